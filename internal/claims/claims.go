@@ -1,0 +1,104 @@
+// Package claims reads what a token says: the claims set of RFC 7519. [Decode]
+// reads the text once and strictly; what has the wrong type is refused there and
+// then, so that a [Set] never holds a claim that means something else to another
+// reader. The checks are pure functions of a set and of what is asked of it, one
+// rule each; they know neither keys nor configuration.
+package claims
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+	"unsafe"
+
+	"github.com/caddyjwt/gateway/internal/strictjson"
+)
+
+// Why a claims set, or what it says, is refused.
+var (
+	// ErrMalformed means that the text is not a claims set, or that a registered
+	// claim in it is not what its specification says it is.
+	ErrMalformed = errors.New("malformed claims")
+	// ErrMissing means that a claim that has to be there is not, or is empty.
+	ErrMissing     = errors.New("missing claim")
+	ErrExpired     = errors.New("expired")
+	ErrNotYetValid = errors.New("not yet valid")
+	ErrIssuer      = errors.New("not this issuer")
+	ErrAudience    = errors.New("not for this audience")
+	ErrLifetime    = errors.New("lifetime too long")
+)
+
+// Set is a decoded claims set. It is immutable, owns its text and is safe for
+// concurrent use; nobody may change its slices. The fields hold the registered
+// claims, empty or zero when the token does not have them: a claim that is there
+// but says nothing is refused by [Decode], so empty always means absent.
+type Set struct {
+	Issuer   string // iss
+	Subject  string // sub
+	ID       string // jti
+	ClientID string // client_id, RFC 8693 section 4.3
+	// Audience is aud, whether written as a string or as an array.
+	Audience []string
+	// Scope is the union of scope (RFC 8693 section 4.2) and scp, in that order.
+	Scope []string
+	// The dates, in UTC. An exp of 0 is 1970, which is not the zero Time.
+	ExpiresAt, NotBefore, IssuedAt time.Time
+	// Confirmation tells that there is a cnf claim (RFC 7800 section 3.1),
+	// whatever it contains: such a token is bound to a key and is not a bearer
+	// token.
+	Confirmation bool
+
+	text    string
+	members []strictjson.Member
+	extra   int // bytes of strings that had to be unescaped, beside text
+}
+
+// Text is a copy of the JSON text that was decoded.
+func (s *Set) Text() []byte { return []byte(s.text) }
+
+// Size is about how many bytes of memory the set holds, for whoever keeps sets
+// within a bound.
+func (s *Set) Size() int {
+	const word, member = int(unsafe.Sizeof("")), int(unsafe.Sizeof(strictjson.Member{}))
+	return int(unsafe.Sizeof(*s)) + len(s.text) + s.extra +
+		word*(cap(s.Audience)+cap(s.Scope)) + member*cap(s.members)
+}
+
+// HasScope tells whether the scope is among those of the token (RFC 6749 section
+// 3.3: case-sensitive, the order means nothing).
+func (s *Set) HasScope(scope string) bool { return slices.Contains(s.Scope, scope) }
+
+// Claim is the value of the top-level claim of exactly this name.
+func (s *Set) Claim(name string) (Value, bool) {
+	for i := range s.members {
+		if s.members[i].Name.Equal(name) {
+			return Value{s.members[i].Value}, true
+		}
+	}
+	return Value{}, false
+}
+
+// Lookup is the value that a path leads to. It does not allocate.
+func (s *Set) Lookup(path Path) (Value, bool) {
+	if len(path.segments) == 0 {
+		return Value{}, false
+	}
+	v, ok := s.Claim(path.segments[0])
+	for _, segment := range path.segments[1:] {
+		if !ok {
+			break
+		}
+		v.json, ok = path.step(v.json, segment)
+	}
+	if !ok {
+		return Value{}, false
+	}
+	return v, true
+}
+
+// malformed is the error for a registered claim of the wrong type. Claim is one
+// of our own names, never one that the token brought.
+func malformed(claim, want string) error {
+	return fmt.Errorf("%w: %s is not %s", ErrMalformed, claim, want)
+}

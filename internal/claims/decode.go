@@ -1,0 +1,186 @@
+package claims
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/caddyjwt/gateway/internal/strictjson"
+)
+
+// maxList bounds aud, scope and scp. Each entry costs sixteen bytes beside its
+// text, which matters for a token that is all commas; real tokens have a handful.
+const maxList = 1024
+
+// Decode reads a claims set. The text is copied, once; the set's strings share
+// that copy. Anything but one strict JSON object is ErrMalformed, and so is a
+// registered claim that is not what its specification says:
+//
+//   - iss, sub, jti, client_id: a string that is not blank;
+//   - aud: such a string, or an array of one or more of them (RFC 7519 section
+//     4.1.3);
+//   - exp, nbf, iat: a number from 0 to the end of the year 9999, of seconds; a
+//     fraction and an exponent are allowed (RFC 7519 section 2);
+//   - scope, scp: a string of scopes separated by spaces (RFC 6749 section 3.3),
+//     or an array with one scope in each string. Both may be there.
+//
+// Null is none of these. Other claims may be anything (RFC 7519 section 4).
+func Decode(text []byte) (*Set, error) {
+	own := string(text)
+	members, err := strictjson.ParseMembers(own, strictjson.Limits{})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	s := &Set{text: own, members: members}
+	for _, m := range members {
+		if err := s.take(m); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// take keeps the value of one member when its name is registered. The names are
+// compared after unescaping, as every other reader would.
+func (s *Set) take(m strictjson.Member) (err error) {
+	name, _ := m.Name.Str()
+	switch name {
+	case "iss":
+		s.Issuer, err = s.identifier("iss", m.Value)
+	case "sub":
+		s.Subject, err = s.identifier("sub", m.Value)
+	case "jti":
+		s.ID, err = s.identifier("jti", m.Value)
+	case "client_id":
+		s.ClientID, err = s.identifier("client_id", m.Value)
+	case "aud":
+		s.Audience, err = s.audience(m.Value)
+	case "scope":
+		// scp may have come first; the order of members means nothing.
+		var scope []string
+		scope, err = s.scopes("scope", m.Value, nil)
+		s.Scope = join(scope, s.Scope)
+	case "scp":
+		s.Scope, err = s.scopes("scp", m.Value, s.Scope)
+	case "exp":
+		s.ExpiresAt, err = date("exp", m.Value)
+	case "nbf":
+		s.NotBefore, err = date("nbf", m.Value)
+	case "iat":
+		s.IssuedAt, err = date("iat", m.Value)
+	case "cnf":
+		s.Confirmation = true
+	}
+	return err
+}
+
+// identifier is a string that names somebody. A blank one names nobody, and is
+// refused so that an empty identity cannot travel any further.
+func (s *Set) identifier(claim string, v strictjson.Value) (string, error) {
+	str, ok := s.str(v)
+	if !ok || strings.TrimSpace(str) == "" {
+		return "", malformed(claim, "a non-blank string")
+	}
+	return str, nil
+}
+
+// str is the content of a string. What has to be unescaped no longer shares the
+// memory of the text.
+func (s *Set) str(v strictjson.Value) (string, bool) {
+	str, ok := v.Str()
+	if ok && len(str) != len(v.Text())-len(`""`) {
+		s.extra += len(str)
+	}
+	return str, ok
+}
+
+func (s *Set) audience(v strictjson.Value) ([]string, error) {
+	if v.Kind() == strictjson.String {
+		one, err := s.identifier("aud", v)
+		if err != nil {
+			return nil, err
+		}
+		return []string{one}, nil
+	}
+	n, ok := listLen(v)
+	if !ok || n == 0 {
+		return nil, malformed("aud", "a string or an array of strings")
+	}
+	list := make([]string, 0, n)
+	for e := range v.Elements() {
+		one, err := s.identifier("aud", e)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, one)
+	}
+	return list, nil
+}
+
+// scopes appends the scopes in v to list. Only a space separates scopes: a comma
+// or a tab is part of one, which then is no scope that anybody asks for.
+func (s *Set) scopes(claim string, v strictjson.Value, list []string) ([]string, error) {
+	if str, ok := s.str(v); ok {
+		return splitScopes(claim, str, list)
+	}
+	n, ok := listLen(v)
+	if !ok {
+		return nil, malformed(claim, "a string or an array of strings")
+	}
+	list = grow(list, n)
+	for e := range v.Elements() {
+		one, ok := s.str(e)
+		if !ok {
+			return nil, malformed(claim, "a string or an array of strings")
+		}
+		if one != "" {
+			list = append(list, one)
+		}
+	}
+	return list, nil
+}
+
+// splitScopes appends what is between the spaces of str to list, in two passes so
+// that there is one allocation of the right size.
+func splitScopes(claim, str string, list []string) ([]string, error) {
+	n := 0
+	for one := range strings.SplitSeq(str, " ") {
+		if one != "" {
+			n++
+		}
+	}
+	if n > maxList {
+		return nil, malformed(claim, "a list of reasonable length")
+	}
+	list = grow(list, n)
+	for one := range strings.SplitSeq(str, " ") {
+		if one != "" {
+			list = append(list, one)
+		}
+	}
+	return list, nil
+}
+
+// listLen is the number of elements of an array; ok is false for other kinds and
+// for arrays that are too long.
+func listLen(v strictjson.Value) (n int, ok bool) {
+	for range v.Elements() {
+		n++
+	}
+	return n, v.Kind() == strictjson.Array && n <= maxList
+}
+
+// grow makes room for exactly n more.
+func grow(list []string, n int) []string {
+	if n == 0 {
+		return list
+	}
+	return append(make([]string, 0, len(list)+n), list...)
+}
+
+// join is a followed by b.
+func join(a, b []string) []string {
+	if len(b) == 0 {
+		return a
+	}
+	return append(grow(a, len(b)), b...)
+}

@@ -1,0 +1,283 @@
+package claims_test
+
+import (
+	"errors"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/strictjson"
+)
+
+// typical is what a token of a common authorization server says.
+const typical = `{"iss":"https://auth.example.com/realms/main","sub":"248289761001","aud":["https://api.example.com","account"],` +
+	`"client_id":"s6BhdRkqt3","exp":1700000300,"nbf":1700000000,"iat":1700000000.25,"jti":"dbe39bf3a3ba4238a513f51d6e1691c4",` +
+	`"scope":"openid profile read write","realm_access":{"roles":["offline_access","uma_authorization","reader"]},` +
+	`"resource_access":{"account":{"roles":["manage-account","view-profile"]}},"email_verified":true,"name":"Jane Doe",` +
+	`"https://example.com/roles":["admin"],"sid":"d4a1f0b2-2c0c-4b9e-9d52-5a0d0c6a7a3e"}`
+
+func decode(tb testing.TB, text string) *claims.Set {
+	tb.Helper()
+	s, err := claims.Decode([]byte(text))
+	if err != nil {
+		tb.Fatalf("%s: %v", text, err)
+	}
+	return s
+}
+
+func TestDecode(t *testing.T) {
+	s := decode(t, typical)
+	if s.Issuer != "https://auth.example.com/realms/main" || s.Subject != "248289761001" ||
+		s.ID != "dbe39bf3a3ba4238a513f51d6e1691c4" || s.ClientID != "s6BhdRkqt3" || s.Confirmation {
+		t.Errorf("got %+v", s)
+	}
+	if !slices.Equal(s.Audience, []string{"https://api.example.com", "account"}) {
+		t.Errorf("audience %q", s.Audience)
+	}
+	if !slices.Equal(s.Scope, []string{"openid", "profile", "read", "write"}) {
+		t.Errorf("scope %q", s.Scope)
+	}
+	if !s.ExpiresAt.Equal(time.Unix(1700000300, 0)) || !s.NotBefore.Equal(time.Unix(1700000000, 0)) ||
+		!s.IssuedAt.Equal(time.Unix(1700000000, 250_000_000)) || s.IssuedAt.Location() != time.UTC {
+		t.Errorf("dates %v %v %v", s.ExpiresAt, s.NotBefore, s.IssuedAt)
+	}
+	if string(s.Text()) != typical {
+		t.Errorf("text %s", s.Text())
+	}
+}
+
+func TestDecodeOfNothing(t *testing.T) {
+	s := decode(t, `{}`)
+	if s.Issuer != "" || s.Audience != nil || s.Scope != nil || !s.ExpiresAt.IsZero() || !s.NotBefore.IsZero() || !s.IssuedAt.IsZero() {
+		t.Errorf("got %+v", s)
+	}
+}
+
+func TestSetOwnsItsText(t *testing.T) {
+	text := []byte(`{"sub":"alice","x":["y"]}`)
+	s, err := claims.Decode(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(text)
+	s.Text()[0] = 'X'
+	if x, _ := s.Claim("x"); s.Subject != "alice" || !x.Matches("y") || s.Text()[0] != '{' {
+		t.Error("the set changed with the bytes it was made from")
+	}
+}
+
+func TestRefusedClaimsSets(t *testing.T) {
+	for _, tt := range []struct {
+		name, text string
+		as         error // what it is besides ErrMalformed
+	}{
+		{"nothing", ``, strictjson.ErrNotObject},
+		{"an array", `[{"sub":"a"}]`, strictjson.ErrNotObject},
+		{"a string", `"sub"`, strictjson.ErrNotObject},
+		{"null", `null`, strictjson.ErrNotObject},
+		{"a token", `eyJhbGciOiJub25lIn0.e30.`, strictjson.ErrNotObject},
+		{"two objects", `{}{}`, strictjson.ErrSyntax},
+		{"a byte order mark", "\ufeff{}", strictjson.ErrNotObject},
+		{"invalid UTF-8", "{\"sub\":\"a\xff\"}", strictjson.ErrUTF8},
+		{"a lone surrogate", `{"sub":"a\ud800"}`, strictjson.ErrUTF8},
+		{"a claim twice", `{"sub":"me","sub":"admin"}`, strictjson.ErrDuplicate},
+		{"a claim twice, hidden", `{"sub":"a","s\u0075b":"admin"}`, strictjson.ErrDuplicate},
+		{"a name twice inside a claim", `{"realm_access":{"roles":["a"],"roles":["admin"]}}`, strictjson.ErrDuplicate},
+		{"an abyss", `{"a":` + strings.Repeat(`[`, 50) + strings.Repeat(`]`, 50) + `}`, strictjson.ErrDepth},
+
+		{"iss as a number", `{"iss":1}`, nil},
+		{"iss as an array", `{"iss":["https://as.example"]}`, nil},
+		{"iss as an object", `{"iss":{}}`, nil},
+		{"iss as null", `{"iss":null}`, nil},
+		{"iss as a boolean", `{"iss":true}`, nil},
+		{"an empty iss", `{"iss":""}`, nil},
+		{"iss of the wrong type under an escaped name", `{"\u0069ss":1}`, nil},
+		{"sub as a number", `{"sub":248289761001}`, nil},
+		{"sub as null", `{"sub":null}`, nil},
+		{"an empty sub", `{"sub":""}`, nil},
+		{"a blank sub", `{"sub":" \t\u00a0\u2003"}`, nil},
+		{"jti as a number", `{"jti":1}`, nil},
+		{"client_id as an array", `{"client_id":["a"]}`, nil},
+
+		{"aud as an empty array", `{"aud":[]}`, nil},
+		{"aud as an object", `{"aud":{}}`, nil},
+		{"aud as an object with our name", `{"aud":{"me":1}}`, nil},
+		{"aud as an array in an array", `{"aud":[["me"]]}`, nil},
+		{"an empty aud", `{"aud":""}`, nil},
+		{"aud with an empty element", `{"aud":["me",""]}`, nil},
+		{"aud with a number", `{"aud":["me",1]}`, nil},
+		{"aud with null", `{"aud":["me",null]}`, nil},
+		{"aud as a number", `{"aud":1}`, nil},
+		{"aud as null", `{"aud":null}`, nil},
+		{"aud without end", `{"aud":["me"` + strings.Repeat(`,"a"`, 1024) + `]}`, nil},
+
+		{"scope as a number", `{"scope":1}`, nil},
+		{"scope as null", `{"scope":null}`, nil},
+		{"scope as an object", `{"scope":{"read":true}}`, nil},
+		{"scope with a number", `{"scope":["read",1]}`, nil},
+		{"scp as a boolean", `{"scp":true}`, nil},
+		{"scp with an array", `{"scp":[["read"]]}`, nil},
+		{"scope without end", `{"scope":"a` + strings.Repeat(` a`, 1024) + `"}`, nil},
+		{"scp without end", `{"scp":["a"` + strings.Repeat(`,"a"`, 1024) + `]}`, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, err := claims.Decode([]byte(tt.text))
+			if s != nil || !errors.Is(err, claims.ErrMalformed) || tt.as != nil && !errors.Is(err, tt.as) {
+				t.Errorf("got %v, %v; want ErrMalformed, %v", s, err, tt.as)
+			}
+		})
+	}
+}
+
+func TestErrorsQuoteNothingOfTheToken(t *testing.T) {
+	for _, text := range []string{
+		`{"s3cret":`, `{"sub":["s3cret"]}`, `{"exp":"s3cret"}`, `{"s3cret":1,"s3cret":2}`, `{"aud":["s3cret",1]}`, `{"scope":["s3cret",1]}`,
+	} {
+		if _, err := claims.Decode([]byte(text)); err == nil || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+func TestNamesAreCaseSensitive(t *testing.T) {
+	s := decode(t, "{\"sub\":\"a\",\"SUB\":\"admin\",\"Aud\":\"me\",\"EXP\":9999999999,\"\\u017fub\":\"admin\",\"\u017fub2\":1,\"i\u017fs\":\"x\"}")
+	if s.Subject != "a" || s.Audience != nil || !s.ExpiresAt.IsZero() || s.Issuer != "" {
+		t.Errorf("got %+v", s)
+	}
+	if v, ok := s.Claim("SUB"); !ok || !v.Matches("admin") {
+		t.Error("SUB is a claim of its own")
+	}
+}
+
+func TestEscapesMeanWhatTheyStandFor(t *testing.T) {
+	s := decode(t, `{"\u0069ss":"https:\/\/as.example","a\u0075d":"\u006de","s\u0063ope":"re\u0061d\u0020write"}`)
+	if s.Issuer != "https://as.example" || !slices.Equal(s.Audience, []string{"me"}) || !slices.Equal(s.Scope, []string{"read", "write"}) {
+		t.Errorf("got %+v", s)
+	}
+}
+
+func TestScope(t *testing.T) {
+	for _, tt := range []struct {
+		name, text string
+		want       []string
+	}{
+		{"a string", `{"scope":"read write"}`, []string{"read", "write"}},
+		{"spaces in plenty", `{"scope":"  read   write "}`, []string{"read", "write"}},
+		{"an empty string", `{"scope":""}`, nil},
+		{"only spaces", `{"scope":"   "}`, nil},
+		{"an array", `{"scope":["read","write"]}`, []string{"read", "write"}},
+		{"an empty array", `{"scope":[]}`, nil},
+		{"an empty element", `{"scope":["","read"]}`, []string{"read"}},
+		{"an element with a space is one scope that nobody asks for", `{"scope":["read write"]}`, []string{"read write"}},
+		{"commas do not separate", `{"scope":"read,write"}`, []string{"read,write"}},
+		{"tabs do not separate", `{"scope":"read\twrite"}`, []string{"read\twrite"}},
+		{"scp as a string", `{"scp":"read write"}`, []string{"read", "write"}},
+		{"scp as an array", `{"scp":["read","write"]}`, []string{"read", "write"}},
+		{"both", `{"scope":"a b","scp":["c"]}`, []string{"a", "b", "c"}},
+		{"both, the other way round", `{"scp":["c"],"scope":"a b"}`, []string{"a", "b", "c"}},
+		{"both, one empty", `{"scp":[],"scope":"a b"}`, []string{"a", "b"}},
+		{"both, the other empty", `{"scp":["c"],"scope":""}`, []string{"c"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := decode(t, tt.text)
+			if !slices.Equal(s.Scope, tt.want) {
+				t.Errorf("got %q, want %q", s.Scope, tt.want)
+			}
+			for _, scope := range tt.want {
+				if !s.HasScope(scope) {
+					t.Errorf("HasScope(%q) is false", scope)
+				}
+			}
+			if s.HasScope("") || s.HasScope("READ") || s.HasScope("rea") || s.HasScope("admin") {
+				t.Error("has a scope that nobody gave it")
+			}
+		})
+	}
+}
+
+func TestConfirmation(t *testing.T) {
+	for text, want := range map[string]bool{
+		`{}`:                                 false,
+		`{"CNF":{"jkt":"x"}}`:                false,
+		`{"cnf":{"jkt":"x"}}`:                true,
+		`{"c\u006ef":{"x5t#S256":"x"}}`:      true,
+		`{"cnf":{"something-unheard-of":1}}`: true,
+		`{"cnf":{}}`:                         true,
+		`{"cnf":null}`:                       true,
+		`{"cnf":"x"}`:                        true,
+	} {
+		if got := decode(t, text).Confirmation; got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+}
+
+func TestSizeIsNearTheTruth(t *testing.T) {
+	const n = 2000
+	sets := make([]*claims.Set, n)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for i := range sets {
+		sets[i] = decode(t, typical)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	real := int(after.HeapAlloc-before.HeapAlloc) / n
+	size := sets[0].Size()
+	t.Logf("%d bytes of claims: %d bytes by Size, %d in the heap", len(typical), size, real)
+	if size < real*8/10 || size > real*12/10 {
+		t.Errorf("Size says %d, the heap %d", size, real)
+	}
+	runtime.KeepAlive(sets)
+}
+
+func TestSizeCountsWhatIsUnescaped(t *testing.T) {
+	plain := decode(t, `{"sub":"`+strings.Repeat("/", 1000)+`"}`).Size()
+	escaped := decode(t, `{"sub":"`+strings.Repeat(`\/`, 1000)+`"}`).Size()
+	if escaped < plain+2000 {
+		t.Errorf("%d with escapes, %d without", escaped, plain)
+	}
+}
+
+func TestHostileTextIsRefusedQuickly(t *testing.T) {
+	for name, text := range map[string]string{
+		"300,000 digits":           `{"exp":` + strings.Repeat("9", 300_000) + `}`,
+		"300,000 decimals":         `{"exp":1.` + strings.Repeat("9", 300_000) + `}`,
+		"300,000 exponent digits":  `{"exp":1e` + strings.Repeat("9", 300_000) + `}`,
+		"100,000 audiences":        `{"aud":["a"` + strings.Repeat(`,"a"`, 100_000) + `]}`,
+		"100,000 scopes":           `{"scope":"` + strings.Repeat("a ", 100_000) + `"}`,
+		"100,000 members":          `{` + strings.Repeat(`"a":1,`, 100_000) + `}`,
+		"100,000 brackets":         `{"a":` + strings.Repeat("[", 100_000),
+		"an open string of 300 KB": `{"a":"` + strings.Repeat("a", 300_000),
+	} {
+		t.Run(name, func(t *testing.T) {
+			best := time.Hour
+			for range 3 {
+				start := time.Now()
+				if _, err := claims.Decode([]byte(text)); !errors.Is(err, claims.ErrMalformed) {
+					t.Fatalf("got %v", err)
+				}
+				best = min(best, time.Since(start))
+			}
+			t.Log(best)
+			// A few hundred microseconds on an idle machine. Exact arithmetic with
+			// such numbers, or comparing each with each, would take seconds.
+			if best > 250*time.Millisecond {
+				t.Errorf("took %v", best)
+			}
+		})
+	}
+}
+
+func TestDecodeAllocations(t *testing.T) {
+	text := []byte(typical)
+	got := testing.AllocsPerRun(100, func() { _, _ = claims.Decode(text) })
+	// the text, the set, its members, Audience and Scope
+	if got != 5 {
+		t.Errorf("%v allocations, want 5", got)
+	}
+}

@@ -1,0 +1,136 @@
+package claims
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/caddyjwt/gateway/internal/strictjson"
+)
+
+// ErrPath means that a text is not a claim path.
+var ErrPath = errors.New("invalid claim path")
+
+// Path leads to a value inside a claims set. Its segments are literal names:
+// there are no wildcards. It is immutable; the zero Path leads nowhere.
+type Path struct {
+	text     string
+	segments []string
+	pointer  bool
+}
+
+// ParsePath reads a path in one of three notations, told apart by the text:
+//
+//   - with "://" anywhere: one name of the outermost object, taken literally, such
+//     as https://example.com/roles, the way public claim names are made (RFC 7519
+//     section 4.2);
+//   - with a slash at the start: a JSON pointer (RFC 6901), where ~1 is a slash
+//     and ~0 a tilde; only here a number is also the index of an array's element;
+//   - else names separated by dots, such as realm_access.roles, where \. is a dot
+//     in a name and \\ a backslash.
+//
+// Empty names cannot be addressed, nor can anything deeper than a token may be
+// nested.
+func ParsePath(text string) (Path, error) {
+	if !utf8.ValidString(text) {
+		return Path{}, fmt.Errorf("%w: not UTF-8", ErrPath)
+	}
+	p := Path{text: text}
+	var err error
+	switch {
+	case strings.Contains(text, "://"):
+		p.segments = []string{text}
+	case strings.HasPrefix(text, "/"):
+		p.pointer = true
+		p.segments, err = splitPointer(text)
+	default:
+		p.segments, err = splitDots(text)
+	}
+	if err != nil {
+		return Path{}, err
+	}
+	if len(p.segments) > strictjson.DefaultDepth {
+		return Path{}, fmt.Errorf("%w %q: more than %d names", ErrPath, text, strictjson.DefaultDepth)
+	}
+	for _, segment := range p.segments {
+		if segment == "" {
+			return Path{}, fmt.Errorf("%w %q: empty name", ErrPath, text)
+		}
+	}
+	return p, nil
+}
+
+// String is the text that was parsed.
+func (p Path) String() string { return p.text }
+
+// splitPointer applies RFC 6901 sections 3 and 4.
+func splitPointer(text string) ([]string, error) {
+	segments := strings.Split(text[1:], "/")
+	for i, segment := range segments {
+		for j := range len(segment) {
+			if segment[j] != '~' {
+				continue
+			}
+			if rest := segment[j+1:]; !strings.HasPrefix(rest, "0") && !strings.HasPrefix(rest, "1") {
+				return nil, fmt.Errorf("%w %q: only ~0 and ~1 may follow a tilde", ErrPath, text)
+			}
+		}
+		// ~1 before ~0, so that ~01 becomes ~1 (RFC 6901 section 4).
+		segments[i] = strings.ReplaceAll(strings.ReplaceAll(segment, "~1", "/"), "~0", "~")
+	}
+	return segments, nil
+}
+
+func splitDots(text string) ([]string, error) {
+	var segments []string
+	var segment strings.Builder
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; c {
+		case '.':
+			segments = append(segments, segment.String())
+			segment.Reset()
+		case '\\':
+			i++
+			if i == len(text) || text[i] != '.' && text[i] != '\\' {
+				return nil, fmt.Errorf(`%w %q: only \. and \\ may follow a backslash`, ErrPath, text)
+			}
+			segment.WriteByte(text[i])
+		default:
+			segment.WriteByte(c)
+		}
+	}
+	return append(segments, segment.String()), nil
+}
+
+// step goes from a value to what one segment names inside it.
+func (p Path) step(v strictjson.Value, segment string) (strictjson.Value, bool) {
+	if !p.pointer || v.Kind() != strictjson.Array {
+		return v.Member(segment)
+	}
+	n, ok := arrayIndex(segment)
+	if !ok {
+		return strictjson.Value{}, false
+	}
+	for e := range v.Elements() {
+		if n == 0 {
+			return e, true
+		}
+		n--
+	}
+	return strictjson.Value{}, false
+}
+
+// arrayIndex reads an index without leading zeros (RFC 6901 section 4).
+func arrayIndex(segment string) (n int, ok bool) {
+	if len(segment) > 6 || segment[0] == '0' && len(segment) > 1 {
+		return 0, false
+	}
+	for _, c := range []byte(segment) {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int(c-'0')
+	}
+	return n, true
+}
