@@ -1,0 +1,55 @@
+package jose
+
+// invalid marks the bytes outside the alphabet of RFC 4648 section 5. Its top bit survives or-ing with any sextet.
+const invalid = 0xFF
+
+var sextets = func() (table [256]byte) {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	for i := range table {
+		table[i] = invalid
+	}
+	for i := range len(alphabet) {
+		table[alphabet[i]] = byte(i)
+	}
+	return table
+}()
+
+// decodedLen is how many bytes n characters of unpadded base64url stand for, when they stand for any.
+func decodedLen(n int) int { return n/4*3 + n%4*6/8 }
+
+// decode decodes text into dst, which must have room for decodedLen(len(text)) bytes, and returns how many it wrote.
+//
+// Exactly one text decodes to given bytes (RFC 7515 section 2): no padding, no white space, no other alphabet, no
+// non-zero bits after the last byte. encoding/base64 skips CR and LF even in its strict mode, and would need a second
+// pass over the text to find them.
+func decode(dst []byte, text string) (n int, ok bool) {
+	for len(text) >= 4 {
+		a, b, c, d := sextets[text[0]], sextets[text[1]], sextets[text[2]], sextets[text[3]]
+		if (a|b|c|d)&0x80 != 0 {
+			return 0, false
+		}
+		out := dst[n : n+3 : n+3]
+		out[0], out[1], out[2] = a<<2|b>>4, b<<4|c>>2, c<<6|d
+		text, n = text[4:], n+3
+	}
+	switch len(text) {
+	case 0:
+		return n, true
+	case 2:
+		a, b := sextets[text[0]], sextets[text[1]]
+		if (a|b)&0x80 != 0 || b&0x0F != 0 {
+			return 0, false
+		}
+		dst[n] = a<<2 | b>>4
+		return n + 1, true
+	case 3:
+		a, b, c := sextets[text[0]], sextets[text[1]], sextets[text[2]]
+		if (a|b|c)&0x80 != 0 || c&0x03 != 0 {
+			return 0, false
+		}
+		dst[n], dst[n+1] = a<<2|b>>4, b<<4|c>>2
+		return n + 2, true
+	default: // six bits are no byte
+		return 0, false
+	}
+}

@@ -1,0 +1,155 @@
+package jose_test
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/hmac"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/asn1"
+	"hash"
+	"math/big"
+	"strings"
+	"testing"
+
+	"github.com/caddyjwt/gateway/internal/jose"
+)
+
+// payloadBytes makes RS256 tokens of about 850 bytes, the size of the access tokens of common authorization servers.
+const payloadBytes = 330
+
+// bare is the check of a signature by crypto/* alone: the hash and the one call, with everything prepared that does not
+// depend on the token.
+func bare(s *signer, signature []byte) func(input string) bool {
+	newHash, id := hashOf(s.alg)
+	switch key := s.private.(type) {
+	case []byte:
+		mac := hmac.New(newHash, key)
+		return func(input string) bool {
+			mac.Reset()
+			mac.Write([]byte(input))
+			return hmac.Equal(mac.Sum(nil), signature)
+		}
+	case *rsa.PrivateKey:
+		public := &key.PublicKey
+		if strings.HasPrefix(s.alg.String(), "PS") {
+			return func(input string) bool {
+				return rsa.VerifyPSS(public, id, sum(newHash, input), signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
+			}
+		}
+		return func(input string) bool { return rsa.VerifyPKCS1v15(public, id, sum(newHash, input), signature) == nil }
+	case *ecdsa.PrivateKey:
+		half := len(signature) / 2
+		der := must(asn1.Marshal(struct{ R, S *big.Int }{new(big.Int).SetBytes(signature[:half]), new(big.Int).SetBytes(signature[half:])}))
+		return func(input string) bool { return ecdsa.VerifyASN1(&key.PublicKey, sum(newHash, input), der) }
+	case ed25519.PrivateKey:
+		public := key.Public().(ed25519.PublicKey)
+		return func(input string) bool { return ed25519.Verify(public, []byte(input), signature) }
+	default:
+		panic("unknown key")
+	}
+}
+
+func sum(newHash func() hash.Hash, input string) []byte {
+	h := newHash()
+	h.Write([]byte(input))
+	return h.Sum(nil)
+}
+
+func hashOf(alg jose.Algorithm) (func() hash.Hash, crypto.Hash) {
+	switch name := alg.String(); {
+	case strings.HasSuffix(name, "256"):
+		return sha256.New, crypto.SHA256
+	case strings.HasSuffix(name, "384"):
+		return sha512.New384, crypto.SHA384
+	default:
+		return sha512.New, crypto.SHA512
+	}
+}
+
+func BenchmarkVerify(b *testing.B) {
+	for _, alg := range allAlgorithms() {
+		s := signers()[alg]
+		token := must(jose.Parse(s.token(payloadBytes), nil))
+		check := bare(s, token.Signature)
+		b.Run("alg="+alg.String()+"/bare", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if !check(token.SigningInput) {
+					b.Fatal("refused")
+				}
+			}
+		})
+		b.Run("alg="+alg.String()+"/ours", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := s.key.Verify(alg, token.SigningInput, token.Signature); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkParse(b *testing.B) {
+	for _, alg := range []jose.Algorithm{jose.HS256, jose.RS256, jose.ES256} {
+		token := signers()[alg].token(payloadBytes)
+		b.Run("alg="+alg.String(), func(b *testing.B) {
+			buf := make([]byte, len(token))
+			b.ReportAllocs()
+			b.SetBytes(int64(len(token)))
+			for b.Loop() {
+				if _, err := jose.Parse(token, buf); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkParseRefused(b *testing.B) {
+	good := signers()[jose.RS256].token(payloadBytes)
+	for name, token := range map[string]string{
+		"dots":      strings.Repeat(".", 15000),
+		"not-a-jwt": strings.Repeat("a", 15000),
+		"alg-none":  encode(`{"alg":"none"}`) + good[strings.IndexByte(good, '.'):],
+		"encoding":  good[:len(good)-1] + "=",
+	} {
+		b.Run(name, func(b *testing.B) {
+			buf := make([]byte, len(good))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := jose.Parse(token, buf); err == nil {
+					b.Fatal("accepted")
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkLooksLikeJWT(b *testing.B) {
+	token := signers()[jose.RS256].token(payloadBytes)
+	b.ReportAllocs()
+	for b.Loop() {
+		if !jose.LooksLikeJWT(token) {
+			b.Fatal("opaque")
+		}
+	}
+}
+
+// What a check may allocate beyond crypto/* itself.
+func TestVerifyAllocations(t *testing.T) {
+	for _, alg := range allAlgorithms() {
+		s := signers()[alg]
+		token := must(jose.Parse(s.token(payloadBytes), nil))
+		check := bare(s, token.Signature)
+		base := testing.AllocsPerRun(20, func() { check(token.SigningInput) })
+		ours := testing.AllocsPerRun(20, func() { _ = s.key.Verify(alg, token.SigningInput, token.Signature) })
+		if ours > base+12 {
+			t.Errorf("%v: %v allocations, %v of them in crypto/*", alg, ours, base)
+		}
+		t.Logf("%v: %v, %v", alg, base, ours)
+	}
+}

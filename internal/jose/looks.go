@@ -1,0 +1,50 @@
+package jose
+
+import (
+	"bytes"
+	"strings"
+)
+
+// LooksLikeJWT tells a JWT from an opaque token, which may contain dots too: the text before the first dot is an encoded
+// JSON object with a member "alg".
+//
+// It is lenient on purpose. A JWT that is damaged or written oddly is still one, to be refused by [Parse]; taken for
+// opaque it would reach another reader, who might not see the damage.
+func LooksLikeJWT(token string) bool {
+	first, _, dot := strings.Cut(token, ".")
+	if !dot {
+		return false
+	}
+	var short [512]byte
+	text := lenient(short[:0], first)
+	text = bytes.TrimLeft(text, "\xef\xbb\xbf\xfe\xff \t\r\n")
+	return len(text) > 0 && text[0] == '{' &&
+		(bytes.Contains(text, []byte(`"alg"`)) || bytes.Contains(text, []byte(`\u`)))
+}
+
+// lenient appends what text decodes to for the most tolerant of readers: both alphabets of RFC 4648, and everything
+// outside them skipped. Zero bytes are left out as well, which makes ASCII of UTF-16.
+func lenient(dst []byte, text string) []byte {
+	var group, bits uint
+	for i := range len(text) {
+		c := text[i]
+		switch c {
+		case '+':
+			c = '-'
+		case '/':
+			c = '_'
+		}
+		sextet := sextets[c]
+		if sextet == invalid {
+			continue
+		}
+		group, bits = group<<6|uint(sextet), bits+6
+		if bits >= 8 {
+			bits -= 8
+			if b := byte(group >> bits); b != 0 {
+				dst = append(dst, b)
+			}
+		}
+	}
+	return dst
+}

@@ -1,0 +1,132 @@
+package jose
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/x509"
+	"encoding/asn1"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"strings"
+)
+
+// keyMaterial tells in words what a would-be secret really is, when it is a key or a certificate; empty otherwise.
+//
+// Libraries that told public keys from secrets by how a text begins have been passed by with white space, byte order
+// marks, other line ends and other encodings, again and again. So this looks at what is left of the text without all
+// that, and looks into the encodings that keys are handed around in.
+func keyMaterial(secret []byte) string { return material(secret, 2) }
+
+// material undoes at most depth encodings.
+func material(secret []byte, depth int) string {
+	if what := binaryKey(secret); what != "" {
+		return what
+	}
+	text := visible(secret)
+	if what := armoured(text); what != "" {
+		return what
+	}
+	if len(text) > 0 && (text[0] == '{' || text[0] == '[') && json.Valid([]byte(text)) {
+		return "a JSON document, as a JWK is"
+	}
+	if depth == 0 {
+		return ""
+	}
+	for _, decoded := range decodings(text) {
+		if what := material(decoded, depth-1); what != "" {
+			return what
+		}
+	}
+	return ""
+}
+
+// visible leaves out everything but printable ASCII: white space of all kinds, byte order marks, the zero bytes of
+// UTF-16, and line ends that somebody wrote as backslash and letter.
+func visible(secret []byte) string {
+	kept := make([]byte, 0, len(secret))
+	for _, b := range secret {
+		if 0x20 < b && b < 0x7F {
+			kept = append(kept, b)
+		}
+	}
+	return lineEnds.Replace(string(kept))
+}
+
+var lineEnds = strings.NewReplacer(`\r`, "", `\n`, "", `\t`, "")
+
+// armoured recognises the text forms of keys: PEM (RFC 7468) and its cousin with four dashes (RFC 4716), and OpenSSH
+// lines, whose base64 begins with the name of the algorithm.
+func armoured(text string) string {
+	lower := strings.ToLower(text)
+	switch {
+	case strings.Contains(lower, "----begin"), strings.Contains(lower, "----end"):
+		return "a PEM file"
+	case strings.Contains(text, "AAAAB3NzaC1"), // ssh-rsa, ssh-dss
+		strings.Contains(text, "AAAAC3NzaC1lZDI1NTE5"), // ssh-ed25519
+		strings.Contains(text, "AAAAE2VjZHNhLXNoYTIt"), // ecdsa-sha2-
+		strings.Contains(text, "AAAAGnNrLXNzaC1lZDI1NTE5"),
+		strings.Contains(text, "AAAAInNrLWVjZHNhLXNoYTIt"):
+		return "an OpenSSH public key"
+	default:
+		return ""
+	}
+}
+
+// decodings are the texts that text may be an encoding of.
+func decodings(text string) (decoded [][]byte) {
+	text = strings.Trim(text, `"'`+"`")
+	if b, err := hex.DecodeString(strings.ReplaceAll(text, ":", "")); err == nil {
+		decoded = append(decoded, b)
+	}
+	base := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(text, "="))
+	if b, err := base64.RawStdEncoding.DecodeString(base); err == nil {
+		decoded = append(decoded, b)
+	}
+	return decoded
+}
+
+// binaryKey recognises the binary forms of keys and certificates, whatever follows them.
+func binaryKey(b []byte) string {
+	for _, prefix := range []string{"\x00\x00\x00\x07ssh-", "\x00\x00\x00\x0bssh-ed25519", "\x00\x00\x00\x13ecdsa-sha2-"} {
+		if bytes.HasPrefix(b, []byte(prefix)) {
+			return "an OpenSSH public key"
+		}
+	}
+	for _, curve := range []elliptic.Curve{elliptic.P256(), elliptic.P384(), elliptic.P521()} {
+		if _, err := ecdsa.ParseUncompressedPublicKey(curve, b); err == nil {
+			return "a point on an elliptic curve"
+		}
+	}
+	var first asn1.RawValue
+	if _, err := asn1.Unmarshal(bytes.TrimLeft(b, "\xef\xbb\xbf \t\r\n"), &first); err != nil {
+		return ""
+	}
+	return derKey(first.FullBytes)
+}
+
+func derKey(der []byte) string {
+	if _, err := x509.ParsePKIXPublicKey(der); err == nil {
+		return "a public key"
+	}
+	if _, err := x509.ParsePKCS1PublicKey(der); err == nil {
+		return "an RSA public key"
+	}
+	if _, err := x509.ParseCertificate(der); err == nil {
+		return "a certificate"
+	}
+	if _, err := x509.ParseCertificateRequest(der); err == nil {
+		return "a certificate request"
+	}
+	if _, err := x509.ParsePKCS8PrivateKey(der); err == nil {
+		return "a private key"
+	}
+	if _, err := x509.ParsePKCS1PrivateKey(der); err == nil {
+		return "an RSA private key"
+	}
+	if _, err := x509.ParseECPrivateKey(der); err == nil {
+		return "an EC private key"
+	}
+	return ""
+}

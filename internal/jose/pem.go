@@ -1,0 +1,102 @@
+package jose
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Bounds on PEM files.
+const (
+	maxPEM     = 1 << 20
+	maxPEMKeys = 100
+)
+
+// ParsePEM reads the public keys out of a PEM text: "PUBLIC KEY" (RFC 7468 section 13), "RSA PUBLIC KEY" (RFC 8017
+// appendix A.1.1) and "CERTIFICATE" (RFC 7468 section 5). Text outside the blocks is skipped, as openssl writes it.
+// There is at least one key, and at most 100; whether they can be used is for [NewPublicKey] to say.
+//
+// Certificates have to be valid at the time now and, when they say what their key is for, for signatures; nothing else
+// of them is looked at, since it is the file that is trusted. The time returned is the earliest at which one of them
+// expires, zero when there are none.
+//
+// Private keys are refused (ErrPrivateKey), and so is a file with a single block that cannot be read (ErrKey).
+func ParsePEM(data []byte, now time.Time) ([]crypto.PublicKey, time.Time, error) {
+	var (
+		keys     []crypto.PublicKey
+		notAfter time.Time
+	)
+	if len(data) > maxPEM {
+		return nil, time.Time{}, fmt.Errorf("%w: PEM text of more than %d bytes", ErrKey, maxPEM)
+	}
+	rest := bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	for {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if len(keys) == maxPEMKeys {
+			return nil, time.Time{}, fmt.Errorf("%w: more than %d PEM blocks", ErrKey, maxPEMKeys)
+		}
+		key, expiry, err := parseBlock(block, now)
+		if err != nil {
+			return nil, time.Time{}, err
+		}
+		keys = append(keys, key)
+		if !expiry.IsZero() && (notAfter.IsZero() || expiry.Before(notAfter)) {
+			notAfter = expiry
+		}
+	}
+	// pem.Decode skips a damaged block like any other text. To go on without it would mean to go on without a key.
+	if n := bytes.Count(data, []byte("-----BEGIN")); n != len(keys) {
+		return nil, time.Time{}, fmt.Errorf("%w: damaged PEM block", ErrKey)
+	}
+	if len(keys) == 0 {
+		return nil, time.Time{}, fmt.Errorf("%w: no PEM block", ErrKey)
+	}
+	return keys, notAfter, nil
+}
+
+// parseBlock reads one key; the time is when its certificate expires.
+func parseBlock(block *pem.Block, now time.Time) (crypto.PublicKey, time.Time, error) {
+	switch {
+	case block.Type == "PUBLIC KEY":
+		key, err := x509.ParsePKIXPublicKey(block.Bytes)
+		if err != nil {
+			return nil, time.Time{}, fmt.Errorf("%w: public key: %w", ErrKey, err)
+		}
+		return key, time.Time{}, nil
+	case block.Type == "RSA PUBLIC KEY":
+		key, err := x509.ParsePKCS1PublicKey(block.Bytes)
+		if err != nil {
+			return nil, time.Time{}, fmt.Errorf("%w: RSA public key: %w", ErrKey, err)
+		}
+		return key, time.Time{}, nil
+	case block.Type == "CERTIFICATE":
+		return parseCertificate(block.Bytes, now)
+	case strings.Contains(block.Type, "PRIVATE KEY"):
+		return nil, time.Time{}, ErrPrivateKey
+	default:
+		return nil, time.Time{}, fmt.Errorf("%w: PEM block %q is neither a public key nor a certificate", ErrKey, block.Type)
+	}
+}
+
+func parseCertificate(der []byte, now time.Time) (crypto.PublicKey, time.Time, error) {
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, time.Time{}, fmt.Errorf("%w: %w", ErrCertificate, err)
+	}
+	switch {
+	case now.Before(cert.NotBefore):
+		return nil, time.Time{}, fmt.Errorf("%w is not valid before %s", ErrCertificate, cert.NotBefore.Format(time.RFC3339))
+	case now.After(cert.NotAfter):
+		return nil, time.Time{}, fmt.Errorf("%w has expired on %s", ErrCertificate, cert.NotAfter.Format(time.RFC3339))
+	case cert.KeyUsage != 0 && cert.KeyUsage&(x509.KeyUsageDigitalSignature|x509.KeyUsageContentCommitment) == 0:
+		return nil, time.Time{}, fmt.Errorf("%w is not for digital signatures, by its key usage", ErrCertificate)
+	}
+	return cert.PublicKey, cert.NotAfter, nil
+}

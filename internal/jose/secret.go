@@ -1,0 +1,56 @@
+package jose
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// NewSecretKey makes a key for HS256, HS384 and HS512 of a shared secret, which is copied. It may be used for those of
+// algs that are of this family, and the secret has to be at least as long as the hash of each of them (RFC 7518 section
+// 3.2); no algs at all means all that the secret is long enough for.
+//
+// A secret has to be secret. What is refused, as far as it can be told: public and private keys and certificates in
+// every form they are written in (ErrPublicSecret), the secrets that standards and well-known sites use as examples
+// (ErrPublishedKey), and one byte over and over again (ErrWeakKey).
+func NewSecretKey(id string, secret []byte, algs Algorithms) (*Key, error) {
+	if err := checkPublishedSecret(secret); err != nil {
+		return nil, err
+	}
+	if what := keyMaterial(secret); what != "" {
+		return nil, fmt.Errorf("%w: this is %s", ErrPublicSecret, what)
+	}
+	if len(secret) > 0 && bytes.Count(secret, secret[:1]) == len(secret) {
+		return nil, fmt.Errorf("%w: secret repeats a single byte", ErrWeakKey)
+	}
+	return newSecretKey(id, secret, algs)
+}
+
+func newSecretKey(id string, secret []byte, algs Algorithms) (*Key, error) {
+	k := &Key{ID: id, family: HMAC, material: bytes.Clone(secret), thumbprint: secretThumbprint(secret)}
+	for alg := range HMACAlgorithms().All() {
+		if len(secret) >= hashSize(alg) {
+			k.algs = k.algs.With(alg)
+		}
+	}
+	if k.algs == 0 {
+		return nil, tooShort(secret, HS256)
+	}
+	if algs == 0 {
+		return k, nil
+	}
+	wanted := algs.Intersect(HMACAlgorithms())
+	if wanted == 0 {
+		return nil, fmt.Errorf("%w: a secret is for %v, not for %v", ErrKeyAlgorithm, HMACAlgorithms(), algs)
+	}
+	for alg := range wanted.All() {
+		if !k.algs.Has(alg) {
+			return nil, tooShort(secret, alg)
+		}
+	}
+	k.algs = wanted
+	return k, nil
+}
+
+func tooShort(secret []byte, alg Algorithm) error {
+	return fmt.Errorf("%w: secret of %d bytes, %v needs at least %d", ErrWeakKey, len(secret), alg, hashSize(alg))
+}

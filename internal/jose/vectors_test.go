@@ -1,0 +1,304 @@
+package jose_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/caddyjwt/gateway/internal/jose"
+)
+
+// vectors reads a file of published test vectors into v.
+func vectors(t *testing.T, v any, path ...string) {
+	t.Helper()
+	dir := os.Getenv("VECTORS_DIR")
+	if dir == "" {
+		t.Skip("VECTORS_DIR names no folder of test vectors")
+	}
+	data, err := os.ReadFile(filepath.Join(append([]string{dir}, path...)...))
+	if errors.Is(err, fs.ErrNotExist) {
+		t.Skip("this file is not in VECTORS_DIR")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The label of a vector may be wrong for us; the reasons are in the vectors' own description.
+var wycheproofJWS = map[int]string{
+	367: "valid",   // said to have padding, which the file has lost
+	370: "valid",   // the same
+	372: "invalid", // a question mark inside a part
+	373: "invalid", // the same
+	346: "invalid", // PS384 token, but the key says PS256
+	350: "invalid", // the same
+	347: "invalid", // the key says ES521, which does not exist
+	351: "invalid", // the same
+}
+
+func TestVectorsWycheproofJWS(t *testing.T) {
+	var file struct {
+		NumberOfTests int
+		TestGroups    []struct {
+			Public, Private *jwk
+			Tests           []struct {
+				TcID        int
+				Comment     string
+				JWS, Result string
+			}
+		}
+	}
+	vectors(t, &file, "wycheproof", "json_web_signature_test.json")
+	run, accepted, emptyPayload := 0, 0, 0
+	for _, group := range file.TestGroups {
+		j := group.Public
+		if j == nil {
+			j = group.Private
+		}
+		key, keyErr := j.key()
+		for _, test := range group.Tests {
+			run++
+			err := keyErr
+			if err == nil {
+				err = accepts(key, test.JWS)
+			}
+			want := test.Result
+			if override := wycheproofJWS[test.TcID]; override != "" {
+				want = override
+			}
+			if want == "valid" && is(err, jose.ErrMalformed) && test.Comment == "emptyPayload" {
+				emptyPayload++ // a JWS, but no JWT: a claims set is an object
+				continue
+			}
+			if (err == nil) != (want == "valid") {
+				t.Errorf("test %d, %s: got %v, want %s", test.TcID, test.Comment, err, want)
+			}
+			if err == nil {
+				accepted++
+			}
+		}
+	}
+	if run != file.NumberOfTests || accepted < 30 {
+		t.Errorf("%d of %d vectors run, %d accepted", run, file.NumberOfTests, accepted)
+	}
+	t.Logf("%d vectors: %d accepted, %d valid ones without payload refused", run, accepted, emptyPayload)
+}
+
+// TestVectorsWycheproofRaw runs the vectors that have a message and a signature, but no token around them.
+func TestVectorsWycheproofRaw(t *testing.T) {
+	for name, alg := range map[string]jose.Algorithm{
+		"ecdsa_secp256r1_sha256_p1363_test.json": jose.ES256,
+		"ecdsa_secp384r1_sha384_p1363_test.json": jose.ES384,
+		"ecdsa_secp521r1_sha512_p1363_test.json": jose.ES512,
+		"ed25519_test.json":                      jose.Ed25519,
+		"rsa_signature_2048_sha256_test.json":    jose.RS256,
+		"rsa_signature_2048_sha384_test.json":    jose.RS384,
+		"rsa_signature_2048_sha512_test.json":    jose.RS512,
+		"rsa_pss_2048_sha256_mgf1_32_test.json":  jose.PS256,
+		"rsa_pss_2048_sha384_mgf1_48_test.json":  jose.PS384,
+		"rsa_pss_4096_sha512_mgf1_64_test.json":  jose.PS512,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var file struct {
+				NumberOfTests int
+				TestGroups    []struct {
+					PublicKeyJwk *jwk
+					KeyJwk       *jwk
+					PublicKey    struct {
+						Modulus, PublicExponent, Uncompressed, Pk string
+					}
+					Tests []struct {
+						TcID                      int
+						Comment, Msg, Sig, Result string
+					}
+				}
+			}
+			vectors(t, &file, "wycheproof", name)
+			run, accepted := 0, 0
+			for _, group := range file.TestGroups {
+				j := group.PublicKeyJwk
+				if j == nil {
+					j = group.KeyJwk
+				}
+				var key *jose.Key
+				var keyErr error
+				if j != nil {
+					j.Alg = "" // the files agree with their names, or have "ES521"
+					key, keyErr = j.key()
+				} else if alg.Family() == jose.EC {
+					curve := map[jose.Algorithm]elliptic.Curve{jose.ES256: elliptic.P256(), jose.ES384: elliptic.P384(), jose.ES512: elliptic.P521()}[alg]
+					public, err := ecdsa.ParseUncompressedPublicKey(curve, must(hex.DecodeString(group.PublicKey.Uncompressed)))
+					if keyErr = err; err == nil {
+						key, keyErr = jose.NewExamplePublicKey("", public, 0)
+					}
+				} else {
+					t.Fatal("group without JWK")
+				}
+				for _, test := range group.Tests {
+					run++
+					err := keyErr
+					if err == nil {
+						err = key.Verify(alg, string(must(hex.DecodeString(test.Msg))), must(hex.DecodeString(test.Sig)))
+					}
+					if want := test.Result == "valid"; (err == nil) != want { // "acceptable" is refused
+						t.Errorf("test %d, %s (%s): got %v", test.TcID, test.Comment, test.Result, err)
+					}
+					if err == nil {
+						accepted++
+					}
+				}
+			}
+			if run != file.NumberOfTests || run < 50 || accepted == 0 {
+				t.Errorf("%d of %d vectors run, %d accepted", run, file.NumberOfTests, accepted)
+			}
+			t.Logf("%d vectors, %d accepted", run, accepted)
+		})
+	}
+}
+
+// Examples of RFC 7515, 7516, 7519, 7797, 8037 and 9449, and thumbprints of RFC 7638 and 8037.
+func TestVectorsRFC(t *testing.T) {
+	var file struct {
+		Vectors []struct {
+			ID, Kind, Alg, Token, Proof, Expect, Thumbprint string
+			Key                                             *jwk
+			Object                                          json.RawMessage
+		}
+	}
+	vectors(t, &file, "rfc", "jose-oauth-examples.json")
+	run := 0
+	for _, v := range file.Vectors {
+		run++
+		switch v.Kind {
+		case "jws-compact":
+			if v.Expect != "valid" {
+				if _, err := jose.Parse(v.Token, nil); err == nil {
+					t.Errorf("%s: accepted", v.ID)
+				}
+				continue
+			}
+			key := must(v.Key.key())
+			if err := accepts(key, v.Token); err != nil {
+				t.Errorf("%s: %v", v.ID, err)
+			}
+			requireErr(t, published(v.Key), jose.ErrPublishedKey)
+		case "jwk-thumbprint":
+			sum := must(v.Key.key()).Thumbprint()
+			if encode(sum[:]) != v.Thumbprint {
+				t.Errorf("%s: thumbprint %s, want %s", v.ID, encode(sum[:]), v.Thumbprint)
+			}
+			requireErr(t, published(v.Key), jose.ErrPublishedKey)
+		case "jwe-compact", "jwe-nested", "jws-detached":
+			if _, err := jose.Parse(v.Token, nil); !is(err, jose.ErrMalformed) {
+				t.Errorf("%s: got %v", v.ID, err)
+			}
+		case "jws-json-general", "jws-json-flattened":
+			if _, err := jose.Parse(string(v.Object), nil); !is(err, jose.ErrMalformed) {
+				t.Errorf("%s: got %v", v.ID, err)
+			}
+		case "dpop-proof":
+			if _, err := jose.Parse(v.Proof, nil); !is(err, jose.ErrType) {
+				t.Errorf("%s: got %v", v.ID, err)
+			}
+		case "jws-compact-unverifiable":
+			_, err := jose.Parse(v.Token, nil)
+			requireErr(t, err, nil)
+		default:
+			run--
+		}
+	}
+	if run < 15 {
+		t.Errorf("%d vectors run", run)
+	}
+}
+
+// published gives what the product says to a key.
+func published(j *jwk) error {
+	if j.Kty == "oct" {
+		_, err := jose.NewSecretKey("", raw(j.K), 0)
+		return err
+	}
+	_, err := jose.NewPublicKey("", must(j.public()), 0)
+	return err
+}
+
+// The examples of RFC 7520 section 4, RFC 8037 and RFC 7797.
+func TestVectorsCookbook(t *testing.T) {
+	for name, want := range map[string]error{
+		"jws/4_1.rsa_v15_signature.json":               nil,
+		"jws/4_2.rsa-pss_signature.json":               nil,
+		"jws/4_3.ecdsa_signature.json":                 nil,
+		"jws/4_4.hmac-sha2_integrity_protection.json":  nil,
+		"jws/4_5.signature_with_detached_content.json": jose.ErrMalformed,
+		"curve25519/jws.json":                          nil,
+		"rfc7797/4.2.hmac-sha2_b64_false.json":         jose.ErrMalformed,
+		"rfc7797/hmac-sha2_b64_false.json":             jose.ErrMalformed,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var file struct {
+				Input  struct{ Key json.RawMessage }
+				Output struct {
+					Compact  string
+					JSON     json.RawMessage
+					JSONFlat json.RawMessage `json:"json_flat"`
+				}
+			}
+			vectors(t, &file, "cookbook", name)
+			var j jwk
+			if err := json.Unmarshal(file.Input.Key, &j); err != nil {
+				t.Fatal(err)
+			}
+			requireErr(t, accepts(must(j.key()), file.Output.Compact), want)
+			requireErr(t, published(&j), jose.ErrPublishedKey)
+			for _, form := range []json.RawMessage{file.Output.JSON, file.Output.JSONFlat} {
+				_, err := jose.Parse(string(form), nil)
+				requireErr(t, err, jose.ErrMalformed)
+			}
+		})
+	}
+}
+
+// RFC 9964 is not implemented: its algorithms are unknown names.
+func TestVectorsMLDSA(t *testing.T) {
+	for _, name := range []string{"ML_DSA_44", "ML_DSA_65", "ML_DSA_87"} {
+		var file struct{ JWS string }
+		vectors(t, &file, "mldsa-jose", name+".jose.json")
+		_, err := jose.Parse(file.JWS, nil)
+		requireErr(t, err, jose.ErrAlgorithm)
+	}
+}
+
+// JWE vectors are refused whatever their label.
+func TestVectorsWycheproofJWE(t *testing.T) {
+	var file struct {
+		NumberOfTests int
+		TestGroups    []struct {
+			Tests []struct {
+				TcID int
+				JWE  string
+			}
+		}
+	}
+	vectors(t, &file, "wycheproof", "json_web_encryption_test.json")
+	run := 0
+	for _, group := range file.TestGroups {
+		for _, test := range group.Tests {
+			run++
+			if _, err := jose.Parse(test.JWE, nil); err == nil {
+				t.Errorf("test %d accepted", test.TcID)
+			}
+		}
+	}
+	if run != file.NumberOfTests {
+		t.Errorf("%d of %d vectors run", run, file.NumberOfTests)
+	}
+}
