@@ -1,0 +1,158 @@
+package bearer
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// Challenge is the value of a WWW-Authenticate field: RFC 6750 section 3 with
+// the addition of RFC 9728 section 5.1. All fields but Realm are left out when
+// empty.
+type Challenge struct {
+	// Realm is always written, since the Bearer scheme needs at least one
+	// parameter after it. Any text is escaped as needed.
+	Realm string
+
+	// Error is one of invalid_request, invalid_token and
+	// insufficient_scope; empty when the request had no credentials at all.
+	Error string
+
+	// Description is a text for developers. It must not come from the
+	// request.
+	Description string
+
+	// Scope lists the scopes that are needed, separated by single spaces.
+	Scope string
+
+	// ResourceMetadata is the URL of the protected resource metadata.
+	ResourceMetadata string
+}
+
+// String writes the challenge. It always parses: characters that a parameter
+// cannot hold are replaced, and a scope or URL that would mean something else
+// then is left out. Configuration is checked with ValidRealm, ValidScope and
+// ValidResourceMetadata, so that none of this happens.
+func (c Challenge) String() string {
+	var out strings.Builder
+	out.Grow(32 + len(c.Realm) + len(c.Error) + len(c.Description) + len(c.Scope) + len(c.ResourceMetadata))
+	out.WriteString(`Bearer realm="`)
+	writeRealm(&out, c.Realm)
+	out.WriteByte('"')
+	writeParam(&out, "error", c.Error)
+	writeParam(&out, "error_description", c.Description)
+	if validScopes(c.Scope) {
+		writeParam(&out, "scope", c.Scope)
+	}
+	if ValidResourceMetadata(c.ResourceMetadata) == nil {
+		writeParam(&out, "resource_metadata", c.ResourceMetadata)
+	}
+	return out.String()
+}
+
+// writeRealm writes the inside of a quoted-string (RFC 9110 section 5.6.4).
+func writeRealm(out *strings.Builder, realm string) {
+	for i := range len(realm) {
+		switch c := realm[i]; {
+		case c == '"' || c == '\\':
+			out.WriteByte('\\')
+			out.WriteByte(c)
+		case c < ' ' || c >= 0x7f:
+			out.WriteByte('?')
+		default:
+			out.WriteByte(c)
+		}
+	}
+}
+
+// writeParam writes a parameter whose value RFC 6750 section 3 limits to
+// printable ASCII without the quote and the backslash.
+func writeParam(out *strings.Builder, name, value string) {
+	if value == "" {
+		return
+	}
+	out.WriteString(", ")
+	out.WriteString(name)
+	out.WriteString(`="`)
+	for i := range len(value) {
+		switch c := value[i]; {
+		case c == '"':
+			out.WriteByte('\'')
+		case !isPlain(c):
+			out.WriteByte('?')
+		default:
+			out.WriteByte(c)
+		}
+	}
+	out.WriteByte('"')
+}
+
+// isPlain is %x20-21 / %x23-5B / %x5D-7E of RFC 6750 section 3.
+func isPlain(c byte) bool {
+	return ' ' <= c && c <= '~' && c != '"' && c != '\\'
+}
+
+// maxRealm keeps challenges well inside what clients and proxies accept of a
+// header line.
+const maxRealm = 256
+
+// ValidRealm says what is wrong with a configured realm: it is printable
+// ASCII. Quotes and backslashes are fine.
+func ValidRealm(realm string) error {
+	if len(realm) > maxRealm {
+		return fmt.Errorf("realm is longer than %d characters", maxRealm)
+	}
+	for i := range len(realm) {
+		if realm[i] < ' ' || realm[i] > '~' {
+			return errors.New("realm has a character that is not printable ASCII")
+		}
+	}
+	return nil
+}
+
+// ValidScope says what is wrong with one configured scope: it is a scope-token
+// of RFC 6749 section 3.3, printable ASCII without space, quote and backslash.
+func ValidScope(scope string) error {
+	if scope == "" {
+		return errors.New("scope is empty")
+	}
+	for i := range len(scope) {
+		if !isPlain(scope[i]) || scope[i] == ' ' {
+			return fmt.Errorf("scope %q has a character that scopes cannot have", scope)
+		}
+	}
+	return nil
+}
+
+// validScopes allows scopes separated by single spaces.
+func validScopes(scopes string) bool {
+	for scope := range strings.SplitSeq(scopes, " ") {
+		if ValidScope(scope) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// ValidResourceMetadata says what is wrong with a configured address of
+// protected resource metadata: it is an absolute https URL without fragment
+// (RFC 9728 section 1.2). http is allowed for trying things out.
+func ValidResourceMetadata(address string) error {
+	for i := range len(address) {
+		if !isPlain(address[i]) || address[i] == ' ' {
+			return errors.New("resource metadata URL has a character that URLs cannot have")
+		}
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return errors.New("resource metadata is not a URL")
+	}
+	if u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+		return errors.New("resource metadata is not an absolute https URL")
+	}
+	if u.User != nil || strings.Contains(address, "#") {
+		return errors.New("resource metadata URL has user information or a fragment")
+	}
+	return nil
+}

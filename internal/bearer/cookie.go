@@ -1,0 +1,96 @@
+package bearer
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// findCookie finds the cookie in the Cookie field lines (RFC 6265 section
+// 5.4), all of them: HTTP/2 clients may split the field (RFC 9113 section
+// 8.2.3). Values are taken as they are; one in double quotes is malformed
+// like any other character outside the alphabet.
+func findCookie(lines []string, name string) (presented, error) {
+	var found presented
+	for _, line := range lines {
+		quoted := false // a quote was opened earlier in the line
+		for part := range strings.SplitSeq(line, ";") {
+			value, ours := readCookie(part, name)
+			switch {
+			case ours && found.ok:
+				return presented{}, errTwoValues
+			case ours && quoted, !ours && commaHides(part, name):
+				return presented{}, errAmbiguous
+			case ours:
+				found = presented{text: value, ok: true}
+			}
+			if strings.Count(part, `"`)%2 == 1 {
+				// Some servers let quotes protect semicolons, others do
+				// not; what stands between is in doubt.
+				quoted = !quoted
+			}
+		}
+	}
+	return found, nil
+}
+
+// readCookie reads one pair. White space around the pair does not count. White
+// space before or after the "=" counts for some servers and not for others; it
+// is left in the value, which is malformed then.
+func readCookie(pair, name string) (value string, ours bool) {
+	rest, ours := strings.CutPrefix(strings.Trim(pair, blank), name)
+	if !ours || rest == "" {
+		return "", ours
+	}
+	if value, ours = strings.CutPrefix(rest, "="); ours {
+		return value, true
+	}
+	after := strings.TrimLeft(rest, blank)
+	return rest, after != rest && strings.HasPrefix(after, "=")
+}
+
+// commaHides finds our cookie behind a comma, which separated cookies in RFC
+// 2965 and still does for some servers.
+func commaHides(pair, name string) bool {
+	_, rest, more := strings.Cut(pair, ",")
+	for more {
+		var part string
+		part, rest, more = strings.Cut(rest, ",")
+		if _, ours := readCookie(part, name); ours {
+			return true
+		}
+	}
+	return false
+}
+
+// removeCookies takes the named cookies out of the Cookie field, and the field
+// out of the request when nothing is left of it.
+func removeCookies(h http.Header, names []string) {
+	ours := func(pair string) bool {
+		return slices.ContainsFunc(names, func(name string) bool {
+			_, mine := readCookie(pair, name)
+			return mine || commaHides(pair, name)
+		})
+	}
+	lines := h["Cookie"]
+	kept := make([]string, 0, len(lines))
+	changed := false
+	for _, line := range lines {
+		rest, removed := removeParts(line, ";", ours)
+		if !removed {
+			kept = append(kept, line)
+			continue
+		}
+		changed = true
+		if rest = strings.TrimLeft(rest, blank); rest != "" {
+			kept = append(kept, rest)
+		}
+	}
+	switch {
+	case !changed:
+	case len(kept) == 0:
+		delete(h, "Cookie")
+	default:
+		h["Cookie"] = kept
+	}
+}

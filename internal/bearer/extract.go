@@ -1,0 +1,269 @@
+package bearer
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// What Extract can answer besides a credential.
+var (
+	// ErrMissing: the request carries no token in any configured place.
+	// Answer 401 with a challenge that has no error code (RFC 6750
+	// section 3.1).
+	ErrMissing = errors.New("no access token in the request")
+
+	// ErrMalformed: the request carries something other than exactly one
+	// well-formed token. Answer 400 with the error code invalid_request.
+	ErrMalformed = errors.New("not exactly one well-formed access token")
+
+	// ErrTooLong is the ErrMalformed of a token over Options.MaxToken.
+	ErrTooLong = fmt.Errorf("%w: token too long", ErrMalformed)
+
+	// ErrBodyTooLarge: the form body is over Options.MaxForm, or over a
+	// limit set by an earlier handler. Answer 413.
+	ErrBodyTooLarge = errors.New("form body too large to look for an access token")
+
+	// ErrBodyRead: the form body could not be read to its end, because the
+	// client sent less than it announced, went away, or took too long.
+	// Answer 400.
+	ErrBodyRead = errors.New("form body could not be read")
+)
+
+// The ways to be malformed, built once so that a flood of them costs nothing.
+var (
+	errTwoPlaces = fmt.Errorf("%w: tokens in more than one place", ErrMalformed)
+	errTwoValues = fmt.Errorf("%w: more than one value in one place", ErrMalformed)
+	errTwoFields = fmt.Errorf("%w: header field sent more than once", ErrMalformed)
+	errTrailer   = fmt.Errorf("%w: credentials announced in the trailers", ErrMalformed)
+	errList      = fmt.Errorf("%w: several credentials in one header field", ErrMalformed)
+	errSeparator = fmt.Errorf("%w: scheme and token not separated by a space", ErrMalformed)
+	errEmpty     = fmt.Errorf("%w: empty token", ErrMalformed)
+	errAlphabet  = fmt.Errorf("%w: character outside the b64token alphabet", ErrMalformed)
+	errEscape    = fmt.Errorf("%w: invalid percent-encoding", ErrMalformed)
+	errAmbiguous = fmt.Errorf("%w: parameter that can be read in more than one way", ErrMalformed)
+)
+
+// Defaults of Options.
+const (
+	// DefaultMaxToken is as long as the whole header section that Caddy
+	// accepts by default; the longest usual signature (ML-DSA-87) needs
+	// 6,170 characters.
+	DefaultMaxToken = 16 << 10
+
+	// DefaultMaxForm bounds what one request with a form body can make us
+	// hold in memory.
+	DefaultMaxForm = 1 << 20
+)
+
+// Options say where tokens are looked for, and how far.
+type Options struct {
+	// Places to look in. Empty means DefaultPlace alone. A token anywhere
+	// else is neither used nor removed.
+	Places []Place
+
+	// MaxToken is the greatest length of a token in bytes. Zero means
+	// DefaultMaxToken.
+	MaxToken int
+
+	// MaxForm is the greatest size in bytes of a form body that is read to
+	// look for a token. Zero means DefaultMaxForm.
+	MaxForm int64
+}
+
+// Credential is the one access token of a request.
+type Credential struct {
+	// Token is never empty and has only the characters of a b64token.
+	Token string `json:"-"`
+
+	// Place is the index into Options.Places of where the token was.
+	Place int
+
+	// Kind of that place. Answers to requests whose token was not in a
+	// header need Cache-Control: private (RFC 6750 section 2.3).
+	Kind Kind
+}
+
+// Format keeps the token out of anything printed, whatever the verb.
+func (c Credential) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, "bearer credential from "+c.Kind.String())
+}
+
+// Extractor finds and removes tokens. It is immutable and safe for concurrent
+// use.
+type Extractor struct {
+	places   []Place
+	maxToken int
+	maxForm  int64
+
+	// names of the parameter places and cookies, for removal
+	query, cookies, form []string
+}
+
+// NewExtractor checks the options. The error names the place that is wrong.
+func NewExtractor(o Options) (*Extractor, error) {
+	if o.MaxToken < 0 || o.MaxForm < 0 {
+		return nil, errors.New("a limit must not be negative")
+	}
+	e := &Extractor{maxToken: o.MaxToken, maxForm: o.MaxForm}
+	if e.maxToken == 0 {
+		e.maxToken = DefaultMaxToken
+	}
+	if e.maxForm == 0 {
+		e.maxForm = DefaultMaxForm
+	}
+	if len(o.Places) == 0 {
+		o.Places = []Place{DefaultPlace}
+	}
+	for _, p := range o.Places {
+		if err := e.add(p); err != nil {
+			return nil, fmt.Errorf("token place %s: %w", p, err)
+		}
+	}
+	return e, nil
+}
+
+func (e *Extractor) add(p Place) error {
+	p, err := p.normalize()
+	if err != nil {
+		return err
+	}
+	for _, q := range e.places {
+		if text := p.conflict(q); text != "" {
+			return errors.New(text)
+		}
+	}
+	e.places = append(e.places, p)
+	switch p.Kind {
+	case Header:
+	case Query:
+		e.query = append(e.query, p.Name)
+	case Cookie:
+		e.cookies = append(e.cookies, p.Name)
+	case Form:
+		e.form = append(e.form, p.Name)
+	}
+	return nil
+}
+
+// Places gives the places in effect, with header names in canonical form. A
+// Credential's Place is an index into them.
+func (e *Extractor) Places() []Place { return slices.Clone(e.places) }
+
+// Extract finds the one token of the request.
+//
+// Every configured place is looked at, and what is found there must be one
+// token in one place: a second one is ErrMalformed even if it is the same
+// (RFC 6750 section 2), and so is an empty one, such as a cookie that was
+// emptied and not deleted. Authorization with another scheme, such as Basic,
+// counts as nothing found.
+//
+// When there is a form place and the request has a form body (see ReadsBody),
+// the body is read to its end, in memory, and put back into r.Body as it was.
+// Nothing of the body is read when the rest of the request is already
+// malformed, or when its announced length is over the limit.
+//
+// The error is ErrMissing, ErrBodyTooLarge, or wraps ErrMalformed or
+// ErrBodyRead. It never holds a part of a token.
+func (e *Extractor) Extract(r *http.Request) (Credential, error) {
+	var found Credential
+	for i := range e.places {
+		value, err := e.places[i].find(r)
+		if err == nil {
+			err = e.take(&found, i, value)
+		}
+		if err != nil {
+			return Credential{}, err
+		}
+	}
+	if len(e.form) > 0 { // last, and only if all else is in order
+		if err := e.extractForm(r, &found); err != nil {
+			return Credential{}, err
+		}
+	}
+	if found.Token == "" {
+		return Credential{}, ErrMissing
+	}
+	return found, nil
+}
+
+// presented is what a place holds before anything is known about it.
+type presented struct {
+	text    string
+	encoded bool // form-urlencoded, to be decoded once
+	ok      bool // false: the place holds nothing
+}
+
+// find looks into the place, unless it is the body.
+func (p *Place) find(r *http.Request) (presented, error) {
+	switch p.Kind {
+	case Header:
+		return p.findHeader(r)
+	case Query:
+		return findParam(r.URL.RawQuery, p.Name)
+	case Cookie:
+		return findCookie(r.Header["Cookie"], p.Name)
+	case Form:
+	}
+	return presented{}, nil
+}
+
+// take checks what place i holds and makes it the credential found, if it is
+// the first.
+func (e *Extractor) take(found *Credential, i int, value presented) error {
+	if !value.ok {
+		return nil
+	}
+	if found.Token != "" {
+		return errTwoPlaces
+	}
+	token := value.text
+	if value.encoded {
+		// An escaped character takes three bytes at most; so the length is
+		// bounded before anything is decoded.
+		if len(token)/3 > e.maxToken {
+			return ErrTooLong
+		}
+		var err error
+		if token, err = unescape(token); err != nil {
+			return err
+		}
+	}
+	if len(token) > e.maxToken {
+		return ErrTooLong
+	}
+	if err := checkToken(token); err != nil {
+		return err
+	}
+	*found = Credential{Token: token, Place: i, Kind: e.places[i].Kind}
+	return nil
+}
+
+// checkToken is the b64token rule of RFC 6750 section 2.1: at least one of
+// the letters, digits and -._~+/ and then padding.
+func checkToken(token string) error {
+	body := strings.TrimRight(token, "=")
+	if token == "" {
+		return errEmpty
+	}
+	if body == "" {
+		return errAlphabet
+	}
+	for i := range len(body) {
+		if !tokenBytes[body[i]] {
+			return errAlphabet
+		}
+	}
+	return nil
+}
+
+// tokenBytes is the b64token alphabet without the padding.
+var tokenBytes = func() (set [256]bool) {
+	for c := range set {
+		set[c] = isAlphanumeric(byte(c)) || strings.IndexByte("-._~+/", byte(c)) >= 0
+	}
+	return set
+}()

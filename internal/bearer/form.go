@@ -1,0 +1,203 @@
+package bearer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+)
+
+const formType = "application/x-www-form-urlencoded"
+
+// ReadsBody says whether Extract would read the body of this request: there is
+// a form place and the request is one whose body RFC 6750 section 2.2 lets
+// hold a token. Reading blocks until the client has sent the body, so the
+// caller does well to set a read deadline on the connection first.
+func (e *Extractor) ReadsBody(r *http.Request) bool {
+	if len(e.form) == 0 || r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
+		return false
+	}
+	ours, err := isForm(r)
+	return ours && err == nil
+}
+
+// isForm says whether the request carries a form that may hold a token: by a
+// method for which a body has a meaning, in the one media type, in ASCII and
+// without a content coding. Nothing else is read, multipart in particular.
+func isForm(r *http.Request) (bool, error) {
+	switch r.Method {
+	case http.MethodPost, http.MethodPut, http.MethodPatch:
+	default:
+		return false, nil
+	}
+	types := r.Header["Content-Type"]
+	if len(types) == 0 {
+		return false, nil
+	}
+	form := false
+	for _, value := range types {
+		form = form || isFormType(value)
+	}
+	if !form {
+		return false, nil
+	}
+	if len(types) > 1 {
+		// Which of them counts depends on who reads.
+		return false, errTwoFields
+	}
+	for _, coding := range r.Header["Content-Encoding"] {
+		if coding != "" && !equalFold(strings.Trim(coding, blank), "identity") {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+func isFormType(value string) bool {
+	value = strings.Trim(value, blank)
+	if len(value) < len(formType) || !equalFold(value[:len(formType)], formType) {
+		return false
+	}
+	if len(value) == len(formType) {
+		return true
+	}
+	media, params, err := mime.ParseMediaType(value)
+	if err != nil || media != formType {
+		return false
+	}
+	for name, text := range params {
+		if name != "charset" || !equalFold(text, "utf-8") {
+			return false
+		}
+	}
+	return true
+}
+
+// extractForm looks for the form places in the body.
+func (e *Extractor) extractForm(r *http.Request, found *Credential) error {
+	if ours, err := isForm(r); err != nil || !ours {
+		return err
+	}
+	text, err := e.readForm(r)
+	if err != nil {
+		return err
+	}
+	for i := range e.places {
+		if e.places[i].Kind != Form {
+			continue
+		}
+		value, err := findParam(text, e.places[i].Name)
+		if err != nil {
+			return err
+		}
+		if !value.ok {
+			continue
+		}
+		if !isASCII(text) {
+			return errAmbiguous // RFC 6750 section 2.2: the content is entirely ASCII
+		}
+		// Cloned: whoever keeps the token should not keep the body with it.
+		value.text = strings.Clone(value.text)
+		if err := e.take(found, i, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] == 0 || s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// formBody is a request body that was read, found whole, and put back.
+type formBody struct {
+	strings.Reader
+	io.Closer
+	text string
+}
+
+func newFormBody(text string, source io.Closer) *formBody {
+	body := &formBody{text: text, Closer: source}
+	body.Reset(text)
+	return body
+}
+
+// readForm reads the body to its end and puts it back. When it is too large
+// or breaks off, what was read is put back before the rest.
+func (e *Extractor) readForm(r *http.Request) (string, error) {
+	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
+		return "", nil
+	}
+	if r.ContentLength > e.maxForm {
+		// Not a byte read: a client that waits for "100 Continue" is told
+		// in time.
+		return "", ErrBodyTooLarge
+	}
+	source := r.Body
+	if body, ok := source.(*formBody); ok && body.Len() == len(body.text) {
+		if int64(len(body.text)) > e.maxForm {
+			return "", ErrBodyTooLarge
+		}
+		return body.text, nil // an earlier extractor has read it
+	}
+	text, err := readText(r.Context(), source, e.maxForm)
+	if err != nil {
+		r.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(strings.NewReader(text), source), source}
+		return "", err
+	}
+	r.Body = newFormBody(text, source)
+	return text, nil
+}
+
+// readText reads at most limit bytes. Memory grows with what arrives, not
+// with what was announced. It reads up to and including the end of the body,
+// which is what makes the trailers known. When the context ends the body is
+// closed: that wakes a blocked read of an HTTP/2 stream, and an HTTP/1 body
+// is given up at the next byte.
+func readText(ctx context.Context, body io.ReadCloser, limit int64) (string, error) {
+	stop := context.AfterFunc(ctx, func() { _ = body.Close() })
+	defer stop()
+
+	var text strings.Builder
+	chunk := make([]byte, 4096)
+	for idle := 0; idle < 100; {
+		if err := ctx.Err(); err != nil {
+			return text.String(), fmt.Errorf("%w: %w", ErrBodyRead, err)
+		}
+		n, err := body.Read(chunk)
+		text.Write(chunk[:n])
+		if int64(text.Len()) > limit {
+			return text.String(), ErrBodyTooLarge
+		}
+		if err == io.EOF {
+			return text.String(), nil
+		}
+		if err != nil {
+			return text.String(), readError(err)
+		}
+		if idle++; n > 0 {
+			idle = 0
+		}
+	}
+	return text.String(), fmt.Errorf("%w: %w", ErrBodyRead, io.ErrNoProgress)
+}
+
+// readError tells a limit set by another handler from trouble with the
+// client.
+func readError(err error) error {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return ErrBodyTooLarge
+	}
+	return fmt.Errorf("%w: %w", ErrBodyRead, err)
+}

@@ -1,0 +1,194 @@
+// Package bearer is both ends of RFC 6750: it takes the one access token out
+// of a request, and it writes the challenge that goes back when there is none
+// or it does not do.
+//
+// The rule throughout is that a request carries exactly one credential, in
+// one place, readable in only one way. A request that another parser could
+// read differently (two values, a separator that only some servers know, a
+// parameter name that decodes only for the lenient) is refused, never
+// interpreted.
+package bearer
+
+import (
+	"errors"
+	"fmt"
+	"net/textproto"
+	"strings"
+)
+
+// Kind says in which part of a request a token is looked for.
+type Kind uint8
+
+// The parts of a request that can hold a token. The zero Kind is Header, the
+// only one that RFC 6750 obliges a resource server to support.
+const (
+	Header Kind = iota // a header field, RFC 6750 section 2.1
+	Query              // a parameter of the URI query, RFC 6750 section 2.3
+	Cookie             // a cookie, RFC 6265
+	Form               // a parameter of a form body, RFC 6750 section 2.2
+)
+
+// String is the word for the kind in the configuration.
+func (k Kind) String() string {
+	switch k {
+	case Header:
+		return "header"
+	case Query:
+		return "query"
+	case Cookie:
+		return "cookie"
+	case Form:
+		return "form"
+	}
+	return fmt.Sprintf("Kind(%d)", uint8(k))
+}
+
+// Place is somewhere in a request that a token is looked for.
+type Place struct {
+	Kind Kind
+
+	// Name of the header field, query parameter, cookie or form parameter.
+	// Header names match in any case; the others exactly.
+	Name string
+
+	// Scheme is the authentication scheme before the token, for headers
+	// only, matched in any case. Empty means that the whole value is the
+	// token.
+	Scheme string
+}
+
+// DefaultPlace is where RFC 6750 section 2.1 puts the token.
+var DefaultPlace = Place{Kind: Header, Name: "Authorization", Scheme: "Bearer"}
+
+// String describes the place in the words of the configuration, such as
+// "header Authorization Bearer".
+func (p Place) String() string {
+	text := p.Kind.String() + " " + p.Name
+	if p.Scheme != "" {
+		text += " " + p.Scheme
+	}
+	return text
+}
+
+// maxName bounds configured names. Real ones have a dozen characters.
+const maxName = 128
+
+// normalize checks a configured place and gives it with a canonical header
+// name.
+func (p Place) normalize() (Place, error) {
+	if p.Name == "" {
+		return p, errors.New("a name is needed")
+	}
+	if len(p.Name) > maxName {
+		return p, fmt.Errorf("the name is longer than %d characters", maxName)
+	}
+	if p.Kind != Header && p.Scheme != "" {
+		return p, fmt.Errorf("a scheme (%q) belongs to a header only", p.Scheme)
+	}
+	switch p.Kind {
+	case Header:
+		return p.normalizeHeader()
+	case Cookie:
+		if !isToken(p.Name) {
+			return p, fmt.Errorf("%q is not a cookie name", p.Name)
+		}
+	case Query, Form:
+		if !isParamName(p.Name) {
+			return p, fmt.Errorf("%q is not usable as a parameter name: "+
+				"letters, digits and - . _ ~ are", p.Name)
+		}
+	default:
+		return p, fmt.Errorf("unknown kind of place %d", uint8(p.Kind))
+	}
+	return p, nil
+}
+
+func (p Place) normalizeHeader() (Place, error) {
+	if !isToken(p.Name) {
+		return p, fmt.Errorf("%q is not a header name", p.Name)
+	}
+	if p.Scheme != "" && !isToken(p.Scheme) {
+		return p, fmt.Errorf("%q is not an authentication scheme", p.Scheme)
+	}
+	p.Name = textproto.CanonicalMIMEHeaderKey(p.Name)
+	if unfitHeader(p.Name) {
+		return p, fmt.Errorf("the header %s cannot hold a token", p.Name)
+	}
+	return p, nil
+}
+
+// unfitHeader knows the fields that the HTTP server consumes or that steer
+// the message itself: a token there is never seen, or its removal would break
+// the message. Cookies have a place of their own.
+func unfitHeader(name string) bool {
+	switch name {
+	case "Connection", "Content-Encoding", "Content-Length", "Content-Type",
+		"Cookie", "Expect", "Host", "Keep-Alive", "Proxy-Connection", "Te",
+		"Trailer", "Transfer-Encoding", "Upgrade":
+		return true
+	}
+	return false
+}
+
+// conflict says why two places cannot stand side by side, or nothing.
+func (p Place) conflict(q Place) string {
+	switch {
+	case p.Kind != q.Kind || p.Name != q.Name:
+		return ""
+	case p.Kind != Header || equalFold(p.Scheme, q.Scheme):
+		return "is given twice"
+	case p.Scheme == "" || q.Scheme == "":
+		return "is given with a scheme and without"
+	}
+	return ""
+}
+
+// isToken is the token rule of RFC 9110 section 5.6.2.
+func isToken(s string) bool {
+	for i := range len(s) {
+		if !isTokenByte(s[i]) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func isTokenByte(c byte) bool {
+	return isAlphanumeric(c) || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
+}
+
+// isParamName allows the unreserved characters of RFC 3986 section 2.3: a
+// name made of them reads the same whether or not it is percent-decoded.
+func isParamName(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !isAlphanumeric(c) && strings.IndexByte("-._~", c) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func isAlphanumeric(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}
+
+// equalFold compares in any case, in ASCII only. The Unicode folding of the
+// standard library would read the Kelvin sign as a k.
+func equalFold(s, t string) bool {
+	if len(s) != len(t) {
+		return false
+	}
+	for i := range len(s) {
+		if lower(s[i]) != lower(t[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + ('a' - 'A')
+	}
+	return c
+}

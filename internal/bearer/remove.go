@@ -1,0 +1,81 @@
+package bearer
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// Remove takes whatever is in the configured places out of the request, so
+// that the backend does not get the token: every copy, also where Extract did
+// not find one. All other bytes stay as they were, in their order. The query
+// is removed from r.URL and from r.RequestURI alike, since some handlers and
+// access logs read the latter. A digest or signature that the client made over
+// a body or query does not fit any more when something was removed from it.
+//
+// Remove is called after Extract on the same request: a form body that has not
+// been read by Extract is left alone. Header and URL are changed in place,
+// also for copies of the request that share them.
+func (e *Extractor) Remove(r *http.Request) {
+	for i := range e.places {
+		if p := &e.places[i]; p.Kind == Header {
+			p.removeHeader(r.Header)
+		}
+	}
+	if len(e.cookies) > 0 {
+		removeCookies(r.Header, e.cookies)
+	}
+	if len(e.query) > 0 {
+		e.removeQuery(r)
+	}
+	if len(e.form) > 0 {
+		e.removeForm(r)
+	}
+	forgetParams(r, e.query)
+	forgetParams(r, e.form)
+}
+
+func (e *Extractor) removeQuery(r *http.Request) {
+	if query, removed := removeParams(r.URL.RawQuery, e.query); removed {
+		r.URL.RawQuery = query
+		r.URL.ForceQuery = false // no "?" stays behind
+	}
+	target, query, ok := strings.Cut(r.RequestURI, "?")
+	if !ok {
+		return
+	}
+	if query, removed := removeParams(query, e.query); removed {
+		if query != "" {
+			target += "?" + query
+		}
+		r.RequestURI = target
+	}
+}
+
+func (e *Extractor) removeForm(r *http.Request) {
+	body, ok := r.Body.(*formBody)
+	if !ok {
+		return
+	}
+	text, removed := removeParams(body.text, e.form)
+	if !removed {
+		return
+	}
+	r.Body = newFormBody(text, body.Closer)
+	if r.ContentLength < 0 {
+		return // chunked, and stays so
+	}
+	r.ContentLength = int64(len(text))
+	if _, ok := r.Header["Content-Length"]; ok {
+		r.Header["Content-Length"] = []string{strconv.Itoa(len(text))}
+	}
+}
+
+// forgetParams takes the parameters out of forms that an earlier handler had
+// the standard library parse.
+func forgetParams(r *http.Request, names []string) {
+	for _, name := range names {
+		delete(r.Form, name)
+		delete(r.PostForm, name)
+	}
+}
