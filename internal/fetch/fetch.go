@@ -1,0 +1,199 @@
+// Package fetch is the HTTP client for talking to authorization servers: key sets, metadata, introspection.
+//
+// What it may be told to fetch comes partly from others: a metadata document names the address of the keys, a server
+// answers with a redirect, a name resolves to whatever its owner says. So every address is checked where it is used,
+// down to the IP address that is dialled; answers are bounded in size and time; and nothing but https is spoken beyond
+// this machine.
+package fetch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+const (
+	// DefaultTimeout bounds one Get from beginning to end, redirects and body included.
+	DefaultTimeout = 5 * time.Second
+
+	// MaxBody is the greatest length of a body in bytes, after decompression.
+	MaxBody = 1 << 20
+
+	// maxRedirects is how many redirects Get follows.
+	maxRedirects = 3
+
+	// maxHeader bounds the header of an answer, in bytes.
+	maxHeader = 64 << 10
+)
+
+var (
+	// ErrAddress: the address must not be used, see CheckURL; or what it resolves to must not be dialled.
+	ErrAddress = errors.New("address not allowed")
+
+	// ErrRedirect: a redirect that is not followed.
+	ErrRedirect = errors.New("redirect not followed")
+
+	// ErrTooLarge: the body is longer than MaxBody.
+	ErrTooLarge = errors.New("answer too large")
+
+	// ErrPin: no certificate of the server's has a pinned key.
+	ErrPin = errors.New("no certificate matches the pins")
+)
+
+// Client fetches from one authorization server with one set of TLS settings. It is safe for concurrent use, keeps its
+// own connections, and opens none before it is used.
+type Client struct {
+	transport *transport
+	header    http.Header
+	timeout   time.Duration
+}
+
+// Response is an answer to Get. Body is filled for status 200 only.
+type Response struct {
+	Status      int
+	Body        []byte
+	Header      http.Header
+	NotModified bool // the document is still the one with the ETag asked for
+}
+
+// NewClient makes a client. It touches neither network nor files. The error says which option is unusable.
+func NewClient(options Options) (*Client, error) {
+	transport, err := newTransport(options)
+	if err != nil {
+		return nil, err
+	}
+	timeout := options.Timeout
+	if timeout <= 0 {
+		timeout = DefaultTimeout
+	}
+	return &Client{transport: transport, header: options.Header.Clone(), timeout: timeout}, nil
+}
+
+// HTTP is a client with the same connections, TLS settings and checks of addresses, for requests that Get is not made
+// for. It follows no redirects, since such requests carry credentials; it sets no deadline and adds no header fields.
+func (c *Client) HTTP() *http.Client {
+	return &http.Client{
+		Transport:     c.transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// Close closes idle connections. Requests under way go on.
+func (c *Client) Close() error {
+	c.transport.closeIdle()
+	return nil
+}
+
+// Get fetches a document. With an etag it asks for the document only if it has changed (RFC 9110 section 13.1.2). It
+// follows up to three redirects, each checked like the address itself and to the same scheme; the header fields of the
+// options go only to the host that they were meant for. A status other than 200 is not an error.
+func (c *Client) Get(ctx context.Context, address, accept, etag string) (*Response, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	target, err := CheckURL(address)
+	if err != nil {
+		return nil, err
+	}
+	client, host := c.HTTP(), target.Host
+	for redirects := 0; ; redirects++ {
+		response, err := c.get(ctx, client, target, accept, etag, target.Host == host)
+		if err != nil {
+			return nil, err
+		}
+		next, err := redirect(response, target)
+		if err != nil {
+			response.Body.Close()
+			return nil, err
+		}
+		if next == nil {
+			return read(response)
+		}
+		response.Body.Close()
+		if redirects == maxRedirects {
+			return nil, fmt.Errorf("%w: more than %d", ErrRedirect, maxRedirects)
+		}
+		target = next
+	}
+}
+
+func (c *Client) get(ctx context.Context, client *http.Client, target *url.URL, accept, etag string, own bool) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrAddress, err)
+	}
+	if own {
+		for name, values := range c.header {
+			request.Header[http.CanonicalHeaderKey(name)] = values
+		}
+	}
+	request.Header.Set("Accept", accept)
+	if etag != "" {
+		request.Header.Set("If-None-Match", etag)
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, plain(err)
+	}
+	return response, nil
+}
+
+// plain takes the address off an error of net/http: a query may contain something that is not for logs.
+func plain(err error) error {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		return wrapped.Err
+	}
+	return err
+}
+
+// redirect is where an answer leads, nil when it is not a redirect (RFC 9110 section 15.4).
+func redirect(response *http.Response, from *url.URL) (*url.URL, error) {
+	switch response.StatusCode {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
+		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+	default:
+		return nil, nil
+	}
+	location, err := from.Parse(response.Header.Get("Location"))
+	if err != nil || response.Header.Get("Location") == "" {
+		return nil, fmt.Errorf("%w: no usable Location", ErrRedirect)
+	}
+	if location.Scheme != from.Scheme {
+		return nil, fmt.Errorf("%w: from %s to another scheme", ErrRedirect, from.Scheme)
+	}
+	location.Fragment, location.RawFragment = "", ""
+	next, err := CheckURL(location.String())
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrRedirect, err)
+	}
+	return next, nil
+}
+
+// read takes the body of a 200, and closes it in any case. The transport has undone gzip by then, so the bound holds
+// for what has to be kept in memory, whatever the length on the wire.
+func read(response *http.Response) (*Response, error) {
+	defer response.Body.Close()
+	result := &Response{
+		Status:      response.StatusCode,
+		Header:      response.Header,
+		NotModified: response.StatusCode == http.StatusNotModified,
+	}
+	if response.StatusCode != http.StatusOK {
+		return result, nil
+	}
+	if response.ContentLength > MaxBody {
+		return nil, ErrTooLarge
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, MaxBody+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading the answer: %w", err)
+	}
+	if len(body) > MaxBody {
+		return nil, ErrTooLarge
+	}
+	result.Body = body
+	return result, nil
+}

@@ -1,0 +1,216 @@
+package fetch
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Options are the settings towards one server. The zero value is fine for a server with a public certificate.
+type Options struct {
+	// CA is PEM text with the certificates of the authorities to trust, in place of the system's.
+	CA []byte
+	// ClientCert and ClientKey are PEM text of a certificate, with its chain, and its private key, to be shown to the
+	// server. Both or neither.
+	ClientCert, ClientKey []byte
+	// ServerName is the name that the server's certificate has to be for; empty means the host of the URL.
+	ServerName string
+	// Pins are SHA-256 hashes of SubjectPublicKeyInfos, as in RFC 7469 section 2.4. If there are any, a certificate in the
+	// verified chain has to have one of these keys; this comes on top of the usual verification.
+	Pins [][sha256.Size]byte
+	// Header is sent along with every Get. Fields that the client sets itself (Accept, If-None-Match) win.
+	Header http.Header
+	// AllowLinkLocal permits link-local addresses and those of cloud metadata services.
+	AllowLinkLocal bool
+	// Timeout bounds one Get in all; zero means DefaultTimeout.
+	Timeout time.Duration
+}
+
+// Fingerprint is a hash of all settings. Clients whose options have the same fingerprint are interchangeable.
+func (o Options) Fingerprint() [sha256.Size]byte {
+	h := sha256.New()
+	write(h, o.CA, o.ClientCert, o.ClientKey, []byte(o.ServerName))
+	pins := slices.SortedFunc(slices.Values(o.Pins), func(a, b [sha256.Size]byte) int { return bytes.Compare(a[:], b[:]) })
+	count(h, len(pins))
+	for _, pin := range pins {
+		write(h, pin[:])
+	}
+	names := make([]string, 0, len(o.Header))
+	for name := range o.Header {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	count(h, len(names))
+	for _, name := range names {
+		write(h, []byte(name))
+		count(h, len(o.Header[name]))
+		for _, value := range o.Header[name] {
+			write(h, []byte(value))
+		}
+	}
+	allow := 0
+	if o.AllowLinkLocal {
+		allow = 1
+	}
+	count(h, allow)
+	count(h, int(o.Timeout))
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// write adds texts to a hash, each after its length, so that no two lists of texts look the same.
+func write(h hash.Hash, texts ...[]byte) {
+	for _, text := range texts {
+		count(h, len(text))
+		h.Write(text)
+	}
+}
+
+func count(h hash.Hash, n int) {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], uint64(n))
+	h.Write(b[:])
+}
+
+// transport sends each request over the half that may carry it, after a look at its address.
+type transport struct {
+	secure         *http.Transport // https
+	local          *http.Transport // http, to loopback addresses only and never through a proxy
+	allowLinkLocal bool
+}
+
+func newTransport(o Options) (*transport, error) {
+	config, err := tlsConfig(o)
+	if err != nil {
+		return nil, err
+	}
+	return &transport{
+		secure: base(&http.Transport{
+			Proxy:             http.ProxyFromEnvironment,
+			DialContext:       dialer(allowRemote(o.AllowLinkLocal)),
+			TLSClientConfig:   config,
+			ForceAttemptHTTP2: true,
+		}),
+		local:          base(&http.Transport{DialContext: dialer(allowLoopback)}),
+		allowLinkLocal: o.AllowLinkLocal,
+	}, nil
+}
+
+func base(t *http.Transport) *http.Transport {
+	t.TLSHandshakeTimeout = 4 * time.Second
+	t.MaxResponseHeaderBytes = maxHeader
+	t.MaxIdleConnsPerHost = 64
+	t.MaxIdleConns = 64
+	t.IdleConnTimeout = 30 * time.Second
+	return t
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	u, err := CheckURL(r.URL.String())
+	if err == nil && !t.allowLinkLocal {
+		// What a proxy dials cannot be seen; an address written out can.
+		if address, parseErr := netip.ParseAddr(u.Hostname()); parseErr == nil && isMetadata(address) {
+			err = fmt.Errorf("%w: %s is link-local or a metadata service", ErrAddress, address)
+		}
+	}
+	if err != nil {
+		if r.Body != nil {
+			r.Body.Close()
+		}
+		return nil, err
+	}
+	if u.Scheme == "http" {
+		return t.local.RoundTrip(r)
+	}
+	return t.secure.RoundTrip(r)
+}
+
+func (t *transport) closeIdle() {
+	t.secure.CloseIdleConnections()
+	t.local.CloseIdleConnections()
+}
+
+// CloseIdleConnections makes http.Client.CloseIdleConnections work.
+func (t *transport) CloseIdleConnections() { t.closeIdle() }
+
+// dialer checks each address after it was resolved and before it is dialled, so that no name can lead elsewhere.
+func dialer(allow func(netip.Addr) error) func(context.Context, string, string) (net.Conn, error) {
+	d := &net.Dialer{
+		Timeout: 3 * time.Second,
+		Control: func(_, address string, _ syscall.RawConn) error {
+			target, err := netip.ParseAddrPort(address)
+			if err != nil {
+				return fmt.Errorf("%w: %s", ErrAddress, address)
+			}
+			return allow(target.Addr())
+		},
+	}
+	return d.DialContext
+}
+
+func allowRemote(linkLocal bool) func(netip.Addr) error {
+	return func(address netip.Addr) error {
+		if !linkLocal && isMetadata(address) {
+			return fmt.Errorf("%w: %s is link-local or a metadata service", ErrAddress, address)
+		}
+		return nil
+	}
+}
+
+func allowLoopback(address netip.Addr) error {
+	if !address.Unmap().IsLoopback() {
+		return fmt.Errorf("%w: http to %s, which is not this machine", ErrAddress, address)
+	}
+	return nil
+}
+
+func tlsConfig(o Options) (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.ServerName}
+	if strings.ContainsAny(o.ServerName, "{}/: ") {
+		return nil, fmt.Errorf("server name %q is not a host name", o.ServerName)
+	}
+	if len(o.CA) > 0 {
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(o.CA) {
+			return nil, errors.New("the CA has no certificate in PEM form")
+		}
+	}
+	if len(o.ClientCert) > 0 || len(o.ClientKey) > 0 {
+		pair, err := tls.X509KeyPair(o.ClientCert, o.ClientKey)
+		if err != nil {
+			return nil, fmt.Errorf("client certificate and key: %w", err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	if pins := slices.Clone(o.Pins); len(pins) > 0 {
+		// Unlike VerifyPeerCertificate, this is called for resumed sessions too.
+		config.VerifyConnection = func(state tls.ConnectionState) error { return checkPins(state, pins) }
+	}
+	return config, nil
+}
+
+// checkPins looks for a pinned key in the chains that were verified; certificates that the server merely sent along
+// prove nothing.
+func checkPins(state tls.ConnectionState, pins [][sha256.Size]byte) error {
+	for _, chain := range state.VerifiedChains {
+		for _, cert := range chain {
+			if slices.Contains(pins, sha256.Sum256(cert.RawSubjectPublicKeyInfo)) {
+				return nil
+			}
+		}
+	}
+	return ErrPin
+}

@@ -1,0 +1,83 @@
+package fetch
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// CheckURL parses an absolute URL that may be fetched: https, or http to this very machine (localhost, 127.0.0.0/8,
+// [::1]); with a host, without user information (it would end up in logs) and without a fragment. Placeholders in
+// braces are refused: where keys come from must not depend on a request.
+func CheckURL(raw string) (*url.URL, error) {
+	if strings.ContainsAny(raw, "{}") {
+		return nil, fmt.Errorf("%w: placeholders and braces are not possible here", ErrAddress)
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%w: not a URL", ErrAddress) // the error of url.Parse quotes all of it
+	}
+	switch {
+	case u.Scheme != "https" && u.Scheme != "http":
+		return nil, fmt.Errorf("%w: the scheme is %q, it has to be https", ErrAddress, u.Scheme)
+	case u.Opaque != "" || u.Hostname() == "":
+		return nil, fmt.Errorf("%w: there is no host", ErrAddress)
+	case u.User != nil:
+		return nil, fmt.Errorf("%w: user information is not possible in a URL", ErrAddress)
+	case u.Fragment != "" || strings.Contains(raw, "#"):
+		return nil, fmt.Errorf("%w: a fragment is not possible here", ErrAddress)
+	case u.Scheme == "http" && !isLoopbackName(u.Hostname()):
+		return nil, fmt.Errorf("%w: http is for this machine only; %s has to be reached with https", ErrAddress, u.Host)
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return nil, fmt.Errorf("%w: port %s", ErrAddress, port)
+		}
+	}
+	return u, nil
+}
+
+func isLoopbackName(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	address, err := netip.ParseAddr(host)
+	return err == nil && address.IsLoopback()
+}
+
+// Addresses beyond the link-local ranges at which clouds offer metadata and credentials to their machines.
+var metadata = []netip.Addr{
+	netip.MustParseAddr("fd00:ec2::254"),   // AWS
+	netip.MustParseAddr("fd20:ce::254"),    // Google
+	netip.MustParseAddr("100.100.100.200"), // Alibaba
+	netip.MustParseAddr("168.63.129.16"),   // Azure
+	netip.MustParseAddr("192.0.0.192"),     // Oracle
+}
+
+// Prefixes that carry an IPv4 address in their last 32 bits.
+var (
+	nat64     = netip.MustParsePrefix("64:ff9b::/96") // RFC 6052 section 2.1
+	translate = netip.MustParsePrefix("::ffff:0:0:0/96")
+	embedded  = netip.MustParsePrefix("::/96") // RFC 4291 section 2.5.5.1
+)
+
+// isMetadata tells link-local addresses (RFC 3927, RFC 4291 section 2.5.6) and the like, which no authorization server
+// has, but the metadata services of clouds have. An unspecified address would be this machine.
+func isMetadata(address netip.Addr) bool {
+	address = address.Unmap().WithZone("")
+	if address.Is6() && !address.IsLoopback() && (nat64.Contains(address) || translate.Contains(address) || embedded.Contains(address)) {
+		bytes := address.As16()
+		address = netip.AddrFrom4([4]byte(bytes[12:]))
+	}
+	if address.IsLinkLocalUnicast() || address.IsMulticast() || address.IsUnspecified() {
+		return true
+	}
+	for _, m := range metadata {
+		if address == m {
+			return true
+		}
+	}
+	return false
+}

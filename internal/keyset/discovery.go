@@ -1,0 +1,267 @@
+package keyset
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/fetch"
+)
+
+// DiscoveryOptions are the settings of a source behind the metadata of an issuer.
+type DiscoveryOptions struct {
+	// Issuer is the issuer identifier. The metadata must have this very text as its issuer.
+	Issuer string
+	// URL of the metadata document. Empty means the places that the standards name: the issuer with
+	// "/.well-known/openid-configuration" after it (OpenID Connect Discovery 1.0 section 4), then with
+	// "/.well-known/oauth-authorization-server" between host and path (RFC 8414 section 3.1).
+	URL string
+	// Fetch has the TLS settings towards the server, for all requests, and header fields that are sent to the host of the
+	// metadata only.
+	Fetch fetch.Options
+	// Timing; the zero value is fine. Metadata and keys are fetched together.
+	Timing Timing
+	// MaxKeys is how many keys are used; zero means DefaultMaxKeys.
+	MaxKeys int
+	// Logger gets changes of state; nil for none. It outlives whoever makes the source if the source is shared.
+	Logger *slog.Logger
+
+	transport getter // for tests
+}
+
+// Fingerprint is a hash of all settings but the logger. One source can serve all who want the same fingerprint.
+func (o DiscoveryOptions) Fingerprint() [sha256.Size]byte {
+	h := newFingerprint("discovery")
+	hashText(h, o.Issuer)
+	hashText(h, o.URL)
+	settings := o.Fetch.Fingerprint()
+	h.Write(settings[:])
+	o.Timing.fingerprint(h)
+	hashNumber(h, int64(o.MaxKeys))
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// Discovery is a source behind the metadata of an issuer.
+type Discovery struct {
+	*refresher
+	metadata *metadataLoader
+}
+
+var _ Source = (*Discovery)(nil)
+
+// NewDiscovery makes a source of the keys that an issuer's metadata points to. It does not touch the network: the first
+// request for a key or for the metadata does, or Start.
+func NewDiscovery(options DiscoveryOptions) (*Discovery, error) {
+	addresses := []string{options.URL}
+	if options.URL == "" {
+		var err error
+		if addresses, err = wellKnown(options.Issuer); err != nil {
+			return nil, err
+		}
+	} else if _, err := fetch.CheckURL(options.URL); err != nil {
+		return nil, fmt.Errorf("metadata: %w", err)
+	}
+	if options.Issuer == "" {
+		return nil, errors.New("there is no issuer")
+	}
+	if err := options.Timing.defaults(); err != nil {
+		return nil, err
+	}
+	client, err := newGetter(options.transport, options.Fetch, options.Timing)
+	if err != nil {
+		return nil, err
+	}
+	l := &metadataLoader{
+		client: client, issuer: options.Issuer, addresses: addresses,
+		maxStale: options.Timing.MaxStale,
+		keys:     jwksLoader{client: client, policy: Policy{MaxKeys: options.MaxKeys}},
+	}
+	if len(options.Fetch.Header) > 0 {
+		if l.stranger, err = newGetter(options.transport, withoutHeader(options.Fetch), options.Timing); err != nil {
+			return nil, err
+		}
+	}
+	return &Discovery{newRefresher(options.Issuer, options.Timing, l, options.Logger), l}, nil
+}
+
+func withoutHeader(o fetch.Options) fetch.Options {
+	o.Header = nil
+	return o
+}
+
+// wellKnown is where the metadata of an issuer may be, in the order in which to look. Both standards take a slash off
+// the end of the identifier first.
+func wellKnown(issuer string) ([]string, error) {
+	u, err := fetch.CheckURL(issuer)
+	if err != nil {
+		return nil, fmt.Errorf("issuer: %w", err)
+	}
+	if u.RawQuery != "" || u.ForceQuery {
+		return nil, fmt.Errorf("issuer: %w: an issuer identifier has no query", fetch.ErrAddress)
+	}
+	origin := u.Scheme + "://" + u.Host
+	path := strings.TrimSuffix(u.EscapedPath(), "/")
+	return []string{
+		origin + path + "/.well-known/openid-configuration",
+		origin + "/.well-known/oauth-authorization-server" + path,
+	}, nil
+}
+
+// Metadata gives the issuer's metadata. When there is none yet it waits for a fetch as Find does; the error is
+// *UnavailableError.
+func (d *Discovery) Metadata(ctx context.Context) (*Metadata, error) {
+	if m := d.metadata.present(); m != nil {
+		return m, nil
+	}
+	f, err := d.joinAny()
+	if f != nil {
+		limit := time.NewTimer(d.timing.Wait)
+		select {
+		case <-f.done:
+			err = f.err
+		case <-limit.C:
+			err = errStillFetching
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		}
+		limit.Stop()
+		d.leave()
+	}
+	if m := d.metadata.present(); m != nil {
+		return m, nil
+	}
+	return nil, &UnavailableError{RetryAfter: time.Second, Err: err}
+}
+
+// joinAny finds a fetch to wait for, starting one if the last is long enough ago.
+func (r *refresher) joinAny() (*flight, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.closed:
+		return nil, errClosed
+	case r.waiters >= maxWaiters:
+		return nil, errTooManyWaiters
+	case r.flight == nil && !r.lastStart.IsZero() && time.Since(r.lastStart) < r.timing.MinBackoff:
+		return nil, r.lastErr
+	case r.flight == nil:
+		r.launch()
+	}
+	r.waiters++
+	return r.flight, nil
+}
+
+// metadataLoader gets the metadata of an issuer, and then the keys that it points to. It reads the metadata every time,
+// for an authorization server that moves its keys changes the metadata first.
+type metadataLoader struct {
+	client    getter
+	stranger  getter // for hosts other than the metadata's; nil when it makes no difference
+	issuer    string
+	addresses []string
+	maxStale  time.Duration
+	keys      jwksLoader
+
+	etag    string // of the current metadata
+	current atomic.Pointer[dated]
+}
+
+// dated is metadata and when it was last seen.
+type dated struct {
+	metadata *Metadata
+	address  string
+	seen     time.Time
+}
+
+func (l *metadataLoader) close() error {
+	if l.stranger != nil {
+		l.stranger.Close()
+	}
+	l.current.Store(nil)
+	return l.client.Close()
+}
+
+// present is the metadata, nil when there is none or it is too old.
+func (l *metadataLoader) present() *Metadata {
+	d := l.current.Load()
+	if d == nil || time.Since(d.seen) >= l.maxStale {
+		return nil
+	}
+	return d.metadata
+}
+
+func (l *metadataLoader) load(ctx context.Context) (loaded, error) {
+	if err := l.refresh(ctx); err != nil {
+		// A document that is wrong ends it. One that cannot be had does not: the keys may still be where they were.
+		if l.present() == nil || errors.Is(err, ErrFormat) || errors.Is(err, fetch.ErrAddress) {
+			return loaded{}, err
+		}
+	}
+	d := l.current.Load()
+	if d.metadata.JWKSURI == "" {
+		return loaded{}, fmt.Errorf(`metadata: %w: there is no "jwks_uri"`, ErrFormat)
+	}
+	if l.keys.url != d.metadata.JWKSURI {
+		l.keys.url, l.keys.etag = d.metadata.JWKSURI, ""
+		l.keys.client = l.clientFor(d)
+	}
+	return l.keys.load(ctx)
+}
+
+// clientFor leaves out the configured header fields where the keys are on another host than the metadata.
+func (l *metadataLoader) clientFor(d *dated) getter {
+	from, err1 := url.Parse(d.address)
+	to, err2 := url.Parse(d.metadata.JWKSURI)
+	if l.stranger != nil && (err1 != nil || err2 != nil || from.Host != to.Host) {
+		return l.stranger
+	}
+	return l.client
+}
+
+// refresh reads the metadata, where it was found before or else at the first place that has it.
+func (l *metadataLoader) refresh(ctx context.Context) error {
+	var failures []error
+	for i, address := range l.addresses {
+		err := l.read(ctx, address)
+		if err == nil {
+			l.addresses[0], l.addresses[i] = l.addresses[i], l.addresses[0] // look here first the next time
+			return nil
+		}
+		failures = append(failures, err)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return fmt.Errorf("metadata: %w", errors.Join(failures...))
+}
+
+// read gets the document at one address and judges it.
+func (l *metadataLoader) read(ctx context.Context, address string) error {
+	etag := ""
+	if d := l.current.Load(); d != nil && d.address == address {
+		etag = l.etag
+	}
+	response, err := l.client.Get(ctx, address, "application/json", etag)
+	switch {
+	case err != nil:
+		return err
+	case response.NotModified && etag != "":
+		l.current.Store(&dated{l.current.Load().metadata, address, time.Now()})
+		return nil
+	case response.Status != http.StatusOK:
+		return fmt.Errorf("%s answered with status %d", address, response.Status)
+	}
+	metadata, err := parseMetadata(response.Body, l.issuer, address)
+	if err != nil {
+		return describe(err, response)
+	}
+	l.etag = response.Header.Get("ETag")
+	l.current.Store(&dated{metadata, address, time.Now()})
+	return nil
+}

@@ -1,0 +1,28 @@
+package keyset
+
+import (
+	"context"
+
+	"github.com/caddyjwt/gateway/internal/fetch"
+)
+
+// Getter stands in for the network.
+type Getter func(ctx context.Context, url, accept, etag string) (*fetch.Response, error)
+
+func (g Getter) Get(ctx context.Context, url, accept, etag string) (*fetch.Response, error) {
+	return g(ctx, url, accept, etag)
+}
+
+func (g Getter) Close() error { return nil }
+
+// With has a source use a Getter in place of the network.
+func (o RemoteOptions) With(g Getter) RemoteOptions {
+	o.transport = g
+	return o
+}
+
+// With has a source use a Getter in place of the network.
+func (o DiscoveryOptions) With(g Getter) DiscoveryOptions {
+	o.transport = g
+	return o
+}

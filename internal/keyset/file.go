@@ -1,0 +1,253 @@
+package keyset
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/jose"
+)
+
+const (
+	// maxFile bounds key files, as answers to fetches are bounded.
+	maxFile = 1 << 20
+
+	// settle is how long changed content has to stay the same before it is used: a file may be half written.
+	settle = 250 * time.Millisecond
+)
+
+// FileOptions are the settings of a source in a file.
+type FileOptions struct {
+	// Poll is how often to look whether the file has changed. Default 2s.
+	Poll time.Duration
+	// MaxKeys is how many keys are used; zero means DefaultMaxKeys.
+	MaxKeys int
+	// Logger gets changes of state; nil for none. It outlives whoever makes the source if the source is shared.
+	Logger *slog.Logger
+}
+
+// Fingerprint is a hash of all settings but the logger. It does not cover the path.
+func (o FileOptions) Fingerprint() [sha256.Size]byte {
+	h := newFingerprint("file")
+	hashNumber(h, int64(o.Poll))
+	hashNumber(h, int64(o.MaxKeys))
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// File is a source in a file.
+type File struct {
+	path    string
+	poll    time.Duration
+	policy  Policy
+	notify  *notifier
+	current atomic.Pointer[snapshot]
+
+	mu      sync.Mutex // held while the file is read
+	closed  bool
+	timer   *time.Timer
+	failing bool
+	since   time.Time
+	stat    os.FileInfo       // when content was last read
+	content [sha256.Size]byte // what the current set was made of
+	seen    [sha256.Size]byte // what was last read
+}
+
+var _ Source = (*File)(nil)
+
+// NewFile makes a source of the keys in a file, in any of the forms that ParseKeys reads. The file has to be there and
+// usable. Later changes are taken over without further ado; when the file cannot be used, or is gone, the keys that it
+// had before stay. A certificate that expires takes all keys of the file with it.
+func NewFile(path string, options FileOptions) (*File, error) {
+	f := &File{
+		path: path, poll: options.Poll, policy: Policy{MaxKeys: options.MaxKeys},
+		notify: newNotifier(options.Logger, path),
+	}
+	if f.poll <= 0 {
+		f.poll = 2 * time.Second
+	}
+	data, stat, err := readFile(path)
+	if err == nil {
+		err = f.take(data)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("key file %s: %w", path, plainPath(err))
+	}
+	f.stat, f.seen = stat, f.content
+	f.notify.deliver()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.timer = time.AfterFunc(f.poll, f.check)
+	return f, nil
+}
+
+// SetObserver has observe called with every event from now on; nil ends that. It must not call Close.
+func (f *File) SetObserver(observe func(Event)) { f.notify.observe(observe) }
+
+// Current implements Source.
+func (f *File) Current() *Set {
+	s := f.current.Load()
+	if s == nil || !s.expires.IsZero() && !time.Now().Before(s.expires) {
+		return nil
+	}
+	return s.set
+}
+
+// Find implements Source. It never waits.
+func (f *File) Find(_ context.Context, alg jose.Algorithm, kid string) ([]*jose.Key, error) {
+	set := f.Current()
+	if keys, _ := set.find(alg, kid); len(keys) > 0 {
+		return keys, nil
+	}
+	if set != nil {
+		return nil, ErrUnknownKey
+	}
+	if s := f.current.Load(); s != nil {
+		return nil, expiredCertificate(s.expires)
+	}
+	return nil, &UnavailableError{RetryAfter: time.Second, Err: errClosed}
+}
+
+// Close implements Source.
+func (f *File) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closed = true
+	f.timer.Stop()
+	f.current.Store(nil)
+	return nil
+}
+
+// check looks at the file. Changed content is used once it has been the same twice.
+func (f *File) check() {
+	f.mu.Lock()
+	next := f.poll
+	if f.closed {
+		f.mu.Unlock()
+		return
+	}
+	changed, err := f.read()
+	if err != nil {
+		f.fail(err)
+	} else if changed {
+		next = min(settle, f.poll)
+	}
+	f.timer = time.AfterFunc(next, f.check)
+	f.mu.Unlock()
+	f.notify.deliver()
+}
+
+// read looks whether there is something new, and takes it over if it has settled. changed asks for another look soon.
+func (f *File) read() (changed bool, err error) {
+	stat, err := os.Stat(f.path)
+	if err != nil {
+		return false, err
+	}
+	settled := f.seen == f.content && !f.failing
+	if settled && f.stat != nil && sameStat(f.stat, stat) && time.Since(stat.ModTime()) > 2*f.poll {
+		return false, nil
+	}
+	data, stat, err := readFile(f.path)
+	if err != nil {
+		return false, err
+	}
+	sum := sha256.Sum256(data)
+	f.stat = stat
+	if sum != f.seen {
+		f.seen = sum
+		return sum != f.content || f.failing, nil
+	}
+	if sum == f.content {
+		f.recovered()
+		return false, nil
+	}
+	return false, f.take(data)
+}
+
+func sameStat(a, b os.FileInfo) bool {
+	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+}
+
+// readFile reads a regular file of reasonable size; anything else might never end.
+func readFile(path string) ([]byte, os.FileInfo, error) {
+	stat, err := os.Stat(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !stat.Mode().IsRegular() {
+		return nil, nil, errors.New("not a regular file")
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(data) > maxFile {
+		return nil, nil, fmt.Errorf("longer than %d bytes", maxFile)
+	}
+	return data, stat, nil
+}
+
+// take makes the keys in data the current ones. The caller holds the lock, or is the constructor.
+func (f *File) take(data []byte) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic while reading keys: %v", p)
+		}
+	}()
+	keys, skipped, expires, err := ParseKeys(data, f.policy, time.Now())
+	if err != nil {
+		return err
+	}
+	set, err := newSet(keys, skipped)
+	if err != nil {
+		return err
+	}
+	event := Event{Kind: Ready, Source: f.path, Keys: set.Len(), Skipped: skipped}
+	if old := f.current.Load(); old != nil {
+		f.recovered()
+		event.Kind = KeysChanged
+		event.Added, event.Removed = old.set.changes(set)
+	}
+	f.content = sha256.Sum256(data)
+	f.current.Store(&snapshot{set: set, fetched: time.Now(), expires: expires})
+	if event.Kind == Ready || len(event.Added)+len(event.Removed) > 0 {
+		f.notify.add(event)
+	}
+	return nil
+}
+
+// fail and recovered tell when the file begins to be unusable, and when that is over.
+func (f *File) fail(err error) {
+	if f.failing {
+		return
+	}
+	f.failing, f.since = true, time.Now()
+	f.notify.add(Event{Kind: Failing, Source: f.path, Keys: f.Current().Len(), Err: plainPath(err)})
+}
+
+func (f *File) recovered() {
+	if !f.failing {
+		return
+	}
+	f.failing = false
+	f.notify.add(Event{Kind: Recovered, Source: f.path, Keys: f.Current().Len(), Since: time.Since(f.since)})
+}
+
+// plainPath takes the path off an error of package os, which is named beside it already.
+func plainPath(err error) error {
+	if wrapped, ok := errors.AsType[*os.PathError](err); ok {
+		return wrapped.Err
+	}
+	return err
+}

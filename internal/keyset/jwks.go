@@ -1,0 +1,129 @@
+package keyset
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/caddyjwt/gateway/internal/jose"
+)
+
+// DefaultMaxKeys is how many keys of one document are used. Authorization servers publish two or three.
+const DefaultMaxKeys = 100
+
+// Policy says what ParseJWKS takes.
+type Policy struct {
+	// MaxKeys is how many usable keys are taken, the first ones; zero means DefaultMaxKeys.
+	MaxKeys int
+}
+
+// ParseJWKS reads the keys that can check signatures out of a JWK Set (RFC 7517 section 5), in the order of the
+// document. Each key is judged alone: one that cannot be used, for whatever reason, is counted and the others are kept.
+//
+// Shared secrets and private keys are never taken: a set that anybody can fetch contains nothing secret.
+//
+// It returns ErrFormat when data is not a JWK Set at all, and ErrNoKeys, along with what was skipped, when no key of it
+// can be used.
+func ParseJWKS(data []byte, policy Policy) ([]*jose.Key, []Skipped, error) {
+	texts, err := splitJWKS(data)
+	if err != nil {
+		return nil, nil, err
+	}
+	limit := policy.MaxKeys
+	if limit <= 0 {
+		limit = DefaultMaxKeys
+	}
+	var keys []*jose.Key
+	counts := make(map[string]int)
+	seen := make(map[member]struct{}, min(len(texts), limit))
+	for i, text := range texts {
+		if len(keys) == limit {
+			counts[skipLimit] += len(texts) - i
+			break
+		}
+		key, reason := judge(text)
+		if reason == "" {
+			if _, twice := seen[memberOf(key)]; twice {
+				reason = skipDuplicate
+			}
+		}
+		if reason != "" {
+			counts[reason]++
+			continue
+		}
+		seen[memberOf(key)] = struct{}{}
+		keys = append(keys, key)
+	}
+	skipped := tally(counts)
+	if len(keys) == 0 {
+		return nil, skipped, noKeys(skipped)
+	}
+	return keys, skipped, nil
+}
+
+// noKeys says why none of the keys could be used.
+func noKeys(skipped []Skipped) error {
+	if len(skipped) == 0 {
+		return fmt.Errorf("%w: the key set is empty", ErrNoKeys)
+	}
+	reasons := make([]string, len(skipped))
+	for i, s := range skipped {
+		reasons[i] = fmt.Sprintf("%d %s", s.Count, s.Reason)
+	}
+	return fmt.Errorf("%w: %s", ErrNoKeys, strings.Join(reasons, ", "))
+}
+
+func tally(counts map[string]int) []Skipped {
+	var skipped []Skipped
+	for reason, count := range counts {
+		skipped = append(skipped, Skipped{reason, count})
+	}
+	slices.SortFunc(skipped, func(a, b Skipped) int { return strings.Compare(a.Reason, b.Reason) })
+	return skipped
+}
+
+// splitJWKS finds the elements of the member "keys" of one object. It looks no deeper than it has to, so that what is
+// wrong inside one key stays that key's own trouble. The name is compared exactly (RFC 7517 section 5) and may occur
+// once.
+func splitJWKS(data []byte) ([]json.RawMessage, error) {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	if token, err := dec.Token(); err != nil || token != json.Delim('{') {
+		return nil, fmt.Errorf("%w: not a JSON object", ErrFormat)
+	}
+	var keys json.RawMessage
+	for dec.More() {
+		name, err := dec.Token()
+		if err != nil {
+			return nil, fmt.Errorf("%w: not JSON", ErrFormat)
+		}
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return nil, fmt.Errorf("%w: not JSON", ErrFormat)
+		}
+		if name != "keys" {
+			continue
+		}
+		if keys != nil {
+			return nil, fmt.Errorf(`%w: the member "keys" occurs twice`, ErrFormat)
+		}
+		keys = value
+	}
+	if _, err := dec.Token(); err != nil {
+		return nil, fmt.Errorf("%w: not JSON", ErrFormat)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%w: more text after the key set", ErrFormat)
+	}
+	if keys == nil {
+		return nil, fmt.Errorf(`%w: no member "keys", this is not a key set`, ErrFormat)
+	}
+	var texts []json.RawMessage
+	if keys[0] != '[' || json.Unmarshal(keys, &texts) != nil {
+		return nil, fmt.Errorf(`%w: the member "keys" is not an array`, ErrFormat)
+	}
+	return texts, nil
+}

@@ -1,0 +1,120 @@
+// Package keyset says which keys may verify a token of one issuer, and keeps them up to date: keys written in the
+// configuration, in a file, behind a JWKS URL (RFC 7517 section 5), or behind an issuer's metadata (OpenID Connect
+// Discovery 1.0, RFC 8414).
+//
+// Readers see an immutable Set behind one atomic pointer. Whoever brings a new Set works in the background: a request
+// waits at most for a fetch that it shares with all the others, never for more than a moment, and cancelling it stops
+// nothing. What a server sends is judged key by key; a server that answers rubbish, or nothing, does not take away keys
+// that it gave before, until they are too old to be trusted.
+//
+// A stranger can make up key ids. They cost one fetch in a while, a few bytes of memory, and no time of anybody else's.
+package keyset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/jose"
+)
+
+// maxCandidates is how many keys are tried for one token: for a token without a key id, or when several keys have the
+// same one. Each try is a signature check that a stranger can ask for.
+const maxCandidates = 16
+
+// Source gives the keys of one issuer. It is safe for concurrent use and may be shared by several owners.
+type Source interface {
+	// Current is the present set: nil while there are no usable keys, or only keys that are too old. It neither blocks
+	// nor allocates.
+	Current() *Set
+
+	// Find gives the keys that may have made a signature with alg: those with this key id, or for a token without one
+	// (kid empty) all that fit alg; never none and at most 16. A key that has no id of its own is a candidate for every
+	// id that no other key has. The slice is shared and must not be changed.
+	//
+	// It may wait for a fetch, within ctx and for two seconds at the most. It returns ErrUnknownKey when the issuer has no
+	// such key, and *UnavailableError when that cannot be told at present.
+	Find(ctx context.Context, alg jose.Algorithm, kid string) ([]*jose.Key, error)
+
+	// Close stops all background work and waits for its end. Afterwards there are no keys.
+	Close() error
+}
+
+var (
+	// ErrUnknownKey: the issuer has no key with this id for this algorithm.
+	ErrUnknownKey = errors.New("unknown key")
+
+	// ErrUnavailable: whether the issuer has such a key cannot be told at present. Every UnavailableError is one.
+	ErrUnavailable = errors.New("keys unavailable")
+
+	// ErrNoKeys: there is no usable key in what was to be a key set.
+	ErrNoKeys = errors.New("no usable key")
+
+	// ErrFormat: what was to be a key set, a metadata document or a key file is something else.
+	ErrFormat = errors.New("malformed")
+
+	errClosed = errors.New("key source is closed")
+)
+
+// UnavailableError says why there are no keys, and when it makes sense to ask again.
+type UnavailableError struct {
+	RetryAfter time.Duration // at least a second
+	Err        error         // the cause, for the log; may be nil
+}
+
+// Error describes the cause.
+func (e *UnavailableError) Error() string {
+	if e.Err == nil {
+		return ErrUnavailable.Error()
+	}
+	return fmt.Sprintf("%v: %v", ErrUnavailable, e.Err)
+}
+
+// Is makes the error an ErrUnavailable.
+func (e *UnavailableError) Is(target error) bool { return target == ErrUnavailable }
+
+// Unwrap gives the cause.
+func (e *UnavailableError) Unwrap() error { return e.Err }
+
+// EventKind is what has happened to a source.
+type EventKind uint8
+
+// What can happen. Each is told once, when it begins.
+const (
+	Ready       EventKind = iota + 1 // the first keys are there
+	KeysChanged                      // keys came or went, see Added and Removed
+	Failing                          // refreshing has begun to fail, see Err
+	Recovered                        // refreshing works again
+	Expired                          // the keys have become too old to be used
+)
+
+// String is the name of the kind, in snake_case.
+func (k EventKind) String() string {
+	switch k {
+	case Ready:
+		return "ready"
+	case KeysChanged:
+		return "keys_changed"
+	case Failing:
+		return "failing"
+	case Recovered:
+		return "recovered"
+	case Expired:
+		return "expired"
+	default:
+		return "invalid"
+	}
+}
+
+// Event is a change in the state of a source.
+type Event struct {
+	Kind    EventKind
+	Source  string        // the URL, issuer or file that the source was made for
+	Keys    int           // how many keys there are now
+	Added   []string      // names of the keys that came: the key id, or the start of the thumbprint for a key without one
+	Removed []string      // names of the keys that went
+	Skipped []Skipped     // what could not be used, when the keys were read
+	Err     error         // why it is failing
+	Since   time.Duration // Ready, Recovered, Expired: for how long it has been failing
+}

@@ -1,0 +1,104 @@
+package keyset
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+
+	"github.com/caddyjwt/gateway/internal/fetch"
+	"github.com/caddyjwt/gateway/internal/strictjson"
+)
+
+// Metadata is what an issuer says about itself (OpenID Connect Discovery 1.0 section 3, RFC 8414 section 2), as far as a
+// resource server needs it. Every address in it may be fetched as far as fetch.CheckURL can tell; those that may not are
+// left out. It is immutable.
+type Metadata struct {
+	Issuer                   string
+	JWKSURI                  string
+	IntrospectionEndpoint    string
+	IntrospectionAuthMethods []string // introspection_endpoint_auth_methods_supported
+	UserinfoEndpoint         string
+	MTLSAliases              map[string]string // mtls_endpoint_aliases (RFC 8705 section 5): name of the endpoint to address
+}
+
+// Bounds on a metadata document. Real ones have some sixty members.
+var metadataLimits = strictjson.Limits{Depth: 16, Members: 4096}
+
+// parseMetadata reads a metadata document, which has to be of this issuer: the same text, byte for byte (RFC 8414
+// section 3.3, OpenID Connect Discovery 1.0 section 4.3).
+func parseMetadata(text []byte, issuer, address string) (*Metadata, error) {
+	document, err := strictjson.ParseObject(text, metadataLimits)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	name, has := document.Member("issuer")
+	if !has || !name.Equal(issuer) {
+		found, _ := name.Str()
+		return nil, fmt.Errorf("%w: the document at %s is of the issuer %.200q, not of %q", ErrFormat, address, found, issuer)
+	}
+	secure := strings.HasPrefix(strings.ToLower(address), "https:")
+	m := &Metadata{
+		Issuer:                issuer,
+		IntrospectionEndpoint: endpoint(document, "introspection_endpoint", secure),
+		UserinfoEndpoint:      endpoint(document, "userinfo_endpoint", secure),
+		MTLSAliases:           aliases(document, secure),
+	}
+	if value, has := document.Member("jwks_uri"); has {
+		if m.JWKSURI = endpoint(document, "jwks_uri", secure); m.JWKSURI == "" {
+			text, _ := value.Str()
+			_, err := fetch.CheckURL(text)
+			return nil, fmt.Errorf(`"jwks_uri": %w`, cmpError(err, fetch.ErrAddress))
+		}
+	}
+	if methods, has := document.Member("introspection_endpoint_auth_methods_supported"); has {
+		for method := range methods.Elements() {
+			if text, ok := method.Str(); ok {
+				m.IntrospectionAuthMethods = append(m.IntrospectionAuthMethods, text)
+			}
+		}
+	}
+	return m, nil
+}
+
+// endpoint is an address in a document, empty when it is absent or must not be used. A document that came over https
+// cannot lead to something without: that would be a service on this machine.
+func endpoint(document strictjson.Value, name string, secure bool) string {
+	value, _ := document.Member(name)
+	text, ok := value.Str()
+	if !ok {
+		return ""
+	}
+	u, err := fetch.CheckURL(text)
+	if err != nil || secure && u.Scheme != "https" {
+		return ""
+	}
+	return text
+}
+
+func aliases(document strictjson.Value, secure bool) map[string]string {
+	value, has := document.Member("mtls_endpoint_aliases")
+	if !has {
+		return nil
+	}
+	found := make(map[string]string)
+	for name := range value.Members() {
+		key, ok := name.Str()
+		if !ok {
+			continue
+		}
+		if address := endpoint(value, key, secure); address != "" {
+			found[key] = address
+		}
+	}
+	return maps.Clone(found)
+}
+
+// cmpError is the first error that there is.
+func cmpError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,306 @@
+package keyset
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/jose"
+)
+
+const (
+	// maxWaiters is how many requests may wait for fetches of one source at a time. Each is held in memory meanwhile.
+	maxWaiters = 1024
+
+	// maxMissed is how many unknown key ids are remembered, at eight bytes and a time each.
+	maxMissed = 1024
+)
+
+// loaded is what a successful load brings.
+type loaded struct {
+	keys        []*jose.Key
+	skipped     []Skipped
+	notModified bool          // the keys are those of the load before
+	life        time.Duration // what the server asked for, negative for nothing
+}
+
+// loader gets keys from somewhere. It is called by one goroutine at a time.
+type loader interface {
+	load(ctx context.Context) (loaded, error)
+	close() error
+}
+
+// refresher keeps the keys that a loader brings, and has it bring new ones: on a timer, and when somebody asks for a
+// key that is not there. It does nothing before it is first asked, and between fetches it has no goroutine.
+type refresher struct {
+	name   string // what the source is called in logs and events
+	timing Timing
+	loader loader
+	notify *notifier
+
+	current atomic.Pointer[snapshot]
+
+	ctx    context.Context // of all fetches; no request's
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu        sync.Mutex
+	closed    bool
+	flight    *flight // the one fetch under way
+	timer     *time.Timer
+	waiters   int
+	lastStart time.Time // of the last fetch
+	failures  int       // since the last success
+	failedAt  time.Time // when failing began
+	lastErr   error
+	expired   bool                 // that the keys are too old has been told
+	missFetch time.Time            // when an unknown key id last caused a fetch
+	missed    map[uint64]time.Time // hashes of key ids that a fetch did not bring
+	life      time.Duration        // as in loaded, of the last answer that said something
+	stats     Stats
+}
+
+// snapshot is a set and for how long it is good.
+type snapshot struct {
+	set     *Set
+	fetched time.Time
+	expires time.Time
+}
+
+// flight is one fetch, and its outcome once done is closed.
+type flight struct {
+	started time.Time
+	done    chan struct{}
+	err     error
+}
+
+// Stats counts what a source has done so far.
+type Stats struct {
+	Fetches     uint64 // attempts, finished or not
+	Failures    uint64 // attempts that brought no usable keys
+	NotModified uint64 // attempts that found the keys unchanged by ETag
+	Denied      uint64 // requests for unknown keys that caused no fetch and waited for none
+	Keys        int    // keys in use
+	Skipped     []Skipped
+	Fetched     time.Time // last success
+	Failing     bool      // the last attempt failed
+}
+
+func newRefresher(name string, timing Timing, l loader, logger *slog.Logger) *refresher {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &refresher{
+		name: name, timing: timing, loader: l, notify: newNotifier(logger, name),
+		ctx: ctx, cancel: cancel, missed: make(map[uint64]time.Time), life: -1,
+	}
+}
+
+// Start has the keys fetched in the background, if that has not happened yet. Without it the first request that needs
+// them does so; whoever has thousands of sources should leave it at that.
+func (r *refresher) Start() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.closed && r.flight == nil && r.lastStart.IsZero() {
+		r.launch()
+	}
+}
+
+// SetObserver has observe called with every event from now on, in order, one at a time, and off all request paths; nil
+// ends that. It must not block for long, and must not call Close.
+func (r *refresher) SetObserver(observe func(Event)) { r.notify.observe(observe) }
+
+// Stats tells what has happened so far.
+func (r *refresher) Stats() Stats {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	stats := r.stats
+	stats.Failing = r.failures > 0
+	if snapshot := r.current.Load(); snapshot != nil {
+		stats.Fetched = snapshot.fetched
+	}
+	if set := r.Current(); set != nil {
+		stats.Keys, stats.Skipped = set.Len(), set.Skipped
+	}
+	return stats
+}
+
+// Current implements Source.
+func (r *refresher) Current() *Set {
+	snapshot := r.current.Load()
+	if snapshot == nil || !time.Now().Before(snapshot.expires) {
+		return nil
+	}
+	return snapshot.set
+}
+
+// Close implements Source.
+func (r *refresher) Close() error {
+	r.mu.Lock()
+	r.closed = true
+	if r.timer != nil {
+		r.timer.Stop()
+	}
+	r.cancel()
+	r.mu.Unlock()
+	r.wg.Wait()
+	r.current.Store(nil)
+	return r.loader.close()
+}
+
+// tick is the timer's.
+func (r *refresher) tick() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.closed && r.flight == nil {
+		r.launch()
+	}
+}
+
+// launch starts a fetch, of which there must be none under way. The caller holds the lock.
+func (r *refresher) launch() *flight {
+	if r.timer != nil {
+		r.timer.Stop()
+	}
+	r.lastStart = time.Now()
+	r.flight = &flight{started: r.lastStart, done: make(chan struct{})}
+	r.stats.Fetches++
+	r.wg.Add(1)
+	go r.fly(r.flight)
+	return r.flight
+}
+
+func (r *refresher) fly(f *flight) {
+	defer r.wg.Done()
+	ctx, cancel := context.WithTimeout(r.ctx, r.timing.Timeout)
+	result, err := r.attempt(ctx)
+	cancel()
+	r.land(f, result, err)
+	r.notify.deliver()
+}
+
+// attempt calls the loader. Whatever a server sends, it must not bring the process down.
+func (r *refresher) attempt(ctx context.Context) (result loaded, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic while getting keys: %v", p)
+		}
+	}()
+	return r.loader.load(ctx)
+}
+
+// land takes over what a fetch has brought, and sets the time of the next.
+func (r *refresher) land(f *flight, result loaded, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	defer close(f.done)
+	r.flight = nil
+	if r.closed {
+		f.err = errClosed
+		return
+	}
+	if err == nil {
+		err = r.take(result)
+	}
+	f.err = err
+	delay := r.timing.next(r.life)
+	if err != nil {
+		r.fail(err)
+		delay = r.timing.backoff(r.failures)
+	}
+	r.timer = time.AfterFunc(delay, r.tick)
+}
+
+// take makes new keys the current ones. Keys that are no longer there are gone with it.
+func (r *refresher) take(result loaded) error {
+	var before *Set
+	if old := r.current.Load(); old != nil {
+		before = old.set
+	}
+	set := before
+	if !result.notModified || before == nil {
+		var err error
+		if set, err = newSet(result.keys, result.skipped); err != nil {
+			return err
+		}
+		if before != nil && before.sameKeys(set) {
+			same := *before
+			same.Skipped = set.Skipped
+			set = &same
+		}
+		r.life = -1
+	} else {
+		r.stats.NotModified++
+	}
+	if result.life >= 0 {
+		r.life = result.life
+	}
+	now := time.Now()
+	r.current.Store(&snapshot{set: set, fetched: now, expires: now.Add(r.timing.MaxStale)})
+	r.announce(before, set, now)
+	r.failures, r.lastErr, r.expired = 0, nil, false
+	return nil
+}
+
+// announce tells what a success has changed. A fetch that has brought new keys does not count against the cooldown: no
+// stranger can cause such a one, and the next rotation should not have to wait for it.
+func (r *refresher) announce(before, set *Set, now time.Time) {
+	event := Event{Source: r.name, Keys: set.Len(), Skipped: set.Skipped}
+	if r.failures > 0 {
+		event.Since = now.Sub(r.failedAt)
+	}
+	if before == nil {
+		event.Kind = Ready
+		event.Added, _ = before.changes(set)
+		r.notify.add(event)
+		clear(r.missed)
+		return
+	}
+	if r.failures > 0 {
+		recovered := event
+		recovered.Kind = Recovered
+		r.notify.add(recovered)
+	}
+	if before.Generation == set.Generation {
+		return
+	}
+	event.Kind, event.Since = KeysChanged, 0
+	event.Added, event.Removed = before.changes(set)
+	r.notify.add(event)
+	clear(r.missed)
+	if len(event.Added) > 0 {
+		r.missFetch = time.Time{}
+	}
+}
+
+// fail notes a failure; the keys stay what they are.
+func (r *refresher) fail(err error) {
+	r.stats.Failures++
+	r.failures++
+	r.lastErr = err
+	now := time.Now()
+	event := Event{Source: r.name, Keys: r.Current().Len(), Err: err}
+	if r.failures == 1 {
+		r.failedAt = now
+		event.Kind = Failing
+		r.notify.add(event)
+	}
+	if r.current.Load() != nil && r.Current() == nil && !r.expired {
+		r.expired = true
+		event.Kind, event.Since = Expired, now.Sub(r.failedAt)
+		r.notify.add(event)
+	}
+}
+
+var seed = maphash.MakeSeed()
+
+// missKey is what is remembered of a key id that was asked for: never more than this, however long it is.
+func missKey(alg jose.Algorithm, kid string) uint64 {
+	var h maphash.Hash
+	h.SetSeed(seed)
+	_ = h.WriteByte(byte(alg))
+	_, _ = h.WriteString(kid)
+	return h.Sum64()
+}

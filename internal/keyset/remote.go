@@ -1,0 +1,120 @@
+package keyset
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/fetch"
+)
+
+// RemoteOptions are the settings of a source behind a JWKS URL.
+type RemoteOptions struct {
+	// URL of the JWK Set; see fetch.CheckURL for what it may be.
+	URL string
+	// Fetch has the TLS settings and header fields towards the server.
+	Fetch fetch.Options
+	// Timing; the zero value is fine.
+	Timing Timing
+	// MaxKeys is how many keys are used; zero means DefaultMaxKeys.
+	MaxKeys int
+	// Logger gets changes of state; nil for none. It outlives whoever makes the source if the source is shared.
+	Logger *slog.Logger
+
+	transport getter // for tests
+}
+
+// Fingerprint is a hash of all settings but the logger. One source can serve all who want the same fingerprint.
+func (o RemoteOptions) Fingerprint() [sha256.Size]byte {
+	h := newFingerprint("remote")
+	hashText(h, o.URL)
+	settings := o.Fetch.Fingerprint()
+	h.Write(settings[:])
+	o.Timing.fingerprint(h)
+	hashNumber(h, int64(o.MaxKeys))
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// Remote is a source behind a JWKS URL.
+type Remote struct{ *refresher }
+
+var _ Source = (*Remote)(nil)
+
+// NewRemote makes a source of the keys behind a JWKS URL. It does not touch the network: the first request for a key
+// does, or Start.
+func NewRemote(options RemoteOptions) (*Remote, error) {
+	if _, err := fetch.CheckURL(options.URL); err != nil {
+		return nil, fmt.Errorf("key set: %w", err)
+	}
+	if err := options.Timing.defaults(); err != nil {
+		return nil, err
+	}
+	client, err := newGetter(options.transport, options.Fetch, options.Timing)
+	if err != nil {
+		return nil, err
+	}
+	l := &jwksLoader{client: client, url: options.URL, policy: Policy{MaxKeys: options.MaxKeys}}
+	return &Remote{newRefresher(options.URL, options.Timing, l, options.Logger)}, nil
+}
+
+// getter is what sources want of fetch.Client.
+type getter interface {
+	Get(ctx context.Context, url, accept, etag string) (*fetch.Response, error)
+	Close() error
+}
+
+func newGetter(given getter, options fetch.Options, timing Timing) (getter, error) {
+	if given != nil {
+		return given, nil
+	}
+	if options.Timeout == 0 {
+		options.Timeout = timing.Timeout
+	}
+	return fetch.NewClient(options)
+}
+
+// acceptJWKS is RFC 7517 section 8.5, and what servers really send.
+const acceptJWKS = "application/jwk-set+json, application/json"
+
+// jwksLoader gets a JWK Set.
+type jwksLoader struct {
+	client getter
+	url    string
+	policy Policy
+	etag   string // of the last set that was usable
+}
+
+func (l *jwksLoader) close() error { return l.client.Close() }
+
+func (l *jwksLoader) load(ctx context.Context) (loaded, error) {
+	response, err := l.client.Get(ctx, l.url, acceptJWKS, l.etag)
+	if err != nil {
+		return loaded{}, fmt.Errorf("key set: %w", err)
+	}
+	// Only a good answer has a say in when to ask again: an error page may be cacheable for a year.
+	life := lifetime(response.Header, time.Now())
+	switch {
+	case response.NotModified && l.etag != "":
+		return loaded{notModified: true, life: life}, nil
+	case response.Status != http.StatusOK:
+		return loaded{}, fmt.Errorf("key set: the server answered with status %d", response.Status)
+	}
+	keys, skipped, err := ParseJWKS(response.Body, l.policy)
+	if err != nil {
+		return loaded{}, fmt.Errorf("key set: %w", describe(err, response))
+	}
+	l.etag = response.Header.Get("ETag")
+	return loaded{keys: keys, skipped: skipped, life: life}, nil
+}
+
+// describe adds what the server said that its answer was, if that is the likely reason.
+func describe(err error, response *fetch.Response) error {
+	kind := response.Header.Get("Content-Type")
+	if kind == "" || len(kind) > 100 {
+		return err
+	}
+	return fmt.Errorf("%w (Content-Type %q)", err, kind)
+}

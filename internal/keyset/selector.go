@@ -1,0 +1,248 @@
+package keyset
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/MicahParks/jwkset"
+	"github.com/MicahParks/keyfunc/v3"
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/caddyjwt/gateway/internal/jose"
+)
+
+// selector picks the keys for one algorithm. It holds only keys that fit it, so that of two keys with one id but of
+// different kinds always the right one is found (RFC 7517 section 4.5 allows such a pair).
+//
+// The choice is keyfunc's, over a storage that contains exactly these keys. What comes back from it is bare key
+// material; owners leads from there to the keys as this module knows them.
+type selector struct {
+	name     any // the algorithm's name, as keyfunc wants to see it in a header
+	choose   jwt.Keyfunc
+	byKID    map[string]*jwkset.JWK
+	all      []*jwkset.JWK       // at most maxCandidates
+	owners   map[any][]*jose.Key // by identity of the material: the key, then others of the same id
+	nameless []*jose.Key         // keys without an id, at most maxCandidates
+	each     map[any]*jose.Key   // by identity of the material: the key alone
+}
+
+// index makes the selectors.
+func (s *Set) index() error {
+	for _, key := range s.keys {
+		jwk, err := storable(key)
+		if err != nil {
+			return err
+		}
+		for alg := range key.Algorithms().All() {
+			if s.selectors[alg] == nil {
+				if s.selectors[alg], err = newSelector(alg); err != nil {
+					return err
+				}
+			}
+			s.selectors[alg].add(key, &jwk)
+		}
+	}
+	return nil
+}
+
+func newSelector(alg jose.Algorithm) (*selector, error) {
+	s := &selector{
+		name:   alg.String(),
+		byKID:  make(map[string]*jwkset.JWK),
+		owners: make(map[any][]*jose.Key),
+		each:   make(map[any]*jose.Key),
+	}
+	// The storage never waits, so the context is of no use to it.
+	chooser, err := keyfunc.New(keyfunc.Options{
+		Ctx: context.Background(), Storage: s, UseWhitelist: []jwkset.USE{jwkset.UseSig},
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.choose = chooser.KeyfuncCtx(context.Background())
+	return s, nil
+}
+
+// add takes a key in; the first of several with one id is the one that represents them.
+func (s *selector) add(key *jose.Key, jwk *jwkset.JWK) {
+	id := identity(jwk.Key())
+	s.each[id] = key
+	if len(s.all) < maxCandidates {
+		s.all = append(s.all, jwk)
+	}
+	if key.ID == "" {
+		if len(s.nameless) < maxCandidates {
+			s.nameless = append(s.nameless, key)
+		}
+		return
+	}
+	first, taken := s.byKID[key.ID]
+	if !taken {
+		s.byKID[key.ID] = jwk
+		s.owners[id] = []*jose.Key{key}
+		return
+	}
+	if group := s.owners[identity(first.Key())]; len(group) < maxCandidates {
+		s.owners[identity(first.Key())] = append(group, key)
+	}
+}
+
+// find gives the candidates for a key id, or for a token without one.
+func (s *selector) find(kid string) (candidates []*jose.Key, exact bool) {
+	if kid == "" {
+		return s.fitting(), true
+	}
+	if _, known := s.byKID[kid]; !known {
+		return s.nameless, false
+	}
+	material, err := s.ask(kid)
+	if err != nil {
+		return nil, false
+	}
+	return s.owners[identity(material)], true
+}
+
+// fitting asks keyfunc for all keys, as it does for a token without a key id.
+func (s *selector) fitting() []*jose.Key {
+	material, err := s.ask("")
+	if err != nil {
+		return nil
+	}
+	keys, _ := material.(jwt.VerificationKeySet)
+	candidates := make([]*jose.Key, 0, len(keys.Keys))
+	for _, key := range keys.Keys {
+		if owner, ok := s.each[identity(key)]; ok {
+			candidates = append(candidates, owner)
+		}
+	}
+	return candidates
+}
+
+// ask runs keyfunc on a token that has this header and nothing else.
+func (s *selector) ask(kid string) (any, error) {
+	token := tokens.Get().(*jwt.Token)
+	defer tokens.Put(token)
+	token.Header["alg"] = s.name
+	if kid == "" {
+		delete(token.Header, jwkset.HeaderKID)
+	} else {
+		token.Header[jwkset.HeaderKID] = kid
+	}
+	return s.choose(token)
+}
+
+var tokens = sync.Pool{New: func() any { return &jwt.Token{Header: make(map[string]any, 2)} }}
+
+// identity is something comparable that stands for this very piece of key material, not for its value.
+func identity(material any) any {
+	switch key := material.(type) {
+	case ed25519.PublicKey:
+		return &key[0]
+	case []byte:
+		return &key[0]
+	default: // *rsa.PublicKey, *ecdsa.PublicKey
+		return key
+	}
+}
+
+// storable writes a key as a JWK for the storage. A shared secret stays where it is: its JWK has the key's thumbprint,
+// a hash under a key of this process's own, in place of the secret.
+func storable(key *jose.Key) (jwkset.JWK, error) {
+	m := jwkset.JWKMarshal{KID: key.ID, USE: jwkset.UseSig, ALG: soleAlgorithm(key)}
+	encode := base64.RawURLEncoding.EncodeToString
+	switch material := key.Material().(type) {
+	case *rsa.PublicKey, *ecdsa.PublicKey:
+		jwk, err := jwkset.NewJWKFromKey(material, jwkset.JWKOptions{
+			Metadata: jwkset.JWKMetadataOptions{KID: m.KID, USE: m.USE, ALG: m.ALG},
+		})
+		return jwk, wrapStorable(err)
+	case ed25519.PublicKey:
+		m.KTY, m.CRV, m.X = jwkset.KtyOKP, jwkset.CrvEd25519, encode(material)
+	default:
+		thumbprint := key.Thumbprint()
+		handle := sha256.Sum256(thumbprint[:])
+		m.KTY, m.K = jwkset.KtyOct, encode(handle[:])
+	}
+	jwk, err := jwkset.NewJWKFromMarshal(m, jwkset.JWKMarshalOptions{Private: true}, jwkset.JWKValidateOptions{})
+	return jwk, wrapStorable(err)
+}
+
+func wrapStorable(err error) error {
+	if err != nil {
+		return fmt.Errorf("%w: %w", jose.ErrKey, err)
+	}
+	return nil
+}
+
+// soleAlgorithm is the key's algorithm when it has only one, for keyfunc to compare with the token's.
+func soleAlgorithm(key *jose.Key) (name jwkset.ALG) {
+	for alg := range key.Algorithms().All() {
+		if name != "" {
+			return ""
+		}
+		name = jwkset.ALG(alg.String())
+	}
+	return name
+}
+
+// KeyRead implements jwkset.Storage.
+func (s *selector) KeyRead(_ context.Context, kid string) (jwkset.JWK, error) {
+	jwk, ok := s.byKID[kid]
+	if !ok {
+		return jwkset.JWK{}, jwkset.ErrKeyNotFound
+	}
+	return *jwk, nil
+}
+
+// KeyReadAll implements jwkset.Storage. It gives no more keys than may be tried.
+func (s *selector) KeyReadAll(context.Context) ([]jwkset.JWK, error) {
+	all := make([]jwkset.JWK, len(s.all))
+	for i, jwk := range s.all {
+		all[i] = *jwk
+	}
+	return all, nil
+}
+
+// The rest of jwkset.Storage would change or print the keys, which nobody may.
+var errReadOnly = errors.New("key storage is read-only")
+
+// KeyDelete implements jwkset.Storage and refuses.
+func (s *selector) KeyDelete(context.Context, string) (bool, error) { return false, errReadOnly }
+
+// KeyReplaceAll implements jwkset.Storage and refuses.
+func (s *selector) KeyReplaceAll(context.Context, []jwkset.JWK) error { return errReadOnly }
+
+// KeyWrite implements jwkset.Storage and refuses.
+func (s *selector) KeyWrite(context.Context, jwkset.JWK) error { return errReadOnly }
+
+// JSON implements jwkset.Storage and refuses.
+func (s *selector) JSON(context.Context) (json.RawMessage, error) { return nil, errReadOnly }
+
+// JSONPublic implements jwkset.Storage and refuses.
+func (s *selector) JSONPublic(context.Context) (json.RawMessage, error) { return nil, errReadOnly }
+
+// JSONPrivate implements jwkset.Storage and refuses.
+func (s *selector) JSONPrivate(context.Context) (json.RawMessage, error) { return nil, errReadOnly }
+
+// JSONWithOptions implements jwkset.Storage and refuses.
+func (s *selector) JSONWithOptions(context.Context, jwkset.JWKMarshalOptions, jwkset.JWKValidateOptions) (json.RawMessage, error) {
+	return nil, errReadOnly
+}
+
+// Marshal implements jwkset.Storage and refuses.
+func (s *selector) Marshal(context.Context) (jwkset.JWKSMarshal, error) {
+	return jwkset.JWKSMarshal{}, errReadOnly
+}
+
+// MarshalWithOptions implements jwkset.Storage and refuses.
+func (s *selector) MarshalWithOptions(context.Context, jwkset.JWKMarshalOptions, jwkset.JWKValidateOptions) (jwkset.JWKSMarshal, error) {
+	return jwkset.JWKSMarshal{}, errReadOnly
+}

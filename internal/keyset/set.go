@@ -1,0 +1,131 @@
+package keyset
+
+import (
+	"encoding/hex"
+	"slices"
+	"sync/atomic"
+
+	"github.com/caddyjwt/gateway/internal/jose"
+)
+
+// Set is the keys of one issuer at one time. It is immutable and safe for concurrent use.
+type Set struct {
+	// Generation is another one for every set of keys in this process. Sets with the same generation have the same keys.
+	Generation uint64
+
+	// Skipped tells which keys could not be used, sorted by reason.
+	Skipped []Skipped
+
+	keys      []*jose.Key
+	members   map[member]struct{}
+	selectors [jose.Ed25519 + 1]*selector // by algorithm; nil where no key fits
+}
+
+// member is what makes a key the same key: material, name and purpose.
+type member struct {
+	thumbprint [32]byte
+	id         string
+	algs       jose.Algorithms
+}
+
+// Skipped counts keys that were not taken into a set.
+type Skipped struct {
+	Reason string // snake_case
+	Count  int
+}
+
+var generations atomic.Uint64
+
+// newSet indexes keys, of which there must be one at least. The order of the keys is the order of candidates.
+func newSet(keys []*jose.Key, skipped []Skipped) (*Set, error) {
+	s := &Set{Skipped: skipped, members: make(map[member]struct{}, len(keys))}
+	for _, key := range keys {
+		m := memberOf(key)
+		if _, twice := s.members[m]; twice {
+			continue
+		}
+		s.members[m] = struct{}{}
+		s.keys = append(s.keys, key)
+	}
+	if len(s.keys) == 0 {
+		return nil, ErrNoKeys
+	}
+	if err := s.index(); err != nil {
+		return nil, err
+	}
+	s.Generation = generations.Add(1)
+	return s, nil
+}
+
+func memberOf(k *jose.Key) member {
+	return member{k.Thumbprint(), k.ID, k.Algorithms()}
+}
+
+// Has tells whether the key is in the set: the same material with the same id for the same algorithms. Something that
+// was verified with a key is good only as long as that is so.
+func (s *Set) Has(k *jose.Key) bool {
+	if s == nil || k == nil {
+		return false
+	}
+	_, ok := s.members[memberOf(k)]
+	return ok
+}
+
+// Len is how many keys there are.
+func (s *Set) Len() int {
+	if s == nil {
+		return 0
+	}
+	return len(s.keys)
+}
+
+// Keys are the keys in the order in which they were given.
+func (s *Set) Keys() []*jose.Key {
+	if s == nil {
+		return nil
+	}
+	return slices.Clone(s.keys)
+}
+
+// find gives the candidates for a token, none when there are none. exact tells that a key has this very id, or that the
+// token has none.
+func (s *Set) find(alg jose.Algorithm, kid string) (candidates []*jose.Key, exact bool) {
+	if s == nil || int(alg) >= len(s.selectors) || s.selectors[alg] == nil {
+		return nil, false
+	}
+	return s.selectors[alg].find(kid)
+}
+
+// sameKeys tells whether two sets have the same keys in the same order.
+func (s *Set) sameKeys(t *Set) bool {
+	return slices.EqualFunc(s.keys, t.keys, func(a, b *jose.Key) bool { return memberOf(a) == memberOf(b) })
+}
+
+// changes names the keys that are in t and not in s, and those that are in s and not in t. Either may be nil.
+func (s *Set) changes(t *Set) (added, removed []string) {
+	if t != nil {
+		added = t.without(s)
+	}
+	if s != nil {
+		removed = s.without(t)
+	}
+	return added, removed
+}
+
+func (s *Set) without(t *Set) (names []string) {
+	for _, key := range s.keys {
+		if !t.Has(key) {
+			names = append(names, keyName(key))
+		}
+	}
+	return names
+}
+
+// keyName is what a log calls a key.
+func keyName(k *jose.Key) string {
+	if k.ID != "" {
+		return k.ID
+	}
+	thumbprint := k.Thumbprint()
+	return "sha256:" + hex.EncodeToString(thumbprint[:8])
+}

@@ -1,0 +1,285 @@
+package tokentest
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// Paths of the endpoints, after the issuer's own path.
+const (
+	jwksPath       = "/jwks"
+	introspectPath = "/introspect"
+	userinfoPath   = "/userinfo"
+)
+
+// AS is an authorization server on loopback. All methods may be called while it serves.
+type AS struct {
+	// URL is the issuer identifier: scheme, host, port and the path given with WithPath, no slash at the end.
+	URL string
+
+	tb      testing.TB
+	path    string
+	useTLS  bool
+	address string
+
+	mu      sync.Mutex
+	server  *httptest.Server // nil while down
+	keys    []*Key
+	headers http.Header                   // added to the JWKS answer
+	jwks    http.HandlerFunc              // instead of the JWKS answer
+	meta    func(document map[string]any) // changes the metadata document
+	metaAs  http.HandlerFunc              // instead of the metadata answer
+	only    string                        // the only well-known suffix served
+	answer  func(*IntrospectionRequest) IntrospectionAnswer
+	asked   []*IntrospectionRequest
+	client  client
+	gate    chan struct{} // requests wait for it to be closed; nil: they do not
+
+	jwksFetches, notModified, metaFetches atomic.Int64
+}
+
+// Option is an option of NewAS.
+type Option func(*AS)
+
+// WithPath puts the issuer below a path, such as "/realms/demo".
+func WithPath(path string) Option { return func(as *AS) { as.path = strings.TrimSuffix(path, "/") } }
+
+// WithTLS makes the server speak https with a certificate that Roots vouches for.
+func WithTLS() Option { return func(as *AS) { as.useTLS = true } }
+
+// WithKeys is SetKeys before the server starts.
+func WithKeys(keys ...*Key) Option { return func(as *AS) { as.keys = keys } }
+
+// WithClient is SetClient before the server starts.
+func WithClient(id, secret string) Option {
+	return func(as *AS) { as.client = client{id, secret} }
+}
+
+// StartDown makes a server that has an address but nobody listening there until Up.
+func StartDown() Option { return func(as *AS) { as.gate = downMark } }
+
+var downMark = make(chan struct{})
+
+// NewAS starts an authorization server, to be stopped when the test ends.
+func NewAS(tb testing.TB, options ...Option) *AS {
+	tb.Helper()
+	as := &AS{tb: tb, headers: http.Header{}}
+	for _, option := range options {
+		option(as)
+	}
+	down := as.gate == downMark
+	if down {
+		as.gate = nil
+	}
+	tb.Cleanup(as.Down)
+	as.Up()
+	scheme := "http://"
+	if as.useTLS {
+		scheme = "https://"
+	}
+	as.URL = scheme + as.address + as.path
+	if down {
+		as.Down()
+	}
+	return as
+}
+
+// Up starts the server at the address it had before, if it is down.
+func (as *AS) Up() {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	if as.server != nil {
+		return
+	}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(as.serve))
+	if as.address != "" {
+		listener, err := net.Listen("tcp", as.address)
+		if err != nil {
+			as.tb.Errorf("tokentest: %v", err)
+			return
+		}
+		server.Listener.Close()
+		server.Listener = listener
+	}
+	as.address = server.Listener.Addr().String()
+	if as.useTLS {
+		server.StartTLS()
+	} else {
+		server.Start()
+	}
+	as.server = server
+}
+
+// Down stops the server: connections are cut and new ones refused.
+func (as *AS) Down() {
+	as.mu.Lock()
+	server := as.server
+	as.server = nil
+	if as.gate != nil {
+		close(as.gate)
+		as.gate = nil
+	}
+	as.mu.Unlock()
+	if server != nil {
+		server.CloseClientConnections()
+		server.Close()
+	}
+}
+
+// Roots vouches for the certificate of a server made with WithTLS.
+func (as *AS) Roots() *x509.CertPool {
+	roots := x509.NewCertPool()
+	if cert := as.Certificate(); cert != nil {
+		roots.AddCert(cert)
+	}
+	return roots
+}
+
+// Certificate is the server's own one; nil without WithTLS or while it is down.
+func (as *AS) Certificate() *x509.Certificate {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	if as.server == nil {
+		return nil
+	}
+	return as.server.Certificate()
+}
+
+// JWKSURL is where the keys are.
+func (as *AS) JWKSURL() string { return as.URL + jwksPath }
+
+// IntrospectionURL is the introspection endpoint.
+func (as *AS) IntrospectionURL() string { return as.URL + introspectPath }
+
+// SetKeys replaces the published keys.
+func (as *AS) SetKeys(keys ...*Key) {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	as.keys = keys
+}
+
+// SetJWKSHeader sets a field of the JWKS answer, such as Cache-Control; an empty value removes it.
+func (as *AS) SetJWKSHeader(name, value string) {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	if value == "" {
+		as.headers.Del(name)
+		return
+	}
+	as.headers.Set(name, value)
+}
+
+// AnswerJWKS makes the JWKS endpoint give this answer instead of the keys; status 0 ends that.
+func (as *AS) AnswerJWKS(status int, body string, header ...string) {
+	if status == 0 {
+		as.HandleJWKS(nil)
+		return
+	}
+	as.HandleJWKS(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		for i := 0; i+1 < len(header); i += 2 {
+			w.Header().Set(header[i], header[i+1])
+		}
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(body))
+	})
+}
+
+// HandleJWKS makes the JWKS endpoint do whatever handler does; nil ends that.
+func (as *AS) HandleJWKS(handler http.HandlerFunc) {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	as.jwks = handler
+}
+
+// Stall makes all requests from now on wait until the function that it returns is called, or the server goes down, or
+// the client leaves.
+func (as *AS) Stall() (release func()) {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	gate := make(chan struct{})
+	as.gate = gate
+	return func() {
+		as.mu.Lock()
+		defer as.mu.Unlock()
+		if as.gate == gate {
+			as.gate = nil
+			close(gate)
+		}
+	}
+}
+
+// JWKSFetches counts the requests for the keys that have arrived, NotModified those answered with 304, and
+// MetadataFetches the requests for metadata documents.
+func (as *AS) JWKSFetches() int     { return int(as.jwksFetches.Load()) }
+func (as *AS) NotModified() int     { return int(as.notModified.Load()) }
+func (as *AS) MetadataFetches() int { return int(as.metaFetches.Load()) }
+
+func (as *AS) serve(w http.ResponseWriter, r *http.Request) {
+	endpoint, known := as.endpoint(r.URL.Path)
+	if !known {
+		http.NotFound(w, r)
+		return
+	}
+	as.mu.Lock()
+	gate := as.gate
+	as.mu.Unlock()
+	if gate != nil {
+		select {
+		case <-gate:
+		case <-r.Context().Done():
+			return
+		}
+	}
+	endpoint(w, r)
+}
+
+// endpoint finds what serves a path, and counts the request.
+func (as *AS) endpoint(path string) (http.HandlerFunc, bool) {
+	switch path {
+	case as.path + jwksPath:
+		as.jwksFetches.Add(1)
+		return as.serveJWKS, true
+	case as.path + "/.well-known/openid-configuration":
+		as.metaFetches.Add(1)
+		return func(w http.ResponseWriter, r *http.Request) { as.serveMetadata(w, r, OIDC) }, true
+	case "/.well-known/oauth-authorization-server" + as.path:
+		as.metaFetches.Add(1)
+		return func(w http.ResponseWriter, r *http.Request) { as.serveMetadata(w, r, OAuth) }, true
+	case as.path + introspectPath:
+		return as.serveIntrospection, true
+	}
+	return nil, false
+}
+
+func (as *AS) serveJWKS(w http.ResponseWriter, r *http.Request) {
+	as.mu.Lock()
+	keys, handler, headers := as.keys, as.jwks, as.headers.Clone()
+	as.mu.Unlock()
+	if handler != nil {
+		handler(w, r)
+		return
+	}
+	body := JWKS(keys...)
+	sum := sha256.Sum256([]byte(body))
+	etag := `"` + hex.EncodeToString(sum[:8]) + `"`
+	w.Header().Set("Content-Type", "application/jwk-set+json")
+	w.Header().Set("ETag", etag)
+	for name, values := range headers {
+		w.Header()[name] = values
+	}
+	if r.Header.Get("If-None-Match") == etag {
+		as.notModified.Add(1)
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	_, _ = w.Write([]byte(body))
+}
