@@ -1,0 +1,219 @@
+package introspect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ErrAnswer is wrapped by the errors about answers that break the protocol.
+var ErrAnswer = errors.New("unusable answer")
+
+// status judges the status line. Only 200 can carry a verdict (RFC 7662 section 2.2); 401 is
+// about our credentials and never about the token (RFC 7662 section 2.3), except at a UserInfo
+// endpoint, where the token is the credential (RFC 6750 section 3.1).
+func (c *Client) status(resp *http.Response) (inactive bool, _ *NoVerdictError) {
+	code, userInfo := resp.StatusCode, c.cfg.Mode == UserInfo
+	var cause Cause
+	switch {
+	case code == http.StatusOK:
+		return false, nil
+	case code == http.StatusUnauthorized && userInfo:
+		return true, nil
+	case code == http.StatusUnauthorized, code == http.StatusForbidden && !userInfo:
+		cause = CauseRefused
+	case code == http.StatusTooManyRequests:
+		cause = CauseRateLimited
+	case code >= 500:
+		cause = CauseUnavailable
+	default:
+		cause = CauseProtocol
+	}
+	e := noVerdict(cause, fmt.Errorf("status %d", code))
+	e.Status = code
+	if cause.Temporary() {
+		e.RetryAfter = max(e.RetryAfter, retryAfter(resp.Header, c.cfg.Now()))
+	}
+	return false, e
+}
+
+// maxRetryAfter bounds what a server may tell our clients.
+const maxRetryAfter = 5 * time.Minute
+
+// retryAfter reads RFC 9110 section 10.2.3: seconds or a date.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	text := h.Get("Retry-After")
+	if seconds, err := strconv.ParseUint(text, 10, 32); err == nil {
+		return min(time.Duration(seconds)*time.Second, maxRetryAfter)
+	}
+	if date, err := http.ParseTime(text); err == nil {
+		return min(max(date.Sub(now), 0), maxRetryAfter)
+	}
+	return 0
+}
+
+// worthRepeating tells whether the server may do better in a moment: not after 4xx, and not
+// when it names a time to wait.
+func worthRepeating(resp *http.Response) bool {
+	switch resp.StatusCode {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return resp.Header.Get("Retry-After") == ""
+	}
+	return false
+}
+
+// read makes a verdict of an answer with status 200.
+func (c *Client) read(ctx context.Context, resp *http.Response) (Result, error) {
+	text, err := readBody(resp, c.wantedType())
+	if err != nil {
+		return Result{}, err
+	}
+	if c.cfg.Signed {
+		if text, err = c.openSigned(ctx, text); err != nil {
+			return Result{}, err
+		}
+	}
+	parse := parseAnswer
+	if c.cfg.Mode == UserInfo {
+		parse = parseUserInfo
+	}
+	r, err := parse(text)
+	if err != nil || !r.Active {
+		return r, err
+	}
+	r.Answer = string(text)
+	if c.cfg.Decode != nil {
+		if r.Value, err = c.cfg.Decode(text); err != nil {
+			return Result{}, fmt.Errorf("decoding: %w", err)
+		}
+	}
+	return r, nil
+}
+
+// readBody reads an answer of exactly the wanted type, up to the limit after decompression.
+func readBody(resp *http.Response, wanted string) ([]byte, error) {
+	if err := checkType(resp.Header, wanted); err != nil {
+		return nil, err
+	}
+	if resp.ContentLength > MaxAnswer {
+		return nil, fmt.Errorf("%w: longer than %d bytes", ErrAnswer, MaxAnswer)
+	}
+	text, err := io.ReadAll(io.LimitReader(resp.Body, MaxAnswer+1))
+	switch {
+	case err != nil && isEncoding(err):
+		return nil, fmt.Errorf("%w: %w", ErrAnswer, err)
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", errBroken, err)
+	case len(text) > MaxAnswer:
+		return nil, fmt.Errorf("%w: longer than %d bytes", ErrAnswer, MaxAnswer)
+	}
+	return text, nil
+}
+
+// checkType demands one Content-Type, without parameters other than charset=utf-8: a page of
+// a captive portal or a proxy is no answer, and an unsigned one is none when signed ones were
+// asked for (RFC 9701 section 5).
+func checkType(h http.Header, wanted string) error {
+	values := h.Values("Content-Type")
+	if len(values) != 1 {
+		return fmt.Errorf("%w: %d Content-Type fields, want %s", ErrAnswer, len(values), wanted)
+	}
+	name, params, err := mime.ParseMediaType(values[0])
+	charset, hasCharset := params["charset"]
+	if hasCharset && strings.EqualFold(charset, "utf-8") {
+		delete(params, "charset")
+	}
+	if err != nil || name != wanted || len(params) > 0 {
+		return fmt.Errorf("%w: its Content-Type is not %s", ErrAnswer, wanted)
+	}
+	// What the transport did not decompress is not text.
+	if h.Get("Content-Encoding") != "" {
+		return fmt.Errorf("%w: unknown Content-Encoding", ErrAnswer)
+	}
+	return nil
+}
+
+// openSigned has the signature verified and takes the answer out. The other claims of the
+// JWT are about the answer, not about the token (RFC 9701 section 5).
+func (c *Client) openSigned(ctx context.Context, jwt []byte) ([]byte, error) {
+	claims, err := c.cfg.VerifySigned(ctx, string(jwt))
+	if err != nil {
+		return nil, fmt.Errorf("signed answer: %w", err)
+	}
+	members, err := readObject(claims)
+	if err != nil {
+		return nil, fmt.Errorf("claims of the signed answer: %w", err)
+	}
+	answer, ok := members["token_introspection"]
+	if !ok {
+		return nil, fmt.Errorf("%w: the signed answer has no token_introspection", ErrAnswer)
+	}
+	return answer, nil
+}
+
+// parseAnswer reads RFC 7662 section 2.2. When the token is not active, no other member
+// is looked at.
+func parseAnswer(text []byte) (Result, error) {
+	members, err := readObject(text)
+	if err != nil {
+		return Result{}, err
+	}
+	switch string(members["active"]) {
+	case "false":
+		return Result{}, nil
+	case "true":
+	default: // the string "true", 1, null and absence are no answer, and least of all a yes
+		return Result{}, fmt.Errorf(`%w: "active" is not a boolean`, ErrAnswer)
+	}
+	r := Result{Active: true}
+	if r.ExpiresAt, err = date(members, "exp"); err != nil {
+		return Result{}, err
+	}
+	if r.NotBefore, err = date(members, "nbf"); err != nil {
+		return Result{}, err
+	}
+	if _, err = date(members, "iat"); err != nil {
+		return Result{}, err
+	}
+	return r, nil
+}
+
+// parseUserInfo reads OpenID Connect Core section 5.3.2, where "sub" is always there.
+func parseUserInfo(text []byte) (Result, error) {
+	members, err := readObject(text)
+	if err != nil {
+		return Result{}, err
+	}
+	if sub := members["sub"]; len(sub) <= len(`""`) || sub[0] != '"' {
+		return Result{}, fmt.Errorf(`%w: "sub" is not a string or empty`, ErrAnswer)
+	}
+	return Result{Active: true}, nil
+}
+
+// maxDate is 9999-12-31T23:59:59Z, the last second that RFC 3339 can write. The bound is
+// checked before the conversion to an integer, which a larger number would wrap around.
+const maxDate = 253402300799
+
+// date reads a NumericDate of RFC 7519 section 2: a number, which may have a fraction.
+func date(members map[string][]byte, name string) (time.Time, error) {
+	text, ok := members[name]
+	if !ok {
+		return time.Time{}, nil
+	}
+	if text[0] != '-' && (text[0] < '0' || text[0] > '9') || len(text) > 64 {
+		return time.Time{}, fmt.Errorf("%w: %q is not a date", ErrAnswer, name)
+	}
+	seconds, err := strconv.ParseFloat(string(text), 64)
+	if err != nil || seconds < 0 || seconds > maxDate {
+		return time.Time{}, fmt.Errorf("%w: %q is out of range", ErrAnswer, name)
+	}
+	whole, fraction := math.Modf(seconds)
+	return time.Unix(int64(whole), int64(fraction*1e9)), nil
+}

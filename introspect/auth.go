@@ -1,0 +1,232 @@
+package introspect
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// assertionLife is how long a client assertion is good for. Each request has a new one.
+const assertionLife = time.Minute
+
+// authenticate adds our credentials to a request, by one method (RFC 6749 section 2.3).
+func (c *Config) authenticate(method AuthMethod, where string, header http.Header, body *form) error {
+	switch method {
+	case ClientSecretBasic:
+		header.Set("Authorization", "Basic "+c.basic())
+	case ClientSecretPost:
+		body.add("client_id", c.ClientID)
+		body.add("client_secret", c.ClientSecret)
+	case ClientSecretJWT, PrivateKeyJWT:
+		assertion, err := c.assertion(method, where)
+		if err != nil {
+			return fmt.Errorf("client assertion: %w", err)
+		}
+		body.add("client_id", c.ClientID)
+		body.add("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+		body.add("client_assertion", assertion)
+	case TLSClientAuth: // RFC 8705 section 2: the certificate proves the id
+		body.add("client_id", c.ClientID)
+	case Bearer:
+		header.Set("Authorization", "Bearer "+c.BearerToken)
+	case None:
+		if c.ClientID != "" {
+			body.add("client_id", c.ClientID)
+		}
+	default:
+		return fmt.Errorf("%w: AuthMethod %q", ErrConfig, method)
+	}
+	return nil
+}
+
+// basic form-encodes id and secret first (RFC 6749 section 2.3.1), so that a colon in the id
+// does not move the border between the two.
+func (c *Config) basic() string {
+	id, secret := url.QueryEscape(c.ClientID), url.QueryEscape(c.ClientSecret)
+	if c.RawBasic {
+		id, secret = c.ClientID, c.ClientSecret
+	}
+	return base64.StdEncoding.EncodeToString([]byte(id + ":" + secret))
+}
+
+// assertion signs a JWT that proves who we are (RFC 7523 section 3).
+func (c *Config) assertion(method AuthMethod, where string) (string, error) {
+	var key any = []byte(c.ClientSecret)
+	if method == PrivateKeyJWT {
+		key = c.PrivateKey
+	}
+	audience := orDefault(orDefault(c.AssertionAudience, c.Issuer), where)
+	now := c.Now()
+	token := jwt.NewWithClaims(jwt.GetSigningMethod(c.assertionAlg(method)), jwt.MapClaims{
+		"iss": c.ClientID,
+		"sub": c.ClientID,
+		"aud": audience,
+		"jti": rand.Text(),
+		"iat": now.Unix(),
+		"exp": now.Add(assertionLife).Unix(),
+	})
+	if c.KeyID != "" {
+		token.Header["kid"] = c.KeyID
+	}
+	return token.SignedString(key)
+}
+
+func (c *Config) assertionAlg(method AuthMethod) string {
+	if c.AssertionAlg != "" {
+		return c.AssertionAlg
+	}
+	if method == ClientSecretJWT {
+		return "HS256"
+	}
+	if algs := keyAlgs(c.PrivateKey); len(algs) > 0 {
+		return algs[0]
+	}
+	return ""
+}
+
+// keyAlgs lists the JWS algorithms that fit a private key, the default first; none means that
+// the key cannot be used.
+func keyAlgs(key any) []string {
+	switch k := key.(type) {
+	case *rsa.PrivateKey:
+		if k != nil && k.N != nil && k.N.BitLen() >= 2048 { // RFC 7518 section 3.3
+			return []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
+		}
+	case *ecdsa.PrivateKey:
+		if k != nil && k.Curve != nil {
+			return map[string][]string{"P-256": {"ES256"}, "P-384": {"ES384"}, "P-521": {"ES512"}}[k.Params().Name]
+		}
+	case ed25519.PrivateKey:
+		if len(k) == ed25519.PrivateKeySize {
+			return []string{"EdDSA"}
+		}
+	}
+	return nil
+}
+
+// secretAlgs gives the shortest secret in bytes for each HMAC: its output (RFC 7518 section 3.2).
+var secretAlgs = map[string]int{"HS256": 32, "HS384": 48, "HS512": 64}
+
+// authMethod decides how to authenticate. The configured method is the operator's word;
+// otherwise the first that fits the credentials, among those that the server supports when it
+// names any (RFC 8414 section 2). Empty means that there is none.
+func (c *Config) authMethod(supported []AuthMethod) AuthMethod {
+	if c.AuthMethod != "" {
+		return c.AuthMethod
+	}
+	for _, method := range c.fitting() {
+		if len(supported) == 0 || slices.Contains(supported, method) {
+			return method
+		}
+	}
+	return ""
+}
+
+// fitting lists the methods that the credentials are good for, the best known first.
+func (c *Config) fitting() []AuthMethod {
+	switch {
+	case c.PrivateKey != nil:
+		return []AuthMethod{PrivateKeyJWT}
+	case c.ClientSecret != "" && (c.AssertionAlg != "" || c.AssertionAudience != "" || c.KeyID != ""):
+		return []AuthMethod{ClientSecretJWT}
+	case c.ClientSecret != "" && len(c.ClientSecret) >= secretAlgs["HS256"] && !c.RawBasic:
+		return []AuthMethod{ClientSecretBasic, ClientSecretPost, ClientSecretJWT}
+	case c.ClientSecret != "" && !c.RawBasic:
+		return []AuthMethod{ClientSecretBasic, ClientSecretPost}
+	case c.ClientSecret != "":
+		return []AuthMethod{ClientSecretBasic}
+	case c.BearerToken != "":
+		return []AuthMethod{Bearer}
+	}
+	return nil
+}
+
+// validateAuth demands one set of credentials that fits one method: the endpoint must
+// require some authentication (RFC 7662 section 2.1), and none has to be written out.
+func (c *Config) validateAuth() error {
+	method := c.authMethod(nil)
+	if method == "" {
+		return configError("no client authentication: set ClientSecret, PrivateKey or BearerToken, or AuthMethod tls_client_auth or, if the endpoint is open, none")
+	}
+	switch method {
+	case ClientSecretBasic, ClientSecretPost, ClientSecretJWT, PrivateKeyJWT, TLSClientAuth, Bearer, None:
+	default:
+		return configError("AuthMethod %q is unknown", method)
+	}
+	wantsSecret := method == ClientSecretBasic || method == ClientSecretPost || method == ClientSecretJWT
+	for _, credential := range []struct {
+		name         string
+		there, wants bool
+	}{
+		{"ClientSecret", c.ClientSecret != "", wantsSecret},
+		{"PrivateKey", c.PrivateKey != nil, method == PrivateKeyJWT},
+		{"BearerToken", c.BearerToken != "", method == Bearer},
+	} {
+		if credential.there && !credential.wants {
+			return configError("AuthMethod %s does not use %s; remove one of them", method, credential.name)
+		}
+		if credential.wants && !credential.there {
+			return configError("AuthMethod %s needs %s", method, credential.name)
+		}
+	}
+	if c.ClientID == "" && method != Bearer && method != None {
+		return configError("AuthMethod %s needs ClientID", method)
+	}
+	if c.RawBasic && method != ClientSecretBasic {
+		return configError("RawBasic is for client_secret_basic only, not %s", method)
+	}
+	return c.validateMethod(method)
+}
+
+func (c *Config) validateMethod(method AuthMethod) error {
+	if method != ClientSecretJWT && method != PrivateKeyJWT && (c.KeyID != "" || c.AssertionAlg != "" || c.AssertionAudience != "") {
+		return configError("KeyID, AssertionAlg and AssertionAudience are for client_secret_jwt and private_key_jwt, not %s", method)
+	}
+	switch method {
+	case ClientSecretBasic:
+		if c.RawBasic && strings.ContainsFunc(c.ClientID+c.ClientSecret, isControl) || c.RawBasic && strings.Contains(c.ClientID, ":") {
+			return configError("RawBasic cannot send a colon in ClientID, nor control characters")
+		}
+	case ClientSecretJWT:
+		alg := c.assertionAlg(method)
+		size, ok := secretAlgs[alg]
+		if !ok {
+			return configError("AssertionAlg %q: client_secret_jwt knows HS256, HS384 and HS512", alg)
+		}
+		if len(c.ClientSecret) < size {
+			return configError("ClientSecret has %d bytes, %s needs at least %d", len(c.ClientSecret), alg, size)
+		}
+	case PrivateKeyJWT:
+		algs := keyAlgs(c.PrivateKey)
+		if len(algs) == 0 {
+			return configError("PrivateKey of type %T: use RSA of at least 2048 bits, P-256, P-384, P-521 or Ed25519", c.PrivateKey)
+		}
+		if c.AssertionAlg != "" && !slices.Contains(algs, c.AssertionAlg) {
+			return configError("AssertionAlg %q does not fit PrivateKey; use %s", c.AssertionAlg, strings.Join(algs, ", "))
+		}
+	case TLSClientAuth:
+		if c.HTTPClient == nil {
+			return configError("AuthMethod tls_client_auth needs an HTTPClient with a client certificate")
+		}
+		if strings.HasPrefix(c.Endpoint, "http:") {
+			return configError("AuthMethod tls_client_auth needs TLS: use an https Endpoint")
+		}
+	case Bearer:
+		if !isPrintable(c.BearerToken) {
+			return configError("BearerToken is not one word of visible ASCII")
+		}
+	}
+	return nil
+}
+
+func isControl(r rune) bool { return r < ' ' || r == 0x7f }

@@ -1,0 +1,149 @@
+package introspect
+
+import (
+	"crypto/sha256"
+	"sync/atomic"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+)
+
+// cacheKey is a keyed hash of provider and token: whoever reads the memory of the process
+// learns no token from it, and nobody can look for tokens whose hashes collide.
+type cacheKey [sha256.Size]byte
+
+// entryOverhead is what an active answer takes beside its text, about.
+const entryOverhead = 512
+
+// cache remembers verdicts. Active and inactive answers live apart, so that a flood of
+// invented tokens, all inactive, cannot evict the tokens in use.
+//
+// Two clocks are at work: an entry's age is measured by the monotonic clock, which nobody can
+// set, and "exp" is compared with the wall clock, which is what it is stated in.
+type cache struct {
+	prefix   [2 * sha256.Size]byte // process key and provider: exactly one block of SHA-256
+	ttl      time.Duration         // zero or less: none kept
+	negTTL   time.Duration
+	active   *otter.Cache[cacheKey, *Result]
+	inactive *otter.Cache[cacheKey, time.Time] // when the question was sent
+	clock    clock
+}
+
+func newCache(cfg *Config, provider [32]byte) (*cache, error) {
+	c := &cache{ttl: cfg.CacheTTL, negTTL: cfg.NegativeTTL}
+	copy(c.prefix[:], processKey())
+	copy(c.prefix[sha256.Size:], provider[:])
+	c.clock.base = cfg.Now()
+	var err error
+	c.active, err = otter.New(&otter.Options[cacheKey, *Result]{
+		MaximumWeight: uint64(cfg.CacheBytes),
+		Weigher:       func(_ cacheKey, r *Result) uint32 { return weight(r) },
+		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[cacheKey, *Result]) time.Duration {
+			return max(c.life(e.Value, cfg.Now()), 1)
+		}),
+		Clock: &c.clock,
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.inactive, err = otter.New(&otter.Options[cacheKey, time.Time]{
+		MaximumSize:      cfg.NegativeEntries,
+		ExpiryCalculator: otter.ExpiryWriting[cacheKey, time.Time](max(cfg.NegativeTTL, 1)),
+		Clock:            &c.clock,
+	})
+	return c, err
+}
+
+// weight counts the text twice more for what Decode made of it.
+func weight(r *Result) uint32 { return uint32(entryOverhead + 3*len(r.Answer)) }
+
+// key hashes prefix and token. The prefix has a fixed length, so that no two pairs of
+// provider and token give the same input.
+func (c *cache) key(token string) cacheKey {
+	var stack [1024]byte // long enough for most tokens, so that a hit allocates nothing
+	text := append(stack[:0], c.prefix[:]...)
+	text = append(text, token...)
+	return sha256.Sum256(text)
+}
+
+// get finds an answer that may still be used for a question with these options.
+func (c *cache) get(key cacheKey, now time.Time, o Option) (Result, bool) {
+	if r, ok := c.active.GetIfPresent(key); ok && young(now, r.FetchedAt, c.ttl, o) && !r.expired(now) {
+		return *r, true
+	}
+	if sent, ok := c.inactive.GetIfPresent(key); ok && young(now, sent, c.negTTL, o) {
+		return Result{FetchedAt: sent}, true
+	}
+	return Result{}, false
+}
+
+// young tells whether the answer to a question sent then is younger than the time to live
+// and not older than the question allows. A clock that went back makes it old.
+func young(now, sent time.Time, ttl time.Duration, o Option) bool {
+	age := now.Sub(sent)
+	return age >= 0 && age < ttl && (!o.limited || age <= o.maxAge && o.maxAge > 0)
+}
+
+func (r *Result) expired(now time.Time) bool {
+	return !r.ExpiresAt.IsZero() && !now.Before(r.ExpiresAt)
+}
+
+// life is how long an active answer may be kept from now on: the shorter of what is
+// configured and what is left until "exp" (RFC 7662 section 4).
+func (c *cache) life(r *Result, now time.Time) time.Duration {
+	life := c.ttl - now.Sub(r.FetchedAt)
+	if !r.ExpiresAt.IsZero() {
+		life = min(life, r.ExpiresAt.Sub(now))
+	}
+	return life
+}
+
+// put stores a verdict and drops what it contradicts, the latter first: in between there is
+// no answer, never an old one.
+func (c *cache) put(key cacheKey, r Result, now time.Time) {
+	c.clock.set(now)
+	if !r.Active {
+		c.active.Invalidate(key)
+		if c.negTTL > 0 {
+			c.inactive.Set(key, r.FetchedAt)
+		}
+		return
+	}
+	c.inactive.Invalidate(key)
+	// No time left means "do not keep", never "keep without end".
+	if c.life(&r, now) <= 0 {
+		c.active.Invalidate(key)
+		return
+	}
+	c.active.Set(key, &r)
+}
+
+func (c *cache) drop(key cacheKey) {
+	c.active.Invalidate(key)
+	c.inactive.Invalidate(key)
+}
+
+func (c *cache) stats(s *Stats) {
+	s.CacheEntries = c.active.EstimatedSize()
+	s.CacheBytes = int(c.active.WeightedSize())
+	s.NegativeEntries = c.inactive.EstimatedSize()
+}
+
+func (c *cache) clear() {
+	c.active.InvalidateAll()
+	c.inactive.InvalidateAll()
+	c.active.StopAllGoroutines()
+	c.inactive.StopAllGoroutines()
+}
+
+// clock is by what the store removes old entries from memory; whether an entry may be used is
+// decided by get alone. It moves only when something is stored, so that reads need no second
+// look at the time, and it does not tick, so that no goroutine has to be stopped.
+type clock struct {
+	base    time.Time
+	elapsed atomic.Int64 // nanoseconds since base
+}
+
+func (c *clock) set(now time.Time)                   { c.elapsed.Store(int64(now.Sub(c.base))) }
+func (c *clock) NowNano() int64                      { return c.elapsed.Load() }
+func (c *clock) Tick(time.Duration) <-chan time.Time { return nil }

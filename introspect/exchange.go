@@ -1,0 +1,209 @@
+package introspect
+
+import (
+	"compress/flate"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	typeJSON   = "application/json"
+	typeSigned = "application/token-introspection+jwt" // RFC 9701 section 5
+	typeForm   = "application/x-www-form-urlencoded"
+)
+
+// exchange asks, and asks once more when the trouble may have been a passing one. Both
+// attempts share the deadline of the flight. The call of a half-open breaker is not repeated.
+func (c *Client) exchange(f *flight, token string) (Result, *NoVerdictError) {
+	where, method, err := c.endpoint(f.ctx)
+	if err != nil {
+		return Result{}, c.failed(f, CauseUnavailable, err)
+	}
+	r, again, noErr := c.attempt(f, where, method, token)
+	if again && !f.probe && pause(f.ctx) {
+		r, _, noErr = c.attempt(f, where, method, token)
+	}
+	return r, noErr
+}
+
+// pause waits a moment before the second attempt, a random one so that not all come back
+// together. It gives up when the deadline leaves no time for that attempt.
+func pause(ctx context.Context) bool {
+	wait := 20*time.Millisecond + rand.N(80*time.Millisecond)
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < 2*wait {
+		return false
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// endpoint finds out where and how to ask.
+func (c *Client) endpoint(ctx context.Context) (where string, method AuthMethod, err error) {
+	if c.cfg.Discover == nil {
+		return c.cfg.Endpoint, c.cfg.authMethod(nil), nil
+	}
+	found, err := c.cfg.Discover(ctx)
+	if err != nil {
+		return "", "", fmt.Errorf("discovering the endpoint: %w", err)
+	}
+	if c.cfg.Mode == Introspection {
+		method = c.cfg.authMethod(found.AuthMethods)
+		if method == "" {
+			return "", "", noVerdict(CauseRefused, errors.New("the server supports no authentication method that fits our credentials"))
+		}
+	}
+	where = found.URL
+	if method == TLSClientAuth && found.MTLSURL != "" {
+		where = found.MTLSURL
+	}
+	if err := checkURL(where); err != nil {
+		return "", "", noVerdict(CauseProtocol, fmt.Errorf("discovered endpoint: %w", err))
+	}
+	return where, method, nil
+}
+
+// attempt makes one request. Again tells whether a second one makes sense.
+func (c *Client) attempt(f *flight, where string, method AuthMethod, token string) (r Result, again bool, _ *NoVerdictError) {
+	req, err := c.request(f.ctx, where, method, token)
+	if err != nil {
+		return r, false, noVerdict(CauseProtocol, fmt.Errorf("making the request: %w", err))
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return r, isPassing(err), c.failed(f, CauseUnavailable, fmt.Errorf("asking %s: %w", display(where), withoutURL(err)))
+	}
+	defer resp.Body.Close()
+	inactive, bad := c.status(resp)
+	if bad != nil {
+		bad.Err = fmt.Errorf("%s answered with %w", display(where), bad.Err)
+		return r, worthRepeating(resp), bad
+	}
+	if inactive {
+		return r, false, nil
+	}
+	r, err = c.read(f.ctx, resp)
+	if err != nil {
+		return Result{}, false, c.failed(f, CauseProtocol, fmt.Errorf("answer of %s: %w", display(where), err))
+	}
+	return r, false, nil
+}
+
+// request asks by POST, never by GET: the token must not get into logs (RFC 7662 section 4).
+func (c *Client) request(ctx context.Context, where string, method AuthMethod, token string) (*http.Request, error) {
+	if c.cfg.Mode == UserInfo {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, where, nil)
+		if err == nil {
+			req.Header.Set("Accept", typeJSON)
+			req.Header.Set("Authorization", "Bearer "+token)
+		}
+		return req, err
+	}
+	body := form{}
+	body.add("token", token)
+	if c.cfg.TokenTypeHint != HintOff {
+		body.add("token_type_hint", c.cfg.TokenTypeHint)
+	}
+	for _, p := range c.cfg.Params {
+		body.add(p.Name, p.Value)
+	}
+	header := http.Header{"Content-Type": {typeForm}, "Accept": {c.wantedType()}}
+	if err := c.cfg.authenticate(method, where, header, &body); err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, where, strings.NewReader(body.text))
+	if err == nil {
+		req.Header = header
+	}
+	return req, err
+}
+
+func (c *Client) wantedType() string {
+	if c.cfg.Signed {
+		return typeSigned
+	}
+	return typeJSON
+}
+
+// form writes a body of the type application/x-www-form-urlencoded in a fixed order.
+type form struct{ text string }
+
+func (f *form) add(name, value string) {
+	if f.text != "" {
+		f.text += "&"
+	}
+	f.text += url.QueryEscape(name) + "=" + url.QueryEscape(value)
+}
+
+// failed makes the error of a call that ended early. When the deadline or Close is the
+// reason, the error at hand is only a consequence.
+func (c *Client) failed(f *flight, cause Cause, err error) *NoVerdictError {
+	var timeout net.Error
+	switch {
+	case f.ctx.Err() != nil:
+		return c.cutShort(f)
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return noVerdict(CauseTimeout, err)
+	case errors.Is(err, errBroken):
+		return noVerdict(CauseUnavailable, err)
+	}
+	return noVerdict(cause, err)
+}
+
+// errBroken marks a body that could not be read to its end.
+var errBroken = errors.New("the connection broke")
+
+// isPassing tells whether no answer came because there was no connection, or because it
+// broke before the answer began. Timeouts have used up the time, and a certificate does
+// not get better by asking again.
+func isPassing(err error) bool {
+	var op *net.OpError
+	var timeout net.Error
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return false
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return false
+	case errors.As(err, &op) && op.Op == "dial":
+		return true
+	}
+	return slices.ContainsFunc([]error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE},
+		func(passing error) bool { return errors.Is(err, passing) })
+}
+
+// isEncoding tells whether decompressing failed: then it is not the connection that broke.
+func isEncoding(err error) bool {
+	var corrupt flate.CorruptInputError
+	return errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.As(err, &corrupt)
+}
+
+// withoutURL takes the URL off an error of net/http: its query may hold a key.
+func withoutURL(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
+
+// display gives a URL without its query.
+func display(where string) string {
+	before, _, _ := strings.Cut(where, "?")
+	return before
+}

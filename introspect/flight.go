@@ -1,0 +1,192 @@
+package introspect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+)
+
+// flight is one call to the server, shared by everybody who asks about the same token.
+type flight struct {
+	key     cacheKey
+	ctx     context.Context // has the total deadline; nobody's request
+	cancel  context.CancelFunc
+	started time.Time
+	probe   bool      // the call with which a half-open breaker tries
+	sent    time.Time // when the question was sent; guarded by Client.mu
+
+	done   chan struct{} // closed when the following two are set
+	result Result
+	err    *NoVerdictError
+}
+
+// ask joins or starts a call and waits for its verdict.
+func (c *Client) ask(ctx context.Context, key cacheKey, token string, o Option) (Result, error) {
+	if err := ctx.Err(); err != nil {
+		return Result{}, callerLeft(err)
+	}
+	r, f, how, err := c.join(key, token, o)
+	c.cfg.Observer.lookup(how)
+	switch {
+	case err != nil:
+		return Result{}, err
+	case f == nil:
+		return r, nil
+	}
+	select {
+	case <-f.done:
+	case <-ctx.Done():
+		return Result{}, callerLeft(ctx.Err())
+	case <-f.ctx.Done():
+		// The verdict is set before the context ends, unless the deadline ended it. Then
+		// nobody waits for a function that does not look at its context.
+		select {
+		case <-f.done:
+		default:
+			return Result{}, c.cutShort(f)
+		}
+	}
+	if f.err != nil {
+		return Result{}, f.err
+	}
+	return f.result, nil
+}
+
+func callerLeft(err error) *NoVerdictError {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return noVerdict(CauseTimeout, err)
+	}
+	return noVerdict(CauseCanceled, err)
+}
+
+// join finds the call to wait for, or the answer that has arrived since the caller looked.
+func (c *Client) join(key cacheKey, token string, o Option) (r Result, f *flight, how Lookup, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.cfg.Now()
+	if f = c.flights[key]; f != nil && f.fits(now, o) {
+		return r, f, Shared, nil
+	}
+	if r, ok := c.cache.get(key, now, o); ok {
+		return r, nil, Shared, nil
+	}
+	if c.closed {
+		return r, nil, Rejected, noVerdict(CauseUnavailable, ErrClosed)
+	}
+	if c.calls >= c.cfg.MaxInFlight*(1+queuePerSlot) {
+		return r, nil, Rejected, noVerdict(CauseOverloaded, fmt.Errorf("%d calls are in flight or waiting", c.calls))
+	}
+	ok, probe, wait := c.breaker.allow(now)
+	if !ok {
+		return r, nil, Rejected, breakerOpen(wait)
+	}
+	f = &flight{key: key, started: now, probe: probe, done: make(chan struct{})}
+	f.ctx, f.cancel = context.WithTimeout(c.ctx, c.cfg.Timeout)
+	c.flights[key] = f
+	c.calls++
+	go c.run(f, token)
+	return r, f, Miss, nil
+}
+
+// fits tells whether the flight's answer will be young enough for a question asked now. A
+// flight whose time is up has none, though it may still have to come to its end.
+func (f *flight) fits(now time.Time, o Option) bool {
+	return f.ctx.Err() == nil && (!o.limited || f.sent.IsZero() || now.Sub(f.sent) <= o.maxAge && o.maxAge > 0)
+}
+
+func breakerOpen(wait time.Duration) *NoVerdictError {
+	e := noVerdict(CauseBreakerOpen, nil)
+	e.RetryAfter = max(wait, time.Second)
+	return e
+}
+
+// run makes the call on a goroutine of its own. Whatever happens in it, even a panic in one
+// of the configured functions, everybody who waits gets an answer.
+func (c *Client) run(f *flight, token string) {
+	defer f.cancel()
+	f.err = noVerdict(CauseProtocol, errors.New("a configured function did not return"))
+	defer func() {
+		if p := recover(); p != nil {
+			f.err = noVerdict(CauseProtocol, panicError(p))
+		}
+		c.finish(f)
+	}()
+	f.result, f.err = c.call(f, token)
+}
+
+// panicError keeps the text of runtime errors, which hold numbers and types only; that of
+// others could hold the token.
+func panicError(p any) error {
+	if err, ok := p.(runtime.Error); ok {
+		return fmt.Errorf("panic: %w", err)
+	}
+	return fmt.Errorf("panic with a %T", p)
+}
+
+// call waits for a free slot and asks.
+func (c *Client) call(f *flight, token string) (Result, *NoVerdictError) {
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+	case <-f.ctx.Done():
+		return Result{}, c.cutShort(f)
+	}
+	sent, ok := c.depart(f)
+	if !ok {
+		return Result{}, breakerOpen(0)
+	}
+	c.cfg.Observer.inFlight(+1)
+	defer c.cfg.Observer.inFlight(-1)
+	r, err := c.exchange(f, token)
+	if err != nil {
+		return Result{}, err
+	}
+	r.FetchedAt = sent
+	return r, nil
+}
+
+// depart notes when the question is sent. The breaker may have opened since the flight
+// began to wait for its slot.
+func (c *Client) depart(f *flight) (time.Time, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !f.probe && c.breaker.state != BreakerClosed {
+		return time.Time{}, false
+	}
+	f.sent = c.cfg.Now()
+	return f.sent, true
+}
+
+// finish stores and hands out the verdict. A flight that a newer one has replaced stores
+// nothing: its answer may be older than the newer one's.
+func (c *Client) finish(f *flight) {
+	c.mu.Lock()
+	now := c.cfg.Now()
+	c.calls--
+	if c.flights[f.key] == f {
+		delete(c.flights, f.key)
+		if f.err == nil && !c.closed {
+			c.cache.put(f.key, f.result, now)
+		}
+	}
+	c.breaker.record(f.probe, f.err, now)
+	c.mu.Unlock()
+	close(f.done)
+	c.cfg.Observer.call(f.result.Active, f.err, now.Sub(f.started))
+}
+
+// cutShort says why the context of a flight ended before its verdict was there.
+func (c *Client) cutShort(f *flight) *NoVerdictError {
+	c.mu.Lock()
+	sent := f.sent
+	c.mu.Unlock()
+	switch {
+	case c.ctx.Err() != nil:
+		return noVerdict(CauseUnavailable, ErrClosed)
+	case sent.IsZero():
+		return noVerdict(CauseOverloaded, fmt.Errorf("no free slot within %v", c.cfg.Timeout))
+	}
+	return noVerdict(CauseTimeout, fmt.Errorf("no answer within %v", c.cfg.Timeout))
+}

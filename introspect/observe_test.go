@@ -1,0 +1,95 @@
+package introspect_test
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddyjwt/gateway/introspect"
+)
+
+func TestTheObserverIsToldOfEverything(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lookups := map[introspect.Lookup]int{}
+		calls := map[string]int{}
+		inFlight, started := 0, 0
+		text := `{"active":true}`
+		cfg := fakeConfig(func(*http.Request) (*http.Response, error) {
+			time.Sleep(time.Second)
+			return response(200, text), nil
+		})
+		cfg.Observer = introspect.Observer{
+			Lookup:   func(l introspect.Lookup) { lookups[l]++ },
+			InFlight: func(delta int) { inFlight += delta; started += max(delta, 0) },
+			Call: func(active bool, err *introspect.NoVerdictError, took time.Duration) {
+				if took != time.Second {
+					t.Errorf("a call took %v", took)
+				}
+				switch {
+				case err != nil:
+					calls[err.Cause.String()]++
+				default:
+					calls[fmt.Sprint(active)]++
+				}
+			},
+		}
+		c := newClient(t, cfg)
+		ask := func(token string) {
+			c.Introspect(t.Context(), token)
+			synctest.Wait()
+		}
+		ask("a")
+		ask("a")
+		text = `{"active":false}`
+		ask("b")
+		ask("b")
+		text = `{`
+		ask("c")
+		c.Close()
+		ask("a")
+		wantLookups := map[introspect.Lookup]int{introspect.Miss: 3, introspect.Hit: 1, introspect.NegativeHit: 1, introspect.Rejected: 1}
+		if !maps.Equal(lookups, wantLookups) {
+			t.Errorf("lookups are %v, want %v", lookups, wantLookups)
+		}
+		if want := map[string]int{"true": 1, "false": 1, "protocol": 1}; !maps.Equal(calls, want) {
+			t.Errorf("calls are %v, want %v", calls, want)
+		}
+		if inFlight != 0 || started != 3 {
+			t.Errorf("%d in flight, %d started", inFlight, started)
+		}
+	})
+}
+
+func TestNamesForLabels(t *testing.T) {
+	got := fmt.Sprint(introspect.Hit, introspect.NegativeHit, introspect.Shared, introspect.Miss, introspect.Rejected, introspect.Lookup(0),
+		introspect.BreakerClosed, introspect.BreakerOpen, introspect.BreakerHalfOpen, introspect.BreakerState(9))
+	if want := "hit negative_hit shared miss rejected unknown closed open half_open unknown"; got != want {
+		t.Errorf("the names are %q, want %q", got, want)
+	}
+}
+
+// TestManyClientsLeaveNothingBehind: clients come and go with every reload.
+func TestManyClientsLeaveNothingBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // fails when a goroutine stays
+		for range 100 {
+			c, err := introspect.New(fakeConfig(func(r *http.Request) (*http.Response, error) {
+				r.ParseForm()
+				if r.PostForm.Get("token") == "stall" {
+					return stall(r.Context())
+				}
+				return response(200, `{"active":true}`), nil
+			}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := c.Introspect(t.Context(), testToken)
+			wantActive(t, true, r, err)
+			go c.Introspect(t.Context(), "stall")
+			synctest.Wait()
+			c.Close()
+		}
+	})
+}

@@ -1,0 +1,183 @@
+package introspect_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/caddyjwt/gateway/introspect"
+)
+
+// recorded is one request as it arrived.
+type recorded struct {
+	method, body string
+	header       http.Header
+	form         url.Values
+}
+
+// ask sends one question about the token and gives back the request that arrived.
+func ask(t *testing.T, token string, change func(*introspect.Config)) recorded {
+	t.Helper()
+	var got recorded
+	s := newServer(t, func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Errorf("reading the request: %v", err)
+		}
+		form, err := url.ParseQuery(string(body))
+		if err != nil {
+			t.Errorf("the body is no form: %v", err)
+		}
+		got = recorded{r.Method, string(body), r.Header, form}
+		answer(`{"active":true}`)(w, r)
+	})
+	cfg := basicConfig(s.URL)
+	if change != nil {
+		change(&cfg)
+	}
+	r, err := newClient(t, cfg).Introspect(t.Context(), token)
+	wantActive(t, true, r, err)
+	return got
+}
+
+func TestAQuestionIsAFormPost(t *testing.T) {
+	got := ask(t, testToken, nil)
+	if got.method != http.MethodPost {
+		t.Errorf("method is %s", got.method)
+	}
+	if ct := got.header.Get("Content-Type"); ct != "application/x-www-form-urlencoded" {
+		t.Errorf("Content-Type is %q", ct)
+	}
+	if accept := got.header.Get("Accept"); accept != "application/json" {
+		t.Errorf("Accept is %q", accept)
+	}
+	if want := "token=" + testToken + "&token_type_hint=access_token"; got.body != want {
+		t.Errorf("body is %q, want %q", got.body, want)
+	}
+}
+
+func TestTokensArriveUnchanged(t *testing.T) {
+	for _, token := range []string{
+		"a&active=true", "a=b", "a+b", "100%41", "a b", "a&token_type_hint=x", "§ü", "a\x00b", "a;b", "a#b",
+	} {
+		if got := ask(t, token, nil); got.form.Get("token") != token || len(got.form) != 2 {
+			t.Errorf("token %q arrived as %v", token, got.form)
+		}
+	}
+}
+
+func TestTheHintCanBeAnotherOrNone(t *testing.T) {
+	for hint, want := range map[string]string{"": "access_token", "pat": "pat", introspect.HintOff: ""} {
+		got := ask(t, testToken, func(c *introspect.Config) { c.TokenTypeHint = hint })
+		if got.form.Get("token_type_hint") != want || got.form.Has("token_type_hint") != (want != "") {
+			t.Errorf("hint %q arrived as %v, want %q", hint, got.form["token_type_hint"], want)
+		}
+	}
+}
+
+func TestParametersAreSentInOrder(t *testing.T) {
+	got := ask(t, testToken, func(c *introspect.Config) {
+		c.Params = []introspect.Param{{Name: "z&", Value: "1=2"}, {Name: "a", Value: ""}}
+	})
+	if want := "token=" + testToken + "&token_type_hint=access_token&z%26=1%3D2&a="; got.body != want {
+		t.Errorf("body is %q, want %q", got.body, want)
+	}
+}
+
+func TestNothingElseIsSent(t *testing.T) {
+	got := ask(t, testToken, nil)
+	for name := range got.header {
+		switch name {
+		case "Accept", "Accept-Encoding", "Authorization", "Content-Length", "Content-Type", "User-Agent":
+		default:
+			t.Errorf("the header field %s is sent", name)
+		}
+	}
+}
+
+func TestCookiesOfTheServerAreNotKept(t *testing.T) {
+	var cookies atomic.Int64
+	s := newServer(t, func(w http.ResponseWriter, r *http.Request) {
+		cookies.Add(int64(len(r.Cookies())))
+		http.SetCookie(w, &http.Cookie{Name: "session", Value: "1"})
+		answer(`{"active":true}`)(w, r)
+	})
+	c := newClient(t, basicConfig(s.URL))
+	for range 2 {
+		r, err := c.Introspect(t.Context(), testToken, introspect.MaxAge(0))
+		wantActive(t, true, r, err)
+	}
+	if cookies.Load() != 0 {
+		t.Errorf("%d cookies came back", cookies.Load())
+	}
+}
+
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	elsewhere := newServer(t, answer(`{"active":true}`))
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		s := newServer(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, status) })
+		cfg := basicConfig(s.URL)
+		cfg.HTTPClient = &http.Client{} // follows redirects by itself
+		r, err := newClient(t, cfg).Introspect(t.Context(), testToken)
+		e := wantCause(t, introspect.CauseProtocol, r, err)
+		if e.Status != status {
+			t.Errorf("status is %d, want %d", e.Status, status)
+		}
+	}
+	if n := elsewhere.calls.Load(); n != 0 {
+		t.Errorf("%d redirects were followed", n)
+	}
+}
+
+func TestOverlongAndEmptyTokensAreNotSent(t *testing.T) {
+	s := newServer(t, answer(`{"active":true}`))
+	c := newClient(t, basicConfig(s.URL))
+	for _, token := range []string{"", strings.Repeat("a", introspect.MaxToken+1)} {
+		if r, err := c.Introspect(t.Context(), token); err != introspect.ErrToken || r.Active {
+			t.Errorf("a token of %d bytes gives %v, want ErrToken", len(token), err)
+		}
+	}
+	if n := s.calls.Load(); n != 0 {
+		t.Errorf("the server was asked %d times", n)
+	}
+	r, err := c.Introspect(t.Context(), strings.Repeat("a", introspect.MaxToken))
+	wantActive(t, true, r, err)
+}
+
+func TestTheCertificateOfTheServerIsVerified(t *testing.T) {
+	s := httptest.NewTLSServer(answer(`{"active":true}`))
+	t.Cleanup(s.Close)
+	cfg := basicConfig(s.URL)
+	r, err := newClient(t, cfg).Introspect(t.Context(), testToken)
+	wantCause(t, introspect.CauseUnavailable, r, err)
+
+	cfg.HTTPClient = s.Client()
+	r, err = newClient(t, cfg).Introspect(t.Context(), testToken)
+	wantActive(t, true, r, err)
+}
+
+func TestErrorsTellNoSecrets(t *testing.T) {
+	const secret, token = "s&cr t+1", "t0k&n 1"
+	echo := func(w http.ResponseWriter, r *http.Request) {
+		r.ParseForm()
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(400)
+		w.Write([]byte(r.Form.Encode() + r.Header.Get("Authorization")))
+	}
+	s := newServer(t, echo)
+	dead := newServer(t, echo)
+	dead.Close()
+	for _, endpoint := range []string{s.URL + "?key=hidden", dead.URL + "?key=hidden"} {
+		cfg := basicConfig(endpoint)
+		cfg.ClientSecret, cfg.AuthMethod = secret, introspect.ClientSecretPost
+		_, err := newClient(t, cfg).Introspect(t.Context(), token)
+		if err == nil {
+			t.Fatal("want an error")
+		}
+		wantSilent(t, err, secret, token, "hidden")
+	}
+}
