@@ -1,0 +1,87 @@
+package gate
+
+import (
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/bearer"
+)
+
+// Answer is what a refused client gets: a status and the headers that go with it.
+type Answer struct {
+	// Status is the HTTP status code.
+	Status int
+	// Challenge is the WWW-Authenticate value; empty when the trouble is not the client's.
+	Challenge string
+	// RetryAfter is the Retry-After value in whole seconds; empty when there is none.
+	RetryAfter string
+}
+
+// WriteTo sets the answer's headers. No refusal may be stored by a cache: the next token may be a good one.
+func (a Answer) WriteTo(h http.Header) {
+	h.Set("Cache-Control", "no-store")
+	if a.Challenge != "" {
+		h.Set("WWW-Authenticate", a.Challenge)
+	}
+	if a.RetryAfter != "" {
+		h.Set("Retry-After", a.RetryAfter)
+	}
+}
+
+// The error descriptions, one per error code: a client learns the class of its mistake, while which rule refused it is
+// for the operator's log. Telling an unknown key from a bad signature or an unknown issuer would make the gate an oracle.
+const (
+	describeInvalidRequest    = "exactly one well-formed access token is needed"
+	describeInvalidToken      = "the access token is expired, revoked, malformed or otherwise invalid"
+	describeInsufficientScope = "the access token does not give the rights that this resource requires"
+)
+
+// Answer maps a failure to what the client gets; this is the only place that knows.
+//
+//	situation                                             status  WWW-Authenticate (RFC 6750 section 3.1)
+//	no credentials                                        401     Bearer with realm (and scope), no error code
+//	not one well-formed credential                        400     error="invalid_request"
+//	form body longer than is read                         413     error="invalid_request"
+//	token malformed, unknown, expired, inactive, …        401     error="invalid_token"
+//	token fine, but not enough for this route             403     error="insufficient_scope", scope="…"
+//	keys or authorization server unavailable              503     none; Retry-After
+//	authorization server broke the protocol               502     none
+//	authorization server too slow                         504     none
+//	a fault of ours                                       500     none
+func (g *Gate) Answer(f *Failure) Answer {
+	challenge := bearer.Challenge{Realm: g.realm}
+	status := http.StatusUnauthorized
+	switch f.Reason {
+	case MissingToken:
+		// RFC 6750 section 3.1: no error code when the request lacks any authentication information.
+		challenge.Scope = g.require.scopeText
+	case MalformedRequest:
+		status = http.StatusBadRequest
+		challenge.Error, challenge.Description = "invalid_request", describeInvalidRequest
+	case BodyTooLarge:
+		status = http.StatusRequestEntityTooLarge
+		challenge.Error, challenge.Description = "invalid_request", describeInvalidRequest
+	case InsufficientScope, ClaimMismatch:
+		status = http.StatusForbidden
+		challenge.Error, challenge.Description = "insufficient_scope", describeInsufficientScope
+		challenge.Scope = g.require.scopeText
+	case KeysUnavailable, IntrospectionUnavailable:
+		return Answer{Status: http.StatusServiceUnavailable, RetryAfter: retryAfter(f.RetryAfter)}
+	case IntrospectionFailed:
+		return Answer{Status: http.StatusBadGateway}
+	case IntrospectionTimeout:
+		return Answer{Status: http.StatusGatewayTimeout}
+	case InternalError:
+		return Answer{Status: http.StatusInternalServerError}
+	default:
+		challenge.Error, challenge.Description = "invalid_token", describeInvalidToken
+	}
+	return Answer{Status: status, Challenge: challenge.String()}
+}
+
+// retryAfter is in whole seconds, rounded up, and never zero: "at once" would invite a stampede (RFC 9110 section 10.2.3).
+func retryAfter(d time.Duration) string {
+	return strconv.Itoa(max(1, int(math.Ceil(d.Seconds()))))
+}

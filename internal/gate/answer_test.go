@@ -1,0 +1,143 @@
+package gate_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/tokentest"
+)
+
+// TestReasonsAreListed reads the source, so that no Reason can be added without being documented and tested.
+func TestReasonsAreListed(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "reason.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var declared []gate.Reason
+	ast.Inspect(file, func(n ast.Node) bool {
+		if spec, ok := n.(*ast.ValueSpec); ok {
+			if typ, ok := spec.Type.(*ast.Ident); ok && typ.Name == "Reason" {
+				text, _ := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+				declared = append(declared, gate.Reason(text))
+			}
+		}
+		return true
+	})
+	if !slices.Equal(declared, gate.Reasons()) {
+		t.Errorf("declared %q, listed %q", declared, gate.Reasons())
+	}
+	snake := regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`)
+	for i, reason := range declared {
+		if !snake.MatchString(string(reason)) || slices.Contains(declared[:i], reason) {
+			t.Errorf("%q is not a snake_case text of its own", reason)
+		}
+	}
+}
+
+// The challenges in full: they are an interface.
+const (
+	noToken           = `Bearer realm="api", scope="read write"`
+	invalidRequest    = `Bearer realm="api", error="invalid_request", error_description="exactly one well-formed access token is needed"`
+	invalidToken      = `Bearer realm="api", error="invalid_token", error_description="the access token is expired, revoked, malformed or otherwise invalid"`
+	insufficientScope = `Bearer realm="api", error="insufficient_scope", error_description="the access token does not give the rights that this resource requires", scope="read write"`
+)
+
+func TestAnswerToEveryReason(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	g := build(t, key, func(c *gate.Config) { c.Require.Scopes = []string{"read", "write"} })
+	type answer struct {
+		status    int
+		challenge string
+		retry     string
+	}
+	want := map[gate.Reason]answer{
+		gate.MissingToken:             {401, noToken, ""},
+		gate.MalformedRequest:         {400, invalidRequest, ""},
+		gate.BodyTooLarge:             {413, invalidRequest, ""},
+		gate.InsufficientScope:        {403, insufficientScope, ""},
+		gate.ClaimMismatch:            {403, insufficientScope, ""},
+		gate.KeysUnavailable:          {503, "", "8"},
+		gate.IntrospectionUnavailable: {503, "", "8"},
+		gate.IntrospectionFailed:      {502, "", ""},
+		gate.IntrospectionTimeout:     {504, "", ""},
+		gate.InternalError:            {500, "", ""},
+	}
+	for _, reason := range []gate.Reason{
+		gate.MalformedToken, gate.UnsupportedAlgorithm, gate.InvalidType, gate.UnknownIssuer, gate.UnknownKey,
+		gate.InvalidSignature, gate.Expired, gate.NotYetValid, gate.LifetimeTooLong, gate.InvalidIssuer, gate.InvalidAudience,
+		gate.MissingClaim, gate.ProofRequired, gate.Inactive, gate.Contradiction, gate.UnsafeClaim,
+	} {
+		want[reason] = answer{401, invalidToken, ""}
+	}
+	for _, reason := range gate.Reasons() {
+		t.Run(string(reason), func(t *testing.T) {
+			w, ok := want[reason]
+			if !ok {
+				t.Fatal("no row in this table")
+			}
+			got := g.Answer(&gate.Failure{Reason: reason, RetryAfter: 7*time.Second + 1, Issuer: "x", KeyID: `k"1`, Token: "t"})
+			if got != (gate.Answer{Status: w.status, Challenge: w.challenge, RetryAfter: w.retry}) {
+				t.Errorf("answer %+v, want %+v", got, w)
+			}
+			h := http.Header{"Cache-Control": {"public"}}
+			got.WriteTo(h)
+			if h.Get("Cache-Control") != "no-store" || h.Get("WWW-Authenticate") != w.challenge || h.Get("Retry-After") != w.retry {
+				t.Errorf("headers %v", h)
+			}
+		})
+	}
+	if got := g.Answer(&gate.Failure{Reason: "nobody_knows"}); got.Status != 401 || got.Challenge != invalidToken {
+		t.Errorf("an unknown reason gives %+v, want a refusal", got)
+	}
+}
+
+func TestRetryAfterIsNeverAtOnce(t *testing.T) {
+	g := build(t, tokentest.NewKey(t, "ES256", "k1"))
+	for d, want := range map[time.Duration]string{
+		-time.Hour: "1", 0: "1", 1: "1", time.Second: "1", time.Second + 1: "2", 5 * time.Minute: "300",
+	} {
+		if got := g.Answer(&gate.Failure{Reason: gate.KeysUnavailable, RetryAfter: d}).RetryAfter; got != want {
+			t.Errorf("Retry-After for %v is %q, want %q", d, got, want)
+		}
+	}
+}
+
+// What a client sends never comes back, whatever is wrong with it.
+func TestAnswerHasNothingOfTheClient(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	g := build(t, key, func(c *gate.Config) { c.Realm = `say "hi" \` })
+	const mark = `EVIL", error="x`
+	for name, token := range map[string]string{
+		"key id":    key.WithKID(mark).Sign(t, says()),
+		"algorithm": key.SignRaw(`{"alg":"EVIL"}`, `{}`),
+		"type":      key.Sign(t, says(), m{"typ": mark}),
+		"issuer":    key.Sign(t, says(m{"iss": mark})),
+		"audience":  key.Sign(t, says(m{"aud": mark})),
+		"claims":    key.SignRaw(`{"alg":"ES256"}`, `{"EVIL":1,"EVIL":2}`),
+		"date":      key.Sign(t, says(m{"exp": mark})),
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := g.Check(request(token))
+			f := gate.FailureOf(err)
+			answer := g.Answer(f)
+			if !strings.HasPrefix(answer.Challenge, `Bearer realm="say \"hi\" \\", error="invalid_token"`) || answer.Status != 401 {
+				t.Errorf("answer %+v", answer)
+			}
+			if text := answer.Challenge + f.Error(); strings.Contains(text, "EVIL") {
+				t.Errorf("client's text in %s", text)
+			}
+			if f.Cause != nil && strings.Contains(f.Cause.Error(), "EVIL") {
+				t.Errorf("client's text in the cause: %v", f.Cause)
+			}
+		})
+	}
+}

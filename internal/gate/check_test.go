@@ -1,0 +1,301 @@
+package gate_test
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/caddyjwt/gateway/internal/bearer"
+	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/keyset"
+	"github.com/caddyjwt/gateway/internal/tokentest"
+)
+
+func TestEveryAlgorithmIsAccepted(t *testing.T) {
+	for _, name := range []string{
+		"HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512",
+		"ES256", "ES384", "ES512", "EdDSA", "Ed25519",
+	} {
+		t.Run(name, func(t *testing.T) {
+			key := tokentest.NewKey(t, name, "k1")
+			g := build(t, key)
+			token := key.Sign(t, says())
+			id := accepted(t, g, request(token))
+			if id.ID != "alice" || id.Issuer != issuerA || id.Consumer != nil || id.Anonymous {
+				t.Errorf("identity %+v", id)
+			}
+			refused(t, g, request(tokentest.FlipSignature(t, token)), gate.InvalidSignature)
+		})
+	}
+}
+
+func TestVerdictTellsWhereTheTokenWas(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	token := key.Sign(t, says())
+	g := build(t, key, func(c *gate.Config) {
+		c.Extractor = extractor(t, bearer.Place{Kind: bearer.Query, Name: "jwt"}, bearer.DefaultPlace,
+			bearer.Place{Kind: bearer.Header, Name: "X-Token"}, bearer.Place{Kind: bearer.Cookie, Name: "t"})
+	})
+	for name, c := range map[string]struct {
+		set  func(*http.Request)
+		want bool
+	}{
+		"in Authorization":      {func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }, true},
+		"in another header":     {func(r *http.Request) { r.Header.Set("X-Token", token) }, false},
+		"in a cookie":           {func(r *http.Request) { r.Header.Set("Cookie", "t="+token) }, false},
+		"in a query parameter":  {func(r *http.Request) { r.URL.RawQuery = "jwt=" + token }, false},
+		"with Basic beside it ": {func(r *http.Request) { r.Header.Set("Authorization", "Basic x"); r.URL.RawQuery = "jwt=" + token }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := request("")
+			c.set(r)
+			verdict, err := g.Check(r)
+			if err != nil || verdict.Outcome != gate.Accepted || verdict.InAuthorization != c.want {
+				t.Errorf("verdict %+v, error %v; want InAuthorization %t", verdict, err, c.want)
+			}
+		})
+	}
+}
+
+func TestRequestsWithoutToken(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	plain := func(*gate.Config) {}
+	optional := func(c *gate.Config) { c.Optional = true }
+	anonymous := func(c *gate.Config) {
+		c.Consumers = []gate.Consumer{{Username: "guest", ID: "g-1", Groups: []string{"public"}}}
+		c.Anonymous = "guest"
+	}
+	with := func(changes ...func(*gate.Config)) func(*gate.Config) {
+		return func(c *gate.Config) {
+			for _, change := range changes {
+				change(c)
+			}
+		}
+	}
+	scope := func(c *gate.Config) { c.Require.Scopes = []string{"read"} }
+	group := func(groups ...string) func(*gate.Config) {
+		return func(c *gate.Config) { c.Require.Groups = groups }
+	}
+	claim := func(c *gate.Config) { c.Require.Claims = []gate.ClaimRequirement{{Path: path(t, "sub")}} }
+	preflight := func(c *gate.Config) { c.AllowPreflight = true }
+	cors := func(method string, headers ...string) *http.Request {
+		r := httptest.NewRequest(method, "/orders", nil)
+		for i := 0; i < len(headers); i += 2 {
+			r.Header.Add(headers[i], headers[i+1])
+		}
+		return r
+	}
+	genuine := []string{"Origin", "https://app.example", "Access-Control-Request-Method", "PUT"}
+	for name, c := range map[string]struct {
+		change  func(*gate.Config)
+		request *http.Request
+		outcome gate.Outcome
+		reason  gate.Reason
+	}{
+		"no token is refused":                         {plain, request(""), 0, gate.MissingToken},
+		"Basic is no token":                           {plain, cors("GET", "Authorization", "Basic eA=="), 0, gate.MissingToken},
+		"a token in a place that is not configured":   {plain, httptest.NewRequest("GET", "/?access_token=x", nil), 0, gate.MissingToken},
+		"optional lets it pass":                       {optional, request(""), gate.Unidentified, ""},
+		"optional does not replace a scope":           {with(optional, scope), request(""), 0, gate.MissingToken},
+		"optional does not replace a group":           {with(optional, group("a")), request(""), 0, gate.MissingToken},
+		"optional does not replace a claim":           {with(optional, claim), request(""), 0, gate.MissingToken},
+		"optional does not forgive a bad token":       {optional, request("e30.e30.x"), 0, gate.MalformedToken},
+		"optional does not forgive a bad request":     {optional, cors("GET", "Authorization", "Bearer"), 0, gate.MalformedRequest},
+		"anonymous identifies it":                     {anonymous, request(""), gate.Anonymous, ""},
+		"anonymous satisfies its own group":           {with(anonymous, group("staff", "public")), request(""), gate.Anonymous, ""},
+		"anonymous does not satisfy other groups":     {with(anonymous, group("staff")), request(""), 0, gate.MissingToken},
+		"anonymous has no scope":                      {with(anonymous, scope), request(""), 0, gate.MissingToken},
+		"anonymous has no claims":                     {with(anonymous, claim), request(""), 0, gate.MissingToken},
+		"anonymous does not forgive a bad token":      {anonymous, request("x.y"), 0, gate.MalformedToken},
+		"a preflight is refused by default":           {plain, cors("OPTIONS", genuine...), 0, gate.MissingToken},
+		"a preflight passes where allowed":            {preflight, cors("OPTIONS", genuine...), gate.Preflight, ""},
+		"requirements do not hold up a preflight":     {with(preflight, scope), cors("OPTIONS", genuine...), gate.Preflight, ""},
+		"OPTIONS without Origin is no preflight":      {preflight, cors("OPTIONS", genuine[2:]...), 0, gate.MissingToken},
+		"OPTIONS without a method is no preflight":    {preflight, cors("OPTIONS", genuine[:2]...), 0, gate.MissingToken},
+		"GET is no preflight":                         {preflight, cors("GET", genuine...), 0, gate.MissingToken},
+		"a preflight never has credentials":           {preflight, cors("OPTIONS", append(genuine, "Authorization", "Bearer x")...), 0, gate.MalformedToken},
+		"an opaque target is refused":                 {with(preflight, optional), &http.Request{Method: "GET", URL: &url.URL{Scheme: "http", Opaque: "http://x/admin"}, Header: http.Header{}}, 0, gate.MalformedRequest},
+		"a target without a leading slash is refused": {optional, &http.Request{Method: "GET", URL: &url.URL{Path: "admin"}, Header: http.Header{}}, 0, gate.MalformedRequest},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := build(t, key, c.change)
+			if c.reason != "" {
+				refused(t, g, c.request, c.reason)
+				return
+			}
+			verdict, err := g.Check(c.request)
+			if err != nil || verdict.Outcome != c.outcome {
+				t.Fatalf("outcome %v, error %v; want %v", verdict.Outcome, err, c.outcome)
+			}
+			if guest := verdict.Outcome == gate.Anonymous; guest != (verdict.Identity != nil) {
+				t.Fatalf("identity %v", verdict.Identity)
+			} else if guest && (verdict.Identity.ID != "guest" || !verdict.Identity.Anonymous || verdict.Identity.Claims != nil) {
+				t.Errorf("identity %+v", verdict.Identity)
+			}
+		})
+	}
+}
+
+func TestMalformedRequests(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	token := key.Sign(t, says())
+	g := build(t, key, func(c *gate.Config) {
+		c.Extractor = extractor(t, bearer.DefaultPlace, bearer.Place{Kind: bearer.Query, Name: "jwt"},
+			bearer.Place{Kind: bearer.Form, Name: "jwt"})
+	})
+	form := func(body string) *http.Request {
+		r := httptest.NewRequest("POST", "/", strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		return r
+	}
+	twice := request(token)
+	twice.Header.Add("Authorization", "Bearer "+token)
+	both := request(token)
+	both.URL.RawQuery = "jwt=" + token
+	comma := request(token + ", Bearer " + token)
+	broken := form("")
+	broken.Body, broken.ContentLength = http.MaxBytesReader(nil, errorBody{}, 10), 10
+	for name, c := range map[string]struct {
+		request *http.Request
+		want    gate.Reason
+	}{
+		"two header fields":      {twice, gate.MalformedRequest},
+		"two places":             {both, gate.MalformedRequest},
+		"a list of credentials":  {comma, gate.MalformedRequest},
+		"an empty token":         {httptest.NewRequest("GET", "/?jwt=", nil), gate.MalformedRequest},
+		"a bad escape":           {httptest.NewRequest("GET", "/?jwt=%2", nil), gate.MalformedRequest},
+		"a token over 16 KiB":    {request(strings.Repeat("a", 16<<10+1)), gate.MalformedRequest},
+		"a form over a mebibyte": {form("jwt=" + strings.Repeat("a", 1<<20)), gate.BodyTooLarge},
+		"a body that breaks off": {broken, gate.MalformedRequest},
+	} {
+		t.Run(name, func(t *testing.T) { refused(t, g, c.request, c.want) })
+	}
+}
+
+type errorBody struct{}
+
+func (errorBody) Read([]byte) (int, error) { return 0, errors.New("connection reset") }
+func (errorBody) Close() error             { return nil }
+
+func TestTokenIsRefusedWithItsReason(t *testing.T) {
+	key, other := tokentest.NewKey(t, "ES256", "k1"), tokentest.NewKey(t, "ES256", "k2")
+	sign := func(changes ...m) string { return key.Sign(t, says(changes...)) }
+	typ := func(typ any) string { return key.Sign(t, says(), m{"typ": typ}) }
+	plain := func(*gate.Config) {}
+	types := func(list ...string) func(*gate.Config) {
+		return func(c *gate.Config) { c.Issuers[0].Types = list }
+	}
+	profile := func(c *gate.Config) { c.Issuers[0].AccessTokenProfile = true }
+	full := m{"client_id": "app", "jti": "1"}
+	need := func(c *gate.Config) {
+		c.Issuers[0].Require = append(c.Issuers[0].Require, path(t, "tenant.id"))
+	}
+	for name, c := range map[string]struct {
+		change func(*gate.Config)
+		token  string
+		want   gate.Reason // empty: accepted
+	}{
+		"a good token":                             {plain, sign(), ""},
+		"not a token at all":                       {plain, "abc", gate.MalformedToken},
+		"two parts":                                {plain, "e30.e30", gate.MalformedToken},
+		"four parts":                               {plain, sign() + ".x", gate.MalformedToken},
+		"no signature":                             {plain, strings.Join(strings.Split(sign(), ".")[:2], ".") + ".", gate.MalformedToken},
+		"padding":                                  {plain, sign() + "=", gate.MalformedToken},
+		"a payload that is an array":               {plain, key.SignRaw(`{"alg":"ES256","kid":"k1"}`, `[]`), gate.MalformedToken},
+		"a critical header":                        {plain, key.Sign(t, says(), m{"crit": []string{"x"}}), gate.MalformedToken},
+		"alg none":                                 {plain, key.SignRaw(`{"alg":"none"}`, `{"iss":"`+issuerA+`"}`), gate.UnsupportedAlgorithm},
+		"an algorithm that the issuer has not":     {plain, tokentest.NewKey(t, "EdDSA", "k1").Sign(t, says()), gate.UnsupportedAlgorithm},
+		"a logout token":                           {plain, typ("logout+jwt"), gate.InvalidType},
+		"a security event":                         {plain, sign(m{"events": m{"x": m{}}}), gate.InvalidType},
+		"a token bound to a key":                   {plain, sign(m{"cnf": m{"jkt": "x"}}), gate.ProofRequired},
+		"an unknown issuer":                        {plain, sign(m{"iss": issuerB}), gate.UnknownIssuer},
+		"no issuer":                                {plain, sign(m{"iss": nil}), gate.UnknownIssuer},
+		"an issuer with a slash more":              {plain, sign(m{"iss": issuerA + "/"}), gate.UnknownIssuer},
+		"an issuer in another case":                {plain, sign(m{"iss": strings.ToUpper(issuerA)}), gate.UnknownIssuer},
+		"an unknown key":                           {plain, other.Sign(t, says()), gate.UnknownKey},
+		"another key under a known id":             {plain, other.WithKID("k1").Sign(t, says()), gate.InvalidSignature},
+		"no key id":                                {plain, key.WithKID("").Sign(t, says()), ""},
+		"another key without an id":                {plain, other.WithKID("").Sign(t, says()), gate.InvalidSignature},
+		"a broken signature":                       {plain, tokentest.FlipSignature(t, sign()), gate.InvalidSignature},
+		"a broken signature of an expired token":   {plain, tokentest.FlipSignature(t, sign(m{"exp": 1})), gate.InvalidSignature},
+		"a broken signature for somebody else":     {plain, tokentest.FlipSignature(t, sign(m{"aud": "x"})), gate.InvalidSignature},
+		"expired":                                  {plain, sign(m{"exp": start.Unix()}), gate.Expired},
+		"no expiry":                                {plain, sign(m{"exp": nil}), gate.MissingClaim},
+		"not yet valid":                            {plain, sign(m{"nbf": start.Unix() + 1}), gate.NotYetValid},
+		"issued in the future":                     {plain, sign(m{"iat": start.Unix() + 1}), gate.NotYetValid},
+		"for another audience":                     {plain, sign(m{"aud": "https://else.example"}), gate.InvalidAudience},
+		"for no audience":                          {plain, sign(m{"aud": nil}), gate.InvalidAudience},
+		"a blank subject":                          {plain, sign(m{"sub": " "}), gate.MalformedToken},
+		"no subject":                               {plain, sign(m{"sub": nil}), ""},
+		"a type that is not wanted":                {types("at+jwt"), typ("JWT"), gate.InvalidType},
+		"no type where one is wanted":              {types("at+jwt"), typ(nil), gate.InvalidType},
+		"one of two types, in another spelling":    {types("jwt", "at+jwt"), typ("application/AT+JWT"), ""},
+		"the profile with everything":              {profile, key.Sign(t, says(full), m{"typ": "at+jwt"}), ""},
+		"the profile without its type":             {profile, key.Sign(t, says(full)), gate.InvalidType},
+		"the profile with another type of the set": {profile, key.Sign(t, says(full), m{"typ": "at+jwt;x=1"}), gate.InvalidType},
+		"the profile without client_id":            {profile, key.Sign(t, says(m{"jti": "1"}), m{"typ": "at+jwt"}), gate.MissingClaim},
+		"the profile without jti":                  {profile, key.Sign(t, says(m{"client_id": "1"}), m{"typ": "at+jwt"}), gate.MissingClaim},
+		"the profile without sub":                  {profile, key.Sign(t, says(full, m{"sub": nil}), m{"typ": "at+jwt"}), gate.MissingClaim},
+		"a required claim":                         {need, sign(m{"tenant": m{"id": 7}}), ""},
+		"a required claim is missing":              {need, sign(m{"tenant": m{}}), gate.MissingClaim},
+		"a required claim is null":                 {need, sign(m{"tenant": m{"id": nil}}), gate.MissingClaim},
+		"a required claim is blank":                {need, sign(m{"tenant": m{"id": " "}}), gate.MissingClaim},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := build(t, key, c.change)
+			if c.want == "" {
+				accepted(t, g, request(c.token))
+				return
+			}
+			f := refused(t, g, request(c.token), c.want)
+			if f.Token == "" || strings.Contains(c.token, f.Token) {
+				t.Errorf("fingerprint %q is missing or a part of the token", f.Token)
+			}
+		})
+	}
+}
+
+func TestKeysThatCannotBeHad(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	keys := newKeys(t, key)
+	g := build(t, key, func(c *gate.Config) { c.Issuers[0].Keys = keys })
+	token := key.Sign(t, says())
+	accepted(t, g, request(token))
+
+	keys.gone()
+	f := refused(t, g, request(token), gate.KeysUnavailable)
+	if f.RetryAfter.Seconds() != 7 || !errors.Is(f, keyset.ErrUnavailable) || f.Issuer != issuerA || f.KeyID != "k1" {
+		t.Errorf("failure %+v", f)
+	}
+	keys.fail(errors.New("connection refused"))
+	refused(t, g, request(token), gate.KeysUnavailable)
+	keys.fail(keyset.ErrUnknownKey)
+	refused(t, g, request(token), gate.UnknownKey)
+}
+
+func TestSourceThatGivesNothingRefuses(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	g := build(t, key, func(c *gate.Config) { c.Issuers[0].Keys = emptyKeys{newKeys(t, key)} })
+	refused(t, g, request(key.Sign(t, says())), gate.InvalidSignature)
+}
+
+func TestFailureTellsNothingOfTheToken(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	g := build(t, key)
+	kid := strings.Repeat("k", 500)
+	f := refused(t, g, request(key.WithKID(kid).Sign(t, says())), gate.UnknownKey)
+	if len(f.KeyID) > 64 || f.Error() != "bearer_auth: unknown_key" {
+		t.Errorf("key id of %d bytes, text %q", len(f.KeyID), f.Error())
+	}
+	a, b := key.Sign(t, says(m{"aud": "x"})), key.Sign(t, says(m{"aud": "y"}))
+	first, again := refused(t, g, request(a), gate.InvalidAudience), refused(t, g, request(a), gate.InvalidAudience)
+	if other := refused(t, g, request(b), gate.InvalidAudience); first.Token != again.Token || first.Token == other.Token {
+		t.Errorf("fingerprints %q, %q, %q: want two equal, one different", first.Token, again.Token, other.Token)
+	}
+	if odd := gate.FailureOf(errors.New("surprise")); odd.Reason != gate.InternalError {
+		t.Errorf("an unknown error is %v", odd.Reason)
+	}
+}

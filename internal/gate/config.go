@@ -1,0 +1,221 @@
+package gate
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/bearer"
+	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/keyset"
+)
+
+// DefaultLeeway is the clock difference that is forgiven between an authorization server and us. InterSystems' access
+// tokens live 60 seconds; a leeway in the order of a token's life would be a second life.
+const DefaultLeeway = 5 * time.Second
+
+// MaxLeeway bounds the leeway: RFC 7519 section 4.1.4 allows "no more than a few minutes".
+const MaxLeeway = 5 * time.Minute
+
+// Config is everything that a Gate needs; New checks it and copies what it keeps.
+type Config struct {
+	// Realm names the protection space in challenges.
+	Realm string
+	// Extractor finds the token in a request.
+	Extractor *bearer.Extractor
+	// Audience must be satisfied by every token on this route; the zero value asks for nothing.
+	Audience Audience
+	// Leeway is the clock difference forgiven for tokens of consumers. Between 0 and MaxLeeway.
+	Leeway time.Duration
+	// MaxLifetime bounds exp - iat and the remaining life of every token; 0 means no bound.
+	MaxLifetime time.Duration
+	// Issuers vouch for the tokens whose iss is exactly their name.
+	Issuers []Issuer
+	// Consumers vouch for the tokens whose key claim is exactly the key of one of their credentials.
+	Consumers []Consumer
+	// KeyClaim selects a credential: looked for in the payload, then in the JOSE header. Default iss.
+	KeyClaim string
+	// Require is what an accepted token must bring for this route.
+	Require Requirements
+	// ForwardClaims tells the backend claims in headers.
+	ForwardClaims []ForwardClaim
+	// ForwardToken leaves the token in the request; by default it is removed.
+	ForwardToken bool
+	// Optional lets a request without any token pass, unidentified.
+	Optional bool
+	// Anonymous is the username of the consumer as which a request without any token passes; empty for none.
+	Anonymous string
+	// AllowPreflight lets a genuine CORS preflight pass, unidentified.
+	AllowPreflight bool
+	// Introspection refines what the issuers say about asking.
+	Introspection RouteIntrospection
+	// Cache keeps verified tokens; nil for none.
+	Cache *Cache
+	// Now tells the time; nil means time.Now.
+	Now func() time.Time
+}
+
+// Audience says who a token must be meant for (RFC 7519 section 4.1.3).
+type Audience struct {
+	// Any accepts every audience, and none: it must be written out.
+	Any bool
+	// Accepted are the values of which the token's aud must contain at least one, compared exactly.
+	Accepted []string
+}
+
+// configured tells whether anything was said at all.
+func (a Audience) configured() bool { return a.Any || len(a.Accepted) > 0 }
+
+func (a Audience) validate() error {
+	if a.Any && len(a.Accepted) > 0 {
+		return errors.New("audience \"any\" cannot be combined with audience values: remove one of the two")
+	}
+	if slices.Contains(a.Accepted, "") {
+		return errors.New("an audience is empty: give the value that the token's aud must have")
+	}
+	return nil
+}
+
+// Issuer is one authorization server whose JWTs are accepted.
+type Issuer struct {
+	// Name is compared with the token's iss, byte for byte.
+	Name string
+	// Keys verify its tokens.
+	Keys keyset.Source
+	// KeysID fingerprints the settings of Keys: cached verdicts of other settings are out of reach.
+	KeysID [32]byte
+	// Audience of tokens of this issuer, beside the route's.
+	Audience Audience
+	// Algorithms allowed; never empty.
+	Algorithms jose.Algorithms
+	// Types allowed as JOSE typ, lower case and without "application/"; empty means any that is not another kind of JWT.
+	Types []string
+	// AccessTokenProfile asks for the whole of RFC 9068.
+	AccessTokenProfile bool
+	// Require lists claims that must be there, beyond exp and iss.
+	Require []claims.Path
+	// MaxLifetime as in Config; the smaller of the two counts.
+	MaxLifetime time.Duration
+	// Leeway as in Config, for this issuer.
+	Leeway time.Duration
+	// Introspection asks the authorization server; nil for never.
+	Introspection *Introspection
+}
+
+func (i *Issuer) validate(route Audience) error {
+	where := fmt.Sprintf("issuer %q", i.Name)
+	if strings.TrimSpace(i.Name) == "" {
+		return errors.New("an issuer has no name: give the exact value of the tokens' iss")
+	}
+	if err := i.Audience.validate(); err != nil {
+		return fmt.Errorf("%s: %w", where, err)
+	}
+	if !i.Audience.configured() && !route.configured() {
+		return fmt.Errorf("%s: no audience: a token meant for another service would be accepted; "+
+			"add \"audience <value>\" here or to bearer_auth, or write out \"audience any\"", where)
+	}
+	if i.Keys == nil && (i.Introspection == nil || i.Introspection.Mode != IntrospectOpaque) {
+		return fmt.Errorf("%s: no keys, and no \"introspect opaque\" to do without: nothing could verify its tokens", where)
+	}
+	if i.Keys != nil && i.Algorithms == 0 {
+		return fmt.Errorf("%s: no algorithms: a check that allows nothing", where)
+	}
+	if err := ValidateLeeway(i.Leeway); err != nil {
+		return fmt.Errorf("%s: %w", where, err)
+	}
+	if i.MaxLifetime < 0 {
+		return fmt.Errorf("%s: max_lifetime is negative", where)
+	}
+	return nil
+}
+
+// Consumer is an application or person known by name, as in InterSystems API Manager and Kong.
+type Consumer struct {
+	// Username is unique among the consumers.
+	Username string
+	// ID and CustomID are told to the backend; both are optional.
+	ID, CustomID string
+	// Groups satisfy "require group" and are told to the backend.
+	Groups []string
+	// Credentials verify the consumer's tokens; none for a consumer that is only ever anonymous.
+	Credentials []Credential
+}
+
+// Credential is one key of a consumer.
+type Credential struct {
+	// Key is the value of the key claim that selects this credential; unique among all credentials.
+	Key string
+	// Algorithm is the only one accepted.
+	Algorithm jose.Algorithm
+	// Verifier is the public key or secret.
+	Verifier *jose.Key
+}
+
+// Requirements are what this route asks of an accepted token.
+type Requirements struct {
+	// Scopes must all be there.
+	Scopes []string
+	// Claims must each be satisfied.
+	Claims []ClaimRequirement
+	// Groups: at least one must be there. For a consumer they are its groups, for an issuer's token the groups claim.
+	Groups []string
+}
+
+// ClaimRequirement asks for a claim, with one of the values when there are any.
+type ClaimRequirement struct {
+	Path   claims.Path
+	Values []string
+}
+
+// ForwardClaim tells the backend a claim in a header.
+type ForwardClaim struct {
+	Path   claims.Path
+	Header string
+}
+
+// ValidateLeeway checks a leeway alone.
+func ValidateLeeway(d time.Duration) error {
+	if d < 0 || d > MaxLeeway {
+		return fmt.Errorf("leeway %v is not between 0s and %v", d, MaxLeeway)
+	}
+	return nil
+}
+
+// validate checks everything that concerns more than one part of the configuration, or no part alone.
+func (c *Config) validate() error {
+	if c.Extractor == nil {
+		return errors.New("no place to take the token from")
+	}
+	if len(c.Issuers) == 0 && !c.hasCredentials() {
+		return errors.New("nobody vouches for a token: add an issuer, or a consumer with a credential")
+	}
+	if err := bearer.ValidRealm(c.Realm); err != nil {
+		return fmt.Errorf("realm: %w", err)
+	}
+	if err := c.Audience.validate(); err != nil {
+		return err
+	}
+	if err := ValidateLeeway(c.Leeway); err != nil {
+		return err
+	}
+	if c.MaxLifetime < 0 {
+		return errors.New("max_lifetime is negative")
+	}
+	if c.Optional && c.Anonymous != "" {
+		return errors.New("optional and anonymous exclude each other: " +
+			"a request without a token is either unidentified or that consumer")
+	}
+	for i := range c.Issuers {
+		if err := c.Issuers[i].validate(c.Audience); err != nil {
+			return err
+		}
+	}
+	return c.validateIntrospection()
+}
+
+func (c *Config) hasCredentials() bool {
+	return slices.ContainsFunc(c.Consumers, func(c Consumer) bool { return len(c.Credentials) > 0 })
+}

@@ -1,0 +1,131 @@
+package gate_test
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/tokentest"
+	"github.com/caddyjwt/gateway/introspect"
+)
+
+func TestConfigurationMistakes(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	secret := tokentest.NewKey(t, "HS256", "s")
+	shop := consumer(t, "shop", "shop-key", key)
+	first := func(change func(*gate.Issuer)) func(*gate.Config) {
+		return func(c *gate.Config) { change(&c.Issuers[0]) }
+	}
+	consumers := func(list ...gate.Consumer) func(*gate.Config) {
+		return func(c *gate.Config) { c.Consumers = list }
+	}
+	edited := func(change func(*gate.Consumer)) func(*gate.Config) {
+		other := shop
+		other.Credentials = append([]gate.Credential(nil), shop.Credentials...)
+		change(&other)
+		return consumers(other)
+	}
+	credential := func(change func(*gate.Credential)) func(*gate.Config) {
+		return edited(func(c *gate.Consumer) { change(&c.Credentials[0]) })
+	}
+	age := -time.Second
+	for name, c := range map[string]struct {
+		change func(*gate.Config)
+		want   string
+	}{
+		"no extractor":                     {func(c *gate.Config) { c.Extractor = nil }, "no place to take the token from"},
+		"nobody vouches":                   {func(c *gate.Config) { c.Issuers = nil }, "nobody vouches for a token: add an issuer, or a consumer with a credential"},
+		"a consumer without credentials":   {func(c *gate.Config) { c.Issuers, c.Consumers = nil, []gate.Consumer{{Username: "x"}} }, "nobody vouches"},
+		"a realm with a line break":        {func(c *gate.Config) { c.Realm = "a\nb" }, "realm: "},
+		"audience any and values":          {func(c *gate.Config) { c.Audience = gate.Audience{Any: true, Accepted: []string{api}} }, `audience "any" cannot be combined`},
+		"an empty audience":                {func(c *gate.Config) { c.Audience = accept("") }, "an audience is empty"},
+		"a negative leeway":                {func(c *gate.Config) { c.Leeway = -1 }, "leeway -1ns is not between 0s and 5m0s"},
+		"a leeway over the bound":          {func(c *gate.Config) { c.Leeway = 5*time.Minute + 1 }, "is not between 0s and 5m0s"},
+		"a negative lifetime":              {func(c *gate.Config) { c.MaxLifetime = -1 }, "max_lifetime is negative"},
+		"optional and anonymous":           {func(c *gate.Config) { c.Optional, c.Anonymous = true, "guest" }, "optional and anonymous exclude each other"},
+		"anonymous without a consumer":     {func(c *gate.Config) { c.Anonymous = "guest" }, `anonymous consumer "guest" does not exist: add a consumer block`},
+		"an issuer without a name":         {first(func(i *gate.Issuer) { i.Name = " " }), "an issuer has no name"},
+		"an issuer without an audience":    {first(func(i *gate.Issuer) { i.Audience = gate.Audience{} }), `issuer "https://as.example": no audience: a token meant for another service would be accepted`},
+		"an issuer with two audiences":     {first(func(i *gate.Issuer) { i.Audience.Any = true }), `issuer "https://as.example": audience "any" cannot be combined`},
+		"an issuer without keys":           {first(func(i *gate.Issuer) { i.Keys = nil }), `issuer "https://as.example": no keys, and no "introspect opaque"`},
+		"an issuer without algorithms":     {first(func(i *gate.Issuer) { i.Algorithms = 0 }), `issuer "https://as.example": no algorithms`},
+		"an issuer with too much leeway":   {first(func(i *gate.Issuer) { i.Leeway = math.MaxInt64 }), `issuer "https://as.example": leeway `},
+		"an issuer with negative lifetime": {first(func(i *gate.Issuer) { i.MaxLifetime = -1 }), `issuer "https://as.example": max_lifetime is negative`},
+		"an issuer twice":                  {func(c *gate.Config) { c.Issuers = append(c.Issuers, c.Issuers[0]) }, `issuer "https://as.example" is configured twice`},
+		"a consumer without a username":    {edited(func(c *gate.Consumer) { c.Username = "\t" }), "a consumer has no username"},
+		"a consumer twice":                 {consumers(shop, gate.Consumer{Username: "shop"}), `consumer "shop" is configured twice`},
+		"a consumer with a line break":     {edited(func(c *gate.Consumer) { c.CustomID = "a\r\nb" }), `consumer "shop": "a\r\nb" cannot be told to the backend`},
+		"a consumer that is not UTF-8":     {edited(func(c *gate.Consumer) { c.ID = "\xff" }), "it is not UTF-8"},
+		"a group with a comma":             {edited(func(c *gate.Consumer) { c.Groups = []string{"a,b"} }), `group "a,b" is empty or has a comma`},
+		"an empty group":                   {edited(func(c *gate.Consumer) { c.Groups = []string{"a", ""} }), `group "" is empty or has a comma`},
+		"a credential without a key":       {credential(func(c *gate.Credential) { c.Key = "" }), `consumer "shop": a credential has no key: give the value of the tokens' iss`},
+		"a credential with a NUL":          {credential(func(c *gate.Credential) { c.Key = "a\x00" }), "cannot be told to the backend"},
+		"a credential twice":               {consumers(shop, consumer(t, "other", "shop-key", key)), `credential "shop-key" belongs to consumer "shop" already`},
+		"a credential that is an issuer":   {credential(func(c *gate.Credential) { c.Key = issuerA }), `credential "https://as.example" is also the name of an issuer`},
+		"a credential without a verifier":  {credential(func(c *gate.Credential) { c.Verifier = nil }), `consumer "shop": credential "shop-key": the key does not fit algorithm ES256`},
+		"a credential of another kind":     {credential(func(c *gate.Credential) { c.Verifier = verifier(t, secret) }), "the key does not fit algorithm ES256"},
+		"a credential without algorithm":   {credential(func(c *gate.Credential) { c.Algorithm = 0 }), "the key does not fit algorithm"},
+		"a scope that is none":             {func(c *gate.Config) { c.Require.Scopes = []string{"a b"} }, `require scope "a b": `},
+		"an empty claim value":             {func(c *gate.Config) { c.Require.Claims = []gate.ClaimRequirement{{path(t, "a.b"), []string{""}}} }, "require claim a.b: a value is empty"},
+		"an empty required group":          {func(c *gate.Config) { c.Require.Groups = []string{""} }, "require group: a group is empty"},
+		"force with a consumer": {func(c *gate.Config) {
+			c.Consumers, c.Introspection.Mode = []gate.Consumer{shop}, gate.RouteForce
+		}, "introspect force cannot hold for tokens of consumers"},
+		"force without introspection": {func(c *gate.Config) { c.Introspection.Mode = gate.RouteForce }, `introspect force: issuer "https://as.example" has no introspect block`},
+		"a negative age":              {func(c *gate.Config) { c.Introspection.MaxAge = &age }, "introspect max_age is negative"},
+		"introspection without a client": {first(func(i *gate.Issuer) {
+			i.Introspection = &gate.Introspection{Mode: gate.IntrospectAlways}
+		}), `issuer "https://as.example"`},
+		"introspection without a mode": {first(func(i *gate.Issuer) {
+			i.Introspection = &gate.Introspection{Client: new(introspect.Client)}
+		}), `issuer "https://as.example"`},
+		"two issuers for the same opaque tokens": {func(c *gate.Config) {
+			c.Issuers = append(c.Issuers, issuer(t, issuerB, key))
+			for i := range c.Issuers {
+				c.Issuers[i].Introspection = &gate.Introspection{Mode: gate.IntrospectOpaque, Client: new(introspect.Client)}
+			}
+		}, "both take the same opaque tokens"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, err := gate.New(config(t, key, c.change))
+			if err == nil || g != nil {
+				t.Fatalf("a gate: %t, error %v; want an error alone", g != nil, err)
+			}
+			if !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %q, want %q in it", err, c.want)
+			}
+		})
+	}
+}
+
+func TestCacheTooSmall(t *testing.T) {
+	for _, size := range []int64{-1, 0, 64<<10 - 1} {
+		if cache, err := gate.NewCache(size); err == nil || !strings.Contains(err.Error(), "smaller than 65536") {
+			t.Errorf("size %d: cache %v, error %v", size, cache, err)
+		}
+	}
+}
+
+// The caller's configuration is read, not changed, and what happens to it afterwards changes no gate.
+func TestConfigurationIsCopied(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	c := config(t, key, func(c *gate.Config) {
+		c.ForwardClaims = []gate.ForwardClaim{{Path: path(t, "sub"), Header: "x-user"}}
+		c.Audience = accept(api)
+		c.Require.Scopes = []string{"read"}
+	})
+	g := open(t, c)
+	if c.ForwardClaims[0].Header != "x-user" {
+		t.Errorf("New changed the caller's header name to %q", c.ForwardClaims[0].Header)
+	}
+	token := key.Sign(t, says(m{"scope": "read"}))
+	accepted(t, g, request(token))
+	c.Audience.Accepted[0], c.Require.Scopes[0] = "https://else.example", "write"
+	c.Issuers[0].Audience.Accepted[0], c.Issuers[0].Algorithms = "https://else.example", jose.MakeAlgorithms(jose.HS256)
+	c.Issuers[0].Require = []claims.Path{path(t, "x")}
+	accepted(t, g, request(token))
+}

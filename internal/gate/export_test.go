@@ -1,0 +1,10 @@
+package gate
+
+// CleanUp does the store's pending work, so that the numbers below are exact.
+func (c *Cache) CleanUp() { c.store.CleanUp() }
+
+// Entries is how many tokens are kept.
+func (c *Cache) Entries() int { return c.store.EstimatedSize() }
+
+// Weight is how many bytes are accounted for them.
+func (c *Cache) Weight() uint64 { return c.store.WeightedSize() }

@@ -1,0 +1,162 @@
+// Package gate decides whether a request may pass, and as whom. It is the pipeline of the product as a plain Go type:
+//
+//	extract     request → raw token and where it was found           (bearer)
+//	resolve     untrusted iss, key claim or shape → who vouches       (this package)
+//	verify      signature, keys, what the token says                  (jose, keyset, claims)
+//	introspect  the authorization server's word                       (introspect)
+//	authorize   what this route requires                              (this package)
+//
+// A failure anywhere is one type with an enumerated Reason, which one function turns into a status and a challenge.
+// The package knows nothing of Caddy.
+package gate
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/bearer"
+	"github.com/caddyjwt/gateway/introspect"
+)
+
+// Outcome says how a request that may pass came to pass.
+type Outcome uint8
+
+// The outcomes. The zero value is not one of them, so that nothing passes by accident.
+const (
+	Accepted     Outcome = iota + 1 // a token was verified
+	Anonymous                       // no token; identified as the anonymous consumer
+	Unidentified                    // no token; optional
+	Preflight                       // a CORS preflight, which cannot carry a token
+)
+
+// Verdict is what Check says of a request that may pass.
+type Verdict struct {
+	Outcome Outcome
+	// Identity is who is calling; nil for Unidentified and Preflight.
+	Identity *Identity
+	// InAuthorization tells that the token was in the Authorization header, whose presence keeps shared caches from
+	// storing the answer (RFC 9111 section 3.5). Elsewhere somebody has to say so.
+	InAuthorization bool
+}
+
+// Gate guards one route. It is immutable: any number of requests may use it at once, without a lock.
+type Gate struct {
+	realm           string
+	extractor       *bearer.Extractor
+	parties         *parties
+	audience        Audience
+	require         requirements
+	forward         []ForwardClaim
+	managed         managedHeaders
+	keepToken       bool
+	optional        bool
+	anonymous       *Identity
+	allowPreflight  bool
+	inAuthorization []bool // by place
+	queryToken      bool   // a query parameter is one of the places
+	askMode         RouteMode
+	askOptions      []introspect.Option
+	cache           *Cache
+	fingerprint     [32]byte
+	now             func() time.Time
+}
+
+// New checks the configuration and builds the gate. It does nothing else: no network, no goroutine.
+func New(c Config) (*Gate, error) {
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	parties, err := index(&c)
+	if err != nil {
+		return nil, err
+	}
+	require, err := compileRequirements(c.Require)
+	if err != nil {
+		return nil, err
+	}
+	managed, err := manage(c.ForwardClaims)
+	if err != nil {
+		return nil, err
+	}
+	g := &Gate{
+		realm: c.Realm, extractor: c.Extractor, parties: parties, audience: c.Audience, require: require,
+		forward: c.ForwardClaims, managed: managed, keepToken: c.ForwardToken, optional: c.Optional,
+		allowPreflight: c.AllowPreflight, askMode: c.Introspection.Mode, askOptions: c.Introspection.options(), cache: c.Cache, now: c.Now,
+	}
+	if g.now == nil {
+		g.now = time.Now
+	}
+	for _, place := range c.Extractor.Places() {
+		g.inAuthorization = append(g.inAuthorization, place.Kind == bearer.Header && place.Name == "Authorization")
+		g.queryToken = g.queryToken || place.Kind == bearer.Query
+	}
+	if c.Anonymous != "" {
+		consumer := parties.consumers[c.Anonymous]
+		if consumer == nil {
+			return nil, fmt.Errorf("anonymous consumer %q does not exist: add a consumer block with that username", c.Anonymous)
+		}
+		g.anonymous = &Identity{ID: consumer.Username, Consumer: consumer, Anonymous: true}
+	}
+	g.fingerprint = fingerprint(&c, parties)
+	return g, nil
+}
+
+// Check decides about a request. The error, when there is one, is a *Failure. A form body that may hold the token is
+// read and given back; nothing else of the request changes.
+func (g *Gate) Check(r *http.Request) (Verdict, error) {
+	if err := bearer.InOriginForm(r); err != nil {
+		return Verdict{}, fail(MalformedRequest, err)
+	}
+	if g.allowPreflight && bearer.IsPreflight(r) {
+		return Verdict{Outcome: Preflight}, nil
+	}
+	credential, err := g.extractor.Extract(r)
+	if err != nil {
+		return g.withoutToken(err)
+	}
+	identity, err := g.identify(r.Context(), credential.Token)
+	if err != nil {
+		return Verdict{}, withToken(err, credential.Token)
+	}
+	return Verdict{Outcome: Accepted, Identity: identity, InAuthorization: g.inAuthorization[credential.Place]}, nil
+}
+
+// ReadsBody tells whether Check will read the request's body: only a form that may hold the token. Whoever owns the
+// connection should set a read deadline then, since nothing else wakes up a read from a client that has gone silent.
+func (g *Gate) ReadsBody(r *http.Request) bool { return g.extractor.ReadsBody(r) }
+
+// withoutToken decides about a request from which no single token could be taken.
+func (g *Gate) withoutToken(err error) (Verdict, error) {
+	switch {
+	case errors.Is(err, bearer.ErrMissing):
+		return g.unidentified()
+	case errors.Is(err, bearer.ErrBodyTooLarge):
+		return Verdict{}, fail(BodyTooLarge, err)
+	case errors.Is(err, bearer.ErrMalformed):
+		return Verdict{}, fail(MalformedRequest, err)
+	default:
+		return Verdict{}, fail(MalformedRequest, fmt.Errorf("reading the request: %w", err))
+	}
+}
+
+// unidentified lets a request without any token pass where the configuration says so. What the route requires still
+// holds: a request that cannot bring it is asked for a token.
+func (g *Gate) unidentified() (Verdict, error) {
+	switch {
+	case g.anonymous != nil && g.require.satisfiedBy(g.anonymous) == nil:
+		return Verdict{Outcome: Anonymous, Identity: g.anonymous}, nil
+	case g.optional && g.require.empty():
+		return Verdict{Outcome: Unidentified}, nil
+	default:
+		return Verdict{}, fail(MissingToken, nil)
+	}
+}
+
+// withToken ties the failure to its token by fingerprint.
+func withToken(err error, token string) error {
+	f := FailureOf(err)
+	f.Token = tokenFingerprint(token)
+	return f
+}

@@ -1,0 +1,266 @@
+package gate
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// The headers of InterSystems API Manager and Kong by which the backend learns who is calling.
+const (
+	headerConsumerID       = "X-Consumer-Id"
+	headerConsumerCustomID = "X-Consumer-Custom-Id"
+	headerConsumerUsername = "X-Consumer-Username"
+	headerConsumerGroups   = "X-Consumer-Groups"
+	headerCredential       = "X-Credential-Identifier"
+	headerAnonymous        = "X-Anonymous-Consumer"
+)
+
+// managedHeaders are the names by which we tell the backend who is calling, normalised: lower case, with "_" and "."
+// read as "-", because CGI-like backends cannot tell them apart. Whatever a client sends under one of them is removed
+// on every outcome (RFC 9700 section 4.13).
+type managedHeaders struct {
+	names   map[string]struct{}
+	lengths uint64 // bit n is set when a name has length n: most headers need no further look
+}
+
+// manage lists the managed headers and refuses names that cannot carry a claim safely.
+func manage(forward []ForwardClaim) (managedHeaders, error) {
+	m := managedHeaders{names: make(map[string]struct{})}
+	for _, name := range []string{
+		headerConsumerID, headerConsumerCustomID, headerConsumerUsername,
+		headerConsumerGroups, headerCredential, headerAnonymous,
+	} {
+		m.add(name)
+	}
+	for i, f := range forward {
+		if err := f.Validate(); err != nil {
+			return managedHeaders{}, err
+		}
+		if m.has(f.Header) {
+			return managedHeaders{}, fmt.Errorf("forward_claim %v %s: the header is already taken; choose another name", f.Path, f.Header)
+		}
+		forward[i].Header = textproto.CanonicalMIMEHeaderKey(f.Header)
+		m.add(f.Header)
+	}
+	return m, nil
+}
+
+// reservedHeaders mean something to HTTP itself or to proxies: a claim must never become one of them.
+var reservedHeaders = []string{
+	"authorization", "connection", "content-encoding", "content-length", "content-type", "cookie", "date", "expect", "forwarded",
+	"host", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
+	"transfer-encoding", "upgrade", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
+}
+
+// Validate refuses header names that cannot carry a claim safely.
+func (f ForwardClaim) Validate() error {
+	if err := forwardable(f.Header); err != nil {
+		return fmt.Errorf("forward_claim %v %s: %w", f.Path, f.Header, err)
+	}
+	return nil
+}
+
+func forwardable(name string) error {
+	if name == "" || strings.ContainsFunc(name, notHeaderName) {
+		return errors.New("a header name has only letters, digits and hyphens here")
+	}
+	if len(name) > maxManagedName {
+		return fmt.Errorf("a header name has at most %d characters here", maxManagedName)
+	}
+	if slices.Contains(reservedHeaders, strings.ToLower(name)) {
+		return errors.New("this header has a meaning of its own in HTTP; choose another name, such as X-User-Name")
+	}
+	return nil
+}
+
+// notHeaderName allows the part of RFC 9110's token that every backend reads the same: "_" and "." have aliases.
+func notHeaderName(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-'
+}
+
+const maxManagedName = 63 // so that lengths fits a word
+
+func (m *managedHeaders) add(name string) {
+	m.names[strings.ToLower(name)] = struct{}{}
+	m.lengths |= 1 << len(name)
+}
+
+// has tells whether a header name, in whatever spelling, is one of the managed ones.
+func (m *managedHeaders) has(name string) bool {
+	if len(name) > maxManagedName || m.lengths&(1<<len(name)) == 0 {
+		return false
+	}
+	var buf [maxManagedName]byte
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c >= 'A' && c <= 'Z':
+			buf[i] = c + ('a' - 'A')
+		case c == '_' || c == '.':
+			buf[i] = '-'
+		default:
+			buf[i] = c
+		}
+	}
+	_, found := m.names[string(buf[:len(name)])]
+	return found
+}
+
+// Strip removes from a request whatever a client must not tell the backend: the managed headers in every spelling,
+// their names inside Connection (the reverse proxy would delete ours after we set them, RFC 9110 section 7.6.1), the
+// same as trailers, and the token. It is for every outcome, a refusal included: an error route may have a backend too.
+func (g *Gate) Strip(r *http.Request) {
+	for name := range r.Header {
+		if g.managed.has(name) {
+			delete(r.Header, name) // by raw key: Del would miss names that are not in canonical form
+		}
+	}
+	if fields := r.Header["Connection"]; len(fields) > 0 {
+		g.managed.stripConnection(r.Header, fields)
+	}
+	if len(r.Trailer) > 0 {
+		g.managed.stripTrailer(r)
+	}
+	if !g.keepToken {
+		g.extractor.Remove(r)
+	}
+}
+
+// StripURL removes the token from a copy of the request's URL that somebody keeps: Caddy restores the original URL for
+// error routes, and FastCGI backends are told it.
+func (g *Gate) StripURL(u *url.URL) {
+	if !g.keepToken && g.queryToken && u != nil && u.RawQuery != "" {
+		g.extractor.Remove(&http.Request{Method: http.MethodGet, URL: u, Header: make(http.Header)})
+	}
+}
+
+// stripConnection drops managed names from the Connection options and leaves the others as they are.
+func (m *managedHeaders) stripConnection(h http.Header, fields []string) {
+	var kept []string
+	found := false
+	for _, field := range fields {
+		for option := range strings.SplitSeq(field, ",") {
+			option = textproto.TrimString(option)
+			if m.has(option) {
+				found = true
+			} else if option != "" {
+				kept = append(kept, option)
+			}
+		}
+	}
+	switch {
+	case !found:
+	case len(kept) == 0:
+		delete(h, "Connection")
+	default:
+		h["Connection"] = []string{strings.Join(kept, ", ")}
+	}
+}
+
+// stripTrailer removes managed names from the announced trailers now and from the received ones when the body ends:
+// net/http fills the map then, announced or not, and a proxy forwards it whole.
+func (m *managedHeaders) stripTrailer(r *http.Request) {
+	strip := func() {
+		for name := range r.Trailer {
+			if m.has(name) {
+				delete(r.Trailer, name)
+			}
+		}
+	}
+	strip()
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = &trailerBody{ReadCloser: r.Body, strip: strip}
+	}
+}
+
+// trailerBody runs strip when the body has been read, before whoever reads it looks at the trailers.
+type trailerBody struct {
+	io.ReadCloser
+	strip func()
+}
+
+func (b *trailerBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		b.strip()
+	}
+	return n, err
+}
+
+// Annotate tells the backend who is calling, after Strip has removed what the client claimed. It refuses a claim that
+// cannot be a header value; the request must not travel on then.
+func (g *Gate) Annotate(r *http.Request, identity *Identity) error {
+	if consumer := identity.Consumer; consumer != nil {
+		set(r.Header, headerConsumerID, consumer.ID)
+		set(r.Header, headerConsumerCustomID, consumer.CustomID)
+		set(r.Header, headerConsumerUsername, consumer.Username)
+		set(r.Header, headerConsumerGroups, strings.Join(consumer.Groups, ","))
+		set(r.Header, headerCredential, identity.CredentialKey)
+	}
+	if identity.Anonymous {
+		set(r.Header, headerAnonymous, "true")
+	}
+	if identity.Claims == nil {
+		return nil
+	}
+	for _, f := range g.forward {
+		value, ok := identity.Claims.Lookup(f.Path)
+		if !ok {
+			continue // no claim, no header
+		}
+		text, ok := value.Text()
+		if !ok {
+			continue
+		}
+		text, err := headerValue(text)
+		if err != nil {
+			return fail(UnsafeClaim, fmt.Errorf("claim %v: %w", f.Path, err))
+		}
+		set(r.Header, f.Header, text)
+	}
+	return nil
+}
+
+// set writes a header under its canonical name; nothing is no header.
+func set(h http.Header, name, value string) {
+	if value != "" {
+		h[name] = []string{value}
+	}
+}
+
+// headerSafe refuses what would not arrive as it was sent: control characters could end the header and begin another
+// (RFC 9110 section 5.5), and C1 controls do so for lenient readers.
+func headerSafe(s string) error {
+	if !utf8.ValidString(s) {
+		return errors.New("it is not UTF-8")
+	}
+	for _, r := range s {
+		if r < 0x20 || r == 0x7f || (r >= 0x80 && r < 0xa0) || r == '\u2028' || r == '\u2029' {
+			return errors.New("it has a control character")
+		}
+	}
+	return nil
+}
+
+// headerValue makes a claim's text a field value: UTF-8 travels as it is, control characters refuse the request, and
+// blanks at the ends, which every recipient would trim, are percent-encoded so that " admin" does not become "admin".
+func headerValue(s string) (string, error) {
+	if err := headerSafe(s); err != nil {
+		return "", err
+	}
+	inner := strings.Trim(s, " ")
+	if len(inner) == len(s) {
+		return s, nil
+	}
+	if inner == "" {
+		return strings.Repeat("%20", len(s)), nil
+	}
+	start := strings.Index(s, inner)
+	return strings.Repeat("%20", start) + inner + strings.Repeat("%20", len(s)-start-len(inner)), nil
+}

@@ -1,0 +1,238 @@
+package gate_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddyjwt/gateway/internal/bearer"
+	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/tokentest"
+)
+
+// forward tells claims in headers.
+func forward(tb testing.TB, pairs ...string) func(*gate.Config) {
+	return func(c *gate.Config) {
+		for i := 0; i < len(pairs); i += 2 {
+			c.ForwardClaims = append(c.ForwardClaims, gate.ForwardClaim{Path: path(tb, pairs[i]), Header: pairs[i+1]})
+		}
+	}
+}
+
+func TestManagedHeadersInEverySpelling(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	g := build(t, key, forward(t, "name", "X-User-Name"))
+	managed := []string{
+		"X-Consumer-ID", "X-Consumer-Custom-ID", "X-Consumer-Username", "X-Consumer-Groups", "X-Credential-Identifier",
+		"X-Anonymous-Consumer", "X-User-Name",
+	}
+	for _, name := range managed {
+		for _, spelling := range []string{
+			name, strings.ToLower(name), strings.ToUpper(name), strings.ReplaceAll(name, "-", "_"),
+			strings.ReplaceAll(name, "-", "."), strings.Replace(name, "-", "_", 1), strings.ToLower(strings.Replace(name, "-", ".", 1)),
+		} {
+			r := request("")
+			r.Header[spelling] = []string{"admin", "root"}
+			r.Header.Add(spelling, "admin")
+			g.Strip(r)
+			if len(r.Header) != 0 {
+				t.Errorf("%s survived: %v", spelling, r.Header)
+			}
+		}
+	}
+	kept := http.Header{
+		"Accept": {"*/*"}, "X-Consumer": {"1"}, "X-Consumer-Idx": {"1"}, "Xconsumer-Id": {"1"}, "X-Consumer-Ip": {"1"}, "X-User-Nam": {"1"},
+		"X-Request-Id": {"a", "b"}, strings.Repeat("X", 200): {"1"}, "": {"1"}, "X--Consumer-Id": {"1"},
+	}
+	r := request("")
+	r.Header = kept.Clone()
+	g.Strip(r)
+	if len(r.Header) != len(kept) {
+		t.Errorf("left %v, want %v", r.Header, kept)
+	}
+}
+
+func TestConnectionOptions(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	g := build(t, key, forward(t, "sub", "X-User"))
+	for name, c := range map[string]struct{ fields, want []string }{
+		"nothing of ours":         {[]string{"keep-alive, X-Other"}, []string{"keep-alive, X-Other"}},
+		"ours alone":              {[]string{"X-Consumer-ID"}, nil},
+		"in lower case":           {[]string{"close, x-consumer-id"}, []string{"close"}},
+		"with an underscore":      {[]string{"x_consumer_id, close"}, []string{"close"}},
+		"with empty options":      {[]string{",, X-User ,,\t"}, nil},
+		"in the second line":      {[]string{"Upgrade", "X-Consumer-Username, TE"}, []string{"Upgrade, TE"}},
+		"two of ours":             {[]string{"X-User,X-Consumer-Groups"}, nil},
+		"a name that only begins": {[]string{"X-Users"}, []string{"X-Users"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := request("")
+			r.Header["Connection"] = c.fields
+			g.Strip(r)
+			if got := r.Header["Connection"]; strings.Join(got, "|") != strings.Join(c.want, "|") {
+				t.Errorf("Connection %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestTokenIsRemoved(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	token := key.Sign(t, says())
+	places := func(keep bool) func(*gate.Config) {
+		return func(c *gate.Config) {
+			c.ForwardToken = keep
+			c.Extractor = extractor(t, bearer.DefaultPlace, bearer.Place{Kind: bearer.Query, Name: "jwt"},
+				bearer.Place{Kind: bearer.Cookie, Name: "jwt"})
+		}
+	}
+	sent := func() *http.Request {
+		r := request("")
+		r.URL.RawQuery, r.RequestURI = "a=1&jwt="+token+"&b=2", "/orders?a=1&jwt="+token+"&b=2"
+		r.Header.Set("Cookie", "s=1; jwt="+token)
+		return r
+	}
+	r := sent()
+	build(t, key, places(false)).Strip(r)
+	if r.URL.RawQuery != "a=1&b=2" || strings.Contains(r.RequestURI, token) || r.Header.Get("Cookie") != "s=1" {
+		t.Errorf("left %q, %q, %v", r.URL.RawQuery, r.RequestURI, r.Header)
+	}
+	r = sent()
+	build(t, key, places(true)).Strip(r)
+	if !strings.Contains(r.URL.RawQuery, token) || !strings.Contains(r.Header.Get("Cookie"), token) {
+		t.Error("forward_token removed the token")
+	}
+	r = request(token)
+	build(t, key).Strip(r)
+	if len(r.Header) != 0 {
+		t.Errorf("left %v", r.Header)
+	}
+}
+
+func TestConsumerIsTold(t *testing.T) {
+	key := tokentest.NewKey(t, "HS256", "s")
+	shop := consumer(t, "shop", "shop-key", key)
+	shop.ID, shop.CustomID, shop.Groups = "42", "Müller & Söhne", []string{"partners", "eu"}
+	guest := gate.Consumer{Username: "guest"}
+	g := build(t, key, func(c *gate.Config) {
+		c.Consumers, c.Anonymous = []gate.Consumer{shop, guest}, "guest"
+	})
+	told := func(r *http.Request) http.Header {
+		verdict, err := g.Check(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header["X-Consumer-Custom-Id"] = []string{"forged"}
+		r.Header["X-Anonymous-Consumer"] = []string{"false"}
+		g.Strip(r)
+		if err := g.Annotate(r, verdict.Identity); err != nil {
+			t.Fatal(err)
+		}
+		return r.Header
+	}
+	same(t, told(request(key.Sign(t, says(m{"iss": "shop-key"})))), http.Header{
+		"X-Consumer-Id": {"42"}, "X-Consumer-Custom-Id": {"Müller & Söhne"}, "X-Consumer-Username": {"shop"},
+		"X-Consumer-Groups": {"partners,eu"}, "X-Credential-Identifier": {"shop-key"},
+	})
+	same(t, told(request("")), http.Header{"X-Consumer-Username": {"guest"}, "X-Anonymous-Consumer": {"true"}})
+}
+
+// same wants exactly these headers.
+func same(tb testing.TB, got, want http.Header) {
+	tb.Helper()
+	for name := range want {
+		if strings.Join(got[name], "|") != strings.Join(want[name], "|") {
+			tb.Errorf("%s is %q, want %q", name, got[name], want[name])
+		}
+	}
+	for name := range got {
+		if want[name] == nil {
+			tb.Errorf("%s is %q, want none", name, got[name])
+		}
+	}
+}
+
+func TestClaimAsHeader(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	g := build(t, key, forward(t, "v", "x-value"))
+	for name, c := range map[string]struct {
+		claim string // JSON
+		want  string // empty: no header
+		bad   bool
+	}{
+		"a string":                   {`"alice"`, "alice", false},
+		"a number":                   {`7.50`, "7.50", false},
+		"a boolean":                  {`false`, "false", false},
+		"null":                       {`null`, "", false},
+		"an empty string":            {`""`, "", false},
+		"an array of strings":        {`["a","b"]`, "a,b", false},
+		"an element with a comma":    {`["a","b,admin"]`, `["a","b,admin"]`, false},
+		"an array of numbers":        {`[1, 2]`, "[1,2]", false},
+		"an empty array":             {`[]`, "[]", false},
+		"an object":                  {`{"a": 1}`, `{"a":1}`, false},
+		"UTF-8":                      {`"Zoë 箱"`, "Zoë 箱", false},
+		"an escape":                  {`"a\u00e9"`, "aé", false},
+		"blanks at the ends":         {`" admin "`, "%20admin%20", false},
+		"nothing but blanks":         {`"  "`, "%20%20", false},
+		"blanks inside":              {`"a b"`, "a b", false},
+		"a placeholder":              {`"{env.SECRET}"`, "{env.SECRET}", false},
+		"a line break":               {`"a\r\nX-Admin: 1"`, "", true},
+		"a line break in an array":   {`["a","b\nc"]`, "", true},
+		"a line break in an object":  {`{"a":"\n"}`, `{"a":"\n"}`, false}, // stays escaped
+		"a tab":                      {`"a\tb"`, "", true},
+		"NUL":                        {`"a\u0000"`, "", true},
+		"DEL":                        {`"a\u007f"`, "", true},
+		"a C1 control":               {`"a\u0085b"`, "", true},
+		"a raw C1 control, in JSON":  {"{\"a\":\"\u0085\"}", "", true},
+		"a line separator":           {`"a\u2028b"`, "", true},
+		"a no-break space at an end": {`"\u00a0a"`, "\u00a0a", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			token := key.SignRaw(`{"alg":"ES256","kid":"k1"}`,
+				`{"iss":"`+issuerA+`","aud":"`+api+`","exp":1795435999,"sub":"s","v":`+c.claim+`}`)
+			r := request(token)
+			r.Header["X_value"] = []string{"forged"}
+			id := accepted(t, g, r)
+			g.Strip(r)
+			err := g.Annotate(r, id)
+			if c.bad {
+				if f := gate.FailureOf(err); err == nil || f.Reason != gate.UnsafeClaim || strings.Contains(explain(f), "X-Admin") {
+					t.Fatalf("error %v, want %v with nothing of the claim", err, gate.UnsafeClaim)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(explain(gate.FailureOf(err)))
+			}
+			want := http.Header{}
+			if c.want != "" {
+				want["X-Value"] = []string{c.want}
+			}
+			same(t, r.Header, want)
+		})
+	}
+}
+
+func TestForwardClaimMistakes(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	taken, meaning, letters := "already taken", "has a meaning of its own in HTTP", "only letters, digits and hyphens"
+	for name, want := range map[string]string{
+		"": letters, "X User": letters, "X_User": letters, "X.User": letters, "X-Üser": letters, "X:": letters, "X\r\nY": letters,
+		strings.Repeat("x", 64): "at most 63 characters",
+		"X-Consumer-ID":         taken, "x-consumer-username": taken, "X-CONSUMER-GROUPS": taken, "X-Credential-Identifier": taken,
+		"X-Anonymous-Consumer": taken, "X-Taken": taken, "x-taken": taken,
+		"Host": meaning, "Content-Length": meaning, "transfer-encoding": meaning, "Authorization": meaning, "Cookie": meaning,
+		"connection": meaning, "X-Forwarded-For": meaning, "TE": meaning, "Forwarded": meaning,
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := gate.New(config(t, key, forward(t, "a", "X-Taken", "sub", name)))
+			if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "forward_claim sub") {
+				t.Errorf("error %v, want %q", err, want)
+			}
+		})
+	}
+	longest := strings.Repeat("x", 63)
+	if _, err := gate.New(config(t, key, forward(t, "sub", longest))); err != nil {
+		t.Errorf("a name of 63 characters: %v", err)
+	}
+}

@@ -1,0 +1,270 @@
+package gate
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/introspect"
+)
+
+// IntrospectMode says which tokens of an issuer its authorization server is asked about.
+type IntrospectMode uint8
+
+// The modes of an issuer.
+const (
+	// IntrospectOpaque asks about tokens that are no JWT of a known issuer.
+	IntrospectOpaque IntrospectMode = iota + 1
+	// IntrospectAlways asks about the issuer's JWTs too, once they have been verified here: they may be revoked.
+	IntrospectAlways
+)
+
+// Introspection asks an authorization server about the tokens of one issuer (RFC 7662).
+type Introspection struct {
+	// Mode says which tokens.
+	Mode IntrospectMode
+	// Prefix is how this issuer's opaque tokens begin; empty for any. Two issuers cannot take the same ones.
+	Prefix string
+	// Client asks. Its Decode must be DecodeAnswer of the issuer's name.
+	Client *introspect.Client
+}
+
+// RouteMode refines the issuers' modes for one route.
+type RouteMode uint8
+
+// The modes of a route.
+const (
+	RouteDefault RouteMode = iota // as the issuer says
+	RouteForce                    // ask about every token
+	RouteSkip                     // do not ask about JWTs
+)
+
+// RouteIntrospection is what a route says about asking.
+type RouteIntrospection struct {
+	// Mode refines the issuers' mode.
+	Mode RouteMode
+	// MaxAge is how old a remembered answer may be on this route, 0 being "ask every time"; nil means as old as the
+	// cache keeps it.
+	MaxAge *time.Duration
+}
+
+// options are what is said with every question.
+func (r RouteIntrospection) options() []introspect.Option {
+	if r.MaxAge == nil {
+		return nil
+	}
+	return []introspect.Option{introspect.MaxAge(*r.MaxAge)}
+}
+
+// orderOpaque makes sure that every opaque token has at most one issuer that is asked about it: asking several would
+// show each server the others' tokens.
+func (p *parties) orderOpaque() error {
+	slices.SortFunc(p.opaque, func(a, b *party) int {
+		x, y := a.issuer.Introspection.Prefix, b.issuer.Introspection.Prefix
+		return cmp.Or(cmp.Compare(len(y), len(x)), cmp.Compare(x, y))
+	})
+	for i := 1; i < len(p.opaque); i++ {
+		a, b := p.opaque[i-1], p.opaque[i]
+		if a.issuer.Introspection.Prefix == b.issuer.Introspection.Prefix {
+			return fmt.Errorf("issuers %q and %q both take the same opaque tokens: "+
+				"give each introspect block a different \"prefix\" with which its tokens begin", a.name, b.name)
+		}
+	}
+	return nil
+}
+
+// validateIntrospection refuses a route that promises more than its issuers can keep.
+func (c *Config) validateIntrospection() error {
+	if age := c.Introspection.MaxAge; age != nil && *age < 0 {
+		return errors.New("introspect max_age is negative")
+	}
+	if c.Introspection.Mode != RouteForce {
+		return nil
+	}
+	if c.hasCredentials() {
+		return errors.New("introspect force cannot hold for tokens of consumers: no authorization server knows them")
+	}
+	for i := range c.Issuers {
+		if c.Issuers[i].Introspection == nil {
+			return fmt.Errorf("introspect force: issuer %q has no introspect block to ask with", c.Issuers[i].Name)
+		}
+	}
+	return nil
+}
+
+// opaqueKeeper finds the issuer that is asked about a token which failed as a JWT: one that is no JWT at all, or whose
+// issuer is not known here. A token that claims to be a JWT and is broken is not worth a question.
+func (g *Gate) opaqueKeeper(token string, err error) *party {
+	f := FailureOf(err)
+	switch {
+	case f.Reason == UnknownIssuer:
+	case f.Issuer != "":
+		keeper := g.parties.issuers[f.Issuer]
+		if keeper == nil || keeper.issuer.Keys != nil || keeper.issuer.Introspection == nil {
+			return nil
+		}
+		return keeper // a JWT of an issuer that verifies by introspection alone
+	case jose.LooksLikeJWT(token):
+		return nil
+	}
+	for _, p := range g.parties.opaque {
+		if strings.HasPrefix(token, p.issuer.Introspection.Prefix) {
+			return p
+		}
+	}
+	return nil
+}
+
+// mustAsk tells whether a token that was verified here is also to be asked about.
+func (g *Gate) mustAsk(identity *Identity, p *party) bool {
+	if identity.opaque || p.issuer == nil || p.issuer.Introspection == nil {
+		return false
+	}
+	switch g.askMode {
+	case RouteForce:
+		return true
+	case RouteSkip:
+		return false
+	default:
+		return p.issuer.Introspection.Mode == IntrospectAlways
+	}
+}
+
+// DecodeAnswer makes the identity of an active answer, once for all requests that will use it. It is the Decode of the
+// client that asks on behalf of the named issuer.
+func DecodeAnswer(issuer string) func(answer []byte) (any, error) {
+	return func(answer []byte) (any, error) {
+		set, err := claims.Decode(answer)
+		if err != nil {
+			return nil, err
+		}
+		identity := &Identity{ID: set.Subject, Issuer: issuer, Claims: set, opaque: true}
+		if identity.ID == "" {
+			if username, ok := set.Claim("username"); ok { // RFC 7662 section 2.2
+				identity.ID, _ = username.JSON().Str()
+			}
+		}
+		return identity, nil
+	}
+}
+
+// query asks the party's authorization server and gives its answer about an active token.
+func (g *Gate) query(ctx context.Context, p *party, token string) (*Identity, error) {
+	result, err := p.issuer.Introspection.Client.Introspect(ctx, token, g.askOptions...)
+	if err != nil {
+		return nil, about(noVerdict(err), p)
+	}
+	if !result.Active {
+		return nil, about(fail(Inactive, nil), p)
+	}
+	identity, ok := result.Value.(*Identity)
+	if !ok {
+		return nil, about(fail(InternalError, errors.New("the introspection client does not decode answers")), p)
+	}
+	return identity, nil
+}
+
+// ask establishes the identity of an opaque token from the answer alone. The answer is held to the rules for claims.
+func (g *Gate) ask(ctx context.Context, p *party, token string) (*Identity, error) {
+	identity, err := g.query(ctx, p, token)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.checkAnswer(identity.Claims); err != nil {
+		return nil, about(err, p)
+	}
+	return identity, nil
+}
+
+// confirm asks about a JWT that was verified here. The answer must be about the same token: when both name an issuer,
+// subject, client or audience, they must agree.
+func (g *Gate) confirm(ctx context.Context, local *Identity, p *party, token string) error {
+	remote, err := g.query(ctx, p, token)
+	if err != nil {
+		return err
+	}
+	if err := p.checkAnswer(remote.Claims); err != nil {
+		return err
+	}
+	if err := contradicts(local.Claims, remote.Claims); err != nil {
+		return err
+	}
+	return g.judgeTime(remote, p, g.now())
+}
+
+// checkAnswer checks what an answer must be, whatever the time and the route.
+func (p *party) checkAnswer(set *claims.Set) error {
+	if set.Confirmation {
+		return fail(ProofRequired, nil) // RFC 8705 section 3.2, RFC 9449 section 6.2
+	}
+	if set.Issuer != "" { // optional in an answer (RFC 7662 section 2.2)
+		if err := claims.CheckIssuer(set, p.name); err != nil {
+			return claimFailure(err)
+		}
+	}
+	if err := checkTokenKind(set); err != nil {
+		return err
+	}
+	if err := claims.CheckPresent(set, p.issuer.Require); err != nil {
+		return claimFailure(err)
+	}
+	return nil
+}
+
+// checkTokenKind refuses refresh and ID tokens: a server may well call them active when asked (RFC 7662 section 2.1).
+func checkTokenKind(set *claims.Set) error {
+	if use, ok := set.Claim("token_use"); ok && !use.Matches("access_token") && !use.Matches("access") {
+		return fail(InvalidType, errors.New("the answer's token_use is not access_token"))
+	}
+	kind, ok := set.Claim("token_type")
+	if !ok {
+		return nil
+	}
+	text, isText := kind.JSON().Str()
+	if !isText || !(strings.EqualFold(text, "Bearer") || text == "access_token") {
+		return fail(InvalidType, errors.New("the answer's token_type is not Bearer"))
+	}
+	return nil
+}
+
+// contradicts compares what token and answer both say.
+func contradicts(token, answer *claims.Set) error {
+	differ := func(a, b string) bool { return a != "" && b != "" && a != b }
+	switch {
+	case differ(token.Issuer, answer.Issuer):
+		return fail(Contradiction, errors.New("iss differs"))
+	case differ(token.Subject, answer.Subject):
+		return fail(Contradiction, errors.New("sub differs"))
+	case differ(token.ClientID, answer.ClientID):
+		return fail(Contradiction, errors.New("client_id differs"))
+	case len(token.Audience) > 0 && len(answer.Audience) > 0 &&
+		!slices.ContainsFunc(token.Audience, func(aud string) bool { return slices.Contains(answer.Audience, aud) }):
+		return fail(Contradiction, errors.New("aud has nothing in common"))
+	}
+	return nil
+}
+
+// noVerdict gives the Reason when the authorization server was asked and gave no usable answer. It is never the
+// client's fault, so it is never invalid_token.
+func noVerdict(err error) *Failure {
+	trouble, ok := errors.AsType[*introspect.NoVerdictError](err)
+	if !ok {
+		return fail(IntrospectionUnavailable, err)
+	}
+	reason := IntrospectionUnavailable
+	switch trouble.Cause {
+	case introspect.CauseTimeout:
+		reason = IntrospectionTimeout
+	case introspect.CauseProtocol, introspect.CauseRefused:
+		reason = IntrospectionFailed
+	}
+	f := fail(reason, err)
+	f.RetryAfter = trouble.RetryAfter
+	return f
+}

@@ -1,0 +1,65 @@
+package gate
+
+import (
+	"errors"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/claims"
+)
+
+// judge applies what changes with time and route to a token of which the rest is known, on every request anew: a
+// cached verdict must not outlive exp, nor carry one route's audience to another.
+func (g *Gate) judge(identity *Identity, party *party, now time.Time) error {
+	set := identity.Claims
+	if err := g.judgeTime(identity, party, now); err != nil {
+		return err
+	}
+	if party.maxLifetime > 0 {
+		if err := claims.CheckLifetime(set, now, party.maxLifetime, party.leeway); err != nil {
+			return claimFailure(err)
+		}
+	}
+	if len(g.audience.Accepted) > 0 {
+		if err := claims.CheckAudience(set, g.audience.Accepted); err != nil {
+			return claimFailure(err)
+		}
+	}
+	if party.issuer != nil && len(party.issuer.Audience.Accepted) > 0 {
+		if err := claims.CheckAudience(set, party.issuer.Audience.Accepted); err != nil {
+			return claimFailure(err)
+		}
+	}
+	return nil
+}
+
+// judgeTime checks exp, nbf and iat. A JWT must have exp; in an answer it is optional (RFC 7662 section 2.2).
+func (g *Gate) judgeTime(identity *Identity, party *party, now time.Time) error {
+	check := claims.CheckTime
+	if identity.opaque && identity.Claims.ExpiresAt.IsZero() {
+		check = claims.CheckNotBefore
+	}
+	if err := check(identity.Claims, now, party.leeway); err != nil {
+		return claimFailure(err)
+	}
+	return nil
+}
+
+// claimFailure gives the Reason of a rule about claims.
+func claimFailure(err error) *Failure {
+	switch {
+	case errors.Is(err, claims.ErrExpired):
+		return fail(Expired, err)
+	case errors.Is(err, claims.ErrNotYetValid):
+		return fail(NotYetValid, err)
+	case errors.Is(err, claims.ErrAudience):
+		return fail(InvalidAudience, err)
+	case errors.Is(err, claims.ErrIssuer):
+		return fail(InvalidIssuer, err)
+	case errors.Is(err, claims.ErrMissing):
+		return fail(MissingClaim, err)
+	case errors.Is(err, claims.ErrLifetime):
+		return fail(LifetimeTooLong, err)
+	default:
+		return fail(MalformedToken, err)
+	}
+}

@@ -1,0 +1,206 @@
+package gate_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/tokentest"
+)
+
+// recorder is a backend that keeps what it got, trailers included.
+type recorder struct {
+	mu      sync.Mutex
+	header  http.Header
+	trailer http.Header
+	uri     string
+	body    string
+}
+
+func (b *recorder) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.header, b.trailer, b.uri, b.body = r.Header, r.Trailer, r.RequestURI, string(body)
+}
+
+// front is a real server with the gate and a reverse proxy in front of a recorder. The proxy gets the request by way of
+// next.
+func front(t *testing.T, g *gate.Gate, next func(http.Handler) http.Handler) (address string, backend *recorder) {
+	t.Helper()
+	backend = new(recorder)
+	upstream := httptest.NewServer(backend)
+	t.Cleanup(upstream.Close)
+	to, err := url.Parse(upstream.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var proxy http.Handler = &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }}
+	if next != nil {
+		proxy = next(proxy)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		verdict, err := g.Check(r)
+		g.Strip(r)
+		if err == nil && verdict.Identity != nil {
+			err = g.Annotate(r, verdict.Identity)
+		}
+		if err != nil {
+			answer := g.Answer(gate.FailureOf(err))
+			answer.WriteTo(w.Header())
+			w.WriteHeader(answer.Status)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return server.Listener.Addr().String(), backend
+}
+
+// send writes a request as it is and gives the status.
+func send(t *testing.T, address, text string) int {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, strings.ReplaceAll(text, "\n", "\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	return response.StatusCode
+}
+
+func TestBackendSeesOurHeadersOnly(t *testing.T) {
+	key := tokentest.NewKey(t, "HS256", "s")
+	token := key.Sign(t, says(m{"iss": "shop-key", "name": "Zoë"}))
+	g := build(t, key, forward(t, "name", "X-User", "absent", "X-Role"), func(c *gate.Config) {
+		c.Consumers = []gate.Consumer{consumer(t, "shop", "shop-key", key)}
+	})
+	address, backend := front(t, g, nil)
+	for name, lines := range map[string]string{
+		"forged":                        "X-Consumer-Username: admin\nx_consumer_username: admin\nX.User: admin\nX-Role: admin",
+		"named in Connection":           "Connection: X-Consumer-Username, x-user",
+		"named in Connection and close": "Connection: close, x-consumer-username\nConnection: X-User",
+		"named with an upgrade":         "Connection: Upgrade, X-User\nUpgrade: websocket",
+		"twice":                         "X-User: a\nX-User: b",
+		"named in Keep-Alive":           "Keep-Alive: X-User\nProxy-Connection: X-User",
+	} {
+		t.Run(name, func(t *testing.T) {
+			status := send(t, address, fmt.Sprintf("GET /x HTTP/1.1\nHost: gw\nAuthorization: Bearer %s\n%s\n\n", token, lines))
+			if status != 200 {
+				t.Fatalf("status %d", status)
+			}
+			for n, v := range backend.header {
+				spelled := strings.NewReplacer("_", "-", ".", "-").Replace(strings.ToLower(n))
+				want := map[string]string{"x-consumer-username": "shop", "x-user": "Zoë", "x-credential-identifier": "shop-key"}[spelled]
+				if strings.HasPrefix(spelled, "x-") && !strings.HasPrefix(spelled, "x-forwarded") && strings.Join(v, "|") != want {
+					t.Errorf("backend got %s: %q, want %q", n, v, want)
+				}
+			}
+			if backend.header.Get("X-Consumer-Username") != "shop" || backend.header.Get("X-User") != "Zoë" {
+				t.Errorf("backend got %v", backend.header)
+			}
+			if backend.header.Get("Authorization") != "" {
+				t.Error("the token reached the backend")
+			}
+		})
+	}
+}
+
+func TestTrailersCarryNoIdentity(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	token := key.Sign(t, says())
+	g := build(t, key, forward(t, "name", "X-User"))
+	// A handler between gate and proxy that reads the body first, as buffering does.
+	buffered := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			r.Body = io.NopCloser(strings.NewReader(string(body)))
+			next.ServeHTTP(w, r)
+		})
+	}
+	const chunks = "5\nhello\n0\n"
+	for name, c := range map[string]struct {
+		next              func(http.Handler) http.Handler
+		announced, actual string
+	}{
+		"announced":                       {nil, "Trailer: X-User, X-Sum\n", "X-User: admin\nX-Sum: 7\n"},
+		"announced in another spelling":   {nil, "Trailer: x_user, X-Sum\n", "x_user: admin\nX-Sum: 7\n"},
+		"sent but not announced":          {nil, "Trailer: X-Sum\n", "X-User: admin\nX-Sum: 7\n"},
+		"none announced":                  {nil, "", "X-Consumer-Username: admin\n"},
+		"announced, body buffered":        {buffered, "Trailer: X-User, X-Sum\n", "X-User: admin\nX-Sum: 7\n"},
+		"not announced, body buffered":    {buffered, "Trailer: X-Sum\n", "X-User: admin\nX-Sum: 7\n"},
+		"none announced, body buffered":   {buffered, "", "X-User: admin\nX-Consumer-Username: admin\n"},
+		"named in Connection and Trailer": {nil, "Connection: X-User\nTrailer: X-User, X-Sum\n", "X-User: admin\nX-Sum: 7\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			address, backend := front(t, g, c.next)
+			status := send(t, address, "POST / HTTP/1.1\nHost: gw\nTransfer-Encoding: chunked\nAuthorization: Bearer "+token+"\n"+
+				c.announced+"\n"+chunks+c.actual+"\n")
+			if status != 200 || backend.body != "hello" {
+				t.Fatalf("status %d, body %q", status, backend.body)
+			}
+			for n, v := range backend.trailer {
+				if n != "X-Sum" {
+					t.Errorf("backend got the trailer %s: %q", n, v)
+				}
+			}
+		})
+	}
+}
+
+// A trailer may be read without any proxy: from the very request that the gate has seen, when the body has ended.
+func TestTrailersOfTheRequestItself(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	token := key.Sign(t, says())
+	g := build(t, key, forward(t, "name", "X-User"))
+	for name, announced := range map[string]string{"announced": "Trailer: X-User\n", "one announced": "Trailer: X-Sum\n", "none announced": ""} {
+		for _, end := range []string{"read", "closed"} {
+			t.Run(name+", body "+end, func(t *testing.T) {
+				var trailer http.Header
+				address, _ := front(t, g, func(http.Handler) http.Handler {
+					return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+						if end == "read" {
+							_, _ = io.Copy(io.Discard, r.Body)
+						}
+						r.Body.Close()
+						trailer = r.Trailer
+					})
+				})
+				status := send(t, address, "POST / HTTP/1.1\nHost: gw\nTransfer-Encoding: chunked\nAuthorization: Bearer "+token+"\n"+
+					announced+"\n5\nhello\n0\nX-User: admin\n\n")
+				if status != 200 || trailer.Get("X-User") != "" {
+					t.Errorf("status %d, trailers %v", status, trailer)
+				}
+			})
+		}
+	}
+}
+
+func TestRefusalReachesNoBackend(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	address, backend := front(t, build(t, key), nil)
+	for _, line := range []string{"Accept: */*", "Authorization: Bearer x", "Authorization: Bearer\te30.e30.e30"} {
+		if status := send(t, address, "GET / HTTP/1.1\nHost: gw\n"+line+"\n\n"); status < 400 || status > 499 {
+			t.Errorf("%s: status %d", line, status)
+		}
+	}
+	if backend.header != nil {
+		t.Error("a refused request reached the backend")
+	}
+}
