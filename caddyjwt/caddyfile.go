@@ -1,0 +1,434 @@
+package caddyjwt
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/dustin/go-humanize"
+
+	"github.com/caddyjwt/gateway/internal/gate"
+)
+
+func init() {
+	httpcaddyfile.RegisterHandlerDirective("bearer_auth", parseCaddyfile)
+	httpcaddyfile.RegisterDirectiveOrder("bearer_auth", httpcaddyfile.Before, "basic_auth")
+}
+
+func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	handler := new(Handler)
+	return handler, handler.UnmarshalCaddyfile(h.Dispenser)
+}
+
+// UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
+//
+//	bearer_auth [<matcher>] {
+//	    realm            <text>
+//	    token_from       header <name> [<scheme>]
+//	    token_from       query|cookie|form <name>
+//	    max_token_size   <size>
+//	    audience         <aud...>|any
+//	    leeway           <duration>
+//	    max_lifetime     <duration>
+//
+//	    issuer <iss> {                              # repeatable
+//	        keys             discovery [<url>]
+//	        keys             jwks <url>
+//	        keys             file <path>
+//	        keys             pem <text>
+//	        keys             secret <value> [base64]
+//	        keys             none
+//	        audience         <aud...>|any
+//	        algorithms       <alg...>
+//	        type             <typ...>
+//	        profile          rfc9068
+//	        require          <claim...>
+//	        max_lifetime     <duration>
+//	        leeway           <duration>
+//	        max_stale        <duration>
+//	        request_header   <name> <value>         # repeatable
+//	        allow_link_local
+//	        tls {
+//	            ca           <file...>
+//	            client_cert  <file>
+//	            client_key   <file>
+//	            server_name  <name>
+//	            pin          <sha256...>
+//	        }
+//	        introspect [opaque|always] {
+//	            verify           introspection|userinfo
+//	            prefix           <text>
+//	            endpoint         <url>
+//	            client_id        <id>
+//	            client_secret    <secret>
+//	            auth_method      <method>
+//	            private_key      <pem|file> [<kid>]
+//	            bearer_token     <token>
+//	            raw_basic
+//	            signed
+//	            param            <name> <value>     # repeatable
+//	            token_type_hint  <hint>|off
+//	            cache_ttl        <duration>
+//	            negative_ttl     <duration>
+//	            timeout          <duration>
+//	            max_in_flight    <n>
+//	        }
+//	    }
+//
+//	    consumer <username> {                       # repeatable
+//	        id         <id>
+//	        custom_id  <id>
+//	        groups     <group...>
+//	        credential <key> {                      # repeatable
+//	            algorithm   <alg>
+//	            public_key  <pem|file>
+//	            secret      <value> [base64]
+//	        }
+//	    }
+//	    key_claim        <claim>
+//
+//	    require          scope <scope...>           # repeatable
+//	    require          claim <path> [<value...>]  # repeatable
+//	    require          group <group...>           # repeatable
+//	    introspect       [force|skip] [max_age <duration>]
+//
+//	    forward_claim    <path> <header>            # repeatable
+//	    forward_token
+//	    optional
+//	    anonymous        <username>
+//	    allow_preflight
+//	    cache            <size>|off
+//	}
+//
+// A word that is not marked repeatable may be given once.
+func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the directive
+	directive := *d
+	if d.NextArg() {
+		return d.Errf("bearer_auth takes its settings in a block, not as arguments: %q", d.Val())
+	}
+	if err := h.unmarshalBlock(newBlock(d)); err != nil {
+		return err
+	}
+	return h.check(&directive)
+}
+
+func (h *Handler) unmarshalBlock(b *block) error {
+	return b.each("bearer_auth", "token_from issuer consumer require forward_claim", func(word string) error {
+		switch word {
+		case "realm":
+			return b.text(&h.Realm)
+		case "token_from":
+			return b.tokenPlace(&h.TokenFrom)
+		case "max_token_size":
+			return b.tokenSize(&h.MaxTokenSize)
+		case "audience":
+			return b.audience(&h.Audience, &h.AnyAudience)
+		case "leeway":
+			return b.leeway(&h.Leeway)
+		case "max_lifetime":
+			return b.duration(&h.MaxLifetime)
+		case "issuer":
+			return b.issuer(&h.Issuers)
+		case "consumer":
+			return b.consumer(&h.Consumers)
+		case "key_claim":
+			return b.text(&h.KeyClaim)
+		case "require":
+			if h.Require == nil {
+				h.Require = new(Requirements)
+			}
+			return b.require(h.Require)
+		case "introspect":
+			h.Introspect = new(RouteIntrospect)
+			return b.routeIntrospect(h.Introspect)
+		case "forward_claim":
+			return b.forwardClaim(&h.ForwardClaims)
+		case "forward_token":
+			return b.flag(&h.ForwardToken)
+		case "optional":
+			return b.flag(&h.Optional)
+		case "anonymous":
+			return b.text(&h.Anonymous)
+		case "allow_preflight":
+			return b.flag(&h.AllowPreflight)
+		case "cache":
+			return b.cacheSize(&h.CacheSize)
+		default:
+			return b.unknown()
+		}
+	})
+}
+
+// check tries everything that can be tried without the network, so that a mistake is reported with its line.
+func (h *Handler) check(directive *caddyfile.Dispenser) error {
+	built, err := h.compile(caddy.NewReplacer())
+	if err != nil {
+		return directive.WrapErr(err)
+	}
+	for i, plan := range built.plans {
+		issuer := &built.config.Issuers[i]
+		if plan.source.kind != "none" {
+			issuer.Keys = unopened{}
+		}
+		if plan.introspect != nil {
+			issuer.Introspection = &gate.Introspection{Mode: plan.introspect.mode, Prefix: plan.introspect.prefix}
+		}
+	}
+	if _, err := gate.New(built.config); err != nil {
+		return directive.WrapErr(err)
+	}
+	return nil
+}
+
+func (b *block) tokenPlace(places *[]TokenPlace) error {
+	args := b.d.RemainingArgs()
+	if len(args) < 2 || len(args) > 3 || (len(args) == 3 && args[0] != "header") {
+		return b.d.Err("expected: token_from header <name> [<scheme>], or: token_from query|cookie|form <name>")
+	}
+	place := TokenPlace{In: args[0], Name: args[1]}
+	if len(args) == 3 {
+		place.Scheme = args[2]
+	}
+	*places = append(*places, place)
+	if _, err := place.compile(); err != nil {
+		return b.at(err)
+	}
+	return nil
+}
+
+func (b *block) tokenSize(size *int) error {
+	var text string
+	if err := b.text(&text); err != nil {
+		return err
+	}
+	n, err := humanize.ParseBytes(text)
+	if err != nil || n == 0 || n > 1<<20 {
+		return b.d.Errf("max_token_size %q: expected a size from 1 to 1MiB, such as 16KiB", text)
+	}
+	*size = int(n)
+	return nil
+}
+
+func (b *block) cacheSize(size *int64) error {
+	var text string
+	if err := b.text(&text); err != nil {
+		return err
+	}
+	if text == "off" {
+		*size = -1
+		return nil
+	}
+	n, err := humanize.ParseBytes(text)
+	if err != nil || n == 0 || n > 1<<40 {
+		return b.d.Errf("cache %q: expected a size such as 32MiB, or off", text)
+	}
+	*size = int64(n)
+	return nil
+}
+
+func (b *block) require(r *Requirements) error {
+	args := b.d.RemainingArgs()
+	if len(args) < 2 {
+		return b.d.Err("expected: require scope <scope...>, require claim <path> [<value...>], or require group <group...>")
+	}
+	switch kind, args := args[0], args[1:]; kind {
+	case "scope":
+		r.Scopes = append(r.Scopes, args...)
+	case "claim":
+		r.Claims = append(r.Claims, ClaimRequirement{Claim: args[0], Values: args[1:]})
+	case "group":
+		r.Groups = append(r.Groups, args...)
+	default:
+		return b.d.Errf("require %q: expected scope, claim or group", kind)
+	}
+	compiled, err := r.compile(caddy.NewReplacer())
+	if err == nil {
+		err = compiled.Validate()
+	}
+	return b.at(err)
+}
+
+func (b *block) routeIntrospect(r *RouteIntrospect) error {
+	args := b.d.RemainingArgs()
+	if len(args) > 0 && (args[0] == "force" || args[0] == "skip") {
+		r.Mode, args = args[0], args[1:]
+	}
+	switch {
+	case len(args) == 2 && args[0] == "max_age":
+		age, err := caddy.ParseDuration(args[1])
+		if err != nil || age < 0 {
+			return b.d.Errf("introspect max_age %q: expected a duration such as 10s", args[1])
+		}
+		r.MaxAge = (*caddy.Duration)(&age)
+	case len(args) != 0 || r.Mode == "":
+		return b.d.Err("expected: introspect [force|skip] [max_age <duration>]")
+	}
+	return nil
+}
+
+func (b *block) forwardClaim(list *[]ForwardClaim) error {
+	args := b.d.RemainingArgs()
+	if len(args) != 2 {
+		return b.d.Err("expected: forward_claim <path> <Header-Name>")
+	}
+	claim := ForwardClaim{Claim: args[0], Header: args[1]}
+	*list = append(*list, claim)
+	compiled, err := claim.compile()
+	if err == nil {
+		err = compiled.Validate()
+	}
+	return b.at(err)
+}
+
+// block reads the words of one { … } and knows what may be said about them.
+type block struct {
+	d    *caddyfile.Dispenser
+	name string
+	word string
+}
+
+func newBlock(d *caddyfile.Dispenser) *block { return &block{d: d} }
+
+// each reads the words of a block. A word that is not in repeatable is refused the second time: of two values, one
+// would silently win.
+func (b *block) each(name, repeatable string, read func(word string) error) error {
+	b.name = name
+	seen := make(map[string]int)
+	for nesting := b.d.Nesting(); b.d.NextBlock(nesting); {
+		word := b.d.Val()
+		b.word = word
+		if line, twice := seen[word]; twice && !strings.Contains(" "+repeatable+" ", " "+word+" ") {
+			return b.d.Errf("%s: %q was given in line %d already; it may be given once", name, word, line)
+		}
+		seen[word] = b.d.Line()
+		if err := read(word); err != nil {
+			return err
+		}
+		b.name = name // a nested block has set its own
+	}
+	return nil
+}
+
+// at adds the line to an error.
+func (b *block) at(err error) error {
+	if err == nil {
+		return nil
+	}
+	return b.d.WrapErr(err)
+}
+
+func (b *block) unknown() error {
+	return b.d.Errf("%s: unknown word %q; the words are in the comment of UnmarshalCaddyfile and in docs/configuration.md", b.name, b.word)
+}
+
+// text reads exactly one argument that is not empty.
+func (b *block) text(s *string) error {
+	word := b.word
+	args := b.d.RemainingArgs()
+	switch {
+	case len(args) != 1:
+		return b.d.Errf("%s: %q takes one value, not %d", b.name, word, len(args))
+	case strings.TrimSpace(args[0]) == "":
+		return b.d.Errf("%s: %q is empty; is an environment variable unset?", b.name, word)
+	}
+	*s = args[0]
+	return nil
+}
+
+// texts reads at least one argument, none of them empty.
+func (b *block) texts(list *[]string) error {
+	word := b.word
+	args := b.d.RemainingArgs()
+	if len(args) == 0 {
+		return b.d.Errf("%s: %q needs at least one value", b.name, word)
+	}
+	for _, arg := range args {
+		if strings.TrimSpace(arg) == "" {
+			return b.d.Errf("%s: a value of %q is empty; is an environment variable unset?", b.name, word)
+		}
+	}
+	*list = args
+	return nil
+}
+
+func (b *block) flag(set *bool) error {
+	if b.d.NextArg() {
+		return b.d.Errf("%s: %q takes no value", b.name, b.word)
+	}
+	*set = true
+	return nil
+}
+
+func (b *block) duration(value *caddy.Duration) error {
+	word := b.word
+	var text string
+	if err := b.text(&text); err != nil {
+		return err
+	}
+	parsed, err := caddy.ParseDuration(text)
+	if err != nil || parsed <= 0 {
+		return b.d.Errf("%s: %s %q: expected a positive duration such as 30s, 5m or 1d", b.name, word, text)
+	}
+	*value = caddy.Duration(parsed)
+	return nil
+}
+
+// optionalDuration is for settings where zero differs from nothing.
+func (b *block) optionalDuration(value **caddy.Duration) error {
+	word := b.word
+	var text string
+	if err := b.text(&text); err != nil {
+		return err
+	}
+	parsed, err := caddy.ParseDuration(text)
+	if err != nil || parsed < 0 {
+		return b.d.Errf("%s: %s %q: expected a duration such as 0s, 30s or 5m", b.name, word, text)
+	}
+	*value = (*caddy.Duration)(&parsed)
+	return nil
+}
+
+func (b *block) leeway(value **caddy.Duration) error {
+	if err := b.optionalDuration(value); err != nil {
+		return err
+	}
+	return b.at(gate.ValidateLeeway(time.Duration(**value)))
+}
+
+func (b *block) number(n *int) error {
+	word := b.word
+	var text string
+	if err := b.text(&text); err != nil {
+		return err
+	}
+	parsed, err := strconv.Atoi(text)
+	if err != nil || parsed <= 0 {
+		return b.d.Errf("%s: %s %q: expected a positive number", b.name, word, text)
+	}
+	*n = parsed
+	return nil
+}
+
+// audience reads "any", which must stand alone, or values.
+func (b *block) audience(accepted *[]string, everything *bool) error {
+	var args []string
+	if err := b.texts(&args); err != nil {
+		return err
+	}
+	for _, arg := range args {
+		if arg == "any" && len(args) > 1 {
+			return b.d.Errf("%s: audience \"any\" cannot be combined with values: remove one of the two", b.name)
+		}
+	}
+	if args[0] == "any" {
+		*everything = true
+		return nil
+	}
+	*accepted = args
+	return nil
+}

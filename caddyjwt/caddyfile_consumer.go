@@ -1,0 +1,70 @@
+package caddyjwt
+
+import (
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+func (b *block) consumer(consumers *[]Consumer) error {
+	var consumer Consumer
+	if err := b.text(&consumer.Username); err != nil {
+		return err
+	}
+	err := b.each("consumer", "credential", func(word string) error {
+		switch word {
+		case "id":
+			return b.text(&consumer.ID)
+		case "custom_id":
+			return b.text(&consumer.CustomID)
+		case "groups":
+			return b.texts(&consumer.Groups)
+		case "credential":
+			return b.credential(&consumer.Credentials)
+		default:
+			return b.unknown()
+		}
+	})
+	*consumers = append(*consumers, consumer)
+	return err
+}
+
+func (b *block) credential(credentials *[]Credential) error {
+	var credential Credential
+	if err := b.text(&credential.Key); err != nil {
+		return err
+	}
+	line := *b.d
+	err := b.each("credential", "", func(word string) error {
+		switch word {
+		case "algorithm":
+			return b.text(&credential.Algorithm)
+		case "public_key":
+			return b.text(&credential.PublicKey)
+		case "secret":
+			return b.secret(&credential)
+		default:
+			return b.unknown()
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := credential.compile(caddy.NewReplacer(), time.Now()); err != nil {
+		return line.WrapErr(err)
+	}
+	*credentials = append(*credentials, credential)
+	return nil
+}
+
+func (b *block) secret(c *Credential) error {
+	args := b.d.RemainingArgs()
+	switch {
+	case len(args) < 1 || len(args) > 2 || args[0] == "":
+		return b.d.Err("expected: secret <value> [base64]")
+	case len(args) == 2 && args[1] != "base64":
+		return b.d.Errf("secret: %q is not a known encoding; the only one is base64", args[1])
+	}
+	c.Secret, c.Base64 = args[0], len(args) == 2
+	return nil
+}

@@ -1,0 +1,410 @@
+package caddyjwt
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyjwt/gateway/internal/bearer"
+	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/jose"
+)
+
+// defaultRealm names the protection space when the configuration does not: RFC 6750 section 3 wants at least one
+// parameter in a challenge.
+const defaultRealm = "api"
+
+// compiled is a configuration that has passed every check that needs neither the network nor what outlives a
+// configuration; the plans say how to open the rest.
+type compiled struct {
+	config gate.Config
+	plans  []issuerPlan // one for each issuer
+	cache  int64        // size; 0 for none
+}
+
+// compile resolves placeholders and checks every setting alone.
+func (h *Handler) compile(repl *caddy.Replacer) (*compiled, error) {
+	c := &compiled{cache: h.CacheSize}
+	switch {
+	case c.cache == 0:
+		c.cache = gate.DefaultCacheSize
+	case c.cache == -1:
+		c.cache = 0
+	case c.cache < 0:
+		return nil, fmt.Errorf("cache_size %d is negative; -1 turns the cache off", h.CacheSize)
+	}
+	config := &c.config
+	var err error
+	if config.Realm, err = resolve(repl, "realm", h.Realm); err != nil {
+		return nil, err
+	}
+	if config.Realm == "" {
+		config.Realm = defaultRealm
+	}
+	if config.Extractor, err = h.extractor(); err != nil {
+		return nil, err
+	}
+	if config.Audience, err = compileAudience(repl, h.Audience, h.AnyAudience); err != nil {
+		return nil, err
+	}
+	config.Leeway = gate.DefaultLeeway
+	if h.Leeway != nil {
+		config.Leeway = time.Duration(*h.Leeway)
+	}
+	config.MaxLifetime = time.Duration(h.MaxLifetime)
+	if err := h.compileParties(repl, c); err != nil {
+		return nil, err
+	}
+	if config.KeyClaim, err = resolve(repl, "key_claim", h.KeyClaim); err != nil {
+		return nil, err
+	}
+	if err := h.compileRoute(repl, config); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (h *Handler) compileParties(repl *caddy.Replacer, c *compiled) error {
+	for i := range h.Issuers {
+		plan, err := h.Issuers[i].compile(repl, c.config.Leeway)
+		if err != nil {
+			return err
+		}
+		c.plans = append(c.plans, plan)
+		c.config.Issuers = append(c.config.Issuers, plan.issuer)
+	}
+	now := time.Now()
+	for i := range h.Consumers {
+		consumer, err := h.Consumers[i].compile(repl, now)
+		if err != nil {
+			return err
+		}
+		c.config.Consumers = append(c.config.Consumers, consumer)
+	}
+	return nil
+}
+
+// compileRoute handles what concerns the route rather than who vouches for tokens.
+func (h *Handler) compileRoute(repl *caddy.Replacer, config *gate.Config) (err error) {
+	if h.Require != nil {
+		if config.Require, err = h.Require.compile(repl); err != nil {
+			return err
+		}
+	}
+	for i := range h.ForwardClaims {
+		claim, err := h.ForwardClaims[i].compile()
+		if err != nil {
+			return err
+		}
+		config.ForwardClaims = append(config.ForwardClaims, claim)
+	}
+	if h.Introspect != nil {
+		if config.Introspection, err = h.Introspect.compile(); err != nil {
+			return err
+		}
+	}
+	if config.Anonymous, err = resolve(repl, "anonymous", h.Anonymous); err != nil {
+		return err
+	}
+	config.ForwardToken, config.Optional, config.AllowPreflight = h.ForwardToken, h.Optional, h.AllowPreflight
+	return nil
+}
+
+func (h *Handler) extractor() (*bearer.Extractor, error) {
+	if h.MaxTokenSize < 0 || h.MaxTokenSize > 1<<20 {
+		return nil, fmt.Errorf("max_token_size %d is not between 1 and %d", h.MaxTokenSize, 1<<20)
+	}
+	options := bearer.Options{MaxToken: h.MaxTokenSize}
+	for _, p := range h.TokenFrom {
+		place, err := p.compile()
+		if err != nil {
+			return nil, err
+		}
+		options.Places = append(options.Places, place)
+	}
+	extractor, err := bearer.NewExtractor(options)
+	if err != nil {
+		return nil, fmt.Errorf("token_from: %w", err)
+	}
+	return extractor, nil
+}
+
+func (p TokenPlace) compile() (bearer.Place, error) {
+	place := bearer.Place{Name: p.Name, Scheme: p.Scheme}
+	switch p.In {
+	case "header":
+		place.Kind = bearer.Header
+		if strings.EqualFold(p.Name, "Authorization") && p.Scheme == "" {
+			place.Scheme = bearer.DefaultPlace.Scheme
+		}
+	case "query":
+		place.Kind = bearer.Query
+	case "cookie":
+		place.Kind = bearer.Cookie
+	case "form":
+		place.Kind = bearer.Form
+	default:
+		return place, fmt.Errorf("token_from %q: expected header, query, cookie or form", p.In)
+	}
+	if p.Scheme != "" && place.Kind != bearer.Header {
+		return place, fmt.Errorf("token_from %s %s: only a header has a scheme", p.In, p.Name)
+	}
+	if _, err := bearer.NewExtractor(bearer.Options{Places: []bearer.Place{place}}); err != nil {
+		return place, fmt.Errorf("token_from: %w", err)
+	}
+	return place, nil
+}
+
+func (c *Consumer) compile(repl *caddy.Replacer, now time.Time) (gate.Consumer, error) {
+	where := fmt.Sprintf("consumer %q", c.Username)
+	out := gate.Consumer{}
+	var err error
+	for _, field := range []struct {
+		name  string
+		value string
+		into  *string
+	}{{"username", c.Username, &out.Username}, {"id", c.ID, &out.ID}, {"custom_id", c.CustomID, &out.CustomID}} {
+		if *field.into, err = resolve(repl, field.name, field.value); err != nil {
+			return out, fmt.Errorf("%s: %w", where, err)
+		}
+	}
+	if out.Groups, err = resolveAll(repl, "groups", c.Groups); err != nil {
+		return out, fmt.Errorf("%s: %w", where, err)
+	}
+	for i := range c.Credentials {
+		credential, err := c.Credentials[i].compile(repl, now)
+		if err != nil {
+			return out, fmt.Errorf("%s: %w", where, err)
+		}
+		out.Credentials = append(out.Credentials, credential)
+	}
+	return out, nil
+}
+
+func (c *Credential) compile(repl *caddy.Replacer, now time.Time) (gate.Credential, error) {
+	where := fmt.Sprintf("credential %q", c.Key)
+	out := gate.Credential{}
+	var err error
+	if out.Key, err = resolve(repl, "key", c.Key); err != nil {
+		return out, fmt.Errorf("%s: %w", where, err)
+	}
+	if c.Algorithm == "" {
+		return out, fmt.Errorf("%s: no algorithm: the credential, not the token, decides; add for example \"algorithm RS256\"", where)
+	}
+	algorithm, ok := jose.ParseAlgorithm(c.Algorithm)
+	if !ok {
+		return out, fmt.Errorf("%s: %w", where, unknownAlgorithm(c.Algorithm))
+	}
+	out.Algorithm = algorithm
+	if out.Verifier, err = c.verifier(repl, algorithm, now); err != nil {
+		return out, fmt.Errorf("%s: %w", where, err)
+	}
+	return out, nil
+}
+
+// verifier reads the one key of a credential, which must be of the algorithm's family.
+func (c *Credential) verifier(repl *caddy.Replacer, algorithm jose.Algorithm, now time.Time) (*jose.Key, error) {
+	only := jose.MakeAlgorithms(algorithm)
+	switch {
+	case c.PublicKey != "" && c.Secret != "":
+		return nil, errors.New("both a public_key and a secret: a credential has one of the two")
+	case algorithm.Family() == jose.HMAC && c.Secret == "":
+		return nil, fmt.Errorf("%v needs a secret", algorithm)
+	case algorithm.Family() != jose.HMAC && c.PublicKey == "":
+		return nil, fmt.Errorf("%v needs a public_key", algorithm)
+	case c.Secret != "":
+		secret, err := resolveSecret(repl, c.Secret, c.Base64)
+		if err != nil {
+			return nil, err
+		}
+		key, err := jose.NewSecretKey("", secret, only)
+		return key, wrap("secret", err)
+	}
+	text, err := resolve(repl, "public_key", c.PublicKey)
+	if err != nil {
+		return nil, err
+	}
+	if !strings.Contains(text, "-----BEGIN") {
+		content, err := os.ReadFile(text)
+		if err != nil {
+			return nil, fmt.Errorf("public_key is neither PEM text nor a file that can be read: %w", err)
+		}
+		text = string(content)
+	}
+	keys, err := pemKeys(text, only, now)
+	if err != nil {
+		return nil, wrap("public_key", err)
+	}
+	if len(keys) != 1 {
+		return nil, fmt.Errorf("public_key has %d keys: a credential has one", len(keys))
+	}
+	return keys[0], nil
+}
+
+// pemKeys reads public keys and certificates and holds them to the algorithms.
+func pemKeys(text string, algorithms jose.Algorithms, now time.Time) ([]*jose.Key, error) {
+	publics, _, err := jose.ParsePEM([]byte(text), now)
+	if err != nil {
+		return nil, err
+	}
+	keys := make([]*jose.Key, 0, len(publics))
+	for _, public := range publics {
+		key, err := jose.NewPublicKey("", public, algorithms)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+func (r *Requirements) compile(repl *caddy.Replacer) (gate.Requirements, error) {
+	var out gate.Requirements
+	var err error
+	if out.Scopes, err = resolveAll(repl, "require scope", r.Scopes); err != nil {
+		return out, err
+	}
+	if out.Groups, err = resolveAll(repl, "require group", r.Groups); err != nil {
+		return out, err
+	}
+	for _, claim := range r.Claims {
+		path, err := claims.ParsePath(claim.Claim)
+		if err != nil {
+			return out, fmt.Errorf("require claim: %w", err)
+		}
+		values, err := resolveAll(repl, "require claim "+claim.Claim, claim.Values)
+		if err != nil {
+			return out, err
+		}
+		out.Claims = append(out.Claims, gate.ClaimRequirement{Path: path, Values: values})
+	}
+	return out, nil
+}
+
+func (f ForwardClaim) compile() (gate.ForwardClaim, error) {
+	path, err := claims.ParsePath(f.Claim)
+	if err != nil {
+		return gate.ForwardClaim{}, fmt.Errorf("forward_claim: %w", err)
+	}
+	return gate.ForwardClaim{Path: path, Header: f.Header}, nil
+}
+
+func (r *RouteIntrospect) compile() (gate.RouteIntrospection, error) {
+	var out gate.RouteIntrospection
+	switch r.Mode {
+	case "":
+	case "force":
+		out.Mode = gate.RouteForce
+	case "skip":
+		out.Mode = gate.RouteSkip
+	default:
+		return out, fmt.Errorf("introspect %q: expected force or skip", r.Mode)
+	}
+	out.MaxAge = (*time.Duration)(r.MaxAge)
+	return out, nil
+}
+
+func compileAudience(repl *caddy.Replacer, accepted []string, everything bool) (gate.Audience, error) {
+	values, err := resolveAll(repl, "audience", accepted)
+	return gate.Audience{Any: everything, Accepted: values}, err
+}
+
+func compileAlgorithms(names []string) (jose.Algorithms, error) {
+	var algorithms jose.Algorithms
+	for _, name := range names {
+		algorithm, ok := jose.ParseAlgorithm(name)
+		if !ok {
+			return 0, unknownAlgorithm(name)
+		}
+		algorithms = algorithms.With(algorithm)
+	}
+	return algorithms, nil
+}
+
+func unknownAlgorithm(name string) error {
+	all := jose.AsymmetricAlgorithms().Union(jose.HMACAlgorithms())
+	return fmt.Errorf("unknown algorithm %q; known are %v", name, all)
+}
+
+// resolve replaces placeholders that are known when a configuration loads ({env.*}, {file.*}). One that gives nothing
+// is an error: an unset variable must not become an empty check.
+func resolve(repl *caddy.Replacer, what, value string) (string, error) {
+	if value == "" {
+		return "", nil
+	}
+	resolved, err := repl.ReplaceOrErr(value, true, true)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w (only placeholders known at start, such as {env.NAME} and {file./path}, can be used here; "+
+			"a brace that is meant literally is written \\{)", what, err)
+	}
+	if resolved = strings.TrimSuffix(resolved, "\n"); strings.TrimSpace(resolved) == "" {
+		return "", fmt.Errorf("%s is empty: %s gives nothing", what, value)
+	}
+	return resolved, nil
+}
+
+func resolveAll(repl *caddy.Replacer, what string, values []string) ([]string, error) {
+	out := make([]string, len(values))
+	for i, value := range values {
+		resolved, err := resolve(repl, what, value)
+		if err != nil {
+			return nil, err
+		}
+		if resolved == "" {
+			return nil, fmt.Errorf("a value of %s is empty", what)
+		}
+		out[i] = resolved
+	}
+	return out, nil
+}
+
+// resolveSecret gives the bytes of a secret. Its errors never quote the secret.
+func resolveSecret(repl *caddy.Replacer, value string, isBase64 bool) ([]byte, error) {
+	text, err := resolve(repl, "secret", value)
+	if err != nil {
+		if strings.Contains(value, "{") {
+			return nil, err
+		}
+		return nil, errors.New("secret is empty")
+	}
+	if !isBase64 {
+		return []byte(text), nil
+	}
+	text = strings.TrimRight(strings.TrimSpace(text), "=")
+	encoding := base64.RawURLEncoding
+	if strings.ContainsAny(text, "+/") {
+		encoding = base64.RawStdEncoding
+	}
+	secret, err := encoding.Strict().DecodeString(text)
+	if err != nil {
+		return nil, errors.New("secret is not base64: remove the word base64, or encode the secret")
+	}
+	return secret, nil
+}
+
+func wrap(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// normalTypes makes typ values comparable with what a token's header is read as.
+func normalTypes(types []string) ([]string, error) {
+	out := make([]string, 0, len(types))
+	for _, typ := range types {
+		typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
+		if typ == "" || slices.Contains(out, typ) {
+			return nil, fmt.Errorf("type %q is empty or given twice", typ)
+		}
+		out = append(out, typ)
+	}
+	return out, nil
+}

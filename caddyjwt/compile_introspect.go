@@ -1,0 +1,148 @@
+package caddyjwt
+
+import (
+	"crypto"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/introspect"
+)
+
+// introspectPlan is an introspect block whose settings have been checked.
+type introspectPlan struct {
+	mode   gate.IntrospectMode
+	prefix string
+	config introspect.Config
+}
+
+func (i *Introspect) compile(repl *caddy.Replacer, of *Issuer, plan *issuerPlan) (*introspectPlan, error) {
+	out := &introspectPlan{}
+	switch i.Mode {
+	case "", "opaque":
+		out.mode = gate.IntrospectOpaque
+	case "always":
+		out.mode = gate.IntrospectAlways
+	default:
+		return nil, fmt.Errorf("mode %q: expected opaque or always", i.Mode)
+	}
+	config := &out.config
+	config.Issuer = plan.issuer.Name
+	switch i.Verify {
+	case "", "introspection":
+	case "userinfo":
+		config.Mode = introspect.UserInfo
+		if !of.AnyAudience {
+			return nil, errors.New("verify userinfo cannot tell for whom a token was issued: " +
+				"if every token of this issuer may pass, write out \"audience any\" in the issuer block")
+		}
+	default:
+		return nil, fmt.Errorf("verify %q: expected introspection or userinfo", i.Verify)
+	}
+	if err := i.compileTexts(repl, out); err != nil {
+		return nil, err
+	}
+	if i.PrivateKey != "" {
+		key, err := privateKey(repl, i.PrivateKey)
+		if err != nil {
+			return nil, err
+		}
+		config.PrivateKey = key
+	}
+	for _, p := range i.Params {
+		value, err := resolve(repl, "param "+p.Name, p.Value)
+		if err != nil {
+			return nil, err
+		}
+		config.Params = append(config.Params, introspect.Param{Name: p.Name, Value: value})
+	}
+	config.AuthMethod = introspect.AuthMethod(i.AuthMethod)
+	config.RawBasic, config.Signed = i.RawBasic, i.Signed
+	config.Timeout, config.MaxInFlight = time.Duration(i.Timeout), i.MaxInFlight
+	config.CacheTTL, config.NegativeTTL = lifetime(i.CacheTTL), lifetime(i.NegativeTTL)
+	config.Decode = gate.DecodeAnswer(plan.issuer.Name)
+	return out, nil
+}
+
+func (i *Introspect) compileTexts(repl *caddy.Replacer, out *introspectPlan) (err error) {
+	for _, field := range []struct {
+		name  string
+		value string
+		into  *string
+	}{
+		{"prefix", i.Prefix, &out.prefix},
+		{"endpoint", i.Endpoint, &out.config.Endpoint},
+		{"client_id", i.ClientID, &out.config.ClientID},
+		{"client_secret", i.ClientSecret, &out.config.ClientSecret},
+		{"key_id", i.KeyID, &out.config.KeyID},
+		{"bearer_token", i.BearerToken, &out.config.BearerToken},
+		{"token_type_hint", i.TokenTypeHint, &out.config.TokenTypeHint},
+	} {
+		if *field.into, err = resolve(repl, field.name, field.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lifetime translates "not said" and "0s", which a pointer tells apart, for the client.
+func lifetime(d *caddy.Duration) time.Duration {
+	switch {
+	case d == nil:
+		return 0
+	case *d == 0:
+		return introspect.Off
+	default:
+		return time.Duration(*d)
+	}
+}
+
+// privateKey reads a private key from PEM text or a file.
+func privateKey(repl *caddy.Replacer, value string) (crypto.Signer, error) {
+	text, err := resolve(repl, "private_key", value)
+	if err != nil {
+		return nil, err
+	}
+	if !strings.Contains(text, "-----BEGIN") {
+		content, err := os.ReadFile(text)
+		if err != nil {
+			return nil, fmt.Errorf("private_key is neither PEM text nor a file that can be read: %w", err)
+		}
+		text = string(content)
+	}
+	return parsePrivateKey([]byte(text))
+}
+
+func parsePrivateKey(text []byte) (crypto.Signer, error) {
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil, errors.New("private key: no PEM block")
+	}
+	var key any
+	var err error
+	switch block.Type {
+	case "PRIVATE KEY":
+		key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
+	case "RSA PRIVATE KEY":
+		key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
+	case "EC PRIVATE KEY":
+		key, err = x509.ParseECPrivateKey(block.Bytes)
+	default:
+		return nil, fmt.Errorf("private key: a PEM block of type %q is not an unencrypted private key", block.Type)
+	}
+	if err != nil {
+		return nil, errors.New("private key: the PEM block cannot be read")
+	}
+	signer, ok := key.(crypto.Signer)
+	if !ok {
+		return nil, errors.New("private key: this kind of key cannot sign")
+	}
+	return signer, nil
+}

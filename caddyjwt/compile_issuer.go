@@ -1,0 +1,262 @@
+package caddyjwt
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/fetch"
+	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/jose"
+)
+
+// issuerPlan is an issuer whose settings have been checked, and how to open what it needs.
+type issuerPlan struct {
+	issuer     gate.Issuer
+	source     sourcePlan
+	introspect *introspectPlan
+}
+
+// sourcePlan is how to open a key source.
+type sourcePlan struct {
+	kind     string // as Keys.Source
+	issuer   string
+	url      string
+	path     string
+	static   []*jose.Key
+	fetch    fetch.Options
+	maxStale time.Duration
+}
+
+func (i *Issuer) compile(repl *caddy.Replacer, leeway time.Duration) (issuerPlan, error) {
+	var plan issuerPlan
+	name, err := resolve(repl, "issuer", i.Issuer)
+	if err != nil {
+		return plan, err
+	}
+	if name == "" {
+		return plan, errors.New("an issuer has no name: give the exact value of the tokens' iss")
+	}
+	plan.issuer.Name = name
+	if err := i.compileRules(repl, &plan.issuer, leeway); err != nil {
+		return plan, fmt.Errorf("issuer %q: %w", name, err)
+	}
+	if err := i.compileKeys(repl, &plan); err != nil {
+		return plan, fmt.Errorf("issuer %q: %w", name, err)
+	}
+	if i.Introspect != nil {
+		if plan.introspect, err = i.Introspect.compile(repl, i, &plan); err == nil {
+			err = plan.introspect.check()
+		}
+		if err != nil {
+			return plan, fmt.Errorf("issuer %q: introspect: %w", name, err)
+		}
+	}
+	return plan, nil
+}
+
+// compileRules handles what tokens of the issuer must be.
+func (i *Issuer) compileRules(repl *caddy.Replacer, out *gate.Issuer, leeway time.Duration) (err error) {
+	if out.Audience, err = compileAudience(repl, i.Audience, i.AnyAudience); err != nil {
+		return err
+	}
+	if out.Types, err = normalTypes(i.Types); err != nil {
+		return err
+	}
+	switch i.Profile {
+	case "":
+	case "rfc9068":
+		out.AccessTokenProfile = true
+		if len(out.Types) > 0 && !slices.Contains(out.Types, "at+jwt") {
+			return fmt.Errorf("type %q contradicts profile rfc9068, which wants at+jwt", i.Types)
+		}
+	default:
+		return fmt.Errorf("unknown profile %q; the only one is rfc9068", i.Profile)
+	}
+	for _, text := range i.Require {
+		path, err := claims.ParsePath(text)
+		if err != nil {
+			return fmt.Errorf("require: %w", err)
+		}
+		out.Require = append(out.Require, path)
+	}
+	out.MaxLifetime, out.Leeway = time.Duration(i.MaxLifetime), leeway
+	if i.Leeway != nil {
+		out.Leeway = time.Duration(*i.Leeway)
+	}
+	return nil
+}
+
+// compileKeys handles where the keys come from, and so which algorithms there can be.
+func (i *Issuer) compileKeys(repl *caddy.Replacer, plan *issuerPlan) (err error) {
+	keys := Keys{Source: "discovery"}
+	if i.Keys != nil {
+		keys = *i.Keys
+	}
+	allowed, err := compileAlgorithms(i.Algorithms)
+	if err != nil {
+		return err
+	}
+	possible := jose.AsymmetricAlgorithms()
+	if keys.Source == "secret" {
+		possible = jose.HMACAlgorithms()
+	}
+	if allowed == 0 {
+		allowed = possible
+	} else if other := allowed &^ possible; other != 0 {
+		return fmt.Errorf("algorithms %v cannot be used with keys %s: HS algorithms need \"keys secret\", all others public keys; "+
+			"the two are never mixed", other, keys.Source)
+	}
+	plan.source = sourcePlan{kind: keys.Source, issuer: plan.issuer.Name, maxStale: time.Duration(i.MaxStale)}
+	if plan.source.fetch, err = i.fetchOptions(repl); err != nil {
+		return err
+	}
+	if err := keys.compile(repl, &plan.source, i.Algorithms != nil, &allowed); err != nil {
+		return err
+	}
+	plan.issuer.Algorithms = allowed
+	return nil
+}
+
+// compile reads the setting of one source. Keys that are in the configuration are read here.
+func (k *Keys) compile(repl *caddy.Replacer, plan *sourcePlan, chosen bool, allowed *jose.Algorithms) (err error) {
+	need := func(what, value string) (string, error) {
+		if value == "" {
+			return "", fmt.Errorf("keys %s needs a %s", k.Source, what)
+		}
+		return resolve(repl, "keys "+k.Source, value)
+	}
+	switch k.Source {
+	case "discovery":
+		if plan.url, err = resolve(repl, "keys discovery", k.URL); err != nil {
+			return err
+		}
+		if plan.url == "" {
+			_, err = fetch.CheckURL(plan.issuer)
+			return wrap("the issuer is also the address from which its keys are discovered; if it is not, "+
+				"say where the keys are with \"keys …\"", err)
+		}
+		_, err = fetch.CheckURL(plan.url)
+		return wrap("keys discovery", err)
+	case "jwks":
+		if plan.url, err = need("url", k.URL); err != nil {
+			return err
+		}
+		_, err = fetch.CheckURL(plan.url)
+		return wrap("keys jwks", err)
+	case "file":
+		plan.path, err = need("path", k.Path)
+		return err
+	case "pem":
+		text, err := need("PEM text", k.PEM)
+		if err != nil {
+			return err
+		}
+		plan.static, err = pemKeys(text, *allowed, time.Now())
+		return wrap("keys pem", err)
+	case "secret":
+		return k.compileSecret(repl, plan, chosen, allowed)
+	case "none":
+		return nil
+	default:
+		return fmt.Errorf("keys %q: expected discovery, jwks, file, pem, secret or none", k.Source)
+	}
+}
+
+// compileSecret makes a key of the secret for the algorithms chosen, or else for those that it is long enough for.
+func (k *Keys) compileSecret(repl *caddy.Replacer, plan *sourcePlan, chosen bool, allowed *jose.Algorithms) error {
+	if k.Secret == "" {
+		return errors.New("keys secret needs a value")
+	}
+	secret, err := resolveSecret(repl, k.Secret, k.Base64)
+	if err != nil {
+		return wrap("keys", err)
+	}
+	if !chosen {
+		for algorithm := range allowed.All() {
+			if _, err := jose.NewSecretKey("", secret, jose.MakeAlgorithms(algorithm)); err != nil && algorithm != jose.HS256 {
+				*allowed &^= jose.MakeAlgorithms(algorithm)
+			}
+		}
+	}
+	key, err := jose.NewSecretKey("", secret, *allowed)
+	if err != nil {
+		return wrap("keys secret", err)
+	}
+	plan.static = []*jose.Key{key}
+	return nil
+}
+
+// fetchOptions says how to talk to the issuer's server.
+func (i *Issuer) fetchOptions(repl *caddy.Replacer) (fetch.Options, error) {
+	options := fetch.Options{AllowLinkLocal: i.AllowLinkLocal}
+	for name, values := range i.RequestHeaders {
+		resolved, err := resolveAll(repl, "request_header "+name, values)
+		if err != nil {
+			return options, err
+		}
+		if options.Header == nil {
+			options.Header = make(http.Header)
+		}
+		for _, value := range resolved {
+			options.Header.Add(name, value)
+		}
+	}
+	if i.TLS == nil {
+		return options, nil
+	}
+	return options, wrap("tls", i.TLS.compile(repl, &options))
+}
+
+func (t *TLS) compile(repl *caddy.Replacer, options *fetch.Options) error {
+	files, err := resolveAll(repl, "ca", t.CA)
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("ca: %w", err)
+		}
+		options.CA = append(append(options.CA, content...), 0x0a)
+	}
+	if (t.ClientCert == "") != (t.ClientKey == "") {
+		return errors.New("client_cert and client_key go together: one of them is missing")
+	}
+	if t.ClientCert != "" {
+		if options.ClientCert, err = readFile(repl, "client_cert", t.ClientCert); err != nil {
+			return err
+		}
+		if options.ClientKey, err = readFile(repl, "client_key", t.ClientKey); err != nil {
+			return err
+		}
+	}
+	if options.ServerName, err = resolve(repl, "server_name", t.ServerName); err != nil {
+		return err
+	}
+	for _, text := range t.Pins {
+		pin, err := base64.StdEncoding.DecodeString(text)
+		if err != nil || len(pin) != sha256.Size {
+			return fmt.Errorf("pin %q is not the base64 of a SHA-256 hash", text)
+		}
+		options.Pins = append(options.Pins, [sha256.Size]byte(pin))
+	}
+	return nil
+}
+
+func readFile(repl *caddy.Replacer, what, path string) ([]byte, error) {
+	path, err := resolve(repl, what, path)
+	if err != nil {
+		return nil, err
+	}
+	content, err := os.ReadFile(path)
+	return content, wrap(what, err)
+}

@@ -1,0 +1,168 @@
+package caddyjwt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/fetch"
+	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/keyset"
+	"github.com/caddyjwt/gateway/introspect"
+)
+
+// openIntrospection finds or makes the client that asks an issuer's authorization server.
+func (h *Handler) openIntrospection(ctx caddy.Context, plan *issuerPlan, keys keyset.Source) (*gate.Introspection, error) {
+	config := plan.introspect.config
+	if config.Endpoint == "" {
+		metadata, err := h.metadataSource(ctx, plan, keys)
+		if err != nil {
+			return nil, err
+		}
+		config.Discover = discoverEndpoint(metadata, config.Mode)
+	}
+	if config.Signed {
+		if keys == nil {
+			return nil, errors.New("signed answers are verified with the issuer's keys: \"keys none\" has none")
+		}
+		config.VerifySigned = signedAnswers(keys, plan.issuer.Name, config.ClientID, plan.issuer.Leeway)
+	}
+	settings := plan.source.fetch.Fingerprint()
+	config.Identity = fmt.Sprintf("%x %s %s", settings, plan.source.kind, plan.source.url)
+	key := config.Fingerprint()
+	client, err := take(h, "introspect "+string(key[:]), func() (pooledClient, error) {
+		transport, err := fetch.NewClient(plan.source.fetch)
+		if err != nil {
+			return pooledClient{}, err
+		}
+		config.HTTPClient = transport.HTTP()
+		client, err := introspect.New(config)
+		return pooledClient{client, transport}, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &gate.Introspection{
+		Mode: plan.introspect.mode, Prefix: plan.introspect.prefix, Client: client.Client,
+	}, nil
+}
+
+// check tries the settings without opening anything that lasts.
+func (p *introspectPlan) check() error {
+	config := p.config
+	config.HTTPClient = http.DefaultClient
+	if config.Endpoint == "" {
+		config.Discover = func(context.Context) (introspect.Endpoint, error) { return introspect.Endpoint{}, nil }
+	}
+	if config.Signed {
+		config.VerifySigned = func(context.Context, string) ([]byte, error) { return nil, nil }
+	}
+	client, err := introspect.New(config)
+	if err != nil {
+		return err
+	}
+	return client.Close()
+}
+
+// metadataSource is where the endpoint is discovered: the key source, when it is of that kind, or one beside it.
+func (h *Handler) metadataSource(ctx caddy.Context, plan *issuerPlan, keys keyset.Source) (*keyset.Discovery, error) {
+	if discovery, ok := keys.(*keyset.Discovery); ok {
+		return discovery, nil
+	}
+	options := plan.source.discovery()
+	source, _, err := h.pooledSource(ctx, &sourcePlan{kind: "discovery", issuer: plan.issuer.Name}, options.Fingerprint(),
+		func() (keyset.Source, error) { return keyset.NewDiscovery(options) })
+	if err != nil {
+		return nil, fmt.Errorf("discovering the endpoint (or give one with \"endpoint\"): %w", err)
+	}
+	return source.(*keyset.Discovery), nil
+}
+
+// discoverEndpoint reads from an issuer's metadata where and how to ask.
+func discoverEndpoint(from *keyset.Discovery, mode introspect.Mode) func(context.Context) (introspect.Endpoint, error) {
+	return func(ctx context.Context) (introspect.Endpoint, error) {
+		metadata, err := from.Metadata(ctx)
+		if err != nil {
+			return introspect.Endpoint{}, err
+		}
+		endpoint := introspect.Endpoint{URL: metadata.UserinfoEndpoint, MTLSURL: metadata.MTLSAliases["userinfo_endpoint"]}
+		if mode == introspect.Introspection {
+			endpoint.URL = metadata.IntrospectionEndpoint
+			endpoint.MTLSURL = metadata.MTLSAliases["introspection_endpoint"]
+			for _, method := range metadata.IntrospectionAuthMethods {
+				endpoint.AuthMethods = append(endpoint.AuthMethods, introspect.AuthMethod(method))
+			}
+		}
+		if endpoint.URL == "" {
+			return endpoint, &introspect.NoVerdictError{
+				Cause: introspect.CauseProtocol,
+				Err:   errors.New("the metadata names no such endpoint; give it with \"endpoint\""),
+			}
+		}
+		return endpoint, nil
+	}
+}
+
+// maxAnswerAge is how old a signed answer may be: it was made for this very question. An old "active" replayed would
+// undo a revocation.
+const maxAnswerAge = time.Minute
+
+// signedAnswers verifies answers by RFC 9701 section 5: the type, the signature with the issuer's keys, iss, aud and a
+// recent iat. Top-level claims decide nothing else; the client reads token_introspection only.
+func signedAnswers(keys keyset.Source, issuer, clientID string, leeway time.Duration) func(context.Context, string) ([]byte, error) {
+	return func(ctx context.Context, answer string) ([]byte, error) {
+		token, err := jose.ParseTyped(answer, nil, "token-introspection+jwt")
+		if err != nil {
+			return nil, err
+		}
+		if !jose.AsymmetricAlgorithms().Has(token.Header.Algorithm) {
+			return nil, jose.ErrAlgorithm
+		}
+		candidates, err := keys.Find(ctx, token.Header.Algorithm, token.Header.KeyID)
+		if err != nil {
+			if errors.Is(err, keyset.ErrUnavailable) {
+				return nil, &introspect.NoVerdictError{Cause: introspect.CauseUnavailable, Err: err}
+			}
+			return nil, err
+		}
+		err = jose.ErrSignature
+		for _, key := range candidates {
+			if err = key.Verify(token.Header.Algorithm, token.SigningInput, token.Signature); err == nil {
+				break
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		return token.Payload, checkSigned(token.Payload, issuer, clientID, leeway)
+	}
+}
+
+func checkSigned(payload []byte, issuer, clientID string, leeway time.Duration) error {
+	set, err := claims.Decode(payload)
+	if err != nil {
+		return err
+	}
+	if err := claims.CheckIssuer(set, issuer); err != nil {
+		return err
+	}
+	if err := claims.CheckAudience(set, []string{clientID}); err != nil {
+		return err
+	}
+	now := time.Now()
+	switch {
+	case set.IssuedAt.IsZero():
+		return fmt.Errorf("%w: iat", claims.ErrMissing)
+	case set.IssuedAt.After(now.Add(leeway)):
+		return claims.ErrNotYetValid
+	case set.IssuedAt.Before(now.Add(-maxAnswerAge - leeway)):
+		return claims.ErrExpired
+	}
+	return nil
+}

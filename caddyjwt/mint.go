@@ -1,0 +1,249 @@
+package caddyjwt
+
+import (
+	"crypto"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/spf13/cobra"
+)
+
+func init() {
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name:  "bearer-auth",
+		Usage: "mint --config <file> --consumer <name> [--claim k=v ...] [--lifetime 5m] [--private-key file]",
+		Short: "Tools for the bearer_auth handler",
+		Long: `
+Tools for trying out and testing what the bearer_auth handler guards.`,
+		CobraFunc: func(cmd *cobra.Command) { cmd.AddCommand(mintCommand()) },
+	})
+}
+
+// mintOptions are the flags of the command.
+type mintOptions struct {
+	config, adapter, consumer, credential, privateKey string
+	claims                                            []string
+	lifetime                                          time.Duration
+}
+
+func mintCommand() *cobra.Command {
+	var o mintOptions
+	cmd := &cobra.Command{
+		Use:   "mint --config <file> --consumer <name>",
+		Short: "Prints a token that the configured gate accepts",
+		Long: `
+Prints an access token for a consumer of a bearer_auth handler in the config file, signed with the consumer's
+credential: HMAC credentials with the secret from the config, all others with the private key given.
+
+This serves trying out and testing. In production, tokens come from your authorization server or from the
+consumer itself; a secret that can be read by whoever runs this command is a secret of the gateway's.`,
+		Example: `  caddy bearer-auth mint --config Caddyfile --consumer alice
+  caddy bearer-auth mint --config Caddyfile --consumer alice --claim scope="read write" --claim level=3 --lifetime 1h
+  curl -H "Authorization: Bearer $(caddy bearer-auth mint --config Caddyfile --consumer alice)" localhost:8080/`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			token, err := o.mint()
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), token)
+			return err
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&o.config, "config", "c", "Caddyfile", "Config file")
+	flags.StringVarP(&o.adapter, "adapter", "a", "", "Config adapter (default: caddyfile, unless the file ends in .json)")
+	flags.StringVar(&o.consumer, "consumer", "", "Username of the consumer (required)")
+	flags.StringVar(&o.credential, "credential", "", "Key of the credential (default: the consumer's first)")
+	flags.StringArrayVar(&o.claims, "claim", nil, "A claim as name=value; a value that is JSON is taken as such. Repeatable")
+	flags.DurationVar(&o.lifetime, "lifetime", 5*time.Minute, "How long the token is valid")
+	flags.StringVar(&o.privateKey, "private-key", "", "PEM file of the private key, for RS, PS, ES and EdDSA credentials")
+	return cmd
+}
+
+func (o *mintOptions) mint() (string, error) {
+	if o.consumer == "" {
+		return "", errors.New("which consumer? Name one with --consumer")
+	}
+	handlers, err := o.load()
+	if err != nil {
+		return "", err
+	}
+	var known []string
+	for _, h := range handlers {
+		for i := range h.Consumers {
+			known = append(known, h.Consumers[i].Username)
+			if h.Consumers[i].Username == o.consumer {
+				return o.mintFor(h, &h.Consumers[i])
+			}
+		}
+	}
+	if len(handlers) == 0 {
+		return "", fmt.Errorf("%s has no bearer_auth", o.config)
+	}
+	return "", fmt.Errorf("%s has no consumer %q; it has: %s", o.config, o.consumer, strings.Join(known, ", "))
+}
+
+// load reads the handlers from the config file.
+func (o *mintOptions) load() ([]*Handler, error) {
+	text, err := os.ReadFile(o.config)
+	if err != nil {
+		return nil, err
+	}
+	adapter := o.adapter
+	if adapter == "" && !strings.HasSuffix(o.config, ".json") {
+		adapter = "caddyfile"
+	}
+	if adapter != "" {
+		cfgAdapter := caddyconfig.GetAdapter(adapter)
+		if cfgAdapter == nil {
+			return nil, fmt.Errorf("unknown config adapter %q", adapter)
+		}
+		if text, _, err = cfgAdapter.Adapt(text, map[string]any{"filename": o.config}); err != nil {
+			return nil, fmt.Errorf("adapting %s: %w", o.config, err)
+		}
+	}
+	var config any
+	if err := json.Unmarshal(text, &config); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", o.config, err)
+	}
+	var handlers []*Handler
+	err = findHandlers(config, &handlers)
+	return handlers, err
+}
+
+// findHandlers collects the bearer_auth handlers anywhere in a config: they may be nested in routes to any depth.
+func findHandlers(node any, found *[]*Handler) error {
+	switch node := node.(type) {
+	case []any:
+		for _, element := range node {
+			if err := findHandlers(element, found); err != nil {
+				return err
+			}
+		}
+	case map[string]any:
+		if node["handler"] == "bearer_auth" {
+			text, err := json.Marshal(node)
+			if err != nil {
+				return err
+			}
+			h := new(Handler)
+			if err := json.Unmarshal(text, h); err != nil {
+				return fmt.Errorf("reading a bearer_auth handler: %w", err)
+			}
+			*found = append(*found, h)
+			return nil
+		}
+		for _, name := range slices.Sorted(maps.Keys(node)) { // in a fixed order, so that the same consumer is found each time
+			if err := findHandlers(node[name], found); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// mintFor makes the token for a consumer of a handler.
+func (o *mintOptions) mintFor(h *Handler, consumer *Consumer) (string, error) {
+	var credential *Credential
+	for i := range consumer.Credentials {
+		if o.credential == "" || consumer.Credentials[i].Key == o.credential {
+			credential = &consumer.Credentials[i]
+			break
+		}
+	}
+	if credential == nil {
+		return "", fmt.Errorf("consumer %q has no credential %q", consumer.Username, o.credential)
+	}
+	repl := caddy.NewReplacer()
+	claims, err := o.claimsFor(repl, h, consumer)
+	if err != nil {
+		return "", err
+	}
+	key, err := resolve(repl, "key", credential.Key)
+	if err != nil {
+		return "", err
+	}
+	method := jwt.GetSigningMethod(map[bool]string{true: "EdDSA", false: credential.Algorithm}[credential.Algorithm == "Ed25519"])
+	if method == nil {
+		return "", fmt.Errorf("credential %q: %w", credential.Key, unknownAlgorithm(credential.Algorithm))
+	}
+	token := jwt.NewWithClaims(method, claims)
+	token.Header["alg"] = credential.Algorithm
+	switch keyClaim := h.KeyClaim; keyClaim {
+	case "kid":
+		token.Header["kid"] = key
+	case "":
+		claims["iss"] = key
+	default:
+		claims[keyClaim] = key
+	}
+	signingKey, err := o.signingKey(repl, credential)
+	if err != nil {
+		return "", err
+	}
+	signed, err := token.SignedString(signingKey)
+	if err != nil {
+		return "", fmt.Errorf("signing with %s: %w; does the private key fit the algorithm?", credential.Algorithm, err)
+	}
+	return signed, nil
+}
+
+// claimsFor makes the claims: what every gate asks for, then what the command line says.
+func (o *mintOptions) claimsFor(repl *caddy.Replacer, h *Handler, consumer *Consumer) (jwt.MapClaims, error) {
+	now := time.Now()
+	claims := jwt.MapClaims{
+		"sub": consumer.Username,
+		"iat": now.Unix(),
+		"exp": now.Add(o.lifetime).Unix(),
+		"jti": rand.Text(),
+	}
+	if len(h.Audience) > 0 {
+		audience, err := resolveAll(repl, "audience", h.Audience)
+		if err != nil {
+			return nil, err
+		}
+		claims["aud"] = audience[0]
+	}
+	for _, claim := range o.claims {
+		name, value, ok := strings.Cut(claim, "=")
+		if !ok || name == "" {
+			return nil, fmt.Errorf("--claim %q: expected name=value", claim)
+		}
+		var parsed any
+		if json.Unmarshal([]byte(value), &parsed) != nil {
+			parsed = value
+		}
+		claims[name] = parsed
+	}
+	return claims, nil
+}
+
+func (o *mintOptions) signingKey(repl *caddy.Replacer, credential *Credential) (any, error) {
+	if credential.Secret != "" {
+		return resolveSecret(repl, credential.Secret, credential.Base64)
+	}
+	if o.privateKey == "" {
+		return nil, fmt.Errorf("credential %q verifies with a public key: give its private key with --private-key", credential.Key)
+	}
+	text, err := os.ReadFile(o.privateKey)
+	if err != nil {
+		return nil, err
+	}
+	key, err := parsePrivateKey(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.privateKey, err)
+	}
+	return crypto.Signer(key), nil
+}

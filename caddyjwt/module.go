@@ -1,0 +1,178 @@
+// Package caddyjwt is the Caddy module http.handlers.bearer_auth: the only code of this project that knows Caddy. It
+// turns a Caddyfile or JSON into a gate, gives the gate each request, and turns its verdict into headers, placeholders
+// or an error for Caddy's error routes.
+package caddyjwt
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyjwt/gateway/internal/gate"
+)
+
+func init() {
+	caddy.RegisterModule(Handler{})
+}
+
+// Handler lets a request through only with a valid OAuth 2.0 access token, for backends that have no authentication of
+// their own. It finds the token, verifies it against issuers (remote key sets, files, certificates, secrets) and
+// consumer credentials, checks what the route requires, removes the token and whatever identity the client claimed, and
+// tells the backend who is calling. Everything else is refused with the right status and an RFC 6750 challenge.
+//
+// Placeholders:
+//
+// Placeholder | Description
+// ------------|------------
+// `{http.auth.user.id}` | the consumer's username, else the token's `sub`; also the access log's `user_id`
+// `{http.auth.user.<claim>}` | a claim, by path, with its own type
+// `{http.auth.bearer.issuer}` | the issuer of the accepted token, as configured
+// `{http.auth.bearer.reason}` | in error routes: why the request was refused, such as `expired`
+type Handler struct {
+	// Name of the protection space, shown in challenges. Default: "api".
+	Realm string `json:"realm,omitempty"`
+	// Where a token may be; a request must have exactly one, in one place. Default: the header Authorization with the
+	// scheme Bearer, and nothing else.
+	TokenFrom []TokenPlace `json:"token_from,omitempty"`
+	// The longest token in bytes. Default: 16384. Caddy's own limit on header sizes may be lower.
+	MaxTokenSize int `json:"max_token_size,omitempty"`
+	// Audiences of which the "aud" of every token on this route must contain one, compared exactly. Issuers need an
+	// audience, here or their own; consumers may go without.
+	Audience []string `json:"audience,omitempty"`
+	// Accept tokens whatever their audience. Dangerous: see the field of the same name of an issuer.
+	AnyAudience bool `json:"any_audience,omitempty"`
+	// The difference between an issuer's clock and ours that is forgiven: 0s to 5m. Default: 5s.
+	Leeway *caddy.Duration `json:"leeway,omitempty"`
+	// The longest life that a token may have, from "iat" to "exp" and from now to "exp". Default: no bound.
+	MaxLifetime caddy.Duration `json:"max_lifetime,omitempty"`
+	// Authorization servers whose tokens are accepted.
+	Issuers []Issuer `json:"issuers,omitempty"`
+	// Consumers whose tokens are accepted.
+	Consumers []Consumer `json:"consumers,omitempty"`
+	// The claim whose value selects a consumer's credential: looked for in the payload, then in the JOSE header. Such a
+	// token goes to the consumer; others go to the issuer that "iss" names. Default: "iss".
+	KeyClaim string `json:"key_claim,omitempty"`
+	// What this route requires of an accepted token.
+	Require *Requirements `json:"require,omitempty"`
+	// Claims to tell the backend in headers.
+	ForwardClaims []ForwardClaim `json:"forward_claims,omitempty"`
+	// Leave the token in the request. Default: it is removed from every configured place, because whoever has a token
+	// can use it.
+	ForwardToken bool `json:"forward_token,omitempty"`
+	// Let a request without any token pass, unidentified. A bad token never passes.
+	Optional bool `json:"optional,omitempty"`
+	// Let a request without any token pass as the consumer with this username. A bad token never passes.
+	Anonymous string `json:"anonymous,omitempty"`
+	// Let a genuine CORS preflight pass: OPTIONS with Origin and Access-Control-Request-Method. It gets no identity.
+	AllowPreflight bool `json:"allow_preflight,omitempty"`
+	// Refine, for this route, when issuers are asked about tokens.
+	Introspect *RouteIntrospect `json:"introspect,omitempty"`
+	// Memory for verified tokens in bytes; -1 turns the cache off. All handlers with the same size share one cache, which
+	// survives configuration reloads. Default: 33554432 (32 MiB).
+	CacheSize int64 `json:"cache_size,omitempty"`
+
+	gate    *gate.Gate
+	holding []string // what was taken from the pools, for Cleanup
+	log     *reporter
+}
+
+// CaddyModule returns the Caddy module information.
+func (Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.bearer_auth",
+		New: func() caddy.Module { return new(Handler) },
+	}
+}
+
+// Provision builds the gate. It touches no network: keys and metadata are fetched when first needed.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	h.log = newReporter(ctx.Logger())
+	built, err := h.compile(caddy.NewReplacer())
+	if err != nil {
+		return err
+	}
+	if err := h.open(ctx, built); err != nil {
+		return err
+	}
+	h.gate, err = gate.New(built.config)
+	return err
+}
+
+// Cleanup gives back what Provision took, also when Provision failed half-way.
+func (h *Handler) Cleanup() error {
+	for _, key := range h.holding {
+		if _, err := pool.Delete(key); err != nil {
+			return fmt.Errorf("releasing what outlives a configuration: %v", err)
+		}
+	}
+	h.holding = nil
+	return nil
+}
+
+// ServeHTTP lets the request through or refuses it. Whatever comes of it, the request loses the token and what the
+// client claimed to be: an error route may have a backend, too.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if h.gate.ReadsBody(r) {
+		defer limitForm(w)()
+	}
+	verdict, err := h.gate.Check(r)
+	h.strip(r)
+	if err == nil && verdict.Identity != nil {
+		err = h.gate.Annotate(r, verdict.Identity)
+	}
+	if err != nil {
+		return h.refuse(w, r, err)
+	}
+	publish(r, verdict.Identity)
+	if verdict.Outcome == gate.Accepted && !verdict.InAuthorization {
+		w = keepPrivate(w)
+	}
+	return next.ServeHTTP(w, r)
+}
+
+// formTimeout is how long a client may take to send a form that may hold its token.
+const formTimeout = 10 * time.Second
+
+// limitForm bounds the wait for a form; the returned function lifts the bound again. Without it, a client that falls
+// silent would hold the request for ever.
+func limitForm(w http.ResponseWriter) (lift func()) {
+	controller := http.NewResponseController(w)
+	if controller.SetReadDeadline(time.Now().Add(formTimeout)) != nil {
+		return func() {} // not a connection that can: HTTP/3 has limits of its own
+	}
+	return func() { _ = controller.SetReadDeadline(time.Time{}) }
+}
+
+// strip removes what must not travel on from the request, and the token from the original URL that Caddy keeps for
+// error routes and FastCGI.
+func (h *Handler) strip(r *http.Request) {
+	h.gate.Strip(r)
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
+		h.gate.StripURL(original.URL)
+	}
+}
+
+// refuse sets the answer's headers and hands an error to Caddy, so that handle_errors can write the page.
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) error {
+	failure := gate.FailureOf(err)
+	answer := h.gate.Answer(failure)
+	answer.WriteTo(w.Header())
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Set("http.auth.bearer.reason", string(failure.Reason))
+		repl.Set("http.auth.bearer.issuer", failure.Issuer)
+	}
+	h.log.refused(failure, answer.Status)
+	return caddyhttp.Error(answer.Status, failure)
+}
+
+// Interface guards.
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddy.CleanerUpper          = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+	_ caddyfile.Unmarshaler       = (*Handler)(nil)
+)

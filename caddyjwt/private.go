@@ -1,0 +1,68 @@
+package caddyjwt
+
+import (
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// privateWriter keeps shared caches from storing an answer to a request whose token was not in Authorization: what RFC
+// 9111 section 3.5 does for that header, nothing does for other places (RFC 6750 section 2.3).
+type privateWriter struct {
+	caddyhttp.ResponseWriterWrapper
+	done bool
+}
+
+func keepPrivate(w http.ResponseWriter) http.ResponseWriter {
+	return &privateWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
+}
+
+// WriteHeader adds the directive to the final header; informational answers have none to add it to.
+func (w *privateWriter) WriteHeader(status int) {
+	if status >= 200 || status == http.StatusSwitchingProtocols {
+		w.mark()
+	}
+	w.ResponseWriterWrapper.WriteHeader(status)
+}
+
+// Write is here because a handler may write without a call of WriteHeader.
+func (w *privateWriter) Write(p []byte) (int, error) {
+	w.mark()
+	return w.ResponseWriterWrapper.Write(p)
+}
+
+// ReadFrom is here for the same reason, and lets large answers go on taking the short way.
+func (w *privateWriter) ReadFrom(r io.Reader) (int64, error) {
+	w.mark()
+	return w.ResponseWriterWrapper.ReadFrom(r)
+}
+
+func (w *privateWriter) mark() {
+	if w.done {
+		return
+	}
+	w.done = true
+	h := w.Header()
+	h["Cache-Control"] = []string{private(h["Cache-Control"])}
+}
+
+// private drops what would let a shared cache store the answer, and says so.
+func private(fields []string) string {
+	kept := []string{"private"}
+	for _, field := range fields {
+		for directive := range strings.SplitSeq(field, ",") {
+			directive = strings.TrimSpace(directive)
+			name, _, _ := strings.Cut(strings.ToLower(directive), "=")
+			switch name {
+			case "", "public", "s-maxage", "private":
+			case "no-store":
+				return "no-store"
+			default:
+				kept = append(kept, directive)
+			}
+		}
+	}
+	return strings.Join(kept, ", ")
+}

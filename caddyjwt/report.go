@@ -1,0 +1,77 @@
+package caddyjwt
+
+import (
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddyjwt/gateway/internal/gate"
+)
+
+// troubleInterval is how often trouble of one kind is told: an authorization server that is down fails every request.
+const troubleInterval = 10 * time.Second
+
+// reporter writes what operators should see: mistakes of clients at debug level, our side's trouble as a warning, and
+// never a byte of a token.
+type reporter struct {
+	logger  *zap.Logger
+	trouble map[gate.Reason]*trouble // fixed keys: read without a lock
+}
+
+// trouble remembers when a kind of trouble was last told, and how often it was not told since.
+type trouble struct {
+	told   atomic.Int64 // Unix time in nanoseconds
+	hidden atomic.Int64
+}
+
+func newReporter(logger *zap.Logger) *reporter {
+	r := &reporter{logger: logger, trouble: make(map[gate.Reason]*trouble)}
+	for _, reason := range gate.Reasons() {
+		r.trouble[reason] = new(trouble)
+	}
+	return r
+}
+
+// refused reports a refusal with the answer's status.
+func (r *reporter) refused(f *gate.Failure, status int) {
+	level := zapcore.DebugLevel
+	if status >= 500 {
+		level = zapcore.WarnLevel
+	}
+	entry := r.logger.Check(level, "request refused")
+	if entry == nil {
+		return
+	}
+	fields := make([]zap.Field, 0, 8)
+	if status >= 500 {
+		hidden, tell := r.trouble[f.Reason].tell(time.Now())
+		if !tell {
+			return
+		}
+		if hidden > 0 {
+			fields = append(fields, zap.Int64("not_logged_before", hidden))
+		}
+	}
+	fields = append(fields, zap.String("reason", string(f.Reason)), zap.Int("status", status))
+	for _, field := range []struct{ name, value string }{{"issuer", f.Issuer}, {"kid", f.KeyID}, {"token", f.Token}} {
+		if field.value != "" {
+			fields = append(fields, zap.String(field.name, field.value))
+		}
+	}
+	if f.Cause != nil {
+		fields = append(fields, zap.NamedError("cause", f.Cause))
+	}
+	entry.Write(fields...)
+}
+
+// tell decides whether it is time to tell again, and says how many were not told since the last time.
+func (t *trouble) tell(now time.Time) (hidden int64, tell bool) {
+	last := t.told.Load()
+	if now.UnixNano()-last < int64(troubleInterval) || !t.told.CompareAndSwap(last, now.UnixNano()) {
+		t.hidden.Add(1)
+		return 0, false
+	}
+	return t.hidden.Swap(0), true
+}

@@ -1,0 +1,13 @@
+// Command caddy is Caddy with its standard modules and the token gate: what "xcaddy build" would make,
+// kept as a main package so that "go run ./cmd/caddy" works in a clone with nothing but Go.
+package main
+
+import (
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "github.com/caddyjwt/gateway"
+)
+
+func main() { caddycmd.Main() }
