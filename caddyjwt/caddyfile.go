@@ -1,6 +1,7 @@
 package caddyjwt
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -118,7 +119,8 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 }
 
 func (h *Handler) unmarshalBlock(b *block) error {
-	return b.each("bearer_auth", "token_from issuer consumer require forward_claim", func(word string) error {
+	return b.each("bearer_auth", `realm token_from* max_token_size audience leeway max_lifetime issuer* consumer* key_claim
+		require* introspect forward_claim* forward_token optional anonymous allow_preflight cache`, func(word string) error {
 		switch word {
 		case "realm":
 			return b.text(&h.Realm)
@@ -287,29 +289,29 @@ func (b *block) forwardClaim(list *[]ForwardClaim) error {
 
 // block reads the words of one { … } and knows what may be said about them.
 type block struct {
-	d    *caddyfile.Dispenser
-	name string
-	word string
+	d     *caddyfile.Dispenser
+	name  string
+	word  string
+	known []string
 }
 
 func newBlock(d *caddyfile.Dispenser) *block { return &block{d: d} }
 
-// each reads the words of a block. A word that is not in repeatable is refused the second time: of two values, one
-// would silently win.
-func (b *block) each(name, repeatable string, read func(word string) error) error {
-	b.name = name
+// each reads the words of a block. Those that may be given more than once are marked with a star; any other is refused
+// the second time: of two values, one would silently win.
+func (b *block) each(name, words string, read func(word string) error) error {
+	known := strings.Fields(words)
 	seen := make(map[string]int)
 	for nesting := b.d.Nesting(); b.d.NextBlock(nesting); {
 		word := b.d.Val()
-		b.word = word
-		if line, twice := seen[word]; twice && !strings.Contains(" "+repeatable+" ", " "+word+" ") {
+		b.name, b.word, b.known = name, word, known // a nested block has set its own
+		if line, twice := seen[word]; twice && !slices.Contains(known, word+"*") {
 			return b.d.Errf("%s: %q was given in line %d already; it may be given once", name, word, line)
 		}
 		seen[word] = b.d.Line()
 		if err := read(word); err != nil {
 			return err
 		}
-		b.name = name // a nested block has set its own
 	}
 	return nil
 }
@@ -323,7 +325,8 @@ func (b *block) at(err error) error {
 }
 
 func (b *block) unknown() error {
-	return b.d.Errf("%s: unknown word %q; the words are in the comment of UnmarshalCaddyfile and in docs/configuration.md", b.name, b.word)
+	return b.d.Errf("%s: unknown word %q; known are %s", b.name, b.word,
+		strings.ReplaceAll(strings.Join(b.known, ", "), "*", ""))
 }
 
 // text reads exactly one argument that is not empty.

@@ -11,7 +11,7 @@ func (b *block) consumer(consumers *[]Consumer) error {
 	if err := b.text(&consumer.Username); err != nil {
 		return err
 	}
-	err := b.each("consumer", "credential", func(word string) error {
+	err := b.each("consumer", "id custom_id groups credential*", func(word string) error {
 		switch word {
 		case "id":
 			return b.text(&consumer.ID)
@@ -35,7 +35,7 @@ func (b *block) credential(credentials *[]Credential) error {
 		return err
 	}
 	line := *b.d
-	err := b.each("credential", "", func(word string) error {
+	err := b.each("credential", "algorithm public_key secret", func(word string) error {
 		switch word {
 		case "algorithm":
 			return b.text(&credential.Algorithm)

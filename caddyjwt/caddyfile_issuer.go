@@ -6,12 +6,12 @@ import (
 
 func (b *block) issuer(issuers *[]Issuer) error {
 	var issuer Issuer
-	b.name = "bearer_auth"
 	if err := b.text(&issuer.Issuer); err != nil {
 		return err
 	}
 	line := *b.d
-	err := b.each("issuer", "request_header", func(word string) error {
+	err := b.each("issuer", `keys audience algorithms type profile require max_lifetime leeway max_stale request_header*
+		allow_link_local tls introspect`, func(word string) error {
 		switch word {
 		case "keys":
 			issuer.Keys = new(Keys)
@@ -115,7 +115,7 @@ func (b *block) tls(t *TLS) error {
 	if b.d.NextArg() {
 		return b.d.Err("tls takes its settings in a block")
 	}
-	return b.each("tls", "", func(word string) error {
+	return b.each("tls", "ca client_cert client_key server_name pin", func(word string) error {
 		switch word {
 		case "ca":
 			return b.texts(&t.CA)
@@ -139,7 +139,8 @@ func (b *block) introspect(i *Introspect) error {
 	} else if len(args) == 1 {
 		i.Mode = args[0]
 	}
-	return b.each("introspect", "param", func(word string) error {
+	return b.each("introspect", `verify prefix endpoint client_id client_secret auth_method private_key bearer_token raw_basic
+		signed param* token_type_hint cache_ttl negative_ttl timeout max_in_flight`, func(word string) error {
 		switch word {
 		case "verify":
 			return b.text(&i.Verify)

@@ -180,18 +180,15 @@ func (k *Keys) compileSecret(repl *caddy.Replacer, plan *sourcePlan, chosen bool
 	if err != nil {
 		return wrap("keys", err)
 	}
-	if !chosen {
-		for algorithm := range allowed.All() {
-			if _, err := jose.NewSecretKey("", secret, jose.MakeAlgorithms(algorithm)); err != nil && algorithm != jose.HS256 {
-				*allowed &^= jose.MakeAlgorithms(algorithm)
-			}
-		}
+	var wanted jose.Algorithms // none: all that the secret is long enough for
+	if chosen {
+		wanted = *allowed
 	}
-	key, err := jose.NewSecretKey("", secret, *allowed)
+	key, err := jose.NewSecretKey("", secret, wanted)
 	if err != nil {
 		return wrap("keys secret", err)
 	}
-	plan.static = []*jose.Key{key}
+	plan.static, *allowed = []*jose.Key{key}, key.Algorithms()
 	return nil
 }
 

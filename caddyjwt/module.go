@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 
 	"github.com/caddyjwt/gateway/internal/gate"
 )
@@ -98,8 +99,24 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.open(ctx, built); err != nil {
 		return err
 	}
+	h.warnOfExample()
 	h.gate, err = gate.New(built.config)
 	return err
+}
+
+// exampleSecret is the secret in Caddyfile.example, which everybody knows.
+const exampleSecret = "only-for-trying-out-0123456789abcdef"
+
+// warnOfExample says so when the example has become somebody's configuration.
+func (h *Handler) warnOfExample() {
+	for _, consumer := range h.Consumers {
+		for _, credential := range consumer.Credentials {
+			if credential.Secret == exampleSecret {
+				h.log.logger.Warn("the secret of the example is in use: anybody can make tokens for this consumer; "+
+					"make your own with \"openssl rand -hex 32\"", zap.String("consumer", consumer.Username))
+			}
+		}
+	}
 }
 
 // Cleanup gives back what Provision took, also when Provision failed half-way.

@@ -99,22 +99,20 @@ func (c *Config) validateIntrospection() error {
 }
 
 // opaqueKeeper finds the issuer that is asked about a token which failed as a JWT: one that is no JWT at all, or whose
-// issuer is not known here. A token that claims to be a JWT and is broken is not worth a question.
+// issuer is not known here. A token that claims to be a JWT and is broken is not worth a question, unless its issuer
+// verifies nothing here and so has no say in what its tokens look like.
 func (g *Gate) opaqueKeeper(token string, err error) *party {
 	f := FailureOf(err)
-	switch {
-	case f.Reason == UnknownIssuer:
-	case f.Issuer != "":
+	if f.Issuer != "" {
 		keeper := g.parties.issuers[f.Issuer]
-		if keeper == nil || keeper.issuer.Keys != nil || keeper.issuer.Introspection == nil {
+		if keeper == nil || keeper.issuer.Keys != nil {
 			return nil
 		}
-		return keeper // a JWT of an issuer that verifies by introspection alone
-	case jose.LooksLikeJWT(token):
-		return nil
+		return keeper
 	}
+	broken := f.Reason != UnknownIssuer && jose.LooksLikeJWT(token)
 	for _, p := range g.parties.opaque {
-		if strings.HasPrefix(token, p.issuer.Introspection.Prefix) {
+		if strings.HasPrefix(token, p.issuer.Introspection.Prefix) && !(broken && p.issuer.Keys != nil) {
 			return p
 		}
 	}

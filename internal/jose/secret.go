@@ -27,30 +27,27 @@ func NewSecretKey(id string, secret []byte, algs Algorithms) (*Key, error) {
 
 func newSecretKey(id string, secret []byte, algs Algorithms) (*Key, error) {
 	k := &Key{ID: id, family: HMAC, material: bytes.Clone(secret), thumbprint: secretThumbprint(secret)}
+	wanted := algs.Intersect(HMACAlgorithms())
+	if algs != 0 && wanted == 0 {
+		return nil, fmt.Errorf("%w: a secret is for %v, not for %v", ErrKeyAlgorithm, HMACAlgorithms(), algs)
+	}
 	for alg := range HMACAlgorithms().All() {
-		if len(secret) >= hashSize(alg) {
+		switch {
+		case len(secret) >= hashSize(alg):
 			k.algs = k.algs.With(alg)
+		case wanted.Has(alg):
+			return nil, tooShort(secret, alg)
 		}
 	}
 	if k.algs == 0 {
 		return nil, tooShort(secret, HS256)
 	}
-	if algs == 0 {
-		return k, nil
+	if wanted != 0 {
+		k.algs = wanted
 	}
-	wanted := algs.Intersect(HMACAlgorithms())
-	if wanted == 0 {
-		return nil, fmt.Errorf("%w: a secret is for %v, not for %v", ErrKeyAlgorithm, HMACAlgorithms(), algs)
-	}
-	for alg := range wanted.All() {
-		if !k.algs.Has(alg) {
-			return nil, tooShort(secret, alg)
-		}
-	}
-	k.algs = wanted
 	return k, nil
 }
 
 func tooShort(secret []byte, alg Algorithm) error {
-	return fmt.Errorf("%w: secret of %d bytes, %v needs at least %d", ErrWeakKey, len(secret), alg, hashSize(alg))
+	return fmt.Errorf("%w: secret of %d bytes, %v needs at least %d (RFC 7518 section 3.2); \"openssl rand -hex 64\" makes one", ErrWeakKey, len(secret), alg, hashSize(alg))
 }
