@@ -59,7 +59,7 @@ type Gate struct {
 	askMode         RouteMode
 	askOptions      []introspect.Option
 	cache           *Cache
-	fingerprint     [32]byte
+	hash            keyed // of tokens, for the cache
 	now             func() time.Time
 }
 
@@ -99,7 +99,9 @@ func New(c Config) (*Gate, error) {
 		}
 		g.anonymous = &Identity{ID: consumer.Username, Consumer: consumer, Anonymous: true}
 	}
-	g.fingerprint = fingerprint(&c, parties)
+	if g.hash, err = c.Cache.hasher(fingerprint(&c, parties)); err != nil {
+		return nil, err
+	}
 	return g, nil
 }
 

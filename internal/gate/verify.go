@@ -35,7 +35,7 @@ func (g *Gate) identify(ctx context.Context, token string) (*Identity, error) {
 // authenticate establishes who issued the token and what it says: from the cache, by its signature, or, when it is not
 // a JWT of a known issuer, by asking the authorization server. What changes with time or route is not judged here.
 func (g *Gate) authenticate(ctx context.Context, token string) (*Identity, *party, error) {
-	key, cacheable := g.cache.key(&g.fingerprint, token)
+	key, cacheable := g.hash.hash(token)
 	if cacheable {
 		if identity, party := g.cached(&key); identity != nil {
 			return identity, party, nil
