@@ -13,6 +13,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/introspect"
 )
 
 func init() {
@@ -178,7 +179,9 @@ func (h *Handler) check(directive *caddyfile.Dispenser) error {
 			issuer.Keys = unopened{}
 		}
 		if plan.introspect != nil {
-			issuer.Introspection = &gate.Introspection{Mode: plan.introspect.mode, Prefix: plan.introspect.prefix}
+			issuer.Introspection = &gate.Introspection{
+				Mode: plan.introspect.mode, Prefix: plan.introspect.prefix, Client: new(introspect.Client),
+			}
 		}
 	}
 	if _, err := gate.New(built.config); err != nil {

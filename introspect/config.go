@@ -95,8 +95,9 @@ type Config struct {
 	// Endpoint is the URL to ask: https, or http to a loopback address.
 	Endpoint string
 	// Discover gives the endpoint when it is not configured. It is called for every call to
-	// the server, so it should remember its answer. Its errors count as unavailable, unless
-	// they are a [*NoVerdictError]. Exactly one of Endpoint and Discover is needed.
+	// the server, so it should remember its answer, and must return when its context ends, or it
+	// keeps one of the MaxInFlight slots. Its errors count as unavailable, unless they are a
+	// [*NoVerdictError]. Exactly one of Endpoint and Discover is needed.
 	Discover func(context.Context) (Endpoint, error)
 
 	// ClientID is our client identifier at the server. Give the gateway a client of its
@@ -138,7 +139,8 @@ type Config struct {
 	// VerifySigned checks the signature of a signed answer, its algorithm and "typ"
 	// (token-introspection+jwt), "iss", "aud" (our ClientID) and a recent "iat", and gives
 	// back the claims as JSON, of which only "token_introspection" is read (RFC 9701
-	// section 5). Its errors are protocol errors, unless they are a [*NoVerdictError].
+	// section 5). Its errors are protocol errors, unless they are a [*NoVerdictError], as when
+	// there are no keys. It must return when its context ends.
 	VerifySigned func(ctx context.Context, jwt string) ([]byte, error)
 
 	// Decode makes [Result.Value] of an active answer, which is one JSON object. It is called

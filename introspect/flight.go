@@ -133,6 +133,9 @@ func (c *Client) call(f *flight, token string) (Result, *NoVerdictError) {
 	case <-f.ctx.Done():
 		return Result{}, c.cutShort(f)
 	}
+	if f.ctx.Err() != nil { // the slot came free at the very end
+		return Result{}, c.cutShort(f)
+	}
 	sent, ok := c.depart(f)
 	if !ok {
 		return Result{}, breakerOpen(0)
@@ -171,7 +174,9 @@ func (c *Client) finish(f *flight) {
 			c.cache.put(f.key, f.result, now)
 		}
 	}
-	c.breaker.record(f.probe, f.err, now)
+	if !c.closed { // whose calls failed for that
+		c.breaker.record(f.probe, f.err, now)
+	}
 	c.mu.Unlock()
 	close(f.done)
 	c.cfg.Observer.call(f.result.Active, f.err, now.Sub(f.started))

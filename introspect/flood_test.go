@@ -34,7 +34,7 @@ func TestAFloodOfInventedTokensIsBounded(t *testing.T) {
 		}
 		return response(200, `{"active":false}`), nil
 	})
-	cfg.CacheTTL, cfg.NegativeEntries = introspect.MaxCacheTTL, 1000
+	cfg.CacheTTL, cfg.NegativeEntries, cfg.Timeout = introspect.MaxCacheTTL, 1000, introspect.MaxTimeout
 	c := newClient(t, cfg)
 	for i := range known {
 		r, err := c.Introspect(t.Context(), fmt.Sprint("known", i))

@@ -86,14 +86,16 @@ func (c Cause) Temporary() bool {
 }
 
 // NoVerdictError says that the server was not asked or gave no usable answer. It means
-// nothing about the token: neither active nor inactive.
+// nothing about the token: neither active nor inactive. One value may go to all who waited for
+// the same call; it must not be changed.
 type NoVerdictError struct {
 	Cause Cause
 	// RetryAfter is when to try again. At least a second for temporary causes, otherwise zero.
 	RetryAfter time.Duration
 	// Status is the HTTP status that the server answered with; 0 when it did not answer.
 	Status int
-	// Err has the details for a log. It holds no token, no secret and no text of the answer.
+	// Err has the details for a log. It holds no token, no secret and no text of the answer,
+	// unless an error of a function in [Config] does.
 	Err error
 }
 

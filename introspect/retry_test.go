@@ -119,6 +119,7 @@ func TestOneDeadlineCoversBothAttempts(t *testing.T) {
 		start := time.Now()
 		r, err := c.Introspect(t.Context(), testToken)
 		wantCause(t, introspect.CauseTimeout, r, err)
+		synctest.Wait() // for the call itself to end
 		if took := time.Since(start); took != introspect.DefaultTimeout || calls != 2 {
 			t.Errorf("%d requests took %v, want 2 and %v", calls, took, introspect.DefaultTimeout)
 		}

@@ -270,10 +270,10 @@ func TestKeysThatCannotBeHad(t *testing.T) {
 	if f.RetryAfter.Seconds() != 7 || !errors.Is(f, keyset.ErrUnavailable) || f.Issuer != issuerA || f.KeyID != "k1" {
 		t.Errorf("failure %+v", f)
 	}
-	keys.fail(errors.New("connection refused"))
-	refused(t, g, request(token), gate.KeysUnavailable)
-	keys.fail(keyset.ErrUnknownKey)
-	refused(t, g, request(token), gate.UnknownKey)
+	for err, want := range map[error]gate.Reason{errors.New("refused"): gate.KeysUnavailable, keyset.ErrUnknownKey: gate.UnknownKey} {
+		keys.fail(err)
+		refused(t, g, request(token), want)
+	}
 }
 
 func TestSourceThatGivesNothingRefuses(t *testing.T) {

@@ -123,6 +123,9 @@ func (i *Issuer) validate(route Audience) error {
 	if i.Keys != nil && i.Algorithms == 0 {
 		return fmt.Errorf("%s: no algorithms: a check that allows nothing", where)
 	}
+	if in := i.Introspection; in != nil && (in.Mode != IntrospectOpaque && in.Mode != IntrospectAlways || in.Client == nil) {
+		return fmt.Errorf("%s: introspection has no mode, or no client to ask with", where)
+	}
 	if err := ValidateLeeway(i.Leeway); err != nil {
 		return fmt.Errorf("%s: %w", where, err)
 	}
@@ -182,6 +185,31 @@ func ValidateLeeway(d time.Duration) error {
 		return fmt.Errorf("leeway %v is not between 0s and %v", d, MaxLeeway)
 	}
 	return nil
+}
+
+// clone copies what the gate keeps, so that it is the gate's alone.
+func (c Config) clone() Config {
+	c.Audience.Accepted = slices.Clone(c.Audience.Accepted)
+	c.ForwardClaims = slices.Clone(c.ForwardClaims)
+	c.Issuers = slices.Clone(c.Issuers)
+	for i := range c.Issuers {
+		issuer := &c.Issuers[i]
+		issuer.Audience.Accepted = slices.Clone(issuer.Audience.Accepted)
+		issuer.Types = slices.Clone(issuer.Types)
+		issuer.Require = slices.Clone(issuer.Require)
+	}
+	c.Consumers = slices.Clone(c.Consumers)
+	for i := range c.Consumers {
+		c.Consumers[i].Groups = slices.Clone(c.Consumers[i].Groups)
+		c.Consumers[i].Credentials = slices.Clone(c.Consumers[i].Credentials)
+	}
+	c.Require.Scopes = slices.Clone(c.Require.Scopes)
+	c.Require.Groups = slices.Clone(c.Require.Groups)
+	c.Require.Claims = slices.Clone(c.Require.Claims)
+	for i := range c.Require.Claims {
+		c.Require.Claims[i].Values = slices.Clone(c.Require.Claims[i].Values)
+	}
+	return c
 }
 
 // validate checks everything that concerns more than one part of the configuration, or no part alone.

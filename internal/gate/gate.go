@@ -68,6 +68,7 @@ func New(c Config) (*Gate, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
+	c = c.clone()
 	parties, err := index(&c)
 	if err != nil {
 		return nil, err

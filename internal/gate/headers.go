@@ -116,15 +116,11 @@ func (m *managedHeaders) has(name string) bool {
 // their names inside Connection (the reverse proxy would delete ours after we set them, RFC 9110 section 7.6.1), the
 // same as trailers, and the token. It is for every outcome, a refusal included: an error route may have a backend too.
 func (g *Gate) Strip(r *http.Request) {
-	for name := range r.Header {
-		if g.managed.has(name) {
-			delete(r.Header, name) // by raw key: Del would miss names that are not in canonical form
-		}
-	}
+	g.managed.stripHeader(r.Header)
 	if fields := r.Header["Connection"]; len(fields) > 0 {
 		g.managed.stripConnection(r.Header, fields)
 	}
-	if len(r.Trailer) > 0 {
+	if len(r.Trailer) > 0 || r.ContentLength < 0 {
 		g.managed.stripTrailer(r)
 	}
 	if !g.keepToken {
@@ -137,6 +133,15 @@ func (g *Gate) Strip(r *http.Request) {
 func (g *Gate) StripURL(u *url.URL) {
 	if !g.keepToken && g.queryToken && u != nil && u.RawQuery != "" {
 		g.extractor.Remove(&http.Request{Method: http.MethodGet, URL: u, Header: make(http.Header)})
+	}
+}
+
+// stripHeader deletes by raw key: Del would miss names that are not in canonical form.
+func (m *managedHeaders) stripHeader(h http.Header) {
+	for name := range h {
+		if m.has(name) {
+			delete(h, name)
+		}
 	}
 }
 
@@ -164,7 +169,8 @@ func (m *managedHeaders) stripConnection(h http.Header, fields []string) {
 }
 
 // stripTrailer removes managed names from the announced trailers now and from the received ones when the body ends:
-// net/http fills the map then, announced or not, and a proxy forwards it whole.
+// net/http fills the map then, announced or not, and a proxy forwards it whole. A body of known length has no trailers
+// in HTTP/1.1; in HTTP/2 it has only those that were announced.
 func (m *managedHeaders) stripTrailer(r *http.Request) {
 	strip := func() {
 		for name := range r.Trailer {
@@ -179,7 +185,7 @@ func (m *managedHeaders) stripTrailer(r *http.Request) {
 	}
 }
 
-// trailerBody runs strip when the body has been read, before whoever reads it looks at the trailers.
+// trailerBody runs strip when the body has ended, before whoever read or closed it looks at the trailers.
 type trailerBody struct {
 	io.ReadCloser
 	strip func()
@@ -191,6 +197,13 @@ func (b *trailerBody) Read(p []byte) (int, error) {
 		b.strip()
 	}
 	return n, err
+}
+
+// Close may read what is left, trailers included.
+func (b *trailerBody) Close() error {
+	err := b.ReadCloser.Close()
+	b.strip()
+	return err
 }
 
 // Annotate tells the backend who is calling, after Strip has removed what the client claimed. It refuses a claim that
@@ -220,6 +233,7 @@ func (g *Gate) Annotate(r *http.Request, identity *Identity) error {
 		}
 		text, err := headerValue(text)
 		if err != nil {
+			g.managed.stripHeader(r.Header) // an error route must not learn who was refused
 			return fail(UnsafeClaim, fmt.Errorf("claim %v: %w", f.Path, err))
 		}
 		set(r.Header, f.Header, text)

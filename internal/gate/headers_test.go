@@ -213,6 +213,21 @@ func TestClaimAsHeader(t *testing.T) {
 	}
 }
 
+// A refused request may still reach an error page's backend; it must not look like one that was let through.
+func TestUnsafeClaimLeavesNoIdentityBehind(t *testing.T) {
+	key := tokentest.NewKey(t, "HS256", "s")
+	g := build(t, key, forward(t, "sub", "X-User", "v", "X-Value"), func(c *gate.Config) {
+		c.Consumers = []gate.Consumer{consumer(t, "shop", "shop-key", key)}
+	})
+	r := request(key.Sign(t, says(m{"iss": "shop-key", "v": "a\nb"})))
+	id := accepted(t, g, r)
+	g.Strip(r)
+	if err := g.Annotate(r, id); gate.FailureOf(err).Reason != gate.UnsafeClaim {
+		t.Fatalf("error %v, want %v", err, gate.UnsafeClaim)
+	}
+	same(t, r.Header, http.Header{})
+}
+
 func TestForwardClaimMistakes(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	taken, meaning, letters := "already taken", "has a meaning of its own in HTTP", "only letters, digits and hyphens"

@@ -144,7 +144,7 @@ func DecodeAnswer(issuer string) func(answer []byte) (any, error) {
 		}
 		identity := &Identity{ID: set.Subject, Issuer: issuer, Claims: set, opaque: true}
 		if identity.ID == "" {
-			if username, ok := set.Claim("username"); ok { // RFC 7662 section 2.2
+			if username, ok := set.Claim("username"); ok && !username.IsEmpty() { // RFC 7662 section 2.2
 				identity.ID, _ = username.JSON().Str()
 			}
 		}
@@ -177,11 +177,15 @@ func (g *Gate) ask(ctx context.Context, p *party, token string) (*Identity, erro
 	if err := p.checkAnswer(identity.Claims); err != nil {
 		return nil, about(err, p)
 	}
+	if err := claims.CheckPresent(identity.Claims, p.issuer.Require); err != nil {
+		return nil, about(claimFailure(err), p)
+	}
 	return identity, nil
 }
 
 // confirm asks about a JWT that was verified here. The answer must be about the same token: when both name an issuer,
-// subject, client or audience, they must agree.
+// subject, client or audience, they must agree. What the answer does say about time, audience and scope must be good
+// enough for this route as well; what it leaves out, the token has said.
 func (g *Gate) confirm(ctx context.Context, local *Identity, p *party, token string) error {
 	remote, err := g.query(ctx, p, token)
 	if err != nil {
@@ -193,7 +197,18 @@ func (g *Gate) confirm(ctx context.Context, local *Identity, p *party, token str
 	if err := contradicts(local.Claims, remote.Claims); err != nil {
 		return err
 	}
-	return g.judgeTime(remote, p, g.now())
+	if err := g.judgeTime(remote, p, g.now()); err != nil {
+		return err
+	}
+	if len(remote.Claims.Audience) > 0 {
+		if err := g.judgeAudience(remote.Claims, p); err != nil {
+			return err
+		}
+	}
+	if len(remote.Claims.Scope) > 0 {
+		return g.require.scopesIn(remote.Claims)
+	}
+	return nil
 }
 
 // checkAnswer checks what an answer must be, whatever the time and the route.
@@ -206,27 +221,20 @@ func (p *party) checkAnswer(set *claims.Set) error {
 			return claimFailure(err)
 		}
 	}
-	if err := checkTokenKind(set); err != nil {
-		return err
-	}
-	if err := claims.CheckPresent(set, p.issuer.Require); err != nil {
-		return claimFailure(err)
-	}
-	return nil
+	return checkTokenKind(set)
 }
 
 // checkTokenKind refuses refresh and ID tokens: a server may well call them active when asked (RFC 7662 section 2.1).
 func checkTokenKind(set *claims.Set) error {
-	if use, ok := set.Claim("token_use"); ok && !use.Matches("access_token") && !use.Matches("access") {
-		return fail(InvalidType, errors.New("the answer's token_use is not access_token"))
+	if use, ok := set.Claim("token_use"); ok {
+		if text, _ := use.JSON().Str(); text != "access_token" && text != "access" {
+			return fail(InvalidType, errors.New("the answer's token_use is not access_token"))
+		}
 	}
-	kind, ok := set.Claim("token_type")
-	if !ok {
-		return nil
-	}
-	text, isText := kind.JSON().Str()
-	if !isText || !(strings.EqualFold(text, "Bearer") || text == "access_token") {
-		return fail(InvalidType, errors.New("the answer's token_type is not Bearer"))
+	if kind, ok := set.Claim("token_type"); ok {
+		if text, _ := kind.JSON().Str(); !strings.EqualFold(text, "Bearer") && text != "access_token" {
+			return fail(InvalidType, errors.New("the answer's token_type is not Bearer"))
+		}
 	}
 	return nil
 }
@@ -248,9 +256,12 @@ func contradicts(token, answer *claims.Set) error {
 	return nil
 }
 
-// noVerdict gives the Reason when the authorization server was asked and gave no usable answer. It is never the
-// client's fault, so it is never invalid_token.
+// noVerdict gives the Reason when the authorization server was asked and gave no usable answer. But for a
+// token that cannot be asked about, it is not the client's fault, and so never invalid_token.
 func noVerdict(err error) *Failure {
+	if errors.Is(err, introspect.ErrToken) {
+		return fail(MalformedToken, err)
+	}
 	trouble, ok := errors.AsType[*introspect.NoVerdictError](err)
 	if !ok {
 		return fail(IntrospectionUnavailable, err)

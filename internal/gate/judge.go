@@ -19,6 +19,11 @@ func (g *Gate) judge(identity *Identity, party *party, now time.Time) error {
 			return claimFailure(err)
 		}
 	}
+	return g.judgeAudience(set, party)
+}
+
+// judgeAudience holds the token to the audience of the route and to that of its issuer.
+func (g *Gate) judgeAudience(set *claims.Set, party *party) error {
 	if len(g.audience.Accepted) > 0 {
 		if err := claims.CheckAudience(set, g.audience.Accepted); err != nil {
 			return claimFailure(err)

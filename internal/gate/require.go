@@ -52,10 +52,8 @@ func (r *requirements) empty() bool {
 
 // satisfiedBy tells whether the identity brings everything that the route requires.
 func (r *requirements) satisfiedBy(id *Identity) error {
-	for _, scope := range r.scopes {
-		if id.Claims == nil || !id.Claims.HasScope(scope) {
-			return fail(InsufficientScope, fmt.Errorf("scope %q is missing", scope))
-		}
+	if err := r.scopesIn(id.Claims); err != nil {
+		return err
 	}
 	for i := range r.claims {
 		if !r.claims[i].satisfiedBy(id.Claims) {
@@ -64,6 +62,15 @@ func (r *requirements) satisfiedBy(id *Identity) error {
 	}
 	if len(r.groups) > 0 && !slices.ContainsFunc(r.groups, id.inGroup) {
 		return fail(ClaimMismatch, fmt.Errorf("none of the groups %q", r.groups))
+	}
+	return nil
+}
+
+func (r *requirements) scopesIn(set *claims.Set) error {
+	for _, scope := range r.scopes {
+		if set == nil || !set.HasScope(scope) {
+			return fail(InsufficientScope, fmt.Errorf("scope %q is missing", scope))
+		}
 	}
 	return nil
 }

@@ -67,8 +67,7 @@ func (g *Gate) cached(key *cacheKey) (*Identity, *party) {
 	if party.issuer == nil {
 		return identity, party // a credential's key is part of the fingerprint
 	}
-	set := party.issuer.Keys.Current()
-	if set == nil || !set.Has(identity.key) {
+	if party.issuer.Keys == nil || !party.issuer.Keys.Current().Has(identity.key) {
 		return nil, nil
 	}
 	return identity, party

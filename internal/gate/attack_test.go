@@ -1,0 +1,214 @@
+package gate_test
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/asn1"
+	"encoding/base64"
+	"encoding/json"
+	"hash"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/tokentest"
+)
+
+// patience is the longest that a refusal may take: the best of several tries, so that a busy machine does not matter.
+const patience = time.Millisecond
+
+// withstands wants a 4xx for the reason, without a panic, fast, with none of the client's text.
+func withstands(t *testing.T, g *gate.Gate, token string, want gate.Reason) {
+	t.Helper()
+	f := refused(t, g, request(token), want)
+	if answer := g.Answer(f); answer.Status < 400 || answer.Status > 499 {
+		t.Errorf("status %d", answer.Status)
+	}
+	best := time.Hour
+	for range 10 {
+		r := request(token)
+		begin := time.Now()
+		_, _ = g.Check(r)
+		best = min(best, time.Since(begin))
+	}
+	if best > patience {
+		t.Errorf("takes %v", best)
+	}
+}
+
+func b64(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
+
+func TestAlgorithmAttacks(t *testing.T) {
+	rs, es := tokentest.NewKey(t, "RS256", "r"), tokentest.NewKey(t, "ES256", "e")
+	g := build(t, rs, func(c *gate.Config) {
+		c.Issuers = []gate.Issuer{issuer(t, issuerA, rs, es)}
+		c.Consumers = []gate.Consumer{consumer(t, "shop", "shop-key", rs)}
+	})
+	body, _ := json.Marshal(says())
+	shop, _ := json.Marshal(says(m{"iss": "shop-key"}))
+	// The public key in its many forms as the secret of a MAC.
+	for form, secret := range map[string]string{
+		"PEM": rs.PublicPEM(), "PEM without its last line break": strings.TrimSpace(rs.PublicPEM()), "JWKS": tokentest.JWKS(rs),
+	} {
+		for _, name := range []string{"HS256", "HS384", "HS512"} {
+			mac := forge(name, secret)
+			for _, payload := range []string{string(body), string(shop)} {
+				t.Run(name+" with "+form, func(t *testing.T) {
+					withstands(t, g, mac(`{"alg":"`+name+`","kid":"r"}`, payload), gate.UnsupportedAlgorithm)
+				})
+			}
+		}
+	}
+	for _, name := range []string{
+		"none", "None", "NONE", "nOnE", "none ", " none", `none\u0000`, "n\\u006fne", "XX999", "", "rs256", "RS256 ", "A256KW", "dir",
+		"ES256K", "Ed448", "ML-DSA-44", "HS1", "RS1",
+	} {
+		t.Run("alg "+name, func(t *testing.T) {
+			withstands(t, g, rs.SignRaw(`{"alg":"`+name+`","kid":"r"}`, string(body)), gate.UnsupportedAlgorithm)
+		})
+	}
+	for _, value := range []string{"null", `["RS256"]`, "{}", "256", "true"} {
+		t.Run("alg "+value, func(t *testing.T) {
+			withstands(t, g, rs.SignRaw(`{"alg":`+value+`}`, string(body)), gate.MalformedToken)
+		})
+	}
+	t.Run("no alg", func(t *testing.T) { withstands(t, g, rs.SignRaw(`{"kid":"r"}`, string(body)), gate.MalformedToken) })
+	t.Run("another hash with the key", func(t *testing.T) {
+		withstands(t, g, rs.WithAlg("RS512").Sign(t, says()), gate.UnsupportedAlgorithm)
+	})
+	t.Run("the name of one key with the algorithm of another", func(t *testing.T) {
+		withstands(t, g, es.WithKID("r").Sign(t, says()), gate.UnknownKey)
+	})
+	t.Run("EdDSA in the name of Ed25519", func(t *testing.T) {
+		ed := tokentest.NewKey(t, "Ed25519", "d")
+		g := build(t, ed)
+		accepted(t, g, request(ed.Sign(t, says())))
+		withstands(t, g, ed.WithAlg("EdDSA").Sign(t, says()), gate.UnsupportedAlgorithm)
+	})
+}
+
+// forge makes tokens with any secret at all.
+func forge(name, secret string) func(header, payload string) string {
+	hash := map[string]func() hash.Hash{"HS256": sha256.New, "HS384": sha512.New384, "HS512": sha512.New}[name]
+	return func(header, payload string) string {
+		input := b64(header) + "." + b64(payload)
+		mac := hmac.New(hash, []byte(secret))
+		mac.Write([]byte(input))
+		return input + "." + b64(string(mac.Sum(nil)))
+	}
+}
+
+func TestKeyAttacks(t *testing.T) {
+	key, evil := tokentest.NewKey(t, "ES256", "k1"), tokentest.NewKey(t, "ES256", "evil")
+	other := tokentest.NewKey(t, "ES256", "other").WithKID("k1")
+	g := build(t, key, func(c *gate.Config) { c.Issuers = append(c.Issuers, issuer(t, issuerB, other)) })
+	visits := 0
+	trap := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		visits++
+		_, _ = w.Write([]byte(tokentest.JWKS(evil)))
+	}))
+	defer trap.Close()
+	sign := func(header m) string { return evil.Sign(t, says(), header) }
+	for name, c := range map[string]struct {
+		token string
+		want  gate.Reason
+	}{
+		"an embedded key":                    {sign(m{"jwk": evil.JWK(), "kid": nil}), gate.InvalidSignature},
+		"an embedded key under a known id":   {sign(m{"jwk": evil.JWK(), "kid": "k1"}), gate.InvalidSignature},
+		"an embedded certificate":            {sign(m{"x5c": []string{"MIIB"}, "kid": "k1"}), gate.InvalidSignature},
+		"a key set of the attacker":          {sign(m{"jku": trap.URL}), gate.UnknownKey},
+		"a certificate URL of the attacker":  {sign(m{"x5u": trap.URL, "kid": "k1"}), gate.InvalidSignature},
+		"a URL as the key id":                {sign(m{"kid": trap.URL}), gate.UnknownKey},
+		"a URL as the issuer":                {evil.Sign(t, says(m{"iss": trap.URL})), gate.UnknownIssuer},
+		"a path as the key id":               {sign(m{"kid": "../../../../dev/null"}), gate.UnknownKey},
+		"SQL as the key id":                  {sign(m{"kid": "k1' UNION SELECT 'x"}), gate.UnknownKey},
+		"a command as the key id":            {sign(m{"kid": "|id"}), gate.UnknownKey},
+		"NUL at the end of the key id":       {sign(m{"kid": "k1\x00"}), gate.UnknownKey},
+		"the key id in another case":         {sign(m{"kid": "K1"}), gate.UnknownKey},
+		"an empty key id":                    {sign(m{"kid": ""}), gate.InvalidSignature},
+		"a key id of 513 bytes":              {sign(m{"kid": strings.Repeat("k", 513)}), gate.MalformedToken},
+		"a number as the key id":             {sign(m{"kid": 1}), gate.MalformedToken},
+		"an array as the key id":             {sign(m{"kid": []string{"k1"}}), gate.MalformedToken},
+		"null as the key id":                 {evil.SignRaw(`{"alg":"ES256","kid":null}`, `{}`), gate.MalformedToken},
+		"the key id twice":                   {evil.SignRaw(`{"alg":"ES256","kid":"k1","kid":"evil"}`, `{}`), gate.MalformedToken},
+		"the key id of another issuer's key": {other.Sign(t, says()), gate.InvalidSignature},
+	} {
+		t.Run(name, func(t *testing.T) { withstands(t, g, c.token, c.want) })
+	}
+	if visits != 0 {
+		t.Errorf("the attacker's server was visited %d times", visits)
+	}
+}
+
+func TestSignatureAttacks(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	g := build(t, key)
+	good := key.Sign(t, says())
+	dot := strings.LastIndexByte(good, '.')
+	input := good[:dot]
+	raw, _ := base64.RawURLEncoding.DecodeString(good[dot+1:])
+	der, err := asn1.Marshal(struct{ R, S *big.Int }{new(big.Int).SetBytes(raw[:32]), new(big.Int).SetBytes(raw[32:])})
+	if err != nil {
+		t.Fatal(err)
+	}
+	order, _ := new(big.Int).SetString("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551", 16)
+	n := order.Bytes()
+	zero := make([]byte, 32)
+	join := func(parts ...[]byte) (all []byte) {
+		for _, part := range parts {
+			all = append(all, part...)
+		}
+		return all
+	}
+	for name, signature := range map[string][]byte{
+		"zeros": join(zero, zero), "r zero": join(zero, raw[32:]), "s zero": join(raw[:32], zero), "r the order": join(n, raw[32:]),
+		"s the order": join(raw[:32], n), "both the order": join(n, n), "DER": der, "a byte less": raw[:63], "a byte more": join(raw, []byte{0}),
+		"a zero before": join([]byte{0}, raw), "half": raw[:32], "one byte": {1}, "twice": join(raw, raw), "of P-384": make([]byte, 96),
+		"of P-521": make([]byte, 132), "swapped": join(raw[32:], raw[:32]), "10 KiB": make([]byte, 10<<10),
+	} {
+		t.Run(name, func(t *testing.T) {
+			withstands(t, g, input+"."+base64.RawURLEncoding.EncodeToString(signature), gate.InvalidSignature)
+		})
+	}
+	t.Run("of another token", func(t *testing.T) {
+		other := key.Sign(t, says(m{"sub": "admin"}))
+		withstands(t, g, other[:strings.LastIndexByte(other, '.')]+good[dot:], gate.InvalidSignature)
+	})
+	t.Run("over another header", func(t *testing.T) {
+		withstands(t, g, b64(`{"alg":"ES256"}`)+good[strings.IndexByte(good, '.'):], gate.InvalidSignature)
+	})
+	t.Run("with other bits at its end", func(t *testing.T) {
+		last := strings.IndexByte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", good[len(good)-1])
+		withstands(t, g, good[:len(good)-1]+string("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"[last^1]), gate.MalformedToken)
+	})
+}
+
+func TestIssuerMixUp(t *testing.T) {
+	a := tokentest.NewKey(t, "ES256", "k1")
+	b := tokentest.NewKey(t, "ES256", "b").WithKID("k1")
+	g := build(t, a, func(c *gate.Config) {
+		c.Issuers = append(c.Issuers, issuer(t, issuerB, b))
+		c.Issuers[1].Audience = accept("b-api")
+		c.Cache = newCache(t, 1<<20)
+	})
+	accepted(t, g, request(b.Sign(t, says(m{"iss": issuerB, "aud": "b-api"}))))
+	withstands(t, g, b.Sign(t, says()), gate.InvalidSignature)
+	withstands(t, g, a.Sign(t, says(m{"iss": issuerB, "aud": "b-api"})), gate.InvalidSignature)
+	withstands(t, g, b.Sign(t, says(m{"iss": issuerB})), gate.InvalidAudience) // A's audience is not B's
+	withstands(t, g, a.Sign(t, says(m{"aud": "b-api"})), gate.InvalidAudience)
+	for _, iss := range []any{1, nil, []string{issuerA}, m{"a": 1}, true, "", " "} {
+		want := gate.MalformedToken
+		if iss == nil {
+			want = gate.UnknownIssuer
+		}
+		withstands(t, g, a.Sign(t, says(m{"iss": iss})), want)
+	}
+	for _, iss := range []string{issuerA + "/", issuerA + "?x", " " + issuerA, issuerA + "\x00", "HTTPS://as.example", "https://as.example:443"} {
+		withstands(t, g, a.Sign(t, says(m{"iss": iss})), gate.UnknownIssuer)
+	}
+}

@@ -1,0 +1,134 @@
+package gate_test
+
+import (
+	"encoding/base64"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/tokentest"
+)
+
+// minter makes many tokens of a consumer fast.
+type minter struct {
+	tb     testing.TB
+	key    *tokentest.Key
+	header string
+	filler string
+}
+
+// newMinter makes tokens of about this many bytes, 180 at the least.
+func newMinter(tb testing.TB, size int) *minter {
+	b := &minter{tb: tb, key: tokentest.NewKey(tb, "HS256", "minter").WithKID("")}
+	b.header = base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256"}`)) + "."
+	if lack := size - len(b.token(0)); lack > 0 {
+		b.filler = strings.Repeat("x", lack*3/4)
+	}
+	return b
+}
+
+func (b *minter) token(n int) string {
+	payload := fmt.Sprintf(`{"iss":"minter","exp":%d,"sub":"user-%d","x":"%s"}`, start.Unix()+300, n, b.filler)
+	input := b.header + base64.RawURLEncoding.EncodeToString([]byte(payload))
+	return input + "." + base64.RawURLEncoding.EncodeToString(b.key.SignBytes(input))
+}
+
+// gate accepts the minter's tokens, and those of issuerA.
+func (b *minter) gate(cache *gate.Cache, key *tokentest.Key) *gate.Gate {
+	return build(b.tb, key, func(c *gate.Config) {
+		c.Cache, c.Consumers = cache, []gate.Consumer{consumer(b.tb, "minter", "minter", b.key)}
+	})
+}
+
+// Tokens in use stay in the cache however many others come by once.
+func TestFloodOfOneTimeTokens(t *testing.T) {
+	cache, mint := newCache(t, 256<<10), newMinter(t, 0)
+	g := mint.gate(cache, tokentest.NewKey(t, "ES256", "k1"))
+	hot := make(map[string]*gate.Identity)
+	for i := range 50 {
+		token := mint.token(i)
+		for range 5 {
+			hot[token] = accepted(t, g, request(token))
+		}
+	}
+	cache.CleanUp()
+	for i := range 20_000 {
+		accepted(t, g, request(mint.token(1000+i)))
+		if i%1000 == 0 {
+			for token := range hot {
+				hot[token] = accepted(t, g, request(token))
+			}
+		}
+	}
+	cache.CleanUp()
+	kept := 0
+	for token, identity := range hot {
+		if accepted(t, g, request(token)) == identity {
+			kept++
+		}
+	}
+	t.Logf("%d of %d hot tokens kept; %d entries, %d bytes accounted", kept, len(hot), cache.Entries(), cache.Weight())
+	if kept < 45 {
+		t.Errorf("%d of 50 hot tokens survived the flood, want 45", kept)
+	}
+	if cache.Weight() > 256<<10 {
+		t.Errorf("%d bytes in a cache of 256 KiB", cache.Weight())
+	}
+}
+
+// TestCachedTokenMemory measures what a cached token really costs and compares it with what is accounted for it: if
+// the account is too small, the bound on the cache is no bound.
+func TestCachedTokenMemory(t *testing.T) {
+	const tokens = 20_000
+	for _, size := range []int{200, 700, 3000} {
+		t.Run(fmt.Sprintf("%d bytes", size), func(t *testing.T) {
+			cache, mint := newCache(t, 1<<30), newMinter(t, size)
+			g := mint.gate(cache, tokentest.NewKey(t, "ES256", "k1"))
+			before := heap()
+			for i := range tokens {
+				accepted(t, g, request(mint.token(i)))
+			}
+			cache.CleanUp()
+			real := int(heap()-before) / tokens
+			account := int(cache.Weight()) / tokens
+			t.Logf("a token of %d bytes costs %d bytes, accounted %d", len(mint.token(0)), real, account)
+			if cache.Entries() != tokens {
+				t.Fatalf("%d entries", cache.Entries())
+			}
+			if real > account {
+				t.Errorf("costs %d bytes, but %d are accounted", real, account)
+			}
+			if size == 700 && real > 2048 {
+				t.Errorf("costs %d bytes, want at most 2048", real)
+			}
+			runtime.KeepAlive(g)
+		})
+	}
+}
+
+func heap() uint64 {
+	var stats runtime.MemStats
+	runtime.GC()
+	runtime.GC() // pools are emptied by the second
+	runtime.ReadMemStats(&stats)
+	return stats.HeapAlloc
+}
+
+func TestCacheIsBoundedInBytes(t *testing.T) {
+	const size = 4 << 20
+	cache, mint := newCache(t, size), newMinter(t, 2000)
+	g := mint.gate(cache, tokentest.NewKey(t, "ES256", "k1"))
+	before := heap()
+	for i := range 10_000 { // some 28 MiB
+		accepted(t, g, request(mint.token(i)))
+	}
+	cache.CleanUp()
+	grown := int64(heap()) - int64(before)
+	t.Logf("%d entries, %d bytes accounted, heap grew by %d", cache.Entries(), cache.Weight(), grown)
+	if cache.Weight() > size || grown > size*3/2 {
+		t.Errorf("a cache of %d bytes accounts for %d and costs %d", size, cache.Weight(), grown)
+	}
+	runtime.KeepAlive(g)
+}

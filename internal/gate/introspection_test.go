@@ -1,0 +1,215 @@
+package gate_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/tokentest"
+	"github.com/caddyjwt/gateway/introspect"
+)
+
+func TestOpaqueTokens(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	roles := func(c *gate.Config) { c.Issuers[0].Require = append(c.Issuers[0].Require, path(t, "roles")) }
+	for name, c := range map[string]struct {
+		change func(*gate.Config)
+		answer m
+		want   gate.Reason
+	}{
+		"active":                              {nil, active(), ""},
+		"inactive":                            {nil, m{"active": false}, gate.Inactive},
+		"active without exp (it is optional)": {nil, active(m{"exp": nil}), ""},
+		"active without iss":                  {nil, active(m{"iss": nil}), ""},
+		"of another issuer":                   {nil, active(m{"iss": issuerB}), gate.InvalidIssuer},
+		"expired":                             {nil, active(m{"exp": start.Unix()}), gate.Expired},
+		"not yet valid":                       {nil, active(m{"nbf": start.Unix() + 1}), gate.NotYetValid},
+		"not yet valid, without exp":          {nil, active(m{"exp": nil, "nbf": start.Unix() + 1}), gate.NotYetValid},
+		"for another audience":                {nil, active(m{"aud": "x"}), gate.InvalidAudience},
+		"for no audience":                     {nil, active(m{"aud": nil}), gate.InvalidAudience},
+		"any audience":                        {func(c *gate.Config) { c.Issuers[0].Audience = gate.Audience{Any: true} }, active(m{"aud": nil}), ""},
+		"bound to a key":                      {nil, active(m{"cnf": m{"jkt": "x"}}), gate.ProofRequired},
+		"token_type Bearer":                   {nil, active(m{"token_type": "bearer"}), ""},
+		"token_type access_token":             {nil, active(m{"token_type": "access_token"}), ""},
+		"token_type DPoP":                     {nil, active(m{"token_type": "DPoP"}), gate.InvalidType},
+		"token_type refresh_token":            {nil, active(m{"token_type": "refresh_token"}), gate.InvalidType},
+		"token_type of the wrong kind":        {nil, active(m{"token_type": []string{"Bearer"}}), gate.InvalidType},
+		"token_use access":                    {nil, active(m{"token_use": "access"}), ""},
+		"token_use access_token":              {nil, active(m{"token_use": "access_token"}), ""},
+		"token_use refresh_token":             {nil, active(m{"token_use": "refresh_token"}), gate.InvalidType},
+		"token_use id":                        {nil, active(m{"token_use": "id"}), gate.InvalidType},
+		"token_use of the wrong kind":         {nil, active(m{"token_use": []string{"access_token"}}), gate.InvalidType},
+		"a required claim":                    {roles, active(m{"roles": []string{"a"}}), ""},
+		"a required claim is missing":         {roles, active(), gate.MissingClaim},
+		"enough scope":                        {func(c *gate.Config) { c.Require.Scopes = []string{"read"} }, active(m{"scope": "read"}), ""},
+		"not enough scope":                    {func(c *gate.Config) { c.Require.Scopes = []string{"read"} }, active(m{"scope": "write"}), gate.InsufficientScope},
+		"a lifetime that is too long":         {func(c *gate.Config) { c.MaxLifetime = time.Minute }, active(), gate.LifetimeTooLong},
+		"a lifetime that cannot be told":      {func(c *gate.Config) { c.MaxLifetime = time.Minute }, active(m{"exp": nil}), gate.MissingClaim},
+		"a date that is text":                 {nil, active(m{"exp": "tomorrow"}), gate.IntrospectionFailed},
+		"a blank subject":                     {nil, active(m{"sub": ""}), gate.IntrospectionFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for shape, change := range map[string]func(*gate.Config){"issuer with keys": func(*gate.Config) {}, "issuer without keys": keyless} {
+				t.Run(shape, func(t *testing.T) {
+					as := newAS(t)
+					as.says["opaque-1"] = c.answer
+					changes := []func(*gate.Config){change}
+					if c.change != nil {
+						changes = append(changes, c.change)
+					}
+					g := as.gate(gate.IntrospectOpaque, key, changes...)
+					for range 2 { // the second time from the client's cache
+						if c.want != "" {
+							refused(t, g, request("opaque-1"), c.want)
+							continue
+						}
+						id := accepted(t, g, request("opaque-1"))
+						if id.ID != "alice" || id.Issuer != issuerA {
+							t.Errorf("identity %+v", id)
+						}
+					}
+				})
+			}
+		})
+	}
+}
+
+func TestWhoIsAskedAboutWhat(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	foreign := tokentest.NewKey(t, "ES256", "foreign")
+	good := key.Sign(t, says())
+	for name, c := range map[string]struct {
+		mode   gate.IntrospectMode
+		change func(*gate.Config)
+		token  string
+		want   gate.Reason
+		asked  int
+	}{
+		"opaque: an opaque token":             {gate.IntrospectOpaque, nil, "op.aq.ue", gate.Inactive, 1},
+		"opaque: a good JWT":                  {gate.IntrospectOpaque, nil, good, "", 0},
+		"opaque: an expired JWT":              {gate.IntrospectOpaque, nil, key.Sign(t, says(m{"exp": start.Unix()})), gate.Expired, 0},
+		"opaque: a forged JWT":                {gate.IntrospectOpaque, nil, tokentest.FlipSignature(t, good), gate.InvalidSignature, 0},
+		"opaque: a damaged JWT":               {gate.IntrospectOpaque, nil, good + "=", gate.MalformedToken, 0},
+		"opaque: alg none":                    {gate.IntrospectOpaque, nil, key.SignRaw(`{"alg":"none"}`, `{}`), gate.UnsupportedAlgorithm, 0},
+		"opaque: a JWT of nobody known":       {gate.IntrospectOpaque, nil, foreign.Sign(t, says(m{"iss": issuerB})), gate.Inactive, 1},
+		"opaque: a logout token of nobody":    {gate.IntrospectOpaque, nil, foreign.Sign(t, says(m{"iss": issuerB}), m{"typ": "logout+jwt"}), gate.InvalidType, 0},
+		"always: an opaque token":             {gate.IntrospectAlways, nil, "opaque", gate.MalformedToken, 0},
+		"always: a good JWT":                  {gate.IntrospectAlways, nil, good, gate.Inactive, 1},
+		"always: an expired JWT":              {gate.IntrospectAlways, nil, key.Sign(t, says(m{"exp": start.Unix()})), gate.Expired, 0},
+		"always: a JWT for somebody else":     {gate.IntrospectAlways, nil, key.Sign(t, says(m{"aud": "x"})), gate.InvalidAudience, 0},
+		"always: a forged JWT":                {gate.IntrospectAlways, nil, tokentest.FlipSignature(t, good), gate.InvalidSignature, 0},
+		"skip: a good JWT":                    {gate.IntrospectAlways, func(c *gate.Config) { c.Introspection.Mode = gate.RouteSkip }, good, "", 0},
+		"skip: an opaque token":               {gate.IntrospectOpaque, func(c *gate.Config) { c.Introspection.Mode = gate.RouteSkip }, "opaque", gate.Inactive, 1},
+		"force: a good JWT":                   {gate.IntrospectOpaque, func(c *gate.Config) { c.Introspection.Mode = gate.RouteForce }, good, gate.Inactive, 1},
+		"force: an opaque token":              {gate.IntrospectOpaque, func(c *gate.Config) { c.Introspection.Mode = gate.RouteForce }, "opaque", gate.Inactive, 1},
+		"no keys: a JWT":                      {gate.IntrospectOpaque, keyless, good, gate.Inactive, 1},
+		"no keys: a JWT of nobody known":      {gate.IntrospectOpaque, keyless, foreign.Sign(t, says(m{"iss": issuerB})), gate.Inactive, 1},
+		"no keys: a damaged JWT":              {gate.IntrospectOpaque, keyless, good + "=", gate.Inactive, 1},
+		"prefix: a token that begins so":      {gate.IntrospectOpaque, func(c *gate.Config) { c.Issuers[0].Introspection.Prefix = "a_" }, "a_1", gate.Inactive, 1},
+		"prefix: a token that begins not so":  {gate.IntrospectOpaque, func(c *gate.Config) { c.Issuers[0].Introspection.Prefix = "a_" }, "b_1", gate.MalformedToken, 0},
+		"prefix: a JWT of nobody known":       {gate.IntrospectOpaque, func(c *gate.Config) { c.Issuers[0].Introspection.Prefix = "a_" }, foreign.Sign(t, says(m{"iss": issuerB})), gate.UnknownIssuer, 0},
+		"a JSON serialisation is not asked":   {gate.IntrospectOpaque, nil, `{"payload":"x"}`, gate.MalformedRequest, 0},
+		"a header without the rest of a JWT":  {gate.IntrospectOpaque, nil, "eyJhbGciOiJub25lIn0.e30", gate.MalformedToken, 0},
+		"a consumer's JWT":                    {gate.IntrospectAlways, func(c *gate.Config) { c.Consumers = []gate.Consumer{consumer(t, "s", "s", foreign)} }, foreign.WithKID("").Sign(t, says(m{"iss": "s"})), "", 0},
+		"a token longer than the client asks": {gate.IntrospectOpaque, long, strings.Repeat("a", 17<<10), gate.MalformedToken, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			as := newAS(t)
+			var changes []func(*gate.Config)
+			if c.change != nil {
+				changes = append(changes, c.change)
+			}
+			g := as.gate(c.mode, key, changes...)
+			if c.want == "" {
+				accepted(t, g, request(c.token))
+			} else {
+				refused(t, g, request(c.token), c.want)
+			}
+			if n := as.asked(); n != c.asked {
+				t.Errorf("asked %d times, want %d", n, c.asked)
+			}
+		})
+	}
+}
+
+func TestTwoOpaqueIssuers(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	a, b := newAS(t), newAS(t)
+	g := a.gate(gate.IntrospectOpaque, key, keyless, func(c *gate.Config) {
+		other := issuer(t, issuerB)
+		other.Introspection = b.introspection(gate.IntrospectOpaque, func(c *introspect.Config) {
+			c.Issuer, c.Decode = issuerB, gate.DecodeAnswer(issuerB)
+		})
+		other.Introspection.Prefix = "b_"
+		c.Issuers = append(c.Issuers, other)
+	})
+	a.says["b_1"], b.says["b_1"] = active(), active(m{"iss": issuerB, "sub": "bob"})
+	a.says["x"], b.says["x"] = active(), active(m{"iss": issuerB})
+	if id := accepted(t, g, request("b_1")); id.ID != "bob" || id.Issuer != issuerB || a.asked() != 0 {
+		t.Errorf("identity %+v; the other server was asked %d times", id, a.asked())
+	}
+	if id := accepted(t, g, request("x")); id.ID != "alice" || id.Issuer != issuerA || b.asked() != 1 {
+		t.Errorf("identity %+v; the other server was asked %d times", id, b.asked())
+	}
+	// A JWT goes to the issuer that it names, whatever it begins with.
+	refused(t, g, request(key.Sign(t, says(m{"iss": issuerB}))), gate.Inactive)
+	if a.asked() != 1 || b.asked() != 2 {
+		t.Errorf("asked %d and %d times", a.asked(), b.asked())
+	}
+}
+
+// No verdict is never the client's fault: the status tells whose it is.
+func TestNoVerdict(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	answer := func(answer tokentest.IntrospectionAnswer) func(*authority) {
+		return func(a *authority) {
+			a.Introspect(func(*tokentest.IntrospectionRequest) tokentest.IntrospectionAnswer { return answer })
+		}
+	}
+	for name, c := range map[string]struct {
+		spoil  func(*authority)
+		want   gate.Reason
+		status int
+	}{
+		"down":                 {func(a *authority) { a.Down() }, gate.IntrospectionUnavailable, 503},
+		"503":                  {answer(tokentest.IntrospectionAnswer{Status: 503}), gate.IntrospectionUnavailable, 503},
+		"429":                  {answer(tokentest.IntrospectionAnswer{Status: 429}), gate.IntrospectionUnavailable, 503},
+		"slow":                 {func(a *authority) { a.tb.Cleanup(a.Stall()) }, gate.IntrospectionTimeout, 504},
+		"our secret is wrong":  {func(a *authority) { a.SetClient("gateway", "changed") }, gate.IntrospectionFailed, 502},
+		"not JSON":             {answer(tokentest.IntrospectionAnswer{Body: "<html>"}), gate.IntrospectionFailed, 502},
+		"active is a string":   {answer(tokentest.IntrospectionAnswer{Body: `{"active":"true"}`}), gate.IntrospectionFailed, 502},
+		"active twice":         {answer(tokentest.IntrospectionAnswer{Body: `{"active":false,"active":true}`}), gate.IntrospectionFailed, 502},
+		"no active at all":     {answer(tokentest.IntrospectionAnswer{Body: `{}`}), gate.IntrospectionFailed, 502},
+		"an answer of another": {answer(tokentest.IntrospectionAnswer{Status: 404}), gate.IntrospectionFailed, 502},
+	} {
+		t.Run(name, func(t *testing.T) {
+			as := newAS(t)
+			g := as.gate(gate.IntrospectOpaque, key, func(c *gate.Config) {
+				c.Issuers[0].Introspection = as.introspection(gate.IntrospectOpaque, func(c *introspect.Config) {
+					c.Timeout = 300 * time.Millisecond
+				})
+			})
+			c.spoil(as)
+			f := refused(t, g, request("t"), c.want)
+			got := g.Answer(f)
+			if got.Status != c.status || got.Challenge != "" || (got.RetryAfter != "") != (c.status == 503) || f.Issuer != issuerA {
+				t.Errorf("answer %+v about %q, want status %d", got, f.Issuer, c.status)
+			}
+			if _, ok := errors.AsType[*introspect.NoVerdictError](f); !ok {
+				t.Errorf("cause %v", f.Cause)
+			}
+		})
+	}
+}
+
+func TestClientThatDoesNotDecode(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	as := newAS(t)
+	as.says["t"] = active()
+	g := as.gate(gate.IntrospectOpaque, key, func(c *gate.Config) {
+		c.Issuers[0].Introspection = as.introspection(gate.IntrospectOpaque, func(c *introspect.Config) { c.Decode = nil })
+	})
+	refused(t, g, request("t"), gate.InternalError)
+}

@@ -1,0 +1,6 @@
+//go:build race
+
+package gate_test
+
+// race tells that the race detector is on, which changes what is allocated.
+const race = true
