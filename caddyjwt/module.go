@@ -4,6 +4,7 @@
 package caddyjwt
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -121,22 +122,20 @@ func (h *Handler) warnOfExample() {
 
 // Cleanup gives back what Provision took, also when Provision failed half-way.
 func (h *Handler) Cleanup() error {
+	var errs []error
 	for _, key := range h.holding {
 		if _, err := pool.Delete(key); err != nil {
-			return fmt.Errorf("releasing what outlives a configuration: %v", err)
+			errs = append(errs, fmt.Errorf("releasing what outlives a configuration: %w", err))
 		}
 	}
 	h.holding = nil
-	return nil
+	return errors.Join(errs...)
 }
 
 // ServeHTTP lets the request through or refuses it. Whatever comes of it, the request loses the token and what the
 // client claimed to be: an error route may have a backend, too.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if h.gate.ReadsBody(r) {
-		defer limitForm(w)()
-	}
-	verdict, err := h.gate.Check(r)
+	verdict, err := h.decide(w, r)
 	h.strip(r)
 	if err == nil && verdict.Identity != nil {
 		err = h.gate.Annotate(r, verdict.Identity)
@@ -154,14 +153,19 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // formTimeout is how long a client may take to send a form that may hold its token.
 const formTimeout = 10 * time.Second
 
-// limitForm bounds the wait for a form; the returned function lifts the bound again. Without it, a client that falls
-// silent would hold the request for ever.
-func limitForm(w http.ResponseWriter) (lift func()) {
-	controller := http.NewResponseController(w)
-	if controller.SetReadDeadline(time.Now().Add(formTimeout)) != nil {
-		return func() {} // not a connection that can: HTTP/3 has limits of its own
+// decide asks the gate. When that means to read a form, the client has a deadline: nothing else would wake up a read from
+// one that has fallen silent. The deadline stays when the request is refused, for whatever it still sends.
+func (h *Handler) decide(w http.ResponseWriter, r *http.Request) (gate.Verdict, error) {
+	if !h.gate.ReadsBody(r) {
+		return h.gate.Check(r)
 	}
-	return func() { _ = controller.SetReadDeadline(time.Time{}) }
+	controller := http.NewResponseController(w)
+	limited := controller.SetReadDeadline(time.Now().Add(formTimeout)) == nil // HTTP/3 has limits of its own
+	verdict, err := h.gate.Check(r)
+	if limited && err == nil {
+		err = controller.SetReadDeadline(time.Time{})
+	}
+	return verdict, err
 }
 
 // strip removes what must not travel on from the request, and the token from the original URL that Caddy keeps for

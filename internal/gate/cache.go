@@ -124,9 +124,10 @@ func (c *Cache) get(key *cacheKey) *Identity {
 	return identity
 }
 
-// put keeps a verified token until it has expired everywhere, and no longer: routes may differ in leeway.
-func (c *Cache) put(key cacheKey, identity *Identity, now time.Time) {
-	if identity.life = identity.Claims.ExpiresAt.Add(MaxLeeway).Sub(now); identity.life > 0 {
+// put keeps a verified token until it has expired, by the leeway of whoever saw it first: on a route that is more
+// patient, it is verified once more.
+func (c *Cache) put(key cacheKey, identity *Identity, leeway time.Duration, now time.Time) {
+	if identity.life = identity.Claims.ExpiresAt.Add(leeway).Sub(now); identity.life > 0 {
 		c.store.Set(key, identity)
 	}
 }

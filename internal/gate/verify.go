@@ -44,7 +44,7 @@ func (g *Gate) authenticate(ctx context.Context, token string) (*Identity, *part
 	identity, party, err := g.verify(ctx, token)
 	if err == nil {
 		if cacheable {
-			g.cache.put(key, identity, g.now())
+			g.cache.put(key, identity, party.leeway, g.now())
 		}
 		return identity, party, nil
 	}
