@@ -1,10 +1,7 @@
 package caddyjwt
 
 import (
-	"encoding/base64"
-	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -162,109 +159,6 @@ func (p TokenPlace) compile() (bearer.Place, error) {
 	return place, nil
 }
 
-func (c *Consumer) compile(repl *caddy.Replacer, now time.Time) (gate.Consumer, error) {
-	where := fmt.Sprintf("consumer %q", c.Username)
-	out := gate.Consumer{}
-	var err error
-	for _, field := range []struct {
-		name  string
-		value string
-		into  *string
-	}{{"username", c.Username, &out.Username}, {"id", c.ID, &out.ID}, {"custom_id", c.CustomID, &out.CustomID}} {
-		if *field.into, err = resolve(repl, field.name, field.value); err != nil {
-			return out, fmt.Errorf("%s: %w", where, err)
-		}
-	}
-	if out.Groups, err = resolveAll(repl, "groups", c.Groups); err != nil {
-		return out, fmt.Errorf("%s: %w", where, err)
-	}
-	for i := range c.Credentials {
-		credential, err := c.Credentials[i].compile(repl, now)
-		if err != nil {
-			return out, fmt.Errorf("%s: %w", where, err)
-		}
-		out.Credentials = append(out.Credentials, credential)
-	}
-	return out, nil
-}
-
-func (c *Credential) compile(repl *caddy.Replacer, now time.Time) (gate.Credential, error) {
-	where := fmt.Sprintf("credential %q", c.Key)
-	out := gate.Credential{}
-	var err error
-	if out.Key, err = resolve(repl, "key", c.Key); err != nil {
-		return out, fmt.Errorf("%s: %w", where, err)
-	}
-	if c.Algorithm == "" {
-		return out, fmt.Errorf("%s: no algorithm: the credential, not the token, decides; add for example \"algorithm RS256\"", where)
-	}
-	algorithm, ok := jose.ParseAlgorithm(c.Algorithm)
-	if !ok {
-		return out, fmt.Errorf("%s: %w", where, unknownAlgorithm(c.Algorithm))
-	}
-	out.Algorithm = algorithm
-	if out.Verifier, err = c.verifier(repl, algorithm, now); err != nil {
-		return out, fmt.Errorf("%s: %w", where, err)
-	}
-	return out, nil
-}
-
-// verifier reads the one key of a credential, which must be of the algorithm's family.
-func (c *Credential) verifier(repl *caddy.Replacer, algorithm jose.Algorithm, now time.Time) (*jose.Key, error) {
-	only := jose.MakeAlgorithms(algorithm)
-	switch {
-	case c.PublicKey != "" && c.Secret != "":
-		return nil, errors.New("both a public_key and a secret: a credential has one of the two")
-	case algorithm.Family() == jose.HMAC && c.Secret == "":
-		return nil, fmt.Errorf("%v needs a secret", algorithm)
-	case algorithm.Family() != jose.HMAC && c.PublicKey == "":
-		return nil, fmt.Errorf("%v needs a public_key", algorithm)
-	case c.Secret != "":
-		secret, err := resolveSecret(repl, c.Secret, c.Base64)
-		if err != nil {
-			return nil, err
-		}
-		key, err := jose.NewSecretKey("", secret, only)
-		return key, wrap("secret", err)
-	}
-	text, err := resolve(repl, "public_key", c.PublicKey)
-	if err != nil {
-		return nil, err
-	}
-	if !strings.Contains(text, "-----BEGIN") {
-		content, err := os.ReadFile(text)
-		if err != nil {
-			return nil, fmt.Errorf("public_key is neither PEM text nor a file that can be read: %w", err)
-		}
-		text = string(content)
-	}
-	keys, err := pemKeys(text, only, now)
-	if err != nil {
-		return nil, wrap("public_key", err)
-	}
-	if len(keys) != 1 {
-		return nil, fmt.Errorf("public_key has %d keys: a credential has one", len(keys))
-	}
-	return keys[0], nil
-}
-
-// pemKeys reads public keys and certificates and holds them to the algorithms.
-func pemKeys(text string, algorithms jose.Algorithms, now time.Time) ([]*jose.Key, error) {
-	publics, _, err := jose.ParsePEM([]byte(text), now)
-	if err != nil {
-		return nil, err
-	}
-	keys := make([]*jose.Key, 0, len(publics))
-	for _, public := range publics {
-		key, err := jose.NewPublicKey("", public, algorithms)
-		if err != nil {
-			return nil, err
-		}
-		keys = append(keys, key)
-	}
-	return keys, nil
-}
-
 func (r *Requirements) compile(repl *caddy.Replacer) (gate.Requirements, error) {
 	var out gate.Requirements
 	var err error
@@ -331,62 +225,6 @@ func compileAlgorithms(names []string) (jose.Algorithms, error) {
 func unknownAlgorithm(name string) error {
 	all := jose.AsymmetricAlgorithms().Union(jose.HMACAlgorithms())
 	return fmt.Errorf("unknown algorithm %q; known are %v", name, all)
-}
-
-// resolve replaces placeholders that are known when a configuration loads ({env.*}, {file.*}). One that gives nothing
-// is an error: an unset variable must not become an empty check.
-func resolve(repl *caddy.Replacer, what, value string) (string, error) {
-	if value == "" {
-		return "", nil
-	}
-	resolved, err := repl.ReplaceOrErr(value, true, true)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w (only placeholders known at start, such as {env.NAME} and {file./path}, can be used here; "+
-			"a brace that is meant literally is written \\{)", what, err)
-	}
-	if resolved = strings.TrimSuffix(resolved, "\n"); strings.TrimSpace(resolved) == "" {
-		return "", fmt.Errorf("%s is empty: %s gives nothing", what, value)
-	}
-	return resolved, nil
-}
-
-func resolveAll(repl *caddy.Replacer, what string, values []string) ([]string, error) {
-	out := make([]string, len(values))
-	for i, value := range values {
-		resolved, err := resolve(repl, what, value)
-		if err != nil {
-			return nil, err
-		}
-		if resolved == "" {
-			return nil, fmt.Errorf("a value of %s is empty", what)
-		}
-		out[i] = resolved
-	}
-	return out, nil
-}
-
-// resolveSecret gives the bytes of a secret. Its errors never quote the secret.
-func resolveSecret(repl *caddy.Replacer, value string, isBase64 bool) ([]byte, error) {
-	text, err := resolve(repl, "secret", value)
-	if err != nil {
-		if strings.Contains(value, "{") {
-			return nil, err
-		}
-		return nil, errors.New("secret is empty")
-	}
-	if !isBase64 {
-		return []byte(text), nil
-	}
-	text = strings.TrimRight(strings.TrimSpace(text), "=")
-	encoding := base64.RawURLEncoding
-	if strings.ContainsAny(text, "+/") {
-		encoding = base64.RawStdEncoding
-	}
-	secret, err := encoding.Strict().DecodeString(text)
-	if err != nil {
-		return nil, errors.New("secret is not base64: remove the word base64, or encode the secret")
-	}
-	return secret, nil
 }
 
 func wrap(what string, err error) error {

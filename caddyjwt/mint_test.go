@@ -1,0 +1,171 @@
+package caddyjwt
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	"github.com/caddyjwt/gateway/internal/tokentest"
+)
+
+// mint runs the command.
+func mint(args ...string) (string, error) {
+	cmd := mintCommand()
+	var out bytes.Buffer
+	cmd.SetOut(&out)
+	cmd.SetErr(&out)
+	cmd.SetArgs(args)
+	err := cmd.Execute()
+	return strings.TrimSpace(out.String()), err
+}
+
+// caddyfileFor writes a Caddyfile with this bearer_auth block.
+func caddyfileFor(t *testing.T, lines ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "Caddyfile")
+	text := "example.com {\n\tbearer_auth {\n" + strings.Join(lines, "\n") + "\n\t}\n}\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// send gives the request with the token to the handler of a config file, provisioned as Caddy does it.
+func send(t *testing.T, config, token string) (status int, identity http.Header) {
+	t.Helper()
+	options := mintOptions{config: config, adapter: "caddyfile"}
+	handlers, err := options.load()
+	if err != nil || len(handlers) != 1 {
+		t.Fatalf("%d handlers, error %v", len(handlers), err)
+	}
+	h := handlers[0]
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
+	defer cancel()
+	defer h.Cleanup()
+	if err := h.Provision(ctx); err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.Header.Set("Authorization", "Bearer "+token)
+	repl := caddy.NewReplacer()
+	w := httptest.NewRecorder()
+	r = caddyhttp.PrepareRequest(r, repl, w, nil)
+	next := caddyhttp.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) error {
+		identity = r.Header.Clone()
+		return nil
+	})
+	err = h.ServeHTTP(w, r, next)
+	if handlerError, ok := err.(caddyhttp.HandlerError); ok {
+		reason, _ := repl.GetString("http.auth.bearer.reason")
+		t.Logf("refused: %s", reason)
+		return handlerError.StatusCode, nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return http.StatusOK, identity
+}
+
+func TestMintedTokenOpensTheExample(t *testing.T) {
+	const example = "../Caddyfile.example"
+	token, err := mint("--config", example, "--adapter", "caddyfile", "--consumer", "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, identity := send(t, example, token)
+	if status != http.StatusOK || identity.Get("X-Consumer-Username") != "alice" {
+		t.Errorf("status %d, X-Consumer-Username %q", status, identity.Get("X-Consumer-Username"))
+	}
+}
+
+func TestMintedTokensOpenTheGateOfEveryAlgorithm(t *testing.T) {
+	for _, algorithm := range []string{
+		"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519",
+	} {
+		t.Run(algorithm, func(t *testing.T) {
+			key := tokentest.NewKey(t, algorithm, "")
+			dir := t.TempDir()
+			public, private := filepath.Join(dir, "public.pem"), filepath.Join(dir, "private.pem")
+			for path, text := range map[string]string{public: key.PublicPEM(), private: key.PrivatePEM()} {
+				if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			config := caddyfileFor(t, "audience https://api.example.com", "key_claim kid", "require scope read",
+				"consumer bob {", "credential bob-key {", "algorithm "+algorithm, "public_key "+public, "}", "}")
+			token, err := mint("--config", config, "--consumer", "bob", "--private-key", private,
+				"--claim", "scope=read write", "--claim", `level={"n":3}`, "--lifetime", "1h")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if status, _ := send(t, config, token); status != http.StatusOK {
+				t.Errorf("status %d", status)
+			}
+		})
+	}
+}
+
+func TestMintSaysWhatIsMissing(t *testing.T) {
+	config := caddyfileFor(t, "consumer bob {", "credential bob-key {", "algorithm HS256",
+		"secret 9d1f8a3c5e7b42604f8e1a2b3c4d5e6f", "}", "}")
+	key := filepath.Join(t.TempDir(), "key.pem")
+	if err := os.WriteFile(key, []byte(tokentest.NewKey(t, "ES256", "").PublicPEM()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	asymmetric := caddyfileFor(t, "consumer bob {", "credential bob-key {", "algorithm ES256", "public_key "+key, "}", "}")
+	for name, test := range map[string]struct {
+		args []string
+		want string
+	}{
+		"no consumer":             {[]string{"--config", config}, "which consumer? Name one with --consumer"},
+		"unknown consumer":        {[]string{"--config", config, "--consumer", "eve"}, `no consumer "eve"; it has: bob`},
+		"unknown credential":      {[]string{"--config", config, "--consumer", "bob", "--credential", "x"}, `consumer "bob" has no credential "x"`},
+		"no file":                 {[]string{"--config", "/does/not/exist", "--consumer", "bob"}, "no such file"},
+		"claim without value":     {[]string{"--config", config, "--consumer", "bob", "--claim", "scope"}, `--claim "scope": expected name=value`},
+		"no private key":          {[]string{"--config", asymmetric, "--consumer", "bob"}, "give its private key with --private-key"},
+		"public key as private":   {[]string{"--config", asymmetric, "--consumer", "bob", "--private-key", key}, "is not an unencrypted private key"},
+		"argument that is unused": {[]string{"bob"}, "unknown command"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, err := mint(test.args...)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("output %q, error %v; want %q", out, err, test.want)
+			}
+		})
+	}
+}
+
+// A JSON config needs no adapter, and handlers are found at any depth.
+func TestMintReadsJSON(t *testing.T) {
+	config := map[string]any{"apps": map[string]any{"http": map[string]any{"servers": map[string]any{"a": map[string]any{
+		"routes": []any{map[string]any{"handle": []any{map[string]any{"handler": "subroute", "routes": []any{map[string]any{
+			"handle": []any{map[string]any{"handler": "bearer_auth", "consumers": []any{map[string]any{
+				"username": "bob", "credentials": []any{map[string]any{
+					"key": "bob-key", "algorithm": "HS256", "secret": "9d1f8a3c5e7b42604f8e1a2b3c4d5e6f",
+				}},
+			}}}},
+		}}}}}},
+	}}}}}
+	text, err := json.Marshal(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "caddy.json")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	token, err := mint("--config", path, "--consumer", "bob")
+	if err != nil || strings.Count(token, ".") != 2 {
+		t.Errorf("token %q, error %v", token, err)
+	}
+}

@@ -1,0 +1,66 @@
+package caddyjwt
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// resolve replaces placeholders that are known when a configuration loads ({env.*}, {file.*}). One that gives nothing
+// is an error: an unset variable must not become an empty check.
+func resolve(repl *caddy.Replacer, what, value string) (string, error) {
+	if value == "" {
+		return "", nil
+	}
+	resolved, err := repl.ReplaceOrErr(value, true, true)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w (only placeholders known at start, such as {env.NAME} and {file./path}, can be used here; "+
+			"a brace that is meant literally is written \\{)", what, err)
+	}
+	if resolved = strings.TrimSuffix(resolved, "\n"); strings.TrimSpace(resolved) == "" {
+		return "", fmt.Errorf("%s is empty: %s gives nothing", what, value)
+	}
+	return resolved, nil
+}
+
+func resolveAll(repl *caddy.Replacer, what string, values []string) ([]string, error) {
+	out := make([]string, len(values))
+	for i, value := range values {
+		resolved, err := resolve(repl, what, value)
+		if err != nil {
+			return nil, err
+		}
+		if resolved == "" {
+			return nil, fmt.Errorf("a value of %s is empty", what)
+		}
+		out[i] = resolved
+	}
+	return out, nil
+}
+
+// resolveSecret gives the bytes of a secret. Its errors never quote the secret.
+func resolveSecret(repl *caddy.Replacer, value string, isBase64 bool) ([]byte, error) {
+	text, err := resolve(repl, "secret", value)
+	if err != nil {
+		if strings.Contains(value, "{") {
+			return nil, err
+		}
+		return nil, errors.New("secret is empty")
+	}
+	if !isBase64 {
+		return []byte(text), nil
+	}
+	text = strings.TrimRight(strings.TrimSpace(text), "=")
+	encoding := base64.RawURLEncoding
+	if strings.ContainsAny(text, "+/") {
+		encoding = base64.RawStdEncoding
+	}
+	secret, err := encoding.Strict().DecodeString(text)
+	if err != nil {
+		return nil, errors.New("secret is not base64: remove the word base64, or encode the secret")
+	}
+	return secret, nil
+}
