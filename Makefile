@@ -1,0 +1,56 @@
+# "make" alone lists the targets; "make check" is what CI runs.
+
+# Pinned: a new version of a linter must not break a commit that was fine.
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+# The packages that know nothing of Caddy: quick to test, also with -race.
+PURE := ./introspect/... ./internal/...
+
+# What "make fuzz" runs, and for how long: make fuzz T=FuzzParse P=./internal/jose
+T        ?= Fuzz
+P        ?= ./internal/jose
+FUZZTIME ?= 1m
+
+.DEFAULT_GOAL := help
+.PHONY: help test race fuzz bench e2e build run lint vuln fmt check clean
+
+help: ## this list
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+test: ## all tests that need nothing but Go
+	go test ./...
+
+race: ## tests of the Caddy-free packages under the race detector
+	go test -race $(PURE)
+
+fuzz: ## one fuzz target: make fuzz T=FuzzParse P=./internal/jose FUZZTIME=10m
+	go test -run '^$$' -fuzz '^$(T)$$' -fuzztime $(FUZZTIME) $(P)
+
+bench: ## benchmarks of the Caddy-free packages, for benchstat
+	go test -run '^$$' -bench . -count 6 $(PURE) | tee bench.out
+
+e2e: ## tests against a real authorization server (needs Node.js 20 or newer)
+	npm ci --ignore-scripts --no-audit --no-fund --prefix e2e
+	go test -tags e2e ./e2e/...
+
+build: ## the custom Caddy of xcaddy.json, from this tree
+	go run ./cmd/build
+
+run: ## the example gateway on :8080
+	go run ./cmd/caddy run --config Caddyfile.example --adapter caddyfile
+
+lint: ## the linters of .golangci.yml
+	go run $(GOLANGCI_LINT) run ./...
+
+vuln: ## known vulnerabilities in what this code really calls
+	go run $(GOVULNCHECK) ./...
+
+fmt: ## rewrite the source in gofmt's style
+	gofmt -w $$(git ls-files '*.go')
+
+check: ## what CI runs, in its order
+	bash .ci/run
+
+clean: ## remove what the targets above made
+	rm -rf caddy bench.out e2e/node_modules

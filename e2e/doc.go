@@ -1,0 +1,10 @@
+// Package e2e drives the gateway as it is shipped, with tokens of a real
+// authorization server: the npm package oidc-provider on loopback (as/). Its
+// tests need Node.js 20 or newer and a build tag, so that "go test ./..."
+// works with nothing but Go:
+//
+//	npm ci --ignore-scripts --prefix e2e
+//	go test -tags e2e ./e2e/...
+//
+// GATEWAY=<path> tests that binary instead of building ./cmd/caddy.
+package e2e

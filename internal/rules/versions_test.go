@@ -1,0 +1,107 @@
+package rules_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/xcaddy"
+)
+
+const caddyModule = "github.com/caddyserver/caddy/v2"
+
+// The working tree can be run in three ways: "go run ./cmd/caddy" takes its
+// versions from go.mod, "go run ./cmd/build" from xcaddy.json, and cmd/caddy
+// lists the plugins a third time, as imports. All must be the same Caddy, or
+// a test of one says nothing about the others.
+
+func TestXcaddyBuildsTheCaddyOfGoMod(t *testing.T) {
+	if got, want := manifest(t).CaddyVersion, required(t)[caddyModule]; got != want {
+		t.Errorf("xcaddy.json builds Caddy %s, go.mod requires %s: change both together", got, want)
+	}
+}
+
+func TestPluginsHaveTheSameVersionsInXcaddyJSONAndGoMod(t *testing.T) {
+	versions := required(t)
+	for _, plugin := range manifest(t).Plugins {
+		if plugin.PackagePath == own {
+			if plugin.Version != "" {
+				t.Errorf("xcaddy.json names %s: the version of our own module is for the command line to say", plugin)
+			}
+			continue
+		}
+		if want := moduleVersion(versions, plugin.PackagePath); plugin.Version != want {
+			t.Errorf("xcaddy.json has %s, go.mod requires %q of it: change both together", plugin, want)
+		}
+	}
+}
+
+func TestCmdCaddyImportsThePluginsOfXcaddyJSON(t *testing.T) {
+	want := []string{caddyModule + "/cmd", caddyModule + "/modules/standard"}
+	for _, plugin := range manifest(t).Plugins {
+		want = append(want, plugin.PackagePath)
+	}
+	slices.Sort(want)
+	for _, p := range list(t, "-json=ImportPath,Imports", "./cmd/caddy") {
+		slices.Sort(p.Imports)
+		if !slices.Equal(p.Imports, want) {
+			t.Errorf("cmd/caddy imports\n\t%v\nand xcaddy.json means\n\t%v", p.Imports, want)
+		}
+	}
+}
+
+// manifest reads xcaddy.json; how strictly, is for the tests of cmd/build.
+func manifest(t *testing.T) xcaddy.Builder {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "xcaddy.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var builder xcaddy.Builder
+	if err := json.Unmarshal(text, &builder); err != nil {
+		t.Fatal(err)
+	}
+	return builder
+}
+
+// required is what go.mod requires, module by module.
+func required(t *testing.T) map[string]string {
+	t.Helper()
+	watchTree(t)
+	cmd := exec.CommandContext(t.Context(), "go", "mod", "edit", "-json")
+	cmd.Dir = root
+	text, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v", cmd, err)
+	}
+	var file struct {
+		Module  struct{ Path string }
+		Require []struct{ Path, Version string }
+	}
+	if err := json.NewDecoder(bytes.NewReader(text)).Decode(&file); err != nil {
+		t.Fatal(err)
+	}
+	if file.Module.Path != own {
+		t.Fatalf("go.mod is that of %s, and these tests are about %s", file.Module.Path, own)
+	}
+	versions := map[string]string{}
+	for _, module := range file.Require {
+		versions[module.Path] = module.Version
+	}
+	return versions
+}
+
+// moduleVersion is the version of the module that holds a package.
+func moduleVersion(versions map[string]string, importPath string) string {
+	for path := importPath; path != "."; path = strings.TrimSuffix(filepath.ToSlash(filepath.Dir(path)), "/") {
+		if version, ok := versions[path]; ok {
+			return version
+		}
+	}
+	return ""
+}
