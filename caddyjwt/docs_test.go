@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -14,8 +15,11 @@ import (
 	"strings"
 	"testing"
 
+	caddyfileformat "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
 	"github.com/caddyjwt/gateway/caddyjwt"
 	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
 // sections of docs/configuration.md: each has the words of one block and the JSON fields of one struct.
@@ -212,6 +216,72 @@ func TestErrorReferenceHasEveryReason(t *testing.T) {
 	}
 	if !slices.Equal(documented, gate.Reasons()) {
 		t.Errorf("docs/errors.md has\n%v\nthe gate has\n%v", documented, gate.Reasons())
+	}
+}
+
+// Every test that docs/threat-model.md names exists: a defence whose test was renamed or removed is not tested as said.
+func TestThreatModelNamesRealTests(t *testing.T) {
+	var sources strings.Builder
+	err := filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && entry.Name() == "node_modules":
+			return filepath.SkipDir
+		case !strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		sources.Write(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile("`((?:Test|Fuzz)[A-Z][A-Za-z0-9]*)`").FindAllStringSubmatch(readDoc(t, "docs/threat-model.md"), -1)
+	if len(names) == 0 {
+		t.Error("docs/threat-model.md names no tests")
+	}
+	for _, name := range names {
+		if !strings.Contains(sources.String(), "\nfunc "+name[1]+"(") {
+			t.Errorf("docs/threat-model.md names %s, which is nowhere in the tree", name[1])
+		}
+	}
+}
+
+// Every Caddyfile in the documentation adapts. What they read from /etc/caddy is made for the test.
+func TestCaddyfilesInTheDocumentation(t *testing.T) {
+	dir := t.TempDir()
+	key := tokentest.NewKey(t, "RS256", "docs")
+	for _, name := range []string{"partner.crt", "auth.pub.pem"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(key.PublicPEM()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"ALICE_SECRET", "BATCH_SECRET", "GATEWAY_SECRET", "IRIS_SECRET"} {
+		t.Setenv(name, "5a6f1c0e9d3b47a28c1e0f7d6b5a49385a6f1c0e9d3b")
+	}
+	documents, err := filepath.Glob("../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := regexp.MustCompile("(?ms)^```caddyfile\n(.*?)^```$")
+	count := 0
+	for _, document := range append(documents, "../README.md") {
+		text := readDoc(t, strings.TrimPrefix(filepath.ToSlash(document), "../"))
+		for _, found := range block.FindAllStringSubmatch(text, -1) {
+			count++
+			caddyfile := strings.ReplaceAll(found[1], "/etc/caddy", dir)
+			if got := adapted(t, caddyfile); strings.HasPrefix(got, "error: ") {
+				t.Errorf("%s: %s\n%s", document, got, found[1])
+			}
+			if formatted := string(caddyfileformat.Format([]byte(found[1]))); formatted != found[1] {
+				t.Errorf("%s: \"caddy fmt\" would write\n%s\ninstead of\n%s", document, formatted, found[1])
+			}
+		}
+	}
+	if count == 0 {
+		t.Error("there is no Caddyfile in the documentation")
 	}
 }
 

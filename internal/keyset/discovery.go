@@ -122,17 +122,9 @@ func (d *Discovery) Metadata(ctx context.Context) (*Metadata, error) {
 	}
 	f, err := d.joinAny()
 	if f != nil {
-		limit := time.NewTimer(d.timing.Wait)
-		select {
-		case <-f.done:
+		if err = d.wait(ctx, f, d.timing.Wait); err == nil {
 			err = f.err
-		case <-limit.C:
-			err = errStillFetching
-		case <-ctx.Done():
-			err = context.Cause(ctx)
 		}
-		limit.Stop()
-		d.leave()
 	}
 	if m := d.metadata.present(); m != nil {
 		return m, nil
@@ -255,7 +247,7 @@ func (l *metadataLoader) read(ctx context.Context, address string) error {
 		l.current.Store(&dated{l.current.Load().metadata, address, time.Now()})
 		return nil
 	case response.Status != http.StatusOK:
-		return fmt.Errorf("%s answered with status %d", address, response.Status)
+		return fmt.Errorf("%s answered with status %d", label(address), response.Status)
 	}
 	metadata, err := parseMetadata(response.Body, l.issuer, address)
 	if err != nil {

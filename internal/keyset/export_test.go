@@ -26,3 +26,8 @@ func (o DiscoveryOptions) With(g Getter) DiscoveryOptions {
 	o.transport = g
 	return o
 }
+
+var (
+	ParseMetadata = parseMetadata
+	Lifetime      = lifetime
+)

@@ -30,24 +30,12 @@ func (r *refresher) Find(ctx context.Context, alg jose.Algorithm, kid string) ([
 func (r *refresher) search(ctx context.Context, alg jose.Algorithm, kid string) ([]*jose.Key, error) {
 	miss := missKey(alg, kid)
 	arrived := time.Now()
-	var limit *time.Timer
 	for {
 		f, keys, err := r.join(alg, kid, miss)
 		if f == nil {
 			return keys, err
 		}
-		if limit == nil {
-			limit = time.NewTimer(r.timing.Wait)
-			defer limit.Stop()
-		}
-		select {
-		case <-f.done:
-		case <-limit.C:
-			err = errStillFetching
-		case <-ctx.Done():
-			err = context.Cause(ctx)
-		}
-		r.leave()
+		err = r.wait(ctx, f, r.timing.Wait-time.Since(arrived))
 		keys, exact := r.Current().find(alg, kid)
 		switch {
 		case len(keys) > 0 && (exact || err != nil):
@@ -100,10 +88,59 @@ func (r *refresher) join(alg jose.Algorithm, kid string, miss uint64) (*flight, 
 	return f, nil, nil
 }
 
-func (r *refresher) leave() {
+// wait waits for the end of a fetch that the caller has joined, and gives up its place among the waiters. The error is
+// why it ended early; how the fetch went is in the flight.
+func (r *refresher) wait(ctx context.Context, f *flight, limit time.Duration) (err error) {
+	timer := time.NewTimer(limit)
+	select {
+	case <-f.done:
+	case <-timer.C:
+		err = errStillFetching
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	timer.Stop()
 	r.mu.Lock()
 	r.waiters--
 	r.mu.Unlock()
+	return err
+}
+
+// Recheck implements Rechecker, with the same one fetch in Timing.Cooldown as for unknown key ids.
+func (r *refresher) Recheck(ctx context.Context, seen *Set) bool {
+	f, changed := r.joinRecheck(seen)
+	if f == nil {
+		return changed
+	}
+	_ = r.wait(ctx, f, r.timing.Wait)
+	return r.changedSince(seen)
+}
+
+func (r *refresher) joinRecheck(seen *Set) (f *flight, changed bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.changedSince(seen) {
+		return nil, true
+	}
+	now := time.Now()
+	switch f = r.flight; {
+	case r.closed || r.Current() == nil || r.waiters >= maxWaiters:
+		return nil, false
+	case f == nil && r.mayFetch(now):
+		f = r.launch()
+		r.missFetch = now
+	}
+	if f == nil {
+		r.stats.Denied++
+		return nil, false
+	}
+	r.waiters++
+	return f, false
+}
+
+func (r *refresher) changedSince(seen *Set) bool {
+	set := r.Current()
+	return set != nil && (seen == nil || set.Generation != seen.Generation)
 }
 
 // conclude is the answer after a fetch that did not bring the key.

@@ -41,6 +41,15 @@ type Source interface {
 	Close() error
 }
 
+// Rechecker is a Source that can look for other keys when those that Find gave did not verify a token. It matters where
+// ids do not tell keys apart: for a token without one, and for keys without. Remote and Discovery are Recheckers.
+type Rechecker interface {
+	// Recheck tells whether there are other keys now than in the set seen, so that it is worth while to call Find again.
+	// It may wait for a fetch as Find does. It must not be called for tokens with the id of a known key: everybody can
+	// break a signature.
+	Recheck(ctx context.Context, seen *Set) bool
+}
+
 var (
 	// ErrUnknownKey: the issuer has no key with this id for this algorithm.
 	ErrUnknownKey = errors.New("unknown key")

@@ -1,8 +1,8 @@
 package keyset
 
 import (
+	"cmp"
 	"fmt"
-	"maps"
 	"strings"
 
 	"github.com/caddyjwt/gateway/internal/fetch"
@@ -34,7 +34,7 @@ func parseMetadata(text []byte, issuer, address string) (*Metadata, error) {
 	name, has := document.Member("issuer")
 	if !has || !name.Equal(issuer) {
 		found, _ := name.Str()
-		return nil, fmt.Errorf("%w: the document at %s is of the issuer %.200q, not of %q", ErrFormat, address, found, issuer)
+		return nil, fmt.Errorf("%w: the document at %s is of the issuer %.200q, not of %q", ErrFormat, label(address), found, issuer)
 	}
 	secure := strings.HasPrefix(strings.ToLower(address), "https:")
 	m := &Metadata{
@@ -47,7 +47,7 @@ func parseMetadata(text []byte, issuer, address string) (*Metadata, error) {
 		if m.JWKSURI = endpoint(document, "jwks_uri", secure); m.JWKSURI == "" {
 			text, _ := value.Str()
 			_, err := fetch.CheckURL(text)
-			return nil, fmt.Errorf(`"jwks_uri": %w`, cmpError(err, fetch.ErrAddress))
+			return nil, fmt.Errorf(`"jwks_uri": %w`, cmp.Or(err, fetch.ErrAddress))
 		}
 	}
 	if methods, has := document.Member("introspection_endpoint_auth_methods_supported"); has {
@@ -90,15 +90,5 @@ func aliases(document strictjson.Value, secure bool) map[string]string {
 			found[key] = address
 		}
 	}
-	return maps.Clone(found)
-}
-
-// cmpError is the first error that there is.
-func cmpError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return found
 }

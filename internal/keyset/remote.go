@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/fetch"
@@ -57,7 +58,13 @@ func NewRemote(options RemoteOptions) (*Remote, error) {
 		return nil, err
 	}
 	l := &jwksLoader{client: client, url: options.URL, policy: Policy{MaxKeys: options.MaxKeys}}
-	return &Remote{newRefresher(options.URL, options.Timing, l, options.Logger)}, nil
+	return &Remote{newRefresher(label(options.URL), options.Timing, l, options.Logger)}, nil
+}
+
+// label is an address as it is logged: a query may contain something that is not for logs.
+func label(address string) string {
+	address, _, _ = strings.Cut(address, "?")
+	return address
 }
 
 // getter is what sources want of fetch.Client.

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/MicahParks/jwkset"
@@ -19,13 +20,12 @@ import (
 	"github.com/caddyjwt/gateway/internal/jose"
 )
 
-// selector picks the keys for one algorithm. It holds only keys that fit it, so that of two keys with one id but of
+// selector picks the keys for an algorithm. It holds only keys that fit it, so that of two keys with one id but of
 // different kinds always the right one is found (RFC 7517 section 4.5 allows such a pair).
 //
 // The choice is keyfunc's, over a storage that contains exactly these keys. What comes back from it is bare key
 // material; owners leads from there to the keys as this module knows them.
 type selector struct {
-	name     any // the algorithm's name, as keyfunc wants to see it in a header
 	choose   jwt.Keyfunc
 	byKID    map[string]*jwkset.JWK
 	all      []*jwkset.JWK       // at most maxCandidates
@@ -34,28 +34,50 @@ type selector struct {
 	each     map[any]*jose.Key   // by identity of the material: the key alone
 }
 
-// index makes the selectors.
+// names are the algorithms as keyfunc wants to see them in a header.
+var names = func() (names [jose.Ed25519 + 1]any) {
+	for alg := range jose.AsymmetricAlgorithms().Union(jose.HMACAlgorithms()).All() {
+		names[alg] = alg.String()
+	}
+	return names
+}()
+
+// index makes the selectors. Algorithms for which the keys are the same share one, as the six of RSA mostly do.
 func (s *Set) index() error {
+	stored := make(map[*jose.Key]*jwkset.JWK, len(s.keys))
+	var fitting [len(s.selectors)][]*jose.Key
 	for _, key := range s.keys {
 		jwk, err := storable(key)
 		if err != nil {
 			return err
 		}
+		stored[key] = &jwk
 		for alg := range key.Algorithms().All() {
-			if s.selectors[alg] == nil {
-				if s.selectors[alg], err = newSelector(alg); err != nil {
-					return err
-				}
-			}
-			s.selectors[alg].add(key, &jwk)
+			fitting[alg] = append(fitting[alg], key)
 		}
+	}
+	for alg, keys := range fitting {
+		if len(keys) == 0 {
+			continue
+		}
+		if same := slices.IndexFunc(fitting[:alg], func(other []*jose.Key) bool { return slices.Equal(other, keys) }); same >= 0 {
+			s.selectors[alg] = s.selectors[same]
+			continue
+		}
+		selector, err := newSelector()
+		if err != nil {
+			return err
+		}
+		for _, key := range keys {
+			selector.add(key, stored[key])
+		}
+		s.selectors[alg] = selector
 	}
 	return nil
 }
 
-func newSelector(alg jose.Algorithm) (*selector, error) {
+func newSelector() (*selector, error) {
 	s := &selector{
-		name:   alg.String(),
 		byKID:  make(map[string]*jwkset.JWK),
 		owners: make(map[any][]*jose.Key),
 		each:   make(map[any]*jose.Key),
@@ -96,14 +118,14 @@ func (s *selector) add(key *jose.Key, jwk *jwkset.JWK) {
 }
 
 // find gives the candidates for a key id, or for a token without one.
-func (s *selector) find(kid string) (candidates []*jose.Key, exact bool) {
+func (s *selector) find(alg jose.Algorithm, kid string) (candidates []*jose.Key, exact bool) {
 	if kid == "" {
-		return s.fitting(), true
+		return s.fitting(alg), true
 	}
 	if _, known := s.byKID[kid]; !known {
 		return s.nameless, false
 	}
-	material, err := s.ask(kid)
+	material, err := s.ask(alg, kid)
 	if err != nil {
 		return nil, false
 	}
@@ -111,8 +133,8 @@ func (s *selector) find(kid string) (candidates []*jose.Key, exact bool) {
 }
 
 // fitting asks keyfunc for all keys, as it does for a token without a key id.
-func (s *selector) fitting() []*jose.Key {
-	material, err := s.ask("")
+func (s *selector) fitting(alg jose.Algorithm) []*jose.Key {
+	material, err := s.ask(alg, "")
 	if err != nil {
 		return nil
 	}
@@ -127,10 +149,10 @@ func (s *selector) fitting() []*jose.Key {
 }
 
 // ask runs keyfunc on a token that has this header and nothing else.
-func (s *selector) ask(kid string) (any, error) {
+func (s *selector) ask(alg jose.Algorithm, kid string) (any, error) {
 	token := tokens.Get().(*jwt.Token)
 	defer tokens.Put(token)
-	token.Header["alg"] = s.name
+	token.Header["alg"] = names[alg]
 	if kid == "" {
 		delete(token.Header, jwkset.HeaderKID)
 	} else {

@@ -4,6 +4,9 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
+	"encoding/pem"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -100,6 +103,7 @@ func (as *AS) Up() {
 		return
 	}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(as.serve))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // tests make clients fail on purpose
 	if as.address != "" {
 		listener, err := net.Listen("tcp", as.address)
 		if err != nil {
@@ -282,4 +286,13 @@ func (as *AS) serveJWKS(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, _ = w.Write([]byte(body))
+}
+
+// CA is PEM text with the certificate of a server made with WithTLS; nil without it or while it is down.
+func (as *AS) CA() []byte {
+	cert := as.Certificate()
+	if cert == nil {
+		return nil
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})
 }

@@ -1,0 +1,404 @@
+package fetch_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/caddyjwt/gateway/internal/fetch"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func client(tb testing.TB, options fetch.Options) *fetch.Client {
+	tb.Helper()
+	c, err := fetch.NewClient(options)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { c.Close() })
+	return c
+}
+
+// serve starts a server that stops when the test ends.
+func serve(tb testing.TB, handler http.HandlerFunc) *httptest.Server {
+	tb.Helper()
+	s := httptest.NewServer(handler)
+	tb.Cleanup(s.Close)
+	return s
+}
+
+func TestCheckURL(t *testing.T) {
+	for _, good := range []string{
+		"https://as.example.com", "https://as.example.com/a/b?c=d", "https://as.example.com:8443/", "https://10.0.0.1/",
+		"https://[2001:db8::1]:443/", "HTTPS://as.example.com/", "http://localhost:8080/", "http://LOCALHOST/", "http://127.0.0.1:1/x",
+		"http://127.1.2.3/", "http://[::1]:80/",
+	} {
+		if _, err := fetch.CheckURL(good); err != nil {
+			t.Errorf("%s: %v", good, err)
+		}
+	}
+	for _, bad := range []string{
+		"", " ", "as.example.com", "/jwks", "//as.example.com/jwks", "https:", "https://", "https:///jwks", "https:as.example.com",
+		"http://as.example.com/", "http://10.0.0.1/", "http://localhost.example.com/", "http://127.0.0.1.example.com/", "http://0.0.0.0/",
+		"http://2130706433/", "http://[::ffff:8.8.8.8]/", "ftp://as.example.com/", "file:///etc/passwd", "data:application/json,{}", "unix:///run/x",
+		"https://user@as.example.com/", "https://user:pass@as.example.com/", "https://@as.example.com/", "https://as.example.com/#", "https://as.example.com/#f",
+		"https://{host}/", "https://as.example.com/{path}", "https://as.example.com:0/", "https://as.example.com:65536/", "https://as.example.com:x/",
+		"https://as.example.com\n/", "https://as example.com/", "https://:443/", "javascript:alert(1)",
+	} {
+		if u, err := fetch.CheckURL(bad); !errors.Is(err, fetch.ErrAddress) {
+			t.Errorf("%q: %v, error %v", bad, u, err)
+		}
+	}
+	if _, err := fetch.CheckURL("https://user:hunter2@as.example.com/"); strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("the error has the password: %v", err)
+	}
+}
+
+func TestGet(t *testing.T) {
+	var asked atomic.Pointer[http.Request]
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		asked.Store(r)
+		w.Header().Set("ETag", `"v1"`)
+		if r.Header.Get("If-None-Match") == `"v1"` {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		fmt.Fprint(w, "hello")
+	})
+	c := client(t, fetch.Options{Header: http.Header{"X-Tenant": {"one"}, "Accept": {"text/html"}}})
+	response, err := c.Get(t.Context(), s.URL, "application/json", "")
+	if err != nil || response.Status != 200 || string(response.Body) != "hello" || response.NotModified || response.Header.Get("ETag") != `"v1"` {
+		t.Fatalf("%+v, error %v", response, err)
+	}
+	if h := asked.Load().Header; h.Get("Accept") != "application/json" || h.Get("X-Tenant") != "one" || h.Get("If-None-Match") != "" {
+		t.Errorf("header %v", h)
+	}
+	response, err = c.Get(t.Context(), s.URL, "application/json", `"v1"`)
+	if err != nil || !response.NotModified || response.Body != nil {
+		t.Errorf("%+v, error %v", response, err)
+	}
+}
+
+func TestStatusIsNoError(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "a page", http.StatusTeapot) })
+	response, err := client(t, fetch.Options{}).Get(t.Context(), s.URL, "*/*", "")
+	if err != nil || response.Status != http.StatusTeapot || response.Body != nil {
+		t.Errorf("%+v, error %v", response, err)
+	}
+}
+
+func TestRedirects(t *testing.T) {
+	var elsewhere atomic.Pointer[http.Header]
+	other := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		elsewhere.Store(&r.Header)
+		fmt.Fprint(w, "other")
+	})
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		to := r.URL.Query().Get("to")
+		switch {
+		case r.URL.Path == "/end":
+			fmt.Fprint(w, "end")
+		case strings.HasPrefix(r.URL.Path, "/hop/"):
+			n := len(r.URL.Path) - len("/hop/")
+			if n == 1 {
+				to = "/end"
+			} else {
+				to = r.URL.Path[:len(r.URL.Path)-1]
+			}
+			w.Header().Set("Location", to)
+			w.WriteHeader(http.StatusPermanentRedirect)
+		case to == "":
+			w.WriteHeader(http.StatusFound)
+		default:
+			w.Header().Set("Location", to)
+			w.WriteHeader(http.StatusTemporaryRedirect)
+		}
+	})
+	for _, test := range []struct {
+		name, path string
+		body       string
+		want       error
+	}{
+		{"a relative one", "/?to=end", "end", nil},
+		{"three", "/hop/xxx", "end", nil},
+		{"four", "/hop/xxxx", "", fetch.ErrRedirect},
+		{"to another host on this machine", "/?to=" + other.URL, "other", nil},
+		{"to another scheme", "/?to=https://127.0.0.1/", "", fetch.ErrRedirect},
+		{"to plain http elsewhere", "/?to=http://example.com/", "", fetch.ErrAddress},
+		{"to a link-local address", "/?to=http://169.254.169.254/latest/meta-data/", "", fetch.ErrAddress},
+		{"to a file", "/?to=file:///etc/passwd", "", fetch.ErrRedirect},
+		{"with a password", "/?to=http://a:b@127.0.0.1/", "", fetch.ErrAddress},
+		{"to nowhere", "/?x", "", fetch.ErrRedirect},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			response, err := client(t, fetch.Options{Header: http.Header{"Authorization": {"secret"}, "X-Api-Key": {"secret"}}}).Get(t.Context(), s.URL+test.path, "*/*", "")
+			if !errors.Is(err, test.want) || err == nil && string(response.Body) != test.body {
+				t.Errorf("%+v, error %v; want %q and %v", response, err, test.body, test.want)
+			}
+		})
+	}
+	if h := *elsewhere.Load(); h.Get("X-Api-Key") != "" || h.Get("Authorization") != "" {
+		t.Errorf("the other host got %v", h)
+	}
+}
+
+func TestHTTPFollowsNoRedirects(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusFound) })
+	response, err := client(t, fetch.Options{}).HTTP().Post(s.URL, "text/plain", strings.NewReader("secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusFound {
+		t.Errorf("status %d", response.StatusCode)
+	}
+	if response, err := client(t, fetch.Options{}).HTTP().Get("http://example.com/"); !errors.Is(err, fetch.ErrAddress) {
+		response.Body.Close()
+		t.Errorf("plain http: %v", err)
+	}
+}
+
+func TestBodyIsBounded(t *testing.T) {
+	var bomb bytes.Buffer
+	zip := gzip.NewWriter(&bomb)
+	chunk := make([]byte, 1<<20)
+	for range 4 {
+		if _, err := zip.Write(chunk); err != nil {
+			t.Fatal(err)
+		}
+	}
+	zip.Close()
+	body := func(n int) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, n)) }
+	}
+	for _, test := range []struct {
+		name    string
+		handler http.HandlerFunc
+		want    error
+	}{
+		{"as much as may be", body(fetch.MaxBody), nil},
+		{"a byte more", body(fetch.MaxBody + 1), fetch.ErrTooLarge},
+		{"a length that is announced", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "99999999999") }, fetch.ErrTooLarge},
+		{"a gzip bomb", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			w.Write(bomb.Bytes())
+		}, fetch.ErrTooLarge},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := serve(t, test.handler)
+			if response, err := client(t, fetch.Options{}).Get(t.Context(), s.URL, "*/*", ""); !errors.Is(err, test.want) {
+				t.Errorf("%d bytes, error %v; want %v", len(response.Body), err, test.want)
+			}
+		})
+	}
+}
+
+func TestTimeIsBounded(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil {
+			fmt.Fprint(w, " ")
+			w.(http.Flusher).Flush()
+			select {
+			case <-r.Context().Done():
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	})
+	start := time.Now()
+	_, err := client(t, fetch.Options{Timeout: 100 * time.Millisecond}).Get(t.Context(), s.URL, "*/*", "")
+	if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > 2*time.Second {
+		t.Errorf("%v after %v", err, time.Since(start))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := client(t, fetch.Options{}).Get(ctx, s.URL, "*/*", ""); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+func TestAddressesThatAreNotDialled(t *testing.T) {
+	for _, address := range []string{
+		"https://169.254.169.254/", "https://169.254.1.1:8443/", "https://[fe80::1%25lo]/", "https://[fe80::1]/", "https://[fd00:ec2::254]/",
+		"https://100.100.100.200/", "https://168.63.129.16/", "https://192.0.0.192/", "https://0.0.0.0/", "https://[::]/",
+		"https://[::ffff:169.254.169.254]/", "https://[64:ff9b::a9fe:a9fe]/", "https://[::169.254.169.254]/", "https://224.0.0.1/", "https://[ff02::1]/",
+	} {
+		if _, err := client(t, fetch.Options{}).Get(t.Context(), address, "*/*", ""); !errors.Is(err, fetch.ErrAddress) {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	// With the word in the configuration it is dialled, whatever comes of it.
+	c := client(t, fetch.Options{AllowLinkLocal: true, Timeout: 50 * time.Millisecond})
+	if _, err := c.Get(t.Context(), "https://169.254.169.254/", "*/*", ""); err == nil || errors.Is(err, fetch.ErrAddress) {
+		t.Errorf("allowed: %v", err)
+	}
+}
+
+func TestErrorsDoNotQuoteTheAddress(t *testing.T) {
+	s := serve(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	_, err := client(t, fetch.Options{}).Get(t.Context(), s.URL+"/?api_key=hunter2", "*/*", "")
+	if err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// issued is a certificate and its key in PEM form.
+func issued(tb testing.TB) (cert, key []byte) {
+	tb.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
+}
+
+func TestTLS(t *testing.T) {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, len(r.TLS.PeerCertificates))
+	}))
+	s.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+	pin := sha256.Sum256(s.Certificate().RawSubjectPublicKeyInfo)
+	cert, key := issued(t)
+	for _, test := range []struct {
+		name    string
+		options fetch.Options
+		body    string
+		ok      bool
+	}{
+		{"no CA", fetch.Options{}, "", false},
+		{"the CA", fetch.Options{CA: ca}, "0", true},
+		{"another CA", fetch.Options{CA: cert}, "", false},
+		{"another name that the certificate has", fetch.Options{CA: ca, ServerName: "example.com"}, "0", true},
+		{"another name", fetch.Options{CA: ca, ServerName: "example.org"}, "", false},
+		{"the right pin", fetch.Options{CA: ca, Pins: [][32]byte{{1}, pin}}, "0", true},
+		{"a wrong pin", fetch.Options{CA: ca, Pins: [][32]byte{{1}}}, "", false},
+		{"a pin in place of a CA", fetch.Options{Pins: [][32]byte{pin}}, "", false},
+		{"a client certificate", fetch.Options{CA: ca, ClientCert: cert, ClientKey: key}, "1", true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := client(t, test.options)
+			for range 2 { // the second time over the same connection or a resumed session
+				response, err := c.Get(t.Context(), s.URL, "*/*", "")
+				if test.ok != (err == nil) || test.ok && string(response.Body) != test.body {
+					t.Errorf("%+v, error %v", response, err)
+				}
+				c.Close()
+			}
+		})
+	}
+	if _, err := client(t, fetch.Options{CA: ca, Pins: [][32]byte{{1}}}).Get(t.Context(), s.URL, "*/*", ""); !errors.Is(err, fetch.ErrPin) {
+		t.Errorf("a wrong pin: %v", err)
+	}
+}
+
+func TestOptionsThatCannotBe(t *testing.T) {
+	cert, key := issued(t)
+	other, _ := issued(t)
+	for _, options := range []fetch.Options{
+		{CA: []byte("words")}, {CA: key}, {ClientCert: cert}, {ClientKey: key}, {ClientCert: other, ClientKey: key}, {ServerName: "https://as.example.com"},
+	} {
+		if _, err := fetch.NewClient(options); err == nil {
+			t.Errorf("%+v is accepted", options)
+		}
+	}
+}
+
+func TestFingerprint(t *testing.T) {
+	seen := make(map[[32]byte]string)
+	for _, options := range []fetch.Options{
+		{}, {CA: []byte("a")}, {ClientCert: []byte("a")}, {ClientKey: []byte("a")}, {ServerName: "a"}, {Pins: [][32]byte{{}}}, {Pins: [][32]byte{{}, {}}},
+		{Header: http.Header{"A": {"b"}}}, {Header: http.Header{"A": {"b", ""}}}, {Header: http.Header{"A": {}, "B": {}}}, {Header: http.Header{"Ab": {""}}},
+		{AllowLinkLocal: true}, {Timeout: 1},
+	} {
+		fingerprint := options.Fingerprint()
+		if other, has := seen[fingerprint]; has {
+			t.Errorf("%+v and %s", options, other)
+		}
+		seen[fingerprint] = fmt.Sprintf("%+v", options)
+		if fingerprint != options.Fingerprint() {
+			t.Errorf("%+v changes", options)
+		}
+	}
+	one, two := fetch.Options{Pins: [][32]byte{{1}, {2}}}, fetch.Options{Pins: [][32]byte{{2}, {1}}}
+	if one.Fingerprint() != two.Fingerprint() {
+		t.Error("the order of pins matters")
+	}
+}
+
+func FuzzCheckURL(f *testing.F) {
+	for _, seed := range []string{"https://as.example.com/", "http://localhost", "http://127.0.0.1:80/#", "https://[::1%25lo]:1/", "https://a@b"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		u, err := fetch.CheckURL(raw)
+		if err != nil {
+			return
+		}
+		if u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.Fragment != "" {
+			t.Errorf("%q is accepted as %v", raw, u)
+		}
+		if _, err := fetch.CheckURL(u.String()); err != nil {
+			t.Errorf("%q is accepted, but not as it is written again: %v", raw, err)
+		}
+	})
+}
+
+func TestCloseLeavesNoConnection(t *testing.T) {
+	closed := make(chan struct{})
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "x") }))
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateClosed {
+			close(closed)
+		}
+	}
+	s.Start()
+	t.Cleanup(s.Close)
+	c := client(t, fetch.Options{})
+	for range 2 {
+		if _, err := c.Get(t.Context(), s.URL, "*/*", ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Close()
+	select {
+	case <-closed:
+	case <-time.After(5 * time.Second):
+		t.Error("the connection is still there")
+	}
+}

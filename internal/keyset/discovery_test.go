@@ -1,0 +1,278 @@
+package keyset_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/fetch"
+	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/keyset"
+	"github.com/caddyjwt/gateway/internal/tokentest"
+)
+
+func discovery(tb testing.TB, options keyset.DiscoveryOptions) *keyset.Discovery {
+	tb.Helper()
+	source, err := keyset.NewDiscovery(options)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { source.Close() })
+	return source
+}
+
+func TestDiscovery(t *testing.T) {
+	key := tokentest.NewKey(t, "RS256", "one")
+	for _, path := range []string{"", "/realms/demo"} {
+		for _, only := range []string{"", tokentest.OIDC, tokentest.OAuth} {
+			t.Run(fmt.Sprintf("issuer path %q, documents %q", path, only), func(t *testing.T) {
+				as := tokentest.NewAS(t, tokentest.WithPath(path), tokentest.WithKeys(key))
+				as.OnlyMetadata(only)
+				source := discovery(t, keyset.DiscoveryOptions{Issuer: as.URL})
+				if as.MetadataFetches() != 0 {
+					t.Error("it has fetched unasked")
+				}
+				if _, err := verify(t, source, key.Sign(t, claims())); err != nil {
+					t.Fatal(err)
+				}
+				metadata, err := source.Metadata(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if metadata.Issuer != as.URL || metadata.JWKSURI != as.JWKSURL() || metadata.IntrospectionEndpoint != as.IntrospectionURL() ||
+					!slices.Equal(metadata.IntrospectionAuthMethods, []string{"client_secret_basic", "client_secret_post"}) {
+					t.Errorf("metadata %+v", metadata)
+				}
+			})
+		}
+	}
+}
+
+func TestMetadataAlone(t *testing.T) {
+	as := tokentest.NewAS(t)
+	as.ChangeMetadata(func(document map[string]any) {
+		delete(document, "jwks_uri")
+		document["mtls_endpoint_aliases"] = map[string]any{
+			"introspection_endpoint": "https://mtls.example.com/introspect", "token_endpoint": 7, "userinfo_endpoint": "http://mtls.example.com/",
+		}
+	})
+	source := discovery(t, keyset.DiscoveryOptions{Issuer: as.URL})
+	metadata, err := source.Metadata(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := map[string]string{"introspection_endpoint": "https://mtls.example.com/introspect"}; !maps.Equal(metadata.MTLSAliases, want) {
+		t.Errorf("aliases %v", metadata.MTLSAliases)
+	}
+	if _, err := source.Find(t.Context(), jose.ES256, "one"); !errors.Is(err, keyset.ErrUnavailable) {
+		t.Errorf("keys without jwks_uri: %v", err)
+	}
+}
+
+func TestMetadataWithoutAServer(t *testing.T) {
+	as := tokentest.NewAS(t, tokentest.StartDown())
+	source := discovery(t, keyset.DiscoveryOptions{Issuer: as.URL})
+	for range 2 {
+		if m, err := source.Metadata(t.Context()); m != nil || !errors.Is(err, keyset.ErrUnavailable) {
+			t.Errorf("%v, error %v", m, err)
+		}
+	}
+	source.Close()
+	if _, err := source.Metadata(t.Context()); !errors.Is(err, keyset.ErrUnavailable) {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
+func TestWrongMetadata(t *testing.T) {
+	set := func(name string, value any) func(map[string]any) {
+		return func(document map[string]any) { document[name] = value }
+	}
+	for _, test := range []struct {
+		name   string
+		change func(map[string]any)
+		want   error
+	}{
+		{"another issuer", set("issuer", "https://evil.example.com"), keyset.ErrFormat},
+		{"no issuer", func(d map[string]any) { delete(d, "issuer") }, keyset.ErrFormat},
+		{"an issuer that is a list", set("issuer", []string{"x"}), keyset.ErrFormat},
+		{"the issuer with a slash more", func(d map[string]any) { d["issuer"] = d["issuer"].(string) + "/" }, keyset.ErrFormat},
+		{"the issuer in capitals", func(d map[string]any) { d["issuer"] = strings.ToUpper(d["issuer"].(string)) }, keyset.ErrFormat},
+		{"keys over plain http", set("jwks_uri", "http://as.example.com/jwks"), fetch.ErrAddress},
+		{"keys in a file", set("jwks_uri", "file:///etc/passwd"), fetch.ErrAddress},
+		{"keys in a data URL", set("jwks_uri", `data:application/json,{"keys":[]}`), fetch.ErrAddress},
+		{"keys at a link-local address", set("jwks_uri", "https://169.254.169.254/jwks"), fetch.ErrAddress},
+		{"keys at a number", set("jwks_uri", 7), fetch.ErrAddress},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			as := tokentest.NewAS(t, tokentest.WithKeys(tokentest.NewKey(t, "ES256", "one")))
+			as.ChangeMetadata(test.change)
+			source := discovery(t, keyset.DiscoveryOptions{Issuer: as.URL})
+			if _, err := source.Find(t.Context(), jose.ES256, "one"); !errors.Is(err, keyset.ErrUnavailable) || !errors.Is(err, test.want) {
+				t.Errorf("error %v, want %v", err, test.want)
+			}
+			if as.JWKSFetches() > 0 {
+				t.Error("it has fetched keys")
+			}
+		})
+	}
+}
+
+func TestMetadataThatIsNone(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "one")
+	for _, body := range []string{``, `null`, `[]`, `<html>`, `{"issuer":`, `{"issuer":"%s","issuer":"%s","jwks_uri":"%[1]s/jwks"}`} {
+		as := tokentest.NewAS(t, tokentest.WithKeys(key))
+		as.HandleMetadata(func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(w, strings.ReplaceAll(strings.ReplaceAll(body, "%s", as.URL), "%[1]s", as.URL))
+		})
+		source := discovery(t, keyset.DiscoveryOptions{Issuer: as.URL})
+		if _, err := source.Find(t.Context(), jose.ES256, "one"); !errors.Is(err, keyset.ErrFormat) {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+}
+
+func TestKeysMove(t *testing.T) {
+	one, two := tokentest.NewKey(t, "ES256", "one"), tokentest.NewKey(t, "ES256", "two")
+	as := tokentest.NewAS(t, tokentest.WithKeys(one))
+	elsewhere := tokentest.NewAS(t, tokentest.WithKeys(two))
+	source := discovery(t, keyset.DiscoveryOptions{Issuer: as.URL})
+	if _, err := verify(t, source, one.Sign(t, claims())); err != nil {
+		t.Fatal(err)
+	}
+	as.ChangeMetadata(func(document map[string]any) { document["jwks_uri"] = elsewhere.JWKSURL() })
+	if _, err := verify(t, source, two.Sign(t, claims())); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := verify(t, source, one.Sign(t, claims())); !errors.Is(err, keyset.ErrUnknownKey) {
+		t.Errorf("a key of the old place: %v", err)
+	}
+}
+
+// The metadata being down does not matter as long as the keys are where they were; its lying does.
+func TestMetadataFailsLater(t *testing.T) {
+	one, two := tokentest.NewKey(t, "ES256", "one"), tokentest.NewKey(t, "ES256", "two")
+	as := tokentest.NewAS(t, tokentest.WithKeys(one))
+	source := discovery(t, keyset.DiscoveryOptions{Issuer: as.URL, Timing: keyset.Timing{Cooldown: time.Millisecond}})
+	if _, err := verify(t, source, one.Sign(t, claims())); err != nil {
+		t.Fatal(err)
+	}
+	as.HandleMetadata(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+	as.SetKeys(two)
+	if _, err := verify(t, source, two.Sign(t, claims())); err != nil {
+		t.Errorf("with the metadata down: %v", err)
+	}
+	as.HandleMetadata(func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(map[string]any{"issuer": "https://evil.example.com", "jwks_uri": as.JWKSURL()})
+	})
+	as.SetKeys(one)
+	if _, err := verify(t, source, one.Sign(t, claims())); !errors.Is(err, keyset.ErrUnavailable) {
+		t.Errorf("with the metadata lying: %v", err)
+	}
+	if _, err := verify(t, source, two.Sign(t, claims())); err != nil {
+		t.Errorf("keys from before: %v", err)
+	}
+}
+
+func TestDiscoveryOverTLS(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "one")
+	as := tokentest.NewAS(t, tokentest.WithTLS(), tokentest.WithKeys(key))
+	source := discovery(t, keyset.DiscoveryOptions{Issuer: as.URL, Fetch: fetch.Options{CA: as.CA()}})
+	if _, err := verify(t, source, key.Sign(t, claims())); err != nil {
+		t.Fatal(err)
+	}
+	// From https nothing leads to a service on this machine without it.
+	local := tokentest.NewAS(t, tokentest.WithKeys(key))
+	as.ChangeMetadata(func(document map[string]any) { document["jwks_uri"] = local.JWKSURL() })
+	other := discovery(t, keyset.DiscoveryOptions{Issuer: as.URL, Fetch: fetch.Options{CA: as.CA()}})
+	if _, err := other.Find(t.Context(), jose.ES256, "one"); !errors.Is(err, fetch.ErrAddress) || local.JWKSFetches() > 0 {
+		t.Errorf("error %v, %d fetches", err, local.JWKSFetches())
+	}
+	untrusting := discovery(t, keyset.DiscoveryOptions{Issuer: as.URL})
+	if _, err := untrusting.Find(t.Context(), jose.ES256, "one"); !errors.Is(err, keyset.ErrUnavailable) {
+		t.Errorf("without the CA: %v", err)
+	}
+}
+
+func TestHeaderStaysWithTheMetadata(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "one")
+	as, elsewhere := tokentest.NewAS(t), tokentest.NewAS(t)
+	var there, here atomic.Value
+	as.HandleMetadata(func(w http.ResponseWriter, r *http.Request) {
+		here.Store(r.Header.Get("X-Api-Key"))
+		_ = json.NewEncoder(w).Encode(map[string]any{"issuer": as.URL, "jwks_uri": elsewhere.JWKSURL()})
+	})
+	elsewhere.HandleJWKS(func(w http.ResponseWriter, r *http.Request) {
+		there.Store(r.Header.Get("X-Api-Key"))
+		fmt.Fprint(w, tokentest.JWKS(key))
+	})
+	source := discovery(t, keyset.DiscoveryOptions{Issuer: as.URL, Fetch: fetch.Options{Header: http.Header{"X-Api-Key": {"s3cret"}}}})
+	if _, err := verify(t, source, key.Sign(t, claims())); err != nil {
+		t.Fatal(err)
+	}
+	if here.Load() != "s3cret" || there.Load() != "" {
+		t.Errorf("the metadata's host gets %q, the keys' host %q", here.Load(), there.Load())
+	}
+}
+
+func TestDiscoveryOptions(t *testing.T) {
+	for _, options := range []keyset.DiscoveryOptions{
+		{},
+		{Issuer: "http://as.example.com"},
+		{Issuer: "as.example.com"},
+		{Issuer: "https://as.example.com?tenant=1"},
+		{Issuer: "https://as.example.com", URL: "http://as.example.com/metadata"},
+		{URL: "https://as.example.com/metadata"},
+		{Issuer: "https://as.example.com", Timing: keyset.Timing{MaxStale: -1}},
+		{Issuer: "https://as.example.com", Fetch: fetch.Options{CA: []byte("no PEM")}},
+	} {
+		if _, err := keyset.NewDiscovery(options); err == nil {
+			t.Errorf("%+v is accepted", options)
+		}
+	}
+	one := keyset.DiscoveryOptions{Issuer: "https://as.example.com/a", URL: "b"}
+	two := keyset.DiscoveryOptions{Issuer: "https://as.example.com/", URL: "ab"}
+	if one.Fingerprint() == two.Fingerprint() {
+		t.Error("different options have the same fingerprint")
+	}
+}
+
+func TestIssuerThatIsNoAddress(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "one")
+	as := tokentest.NewAS(t, tokentest.WithKeys(key))
+	as.ChangeMetadata(func(document map[string]any) { document["issuer"] = "urn:example:issuer" })
+	source := discovery(t, keyset.DiscoveryOptions{Issuer: "urn:example:issuer", URL: as.URL + "/.well-known/openid-configuration"})
+	if _, err := verify(t, source, key.Sign(t, claims())); err != nil {
+		t.Error(err)
+	}
+}
+
+// Whatever a document says: it is of the issuer asked for, and leads only where one may go.
+func FuzzMetadata(f *testing.F) {
+	const issuer = "https://as.example.com"
+	f.Add([]byte(`{"issuer":"https://as.example.com","jwks_uri":"https://as.example.com/jwks","introspection_endpoint":"http://localhost/"}`))
+	f.Add([]byte(`{"issuer":"https://as.example.com","mtls_endpoint_aliases":{"introspection_endpoint":"https://m/","x":1}}`))
+	f.Add([]byte(`{"issuer":["https://as.example.com"],"introspection_endpoint_auth_methods_supported":["a",1,null]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		metadata, err := keyset.ParseMetadata(data, issuer, issuer+"/.well-known/openid-configuration")
+		if err != nil {
+			return
+		}
+		addresses := []string{metadata.JWKSURI, metadata.IntrospectionEndpoint, metadata.UserinfoEndpoint}
+		addresses = append(addresses, slices.Collect(maps.Values(metadata.MTLSAliases))...)
+		for _, address := range addresses {
+			if u, err := fetch.CheckURL(address); address != "" && (err != nil || u.Scheme != "https") {
+				t.Errorf("%q: %v", address, err)
+			}
+		}
+		if metadata.Issuer != issuer {
+			t.Errorf("issuer %q", metadata.Issuer)
+		}
+	})
+}

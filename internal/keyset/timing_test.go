@@ -1,0 +1,456 @@
+package keyset_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/fetch"
+	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/keyset"
+	"github.com/caddyjwt/gateway/internal/tokentest"
+)
+
+// server is an authorization server without a network, for tests of time.
+type server struct {
+	mu      sync.Mutex
+	body    string
+	header  http.Header
+	err     error
+	latency time.Duration
+	asked   []time.Time
+}
+
+func (s *server) get(ctx context.Context, _, _, _ string) (*fetch.Response, error) {
+	s.mu.Lock()
+	s.asked = append(s.asked, time.Now())
+	body := s.body
+	response, err, latency := &fetch.Response{Status: 200, Body: []byte(body), Header: s.header.Clone()}, s.err, s.latency
+	s.mu.Unlock()
+	select {
+	case <-time.After(latency):
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if body == "panic" {
+		panic("the parser has met something new")
+	}
+	return response, err
+}
+
+func (s *server) set(change func(*server)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(s)
+}
+
+func (s *server) fetches() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.asked)
+}
+
+// intervals are the times between fetches.
+func (s *server) intervals() (between []time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := 1; i < len(s.asked); i++ {
+		between = append(between, s.asked[i].Sub(s.asked[i-1]))
+	}
+	return between
+}
+
+var errDown = errors.New("connection refused")
+
+// near tells whether a duration is the wanted one give or take a tenth.
+func near(got, want time.Duration) bool {
+	return got >= want-want/10 && got <= want+want/10
+}
+
+// inBubble runs a test in a bubble of its own time, with a source of one key, "one", behind a server.
+func inBubble(t *testing.T, timing keyset.Timing, test func(t *testing.T, s *server, source *keyset.Remote, events *observed)) {
+	t.Helper()
+	body := tokentest.JWKS(tokentest.NewKey(t, "ES256", "one"))
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{body: body, header: http.Header{}}
+		source, err := keyset.NewRemote(keyset.RemoteOptions{URL: "https://as.example.com/jwks", Timing: timing}.With(s.get))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer source.Close()
+		events := new(observed)
+		source.SetObserver(events.add)
+		test(t, s, source, events)
+	})
+}
+
+func find(t *testing.T, source keyset.Source, kid string) error {
+	t.Helper()
+	_, err := source.Find(t.Context(), jose.ES256, kid)
+	return err
+}
+
+func TestRefreshInterval(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		header http.Header
+		want   time.Duration
+	}{
+		{"the server says nothing", http.Header{}, 12 * time.Minute},
+		{"max-age", http.Header{"Cache-Control": {"public, max-age=3600"}}, 48 * time.Minute},
+		{"max-age in capitals and quotes", http.Header{"Cache-Control": {`Max-Age="3600"`}}, 48 * time.Minute},
+		{"two of them", http.Header{"Cache-Control": {"max-age=7200", "max-age=3600"}}, 48 * time.Minute},
+		{"an answer that was in a cache", http.Header{"Cache-Control": {"max-age=3600"}, "Age": {"600"}}, 40 * time.Minute},
+		{"max-age of zero", http.Header{"Cache-Control": {"max-age=0"}}, 48 * time.Second},
+		{"a tiny max-age", http.Header{"Cache-Control": {"max-age=5"}}, 48 * time.Second},
+		{"a huge max-age", http.Header{"Cache-Control": {"max-age=99999999999999999999999"}}, 24 * time.Hour * 8 / 10},
+		{"a negative max-age", http.Header{"Cache-Control": {"max-age=-1"}}, 12 * time.Minute},
+		{"a max-age that is a word", http.Header{"Cache-Control": {"max-age=long"}}, 12 * time.Minute},
+		{"no-cache", http.Header{"Cache-Control": {"no-cache, no-store"}}, 12 * time.Minute},
+		{"Expires", http.Header{"Date": {"Mon, 05 Jan 2026 10:00:00 GMT"}, "Expires": {"Mon, 05 Jan 2026 11:00:00 GMT"}}, 48 * time.Minute},
+		{"Expires in the past", http.Header{"Date": {"Mon, 05 Jan 2026 10:00:00 GMT"}, "Expires": {"Mon, 05 Jan 2026 09:00:00 GMT"}}, 48 * time.Second},
+		{"Expires of zero", http.Header{"Expires": {"0"}}, 12 * time.Minute},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, keyset.Timing{MaxStale: 100 * time.Hour}, func(t *testing.T, s *server, source *keyset.Remote, events *observed) {
+				s.header = test.header
+				source.Start()
+				time.Sleep(5 * test.want)
+				synctest.Wait()
+				intervals := s.intervals()
+				if len(intervals) < 4 {
+					t.Fatalf("intervals %v", intervals)
+				}
+				for _, interval := range intervals {
+					if !near(interval, test.want) {
+						t.Errorf("intervals %v, want about %v", intervals, test.want)
+					}
+				}
+				if kinds := events.kinds(); !slices.Equal(kinds, []string{"ready"}) {
+					t.Errorf("events %v", kinds)
+				}
+			})
+		})
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, events *observed) {
+		s.err = errDown
+		source.Start()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		want := time.Second
+		for _, interval := range s.intervals() {
+			if !near(interval, want) {
+				t.Errorf("intervals %v, want about %v", s.intervals(), want)
+			}
+			want = min(2*want, 5*time.Minute)
+		}
+		if want != 5*time.Minute {
+			t.Errorf("intervals %v", s.intervals())
+		}
+		s.set(func(s *server) { s.err = nil })
+		time.Sleep(6 * time.Minute)
+		synctest.Wait()
+		if kinds := events.kinds(); !slices.Equal(kinds, []string{"failing", "ready"}) || events.last().Since < time.Hour-time.Minute {
+			t.Errorf("events %v, the last %+v", kinds, events.last())
+		}
+	})
+}
+
+func TestRequestsShortenTheBackoffWhileThereAreNoKeys(t *testing.T) {
+	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
+		s.err = errDown
+		for range 600 { // a minute of requests
+			if err := find(t, source, "one"); !errors.Is(err, keyset.ErrUnavailable) || !errors.Is(err, errDown) {
+				t.Fatal(err)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if n := s.fetches(); n < 50 || n > 61+7 {
+			t.Errorf("%d fetches in a minute", n)
+		}
+		s.set(func(s *server) { s.err = nil })
+		time.Sleep(time.Second)
+		if err := find(t, source, "one"); err != nil {
+			t.Errorf("a second after the server has come up: %v", err)
+		}
+	})
+}
+
+func TestKeysLastUntilTheyAreTooOld(t *testing.T) {
+	inBubble(t, keyset.Timing{MaxStale: time.Hour}, func(t *testing.T, s *server, source *keyset.Remote, events *observed) {
+		if err := find(t, source, "one"); err != nil {
+			t.Fatal(err)
+		}
+		s.set(func(s *server) { s.err = errDown })
+		time.Sleep(59 * time.Minute)
+		if err := find(t, source, "one"); err != nil {
+			t.Errorf("before: %v", err)
+		}
+		time.Sleep(2 * time.Minute)
+		if source.Current() != nil {
+			t.Error("there are keys that are too old")
+		}
+		unavailable, ok := errors.AsType[*keyset.UnavailableError](find(t, source, "one"))
+		if !ok || unavailable.RetryAfter != time.Second || !errors.Is(unavailable, errDown) {
+			t.Errorf("afterwards: %v", unavailable)
+		}
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		if kinds := events.kinds(); !slices.Equal(kinds, []string{"ready", "failing", "expired"}) {
+			t.Errorf("events %v", kinds)
+		}
+		s.set(func(s *server) { s.err = nil })
+		time.Sleep(time.Second) // since what may have been the last attempt
+		if err := find(t, source, "one"); err != nil {
+			t.Errorf("when the server is back: %v", err)
+		}
+		synctest.Wait()
+		if kinds := events.kinds(); !slices.Equal(kinds, []string{"ready", "failing", "expired", "recovered"}) {
+			t.Errorf("events %v", kinds)
+		}
+	})
+}
+
+func TestCooldown(t *testing.T) {
+	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
+		if err := find(t, source, "one"); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 600 { // a minute of unknown ids
+			if err := find(t, source, fmt.Sprint("bogus ", i)); !errors.Is(err, keyset.ErrUnknownKey) {
+				t.Fatal(err)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if n := s.fetches(); n < 6 || n > 8 {
+			t.Errorf("%d fetches in a minute, want about 1 + 6", n)
+		}
+		for _, interval := range s.intervals()[1:] {
+			if interval < 10*time.Second {
+				t.Errorf("intervals %v", s.intervals())
+			}
+		}
+	})
+}
+
+func TestMissedKeysAreRemembered(t *testing.T) {
+	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
+		_ = find(t, source, "one")
+		if err := find(t, source, "two"); !errors.Is(err, keyset.ErrUnknownKey) {
+			t.Fatal(err)
+		}
+		// A refresh that is under way is not waited for by those who have just had their answer.
+		s.set(func(s *server) { s.latency = time.Second })
+		time.Sleep(9 * time.Second)
+		start := time.Now()
+		if err := find(t, source, "two"); !errors.Is(err, keyset.ErrUnknownKey) || time.Since(start) > 0 {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		time.Sleep(2 * time.Second)
+		s.set(func(s *server) { s.body = tokentest.JWKS(tokentest.NewKey(t, "ES256", "two")) })
+		if err := find(t, source, "two"); err != nil || time.Since(start) != 3*time.Second {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+	})
+}
+
+func TestUnknownKeysWhileFailing(t *testing.T) {
+	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
+		_ = find(t, source, "one")
+		s.set(func(s *server) { s.err = errDown })
+		time.Sleep(time.Hour) // the backoff has grown to its limit
+		before := s.fetches()
+		for range 100 {
+			if err := find(t, source, "two"); !errors.Is(err, keyset.ErrUnavailable) || errors.Is(err, keyset.ErrUnknownKey) {
+				t.Fatal(err)
+			}
+			if err := find(t, source, "one"); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if n := s.fetches() - before; n < 1 || n > 3 {
+			t.Errorf("%d fetches in ten seconds", n)
+		}
+		s.set(func(s *server) { s.err, s.body = nil, tokentest.JWKS(tokentest.NewKey(t, "ES256", "two")) })
+		time.Sleep(10 * time.Second)
+		if err := find(t, source, "two"); err != nil {
+			t.Errorf("ten seconds after the server has come back: %v", err)
+		}
+	})
+}
+
+func TestWaitingIsBounded(t *testing.T) {
+	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
+		s.latency = 4 * time.Second
+		start := time.Now()
+		unavailable, ok := errors.AsType[*keyset.UnavailableError](find(t, source, "one"))
+		if !ok || time.Since(start) != 2*time.Second {
+			t.Fatalf("%v after %v", unavailable, time.Since(start))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := source.Find(ctx, jose.ES256, "one"); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 3*time.Second {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		if err := find(t, source, "one"); err != nil || time.Since(start) != 4*time.Second || s.fetches() != 1 {
+			t.Errorf("%v after %v and %d fetches", err, time.Since(start), s.fetches())
+		}
+		// With keys, a slow fetch is nobody's trouble but that of those who ask for others.
+		s.set(func(s *server) { s.latency = time.Hour })
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if err := find(t, source, "two"); !errors.Is(err, keyset.ErrUnavailable) {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		start = time.Now()
+		if err := find(t, source, "one"); err != nil || time.Since(start) > 0 {
+			t.Errorf("a good token: %v after %v", err, time.Since(start))
+		}
+		wg.Wait()
+		time.Sleep(4 * time.Second)
+		if !source.Stats().Failing {
+			t.Error("the attempt has no end")
+		}
+	})
+}
+
+// A fetch that began before a request need not know of the key that the request is about.
+func TestAFetchUnderWayMayBeTooEarly(t *testing.T) {
+	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
+		s.latency = 500 * time.Millisecond
+		source.Start()
+		time.Sleep(100 * time.Millisecond)
+		s.set(func(s *server) { s.body = tokentest.JWKS(tokentest.NewKey(t, "ES256", "two")) })
+		if err := find(t, source, "two"); err != nil || s.fetches() != 2 {
+			t.Errorf("%v after %d fetches", err, s.fetches())
+		}
+	})
+}
+
+func TestKeysWithoutIDAreAskedForAgain(t *testing.T) {
+	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
+		s.body = tokentest.JWKS(tokentest.NewKey(t, "ES256", ""))
+		for range 100 {
+			if err := find(t, source, "whatever"); err != nil {
+				t.Fatal(err)
+			}
+			if err := find(t, source, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := s.fetches(); n > 2 {
+			t.Errorf("%d fetches", n)
+		}
+		s.set(func(s *server) { s.latency = time.Hour })
+		time.Sleep(11 * time.Second)
+		if err := find(t, source, "whatever else"); err != nil {
+			t.Errorf("while the server is slow: %v", err)
+		}
+	})
+}
+
+func TestPanicsAreFailures(t *testing.T) {
+	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, events *observed) {
+		_ = find(t, source, "one")
+		body := s.body
+		s.set(func(s *server) { s.body = "panic" })
+		source.SetObserver(func(event keyset.Event) {
+			events.add(event)
+			panic("an observer")
+		})
+		time.Sleep(14 * time.Minute)
+		if err := find(t, source, "one"); err != nil {
+			t.Error(err)
+		}
+		s.set(func(s *server) { s.body = body })
+		time.Sleep(6 * time.Minute)
+		synctest.Wait()
+		if kinds := events.kinds(); !slices.Equal(kinds, []string{"ready", "failing", "recovered"}) {
+			t.Errorf("events %v", kinds)
+		}
+	})
+}
+
+// lines collects a log.
+type lines struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (l *lines) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, string(line))
+	return len(line), nil
+}
+
+func TestLogTellsChangesOnly(t *testing.T) {
+	one, two := tokentest.NewKey(t, "ES256", "one"), tokentest.NewKey(t, "ES256", "two")
+	enc := change(one.JWK(), map[string]any{"use": "enc"})
+	synctest.Test(t, func(t *testing.T) {
+		log := new(lines)
+		s := &server{body: `{"keys":[` + change(one.JWK(), nil) + `,` + enc + `]}`, header: http.Header{}}
+		source, err := keyset.NewRemote(keyset.RemoteOptions{
+			URL: "https://as.example.com/jwks", Logger: slog.New(slog.NewTextHandler(log, nil)),
+		}.With(s.get))
+		if err != nil {
+			t.Fatal(err)
+		}
+		source.Start()
+		time.Sleep(5 * time.Hour)
+		s.set(func(s *server) { s.body = tokentest.JWKS(two) })
+		time.Sleep(5 * time.Hour)
+		s.set(func(s *server) { s.err = errDown })
+		time.Sleep(5 * time.Hour)
+		s.set(func(s *server) { s.err = nil })
+		time.Sleep(5 * time.Hour)
+		source.Close()
+		wants := [][]string{
+			{"level=INFO", "keys are ready", "source=https://as.example.com/jwks", "keys=1", "added=one", "skipped_not_for_signatures=1"},
+			{"level=INFO", "keys have changed", "keys=1", "added=two", "removed=one"},
+			{"level=WARN", "refreshing keys is failing", "connection refused"},
+			{"level=INFO", "refreshing keys works again", "failing_for=5h"},
+		}
+		if len(log.all) != len(wants) {
+			t.Fatalf("log:\n%s", strings.Join(log.all, ""))
+		}
+		for i, want := range wants {
+			for _, part := range want {
+				if i == 3 && part == "failing_for=5h" {
+					part = "failing_for=" // about five hours
+				}
+				if !strings.Contains(log.all[i], part) {
+					t.Errorf("%q is missing in %s", part, log.all[i])
+				}
+			}
+		}
+	})
+}
+
+// Whatever a server says about caching: the time is none or one that can be reckoned with.
+func FuzzLifetime(f *testing.F) {
+	f.Add("max-age=60", "1", "Mon, 05 Jan 2026 11:00:00 GMT", "Mon, 05 Jan 2026 10:00:00 GMT")
+	f.Add(`private, MAX-AGE="99999999999999999999"`, "99999999999999999999", "0", "")
+	f.Add("max-age,max-age=-1,=,,", "-1", "Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 0001 00:00:00 GMT")
+	f.Fuzz(func(t *testing.T, control, age, expires, date string) {
+		header := http.Header{"Cache-Control": {control}, "Age": {age}, "Expires": {expires}, "Date": {date}}
+		life := keyset.Lifetime(header, time.Now())
+		if life < -1 || life > 11*365*24*time.Hour {
+			t.Errorf("%d", life)
+		}
+	})
+}
