@@ -35,6 +35,7 @@ func TestAnswerAboutAJWT(t *testing.T) {
 		"a required claim in both":             {require, active(m{"roles": []string{"b"}}), ""},
 		"a scope only in the token":            {func(c *gate.Config) { c.Require.Scopes = []string{"read"} }, m{"active": true}, ""},
 		"a scope that the answer has no more":  {func(c *gate.Config) { c.Require.Scopes = []string{"read"} }, active(m{"scope": "openid"}), gate.InsufficientScope},
+		"no scope left in the answer":          {func(c *gate.Config) { c.Require.Scopes = []string{"read"} }, active(m{"scope": ""}), gate.InsufficientScope},
 		"a scope that only the answer has now": {func(c *gate.Config) { c.Require.Scopes = []string{"write"} }, active(m{"scope": "write"}), gate.InsufficientScope},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
@@ -202,5 +203,54 @@ func TestRefusalReachesNoBackend(t *testing.T) {
 	}
 	if backend.header != nil {
 		t.Error("a refused request reached the backend")
+	}
+}
+
+// A form that may hold the token is read by the gate itself, trailers included.
+func TestTrailersOfAForm(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	g := build(t, key, forward(t, "name", "X-User"), func(c *gate.Config) {
+		c.Extractor = extractor(t, bearer.DefaultPlace, bearer.Place{Kind: bearer.Form, Name: "jwt"})
+	})
+	body := "a=1&jwt=" + key.Sign(t, says())
+	for name, announced := range map[string]string{"announced": "Trailer: X-User\n", "none announced": ""} {
+		t.Run(name, func(t *testing.T) {
+			address, backend := front(t, g, nil)
+			status := send(t, address, "POST / HTTP/1.1\nHost: gw\nTransfer-Encoding: chunked\nContent-Type: application/x-www-form-urlencoded\n"+
+				announced+fmt.Sprintf("\n%x\n%s\n0\nX-User: admin\n\n", len(body), body))
+			if status != 200 || backend.body != "a=1" || len(backend.trailer) != 0 {
+				t.Errorf("status %d, body %q, trailers %v", status, backend.body, backend.trailer)
+			}
+		})
+	}
+}
+
+func TestTrailersOverHTTP2(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	g := build(t, key, forward(t, "name", "X-User"))
+	for _, length := range []int64{-1, 5} {
+		var trailer http.Header
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			g.Strip(r)
+			_, _ = io.Copy(io.Discard, r.Body)
+			trailer = r.Trailer
+			w.WriteHeader(r.ProtoMajor * 100)
+		}))
+		server.EnableHTTP2 = true
+		server.StartTLS()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, io.NopCloser(strings.NewReader("hello")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.ContentLength, r.Trailer = length, http.Header{"X-User": {"admin"}, "X-Sum": {"7"}}
+		response, err := server.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		server.Close()
+		if response.StatusCode != 200 || trailer.Get("X-User") != "" || trailer.Get("X-Sum") != "7" {
+			t.Errorf("length %d: %s, trailers %v", length, response.Proto, trailer)
+		}
 	}
 }
