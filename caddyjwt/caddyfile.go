@@ -228,7 +228,7 @@ func (b *block) cacheSize(size *int64) error {
 		return b.d.Errf("cache %q: expected a size such as 32MiB, or off", text)
 	}
 	*size = int64(n)
-	return nil
+	return b.at(gate.ValidateCacheSize(*size))
 }
 
 func (b *block) require(r *Requirements) error {

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/introspect"
 )
 
 // defaultRealm names the protection space when the configuration does not: RFC 6750 section 3 wants at least one
@@ -34,8 +35,10 @@ func (h *Handler) compile(repl *caddy.Replacer) (*compiled, error) {
 		c.cache = gate.DefaultCacheSize
 	case c.cache == -1:
 		c.cache = 0
-	case c.cache < 0:
-		return nil, fmt.Errorf("cache_size %d is negative; -1 turns the cache off", h.CacheSize)
+	default:
+		if err := gate.ValidateCacheSize(c.cache); err != nil {
+			return nil, err
+		}
 	}
 	config := &c.config
 	var err error
@@ -73,6 +76,11 @@ func (h *Handler) compileParties(repl *caddy.Replacer, c *compiled) error {
 		plan, err := h.Issuers[i].compile(repl, c.config.Leeway)
 		if err != nil {
 			return err
+		}
+		if in := plan.introspect; in != nil && in.config.Mode == introspect.UserInfo && in.mode == gate.IntrospectOpaque &&
+			len(h.Audience) > 0 {
+			return fmt.Errorf("issuer %q: verify userinfo cannot tell for whom a token was issued, so none could satisfy the "+
+				"audience of bearer_auth; give each issuer its own", plan.issuer.Name)
 		}
 		c.plans = append(c.plans, plan)
 		c.config.Issuers = append(c.config.Issuers, plan.issuer)

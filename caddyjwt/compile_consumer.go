@@ -54,64 +54,50 @@ func (c *Credential) compile(repl *caddy.Replacer, now time.Time) (gate.Credenti
 		return out, fmt.Errorf("%s: %w", where, unknownAlgorithm(c.Algorithm))
 	}
 	out.Algorithm = algorithm
-	if out.Verifier, err = c.verifier(repl, algorithm, now); err != nil {
+	if out.Verifier, out.NotAfter, err = c.verifier(repl, algorithm, now); err != nil {
 		return out, fmt.Errorf("%s: %w", where, err)
 	}
 	return out, nil
 }
 
 // verifier reads the one key of a credential, which must be of the algorithm's family.
-func (c *Credential) verifier(repl *caddy.Replacer, algorithm jose.Algorithm, now time.Time) (*jose.Key, error) {
+func (c *Credential) verifier(
+	repl *caddy.Replacer, algorithm jose.Algorithm, now time.Time,
+) (*jose.Key, time.Time, error) {
 	only := jose.MakeAlgorithms(algorithm)
 	switch {
 	case c.PublicKey != "" && c.Secret != "":
-		return nil, errors.New("both a public_key and a secret: a credential has one of the two")
+		return nil, time.Time{}, errors.New("both a public_key and a secret: a credential has one of the two")
 	case algorithm.Family() == jose.HMAC && c.Secret == "":
-		return nil, fmt.Errorf("%v needs a secret", algorithm)
+		return nil, time.Time{}, fmt.Errorf("%v needs a secret", algorithm)
 	case algorithm.Family() != jose.HMAC && c.PublicKey == "":
-		return nil, fmt.Errorf("%v needs a public_key", algorithm)
+		return nil, time.Time{}, fmt.Errorf("%v needs a public_key", algorithm)
 	case c.Secret != "":
 		secret, err := resolveSecret(repl, c.Secret, c.Base64)
 		if err != nil {
-			return nil, err
+			return nil, time.Time{}, err
 		}
 		key, err := jose.NewSecretKey("", secret, only)
-		return key, wrap("secret", err)
+		return key, time.Time{}, wrap("secret", err)
 	}
 	text, err := resolve(repl, "public_key", c.PublicKey)
 	if err != nil {
-		return nil, err
+		return nil, time.Time{}, err
 	}
 	if !strings.Contains(text, "-----BEGIN") {
 		content, err := os.ReadFile(text)
 		if err != nil {
-			return nil, fmt.Errorf("public_key is neither PEM text nor a file that can be read: %w", err)
+			return nil, time.Time{}, fmt.Errorf("public_key is neither PEM text nor a file that can be read: %w", err)
 		}
 		text = string(content)
 	}
-	keys, err := pemKeys(text, only, now)
+	publics, notAfter, err := jose.ParsePEM([]byte(text), now)
 	if err != nil {
-		return nil, wrap("public_key", err)
+		return nil, time.Time{}, wrap("public_key", err)
 	}
-	if len(keys) != 1 {
-		return nil, fmt.Errorf("public_key has %d keys: a credential has one", len(keys))
+	if len(publics) != 1 {
+		return nil, time.Time{}, fmt.Errorf("public_key has %d keys: a credential has one", len(publics))
 	}
-	return keys[0], nil
-}
-
-// pemKeys reads public keys and certificates and holds them to the algorithms.
-func pemKeys(text string, algorithms jose.Algorithms, now time.Time) ([]*jose.Key, error) {
-	publics, _, err := jose.ParsePEM([]byte(text), now)
-	if err != nil {
-		return nil, err
-	}
-	keys := make([]*jose.Key, 0, len(publics))
-	for _, public := range publics {
-		key, err := jose.NewPublicKey("", public, algorithms)
-		if err != nil {
-			return nil, err
-		}
-		keys = append(keys, key)
-	}
-	return keys, nil
+	key, err := jose.NewPublicKey("", publics[0], only)
+	return key, notAfter, wrap("public_key", err)
 }

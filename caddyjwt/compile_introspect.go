@@ -39,7 +39,7 @@ func (i *Introspect) compile(repl *caddy.Replacer, of *Issuer, plan *issuerPlan)
 	case "", "introspection":
 	case "userinfo":
 		config.Mode = introspect.UserInfo
-		if !of.AnyAudience {
+		if out.mode == gate.IntrospectOpaque && !of.AnyAudience {
 			return nil, errors.New("verify userinfo cannot tell for whom a token was issued: " +
 				"if every token of this issuer may pass, write out \"audience any\" in the issuer block")
 		}

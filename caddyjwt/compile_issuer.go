@@ -16,6 +16,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/fetch"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/keyset"
 )
 
 // issuerPlan is an issuer whose settings have been checked, and how to open what it needs.
@@ -31,7 +32,8 @@ type sourcePlan struct {
 	issuer   string
 	url      string
 	path     string
-	static   []*jose.Key
+	pem      string
+	static   []*jose.Key // of a secret
 	fetch    fetch.Options
 	maxStale time.Duration
 }
@@ -57,7 +59,7 @@ func (i *Issuer) compile(repl *caddy.Replacer, leeway time.Duration) (issuerPlan
 			err = plan.introspect.check()
 		}
 		if err != nil {
-			return plan, fmt.Errorf("issuer %q: introspect: %w", name, err)
+			return plan, fmt.Errorf("issuer %q: introspect: %s", name, inOurWords(err))
 		}
 	}
 	return plan, nil
@@ -119,10 +121,35 @@ func (i *Issuer) compileKeys(repl *caddy.Replacer, plan *issuerPlan) (err error)
 	if plan.source.fetch, err = i.fetchOptions(repl); err != nil {
 		return err
 	}
+	if err := keys.alone(); err != nil {
+		return err
+	}
+	if remote := keys.Source == "discovery" || keys.Source == "jwks" || i.Introspect != nil; !remote &&
+		(i.TLS != nil || i.RequestHeaders != nil || i.AllowLinkLocal || i.MaxStale != 0) {
+		return fmt.Errorf("tls, request_header, allow_link_local and max_stale are about a server, and keys %s asks none", keys.Source)
+	}
 	if err := keys.compile(repl, &plan.source, i.Algorithms != nil, &allowed); err != nil {
 		return err
 	}
 	plan.issuer.Algorithms = allowed
+	return nil
+}
+
+// alone refuses settings of another source: they would look as if they did something.
+func (k *Keys) alone() error {
+	for _, field := range []struct {
+		name, value string
+		of          []string
+	}{
+		{"url", k.URL, []string{"discovery", "jwks"}},
+		{"path", k.Path, []string{"file"}},
+		{"pem", k.PEM, []string{"pem"}},
+		{"secret", k.Secret, []string{"secret"}},
+	} {
+		if field.value != "" && !slices.Contains(field.of, k.Source) {
+			return fmt.Errorf("keys %s has no %s", k.Source, field.name)
+		}
+	}
 	return nil
 }
 
@@ -153,15 +180,19 @@ func (k *Keys) compile(repl *caddy.Replacer, plan *sourcePlan, chosen bool, allo
 		_, err = fetch.CheckURL(plan.url)
 		return wrap("keys jwks", err)
 	case "file":
-		plan.path, err = need("path", k.Path)
-		return err
-	case "pem":
-		text, err := need("PEM text", k.PEM)
-		if err != nil {
+		if plan.path, err = need("path", k.Path); err != nil {
 			return err
 		}
-		plan.static, err = pemKeys(text, *allowed, time.Now())
-		return wrap("keys pem", err)
+		content, err := os.ReadFile(plan.path)
+		if err != nil {
+			return fmt.Errorf("keys file: %w", err)
+		}
+		return wrap("keys file "+plan.path, checkKeys(content, *allowed))
+	case "pem":
+		if plan.pem, err = need("PEM text", k.PEM); err != nil {
+			return err
+		}
+		return wrap("keys pem", checkKeys([]byte(plan.pem), *allowed))
 	case "secret":
 		return k.compileSecret(repl, plan, chosen, allowed)
 	case "none":
@@ -169,6 +200,20 @@ func (k *Keys) compile(repl *caddy.Replacer, plan *sourcePlan, chosen bool, allo
 	default:
 		return fmt.Errorf("keys %q: expected discovery, jwks, file, pem, secret or none", k.Source)
 	}
+}
+
+// checkKeys makes sure that there is a key in the text that one of the algorithms can use.
+func checkKeys(text []byte, allowed jose.Algorithms) error {
+	keys, skipped, _, err := keyset.ParseKeys(text, keyset.Policy{}, time.Now())
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if key.Algorithms().Intersect(allowed) != 0 {
+			return nil
+		}
+	}
+	return fmt.Errorf("none of its %d keys is for the algorithms %v (not usable at all: %v)", len(keys), allowed, skipped)
 }
 
 // compileSecret makes a key of the secret for the algorithms chosen, or else for those that it is long enough for.

@@ -16,6 +16,7 @@ type observable interface{ SetObserver(func(keyset.Event)) }
 //	bearer_auth_keys_changed    keys came or went: added, removed
 //	bearer_auth_keys_failing    refreshing has begun to fail: error
 //	bearer_auth_keys_recovered  refreshing works again
+//	bearer_auth_keys_expired    the keys have become too old to be used
 //
 // A source that outlives this configuration is taken over by the next one.
 func emitEvents(ctx caddy.Context, issuer string, source keyset.Source) error {
@@ -33,6 +34,7 @@ func emitEvents(ctx caddy.Context, issuer string, source keyset.Source) error {
 		keyset.KeysChanged: "bearer_auth_keys_changed",
 		keyset.Failing:     "bearer_auth_keys_failing",
 		keyset.Recovered:   "bearer_auth_keys_recovered",
+		keyset.Expired:     "bearer_auth_keys_expired",
 	}
 	from.SetObserver(func(e keyset.Event) {
 		data := map[string]any{"issuer": issuer, "source": e.Source, "keys": e.Keys, "added": e.Added, "removed": e.Removed}

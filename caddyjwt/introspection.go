@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -18,7 +19,9 @@ import (
 )
 
 // openIntrospection finds or makes the client that asks an issuer's authorization server.
-func (h *Handler) openIntrospection(ctx caddy.Context, plan *issuerPlan, keys keyset.Source) (*gate.Introspection, error) {
+func (h *Handler) openIntrospection(
+	ctx caddy.Context, plan *issuerPlan, keys keyset.Source, keysID [32]byte,
+) (*gate.Introspection, error) {
 	config := plan.introspect.config
 	if config.Endpoint == "" {
 		metadata, err := h.metadataSource(ctx, plan, keys)
@@ -33,8 +36,9 @@ func (h *Handler) openIntrospection(ctx caddy.Context, plan *issuerPlan, keys ke
 		}
 		config.VerifySigned = signedAnswers(keys, plan.issuer.Name, config.ClientID, plan.issuer.Leeway)
 	}
-	settings := plan.source.fetch.Fingerprint()
-	config.Identity = fmt.Sprintf("%x %s %s", settings, plan.source.kind, plan.source.url)
+	// The client keeps what it was made with: it is another client when its key source, or where it discovers, is another.
+	settings, discovery := plan.source.fetch.Fingerprint(), plan.source.discovery().Fingerprint()
+	config.Identity = fmt.Sprintf("%x %x %x %v", settings, keysID, discovery, plan.issuer.Leeway)
 	key := config.Fingerprint()
 	client, err := take(h, "introspect "+string(key[:]), func() (pooledClient, error) {
 		transport, err := fetch.NewClient(plan.source.fetch)
@@ -166,3 +170,14 @@ func checkSigned(payload []byte, issuer, clientID string, leeway time.Duration) 
 	}
 	return nil
 }
+
+// fieldWords are the words of the configuration for the fields of the client's.
+var fieldWords = strings.NewReplacer(
+	"CacheTTL", "cache_ttl", "NegativeTTL", "negative_ttl", "MaxInFlight", "max_in_flight", "Timeout", "timeout",
+	"ClientSecret", "client_secret", "ClientID", "client_id", "AuthMethod", "auth_method", "PrivateKey", "private_key",
+	"BearerToken", "bearer_token", "KeyID", "key_id", "TokenTypeHint", "token_type_hint", "RawBasic", "raw_basic",
+	"Params", "param", "Endpoint", "endpoint", "Signed", "signed", "None", "auth_method none", "Off", "0s",
+)
+
+// inOurWords makes an error of the client's speak of the configuration that the user has written.
+func inOurWords(err error) string { return fieldWords.Replace(err.Error()) }

@@ -1,7 +1,6 @@
 package caddyjwt
 
 import (
-	"crypto"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -175,18 +174,25 @@ func (o *mintOptions) mintFor(h *Handler, consumer *Consumer) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	keyClaim, err := resolve(repl, "key_claim", h.KeyClaim)
+	if err != nil {
+		return "", err
+	}
+	if keyClaim == "" {
+		keyClaim = "iss"
+	}
+	if _, both := claims[keyClaim]; both {
+		return "", fmt.Errorf("--claim %s: this claim selects the credential; choose that with --credential", keyClaim)
+	}
 	method := jwt.GetSigningMethod(map[bool]string{true: "EdDSA", false: credential.Algorithm}[credential.Algorithm == "Ed25519"])
 	if method == nil {
 		return "", fmt.Errorf("credential %q: %w", credential.Key, unknownAlgorithm(credential.Algorithm))
 	}
 	token := jwt.NewWithClaims(method, claims)
 	token.Header["alg"] = credential.Algorithm
-	switch keyClaim := h.KeyClaim; keyClaim {
-	case "kid":
+	if keyClaim == "kid" {
 		token.Header["kid"] = key
-	case "":
-		claims["iss"] = key
-	default:
+	} else {
 		claims[keyClaim] = key
 	}
 	signingKey, err := o.signingKey(repl, credential)
@@ -202,9 +208,16 @@ func (o *mintOptions) mintFor(h *Handler, consumer *Consumer) (string, error) {
 
 // claimsFor makes the claims: what every gate asks for, then what the command line says.
 func (o *mintOptions) claimsFor(repl *caddy.Replacer, h *Handler, consumer *Consumer) (jwt.MapClaims, error) {
+	username, err := resolve(repl, "username", consumer.Username)
+	if err != nil {
+		return nil, err
+	}
+	if longest := time.Duration(h.MaxLifetime); longest > 0 && o.lifetime > longest {
+		return nil, fmt.Errorf("--lifetime %v is longer than the max_lifetime of the gate, %v", o.lifetime, longest)
+	}
 	now := time.Now()
 	claims := jwt.MapClaims{
-		"sub": consumer.Username,
+		"sub": username,
 		"iat": now.Unix(),
 		"exp": now.Add(o.lifetime).Unix(),
 		"jti": rand.Text(),
@@ -245,5 +258,5 @@ func (o *mintOptions) signingKey(repl *caddy.Replacer, credential *Credential) (
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.privateKey, err)
 	}
-	return crypto.Signer(key), nil
+	return key, nil
 }

@@ -37,8 +37,8 @@ func (c pooledClient) Destruct() error { return errors.Join(c.Client.Close(), c.
 func (c pooledCache) Destruct() error  { c.Close(); return nil }
 
 // take finds a pooled object or makes it, and remembers to give it back. The maker must not touch the network.
-func take[T caddy.Destructor](h *Handler, key string, make func() (T, error)) (T, error) {
-	value, _, err := pool.LoadOrNew(key, func() (caddy.Destructor, error) { return make() })
+func take[T caddy.Destructor](h *Handler, key string, open func() (T, error)) (T, error) {
+	value, _, err := pool.LoadOrNew(key, func() (caddy.Destructor, error) { return open() })
 	if err != nil {
 		var none T
 		return none, err
@@ -60,7 +60,7 @@ func (h *Handler) open(ctx caddy.Context, built *compiled) error {
 		if plan.introspect == nil {
 			continue
 		}
-		if issuer.Introspection, err = h.openIntrospection(ctx, plan, source); err != nil {
+		if issuer.Introspection, err = h.openIntrospection(ctx, plan, source, id); err != nil {
 			return fmt.Errorf("issuer %q: introspect: %w", issuer.Name, err)
 		}
 	}
@@ -81,7 +81,10 @@ func (h *Handler) openSource(ctx caddy.Context, plan *sourcePlan) (keyset.Source
 	switch plan.kind {
 	case "none":
 		return nil, [32]byte{}, nil
-	case "pem", "secret":
+	case "pem":
+		source, err := keyset.NewPEM([]byte(plan.pem))
+		return source, sha256.Sum256([]byte(plan.pem)), err
+	case "secret":
 		source, err := keyset.NewStatic(plan.static...)
 		return source, fingerprintKeys(plan.static), err
 	case "file":

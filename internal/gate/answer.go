@@ -49,6 +49,7 @@ const (
 //	keys or authorization server unavailable              503     none; Retry-After
 //	authorization server broke the protocol               502     none
 //	authorization server too slow                         504     none
+//	the client left before there was an answer            499     none (for the access log: nobody reads it)
 //	a fault of ours                                       500     none
 func (g *Gate) Answer(f *Failure) Answer {
 	challenge := bearer.Challenge{Realm: g.realm}
@@ -73,6 +74,8 @@ func (g *Gate) Answer(f *Failure) Answer {
 		return Answer{Status: http.StatusBadGateway}
 	case IntrospectionTimeout:
 		return Answer{Status: http.StatusGatewayTimeout}
+	case ClientGone:
+		return Answer{Status: statusClientClosedRequest}
 	case InternalError:
 		return Answer{Status: http.StatusInternalServerError}
 	default:
@@ -80,6 +83,9 @@ func (g *Gate) Answer(f *Failure) Answer {
 	}
 	return Answer{Status: status, Challenge: challenge.String()}
 }
+
+// statusClientClosedRequest is what nginx and Caddy log when the client has gone.
+const statusClientClosedRequest = 499
 
 // retryAfter is in whole seconds, rounded up, and never zero: "at once" would invite a stampede (RFC 9110 section 10.2.3).
 func retryAfter(d time.Duration) string {

@@ -69,6 +69,7 @@ func TestAnswerToEveryReason(t *testing.T) {
 		gate.IntrospectionUnavailable: {503, "", "8"},
 		gate.IntrospectionFailed:      {502, "", ""},
 		gate.IntrospectionTimeout:     {504, "", ""},
+		gate.ClientGone:               {499, "", ""},
 		gate.InternalError:            {500, "", ""},
 	}
 	for _, reason := range []gate.Reason{

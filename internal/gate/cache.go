@@ -24,7 +24,7 @@ const minCacheSize = 64 << 10
 
 // entryOverhead is what an entry costs beside its claims: the identity, the key, and the store's own node. Measured by
 // TestCachedTokenMemory, rounded up.
-const entryOverhead = 512
+const entryOverhead = 256
 
 // Cache keeps verified tokens, so that a token seen before costs a hash and a look-up instead of a signature. It is
 // shared by all gates of a process that use the same size, and may outlive any of them:
@@ -43,10 +43,18 @@ type Cache struct {
 
 type cacheKey [16]byte
 
+// ValidateCacheSize checks a size alone.
+func ValidateCacheSize(size int64) error {
+	if size < minCacheSize {
+		return fmt.Errorf("a cache of %d bytes is smaller than %d, the least that is useful; it can be turned off altogether", size, minCacheSize)
+	}
+	return nil
+}
+
 // NewCache makes a cache of at most size bytes. Close it when done.
 func NewCache(size int64) (*Cache, error) {
-	if size < minCacheSize {
-		return nil, fmt.Errorf("a cache of %d bytes is smaller than %d: use \"off\" for none", size, minCacheSize)
+	if err := ValidateCacheSize(size); err != nil {
+		return nil, err
 	}
 	c := new(Cache)
 	if _, err := rand.Read(c.secret[:]); err != nil {
@@ -112,9 +120,16 @@ func (k keyed) hash(token string) (key cacheKey, ok bool) {
 	n := len(*buf)
 	*buf = k.aead.Seal(*buf, (*buf)[:nonceSize], nil, (*buf)[nonceSize:n])
 	copy(key[:], (*buf)[n:])
-	clear(*buf)
-	hashBuffers.Put(buf)
+	release(buf)
 	return key, true
+}
+
+// release gives a buffer back without the token in it, unless one giant token has made it too large to keep.
+func release(buf *[]byte) {
+	if cap(*buf) <= maxScratch {
+		clear(*buf)
+		hashBuffers.Put(buf)
+	}
 }
 
 const nonceSize = 12
@@ -145,8 +160,9 @@ var fingerprintSecret = func() (secret [32]byte) {
 
 // tokenFingerprint ties log lines about one token together without telling anything of it.
 func tokenFingerprint(token string) string {
-	h := sha256.New()
-	h.Write(fingerprintSecret[:])
-	h.Write([]byte(token))
-	return hex.EncodeToString(h.Sum(nil)[:6])
+	buf := hashBuffers.Get().(*[]byte)
+	*buf = append(append((*buf)[:0], fingerprintSecret[:]...), token...)
+	sum := sha256.Sum256(*buf)
+	release(buf)
+	return hex.EncodeToString(sum[:6])
 }

@@ -79,7 +79,6 @@ func TestRequestsWithoutToken(t *testing.T) {
 	group := func(groups ...string) func(*gate.Config) {
 		return func(c *gate.Config) { c.Require.Groups = groups }
 	}
-	claim := func(c *gate.Config) { c.Require.Claims = []gate.ClaimRequirement{{Path: path(t, "sub")}} }
 	preflight := func(c *gate.Config) { c.AllowPreflight = true }
 	cors := func(method string, headers ...string) *http.Request {
 		r := httptest.NewRequest(method, "/orders", nil)
@@ -99,16 +98,10 @@ func TestRequestsWithoutToken(t *testing.T) {
 		"Basic is no token":                           {plain, cors("GET", "Authorization", "Basic eA=="), 0, gate.MissingToken},
 		"a token in a place that is not configured":   {plain, httptest.NewRequest("GET", "/?access_token=x", nil), 0, gate.MissingToken},
 		"optional lets it pass":                       {optional, request(""), gate.Unidentified, ""},
-		"optional does not replace a scope":           {with(optional, scope), request(""), 0, gate.MissingToken},
-		"optional does not replace a group":           {with(optional, group("a")), request(""), 0, gate.MissingToken},
-		"optional does not replace a claim":           {with(optional, claim), request(""), 0, gate.MissingToken},
 		"optional does not forgive a bad token":       {optional, request("e30.e30.x"), 0, gate.MalformedToken},
 		"optional does not forgive a bad request":     {optional, cors("GET", "Authorization", "Bearer"), 0, gate.MalformedRequest},
 		"anonymous identifies it":                     {anonymous, request(""), gate.Anonymous, ""},
 		"anonymous satisfies its own group":           {with(anonymous, group("staff", "public")), request(""), gate.Anonymous, ""},
-		"anonymous does not satisfy other groups":     {with(anonymous, group("staff")), request(""), 0, gate.MissingToken},
-		"anonymous has no scope":                      {with(anonymous, scope), request(""), 0, gate.MissingToken},
-		"anonymous has no claims":                     {with(anonymous, claim), request(""), 0, gate.MissingToken},
 		"anonymous does not forgive a bad token":      {anonymous, request("x.y"), 0, gate.MalformedToken},
 		"a preflight is refused by default":           {plain, cors("OPTIONS", genuine...), 0, gate.MissingToken},
 		"a preflight passes where allowed":            {preflight, cors("OPTIONS", genuine...), gate.Preflight, ""},

@@ -155,6 +155,8 @@ type Credential struct {
 	Algorithm jose.Algorithm
 	// Verifier is the public key or secret.
 	Verifier *jose.Key
+	// NotAfter is when the certificate of the key expires; zero for a key without one.
+	NotAfter time.Time
 }
 
 // Requirements are what this route asks of an accepted token.
@@ -240,6 +242,9 @@ func (c *Config) validate() error {
 		if err := c.Issuers[i].validate(c.Audience); err != nil {
 			return err
 		}
+	}
+	if c.KeyClaim != "" && !c.hasCredentials() {
+		return errors.New("key_claim selects a consumer's credential, and there is none: remove it, or add a consumer")
 	}
 	return c.validateIntrospection()
 }

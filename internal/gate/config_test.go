@@ -72,6 +72,12 @@ func TestConfigurationMistakes(t *testing.T) {
 		"a scope that is none":             {func(c *gate.Config) { c.Require.Scopes = []string{"a b"} }, `require scope "a b": `},
 		"an empty claim value":             {func(c *gate.Config) { c.Require.Claims = []gate.ClaimRequirement{{path(t, "a.b"), []string{""}}} }, "require claim a.b: a value is empty"},
 		"an empty required group":          {func(c *gate.Config) { c.Require.Groups = []string{""} }, "require group: a group is empty"},
+		"optional and a requirement":       {func(c *gate.Config) { c.Optional, c.Require.Scopes = true, []string{"read"} }, "optional and require exclude each other"},
+		"an anonymous consumer that could never pass": {func(c *gate.Config) {
+			c.Consumers, c.Anonymous, c.Require.Groups = []gate.Consumer{{Username: "guest"}}, "guest", []string{"staff"}
+		}, `anonymous consumer "guest" could never pass`},
+		"a key claim without consumers": {func(c *gate.Config) { c.KeyClaim = "kid" }, "key_claim selects a consumer's credential, and there is none"},
+		"an age without introspection":  {func(c *gate.Config) { c.Introspection.MaxAge = new(time.Duration) }, "introspect refines how issuers are asked, and none is"},
 		"force with a consumer": {func(c *gate.Config) {
 			c.Consumers, c.Introspection.Mode = []gate.Consumer{shop}, gate.RouteForce
 		}, "introspect force cannot hold for tokens of consumers"},

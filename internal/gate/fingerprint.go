@@ -47,7 +47,9 @@ func (w settings) issuer(i *Issuer) {
 	w.Write(i.KeysID[:])
 	w.texts(i.Types)
 	if i.AccessTokenProfile {
-		w.text("rfc9068")
+		w.number(1)
+	} else {
+		w.number(0)
 	}
 	w.number(len(i.Require))
 	for _, path := range i.Require {

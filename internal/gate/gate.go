@@ -11,6 +11,7 @@
 package gate
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -77,6 +78,9 @@ func New(c Config) (*Gate, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.Optional && !require.empty() {
+		return nil, errors.New("optional and require exclude each other: a request without a token brings nothing that is required; remove one of the two")
+	}
 	managed, err := manage(c.ForwardClaims)
 	if err != nil {
 		return nil, err
@@ -99,6 +103,9 @@ func New(c Config) (*Gate, error) {
 			return nil, fmt.Errorf("anonymous consumer %q does not exist: add a consumer block with that username", c.Anonymous)
 		}
 		g.anonymous = &Identity{ID: consumer.Username, Consumer: consumer, Anonymous: true}
+		if g.require.satisfiedBy(g.anonymous) != nil {
+			return nil, fmt.Errorf("anonymous consumer %q could never pass: it does not bring what the route requires", c.Anonymous)
+		}
 	}
 	if g.hash, err = c.Cache.hasher(fingerprint(&c, parties)); err != nil {
 		return nil, err
@@ -121,7 +128,7 @@ func (g *Gate) Check(r *http.Request) (Verdict, error) {
 	}
 	identity, err := g.identify(r.Context(), credential.Token)
 	if err != nil {
-		return Verdict{}, withToken(err, credential.Token)
+		return Verdict{}, refusal(r.Context(), err, credential.Token)
 	}
 	return Verdict{Outcome: Accepted, Identity: identity, InAuthorization: g.inAuthorization[credential.Place]}, nil
 }
@@ -144,22 +151,28 @@ func (g *Gate) withoutToken(err error) (Verdict, error) {
 	}
 }
 
-// unidentified lets a request without any token pass where the configuration says so. What the route requires still
-// holds: a request that cannot bring it is asked for a token.
+// unidentified lets a request without any token pass where the configuration says so. New has made sure that this does
+// not get around what the route requires.
 func (g *Gate) unidentified() (Verdict, error) {
 	switch {
-	case g.anonymous != nil && g.require.satisfiedBy(g.anonymous) == nil:
+	case g.anonymous != nil:
 		return Verdict{Outcome: Anonymous, Identity: g.anonymous}, nil
-	case g.optional && g.require.empty():
+	case g.optional:
 		return Verdict{Outcome: Unidentified}, nil
 	default:
 		return Verdict{}, fail(MissingToken, nil)
 	}
 }
 
-// withToken ties the failure to its token by fingerprint.
-func withToken(err error, token string) error {
+// refusal ties the failure to its token by fingerprint. What failed because the client hung up is nobody's trouble.
+func refusal(ctx context.Context, err error, token string) error {
 	f := FailureOf(err)
+	switch f.Reason {
+	case KeysUnavailable, IntrospectionUnavailable, IntrospectionTimeout, IntrospectionFailed:
+		if errors.Is(ctx.Err(), context.Canceled) {
+			f = &Failure{Reason: ClientGone, Issuer: f.Issuer}
+		}
+	}
 	f.Token = tokenFingerprint(token)
 	return f
 }

@@ -52,11 +52,12 @@ func manage(forward []ForwardClaim) (managedHeaders, error) {
 	return m, nil
 }
 
-// reservedHeaders mean something to HTTP itself or to proxies: a claim must never become one of them.
+// reservedHeaders mean something to HTTP itself, to proxies or to frameworks: a claim must never become one of them.
+// "Proxy" becomes HTTP_PROXY in CGI-like backends.
 var reservedHeaders = []string{
 	"authorization", "connection", "content-encoding", "content-length", "content-type", "cookie", "date", "expect", "forwarded",
-	"host", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
-	"transfer-encoding", "upgrade", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
+	"host", "keep-alive", "proxy", "proxy-authenticate", "proxy-authorization", "proxy-connection", "range", "te", "trailer",
+	"transfer-encoding", "upgrade", "via", "x-http-method-override", "x-original-url", "x-real-ip", "x-rewrite-url",
 }
 
 // Validate refuses header names that cannot carry a claim safely.
@@ -74,7 +75,7 @@ func forwardable(name string) error {
 	if len(name) > maxManagedName {
 		return fmt.Errorf("a header name has at most %d characters here", maxManagedName)
 	}
-	if slices.Contains(reservedHeaders, strings.ToLower(name)) {
+	if lower := strings.ToLower(name); slices.Contains(reservedHeaders, lower) || strings.HasPrefix(lower, "x-forwarded-") {
 		return errors.New("this header has a meaning of its own in HTTP; choose another name, such as X-User-Name")
 	}
 	return nil
@@ -120,11 +121,11 @@ func (g *Gate) Strip(r *http.Request) {
 	if fields := r.Header["Connection"]; len(fields) > 0 {
 		g.managed.stripConnection(r.Header, fields)
 	}
-	if len(r.Trailer) > 0 || r.ContentLength < 0 {
-		g.managed.stripTrailer(r)
-	}
 	if !g.keepToken {
 		g.extractor.Remove(r)
+	}
+	if len(r.Trailer) > 0 || r.ContentLength < 0 { // last, since Remove has to know the body again that was read
+		g.managed.stripTrailer(r)
 	}
 }
 

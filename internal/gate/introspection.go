@@ -85,6 +85,10 @@ func (c *Config) validateIntrospection() error {
 		return errors.New("introspect max_age is negative")
 	}
 	if c.Introspection.Mode != RouteForce {
+		none := !slices.ContainsFunc(c.Issuers, func(i Issuer) bool { return i.Introspection != nil })
+		if none && (c.Introspection.Mode != RouteDefault || c.Introspection.MaxAge != nil) {
+			return errors.New("introspect refines how issuers are asked, and none is: add an introspect block to an issuer")
+		}
 		return nil
 	}
 	if c.hasCredentials() {
@@ -103,6 +107,9 @@ func (c *Config) validateIntrospection() error {
 // verifies nothing here and so has no say in what its tokens look like.
 func (g *Gate) opaqueKeeper(token string, err error) *party {
 	f := FailureOf(err)
+	if f.Reason == InvalidType {
+		return nil // another kind of JWT is no access token, whoever keeps it (RFC 8725 section 3.12)
+	}
 	if f.Issuer != "" {
 		keeper := g.parties.issuers[f.Issuer]
 		if keeper == nil || keeper.issuer.Keys != nil {
@@ -205,7 +212,9 @@ func (g *Gate) confirm(ctx context.Context, local *Identity, p *party, token str
 			return err
 		}
 	}
-	if len(remote.Claims.Scope) > 0 {
+	_, scope := remote.Claims.Claim("scope")
+	_, scp := remote.Claims.Claim("scp")
+	if scope || scp { // an empty one says that nothing is left
 		return g.require.scopesIn(remote.Claims)
 	}
 	return nil

@@ -11,6 +11,9 @@ import (
 // cached verdict must not outlive exp, nor carry one route's audience to another.
 func (g *Gate) judge(identity *Identity, party *party, now time.Time) error {
 	set := identity.Claims
+	if c := party.credential; c != nil && !c.NotAfter.IsZero() && !now.Before(c.NotAfter) {
+		return fail(UnknownKey, errors.New("the credential's certificate has expired"))
+	}
 	if err := g.judgeTime(identity, party, now); err != nil {
 		return err
 	}

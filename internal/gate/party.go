@@ -80,7 +80,10 @@ func (p *parties) addConsumer(c *Config, consumer *Consumer) error {
 	if _, twice := p.consumers[consumer.Username]; twice {
 		return fmt.Errorf("%s is configured twice: put all its credentials into one block", where)
 	}
-	p.consumers[consumer.Username] = consumer
+	// A copy of its own: a cached identity keeps it alive, and must not keep all others of an old configuration.
+	known := *consumer
+	known.Credentials = nil
+	p.consumers[known.Username] = &known
 	for _, value := range append([]string{consumer.Username, consumer.ID, consumer.CustomID}, consumer.Groups...) {
 		if err := headerSafe(value); err != nil {
 			return fmt.Errorf("%s: %q cannot be told to the backend: %w", where, value, err)
@@ -93,7 +96,7 @@ func (p *parties) addConsumer(c *Config, consumer *Consumer) error {
 	}
 	for i := range consumer.Credentials {
 		credential := &consumer.Credentials[i]
-		if err := p.addCredential(c, consumer, credential); err != nil {
+		if err := p.addCredential(c, &known, credential); err != nil {
 			return fmt.Errorf("%s: %w", where, err)
 		}
 	}

@@ -40,6 +40,7 @@ const (
 	IntrospectionUnavailable Reason = "introspection_unavailable" // the authorization server is down or overloaded
 	IntrospectionFailed      Reason = "introspection_failed"      // it broke the protocol, or refused our credentials
 	IntrospectionTimeout     Reason = "introspection_timeout"     // it did not answer in time
+	ClientGone               Reason = "client_gone"               // the client left before there was an answer
 	InternalError            Reason = "internal_error"            // a fault of ours
 )
 
@@ -49,7 +50,7 @@ func Reasons() []Reason {
 		MalformedRequest, BodyTooLarge, MissingToken, MalformedToken, UnsupportedAlgorithm, InvalidType, UnknownIssuer,
 		UnknownKey, InvalidSignature, Expired, NotYetValid, LifetimeTooLong, InvalidIssuer, InvalidAudience, MissingClaim,
 		ProofRequired, Inactive, Contradiction, UnsafeClaim, InsufficientScope, ClaimMismatch, KeysUnavailable,
-		IntrospectionUnavailable, IntrospectionFailed, IntrospectionTimeout, InternalError,
+		IntrospectionUnavailable, IntrospectionFailed, IntrospectionTimeout, ClientGone, InternalError,
 	}
 }
 

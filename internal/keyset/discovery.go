@@ -230,6 +230,9 @@ func (l *metadataLoader) refresh(ctx context.Context) error {
 			break
 		}
 	}
+	if len(failures) == 2 { // on one line, for the log
+		return fmt.Errorf("metadata: %w; %w", failures[0], failures[1])
+	}
 	return fmt.Errorf("metadata: %w", errors.Join(failures...))
 }
 
