@@ -153,8 +153,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // formTimeout is how long a client may take to send a form that may hold its token.
 const formTimeout = 10 * time.Second
 
+// refusedBodyTimeout is for how long a refused client may go on sending its request's body.
+const refusedBodyTimeout = time.Second
+
 // decide asks the gate. When that means to read a form, the client has a deadline: nothing else would wake up a read from
-// one that has fallen silent. The deadline stays when the request is refused, for whatever it still sends.
+// one that has fallen silent. When the request is refused, refuse sets another one.
 func (h *Handler) decide(w http.ResponseWriter, r *http.Request) (gate.Verdict, error) {
 	if !h.gate.ReadsBody(r) {
 		return h.gate.Check(r)
@@ -179,6 +182,10 @@ func (h *Handler) strip(r *http.Request) {
 
 // refuse sets the answer's headers and hands an error to Caddy, so that handle_errors can write the page.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) error {
+	if r.Body != nil && r.Body != http.NoBody {
+		// The server reads some of an unread body before it sends the answer: not from a client that does not send any.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(refusedBodyTimeout))
+	}
 	failure := gate.FailureOf(err)
 	answer := h.gate.Answer(failure)
 	answer.WriteTo(w.Header())

@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -51,6 +53,9 @@ func resolveSecret(repl *caddy.Replacer, value string, isBase64 bool) ([]byte, e
 		return nil, errors.New("secret is empty")
 	}
 	if !isBase64 {
+		if isPath(text) {
+			return nil, errors.New("secret is the path of a file: to use its content, write {file./the/path}")
+		}
 		return []byte(text), nil
 	}
 	text = strings.TrimRight(strings.TrimSpace(text), "=")
@@ -63,4 +68,20 @@ func resolveSecret(repl *caddy.Replacer, value string, isBase64 bool) ([]byte, e
 		return nil, errors.New("secret is not base64: remove the word base64, or encode the secret")
 	}
 	return secret, nil
+}
+
+// isPath tells a path from a secret: whoever writes one means the content, and a path is easily guessed. A secret may
+// begin with a slash, too; a path either is there or ends like the name of a file.
+func isPath(text string) bool {
+	if _, err := os.Stat(text); err == nil {
+		return true
+	}
+	if !strings.HasPrefix(text, "/") && !strings.HasPrefix(text, "./") && !strings.HasPrefix(text, "../") {
+		return false
+	}
+	switch filepath.Ext(text) {
+	case ".key", ".pem", ".txt", ".secret", ".jwk", ".json":
+		return true
+	}
+	return false
 }

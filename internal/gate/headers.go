@@ -22,8 +22,8 @@ const (
 	headerAnonymous        = "X-Anonymous-Consumer"
 )
 
-// managedHeaders are the names by which we tell the backend who is calling, normalised: lower case, with "_" and "."
-// read as "-", because CGI-like backends cannot tell them apart. Whatever a client sends under one of them is removed
+// managedHeaders are the names by which we tell the backend who is calling, normalised: lower case, with whatever is
+// neither letter nor digit read as "-", because CGI-like backends cannot tell those characters apart. Whatever a client sends under one of them is removed
 // on every outcome (RFC 9700 section 4.13).
 type managedHeaders struct {
 	names   map[string]struct{}
@@ -103,10 +103,10 @@ func (m *managedHeaders) has(name string) bool {
 		switch c := name[i]; {
 		case c >= 'A' && c <= 'Z':
 			buf[i] = c + ('a' - 'A')
-		case c == '_' || c == '.':
-			buf[i] = '-'
-		default:
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
 			buf[i] = c
+		default:
+			buf[i] = '-'
 		}
 	}
 	_, found := m.names[string(buf[:len(name)])]
@@ -118,6 +118,9 @@ func (m *managedHeaders) has(name string) bool {
 // same as trailers, and the token. It is for every outcome, a refusal included: an error route may have a backend too.
 func (g *Gate) Strip(r *http.Request) {
 	g.managed.stripHeader(r.Header)
+	if fields := r.Header["Upgrade"]; len(fields) > 0 {
+		stripH2C(r.Header, fields)
+	}
 	if fields := r.Header["Connection"]; len(fields) > 0 {
 		g.managed.stripConnection(r.Header, fields)
 	}
@@ -142,6 +145,21 @@ func (m *managedHeaders) stripHeader(h http.Header) {
 	for name := range h {
 		if m.has(name) {
 			delete(h, name)
+		}
+	}
+}
+
+// stripH2C refuses to pass on an upgrade to HTTP/2 (RFC 9113 section 3.1 has given it up). Inside the tunnel that a
+// backend would open, a client could send any number of requests that no gate sees. WebSocket and others stay.
+func stripH2C(h http.Header, fields []string) {
+	for _, field := range fields {
+		for protocol := range strings.SplitSeq(field, ",") {
+			name, _, _ := strings.Cut(textproto.TrimString(protocol), "/")
+			if strings.EqualFold(name, "h2c") {
+				delete(h, "Upgrade")
+				delete(h, "Http2-Settings")
+				return
+			}
 		}
 	}
 }

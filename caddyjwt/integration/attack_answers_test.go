@@ -1,0 +1,266 @@
+package integration
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/tokentest"
+)
+
+// Text of the attacker's gets into the challenge, where a quote or a line end begins another parameter or header: RFC
+// 6750 section 3. Nothing from the token, the target or the Host is in an answer.
+func TestAttackAnswerInjection(t *testing.T) {
+	s, issuer, key := claimSite(t, "require scope read")
+	const mark = `MARK", realm="evil`
+	for name, token := range map[string]string{
+		"alg":      key.SignRaw(`{"alg":"MARK\", realm=\"evil","kid":"e1"}`, `{}`),
+		"kid":      key.Sign(t, issued(issuer), map[string]any{"kid": mark}),
+		"typ":      key.Sign(t, issued(issuer), map[string]any{"typ": mark}),
+		"iss":      key.Sign(t, issued(mark)),
+		"aud":      key.Sign(t, issued(issuer, "aud", mark)),
+		"scope":    key.Sign(t, issued(issuer, "scope", mark)),
+		"a claim":  key.Sign(t, issued(issuer, mark, 1, "exp", "MARK\r\nX: y")),
+		"line end": key.Sign(t, issued("MARK\r\nX-Evil: 1")),
+		"crit":     key.Sign(t, issued(issuer), map[string]any{"crit": []string{mark}}),
+	} {
+		s.attack(t, name, func(t *testing.T, a *attempt) {
+			got := a.send(token)
+			a.repelled(got, "unsupported_algorithm", "unknown_key", "invalid_type", "unknown_issuer", "invalid_audience", "insufficient_scope", "malformed_token")
+			if text := fmt.Sprint(got.Header, got.body); strings.Contains(text, "MARK") || strings.Contains(text, "evil") {
+				t.Errorf("the attacker's text is in the answer: %s", text)
+			}
+		})
+	}
+	for name, request := range map[string]string{
+		"Host":         "GET / HTTP/1.1\r\nHost: gate.test:MARK\r\n\r\n",
+		"path":         "GET /MARK\" HTTP/1.1\r\nHost: gate.test\r\n\r\n",
+		"absolute URL": "GET http://gate.test/MARK%22%0d%0aX HTTP/1.1\r\nHost: MARK\r\n\r\n",
+		"forwarded":    "GET / HTTP/1.1\r\nHost: gate.test\r\nX-Forwarded-Host: MARK\r\nX-Forwarded-Proto: MARK\r\n\r\n",
+	} {
+		s.attack(t, name, func(t *testing.T, a *attempt) {
+			got := a.raw(request)
+			if text := fmt.Sprint(got.Header, got.body); strings.Contains(text, "MARK") {
+				t.Errorf("the attacker's text is in the answer: %s", text)
+			}
+			if n := len(a.upstream.take()); n != 0 {
+				t.Errorf("%d requests reached the upstream", n)
+			}
+		})
+	}
+}
+
+// Answers that differ tell an attacker which issuers, keys and users exist, and how far a forgery has come
+// (CVE-2022-29266 and CVE-2026-33758 told even more). All bad tokens get the same bytes, and so do all bad requests.
+func TestAttackAnswerIsNoOracle(t *testing.T) {
+	s, issuer, key := claimSite(t, consumerAlice(t), "require scope read", "require claim role admin")
+	token := key.Sign(t, issued(issuer, "scope", "read"))
+	classes := map[int]map[string]string{
+		401: {
+			"unknown issuer": key.Sign(t, issued("https://x")), "unknown key": key.WithKID("x").Sign(t, issued(issuer)), "bad signature": tokentest.FlipSignature(t, token),
+			"expired": key.Sign(t, issued(issuer, "exp", 1)), "not yet valid": key.Sign(t, issued(issuer, "nbf", time.Now().Unix()+900)), "audience": key.Sign(t, issued(issuer, "aud", "x")),
+			"none": forged(`{"alg":"none"}`, `{}`, []byte("x")), "type": key.Sign(t, issued(issuer), map[string]any{"typ": "dpop+jwt"}), "garbage": "garbage", "dots": "...", "bound": key.Sign(t, issued(issuer, "cnf", map[string]any{})),
+			"consumer's bad signature": tokentest.FlipSignature(t, hmacKey(t).Sign(t, claims())), "consumer's algorithm": hmacKey(t).WithAlg("HS512").Sign(t, claims()), "unknown consumer": hmacKey(t).Sign(t, claims("iss", "bob-key")),
+			"no exp": key.Sign(t, issued(issuer, "exp", nil)), "bad JSON": key.SignRaw(`{`, `{`),
+		},
+		403: {"scope": key.Sign(t, issued(issuer, "role", "admin")), "claim": token, "both": key.Sign(t, issued(issuer)), "consumer": hmacKey(t).Sign(t, claims())},
+		400: {"two": token + ", Bearer " + token, "space": "a b", "too long": strings.Repeat("a", 16500), "alphabet": "a!b"},
+	}
+	for status, tokens := range classes {
+		answers := make(map[string][]string)
+		for name, token := range tokens {
+			s.attack(t, fmt.Sprintf("%d: %s", status, name), func(t *testing.T, a *attempt) {
+				got := a.send(token)
+				if got.StatusCode != status {
+					t.Errorf("status %d, want %d", got.StatusCode, status)
+				}
+				a.upstreamIsEmpty()
+				got.Header.Del("Date")
+				text := fmt.Sprint(got.Header, got.body)
+				answers[text] = append(answers[text], name)
+			})
+		}
+		if len(answers) != 1 {
+			t.Errorf("%d: answers differ: %q", status, answers)
+		}
+	}
+}
+
+func (a *attempt) upstreamIsEmpty() {
+	a.t.Helper()
+	if n := len(a.upstream.take()); n != 0 {
+		a.t.Errorf("%d requests reached the upstream", n)
+	}
+}
+
+// A page of HTML with the attacker's text in it runs in the browser of whoever follows a link: CVE-2023-52430,
+// CVE-2024-21496. Answers have no text of the request's, whatever is asked for, and redirect nobody (CVE-2024-21497).
+func TestAttackAnswerIsNoHTML(t *testing.T) {
+	s := start(t, gateFor(consumerAlice(t), "token_from header Authorization", "token_from query jwt"))
+	for name, path := range map[string]string{"query": "/?jwt=" + url.QueryEscape("<script>alert(1)</script>"), "path": "/%3Cscript%3E", "redirect": "/?redirect=//evil", "return": "/?next=%2F%5Cevil&rd=https://evil"} {
+		s.attack(t, name, func(t *testing.T, a *attempt) {
+			got := a.get(path, "", "Accept", "text/html", "Origin", "https://evil.example", "Referer", "https://evil.example/<script>")
+			a.repelled(got, "malformed_request", "missing_token")
+			if got.Header.Get("Location") != "" || got.Header.Get("Set-Cookie") != "" || got.Header.Get("Refresh") != "" || strings.Contains(got.body, "script") {
+				t.Errorf("answer %v %q", got.Header, got.body)
+			}
+		})
+	}
+}
+
+// Tokens in log files are as good as tokens in the open: CVE-2026-33620, CVE-2026-44883, CVE-2026-40945. At debug level,
+// for a token in each place, good or bad, none of our lines nor of the proxy's has a part of it.
+func TestAttackAnswerTokenInTheLog(t *testing.T) {
+	places := "token_from header Authorization\ntoken_from header X-Token\ntoken_from query jwt\ntoken_from cookie jwt\ntoken_from form jwt"
+	s, issuer, key := claimSite(t, places, consumerAlice(t))
+	tokens := map[string]string{
+		"good": key.Sign(t, issued(issuer)), "expired": key.Sign(t, issued(issuer, "exp", 1)), "badly signed": tokentest.FlipSignature(t, key.Sign(t, issued(issuer))),
+		"of nobody": key.Sign(t, issued("https://x")), "opaque": strings.Repeat("opaque0", 20), "a consumer's": hmacKey(t).Sign(t, claims()), "an algorithm": strings.Repeat("A", 60) + "." + strings.Repeat("B", 60) + "." + strings.Repeat("C", 60),
+		"with a secret kid": key.Sign(t, issued(issuer), map[string]any{"kid": strings.Repeat("k", 500)}),
+	}
+	for kind, token := range tokens {
+		for place, send := range map[string]func(a *attempt) answer{
+			"header":        func(a *attempt) answer { return a.get("/", token) },
+			"custom header": func(a *attempt) answer { return a.get("/", "", "X-Token", token) },
+			"query":         func(a *attempt) answer { return a.get("/?jwt="+token, "") },
+			"cookie":        func(a *attempt) answer { return a.get("/", "", "Cookie", "jwt="+token) },
+			"form":          func(a *attempt) answer { return a.form("/", "jwt="+token) },
+			"two places":    func(a *attempt) answer { return a.get("/?jwt="+token, token) },
+		} {
+			s.attack(t, kind+" in "+place, func(t *testing.T, a *attempt) {
+				a.secret(token)
+				got := send(a)
+				a.silent(got)
+				for _, r := range a.upstream.take() {
+					if text := fmt.Sprint(r); strings.Contains(text, pieces(token)[0]) {
+						t.Errorf("the token reached the upstream: %s", text)
+					}
+				}
+				if place == "header" || place == "cookie" || place == "form" { // Caddy keeps these out of its own lines
+					for line := range strings.Lines(a.since()) {
+						for _, piece := range pieces(token) {
+							if strings.Contains(line, piece) {
+								t.Errorf("a part of the token is in the log: %s", line)
+							}
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+// A shared cache keeps the answer to a request whose token was not in Authorization, and hands it to everybody: RFC 6750
+// section 2.3, RFC 9111 section 3.5. Such answers are private, and refusals are not stored at all.
+func TestAttackAnswerInASharedCache(t *testing.T) {
+	s := start(t, gateFor(consumerAlice(t), "token_from header Authorization", "token_from header X-Token", "token_from query jwt", "token_from cookie jwt", "token_from form jwt"))
+	token := hmacKey(t).Sign(t, claims())
+	for _, upstream := range []string{"", "public, max-age=3600", "s-maxage=60", "PUBLIC", "max-age=60, Public , s-maxage=1", "no-store"} {
+		s.upstream.answer = func(w http.ResponseWriter, _ *http.Request) {
+			if upstream != "" {
+				w.Header().Set("Cache-Control", upstream)
+			}
+			_, _ = w.Write([]byte("ok"))
+		}
+		for place, send := range map[string]func(a *attempt) answer{
+			"query":         func(a *attempt) answer { return a.get("/?jwt="+token, "") },
+			"cookie":        func(a *attempt) answer { return a.get("/", "", "Cookie", "jwt="+token) },
+			"custom header": func(a *attempt) answer { return a.get("/", "", "X-Token", token) },
+			"form":          func(a *attempt) answer { return a.form("/", "jwt="+token) },
+		} {
+			s.attack(t, place+" with "+upstream, func(t *testing.T, a *attempt) {
+				got := send(a)
+				a.passed(got)
+				directives := strings.ToLower(strings.Join(got.Header["Cache-Control"], ","))
+				if !strings.Contains(directives, "private") && !strings.Contains(directives, "no-store") || strings.Contains(directives, "public") || strings.Contains(directives, "s-maxage") {
+					t.Errorf("Cache-Control %q", directives)
+				}
+			})
+		}
+	}
+}
+
+// Things that a stranger can make long, many or slow: none may cost more than a request does. See also the tests of
+// number of parts, of huge claims and of huge forms.
+func TestAttackResourceOversizedTokens(t *testing.T) {
+	s := start(t, gateFor(consumerAlice(t), "token_from header Authorization", "token_from query jwt", "token_from cookie jwt"))
+	for _, kilobytes := range []int{8, 15, 17, 60, 900} {
+		for name, token := range map[string]string{"letters": strings.Repeat("a", kilobytes<<10), "dots": strings.Repeat(".", kilobytes<<10), "header": b64("{"+strings.Repeat(`"a":`, kilobytes<<8)) + ".A.A",
+			"brackets": b64(strings.Repeat("[", kilobytes<<9)) + ".A.A", "signature": b64(`{"alg":"HS256"}`) + "." + b64(asJSON(t, claims())) + "." + strings.Repeat("A", kilobytes<<10)} {
+			s.attack(t, fmt.Sprintf("%d KB of %s in the header", kilobytes, name), func(t *testing.T, a *attempt) {
+				a.quickly(func() {
+					got := a.get("/", token)
+					a.kept(got)
+				})
+			})
+			s.attack(t, fmt.Sprintf("%d KB of %s in the query", kilobytes, name), func(t *testing.T, a *attempt) {
+				a.quickly(func() { a.kept(a.get("/?jwt="+token, "")) })
+			})
+		}
+	}
+}
+
+// Tokens whose refusal costs the most, those with good form and random signatures of large keys, in a row. Each is
+// refused, and the good one beside them is not.
+func TestAttackResourceExpensiveSignatures(t *testing.T) {
+	s, issuer, keys := signedSite(t)
+	s.attack(t, "400 random signatures", func(t *testing.T, a *attempt) {
+		start := time.Now()
+		n := 0
+		for range 100 {
+			for _, alg := range []string{"RS256", "PS256", "ES512", "EdDSA"} {
+				n++
+				token := tokentest.FlipSignature(t, keys[alg].Sign(t, issued(issuer, "jti", n)))
+				if got := a.get("/", token); got.StatusCode != http.StatusUnauthorized {
+					t.Fatalf("status %d", got.StatusCode)
+				}
+			}
+		}
+		if took := time.Since(start); took > 20*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		a.upstreamIsEmpty()
+		a.passed(a.send(keys["ES512"].Sign(t, issued(issuer))))
+	})
+}
+
+// A client announces a form and sends it a byte at a time, or not at all, and holds the request for ever. It is given up
+// after ten seconds, and others do not wait for it.
+func TestAttackResourceSlowForm(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes as long as the deadline")
+	}
+	s := start(t, gateFor(consumerAlice(t), "token_from form jwt", "token_from header Authorization"))
+	token := hmacKey(t).Sign(t, claims())
+	s.attack(t, "silent after the first bytes", func(t *testing.T, a *attempt) {
+		a.secret(token)
+		conn, err := a.dial(t.Context(), "", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		begun := time.Now()
+		_, _ = conn.Write([]byte("POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Type: " + formType + "\r\nContent-Length: 900000\r\n\r\njwt="))
+		a.quickly(func() { a.passed(a.send(token)) })
+		_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+		_, _ = conn.Read(make([]byte, 512))
+		if took := time.Since(begun); took > 15*time.Second {
+			t.Errorf("given up after %v", took)
+		}
+		a.upstreamIsEmpty()
+	})
+}
+
+// A request is refused at once, but its announced body never comes, and the server holds the answer back until it has
+// read it: each such request costs the attacker nothing and the gate a connection for ever. The answer must come soon.
+func TestAttackResourceRefusedWithABodyThatNeverComes(t *testing.T) {
+	s := start(t, gateFor(consumerAlice(t)))
+	for name, fields := range map[string]string{"with a length": "Content-Length: 100\r\n", "chunked": "Transfer-Encoding: chunked\r\n"} {
+		s.attack(t, name, func(t *testing.T, a *attempt) {
+			a.repelled(a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Type: text/plain\r\n"+fields+"\r\n"), "missing_token")
+		})
+	}
+}

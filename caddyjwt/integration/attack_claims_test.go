@@ -1,0 +1,283 @@
+package integration
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/tokentest"
+)
+
+// claimSite is an issuer with one key behind a key set, with more lines for the handler.
+func claimSite(t *testing.T, lines ...string) (s *site, issuer string, key *tokentest.Key) {
+	key = tokentest.NewKey(t, "ES256", "e1")
+	as := tokentest.NewAS(t, tokentest.WithKeys(key))
+	return start(t, gateFor(append([]string{jwksOf(as)}, lines...)...)), as.URL, key
+}
+
+// A token is used at the very second of its end, or after it with the help of the leeway. A token is good before exp
+// plus leeway and not at it (RFC 7519 section 4.1.4).
+func TestAttackClaimsAtTheEdgeOfExpiry(t *testing.T) {
+	for leeway, seconds := range map[string]int64{"0s": 0, "30s": 30} {
+		s, issuer, key := claimSite(t, "leeway "+leeway)
+		for name, ago := range map[string]int64{"a second ago": seconds + 1, "now": seconds, "an hour ago": 3600} {
+			s.attack(t, name+" with leeway "+leeway, func(t *testing.T, a *attempt) {
+				a.repelled(a.send(key.Sign(t, issued(issuer, "exp", time.Now().Unix()-ago))), "expired")
+			})
+		}
+		s.attack(t, "control: before, with leeway "+leeway, func(t *testing.T, a *attempt) {
+			a.passed(a.send(key.Sign(t, issued(issuer, "exp", time.Now().Unix()-seconds+3))))
+		})
+	}
+}
+
+// A verified token is remembered, and the memory answers for longer than the token lives (class of CVE-2026-33496). The
+// end is judged on every request.
+func TestAttackClaimsExpiryOfARememberedToken(t *testing.T) {
+	s, issuer, key := claimSite(t, "leeway 0s")
+	s.attack(t, "used until it ends", func(t *testing.T, a *attempt) {
+		end := time.Now().Unix() + 2
+		token := key.Sign(t, issued(issuer, "exp", end))
+		for time.Now().Unix() < end-1 {
+			a.passed(a.send(token))
+			time.Sleep(50 * time.Millisecond)
+		}
+		time.Sleep(time.Until(time.Unix(end, 0)))
+		a.repelled(a.send(token), "expired")
+	})
+}
+
+// exp is of another type than the verifier expects, and reading it fails open: as zero, as true, or as absent
+// (GHSA-wxg7-w2v3-w38g). Only a number in range is a date.
+func TestAttackClaimsExpiryOfAnotherType(t *testing.T) {
+	s, issuer, key := claimSite(t, "leeway 0s")
+	later := time.Now().Unix() + 300
+	for name, exp := range map[string]any{
+		"text": strconv.FormatInt(later, 10), "true": true, "array": []int64{later}, "object": map[string]any{"$date": later}, "empty text": "",
+		"date as text": "2099-01-01T00:00:00Z", "negative": -1, "zero": 0, "milliseconds": later * 1000, "microseconds": later * 1000000, "far future": 1e18,
+	} {
+		s.attack(t, name, func(t *testing.T, a *attempt) {
+			a.repelled(a.send(key.Sign(t, issued(issuer, "exp", exp))), "malformed_token", "expired")
+		})
+	}
+	s.attack(t, "null", func(t *testing.T, a *attempt) {
+		a.repelled(a.send(key.SignRaw(`{"alg":"ES256","kid":"e1"}`, `{"iss":"`+issuer+`","aud":"`+audience+`","exp":null}`)), "malformed_token", "missing_claim")
+	})
+	s.attack(t, "none", func(t *testing.T, a *attempt) {
+		a.repelled(a.send(key.Sign(t, issued(issuer, "exp", nil))), "missing_claim")
+	})
+	for _, claim := range []string{"nbf", "iat"} {
+		for name, value := range map[string]any{"text": "0", "true": true, "array": []int{0}, "in milliseconds": time.Now().UnixMilli(), "in the future": later} {
+			s.attack(t, claim+" "+name, func(t *testing.T, a *attempt) {
+				a.repelled(a.send(key.Sign(t, issued(issuer, claim, value))), "malformed_token", "not_yet_valid")
+			})
+		}
+	}
+}
+
+// The token was issued for somebody else, and the comparison is careless with arrays, prefixes, types or absence:
+// CVE-2020-26160, CVE-2024-5798.
+func TestAttackClaimsAudience(t *testing.T) {
+	s, issuer, key := claimSite(t)
+	for name, aud := range map[string]any{
+		"another": "https://other.example.com", "longer": audience + "/v2", "shorter": audience[:len(audience)-1], "with a slash": audience + "/", "upper case": strings.ToUpper(audience),
+		"space before": " " + audience, "list in a text": "x " + audience, "comma list": "x," + audience, "wildcard": "*", "empty": "",
+		"empty array": []string{}, "array of others": []string{"a", "b"}, "nested array": [][]string{{audience}}, "object": map[string]int{audience: 1},
+		"array with an object": []any{map[string]string{"aud": audience}}, "number": 1, "true": true, "array of null": []any{nil}, "array with a number": []any{audience, 1},
+		"array with an empty text": []string{audience, ""}, "NUL": audience + "\x00", "client": "api.example.com",
+	} {
+		s.attack(t, name, func(t *testing.T, a *attempt) {
+			a.repelled(a.send(key.Sign(t, issued(issuer, "aud", aud))), "invalid_audience", "malformed_token")
+		})
+	}
+	s.attack(t, "none", func(t *testing.T, a *attempt) {
+		a.repelled(a.send(key.Sign(t, issued(issuer, "aud", nil))), "invalid_audience")
+	})
+	s.attack(t, "null", func(t *testing.T, a *attempt) {
+		a.repelled(a.send(key.SignRaw(`{"alg":"ES256","kid":"e1"}`, fmt.Sprintf(`{"iss":%q,"aud":null,"exp":%d}`, issuer, time.Now().Unix()+300))), "invalid_audience", "malformed_token")
+	})
+	s.attack(t, "in azp and resource only", func(t *testing.T, a *attempt) {
+		a.repelled(a.send(key.Sign(t, issued(issuer, "aud", nil, "azp", audience, "resource", audience, "client_id", audience))), "invalid_audience")
+	})
+}
+
+// A token that was verified and remembered on one route is presented on another with another audience: a cache that
+// keeps verdicts instead of facts carries the first route's verdict over (class of CVE-2026-33496).
+func TestAttackClaimsAudienceOfARememberedToken(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "e1")
+	as := tokentest.NewAS(t, tokentest.WithKeys(key))
+	block := "issuer " + as.URL + " {\n keys jwks " + as.JWKSURL() + "\n}"
+	s := start(t, "handle /a/* {\n"+gateFor("audience https://a.example", block)+"\n}\nhandle /b/* {\n"+gateFor("audience https://b.example", block)+"\n}\n"+
+		"handle /c/* {\n"+gateFor("audience https://a.example", "require scope admin", block)+"\n}")
+	token := key.Sign(t, issued(as.URL, "aud", "https://a.example"))
+	for range 3 {
+		s.attack(t, "control: its own route", func(t *testing.T, a *attempt) {
+			if got := a.get("/a/", token); got.StatusCode != 200 {
+				t.Errorf("status %d", got.StatusCode)
+			}
+		})
+		s.attack(t, "the other route", func(t *testing.T, a *attempt) { a.secret(token); a.repelled(a.get("/b/", token), "invalid_audience") })
+		s.attack(t, "a route that wants more scope", func(t *testing.T, a *attempt) { a.secret(token); a.repelled(a.get("/c/", token), "insufficient_scope") })
+	}
+}
+
+// Scopes are compared as texts that contain each other, or lists are split at other characters than the space: "a,b" or
+// "read\twrite" become scopes, "readonly" is "read". Only exact names in a space-separated list or an array count.
+func TestAttackClaimsScope(t *testing.T) {
+	s, issuer, key := claimSite(t, "require scope read")
+	s.attack(t, "control: a list", func(t *testing.T, a *attempt) { a.passed(a.send(key.Sign(t, issued(issuer, "scope", "write read")))) })
+	s.attack(t, "control: an array", func(t *testing.T, a *attempt) {
+		a.passed(a.send(key.Sign(t, issued(issuer, "scope", []string{"write", "read"}))))
+	})
+	for name, scope := range map[string]any{
+		"longer": "readonly", "shorter": "rea", "upper case": "READ", "comma": "write,read", "tab": "write\tread", "line end": "write\nread", "no-break space": "write\u00a0read",
+		"plus": "write+read", "semicolon": "write;read", "quoted": `"read"`, "wildcard": "*", "empty": "", "spaces": "   ", "array of lists": []string{"write read"}, "array with a list": []string{"x", "a read"},
+		"hierarchy": "read:all", "parent": "r", "negative": "-read", "NUL": "read\x00",
+	} {
+		s.attack(t, name, func(t *testing.T, a *attempt) {
+			a.repelled(a.send(key.Sign(t, issued(issuer, "scope", scope))), "insufficient_scope")
+		})
+	}
+	for name, scope := range map[string]any{"number": 1, "true": true, "object": map[string]bool{"read": true}, "array of numbers": []int{1}, "nested array": [][]string{{"read"}}} {
+		s.attack(t, name, func(t *testing.T, a *attempt) {
+			a.repelled(a.send(key.Sign(t, issued(issuer, "scope", scope))), "malformed_token", "insufficient_scope")
+		})
+	}
+	s.attack(t, "none", func(t *testing.T, a *attempt) { a.repelled(a.send(key.Sign(t, issued(issuer))), "insufficient_scope") })
+	s.attack(t, "in other claims", func(t *testing.T, a *attempt) {
+		a.repelled(a.send(key.Sign(t, issued(issuer, "scopes", "read", "Scope", "read", "permissions", []string{"read"}, "roles", "read"))), "insufficient_scope")
+	})
+}
+
+// A claim that the route requires is there in another type: a text that contains the value, an object with it as a
+// name, the number one for true.
+func TestAttackClaimsRequiredValue(t *testing.T) {
+	s, issuer, key := claimSite(t, "require claim role admin", "require claim level 3", "require claim realm_access.roles editor", "require group staff")
+	good := []any{"role", "admin", "level", 3, "realm_access", map[string]any{"roles": []string{"editor"}}, "groups", []string{"staff"}}
+	s.attack(t, "control: passes", func(t *testing.T, a *attempt) { a.passed(a.send(key.Sign(t, issued(issuer, good...)))) })
+	for name, change := range map[string][]any{
+		"none": {"role", nil}, "list in a text": {"role", "user admin"}, "comma list": {"role", "user,admin"}, "longer": {"role", "administrator"}, "upper case": {"role", "Admin"},
+		"name of a member": {"role", map[string]any{"admin": true}}, "true": {"role", true}, "empty": {"role", ""}, "nested array": {"role", [][]string{{"admin"}}},
+		"number as another number": {"level", 30}, "array of arrays": {"level", [][]int{{3}}}, "path through an array": {"realm_access", []any{map[string]any{"roles": []string{"editor"}}}},
+		"path as one name": {"realm_access", nil}, "member beside": {"realm_access", map[string]any{"roles": []string{"viewer"}, "role": "editor"}}, "group in a text": {"groups", "x staff"}, "group none": {"groups", nil},
+	} {
+		s.attack(t, name, func(t *testing.T, a *attempt) {
+			c := issued(issuer, append(append([]any{}, good...), change...)...)
+			if name == "path as one name" {
+				c["realm_access.roles"] = "editor"
+			}
+			a.repelled(a.send(key.Sign(t, c)), "claim_mismatch")
+		})
+	}
+}
+
+// The identity is empty, blank or missing, which some backends read as "nobody to restrict" and others as the first
+// user: CVE-2026-23990. An empty identity never becomes a header.
+func TestAttackClaimsEmptyIdentity(t *testing.T) {
+	s, issuer, key := claimSite(t, "forward_claim sub X-User", "forward_claim email X-Email", "forward_claim groups X-Groups")
+	for name, sub := range map[string]any{"empty": "", "a space": " ", "blank": " \t\n", "a number": 0, "false": false, "an array": []string{"admin"}, "an object": map[string]any{"id": "admin"}, "a NUL": "\x00", "a zero-width": "\u2028"} {
+		s.attack(t, "sub "+name, func(t *testing.T, a *attempt) {
+			a.repelled(a.send(key.Sign(t, issued(issuer, "sub", sub))), "malformed_token", "unsafe_claim", "missing_claim")
+		})
+	}
+	for name, change := range map[string][]any{"missing": {"email", nil}, "empty": {"email", ""}, "empty array": {"groups", []string{}}} {
+		s.attack(t, "forwarded claim "+name, func(t *testing.T, a *attempt) {
+			got := a.passed(a.send(key.Sign(t, issued(issuer, change...)), "X-Email", "admin@example.com", "X-Groups", "admin"))
+			for _, header := range []string{"X-Email", "X-Groups"} {
+				for _, value := range got.Header[header] {
+					if value == "" || strings.Contains(value, "admin") {
+						t.Errorf("%s %q at the upstream", header, value)
+					}
+				}
+			}
+		})
+	}
+	s.load(gateFor("issuer " + issuer + " {\n audience " + audience + "\n keys jwks " + issuer + "/jwks\n require email groups sub\n}"))
+	for name, change := range map[string][]any{"missing": {"email", nil}, "empty": {"email", ""}, "an empty array": {"groups", []string{}}, "blank": {"email", "  "}} {
+		s.attack(t, "required claim "+name, func(t *testing.T, a *attempt) {
+			a.repelled(a.send(key.Sign(t, issued(issuer, append([]any{"email", "a@example.com", "groups", []string{"x"}}, change...)...))), "missing_claim")
+		})
+	}
+}
+
+// A token of one issuer names, in the claim that selects consumers, a consumer that belongs to another: RFC 8725
+// section 3.8. What the claim selects is a credential, and the credential's own key must have signed.
+func TestAttackClaimsConsumerNamedByAnotherIssuer(t *testing.T) {
+	s, issuer, key := claimSite(t, consumerAlice(t), "key_claim azp")
+	s.attack(t, "control: the consumer's own", func(t *testing.T, a *attempt) {
+		a.passed(a.send(hmacKey(t).Sign(t, claims("iss", nil, "azp", "alice-key"))))
+	})
+	for name, token := range map[string]string{
+		"in the payload":                 key.Sign(t, issued(issuer, "azp", "alice-key")),
+		"in the header":                  key.Sign(t, issued(issuer), map[string]any{"azp": "alice-key"}),
+		"in both":                        key.Sign(t, issued(issuer, "azp", "x"), map[string]any{"azp": "alice-key"}),
+		"as an array, in the header too": key.Sign(t, issued(issuer, "azp", []string{"alice-key"}), map[string]any{"azp": "alice-key"}),
+		"by the consumer's key for iss":  hmacKey(t).Sign(t, issued(issuer, "azp", "x")),
+	} {
+		s.attack(t, name, func(t *testing.T, a *attempt) {
+			got := a.send(token)
+			if got.StatusCode == 200 { // the issuer's own token, which names nobody that is known: never the consumer
+				if seen := a.passed(got); seen.Header.Get("X-Consumer-Username") != "" {
+					t.Errorf("taken for the consumer %q", seen.Header.Get("X-Consumer-Username"))
+				}
+				return
+			}
+			a.repelled(got, "invalid_signature", "unsupported_algorithm")
+		})
+	}
+	for _, azp := range []string{"Alice-Key", "alice-key ", "alice-key\x00", "alice", "42", "c-42", "", "*"} {
+		s.attack(t, "azp "+strconv.Quote(azp), func(t *testing.T, a *attempt) {
+			a.repelled(a.send(hmacKey(t).Sign(t, claims("iss", nil, "azp", azp))), "unknown_issuer", "malformed_token")
+		})
+	}
+}
+
+// A token lives for years because the issuer was told to make it so, and its theft with it. max_lifetime bounds it, and
+// asks for iat so that it cannot be left out.
+func TestAttackClaimsLifetime(t *testing.T) {
+	s, issuer, key := claimSite(t, "max_lifetime 10m")
+	now := time.Now().Unix()
+	for name, changes := range map[string][]any{
+		"too long":          {"exp", now + 3600},
+		"ten years":         {"exp", now + 315360000},
+		"without iat":       {"iat", nil},
+		"old iat":           {"iat", now - 3600},
+		"iat in 1970":       {"iat", 0},
+		"iat after exp":     {"iat", now + 600},
+		"iat as text":       {"iat", strconv.FormatInt(now, 10)},
+		"negative lifetime": {"iat", now + 1e6, "exp", now + 300},
+	} {
+		s.attack(t, name, func(t *testing.T, a *attempt) {
+			a.repelled(a.send(key.Sign(t, issued(issuer, changes...))), "lifetime_too_long", "missing_claim", "not_yet_valid", "malformed_token")
+		})
+	}
+}
+
+// A claim has a Caddy placeholder in it, and a configuration that prints the claim expands it once more and hands out
+// secrets: CVE-2026-30852, GHSA-wwhq-w58m-w29c. It reaches the backend as it was written, also by way of header_up.
+func TestAttackClaimsPlaceholderInAClaim(t *testing.T) {
+	t.Setenv("GATE_SECRET", "the-secret-value")
+	key := tokentest.NewKey(t, "ES256", "e1")
+	as := tokentest.NewAS(t, tokentest.WithKeys(key))
+	s := prepare(t)
+	gate := gateFor(jwksOf(as), "forward_claim sub X-User", "forward_claim name X-Name")
+	s.loadFile(strings.Replace(s.caddyfile(gate), "reverse_proxy "+s.upstream.addr(), "header >X-Back {http.auth.user.name}\nreverse_proxy "+s.upstream.addr()+
+		" {\n header_up X-Id {http.auth.user.id}\n header_up X-Up {http.auth.user.name}\n}\n", 1))
+	for _, text := range []string{"{env.GATE_SECRET}", "{file./etc/passwd}", "{http.vars.x}", "{http.request.header.Cookie}", "{http.auth.user.name}", "{{env \"GATE_SECRET\"}}",
+		"{$GATE_SECRET}", "${GATE_SECRET}", "{", "}", "{}", "\\{env.GATE_SECRET}", "{http.auth.user.id}", "%7Benv.GATE_SECRET%7D"} {
+		s.attack(t, text, func(t *testing.T, a *attempt) {
+			answered := a.send(key.Sign(t, issued(as.URL, "sub", text, "name", text)))
+			got := a.passed(answered)
+			for _, header := range []string{"X-User", "X-Name", "X-Id", "X-Up"} {
+				if value := got.Header.Get(header); value != text {
+					t.Errorf("%s %q at the upstream, want %q", header, value, text)
+				}
+			}
+			if back := answered.Header.Get("X-Back"); back != text {
+				t.Errorf("X-Back %q in the answer, want %q", back, text)
+			}
+		})
+	}
+}

@@ -1,0 +1,627 @@
+package integration
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/fcgi"
+	"net/textproto"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/caddyjwt/gateway/internal/tokentest"
+)
+
+// managed are the headers by which the backend of identitySite learns who is calling.
+var managed = []string{"X-Consumer-ID", "X-Consumer-Custom-ID", "X-Consumer-Username", "X-Consumer-Groups", "X-Credential-Identifier", "X-Anonymous-Consumer", "X-User", "X-Roles"}
+
+// identitySite takes tokens of an issuer and of a consumer, over HTTP/1.1 and HTTP/2.
+func identitySite(t *testing.T, lines ...string) (s *site, issuer string, key *tokentest.Key) {
+	key = tokentest.NewKey(t, "ES256", "e1")
+	as := tokentest.NewAS(t, tokentest.WithKeys(key))
+	s = prepare(t)
+	s.loadFile(bothProtocols(s.caddyfile(gateFor(append([]string{jwksOf(as), consumerAlice(t), "forward_claim sub X-User", "forward_claim roles X-Roles"}, lines...)...))))
+	return s, as.URL, key
+}
+
+// bothProtocols makes Caddy speak HTTP/2 without TLS as well.
+func bothProtocols(caddyfile string) string {
+	return strings.Replace(caddyfile, "admin off", "admin off\n\tservers {\n\t\tprotocols h1 h2c\n\t}", 1)
+}
+
+// overHTTP2 is the same site, asked by HTTP/2 with prior knowledge.
+func (a *attempt) overHTTP2() *attempt {
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{DialContext: a.dial, Protocols: protocols}
+	a.t.Cleanup(transport.CloseIdleConnections)
+	other := *a
+	other.site = a.in(a.t)
+	other.client = &http.Client{Transport: transport}
+	return &other
+}
+
+// untouched wants the backend to have been told about these headers only what the gate says: by the name of RFC 9110, and
+// by every name that a CGI-like backend cannot tell from it.
+func (a *attempt) untouched(got seen, want map[string]string) {
+	a.t.Helper()
+	told := make(map[string][]string)
+	for _, fields := range []http.Header{got.Header, got.Trailer} {
+		for name, values := range fields {
+			alias := textproto.CanonicalMIMEHeaderKey(strings.Map(func(r rune) rune {
+				if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+					return r
+				}
+				return '-'
+			}, name))
+			told[alias] = append(told[alias], values...)
+		}
+	}
+	for _, name := range managed {
+		name = textproto.CanonicalMIMEHeaderKey(name)
+		if value, ok := want[name]; ok {
+			if len(told[name]) != 1 || told[name][0] != value {
+				a.t.Errorf("%s: %q at the upstream, want %q", name, told[name], value)
+			}
+		} else if told[name] != nil {
+			a.t.Errorf("%s: %q at the upstream, want none", name, told[name])
+		}
+	}
+}
+
+// asAlice and asMe are what the backend is told about the two kinds of tokens.
+var (
+	asAlice = map[string]string{
+		"X-Consumer-Id": "42", "X-Consumer-Custom-Id": "c-42", "X-Consumer-Username": "alice",
+		"X-Consumer-Groups": "staff,editors", "X-Credential-Identifier": "alice-key", "X-User": "alice",
+	}
+	asMe    = map[string]string{"X-User": "me"}
+	asGuest = map[string]string{"X-Consumer-Username": "guest", "X-Anonymous-Consumer": "true"}
+)
+
+// spellings are names that some backend reads as the header's name.
+func spellings(name string) []string {
+	all := []string{name, strings.ToLower(name), strings.ToUpper(name), strings.ReplaceAll(name, "-", "_"), strings.ToLower(strings.ReplaceAll(name, "-", "_")),
+		strings.ReplaceAll(name, "-", "."), strings.Replace(name, "-", "_", 1), "x" + strings.Replace(name, "-", "_.", 1)[1:]}
+	return all[:7]
+}
+
+// A client sends the headers by which the backend is told who is calling, in names that the backend cannot tell apart:
+// CVE-2026-30851 (Caddy's forward_auth), CVE-2026-52845 (names with underscores before FastCGI). Whatever the outcome,
+// the backend sees only ours; a claim that is absent leaves no header.
+func TestAttackIdentityHeaderFromTheClient(t *testing.T) {
+	s, issuer, key := identitySite(t)
+	for _, name := range managed {
+		for _, spelling := range spellings(name) {
+			s.attack(t, spelling, func(t *testing.T, a *attempt) {
+				a.untouched(a.passed(a.send(key.Sign(t, issued(issuer, "sub", "me")), spelling, "admin")), asMe)
+				a.untouched(a.passed(a.send(hmacKey(t).Sign(t, claims()), spelling, "admin", spelling, "root")), asAlice)
+			})
+			s.attack(t, spelling+" over HTTP/2", func(t *testing.T, a *attempt) {
+				a.untouched(a.passed(a.overHTTP2().send(key.Sign(t, issued(issuer, "sub", "me")), spelling, "admin")), asMe)
+			})
+		}
+	}
+	s.attack(t, "all at once, twice", func(t *testing.T, a *attempt) {
+		var fields []string
+		for range 2 {
+			for _, name := range managed {
+				for _, spelling := range spellings(name) {
+					fields = append(fields, spelling, "admin")
+				}
+			}
+		}
+		a.untouched(a.passed(a.send(key.Sign(t, issued(issuer, "sub", "me")), fields...)), asMe)
+	})
+}
+
+// Some backends turn every character of a header's name that is no letter or digit into an underscore before they look
+// at it (lighttpd's CGI variables do), so that X~Consumer~ID is X-Consumer-ID to them: the same as CVE-2026-52845 with
+// rarer characters.
+func TestAttackIdentityHeaderFromTheClientInRareCharacters(t *testing.T) {
+	s, issuer, key := identitySite(t)
+	for _, c := range "!#$%&'*+^`|~" {
+		s.attack(t, "X"+string(c)+"User", func(t *testing.T, a *attempt) {
+			a.untouched(a.passed(a.send(key.Sign(t, issued(issuer, "sub", "me")), "X"+string(c)+"User", "admin", "X-Consumer"+string(c)+"Username", "admin")), asMe)
+		})
+	}
+}
+
+// The client names our header as one that concerns the connection only, and the reverse proxy removes it after we have
+// set it, so that the backend sees nobody, or applies its default: CVE-2024-45410, CVE-2026-29054, CVE-2021-33197,
+// GHSA-w9mr-28mw-j8hg.
+func TestAttackIdentityHeaderNamedInConnection(t *testing.T) {
+	s, issuer, key := identitySite(t)
+	for name, fields := range map[string][]string{
+		"alone":                 {"Connection", "X-User"},
+		"lower case":            {"connection", "x-user"},
+		"upper case":            {"CONNECTION", "X-USER"},
+		"after close":           {"Connection", "close, x-user"},
+		"after keep-alive":      {"Connection", "keep-alive, X-User, X-Consumer-Username"},
+		"between empty options": {"Connection", ",,X-User,,"},
+		"with tabs":             {"Connection", "close,\tX-User\t"},
+		"two fields":            {"Connection", "close", "Connection", "X-User"},
+		"two fields, two names": {"Connection", "X-User", "Connection", "X-Consumer-Username"},
+		"with underscores":      {"Connection", "X_User, X-User"},
+		"with Upgrade":          {"Connection", "Upgrade, X-User", "Upgrade", "websocket"},
+		"all names":             {"Connection", strings.Join(managed, ", ")},
+		"in Proxy-Connection":   {"Proxy-Connection", "X-User"},
+		"in Keep-Alive":         {"Connection", "Keep-Alive, X-User", "Keep-Alive", "X-User"},
+		"in TE":                 {"Connection", "TE, X-User", "TE", "trailers"},
+		"in quotes":             {"Connection", `"X-User", X-User`},
+		"a thousand times":      {"Connection", strings.Repeat("X-User, ", 1000) + "X-User"},
+	} {
+		s.attack(t, name, func(t *testing.T, a *attempt) {
+			var text strings.Builder
+			for i := 0; i < len(fields); i += 2 {
+				text.WriteString(fields[i] + ": " + fields[i+1] + "\r\n")
+			}
+			for _, test := range []struct {
+				token string
+				want  map[string]string
+			}{{key.Sign(t, issued(issuer, "sub", "me")), asMe}, {hmacKey(t).Sign(t, claims()), asAlice}} {
+				a.secret(test.token)
+				a.untouched(a.passed(a.raw("GET / HTTP/1.1\r\nHost: gate.test\r\nAuthorization: Bearer "+test.token+"\r\n"+text.String()+"\r\n")), test.want)
+			}
+		})
+	}
+	s.attack(t, "Connection: Authorization does not hide the token", func(t *testing.T, a *attempt) {
+		token := key.Sign(t, issued(issuer, "sub", "me"))
+		a.secret(token)
+		got := a.passed(a.raw("GET / HTTP/1.1\r\nHost: gate.test\r\nAuthorization: Bearer " + token + "\r\nConnection: Authorization\r\n\r\n"))
+		a.untouched(got, asMe)
+	})
+}
+
+// The header comes after the body, as a trailer, which backends may merge into the headers: CVE-2026-88004. Announced or
+// not, by HTTP/1.1 or HTTP/2, it does not reach the backend, while other trailers do.
+func TestAttackIdentityTrailer(t *testing.T) {
+	for _, lines := range [][]string{nil, {"token_from header Authorization", "token_from form jwt"}} {
+		s, issuer, key := identitySite(t, lines...)
+		for name, test := range map[string]struct{ announced, trailer string }{
+			"announced":                {"X-User", "X-User: admin\r\n"},
+			"announced in lower case":  {"x-user, x-consumer-username", "x-user: admin\r\nx-consumer-username: admin\r\n"},
+			"not announced":            {"", "X-User: admin\r\n"},
+			"another one is announced": {"X-Sum", "X-Sum: 1\r\nX-User: admin\r\nX-Consumer-ID: 1\r\n"},
+			"with underscores":         {"X_User", "X_User: admin\r\n"},
+			"with dots":                {"X.User", "X.User: admin\r\n"},
+			"all":                      {strings.Join(managed, ", "), strings.Join(managed, ": admin\r\n") + ": admin\r\n"},
+		} {
+			for _, contentType := range []string{"text/plain", formType} {
+				s.attack(t, fmt.Sprintf("%s, %s, places %d", name, contentType, len(lines)), func(t *testing.T, a *attempt) {
+					token := key.Sign(t, issued(issuer, "sub", "me"))
+					a.secret(token)
+					announce := ""
+					if test.announced != "" {
+						announce = "Trailer: " + test.announced + "\r\n"
+					}
+					answered := a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nAuthorization: Bearer " + token + "\r\nContent-Type: " + contentType + "\r\n" + announce +
+						"Transfer-Encoding: chunked\r\n\r\n3\r\na=1\r\n0\r\n" + test.trailer + "\r\n")
+					if answered.StatusCode == http.StatusBadRequest { // a server may refuse what it takes for a bad trailer
+						a.kept(answered)
+						return
+					}
+					got := a.passed(answered)
+					a.untouched(got, asMe)
+					if got.Body != "a=1" {
+						t.Errorf("body %q at the upstream", got.Body)
+					}
+				})
+			}
+		}
+		s.attack(t, fmt.Sprintf("Authorization as a trailer, places %d", len(lines)), func(t *testing.T, a *attempt) {
+			token := key.Sign(t, issued(issuer, "sub", "me"))
+			a.secret(token)
+			a.kept(a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nTrailer: Authorization\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nAuthorization: Bearer " + token + "\r\n\r\n"))
+			a.kept(a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nAuthorization: Bearer " + token + "\r\n\r\n"))
+		})
+		s.attack(t, fmt.Sprintf("over HTTP/2, places %d", len(lines)), func(t *testing.T, a *attempt) {
+			token := key.Sign(t, issued(issuer, "sub", "me"))
+			a.secret(token)
+			r := a.request("POST", "/", io.MultiReader(strings.NewReader("a=1")), "Authorization", "Bearer "+token, "Content-Type", formType)
+			r.Trailer = http.Header{"X-User": {"admin"}, "X-Consumer-Id": {"1"}, "X_user": {"admin"}, "X-Sum": {"1"}}
+			got := a.passed(a.overHTTP2().do(r))
+			a.untouched(got, asMe)
+			if got.Trailer.Get("X-Sum") != "1" {
+				t.Errorf("trailers %v at the upstream, want the harmless one", got.Trailer)
+			}
+		})
+	}
+}
+
+// Routes that let requests pass without a token pass on the client's headers as if somebody had checked them:
+// CVE-2026-30851 again. Optional, anonymous and preflight requests carry no identity but ours.
+func TestAttackIdentityHeaderWhereNoTokenIsNeeded(t *testing.T) {
+	var fields []string
+	for _, name := range managed {
+		for _, spelling := range spellings(name) {
+			fields = append(fields, spelling, "admin")
+		}
+	}
+	guest := "consumer guest {\n}"
+	for name, test := range map[string]struct {
+		line   string
+		want   map[string]string
+		method string
+		header []string
+	}{
+		"optional":                   {"optional", nil, "GET", nil},
+		"anonymous":                  {guest + "\nanonymous guest", asGuest, "GET", nil},
+		"preflight":                  {"allow_preflight", nil, "OPTIONS", []string{"Origin", "https://evil.example", "Access-Control-Request-Method", "GET"}},
+		"preflight before anonymous": {guest + "\nanonymous guest\nallow_preflight", nil, "OPTIONS", []string{"Origin", "https://evil.example", "Access-Control-Request-Method", "GET"}},
+		"another scheme":             {"optional", nil, "GET", []string{"Authorization", "Basic eDp5"}},
+	} {
+		s, _, _ := identitySite(t, test.line)
+		for _, connection := range []string{"", "X-Consumer-Username", "close, x-consumer-username, X-Anonymous-Consumer"} {
+			s.attack(t, name+" with Connection "+connection, func(t *testing.T, a *attempt) {
+				header := append(append([]string{}, fields...), test.header...)
+				if connection != "" {
+					header = append(header, "Connection", connection)
+				}
+				a.untouched(a.passed(a.do(a.request(test.method, "/", nil, header...))), test.want)
+			})
+		}
+		s.attack(t, name+" with trailers", func(t *testing.T, a *attempt) {
+			if test.method == "OPTIONS" {
+				return
+			}
+			got := a.passed(a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nTrailer: X-User, X-Consumer-Username\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-User: admin\r\nX-Consumer-Username: admin\r\n\r\n"))
+			a.untouched(got, test.want)
+		})
+		s.attack(t, name+" over HTTP/2", func(t *testing.T, a *attempt) {
+			other := a.overHTTP2()
+			a.untouched(a.passed(other.do(other.request(test.method, "/", nil, append(append([]string{}, fields...), test.header...)...))), test.want)
+		})
+	}
+}
+
+// A bad token must not pass where no token would: an expired session would turn into a guest, or the gate into a way
+// around itself.
+func TestAttackIdentityBadTokenIsNotAnonymous(t *testing.T) {
+	for _, line := range []string{"optional", "consumer guest {\n}\nanonymous guest"} {
+		s, issuer, key := identitySite(t, line)
+		token := key.Sign(t, issued(issuer))
+		for name, value := range map[string]string{"expired": key.Sign(t, issued(issuer, "exp", 1)), "badly signed": tokentest.FlipSignature(t, token), "garbage": "garbage", "two": token + ", Bearer " + token, "dots": "..", "of nobody": key.Sign(t, issued("x"))} {
+			s.attack(t, name+" with "+line[:8], func(t *testing.T, a *attempt) {
+				a.repelled(a.send(value), "expired", "invalid_signature", "malformed_token", "malformed_request", "unknown_issuer")
+			})
+		}
+		s.attack(t, "empty with "+line[:8], func(t *testing.T, a *attempt) {
+			a.repelled(a.get("/", "", "Authorization", "Bearer "), "malformed_request")
+		})
+	}
+}
+
+// An error route has a backend, too: a refused request reaches it with the client's token and the identity that the
+// client made up. Both are gone, and no content behind the gate is served in place of the refusal.
+func TestAttackIdentityHeaderOnErrorRoutes(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "e1")
+	as := tokentest.NewAS(t, tokentest.WithKeys(key))
+	s := prepare(t)
+	pages := newUpstream(t)
+	gate := gateFor(jwksOf(as), "forward_claim sub X-User", "forward_claim roles X-Roles", "token_from header Authorization", "token_from query jwt", "token_from cookie jwt", "token_from form jwt")
+	s.loadFile(bothProtocols(strings.Replace(s.caddyfile(gate), "reverse_proxy "+s.upstream.addr(), "reverse_proxy "+s.upstream.addr()+"\nhandle_errors {\n reverse_proxy "+pages.addr()+"\n}", 1)))
+	expired := key.Sign(t, issued(as.URL, "exp", 1))
+	var fields []string
+	for _, name := range managed {
+		for _, spelling := range spellings(name) {
+			fields = append(fields, spelling, "admin")
+		}
+	}
+	fields = append(fields, "Connection", "X-User")
+	for name, send := range map[string]func(a *attempt) answer{
+		"no token":      func(a *attempt) answer { return a.get("/x?a=1", "", fields...) },
+		"in the header": func(a *attempt) answer { return a.get("/x?a=1", expired, fields...) },
+		"in the query":  func(a *attempt) answer { return a.get("/x?a=1&jwt="+expired, "", fields...) },
+		"in the cookie": func(a *attempt) answer { return a.get("/x?a=1", "", append(fields, "Cookie", "jwt="+expired)...) },
+		"in the form":   func(a *attempt) answer { return a.form("/x?a=1", "jwt="+expired, fields...) },
+		"in all of them": func(a *attempt) answer {
+			return a.form("/x?a=1&jwt="+expired, "jwt="+expired, append(fields, "Authorization", "Bearer "+expired, "Cookie", "jwt="+expired)...)
+		},
+		"twice in a field": func(a *attempt) answer {
+			return a.get("/x?a=1", "", append(fields, "Authorization", "Basic x, Bearer "+expired)...)
+		},
+		"opaque target": func(a *attempt) answer {
+			return a.raw("GET http:jwt=" + expired + " HTTP/1.1\r\nHost: gate.test\r\nX-User: admin\r\nAuthorization: Bearer " + expired + "\r\n\r\n")
+		},
+	} {
+		s.attack(t, name, func(t *testing.T, a *attempt) {
+			pages.take()
+			got := send(a)
+			if n := len(a.upstream.take()); n != 0 {
+				t.Errorf("%d requests reached the upstream", n)
+			}
+			if got.StatusCode == http.StatusOK && got.Header.Get("WWW-Authenticate") == "" {
+				t.Errorf("no challenge in the answer")
+			}
+			for _, page := range pages.take() {
+				a.untouched(page, nil)
+				var all bytes.Buffer
+				fmt.Fprint(&all, page.URI, page.Header, page.Trailer, page.Body)
+				for _, piece := range pieces(expired) {
+					if strings.Contains(all.String(), piece) && name != "in all of them" {
+						t.Errorf("the token reached the error page's backend: %s", all.String())
+					}
+				}
+			}
+		})
+	}
+}
+
+// FastCGI hands headers over as variables in which hyphens are underscores, and the original URL as REQUEST_URI:
+// CVE-2026-52845, and CVE-2016-5385 for Proxy. The script sees our identity alone, and no token.
+func TestAttackIdentityBehindFastCGI(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "e1")
+	as := tokentest.NewAS(t, tokentest.WithKeys(key))
+	s := prepare(t)
+	socket := filepath.Join(filepath.Dir(s.socket), "fcgi")
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	var mu sync.Mutex
+	var dump string
+	go func() {
+		_ = fcgi.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			defer mu.Unlock()
+			dump = fmt.Sprint(r.RequestURI, r.URL, r.Header, fcgi.ProcessEnv(r))
+			s.upstream.mu.Lock()
+			s.upstream.requests = append(s.upstream.requests, seen{Method: r.Method, URI: r.URL.String(), Header: r.Header.Clone()})
+			s.upstream.mu.Unlock()
+		}))
+	}()
+	gate := gateFor(jwksOf(as), consumerAlice(t), "forward_claim sub X-User", "forward_claim roles X-Roles", "token_from header Authorization", "token_from query jwt", "token_from cookie jwt")
+	for name, backend := range map[string]string{
+		"transport fastcgi": "reverse_proxy unix/" + socket + " {\n transport fastcgi {\n root /srv\n split .php\n }\n}",
+		"php_fastcgi":       "root * /srv\nphp_fastcgi unix/" + socket + " {\n try_files {path} index.php\n}",
+	} {
+		s.loadFile(strings.Replace(s.caddyfile(gate), "reverse_proxy "+s.upstream.addr(), backend, 1))
+		token := key.Sign(t, issued(as.URL, "sub", "me"))
+		for place, send := range map[string]func(a *attempt, fields []string) answer{
+			"header": func(a *attempt, fields []string) answer { return a.get("/index.php?a=1", token, fields...) },
+			"query":  func(a *attempt, fields []string) answer { return a.get("/index.php?jwt="+token+"&a=1", "", fields...) },
+			"cookie": func(a *attempt, fields []string) answer {
+				return a.get("/index.php?a=1", "", append(fields, "Cookie", "jwt="+token)...)
+			},
+		} {
+			s.attack(t, name+", token in the "+place, func(t *testing.T, a *attempt) {
+				if place != "query" {
+					a.secret(token)
+				}
+				var fields []string
+				for _, name := range managed {
+					for _, spelling := range spellings(name) {
+						fields = append(fields, spelling, "admin")
+					}
+				}
+				got := a.passed(send(a, fields))
+				a.untouched(got, asMe)
+				mu.Lock()
+				defer mu.Unlock()
+				for _, piece := range pieces(token) {
+					if strings.Contains(dump, piece) {
+						t.Errorf("the token reached the script: %s", dump)
+					}
+				}
+			})
+		}
+	}
+}
+
+// A claim has line ends, NUL or other control characters that begin a new header behind a lenient proxy, or break the
+// request with a 502. Such a token is refused, and as a client's mistake.
+func TestAttackIdentityControlCharactersInClaims(t *testing.T) {
+	s, issuer, key := identitySite(t)
+	for _, text := range []string{"a\r\nX-Admin: 1", "a\nX-Admin: 1", "a\rX-Admin: 1", "a\x00b", "a\tb", "a\x1b[31m", "a\x7fb", "a\u0085b", "a\u2028b", "a\u2029b", "\r\n\r\nGET /admin HTTP/1.1", "a\vb", "a\fb", "a\u009bb"} {
+		for _, claim := range []string{"sub", "roles"} {
+			s.attack(t, fmt.Sprintf("%s %q", claim, text), func(t *testing.T, a *attempt) {
+				a.repelled(a.send(key.Sign(t, issued(issuer, claim, text))), "unsafe_claim", "malformed_token")
+			})
+		}
+	}
+	s.attack(t, "inside an array", func(t *testing.T, a *attempt) {
+		a.repelled(a.send(key.Sign(t, issued(issuer, "roles", []string{"a", "b\r\nX-Admin: 1"}))), "unsafe_claim")
+	})
+	for name, roles := range map[string]any{"in an object": map[string]any{"a": "b\r\nX-Admin: 1"}, "in an object's name": map[string]any{"a\r\nb": 1}, "in a deep array": []any{[]any{"a\r\nb"}}} {
+		s.attack(t, name, func(t *testing.T, a *attempt) {
+			got := a.send(key.Sign(t, issued(issuer, "sub", "me", "roles", roles)))
+			if got.StatusCode != http.StatusOK {
+				a.repelled(got, "unsafe_claim")
+				return
+			}
+			if value := a.passed(got).Header["X-Roles"]; len(value) != 1 || strings.ContainsAny(value[0], "\r\n\x00") {
+				t.Errorf("X-Roles %q at the upstream", value)
+			}
+		})
+	}
+}
+
+// A value is written so that the backend reads more than there is: a comma in one element makes two, a quote closes a
+// text, other letters look like ours. A comma in an element cannot add an element, and text arrives as it was signed.
+func TestAttackIdentityListsAndLetters(t *testing.T) {
+	s, issuer, key := identitySite(t)
+	for name, test := range map[string]struct {
+		roles any
+		want  string
+	}{
+		"a plain list":          {[]string{"a", "b"}, "a,b"},
+		"a comma in an element": {[]string{"a,admin"}, `["a,admin"]`},
+		"a comma in one of two": {[]string{"a", "b,admin"}, `["a","b,admin"]`},
+		"a full-width comma":    {[]string{"a，admin"}, "a，admin"},
+		"an escaped comma":      {[]string{`a\,admin`}, `["a\\,admin"]`},
+		"letters beyond ASCII":  {"Zoë 箱", "Zoë 箱"},
+		"blanks around":         {" admin ", "%20admin%20"},
+		"a number":              {7, "7"},
+		"true":                  {true, "true"},
+		"a quote":               {`a"b`, `a"b`},
+	} {
+		s.attack(t, name, func(t *testing.T, a *attempt) {
+			got := a.passed(a.send(key.Sign(t, issued(issuer, "sub", "me", "roles", test.roles))))
+			if value := got.Header["X-Roles"]; len(value) != 1 || value[0] != test.want {
+				t.Errorf("X-Roles %q at the upstream, want %q", value, test.want)
+			}
+		})
+	}
+}
+
+// A client says in headers of proxies which resource, method or address it asks for: CVE-2026-33495, CVE-2026-40575,
+// CVE-2023-27487, CVE-2025-64101, CVE-2024-21494. The gate looks at the request alone, also for certificates.
+func TestAttackIdentityForwardedHeadersDecideNothing(t *testing.T) {
+	s, _, _ := identitySite(t, "allow_preflight")
+	for _, field := range [][2]string{{"X-Forwarded-Uri", "/public"}, {"X-Original-URL", "/public"}, {"X-Rewrite-URL", "/public"}, {"X-Forwarded-Method", "OPTIONS"}, {"X-HTTP-Method-Override", "OPTIONS"},
+		{"X-Forwarded-For", "127.0.0.1"}, {"X-Real-IP", "127.0.0.1"}, {"Forwarded", "for=127.0.0.1;proto=https"}, {"X-Forwarded-Prefix", "/public"}, {"X-Forwarded-User", "admin"}, {"Remote-User", "admin"},
+		{"Client-Cert", ":AAAA:"}, {"X-SSL-Client-Cert", "AAAA"}, {"X-Forwarded-Client-Cert", "Hash=1"}, {"User-Agent", "kube-probe/1.30"}, {"User-Agent", "GoogleHC/1.0"}, {"X-Forwarded-Host", "other.test"}} {
+		s.attack(t, field[0]+" "+field[1], func(t *testing.T, a *attempt) {
+			a.repelled(a.get("/", "", field[0], field[1], "Origin", "https://x", "Access-Control-Request-Method", "GET"), "missing_token")
+		})
+	}
+}
+
+// Many clients at once, each with its own token: a map or buffer that is shared hands one's identity to another.
+func TestAttackIdentityMixedUpUnderLoad(t *testing.T) {
+	s, issuer, key := identitySite(t)
+	s.attack(t, "eight clients", func(t *testing.T, a *attempt) {
+		var wg sync.WaitGroup
+		for client := range 8 {
+			user := fmt.Sprintf("user-%d", client)
+			token := key.Sign(t, issued(issuer, "sub", user))
+			wg.Go(func() {
+				for i := range 50 {
+					r, _ := http.NewRequestWithContext(context.Background(), "GET", fmt.Sprintf("http://gate.test/%s/%d", user, i), nil)
+					r.Header.Set("Authorization", "Bearer "+token)
+					response, err := a.client.Do(r)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					_, _ = io.Copy(io.Discard, response.Body)
+					_ = response.Body.Close()
+				}
+			})
+		}
+		wg.Wait()
+		requests := a.upstream.take()
+		if len(requests) != 400 {
+			t.Errorf("%d requests reached the upstream, want 400", len(requests))
+		}
+		for _, r := range requests {
+			if got := r.Header["X-User"]; len(got) != 1 || !strings.HasPrefix(r.URI, "/"+got[0]+"/") {
+				t.Errorf("%s came as %q", r.URI, got)
+			}
+		}
+	})
+}
+
+// HTTP/2 carries names and values that HTTP/1.1 cannot, and a gateway that translates them smuggles headers or whole
+// requests into the backend's connection: RFC 9113 section 8.2, CVE-2021-31920 is of this class. None is passed on.
+func TestAttackIdentityMalformedHTTP2(t *testing.T) {
+	s, issuer, key := identitySite(t)
+	token := key.Sign(t, issued(issuer, "sub", "me"))
+	s.attack(t, "control: passes", func(t *testing.T, a *attempt) {
+		a.secret(token)
+		if status := a.frames([][2]string{{"authorization", "Bearer " + token}}); status != "200" {
+			t.Errorf("status %q", status)
+		}
+		if got := a.upstream.take(); len(got) != 1 {
+			t.Errorf("%d requests reached the upstream", len(got))
+		} else {
+			a.untouched(got[0], asMe)
+		}
+	})
+	for name, field := range map[string][2]string{
+		"upper-case name":     {"X-User", "admin"},
+		"line end in a name":  {"a\r\nx-user", "admin"},
+		"line end in a value": {"a", "b\r\nX-User: admin"},
+		"bare CR in a value":  {"a", "b\rX-User: admin"},
+		"NUL in a value":      {"a", "b\x00"},
+		"colon in a name":     {"x-user: admin\r\na", "b"},
+		"space in a name":     {"x-user ", "admin"},
+		"Connection":          {"connection", "x-user"},
+		"Transfer-Encoding":   {"transfer-encoding", "chunked"},
+		"Upgrade":             {"upgrade", "h2c"},
+		"pseudo-header late":  {":path", "/admin"},
+		"unknown pseudo":      {":user", "admin"},
+		"empty name":          {"", "admin"},
+	} {
+		s.attack(t, name, func(t *testing.T, a *attempt) {
+			a.secret(token)
+			status := a.frames([][2]string{{"authorization", "Bearer " + token}, field})
+			if got := a.upstream.take(); len(got) != 0 {
+				t.Errorf("status %q, and reached the upstream: %v", status, got)
+			}
+		})
+	}
+	s.attack(t, "Authorization twice", func(t *testing.T, a *attempt) {
+		a.secret(token)
+		if status := a.frames([][2]string{{"authorization", "Bearer " + token}, {"authorization", "Bearer x"}}); status != "400" {
+			t.Errorf("status %q, want 400", status)
+		}
+		if n := len(a.upstream.take()); n != 0 {
+			t.Errorf("%d requests reached the upstream", n)
+		}
+	})
+	s.attack(t, "Authorization in a second header block", func(t *testing.T, a *attempt) {
+		a.secret(token)
+		status := a.frames([][2]string{{"trailer", "authorization"}}, [][2]string{{"authorization", "Bearer " + token}})
+		if status == "200" {
+			t.Errorf("status %q", status)
+		}
+		if n := len(a.upstream.take()); n != 0 {
+			t.Errorf("%d requests reached the upstream", n)
+		}
+	})
+}
+
+// frames sends one HTTP/2 request with these fields as they are, then those of trailers, and gives the status of the
+// answer; empty when the stream or the connection was ended instead.
+func (a *attempt) frames(fields [][2]string, trailers ...[][2]string) (status string) {
+	a.t.Helper()
+	conn, err := a.dial(a.t.Context(), "", "")
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(deadline())
+	if _, err := io.WriteString(conn, http2.ClientPreface); err != nil {
+		a.t.Fatal(err)
+	}
+	framer := http2.NewFramer(conn, conn)
+	_ = framer.WriteSettings()
+	block := func(fields [][2]string) []byte {
+		var b bytes.Buffer
+		encoder := hpack.NewEncoder(&b)
+		for _, f := range fields {
+			_ = encoder.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]})
+		}
+		return b.Bytes()
+	}
+	head := append([][2]string{{":method", "POST"}, {":scheme", "http"}, {":authority", "gate.test"}, {":path", "/"}}, fields...)
+	_ = framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block(head), EndHeaders: true, EndStream: len(trailers) == 0})
+	for _, t := range trailers {
+		_ = framer.WriteData(1, false, []byte("a"))
+		_ = framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block(t), EndHeaders: true, EndStream: true})
+	}
+	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	for {
+		frame, err := framer.ReadFrame()
+		if err != nil {
+			return ""
+		}
+		switch frame := frame.(type) {
+		case *http2.MetaHeadersFrame:
+			return frame.PseudoValue("status")
+		case *http2.RSTStreamFrame, *http2.GoAwayFrame:
+			return ""
+		}
+	}
+}

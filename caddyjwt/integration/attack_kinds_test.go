@@ -1,0 +1,162 @@
+package integration
+
+import (
+	"bytes"
+	"compress/flate"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/tokentest"
+)
+
+// Another kind of JWT from the same issuer is presented as an access token: an ID token, a logout token, a proof, a
+// signed answer (RFC 8725 section 3.11). Its typ says so, in whatever spelling.
+func TestAttackKindForeignTypes(t *testing.T) {
+	s, issuer, key := claimSite(t)
+	for _, typ := range []string{"JWT", "at+jwt", "application/at+jwt", "AT+JWT"} {
+		s.attack(t, "control: "+typ+" passes", func(t *testing.T, a *attempt) {
+			a.passed(a.send(key.Sign(t, issued(issuer), map[string]any{"typ": typ})))
+		})
+	}
+	for _, typ := range []string{"logout+jwt", "application/logout+jwt", "LOGOUT+JWT", "Application/Logout+JWT", "secevent+jwt", "dpop+jwt", "DPoP+jwt", "token-introspection+jwt",
+		"oauth-authz-req+jwt", "statuslist+jwt", "dc+sd-jwt", "vc+sd-jwt", "kb+jwt", "id+jwt", "client-authentication+jwt", "openid4vci-proof+jwt", "entity-statement+jwt",
+		"at+jwt;x=1", "JWT; charset=utf-8", "at+jwt ", " at+jwt", "logout+jwt\x00", "at+jwt,logout+jwt", "application//at+jwt", "", "JOSE+JSON"} {
+		s.attack(t, typ, func(t *testing.T, a *attempt) {
+			a.repelled(a.send(key.Sign(t, issued(issuer), map[string]any{"typ": typ})), "invalid_type")
+		})
+	}
+	for name, typ := range map[string]any{"an array": []string{"at+jwt"}, "a number": 1, "an object": map[string]any{}, "true": true} {
+		s.attack(t, name, func(t *testing.T, a *attempt) {
+			a.repelled(a.send(key.Sign(t, issued(issuer), map[string]any{"typ": typ})), "malformed_token", "invalid_type")
+		})
+	}
+	s.attack(t, "logout token without typ", func(t *testing.T, a *attempt) {
+		events := map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}
+		a.repelled(a.send(key.Sign(t, issued(issuer, "events", events), map[string]any{"typ": nil})), "invalid_type")
+	})
+	for name, cnf := range map[string]any{"jkt": map[string]any{"jkt": "x"}, "certificate": map[string]any{"x5t#S256": "x"}, "empty": map[string]any{}, "text": "x", "array": []string{}} {
+		s.attack(t, "token bound by cnf "+name, func(t *testing.T, a *attempt) {
+			a.repelled(a.send(key.Sign(t, issued(issuer, "cnf", cnf))), "proof_required", "malformed_token")
+		})
+	}
+}
+
+// A route wants access tokens by their profile, and is given ID tokens and others that only look alike (RFC 9068 section
+// 4). Type and claims must all be right.
+func TestAttackKindAccessTokenProfile(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "e1")
+	as := tokentest.NewAS(t, tokentest.WithKeys(key))
+	s := start(t, gateFor(jwksOf(as, "profile rfc9068")))
+	full := []any{"client_id", "c", "jti", "j"}
+	for _, typ := range []string{"at+jwt", "AT+JWT", "application/at+jwt"} {
+		s.attack(t, "control: "+typ+" passes", func(t *testing.T, a *attempt) {
+			a.passed(a.send(key.Sign(t, issued(as.URL, full...), map[string]any{"typ": typ})))
+		})
+	}
+	for name, typ := range map[string]any{"JWT": "JWT", "jwt": "jwt", "none": nil, "at+jwt with a parameter": "at+jwt;x=1", "an array": []string{"at+jwt"}, "jat+jwt": "jat+jwt", "text/at+jwt": "text/at+jwt"} {
+		s.attack(t, "typ "+name, func(t *testing.T, a *attempt) {
+			a.repelled(a.send(key.Sign(t, issued(as.URL, full...), map[string]any{"typ": typ})), "invalid_type", "malformed_token")
+		})
+	}
+	for _, claim := range []string{"iss", "exp", "aud", "sub", "client_id", "iat", "jti"} {
+		s.attack(t, "without "+claim, func(t *testing.T, a *attempt) {
+			c := issued(as.URL, full...)
+			delete(c, claim)
+			a.repelled(a.send(key.Sign(t, c, map[string]any{"typ": "at+jwt"})), "missing_claim", "unknown_issuer", "invalid_audience")
+		})
+	}
+}
+
+// The payload is a token again, so that claims of the inner one are read without its signature having been checked: RFC
+// 7519 section 5.2, CVE-2026-29000. Nested tokens are refused.
+func TestAttackKindNested(t *testing.T) {
+	s, issuer, key := claimSite(t)
+	inner := key.Sign(t, issued(issuer))
+	for _, cty := range []string{"JWT", "jwt", "application/jwt", "at+jwt", "JOSE", "jose+json"} {
+		s.attack(t, "cty "+cty+" with a token inside", func(t *testing.T, a *attempt) {
+			a.repelled(a.send(key.SignRaw(`{"alg":"ES256","kid":"e1","cty":"`+cty+`"}`, inner)), "malformed_token", "invalid_type")
+		})
+		s.attack(t, "cty "+cty+" with claims inside", func(t *testing.T, a *attempt) {
+			a.repelled(a.send(key.Sign(t, issued(issuer), map[string]any{"cty": cty})), "malformed_token", "invalid_type")
+		})
+	}
+	s.attack(t, "a token inside without cty", func(t *testing.T, a *attempt) {
+		a.repelled(a.send(key.SignRaw(`{"alg":"ES256","kid":"e1"}`, inner)), "malformed_token")
+	})
+	s.attack(t, "a token inside as JSON text", func(t *testing.T, a *attempt) {
+		a.repelled(a.send(key.SignRaw(`{"alg":"ES256","kid":"e1"}`, `"`+inner+`"`)), "malformed_token")
+	})
+}
+
+// Extensions that the verifier does not know change what is signed or what it means; ignoring crit or b64 lets a token
+// be read in two ways: RFC 7515 section 4.1.11, RFC 7797, CVE-2025-59420.
+func TestAttackKindCriticalExtensions(t *testing.T) {
+	s, issuer, key := claimSite(t)
+	for name, header := range map[string]map[string]any{
+		"unknown": {"crit": []string{"x"}, "x": 1}, "unknown and absent": {"crit": []string{"x"}}, "exp": {"crit": []string{"exp"}, "exp": 1}, "empty list": {"crit": []string{}},
+		"text": {"crit": "x"}, "object": {"crit": map[string]any{"x": 1}}, "number": {"crit": 1}, "alg": {"crit": []string{"alg"}}, "b64": {"crit": []string{"b64"}, "b64": false},
+		"b64 true": {"crit": []string{"b64"}, "b64": true}, "b64 without crit": {"b64": false}, "b64 text": {"b64": "false"}, "zip": {"zip": "DEF"}, "enc": {"enc": "A128GCM"},
+	} {
+		s.attack(t, name, func(t *testing.T, a *attempt) {
+			a.repelled(a.send(key.Sign(t, issued(issuer), header)), "malformed_token", "invalid_type")
+		})
+	}
+	s.attack(t, "an unencoded payload", func(t *testing.T, a *attempt) {
+		head := b64(`{"alg":"ES256","kid":"e1","b64":false,"crit":["b64"]}`)
+		payload := "plain-payload"
+		a.repelled(a.send(head+"."+payload+"."+b64(string(key.SignBytes(head+"."+payload)))), "malformed_token")
+	})
+}
+
+// Encrypted tokens in all the forms that broke decrypters: forgeries with the public key alone (CVE-2026-29000), zip
+// bombs (CVE-2024-28180, CVE-2025-63811), short tags (CVE-2018-1000539), padding oracles (GHSA-rm8v-mxj3-5rmq). None is
+// decrypted, and all get the same answer in no time.
+func TestAttackKindEncrypted(t *testing.T) {
+	s, issuer, key := claimSite(t)
+	var bomb bytes.Buffer
+	w, _ := flate.NewWriter(&bomb, flate.BestCompression)
+	_, _ = w.Write(make([]byte, 8<<20))
+	_ = w.Close()
+	unsecured := b64(`{"alg":"none"}`) + "." + b64(asJSON(t, issued(issuer))) + "."
+	jwe := func(header string, parts ...string) string {
+		text := b64(header)
+		for _, part := range parts {
+			text += "." + b64(part)
+		}
+		return text
+	}
+	key32, iv, tag := strings.Repeat("k", 256), strings.Repeat("i", 12), strings.Repeat("t", 16)
+	nested := jwe(`{"alg":"dir","enc":"A256GCM","cty":"JWT"}`, "", iv, unsecured, tag)
+	answers := make(map[string]bool)
+	for name, token := range map[string]string{
+		"around an unsecured token":     jwe(`{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWT"}`, key32, iv, unsecured, tag),
+		"around a foreign token":        jwe(`{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWT"}`, key32, iv, key.Sign(t, issued(issuer)), tag),
+		"a zip bomb":                    jwe(`{"alg":"dir","enc":"A256GCM","zip":"DEF"}`, "", iv, bomb.String()[:7000], tag),
+		"a tag of one byte":             jwe(`{"alg":"dir","enc":"A256GCM"}`, "", iv, "c", "t"),
+		"a tag of four bytes":           jwe(`{"alg":"dir","enc":"A256GCM"}`, "", iv, "c", "tttt"),
+		"RSA1_5":                        jwe(`{"alg":"RSA1_5","enc":"A128CBC-HS256"}`, key32, iv, "c", tag),
+		"CBC with a wrong tag":          jwe(`{"alg":"dir","enc":"A128CBC-HS256"}`, "", strings.Repeat("i", 16), strings.Repeat("c", 32), tag),
+		"dir with a key part":           jwe(`{"alg":"dir","enc":"A256GCM"}`, key32, iv, "c", tag),
+		"PBES2 with a billion rounds":   jwe(`{"alg":"PBES2-HS256+A128KW","enc":"A128GCM","p2c":2147483647,"p2s":"AAAA"}`, key32, iv, "c", tag),
+		"in JWE in JWE":                 jwe(`{"alg":"dir","enc":"A256GCM","cty":"JWT"}`, "", iv, jwe(`{"alg":"dir","enc":"A256GCM","cty":"JWT"}`, "", iv, nested, tag), tag),
+		"ECDH-ES with an invalid point": jwe(`{"alg":"ECDH-ES","enc":"A128GCM","epk":{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}}`, "", iv, "c", tag),
+		"header of a JWS":               jwe(`{"alg":"ES256","kid":"e1"}`, "", iv, "c", tag),
+		"in three parts":                key.SignRaw(`{"alg":"ES256","kid":"e1","enc":"A128GCM"}`, asJSON(t, issued(issuer))),
+		"named dir in three parts":      key.SignRaw(`{"alg":"dir","kid":"e1","enc":"A128GCM"}`, asJSON(t, issued(issuer))),
+		"in five empty parts":           "....",
+	} {
+		s.attack(t, name, func(t *testing.T, a *attempt) {
+			start := time.Now()
+			got := a.send(token)
+			if took := time.Since(start); took > 500*time.Millisecond {
+				t.Errorf("it took %v", took)
+			}
+			a.repelled(got, "malformed_token", "unsupported_algorithm", "malformed_request")
+			answers[got.Header.Get("WWW-Authenticate")+got.body] = true
+		})
+	}
+	if len(answers) != 1 {
+		t.Errorf("%d different answers: %v", len(answers), answers)
+	}
+}

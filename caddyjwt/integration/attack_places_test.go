@@ -1,0 +1,343 @@
+package integration
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+const formType = "application/x-www-form-urlencoded"
+
+// form sends a POST with a form body.
+func (a *attempt) form(path, body string, header ...string) answer {
+	a.t.Helper()
+	return a.do(a.request("POST", path, strings.NewReader(body), append([]string{"Content-Type", formType}, header...)...))
+}
+
+// Two tokens are in one request, and the gate reads one while the backend, or the next gate, reads the other: RFC 6750
+// section 2. Two places are refused also when both hold the same good token.
+func TestAttackPlaceTwoTokens(t *testing.T) {
+	s := start(t, gateFor(consumerAlice(t), "token_from header Authorization", "token_from header X-Token", "token_from query jwt", "token_from cookie jwt", "token_from form jwt"))
+	token := hmacKey(t).Sign(t, claims())
+	for _, other := range []string{token, "bad", ""} {
+		for name, send := range map[string]func(a *attempt) answer{
+			"header and query":     func(a *attempt) answer { return a.get("/?jwt="+other, token) },
+			"header and cookie":    func(a *attempt) answer { return a.get("/", token, "Cookie", "jwt="+other) },
+			"header and form":      func(a *attempt) answer { return a.form("/", "jwt="+other, "Authorization", "Bearer "+token) },
+			"query and form":       func(a *attempt) answer { return a.form("/?jwt="+token, "jwt="+other) },
+			"query and cookie":     func(a *attempt) answer { return a.get("/?jwt="+token, "", "Cookie", "jwt="+other) },
+			"two query parameters": func(a *attempt) answer { return a.get("/?jwt="+token+"&jwt="+other, "") },
+			"the same by escape":   func(a *attempt) answer { return a.get("/?jwt="+token+"&%6Awt="+other, "") },
+			"two cookies":          func(a *attempt) answer { return a.get("/", "", "Cookie", "jwt="+other+"; a=b; jwt="+token) },
+			"two Cookie fields":    func(a *attempt) answer { return a.get("/", "", "Cookie", "jwt="+token, "Cookie", "jwt="+other) },
+			"two form fields":      func(a *attempt) answer { return a.form("/", "jwt="+token+"&a=b&jwt="+other) },
+			"two headers":          func(a *attempt) answer { return a.get("/", token, "X-Token", other) },
+		} {
+			s.attack(t, fmt.Sprintf("%s, the other %.3q", name, other), func(t *testing.T, a *attempt) {
+				a.secret(token)
+				a.repelled(send(a), "malformed_request")
+			})
+		}
+	}
+}
+
+// The token is in a place that is not configured, where a framework behind the gate may still find it. It does not
+// authenticate.
+func TestAttackPlaceNotConfigured(t *testing.T) {
+	s := start(t, gateFor(consumerAlice(t)))
+	token := hmacKey(t).Sign(t, claims())
+	for name, send := range map[string]func(a *attempt) answer{
+		"query access_token": func(a *attempt) answer { return a.get("/?access_token="+token, "") },
+		"query jwt":          func(a *attempt) answer { return a.get("/?jwt="+token, "") },
+		"cookie": func(a *attempt) answer {
+			return a.get("/", "", "Cookie", "access_token="+token+"; jwt="+token+"; token="+token)
+		},
+		"form": func(a *attempt) answer { return a.form("/", "access_token="+token) },
+		"X-Access-Token": func(a *attempt) answer {
+			return a.get("/", "", "X-Access-Token", token, "X-Token", token, "Token", token)
+		},
+		"X-Forwarded header": func(a *attempt) answer {
+			return a.get("/", "", "X-Forwarded-Authorization", "Bearer "+token, "X-Original-Authorization", "Bearer "+token)
+		},
+		"Proxy-Authorization":  func(a *attempt) answer { return a.get("/", "", "Proxy-Authorization", "Bearer "+token) },
+		"subprotocol":          func(a *attempt) answer { return a.get("/", "", "Sec-WebSocket-Protocol", "bearer, "+token) },
+		"user information":     func(a *attempt) answer { return a.get("/", "", "Authorization", "Basic "+b64("alice:"+token)) },
+		"Authorization with _": func(a *attempt) answer { return a.get("/", "", "Authorization_", "Bearer "+token) },
+	} {
+		s.attack(t, name, func(t *testing.T, a *attempt) {
+			a.repelled(send(a), "missing_token")
+		})
+	}
+}
+
+// One header field holds several credentials, or almost the right thing: a lenient parser picks one, the strict one
+// behind it another. Whatever is not exactly one Bearer token does not authenticate.
+func TestAttackPlaceAuthorizationField(t *testing.T) {
+	s := start(t, gateFor(consumerAlice(t)))
+	token := hmacKey(t).Sign(t, claims())
+	for _, value := range []string{"Bearer " + token, "bearer " + token, "BEARER   " + token, " Bearer " + token + " "} {
+		s.attack(t, "control: "+value[:9]+" passes", func(t *testing.T, a *attempt) { a.secret(token); a.passed(a.get("/", "", "Authorization", value)) })
+	}
+	for name, value := range map[string]string{
+		"two by comma":              "Bearer " + token + ", Bearer bad",
+		"two by comma, the bad one": "Bearer bad, Bearer " + token,
+		"behind Basic":              "Basic eDp5, Bearer " + token,
+		"before Basic":              "Bearer " + token + ", Basic eDp5",
+		"two by space":              "Bearer " + token + " " + token,
+		"two by semicolon":          "Bearer " + token + ";" + token,
+		"text after it":             "Bearer " + token + " extra",
+		"comma after it":            "Bearer " + token + ",",
+		"in quotes":                 `Bearer "` + token + `"`,
+		"as a parameter":            "Bearer token=" + token,
+		"as a quoted parameter":     `Bearer token="` + token + `"`,
+		"scheme alone":              "Bearer",
+		"scheme and a space":        "Bearer ",
+		"scheme twice":              "Bearer Bearer " + token,
+		"by a tab":                  "Bearer\t" + token,
+		"by a space and a tab":      "Bearer \t" + token,
+		"by a no-break space":       "Bearer\u00a0" + token,
+		"by a Latin-1 space":        "Bearer\xa0" + token,
+		"by nothing":                "Bearer" + token,
+		"by a colon":                "Bearer:" + token,
+		"by an equals sign":         "Bearer=" + token,
+		"by a comma":                "Bearer," + token,
+		"prefixed scheme":           "XBearer " + token,
+		"other scheme":              "Token " + token,
+		"DPoP":                      "DPoP " + token,
+		"JWT":                       "JWT " + token,
+		"no scheme":                 token,
+		"Kelvin sign":               "Bearer\u212a " + token,
+		"full-width scheme":         "Ｂearer " + token,
+		"percent-encoded":           "Bearer%20" + token,
+		"a NUL byte escaped":        "Bearer %00" + token,
+		"empty":                     "",
+	} {
+		s.attack(t, name, func(t *testing.T, a *attempt) {
+			a.secret(token)
+			a.repelled(a.get("/", "", "Authorization", value), "malformed_request", "missing_token", "malformed_token")
+		})
+	}
+	for name, fields := range map[string][]string{
+		"two fields":                  {"Authorization", "Bearer " + token, "Authorization", "Bearer " + token},
+		"two fields, the first bad":   {"Authorization", "Bearer bad", "Authorization", "Bearer " + token},
+		"two fields, the first other": {"Authorization", "Basic eDp5", "Authorization", "Bearer " + token},
+		"two fields in other cases":   {"authorization", "Bearer " + token, "AUTHORIZATION", "Bearer bad"},
+		"two fields, one empty":       {"Authorization", "", "Authorization", "Bearer " + token},
+	} {
+		s.attack(t, name, func(t *testing.T, a *attempt) {
+			a.secret(token)
+			var text strings.Builder
+			for i := 0; i < len(fields); i += 2 {
+				text.WriteString(fields[i] + ": " + fields[i+1] + "\r\n")
+			}
+			a.repelled(a.raw("GET / HTTP/1.1\r\nHost: gate.test\r\n"+text.String()+"\r\n"), "malformed_request")
+		})
+	}
+}
+
+// Control characters and broken lines in the field let two parsers see two different requests. Go refuses most of them
+// itself; none gets through.
+func TestAttackPlaceRawBytesInTheField(t *testing.T) {
+	s := start(t, gateFor(consumerAlice(t)))
+	token := hmacKey(t).Sign(t, claims())
+	for name, line := range map[string]string{
+		"NUL":                     "Authorization: Bearer " + token + "\x00\r\n",
+		"NUL as separator":        "Authorization: Bearer\x00" + token + "\r\n",
+		"a bare CR":               "Authorization: Bearer " + token + "\rX: y\r\n",
+		"a vertical tab":          "Authorization: Bearer\v" + token + "\r\n",
+		"a form feed":             "Authorization: Bearer\f" + token + "\r\n",
+		"DEL":                     "Authorization: Bearer " + token + "\x7f\r\n",
+		"a space before colon":    "Authorization : Bearer " + token + "\r\n",
+		"a tab before colon":      "Authorization\t: Bearer " + token + "\r\n",
+		"a NUL in the name":       "Authoriz\x00ation: Bearer " + token + "\r\n",
+		"a space before the name": " Authorization: Bearer " + token + "\r\n",
+		"no colon":                "Authorization Bearer " + token + "\r\n",
+	} {
+		s.attack(t, name, func(t *testing.T, a *attempt) {
+			a.kept(a.raw("GET / HTTP/1.1\r\nHost: gate.test\r\n" + line + "\r\n"))
+		})
+	}
+}
+
+// Queries and forms are decoded in several ways: escapes twice, semicolons as separators (CVE-2022-2880), plus signs as
+// spaces, names cut at NUL, only so many parameters (CVE-2026-39825). Where readers would differ the request is refused,
+// and what is left for the backend has no token in it.
+func TestAttackPlaceQueryAndFormDecoding(t *testing.T) {
+	s := start(t, gateFor(consumerAlice(t), "token_from query jwt", "token_from form jwt"))
+	token := hmacKey(t).Sign(t, claims())
+	for name, text := range map[string]string{
+		"semicolon before":       "a=1;jwt=" + token,
+		"semicolon after":        "jwt=" + token + ";a=1",
+		"escaped twice":          "jwt=" + strings.ReplaceAll(token, ".", "%252E"),
+		"plus for a space":       "jwt=+" + token,
+		"plus after":             "jwt=" + token + "+",
+		"broken escape":          "jwt=%zz" + token,
+		"escape cut off":         "jwt=" + token + "%2",
+		"NUL after":              "jwt=" + token + "%00",
+		"line end":               "jwt=" + token + "%0d%0a",
+		"name with NUL":          "jwt%00=" + token,
+		"name with NUL and more": "jwt%00x=" + token,
+		"name with a bad escape": "j%wt=" + token,
+		"upper-case name":        "JWT=" + token,
+		"name with a space":      "jwt+=" + token,
+		"name with brackets":     "jwt[]=" + token,
+		"name with a dot":        "jwt.x=" + token,
+		"only the name":          "jwt",
+		"empty":                  "jwt=",
+		"empty and good":         "jwt=&jwt=" + token,
+		"as a name":              token + "=jwt",
+		"ampersand escaped":      "a=1%26jwt=" + token,
+		"HTML ampersand":         "a=1&amp;jwt=" + token,
+	} {
+		for place, send := range map[string]func(a *attempt) answer{
+			"query": func(a *attempt) answer { return a.get("/?"+text, "") },
+			"form":  func(a *attempt) answer { return a.form("/", text) },
+		} {
+			s.attack(t, name+" in the "+place, func(t *testing.T, a *attempt) {
+				if place == "form" {
+					a.secret(token)
+				}
+				a.repelled(send(a), "malformed_request", "missing_token", "malformed_token")
+			})
+		}
+	}
+	many := strings.Repeat("a=1&", 1001)
+	for name, test := range map[string][2]string{
+		"escaped dots":         {"jwt=" + strings.ReplaceAll(token, ".", "%2E") + "&b=2", "b=2"},
+		"escaped name":         {"a=1&%6a%77%74=" + token, "a=1"},
+		"after 1,001 others":   {many + "jwt=" + token, strings.TrimSuffix(many, "&")},
+		"between empty pairs":  {"&&jwt=" + token + "&&", "&&&"},
+		"order and bytes stay": {"b=%41&jwt=" + token + "&a=+&%zz;q", "b=%41&a=+&%zz;q"},
+	} {
+		s.attack(t, name+" in the query passes without the token", func(t *testing.T, a *attempt) {
+			got := a.passed(a.get("/?"+test[0], ""))
+			if got.URI != "/?"+test[1] {
+				t.Errorf("%q at the upstream, want %q", got.URI, "/?"+test[1])
+			}
+		})
+		s.attack(t, name+" in the form passes without the token", func(t *testing.T, a *attempt) {
+			a.secret(token)
+			got := a.passed(a.form("/", test[0]))
+			if got.Body != test[1] {
+				t.Errorf("%q at the upstream, want %q", got.Body, test[1])
+			}
+		})
+	}
+}
+
+// The body is not the form that it seems to be: another charset, a coding, a multipart body, a method without a body,
+// two types. Only the one media type of RFC 6750 section 2.2 is read.
+func TestAttackPlaceFormThatIsNone(t *testing.T) {
+	s := start(t, gateFor(consumerAlice(t), "token_from form jwt"))
+	token := hmacKey(t).Sign(t, claims())
+	var zipped bytes.Buffer
+	w := gzip.NewWriter(&zipped)
+	_, _ = io.WriteString(w, "jwt="+token)
+	_ = w.Close()
+	multipart := "--b\r\nContent-Disposition: form-data; name=\"jwt\"\r\n\r\n" + token + "\r\n--b--\r\n"
+	for name, test := range map[string]struct {
+		method, body string
+		header       []string
+	}{
+		"UTF-16":               {"POST", "jwt=" + token, []string{"Content-Type", formType + "; charset=utf-16"}},
+		"UTF-7":                {"POST", "jwt=" + token, []string{"Content-Type", formType + "; charset=utf-7"}},
+		"IBM037":               {"POST", "jwt=" + token, []string{"Content-Type", formType + "; charset=ibm037"}},
+		"a boundary":           {"POST", "jwt=" + token, []string{"Content-Type", formType + "; boundary=b"}},
+		"multipart":            {"POST", multipart, []string{"Content-Type", "multipart/form-data; boundary=b"}},
+		"plain text":           {"POST", "jwt=" + token, []string{"Content-Type", "text/plain"}},
+		"JSON":                 {"POST", `{"jwt":"` + token + `"}`, []string{"Content-Type", "application/json"}},
+		"no type":              {"POST", "jwt=" + token, nil},
+		"two types":            {"POST", "jwt=" + token, []string{"Content-Type", formType, "Content-Type", "text/plain"}},
+		"two types in a field": {"POST", "jwt=" + token, []string{"Content-Type", formType + ", text/plain"}},
+		"the type as prefix":   {"POST", "jwt=" + token, []string{"Content-Type", formType + "x"}},
+		"gzip":                 {"POST", zipped.String(), []string{"Content-Type", formType, "Content-Encoding", "gzip"}},
+		"gzip claimed":         {"POST", "jwt=" + token, []string{"Content-Type", formType, "Content-Encoding", "gzip"}},
+		"GET":                  {"GET", "jwt=" + token, []string{"Content-Type", formType}},
+		"DELETE":               {"DELETE", "jwt=" + token, []string{"Content-Type", formType}},
+		"method override":      {"GET", "jwt=" + token, []string{"Content-Type", formType, "X-HTTP-Method-Override", "POST"}},
+		"not ASCII":            {"POST", "a=\xc3\xa9&jwt=" + token, []string{"Content-Type", formType}},
+	} {
+		s.attack(t, name, func(t *testing.T, a *attempt) {
+			a.secret(token)
+			a.repelled(a.do(a.request(test.method, "/", strings.NewReader(test.body), test.header...)), "missing_token", "malformed_request")
+		})
+	}
+}
+
+// A body without end makes the gate read and keep it all, since the token may come last: a class of CVE-2023-45290. It
+// is read up to a bound, announced or not.
+func TestAttackPlaceHugeForm(t *testing.T) {
+	s := start(t, gateFor(consumerAlice(t), "token_from header Authorization", "token_from form jwt"))
+	token := hmacKey(t).Sign(t, claims())
+	big := "a=" + strings.Repeat("x", 2<<20) + "&jwt=" + token
+	s.attack(t, "announced", func(t *testing.T, a *attempt) {
+		a.secret(token)
+		a.repelled(a.form("/", big), "body_too_large")
+	})
+	s.attack(t, "chunked", func(t *testing.T, a *attempt) {
+		a.secret(token)
+		a.repelled(a.do(a.request("POST", "/", io.MultiReader(strings.NewReader(big)), "Content-Type", formType)), "body_too_large")
+	})
+	s.attack(t, "announced as a terabyte", func(t *testing.T, a *attempt) {
+		a.repelled(a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Type: "+formType+"\r\nContent-Length: 1099511627776\r\n\r\njwt="+token), "body_too_large")
+	})
+	s.attack(t, "with Expect, refused before it is sent", func(t *testing.T, a *attempt) {
+		a.repelled(a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Type: "+formType+"\r\nContent-Length: 99999999\r\nExpect: 100-continue\r\n\r\n"), "body_too_large")
+	})
+	s.attack(t, "shorter than announced", func(t *testing.T, a *attempt) {
+		conn, err := s.dial(t.Context(), "", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+		_, _ = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Type: "+formType+"\r\nContent-Length: 9999\r\n\r\njwt="+token+"&")
+		_ = conn.(interface{ CloseWrite() error }).CloseWrite()
+		if response, err := http.ReadResponse(bufio.NewReader(conn), nil); err == nil {
+			_ = response.Body.Close()
+			if response.StatusCode != http.StatusBadRequest {
+				t.Errorf("status %d, want 400", response.StatusCode)
+			}
+		}
+		if n := len(a.upstream.take()); n != 0 {
+			t.Errorf("%d requests reached the upstream", n)
+		}
+	})
+	s.attack(t, "a large body of another kind streams on", func(t *testing.T, a *attempt) {
+		a.secret(token)
+		got := a.passed(a.do(a.request("POST", "/", strings.NewReader(big), "Content-Type", "application/octet-stream", "Authorization", "Bearer "+token)))
+		if got.Body != big {
+			t.Errorf("%d bytes at the upstream, want %d", len(got.Body), len(big))
+		}
+	})
+}
+
+// The cookie is read by the rules of one server and by those of another: quotes, spaces, commas, prefixes, other cases.
+// What readers may take differently does not authenticate, and nothing of the token travels on.
+func TestAttackPlaceCookies(t *testing.T) {
+	s := start(t, gateFor(consumerAlice(t), "token_from cookie jwt"))
+	token := hmacKey(t).Sign(t, claims())
+	s.attack(t, "control: among others passes", func(t *testing.T, a *attempt) {
+		a.secret(token)
+		if got := a.passed(a.get("/", "", "Cookie", "a=1; jwt="+token+"; b=2")); got.Header.Get("Cookie") != "a=1; b=2" {
+			t.Errorf("Cookie %q at the upstream", got.Header.Get("Cookie"))
+		}
+	})
+	for name, cookie := range map[string]string{
+		"in quotes": `jwt="` + token + `"`, "space before": "jwt= " + token, "space before the sign": "jwt =" + token, "upper case": "JWT=" + token, "by a comma": "a=1, jwt=" + token,
+		"inside quotes": `a="x; jwt=` + token + `; y"`, "host prefix": "__Host-jwt=" + token, "suffix": "xjwt=" + token, "percent-encoded": "jwt=" + url.QueryEscape(token) + "%20",
+		"old style": `$Version=1; jwt="` + token + `"; $Path=/`, "empty name": "=jwt=" + token, "name only": "jwt", "empty": "jwt=", "a tab": "jwt=\t" + token, "two": "jwt=" + token + "; jwt=" + token,
+	} {
+		s.attack(t, name, func(t *testing.T, a *attempt) {
+			a.secret(token)
+			a.repelled(a.get("/", "", "Cookie", cookie), "malformed_request", "missing_token")
+		})
+	}
+}

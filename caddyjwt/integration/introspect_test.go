@@ -1,0 +1,606 @@
+package integration
+
+import (
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/tokentest"
+)
+
+// active is an active answer about a token for ordersAudience, with more members.
+func active(pairs ...any) tokentest.IntrospectionAnswer {
+	members := map[string]any{"active": true, "sub": "alice", "aud": ordersAudience, "exp": time.Now().Unix() + 300}
+	for i := 0; i < len(pairs); i += 2 {
+		if members[pairs[i].(string)] = pairs[i+1]; pairs[i+1] == nil {
+			delete(members, pairs[i].(string))
+		}
+	}
+	return tokentest.IntrospectionAnswer{Claims: members}
+}
+
+// always gives the same answer to everything.
+func always(answer tokentest.IntrospectionAnswer) func(*tokentest.IntrospectionRequest) tokentest.IntrospectionAnswer {
+	return func(*tokentest.IntrospectionRequest) tokentest.IntrospectionAnswer { return answer }
+}
+
+// introspecting is the issuer's block of design section 6 with these lines in its introspect block.
+func introspecting(as *tokentest.AS, mode string, lines ...string) string {
+	return issuerBlock(as.URL, "introspect "+mode+" {\n"+strings.Join(append([]string{
+		"client_id gateway", "client_secret s3cr3t-with-odd-characters:%+&", "auth_method client_secret_basic",
+	}, lines...), "\n")+"\n}")
+}
+
+// introspector is a server that knows the client of introspecting.
+func introspector(t testing.TB, options ...tokentest.Option) *tokentest.AS {
+	return tokentest.NewAS(t, append(options, tokentest.WithClient("gateway", "s3cr3t-with-odd-characters:%+&"))...)
+}
+
+// troubled wants an answer that does not blame the client.
+func (s *site) troubled(a answer, status int, reason string, retry bool) {
+	s.t.Helper()
+	s.refused(a, status, reason)
+	if challenge := a.Header.Values("WWW-Authenticate"); len(challenge) != 0 {
+		s.t.Errorf("challenge %q for a trouble of ours", challenge)
+	}
+	after := a.Header.Get("Retry-After")
+	if seconds, err := strconv.Atoi(after); retry && (err != nil || seconds < 1) || !retry && after != "" {
+		s.t.Errorf("Retry-After %q", after)
+	}
+}
+
+// Opaque tokens, the endpoint being discovered: who is active passes and the backend learns who it is; the server is asked
+// once, authenticated, by POST, about this token only.
+func TestIntrospectOpaque(t *testing.T) {
+	as := introspector(t, tokentest.WithPath("/realms/demo"))
+	as.Introspect(func(r *tokentest.IntrospectionRequest) tokentest.IntrospectionAnswer {
+		if r.Token != "good-token.with_odd~chars+/==" {
+			return tokentest.IntrospectionAnswer{}
+		}
+		return active("username", "Alice", "email", "alice@example.com", "scope", "read")
+	})
+	s := start(t, issuerGate(introspecting(as, "opaque", "param resource https://api"), "forward_claim email X-Email", "require scope read"))
+	for range 3 {
+		got := s.passed(s.get("/", "good-token.with_odd~chars+/=="))
+		if email := got.Header.Get("X-Email"); email != "alice@example.com" {
+			t.Errorf("X-Email %q", email)
+		}
+		if got.Header.Get("Authorization") != "" {
+			t.Error("the token reached the upstream")
+		}
+	}
+	for range 3 {
+		a := s.get("/", "revoked")
+		s.refused(a, http.StatusUnauthorized, "inactive")
+		if got := a.Header.Get("WWW-Authenticate"); !strings.Contains(got, `error="invalid_token"`) {
+			t.Errorf("challenge %q", got)
+		}
+	}
+	asked := as.IntrospectionRequests()
+	if len(asked) != 2 {
+		t.Fatalf("the server was asked %d times about two tokens", len(asked))
+	}
+	for _, r := range asked {
+		if !r.Authenticated || r.AuthMethod != "client_secret_basic" || r.TokenTypeHint != "access_token" || r.Form.Get("resource") != "https://api" {
+			t.Errorf("question %+v", r)
+		}
+	}
+	for line := range strings.Lines(s.log()) {
+		if strings.Contains(line, "good-token.with") || strings.Contains(line, "s3cr3t") {
+			t.Errorf("a token or secret is in the log: %s", line)
+		}
+	}
+}
+
+// The answer is held to the rules for claims, and what it says about the kind of token.
+func TestIntrospectAnswersAreJudged(t *testing.T) {
+	now := time.Now().Unix()
+	for name, test := range map[string]struct {
+		answer tokentest.IntrospectionAnswer
+		reason string
+		status int
+	}{
+		"inactive":        {tokentest.IntrospectionAnswer{}, "inactive", 401},
+		"expired":         {active("exp", now-60), "expired", 401},
+		"not yet valid":   {active("nbf", now+60), "not_yet_valid", 401},
+		"wrong audience":  {active("aud", "https://other.example.com"), "invalid_audience", 401},
+		"no audience":     {active("aud", nil), "invalid_audience", 401},
+		"another issuer":  {active("iss", "https://other.example.com"), "invalid_issuer", 401},
+		"refresh token":   {active("token_type", "refresh_token"), "invalid_type", 401},
+		"bound to a key":  {active("cnf", map[string]any{"jkt": "x"}), "proof_required", 401},
+		"missing scope":   {active("scope", "write"), "insufficient_scope", 403},
+		"no scope at all": {active("scope", nil), "insufficient_scope", 403},
+	} {
+		t.Run(name, func(t *testing.T) {
+			as := introspector(t)
+			as.Introspect(always(test.answer))
+			s := start(t, issuerGate(introspecting(as, "opaque"), "require scope read"))
+			for range 2 {
+				s.refused(s.get("/", "opaque"), test.status, test.reason)
+			}
+		})
+	}
+}
+
+// Our own trouble with the server is never the token's fault.
+func TestIntrospectTroubleIsNotTheClients(t *testing.T) {
+	for name, test := range map[string]struct {
+		break_ func(t *testing.T, as *tokentest.AS)
+		reason string
+		status int
+		retry  bool
+	}{
+		"down":     {func(_ *testing.T, as *tokentest.AS) { as.Down() }, "introspection_unavailable", 503, true},
+		"500":      {answering(tokentest.IntrospectionAnswer{Status: 500}), "introspection_unavailable", 503, true},
+		"503":      {answering(tokentest.IntrospectionAnswer{Status: 503}), "introspection_unavailable", 503, true},
+		"429":      {answering(tokentest.IntrospectionAnswer{Status: 429, Header: http.Header{"Retry-After": {"7"}}}), "introspection_unavailable", 503, true},
+		"slow":     {func(_ *testing.T, as *tokentest.AS) { as.Stall() }, "introspection_timeout", 504, false},
+		"nonsense": {answering(tokentest.IntrospectionAnswer{Body: "<html>login</html>", ContentType: "text/html"}), "introspection_failed", 502, false},
+		"not JSON": {answering(tokentest.IntrospectionAnswer{Body: "yes"}), "introspection_failed", 502, false},
+		"active is a string": {
+			answering(tokentest.IntrospectionAnswer{Body: `{"active":"true"}`}), "introspection_failed", 502, false,
+		},
+		"active twice":  {answering(tokentest.IntrospectionAnswer{Body: `{"active":false,"active":true}`}), "introspection_failed", 502, false},
+		"no active":     {answering(tokentest.IntrospectionAnswer{Body: `{}`}), "introspection_failed", 502, false},
+		"endless":       {answering(tokentest.IntrospectionAnswer{Body: `{"active":true,"x":"` + strings.Repeat("x", 1<<20) + `"}`}), "introspection_failed", 502, false},
+		"redirect":      {answering(tokentest.IntrospectionAnswer{Status: 302, Header: http.Header{"Location": {"/introspect"}}}), "introspection_failed", 502, false},
+		"no content":    {answering(tokentest.IntrospectionAnswer{Status: 204, Body: " "}), "introspection_failed", 502, false},
+		"refused":       {func(_ *testing.T, as *tokentest.AS) { as.SetClient("gateway", "another") }, "introspection_failed", 502, false},
+		"refused (403)": {answering(tokentest.IntrospectionAnswer{Status: 403}), "introspection_failed", 502, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			as := introspector(t)
+			as.Introspect(always(active()))
+			s := start(t, issuerGate(introspecting(as, "opaque", "endpoint "+as.IntrospectionURL(), "timeout 200ms")))
+			s.good("known")
+			test.break_(t, as)
+			began := time.Now()
+			s.troubled(s.get("/", "unknown"), test.status, test.reason, test.retry)
+			if took := time.Since(began); took > 2*time.Second {
+				t.Errorf("the answer took %v with a timeout of 200ms", took)
+			}
+			s.good("known") // remembered
+		})
+	}
+}
+
+func answering(answer tokentest.IntrospectionAnswer) func(*testing.T, *tokentest.AS) {
+	return func(_ *testing.T, as *tokentest.AS) { as.Introspect(always(answer)) }
+}
+
+// A server that is down is not asked by every request; once it is back, tokens pass again.
+func TestIntrospectBreakerOpensAndCloses(t *testing.T) {
+	as := introspector(t)
+	var failing atomic.Bool
+	as.Introspect(func(*tokentest.IntrospectionRequest) tokentest.IntrospectionAnswer {
+		if failing.Load() {
+			return tokentest.IntrospectionAnswer{Status: 500}
+		}
+		return active()
+	})
+	s := start(t, issuerGate(introspecting(as, "opaque")))
+	s.good("known")
+	failing.Store(true)
+	for i := range 200 {
+		if status, err := s.status("bogus-" + strconv.Itoa(i)); err != nil || status != http.StatusServiceUnavailable {
+			t.Fatalf("status %d, %v", status, err)
+		}
+	}
+	if n := len(as.IntrospectionRequests()); n > 40 {
+		t.Errorf("a failing server was asked %d times", n)
+	}
+	s.good("known")
+	failing.Store(false)
+	eventually(t, 15*time.Second, "a new token passes", func() bool {
+		status, err := s.status("fresh")
+		return err == nil && status == http.StatusOK
+	})
+}
+
+// A JWT is verified here first; then the server may say that it was revoked.
+func TestIntrospectAlwaysSeesARevocation(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "always")
+	as := introspector(t, tokentest.WithKeys(key))
+	var revoked atomic.Bool
+	as.Introspect(func(*tokentest.IntrospectionRequest) tokentest.IntrospectionAnswer {
+		if revoked.Load() {
+			return tokentest.IntrospectionAnswer{}
+		}
+		return active("iss", as.URL)
+	})
+	s := start(t, issuerGate(introspecting(as, "always", "cache_ttl 500ms", "negative_ttl 0s")))
+	token := key.Sign(t, issuedBy(as.URL))
+	s.good(token)
+	s.good(token)
+	if n := len(as.IntrospectionRequests()); n != 1 {
+		t.Errorf("the server was asked %d times", n)
+	}
+	s.refused(s.get("/", tokentest.FlipSignature(t, token)), http.StatusUnauthorized, "invalid_signature")
+	s.refused(s.get("/", key.Sign(t, issuedBy(as.URL, "exp", 1))), http.StatusUnauthorized, "expired")
+	if n := len(as.IntrospectionRequests()); n != 1 {
+		t.Error("the server was asked about a token that is bad by itself")
+	}
+
+	revoked.Store(true)
+
+	eventually(t, 3*time.Second, "the revocation is seen", func() bool {
+		status, err := s.status(token)
+		return err == nil && status == http.StatusUnauthorized
+	})
+	s.drain()
+	s.refused(s.get("/", token), http.StatusUnauthorized, "inactive")
+	as.Down()
+	s.troubled(s.get("/", key.Sign(t, issuedBy(as.URL, "jti", "2"))), http.StatusServiceUnavailable, "introspection_unavailable", true)
+}
+
+// An answer that contradicts the token is about another token.
+func TestIntrospectContradictionIsRefused(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "contradiction")
+	for name, test := range map[string]struct {
+		member, value, reason string
+	}{
+		"sub":       {"sub", "bob", "contradiction"},
+		"client_id": {"client_id", "other", "contradiction"},
+		"aud":       {"aud", "https://other.example.com", "contradiction"},
+		"iss":       {"iss", "https://other.example.com", "invalid_issuer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			as := introspector(t, tokentest.WithKeys(key))
+			as.Introspect(always(active(test.member, test.value)))
+			s := start(t, issuerGate(introspecting(as, "always")))
+			token := key.Sign(t, issuedBy(as.URL, "client_id", "app"))
+			for range 2 {
+				s.refused(s.get("/", token), http.StatusUnauthorized, test.reason)
+			}
+		})
+	}
+}
+
+// Routes with other audiences, scopes and patience share what is remembered of a token, not the verdict.
+func TestIntrospectRoutesJudgeARememberedAnswerThemselves(t *testing.T) {
+	as := introspector(t)
+	as.Introspect(always(active("scope", "read")))
+	gate := func(matcher string, lines ...string) string {
+		return "bearer_auth " + matcher + gateFor(append(lines, introspecting(as, "opaque"))...)[len("bearer_auth"):]
+	}
+	s := start(t, strings.Join([]string{
+		gate("/orders", "audience "+ordersAudience), gate("/other", "audience https://other.example.com"),
+		gate("/write", "audience "+ordersAudience, "require scope write"),
+		gate("/fresh", "audience "+ordersAudience, "introspect max_age 0s"),
+		gate("/patient", "audience "+ordersAudience, "introspect max_age 1m"),
+		gate("/short", "audience "+ordersAudience, "max_lifetime 1m"),
+	}, "\n"))
+	count := func(want int) {
+		t.Helper()
+		if n := len(as.IntrospectionRequests()); n != want {
+			t.Errorf("the server was asked %d times, want %d", n, want)
+		}
+	}
+	for range 2 {
+		s.passed(s.get("/orders", "token"))
+		s.refused(s.get("/other", "token"), http.StatusUnauthorized, "invalid_audience")
+		s.refused(s.get("/write", "token"), http.StatusForbidden, "insufficient_scope")
+		s.passed(s.get("/patient", "token"))
+	}
+	count(1)
+	s.passed(s.get("/fresh", "token"))
+	count(2)
+	s.passed(s.get("/fresh", "token"))
+	count(3)
+	as.Introspect(always(tokentest.IntrospectionAnswer{}))
+	s.refused(s.get("/fresh", "token"), http.StatusUnauthorized, "inactive")
+	// What one route has learned, the others know.
+	s.refused(s.get("/orders", "token"), http.StatusUnauthorized, "inactive")
+	count(4)
+}
+
+// The routes' words "force" and "skip".
+func TestIntrospectForceAndSkip(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "force")
+	as := introspector(t, tokentest.WithKeys(key))
+	gate := func(matcher, mode string, lines ...string) string {
+		return "bearer_auth " + matcher + issuerGate(append(lines, introspecting(as, mode))...)[len("bearer_auth"):]
+	}
+	s := start(t, gate("/force", "opaque", "introspect force")+"\n"+gate("/skip", "always", "introspect skip"))
+	token := key.Sign(t, issuedBy(as.URL))
+	s.refused(s.get("/force", token), http.StatusUnauthorized, "inactive")
+	s.passed(s.get("/skip", token))
+	s.refused(s.get("/force", token), http.StatusUnauthorized, "inactive")
+	s.refused(s.get("/skip", "opaque"), http.StatusUnauthorized, "malformed_token") // "always" takes JWTs only
+}
+
+// An answer never outlives the token's exp, however long it may be remembered.
+func TestIntrospectRememberedAnswerEndsWithExp(t *testing.T) {
+	as := introspector(t)
+	as.Introspect(always(active("exp", time.Now().Unix()+2)))
+	s := start(t, issuerGate("leeway 0s", introspecting(as, "opaque", "cache_ttl 5m")))
+	s.good("token")
+	eventually(t, 5*time.Second, "the token has expired", func() bool {
+		status, err := s.status("token")
+		return err == nil && status == http.StatusUnauthorized
+	})
+	s.drain()
+	s.refused(s.get("/", "token"), http.StatusUnauthorized, "expired")
+}
+
+// A thousand requests with one new token are one question, and the first client's leaving changes nothing for the others.
+func TestIntrospectSharesOneQuestion(t *testing.T) {
+	as := introspector(t)
+	arrived, release := make(chan struct{}, 1), make(chan struct{})
+	as.Introspect(func(*tokentest.IntrospectionRequest) tokentest.IntrospectionAnswer {
+		arrived <- struct{}{}
+		<-release
+		return active()
+	})
+	s := start(t, issuerGate(introspecting(as, "opaque", "timeout 20s")))
+	conn, err := s.dial(t.Context(), "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: gate.test\r\nAuthorization: Bearer shared\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	<-arrived
+	var clients sync.WaitGroup
+	var passed atomic.Int64
+	for range 1000 {
+		clients.Go(func() {
+			if status, err := s.status("shared"); err == nil && status == http.StatusOK {
+				passed.Add(1)
+			}
+		})
+	}
+	_ = conn.Close() // the first one leaves
+	close(release)
+	clients.Wait()
+	if passed.Load() != 1000 {
+		t.Errorf("%d of 1000 passed", passed.Load())
+	}
+	if n := len(as.IntrospectionRequests()); n != 1 {
+		t.Errorf("%d questions", n)
+	}
+}
+
+// Signed answers (RFC 9701) are verified with the issuer's keys; a plain one is none, and neither is one for somebody else,
+// an old one, or one of another type.
+func TestIntrospectSignedAnswers(t *testing.T) {
+	key, mallory := tokentest.NewKey(t, "ES256", "signed"), tokentest.NewKey(t, "ES256", "mallory").WithKID("signed")
+	now := time.Now().Unix()
+	var as *tokentest.AS
+	signed := func(by *tokentest.Key, header map[string]any, changes ...any) tokentest.IntrospectionAnswer {
+		payload := map[string]any{"iss": as.URL, "aud": "gateway", "iat": now, "token_introspection": active().Claims}
+		for i := 0; i < len(changes); i += 2 {
+			if payload[changes[i].(string)] = changes[i+1]; changes[i+1] == nil {
+				delete(payload, changes[i].(string))
+			}
+		}
+		typ := map[string]any{"typ": "token-introspection+jwt"}
+		maps.Copy(typ, header)
+		return tokentest.IntrospectionAnswer{Body: by.Sign(t, payload, typ), ContentType: "application/token-introspection+jwt"}
+	}
+	as = introspector(t, tokentest.WithKeys(key))
+	s := start(t, issuerGate(introspecting(as, "opaque", "signed", "negative_ttl 0s")))
+	as.Introspect(always(signed(key, nil)))
+	s.good("token")
+	if got := as.IntrospectionRequests()[0].Header.Get("Accept"); got != "application/token-introspection+jwt" {
+		t.Errorf("Accept %q", got)
+	}
+	as.Introspect(always(signed(key, nil, "token_introspection", map[string]any{"active": false})))
+	s.refused(s.get("/", "revoked"), http.StatusUnauthorized, "inactive")
+	for name, answer := range map[string]tokentest.IntrospectionAnswer{
+		"plain":                  active(),
+		"plain, claiming signed": {Body: `{"active":true}`, ContentType: "application/token-introspection+jwt"},
+		"signed, claiming plain": {Body: signed(key, nil).Body},
+		"another key":            signed(mallory, nil),
+		"flipped":                {Body: tokentest.FlipSignature(t, signed(key, nil).Body), ContentType: "application/token-introspection+jwt"},
+		"alg none":               {Body: key.SignRaw(`{"alg":"none","typ":"token-introspection+jwt"}`, `{"token_introspection":{"active":true}}`), ContentType: "application/token-introspection+jwt"},
+		"an access token":        signed(key, map[string]any{"typ": "at+jwt"}),
+		"no typ":                 signed(key, map[string]any{"typ": nil}),
+		"for another client":     signed(key, nil, "aud", "other"),
+		"of another issuer":      signed(key, nil, "iss", "https://other.example.com"),
+		"old":                    signed(key, nil, "iat", now-600),
+		"without date":           signed(key, nil, "iat", nil),
+		"active at the top":      signed(key, nil, "token_introspection", nil, "active", true),
+	} {
+		t.Run(name, func(t *testing.T) {
+			as.Introspect(always(answer))
+			s := s.in(t)
+			a := s.get("/", "token-"+strings.ReplaceAll(strings.ReplaceAll(name, " ", "-"), ",", ""))
+			if a.StatusCode != http.StatusBadGateway || a.Header.Get("WWW-Authenticate") != "" {
+				t.Errorf("status %d, challenge %q", a.StatusCode, a.Header.Get("WWW-Authenticate"))
+			}
+			if n := len(s.upstream.take()); n != 0 {
+				t.Error("it passed")
+			}
+		})
+	}
+}
+
+// What is remembered survives a reload that changes nothing about the provider, and is out of reach after one that does.
+func TestIntrospectStateSurvivesReload(t *testing.T) {
+	as := introspector(t)
+	as.Introspect(always(active()))
+	s := start(t, issuerGate(introspecting(as, "opaque"))).patient()
+	s.good("token")
+	for i := range 3 {
+		s.load(issuerGate("realm r"+strconv.Itoa(i), introspecting(as, "opaque")))
+		s.good("token")
+	}
+	if n := len(as.IntrospectionRequests()); n != 1 {
+		t.Errorf("the server was asked %d times", n)
+	}
+	s.load(issuerGate(introspecting(as, "opaque", "param resource x")))
+	as.Introspect(always(tokentest.IntrospectionAnswer{}))
+	s.refused(s.get("/", "token"), http.StatusUnauthorized, "inactive")
+	if n := len(as.IntrospectionRequests()); n != 2 {
+		t.Errorf("the server was asked %d times", n)
+	}
+}
+
+// Another provider's remembered answers are its own.
+func TestIntrospectProvidersDoNotShareAnswers(t *testing.T) {
+	one, two := introspector(t), introspector(t)
+	one.Introspect(always(active()))
+	s := start(t, issuerGate(introspecting(one, "opaque", "prefix one_"), introspecting(two, "opaque", "prefix two_"))).patient()
+	s.good("one_token")
+	s.refused(s.get("/", "two_token"), http.StatusUnauthorized, "inactive")
+	s.refused(s.get("/", "three_token"), http.StatusUnauthorized, "malformed_token")
+	s.load(issuerGate(introspecting(two, "opaque")))
+	s.refused(s.get("/", "one_token"), http.StatusUnauthorized, "inactive")
+}
+
+// A reload that changes only how long keys may be used makes a new source of keys. The introspection client that outlives
+// the reload must not go on asking the old, closed one where the endpoint is.
+func TestIntrospectReloadWithOtherKeySettingsStillFindsTheEndpoint(t *testing.T) {
+	as := introspector(t)
+	as.Introspect(always(active()))
+	block := func(stale string) string {
+		return strings.Replace(issuerGate(introspecting(as, "opaque")), "introspect opaque", "max_stale "+stale+"\nintrospect opaque", 1)
+	}
+	s := start(t, block("1h")).patient()
+	s.good("first")
+	s.load(block("2h"))
+	s.good("second")
+}
+
+// The same with signed answers: after a reload they are verified with the keys of the new configuration.
+func TestIntrospectReloadWithOtherKeysForgetsTheOldOnes(t *testing.T) {
+	old, current := tokentest.NewKey(t, "ES256", "answers-old").WithKID(""), tokentest.NewKey(t, "ES256", "answers-new").WithKID("")
+	as := introspector(t)
+	answer := func(by *tokentest.Key) tokentest.IntrospectionAnswer {
+		return tokentest.IntrospectionAnswer{
+			Body: by.Sign(t, map[string]any{
+				"iss": as.URL, "aud": "gateway", "iat": time.Now().Unix(), "token_introspection": active().Claims,
+			}, map[string]any{"typ": "token-introspection+jwt"}),
+			ContentType: "application/token-introspection+jwt",
+		}
+	}
+	gate := func(keys string) string {
+		return issuerGate(strings.Replace(introspecting(as, "opaque", "endpoint "+as.IntrospectionURL(), "signed"),
+			"introspect opaque", keys+"\nintrospect opaque", 1))
+	}
+	pem := func(k *tokentest.Key) string { return gate("keys pem `" + k.PublicPEM() + "`") }
+	s := start(t, pem(old)).patient()
+	as.Introspect(always(answer(old)))
+	s.good("first")
+	s.load(pem(current))
+	if status, err := s.status("second"); err != nil || status != http.StatusBadGateway {
+		t.Errorf("an answer signed with a key that is configured no longer: status %d, %v", status, err)
+	}
+	as.Introspect(always(answer(current)))
+	s.drain()
+	if status, err := s.status("third"); err != nil || status != http.StatusOK {
+		t.Errorf("an answer signed with the key that is configured now: status %d, %v", status, err)
+	}
+	// From one file to another: the first one's source is closed.
+	dir := t.TempDir()
+	file := func(name string) string {
+		return gate("keys file " + writeFile(t, filepath.Join(dir, name), current.PublicPEM()))
+	}
+	s.load(file("a.pem"))
+	if status, err := s.status("fourth"); err != nil || status != http.StatusOK {
+		t.Errorf("keys in a file: status %d, %v", status, err)
+	}
+	s.load(file("b.pem"))
+	if status, err := s.status("fifth"); err != nil || status != http.StatusOK {
+		t.Errorf("keys in another file after a reload: status %d, %v", status, err)
+	}
+}
+
+// An issuer whose tokens are verified by asking alone, in whatever form they are.
+func TestIntrospectWithoutKeys(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "without")
+	as := introspector(t)
+	as.Introspect(always(active()))
+	s := start(t, issuerGate(strings.Replace(introspecting(as, "opaque"), "introspect opaque", "keys none\nintrospect opaque", 1)))
+	s.good("opaque")
+	token := key.Sign(t, issuedBy(as.URL))
+	s.good(token)
+	s.good(token)
+	as.Introspect(always(tokentest.IntrospectionAnswer{}))
+	s.refused(s.get("/", key.Sign(t, issuedBy(as.URL, "jti", "2"))), http.StatusUnauthorized, "inactive")
+}
+
+// Such an issuer's metadata need not name a key set, and nobody is told that keys are failing which nobody wants.
+func TestIntrospectWithoutKeysWantsNoKeySet(t *testing.T) {
+	as := introspector(t)
+	as.Introspect(always(active()))
+	as.ChangeMetadata(func(document map[string]any) { delete(document, "jwks_uri") })
+	s := start(t, issuerGate(strings.Replace(introspecting(as, "opaque"), "introspect opaque", "keys none\nintrospect opaque", 1)))
+	s.good("one")
+	s.good("two")
+	if s.logged("refreshing keys is failing") {
+		t.Error("the log says that refreshing keys is failing, for an issuer without keys")
+	}
+}
+
+// UserInfo as the weaker alternative.
+func TestIntrospectUserInfo(t *testing.T) {
+	var status atomic.Int64
+	status.Store(http.StatusOK)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		switch {
+		case status.Load() != http.StatusOK:
+			w.WriteHeader(int(status.Load()))
+		case r.Method != http.MethodGet || r.Header.Get("Authorization") != "Bearer good":
+			w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		default:
+			fmt.Fprint(w, `{"sub":"alice","email":"alice@example.com"}`)
+		}
+	}))
+	t.Cleanup(server.Close)
+	as := tokentest.NewAS(t)
+	s := start(t, gateFor(issuerBlock(as.URL, "audience any",
+		"introspect opaque {\nverify userinfo\nendpoint "+server.URL+"\n}"), "forward_claim email X-Email"))
+	if got := s.passed(s.get("/", "good")).Header.Get("X-Email"); got != "alice@example.com" {
+		t.Errorf("X-Email %q", got)
+	}
+	s.refused(s.get("/", "bad"), http.StatusUnauthorized, "inactive")
+	status.Store(http.StatusInternalServerError)
+	s.troubled(s.get("/", "third"), http.StatusServiceUnavailable, "introspection_unavailable", true)
+	s.good("good")
+}
+
+// The ways to authenticate, as the server sees them.
+func TestIntrospectClientAuthentication(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "client")
+	path := writeFile(t, filepath.Join(t.TempDir(), "key.pem"), key.PrivatePEM())
+	secret := base64.StdEncoding.EncodeToString(make([]byte, 48))
+	for method, test := range map[string]struct {
+		lines []string
+		want  string
+	}{
+		"client_secret_basic": {[]string{"client_id gate:way", "client_secret " + secret}, "client_secret_basic"},
+		"client_secret_post":  {[]string{"client_id gate:way", "client_secret " + secret}, "client_secret_post"},
+		"client_secret_jwt":   {[]string{"client_id gate:way", "client_secret " + secret}, "client_assertion"},
+		"private_key_jwt":     {[]string{"client_id gate:way", "private_key " + path + " kid-1"}, "client_assertion"},
+		"bearer":              {[]string{"bearer_token our-own-token"}, "bearer"},
+		"none":                {nil, "none"},
+	} {
+		t.Run(method, func(t *testing.T) {
+			as := tokentest.NewAS(t)
+			as.Introspect(always(active()))
+			s := start(t, issuerGate(issuerBlock(as.URL, "introspect opaque {\nendpoint "+as.IntrospectionURL()+
+				"\nauth_method "+method+"\n"+strings.Join(test.lines, "\n")+"\n}")))
+			s.good("token")
+			asked := as.IntrospectionRequests()
+			if len(asked) != 1 || asked[0].AuthMethod != test.want || asked[0].Token != "token" {
+				t.Fatalf("asked %+v", asked[0])
+			}
+			if strings.HasPrefix(method, "client_secret_") && test.want != "client_assertion" && asked[0].ClientID != "gate:way" {
+				t.Errorf("client %q", asked[0].ClientID)
+			}
+		})
+	}
+}

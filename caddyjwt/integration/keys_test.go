@@ -1,0 +1,607 @@
+package integration
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"maps"
+	"math/big"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/tokentest"
+)
+
+// ordersAudience is the audience of the routes that take tokens of issuers.
+const ordersAudience = "https://orders.example.com"
+
+// issuedBy are good claims of an issuer's token, with changes as in claims.
+func issuedBy(issuer string, changes ...any) map[string]any {
+	return claims(append([]any{"iss", issuer, "aud", ordersAudience}, changes...)...)
+}
+
+// issuerBlock is an issuer with these lines inside.
+func issuerBlock(issuer string, lines ...string) string {
+	return "issuer " + issuer + " {\n\t\t\t" + strings.Join(lines, "\n\t\t\t") + "\n\t\t}"
+}
+
+// issuerGate is a gate with these blocks for tokens of ordersAudience.
+func issuerGate(blocks ...string) string {
+	return gateFor(append([]string{"audience " + ordersAudience}, blocks...)...)
+}
+
+// certificate is a self-signed certificate of a key, in PEM.
+func certificate(t testing.TB, key *tokentest.Key) string {
+	t.Helper()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "issuer"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key.Private().(crypto.Signer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+// writeFile writes a file of the test and gives its path.
+func writeFile(t testing.TB, path, text string) string {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// eventually polls until something holds, and fails the test when that takes too long. It gives the time it took.
+func eventually(t testing.TB, within time.Duration, what string, holds func() bool) time.Duration {
+	t.Helper()
+	began := time.Now()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(within); ; {
+		if holds() {
+			return time.Since(began)
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("not within %v: %s", within, what)
+		}
+	}
+}
+
+// status asks for / with a token and gives the status, for polling and for goroutines that must not end the test.
+func (s *site) status(token string, header ...string) (int, error) {
+	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, "http://gate.test/", nil)
+	if err != nil {
+		return 0, err
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	response, err := s.client.Do(r)
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	_, err = io.Copy(io.Discard, response.Body)
+	return response.StatusCode, err
+}
+
+// drain throws away what the upstream has recorded.
+func (s *site) drain() { s.upstream.take() }
+
+// good wants a token to pass.
+func (s *site) good(token string) {
+	s.t.Helper()
+	s.passed(s.get("/", token))
+}
+
+// traffic is requests at a steady rate in the background.
+type traffic struct {
+	stop chan struct{}
+	done chan struct{}
+	sent atomic.Int64
+
+	mu   sync.Mutex
+	bad  map[string]int // what came instead of 200, and how often
+	slow time.Duration  // the longest that a good answer took
+}
+
+// send begins to send rate requests a second, each with a token of its own.
+func (s *site) send(rate int, token func() string) *traffic {
+	tr := &traffic{stop: make(chan struct{}), done: make(chan struct{}), bad: make(map[string]int)}
+	go func() {
+		defer close(tr.done)
+		var requests sync.WaitGroup
+		defer requests.Wait()
+		tick := time.NewTicker(time.Second / time.Duration(rate))
+		defer tick.Stop()
+		for {
+			select {
+			case <-tr.stop:
+				return
+			case <-tick.C:
+			}
+			requests.Go(func() { tr.one(s, token()) })
+		}
+	}()
+	return tr
+}
+
+func (tr *traffic) one(s *site, token string) {
+	began := time.Now()
+	status, err := s.status(token)
+	took := time.Since(began)
+	tr.sent.Add(1)
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	switch {
+	case err != nil:
+		tr.bad[err.Error()]++
+	case status != http.StatusOK:
+		tr.bad["status "+strconv.Itoa(status)]++
+	default:
+		tr.slow = max(tr.slow, took)
+	}
+}
+
+// after waits until n more requests have been answered.
+func (tr *traffic) after(t testing.TB, n int64) {
+	t.Helper()
+	until := tr.sent.Load() + n
+	eventually(t, 30*time.Second, "requests are answered", func() bool { return tr.sent.Load() >= until })
+}
+
+// allPassed ends the traffic and wants every request to have passed.
+func (tr *traffic) allPassed(t testing.TB) {
+	t.Helper()
+	close(tr.stop)
+	<-tr.done
+	t.Logf("%d requests, the slowest took %v", tr.sent.Load(), tr.slow)
+	if len(tr.bad) > 0 {
+		t.Errorf("good tokens did not pass: %v", tr.bad)
+	}
+}
+
+// Every source of keys through a whole Caddy, all issuers in one gate: its good token passes; the same with one bit of the
+// signature changed, and one of another issuer's key, do not.
+func TestKeysOfEverySourceVerify(t *testing.T) {
+	dir := t.TempDir()
+	type source struct {
+		name, issuer string
+		key          *tokentest.Key
+		lines        []string
+		reason       string // when another key of the algorithm signs
+	}
+	var sources []source
+	add := func(name, issuer string, key *tokentest.Key, reason string, lines ...string) {
+		sources = append(sources, source{name, issuer, key, lines, reason})
+	}
+	discovered := func(name, alg, kind string, options ...tokentest.Option) {
+		key := tokentest.NewKey(t, alg, "keys-"+strings.ReplaceAll(name, " ", "-"))
+		as := tokentest.NewAS(t, append(options, tokentest.WithKeys(key))...)
+		as.OnlyMetadata(kind)
+		add(name, as.URL, key, "unknown_key")
+	}
+	discovered("OpenID Connect Discovery", "RS256", tokentest.OIDC)
+	discovered("OpenID Connect Discovery, issuer with a path", "ES256", tokentest.OIDC, tokentest.WithPath("/realms/demo"))
+	discovered("RFC 8414", "PS256", tokentest.OAuth)
+	discovered("RFC 8414, issuer with a path", "EdDSA", tokentest.OAuth, tokentest.WithPath("/realms/demo"))
+
+	named := tokentest.NewKey(t, "ES256", "keys-named")
+	as := tokentest.NewAS(t, tokentest.WithKeys(named))
+	as.ChangeMetadata(func(document map[string]any) { document["issuer"] = "https://named.example.com" })
+	add("discovery at a URL of its own", "https://named.example.com", named, "unknown_key",
+		"keys discovery "+as.URL+"/.well-known/openid-configuration")
+
+	jwks := tokentest.NewKey(t, "ES384", "keys-jwks")
+	add("jwks", "https://jwks.example.com", jwks, "unknown_key", "keys jwks "+tokentest.NewAS(t, tokentest.WithKeys(jwks)).JWKSURL())
+
+	secure := tokentest.NewKey(t, "Ed25519", "keys-tls")
+	tlsAS := tokentest.NewAS(t, tokentest.WithTLS(), tokentest.WithKeys(secure))
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: tlsAS.Certificate().Raw})
+	add("discovery over https with a CA of its own", tlsAS.URL, secure, "unknown_key",
+		"tls {", "ca "+writeFile(t, filepath.Join(dir, "ca.pem"), string(ca)), "}")
+
+	file := tokentest.NewKey(t, "RS512", "keys-file")
+	add("file with a JWK set", "https://file.example.com", file, "unknown_key",
+		"keys file "+writeFile(t, filepath.Join(dir, "jwks.json"), tokentest.JWKS(file)))
+	pemFile := tokentest.NewKey(t, "ES256", "").WithKID("any")
+	add("file with PEM", "https://pemfile.example.com", pemFile, "invalid_signature",
+		"keys file "+writeFile(t, filepath.Join(dir, "key.pem"), pemFile.PublicPEM()))
+	certified := tokentest.NewKey(t, "RS256", "keys-certified").WithKID("")
+	add("file with a certificate", "https://certfile.example.com", certified, "invalid_signature",
+		"keys file "+writeFile(t, filepath.Join(dir, "cert.pem"), certificate(t, certified)))
+	inline := tokentest.NewKey(t, "ES512", "keys-inline").WithKID("")
+	add("pem", "https://pem.example.com", inline, "invalid_signature", "keys pem `"+inline.PublicPEM()+"`")
+	placed := tokentest.NewKey(t, "ES384", "keys-placed").WithKID("")
+	add("pem of a certificate in a placeholder", "https://placed.example.com", placed, "invalid_signature",
+		"keys pem {file."+writeFile(t, filepath.Join(dir, "placed.pem"), certificate(t, placed))+"}")
+	secret := tokentest.NewKey(t, "HS384", "keys-secret")
+	add("secret", "https://secret.example.com", secret, "invalid_signature",
+		"keys secret "+base64.StdEncoding.EncodeToString(secret.Secret())+" base64")
+
+	var blocks []string
+	for _, source := range sources {
+		blocks = append(blocks, issuerBlock(source.issuer, append(source.lines, "leeway 5s")...))
+	}
+	s := start(t, issuerGate(blocks...))
+	for _, source := range sources {
+		t.Run(source.name, func(t *testing.T) {
+			s := s.in(t)
+			token := source.key.Sign(t, issuedBy(source.issuer))
+			flipped := tokentest.FlipSignature(t, token)
+			s.refused(s.get("/", flipped), http.StatusUnauthorized, "invalid_signature")
+			s.good(token)
+			s.good(token)
+			s.refused(s.get("/", flipped), http.StatusUnauthorized, "invalid_signature")
+			stranger := tokentest.NewKey(t, source.key.Alg, "keys-stranger")
+			s.refused(s.get("/", stranger.Sign(t, issuedBy(source.issuer))), http.StatusUnauthorized, source.reason)
+			// The issuer's own key, in another issuer's name.
+			for _, other := range sources {
+				if other.issuer != source.issuer {
+					if status, err := s.status(source.key.Sign(t, issuedBy(other.issuer))); err != nil || status != http.StatusUnauthorized {
+						t.Errorf("a token of %q signed by %q: status %d, %v", other.name, source.name, status, err)
+					}
+				}
+			}
+		})
+	}
+}
+
+// A certificate authority that is not configured, and a pin of another key: nobody is trusted, and it is not the client's
+// fault.
+func TestKeysAreNotTakenFromAnUnprovenServer(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "unproven")
+	for name, lines := range map[string][]string{
+		"unknown authority": nil,
+		"wrong pin":         {"tls {", "ca CA", "pin " + base64.StdEncoding.EncodeToString(make([]byte, 32)), "}"},
+		"wrong name":        {"tls {", "ca CA", "server_name other.example.net", "}"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			as := tokentest.NewAS(t, tokentest.WithTLS(), tokentest.WithKeys(key))
+			ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: as.Certificate().Raw})
+			path := writeFile(t, filepath.Join(t.TempDir(), "ca.pem"), string(ca))
+			lines := strings.ReplaceAll(strings.Join(append(lines, "leeway 1s"), "\n"), "ca CA", "ca "+path)
+			s := start(t, issuerGate(issuerBlock(as.URL, lines)))
+			a := s.get("/", key.Sign(t, issuedBy(as.URL)))
+			s.refused(a, http.StatusServiceUnavailable, "keys_unavailable")
+			if as.JWKSFetches() != 0 {
+				t.Error("the keys of an unproven server were fetched")
+			}
+		})
+	}
+}
+
+// A key file replaced while Caddy runs, in each form it may have. A half-written file changes nothing; the whole one takes
+// over, and takes back what was accepted, and cached, by the old one.
+func TestKeysFileIsReplacedWhileRunning(t *testing.T) {
+	dir := t.TempDir()
+	type file struct {
+		name, issuer, path string
+		old, new           *tokentest.Key
+		text               func(*tokentest.Key) string
+		token              string // of the old key, accepted and cached
+	}
+	files := []*file{
+		{name: "JWK set", text: func(k *tokentest.Key) string { return tokentest.JWKS(k) }},
+		{name: "PEM", text: (*tokentest.Key).PublicPEM},
+		{name: "certificate", text: func(k *tokentest.Key) string { return certificate(t, k) }},
+	}
+	var blocks []string
+	for i, f := range files {
+		f.issuer = fmt.Sprintf("https://file%d.example.com", i)
+		f.path = filepath.Join(dir, strconv.Itoa(i))
+		f.old, f.new = tokentest.NewKey(t, "ES256", f.name+"-old"), tokentest.NewKey(t, "ES256", f.name+"-new")
+		writeFile(t, f.path, f.text(f.old))
+		blocks = append(blocks, issuerBlock(f.issuer, "keys file "+f.path))
+	}
+	s := start(t, issuerGate(blocks...))
+	for _, f := range files {
+		f.token = f.old.Sign(t, issuedBy(f.issuer))
+		s.good(f.token)
+		s.good(f.token)
+		writeFile(t, f.path, f.text(f.new)[:len(f.text(f.new))/2])
+	}
+	for _, f := range files {
+		eventually(t, 15*time.Second, f.name+": the half-written file is noticed", func() bool {
+			return s.logged("refreshing keys is failing", f.path)
+		})
+		s.good(f.token)
+		s.good(f.old.Sign(t, issuedBy(f.issuer, "jti", "2")))
+		if status, err := s.status(f.new.Sign(t, issuedBy(f.issuer))); err != nil || status != http.StatusUnauthorized {
+			t.Errorf("%s: a token of the half-written key: status %d, %v", f.name, status, err)
+		}
+	}
+	for i, f := range files {
+		if i == 0 {
+			if err := os.Rename(writeFile(t, f.path+"~", f.text(f.new)), f.path); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			writeFile(t, f.path, f.text(f.new))
+		}
+	}
+	for _, f := range files {
+		token := f.new.Sign(t, issuedBy(f.issuer, "jti", "3"))
+		eventually(t, 15*time.Second, f.name+": the new key is used", func() bool {
+			status, err := s.status(token)
+			return err == nil && status == http.StatusOK
+		})
+		if status, err := s.status(f.token); err != nil || status != http.StatusUnauthorized {
+			t.Errorf("%s: the cached token of the removed key: status %d, %v", f.name, status, err)
+		}
+		if err := os.Remove(f.path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, f := range files {
+		eventually(t, 15*time.Second, f.name+": the loss of the file is noticed", func() bool {
+			return s.logged("refreshing keys is failing", f.path, `"no such file or directory"`)
+		})
+		s.drain()
+		s.good(f.new.Sign(t, issuedBy(f.issuer, "jti", "4")))
+	}
+}
+
+// logged tells whether there is a line in the log with all these texts.
+func (s *site) logged(texts ...string) bool {
+	s.t.Helper()
+lines:
+	for line := range strings.Lines(s.log()) {
+		for _, text := range texts {
+			if !strings.Contains(line, text) {
+				continue lines
+			}
+		}
+		return true
+	}
+	return false
+}
+
+// An authorization server that is down when Caddy starts neither delays the start nor makes tokens invalid, and is noticed
+// as soon as it is there.
+func TestKeysServerDownAtStart(t *testing.T) {
+	for name, lines := range map[string]func(*tokentest.AS) string{
+		"discovery": func(*tokentest.AS) string { return "leeway 5s" },
+		"jwks":      func(as *tokentest.AS) string { return "keys jwks " + as.JWKSURL() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			key := tokentest.NewKey(t, "ES256", "down")
+			as := tokentest.NewAS(t, tokentest.StartDown(), tokentest.WithKeys(key))
+			s := prepare(t)
+			began := time.Now()
+			s.load(issuerGate(issuerBlock(as.URL, lines(as))))
+			if took := time.Since(began); took > time.Second {
+				t.Errorf("Caddy took %v to start", took)
+			}
+			token := key.Sign(t, issuedBy(as.URL))
+
+			a := s.get("/", token)
+
+			s.refused(a, http.StatusServiceUnavailable, "keys_unavailable")
+			if after, err := strconv.Atoi(a.Header.Get("Retry-After")); err != nil || after < 1 || after > 60 {
+				t.Errorf("Retry-After %q", a.Header.Get("Retry-After"))
+			}
+			if challenge := a.Header.Values("WWW-Authenticate"); len(challenge) != 0 {
+				t.Errorf("challenge %q for a trouble of ours", challenge)
+			}
+			as.Up()
+			took := eventually(t, 2*time.Second, "the first token passes", func() bool {
+				status, err := s.status(token)
+				return err == nil && status == http.StatusOK
+			})
+			t.Logf("the first token passed %v after the server came up", took)
+		})
+	}
+}
+
+// While the server is away, stalls or answers rubbish, tokens of known keys go on passing, cached or not; a token of an
+// unknown key is not called invalid.
+func TestKeysServerInTroubleLater(t *testing.T) {
+	key, next := tokentest.NewKey(t, "ES256", "steady"), tokentest.NewKey(t, "ES256", "steady-next")
+	for name, trouble := range map[string]func(*tokentest.AS) (end func()){
+		"down":       func(as *tokentest.AS) func() { as.Down(); return as.Up },
+		"stalled":    func(as *tokentest.AS) func() { return as.Stall() },
+		"status 500": func(as *tokentest.AS) func() { as.AnswerJWKS(500, "{}"); return func() { as.AnswerJWKS(0, "") } },
+		"no keys": func(as *tokentest.AS) func() {
+			as.AnswerJWKS(200, `{"keys":[]}`)
+			return func() { as.AnswerJWKS(0, "") }
+		},
+		"empty object": func(as *tokentest.AS) func() { as.AnswerJWKS(200, `{}`); return func() { as.AnswerJWKS(0, "") } },
+		"a page":       func(as *tokentest.AS) func() { as.AnswerJWKS(200, `<html>`); return func() { as.AnswerJWKS(0, "") } },
+		"only unusable keys": func(as *tokentest.AS) func() {
+			as.AnswerJWKS(200, tokentest.JWKSOf(tokentest.NewKey(t, "HS256", "steady").JWK()))
+			return func() { as.AnswerJWKS(0, "") }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			as := tokentest.NewAS(t, tokentest.WithKeys(key))
+			s := start(t, issuerGate(issuerBlock(as.URL, "keys jwks "+as.JWKSURL())))
+			cached := key.Sign(t, issuedBy(as.URL))
+			s.good(cached)
+			end := trouble(as)
+			as.SetKeys(next, key)
+
+			unknown := next.Sign(t, issuedBy(as.URL))
+			a := s.get("/", unknown)
+			s.refused(a, http.StatusServiceUnavailable, "keys_unavailable")
+			if a.Header.Get("WWW-Authenticate") != "" || a.Header.Get("Retry-After") == "" {
+				t.Errorf("header %v", a.Header)
+			}
+			s.good(cached)
+			s.good(key.Sign(t, issuedBy(as.URL, "jti", "another")))
+
+			end()
+			eventually(t, 15*time.Second, "the new key is there when the trouble is over", func() bool {
+				status, err := s.status(unknown)
+				return err == nil && status == http.StatusOK
+			})
+		})
+	}
+}
+
+// The server changes its signing key under load: without publishing it ahead, and ahead. No good token is refused.
+func TestKeysRotateUnderLoad(t *testing.T) {
+	keys := make([]*tokentest.Key, 4)
+	for i := range keys {
+		keys[i] = tokentest.NewKey(t, "ES256", "rotation-"+strconv.Itoa(i))
+	}
+	as := tokentest.NewAS(t, tokentest.WithKeys(keys[0]))
+	s := start(t, issuerGate(issuerBlock(as.URL, "leeway 5s")))
+	var signer atomic.Pointer[tokentest.Key]
+	signer.Store(keys[0])
+	var serial atomic.Int64
+	cached := keys[0].Sign(t, issuedBy(as.URL))
+
+	load := s.send(200, func() string {
+		n := serial.Add(1)
+		if n%4 == 0 {
+			return cached
+		}
+		return signer.Load().Sign(t, issuedBy(as.URL, "jti", strconv.FormatInt(n, 10)))
+	})
+	load.after(t, 100)
+	as.SetKeys(keys[1], keys[0]) // not ahead: published and used at the same moment
+	signer.Store(keys[1])
+	load.after(t, 100)
+	as.SetKeys(keys[2], keys[1], keys[0]) // ahead
+	load.after(t, 50)
+	signer.Store(keys[2])
+	load.after(t, 100)
+	as.SetKeys(keys[3], keys[2], keys[1], keys[0]) // again, and at once
+	signer.Store(keys[3])
+	load.after(t, 100)
+	load.allPassed(t)
+
+	if n := as.JWKSFetches(); n > 5 {
+		t.Errorf("%d fetches of the keys for three rotations", n)
+	}
+}
+
+// A key that is gone after a refresh takes its tokens with it, the cached ones at once.
+func TestKeysRemovedByTheServer(t *testing.T) {
+	old, kept, next := tokentest.NewKey(t, "ES256", "gone"), tokentest.NewKey(t, "ES256", "kept"), tokentest.NewKey(t, "ES256", "next")
+	as := tokentest.NewAS(t, tokentest.WithKeys(old, kept))
+	s := start(t, issuerGate(issuerBlock(as.URL, "leeway 5s")))
+	cached, stays := old.Sign(t, issuedBy(as.URL)), kept.Sign(t, issuedBy(as.URL))
+	for range 3 {
+		s.good(cached)
+		s.good(stays)
+	}
+	as.SetKeys(kept, next)
+
+	s.good(next.Sign(t, issuedBy(as.URL))) // its unknown kid brings the refresh
+
+	s.refused(s.get("/", cached), http.StatusUnauthorized, "unknown_key")
+	s.refused(s.get("/", old.Sign(t, issuedBy(as.URL, "jti", "new"))), http.StatusUnauthorized, "unknown_key")
+	s.good(stays)
+}
+
+// The same key id with other material is another key: what the old one signed is good no longer, cached or not.
+func TestKeysReplacedUnderTheSameID(t *testing.T) {
+	key, latest := tokentest.NewKey(t, "ES256", "same"), tokentest.NewKey(t, "ES256", "latest")
+	impostor := tokentest.NewKey(t, "ES256", "other").WithKID("same")
+	as := tokentest.NewAS(t, tokentest.WithKeys(key))
+	s := start(t, issuerGate(issuerBlock(as.URL, "leeway 5s")))
+	cached := key.Sign(t, issuedBy(as.URL))
+	s.good(cached)
+	s.good(cached)
+	as.SetKeys(impostor, latest)
+	s.good(latest.Sign(t, issuedBy(as.URL)))
+
+	s.refused(s.get("/", cached), http.StatusUnauthorized, "invalid_signature")
+	s.good(impostor.Sign(t, issuedBy(as.URL)))
+}
+
+// Bogus key ids from many clients cost a few fetches, and no good token its passage.
+func TestKeysSurviveAFloodOfUnknownIDs(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "flooded")
+	as := tokentest.NewAS(t, tokentest.WithKeys(key))
+	s := start(t, issuerGate(issuerBlock(as.URL, "keys jwks "+as.JWKSURL())))
+	s.good(key.Sign(t, issuedBy(as.URL)))
+	payload := issuedBy(as.URL)
+	var serial, passed atomic.Int64
+	good := s.send(100, func() string {
+		return key.Sign(t, issuedBy(as.URL, "jti", strconv.FormatInt(serial.Add(1), 10)))
+	})
+	var clients sync.WaitGroup
+	for client := range 32 {
+		clients.Go(func() {
+			for i := range 60 {
+				bogus := key.Sign(t, payload, map[string]any{"kid": fmt.Sprintf("bogus-%d-%d", client, i)})
+				if status, err := s.status(bogus); err == nil && status == http.StatusOK {
+					passed.Add(1)
+				}
+			}
+		})
+	}
+	clients.Wait()
+	good.allPassed(t)
+	if passed.Load() != 0 {
+		t.Errorf("%d tokens of unknown keys passed", passed.Load())
+	}
+	if n := as.JWKSFetches(); n > 4 {
+		t.Errorf("%d fetches for 1920 bogus key ids", n)
+	}
+}
+
+// A stranger's bogus key id uses up the refetch that a rotation without notice needs. The good tokens of the new key may have
+// to come again, but nobody has looked for their key yet: they must not be called invalid.
+func TestKeysRotationAfterABogusIDIsNotCalledInvalid(t *testing.T) {
+	key, next := tokentest.NewKey(t, "ES256", "before-bogus"), tokentest.NewKey(t, "ES256", "after-bogus")
+	as := tokentest.NewAS(t, tokentest.WithKeys(key))
+	s := start(t, issuerGate(issuerBlock(as.URL, "leeway 5s")))
+	s.good(key.Sign(t, issuedBy(as.URL)))
+	s.refused(s.get("/", key.WithKID("bogus").Sign(t, issuedBy(as.URL))), http.StatusUnauthorized, "unknown_key")
+	as.SetKeys(next, key)
+	token := next.Sign(t, issuedBy(as.URL))
+
+	if a := s.get("/", token); a.StatusCode != http.StatusOK && a.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("status %d, challenge %q", a.StatusCode, a.Header.Get("WWW-Authenticate"))
+	}
+	eventually(t, 15*time.Second, "the new key is found after the cooldown", func() bool {
+		status, err := s.status(token)
+		return err == nil && status == http.StatusOK
+	})
+}
+
+// Nothing in a token's header leads the gate to a key: not even a URL of the very server that it trusts.
+func TestKeysAreNeverNamedByTheToken(t *testing.T) {
+	key, mallory := tokentest.NewKey(t, "ES256", "trusted"), tokentest.NewKey(t, "ES256", "mallory")
+	as := tokentest.NewAS(t, tokentest.WithKeys(key))
+	evil := tokentest.NewAS(t, tokentest.WithKeys(mallory))
+	s := start(t, issuerGate(issuerBlock(as.URL, "leeway 5s")))
+	s.good(key.Sign(t, issuedBy(as.URL)))
+	for _, header := range []map[string]any{
+		{"jku": evil.JWKSURL()},
+		{"jku": evil.JWKSURL(), "kid": "trusted"},
+		{"x5u": evil.URL + "/cert"},
+		{"jwk": mallory.JWK()},
+		{"jwk": mallory.JWK(), "kid": nil},
+		{"iss": evil.URL},
+	} {
+		a := s.get("/", mallory.Sign(t, issuedBy(as.URL), header))
+		if a.StatusCode != http.StatusUnauthorized {
+			t.Errorf("header %v: status %d", maps.Clone(header), a.StatusCode)
+		}
+	}
+	if evil.JWKSFetches()+evil.MetadataFetches() != 0 {
+		t.Error("a server named by a token was asked")
+	}
+}
