@@ -1,6 +1,10 @@
 package caddyjwt
 
 import (
+	"maps"
+	"slices"
+	"sync"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 
@@ -10,7 +14,24 @@ import (
 // observable is a key source that tells what happens to it.
 type observable interface{ SetObserver(func(keyset.Event)) }
 
-// emitEvents turns what happens to an issuer's keys into Caddy events, for the handlers of this configuration:
+// listeners are those whom a key source tells what happens to it: each issuer of each running configuration once. A
+// configuration that fails to load, or ends, takes its own ones away and no others.
+type listeners struct {
+	mu  sync.Mutex
+	all map[listener]*subscription
+}
+
+type listener struct {
+	events *caddyevents.App // one for each configuration
+	issuer string
+}
+
+type subscription struct {
+	ctx   caddy.Context
+	users int // handlers
+}
+
+// add turns what happens to an issuer's keys into Caddy events, for the handlers of this configuration:
 //
 //	bearer_auth_keys_ready      the first keys are there
 //	bearer_auth_keys_changed    keys came or went: added, removed
@@ -18,30 +39,51 @@ type observable interface{ SetObserver(func(keyset.Event)) }
 //	bearer_auth_keys_recovered  refreshing works again
 //	bearer_auth_keys_expired    the keys have become too old to be used
 //
-// A source that outlives this configuration is taken over by the next one.
-func emitEvents(ctx caddy.Context, issuer string, source keyset.Source) error {
-	from, ok := source.(observable)
-	if !ok {
-		return nil
-	}
+// The returned function ends that for this handler.
+func (l *listeners) add(ctx caddy.Context, issuer string) (remove func(), err error) {
 	app, err := ctx.App("events")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	events := app.(*caddyevents.App)
-	names := map[keyset.EventKind]string{
-		keyset.Ready:       "bearer_auth_keys_ready",
-		keyset.KeysChanged: "bearer_auth_keys_changed",
-		keyset.Failing:     "bearer_auth_keys_failing",
-		keyset.Recovered:   "bearer_auth_keys_recovered",
-		keyset.Expired:     "bearer_auth_keys_expired",
+	key := listener{app.(*caddyevents.App), issuer}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.all[key] == nil {
+		if l.all == nil {
+			l.all = make(map[listener]*subscription)
+		}
+		l.all[key] = &subscription{ctx: ctx}
 	}
-	from.SetObserver(func(e keyset.Event) {
-		data := map[string]any{"issuer": issuer, "source": e.Source, "keys": e.Keys, "added": e.Added, "removed": e.Removed}
+	l.all[key].users++
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.all[key].users--; l.all[key].users == 0 {
+			delete(l.all, key)
+		}
+	}, nil
+}
+
+var eventNames = map[keyset.EventKind]string{
+	keyset.Ready:       "bearer_auth_keys_ready",
+	keyset.KeysChanged: "bearer_auth_keys_changed",
+	keyset.Failing:     "bearer_auth_keys_failing",
+	keyset.Recovered:   "bearer_auth_keys_recovered",
+	keyset.Expired:     "bearer_auth_keys_expired",
+}
+
+// tell is the source's observer.
+func (l *listeners) tell(e keyset.Event) {
+	l.mu.Lock()
+	all := maps.Clone(l.all)
+	l.mu.Unlock()
+	for to, s := range all {
+		data := map[string]any{
+			"issuer": to.issuer, "source": e.Source, "keys": e.Keys, "added": slices.Clone(e.Added), "removed": slices.Clone(e.Removed),
+		}
 		if e.Err != nil {
 			data["error"] = e.Err.Error()
 		}
-		events.Emit(ctx, names[e.Kind], data)
-	})
-	return nil
+		to.events.Emit(s.ctx, eventNames[e.Kind], data)
+	}
 }

@@ -80,6 +80,7 @@ func (h *Handler) metadataSource(ctx caddy.Context, plan *issuerPlan, keys keyse
 		return discovery, nil
 	}
 	options := plan.source.discovery()
+	options.MetadataOnly = true
 	source, _, err := h.pooledSource(ctx, &sourcePlan{kind: "discovery", issuer: plan.issuer.Name}, options.Fingerprint(),
 		func() (keyset.Source, error) { return keyset.NewDiscovery(options) })
 	if err != nil {

@@ -77,9 +77,10 @@ type Handler struct {
 	// survives configuration reloads. Default: 33554432 (32 MiB).
 	CacheSize int64 `json:"cache_size,omitempty"`
 
-	gate    *gate.Gate
-	holding []string // what was taken from the pools, for Cleanup
-	log     *reporter
+	gate      *gate.Gate
+	holding   []string // what was taken from the pools, for Cleanup
+	listening []func() // end what is told about keys, for Cleanup
+	log       *reporter
 }
 
 // CaddyModule returns the Caddy module information.
@@ -122,13 +123,16 @@ func (h *Handler) warnOfExample() {
 
 // Cleanup gives back what Provision took, also when Provision failed half-way.
 func (h *Handler) Cleanup() error {
+	for _, remove := range h.listening {
+		remove()
+	}
 	var errs []error
 	for _, key := range h.holding {
 		if _, err := pool.Delete(key); err != nil {
 			errs = append(errs, fmt.Errorf("releasing what outlives a configuration: %w", err))
 		}
 	}
-	h.holding = nil
+	h.listening, h.holding = nil, nil
 	return errors.Join(errs...)
 }
 

@@ -24,7 +24,10 @@ var pool = caddy.NewUsagePool()
 
 // Each kind of pooled object says how it ends.
 type (
-	pooledSource struct{ keyset.Source }
+	pooledSource struct {
+		keyset.Source
+		listeners *listeners
+	}
 	pooledClient struct {
 		*introspect.Client
 		transport *fetch.Client
@@ -122,12 +125,24 @@ func (h *Handler) pooledSource(
 	id := sha256.Sum256(fmt.Appendf(settings[:], "%s\x00%s", plan.kind, plan.path))
 	source, err := take(h, "keys "+string(id[:]), func() (pooledSource, error) {
 		source, err := open()
-		return pooledSource{source}, err
+		if err != nil {
+			return pooledSource{}, err
+		}
+		opened := pooledSource{source, new(listeners)}
+		if from, ok := source.(observable); ok {
+			from.SetObserver(opened.listeners.tell)
+		}
+		return opened, nil
 	})
 	if err != nil {
 		return nil, id, err
 	}
-	return source.Source, id, emitEvents(ctx, plan.issuer, source.Source)
+	remove, err := source.listeners.add(ctx, plan.issuer)
+	if err != nil {
+		return nil, id, err
+	}
+	h.listening = append(h.listening, remove)
+	return source.Source, id, nil
 }
 
 // fingerprintKeys identifies keys that are in the configuration.

@@ -561,26 +561,6 @@ func TestKeysSurviveAFloodOfUnknownIDs(t *testing.T) {
 	}
 }
 
-// A stranger's bogus key id uses up the refetch that a rotation without notice needs. The good tokens of the new key may have
-// to come again, but nobody has looked for their key yet: they must not be called invalid.
-func TestKeysRotationAfterABogusIDIsNotCalledInvalid(t *testing.T) {
-	key, next := tokentest.NewKey(t, "ES256", "before-bogus"), tokentest.NewKey(t, "ES256", "after-bogus")
-	as := tokentest.NewAS(t, tokentest.WithKeys(key))
-	s := start(t, issuerGate(issuerBlock(as.URL, "leeway 5s")))
-	s.good(key.Sign(t, issuedBy(as.URL)))
-	s.refused(s.get("/", key.WithKID("bogus").Sign(t, issuedBy(as.URL))), http.StatusUnauthorized, "unknown_key")
-	as.SetKeys(next, key)
-	token := next.Sign(t, issuedBy(as.URL))
-
-	if a := s.get("/", token); a.StatusCode != http.StatusOK && a.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("status %d, challenge %q", a.StatusCode, a.Header.Get("WWW-Authenticate"))
-	}
-	eventually(t, 15*time.Second, "the new key is found after the cooldown", func() bool {
-		status, err := s.status(token)
-		return err == nil && status == http.StatusOK
-	})
-}
-
 // Nothing in a token's header leads the gate to a key: not even a URL of the very server that it trusts.
 func TestKeysAreNeverNamedByTheToken(t *testing.T) {
 	key, mallory := tokentest.NewKey(t, "ES256", "trusted"), tokentest.NewKey(t, "ES256", "mallory")

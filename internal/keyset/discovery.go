@@ -30,6 +30,8 @@ type DiscoveryOptions struct {
 	Timing Timing
 	// MaxKeys is how many keys are used; zero means DefaultMaxKeys.
 	MaxKeys int
+	// MetadataOnly is for issuers whose metadata is wanted and whose keys are not: there never are any.
+	MetadataOnly bool
 	// Logger gets changes of state; nil for none. It outlives whoever makes the source if the source is shared.
 	Logger *slog.Logger
 
@@ -45,6 +47,9 @@ func (o DiscoveryOptions) Fingerprint() [sha256.Size]byte {
 	h.Write(settings[:])
 	o.Timing.fingerprint(h)
 	hashNumber(h, int64(o.MaxKeys))
+	if o.MetadataOnly {
+		hashText(h, "metadata only")
+	}
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
@@ -80,8 +85,8 @@ func NewDiscovery(options DiscoveryOptions) (*Discovery, error) {
 	}
 	l := &metadataLoader{
 		client: client, issuer: options.Issuer, addresses: addresses,
-		maxStale: options.Timing.MaxStale,
-		keys:     jwksLoader{client: client, policy: Policy{MaxKeys: options.MaxKeys}},
+		maxStale: options.Timing.MaxStale, only: options.MetadataOnly,
+		keys: jwksLoader{client: client, policy: Policy{MaxKeys: options.MaxKeys}},
 	}
 	if len(options.Fetch.Header) > 0 {
 		if l.stranger, err = newGetter(options.transport, withoutHeader(options.Fetch), options.Timing); err != nil {
@@ -158,6 +163,7 @@ type metadataLoader struct {
 	issuer    string
 	addresses []string
 	maxStale  time.Duration
+	only      bool // metadata, no keys
 	keys      jwksLoader
 
 	etag    string // of the current metadata
@@ -194,6 +200,9 @@ func (l *metadataLoader) load(ctx context.Context) (loaded, error) {
 		if l.present() == nil || errors.Is(err, ErrFormat) || errors.Is(err, fetch.ErrAddress) {
 			return loaded{}, err
 		}
+	}
+	if l.only {
+		return loaded{keyless: true, life: -1}, nil
 	}
 	d := l.current.Load()
 	if d.metadata.JWKSURI == "" {

@@ -25,6 +25,7 @@ type loaded struct {
 	keys        []*jose.Key
 	skipped     []Skipped
 	notModified bool          // the keys are those of the load before
+	keyless     bool          // there are none, and none are wanted
 	life        time.Duration // what the server asked for, negative for nothing
 }
 
@@ -215,6 +216,13 @@ func (r *refresher) land(f *flight, result loaded, err error) {
 
 // take makes new keys the current ones. Keys that are no longer there are gone with it.
 func (r *refresher) take(result loaded) error {
+	if result.keyless {
+		if r.failures > 0 {
+			r.notify.add(Event{Kind: Recovered, Source: r.name, Since: time.Since(r.failedAt)})
+		}
+		r.life, r.failures, r.lastErr = result.life, 0, nil
+		return nil
+	}
 	var before *Set
 	if old := r.current.Load(); old != nil {
 		before = old.set
