@@ -84,7 +84,7 @@ func serve(t *testing.T, h *Handler, r *http.Request) (int, http.Header) {
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}))
-	if refusal, ok := err.(caddyhttp.HandlerError); ok { //nolint:errorlint // it is returned as it is
+	if refusal, ok := err.(caddyhttp.HandlerError); ok {
 		return refusal.StatusCode, w.Header()
 	}
 	if err != nil {

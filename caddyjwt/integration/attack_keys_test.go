@@ -56,18 +56,18 @@ func trap(t *testing.T) (url string, connections *atomic.Int64) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = listener.Close() })
-	connections = new(atomic.Int64)
+	count := new(atomic.Int64)
 	go func() {
 		for {
 			conn, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			connections.Add(1)
+			count.Add(1)
 			_ = conn.Close()
 		}
 	}()
-	return "http://" + listener.Addr().String(), connections
+	return "http://" + listener.Addr().String(), count
 }
 
 // The token brings the key that verifies it, as JWK or as certificate chain: CVE-2018-0114, CVE-2025-24976,

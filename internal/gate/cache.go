@@ -108,10 +108,9 @@ func (c *Cache) hasher(settings [32]byte) (keyed, error) {
 // hashBuffers lend the memory in which a token is hashed.
 var hashBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
 
-// hash gives the key of a token; false when there is no point, because there is no cache or the token cannot be a JWT:
-// a JOSE header is a JSON object, whose first byte makes the token start with an "e".
+// hash gives the key of a token; false when there is no point, because there is no cache or the token cannot be a JWT.
 func (k keyed) hash(token string) (key cacheKey, ok bool) {
-	if k.aead == nil || token[0] != 'e' {
+	if k.aead == nil || !mayBeJWT(token) {
 		return key, false
 	}
 	buf := hashBuffers.Get().(*[]byte)

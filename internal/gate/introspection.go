@@ -117,10 +117,15 @@ func (g *Gate) opaqueKeeper(token string, err error) *party {
 		}
 		return keeper
 	}
-	broken := f.Reason != UnknownIssuer && jose.LooksLikeJWT(token)
-	for _, p := range g.parties.opaque {
-		if strings.HasPrefix(token, p.issuer.Introspection.Prefix) && !(broken && p.issuer.Keys != nil) {
-			return p
+	return g.parties.opaqueKeeper(token, f.Reason != UnknownIssuer && jose.LooksLikeJWT(token))
+}
+
+// opaqueKeeper finds the issuer that is asked about a token with this beginning; about a broken JWT, only one that
+// verifies nothing here.
+func (p *parties) opaqueKeeper(token string, broken bool) *party {
+	for _, keeper := range p.opaque {
+		if strings.HasPrefix(token, keeper.issuer.Introspection.Prefix) && (!broken || keeper.issuer.Keys == nil) {
+			return keeper
 		}
 	}
 	return nil

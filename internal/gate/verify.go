@@ -35,6 +35,12 @@ func (g *Gate) identify(ctx context.Context, token string) (*Identity, error) {
 // authenticate establishes who issued the token and what it says: from the cache, by its signature, or, when it is not
 // a JWT of a known issuer, by asking the authorization server. What changes with time or route is not judged here.
 func (g *Gate) authenticate(ctx context.Context, token string) (*Identity, *party, error) {
+	if !mayBeJWT(token) {
+		if keeper := g.parties.opaqueKeeper(token, false); keeper != nil {
+			identity, err := g.ask(ctx, keeper, token)
+			return identity, keeper, err
+		}
+	}
 	key, cacheable := g.hash.hash(token)
 	if cacheable {
 		if identity, party := g.cached(&key); identity != nil {
@@ -54,6 +60,9 @@ func (g *Gate) authenticate(ctx context.Context, token string) (*Identity, *part
 	}
 	return nil, nil, err
 }
+
+// mayBeJWT is a quick look: a JOSE header is a JSON object, whose first byte makes the token start with an "e".
+func mayBeJWT(token string) bool { return token[0] == 'e' }
 
 // cached gives the identity of a token that was verified before under the same settings, if the key that verified it
 // is still in force: a key that was withdrawn takes every cached token with it, at once. The settings being the same,

@@ -2,7 +2,7 @@ package jose_test
 
 import (
 	"crypto"
-	"crypto/dsa" //nolint:staticcheck // only to see it refused
+	"crypto/dsa"
 	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"

@@ -39,7 +39,7 @@ func (r *refresher) search(ctx context.Context, alg jose.Algorithm, kid string) 
 		keys, exact := r.Current().find(alg, kid)
 		switch {
 		case len(keys) > 0 && (exact || err != nil):
-			return keys, nil
+			return keys, nil //nolint:nilerr // what is here may do, whatever became of the wait
 		case err != nil:
 			return nil, &UnavailableError{RetryAfter: time.Second, Err: err}
 		}

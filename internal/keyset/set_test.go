@@ -25,15 +25,6 @@ func publicKey(tb testing.TB, key *tokentest.Key, algs ...jose.Algorithm) *jose.
 	return made
 }
 
-func algorithm(tb testing.TB, name string) jose.Algorithm {
-	tb.Helper()
-	alg, ok := jose.ParseAlgorithm(name)
-	if !ok {
-		tb.Fatalf("no algorithm %q", name)
-	}
-	return alg
-}
-
 // verify does what the gate does with a token: looks for keys and tries them. It tells how many it had to choose from.
 func verify(tb testing.TB, source keyset.Source, token string) (candidates int, err error) {
 	tb.Helper()

@@ -221,10 +221,13 @@ func (as *AS) Stall() (release func()) {
 	}
 }
 
-// JWKSFetches counts the requests for the keys that have arrived, NotModified those answered with 304, and
-// MetadataFetches the requests for metadata documents.
-func (as *AS) JWKSFetches() int     { return int(as.jwksFetches.Load()) }
-func (as *AS) NotModified() int     { return int(as.notModified.Load()) }
+// JWKSFetches counts the requests for the keys that have arrived.
+func (as *AS) JWKSFetches() int { return int(as.jwksFetches.Load()) }
+
+// NotModified counts those of them that were answered with 304.
+func (as *AS) NotModified() int { return int(as.notModified.Load()) }
+
+// MetadataFetches counts the requests for metadata documents.
 func (as *AS) MetadataFetches() int { return int(as.metaFetches.Load()) }
 
 func (as *AS) serve(w http.ResponseWriter, r *http.Request) {

@@ -69,8 +69,11 @@ func TestServerComesAndGoes(t *testing.T) {
 		as.URL + "/.well-known/openid-configuration",
 		strings.TrimSuffix(as.URL, "/realms/demo") + "/.well-known/oauth-authorization-server/realms/demo",
 	} {
-		var document struct{ Issuer, JWKS_URI string }
-		if status := get(t, address, &document); status != 200 || document.Issuer != as.URL || document.JWKS_URI != as.JWKSURL() {
+		var document struct {
+			Issuer  string
+			JWKSURI string `json:"jwks_uri"`
+		}
+		if status := get(t, address, &document); status != 200 || document.Issuer != as.URL || document.JWKSURI != as.JWKSURL() {
 			t.Errorf("%s: %d, %+v", address, status, document)
 		}
 	}

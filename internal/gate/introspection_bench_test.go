@@ -1,0 +1,50 @@
+package gate_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/tokentest"
+)
+
+// A remembered answer about an opaque token, and about a JWT that is verified and asked about, beside BenchmarkCheckHit.
+func BenchmarkCheckIntrospected(b *testing.B) {
+	key := tokentest.NewKey(b, "RS256", "k1")
+	b.Run("mode=opaque", func(b *testing.B) {
+		as := newAS(b)
+		as.says["opaque-1-abcdefghijklmnopqrstuvwxyz0123456789"] = active()
+		g := as.gate(gate.IntrospectOpaque, key)
+		check(b, g, request("opaque-1-abcdefghijklmnopqrstuvwxyz0123456789"), "")
+	})
+	b.Run("mode=opaque/answer=long", func(b *testing.B) {
+		as := newAS(b)
+		as.says["opaque-2"] = active(m{"x": strings.Repeat("x", 20_000)})
+		g := as.gate(gate.IntrospectOpaque, key)
+		check(b, g, request("opaque-2"), "")
+	})
+	b.Run("mode=always", func(b *testing.B) {
+		as := newAS(b)
+		token := sized(b, key, 850)
+		as.says[token] = active()
+		g := as.gate(gate.IntrospectAlways, key, func(c *gate.Config) { c.Cache = newCache(b, 32<<20) })
+		check(b, g, request(token), "")
+	})
+}
+
+// What is remembered about a token costs nothing on the heap, however long the answer was.
+func TestIntrospectedTokenAllocatesNothing(t *testing.T) {
+	key := tokentest.NewKey(t, "RS256", "k1")
+	as := newAS(t)
+	as.says["opaque-2"] = active(m{"x": strings.Repeat("x", 20_000)})
+	g := as.gate(gate.IntrospectOpaque, key)
+	r := request("opaque-2")
+	accepted(t, g, r)
+	if allocs := testing.AllocsPerRun(100, func() {
+		if _, err := g.Check(r); err != nil {
+			t.Error(err)
+		}
+	}); allocs > 1 {
+		t.Errorf("%v allocations", allocs)
+	}
+}
