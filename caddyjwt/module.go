@@ -65,9 +65,10 @@ type Handler struct {
 	// Leave the token in the request. Default: it is removed from every configured place, because whoever has a token
 	// can use it.
 	ForwardToken bool `json:"forward_token,omitempty"`
-	// Let a request without any token pass, unidentified. A bad token never passes.
+	// Let a request without any token pass, unidentified. A bad token never passes. Not together with require.
 	Optional bool `json:"optional,omitempty"`
-	// Let a request without any token pass as the consumer with this username. A bad token never passes.
+	// Let a request without any token pass as the consumer with this username, who must bring what require asks for. A bad
+	// token never passes.
 	Anonymous string `json:"anonymous,omitempty"`
 	// Let a genuine CORS preflight pass: OPTIONS with Origin and Access-Control-Request-Method. It gets no identity.
 	AllowPreflight bool `json:"allow_preflight,omitempty"`
