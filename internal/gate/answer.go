@@ -52,9 +52,28 @@ const (
 //	the client left before there was an answer            499     none (for the access log: nobody reads it)
 //	a fault of ours                                       500     none
 func (g *Gate) Answer(f *Failure) Answer {
+	answer, ok := g.answers[f.Reason]
+	if !ok {
+		answer = g.answerTo(f.Reason)
+	}
+	if answer.Status == http.StatusServiceUnavailable {
+		answer.RetryAfter = retryAfter(f.RetryAfter)
+	}
+	return answer
+}
+
+// prepare makes the answers to all reasons: they depend on nothing else but on when to try again.
+func (g *Gate) prepare() {
+	g.answers = make(map[Reason]Answer)
+	for _, reason := range Reasons() {
+		g.answers[reason] = g.answerTo(reason)
+	}
+}
+
+func (g *Gate) answerTo(reason Reason) Answer {
 	challenge := bearer.Challenge{Realm: g.realm}
 	status := http.StatusUnauthorized
-	switch f.Reason {
+	switch reason {
 	case MissingToken:
 		// RFC 6750 section 3.1: no error code when the request lacks any authentication information.
 		challenge.Scope = g.require.scopeText
@@ -69,7 +88,7 @@ func (g *Gate) Answer(f *Failure) Answer {
 		challenge.Error, challenge.Description = "insufficient_scope", describeInsufficientScope
 		challenge.Scope = g.require.scopeText
 	case KeysUnavailable, IntrospectionUnavailable:
-		return Answer{Status: http.StatusServiceUnavailable, RetryAfter: retryAfter(f.RetryAfter)}
+		return Answer{Status: http.StatusServiceUnavailable}
 	case IntrospectionFailed:
 		return Answer{Status: http.StatusBadGateway}
 	case IntrospectionTimeout:

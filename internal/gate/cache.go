@@ -6,10 +6,12 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -35,10 +37,25 @@ const entryOverhead = 256
 //     judged on every hit, and the verifying key must still be in force.
 //   - Failures are not kept: they would let a stranger fill the cache.
 //
-// The store admits by frequency (W-TinyLFU), so that a flood of one-time tokens does not displace those in use.
+// A token is kept from the second time on that it is seen, and the store admits by frequency (W-TinyLFU): a flood of
+// one-time tokens neither displaces those in use nor gives the garbage collector anything to keep.
 type Cache struct {
 	secret [32]byte
+	seen   doorkeeper
+	eager  bool // for tests: keeps a token the first time
 	store  *otter.Cache[cacheKey, *Identity]
+}
+
+// doorkeeper remembers, in a fixed space and without a lock, which tokens were verified of late: the tag of one token
+// in each place, the last one that came. To forget one, or to take two for one, costs a signature or a place in the
+// store, and never lets anybody in.
+type doorkeeper [1 << 15]atomic.Uint32
+
+// knows tells whether the token has been here before, and remembers it.
+func (d *doorkeeper) knows(key *cacheKey) bool {
+	place := binary.LittleEndian.Uint32(key[:]) % uint32(len(d))
+	tag := binary.LittleEndian.Uint32(key[4:])
+	return d[place].Swap(tag) == tag
 }
 
 type cacheKey [16]byte
@@ -138,17 +155,22 @@ func (c *Cache) get(key *cacheKey) *Identity {
 	return identity
 }
 
-// put keeps a verified token until it has expired, by the leeway of whoever saw it first: on a route that is more
+// put keeps a verified token, if it is not the first time, until it has expired, by the leeway of whoever saw it first: on a route that is more
 // patient, it is verified once more.
 func (c *Cache) put(key cacheKey, identity *Identity, leeway time.Duration, now time.Time) {
+	if !c.seen.knows(&key) && !c.eager {
+		return
+	}
 	if identity.life = identity.Claims.ExpiresAt.Add(leeway).Sub(now); identity.life > 0 {
 		c.store.Set(key, identity)
 	}
 }
 
-// weight is what an entry costs in bytes.
+// weight is what an entry costs in bytes. The garbage collector lets the heap grow to twice what lives in it before it
+// collects; half of that is counted, so that a cache that is full takes about its size from the system.
 func (id *Identity) weight() uint32 {
-	return uint32(entryOverhead + int(unsafe.Sizeof(*id)) + id.Claims.Size()) //nolint:gosec // a token is at most 16 KiB
+	bytes := entryOverhead + int(unsafe.Sizeof(*id)) + id.Claims.Size()
+	return uint32(bytes * 3 / 2) //nolint:gosec // a token is at most 1 MiB
 }
 
 // fingerprintSecret keys the fingerprints of tokens in logs, so that a log cannot be used to test guessed tokens.

@@ -8,3 +8,6 @@ func (c *Cache) Entries() int { return c.store.EstimatedSize() }
 
 // Weight is how many bytes are accounted for them.
 func (c *Cache) Weight() uint64 { return c.store.WeightedSize() }
+
+// Eager makes the cache keep a token the first time that it is seen.
+func (c *Cache) Eager() { c.eager = true }

@@ -44,6 +44,7 @@ type Verdict struct {
 
 // Gate guards one route. It is immutable: any number of requests may use it at once, without a lock.
 type Gate struct {
+	answers         map[Reason]Answer
 	realm           string
 	extractor       *bearer.Extractor
 	parties         *parties
@@ -107,6 +108,7 @@ func New(c Config) (*Gate, error) {
 			return nil, fmt.Errorf("anonymous consumer %q could never pass: it does not bring what the route requires", c.Anonymous)
 		}
 	}
+	g.prepare()
 	if g.hash, err = c.Cache.hasher(fingerprint(&c, parties)); err != nil {
 		return nil, err
 	}

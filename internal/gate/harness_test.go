@@ -181,8 +181,15 @@ func open(tb testing.TB, c gate.Config) *gate.Gate {
 	return g
 }
 
-// newCache is a cache that is closed when the test ends.
+// newCache makes a cache that keeps tokens from the first time on, which most tests are easier with.
 func newCache(tb testing.TB, size int64) *gate.Cache {
+	tb.Helper()
+	cache := realCache(tb, size)
+	cache.Eager()
+	return cache
+}
+
+func realCache(tb testing.TB, size int64) *gate.Cache {
 	tb.Helper()
 	cache, err := gate.NewCache(size)
 	if err != nil {

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/MicahParks/jwkset"
 	"github.com/MicahParks/keyfunc/v3"
@@ -24,7 +23,8 @@ import (
 // different kinds always the right one is found (RFC 7517 section 4.5 allows such a pair).
 //
 // The choice is keyfunc's, over a storage that contains exactly these keys. What comes back from it is bare key
-// material; owners leads from there to the keys as this module knows them.
+// material; owners leads from there to the keys as this module knows them. A set never changes, and neither does what
+// keyfunc says of it: it is asked once for each key id when the set is made, and requests find its answers.
 type selector struct {
 	choose   jwt.Keyfunc
 	byKID    map[string]*jwkset.JWK
@@ -32,15 +32,10 @@ type selector struct {
 	owners   map[any][]*jose.Key // by identity of the material: the key, then others of the same id
 	nameless []*jose.Key         // keys without an id, at most maxCandidates
 	each     map[any]*jose.Key   // by identity of the material: the key alone
-}
 
-// names are the algorithms as keyfunc wants to see them in a header.
-var names = func() (names [jose.Ed25519 + 1]any) {
-	for alg := range jose.AsymmetricAlgorithms().Union(jose.HMACAlgorithms()).All() {
-		names[alg] = alg.String()
-	}
-	return names
-}()
+	named   map[string][]*jose.Key // keyfunc's answers by key id
+	unnamed []*jose.Key            // and for tokens without one
+}
 
 // index makes the selectors. Algorithms for which the keys are the same share one, as the six of RSA mostly do.
 func (s *Set) index() error {
@@ -70,6 +65,9 @@ func (s *Set) index() error {
 		}
 		for _, key := range keys {
 			selector.add(key, stored[key])
+		}
+		if err := selector.settle(jose.Algorithm(alg)); err != nil {
+			return err
 		}
 		s.selectors[alg] = selector
 	}
@@ -117,51 +115,40 @@ func (s *selector) add(key *jose.Key, jwk *jwkset.JWK) {
 	}
 }
 
-// find gives the candidates for a key id, or for a token without one.
-func (s *selector) find(alg jose.Algorithm, kid string) (candidates []*jose.Key, exact bool) {
-	if kid == "" {
-		return s.fitting(alg), true
+// settle asks keyfunc for the keys of every key id, and of none. The keys being the same for all algorithms that share
+// the selector, so are the answers.
+func (s *selector) settle(alg jose.Algorithm) error {
+	s.named = make(map[string][]*jose.Key, len(s.byKID))
+	for kid := range s.byKID {
+		material, err := s.choose(&jwt.Token{Header: map[string]any{"alg": alg.String(), jwkset.HeaderKID: kid}})
+		if err != nil {
+			return fmt.Errorf("%w: %w", jose.ErrKey, err)
+		}
+		s.named[kid] = s.owners[identity(material)]
 	}
-	if _, known := s.byKID[kid]; !known {
-		return s.nameless, false
-	}
-	material, err := s.ask(alg, kid)
+	material, err := s.choose(&jwt.Token{Header: map[string]any{"alg": alg.String()}})
 	if err != nil {
-		return nil, false
-	}
-	return s.owners[identity(material)], true
-}
-
-// fitting asks keyfunc for all keys, as it does for a token without a key id.
-func (s *selector) fitting(alg jose.Algorithm) []*jose.Key {
-	material, err := s.ask(alg, "")
-	if err != nil {
-		return nil
+		return fmt.Errorf("%w: %w", jose.ErrKey, err)
 	}
 	keys, _ := material.(jwt.VerificationKeySet)
-	candidates := make([]*jose.Key, 0, len(keys.Keys))
 	for _, key := range keys.Keys {
 		if owner, ok := s.each[identity(key)]; ok {
-			candidates = append(candidates, owner)
+			s.unnamed = append(s.unnamed, owner)
 		}
 	}
-	return candidates
+	return nil
 }
 
-// ask runs keyfunc on a token that has this header and nothing else.
-func (s *selector) ask(alg jose.Algorithm, kid string) (any, error) {
-	token := tokens.Get().(*jwt.Token)
-	defer tokens.Put(token)
-	token.Header["alg"] = names[alg]
+// find gives the candidates for a key id, or for a token without one.
+func (s *selector) find(kid string) (candidates []*jose.Key, exact bool) {
 	if kid == "" {
-		delete(token.Header, jwkset.HeaderKID)
-	} else {
-		token.Header[jwkset.HeaderKID] = kid
+		return s.unnamed, true
 	}
-	return s.choose(token)
+	if keys, known := s.named[kid]; known {
+		return keys, true
+	}
+	return s.nameless, false
 }
-
-var tokens = sync.Pool{New: func() any { return &jwt.Token{Header: make(map[string]any, 2)} }}
 
 // identity is something comparable that stands for this very piece of key material, not for its value.
 func identity(material any) any {

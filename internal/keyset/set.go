@@ -93,7 +93,7 @@ func (s *Set) find(alg jose.Algorithm, kid string) (candidates []*jose.Key, exac
 	if s == nil || int(alg) >= len(s.selectors) || s.selectors[alg] == nil {
 		return nil, false
 	}
-	return s.selectors[alg].find(alg, kid)
+	return s.selectors[alg].find(kid)
 }
 
 // sameKeys tells whether two sets have the same keys in the same order.
