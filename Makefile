@@ -13,7 +13,7 @@ P        ?= ./internal/jose
 FUZZTIME ?= 1m
 
 .DEFAULT_GOAL := help
-.PHONY: help test race fuzz bench e2e build run lint vuln fmt check clean
+.PHONY: help test race fuzz bench bench-whole e2e build run lint vuln fmt check clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -27,8 +27,11 @@ race: ## tests of the Caddy-free packages under the race detector
 fuzz: ## one fuzz target: make fuzz T=FuzzParse P=./internal/jose FUZZTIME=10m
 	go test -run '^$$' -fuzz '^$(T)$$' -fuzztime $(FUZZTIME) $(P)
 
-bench: ## benchmarks of the Caddy-free packages, for benchstat
-	go test -run '^$$' -bench . -count 6 $(PURE) | tee bench.out
+bench: ## benchmarks, into bench.out for benchstat
+	go test -run '^$$' -bench . -count 6 $(PURE) ./caddyjwt | tee bench.out
+
+bench-whole: ## this gateway, plain Caddy and HAProxy as processes, about five minutes
+	cd bench && go run .
 
 e2e: ## tests against a real authorization server (needs Node.js 20 or newer)
 	npm ci --ignore-scripts --no-audit --no-fund --prefix e2e

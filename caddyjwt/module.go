@@ -74,8 +74,8 @@ type Handler struct {
 	AllowPreflight bool `json:"allow_preflight,omitempty"`
 	// Refine, for this route, when issuers are asked about tokens.
 	Introspect *RouteIntrospect `json:"introspect,omitempty"`
-	// Memory for verified tokens in bytes; -1 turns the cache off. All handlers with the same size share one cache, which
-	// survives configuration reloads. Default: 33554432 (32 MiB).
+	// Memory for verified tokens in bytes; -1 turns the cache off. A token is kept from the second time on that it is seen.
+	// All handlers with the same size share one cache, which survives configuration reloads. Default: 33554432 (32 MiB).
 	CacheSize int64 `json:"cache_size,omitempty"`
 
 	gate      *gate.Gate
