@@ -60,10 +60,9 @@ func (b *block) credential(credentials *[]Credential) error {
 func (b *block) secret(c *Credential) error {
 	args := b.d.RemainingArgs()
 	switch {
-	case len(args) < 1 || len(args) > 2 || args[0] == "":
-		return b.d.Err("expected: secret <value> [base64]")
-	case len(args) == 2 && args[1] != "base64":
-		return b.d.Errf("secret: %q is not a known encoding; the only one is base64", args[1])
+	case len(args) < 1 || len(args) > 2 || args[0] == "", len(args) == 2 && args[1] != "base64":
+		// Not quoted: what is too much may be the second half of a secret with a blank in it.
+		return b.d.Err("expected: secret <value> [base64]; a value with blanks in it is put in quotes")
 	}
 	c.Secret, c.Base64 = args[0], len(args) == 2
 	return nil

@@ -92,7 +92,7 @@ func (b *block) keys(keys *Keys) error {
 	}
 	if len(args) == 3 {
 		if args[2] != "base64" {
-			return b.d.Errf("keys secret: %q is not a known encoding; the only one is base64", args[2])
+			return b.d.Err("expected: keys secret <value> [base64]; a value with blanks in it is put in quotes")
 		}
 		keys.Base64 = true
 	}

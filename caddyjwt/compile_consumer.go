@@ -3,7 +3,6 @@ package caddyjwt
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -85,9 +84,9 @@ func (c *Credential) verifier(
 		return nil, time.Time{}, err
 	}
 	if !strings.Contains(text, "-----BEGIN") {
-		content, err := os.ReadFile(text)
+		content, err := readFile(text)
 		if err != nil {
-			return nil, time.Time{}, fmt.Errorf("public_key is neither PEM text nor a file that can be read: %w", err)
+			return nil, time.Time{}, fmt.Errorf("public_key %q is neither PEM text nor a file that can be read: %w", text, err)
 		}
 		text = string(content)
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -111,7 +110,7 @@ func privateKey(repl *caddy.Replacer, value string) (crypto.Signer, error) {
 		return nil, err
 	}
 	if !strings.Contains(text, "-----BEGIN") {
-		content, err := os.ReadFile(text)
+		content, err := readFile(text)
 		if err != nil {
 			return nil, fmt.Errorf("private_key is neither PEM text nor a file that can be read: %w", err)
 		}

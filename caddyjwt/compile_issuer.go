@@ -5,12 +5,13 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
-	"os"
 	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/fetch"
@@ -183,9 +184,9 @@ func (k *Keys) compile(repl *caddy.Replacer, plan *sourcePlan, chosen bool, allo
 		if plan.path, err = need("path", k.Path); err != nil {
 			return err
 		}
-		content, err := os.ReadFile(plan.path)
+		content, err := readFile(plan.path)
 		if err != nil {
-			return fmt.Errorf("keys file: %w", err)
+			return fmt.Errorf("keys file %q: %w", plan.path, err)
 		}
 		return wrap("keys file "+plan.path, checkKeys(content, *allowed))
 	case "pem":
@@ -240,15 +241,18 @@ func (k *Keys) compileSecret(repl *caddy.Replacer, plan *sourcePlan, chosen bool
 // fetchOptions says how to talk to the issuer's server.
 func (i *Issuer) fetchOptions(repl *caddy.Replacer) (fetch.Options, error) {
 	options := fetch.Options{AllowLinkLocal: i.AllowLinkLocal}
-	for name, values := range i.RequestHeaders {
-		resolved, err := resolveAll(repl, "request_header "+name, values)
+	for _, name := range slices.Sorted(maps.Keys(i.RequestHeaders)) { // in order: two spellings of one name share a field
+		values, err := resolveAll(repl, "request_header "+name, i.RequestHeaders[name])
 		if err != nil {
 			return options, err
+		}
+		if err := checkRequestHeader(name, values); err != nil {
+			return options, fmt.Errorf("request_header %q: %w", name, err)
 		}
 		if options.Header == nil {
 			options.Header = make(http.Header)
 		}
-		for _, value := range resolved {
+		for _, value := range values {
 			options.Header.Add(name, value)
 		}
 	}
@@ -258,15 +262,29 @@ func (i *Issuer) fetchOptions(repl *caddy.Replacer) (fetch.Options, error) {
 	return options, wrap("tls", i.TLS.compile(repl, &options))
 }
 
-func (t *TLS) compile(repl *caddy.Replacer, options *fetch.Options) error {
-	files, err := resolveAll(repl, "ca", t.CA)
-	if err != nil {
-		return err
+// checkRequestHeader refuses what would make every request fail, and what the client sets itself.
+func checkRequestHeader(name string, values []string) error {
+	switch http.CanonicalHeaderKey(name) {
+	case "Host", "Content-Length", "Transfer-Encoding", "Connection", "Trailer", "Upgrade", "Te", "Accept", "If-None-Match":
+		return errors.New("this field is not for the configuration to set")
 	}
-	for _, file := range files {
-		content, err := os.ReadFile(file)
+	if !httpguts.ValidHeaderFieldName(name) {
+		return errors.New("this is not the name of a header field")
+	}
+	for _, value := range values {
+		if !httpguts.ValidHeaderFieldValue(value) {
+			return errors.New("the value has a character that header fields cannot have")
+		}
+	}
+	return nil
+}
+
+func (t *TLS) compile(repl *caddy.Replacer, options *fetch.Options) error {
+	var err error
+	for _, file := range t.CA {
+		content, err := readSetting(repl, "ca", file)
 		if err != nil {
-			return fmt.Errorf("ca: %w", err)
+			return err
 		}
 		options.CA = append(append(options.CA, content...), 0x0a)
 	}
@@ -274,10 +292,10 @@ func (t *TLS) compile(repl *caddy.Replacer, options *fetch.Options) error {
 		return errors.New("client_cert and client_key go together: one of them is missing")
 	}
 	if t.ClientCert != "" {
-		if options.ClientCert, err = readFile(repl, "client_cert", t.ClientCert); err != nil {
+		if options.ClientCert, err = readSetting(repl, "client_cert", t.ClientCert); err != nil {
 			return err
 		}
-		if options.ClientKey, err = readFile(repl, "client_key", t.ClientKey); err != nil {
+		if options.ClientKey, err = readSetting(repl, "client_key", t.ClientKey); err != nil {
 			return err
 		}
 	}
@@ -292,13 +310,4 @@ func (t *TLS) compile(repl *caddy.Replacer, options *fetch.Options) error {
 		options.Pins = append(options.Pins, [sha256.Size]byte(pin))
 	}
 	return nil
-}
-
-func readFile(repl *caddy.Replacer, what, path string) ([]byte, error) {
-	path, err := resolve(repl, what, path)
-	if err != nil {
-		return nil, err
-	}
-	content, err := os.ReadFile(path)
-	return content, wrap(what, err)
 }

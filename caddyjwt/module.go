@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/gate"
 )
 
@@ -162,16 +163,21 @@ const formTimeout = 10 * time.Second
 const refusedBodyTimeout = time.Second
 
 // decide asks the gate. When that means to read a form, the client has a deadline: nothing else would wake up a read from
-// one that has fallen silent. When the request is refused, refuse sets another one.
+// one that has fallen silent. What has not been read when the request is refused has another one: the server reads some of
+// it before it sends the answer, and must not wait for a client that does not send any. Nothing may be left of either when
+// the body has been read: the server watches the connection then, and would take the deadline for the client's end.
 func (h *Handler) decide(w http.ResponseWriter, r *http.Request) (gate.Verdict, error) {
-	if !h.gate.ReadsBody(r) {
-		return h.gate.Check(r)
-	}
+	reads := h.gate.ReadsBody(r)
 	controller := http.NewResponseController(w)
-	limited := controller.SetReadDeadline(time.Now().Add(formTimeout)) == nil // HTTP/3 has limits of its own
+	if reads {
+		_ = controller.SetReadDeadline(time.Now().Add(formTimeout)) // HTTP/3 has limits of its own
+	}
 	verdict, err := h.gate.Check(r)
-	if limited && err == nil {
-		err = controller.SetReadDeadline(time.Time{})
+	switch unread := !reads || errors.Is(err, bearer.ErrBodyRead) || errors.Is(err, bearer.ErrBodyTooLarge); {
+	case err != nil && unread && r.Body != nil && r.Body != http.NoBody:
+		_ = controller.SetReadDeadline(time.Now().Add(refusedBodyTimeout))
+	case reads:
+		_ = controller.SetReadDeadline(time.Time{})
 	}
 	return verdict, err
 }
@@ -187,10 +193,6 @@ func (h *Handler) strip(r *http.Request) {
 
 // refuse sets the answer's headers and hands an error to Caddy, so that handle_errors can write the page.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) error {
-	if r.Body != nil && r.Body != http.NoBody {
-		// The server reads some of an unread body before it sends the answer: not from a client that does not send any.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(refusedBodyTimeout))
-	}
 	failure := gate.FailureOf(err)
 	answer := h.gate.Answer(failure)
 	answer.WriteTo(w.Header())

@@ -19,13 +19,28 @@ func resolve(repl *caddy.Replacer, what, value string) (string, error) {
 	}
 	resolved, err := repl.ReplaceOrErr(value, true, true)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w (only placeholders known at start, such as {env.NAME} and {file./path}, can be used here; "+
-			"a brace that is meant literally is written \\{)", what, err)
+		return "", fmt.Errorf("%s: %s%s", what, troubled(value), placeholderAdvice)
 	}
 	if resolved = strings.TrimSuffix(resolved, "\n"); strings.TrimSpace(resolved) == "" {
-		return "", fmt.Errorf("%s is empty: %s gives nothing", what, value)
+		return "", fmt.Errorf("%s is empty%s", what, placeholderAdvice)
 	}
 	return resolved, nil
+}
+
+const placeholderAdvice = " (only placeholders known at start, such as {env.NAME} and {file./path}, can be used here, and they " +
+	"must give something; a brace that is meant literally is written \\{)"
+
+// troubled names the placeholder that gives nothing. The text of a value is not quoted: it may be a secret, and a brace in
+// it no placeholder at all.
+func troubled(value string) string {
+	for _, known := range []string{"{env.", "{file.", "{http.", "{$"} {
+		if _, rest, found := strings.Cut(value, known); found {
+			if name, _, ended := strings.Cut(rest, "}"); ended {
+				return known + name + "} gives nothing"
+			}
+		}
+	}
+	return "there is no such placeholder"
 }
 
 func resolveAll(repl *caddy.Replacer, what string, values []string) ([]string, error) {

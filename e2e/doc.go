@@ -7,4 +7,7 @@
 //	go test -tags e2e ./e2e/...
 //
 // GATEWAY=<path> tests that binary instead of building ./cmd/caddy.
+//
+// One test goes around the binary: it has random tokens judged by package gate
+// and by the npm package jose (oracle/). ORACLE_SEED=<n> makes other tokens.
 package e2e

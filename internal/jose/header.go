@@ -20,7 +20,7 @@ var (
 	errHeader       = fmt.Errorf("%w: header is not strict JSON", ErrMalformed)
 	errNoAlgorithm  = fmt.Errorf("%w: no algorithm in the header", ErrMalformed)
 	errAlgString    = fmt.Errorf("%w: \"alg\" is not a string", ErrMalformed)
-	errKeyID        = fmt.Errorf("%w: \"kid\" is not a string of at most %d bytes", ErrMalformed, maxKeyID)
+	errKeyID        = fmt.Errorf("%w: \"kid\" is not a string of 1 to %d bytes", ErrMalformed, maxKeyID)
 	errTypeString   = fmt.Errorf("%w: \"typ\" is not a string", ErrMalformed)
 	errContentType  = fmt.Errorf("%w: \"cty\" is not a media type", ErrMalformed)
 	errUnencoded    = fmt.Errorf("%w: unencoded payload", ErrMalformed)
@@ -37,9 +37,8 @@ type Header struct {
 	// Algorithm is what the token claims to be signed with.
 	Algorithm Algorithm
 
-	// KeyID is the "kid" parameter, compared byte by byte, at most 512 bytes. It may be empty also when HasKeyID.
-	KeyID    string
-	HasKeyID bool
+	// KeyID is the "kid" parameter, compared byte by byte, at most 512 bytes; empty when there is none.
+	KeyID string
 
 	// Type is the "typ" parameter as a media type in lower case, without the prefix "application/": "jwt", "at+jwt".
 	// It is empty when the parameter is absent, and only then.
@@ -117,10 +116,10 @@ func (h *Header) setAlgorithm(value strictjson.Value) error {
 
 func (h *Header) setKeyID(value strictjson.Value) error {
 	kid, ok := value.Str()
-	if !ok || len(kid) > maxKeyID {
+	if !ok || kid == "" || len(kid) > maxKeyID { // an empty one names nothing, and must not count as none
 		return errKeyID
 	}
-	h.KeyID, h.HasKeyID = kid, true
+	h.KeyID = kid
 	return nil
 }
 

@@ -1,0 +1,125 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/tokentest"
+)
+
+// drip is a body that comes one byte at a time, and does not end by itself when the text is used up.
+type drip struct {
+	text    string
+	endless bool
+	tick    *time.Ticker
+	gone    chan struct{}
+	once    sync.Once
+}
+
+func newDrip(text string, every time.Duration, endless bool) *drip {
+	return &drip{text: text, endless: endless, tick: time.NewTicker(every), gone: make(chan struct{})}
+}
+
+var errGone = errors.New("nobody reads the body any more")
+
+func (d *drip) Read(p []byte) (int, error) {
+	if d.text == "" && !d.endless {
+		return 0, io.EOF
+	}
+	select {
+	case <-d.tick.C:
+	case <-d.gone:
+		return 0, errGone
+	}
+	if d.text == "" {
+		return copy(p, "a"), nil
+	}
+	n := copy(p, d.text[:1])
+	d.text = d.text[1:]
+	return n, nil
+}
+
+func (d *drip) Close() error {
+	d.once.Do(func() { d.tick.Stop(); close(d.gone) })
+	return nil
+}
+
+func slowForm(ctx context.Context, way way, v visitor, body *drip) (int, error) {
+	defer body.Close()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, way.url, body)
+	if err != nil {
+		return 0, err
+	}
+	r.Header.Set("Content-Type", formType)
+	r.Header.Set(markField, v.mark())
+	response, err := way.client.Do(r)
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	_, _ = io.Copy(io.Discard, response.Body)
+	return response.StatusCode, nil
+}
+
+// Forms with tokens come a byte at a time over each protocol. Those that end in time are judged by their token; those that
+// never end are given up after ten seconds, although there is always another byte. Nobody else waits for them.
+func TestFaultSlowFormsOverEveryProtocol(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes as long as the deadline")
+	}
+	const issuer = "https://form.example.com"
+	key := tokentest.NewKey(t, "ES256", "fault-form")
+	s, ways := startEverywhere(t, issuerGate(issuerBlock(issuer, "keys jwks "+tokentest.NewAS(t, tokentest.WithKeys(key)).JWKSURL()),
+		"token_from header Authorization", "token_from form jwt"))
+	visitors := jwts(t, key, issuer)
+	s.fault(visitors, func(*crowd) {
+		var clients sync.WaitGroup
+		defer clients.Wait()
+		for _, way := range ways {
+			for _, v := range []visitor{visitors[1], visitors[2]} {
+				clients.Go(func() {
+					body := "x=" + strings.Repeat("y", 100) + "&jwt=" + v.token()
+					if status, err := slowForm(t.Context(), way, v, newDrip(body, 2*time.Millisecond, false)); err != nil || !slices.Contains(v.may, status) {
+						t.Errorf("%s, %s, slow: status %d, %v, want %v", way.name, v.name, status, err, v.may)
+					}
+				})
+			}
+			clients.Go(func() {
+				began := time.Now()
+				status, err := slowForm(t.Context(), way, visitor{name: "endless"},
+					newDrip("jwt="+visitors[1].token()+"&x=", 20*time.Millisecond, true))
+				took := time.Since(began)
+				t.Logf("%s, endless: status %d, %v, after %v", way.name, status, err, took.Round(time.Millisecond))
+				if status == http.StatusOK || status >= 500 || took > 13*time.Second {
+					t.Errorf("%s, endless: status %d after %v", way.name, status, took)
+				}
+			})
+		}
+	})
+}
+
+// A refusal whose form has been read leaves no deadline behind: an error route may take its time.
+func TestFaultErrorRouteAfterAForm(t *testing.T) {
+	s := prepare(t)
+	slow := newUpstream(t)
+	slow.answer = func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-time.After(1500 * time.Millisecond): // longer than the deadline for what is not read
+			_, _ = io.WriteString(w, "an error page")
+		case <-r.Context().Done():
+		}
+	}
+	s.load(gateFor(consumerAlice(t), "token_from form access_token") +
+		"\n\thandle_errors {\n\t\treverse_proxy " + slow.addr() + "\n\t}")
+	r := s.request(http.MethodPost, "/", strings.NewReader("a=b"), "Content-Type", "application/x-www-form-urlencoded")
+	if a := s.do(r); a.body != "an error page" {
+		t.Errorf("status %d, body %q", a.StatusCode, a.body)
+	}
+}

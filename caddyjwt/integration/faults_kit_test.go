@@ -1,0 +1,224 @@
+package integration
+
+import (
+	"context"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/tokentest"
+)
+
+// visitor is a kind of client in a crowd: the token that it shows, and the answers that the design allows it. Who may not
+// get 200 has a bad token.
+type visitor struct {
+	name  string
+	token func() string
+	may   []int
+}
+
+func (v visitor) good() bool { return slices.Contains(v.may, http.StatusOK) }
+
+// mark tells the upstream who came.
+func (v visitor) mark() string {
+	if v.good() {
+		return "good: " + v.name
+	}
+	return "bad: " + v.name
+}
+
+// markField is the header field of the mark.
+const markField = "X-Visitor"
+
+// jwts are clients with JWTs of an issuer, good and bad. absent are the answers to a key id that the issuer does not have:
+// when its server is in trouble, nobody can tell whether it has.
+func jwts(t testing.TB, key *tokentest.Key, issuer string, absent ...int) []visitor {
+	var serial atomic.Int64
+	next := func() string { return strconv.FormatInt(serial.Add(1), 10) }
+	impostor := tokentest.NewKey(t, key.Alg, "fault-impostor").WithKID(key.KID)
+	cached := key.Sign(t, issuedBy(issuer))
+	flipped := tokentest.FlipSignature(t, cached)
+	fixed := func(token string) func() string { return func() string { return token } }
+	return []visitor{
+		{"remembered", fixed(cached), []int{200}},
+		{"new", func() string { return key.Sign(t, issuedBy(issuer, "jti", next())) }, []int{200}},
+		{"flipped", fixed(flipped), []int{401}},
+		{"impostor", func() string { return impostor.Sign(t, issuedBy(issuer, "jti", next())) }, []int{401}},
+		{"expired", func() string { return key.Sign(t, issuedBy(issuer, "exp", time.Now().Unix()-60, "jti", next())) }, []int{401}},
+		{"other audience", fixed(key.Sign(t, issuedBy(issuer, "aud", "https://other.example.com"))), []int{401}},
+		{"unsigned", fixed(forged(`{"alg":"none"}`, asJSON(t, issuedBy(issuer)), nil)), []int{401}},
+		{"unknown key", func() string { return key.WithKID("unknown-"+next()).Sign(t, issuedBy(issuer)) }, append([]int{401}, absent...)},
+	}
+}
+
+// crowd is visitors who come again and again, all at the same time, until they are sent home.
+type crowd struct {
+	t        testing.TB
+	client   *http.Client
+	url      string
+	visitors []visitor
+	ctx      context.Context // ends the visits
+	leave    context.CancelFunc
+	wg       sync.WaitGroup
+	answers  atomic.Int64
+
+	mu   sync.Mutex
+	got  map[string]map[string]int // visitor, answer: how often
+	slow time.Duration             // the longest that a client with a good JWT had to wait for 200
+}
+
+// gather sends visitors to the site, each kind from two clients.
+func (s *site) gather(visitors []visitor) *crowd {
+	return gatherAt(s.t, s.client, "http://gate.test/", visitors)
+}
+
+func gatherAt(t testing.TB, client *http.Client, url string, visitors []visitor) *crowd {
+	ctx, leave := context.WithCancel(t.Context())
+	c := &crowd{t: t, client: client, url: url, visitors: visitors, ctx: ctx, leave: leave, got: make(map[string]map[string]int)}
+	for _, v := range visitors {
+		c.got[v.name] = make(map[string]int)
+		for range 2 {
+			c.wg.Go(func() { c.visit(v) })
+		}
+	}
+	return c
+}
+
+func (c *crowd) visit(v visitor) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		began := time.Now()
+		status, err := ask(c.t.Context(), c.client, c.url, v.token(), markField, v.mark())
+		took := time.Since(began)
+		answer := strconv.Itoa(status)
+		if err != nil {
+			answer = err.Error()
+		}
+		c.mu.Lock()
+		c.got[v.name][answer]++
+		if status == http.StatusOK {
+			c.slow = max(c.slow, took)
+		}
+		c.mu.Unlock()
+		c.answers.Add(1)
+		select {
+		case <-c.ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// ask sends a request with a token, and gives the status when the whole answer is there.
+func ask(ctx context.Context, client *http.Client, url, token string, header ...string) (int, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, err
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	response, err := client.Do(r)
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	if _, err = io.Copy(io.Discard, response.Body); err != nil {
+		return 0, err
+	}
+	return response.StatusCode, nil
+}
+
+// last lets a fault last, with the crowd at the gate. It wants the crowd to get answers meanwhile: a test in which nothing
+// happens proves nothing.
+func (c *crowd) last(d time.Duration) {
+	c.t.Helper()
+	before := c.answers.Load()
+	<-time.After(d)
+	eventually(c.t, 10*time.Second, "the crowd gets answers", func() bool { return c.answers.Load() >= before+20 })
+}
+
+// home sends the crowd home, and wants everybody to have come and to have got only answers that the design allows.
+func (c *crowd) home() {
+	c.t.Helper()
+	c.leave()
+	c.wg.Wait()
+	for _, v := range c.visitors {
+		got := c.got[v.name]
+		for _, answer := range slices.Sorted(maps.Keys(got)) {
+			status, err := strconv.Atoi(answer)
+			switch {
+			case err == nil && slices.Contains(v.may, status):
+			case status == http.StatusOK:
+				c.t.Errorf("%s: a bad token was accepted %d times", v.name, got[answer])
+			default:
+				c.t.Errorf("%s: %d times %s, want only %v", v.name, got[answer], answer, v.may)
+			}
+		}
+		if len(got) == 0 {
+			c.t.Errorf("%s: never got an answer", v.name)
+		}
+		sure := !slices.ContainsFunc(v.may, func(status int) bool { return status >= 500 })
+		if v.good() && sure && got["200"] == 0 {
+			c.t.Errorf("%s: never got through: %v", v.name, got)
+		}
+	}
+	c.t.Logf("%d answers, the slowest that let through took %v: %v", c.answers.Load(), c.slow.Round(time.Millisecond), c.got)
+}
+
+// unharmed wants that no bad token has reached the upstream, that nothing panicked, and that no token is in the log.
+func (s *site) unharmed() {
+	s.t.Helper()
+	arrived := 0
+	for _, r := range s.upstream.take() {
+		if strings.HasPrefix(r.Header.Get(markField), "good: ") {
+			arrived++
+		} else {
+			s.t.Errorf("%s %s of %q reached the upstream", r.Method, r.URI, r.Header.Get(markField))
+		}
+	}
+	if arrived == 0 {
+		s.t.Error("nobody reached the upstream")
+	}
+	for line := range strings.Lines(s.log()) {
+		if strings.Contains(line, "panic") {
+			s.t.Errorf("panic in the log: %s", line)
+		}
+		if strings.Contains(line, `eyJ`) { // how every JWT begins
+			s.t.Errorf("a token is in the log: %s", line)
+		}
+	}
+}
+
+// fault has a crowd at the gate while a fault goes on, and wants no harm done and no goroutine left behind.
+func (s *site) fault(visitors []visitor, during func(c *crowd)) {
+	s.t.Helper()
+	before := s.atRest(visitors)
+	c := s.gather(visitors)
+	c.last(100 * time.Millisecond)
+	during(c)
+	c.last(100 * time.Millisecond)
+	c.home()
+	s.unharmed()
+	s.goroutinesBackTo(before, 10)
+}
+
+// atRest has every good visitor come once, so that what is made when first needed is there, and counts the goroutines.
+func (s *site) atRest(visitors []visitor) int {
+	s.t.Helper()
+	for _, v := range visitors {
+		if v.good() {
+			s.good(v.token())
+		}
+	}
+	return s.goroutines()
+}

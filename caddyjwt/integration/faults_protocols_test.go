@@ -1,0 +1,145 @@
+package integration
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/quic-go/quic-go/http3"
+
+	"github.com/caddyjwt/gateway/internal/tokentest"
+)
+
+// way is a protocol by which to ask a site.
+type way struct {
+	name   string
+	url    string
+	client *http.Client
+}
+
+// startEverywhere runs a site that is reached by HTTP/1.1, by HTTP/2 with prior knowledge and by HTTP/3, with the same gate.
+func startEverywhere(t *testing.T, gate string) (*site, []way) {
+	t.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true")
+	s := prepare(t)
+	address := freeAddress(t)
+	_, port, _ := net.SplitHostPort(address)
+	caddyfile := strings.Replace(s.caddyfile(gate), "auto_https off",
+		"auto_https disable_redirects\n\tskip_install_trust\n\tservers {\n\t\tprotocols h1 h2 h2c h3\n\t}", 1)
+	s.loadFile(caddyfile + fmt.Sprintf("https://localhost:%s {\n\tbind 127.0.0.1\n\ttls internal\n\tlog\n\t%s\n\treverse_proxy %s\n}\n",
+		port, gate, s.upstream.addr()))
+
+	h2c := &http.Transport{DialContext: s.dial, Protocols: new(http.Protocols)}
+	h2c.Protocols.SetUnencryptedHTTP2(true)
+	h3 := &http3.Transport{TLSClientConfig: &tls.Config{RootCAs: s.internalRoots()}}
+	t.Cleanup(func() { h2c.CloseIdleConnections(); _ = h3.Close() })
+	ways := []way{
+		{"HTTP/1.1", "http://gate.test/", s.client},
+		{"HTTP/2.0", "http://gate.test/", &http.Client{Transport: h2c, Timeout: 30 * time.Second}},
+		{"HTTP/3.0", "https://localhost:" + port + "/", &http.Client{Transport: h3, Timeout: 30 * time.Second}},
+	}
+	for _, way := range ways {
+		eventually(t, 10*time.Second, way.name+" is spoken", func() bool {
+			response, err := way.client.Get(way.url)
+			if err != nil {
+				return false
+			}
+			defer response.Body.Close()
+			return response.Proto == way.name && response.StatusCode == http.StatusUnauthorized
+		})
+	}
+	return s, ways
+}
+
+// freeAddress is an address of loopback where nobody listens, by TCP or by UDP.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	for range 20 {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := listener.Addr().String()
+		packets, err := net.ListenPacket("udp", address)
+		_ = listener.Close()
+		if err == nil {
+			_ = packets.Close()
+			return address
+		}
+	}
+	t.Fatal("no port is free for TCP and UDP")
+	return ""
+}
+
+// internalRoots is Caddy's own authority.
+func (s *site) internalRoots() *x509.CertPool {
+	s.t.Helper()
+	roots := x509.NewCertPool()
+	path := filepath.Join(filepath.Dir(s.socket), "pki", "authorities", "local", "root.crt")
+	eventually(s.t, 10*time.Second, "Caddy has an authority of its own", func() bool {
+		text, err := os.ReadFile(path)
+		return err == nil && roots.AppendCertsFromPEM(text)
+	})
+	return roots
+}
+
+// Good and bad tokens come by all protocols at once, each protocol's over few connections, while other clients give up their
+// requests half-way and the authorization server is killed and comes back.
+func TestFaultEveryProtocolWithClientsThatLeave(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "fault-protocols")
+	as := tokentest.NewAS(t, tokentest.WithKeys(key))
+	s, ways := startEverywhere(t, issuerGate(issuerBlock(as.URL, "leeway 5s")))
+	visitors := jwts(t, key, as.URL, http.StatusServiceUnavailable)
+	s.fault(visitors, func(c *crowd) {
+		crowds := []*crowd{c}
+		for _, way := range ways[1:] {
+			crowds = append(crowds, gatherAt(t, way.client, way.url, visitors))
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		var rude sync.WaitGroup
+		for _, way := range ways {
+			for range 4 {
+				rude.Go(func() {
+					for i := 0; ctx.Err() == nil; i++ {
+						v := visitors[i%len(visitors)]
+						patience, cancel := context.WithTimeout(ctx, rand.N(2*time.Millisecond))
+						status, _ := ask(patience, way.client, way.url, v.token(), markField, v.mark())
+						cancel()
+						if status == http.StatusOK && !v.good() {
+							t.Errorf("%s: a bad token was accepted: %s", way.name, v.name)
+						}
+					}
+				})
+			}
+		}
+		for _, c := range crowds {
+			c.last(200 * time.Millisecond)
+		}
+		as.Down()
+		for _, c := range crowds {
+			c.last(100 * time.Millisecond)
+		}
+		as.Up()
+		for _, c := range crowds {
+			c.last(100 * time.Millisecond)
+		}
+		stop()
+		rude.Wait()
+		for i, c := range crowds[1:] {
+			t.Log(ways[i+1].name)
+			c.home()
+			if transport, ok := ways[i+1].client.Transport.(interface{ CloseIdleConnections() }); ok {
+				transport.CloseIdleConnections()
+			}
+		}
+	})
+}
