@@ -135,7 +135,7 @@ func TestKeyAttacks(t *testing.T) {
 		"a command as the key id":            {sign(m{"kid": "|id"}), gate.UnknownKey},
 		"NUL at the end of the key id":       {sign(m{"kid": "k1\x00"}), gate.UnknownKey},
 		"the key id in another case":         {sign(m{"kid": "K1"}), gate.UnknownKey},
-		"an empty key id":                    {sign(m{"kid": ""}), gate.InvalidSignature},
+		"an empty key id":                    {sign(m{"kid": ""}), gate.MalformedToken},
 		"a key id of 513 bytes":              {sign(m{"kid": strings.Repeat("k", 513)}), gate.MalformedToken},
 		"a number as the key id":             {sign(m{"kid": 1}), gate.MalformedToken},
 		"an array as the key id":             {sign(m{"kid": []string{"k1"}}), gate.MalformedToken},
