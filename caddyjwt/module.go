@@ -167,19 +167,31 @@ const refusedBodyTimeout = time.Second
 // it before it sends the answer, and must not wait for a client that does not send any. Nothing may be left of either when
 // the body has been read: the server watches the connection then, and would take the deadline for the client's end.
 func (h *Handler) decide(w http.ResponseWriter, r *http.Request) (gate.Verdict, error) {
-	reads := h.gate.ReadsBody(r)
-	controller := http.NewResponseController(w)
-	if reads {
-		_ = controller.SetReadDeadline(time.Now().Add(formTimeout)) // HTTP/3 has limits of its own
+	if !h.gate.ReadsBody(r) {
+		verdict, err := h.gate.Check(r)
+		if err != nil && r.Body != nil && r.Body != http.NoBody {
+			limitReading(w, refusedBodyTimeout)
+		}
+		return verdict, err
 	}
+	limitReading(w, formTimeout)
 	verdict, err := h.gate.Check(r)
-	switch unread := !reads || errors.Is(err, bearer.ErrBodyRead) || errors.Is(err, bearer.ErrBodyTooLarge); {
-	case err != nil && unread && r.Body != nil && r.Body != http.NoBody:
-		_ = controller.SetReadDeadline(time.Now().Add(refusedBodyTimeout))
-	case reads:
-		_ = controller.SetReadDeadline(time.Time{})
+	if err == nil || bearer.HasRead(r) {
+		limitReading(w, 0)
+	} else {
+		limitReading(w, refusedBodyTimeout)
 	}
 	return verdict, err
+}
+
+// limitReading gives the client a deadline for what it still sends; 0 is none. Where it cannot be set there is no need:
+// HTTP/3 has limits of its own.
+func limitReading(w http.ResponseWriter, limit time.Duration) {
+	var deadline time.Time
+	if limit > 0 {
+		deadline = time.Now().Add(limit)
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(deadline)
 }
 
 // strip removes what must not travel on from the request, and the token from the original URL that Caddy keeps for

@@ -130,6 +130,13 @@ func newFormBody(text string, source io.Closer) *formBody {
 	return body
 }
 
+// HasRead tells whether Extract has read the whole body of the request, and
+// put it back.
+func HasRead(r *http.Request) bool {
+	_, whole := r.Body.(*formBody)
+	return whole
+}
+
 // readForm reads the body to its end and puts it back. When it is too large
 // or breaks off, what was read is put back before the rest.
 func (e *Extractor) readForm(r *http.Request) (string, error) {

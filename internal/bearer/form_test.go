@@ -305,3 +305,33 @@ func TestTwoExtractorsInARow(t *testing.T) {
 	check(t, first, r, token, nil)
 	check(t, small, r, "", bearer.ErrBodyTooLarge)
 }
+
+// HasRead tells apart what has been read whole and what is still to come.
+func TestHasRead(t *testing.T) {
+	e, err := bearer.NewExtractor(bearer.Options{Places: []bearer.Place{bearer.DefaultPlace, {Kind: bearer.Form, Name: "t"}}, MaxForm: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		body, authorization string
+		want                bool
+	}{
+		"a form":                            {"t=abc", "", true},
+		"a form without a token":            {"a=b", "", true},
+		"a form that is too long":           {"t=abcdefghijk", "", false},
+		"a form after a malformed header":   {"t=abc", "Bearer a b", false},
+		"a form that is one token too many": {"t=abc", "Bearer abc", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(test.body))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			if test.authorization != "" {
+				r.Header.Set("Authorization", test.authorization)
+			}
+			_, _ = e.Extract(r)
+			if got := bearer.HasRead(r); got != test.want {
+				t.Errorf("read: %t, want %t", got, test.want)
+			}
+		})
+	}
+}
