@@ -84,6 +84,8 @@ func gatherAt(t testing.TB, client *http.Client, url string, visitors []visitor)
 	c := &crowd{t: t, client: client, url: url, visitors: visitors, ctx: ctx, leave: leave, got: make(map[string]map[string]int)}
 	for _, v := range visitors {
 		c.got[v.name] = make(map[string]int)
+	}
+	for _, v := range visitors { // none before all are known
 		for range 2 {
 			c.wg.Go(func() { c.visit(v) })
 		}
