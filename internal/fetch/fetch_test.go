@@ -362,7 +362,7 @@ func TestFingerprint(t *testing.T) {
 }
 
 func FuzzCheckURL(f *testing.F) {
-	for _, seed := range []string{"https://as.example.com/", "http://localhost", "http://127.0.0.1:80/#", "https://[::1%25lo]:1/", "https://a@b"} {
+	for _, seed := range []string{"https://as.example.com/", "http://localhost", "http://127.0.0.1:80/#", "https://[::1%25lo]:1/", "https://a@b", "http://[::1%25\xff]", "https://[::1%25%3c]", "https://ex%41mple.com/"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {

@@ -24,6 +24,8 @@ func CheckURL(raw string) (*url.URL, error) {
 		return nil, fmt.Errorf("%w: the scheme is %q, it has to be https", ErrAddress, u.Scheme)
 	case u.Opaque != "" || u.Hostname() == "":
 		return nil, fmt.Errorf("%w: there is no host", ErrAddress)
+	case strings.ContainsFunc(u.Host, notHost):
+		return nil, fmt.Errorf("%w: the host has a character that host names and addresses cannot have", ErrAddress)
 	case u.User != nil:
 		return nil, fmt.Errorf("%w: user information is not possible in a URL", ErrAddress)
 	case u.Fragment != "" || strings.Contains(raw, "#"):
@@ -37,6 +39,12 @@ func CheckURL(raw string) (*url.URL, error) {
 		}
 	}
 	return u, nil
+}
+
+// notHost allows what names, addresses with a zone, and ports are made of. Names in other scripts are written in ASCII
+// (RFC 5891 section 4.4).
+func notHost(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-._~:[]%", r)
 }
 
 func isLoopbackName(host string) bool {
