@@ -129,20 +129,10 @@ func signedAnswers(keys keyset.Source, issuer, clientID string, leeway time.Dura
 		if !jose.AsymmetricAlgorithms().Has(token.Header.Algorithm) {
 			return nil, jose.ErrAlgorithm
 		}
-		candidates, err := keys.Find(ctx, token.Header.Algorithm, token.Header.KeyID)
-		if err != nil {
+		if _, err := keyset.Verify(ctx, keys, &token); err != nil {
 			if errors.Is(err, keyset.ErrUnavailable) {
 				return nil, &introspect.NoVerdictError{Cause: introspect.CauseUnavailable, Err: err}
 			}
-			return nil, err
-		}
-		err = jose.ErrSignature
-		for _, key := range candidates {
-			if err = key.Verify(token.Header.Algorithm, token.SigningInput, token.Signature); err == nil {
-				break
-			}
-		}
-		if err != nil {
 			return nil, err
 		}
 		return token.Payload, checkSigned(token.Payload, issuer, clientID, leeway)

@@ -160,16 +160,11 @@ func (p *party) verifySignature(ctx context.Context, token *jose.Token) (*jose.K
 
 // tryKeys looks for the key among the candidates, of which there is a bounded number.
 func (p *party) tryKeys(ctx context.Context, token *jose.Token) (*jose.Key, error) {
-	candidates, err := p.issuer.Keys.Find(ctx, token.Header.Algorithm, token.Header.KeyID)
+	key, err := keyset.Verify(ctx, p.issuer.Keys, token)
 	if err != nil {
 		return nil, keyFailure(err)
 	}
-	for _, key := range candidates {
-		if err = key.Verify(token.Header.Algorithm, token.SigningInput, token.Signature); err == nil {
-			return key, nil
-		}
-	}
-	return nil, fail(InvalidSignature, err)
+	return key, nil
 }
 
 // mayHaveRotated asks a source for newer keys when a token without a key id fits none of those at hand: its issuer has no
@@ -228,8 +223,11 @@ func parseFailure(err error) *Failure {
 }
 
 func keyFailure(err error) *Failure {
-	if errors.Is(err, keyset.ErrUnknownKey) {
+	switch {
+	case errors.Is(err, keyset.ErrUnknownKey):
 		return fail(UnknownKey, nil)
+	case errors.Is(err, jose.ErrSignature), errors.Is(err, jose.ErrKeyAlgorithm):
+		return fail(InvalidSignature, err)
 	}
 	f := fail(KeysUnavailable, err)
 	if unavailable, ok := errors.AsType[*keyset.UnavailableError](err); ok {

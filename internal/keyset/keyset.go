@@ -50,6 +50,22 @@ type Rechecker interface {
 	Recheck(ctx context.Context, seen *Set) bool
 }
 
+// Verify finds the key of a source that made the token's signature. Beside the errors of Find there is
+// jose.ErrSignature, when there are candidates and none of them made it.
+func Verify(ctx context.Context, source Source, token *jose.Token) (*jose.Key, error) {
+	candidates, err := source.Find(ctx, token.Header.Algorithm, token.Header.KeyID)
+	if err != nil {
+		return nil, err
+	}
+	err = jose.ErrSignature
+	for _, key := range candidates {
+		if err = key.Verify(token.Header.Algorithm, token.SigningInput, token.Signature); err == nil {
+			return key, nil
+		}
+	}
+	return nil, err
+}
+
 var (
 	// ErrUnknownKey: the issuer has no key with this id for this algorithm.
 	ErrUnknownKey = errors.New("unknown key")
