@@ -72,12 +72,12 @@ func NewFile(path string, options FileOptions) (*File, error) {
 	if f.poll <= 0 {
 		f.poll = 2 * time.Second
 	}
-	data, stat, err := readFile(path)
+	data, stat, err := ReadFile(path)
 	if err == nil {
 		err = f.take(data)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("key file %s: %w", path, plainPath(err))
+		return nil, fmt.Errorf("key file %s: %w", path, err)
 	}
 	f.stat, f.seen = stat, f.content
 	f.notify.deliver()
@@ -153,7 +153,7 @@ func (f *File) read() (changed bool, err error) {
 	if settled && f.stat != nil && sameStat(f.stat, stat) && time.Since(stat.ModTime()) > 2*f.poll {
 		return false, nil
 	}
-	data, stat, err := readFile(f.path)
+	data, stat, err := ReadFile(f.path)
 	if err != nil {
 		return false, err
 	}
@@ -174,23 +174,24 @@ func sameStat(a, b os.FileInfo) bool {
 	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
 
-// readFile reads a regular file of reasonable size; anything else might never end.
-func readFile(path string) ([]byte, os.FileInfo, error) {
+// ReadFile reads a regular file of at most 1 MiB; anything else might never end. Its errors do not name the file: the
+// caller knows it, and what stands in the place of a path in a configuration may be a key that somebody has put there.
+func ReadFile(path string) ([]byte, os.FileInfo, error) {
 	stat, err := os.Stat(path)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, plainPath(err)
 	}
 	if !stat.Mode().IsRegular() {
 		return nil, nil, errors.New("not a regular file")
 	}
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, plainPath(err)
 	}
 	defer file.Close()
 	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, plainPath(err)
 	}
 	if len(data) > maxFile {
 		return nil, nil, fmt.Errorf("longer than %d bytes", maxFile)
