@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,6 +39,18 @@ func certificatePEM(tb testing.TB, key *tokentest.Key, expires time.Time) string
 		tb.Fatal(err)
 	}
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+// strangeCertificate is a certificate whose key is of a kind that nobody knows: the name of the kind is changed.
+func strangeCertificate(tb testing.TB, expires time.Time) string {
+	tb.Helper()
+	text := der(tb, certificatePEM(tb, tokentest.NewKey(tb, "ES256", "strange"), expires))
+	ecPublicKey := "\x2a\x86\x48\xce\x3d\x02\x01" // 1.2.840.10045.2.1
+	if !strings.Contains(text, ecPublicKey) {
+		tb.Fatal("the certificate does not name the kind of its key")
+	}
+	text = strings.Replace(text, ecPublicKey, ecPublicKey[:6]+"\x09", 1)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte(text)}))
 }
 
 func der(tb testing.TB, text string) string {
@@ -72,6 +85,7 @@ func TestFileFormats(t *testing.T) {
 		{"a private key", key.PrivatePEM(), jose.ErrPrivateKey},
 		{"a private key behind a public one", key.PublicPEM() + key.PrivatePEM(), jose.ErrPrivateKey},
 		{"an expired certificate", certificatePEM(t, key, time.Now().Add(-time.Hour)), jose.ErrCertificate},
+		{"a certificate for a key of an unknown kind", strangeCertificate(t, time.Now().Add(time.Hour)), jose.ErrKey},
 		{"words", "this is not a key", jose.ErrKey},
 		{"too much", string(bytes.Repeat([]byte(" "), 1<<20)) + key.PublicPEM(), nil},
 	} {

@@ -28,6 +28,7 @@ func FuzzParseKeys(f *testing.F) {
 			f.Add([]byte(text))
 		}
 	}
+	f.Add([]byte(strangeCertificate(f, now.Add(time.Hour)))) // had an expiry though it had no key
 	f.Add([]byte(tokentest.JWKS(rsaKey, ecKey, edKey)))
 	f.Add([]byte(`{"kty":"oct","k":"AAAA"}`))
 	f.Add([]byte("-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n"))

@@ -14,7 +14,8 @@ import (
 
 // ParseKeys reads public keys in whatever form they are: a JWK Set or a single JWK, PEM text with public keys or
 // certificates, or one of those in DER. Keys out of PEM and DER have no id. now is the time at which certificates have to
-// be valid; expires is the earliest end of their validity, zero without certificates.
+// be valid; expires is the earliest end of their validity, zero without certificates. With an error there is nothing
+// else but what was skipped.
 func ParseKeys(data []byte, policy Policy, now time.Time) (keys []*jose.Key, skipped []Skipped, expires time.Time, err error) {
 	switch trimmed := bytes.TrimLeft(data, " \t\r\n"); {
 	case len(trimmed) == 0:
@@ -27,12 +28,12 @@ func ParseKeys(data []byte, policy Policy, now time.Time) (keys []*jose.Key, ski
 	}
 	public, expires, err := jose.ParsePEM(data, now)
 	if err != nil {
-		return nil, nil, expires, err
+		return nil, nil, time.Time{}, err
 	}
 	for _, material := range public {
 		key, err := jose.NewPublicKey("", material, 0)
-		if err != nil {
-			return nil, nil, expires, err
+		if err != nil { // the kind of key is none that verifies tokens, say
+			return nil, nil, time.Time{}, err
 		}
 		keys = append(keys, key)
 	}
