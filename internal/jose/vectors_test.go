@@ -165,6 +165,52 @@ func TestVectorsWycheproofRaw(t *testing.T) {
 	}
 }
 
+// TestVectorsWycheproofHMAC runs the vectors of MACs. Those with a tag cut short or with a key shorter than the hash are
+// right by HMAC's own rules (RFC 2104 sections 3 and 5), and not by those of RFC 7518 section 3.2.
+func TestVectorsWycheproofHMAC(t *testing.T) {
+	for name, alg := range map[string]jose.Algorithm{
+		"hmac_sha256_test.json": jose.HS256,
+		"hmac_sha384_test.json": jose.HS384,
+		"hmac_sha512_test.json": jose.HS512,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var file struct {
+				NumberOfTests int
+				TestGroups    []struct {
+					KeySize, TagSize int
+					Tests            []struct {
+						TcID                           int
+						Comment, Key, Msg, Tag, Result string
+					}
+				}
+			}
+			vectors(t, &file, "wycheproof", name)
+			size := map[jose.Algorithm]int{jose.HS256: 256, jose.HS384: 384, jose.HS512: 512}[alg]
+			run, accepted := 0, 0
+			for _, group := range file.TestGroups {
+				for _, test := range group.Tests {
+					run++
+					key, err := jose.NewSecretKey("", must(hex.DecodeString(test.Key)), jose.MakeAlgorithms(alg))
+					if err == nil {
+						err = key.Verify(alg, string(must(hex.DecodeString(test.Msg))), must(hex.DecodeString(test.Tag)))
+					}
+					want := test.Result == "valid" && group.KeySize >= size && group.TagSize == size
+					if (err == nil) != want {
+						t.Errorf("test %d, %s (%s): got %v", test.TcID, test.Comment, test.Result, err)
+					}
+					if err == nil {
+						accepted++
+					}
+				}
+			}
+			if run != file.NumberOfTests || accepted == 0 {
+				t.Errorf("%d of %d vectors run, %d accepted", run, file.NumberOfTests, accepted)
+			}
+			t.Logf("%d vectors, %d accepted", run, accepted)
+		})
+	}
+}
+
 // Examples of RFC 7515, 7516, 7519, 7797, 8037 and 9449, and thumbprints of RFC 7638 and 8037.
 func TestVectorsRFC(t *testing.T) {
 	var file struct {

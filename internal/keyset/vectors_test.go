@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,6 +47,9 @@ func readVectors(t *testing.T, name string) (file vectorFile) {
 		t.Skip("VECTORS_DIR is not set")
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "wycheproof", name))
+	if errors.Is(err, fs.ErrNotExist) {
+		t.Skip("this file is not in VECTORS_DIR")
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +128,7 @@ func takesSecret(t *testing.T, key json.RawMessage, token string) (taken, secret
 // Every signature and key vector as a token for an issuer with these keys. Secrets never come from a set of keys: a
 // vector with one is refused there, and right or wrong as a secret of the configuration.
 func TestVectorsThroughKeySets(t *testing.T) {
-	for _, name := range []string{"json_web_signature_test.json", "json_web_key_test.json"} {
+	for _, name := range []string{"json_web_signature_test.json", "json_web_key_test.json", "json_web_crypto_test.json"} {
 		t.Run(name, func(t *testing.T) {
 			count := 0
 			for _, group := range readVectors(t, name).TestGroups {
