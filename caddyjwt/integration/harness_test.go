@@ -20,6 +20,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -85,6 +86,7 @@ type site struct {
 	socket   string
 	logFile  string
 	client   *http.Client
+	written  *int // how many Caddyfiles have been written
 }
 
 // start runs a Caddy whose site has this bearer_auth block, with "reverse_proxy" to a recording upstream behind it.
@@ -102,7 +104,7 @@ func prepare(t testing.TB) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t: t, upstream: newUpstream(t), socket: filepath.Join(dir, "s"), logFile: filepath.Join(dir, "log")}
+	s := &site{t: t, upstream: newUpstream(t), socket: filepath.Join(dir, "s"), logFile: filepath.Join(dir, "log"), written: new(int)}
 	s.client = &http.Client{
 		Transport:     &http.Transport{DialContext: s.dial, MaxIdleConnsPerHost: 64},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -140,8 +142,9 @@ func (s *site) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, "unix", s.socket)
 }
 
-// caddyfile is the whole Caddyfile around a bearer_auth block.
+// caddyfile is the whole Caddyfile around a bearer_auth block. Another site of the same server tells which one it is.
 func (s *site) caddyfile(gate string) string {
+	*s.written++
 	return fmt.Sprintf(`{
 	admin off
 	persist_config off
@@ -158,7 +161,11 @@ http://gate.test {
 	%[4]s
 	reverse_proxy %[5]s
 }
-`, filepath.Dir(s.socket), s.logFile, s.socket, gate, s.upstream.addr())
+http://written.test {
+	bind unix/%[3]s
+	respond "number %[6]d"
+}
+`, filepath.Dir(s.socket), s.logFile, s.socket, gate, s.upstream.addr(), *s.written)
 }
 
 // load makes Caddy run with this bearer_auth block, from now on.
@@ -167,6 +174,25 @@ func (s *site) load(gate string) {
 	if err := s.tryLoad(s.caddyfile(gate)); err != nil {
 		s.t.Fatal(err)
 	}
+	s.inForce()
+}
+
+// inForce waits until the client's connection is one to the server of the last configuration. Caddy returns from a reload
+// when the old server has been told to stop; for a moment it may still take a request, and even a connection.
+func (s *site) inForce() {
+	s.t.Helper()
+	eventually(s.t, 10*time.Second, "the new configuration is in force", func() bool {
+		s.client.CloseIdleConnections()
+		r := s.request(http.MethodGet, "/", nil)
+		r.Host = "written.test"
+		response, err := s.client.Do(r)
+		if err != nil {
+			return false // cut by the old server
+		}
+		defer response.Body.Close()
+		text, _ := io.ReadAll(response.Body)
+		return string(text) == "number "+strconv.Itoa(*s.written)
+	})
 }
 
 func (s *site) tryLoad(caddyfile string) error {
