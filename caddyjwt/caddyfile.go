@@ -104,19 +104,25 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 // A word that is not marked repeatable may be given once.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive
-	directive := *d
-	if d.NextArg() {
-		return d.Errf("bearer_auth takes its settings in a block, not as arguments: %q", d.Val())
+	return h.unmarshal(newBlock(d))
+}
+
+func (h *Handler) unmarshal(b *block) error {
+	start := *b.d
+	if b.d.NextArg() {
+		return b.d.Errf("bearer_auth takes its settings in a block, not as arguments: %q", b.d.Val())
 	}
-	if err := h.unmarshalBlock(newBlock(d)); err != nil {
+	if err := h.unmarshalBlock(b); err != nil {
 		return err
 	}
-	return h.check(&directive)
+	if err := h.check(); err != nil {
+		return b.blame(start, err, func(again *block) error { return new(Handler).unmarshal(again) })
+	}
+	return nil
 }
 
 func (h *Handler) unmarshalBlock(b *block) error {
-	return b.each("bearer_auth", `realm token_from* max_token_size audience leeway max_lifetime issuer* consumer* key_claim
-		require* introspect forward_claim* forward_token optional anonymous allow_preflight cache`, func(word string) error {
+	return b.each("bearer_auth", func(word string) error {
 		switch word {
 		case "realm":
 			return b.text(&h.Realm)
@@ -163,10 +169,10 @@ func (h *Handler) unmarshalBlock(b *block) error {
 }
 
 // check tries everything that can be tried without the network, so that a mistake is reported with its line.
-func (h *Handler) check(directive *caddyfile.Dispenser) error {
+func (h *Handler) check() error {
 	built, err := h.compile(caddy.NewReplacer())
 	if err != nil {
-		return directive.WrapErr(err)
+		return err
 	}
 	for i, plan := range built.plans {
 		issuer := &built.config.Issuers[i]
@@ -179,10 +185,8 @@ func (h *Handler) check(directive *caddyfile.Dispenser) error {
 			}
 		}
 	}
-	if _, err := gate.New(built.config); err != nil {
-		return directive.WrapErr(err)
-	}
-	return nil
+	_, err = gate.New(built.config)
+	return err
 }
 
 func (b *block) tokenPlace(places *[]TokenPlace) error {
@@ -240,7 +244,11 @@ func (b *block) require(r *Requirements) error {
 	case "scope":
 		r.Scopes = append(r.Scopes, args...)
 	case "claim":
-		r.Claims = append(r.Claims, ClaimRequirement{Claim: args[0], Values: args[1:]})
+		claim := ClaimRequirement{Claim: args[0]}
+		if len(args) > 1 {
+			claim.Values = args[1:]
+		}
+		r.Claims = append(r.Claims, claim)
 	case "group":
 		r.Groups = append(r.Groups, args...)
 	default:
@@ -266,7 +274,7 @@ func (b *block) routeIntrospect(r *RouteIntrospect) error {
 		}
 		r.MaxAge = (*caddy.Duration)(&age)
 	case len(args) != 0 || r.Mode == "":
-		return b.d.Err("expected: introspect [force|skip] [max_age <duration>]")
+		return b.d.Err("expected: introspect [force|skip] [max_age <duration>]; who is asked, and how, stands in an issuer block")
 	}
 	return nil
 }

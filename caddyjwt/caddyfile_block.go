@@ -1,6 +1,8 @@
 package caddyjwt
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,24 +14,40 @@ import (
 	"github.com/caddyjwt/gateway/internal/gate"
 )
 
+// words are those of each block. The ones that may be given more than once are marked with a star.
+var words = map[string]string{
+	"bearer_auth": `realm token_from* max_token_size audience leeway max_lifetime issuer* consumer* key_claim
+		require* introspect forward_claim* forward_token optional anonymous allow_preflight cache`,
+	"issuer": `keys audience algorithms type profile require max_lifetime leeway max_stale request_header*
+		allow_link_local tls introspect`,
+	"tls": "ca client_cert client_key server_name pin",
+	"introspect": `verify prefix endpoint client_id client_secret auth_method private_key bearer_token raw_basic
+		signed param* token_type_hint cache_ttl negative_ttl timeout max_in_flight`,
+	"consumer":   "id custom_id groups credential*",
+	"credential": "algorithm public_key secret",
+}
+
 // block reads the words of one { … } and knows what may be said about them.
 type block struct {
-	d     *caddyfile.Dispenser
-	name  string
-	word  string
-	known []string
+	d      *caddyfile.Dispenser
+	name   string
+	word   string
+	trying bool // only to see whether there is an error
 }
 
 func newBlock(d *caddyfile.Dispenser) *block { return &block{d: d} }
 
-// each reads the words of a block. Those that may be given more than once are marked with a star; any other is refused
-// the second time: of two values, one would silently win.
-func (b *block) each(name, words string, read func(word string) error) error {
-	known := strings.Fields(words)
+// each reads the words of a block. One that is not marked with a star is refused the second time: of two values, one
+// would silently win.
+func (b *block) each(name string, read func(word string) error) error {
+	known := strings.Fields(words[name])
 	seen := make(map[string]int)
 	for nesting := b.d.Nesting(); b.d.NextBlock(nesting); {
 		word := b.d.Val()
-		b.name, b.word, b.known = name, word, known // a nested block has set its own
+		if word == "{" {
+			return b.d.Errf("%s: %q takes no block", name, b.word)
+		}
+		b.name, b.word = name, word // a nested block has set its own
 		if line, twice := seen[word]; twice && !slices.Contains(known, word+"*") {
 			return b.d.Errf("%s: %q was given in line %d already; it may be given once", name, word, line)
 		}
@@ -49,9 +67,63 @@ func (b *block) at(err error) error {
 	return b.d.WrapErr(err)
 }
 
+// unknown says what may have been meant: a word that is spelt alike, or one of another block.
 func (b *block) unknown() error {
-	return b.d.Errf("%s: unknown word %q; known are %s", b.name, b.word,
-		strings.ReplaceAll(strings.Join(b.known, ", "), "*", ""))
+	known := strings.Fields(strings.ReplaceAll(words[b.name], "*", ""))
+	hint := ""
+	if meant := mostAlike(b.word, known); meant != "" {
+		hint = fmt.Sprintf(" (did you mean %q?)", meant)
+	} else if homes := blocksWith(b.word); len(homes) > 0 {
+		hint = " (it belongs into the block of " + strings.Join(homes, " or ") + ")"
+	}
+	return b.d.Errf("%s: unknown word %q%s; known are %s", b.name, b.word, hint, strings.Join(known, ", "))
+}
+
+func blocksWith(word string) (names []string) {
+	for _, name := range slices.Sorted(maps.Keys(words)) {
+		if slices.Contains(strings.Fields(strings.ReplaceAll(words[name], "*", "")), word) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// mostAlike is the known word that is at most two slips of the pen away from a word, or part of it, or "".
+func mostAlike(word string, known []string) string {
+	best, least := "", 3
+	for _, candidate := range known {
+		if len(candidate) > 5 && strings.Contains(word, candidate) {
+			return candidate
+		}
+		if n := slips(strings.ToLower(word), candidate); n < least && n < len(candidate)/2 {
+			best, least = candidate, n
+		}
+	}
+	return best
+}
+
+// slips counts the letters that are missing, too many or wrong (Levenshtein's distance).
+func slips(a, b string) int {
+	if len(a) > len(b)+2 || len(b) > len(a)+2 {
+		return 3 // as good as any
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
 }
 
 // text reads exactly one argument that is not empty.
@@ -59,8 +131,10 @@ func (b *block) text(s *string) error {
 	word := b.word
 	args := b.d.RemainingArgs()
 	switch {
-	case len(args) != 1:
-		return b.d.Errf("%s: %q takes one value, not %d", b.name, word, len(args))
+	case len(args) == 0:
+		return b.d.Errf("%s: %q needs a value; is an environment variable unset?", b.name, word)
+	case len(args) > 1:
+		return b.d.Errf("%s: %q takes one value, not %d; one with blanks in it is put in quotes", b.name, word, len(args))
 	case strings.TrimSpace(args[0]) == "":
 		return b.d.Errf("%s: %q is empty; is an environment variable unset?", b.name, word)
 	}
@@ -73,7 +147,7 @@ func (b *block) texts(list *[]string) error {
 	word := b.word
 	args := b.d.RemainingArgs()
 	if len(args) == 0 {
-		return b.d.Errf("%s: %q needs at least one value", b.name, word)
+		return b.d.Errf("%s: %q needs at least one value; is an environment variable unset?", b.name, word)
 	}
 	for _, arg := range args {
 		if strings.TrimSpace(arg) == "" {

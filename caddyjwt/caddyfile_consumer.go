@@ -1,6 +1,7 @@
 package caddyjwt
 
 import (
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -11,7 +12,7 @@ func (b *block) consumer(consumers *[]Consumer) error {
 	if err := b.text(&consumer.Username); err != nil {
 		return err
 	}
-	err := b.each("consumer", "id custom_id groups credential*", func(word string) error {
+	err := b.each("consumer", func(word string) error {
 		switch word {
 		case "id":
 			return b.text(&consumer.ID)
@@ -31,11 +32,11 @@ func (b *block) consumer(consumers *[]Consumer) error {
 
 func (b *block) credential(credentials *[]Credential) error {
 	var credential Credential
+	start := *b.d
 	if err := b.text(&credential.Key); err != nil {
 		return err
 	}
-	line := *b.d
-	err := b.each("credential", "algorithm public_key secret", func(word string) error {
+	err := b.each("credential", func(word string) error {
 		switch word {
 		case "algorithm":
 			return b.text(&credential.Algorithm)
@@ -51,7 +52,7 @@ func (b *block) credential(credentials *[]Credential) error {
 		return err
 	}
 	if _, err := credential.compile(caddy.NewReplacer(), time.Now()); err != nil {
-		return line.WrapErr(err)
+		return b.blame(start, err, func(again *block) error { return again.credential(new([]Credential)) })
 	}
 	*credentials = append(*credentials, credential)
 	return nil
@@ -60,9 +61,9 @@ func (b *block) credential(credentials *[]Credential) error {
 func (b *block) secret(c *Credential) error {
 	args := b.d.RemainingArgs()
 	switch {
-	case len(args) < 1 || len(args) > 2 || args[0] == "", len(args) == 2 && args[1] != "base64":
+	case len(args) < 1 || len(args) > 2 || strings.TrimSpace(args[0]) == "", len(args) == 2 && args[1] != "base64":
 		// Not quoted: what is too much may be the second half of a secret with a blank in it.
-		return b.d.Err("expected: secret <value> [base64]; a value with blanks in it is put in quotes")
+		return b.d.Err("expected: secret <value> [base64]; a value with blanks in it is put in quotes, and an unset variable is none")
 	}
 	c.Secret, c.Base64 = args[0], len(args) == 2
 	return nil

@@ -1,17 +1,18 @@
 package caddyjwt
 
 import (
+	"strings"
+
 	"github.com/caddyserver/caddy/v2"
 )
 
 func (b *block) issuer(issuers *[]Issuer) error {
 	var issuer Issuer
+	start := *b.d
 	if err := b.text(&issuer.Issuer); err != nil {
 		return err
 	}
-	line := *b.d
-	err := b.each("issuer", `keys audience algorithms type profile require max_lifetime leeway max_stale request_header*
-		allow_link_local tls introspect`, func(word string) error {
+	err := b.each("issuer", func(word string) error {
 		switch word {
 		case "keys":
 			issuer.Keys = new(Keys)
@@ -25,7 +26,7 @@ func (b *block) issuer(issuers *[]Issuer) error {
 		case "profile":
 			return b.text(&issuer.Profile)
 		case "require":
-			return b.texts(&issuer.Require)
+			return b.requiredClaims(&issuer.Require)
 		case "max_lifetime":
 			return b.duration(&issuer.MaxLifetime)
 		case "leeway":
@@ -50,10 +51,20 @@ func (b *block) issuer(issuers *[]Issuer) error {
 		return err
 	}
 	if _, err := issuer.compile(caddy.NewReplacer(), 0); err != nil {
-		return line.WrapErr(err)
+		return b.blame(start, err, func(again *block) error { return again.issuer(new([]Issuer)) })
 	}
 	*issuers = append(*issuers, issuer)
 	return nil
+}
+
+// keysUsage is what may follow the word keys: the source, and how to write it.
+var keysUsage = []struct{ source, usage string }{
+	{"discovery", "keys discovery [<url>]"},
+	{"jwks", "keys jwks <url>"},
+	{"file", "keys file <path>"},
+	{"pem", "keys pem <text>, or keys pem {file./path}; a value with blanks in it is put in quotes"},
+	{"secret", "keys secret <value> [base64]; a value with blanks in it is put in quotes, and an unset variable is none"},
+	{"none", "keys none"},
 }
 
 func (b *block) keys(keys *Keys) error {
@@ -61,24 +72,35 @@ func (b *block) keys(keys *Keys) error {
 	if len(args) == 0 {
 		return b.d.Err("expected: keys discovery [<url>], jwks <url>, file <path>, pem <text>, secret <value> [base64], or none")
 	}
-	keys.Source = args[0]
+	usage := ""
+	for _, known := range keysUsage {
+		if known.source == args[0] {
+			usage = known.usage
+		}
+	}
+	if usage == "" {
+		// Not quoted: it may be a secret.
+		return b.d.Err("keys is followed by the source: discovery, jwks, file, pem, secret or none")
+	}
 	least, most := 2, 2
-	switch keys.Source {
+	switch args[0] {
 	case "discovery":
 		least = 1
-	case "jwks", "file", "pem":
 	case "secret":
 		most = 3
 	case "none":
 		least, most = 1, 1
-	default:
-		return b.d.Errf("keys %q: expected discovery, jwks, file, pem, secret or none", keys.Source)
 	}
-	if len(args) < least || len(args) > most {
-		return b.d.Errf("keys %s takes %d to %d values, not %d", keys.Source, least-1, most-1, len(args)-1)
+	if len(args) < least || len(args) > most || len(args) == 3 && args[2] != "base64" {
+		// Not quoted: what is too much may be the second half of a secret with a blank in it.
+		return b.d.Err("expected: " + usage)
 	}
+	keys.Source, keys.Base64 = args[0], len(args) == 3
 	if len(args) == 1 {
 		return nil
+	}
+	if strings.TrimSpace(args[1]) == "" {
+		return b.d.Errf("keys %s: the value is empty; is an environment variable unset?", args[0])
 	}
 	switch value := args[1]; keys.Source {
 	case "discovery", "jwks":
@@ -90,11 +112,21 @@ func (b *block) keys(keys *Keys) error {
 	case "secret":
 		keys.Secret = value
 	}
-	if len(args) == 3 {
-		if args[2] != "base64" {
-			return b.d.Err("expected: keys secret <value> [base64]; a value with blanks in it is put in quotes")
+	return nil
+}
+
+// requiredClaims reads names of claims. What a route requires is another word, of the same name in the block around this
+// one: written here it would ask for claims with the names "scope" and "orders:read".
+func (b *block) requiredClaims(list *[]string) error {
+	if err := b.texts(list); err != nil {
+		return err
+	}
+	switch first := (*list)[0]; first {
+	case "scope", "claim", "group":
+		if len(*list) > 1 {
+			return b.d.Errf("issuer: require names claims that must be there; \"require %s …\" of the route stands outside of the "+
+				"issuer block (if a claim with the name %q is meant, name it last)", first, first)
 		}
-		keys.Base64 = true
 	}
 	return nil
 }
@@ -115,7 +147,7 @@ func (b *block) tls(t *TLS) error {
 	if b.d.NextArg() {
 		return b.d.Err("tls takes its settings in a block")
 	}
-	return b.each("tls", "ca client_cert client_key server_name pin", func(word string) error {
+	return b.each("tls", func(word string) error {
 		switch word {
 		case "ca":
 			return b.texts(&t.CA)
@@ -139,8 +171,7 @@ func (b *block) introspect(i *Introspect) error {
 	} else if len(args) == 1 {
 		i.Mode = args[0]
 	}
-	return b.each("introspect", `verify prefix endpoint client_id client_secret auth_method private_key bearer_token raw_basic
-		signed param* token_type_hint cache_ttl negative_ttl timeout max_in_flight`, func(word string) error {
+	return b.each("introspect", func(word string) error {
 		switch word {
 		case "verify":
 			return b.text(&i.Verify)

@@ -1,6 +1,7 @@
 package caddyjwt
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -126,6 +127,9 @@ func (h *Handler) extractor() (*bearer.Extractor, error) {
 	if h.MaxTokenSize < 0 || h.MaxTokenSize > 1<<20 {
 		return nil, fmt.Errorf("max_token_size %d is not between 1 and %d", h.MaxTokenSize, 1<<20)
 	}
+	if err := notEmpty("token_from", h.TokenFrom); err != nil {
+		return nil, err
+	}
 	options := bearer.Options{MaxToken: h.MaxTokenSize}
 	for _, p := range h.TokenFrom {
 		place, err := p.compile()
@@ -169,6 +173,9 @@ func (p TokenPlace) compile() (bearer.Place, error) {
 
 func (r *Requirements) compile(repl *caddy.Replacer) (gate.Requirements, error) {
 	var out gate.Requirements
+	if len(r.Scopes) == 0 && len(r.Claims) == 0 && len(r.Groups) == 0 {
+		return out, errors.New("require asks for nothing: leave it out, or add a scope, claim or group")
+	}
 	var err error
 	if out.Scopes, err = resolveAll(repl, "require scope", r.Scopes); err != nil {
 		return out, err
@@ -209,7 +216,9 @@ func (r *RouteIntrospect) compile() (gate.RouteIntrospection, error) {
 	default:
 		return out, fmt.Errorf("introspect %q: expected force or skip", r.Mode)
 	}
-	out.MaxAge = (*time.Duration)(r.MaxAge)
+	if out.MaxAge = (*time.Duration)(r.MaxAge); r.Mode == "" && r.MaxAge == nil {
+		return out, errors.New("introspect says nothing: leave it out, or add force, skip or max_age")
+	}
 	return out, nil
 }
 
@@ -220,6 +229,9 @@ func compileAudience(repl *caddy.Replacer, accepted []string, everything bool) (
 
 func compileAlgorithms(names []string) (jose.Algorithms, error) {
 	var algorithms jose.Algorithms
+	if err := notEmpty("algorithms", names); err != nil {
+		return 0, err
+	}
 	for _, name := range names {
 		algorithm, ok := jose.ParseAlgorithm(name)
 		if !ok {
@@ -244,6 +256,9 @@ func wrap(what string, err error) error {
 
 // normalTypes makes typ values comparable with what a token's header is read as.
 func normalTypes(types []string) ([]string, error) {
+	if err := notEmpty("type", types); err != nil {
+		return nil, err
+	}
 	out := make([]string, 0, len(types))
 	for _, typ := range types {
 		typ = strings.TrimPrefix(strings.ToLower(typ), "application/")

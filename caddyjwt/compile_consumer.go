@@ -25,8 +25,10 @@ func (c *Consumer) compile(repl *caddy.Replacer, now time.Time) (gate.Consumer, 
 			return out, fmt.Errorf("%s: %w", where, err)
 		}
 	}
-	if out.Groups, err = resolveAll(repl, "groups", c.Groups); err != nil {
-		return out, fmt.Errorf("%s: %w", where, err)
+	if len(c.Groups) > 0 {
+		if out.Groups, err = resolveAll(repl, "groups", c.Groups); err != nil {
+			return out, fmt.Errorf("%s: %w", where, err)
+		}
 	}
 	for i := range c.Credentials {
 		credential, err := c.Credentials[i].compile(repl, now)
@@ -65,6 +67,8 @@ func (c *Credential) verifier(
 ) (*jose.Key, time.Time, error) {
 	only := jose.MakeAlgorithms(algorithm)
 	switch {
+	case c.Base64 && c.Secret == "":
+		return nil, time.Time{}, errors.New("base64 says how the secret is written, and there is none")
 	case c.PublicKey != "" && c.Secret != "":
 		return nil, time.Time{}, errors.New("both a public_key and a secret: a credential has one of the two")
 	case algorithm.Family() == jose.HMAC && c.Secret == "":
@@ -86,7 +90,11 @@ func (c *Credential) verifier(
 	if !strings.Contains(text, "-----BEGIN") {
 		content, err := readFile(text)
 		if err != nil {
-			return nil, time.Time{}, fmt.Errorf("public_key %q is neither PEM text nor a file that can be read: %w", text, err)
+			name := ""
+			if strings.ContainsAny(text, "/.") && len(text) < 100 { // not a private key in base64, or a secret in hex
+				name = fmt.Sprintf(" %q", text)
+			}
+			return nil, time.Time{}, fmt.Errorf("public_key%s is neither PEM text nor a file that can be read: %w", name, err)
 		}
 		text = string(content)
 	}

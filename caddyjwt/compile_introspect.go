@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/keyset"
 	"github.com/caddyjwt/gateway/introspect"
 )
 
@@ -67,7 +68,18 @@ func (i *Introspect) compile(repl *caddy.Replacer, of *Issuer, plan *issuerPlan)
 	config.Timeout, config.MaxInFlight = time.Duration(i.Timeout), i.MaxInFlight
 	config.CacheTTL, config.NegativeTTL = lifetime(i.CacheTTL), lifetime(i.NegativeTTL)
 	config.Decode = gate.DecodeAnswer(plan.issuer.Name)
-	return out, nil
+	return out, out.checkBeside(&plan.source)
+}
+
+// checkBeside checks what the settings need of the issuer's keys.
+func (p *introspectPlan) checkBeside(source *sourcePlan) error {
+	if p.config.Signed && source.kind == "none" {
+		return errors.New("signed answers are verified with the issuer's keys: \"keys none\" has none")
+	}
+	if p.config.Endpoint == "" && (source.kind != "discovery" || source.url == "") {
+		return wrap("discovering the endpoint (or give one with \"endpoint\")", keyset.CheckDiscoverable(source.issuer))
+	}
+	return nil
 }
 
 func (i *Introspect) compileTexts(repl *caddy.Replacer, out *introspectPlan) (err error) {

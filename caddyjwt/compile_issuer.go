@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -84,6 +85,9 @@ func (i *Issuer) compileRules(repl *caddy.Replacer, out *gate.Issuer, leeway tim
 	default:
 		return fmt.Errorf("unknown profile %q; the only one is rfc9068", i.Profile)
 	}
+	if err := notEmpty("require", i.Require); err != nil {
+		return err
+	}
 	for _, text := range i.Require {
 		path, err := claims.ParsePath(text)
 		if err != nil {
@@ -97,6 +101,10 @@ func (i *Issuer) compileRules(repl *caddy.Replacer, out *gate.Issuer, leeway tim
 	}
 	return nil
 }
+
+// leastStale is the least max_stale: keys are fetched again before they are too old, and nobody's server should be asked
+// more often than once a minute because of that.
+const leastStale = caddy.Duration(time.Minute)
 
 // compileKeys handles where the keys come from, and so which algorithms there can be.
 func (i *Issuer) compileKeys(repl *caddy.Replacer, plan *issuerPlan) (err error) {
@@ -117,6 +125,10 @@ func (i *Issuer) compileKeys(repl *caddy.Replacer, plan *issuerPlan) (err error)
 	} else if other := allowed &^ possible; other != 0 {
 		return fmt.Errorf("algorithms %v cannot be used with keys %s: HS algorithms need \"keys secret\", all others public keys; "+
 			"the two are never mixed", other, keys.Source)
+	}
+	if i.MaxStale != 0 && i.MaxStale < leastStale {
+		return fmt.Errorf("max_stale %v is less than %v: keys would have to be fetched without a break",
+			time.Duration(i.MaxStale), time.Duration(leastStale))
 	}
 	plan.source = sourcePlan{kind: keys.Source, issuer: plan.issuer.Name, maxStale: time.Duration(i.MaxStale)}
 	if plan.source.fetch, err = i.fetchOptions(repl); err != nil {
@@ -151,6 +163,9 @@ func (k *Keys) alone() error {
 			return fmt.Errorf("keys %s has no %s", k.Source, field.name)
 		}
 	}
+	if k.Base64 && k.Source != "secret" {
+		return fmt.Errorf("base64 says how a secret is written, and keys %s has none", k.Source)
+	}
 	return nil
 }
 
@@ -168,7 +183,7 @@ func (k *Keys) compile(repl *caddy.Replacer, plan *sourcePlan, chosen bool, allo
 			return err
 		}
 		if plan.url == "" {
-			_, err = fetch.CheckURL(plan.issuer)
+			err = keyset.CheckDiscoverable(plan.issuer)
 			return wrap("the issuer is also the address from which its keys are discovered; if it is not, "+
 				"say where the keys are with \"keys …\"", err)
 		}
@@ -193,6 +208,9 @@ func (k *Keys) compile(repl *caddy.Replacer, plan *sourcePlan, chosen bool, allo
 		if plan.pem, err = need("PEM text", k.PEM); err != nil {
 			return err
 		}
+		if !strings.Contains(plan.pem, "-----BEGIN") && isPath(plan.pem) {
+			return errors.New("keys pem: this is the path of a file: write \"keys file\" before it, or keys pem {file./the/path}")
+		}
 		return wrap("keys pem", checkKeys([]byte(plan.pem), *allowed))
 	case "secret":
 		return k.compileSecret(repl, plan, chosen, allowed)
@@ -205,7 +223,7 @@ func (k *Keys) compile(repl *caddy.Replacer, plan *sourcePlan, chosen bool, allo
 
 // checkKeys makes sure that there is a key in the text that one of the algorithms can use.
 func checkKeys(text []byte, allowed jose.Algorithms) error {
-	keys, skipped, _, err := keyset.ParseKeys(text, keyset.Policy{}, time.Now())
+	keys, _, _, err := keyset.ParseKeys(text, keyset.Policy{}, time.Now())
 	if err != nil {
 		return err
 	}
@@ -214,7 +232,11 @@ func checkKeys(text []byte, allowed jose.Algorithms) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("none of its %d keys is for the algorithms %v (not usable at all: %v)", len(keys), allowed, skipped)
+	var possible jose.Algorithms
+	for _, key := range keys {
+		possible = possible.Union(key.Algorithms())
+	}
+	return fmt.Errorf("no key in it is for the algorithms %v; those there are for %v", allowed, possible)
 }
 
 // compileSecret makes a key of the secret for the algorithms chosen, or else for those that it is long enough for.
@@ -242,7 +264,7 @@ func (k *Keys) compileSecret(repl *caddy.Replacer, plan *sourcePlan, chosen bool
 func (i *Issuer) fetchOptions(repl *caddy.Replacer) (fetch.Options, error) {
 	options := fetch.Options{AllowLinkLocal: i.AllowLinkLocal}
 	for _, name := range slices.Sorted(maps.Keys(i.RequestHeaders)) { // in order: two spellings of one name share a field
-		values, err := resolveAll(repl, "request_header "+name, i.RequestHeaders[name])
+		values, err := resolveAll(repl, "request_header "+name, append([]string{}, i.RequestHeaders[name]...))
 		if err != nil {
 			return options, err
 		}
@@ -280,7 +302,13 @@ func checkRequestHeader(name string, values []string) error {
 }
 
 func (t *TLS) compile(repl *caddy.Replacer, options *fetch.Options) error {
-	var err error
+	if len(t.CA) == 0 && t.ClientCert == "" && t.ClientKey == "" && t.ServerName == "" && len(t.Pins) == 0 {
+		return errors.New("it is empty: leave it out, or say what is different from the system's settings")
+	}
+	err := errors.Join(notEmpty("ca", t.CA), notEmpty("pin", t.Pins))
+	if err != nil {
+		return err
+	}
 	for _, file := range t.CA {
 		content, err := readSetting(repl, "ca", file)
 		if err != nil {
@@ -309,5 +337,9 @@ func (t *TLS) compile(repl *caddy.Replacer, options *fetch.Options) error {
 		}
 		options.Pins = append(options.Pins, [sha256.Size]byte(pin))
 	}
-	return nil
+	client, err := fetch.NewClient(*options) // are the certificates, and is the private key one of theirs?
+	if err != nil {
+		return err
+	}
+	return client.Close()
 }

@@ -56,7 +56,8 @@ type Issuer struct {
 	// Allow the server to have a link-local or cloud metadata address. Dangerous: those addresses give credentials to
 	// whoever asks, which is why they are refused otherwise, also after redirects.
 	AllowLinkLocal bool `json:"allow_link_local,omitempty"`
-	// How long keys may be used after the last successful fetch when the server cannot be reached. Default: 24h.
+	// How long keys may be used after the last successful fetch when the server cannot be reached; at least 1m. Keys are
+	// fetched again before. Default: 24h.
 	MaxStale caddy.Duration `json:"max_stale,omitempty"`
 	// Ask the authorization server about tokens (RFC 7662). Default: never.
 	Introspect *Introspect `json:"introspect,omitempty"`

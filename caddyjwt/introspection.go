@@ -31,9 +31,6 @@ func (h *Handler) openIntrospection(
 		config.Discover = discoverEndpoint(metadata, config.Mode)
 	}
 	if config.Signed {
-		if keys == nil {
-			return nil, errors.New("signed answers are verified with the issuer's keys: \"keys none\" has none")
-		}
 		config.VerifySigned = signedAnswers(keys, plan.issuer.Name, config.ClientID, plan.issuer.Leeway)
 	}
 	// The client keeps what it was made with: it is another client when its key source, or where it discovers, is another.
@@ -84,7 +81,7 @@ func (h *Handler) metadataSource(ctx caddy.Context, plan *issuerPlan, keys keyse
 	source, _, err := h.pooledSource(ctx, &sourcePlan{kind: "discovery", issuer: plan.issuer.Name}, options.Fingerprint(),
 		func() (keyset.Source, error) { return keyset.NewDiscovery(options) })
 	if err != nil {
-		return nil, fmt.Errorf("discovering the endpoint (or give one with \"endpoint\"): %w", err)
+		return nil, fmt.Errorf("discovering the endpoint: %w", err)
 	}
 	return source.(*keyset.Discovery), nil
 }
@@ -171,4 +168,6 @@ var fieldWords = strings.NewReplacer(
 )
 
 // inOurWords makes an error of the client's speak of the configuration that the user has written.
-func inOurWords(err error) string { return fieldWords.Replace(err.Error()) }
+func inOurWords(err error) string {
+	return fieldWords.Replace(strings.TrimPrefix(err.Error(), introspect.ErrConfig.Error()+": "))
+}

@@ -44,6 +44,9 @@ func troubled(value string) string {
 }
 
 func resolveAll(repl *caddy.Replacer, what string, values []string) ([]string, error) {
+	if err := notEmpty(what, values); err != nil {
+		return nil, err
+	}
 	out := make([]string, len(values))
 	for i, value := range values {
 		resolved, err := resolve(repl, what, value)
@@ -56,6 +59,15 @@ func resolveAll(repl *caddy.Replacer, what string, values []string) ([]string, e
 		out[i] = resolved
 	}
 	return out, nil
+}
+
+// notEmpty refuses a list without a value, which only JSON can have: whoever wrote it, or the program that did, meant to
+// restrict something, and nothing would be.
+func notEmpty[T any](what string, values []T) error {
+	if values != nil && len(values) == 0 {
+		return fmt.Errorf("%s is an empty list: leave it out, or give it a value", what)
+	}
+	return nil
 }
 
 // resolveSecret gives the bytes of a secret. Its errors never quote the secret.

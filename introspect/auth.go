@@ -161,7 +161,8 @@ func (c *Config) validateAuth() error {
 	switch method {
 	case ClientSecretBasic, ClientSecretPost, ClientSecretJWT, PrivateKeyJWT, TLSClientAuth, Bearer, None:
 	default:
-		return configError("AuthMethod %q is unknown", method)
+		return configError("AuthMethod %q is unknown; known are %s, %s, %s, %s, %s, %s and %s", method,
+			ClientSecretBasic, ClientSecretPost, ClientSecretJWT, PrivateKeyJWT, TLSClientAuth, Bearer, None)
 	}
 	wantsSecret := method == ClientSecretBasic || method == ClientSecretPost || method == ClientSecretJWT
 	for _, credential := range []struct {

@@ -72,7 +72,7 @@ func (c Config) validateParams() error {
 		case "":
 			return configError("Params: a name is empty")
 		case "token", "token_type_hint", "client_id", "client_secret", "client_assertion", "client_assertion_type":
-			return configError("Params: %q is sent by this package; use the field of Config for it", p.Name)
+			return configError("Params: %q has a setting of its own; use that, as a second copy would be an invalid request", p.Name)
 		}
 		if seen[p.Name] {
 			return configError("Params: %q is there twice; each name may be sent once", p.Name)

@@ -56,7 +56,7 @@ func ParsePEM(data []byte, now time.Time) ([]crypto.PublicKey, time.Time, error)
 		return nil, time.Time{}, fmt.Errorf("%w: damaged PEM block", ErrKey)
 	}
 	if len(keys) == 0 {
-		return nil, time.Time{}, fmt.Errorf("%w: no PEM block", ErrKey)
+		return nil, time.Time{}, fmt.Errorf("%w: there is no PEM block in it", ErrKey)
 	}
 	return keys, notAfter, nil
 }
@@ -67,7 +67,7 @@ func parseBlock(block *pem.Block, now time.Time) (crypto.PublicKey, time.Time, e
 	case block.Type == "PUBLIC KEY":
 		key, err := x509.ParsePKIXPublicKey(block.Bytes)
 		if err != nil {
-			return nil, time.Time{}, fmt.Errorf("%w: public key: %w", ErrKey, err)
+			return nil, time.Time{}, fmt.Errorf("%w: public key, which must be RSA, P-256, P-384, P-521 or Ed25519: %w", ErrKey, err)
 		}
 		return key, time.Time{}, nil
 	case block.Type == "RSA PUBLIC KEY":

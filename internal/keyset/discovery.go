@@ -68,7 +68,7 @@ func NewDiscovery(options DiscoveryOptions) (*Discovery, error) {
 	if options.URL == "" {
 		var err error
 		if addresses, err = wellKnown(options.Issuer); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("issuer: %w", err)
 		}
 	} else if _, err := fetch.CheckURL(options.URL); err != nil {
 		return nil, fmt.Errorf("metadata: %w", err)
@@ -101,15 +101,21 @@ func withoutHeader(o fetch.Options) fetch.Options {
 	return o
 }
 
+// CheckDiscoverable tells whether an issuer identifier can lead to its metadata.
+func CheckDiscoverable(issuer string) error {
+	_, err := wellKnown(issuer)
+	return err
+}
+
 // wellKnown is where the metadata of an issuer may be, in the order in which to look. Both standards take a slash off
 // the end of the identifier first.
 func wellKnown(issuer string) ([]string, error) {
 	u, err := fetch.CheckURL(issuer)
 	if err != nil {
-		return nil, fmt.Errorf("issuer: %w", err)
+		return nil, err
 	}
 	if u.RawQuery != "" || u.ForceQuery {
-		return nil, fmt.Errorf("issuer: %w: an issuer identifier has no query", fetch.ErrAddress)
+		return nil, fmt.Errorf("%w: an issuer identifier has no query (RFC 8414 section 2)", fetch.ErrAddress)
 	}
 	origin := u.Scheme + "://" + u.Host
 	path := strings.TrimSuffix(u.EscapedPath(), "/")

@@ -16,7 +16,8 @@ import (
 // defaults named beside them.
 type Timing struct {
 	// MinRefresh and MaxRefresh bound what the server's Cache-Control may ask for; DefaultRefresh counts when it asks for
-	// nothing. Keys are fetched again after four fifths of that time, give or take a tenth. Default 1m, 24h, 15m.
+	// nothing. Keys are fetched again after four fifths of that time, or of MaxStale if that is less, give or take a tenth.
+	// Default 1m, 24h, 15m.
 	MinRefresh, MaxRefresh, DefaultRefresh time.Duration
 	// MaxStale is for how long keys are used after the last successful fetch. Default 24h.
 	MaxStale time.Duration
@@ -73,7 +74,8 @@ func (t Timing) next(life time.Duration) time.Duration {
 	if life < 0 {
 		life = t.DefaultRefresh
 	}
-	life = min(max(life, t.MinRefresh), t.MaxRefresh)
+	// Before the keys are too old to be used, whatever the server says: there must be time for another attempt.
+	life = min(max(life, t.MinRefresh), t.MaxRefresh, t.MaxStale)
 	return spread(life * 8 / 10)
 }
 

@@ -222,6 +222,35 @@ func TestKeysLastUntilTheyAreTooOld(t *testing.T) {
 	})
 }
 
+// However long the server says that its keys are good, they are fetched again before our own bound, early enough for an
+// outage of some seconds to pass.
+func TestKeysAreFetchedAgainBeforeTheyAreTooOld(t *testing.T) {
+	inBubble(t, keyset.Timing{MaxStale: 5 * time.Minute}, func(t *testing.T, s *server, source *keyset.Remote, events *observed) {
+		s.header.Set("Cache-Control", "max-age=86400")
+		if err := find(t, source, "one"); err != nil {
+			t.Fatal(err)
+		}
+		for range 360 { // an hour
+			time.Sleep(10 * time.Second)
+			down := time.Now().Second() >= 40 // for 20 seconds of every minute
+			s.set(func(s *server) {
+				if s.err = nil; down {
+					s.err = errDown
+				}
+			})
+			if source.Current() == nil {
+				t.Fatal("there are no keys for a while")
+			}
+		}
+		if n := s.fetches(); n < 12 || n > 60 {
+			t.Errorf("%d fetches in an hour", n)
+		}
+		if slices.Contains(events.kinds(), "expired") {
+			t.Errorf("events %v", events.kinds())
+		}
+	})
+}
+
 func TestCooldown(t *testing.T) {
 	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
 		if err := find(t, source, "one"); err != nil {
