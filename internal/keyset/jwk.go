@@ -3,6 +3,7 @@ package keyset
 import (
 	"encoding/base64"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/MicahParks/jwkset"
@@ -27,6 +28,9 @@ const (
 	skipDuplicate   = "duplicate_key"         // the same key as one before
 	skipLimit       = "too_many_keys"         // more keys than are taken
 )
+
+// maxOps bounds key_ops: there are eight operations (RFC 7517 section 4.3).
+const maxOps = 16
 
 // maxKID bounds key ids as the token parser does.
 const maxKID = 512
@@ -89,9 +93,11 @@ func textMember(jwk strictjson.Value, name string) (text string, ok bool) {
 	return value.Str()
 }
 
-// judgePurpose refuses keys that are not for checking signatures (RFC 7517 sections 4.2 and 4.3).
+// judgePurpose refuses keys that are not for checking signatures (RFC 7517 sections 4.2 and 4.3): by use, by key_ops, or
+// because the two contradict each other.
 func judgePurpose(jwk strictjson.Value) string {
-	if use, has := jwk.Member("use"); has && use.Kind() != strictjson.Null {
+	use, named := jwk.Member("use")
+	if named = named && use.Kind() != strictjson.Null; named {
 		if use.Kind() != strictjson.String {
 			return skipMalformed
 		}
@@ -106,12 +112,21 @@ func judgePurpose(jwk strictjson.Value) string {
 	if ops.Kind() != strictjson.Array {
 		return skipMalformed
 	}
-	for op := range ops.Elements() {
-		if op.Equal("verify") {
-			return ""
+	var seen []string
+	for element := range ops.Elements() {
+		op, ok := element.Str()
+		switch {
+		case !ok || len(seen) == maxOps || slices.Contains(seen, op): // "duplicate key operation values MUST NOT be present"
+			return skipMalformed
+		case named && op != "verify" && op != "sign":
+			return skipUse
 		}
+		seen = append(seen, op)
 	}
-	return skipUse
+	if !slices.Contains(seen, "verify") {
+		return skipUse
+	}
+	return ""
 }
 
 // judgeAlgorithm reads "alg" (RFC 7517 section 4.4). A key without it is for all algorithms of its kind.
