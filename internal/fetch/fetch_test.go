@@ -327,6 +327,21 @@ func TestTLS(t *testing.T) {
 	}
 }
 
+// A server with TLS cannot send us to a service without, on this machine least of all.
+func TestRedirectFromTLSToPlainHTTP(t *testing.T) {
+	var reached atomic.Int64
+	local := serve(t, func(http.ResponseWriter, *http.Request) { reached.Add(1) })
+	s := httptest.NewTLSServer(http.RedirectHandler(local.URL, http.StatusFound))
+	t.Cleanup(s.Close)
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+	if _, err := client(t, fetch.Options{CA: ca}).Get(t.Context(), s.URL, "*/*", ""); !errors.Is(err, fetch.ErrRedirect) {
+		t.Errorf("error %v, want %v", err, fetch.ErrRedirect)
+	}
+	if reached.Load() != 0 {
+		t.Error("the service without TLS was reached")
+	}
+}
+
 func TestOptionsThatCannotBe(t *testing.T) {
 	cert, key := issued(t)
 	other, _ := issued(t)

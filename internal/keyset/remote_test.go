@@ -388,7 +388,7 @@ func TestFlood(t *testing.T) {
 	if _, err := verify(t, source, key.Sign(t, claims())); err != nil {
 		t.Fatal(err)
 	}
-	before := runtime.NumGoroutine()
+	before, memory := runtime.NumGoroutine(), heap()
 	var wg sync.WaitGroup
 	var most atomic.Int64
 	for client := range 64 {
@@ -414,6 +414,19 @@ func TestFlood(t *testing.T) {
 	if n := most.Load(); n > int64(before)+64+16 {
 		t.Errorf("%d goroutines, %d before", n, before)
 	}
+	if grown := heap() - memory; grown > 2<<20 { // 1024 key ids are remembered, of the 100,000
+		t.Errorf("%d bytes of memory more than before", grown)
+	}
+	runtime.KeepAlive(source)
+}
+
+// heap is how much memory is in use.
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
 }
 
 func TestFloodWhileTheServerIsSlow(t *testing.T) {

@@ -1,0 +1,96 @@
+package integration
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/tokentest"
+)
+
+// BenchmarkKeysFlood measures how long good tokens take through a whole Caddy, alone and while 64 clients send 100,000
+// tokens with made-up key ids:
+//
+//	go test ./caddyjwt/integration -run '^$' -bench KeysFlood -benchtime 1x
+//
+// The clients share the machine with the gate, so they send at a rate that leaves some of it.
+func BenchmarkKeysFlood(b *testing.B) {
+	const clients, tokens, rate = 64, 100_000, 1500
+	key := tokentest.NewKey(b, "ES256", "flooded")
+	encode := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
+	for _, flood := range []bool{false, true} {
+		b.Run(map[bool]string{false: "quiet", true: "flood"}[flood], func(b *testing.B) {
+			as := tokentest.NewAS(b, tokentest.WithKeys(key))
+			s := prepare(b)
+			s.loadFile(strings.Replace(s.caddyfile(issuerGate(issuerBlock(as.URL, "keys jwks "+as.JWKSURL()))), "level DEBUG", "level ERROR", 1))
+			s.good(key.Sign(b, issuedBy(as.URL)))
+			// Nobody looks at the signature of a token whose key is unknown.
+			_, rest, _ := strings.Cut(key.Sign(b, issuedBy(as.URL)), ".")
+			rest = "." + rest
+			var took []time.Duration
+			for b.Loop() {
+				done := make(chan struct{})
+				var passed atomic.Int64
+				go func() {
+					defer close(done)
+					if !flood {
+						<-time.After(5 * time.Second)
+						return
+					}
+					var wg sync.WaitGroup
+					for client := range clients {
+						wg.Go(func() {
+							tick := time.NewTicker(time.Second * clients / rate)
+							defer tick.Stop()
+							for i := range tokens / clients {
+								<-tick.C
+								header := fmt.Sprintf(`{"alg":"ES256","kid":"bogus-%d-%d"}`, client, i)
+								if status, err := s.status(encode(header) + rest); err != nil || status != http.StatusUnauthorized {
+									passed.Add(1)
+								}
+							}
+						})
+					}
+					wg.Wait()
+				}()
+				took = append(took, s.timed(b, 100, func(i int) string {
+					return key.Sign(b, issuedBy(as.URL, "jti", fmt.Sprint(i)))
+				}, done)...)
+				if n := passed.Load(); n != 0 {
+					b.Errorf("%d made-up tokens were not refused with 401", n)
+				}
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
+			b.ReportMetric(float64(as.JWKSFetches()), "fetches")
+		})
+	}
+}
+
+// timed sends good tokens at a steady rate until done, and tells how long each took.
+func (s *site) timed(b *testing.B, rate int, token func(int) string, done <-chan struct{}) (took []time.Duration) {
+	b.Helper()
+	tick := time.NewTicker(time.Second / time.Duration(rate))
+	defer tick.Stop()
+	for i := 0; ; i++ {
+		select {
+		case <-done:
+			return took
+		case <-tick.C:
+		}
+		text := token(i)
+		began := time.Now()
+		if status, err := s.status(text); err != nil || status != http.StatusOK {
+			b.Errorf("a good token: status %d, %v", status, err)
+		}
+		took = append(took, time.Since(began))
+		s.drain()
+	}
+}
