@@ -127,7 +127,7 @@ func (g *Gate) Strip(r *http.Request) {
 	if !g.keepToken {
 		g.extractor.Remove(r)
 	}
-	if len(r.Trailer) > 0 || r.ContentLength < 0 { // last, since Remove has to know the body again that was read
+	if len(r.Trailer) > 0 || r.ContentLength < 0 || r.ProtoMajor > 2 { // last, since Remove has to know the body again that was read
 		g.managed.stripTrailer(r)
 	}
 }
@@ -189,7 +189,8 @@ func (m *managedHeaders) stripConnection(h http.Header, fields []string) {
 
 // stripTrailer removes managed names from the announced trailers now and from the received ones when the body ends:
 // net/http fills the map then, announced or not, and a proxy forwards it whole. A body of known length has no trailers
-// in HTTP/1.1; in HTTP/2 it has only those that were announced.
+// in HTTP/1.1; in HTTP/2 it has only those that were announced. In HTTP/3 any body may have any (RFC 9114 section 4.1),
+// and the server gives the handler all of them, in a map of their own.
 func (m *managedHeaders) stripTrailer(r *http.Request) {
 	strip := func() {
 		for name := range r.Trailer {

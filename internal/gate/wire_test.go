@@ -2,6 +2,7 @@ package gate_test
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/quic-go/quic-go/http3"
 
 	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/gate"
@@ -251,6 +254,74 @@ func TestTrailersOverHTTP2(t *testing.T) {
 		server.Close()
 		if response.StatusCode != 200 || trailer.Get("X-User") != "" || trailer.Get("X-Sum") != "7" {
 			t.Errorf("length %d: %s, trailers %v", length, response.Proto, trailer)
+		}
+	}
+}
+
+// endBody is a body that tells when it has been read to its end.
+type endBody struct {
+	io.Reader
+	ended func()
+}
+
+func (b endBody) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if err != nil {
+		b.ended()
+	}
+	return n, err
+}
+
+func (endBody) Close() error { return nil }
+
+func TestTrailersOverHTTP3(t *testing.T) {
+	t.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true")
+	key := tokentest.NewKey(t, "ES256", "k1")
+	g := build(t, key, forward(t, "name", "X-User"))
+	certified := httptest.NewUnstartedServer(nil) // for its certificate
+	certified.StartTLS()
+	defer certified.Close()
+	for _, length := range []int64{-1, 5} {
+		for _, announced := range []bool{true, false} {
+			t.Run(fmt.Sprintf("length %d, announced %t", length, announced), func(t *testing.T) {
+				var trailer http.Header
+				packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer packets.Close()
+				server := &http3.Server{
+					TLSConfig: http3.ConfigureTLSConfig(&tls.Config{Certificates: certified.TLS.Certificates}),
+					Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						g.Strip(r)
+						_, _ = io.Copy(io.Discard, r.Body)
+						trailer = r.Trailer
+						w.WriteHeader(r.ProtoMajor * 100)
+					}),
+				}
+				defer server.Close()
+				go func() { _ = server.Serve(packets) }()
+				client := &http3.Transport{TLSClientConfig: certified.Client().Transport.(*http.Transport).TLSClientConfig.Clone()}
+				defer client.Close()
+
+				r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+packets.LocalAddr().String(), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				all := http.Header{"X-User": {"admin"}, "X-Sum": {"7"}}
+				r.ContentLength, r.Body = length, endBody{strings.NewReader("hello"), func() { r.Trailer = all }}
+				if announced {
+					r.Trailer = all
+				}
+				response, err := client.RoundTrip(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				response.Body.Close()
+				if response.StatusCode != 300 || trailer.Get("X-User") != "" || trailer.Get("X-Sum") != "7" {
+					t.Errorf("status %d, trailers %v", response.StatusCode, trailer)
+				}
+			})
 		}
 	}
 }
