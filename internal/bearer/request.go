@@ -10,6 +10,20 @@ import (
 // do not agree on. Answer 400.
 var ErrTarget = errors.New("request target is not in origin form")
 
+// ErrMethod: the request has a method that is none. Answer 400.
+var ErrMethod = errors.New("request method is not a token")
+
+// HasMethod refuses a method that is no token (RFC 9110 section 9.1). HTTP/2
+// can carry spaces and line ends in it, and Go's server lets them pass: a
+// backend that is asked by CGI or by a careless translation to HTTP/1.1 would
+// read a request line that the client wrote.
+func HasMethod(r *http.Request) error {
+	if !isToken(r.Method) {
+		return ErrMethod
+	}
+	return nil
+}
+
 // InOriginForm refuses request targets that are none of the forms of RFC 9112
 // section 3.2 that name a resource here: the origin form, the absolute form of
 // an HTTP URI, or "*" for OPTIONS. Others ("http:http://x/admin", which is

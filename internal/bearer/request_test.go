@@ -51,6 +51,19 @@ func TestInOriginForm(t *testing.T) {
 	}
 }
 
+func TestHasMethod(t *testing.T) {
+	for _, method := range []string{"GET", "M-SEARCH", "get", "X", "$"} {
+		if err := bearer.HasMethod(&http.Request{Method: method}); err != nil {
+			t.Errorf("%q: error %v", method, err)
+		}
+	}
+	for _, method := range []string{"", " ", "GET ", "GET /admin HTTP/1.1\r\nX: y", "GET\x00", "GET/", "GÉT", "GET:"} {
+		if err := bearer.HasMethod(&http.Request{Method: method}); !errors.Is(err, bearer.ErrMethod) {
+			t.Errorf("%q: error %v", method, err)
+		}
+	}
+}
+
 func TestIsPreflight(t *testing.T) {
 	genuine := func() *http.Request {
 		return &http.Request{Method: http.MethodOptions, Header: http.Header{

@@ -118,6 +118,9 @@ func New(c Config) (*Gate, error) {
 // Check decides about a request. The error, when there is one, is a *Failure. A form body that may hold the token is
 // read and given back; nothing else of the request changes.
 func (g *Gate) Check(r *http.Request) (Verdict, error) {
+	if err := bearer.HasMethod(r); err != nil {
+		return Verdict{}, fail(MalformedRequest, err)
+	}
 	if err := bearer.InOriginForm(r); err != nil {
 		return Verdict{}, fail(MalformedRequest, err)
 	}
