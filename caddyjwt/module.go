@@ -4,6 +4,7 @@
 package caddyjwt
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -194,12 +195,18 @@ func limitReading(w http.ResponseWriter, limit time.Duration) {
 	_ = http.NewResponseController(w).SetReadDeadline(deadline)
 }
 
-// strip removes what must not travel on from the request, and the token from the original URL that Caddy keeps for
-// error routes and FastCGI.
+// strip removes what must not travel on from the request, and the token from the original target that Caddy keeps for
+// error routes, placeholders and FastCGI. Caddy keeps it by value, so the request gets a context with another one; Caddy
+// looks for it in this very request.
 func (h *Handler) strip(r *http.Request) {
 	h.gate.Strip(r)
-	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
-		h.gate.StripURL(original.URL)
+	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+	if !ok {
+		return
+	}
+	if text, changed := h.gate.StripTarget(original.URL, original.RequestURI); changed {
+		original.RequestURI = text
+		*r = *r.WithContext(context.WithValue(r.Context(), caddyhttp.OriginalRequestCtxKey, original))
 	}
 }
 

@@ -153,6 +153,35 @@ func TestAttackAnswerTokenInTheLog(t *testing.T) {
 	}
 }
 
+// The query as the client sent it is kept beside the request, and a placeholder or an error page copies the token from
+// there into headers, redirects and logs: CVE-2023-1387, and RFC 6750 section 2.3 on why URLs are no place for tokens. The
+// original target has no token either.
+func TestAttackAnswerTokenInTheOriginalTarget(t *testing.T) {
+	s := prepare(t)
+	gate := gateFor(consumerAlice(t), "token_from header Authorization", "token_from query jwt")
+	s.loadFile(strings.Replace(s.caddyfile(gate), "reverse_proxy "+s.upstream.addr(), "uri strip_prefix /old\nheader >X-Back \"{http.request.orig_uri} {http.request.orig_uri.query}\"\nreverse_proxy "+s.upstream.addr()+
+		" {\n header_up X-Original-URI {http.request.orig_uri}\n}\nhandle_errors {\n redir * /login?next={http.request.orig_uri}\n}", 1))
+	token := hmacKey(t).Sign(t, claims())
+	s.attack(t, "accepted", func(t *testing.T, a *attempt) {
+		got := a.get("/old/x?a=1&jwt="+token+"&b=2", "")
+		if back := got.Header.Get("X-Back"); back != "/old/x?a=1&b=2 a=1&b=2" {
+			t.Errorf("X-Back %q", back)
+		}
+		if original := a.passed(got).Header.Get("X-Original-Uri"); original != "/old/x?a=1&b=2" {
+			t.Errorf("X-Original-URI %q at the upstream", original)
+		}
+	})
+	for name, bad := range map[string]string{"refused": tokentest.FlipSignature(t, token), "refused for two": token + "&jwt=" + token} {
+		s.attack(t, name, func(t *testing.T, a *attempt) {
+			got := a.get("/old/x?jwt="+bad, "") // no a.secret: what rewrites before the gate logs what it gets
+			if location := got.Header.Get("Location"); location != "/login?next=/old/x" {
+				t.Errorf("Location %q", location)
+			}
+			a.upstreamIsEmpty()
+		})
+	}
+}
+
 // A shared cache keeps the answer to a request whose token was not in Authorization, and hands it to everybody: RFC 6750
 // section 2.3, RFC 9111 section 3.5. Such answers are private, and refusals are not stored at all.
 func TestAttackAnswerInASharedCache(t *testing.T) {

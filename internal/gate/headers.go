@@ -132,12 +132,16 @@ func (g *Gate) Strip(r *http.Request) {
 	}
 }
 
-// StripURL removes the token from a copy of the request's URL that somebody keeps: Caddy restores the original URL for
-// error routes, and FastCGI backends are told it.
-func (g *Gate) StripURL(u *url.URL) {
-	if !g.keepToken && g.queryToken && u != nil && u.RawQuery != "" {
-		g.extractor.Remove(&http.Request{Method: http.MethodGet, URL: u, Header: make(http.Header)})
+// StripTarget removes the token from a copy of the request's target that somebody keeps, a URL and the text of the
+// request line: Caddy restores both for error routes, and tells them to placeholders, logs and FastCGI backends. The URL
+// is changed in place; the text without the token comes back, and whether it is another one.
+func (g *Gate) StripTarget(u *url.URL, text string) (stripped string, changed bool) {
+	if g.keepToken || !g.queryToken || u == nil || u.RawQuery == "" {
+		return text, false
 	}
+	r := &http.Request{Method: http.MethodGet, URL: u, RequestURI: text, Header: make(http.Header)}
+	g.extractor.Remove(r)
+	return r.RequestURI, r.RequestURI != text
 }
 
 // stripHeader deletes by raw key: Del would miss names that are not in canonical form.
