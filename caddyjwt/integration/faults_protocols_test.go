@@ -54,9 +54,10 @@ func startEverywhere(t *testing.T, gate string) (*site, []way) {
 				return false
 			}
 			defer response.Body.Close()
-			return response.Proto == way.name && response.StatusCode == http.StatusUnauthorized
+			return response.Proto == way.name && response.StatusCode < http.StatusInternalServerError
 		})
 	}
+	s.upstream.take() // a gate may let pass who has no token
 	return s, ways
 }
 

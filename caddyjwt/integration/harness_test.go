@@ -86,7 +86,8 @@ type site struct {
 	socket   string
 	logFile  string
 	client   *http.Client
-	written  *int // how many Caddyfiles have been written
+	base     string // scheme and authority of the requests
+	written  *int   // how many Caddyfiles have been written
 }
 
 // start runs a Caddy whose site has this bearer_auth block, with "reverse_proxy" to a recording upstream behind it.
@@ -104,7 +105,7 @@ func prepare(t testing.TB) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t: t, upstream: newUpstream(t), socket: filepath.Join(dir, "s"), logFile: filepath.Join(dir, "log"), written: new(int)}
+	s := &site{t: t, upstream: newUpstream(t), socket: filepath.Join(dir, "s"), logFile: filepath.Join(dir, "log"), base: "http://gate.test", written: new(int)}
 	s.client = &http.Client{
 		Transport:     &http.Transport{DialContext: s.dial, MaxIdleConnsPerHost: 64},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -249,7 +250,7 @@ func (s *site) get(path, token string, header ...string) answer {
 
 func (s *site) request(method, path string, body io.Reader, header ...string) *http.Request {
 	s.t.Helper()
-	r, err := http.NewRequestWithContext(s.t.Context(), method, "http://gate.test"+path, body)
+	r, err := http.NewRequestWithContext(s.t.Context(), method, s.base+path, body)
 	if err != nil {
 		s.t.Fatal(err)
 	}
