@@ -251,6 +251,7 @@ func TestAttackAlgorithmThatTheKeyIsNotFor(t *testing.T) {
 		"RS256 named ES256":                rs.Sign(t, issued(as.URL), map[string]any{"alg": "ES256"}),
 		"EdDSA with the kid of an EC key":  ed.WithKID("es").Sign(t, issued(as.URL)),
 		"EdDSA with an X25519 key":         ed.WithKID("x").Sign(t, issued(as.URL)),
+		"Ed25519 with an X25519 key":       ed.WithKID("x").Sign(t, issued(as.URL), map[string]any{"alg": "Ed25519"}),
 		"Ed25519 with the kid of P-256":    ed.WithKID("es").Sign(t, issued(as.URL), map[string]any{"alg": "Ed25519"}),
 		"ES256 with the kid of an RSA key": es.WithKID("rs").Sign(t, issued(as.URL)),
 	} {

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -103,6 +104,29 @@ func TestAttackClaimsAudience(t *testing.T) {
 	})
 }
 
+// A gate that was never told its audience takes tokens that were issued for any other service: CVE-2026-55689,
+// CVE-2026-30223, CVE-2026-40946, CVE-2023-22482. To be told none is an error, and "any" must be written out.
+func TestAttackClaimsAudienceOfNobody(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "e1")
+	as := tokentest.NewAS(t, tokentest.WithKeys(key))
+	s := prepare(t)
+	block := func(lines string) string {
+		return "issuer " + as.URL + " {\n keys jwks " + as.JWKSURL() + "\n" + lines + "\n}"
+	}
+	s.refusedAtLoad(t, "an issuer without audience", "audience", func(s *site) error { return s.tryLoad(s.caddyfile(gateFor(block("")))) })
+	s.refusedAtLoad(t, "any and another", "any", func(s *site) error { return s.tryLoad(s.caddyfile(gateFor(block("audience any https://a.example")))) })
+	s.load(gateFor(block("audience any")))
+	s.attack(t, "control: any was written out", func(t *testing.T, a *attempt) {
+		a.passed(a.send(key.Sign(t, issued(as.URL, "aud", "https://other.example.com"))))
+		a.passed(a.send(key.Sign(t, issued(as.URL, "aud", nil))))
+	})
+	s.load(gateFor("audience https://api.example.com", block("audience any")))
+	s.attack(t, "any of the issuer does not widen the route's", func(t *testing.T, a *attempt) {
+		a.passed(a.send(key.Sign(t, issued(as.URL))))
+		a.repelled(a.send(key.Sign(t, issued(as.URL, "aud", "https://other.example.com"))), "invalid_audience")
+	})
+}
+
 // A token that was verified and remembered on one route is presented on another with another audience: a cache that
 // keeps verdicts instead of facts carries the first route's verdict over (class of CVE-2026-33496).
 func TestAttackClaimsAudienceOfARememberedToken(t *testing.T) {
@@ -171,6 +195,35 @@ func TestAttackClaimsRequiredValue(t *testing.T) {
 			a.repelled(a.send(key.Sign(t, c)), "claim_mismatch")
 		})
 	}
+}
+
+// Requirements that are joined by "or" where their author meant "and" open the route to half of what was asked. Every
+// combination is sent: all scopes, one value of each claim and one of the groups are needed.
+func TestAttackClaimsEveryCombinationOfRequirements(t *testing.T) {
+	s, issuer, key := claimSite(t, "require scope a b", "require claim c x y", "require claim d", "require group g h")
+	scopes, values, present, groups := []string{"", "a", "b", "b a"}, []string{"", "x", "y", "z"}, []string{"", "anything"}, [][]string{nil, {"g"}, {"i", "h"}, {"i"}}
+	s.attack(t, "all of them", func(t *testing.T, a *attempt) {
+		let := 0
+		for _, scope := range scopes {
+			for _, c := range values {
+				for _, d := range present {
+					for _, group := range groups {
+						want := http.StatusForbidden
+						if scope == "b a" && (c == "x" || c == "y") && d != "" && len(group) > 0 && group[len(group)-1] != "i" {
+							want = http.StatusOK
+							let++
+						}
+						if got := a.send(key.Sign(t, issued(issuer, "scope", scope, "c", c, "d", d, "groups", group))); got.StatusCode != want {
+							t.Errorf("scope %q, c %q, d %q, groups %q: status %d, want %d", scope, c, d, group, got.StatusCode, want)
+						}
+					}
+				}
+			}
+		}
+		if n := len(a.upstream.take()); n != let {
+			t.Errorf("%d requests reached the upstream, want %d", n, let)
+		}
+	})
 }
 
 // The identity is empty, blank or missing, which some backends read as "nobody to restrict" and others as the first

@@ -353,6 +353,35 @@ func TestAttackIdentityHeaderOnErrorRoutes(t *testing.T) {
 	}
 }
 
+// The first backend is down and the request goes to another one, which may be of somebody else: CVE-2026-41181. What is
+// sent again has no token either, and the identity that the first one was told.
+func TestAttackIdentityRetriedWithAnotherBackend(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "e1")
+	as := tokentest.NewAS(t, tokentest.WithKeys(key))
+	s := prepare(t)
+	gate := gateFor(jwksOf(as), "forward_claim sub X-User", "forward_claim roles X-Roles", "token_from header Authorization", "token_from header X-Token", "token_from query jwt", "token_from cookie jwt", "token_from form jwt")
+	dead := freeAddress(t)
+	s.loadFile(strings.Replace(s.caddyfile(gate), "reverse_proxy "+s.upstream.addr(), "reverse_proxy "+dead+" "+s.upstream.addr()+" {\n lb_policy first\n lb_retries 3\n fail_duration 1ms\n}", 1))
+	token := key.Sign(t, issued(as.URL, "sub", "me"))
+	for name, send := range map[string]func(a *attempt) answer{
+		"header":        func(a *attempt) answer { return a.get("/", token, claimedInEverySpelling()...) },
+		"custom header": func(a *attempt) answer { return a.get("/", "", append(claimedInEverySpelling(), "X-Token", token)...) },
+		"query":         func(a *attempt) answer { return a.get("/?jwt="+token, "", claimedInEverySpelling()...) },
+		"cookie": func(a *attempt) answer {
+			return a.get("/", "", append(claimedInEverySpelling(), "Cookie", "jwt="+token)...)
+		},
+		"form": func(a *attempt) answer { return a.form("/", "jwt="+token, claimedInEverySpelling()...) },
+	} {
+		s.attack(t, name, func(t *testing.T, a *attempt) {
+			got := a.passed(send(a))
+			a.untouched(got, asMe)
+			if text := fmt.Sprint(got); strings.Contains(text, pieces(token)[0]) {
+				t.Errorf("the token reached the other backend: %s", text)
+			}
+		})
+	}
+}
+
 // FastCGI hands headers over as variables in which hyphens are underscores, and the original URL as REQUEST_URI:
 // CVE-2026-52845, and CVE-2016-5385 for Proxy. The script sees our identity alone, and no token.
 func TestAttackIdentityBehindFastCGI(t *testing.T) {
@@ -401,10 +430,13 @@ func TestAttackIdentityBehindFastCGI(t *testing.T) {
 						fields = append(fields, spelling, "admin")
 					}
 				}
-				got := a.passed(send(a, fields))
+				got := a.passed(send(a, append(fields, "Proxy", "http://evil.example:8080", "proxy", "http://evil.example:8080")))
 				a.untouched(got, asMe)
 				mu.Lock()
 				defer mu.Unlock()
+				if strings.Contains(dump, "evil.example") {
+					t.Errorf("the client has set HTTP_PROXY: %s", dump)
+				}
 				for _, piece := range pieces(token) {
 					if strings.Contains(dump, piece) {
 						t.Errorf("the token reached the script: %s", dump)
@@ -456,6 +488,7 @@ func TestAttackIdentityListsAndLetters(t *testing.T) {
 		"a comma in one of two": {[]string{"a", "b,admin"}, `["a","b,admin"]`},
 		"a full-width comma":    {[]string{"a，admin"}, "a，admin"},
 		"an escaped comma":      {[]string{`a\,admin`}, `["a\\,admin"]`},
+		"a semicolon":           {[]string{"a;admin"}, "a;admin"},
 		"letters beyond ASCII":  {"Zoë 箱", "Zoë 箱"},
 		"blanks around":         {" admin ", "%20admin%20"},
 		"a number":              {7, "7"},
@@ -476,7 +509,7 @@ func TestAttackIdentityListsAndLetters(t *testing.T) {
 func TestAttackIdentityForwardedHeadersDecideNothing(t *testing.T) {
 	s, _, _ := identitySite(t, "allow_preflight")
 	for _, field := range [][2]string{{"X-Forwarded-Uri", "/public"}, {"X-Original-URL", "/public"}, {"X-Rewrite-URL", "/public"}, {"X-Forwarded-Method", "OPTIONS"}, {"X-HTTP-Method-Override", "OPTIONS"},
-		{"X-Forwarded-For", "127.0.0.1"}, {"X-Real-IP", "127.0.0.1"}, {"Forwarded", "for=127.0.0.1;proto=https"}, {"X-Forwarded-Prefix", "/public"}, {"X-Forwarded-User", "admin"}, {"Remote-User", "admin"},
+		{"X-Forwarded-For", "127.0.0.1"}, {"X-Real-IP", "127.0.0.1"}, {"Forwarded", "for=127.0.0.1;proto=https"}, {"X-Forwarded-Prefix", "/public"}, {"X-Forwarded-Proto", "https"}, {"X-Forwarded-Path", "/public"}, {"X-Envoy-Original-Path", "/public"}, {"X-Forwarded-User", "admin"}, {"Remote-User", "admin"},
 		{"Client-Cert", ":AAAA:"}, {"X-SSL-Client-Cert", "AAAA"}, {"X-Forwarded-Client-Cert", "Hash=1"}, {"User-Agent", "kube-probe/1.30"}, {"User-Agent", "GoogleHC/1.0"}, {"X-Forwarded-Host", "other.test"}} {
 		s.attack(t, field[0]+" "+field[1], func(t *testing.T, a *attempt) {
 			a.repelled(a.get("/", "", field[0], field[1], "Origin", "https://x", "Access-Control-Request-Method", "GET"), "missing_token")
@@ -487,13 +520,13 @@ func TestAttackIdentityForwardedHeadersDecideNothing(t *testing.T) {
 // Many clients at once, each with its own token: a map or buffer that is shared hands one's identity to another.
 func TestAttackIdentityMixedUpUnderLoad(t *testing.T) {
 	s, issuer, key := identitySite(t)
-	s.attack(t, "eight clients", func(t *testing.T, a *attempt) {
+	s.attack(t, "a thousand clients", func(t *testing.T, a *attempt) {
 		var wg sync.WaitGroup
-		for client := range 8 {
+		for client := range 1000 {
 			user := fmt.Sprintf("user-%d", client)
 			token := key.Sign(t, issued(issuer, "sub", user))
 			wg.Go(func() {
-				for i := range 50 {
+				for i := range 3 {
 					r, _ := http.NewRequestWithContext(context.Background(), "GET", fmt.Sprintf("http://gate.test/%s/%d", user, i), nil)
 					r.Header.Set("Authorization", "Bearer "+token)
 					response, err := a.client.Do(r)
@@ -508,8 +541,8 @@ func TestAttackIdentityMixedUpUnderLoad(t *testing.T) {
 		}
 		wg.Wait()
 		requests := a.upstream.take()
-		if len(requests) != 400 {
-			t.Errorf("%d requests reached the upstream, want 400", len(requests))
+		if len(requests) != 3000 {
+			t.Errorf("%d requests reached the upstream, want 3000", len(requests))
 		}
 		for _, r := range requests {
 			if got := r.Header["X-User"]; len(got) != 1 || !strings.HasPrefix(r.URI, "/"+got[0]+"/") {

@@ -76,7 +76,8 @@ func TestAttackKeyCarriedByTheToken(t *testing.T) {
 	good := tokentest.NewKey(t, "RS256", "r1")
 	mallory := tokentest.NewKey(t, "RS256", "mallory")
 	as := tokentest.NewAS(t, tokentest.WithKeys(good))
-	s := start(t, gateFor(jwksOf(as)))
+	authority, trusted, certified := certifiedBy(t, mallory)
+	s := start(t, gateFor(jwksOf(as, "tls {\n ca "+trusted+"\n}")))
 	der := certDER(t, mallory, nil)
 	chain := []string{base64.StdEncoding.EncodeToString(der)}
 	sum := sha256.Sum256(der)
@@ -89,12 +90,40 @@ func TestAttackKeyCarriedByTheToken(t *testing.T) {
 		"x5c":                        {"x5c": chain},
 		"x5c with the good kid":      {"x5c": chain, "kid": "r1"},
 		"x5c as text":                {"x5c": chain[0]},
+		"x5c of a trusted authority": {"x5c": []string{certified, authority}},
+		"the same with the good kid": {"x5c": []string{certified, authority}, "kid": "r1"},
 		"x5t of the own certificate": {"x5t#S256": b64(string(sum[:])), "kid": "r1"},
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			a.repelled(a.send(mallory.Sign(t, issued(as.URL), header)), "unknown_key", "invalid_signature")
 		})
 	}
+}
+
+// certifiedBy makes an authority that certifies a key: the authority's certificate as in x5c and as a file, and the key's.
+func certifiedBy(t *testing.T, key *tokentest.Key) (authority, file, certified string) {
+	t.Helper()
+	signer := tokentest.NewKey(t, "ES256", "authority")
+	der := certDER(t, signer, func(c *x509.Certificate) {
+		c.IsCA, c.BasicConstraintsValid, c.KeyUsage = true, true, x509.KeyUsageCertSign
+	})
+	parent, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "issuer"}, KeyUsage: x509.KeyUsageDigitalSignature,
+		NotBefore: parent.NotBefore, NotAfter: parent.NotAfter,
+	}
+	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, parent, key.Public(), signer.Private())
+	if err != nil {
+		t.Fatal(err)
+	}
+	file = filepath.Join(t.TempDir(), "authority.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return base64.StdEncoding.EncodeToString(der), file, base64.StdEncoding.EncodeToString(leafDER)
 }
 
 // The token names the address where its key is; a verifier that fetches it trusts the attacker, and can be sent to any
@@ -111,6 +140,7 @@ func TestAttackKeyAddressInTheToken(t *testing.T) {
 		"jku":                     {"jku": url + "/jwks"},
 		"jku with the good kid":   {"jku": url + "/jwks", "kid": "r1"},
 		"jku by user information": {"jku": "http://" + strings.TrimPrefix(as.URL, "http://") + "@" + host + "/"},
+		"jku of a longer name":    {"jku": as.URL + ".evil.example/jwks"},
 		"jku by redirect":         {"jku": as.URL + "/redirect?u=" + url},
 		"x5u":                     {"x5u": url + "/cert.pem", "kid": "r1"},
 		"kid is a URL":            {"kid": url + "/"},
@@ -343,6 +373,10 @@ func TestAttackKeyThatMustNotVerify(t *testing.T) {
 		"with sign alone in key_ops":        {with(ec, "key_ops", []string{"sign"}, "use", nil), ec.SignBytes, "ES256"},
 		"with alg for encryption":           {with(rsaKey, "alg", "RSA-OAEP"), rsaKey.SignBytes, "RS256"},
 		"with the private exponent":         {with(rsaKey, "d", b64(string(private.D.Bytes()))), rsaKey.SignBytes, "RS256"},
+		"with the other prime":              {with(rsaKey, "q", b64(string(private.Primes[1].Bytes()))), rsaKey.SignBytes, "RS256"},
+		"with the private half of EC":       {with(ec, "d", b64(strings.Repeat("d", 32))), ec.SignBytes, "ES256"},
+		"with the private half of Ed25519":  {with(ed, "d", b64(strings.Repeat("d", 32))), ed.SignBytes, "EdDSA"},
+		"with a member named priv":          {with(ec, "priv", b64(strings.Repeat("d", 32))), ec.SignBytes, "ES256"},
 		"with one prime":                    {with(rsaKey, "p", b64(string(private.Primes[0].Bytes()))), rsaKey.SignBytes, "RS256"},
 		"of 1024 bits":                      {map[string]any{"kty": "RSA", "kid": "bad", "alg": "RS256", "n": b64(string(weak.N.Bytes())), "e": "AQAB"}, weakSigner(t, weak), "RS256"},
 		"with exponent 1":                   {with(rsaKey, "e", "AQ"), rsaKey.SignBytes, "RS256"},
@@ -375,8 +409,13 @@ func TestAttackKeyThatMustNotVerify(t *testing.T) {
 			a.passed(a.send(good.Sign(t, issued(as.URL))))
 			input := b64(`{"alg":"`+test.alg+`","kid":"bad"}`) + "." + b64(asJSON(t, issued(as.URL)))
 			a.repelled(a.send(input+"."+b64(string(test.signer(input)))), "unknown_key")
-			if d := b64(string(private.D.Bytes()))[:40]; strings.Contains(a.log(), d) {
-				t.Error("a private key is in the log")
+			for _, secret := range []string{b64(string(private.D.Bytes())), b64(string(private.Primes[0].Bytes())), b64(string(private.Primes[1].Bytes())), b64(strings.Repeat("d", 32))} {
+				if strings.Contains(a.log(), secret[:40]) {
+					t.Error("a private key is in the log")
+				}
+			}
+			if published := strings.Contains(name, "private") || strings.Contains(name, "prime") || strings.Contains(name, "priv"); published && !strings.Contains(a.log(), "private_key") {
+				t.Error("nobody is told that a private key was published")
 			}
 		})
 	}
@@ -413,7 +452,7 @@ func TestAttackKeySecretInAKeySet(t *testing.T) {
 // of the wrong family is confusion. At most sixteen fitting keys are tried.
 func TestAttackKeyTokenWithoutKIDAndManyKeys(t *testing.T) {
 	mallory := tokentest.NewKey(t, "EdDSA", "mallory")
-	for _, n := range []int{1, 2, 90} {
+	for _, n := range []int{1, 2, 90, 200} {
 		var keys []*tokentest.Key
 		for i := range n {
 			keys = append(keys, tokentest.NewKey(t, "EdDSA", fmt.Sprintf("many %d", i)))
@@ -424,6 +463,7 @@ func TestAttackKeyTokenWithoutKIDAndManyKeys(t *testing.T) {
 			if n <= 16 {
 				a.passed(a.send(keys[n-1].WithKID("").Sign(t, issued(as.URL))))
 			}
+			a.passed(a.send(keys[0].Sign(t, issued(as.URL))))
 			a.quickly(func() {
 				a.repelled(a.send(mallory.WithKID("").Sign(t, issued(as.URL))), "invalid_signature", "unknown_key")
 			})
@@ -462,6 +502,9 @@ func TestAttackKeyOfACertificateOutOfItsTime(t *testing.T) {
 		}
 	}
 	for name, change := range map[string]func(*x509.Certificate){
+		"of an authority": func(c *x509.Certificate) {
+			c.IsCA, c.BasicConstraintsValid, c.KeyUsage = true, true, x509.KeyUsageCertSign|x509.KeyUsageCRLSign
+		},
 		"only for key encipherment": func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyEncipherment },
 	} {
 		s.refusedAtLoad(t, name, "certificate", func(s *site) error {

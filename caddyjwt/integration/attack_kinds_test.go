@@ -114,6 +114,7 @@ func TestAttackKindCriticalExtensions(t *testing.T) {
 // decrypted, and all get the same answer in no time.
 func TestAttackKindEncrypted(t *testing.T) {
 	s, issuer, key := claimSite(t)
+	foreign := tokentest.NewKey(t, "ES256", "foreign").WithKID("e1")
 	var bomb bytes.Buffer
 	w, _ := flate.NewWriter(&bomb, flate.BestCompression)
 	_, _ = w.Write(make([]byte, 8<<20))
@@ -131,12 +132,18 @@ func TestAttackKindEncrypted(t *testing.T) {
 	answers := make(map[string]bool)
 	for name, token := range map[string]string{
 		"around an unsecured token":     jwe(`{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWT"}`, key32, iv, unsecured, tag),
-		"around a foreign token":        jwe(`{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWT"}`, key32, iv, key.Sign(t, issued(issuer)), tag),
+		"around one with an empty alg":  jwe(`{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWT"}`, key32, iv, b64(`{"alg":""}`)+"."+b64(asJSON(t, issued(issuer)))+".", tag),
+		"around one without alg":        jwe(`{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWT"}`, key32, iv, b64(`{}`)+"."+b64(asJSON(t, issued(issuer)))+".", tag),
+		"around a foreign token":        jwe(`{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWT"}`, key32, iv, foreign.Sign(t, issued(issuer)), tag),
+		"around a good token":           jwe(`{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWT"}`, key32, iv, key.Sign(t, issued(issuer)), tag),
 		"a zip bomb":                    jwe(`{"alg":"dir","enc":"A256GCM","zip":"DEF"}`, "", iv, bomb.String()[:7000], tag),
 		"a tag of one byte":             jwe(`{"alg":"dir","enc":"A256GCM"}`, "", iv, "c", "t"),
 		"a tag of four bytes":           jwe(`{"alg":"dir","enc":"A256GCM"}`, "", iv, "c", "tttt"),
+		"a tag of twelve bytes":         jwe(`{"alg":"dir","enc":"A256GCM"}`, "", iv, "c", "tttttttttttt"),
+		"no tag":                        jwe(`{"alg":"dir","enc":"A256GCM"}`, "", iv, "c", ""),
 		"RSA1_5":                        jwe(`{"alg":"RSA1_5","enc":"A128CBC-HS256"}`, key32, iv, "c", tag),
 		"CBC with a wrong tag":          jwe(`{"alg":"dir","enc":"A128CBC-HS256"}`, "", strings.Repeat("i", 16), strings.Repeat("c", 32), tag),
+		"CBC with another wrong tag":    jwe(`{"alg":"dir","enc":"A128CBC-HS256"}`, "", strings.Repeat("i", 16), strings.Repeat("c", 31)+"\x01", tag),
 		"dir with a key part":           jwe(`{"alg":"dir","enc":"A256GCM"}`, key32, iv, "c", tag),
 		"PBES2 with a billion rounds":   jwe(`{"alg":"PBES2-HS256+A128KW","enc":"A128GCM","p2c":2147483647,"p2s":"AAAA"}`, key32, iv, "c", tag),
 		"in JWE in JWE":                 jwe(`{"alg":"dir","enc":"A256GCM","cty":"JWT"}`, "", iv, jwe(`{"alg":"dir","enc":"A256GCM","cty":"JWT"}`, "", iv, nested, tag), tag),
