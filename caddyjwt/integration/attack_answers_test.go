@@ -1,12 +1,18 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/net/http2"
 
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
@@ -24,6 +30,8 @@ func TestAttackAnswerInjection(t *testing.T) {
 		"aud":      key.Sign(t, issued(issuer, "aud", mark)),
 		"scope":    key.Sign(t, issued(issuer, "scope", mark)),
 		"a claim":  key.Sign(t, issued(issuer, mark, 1, "exp", "MARK\r\nX: y")),
+		"letters":  key.Sign(t, issued("MARK\u00e9\u7bb1")),
+		"escapes":  key.Sign(t, issued(`MARK\", error="none`)),
 		"line end": key.Sign(t, issued("MARK\r\nX-Evil: 1")),
 		"crit":     key.Sign(t, issued(issuer), map[string]any{"crit": []string{mark}}),
 	} {
@@ -89,6 +97,39 @@ func TestAttackAnswerIsNoOracle(t *testing.T) {
 	}
 }
 
+// An answer repeats what went wrong inside, with addresses, paths and the text that an authorization server gave:
+// CVE-2022-29266, CVE-2026-33758. A client learns that it should try again, and nothing else.
+func TestAttackAnswerTellsNothingOfTheInside(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "e1")
+	for name, spoil := range map[string]func(as *tokentest.AS){
+		"server that is down":     func(as *tokentest.AS) { as.Down() },
+		"server with a page":      func(as *tokentest.AS) { as.AnswerJWKS(500, "<html>MARK internal-host.corp /var/lib/MARK</html>") },
+		"server with bad keys":    func(as *tokentest.AS) { as.AnswerJWKS(200, `{"keys":[{"kty":"MARK"}]}`) },
+		"server that sends on":    func(as *tokentest.AS) { as.AnswerJWKS(302, "MARK", "Location", "https://internal-host.corp/MARK") },
+		"server with another URL": func(as *tokentest.AS) { as.AnswerJWKS(401, "MARK", "WWW-Authenticate", `Basic realm="MARK"`) },
+	} {
+		as := tokentest.NewAS(t, tokentest.WithKeys(key), tokentest.WithClient("gateway", "MARK-client-secret"))
+		s := start(t, gateFor(jwksOf(as, "introspect opaque {\n endpoint "+as.IntrospectionURL()+"\n client_id gateway\n client_secret MARK-client-secret\n}")))
+		spoil(as)
+		for kind, token := range map[string]string{"JWT": key.Sign(t, issued(as.URL)), "opaque token": "opaque-" + strings.Repeat("0", 40)} {
+			s.attack(t, kind+", "+name, func(t *testing.T, a *attempt) {
+				got := a.send(token)
+				a.upstreamIsEmpty()
+				if kind == "JWT" && got.StatusCode != http.StatusServiceUnavailable || got.StatusCode == http.StatusOK {
+					t.Errorf("status %d", got.StatusCode)
+				}
+				all := fmt.Sprint(got.Header, got.body)
+				for _, inner := range []string{"MARK", "internal-host", as.URL, strings.TrimPrefix(as.URL, "http://"), s.socket, "gateway", "jwks", "127.0.0.1", "dial", ".go"} {
+					if strings.Contains(all, inner) {
+						t.Errorf("%q is in the answer: %s", inner, all)
+					}
+				}
+				a.silent(got)
+			})
+		}
+	}
+}
+
 func (a *attempt) upstreamIsEmpty() {
 	a.t.Helper()
 	if n := len(a.upstream.take()); n != 0 {
@@ -104,7 +145,7 @@ func TestAttackAnswerIsNoHTML(t *testing.T) {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			got := a.get(path, "", "Accept", "text/html", "Origin", "https://evil.example", "Referer", "https://evil.example/<script>")
 			a.repelled(got, "malformed_request", "missing_token")
-			if got.Header.Get("Location") != "" || got.Header.Get("Set-Cookie") != "" || got.Header.Get("Refresh") != "" || strings.Contains(got.body, "script") {
+			if got.Header.Get("Location") != "" || got.Header.Get("Set-Cookie") != "" || got.Header.Get("Refresh") != "" || got.body != "" {
 				t.Errorf("answer %v %q", got.Header, got.body)
 			}
 		})
@@ -210,6 +251,60 @@ func TestAttackAnswerInASharedCache(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Streams are opened and reset at once, so that the server works for nobody (CVE-2023-39325), or a header block is
+// continued without end (CVE-2023-45288). Go bounds both; nothing reaches the backend, and others do not notice.
+func TestAttackResourceFloodsOfFrames(t *testing.T) {
+	s, issuer, key := identitySite(t)
+	good := key.Sign(t, issued(issuer, "sub", "me"))
+	fields := hpacked([][2]string{{":method", "GET"}, {":scheme", "http"}, {":authority", "gate.test"}, {":path", "/flood"},
+		{"authorization", "Bearer " + tokentest.FlipSignature(t, good)}})
+	flood := func(t *testing.T, a *attempt, frames func(framer *http2.Framer) error) {
+		t.Helper()
+		conn, err := a.dial(t.Context(), "", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_ = conn.SetDeadline(deadline())
+		_, _ = io.WriteString(conn, http2.ClientPreface)
+		go func() { _, _ = io.Copy(io.Discard, conn) }() // what the server answers must not stop it
+		framer := http2.NewFramer(conn, nil)
+		_ = framer.WriteSettings()
+		if err := frames(framer); err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("the server neither took the frames nor ended the connection: %v", err)
+		}
+		a.untouched(a.passed(a.overHTTP2().send(good)), asMe)
+	}
+	before := s.goroutines()
+	s.attack(t, "streams that are reset at once", func(t *testing.T, a *attempt) {
+		flood(t, a, func(framer *http2.Framer) error {
+			for id := uint32(1); id < 10_000; id += 2 {
+				if err := framer.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: fields, EndStream: true, EndHeaders: true}); err != nil {
+					return err
+				}
+				if err := framer.WriteRSTStream(id, http2.ErrCodeCancel); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+	s.attack(t, "a header block without end", func(t *testing.T, a *attempt) {
+		flood(t, a, func(framer *http2.Framer) error {
+			if err := framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: fields, EndStream: true}); err != nil {
+				return err
+			}
+			for i := range 20_000 {
+				if err := framer.WriteContinuation(1, false, hpacked([][2]string{{"x-" + strconv.Itoa(i), strings.Repeat("x", 500)}})); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+	s.goroutinesBackTo(before, 10)
 }
 
 // Things that a stranger can make long, many or slow: none may cost more than a request does. See also the tests of

@@ -3,13 +3,20 @@ package integration
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
 // The target is written in a form of which routing sees another path, or none, than the backend does: opaque, absolute
@@ -88,6 +95,98 @@ func TestAttackRouteHostSpellings(t *testing.T) {
 			t.Error("reached the upstream")
 		}
 	})
+}
+
+// A matcher for more than a hundred hosts looks them up in another way than one for a few, and forgot that names have no
+// case: CVE-2026-27588. What is guarded by such a matcher is guarded in every spelling, and in each it is the same site.
+func TestAttackRouteHostAmongMany(t *testing.T) {
+	var many strings.Builder
+	for i := range 150 {
+		fmt.Fprintf(&many, " host-%d.test", i)
+	}
+	s := prepare(t)
+	gate := "@guarded host gate.test" + many.String() + "\n" + strings.Replace(gateFor(consumerAlice(t)), "bearer_auth", "bearer_auth @guarded", 1)
+	s.loadFile(strings.Replace(s.caddyfile(gate), "http://gate.test {", "http:// {", 1))
+	token := hmacKey(t).Sign(t, claims())
+	s.attack(t, "control: another host is open", func(t *testing.T, a *attempt) {
+		a.passed(a.raw("GET / HTTP/1.1\r\nHost: open.test\r\n\r\n"))
+	})
+	for _, host := range []string{"gate.test", "GATE.TEST", "Gate.tesT", "gate.test:80", "GATE.TEST:8080", "host-7.test", "HOST-149.test"} {
+		s.attack(t, host+" without a token", func(t *testing.T, a *attempt) {
+			a.repelled(a.raw("GET / HTTP/1.1\r\nHost: "+host+"\r\n\r\n"), "missing_token")
+			a.kept(a.raw("GET http://" + host + "/ HTTP/1.1\r\nHost: open.test\r\n\r\n")) // RFC 9112 section 3.2.2
+		})
+		s.attack(t, host+" with a token", func(t *testing.T, a *attempt) {
+			a.secret(token)
+			a.untouched(a.passed(a.raw("GET / HTTP/1.1\r\nHost: "+host+"\r\nAuthorization: Bearer "+token+"\r\n\r\n")), asConsumer)
+		})
+	}
+}
+
+// asConsumer is what the backend is told about alice where no claim is forwarded.
+var asConsumer = map[string]string{
+	"X-Consumer-Id": "42", "X-Consumer-Custom-Id": "c-42", "X-Consumer-Username": "alice", "X-Consumer-Groups": "staff,editors",
+	"X-Credential-Identifier": "alice-key",
+}
+
+// The TLS handshake names an open site, and the request in it a guarded one: CVE-2018-21246, CVE-2026-50149,
+// CVE-2026-32305. The gate stands where the request is routed, by Host, whatever the handshake said.
+func TestAttackRouteServerNameOfAnotherSite(t *testing.T) {
+	s := prepare(t)
+	address := freeAddress(t)
+	_, port, _ := net.SplitHostPort(address)
+	s.loadFile(strings.Replace(s.caddyfile(gateFor(consumerAlice(t))), "auto_https off", "auto_https disable_redirects\n\tskip_install_trust", 1) +
+		fmt.Sprintf("https://open.test:%[1]s {\n bind 127.0.0.1\n tls internal\n respond \"open\"\n}\nhttps://gate.test:%[1]s {\n bind 127.0.0.1\n tls internal\n %[2]s\n reverse_proxy %[3]s\n}\n",
+			port, gateFor(consumerAlice(t)), s.upstream.addr()))
+	roots := s.internalRoots()
+	by := func(t *testing.T, a *attempt, name, host, protocol, authorization string) answer {
+		t.Helper()
+		transport := &http.Transport{
+			TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: name}, ForceAttemptHTTP2: protocol == "h2",
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, "tcp", address)
+			},
+		}
+		defer transport.CloseIdleConnections()
+		a = &attempt{site: a.in(t), tokens: a.tokens, began: a.began}
+		a.client = &http.Client{Transport: transport, Timeout: 30 * time.Second}
+		a.base = "https://" + net.JoinHostPort(host, port)
+		return a.get("/", authorization)
+	}
+	token := hmacKey(t).Sign(t, claims())
+	eventually(t, 10*time.Second, "both sites have certificates", func() bool {
+		for _, name := range []string{"open.test", "gate.test"} {
+			conn, err := tls.Dial("tcp", address, &tls.Config{RootCAs: roots, ServerName: name})
+			if err != nil {
+				return false
+			}
+			_ = conn.Close()
+		}
+		return true
+	})
+	for _, protocol := range []string{"http/1.1", "h2"} {
+		s.attack(t, "control: the open site is open, "+protocol, func(t *testing.T, a *attempt) {
+			if got := by(t, a, "open.test", "open.test", protocol, ""); got.body != "open" {
+				t.Errorf("status %d, body %q", got.StatusCode, got.body)
+			}
+		})
+		for _, name := range []string{"open.test", "gate.test"} {
+			s.attack(t, "handshake with "+name+", no token, "+protocol, func(t *testing.T, a *attempt) {
+				got := by(t, a, name, "gate.test", protocol, "")
+				if got.StatusCode != http.StatusMisdirectedRequest {
+					a.repelled(got, "missing_token")
+				}
+				a.upstreamIsEmpty()
+			})
+			s.attack(t, "handshake with "+name+", a token, "+protocol, func(t *testing.T, a *attempt) {
+				a.secret(token)
+				got := by(t, a, name, "gate.test", protocol, token)
+				if got.StatusCode != http.StatusMisdirectedRequest {
+					a.untouched(a.passed(got), asConsumer)
+				}
+			})
+		}
+	}
 }
 
 // A method is treated as harmless, or unknown to a list: HEAD, TRACE, lower case, made-up ones. All are guarded alike.
@@ -223,6 +322,43 @@ func TestAttackRouteWebSocket(t *testing.T) {
 	})
 }
 
+// A browser cannot set headers for a WebSocket and sends the token in the URL, where it travels on and into logs. Where
+// that place is configured, the token authenticates the handshake and goes no further.
+func TestAttackRouteWebSocketWithATokenInTheURL(t *testing.T) {
+	s := start(t, gateFor(consumerAlice(t), "token_from query access_token"))
+	s.upstream.answer = func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Connection", "Upgrade")
+		w.Header().Set("Upgrade", "websocket")
+		w.WriteHeader(http.StatusSwitchingProtocols)
+	}
+	token := hmacKey(t).Sign(t, claims())
+	handshake := func(query, more string) string {
+		return "GET /ws?a=1" + query + " HTTP/1.1\r\nHost: gate.test\r\nConnection: Upgrade, X-Consumer-Username\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" + more + "\r\n"
+	}
+	s.attack(t, "without one", func(t *testing.T, a *attempt) { a.repelled(a.raw(handshake("", "")), "missing_token") })
+	s.attack(t, "in the subprotocol", func(t *testing.T, a *attempt) {
+		a.repelled(a.raw(handshake("", "Sec-WebSocket-Protocol: bearer, "+token+"\r\n")), "missing_token")
+	})
+	s.attack(t, "a bad one", func(t *testing.T, a *attempt) {
+		a.secret(token)
+		a.repelled(a.raw(handshake("&access_token="+tokentest.FlipSignature(t, token), "")), "invalid_signature")
+	})
+	s.attack(t, "a good one", func(t *testing.T, a *attempt) {
+		a.secret(token)
+		if got := a.raw(handshake("&access_token="+token, "X-Consumer-Username: admin\r\n")); got.StatusCode != http.StatusSwitchingProtocols {
+			t.Errorf("status %d, want 101", got.StatusCode)
+		}
+		requests := a.upstream.take()
+		if len(requests) != 1 {
+			t.Fatalf("%d requests reached the upstream, want 1", len(requests))
+		}
+		a.untouched(requests[0], asConsumer)
+		if requests[0].URI != "/ws?a=1" || strings.Contains(fmt.Sprint(requests[0]), pieces(token)[0]) {
+			t.Errorf("%v at the upstream", requests[0])
+		}
+	})
+}
+
 // Two requests come over one connection and the second has no token; a gateway that keeps identity by connection lets
 // it pass as the first one's user (class of CVE-2026-88007). So does one that leaves a body unread.
 func TestAttackRouteConnectionIsReused(t *testing.T) {
@@ -322,6 +458,47 @@ func TestAttackRouteOtherHandlers(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Files lie behind the gate, and a handler that looks for them, or that replaces answers by them, serves one in place of
+// the refusal. Nothing of a guarded file is in an answer to a request without a token.
+func TestAttackRouteFilesBehindTheGate(t *testing.T) {
+	root := t.TempDir()
+	for _, name := range []string{"index.html", "secret.txt", "401.html"} {
+		if err := os.WriteFile(filepath.Join(root, name), []byte("guarded content"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := prepare(t)
+	token := hmacKey(t).Sign(t, claims())
+	gate := gateFor(consumerAlice(t))
+	for name, handlers := range map[string]string{
+		"file_server":                   "root * " + root + "\n" + gate + "\nfile_server browse",
+		"try_files":                     "root * " + root + "\n" + gate + "\ntry_files {path} /index.html\nfile_server",
+		"file_server that passes on":    "root * " + root + "\n" + gate + "\nfile_server {\n pass_thru\n}",
+		"intercept before it":           "route {\n root * " + root + "\n intercept {\n @refused status 401 403 400\n handle_response @refused {\n rewrite * /401.html\n file_server\n }\n }\n" + gate + "\n file_server\n}",
+		"templates and encode":          "root * " + root + "\nencode gzip\ntemplates\n" + gate + "\nfile_server",
+		"an error route without a page": "root * " + root + "\n" + gate + "\nfile_server\nhandle_errors 404 {\n rewrite * /index.html\n file_server\n}",
+	} {
+		s.loadFile(strings.Replace(s.caddyfile(handlers), "reverse_proxy "+s.upstream.addr(), "", 1))
+		s.attack(t, "control: "+name+" with a token", func(t *testing.T, a *attempt) {
+			a.secret(token)
+			if got := a.get("/secret.txt", token); got.StatusCode != http.StatusOK || got.body != "guarded content" {
+				t.Errorf("status %d, body %q", got.StatusCode, got.body)
+			}
+		})
+		for _, path := range []string{"/", "/secret.txt", "/index.html", "/401.html", "/missing", "//secret.txt", "/./secret.txt", "/x/../secret.txt", "/secret.txt/", "/SECRET.TXT", "/%73ecret.txt", "/secret.txt?x=/public"} {
+			for _, field := range []string{"", "Range: bytes=0-3\r\n", "If-None-Match: *\r\n", "If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT\r\n", "Authorization: Bearer bad\r\n"} {
+				s.attack(t, name+", "+path+" "+strings.TrimSpace(field), func(t *testing.T, a *attempt) {
+					got := a.raw("GET " + path + " HTTP/1.1\r\nHost: gate.test\r\nAccept: text/html\r\n" + field + "\r\n")
+					a.repelled(got, "missing_token", "malformed_token")
+					if strings.Contains(got.body, "content") || got.Header.Get("Etag") != "" || got.Header.Get("Last-Modified") != "" {
+						t.Errorf("the answer tells of a file: %v %q", got.Header, got.body)
+					}
+				})
+			}
+		}
+	}
 }
 
 // The configuration is reloaded while requests come; between the old and the new one there must be no moment without a
