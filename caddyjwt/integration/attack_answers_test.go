@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -187,6 +188,53 @@ func TestAttackAnswerTokenInTheLog(t *testing.T) {
 								t.Errorf("a part of the token is in the log: %s", line)
 							}
 						}
+					}
+				}
+			})
+		}
+	}
+}
+
+// The access log has requests as they came, tokens in queries and in headers that Caddy does not know included (class of
+// CVE-2026-33620 and CVE-2023-22469). The filters that the documentation gives for it, and for the log of errors, work.
+func TestAttackAnswerTokenInTheAccessLog(t *testing.T) {
+	text, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, found := strings.Cut(string(text), "\tlog {\n\t\tformat filter {\n")
+	filter, _, _ := strings.Cut(after, "\n\t}\n}\n")
+	if !found || filter == "" {
+		t.Fatal("the documentation has no filter any more")
+	}
+	filter = "format filter {\n" + filter
+	key := tokentest.NewKey(t, "ES256", "e1")
+	as := tokentest.NewAS(t, tokentest.WithKeys(key), tokentest.StartDown())
+	s := prepare(t)
+	config := s.caddyfile(gateFor(jwksOf(as), consumerAlice(t), "token_from header Authorization", "token_from header X-Access-Token", "token_from query access_token", "token_from cookie jwt"))
+	config = strings.Replace(config, "\tlevel DEBUG", "\tlevel DEBUG\n"+filter, 1)
+	config = strings.Replace(config, "\n\tlog\n", "\n\tlog {\n output file "+s.logFile+"\n"+filter+"\n\t}\n", 1)
+	s.loadFile(config)
+	for name, token := range map[string]string{
+		"good": hmacKey(t).Sign(t, claims()), "badly signed": tokentest.FlipSignature(t, hmacKey(t).Sign(t, claims())), "of a server that is down": key.Sign(t, issued(as.URL)),
+	} {
+		for place, send := range map[string]func(a *attempt) answer{
+			"header":         func(a *attempt) answer { return a.get("/", token) },
+			"another header": func(a *attempt) answer { return a.get("/", "", "X-Access-Token", token) },
+			"query":          func(a *attempt) answer { return a.get("/?a=1&access_token="+token, "") },
+			"cookie":         func(a *attempt) answer { return a.get("/", "", "Cookie", "jwt="+token) },
+			"two places":     func(a *attempt) answer { return a.get("/?access_token="+token, "", "X-Access-Token", token) },
+		} {
+			s.attack(t, name+" in "+place, func(t *testing.T, a *attempt) {
+				_ = send(a)
+				var text string
+				eventually(t, 10*time.Second, "the access log has the request", func() bool {
+					text = a.since()
+					return strings.Contains(text, `"logger":"http.log.access`)
+				})
+				for _, piece := range pieces(token) {
+					if strings.Contains(text, piece) {
+						t.Errorf("a part of the token is in the log: %s", text)
 					}
 				}
 			})
