@@ -11,6 +11,7 @@ import (
 	"encoding/asn1"
 	"hash"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 
@@ -90,6 +91,31 @@ func BenchmarkVerify(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkVerifyWrongMAC has MACs that are wrong in one byte only. When the time tells which one it is, a MAC can be
+// guessed byte by byte (CVE-2016-7036, CVE-2024-25714): look for a difference between the two that does not go away with
+// more runs. No test asserts a time; internal/rules looks at the comparison itself.
+func BenchmarkVerifyWrongMAC(b *testing.B) {
+	for _, alg := range []jose.Algorithm{jose.HS256, jose.HS384, jose.HS512} {
+		s := signers()[alg]
+		token := must(jose.Parse(s.token(payloadBytes), nil))
+		for _, place := range []string{"first", "last"} {
+			wrong := slices.Clone(token.Signature)
+			if place == "first" {
+				wrong[0] ^= 1
+			} else {
+				wrong[len(wrong)-1] ^= 1
+			}
+			b.Run("alg="+alg.String()+"/wrong="+place, func(b *testing.B) {
+				for b.Loop() {
+					if s.key.Verify(alg, token.SigningInput, wrong) == nil {
+						b.Fatal("accepted")
+					}
+				}
+			})
+		}
 	}
 }
 
