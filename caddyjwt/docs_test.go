@@ -219,9 +219,11 @@ func TestErrorReferenceHasEveryReason(t *testing.T) {
 	}
 }
 
-// Every test that docs/threat-model.md names exists: a defence whose test was renamed or removed is not tested as said.
-func TestThreatModelNamesRealTests(t *testing.T) {
-	var sources strings.Builder
+// Every test that the documentation names exists: a defence whose test was renamed or removed is not tested as said. And
+// every attack is in the threat model: what was tried tells what the gate is good for.
+func TestDocumentationNamesRealTestsAndEveryAttack(t *testing.T) {
+	exists := make(map[string]bool)
+	declaration := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)[A-Z][A-Za-z0-9]*)\(`)
 	err := filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -232,20 +234,40 @@ func TestThreatModelNamesRealTests(t *testing.T) {
 			return nil
 		}
 		text, err := os.ReadFile(path)
-		sources.Write(text)
+		for _, found := range declaration.FindAllStringSubmatch(string(text), -1) {
+			exists[found[1]] = true
+		}
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := regexp.MustCompile("`((?:Test|Fuzz)[A-Z][A-Za-z0-9]*)`").FindAllStringSubmatch(readDoc(t, "docs/threat-model.md"), -1)
-	if len(names) == 0 {
-		t.Error("docs/threat-model.md names no tests")
+	name := regexp.MustCompile("`((?:Test|Fuzz|Benchmark)[A-Z][A-Za-z0-9]*)`")
+	documents, err := filepath.Glob("../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, name := range names {
-		if !strings.Contains(sources.String(), "\nfunc "+name[1]+"(") {
-			t.Errorf("docs/threat-model.md names %s, which is nowhere in the tree", name[1])
+	for _, document := range append(documents, "../README.md", "../SECURITY.md", "../CONTRIBUTING.md") {
+		document = strings.TrimPrefix(filepath.ToSlash(document), "../")
+		for _, found := range name.FindAllStringSubmatch(readDoc(t, document), -1) {
+			if !exists[found[1]] {
+				t.Errorf("%s names %s, which is nowhere in the tree", document, found[1])
+			}
 		}
+	}
+	model := readDoc(t, "docs/threat-model.md")
+	attacks := 0
+	for _, test := range slices.Sorted(maps.Keys(exists)) {
+		if !strings.HasPrefix(test, "TestAttack") {
+			continue
+		}
+		attacks++
+		if !strings.Contains(model, "`"+test+"`") {
+			t.Errorf("docs/threat-model.md does not name %s: say who attacks what, and what the defence is", test)
+		}
+	}
+	if attacks == 0 {
+		t.Error("there are no attacks in the tree")
 	}
 }
 
