@@ -129,6 +129,7 @@ func FuzzStrip(f *testing.F) {
 	f.Add("X-Consumer-ID", "admin", "close, X-Consumer-Id", "websocket", "X-Consumer-Groups")
 	f.Add("x_consumer.username", "a", "x-consumer-username,,keep-alive", "h2c", "Digest")
 	f.Add("X-Users", "", " X-User\t", "websocket, H2C/1", "x-user")
+	f.Add("X-Users", "", "Upgrade", "TLS /1.0,\thttp/1.1", "x-user")
 	f.Add("Http2-Settings", "AAMAAABk", "Upgrade, HTTP2-Settings", "h2c", "X_USER")
 	f.Add("X-Consumer\u2010Id", "\r\n", "\"X-User\"", "", "")
 	f.Add("Authorization", "Basic YTpi", "", "h2", "X-Anonymous-Consumer")
@@ -144,11 +145,11 @@ func FuzzStrip(f *testing.F) {
 		before := r.Header.Clone()
 		g.Strip(r)
 
-		h2c := regexp.MustCompile(`(?i)(^|,)[ \t\r\n]*h2c(/|[ \t\r\n]*(,|$))`).MatchString(upgrade)
+		tunnel := regexp.MustCompile(`(?i)(^|,)[ \t\r\n]*(h2c|h2|http|tls)[ \t\r\n]*(/|,|$)`).MatchString(upgrade)
 		for field, values := range before {
 			left, there := r.Header[field]
 			switch {
-			case isManaged(field, "X-User"), h2c && (field == "Upgrade" || field == "Http2-Settings"):
+			case isManaged(field, "X-User"), tunnel && (field == "Upgrade" || field == "Http2-Settings"):
 				if there {
 					t.Fatalf("%q is left", field)
 				}

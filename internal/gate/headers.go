@@ -119,7 +119,7 @@ func (m *managedHeaders) has(name string) bool {
 func (g *Gate) Strip(r *http.Request) {
 	g.managed.stripHeader(r.Header)
 	if fields := r.Header["Upgrade"]; len(fields) > 0 {
-		stripH2C(r.Header, fields)
+		stripUpgrade(r.Header, fields)
 	}
 	if fields := r.Header["Connection"]; len(fields) > 0 {
 		g.managed.stripConnection(r.Header, fields)
@@ -153,13 +153,15 @@ func (m *managedHeaders) stripHeader(h http.Header) {
 	}
 }
 
-// stripH2C refuses to pass on an upgrade to HTTP/2 (RFC 9113 section 3.1 has given it up). Inside the tunnel that a
-// backend would open, a client could send any number of requests that no gate sees. WebSocket and others stay.
-func stripH2C(h http.Header, fields []string) {
+// stripUpgrade refuses to pass on an upgrade to HTTP in another dress: to HTTP/2 in clear text (RFC 9113 section 3.1 has
+// given it up), to TLS (RFC 2817) and to another version of HTTP. Inside the tunnel that a backend would open, a client
+// could send any number of requests that no gate sees. WebSocket and others stay.
+func stripUpgrade(h http.Header, fields []string) {
 	for _, field := range fields {
 		for protocol := range strings.SplitSeq(field, ",") {
 			name, _, _ := strings.Cut(textproto.TrimString(protocol), "/")
-			if strings.EqualFold(name, "h2c") {
+			switch strings.ToLower(textproto.TrimString(name)) {
+			case "h2c", "h2", "http", "tls":
 				delete(h, "Upgrade")
 				delete(h, "Http2-Settings")
 				return
