@@ -10,7 +10,8 @@ import (
 // that the backend does not get the token: every copy, also where Extract did
 // not find one. All other bytes stay as they were, in their order. The query
 // is removed from r.URL and from r.RequestURI alike, since some handlers and
-// access logs read the latter. A digest or signature that the client made over
+// access logs read the latter, and from Referer, in which a browser tells the
+// URL of the page before. A digest or signature that the client made over
 // a body or query does not fit any more when something was removed from it.
 //
 // Remove is called after Extract on the same request: a form body that has not
@@ -40,15 +41,26 @@ func (e *Extractor) removeQuery(r *http.Request) {
 		r.URL.RawQuery = query
 		r.URL.ForceQuery = false // no "?" stays behind
 	}
-	target, query, ok := strings.Cut(r.RequestURI, "?")
-	if !ok {
-		return
+	r.RequestURI = e.withoutQueryToken(r.RequestURI)
+	for i, referer := range r.Header["Referer"] {
+		r.Header["Referer"][i] = e.withoutQueryToken(referer)
 	}
-	if query, removed := removeParams(query, e.query); removed {
-		if query != "" {
-			target += "?" + query
-		}
-		r.RequestURI = target
+}
+
+// withoutQueryToken takes the parameters out of the text of a URL.
+func (e *Extractor) withoutQueryToken(text string) string {
+	target, query, ok := strings.Cut(text, "?")
+	if !ok {
+		return text
+	}
+	query, removed := removeParams(query, e.query)
+	switch {
+	case !removed:
+		return text
+	case query == "":
+		return target
+	default:
+		return target + "?" + query
 	}
 }
 
