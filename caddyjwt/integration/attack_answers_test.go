@@ -195,6 +195,28 @@ func TestAttackAnswerTokenInTheLog(t *testing.T) {
 	}
 }
 
+// A page was opened with a token in its URL, and the browser tells that URL to whatever the page asks for next, in
+// Referer: RFC 6750 section 2.3. The backend gets the URL without the token.
+func TestAttackAnswerTokenInTheReferer(t *testing.T) {
+	s := start(t, gateFor(consumerAlice(t), "token_from header Authorization", "token_from query jwt"))
+	token := hmacKey(t).Sign(t, claims())
+	for referer, want := range map[string]string{
+		"http://gate.test/page?jwt=" + token:                "http://gate.test/page",
+		"http://gate.test/page?a=1&jwt=" + token + "&b=2":   "http://gate.test/page?a=1&b=2",
+		"http://gate.test/page?a=1&%6Awt=" + token + "#top": "http://gate.test/page?a=1",
+		"/page?jwt=" + token + "&jwt=" + token:              "/page",
+		"http://gate.test/page?a=%zz&b":                     "http://gate.test/page?a=%zz&b",
+		"http://gate.test/page":                             "http://gate.test/page",
+	} {
+		s.attack(t, want, func(t *testing.T, a *attempt) {
+			got := a.passed(a.send(token, "Referer", referer))
+			if values := got.Header["Referer"]; len(values) != 1 || values[0] != want {
+				t.Errorf("Referer %q at the upstream, want %q", values, want)
+			}
+		})
+	}
+}
+
 // The access log has requests as they came, tokens in queries and in headers that Caddy does not know included (class of
 // CVE-2026-33620 and CVE-2023-22469). The filters that the documentation gives for it, and for the log of errors, work.
 func TestAttackAnswerTokenInTheAccessLog(t *testing.T) {
