@@ -120,8 +120,7 @@ func TestAttackClaimsAudienceOfNobody(t *testing.T) {
 		a.passed(a.send(key.Sign(t, issued(as.URL, "aud", "https://other.example.com"))))
 		a.passed(a.send(key.Sign(t, issued(as.URL, "aud", nil))))
 	})
-	s.load(gateFor("audience https://api.example.com", block("audience any")))
-	s.client.CloseIdleConnections() // they lead to the server of before, which is going
+	s = start(t, gateFor("audience https://api.example.com", block("audience any")))
 	s.attack(t, "any of the issuer does not widen the route's", func(t *testing.T, a *attempt) {
 		a.passed(a.send(key.Sign(t, issued(as.URL))))
 		a.repelled(a.send(key.Sign(t, issued(as.URL, "aud", "https://other.example.com"))), "invalid_audience")

@@ -475,7 +475,6 @@ func TestAttackRouteFilesBehindTheGate(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s := prepare(t)
 	token := hmacKey(t).Sign(t, claims())
 	gate := gateFor(consumerAlice(t))
 	for name, handlers := range map[string]string{
@@ -486,8 +485,8 @@ func TestAttackRouteFilesBehindTheGate(t *testing.T) {
 		"templates and encode":          "root * " + root + "\nencode gzip\ntemplates\n" + gate + "\nfile_server",
 		"an error route without a page": "root * " + root + "\n" + gate + "\nfile_server\nhandle_errors 404 {\n rewrite * /index.html\n file_server\n}",
 	} {
+		s := prepare(t)
 		s.loadFile(strings.Replace(s.caddyfile(handlers), "reverse_proxy "+s.upstream.addr(), "", 1))
-		s.client.CloseIdleConnections() // they lead to the server of before, which is going
 		s.attack(t, "control: "+name+" with a token", func(t *testing.T, a *attempt) {
 			a.secret(token)
 			if got := a.get("/secret.txt", token); got.StatusCode != http.StatusOK || got.body != "guarded content" {
