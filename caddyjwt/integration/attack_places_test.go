@@ -348,16 +348,6 @@ func TestAttackPlaceHugeForm(t *testing.T) {
 	})
 }
 
-// zeros has no end.
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) {
-	for i := range p {
-		p[i] = '0'
-	}
-	return len(p), nil
-}
-
 // counted counts what is read.
 type counted struct {
 	io.Reader
