@@ -296,12 +296,13 @@ func jwksOf(as *tokentest.AS, lines ...string) string {
 	return trusting(as.URL, "jwks "+as.JWKSURL(), lines...)
 }
 
-// loadFile makes Caddy run with a whole Caddyfile.
+// loadFile makes Caddy run with a whole Caddyfile that was made of the last one that caddyfile gave, from now on.
 func (s *site) loadFile(caddyfile string) {
 	s.t.Helper()
 	if err := s.tryLoad(caddyfile); err != nil {
 		s.t.Fatal(err)
 	}
+	s.inForce()
 }
 
 // tryJSON loads the configuration with a change to the handler's JSON that no Caddyfile could make.
