@@ -6,9 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -152,6 +155,81 @@ func (a *attempt) repelled(got answer, reasons ...string) {
 		a.challenged(got, code)
 	}
 	a.silent(got)
+}
+
+// notBlamed wants the request to have been refused with a status that says whose trouble it is, and nothing of the
+// token's. The log has such a trouble once in a while only, so what it says is not looked at.
+func (a *attempt) notBlamed(got answer, status int) {
+	a.t.Helper()
+	if got.StatusCode != status {
+		a.t.Errorf("status %d, want %d", got.StatusCode, status)
+	}
+	if requests := a.upstream.take(); len(requests) != 0 {
+		a.t.Errorf("%d requests reached the upstream: %v", len(requests), requests)
+	}
+	if challenge := got.Header.Values("WWW-Authenticate"); len(challenge) != 0 {
+		a.t.Errorf("challenge %q for a trouble of ours", challenge)
+	}
+	if cache := got.Header.Get("Cache-Control"); cache != "no-store" {
+		a.t.Errorf("Cache-Control %q, want no-store", cache)
+	}
+	after, err := strconv.Atoi(got.Header.Get("Retry-After"))
+	if wanted := status == http.StatusServiceUnavailable; wanted != (err == nil && after >= 1) {
+		a.t.Errorf("Retry-After %q", got.Header.Get("Retry-After"))
+	}
+	a.silent(got)
+}
+
+// restart makes another Caddy run, with this bearer_auth block. A reload would leave to the old one, for a moment, what
+// it has accepted. Caddy closes its listeners in the background, and cannot open one again while it is closing.
+func (a *attempt) restart(gate string) {
+	a.t.Helper()
+	if err := caddy.Stop(); err != nil {
+		a.t.Fatal(err)
+	}
+	a.client.CloseIdleConnections()
+	caddyfile := a.caddyfile(gate)
+	eventually(a.t, 10*time.Second, "Caddy has closed its listener", func() bool {
+		err := a.tryLoad(caddyfile)
+		if err != nil && !errors.Is(err, net.ErrClosed) {
+			a.t.Fatal(err)
+		}
+		return err == nil
+	})
+}
+
+// until does something again and again, at least ten times, until another goroutine says that it is over.
+func (a *attempt) until(over *atomic.Bool, do func(i int)) {
+	a.t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for i := 0; (!over.Load() || i < 10) && !a.t.Failed(); i++ {
+		do(i)
+		<-tick.C
+	}
+}
+
+// together sends n requests at the same time, does something meanwhile, and counts what came of them.
+func (a *attempt) together(n int, token func(i int) string, meanwhile func()) map[string]int {
+	a.t.Helper()
+	var clients sync.WaitGroup
+	var mu sync.Mutex
+	outcomes := make(map[string]int)
+	for i := range n {
+		clients.Go(func() {
+			status, err := a.status(token(i))
+			outcome := strconv.Itoa(status)
+			if err != nil {
+				outcome = err.Error()
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			outcomes[outcome]++
+		})
+	}
+	meanwhile()
+	clients.Wait()
+	return outcomes
 }
 
 // challenged wants exactly one challenge that the grammar allows, with this error code.
