@@ -110,7 +110,7 @@ func readBody(resp *http.Response, wanted string) ([]byte, error) {
 	case err != nil && isEncoding(err):
 		return nil, fmt.Errorf("%w: %w", ErrAnswer, err)
 	case err != nil:
-		return nil, fmt.Errorf("%w: %w", errBroken, err)
+		return nil, fmt.Errorf("%w: %w", errBroken, discreet(err))
 	case len(text) > MaxAnswer:
 		return nil, fmt.Errorf("%w: longer than %d bytes", ErrAnswer, MaxAnswer)
 	}

@@ -3,6 +3,7 @@ package introspect
 import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
@@ -81,6 +82,18 @@ func (c *Config) assertion(method AuthMethod, where string) (string, error) {
 	return token.SignedString(key)
 }
 
+// canSign tries PrivateKey out: the standard library panics at keys of which a part is
+// missing.
+func (c *Config) canSign() (can bool) {
+	defer func() {
+		if recover() != nil {
+			can = false
+		}
+	}()
+	_, err := c.assertion(PrivateKeyJWT, c.Issuer)
+	return err == nil
+}
+
 func (c *Config) assertionAlg(method AuthMethod) string {
 	if c.AssertionAlg != "" {
 		return c.AssertionAlg
@@ -103,8 +116,10 @@ func keyAlgs(key any) []string {
 			return []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
 		}
 	case *ecdsa.PrivateKey:
-		if k != nil && k.Curve != nil {
-			return map[string][]string{"P-256": {"ES256"}, "P-384": {"ES384"}, "P-521": {"ES512"}}[k.Params().Name]
+		if k != nil {
+			return map[elliptic.Curve][]string{
+				elliptic.P256(): {"ES256"}, elliptic.P384(): {"ES384"}, elliptic.P521(): {"ES512"},
+			}[k.Curve]
 		}
 	case ed25519.PrivateKey:
 		if len(k) == ed25519.PrivateKeySize {
@@ -214,6 +229,9 @@ func (c *Config) validateMethod(method AuthMethod) error {
 		}
 		if c.AssertionAlg != "" && !slices.Contains(algs, c.AssertionAlg) {
 			return configError("AssertionAlg %q does not fit PrivateKey; use %s", c.AssertionAlg, strings.Join(algs, ", "))
+		}
+		if c.publicKey() == "" || !c.canSign() {
+			return configError("PrivateKey of type %T is incomplete: it cannot sign", c.PrivateKey)
 		}
 	case TLSClientAuth:
 		if c.HTTPClient == nil {

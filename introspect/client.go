@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// Client asks one authorization server as one client of it. It is safe for concurrent use.
+// Client asks one authorization server as one client of it. It is made by [New] and is
+// safe for concurrent use.
 type Client struct {
 	cfg   Config
 	id    [32]byte

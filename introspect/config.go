@@ -170,8 +170,9 @@ type Config struct {
 	BreakerWait time.Duration
 
 	// HTTPClient makes the requests; its transport holds TLS settings, client certificate and
-	// proxy. A copy is used that follows no redirects and keeps no cookies. Default: a client
-	// with the certificate authorities of the system. Required for tls_client_auth.
+	// proxy. A copy is used that follows no redirects, keeps no cookies and has no deadline but
+	// Timeout. Default: a client with the certificate authorities of the system and the proxies
+	// of the environment. Required for tls_client_auth.
 	HTTPClient *http.Client
 	// Identity stands for what makes this server another one but cannot be seen in the other
 	// fields, such as the TLS settings of HTTPClient and what Discover reads. It is hashed
@@ -186,7 +187,7 @@ type Config struct {
 
 // Format keeps the secrets out of logs: whatever the verb, it prints only who asks whom.
 func (c Config) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "introspect.Config{Issuer:%q Endpoint:%q ClientID:%q}", c.Issuer, c.Endpoint, c.ClientID)
+	fmt.Fprintf(f, "introspect.Config{Issuer:%q Endpoint:%q ClientID:%q}", c.Issuer, display(c.Endpoint), c.ClientID)
 }
 
 func (c Config) withDefaults() Config {

@@ -2,6 +2,8 @@ package introspect_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
@@ -19,6 +21,10 @@ import (
 func TestMistakesInTheConfiguration(t *testing.T) {
 	type config = introspect.Config
 	weak, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	strong, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,6 +60,19 @@ func TestMistakesInTheConfiguration(t *testing.T) {
 		{"a secret and a bearer token", func(c *config) { c.BearerToken = "x" }, "BearerToken"},
 		{"post without a secret", func(c *config) { c.AuthMethod, c.ClientSecret = introspect.ClientSecretPost, "" }, "ClientSecret"},
 		{"a key method without a key", func(c *config) { c.AuthMethod, c.ClientSecret = introspect.PrivateKeyJWT, "" }, "PrivateKey"},
+		{"an EC key with a curve alone", func(c *config) {
+			c.ClientSecret, c.PrivateKey = "", &ecdsa.PrivateKey{PublicKey: ecdsa.PublicKey{Curve: elliptic.P256()}}
+		}, "incomplete"},
+		{"an EC key without a private part", func(c *config) {
+			c.ClientSecret, c.PrivateKey = "", &ecdsa.PrivateKey{PublicKey: p256.PublicKey}
+		}, "incomplete"},
+		{"an RSA key without a private part", func(c *config) {
+			c.ClientSecret, c.PrivateKey = "", &rsa.PrivateKey{PublicKey: strong.PublicKey}
+		}, "incomplete"},
+		{"an Ed25519 key that is too short", func(c *config) { c.ClientSecret, c.PrivateKey = "", ed25519.PrivateKey("x") }, "PrivateKey"},
+		{"a password in a URL of another form", func(c *config) { c.Endpoint = "https:u:hunter2@as.example.com/i" }, "host"},
+		{"a key in the query of a URL that is refused", func(c *config) { c.Endpoint = "http://as.example.com/i?key=hunter2" }, "https"},
+		{"a key in the query of no URL", func(c *config) { c.Endpoint = "as.example.com/i?key=hunter2" }, "host"},
 		{"bearer without a token", func(c *config) { c.AuthMethod, c.ClientSecret = introspect.Bearer, "" }, "BearerToken"},
 		{"a bearer token of two words", func(c *config) { c.ClientSecret, c.BearerToken = "", "a b" }, "BearerToken"},
 		{"a certificate without a client", func(c *config) { c.AuthMethod, c.ClientSecret = introspect.TLSClientAuth, "" }, "HTTPClient"},
@@ -185,8 +204,28 @@ func TestEveryFieldIsPartOfTheFingerprint(t *testing.T) {
 	}
 }
 
+// A configuration that New would refuse has a fingerprint, too: a pool may ask for it first.
+func TestTheFingerprintOfABadConfiguration(t *testing.T) {
+	for _, cfg := range []introspect.Config{
+		{},
+		{PrivateKey: &ecdsa.PrivateKey{}},
+		{PrivateKey: &ecdsa.PrivateKey{PublicKey: ecdsa.PublicKey{Curve: elliptic.P256()}}},
+		{PrivateKey: &rsa.PrivateKey{}},
+		{PrivateKey: (*rsa.PrivateKey)(nil)},
+		{PrivateKey: ed25519.PrivateKey{}},
+		{AuthMethod: introspect.PrivateKeyJWT, CacheTTL: -5, MaxInFlight: -1, Mode: 200},
+	} {
+		if cfg.Fingerprint() == [32]byte{} {
+			t.Errorf("%T has no fingerprint", cfg.PrivateKey)
+		}
+		if _, err := introspect.New(cfg); !errors.Is(err, introspect.ErrConfig) {
+			t.Errorf("New with %T: %v", cfg.PrivateKey, err)
+		}
+	}
+}
+
 func TestPrintingTellsNoSecrets(t *testing.T) {
-	cfg := basicConfig("https://as.example.com/i")
+	cfg := basicConfig("https://as.example.com/i?key=s3cret")
 	c := newClient(t, cfg)
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%x"} {
 		for _, value := range []any{cfg, &cfg, c} {

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/textproto"
 	"net/url"
 	"slices"
 	"strings"
@@ -87,7 +88,7 @@ func (c *Client) attempt(f *flight, where string, method AuthMethod, token strin
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return r, isPassing(err), c.failed(f, CauseUnavailable, fmt.Errorf("asking %s: %w", display(where), withoutURL(err)))
+		return r, isPassing(err), c.failed(f, CauseUnavailable, fmt.Errorf("asking %s: %w", display(where), discreet(err)))
 	}
 	defer resp.Body.Close()
 	inactive, bad := c.status(resp)
@@ -193,11 +194,21 @@ func isEncoding(err error) bool {
 	return errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.As(err, &corrupt)
 }
 
-// withoutURL takes the URL off an error of net/http: its query may hold a key.
-func withoutURL(err error) error {
+// discreet gives an error of net/http without what is not for logs: the URL, whose query may hold a key, and text of the
+// server's, which may be what we have sent to it. An answer that is not HTTP is quoted in such errors.
+func discreet(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
-		return u.Err
+		err = u.Err
+	}
+	var malformed textproto.ProtocolError
+	if errors.As(err, &malformed) {
+		return errors.New("a malformed header")
+	}
+	text := err.Error()
+	if before, rest, quotes := strings.Cut(text, `"`); quotes {
+		after := rest[strings.LastIndex(rest, `"`)+1:]
+		return errors.New(before + "..." + after)
 	}
 	return err
 }

@@ -50,8 +50,13 @@ func (c Config) fingerprint() (sum [32]byte) {
 	return sum
 }
 
-// publicKey stands for the private key.
-func (c Config) publicKey() string {
+// publicKey stands for the private key; empty when there is none, or none that can be used.
+func (c Config) publicKey() (text string) {
+	defer func() {
+		if recover() != nil {
+			text = ""
+		}
+	}()
 	if len(keyAlgs(c.PrivateKey)) == 0 {
 		return "" // none, or one that New refuses
 	}

@@ -53,7 +53,7 @@ func (s BreakerState) String() string {
 }
 
 // Observer holds functions that are called when something happens; nil ones are not. They
-// must be fast, safe for concurrent use, and must not call the client.
+// must be fast, safe for concurrent use, and must neither call the client nor panic.
 type Observer struct {
 	// Lookup is called once for every question.
 	Lookup func(Lookup)

@@ -1,8 +1,11 @@
 package introspect_test
 
 import (
+	"bufio"
+	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -182,5 +185,42 @@ func TestErrorsTellNoSecrets(t *testing.T) {
 			t.Fatal("want an error")
 		}
 		wantSilent(t, err, secret, token, "hidden")
+	}
+}
+
+// What is at the address does not speak HTTP, and sends back what it was sent: the errors of net/http quote it.
+func TestErrorsDoNotQuoteWhatIsNotHTTP(t *testing.T) {
+	const secret, token = "s3cret-of-ours", "t0ken-of-a-user"
+	for _, before := range []string{
+		"", "HTTP/1.1 ", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\n ", "HTTP/1.1 200 OK\r\nContent-Length: ", "HTTP/1.1 200 OK\r\nTransfer-Encoding: ",
+		"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"HTTP/1.1 302 Found\r\nLocation: http://[", "HTTP/1.1 200 OK\r\nContent-Type: ",
+	} {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer listener.Close()
+		go func() {
+			for {
+				conn, err := listener.Accept()
+				if err != nil {
+					return
+				}
+				request, err := http.ReadRequest(bufio.NewReader(conn))
+				if err == nil {
+					body, _ := io.ReadAll(request.Body)
+					fmt.Fprintf(conn, "%s%s \"%s\"\r\n\r\n", before, body, body)
+				}
+				conn.Close()
+			}
+		}()
+		cfg := basicConfig("http://" + listener.Addr().String())
+		cfg.ClientSecret, cfg.AuthMethod = secret, introspect.ClientSecretPost
+		_, err = newClient(t, cfg).Introspect(t.Context(), token)
+		if err == nil {
+			t.Fatalf("%q: want an error", before)
+		}
+		wantSilent(t, err, secret, token)
 	}
 }

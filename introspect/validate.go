@@ -114,7 +114,8 @@ func (c Config) validateLimits() error {
 }
 
 // checkURL demands TLS, as tokens and our credentials travel (RFC 7662 section 4). Plain
-// http is for a server on this very machine.
+// http is for a server on this very machine. Its errors quote neither a path nor a query,
+// which may hold a key.
 func checkURL(raw string) error {
 	u, err := url.Parse(raw)
 	switch {
@@ -123,13 +124,13 @@ func checkURL(raw string) error {
 	case u.User != nil:
 		return errors.New("a URL with user information would put a password into logs; use ClientID and ClientSecret")
 	case u.Hostname() == "" || u.Opaque != "":
-		return fmt.Errorf("%q has no host; use https://host/path", raw)
+		return errors.New("it has no host; use https://host/path")
 	case u.Fragment != "" || strings.Contains(raw, "#"):
-		return fmt.Errorf("%q has a fragment; remove it", raw)
+		return errors.New("it has a fragment; remove it")
 	case u.Scheme == "https", u.Scheme == "http" && isLoopback(u.Hostname()):
 		return nil
 	}
-	return fmt.Errorf("%q: only https, or http to a loopback address", raw)
+	return fmt.Errorf("only https, or http to a loopback address, not %s://%s", u.Scheme, u.Host)
 }
 
 func isLoopback(host string) bool {

@@ -12,7 +12,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/textproto"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -141,10 +143,17 @@ func (c *Client) get(ctx context.Context, client *http.Client, target *url.URL, 
 	return response, nil
 }
 
-// plain takes the address off an error of net/http: a query may contain something that is not for logs.
+// plain takes off an error of net/http what is not for logs: the address, whose query may contain a key, and what a server
+// sent in place of HTTP, which may be what was sent to it.
 func plain(err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
-		return wrapped.Err
+		err = wrapped.Err
+	}
+	if _, ok := errors.AsType[textproto.ProtocolError](err); ok {
+		return errors.New("a malformed header")
+	}
+	if before, rest, quotes := strings.Cut(err.Error(), `"`); quotes && !errors.Is(err, ErrAddress) {
+		return errors.New(before + "..." + rest[strings.LastIndex(rest, `"`)+1:])
 	}
 	return err
 }
@@ -189,7 +198,7 @@ func read(response *http.Response) (*Response, error) {
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, MaxBody+1))
 	if err != nil {
-		return nil, fmt.Errorf("reading the answer: %w", err)
+		return nil, fmt.Errorf("reading the answer: %w", plain(err))
 	}
 	if len(body) > MaxBody {
 		return nil, ErrTooLarge

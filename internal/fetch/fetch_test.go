@@ -263,6 +263,27 @@ func TestErrorsDoNotQuoteTheAddress(t *testing.T) {
 	}
 }
 
+// What is at the address does not speak HTTP, and sends back what it was sent: the errors of net/http quote it.
+func TestErrorsDoNotQuoteWhatIsNotHTTP(t *testing.T) {
+	for _, before := range []string{
+		"", "HTTP/1.1 ", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\n ", "HTTP/1.1 200 OK\r\nContent-Length: ", "HTTP/1.1 200 OK\r\nTransfer-Encoding: ",
+	} {
+		s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.Close()
+			fmt.Fprintf(conn, "%s%s \"%[2]s\"\r\n\r\n", before, r.Header.Get("X-Api-Key"))
+		})
+		_, err := client(t, fetch.Options{Header: http.Header{"X-Api-Key": {"hunter2"}}}).Get(t.Context(), s.URL, "*/*", "")
+		if err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%q: error %v", before, err)
+		}
+	}
+}
+
 // issued is a certificate and its key in PEM form.
 func issued(tb testing.TB) (cert, key []byte) {
 	tb.Helper()

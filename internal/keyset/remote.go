@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"log/slog"
+	"mime"
 	"net/http"
 	"strings"
 	"time"
@@ -117,10 +118,11 @@ func (l *jwksLoader) load(ctx context.Context) (loaded, error) {
 	return loaded{keys: keys, skipped: skipped, life: life}, nil
 }
 
-// describe adds what the server said that its answer was, if that is the likely reason.
+// describe adds what the server said that its answer was, if that is the likely reason: a media type and nothing else that
+// it may have sent.
 func describe(err error, response *fetch.Response) error {
-	kind := response.Header.Get("Content-Type")
-	if kind == "" || len(kind) > 100 {
+	kind, _, mimeErr := mime.ParseMediaType(response.Header.Get("Content-Type"))
+	if mimeErr != nil || len(kind) > 100 || !strings.Contains(kind, "/") {
 		return err
 	}
 	return fmt.Errorf("%w (Content-Type %q)", err, kind)
