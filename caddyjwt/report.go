@@ -1,6 +1,8 @@
 package caddyjwt
 
 import (
+	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -8,6 +10,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/introspect"
 )
 
 // troubleInterval is how often trouble of one kind is told: an authorization server that is down fails every request.
@@ -17,7 +20,23 @@ const troubleInterval = 10 * time.Second
 // never a byte of a token.
 type reporter struct {
 	logger  *zap.Logger
-	trouble map[gate.Reason]*trouble // fixed keys: read without a lock
+	trouble sync.Map // of troubleKind to *trouble; as many as there are reasons, issuers and causes
+}
+
+// troubleKind is what is told apart: one server's trouble must not hide another's, and the first of a series ("connection
+// refused") not what it leads to ("the breaker is open"), nor the reverse.
+type troubleKind struct {
+	reason gate.Reason
+	issuer string // as configured
+	cause  introspect.Cause
+}
+
+func kindOf(f *gate.Failure) troubleKind {
+	kind := troubleKind{reason: f.Reason, issuer: f.Issuer}
+	if verdict, ok := errors.AsType[*introspect.NoVerdictError](f); ok {
+		kind.cause = verdict.Cause
+	}
+	return kind
 }
 
 // trouble remembers when a kind of trouble was last told, and how often it was not told since.
@@ -26,13 +45,7 @@ type trouble struct {
 	hidden atomic.Int64
 }
 
-func newReporter(logger *zap.Logger) *reporter {
-	r := &reporter{logger: logger, trouble: make(map[gate.Reason]*trouble)}
-	for _, reason := range gate.Reasons() {
-		r.trouble[reason] = new(trouble)
-	}
-	return r
-}
+func newReporter(logger *zap.Logger) *reporter { return &reporter{logger: logger} }
 
 // refused reports a refusal with the answer's status.
 func (r *reporter) refused(f *gate.Failure, status int) {
@@ -46,7 +59,8 @@ func (r *reporter) refused(f *gate.Failure, status int) {
 	}
 	fields := make([]zap.Field, 0, 8)
 	if status >= 500 {
-		hidden, tell := r.trouble[f.Reason].tell(time.Now())
+		known, _ := r.trouble.LoadOrStore(kindOf(f), new(trouble))
+		hidden, tell := known.(*trouble).tell(time.Now())
 		if !tell {
 			return
 		}
