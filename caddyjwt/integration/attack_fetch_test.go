@@ -44,6 +44,20 @@ func vouchedFor(t testing.TB, as *tokentest.AS) string {
 	return "tls {\nca " + writeFile(t, filepath.Join(t.TempDir(), "ca.pem"), string(as.CA())) + "\n}"
 }
 
+// told wants the log to say, in the line about the refusal, one of these causes: not that the address was tried and
+// could not be reached.
+func (a *attempt) told(causes ...string) {
+	a.t.Helper()
+	for line := range strings.Lines(a.since()) {
+		for _, cause := range causes {
+			if strings.Contains(line, "request refused") && strings.Contains(line, cause) {
+				return
+			}
+		}
+	}
+	a.t.Errorf("the log does not say %q", causes)
+}
+
 // Metadata, or an operator by mistake, names an address of another scheme, and the fetcher reads a local file, or takes
 // the keys out of the address itself: CVE-2026-48522. Only https is fetched, and http on this machine.
 func TestAttackFetchOtherSchemes(t *testing.T) {
@@ -70,12 +84,14 @@ func TestAttackFetchOtherSchemes(t *testing.T) {
 			as.ChangeMetadata(func(document map[string]any) { document["jwks_uri"] = address })
 			a.restart(gateFor(fetched(as)))
 			a.troubled(a.send(mallory.Sign(t, issued(as.URL))), http.StatusServiceUnavailable, "keys_unavailable", true)
+			a.told("address not allowed")
 		})
 		s.attack(t, "introspection_endpoint: "+name, func(t *testing.T, a *attempt) {
 			as := tokentest.NewAS(t)
 			as.ChangeMetadata(func(document map[string]any) { document["introspection_endpoint"] = address })
 			a.restart(gateFor(trusting(as.URL, "discovery", "introspect opaque {", "auth_method none", "}")))
 			a.troubled(a.send("opaque"), http.StatusBadGateway, "introspection_failed", false)
+			a.told("the metadata names no such endpoint")
 		})
 		s.refusedAtLoad(t, "keys jwks: "+name, "address not allowed", func(s *site) error {
 			return s.tryLoad(s.caddyfile(gateFor(trusting("https://as.example.com", "jwks "+address))))
@@ -87,6 +103,7 @@ func TestAttackFetchOtherSchemes(t *testing.T) {
 		as.ChangeMetadata(func(document map[string]any) { document["jwks_uri"] = elsewhere.JWKSURL() })
 		a.restart(gateFor(fetched(as, vouchedFor(t, as))))
 		a.troubled(a.send(mallory.Sign(t, issued(as.URL))), http.StatusServiceUnavailable, "keys_unavailable", true)
+		a.told("address not allowed")
 	})
 	if n := connections.Load() + int64(elsewhere.JWKSFetches()); n != 0 {
 		t.Errorf("%d connections to an address that must not be used", n)
@@ -134,12 +151,14 @@ func TestAttackFetchRedirect(t *testing.T) {
 				as.HandleJWKS(redirecting(status, location))
 				a.restart(gateFor(fetched(as, vouchedFor(t, as))))
 				a.troubled(a.send(mallory.Sign(t, issued(as.URL))), http.StatusServiceUnavailable, "keys_unavailable", true)
+				a.told("not followed", "address not allowed", "failed to parse Location")
 			})
 			s.attack(t, fmt.Sprintf("metadata: %d to %s", status, name), func(t *testing.T, a *attempt) {
 				as := tokentest.NewAS(t, tokentest.WithTLS(), tokentest.WithKeys(mallory))
 				as.HandleMetadata(redirecting(status, location))
 				a.restart(gateFor(fetched(as, vouchedFor(t, as))))
 				a.troubled(a.send(mallory.Sign(t, issued(as.URL))), http.StatusServiceUnavailable, "keys_unavailable", true)
+				a.told("not followed", "address not allowed", "failed to parse Location")
 			})
 		}
 	}
@@ -643,10 +662,13 @@ func TestAttackFetchThousandFirstRequests(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "thousand")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	arrived, release := make(chan struct{}, 8), make(chan struct{})
-	as.HandleJWKS(func(w http.ResponseWriter, _ *http.Request) {
+	as.HandleJWKS(func(w http.ResponseWriter, r *http.Request) {
 		arrived <- struct{}{}
-		<-release
-		_, _ = io.WriteString(w, tokentest.JWKS(key))
+		select {
+		case <-release:
+			_, _ = io.WriteString(w, tokentest.JWKS(key))
+		case <-r.Context().Done():
+		}
 	})
 	s := start(t, gateFor(fetched(as)))
 	s.attack(t, "a thousand at once", func(t *testing.T, a *attempt) {

@@ -206,6 +206,86 @@ func TestIntrospectBreakerOpensAndCloses(t *testing.T) {
 	})
 }
 
+// The breaker outlives a reload that changes nothing about the provider: a server that is down is not asked anew by each
+// configuration.
+func TestIntrospectBreakerSurvivesReload(t *testing.T) {
+	as := introspector(t)
+	as.Introspect(always(tokentest.IntrospectionAnswer{Status: http.StatusInternalServerError}))
+	gate := func(i int, lines ...string) string {
+		return issuerGate("realm r"+strconv.Itoa(i), introspecting(as, "opaque", lines...))
+	}
+	s := start(t, gate(0)).patient()
+	began := time.Now()
+	for i := range 10 {
+		if status, err := s.status("bogus-" + strconv.Itoa(i)); err != nil || status != http.StatusServiceUnavailable {
+			t.Fatalf("status %d, %v", status, err)
+		}
+	}
+	asked := len(as.IntrospectionRequests())
+	for i := range 3 {
+		s.load(gate(i + 1))
+		if status, err := s.status("fresh-" + strconv.Itoa(i)); err != nil || status != http.StatusServiceUnavailable {
+			t.Errorf("status %d, %v", status, err)
+		}
+	}
+	if n := len(as.IntrospectionRequests()); n != asked && time.Since(began) < 5*time.Second {
+		t.Errorf("the server was asked %d times more after reloads", n-asked)
+	}
+	as.Introspect(always(active()))
+	s.load(gate(4, "max_in_flight 63")) // another provider, as far as can be told
+	s.drain()
+	s.good("fresh")
+}
+
+// A server that is down when Caddy starts, its endpoint being discovered: Caddy starts, and tokens pass when it is back.
+func TestIntrospectServerDownAtStart(t *testing.T) {
+	as := tokentest.NewAS(t, tokentest.StartDown(), tokentest.WithClient("gateway", "s3cr3t-with-odd-characters:%+&"))
+	as.Introspect(always(active()))
+	s := start(t, issuerGate(introspecting(as, "opaque")))
+	s.troubled(s.get("/", "opaque"), http.StatusServiceUnavailable, "introspection_unavailable", true)
+	as.Up()
+	eventually(t, 30*time.Second, "the token passes", func() bool {
+		status, err := s.status("opaque")
+		return err == nil && status == http.StatusOK
+	})
+}
+
+// Each server's trouble is told by itself, and each kind of it, though not for every request: the first one's must not hide
+// the second one's.
+func TestIntrospectTroubleOfEachServerIsTold(t *testing.T) {
+	down, broken := introspector(t), introspector(t)
+	broken.Introspect(always(tokentest.IntrospectionAnswer{Status: http.StatusInternalServerError}))
+	block := func(as *tokentest.AS, prefix string) string {
+		return introspecting(as, "opaque", "prefix "+prefix, "endpoint "+as.IntrospectionURL())
+	}
+	s := start(t, issuerGate(block(down, "down_"), block(broken, "broken_")))
+	down.Down()
+	began := time.Now()
+	for i := range 20 { // the breakers open at the tenth
+		for _, prefix := range []string{"down_", "broken_"} {
+			if status, err := s.status(prefix + strconv.Itoa(i)); err != nil || status != http.StatusServiceUnavailable {
+				t.Fatalf("status %d, %v", status, err)
+			}
+		}
+	}
+	lines := 0
+	for line := range strings.Lines(s.log()) {
+		if strings.Contains(line, "request refused") {
+			lines++
+		}
+	}
+	for _, as := range []*tokentest.AS{down, broken} {
+		for _, cause := range []string{"unavailable", "breaker_open"} {
+			if !s.logged("request refused", `"issuer":"`+as.URL+`"`, "no verdict: "+cause) {
+				t.Errorf("%s of %s is not in the log", cause, as.URL)
+			}
+		}
+	}
+	if lines != 4 && time.Since(began) < 10*time.Second {
+		t.Errorf("%d lines about 40 requests, want 4", lines)
+	}
+}
+
 // A JWT is verified here first; then the server may say that it was revoked.
 func TestIntrospectAlwaysSeesARevocation(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "always")
