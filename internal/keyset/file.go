@@ -10,6 +10,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/jose"
@@ -176,19 +177,22 @@ func sameStat(a, b os.FileInfo) bool {
 
 // ReadFile reads a regular file of at most 1 MiB; anything else might never end. Its errors do not name the file: the
 // caller knows it, and what stands in the place of a path in a configuration may be a key that somebody has put there.
+//
+// What is looked at is what was opened: between a look at the path and the opening, somebody could put a pipe there, and
+// opening a pipe that nobody writes would not return.
 func ReadFile(path string) ([]byte, os.FileInfo, error) {
-	stat, err := os.Stat(path)
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, plainPath(err)
+	}
+	defer file.Close()
+	stat, err := file.Stat()
 	if err != nil {
 		return nil, nil, plainPath(err)
 	}
 	if !stat.Mode().IsRegular() {
 		return nil, nil, errors.New("not a regular file")
 	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, nil, plainPath(err)
-	}
-	defer file.Close()
 	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	if err != nil {
 		return nil, nil, plainPath(err)
