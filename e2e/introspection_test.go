@@ -5,9 +5,13 @@ package e2e_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -112,6 +116,34 @@ func TestAWrongSecretOfTheGatewayIsNotTheTokensFault(t *testing.T) {
 	settings := strings.Replace(introspection(t, "basic"), provider.Clients["basic"].Secret, "a secret that was changed", 1)
 	g := startGateway(t, trust(provider.Issuer, settings))
 	g.refuses(t, provider.token(t, provider.Issuer, "opaque", "read"), http.StatusBadGateway, "")
+}
+
+// Somebody on the way asks for a plain answer in place of a signed one, and gets it.
+func TestAPlainAnswerIsNoneWhereSignedOnesAreDemanded(t *testing.T) {
+	target, err := url.Parse(provider.Issuer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answered atomic.Pointer[string]
+	between := httptest.NewServer(&httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = target.Scheme, target.Host, target.Host
+			r.Out.Header.Set("Accept", "application/json")
+		},
+		ModifyResponse: func(r *http.Response) error {
+			answer := r.Status + " " + r.Header.Get("Content-Type")
+			answered.Store(&answer)
+			return nil
+		},
+	})
+	t.Cleanup(between.Close)
+	endpoint := "endpoint " + between.URL + target.Path + "/token/introspection"
+	token := provider.token(t, provider.Issuer, "opaque", "read")
+	startGateway(t, trust(provider.Issuer, introspection(t, "signed", endpoint))).accepts(t, token)
+	startGateway(t, trust(provider.Issuer, introspection(t, "signed", endpoint, "signed"))).refuses(t, token, http.StatusBadGateway, "")
+	if got := *answered.Load(); !strings.HasPrefix(got, "200 OK application/json") {
+		t.Errorf("the authorization server answered %s", got)
+	}
 }
 
 func TestAnAuthorizationServerThatIsDownIsNotTheTokensFault(t *testing.T) {
