@@ -210,7 +210,7 @@ func TestAttackIntrospectRememberedPastItsEnd(t *testing.T) {
 	s := prepare(t)
 	s.attack(t, "an opaque token", func(t *testing.T, a *attempt) {
 		a.restart(gateFor("leeway 0s", opaque))
-		end := time.Now().Truncate(time.Second).Add(2 * time.Second)
+		end := time.Now().Truncate(time.Second).Add(3 * time.Second)
 		as.Introspect(always(says("exp", end.Unix())))
 		a.passed(a.send("opaque"))
 		a.refusedFrom(end, "opaque")
@@ -218,7 +218,7 @@ func TestAttackIntrospectRememberedPastItsEnd(t *testing.T) {
 	})
 	s.attack(t, "an end with a fraction", func(t *testing.T, a *attempt) {
 		a.restart(gateFor("leeway 0s", opaque))
-		end := time.Now().Add(1500 * time.Millisecond)
+		end := time.Now().Add(2500 * time.Millisecond)
 		as.Introspect(always(says("exp", float64(end.UnixMilli())/1000)))
 		a.passed(a.send("fraction"))
 		a.refusedFrom(end, "fraction")
@@ -226,7 +226,7 @@ func TestAttackIntrospectRememberedPastItsEnd(t *testing.T) {
 	})
 	s.attack(t, "a JWT whose answer ends before it does", func(t *testing.T, a *attempt) {
 		a.restart(gateFor("leeway 0s", asking(as, "always", "cache_ttl 5m")))
-		end := time.Now().Truncate(time.Second).Add(2 * time.Second)
+		end := time.Now().Truncate(time.Second).Add(3 * time.Second)
 		as.Introspect(always(says("exp", end.Unix())))
 		token := key.Sign(t, issued(as.URL))
 		for range 3 {
@@ -734,12 +734,16 @@ func TestAttackIntrospectHostileAnswer(t *testing.T) {
 				test.answer(w, r)
 			}))
 			defer server.Close()
-			a.restart(askedAt(server.URL, "timeout 1s"))
+			timeout := "20s" // more than it takes to see what is wrong, also on a busy machine
+			if test.status == http.StatusGatewayTimeout {
+				timeout = "1s"
+			}
+			a.restart(askedAt(server.URL, "timeout "+timeout))
 			sent.Store(0)
 			began := time.Now()
 			a.notBlamed(a.send("opaque"), test.status)
-			if took := time.Since(began); took > 8*time.Second {
-				t.Errorf("the answer took %v with a timeout of 1s", took)
+			if took := time.Since(began); took > 15*time.Second {
+				t.Errorf("the answer took %v", took)
 			}
 			// What is on its way in the buffers of both ends is not taken, but cannot be told from it.
 			if n := sent.Load(); n > 64<<20 {
