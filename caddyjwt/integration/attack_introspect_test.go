@@ -359,7 +359,8 @@ func TestAttackIntrospectFlood(t *testing.T) {
 		}
 		now := busy.Add(1)
 		defer busy.Add(-1)
-		for max := most.Load(); now > max && !most.CompareAndSwap(max, now); max = most.Load() {
+		for old := most.Load(); now > old && !most.CompareAndSwap(old, now); {
+			old = most.Load()
 		}
 		<-release
 		return tokentest.IntrospectionAnswer{}
