@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -198,23 +199,30 @@ func (m *managedHeaders) stripConnection(h http.Header, fields []string) {
 // in HTTP/1.1; in HTTP/2 it has only those that were announced. In HTTP/3 any body may have any (RFC 9114 section 4.1),
 // and the server gives the handler all of them, in a map of their own.
 func (m *managedHeaders) stripTrailer(r *http.Request) {
-	strip := func() {
-		for name := range r.Trailer {
-			if m.has(name) {
-				delete(r.Trailer, name)
-			}
-		}
-	}
-	strip()
+	b := &trailerBody{ReadCloser: r.Body, request: r, managed: m}
+	b.strip()
 	if r.Body != nil && r.Body != http.NoBody {
-		r.Body = &trailerBody{ReadCloser: r.Body, strip: strip}
+		r.Body = b
 	}
 }
 
-// trailerBody runs strip when the body has ended, before whoever read or closed it looks at the trailers.
+// trailerBody removes managed names from the trailers of a request when its body has ended, before whoever read or closed
+// it looks at them.
 type trailerBody struct {
 	io.ReadCloser
-	strip func()
+	request *http.Request
+	managed *managedHeaders
+	mu      sync.Mutex // a transport may close the body while it is being read
+}
+
+func (b *trailerBody) strip() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for name := range b.request.Trailer {
+		if b.managed.has(name) {
+			delete(b.request.Trailer, name)
+		}
+	}
 }
 
 func (b *trailerBody) Read(p []byte) (int, error) {

@@ -325,3 +325,51 @@ func TestTrailersOverHTTP3(t *testing.T) {
 		}
 	}
 }
+
+// A proxy may close the body while it is being read: Go's own transport does so when a request ends early, and so do the
+// two directions of a WebSocket over HTTP/2. Both ends look at the trailers, and maps used by two at once end the process.
+func TestTrailersWhenTheBodyIsClosedWhileItIsRead(t *testing.T) {
+	g := build(t, tokentest.NewKey(t, "ES256", "k1"), forward(t, "name", "X-User"))
+	rounds := 4000 // one in some hundreds ends badly when nothing guards the map
+	if testing.Short() {
+		rounds = 200 // the race detector needs no luck
+	}
+	for range rounds {
+		r := httptest.NewRequest(http.MethodPost, "http://gw/", strings.NewReader("hello"))
+		r.ContentLength, r.Trailer = -1, http.Header{"X-Sum": {"7"}}
+		body := &meeting{trailer: r.Trailer}
+		body.inside.Add(2)
+		r.Body = body
+		g.Strip(r)
+		var ends sync.WaitGroup
+		ends.Go(func() { _, _ = r.Body.Read(nil) })
+		ends.Go(func() { r.Body.Close() })
+		ends.Wait()
+		if len(r.Trailer) != 1 || r.Trailer["X-Sum"] == nil {
+			t.Fatalf("trailers %q", r.Trailer)
+		}
+	}
+}
+
+// meeting is a body whose reader and closer come out at the same moment, when it has brought its trailers: many of ours, so
+// that there is something to do for both of them.
+type meeting struct {
+	trailer http.Header
+	once    sync.Once
+	inside  sync.WaitGroup
+}
+
+func (m *meeting) end() {
+	m.once.Do(func() {
+		for _, a := range "!#$%&'*+.^" {
+			for _, b := range "!#$%&'*+.^" {
+				m.trailer[fmt.Sprintf("X%cConsumer%cId", a, b)] = []string{"admin"}
+			}
+		}
+	})
+	m.inside.Done()
+	m.inside.Wait()
+}
+
+func (m *meeting) Read([]byte) (int, error) { m.end(); return 0, io.EOF }
+func (m *meeting) Close() error             { m.end(); return nil }
