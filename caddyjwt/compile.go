@@ -183,6 +183,9 @@ func (r *Requirements) compile(repl *caddy.Replacer) (gate.Requirements, error) 
 	if out.Groups, err = resolveAll(repl, "require group", r.Groups); err != nil {
 		return out, err
 	}
+	if err := notEmpty("require claims", r.Claims); err != nil {
+		return out, err
+	}
 	for _, claim := range r.Claims {
 		path, err := claims.ParsePath(claim.Claim)
 		if err != nil {

@@ -90,11 +90,7 @@ func (c *Credential) verifier(
 	if !strings.Contains(text, "-----BEGIN") {
 		content, err := readFile(text)
 		if err != nil {
-			name := ""
-			if strings.ContainsAny(text, "/.") && len(text) < 100 { // not a private key in base64, or a secret in hex
-				name = fmt.Sprintf(" %q", text)
-			}
-			return nil, time.Time{}, fmt.Errorf("public_key%s is neither PEM text nor a file that can be read: %w", name, err)
+			return nil, time.Time{}, fmt.Errorf("public_key%s is neither PEM text nor a file that can be read: %w", named(text), err)
 		}
 		text = string(content)
 	}

@@ -201,7 +201,7 @@ func (k *Keys) compile(repl *caddy.Replacer, plan *sourcePlan, chosen bool, allo
 		}
 		content, err := readFile(plan.path)
 		if err != nil {
-			return fmt.Errorf("keys file %q: %w", plan.path, err)
+			return fmt.Errorf("keys file%s: %w", named(plan.path), err)
 		}
 		return wrap("keys file "+plan.path, checkKeys(content, *allowed))
 	case "pem":

@@ -242,6 +242,11 @@ func TestProvisionErrors(t *testing.T) {
 		"null as a forwarded one":  {`{"forward_claims":[null],"consumers":[` + alice + `]}`, "forward_claim"},
 		"null as a place":          {`{"token_from":[null],"consumers":[` + alice + `]}`, "token_from"},
 		"a private key in base64":  {`{"consumers":[{"username":"a","credentials":[{"key":"k","algorithm":"ES256","public_key":"MIGHAgEAMBMG/0123456789abcdef` + strings.Repeat("A", 150) + `"}]}]}`, "neither PEM"},
+		"a short one in base64":    {`{"consumers":[{"username":"a","credentials":[{"key":"k","algorithm":"EdDSA","public_key":"MC4CAQAwBQYDK2VwBCIEIG/0123456789abcdef"}]}]}`, "neither PEM"},
+		"the text of a client_key": {issuer(`"tls":{"client_cert":"provision_test.go","client_key":` + quote(tokentest.NewKey(t, "ES256", "p").PrivatePEM()) + `}`), "client_key"},
+		"client_key in base64":     {issuer(`"tls":{"client_cert":"provision_test.go","client_key":"MC4CAQAwBQYDK2VwBCIEIG/0123456789abcdef"}`), "client_key"},
+		"the text of a key file":   {issuer(`"keys":{"source":"file","path":` + quote(tokentest.NewKey(t, "ES256", "p").PrivatePEM()) + `}`), "keys file"},
+		"no required claims":       {`{"require":{"scopes":["x"],"claims":[]},"consumers":[` + alice + `]}`, "require claims is an empty list"},
 		"unsafe header":            {`{"forward_claims":[{"claim":"x","header":"Host"}],"consumers":[` + alice + `]}`, "Host"},
 		"empty claim path":         {`{"require":{"claims":[{"claim":"a..b"}]},"consumers":[` + alice + `]}`, "require"},
 	} {
