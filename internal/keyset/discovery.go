@@ -257,11 +257,13 @@ func (l *metadataLoader) read(ctx context.Context, address string) error {
 	if d := l.current.Load(); d != nil && d.address == address {
 		etag = l.etag
 	}
+	l.etag = "" // as for keys
 	response, err := l.client.Get(ctx, address, "application/json", etag)
 	switch {
 	case err != nil:
 		return err
 	case response.NotModified && etag != "":
+		l.etag = etag
 		l.current.Store(&dated{l.current.Load().metadata, address, time.Now()})
 		return nil
 	case response.Status != http.StatusOK:
@@ -271,7 +273,7 @@ func (l *metadataLoader) read(ctx context.Context, address string) error {
 	if err != nil {
 		return describe(err, response)
 	}
-	l.etag = response.Header.Get("ETag")
+	l.etag = entityTag(response.Header)
 	l.current.Store(&dated{metadata, address, time.Now()})
 	return nil
 }

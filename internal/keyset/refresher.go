@@ -24,6 +24,7 @@ const (
 type loaded struct {
 	keys        []*jose.Key
 	skipped     []Skipped
+	set         *Set          // made of the two above
 	notModified bool          // the keys are those of the load before
 	keyless     bool          // there are none, and none are wanted
 	life        time.Duration // what the server asked for, negative for nothing
@@ -182,14 +183,17 @@ func (r *refresher) fly(f *flight) {
 	r.notify.deliver()
 }
 
-// attempt calls the loader. Whatever a server sends, it must not bring the process down.
+// attempt calls the loader and makes a set of what it brings. Whatever a server sends, it must not bring the process down.
 func (r *refresher) attempt(ctx context.Context) (result loaded, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic while getting keys: %v", p)
 		}
 	}()
-	return r.loader.load(ctx)
+	if result, err = r.loader.load(ctx); err == nil && !result.notModified && !result.keyless {
+		result.set, err = newSet(result.keys, result.skipped)
+	}
+	return result, err
 }
 
 // land takes over what a fetch has brought, and sets the time of the next.
@@ -229,9 +233,8 @@ func (r *refresher) take(result loaded) error {
 	}
 	set := before
 	if !result.notModified || before == nil {
-		var err error
-		if set, err = newSet(result.keys, result.skipped); err != nil {
-			return err
+		if set = result.set; set == nil {
+			return ErrNoKeys // "not modified" with nothing to be the same as
 		}
 		if before != nil && before.sameKeys(set) {
 			same := *before

@@ -98,14 +98,17 @@ type jwksLoader struct {
 func (l *jwksLoader) close() error { return l.client.Close() }
 
 func (l *jwksLoader) load(ctx context.Context) (loaded, error) {
-	response, err := l.client.Get(ctx, l.url, acceptJWKS, l.etag)
+	etag := l.etag
+	l.etag = "" // what failed is asked for anew: it may be the tag that the server, or something before it, cannot bear
+	response, err := l.client.Get(ctx, l.url, acceptJWKS, etag)
 	if err != nil {
 		return loaded{}, fmt.Errorf("key set: %w", err)
 	}
 	// Only a good answer has a say in when to ask again: an error page may be cacheable for a year.
 	life := lifetime(response.Header, time.Now())
 	switch {
-	case response.NotModified && l.etag != "":
+	case response.NotModified && etag != "":
+		l.etag = etag
 		return loaded{notModified: true, life: life}, nil
 	case response.Status != http.StatusOK:
 		return loaded{}, fmt.Errorf("key set: the server answered with status %d", response.Status)
@@ -114,8 +117,19 @@ func (l *jwksLoader) load(ctx context.Context) (loaded, error) {
 	if err != nil {
 		return loaded{}, fmt.Errorf("key set: %w", describe(err, response))
 	}
-	l.etag = response.Header.Get("ETag")
+	l.etag = entityTag(response.Header)
 	return loaded{keys: keys, skipped: skipped, life: life}, nil
+}
+
+// maxTag bounds entity tags: real ones are hashes and times.
+const maxTag = 256
+
+// entityTag is the tag of an answer (RFC 9110 section 8.8.3), empty when there is none that is worth sending back.
+func entityTag(header http.Header) string {
+	if tag := header.Get("ETag"); len(tag) <= maxTag {
+		return tag
+	}
+	return ""
 }
 
 // describe adds what the server said that its answer was, if that is the likely reason: a media type and nothing else that

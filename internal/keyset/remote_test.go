@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"slices"
 	"strings"
@@ -207,6 +208,72 @@ func TestLiesTakeNoKeysAway(t *testing.T) {
 				within(t, 10*time.Second, "recovery", func() bool { return slices.Equal(events.kinds(), []string{"ready", "failing", "recovered"}) })
 			}
 		})
+	}
+}
+
+// An entity tag is text that the server has us send back to it. One that it, or something before it, does not take must not
+// stand between us and the next keys for ever.
+func TestAnEntityTagDoesNotEndRefreshing(t *testing.T) {
+	timing := keyset.Timing{
+		MinRefresh: time.Millisecond, DefaultRefresh: 50 * time.Millisecond, MaxRefresh: 50 * time.Millisecond,
+		MinBackoff: 10 * time.Millisecond, MaxBackoff: 10 * time.Millisecond,
+	}
+	for name, tag := range map[string]string{
+		"far too long":               `"` + strings.Repeat("a", 30<<10) + `"`,
+		"refused when it comes back": `"refused"`,
+	} {
+		tagged := func(answer func() string) http.HandlerFunc {
+			return func(w http.ResponseWriter, r *http.Request) {
+				if sent := r.Header.Get("If-None-Match"); len(sent) > 8<<10 || sent == `"refused"` {
+					w.WriteHeader(http.StatusRequestHeaderFieldsTooLarge)
+					return
+				}
+				w.Header().Set("Content-Type", "application/json")
+				w.Header().Set("ETag", tag)
+				fmt.Fprint(w, answer())
+			}
+		}
+		for _, of := range []string{"keys", "metadata"} {
+			t.Run(name+", of "+of, func(t *testing.T) {
+				t.Parallel()
+				as := tokentest.NewAS(t)
+				first, second := tokentest.NewKey(t, "ES256", "one"), tokentest.NewKey(t, "ES256", "two")
+				var rotated atomic.Bool
+				keys := func() string {
+					if rotated.Load() {
+						return tokentest.JWKSOf(second.JWK())
+					}
+					return tokentest.JWKSOf(first.JWK())
+				}
+				var source keyset.Source
+				if of == "keys" {
+					as.HandleJWKS(tagged(keys))
+					source = remote(t, keyset.RemoteOptions{URL: as.JWKSURL(), Timing: timing})
+				} else {
+					// New metadata has another address of the keys.
+					as.AnswerJWKS(http.StatusOK, keys())
+					moved := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, tokentest.JWKSOf(second.JWK())) }))
+					t.Cleanup(moved.Close)
+					as.HandleMetadata(tagged(func() string {
+						if rotated.Load() {
+							return fmt.Sprintf(`{"issuer":%q,"jwks_uri":%q}`, as.URL, moved.URL)
+						}
+						return fmt.Sprintf(`{"issuer":%q,"jwks_uri":%q}`, as.URL, as.JWKSURL())
+					}))
+					source = discovery(t, keyset.DiscoveryOptions{
+						Issuer: as.URL, URL: as.URL + "/.well-known/openid-configuration", Timing: timing,
+					})
+				}
+				if _, err := verify(t, source, first.Sign(t, claims())); err != nil {
+					t.Fatal(err)
+				}
+				rotated.Store(true)
+				within(t, 10*time.Second, "the next keys", func() bool {
+					keys, err := source.Find(t.Context(), jose.ES256, "two")
+					return err == nil && len(keys) == 1
+				})
+			})
+		}
 	}
 }
 
