@@ -158,7 +158,8 @@ type ForwardClaim struct {
 	// Path of the claim, as in a requirement.
 	Claim string `json:"claim"`
 	// Name of the header. The client's own header of that name is removed from every request. Strings go as they are,
-	// numbers and booleans as JSON, arrays of strings joined by commas, all else as JSON; no claim, no header.
+	// numbers and booleans as JSON, arrays of strings joined by commas where that can be undone, all else as JSON; no
+	// claim, no header.
 	Header string `json:"header"`
 }
 

@@ -19,9 +19,10 @@ func (v Value) JSON() strictjson.Value { return v.json }
 
 // Text is the value in the form in which it is told to a backend: a string as it
 // is, a number or boolean as JSON; an array of strings joined by commas, unless
-// it is empty or one of them is empty or contains a comma, which would make the
-// result ambiguous; other arrays and objects as JSON without white space. Null
-// has no text. The text may contain any character.
+// it is empty or one of them is empty, contains a comma or has a blank at an end
+// (which who splits a list takes off, RFC 9110 section 5.6.1), which would make
+// the result ambiguous; other arrays and objects as JSON without white space.
+// Null has no text. The text may contain any character.
 func (v Value) Text() (text string, ok bool) {
 	switch v.json.Kind() {
 	case strictjson.Invalid, strictjson.Null:
@@ -41,7 +42,7 @@ func joinStrings(array strictjson.Value) (string, bool) {
 	var b strings.Builder
 	for e := range array.Elements() {
 		s, ok := e.Str()
-		if !ok || s == "" || strings.Contains(s, ",") {
+		if !ok || s == "" || strings.Contains(s, ",") || s[0] == ' ' || s[len(s)-1] == ' ' {
 			return "", false
 		}
 		if b.Len() == 0 {
