@@ -151,10 +151,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.refuse(w, r, err)
 	}
 	publish(r, verdict.Identity)
-	if verdict.Outcome == gate.Accepted && !verdict.InAuthorization {
-		w = keepPrivate(w)
+	if verdict.Outcome != gate.Accepted || verdict.InAuthorization {
+		return next.ServeHTTP(w, r)
 	}
-	return next.ServeHTTP(w, r)
+	private := keepPrivate(w)
+	err = next.ServeHTTP(private, r)
+	private.mark() // an answer that is still to come: an empty one, or that of an error route
+	return err
 }
 
 // formTimeout is how long a client may take to send a form that may hold its token.

@@ -15,7 +15,7 @@ type privateWriter struct {
 	done bool
 }
 
-func keepPrivate(w http.ResponseWriter) http.ResponseWriter {
+func keepPrivate(w http.ResponseWriter) *privateWriter {
 	return &privateWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
 }
 
@@ -39,6 +39,14 @@ func (w *privateWriter) ReadFrom(r io.Reader) (int64, error) {
 	return w.ResponseWriterWrapper.ReadFrom(r)
 }
 
+// FlushError is here because a handler may send the header before there is anything to write. The name is the one that
+// http.ResponseController looks for.
+func (w *privateWriter) FlushError() error {
+	w.mark()
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// mark adds the directive to the header, once. What comes after it has been sent is too late anyway.
 func (w *privateWriter) mark() {
 	if w.done {
 		return
