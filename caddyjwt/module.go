@@ -143,11 +143,15 @@ func (h *Handler) Cleanup() error {
 // client claimed to be: an error route may have a backend, too.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	verdict, err := h.decide(w, r)
+	unread := r.Body != nil && r.Body != http.NoBody && !bearer.HasRead(r) // told now, before strip wraps the body
 	h.strip(r)
 	if err == nil && verdict.Identity != nil {
 		err = h.gate.Annotate(r, verdict.Identity)
 	}
 	if err != nil {
+		if unread {
+			limitReading(w, refusedBodyTimeout)
+		}
 		return h.refuse(w, r, err)
 	}
 	publish(r, verdict.Identity)
@@ -163,27 +167,21 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // formTimeout is how long a client may take to send a form that may hold its token.
 const formTimeout = 10 * time.Second
 
-// refusedBodyTimeout is for how long a refused client may go on sending its request's body.
+// refusedBodyTimeout is for how long a refused client may go on sending its request's body: the server reads some of what
+// has not been read before it sends the answer, and must not wait for a client that does not send any.
 const refusedBodyTimeout = time.Second
 
 // decide asks the gate. When that means to read a form, the client has a deadline: nothing else would wake up a read from
-// one that has fallen silent. What has not been read when the request is refused has another one: the server reads some of
-// it before it sends the answer, and must not wait for a client that does not send any. Nothing may be left of either when
-// the body has been read: the server watches the connection then, and would take the deadline for the client's end.
+// one that has fallen silent. Nothing may be left of it when the body has been read: the server watches the connection
+// then, and would take the deadline for the client's end.
 func (h *Handler) decide(w http.ResponseWriter, r *http.Request) (gate.Verdict, error) {
 	if !h.gate.ReadsBody(r) {
-		verdict, err := h.gate.Check(r)
-		if err != nil && r.Body != nil && r.Body != http.NoBody {
-			limitReading(w, refusedBodyTimeout)
-		}
-		return verdict, err
+		return h.gate.Check(r)
 	}
 	limitReading(w, formTimeout)
 	verdict, err := h.gate.Check(r)
 	if err == nil || bearer.HasRead(r) {
 		limitReading(w, 0)
-	} else {
-		limitReading(w, refusedBodyTimeout)
 	}
 	return verdict, err
 }

@@ -451,10 +451,14 @@ func TestAttackResourceSlowForm(t *testing.T) {
 // A request is refused at once, but its announced body never comes, and the server holds the answer back until it has
 // read it: each such request costs the attacker nothing and the gate a connection for ever. The answer must come soon.
 func TestAttackResourceRefusedWithABodyThatNeverComes(t *testing.T) {
-	s := start(t, gateFor(consumerAlice(t)))
+	s := start(t, gateFor(consumerAlice(t), "forward_claim role X-Role"))
+	unsafe := hmacKey(t).Sign(t, claims("role", "a\nb")) // found out when the backend is to be told
 	for name, fields := range map[string]string{"with a length": "Content-Length: 100\r\n", "chunked": "Transfer-Encoding: chunked\r\n"} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			a.repelled(a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Type: text/plain\r\n"+fields+"\r\n"), "missing_token")
+		})
+		s.attack(t, name+", with a token", func(t *testing.T, a *attempt) {
+			a.repelled(a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Type: text/plain\r\nAuthorization: Bearer "+unsafe+"\r\n"+fields+"\r\n"), "unsafe_claim")
 		})
 	}
 }
