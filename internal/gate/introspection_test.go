@@ -1,6 +1,7 @@
 package gate_test
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -83,6 +84,7 @@ func TestWhoIsAskedAboutWhat(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	foreign := tokentest.NewKey(t, "ES256", "foreign")
 	good := key.Sign(t, says())
+	payload, _ := json.Marshal(says())
 	for name, c := range map[string]struct {
 		mode   gate.IntrospectMode
 		change func(*gate.Config)
@@ -90,33 +92,37 @@ func TestWhoIsAskedAboutWhat(t *testing.T) {
 		want   gate.Reason
 		asked  int
 	}{
-		"opaque: an opaque token":             {gate.IntrospectOpaque, nil, "op.aq.ue", gate.Inactive, 1},
-		"opaque: a good JWT":                  {gate.IntrospectOpaque, nil, good, "", 0},
-		"opaque: an expired JWT":              {gate.IntrospectOpaque, nil, key.Sign(t, says(m{"exp": start.Unix()})), gate.Expired, 0},
-		"opaque: a forged JWT":                {gate.IntrospectOpaque, nil, tokentest.FlipSignature(t, good), gate.InvalidSignature, 0},
-		"opaque: a damaged JWT":               {gate.IntrospectOpaque, nil, good + "=", gate.MalformedToken, 0},
-		"opaque: alg none":                    {gate.IntrospectOpaque, nil, key.SignRaw(`{"alg":"none"}`, `{}`), gate.UnsupportedAlgorithm, 0},
-		"opaque: a JWT of nobody known":       {gate.IntrospectOpaque, nil, foreign.Sign(t, says(m{"iss": issuerB})), gate.Inactive, 1},
-		"opaque: a logout token of nobody":    {gate.IntrospectOpaque, nil, foreign.Sign(t, says(m{"iss": issuerB}), m{"typ": "logout+jwt"}), gate.InvalidType, 0},
-		"always: an opaque token":             {gate.IntrospectAlways, nil, "opaque", gate.MalformedToken, 0},
-		"always: a good JWT":                  {gate.IntrospectAlways, nil, good, gate.Inactive, 1},
-		"always: an expired JWT":              {gate.IntrospectAlways, nil, key.Sign(t, says(m{"exp": start.Unix()})), gate.Expired, 0},
-		"always: a JWT for somebody else":     {gate.IntrospectAlways, nil, key.Sign(t, says(m{"aud": "x"})), gate.InvalidAudience, 0},
-		"always: a forged JWT":                {gate.IntrospectAlways, nil, tokentest.FlipSignature(t, good), gate.InvalidSignature, 0},
-		"skip: a good JWT":                    {gate.IntrospectAlways, func(c *gate.Config) { c.Introspection.Mode = gate.RouteSkip }, good, "", 0},
-		"skip: an opaque token":               {gate.IntrospectOpaque, func(c *gate.Config) { c.Introspection.Mode = gate.RouteSkip }, "opaque", gate.Inactive, 1},
-		"force: a good JWT":                   {gate.IntrospectOpaque, func(c *gate.Config) { c.Introspection.Mode = gate.RouteForce }, good, gate.Inactive, 1},
-		"force: an opaque token":              {gate.IntrospectOpaque, func(c *gate.Config) { c.Introspection.Mode = gate.RouteForce }, "opaque", gate.Inactive, 1},
-		"no keys: a JWT":                      {gate.IntrospectOpaque, keyless, good, gate.Inactive, 1},
-		"no keys: a JWT of nobody known":      {gate.IntrospectOpaque, keyless, foreign.Sign(t, says(m{"iss": issuerB})), gate.Inactive, 1},
-		"no keys: a damaged JWT":              {gate.IntrospectOpaque, keyless, good + "=", gate.Inactive, 1},
-		"prefix: a token that begins so":      {gate.IntrospectOpaque, func(c *gate.Config) { c.Issuers[0].Introspection.Prefix = "a_" }, "a_1", gate.Inactive, 1},
-		"prefix: a token that begins not so":  {gate.IntrospectOpaque, func(c *gate.Config) { c.Issuers[0].Introspection.Prefix = "a_" }, "b_1", gate.MalformedToken, 0},
-		"prefix: a JWT of nobody known":       {gate.IntrospectOpaque, func(c *gate.Config) { c.Issuers[0].Introspection.Prefix = "a_" }, foreign.Sign(t, says(m{"iss": issuerB})), gate.UnknownIssuer, 0},
-		"a JSON serialisation is not asked":   {gate.IntrospectOpaque, nil, `{"payload":"x"}`, gate.MalformedRequest, 0},
-		"a header without the rest of a JWT":  {gate.IntrospectOpaque, nil, "eyJhbGciOiJub25lIn0.e30", gate.MalformedToken, 0},
-		"a consumer's JWT":                    {gate.IntrospectAlways, func(c *gate.Config) { c.Consumers = []gate.Consumer{consumer(t, "s", "s", foreign)} }, foreign.WithKID("").Sign(t, says(m{"iss": "s"})), "", 0},
-		"a token longer than the client asks": {gate.IntrospectOpaque, long, strings.Repeat("a", 17<<10), gate.MalformedToken, 0},
+		"opaque: an opaque token":              {gate.IntrospectOpaque, nil, "op.aq.ue", gate.Inactive, 1},
+		"opaque: a good JWT":                   {gate.IntrospectOpaque, nil, good, "", 0},
+		"opaque: an expired JWT":               {gate.IntrospectOpaque, nil, key.Sign(t, says(m{"exp": start.Unix()})), gate.Expired, 0},
+		"opaque: a forged JWT":                 {gate.IntrospectOpaque, nil, tokentest.FlipSignature(t, good), gate.InvalidSignature, 0},
+		"opaque: a damaged JWT":                {gate.IntrospectOpaque, nil, good + "=", gate.MalformedToken, 0},
+		"opaque: a JWT after a blank":          {gate.IntrospectOpaque, nil, key.SignRaw(` {"alg":"ES256","kid":"k1"}`, string(payload)), "", 0},
+		"opaque: a forged JWT after a blank":   {gate.IntrospectOpaque, nil, tokentest.FlipSignature(t, key.SignRaw(` {"alg":"ES256","kid":"k1"}`, string(payload))), gate.InvalidSignature, 0},
+		"opaque: a damaged JWT after a blank":  {gate.IntrospectOpaque, nil, key.SignRaw(` {"alg":"ES256","kid":"k1"}`, "{") + "=", gate.MalformedToken, 0},
+		"no keys: a damaged one after a blank": {gate.IntrospectOpaque, keyless, key.SignRaw(` {"alg":"ES256"}`, "{"), gate.Inactive, 1},
+		"opaque: alg none":                     {gate.IntrospectOpaque, nil, key.SignRaw(`{"alg":"none"}`, `{}`), gate.UnsupportedAlgorithm, 0},
+		"opaque: a JWT of nobody known":        {gate.IntrospectOpaque, nil, foreign.Sign(t, says(m{"iss": issuerB})), gate.Inactive, 1},
+		"opaque: a logout token of nobody":     {gate.IntrospectOpaque, nil, foreign.Sign(t, says(m{"iss": issuerB}), m{"typ": "logout+jwt"}), gate.InvalidType, 0},
+		"always: an opaque token":              {gate.IntrospectAlways, nil, "opaque", gate.MalformedToken, 0},
+		"always: a good JWT":                   {gate.IntrospectAlways, nil, good, gate.Inactive, 1},
+		"always: an expired JWT":               {gate.IntrospectAlways, nil, key.Sign(t, says(m{"exp": start.Unix()})), gate.Expired, 0},
+		"always: a JWT for somebody else":      {gate.IntrospectAlways, nil, key.Sign(t, says(m{"aud": "x"})), gate.InvalidAudience, 0},
+		"always: a forged JWT":                 {gate.IntrospectAlways, nil, tokentest.FlipSignature(t, good), gate.InvalidSignature, 0},
+		"skip: a good JWT":                     {gate.IntrospectAlways, func(c *gate.Config) { c.Introspection.Mode = gate.RouteSkip }, good, "", 0},
+		"skip: an opaque token":                {gate.IntrospectOpaque, func(c *gate.Config) { c.Introspection.Mode = gate.RouteSkip }, "opaque", gate.Inactive, 1},
+		"force: a good JWT":                    {gate.IntrospectOpaque, func(c *gate.Config) { c.Introspection.Mode = gate.RouteForce }, good, gate.Inactive, 1},
+		"force: an opaque token":               {gate.IntrospectOpaque, func(c *gate.Config) { c.Introspection.Mode = gate.RouteForce }, "opaque", gate.Inactive, 1},
+		"no keys: a JWT":                       {gate.IntrospectOpaque, keyless, good, gate.Inactive, 1},
+		"no keys: a JWT of nobody known":       {gate.IntrospectOpaque, keyless, foreign.Sign(t, says(m{"iss": issuerB})), gate.Inactive, 1},
+		"no keys: a damaged JWT":               {gate.IntrospectOpaque, keyless, good + "=", gate.Inactive, 1},
+		"prefix: a token that begins so":       {gate.IntrospectOpaque, func(c *gate.Config) { c.Issuers[0].Introspection.Prefix = "a_" }, "a_1", gate.Inactive, 1},
+		"prefix: a token that begins not so":   {gate.IntrospectOpaque, func(c *gate.Config) { c.Issuers[0].Introspection.Prefix = "a_" }, "b_1", gate.MalformedToken, 0},
+		"prefix: a JWT of nobody known":        {gate.IntrospectOpaque, func(c *gate.Config) { c.Issuers[0].Introspection.Prefix = "a_" }, foreign.Sign(t, says(m{"iss": issuerB})), gate.UnknownIssuer, 0},
+		"a JSON serialisation is not asked":    {gate.IntrospectOpaque, nil, `{"payload":"x"}`, gate.MalformedRequest, 0},
+		"a header without the rest of a JWT":   {gate.IntrospectOpaque, nil, "eyJhbGciOiJub25lIn0.e30", gate.MalformedToken, 0},
+		"a consumer's JWT":                     {gate.IntrospectAlways, func(c *gate.Config) { c.Consumers = []gate.Consumer{consumer(t, "s", "s", foreign)} }, foreign.WithKID("").Sign(t, says(m{"iss": "s"})), "", 0},
+		"a token longer than the client asks":  {gate.IntrospectOpaque, long, strings.Repeat("a", 17<<10), gate.MalformedToken, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			as := newAS(t)

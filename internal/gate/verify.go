@@ -35,7 +35,7 @@ func (g *Gate) identify(ctx context.Context, token string) (*Identity, error) {
 // authenticate establishes who issued the token and what it says: from the cache, by its signature, or, when it is not
 // a JWT of a known issuer, by asking the authorization server. What changes with time or route is not judged here.
 func (g *Gate) authenticate(ctx context.Context, token string) (*Identity, *party, error) {
-	if !mayBeJWT(token) {
+	if !mayBeJWT(token) && !jose.LooksLikeJWT(token) { // the latter sees JWTs that are written oddly
 		if keeper := g.parties.opaqueKeeper(token, false); keeper != nil {
 			identity, err := g.ask(ctx, keeper, token)
 			return identity, keeper, err
