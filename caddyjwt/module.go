@@ -145,6 +145,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	verdict, err := h.decide(w, r)
 	unread := r.Body != nil && r.Body != http.NoBody && !bearer.HasRead(r) // told now, before strip wraps the body
 	h.strip(r)
+	if err == nil && !verdict.Passes() {
+		err = gate.InternalError
+	}
 	if err == nil && verdict.Identity != nil {
 		err = h.gate.Annotate(r, verdict.Identity)
 	}

@@ -292,3 +292,15 @@ func TestFailureTellsNothingOfTheToken(t *testing.T) {
 		t.Errorf("an unknown error is %v", odd.Reason)
 	}
 }
+
+// What nobody has decided does not pass.
+func TestVerdictThatSaysNothing(t *testing.T) {
+	if (gate.Verdict{}).Passes() || (gate.Verdict{Identity: new(gate.Identity), InAuthorization: true}).Passes() {
+		t.Error("it passes")
+	}
+	for _, outcome := range []gate.Outcome{gate.Accepted, gate.Anonymous, gate.Unidentified, gate.Preflight} {
+		if !(gate.Verdict{Outcome: outcome}).Passes() {
+			t.Errorf("outcome %d does not pass", outcome)
+		}
+	}
+}

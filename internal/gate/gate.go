@@ -42,6 +42,9 @@ type Verdict struct {
 	InAuthorization bool
 }
 
+// Passes tells whether the request may pass. The zero Verdict says nothing, and so no.
+func (v Verdict) Passes() bool { return v.Outcome != 0 }
+
 // Gate guards one route. It is immutable: any number of requests may use it at once, without a lock.
 type Gate struct {
 	answers         map[Reason]Answer
