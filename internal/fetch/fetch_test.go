@@ -243,8 +243,17 @@ func TestAddressesThatAreNotDialled(t *testing.T) {
 		"https://169.254.169.254/", "https://169.254.1.1:8443/", "https://[fe80::1%25lo]/", "https://[fe80::1]/", "https://[fd00:ec2::254]/",
 		"https://100.100.100.200/", "https://168.63.129.16/", "https://192.0.0.192/", "https://0.0.0.0/", "https://[::]/",
 		"https://[::ffff:169.254.169.254]/", "https://[64:ff9b::a9fe:a9fe]/", "https://[::169.254.169.254]/", "https://224.0.0.1/", "https://[ff02::1]/",
+		"https://[fd00:ec2::23]/", "https://[fd00:ec2::253]/", "https://[64:ff9b:1::a9fe:a9fe]/", "https://[64:ff9b:1:a9fe:a9:fe00::]/",
+		"https://[64:ff9b:1:a9:fe:a9fe::]/", "https://[64:ff9b:1:0:a9:fea9:fe00:0]/", "https://[64:ff9b:1::a83f:8110]/",
 	} {
 		if _, err := client(t, fetch.Options{}).Get(t.Context(), address, "*/*", ""); !errors.Is(err, fetch.ErrAddress) {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	// Neither their neighbours nor what a translator leads to elsewhere are any of these.
+	for _, address := range []string{"https://[fd00:ec3::254]/", "https://[64:ff9b:1::7f00:1]/", "https://[64:ff9b::7f00:1]/", "https://[::1]:1/"} {
+		c := client(t, fetch.Options{Timeout: 50 * time.Millisecond})
+		if _, err := c.Get(t.Context(), address, "*/*", ""); err == nil || errors.Is(err, fetch.ErrAddress) {
 			t.Errorf("%s: %v", address, err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -56,17 +57,19 @@ func isLoopbackName(host string) bool {
 }
 
 // Addresses beyond the link-local ranges at which clouds offer metadata and credentials to their machines.
-var metadata = []netip.Addr{
-	netip.MustParseAddr("fd00:ec2::254"),   // AWS
-	netip.MustParseAddr("fd20:ce::254"),    // Google
-	netip.MustParseAddr("100.100.100.200"), // Alibaba
-	netip.MustParseAddr("168.63.129.16"),   // Azure
-	netip.MustParseAddr("192.0.0.192"),     // Oracle
+var metadata = []netip.Prefix{
+	netip.MustParsePrefix("fd00:ec2::/32"),      // AWS: instances, containers, name servers
+	netip.MustParsePrefix("fd20:ce::254/128"),   // Google
+	netip.MustParsePrefix("100.100.100.200/32"), // Alibaba
+	netip.MustParsePrefix("168.63.129.16/32"),   // Azure
+	netip.MustParsePrefix("192.0.0.192/32"),     // Oracle
 }
 
-// Prefixes that carry an IPv4 address in their last 32 bits.
+// Prefixes that carry an IPv4 address: in their last 32 bits, but for the local one, whose owner chooses how long the
+// prefix is and so where the address begins.
 var (
-	nat64     = netip.MustParsePrefix("64:ff9b::/96") // RFC 6052 section 2.1
+	nat64     = netip.MustParsePrefix("64:ff9b::/96")   // RFC 6052 section 2.1
+	local64   = netip.MustParsePrefix("64:ff9b:1::/48") // RFC 8215
 	translate = netip.MustParsePrefix("::ffff:0:0:0/96")
 	embedded  = netip.MustParsePrefix("::/96") // RFC 4291 section 2.5.5.1
 )
@@ -75,17 +78,21 @@ var (
 // has, but the metadata services of clouds have. An unspecified address would be this machine.
 func isMetadata(address netip.Addr) bool {
 	address = address.Unmap().WithZone("")
-	if address.Is6() && !address.IsLoopback() && (nat64.Contains(address) || translate.Contains(address) || embedded.Contains(address)) {
-		bytes := address.As16()
+	bytes := address.As16()
+	switch {
+	case address.Is4() || address.IsLoopback():
+	case nat64.Contains(address), translate.Contains(address), embedded.Contains(address):
 		address = netip.AddrFrom4([4]byte(bytes[12:]))
-	}
-	if address.IsLinkLocalUnicast() || address.IsMulticast() || address.IsUnspecified() {
-		return true
-	}
-	for _, m := range metadata {
-		if address == m {
-			return true
+	case local64.Contains(address):
+		for _, at := range [][4]int{{6, 7, 9, 10}, {7, 9, 10, 11}, {9, 10, 11, 12}, {12, 13, 14, 15}} { // RFC 6052 section 2.2
+			if offersMetadata(netip.AddrFrom4([4]byte{bytes[at[0]], bytes[at[1]], bytes[at[2]], bytes[at[3]]})) {
+				return true
+			}
 		}
 	}
-	return false
+	return offersMetadata(address) || address.IsMulticast() || address.IsUnspecified()
+}
+
+func offersMetadata(address netip.Addr) bool {
+	return address.IsLinkLocalUnicast() || slices.ContainsFunc(metadata, func(m netip.Prefix) bool { return m.Contains(address) })
 }
