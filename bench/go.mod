@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/caddyjwt/gateway v0.0.0
 	github.com/caddyserver/caddy/v2 v2.11.9
+	golang.org/x/sys v0.48.0
 )
 
 require (
@@ -163,7 +164,6 @@ require (
 	golang.org/x/net v0.60.0 // indirect
 	golang.org/x/oauth2 v0.37.0 // indirect
 	golang.org/x/sync v0.23.0 // indirect
-	golang.org/x/sys v0.48.0 // indirect
 	golang.org/x/term v0.46.0 // indirect
 	golang.org/x/text v0.42.0 // indirect
 	golang.org/x/time v0.16.0 // indirect
