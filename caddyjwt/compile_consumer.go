@@ -3,7 +3,6 @@ package caddyjwt
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -83,16 +82,9 @@ func (c *Credential) verifier(
 		key, err := jose.NewSecretKey("", secret, only)
 		return key, time.Time{}, wrap("secret", err)
 	}
-	text, err := resolve(repl, "public_key", c.PublicKey)
+	text, err := readPEM(repl, "public_key", c.PublicKey)
 	if err != nil {
 		return nil, time.Time{}, err
-	}
-	if !strings.Contains(text, "-----BEGIN") {
-		content, err := readFile(text)
-		if err != nil {
-			return nil, time.Time{}, fmt.Errorf("public_key%s is neither PEM text nor a file that can be read: %w", named(text), err)
-		}
-		text = string(content)
 	}
 	publics, notAfter, err := jose.ParsePEM([]byte(text), now)
 	if err != nil {

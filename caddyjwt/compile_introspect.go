@@ -6,7 +6,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -115,18 +114,11 @@ func lifetime(d *caddy.Duration) time.Duration {
 	}
 }
 
-// privateKey reads a private key from PEM text or a file.
+// privateKey reads the private key of a setting.
 func privateKey(repl *caddy.Replacer, value string) (crypto.Signer, error) {
-	text, err := resolve(repl, "private_key", value)
+	text, err := readPEM(repl, "private_key", value)
 	if err != nil {
 		return nil, err
-	}
-	if !strings.Contains(text, "-----BEGIN") {
-		content, err := readFile(text)
-		if err != nil {
-			return nil, fmt.Errorf("private_key is neither PEM text nor a file that can be read: %w", err)
-		}
-		text = string(content)
 	}
 	return parsePrivateKey([]byte(text))
 }

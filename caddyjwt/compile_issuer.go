@@ -199,16 +199,16 @@ func (k *Keys) compile(repl *caddy.Replacer, plan *sourcePlan, chosen bool, allo
 		if plan.path, err = need("path", k.Path); err != nil {
 			return err
 		}
-		content, err := readFile(plan.path)
+		content, err := readFile("keys file", plan.path)
 		if err != nil {
-			return fmt.Errorf("keys file%s: %w", named(plan.path), err)
+			return err
 		}
 		return wrap("keys file "+plan.path, checkKeys(content, *allowed))
 	case "pem":
 		if plan.pem, err = need("PEM text", k.PEM); err != nil {
 			return err
 		}
-		if !strings.Contains(plan.pem, "-----BEGIN") && isPath(plan.pem) {
+		if !strings.Contains(plan.pem, pemBegin) && isPath(plan.pem) {
 			return errors.New("keys pem: this is the path of a file: write \"keys file\" before it, or keys pem {file./the/path}")
 		}
 		return wrap("keys pem", checkKeys([]byte(plan.pem), *allowed))

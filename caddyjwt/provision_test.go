@@ -3,6 +3,7 @@ package caddyjwt
 
 import (
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -484,4 +485,39 @@ func TestProvisionSeparatesWhatDiffers(t *testing.T) {
 		cleanup()
 	}
 	wantEmptyPool(t)
+}
+
+// A key that stands where the path of a file belongs, as with {file./path} in place of /path, is not quoted in the error.
+func TestErrorsDoNotQuoteKeysInPlaceOfPaths(t *testing.T) {
+	const mark = "0123456789abcdef"
+	jwk := filepath.Join(t.TempDir(), "jwk")
+	if err := os.WriteFile(jwk, []byte(`{"kty":"OKP","kid":"a.example","d":"`+mark+`"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	keys := map[string]string{
+		"PEM text":     "-----BEGIN PRIVATE KEY-----\n" + mark + "\n-----END PRIVATE KEY-----\n",
+		"a line of it": "-----BEGIN PRIVATE KEY-----" + mark,
+		"base64":       "MC4CAQAwBQYDK2VwBCIEIN/" + mark,
+		"a JWK":        "{file." + jwk + "}",
+	}
+	for setting, handler := range map[string]string{
+		"public_key":  `{"consumers":[{"username":"a","credentials":[{"key":"k","algorithm":"EdDSA","public_key":%s}]}]}`,
+		"private_key": `{"issuers":[{"issuer":"https://a.example","any_audience":true,"introspect":{"client_id":"a","private_key":%s}}]}`,
+		"client_key":  `{"issuers":[{"issuer":"https://a.example","any_audience":true,"tls":{"client_cert":"testdata/adapt/p256.pub.pem","client_key":%s}}]}`,
+		"ca":          `{"issuers":[{"issuer":"https://a.example","any_audience":true,"tls":{"ca":[%s]}}]}`,
+		"keys file":   `{"issuers":[{"issuer":"https://a.example","any_audience":true,"keys":{"source":"file","path":%s}}]}`,
+	} {
+		for form, key := range keys {
+			t.Run(setting+" is "+form, func(t *testing.T) {
+				ctx, _ := newContext(t)
+				_, err := ctx.LoadModuleByID("http.handlers.bearer_auth", json.RawMessage(fmt.Sprintf(handler, quote(key))))
+				if err == nil {
+					t.Fatal("accepted")
+				}
+				if strings.Contains(err.Error(), mark) {
+					t.Errorf("error %q quotes the key", err)
+				}
+			})
+		}
+	}
 }
