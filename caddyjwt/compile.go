@@ -3,7 +3,6 @@ package caddyjwt
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -230,21 +229,6 @@ func compileAudience(repl *caddy.Replacer, accepted []string, everything bool) (
 	return gate.Audience{Any: everything, Accepted: values}, err
 }
 
-func compileAlgorithms(names []string) (jose.Algorithms, error) {
-	var algorithms jose.Algorithms
-	if err := notEmpty("algorithms", names); err != nil {
-		return 0, err
-	}
-	for _, name := range names {
-		algorithm, ok := jose.ParseAlgorithm(name)
-		if !ok {
-			return 0, unknownAlgorithm(name)
-		}
-		algorithms = algorithms.With(algorithm)
-	}
-	return algorithms, nil
-}
-
 func unknownAlgorithm(name string) error {
 	all := jose.AsymmetricAlgorithms().Union(jose.HMACAlgorithms())
 	return fmt.Errorf("unknown algorithm %q; known are %v", name, all)
@@ -255,20 +239,4 @@ func wrap(what string, err error) error {
 		return nil
 	}
 	return fmt.Errorf("%s: %w", what, err)
-}
-
-// normalTypes makes typ values comparable with what a token's header is read as.
-func normalTypes(types []string) ([]string, error) {
-	if err := notEmpty("type", types); err != nil {
-		return nil, err
-	}
-	out := make([]string, 0, len(types))
-	for _, typ := range types {
-		typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
-		if typ == "" || slices.Contains(out, typ) {
-			return nil, fmt.Errorf("type %q is empty or given twice", typ)
-		}
-		out = append(out, typ)
-	}
-	return out, nil
 }
