@@ -1,6 +1,7 @@
 package caddyjwt
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,8 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/spf13/cobra"
+
+	"github.com/caddyjwt/gateway/internal/gate"
 )
 
 func init() {
@@ -178,13 +181,15 @@ func (o *mintOptions) mintFor(h *Handler, consumer *Consumer) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if keyClaim == "" {
-		keyClaim = "iss"
-	}
+	keyClaim = cmp.Or(keyClaim, gate.DefaultKeyClaim)
 	if _, both := claims[keyClaim]; both {
 		return "", fmt.Errorf("--claim %s: this claim selects the credential; choose that with --credential", keyClaim)
 	}
-	method := jwt.GetSigningMethod(map[bool]string{true: "EdDSA", false: credential.Algorithm}[credential.Algorithm == "Ed25519"])
+	name := credential.Algorithm
+	if name == "Ed25519" { // RFC 9864; golang-jwt has the same signatures under the older name only
+		name = "EdDSA"
+	}
+	method := jwt.GetSigningMethod(name)
 	if method == nil {
 		return "", fmt.Errorf("credential %q: %w", credential.Key, unknownAlgorithm(credential.Algorithm))
 	}
@@ -248,7 +253,8 @@ func (o *mintOptions) signingKey(repl *caddy.Replacer, credential *Credential) (
 		return resolveSecret(repl, credential.Secret, credential.Base64)
 	}
 	if o.privateKey == "" {
-		return nil, fmt.Errorf("credential %q verifies with a public key: give its private key with --private-key", credential.Key)
+		return nil, fmt.Errorf("credential %q verifies with a public key: give its private key with --private-key",
+			credential.Key)
 	}
 	text, err := os.ReadFile(o.privateKey)
 	if err != nil {

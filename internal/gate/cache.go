@@ -10,7 +10,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -63,7 +62,8 @@ type cacheKey [16]byte
 // ValidateCacheSize checks a size alone.
 func ValidateCacheSize(size int64) error {
 	if size < minCacheSize {
-		return fmt.Errorf("a cache of %d bytes is smaller than %d, the least that is useful; it can be turned off altogether", size, minCacheSize)
+		return fmt.Errorf("a cache of %d bytes is smaller than %d, the least that is useful; it can be turned off altogether",
+			size, minCacheSize)
 	}
 	return nil
 }
@@ -78,10 +78,12 @@ func NewCache(size int64) (*Cache, error) {
 		return nil, err
 	}
 	store, err := otter.New(&otter.Options[cacheKey, *Identity]{
-		MaximumWeight:    uint64(size),
-		Weigher:          func(_ cacheKey, id *Identity) uint32 { return id.weight() },
-		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[cacheKey, *Identity]) time.Duration { return e.Value.life }),
-		Logger:           &otter.NoopLogger{},
+		MaximumWeight: uint64(size),
+		Weigher:       func(_ cacheKey, id *Identity) uint32 { return id.weight() },
+		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[cacheKey, *Identity]) time.Duration {
+			return e.Value.life
+		}),
+		Logger: &otter.NoopLogger{},
 	})
 	if err != nil {
 		return nil, errors.Join(errors.New("making the token cache"), err)
@@ -122,15 +124,12 @@ func (c *Cache) hasher(settings [32]byte) (keyed, error) {
 	return keyed{aead}, nil
 }
 
-// hashBuffers lend the memory in which a token is hashed.
-var hashBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
-
 // hash gives the key of a token; false when there is no point, because there is no cache or the token cannot be a JWT.
 func (k keyed) hash(token string) (key cacheKey, ok bool) {
 	if k.aead == nil || !mayBeJWT(token) {
 		return key, false
 	}
-	buf := hashBuffers.Get().(*[]byte)
+	buf := buffers.Get().(*[]byte)
 	*buf = append((*buf)[:0], make([]byte, nonceSize)...)
 	*buf = append(*buf, token...)
 	n := len(*buf)
@@ -140,14 +139,6 @@ func (k keyed) hash(token string) (key cacheKey, ok bool) {
 	return key, true
 }
 
-// release gives a buffer back without the token in it, unless one giant token has made it too large to keep.
-func release(buf *[]byte) {
-	if cap(*buf) <= maxScratch {
-		clear(*buf)
-		hashBuffers.Put(buf)
-	}
-}
-
 const nonceSize = 12
 
 func (c *Cache) get(key *cacheKey) *Identity {
@@ -155,8 +146,8 @@ func (c *Cache) get(key *cacheKey) *Identity {
 	return identity
 }
 
-// put keeps a verified token, if it is not the first time, until it has expired, by the leeway of whoever saw it first: on a route that is more
-// patient, it is verified once more.
+// put keeps a verified token, if it is not the first time, until it has expired, by the leeway of whoever saw it first:
+// on a route that is more patient, it is verified once more.
 func (c *Cache) put(key cacheKey, identity *Identity, leeway time.Duration, now time.Time) {
 	if !c.seen.knows(&key) && !c.eager {
 		return
@@ -181,7 +172,7 @@ var fingerprintSecret = func() (secret [32]byte) {
 
 // tokenFingerprint ties log lines about one token together without telling anything of it.
 func tokenFingerprint(token string) string {
-	buf := hashBuffers.Get().(*[]byte)
+	buf := buffers.Get().(*[]byte)
 	*buf = append(append((*buf)[:0], fingerprintSecret[:]...), token...)
 	sum := sha256.Sum256(*buf)
 	release(buf)

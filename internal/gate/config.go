@@ -20,6 +20,9 @@ const DefaultLeeway = 5 * time.Second
 // MaxLeeway bounds the leeway: RFC 7519 section 4.1.4 allows "no more than a few minutes".
 const MaxLeeway = 5 * time.Minute
 
+// DefaultKeyClaim selects a consumer's credential when nothing else is said, as in Kong.
+const DefaultKeyClaim = "iss"
+
 // Config is everything that a Gate needs; New checks it and copies what it keeps.
 type Config struct {
 	// Realm names the protection space in challenges.
@@ -36,7 +39,7 @@ type Config struct {
 	Issuers []Issuer
 	// Consumers vouch for the tokens whose key claim is exactly the key of one of their credentials.
 	Consumers []Consumer
-	// KeyClaim selects a credential: looked for in the payload, then in the JOSE header. Default iss.
+	// KeyClaim selects a credential: looked for in the payload, then in the JOSE header. Empty means DefaultKeyClaim.
 	KeyClaim string
 	// Require is what an accepted token must bring for this route.
 	Require Requirements

@@ -83,7 +83,8 @@ func New(c Config) (*Gate, error) {
 		return nil, err
 	}
 	if c.Optional && !require.empty() {
-		return nil, errors.New("optional and require exclude each other: a request without a token brings nothing that is required; remove one of the two")
+		return nil, errors.New("optional and require exclude each other: " +
+			"a request without a token brings nothing that is required; remove one of the two")
 	}
 	managed, err := manage(c.ForwardClaims)
 	if err != nil {
@@ -92,7 +93,8 @@ func New(c Config) (*Gate, error) {
 	g := &Gate{
 		realm: c.Realm, extractor: c.Extractor, parties: parties, audience: c.Audience, require: require,
 		forward: c.ForwardClaims, managed: managed, keepToken: c.ForwardToken, optional: c.Optional,
-		allowPreflight: c.AllowPreflight, askMode: c.Introspection.Mode, askOptions: c.Introspection.options(), cache: c.Cache, now: c.Now,
+		allowPreflight: c.AllowPreflight, askMode: c.Introspection.Mode, askOptions: c.Introspection.options(),
+		cache: c.Cache, now: c.Now,
 	}
 	if g.now == nil {
 		g.now = time.Now
@@ -108,7 +110,8 @@ func New(c Config) (*Gate, error) {
 		}
 		g.anonymous = &Identity{ID: consumer.Username, Consumer: consumer, Anonymous: true}
 		if g.require.satisfiedBy(g.anonymous) != nil {
-			return nil, fmt.Errorf("anonymous consumer %q could never pass: it does not bring what the route requires", c.Anonymous)
+			return nil, fmt.Errorf("anonymous consumer %q could never pass: it does not bring what the route requires",
+				c.Anonymous)
 		}
 	}
 	g.prepare()

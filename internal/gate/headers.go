@@ -24,8 +24,8 @@ const (
 )
 
 // managedHeaders are the names by which we tell the backend who is calling, normalised: lower case, with whatever is
-// neither letter nor digit read as "-", because CGI-like backends cannot tell those characters apart. Whatever a client sends under one of them is removed
-// on every outcome (RFC 9700 section 4.13).
+// neither letter nor digit read as "-", because CGI-like backends cannot tell those characters apart. Whatever a client
+// sends under one of them is removed on every outcome (RFC 9700 section 4.13).
 type managedHeaders struct {
 	names   map[string]struct{}
 	lengths uint64 // bit n is set when a name has length n: most headers need no further look
@@ -45,7 +45,8 @@ func manage(forward []ForwardClaim) (managedHeaders, error) {
 			return managedHeaders{}, err
 		}
 		if m.has(f.Header) {
-			return managedHeaders{}, fmt.Errorf("forward_claim %v %s: the header is already taken; choose another name", f.Path, f.Header)
+			return managedHeaders{}, fmt.Errorf("forward_claim %v %s: the header is already taken; choose another name",
+				f.Path, f.Header)
 		}
 		forward[i].Header = textproto.CanonicalMIMEHeaderKey(f.Header)
 		m.add(f.Header)
@@ -56,9 +57,10 @@ func manage(forward []ForwardClaim) (managedHeaders, error) {
 // reservedHeaders mean something to HTTP itself, to proxies or to frameworks: a claim must never become one of them.
 // "Proxy" becomes HTTP_PROXY in CGI-like backends.
 var reservedHeaders = []string{
-	"authorization", "connection", "content-encoding", "content-length", "content-type", "cookie", "date", "expect", "forwarded",
-	"host", "keep-alive", "proxy", "proxy-authenticate", "proxy-authorization", "proxy-connection", "range", "te", "trailer",
-	"transfer-encoding", "upgrade", "via", "x-http-method-override", "x-original-url", "x-real-ip", "x-rewrite-url",
+	"authorization", "connection", "content-encoding", "content-length", "content-type", "cookie", "date", "expect",
+	"forwarded", "host", "keep-alive", "proxy", "proxy-authenticate", "proxy-authorization", "proxy-connection", "range",
+	"te", "trailer", "transfer-encoding", "upgrade", "via", "x-http-method-override", "x-original-url", "x-real-ip",
+	"x-rewrite-url",
 }
 
 // Validate refuses header names that cannot carry a claim safely.

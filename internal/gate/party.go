@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -38,10 +39,7 @@ func index(c *Config) (*parties, error) {
 		issuers:     make(map[string]*party, len(c.Issuers)),
 		credentials: make(map[string]*party),
 		consumers:   make(map[string]*Consumer, len(c.Consumers)),
-		keyClaim:    c.KeyClaim,
-	}
-	if p.keyClaim == "" {
-		p.keyClaim = "iss"
+		keyClaim:    cmp.Or(c.KeyClaim, DefaultKeyClaim),
 	}
 	for i := range c.Issuers {
 		if err := p.addIssuer(c, &c.Issuers[i]); err != nil {

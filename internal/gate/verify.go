@@ -82,24 +82,26 @@ func (g *Gate) cached(key *cacheKey) (*Identity, *party) {
 	return identity, party
 }
 
-// scratch holds the buffers into which a token is decoded; nothing keeps a reference to them.
-var scratch = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
+// buffers lend the memory in which a token is hashed or decoded; nothing keeps a reference to it.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
 
-// maxScratch is the largest buffer that goes back to the pool, so that a few giant tokens do not pin memory.
-const maxScratch = 64 << 10
+// maxBuffer is the largest buffer that is kept, so that a few giant tokens do not pin memory.
+const maxBuffer = 64 << 10
+
+// release gives a buffer back without the token in it.
+func release(buf *[]byte) {
+	if cap(*buf) <= maxBuffer {
+		clear(*buf)
+		buffers.Put(buf)
+	}
+}
 
 // verify checks a JWT from its form to its signature. Cheap refusals come first and the key source, which may have to
 // fetch, last; until the signature holds, the token only selects among what is configured.
 func (g *Gate) verify(ctx context.Context, token string) (*Identity, *party, error) {
-	buf := scratch.Get().(*[]byte)
-	defer func() {
-		if cap(*buf) <= maxScratch {
-			scratch.Put(buf)
-		}
-	}()
-	if need := len(token); cap(*buf) < need {
-		*buf = make([]byte, 0, need)
-	}
+	buf := buffers.Get().(*[]byte)
+	defer release(buf)
+	*buf = slices.Grow((*buf)[:0], len(token))[:len(token)]
 	parsed, err := jose.Parse(token, (*buf)[:0])
 	if err != nil {
 		return nil, nil, parseFailure(err)
