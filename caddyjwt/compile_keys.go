@@ -147,7 +147,7 @@ func (k *Keys) compile(repl *caddy.Replacer, plan *sourcePlan, chosen bool, allo
 
 // checkKeys makes sure that there is a key in the text that one of the algorithms can use.
 func checkKeys(text []byte, allowed jose.Algorithms) error {
-	keys, _, _, err := keyset.ParseKeys(text, keyset.Policy{}, time.Now())
+	keys, _, _, err := keyset.ParseKeys(text, time.Now())
 	if err != nil {
 		return err
 	}

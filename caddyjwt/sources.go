@@ -80,7 +80,6 @@ func (h *Handler) open(ctx caddy.Context, built *compiled) error {
 
 // openSource opens the key source of an issuer. The second result fingerprints its settings.
 func (h *Handler) openSource(ctx caddy.Context, plan *sourcePlan) (keyset.Source, [32]byte, error) {
-	timing := keyset.Timing{MaxStale: plan.maxStale}
 	switch plan.kind {
 	case "none":
 		return nil, [32]byte{}, nil
@@ -91,12 +90,11 @@ func (h *Handler) openSource(ctx caddy.Context, plan *sourcePlan) (keyset.Source
 		source, err := keyset.NewStatic(plan.static...)
 		return source, fingerprintKeys(plan.static), err
 	case "file":
-		options := keyset.FileOptions{Logger: sourceLog}
-		return h.pooledSource(ctx, plan, options.Fingerprint(), func() (keyset.Source, error) {
-			return keyset.NewFile(plan.path, options)
+		return h.pooledSource(ctx, plan, [32]byte{}, func() (keyset.Source, error) {
+			return keyset.NewFile(plan.path, sourceLog)
 		})
 	case "jwks":
-		options := keyset.RemoteOptions{URL: plan.url, Fetch: plan.fetch, Timing: timing, Logger: sourceLog}
+		options := keyset.RemoteOptions{URL: plan.url, Fetch: plan.fetch, Timing: plan.timing(), Logger: sourceLog}
 		return h.pooledSource(ctx, plan, options.Fingerprint(), func() (keyset.Source, error) {
 			return keyset.NewRemote(options)
 		})
@@ -108,9 +106,11 @@ func (h *Handler) openSource(ctx caddy.Context, plan *sourcePlan) (keyset.Source
 	}
 }
 
+func (p *sourcePlan) timing() keyset.Timing { return keyset.Timing{MaxStale: p.maxStale} }
+
 func (p *sourcePlan) discovery() keyset.DiscoveryOptions {
 	options := keyset.DiscoveryOptions{
-		Issuer: p.issuer, Fetch: p.fetch, Timing: keyset.Timing{MaxStale: p.maxStale}, Logger: sourceLog,
+		Issuer: p.issuer, Fetch: p.fetch, Timing: p.timing(), Logger: sourceLog,
 	}
 	if p.kind == "discovery" {
 		options.URL = p.url

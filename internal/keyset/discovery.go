@@ -28,8 +28,6 @@ type DiscoveryOptions struct {
 	Fetch fetch.Options
 	// Timing; the zero value is fine. Metadata and keys are fetched together.
 	Timing Timing
-	// MaxKeys is how many keys are used; zero means DefaultMaxKeys.
-	MaxKeys int
 	// MetadataOnly is for issuers whose metadata is wanted and whose keys are not: there never are any.
 	MetadataOnly bool
 	// Logger gets changes of state; nil for none. It outlives whoever makes the source if the source is shared.
@@ -46,7 +44,6 @@ func (o DiscoveryOptions) Fingerprint() [sha256.Size]byte {
 	settings := o.Fetch.Fingerprint()
 	h.Write(settings[:])
 	o.Timing.fingerprint(h)
-	hashNumber(h, int64(o.MaxKeys))
 	if o.MetadataOnly {
 		hashText(h, "metadata only")
 	}
@@ -86,7 +83,7 @@ func NewDiscovery(options DiscoveryOptions) (*Discovery, error) {
 	l := &metadataLoader{
 		client: client, issuer: options.Issuer, addresses: addresses,
 		maxStale: options.Timing.MaxStale, only: options.MetadataOnly,
-		keys: jwksLoader{client: client, policy: Policy{MaxKeys: options.MaxKeys}},
+		keys: jwksLoader{client: client},
 	}
 	if len(options.Fetch.Header) > 0 {
 		if l.stranger, err = newGetter(options.transport, withoutHeader(options.Fetch), options.Timing); err != nil {

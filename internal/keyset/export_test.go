@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/caddyjwt/gateway/internal/fetch"
+	"github.com/caddyjwt/gateway/internal/jose"
 )
 
 // Getter stands in for the network.
@@ -27,7 +28,11 @@ func (o DiscoveryOptions) With(g Getter) DiscoveryOptions {
 	return o
 }
 
+// ParseJWKS is parseJWKS with the limit in force.
+func ParseJWKS(data []byte) ([]*jose.Key, []Skipped, error) { return parseJWKS(data, maxKeys) }
+
 var (
+	ParseFewJWKs  = parseJWKS
 	ParseMetadata = parseMetadata
 	Lifetime      = lifetime
 )

@@ -20,33 +20,16 @@ const (
 	// maxFile bounds key files, as answers to fetches are bounded.
 	maxFile = 1 << 20
 
+	// pollInterval is how often to look whether a file has changed.
+	pollInterval = 2 * time.Second
+
 	// settle is how long changed content has to stay the same before it is used: a file may be half written.
 	settle = 250 * time.Millisecond
 )
 
-// FileOptions are the settings of a source in a file.
-type FileOptions struct {
-	// Poll is how often to look whether the file has changed. Default 2s.
-	Poll time.Duration
-	// MaxKeys is how many keys are used; zero means DefaultMaxKeys.
-	MaxKeys int
-	// Logger gets changes of state; nil for none. It outlives whoever makes the source if the source is shared.
-	Logger *slog.Logger
-}
-
-// Fingerprint is a hash of all settings but the logger. It does not cover the path.
-func (o FileOptions) Fingerprint() [sha256.Size]byte {
-	h := newFingerprint("file")
-	hashNumber(h, int64(o.Poll))
-	hashNumber(h, int64(o.MaxKeys))
-	return [sha256.Size]byte(h.Sum(nil))
-}
-
 // File is a source in a file.
 type File struct {
 	path    string
-	poll    time.Duration
-	policy  Policy
 	notify  *notifier
 	current atomic.Pointer[snapshot]
 
@@ -64,15 +47,10 @@ var _ Source = (*File)(nil)
 
 // NewFile makes a source of the keys in a file, in any of the forms that ParseKeys reads. The file has to be there and
 // usable. Later changes are taken over without further ado; when the file cannot be used, or is gone, the keys that it
-// had before stay. A certificate that expires takes all keys of the file with it.
-func NewFile(path string, options FileOptions) (*File, error) {
-	f := &File{
-		path: path, poll: options.Poll, policy: Policy{MaxKeys: options.MaxKeys},
-		notify: newNotifier(options.Logger, path),
-	}
-	if f.poll <= 0 {
-		f.poll = 2 * time.Second
-	}
+// had before stay. A certificate that expires takes all keys of the file with it. The logger gets changes of state; nil
+// for none.
+func NewFile(path string, logger *slog.Logger) (*File, error) {
+	f := &File{path: path, notify: newNotifier(logger, path)}
 	data, stat, err := ReadFile(path)
 	if err == nil {
 		err = f.take(data)
@@ -84,7 +62,7 @@ func NewFile(path string, options FileOptions) (*File, error) {
 	f.notify.deliver()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.timer = time.AfterFunc(f.poll, f.check)
+	f.timer = time.AfterFunc(pollInterval, f.check)
 	return f, nil
 }
 
@@ -128,7 +106,7 @@ func (f *File) Close() error {
 // check looks at the file. Changed content is used once it has been the same twice.
 func (f *File) check() {
 	f.mu.Lock()
-	next := f.poll
+	next := pollInterval
 	if f.closed {
 		f.mu.Unlock()
 		return
@@ -137,7 +115,7 @@ func (f *File) check() {
 	if err != nil {
 		f.fail(err)
 	} else if changed {
-		next = min(settle, f.poll)
+		next = settle
 	}
 	f.timer = time.AfterFunc(next, f.check)
 	f.mu.Unlock()
@@ -151,7 +129,7 @@ func (f *File) read() (changed bool, err error) {
 		return false, err
 	}
 	settled := f.seen == f.content && !f.failing
-	if settled && f.stat != nil && sameStat(f.stat, stat) && time.Since(stat.ModTime()) > 2*f.poll {
+	if settled && f.stat != nil && sameStat(f.stat, stat) && time.Since(stat.ModTime()) > 2*pollInterval {
 		return false, nil
 	}
 	data, stat, err := ReadFile(f.path)
@@ -210,7 +188,7 @@ func (f *File) take(data []byte) (err error) {
 			err = fmt.Errorf("panic while reading keys: %v", p)
 		}
 	}()
-	keys, skipped, expires, err := ParseKeys(data, f.policy, time.Now())
+	keys, skipped, expires, err := ParseKeys(data, time.Now())
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/strictjson"
 )
 
-// Why a key was skipped. Users see these words in logs and metrics.
+// Why a key was skipped. Users see these words in logs.
 const (
 	skipMalformed   = "malformed"             // not a JWK, or its values are not those of a key
 	skipAmbiguous   = "duplicate_member"      // a member name occurs twice
@@ -21,7 +21,7 @@ const (
 	skipAlgorithm   = "unsupported_algorithm" // alg is unknown or not one of this kind of key
 	skipSecret      = "symmetric_key"         // kty is oct
 	skipPrivate     = "private_key"           // contains private members
-	skipUse         = "not_for_signatures"    // use other than sig, or key_ops without verify
+	skipUse         = "not_for_signatures"    // use other than sig, key_ops without verify, or both at odds
 	skipWeak        = "weak_key"              // RSA under 2048 bits, strange exponent, point of small order
 	skipPublished   = "published_key"         // an example out of a standard
 	skipCertificate = "certificate_mismatch"  // x5c is unreadable or has another key

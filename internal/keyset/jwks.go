@@ -12,30 +12,21 @@ import (
 	"github.com/caddyjwt/gateway/internal/jose"
 )
 
-// DefaultMaxKeys is how many keys of one document are used. Authorization servers publish two or three.
-const DefaultMaxKeys = 100
+// maxKeys is how many usable keys of one document are taken, the first ones. Authorization servers publish two or three.
+const maxKeys = 100
 
-// Policy says what ParseJWKS takes.
-type Policy struct {
-	// MaxKeys is how many usable keys are taken, the first ones; zero means DefaultMaxKeys.
-	MaxKeys int
-}
-
-// ParseJWKS reads the keys that can check signatures out of a JWK Set (RFC 7517 section 5), in the order of the
-// document. Each key is judged alone: one that cannot be used, for whatever reason, is counted and the others are kept.
+// parseJWKS reads the keys that can check signatures out of a JWK Set (RFC 7517 section 5), in the order of the
+// document, and at most limit of them. Each key is judged alone: one that cannot be used, for whatever reason, is counted
+// and the others are kept.
 //
 // Shared secrets and private keys are never taken: a set that anybody can fetch contains nothing secret.
 //
 // It returns ErrFormat when data is not a JWK Set at all, and ErrNoKeys, along with what was skipped, when no key of it
 // can be used.
-func ParseJWKS(data []byte, policy Policy) ([]*jose.Key, []Skipped, error) {
+func parseJWKS(data []byte, limit int) ([]*jose.Key, []Skipped, error) {
 	texts, err := splitJWKS(data)
 	if err != nil {
 		return nil, nil, err
-	}
-	limit := policy.MaxKeys
-	if limit <= 0 {
-		limit = DefaultMaxKeys
 	}
 	var keys []*jose.Key
 	counts := make(map[string]int)

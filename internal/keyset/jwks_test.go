@@ -134,14 +134,14 @@ func TestBadKeysAreSkipped(t *testing.T) {
 	good := change(tokentest.NewKey(t, "RS256", "good").JWK(), nil)
 	for _, test := range skippedJWKs(t) {
 		t.Run(test.name, func(t *testing.T) {
-			keys, skipped, err := keyset.ParseJWKS([]byte(`{"keys":[`+test.jwk+`,`+good+`]}`), keyset.Policy{})
+			keys, skipped, err := keyset.ParseJWKS([]byte(`{"keys":[` + test.jwk + `,` + good + `]}`))
 			if err != nil || len(keys) != 1 || keys[0].ID != "good" {
 				t.Fatalf("%v, error %v; want the good key", keys, err)
 			}
 			if want := []keyset.Skipped{{Reason: test.reason, Count: 1}}; !slices.Equal(skipped, want) {
 				t.Errorf("skipped %v, want %v", skipped, want)
 			}
-			if _, _, err := keyset.ParseJWKS([]byte(`{"keys":[`+test.jwk+`]}`), keyset.Policy{}); !errors.Is(err, keyset.ErrNoKeys) || !strings.Contains(err.Error(), test.reason) {
+			if _, _, err := keyset.ParseJWKS([]byte(`{"keys":[` + test.jwk + `]}`)); !errors.Is(err, keyset.ErrNoKeys) || !strings.Contains(err.Error(), test.reason) {
 				t.Errorf("alone it gives %v", err)
 			}
 		})
@@ -170,7 +170,7 @@ func TestGoodKeysAreTaken(t *testing.T) {
 		{"Ed25519 with its certificate", change(ed.JWK(), m{"alg": nil, "x5c": []string{certificateFor(t, ed)}}), "EdDSA Ed25519"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			keys, skipped, err := keyset.ParseJWKS([]byte(`{"keys":[`+test.jwk+`]}`), keyset.Policy{})
+			keys, skipped, err := keyset.ParseJWKS([]byte(`{"keys":[` + test.jwk + `]}`))
 			if err != nil || len(keys) != 1 || len(skipped) > 0 {
 				t.Fatalf("%v, skipped %v, error %v", keys, skipped, err)
 			}
@@ -205,7 +205,7 @@ func TestNotKeySets(t *testing.T) {
 		{"very deep nesting", `{"keys":` + strings.Repeat("[", 100_000), keyset.ErrFormat},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			keys, _, err := keyset.ParseJWKS([]byte(test.text), keyset.Policy{})
+			keys, _, err := keyset.ParseJWKS([]byte(test.text))
 			if !errors.Is(err, test.want) || keys != nil {
 				t.Errorf("%v, error %v; want %v", keys, err, test.want)
 			}
@@ -220,7 +220,7 @@ func TestManyKeys(t *testing.T) {
 		jwks[i] = change(jwk, map[string]any{"kid": fmt.Sprint(i)})
 	}
 	jwks[0] = `{}`
-	keys, skipped, err := keyset.ParseJWKS([]byte(`{"keys":[`+strings.Join(jwks, ",")+`]}`), keyset.Policy{})
+	keys, skipped, err := keyset.ParseJWKS([]byte(`{"keys":[` + strings.Join(jwks, ",") + `]}`))
 	if err != nil || len(keys) != 100 || keys[0].ID != "1" || keys[99].ID != "100" {
 		t.Fatalf("%d keys, error %v; want 1 to 100", len(keys), err)
 	}
@@ -229,7 +229,7 @@ func TestManyKeys(t *testing.T) {
 		t.Errorf("skipped %v, want %v", skipped, want)
 	}
 	twice := `{"keys":[` + jwks[1] + `,` + jwks[1] + `]}`
-	if keys, skipped, _ := keyset.ParseJWKS([]byte(twice), keyset.Policy{}); len(keys) != 1 || !slices.Equal(skipped, []keyset.Skipped{{Reason: "duplicate_key", Count: 1}}) {
+	if keys, skipped, _ := keyset.ParseJWKS([]byte(twice)); len(keys) != 1 || !slices.Equal(skipped, []keyset.Skipped{{Reason: "duplicate_key", Count: 1}}) {
 		t.Errorf("the same key twice: %v, skipped %v", keys, skipped)
 	}
 }
@@ -241,7 +241,7 @@ func FuzzParseJWKS(f *testing.F) {
 	}
 	f.Add([]byte(tokentest.JWKS(tokentest.NewKey(f, "RS256", "one"), tokentest.NewKey(f, "ES256", "one"), tokentest.NewKey(f, "EdDSA", "ed"))))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		keys, skipped, err := keyset.ParseJWKS(data, keyset.Policy{MaxKeys: 3})
+		keys, skipped, err := keyset.ParseFewJWKs(data, 3)
 		if (err == nil) != (len(keys) > 0) || len(keys) > 3 {
 			t.Fatalf("%d keys and error %v", len(keys), err)
 		}

@@ -16,12 +16,12 @@ import (
 // certificates, or one of those in DER. Keys out of PEM and DER have no id. now is the time at which certificates have to
 // be valid; expires is the earliest end of their validity, zero without certificates. With an error there is nothing
 // else but what was skipped.
-func ParseKeys(data []byte, policy Policy, now time.Time) (keys []*jose.Key, skipped []Skipped, expires time.Time, err error) {
+func ParseKeys(data []byte, now time.Time) (keys []*jose.Key, skipped []Skipped, expires time.Time, err error) {
 	switch trimmed := bytes.TrimLeft(data, " \t\r\n"); {
 	case len(trimmed) == 0:
 		return nil, nil, expires, fmt.Errorf("%w: it is empty", ErrFormat)
 	case trimmed[0] == '{':
-		keys, skipped, err = parseJSON(trimmed, policy)
+		keys, skipped, err = parseJSON(trimmed)
 		return keys, skipped, expires, err
 	case data[0] == 0x30: // an ASN.1 SEQUENCE
 		data = armour(data)
@@ -41,8 +41,8 @@ func ParseKeys(data []byte, policy Policy, now time.Time) (keys []*jose.Key, ski
 }
 
 // parseJSON takes a JWK for a set of one.
-func parseJSON(text []byte, policy Policy) ([]*jose.Key, []Skipped, error) {
-	keys, skipped, err := ParseJWKS(text, policy)
+func parseJSON(text []byte) ([]*jose.Key, []Skipped, error) {
+	keys, skipped, err := parseJWKS(text, maxKeys)
 	if !errors.Is(err, ErrFormat) {
 		return keys, skipped, err
 	}
@@ -76,7 +76,7 @@ type dying struct {
 // NewPEM makes a source that never changes of keys in any of the forms that ParseKeys reads. When a certificate among
 // them expires there are no keys any more.
 func NewPEM(data []byte) (Source, error) {
-	keys, _, expires, err := ParseKeys(data, Policy{}, time.Now())
+	keys, _, expires, err := ParseKeys(data, time.Now())
 	if err != nil {
 		return nil, err
 	}

@@ -21,8 +21,6 @@ type RemoteOptions struct {
 	Fetch fetch.Options
 	// Timing; the zero value is fine.
 	Timing Timing
-	// MaxKeys is how many keys are used; zero means DefaultMaxKeys.
-	MaxKeys int
 	// Logger gets changes of state; nil for none. It outlives whoever makes the source if the source is shared.
 	Logger *slog.Logger
 
@@ -36,7 +34,6 @@ func (o RemoteOptions) Fingerprint() [sha256.Size]byte {
 	settings := o.Fetch.Fingerprint()
 	h.Write(settings[:])
 	o.Timing.fingerprint(h)
-	hashNumber(h, int64(o.MaxKeys))
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
@@ -58,7 +55,7 @@ func NewRemote(options RemoteOptions) (*Remote, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &jwksLoader{client: client, url: options.URL, policy: Policy{MaxKeys: options.MaxKeys}}
+	l := &jwksLoader{client: client, url: options.URL}
 	return &Remote{newRefresher(label(options.URL), options.Timing, l, options.Logger)}, nil
 }
 
@@ -91,7 +88,6 @@ const acceptJWKS = "application/jwk-set+json, application/json"
 type jwksLoader struct {
 	client getter
 	url    string
-	policy Policy
 	etag   string // of the last set that was usable
 }
 
@@ -113,7 +109,7 @@ func (l *jwksLoader) load(ctx context.Context) (loaded, error) {
 	case response.Status != http.StatusOK:
 		return loaded{}, fmt.Errorf("key set: the server answered with status %d", response.Status)
 	}
-	keys, skipped, err := ParseJWKS(response.Body, l.policy)
+	keys, skipped, err := parseJWKS(response.Body, maxKeys)
 	if err != nil {
 		return loaded{}, fmt.Errorf("key set: %w", describe(err, response))
 	}

@@ -71,7 +71,7 @@ func asSet(key json.RawMessage) []byte {
 // takes tells whether a gate that has these keys from a server would take the token.
 func takes(t *testing.T, set []byte, token string) bool {
 	t.Helper()
-	keys, _, err := keyset.ParseJWKS(set, keyset.Policy{})
+	keys, _, err := keyset.ParseJWKS(set)
 	if err != nil {
 		return false
 	}
@@ -173,7 +173,7 @@ func TestVectorsThroughKeySets(t *testing.T) {
 
 // published tells whether the key is an example of a standard, which nobody may use.
 func published(set []byte) bool {
-	_, skipped, _ := keyset.ParseJWKS(set, keyset.Policy{})
+	_, skipped, _ := keyset.ParseJWKS(set)
 	return slices.ContainsFunc(skipped, func(s keyset.Skipped) bool { return s.Reason == "published_key" })
 }
 
