@@ -55,7 +55,7 @@ type Option func(*AS)
 // WithPath puts the issuer below a path, such as "/realms/demo".
 func WithPath(path string) Option { return func(as *AS) { as.path = strings.TrimSuffix(path, "/") } }
 
-// WithTLS makes the server speak https with a certificate that Roots vouches for.
+// WithTLS makes the server speak https with a certificate that CA vouches for.
 func WithTLS() Option { return func(as *AS) { as.useTLS = true } }
 
 // WithKeys is SetKeys before the server starts.
@@ -138,15 +138,6 @@ func (as *AS) Down() {
 	}
 }
 
-// Roots vouches for the certificate of a server made with WithTLS.
-func (as *AS) Roots() *x509.CertPool {
-	roots := x509.NewCertPool()
-	if cert := as.Certificate(); cert != nil {
-		roots.AddCert(cert)
-	}
-	return roots
-}
-
 // Certificate is the server's own one; nil without WithTLS or while it is down.
 func (as *AS) Certificate() *x509.Certificate {
 	as.mu.Lock()
@@ -155,6 +146,15 @@ func (as *AS) Certificate() *x509.Certificate {
 		return nil
 	}
 	return as.server.Certificate()
+}
+
+// CA is PEM text with the certificate of a server made with WithTLS; nil without it or while it is down.
+func (as *AS) CA() []byte {
+	cert := as.Certificate()
+	if cert == nil {
+		return nil
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})
 }
 
 // JWKSURL is where the keys are.
@@ -289,13 +289,4 @@ func (as *AS) serveJWKS(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, _ = w.Write([]byte(body))
-}
-
-// CA is PEM text with the certificate of a server made with WithTLS; nil without it or while it is down.
-func (as *AS) CA() []byte {
-	cert := as.Certificate()
-	if cert == nil {
-		return nil
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})
 }

@@ -125,7 +125,7 @@ func TestIntrospection(t *testing.T) {
 
 func TestTLS(t *testing.T) {
 	as := tokentest.NewAS(t, tokentest.WithTLS())
-	if !strings.HasPrefix(as.URL, "https://127.0.0.1:") || as.Roots().Equal(tokentest.NewAS(t).Roots()) || len(as.CA()) == 0 {
+	if !strings.HasPrefix(as.URL, "https://127.0.0.1:") || len(as.CA()) == 0 || len(tokentest.NewAS(t).CA()) != 0 {
 		t.Errorf("%s", as.URL)
 	}
 	if sum := sha256.Sum256(as.Certificate().RawSubjectPublicKeyInfo); sum == [32]byte{} {
