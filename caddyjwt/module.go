@@ -28,7 +28,10 @@ func init() {
 // consumer credentials, checks what the route requires, removes the token and whatever identity the client claimed, and
 // tells the backend who is calling. Everything else is refused with the right status and an RFC 6750 challenge.
 //
-// Placeholders:
+// Fields whose comment says so resolve the placeholders {env.*} and {file.*} when the configuration loads. One that gives
+// nothing is an error: a check must not vanish because a variable is unset.
+//
+// Placeholders for other handlers:
 //
 // Placeholder | Description
 // ------------|------------
@@ -37,47 +40,55 @@ func init() {
 // `{http.auth.bearer.issuer}` | the issuer of the accepted token, as configured
 // `{http.auth.bearer.reason}` | in error routes: why the request was refused, such as `expired`
 type Handler struct {
-	// Name of the protection space, shown in challenges. Default: "api".
+	// Name of the protection space, shown in challenges: printable ASCII, at most 256 characters. Default: "api".
+	// Placeholders are resolved.
 	Realm string `json:"realm,omitempty"`
 	// Where a token may be; a request must have exactly one, in one place. Default: the header Authorization with the
 	// scheme Bearer, and nothing else.
 	TokenFrom []TokenPlace `json:"token_from,omitempty"`
-	// The longest token in bytes. Default: 16384. Caddy's own limit on header sizes may be lower.
+	// The longest token in bytes, at most 1048576 (1 MiB). Default: 16384. Caddy's own limit on request headers (server
+	// option max_header_bytes) may be lower.
 	MaxTokenSize int `json:"max_token_size,omitempty"`
 	// Audiences of which the "aud" of every token on this route must contain one, compared exactly. Issuers need an
-	// audience, here or their own; consumers may go without.
+	// audience, here or their own; consumers may go without. Default: nothing is asked. Placeholders are resolved.
 	Audience []string `json:"audience,omitempty"`
-	// Accept tokens whatever their audience. Dangerous: see the field of the same name of an issuer.
+	// Accept tokens whatever their audience. Dangerous: a token that the same authorization server issued for any other
+	// service opens this one too (RFC 9068 section 4). Not together with audience.
 	AnyAudience bool `json:"any_audience,omitempty"`
-	// The difference between an issuer's clock and ours that is forgiven: 0s to 5m. Default: 5s.
+	// The difference between an issuer's clock and ours that is forgiven, for "exp", "nbf" and "iat": 0s to 5m. Default: 5s.
 	Leeway *caddy.Duration `json:"leeway,omitempty"`
-	// The longest life that a token may have, from "iat" to "exp" and from now to "exp". Default: no bound.
+	// The longest life that a token may have, from "iat" to "exp" and from now to "exp". "iat" must be there then.
+	// Default: no bound.
 	MaxLifetime caddy.Duration `json:"max_lifetime,omitempty"`
-	// Authorization servers whose tokens are accepted.
+	// Authorization servers whose tokens are accepted. Default: none; then there must be a consumer with a credential.
 	Issuers []Issuer `json:"issuers,omitempty"`
-	// Consumers whose tokens are accepted.
+	// Consumers whose tokens are accepted. Default: none.
 	Consumers []Consumer `json:"consumers,omitempty"`
 	// The claim whose value selects a consumer's credential: looked for in the payload, then in the JOSE header. Such a
-	// token goes to the consumer; others go to the issuer that "iss" names. Default: "iss".
+	// token goes to the consumer; others go to the issuer that "iss" names. A name, not a path; only with consumers.
+	// Default: "iss". Placeholders are resolved.
 	KeyClaim string `json:"key_claim,omitempty"`
-	// What this route requires of an accepted token.
+	// What this route requires of an accepted token. Default: nothing beyond being accepted.
 	Require *Requirements `json:"require,omitempty"`
-	// Claims to tell the backend in headers.
+	// Claims to tell the backend in headers. Default: none; of an issuer's token the backend learns nothing then.
 	ForwardClaims []ForwardClaim `json:"forward_claims,omitempty"`
 	// Leave the token in the request. Default: it is removed from every configured place, because whoever has a token
 	// can use it.
 	ForwardToken bool `json:"forward_token,omitempty"`
-	// Let a request without any token pass, unidentified. A bad token never passes. Not together with require.
+	// Let a request without any token pass, unidentified: the backend must not take it for an authenticated one. A bad
+	// token never passes. Not together with require or anonymous. Default: it is refused.
 	Optional bool `json:"optional,omitempty"`
-	// Let a request without any token pass as the consumer with this username, who must bring what require asks for. A bad
-	// token never passes.
+	// Let a request without any token pass as the consumer with this username, who must exist and bring what require asks
+	// for: everybody is this consumer. A bad token never passes. Default: it is refused. Placeholders are resolved.
 	Anonymous string `json:"anonymous,omitempty"`
-	// Let a genuine CORS preflight pass: OPTIONS with Origin and Access-Control-Request-Method. It gets no identity.
+	// Let a genuine CORS preflight pass: OPTIONS with one Origin, one Access-Control-Request-Method, no Authorization and no
+	// Cookie. It gets no identity. Default: it needs a token, which browsers do not send with it.
 	AllowPreflight bool `json:"allow_preflight,omitempty"`
-	// Refine, for this route, when issuers are asked about tokens.
+	// Refine, for this route, when issuers are asked about tokens. Default: as each issuer says.
 	Introspect *RouteIntrospect `json:"introspect,omitempty"`
-	// Memory for verified tokens in bytes; -1 turns the cache off. A token is kept from the second time on that it is seen.
-	// All handlers with the same size share one cache, which survives configuration reloads. Default: 33554432 (32 MiB).
+	// Memory for verified tokens in bytes, at least 65536; -1 turns the cache off. A token is kept from the second time on
+	// that it is seen. All handlers with the same size share one cache, which survives configuration reloads. Default:
+	// 33554432 (32 MiB).
 	CacheSize int64 `json:"cache_size,omitempty"`
 
 	gate      *gate.Gate
