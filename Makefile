@@ -8,7 +8,7 @@ GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 PURE := ./introspect/... ./internal/...
 
 # What "make fuzz" runs, and for how long: make fuzz T=FuzzParse P=./internal/jose
-T        ?= Fuzz
+T        ?= FuzzParse
 P        ?= ./internal/jose
 FUZZTIME ?= 1m
 
