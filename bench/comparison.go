@@ -69,7 +69,8 @@ func newComparison(o options, dir string) (_ *comparison, err error) {
 
 // wanted tells whether -only selects a contender. What others are compared with always takes part.
 func (c *comparison) wanted(x *contender) bool {
-	return c.only == "" || len(x.floor) == 0 || x.name == signatureName || strings.Contains(strings.ToLower(x.name), strings.ToLower(c.only))
+	return c.only == "" || len(x.floor) == 0 || x.name == signatureName ||
+		strings.Contains(strings.ToLower(x.name), strings.ToLower(c.only))
 }
 
 // prepare makes the requests of all work with one algorithm.
@@ -104,7 +105,8 @@ func (c *comparison) prepare(alg string) (*work, error) {
 func requestsFor(tokens []string) [][]byte {
 	list := make([][]byte, len(tokens))
 	for i, token := range tokens {
-		list[i] = fmt.Appendf(nil, "GET /orders/42 HTTP/1.1\r\nHost: bench\r\nUser-Agent: bench\r\nAccept: */*\r\nAuthorization: Bearer %s\r\n\r\n", token)
+		list[i] = fmt.Appendf(nil, "GET /orders/42 HTTP/1.1\r\nHost: bench\r\nUser-Agent: bench\r\nAccept: */*\r\n"+
+			"Authorization: Bearer %s\r\n\r\n", token)
 	}
 	return list
 }

@@ -65,7 +65,10 @@ func contenders(haproxy string) []contender {
 	list := []contender{
 		{name: plainName, workloads: []string{hot1, hot100, cold}, command: caddyfile("")},
 		{name: "Caddy, a handler that does nothing", workloads: []string{hot1}, floor: onCaddy, command: caddyfile("noop")},
-		{name: "Caddy, Authorization removed", workloads: []string{hot1}, floor: onCaddy, command: caddyfile("request_header -Authorization")},
+		{
+			name: "Caddy, Authorization removed", workloads: []string{hot1}, floor: onCaddy,
+			command: caddyfile("request_header -Authorization"),
+		},
 		{name: denyName, workloads: []string{reject}, command: caddyfile("respond 401")},
 		{name: "Caddy, error 401", workloads: []string{reject}, floor: onCaddy, command: caddyfile("error 401")},
 		{name: signatureName, workloads: []string{cold, reject}, floor: onCaddy, command: signature},

@@ -113,8 +113,10 @@ func (r *report) algorithms() []string {
 // writeMarkdown writes the report for people.
 func (r *report) writeMarkdown(out io.Writer) error {
 	w := &errWriter{w: out}
-	w.printf("# Whole gateways compared\n\n%s. %s.\n%s.\n%s. The run took %s.\n", r.Machine, strings.Join(r.Versions, ", "), r.Layout, r.Setting, r.Took)
-	w.printf("\nEach figure is the median of the rounds; CPU is the gateway's, user and system, with the lowest and highest round in brackets.\n")
+	w.printf("# Whole gateways compared\n\n%s. %s.\n%s.\n%s. The run took %s.\n",
+		r.Machine, strings.Join(r.Versions, ", "), r.Layout, r.Setting, r.Took)
+	w.printf("\nEach figure is the median of the rounds; CPU is the gateway's, user and system, " +
+		"with the lowest and highest round in brackets.\n")
 	r.writeGoals(w)
 	for _, workload := range r.seen(func(m *measurement) string { return m.Workload }) {
 		r.writeWorkload(w, workload)
@@ -134,7 +136,8 @@ var workloadTitles = map[string]string{
 func (r *report) writeWorkload(w *errWriter, workload string) {
 	w.printf("\n## %s\n", workloadTitles[workload])
 	for _, alg := range r.algorithms() {
-		w.printf("\n| %s | CPU µs per request | × its floor | above its floor, µs | requests/s | p50 µs | p99 µs | RSS MiB |\n|---|---|---|---|---|---|---|---|\n", alg)
+		w.printf("\n| %s | CPU µs per request | × its floor | above its floor, µs | requests/s | p50 µs | p99 µs | RSS MiB |\n"+
+			"|---|---|---|---|---|---|---|---|\n", alg)
 		for i := range r.contenders {
 			c := &r.contenders[i]
 			cpu := r.values(alg, workload, c.name, cpuOf)
@@ -161,7 +164,8 @@ func (s spread) format(verb string) string {
 }
 
 func (r *report) writeBare(w *errWriter) {
-	w.printf("\n## The bare signature\n\nOne check of a token's signature by Go's crypto packages alone, on the load's processor while nothing else ran.\n\n| algorithm | CPU µs |\n|---|---|\n")
+	w.printf("\n## The bare signature\n\nOne check of a token's signature by Go's crypto packages alone, on the load's processor " +
+		"while nothing else ran.\n\n| algorithm | CPU µs |\n|---|---|\n")
 	for _, alg := range r.algorithms() {
 		w.printf("| %s | %s |\n", alg, summarize(r.Bare[alg]).format("%.1f"))
 	}
@@ -171,8 +175,8 @@ func (r *report) writeMemory(w *errWriter) {
 	if len(r.Memory) == 0 {
 		return
 	}
-	w.printf("\n## Memory\n\nResident memory after requests with one token, and after %d different ones of %d bytes.\n\n| | before, MiB | after, MiB | growth, MiB |\n|---|---|---|---|\n",
-		fillTokens, r.MemoryToken)
+	w.printf("\n## Memory\n\nResident memory after requests with one token, and after %d different ones of %d bytes.\n\n"+
+		"| | before, MiB | after, MiB | growth, MiB |\n|---|---|---|---|\n", fillTokens, r.MemoryToken)
 	for _, m := range r.Memory {
 		w.printf("| %s | %.1f | %.1f | %.1f |\n", m.Name, mib(m.Before), mib(m.After), mib(m.After-m.Before))
 	}

@@ -274,7 +274,8 @@ func (b *block) routeIntrospect(r *RouteIntrospect) error {
 		}
 		r.MaxAge = (*caddy.Duration)(&age)
 	case len(args) != 0 || r.Mode == "":
-		return b.d.Err("expected: introspect [force|skip] [max_age <duration>]; who is asked, and how, stands in an issuer block")
+		return b.d.Err("expected: introspect [force|skip] [max_age <duration>]; " +
+			"who is asked, and how, stands in an issuer block")
 	}
 	return nil
 }

@@ -63,7 +63,8 @@ func (b *block) secret(c *Credential) error {
 	switch {
 	case len(args) < 1 || len(args) > 2 || strings.TrimSpace(args[0]) == "", len(args) == 2 && args[1] != "base64":
 		// Not quoted: what is too much may be the second half of a secret with a blank in it.
-		return b.d.Err("expected: secret <value> [base64]; a value with blanks in it is put in quotes, and an unset variable is none")
+		return b.d.Err("expected: secret <value> [base64]; " +
+			"a value with blanks in it is put in quotes, and an unset variable is none")
 	}
 	c.Secret, c.Base64 = args[0], len(args) == 2
 	return nil

@@ -124,8 +124,8 @@ func (b *block) requiredClaims(list *[]string) error {
 	switch first := (*list)[0]; first {
 	case "scope", "claim", "group":
 		if len(*list) > 1 {
-			return b.d.Errf("issuer: require names claims that must be there; \"require %s …\" of the route stands outside of the "+
-				"issuer block (if a claim with the name %q is meant, name it last)", first, first)
+			return b.d.Errf("issuer: require names claims that must be there; \"require %s …\" of the route stands outside of "+
+				"the issuer block (if a claim with the name %q is meant, name it last)", first, first)
 		}
 	}
 	return nil

@@ -47,7 +47,8 @@ func (c *Credential) compile(repl *caddy.Replacer, now time.Time) (gate.Credenti
 		return out, fmt.Errorf("%s: %w", where, err)
 	}
 	if c.Algorithm == "" {
-		return out, fmt.Errorf("%s: no algorithm: the credential, not the token, decides; add for example \"algorithm RS256\"", where)
+		return out, fmt.Errorf("%s: no algorithm: the credential, not the token, decides; add for example \"algorithm RS256\"",
+			where)
 	}
 	algorithm, ok := jose.ParseAlgorithm(c.Algorithm)
 	if !ok {

@@ -47,8 +47,8 @@ func (i *Issuer) compileKeys(repl *caddy.Replacer, plan *issuerPlan) (err error)
 	if allowed == 0 {
 		allowed = possible
 	} else if other := allowed &^ possible; other != 0 {
-		return fmt.Errorf("algorithms %v cannot be used with keys %s: HS algorithms need \"keys secret\", all others public keys; "+
-			"the two are never mixed", other, keys.Source)
+		return fmt.Errorf("algorithms %v cannot be used with keys %s: HS algorithms need \"keys secret\", "+
+			"all others public keys; the two are never mixed", other, keys.Source)
 	}
 	if i.MaxStale != 0 && i.MaxStale < leastStale {
 		return fmt.Errorf("max_stale %v is less than %v: keys would have to be fetched without a break",
@@ -63,7 +63,8 @@ func (i *Issuer) compileKeys(repl *caddy.Replacer, plan *issuerPlan) (err error)
 	}
 	if remote := keys.Source == "discovery" || keys.Source == "jwks" || i.Introspect != nil; !remote &&
 		(i.TLS != nil || i.RequestHeaders != nil || i.AllowLinkLocal || i.MaxStale != 0) {
-		return fmt.Errorf("tls, request_header, allow_link_local and max_stale are about a server, and keys %s asks none", keys.Source)
+		return fmt.Errorf("tls, request_header, allow_link_local and max_stale are about a server, and keys %s asks none",
+			keys.Source)
 	}
 	if err := keys.compile(repl, &plan.source, i.Algorithms != nil, &allowed); err != nil {
 		return err
@@ -133,7 +134,8 @@ func (k *Keys) compile(repl *caddy.Replacer, plan *sourcePlan, chosen bool, allo
 			return err
 		}
 		if !strings.Contains(plan.pem, pemBegin) && isPath(plan.pem) {
-			return errors.New("keys pem: this is the path of a file: write \"keys file\" before it, or keys pem {file./the/path}")
+			return errors.New("keys pem: this is the path of a file: " +
+				"write \"keys file\" before it, or keys pem {file./the/path}")
 		}
 		return wrap("keys pem", checkKeys([]byte(plan.pem), *allowed))
 	case "secret":

@@ -79,7 +79,8 @@ func (l *listeners) tell(e keyset.Event) {
 	l.mu.Unlock()
 	for to, s := range all {
 		data := map[string]any{
-			"issuer": to.issuer, "source": e.Source, "keys": e.Keys, "added": slices.Clone(e.Added), "removed": slices.Clone(e.Removed),
+			"issuer": to.issuer, "source": e.Source, "keys": e.Keys,
+			"added": slices.Clone(e.Added), "removed": slices.Clone(e.Removed),
 		}
 		if e.Err != nil {
 			data["error"] = e.Err.Error()

@@ -117,7 +117,9 @@ const maxAnswerAge = time.Minute
 
 // signedAnswers verifies answers by RFC 9701 section 5: the type, the signature with the issuer's keys, iss, aud and a
 // recent iat. Top-level claims decide nothing else; the client reads token_introspection only.
-func signedAnswers(keys keyset.Source, issuer, clientID string, leeway time.Duration) func(context.Context, string) ([]byte, error) {
+func signedAnswers(
+	keys keyset.Source, issuer, clientID string, leeway time.Duration,
+) func(context.Context, string) ([]byte, error) {
 	return func(ctx context.Context, answer string) ([]byte, error) {
 		token, err := jose.ParseTyped(answer, nil, "token-introspection+jwt")
 		if err != nil {

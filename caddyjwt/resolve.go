@@ -27,8 +27,8 @@ func resolve(repl *caddy.Replacer, what, value string) (string, error) {
 	return resolved, nil
 }
 
-const placeholderAdvice = " (only placeholders known at start, such as {env.NAME} and {file./path}, can be used here, and they " +
-	"must give something; a brace that is meant literally is written \\{)"
+const placeholderAdvice = " (only placeholders known at start, such as {env.NAME} and {file./path}, can be used here, " +
+	"and they must give something; a brace that is meant literally is written \\{)"
 
 // troubled names the placeholder that gives nothing. The text of a value is not quoted: it may be a secret, and a brace in
 // it no placeholder at all.

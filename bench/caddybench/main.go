@@ -1,7 +1,8 @@
-// Command caddybench is Caddy with its standard modules, the token gate, and a
-// handler that does nothing. All Caddys of the comparison are this one program,
-// so that they differ in their configuration and in nothing else: not in their
-// versions, nor in how the linker happened to lay them out.
+// Command caddybench is Caddy with its standard modules, the token gate, a
+// handler that does nothing, and one that checks a signature and nothing else.
+// All Caddys of the comparison are this one program, so that they differ in
+// their configuration and in nothing else: not in their versions, nor in how
+// the linker happened to lay them out.
 package main
 
 import (

@@ -122,7 +122,9 @@ func (c *Client) Get(ctx context.Context, address, accept, etag string) (*Respon
 	}
 }
 
-func (c *Client) get(ctx context.Context, client *http.Client, target *url.URL, accept, etag string, own bool) (*http.Response, error) {
+func (c *Client) get(
+	ctx context.Context, client *http.Client, target *url.URL, accept, etag string, own bool,
+) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrAddress, err)

@@ -86,5 +86,6 @@ func isRestrictedName(s string) bool {
 
 // isTokenType tells whether content of this type is a token that would have to be verified before it is read.
 func isTokenType(typ string) bool {
-	return typ == "jwt" || typ == "jose" || typ == "jose+json" || strings.HasSuffix(typ, "+jwt") || strings.HasSuffix(typ, "sd-jwt")
+	return typ == "jwt" || typ == "jose" || typ == "jose+json" ||
+		strings.HasSuffix(typ, "+jwt") || strings.HasSuffix(typ, "sd-jwt")
 }

@@ -55,7 +55,8 @@ func (s *Set) index() error {
 		if len(keys) == 0 {
 			continue
 		}
-		if same := slices.IndexFunc(fitting[:alg], func(other []*jose.Key) bool { return slices.Equal(other, keys) }); same >= 0 {
+		equal := func(other []*jose.Key) bool { return slices.Equal(other, keys) }
+		if same := slices.IndexFunc(fitting[:alg], equal); same >= 0 {
 			s.selectors[alg] = s.selectors[same]
 			continue
 		}
@@ -242,7 +243,9 @@ func (s *selector) JSONPublic(context.Context) (json.RawMessage, error) { return
 func (s *selector) JSONPrivate(context.Context) (json.RawMessage, error) { return nil, errReadOnly }
 
 // JSONWithOptions implements jwkset.Storage and refuses.
-func (s *selector) JSONWithOptions(context.Context, jwkset.JWKMarshalOptions, jwkset.JWKValidateOptions) (json.RawMessage, error) {
+func (s *selector) JSONWithOptions(
+	context.Context, jwkset.JWKMarshalOptions, jwkset.JWKValidateOptions,
+) (json.RawMessage, error) {
 	return nil, errReadOnly
 }
 
@@ -252,6 +255,8 @@ func (s *selector) Marshal(context.Context) (jwkset.JWKSMarshal, error) {
 }
 
 // MarshalWithOptions implements jwkset.Storage and refuses.
-func (s *selector) MarshalWithOptions(context.Context, jwkset.JWKMarshalOptions, jwkset.JWKValidateOptions) (jwkset.JWKSMarshal, error) {
+func (s *selector) MarshalWithOptions(
+	context.Context, jwkset.JWKMarshalOptions, jwkset.JWKValidateOptions,
+) (jwkset.JWKSMarshal, error) {
 	return jwkset.JWKSMarshal{}, errReadOnly
 }

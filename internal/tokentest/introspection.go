@@ -91,7 +91,8 @@ func (as *AS) read(r *http.Request) *IntrospectionRequest {
 			request.AuthMethod, request.ClientID, secret = "client_secret_basic", id, pass
 		}
 	} else if r.PostForm.Has("client_secret") {
-		request.AuthMethod, request.ClientID, secret = "client_secret_post", r.PostForm.Get("client_id"), r.PostForm.Get("client_secret")
+		request.AuthMethod, request.ClientID = "client_secret_post", r.PostForm.Get("client_id")
+		secret = r.PostForm.Get("client_secret")
 	} else if r.PostForm.Has("client_assertion") {
 		request.AuthMethod, request.ClientID = "client_assertion", r.PostForm.Get("client_id")
 	} else if r.Header.Get("Authorization") != "" {
