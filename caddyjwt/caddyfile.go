@@ -25,8 +25,8 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //
 //	bearer_auth [<matcher>] {
 //	    realm            <text>
-//	    token_from       header <name> [<scheme>]
-//	    token_from       query|cookie|form <name>
+//	    token_from       header <name> [<scheme>]   # repeatable
+//	    token_from       query|cookie|form <name>   # repeatable
 //	    max_token_size   <size>
 //	    audience         <aud...>|any
 //	    leeway           <duration>

@@ -34,7 +34,7 @@ var sections = map[string]reflect.Type{
 
 func TestConfigurationReferenceHasEveryWordOfTheCaddyfile(t *testing.T) {
 	documented := documentedColumn(t, 0)
-	card := syntaxCard(t)
+	card, _ := syntaxCard(t)
 	for section := range sections {
 		compare(t, section, "the comment of UnmarshalCaddyfile", card[section], documented[section])
 	}
@@ -68,14 +68,40 @@ func compare(t *testing.T, section, source string, want, got []string) {
 	}
 }
 
-// syntaxCard reads the comment of UnmarshalCaddyfile: the lines of each block, without comments and extra spaces.
-func syntaxCard(t *testing.T) map[string][]string {
+// The parser looks up in a list which words there are, for its errors, and which of them may be repeated. That list and
+// the syntax card are the same.
+func TestSyntaxCardHasTheWordsOfTheParser(t *testing.T) {
+	card, repeatable := syntaxCard(t)
+	for block, words := range caddyjwt.Words {
+		var want []string
+		for _, line := range card[block] {
+			word, _, _ := strings.Cut(line, " ")
+			if repeatable[block+" "+word] {
+				word += "*"
+			}
+			want = append(want, word)
+		}
+		got := strings.Fields(words)
+		slices.Sort(want)
+		slices.Sort(got)
+		if want = slices.Compact(want); !slices.Equal(got, want) {
+			t.Errorf("block %q: the parser knows\n%v\nthe comment of UnmarshalCaddyfile has\n%v", block, got, want)
+		}
+	}
+	if len(caddyjwt.Words) != len(card) {
+		t.Errorf("the parser knows %d blocks, the comment of UnmarshalCaddyfile has %d", len(caddyjwt.Words), len(card))
+	}
+}
+
+// syntaxCard reads the comment of UnmarshalCaddyfile: the lines of each block, without comments and extra spaces; and
+// which words, after their block and a space, are marked as repeatable.
+func syntaxCard(t *testing.T) (card map[string][]string, repeatable map[string]bool) {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), "caddyfile.go", nil, parser.ParseComments)
 	if err != nil {
 		t.Fatal(err)
 	}
-	card := make(map[string][]string)
+	card, repeatable = make(map[string][]string), make(map[string]bool)
 	for _, declaration := range file.Decls {
 		f, ok := declaration.(*ast.FuncDecl)
 		if !ok || f.Name.Name != "UnmarshalCaddyfile" {
@@ -83,7 +109,7 @@ func syntaxCard(t *testing.T) map[string][]string {
 		}
 		var blocks []string
 		for line := range strings.Lines(f.Doc.Text()) {
-			line, _, _ = strings.Cut(line, "#")
+			line, remark, _ := strings.Cut(line, "#")
 			words := strings.Fields(line)
 			switch {
 			case !strings.HasPrefix(line, "\t") || len(words) == 0:
@@ -99,13 +125,16 @@ func syntaxCard(t *testing.T) map[string][]string {
 			if len(blocks) > 0 {
 				block := blocks[len(blocks)-1]
 				card[block] = append(card[block], strings.Join(words, " "))
+				if strings.TrimSpace(remark) == "repeatable" {
+					repeatable[block+" "+words[0]] = true
+				}
 			}
 			if opens {
 				blocks = append(blocks, words[0])
 			}
 		}
 	}
-	return card
+	return card, repeatable
 }
 
 // jsonFields lists the fields of a struct: those of nested structs after a dot, of list elements after "[].". A struct
