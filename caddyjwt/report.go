@@ -80,10 +80,12 @@ func (r *reporter) refused(f *gate.Failure, status int) {
 	entry.Write(fields...)
 }
 
-// tell decides whether it is time to tell again, and says how many were not told since the last time.
+// tell decides whether it is time to tell again, and says how many were not told since the last time. A clock that is set
+// back does not silence the log until it has caught up.
 func (t *trouble) tell(now time.Time) (hidden int64, tell bool) {
 	last := t.told.Load()
-	if now.UnixNano()-last < int64(troubleInterval) || !t.told.CompareAndSwap(last, now.UnixNano()) {
+	age := now.UnixNano() - last
+	if age >= 0 && age < int64(troubleInterval) || !t.told.CompareAndSwap(last, now.UnixNano()) {
 		t.hidden.Add(1)
 		return 0, false
 	}

@@ -1,0 +1,30 @@
+package caddyjwt
+
+import (
+	"testing"
+	"time"
+)
+
+// Trouble of one kind is told once in a while, also when the clock has been set back.
+func TestTroubleIsToldOnceInAWhile(t *testing.T) {
+	var kind trouble
+	start := time.Unix(1_700_000_000, 0)
+	for _, c := range []struct {
+		name   string
+		at     time.Duration
+		tell   bool
+		hidden int64
+	}{
+		{"the first time", 0, true, 0},
+		{"at once again", 0, false, 0},
+		{"soon", troubleInterval - 1, false, 0},
+		{"in time", troubleInterval, true, 2},
+		{"by a clock that was set back", -time.Hour, true, 0},
+		{"soon after that", -time.Hour + time.Second, false, 0},
+		{"in time after that", -time.Hour + troubleInterval, true, 1},
+	} {
+		if hidden, tell := kind.tell(start.Add(c.at)); tell != c.tell || hidden != c.hidden {
+			t.Errorf("%s: told %v, %d hidden; want %v, %d", c.name, tell, hidden, c.tell, c.hidden)
+		}
+	}
+}
