@@ -14,19 +14,21 @@ import (
 const identityVar = "bearer_auth.identity"
 
 // publish makes the identity known to placeholders, and so to matchers, logs and other handlers. Nothing is resolved
-// before somebody asks. When several bearer_auth handlers are in one chain, the last one decides about all of them.
+// before somebody asks. When several bearer_auth handlers are in one chain, the last one decides about all of them, also
+// behind one that has refused the request: what that one said of the issuer would hide what this one says.
 func publish(r *http.Request, identity *gate.Identity) {
 	ctx := r.Context()
 	vars, ok := ctx.Value(caddyhttp.VarsCtxKey).(map[string]any)
 	if !ok {
 		return
 	}
+	repl, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if ok {
+		repl.Delete("http.auth.bearer.issuer")
+	}
 	_, known := vars[identityVar]
 	vars[identityVar] = identity
-	if known {
-		return
-	}
-	if repl, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+	if ok && !known {
 		repl.Map(func(name string) (any, bool) { return placeholder(vars, name) })
 	}
 }

@@ -160,6 +160,20 @@ func TestChainTwoGates(t *testing.T) {
 	s.refused(s.get("/", "", "X-Gate-Token", alice), http.StatusUnauthorized, "missing_token")
 }
 
+// A gate in an error route tells of the token that it has accepted itself, and not of the one that was refused before.
+func TestChainGateInAnErrorRoute(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "e1")
+	mighty, other := tokentest.NewAS(t, tokentest.WithKeys(key)), tokentest.NewAS(t, tokentest.WithKeys(key))
+	s := prepare(t)
+	s.behind("GATE\nBACKEND\nhandle_errors {\n"+gateFor(jwksOf(other))+"\nrespond `{http.auth.bearer.issuer} {http.auth.user.id}`\n}",
+		jwksOf(mighty), "token_from header X-Gate-Token")
+	forged := tokentest.FlipSignature(t, key.Sign(t, issued(mighty.URL, "sub", "admin")))
+	a := s.get("/", key.Sign(t, issued(other.URL, "sub", "zoe")), "X-Gate-Token", forged)
+	if a.body != other.URL+" zoe" {
+		t.Errorf("status %d, body %q", a.StatusCode, a.body)
+	}
+}
+
 // The answer to a HEAD request has the headers of the refusal and no body.
 func TestChainHead(t *testing.T) {
 	s := start(t, gateFor(consumerAlice(t)))
