@@ -206,11 +206,14 @@ func discreet(err error) error {
 		return errors.New("a malformed header")
 	}
 	text := err.Error()
-	if before, rest, quotes := strings.Cut(text, `"`); quotes {
-		after := rest[strings.LastIndex(rest, `"`)+1:]
-		return errors.New(before + "..." + after)
+	first, last := strings.IndexByte(text, '"'), strings.LastIndexByte(text, '"')
+	switch {
+	case first < 0:
+		return err
+	case first == last: // nobody knows where it ends
+		return errors.New(text[:first] + "...")
 	}
-	return err
+	return errors.New(text[:first] + "..." + text[last+1:])
 }
 
 // display gives a URL without its query.

@@ -2,6 +2,7 @@ package introspect_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -164,6 +165,18 @@ func TestTheCertificateOfTheServerIsVerified(t *testing.T) {
 	cfg.HTTPClient = s.Client()
 	r, err = newClient(t, cfg).Introspect(t.Context(), testToken)
 	wantActive(t, true, r, err)
+}
+
+// The error of a transport is cut at a quotation mark also when it is the only one.
+func TestErrorsTellNothingBehindAQuotationMark(t *testing.T) {
+	for _, text := range []string{`unexpected "kiwi`, `unexpected "kiwi" here`, `unexpected "ki"wi" here`} {
+		cfg := fakeConfig(func(*http.Request) (*http.Response, error) { return nil, errors.New(text) })
+		_, err := newClient(t, cfg).Introspect(t.Context(), testToken)
+		if err == nil || !strings.Contains(err.Error(), "unexpected") {
+			t.Errorf("error %v, want the beginning of %q", err, text)
+		}
+		wantSilent(t, err, "kiwi", "wi")
+	}
 }
 
 func TestErrorsTellNoSecrets(t *testing.T) {

@@ -154,10 +154,15 @@ func plain(err error) error {
 	if _, ok := errors.AsType[textproto.ProtocolError](err); ok {
 		return errors.New("a malformed header")
 	}
-	if before, rest, quotes := strings.Cut(err.Error(), `"`); quotes && !errors.Is(err, ErrAddress) {
-		return errors.New(before + "..." + rest[strings.LastIndex(rest, `"`)+1:])
+	text := err.Error()
+	first, last := strings.IndexByte(text, '"'), strings.LastIndexByte(text, '"')
+	switch {
+	case first < 0 || errors.Is(err, ErrAddress):
+		return err
+	case first == last: // nobody knows where it ends
+		return errors.New(text[:first] + "...")
 	}
-	return err
+	return errors.New(text[:first] + "..." + text[last+1:])
 }
 
 // redirect is where an answer leads, nil when it is not a redirect (RFC 9110 section 15.4).
