@@ -338,7 +338,7 @@ func TestProvisionMakesNoConnection(t *testing.T) {
 	if err := caddy.Validate(&config); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(began); took > time.Second {
+	if took := time.Since(began); took > 4*time.Second { // well under a second where nothing else runs
 		t.Errorf("it took %v", took)
 	}
 	if n := connections(); n != 0 {

@@ -180,7 +180,7 @@ func TestTheWorstAnswerIsReadInBoundedTime(t *testing.T) {
 			if got, _ := verdict(t, func() *http.Response { return response(200, text) }, nil); got != active {
 				t.Errorf("the verdict is %s", got)
 			}
-			if took := time.Since(start); took > time.Second {
+			if took := time.Since(start); took > 5*time.Second { // far above what is needed, and far below comparing each with each
 				t.Errorf("%d bytes took %v", len(text), took)
 			}
 		})

@@ -5,7 +5,6 @@ import (
 	"compress/flate"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
@@ -154,11 +153,8 @@ func TestAttackKindEncrypted(t *testing.T) {
 		"in five empty parts":           "....",
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
-			start := time.Now()
-			got := a.send(token)
-			if took := time.Since(start); took > 500*time.Millisecond {
-				t.Errorf("it took %v", took)
-			}
+			var got answer
+			a.quickly(func() { got = a.send(token) })
 			a.repelled(got, "malformed_token", "unsupported_algorithm", "malformed_request")
 			answers[got.Header.Get("WWW-Authenticate")+got.body] = true
 		})

@@ -387,7 +387,7 @@ func TestKeysServerDownAtStart(t *testing.T) {
 			s := prepare(t)
 			began := time.Now()
 			s.load(issuerGate(issuerBlock(as.URL, lines(as))))
-			if took := time.Since(began); took > time.Second {
+			if took := time.Since(began); took > 4*time.Second { // a fetch would be given up after five
 				t.Errorf("Caddy took %v to start", took)
 			}
 			token := key.Sign(t, issuedBy(as.URL))

