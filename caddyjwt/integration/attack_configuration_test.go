@@ -128,6 +128,35 @@ func TestAttackConfigurationFailedReloadKeepsTheGate(t *testing.T) {
 	}
 }
 
+// A route is added to a site later, by somebody who does not think of the gate, and is open. A bearer_auth without a
+// matcher guards whatever else the site serves, wherever it stands in the file.
+func TestAttackConfigurationRouteAddedLater(t *testing.T) {
+	for name, route := range map[string]string{
+		"respond":        "respond /new secret",
+		"handle":         "handle /new* {\n respond secret\n}",
+		"handle_path":    "handle_path /new* {\n respond secret\n}",
+		"route":          "route /new* {\n respond secret\n}",
+		"file_server":    "handle /new* {\n root * /\n file_server browse\n}",
+		"reverse_proxy":  "reverse_proxy /new* {$ADDED}",
+		"a matcher":      "@new path /new*\nhandle @new {\n respond secret\n}",
+		"rewrite":        "rewrite /new /old\nrespond /old secret",
+		"another's auth": "handle /new* {\n forward_auth {$ADDED} {\n uri /\n}\n respond secret\n}",
+	} {
+		for where, place := range map[string]string{"before": "ADDED\nGATE", "behind": "GATE\nADDED"} {
+			s := prepare(t)
+			added := strings.ReplaceAll(route, "{$ADDED}", s.upstream.addr())
+			s.loadFile(s.caddyfile(strings.NewReplacer("ADDED", added, "GATE", gateFor(consumerAlice(t))).Replace(place)))
+			s.attack(t, name+" "+where+" the gate", func(t *testing.T, a *attempt) {
+				got := a.get("/new", "")
+				a.repelled(got, "missing_token")
+				if strings.Contains(got.body, "secret") {
+					t.Errorf("body %q", got.body)
+				}
+			})
+		}
+	}
+}
+
 // Secrets of the configuration turn up in log lines and messages of errors, where many can read them: class of
 // CVE-2026-27589. No error about a secret quotes it.
 func TestAttackConfigurationSecretsInErrors(t *testing.T) {
