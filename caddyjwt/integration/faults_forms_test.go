@@ -123,3 +123,28 @@ func TestFaultErrorRouteAfterAForm(t *testing.T) {
 		t.Errorf("status %d, body %q", a.StatusCode, a.body)
 	}
 }
+
+// A refusal leaves no deadline behind, whether there is no body or an error route has read it: the server, which watches the
+// connection then, would give up this request and each that follows on the connection.
+func TestFaultErrorRouteLeavesTheConnectionAlive(t *testing.T) {
+	s := prepare(t)
+	slow := newUpstream(t)
+	slow.answer = func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-time.After(1500 * time.Millisecond): // longer than the deadline for what is not read
+			_, _ = io.WriteString(w, "an error page")
+		case <-r.Context().Done():
+		}
+	}
+	s.load(gateFor(consumerAlice(t)) + "\n\thandle_errors {\n\t\treverse_proxy " + slow.addr() + "\n\t}")
+	token := hmacKey(t).Sign(t, claims())
+	for name, body := range map[string]io.Reader{"no body": nil, "a body": strings.NewReader("hello"), "a chunked body": io.MultiReader(strings.NewReader("hello"))} {
+		t.Run(name, func(t *testing.T) {
+			s := s.in(t)
+			if a := s.do(s.request(http.MethodPost, "/", body)); a.body != "an error page" {
+				t.Errorf("status %d, body %q", a.StatusCode, a.body)
+			}
+			s.good(token) // on the same connection
+		})
+	}
+}
