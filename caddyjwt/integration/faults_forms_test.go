@@ -105,19 +105,24 @@ func TestFaultSlowFormsOverEveryProtocol(t *testing.T) {
 	})
 }
 
-// A refusal whose form has been read leaves no deadline behind: an error route may take its time.
-func TestFaultErrorRouteAfterAForm(t *testing.T) {
-	s := prepare(t)
+// slowErrorRoute is an error route whose page takes longer than the deadline for what a refused client still sends.
+func slowErrorRoute(t *testing.T) string {
 	slow := newUpstream(t)
 	slow.answer = func(w http.ResponseWriter, r *http.Request) {
 		select {
-		case <-time.After(1500 * time.Millisecond): // longer than the deadline for what is not read
+		case <-time.After(1500 * time.Millisecond):
 			_, _ = io.WriteString(w, "an error page")
 		case <-r.Context().Done():
 		}
 	}
+	return "\n\thandle_errors {\n\t\treverse_proxy " + slow.addr() + "\n\t}"
+}
+
+// A refusal whose form has been read leaves no deadline behind: an error route may take its time.
+func TestFaultErrorRouteAfterAForm(t *testing.T) {
+	s := prepare(t)
 	s.load(gateFor(consumerAlice(t), "token_from form access_token") +
-		"\n\thandle_errors {\n\t\treverse_proxy " + slow.addr() + "\n\t}")
+		slowErrorRoute(t))
 	r := s.request(http.MethodPost, "/", strings.NewReader("a=b"), "Content-Type", "application/x-www-form-urlencoded")
 	if a := s.do(r); a.body != "an error page" {
 		t.Errorf("status %d, body %q", a.StatusCode, a.body)
@@ -128,15 +133,7 @@ func TestFaultErrorRouteAfterAForm(t *testing.T) {
 // connection then, would give up this request and each that follows on the connection.
 func TestFaultErrorRouteLeavesTheConnectionAlive(t *testing.T) {
 	s := prepare(t)
-	slow := newUpstream(t)
-	slow.answer = func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case <-time.After(1500 * time.Millisecond): // longer than the deadline for what is not read
-			_, _ = io.WriteString(w, "an error page")
-		case <-r.Context().Done():
-		}
-	}
-	s.load(gateFor(consumerAlice(t)) + "\n\thandle_errors {\n\t\treverse_proxy " + slow.addr() + "\n\t}")
+	s.load(gateFor(consumerAlice(t)) + slowErrorRoute(t))
 	token := hmacKey(t).Sign(t, claims())
 	for name, body := range map[string]io.Reader{"no body": nil, "a body": strings.NewReader("hello"), "a chunked body": io.MultiReader(strings.NewReader("hello"))} {
 		t.Run(name, func(t *testing.T) {
