@@ -19,7 +19,7 @@ func (b *block) blame(start caddyfile.Dispenser, err error, read func(*block) er
 	}
 	of := start
 	tokens := of.NextSegment()
-	words := wordsIn(tokens, 0, 1)
+	words := wordsIn(tokens)
 	if len(words) > maxBlamed {
 		words = nil
 	}
@@ -41,23 +41,31 @@ func (b *block) blame(start caddyfile.Dispenser, err error, read func(*block) er
 // span is a word with its values and its block, among the tokens of a larger block.
 type span struct{ from, to, depth int }
 
-// wordsIn finds the words of a block, and of the blocks inside.
-func wordsIn(tokens []caddyfile.Token, offset, depth int) (found []span) {
+// wordsIn finds the words of a block, whose own word is the first token, and of the blocks inside: a line begins one, unless
+// it is the brace that ends a block. Token by token, since a Segment leaves out the braces of an empty block.
+func wordsIn(tokens []caddyfile.Token) (found []span) {
 	d := caddyfile.NewDispenser(tokens)
 	d.Next()
-	from := 2 // after the block's word and its brace
-	for d.NextArg() {
-		from++
-	}
-	for d.NextBlock(0) {
-		word := d.NextSegment()
-		to := from + len(word)
-		if to+1 < len(tokens) && tokens[to].Text == "{" && tokens[to+1].Text == "}" {
-			to += 2 // NextSegment leaves out the braces of an empty block
+	depth := 0
+	var open []int // which of those found have not ended, from the outside in
+	for i := 1; i < len(tokens); i++ {
+		switch {
+		case d.NextArg():
+		case d.NextLine():
+			for len(open) > 0 && found[open[len(open)-1]].depth >= depth {
+				found[open[len(open)-1]].to = i
+				open = open[:len(open)-1]
+			}
+			if tokens[i].Text == "}" && !tokens[i].Quoted() {
+				depth--
+				continue
+			}
+			open = append(open, len(found))
+			found = append(found, span{from: i, to: len(tokens), depth: depth})
+		default: // a brace that opens a block
+			d.Next()
+			depth++
 		}
-		found = append(found, span{offset + from, offset + to, depth})
-		found = append(found, wordsIn(word, offset+from, depth+1)...)
-		from = to
 	}
 	return found
 }

@@ -36,6 +36,7 @@ func FuzzCaddyfile(f *testing.F) {
 	}
 	f.Add("consumer a {\ncredential k {\nalgorithm HS256\nsecret " + mark + " base64\n}\n}")
 	f.Add("realm <<X\na\nb\nX\n} {")
+	f.Add("issuer https://0 { introspect {\nclient_id 0\nclient_secret \"0") // blocks that do not end, on one line
 	off := false
 	ctx, err := caddy.ProvisionContext(&caddy.Config{Admin: &caddy.AdminConfig{
 		Disabled: true, Config: &caddy.ConfigSettings{Persist: &off},
