@@ -284,7 +284,7 @@ func TestTrailersOverHTTP3(t *testing.T) {
 	for _, length := range []int64{-1, 5} {
 		for _, announced := range []bool{true, false} {
 			t.Run(fmt.Sprintf("length %d, announced %t", length, announced), func(t *testing.T) {
-				var trailer http.Header
+				trailers := make(chan http.Header, 1) // of its own: the map goes on being used until the handler has ended
 				packets, err := net.ListenPacket("udp", "127.0.0.1:0")
 				if err != nil {
 					t.Fatal(err)
@@ -295,7 +295,7 @@ func TestTrailersOverHTTP3(t *testing.T) {
 					Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 						g.Strip(r)
 						_, _ = io.Copy(io.Discard, r.Body)
-						trailer = r.Trailer
+						trailers <- r.Trailer.Clone()
 						w.WriteHeader(r.ProtoMajor * 100)
 					}),
 				}
@@ -318,6 +318,7 @@ func TestTrailersOverHTTP3(t *testing.T) {
 					t.Fatal(err)
 				}
 				response.Body.Close()
+				trailer := <-trailers
 				if response.StatusCode != 300 || trailer.Get("X-User") != "" || trailer.Get("X-Sum") != "7" {
 					t.Errorf("status %d, trailers %v", response.StatusCode, trailer)
 				}
