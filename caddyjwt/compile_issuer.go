@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -28,6 +29,9 @@ func (i *Issuer) compile(repl *caddy.Replacer, leeway time.Duration) (issuerPlan
 	}
 	if name == "" {
 		return plan, errors.New("an issuer has no name: give the exact value of the tokens' iss")
+	}
+	if !utf8.ValidString(name) { // nor could it be the label of a metric
+		return plan, fmt.Errorf("issuer %q: the name is not UTF-8, as every token's iss is", name)
 	}
 	plan.issuer.Name = name
 	if err := i.compileRules(repl, &plan.issuer, leeway); err != nil {

@@ -64,6 +64,17 @@ func (l *listeners) add(ctx caddy.Context, issuer string) (remove func(), err er
 	}, nil
 }
 
+// issuers are those that use the source now, each once.
+func (l *listeners) issuers() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	names := make(map[string]struct{}, len(l.all))
+	for key := range l.all {
+		names[key.issuer] = struct{}{}
+	}
+	return slices.Collect(maps.Keys(names))
+}
+
 var eventNames = map[keyset.EventKind]string{
 	keyset.Ready:       "bearer_auth_keys_ready",
 	keyset.KeysChanged: "bearer_auth_keys_changed",

@@ -43,8 +43,9 @@ func (h *Handler) openIntrospection(
 			return pooledClient{}, err
 		}
 		config.HTTPClient = transport.HTTP()
+		config.Observer = metrics.observer(plan.issuer.Name)
 		client, err := introspect.New(config)
-		return pooledClient{client, transport}, err
+		return pooledClient{client, transport, plan.issuer.Name}, err
 	})
 	if err != nil {
 		return nil, err

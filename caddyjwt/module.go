@@ -116,6 +116,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.open(ctx, built); err != nil {
 		return err
 	}
+	if err := metrics.register(ctx.GetMetricsRegistry()); err != nil {
+		return fmt.Errorf("registering metrics: %w", err)
+	}
 	h.warnOfExample()
 	h.gate, err = gate.New(built.config)
 	return err
@@ -170,6 +173,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		}
 		return h.refuse(w, r, err)
 	}
+	metrics.pass(verdict.Outcome)
 	publish(r, verdict.Identity)
 	if verdict.Outcome != gate.Accepted || verdict.InAuthorization {
 		return next.ServeHTTP(w, r)
@@ -251,6 +255,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) erro
 		repl.Set("http.auth.bearer.reason", string(failure.Reason))
 		repl.Set("http.auth.bearer.issuer", failure.Issuer)
 	}
+	metrics.refuse(failure.Reason)
 	h.log.refused(failure, answer.Status)
 	return caddyhttp.Error(answer.Status, failure)
 }

@@ -169,6 +169,7 @@ func TestProvisionDefaults(t *testing.T) {
 // Everything that is wrong is told when the configuration loads, by a text that says what to do.
 func TestProvisionErrors(t *testing.T) {
 	alice := consumerJSON(t)
+	t.Setenv("NOT_UTF8", "https://\xff.example")
 	issuer := func(members string) string {
 		return `{"audience":["x"],"issuers":[{"issuer":"https://as.example",` + members + `}]}`
 	}
@@ -179,6 +180,7 @@ func TestProvisionErrors(t *testing.T) {
 		"empty audience":            {`{"audience":[""],"issuers":[{"issuer":"https://as.example"}]}`, "audience"},
 		"audience any and values":   {`{"audience":["x"],"any_audience":true,"consumers":[` + alice + `]}`, "audience"},
 		"issuer without a name":     {`{"audience":["x"],"issuers":[{}]}`, "no name"},
+		"issuer that is not UTF-8":  {`{"audience":["x"],"issuers":[{"issuer":"{env.NOT_UTF8}","keys":{"source":"jwks","url":"https://a.example"}}]}`, "UTF-8"},
 		"unset variable":            {`{"audience":["{env.NOT_SET_ANYWHERE}"],"consumers":[` + alice + `]}`, "audience"},
 		"negative leeway":           {`{"leeway":-1,"consumers":[` + alice + `]}`, "leeway"},
 		"long leeway":               {`{"leeway":"6m","consumers":[` + alice + `]}`, "leeway"},

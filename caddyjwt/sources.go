@@ -31,6 +31,7 @@ type (
 	pooledClient struct {
 		*introspect.Client
 		transport *fetch.Client
+		issuer    string
 	}
 	pooledCache struct{ *gate.Cache }
 )

@@ -15,6 +15,7 @@ import (
 	"unsafe"
 
 	"github.com/maypok86/otter/v2"
+	"github.com/maypok86/otter/v2/stats"
 )
 
 // DefaultCacheSize is how many bytes of verified tokens are kept when nothing else is said.
@@ -83,7 +84,8 @@ func NewCache(size int64) (*Cache, error) {
 		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[cacheKey, *Identity]) time.Duration {
 			return e.Value.life
 		}),
-		Logger: &otter.NoopLogger{},
+		StatsRecorder: stats.NewCounter(),
+		Logger:        &otter.NoopLogger{},
 	})
 	if err != nil {
 		return nil, errors.Join(errors.New("making the token cache"), err)
@@ -96,6 +98,24 @@ func NewCache(size int64) (*Cache, error) {
 func (c *Cache) Close() {
 	c.store.InvalidateAll()
 	c.store.StopAllGoroutines()
+}
+
+// CacheStats is a snapshot of a cache.
+type CacheStats struct {
+	Hits, Misses uint64 // look-ups of what may be a JWT
+	Tokens       int    // kept, about
+	Bytes        uint64 // what they count against the size, about
+}
+
+// Plus is that of two caches together.
+func (s CacheStats) Plus(other CacheStats) CacheStats {
+	return CacheStats{s.Hits + other.Hits, s.Misses + other.Misses, s.Tokens + other.Tokens, s.Bytes + other.Bytes}
+}
+
+// Stats tells what has happened so far.
+func (c *Cache) Stats() CacheStats {
+	counted := c.store.Stats()
+	return CacheStats{counted.Hits, counted.Misses, c.store.EstimatedSize(), c.store.WeightedSize()}
 }
 
 // keyed hashes tokens for one fingerprint of settings.

@@ -1,0 +1,287 @@
+package integration
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/tokentest"
+)
+
+// scraped is what Caddy's metrics say: name, without the prefix that all of ours have, and labels to value.
+type scraped map[string]float64
+
+const metricPrefix = "caddy_bearer_auth_"
+
+// loadMeasured is load, with a site that serves Caddy's metrics.
+func (s *site) loadMeasured(gate string) {
+	s.t.Helper()
+	s.loadFile(s.caddyfile(gate) + fmt.Sprintf("http://metrics.test {\n\tbind unix/%s\n\tmetrics\n}\n", s.socket))
+	s.inForce()
+}
+
+// metricsText is what a Prometheus server would get.
+func (s *site) metricsText() string {
+	s.t.Helper()
+	r := s.request(http.MethodGet, "/", nil)
+	r.Host = "metrics.test"
+	a := s.do(r)
+	if a.StatusCode != http.StatusOK {
+		s.t.Fatalf("metrics: status %d: %s", a.StatusCode, a.body)
+	}
+	return a.body
+}
+
+// scrape gives the metrics that are ours.
+func (s *site) scrape() scraped {
+	s.t.Helper()
+	values := make(scraped)
+	for line := range strings.Lines(s.metricsText()) {
+		line, ours := strings.CutPrefix(strings.TrimSpace(line), metricPrefix)
+		if !ours {
+			continue
+		}
+		at := strings.LastIndexByte(line, ' ')
+		value, err := strconv.ParseFloat(line[at+1:], 64)
+		if err != nil {
+			s.t.Fatalf("%q: %v", line, err)
+		}
+		values[line[:at]] = value
+	}
+	return values
+}
+
+// since tells by how much the metrics have changed.
+func (m scraped) since(before scraped) scraped {
+	changes := make(scraped)
+	for name, value := range m {
+		if change := value - before[name]; change != 0 {
+			changes[name] = change
+		}
+	}
+	return changes
+}
+
+// counted wants these metrics, and of the same families no others, to have changed by so much.
+func (m scraped) counted(t *testing.T, families string, want scraped) {
+	t.Helper()
+	got := make(scraped)
+	for name, value := range m {
+		if family, _, _ := strings.Cut(name, "{"); slices.Contains(strings.Fields(families), family) {
+			got[name] = value
+		}
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("metrics\n%v\nwant\n%v", got, want)
+	}
+}
+
+func requests(outcome, reason string) string {
+	return fmt.Sprintf("requests_total{outcome=%q,reason=%q}", outcome, reason)
+}
+
+func ofIssuer(name, issuer string, more ...string) string {
+	labels := []string{fmt.Sprintf("issuer=%q", issuer)}
+	for i := 0; i < len(more); i += 2 {
+		labels = append(labels, fmt.Sprintf("%s=%q", more[i], more[i+1]))
+	}
+	return name + "{" + strings.Join(labels, ",") + "}"
+}
+
+// What came of each request, what the authorization server did, and how the keys are; and a reload starts none of it anew.
+func TestMetricsTellWhatHappened(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "measured")
+	as := introspector(t, tokentest.WithKeys(key))
+	as.Introspect(verdict)
+	const jwks, file = "https://jwks.example.com", "https://file.example.com"
+	two := tokentest.JWKS(key, tokentest.NewKey(t, "RS256", "second"))
+	path := writeFile(t, filepath.Join(t.TempDir(), "jwks.json"), two)
+	gate := func(realm string) string {
+		return issuerGate("realm "+realm, "optional", introspecting(as, "opaque", "timeout 500ms"),
+			issuerBlock(jwks, "keys jwks "+as.JWKSURL()), issuerBlock(file, "keys file "+path))
+	}
+	s := prepare(t)
+	s.loadMeasured(gate("first"))
+	before := s.scrape()
+
+	good := key.Sign(t, issuedBy(as.URL))
+	for range 4 { // a cache keeps a token from the second time on
+		s.good(good)
+	}
+	s.good(key.Sign(t, issuedBy(jwks)))
+	s.good(key.Sign(t, issuedBy(file)))
+	s.passed(s.get("/", ""))
+	s.refused(s.get("/", key.Sign(t, issuedBy(as.URL, "exp", time.Now().Unix()-60))), 401, "expired")
+	for range 2 {
+		s.good(liveToken + "1")
+		s.refused(s.get("/", revokedToken+"1"), 401, "inactive")
+	}
+	first := s.scrape()
+	changes := first.since(before)
+	changes.counted(t, "requests_total", scraped{
+		requests("accepted", ""): 8, requests("unidentified", ""): 1,
+		requests("refused", "expired"): 1, requests("refused", "inactive"): 2,
+	})
+	changes.counted(t, "cache_lookups_total", scraped{
+		`cache_lookups_total{result="hit"}`: 2, `cache_lookups_total{result="miss"}`: 5,
+	})
+	changes.counted(t, "introspection_lookups_total introspection_seconds_count", scraped{
+		ofIssuer("introspection_lookups_total", as.URL, "result", "miss"):         2,
+		ofIssuer("introspection_lookups_total", as.URL, "result", "hit"):          1,
+		ofIssuer("introspection_lookups_total", as.URL, "result", "negative_hit"): 1,
+		ofIssuer("introspection_seconds_count", as.URL, "verdict", "active"):      1,
+		ofIssuer("introspection_seconds_count", as.URL, "verdict", "inactive"):    1,
+	})
+	first.counted(t, "keys key_fetches_total key_fetch_failures_total keys_failing", scraped{
+		ofIssuer("keys", as.URL): 1, ofIssuer("keys", jwks): 1, ofIssuer("keys", file): 2,
+		ofIssuer("key_fetches_total", as.URL): 1, ofIssuer("key_fetches_total", jwks): 1,
+		ofIssuer("key_fetch_failures_total", as.URL): 0, ofIssuer("key_fetch_failures_total", jwks): 0,
+		ofIssuer("keys_failing", as.URL): 0, ofIssuer("keys_failing", jwks): 0,
+	})
+	first.counted(t, "introspection_breaker_open introspection_in_flight cache_tokens", scraped{
+		ofIssuer("introspection_breaker_open", as.URL): 0, ofIssuer("introspection_in_flight", as.URL): 0, "cache_tokens": 1,
+	})
+	for _, issuer := range []string{as.URL, jwks} {
+		age := float64(time.Now().UnixMilli())/1000 - first[ofIssuer("keys_fetched_timestamp_seconds", issuer)]
+		if age < 0 || age > 120 {
+			t.Errorf("the keys of %s are %v s old", issuer, age)
+		}
+	}
+
+	s.loadMeasured(gate("second"))
+	s.good(good)
+	again := s.scrape().since(first)
+	again.counted(t, "requests_total cache_lookups_total key_fetches_total introspection_lookups_total", scraped{
+		requests("accepted", ""): 1, `cache_lookups_total{result="hit"}`: 1,
+	})
+
+	as.Down()
+	s.troubled(s.get("/", liveToken+"2"), 503, "introspection_unavailable", true)
+	s.refused(s.get("/", key.WithKID("unheard-of").Sign(t, issuedBy(as.URL))), 503, "keys_unavailable")
+	down := s.scrape()
+	down.since(first).counted(t, "keys_failing key_fetch_failures_total introspection_seconds_count", scraped{
+		ofIssuer("keys_failing", as.URL): 1, ofIssuer("key_fetch_failures_total", as.URL): 1,
+		ofIssuer("introspection_seconds_count", as.URL, "verdict", "unavailable"): 1,
+	})
+
+	s.loadMeasured(gateFor(consumerAlice(t)))
+	gone := s.scrape()
+	gone.counted(t, "keys keys_failing key_fetches_total introspection_breaker_open", scraped{})
+	if gone[requests("accepted", "")] != down[requests("accepted", "")] {
+		t.Error("the requests are counted anew with another configuration")
+	}
+}
+
+// One issuer in two handlers, with settings that make them two key sources and two clients: the worse of the two is told.
+func TestMetricsOfAnIssuerWithSeveralSources(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "twice")
+	as := introspector(t, tokentest.WithKeys(key))
+	as.Introspect(verdict)
+	one := issuerGate(introspecting(as, "opaque"))
+	other := issuerGate(issuerBlock(as.URL, "max_stale 1h", "introspect opaque {", "client_id gateway",
+		"client_secret s3cr3t-with-odd-characters:%+&", "auth_method client_secret_basic", "cache_ttl 1s", "}"))
+	s := prepare(t)
+	s.loadMeasured("handle /other {\n\t\t" + other + "\n\t}\n\thandle {\n\t\t" + one + "\n\t}")
+	s.good(key.Sign(t, issuedBy(as.URL)))
+	keys, fetches := ofIssuer("keys", as.URL), ofIssuer("key_fetches_total", as.URL)
+	s.scrape().counted(t, "keys key_fetches_total", scraped{keys: 0, fetches: 1})
+	s.passed(s.get("/other", key.Sign(t, issuedBy(as.URL))))
+	s.scrape().counted(t, "keys key_fetches_total", scraped{keys: 1, fetches: 2})
+}
+
+// A stranger sends names of issuers, keys and algorithms, and tokens of every kind, to make Caddy keep a series for each.
+func TestAttackMetricsGrowWithWhatStrangersSend(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "series")
+	as := introspector(t, tokentest.WithKeys(key))
+	as.Introspect(verdict)
+	s := prepare(t)
+	s.loadMeasured(issuerGate(introspecting(as, "opaque")))
+	s.attack(t, "two hundred made-up names in every place", func(t *testing.T, a *attempt) {
+		send := func(mark string) {
+			for _, token := range []string{
+				key.Sign(t, issuedBy("https://"+mark+".example.com")),
+				key.WithKID(mark).Sign(t, issuedBy(as.URL)),
+				key.Sign(t, issuedBy(as.URL, "aud", mark)),
+				forged(`{"alg":"`+mark+`"}`, `{"iss":"`+as.URL+`"}`, nil),
+				revokedToken + mark,
+			} {
+				if got := a.send(token, "X-Consumer-Username", mark); got.StatusCode == http.StatusOK {
+					t.Errorf("passed: %s", mark)
+				}
+			}
+		}
+		send("mark-0")
+		before := a.scrape()
+		for i := range 200 {
+			send("mark-" + strconv.Itoa(i+1))
+		}
+		after := a.scrape()
+		if len(after) != len(before) {
+			t.Errorf("%d series, %d before", len(after), len(before))
+		}
+		if text := a.metricsText(); strings.Contains(text, "mark-") {
+			t.Error("the metrics hold what strangers sent")
+		}
+	})
+}
+
+// Names and help are as Prometheus wants them, every reason has a series from the start, and docs/metrics.md lists what
+// there is.
+func TestMetricsAreWellFormedAndDocumented(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "form")
+	as := introspector(t, tokentest.WithKeys(key))
+	as.Introspect(verdict)
+	s := prepare(t)
+	s.loadMeasured(issuerGate(introspecting(as, "opaque")))
+	s.good(key.Sign(t, issuedBy(as.URL)))
+	s.good(liveToken + "form")
+	text := s.metricsText()
+	problems, err := promlint.New(strings.NewReader(text)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, problem := range problems {
+		if strings.HasPrefix(problem.Metric, metricPrefix) {
+			t.Errorf("%s: %s", problem.Metric, problem.Text)
+		}
+	}
+	for _, reason := range gate.Reasons() {
+		if !strings.Contains(text, metricPrefix+requests("refused", string(reason))+" ") {
+			t.Errorf("no series for %s", reason)
+		}
+	}
+	names := make(map[string]bool)
+	for line := range strings.Lines(text) {
+		if name, ok := strings.CutPrefix(line, "# TYPE "+metricPrefix); ok {
+			names[strings.Fields(name)[0]] = false
+		}
+	}
+	page, err := os.ReadFile("../../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(page)) {
+		if name, ok := strings.CutPrefix(line, "| `"+metricPrefix); ok {
+			name, _, _ = strings.Cut(name, "`")
+			if _, there := names[name]; !there {
+				t.Errorf("docs/metrics.md has %s, which is not served", name)
+			}
+			names[name] = true
+		}
+	}
+	for name, documented := range names {
+		if !documented {
+			t.Errorf("docs/metrics.md lacks %s", name)
+		}
+	}
+}
