@@ -49,6 +49,27 @@ func TestAttackPlaceTwoTokens(t *testing.T) {
 	}
 }
 
+// A second token is in a header whose name the backend cannot tell from ours (lighttpd's CGI variables have one name for
+// both), so that it reads one that was never verified, where the verified one is passed on: the same as CVE-2026-52845.
+func TestAttackPlaceHeaderUnderAnotherSpelling(t *testing.T) {
+	token := hmacKey(t).Sign(t, claims())
+	forged := hmacKey(t).Sign(t, claims("sub", "admin"))
+	for _, line := range []string{"forward_token", "optional", ""} {
+		s := start(t, gateFor(consumerAlice(t), "token_from header X-Access-Token", line))
+		s.attack(t, "control: the token alone passes, "+line, func(t *testing.T, a *attempt) {
+			a.passed(a.get("/", "", "X-Access-Token", token))
+		})
+		for _, c := range "!#$%&'*+^`|~" {
+			s.attack(t, "X"+string(c)+"Access"+string(c)+"Token, "+line, func(t *testing.T, a *attempt) {
+				a.secret(token)
+				a.secret(forged)
+				a.repelled(a.get("/", "", "X-Access-Token", token, "X"+string(c)+"Access"+string(c)+"Token", forged), "malformed_request")
+				a.repelled(a.get("/", "", "X-Access"+string(c)+"Token", forged), "malformed_request")
+			})
+		}
+	}
+}
+
 // The token is in a place that is not configured, where a framework behind the gate may still find it. It does not
 // authenticate.
 func TestAttackPlaceNotConfigured(t *testing.T) {

@@ -38,6 +38,7 @@ var (
 	errTwoPlaces = fmt.Errorf("%w: tokens in more than one place", ErrMalformed)
 	errTwoValues = fmt.Errorf("%w: more than one value in one place", ErrMalformed)
 	errTwoFields = fmt.Errorf("%w: header field sent more than once", ErrMalformed)
+	errSpelling  = fmt.Errorf("%w: header field under another spelling of its name", ErrMalformed)
 	errTrailer   = fmt.Errorf("%w: credentials announced in the trailers", ErrMalformed)
 	errList      = fmt.Errorf("%w: several credentials in one header field", ErrMalformed)
 	errSeparator = fmt.Errorf("%w: scheme and token not separated by a space", ErrMalformed)
@@ -101,6 +102,9 @@ type Extractor struct {
 
 	// names of the parameter places and cookies, for removal
 	query, cookies, form []string
+
+	// names of the header places that can be spelt in more than one way
+	spelt []string
 }
 
 // NewExtractor checks the options. The error names the place that is wrong.
@@ -139,6 +143,9 @@ func (e *Extractor) add(p Place) error {
 	e.places = append(e.places, p)
 	switch p.Kind {
 	case Header:
+		if strings.ContainsFunc(p.Name, func(c rune) bool { return !isAlphanumeric(byte(c)) }) {
+			e.spelt = append(e.spelt, p.Name)
+		}
 	case Query:
 		e.query = append(e.query, p.Name)
 	case Cookie:
@@ -169,6 +176,9 @@ func (e *Extractor) Places() []Place { return slices.Clone(e.places) }
 // The error is ErrMissing, ErrBodyTooLarge, or wraps ErrMalformed or
 // ErrBodyRead. It never holds a part of a token.
 func (e *Extractor) Extract(r *http.Request) (Credential, error) {
+	if e.respelt(r.Header) || e.respelt(r.Trailer) {
+		return Credential{}, errSpelling
+	}
 	var found Credential
 	for i := range e.places {
 		value, err := e.places[i].find(r)

@@ -311,7 +311,7 @@ func TestCustomHeader(t *testing.T) {
 		{"the whole value", http.Header{"X-Access-Token": {token}}, nil},
 		{"behind a scheme", http.Header{"X-Auth": {"token " + token}}, nil},
 		{"another scheme", http.Header{"X-Auth": {"Bearer " + token}}, bearer.ErrMissing},
-		{"an underscore in the name", http.Header{"X_access_token": {token}}, bearer.ErrMissing},
+		{"an underscore in the name", http.Header{"X_access_token": {token}}, bearer.ErrMalformed},
 		{"Authorization, which is not configured", http.Header{"Authorization": {"Bearer " + token}}, bearer.ErrMissing},
 		{"Authorization twice beside it", http.Header{
 			"X-Access-Token": {token}, "Authorization": {"Bearer x", "Bearer y"},
@@ -328,6 +328,44 @@ func TestCustomHeader(t *testing.T) {
 			r.Header = test.header
 			check(t, e, r, token, test.want)
 		})
+	}
+}
+
+// Readers that make variables of header fields cannot tell these names apart,
+// and would read another token than ours.
+func TestHeaderUnderAnotherSpelling(t *testing.T) {
+	e := extractor(t, bearer.DefaultPlace, inCustom)
+	for _, name := range []string{"X_Access_Token", "X.Access.Token", "X-Access_Token", "x!access~token", "X-ACCESS-TOKEN"} {
+		for _, with := range []string{"X-Access-Token", "Authorization", ""} {
+			for _, trailer := range []bool{false, true} {
+				r := httptest.NewRequest(http.MethodGet, "/", nil)
+				if with != "" {
+					r.Header[with] = []string{map[string]string{"Authorization": "Bearer "}[with] + token}
+				}
+				if r.Header[name] = []string{"x"}; trailer {
+					delete(r.Header, name)
+					r.Trailer = http.Header{name: nil}
+				}
+				check(t, e, r, "", bearer.ErrMalformed)
+				if e.Remove(r); len(r.Header) != 0 {
+					t.Errorf("%s beside %q: %q stays", name, with, r.Header)
+				}
+			}
+		}
+	}
+	for _, name := range []string{"X-Access-Tokens", "X-Accessxtoken", "Xaccesstoken", "Y-Access-Token", "Authorization_"} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header["X-Access-Token"], r.Header[name] = []string{token}, []string{"x"}
+		check(t, e, r, token, nil)
+		if e.Remove(r); len(r.Header) != 1 {
+			t.Errorf("%s: %q stays", name, r.Header)
+		}
+	}
+	both := extractor(t, inCustom, bearer.Place{Kind: bearer.Header, Name: "X_Access_Token"})
+	for _, name := range []string{"X-Access-Token", "X_access_token"} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header[name] = []string{token}
+		check(t, both, r, token, nil)
 	}
 }
 

@@ -42,6 +42,53 @@ func (p *Place) findHeader(r *http.Request) (presented, error) {
 	return presented{}, nil
 }
 
+// respelt finds a field whose name some readers take for that of a header
+// place: CGI and its heirs make one variable of X-Access-Token, X_Access_Token
+// and X!Access!Token, and nobody can say which of the values it gets. Where
+// the token is passed on, a backend would read one that was never verified.
+func (e *Extractor) respelt(fields http.Header) bool {
+	if len(e.spelt) == 0 {
+		return false
+	}
+	for name := range fields {
+		if e.isRespelt(name) {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *Extractor) isRespelt(name string) bool {
+	same := func(ours string) bool { return sameSpelling(name, ours) }
+	return slices.ContainsFunc(e.spelt, same) && !slices.Contains(e.spelt, name)
+}
+
+// sameSpelling compares names of header fields in any case, and takes whatever
+// is neither letter nor digit for the same character.
+func sameSpelling(s, t string) bool {
+	if len(s) != len(t) {
+		return false
+	}
+	for i := range len(s) {
+		if lower(s[i]) != lower(t[i]) && (isAlphanumeric(s[i]) || isAlphanumeric(t[i])) {
+			return false
+		}
+	}
+	return true
+}
+
+// removeRespelt drops the fields that Extract refuses for their names.
+func (e *Extractor) removeRespelt(h http.Header) {
+	if !e.respelt(h) {
+		return
+	}
+	for name := range h {
+		if e.isRespelt(name) {
+			delete(h, name)
+		}
+	}
+}
+
 type schemeFit uint8
 
 const (

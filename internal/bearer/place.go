@@ -48,7 +48,8 @@ type Place struct {
 	Kind Kind
 
 	// Name of the header field, query parameter, cookie or form parameter.
-	// Header names match in any case; the others exactly.
+	// Header names match in any case; the others exactly. A header name in
+	// another spelling, such as X_Access_Token, is refused.
 	Name string
 
 	// Scheme is the authentication scheme before the token, for headers

@@ -23,6 +23,7 @@ func (e *Extractor) Remove(r *http.Request) {
 			p.removeHeader(r.Header)
 		}
 	}
+	e.removeRespelt(r.Header)
 	if len(e.cookies) > 0 {
 		removeCookies(r.Header, e.cookies)
 	}
