@@ -70,6 +70,38 @@ func TestAttackPlaceHeaderUnderAnotherSpelling(t *testing.T) {
 	}
 }
 
+// A second token has a name that the backend takes for ours, so that it reads one that was never verified, where the
+// verified one is passed on: PHP makes access_token of "access.token" and of " access_token", and lets the last parameter
+// win and the first cookie; ASP.NET compares in any case; CGI programs decode the names of cookies.
+func TestAttackPlaceNameThatReadersTakeForOurs(t *testing.T) {
+	token := hmacKey(t).Sign(t, claims())
+	forged := hmacKey(t).Sign(t, claims("sub", "admin"))
+	s := start(t, gateFor(consumerAlice(t), "token_from query access_token", "token_from cookie access_token",
+		"token_from form access_token", "forward_token"))
+	for _, name := range []string{"access.token", "access%2Etoken", "access%20token", "access[token", "%20access_token", "Access_Token", "ACCESS_TOKEN", "%C2%A0access_token"} {
+		for order, pair := range map[string][2]string{
+			"behind": {"access_token=" + token, name + "=" + forged},
+			"before": {name + "=" + forged, "access_token=" + token},
+		} {
+			for place, send := range map[string]func(a *attempt) answer{
+				"query":  func(a *attempt) answer { return a.get("/?"+pair[0]+"&"+pair[1], "") },
+				"cookie": func(a *attempt) answer { return a.get("/", "", "Cookie", pair[0]+"; "+pair[1]) },
+				"form":   func(a *attempt) answer { return a.form("/", pair[0]+"&"+pair[1]) },
+			} {
+				s.attack(t, name+" "+order+", "+place, func(t *testing.T, a *attempt) {
+					a.repelled(send(a), "malformed_request")
+				})
+			}
+		}
+	}
+	for _, space := range []string{"\u00a0", "\xa0", "\u2003", "\ufeff"} {
+		s.attack(t, fmt.Sprintf("%q before the cookie", space), func(t *testing.T, a *attempt) {
+			a.secret(token)
+			a.repelled(a.get("/", "", "Cookie", space+"access_token="+forged+"; access_token="+token), "malformed_request")
+		})
+	}
+}
+
 // The token is in a place that is not configured, where a framework behind the gate may still find it. It does not
 // authenticate.
 func TestAttackPlaceNotConfigured(t *testing.T) {

@@ -19,7 +19,7 @@ func findCookie(lines []string, name string) (presented, error) {
 			switch {
 			case ours && found.ok:
 				return presented{}, errTwoValues
-			case ours && quoted, !ours && commaHides(part, name):
+			case ours && quoted, !ours && hidesCookie(part, name):
 				return presented{}, errAmbiguous
 			case ours:
 				found = presented{text: value, ok: true}
@@ -49,16 +49,19 @@ func readCookie(pair, name string) (value string, ours bool) {
 	return rest, after != rest && strings.HasPrefix(after, "=")
 }
 
-// commaHides finds our cookie behind a comma, which separated cookies in RFC
-// 2965 and still does for some servers.
-func commaHides(pair, name string) bool {
-	_, rest, more := strings.Cut(pair, ",")
-	for more {
-		var part string
-		part, rest, more = strings.Cut(rest, ",")
-		if _, ours := readCookie(part, name); ours {
+// hidesCookie finds what is our cookie for some servers only: one whose name is
+// like ours, escapes included, which CGI programs decode, and one behind a comma,
+// which separated cookies in RFC 2965 and still does here and there.
+func hidesCookie(pair, name string) bool {
+	first := true
+	for part := range strings.SplitSeq(pair, ",") {
+		if _, ours := readCookie(part, name); ours && !first {
 			return true
 		}
+		if raw, _, _ := strings.Cut(part, "="); alike(raw, name) {
+			return true
+		}
+		first = false
 	}
 	return false
 }
@@ -69,7 +72,7 @@ func removeCookies(h http.Header, names []string) {
 	ours := func(pair string) bool {
 		return slices.ContainsFunc(names, func(name string) bool {
 			_, mine := readCookie(pair, name)
-			return mine || commaHides(pair, name)
+			return mine || hidesCookie(pair, name)
 		})
 	}
 	lines := h["Cookie"]

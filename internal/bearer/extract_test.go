@@ -208,14 +208,16 @@ func TestQuery(t *testing.T) {
 
 		{"nothing", "", bearer.ErrMissing},
 		{"another name", "xjwt=" + token, bearer.ErrMissing},
-		{"another case", "JWT=" + token, bearer.ErrMissing},
 		{"a longer name", "jwtx=" + token, bearer.ErrMissing},
 		{"a shorter name", "jw=" + token, bearer.ErrMissing},
 		{"a shorter name, escaped", "%6aw=" + token, bearer.ErrMissing},
 		{"a longer name, escaped", "%6awtx=" + token, bearer.ErrMissing},
 		{"an array", "jwt[]=" + token, bearer.ErrMissing},
+		{"an array, escaped", "jwt%5B%5D=" + token, bearer.ErrMissing},
+		{"an element", "jwt[0]=" + token, bearer.ErrMissing},
+		{"a longer name behind a space", "jwt+x=" + token, bearer.ErrMissing},
+		{"spaces alone", "+++=" + token, bearer.ErrMissing},
 		{"a doubly escaped name", "%256awt=" + token, bearer.ErrMissing},
-		{"a name with a plus", "+jwt=" + token, bearer.ErrMissing},
 		{"an escaped separator", "a%26jwt=" + token, bearer.ErrMissing},
 		{"an escaped semicolon", "a=1%3Bjwt=" + token, bearer.ErrMissing},
 		{"an escaped equals", "jwt%3D=" + token, bearer.ErrMissing},
@@ -240,6 +242,15 @@ func TestQuery(t *testing.T) {
 		{"ours alone behind a semicolon", ";jwt=" + token, bearer.ErrMalformed},
 		{"ours escaped behind a semicolon", "a;b;%6awt=" + token, bearer.ErrMalformed},
 		{"a second one behind a semicolon", "jwt=" + token + "&a=1;jwt=x", bearer.ErrMalformed},
+		{"ours in another case", "JWT=" + token, bearer.ErrMalformed},
+		{"ours in another case, escaped", "%4Awt=" + token, bearer.ErrMalformed},
+		{"ours behind a plus", "+jwt=" + token, bearer.ErrMalformed},
+		{"ours behind escaped spaces", "%20%20jwt=" + token, bearer.ErrMalformed},
+		{"ours before a space", "jwt%20=" + token, bearer.ErrMalformed},
+		{"ours behind a byte order mark", "%EF%BB%BFjwt=" + token, bearer.ErrMalformed},
+		{"ours in brackets", "[jwt]=" + token, bearer.ErrMalformed},
+		{"a second one behind a plus", "jwt=" + token + "&+jwt=x", bearer.ErrMalformed},
+		{"a second one in another case", "Jwt=x&jwt=" + token, bearer.ErrMalformed},
 		{"ours with an invalid escape inside", "j%wt=" + token, bearer.ErrMalformed},
 		{"ours with an invalid escape behind", "jwt%=" + token, bearer.ErrMalformed},
 		{"ours with an invalid escape before", "%zzjwt=" + token, bearer.ErrMalformed},
@@ -252,6 +263,39 @@ func TestQuery(t *testing.T) {
 			r.URL.RawQuery = test.query
 			check(t, e, r, token, test.want)
 		})
+	}
+}
+
+// PHP has variables in mind: a name with an underscore has many spellings.
+func TestNamesWithAnUnderscore(t *testing.T) {
+	place := func(kind bearer.Kind) *bearer.Extractor {
+		return extractor(t, bearer.Place{Kind: kind, Name: "access_token"})
+	}
+	for _, other := range []string{
+		"access.token", "access%2Etoken", "access+token", "access%20token", "access[token", "access%5btoken",
+		"%20access_token", "++access.token", "Access_Token", "ACCESS%20TOKEN",
+	} {
+		for _, pairs := range []string{"access_token=" + token + "&" + other + "=x", other + "=x&access_token=" + token, other + "=" + token} {
+			r := httptest.NewRequest(http.MethodPost, "/", nil)
+			setForm(r, pairs)
+			r.URL.RawQuery = pairs
+			r.Header["Cookie"] = []string{strings.ReplaceAll(pairs, "&", "; ")}
+			for _, kind := range []bearer.Kind{bearer.Query, bearer.Cookie, bearer.Form} {
+				check(t, place(kind), r, "", bearer.ErrMalformed)
+				place(kind).Remove(r)
+			}
+			if r.URL.RawQuery != "" || r.Header["Cookie"] != nil || readAll(t, r.Body) != "" {
+				t.Errorf("%s: query %q and %q stay", pairs, r.URL.RawQuery, r.Header)
+			}
+		}
+	}
+	for _, other := range []string{"access-token", "accesstoken", "access__token", "access_token_", "access_token.x", "access_token[x]", "accessxtoken"} {
+		for _, kind := range []bearer.Kind{bearer.Query, bearer.Cookie, bearer.Form} {
+			r := httptest.NewRequest(http.MethodPost, "/?access_token="+token+"&"+other+"=x", nil)
+			setForm(r, r.URL.RawQuery)
+			r.Header["Cookie"] = []string{strings.ReplaceAll(r.URL.RawQuery, "&", "; ")}
+			check(t, place(kind), r, token, nil)
+		}
 	}
 }
 
@@ -272,8 +316,7 @@ func TestCookie(t *testing.T) {
 
 		{"no field", nil, bearer.ErrMissing},
 		{"another name", []string{"xjwt=" + token}, bearer.ErrMissing},
-		{"another case", []string{"Jwt=" + token}, bearer.ErrMissing},
-		{"an escaped name", []string{"%6awt=" + token}, bearer.ErrMissing},
+		{"an array", []string{"jwt[]=" + token}, bearer.ErrMissing},
 		{"a longer name behind a blank", []string{"jwt x=" + token}, bearer.ErrMissing},
 		{"inside another value", []string{"a=jwt=" + token}, bearer.ErrMissing},
 
@@ -288,6 +331,13 @@ func TestCookie(t *testing.T) {
 		{"an escape", []string{"jwt=eyJ%2E"}, bearer.ErrMalformed},
 		{"ours behind a comma", []string{"a=1, jwt=" + token}, bearer.ErrMalformed},
 		{"a second one behind a comma", []string{"jwt=" + token + ",jwt=x"}, bearer.ErrMalformed},
+		{"ours in another case", []string{"Jwt=" + token}, bearer.ErrMalformed},
+		{"ours with an escape", []string{"%6awt=" + token}, bearer.ErrMalformed},
+		{"a second one in another case", []string{"jwt=" + token + "; JWT=x"}, bearer.ErrMalformed},
+		{"a second one with an escape", []string{"%6Awt=x; jwt=" + token}, bearer.ErrMalformed},
+		{"a second one behind a no-break space", []string{"\u00a0jwt=x; jwt=" + token}, bearer.ErrMalformed},
+		{"a second one behind a Latin-1 space", []string{"\xa0jwt=x; jwt=" + token}, bearer.ErrMalformed},
+		{"a second one in another case behind a comma", []string{"jwt=" + token + "; a=1,JWT=x"}, bearer.ErrMalformed},
 		{"ours inside the quotes of another", []string{`a="1; jwt=` + token + `; b=2"`}, bearer.ErrMalformed},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -29,8 +29,9 @@ func findParam(text, name string) (presented, error) {
 }
 
 // readPair says whether the pair is our parameter, and whether every other
-// parser would say the same. It would not when the pair splits at a semicolon
-// (as HTML 4 and older servers have it) into something that is ours.
+// parser would say the same. It would not when the name is only like ours, or
+// when the pair splits at a semicolon (as HTML 4 and older servers have it) into
+// something that is ours.
 func readPair(pair, name string) (ours, certain bool) {
 	if len(pair) < len(name) {
 		return false, true // decoding makes nothing longer
@@ -53,13 +54,13 @@ func readPair(pair, name string) (ours, certain bool) {
 //
 // A name with an invalid escape or a NUL in it is not ours, but lenient
 // servers drop what they cannot decode, or stop there. If ours could remain
-// ("j%wt", "jwt%00x") the name is not clear.
+// ("j%wt", "jwt%00x") the name is not clear. Nor is one that is only like ours.
 func readName(raw, name string) (ours, certain bool) {
 	if raw == name {
 		return true, true
 	}
 	if strings.IndexByte(raw, '%') < 0 && strings.IndexByte(raw, 0) < 0 {
-		return false, true
+		return false, !alike(raw, name)
 	}
 	ours, broken := true, false
 	at := 0     // how much of our name was matched without a gap
@@ -77,7 +78,48 @@ func readName(raw, name string) (ours, certain bool) {
 			within++
 		}
 	}
-	return ours && at == len(name) && !broken, !broken || within < len(name)
+	if ours = ours && at == len(name) && !broken; ours {
+		return true, true
+	}
+	return false, (!broken || within < len(name)) && !alike(raw, name)
+}
+
+// alike says whether a name, percent-decoded once, is ours for a server that is
+// less exact than we are: PHP drops spaces before a name and makes an underscore
+// of dot, space and bracket ("access.token" is "access_token"); ASP.NET compares
+// in any case; others trim more white space than there is in ASCII, or brackets.
+// Where the token is passed on, such a server would read one that was never
+// verified. A list ("jwt[]") is not alike: no server takes it for one text.
+func alike(raw, name string) bool {
+	i := 0
+	next := func() (c byte) {
+		c, n := decodeByte(raw[i:])
+		i += max(n, 1)
+		return c
+	}
+	matched := 0
+	for i < len(raw) && matched < len(name) {
+		switch c := next(); {
+		case lower(c) == lower(name[matched]), isJoint(c) && isJoint(name[matched]):
+			matched++
+		case matched > 0 || !isAround(c):
+			return false
+		}
+	}
+	for i < len(raw) {
+		if c := next(); c == '[' || !isAround(c) {
+			return false
+		}
+	}
+	return matched == len(name)
+}
+
+// isJoint says whether some servers take the character for an underscore.
+func isJoint(c byte) bool { return strings.IndexByte("_.[ +", c) >= 0 }
+
+// isAround says whether some servers drop the character at the ends of a name.
+func isAround(c byte) bool {
+	return c <= ' ' || c >= 0x7f || strings.IndexByte("+[]", c) >= 0
 }
 
 // decodeByte reads one character, escaped or not. The size is 0 when s begins

@@ -48,8 +48,8 @@ type Place struct {
 	Kind Kind
 
 	// Name of the header field, query parameter, cookie or form parameter.
-	// Header names match in any case; the others exactly. A header name in
-	// another spelling, such as X_Access_Token, is refused.
+	// Header names match in any case; the others exactly. What some servers
+	// take for the name, such as X_Access_Token or access.token, is refused.
 	Name string
 
 	// Scheme is the authentication scheme before the token, for headers

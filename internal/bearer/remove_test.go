@@ -23,7 +23,7 @@ func TestRemoveQuery(t *testing.T) {
 		"/p?jwt=x&jwt=y&access_token=z":       "/p",
 		"/p?a=%zz&&b=+%20;c&=&jwt=x":          "/p?a=%zz&&b=+%20;c&=",
 		"/p?z=1&jwt=x&a=%C3%A9&a=%c3%a9&":     "/p?z=1&a=%C3%A9&a=%c3%a9&",
-		"/p?JWT=x&jwt[]=y":                    "/p?JWT=x&jwt[]=y",
+		"/p?JWT=x&jwt[]=y&+jwt=z":             "/p?jwt[]=y",
 		"/p?":                                 "/p?",
 		"/p":                                  "/p",
 		"/p?a=1":                              "/p?a=1",
@@ -71,7 +71,7 @@ func TestRemoveCookie(t *testing.T) {
 		{[]string{`a="q,1" ;  jwt=x;;b`}, []string{`a="q,1" ;;b`}},
 		{[]string{"jwt=x; jwt=y"}, nil},
 		{[]string{"a=1", "jwt=x", "b=2; jwt=y"}, []string{"a=1", "b=2"}},
-		{[]string{"a=jwt=x; Jwt=y"}, []string{"a=jwt=x; Jwt=y"}},
+		{[]string{"a=jwt=x; Jwt=y; %6awt=z; b=1,jwt=x"}, []string{"a=jwt=x"}},
 		{nil, nil},
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
