@@ -70,6 +70,27 @@ func TestAttackPlaceHeaderUnderAnotherSpelling(t *testing.T) {
 	}
 }
 
+// A second token comes behind the body, as a trailer, which backends may merge into the header: CVE-2026-88004. The gate
+// cannot look at it before it decides, so no field that may hold a token travels on as a trailer.
+func TestAttackPlaceTrailer(t *testing.T) {
+	token := hmacKey(t).Sign(t, claims())
+	forged := hmacKey(t).Sign(t, claims("sub", "admin"))
+	for _, line := range []string{"forward_token", ""} {
+		s := start(t, gateFor(consumerAlice(t), "token_from header Authorization", "token_from header X-Access-Token", "token_from cookie jwt", line))
+		for _, field := range []string{"Authorization: Bearer ", "X-Access-Token: ", "x~access~token: ", "Cookie: jwt="} {
+			s.attack(t, field+line, func(t *testing.T, a *attempt) {
+				a.secret(token)
+				a.secret(forged)
+				got := a.passed(a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nAuthorization: Bearer " + token +
+					"\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n" + field + forged + "\r\nX-Sum: 1\r\n\r\n"))
+				if len(got.Trailer) != 1 || got.Trailer.Get("X-Sum") != "1" {
+					t.Errorf("trailers %v at the upstream, want the harmless one", got.Trailer)
+				}
+			})
+		}
+	}
+}
+
 // A second token has a name that the backend takes for ours, so that it reads one that was never verified, where the
 // verified one is passed on: PHP makes access_token of "access.token" and of " access_token", and lets the last parameter
 // win and the first cookie; ASP.NET compares in any case; CGI programs decode the names of cookies.

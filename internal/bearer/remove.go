@@ -2,6 +2,7 @@ package bearer
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -35,6 +36,23 @@ func (e *Extractor) Remove(r *http.Request) {
 	}
 	forgetParams(r, e.query)
 	forgetParams(r, e.form)
+}
+
+// InHeader tells whether tokens are looked for in the header field of this name,
+// in whatever spelling. As a trailer it must not travel on: Extract does not see
+// what comes behind a body, and some servers merge it into the header although
+// credentials are nothing for trailers (RFC 9110 section 6.5.1).
+func (e *Extractor) InHeader(name string) bool {
+	return slices.ContainsFunc(e.places, func(p Place) bool {
+		switch p.Kind {
+		case Header:
+			return sameSpelling(name, p.Name)
+		case Cookie:
+			return equalFold(name, "Cookie")
+		case Query, Form:
+		}
+		return false
+	})
 }
 
 func (e *Extractor) removeQuery(r *http.Request) {

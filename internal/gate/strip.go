@@ -11,7 +11,8 @@ import (
 
 // Strip removes from a request whatever a client must not tell the backend: the managed headers in every spelling,
 // their names inside Connection (the reverse proxy would delete ours after we set them, RFC 9110 section 7.6.1), the
-// same as trailers, and the token. It is for every outcome, a refusal included: an error route may have a backend too.
+// same as trailers, and the token, in trailers always. It is for every outcome, a refusal included: an error route may
+// have a backend too.
 func (g *Gate) Strip(r *http.Request) {
 	g.managed.stripHeader(r.Header)
 	if fields := r.Header["Upgrade"]; len(fields) > 0 {
@@ -24,7 +25,7 @@ func (g *Gate) Strip(r *http.Request) {
 		g.extractor.Remove(r)
 	}
 	if len(r.Trailer) > 0 || r.ContentLength < 0 || r.ProtoMajor > 2 {
-		g.managed.stripTrailer(r) // last, since Remove has to know the body again that was read
+		g.stripTrailer(r) // last, since Remove has to know the body again that was read
 	}
 }
 
@@ -89,24 +90,25 @@ func (m *managedHeaders) stripConnection(h http.Header, fields []string) {
 	}
 }
 
-// stripTrailer removes managed names from the announced trailers now and from the received ones when the body ends:
-// net/http fills the map then, announced or not, and a proxy forwards it whole. A body of known length has no trailers
-// in HTTP/1.1; in HTTP/2 it has only those that were announced. In HTTP/3 any body may have any (RFC 9114 section 4.1),
-// and the server gives the handler all of them, in a map of their own.
-func (m *managedHeaders) stripTrailer(r *http.Request) {
-	b := &trailerBody{ReadCloser: r.Body, request: r, managed: m}
+// stripTrailer removes managed names, and those of fields that may hold a token, from the announced trailers now and from
+// the received ones when the body ends; the latter also when the token stays, since nobody has looked at these. net/http
+// fills the map then, announced or not, and a proxy forwards it whole. A body of known length has no trailers in
+// HTTP/1.1; in HTTP/2 it has only those that were announced. In HTTP/3 any body may have any (RFC 9114 section 4.1), and
+// the server gives the handler all of them, in a map of their own.
+func (g *Gate) stripTrailer(r *http.Request) {
+	b := &trailerBody{ReadCloser: r.Body, request: r, gate: g}
 	b.strip()
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = b
 	}
 }
 
-// trailerBody removes managed names from the trailers of a request when its body has ended, before whoever read or closed
-// it looks at them.
+// trailerBody removes the names that must not be there from the trailers of a request when its body has ended, before
+// whoever read or closed it looks at them.
 type trailerBody struct {
 	io.ReadCloser
 	request *http.Request
-	managed *managedHeaders
+	gate    *Gate
 	mu      sync.Mutex // a transport may close the body while it is being read
 }
 
@@ -114,7 +116,7 @@ func (b *trailerBody) strip() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for name := range b.request.Trailer {
-		if b.managed.has(name) {
+		if b.gate.managed.has(name) || b.gate.extractor.InHeader(name) {
 			delete(b.request.Trailer, name)
 		}
 	}

@@ -196,6 +196,39 @@ func TestTrailersOfTheRequestItself(t *testing.T) {
 	}
 }
 
+// What comes behind the body is looked at by nobody: as a token it would be one that was never verified, for a backend that
+// merges trailers into the header.
+func TestTrailersCarryNoToken(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	token := key.Sign(t, says())
+	for _, keep := range []bool{false, true} {
+		g := build(t, key, func(c *gate.Config) {
+			c.ForwardToken = keep
+			c.Extractor = extractor(t, bearer.DefaultPlace, bearer.Place{Kind: bearer.Header, Name: "X-Access-Token"},
+				bearer.Place{Kind: bearer.Cookie, Name: "jwt"})
+		})
+		for _, field := range []string{"Authorization: Bearer", "authorization: Bearer", "X-Access-Token:", "X_Access_Token:", "Cookie: jwt="} {
+			t.Run(fmt.Sprintf("%s, keep %t", field, keep), func(t *testing.T) {
+				trailers := make(chan http.Header, 1)
+				address, _ := front(t, g, func(http.Handler) http.Handler {
+					return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+						_, _ = io.Copy(io.Discard, r.Body)
+						trailers <- r.Trailer
+					})
+				})
+				status := send(t, address, "POST / HTTP/1.1\nHost: gw\nTransfer-Encoding: chunked\nAuthorization: Bearer "+token+"\n"+
+					"Trailer: X-Sum\n\n5\nhello\n0\n"+field+" forged\nX-Sum: 7\n\n")
+				if status != 200 {
+					t.Fatalf("status %d", status)
+				}
+				if trailer := <-trailers; len(trailer) != 1 || trailer.Get("X-Sum") != "7" {
+					t.Errorf("trailers %v", trailer)
+				}
+			})
+		}
+	}
+}
+
 func TestRefusalReachesNoBackend(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	address, backend := front(t, build(t, key), nil)
