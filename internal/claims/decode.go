@@ -84,11 +84,11 @@ func (s *Set) identifier(claim string, v strictjson.Value) (string, error) {
 }
 
 // str is the content of a string. What has to be unescaped no longer shares the
-// memory of the text.
+// memory of the text: it has its own, as much as the text took with its escapes.
 func (s *Set) str(v strictjson.Value) (string, bool) {
 	str, ok := v.Str()
-	if ok && len(str) != len(v.Text())-len(`""`) {
-		s.extra += len(str)
+	if written := len(v.Text()) - len(`""`); ok && len(str) != written {
+		s.extra += written
 	}
 	return str, ok
 }

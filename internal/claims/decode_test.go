@@ -216,19 +216,33 @@ func TestConfirmation(t *testing.T) {
 }
 
 func TestSizeIsNearTheTruth(t *testing.T) {
-	const n = 2000
+	for name, text := range map[string]string{
+		"typical claims":  typical,
+		"a long escape":   `{"sub":"` + strings.Repeat(`\u0041`, 1000) + `"}`,
+		"a short escape":  `{"sub":"` + strings.Repeat(`\/`, 1000) + `"}`,
+		"many of them":    `{"aud":["` + strings.Repeat(`\u0041\u0041\u0041","`, 300) + `a"]}`,
+		"scopes escaped":  `{"scope":"` + strings.Repeat(`\u0041 `, 1000) + `"}`,
+		"an escaped name": `{"s\u0075b":"` + strings.Repeat("a", 1000) + `"}`,
+	} {
+		t.Run(name, func(t *testing.T) { sizeIsNearTheTruth(t, text) })
+	}
+}
+
+func sizeIsNearTheTruth(t *testing.T, text string) {
+	t.Helper()
+	const n = 500
 	sets := make([]*claims.Set, n)
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	for i := range sets {
-		sets[i] = decode(t, typical)
+		sets[i] = decode(t, text)
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	real := int(after.HeapAlloc-before.HeapAlloc) / n
 	size := sets[0].Size()
-	t.Logf("%d bytes of claims: %d bytes by Size, %d in the heap", len(typical), size, real)
+	t.Logf("%d bytes of claims: %d bytes by Size, %d in the heap", len(text), size, real)
 	if size < real*8/10 || size > real*12/10 {
 		t.Errorf("Size says %d, the heap %d", size, real)
 	}
