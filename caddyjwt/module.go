@@ -232,19 +232,38 @@ func limitReading(w http.ResponseWriter, limit time.Duration) {
 }
 
 // strip removes what must not travel on from the request, and the token from the original target that Caddy keeps for
-// error routes, placeholders and FastCGI. Caddy keeps it by value, so the request gets a context with another one; Caddy
-// looks for it in this very request.
+// error routes, placeholders and FastCGI. Caddy keeps it by value, so the request gets a context with another one. Caddy
+// looks for it in this very request, unless a handler in between, such as tracing, has passed on a copy: the placeholder
+// is asked of the request that came, and told by name therefore.
 func (h *Handler) strip(r *http.Request) {
 	h.gate.Strip(r)
+	if !h.gate.TakesQuery() {
+		return
+	}
 	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
 	if !ok {
 		return
 	}
-	if text, changed := h.gate.StripTarget(original.URL, original.RequestURI); changed {
-		original.RequestURI = text
-		*r = *r.WithContext(context.WithValue(r.Context(), caddyhttp.OriginalRequestCtxKey, original))
+	text := original.RequestURI
+	repl, known := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if known {
+		if told, ok := repl.GetString(originalURI); ok {
+			text = told // from which another gate may have taken its token already
+		}
 	}
+	text, changed := h.gate.StripTarget(original.URL, text)
+	if !changed {
+		return
+	}
+	if known {
+		repl.Set(originalURI, text)
+	}
+	original.RequestURI = text
+	*r = *r.WithContext(context.WithValue(r.Context(), caddyhttp.OriginalRequestCtxKey, original))
 }
+
+// originalURI is the placeholder for the original request line.
+const originalURI = "http.request.orig_uri"
 
 // refuse sets the answer's headers and hands an error to Caddy, so that handle_errors can write the page.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) error {

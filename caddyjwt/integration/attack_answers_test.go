@@ -293,6 +293,33 @@ func TestAttackAnswerTokenInTheOriginalTarget(t *testing.T) {
 	}
 }
 
+// A handler before the gate passes on a copy of the request, while placeholders are asked of the request itself: the same
+// as above. Error routes have the request itself again, and with it another gate that takes another token.
+func TestAttackAnswerTokenInTheOriginalTargetOfACopy(t *testing.T) {
+	t.Setenv("OTEL_TRACES_EXPORTER", "none")
+	token := hmacKey(t).Sign(t, claims())
+	for _, before := range []string{"tracing", "timeouts {\n write_timeout 1m\n}", "tracing\n timeouts {\n write_timeout 1m\n}"} {
+		s := prepare(t)
+		s.loadFile(strings.Replace(s.caddyfile(gateFor(consumerAlice(t), "token_from query jwt")), "reverse_proxy "+s.upstream.addr(),
+			before+"\nreverse_proxy "+s.upstream.addr()+" {\n header_up X-Original-URI {http.request.orig_uri}\n}\nhandle_errors {\n route {\n"+
+				gateFor(consumerAlice(t), "token_from query other", "optional")+"\n redir * /login?next={http.request.orig_uri}\n}\n}", 1))
+		s.attack(t, "accepted behind "+before, func(t *testing.T, a *attempt) {
+			if original := a.passed(a.get("/x?a=1&jwt="+token, "")).Header.Get("X-Original-Uri"); original != "/x?a=1" {
+				t.Errorf("X-Original-URI %q at the upstream", original)
+			}
+		})
+		bad := tokentest.FlipSignature(t, token)
+		for target, want := range map[string]string{"/x?jwt=" + bad + "&a=1": "/x?a=1", "/x?a=1&jwt=" + bad + "&other=" + token: "/x?a=1"} {
+			s.attack(t, fmt.Sprintf("refused behind %s, %d bytes", before, len(target)), func(t *testing.T, a *attempt) {
+				if location := a.get(target, "").Header.Get("Location"); location != "/login?next="+want {
+					t.Errorf("Location %q", location)
+				}
+				a.upstreamIsEmpty()
+			})
+		}
+	}
+}
+
 // A shared cache keeps the answer to a request whose token was not in Authorization, and hands it to everybody: RFC 6750
 // section 2.3, RFC 9111 section 3.5. Such answers are private, and refusals are not stored at all.
 func TestAttackAnswerInASharedCache(t *testing.T) {

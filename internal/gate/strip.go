@@ -29,11 +29,14 @@ func (g *Gate) Strip(r *http.Request) {
 	}
 }
 
+// TakesQuery tells whether a token that is taken out of the request can have been in its query.
+func (g *Gate) TakesQuery() bool { return g.queryToken && !g.keepToken }
+
 // StripTarget removes the token from a copy of the request's target that somebody keeps, a URL and the text of the
 // request line: Caddy restores both for error routes, and tells them to placeholders, logs and FastCGI backends. The URL
 // is changed in place; the text without the token comes back, and whether it is another one.
 func (g *Gate) StripTarget(u *url.URL, text string) (stripped string, changed bool) {
-	if g.keepToken || !g.queryToken || u == nil || u.RawQuery == "" {
+	if !g.TakesQuery() || u == nil || u.RawQuery == "" {
 		return text, false
 	}
 	r := &http.Request{Method: http.MethodGet, URL: u, RequestURI: text, Header: make(http.Header)}
