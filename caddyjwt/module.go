@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 
@@ -169,7 +168,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if err != nil {
 		if unread {
 			limitReading(w, refusedBodyTimeout)
-			r.Body = &lateBody{r.Body, w}
 		}
 		return h.refuse(w, r, err)
 	}
@@ -188,23 +186,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 const formTimeout = 10 * time.Second
 
 // refusedBodyTimeout is for how long a refused client may go on sending its request's body: the server reads some of what
-// has not been read before it sends the answer, and must not wait for a client that does not send any.
+// has not been read before it sends the answer, and must not wait for a client that does not send any. Once an error route
+// has read the body to its end, net/http takes the deadline away.
 const refusedBodyTimeout = time.Second
-
-// lateBody takes the deadline away when an error route has read the body to its end: the server watches the connection
-// then, and would take the deadline for the end of the client, for this request and all that follow on the connection.
-type lateBody struct {
-	io.ReadCloser
-	w http.ResponseWriter
-}
-
-func (b *lateBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if errors.Is(err, io.EOF) {
-		limitReading(b.w, 0)
-	}
-	return n, err
-}
 
 // decide asks the gate. When that means to read a form, the client has a deadline: nothing else would wake up a read from
 // one that has fallen silent. Nothing may be left of it when the body has been read: the server watches the connection
