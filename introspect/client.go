@@ -70,6 +70,9 @@ func httpClient(cfg *Config) (*http.Client, *http.Transport) {
 			MaxIdleConnsPerHost:    cfg.MaxInFlight,
 			IdleConnTimeout:        90 * time.Second,
 			MaxResponseHeaderBytes: 64 << 10,
+			// A call that is given up leaves its connection open in HTTP/2. A ping (RFC 9113 section 6.7) finds out
+			// when it leads nowhere, or all calls would be given up on it, also those of a half-open breaker.
+			HTTP2: &http.HTTP2Config{SendPingTimeout: cfg.Timeout, PingTimeout: cfg.Timeout},
 		}
 		client.Transport = own
 	}

@@ -68,11 +68,7 @@ func NewClient(options Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	timeout := options.Timeout
-	if timeout <= 0 {
-		timeout = DefaultTimeout
-	}
-	return &Client{transport: transport, header: options.Header.Clone(), timeout: timeout}, nil
+	return &Client{transport: transport, header: options.Header.Clone(), timeout: timeout(options)}, nil
 }
 
 // HTTP is a client with the same connections, TLS settings and checks of addresses, for requests that Get is not made

@@ -20,6 +20,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -445,5 +446,84 @@ func TestCloseLeavesNoConnection(t *testing.T) {
 	case <-closed:
 	case <-time.After(5 * time.Second):
 		t.Error("the connection is still there")
+	}
+}
+
+// relay passes bytes on to a server and back, but loses those of connections that come before it is mended: as a router
+// does that has forgotten them, or the way to a machine that is no more.
+type relay struct {
+	net.Listener
+	broken   atomic.Bool
+	replaced atomic.Bool // there is a connection that came later
+}
+
+func newRelay(tb testing.TB, to string) *relay {
+	tb.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	r := &relay{Listener: listener}
+	var running sync.WaitGroup
+	tb.Cleanup(func() { listener.Close(); running.Wait() })
+	running.Go(func() {
+		for {
+			near, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			far, err := net.Dial("tcp", to)
+			if err != nil {
+				near.Close()
+				return
+			}
+			late := r.broken.Load()
+			r.replaced.Store(late)
+			running.Go(func() { r.pass(near, far, late) })
+			running.Go(func() { r.pass(far, near, late) })
+		}
+	})
+	return r
+}
+
+func (r *relay) pass(from, to net.Conn, late bool) {
+	defer to.Close()
+	buffer := make([]byte, 4<<10)
+	for {
+		n, err := from.Read(buffer)
+		if err != nil {
+			return
+		}
+		if late || !r.broken.Load() {
+			to.Write(buffer[:n])
+		}
+	}
+}
+
+// HTTP/2 gives up a request and keeps its connection. One that leads nowhere any more, without a word of anybody about it,
+// took all requests that followed along, for as long as the system sends again what nobody has acknowledged.
+func TestAConnectionThatLeadsNowhereIsGivenUp(t *testing.T) {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) }))
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	relay := newRelay(t, s.Listener.Addr().String())
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+	c := client(t, fetch.Options{CA: ca, Timeout: 500 * time.Millisecond})
+	get := func() (*fetch.Response, error) {
+		return c.Get(t.Context(), "https://"+relay.Addr().String(), "*/*", "")
+	}
+	if response, err := get(); err != nil || string(response.Body) != "HTTP/2.0" {
+		t.Fatalf("%+v, error %v", response, err)
+	}
+	relay.broken.Store(true)
+	var err error
+	for range 20 { // each takes half a second, as long as it fails
+		if _, err = get(); err == nil {
+			break
+		}
+	}
+	if err != nil || !relay.replaced.Load() {
+		t.Errorf("another connection: %v, error %v", relay.replaced.Load(), err)
 	}
 }

@@ -96,16 +96,29 @@ func newTransport(o Options) (*transport, error) {
 	if err != nil {
 		return nil, err
 	}
+	silence := timeout(o)
 	return &transport{
 		secure: base(&http.Transport{
 			Proxy:             http.ProxyFromEnvironment,
 			DialContext:       dialer(allowRemote(o.AllowLinkLocal)),
 			TLSClientConfig:   config,
 			ForceAttemptHTTP2: true,
+			// A request that is given up leaves its connection open in HTTP/2, so one that leads nowhere any more would take
+			// request after request along, until the system gives it up after a quarter of an hour. Other than an answer to a
+			// ping (RFC 9113 section 6.7), nothing tells it from a slow server.
+			HTTP2: &http.HTTP2Config{SendPingTimeout: silence, PingTimeout: silence},
 		}),
 		local:          base(&http.Transport{DialContext: dialer(allowLoopback)}),
 		allowLinkLocal: o.AllowLinkLocal,
 	}, nil
+}
+
+// timeout is for how long one Get may last.
+func timeout(o Options) time.Duration {
+	if o.Timeout <= 0 {
+		return DefaultTimeout
+	}
+	return o.Timeout
 }
 
 func base(t *http.Transport) *http.Transport {
