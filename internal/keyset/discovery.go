@@ -228,8 +228,15 @@ func (l *metadataLoader) clientFor(d *dated) getter {
 	return l.client
 }
 
-// refresh reads the metadata, where it was found before or else at the first place that has it.
+// refresh reads the metadata, where it was found before or else at the first place that has it. Where there is metadata,
+// it leaves half of the time for the keys: a server that does not answer must not keep away those of another, or of the
+// same.
 func (l *metadataLoader) refresh(ctx context.Context) error {
+	if deadline, bounded := ctx.Deadline(); bounded && !l.only && l.present() != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
+		defer cancel()
+	}
 	var failures []error
 	for i, address := range l.addresses {
 		err := l.read(ctx, address)

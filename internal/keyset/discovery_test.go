@@ -180,6 +180,21 @@ func TestMetadataFailsLater(t *testing.T) {
 	}
 }
 
+// A server that takes the question for metadata and does not answer must not use up the time that there is for the keys.
+func TestMetadataThatDoesNotComeKeepsNoKeysAway(t *testing.T) {
+	one, two := tokentest.NewKey(t, "ES256", "one"), tokentest.NewKey(t, "ES256", "two")
+	as := tokentest.NewAS(t, tokentest.WithKeys(one))
+	source := discovery(t, keyset.DiscoveryOptions{Issuer: as.URL, Timing: keyset.Timing{Timeout: time.Second}})
+	if _, err := verify(t, source, one.Sign(t, claims())); err != nil {
+		t.Fatal(err)
+	}
+	as.HandleMetadata(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	as.SetKeys(two)
+	if _, err := verify(t, source, two.Sign(t, claims())); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDiscoveryOverTLS(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "one")
 	as := tokentest.NewAS(t, tokentest.WithTLS(), tokentest.WithKeys(key))
