@@ -198,11 +198,8 @@ func (l *metadataLoader) present() *Metadata {
 }
 
 func (l *metadataLoader) load(ctx context.Context) (loaded, error) {
-	if err := l.refresh(ctx); err != nil {
-		// A document that is wrong ends it. One that cannot be had does not: the keys may still be where they were.
-		if l.present() == nil || errors.Is(err, ErrFormat) || errors.Is(err, fetch.ErrAddress) {
-			return loaded{}, err
-		}
+	if wrong, err := l.refresh(ctx); wrong || err != nil && l.present() == nil {
+		return loaded{}, err
 	}
 	if l.only {
 		return loaded{keyless: true, life: -1}, nil
@@ -231,7 +228,10 @@ func (l *metadataLoader) clientFor(d *dated) getter {
 // refresh reads the metadata, where it was found before or else at the first place that has it. Where there is metadata,
 // it leaves half of the time for the keys: a server that does not answer must not keep away those of another, or of the
 // same.
-func (l *metadataLoader) refresh(ctx context.Context) error {
+//
+// A document that is wrong where it was right before ends it. One that cannot be had does not: the keys may still be where
+// they were. And what is at the other place says nothing, for many servers have the same page at every path.
+func (l *metadataLoader) refresh(ctx context.Context) (wrong bool, err error) {
 	if deadline, bounded := ctx.Deadline(); bounded && !l.only && l.present() != nil {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
@@ -242,17 +242,18 @@ func (l *metadataLoader) refresh(ctx context.Context) error {
 		err := l.read(ctx, address)
 		if err == nil {
 			l.addresses[0], l.addresses[i] = l.addresses[i], l.addresses[0] // look here first the next time
-			return nil
+			return false, nil
 		}
 		failures = append(failures, err)
 		if ctx.Err() != nil {
 			break
 		}
 	}
+	wrong = errors.Is(failures[0], ErrFormat) || errors.Is(failures[0], fetch.ErrAddress)
 	if len(failures) == 2 { // on one line, for the log
-		return fmt.Errorf("metadata: %w; %w", failures[0], failures[1])
+		return wrong, fmt.Errorf("metadata: %w; %w", failures[0], failures[1])
 	}
-	return fmt.Errorf("metadata: %w", errors.Join(failures...))
+	return wrong, fmt.Errorf("metadata: %w", failures[0])
 }
 
 // read gets the document at one address and judges it.

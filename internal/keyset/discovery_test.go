@@ -195,6 +195,28 @@ func TestMetadataThatDoesNotComeKeepsNoKeysAway(t *testing.T) {
 	}
 }
 
+// What stands at the other well-known place says nothing about the metadata that were found at this one: many servers
+// answer every path with the same page.
+func TestPageAtTheOtherPlaceKeepsNoKeysAway(t *testing.T) {
+	one, two := tokentest.NewKey(t, "ES256", "one"), tokentest.NewKey(t, "ES256", "two")
+	as := tokentest.NewAS(t, tokentest.WithKeys(one))
+	source := discovery(t, keyset.DiscoveryOptions{Issuer: as.URL})
+	if _, err := verify(t, source, one.Sign(t, claims())); err != nil {
+		t.Fatal(err)
+	}
+	as.HandleMetadata(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, tokentest.OIDC) {
+			w.WriteHeader(http.StatusBadGateway)
+		} else {
+			w.Write([]byte("<!doctype html><title>Sign in</title>"))
+		}
+	})
+	as.SetKeys(two)
+	if _, err := verify(t, source, two.Sign(t, claims())); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDiscoveryOverTLS(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "one")
 	as := tokentest.NewAS(t, tokentest.WithTLS(), tokentest.WithKeys(key))
