@@ -89,6 +89,9 @@ func (c *Client) Close() error {
 // Get fetches a document. With an etag it asks for the document only if it has changed (RFC 9110 section 13.1.2). It
 // follows up to three redirects, each checked like the address itself and to the same scheme; the header fields of the
 // options go only to the host that they were meant for. A status other than 200 is not an error.
+//
+// An etag is for the document at this very address: two others may well have the same one (RFC 9110 section 8.8.3), as two
+// files of one length that were made in one second. So it is not sent on after a redirect, and none is given back.
 func (c *Client) Get(ctx context.Context, address, accept, etag string) (*Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -98,6 +101,9 @@ func (c *Client) Get(ctx context.Context, address, accept, etag string) (*Respon
 	}
 	client, host := c.HTTP(), target.Host
 	for redirects := 0; ; redirects++ {
+		if redirects > 0 {
+			etag = ""
+		}
 		response, err := c.get(ctx, client, target, accept, etag, target.Host == host)
 		if err != nil {
 			return nil, err
@@ -108,7 +114,10 @@ func (c *Client) Get(ctx context.Context, address, accept, etag string) (*Respon
 			return nil, err
 		}
 		if next == nil {
-			return read(response)
+			if redirects > 0 {
+				response.Header.Del("ETag")
+			}
+			return read(response, etag != "")
 		}
 		response.Body.Close()
 		if redirects == maxRedirects {
@@ -186,12 +195,12 @@ func redirect(response *http.Response, from *url.URL) (*url.URL, error) {
 
 // read takes the body of a 200, and closes it in any case. The transport has undone gzip by then, so the bound holds
 // for what has to be kept in memory, whatever the length on the wire.
-func read(response *http.Response) (*Response, error) {
+func read(response *http.Response, conditional bool) (*Response, error) {
 	defer response.Body.Close()
 	result := &Response{
 		Status:      response.StatusCode,
 		Header:      response.Header,
-		NotModified: response.StatusCode == http.StatusNotModified,
+		NotModified: conditional && response.StatusCode == http.StatusNotModified,
 	}
 	if response.StatusCode != http.StatusOK {
 		return result, nil

@@ -165,6 +165,28 @@ func TestRedirects(t *testing.T) {
 	}
 }
 
+// The target of a redirect is not asked whether it still has the tag of another document, nor believed that it has.
+func TestAnEntityTagStaysWithItsAddress(t *testing.T) {
+	var asked atomic.Pointer[[]string]
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/" {
+			http.Redirect(w, r, "/elsewhere", http.StatusFound)
+			return
+		}
+		tags := r.Header["If-None-Match"]
+		asked.Store(&tags)
+		w.Header().Set("ETag", `"1"`)
+		w.WriteHeader(http.StatusNotModified)
+	})
+	response, err := client(t, fetch.Options{}).Get(t.Context(), s.URL, "*/*", `"1"`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(*asked.Load()) > 0 || response.NotModified || response.Header.Get("ETag") != "" {
+		t.Errorf("asked with %q, not modified: %v, tag %q", *asked.Load(), response.NotModified, response.Header.Get("ETag"))
+	}
+}
+
 func TestHTTPFollowsNoRedirects(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusFound) })
 	response, err := client(t, fetch.Options{}).HTTP().Post(s.URL, "text/plain", strings.NewReader("secret"))

@@ -424,6 +424,37 @@ func TestNotModified(t *testing.T) {
 	within(t, 5*time.Second, "the second key", func() bool { return source.Current().Len() == 2 })
 }
 
+// Two documents may have the same entity tag, such as two files of one length out of one build. When a redirect leads from
+// one to the other, the tag of the first says nothing about the second.
+func TestAnEntityTagDoesNotFollowARedirect(t *testing.T) {
+	keys := map[string]*tokentest.Key{
+		"/before": tokentest.NewKey(t, "ES256", "one"),
+		"/after":  tokentest.NewKey(t, "ES256", "two"),
+	}
+	var place atomic.Pointer[string]
+	lead := func(to string) { place.Store(&to) }
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		key, there := keys[r.URL.Path]
+		if !there {
+			http.Redirect(w, r, *place.Load(), http.StatusFound)
+			return
+		}
+		w.Header().Set("ETag", `"6700-4e1"`)
+		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(tokentest.JWKS(key)))
+	}))
+	t.Cleanup(s.Close)
+	source := remote(t, keyset.RemoteOptions{URL: s.URL})
+	for _, to := range []string{"/before", "/after"} {
+		lead(to)
+		if _, err := verify(t, source, keys[to].Sign(t, claims())); err != nil {
+			t.Errorf("%s: %v", to, err)
+		}
+	}
+	if _, err := verify(t, source, keys["/before"].Sign(t, claims())); !errors.Is(err, keyset.ErrUnknownKey) {
+		t.Errorf("the key that is gone: %v", err)
+	}
+}
+
 func TestLeavingDoesNotStopTheFetch(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "one")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
