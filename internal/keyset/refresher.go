@@ -18,6 +18,9 @@ const (
 
 	// maxMissed is how many unknown key ids are remembered, at eight bytes and a time each.
 	maxMissed = 1024
+
+	// maxFormer is how many keys are remembered that have gone.
+	maxFormer = 1024
 )
 
 // loaded is what a successful load brings.
@@ -61,6 +64,7 @@ type refresher struct {
 	lastErr   error
 	expired   bool                 // that the keys are too old has been told
 	missFetch time.Time            // when an unknown key id last caused a fetch
+	former    map[member]struct{}  // keys that have gone
 	missed    map[uint64]time.Time // hashes of key ids that a fetch did not bring
 	life      time.Duration        // as in loaded, of the last answer that said something
 	stats     Stats
@@ -96,7 +100,7 @@ func newRefresher(name string, timing Timing, l loader, logger *slog.Logger) *re
 	ctx, cancel := context.WithCancel(context.Background())
 	return &refresher{
 		name: name, timing: timing, loader: l, notify: newNotifier(logger, name),
-		ctx: ctx, cancel: cancel, missed: make(map[uint64]time.Time), life: -1,
+		ctx: ctx, cancel: cancel, missed: make(map[uint64]time.Time), former: make(map[member]struct{}), life: -1,
 	}
 }
 
@@ -256,7 +260,8 @@ func (r *refresher) take(result loaded) error {
 }
 
 // announce tells what a success has changed. A fetch that has brought new keys does not count against the cooldown: no
-// stranger can cause such a one, and the next rotation should not have to wait for it.
+// stranger can cause such a one, and the next rotation should not have to wait for it. Keys that come back are not new: behind
+// one address there may be two servers that do not have the same keys, and then every fetch brings those of the other.
 func (r *refresher) announce(before, set *Set, now time.Time) {
 	event := Event{Source: r.name, Keys: set.Len(), Skipped: set.Skipped}
 	if r.failures > 0 {
@@ -281,9 +286,27 @@ func (r *refresher) announce(before, set *Set, now time.Time) {
 	event.Added, event.Removed = before.changes(set)
 	r.notify.add(event)
 	clear(r.missed)
-	if len(event.Added) > 0 {
+	if r.hasNew(before, set) {
 		r.missFetch = time.Time{}
 	}
+}
+
+// hasNew tells whether there are keys in a set that were never there before, and remembers those that have gone. The
+// caller holds the lock.
+func (r *refresher) hasNew(before, set *Set) (fresh bool) {
+	for _, key := range set.keys {
+		_, was := r.former[memberOf(key)]
+		fresh = fresh || !was && !before.Has(key)
+	}
+	if len(r.former) >= maxFormer {
+		clear(r.former)
+	}
+	for _, key := range before.keys {
+		if !set.Has(key) {
+			r.former[memberOf(key)] = struct{}{}
+		}
+	}
+	return fresh
 }
 
 // fail notes a failure; the keys stay what they are.

@@ -518,6 +518,27 @@ func TestFlood(t *testing.T) {
 	runtime.KeepAlive(source)
 }
 
+// Two servers behind one address, each with keys of its own: whatever fetch it is, it brings new keys, and made-up key ids
+// must not be able to have one follow the other.
+func TestFloodWhileTheKeysFlap(t *testing.T) {
+	sets := []string{tokentest.JWKS(tokentest.NewKey(t, "ES256", "one")), tokentest.JWKS(tokentest.NewKey(t, "ES256", "two"))}
+	as := tokentest.NewAS(t)
+	var asked atomic.Int64
+	as.HandleJWKS(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, sets[asked.Add(1)%2])
+	})
+	source := remote(t, keyset.RemoteOptions{URL: as.JWKSURL()})
+	for i := range 100 {
+		kid := fmt.Sprint("bogus ", i)
+		if _, err := source.Find(t.Context(), jose.ES256, kid); !errors.Is(err, keyset.ErrUnknownKey) {
+			t.Errorf("%s: %v", kid, err)
+		}
+	}
+	if n := asked.Load(); n > 3 {
+		t.Errorf("%d fetches: the first, one in the cooldown, and one after keys that were new are allowed", n)
+	}
+}
+
 // heap is how much memory is in use.
 func heap() int64 {
 	runtime.GC()
