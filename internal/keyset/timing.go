@@ -97,8 +97,8 @@ func spread(d time.Duration) time.Duration {
 	return d + time.Duration((rand.Float64()-0.5)/5*float64(d))
 }
 
-// lifetime is for how long an answer may be used (RFC 9111 section 4.2), negative when it does not say: max-age less
-// the time it spent in caches, or else Expires. "no-cache" and "no-store" say nothing about that.
+// lifetime is for how long an answer may be used (RFC 9111 section 4.2), negative when it does not say: max-age, or else
+// the time from Date to Expires, less the time it spent in caches. "no-cache" and "no-store" say nothing about that.
 func lifetime(header http.Header, now time.Time) time.Duration {
 	life := time.Duration(-1)
 	for directive := range strings.SplitSeq(strings.Join(header.Values("Cache-Control"), ","), ",") {
@@ -110,15 +110,16 @@ func lifetime(header http.Header, now time.Time) time.Duration {
 			life = age
 		}
 	}
+	age, _ := deltaSeconds(header.Get("Age"))
 	if life >= 0 {
-		age, _ := deltaSeconds(header.Get("Age"))
 		return max(life-age, 0)
 	}
 	if expires, err := http.ParseTime(header.Get("Expires")); err == nil {
-		if date, err := http.ParseTime(header.Get("Date")); err == nil {
-			now = date
+		date, err := http.ParseTime(header.Get("Date"))
+		if err != nil { // our clock has seen the time in caches go by
+			date, age = now, 0
 		}
-		return min(max(expires.Sub(now), 0), maxDelta)
+		return max(min(expires.Sub(date), maxDelta)-age, 0)
 	}
 	return -1
 }

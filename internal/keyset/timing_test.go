@@ -116,6 +116,9 @@ func TestRefreshInterval(t *testing.T) {
 		{"a max-age that is a word", http.Header{"Cache-Control": {"max-age=long"}}, 12 * time.Minute},
 		{"no-cache", http.Header{"Cache-Control": {"no-cache, no-store"}}, 12 * time.Minute},
 		{"Expires", http.Header{"Date": {"Mon, 05 Jan 2026 10:00:00 GMT"}, "Expires": {"Mon, 05 Jan 2026 11:00:00 GMT"}}, 48 * time.Minute},
+		{"Expires of an answer that was in a cache", http.Header{
+			"Date": {"Mon, 05 Jan 2026 10:00:00 GMT"}, "Expires": {"Mon, 05 Jan 2026 11:00:00 GMT"}, "Age": {"600"},
+		}, 40 * time.Minute},
 		{"Expires in the past", http.Header{"Date": {"Mon, 05 Jan 2026 10:00:00 GMT"}, "Expires": {"Mon, 05 Jan 2026 09:00:00 GMT"}}, 48 * time.Second},
 		{"Expires of zero", http.Header{"Expires": {"0"}}, 12 * time.Minute},
 	} {
