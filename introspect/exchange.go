@@ -82,7 +82,9 @@ func (c *Client) endpoint(ctx context.Context) (where string, method AuthMethod,
 
 // attempt makes one request. Again tells whether a second one makes sense.
 func (c *Client) attempt(f *flight, where string, method AuthMethod, token string) (r Result, again bool, _ *NoVerdictError) {
-	req, err := c.request(f.ctx, where, method, token)
+	ctx, cancel := context.WithCancel(f.ctx)
+	defer cancel()
+	req, err := c.request(ctx, where, method, token)
 	if err != nil {
 		return r, false, noVerdict(CauseProtocol, fmt.Errorf("making the request: %w", err))
 	}
@@ -90,7 +92,7 @@ func (c *Client) attempt(f *flight, where string, method AuthMethod, token strin
 	if err != nil {
 		return r, isPassing(err), c.failed(f, CauseUnavailable, fmt.Errorf("asking %s: %w", display(where), discreet(err)))
 	}
-	defer resp.Body.Close()
+	defer release(resp.Body, cancel)
 	inactive, bad := c.status(resp)
 	if bad != nil {
 		bad.Err = fmt.Errorf("%s answered with %w", display(where), bad.Err)
@@ -104,6 +106,21 @@ func (c *Client) attempt(f *flight, where string, method AuthMethod, token strin
 		return Result{}, false, c.failed(f, CauseProtocol, fmt.Errorf("answer of %s: %w", display(where), err))
 	}
 	return r, false, nil
+}
+
+// maxRest is how much is read of an answer that nobody looks at, and restTime for how long.
+const (
+	maxRest  = 16 << 10
+	restTime = 50 * time.Millisecond
+)
+
+// release closes a body after reading the rest of it, if there is little: only then can HTTP/1.1 use its connection again. A
+// new one costs a TLS handshake, and with inactive tokens, or such as a firewall stops, a stranger could ask for any number.
+func release(body io.ReadCloser, cancel context.CancelFunc) {
+	timer := time.AfterFunc(restTime, cancel)
+	defer timer.Stop()
+	_, _ = io.CopyN(io.Discard, body, maxRest)
+	body.Close()
 }
 
 // request asks by POST, never by GET: the token must not get into logs (RFC 7662 section 4).

@@ -1,7 +1,11 @@
 package introspect_test
 
 import (
+	"fmt"
+	"net"
 	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 
 	"github.com/caddyjwt/gateway/introspect"
@@ -70,4 +74,40 @@ func TestUserInfoIsAskedWithTheToken(t *testing.T) {
 	if n := s.calls.Load(); n != 1 {
 		t.Errorf("%d calls, want 1", n)
 	}
+}
+
+// An answer whose status says everything has a body all the same. Unless it is read, its connection is lost, and each
+// token that somebody makes up would cost the server another one, with a TLS handshake.
+func TestInvalidTokensCostNoConnections(t *testing.T) {
+	for _, status := range []int{http.StatusUnauthorized, http.StatusForbidden} {
+		var connections atomic.Int64
+		s := httptest.NewUnstartedServer(reply(status, "application/json", `{"error":"invalid_token"}`))
+		s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+			if state == http.StateNew {
+				connections.Add(1)
+			}
+		}
+		s.Start()
+		t.Cleanup(s.Close)
+		c := newClient(t, introspect.Config{Mode: introspect.UserInfo, Endpoint: s.URL})
+		for i := range 20 {
+			if r, err := c.Introspect(t.Context(), fmt.Sprint("invented-", i)); r.Active || err == nil && status != http.StatusUnauthorized {
+				t.Errorf("status %d: active %v, error %v", status, r.Active, err)
+			}
+		}
+		if n := connections.Load(); n > 5 { // one, unless the machine is slow
+			t.Errorf("status %d: %d connections for 20 questions one after the other", status, n)
+		}
+	}
+}
+
+// What is not looked at need not come: the status was the verdict.
+func TestAVerdictDoesNotWaitForTheRestOfTheAnswer(t *testing.T) {
+	s := newServer(t, func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusUnauthorized)
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	})
+	r, err := newClient(t, introspect.Config{Mode: introspect.UserInfo, Endpoint: s.URL}).Introspect(t.Context(), testToken)
+	wantActive(t, false, r, err)
 }
