@@ -505,6 +505,25 @@ func TestIntrospectSignedAnswers(t *testing.T) {
 	}
 }
 
+// A server whose keys have no ids cannot tell of a rotation. An answer that none of the known keys has signed is a reason to
+// look for others, as a token is.
+func TestIntrospectSignedAnswersAfterARotationWithoutKeyIDs(t *testing.T) {
+	as := introspector(t)
+	s := start(t, issuerGate(introspecting(as, "opaque", "signed")))
+	for _, name := range []string{"first", "second"} {
+		key := tokentest.NewKey(t, "ES256", name).WithKID("")
+		as.SetKeys(key)
+		payload := map[string]any{
+			"iss": as.URL, "aud": "gateway", "iat": time.Now().Unix(), "token_introspection": active().Claims,
+		}
+		as.Introspect(always(tokentest.IntrospectionAnswer{
+			Body:        key.Sign(t, payload, map[string]any{"typ": "token-introspection+jwt"}),
+			ContentType: "application/token-introspection+jwt",
+		}))
+		s.good("token-" + name)
+	}
+}
+
 // What is remembered survives a reload that changes nothing about the provider, and is out of reach after one that does.
 func TestIntrospectStateSurvivesReload(t *testing.T) {
 	as := introspector(t)

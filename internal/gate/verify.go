@@ -152,31 +152,11 @@ func (p *party) verifySignature(ctx context.Context, token *jose.Token) (*jose.K
 	if p.issuer.Keys == nil {
 		return nil, fail(UnknownKey, errors.New("this issuer's tokens are not verified by keys"))
 	}
-	seen := p.issuer.Keys.Current()
-	key, err := p.tryKeys(ctx, token)
-	if errors.Is(err, InvalidSignature) && p.mayHaveRotated(ctx, token, seen) {
-		return p.tryKeys(ctx, token)
-	}
-	return key, err
-}
-
-// tryKeys looks for the key among the candidates, of which there is a bounded number.
-func (p *party) tryKeys(ctx context.Context, token *jose.Token) (*jose.Key, error) {
 	key, err := keyset.Verify(ctx, p.issuer.Keys, token)
 	if err != nil {
 		return nil, keyFailure(err)
 	}
 	return key, nil
-}
-
-// mayHaveRotated asks a source for newer keys when a token without a key id fits none of those at hand: its issuer has no
-// other way to tell of a rotation. The source bounds how often it asks. A token that names a key has been answered.
-func (p *party) mayHaveRotated(ctx context.Context, token *jose.Token, seen *keyset.Set) bool {
-	if token.Header.KeyID != "" {
-		return false
-	}
-	source, can := p.issuer.Keys.(keyset.Rechecker)
-	return can && source.Recheck(ctx, seen)
 }
 
 // checkForm checks what a token must be, whatever the time and the route: the typ and the claims of its issuer.

@@ -52,7 +52,23 @@ type Rechecker interface {
 
 // Verify finds the key of a source that made the token's signature. Beside the errors of Find there is
 // jose.ErrSignature, when there are candidates and none of them made it.
+//
+// When a token without a key id fits none of the keys at hand, a Rechecker is asked for newer ones: its issuer has no
+// other way to tell of a rotation. The source bounds how often it asks. A token that names a key has been answered.
 func Verify(ctx context.Context, source Source, token *jose.Token) (*jose.Key, error) {
+	seen := source.Current()
+	key, err := try(ctx, source, token)
+	if token.Header.KeyID != "" || !errors.Is(err, jose.ErrSignature) {
+		return key, err
+	}
+	if rechecker, can := source.(Rechecker); can && rechecker.Recheck(ctx, seen) {
+		return try(ctx, source, token)
+	}
+	return nil, err
+}
+
+// try looks for the key among the candidates, of which there is a bounded number.
+func try(ctx context.Context, source Source, token *jose.Token) (*jose.Key, error) {
 	candidates, err := source.Find(ctx, token.Header.Algorithm, token.Header.KeyID)
 	if err != nil {
 		return nil, err
