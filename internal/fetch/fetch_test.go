@@ -268,6 +268,8 @@ func TestAddressesThatAreNotDialled(t *testing.T) {
 		"https://[::ffff:169.254.169.254]/", "https://[64:ff9b::a9fe:a9fe]/", "https://[::169.254.169.254]/", "https://224.0.0.1/", "https://[ff02::1]/",
 		"https://[fd00:ec2::23]/", "https://[fd00:ec2::253]/", "https://[64:ff9b:1::a9fe:a9fe]/", "https://[64:ff9b:1:a9fe:a9:fe00::]/",
 		"https://[64:ff9b:1:a9:fe:a9fe::]/", "https://[64:ff9b:1:0:a9:fea9:fe00:0]/", "https://[64:ff9b:1::a83f:8110]/",
+		"https://[fd20:ce::254]/", "https://[fd00:c1::a9fe:a9fe]/", "https://[fd00:100::100:200]/", "https://[fd00:a9fe:a9fe::1]/",
+		"https://[fd00:42::42]/",
 	} {
 		if _, err := client(t, fetch.Options{}).Get(t.Context(), address, "*/*", ""); !errors.Is(err, fetch.ErrAddress) {
 			t.Errorf("%s: %v", address, err)

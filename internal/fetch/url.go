@@ -58,11 +58,15 @@ func isLoopbackName(host string) bool {
 
 // Addresses beyond the link-local ranges at which clouds offer metadata and credentials to their machines.
 var metadata = []netip.Prefix{
-	netip.MustParsePrefix("fd00:ec2::/32"),      // AWS: instances, containers, name servers
-	netip.MustParsePrefix("fd20:ce::254/128"),   // Google
-	netip.MustParsePrefix("100.100.100.200/32"), // Alibaba
-	netip.MustParsePrefix("168.63.129.16/32"),   // Azure
-	netip.MustParsePrefix("192.0.0.192/32"),     // Oracle
+	netip.MustParsePrefix("fd00:ec2::/32"),          // AWS: instances, containers, name servers
+	netip.MustParsePrefix("fd20:ce::254/128"),       // Google
+	netip.MustParsePrefix("fd00:c1::a9fe:a9fe/128"), // Oracle
+	netip.MustParsePrefix("fd00:100::100:200/128"),  // Alibaba
+	netip.MustParsePrefix("fd00:a9fe:a9fe::1/128"),  // Akamai
+	netip.MustParsePrefix("fd00:42::42/128"),        // Scaleway
+	netip.MustParsePrefix("100.100.100.200/32"),     // Alibaba
+	netip.MustParsePrefix("168.63.129.16/32"),       // Azure
+	netip.MustParsePrefix("192.0.0.192/32"),         // Oracle
 }
 
 // Prefixes that carry an IPv4 address: in their last 32 bits, but for the local one, whose owner chooses how long the
