@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/elliptic"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -88,6 +89,7 @@ func TestDiscoveredEndpoints(t *testing.T) {
 		{"no endpoint", introspect.Endpoint{}, nil, introspect.CauseProtocol, ""},
 		{"another scheme", introspect.Endpoint{URL: "file:///etc/passwd"}, nil, introspect.CauseProtocol, ""},
 		{"not discovered", introspect.Endpoint{}, errors.New("down"), introspect.CauseUnavailable, ""},
+		{"not discovered in time", introspect.Endpoint{}, fmt.Errorf("metadata: %w", context.DeadlineExceeded), introspect.CauseUnavailable, ""},
 		{"the metadata is wrong", introspect.Endpoint{}, &introspect.NoVerdictError{Cause: introspect.CauseProtocol}, introspect.CauseProtocol, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {

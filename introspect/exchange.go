@@ -28,8 +28,11 @@ const (
 // attempts share the deadline of the flight. The call of a half-open breaker is not repeated.
 func (c *Client) exchange(f *flight, token string) (Result, *NoVerdictError) {
 	where, method, err := c.endpoint(f.ctx)
-	if err != nil {
-		return Result{}, c.failed(f, CauseUnavailable, err)
+	switch {
+	case err != nil && f.ctx.Err() != nil:
+		return Result{}, c.cutShort(f)
+	case err != nil: // a deadline in it is not of this call, but of an attempt to discover, an earlier one maybe
+		return Result{}, noVerdict(CauseUnavailable, err)
 	}
 	r, again, noErr := c.attempt(f, where, method, token)
 	if again && !f.probe && pause(f.ctx) {
