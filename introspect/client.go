@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 )
@@ -63,7 +64,7 @@ func httpClient(cfg *Config) (*http.Client, *http.Transport) {
 		client = *cfg.HTTPClient
 	} else {
 		own = &http.Transport{
-			Proxy:                  http.ProxyFromEnvironment,
+			Proxy:                  proxy,
 			DialContext:            (&net.Dialer{Timeout: cfg.Timeout}).DialContext,
 			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 			ForceAttemptHTTP2:      true,
@@ -80,6 +81,15 @@ func httpClient(cfg *Config) (*http.Client, *http.Transport) {
 	client.Jar = nil
 	client.Timeout = 0
 	return &client, own
+}
+
+// proxy is that of the environment, but for plain http: that goes to this machine, and what it carries to no other. The
+// environment does without a proxy for "localhost" and not for "LOCALHOST", which is the same host (RFC 9110 section 4.2.3).
+func proxy(r *http.Request) (*url.URL, error) {
+	if r.URL.Scheme == "http" {
+		return nil, nil
+	}
+	return http.ProxyFromEnvironment(r)
 }
 
 // Option changes one question.

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"os/exec"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -235,5 +237,30 @@ func TestErrorsDoNotQuoteWhatIsNotHTTP(t *testing.T) {
 			t.Fatalf("%q: want an error", before)
 		}
 		wantSilent(t, err, secret, token)
+	}
+}
+
+// Plain http is for this machine, whatever a proxy in the environment is for. The environment is read once in a process, so
+// the question is asked in another one.
+func TestPlainHTTPGoesThroughNoProxy(t *testing.T) {
+	if os.Getenv("ASK_WITHOUT_PROXY") != "" {
+		r, err := newClient(t, basicConfig(os.Getenv("ASK_WITHOUT_PROXY"))).Introspect(t.Context(), testToken)
+		wantActive(t, true, r, err)
+		return
+	}
+	s, proxied := newServer(t, answer(`{"active":true}`)), newServer(t, answer(`{"active":true}`))
+	_, port, err := net.SplitHostPort(s.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, host := range []string{"127.0.0.1", "localhost", "LOCALHOST"} {
+		ask := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
+		ask.Env = append(os.Environ(), "ASK_WITHOUT_PROXY=http://"+net.JoinHostPort(host, port), "HTTP_PROXY="+proxied.URL, "NO_PROXY=")
+		if output, err := ask.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v: %s", host, err, output)
+		}
+	}
+	if s.calls.Load() != 3 || proxied.calls.Load() != 0 {
+		t.Errorf("%d questions to the server, %d through the proxy", s.calls.Load(), proxied.calls.Load())
 	}
 }
