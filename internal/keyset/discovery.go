@@ -114,7 +114,7 @@ func wellKnown(issuer string) ([]string, error) {
 	if u.RawQuery != "" || u.ForceQuery {
 		return nil, fmt.Errorf("%w: an issuer identifier has no query (RFC 8414 section 2)", fetch.ErrAddress)
 	}
-	origin := u.Scheme + "://" + u.Host
+	origin := (&url.URL{Scheme: u.Scheme, Host: u.Host}).String() // the zone of an address is encoded again
 	path := strings.TrimSuffix(u.EscapedPath(), "/")
 	return []string{
 		origin + path + "/.well-known/openid-configuration",

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -256,6 +258,45 @@ func TestHeaderStaysWithTheMetadata(t *testing.T) {
 	if here.Load() != "s3cret" || there.Load() != "" {
 		t.Errorf("the metadata's host gets %q, the keys' host %q", here.Load(), there.Load())
 	}
+}
+
+// The zone of an IPv6 address is encoded in a URL, and not where it is dialled (RFC 6874).
+func TestIssuerAtAnAddressWithAZone(t *testing.T) {
+	listener, err := net.Listen("tcp6", "[::1]:0")
+	if err != nil {
+		t.Skip(err)
+	}
+	key := tokentest.NewKey(t, "ES256", "one")
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	issuer := "http://[::1%25" + loopback(t) + "]:" + port
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/jwks" {
+			fmt.Fprint(w, tokentest.JWKS(key))
+			return
+		}
+		_ = json.NewEncoder(w).Encode(map[string]any{"issuer": issuer, "jwks_uri": issuer + "/jwks"})
+	}))
+	s.Listener.Close()
+	s.Listener = listener
+	s.Start()
+	t.Cleanup(s.Close)
+	if _, err := discovery(t, keyset.DiscoveryOptions{Issuer: issuer}).Find(t.Context(), jose.ES256, "one"); err != nil {
+		t.Error(err)
+	}
+}
+
+// loopback is the name of this machine's interface to itself.
+func loopback(tb testing.TB) string {
+	tb.Helper()
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	at := slices.IndexFunc(interfaces, func(i net.Interface) bool { return i.Flags&net.FlagLoopback != 0 })
+	if at < 0 {
+		tb.Skip("there is no loopback interface")
+	}
+	return interfaces[at].Name
 }
 
 func TestDiscoveryOptions(t *testing.T) {
