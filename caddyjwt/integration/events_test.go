@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,6 +52,29 @@ func (r *eventRecorder) Handle(_ context.Context, e caddy.Event) error {
 	select {
 	case events <- told{r.Name, e.Name(), origin, e.Data}:
 	default:
+	}
+	return nil
+}
+
+// eventReaction is what the event handler events.handlers.gate_reaction does, before it returns.
+var eventReaction atomic.Pointer[func()]
+
+type eventReactor struct{}
+
+func init() { caddy.RegisterModule(eventReactor{}) }
+
+func (eventReactor) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "events.handlers.gate_reaction", New: func() caddy.Module { return new(eventReactor) }}
+}
+
+func (*eventReactor) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next()
+	return nil
+}
+
+func (*eventReactor) Handle(context.Context, caddy.Event) error {
+	if react := eventReaction.Swap(nil); react != nil {
+		(*react)()
 	}
 	return nil
 }
@@ -164,6 +188,33 @@ func TestEventsGoToTheNewConfiguration(t *testing.T) {
 
 	nextEvent(t, "new", "bearer_auth_keys_changed")
 	noEvent(t)
+}
+
+// A handler may have another configuration loaded, as with "caddy reload", and wait for that, also when it ends the very
+// key source that has told it something.
+func TestEventHandlersMayReload(t *testing.T) {
+	first, second := tokentest.NewKey(t, "ES256", "first"), tokentest.NewKey(t, "ES256", "second")
+	as, other := tokentest.NewAS(t, tokentest.WithKeys(first)), tokentest.NewAS(t, tokentest.WithKeys(second))
+	s := prepare(t).patient()
+	loaded := make(chan error, 1)
+	react := func() { loaded <- s.tryLoad(s.caddyfile(issuerGate(issuerBlock(other.URL)))) }
+	eventReaction.Store(&react)
+	before := strings.Replace(s.caddyfile(issuerGate(issuerBlock(as.URL))),
+		"admin off", "admin off\n\tevents {\n\t\ton bearer_auth_keys_ready gate_reaction\n\t}", 1)
+	if err := s.tryLoad(before); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = s.status(first.Sign(t, issuedBy(as.URL))) // it passes, or meets the new configuration
+	select {
+	case err := <-loaded:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("the reload waits for the handler, and the handler for the reload")
+	}
+	s.drain()
+	s.good(second.Sign(t, issuedBy(other.URL)))
 }
 
 // A configuration that fails to load changes nothing: events go on going to the handlers of the running one.

@@ -66,7 +66,7 @@ func NewFile(path string, logger *slog.Logger) (*File, error) {
 	return f, nil
 }
 
-// SetObserver has observe called with every event from now on; nil ends that. It must not call Close.
+// SetObserver has observe called with every event from now on; nil ends that. It may call Close.
 func (f *File) SetObserver(observe func(Event)) { f.notify.observe(observe) }
 
 // Current implements Source.

@@ -37,7 +37,8 @@ type Source interface {
 	// such key, and *UnavailableError when that cannot be told at present.
 	Find(ctx context.Context, alg jose.Algorithm, kid string) ([]*jose.Key, error)
 
-	// Close stops all background work and waits for its end. Afterwards there are no keys.
+	// Close stops all background work and waits for its end, but for an observer that is being told of an event.
+	// Afterwards there are no keys.
 	Close() error
 }
 

@@ -115,7 +115,7 @@ func (r *refresher) Start() {
 }
 
 // SetObserver has observe called with every event from now on, in order, one at a time, and off all request paths; nil
-// ends that. It must not block for long, and must not call Close.
+// ends that. Nothing waits for it but the events that follow; it may call Close.
 func (r *refresher) SetObserver(observe func(Event)) { r.notify.observe(observe) }
 
 // Stats tells what has happened so far.
@@ -174,7 +174,10 @@ func (r *refresher) launch() *flight {
 	r.flight = &flight{started: r.lastStart, done: make(chan struct{})}
 	r.stats.Fetches++
 	r.wg.Add(1)
-	go r.fly(r.flight)
+	go func(f *flight) {
+		r.fly(f)
+		r.notify.deliver() // Close may be waited for by whoever is told
+	}(r.flight)
 	return r.flight
 }
 
@@ -184,7 +187,6 @@ func (r *refresher) fly(f *flight) {
 	result, err := r.attempt(ctx)
 	cancel()
 	r.land(f, result, err)
-	r.notify.deliver()
 }
 
 // attempt calls the loader and makes a set of what it brings. Whatever a server sends, it must not bring the process down.

@@ -451,6 +451,7 @@ func TestLogTellsChangesOnly(t *testing.T) {
 		s.set(func(s *server) { s.err = nil })
 		time.Sleep(5 * time.Hour)
 		source.Close()
+		synctest.Wait()
 		wants := [][]string{
 			{"level=INFO", "keys are ready", "source=https://as.example.com/jwks", "keys=1", "added=one", "skipped_not_for_signatures=1"},
 			{"level=INFO", "keys have changed", "keys=1", "added=two", "removed=one"},
