@@ -286,6 +286,9 @@ func (r *refresher) announce(before, set *Set, now time.Time) {
 	}
 	event.Kind, event.Since = KeysChanged, 0
 	event.Added, event.Removed = before.changes(set)
+	if len(event.Added)+len(event.Removed) == 0 {
+		return // the same keys in another order
+	}
 	r.notify.add(event)
 	clear(r.missed)
 	if r.hasNew(before, set) {

@@ -409,6 +409,28 @@ func TestTwoRotationsInARow(t *testing.T) {
 	}
 }
 
+// A server that writes its keys in another order each time has not changed them: nobody is told of that again and again.
+func TestAnotherOrderIsNoChange(t *testing.T) {
+	one, two := tokentest.NewKey(t, "ES256", "one"), tokentest.NewKey(t, "ES256", "two")
+	as := tokentest.NewAS(t)
+	var asked atomic.Int64
+	as.HandleJWKS(func(w http.ResponseWriter, _ *http.Request) {
+		keys := []*tokentest.Key{one, two}
+		if asked.Add(1)%2 == 0 {
+			slices.Reverse(keys)
+		}
+		fmt.Fprint(w, tokentest.JWKS(keys...))
+	})
+	source := remote(t, keyset.RemoteOptions{URL: as.JWKSURL(), Timing: keyset.Timing{MinRefresh: 1, DefaultRefresh: 20 * time.Millisecond}})
+	events := new(observed)
+	source.SetObserver(events.add)
+	source.Start()
+	within(t, 5*time.Second, "more answers", func() bool { return asked.Load() > 4 })
+	if kinds := events.kinds(); !slices.Equal(kinds, []string{"ready"}) {
+		t.Errorf("events %v", kinds)
+	}
+}
+
 func TestNotModified(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "one")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
