@@ -40,6 +40,10 @@ func (i *Issuer) compileKeys(repl *caddy.Replacer, plan *issuerPlan) (err error)
 	if err != nil {
 		return err
 	}
+	if keys.Source == "none" && (i.Algorithms != nil || i.Types != nil || i.Profile != "") {
+		return errors.New("algorithms, type and profile are about JWTs that are verified here, and keys none verifies nothing: " +
+			"say where the keys are, or leave these words out")
+	}
 	possible := jose.AsymmetricAlgorithms()
 	if keys.Source == "secret" {
 		possible = jose.HMACAlgorithms()

@@ -81,7 +81,8 @@ type Keys struct {
 	//   - "pem" has PEM public keys or X.509 certificates in the configuration. They are read once; when a certificate
 	//     among them expires, the keys end.
 	//   - "secret" has a secret shared with the issuer, for HS256, HS384 and HS512.
-	//   - "none" verifies nothing here; every token is asked about. Needs "introspect" in mode "opaque".
+	//   - "none" verifies nothing here; every token is asked about. Needs "introspect" in mode "opaque", and goes without
+	//     algorithms, type and profile.
 	//
 	// Keys from the network are fetched in the background when first needed, never while the configuration loads.
 	Source string `json:"source,omitempty"`

@@ -79,7 +79,19 @@ func TestAttackConfigurationThatChecksNothing(t *testing.T) {
 		"keys from a URL with a user": {"", func(h map[string]any) {
 			issuer(h)["keys"] = map[string]any{"source": "jwks", "url": "https://a:b@auth.example.com/"}
 		}},
-		"keys from nowhere":         {"keys", func(h map[string]any) { issuer(h)["keys"] = map[string]any{"source": "none"} }},
+		"keys from nowhere": {"keys", func(h map[string]any) { issuer(h)["keys"] = map[string]any{"source": "none"} }},
+		"algorithms beside keys none": {"verifies nothing", func(h map[string]any) {
+			issuer(h)["keys"], issuer(h)["introspect"] = map[string]any{"source": "none"}, map[string]any{"auth_method": "none"}
+			issuer(h)["algorithms"] = []string{"RS256"}
+		}},
+		"a type beside keys none": {"verifies nothing", func(h map[string]any) {
+			issuer(h)["keys"], issuer(h)["introspect"] = map[string]any{"source": "none"}, map[string]any{"auth_method": "none"}
+			issuer(h)["type"] = []string{"at+jwt"}
+		}},
+		"a profile beside keys none": {"verifies nothing", func(h map[string]any) {
+			issuer(h)["keys"], issuer(h)["introspect"] = map[string]any{"source": "none"}, map[string]any{"auth_method": "none"}
+			issuer(h)["profile"] = "rfc9068"
+		}},
 		"keys of an unknown source": {"keys", func(h map[string]any) { issuer(h)["keys"] = map[string]any{"source": "ldap"} }},
 		"a CA file that is missing": {"ca", func(h map[string]any) { issuer(h)["tls"] = map[string]any{"ca": []string{"/no/such/ca.pem"}} }},
 		"a CA file that has none":   {"", func(h map[string]any) { issuer(h)["tls"] = map[string]any{"ca": []string{"/dev/null"}} }},
