@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyjwt/gateway/internal/gate"
 )
 
 // privateWriter keeps shared caches from storing an answer to a request whose token was not in Authorization: what RFC
@@ -53,6 +55,7 @@ func (w *privateWriter) mark() {
 	}
 	w.done = true
 	h := w.Header()
+	gate.DropTargeted(h)
 	h["Cache-Control"] = []string{private(h["Cache-Control"])}
 }
 

@@ -350,6 +350,45 @@ func TestAttackAnswerInASharedCache(t *testing.T) {
 	}
 }
 
+// Some shared caches go by a field of their own, and look at Cache-Control only where it is missing: RFC 9213 section 2.2.
+// Whoever sets it, backend or site, it does not undo what the gate says: another user would get the answer to a token in
+// a cookie, and one request without a token would have everybody refused.
+func TestAttackAnswerInACacheWithAFieldOfItsOwn(t *testing.T) {
+	s := prepare(t)
+	fields := []string{"CDN-Cache-Control", "Example-Cache-Control", "Surrogate-Control"}
+	s.upstream.answer = func(w http.ResponseWriter, _ *http.Request) {
+		for _, field := range fields {
+			w.Header().Set(field, "max-age=600")
+		}
+	}
+	site := ""
+	for _, field := range fields {
+		site += "header " + field + " max-age=600\n"
+	}
+	s.behind(site+"GATE\nBACKEND", consumerAlice(t), "token_from header Authorization", "token_from cookie jwt")
+	token := hmacKey(t).Sign(t, claims())
+	clean := func(t *testing.T, got answer) {
+		for _, field := range fields {
+			if values := got.Header[http.CanonicalHeaderKey(field)]; len(values) > 0 {
+				t.Errorf("%s %q", field, values)
+			}
+		}
+	}
+	s.attack(t, "accepted", func(t *testing.T, a *attempt) {
+		got := a.get("/", "", "Cookie", "jwt="+token)
+		a.passed(got)
+		clean(t, got)
+		if got.Header.Get("Cache-Control") != "private" {
+			t.Errorf("Cache-Control %q", got.Header["Cache-Control"])
+		}
+	})
+	s.attack(t, "refused", func(t *testing.T, a *attempt) {
+		got := a.get("/", "")
+		a.repelled(got, "missing_token")
+		clean(t, got)
+	})
+}
+
 // Streams are opened and reset at once, so that the server works for nobody (CVE-2023-39325), or a header block is
 // continued without end (CVE-2023-45288). Go bounds both; nothing reaches the backend, and others do not notice.
 func TestAttackResourceFloodsOfFrames(t *testing.T) {

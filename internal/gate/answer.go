@@ -4,6 +4,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/bearer"
@@ -21,12 +22,25 @@ type Answer struct {
 
 // WriteTo sets the answer's headers. No refusal may be stored by a cache: the next token may be a good one.
 func (a Answer) WriteTo(h http.Header) {
+	DropTargeted(h)
 	h.Set("Cache-Control", "no-store")
 	if a.Challenge != "" {
 		h.Set("WWW-Authenticate", a.Challenge)
 	}
 	if a.RetryAfter != "" {
 		h.Set("Retry-After", a.RetryAfter)
+	}
+}
+
+// DropTargeted removes what some shared caches go by in place of Cache-Control: the fields of RFC 9213, such as
+// CDN-Cache-Control, and the older Surrogate-Control. What Cache-Control says would not count there.
+func DropTargeted(h http.Header) {
+	const targeted = "-Cache-Control"
+	for name := range h {
+		if n := len(name) - len(targeted); n > 0 && strings.EqualFold(name[n:], targeted) ||
+			strings.EqualFold(name, "Surrogate-Control") {
+			delete(h, name)
+		}
 	}
 }
 
