@@ -82,19 +82,51 @@ func (o *mintOptions) mint() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	repl := caddy.NewReplacer()
 	var known []string
 	for _, h := range handlers {
 		for i := range h.Consumers {
-			known = append(known, h.Consumers[i].Username)
-			if h.Consumers[i].Username == o.consumer {
-				return o.mintFor(h, &h.Consumers[i])
+			username, err := resolve(repl, "username", h.Consumers[i].Username)
+			if err != nil {
+				return "", err
+			}
+			known = append(known, username)
+			if username != o.consumer {
+				continue
+			}
+			credential, key, err := o.credentialOf(repl, &h.Consumers[i])
+			if err != nil {
+				return "", err
+			}
+			if credential != nil { // a gate may know the consumer without one, and another one with it
+				return o.mintFor(repl, h, credential, key)
 			}
 		}
 	}
-	if len(handlers) == 0 {
+	switch {
+	case len(handlers) == 0:
 		return "", fmt.Errorf("%s has no bearer_auth", o.config)
+	case !slices.Contains(known, o.consumer):
+		return "", fmt.Errorf("%s has no consumer %q; it has: %s", o.config, o.consumer, strings.Join(known, ", "))
+	case o.credential == "":
+		return "", fmt.Errorf("consumer %q has no credential", o.consumer)
+	default:
+		return "", fmt.Errorf("consumer %q has no credential %q", o.consumer, o.credential)
 	}
-	return "", fmt.Errorf("%s has no consumer %q; it has: %s", o.config, o.consumer, strings.Join(known, ", "))
+}
+
+// credentialOf is the credential that was asked for, or else the first, and its key; nil when there is none.
+func (o *mintOptions) credentialOf(repl *caddy.Replacer, consumer *Consumer) (*Credential, string, error) {
+	for i := range consumer.Credentials {
+		key, err := resolve(repl, "key", consumer.Credentials[i].Key)
+		if err != nil {
+			return nil, "", err
+		}
+		if o.credential == "" || key == o.credential {
+			return &consumer.Credentials[i], key, nil
+		}
+	}
+	return nil, "", nil
 }
 
 // load reads the handlers from the config file.
@@ -156,24 +188,9 @@ func findHandlers(node any, found *[]*Handler) error {
 	return nil
 }
 
-// mintFor makes the token for a consumer of a handler.
-func (o *mintOptions) mintFor(h *Handler, consumer *Consumer) (string, error) {
-	var credential *Credential
-	for i := range consumer.Credentials {
-		if o.credential == "" || consumer.Credentials[i].Key == o.credential {
-			credential = &consumer.Credentials[i]
-			break
-		}
-	}
-	if credential == nil {
-		return "", fmt.Errorf("consumer %q has no credential %q", consumer.Username, o.credential)
-	}
-	repl := caddy.NewReplacer()
-	claims, err := o.claimsFor(repl, h, consumer)
-	if err != nil {
-		return "", err
-	}
-	key, err := resolve(repl, "key", credential.Key)
+// mintFor makes the token for a credential of a handler's.
+func (o *mintOptions) mintFor(repl *caddy.Replacer, h *Handler, credential *Credential, key string) (string, error) {
+	claims, err := o.claimsFor(repl, h)
 	if err != nil {
 		return "", err
 	}
@@ -212,17 +229,13 @@ func (o *mintOptions) mintFor(h *Handler, consumer *Consumer) (string, error) {
 }
 
 // claimsFor makes the claims: what every gate asks for, then what the command line says.
-func (o *mintOptions) claimsFor(repl *caddy.Replacer, h *Handler, consumer *Consumer) (jwt.MapClaims, error) {
-	username, err := resolve(repl, "username", consumer.Username)
-	if err != nil {
-		return nil, err
-	}
+func (o *mintOptions) claimsFor(repl *caddy.Replacer, h *Handler) (jwt.MapClaims, error) {
 	if longest := time.Duration(h.MaxLifetime); longest > 0 && o.lifetime > longest {
 		return nil, fmt.Errorf("--lifetime %v is longer than the max_lifetime of the gate, %v", o.lifetime, longest)
 	}
 	now := time.Now()
 	claims := jwt.MapClaims{
-		"sub": username,
+		"sub": o.consumer,
 		"iat": now.Unix(),
 		"exp": now.Add(o.lifetime).Unix(),
 		"jti": rand.Text(),
@@ -239,11 +252,10 @@ func (o *mintOptions) claimsFor(repl *caddy.Replacer, h *Handler, consumer *Cons
 		if !ok || name == "" {
 			return nil, fmt.Errorf("--claim %q: expected name=value", claim)
 		}
-		var parsed any
-		if json.Unmarshal([]byte(value), &parsed) != nil {
-			parsed = value
+		claims[name] = value
+		if json.Valid([]byte(value)) {
+			claims[name] = json.RawMessage(value) // as it is: a long number must not be rounded
 		}
-		claims[name] = parsed
 	}
 	return claims, nil
 }

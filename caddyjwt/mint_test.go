@@ -3,6 +3,7 @@ package caddyjwt
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -123,6 +124,8 @@ func TestMintSaysWhatIsMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	asymmetric := caddyfileFor(t, "consumer bob {", "credential bob-key {", "algorithm ES256", "public_key "+key, "}", "}")
+	bare := caddyfileFor(t, "consumer bob", "consumer eve {", "credential eve-key {", "algorithm HS256",
+		"secret 9d1f8a3c5e7b42604f8e1a2b3c4d5e6f", "}", "}", "anonymous bob")
 	for name, test := range map[string]struct {
 		args []string
 		want string
@@ -130,6 +133,7 @@ func TestMintSaysWhatIsMissing(t *testing.T) {
 		"no consumer":             {[]string{"--config", config}, "which consumer? Name one with --consumer"},
 		"unknown consumer":        {[]string{"--config", config, "--consumer", "eve"}, `no consumer "eve"; it has: bob`},
 		"unknown credential":      {[]string{"--config", config, "--consumer", "bob", "--credential", "x"}, `consumer "bob" has no credential "x"`},
+		"consumer without any":    {[]string{"--config", bare, "--consumer", "bob"}, `consumer "bob" has no credential`},
 		"no file":                 {[]string{"--config", "/does/not/exist", "--consumer", "bob"}, "no such file"},
 		"claim without value":     {[]string{"--config", config, "--consumer", "bob", "--claim", "scope"}, `--claim "scope": expected name=value`},
 		"no private key":          {[]string{"--config", asymmetric, "--consumer", "bob"}, "give its private key with --private-key"},
@@ -140,6 +144,52 @@ func TestMintSaysWhatIsMissing(t *testing.T) {
 			out, err := mint(test.args...)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("output %q, error %v; want %q", out, err, test.want)
+			}
+		})
+	}
+}
+
+// What is said to be a claim's value is the value, to the last digit.
+func TestMintedClaimsAreWhatWasSaid(t *testing.T) {
+	config := caddyfileFor(t, "consumer bob {", "credential bob-key {", "algorithm HS256",
+		"secret 9d1f8a3c5e7b42604f8e1a2b3c4d5e6f", "}", "}")
+	for said, want := range map[string]string{
+		"9007199254740993": `9007199254740993`, "0.10": `0.10`, `{"b":1, "a":18446744073709551615}`: `{"b":1,"a":18446744073709551615}`,
+		"true": `true`, "read write": `"read write"`, `"3"`: `"3"`, "3 apples": `"3 apples"`,
+	} {
+		token, err := mint("--config", config, "--consumer", "bob", "--claim", "it="+said)
+		if err != nil {
+			t.Fatal(err)
+		}
+		payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+		var claims struct {
+			It json.RawMessage `json:"it"`
+		}
+		if err != nil || json.Unmarshal(payload, &claims) != nil || string(claims.It) != want {
+			t.Errorf("--claim it=%s is %s in %s, want %s", said, claims.It, payload, want)
+		}
+	}
+}
+
+// A consumer is found by the name that it has when the configuration is in force, and where it has a credential.
+func TestMintFindsTheConsumer(t *testing.T) {
+	t.Setenv("GATE_TEST_NAME", "bob")
+	t.Setenv("GATE_TEST_KEY", "bob-key")
+	const credential = "credential {env.GATE_TEST_KEY} {\nalgorithm HS256\nsecret 9d1f8a3c5e7b42604f8e1a2b3c4d5e6f\n}\n"
+	for name, gates := range map[string]string{
+		"by a placeholder":           "bearer_auth {\nconsumer {env.GATE_TEST_NAME} {\n" + credential + "}\n}",
+		"in the second gate":         "bearer_auth /a {\nconsumer bob\nconsumer eve {\n" + credential + "}\n}\nbearer_auth /b {\nconsumer bob {\n" + credential + "}\n}",
+		"by a credential's own name": "bearer_auth {\nconsumer bob {\ncredential other {\nalgorithm HS256\nsecret 0d1f8a3c5e7b42604f8e1a2b3c4d5e6f\n}\n" + credential + "}\n}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "Caddyfile")
+			if err := os.WriteFile(path, []byte("http://localhost {\n"+gates+"\n}\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			for _, args := range [][]string{nil, {"--credential", "bob-key"}} {
+				if token, err := mint(append(args, "--config", path, "--consumer", "bob")...); err != nil || strings.Count(token, ".") != 2 {
+					t.Errorf("%q: token %q, error %v", args, token, err)
+				}
 			}
 		})
 	}
