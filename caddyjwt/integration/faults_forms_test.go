@@ -129,6 +129,28 @@ func TestFaultErrorRouteAfterAForm(t *testing.T) {
 	}
 }
 
+// A refusal leaves no deadline behind where somebody has read the body before: another gate, or the placeholder for it. The
+// error route does not look at the body, so that nothing else would take the deadline away.
+func TestFaultErrorRouteAfterABodyThatOthersHaveRead(t *testing.T) {
+	route := strings.Replace(slowErrorRoute(t), "\n\t}", " {\n\t\t\tmethod GET\n\t\t}\n\t}", 1)
+	for name, chain := range map[string]string{
+		"another gate":    "route {\nbearer_auth {\n" + consumerAlice(t) + "\noptional\ntoken_from form access_token\n}\nGATE\n}\nBACKEND",
+		"the placeholder": "vars body {http.request.body}\nGATE\nBACKEND",
+		"nobody":          "GATE\nBACKEND", // the body is still to come
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := prepare(t)
+			s.behind(chain+route, consumerAlice(t))
+			for length, body := range map[string]io.Reader{"known": strings.NewReader("a=b"), "chunked": io.MultiReader(strings.NewReader("a=b"))} {
+				a := s.do(s.request(http.MethodPost, "/", body, "Content-Type", formType))
+				if a.body != "an error page" {
+					t.Errorf("%s: status %d, body %q", length, a.StatusCode, a.body)
+				}
+			}
+		})
+	}
+}
+
 // A refusal leaves no deadline behind, whether there is no body or an error route has read it: the server, which watches the
 // connection then, would give up this request and each that follows on the connection. Caddy's own watch over bodies that
 // come slowly takes deadlines away, but can be turned off.

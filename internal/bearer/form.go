@@ -130,10 +130,19 @@ func newFormBody(text string, source io.Closer) *formBody {
 	return body
 }
 
-// HasRead tells whether Extract has read the whole body of the request, and
-// put it back.
+// HasRead tells whether the whole body of the request has been read and put
+// back: by Extract, or by somebody before. What is in memory can write itself
+// out, and what is still to come from a client cannot.
 func HasRead(r *http.Request) bool {
-	_, whole := r.Body.(*formBody)
+	body := r.Body
+	for {
+		wrapped, ok := body.(interface{ Unwrap() io.ReadCloser })
+		if !ok {
+			break
+		}
+		body = wrapped.Unwrap()
+	}
+	_, whole := body.(io.WriterTo)
 	return whole
 }
 

@@ -1,6 +1,7 @@
 package bearer_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -323,7 +324,7 @@ func TestHasRead(t *testing.T) {
 		"a form that is one token too many": {"t=abc", "Bearer abc", true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(test.body))
+			r := httptest.NewRequest(http.MethodPost, "/", struct{ io.Reader }{strings.NewReader(test.body)}) // as from a client
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 			if test.authorization != "" {
 				r.Header.Set("Authorization", test.authorization)
@@ -333,5 +334,9 @@ func TestHasRead(t *testing.T) {
 				t.Errorf("read: %t, want %t", got, test.want)
 			}
 		})
+	}
+	r := httptest.NewRequest(http.MethodPost, "/", nil)
+	if r.Body = io.NopCloser(bytes.NewBufferString("a=b")); !bearer.HasRead(r) {
+		t.Error("what somebody else has read and put back is still to come")
 	}
 }

@@ -115,6 +115,9 @@ type trailerBody struct {
 	mu      sync.Mutex // a transport may close the body while it is being read
 }
 
+// Unwrap is for bearer.HasRead, which looks for what is inside.
+func (b *trailerBody) Unwrap() io.ReadCloser { return b.ReadCloser }
+
 func (b *trailerBody) strip() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
