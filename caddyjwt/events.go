@@ -83,11 +83,28 @@ var eventNames = map[keyset.EventKind]string{
 	keyset.Expired:     "bearer_auth_keys_expired",
 }
 
+// onlyInForce leaves out the listeners of a configuration that is still loading, or has ended: handlers are being added to its
+// events app, which nobody may use meanwhile. Where there are no others, as with the first configuration, they are told.
+func onlyInForce(all map[listener]*subscription) {
+	app, err := caddy.ActiveContext().AppIfConfigured("events")
+	inForce, ok := app.(*caddyevents.App)
+	if err != nil || !ok {
+		return
+	}
+	for to := range all {
+		if to.events == inForce {
+			maps.DeleteFunc(all, func(to listener, _ *subscription) bool { return to.events != inForce })
+			return
+		}
+	}
+}
+
 // tell is the source's observer.
 func (l *listeners) tell(e keyset.Event) {
 	l.mu.Lock()
 	all := maps.Clone(l.all)
 	l.mu.Unlock()
+	onlyInForce(all)
 	for to, s := range all {
 		data := map[string]any{
 			"issuer": to.issuer, "source": e.Source, "keys": e.Keys,

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
@@ -77,6 +78,32 @@ func (*eventReactor) Handle(context.Context, caddy.Event) error {
 		(*react)()
 	}
 	return nil
+}
+
+// lateApp is an app that subscribes to events while its configuration loads, and the http app is there already: gate_late.
+type lateApp struct{}
+
+// late is what lateApps do.
+var late func(app *caddyevents.App) error
+
+func init() { caddy.RegisterModule(lateApp{}) }
+
+func (lateApp) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "gate_late", New: func() caddy.Module { return new(lateApp) }}
+}
+
+func (*lateApp) Start() error { return nil }
+func (*lateApp) Stop() error  { return nil }
+
+func (*lateApp) Provision(ctx caddy.Context) error {
+	if _, err := ctx.App("http"); err != nil {
+		return err
+	}
+	app, err := ctx.App("events")
+	if err != nil {
+		return err
+	}
+	return late(app.(*caddyevents.App))
 }
 
 // withEvents is the site's Caddyfile with a recorder for the gate's events.
@@ -233,6 +260,41 @@ func TestEventsStayWhenAReloadFails(t *testing.T) {
 	as.SetKeys(second)
 	s.good(second.Sign(t, issuedBy(as.URL)))
 
+	nextEvent(t, "running", "bearer_auth_keys_changed")
+	noEvent(t)
+}
+
+// Whoever subscribes to events while a configuration loads does so undisturbed: events go to the configuration that is in
+// force. A map that is read while it is written to would end the whole process.
+func TestEventsLeaveALoadingConfigurationAlone(t *testing.T) {
+	keys := []*tokentest.Key{tokentest.NewKey(t, "ES256", "k0"), tokentest.NewKey(t, "ES256", "k1")}
+	as := tokentest.NewAS(t, tokentest.WithKeys(keys[0]))
+	s := prepare(t).patient()
+	gate := issuerGate(issuerBlock(as.URL, "leeway 5s"))
+	s.loadWithEvents("running", gate)
+	s.good(keys[0].Sign(t, issuedBy(as.URL)))
+	nextEvent(t, "running", "bearer_auth_keys_ready")
+
+	late = func(app *caddyevents.App) error {
+		as.SetKeys(keys[1])
+		asked := make(chan struct{})
+		go func() { defer close(asked); s.get("/", keys[1].Sign(t, issuedBy(as.URL))) }()
+		for i := 0; len(events) == 0 && i < 1<<20; i++ {
+			if err := app.On(fmt.Sprint("event ", i), new(eventRecorder)); err != nil {
+				return err
+			}
+		}
+		<-asked
+		return nil
+	}
+	config, err := adapt(s.withEvents("loading", gate))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config = []byte(strings.Replace(string(config), `"apps":{`, `"apps":{"gate_late":{},`, 1))
+	if err := caddy.Load(config, true); err != nil {
+		t.Fatal(err)
+	}
 	nextEvent(t, "running", "bearer_auth_keys_changed")
 	noEvent(t)
 }
