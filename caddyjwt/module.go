@@ -20,7 +20,7 @@ import (
 )
 
 func init() {
-	caddy.RegisterModule(Handler{})
+	caddy.RegisterModule(new(Handler))
 }
 
 // Handler lets a request through only with a valid OAuth 2.0 access token, for backends that have no authentication of
@@ -97,8 +97,9 @@ type Handler struct {
 	log       *reporter
 }
 
-// CaddyModule returns the Caddy module information.
-func (Handler) CaddyModule() caddy.ModuleInfo {
+// CaddyModule returns the Caddy module information. It is asked for with each event, also while Cleanup is under way; so it
+// does not copy the handler.
+func (*Handler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
 		ID:  "http.handlers.bearer_auth",
 		New: func() caddy.Module { return new(Handler) },
