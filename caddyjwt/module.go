@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -170,15 +171,25 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		if unread {
 			limitReading(w, refusedBodyTimeout)
 		}
+		endTrailers(w, r)
 		return h.refuse(w, r, err)
 	}
 	metrics.pass(verdict.Outcome)
 	publish(r, verdict.Identity)
+	if err := h.serve(w, r, next, verdict); err != nil {
+		endTrailers(w, r)
+		return err
+	}
+	return nil
+}
+
+// serve lets the request through.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, verdict gate.Verdict) error {
 	if verdict.Outcome != gate.Accepted || verdict.InAuthorization {
 		return next.ServeHTTP(w, r)
 	}
 	private := keepPrivate(w)
-	err = next.ServeHTTP(private, r)
+	err := next.ServeHTTP(private, r)
 	private.mark() // an answer that is still to come: an empty one, or that of an error route
 	return err
 }
@@ -190,6 +201,24 @@ const formTimeout = 10 * time.Second
 // has not been read before it sends the answer, and must not wait for a client that does not send any. Once an error route
 // has read the body to its end, net/http takes the deadline away.
 const refusedBodyTimeout = time.Second
+
+// maxTrailedBody is how much is read of a body before trailers that an error route must not see: as much as the server reads of
+// one that nobody has read.
+const maxTrailedBody = 256 << 10
+
+// endTrailers has the body end before an error route looks at the request. It is the end of the body that takes names out of
+// the trailers; but behind a handler that passes on a copy of the request, such as tracing or forward_auth, the error route gets
+// the one that was copied, with the same trailers and another body. So there is none for it when there are trailers.
+func endTrailers(w http.ResponseWriter, r *http.Request) {
+	if r.Trailer == nil || r.Body == nil {
+		return
+	}
+	limitReading(w, refusedBodyTimeout)
+	if _, err := io.CopyN(io.Discard, r.Body, maxTrailedBody); !errors.Is(err, io.EOF) {
+		_ = r.Body.Close() // too long or too slow: the connection ends with this request
+	}
+	limitReading(w, 0)
+}
 
 // decide asks the gate. When that means to read a form, the client has a deadline: nothing else would wake up a read from
 // one that has fallen silent. Nothing may be left of it when the body has been read: the server watches the connection

@@ -298,20 +298,30 @@ func TestAttackAnswerTokenInTheOriginalTarget(t *testing.T) {
 func TestAttackAnswerTokenInTheOriginalTargetOfACopy(t *testing.T) {
 	t.Setenv("OTEL_TRACES_EXPORTER", "none")
 	token := hmacKey(t).Sign(t, claims())
-	for _, before := range []string{"tracing", "timeouts {\n write_timeout 1m\n}", "tracing\n timeouts {\n write_timeout 1m\n}"} {
-		s := prepare(t)
-		s.loadFile(strings.Replace(s.caddyfile(gateFor(consumerAlice(t), "token_from query jwt")), "reverse_proxy "+s.upstream.addr(),
-			before+"\nreverse_proxy "+s.upstream.addr()+" {\n header_up X-Original-URI {http.request.orig_uri}\n}\nhandle_errors {\n route {\n"+
-				gateFor(consumerAlice(t), "token_from query other", "optional")+"\n redir * /login?next={http.request.orig_uri}\n}\n}", 1))
-		s.attack(t, "accepted behind "+before, func(t *testing.T, a *attempt) {
+	bad := tokentest.FlipSignature(t, token)
+	other := newUpstream(t)
+	page := "handle_errors {\nroute {\n" + gateFor(consumerAlice(t), "token_from query other", "optional") +
+		"\nredir * /login?next={http.request.orig_uri}\n}\n}"
+	s := prepare(t)
+	for name, before := range map[string]string{
+		"tracing":           "tracing",
+		"timeouts":          "timeouts {\nwrite_timeout 1m\n}",
+		"tracing, timeouts": "tracing\ntimeouts {\nwrite_timeout 1m\n}",
+		"forward_auth":      "forward_auth " + other.addr() + " {\nuri /check\n}",
+		"handle_response":   "reverse_proxy " + other.addr() + " {\n@ok status 200\nhandle_response @ok {\nvars seen yes\n}\n}",
+	} {
+		s.behind("route {\n"+before+"\nGATE\nBACKEND {\nheader_up X-Original-URI {http.request.orig_uri}\n}\n}\n"+page,
+			consumerAlice(t), "token_from query jwt")
+		s.attack(t, "accepted behind "+name, func(t *testing.T, a *attempt) {
 			if original := a.passed(a.get("/x?a=1&jwt="+token, "")).Header.Get("X-Original-Uri"); original != "/x?a=1" {
 				t.Errorf("X-Original-URI %q at the upstream", original)
 			}
 		})
-		bad := tokentest.FlipSignature(t, token)
-		for target, want := range map[string]string{"/x?jwt=" + bad + "&a=1": "/x?a=1", "/x?a=1&jwt=" + bad + "&other=" + token: "/x?a=1"} {
-			s.attack(t, fmt.Sprintf("refused behind %s, %d bytes", before, len(target)), func(t *testing.T, a *attempt) {
-				if location := a.get(target, "").Header.Get("Location"); location != "/login?next="+want {
+		for target, query := range map[string]string{
+			"the token alone": "jwt=" + bad + "&a=1", "another gate's, too": "a=1&jwt=" + bad + "&other=" + token,
+		} {
+			s.attack(t, "refused behind "+name+", "+target, func(t *testing.T, a *attempt) {
+				if location := a.get("/x?"+query, "").Header.Get("Location"); location != "/login?next=/x?a=1" {
 					t.Errorf("Location %q", location)
 				}
 				a.upstreamIsEmpty()

@@ -234,6 +234,40 @@ func TestAttackIdentityTrailer(t *testing.T) {
 	}
 }
 
+// The same as trailers of a request that comes to an error route behind a handler that hands on a copy of it, because it is
+// refused or its backend is down: the error route gets the request that was copied.
+func TestAttackIdentityTrailerOnErrorRoutesOfACopy(t *testing.T) {
+	t.Setenv("OTEL_TRACES_EXPORTER", "none")
+	credential := "Authorization: Bearer " + hmacKey(t).Sign(t, claims()) + "\r\n"
+	before := newUpstream(t)
+	s := prepare(t)
+	for name, first := range map[string]string{
+		"nothing":      "",
+		"tracing":      "tracing",
+		"forward_auth": "forward_auth " + before.addr() + " {\nuri /check\n}",
+	} {
+		s.behind("route {\n"+first+"\nGATE\nreverse_proxy 127.0.0.1:1\n}\nhandle_errors {\nBACKEND\n}", consumerAlice(t),
+			"forward_claim sub X-User")
+		for _, announced := range []string{"", "Trailer: X-Sum\r\n", "Trailer: X-User\r\n", "Trailer: X-Sum, X-Consumer-Username\r\n"} {
+			for who, field := range map[string]string{"a stranger": "", "alice": credential} {
+				s.attack(t, name+", "+announced+", "+who, func(t *testing.T, a *attempt) {
+					a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\n" + field + "Transfer-Encoding: chunked\r\n" + announced +
+						"\r\n3\r\na=1\r\n0\r\nX-Sum: 1\r\nX-User: admin\r\nX_User: admin\r\nX-Consumer-Username: admin\r\n\r\n")
+					requests := a.upstream.take()
+					if len(requests) != 1 {
+						t.Fatalf("%d requests reached the error route, want 1", len(requests))
+					}
+					for field := range requests[0].Trailer {
+						if field != "X-Sum" {
+							t.Errorf("trailer %s: %q", field, requests[0].Trailer[field])
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
 // Routes that let requests pass without a token pass on the client's headers as if somebody had checked them:
 // CVE-2026-30851 again. Optional, anonymous and preflight requests carry no identity but ours.
 func TestAttackIdentityHeaderWhereNoTokenIsNeeded(t *testing.T) {
