@@ -32,7 +32,8 @@ var (
 // Set is a decoded claims set. It is immutable, owns its text and is safe for
 // concurrent use; nobody may change its slices. The fields hold the registered
 // claims, empty or zero when the token does not have them: a claim that is there
-// but says nothing is refused by [Decode], so empty always means absent.
+// but says nothing is refused by [Decode], so empty means absent. Only lists, aud
+// and scope, may be there and empty.
 type Set struct {
 	Issuer   string // iss
 	Subject  string // sub

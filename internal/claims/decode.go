@@ -16,8 +16,9 @@ const maxList = 1024
 // registered claim that is not what its specification says:
 //
 //   - iss, sub, jti, client_id: a string that is not blank;
-//   - aud: such a string, or an array of one or more of them (RFC 7519 section
-//     4.1.3);
+//   - aud: such a string, or an array of them (RFC 7519 section 4.1.3). An empty
+//     one names nobody: it satisfies no check, and is no other token's than one
+//     without aud;
 //   - exp, nbf, iat: a number from 0 to the end of the year 9999, of seconds; a
 //     fraction and an exponent are allowed (RFC 7519 section 2);
 //   - scope, scp: a string of scopes separated by spaces (RFC 6749 section 3.3),
@@ -102,8 +103,11 @@ func (s *Set) audience(v strictjson.Value) ([]string, error) {
 		return []string{one}, nil
 	}
 	n, ok := listLen(v)
-	if !ok || n == 0 {
+	switch {
+	case !ok:
 		return nil, malformed("aud", "a string or an array of strings")
+	case n == 0:
+		return nil, nil
 	}
 	list := make([]string, 0, n)
 	for e := range v.Elements() {

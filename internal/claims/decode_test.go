@@ -56,6 +56,20 @@ func TestDecodeOfNothing(t *testing.T) {
 	}
 }
 
+// Servers that keep a list of audiences write it also when there is nobody on it.
+func TestEmptyAudienceNamesNobody(t *testing.T) {
+	for _, text := range []string{`{"aud":[]}`, `{"aud":[ ]}`} {
+		s := decode(t, text)
+		if s.Audience != nil || !errors.Is(claims.CheckAudience(s, []string{"me"}), claims.ErrAudience) {
+			t.Errorf("%s: got %q", text, s.Audience)
+		}
+		profile := decode(t, `{"iss":"i","exp":1,"sub":"s","client_id":"c","iat":1,"jti":"j",`+text[1:])
+		if err := claims.CheckAccessToken(profile); !errors.Is(err, claims.ErrMissing) {
+			t.Errorf("%s: the profile for access tokens is satisfied: %v", text, err)
+		}
+	}
+}
+
 func TestSetOwnsItsText(t *testing.T) {
 	text := []byte(`{"sub":"alice","x":["y"]}`)
 	s, err := claims.Decode(text)
@@ -102,7 +116,6 @@ func TestRefusedClaimsSets(t *testing.T) {
 		{"jti as a number", `{"jti":1}`, nil},
 		{"client_id as an array", `{"client_id":["a"]}`, nil},
 
-		{"aud as an empty array", `{"aud":[]}`, nil},
 		{"aud as an object", `{"aud":{}}`, nil},
 		{"aud as an object with our name", `{"aud":{"me":1}}`, nil},
 		{"aud as an array in an array", `{"aud":[["me"]]}`, nil},

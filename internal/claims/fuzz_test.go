@@ -216,7 +216,7 @@ func reference(text string) (r referenceSet, ok bool) {
 			if !isList {
 				list = []any{v}
 			}
-			ok = ok && len(list) > 0 && len(list) <= 1024
+			ok = ok && len(list) <= 1024
 			for _, e := range list {
 				r.audience = append(r.audience, str(e))
 			}

@@ -27,6 +27,7 @@ func TestAnswerAboutAJWT(t *testing.T) {
 		"another audience":                     {nil, active(m{"aud": "x"}), gate.Contradiction},
 		"an audience of the token, not ours":   {nil, active(m{"aud": "other"}), gate.InvalidAudience},
 		"a part of the audience":               {nil, active(m{"aud": api}), ""},
+		"an audience of nobody":                {nil, active(m{"aud": []string{}}), gate.InvalidAudience},
 		"expired there":                        {nil, active(m{"exp": start.Unix()}), gate.Expired},
 		"not yet valid there":                  {nil, active(m{"nbf": start.Unix() + 1}), gate.NotYetValid},
 		"bound there":                          {nil, active(m{"cnf": m{}}), gate.ProofRequired},

@@ -212,7 +212,7 @@ func (g *Gate) confirm(ctx context.Context, local *Identity, p *party, token str
 	if err := g.judgeTime(remote, p, g.now()); err != nil {
 		return err
 	}
-	if len(remote.Claims.Audience) > 0 {
+	if _, aud := remote.Claims.Claim("aud"); aud { // an empty one as well: then it is for nobody
 		if err := g.judgeAudience(remote.Claims, p); err != nil {
 			return err
 		}

@@ -30,6 +30,8 @@ func TestOpaqueTokens(t *testing.T) {
 		"not yet valid, without exp":          {nil, active(m{"exp": nil, "nbf": start.Unix() + 1}), gate.NotYetValid},
 		"for another audience":                {nil, active(m{"aud": "x"}), gate.InvalidAudience},
 		"for no audience":                     {nil, active(m{"aud": nil}), gate.InvalidAudience},
+		"for an empty audience":               {nil, active(m{"aud": []string{}}), gate.InvalidAudience},
+		"any audience, and an empty one":      {func(c *gate.Config) { c.Issuers[0].Audience = gate.Audience{Any: true} }, active(m{"aud": []string{}}), ""},
 		"any audience":                        {func(c *gate.Config) { c.Issuers[0].Audience = gate.Audience{Any: true} }, active(m{"aud": nil}), ""},
 		"bound to a key":                      {nil, active(m{"cnf": m{"jkt": "x"}}), gate.ProofRequired},
 		"token_type Bearer":                   {nil, active(m{"token_type": "bearer"}), ""},
