@@ -201,10 +201,11 @@ func parseUserInfo(text []byte) (Result, error) {
 // checked before the conversion to an integer, which a larger number would wrap around.
 const maxDate = 253402300799
 
-// date reads a NumericDate of RFC 7519 section 2: a number, which may have a fraction.
+// date reads a NumericDate of RFC 7519 section 2: a number, which may have a fraction. All dates are optional (RFC 7662 section
+// 2.2), and servers that write null have none to tell; but of an end that is null no token without end is made.
 func date(members map[string][]byte, name string) (time.Time, error) {
 	text, ok := members[name]
-	if !ok {
+	if !ok || name != "exp" && string(text) == "null" {
 		return time.Time{}, nil
 	}
 	if text[0] != '-' && (text[0] < '0' || text[0] > '9') || len(text) > 64 {

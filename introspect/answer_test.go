@@ -105,7 +105,6 @@ func TestDatesAreNumbersInRange(t *testing.T) {
 		{`1e999999999`, protocol, time.Time{}},
 		{strings.Repeat("1", 5000), protocol, time.Time{}},
 		{`"1700000000"`, protocol, time.Time{}},
-		{`null`, protocol, time.Time{}},
 		{`true`, protocol, time.Time{}},
 		{`[1]`, protocol, time.Time{}},
 		{`{}`, protocol, time.Time{}},
@@ -120,6 +119,19 @@ func TestDatesAreNumbersInRange(t *testing.T) {
 			if name == "exp" && !r.ExpiresAt.Equal(test.at) || name == "nbf" && !r.NotBefore.Equal(test.at) {
 				t.Errorf("%.60s: times are %v and %v, want %v", text, r.ExpiresAt, r.NotBefore, test.at)
 			}
+		}
+	}
+}
+
+// A date that is null is not there; but a token without end must not be made of an end that is null.
+func TestDatesThatAreNull(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"active":true,"nbf":null,"iat":null}`: active,
+		`{"active":true,"exp":null}`:            protocol,
+	} {
+		got, r := verdict(t, func() *http.Response { return response(200, text) }, nil)
+		if got != want || !r.NotBefore.IsZero() {
+			t.Errorf("%s: the verdict is %s, want %s; not before %v", text, got, want, r.NotBefore)
 		}
 	}
 }

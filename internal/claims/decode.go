@@ -2,6 +2,7 @@ package claims
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/caddyjwt/gateway/internal/strictjson"
@@ -25,11 +26,38 @@ const maxList = 1024
 //     or an array with one scope in each string. Both may be there.
 //
 // Null is none of these. Other claims may be anything (RFC 7519 section 4).
-func Decode(text []byte) (*Set, error) {
+func Decode(text []byte) (*Set, error) { return decode(text, nil) }
+
+// DecodeAnswer reads what an authorization server answers about a token, as
+// Decode does. All members but "active" are optional there (RFC 7662 section
+// 2.2), and some servers write those of which they have nothing to say: as null,
+// or a name of somebody as an empty string. Such members are not there, whether
+// or not they are registered.
+func DecodeAnswer(text []byte) (*Set, error) { return decode(text, saysNothing) }
+
+// saysNothing tells whether a member of an answer stands for its absence. An
+// empty scope does not: it says that there is none. Nor does an end that is null,
+// of which a token without end must not be made.
+func saysNothing(m strictjson.Member) bool {
+	switch name, _ := m.Name.Str(); name {
+	case "exp":
+		return false
+	case "iss", "sub", "jti", "client_id", "username", "aud":
+		return m.Value.Kind() == strictjson.Null || m.Value.Equal("")
+	default:
+		return m.Value.Kind() == strictjson.Null
+	}
+}
+
+// decode reads a claims set without the members that are to be left out, if any.
+func decode(text []byte, out func(strictjson.Member) bool) (*Set, error) {
 	own := string(text)
 	members, err := strictjson.ParseMembers(own, strictjson.Limits{})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if out != nil {
+		members = slices.DeleteFunc(members, out)
 	}
 	s := &Set{text: own, members: members}
 	for _, m := range members {

@@ -70,6 +70,35 @@ func TestEmptyAudienceNamesNobody(t *testing.T) {
 	}
 }
 
+func TestDecodeAnswer(t *testing.T) {
+	s, err := claims.DecodeAnswer([]byte(`{"active":true,"sub":"","iss":"","jti":null,"cnf":null,"iat":null,"nbf":null,"aud":"",
+		"client_id":"c","scope":"","x":null,"y":"","z":{"n":null}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Subject != "" || s.ClientID != "c" || !s.IssuedAt.IsZero() || s.Audience != nil || s.Confirmation {
+		t.Errorf("got %+v", s)
+	}
+	for name, there := range map[string]bool{
+		"sub": false, "iss": false, "jti": false, "cnf": false, "iat": false, "aud": false, "x": false,
+		"active": true, "client_id": true, "scope": true, "y": true, "z": true,
+	} {
+		if _, ok := s.Claim(name); ok != there {
+			t.Errorf("%s is there: %v", name, ok)
+		}
+	}
+	for _, text := range []string{
+		`{"sub":" "}`, `{"sub":1}`, `{"exp":null}`, `{"exp":""}`, `{"iat":""}`, `{"aud":[null]}`, `{"aud":[""]}`, `{"scope":["a",null]}`, `{"sub":null,"sub":"a"}`,
+	} {
+		if s, err := claims.DecodeAnswer([]byte(text)); !errors.Is(err, claims.ErrMalformed) {
+			t.Errorf("%s: got %v, %v", text, s, err)
+		}
+	}
+	if s, _ := claims.DecodeAnswer([]byte(`{"cnf":{},"sub":"a"}`)); !s.Confirmation || s.Subject != "a" {
+		t.Errorf("got %+v", s)
+	}
+}
+
 func TestSetOwnsItsText(t *testing.T) {
 	text := []byte(`{"sub":"alice","x":["y"]}`)
 	s, err := claims.Decode(text)

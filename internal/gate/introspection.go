@@ -150,7 +150,7 @@ func (g *Gate) mustAsk(identity *Identity, p *party) bool {
 // client that asks on behalf of the named issuer.
 func DecodeAnswer(issuer string) func(answer []byte) (any, error) {
 	return func(answer []byte) (any, error) {
-		set, err := claims.Decode(answer)
+		set, err := claims.DecodeAnswer(answer)
 		if err != nil {
 			return nil, err
 		}

@@ -12,6 +12,33 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
+// unsaid is written as null; a bare nil takes a member out.
+var unsaid *int
+
+// Janssen and others write what they have nothing to say of.
+func TestMembersThatSayNothing(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	silent := m{
+		"sub": "", "nbf": unsaid, "acr_values": unsaid, "cnf": unsaid, "jti": unsaid, "username": unsaid,
+		"token_type": unsaid, "token_use": unsaid, "iss": unsaid, "scp": unsaid,
+	}
+	as := newAS(t)
+	as.says["opaque"] = active(silent, m{"token_type": "Bearer"})
+	id := accepted(t, as.gate(gate.IntrospectOpaque, key), request("opaque"))
+	if id.ID != "" || id.Claims.Confirmation {
+		t.Errorf("identity %+v", id)
+	}
+	if _, there := id.Claim("jti"); there {
+		t.Error("a claim that is null in the answer is there")
+	}
+	token := key.Sign(t, says(m{"scope": "read"}))
+	as.says[token] = active(silent, m{"aud": unsaid, "client_id": "", "scope": unsaid})
+	g := as.gate(gate.IntrospectAlways, key, func(c *gate.Config) { c.Require.Scopes = []string{"read"} })
+	if id := accepted(t, g, request(token)); id.ID != "alice" {
+		t.Errorf("ID %q", id.ID)
+	}
+}
+
 func TestOpaqueTokens(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	roles := func(c *gate.Config) { c.Issuers[0].Require = append(c.Issuers[0].Require, path(t, "roles")) }
@@ -54,7 +81,12 @@ func TestOpaqueTokens(t *testing.T) {
 		"a lifetime that is too long":         {func(c *gate.Config) { c.MaxLifetime = time.Minute }, active(), gate.LifetimeTooLong},
 		"a lifetime that cannot be told":      {func(c *gate.Config) { c.MaxLifetime = time.Minute }, active(m{"exp": nil}), gate.MissingClaim},
 		"a date that is text":                 {nil, active(m{"exp": "tomorrow"}), gate.IntrospectionFailed},
-		"a blank subject":                     {nil, active(m{"sub": ""}), gate.IntrospectionFailed},
+		"a blank subject":                     {nil, active(m{"sub": " "}), gate.IntrospectionFailed},
+		"active is null":                      {nil, active(m{"active": unsaid}), gate.IntrospectionFailed},
+		"an end that is null":                 {nil, active(m{"exp": unsaid}), gate.IntrospectionFailed},
+		"an audience that is null":            {nil, active(m{"aud": unsaid}), gate.InvalidAudience},
+		"an audience that is empty":           {nil, active(m{"aud": ""}), gate.InvalidAudience},
+		"a scope that is null":                {func(c *gate.Config) { c.Require.Scopes = []string{"read"} }, active(m{"scope": unsaid}), gate.InsufficientScope},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for shape, change := range map[string]func(*gate.Config){"issuer with keys": func(*gate.Config) {}, "issuer without keys": keyless} {
