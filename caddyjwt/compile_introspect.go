@@ -33,11 +33,11 @@ func (i *Introspect) compile(repl *caddy.Replacer, of *Issuer, plan *issuerPlan)
 		return nil, fmt.Errorf("mode %q: expected opaque or always", i.Mode)
 	}
 	config := &out.config
-	config.Issuer = plan.issuer.Name
+	config.Issuer, config.Decode = plan.issuer.Name, gate.DecodeAnswer(plan.issuer.Name)
 	switch i.Verify {
 	case "", "introspection":
 	case "userinfo":
-		config.Mode = introspect.UserInfo
+		config.Mode, config.Decode = introspect.UserInfo, gate.DecodeUserInfo(plan.issuer.Name)
 		if out.mode == gate.IntrospectOpaque && !of.AnyAudience {
 			return nil, errors.New("verify userinfo cannot tell for whom a token was issued: " +
 				"if every token of this issuer may pass, write out \"audience any\" in the issuer block")
@@ -66,7 +66,6 @@ func (i *Introspect) compile(repl *caddy.Replacer, of *Issuer, plan *issuerPlan)
 	config.RawBasic, config.Signed = i.RawBasic, i.Signed
 	config.Timeout, config.MaxInFlight = time.Duration(i.Timeout), i.MaxInFlight
 	config.CacheTTL, config.NegativeTTL = lifetime(i.CacheTTL), lifetime(i.NegativeTTL)
-	config.Decode = gate.DecodeAnswer(plan.issuer.Name)
 	return out, out.checkBeside(&plan.source)
 }
 

@@ -671,6 +671,29 @@ func TestIntrospectUserInfo(t *testing.T) {
 	s.good("good")
 }
 
+// What a UserInfo answer says of an audience is the client (OpenID Connect Core 1.0 section 5.3.2), as Ory Hydra has it: it
+// contradicts no token, and nothing takes it for the token's.
+func TestIntrospectUserInfoHasTheAudienceOfTheClient(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	as := tokentest.NewAS(t, tokentest.WithKeys(key))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"sub":"alice","iss":%q,"aud":["some-client"]}`, as.URL)
+	}))
+	t.Cleanup(server.Close)
+	userInfo := "{\nverify userinfo\nendpoint " + server.URL + "\n}"
+
+	s := start(t, issuerGate(issuerBlock(as.URL, "introspect always "+userInfo)))
+	token := key.Sign(t, issuedBy(as.URL, "sub", "alice"))
+	s.good(token)
+	s.refused(s.get("/", key.Sign(t, issuedBy(as.URL, "sub", "bob"))), http.StatusUnauthorized, "contradiction")
+
+	opaque := start(t, gateFor(issuerBlock(as.URL, "audience any", "introspect opaque "+userInfo), "forward_claim aud X-Aud"))
+	if got := opaque.passed(opaque.get("/", "opaque")).Header.Get("X-Aud"); got != "" {
+		t.Errorf("the backend is told an audience of the token: %q", got)
+	}
+}
+
 // The ways to authenticate, as the server sees them.
 func TestIntrospectClientAuthentication(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "client")

@@ -35,6 +35,14 @@ func Decode(text []byte) (*Set, error) { return decode(text, nil) }
 // or not they are registered.
 func DecodeAnswer(text []byte) (*Set, error) { return decode(text, saysNothing) }
 
+// DecodeUserInfo reads an answer of a UserInfo endpoint, as DecodeAnswer does. Its
+// aud, which belongs to a signed answer and which some servers write into others,
+// is the client that may read the answer (OpenID Connect Core 1.0 section 5.3.2),
+// not whom the token is for. It is left out.
+func DecodeUserInfo(text []byte) (*Set, error) {
+	return decode(text, func(m strictjson.Member) bool { return m.Name.Equal("aud") || saysNothing(m) })
+}
+
 // saysNothing tells whether a member of an answer stands for its absence. An
 // empty scope does not: it says that there is none. Nor does an end that is null,
 // of which a token without end must not be made.

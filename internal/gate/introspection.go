@@ -31,7 +31,7 @@ type Introspection struct {
 	Mode IntrospectMode
 	// Prefix is how this issuer's opaque tokens begin; empty for any. Two issuers cannot take the same ones.
 	Prefix string
-	// Client asks. Its Decode must be DecodeAnswer of the issuer's name.
+	// Client asks. Its Decode must be DecodeAnswer of the issuer's name, or DecodeUserInfo by its mode.
 	Client *introspect.Client
 }
 
@@ -149,8 +149,17 @@ func (g *Gate) mustAsk(identity *Identity, p *party) bool {
 // DecodeAnswer makes the identity of an active answer, once for all requests that will use it. It is the Decode of the
 // client that asks on behalf of the named issuer.
 func DecodeAnswer(issuer string) func(answer []byte) (any, error) {
+	return decodeWith(claims.DecodeAnswer, issuer)
+}
+
+// DecodeUserInfo is DecodeAnswer for a client that asks the UserInfo endpoint.
+func DecodeUserInfo(issuer string) func(answer []byte) (any, error) {
+	return decodeWith(claims.DecodeUserInfo, issuer)
+}
+
+func decodeWith(decode func([]byte) (*claims.Set, error), issuer string) func(answer []byte) (any, error) {
 	return func(answer []byte) (any, error) {
-		set, err := claims.DecodeAnswer(answer)
+		set, err := decode(answer)
 		if err != nil {
 			return nil, err
 		}
