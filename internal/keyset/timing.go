@@ -119,7 +119,8 @@ func lifetime(header http.Header, now time.Time) time.Duration {
 		if err != nil { // our clock has seen the time in caches go by
 			date, age = now, 0
 		}
-		return max(min(expires.Sub(date), maxDelta)-age, 0)
+		life = min(max(expires.Sub(date), 0), maxDelta) // a difference too large for a Duration is cut, and may be negative
+		return max(life-age, 0)
 	}
 	return -1
 }

@@ -120,6 +120,9 @@ func TestRefreshInterval(t *testing.T) {
 			"Date": {"Mon, 05 Jan 2026 10:00:00 GMT"}, "Expires": {"Mon, 05 Jan 2026 11:00:00 GMT"}, "Age": {"600"},
 		}, 40 * time.Minute},
 		{"Expires in the past", http.Header{"Date": {"Mon, 05 Jan 2026 10:00:00 GMT"}, "Expires": {"Mon, 05 Jan 2026 09:00:00 GMT"}}, 48 * time.Second},
+		{"Expires centuries ago", http.Header{
+			"Date": {"Mon, 05 Jan 2026 10:00:00 GMT"}, "Expires": {"Mon, 01 Jan 1601 00:00:00 GMT"}, "Age": {"1"},
+		}, 48 * time.Second},
 		{"Expires of zero", http.Header{"Expires": {"0"}}, 12 * time.Minute},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -479,6 +482,7 @@ func FuzzLifetime(f *testing.F) {
 	f.Add("max-age=60", "1", "Mon, 05 Jan 2026 11:00:00 GMT", "Mon, 05 Jan 2026 10:00:00 GMT")
 	f.Add(`private, MAX-AGE="99999999999999999999"`, "99999999999999999999", "0", "")
 	f.Add("max-age,max-age=-1,=,,", "-1", "Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 0001 00:00:00 GMT")
+	f.Add("", "1", "Mon, 01 Jan 0001 00:00:00 GMT", "Mon, 01 Jan 0700 00:00:00 GMT") // centuries apart
 	f.Fuzz(func(t *testing.T, control, age, expires, date string) {
 		header := http.Header{"Cache-Control": {control}, "Age": {age}, "Expires": {expires}, "Date": {date}}
 		life := keyset.Lifetime(header, time.Now())
