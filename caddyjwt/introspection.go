@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/fetch"
 	"github.com/caddyjwt/gateway/internal/gate"
@@ -19,12 +17,10 @@ import (
 )
 
 // openIntrospection finds or makes the client that asks an issuer's authorization server.
-func (h *Handler) openIntrospection(
-	ctx caddy.Context, plan *issuerPlan, keys keyset.Source, keysID [32]byte,
-) (*gate.Introspection, error) {
+func (h *Handler) openIntrospection(plan *issuerPlan, keys keyset.Source, keysID [32]byte) (*gate.Introspection, error) {
 	config := plan.introspect.config
 	if config.Endpoint == "" {
-		metadata, err := h.metadataSource(ctx, plan, keys)
+		metadata, err := h.metadataSource(plan, keys)
 		if err != nil {
 			return nil, err
 		}
@@ -72,19 +68,19 @@ func (p *introspectPlan) check() error {
 	return client.Close()
 }
 
-// metadataSource is where the endpoint is discovered: the key source, when it is of that kind, or one beside it.
-func (h *Handler) metadataSource(ctx caddy.Context, plan *issuerPlan, keys keyset.Source) (*keyset.Discovery, error) {
+// metadataSource is where the endpoint is discovered: the key source, when it is of that kind, or one beside it. That one has
+// no keys, so neither events nor metrics of the issuer's keys come from it.
+func (h *Handler) metadataSource(plan *issuerPlan, keys keyset.Source) (*keyset.Discovery, error) {
 	if discovery, ok := keys.(*keyset.Discovery); ok {
 		return discovery, nil
 	}
 	options := plan.source.discovery()
 	options.MetadataOnly = true
-	source, _, err := h.pooledSource(ctx, &sourcePlan{kind: "discovery", issuer: plan.issuer.Name}, options.Fingerprint(),
-		func() (keyset.Source, error) { return keyset.NewDiscovery(options) })
+	source, err := h.takeSource(options.Fingerprint(), func() (keyset.Source, error) { return keyset.NewDiscovery(options) })
 	if err != nil {
 		return nil, fmt.Errorf("discovering the endpoint: %w", err)
 	}
-	return source.(*keyset.Discovery), nil
+	return source.Source.(*keyset.Discovery), nil
 }
 
 // discoverEndpoint reads from an issuer's metadata where and how to ask.

@@ -64,7 +64,7 @@ func (h *Handler) open(ctx caddy.Context, built *compiled) error {
 		if plan.introspect == nil {
 			continue
 		}
-		if issuer.Introspection, err = h.openIntrospection(ctx, plan, source, id); err != nil {
+		if issuer.Introspection, err = h.openIntrospection(plan, source, id); err != nil {
 			return fmt.Errorf("issuer %q: introspect: %w", issuer.Name, err)
 		}
 	}
@@ -119,12 +119,25 @@ func (p *sourcePlan) discovery() keyset.DiscoveryOptions {
 	return options
 }
 
-// pooledSource finds or makes a key source that is shared and outlives this configuration.
+// pooledSource finds or makes a key source that is shared and outlives this configuration, and listens to it.
 func (h *Handler) pooledSource(
 	ctx caddy.Context, plan *sourcePlan, settings [32]byte, open func() (keyset.Source, error),
 ) (keyset.Source, [32]byte, error) {
 	id := sha256.Sum256(fmt.Appendf(settings[:], "%s\x00%s", plan.kind, plan.path))
-	source, err := take(h, "keys "+string(id[:]), func() (pooledSource, error) {
+	source, err := h.takeSource(id, open)
+	if err != nil {
+		return nil, id, err
+	}
+	remove, err := source.listeners.add(ctx, plan.issuer)
+	if err != nil {
+		return nil, id, err
+	}
+	h.listening = append(h.listening, remove)
+	return source.Source, id, nil
+}
+
+func (h *Handler) takeSource(id [32]byte, open func() (keyset.Source, error)) (pooledSource, error) {
+	return take(h, "keys "+string(id[:]), func() (pooledSource, error) {
 		source, err := open()
 		if err != nil {
 			return pooledSource{}, err
@@ -135,15 +148,6 @@ func (h *Handler) pooledSource(
 		}
 		return opened, nil
 	})
-	if err != nil {
-		return nil, id, err
-	}
-	remove, err := source.listeners.add(ctx, plan.issuer)
-	if err != nil {
-		return nil, id, err
-	}
-	h.listening = append(h.listening, remove)
-	return source.Source, id, nil
 }
 
 // fingerprintKeys identifies keys that are in the configuration.

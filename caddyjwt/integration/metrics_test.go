@@ -199,6 +199,29 @@ func TestMetricsOfAnIssuerWithSeveralSources(t *testing.T) {
 	s.scrape().counted(t, "keys key_fetches_total", scraped{keys: 1, fetches: 2})
 }
 
+// Metadata that are read for introspection alone bring no keys: they must not be told as keys that are missing, or failing,
+// of an issuer whose keys are in a file, or which has none.
+func TestMetricsAndLogOfMetadataThatBringNoKeys(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "beside")
+	path := writeFile(t, filepath.Join(t.TempDir(), "key.pem"), key.PublicPEM())
+	beside, without := introspector(t), introspector(t)
+	gate := func(as *tokentest.AS, keys, prefix string) string {
+		block := introspecting(as, "opaque", "prefix "+prefix, "timeout 1s")
+		return strings.Replace(block, "introspect opaque", "keys "+keys+"\nintrospect opaque", 1)
+	}
+	beside.Introspect(always(active()))
+	without.Down()
+	s := prepare(t)
+	s.loadMeasured(issuerGate(gate(beside, "file "+path, "f_"), gate(without, "none", "n_")))
+	s.good(key.Sign(t, issuedBy(beside.URL)))
+	s.good("f_1")
+	s.troubled(s.get("/", "n_1"), 503, "introspection_unavailable", true)
+	s.scrape().counted(t, "keys keys_failing key_fetches_total key_fetch_failures_total", scraped{ofIssuer("keys", beside.URL): 1})
+	if s.logged("refreshing keys is failing") || !s.logged("refreshing metadata is failing") {
+		t.Error("the log does not say that metadata are failing, or says that keys are")
+	}
+}
+
 // A stranger sends names of issuers, keys and algorithms, and tokens of every kind, to make Caddy keep a series for each.
 func TestAttackMetricsGrowWithWhatStrangersSend(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "series")

@@ -90,7 +90,11 @@ func NewDiscovery(options DiscoveryOptions) (*Discovery, error) {
 			return nil, err
 		}
 	}
-	return &Discovery{newRefresher(options.Issuer, options.Timing, l, options.Logger), l}, nil
+	source := &Discovery{newRefresher(options.Issuer, options.Timing, l, options.Logger), l}
+	if options.MetadataOnly {
+		source.notify.what = "metadata"
+	}
+	return source, nil
 }
 
 func withoutHeader(o fetch.Options) fetch.Options {

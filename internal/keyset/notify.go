@@ -13,6 +13,7 @@ const maxPending = 64
 // notifier logs events and hands them to an observer: in order, one at a time, and never under a lock of the source's.
 type notifier struct {
 	logger *slog.Logger
+	what   string // is refreshed: keys, or metadata alone
 
 	mu       sync.Mutex
 	observer func(Event)
@@ -24,7 +25,7 @@ func newNotifier(logger *slog.Logger, name string) *notifier {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	return &notifier{logger: logger.With("source", name)}
+	return &notifier{logger: logger.With("source", name), what: "keys"}
 }
 
 func (n *notifier) observe(observer func(Event)) {
@@ -81,9 +82,9 @@ func (n *notifier) log(event Event) {
 	case KeysChanged:
 		message = "keys have changed"
 	case Recovered:
-		message = "refreshing keys works again"
+		message = "refreshing " + n.what + " works again"
 	case Failing:
-		level, message = slog.LevelWarn, "refreshing keys is failing"
+		level, message = slog.LevelWarn, "refreshing "+n.what+" is failing"
 	case Expired:
 		level, message = slog.LevelError, "keys are too old to be used"
 	}
