@@ -17,8 +17,11 @@ type observable interface{ SetObserver(func(keyset.Event)) }
 // listeners are those whom a key source tells what happens to it: each issuer of each running configuration once. A
 // configuration that fails to load, or ends, takes its own ones away and no others.
 type listeners struct {
-	mu  sync.Mutex
-	all map[listener]*subscription
+	source keyset.Source
+
+	mu   sync.Mutex
+	all  map[listener]*subscription
+	seen map[string]keyset.Stats // by issuer: what metrics have of the source's
 }
 
 type listener struct {
@@ -50,27 +53,60 @@ func (l *listeners) add(ctx caddy.Context, issuer string) (remove func(), err er
 	defer l.mu.Unlock()
 	if l.all[key] == nil {
 		if l.all == nil {
-			l.all = make(map[listener]*subscription)
+			l.all, l.seen = make(map[listener]*subscription), make(map[string]keyset.Stats)
 		}
 		l.all[key] = &subscription{ctx: ctx}
+		if _, counts := l.seen[issuer]; !counts {
+			l.seen[issuer] = l.stats() // what came before was for others
+		}
 	}
 	l.all[key].users++
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if l.all[key].users--; l.all[key].users == 0 {
+			l.countFor(issuer)
 			delete(l.all, key)
+			if !l.has(issuer) {
+				delete(l.seen, issuer)
+			}
 		}
 	}, nil
 }
 
-// issuers are those that use the source now, each once.
-func (l *listeners) issuers() []string {
+// has tells whether an issuer is among those who listen. The caller holds the lock.
+func (l *listeners) has(issuer string) bool {
+	for key := range l.all {
+		if key.issuer == issuer {
+			return true
+		}
+	}
+	return false
+}
+
+// stats are the source's; files have none.
+func (l *listeners) stats() keyset.Stats {
+	if from, ok := l.source.(fetcher); ok {
+		return from.Stats()
+	}
+	return keyset.Stats{}
+}
+
+// countFor adds to the metrics what the source has counted for an issuer. The caller holds the lock.
+func (l *listeners) countFor(issuer string) {
+	l.seen[issuer] = metrics.addFetches(issuer, l.seen[issuer], l.stats())
+}
+
+// count adds to the metrics what the source has counted, and gives the issuers that use it now, each once.
+func (l *listeners) count() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	names := make(map[string]struct{}, len(l.all))
 	for key := range l.all {
 		names[key.issuer] = struct{}{}
+	}
+	for issuer := range names {
+		l.countFor(issuer)
 	}
 	return slices.Collect(maps.Keys(names))
 }

@@ -2,6 +2,7 @@ package caddyjwt
 
 import (
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,6 +24,10 @@ type meters struct {
 	refused  map[gate.Reason]prometheus.Counter
 	lookups  *prometheus.CounterVec   // issuer, result
 	calls    *prometheus.HistogramVec // issuer, verdict
+
+	mu      sync.Mutex
+	cache   gate.CacheStats         // hits and misses of all caches that there have been
+	fetches map[string]keyset.Stats // fetches and failures, by issuer, of all key sources that there have been
 }
 
 const metricPrefix = "caddy_bearer_auth_"
@@ -34,6 +39,7 @@ func newMeters() *meters {
 			Help: "Requests by what came of them, and for refused ones the reason.",
 		}, []string{"outcome", "reason"}),
 		refused: make(map[gate.Reason]prometheus.Counter),
+		fetches: make(map[string]keyset.Stats),
 		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: metricPrefix + "introspection_lookups_total",
 			Help: "Questions about tokens by how they were answered.",
@@ -96,8 +102,43 @@ func (m *meters) observer(issuer string) introspect.Observer {
 	}
 }
 
+// addCache adds what a cache has counted since the last time, which is kept in seen. A sum of the caches that are there would
+// become less when one of them ends, and Prometheus takes that for a counter that begins anew.
+func (m *meters) addCache(cache *gate.Cache, seen *gate.CacheStats) gate.CacheStats {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := cache.Stats()
+	m.cache.Hits += now.Hits - seen.Hits
+	m.cache.Misses += now.Misses - seen.Misses
+	*seen = now
+	return now
+}
+
+// addFetches does the same for an issuer's keys. The result is what there is now to be seen the next time.
+func (m *meters) addFetches(issuer string, seen, now keyset.Stats) keyset.Stats {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	sum := m.fetches[issuer]
+	sum.Fetches += now.Fetches - seen.Fetches
+	sum.Failures += now.Failures - seen.Failures
+	m.fetches[issuer] = sum
+	return now
+}
+
+func (m *meters) cacheLookups() (hits, misses uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.cache.Hits, m.cache.Misses
+}
+
+func (m *meters) fetchesOf(issuer string) keyset.Stats {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.fetches[issuer]
+}
+
 // pooledState tells, when it is asked, how the pooled objects are. Where an issuer has several, because handlers give it
-// different settings, counters are added up and of the rest the worst is told.
+// different settings, what is counted is added up and of the rest the worst is told.
 type pooledState struct{}
 
 func describe(name, help string, labels ...string) *prometheus.Desc {
@@ -134,13 +175,13 @@ func (pooledState) Collect(out chan<- prometheus.Metric) {
 	pool.Range(func(_, value any) bool {
 		switch value := value.(type) {
 		case pooledSource:
-			for _, issuer := range value.listeners.issuers() {
+			for _, issuer := range value.listeners.count() {
 				keys[issuer] = keys[issuer].with(value.Source)
 			}
 		case pooledClient:
 			clients[value.issuer] = worse(clients[value.issuer], value.Stats())
 		case pooledCache:
-			cache = cache.Plus(value.Stats())
+			cache = cache.Plus(metrics.addCache(value.Cache, value.seen))
 		}
 		return true
 	})
@@ -152,8 +193,9 @@ func (pooledState) Collect(out chan<- prometheus.Metric) {
 		if !state.remote {
 			continue
 		}
-		tell(fetchesDesc, prometheus.CounterValue, float64(state.fetches), issuer)
-		tell(failuresDesc, prometheus.CounterValue, float64(state.failures), issuer)
+		counted := metrics.fetchesOf(issuer)
+		tell(fetchesDesc, prometheus.CounterValue, float64(counted.Fetches), issuer)
+		tell(failuresDesc, prometheus.CounterValue, float64(counted.Failures), issuer)
 		tell(failingDesc, prometheus.GaugeValue, oneIf(state.failing), issuer)
 		if !state.fetched.IsZero() {
 			tell(fetchedDesc, prometheus.GaugeValue, float64(state.fetched.UnixMilli())/1000, issuer)
@@ -163,8 +205,9 @@ func (pooledState) Collect(out chan<- prometheus.Metric) {
 		tell(inFlightDesc, prometheus.GaugeValue, float64(stats.InFlight), issuer)
 		tell(breakerDesc, prometheus.GaugeValue, oneIf(stats.Breaker != introspect.BreakerClosed), issuer)
 	}
-	tell(cacheDesc, prometheus.CounterValue, float64(cache.Hits), "hit")
-	tell(cacheDesc, prometheus.CounterValue, float64(cache.Misses), "miss")
+	hits, misses := metrics.cacheLookups()
+	tell(cacheDesc, prometheus.CounterValue, float64(hits), "hit")
+	tell(cacheDesc, prometheus.CounterValue, float64(misses), "miss")
 	tell(tokensDesc, prometheus.GaugeValue, float64(cache.Tokens))
 	tell(bytesDesc, prometheus.GaugeValue, float64(cache.Bytes))
 }
@@ -176,13 +219,15 @@ func oneIf(is bool) float64 {
 	return 0
 }
 
+// fetcher is a key source that fetches.
+type fetcher interface{ Stats() keyset.Stats }
+
 // keysState is how the keys of an issuer are.
 type keysState struct {
-	keys              int
-	remote            bool // fetched, and not from a file
-	fetches, failures uint64
-	failing           bool
-	fetched           time.Time
+	keys    int
+	remote  bool // fetched, and not from a file
+	failing bool
+	fetched time.Time
 }
 
 // with adds another source of the issuer's; s may be nil.
@@ -195,17 +240,15 @@ func (s *keysState) with(source keyset.Source) *keysState {
 		s = &keysState{keys: have}
 	}
 	s.keys = min(s.keys, have)
-	counting, ok := source.(interface{ Stats() keyset.Stats })
+	from, ok := source.(fetcher)
 	if !ok {
 		return s
 	}
-	stats := counting.Stats()
+	stats := from.Stats()
 	if !s.remote || stats.Fetched.Before(s.fetched) {
 		s.fetched = stats.Fetched
 	}
 	s.remote = true
-	s.fetches += stats.Fetches
-	s.failures += stats.Failures
 	s.failing = s.failing || stats.Failing
 	return s
 }

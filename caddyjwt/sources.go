@@ -33,12 +33,19 @@ type (
 		transport *fetch.Client
 		issuer    string
 	}
-	pooledCache struct{ *gate.Cache }
+	pooledCache struct {
+		*gate.Cache
+		seen *gate.CacheStats // what metrics have of them
+	}
 )
 
 func (s pooledSource) Destruct() error { return s.Close() }
 func (c pooledClient) Destruct() error { return errors.Join(c.Client.Close(), c.transport.Close()) }
-func (c pooledCache) Destruct() error  { c.Close(); return nil }
+func (c pooledCache) Destruct() error {
+	metrics.addCache(c.Cache, c.seen)
+	c.Close()
+	return nil
+}
 
 // take finds a pooled object or makes it, and remembers to give it back. The maker must not touch the network.
 func take[T caddy.Destructor](h *Handler, key string, open func() (T, error)) (T, error) {
@@ -73,7 +80,7 @@ func (h *Handler) open(ctx caddy.Context, built *compiled) error {
 	}
 	cache, err := take(h, "cache "+strconv.FormatInt(built.cache, 10), func() (pooledCache, error) {
 		cache, err := gate.NewCache(built.cache)
-		return pooledCache{cache}, err
+		return pooledCache{cache, new(gate.CacheStats)}, err
 	})
 	built.config.Cache = cache.Cache
 	return err
@@ -142,7 +149,7 @@ func (h *Handler) takeSource(id [32]byte, open func() (keyset.Source, error)) (p
 		if err != nil {
 			return pooledSource{}, err
 		}
-		opened := pooledSource{source, new(listeners)}
+		opened := pooledSource{source, &listeners{source: source}}
 		if from, ok := source.(observable); ok {
 			from.SetObserver(opened.listeners.tell)
 		}

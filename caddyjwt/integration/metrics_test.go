@@ -199,6 +199,33 @@ func TestMetricsOfAnIssuerWithSeveralSources(t *testing.T) {
 	s.scrape().counted(t, "keys key_fetches_total", scraped{keys: 1, fetches: 2})
 }
 
+// One of two handlers goes, with its cache and its key source. What those have counted must stay in the sums: less of a counter
+// is one that begins anew for Prometheus, and what is left of it then an increase that never was.
+func TestMetricsDoNotBecomeLessWhenAHandlerGoes(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "less")
+	as := tokentest.NewAS(t, tokentest.WithKeys(key))
+	one := issuerGate(issuerBlock(as.URL), "cache 1MiB")
+	other := issuerGate(issuerBlock(as.URL, "max_stale 1h"), "cache 2MiB")
+	s := prepare(t)
+	s.loadMeasured("handle /other {\n\t\t" + other + "\n\t}\n\thandle {\n\t\t" + one + "\n\t}")
+	before := s.scrape()
+	token := key.Sign(t, issuedBy(as.URL))
+	for range 3 {
+		s.good(token)
+		s.passed(s.get("/other", token))
+	}
+	both := scraped{
+		`cache_lookups_total{result="hit"}`: 2, `cache_lookups_total{result="miss"}`: 4, ofIssuer("key_fetches_total", as.URL): 2,
+	}
+	s.scrape().since(before).counted(t, "cache_lookups_total key_fetches_total", both)
+
+	s.loadMeasured(one)
+	s.scrape().since(before).counted(t, "cache_lookups_total key_fetches_total", both)
+	s.good(token)
+	both[`cache_lookups_total{result="hit"}`]++
+	s.scrape().since(before).counted(t, "cache_lookups_total key_fetches_total", both)
+}
+
 // Metadata that are read for introspection alone bring no keys: they must not be told as keys that are missing, or failing,
 // of an issuer whose keys are in a file, or which has none.
 func TestMetricsAndLogOfMetadataThatBringNoKeys(t *testing.T) {
