@@ -161,6 +161,9 @@ func (p TokenPlace) compile() (bearer.Place, error) {
 	default:
 		return place, fmt.Errorf("token_from %q: expected header, query, cookie or form", p.In)
 	}
+	if err := errors.Join(literal("token_from", p.Name), literal("token_from", p.Scheme)); err != nil {
+		return place, err
+	}
 	if p.Scheme != "" && place.Kind != bearer.Header {
 		return place, fmt.Errorf("token_from %s %s: only a header has a scheme", p.In, p.Name)
 	}
@@ -186,9 +189,9 @@ func (r *Requirements) compile(repl *caddy.Replacer) (gate.Requirements, error) 
 		return out, err
 	}
 	for _, claim := range r.Claims {
-		path, err := claims.ParsePath(claim.Claim)
+		path, err := claimPath("require claim", claim.Claim)
 		if err != nil {
-			return out, fmt.Errorf("require claim: %w", err)
+			return out, err
 		}
 		values, err := resolveAll(repl, "require claim "+claim.Claim, claim.Values)
 		if err != nil {
@@ -199,10 +202,18 @@ func (r *Requirements) compile(repl *caddy.Replacer) (gate.Requirements, error) 
 	return out, nil
 }
 
+func claimPath(what, text string) (claims.Path, error) {
+	if err := literal(what, text); err != nil {
+		return claims.Path{}, err
+	}
+	path, err := claims.ParsePath(text)
+	return path, wrap(what, err)
+}
+
 func (f ForwardClaim) compile() (gate.ForwardClaim, error) {
-	path, err := claims.ParsePath(f.Claim)
+	path, err := claimPath("forward_claim", f.Claim)
 	if err != nil {
-		return gate.ForwardClaim{}, fmt.Errorf("forward_claim: %w", err)
+		return gate.ForwardClaim{}, err
 	}
 	return gate.ForwardClaim{Path: path, Header: f.Header}, nil
 }

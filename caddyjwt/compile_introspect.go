@@ -29,6 +29,9 @@ func (i *Introspect) compile(repl *caddy.Replacer, of *Issuer, plan *issuerPlan)
 		out.mode = gate.IntrospectOpaque
 	case "always":
 		out.mode = gate.IntrospectAlways
+		if i.Prefix != "" {
+			return nil, errors.New("prefix is how opaque tokens begin, and \"introspect always\" asks about JWTs: remove it")
+		}
 	default:
 		return nil, fmt.Errorf("mode %q: expected opaque or always", i.Mode)
 	}
@@ -48,6 +51,9 @@ func (i *Introspect) compile(repl *caddy.Replacer, of *Issuer, plan *issuerPlan)
 	if err := i.compileTexts(repl, out); err != nil {
 		return nil, err
 	}
+	if i.KeyID != "" && i.PrivateKey == "" {
+		return nil, errors.New("key_id names a private_key, and there is none: remove it, or add the key")
+	}
 	if i.PrivateKey != "" {
 		key, err := privateKey(repl, i.PrivateKey)
 		if err != nil {
@@ -56,6 +62,9 @@ func (i *Introspect) compile(repl *caddy.Replacer, of *Issuer, plan *issuerPlan)
 		config.PrivateKey = key
 	}
 	for _, p := range i.Params {
+		if err := literal("param", p.Name); err != nil {
+			return nil, err
+		}
 		value, err := resolve(repl, "param "+p.Name, p.Value)
 		if err != nil {
 			return nil, err
@@ -69,10 +78,18 @@ func (i *Introspect) compile(repl *caddy.Replacer, of *Issuer, plan *issuerPlan)
 	return out, out.checkBeside(&plan.source)
 }
 
-// checkBeside checks what the settings need of the issuer's keys.
+// checkBeside checks what the settings need of the issuer's keys and of its TLS settings.
 func (p *introspectPlan) checkBeside(source *sourcePlan) error {
-	if p.config.Signed && source.kind == "none" {
+	switch {
+	case p.config.Signed && source.kind == "none":
 		return errors.New("signed answers are verified with the issuer's keys: \"keys none\" has none")
+	case p.config.Signed && source.kind == "secret":
+		return errors.New("signed answers are verified with public keys: \"keys secret\" has none")
+	case p.config.Signed && p.config.ClientID == "" && p.config.Mode == introspect.Introspection:
+		return errors.New("signed answers name the client that they are for (RFC 9701 section 5): add client_id")
+	case p.config.AuthMethod == introspect.TLSClientAuth && len(source.fetch.ClientCert) == 0:
+		return errors.New("auth_method tls_client_auth needs a certificate: " +
+			"add client_cert and client_key to a tls block of the issuer")
 	}
 	if p.config.Endpoint == "" && (source.kind != "discovery" || source.url == "") {
 		return wrap("discovering the endpoint (or give one with \"endpoint\")", keyset.CheckDiscoverable(source.issuer))

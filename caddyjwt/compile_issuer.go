@@ -10,7 +10,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/gate"
 )
 
@@ -73,9 +72,9 @@ func (i *Issuer) compileRules(repl *caddy.Replacer, out *gate.Issuer, leeway tim
 		return err
 	}
 	for _, text := range i.Require {
-		path, err := claims.ParsePath(text)
+		path, err := claimPath("require", text)
 		if err != nil {
-			return fmt.Errorf("require: %w", err)
+			return err
 		}
 		out.Require = append(out.Require, path)
 	}
@@ -93,6 +92,9 @@ func normalTypes(types []string) ([]string, error) {
 	}
 	out := make([]string, 0, len(types))
 	for _, typ := range types {
+		if err := literal("type", typ); err != nil {
+			return nil, err
+		}
 		typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
 		if typ == "" || slices.Contains(out, typ) {
 			return nil, fmt.Errorf("type %q is empty or given twice", typ)

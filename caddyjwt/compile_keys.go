@@ -65,10 +65,15 @@ func (i *Issuer) compileKeys(repl *caddy.Replacer, plan *issuerPlan) (err error)
 	if err := keys.alone(); err != nil {
 		return err
 	}
-	if remote := keys.Source == "discovery" || keys.Source == "jwks" || i.Introspect != nil; !remote &&
-		(i.TLS != nil || i.RequestHeaders != nil || i.AllowLinkLocal || i.MaxStale != 0) {
+	fetched := keys.Source == "discovery" || keys.Source == "jwks"
+	switch {
+	case fetched:
+	case i.Introspect == nil && (i.TLS != nil || i.RequestHeaders != nil || i.AllowLinkLocal || i.MaxStale != 0):
 		return fmt.Errorf("tls, request_header, allow_link_local and max_stale are about a server, and keys %s asks none",
 			keys.Source)
+	case i.Introspect != nil && i.Introspect.Endpoint != "" && (i.RequestHeaders != nil || i.MaxStale != 0):
+		return fmt.Errorf("request_header and max_stale are about fetching keys and metadata, and neither are fetched with "+
+			"keys %s and the endpoint of introspect given", keys.Source)
 	}
 	if err := keys.compile(repl, &plan.source, i.Algorithms != nil, &allowed); err != nil {
 		return err

@@ -200,8 +200,8 @@ type Introspect struct {
 	// which audience, client or scope a token was issued, nor when it expires. With the mode "opaque" it therefore needs
 	// any_audience. Default: "introspection".
 	Verify string `json:"verify,omitempty"`
-	// How this issuer's opaque tokens begin. Needed when two issuers take opaque tokens. Default: any. Placeholders are
-	// resolved.
+	// How this issuer's opaque tokens begin. Needed when two issuers take opaque tokens; only with the mode "opaque". Default:
+	// any. Placeholders are resolved.
 	Prefix string `json:"prefix,omitempty"`
 	// URL of the endpoint. https, or http to a loopback address. Default: from discovery. Placeholders are resolved.
 	Endpoint string `json:"endpoint,omitempty"`
@@ -225,7 +225,7 @@ type Introspect struct {
 	// Send client_secret_basic without form-encoding id and secret, for servers that do not decode (against RFC 6749
 	// section 2.3.1). Default: they are encoded.
 	RawBasic bool `json:"raw_basic,omitempty"`
-	// Accept signed answers only (RFC 9701), verified with the issuer's keys. Default: plain JSON.
+	// Accept signed answers only (RFC 9701), verified with the issuer's public keys. Needs client_id. Default: plain JSON.
 	Signed bool `json:"signed,omitempty"`
 	// More parameters for the request, in this order, each name once. Default: none.
 	Params []Param `json:"params,omitempty"`

@@ -160,6 +160,7 @@ func checkSigned(payload []byte, issuer, clientID string, leeway time.Duration) 
 
 // fieldWords are the words of the configuration for the fields of the client's.
 var fieldWords = strings.NewReplacer(
+	"the mode UserInfo", "verify userinfo", "Signed and VerifySigned", "signed",
 	"CacheTTL", "cache_ttl", "NegativeTTL", "negative_ttl", "MaxInFlight", "max_in_flight", "Timeout", "timeout",
 	"ClientSecret", "client_secret", "ClientID", "client_id", "AuthMethod", "auth_method", "PrivateKey", "private_key",
 	"BearerToken", "bearer_token", "KeyID", "key_id", "TokenTypeHint", "token_type_hint", "RawBasic", "raw_basic",

@@ -30,10 +30,23 @@ func resolve(repl *caddy.Replacer, what, value string) (string, error) {
 const placeholderAdvice = " (only placeholders known at start, such as {env.NAME} and {file./path}, can be used here, " +
 	"and they must give something; a brace that is meant literally is written \\{)"
 
+// placeholders are how those begin that somebody may write.
+var placeholders = []string{"{env.", "{file.", "{http.", "{$"}
+
+// literal refuses a placeholder where none is resolved: as a name it would be that of nothing.
+func literal(what, value string) error {
+	for _, known := range placeholders {
+		if strings.Contains(value, known) {
+			return fmt.Errorf("%s: no placeholder is resolved here; write the value itself, or {$NAME} in a Caddyfile", what)
+		}
+	}
+	return nil
+}
+
 // troubled names the placeholder that gives nothing. The text of a value is not quoted: it may be a secret, and a brace in
 // it no placeholder at all.
 func troubled(value string) string {
-	for _, known := range []string{"{env.", "{file.", "{http.", "{$"} {
+	for _, known := range placeholders {
 		if _, rest, found := strings.Cut(value, known); found {
 			if name, _, ended := strings.Cut(rest, "}"); ended {
 				return known + name + "} gives nothing"

@@ -55,6 +55,8 @@ func (c Config) validateQuestion() error {
 			return configError("the mode UserInfo authenticates with the token itself: remove AuthMethod and the credentials")
 		case c.Signed || c.VerifySigned != nil:
 			return configError("the mode UserInfo has no signed answers: remove Signed and VerifySigned")
+		case c.RawBasic:
+			return configError("the mode UserInfo sends no credentials of the client's: remove RawBasic")
 		case len(c.Params) > 0 || c.TokenTypeHint != "":
 			return configError("the mode UserInfo sends no parameters: remove Params and TokenTypeHint")
 		}

@@ -63,7 +63,7 @@ type cacheKey [16]byte
 // ValidateCacheSize checks a size alone.
 func ValidateCacheSize(size int64) error {
 	if size < minCacheSize {
-		return fmt.Errorf("a cache of %d bytes is smaller than %d, the least that is useful; it can be turned off altogether",
+		return fmt.Errorf("a cache of %d bytes is smaller than %d, the least that is useful; \"off\" (-1 in JSON) goes without",
 			size, minCacheSize)
 	}
 	return nil
