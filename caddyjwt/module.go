@@ -110,6 +110,7 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 // Provision builds the gate. It touches no network: keys and metadata are fetched when first needed.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.log = newReporter(ctx.Logger())
+	logWhileLoading(ctx)
 	built, err := h.compile(caddy.NewReplacer())
 	if err != nil {
 		return err

@@ -585,3 +585,41 @@ func TestKeysAreNeverNamedByTheToken(t *testing.T) {
 		t.Error("a server named by a token was asked")
 	}
 }
+
+// The log that docs/errors.md has for refusals takes what it includes out of the default one. What key sources tell must be in
+// it, too: that of a source which outlives reloads in the log of the configuration that is in force.
+func TestKeysAreToldInTheLogThatIncludesThem(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "told")
+	dir := t.TempDir()
+	path := writeFile(t, filepath.Join(dir, "key.pem"), key.PublicPEM())
+	down, up := tokentest.NewAS(t, tokentest.WithKeys(key), tokentest.StartDown()), tokentest.NewAS(t, tokentest.WithKeys(key))
+	gate := issuerGate(issuerBlock("https://file.example.com", "keys file "+path), issuerBlock(down.URL), issuerBlock(up.URL))
+	s := prepare(t)
+	load := func(file string) {
+		s.loadFile(strings.Replace(s.caddyfile(gate), "storage ",
+			"log gate {\n include http.handlers.bearer_auth\n level DEBUG\n output file "+file+"\n}\nstorage ", 1))
+	}
+	lines := func(file string) string {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	first, second := filepath.Join(dir, "first.log"), filepath.Join(dir, "second.log")
+	load(first)
+	if s.get("/", key.Sign(t, issuedBy(down.URL))).StatusCode != http.StatusServiceUnavailable {
+		t.Error("the server is not down")
+	}
+	eventually(t, 10*time.Second, "the log of the first configuration has it", func() bool {
+		return strings.Contains(lines(first), "keys are ready") && strings.Contains(lines(first), "refreshing keys is failing")
+	})
+	load(second)
+	s.passed(s.get("/", key.Sign(t, issuedBy(up.URL))))
+	eventually(t, 10*time.Second, "the log of the second configuration has it", func() bool {
+		return strings.Contains(lines(second), "keys are ready")
+	})
+	if text := s.log(); strings.Contains(text, "keys are ready") {
+		t.Errorf("the default log has it, too: %s", text)
+	}
+}
