@@ -184,10 +184,10 @@ type ForwardClaim struct {
 
 // RouteIntrospect refines the issuers' introspect settings for one route.
 type RouteIntrospect struct {
-	// "force" asks about every token, and needs an introspect block in all issuers; "skip" does not ask about JWTs, so a
-	// revoked one passes here. Default: as each issuer says.
+	// "force" asks about every token, and needs an introspect block in all issuers; "skip" does not ask about JWTs that
+	// were verified here, so a revoked one passes. Default: as each issuer says.
 	Mode string `json:"mode,omitempty"`
-	// How old a remembered answer may be on this route; 0s asks every time. Default: the issuer's cache_ttl.
+	// How old a remembered answer may be on this route; 0s asks every time. Default, and at most: the issuer's cache_ttl.
 	MaxAge *caddy.Duration `json:"max_age,omitempty"`
 }
 
