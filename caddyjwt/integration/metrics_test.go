@@ -107,7 +107,7 @@ func TestMetricsTellWhatHappened(t *testing.T) {
 	two := tokentest.JWKS(key, tokentest.NewKey(t, "RS256", "second"))
 	path := writeFile(t, filepath.Join(t.TempDir(), "jwks.json"), two)
 	gate := func(realm string) string {
-		return issuerGate("realm "+realm, "optional", introspecting(as, "opaque", "timeout 500ms"),
+		return issuerGate("realm "+realm, "optional", introspecting(as, "opaque"),
 			issuerBlock(jwks, "keys jwks "+as.JWKSURL()), issuerBlock(file, "keys file "+path))
 	}
 	s := prepare(t)
