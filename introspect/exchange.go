@@ -95,7 +95,8 @@ func (c *Client) attempt(f *flight, where string, method AuthMethod, token strin
 	if err != nil {
 		return r, isPassing(err), c.failed(f, CauseUnavailable, fmt.Errorf("asking %s: %w", display(where), discreet(err)))
 	}
-	defer release(resp.Body, cancel)
+	defer resp.Body.Close()
+	defer drain(resp.Body, cancel)
 	inactive, bad := c.status(resp)
 	if bad != nil {
 		bad.Err = fmt.Errorf("%s answered with %w", display(where), bad.Err)
@@ -117,13 +118,13 @@ const (
 	restTime = 50 * time.Millisecond
 )
 
-// release closes a body after reading the rest of it, if there is little: only then can HTTP/1.1 use its connection again. A
-// new one costs a TLS handshake, and with inactive tokens, or such as a firewall stops, a stranger could ask for any number.
-func release(body io.ReadCloser, cancel context.CancelFunc) {
+// drain reads the rest of a body that is about to be closed, if there is little: only then can HTTP/1.1 use its connection
+// again. A new one costs a TLS handshake, and with inactive tokens, or such as a firewall stops, a stranger could ask for any
+// number.
+func drain(body io.Reader, cancel context.CancelFunc) {
 	timer := time.AfterFunc(restTime, cancel)
 	defer timer.Stop()
 	_, _ = io.CopyN(io.Discard, body, maxRest)
-	body.Close()
 }
 
 // request asks by POST, never by GET: the token must not get into logs (RFC 7662 section 4).
