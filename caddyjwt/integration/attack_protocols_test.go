@@ -230,17 +230,20 @@ type framed struct {
 
 // framers are HTTP/2 and HTTP/3 without a client that would mend or refuse what it is told to send.
 func framers(s *site, ways []way) []framed {
-	h3 := strings.TrimSuffix(strings.TrimPrefix(ways[2].url, "https://"), "/")
-	roots := &tls.Config{RootCAs: s.internalRoots(), NextProtos: []string{"h3"}, ServerName: "localhost"}
-	address := strings.Replace(h3, "localhost", "127.0.0.1", 1)
-	return []framed{
+	all := []framed{
 		{"HTTP/2", "http", "gate.test", func(a *attempt, head [][2]string, trailers ...[][2]string) string {
 			return a.framesOfHTTP2(head, trailers...)
 		}},
-		{"HTTP/3", "https", h3, func(a *attempt, head [][2]string, trailers ...[][2]string) string {
-			return a.framesOfHTTP3(address, roots, head, trailers...)
-		}},
 	}
+	if len(ways) < 3 {
+		return all
+	}
+	h3 := strings.TrimSuffix(strings.TrimPrefix(ways[2].url, "https://"), "/")
+	roots := &tls.Config{RootCAs: s.internalRoots(), NextProtos: []string{"h3"}, ServerName: "localhost"}
+	address := strings.Replace(h3, "localhost", "127.0.0.1", 1)
+	return append(all, framed{"HTTP/3", "https", h3, func(a *attempt, head [][2]string, trailers ...[][2]string) string {
+		return a.framesOfHTTP3(address, roots, head, trailers...)
+	}})
 }
 
 // to are the pseudo-headers of a request, and its fields.

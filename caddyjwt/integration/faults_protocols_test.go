@@ -28,6 +28,10 @@ type way struct {
 }
 
 // startEverywhere runs a site that is reached by HTTP/1.1, by HTTP/2 with prior knowledge and by HTTP/3, with the same gate.
+//
+// With the race detector there is no HTTP/3. Caddy 2.11.9 races with itself there, rarely: its TLS app may still be starting
+// when the first handshake comes, and its reverse proxy reads a body that net/http has not done with. What the gate does to
+// requests of HTTP/3 is tested without Caddy, and with the race detector, in internal/gate.
 func startEverywhere(t *testing.T, gate string) (*site, []way) {
 	t.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true")
 	s := prepare(t)
@@ -46,6 +50,9 @@ func startEverywhere(t *testing.T, gate string) (*site, []way) {
 		{"HTTP/1.1", "http://gate.test/", s.client},
 		{"HTTP/2.0", "http://gate.test/", &http.Client{Transport: h2c, Timeout: 30 * time.Second}},
 		{"HTTP/3.0", "https://localhost:" + port + "/", &http.Client{Transport: h3, Timeout: 30 * time.Second}},
+	}
+	if raced {
+		ways = ways[:2]
 	}
 	for _, way := range ways {
 		eventually(t, 10*time.Second, way.name+" is spoken", func() bool {
@@ -107,7 +114,14 @@ func TestFaultEveryProtocolWithClientsThatLeave(t *testing.T) {
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		var rude sync.WaitGroup
-		for _, way := range ways {
+		// Connections of their own in HTTP/1.1: Go's client may give one back just when its request is given up, and then close
+		// it under the next request, which gets the error of the other (Go 1.26).
+		own := &http.Transport{DialContext: s.dial, MaxIdleConnsPerHost: 64}
+		defer own.CloseIdleConnections()
+		for i, way := range ways {
+			if i == 0 {
+				way.client = &http.Client{Transport: own}
+			}
 			for range 4 {
 				rude.Go(func() {
 					for i := 0; ctx.Err() == nil; i++ {
