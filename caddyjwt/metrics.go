@@ -170,7 +170,7 @@ func (pooledState) Describe(out chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (pooledState) Collect(out chan<- prometheus.Metric) {
-	var cache gate.CacheStats
+	var tokens, bytes float64
 	keys, clients := make(map[string]*keysState), make(map[string]*introspect.Stats)
 	pool.Range(func(_, value any) bool {
 		switch value := value.(type) {
@@ -181,7 +181,9 @@ func (pooledState) Collect(out chan<- prometheus.Metric) {
 		case pooledClient:
 			clients[value.issuer] = worse(clients[value.issuer], value.Stats())
 		case pooledCache:
-			cache = cache.Plus(metrics.addCache(value.Cache, value.seen))
+			now := metrics.addCache(value.Cache, value.seen)
+			tokens += float64(now.Tokens)
+			bytes += float64(now.Bytes)
 		}
 		return true
 	})
@@ -208,8 +210,8 @@ func (pooledState) Collect(out chan<- prometheus.Metric) {
 	hits, misses := metrics.cacheLookups()
 	tell(cacheDesc, prometheus.CounterValue, float64(hits), "hit")
 	tell(cacheDesc, prometheus.CounterValue, float64(misses), "miss")
-	tell(tokensDesc, prometheus.GaugeValue, float64(cache.Tokens))
-	tell(bytesDesc, prometheus.GaugeValue, float64(cache.Bytes))
+	tell(tokensDesc, prometheus.GaugeValue, tokens)
+	tell(bytesDesc, prometheus.GaugeValue, bytes)
 }
 
 func oneIf(is bool) float64 {

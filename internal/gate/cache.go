@@ -107,11 +107,6 @@ type CacheStats struct {
 	Bytes        uint64 // what they count against the size, about
 }
 
-// Plus is that of two caches together.
-func (s CacheStats) Plus(other CacheStats) CacheStats {
-	return CacheStats{s.Hits + other.Hits, s.Misses + other.Misses, s.Tokens + other.Tokens, s.Bytes + other.Bytes}
-}
-
 // Stats tells what has happened so far.
 func (c *Cache) Stats() CacheStats {
 	counted := c.store.Stats()
