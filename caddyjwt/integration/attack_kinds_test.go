@@ -154,7 +154,7 @@ func TestAttackKindEncrypted(t *testing.T) {
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			var got answer
-			a.quickly(func() { got = a.send(token) })
+			a.cheaply(func() { got = a.send(token) })
 			a.repelled(got, "malformed_token", "unsupported_algorithm", "malformed_request")
 			answers[got.Header.Get("WWW-Authenticate")+got.body] = true
 		})

