@@ -243,10 +243,13 @@ func TestAttackAnswerTokenInTheAccessLog(t *testing.T) {
 		for place, send := range map[string]func(a *attempt) answer{
 			"header":         func(a *attempt) answer { return a.get("/", token) },
 			"another header": func(a *attempt) answer { return a.get("/", "", "X-Access-Token", token) },
-			"query":          func(a *attempt) answer { return a.get("/?a=1&access_token="+token, "") },
-			"cookie":         func(a *attempt) answer { return a.get("/", "", "Cookie", "jwt="+token) },
-			"referer":        func(a *attempt) answer { return a.get("/", "", "Referer", "http://gate.test/?access_token="+token) },
-			"two places":     func(a *attempt) answer { return a.get("/?access_token="+token, "", "X-Access-Token", token) },
+			"another spelling": func(a *attempt) answer {
+				return a.get("/?access.token="+token+"&Access_Token="+token, "", "X_Access_Token", token, "x.access.token", token)
+			},
+			"query":      func(a *attempt) answer { return a.get("/?a=1&access_token="+token, "") },
+			"cookie":     func(a *attempt) answer { return a.get("/", "", "Cookie", "jwt="+token) },
+			"referer":    func(a *attempt) answer { return a.get("/", "", "Referer", "http://gate.test/?access_token="+token) },
+			"two places": func(a *attempt) answer { return a.get("/?access_token="+token, "", "X-Access-Token", token) },
 		} {
 			s.attack(t, name+" in "+place, func(t *testing.T, a *attempt) {
 				_ = send(a)

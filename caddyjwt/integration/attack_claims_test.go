@@ -3,6 +3,7 @@ package integration
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -333,4 +334,37 @@ func TestAttackClaimsPlaceholderInAClaim(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A claim becomes a part of the path, and its text the path of another user, or a query (CWE-22, CWE-74). The form that the
+// threat model shows lets plain names through and nothing else.
+func TestAttackClaimsInAPath(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "path")
+	as := tokentest.NewAS(t, tokentest.WithKeys(key))
+	text, err := os.ReadFile("../../docs/threat-model.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(text), "\t\t@odd ")
+	recipe, _, found := strings.Cut("@odd "+after, "\t\treverse_proxy")
+	if !found {
+		t.Fatal("docs/threat-model.md shows no claim in a path any more")
+	}
+	s := prepare(t)
+	s.loadFile(s.caddyfile("route {\n" + gateFor(jwksOf(as)) + "\n" + recipe + "reverse_proxy " + s.upstream.addr() + "\n}"))
+	for _, sub := range []string{"alice", "A-1_b"} {
+		s.attack(t, "control: "+sub, func(t *testing.T, a *attempt) {
+			if got := a.passed(a.send(key.Sign(t, issued(as.URL, "sub", sub)))); got.URI != "/users/"+sub+"/" {
+				t.Errorf("the upstream got %q", got.URI)
+			}
+		})
+	}
+	for _, sub := range []string{"..", "../admin", "%2e%2e/admin", "a/b", "a?role=admin", "a#x", "a%3fb", "a;b", "a b", "a\\b", "{http.request.host}", "ä"} {
+		s.attack(t, fmt.Sprintf("%q", sub), func(t *testing.T, a *attempt) {
+			a.kept(a.send(key.Sign(t, issued(as.URL, "sub", sub))))
+		})
+	}
+	s.attack(t, "no subject", func(t *testing.T, a *attempt) {
+		a.kept(a.send(key.Sign(t, issued(as.URL, "sub", nil))))
+	})
 }
