@@ -57,6 +57,47 @@ func TestDiscovery(t *testing.T) {
 	}
 }
 
+// The identifier of an issuer may end in a slash, as Auth0's do. Both standards take it off before they make the address
+// (OpenID Connect Discovery 1.0 section 4.1, RFC 8414 section 3.1), and both want GET. The metadata name the issuer with it.
+func TestDiscoveryOfAnIssuerThatEndsInASlash(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "slash")
+	for _, test := range []struct{ path, served string }{
+		{"/", "/.well-known/openid-configuration"},
+		{"/", "/.well-known/oauth-authorization-server"},
+		{"/tenant/", "/tenant/.well-known/openid-configuration"},
+		{"/tenant/", "/.well-known/oauth-authorization-server/tenant"},
+	} {
+		t.Run(test.path+" at "+test.served, func(t *testing.T) {
+			mux := http.NewServeMux()
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method != http.MethodGet {
+					t.Errorf("%s %s", r.Method, r.URL)
+				}
+				if strings.Contains(r.URL.Path, "//") {
+					t.Errorf("asked for %s", r.URL.Path)
+				}
+				mux.ServeHTTP(w, r)
+			}))
+			t.Cleanup(server.Close)
+			issuer := server.URL + test.path
+			mux.HandleFunc(test.served, func(w http.ResponseWriter, _ *http.Request) {
+				fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q}`, issuer, server.URL+"/keys")
+			})
+			mux.HandleFunc("/keys", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, tokentest.JWKS(key)) })
+
+			source := discovery(t, keyset.DiscoveryOptions{Issuer: issuer})
+
+			if _, err := verify(t, source, key.Sign(t, claims())); err != nil {
+				t.Fatal(err)
+			}
+			metadata, err := source.Metadata(t.Context())
+			if err != nil || metadata.Issuer != issuer {
+				t.Errorf("metadata %+v, error %v", metadata, err)
+			}
+		})
+	}
+}
+
 func TestMetadataAlone(t *testing.T) {
 	as := tokentest.NewAS(t)
 	as.ChangeMetadata(func(document map[string]any) {
