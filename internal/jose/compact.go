@@ -46,22 +46,12 @@ type Token struct {
 // It decodes into the capacity of buf and into new memory when that is less than three quarters of the token; buf may
 // be nil. A caller that reuses a buffer must be done with Payload and Signature by then.
 //
+// A type of another kind of JWT than an access token is refused, unless it is one of those wanted: lower case, without
+// "application/".
+//
 // Errors are [ErrMalformed], [ErrAlgorithm] and [ErrType], or wrap them. All of them exist beforehand, so that refusing
 // rubbish costs no more than reading it.
-func Parse(token string, buf []byte) (Token, error) { return parse(token, buf, "") }
-
-// ParseTyped is like Parse for a JWT that is meant to be of one particular type, such as "token-introspection+jwt" (RFC
-// 9701 section 5): lower case, without "application/". Every other type is refused, and so is none.
-func ParseTyped(token string, buf []byte, typ string) (Token, error) {
-	t, err := parse(token, buf, typ)
-	if err == nil && t.Header.Type != typ {
-		return Token{}, errOtherType
-	}
-	return t, err
-}
-
-// parse takes a token apart. The type that is wanted, if there is one, is not a foreign one.
-func parse(token string, buf []byte, wanted string) (Token, error) {
+func Parse(token string, buf []byte, wanted ...string) (Token, error) {
 	if len(token) > maxToken {
 		return Token{}, errTooLong
 	}
@@ -96,6 +86,16 @@ func parse(token string, buf []byte, wanted string) (Token, error) {
 	}
 	t.Signature = buf[:n:n]
 	return t, nil
+}
+
+// ParseTyped is like Parse for a JWT that is meant to be of one particular type, such as "token-introspection+jwt" (RFC
+// 9701 section 5): lower case, without "application/". Every other type is refused, and so is none.
+func ParseTyped(token string, buf []byte, typ string) (Token, error) {
+	t, err := Parse(token, buf, typ)
+	if err == nil && t.Header.Type != typ {
+		return Token{}, errOtherType
+	}
+	return t, err
 }
 
 // dots finds the two dots of a token. It looks for a third one before anything is decoded, and never for a fourth: a

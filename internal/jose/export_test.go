@@ -15,6 +15,3 @@ func Decode(text string) ([]byte, bool) {
 
 // HasROCA is the fingerprint check on an RSA modulus.
 var HasROCA = hasROCA
-
-// ForeignTypes are the types that are never access tokens.
-func ForeignTypes() map[string]bool { return foreignTypes }

@@ -2,6 +2,7 @@ package jose
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/caddyjwt/gateway/internal/strictjson"
 )
@@ -25,7 +26,7 @@ var (
 	errContentType  = fmt.Errorf("%w: \"cty\" is not a media type", ErrMalformed)
 	errUnencoded    = fmt.Errorf("%w: unencoded payload", ErrMalformed)
 	errMediaType    = fmt.Errorf("%w: \"typ\" is not a media type without parameters", ErrType)
-	errForeignType  = fmt.Errorf("%w: not an access token", ErrType)
+	errForeignType  = fmt.Errorf("%w: another kind of JWT than an access token", ErrType)
 	errContentParam = fmt.Errorf("%w: \"cty\" is not a string", ErrMalformed)
 )
 
@@ -44,6 +45,9 @@ type Header struct {
 	// It is empty when the parameter is absent, and only then.
 	Type string
 
+	// Foreign reports that Type is that of another kind of JWT than an access token, and that the caller wants it.
+	Foreign bool
+
 	object strictjson.Value
 }
 
@@ -58,8 +62,8 @@ func (h *Header) Text(name string) (string, bool) {
 	return value.Str()
 }
 
-// parseHeader judges a decoded header, in one walk over its members. The wanted type is not a foreign one.
-func parseHeader(text []byte, wanted string) (Header, error) {
+// parseHeader judges a decoded header, in one walk over its members. Of the foreign types, only the wanted ones pass.
+func parseHeader(text []byte, wanted []string) (Header, error) {
 	object, err := strictjson.ParseObject(text, headerLimits)
 	if err != nil {
 		return Header{}, errHeader
@@ -77,7 +81,7 @@ func parseHeader(text []byte, wanted string) (Header, error) {
 }
 
 // parameter judges one header parameter.
-func (h *Header) parameter(name, value strictjson.Value, wanted string) error {
+func (h *Header) parameter(name, value strictjson.Value, wanted []string) error {
 	text, _ := name.Str()
 	switch text {
 	case "alg":
@@ -123,7 +127,7 @@ func (h *Header) setKeyID(value strictjson.Value) error {
 	return nil
 }
 
-func (h *Header) setType(value strictjson.Value, wanted string) error {
+func (h *Header) setType(value strictjson.Value, wanted []string) error {
 	text, ok := value.Str()
 	if !ok {
 		return errTypeString
@@ -132,10 +136,10 @@ func (h *Header) setType(value strictjson.Value, wanted string) error {
 	if !ok {
 		return errMediaType
 	}
-	if typ != wanted && foreignTypes[typ] {
+	h.Type, h.Foreign = typ, isForeign(typ)
+	if h.Foreign && !slices.Contains(wanted, typ) {
 		return errForeignType
 	}
-	h.Type = typ
 	return nil
 }
 

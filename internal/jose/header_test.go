@@ -9,8 +9,8 @@ import (
 )
 
 // parseHeader reads a header through Parse, the only way in.
-func parseHeader(header string) (jose.Header, error) {
-	token, err := jose.Parse(encode(header)+"."+encode("{}")+"."+encode("x"), nil)
+func parseHeader(header string, wanted ...string) (jose.Header, error) {
+	token, err := jose.Parse(encode(header)+"."+encode("{}")+"."+encode("x"), nil, wanted...)
 	return token.Header, err
 }
 
@@ -177,23 +177,63 @@ func TestHeaderType(t *testing.T) {
 	}
 }
 
+// foreignTypes are types of JWTs that are something else than access tokens: registered ones, those of drafts and of
+// servers, and one that nobody has invented yet.
+var foreignTypes = []string{
+	"logout+jwt",                                           // OpenID Connect Back-Channel Logout
+	"secevent+jwt",                                         // RFC 8417
+	"dpop+jwt",                                             // RFC 9449
+	"token-introspection+jwt",                              // RFC 9701
+	"oauth-authz-req+jwt",                                  // RFC 9101
+	"client-authentication+jwt", "authorization-grant+jwt", // RFC 7523bis
+	"oauth-id-jag+jwt",                   // Identity Assertion Authorization Grant
+	"txntoken+jwt",                       // Transaction Tokens
+	"wit+jwt", "wpt+jwt", "wimse-id+jwt", // WIMSE
+	"eat+jwt",                                         // RFC 9711, EAT media types
+	"ar4si+jwt",                                       // RATS attestation results
+	"id+jwt", "id_token+jwt", "rt+jwt", "refresh+jwt", // where servers type them
+	"okta-internal-at+jwt",                                         // Okta: access tokens for Okta alone
+	"statuslist+jwt",                                               // Token Status List
+	"dc+sd-jwt", "vc+sd-jwt", "sd-jwt", "example+sd-jwt", "kb+jwt", // RFC 9901, SD-JWT VC
+	"vc+jwt", "vp+jwt", "vc+ld+jwt", "vc+ld+json+jwt", // VC-JOSE-COSE
+	"openid4vci-proof+jwt", "openidvci-proof+jwt", // OpenID for Verifiable Credential Issuance
+	"key-attestation+jwt", "keyattestation+jwt", // the same
+	"oauth-client-attestation+jwt", "oauth-client-attestation-pop+jwt", // Attestation-Based Client Authentication
+	"wallet-attestation+jwt", "wallet-unit-attestation+jwt", "verifier-attestation+jwt",
+	"entity-statement+jwt", "explicit-registration-response+jwt", "resolve-response+jwt", "trust-mark+jwt",
+	"trust-mark-delegation+jwt", "trust-mark-status-response+jwt", "jwk-set+jwt", // OpenID Federation
+	"passport",  // RFC 8225
+	"jose+json", // RFC 7515 section 4.1.9
+	"invented-tomorrow+jwt",
+}
+
 func TestHeaderRefusesForeignTypes(t *testing.T) {
-	foreign := jose.ForeignTypes()
-	for _, typ := range []string{
-		"logout+jwt", "secevent+jwt", "dpop+jwt", "token-introspection+jwt", "statuslist+jwt", "dc+sd-jwt", "vc+sd-jwt",
-		"oauth-authz-req+jwt", "client-authentication+jwt", "openidvci-proof+jwt", "openid4vci-proof+jwt", "id+jwt",
-		"wallet-attestation+jwt", "entity-statement+jwt", "kb+jwt",
-	} {
-		if !foreign[typ] {
-			t.Errorf("%q is not a foreign type", typ)
-		}
-	}
-	for typ := range foreign {
+	for _, typ := range foreignTypes {
 		for _, spelling := range []string{typ, strings.ToUpper(typ), "application/" + typ, "Application/" + strings.ToUpper(typ)} {
 			_, err := parseHeader(`{"alg":"ES256","typ":"` + spelling + `"}`)
 			if !is(err, jose.ErrType) {
 				t.Errorf("typ %q: got %v", spelling, err)
 			}
+			_, err = parseHeader(`{"alg":"ES256","typ":"`+spelling+`"}`, "jwt", "other+jwt")
+			if !is(err, jose.ErrType) {
+				t.Errorf("typ %q where others are wanted: got %v", spelling, err)
+			}
+			h, err := parseHeader(`{"alg":"ES256","typ":"`+spelling+`"}`, "jwt", typ)
+			if err != nil || h.Type != typ || !h.Foreign {
+				t.Errorf("typ %q where it is wanted: got %+v, %v", spelling, h, err)
+			}
+		}
+	}
+	if _, err := parseHeader(`{"alg":"ES256","typ":"text/at+jwt"}`); !is(err, jose.ErrType) {
+		t.Errorf("a type outside of application/: got %v", err)
+	}
+}
+
+// These say nothing about the kind, or that this is an access token.
+func TestHeaderTakesTypesOfAccessTokens(t *testing.T) {
+	for _, typ := range []string{"JWT", "at+jwt", "AT+JWT", "application/at+jwt", "JOSE", "JWS", "Bearer", "jwt+x", "example.com-token"} {
+		if h, err := parseHeader(`{"alg":"ES256","typ":"` + typ + `"}`); err != nil || h.Foreign {
+			t.Errorf("typ %q: got %+v, %v", typ, h, err)
 		}
 	}
 }

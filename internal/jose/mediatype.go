@@ -2,44 +2,23 @@ package jose
 
 import "strings"
 
-// foreignTypes are the registered types of JWTs that are something else than access tokens, and must not be taken for
-// one even when their issuer and audience are right (RFC 8725 section 3.11 and 3.12). Other types pass here; whether a
-// route wants only "at+jwt" (RFC 9068 section 4) is for the route to say.
-var foreignTypes = map[string]bool{
-	"logout+jwt":                         true, // OpenID Connect Back-Channel Logout
-	"secevent+jwt":                       true, // RFC 8417
-	"dpop+jwt":                           true, // RFC 9449
-	"token-introspection+jwt":            true, // RFC 9701
-	"oauth-authz-req+jwt":                true, // RFC 9101
-	"client-authentication+jwt":          true, // RFC 7523bis
-	"authorization-grant+jwt":            true, // RFC 7523bis
-	"id+jwt":                             true, // ID tokens, where somebody types them
-	"id_token+jwt":                       true,
-	"rt+jwt":                             true, // refresh tokens, where somebody types them
-	"statuslist+jwt":                     true, // Token Status List
-	"dc+sd-jwt":                          true, // SD-JWT VC
-	"vc+sd-jwt":                          true, // SD-JWT VC, older drafts
-	"sd-jwt":                             true, // RFC 9901
-	"example+sd-jwt":                     true, // RFC 9901
-	"kb+jwt":                             true, // RFC 9901
-	"vc+jwt":                             true, // VC-JOSE-COSE
-	"vp+jwt":                             true,
-	"openid4vci-proof+jwt":               true, // OpenID for Verifiable Credential Issuance
-	"openidvci-proof+jwt":                true,
-	"key-attestation+jwt":                true,
-	"oauth-client-attestation+jwt":       true, // OAuth Attestation-Based Client Authentication
-	"oauth-client-attestation-pop+jwt":   true,
-	"wallet-attestation+jwt":             true, // wallets
-	"wallet-unit-attestation+jwt":        true,
-	"verifier-attestation+jwt":           true, // OpenID for Verifiable Presentations
-	"entity-statement+jwt":               true, // OpenID Federation
-	"explicit-registration-response+jwt": true,
-	"resolve-response+jwt":               true,
-	"trust-mark+jwt":                     true,
-	"trust-mark-delegation+jwt":          true,
-	"jwk-set+jwt":                        true,
-	"passport":                           true, // RFC 8225
-	"jose+json":                          true, // JSON serialisation, RFC 7515 section 4.1.9
+// otherTypes are types of other kinds of JWT that do not look like it.
+var otherTypes = map[string]bool{
+	"passport":  true, // RFC 8225 section 4.1
+	"jose+json": true, // JSON serialisation, RFC 7515 section 4.1.9
+}
+
+// isForeign reports whether a type, as mediaType gives it, is that of another kind of JWT than an access token. Such a
+// JWT must not be taken for one even when its issuer and audience are right (RFC 8725 sections 3.11 and 3.12).
+//
+// Explicit types end in "+jwt" (RFC 8725 section 3.11, RFC 8417 section 7.2), and those with selective disclosure in
+// "sd-jwt" (RFC 9901). The one of them that names access tokens is "at+jwt" (RFC 9068 section 2.1). So a kind that is
+// invented tomorrow is foreign already. "JWT", and no type, say nothing about the kind.
+func isForeign(typ string) bool {
+	if typ == "at+jwt" {
+		return false
+	}
+	return strings.HasSuffix(typ, "+jwt") || strings.HasSuffix(typ, "sd-jwt") || otherTypes[typ]
 }
 
 // mediaType normalises the value of "typ" or "cty": a missing prefix "application/" counts as present (RFC 7515
@@ -86,6 +65,5 @@ func isRestrictedName(s string) bool {
 
 // isTokenType tells whether content of this type is a token that would have to be verified before it is read.
 func isTokenType(typ string) bool {
-	return typ == "jwt" || typ == "jose" || typ == "jose+json" ||
-		strings.HasSuffix(typ, "+jwt") || strings.HasSuffix(typ, "sd-jwt")
+	return typ == "jwt" || typ == "jose" || typ == "at+jwt" || isForeign(typ)
 }
