@@ -153,6 +153,7 @@ func TestWhatGatesDoNotShare(t *testing.T) {
 		"a type":                  func(c *gate.Config) { c.Issuers[0].Types = []string{"jwt"} },
 		"the profile":             func(c *gate.Config) { c.Issuers[1].AccessTokenProfile = true },
 		"a required claim":        func(c *gate.Config) { c.Issuers[0].Require = []claims.Path{path(t, "sub")} },
+		"an audience that is any": anyAudience,
 		"an issuer less":          func(c *gate.Config) { c.Issuers = c.Issuers[:1] },
 		"issuers the other way":   func(c *gate.Config) { c.Issuers[0], c.Issuers[1] = c.Issuers[1], c.Issuers[0] },
 		"the key claim":           func(c *gate.Config) { c.KeyClaim = "kid" },

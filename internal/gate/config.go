@@ -95,6 +95,7 @@ type Issuer struct {
 	// Algorithms allowed; never empty.
 	Algorithms jose.Algorithms
 	// Types allowed as JOSE typ, lower case and without "application/"; empty means any that is not another kind of JWT.
+	// Another kind passes only when it is named here: by its typ, or by the word for what its payload says it is.
 	Types []string
 	// AccessTokenProfile asks for the whole of RFC 9068.
 	AccessTokenProfile bool

@@ -8,7 +8,7 @@ import (
 
 // fingerprint identifies everything that decides whether a token is cached as good, and as whom: two gates with the
 // same fingerprint may share entries, all others cannot reach them. Time, audience, leeway and requirements are not in
-// it, because they are judged on every request.
+// it, because they are judged on every request; that the audience is any is, where more is asked of tokens therefore.
 func fingerprint(c *Config, p *parties) [32]byte {
 	w := settings{sha256.New()}
 	w.text(p.keyClaim)
@@ -19,7 +19,7 @@ func fingerprint(c *Config, p *parties) [32]byte {
 		if member.credential != nil {
 			w.credential(member)
 		} else {
-			w.issuer(member.issuer)
+			w.issuer(member)
 		}
 	}
 	return [32]byte(w.Sum(nil))
@@ -42,15 +42,21 @@ func (w settings) texts(list []string) {
 	}
 }
 
-func (w settings) issuer(i *Issuer) {
-	w.text("issuer")
-	w.Write(i.KeysID[:])
-	w.texts(i.Types)
-	if i.AccessTokenProfile {
+func (w settings) flag(b bool) {
+	if b {
 		w.number(1)
 	} else {
 		w.number(0)
 	}
+}
+
+func (w settings) issuer(p *party) {
+	i := p.issuer
+	w.text("issuer")
+	w.Write(i.KeysID[:])
+	w.texts(i.Types)
+	w.flag(i.AccessTokenProfile)
+	w.flag(p.untold.jwts)
 	w.number(len(i.Require))
 	for _, path := range i.Require {
 		w.text(path.String())

@@ -23,10 +23,12 @@ type Identity struct {
 	// Claims is what the token, or the authorization server's answer about it, says; nil when anonymous.
 	Claims *claims.Set
 
-	opaque bool          // known from the authorization server's answer alone
-	party  int           // index of who vouched, for cached tokens
-	key    *jose.Key     // that verified the token, for cached tokens
-	life   time.Duration // for how long the cache may keep it
+	opaque bool // known from the authorization server's answer alone
+	// saysAccess reports that the token, or the answer, says to be an access token or about one.
+	saysAccess bool
+	party      int           // index of who vouched, for cached tokens
+	key        *jose.Key     // that verified the token, for cached tokens
+	life       time.Duration // for how long the cache may keep it
 }
 
 // newIdentity makes the identity of a verified token. The subject, if there is one, says something: claims refuses a

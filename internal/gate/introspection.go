@@ -152,9 +152,17 @@ func DecodeAnswer(issuer string) func(answer []byte) (any, error) {
 	return decodeWith(claims.DecodeAnswer, issuer)
 }
 
-// DecodeUserInfo is DecodeAnswer for a client that asks the UserInfo endpoint.
+// DecodeUserInfo is DecodeAnswer for a client that asks the UserInfo endpoint. Its answer needs no word about the kind
+// of token: that endpoint takes access tokens only (OpenID Connect Core 1.0 section 5.3.1).
 func DecodeUserInfo(issuer string) func(answer []byte) (any, error) {
-	return decodeWith(claims.DecodeUserInfo, issuer)
+	decode := decodeWith(claims.DecodeUserInfo, issuer)
+	return func(answer []byte) (any, error) {
+		identity, err := decode(answer)
+		if identity, ok := identity.(*Identity); ok {
+			identity.saysAccess = true
+		}
+		return identity, err
+	}
 }
 
 func decodeWith(decode func([]byte) (*claims.Set, error), issuer string) func(answer []byte) (any, error) {
@@ -164,6 +172,7 @@ func decodeWith(decode func([]byte) (*claims.Set, error), issuer string) func(an
 			return nil, err
 		}
 		identity := &Identity{ID: set.Subject, Issuer: issuer, Claims: set, opaque: true}
+		identity.saysAccess = claims.KindOfAnswer(set).Access
 		if identity.ID == "" {
 			if username, ok := set.Claim("username"); ok && !username.IsEmpty() { // RFC 7662 section 2.2
 				identity.ID, _ = username.JSON().Str()
@@ -198,6 +207,9 @@ func (g *Gate) ask(ctx context.Context, p *party, token string) (*Identity, erro
 	if err := p.checkAnswer(identity.Claims); err != nil {
 		return nil, about(err, p)
 	}
+	if err := checkSaid(p.untold.answers, identity.saysAccess); err != nil {
+		return nil, about(err, p)
+	}
 	if err := claims.CheckPresent(identity.Claims, p.issuer.Require); err != nil {
 		return nil, about(claimFailure(err), p)
 	}
@@ -213,6 +225,9 @@ func (g *Gate) confirm(ctx context.Context, local *Identity, p *party, token str
 		return err
 	}
 	if err := p.checkAnswer(remote.Claims); err != nil {
+		return err
+	}
+	if err := checkSaid(p.untold.jwts, local.saysAccess || remote.saysAccess); err != nil {
 		return err
 	}
 	if err := contradicts(local.Claims, remote.Claims); err != nil {
@@ -236,7 +251,8 @@ func (g *Gate) confirm(ctx context.Context, local *Identity, p *party, token str
 
 // checkAnswer checks what an answer must be, whatever the time and the route.
 func (p *party) checkAnswer(set *claims.Set) error {
-	if set.Confirmation {
+	kind := claims.KindOfAnswer(set)
+	if set.Confirmation || kind.Bound {
 		return fail(ProofRequired, nil) // RFC 8705 section 3.2, RFC 9449 section 6.2
 	}
 	if set.Issuer != "" { // optional in an answer (RFC 7662 section 2.2)
@@ -244,22 +260,7 @@ func (p *party) checkAnswer(set *claims.Set) error {
 			return claimFailure(err)
 		}
 	}
-	return checkTokenKind(set)
-}
-
-// checkTokenKind refuses refresh and ID tokens: a server may well call them active when asked (RFC 7662 section 2.1).
-func checkTokenKind(set *claims.Set) error {
-	if use, ok := set.Claim("token_use"); ok {
-		if text, _ := use.JSON().Str(); text != "access_token" && text != "access" {
-			return fail(InvalidType, errors.New("the answer's token_use is not access_token"))
-		}
-	}
-	if kind, ok := set.Claim("token_type"); ok {
-		if text, _ := kind.JSON().Str(); !strings.EqualFold(text, "Bearer") && text != "access_token" {
-			return fail(InvalidType, errors.New("the answer's token_type is not Bearer"))
-		}
-	}
-	return nil
+	return p.wantsKind(kind) // a server may call other tokens active when asked about them (RFC 7662 section 2.1)
 }
 
 // contradicts compares what token and answer both say.

@@ -21,6 +21,7 @@ type party struct {
 	algorithms  jose.Algorithms
 	leeway      time.Duration
 	maxLifetime time.Duration
+	untold      untold
 }
 
 // parties finds who vouches for a token, at the same cost for one as for a hundred thousand.
@@ -31,6 +32,7 @@ type parties struct {
 	consumers   map[string]*Consumer
 	keyClaim    string
 	opaque      []*party // issuers that take opaque tokens, the longest prefix first
+	types       []string // that some issuer wants its tokens to have
 }
 
 // index builds the look-up tables and refuses whatever would make a look-up ambiguous.
@@ -61,7 +63,9 @@ func (p *parties) addIssuer(c *Config, issuer *Issuer) error {
 	member := &party{
 		index: len(p.all), name: issuer.Name, issuer: issuer,
 		algorithms: issuer.Algorithms, leeway: issuer.Leeway, maxLifetime: shorter(c.MaxLifetime, issuer.MaxLifetime),
+		untold: c.untold(issuer),
 	}
+	p.types = append(p.types, issuer.Types...)
 	p.all = append(p.all, member)
 	p.issuers[issuer.Name] = member
 	if issuer.Introspection != nil && issuer.Introspection.Mode == IntrospectOpaque {

@@ -102,7 +102,7 @@ func (g *Gate) verify(ctx context.Context, token string) (*Identity, *party, err
 	buf := buffers.Get().(*[]byte)
 	defer release(buf)
 	*buf = slices.Grow((*buf)[:0], len(token))[:len(token)]
-	parsed, err := jose.Parse(token, (*buf)[:0])
+	parsed, err := jose.Parse(token, (*buf)[:0], g.parties.types...)
 	if err != nil {
 		return nil, nil, parseFailure(err)
 	}
@@ -111,6 +111,10 @@ func (g *Gate) verify(ctx context.Context, token string) (*Identity, *party, err
 		return nil, nil, fail(MalformedToken, err)
 	}
 	party := g.parties.vouching(&parsed.Header, set)
+	kind := claims.KindOf(set)
+	if err := party.acceptsKind(&parsed.Header, kind); err != nil {
+		return nil, nil, about(err, party)
+	}
 	if party == nil {
 		return nil, nil, fail(UnknownIssuer, nil)
 	}
@@ -123,11 +127,12 @@ func (g *Gate) verify(ctx context.Context, token string) (*Identity, *party, err
 		f.KeyID = clip(parsed.Header.KeyID)
 		return nil, nil, f
 	}
-	if err := party.checkForm(&parsed.Header, set); err != nil {
+	if err := party.checkForm(&parsed.Header, set, kind); err != nil {
 		return nil, nil, about(err, party)
 	}
 	identity := newIdentity(party, set)
 	identity.party, identity.key = party.index, key
+	identity.saysAccess = kind.Access || parsed.Header.Type == accessTokenType
 	return identity, party, nil
 }
 
@@ -160,38 +165,33 @@ func (p *party) verifySignature(ctx context.Context, token *jose.Token) (*jose.K
 }
 
 // checkForm checks what a token must be, whatever the time and the route: the typ and the claims of its issuer.
-func (p *party) checkForm(header *jose.Header, set *claims.Set) error {
-	if set.Confirmation {
+func (p *party) checkForm(header *jose.Header, set *claims.Set, kind claims.Kind) error {
+	if set.Confirmation || kind.Bound {
 		// RFC 7800, RFC 8705 section 3, RFC 9449 section 7.2: a token bound to a key must not pass as a bearer token.
 		return fail(ProofRequired, nil)
-	}
-	if _, events := set.Claim(securityEvents); events {
-		// RFC 8725 section 3.12: a security event token (RFC 8417) is no access token, typ or no typ.
-		return fail(InvalidType, errors.New("the token carries security events"))
 	}
 	if p.issuer == nil {
 		return nil
 	}
-	issuer := p.issuer
-	if len(issuer.Types) > 0 && !slices.Contains(issuer.Types, header.Type) {
-		return fail(InvalidType, fmt.Errorf("typ is not one of %q", issuer.Types))
+	if err := p.checkType(header, kind); err != nil {
+		return err
 	}
-	if issuer.AccessTokenProfile {
-		if header.Type != "at+jwt" { // RFC 9068 section 4
+	if p.issuer.AccessTokenProfile {
+		if header.Type != accessTokenType { // RFC 9068 section 4
 			return fail(InvalidType, errors.New("typ is not at+jwt"))
 		}
 		if err := claims.CheckAccessToken(set); err != nil {
 			return claimFailure(err)
 		}
 	}
-	if err := claims.CheckPresent(set, issuer.Require); err != nil {
+	if err := p.checkNamed(set); err != nil {
+		return err
+	}
+	if err := claims.CheckPresent(set, p.issuer.Require); err != nil {
 		return claimFailure(err)
 	}
 	return nil
 }
-
-// securityEvents is the claim that makes a JWT a security event token (RFC 8417 section 2.2).
-const securityEvents = "events"
 
 func parseFailure(err error) *Failure {
 	switch {

@@ -1,0 +1,116 @@
+package gate
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/jose"
+)
+
+// One authorization server signs access tokens, ID tokens and others with the same keys. The rules here keep the others
+// out (RFC 8725 section 3.12): by what a token says about its kind, and where the audience does not help, by what it
+// lacks.
+
+// accessTokenType is the typ of access tokens (RFC 9068 section 2.1).
+const accessTokenType = "at+jwt"
+
+var (
+	errOtherType = errors.New("typ is that of another kind of JWT; if it is that of the issuer's access tokens, " +
+		"name it with \"type\"")
+	errUnsaid = errors.New("the answer does not say that it is about an access token, and the audience is any: " +
+		"give the issuer an audience, or have it \"require\" a claim that only access tokens have")
+	errNameless = fmt.Errorf("%w: sub or client_id, where the audience is any and nothing else tells access tokens apart",
+		claims.ErrMissing)
+)
+
+// acceptsKind refuses another kind of JWT than an access token, whoever keeps it, unless the issuer's "type" names that
+// kind. It comes before the signature: no server need be asked about such a token.
+func (p *party) acceptsKind(header *jose.Header, kind claims.Kind) error {
+	if header.Foreign {
+		if !p.wants(header.Type) {
+			return fail(InvalidType, errOtherType)
+		}
+		return nil // an explicit type that was asked for (RFC 8725 section 3.11): nothing in the payload says more
+	}
+	if claims.OtherKind(header.Type) != "" && !p.wants(header.Type) {
+		return fail(InvalidType, errOtherType)
+	}
+	return p.wantsKind(kind)
+}
+
+// wantsKind refuses what says that it is no access token, unless the issuer's "type" names that kind.
+func (p *party) wantsKind(kind claims.Kind) error {
+	if kind.Other == "" || p.wants(kind.Other) {
+		return nil
+	}
+	return fail(InvalidType, fmt.Errorf("%s says that this is no access token", kind.By))
+}
+
+// wants reports whether the issuer's "type" names this type or kind of token. A consumer's tokens have no such word.
+func (p *party) wants(kind string) bool {
+	return p != nil && p.issuer != nil && slices.Contains(p.issuer.Types, kind)
+}
+
+// checkType holds a JWT to the issuer's "type". What the token says in its payload counts as well as its header.
+func (p *party) checkType(header *jose.Header, kind claims.Kind) error {
+	if len(p.issuer.Types) == 0 || p.wants(header.Type) || p.wants(kind.Other) {
+		return nil
+	}
+	return fail(InvalidType, fmt.Errorf("typ is not one of %q", p.issuer.Types))
+}
+
+// checkNamed asks a JWT for somebody whose token it is, where nothing else tells access tokens from others. An access
+// token names its subject or its client (RFC 9068 section 2.2: both). There are refresh tokens that differ from their
+// access tokens in nothing but that, those of InterSystems IRIS for example.
+func (p *party) checkNamed(set *claims.Set) error {
+	if p.untold.jwts && set.Subject == "" && set.ClientID == "" {
+		return fail(MissingClaim, errNameless)
+	}
+	return nil
+}
+
+// checkSaid wants the answer to say that it is about an access token, where nothing else does. Servers call refresh
+// tokens active, too, and some say so in nothing but what they leave out (RFC 7662 section 2.2: token_type is that of an
+// access token).
+func checkSaid(untold, said bool) error {
+	if untold && !said {
+		return fail(InvalidType, errUnsaid)
+	}
+	return nil
+}
+
+// untold says of which tokens of an issuer nothing that is configured tells access tokens from other kinds.
+type untold struct {
+	jwts    bool // that are verified here
+	answers bool // that the authorization server is asked about, opaque as they are
+}
+
+// untold reports where the audience is any, for the issuer and for the route, and the issuer asks for nothing that only
+// an access token has. An audience does tell kinds apart: that of an ID token is the client (OpenID Connect Core 1.0
+// section 2), that of a refresh token the authorization server.
+func (c *Config) untold(i *Issuer) untold {
+	if len(c.Audience.Accepted) > 0 || len(i.Audience.Accepted) > 0 {
+		return untold{}
+	}
+	typed := len(i.Types) > 0 && !slices.Contains(i.Types, "jwt") && !slices.Contains(i.Types, "jose")
+	return untold{
+		jwts:    !i.AccessTokenProfile && !typed && !requiresBeyond(i.Require, inEveryJWT),
+		answers: !requiresBeyond(i.Require, inEveryAnswer),
+	}
+}
+
+// What tokens of all kinds may have. To require it tells no kinds apart.
+var (
+	inEveryJWT    = []string{"iss", "aud", "exp", "nbf", "iat", "scope", "scp"}
+	inEveryAnswer = append([]string{"active", "sub", "username", "client_id"}, inEveryJWT...)
+)
+
+// requiresBeyond reports whether a claim is required that is not a common one.
+func requiresBeyond(required []claims.Path, common []string) bool {
+	return slices.ContainsFunc(required, func(p claims.Path) bool {
+		return !slices.Contains(common, strings.TrimPrefix(p.String(), "/"))
+	})
+}

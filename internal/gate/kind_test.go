@@ -1,0 +1,367 @@
+package gate_test
+
+import (
+	"testing"
+
+	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/tokentest"
+	"github.com/caddyjwt/gateway/introspect"
+)
+
+// anyAudience makes issuerA one whose tokens may be for anybody.
+func anyAudience(c *gate.Config) { c.Issuers[0].Audience = gate.Audience{Any: true} }
+
+// wanting makes issuerA one whose tokens have one of these types.
+func wanting(types ...string) func(*gate.Config) {
+	return func(c *gate.Config) { c.Issuers[0].Types = types }
+}
+
+// requiring makes issuerA one whose tokens have these claims.
+func requiring(t *testing.T, paths ...string) func(*gate.Config) {
+	return func(c *gate.Config) {
+		for _, p := range paths {
+			c.Issuers[0].Require = append(c.Issuers[0].Require, path(t, p))
+		}
+	}
+}
+
+// profiled makes issuerA one whose tokens follow RFC 9068.
+func profiled(c *gate.Config) { c.Issuers[0].AccessTokenProfile = true }
+
+// realAccessTokens are access tokens, and others that are used as such, in the shapes in which well-known servers issue
+// them. None of them may be taken for another kind of token.
+func realAccessTokens() map[string]struct{ header, claims m } {
+	type token = struct{ header, claims m }
+	jwt, typed, plain := m{"typ": "JWT"}, m{"typ": "at+jwt"}, m{"typ": nil}
+	return map[string]token{
+		"RFC 9068": {typed, m{"client_id": "s6BhdRkqt3", "jti": "dbe39bf3", "scope": "openid profile reademail", "auth_time": 1}},
+		"Keycloak": {jwt, m{
+			"typ": "Bearer", "azp": "web", "auth_time": 1, "session_state": "s", "sid": "s", "acr": "1", "nonce": "n", "aud": []string{api, "account"},
+			"allowed-origins": []string{"*"}, "realm_access": m{"roles": []string{"user", "offline_access"}},
+			"resource_access": m{"account": m{"roles": []string{"view-profile"}}}, "scope": "openid email", "email_verified": true,
+		}},
+		"Keycloak 26":                    {jwt, m{"typ": "Bearer", "jti": "onrtac:1", "azp": "web", "sid": "s", "scope": "openid"}},
+		"Keycloak, at+jwt":               {typed, m{"typ": "Bearer", "azp": "web", "client_id": "web"}},
+		"Keycloak, a service account":    {jwt, m{"typ": "Bearer", "azp": "svc", "client_id": "svc", "clientHost": "10.0.0.1", "clientAddress": "10.0.0.1"}},
+		"Cognito, a user":                {plain, m{"aud": nil, "token_use": "access", "client_id": "c", "version": 2, "event_id": "e", "origin_jti": "o", "cognito:groups": []string{"a"}, "username": "alice"}},
+		"Cognito, a machine":             {plain, m{"aud": nil, "sub": "c", "token_use": "access", "client_id": "c", "version": 2, "scope": "api/read"}},
+		"Entra, version 1":               {jwt, m{"aio": "x", "appid": "a", "appidacr": "1", "idp": "i", "oid": "o", "rh": "r", "scp": "user_impersonation", "tid": "t", "uti": "u", "ver": "1.0", "xms_ftd": "f"}},
+		"Entra, version 2":               {jwt, m{"azp": "a", "azpacr": "1", "idtyp": "app", "oid": "o", "roles": []string{"Read"}, "tid": "t", "ver": "2.0"}},
+		"Auth0":                          {jwt, m{"azp": "c", "gty": "client-credentials", "scope": "read", "permissions": []string{"read"}, "aud": []string{api, "https://t.auth0.com/userinfo"}}},
+		"Auth0, RFC 9068":                {typed, m{"client_id": "c", "jti": "j", "sub": "c@clients"}},
+		"Okta":                           {plain, m{"ver": 1, "jti": "AT.1", "cid": "c", "uid": "u", "scp": []string{"openid"}, "auth_time": 1}},
+		"Hydra":                          {jwt, m{"client_id": "c", "ext": m{"groups": []string{"a"}}, "scp": []string{"openid", "offline"}, "jti": "j"}},
+		"dex":                            {plain, m{"at_hash": "x", "nonce": "n", "email": "a@example.com", "email_verified": true, "name": "alice", "groups": []string{"a"}, "federated_claims": m{"connector_id": "c"}}},
+		"zitadel":                        {jwt, m{"client_id": "c", "jti": "j", "urn:zitadel:iam:org:project:roles": m{"admin": m{"1": "x"}}}},
+		"oidc-provider":                  {typed, m{"client_id": "c", "jti": "j", "scope": "api:read"}},
+		"Ory Network":                    {jwt, m{"client_id": "c", "ext": m{}, "scp": []string{}}},
+		"Duende IdentityServer":          {typed, m{"client_id": "c", "jti": "j", "sid": "s", "idp": "local", "amr": []string{"pwd"}, "auth_time": 1, "scope": []string{"api"}}},
+		"Curity":                         {jwt, m{"purpose": "access_token", "delegationId": "d", "scope": "read"}},
+		"Ping AM":                        {jwt, m{"tokenName": "access_token", "token_type": "Bearer", "cts": "OAUTH2_STATELESS_GRANT", "subname": "alice", "auditTrackingId": "x", "realm": "/alpha", "client_id": "c", "grant_type": "authorization_code"}},
+		"PingOne":                        {jwt, m{"client_id": "c", "acr": "Single_Factor", "sid": "s", "env": "e", "org": "o"}},
+		"Casdoor":                        {jwt, m{"tokenType": "access-token", "owner": "built-in", "type": "normal-user", "tag": "staff", "isAdmin": true, "azp": "c"}},
+		"Simple JWT":                     {jwt, m{"token_type": "access", "user_id": 1, "jti": "j"}},
+		"Simple JWT, sliding":            {jwt, m{"token_type": "sliding", "refresh_exp": start.Unix() + 900, "user_id": 1}},
+		"Flask-JWT-Extended":             {jwt, m{"type": "access", "fresh": false, "csrf": "x", "jti": "j"}},
+		"UAA":                            {jwt, m{"client_id": "cf", "cid": "cf", "azp": "cf", "grant_type": "password", "rev_sig": "1", "user_id": "u", "zid": "uaa", "scope": []string{"openid"}}},
+		"WSO2":                           {typed, m{"aut": "APPLICATION_USER", "client_id": "c", "azp": "c", "binding_type": "sso-session", "org_id": "o"}},
+		"Salesforce":                     {jwt, m{"mty": "oauth", "sfi": "x", "scp": "api", "client_id": "c", "roles": []string{}}},
+		"Supabase":                       {jwt, m{"role": "authenticated", "aal": "aal1", "session_id": "s", "is_anonymous": false, "amr": []any{m{"method": "password"}}}},
+		"GitHub Actions":                 {jwt, m{"repository": "o/r", "event_name": "push", "ref": "refs/heads/main", "ref_type": "branch", "runner_environment": "github-hosted", "actor": "a"}},
+		"GitLab":                         {jwt, m{"namespace_path": "g", "project_path": "g/p", "pipeline_source": "push", "ref_type": "branch", "user_login": "a"}},
+		"Kubernetes":                     {plain, m{"sub": "system:serviceaccount:ns:default", "aud": []string{api}, "kubernetes.io": m{"namespace": "ns", "serviceaccount": m{"name": "default"}}}},
+		"Google, a service account":      {jwt, m{"azp": "1", "email": "x@p.iam.gserviceaccount.com", "email_verified": true}},
+		"Google, a person":               {jwt, m{"azp": "1", "at_hash": "x", "hd": "example.com", "nonce": "n", "picture": "p"}},
+		"Firebase":                       {jwt, m{"auth_time": 1, "user_id": "u", "firebase": m{"identities": m{}, "sign_in_provider": "password"}}},
+		"Cloudflare Access":              {jwt, m{"type": "app", "identity_nonce": "n", "country": "DE", "email": "a@example.com", "aud": []string{api}}},
+		"Cloudflare Access, a service":   {jwt, m{"type": "app", "common_name": "c.access", "sub": "x", "aud": []string{api}}},
+		"SPIFFE":                         {m{"typ": "JOSE"}, m{"sub": "spiffe://example.org/w", "aud": []string{api}}},
+		"InterSystems IRIS, OAuth":       {plain, m{"jti": "j", "client_id": "c", "scope": "openid", "iat": start.Unix()}},
+		"InterSystems IRIS, /login":      {jwt, m{"aud": nil, "sub": "_SYSTEM", "sid": "dY01bRT0", "app": "/api/ttrg/", "iat": start.Unix()}},
+		"a credential in a token":        {jwt, m{"vc": m{"type": []string{"VerifiableCredential"}}, "client_id": "c"}},
+		"a token with a status":          {typed, m{"status": m{"status_list": m{"idx": 1, "uri": "https://as.example/1"}}, "client_id": "c"}},
+		"a private claim that is a list": {jwt, m{"events": []string{"login"}}},
+		"private claims of other kinds":  {jwt, m{"typ": "user", "token_type": "M2M", "token_use": "service", "purpose": "orders", "events": "all", "vp": true, "htm": 1}},
+		"private claims of other types":  {jwt, m{"typ": 7, "token_type": []string{"refresh"}, "token_use": m{"id": true}, "purpose": false, "type": []string{"refresh"}}},
+	}
+}
+
+func TestRealAccessTokensPass(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	strict, open := build(t, key), build(t, key, anyAudience)
+	for name, c := range realAccessTokens() {
+		t.Run(name, func(t *testing.T) {
+			set := says(c.claims)
+			token := key.Sign(t, set, c.header)
+			accepted(t, open, request(token))
+			if set["aud"] != nil {
+				accepted(t, strict, request(token))
+			}
+		})
+	}
+}
+
+// otherKinds are tokens that say in their payload that they are no access tokens, and the word by which "type" names them.
+func otherKinds() map[string]struct {
+	claims m
+	kind   string
+} {
+	type token = struct {
+		claims m
+		kind   string
+	}
+	return map[string]token{
+		"an ID token of Keycloak":          {m{"typ": "ID", "azp": "web", "at_hash": "x"}, "id"},
+		"a refresh token of Keycloak":      {m{"typ": "Refresh", "azp": "web"}, "refresh"},
+		"an offline token of Keycloak":     {m{"typ": "Offline", "azp": "web"}, "offline"},
+		"a logout token of Keycloak":       {m{"typ": "Logout", "sid": "s"}, "logout"},
+		"an ID token of Cognito":           {m{"token_use": "id", "cognito:username": "alice"}, "id"},
+		"token_use refresh_token":          {m{"token_use": "refresh_token"}, "refresh"},
+		"token_use refresh":                {m{"token_use": "refresh"}, "refresh"},
+		"token_type refresh":               {m{"token_type": "refresh"}, "refresh"},
+		"token_type id_token":              {m{"token_type": "id_token"}, "id"},
+		"a refresh token of Ping AM":       {m{"tokenName": "refresh_token"}, "refresh"},
+		"a refresh token of Casdoor":       {m{"tokenType": "refresh-token"}, "refresh"},
+		"an ID token of Curity":            {m{"purpose": "id"}, "id"},
+		"a refresh token of Flask":         {m{"type": "refresh"}, "refresh"},
+		"a security event":                 {m{"events": m{"https://schemas.openid.net/x": m{}}}, "secevent+jwt"},
+		"an introspection answer":          {m{"token_introspection": m{"active": true}}, "token-introspection+jwt"},
+		"a status list":                    {m{"status_list": m{"bits": 1, "lst": "x"}}, "statuslist+jwt"},
+		"a DPoP proof":                     {m{"htm": "GET", "htu": api}, "dpop+jwt"},
+		"a request object":                 {m{"client_id": "c", "response_type": "code"}, "oauth-authz-req+jwt"},
+		"a presentation":                   {m{"vp": m{}}, "vp+jwt"},
+		"an ID token of a hybrid flow":     {m{"c_hash": "x", "nonce": "n"}, "id"},
+		"an access token that says ID too": {m{"token_use": "access", "typ": "ID"}, "id"},
+	}
+}
+
+func TestOtherKindsOfTokensAreRefused(t *testing.T) {
+	key, own := tokentest.NewKey(t, "ES256", "k1"), tokentest.NewKey(t, "HS256", "s")
+	withConsumer := func(c *gate.Config) { c.Consumers = []gate.Consumer{consumer(t, "shop", "shop-key", own)} }
+	g := build(t, key, withConsumer)
+	typed := build(t, key, wanting("jwt", "at+jwt"))
+	profile := build(t, key, profiled)
+	as := newAS(t)
+	opaque, unkept := as.gate(gate.IntrospectOpaque, key, keyless), as.gate(gate.IntrospectOpaque, key)
+	for name, c := range otherKinds() {
+		t.Run(name, func(t *testing.T) {
+			token := key.Sign(t, says(c.claims), m{"typ": "JWT"})
+			refused(t, g, request(token), gate.InvalidType)
+			refused(t, g, request(key.Sign(t, says(c.claims), m{"typ": nil})), gate.InvalidType)
+			refused(t, g, request(own.Sign(t, says(c.claims, m{"iss": "shop-key"}))), gate.InvalidType)
+			refused(t, typed, request(token), gate.InvalidType)
+			refused(t, typed, request(key.Sign(t, says(c.claims), m{"typ": "at+jwt"})), gate.InvalidType)
+			full := says(m{"client_id": "c", "jti": "j"}, c.claims)
+			refused(t, profile, request(key.Sign(t, full, m{"typ": "at+jwt"})), gate.InvalidType)
+
+			// Nor does the authorization server get to see it.
+			refused(t, opaque, request(token), gate.InvalidType)
+			refused(t, unkept, request(key.Sign(t, says(c.claims, m{"iss": issuerB}))), gate.InvalidType)
+			if n := as.asked(); n != 0 {
+				t.Errorf("asked %d times", n)
+			}
+		})
+	}
+}
+
+// An operator who does want tokens of another kind names it. Then others still do not pass.
+func TestTypeNamesOtherKinds(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	for name, c := range otherKinds() {
+		t.Run(name, func(t *testing.T) {
+			g := build(t, key, wanting(c.kind))
+			accepted(t, g, request(key.Sign(t, says(c.claims), m{"typ": "JWT"})))
+			accepted(t, g, request(key.Sign(t, says(c.claims), m{"typ": nil})))
+			refused(t, g, request(key.Sign(t, says(), m{"typ": "JWT"})), gate.InvalidType)
+			refused(t, g, request(key.Sign(t, says(m{"typ": "InitialAccessToken"}), m{"typ": "JWT"})), gate.InvalidType)
+		})
+	}
+	for _, typ := range []string{"logout+jwt", "eat+jwt", "txntoken+jwt", "oauth-id-jag+jwt", "wit+jwt", "okta-internal-at+jwt", "dc+sd-jwt", "passport"} {
+		t.Run(typ, func(t *testing.T) {
+			events := m{"events": m{"http://schemas.openid.net/event/backchannel-logout": m{}}}
+			token := key.Sign(t, says(), m{"typ": typ})
+			other := func(c *gate.Config) {
+				more := issuer(t, issuerB, key)
+				more.Types = []string{typ}
+				c.Issuers = append(c.Issuers, more)
+			}
+			g := build(t, key, wanting("at+jwt", typ))
+			accepted(t, g, request(token))
+			accepted(t, g, request(key.Sign(t, says(events), m{"typ": typ}))) // its explicit type covers its members
+			accepted(t, g, request(key.Sign(t, says(), m{"typ": "at+jwt"})))
+			refused(t, g, request(key.Sign(t, says(), m{"typ": "x+jwt"})), gate.InvalidType)
+			refused(t, build(t, key), request(token), gate.InvalidType)
+			refused(t, build(t, key, other), request(token), gate.InvalidType)
+			accepted(t, build(t, key, other), request(key.Sign(t, says(m{"iss": issuerB}), m{"typ": typ})))
+			refused(t, build(t, key, other), request(key.Sign(t, says(m{"iss": "https://nobody.example"}), m{"typ": typ})), gate.InvalidType)
+		})
+	}
+	for _, typ := range []string{"ID", "refresh", "refresh_token", "Logout"} {
+		refused(t, build(t, key), request(key.Sign(t, says(), m{"typ": typ})), gate.InvalidType)
+	}
+	accepted(t, build(t, key, wanting("refresh_token")), request(key.Sign(t, says(), m{"typ": "refresh_token"})))
+}
+
+// That a token says to be bound is judged like a cnf: behind the signature.
+func TestBoundTokenByItsKind(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	g := build(t, key)
+	for _, set := range []m{{"typ": "DPoP"}, {"token_type": "DPoP"}} {
+		refused(t, g, request(key.Sign(t, says(set))), gate.ProofRequired)
+		refused(t, g, request(tokentest.FlipSignature(t, key.Sign(t, says(set)))), gate.InvalidSignature)
+	}
+}
+
+// InterSystems IRIS signs both tokens of its /login with one key, and only the sub tells them apart.
+func TestAnyAudienceNeedsSomebody(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	login := m{"aud": nil, "sid": "dY01bRT0faBRrnWgBq2aFikW", "app": "/api/ttrg/"}
+	nobody, client := m{"sub": nil}, m{"sub": nil, "client_id": "c"}
+	route := func(c *gate.Config) { c.Audience, c.Issuers[0].Audience = gate.Audience{Any: true}, gate.Audience{} }
+	for name, c := range map[string]struct {
+		change []func(*gate.Config)
+		set    []m
+		typ    string
+		want   gate.Reason
+	}{
+		"the access token":                {[]func(*gate.Config){anyAudience}, []m{login, {"sub": "_SYSTEM"}}, "JWT", ""},
+		"the refresh token":               {[]func(*gate.Config){anyAudience}, []m{login, nobody}, "JWT", gate.MissingClaim},
+		"any audience of the route":       {[]func(*gate.Config){route}, []m{login, nobody}, "JWT", gate.MissingClaim},
+		"a client is somebody":            {[]func(*gate.Config){anyAudience}, []m{login, client}, "JWT", ""},
+		"an audience tells it":            {nil, []m{nobody}, "JWT", ""},
+		"an audience of the route, too":   {[]func(*gate.Config){anyAudience, func(c *gate.Config) { c.Audience = accept(api) }}, []m{nobody}, "JWT", ""},
+		"a claim of access tokens":        {[]func(*gate.Config){anyAudience, requiring(t, "app")}, []m{login, nobody}, "JWT", ""},
+		"a claim inside another":          {[]func(*gate.Config){anyAudience, requiring(t, "realm_access.roles")}, []m{{"realm_access": m{"roles": []string{"a"}}}, nobody}, "JWT", ""},
+		"claims that all tokens have":     {[]func(*gate.Config){anyAudience, requiring(t, "exp", "/iss", "scope")}, []m{login, nobody, {"scope": "x"}}, "JWT", gate.MissingClaim},
+		"a sub that is required":          {[]func(*gate.Config){anyAudience, requiring(t, "sub")}, []m{login, nobody}, "JWT", gate.MissingClaim},
+		"a type of access tokens":         {[]func(*gate.Config){anyAudience, wanting("at+jwt")}, []m{nobody}, "at+jwt", ""},
+		"a type that all tokens have":     {[]func(*gate.Config){anyAudience, wanting("jwt")}, []m{nobody}, "JWT", gate.MissingClaim},
+		"a type beside one that all have": {[]func(*gate.Config){anyAudience, wanting("at+jwt", "jwt")}, []m{nobody}, "at+jwt", gate.MissingClaim},
+		"a lifetime does not tell it":     {[]func(*gate.Config){anyAudience, func(c *gate.Config) { c.MaxLifetime = 1 << 40 }}, []m{login, nobody}, "JWT", gate.MissingClaim},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := build(t, key, append(c.change, func(c *gate.Config) { c.Cache = newCache(t, 1<<20) })...)
+			token := key.Sign(t, says(c.set...), m{"typ": c.typ})
+			for range 2 {
+				if c.want == "" {
+					accepted(t, g, request(token))
+				} else {
+					refused(t, g, request(token), c.want)
+				}
+			}
+		})
+	}
+}
+
+// A route with an audience remembers a token without sub. On a route that takes any audience it must not pass for that.
+func TestAnyAudienceDoesNotShareWhatAnAudienceLetIn(t *testing.T) {
+	key, cache := tokentest.NewKey(t, "ES256", "k1"), newCache(t, 1<<20)
+	narrow, _ := cached(t, cache, key)
+	wide, keys := cached(t, cache, key, anyAudience)
+	token := key.Sign(t, says(m{"sub": nil}))
+	accepted(t, narrow, request(token))
+	refused(t, wide, request(token), gate.MissingClaim)
+	accepted(t, narrow, request(token))
+	if n := keys.finds.Load(); n != 1 {
+		t.Errorf("verified %d times, want once", n)
+	}
+}
+
+// An authorization server calls refresh tokens active, too. oidc-provider's answer about one says client_id and mostly
+// sub, and leaves out token_type.
+func TestAnyAudienceNeedsAnAnswerAboutAnAccessToken(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	refresh := m{"aud": nil, "client_id": "app", "scope": "openid offline_access"}
+	for name, c := range map[string]struct {
+		change []func(*gate.Config)
+		answer m
+		want   gate.Reason
+	}{
+		"about a refresh token":            {nil, refresh, gate.InvalidType},
+		"token_type Bearer":                {nil, m{"token_type": "Bearer"}, ""},
+		"token_type bearer":                {nil, m{"token_type": "bearer"}, ""},
+		"token_type access_token":          {nil, m{"token_type": "access_token"}, ""},
+		"token_type N_A":                   {nil, m{"token_type": "N_A"}, ""},
+		"token_type by its URN":            {nil, m{"token_type": "urn:ietf:params:oauth:token-type:access_token"}, ""},
+		"token_type DPoP":                  {nil, m{"token_type": "DPoP"}, gate.ProofRequired},
+		"token_type DPoP and cnf":          {nil, m{"token_type": "DPoP", "cnf": m{"jkt": "x"}}, gate.ProofRequired},
+		"token_type JWT":                   {nil, m{"token_type": "JWT"}, gate.InvalidType},
+		"token_type that is null":          {nil, m{"token_type": unsaid}, gate.InvalidType},
+		"token_use access_token":           {nil, m{"token_use": "access_token"}, ""},
+		"typ Bearer":                       {nil, m{"typ": "Bearer"}, ""},
+		"typ JWT":                          {nil, m{"typ": "JWT"}, gate.InvalidType},
+		"typ Refresh":                      {nil, m{"typ": "Refresh", "token_type": "Bearer"}, gate.InvalidType},
+		"a required claim":                 {[]func(*gate.Config){requiring(t, "token_type")}, m{"token_type": "Bearer"}, ""},
+		"a required claim is missing":      {[]func(*gate.Config){requiring(t, "token_type")}, refresh, gate.MissingClaim},
+		"a claim of access tokens":         {[]func(*gate.Config){requiring(t, "roles")}, m{"roles": []string{"a"}}, ""},
+		"a claim of access tokens, absent": {[]func(*gate.Config){requiring(t, "roles")}, refresh, gate.MissingClaim},
+		"claims that all answers have":     {[]func(*gate.Config){requiring(t, "client_id", "sub", "scope", "exp")}, refresh, gate.InvalidType},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for shape, more := range map[string]func(*gate.Config){"issuer with keys": func(*gate.Config) {}, "issuer without keys": keyless} {
+				t.Run(shape, func(t *testing.T) {
+					as := newAS(t)
+					as.says["opaque"] = active(c.answer)
+					g := as.gate(gate.IntrospectOpaque, key, append(c.change, anyAudience, more)...)
+					for range 2 { // the second time from the client's cache
+						if c.want == "" {
+							accepted(t, g, request("opaque"))
+						} else {
+							refused(t, g, request("opaque"), c.want)
+						}
+					}
+				})
+			}
+		})
+	}
+	t.Run("with an audience it need not say so", func(t *testing.T) {
+		as := newAS(t)
+		as.says["opaque"] = active()
+		accepted(t, as.gate(gate.IntrospectOpaque, key), request("opaque"))
+		accepted(t, as.gate(gate.IntrospectOpaque, key, anyAudience, func(c *gate.Config) { c.Audience = accept(api) }), request("opaque"))
+	})
+	t.Run("UserInfo takes access tokens only", func(t *testing.T) {
+		as := newAS(t)
+		as.says["opaque"] = m{"active": true, "sub": "alice"}
+		g := as.gate(gate.IntrospectOpaque, key, anyAudience, keyless, func(c *gate.Config) {
+			c.Issuers[0].Introspection = as.introspection(gate.IntrospectOpaque, func(c *introspect.Config) { c.Decode = gate.DecodeUserInfo(issuerA) })
+		})
+		accepted(t, g, request("opaque"))
+	})
+}
+
+// With "introspect always", either the JWT or the answer about it says that it is an access token.
+func TestAnyAudienceAndAnAnswerAboutAJWT(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	for name, c := range map[string]struct {
+		change []func(*gate.Config)
+		token  string
+		answer m
+		want   gate.Reason
+	}{
+		"neither says it":         {nil, key.Sign(t, says()), m{}, gate.InvalidType},
+		"the answer does":         {nil, key.Sign(t, says()), m{"token_type": "Bearer"}, ""},
+		"the JWT does":            {nil, key.Sign(t, says(m{"typ": "Bearer"})), m{}, ""},
+		"the type does":           {nil, key.Sign(t, says(), m{"typ": "at+jwt"}), m{}, ""},
+		"the answer says refresh": {nil, key.Sign(t, says(m{"typ": "Bearer"})), m{"typ": "Refresh"}, gate.InvalidType},
+		"a type is wanted":        {[]func(*gate.Config){wanting("at+jwt")}, key.Sign(t, says(), m{"typ": "at+jwt"}), m{}, ""},
+		"a claim is required":     {[]func(*gate.Config){requiring(t, "roles")}, key.Sign(t, says(m{"roles": []string{"a"}})), m{}, ""},
+		"a kind that is wanted":   {[]func(*gate.Config){wanting("id")}, key.Sign(t, says(m{"typ": "ID"})), m{"token_use": "id"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			as := newAS(t)
+			as.says[c.token] = m{"active": true}
+			for name, value := range c.answer {
+				as.says[c.token][name] = value
+			}
+			g := as.gate(gate.IntrospectAlways, key, append(c.change, anyAudience, func(c *gate.Config) { c.Cache = newCache(t, 1<<20) })...)
+			for range 2 {
+				if c.want == "" {
+					accepted(t, g, request(c.token))
+				} else {
+					refused(t, g, request(c.token), c.want)
+				}
+			}
+		})
+	}
+}
