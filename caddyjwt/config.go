@@ -33,15 +33,18 @@ type Issuer struct {
 	// on the handler; when both say one, both must hold. Default: the handler's alone. Placeholders are resolved.
 	Audience []string `json:"audience,omitempty"`
 	// Accept tokens whatever their audience. Dangerous: a token that the same authorization server issued for any other
-	// service opens this one too (RFC 9068 section 4). Not together with audience.
+	// service opens this one too (RFC 9068 section 4). Unless type, profile or require tells access tokens from others, a
+	// JWT must have "sub" or "client_id" then, and an introspection answer must say that it is about an access token. Not
+	// together with audience.
 	AnyAudience bool `json:"any_audience,omitempty"`
 	// Algorithms that tokens may use: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, Ed25519, and
 	// with a secret HS256, HS384, HS512. Default: with public keys all asymmetric ones that fit the key; with a secret
 	// all HS ones for which it is long enough.
 	Algorithms []string `json:"algorithms,omitempty"`
 	// Values that the JOSE header "typ" may have, such as "at+jwt". Compared without regard to case, and with or
-	// without "application/" before it; a token without "typ" is refused then. Default: any, and none, that does not name
-	// another kind of JWT.
+	// without "application/" before it; a token without "typ" is refused then. Other kinds of tokens pass only when they
+	// are named here: by their typ, or as "id", "refresh", "offline" or "logout" when the payload says it. Default: any
+	// typ, and none, that does not name another kind.
 	Types []string `json:"type,omitempty"`
 	// A set of rules that tokens must keep as a whole. "rfc9068": typ at+jwt, and the claims iss, exp, aud, sub,
 	// client_id, iat and jti. Default: none.

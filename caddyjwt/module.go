@@ -122,6 +122,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
 	h.warnOfExample()
+	h.warnOfOtherKinds(built)
 	h.gate, err = gate.New(built.config)
 	return err
 }
@@ -137,6 +138,15 @@ func (h *Handler) warnOfExample() {
 				h.log.logger.Warn("the secret of the example is in use: anybody can make tokens for this consumer; "+
 					"make your own with \"openssl rand -hex 32\"", zap.String("consumer", consumer.Username))
 			}
+		}
+	}
+}
+
+// warnOfOtherKinds says so when nothing in an issuer's block tells its access tokens from its other tokens.
+func (h *Handler) warnOfOtherKinds(built *compiled) {
+	for i := range built.plans {
+		if warning := built.otherKindsWarning(&built.plans[i]); warning != "" {
+			h.log.logger.Warn(warning, zap.String("issuer", built.plans[i].issuer.Name))
 		}
 	}
 }

@@ -21,9 +21,13 @@ var oddClaims = map[string][]string{
 	"jti":       {`null`, `1`, `""`, `[]`},
 	"client_id": {`null`, `7`, `" "`, `"app"`, `["app"]`},
 	"cnf":       {`null`, `{"jkt":"x"}`, `{}`, `"x"`},
-	"events":    {`null`, `{"http://schemas.openid.net/event/backchannel-logout":{}}`},
+	"events":    {`null`, `{"http://schemas.openid.net/event/backchannel-logout":{}}`, `["login"]`, `{}`, `"login"`},
 	"nonce":     {`"n"`, `null`},
-	"EXP":       {`1`, `"x"`}, "Aud": {`[]`}, `\u0049SS`: {`"x"`}, "iſs": {`"x"`}, "ｉss": {`1`},
+	"typ":       {`"Bearer"`, `"ID"`, `"Refresh"`, `"Offline"`, `"Logout"`, `"JWT"`, `"DPoP"`, `"logout+jwt"`, `"at+jwt"`, `"user"`, `["ID"]`, `null`},
+	"token_use": {`"access"`, `"id"`, `"refresh_token"`, `"service"`, `7`}, "token_type": {`"refresh"`, `"bearer"`, `"M2M"`, `"urn:ietf:params:oauth:token-type:id_token"`},
+	"type": {`"refresh"`, `"access"`, `"app"`}, "purpose": {`"id"`, `"orders"`}, "token_introspection": {`{"active":true}`, `null`}, "status_list": {`{"bits":1}`},
+	"status": {`{"status_list":{"idx":1}}`}, "c_hash": {`"x"`}, "at_hash": {`"x"`}, "vp": {`{}`, `true`}, "vc": {`{}`}, "htm": {`"GET"`}, "response_type": {`"code"`},
+	"EXP": {`1`, `"x"`}, "Aud": {`[]`}, `\u0049SS`: {`"x"`}, "iſs": {`"x"`}, "ｉss": {`1`},
 }
 
 // oddDates are wrong for each of the dates, or at least unusual.
@@ -45,7 +49,7 @@ var oddHeaders = map[string][]string{
 	"typ": {
 		`null`, `1`, `""`, `["JWT"]`, `"logout+jwt"`, `"DPoP+jwt"`, `"application/secevent+jwt"`, `"Token-Introspection+JWT"`,
 		`"at+jwt; x=1"`, `"at+jwt "`, `"JOSE"`, `"JOSE+JSON"`, `"JWE"`, `"a/b/c"`, `"text/plain"`, `"日本"`, `"\u004aWT"`,
-		`"id+jwt"`, `"` + strings.Repeat("x", 200) + `"`,
+		`"id+jwt"`, `"eat+jwt"`, `"txntoken+jwt"`, `"wit+jwt"`, `"invented+jwt"`, `"passport"`, `"refresh"`, `"ID"`, `"` + strings.Repeat("x", 200) + `"`,
 	},
 	"cty":  {`"JWT"`, `"jwt"`, `"application/at+jwt"`, `"json"`, `"application/json"`, `null`, `1`, `""`, `"a b"`, `"x+sd-jwt"`},
 	"crit": {`null`, `[]`, `["b64"]`, `["exp"]`, `["alg"]`, `"b64"`, `{}`, `[1]`, `[""]`, `["crit"]`, `["x"]`, `0`, `false`},

@@ -55,7 +55,7 @@ var stricterRules = []oracleRule{
 	{"typ is not that of another kind of token", "RFC 8725 section 3.11",
 		reasons(pipeline.InvalidType), inHeader("typ", func(v any) bool {
 			s, ok := v.(string)
-			return ok && otherKinds.MatchString(s)
+			return ok && (otherTypes.MatchString(s) && !accessTokens.MatchString(s) || kindWords.MatchString(s))
 		})},
 	{"cty is a media type", "RFC 7515 section 4.1.10",
 		reasons(pipeline.MalformedToken), inHeader("cty", notMediaType)},
@@ -80,14 +80,44 @@ var stricterRules = []oracleRule{
 		}},
 	{"no cnf", "RFC 7800: the token is bound to a key, and not a bearer token",
 		reasons(pipeline.ProofRequired), func(r reading) bool { return r.payload.has("cnf") }},
-	{"no events", "RFC 8417: a security event token is no access token",
-		reasons(pipeline.InvalidType), func(r reading) bool { return r.payload.has("events") }},
+	{"no word for another kind in the payload", "RFC 8725 section 3.12: where servers write the kind of a token",
+		reasons(pipeline.InvalidType), func(r reading) bool {
+			return r.payload.any(ofAnotherKind, "typ", "token_use", "token_type", "tokenName", "tokenType", "purpose") ||
+				r.payload.any(func(v any) bool { s, ok := v.(string); return ok && strings.Contains(strings.ToLower(s), "refresh") }, "type")
+		}},
+	{"no type of bound tokens in the payload", "RFC 9449 section 5: the token is bound to a key",
+		reasons(pipeline.ProofRequired), func(r reading) bool {
+			return r.payload.any(func(v any) bool { return v == "DPoP" }, "typ", "token_use", "token_type", "tokenName", "tokenType", "purpose")
+		}},
+	{"no object of events", "RFC 8417: a security event token is no access token",
+		reasons(pipeline.InvalidType), func(r reading) bool { return r.payload.any(isObject, "events") }},
+	{"no members of another kind", "RFC 9701, Token Status List, RFC 9449, RFC 9101, OpenID Connect Core 1.0, W3C VC Data Model 1.1",
+		reasons(pipeline.InvalidType), func(r reading) bool {
+			both := func(a, b string) bool { return r.payload.any(isSaid, a) && r.payload.any(isSaid, b) }
+			return r.payload.any(isSaid, "token_introspection", "status_list", "sub_jwk", "c_hash", "s_hash") ||
+				r.payload.any(isObject, "vp") || both("htm", "htu") || both("client_id", "response_type")
+		}},
 }
 
 // laxerRules are those that accept what jose refuses. Whatever they let pass, the signature is one of the issuer's.
 var laxerRules = []oracleRule{}
 
-var otherKinds = regexp.MustCompile(`(?i)^(application/)?(logout\+jwt|dpop\+jwt|secevent\+jwt|token-introspection\+jwt|id\+jwt|jose\+json)$`)
+var (
+	otherTypes   = regexp.MustCompile(`(?i)(\+jwt|sd-jwt)$|^(application/)?(passport|jose\+json)$`)
+	accessTokens = regexp.MustCompile(`(?i)^(application/)?at\+jwt$`)
+	kindWords    = regexp.MustCompile(`(?i)^(serialized-)?id([-_]?token)?$|^(refresh|offline|logout)([-_]?token)?$|^(initial|registration)access[-_]?token$`)
+)
+
+// ofAnotherKind: a word or a media type for tokens that are no access tokens.
+func ofAnotherKind(v any) bool {
+	s, ok := v.(string)
+	s = strings.TrimPrefix(s, "urn:ietf:params:oauth:token-type:")
+	return ok && (kindWords.MatchString(s) || strings.HasSuffix(strings.ToLower(s), "+jwt") && !accessTokens.MatchString(s))
+}
+
+func isObject(v any) bool { _, ok := v.(map[string]any); return ok }
+
+func isSaid(v any) bool { return v != nil }
 
 // reading is a token as a lenient reader sees it.
 type reading struct {

@@ -3,8 +3,11 @@ package integration
 import (
 	"bytes"
 	"compress/flate"
+	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
@@ -20,6 +23,7 @@ func TestAttackKindForeignTypes(t *testing.T) {
 	}
 	for _, typ := range []string{"logout+jwt", "application/logout+jwt", "LOGOUT+JWT", "Application/Logout+JWT", "secevent+jwt", "dpop+jwt", "DPoP+jwt", "token-introspection+jwt",
 		"oauth-authz-req+jwt", "statuslist+jwt", "dc+sd-jwt", "vc+sd-jwt", "kb+jwt", "id+jwt", "client-authentication+jwt", "openid4vci-proof+jwt", "entity-statement+jwt",
+		"eat+jwt", "txntoken+jwt", "oauth-id-jag+jwt", "wit+jwt", "wpt+jwt", "refresh+jwt", "Application/EAT+JWT", "text/at+jwt", "invented-tomorrow+jwt", "refresh", "ID",
 		"at+jwt;x=1", "JWT; charset=utf-8", "at+jwt ", " at+jwt", "logout+jwt\x00", "at+jwt,logout+jwt", "application//at+jwt", "", "JOSE+JSON"} {
 		s.attack(t, typ, func(t *testing.T, a *attempt) {
 			a.repelled(a.send(key.Sign(t, issued(issuer), map[string]any{"typ": typ})), "invalid_type")
@@ -37,6 +41,95 @@ func TestAttackKindForeignTypes(t *testing.T) {
 	for name, cnf := range map[string]any{"jkt": map[string]any{"jkt": "x"}, "certificate": map[string]any{"x5t#S256": "x"}, "empty": map[string]any{}, "text": "x", "array": []string{}} {
 		s.attack(t, "token bound by cnf "+name, func(t *testing.T, a *attempt) {
 			a.repelled(a.send(key.Sign(t, issued(issuer, "cnf", cnf))), "proof_required", "malformed_token")
+		})
+	}
+}
+
+// The kind of a token is in its payload, where Keycloak, Amazon Cognito and others write it, and its header is that of any
+// JWT. Key, issuer and audience are those of the access tokens; for consumers there is no audience at all (RFC 8725 section
+// 3.12).
+func TestAttackKindSaidInThePayload(t *testing.T) {
+	key, shop := tokentest.NewKey(t, "ES256", "e1"), tokentest.NewKey(t, "HS256", "")
+	as := tokentest.NewAS(t, tokentest.WithKeys(key))
+	secret, _ := shop.JWK()["k"].(string)
+	s := start(t, gateFor(jwksOf(as), "consumer shop {\ncredential shop-key {\nalgorithm HS256\nsecret "+secret+" base64\n}\n}"))
+	object := map[string]any{}
+	for name, claims := range map[string][]any{
+		"nothing": nil, "typ Bearer": {"typ", "Bearer"}, "typ JWT": {"typ", "JWT"}, "token_use access": {"token_use", "access"}, "token_type access": {"token_type", "access"},
+		"events that are a list": {"events", []string{"login"}}, "events that are a text": {"events", "login"}, "at_hash, as dex has it": {"at_hash", "x"}, "a nonce": {"nonce", "n"},
+		"htm without htu": {"htm", "GET"}, "a status": {"status", map[string]any{"status_list": object}}, "a type of its own": {"type", "app", "typ", "user", "token_type", "M2M"},
+	} {
+		s.attack(t, "control: "+name+" passes", func(t *testing.T, a *attempt) {
+			a.passed(a.send(key.Sign(t, issued(as.URL, claims...))))
+			a.passed(a.send(shop.Sign(t, issued("shop-key", claims...))))
+		})
+	}
+	for name, claims := range map[string][]any{
+		"typ ID": {"typ", "ID"}, "typ Refresh": {"typ", "Refresh"}, "typ Offline": {"typ", "Offline"}, "typ Logout": {"typ", "Logout"}, "typ in another case": {"typ", "iD"},
+		"typ by an escape": {"t\u0079p", "ID"}, "token_use id": {"token_use", "id"}, "token_use refresh_token": {"token_use", "refresh_token"}, "token_type refresh": {"token_type", "refresh"},
+		"token_type id_token": {"token_type", "id_token"}, "access and ID": {"token_use", "access", "typ", "ID"}, "an introspection answer": {"token_introspection", object},
+		"a status list": {"status_list", map[string]any{"bits": 1, "lst": "x"}}, "a DPoP proof": {"htm", "GET", "htu", "https://api.example.com"}, "a logout token": {"events", object},
+		"a request object": {"client_id", "c", "response_type", "code"}, "an ID token with c_hash": {"c_hash", "x"}, "a presentation": {"vp", object},
+	} {
+		for _, typ := range []any{"JWT", "at+jwt", nil} {
+			s.attack(t, fmt.Sprintf("%s, typ %v", name, typ), func(t *testing.T, a *attempt) {
+				for range 3 {
+					a.repelled(a.send(key.Sign(t, issued(as.URL, claims...), map[string]any{"typ": typ})), "invalid_type")
+					a.repelled(a.send(shop.Sign(t, issued("shop-key", claims...), map[string]any{"typ": typ})), "invalid_type")
+				}
+			})
+		}
+	}
+}
+
+// Access token and refresh token differ in nothing that the gate was told to look at, where the audience is any. Those of
+// InterSystems IRIS' /login have one key, one typ and one issuer, and no audience.
+func TestAttackKindRefreshTokenForAnyAudience(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "")
+	file := writeFile(t, filepath.Join(t.TempDir(), "iris.pem"), key.PublicPEM())
+	s := start(t, gateFor("issuer InterSystems {\nkeys file "+file+"\naudience any\n}"))
+	pair := func(life int64, changes ...any) string {
+		now := time.Now()
+		return key.Sign(t, claims(append([]any{"iss", "InterSystems", "aud", nil, "iat", float64(now.UnixMicro()) / 1e6, "exp", now.Unix() + life,
+			"sid", "dY01bRT0faBRrnWgBq2aFikW", "app", "/api/ttrg/"}, changes...)...))
+	}
+	s.attack(t, "control: the access token passes", func(t *testing.T, a *attempt) { a.passed(a.send(pair(60, "sub", "_SYSTEM"))) })
+	s.attack(t, "the refresh token", func(t *testing.T, a *attempt) {
+		token := pair(900, "sub", nil)
+		for range 3 {
+			a.repelled(a.send(token), "missing_claim")
+		}
+	})
+	if n := strings.Count(s.log(), "audience any: an ID token or a refresh token of this issuer"); n != 1 {
+		t.Errorf("%d warnings that nothing tells the tokens apart, want one", n)
+	}
+}
+
+// The server is asked about a refresh token, and calls it active. oidc-provider leaves out token_type then, and no more.
+func TestAttackKindRefreshTokenThatIsActive(t *testing.T) {
+	s := prepare(t)
+	as := introspector(t)
+	answers := func(changes ...any) {
+		as.Introspect(always(says(append([]any{"aud", nil, "client_id", "app"}, changes...)...)))
+	}
+	for name, lines := range map[string][]string{"keys none": {"keys none"}, "with keys": {"keys jwks " + as.JWKSURL()}} {
+		block := "issuer " + as.URL + " {\naudience any\n" + strings.Join(lines, "\n") +
+			"\nintrospect opaque {\nclient_id gateway\nclient_secret s3cr3t-with-odd-characters:%+&\nauth_method client_secret_basic\ncache_ttl 0s\n}\n"
+		for _, typ := range []string{"Bearer", "bearer", "access_token", "N_A", "urn:ietf:params:oauth:token-type:access_token"} {
+			s.attack(t, name+": control: token_type "+typ+" passes", func(t *testing.T, a *attempt) {
+				a.restart(gateFor(block + "}"))
+				answers("token_type", typ)
+				a.passed(a.send("opaque"))
+			})
+		}
+		s.attack(t, name+": a refresh token", func(t *testing.T, a *attempt) {
+			a.restart(gateFor(block + "}"))
+			answers()
+			a.repelled(a.send("refresh"), "invalid_type")
+			a.restart(gateFor(block + "require token_type\n}"))
+			a.repelled(a.send("refresh"), "missing_claim")
+			answers("token_type", "DPoP")
+			a.repelled(a.send("bound"), "proof_required")
 		})
 	}
 }

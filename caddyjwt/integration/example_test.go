@@ -49,7 +49,7 @@ func TestExampleBlocksAreGood(t *testing.T) {
 	t.Setenv("IRIS_CLIENT_SECRET", "f3b1c2d4e5a697887968574635241302")
 	t.Setenv("ALICE_SECRET", "0a1b2c3d4e5f60718293a4b5c6d7e8f9")
 	config := uncommented(string(text))
-	for _, path := range []string{"/etc/caddy/bob.pub.pem", "/etc/caddy/partner.crt"} {
+	for _, path := range []string{"/etc/caddy/bob.pub.pem", "/etc/caddy/iris.pub.pem", "/etc/caddy/partner.crt"} {
 		if !strings.Contains(config, path) {
 			t.Errorf("the example does not name %s any more", path)
 		}

@@ -56,7 +56,7 @@ func (w settings) issuer(p *party) {
 	w.Write(i.KeysID[:])
 	w.texts(i.Types)
 	w.flag(i.AccessTokenProfile)
-	w.flag(p.untold.jwts)
+	w.flag(p.untold.JWTs)
 	w.number(len(i.Require))
 	for _, path := range i.Require {
 		w.text(path.String())

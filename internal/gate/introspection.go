@@ -207,7 +207,7 @@ func (g *Gate) ask(ctx context.Context, p *party, token string) (*Identity, erro
 	if err := p.checkAnswer(identity.Claims); err != nil {
 		return nil, about(err, p)
 	}
-	if err := checkSaid(p.untold.answers, identity.saysAccess); err != nil {
+	if err := checkSaid(p.untold.Answers, identity.saysAccess); err != nil {
 		return nil, about(err, p)
 	}
 	if err := claims.CheckPresent(identity.Claims, p.issuer.Require); err != nil {
@@ -227,7 +227,7 @@ func (g *Gate) confirm(ctx context.Context, local *Identity, p *party, token str
 	if err := p.checkAnswer(remote.Claims); err != nil {
 		return err
 	}
-	if err := checkSaid(p.untold.jwts, local.saysAccess || remote.saysAccess); err != nil {
+	if err := checkSaid(p.untold.JWTs, local.saysAccess || remote.saysAccess); err != nil {
 		return err
 	}
 	if err := contradicts(local.Claims, remote.Claims); err != nil {

@@ -66,7 +66,7 @@ func (p *party) checkType(header *jose.Header, kind claims.Kind) error {
 // token names its subject or its client (RFC 9068 section 2.2: both). There are refresh tokens that differ from their
 // access tokens in nothing but that, those of InterSystems IRIS for example.
 func (p *party) checkNamed(set *claims.Set) error {
-	if p.untold.jwts && set.Subject == "" && set.ClientID == "" {
+	if p.untold.JWTs && set.Subject == "" && set.ClientID == "" {
 		return fail(MissingClaim, errNameless)
 	}
 	return nil
@@ -82,23 +82,23 @@ func checkSaid(untold, said bool) error {
 	return nil
 }
 
-// untold says of which tokens of an issuer nothing that is configured tells access tokens from other kinds.
-type untold struct {
-	jwts    bool // that are verified here
-	answers bool // that the authorization server is asked about, opaque as they are
+// Untold says of which tokens of an issuer nothing that is configured tells access tokens from other kinds.
+type Untold struct {
+	JWTs    bool // that are verified here
+	Answers bool // about tokens that the authorization server is asked about, opaque as they are
 }
 
-// untold reports where the audience is any, for the issuer and for the route, and the issuer asks for nothing that only
+// Untold reports where the audience is any, for the issuer and for the route, and the issuer asks for nothing that only
 // an access token has. An audience does tell kinds apart: that of an ID token is the client (OpenID Connect Core 1.0
 // section 2), that of a refresh token the authorization server.
-func (c *Config) untold(i *Issuer) untold {
+func (c *Config) Untold(i *Issuer) Untold {
 	if len(c.Audience.Accepted) > 0 || len(i.Audience.Accepted) > 0 {
-		return untold{}
+		return Untold{}
 	}
 	typed := len(i.Types) > 0 && !slices.Contains(i.Types, "jwt") && !slices.Contains(i.Types, "jose")
-	return untold{
-		jwts:    !i.AccessTokenProfile && !typed && !requiresBeyond(i.Require, inEveryJWT),
-		answers: !requiresBeyond(i.Require, inEveryAnswer),
+	return Untold{
+		JWTs:    !i.AccessTokenProfile && !typed && !requiresBeyond(i.Require, inEveryJWT),
+		Answers: !requiresBeyond(i.Require, inEveryAnswer),
 	}
 }
 

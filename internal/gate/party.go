@@ -21,7 +21,7 @@ type party struct {
 	algorithms  jose.Algorithms
 	leeway      time.Duration
 	maxLifetime time.Duration
-	untold      untold
+	untold      Untold
 }
 
 // parties finds who vouches for a token, at the same cost for one as for a hundred thousand.
@@ -63,7 +63,7 @@ func (p *parties) addIssuer(c *Config, issuer *Issuer) error {
 	member := &party{
 		index: len(p.all), name: issuer.Name, issuer: issuer,
 		algorithms: issuer.Algorithms, leeway: issuer.Leeway, maxLifetime: shorter(c.MaxLifetime, issuer.MaxLifetime),
-		untold: c.untold(issuer),
+		untold: c.Untold(issuer),
 	}
 	p.types = append(p.types, issuer.Types...)
 	p.all = append(p.all, member)

@@ -1,0 +1,40 @@
+package caddyjwt
+
+import (
+	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/introspect"
+)
+
+// What to write where the audience is any, by what the issuer's tokens are.
+const (
+	openToOtherKinds = "audience any: an ID token or a refresh token of this issuer may be taken for an access token; " +
+		`write "audience <value>", or `
+	tellJWTs    = `"profile rfc9068", or "type at+jwt", or "require <claim>" with a claim that only its access tokens have`
+	tellAnswers = `"require token_type" if its answers about access tokens have that`
+	tellBoth    = `"require <claim>" with a claim that its access tokens and its answers about them have, and no others`
+)
+
+// otherKindsWarning says what to write where the audience of an issuer is any and nothing else tells its access tokens
+// from its other tokens. It is empty where there is nothing to say.
+func (c *compiled) otherKindsWarning(plan *issuerPlan) string {
+	untold := c.config.Untold(&plan.issuer)
+	jwts := untold.JWTs && plan.source.kind != "none"
+	answers := untold.Answers && plan.introspectsOpaque()
+	switch {
+	case jwts && answers:
+		return openToOtherKinds + tellBoth
+	case jwts:
+		return openToOtherKinds + tellJWTs
+	case answers:
+		return openToOtherKinds + tellAnswers
+	default:
+		return ""
+	}
+}
+
+// introspectsOpaque reports whether the server is asked about opaque tokens, and by introspection: a UserInfo endpoint
+// takes access tokens only (OpenID Connect Core 1.0 section 5.3.1).
+func (p *issuerPlan) introspectsOpaque() bool {
+	in := p.introspect
+	return in != nil && in.mode == gate.IntrospectOpaque && in.config.Mode == introspect.Introspection
+}
