@@ -87,6 +87,23 @@ func TestOpaqueTokensThatAreNotGoodHereAreRefused(t *testing.T) {
 	})
 }
 
+// oidc-provider calls refresh tokens active, and says of their kind only that it leaves out token_type.
+func TestARefreshTokenIsRefusedWhateverTheAudience(t *testing.T) {
+	for name, lines := range map[string][]string{
+		"an audience":             {"audience " + api},
+		"any audience":            {"audience any"},
+		"any audience, no keys":   {"audience any", "keys none"},
+		"any, and a member of it": {"audience any", "require token_type"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			block := strings.Join(append(lines, introspection(t, "basic")), "\n")
+			g := startGateway(t, fmt.Sprintf("issuer %s {\n%s\n}\n", provider.Issuer, block))
+			g.accepts(t, provider.token(t, provider.Issuer, "opaque", "read"))
+			g.refuses(t, provider.refreshToken(t), http.StatusUnauthorized, "invalid_token")
+		})
+	}
+}
+
 func TestARevokedTokenIsRefusedWhenTheCacheForgets(t *testing.T) {
 	t.Parallel()
 	g := startGateway(t, trust(provider.Issuer, introspection(t, "basic", "cache_ttl 1s")))

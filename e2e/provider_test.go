@@ -121,6 +121,12 @@ func (as *authorizationServer) revoke(t *testing.T, token string) {
 	as.post(t, as.Issuer+"/token/revocation", url.Values{"token": {token}})
 }
 
+// refreshToken gets a refresh token of the client called "caller".
+func (as *authorizationServer) refreshToken(t *testing.T) string {
+	t.Helper()
+	return string(as.post(t, as.Issuer+"/__refresh", nil))
+}
+
 // rotate makes the server sign with new keys and publish the present ones too.
 func (as *authorizationServer) rotate(t *testing.T) {
 	t.Helper()

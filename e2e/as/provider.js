@@ -10,7 +10,7 @@ export function newProvider(issuer, jwks) {
   return new Provider(issuer, {
     jwks,
     clients: clients.map(({ metadata }) => metadata),
-    scopes: ['read', 'write'],
+    scopes: ['read', 'write', 'offline_access'],
     clientAuthMethods: [
       'client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'tls_client_auth',
     ],
@@ -44,6 +44,18 @@ export function newProvider(issuer, jwks) {
       },
     },
   });
+}
+
+// newRefreshToken makes a refresh token such as a user's client gets.
+export async function newRefreshToken(provider, clientId) {
+  const client = await provider.Client.find(clientId);
+  const grant = new provider.Grant({ accountId: 'alice', clientId });
+  const scope = 'openid offline_access';
+  grant.addOIDCScope(scope);
+  const grantId = await grant.save();
+  return new provider.RefreshToken({
+    client, accountId: 'alice', grantId, scope, gty: 'authorization_code',
+  }).save();
 }
 
 function certificate(ctx) {

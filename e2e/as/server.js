@@ -10,7 +10,8 @@
 // there (RFC 8705 section 2.1).
 //
 // POST /__rotate publishes new keys beside the present ones and signs with the
-// new ones; POST /__retire withdraws all but the newest.
+// new ones; POST /__retire withdraws all but the newest. POST /__refresh gives a
+// refresh token of the client called "caller".
 
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -20,7 +21,7 @@ import { parseArgs } from 'node:util';
 
 import { clients } from './clients.js';
 import { KeyRing } from './keys.js';
-import { newProvider } from './provider.js';
+import { newProvider, newRefreshToken } from './provider.js';
 import { resources } from './resources.js';
 
 const { values: files } = parseArgs({
@@ -39,6 +40,7 @@ const mounts = ['/tenant/oauth', '/tenant/oidc', ''];
 class Site {
   #ring = new KeyRing();
   #callbacks = new Map();
+  #root;
 
   constructor(origin) {
     this.origin = origin;
@@ -48,7 +50,9 @@ class Site {
   async reload(change) {
     await change(this.#ring);
     for (const mount of mounts) {
-      this.#callbacks.set(mount, newProvider(this.origin + mount, this.#ring.jwks()).callback());
+      const provider = newProvider(this.origin + mount, this.#ring.jwks());
+      this.#callbacks.set(mount, provider.callback());
+      this.#root = provider; // the last one
     }
   }
 
@@ -60,6 +64,9 @@ class Site {
     if (req.method === 'POST' && req.url === '/__retire') {
       await this.reload((ring) => ring.retire());
       return res.writeHead(204).end();
+    }
+    if (req.method === 'POST' && req.url === '/__refresh') {
+      return res.writeHead(200).end(await newRefreshToken(this.#root, 'caller'));
     }
     const wellKnown = '/.well-known/oauth-authorization-server';
     if (req.url === `${wellKnown}/tenant/oauth`) {
