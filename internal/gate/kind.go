@@ -21,7 +21,7 @@ var (
 	errOtherType = errors.New("typ is that of another kind of JWT; if it is that of the issuer's access tokens, " +
 		"name it with \"type\"")
 	errUnsaid = errors.New("the answer does not say that it is about an access token, and the audience is any: " +
-		"give the issuer an audience, or have it \"require\" a claim that only access tokens have")
+		"give the issuer an audience, or have it \"require\" what only answers about access tokens have")
 	errNameless = fmt.Errorf("%w: sub or client_id, where the audience is any and nothing else tells access tokens apart",
 		claims.ErrMissing)
 )
@@ -63,8 +63,8 @@ func (p *party) checkType(header *jose.Header, kind claims.Kind) error {
 }
 
 // checkNamed asks a JWT for somebody whose token it is, where nothing else tells access tokens from others. An access
-// token names its subject or its client (RFC 9068 section 2.2: both). There are refresh tokens that differ from their
-// access tokens in nothing but that, those of InterSystems IRIS for example.
+// token names its subject or its client (RFC 9068 section 2.2: both). Some refresh tokens differ from their access tokens
+// in nothing else: those of InterSystems IRIS have no sub.
 func (p *party) checkNamed(set *claims.Set) error {
 	if p.untold.JWTs && set.Subject == "" && set.ClientID == "" {
 		return fail(MissingClaim, errNameless)
@@ -72,9 +72,9 @@ func (p *party) checkNamed(set *claims.Set) error {
 	return nil
 }
 
-// checkSaid wants the answer to say that it is about an access token, where nothing else does. Servers call refresh
-// tokens active, too, and some say so in nothing but what they leave out (RFC 7662 section 2.2: token_type is that of an
-// access token).
+// checkSaid wants somebody to say that this is an access token, where nothing else tells. Servers call refresh tokens
+// active, too, and some answer about them without token_type, and with nothing else that differs (RFC 7662 section 2.2:
+// token_type is that of an access token).
 func checkSaid(untold, said bool) error {
 	if untold && !said {
 		return fail(InvalidType, errUnsaid)
@@ -111,6 +111,10 @@ var (
 // requiresBeyond reports whether a claim is required that is not a common one.
 func requiresBeyond(required []claims.Path, common []string) bool {
 	return slices.ContainsFunc(required, func(p claims.Path) bool {
-		return !slices.Contains(common, strings.TrimPrefix(p.String(), "/"))
+		name := p.String()
+		if pointer, ok := strings.CutPrefix(name, "/"); ok { // /sub is sub, and /aud/0 is in aud
+			name, _, _ = strings.Cut(pointer, "/")
+		}
+		return !slices.Contains(common, name)
 	})
 }

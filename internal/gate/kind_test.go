@@ -232,7 +232,7 @@ func TestAnyAudienceNeedsSomebody(t *testing.T) {
 		"an audience of the route, too":   {[]func(*gate.Config){anyAudience, func(c *gate.Config) { c.Audience = accept(api) }}, []m{nobody}, "JWT", ""},
 		"a claim of access tokens":        {[]func(*gate.Config){anyAudience, requiring(t, "app")}, []m{login, nobody}, "JWT", ""},
 		"a claim inside another":          {[]func(*gate.Config){anyAudience, requiring(t, "realm_access.roles")}, []m{{"realm_access": m{"roles": []string{"a"}}}, nobody}, "JWT", ""},
-		"claims that all tokens have":     {[]func(*gate.Config){anyAudience, requiring(t, "exp", "/iss", "scope")}, []m{login, nobody, {"scope": "x"}}, "JWT", gate.MissingClaim},
+		"claims that all tokens have":     {[]func(*gate.Config){anyAudience, requiring(t, "exp", "/iss", "scope", "/scope")}, []m{login, nobody, {"scope": "x"}}, "JWT", gate.MissingClaim},
 		"a sub that is required":          {[]func(*gate.Config){anyAudience, requiring(t, "sub")}, []m{login, nobody}, "JWT", gate.MissingClaim},
 		"a type of access tokens":         {[]func(*gate.Config){anyAudience, wanting("at+jwt")}, []m{nobody}, "at+jwt", ""},
 		"a type that all tokens have":     {[]func(*gate.Config){anyAudience, wanting("jwt")}, []m{nobody}, "JWT", gate.MissingClaim},
@@ -295,7 +295,8 @@ func TestAnyAudienceNeedsAnAnswerAboutAnAccessToken(t *testing.T) {
 		"a required claim is missing":      {[]func(*gate.Config){requiring(t, "token_type")}, refresh, gate.MissingClaim},
 		"a claim of access tokens":         {[]func(*gate.Config){requiring(t, "roles")}, m{"roles": []string{"a"}}, ""},
 		"a claim of access tokens, absent": {[]func(*gate.Config){requiring(t, "roles")}, refresh, gate.MissingClaim},
-		"claims that all answers have":     {[]func(*gate.Config){requiring(t, "client_id", "sub", "scope", "exp")}, refresh, gate.InvalidType},
+		"claims that all answers have":     {[]func(*gate.Config){requiring(t, "client_id", "/sub", "scope", "exp")}, refresh, gate.InvalidType},
+		"a part of what all answers have":  {[]func(*gate.Config){requiring(t, "/aud/0")}, m{"aud": []string{"x"}}, gate.InvalidType},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for shape, more := range map[string]func(*gate.Config){"issuer with keys": func(*gate.Config) {}, "issuer without keys": keyless} {
