@@ -13,10 +13,15 @@ type Kind struct {
 	Access bool
 	// Bound reports that it says to be an access token that is bound to a key (DPoP, RFC 9449 section 5).
 	Bound bool
-	// Other is what it says to be instead: "id", "refresh" or a media type in lower case, without "application/". It
-	// is empty when nothing says so.
-	Other string
-	// By is the claim that says so.
+	// Others is what it says to be instead, in each claim that says so. The order of claims means nothing.
+	Others []Other
+}
+
+// Other is a kind of token that is no access token.
+type Other struct {
+	// Name is "id", "refresh" or their like, or a media type in lower case, without "application/".
+	Name string
+	// By is the claim that says so: one of our own names.
 	By string
 }
 
@@ -103,12 +108,8 @@ func (k *Kind) hear(name string, value strictjson.Value, closed bool) {
 	}
 }
 
-// is keeps the first claim that says that this is something else.
-func (k *Kind) is(kind, claim string) {
-	if k.Other == "" {
-		k.Other, k.By = kind, claim
-	}
-}
+// is takes in that this is something else.
+func (k *Kind) is(kind, claim string) { k.Others = append(k.Others, Other{kind, claim}) }
 
 // Kinds that words name, beside media types.
 const (

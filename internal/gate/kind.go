@@ -41,12 +41,14 @@ func (p *party) acceptsKind(header *jose.Header, kind claims.Kind) error {
 	return p.wantsKind(kind)
 }
 
-// wantsKind refuses what says that it is no access token, unless the issuer's "type" names that kind.
+// wantsKind refuses what says that it is no access token, unless the issuer's "type" names every kind that it says.
 func (p *party) wantsKind(kind claims.Kind) error {
-	if kind.Other == "" || p.wants(kind.Other) {
-		return nil
+	for _, other := range kind.Others {
+		if !p.wants(other.Name) {
+			return fail(InvalidType, fmt.Errorf("%s says that this is no access token", other.By))
+		}
 	}
-	return fail(InvalidType, fmt.Errorf("%s says that this is no access token", kind.By))
+	return nil
 }
 
 // wants reports whether the issuer's "type" names this type or kind of token. A consumer's tokens have no such word.
@@ -54,9 +56,9 @@ func (p *party) wants(kind string) bool {
 	return p != nil && p.issuer != nil && slices.Contains(p.issuer.Types, kind)
 }
 
-// checkType holds a JWT to the issuer's "type". What the token says in its payload counts as well as its header.
+// checkType holds a JWT to the issuer's "type". Where the payload says another kind, that was held to it before.
 func (p *party) checkType(header *jose.Header, kind claims.Kind) error {
-	if len(p.issuer.Types) == 0 || p.wants(header.Type) || p.wants(kind.Other) {
+	if len(p.issuer.Types) == 0 || p.wants(header.Type) || len(kind.Others) > 0 {
 		return nil
 	}
 	return fail(InvalidType, fmt.Errorf("typ is not one of %q", p.issuer.Types))

@@ -1,6 +1,8 @@
 package gate_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"testing"
 
 	"github.com/caddyjwt/gateway/internal/gate"
@@ -195,6 +197,14 @@ func TestTypeNamesOtherKinds(t *testing.T) {
 			accepted(t, build(t, key, other), request(key.Sign(t, says(m{"iss": issuerB}), m{"typ": typ})))
 			refused(t, build(t, key, other), request(key.Sign(t, says(m{"iss": "https://nobody.example"}), m{"typ": typ})), gate.InvalidType)
 		})
+	}
+	// Every kind that a token says must be named, in whatever order it says them.
+	for _, text := range []string{`{"typ":"Logout","events":{},%s}`, `{"events":{},"typ":"Logout",%s}`} {
+		rest, _ := json.Marshal(says())
+		token := key.SignRaw(`{"alg":"ES256","kid":"k1"}`, fmt.Sprintf(text, rest[1:len(rest)-1]))
+		refused(t, build(t, key, wanting("logout")), request(token), gate.InvalidType)
+		refused(t, build(t, key, wanting("secevent+jwt")), request(token), gate.InvalidType)
+		accepted(t, build(t, key, wanting("logout", "secevent+jwt")), request(token))
 	}
 	for _, typ := range []string{"ID", "refresh", "refresh_token", "Logout"} {
 		refused(t, build(t, key), request(key.Sign(t, says(), m{"typ": typ})), gate.InvalidType)
