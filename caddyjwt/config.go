@@ -14,11 +14,11 @@ type TokenPlace struct {
 	// from POST, PUT and PATCH requests of type application/x-www-form-urlencoded, up to 1 MiB and for at most 10 seconds,
 	// and reaches the backend without the token.
 	In string `json:"in"`
-	// Name of the header, query parameter, cookie or form field. Headers that the server itself needs, such as Host and
-	// Connection, cannot hold a token.
+	// Name of the header, query parameter, cookie or form field. Headers that mean something else cannot hold a token: those
+	// that the server itself needs, such as Host and Connection, Proxy-Authorization, DPoP, and those that begin with Sec-.
 	Name string `json:"name"`
-	// Scheme before the token in a header, matched without regard to case. Default: "Bearer" for the header
-	// Authorization; for other headers none: the whole value is the token.
+	// Scheme before the token in a header, matched without regard to case; not DPoP or GNAP, which ask for a proof, nor
+	// Basic. Default: "Bearer" for the header Authorization; for other headers none: the whole value is the token.
 	Scheme string `json:"scheme,omitempty"`
 }
 

@@ -112,23 +112,58 @@ func (p Place) normalizeHeader() (Place, error) {
 		return p, fmt.Errorf("%q is not an authentication scheme", p.Scheme)
 	}
 	p.Name = textproto.CanonicalMIMEHeaderKey(p.Name)
-	if unfitHeader(p.Name) {
-		return p, fmt.Errorf("the header %s cannot hold a token", p.Name)
+	if why := unfitHeader(p.Name); why != "" {
+		return p, fmt.Errorf("the header %s cannot hold a token: %s", p.Name, why)
+	}
+	if why := unfitScheme(p.Scheme); why != "" {
+		return p, fmt.Errorf("the scheme %s is not one of bearer tokens: %s", p.Scheme, why)
 	}
 	return p, nil
 }
 
-// unfitHeader knows the fields that the HTTP server consumes or that steer
-// the message itself: a token there is never seen, or its removal would break
-// the message. Cookies have a place of their own.
-func unfitHeader(name string) bool {
+// unfitHeader says why a field cannot hold a token, or nothing: the HTTP
+// server consumes it, or it steers the message itself, so that a token there
+// is never seen or its removal breaks the message; or it means something else.
+func unfitHeader(name string) string {
 	switch name {
 	case "Connection", "Content-Encoding", "Content-Length", "Content-Type",
-		"Cookie", "Expect", "Host", "Keep-Alive", "Proxy-Connection", "Te",
-		"Trailer", "Transfer-Encoding", "Upgrade":
-		return true
+		"Expect", "Host", "Keep-Alive", "Proxy-Connection", "Te", "Trailer",
+		"Transfer-Encoding", "Upgrade":
+		return "the server needs it; use Authorization, or a header of your own"
+	case "Cookie":
+		return "cookies have a place of their own; write \"cookie <name>\""
+	case "Proxy-Authorization":
+		return "it is for a proxy that the client has chosen, which answers 407 " +
+			"(RFC 9110 section 11.7); use Authorization, or a header of your own"
+	case "Dpop":
+		return "it holds a DPoP proof (RFC 9449 section 4.1), and proofs are not " +
+			"checked here; have bearer tokens issued, and use \"header Authorization Bearer\""
 	}
-	return false
+	if strings.HasPrefix(name, "Sec-") {
+		// A client that offers subprotocols wants one of them in the answer, or
+		// it ends the WebSocket: the token would have to be sent back.
+		return "browsers set Sec-* fields themselves, and of a WebSocket the answer would have " +
+			"to repeat the token (RFC 6455 section 1.9); for WebSockets use \"query <name>\" or \"cookie <name>\""
+	}
+	return ""
+}
+
+// unfitScheme says why credentials of a scheme are no bearer token, or
+// nothing. DPoP and GNAP promise a proof of possession beside the token: with
+// nobody to check it, a token that was taken from its owner would pass under a
+// name that says it cannot (RFC 9449 section 7.1, RFC 9635 section 7.2).
+func unfitScheme(scheme string) string {
+	switch {
+	case equalFold(scheme, "DPoP"):
+		return "it asks for a proof with each request (RFC 9449 section 7.1), and proofs " +
+			"are not checked here; have bearer tokens issued, and use the scheme Bearer"
+	case equalFold(scheme, "GNAP"):
+		return "it asks for a proof with each request (RFC 9635 section 7.2), and proofs " +
+			"are not checked here; have bearer tokens issued, and use the scheme Bearer"
+	case equalFold(scheme, "Basic"):
+		return "it is followed by a user and a password (RFC 7617); use the scheme Bearer"
+	}
+	return ""
 }
 
 // conflict says why two places cannot stand side by side, or nothing.
