@@ -141,7 +141,7 @@ func (h *Handler) unmarshalBlock(b *block) error {
 		case "consumer":
 			return b.consumer(&h.Consumers)
 		case "key_claim":
-			return b.text(&h.KeyClaim)
+			return b.plain(&h.KeyClaim)
 		case "require":
 			if h.Require == nil {
 				h.Require = new(Requirements)
@@ -191,6 +191,9 @@ func (h *Handler) check() error {
 
 func (b *block) tokenPlace(places *[]TokenPlace) error {
 	args := b.d.RemainingArgs()
+	if err := b.mistakenPlace(args); err != nil {
+		return err
+	}
 	if len(args) < 2 || len(args) > 3 || (len(args) == 3 && args[0] != "header") {
 		return b.d.Err("expected: token_from header <name> [<scheme>], or: token_from query|cookie|form <name>")
 	}
@@ -240,6 +243,9 @@ func (b *block) require(r *Requirements) error {
 	if len(args) < 2 {
 		return b.d.Err("expected: require scope <scope...>, require claim <path> [<value...>], or require group <group...>")
 	}
+	if err := b.mistakenRequirement(args[0], args[1:]); err != nil {
+		return err
+	}
 	switch kind, args := args[0], args[1:]; kind {
 	case "scope":
 		r.Scopes = append(r.Scopes, args...)
@@ -252,7 +258,7 @@ func (b *block) require(r *Requirements) error {
 	case "group":
 		r.Groups = append(r.Groups, args...)
 	default:
-		return b.d.Errf("require %q: expected scope, claim or group", kind)
+		return b.unknownRequirement(kind)
 	}
 	compiled, err := r.compile(caddy.NewReplacer())
 	if err == nil {
@@ -284,6 +290,12 @@ func (b *block) forwardClaim(list *[]ForwardClaim) error {
 	args := b.d.RemainingArgs()
 	if len(args) != 2 {
 		return b.d.Err("expected: forward_claim <path> <Header-Name>")
+	}
+	if err := b.reversed(args[0], args[1]); err != nil {
+		return err
+	}
+	if err := b.mistaken("forward_claim", args[0]); err != nil {
+		return err
 	}
 	claim := ForwardClaim{Claim: args[0], Header: args[1]}
 	*list = append(*list, claim)

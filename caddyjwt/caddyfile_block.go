@@ -67,11 +67,13 @@ func (b *block) at(err error) error {
 	return b.d.WrapErr(err)
 }
 
-// unknown says what may have been meant: a word that is spelt alike, or one of another block.
+// unknown says what may have been meant: a word of another product, one that is spelt alike, or one of another block.
 func (b *block) unknown() error {
 	known := strings.Fields(strings.ReplaceAll(words[b.name], "*", ""))
 	hint := ""
-	if meant := mostAlike(b.word, known); meant != "" {
+	if here := hereInstead(b.word); here != "" {
+		hint = " (" + here + ")"
+	} else if meant := mostAlike(b.word, known); meant != "" {
 		hint = fmt.Sprintf(" (did you mean %q?)", meant)
 	} else if homes := blocksWith(b.word); len(homes) > 0 {
 		hint = " (it belongs into the block of " + strings.Join(homes, " or ") + ")"
@@ -158,6 +160,24 @@ func (b *block) texts(list *[]string) error {
 	return nil
 }
 
+// plain reads one argument that is compared as it stands.
+func (b *block) plain(s *string) error {
+	word := b.word
+	if err := b.text(s); err != nil {
+		return err
+	}
+	return b.mistaken(word, *s)
+}
+
+// plains reads arguments that are compared as they stand.
+func (b *block) plains(list *[]string) error {
+	word := b.word
+	if err := b.texts(list); err != nil {
+		return err
+	}
+	return b.mistaken(word, *list...)
+}
+
 func (b *block) flag(set *bool) error {
 	if b.d.NextArg() {
 		return b.d.Errf("%s: %q takes no value", b.name, b.word)
@@ -232,5 +252,5 @@ func (b *block) audience(accepted *[]string, everything *bool) error {
 		return nil
 	}
 	*accepted = args
-	return nil
+	return b.mistaken("audience", args...)
 }

@@ -9,7 +9,7 @@ import (
 
 func (b *block) consumer(consumers *[]Consumer) error {
 	var consumer Consumer
-	if err := b.text(&consumer.Username); err != nil {
+	if err := b.plain(&consumer.Username); err != nil {
 		return err
 	}
 	err := b.each("consumer", func(word string) error {
@@ -19,7 +19,7 @@ func (b *block) consumer(consumers *[]Consumer) error {
 		case "custom_id":
 			return b.text(&consumer.CustomID)
 		case "groups":
-			return b.texts(&consumer.Groups)
+			return b.plains(&consumer.Groups)
 		case "credential":
 			return b.credential(&consumer.Credentials)
 		default:
@@ -33,7 +33,7 @@ func (b *block) consumer(consumers *[]Consumer) error {
 func (b *block) credential(credentials *[]Credential) error {
 	var credential Credential
 	start := *b.d
-	if err := b.text(&credential.Key); err != nil {
+	if err := b.plain(&credential.Key); err != nil {
 		return err
 	}
 	err := b.each("credential", func(word string) error {

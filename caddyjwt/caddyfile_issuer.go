@@ -9,7 +9,7 @@ import (
 func (b *block) issuer(issuers *[]Issuer) error {
 	var issuer Issuer
 	start := *b.d
-	if err := b.text(&issuer.Issuer); err != nil {
+	if err := b.plain(&issuer.Issuer); err != nil {
 		return err
 	}
 	err := b.each("issuer", func(word string) error {
@@ -20,9 +20,9 @@ func (b *block) issuer(issuers *[]Issuer) error {
 		case "audience":
 			return b.audience(&issuer.Audience, &issuer.AnyAudience)
 		case "algorithms":
-			return b.texts(&issuer.Algorithms)
+			return b.plains(&issuer.Algorithms)
 		case "type":
-			return b.texts(&issuer.Types)
+			return b.plains(&issuer.Types)
 		case "profile":
 			return b.text(&issuer.Profile)
 		case "require":
@@ -112,7 +112,7 @@ func (b *block) keys(keys *Keys) error {
 	case "secret":
 		keys.Secret = value
 	}
-	return nil
+	return b.mistakenKeys(keys)
 }
 
 // requiredClaims reads names of claims. What a route requires is another word, of the same name in the block around this
@@ -128,7 +128,7 @@ func (b *block) requiredClaims(list *[]string) error {
 				"the issuer block (if a claim with the name %q is meant, name it last)", first, first)
 		}
 	}
-	return nil
+	return b.mistaken("require", *list...)
 }
 
 func (b *block) requestHeader(issuer *Issuer) error {
@@ -168,6 +168,8 @@ func (b *block) tls(t *TLS) error {
 func (b *block) introspect(i *Introspect) error {
 	if args := b.d.RemainingArgs(); len(args) > 1 {
 		return b.d.Err("expected: introspect [opaque|always] { … }")
+	} else if len(args) == 1 && strings.Contains(args[0], "://") {
+		return b.d.Err("introspect is followed by opaque or always; the address stands in its block: endpoint <url>")
 	} else if len(args) == 1 {
 		i.Mode = args[0]
 	}
@@ -178,7 +180,7 @@ func (b *block) introspect(i *Introspect) error {
 		case "prefix":
 			return b.text(&i.Prefix)
 		case "endpoint":
-			return b.text(&i.Endpoint)
+			return b.endpoint(&i.Endpoint)
 		case "client_id":
 			return b.text(&i.ClientID)
 		case "client_secret":

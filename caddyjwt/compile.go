@@ -242,6 +242,11 @@ func compileAudience(repl *caddy.Replacer, accepted []string, everything bool) (
 
 func unknownAlgorithm(name string) error {
 	all := jose.AsymmetricAlgorithms().Union(jose.HMACAlgorithms())
+	for known := range strings.FieldsSeq(all.String()) {
+		if strings.EqualFold(name, known) {
+			return fmt.Errorf("unknown algorithm %q (did you mean %q?); known are %v", name, known, all)
+		}
+	}
 	return fmt.Errorf("unknown algorithm %q; known are %v", name, all)
 }
 

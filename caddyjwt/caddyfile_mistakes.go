@@ -1,0 +1,229 @@
+package caddyjwt
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A mistake is a value that could be taken as it stands, and surely is not meant so: it would load, and refuse every
+// token. Each function says what is wrong and what to write instead, or nothing when the value may be meant.
+//
+// Mistakes are looked for in what somebody typed into a Caddyfile. Programs write JSON, so a "*" in it is meant. What a
+// placeholder gives is not looked at: on another machine it may be something else. So both are ways to write a value
+// that looks like a mistake and is none.
+type mistake func(value string) string
+
+// mistakes are those of each word whose values are compared exactly.
+var mistakes = map[string][]mistake{
+	"issuer": {quoted, blankList, documentAsIssuer,
+		star("an issuer is compared exactly", "write an issuer block for each one")},
+	"audience": {quoted, comma, blankList, capitalAny,
+		star("an audience is compared exactly", "list each one, or write \"audience any\" and have other claims "+
+			"say for whom tokens must be")},
+	"algorithms": {quoted, comma},
+	"type": {quoted, comma, anyType,
+		starInName("a type is compared exactly", "list each one, or leave the word out")},
+	"require scope": {quoted, comma, operator,
+		star("a scope is compared exactly", "list each one, or see \"Patterns\" in docs/configuration.md")},
+	"require group": {quoted, comma, operator,
+		star("a group is compared exactly", "list each one")},
+	"require claim": {quoted, jsonPath, index, pathComma, equals,
+		starInName("a claim path has no wildcards", "name the claim; an array is searched by itself")},
+	"require claim value": {quoted, lastComma, comparison,
+		star("a claim is compared exactly", "list each value, or see \"Patterns\" in docs/configuration.md")},
+	"require": {quoted, jsonPath, index, pathComma, equalsInIssuer,
+		starInName("a claim path has no wildcards", "name the claim")},
+	"forward_claim": {quoted, jsonPath, index, pathComma,
+		starInName("a claim path has no wildcards", "name the claim; an array or an object is forwarded as a whole")},
+	"key_claim": {quoted, keyClaimAsPath,
+		star("key_claim is the name of one claim", "write the name")},
+	"consumer":   {quoted, star("a consumer has one name", "write a consumer block for each one")},
+	"credential": {quoted, star("the key of a credential is compared exactly", "write a credential for each key")},
+	"groups":     {quoted, comma, star("a group is compared exactly", "list each one")},
+}
+
+// mistaken looks for mistakes in values of a word.
+func (b *block) mistaken(word string, values ...string) error {
+	for _, value := range values {
+		typed := typed(value)
+		for _, mistake := range mistakes[word] {
+			if why := mistake(typed); why != "" {
+				return b.d.Errf("%s %q: %s", word, value, why)
+			}
+		}
+	}
+	return nil
+}
+
+// typed is a value without the placeholders in it.
+func typed(value string) string {
+	for _, known := range placeholders {
+		for {
+			before, rest, found := strings.Cut(value, known)
+			_, after, ended := strings.Cut(rest, "}")
+			if !found || !ended {
+				break
+			}
+			value = before + after
+		}
+	}
+	return value
+}
+
+// star knows wildcards: nothing here has any.
+func star(rule, cure string) mistake {
+	return starMeantIn("JSON or as a placeholder such as {env.NAME}", rule, cure)
+}
+
+// starInName is for words in which no placeholder is resolved.
+func starInName(rule, cure string) mistake { return starMeantIn("JSON", rule, cure) }
+
+func starMeantIn(elsewhere, rule, cure string) mistake {
+	return func(value string) string {
+		if !strings.Contains(value, "*") {
+			return ""
+		}
+		return fmt.Sprintf("%s, and \"*\" stands for itself: %s (if a token really has a \"*\" there, write it in %s)",
+			rule, cure, elsewhere)
+	}
+}
+
+// comma knows lists as other configurations write them.
+func comma(value string) string {
+	if !strings.Contains(value, ",") {
+		return ""
+	}
+	parts := strings.FieldsFunc(value, func(c rune) bool { return c == ',' || c == ' ' })
+	return "values are separated by blanks, not by commas: " + strings.Join(parts, " ")
+}
+
+// lastComma is for values in which a comma may be meant, such as a distinguished name.
+func lastComma(value string) string {
+	if !strings.HasSuffix(value, ",") {
+		return ""
+	}
+	return comma(value)
+}
+
+// blankList knows several addresses in one pair of quotes.
+func blankList(value string) string {
+	parts := strings.Fields(value)
+	if len(parts) < 2 || slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(part, "://") }) {
+		return ""
+	}
+	return "what stands in one pair of quotes is one value: put each into its own, or leave the quotes out"
+}
+
+// quoted knows the quotes of YAML and of shells.
+func quoted(value string) string {
+	if len(value) < 2 || value[0] != '\'' || value[len(value)-1] != '\'' {
+		return ""
+	}
+	return fmt.Sprintf("' is no quote in a Caddyfile, but a part of the value: write %q", value[1:len(value)-1])
+}
+
+func capitalAny(value string) string {
+	if !strings.EqualFold(value, "any") || value == "any" {
+		return ""
+	}
+	return "the word that accepts everything is written \"any\""
+}
+
+func anyType(value string) string {
+	if !strings.EqualFold(value, "any") {
+		return ""
+	}
+	return "no token says so of itself: to accept any type, leave the word out"
+}
+
+// operator knows an "or" between values that must all be there.
+func operator(value string) string {
+	switch strings.ToLower(value) {
+	case "|", "||", "&", "&&", "or", "and":
+		return "values follow each other without a word between: of scopes all must be there, of groups one; " +
+			"for one scope of several, see \"Patterns\" in docs/configuration.md"
+	}
+	return ""
+}
+
+// comparison knows the operators of expressions.
+func comparison(value string) string {
+	switch value {
+	case "=", "==", "===", ":", ":=", "!=", "=~", ">", ">=", "<", "<=", "|", "||":
+		return "values follow the path without an operator: require claim <path> <value...>; " +
+			"for any other comparison, see \"Patterns\" in docs/configuration.md"
+	}
+	return ""
+}
+
+// literalName reports whether a path is taken as it stands or is a JSON pointer: in these any character may be meant.
+func literalName(path string) bool {
+	return strings.Contains(path, "://") || strings.HasPrefix(path, "/")
+}
+
+// jsonPath knows paths that begin at the root.
+func jsonPath(path string) string {
+	rest, found := strings.CutPrefix(path, "$.")
+	if !found {
+		return ""
+	}
+	return fmt.Sprintf("a claim path begins with the name of the claim: %s", rest)
+}
+
+// index knows brackets. Only a JSON pointer leads into an array (RFC 6901).
+func index(path string) string {
+	name, rest, found := strings.Cut(path, "[")
+	if !found || strings.HasPrefix(path, "/") {
+		return ""
+	}
+	if strings.HasPrefix(rest, "]") || strings.HasPrefix(rest, "*]") {
+		return fmt.Sprintf("an array is searched by itself: %s", name)
+	}
+	return fmt.Sprintf("a claim path has no brackets; a JSON pointer leads into an array: %s", pointer(path))
+}
+
+// pointer writes a path with brackets as a JSON pointer.
+func pointer(path string) string {
+	if strings.Contains(path, "://") {
+		name, rest, _ := strings.Cut(path, "[")
+		return "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name) + pointer("["+rest)
+	}
+	bare := strings.NewReplacer("~", "~0", "/", "~1", "[", ".", "]", "", `"`, "", "'", "")
+	path = bare.Replace(strings.TrimPrefix(path, "$"))
+	return "/" + strings.ReplaceAll(strings.TrimPrefix(path, "."), ".", "/")
+}
+
+// pathComma knows lists of paths.
+func pathComma(path string) string {
+	if literalName(path) {
+		return ""
+	}
+	return comma(path)
+}
+
+// equals knows a name and a value in one.
+func equals(path string) string {
+	name, value, found := strings.Cut(path, "=")
+	if !found || literalName(path) {
+		return ""
+	}
+	return fmt.Sprintf("the value follows the path after a blank: require claim %s %s (a name that has a \"=\" is "+
+		"written as a JSON pointer: /%s)", strings.TrimRight(name, "!"), strings.TrimLeft(value, "=~"), path)
+}
+
+func equalsInIssuer(path string) string {
+	if equals(path) == "" {
+		return ""
+	}
+	return "require names claims that must be there; what one of them must be is said outside of the issuer block: " +
+		"require claim <path> <value...>"
+}
+
+// keyClaimAsPath knows paths where one name is meant.
+func keyClaimAsPath(value string) string {
+	if !strings.HasPrefix(value, "/") && !strings.HasPrefix(value, "$.") {
+		return ""
+	}
+	return "key_claim is the name of a claim at the top, not a path: write the name alone"
+}

@@ -1,0 +1,222 @@
+package caddyjwt_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// inGate is a Caddyfile with this line of a bearer_auth block as its line 5.
+func inGate(line string) string {
+	return "example.com {\n\tbearer_auth {\n\t\tissuer https://auth.example.com\n\t\taudience https://api.example.com\n\t\t" +
+		line + "\n\t}\n}\n"
+}
+
+// inIssuer is one with this line of an issuer block as its line 5.
+func inIssuer(line string) string {
+	return "example.com {\n\tbearer_auth {\n\t\taudience https://api.example.com\n\t\tissuer https://auth.example.com {\n\t\t\t" +
+		line + "\n\t\t}\n\t}\n}\n"
+}
+
+// named is one whose issuer, in line 5, has this name, and keys for which the name is no address.
+func named(issuer string) string {
+	return "example.com {\n\tbearer_auth {\n\t\taudience https://api.example.com\n\n\t\tissuer " + issuer +
+		" {\n\t\t\tkeys jwks https://auth.example.com/keys\n\t\t}\n\t}\n}\n"
+}
+
+// inConsumer is one with this line of a consumer block as its line 5.
+func inConsumer(line string) string {
+	return "example.com {\n\tbearer_auth {\n\t\tissuer https://auth.example.com\n\t\tconsumer alice {\n\t\t\t" +
+		line + "\n\t\t}\n\t\taudience https://api.example.com\n\t}\n}\n"
+}
+
+const secretHere = " {\n\t\talgorithm HS256\n\t\tsecret 9d1f8a3c5e7b42604f8e1a2b3c4d5e6f\n\t}"
+
+// What could be taken as it stands and surely is not meant so does not load: the error has the line, says what is wrong and
+// what to write instead.
+func TestMistakesOfACaddyfileNameTheCure(t *testing.T) {
+	for name, test := range map[string]struct{ caddyfile, want string }{
+		"a wildcard as tenant":                  {named("https://login.microsoftonline.com/*/v2.0"), "write an issuer block for each one"},
+		"a wildcard as issuer":                  {named("*"), "write an issuer block for each one"},
+		"a wildcard as audience":                {inIssuer("audience *"), `or write "audience any"`},
+		"a wildcard in an audience":             {inIssuer("audience /projects/1/global/backendServices/*"), "list each one"},
+		"a wildcard in the second audience":     {inIssuer("audience a https://*.example.com"), `audience "https://*.example.com"`},
+		"a wildcard in a subject":               {inGate("require claim sub repo:org/*"), `"Patterns" in docs/configuration.md`},
+		"a wildcard in the last value":          {inGate("require claim sub a b c*"), `require claim value "c*"`},
+		"a wildcard in a path":                  {inGate("require claim realm_access.* admin"), "a claim path has no wildcards"},
+		"a wildcard in a pointer":               {inGate("require claim /roles/* admin"), "a claim path has no wildcards"},
+		"a wildcard in what must be there":      {inIssuer("require *"), "a claim path has no wildcards"},
+		"a wildcard to forward":                 {inGate("forward_claim * X-Claims"), "a claim path has no wildcards"},
+		"a wildcard in a scope":                 {inGate("require scope orders:*"), "a scope is compared exactly"},
+		"a wildcard in a group":                 {inGate("require group staff-*"), "a group is compared exactly"},
+		"a wildcard as consumer":                {inGate("consumer *"), "a consumer has one name"},
+		"a wildcard in a credential's key":      {inConsumer("credential https://*.example.com" + secretHere), "write a credential for each key"},
+		"a wildcard in a consumer's groups":     {inConsumer("groups *"), "a group is compared exactly"},
+		"a wildcard as type":                    {inIssuer("type *"), "leave the word out"},
+		"a wildcard beside a placeholder":       {named("https://{env.GATE_TEST_HOST}/*"), "write an issuer block for each one"},
+		"a comma in an audience":                {inIssuer("audience https://a,https://b"), "values are separated by blanks, not by commas: https://a https://b"},
+		"a comma behind an audience":            {inIssuer("audience https://a, https://b"), "by blanks"},
+		"two variables and a comma":             {inIssuer("audience {env.GATE_TEST_HOST},{env.GATE_TEST_HOST}"), "by blanks"},
+		"a comma in algorithms":                 {inIssuer("algorithms RS256,ES256"), "values are separated by blanks, not by commas: RS256 ES256"},
+		"a comma in scopes":                     {inGate("require scope read,write"), "by commas: read write"},
+		"a comma in groups":                     {inGate("require group staff,editors"), "by commas: staff editors"},
+		"a comma in a consumer's groups":        {inConsumer("groups staff,editors"), "by commas: staff editors"},
+		"a comma in types":                      {inIssuer("type at+jwt,JWT"), "by commas: at+jwt JWT"},
+		"a comma in what must be there":         {inIssuer("require email,name"), "by commas: email name"},
+		"a comma in a path":                     {inGate("require claim email,name"), "by commas: email name"},
+		"a comma behind a claim's value":        {inGate("require claim roles admin, clerk"), "by commas: admin"},
+		"a claim and its value in one":          {inGate("require claim azp=spa"), "require claim azp spa"},
+		"the same with two signs":               {inGate("require claim azp==spa"), "require claim azp spa"},
+		"the same in an issuer":                 {inIssuer("require azp=spa"), "outside of the issuer block: require claim <path> <value...>"},
+		"an equals sign between":                {inGate("require claim azp = spa"), "values follow the path without an operator"},
+		"a comparison":                          {inGate("require claim age >= 18"), `see "Patterns"`},
+		"an index":                              {inGate("require claim roles[0] admin"), "a JSON pointer leads into an array: /roles/0"},
+		"an index inside":                       {inGate("require claim realm.roles[0].name admin"), ": /realm/roles/0/name"},
+		"an index of a name with slashes":       {inGate("require claim https://a.example/roles[1] admin"), ": /https:~1~1a.example~1roles/1"},
+		"a name in brackets":                    {inGate("require claim realm['roles'] admin"), ": /realm/roles"},
+		"every element":                         {inGate("require claim roles[*] admin"), "an array is searched by itself: roles"},
+		"the root of a path":                    {inGate("require claim $.roles admin"), "begins with the name of the claim: roles"},
+		"the root and an index":                 {inGate("forward_claim $.roles[0] X-Role"), "begins with the name of the claim"},
+		"the root in brackets":                  {inIssuer("require $['email']"), ": /email"},
+		"an index to forward":                   {inGate("forward_claim roles[0] X-Role"), ": /roles/0"},
+		"a list to forward":                     {inGate("forward_claim sub,email X-User"), "by commas: sub email"},
+		"header before claim":                   {inGate("forward_claim X-User sub"), `did you mean "forward_claim sub X-User"?`},
+		"header before claim, lower case":       {inGate("forward_claim x-user preferred_username"), `"forward_claim preferred_username x-user"`},
+		"header before path":                    {inGate("forward_claim X-Roles realm_access.roles"), `"forward_claim realm_access.roles X-Roles"`},
+		"header before URL":                     {inGate("forward_claim X-Tenant https://example.com/tenant"), `"forward_claim https://example.com/tenant X-Tenant"`},
+		"header without hyphen before claim":    {inGate("forward_claim User sub"), `a header that is really called "sub" is written "Sub"`},
+		"header before placeholder":             {inGate("forward_claim X-User {http.auth.user.sub}"), `"forward_claim sub X-User"`},
+		"a scheme as header":                    {inGate("token_from header Bearer"), "Bearer is a scheme, and no name of a header: token_from header Authorization Bearer"},
+		"a scheme as place":                     {inGate("token_from bearer"), "token_from header Authorization Bearer"},
+		"a header as place":                     {inGate("token_from Authorization Bearer"), "token_from header Authorization Bearer"},
+		"a header with its colon":               {inGate("token_from header Authorization: Bearer"), "without the colon"},
+		"header and scheme in quotes":           {inGate(`token_from header "Authorization Bearer"`), "leave the quotes out"},
+		"cookies as header":                     {inGate("token_from header Cookie"), `write "cookie <name>"`},
+		"several headers":                       {inGate("token_from headers X-Token"), `did you mean "header"?`},
+		"several cookies":                       {inGate("token_from cookies token"), `did you mean "cookie"?`},
+		"a parameter":                           {inGate("token_from param token"), `did you mean "query"?`},
+		"a subprotocol":                         {inGate("token_from header Sec-WebSocket-Protocol"), "RFC 6455 section 1.9"},
+		"a token with a proof":                  {inGate("token_from header Authorization DPoP"), "RFC 9449 section 7.1"},
+		"credentials for a proxy":               {inGate("token_from header Proxy-Authorization"), "RFC 9110 section 11.7"},
+		"metadata as issuer":                    {named("https://auth.example.com/.well-known/openid-configuration"), `the issuer is what the document has as "issuer"`},
+		"metadata of RFC 8414 as issuer":        {named("https://auth.example.com/.well-known/oauth-authorization-server/tenant"), `"/.well-known/"`},
+		"metadata of a variable as issuer":      {named("{env.GATE_TEST_HOST}/.well-known/openid-configuration"), `"/.well-known/"`},
+		"metadata of derived keys as issuer":    {inGate("issuer https://b.example/.well-known/openid-configuration"), `"/.well-known/"`},
+		"a key set as issuer":                   {named("https://auth.example.com/jwks.json"), "keys jwks <url>"},
+		"a key set of Keycloak as issuer":       {named("https://auth.example.com/realms/a/protocol/openid-connect/certs"), "keys jwks <url>"},
+		"a key set of Entra ID as issuer":       {named("https://login.microsoftonline.com/common/discovery/v2.0/keys"), "keys jwks <url>"},
+		"a key set of Okta as issuer":           {named("https://a.okta.com/oauth2/v1/keys"), "keys jwks <url>"},
+		"an endpoint of Keycloak as issuer":     {named("https://auth.example.com/realms/a/protocol/openid-connect/token"), `before "/protocol/"`},
+		"two issuers in quotes":                 {named(`"https://a.example https://b.example"`), "in one pair of quotes"},
+		"two audiences in quotes":               {inIssuer(`audience "https://a.example https://b.example"`), "leave the quotes out"},
+		"quotes of a shell":                     {inIssuer("audience 'https://a.example'"), `write "https://a.example"`},
+		"the quotes of a claim's value":         {inGate("require claim azp 'spa'"), `write "spa"`},
+		"any audience in capitals":              {inIssuer("audience ANY"), `is written "any"`},
+		"any type":                              {inIssuer("type any"), "leave the word out"},
+		"metadata as key set":                   {inIssuer("keys jwks https://auth.example.com/.well-known/openid-configuration"), "keys discovery <url>"},
+		"metadata with a policy as key set":     {inIssuer("keys jwks https://auth.example.com/v2.0/.well-known/openid-configuration?p=b2c_1"), "keys discovery <url>"},
+		"metadata of RFC 8414 as key set":       {inIssuer("keys jwks https://auth.example.com/.well-known/oauth-authorization-server/a"), "keys discovery <url>"},
+		"a key set as metadata":                 {inIssuer("keys discovery https://auth.example.com/.well-known/jwks.json"), "keys jwks <url>"},
+		"a file as key set":                     {inIssuer("keys jwks ./keys/set.json"), "keys file <path>"},
+		"a key set as file":                     {inIssuer("keys file https://auth.example.com/jwks.json"), "keys jwks <url>"},
+		"metadata as endpoint":                  {inIssuer("introspect {\n\t\t\t\tendpoint https://a.example/.well-known/openid-configuration\n\t\t\t}"), "leave the word out"},
+		"an endpoint as mode":                   {inIssuer("introspect https://a.example/introspect"), "endpoint <url>"},
+		"an or between scopes":                  {inGate("require scope read or write"), "values follow each other without a word between"},
+		"a bar between groups":                  {inGate("require group staff | editors"), "values follow each other without a word between"},
+		"roles":                                 {inGate("require roles admin"), "require claim <path> <role...>"},
+		"several scopes":                        {inGate("require scopes read write"), `did you mean "scope"?`},
+		"a pointer as key claim":                {inGate("key_claim /kid"), "is the name of a claim"},
+		"an algorithm in small letters":         {inIssuer("algorithms rs256"), `did you mean "RS256"?`},
+		"a comment of C":                        {inGate("// the orders"), "a comment begins with #"},
+		"a directive behind a brace that lacks": {inGate("respond ok"), "is a } missing before it?"},
+		"a colon as in YAML":                    {inGate("realm: orders"), "without the colon"},
+		"a parameter of Kong":                   {inGate("uri_param_names jwt"), "here: token_from query <name>"},
+		"the address of keys alone":             {inIssuer("jwks_url https://a.example/keys"), "keys jwks <url>"},
+		"verification switched off":             {inIssuer("insecure_skip_verify"), "tls { ca <file> }"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("GATE_TEST_HOST", "https://auth.example.com")
+			got := adapted(t, test.caddyfile)
+			if !strings.HasPrefix(got, "error: ") {
+				t.Fatalf("it loads:\n%s", got)
+			}
+			if !strings.Contains(got, test.want) {
+				t.Errorf("no %q in %s", test.want, got)
+			}
+			line := 5
+			if strings.Contains(test.caddyfile, "endpoint ") && strings.Contains(test.caddyfile, "introspect {") {
+				line = 6
+			}
+			if !strings.HasSuffix(got, fmt.Sprintf(", at Caddyfile:%d\n", line)) {
+				t.Errorf("not at line %d: %s", line, got)
+			}
+		})
+	}
+}
+
+// What only looks like a mistake loads.
+func TestValuesBesideMistakesLoad(t *testing.T) {
+	for name, caddyfile := range map[string]string{
+		"an issuer that ends like an endpoint":  named("https://uaa.example.com/oauth/token"),
+		"an issuer with a slash at its end":     named("https://auth.example.com/"),
+		"a realm with the name of a key set":    named("https://auth.example.com/realms/jwks"),
+		"a realm with the name of certificates": named("https://auth.example.com/realms/certs"),
+		"a realm with the name of a protocol":   named("https://auth.example.com/realms/openid-connect"),
+		"an issuer below keys":                  named("https://auth.example.com/discovery/keys/main"),
+		"an issuer that is no address":          named("my, server"),
+		"an issuer with the word well-known":    named("https://well-known.example.com/well-known/a"),
+		"a key set below metadata":              inIssuer("keys jwks https://auth.example.com/.well-known/openid-configuration/jwks"),
+		"a key set below those of RFC 8414":     inIssuer("keys jwks https://auth.example.com/.well-known/oauth-authorization-server/jwks"),
+		"metadata at an address of their own":   inIssuer("keys discovery https://auth.example.com/.well-known/custom"),
+		"metadata of RFC 8414":                  inIssuer("keys discovery https://auth.example.com/.well-known/oauth-authorization-server/jwks"),
+		"a scope with a bar":                    inGate("require scope read|write"),
+		"a subject with a bar":                  inGate("require claim sub auth0|123"),
+		"a distinguished name":                  inGate("require claim sub CN=alice,O=example"),
+		"a state of America":                    inGate("require claim state or OR"),
+		"a city with a quote":                   inGate("require claim city 's-Hertogenbosch"),
+		"a claim with an equals sign":           inGate("require claim /azp=spa yes"),
+		"a claim of a URL with one":             inGate("require claim https://example.com/?a=b"),
+		"a claim with a colon":                  inGate("require claim cognito:groups admins"),
+		"a claim with a slash":                  inGate("require claim kubernetes.io/serviceaccount/namespace default"),
+		"a claim with brackets by a pointer":    inGate("require claim /roles[0] admin"),
+		"a claim with a capital letter":         inGate("forward_claim Email X-Email"),
+		"a claim and a header alike":            inGate("forward_claim email Email"),
+		"a claim with a hyphen":                 inGate("forward_claim client-id remote-user"),
+		"a header with the name of a scheme":    inGate("token_from header X-Bearer"),
+		"a header called Token":                 inGate("token_from header Token"),
+		"a header with the scheme Token":        inGate("token_from header Authorization Token"),
+		"a star by a variable":                  inGate("require claim permissions {env.GATE_TEST_STAR}"),
+		"commas by a variable":                  inGate("require scope {env.GATE_TEST_COMMA}"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("GATE_TEST_STAR", "orders:*")
+			t.Setenv("GATE_TEST_COMMA", "a,b")
+			if got := adapted(t, strings.ReplaceAll(caddyfile, "my, server", `"my, server"`)); strings.HasPrefix(got, "error: ") {
+				t.Error(got)
+			}
+		})
+	}
+}
+
+// JSON is written by programs: what it says is meant.
+func TestJSONMaySayWhatWouldBeAMistakeInACaddyfile(t *testing.T) {
+	off := false
+	ctx, err := caddy.ProvisionContext(&caddy.Config{Admin: &caddy.AdminConfig{
+		Disabled: true, Config: &caddy.ConfigSettings{Persist: &off},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	child, cancel := caddy.NewContext(ctx)
+	defer cancel()
+	const text = `{"audience":["https://*.example.com","a,b"],
+		"issuers":[{"issuer":"https://*/jwks.json","keys":{"source":"jwks","url":"https://a.example/.well-known/openid-configuration"},
+			"require":["azp=spa"],"type":["*"]}],
+		"require":{"scopes":["orders:*","a,b"],"groups":["*"],"claims":[{"claim":"roles[0]","values":["*"]},{"claim":"$.roles"}]},
+		"forward_claims":[{"claim":"X-User","header":"sub"}]}`
+	if _, err := child.LoadModuleByID("http.handlers.bearer_auth", []byte(text)); err != nil {
+		t.Error(err)
+	}
+}
