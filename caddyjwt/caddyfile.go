@@ -1,6 +1,8 @@
 package caddyjwt
 
 import (
+	"time"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
@@ -8,7 +10,6 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/caddyjwt/gateway/internal/gate"
-	"github.com/caddyjwt/gateway/introspect"
 )
 
 func init() {
@@ -170,22 +171,7 @@ func (h *Handler) unmarshalBlock(b *block) error {
 
 // check tries everything that can be tried without the network, so that a mistake is reported with its line.
 func (h *Handler) check() error {
-	built, err := h.compile(caddy.NewReplacer())
-	if err != nil {
-		return err
-	}
-	for i, plan := range built.plans {
-		issuer := &built.config.Issuers[i]
-		if plan.source.kind != "none" {
-			issuer.Keys = unopened{}
-		}
-		if plan.introspect != nil {
-			issuer.Introspection = &gate.Introspection{
-				Mode: plan.introspect.mode, Prefix: plan.introspect.prefix, Client: new(introspect.Client),
-			}
-		}
-	}
-	_, err = gate.New(built.config)
+	_, err := h.offline(time.Now)
 	return err
 }
 

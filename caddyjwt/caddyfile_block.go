@@ -1,6 +1,7 @@
 package caddyjwt
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -128,13 +129,18 @@ func slips(a, b string) int {
 	return row[len(b)]
 }
 
+// names are what follows the words that name something.
+var names = map[string]string{
+	"issuer": "the name that tokens have as \"iss\"", "consumer": "a username", "credential": "the value of the key claim",
+}
+
 // text reads exactly one argument that is not empty.
 func (b *block) text(s *string) error {
 	word := b.word
 	args := b.d.RemainingArgs()
 	switch {
 	case len(args) == 0:
-		return b.d.Errf("%s: %q needs a value; is an environment variable unset?", b.name, word)
+		return b.d.Errf("%s: %q needs %s; is an environment variable unset?", b.name, word, cmp.Or(names[word], "a value"))
 	case len(args) > 1:
 		return b.d.Errf("%s: %q takes one value, not %d; one with blanks in it is put in quotes", b.name, word, len(args))
 	case strings.TrimSpace(args[0]) == "":

@@ -189,7 +189,7 @@ func pointer(path string) string {
 		name, rest, _ := strings.Cut(path, "[")
 		return "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name) + pointer("["+rest)
 	}
-	bare := strings.NewReplacer("~", "~0", "/", "~1", "[", ".", "]", "", `"`, "", "'", "")
+	bare := strings.NewReplacer("~", "~0", "/", "~1", ".[", ".", "[", ".", "]", "", `"`, "", "'", "")
 	path = bare.Replace(strings.TrimPrefix(path, "$"))
 	return "/" + strings.ReplaceAll(strings.TrimPrefix(path, "."), ".", "/")
 }

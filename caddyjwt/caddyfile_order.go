@@ -72,6 +72,7 @@ func (b *block) reversed(first, second string) error {
 	if claim, found := strings.CutPrefix(second, "{http.auth.user."); found {
 		second = strings.TrimSuffix(claim, "}")
 	}
+	first = strings.TrimSuffix(first, ":")
 	if !looksLikeHeader(first) || !looksLikeClaim(second) {
 		return nil
 	}

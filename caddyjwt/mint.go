@@ -1,8 +1,6 @@
 package caddyjwt
 
 import (
-	"cmp"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,10 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
-	"github.com/golang-jwt/jwt/v5"
 	"github.com/spf13/cobra"
-
-	"github.com/caddyjwt/gateway/internal/gate"
 )
 
 func init() {
@@ -36,8 +31,25 @@ Tools for trying out and testing what the bearer_auth handler guards.`,
 type mintOptions struct {
 	config, adapter, consumer, credential, privateKey string
 	claims                                            []string
-	lifetime                                          time.Duration
+	lifetime                                          lifetimeFlag
 }
+
+const defaultLifetime = 5 * time.Minute
+
+// lifetimeFlag is a flag that reads durations as the configuration does.
+type lifetimeFlag time.Duration
+
+func (l *lifetimeFlag) Set(text string) error {
+	parsed, err := caddy.ParseDuration(text)
+	if err != nil {
+		return errors.New("expected a duration such as 30s, 5m or 1h")
+	}
+	*l = lifetimeFlag(parsed)
+	return nil
+}
+
+func (l *lifetimeFlag) String() string { return time.Duration(*l).String() }
+func (*lifetimeFlag) Type() string     { return "duration" }
 
 func mintCommand() *cobra.Command {
 	var o mintOptions
@@ -46,7 +58,9 @@ func mintCommand() *cobra.Command {
 		Short: "Prints a token that the configured gate accepts",
 		Long: `
 Prints an access token for a consumer of a bearer_auth handler in the config file, signed with the consumer's
-credential: HMAC credentials with the secret from the config, all others with the private key given.
+credential: HMAC credentials with the secret from the config, all others with the private key given. The token is
+tried on the handler before it is printed, without the network; one that would be refused is an error. When several
+handlers know the consumer, the token is for the first that accepts it.
 
 This serves trying out and testing. In production, tokens come from your authorization server or from the
 consumer itself; a secret that can be read by whoever runs this command is a secret of the gateway's.`,
@@ -69,11 +83,13 @@ consumer itself; a secret that can be read by whoever runs this command is a sec
 	flags.StringVar(&o.consumer, "consumer", "", "Username of the consumer (required)")
 	flags.StringVar(&o.credential, "credential", "", "Key of the credential (default: the consumer's first)")
 	flags.StringArrayVar(&o.claims, "claim", nil, "A claim as name=value; a value that is JSON is taken as such. Repeatable")
-	flags.DurationVar(&o.lifetime, "lifetime", 5*time.Minute, "How long the token is valid")
+	o.lifetime = lifetimeFlag(defaultLifetime)
+	flags.Var(&o.lifetime, "lifetime", "How long the token is valid; less than nothing, such as -1m, makes an expired one")
 	flags.StringVar(&o.privateKey, "private-key", "", "PEM file of the private key, for RS, PS, ES and EdDSA credentials")
 	return cmd
 }
 
+// mint makes a token that one of the gates accepts: the first, where several know the consumer.
 func (o *mintOptions) mint() (string, error) {
 	if o.consumer == "" {
 		return "", errors.New("which consumer? Name one with --consumer")
@@ -84,13 +100,16 @@ func (o *mintOptions) mint() (string, error) {
 	}
 	repl := caddy.NewReplacer()
 	var known []string
+	var refused []error
 	for _, h := range handlers {
 		for i := range h.Consumers {
 			username, err := resolve(repl, "username", h.Consumers[i].Username)
 			if err != nil {
 				return "", err
 			}
-			known = append(known, username)
+			if !slices.Contains(known, username) {
+				known = append(known, username)
+			}
 			if username != o.consumer {
 				continue
 			}
@@ -98,20 +117,46 @@ func (o *mintOptions) mint() (string, error) {
 			if err != nil {
 				return "", err
 			}
-			if credential != nil { // a gate may know the consumer without one, and another one with it
-				return o.mintFor(repl, h, credential, key)
+			if credential == nil {
+				continue // a gate may know the consumer without one, and another one with it
 			}
+			token, err := o.mintFor(repl, h, credential, key)
+			if err == nil {
+				return token, nil
+			}
+			refused = append(refused, err)
 		}
 	}
+	if len(refused) > 0 {
+		return "", allRefused(refused)
+	}
+	return "", o.nobody(handlers, known)
+}
+
+// allRefused is the error of the one gate, or of each.
+func allRefused(refused []error) error {
+	if len(refused) == 1 {
+		return refused[0]
+	}
+	return fmt.Errorf("%d gates know this consumer, and none accepts the token:\n%w",
+		len(refused), errors.Join(refused...))
+}
+
+// nobody says why there is nobody to sign for.
+func (o *mintOptions) nobody(handlers []*Handler, known []string) error {
 	switch {
 	case len(handlers) == 0:
-		return "", fmt.Errorf("%s has no bearer_auth", o.config)
+		return fmt.Errorf("%s has no bearer_auth", o.config)
+	case len(known) == 0:
+		return fmt.Errorf("%s has no consumer, and only for consumers can mint sign: tokens of an issuer come from its "+
+			"authorization server, whose token endpoint gives them to a client that you have registered there; "+
+			"to try the gate without that server, add a consumer", o.config)
 	case !slices.Contains(known, o.consumer):
-		return "", fmt.Errorf("%s has no consumer %q; it has: %s", o.config, o.consumer, strings.Join(known, ", "))
+		return fmt.Errorf("%s has no consumer %q; it has: %s", o.config, o.consumer, strings.Join(known, ", "))
 	case o.credential == "":
-		return "", fmt.Errorf("consumer %q has no credential", o.consumer)
+		return fmt.Errorf("consumer %q has no credential", o.consumer)
 	default:
-		return "", fmt.Errorf("consumer %q has no credential %q", o.consumer, o.credential)
+		return fmt.Errorf("consumer %q has no credential %q", o.consumer, o.credential)
 	}
 }
 
@@ -186,95 +231,4 @@ func findHandlers(node any, found *[]*Handler) error {
 		}
 	}
 	return nil
-}
-
-// mintFor makes the token for a credential of a handler's.
-func (o *mintOptions) mintFor(repl *caddy.Replacer, h *Handler, credential *Credential, key string) (string, error) {
-	claims, err := o.claimsFor(repl, h)
-	if err != nil {
-		return "", err
-	}
-	keyClaim, err := resolve(repl, "key_claim", h.KeyClaim)
-	if err != nil {
-		return "", err
-	}
-	keyClaim = cmp.Or(keyClaim, gate.DefaultKeyClaim)
-	if _, both := claims[keyClaim]; both {
-		return "", fmt.Errorf("--claim %s: this claim selects the credential; choose that with --credential", keyClaim)
-	}
-	name := credential.Algorithm
-	if name == "Ed25519" { // RFC 9864; golang-jwt has the same signatures under the older name only
-		name = "EdDSA"
-	}
-	method := jwt.GetSigningMethod(name)
-	if method == nil {
-		return "", fmt.Errorf("credential %q: %w", credential.Key, unknownAlgorithm(credential.Algorithm))
-	}
-	token := jwt.NewWithClaims(method, claims)
-	token.Header["alg"] = credential.Algorithm
-	if keyClaim == "kid" {
-		token.Header["kid"] = key
-	} else {
-		claims[keyClaim] = key
-	}
-	signingKey, err := o.signingKey(repl, credential)
-	if err != nil {
-		return "", err
-	}
-	signed, err := token.SignedString(signingKey)
-	if err != nil {
-		return "", fmt.Errorf("signing with %s: %w; does the private key fit the algorithm?", credential.Algorithm, err)
-	}
-	return signed, nil
-}
-
-// claimsFor makes the claims: what every gate asks for, then what the command line says.
-func (o *mintOptions) claimsFor(repl *caddy.Replacer, h *Handler) (jwt.MapClaims, error) {
-	if longest := time.Duration(h.MaxLifetime); longest > 0 && o.lifetime > longest {
-		return nil, fmt.Errorf("--lifetime %v is longer than the max_lifetime of the gate, %v", o.lifetime, longest)
-	}
-	now := time.Now()
-	claims := jwt.MapClaims{
-		"sub": o.consumer,
-		"iat": now.Unix(),
-		"exp": now.Add(o.lifetime).Unix(),
-		"jti": rand.Text(),
-	}
-	if len(h.Audience) > 0 {
-		audience, err := resolveAll(repl, "audience", h.Audience)
-		if err != nil {
-			return nil, err
-		}
-		claims["aud"] = audience[0]
-	}
-	for _, claim := range o.claims {
-		name, value, ok := strings.Cut(claim, "=")
-		if !ok || name == "" {
-			return nil, fmt.Errorf("--claim %q: expected name=value", claim)
-		}
-		claims[name] = value
-		if json.Valid([]byte(value)) {
-			claims[name] = json.RawMessage(value) // as it is: a long number must not be rounded
-		}
-	}
-	return claims, nil
-}
-
-func (o *mintOptions) signingKey(repl *caddy.Replacer, credential *Credential) (any, error) {
-	if credential.Secret != "" {
-		return resolveSecret(repl, credential.Secret, credential.Base64)
-	}
-	if o.privateKey == "" {
-		return nil, fmt.Errorf("credential %q verifies with a public key: give its private key with --private-key",
-			credential.Key)
-	}
-	text, err := os.ReadFile(o.privateKey)
-	if err != nil {
-		return nil, err
-	}
-	key, err := parsePrivateKey(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", o.privateKey, err)
-	}
-	return key, nil
 }
