@@ -72,7 +72,7 @@ func (b *block) at(err error) error {
 func (b *block) unknown() error {
 	known := strings.Fields(strings.ReplaceAll(words[b.name], "*", ""))
 	hint := ""
-	if here := hereInstead(b.word); here != "" {
+	if here := hereInstead(b.word); here != "" && !slices.Contains(known, b.word+"s") {
 		hint = " (" + here + ")"
 	} else if meant := mostAlike(b.word, known); meant != "" {
 		hint = fmt.Sprintf(" (did you mean %q?)", meant)

@@ -63,7 +63,7 @@ func TestMintRefusesWhatTheGateWould(t *testing.T) {
 		"an end of its own":           {[]string{bobWithASecret}, []string{"--claim", "exp=1"}, "expired"},
 		"no end":                      {[]string{bobWithASecret}, []string{"--claim", "exp=null"}, "exp is not a number; look at what --claim says"},
 		"a start in the future":       {[]string{bobWithASecret}, []string{"--claim", "nbf=99999999999"}, "not_yet_valid"},
-		"longer than may be":          {[]string{"max_lifetime 1m", bobWithASecret}, nil, "--lifetime 5m0s is longer than the max_lifetime of the gate, 1m0s"},
+		"longer than may be":          {[]string{"max_lifetime 1m", bobWithASecret}, nil, "--lifetime 5m0s is longer than the max_lifetime of the gate: give --lifetime=1m0s or less"},
 		"longer by a claim":           {[]string{"max_lifetime 1h", bobWithASecret}, []string{"--claim", "exp=99999999999"}, "leave times to --lifetime"},
 		"bound to a key":              {[]string{bobWithASecret}, []string{"--claim", `cnf={"jkt":"x"}`}, "proof_required; look at what --claim says"},
 		"a security event":            {[]string{bobWithASecret}, []string{"--claim", `events={"https://schemas.openid.net/event":{}}`}, "invalid_type"},

@@ -92,7 +92,8 @@ func (o *mintOptions) unsigned(c *Credential, claims jwt.MapClaims, keyClaim, ke
 // claimsFor makes the claims: what every gate asks for, then what the command line says.
 func (o *mintOptions) claimsFor(repl *caddy.Replacer, h *Handler, issued, expires time.Time) (jwt.MapClaims, error) {
 	if longest := time.Duration(h.MaxLifetime); longest > 0 && time.Duration(o.lifetime) > longest {
-		return nil, fmt.Errorf("--lifetime %v is longer than the max_lifetime of the gate, %v", &o.lifetime, longest)
+		return nil, fmt.Errorf("--lifetime %v is longer than the max_lifetime of the gate: give --lifetime=%v or less",
+			&o.lifetime, longest)
 	}
 	claims := jwt.MapClaims{
 		"sub": o.consumer,

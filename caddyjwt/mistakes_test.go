@@ -132,6 +132,7 @@ func TestMistakesOfACaddyfileNameTheCure(t *testing.T) {
 		"several scopes":                        {inGate("require scopes read write"), `did you mean "scope"?`},
 		"a pointer as key claim":                {inGate("key_claim /kid"), "is the name of a claim"},
 		"an algorithm in small letters":         {inIssuer("algorithms rs256"), `did you mean "RS256"?`},
+		"one group of a consumer":               {inConsumer("group staff"), `did you mean "groups"?`},
 		"a comment of C":                        {inGate("// the orders"), "a comment begins with #"},
 		"a directive behind a brace that lacks": {inGate("respond ok"), "is a } missing before it?"},
 		"a colon as in YAML":                    {inGate("realm: orders"), "without the colon"},
