@@ -178,7 +178,7 @@ func (b *block) introspect(i *Introspect) error {
 		case "verify":
 			return b.text(&i.Verify)
 		case "prefix":
-			return b.text(&i.Prefix)
+			return b.plain(&i.Prefix)
 		case "endpoint":
 			return b.endpoint(&i.Endpoint)
 		case "client_id":

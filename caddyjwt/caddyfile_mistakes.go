@@ -41,6 +41,7 @@ var mistakes = map[string][]mistake{
 	"consumer":   {quoted, star("a consumer has one name", "write a consumer block for each one")},
 	"credential": {quoted, star("the key of a credential is compared exactly", "write a credential for each key")},
 	"groups":     {quoted, comma, star("a group is compared exactly", "list each one")},
+	"prefix":     {quoted, starInPrefix},
 }
 
 // mistaken looks for mistakes in values of a word.
@@ -87,6 +88,14 @@ func starMeantIn(elsewhere, rule, cure string) mistake {
 		return fmt.Sprintf("%s, and \"*\" stands for itself: %s (if a token really has a \"*\" there, write it in %s)",
 			rule, cure, elsewhere)
 	}
+}
+
+// starInPrefix needs no other way to be written: no token has a "*" (RFC 6750 section 2.1).
+func starInPrefix(value string) string {
+	if !strings.Contains(value, "*") {
+		return ""
+	}
+	return "this is how tokens begin, whatever follows: leave out the \"*\""
 }
 
 // comma knows lists as other configurations write them.
@@ -173,8 +182,11 @@ func jsonPath(path string) string {
 
 // index knows brackets. Only a JSON pointer leads into an array (RFC 6901).
 func index(path string) string {
+	if strings.HasPrefix(path, "/") || strings.Contains(path, "://[") { // the latter is an address of IPv6
+		return ""
+	}
 	name, rest, found := strings.Cut(path, "[")
-	if !found || strings.HasPrefix(path, "/") {
+	if !found {
 		return ""
 	}
 	if strings.HasPrefix(rest, "]") || strings.HasPrefix(rest, "*]") {

@@ -40,6 +40,9 @@ func (b *block) mistakenPlace(args []string) error {
 		return b.d.Errf("Bearer is a scheme, and no name of a header: %s", usual)
 	case strings.EqualFold(args[0], "Authorization"):
 		return b.d.Errf("token_from is followed by the kind of place: %s", usual)
+	case len(args) > 1 && strings.Contains(args[1], "*"):
+		return b.d.Errf("token_from %s %s: a place has one name, and \"*\" stands for itself: write a line for each place",
+			args[0], args[1])
 	case args[0] == "header" && len(args) > 1 && strings.HasSuffix(args[1], ":"):
 		return b.d.Errf("token_from header %s: the name of a header is written without the colon", args[1])
 	case args[0] == "header" && len(args) > 1 && len(strings.Fields(args[1])) > 1:

@@ -55,6 +55,9 @@ func TestMistakesOfACaddyfileNameTheCure(t *testing.T) {
 		"a wildcard in a credential's key":      {inConsumer("credential https://*.example.com" + secretHere), "write a credential for each key"},
 		"a wildcard in a consumer's groups":     {inConsumer("groups *"), "a group is compared exactly"},
 		"a wildcard as type":                    {inIssuer("type *"), "leave the word out"},
+		"a wildcard in a header's name":         {inGate("token_from header X-Token-*"), "write a line for each place"},
+		"a wildcard in a cookie's name":         {inGate("token_from cookie __Host-*"), "write a line for each place"},
+		"a wildcard behind a prefix":            {inIssuer("introspect {\n\t\t\t\tprefix op_*\n\t\t\t}"), "this is how tokens begin"},
 		"a wildcard beside a placeholder":       {named("https://{env.GATE_TEST_HOST}/*"), "write an issuer block for each one"},
 		"a comma in an audience":                {inIssuer("audience https://a,https://b"), "values are separated by blanks, not by commas: https://a https://b"},
 		"a comma behind an audience":            {inIssuer("audience https://a, https://b"), "by blanks"},
@@ -150,8 +153,8 @@ func TestMistakesOfACaddyfileNameTheCure(t *testing.T) {
 				t.Errorf("no %q in %s", test.want, got)
 			}
 			line := 5
-			if strings.Contains(test.caddyfile, "endpoint ") && strings.Contains(test.caddyfile, "introspect {") {
-				line = 6
+			if strings.Contains(test.caddyfile, "introspect {") {
+				line = 6 // a word of the block inside
 			}
 			if !strings.HasSuffix(got, fmt.Sprintf(", at Caddyfile:%d\n", line)) {
 				t.Errorf("not at line %d: %s", line, got)
@@ -184,6 +187,7 @@ func TestValuesBesideMistakesLoad(t *testing.T) {
 		"a claim of a URL with one":             inGate("require claim https://example.com/?a=b"),
 		"a claim with a colon":                  inGate("require claim cognito:groups admins"),
 		"a claim with a slash":                  inGate("require claim kubernetes.io/serviceaccount/namespace default"),
+		"a claim of a URL with an IPv6 host":    inGate("require claim https://[::1]/roles admin"),
 		"a claim with brackets by a pointer":    inGate("require claim /roles[0] admin"),
 		"a claim with a capital letter":         inGate("forward_claim Email X-Email"),
 		"a claim and a header alike":            inGate("forward_claim email Email"),
