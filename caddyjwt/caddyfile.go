@@ -48,6 +48,8 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //	        max_lifetime     <duration>
 //	        leeway           <duration>
 //	        max_stale        <duration>
+//	        key_use          sig|jwt-svid
+//	        max_keys         <n>
 //	        request_header   <name> <value>         # repeatable
 //	        allow_link_local
 //	        tls {

@@ -19,7 +19,7 @@ import (
 var words = map[string]string{
 	"bearer_auth": `realm token_from* max_token_size audience leeway max_lifetime issuer* consumer* key_claim
 		require* introspect forward_claim* forward_token optional anonymous allow_preflight cache`,
-	"issuer": `keys audience algorithms type profile require max_lifetime leeway max_stale request_header*
+	"issuer": `keys audience algorithms type profile require max_lifetime leeway max_stale key_use max_keys request_header*
 		allow_link_local tls introspect`,
 	"tls": "ca client_cert client_key server_name pin",
 	"introspect": `verify prefix endpoint client_id client_secret auth_method private_key bearer_token raw_basic

@@ -33,6 +33,10 @@ func (b *block) issuer(issuers *[]Issuer) error {
 			return b.leeway(&issuer.Leeway)
 		case "max_stale":
 			return b.duration(&issuer.MaxStale)
+		case "key_use":
+			return b.text(&issuer.KeyUse)
+		case "max_keys":
+			return b.number(&issuer.MaxKeys)
 		case "request_header":
 			return b.requestHeader(&issuer)
 		case "allow_link_local":

@@ -22,6 +22,7 @@ type sourcePlan struct {
 	path     string
 	pem      string
 	static   []*jose.Key // of a secret
+	taken    keyset.Selection
 	fetch    fetch.Options
 	maxStale time.Duration
 }
@@ -75,10 +76,31 @@ func (i *Issuer) compileKeys(repl *caddy.Replacer, plan *issuerPlan) (err error)
 		return fmt.Errorf("request_header and max_stale are about fetching keys and metadata, and neither are fetched with "+
 			"keys %s and the endpoint of introspect given", keys.Source)
 	}
+	if err := i.selectKeys(keys.Source, &plan.source.taken); err != nil {
+		return err
+	}
 	if err := keys.compile(repl, &plan.source, i.Algorithms != nil, &allowed); err != nil {
 		return err
 	}
 	plan.issuer.Algorithms = allowed
+	return nil
+}
+
+// selectKeys says which keys of a set are taken.
+func (i *Issuer) selectKeys(source string, taken *keyset.Selection) error {
+	switch source {
+	case "pem", "secret", "none":
+		if i.KeyUse != "" || i.MaxKeys != 0 {
+			return fmt.Errorf("key_use and max_keys choose among the keys of a key set, and keys %s has none: remove them", source)
+		}
+	}
+	*taken = keyset.Selection{Use: i.KeyUse, Max: i.MaxKeys}
+	if err := taken.CheckUse(); err != nil {
+		return fmt.Errorf("key_use %w", err)
+	}
+	if err := taken.CheckMax(); err != nil {
+		return fmt.Errorf("max_keys %w", err)
+	}
 	return nil
 }
 
@@ -137,7 +159,7 @@ func (k *Keys) compile(repl *caddy.Replacer, plan *sourcePlan, chosen bool, allo
 		if err != nil {
 			return err
 		}
-		return wrap("keys file "+plan.path, checkKeys(content, *allowed))
+		return wrap("keys file "+plan.path, checkKeys(content, plan.taken, *allowed))
 	case "pem":
 		if plan.pem, err = need("PEM text", k.PEM); err != nil {
 			return err
@@ -146,7 +168,7 @@ func (k *Keys) compile(repl *caddy.Replacer, plan *sourcePlan, chosen bool, allo
 			return errors.New("keys pem: this is the path of a file: " +
 				"write \"keys file\" before it, or keys pem {file./the/path}")
 		}
-		return wrap("keys pem", checkKeys([]byte(plan.pem), *allowed))
+		return wrap("keys pem", checkKeys([]byte(plan.pem), plan.taken, *allowed))
 	case "secret":
 		return k.compileSecret(repl, plan, chosen, allowed)
 	case "none":
@@ -157,8 +179,8 @@ func (k *Keys) compile(repl *caddy.Replacer, plan *sourcePlan, chosen bool, allo
 }
 
 // checkKeys makes sure that there is a key in the text that one of the algorithms can use.
-func checkKeys(text []byte, allowed jose.Algorithms) error {
-	keys, _, _, err := keyset.ParseKeys(text, time.Now())
+func checkKeys(text []byte, taken keyset.Selection, allowed jose.Algorithms) error {
+	keys, _, _, err := keyset.ParseKeys(text, taken, time.Now())
 	if err != nil {
 		return err
 	}

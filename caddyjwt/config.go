@@ -69,6 +69,13 @@ type Issuer struct {
 	// How long keys may be used after the last successful fetch when the server cannot be reached; at least 1m. Keys are
 	// fetched again before. Default: 24h.
 	MaxStale caddy.Duration `json:"max_stale,omitempty"`
+	// The purpose that a key of the issuer's key set must have in "use": "sig", which a key without "use" has, too; or
+	// "jwt-svid" for the bundles of SPIFFE, in which every key names its use. With keys from discovery, jwks or a file with
+	// a JWK set. Default: "sig".
+	KeyUse string `json:"key_use,omitempty"`
+	// How many usable keys of the issuer's key set are taken, the first ones: 1 to 1000. Tokens of the others are refused as
+	// unknown_key. With keys from discovery, jwks or a file. Default: 100.
+	MaxKeys int `json:"max_keys,omitempty"`
 	// Ask the authorization server about tokens (RFC 7662). Default: never.
 	Introspect *Introspect `json:"introspect,omitempty"`
 }
@@ -78,7 +85,7 @@ type Keys struct {
 	// The source, which must be said:
 	//
 	//   - "discovery" reads the address of the key set from the issuer's metadata: OpenID Connect Discovery, then RFC 8414.
-	//   - "jwks" fetches a JWK set from a URL.
+	//   - "jwks" fetches a JWK set, or a single JWK, from a URL.
 	//   - "file" reads a JWK set, a JWK, PEM public keys or X.509 certificates, told by content, and again whenever the
 	//     file changes. It must be usable when the configuration loads.
 	//   - "pem" has PEM public keys or X.509 certificates in the configuration. They are read once; when a certificate

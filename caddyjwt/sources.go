@@ -98,11 +98,13 @@ func (h *Handler) openSource(ctx caddy.Context, plan *sourcePlan) (keyset.Source
 		source, err := keyset.NewStatic(plan.static...)
 		return source, fingerprintKeys(plan.static), err
 	case "file":
-		return h.pooledSource(ctx, plan, [32]byte{}, func() (keyset.Source, error) {
-			return keyset.NewFile(plan.path, sourceLog)
+		return h.pooledSource(ctx, plan, plan.taken.Fingerprint(), func() (keyset.Source, error) {
+			return keyset.NewFile(plan.path, plan.taken, sourceLog)
 		})
 	case "jwks":
-		options := keyset.RemoteOptions{URL: plan.url, Fetch: plan.fetch, Timing: plan.timing(), Logger: sourceLog}
+		options := keyset.RemoteOptions{
+			URL: plan.url, Taken: plan.taken, Fetch: plan.fetch, Timing: plan.timing(), Logger: sourceLog,
+		}
 		return h.pooledSource(ctx, plan, options.Fingerprint(), func() (keyset.Source, error) {
 			return keyset.NewRemote(options)
 		})
@@ -121,7 +123,7 @@ func (p *sourcePlan) discovery() keyset.DiscoveryOptions {
 		Issuer: p.issuer, Fetch: p.fetch, Timing: p.timing(), Logger: sourceLog,
 	}
 	if p.kind == "discovery" {
-		options.URL = p.url
+		options.URL, options.Taken = p.url, p.taken
 	}
 	return options
 }

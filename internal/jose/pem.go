@@ -33,7 +33,8 @@ func ParsePEM(data []byte, now time.Time) ([]crypto.PublicKey, time.Time, error)
 	if len(data) > maxPEM {
 		return nil, time.Time{}, fmt.Errorf("%w: PEM text of more than %d bytes", ErrKey, maxPEM)
 	}
-	rest := bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	data = PlainText(data)
+	rest := data
 	for {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {

@@ -26,6 +26,8 @@ type DiscoveryOptions struct {
 	// Fetch has the TLS settings towards the server, for all requests, and header fields that are sent to the host of the
 	// metadata only.
 	Fetch fetch.Options
+	// Taken says which keys of the set are wanted; the zero value is fine.
+	Taken Selection
 	// Timing; the zero value is fine. Metadata and keys are fetched together.
 	Timing Timing
 	// MetadataOnly is for issuers whose metadata is wanted and whose keys are not: there never are any.
@@ -43,6 +45,7 @@ func (o DiscoveryOptions) Fingerprint() [sha256.Size]byte {
 	hashText(h, o.URL)
 	settings := o.Fetch.Fingerprint()
 	h.Write(settings[:])
+	o.Taken.fingerprint(h)
 	o.Timing.fingerprint(h)
 	if o.MetadataOnly {
 		hashText(h, "metadata only")
@@ -73,7 +76,7 @@ func NewDiscovery(options DiscoveryOptions) (*Discovery, error) {
 	if options.Issuer == "" {
 		return nil, errors.New("there is no issuer")
 	}
-	if err := options.Timing.defaults(); err != nil {
+	if err := errors.Join(options.Taken.check(), options.Timing.defaults()); err != nil {
 		return nil, err
 	}
 	client, err := newGetter(options.transport, options.Fetch, options.Timing)
@@ -83,7 +86,7 @@ func NewDiscovery(options DiscoveryOptions) (*Discovery, error) {
 	l := &metadataLoader{
 		client: client, issuer: options.Issuer, addresses: addresses,
 		maxStale: options.Timing.MaxStale, only: options.MetadataOnly,
-		keys: jwksLoader{client: client},
+		keys: jwksLoader{client: client, taken: options.Taken},
 	}
 	if len(options.Fetch.Header) > 0 {
 		if l.stranger, err = newGetter(options.transport, withoutHeader(options.Fetch), options.Timing); err != nil {

@@ -28,8 +28,8 @@ func (o DiscoveryOptions) With(g Getter) DiscoveryOptions {
 	return o
 }
 
-// ParseJWKS is parseJWKS with the limit in force.
-func ParseJWKS(data []byte) ([]*jose.Key, []Skipped, error) { return parseJWKS(data, maxKeys) }
+// ParseJWKS is parseJWKS with the default selection.
+func ParseJWKS(data []byte) ([]*jose.Key, []Skipped, error) { return parseJWKS(data, Selection{}) }
 
 var (
 	ParseFewJWKs  = parseJWKS

@@ -30,6 +30,7 @@ const (
 // File is a source in a file.
 type File struct {
 	path    string
+	taken   Selection
 	notify  *notifier
 	current atomic.Pointer[snapshot]
 
@@ -49,8 +50,11 @@ var _ Source = (*File)(nil)
 // usable. Later changes are taken over without further ado; when the file cannot be used, or is gone, the keys that it
 // had before stay. A certificate that expires takes all keys of the file with it. The logger gets changes of state; nil
 // for none.
-func NewFile(path string, logger *slog.Logger) (*File, error) {
-	f := &File{path: path, notify: newNotifier(logger, path)}
+func NewFile(path string, taken Selection, logger *slog.Logger) (*File, error) {
+	if err := taken.check(); err != nil {
+		return nil, err
+	}
+	f := &File{path: path, taken: taken, notify: newNotifier(logger, path)}
 	data, stat, err := ReadFile(path)
 	if err == nil {
 		err = f.take(data)
@@ -188,7 +192,7 @@ func (f *File) take(data []byte) (err error) {
 			err = fmt.Errorf("panic while reading keys: %v", p)
 		}
 	}()
-	keys, skipped, expires, err := ParseKeys(data, time.Now())
+	keys, skipped, expires, err := ParseKeys(data, f.taken, time.Now())
 	if err != nil {
 		return err
 	}

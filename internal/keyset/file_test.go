@@ -92,7 +92,7 @@ func TestFileFormats(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "keys")
 			write(t, path, test.text)
-			source, err := keyset.NewFile(path, nil)
+			source, err := keyset.NewFile(path, keyset.Selection{}, nil)
 			if test.name == "too much" {
 				if err == nil {
 					t.Error("it is accepted")
@@ -119,10 +119,10 @@ func TestFileFormats(t *testing.T) {
 			}
 		})
 	}
-	if _, err := keyset.NewFile(filepath.Join(t.TempDir(), "nothing"), nil); !errors.Is(err, fs.ErrNotExist) && err == nil {
+	if _, err := keyset.NewFile(filepath.Join(t.TempDir(), "nothing"), keyset.Selection{}, nil); !errors.Is(err, fs.ErrNotExist) && err == nil {
 		t.Errorf("a file that is not there: %v", err)
 	}
-	if _, err := keyset.NewFile(t.TempDir(), nil); err == nil {
+	if _, err := keyset.NewFile(t.TempDir(), keyset.Selection{}, nil); err == nil {
 		t.Error("a directory is accepted")
 	}
 }
@@ -133,7 +133,7 @@ func TestFileChanges(t *testing.T) {
 	path := filepath.Join(dir, "keys")
 	write(t, path, tokentest.JWKS(one))
 	synctest.Test(t, func(t *testing.T) {
-		source, err := keyset.NewFile(path, nil)
+		source, err := keyset.NewFile(path, keyset.Selection{}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -192,7 +192,7 @@ func TestFileHalfWritten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys")
 	write(t, path, one.PublicPEM())
 	synctest.Test(t, func(t *testing.T) {
-		source, err := keyset.NewFile(path, nil)
+		source, err := keyset.NewFile(path, keyset.Selection{}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -220,7 +220,7 @@ func TestCertificatesExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		text := certificatePEM(t, key, time.Now().Add(time.Hour))
 		write(t, path, text)
-		file, err := keyset.NewFile(path, nil)
+		file, err := keyset.NewFile(path, keyset.Selection{}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

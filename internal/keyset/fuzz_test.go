@@ -35,7 +35,7 @@ func FuzzParseKeys(f *testing.F) {
 	f.Add([]byte("0"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		given := bytes.Clone(data)
-		keys, skipped, expires, err := keyset.ParseKeys(data, now)
+		keys, skipped, expires, err := keyset.ParseKeys(data, keyset.Selection{}, now)
 		if (err == nil) != (len(keys) > 0) {
 			t.Fatalf("%d keys and error %v", len(keys), err)
 		}
@@ -45,7 +45,7 @@ func FuzzParseKeys(f *testing.F) {
 		for _, key := range keys {
 			wantPublic(t, key)
 		}
-		again, skippedAgain, expiresAgain, errAgain := keyset.ParseKeys(data, now)
+		again, skippedAgain, expiresAgain, errAgain := keyset.ParseKeys(data, keyset.Selection{}, now)
 		same := func(a, b *jose.Key) bool {
 			return a.ID == b.ID && a.Algorithms() == b.Algorithms() && a.Thumbprint() == b.Thumbprint()
 		}

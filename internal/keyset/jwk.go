@@ -20,13 +20,13 @@ const (
 	skipCurve       = "unsupported_curve"     // crv is not P-256, P-384, P-521 or Ed25519
 	skipAlgorithm   = "unsupported_algorithm" // alg is unknown or not one of this kind of key
 	skipSecret      = "symmetric_key"         // kty is oct
-	skipPrivate     = "private_key"           // contains private members
-	skipUse         = "not_for_signatures"    // use other than sig, key_ops without verify, or both at odds
+	skipPrivate     = "private_key"           // contains private members that are not empty
+	skipUse         = "not_for_signatures"    // use other than the wanted one, key_ops without verify, or both at odds
 	skipWeak        = "weak_key"              // RSA under 2048 bits, strange exponent, point of small order
 	skipPublished   = "published_key"         // an example out of a standard
 	skipCertificate = "certificate_mismatch"  // x5c is unreadable or has another key
 	skipDuplicate   = "duplicate_key"         // the same key as one before
-	skipLimit       = "too_many_keys"         // more keys than are taken
+	skipLimit       = "too_many_keys"         // more keys than are taken, see Selection.Max
 )
 
 // maxOps bounds key_ops: there are eight operations (RFC 7517 section 4.3).
@@ -40,7 +40,7 @@ const maxKID = 512
 var privateMembers = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv", "seed"}
 
 // judge makes a key of one JWK, or says why it cannot be used.
-func judge(text []byte) (*jose.Key, string) {
+func judge(text []byte, taken Selection) (*jose.Key, string) {
 	jwk, err := strictjson.ParseObject(text, strictjson.Limits{})
 	switch {
 	case errors.Is(err, strictjson.ErrDuplicate):
@@ -58,11 +58,11 @@ func judge(text []byte) (*jose.Key, string) {
 		return nil, skipType
 	}
 	for _, name := range privateMembers {
-		if _, has := jwk.Member(name); has {
+		if _, has := filled(jwk, name); has {
 			return nil, skipPrivate
 		}
 	}
-	if reason := judgePurpose(jwk); reason != "" {
+	if reason := judgePurpose(jwk, taken); reason != "" {
 		return nil, reason
 	}
 	kid, ok := textMember(jwk, "kid")
@@ -84,10 +84,26 @@ func judge(text []byte) (*jose.Key, string) {
 	return key, ""
 }
 
-// textMember is a member that is a string. Absent and null give the empty string, anything else is not ok.
+// filled is a member that has content. One that is null, an empty text or an empty list counts as absent, whatever its
+// name: some serialisers, .NET's among them, write every member they know, also with public keys. Such a member discloses
+// nothing. Anything else is there, also when its type is odd.
+//
+// Members of a JWK are read by this function only.
+func filled(jwk strictjson.Value, name string) (value strictjson.Value, has bool) {
+	value, has = jwk.Member(name)
+	switch value.Kind() {
+	case strictjson.Null:
+		return strictjson.Value{}, false
+	case strictjson.String, strictjson.Array:
+		has = !value.Empty()
+	}
+	return value, has
+}
+
+// textMember is a member that is a string, empty when it is absent. Anything else is not ok.
 func textMember(jwk strictjson.Value, name string) (text string, ok bool) {
-	value, has := jwk.Member(name)
-	if !has || value.Kind() == strictjson.Null {
+	value, has := filled(jwk, name)
+	if !has {
 		return "", true
 	}
 	return value.Str()
@@ -95,18 +111,16 @@ func textMember(jwk strictjson.Value, name string) (text string, ok bool) {
 
 // judgePurpose refuses keys that are not for checking signatures (RFC 7517 sections 4.2 and 4.3): by use, by key_ops, or
 // because the two contradict each other.
-func judgePurpose(jwk strictjson.Value) string {
-	use, named := jwk.Member("use")
-	if named = named && use.Kind() != strictjson.Null; named {
-		if use.Kind() != strictjson.String {
-			return skipMalformed
-		}
-		if !use.Equal("sig") {
-			return skipUse
-		}
+func judgePurpose(jwk strictjson.Value, taken Selection) string {
+	use, ok := textMember(jwk, "use")
+	switch {
+	case !ok:
+		return skipMalformed
+	case !taken.fits(use):
+		return skipUse
 	}
-	ops, has := jwk.Member("key_ops")
-	if !has || ops.Kind() == strictjson.Null {
+	ops, has := filled(jwk, "key_ops")
+	if !has {
 		return ""
 	}
 	if ops.Kind() != strictjson.Array {
@@ -118,7 +132,7 @@ func judgePurpose(jwk strictjson.Value) string {
 		switch {
 		case !ok || len(seen) == maxOps || slices.Contains(seen, op): // "duplicate key operation values MUST NOT be present"
 			return skipMalformed
-		case named && op != "verify" && op != "sign":
+		case use != "" && op != "verify" && op != "sign":
 			return skipUse
 		}
 		seen = append(seen, op)
@@ -215,7 +229,7 @@ func judgeCurve(crv, kty, x, y string) string {
 	return ""
 }
 
-// encodes tells whether text is so many bytes in base64url. Padding, which some servers write, is overlooked.
+// encodes reports whether text is so many bytes in base64url. Padding, which some servers write, is overlooked.
 func encodes(text string, size int) bool {
 	b, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(text, "="))
 	return err == nil && len(b) == size
@@ -224,8 +238,8 @@ func encodes(text string, size int) bool {
 // certificate is the first of the certificates in x5c, the one of the key itself (RFC 7517 section 4.7). No trust
 // comes from it.
 func certificate(jwk strictjson.Value) ([]string, string) {
-	chain, has := jwk.Member("x5c")
-	if !has || chain.Kind() == strictjson.Null {
+	chain, has := filled(jwk, "x5c")
+	if !has {
 		return nil, ""
 	}
 	if chain.Kind() != strictjson.Array {

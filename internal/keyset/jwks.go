@@ -12,18 +12,15 @@ import (
 	"github.com/caddyjwt/gateway/internal/jose"
 )
 
-// maxKeys is how many usable keys of one document are taken, the first ones. Authorization servers publish two or three.
-const maxKeys = 100
-
-// parseJWKS reads the keys that can check signatures out of a JWK Set (RFC 7517 section 5), in the order of the
-// document, and at most limit of them. Each key is judged alone: one that cannot be used, for whatever reason, is counted
-// and the others are kept.
+// parseJWKS reads the keys that can check signatures out of a JWK Set (RFC 7517 section 5) or a single JWK, in the order
+// of the document, and no more than are to be taken. Each key is judged alone: one that cannot be used, for whatever
+// reason, is counted and the others are kept.
 //
 // Shared secrets and private keys are never taken: a set that anybody can fetch contains nothing secret.
 //
-// It returns ErrFormat when data is not a JWK Set at all, and ErrNoKeys, along with what was skipped, when no key of it
-// can be used.
-func parseJWKS(data []byte, limit int) ([]*jose.Key, []Skipped, error) {
+// It returns ErrFormat when data is neither, and ErrNoKeys, along with what was skipped, when no key of it can be used.
+func parseJWKS(data []byte, taken Selection) ([]*jose.Key, []Skipped, error) {
+	limit := taken.max()
 	texts, err := splitJWKS(data)
 	if err != nil {
 		return nil, nil, err
@@ -36,7 +33,7 @@ func parseJWKS(data []byte, limit int) ([]*jose.Key, []Skipped, error) {
 			counts[skipLimit] += len(texts) - i
 			break
 		}
-		key, reason := judge(text)
+		key, reason := judge(text, taken)
 		if reason == "" {
 			if _, twice := seen[memberOf(key)]; twice {
 				reason = skipDuplicate
@@ -80,12 +77,17 @@ func tally(counts map[string]int) []Skipped {
 // splitJWKS finds the elements of the member "keys" of one object. It looks no deeper than it has to, so that what is
 // wrong inside one key stays that key's own trouble. The name is compared exactly (RFC 7517 section 5) and may occur
 // once.
+//
+// An object without "keys" and with "kty" is a JWK, and taken for a set of one: some servers have only one key and publish
+// it so.
 func splitJWKS(data []byte) ([]json.RawMessage, error) {
+	data = jose.WithoutMark(data)
 	dec := json.NewDecoder(bytes.NewReader(data))
 	if token, err := dec.Token(); err != nil || token != json.Delim('{') {
 		return nil, fmt.Errorf("%w: not a JSON object", ErrFormat)
 	}
 	var keys json.RawMessage
+	isKey := false
 	for dec.More() {
 		name, err := dec.Token()
 		if err != nil {
@@ -95,6 +97,7 @@ func splitJWKS(data []byte) ([]json.RawMessage, error) {
 		if err := dec.Decode(&value); err != nil {
 			return nil, fmt.Errorf("%w: not JSON", ErrFormat)
 		}
+		isKey = isKey || name == "kty"
 		if name != "keys" {
 			continue
 		}
@@ -109,7 +112,10 @@ func splitJWKS(data []byte) ([]json.RawMessage, error) {
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%w: more text after the key set", ErrFormat)
 	}
-	if keys == nil {
+	switch {
+	case keys == nil && isKey:
+		return []json.RawMessage{data}, nil
+	case keys == nil:
 		return nil, fmt.Errorf(`%w: no member "keys", this is not a key set`, ErrFormat)
 	}
 	var texts []json.RawMessage

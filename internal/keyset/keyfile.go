@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"time"
 
@@ -13,16 +12,21 @@ import (
 )
 
 // ParseKeys reads public keys in whatever form they are: a JWK Set or a single JWK, PEM text with public keys or
-// certificates, or one of those in DER. Keys out of PEM and DER have no id. now is the time at which certificates have to
-// be valid; expires is the earliest end of their validity, zero without certificates. With an error there is nothing
-// else but what was skipped.
-func ParseKeys(data []byte, now time.Time) (keys []*jose.Key, skipped []Skipped, expires time.Time, err error) {
+// certificates, or one of those in DER. Keys out of PEM and DER have no id, and no use that they could be chosen by. now is
+// the time at which certificates have to be valid; expires is the earliest end of their validity, zero without
+// certificates. With an error there is nothing else but what was skipped.
+func ParseKeys(
+	data []byte, taken Selection, now time.Time,
+) (keys []*jose.Key, skipped []Skipped, expires time.Time, err error) {
+	data = jose.WithoutMark(data)
 	switch trimmed := bytes.TrimLeft(data, " \t\r\n"); {
 	case len(trimmed) == 0:
 		return nil, nil, expires, fmt.Errorf("%w: it is empty", ErrFormat)
 	case trimmed[0] == '{':
-		keys, skipped, err = parseJSON(trimmed)
+		keys, skipped, err = parseJWKS(trimmed, taken)
 		return keys, skipped, expires, err
+	case !taken.fits(""):
+		return nil, nil, expires, fmt.Errorf("%w: only a key set says that a key is for %s", ErrFormat, taken.Use)
 	case data[0] == 0x30: // an ASN.1 SEQUENCE
 		data = armour(data)
 	}
@@ -38,24 +42,6 @@ func ParseKeys(data []byte, now time.Time) (keys []*jose.Key, skipped []Skipped,
 		keys = append(keys, key)
 	}
 	return keys, nil, expires, nil
-}
-
-// parseJSON takes a JWK for a set of one.
-func parseJSON(text []byte) ([]*jose.Key, []Skipped, error) {
-	keys, skipped, err := parseJWKS(text, maxKeys)
-	if !errors.Is(err, ErrFormat) {
-		return keys, skipped, err
-	}
-	key, reason := judge(text)
-	switch reason {
-	case "":
-		return []*jose.Key{key}, nil, nil
-	case skipMalformed, skipAmbiguous:
-		return nil, nil, err // it was no JWK either
-	default:
-		skipped = []Skipped{{reason, 1}}
-		return nil, skipped, noKeys(skipped)
-	}
 }
 
 // armour puts DER into PEM.
@@ -76,7 +62,7 @@ type dying struct {
 // NewPEM makes a source that never changes of keys in any of the forms that ParseKeys reads. When a certificate among
 // them expires there are no keys any more.
 func NewPEM(data []byte) (Source, error) {
-	keys, _, expires, err := ParseKeys(data, time.Now())
+	keys, _, expires, err := ParseKeys(data, Selection{}, time.Now())
 	if err != nil {
 		return nil, err
 	}

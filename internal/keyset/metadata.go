@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/caddyjwt/gateway/internal/fetch"
+	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/strictjson"
 )
 
@@ -27,7 +28,7 @@ var metadataLimits = strictjson.Limits{Depth: 16, Members: 4096}
 // parseMetadata reads a metadata document, which has to be of this issuer: the same text, byte for byte (RFC 8414
 // section 3.3, OpenID Connect Discovery 1.0 section 4.3).
 func parseMetadata(text []byte, issuer, address string) (*Metadata, error) {
-	document, err := strictjson.ParseObject(text, metadataLimits)
+	document, err := strictjson.ParseObject(jose.WithoutMark(text), metadataLimits)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}

@@ -3,6 +3,7 @@ package keyset
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
 	"mime"
@@ -19,6 +20,8 @@ type RemoteOptions struct {
 	URL string
 	// Fetch has the TLS settings and header fields towards the server.
 	Fetch fetch.Options
+	// Taken says which keys of the set are wanted; the zero value is fine.
+	Taken Selection
 	// Timing; the zero value is fine.
 	Timing Timing
 	// Logger gets changes of state; nil for none. It outlives whoever makes the source if the source is shared.
@@ -33,6 +36,7 @@ func (o RemoteOptions) Fingerprint() [sha256.Size]byte {
 	hashText(h, o.URL)
 	settings := o.Fetch.Fingerprint()
 	h.Write(settings[:])
+	o.Taken.fingerprint(h)
 	o.Timing.fingerprint(h)
 	return [sha256.Size]byte(h.Sum(nil))
 }
@@ -48,14 +52,14 @@ func NewRemote(options RemoteOptions) (*Remote, error) {
 	if _, err := fetch.CheckURL(options.URL); err != nil {
 		return nil, fmt.Errorf("key set: %w", err)
 	}
-	if err := options.Timing.defaults(); err != nil {
+	if err := errors.Join(options.Taken.check(), options.Timing.defaults()); err != nil {
 		return nil, err
 	}
 	client, err := newGetter(options.transport, options.Fetch, options.Timing)
 	if err != nil {
 		return nil, err
 	}
-	l := &jwksLoader{client: client, url: options.URL}
+	l := &jwksLoader{client: client, url: options.URL, taken: options.Taken}
 	return &Remote{newRefresher(label(options.URL), options.Timing, l, options.Logger)}, nil
 }
 
@@ -84,10 +88,11 @@ func newGetter(given getter, options fetch.Options, timing Timing) (getter, erro
 // acceptJWKS is RFC 7517 section 8.5, and what servers really send.
 const acceptJWKS = "application/jwk-set+json, application/json"
 
-// jwksLoader gets a JWK Set.
+// jwksLoader gets a JWK Set, or a single JWK.
 type jwksLoader struct {
 	client getter
 	url    string
+	taken  Selection
 	etag   string // of the last set that was usable
 }
 
@@ -109,7 +114,7 @@ func (l *jwksLoader) load(ctx context.Context) (loaded, error) {
 	case response.Status != http.StatusOK:
 		return loaded{}, fmt.Errorf("key set: the server answered with status %d", response.Status)
 	}
-	keys, skipped, err := parseJWKS(response.Body, maxKeys)
+	keys, skipped, err := parseJWKS(response.Body, l.taken)
 	if err != nil {
 		return loaded{}, fmt.Errorf("key set: %w", describe(err, response))
 	}

@@ -1,0 +1,81 @@
+package keyset
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+)
+
+// The purposes that keys of a set can be chosen by.
+const (
+	// UseSig is the "use" of RFC 7517 section 4.2. A key that names no use has it, too.
+	UseSig = "sig"
+	// UseJWTSVID is the "use" of keys for JWT-SVIDs in a SPIFFE bundle, in which each key has to name its use.
+	UseJWTSVID = "jwt-svid"
+)
+
+// Bounds on how many usable keys of one document are taken.
+const (
+	DefaultMaxKeys = 100  // authorization servers publish two or three
+	LargestMaxKeys = 1000 // every refresh judges each of them
+)
+
+// Selection says which keys of a document are taken. The zero value is fine.
+type Selection struct {
+	// Use is what the keys have to be for: UseSig, the default, or UseJWTSVID.
+	Use string
+	// Max is how many usable keys are taken, the first ones of the document. Default DefaultMaxKeys.
+	Max int
+}
+
+func (s Selection) check() error { return errors.Join(s.CheckUse(), s.CheckMax()) }
+
+// CheckUse returns an error when there is no such use.
+func (s Selection) CheckUse() error {
+	switch s.Use {
+	case "", UseSig, UseJWTSVID:
+		return nil
+	}
+	return fmt.Errorf("%q: expected %s or %s", s.Use, UseSig, UseJWTSVID)
+}
+
+// CheckMax returns an error when no keys would be taken, or too many.
+func (s Selection) CheckMax() error {
+	if s.Max < 0 || s.Max > LargestMaxKeys {
+		return fmt.Errorf("%d: expected 1 to %d", s.Max, LargestMaxKeys)
+	}
+	return nil
+}
+
+// fits reports whether a key is wanted that names this use, or none. The SPIFFE Trust Domain and Bundle standard, section
+// 4.2.2, has keys without a use ignored.
+func (s Selection) fits(use string) bool {
+	if s.Use == UseJWTSVID {
+		return use == UseJWTSVID
+	}
+	return use == "" || use == UseSig
+}
+
+func (s Selection) max() int {
+	if s.Max == 0 {
+		return DefaultMaxKeys
+	}
+	return s.Max
+}
+
+// Fingerprint is a hash of what is taken, however it was said.
+func (s Selection) Fingerprint() [sha256.Size]byte {
+	h := newFingerprint("selection")
+	s.fingerprint(h)
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+func (s Selection) fingerprint(h hash.Hash) {
+	use := s.Use
+	if use == "" {
+		use = UseSig
+	}
+	hashText(h, use)
+	hashNumber(h, int64(s.max()))
+}

@@ -1,0 +1,164 @@
+package keyset_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddyjwt/gateway/internal/keyset"
+	"github.com/caddyjwt/gateway/internal/tokentest"
+)
+
+const mark = "\xef\xbb\xbf"
+
+// What a server publishes is taken as what a file contains.
+func TestDocumentsOfKeysAreTakenFromEverywhere(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "one")
+	for name, text := range map[string]string{
+		"a key set":                              tokentest.JWKS(key),
+		"a key set behind a byte order mark":     mark + tokentest.JWKS(key),
+		"a single JWK":                           change(key.JWK(), nil),
+		"a single JWK behind a byte order mark":  mark + change(key.JWK(), nil),
+		"a single JWK between blanks":            "\r\n " + change(key.JWK(), nil) + "\r\n",
+		"a key set of one that is a JWK as well": `{"kty":"oct","keys":[` + change(key.JWK(), nil) + `]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			as := tokentest.NewAS(t)
+			as.HandleJWKS(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, text) })
+			path := filepath.Join(t.TempDir(), "keys")
+			write(t, path, text)
+			file, err := keyset.NewFile(path, keyset.Selection{}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer file.Close()
+			for from, source := range map[string]keyset.Source{
+				"a file": file, "a URL": remote(t, keyset.RemoteOptions{URL: as.JWKSURL()}),
+				"metadata": discovery(t, keyset.DiscoveryOptions{Issuer: as.URL}),
+			} {
+				if _, err := verify(t, source, key.Sign(t, claims())); err != nil {
+					t.Errorf("from %s: %v", from, err)
+				}
+			}
+		})
+	}
+}
+
+func TestAByteOrderMarkIsNotPartOfAText(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "one")
+	for name, text := range map[string]string{"PEM": key.PublicPEM(), "DER": der(t, key.PublicPEM())} {
+		if _, err := keyset.NewPEM([]byte(mark + text)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := keyset.ParseMetadata([]byte(mark+`{"issuer":"https://as.example.com"}`), "https://as.example.com", ""); err != nil {
+		t.Errorf("metadata: %v", err)
+	}
+}
+
+// The private key, or the shared secret, of a whole server is no better for standing alone.
+func TestABareJWKIsJudged(t *testing.T) {
+	for reason, jwk := range map[string]string{
+		"private_key":        change(tokentest.NewKey(t, "RS256", "one").JWK(), map[string]any{"d": "AQ"}),
+		"symmetric_key":      change(tokentest.NewKey(t, "HS256", "one").JWK(), nil),
+		"not_for_signatures": change(tokentest.NewKey(t, "RS256", "one").JWK(), map[string]any{"use": "enc"}),
+		"duplicate_member":   `{"kty":"RSA",` + change(tokentest.NewKey(t, "RS256", "one").JWK(), nil)[1:],
+		"malformed":          `{"kty":5}`,
+	} {
+		as := tokentest.NewAS(t)
+		as.HandleJWKS(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, jwk) })
+		_, err := remote(t, keyset.RemoteOptions{URL: as.JWKSURL()}).Find(t.Context(), 0, "one")
+		if !errors.Is(err, keyset.ErrNoKeys) || !strings.Contains(err.Error(), reason) {
+			t.Errorf("%s: %v", reason, err)
+		}
+	}
+}
+
+// A SPIFFE bundle has keys for JWT-SVIDs beside authorities of X.509, told apart by use alone.
+func TestKeysAreChosenByUse(t *testing.T) {
+	use := func(kid string, use any) string {
+		return change(tokentest.NewKey(t, "ES256", kid).JWK(), map[string]any{"use": use})
+	}
+	bundle := `{"keys":[` + strings.Join([]string{
+		use("svid", "jwt-svid"), use("x509", "x509-svid"), use("sig", "sig"), use("none", nil), use("empty", ""),
+	}, ",") + `]}`
+	for wanted, want := range map[string][]string{
+		"": {"sig", "none", "empty"}, "sig": {"sig", "none", "empty"}, "jwt-svid": {"svid"},
+	} {
+		keys, skipped, err := keyset.ParseFewJWKs([]byte(bundle), keyset.Selection{Use: wanted})
+		var got []string
+		for _, key := range keys {
+			got = append(got, key.ID)
+		}
+		left := []keyset.Skipped{{Reason: "not_for_signatures", Count: 5 - len(want)}}
+		if err != nil || !slices.Equal(got, want) || !slices.Equal(skipped, left) {
+			t.Errorf("%q: %q, skipped %v, error %v", wanted, got, skipped, err)
+		}
+	}
+}
+
+func TestKeysForJWTSVIDsComeFromEverySource(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "one")
+	bundle := `{"keys":[` + change(key.JWK(), map[string]any{"use": "jwt-svid"}) + `]}`
+	as := tokentest.NewAS(t)
+	as.HandleJWKS(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, bundle) })
+	path := filepath.Join(t.TempDir(), "bundle")
+	write(t, path, bundle)
+	taken := keyset.Selection{Use: keyset.UseJWTSVID}
+	file, err := keyset.NewFile(path, taken, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for name, source := range map[string]keyset.Source{
+		"a file": file, "a URL": remote(t, keyset.RemoteOptions{URL: as.JWKSURL(), Taken: taken}),
+		"metadata": discovery(t, keyset.DiscoveryOptions{Issuer: as.URL, Taken: taken}),
+	} {
+		if _, err := verify(t, source, key.Sign(t, claims())); err != nil {
+			t.Errorf("from %s: %v", name, err)
+		}
+	}
+	for name, text := range map[string]string{"PEM": key.PublicPEM(), "DER": der(t, key.PublicPEM())} {
+		write(t, path, text)
+		if _, err := keyset.NewFile(path, taken, nil); !errors.Is(err, keyset.ErrFormat) || !strings.Contains(err.Error(), "jwt-svid") {
+			t.Errorf("%s, which says no use: %v", name, err)
+		}
+	}
+}
+
+func TestSelectionsThatCannotBe(t *testing.T) {
+	for _, taken := range []keyset.Selection{{Use: "enc"}, {Use: "SIG"}, {Use: "x509-svid"}, {Max: -1}, {Max: keyset.LargestMaxKeys + 1}} {
+		_, remoteErr := keyset.NewRemote(keyset.RemoteOptions{URL: "https://as.example.com", Taken: taken})
+		_, discoveryErr := keyset.NewDiscovery(keyset.DiscoveryOptions{Issuer: "https://as.example.com", Taken: taken})
+		_, fileErr := keyset.NewFile("/dev/null", taken, nil)
+		for _, err := range []error{errors.Join(taken.CheckUse(), taken.CheckMax()), remoteErr, discoveryErr, fileErr} {
+			if err == nil {
+				t.Errorf("%+v is accepted", taken)
+			}
+		}
+	}
+}
+
+func TestSelectionIsPartOfTheFingerprint(t *testing.T) {
+	prints := func(taken keyset.Selection) [3][32]byte {
+		return [3][32]byte{
+			taken.Fingerprint(), keyset.RemoteOptions{URL: "https://a", Taken: taken}.Fingerprint(),
+			keyset.DiscoveryOptions{Issuer: "https://a", Taken: taken}.Fingerprint(),
+		}
+	}
+	usual := prints(keyset.Selection{})
+	if usual != prints(keyset.Selection{Use: "sig", Max: 100}) {
+		t.Error("the defaults written out are another source")
+	}
+	for _, other := range []keyset.Selection{{Use: "jwt-svid"}, {Max: 99}} {
+		for i, print := range prints(other) {
+			if print == usual[i] {
+				t.Errorf("%+v is no other source", other)
+			}
+		}
+	}
+}
