@@ -137,6 +137,10 @@ func onlyInForce(all map[listener]*subscription) {
 
 // tell is the source's observer.
 func (l *listeners) tell(e keyset.Event) {
+	name, told := eventNames[e.Kind]
+	if !told {
+		return // it is for the log
+	}
 	l.mu.Lock()
 	all := maps.Clone(l.all)
 	l.mu.Unlock()
@@ -149,6 +153,6 @@ func (l *listeners) tell(e keyset.Event) {
 		if e.Err != nil {
 			data["error"] = e.Err.Error()
 		}
-		to.events.Emit(s.ctx, eventNames[e.Kind], data)
+		to.events.Emit(s.ctx, name, data)
 	}
 }

@@ -207,7 +207,7 @@ func parseFailure(err error) *Failure {
 func keyFailure(err error) *Failure {
 	switch {
 	case errors.Is(err, keyset.ErrUnknownKey):
-		return fail(UnknownKey, nil)
+		return fail(UnknownKey, err)
 	case errors.Is(err, jose.ErrSignature), errors.Is(err, jose.ErrKeyAlgorithm):
 		return fail(InvalidSignature, err)
 	}

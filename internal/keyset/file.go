@@ -89,7 +89,7 @@ func (f *File) Find(_ context.Context, alg jose.Algorithm, kid string) ([]*jose.
 		return keys, nil
 	}
 	if set != nil {
-		return nil, ErrUnknownKey
+		return nil, set.unknownKey()
 	}
 	if s := f.current.Load(); s != nil {
 		return nil, expiredCertificate(s.expires)
@@ -200,16 +200,20 @@ func (f *File) take(data []byte) (err error) {
 	if err != nil {
 		return err
 	}
+	var before *Set
 	event := Event{Kind: Ready, Source: f.path, Keys: set.Len(), Skipped: skipped}
 	if old := f.current.Load(); old != nil {
 		f.recovered()
-		event.Kind = KeysChanged
+		event.Kind, before = KeysChanged, old.set
 		event.Added, event.Removed = old.set.changes(set)
 	}
 	f.content = sha256.Sum256(data)
 	f.current.Store(&snapshot{set: set, fetched: time.Now(), expires: expires})
 	if event.Kind == Ready || len(event.Added)+len(event.Removed) > 0 {
 		f.notify.add(event)
+	}
+	if set.cutSince(before) {
+		f.notify.add(Event{Kind: KeysLeftOut, Source: f.path, Keys: set.Len(), Skipped: skipped})
 	}
 	return nil
 }

@@ -166,7 +166,7 @@ func (r *refresher) refuse(set *Set, nameless []*jose.Key) ([]*jose.Key, error) 
 	case set == nil || r.failures > 0:
 		return nil, &UnavailableError{RetryAfter: r.retryAfter(set), Err: r.lastErr}
 	default:
-		return nil, ErrUnknownKey
+		return nil, set.unknownKey()
 	}
 }
 

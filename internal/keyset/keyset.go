@@ -129,6 +129,7 @@ const (
 	Failing                          // refreshing has begun to fail, see Err
 	Recovered                        // refreshing works again
 	Expired                          // the keys have become too old to be used
+	KeysLeftOut                      // a new set has more keys than are taken
 )
 
 // String is the name of the kind, in snake_case.
@@ -144,6 +145,8 @@ func (k EventKind) String() string {
 		return "recovered"
 	case Expired:
 		return "expired"
+	case KeysLeftOut:
+		return "keys_left_out"
 	default:
 		return "invalid"
 	}

@@ -85,6 +85,8 @@ func (n *notifier) log(event Event) {
 		message = "refreshing " + n.what + " works again"
 	case Failing:
 		level, message = slog.LevelWarn, "refreshing "+n.what+" is failing"
+	case KeysLeftOut:
+		level, message = slog.LevelWarn, "the key set has more keys than max_keys takes: tokens of the others are refused"
 	case Expired:
 		level, message = slog.LevelError, "keys are too old to be used"
 	}

@@ -257,6 +257,9 @@ func (r *refresher) take(result loaded) error {
 	now := time.Now()
 	r.current.Store(&snapshot{set: set, fetched: now, expires: now.Add(r.timing.MaxStale)})
 	r.announce(before, set, now)
+	if set.cutSince(before) {
+		r.notify.add(Event{Kind: KeysLeftOut, Source: r.name, Keys: set.Len(), Skipped: set.Skipped})
+	}
 	r.failures, r.lastErr, r.expired = 0, nil, false
 	return nil
 }

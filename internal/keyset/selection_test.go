@@ -3,11 +3,14 @@ package keyset_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/caddyjwt/gateway/internal/keyset"
 	"github.com/caddyjwt/gateway/internal/tokentest"
@@ -159,6 +162,86 @@ func TestSelectionIsPartOfTheFingerprint(t *testing.T) {
 			if print == usual[i] {
 				t.Errorf("%+v is no other source", other)
 			}
+		}
+	}
+}
+
+// manyKeys is a key set of n keys with the ids 0, 1, 2 and so on.
+func manyKeys(tb testing.TB, n int) string {
+	tb.Helper()
+	jwk := tokentest.NewKey(tb, "ES256", "many").JWK()
+	jwks := make([]string, n)
+	for i := range jwks {
+		jwks[i] = change(jwk, map[string]any{"kid": fmt.Sprint(i)})
+	}
+	return `{"keys":[` + strings.Join(jwks, ",") + `]}`
+}
+
+func TestAKeyBeyondTheBoundIsRefusedByTheNameOfTheBound(t *testing.T) {
+	as := tokentest.NewAS(t)
+	as.AnswerJWKS(200, manyKeys(t, 140))
+	path := filepath.Join(t.TempDir(), "keys")
+	write(t, path, manyKeys(t, 140))
+	for _, test := range []struct {
+		taken keyset.Selection
+		found bool
+	}{{keyset.Selection{}, false}, {keyset.Selection{Max: 139}, false}, {keyset.Selection{Max: 140}, true}, {keyset.Selection{Max: 1000}, true}} {
+		file, err := keyset.NewFile(path, test.taken, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		for name, source := range map[string]keyset.Source{"a file": file, "a URL": remote(t, keyset.RemoteOptions{URL: as.JWKSURL(), Taken: test.taken})} {
+			err := find(t, source, "139")
+			if test.found != (err == nil) || !test.found && (!errors.Is(err, keyset.ErrUnknownKey) || !strings.Contains(err.Error(), "max_keys")) {
+				t.Errorf("%s, %+v: %v", name, test.taken, err)
+			}
+			if err := find(t, source, "nowhere"); test.found && err != keyset.ErrUnknownKey {
+				t.Errorf("%s has all keys, and an unknown one is %v", name, err)
+			}
+		}
+	}
+}
+
+func TestASetThatIsCutIsToldOnce(t *testing.T) {
+	const warning = "more keys than max_keys takes"
+	bodies := []string{manyKeys(t, 3), manyKeys(t, 4), manyKeys(t, 5), manyKeys(t, 2), manyKeys(t, 4)}
+	synctest.Test(t, func(t *testing.T) {
+		log := new(lines)
+		s := &server{body: bodies[0], header: http.Header{}}
+		source, err := keyset.NewRemote(keyset.RemoteOptions{
+			URL: "https://as.example.com/jwks", Taken: keyset.Selection{Max: 3}, Logger: slog.New(slog.NewTextHandler(log, nil)),
+		}.With(s.get))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer source.Close()
+		var events observed
+		source.SetObserver(events.add)
+		source.Start()
+		for i, warnings := range []int{0, 1, 1, 1, 2} { // a set that goes on being cut is not told of again
+			s.set(func(s *server) { s.body = bodies[i] })
+			time.Sleep(5 * time.Hour)
+			synctest.Wait()
+			if n := strings.Count(strings.Join(log.all, ""), warning); n != warnings {
+				t.Errorf("after %d keys: told %d times, want %d", i, n, warnings)
+			}
+		}
+		if last := log.all[len(log.all)-1]; !strings.Contains(last, "level=WARN") || !strings.Contains(last, "keys=3") || !strings.Contains(last, "skipped_too_many_keys=1") {
+			t.Errorf("last line: %s", last)
+		}
+	})
+}
+
+func BenchmarkTheLargestKeySet(b *testing.B) {
+	text := []byte(manyKeys(b, keyset.LargestMaxKeys))
+	for b.Loop() {
+		keys, _, err := keyset.ParseFewJWKs(text, keyset.Selection{Max: keyset.LargestMaxKeys})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := keyset.NewStatic(keys...); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

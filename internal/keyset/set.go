@@ -2,6 +2,7 @@ package keyset
 
 import (
 	"encoding/hex"
+	"fmt"
 	"slices"
 	"sync/atomic"
 
@@ -94,6 +95,34 @@ func (s *Set) find(alg jose.Algorithm, kid string) (candidates []*jose.Key, exac
 		return nil, false
 	}
 	return s.selectors[alg].find(kid)
+}
+
+// leftOut is how many keys of the source are not in the set, because there were more than are taken.
+func (s *Set) leftOut() int {
+	if s == nil {
+		return 0
+	}
+	for _, skipped := range s.Skipped {
+		if skipped.Reason == skipLimit {
+			return skipped.Count
+		}
+	}
+	return 0
+}
+
+// unknownKey is the error about a key that is not in the set. A set that is only the beginning of what its source has says
+// so: nobody would look for the cause in a bound.
+func (s *Set) unknownKey() error {
+	if n := s.leftOut(); n > 0 {
+		return fmt.Errorf("%w: the first %d keys of the set are taken, as max_keys says, and %d more are not",
+			ErrUnknownKey, s.Len(), n)
+	}
+	return ErrUnknownKey
+}
+
+// cutSince reports whether the set has begun to lack keys of its source: it is a new one, or the one before had all.
+func (s *Set) cutSince(before *Set) bool {
+	return s.leftOut() > 0 && (before.leftOut() == 0 || before.Generation != s.Generation)
 }
 
 // sameKeys tells whether two sets have the same keys in the same order.
