@@ -114,8 +114,9 @@ type Keys struct {
 type TLS struct {
 	// Files of certificate authorities in PEM, in place of the system's. Default: the system's. Placeholders are resolved.
 	CA []string `json:"ca,omitempty"`
-	// File of the client certificate in PEM, for servers that ask for one. Needs client_key. Default: none. Placeholders
-	// are resolved.
+	// File of the client certificate in PEM, for servers that ask for one. Needs client_key. It is shown to the configured
+	// server only (scheme, host and port), not to where a redirect or the metadata leads; but with tls_client_auth also to
+	// the introspection endpoint that the metadata names. Default: none. Placeholders are resolved.
 	ClientCert string `json:"client_cert,omitempty"`
 	// File of the client certificate's private key in PEM. Placeholders are resolved.
 	ClientKey string `json:"client_key,omitempty"`

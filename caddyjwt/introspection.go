@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -38,7 +39,7 @@ func (h *Handler) openIntrospection(plan *issuerPlan, keys keyset.Source, keysID
 		if err != nil {
 			return pooledClient{}, err
 		}
-		config.HTTPClient = transport.HTTP()
+		config.HTTPClient = plan.questioner(transport)
 		config.Observer = metrics.observer(plan.issuer.Name)
 		client, err := introspect.New(config)
 		return pooledClient{client, transport, plan.issuer.Name}, err
@@ -49,6 +50,21 @@ func (h *Handler) openIntrospection(plan *issuerPlan, keys keyset.Source, keysID
 	return &gate.Introspection{
 		Mode: plan.introspect.mode, Prefix: plan.introspect.prefix, Client: client.Client,
 	}, nil
+}
+
+// questioner is what asks, and shows the client certificate of "tls": to the configured endpoint, or to the origin of the
+// metadata. To an endpoint elsewhere that metadata name it is shown only if it is how we authenticate. Then it has to be,
+// since an alias for mutual TLS may well be another host (RFC 8705 section 5), and the issuer's own metadata vouch for it.
+func (p *issuerPlan) questioner(transport *fetch.Client) *http.Client {
+	config := &p.introspect.config
+	if config.Endpoint != "" || config.AuthMethod == introspect.TLSClientAuth {
+		return transport.HTTP()
+	}
+	home, err := url.Parse(p.source.metadataAddress())
+	if err != nil { // which checking the settings has ruled out
+		home = new(url.URL)
+	}
+	return transport.HTTPAt(home)
 }
 
 // check tries the settings without opening anything that lasts.

@@ -128,6 +128,14 @@ func (p *sourcePlan) discovery() keyset.DiscoveryOptions {
 	return options
 }
 
+// metadataAddress is the address that the operator has given for the issuer's metadata.
+func (p *sourcePlan) metadataAddress() string {
+	if p.kind == "discovery" && p.url != "" {
+		return p.url
+	}
+	return p.issuer
+}
+
 // pooledSource finds or makes a key source that is shared and outlives this configuration, and listens to it.
 func (h *Handler) pooledSource(
 	ctx caddy.Context, plan *sourcePlan, settings [32]byte, open func() (keyset.Source, error),

@@ -72,10 +72,16 @@ func NewClient(options Options) (*Client, error) {
 }
 
 // HTTP is a client with the same connections, TLS settings and checks of addresses, for requests that Get is not made
-// for. It follows no redirects, since such requests carry credentials; it sets no deadline and adds no header fields.
-func (c *Client) HTTP() *http.Client {
+// for. It follows no redirects, since such requests carry credentials; it sets no deadline and adds no header fields. It
+// shows the client certificate to every host that it is used for: see HTTPAt.
+func (c *Client) HTTP() *http.Client { return direct(c.transport) }
+
+// HTTPAt is HTTP with the client certificate for the origin of home alone.
+func (c *Client) HTTPAt(home *url.URL) *http.Client { return direct(homebound{c.transport, home}) }
+
+func direct(transport http.RoundTripper) *http.Client {
 	return &http.Client{
-		Transport:     c.transport,
+		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -87,8 +93,9 @@ func (c *Client) Close() error {
 }
 
 // Get fetches a document. With an etag it asks for the document only if it has changed (RFC 9110 section 13.1.2). It
-// follows up to three redirects, each checked like the address itself and to the same scheme; the header fields of the
-// options go only to the host that they were meant for. A status other than 200 is not an error.
+// follows up to three redirects, each checked like the address itself and to the same scheme; the header fields and the
+// client certificate of the options are for the origin of the address, and no other that a redirect leads to. A status
+// other than 200 is not an error.
 //
 // An etag is for the document at this very address: two others may well have the same one (RFC 9110 section 8.8.3), as two
 // files of one length that were made in one second. So it is not sent on after a redirect, and none is given back.
@@ -99,12 +106,15 @@ func (c *Client) Get(ctx context.Context, address, accept, etag string) (*Respon
 	if err != nil {
 		return nil, err
 	}
-	client, host := c.HTTP(), target.Host
+	client, home := c.HTTPAt(target), target
 	for redirects := 0; ; redirects++ {
 		if redirects > 0 {
 			etag = ""
 		}
-		response, err := c.get(ctx, client, target, accept, etag, target.Host == host)
+		response, err := c.get(ctx, client, target, accept, etag, SameOrigin(target, home))
+		if err != nil && redirects > 0 {
+			err = fmt.Errorf("redirected to %s: %w", target.Host, err)
+		}
 		if err != nil {
 			return nil, err
 		}

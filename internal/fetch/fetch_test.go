@@ -19,6 +19,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -378,6 +379,97 @@ func TestTLS(t *testing.T) {
 	}
 	if _, err := client(t, fetch.Options{CA: ca, Pins: [][32]byte{{1}}}).Get(t.Context(), s.URL, "*/*", ""); !errors.Is(err, fetch.ErrPin) {
 		t.Errorf("a wrong pin: %v", err)
+	}
+}
+
+// asking is a server with TLS that asks for a certificate, and what it has been shown.
+func asking(tb testing.TB, handler http.HandlerFunc) (s *httptest.Server, ca []byte, shown *atomic.Int64) {
+	tb.Helper()
+	shown = new(atomic.Int64)
+	s = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		shown.Add(int64(len(r.TLS.PeerCertificates)))
+		handler(w, r)
+	}))
+	s.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
+	s.StartTLS()
+	tb.Cleanup(s.Close)
+	return s, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), shown
+}
+
+// The certificate says who we are. It is for the server that was asked, and for no other that this one leads to.
+func TestClientCertificatesStayWithTheirOrigin(t *testing.T) {
+	other, ca, there := asking(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "other") })
+	own, _, here := asking(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/away":
+			http.Redirect(w, r, other.URL, http.StatusFound)
+		case "/around":
+			http.Redirect(w, r, "/", http.StatusFound)
+		}
+	})
+	cert, key := issued(t)
+	c := client(t, fetch.Options{CA: ca, ClientCert: cert, ClientKey: key})
+	for range 2 { // the second time over the connections of the first
+		for _, test := range []struct {
+			address     string
+			here, there int64
+		}{{own.URL, 1, 0}, {own.URL + "/around", 2, 0}, {own.URL + "/away", 1, 0}, {other.URL, 0, 1}} {
+			here.Store(0)
+			there.Store(0)
+			_, err := c.Get(t.Context(), test.address, "*/*", "")
+			if err != nil || here.Load() != test.here || there.Load() != test.there {
+				t.Errorf("%s: shown %d times, to the other %d times; error %v", test.address, here.Load(), there.Load(), err)
+			}
+		}
+	}
+	for name, test := range map[string]struct {
+		client *http.Client
+		want   int64
+	}{
+		"to all":              {c.HTTP(), 1},
+		"at home":             {c.HTTPAt(must(url.Parse(own.URL + "/some/path?a=b"))), 1},
+		"at home in capitals": {c.HTTPAt(must(url.Parse(strings.ToUpper(own.URL[:8]) + own.URL[8:]))), 1},
+		"elsewhere":           {c.HTTPAt(must(url.Parse(other.URL))), 0},
+		"at another port":     {c.HTTPAt(must(url.Parse("https://127.0.0.1"))), 0},
+		"nowhere":             {c.HTTPAt(new(url.URL)), 0},
+	} {
+		here.Store(0)
+		response, err := test.client.Get(own.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if here.Load() != test.want {
+			t.Errorf("%s: shown %d times", name, here.Load())
+		}
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func TestSameOrigin(t *testing.T) {
+	for _, test := range []struct {
+		a, b string
+		want bool
+	}{
+		{"https://as.example.com/a", "https://as.example.com:443/b?c", true},
+		{"https://as.example.com", "https://AS.example.com", true},
+		{"http://localhost", "http://localhost:80/", true},
+		{"https://[::1]", "https://[::1]:443", true},
+		{"https://as.example.com", "https://as.example.com:8443", false},
+		{"https://as.example.com", "http://as.example.com", false},
+		{"https://as.example.com:80", "http://as.example.com:80", false},
+		{"https://as.example.com", "https://www.as.example.com", false},
+		{"https://as.example.com", "https://as.example.com.", false},
+	} {
+		if got := fetch.SameOrigin(must(url.Parse(test.a)), must(url.Parse(test.b))); got != test.want {
+			t.Errorf("%s and %s: %v", test.a, test.b, got)
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"syscall"
@@ -24,7 +25,7 @@ type Options struct {
 	// CA is PEM text with the certificates of the authorities to trust, in place of the system's.
 	CA []byte
 	// ClientCert and ClientKey are PEM text of a certificate, with its chain, and its private key, to be shown to the
-	// server. Both or neither.
+	// server that asks for one and to no other. Both or neither.
 	ClientCert, ClientKey []byte
 	// ServerName is the name that the server's certificate has to be for; empty means the host of the URL.
 	ServerName string
@@ -37,6 +38,14 @@ type Options struct {
 	AllowLinkLocal bool
 	// Timeout bounds one Get in all; zero means DefaultTimeout.
 	Timeout time.Duration
+}
+
+// ForStrangers are the options for servers that somebody else has chosen, such as metadata: without the header fields and
+// the client certificate, which are for the configured server. differs reports whether there were any.
+func (o Options) ForStrangers() (stranger Options, differs bool) {
+	differs = len(o.Header) > 0 || len(o.ClientCert) > 0
+	o.Header, o.ClientCert, o.ClientKey = nil, nil, nil
+	return o, differs
 }
 
 // Fingerprint is a hash of all settings. Clients whose options have the same fingerprint are interchangeable.
@@ -84,9 +93,10 @@ func count(h hash.Hash, n int) {
 	h.Write(b[:])
 }
 
-// transport sends each request over the half that may carry it, after a look at its address.
+// transport sends each request over the part that may carry it, after a look at its address.
 type transport struct {
-	secure         *http.Transport // https
+	secure         *http.Transport // https, with the client certificate
+	strange        *http.Transport // https to servers that the certificate is not for; the same as secure without one
 	local          *http.Transport // http, to loopback addresses only and never through a proxy
 	allowLinkLocal bool
 }
@@ -96,21 +106,33 @@ func newTransport(o Options) (*transport, error) {
 	if err != nil {
 		return nil, err
 	}
-	silence := timeout(o)
-	return &transport{
-		secure: base(&http.Transport{
-			Proxy:             http.ProxyFromEnvironment,
-			DialContext:       dialer(allowRemote(o.AllowLinkLocal)),
-			TLSClientConfig:   config,
-			ForceAttemptHTTP2: true,
-			// A request that is given up leaves its connection open in HTTP/2, so one that leads nowhere any more would take
-			// request after request along, until the system gives it up after a quarter of an hour. Other than an answer to a
-			// ping (RFC 9113 section 6.7), nothing tells it from a slow server.
-			HTTP2: &http.HTTP2Config{SendPingTimeout: silence, PingTimeout: silence},
-		}),
+	t := &transport{
+		secure:         secure(o, config),
 		local:          base(&http.Transport{DialContext: dialer(allowLoopback)}),
 		allowLinkLocal: o.AllowLinkLocal,
-	}, nil
+	}
+	t.strange = t.secure
+	if len(config.Certificates) > 0 {
+		anonymous := config.Clone()
+		anonymous.Certificates = nil
+		t.strange = secure(o, anonymous)
+	}
+	return t, nil
+}
+
+// secure is a transport for https. Its connections show the certificates of the configuration to whoever asks.
+func secure(o Options, config *tls.Config) *http.Transport {
+	silence := timeout(o)
+	return base(&http.Transport{
+		Proxy:             http.ProxyFromEnvironment,
+		DialContext:       dialer(allowRemote(o.AllowLinkLocal)),
+		TLSClientConfig:   config,
+		ForceAttemptHTTP2: true,
+		// A request that is given up leaves its connection open in HTTP/2, so one that leads nowhere any more would take
+		// request after request along, until the system gives it up after a quarter of an hour. Other than an answer to a
+		// ping (RFC 9113 section 6.7), nothing tells it from a slow server.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: silence, PingTimeout: silence},
+	})
 }
 
 // timeout is for how long one Get may last.
@@ -130,8 +152,25 @@ func base(t *http.Transport) *http.Transport {
 	return t
 }
 
+// homebound is a transport whose client certificate is for one origin.
+type homebound struct {
+	*transport
+	home *url.URL
+}
+
 // RoundTrip implements http.RoundTripper.
-func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+func (h homebound) RoundTrip(r *http.Request) (*http.Response, error) {
+	if SameOrigin(r.URL, h.home) {
+		return h.send(r, h.secure)
+	}
+	return h.send(r, h.strange)
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) { return t.send(r, t.secure) }
+
+// send uses the given transport for https.
+func (t *transport) send(r *http.Request, secure *http.Transport) (*http.Response, error) {
 	u, err := CheckURL(r.URL.String())
 	if err == nil && !t.allowLinkLocal {
 		// What a proxy dials cannot be seen; an address written out can.
@@ -148,11 +187,12 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if u.Scheme == "http" {
 		return t.local.RoundTrip(r)
 	}
-	return t.secure.RoundTrip(r)
+	return secure.RoundTrip(r)
 }
 
 func (t *transport) closeIdle() {
 	t.secure.CloseIdleConnections()
+	t.strange.CloseIdleConnections()
 	t.local.CloseIdleConnections()
 }
 

@@ -42,6 +42,23 @@ func CheckURL(raw string) (*url.URL, error) {
 	return u, nil
 }
 
+// SameOrigin reports whether two URLs have the same scheme, host and port (RFC 6454 section 5), a port that is not written
+// being that of the scheme. What is meant for one of them may be shown to the other.
+func SameOrigin(a, b *url.URL) bool {
+	return a.Scheme == b.Scheme && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
+}
+
+func port(u *url.URL) string {
+	switch {
+	case u.Port() != "":
+		return u.Port()
+	case u.Scheme == "https":
+		return "443"
+	default:
+		return "80"
+	}
+}
+
 // notHost allows what names, addresses with a zone, and ports are made of. Names in other scripts are written in ASCII
 // (RFC 5891 section 4.4).
 func notHost(r rune) bool {

@@ -23,8 +23,8 @@ type DiscoveryOptions struct {
 	// "/.well-known/openid-configuration" after it (OpenID Connect Discovery 1.0 section 4), then with
 	// "/.well-known/oauth-authorization-server" between host and path (RFC 8414 section 3.1).
 	URL string
-	// Fetch has the TLS settings towards the server, for all requests, and header fields that are sent to the host of the
-	// metadata only.
+	// Fetch has the TLS settings towards the server, for all requests, and header fields and a client certificate that are
+	// for the origin of the metadata only.
 	Fetch fetch.Options
 	// Taken says which keys of the set are wanted; the zero value is fine.
 	Taken Selection
@@ -88,8 +88,8 @@ func NewDiscovery(options DiscoveryOptions) (*Discovery, error) {
 		maxStale: options.Timing.MaxStale, only: options.MetadataOnly,
 		keys: jwksLoader{client: client, taken: options.Taken},
 	}
-	if len(options.Fetch.Header) > 0 {
-		if l.stranger, err = newGetter(options.transport, withoutHeader(options.Fetch), options.Timing); err != nil {
+	if stranger, differs := options.Fetch.ForStrangers(); differs {
+		if l.stranger, err = newGetter(options.transport, stranger, options.Timing); err != nil {
 			return nil, err
 		}
 	}
@@ -98,11 +98,6 @@ func NewDiscovery(options DiscoveryOptions) (*Discovery, error) {
 		source.notify.what = "metadata"
 	}
 	return source, nil
-}
-
-func withoutHeader(o fetch.Options) fetch.Options {
-	o.Header = nil
-	return o
 }
 
 // CheckDiscoverable tells whether an issuer identifier can lead to its metadata.
@@ -169,7 +164,7 @@ func (r *refresher) joinAny() (*flight, error) {
 // for an authorization server that moves its keys changes the metadata first.
 type metadataLoader struct {
 	client    getter
-	stranger  getter // for hosts other than the metadata's; nil when it makes no difference
+	stranger  getter // for origins other than the metadata's; nil when it makes no difference
 	issuer    string
 	addresses []string
 	maxStale  time.Duration
@@ -213,7 +208,7 @@ func (l *metadataLoader) load(ctx context.Context) (loaded, error) {
 	}
 	d := l.current.Load()
 	if d.metadata.JWKSURI == "" {
-		return loaded{}, fmt.Errorf(`metadata: %w: there is no "jwks_uri"`, ErrFormat)
+		return loaded{}, fmt.Errorf(`metadata: %s: %w: there is no "jwks_uri"`, label(d.address), ErrFormat)
 	}
 	if l.keys.url != d.metadata.JWKSURI {
 		l.keys.url, l.keys.etag = d.metadata.JWKSURI, ""
@@ -222,11 +217,12 @@ func (l *metadataLoader) load(ctx context.Context) (loaded, error) {
 	return l.keys.load(ctx)
 }
 
-// clientFor leaves out the configured header fields where the keys are on another host than the metadata.
+// clientFor leaves out what identifies us where the keys are at another origin than the metadata, whose address the
+// operator has chosen.
 func (l *metadataLoader) clientFor(d *dated) getter {
 	from, err1 := url.Parse(d.address)
 	to, err2 := url.Parse(d.metadata.JWKSURI)
-	if l.stranger != nil && (err1 != nil || err2 != nil || from.Host != to.Host) {
+	if l.stranger != nil && (err1 != nil || err2 != nil || !fetch.SameOrigin(from, to)) {
 		return l.stranger
 	}
 	return l.client
@@ -247,6 +243,9 @@ func (l *metadataLoader) refresh(ctx context.Context) (wrong bool, err error) {
 	var failures []error
 	for i, address := range l.addresses {
 		err := l.read(ctx, address)
+		if err != nil {
+			err = fmt.Errorf("%s: %w", label(address), err)
+		}
 		if err == nil {
 			l.addresses[0], l.addresses[i] = l.addresses[i], l.addresses[0] // look here first the next time
 			return false, nil
@@ -279,7 +278,7 @@ func (l *metadataLoader) read(ctx context.Context, address string) error {
 		l.current.Store(&dated{l.current.Load().metadata, address, time.Now()})
 		return nil
 	case response.Status != http.StatusOK:
-		return fmt.Errorf("%s answered with status %d", label(address), response.Status)
+		return fmt.Errorf("the server answered with status %d", response.Status)
 	}
 	metadata, err := parseMetadata(response.Body, l.issuer, address)
 	if err != nil {

@@ -35,8 +35,7 @@ func parseMetadata(text []byte, issuer, address string) (*Metadata, error) {
 	name, has := document.Member("issuer")
 	if !has || !name.Equal(issuer) {
 		found, _ := name.Str()
-		return nil, fmt.Errorf("%w: the document at %s is of the issuer %.200q, not of %q",
-			ErrFormat, label(address), found, issuer)
+		return nil, fmt.Errorf("%w: the document is of the issuer %.200q, not of %q", ErrFormat, found, issuer)
 	}
 	secure := strings.HasPrefix(strings.ToLower(address), "https:")
 	m := &Metadata{

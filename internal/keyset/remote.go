@@ -98,12 +98,21 @@ type jwksLoader struct {
 
 func (l *jwksLoader) close() error { return l.client.Close() }
 
+// load gets the set. Its errors name the address, which is the metadata's choice with discovery.
 func (l *jwksLoader) load(ctx context.Context) (loaded, error) {
+	result, err := l.get(ctx)
+	if err != nil {
+		return loaded{}, fmt.Errorf("key set %s: %w", label(l.url), err)
+	}
+	return result, nil
+}
+
+func (l *jwksLoader) get(ctx context.Context) (loaded, error) {
 	etag := l.etag
 	l.etag = "" // what failed is asked for anew: it may be the tag that the server, or something before it, cannot bear
 	response, err := l.client.Get(ctx, l.url, acceptJWKS, etag)
 	if err != nil {
-		return loaded{}, fmt.Errorf("key set: %w", err)
+		return loaded{}, err
 	}
 	// Only a good answer has a say in when to ask again: an error page may be cacheable for a year.
 	life := lifetime(response.Header, time.Now())
@@ -112,11 +121,11 @@ func (l *jwksLoader) load(ctx context.Context) (loaded, error) {
 		l.etag = etag
 		return loaded{notModified: true, life: life}, nil
 	case response.Status != http.StatusOK:
-		return loaded{}, fmt.Errorf("key set: the server answered with status %d", response.Status)
+		return loaded{}, fmt.Errorf("the server answered with status %d", response.Status)
 	}
 	keys, skipped, err := parseJWKS(response.Body, l.taken)
 	if err != nil {
-		return loaded{}, fmt.Errorf("key set: %w", describe(err, response))
+		return loaded{}, describe(err, response)
 	}
 	l.etag = entityTag(response.Header)
 	return loaded{keys: keys, skipped: skipped, life: life}, nil
