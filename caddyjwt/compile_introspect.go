@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/keyset"
 	"github.com/caddyjwt/gateway/introspect"
 )
@@ -140,7 +141,7 @@ func privateKey(repl *caddy.Replacer, value string) (crypto.Signer, error) {
 }
 
 func parsePrivateKey(text []byte) (crypto.Signer, error) {
-	block, _ := pem.Decode(text)
+	block, _ := pem.Decode(jose.PlainText(text))
 	if block == nil {
 		return nil, errors.New("private key: no PEM block")
 	}

@@ -106,7 +106,8 @@ type Keys struct {
 	// Secret, at least as long as the hash of the algorithm: 32, 48 or 64 bytes (RFC 7518 section 3.2). Placeholders are
 	// resolved; better one such as {env.SECRET}, since what is written here can be read in the configuration.
 	Secret string `json:"secret,omitempty"`
-	// The secret is base64 or base64url; its decoded bytes are the key. Default: its text is the key.
+	// The secret is base64 or base64url; its decoded bytes are the key. Default: its text is the key, without line ends
+	// behind it.
 	Base64 bool `json:"base64,omitempty"`
 }
 
@@ -157,7 +158,8 @@ type Credential struct {
 	// Secret, for HS algorithms, at least as long as their hash: 32, 48 or 64 bytes. Placeholders are resolved; better one
 	// such as {env.SECRET}, since what is written here can be read in the configuration.
 	Secret string `json:"secret,omitempty"`
-	// The secret is base64 or base64url; its decoded bytes are the key. Default: its text is the key.
+	// The secret is base64 or base64url; its decoded bytes are the key. Default: its text is the key, without line ends
+	// behind it.
 	Base64 bool `json:"base64,omitempty"`
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/keyset"
 )
 
@@ -25,13 +26,14 @@ func readFile(what, path string) ([]byte, error) {
 	return content, nil
 }
 
-// readSetting reads the file whose path a setting has.
+// readSetting reads the PEM file whose path a setting has.
 func readSetting(repl *caddy.Replacer, what, value string) ([]byte, error) {
 	path, err := resolve(repl, what, value)
 	if err != nil {
 		return nil, err
 	}
-	return readFile(what, path)
+	text, err := readFile(what, path)
+	return jose.PlainText(text), err
 }
 
 // readPEM gives the PEM text of a setting that has either the text or the path of its file.

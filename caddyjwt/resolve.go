@@ -17,14 +17,29 @@ func resolve(repl *caddy.Replacer, what, value string) (string, error) {
 	if value == "" {
 		return "", nil
 	}
-	resolved, err := repl.ReplaceOrErr(value, true, true)
+	resolved, err := repl.ReplaceFunc(value, func(_ string, found any) (any, error) {
+		text := content(caddy.ToString(found))
+		if text == "" {
+			return nil, errNothing
+		}
+		return text, nil
+	})
 	if err != nil {
 		return "", fmt.Errorf("%s: %s%s", what, troubled(value), placeholderAdvice)
 	}
-	if resolved = strings.TrimSuffix(resolved, "\n"); strings.TrimSpace(resolved) == "" {
+	if resolved = content(resolved); strings.TrimSpace(resolved) == "" {
 		return "", fmt.Errorf("%s is empty%s", what, placeholderAdvice)
 	}
 	return resolved, nil
+}
+
+var errNothing = errors.New("the placeholder gives nothing")
+
+// content is a value without what editors and programs put around it in a file or a variable: line ends behind it, CR, LF or
+// both, and a byte order mark before it. Every text of the configuration is read so, secrets and tokens among them; one
+// whose bytes do end in a line end is written in base64.
+func content(text string) string {
+	return strings.TrimRight(strings.TrimPrefix(text, "\ufeff"), "\r\n")
 }
 
 const placeholderAdvice = " (only placeholders known at start, such as {env.NAME} and {file./path}, can be used here, " +
