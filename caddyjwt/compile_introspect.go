@@ -21,6 +21,7 @@ type introspectPlan struct {
 	mode   gate.IntrospectMode
 	prefix string
 	config introspect.Config
+	doubt  string // about the secret that signs assertions, see jose.Key.Doubt
 }
 
 func (i *Introspect) compile(repl *caddy.Replacer, of *Issuer, plan *issuerPlan) (*introspectPlan, error) {
@@ -74,6 +75,14 @@ func (i *Introspect) compile(repl *caddy.Replacer, of *Issuer, plan *issuerPlan)
 	}
 	config.AuthMethod = introspect.AuthMethod(i.AuthMethod)
 	config.RawBasic, config.Signed = i.RawBasic, i.Signed
+	if config.AuthMethod == introspect.ClientSecretJWT && config.ClientSecret != "" {
+		// Elsewhere it is a password, which only the server checks; here whoever sees an assertion can try secrets.
+		key, err := jose.NewSecretKey("", []byte(config.ClientSecret), jose.MakeAlgorithms(jose.HS256))
+		if err != nil {
+			return nil, wrap("client_secret", err)
+		}
+		out.doubt = key.Doubt()
+	}
 	config.Timeout, config.MaxInFlight = time.Duration(i.Timeout), i.MaxInFlight
 	config.CacheTTL, config.NegativeTTL = lifetime(i.CacheTTL), lifetime(i.NegativeTTL)
 	return out, out.checkBeside(&plan.source)

@@ -103,8 +103,9 @@ type Keys struct {
 	Path string `json:"path,omitempty"`
 	// PEM text. Placeholders are resolved, such as {file./etc/keys/issuer.pem}.
 	PEM string `json:"pem,omitempty"`
-	// Secret, at least as long as the hash of the algorithm: 32, 48 or 64 bytes (RFC 7518 section 3.2). Placeholders are
-	// resolved; better one such as {env.SECRET}, since what is written here can be read in the configuration.
+	// Secret, at least as long as the hash of the algorithm: 32, 48 or 64 bytes (RFC 7518 section 3.2). It has to be random,
+	// as "openssl rand -hex 32" makes it; what plainly is not is refused. Placeholders are resolved; better one such as
+	// {env.SECRET}, since what is written here can be read in the configuration.
 	Secret string `json:"secret,omitempty"`
 	// The secret is base64 or base64url; its decoded bytes are the key. Default: its text is the key, without line ends
 	// behind it.
@@ -155,8 +156,9 @@ type Credential struct {
 	// PEM public key or X.509 certificate, or the path of a file that has one, for RS, PS, ES and EdDSA algorithms. Read
 	// once, when the configuration loads; tokens are refused when the certificate has expired. Placeholders are resolved.
 	PublicKey string `json:"public_key,omitempty"`
-	// Secret, for HS algorithms, at least as long as their hash: 32, 48 or 64 bytes. Placeholders are resolved; better one
-	// such as {env.SECRET}, since what is written here can be read in the configuration.
+	// Secret, for HS algorithms, at least as long as their hash: 32, 48 or 64 bytes. It has to be random, as "openssl rand
+	// -hex 32" makes it; what plainly is not is refused. Placeholders are resolved; better one such as {env.SECRET}, since
+	// what is written here can be read in the configuration.
 	Secret string `json:"secret,omitempty"`
 	// The secret is base64 or base64url; its decoded bytes are the key. Default: its text is the key, without line ends
 	// behind it.

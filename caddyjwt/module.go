@@ -123,6 +123,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.warnOfExample()
 	h.warnOfOtherKinds(built)
+	h.warnOfSecrets(built)
 	h.gate, err = gate.New(built.config)
 	return err
 }

@@ -208,9 +208,12 @@ func TestProvisionErrors(t *testing.T) {
 		"pem of nothing":            {issuer(`"keys":{"source":"pem","pem":"x"}`), "keys pem"},
 		"private key as pem":        {issuer(`"keys":{"source":"pem","pem":` + quote(tokentest.NewKey(t, "ES256", "p").PrivatePEM()) + `}`), "private"},
 		"short secret":              {issuer(`"keys":{"source":"secret","secret":"short"}`), "secret"},
+		"a secret that is a word":   {issuer(`"keys":{"source":"secret","secret":"hunter22hunter22hunter22hunter22"}`), "keys secret: unusable key: too weak"},
+		"a consumer's secret, too":  {`{"consumers":[{"username":"a","credentials":[{"key":"k","algorithm":"HS256","secret":"hunter22hunter22hunter22hunter22"}]}]}`, `credential "k": secret: unusable key: too weak`},
+		"and that of an assertion":  {issuer(`"introspect":{"client_id":"a","client_secret":"hunter22hunter22hunter22hunter22","auth_method":"client_secret_jwt"}`), "client_secret: unusable key: too weak"},
 		"public key as secret":      {issuer(`"keys":{"source":"secret","secret":` + quote(tokentest.NewKey(t, "ES256", "p").PublicPEM()) + `}`), "secret"},
 		"HS256 with public keys":    {issuer(`"algorithms":["HS256"]`), "never mixed"},
-		"RS256 with a secret":       {issuer(`"algorithms":["RS256"],"keys":{"source":"secret","secret":"0123456789abcdef0123456789abcdef"}`), "never mixed"},
+		"RS256 with a secret":       {issuer(`"algorithms":["RS256"],"keys":{"source":"secret","secret":"9d1f8a3c5e7b42604f8e1a2b3c4d5e6f"}`), "never mixed"},
 		"unknown algorithm":         {issuer(`"algorithms":["none"]`), "unknown algorithm"},
 		"unknown profile":           {issuer(`"profile":"rfc1"`), "rfc1"},
 		"profile against type":      {issuer(`"profile":"rfc9068","type":["jwt"]`), "contradicts"},
@@ -224,11 +227,11 @@ func TestProvisionErrors(t *testing.T) {
 		"userinfo with an audience": {issuer(`"introspect":{"verify":"userinfo","endpoint":"https://as.example/u"}`), "userinfo"},
 		"long cache_ttl":            {issuer(`"introspect":{"auth_method":"none","cache_ttl":"1h"}`), "TTL"},
 		"signed without keys":       {issuer(`"keys":{"source":"none"},"introspect":{"auth_method":"client_secret_basic","client_id":"a","client_secret":"b","signed":true}`), "none"},
-		"signed with a secret":      {issuer(`"keys":{"source":"secret","secret":"0123456789abcdef0123456789abcdef"},"introspect":{"client_id":"a","client_secret":"b","signed":true}`), "public keys"},
+		"signed with a secret":      {issuer(`"keys":{"source":"secret","secret":"9d1f8a3c5e7b42604f8e1a2b3c4d5e6f"},"introspect":{"client_id":"a","client_secret":"b","signed":true}`), "public keys"},
 		"signed for nobody":         {issuer(`"introspect":{"bearer_token":"b","signed":true}`), "add client_id"},
 		"no certificate to show":    {issuer(`"introspect":{"client_id":"a","auth_method":"tls_client_auth"}`), "client_cert"},
 		"prefix of JWTs":            {issuer(`"introspect":{"client_id":"a","client_secret":"b","mode":"always","prefix":"x"}`), "prefix"},
-		"key_id of no key":          {issuer(`"introspect":{"client_id":"a","client_secret":"0123456789abcdef0123456789abcdef","key_id":"x"}`), "key_id names"},
+		"key_id of no key":          {issuer(`"introspect":{"client_id":"a","client_secret":"9d1f8a3c5e7b42604f8e1a2b3c4d5e6f","key_id":"x"}`), "key_id names"},
 		"raw_basic for userinfo":    {issuer(`"introspect":{"mode":"always","verify":"userinfo","raw_basic":true}`), "verify userinfo sends no credentials of the client's: remove raw_basic"},
 		"signed userinfo":           {issuer(`"introspect":{"mode":"always","verify":"userinfo","signed":true}`), "verify userinfo has no signed answers: remove signed"},
 		"max_stale of nothing":      {issuer(`"max_stale":"1h","keys":{"source":"none"},"introspect":{"endpoint":"https://as.example/i","auth_method":"none"}`), "neither are fetched"},
@@ -280,7 +283,7 @@ func TestProvisionErrors(t *testing.T) {
 			if !strings.Contains(strings.ToLower(err.Error()), strings.ToLower(test.want)) {
 				t.Errorf("error %q does not say %q", err, test.want)
 			}
-			for _, secret := range []string{encodeSecret(secretKey(t)), "BEGIN", "0123456789abcdef"} {
+			for _, secret := range []string{encodeSecret(secretKey(t)), "BEGIN", "0123456789abcdef", "9d1f8a3c", "hunter22"} {
 				if strings.Contains(err.Error(), secret) {
 					t.Errorf("error %q quotes a secret or key", err)
 				}

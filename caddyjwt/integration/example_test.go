@@ -35,6 +35,9 @@ func TestExampleWorks(t *testing.T) {
 	if !strings.Contains(s.log(), "the secret of the example is in use") {
 		t.Error("no warning that everybody knows the secret")
 	}
+	if s.logged("may be no random text") {
+		t.Error("the example's secret is told of twice")
+	}
 }
 
 // Every block of the example that is commented out is good when it is commented in.

@@ -698,7 +698,7 @@ func TestIntrospectUserInfoHasTheAudienceOfTheClient(t *testing.T) {
 func TestIntrospectClientAuthentication(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "client")
 	path := writeFile(t, filepath.Join(t.TempDir(), "key.pem"), key.PrivatePEM())
-	secret := base64.StdEncoding.EncodeToString(make([]byte, 48))
+	secret := base64.StdEncoding.EncodeToString(tokentest.NewKey(t, "HS256", "assertion").Secret())
 	for method, test := range map[string]struct {
 		lines []string
 		want  string

@@ -28,6 +28,7 @@ type Key struct {
 	material   any // *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey, or []byte for a secret
 	size       int // length of a signature in bytes; zero for secrets, where it depends on the algorithm
 	thumbprint [32]byte
+	doubt      string
 }
 
 // NewPublicKey makes a key of a *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey, which is copied. It may be used
@@ -175,6 +176,10 @@ func (k *Key) Material() any {
 	}
 	return k.material
 }
+
+// Doubt says why a secret may be no random text, as the predicate of a sentence, and nothing of the secret itself. It is
+// empty if nothing speaks for that, and for public keys.
+func (k *Key) Doubt() string { return k.doubt }
 
 // Format writes a description, the same for every verb: no secret must reach a log because somebody printed a struct.
 func (k Key) Format(f fmt.State, _ rune) {

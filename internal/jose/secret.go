@@ -11,7 +11,7 @@ import (
 //
 // A secret has to be secret. What is refused, as far as it can be told: public and private keys and certificates in
 // every form they are written in (ErrPublicSecret), the secrets that standards and well-known sites use as examples
-// (ErrPublishedKey), and one byte over and over again (ErrWeakKey).
+// (ErrPublishedKey), and what is plainly no random text (ErrWeakKey). [Key.Doubt] says where that is not so plain.
 func NewSecretKey(id string, secret []byte, algs Algorithms) (*Key, error) {
 	if err := checkPublishedSecret(secret); err != nil {
 		return nil, err
@@ -19,10 +19,15 @@ func NewSecretKey(id string, secret []byte, algs Algorithms) (*Key, error) {
 	if what := keyMaterial(secret); what != "" {
 		return nil, fmt.Errorf("%w: this is %s", ErrPublicSecret, what)
 	}
-	if len(secret) > 0 && bytes.Count(secret, secret[:1]) == len(secret) {
-		return nil, fmt.Errorf("%w: secret repeats a single byte", ErrWeakKey)
+	k, err := newSecretKey(id, secret, algs)
+	if err != nil {
+		return nil, err
 	}
-	return newSecretKey(id, secret, algs)
+	if err := checkRandom(secret); err != nil {
+		return nil, err
+	}
+	k.doubt = doubt(secret)
+	return k, nil
 }
 
 func newSecretKey(id string, secret []byte, algs Algorithms) (*Key, error) {

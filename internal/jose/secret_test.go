@@ -63,13 +63,9 @@ func TestSecretRefusesPrivateKeys(t *testing.T) {
 
 func TestSecretAcceptsSecrets(t *testing.T) {
 	secrets := [][]byte{
-		ascending(32),
 		[]byte("correct horse battery staple, twice over"),
 		[]byte("begin and--end, secretly--begin again"),
 		[]byte("{not JSON at all, though it has braces}"),
-		[]byte("0123456789abcdef0123456789abcdef0123456789abcdef"),
-		bytes.Repeat([]byte("\x00\xff"), 32),
-		[]byte(strings.Repeat("A", 42) + "B"),
 	}
 	for range 2000 {
 		secret := randomBytes(64)
@@ -117,13 +113,6 @@ func TestSecretLength(t *testing.T) {
 				t.Errorf("got %v", key)
 			}
 		})
-	}
-}
-
-func TestSecretRefusesASingleByteRepeated(t *testing.T) {
-	for _, b := range []string{"\x00", "x", "0", "\xff"} {
-		_, err := jose.NewSecretKey("", []byte(strings.Repeat(b, 64)), 0)
-		requireErr(t, err, jose.ErrWeakKey)
 	}
 }
 

@@ -1,0 +1,27 @@
+package caddyjwt
+
+import "go.uber.org/zap"
+
+// warnOfSecrets names secrets that may be no random text. What plainly is none has been refused.
+func (h *Handler) warnOfSecrets(built *compiled) {
+	warn := func(doubt string, where ...zap.Field) {
+		if doubt != "" {
+			h.log.logger.Warn("a secret may be no random text, and then it can be guessed: "+doubt+
+				"; make another one with \"openssl rand -hex 32\"", where...)
+		}
+	}
+	for i := range built.plans {
+		plan := &built.plans[i]
+		for _, key := range plan.source.static {
+			warn(key.Doubt(), zap.String("issuer", plan.issuer.Name), zap.String("setting", "keys secret"))
+		}
+		if plan.introspect != nil {
+			warn(plan.introspect.doubt, zap.String("issuer", plan.issuer.Name), zap.String("setting", "client_secret"))
+		}
+	}
+	for _, consumer := range built.config.Consumers {
+		for _, credential := range consumer.Credentials {
+			warn(credential.Verifier.Doubt(), zap.String("consumer", consumer.Username), zap.String("credential", credential.Key))
+		}
+	}
+}
