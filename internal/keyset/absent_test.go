@@ -62,6 +62,22 @@ func TestAPrivateMemberWithContentIsPrivate(t *testing.T) {
 	}
 }
 
+// A server that has no key set may say so by a member without content.
+func TestMetadataWithoutContentOfAMember(t *testing.T) {
+	for _, value := range []string{`null`, `""`, `[]`} {
+		m, err := keyset.ParseMetadata([]byte(`{"issuer":"https://as.example.com","jwks_uri":`+value+
+			`,"introspection_endpoint":null,"mtls_endpoint_aliases":null}`), "https://as.example.com", "https://as.example.com")
+		if err != nil || m.JWKSURI != "" || m.IntrospectionEndpoint != "" {
+			t.Errorf("%s: %+v, error %v", value, m, err)
+		}
+	}
+	for _, value := range []string{`0`, `{}`, `false`, `" "`} {
+		if _, err := keyset.ParseMetadata([]byte(`{"issuer":"x","jwks_uri":`+value+`}`), "x", ""); err == nil {
+			t.Errorf("%s is accepted", value)
+		}
+	}
+}
+
 // wantJudged wants a JWK to be skipped for a reason, or to be taken if there is none, in a set and alone.
 func wantJudged(t *testing.T, jwk, reason string) {
 	t.Helper()

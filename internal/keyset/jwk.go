@@ -89,8 +89,8 @@ func judge(text []byte, taken Selection) (*jose.Key, string) {
 // nothing. Anything else is there, also when its type is odd.
 //
 // Members of a JWK are read by this function only.
-func filled(jwk strictjson.Value, name string) (value strictjson.Value, has bool) {
-	value, has = jwk.Member(name)
+func filled(object strictjson.Value, name string) (value strictjson.Value, has bool) {
+	value, has = object.Member(name)
 	switch value.Kind() {
 	case strictjson.Null:
 		return strictjson.Value{}, false

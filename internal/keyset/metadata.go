@@ -44,7 +44,7 @@ func parseMetadata(text []byte, issuer, address string) (*Metadata, error) {
 		UserinfoEndpoint:      endpoint(document, "userinfo_endpoint", secure),
 		MTLSAliases:           aliases(document, secure),
 	}
-	if value, has := document.Member("jwks_uri"); has {
+	if value, has := filled(document, "jwks_uri"); has {
 		if m.JWKSURI = endpoint(document, "jwks_uri", secure); m.JWKSURI == "" {
 			text, _ := value.Str()
 			_, err := fetch.CheckURL(text)
