@@ -91,7 +91,8 @@ func (i *Issuer) selectKeys(source string, taken *keyset.Selection) error {
 	switch source {
 	case "pem", "secret", "none":
 		if i.KeyUse != "" || i.MaxKeys != 0 {
-			return fmt.Errorf("key_use and max_keys choose among the keys of a key set, and keys %s has none: remove them", source)
+			return fmt.Errorf("key_use and max_keys choose among the keys of a key set, and keys %s has none: remove them",
+				source)
 		}
 	}
 	*taken = keyset.Selection{Use: i.KeyUse, Max: i.MaxKeys}

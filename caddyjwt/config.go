@@ -70,11 +70,11 @@ type Issuer struct {
 	// fetched again before. Default: 24h.
 	MaxStale caddy.Duration `json:"max_stale,omitempty"`
 	// The purpose that a key of the issuer's key set must have in "use": "sig", which a key without "use" has, too; or
-	// "jwt-svid" for the bundles of SPIFFE, in which every key names its use. With keys from discovery, jwks or a file with
-	// a JWK set. Default: "sig".
+	// "jwt-svid" for the bundles of SPIFFE, in which every key names its use. With keys from discovery, jwks or a file
+	// with a JWK set. Default: "sig".
 	KeyUse string `json:"key_use,omitempty"`
-	// How many usable keys of the issuer's key set are taken, the first ones: 1 to 1000. Tokens of the others are refused as
-	// unknown_key. With keys from discovery, jwks or a file. Default: 100.
+	// How many usable keys of the issuer's key set are taken, the first ones: 1 to 1000. Tokens of the others are refused
+	// as unknown_key. With keys from discovery, jwks or a file. Default: 100.
 	MaxKeys int `json:"max_keys,omitempty"`
 	// Ask the authorization server about tokens (RFC 7662). Default: never.
 	Introspect *Introspect `json:"introspect,omitempty"`
@@ -103,9 +103,9 @@ type Keys struct {
 	Path string `json:"path,omitempty"`
 	// PEM text. Placeholders are resolved, such as {file./etc/keys/issuer.pem}.
 	PEM string `json:"pem,omitempty"`
-	// Secret, at least as long as the hash of the algorithm: 32, 48 or 64 bytes (RFC 7518 section 3.2). It has to be random,
-	// as "openssl rand -hex 32" makes it; what plainly is not is refused. Placeholders are resolved; better one such as
-	// {env.SECRET}, since what is written here can be read in the configuration.
+	// Secret, at least as long as the hash of the algorithm: 32, 48 or 64 bytes (RFC 7518 section 3.2). It has to be
+	// random, as "openssl rand -hex 32" makes it; what plainly is not is refused. Placeholders are resolved; better one
+	// such as {env.SECRET}, since what is written here can be read in the configuration.
 	Secret string `json:"secret,omitempty"`
 	// The secret is base64 or base64url; its decoded bytes are the key. Default: its text is the key, without line ends
 	// behind it.

@@ -52,9 +52,10 @@ func (h *Handler) openIntrospection(plan *issuerPlan, keys keyset.Source, keysID
 	}, nil
 }
 
-// questioner is what asks, and shows the client certificate of "tls": to the configured endpoint, or to the origin of the
-// metadata. To an endpoint elsewhere that metadata name it is shown only if it is how we authenticate. Then it has to be,
-// since an alias for mutual TLS may well be another host (RFC 8705 section 5), and the issuer's own metadata vouch for it.
+// questioner is what asks, and shows the client certificate of "tls": to the configured endpoint, or to the origin of
+// the metadata. To an endpoint elsewhere that metadata name it is shown only if it is how we authenticate. Then it has
+// to be, since an alias for mutual TLS may well be another host (RFC 8705 section 5), and the issuer's own metadata
+// vouch for it.
 func (p *issuerPlan) questioner(transport *fetch.Client) *http.Client {
 	config := &p.introspect.config
 	if config.Endpoint != "" || config.AuthMethod == introspect.TLSClientAuth {

@@ -35,9 +35,9 @@ func resolve(repl *caddy.Replacer, what, value string) (string, error) {
 
 var errNothing = errors.New("the placeholder gives nothing")
 
-// content is a value without what editors and programs put around it in a file or a variable: line ends behind it, CR, LF or
-// both, and a byte order mark before it. Every text of the configuration is read so, secrets and tokens among them; one
-// whose bytes do end in a line end is written in base64.
+// content is a value without what editors and programs put around it in a file or a variable: line ends behind it, CR,
+// LF or both, and a byte order mark before it. Every text of the configuration is read so, secrets and tokens among
+// them; one whose bytes do end in a line end is written in base64.
 func content(text string) string {
 	return strings.TrimRight(strings.TrimPrefix(text, "\ufeff"), "\r\n")
 }

@@ -2,11 +2,11 @@ package caddyjwt
 
 import "go.uber.org/zap"
 
-// warnOfSecrets names secrets that may be no random text. What plainly is none has been refused.
+// warnOfSecrets names secrets that may not be random. What plainly is not has been refused.
 func (h *Handler) warnOfSecrets(built *compiled) {
 	warn := func(doubt string, where ...zap.Field) {
 		if doubt != "" {
-			h.log.logger.Warn("a secret may be no random text, and then it can be guessed: "+doubt+
+			h.log.logger.Warn("a secret may not be random, so it could be guessed: "+doubt+
 				"; make another one with \"openssl rand -hex 32\"", where...)
 		}
 	}
@@ -21,7 +21,8 @@ func (h *Handler) warnOfSecrets(built *compiled) {
 	}
 	for _, consumer := range built.config.Consumers {
 		for _, credential := range consumer.Credentials {
-			warn(credential.Verifier.Doubt(), zap.String("consumer", consumer.Username), zap.String("credential", credential.Key))
+			warn(credential.Verifier.Doubt(),
+				zap.String("consumer", consumer.Username), zap.String("credential", credential.Key))
 		}
 	}
 }

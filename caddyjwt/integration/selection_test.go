@@ -117,11 +117,11 @@ func TestDoubtfulSecretsAreToldOf(t *testing.T) {
 		}
 		`+consumerAlice(t)))
 	for _, where := range []string{`"issuer":"https://as.example.com"`, `"consumer":"bob"`, `"setting":"client_secret"`} {
-		if !s.logged(`"level":"warn"`, "may be no random text", "openssl rand -hex 32", where) {
+		if !s.logged(`"level":"warn"`, "may not be random", "openssl rand -hex 32", where) {
 			t.Errorf("nothing is told of %s", where)
 		}
 	}
-	if log := s.log(); strings.Count(log, "may be no random text") != 3 || strings.Contains(log, "9d1f8a3c") {
+	if log := s.log(); strings.Count(log, "may not be random") != 3 || strings.Contains(log, "9d1f8a3c") {
 		t.Errorf("log: %s", log)
 	}
 }

@@ -72,8 +72,8 @@ func NewClient(options Options) (*Client, error) {
 }
 
 // HTTP is a client with the same connections, TLS settings and checks of addresses, for requests that Get is not made
-// for. It follows no redirects, since such requests carry credentials; it sets no deadline and adds no header fields. It
-// shows the client certificate to every host that it is used for: see HTTPAt.
+// for. It follows no redirects, since such requests carry credentials; it sets no deadline and adds no header fields.
+// It shows the client certificate to every host that it is used for: see HTTPAt.
 func (c *Client) HTTP() *http.Client { return direct(c.transport) }
 
 // HTTPAt is HTTP with the client certificate for the origin of home alone.

@@ -24,8 +24,8 @@ import (
 type Options struct {
 	// CA is PEM text with the certificates of the authorities to trust, in place of the system's.
 	CA []byte
-	// ClientCert and ClientKey are PEM text of a certificate, with its chain, and its private key, to be shown to the
-	// server that asks for one and to no other. Both or neither.
+	// ClientCert and ClientKey are PEM text of a certificate, with its chain, and its private key, to be shown to a server
+	// that asks for one: see Get, HTTP and HTTPAt. Both or neither.
 	ClientCert, ClientKey []byte
 	// ServerName is the name that the server's certificate has to be for; empty means the host of the URL.
 	ServerName string
@@ -40,8 +40,8 @@ type Options struct {
 	Timeout time.Duration
 }
 
-// ForStrangers are the options for servers that somebody else has chosen, such as metadata: without the header fields and
-// the client certificate, which are for the configured server. differs reports whether there were any.
+// ForStrangers are the options for servers that somebody else has chosen, such as metadata: without the header fields
+// and the client certificate, which are for the configured server. differs reports whether there were any.
 func (o Options) ForStrangers() (stranger Options, differs bool) {
 	differs = len(o.Header) > 0 || len(o.ClientCert) > 0
 	o.Header, o.ClientCert, o.ClientKey = nil, nil, nil

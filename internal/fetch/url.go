@@ -42,8 +42,8 @@ func CheckURL(raw string) (*url.URL, error) {
 	return u, nil
 }
 
-// SameOrigin reports whether two URLs have the same scheme, host and port (RFC 6454 section 5), a port that is not written
-// being that of the scheme. What is meant for one of them may be shown to the other.
+// SameOrigin reports whether two URLs have the same scheme, host and port (RFC 6454 section 5), a port that is not
+// written being that of the scheme. What is meant for one of them may be shown to the other.
 func SameOrigin(a, b *url.URL) bool {
 	return a.Scheme == b.Scheme && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
 }

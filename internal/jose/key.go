@@ -177,7 +177,7 @@ func (k *Key) Material() any {
 	return k.material
 }
 
-// Doubt says why a secret may be no random text, as the predicate of a sentence, and nothing of the secret itself. It is
+// Doubt says why a secret may not be random, as the predicate of a sentence, and nothing of the secret itself. It is
 // empty if nothing speaks for that, and for public keys.
 func (k *Key) Doubt() string { return k.doubt }
 

@@ -7,21 +7,21 @@ import (
 	"slices"
 )
 
-// A key of a MAC that a person has thought up is guessed, however long it is (RFC 8725 section 3.5). Nothing tells what is
-// random; but a text that takes only a few pieces to write down is not. A piece is a single byte, a copy of what came before,
-// a stretch of the alphabet or of a keyboard, or a word that many passwords have. The bounds are far from what generators
-// make: of three million times 32 hexadecimal digits, none took fewer than 22 pieces.
+// A key of a MAC that a person has thought up is guessed, however long it is (RFC 8725 section 3.5). Nothing tells what
+// is random; but a text that takes only a few pieces to write down is not. A piece is a single byte, a copy of what
+// came before, a stretch of the alphabet or of a keyboard, or a word that many passwords have. The bounds are far from
+// what generators make: of three million times 32 hexadecimal digits, none took fewer than 22 pieces.
 const (
-	plainPieces    = 14 // fewer are no random text
-	doubtfulPieces = 20 // fewer may be none
-	plainBits      = 64 // less could not be in any text of so few different bytes
-	doubtfulBits   = 100
+	plainPieces    = 14   // a text of fewer is not random
+	doubtfulPieces = 20   // a text of fewer may not be
+	plainBits      = 64   // a text whose different bytes can say less at most is not random
+	doubtfulBits   = 100  // a text whose different bytes can say less at most may not be
 	leastPiece     = 4    // shorter copies and stretches come about by themselves
 	maxJudged      = 1024 // of a longer text the beginning and the end
 )
 
-// Words that many passwords have, in lower case, and rows of keyboards. All words are so long that random text hardly ever
-// contains one.
+// Words that many passwords have, in lower case, and rows of keyboards. All words are so long that random text hardly
+// ever contains one.
 var (
 	passwordWords = []string{
 		"password", "passwort", "passphrase", "secret", "geheim", "changeme", "change-me", "change_me", "example", "default",
@@ -50,8 +50,8 @@ var wellKnown = func() (known [256][]string) {
 	return known
 }()
 
-// checkRandom refuses what is plainly no random text, also what it is an encoding of. Its error does not say how the secret
-// looks.
+// checkRandom refuses what is plainly not random, and what is an encoding of that. Its error does not say what the
+// secret looks like.
 func checkRandom(secret []byte) error {
 	few := differentBits(secret) < plainBits
 	for _, form := range append(decodings(visible(secret)), secret) {
@@ -60,11 +60,11 @@ func checkRandom(secret []byte) error {
 	if !few {
 		return nil
 	}
-	return fmt.Errorf("%w: the secret is no random text: it repeats itself, or is made of words and rows of keys, and so is "+
-		"easily guessed (RFC 8725 section 3.5); \"openssl rand -hex 32\" makes one", ErrWeakKey)
+	return fmt.Errorf("%w: the secret is not random: it repeats itself, or is made of words and rows of keys, so it is "+
+		"easily guessed (RFC 8725 section 3.5); make one with \"openssl rand -hex 32\"", ErrWeakKey)
 }
 
-// doubt says why a secret may be no random text, empty if nothing speaks for that.
+// doubt says why a secret may not be random, empty if nothing speaks for that.
 func doubt(secret []byte) string {
 	text := sample(secret)
 	for _, word := range passwordWords {

@@ -11,7 +11,7 @@ import (
 //
 // A secret has to be secret. What is refused, as far as it can be told: public and private keys and certificates in
 // every form they are written in (ErrPublicSecret), the secrets that standards and well-known sites use as examples
-// (ErrPublishedKey), and what is plainly no random text (ErrWeakKey). [Key.Doubt] says where that is not so plain.
+// (ErrPublishedKey), and what is plainly not random (ErrWeakKey). [Key.Doubt] says where that is not so plain.
 func NewSecretKey(id string, secret []byte, algs Algorithms) (*Key, error) {
 	if err := checkPublishedSecret(secret); err != nil {
 		return nil, err

@@ -85,8 +85,8 @@ func judge(text []byte, taken Selection) (*jose.Key, string) {
 }
 
 // filled is a member that has content. One that is null, an empty text or an empty list counts as absent, whatever its
-// name: some serialisers, .NET's among them, write every member they know, also with public keys. Such a member discloses
-// nothing. Anything else is there, also when its type is odd.
+// name: some serialisers, .NET's among them, write every member they know, also with public keys. Such a member
+// discloses nothing. Anything else is there, also when its type is odd.
 //
 // Members of a JWK are read by this function only.
 func filled(object strictjson.Value, name string) (value strictjson.Value, has bool) {

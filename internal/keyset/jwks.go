@@ -12,9 +12,9 @@ import (
 	"github.com/caddyjwt/gateway/internal/jose"
 )
 
-// parseJWKS reads the keys that can check signatures out of a JWK Set (RFC 7517 section 5) or a single JWK, in the order
-// of the document, and no more than are to be taken. Each key is judged alone: one that cannot be used, for whatever
-// reason, is counted and the others are kept.
+// parseJWKS reads the keys that can check signatures out of a JWK Set (RFC 7517 section 5) or a single JWK, in the
+// order of the document, and no more than are to be taken. Each key is judged alone: one that cannot be used, for
+// whatever reason, is counted and the others are kept.
 //
 // Shared secrets and private keys are never taken: a set that anybody can fetch contains nothing secret.
 //
@@ -78,8 +78,8 @@ func tally(counts map[string]int) []Skipped {
 // wrong inside one key stays that key's own trouble. The name is compared exactly (RFC 7517 section 5) and may occur
 // once.
 //
-// An object without "keys" and with "kty" is a JWK, and taken for a set of one: some servers have only one key and publish
-// it so.
+// An object without "keys" and with "kty" is a JWK, and taken for a set of one: some servers have only one key and
+// publish it so.
 func splitJWKS(data []byte) ([]json.RawMessage, error) {
 	data = jose.WithoutMark(data)
 	dec := json.NewDecoder(bytes.NewReader(data))

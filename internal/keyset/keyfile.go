@@ -12,8 +12,8 @@ import (
 )
 
 // ParseKeys reads public keys in whatever form they are: a JWK Set or a single JWK, PEM text with public keys or
-// certificates, or one of those in DER. Keys out of PEM and DER have no id, and no use that they could be chosen by. now is
-// the time at which certificates have to be valid; expires is the earliest end of their validity, zero without
+// certificates, or one of those in DER. Keys out of PEM and DER have no id, and no use that they could be chosen by.
+// now is the time at which certificates have to be valid; expires is the earliest end of their validity, zero without
 // certificates. With an error there is nothing else but what was skipped.
 func ParseKeys(
 	data []byte, taken Selection, now time.Time,

@@ -48,8 +48,8 @@ func (s Selection) CheckMax() error {
 	return nil
 }
 
-// fits reports whether a key is wanted that names this use, or none. The SPIFFE Trust Domain and Bundle standard, section
-// 4.2.2, has keys without a use ignored.
+// fits reports whether a key is wanted that names this use, or none. The SPIFFE Trust Domain and Bundle standard,
+// section 4.2.2, has keys without a use ignored.
 func (s Selection) fits(use string) bool {
 	if s.Use == UseJWTSVID {
 		return use == UseJWTSVID

@@ -110,8 +110,8 @@ func (s *Set) leftOut() int {
 	return 0
 }
 
-// unknownKey is the error about a key that is not in the set. A set that is only the beginning of what its source has says
-// so: nobody would look for the cause in a bound.
+// unknownKey is the error about a key that is not in the set. A set that is only the beginning of what its source has
+// says so: nobody would look for the cause in a bound.
 func (s *Set) unknownKey() error {
 	if n := s.leftOut(); n > 0 {
 		return fmt.Errorf("%w: the first %d keys of the set are taken, as max_keys says, and %d more are not",
