@@ -219,7 +219,9 @@ func TestRetryAfterIsPassedOnWithinBounds(t *testing.T) {
 	}{
 		{503, "7", 7 * time.Second},
 		{429, "120", 2 * time.Minute},
-		{429, "", time.Second},
+		{429, "", introspect.DefaultNegativeTTL}, // for as long the token is not asked about again
+		{500, "", introspect.DefaultNegativeTTL},
+		{500, "7", 7 * time.Second},
 		{503, "0", time.Second},
 		{503, "-5", time.Second},
 		{503, "nonsense", time.Second},

@@ -5,8 +5,69 @@ import (
 	"time"
 )
 
-// maxBreakerWait bounds how long a server's Retry-After can keep the breaker open.
+// maxBreakerWait bounds how long a server's Retry-After can keep a breaker open.
 const maxBreakerWait = 30 * time.Second
+
+// breakers decide whether the server is asked at all. There are two, because a stranger can make up tokens, and some
+// servers are slow or answer 503 about tokens that they do not know: what happens to such questions must not decide
+// about tokens that are known to be good. Failures about those count for both, as they are no stranger's doing.
+type breakers struct {
+	unproven breaker
+	proven   breaker
+	changed  func(BreakerState)
+}
+
+func newBreakers(cfg *Config) breakers {
+	b := breaker{threshold: cfg.BreakerFailures, wait: cfg.BreakerWait, limit: cfg.Timeout}
+	return breakers{unproven: b, proven: b, changed: cfg.Observer.Breaker}
+}
+
+// of gives the breaker that decides about a token.
+func (b *breakers) of(proven bool) *breaker {
+	if proven {
+		return &b.proven
+	}
+	return &b.unproven
+}
+
+// allow reports whether a call about a token may start, whether it is the one that tries, and if not, how long to wait.
+func (b *breakers) allow(proven bool, now time.Time) (ok, probe bool, wait time.Duration) {
+	defer b.watch()()
+	return b.of(proven).allow(now)
+}
+
+// record takes the outcome of a call. A verdict about a proven token closes both: the server is there.
+func (b *breakers) record(f *flight, now time.Time) {
+	defer b.watch()()
+	b.of(f.proven).record(f.probe, f.err, now)
+	switch {
+	case !f.proven:
+	case f.err == nil:
+		b.unproven.close()
+	default:
+		b.unproven.record(false, f.err, now)
+	}
+}
+
+// state is the worse of the two.
+func (b *breakers) state() BreakerState {
+	for _, s := range []BreakerState{BreakerOpen, BreakerHalfOpen} {
+		if b.unproven.state == s || b.proven.state == s {
+			return s
+		}
+	}
+	return BreakerClosed
+}
+
+// watch gives a function that reports the state if it has changed by then.
+func (b *breakers) watch() func() {
+	before := b.state()
+	return func() {
+		if now := b.state(); now != before && b.changed != nil {
+			b.changed(now)
+		}
+	}
+}
 
 // breaker stops the calls to a server that does not answer, so that requests fail at once
 // instead of waiting for it one by one. After a number of failures in a row it opens; when the
@@ -16,7 +77,6 @@ type breaker struct {
 	threshold int
 	wait      time.Duration
 	limit     time.Duration // of a call
-	changed   func(BreakerState)
 
 	state    BreakerState
 	failures int       // in a row, while closed
@@ -33,25 +93,30 @@ const (
 	healthBad
 )
 
-// healthOf judges a call. An answer that breaks the protocol may depend on the token, and so
-// may a 403, which firewalls in front of servers are quick with. Were they bad, then anybody who
-// finds such a token could switch the server off for all.
+// healthOf judges a call. A server is down when it does not answer, or when something in front of it says that it does
+// not (502, 503, 504). Any other answer may depend on the token: servers have said 401, 403, 429 and 500 about tokens
+// that they do not know. Were such answers bad, anybody could switch the server off with invented tokens.
 func healthOf(err *NoVerdictError) health {
 	switch {
 	case err == nil:
 		return healthGood
-	case err.Cause == CauseProtocol, err.Status == http.StatusForbidden:
-		return healthAlive
-	}
-	switch err.Cause {
-	case CauseUnavailable, CauseRateLimited, CauseTimeout, CauseRefused:
+	case err.Cause == CauseOverloaded, err.Cause == CauseBreakerOpen, err.Cause == CauseCanceled:
+		return healthUnknown
+	case err.Cause == CauseTimeout, isDown(err.Status), err.Cause == CauseUnavailable && err.Status == 0:
 		return healthBad
 	}
-	return healthUnknown
+	return healthAlive
 }
 
-// allow tells whether a call may start, whether it is the one that tries, and if not, how
-// long to wait.
+// isDown reports whether a status says that the server cannot answer now (RFC 9110 sections 15.6.3 to 15.6.5).
+func isDown(status int) bool {
+	switch status {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
 func (b *breaker) allow(now time.Time) (ok, probe bool, wait time.Duration) {
 	switch {
 	case b.state == BreakerClosed:
@@ -61,11 +126,10 @@ func (b *breaker) allow(now time.Time) (ok, probe bool, wait time.Duration) {
 	}
 	// A call that does not come back within its deadline must not be the last one ever.
 	b.until = now.Add(b.limit)
-	b.set(BreakerHalfOpen)
+	b.state = BreakerHalfOpen
 	return true, true, 0
 }
 
-// record takes the outcome of a call.
 func (b *breaker) record(probe bool, err *NoVerdictError, now time.Time) {
 	probe = probe && b.state == BreakerHalfOpen
 	if !probe && b.state != BreakerClosed {
@@ -73,30 +137,20 @@ func (b *breaker) record(probe bool, err *NoVerdictError, now time.Time) {
 	}
 	switch h := healthOf(err); {
 	case h == healthGood, h == healthAlive && probe:
-		b.failures = 0
-		b.set(BreakerClosed)
+		b.close()
 	case h == healthBad:
 		if b.failures++; probe || b.failures >= b.threshold {
 			b.open(err, now)
 		}
 	case probe: // learned nothing: the next call tries
-		b.until = now
-		b.set(BreakerOpen)
+		b.until, b.state = now, BreakerOpen
 	}
 }
+
+func (b *breaker) close() { b.failures, b.state = 0, BreakerClosed }
 
 func (b *breaker) open(err *NoVerdictError, now time.Time) {
 	b.failures = 0
 	b.until = now.Add(max(b.wait, min(err.RetryAfter, maxBreakerWait)))
-	b.set(BreakerOpen)
-}
-
-func (b *breaker) set(s BreakerState) {
-	if b.state == s {
-		return
-	}
-	b.state = s
-	if b.changed != nil {
-		b.changed(s)
-	}
+	b.state = BreakerOpen
 }

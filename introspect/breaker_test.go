@@ -27,7 +27,8 @@ type breakerTest struct {
 }
 
 func newBreakerTest(t *testing.T, change func(*introspect.Config)) *breakerTest {
-	b := &breakerTest{T: t, text: `{"active":true}`, header: http.Header{}}
+	// With a time to wait, a 503 is not asked about once more.
+	b := &breakerTest{T: t, text: `{"active":true}`, header: http.Header{"Retry-After": {"1"}}}
 	b.status.Store(200)
 	cfg := fakeConfig(func(*http.Request) (*http.Response, error) {
 		b.calls.Add(1)
@@ -76,7 +77,7 @@ func TestTheBreakerOpensProbesAndCloses(t *testing.T) {
 		wantActive(t, true, r, err)
 		b.wantCalls(1)
 
-		b.status.Store(500)
+		b.status.Store(503)
 		b.fail(3, introspect.CauseUnavailable)
 		b.wantCalls(3)
 		b.fail(50, introspect.CauseBreakerOpen)
@@ -113,12 +114,12 @@ func TestOneCallProbesAHalfOpenBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreakerTest(t, nil)
 		defer b.c.Close()
-		b.status.Store(500)
+		b.status.Store(503)
 		b.fail(3, introspect.CauseUnavailable)
 		time.Sleep(5 * time.Second)
 		b.calls.Store(0)
 		b.delay = time.Second
-		b.status.Store(503) // which would be repeated, were it not the probe
+		b.header.Del("Retry-After") // it would be repeated, were it not the probe
 		errs := make(chan error)
 		for i := range 20 {
 			go func() {
@@ -145,7 +146,7 @@ func TestOnlyFailuresInARowOpenTheBreaker(t *testing.T) {
 		b := newBreakerTest(t, nil)
 		defer b.c.Close()
 		for range 10 {
-			b.status.Store(500)
+			b.status.Store(503)
 			b.fail(2, introspect.CauseUnavailable)
 			b.status.Store(200)
 			r, err := b.ask()
@@ -163,11 +164,18 @@ func TestWhatCountsAsAFailureOfTheServer(t *testing.T) {
 		cause  introspect.Cause
 		opens  bool
 	}{
-		{"broken", 500, "", introspect.CauseUnavailable, true},
-		{"rate limited", 429, "", introspect.CauseRateLimited, true},
-		{"credentials refused", 401, "", introspect.CauseRefused, true},
+		{"a gateway without a server behind it", 502, "", introspect.CauseUnavailable, true},
+		{"unavailable", 503, "", introspect.CauseUnavailable, true},
+		{"a gateway whose server is late", 504, "", introspect.CauseUnavailable, true},
 		// These may depend on the token: a stranger must not switch the server off for all.
+		{"broken", 500, "", introspect.CauseUnavailable, false},
+		{"not built", 501, "", introspect.CauseUnavailable, false},
+		{"a status of somebody's own", 599, "", introspect.CauseUnavailable, false},
+		{"rate limited", 429, "", introspect.CauseRateLimited, false},
+		{"credentials refused", 401, "", introspect.CauseRefused, false},
 		{"forbidden", 403, "", introspect.CauseRefused, false},
+		{"not found", 404, "", introspect.CauseProtocol, false},
+		{"a redirect", 302, "", introspect.CauseProtocol, false},
 		{"bad request", 400, "", introspect.CauseProtocol, false},
 		{"nonsense", 200, "{", introspect.CauseProtocol, false},
 	} {
@@ -190,7 +198,7 @@ func TestAnAnswerThatBreaksTheProtocolClosesTheBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreakerTest(t, nil)
 		defer b.c.Close()
-		b.status.Store(500)
+		b.status.Store(503)
 		b.fail(3, introspect.CauseUnavailable)
 		time.Sleep(5 * time.Second)
 		b.status.Store(200)
@@ -207,9 +215,9 @@ func TestTheBreakerHonoursRetryAfterWithinBounds(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBreakerTest(t, nil)
 			defer b.c.Close()
-			b.status.Store(429)
+			b.status.Store(503)
 			b.header.Set("Retry-After", value)
-			b.fail(3, introspect.CauseRateLimited)
+			b.fail(3, introspect.CauseUnavailable)
 			b.status.Store(200)
 			time.Sleep(want - 1)
 			b.fail(1, introspect.CauseBreakerOpen)
@@ -263,7 +271,7 @@ func TestAProbeThatNeverComesBackIsNotTheLast(t *testing.T) {
 		cfg := fakeConfig(func(*http.Request) (*http.Response, error) {
 			switch calls++; calls {
 			case 1:
-				return response(500, ""), nil
+				return nil, errors.New("nobody there")
 			case 2:
 				<-stuck
 				return nil, errors.New("late")
@@ -302,7 +310,7 @@ func TestLateFailuresDoNotLengthenTheWait(t *testing.T) {
 		cfg := fakeConfig(func(*http.Request) (*http.Response, error) {
 			n++
 			time.Sleep(time.Duration(n) * 100 * time.Millisecond)
-			return response(500, ""), nil
+			return nil, errors.New("nobody there")
 		})
 		cfg.BreakerFailures = 3
 		c := newClient(t, cfg)

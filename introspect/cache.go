@@ -30,8 +30,16 @@ type cache struct {
 	ttl      time.Duration // zero or less: none kept
 	negTTL   time.Duration
 	active   *otter.Cache[cacheKey, *Result]
-	inactive *otter.Cache[cacheKey, time.Time] // when the question was sent
+	inactive *otter.Cache[cacheKey, negative]
 	clock    clock
+}
+
+// negative is what is remembered of a token that is not active: the verdict, or that there was none.
+type negative struct {
+	verdict Result
+	trouble *NoVerdictError // nil: the verdict counts
+	since   time.Time
+	life    time.Duration
 }
 
 func newCache(cfg *Config, provider [32]byte) (*cache, error) {
@@ -52,10 +60,12 @@ func newCache(cfg *Config, provider [32]byte) (*cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.inactive, err = otter.New(&otter.Options[cacheKey, time.Time]{
-		MaximumSize:      cfg.NegativeEntries,
-		ExpiryCalculator: otter.ExpiryWriting[cacheKey, time.Time](max(cfg.NegativeTTL, 1)),
-		Clock:            &c.clock,
+	c.inactive, err = otter.New(&otter.Options[cacheKey, negative]{
+		MaximumSize: cfg.NegativeEntries,
+		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[cacheKey, negative]) time.Duration {
+			return max(e.Value.life, 1)
+		}),
+		Clock: &c.clock,
 	})
 	return c, err
 }
@@ -95,18 +105,22 @@ func (c *cache) key(token string) (key cacheKey) {
 	return key
 }
 
-// get finds an answer that may still be used for a question with these options.
-func (c *cache) get(key cacheKey, now time.Time, o Option) (Result, bool) {
+// get finds an answer that may still be used for a question with these options, or the trouble that a question about this
+// token has just had.
+func (c *cache) get(key cacheKey, now time.Time, o Option) (_ Result, held *NoVerdictError, ok bool) {
 	if r, ok := c.active.GetIfPresent(key); ok && young(now, r.FetchedAt, c.ttl, o) && !r.expired(now) {
-		return *r, true
+		return *r, nil, true
 	}
-	if sent, ok := c.inactive.GetIfPresent(key); ok && young(now, sent, c.negTTL, o) {
-		return Result{FetchedAt: sent}, true
+	if n, ok := c.inactive.GetIfPresent(key); ok && young(now, n.since, n.life, o) {
+		if n.trouble != nil {
+			return Result{}, n.trouble.after(now.Sub(n.since)), true
+		}
+		return n.verdict, nil, true
 	}
-	return Result{}, false
+	return Result{}, nil, false
 }
 
-// young tells whether the answer to a question sent then is younger than the time to live
+// young reports whether the answer to a question sent then is younger than the time to live
 // and not older than the question allows. A clock that went back makes it old.
 func young(now, sent time.Time, ttl time.Duration, o Option) bool {
 	age := now.Sub(sent)
@@ -134,7 +148,7 @@ func (c *cache) put(key cacheKey, r Result, now time.Time) {
 	if !r.Active {
 		c.active.Invalidate(key)
 		if c.negTTL > 0 {
-			c.inactive.Set(key, r.FetchedAt)
+			c.inactive.Set(key, negative{verdict: r, since: r.FetchedAt, life: c.negTTL})
 		}
 		return
 	}
@@ -145,6 +159,12 @@ func (c *cache) put(key cacheKey, r Result, now time.Time) {
 		return
 	}
 	c.active.Set(key, &r)
+}
+
+// refuse remembers that there was no verdict.
+func (c *cache) refuse(key cacheKey, trouble *NoVerdictError, life time.Duration, now time.Time) {
+	c.clock.set(now)
+	c.inactive.Set(key, negative{trouble: trouble, since: now, life: life})
 }
 
 func (c *cache) drop(key cacheKey) {

@@ -220,7 +220,9 @@ func TestNoVerdictIsNotRemembered(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t, bad)
-			c := newClient(t, basicConfig(s.URL))
+			cfg := basicConfig(s.URL)
+			cfg.NegativeTTL = introspect.Off // or it is not asked about again for a moment
+			c := newClient(t, cfg)
 			if r, err := c.Introspect(t.Context(), testToken); err == nil {
 				t.Fatalf("a verdict: %+v", r)
 			}

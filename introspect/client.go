@@ -20,15 +20,20 @@ type Client struct {
 	own   *http.Transport // nil when the transport is the caller's
 	cache *cache
 	slots chan struct{} // one element for each request under way
+	// unprovenSlots has one element for each request about a token that nobody knows. It is shorter than slots: what is
+	// left of those is for tokens that are known.
+	unprovenSlots chan struct{}
 
 	ctx    context.Context // of the calls; ends with Close
 	cancel context.CancelFunc
 
-	mu      sync.Mutex // guards what follows; never taken for a cache hit
-	flights map[cacheKey]*flight
-	calls   int // flights that run, also those that a newer one has replaced
-	breaker breaker
-	closed  bool
+	mu            sync.Mutex // guards what follows; never taken for a cache hit
+	flights       map[cacheKey]*flight
+	calls         int // flights that run, also those that a newer one has replaced
+	unprovenCalls int // of those, about tokens that are not proven
+	breakers      breakers
+	proven        proven
+	closed        bool
 }
 
 // New makes a client. It does not touch the network. Its errors wrap [ErrConfig].
@@ -43,12 +48,13 @@ func New(cfg Config) (*Client, error) {
 		return nil, configError("cache: %w", err)
 	}
 	c := &Client{
-		cfg:     cfg,
-		id:      id,
-		cache:   cache,
-		slots:   make(chan struct{}, cfg.MaxInFlight),
-		flights: make(map[cacheKey]*flight),
-		breaker: breaker{threshold: cfg.BreakerFailures, wait: cfg.BreakerWait, limit: cfg.Timeout, changed: cfg.Observer.Breaker},
+		cfg:           cfg,
+		id:            id,
+		cache:         cache,
+		slots:         make(chan struct{}, cfg.MaxInFlight),
+		unprovenSlots: make(chan struct{}, unprovenShare(cfg.MaxInFlight)),
+		flights:       make(map[cacheKey]*flight),
+		breakers:      newBreakers(&cfg),
 	}
 	c.http, c.own = httpClient(&cfg)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
@@ -94,13 +100,18 @@ func proxy(r *http.Request) (*url.URL, error) {
 
 // Option changes one question.
 type Option struct {
-	maxAge  time.Duration
-	limited bool
+	maxAge   time.Duration
+	limited  bool
+	verified bool
 }
 
 // MaxAge refuses answers to a question that was sent longer ago than d, from the cache or
 // from a call under way. Zero asks now. Without it, answers of [Config.CacheTTL] are used.
 func MaxAge(d time.Duration) Option { return Option{maxAge: max(d, 0), limited: true} }
+
+// Verified says that the caller has verified the token itself, by its signature for one: no stranger has made it up. Such
+// a question is treated like one about a token that was active before. It changes no verdict.
+func Verified() Option { return Option{verified: true} }
 
 // Introspect asks whether the token is active, and waits for the verdict no longer than ctx
 // and [Config.Timeout] allow. Its errors are [ErrToken], when the token is not worth asking
@@ -117,7 +128,11 @@ func (c *Client) Introspect(ctx context.Context, token string, opts ...Option) (
 		o = opt.and(o)
 	}
 	key := c.cache.key(token)
-	if r, ok := c.cache.get(key, c.cfg.Now(), o); ok {
+	if r, held, ok := c.cache.get(key, c.cfg.Now(), o); ok {
+		if held != nil {
+			c.cfg.Observer.lookup(Rejected)
+			return Result{}, held
+		}
 		c.observeHit(r)
 		return r, nil
 	}
@@ -127,8 +142,9 @@ func (c *Client) Introspect(ctx context.Context, token string, opts ...Option) (
 // and joins two options: the stricter age counts.
 func (o Option) and(other Option) Option {
 	if other.limited && (!o.limited || other.maxAge < o.maxAge) {
-		return other
+		o.limited, o.maxAge = true, other.maxAge
 	}
+	o.verified = o.verified || other.verified
 	return o
 }
 
@@ -154,6 +170,7 @@ func (c *Client) Forget(token string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.flights, key) // its answer goes to those who wait, and is not kept
+	c.proven.drop(key)
 	c.cache.drop(key)
 }
 
@@ -164,7 +181,7 @@ func (c *Client) Fingerprint() [32]byte { return c.id }
 // Stats gives the numbers of this moment.
 func (c *Client) Stats() Stats {
 	c.mu.Lock()
-	calls, state := c.calls, c.breaker.state
+	calls, state := c.calls, c.breakers.state()
 	c.mu.Unlock()
 	s := Stats{InFlight: len(c.slots), Breaker: state}
 	s.Waiting = max(calls-s.InFlight, 0)

@@ -26,6 +26,12 @@
 // asking a server that does not answer. Equal questions share one call, which runs on
 // a context of its own: a caller that leaves changes nothing for the others.
 //
+// Anybody can make up tokens. What the server does with those decides as little as can
+// be about others: an answer with another status than 502, 503 and 504 never opens the
+// breaker; tokens that were active before, or that the caller has verified ([Verified]),
+// have a breaker and a quarter of the slots of their own. A good token that is new is
+// one among the strangers'.
+//
 // Tokens are never stored nor logged. Caches are keyed by a keyed hash of the token,
 // and errors carry neither tokens, nor secrets, nor text that the server sent.
 package introspect

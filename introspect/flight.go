@@ -14,8 +14,10 @@ type flight struct {
 	ctx     context.Context // has the total deadline; nobody's request
 	cancel  context.CancelFunc
 	started time.Time
-	probe   bool      // the call with which a half-open breaker tries
-	sent    time.Time // when the question was sent; guarded by Client.mu
+	probe   bool // the call with which a half-open breaker tries
+	// verified: the caller has verified the token itself. Proven: that, or the server has called it active before.
+	verified, proven bool
+	sent             time.Time // when the question was sent; guarded by Client.mu
 
 	done   chan struct{} // closed when the following two are set
 	result Result
@@ -69,25 +71,50 @@ func (c *Client) join(key cacheKey, token string, o Option) (r Result, f *flight
 	if f = c.flights[key]; f != nil && f.fits(now, o) {
 		return r, f, Shared, nil
 	}
-	if r, ok := c.cache.get(key, now, o); ok {
+	if r, held, ok := c.cache.get(key, now, o); ok {
+		if held != nil {
+			return Result{}, nil, Shared, held
+		}
 		return r, nil, Shared, nil
 	}
 	if c.closed {
 		return r, nil, Rejected, noVerdict(CauseUnavailable, ErrClosed)
 	}
-	if c.calls >= c.cfg.MaxInFlight*(1+queuePerSlot) {
-		return r, nil, Rejected, noVerdict(CauseOverloaded, fmt.Errorf("%d calls are in flight or waiting", c.calls))
+	f = &flight{key: key, started: now, verified: o.verified, proven: o.verified || c.proven.has(key), done: make(chan struct{})}
+	if trouble := c.start(f, now); trouble != nil {
+		return r, nil, Rejected, trouble
 	}
-	ok, probe, wait := c.breaker.allow(now)
-	if !ok {
-		return r, nil, Rejected, breakerOpen(wait)
-	}
-	f = &flight{key: key, started: now, probe: probe, done: make(chan struct{})}
-	f.ctx, f.cancel = context.WithTimeout(c.ctx, c.cfg.Timeout)
-	c.flights[key] = f
-	c.calls++
 	go c.run(f, token)
 	return r, f, Miss, nil
+}
+
+// start counts a call, unless there are too many or the breaker is open.
+func (c *Client) start(f *flight, now time.Time) *NoVerdictError {
+	if !c.hasRoom(f.proven) {
+		return noVerdict(CauseOverloaded, fmt.Errorf("%d calls are in flight or waiting", c.calls))
+	}
+	ok, probe, wait := c.breakers.allow(f.proven, now)
+	if !ok {
+		return breakerOpen(wait)
+	}
+	f.probe = probe
+	f.ctx, f.cancel = context.WithTimeout(c.ctx, c.cfg.Timeout)
+	c.flights[f.key] = f
+	c.count(f, +1)
+	return nil
+}
+
+// hasRoom reports whether one more call may run or wait.
+func (c *Client) hasRoom(proven bool) bool {
+	const perSlot = 1 + queuePerSlot
+	return c.calls < cap(c.slots)*perSlot && (proven || c.unprovenCalls < cap(c.unprovenSlots)*perSlot)
+}
+
+func (c *Client) count(f *flight, delta int) {
+	c.calls += delta
+	if !f.proven {
+		c.unprovenCalls += delta
+	}
 }
 
 // fits tells whether the flight's answer will be young enough for a question asked now. A
@@ -127,11 +154,13 @@ func panicError(p any) error {
 
 // call waits for a free slot and asks.
 func (c *Client) call(f *flight, token string) (Result, *NoVerdictError) {
-	select {
-	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
-	case <-f.ctx.Done():
-		return Result{}, c.cutShort(f)
+	for _, slots := range c.slotsFor(f) {
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+		case <-f.ctx.Done():
+			return Result{}, c.cutShort(f)
+		}
 	}
 	if f.ctx.Err() != nil { // the slot came free at the very end
 		return Result{}, c.cutShort(f)
@@ -150,12 +179,20 @@ func (c *Client) call(f *flight, token string) (Result, *NoVerdictError) {
 	return r, nil
 }
 
+// slotsFor lists what a call has to wait for, in this order: who holds one of the slots for all is under way.
+func (c *Client) slotsFor(f *flight) []chan struct{} {
+	if f.proven {
+		return []chan struct{}{c.slots}
+	}
+	return []chan struct{}{c.unprovenSlots, c.slots}
+}
+
 // depart notes when the question is sent. The breaker may have opened since the flight
 // began to wait for its slot.
 func (c *Client) depart(f *flight) (time.Time, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !f.probe && c.breaker.state != BreakerClosed {
+	if !f.probe && c.breakers.of(f.proven).state != BreakerClosed {
 		return time.Time{}, false
 	}
 	f.sent = c.cfg.Now()
@@ -167,19 +204,36 @@ func (c *Client) depart(f *flight) (time.Time, bool) {
 func (c *Client) finish(f *flight) {
 	c.mu.Lock()
 	now := c.cfg.Now()
-	c.calls--
+	c.count(f, -1)
 	if c.flights[f.key] == f {
 		delete(c.flights, f.key)
-		if f.err == nil && !c.closed {
-			c.cache.put(f.key, f.result, now)
+		if !c.closed {
+			c.remember(f, now)
 		}
 	}
 	if !c.closed { // whose calls failed for that
-		c.breaker.record(f.probe, f.err, now)
+		c.breakers.record(f, now)
 	}
 	c.mu.Unlock()
 	close(f.done)
 	c.cfg.Observer.call(f.result.Active, f.err, now.Sub(f.started))
+}
+
+// remember keeps the verdict, or that there was none.
+func (c *Client) remember(f *flight, now time.Time) {
+	switch {
+	case f.err != nil:
+		if hold := c.hold(f); hold > 0 {
+			f.err = f.err.atLeast(hold)
+			c.cache.refuse(f.key, f.err, hold, now)
+		}
+		return
+	case f.result.Active:
+		c.proven.add(f.key)
+	default:
+		c.proven.drop(f.key)
+	}
+	c.cache.put(f.key, f.result, now)
 }
 
 // cutShort says why the context of a flight ended before its verdict was there.

@@ -226,20 +226,20 @@ func TestCallsInFlightAreCapped(t *testing.T) {
 			})
 		}
 		time.Sleep(time.Millisecond)
-		if s := c.Stats(); s.InFlight != 4 || s.Waiting != 64 || gauge.Load() != 4 {
-			t.Errorf("stats are %+v, the gauge %d; want 4 in flight, 64 waiting", s, gauge.Load())
+		if s := c.Stats(); s.InFlight != 3 || s.Waiting != 48 || gauge.Load() != 3 { // the fourth is for tokens that are known
+			t.Errorf("stats are %+v, the gauge %d; want 3 in flight, 48 waiting", s, gauge.Load())
 		}
 		wg.Wait()
 		if took := time.Since(start); took > 3*time.Second {
 			t.Errorf("somebody waited %v", took)
 		}
-		// Four at a time, a second each, within three seconds. Those who start at the last
+		// Three at a time, a second each, within three seconds. Those who start at the last
 		// moment may or may not be in time.
-		if good.Load() < 8 || good.Load() > 12 || good.Load()+overloaded.Load() != 100 {
+		if good.Load() < 6 || good.Load() > 9 || good.Load()+overloaded.Load() != 100 {
 			t.Errorf("%d answers and %d refusals", good.Load(), overloaded.Load())
 		}
-		if most.Load() != 4 {
-			t.Errorf("%d calls at the same time, want 4", most.Load())
+		if most.Load() != 3 {
+			t.Errorf("%d calls at the same time, want 3", most.Load())
 		}
 		synctest.Wait()
 		if s := c.Stats(); s.InFlight != 0 || s.Waiting != 0 || gauge.Load() != 0 {

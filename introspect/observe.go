@@ -10,7 +10,7 @@ const (
 	NegativeHit                   // from the cache: inactive
 	Shared                        // by a call that another caller had started
 	Miss                          // by a new call
-	Rejected                      // not at all: overloaded, breaker open or closed
+	Rejected                      // not at all: overloaded, breaker open, closed, or no verdict a moment ago
 )
 
 // String gives a stable snake_case name that can be the label of a metric.
@@ -62,7 +62,7 @@ type Observer struct {
 	Call func(active bool, err *NoVerdictError, took time.Duration)
 	// InFlight is called with +1 and -1 when a request to the server starts and ends.
 	InFlight func(delta int)
-	// Breaker is called when the circuit breaker changes its state.
+	// Breaker is called when the worse of the states of the two circuit breakers changes.
 	Breaker func(BreakerState)
 }
 
@@ -88,8 +88,8 @@ func (o *Observer) call(active bool, err *NoVerdictError, took time.Duration) {
 type Stats struct {
 	InFlight        int          // requests to the server that are running
 	Waiting         int          // calls that wait for a free slot
-	Breaker         BreakerState // state of the circuit breaker
+	Breaker         BreakerState // the worse of the states of the two circuit breakers
 	CacheEntries    int          // active answers kept, about
 	CacheBytes      int          // their size, about
-	NegativeEntries int          // inactive answers kept, about
+	NegativeEntries int          // inactive answers and recent errors kept, about
 }

@@ -9,8 +9,8 @@ import (
 // Result is a verdict of the authorization server. It is a value: copies share nothing
 // that can be changed, except Value, which must not be.
 type Result struct {
-	// Active is what the server said, as of FetchedAt. Everything below is set only when it is
-	// true. Judge with [Result.ActiveAt], which looks at the times as well.
+	// Active is what the server said, as of FetchedAt. The other members are set only when it is
+	// true, but for FetchedAt. Judge with [Result.ActiveAt], which looks at the times as well.
 	Active bool
 	// ExpiresAt and NotBefore are "exp" and "nbf"; zero when the answer has none.
 	ExpiresAt, NotBefore time.Time
@@ -112,6 +112,24 @@ func (e *NoVerdictError) Unwrap() []error {
 		return []error{e.Cause}
 	}
 	return []error{e.Cause, e.Err}
+}
+
+// atLeast gives the error with a time to wait that is not shorter than d, if it has one.
+func (e *NoVerdictError) atLeast(d time.Duration) *NoVerdictError {
+	changed := *e
+	if e.Cause.Temporary() {
+		changed.RetryAfter = max(e.RetryAfter, d)
+	}
+	return &changed
+}
+
+// after gives the error as it is some time later.
+func (e *NoVerdictError) after(passed time.Duration) *NoVerdictError {
+	changed := *e
+	if e.Cause.Temporary() {
+		changed.RetryAfter = max(e.RetryAfter-passed, time.Second)
+	}
+	return &changed
 }
 
 // ErrToken is returned for a token that is not worth asking about: empty, longer than

@@ -183,7 +183,7 @@ func TestIntrospectBreakerOpensAndCloses(t *testing.T) {
 	var failing atomic.Bool
 	as.Introspect(func(*tokentest.IntrospectionRequest) tokentest.IntrospectionAnswer {
 		if failing.Load() {
-			return tokentest.IntrospectionAnswer{Status: 500}
+			return tokentest.IntrospectionAnswer{Status: 503}
 		}
 		return active()
 	})
@@ -196,7 +196,7 @@ func TestIntrospectBreakerOpensAndCloses(t *testing.T) {
 		}
 	}
 	if n := len(as.IntrospectionRequests()); n > 40 {
-		t.Errorf("a failing server was asked %d times", n)
+		t.Errorf("a server that is down was asked %d times", n)
 	}
 	s.good("known")
 	failing.Store(false)
@@ -210,7 +210,7 @@ func TestIntrospectBreakerOpensAndCloses(t *testing.T) {
 // configuration.
 func TestIntrospectBreakerSurvivesReload(t *testing.T) {
 	as := introspector(t)
-	as.Introspect(always(tokentest.IntrospectionAnswer{Status: http.StatusInternalServerError}))
+	as.Introspect(always(tokentest.IntrospectionAnswer{Status: http.StatusServiceUnavailable}))
 	gate := func(i int, lines ...string) string {
 		return issuerGate("realm r"+strconv.Itoa(i), introspecting(as, "opaque", lines...))
 	}
@@ -237,6 +237,69 @@ func TestIntrospectBreakerSurvivesReload(t *testing.T) {
 	s.good("fresh")
 }
 
+// Some servers answer 401, 429 or 500 about tokens that they do not know. A stranger with invented tokens shuts nobody out.
+func TestIntrospectStrangersDoNotShutOutGoodTokens(t *testing.T) {
+	for _, status := range []int{401, 429, 500} {
+		t.Run(strconv.Itoa(status), func(t *testing.T) {
+			as := introspector(t)
+			as.Introspect(func(r *tokentest.IntrospectionRequest) tokentest.IntrospectionAnswer {
+				if strings.HasPrefix(r.Token, "good-") {
+					return active()
+				}
+				return tokentest.IntrospectionAnswer{Status: status}
+			})
+			s := start(t, issuerGate(strings.Replace(introspecting(as, "opaque"), "introspect opaque", "keys none\nintrospect opaque", 1)))
+			invented := 0
+			stranger := func() {
+				invented++
+				if code, err := s.status("invented-" + strconv.Itoa(invented)); err != nil || code < 500 {
+					t.Errorf("an invented token: status %d, %v", code, err)
+				}
+			}
+			for range 12 {
+				stranger()
+			}
+			passed, sent := 0, 0
+			for range 20 {
+				for range 2 {
+					sent++
+					if code, err := s.status("good-" + strconv.Itoa(sent)); err == nil && code == http.StatusOK {
+						passed++
+					}
+				}
+				stranger()
+			}
+			t.Logf("%d of %d good tokens pass beside %d invented ones", passed, sent, invented)
+			if passed != sent {
+				t.Errorf("%d of %d good tokens pass", passed, sent)
+			}
+		})
+	}
+}
+
+// Wrong credentials of ours are 401 to everything. The operator sees it, and the server is not asked at every request, whatever
+// the tokens are that come again and again.
+func TestIntrospectWrongCredentialsAreSeenAndNoFlood(t *testing.T) {
+	as := introspector(t)
+	as.Introspect(always(active()))
+	s := start(t, issuerGate(introspecting(as, "opaque", "endpoint "+as.IntrospectionURL()))).patient()
+	as.SetClient("gateway", "another")
+	began := time.Now()
+	for range 100 {
+		for i := range 3 {
+			if status, err := s.status("token-" + strconv.Itoa(i)); err != nil || status != http.StatusBadGateway {
+				t.Fatalf("status %d, %v", status, err)
+			}
+		}
+	}
+	if n := len(as.IntrospectionRequests()); n != 3 && time.Since(began) < 4*time.Second {
+		t.Errorf("%d questions about three tokens", n)
+	}
+	if !s.logged("request refused", `"level":"warn"`, "introspection_failed", "answered with status 401") {
+		t.Error("the log does not say that the credentials are refused")
+	}
+}
+
 // A server that is down when Caddy starts, its endpoint being discovered: Caddy starts, and tokens pass when it is back.
 func TestIntrospectServerDownAtStart(t *testing.T) {
 	as := tokentest.NewAS(t, tokentest.StartDown(), tokentest.WithClient("gateway", "s3cr3t-with-odd-characters:%+&"))
@@ -254,7 +317,7 @@ func TestIntrospectServerDownAtStart(t *testing.T) {
 // the second one's.
 func TestIntrospectTroubleOfEachServerIsTold(t *testing.T) {
 	down, broken := introspector(t), introspector(t)
-	broken.Introspect(always(tokentest.IntrospectionAnswer{Status: http.StatusInternalServerError}))
+	broken.Introspect(always(tokentest.IntrospectionAnswer{Status: http.StatusServiceUnavailable}))
 	block := func(as *tokentest.AS, prefix string) string {
 		return introspecting(as, "opaque", "prefix "+prefix, "endpoint "+as.IntrospectionURL())
 	}
