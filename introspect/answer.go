@@ -16,17 +16,20 @@ import (
 // ErrAnswer is wrapped by the errors about answers that break the protocol.
 var ErrAnswer = errors.New("unusable answer")
 
-// status judges the status line. Only 200 can carry a verdict (RFC 7662 section 2.2); 401 is
-// about our credentials and never about the token (RFC 7662 section 2.3), except at a UserInfo
-// endpoint, where the token is the credential (RFC 6750 section 3.1).
-func (c *Client) status(resp *http.Response) (inactive bool, _ *NoVerdictError) {
+// status judges an answer that is not 200. Only 200 can carry a verdict (RFC 7662 section 2.2), and 401 is about our
+// credentials, never about the token (RFC 7662 section 2.3). The exceptions are errors that name the token: see [refusalOf].
+func (c *Client) status(resp *http.Response, method AuthMethod, verified bool) (refusal string, _ *NoVerdictError) {
 	code, userInfo := resp.StatusCode, c.cfg.Mode == UserInfo
 	var cause Cause
+	refusal = c.refusalOf(resp, method)
 	switch {
-	case code == http.StatusOK:
-		return false, nil
-	case code == http.StatusUnauthorized && userInfo:
-		return true, nil
+	case refusal == unsupportedTokenType && verified:
+		e := noVerdict(CauseProtocol, errors.New("status 400 and "+unsupportedTokenType+
+			": the server cannot be asked about its own tokens of this kind"))
+		e.Status = code
+		return "", e
+	case refusal != "":
+		return refusal, nil
 	case code == http.StatusUnauthorized, code == http.StatusForbidden && !userInfo:
 		cause = CauseRefused
 	case code == http.StatusTooManyRequests:
@@ -41,7 +44,7 @@ func (c *Client) status(resp *http.Response) (inactive bool, _ *NoVerdictError) 
 	if cause.Temporary() {
 		e.RetryAfter = max(e.RetryAfter, retryAfter(resp.Header, c.cfg.Now()))
 	}
-	return false, e
+	return "", e
 }
 
 // maxRetryAfter bounds what a server may tell our clients.

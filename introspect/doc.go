@@ -7,7 +7,8 @@
 // [Result]. Or there is no verdict, because the server was down, slow, overloaded,
 // broke the protocol or refused our own credentials: that is a [*NoVerdictError]
 // with its [Cause], and it says nothing about the token. Only a status of 200 with
-// a JSON boolean "active" is a verdict (RFC 7662 section 2.2).
+// a JSON boolean "active" is a verdict (RFC 7662 section 2.2), and a few error codes
+// that can mean nothing but the token: see [Result.Refusal].
 //
 // # What the caller still has to check
 //

@@ -97,13 +97,13 @@ func (c *Client) attempt(f *flight, where string, method AuthMethod, token strin
 	}
 	defer resp.Body.Close()
 	defer drain(resp.Body, cancel)
-	inactive, bad := c.status(resp)
-	if bad != nil {
-		bad.Err = fmt.Errorf("%s answered with %w", display(where), bad.Err)
-		return r, worthRepeating(resp), bad
-	}
-	if inactive {
-		return r, false, nil
+	if resp.StatusCode != http.StatusOK {
+		refusal, bad := c.status(resp, method, f.verified)
+		if bad != nil {
+			bad.Err = fmt.Errorf("%s answered with %w", display(where), bad.Err)
+			return r, worthRepeating(resp), bad
+		}
+		return Result{Refusal: refusal}, false, nil
 	}
 	r, err = c.read(f.ctx, resp)
 	if err != nil {

@@ -10,8 +10,11 @@ import (
 // that can be changed, except Value, which must not be.
 type Result struct {
 	// Active is what the server said, as of FetchedAt. The other members are set only when it is
-	// true, but for FetchedAt. Judge with [Result.ActiveAt], which looks at the times as well.
+	// true, but for FetchedAt and Refusal. Judge with [Result.ActiveAt], which looks at the times as well.
 	Active bool
+	// Refusal is the error code with which the server refused the token, in place of "active":false:
+	// unsupported_token_type, invalid_token or insufficient_scope. Empty when it did not.
+	Refusal string
 	// ExpiresAt and NotBefore are "exp" and "nbf"; zero when the answer has none.
 	ExpiresAt, NotBefore time.Time
 	// FetchedAt is when the question was sent; the answer is no older than that.

@@ -20,7 +20,12 @@ func TestUserInfo(t *testing.T) {
 	}{
 		{"a user", 200, `{"sub":"248289761001","email":"jdoe@example.com"}`, active},
 		{"the token is invalid", 401, `{}`, inactive},
-		{"the token has not the scope openid", 403, `{}`, protocol},
+		{"the token has not the scope openid", 403, `{"error":"insufficient_scope"}`, inactive},
+		{"the token is invalid, by 403", 403, `{"error":"invalid_token"}`, inactive},
+		{"the token is invalid, by 400", 400, `{"error":"invalid_token"}`, inactive},
+		{"forbidden, and nobody says why", 403, `{}`, protocol},
+		{"forbidden by a page", 403, `<html>`, protocol},
+		{"a request that is not understood", 400, `{"error":"invalid_request"}`, protocol},
 		{"active does not matter", 200, `{"sub":"x","active":false}`, active},
 		{"no sub", 200, `{"email":"jdoe@example.com"}`, protocol},
 		{"an empty sub", 200, `{"sub":""}`, protocol},
@@ -91,7 +96,7 @@ func TestInvalidTokensCostNoConnections(t *testing.T) {
 		t.Cleanup(s.Close)
 		c := newClient(t, introspect.Config{Mode: introspect.UserInfo, Endpoint: s.URL})
 		for i := range 20 {
-			if r, err := c.Introspect(t.Context(), fmt.Sprint("invented-", i)); r.Active || err == nil && status != http.StatusUnauthorized {
+			if r, err := c.Introspect(t.Context(), fmt.Sprint("invented-", i)); r.Active || err != nil {
 				t.Errorf("status %d: active %v, error %v", status, r.Active, err)
 			}
 		}
