@@ -31,9 +31,6 @@ func (i *Introspect) compile(repl *caddy.Replacer, of *Issuer, plan *issuerPlan)
 		out.mode = gate.IntrospectOpaque
 	case "always":
 		out.mode = gate.IntrospectAlways
-		if i.Prefix != "" {
-			return nil, errors.New("prefix is how opaque tokens begin, and \"introspect always\" asks about JWTs: remove it")
-		}
 	default:
 		return nil, fmt.Errorf("mode %q: expected opaque or always", i.Mode)
 	}
@@ -43,9 +40,8 @@ func (i *Introspect) compile(repl *caddy.Replacer, of *Issuer, plan *issuerPlan)
 	case "", "introspection":
 	case "userinfo":
 		config.Mode, config.Decode = introspect.UserInfo, gate.DecodeUserInfo(plan.issuer.Name)
-		if out.mode == gate.IntrospectOpaque && !of.AnyAudience {
-			return nil, errors.New("verify userinfo cannot tell for whom a token was issued: " +
-				"if every token of this issuer may pass, write out \"audience any\" in the issuer block")
+		if err := out.withoutAudience(of); err != nil {
+			return nil, err
 		}
 	default:
 		return nil, fmt.Errorf("verify %q: expected introspection or userinfo", i.Verify)
@@ -86,6 +82,21 @@ func (i *Introspect) compile(repl *caddy.Replacer, of *Issuer, plan *issuerPlan)
 	config.Timeout, config.MaxInFlight = time.Duration(i.Timeout), i.MaxInFlight
 	config.CacheTTL, config.NegativeTTL = lifetime(i.CacheTTL), lifetime(i.NegativeTTL)
 	return out, out.checkBeside(&plan.source)
+}
+
+// withoutAudience handles answers that cannot tell for whom a token was issued, as those of UserInfo. A JWT says it itself.
+func (p *introspectPlan) withoutAudience(of *Issuer) error {
+	switch {
+	case of.AnyAudience:
+	case p.mode == gate.IntrospectOpaque:
+		return errors.New("verify userinfo cannot tell for whom a token was issued: " +
+			"if every token of this issuer may pass, write out \"audience any\" in the issuer block")
+	case of.Introspect.Prefix != "":
+		return errors.New("prefix is how opaque tokens begin, and verify userinfo with an audience takes none: remove it")
+	default:
+		p.mode = gate.IntrospectJWTs
+	}
+	return nil
 }
 
 // checkBeside checks what the settings need of the issuer's keys and of its TLS settings.

@@ -208,15 +208,16 @@ type RouteIntrospect struct {
 
 // Introspect asks the authorization server about tokens (RFC 7662).
 type Introspect struct {
-	// "opaque" asks about tokens that are no JWT of a known issuer; "always" asks about the issuer's JWTs, after they
-	// have been verified here, because they may have been revoked. Default: "opaque".
+	// "opaque" asks about opaque and encrypted tokens, and about JWTs whose issuer nobody here has. "always" asks about
+	// opaque and encrypted tokens, and about the issuer's JWTs after they have been verified here, because they may have been
+	// revoked; of several issuers, one with "opaque" gets the opaque tokens that no prefix claims. Default: "opaque".
 	Mode string `json:"mode,omitempty"`
 	// How the server is asked: "introspection", or "userinfo", which is weaker: a UserInfo endpoint cannot tell for
 	// which audience, client or scope a token was issued, nor when it expires. With the mode "opaque" it therefore needs
-	// any_audience. Default: "introspection".
+	// any_audience, and with "always" it is not asked about opaque tokens without. Default: "introspection".
 	Verify string `json:"verify,omitempty"`
-	// How this issuer's opaque tokens begin. Needed when two issuers take opaque tokens; only with the mode "opaque". Default:
-	// any. Placeholders are resolved.
+	// How this issuer's opaque tokens begin. Needed when two issuers take opaque tokens. Default: any. Placeholders are
+	// resolved.
 	Prefix string `json:"prefix,omitempty"`
 	// URL of the endpoint. https, or http to a loopback address. Default: from discovery. Placeholders are resolved.
 	Endpoint string `json:"endpoint,omitempty"`

@@ -40,7 +40,7 @@ func TestWarningThatNothingTellsKindsApart(t *testing.T) {
 		"introspection, with an audience":         {"", []string{none, ask, `"audience":["https://api.example"]`}, ""},
 		"JWTs and opaque tokens":                  {"", []string{keys, open, ask}, tellBoth},
 		"typed JWTs and opaque tokens":            {"", []string{keys, open, ask, `"type":["at+jwt"]`}, tellAnswers},
-		"JWTs that are asked about":               {"", []string{keys, open, always}, tellJWTs},
+		"JWTs that are asked about":               {"", []string{keys, open, always}, tellBoth},
 		"UserInfo":                                {"", []string{none, open, userInfo}, ""},
 		"JWTs and UserInfo":                       {"", []string{keys, open, userInfo}, tellJWTs},
 	} {

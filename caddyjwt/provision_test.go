@@ -230,7 +230,7 @@ func TestProvisionErrors(t *testing.T) {
 		"signed with a secret":      {issuer(`"keys":{"source":"secret","secret":"9d1f8a3c5e7b42604f8e1a2b3c4d5e6f"},"introspect":{"client_id":"a","client_secret":"b","signed":true}`), "public keys"},
 		"signed for nobody":         {issuer(`"introspect":{"bearer_token":"b","signed":true}`), "add client_id"},
 		"no certificate to show":    {issuer(`"introspect":{"client_id":"a","auth_method":"tls_client_auth"}`), "client_cert"},
-		"prefix of JWTs":            {issuer(`"introspect":{"client_id":"a","client_secret":"b","mode":"always","prefix":"x"}`), "prefix"},
+		"prefix of no tokens":       {issuer(`"introspect":{"mode":"always","verify":"userinfo","prefix":"x"}`), "prefix is how opaque tokens begin, and verify userinfo with an audience takes none"},
 		"key_id of no key":          {issuer(`"introspect":{"client_id":"a","client_secret":"9d1f8a3c5e7b42604f8e1a2b3c4d5e6f","key_id":"x"}`), "key_id names"},
 		"raw_basic for userinfo":    {issuer(`"introspect":{"mode":"always","verify":"userinfo","raw_basic":true}`), "verify userinfo sends no credentials of the client's: remove raw_basic"},
 		"signed userinfo":           {issuer(`"introspect":{"mode":"always","verify":"userinfo","signed":true}`), "verify userinfo has no signed answers: remove signed"},
@@ -244,6 +244,9 @@ func TestProvisionErrors(t *testing.T) {
 		"placeholder of a param":    {issuer(`"introspect":{"auth_method":"none","params":[{"name":"{env.NOT_UTF8}","value":"x"}]}`), "param: no placeholder"},
 		"two takers of opaque tokens": {`{"audience":["x"],"issuers":[
 			{"issuer":"https://a.example","introspect":{"auth_method":"none"}},{"issuer":"https://b.example","introspect":{"auth_method":"none"}}]}`, "prefix"},
+		"one prefix for two": {`{"audience":["x"],"issuers":[
+			{"issuer":"https://a.example","introspect":{"auth_method":"none","prefix":"p","mode":"always"}},
+			{"issuer":"https://b.example","introspect":{"auth_method":"none","prefix":"p"}}]}`, "different \"prefix\""},
 		"force without introspect": {`{"audience":["x"],"issuers":[{"issuer":"https://a.example"}],"introspect":{"mode":"force"}}`, "force"},
 		"nothing required":         {`{"require":{},"consumers":[` + alice + `]}`, "asks for nothing"},
 		"empty list of audiences":  {`{"audience":[],"consumers":[` + alice + `]}`, "audience is an empty list"},

@@ -300,6 +300,81 @@ func TestIntrospectWrongCredentialsAreSeenAndNoFlood(t *testing.T) {
 	}
 }
 
+// An error that names the token is the token's fault: 401, no warning, and the log says why for those who look.
+func TestIntrospectAnErrorThatNamesTheToken(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "named")
+	as := introspector(t, tokentest.WithKeys(key))
+	as.Introspect(always(tokentest.IntrospectionAnswer{Status: 400, Body: `{"error":"unsupported_token_type"}`}))
+	forbidden := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="op", error="insufficient_scope", scope="openid"`)
+		w.WriteHeader(http.StatusForbidden)
+	}))
+	t.Cleanup(forbidden.Close)
+	foreign := tokentest.NewKey(t, "ES256", "foreign").Sign(t, issuedBy("https://nobody.example.com"))
+	for name, c := range map[string]struct{ gate, token, code string }{
+		"a stranger's JWT":                 {issuerGate(introspecting(as, "opaque")), foreign, "unsupported_token_type"},
+		"a token without the scope openid": {gateFor(issuerBlock(as.URL, "audience any", "introspect opaque {\nverify userinfo\nendpoint "+forbidden.URL+"\n}")), "opaque", "insufficient_scope"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, c.gate)
+			for range 3 {
+				s.refused(s.get("/", c.token), http.StatusUnauthorized, "inactive")
+			}
+			if s.logged(`"level":"warn"`, "request refused") {
+				t.Error("the operator is warned")
+			}
+			if !s.logged("request refused", `"inactive"`, c.code) {
+				t.Error("the log does not say what the server answered")
+			}
+		})
+	}
+	// A JWT that was verified here is no stranger's: then the server cannot be asked about its own tokens.
+	s := start(t, issuerGate(introspecting(as, "always")))
+	s.troubled(s.get("/", key.Sign(t, issuedBy(as.URL))), http.StatusBadGateway, "introspection_failed", false)
+	if !s.logged(`"level":"warn"`, "cannot be asked about its own tokens") {
+		t.Error("the log does not say so")
+	}
+}
+
+// "always" asks about opaque and encrypted tokens, too. An issuer with "opaque" beside it keeps those without a prefix, as it did
+// when "always" did not take them.
+func TestIntrospectAlwaysAsksAboutOpaqueTokens(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "always-opaque")
+	as, other := introspector(t, tokentest.WithKeys(key)), introspector(t)
+	as.Introspect(always(active("sub", "always")))
+	other.Introspect(always(active("sub", "opaque")))
+	part := base64.RawURLEncoding.EncodeToString
+	jwe := part([]byte(`{"alg":"RSA-OAEP-256","enc":"A256GCM"}`)) + ".a2V5.aXY.Y3Q.dGFn"
+	foreign := tokentest.NewKey(t, "ES256", "foreign").Sign(t, issuedBy("https://nobody.example.com"))
+	s := start(t, issuerGate(introspecting(as, "always"), "forward_claim sub X-Sub")).patient()
+	who := func(token, want string) {
+		t.Helper()
+		if got := s.passed(s.get("/", token)).Header.Get("X-Sub"); got != want {
+			t.Errorf("%.20s is asked about at %q, want %q", token, got, want)
+		}
+	}
+	who("opaque", "always")
+	who(jwe, "always")
+	s.refused(s.get("/", foreign), http.StatusUnauthorized, "unknown_issuer")
+
+	s.load(issuerGate(introspecting(as, "always"), introspecting(other, "opaque"), "forward_claim sub X-Sub"))
+	who("opaque", "opaque")
+	who(jwe, "opaque")
+
+	s.load(issuerGate(introspecting(as, "always", "prefix a_"), introspecting(other, "opaque"), "forward_claim sub X-Sub"))
+	who("a_opaque", "always")
+	who("opaque", "opaque")
+
+	s.load(issuerGate(introspecting(as, "always"), introspecting(other, "always")))
+	s.refused(s.get("/", "opaque"), http.StatusUnauthorized, "malformed_token")
+	s.refused(s.get("/", jwe), http.StatusUnauthorized, "malformed_token")
+	for _, cause := range []string{"opaque token, and several issuers here", "encrypted token (JWE), and no issuer here takes those"} {
+		if !s.logged("malformed_token", cause) {
+			t.Errorf("the log does not say %q", cause)
+		}
+	}
+}
+
 // A server that is down when Caddy starts, its endpoint being discovered: Caddy starts, and tokens pass when it is back.
 func TestIntrospectServerDownAtStart(t *testing.T) {
 	as := tokentest.NewAS(t, tokentest.StartDown(), tokentest.WithClient("gateway", "s3cr3t-with-odd-characters:%+&"))
@@ -458,7 +533,7 @@ func TestIntrospectForceAndSkip(t *testing.T) {
 	s.refused(s.get("/force", token), http.StatusUnauthorized, "inactive")
 	s.passed(s.get("/skip", token))
 	s.refused(s.get("/force", token), http.StatusUnauthorized, "inactive")
-	s.refused(s.get("/skip", "opaque"), http.StatusUnauthorized, "malformed_token") // "always" takes JWTs only
+	s.refused(s.get("/skip", "opaque"), http.StatusUnauthorized, "inactive") // nothing else could verify it
 }
 
 // An answer never outlives the token's exp, however long it may be remembered.

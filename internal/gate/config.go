@@ -127,7 +127,7 @@ func (i *Issuer) validate(route Audience) error {
 	if i.Keys != nil && i.Algorithms == 0 {
 		return fmt.Errorf("%s: no algorithms: a check that allows nothing", where)
 	}
-	if in := i.Introspection; in != nil && (in.Mode != IntrospectOpaque && in.Mode != IntrospectAlways || in.Client == nil) {
+	if in := i.Introspection; in != nil && (in.Mode == 0 || in.Mode > IntrospectJWTs || in.Client == nil) {
 		return fmt.Errorf("%s: introspection has no mode, or no client to ask with", where)
 	}
 	if err := ValidateLeeway(i.Leeway); err != nil {

@@ -63,6 +63,7 @@ type Gate struct {
 	queryToken      bool   // a query parameter is one of the places
 	askMode         RouteMode
 	askOptions      []introspect.Option
+	confirmOptions  []introspect.Option
 	cache           *Cache
 	hash            keyed // of tokens, for the cache
 	now             func() time.Time
@@ -94,7 +95,8 @@ func New(c Config) (*Gate, error) {
 		realm: c.Realm, extractor: c.Extractor, parties: parties, audience: c.Audience, require: require,
 		forward: c.ForwardClaims, managed: managed, keepToken: c.ForwardToken, optional: c.Optional,
 		allowPreflight: c.AllowPreflight, askMode: c.Introspection.Mode, askOptions: c.Introspection.options(),
-		cache: c.Cache, now: c.Now,
+		confirmOptions: c.Introspection.confirmOptions(),
+		cache:          c.Cache, now: c.Now,
 	}
 	if g.now == nil {
 		g.now = time.Now

@@ -1,16 +1,13 @@
 package gate
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/claims"
-	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/introspect"
 )
 
@@ -21,8 +18,11 @@ type IntrospectMode uint8
 const (
 	// IntrospectOpaque asks about tokens that are no JWT of a known issuer.
 	IntrospectOpaque IntrospectMode = iota + 1
-	// IntrospectAlways asks about the issuer's JWTs too, once they have been verified here: they may be revoked.
+	// IntrospectAlways asks about opaque and encrypted tokens, and about the issuer's JWTs once they have been verified
+	// here: they may be revoked. It does not ask about JWTs of others, since every JWT is to be verified here.
 	IntrospectAlways
+	// IntrospectJWTs asks about the issuer's JWTs only, as IntrospectAlways does.
+	IntrospectJWTs
 )
 
 // Introspection asks an authorization server about the tokens of one issuer (RFC 7662).
@@ -62,21 +62,9 @@ func (r RouteIntrospection) options() []introspect.Option {
 	return []introspect.Option{introspect.MaxAge(*r.MaxAge)}
 }
 
-// orderOpaque makes sure that every opaque token has at most one issuer that is asked about it: asking several would
-// show each server the others' tokens.
-func (p *parties) orderOpaque() error {
-	slices.SortFunc(p.opaque, func(a, b *party) int {
-		x, y := a.issuer.Introspection.Prefix, b.issuer.Introspection.Prefix
-		return cmp.Or(cmp.Compare(len(y), len(x)), cmp.Compare(x, y))
-	})
-	for i := 1; i < len(p.opaque); i++ {
-		a, b := p.opaque[i-1], p.opaque[i]
-		if a.issuer.Introspection.Prefix == b.issuer.Introspection.Prefix {
-			return fmt.Errorf("issuers %q and %q both take the same opaque tokens: "+
-				"give each introspect block a different \"prefix\" with which its tokens begin", a.name, b.name)
-		}
-	}
-	return nil
+// confirmOptions are said about a token that was verified here: no stranger can make one up.
+func (r RouteIntrospection) confirmOptions() []introspect.Option {
+	return append(r.options(), introspect.Verified())
 }
 
 // validateIntrospection refuses a route that promises more than its issuers can keep.
@@ -102,36 +90,7 @@ func (c *Config) validateIntrospection() error {
 	return nil
 }
 
-// opaqueKeeper finds the issuer that is asked about a token which failed as a JWT: one that is no JWT at all, or whose
-// issuer is not known here. A token that claims to be a JWT and is broken is not worth a question, unless its issuer
-// verifies nothing here and so has no say in what its tokens look like.
-func (g *Gate) opaqueKeeper(token string, err error) *party {
-	f := FailureOf(err)
-	if f.Reason == InvalidType {
-		return nil // another kind of JWT is no access token, whoever keeps it (RFC 8725 section 3.12)
-	}
-	if f.Issuer != "" {
-		keeper := g.parties.issuers[f.Issuer]
-		if keeper == nil || keeper.issuer.Keys != nil {
-			return nil
-		}
-		return keeper
-	}
-	return g.parties.opaqueKeeper(token, f.Reason != UnknownIssuer && jose.LooksLikeJWT(token))
-}
-
-// opaqueKeeper finds the issuer that is asked about a token with this beginning; about a broken JWT, only one that
-// verifies nothing here.
-func (p *parties) opaqueKeeper(token string, broken bool) *party {
-	for _, keeper := range p.opaque {
-		if strings.HasPrefix(token, keeper.issuer.Introspection.Prefix) && (!broken || keeper.issuer.Keys == nil) {
-			return keeper
-		}
-	}
-	return nil
-}
-
-// mustAsk tells whether a token that was verified here is also to be asked about.
+// mustAsk reports whether a token that was verified here is also to be asked about.
 func (g *Gate) mustAsk(identity *Identity, p *party) bool {
 	if identity.opaque || p.issuer == nil || p.issuer.Introspection == nil {
 		return false
@@ -142,7 +101,7 @@ func (g *Gate) mustAsk(identity *Identity, p *party) bool {
 	case RouteSkip:
 		return false
 	default:
-		return p.issuer.Introspection.Mode == IntrospectAlways
+		return p.issuer.Introspection.Mode != IntrospectOpaque
 	}
 }
 
@@ -183,13 +142,15 @@ func decodeWith(decode func([]byte) (*claims.Set, error), issuer string) func(an
 }
 
 // query asks the party's authorization server and gives its answer about an active token.
-func (g *Gate) query(ctx context.Context, p *party, token string) (*Identity, error) {
-	result, err := p.issuer.Introspection.Client.Introspect(ctx, token, g.askOptions...)
+func (g *Gate) query(
+	ctx context.Context, p *party, token string, options []introspect.Option,
+) (*Identity, error) {
+	result, err := p.issuer.Introspection.Client.Introspect(ctx, token, options...)
 	if err != nil {
 		return nil, about(noVerdict(err), p)
 	}
 	if !result.Active {
-		return nil, about(fail(Inactive, nil), p)
+		return nil, about(fail(Inactive, refusedBy(&result)), p)
 	}
 	identity, ok := result.Value.(*Identity)
 	if !ok {
@@ -198,9 +159,17 @@ func (g *Gate) query(ctx context.Context, p *party, token string) (*Identity, er
 	return identity, nil
 }
 
+// refusedBy is the cause where the server has refused the token by an error.
+func refusedBy(result *introspect.Result) error {
+	if result.Refusal == "" {
+		return nil
+	}
+	return fmt.Errorf("the server answered %s in place of \"active\": false", result.Refusal)
+}
+
 // ask establishes the identity of an opaque token from the answer alone. The answer is held to the rules for claims.
 func (g *Gate) ask(ctx context.Context, p *party, token string) (*Identity, error) {
-	identity, err := g.query(ctx, p, token)
+	identity, err := g.query(ctx, p, token, g.askOptions)
 	if err != nil {
 		return nil, err
 	}
@@ -220,7 +189,7 @@ func (g *Gate) ask(ctx context.Context, p *party, token string) (*Identity, erro
 // subject, client or audience, they must agree. What the answer does say about time, audience and scope must be good
 // enough for this route as well; what it leaves out, the token has said.
 func (g *Gate) confirm(ctx context.Context, local *Identity, p *party, token string) error {
-	remote, err := g.query(ctx, p, token)
+	remote, err := g.query(ctx, p, token, g.confirmOptions)
 	if err != nil {
 		return err
 	}

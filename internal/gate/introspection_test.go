@@ -1,6 +1,7 @@
 package gate_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -119,6 +120,7 @@ func TestWhoIsAskedAboutWhat(t *testing.T) {
 	foreign := tokentest.NewKey(t, "ES256", "foreign")
 	good := key.Sign(t, says())
 	payload, _ := json.Marshal(says())
+	jwe := jwePart(`{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWT"}`) + ".a2V5.aXY.Y3Q.dGFn"
 	for name, c := range map[string]struct {
 		mode   gate.IntrospectMode
 		change func(*gate.Config)
@@ -138,7 +140,24 @@ func TestWhoIsAskedAboutWhat(t *testing.T) {
 		"opaque: alg none":                     {gate.IntrospectOpaque, nil, key.SignRaw(`{"alg":"none"}`, `{}`), gate.UnsupportedAlgorithm, 0},
 		"opaque: a JWT of nobody known":        {gate.IntrospectOpaque, nil, foreign.Sign(t, says(m{"iss": issuerB})), gate.Inactive, 1},
 		"opaque: a logout token of nobody":     {gate.IntrospectOpaque, nil, foreign.Sign(t, says(m{"iss": issuerB}), m{"typ": "logout+jwt"}), gate.InvalidType, 0},
-		"always: an opaque token":              {gate.IntrospectAlways, nil, "opaque", gate.MalformedToken, 0},
+		"always: an opaque token":              {gate.IntrospectAlways, nil, "opaque", gate.Inactive, 1},
+		"always: an opaque token like a JWT":   {gate.IntrospectAlways, nil, "ey.op.aque", gate.Inactive, 1},
+		"always: a damaged JWT":                {gate.IntrospectAlways, nil, good + "=", gate.MalformedToken, 0},
+		"always: a JWT of nobody known":        {gate.IntrospectAlways, nil, foreign.Sign(t, says(m{"iss": issuerB})), gate.UnknownIssuer, 0},
+		"always: an encrypted token":           {gate.IntrospectAlways, nil, jwe, gate.Inactive, 1},
+		"JWTs only: an opaque token":           {gate.IntrospectJWTs, nil, "opaque", gate.MalformedToken, 0},
+		"JWTs only: an encrypted token":        {gate.IntrospectJWTs, nil, jwe, gate.MalformedToken, 0},
+		"JWTs only: a good JWT":                {gate.IntrospectJWTs, nil, good, gate.Inactive, 1},
+		"opaque: an encrypted token":           {gate.IntrospectOpaque, nil, jwe, gate.Inactive, 1},
+		"opaque: encrypted to a shared key":    {gate.IntrospectOpaque, nil, jwePart(`{"alg":"dir","enc":"A256GCM"}`) + "..aXY.Y3Q.dGFn", gate.Inactive, 1},
+		"opaque: five parts, not encrypted":    {gate.IntrospectOpaque, nil, good + ".a.b", gate.MalformedToken, 0},
+		"opaque: a JWE with a part too many":   {gate.IntrospectOpaque, nil, jwe + ".a", gate.MalformedToken, 0},
+		"opaque: a JWE with a part too few":    {gate.IntrospectOpaque, nil, jwe[:strings.LastIndexByte(jwe, '.')], gate.MalformedToken, 0},
+		"no keys: an encrypted token":          {gate.IntrospectOpaque, keyless, jwe, gate.Inactive, 1},
+		"prefix: an encrypted token":           {gate.IntrospectOpaque, func(c *gate.Config) { c.Issuers[0].Introspection.Prefix = "a_" }, jwe, gate.MalformedToken, 0},
+		"prefix: always, and it begins so":     {gate.IntrospectAlways, func(c *gate.Config) { c.Issuers[0].Introspection.Prefix = "a_" }, "a_1", gate.Inactive, 1},
+		"prefix: always, and it does not":      {gate.IntrospectAlways, func(c *gate.Config) { c.Issuers[0].Introspection.Prefix = "a_" }, "b_1", gate.MalformedToken, 0},
+		"skip: an opaque token, always":        {gate.IntrospectAlways, func(c *gate.Config) { c.Introspection.Mode = gate.RouteSkip }, "opaque", gate.Inactive, 1},
 		"always: a good JWT":                   {gate.IntrospectAlways, nil, good, gate.Inactive, 1},
 		"always: an expired JWT":               {gate.IntrospectAlways, nil, key.Sign(t, says(m{"exp": start.Unix()})), gate.Expired, 0},
 		"always: a JWT for somebody else":      {gate.IntrospectAlways, nil, key.Sign(t, says(m{"aud": "x"})), gate.InvalidAudience, 0},
@@ -176,6 +195,9 @@ func TestWhoIsAskedAboutWhat(t *testing.T) {
 		})
 	}
 }
+
+// jwePart is one part of a JWE (RFC 7516 section 7.1).
+func jwePart(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 
 func TestTwoOpaqueIssuers(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")

@@ -33,6 +33,7 @@ type parties struct {
 	keyClaim    string
 	opaque      []*party // issuers that take opaque tokens, the longest prefix first
 	types       []string // that some issuer wants its tokens to have
+	notTaken    error    // why no other issuer does
 }
 
 // index builds the look-up tables and refuses whatever would make a look-up ambiguous.
@@ -68,7 +69,7 @@ func (p *parties) addIssuer(c *Config, issuer *Issuer) error {
 	p.types = append(p.types, issuer.Types...)
 	p.all = append(p.all, member)
 	p.issuers[issuer.Name] = member
-	if issuer.Introspection != nil && issuer.Introspection.Mode == IntrospectOpaque {
+	if issuer.Introspection != nil && issuer.Introspection.Mode != IntrospectJWTs {
 		p.opaque = append(p.opaque, member)
 	}
 	return nil

@@ -36,10 +36,12 @@ func (g *Gate) identify(ctx context.Context, token string) (*Identity, error) {
 // a JWT of a known issuer, by asking the authorization server. What changes with time or route is not judged here.
 func (g *Gate) authenticate(ctx context.Context, token string) (*Identity, *party, error) {
 	if !mayBeJWT(token) && !jose.LooksLikeJWT(token) { // the latter sees JWTs that are written oddly
-		if keeper := g.parties.opaqueKeeper(token, false); keeper != nil {
-			identity, err := g.ask(ctx, keeper, token)
-			return identity, keeper, err
+		keeper := g.parties.opaqueKeeper(token, opaque)
+		if keeper == nil {
+			return nil, nil, fail(MalformedToken, g.parties.notTaken)
 		}
+		identity, err := g.ask(ctx, keeper, token)
+		return identity, keeper, err
 	}
 	key, cacheable := g.hash.hash(token)
 	if cacheable {
@@ -58,7 +60,7 @@ func (g *Gate) authenticate(ctx context.Context, token string) (*Identity, *part
 		identity, err := g.ask(ctx, party, token)
 		return identity, party, err
 	}
-	return nil, nil, err
+	return nil, nil, g.parties.notTakenFailure(token, err)
 }
 
 // mayBeJWT is a quick look: a JOSE header is a JSON object, whose first byte makes the token start with an "e".

@@ -293,3 +293,46 @@ func TestLooksLikeJWT(t *testing.T) {
 		}
 	}
 }
+
+func TestIsEncrypted(t *testing.T) {
+	const rest = ".a2V5.aXY.Y3Q.dGFn"
+	for name, token := range map[string]string{
+		"a key of its own":      encode(`{"alg":"RSA-OAEP-256","enc":"A256GCM"}`) + rest,
+		"a shared key":          encode(`{"alg":"dir","enc":"A128GCM"}`) + "..aXY.Y3Q.dGFn",
+		"a nested token":        encode(`{"alg":"dir","enc":"A128GCM","cty":"JWT","zip":"DEF"}`) + rest,
+		"members in any order":  encode(`{"enc":"A128GCM","kid":"1","alg":"dir"}`) + rest,
+		"nothing else in parts": encode(`{"alg":"dir","enc":"A128GCM"}`) + "....",
+	} {
+		if !jose.IsEncrypted(token) || !jose.LooksLikeJWT(token) {
+			t.Errorf("%s is not seen", name)
+		}
+		if _, err := jose.Parse(token, nil); !is(err, jose.ErrMalformed) {
+			t.Errorf("%s parses with %v", name, err)
+		}
+	}
+	jwe := encode(`{"alg":"dir","enc":"A128GCM"}`)
+	for name, token := range map[string]string{
+		"nothing":               "",
+		"dots":                  "....",
+		"a JWT":                 signers()[jose.ES256].token(100),
+		"a JWT with two more":   signers()[jose.ES256].token(100) + ".a.b",
+		"three parts":           jwe + ".a.b",
+		"four parts":            jwe + ".a.b.c",
+		"six parts":             jwe + rest + ".a",
+		"without enc":           encode(`{"alg":"dir"}`) + rest,
+		"without alg":           encode(`{"enc":"A128GCM"}`) + rest,
+		"enc is no text":        encode(`{"alg":"dir","enc":1}`) + rest,
+		"enc is empty":          encode(`{"alg":"dir","enc":""}`) + rest,
+		"enc twice":             encode(`{"alg":"dir","enc":"A128GCM","enc":"A128GCM"}`) + rest,
+		"not base64url":         jwe + "=" + rest,
+		"not JSON":              encode(`{"alg":"dir","enc":"A128GCM"`) + rest,
+		"an array":              encode(`["alg","enc"]`) + rest,
+		"a header without end":  encode(`{"alg":"dir","enc":"A128GCM","x":"`+strings.Repeat("x", 20000)+`"}`) + rest,
+		"an opaque one":         "an.opaque.token.with.dots",
+		"the header comes last": "a2V5.aXY.Y3Q.dGFn." + jwe,
+	} {
+		if jose.IsEncrypted(token) {
+			t.Errorf("%s is taken for a JWE", name)
+		}
+	}
+}

@@ -3,6 +3,8 @@ package jose
 import (
 	"bytes"
 	"strings"
+
+	"github.com/caddyjwt/gateway/internal/strictjson"
 )
 
 // LooksLikeJWT tells a JWT from an opaque token, which may contain dots too: the text before the first dot is an encoded
@@ -20,6 +22,31 @@ func LooksLikeJWT(token string) bool {
 	text = bytes.TrimLeft(text, "\xef\xbb\xbf\xfe\xff \t\r\n")
 	return len(text) > 0 && text[0] == '{' &&
 		(bytes.Contains(text, []byte(`"alg"`)) || bytes.Contains(text, []byte(`\u`)))
+}
+
+// IsEncrypted reports whether a token is a JWE in compact serialisation (RFC 7516 section 7.1): five parts, of which the
+// first is a JSON object with the members "alg" and "enc" (section 4.1). The others may be anything.
+func IsEncrypted(token string) bool {
+	first, rest, _ := strings.Cut(token, ".")
+	if len(first) > (maxHeader*4+2)/3 || strings.Count(rest, ".") != 3 {
+		return false
+	}
+	text := make([]byte, decodedLen(len(first)))
+	n, ok := decode(text, first)
+	if !ok {
+		return false
+	}
+	header, err := strictjson.ParseObject(text[:n], headerLimits)
+	if err != nil {
+		return false
+	}
+	for _, name := range []string{"alg", "enc"} {
+		value, _ := header.Member(name)
+		if text, ok := value.Str(); !ok || text == "" {
+			return false
+		}
+	}
+	return true
 }
 
 // lenient appends what text decodes to for the most tolerant of readers: both alphabets of RFC 4648, and everything

@@ -1,0 +1,118 @@
+package gate_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/tokentest"
+	"github.com/caddyjwt/gateway/introspect"
+)
+
+// roundTrip is a server without sockets, for a bubble of synctest.
+type roundTrip func(*http.Request) *http.Response
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) {
+	if response := f(r); response != nil {
+		return response, nil
+	}
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+// strangersRun sends twelve invented tokens at once and one more at every full second, for twenty seconds; beside them two good
+// tokens a second that nobody has seen before, and one that is in use. The server has no verdict about invented tokens but this
+// status, or no answer at all for zero; it is asked about the one in use when the time to live is over. It gives how many of the good ones passed.
+func strangersRun(t *testing.T, status int, header http.Header, ttl time.Duration) (fresh, known, sent int) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	synctest.Test(t, func(t *testing.T) {
+		server := roundTrip(func(r *http.Request) *http.Response {
+			body, _ := io.ReadAll(r.Body)
+			response := &http.Response{StatusCode: status, Header: header.Clone(), Body: http.NoBody, Request: r}
+			switch {
+			case strings.Contains(string(body), "token=good"):
+				text := fmt.Sprintf(`{"active":true,"sub":"alice","aud":%q}`, api)
+				response.StatusCode, response.Body = 200, io.NopCloser(strings.NewReader(text))
+				response.Header = http.Header{"Content-Type": {"application/json"}}
+			case status == 0:
+				return nil
+			}
+			return response
+		})
+		client, err := introspect.New(introspect.Config{
+			Endpoint: "https://as.example/introspect", ClientID: "gateway", ClientSecret: "s3cret",
+			Decode: gate.DecodeAnswer(issuerA), HTTPClient: &http.Client{Transport: server}, CacheTTL: ttl,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		g := build(t, key, keyless, func(c *gate.Config) {
+			c.Issuers[0].Introspection = &gate.Introspection{Mode: gate.IntrospectOpaque, Client: client}
+			c.Now = time.Now
+		})
+		passes := func(token string) int {
+			if _, err := g.Check(request(token)); err != nil {
+				return 0
+			}
+			return 1
+		}
+		invented := 0
+		strangers := func(n int) {
+			for range n {
+				invented++
+				go passes(fmt.Sprint("invented-", invented))
+			}
+			synctest.Wait()
+		}
+		passes("good-known")
+		strangers(12)
+		for i := range 39 {
+			time.Sleep(500 * time.Millisecond)
+			if i%2 == 1 {
+				strangers(1)
+			}
+			sent++
+			fresh += passes(fmt.Sprint("good-", i))
+			known += passes("good-known")
+		}
+		time.Sleep(time.Minute) // for the last questions to end
+	})
+	return fresh, known, sent
+}
+
+// Some servers answer 401, 429 or 500 about tokens that they do not know. A stranger who makes up tokens must not shut out the
+// good ones with that.
+func TestStrangersDoNotShutOutGoodTokens(t *testing.T) {
+	for _, c := range []struct {
+		status int
+		header http.Header
+	}{
+		{400, nil}, {401, nil}, {403, nil}, {404, nil}, {429, nil}, {429, http.Header{"Retry-After": {"60"}}},
+		{500, nil}, {500, http.Header{"Retry-After": {"60"}}}, {501, nil},
+	} {
+		fresh, known, sent := strangersRun(t, c.status, c.header, introspect.DefaultCacheTTL)
+		t.Logf("%d%v about unknown tokens: %d of %d new tokens pass, and %d of %d questions about one in use",
+			c.status, c.header, fresh, sent, known, sent)
+		if fresh < sent-1 || known < sent {
+			t.Errorf("%d%v: %d and %d of %d pass", c.status, c.header, fresh, known, sent)
+		}
+	}
+}
+
+// What a server in trouble says looks like this, too: 502, 503, 504, or nothing in time. Where it says so about unknown tokens
+// only, it is taken for one that is down as far as new tokens are concerned. Those in use are not touched.
+func TestStrangersDoNotShutOutTokensInUse(t *testing.T) {
+	for _, status := range []int{0, 502, 503, 504} {
+		fresh, known, sent := strangersRun(t, status, nil, time.Second)
+		t.Logf("%d about unknown tokens: %d of %d new tokens pass, and %d of %d questions about one in use", status, fresh, sent, known, sent)
+		if known < sent {
+			t.Errorf("%d: %d of %d pass", status, known, sent)
+		}
+	}
+}
