@@ -28,11 +28,12 @@ func (h *Handler) openIntrospection(plan *issuerPlan, keys keyset.Source, keysID
 		config.Discover = discoverEndpoint(metadata, config.Mode)
 	}
 	if config.Signed {
-		config.VerifySigned = signedAnswers(keys, plan.issuer.Name, config.ClientID, plan.issuer.Leeway)
+		config.VerifySigned = signedAnswers(keys, &plan.issuer, config.ClientID)
 	}
-	// The client keeps what it was made with: it is another client when its key source, or where it discovers, is another.
+	// The client keeps what it was made with: it is another client when its key source, or where it discovers, is another, or
+	// what signed answers must be.
 	settings, discovery := plan.source.fetch.Fingerprint(), plan.source.discovery().Fingerprint()
-	config.Identity = fmt.Sprintf("%x %x %x %v", settings, keysID, discovery, plan.issuer.Leeway)
+	config.Identity = fmt.Sprintf("%x %x %x %v %v", settings, keysID, discovery, plan.issuer.Leeway, plan.issuer.Algorithms)
 	key := config.Fingerprint()
 	client, err := take(h, "introspect "+string(key[:]), func() (pooledClient, error) {
 		transport, err := fetch.NewClient(plan.source.fetch)
@@ -130,17 +131,20 @@ func discoverEndpoint(from *keyset.Discovery, mode introspect.Mode) func(context
 const maxAnswerAge = time.Minute
 
 // signedAnswers verifies answers by RFC 9701 section 5: the type, the signature with the issuer's keys, iss, aud and a
-// recent iat. Top-level claims decide nothing else; the client reads token_introspection only.
-func signedAnswers(
-	keys keyset.Source, issuer, clientID string, leeway time.Duration,
-) func(context.Context, string) ([]byte, error) {
+// recent iat. Top-level claims decide nothing else; the client reads token_introspection only. The algorithm is one that
+// the issuer's tokens may have: who allows ES256 alone must not be given an answer that is signed with less (RFC 8725
+// section 3.1).
+func signedAnswers(keys keyset.Source, of *gate.Issuer, clientID string) func(context.Context, string) ([]byte, error) {
+	issuer, leeway := of.Name, of.Leeway
+	allowed := of.Algorithms.Intersect(jose.AsymmetricAlgorithms())
 	return func(ctx context.Context, answer string) ([]byte, error) {
 		token, err := jose.ParseTyped(answer, nil, "token-introspection+jwt")
 		if err != nil {
 			return nil, err
 		}
-		if !jose.AsymmetricAlgorithms().Has(token.Header.Algorithm) {
-			return nil, jose.ErrAlgorithm
+		if !allowed.Has(token.Header.Algorithm) {
+			return nil, fmt.Errorf("%w: %v is not allowed for this issuer; add it to \"algorithms\", or have the server "+
+				"sign its answers to this client with one of %v", jose.ErrAlgorithm, token.Header.Algorithm, allowed)
 		}
 		if _, err := keyset.Verify(ctx, keys, &token); err != nil {
 			if errors.Is(err, keyset.ErrUnavailable) {

@@ -643,6 +643,36 @@ func TestIntrospectSignedAnswers(t *testing.T) {
 	}
 }
 
+// What is signed with an algorithm that the issuer's tokens may not have is no answer either. A reload that allows it makes
+// another client, which does not keep to the old settings.
+func TestIntrospectSignedAnswersKeepToTheAlgorithms(t *testing.T) {
+	weak, good := tokentest.NewKey(t, "RS256", "answers-rsa"), tokentest.NewKey(t, "ES256", "answers-ec")
+	as := introspector(t, tokentest.WithKeys(weak, good))
+	signedBy := func(by *tokentest.Key) tokentest.IntrospectionAnswer {
+		return tokentest.IntrospectionAnswer{
+			Body: by.Sign(t, map[string]any{
+				"iss": as.URL, "aud": "gateway", "iat": time.Now().Unix(), "token_introspection": active().Claims,
+			}, map[string]any{"typ": "token-introspection+jwt"}),
+			ContentType: "application/token-introspection+jwt",
+		}
+	}
+	gate := func(algorithms string) string {
+		return issuerGate(strings.Replace(introspecting(as, "opaque", "signed"), "introspect opaque", algorithms+"\nintrospect opaque", 1))
+	}
+	s := start(t, gate("algorithms ES256")).patient()
+	as.Introspect(always(signedBy(good)))
+	s.good("first")
+	as.Introspect(always(signedBy(weak)))
+	s.troubled(s.get("/", "second"), http.StatusBadGateway, "introspection_failed", false)
+	if !s.logged("introspection_failed", "RS256 is not allowed for this issuer; add it to", "or have the server sign") {
+		t.Error("the log does not name the cure")
+	}
+	for _, wider := range []string{"algorithms ES256 RS256", ""} {
+		s.load(gate(wider))
+		s.good("second")
+	}
+}
+
 // A server whose keys have no ids cannot tell of a rotation. An answer that none of the known keys has signed is a reason to
 // look for others, as a token is.
 func TestIntrospectSignedAnswersAfterARotationWithoutKeyIDs(t *testing.T) {
