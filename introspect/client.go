@@ -109,8 +109,9 @@ type Option struct {
 // from a call under way. Zero asks now. Without it, answers of [Config.CacheTTL] are used.
 func MaxAge(d time.Duration) Option { return Option{maxAge: max(d, 0), limited: true} }
 
-// Verified says that the caller has verified the token itself, by its signature for one: no stranger has made it up. Such
-// a question is treated like one about a token that was active before. It changes no verdict.
+// Verified says that the caller has verified the token itself, by its signature for one, so no stranger has made it up.
+// Such a question is treated like one about a token that was active before. It changes one answer: a server that does not
+// introspect such tokens (unsupported_token_type) has no verdict about them, and does not call them inactive.
 func Verified() Option { return Option{verified: true} }
 
 // Introspect asks whether the token is active, and waits for the verdict no longer than ctx

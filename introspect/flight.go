@@ -80,7 +80,8 @@ func (c *Client) join(key cacheKey, token string, o Option) (r Result, f *flight
 	if c.closed {
 		return r, nil, Rejected, noVerdict(CauseUnavailable, ErrClosed)
 	}
-	f = &flight{key: key, started: now, verified: o.verified, proven: o.verified || c.proven.has(key), done: make(chan struct{})}
+	f = &flight{key: key, started: now, done: make(chan struct{})}
+	f.verified, f.proven = o.verified, o.verified || c.proven.has(key)
 	if trouble := c.start(f, now); trouble != nil {
 		return r, nil, Rejected, trouble
 	}

@@ -113,8 +113,8 @@ func TestStrangersDoNotSwitchTheServerOff(t *testing.T) {
 	}
 }
 
-// TestStrangersDoNotDecideAboutKnownTokens: a server that is slow or unavailable for tokens that it does not know. Those
-// may open a breaker, but not that of tokens which were active before, nor of those that the caller has verified.
+// TestStrangersDoNotDecideAboutKnownTokens: a server that is slow or unavailable for tokens that it does not know.
+// Those may open a breaker, but not that of tokens which were active before, nor of those that the caller has verified.
 func TestStrangersDoNotDecideAboutKnownTokens(t *testing.T) {
 	for name, others := range map[string]transport{
 		"502": saying(502, ""), "503": saying(503, "30"), "504": saying(504, ""), "slow": stalling,
@@ -191,8 +191,8 @@ func TestStrangersLeaveRoomForKnownTokens(t *testing.T) {
 	}
 }
 
-// TestATokenWithoutVerdictIsNotAskedAboutAtOnce: one token, sent again and again, is not as many questions. For how long
-// depends on whether the token was active before, and on what the server said.
+// TestATokenWithoutVerdictIsNotAskedAboutAtOnce: one token, sent again and again, is not as many questions. For how
+// long depends on whether the token was active before, and on what the server said.
 func TestATokenWithoutVerdictIsNotAskedAboutAtOnce(t *testing.T) {
 	const none = time.Duration(0)
 	for _, test := range []struct {
@@ -311,8 +311,8 @@ func TestWhatIsKnownIsBounded(t *testing.T) {
 	}
 }
 
-// TestKnownTokensOfAFailingServerAreNotAFlood: with wrong credentials, or behind a server that answers 500 to everything, a
-// thousand requests a second with tokens in use are one question a second for each token.
+// TestKnownTokensOfAFailingServerAreNotAFlood: with wrong credentials, or behind a server that answers 500 to
+// everything, a thousand requests a second with tokens in use are one question a second for each token.
 func TestKnownTokensOfAFailingServerAreNotAFlood(t *testing.T) {
 	for _, status := range []int{401, 403, 429, 500} {
 		synctest.Test(t, func(t *testing.T) {

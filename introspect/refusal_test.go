@@ -10,8 +10,8 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// TestErrorsThatAreAboutTheToken: some servers refuse a token with an error, in place of "active":false. Only a code that
-// cannot mean anything else counts.
+// TestErrorsThatAreAboutTheToken: some servers refuse a token with an error, in place of "active":false. Only a code
+// that cannot mean anything else counts.
 func TestErrorsThatAreAboutTheToken(t *testing.T) {
 	bearer := func(c *introspect.Config) {
 		c.AuthMethod, c.BearerToken, c.ClientID, c.ClientSecret = introspect.Bearer, "our-own", "", ""
@@ -123,8 +123,8 @@ func TestARefusalIsRemembered(t *testing.T) {
 	})
 }
 
-// TestAServerThatCannotBeAskedAboutItsOwnTokens is no reason to call a token inactive that was verified: it would have been
-// replaced by another one of the same kind, without end.
+// TestAServerThatCannotBeAskedAboutItsOwnTokens is no reason to call a token inactive that was verified: it would have
+// been replaced by another one of the same kind, without end.
 func TestAServerThatCannotBeAskedAboutItsOwnTokens(t *testing.T) {
 	c := newClient(t, fakeConfig(func(*http.Request) (*http.Response, error) {
 		return response(400, `{"error":"unsupported_token_type"}`), nil

@@ -237,7 +237,8 @@ func TestIntrospectBreakerSurvivesReload(t *testing.T) {
 	s.good("fresh")
 }
 
-// Some servers answer 401, 429 or 500 about tokens that they do not know. A stranger with invented tokens shuts nobody out.
+// Some servers answer 401, 429 or 500 about tokens that they do not know. A stranger with invented tokens shuts nobody
+// out.
 func TestIntrospectStrangersDoNotShutOutGoodTokens(t *testing.T) {
 	for _, status := range []int{401, 429, 500} {
 		t.Run(strconv.Itoa(status), func(t *testing.T) {
@@ -277,8 +278,8 @@ func TestIntrospectStrangersDoNotShutOutGoodTokens(t *testing.T) {
 	}
 }
 
-// Wrong credentials of ours are 401 to everything. The operator sees it, and the server is not asked at every request, whatever
-// the tokens are that come again and again.
+// Wrong credentials of ours are 401 to everything. The operator sees it, and tokens that come again and again are not as
+// many questions.
 func TestIntrospectWrongCredentialsAreSeenAndNoFlood(t *testing.T) {
 	as := introspector(t)
 	as.Introspect(always(active()))
@@ -336,8 +337,8 @@ func TestIntrospectAnErrorThatNamesTheToken(t *testing.T) {
 	}
 }
 
-// "always" asks about opaque and encrypted tokens, too. An issuer with "opaque" beside it keeps those without a prefix, as it did
-// when "always" did not take them.
+// "always" asks about opaque and encrypted tokens, too. An issuer with "opaque" beside it keeps those without a prefix, as
+// it did when "always" did not take them.
 func TestIntrospectAlwaysAsksAboutOpaqueTokens(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "always-opaque")
 	as, other := introspector(t, tokentest.WithKeys(key)), introspector(t)
@@ -643,8 +644,8 @@ func TestIntrospectSignedAnswers(t *testing.T) {
 	}
 }
 
-// What is signed with an algorithm that the issuer's tokens may not have is no answer either. A reload that allows it makes
-// another client, which does not keep to the old settings.
+// What is signed with an algorithm that the issuer's tokens may not have is no answer either. A reload that allows it
+// makes another client, which does not keep to the old settings.
 func TestIntrospectSignedAnswersKeepToTheAlgorithms(t *testing.T) {
 	weak, good := tokentest.NewKey(t, "RS256", "answers-rsa"), tokentest.NewKey(t, "ES256", "answers-ec")
 	as := introspector(t, tokentest.WithKeys(weak, good))

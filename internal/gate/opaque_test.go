@@ -10,8 +10,8 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// At most one issuer is asked about an opaque token, since asking shows the token. What loaded when "introspect always" did not
-// take opaque tokens goes on loading, and asks whom it asked then.
+// At most one issuer is asked about an opaque token, since asking shows the token. What loaded when "introspect always"
+// did not take opaque tokens goes on loading, and asks whom it asked then.
 func TestWhichIssuerIsAskedAboutAnOpaqueToken(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	const o, a, j = gate.IntrospectOpaque, gate.IntrospectAlways, gate.IntrospectJWTs
@@ -152,8 +152,8 @@ func TestEncryptedTokens(t *testing.T) {
 	}
 }
 
-// An error that names the token is the token's fault, and the log has the code. About a JWT that was verified here it is trouble
-// with the server, which cannot be asked about its own tokens.
+// An error that names the token is the token's fault, and the log has the code. About a JWT that was verified here it
+// is trouble with the server, which cannot be asked about its own tokens.
 func TestAnErrorThatNamesTheToken(t *testing.T) {
 	key, foreign := tokentest.NewKey(t, "ES256", "k1"), tokentest.NewKey(t, "ES256", "foreign")
 	for name, c := range map[string]struct {

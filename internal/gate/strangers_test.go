@@ -25,9 +25,10 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, r.Context().Err()
 }
 
-// strangersRun sends twelve invented tokens at once and one more at every full second, for twenty seconds; beside them two good
-// tokens a second that nobody has seen before, and one that is in use. The server has no verdict about invented tokens but this
-// status, or no answer at all for zero; it is asked about the one in use when the time to live is over. It gives how many of the good ones passed.
+// strangersRun sends twelve invented tokens at once and one more at every full second, for twenty seconds. Beside them it
+// sends two good tokens a second that nobody has seen before, and one that is in use, about which the server is asked when
+// the time to live is over. About invented tokens the server has this status and no verdict, or for zero no answer at all.
+// It gives how many of the good ones passed.
 func strangersRun(t *testing.T, status int, header http.Header, ttl time.Duration) (fresh, known, sent int) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	synctest.Test(t, func(t *testing.T) {
@@ -86,8 +87,8 @@ func strangersRun(t *testing.T, status int, header http.Header, ttl time.Duratio
 	return fresh, known, sent
 }
 
-// Some servers answer 401, 429 or 500 about tokens that they do not know. A stranger who makes up tokens must not shut out the
-// good ones with that.
+// Some servers answer 401, 429 or 500 about tokens that they do not know. A stranger who makes up tokens must not shut out
+// the good ones with that.
 func TestStrangersDoNotShutOutGoodTokens(t *testing.T) {
 	for _, c := range []struct {
 		status int
