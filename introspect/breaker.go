@@ -36,16 +36,17 @@ func (b *breakers) allow(proven bool, now time.Time) (ok, probe bool, wait time.
 	return b.of(proven).allow(now)
 }
 
-// record takes the outcome of a call. A verdict about a proven token closes both: the server is there.
+// record takes the outcome of a call. A verdict about a proven token closes both, as the server is there, unless it is a
+// late one.
 func (b *breakers) record(f *flight, now time.Time) {
 	defer b.watch()()
 	b.of(f.proven).record(f.probe, f.err, now)
 	switch {
 	case !f.proven:
-	case f.err == nil:
-		b.unproven.close()
-	default:
+	case f.err != nil:
 		b.unproven.record(false, f.err, now)
+	case b.proven.state == BreakerClosed:
+		b.unproven.close()
 	}
 }
 
@@ -117,6 +118,7 @@ func isDown(status int) bool {
 	return false
 }
 
+// allow is that of breakers, for one kind of token.
 func (b *breaker) allow(now time.Time) (ok, probe bool, wait time.Duration) {
 	switch {
 	case b.state == BreakerClosed:
@@ -130,6 +132,7 @@ func (b *breaker) allow(now time.Time) (ok, probe bool, wait time.Duration) {
 	return true, true, 0
 }
 
+// record takes the outcome of a call.
 func (b *breaker) record(probe bool, err *NoVerdictError, now time.Time) {
 	probe = probe && b.state == BreakerHalfOpen
 	if !probe && b.state != BreakerClosed {

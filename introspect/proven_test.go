@@ -344,3 +344,31 @@ func TestKnownTokensOfAFailingServerAreNotAFlood(t *testing.T) {
 		})
 	}
 }
+
+// TestALateAnswerClosesNoBreaker: a question that was sent before the server went down may be answered after that.
+func TestALateAnswerClosesNoBreaker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		late := make(chan struct{})
+		c := newClient(t, fakeConfig(func(r *http.Request) (*http.Response, error) {
+			r.ParseForm()
+			if r.PostForm.Get("token") == "late" {
+				<-late
+				return response(200, `{"active":true}`), nil
+			}
+			return saying(503, "1")(r)
+		}))
+		defer c.Close()
+		go c.Introspect(t.Context(), "late", introspect.Verified())
+		synctest.Wait()
+		for i := range introspect.DefaultBreakerFailures {
+			r, err := c.Introspect(t.Context(), fmt.Sprint("jwt", i), introspect.Verified())
+			wantCause(t, introspect.CauseUnavailable, r, err)
+		}
+		close(late)
+		synctest.Wait()
+		for _, options := range [][]introspect.Option{nil, {introspect.Verified()}} {
+			r, err := c.Introspect(t.Context(), "another", options...)
+			wantCause(t, introspect.CauseBreakerOpen, r, err)
+		}
+	})
+}
