@@ -38,18 +38,21 @@ func (e *Extractor) Remove(r *http.Request) {
 	forgetParams(r, e.form)
 }
 
-// InHeader tells whether tokens are looked for in the header field of this name,
-// in whatever spelling. As a trailer it must not travel on: Extract does not see
-// what comes behind a body, and some servers merge it into the header although
-// credentials are nothing for trailers (RFC 9110 section 6.5.1).
-func (e *Extractor) InHeader(name string) bool {
+// Needs reports whether the header field of this name, in whatever spelling, can
+// hold a token, or is needed to find one in a form. As a trailer it must not
+// travel on: Extract does not see what comes behind a body, and some servers merge
+// it into the header although credentials are nothing for trailers (RFC 9110
+// section 6.5.1). Nor may a client have a proxy remove it (section 7.6.1).
+func (e *Extractor) Needs(name string) bool {
 	return slices.ContainsFunc(e.places, func(p Place) bool {
 		switch p.Kind {
 		case Header:
 			return sameSpelling(name, p.Name)
 		case Cookie:
-			return equalFold(name, "Cookie")
-		case Query, Form:
+			return sameSpelling(name, "Cookie")
+		case Form:
+			return sameSpelling(name, "Content-Type")
+		case Query:
 		}
 		return false
 	})

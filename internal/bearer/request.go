@@ -3,6 +3,7 @@ package bearer
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -49,17 +50,38 @@ func InOriginForm(r *http.Request) error {
 	return nil
 }
 
-// IsPreflight says whether the request is a CORS preflight as the Fetch
-// standard makes them: OPTIONS, one Origin, one Access-Control-Request-Method
-// that is a method, and no credentials. Any other OPTIONS request is an
-// ordinary one.
+// IsPreflight reports whether the request is a CORS preflight as the Fetch
+// standard makes them: OPTIONS for a resource, one Origin, one
+// Access-Control-Request-Method that is a method, no credentials, no body and
+// no wish for another protocol. Any other OPTIONS request is an ordinary one:
+// with Upgrade, for example, a backend could open a tunnel for it.
 func IsPreflight(r *http.Request) bool {
-	if r.Method != http.MethodOptions {
-		return false
-	}
-	origin := r.Header["Origin"]
-	method := r.Header["Access-Control-Request-Method"]
-	return len(origin) == 1 && origin[0] != "" &&
-		len(method) == 1 && isToken(method[0]) &&
-		len(r.Header["Authorization"]) == 0 && len(r.Header["Cookie"]) == 0
+	return r.Method == http.MethodOptions && r.URL.Path != "*" &&
+		asksAboutOneMethod(r.Header) && !hasAny(r.Header, notInPreflights) && !mayHaveBody(r)
+}
+
+// notInPreflights are the fields that no preflight has: credentials, an offer
+// to change the protocol (RFC 9110 section 7.8; :protocol is how Go's server
+// tells of RFC 8441), and a wish to be asked for a body (section 10.1.1).
+var notInPreflights = []string{"Authorization", "Cookie", "Upgrade", ":protocol", "Expect", "Transfer-Encoding"}
+
+func hasAny(fields http.Header, names []string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { return len(fields[name]) > 0 })
+}
+
+func asksAboutOneMethod(fields http.Header) bool {
+	origin, method := fields["Origin"], fields["Access-Control-Request-Method"]
+	return len(origin) == 1 && origin[0] != "" && len(method) == 1 && isToken(method[0])
+}
+
+// mayHaveBody reports whether the request has announced a body. In HTTP/3 a
+// request without a length may have one or not, and browsers give none: see
+// DropBody.
+func mayHaveBody(r *http.Request) bool {
+	return r.ContentLength > 0 || r.ContentLength < 0 && r.ProtoMajor < 3
+}
+
+// DropBody leaves the request without a body and trailers.
+func DropBody(r *http.Request) {
+	r.Body, r.ContentLength, r.Trailer = http.NoBody, 0, nil
 }

@@ -66,7 +66,7 @@ func TestHasMethod(t *testing.T) {
 
 func TestIsPreflight(t *testing.T) {
 	genuine := func() *http.Request {
-		return &http.Request{Method: http.MethodOptions, Header: http.Header{
+		return &http.Request{Method: http.MethodOptions, ProtoMajor: 1, ProtoMinor: 1, URL: &url.URL{Path: "/"}, Header: http.Header{
 			"Origin": {"https://app.example"}, "Access-Control-Request-Method": {"POST"},
 		}}
 	}
@@ -87,10 +87,34 @@ func TestIsPreflight(t *testing.T) {
 		"with another scheme":  func(r *http.Request) { r.Header.Set("Authorization", "Basic x") },
 		"with a cookie":        func(r *http.Request) { r.Header.Set("Cookie", "a=1") },
 		"with an empty cookie": func(r *http.Request) { r.Header.Set("Cookie", "") },
+		"for the server":       func(r *http.Request) { r.URL.Path = "*" },
+		"an upgrade":           func(r *http.Request) { r.Header.Set("Upgrade", "websocket") },
+		"an empty upgrade":     func(r *http.Request) { r.Header.Set("Upgrade", "") },
+		"an extended CONNECT":  func(r *http.Request) { r.Header[":protocol"] = []string{"websocket"} },
+		"a body":               func(r *http.Request) { r.ContentLength = 1 },
+		"a chunked body":       func(r *http.Request) { r.ContentLength = -1 },
+		"an HTTP/2 body":       func(r *http.Request) { r.ContentLength, r.ProtoMajor = -1, 2 },
+		"an HTTP/3 body":       func(r *http.Request) { r.ContentLength, r.ProtoMajor = 1, 3 },
+		"a wait for 100":       func(r *http.Request) { r.Header.Set("Expect", "100-continue") },
+		"a list of methods":    func(r *http.Request) { r.Header.Set("Access-Control-Request-Method", "GET, PUT") },
 	} {
 		r := genuine()
 		if change(r); bearer.IsPreflight(r) {
 			t.Errorf("%s: taken for a preflight", name)
+		}
+	}
+	for name, change := range map[string]func(*http.Request){
+		"HTTP/1.0":                     func(r *http.Request) { r.ProtoMinor = 0 },
+		"HTTP/3 without a length":      func(r *http.Request) { r.ContentLength, r.ProtoMajor = -1, 3 },
+		"a length of nothing":          func(r *http.Request) { r.Header.Set("Content-Length", "0") },
+		"the absolute form":            func(r *http.Request) { r.URL.Scheme, r.URL.Host = "http", "h" },
+		"a method of one's own":        func(r *http.Request) { r.Header.Set("Access-Control-Request-Method", "purge") },
+		"an origin that is hidden":     func(r *http.Request) { r.Header.Set("Origin", "null") },
+		"headers that are asked about": func(r *http.Request) { r.Header.Set("Access-Control-Request-Headers", "authorization") },
+	} {
+		r := genuine()
+		if change(r); !bearer.IsPreflight(r) {
+			t.Errorf("%s: not taken for a preflight", name)
 		}
 	}
 }

@@ -81,6 +81,21 @@ func TestHitAllocatesNothing(t *testing.T) {
 	}
 }
 
+func TestStripAllocatesNothing(t *testing.T) {
+	if race {
+		t.Skip("the race detector allocates")
+	}
+	g := build(t, tokentest.NewKey(t, "ES256", "k1"), forward(t, "sub", "X-User"))
+	for _, connection := range []string{"keep-alive", "close", "Upgrade", "keep-alive, TE"} {
+		r := request("t")
+		r.Header.Set("Connection", connection)
+		g.Strip(r)
+		if n := testing.AllocsPerRun(200, func() { g.Strip(r) }); n != 0 {
+			t.Errorf("Connection: %s: Strip allocates %v times", connection, n)
+		}
+	}
+}
+
 func TestColdAllocatesLittle(t *testing.T) {
 	if race {
 		t.Skip("the race detector allocates")

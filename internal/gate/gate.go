@@ -54,7 +54,7 @@ type Gate struct {
 	audience        Audience
 	require         requirements
 	forward         []ForwardClaim
-	managed         managedHeaders
+	managed         headerNames
 	keepToken       bool
 	optional        bool
 	anonymous       *Identity
@@ -132,7 +132,7 @@ func (g *Gate) Check(r *http.Request) (Verdict, error) {
 	if err := bearer.InOriginForm(r); err != nil {
 		return Verdict{}, fail(MalformedRequest, err)
 	}
-	if g.allowPreflight && bearer.IsPreflight(r) {
+	if g.letsPreflight(r) {
 		return Verdict{Outcome: Preflight}, nil
 	}
 	credential, err := g.extractor.Extract(r)
@@ -145,6 +145,9 @@ func (g *Gate) Check(r *http.Request) (Verdict, error) {
 	}
 	return Verdict{Outcome: Accepted, Identity: identity, InAuthorization: g.inAuthorization[credential.Place]}, nil
 }
+
+// letsPreflight reports whether the request passes as a preflight: it carries no token, and browsers send none with it.
+func (g *Gate) letsPreflight(r *http.Request) bool { return g.allowPreflight && bearer.IsPreflight(r) }
 
 // ReadsBody tells whether Check will read the request's body: only a form that may hold the token. Whoever owns the
 // connection should set a read deadline then, since nothing else wakes up a read from a client that has gone silent.

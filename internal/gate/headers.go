@@ -20,29 +20,32 @@ const (
 	headerAnonymous        = "X-Anonymous-Consumer"
 )
 
-// managedHeaders are the names by which we tell the backend who is calling, normalised: lower case, with whatever is
-// neither letter nor digit read as "-", because CGI-like backends cannot tell those characters apart. Whatever a client
-// sends under one of them is removed on every outcome (RFC 9700 section 4.13).
-type managedHeaders struct {
+// headerNames is a set of names of fields, normalised: lower case, with whatever is neither letter nor digit read as "-",
+// because CGI-like backends cannot tell those characters apart.
+type headerNames struct {
 	names   map[string]struct{}
 	lengths uint64 // bit n is set when a name has length n: most headers need no further look
 }
 
-// manage lists the managed headers and refuses names that cannot carry a claim safely.
-func manage(forward []ForwardClaim) (managedHeaders, error) {
-	m := managedHeaders{names: make(map[string]struct{})}
-	for _, name := range []string{
-		headerConsumerID, headerConsumerCustomID, headerConsumerUsername,
-		headerConsumerGroups, headerCredential, headerAnonymous,
-	} {
+func namesOf(names ...string) headerNames {
+	m := headerNames{names: make(map[string]struct{})}
+	for _, name := range names {
 		m.add(name)
 	}
+	return m
+}
+
+// manage lists the managed headers, by which we tell the backend who is calling, and refuses names that cannot carry a
+// claim safely. Whatever a client sends under one of them is removed on every outcome (RFC 9700 section 4.13).
+func manage(forward []ForwardClaim) (headerNames, error) {
+	m := namesOf(headerConsumerID, headerConsumerCustomID, headerConsumerUsername, headerConsumerGroups, headerCredential,
+		headerAnonymous)
 	for i, f := range forward {
 		if err := f.Validate(); err != nil {
-			return managedHeaders{}, err
+			return headerNames{}, err
 		}
 		if m.has(f.Header) {
-			return managedHeaders{}, fmt.Errorf("forward_claim %v %s: the header is already taken; choose another name",
+			return headerNames{}, fmt.Errorf("forward_claim %v %s: the header is already taken; choose another name",
 				f.Path, f.Header)
 		}
 		forward[i].Header = textproto.CanonicalMIMEHeaderKey(f.Header)
@@ -88,13 +91,13 @@ func notHeaderName(r rune) bool {
 
 const maxManagedName = 63 // so that lengths fits a word
 
-func (m *managedHeaders) add(name string) {
+func (m *headerNames) add(name string) {
 	m.names[strings.ToLower(name)] = struct{}{}
 	m.lengths |= 1 << len(name)
 }
 
-// has tells whether a header name, in whatever spelling, is one of the managed ones.
-func (m *managedHeaders) has(name string) bool {
+// has reports whether a header name, in whatever spelling, is in the set.
+func (m *headerNames) has(name string) bool {
 	if len(name) > maxManagedName || m.lengths&(1<<len(name)) == 0 {
 		return false
 	}

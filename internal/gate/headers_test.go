@@ -1,7 +1,11 @@
 package gate_test
 
 import (
+	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,27 +56,96 @@ func TestManagedHeadersInEverySpelling(t *testing.T) {
 	}
 }
 
+// What a client names in Connection is settled at the gate, so that no proxy behind it removes what was set since.
 func TestConnectionOptions(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
-	g := build(t, key, forward(t, "sub", "X-User"))
+	places := []bearer.Place{
+		bearer.DefaultPlace, {Kind: bearer.Header, Name: "X-Access-Token"}, {Kind: bearer.Cookie, Name: "jwt"},
+		{Kind: bearer.Form, Name: "access_token"},
+	}
+	sent := http.Header{"X-Other": {"1"}, "Content-Type": {"text/plain"}, "Cookie": {"s=1"}, "Te": {"trailers"}}
 	for name, c := range map[string]struct{ fields, want []string }{
-		"nothing of ours":         {[]string{"keep-alive, X-Other"}, []string{"keep-alive, X-Other"}},
-		"ours alone":              {[]string{"X-Consumer-ID"}, nil},
-		"in lower case":           {[]string{"close, x-consumer-id"}, []string{"close"}},
-		"with an underscore":      {[]string{"x_consumer_id, close"}, []string{"close"}},
-		"with empty options":      {[]string{",, X-User ,,\t"}, nil},
-		"in the second line":      {[]string{"Upgrade", "X-Consumer-Username, TE"}, []string{"Upgrade, TE"}},
-		"two of ours":             {[]string{"X-User,X-Consumer-Groups"}, nil},
-		"a name that only begins": {[]string{"X-Users"}, []string{"X-Users"}},
+		"none":                          {nil, nil},
+		"about the connection":          {[]string{"keep-alive, Close"}, []string{"keep-alive, Close"}},
+		"an upgrade":                    {[]string{"Upgrade,TE"}, []string{"Upgrade,TE"}},
+		"ours alone":                    {[]string{"X-Consumer-ID"}, nil},
+		"in lower case":                 {[]string{"close, x-consumer-id"}, []string{"close"}},
+		"with an underscore":            {[]string{"x_consumer_id, close"}, []string{"close"}},
+		"with empty options":            {[]string{",, X-User ,,\t"}, nil},
+		"in the second line":            {[]string{"Upgrade", "X-Consumer-Username, TE"}, []string{"Upgrade, TE"}},
+		"two of ours":                   {[]string{"X-User,X-Consumer-Groups"}, nil},
+		"Authorization":                 {[]string{"close, Authorization"}, []string{"close"}},
+		"Authorization, oddly spelt":    {[]string{"\tAUTHORIZATION\t,close", "authorization"}, []string{"close"}},
+		"Cookie":                        {[]string{"keep-alive,cookie"}, []string{"keep-alive"}},
+		"another token header":          {[]string{"X-Access-Token", "x_access_token"}, nil},
+		"the type of a form":            {[]string{"Content-Type"}, nil},
+		"all of them":                   {[]string{"Authorization, Cookie, X-Access-Token, X-User, close"}, []string{"close"}},
+		"one that an operator sets yet": {[]string{"close, X-Remote-User"}, []string{"close"}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			r := request("")
-			r.Header["Connection"] = c.fields
-			g.Strip(r)
-			if got := r.Header["Connection"]; strings.Join(got, "|") != strings.Join(c.want, "|") {
-				t.Errorf("Connection %q, want %q", got, c.want)
-			}
-		})
+		for _, keep := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, forward_token %t", name, keep), func(t *testing.T) {
+				g := build(t, key, forward(t, "sub", "X-User"), func(c *gate.Config) {
+					c.Extractor, c.ForwardToken = extractor(t, places...), keep
+				})
+				r := request("")
+				r.Header = sent.Clone()
+				if c.fields != nil {
+					r.Header["Connection"] = slices.Clone(c.fields)
+				}
+				g.Strip(r)
+				if got := r.Header["Connection"]; strings.Join(got, "|") != strings.Join(c.want, "|") {
+					t.Errorf("Connection %q, want %q", got, c.want)
+				}
+				r.Header.Del("Connection")
+				same(t, r.Header, sent)
+			})
+		}
+	}
+	t.Run("a field of the client's own is removed at once", func(t *testing.T) {
+		r := request("")
+		r.Header = http.Header{"X-Other": {"1"}, "X-More": {"1"}, "Connection": {"close, x-other"}}
+		build(t, key).Strip(r)
+		same(t, r.Header, http.Header{"X-More": {"1"}, "Connection": {"close"}})
+	})
+}
+
+// A preflight passes without a token, so it must not be anything else for a backend.
+func TestPreflightIsNoMoreThanThat(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	sent := func(g *gate.Gate, major int) (*http.Request, error) {
+		r := httptest.NewRequest(http.MethodOptions, "/?_method=DELETE", strings.NewReader("a=1"))
+		r.ProtoMajor, r.ContentLength, r.Trailer = major, -1, http.Header{"X-HTTP-Method": {"DELETE"}}
+		r.Header = http.Header{
+			"Origin": {"https://app.example"}, "Access-Control-Request-Method": {"POST"}, "X-Http-Method-Override": {"DELETE"},
+			"X-Http-Method": {"DELETE"}, "X-Method-Override": {"DELETE"}, "X_http.method_override": {"DELETE"}, "X-Other": {"1"},
+		}
+		_, err := g.Check(r)
+		g.Strip(r)
+		return r, err
+	}
+	allowed := build(t, key, func(c *gate.Config) { c.AllowPreflight = true })
+	r, err := sent(allowed, 3)
+	if err != nil {
+		t.Fatalf("a preflight over HTTP/3: %v", err)
+	}
+	same(t, r.Header, http.Header{
+		"Origin": {"https://app.example"}, "Access-Control-Request-Method": {"POST"}, "X-Other": {"1"},
+	})
+	if body, _ := io.ReadAll(r.Body); len(body) > 0 || r.ContentLength != 0 || r.Trailer != nil {
+		t.Errorf("body %q of length %d, trailers %v", body, r.ContentLength, r.Trailer)
+	}
+	if r.RequestURI != "/?_method=DELETE" {
+		t.Errorf("target %q", r.RequestURI)
+	}
+	if _, err := sent(allowed, 1); gate.FailureOf(err).Reason != gate.MissingToken {
+		t.Errorf("with a body: error %v", err)
+	}
+	for name, g := range map[string]*gate.Gate{
+		"not allowed": build(t, key), "optional": build(t, key, func(c *gate.Config) { c.Optional = true }),
+	} {
+		if r, _ := sent(g, 3); len(r.Header) != 7 || r.Body == http.NoBody {
+			t.Errorf("%s: an ordinary request lost something: %v", name, r.Header)
+		}
 	}
 }
 

@@ -7,19 +7,23 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+
+	"github.com/caddyjwt/gateway/internal/bearer"
 )
 
-// Strip removes from a request whatever a client must not tell the backend: the managed headers in every spelling,
-// their names inside Connection (the reverse proxy would delete ours after we set them, RFC 9110 section 7.6.1), the
-// same as trailers, and the token, in trailers always. It is for every outcome, a refusal included: an error route may
-// have a backend too.
+// Strip removes from a request whatever a client must not tell the backend: the managed headers in every spelling, the
+// same as trailers, and the token, in trailers always; and it takes Connection out of the client's hands. It is for every
+// outcome, a refusal included: an error route may have a backend too.
 func (g *Gate) Strip(r *http.Request) {
+	if g.letsPreflight(r) {
+		stripPreflight(r)
+	}
 	g.managed.stripHeader(r.Header)
 	if fields := r.Header["Upgrade"]; len(fields) > 0 {
 		stripUpgrade(r.Header, fields)
 	}
 	if fields := r.Header["Connection"]; len(fields) > 0 {
-		g.managed.stripConnection(r.Header, fields)
+		g.settleConnection(r.Header, fields)
 	}
 	if !g.keepToken {
 		g.extractor.Remove(r)
@@ -45,7 +49,7 @@ func (g *Gate) StripTarget(u *url.URL, text string) (stripped string, changed bo
 }
 
 // stripHeader deletes by raw key: Del would miss names that are not in canonical form.
-func (m *managedHeaders) stripHeader(h http.Header) {
+func (m *headerNames) stripHeader(h http.Header) {
 	for name := range h {
 		if m.has(name) {
 			delete(h, name)
@@ -70,28 +74,55 @@ func stripUpgrade(h http.Header, fields []string) {
 	}
 }
 
-// stripConnection drops managed names from the Connection options and leaves the others as they are.
-func (m *managedHeaders) stripConnection(h http.Header, fields []string) {
-	var kept []string
-	found := false
+// methodOverrides are the fields by which some backends take another method than that of the request line.
+var methodOverrides = namesOf("X-HTTP-Method", "X-HTTP-Method-Override", "X-Method-Override")
+
+// stripPreflight makes sure that a preflight, which passes without a token, is no more than that for the backend: it stays
+// OPTIONS, and has no body. The query stays: it belongs to what the preflight asks about, and frameworks that read a
+// method there, such as "_method", do so for POST.
+func stripPreflight(r *http.Request) {
+	methodOverrides.stripHeader(r.Header)
+	bearer.DropBody(r)
+}
+
+// settleConnection does at the gate what Connection asks of a proxy behind it (RFC 9110 section 7.6.1): fields that it
+// names are removed now, so that nothing that is set from here on can be removed by a client's word: our identity headers,
+// and what an operator sets. Credentials and identity are not the client's to remove; they stay where they are.
+func (g *Gate) settleConnection(h http.Header, fields []string) {
+	kept := make([]string, 0, 4) // on the stack, as a rule
+	settled := true
 	for _, field := range fields {
 		for option := range strings.SplitSeq(field, ",") {
-			option = textproto.TrimString(option)
-			if m.has(option) {
-				found = true
-			} else if option != "" {
+			switch option = textproto.TrimString(option); {
+			case aboutConnection.has(option):
 				kept = append(kept, option)
+			case option != "":
+				settled = false
+				if !g.concernsIdentity(option) {
+					delete(h, textproto.CanonicalMIMEHeaderKey(option))
+				}
 			}
 		}
 	}
 	switch {
-	case !found:
+	case settled:
 	case len(kept) == 0:
 		delete(h, "Connection")
 	default:
 		h["Connection"] = []string{strings.Join(kept, ", ")}
 	}
 }
+
+// aboutConnection are the options that say something about the connection itself, beside or in place of a field.
+var aboutConnection = namesOf("close", "keep-alive", "Upgrade", "HTTP2-Settings", "TE")
+
+// concernsIdentity reports whether a field says who is calling: credentials, whether or not they travel on, and what we
+// tell the backend, in every spelling. A client may neither send such a field as a trailer nor name it in Connection.
+func (g *Gate) concernsIdentity(name string) bool {
+	return g.managed.has(name) || credentials.has(name) || g.extractor.Needs(name)
+}
+
+var credentials = namesOf("Authorization", "Cookie")
 
 // stripTrailer removes managed names, and those of fields that may hold a token, from the announced trailers now and from
 // the received ones when the body ends; the latter also when the token stays, since nobody has looked at these. net/http
@@ -122,7 +153,7 @@ func (b *trailerBody) strip() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for name := range b.request.Trailer {
-		if b.gate.managed.has(name) || b.gate.extractor.InHeader(name) {
+		if b.gate.concernsIdentity(name) {
 			delete(b.request.Trailer, name)
 		}
 	}

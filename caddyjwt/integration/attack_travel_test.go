@@ -1,0 +1,129 @@
+package integration
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// A client names the field of its own token in Connection: the gate accepts the token, and the reverse proxy removes it on
+// the way to a backend that was to have it (forward_token). So it does with a cookie, and with what an operator sets
+// behind the gate. The same as CVE-2024-45410 with other names.
+func TestAttackTravelTokenNamedInConnection(t *testing.T) {
+	s := prepare(t)
+	s.loadFile(strings.Replace(s.caddyfile("route {\n"+gateFor(consumerAlice(t), "forward_token", "forward_claim sub X-User", "token_from header Authorization",
+		"token_from header X-Token", "token_from cookie jwt", "token_from form jwt")+
+		"\n\trequest_header X-Remote-User {http.auth.user.id}\n"), "reverse_proxy "+s.upstream.addr(), "reverse_proxy "+s.upstream.addr()+"\n}", 1))
+	s.inForce()
+	token := hmacKey(t).Sign(t, claims())
+	for name, test := range map[string]struct{ field, value, body string }{
+		"Authorization":             {"Authorization", "Bearer " + token, ""},
+		"a token header":            {"X-Token", token, ""},
+		"a cookie":                  {"Cookie", "a=1; jwt=" + token, ""},
+		"the type of a form's body": {"Content-Type", formType, "jwt=" + token},
+	} {
+		for _, connection := range []string{
+			"close, " + test.field, strings.ToUpper(test.field), ",,\t" + strings.ToLower(test.field) + "\t,keep-alive",
+			"close\r\nConnection: " + test.field, "X-Consumer-Username, Cookie, Authorization, X-Remote-User, " + test.field,
+		} {
+			s.attack(t, fmt.Sprintf("%s, %q", name, connection), func(t *testing.T, a *attempt) {
+				method, length := http.MethodGet, ""
+				if test.body != "" {
+					method, length = http.MethodPost, fmt.Sprintf("Content-Length: %d\r\n", len(test.body))
+				}
+				got := a.passed(a.raw(method + " / HTTP/1.1\r\nHost: gate.test\r\n" + test.field + ": " + test.value + "\r\n" + length +
+					"Connection: " + connection + "\r\n\r\n" + test.body))
+				if got.Header.Get(test.field) != test.value || got.Body != test.body {
+					t.Errorf("the token did not reach the backend: %v, body of %d bytes", got.Header, len(got.Body))
+				}
+				if user := got.Header["X-Remote-User"]; len(user) != 1 || user[0] != "alice" {
+					t.Errorf("X-Remote-User %q at the backend", user)
+				}
+				a.untouched(got, asAlice)
+			})
+		}
+	}
+}
+
+// An OPTIONS request looks like a preflight, needs no token therefore, and is more than that for the backend: it opens a
+// WebSocket, has a body, or is another method by a field that frameworks read.
+func TestAttackTravelPreflightThatIsMore(t *testing.T) {
+	s := prepare(t)
+	s.loadFile(bothProtocols(s.caddyfile(gateFor(consumerAlice(t), "allow_preflight"))))
+	s.upstream.answer = func(w http.ResponseWriter, r *http.Request) {
+		if offer := r.Header.Get("Upgrade"); offer != "" {
+			w.Header().Set("Connection", "Upgrade")
+			w.Header().Set("Upgrade", offer)
+			w.WriteHeader(http.StatusSwitchingProtocols)
+		}
+	}
+	const fields = "Host: gate.test\r\nOrigin: https://x\r\nAccess-Control-Request-Method: GET\r\n"
+	const preflight = "OPTIONS / HTTP/1.1\r\n" + fields
+	for name, text := range map[string]string{
+		"a WebSocket":          "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+		"any other protocol":   "Connection: keep-alive, upgrade\r\nUpgrade: foo/2\r\n\r\n",
+		"Upgrade alone":        "Upgrade: websocket\r\n\r\n",
+		"a body":               "Content-Length: 3\r\n\r\na=1",
+		"a chunked body":       "Transfer-Encoding: chunked\r\n\r\n3\r\na=1\r\n0\r\n\r\n",
+		"an empty chunked one": "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"a body to be asked":   "Content-Length: 3\r\nExpect: 100-continue\r\n\r\na=1",
+		"nothing to be asked":  "Expect: 100-continue\r\n\r\n",
+	} {
+		s.attack(t, name, func(t *testing.T, a *attempt) { a.repelled(a.raw(preflight+text), "missing_token") })
+	}
+	s.attack(t, "a body by HTTP/2", func(t *testing.T, a *attempt) {
+		a = a.overHTTP2()
+		r := a.request(http.MethodOptions, "/", strings.NewReader("a=1"), "Origin", "https://x", "Access-Control-Request-Method", "GET")
+		a.repelled(a.do(r), "missing_token")
+	})
+	for _, field := range []string{
+		"X-HTTP-Method-Override", "x-http-method", "X-METHOD-OVERRIDE", "X_HTTP_Method_Override", "X.HTTP.Method", "X-Http_Method-Override",
+	} {
+		s.attack(t, field, func(t *testing.T, a *attempt) {
+			got := a.passed(a.raw(preflight + field + ": DELETE\r\n\r\n"))
+			if strings.Contains(fmt.Sprint(got.Header), "DELETE") || got.Method != http.MethodOptions {
+				t.Errorf("%s with %v at the backend", got.Method, got.Header)
+			}
+		})
+	}
+	for name, text := range map[string]string{
+		"HTTP/1.0":           "OPTIONS / HTTP/1.0\r\n" + fields + "\r\n",
+		"the absolute form":  "OPTIONS http://gate.test/ HTTP/1.1\r\n" + fields + "\r\n",
+		"a length of 0":      preflight + "Content-Length: 0\r\n\r\n",
+		"another connection": preflight + "Connection: close\r\n\r\n",
+	} {
+		t.Run("still one: "+name, func(t *testing.T) {
+			s := s.in(t)
+			if got := s.passed(s.raw(text)); got.Method != http.MethodOptions || got.Body != "" {
+				t.Errorf("%s with body %q at the backend", got.Method, got.Body)
+			}
+		})
+	}
+}
+
+// In HTTP/3 nobody can know of a request without a length whether it has a body: a preflight's does not travel on. A
+// genuine one passes by every protocol.
+func TestAttackTravelPreflightByEveryProtocol(t *testing.T) {
+	s, ways := startEverywhere(t, gateFor(consumerAlice(t), "allow_preflight"))
+	for _, way := range ways {
+		fields := []string{"Origin", "https://x", "Access-Control-Request-Method", "PUT", "X-HTTP-Method", "DELETE"}
+		s.attack(t, "without a body, by "+way.name, func(t *testing.T, a *attempt) {
+			a = a.by(way)
+			if got := a.passed(a.do(a.request(http.MethodOptions, "/", nil, fields...))); got.Header["X-Http-Method"] != nil || got.Body != "" {
+				t.Errorf("body %q, %v at the backend", got.Body, got.Header)
+			}
+		})
+		s.attack(t, "with a body of unknown length, by "+way.name, func(t *testing.T, a *attempt) {
+			a = a.by(way)
+			r := a.request(http.MethodOptions, "/", struct{ *strings.Reader }{strings.NewReader("a=1")}, fields...)
+			r.ContentLength = -1
+			got := a.do(r)
+			if way.name != "HTTP/3.0" {
+				a.repelled(got, "missing_token")
+			} else if seen := a.passed(got); seen.Body != "" {
+				t.Errorf("body %q at the backend", seen.Body)
+			}
+		})
+	}
+}
