@@ -127,3 +127,31 @@ func TestAttackTravelPreflightByEveryProtocol(t *testing.T) {
 		})
 	}
 }
+
+// A cookie that a framework has emptied to delete it kept people from signing in again, though they brought a good token.
+func TestEmptiedCookie(t *testing.T) {
+	token := hmacKey(t).Sign(t, claims())
+	for _, line := range []string{"", "optional"} {
+		s := start(t, gateFor(consumerAlice(t), "token_from header Authorization", "token_from cookie t", line))
+		for _, cookie := range []string{"t=", `t=""`} {
+			t.Run(cookie+" "+line, func(t *testing.T) {
+				s := s.in(t)
+				if got := s.passed(s.get("/", token, "Cookie", cookie+"; a=1")); got.Header.Get("Cookie") != "a=1" {
+					t.Errorf("Cookie %q at the backend", got.Header["Cookie"])
+				}
+				alone := s.get("/", "", "Cookie", cookie)
+				if line == "optional" {
+					if got := s.passed(alone); got.Header["Cookie"] != nil {
+						t.Errorf("Cookie %q at the backend", got.Header["Cookie"])
+					}
+					return
+				}
+				s.refused(alone, http.StatusUnauthorized, "missing_token")
+				if challenge := alone.Header.Get("WWW-Authenticate"); strings.Contains(challenge, "error") {
+					t.Errorf("challenge %q, want no error code (RFC 6750 section 3.1)", challenge)
+				}
+				s.refused(s.get("/", "", "Cookie", cookie+"; t="+token), http.StatusBadRequest, "malformed_request")
+			})
+		}
+	}
+}

@@ -9,9 +9,11 @@ import (
 // findCookie finds the cookie in the Cookie field lines (RFC 6265 section
 // 5.4), all of them: HTTP/2 clients may split the field (RFC 9113 section
 // 8.2.3). Values are taken as they are; one in double quotes is malformed
-// like any other character outside the alphabet.
+// like any other character outside the alphabet. An emptied cookie is no token,
+// but beside a full one of the same name it is a second value.
 func findCookie(lines []string, name string) (presented, error) {
 	var found presented
+	emptied := false
 	for _, line := range lines {
 		quoted := false // a quote was opened earlier in the line
 		for part := range strings.SplitSeq(line, ";") {
@@ -21,6 +23,8 @@ func findCookie(lines []string, name string) (presented, error) {
 				return presented{}, errTwoValues
 			case ours && quoted, !ours && hidesCookie(part, name):
 				return presented{}, errAmbiguous
+			case ours && isEmptied(part, name):
+				emptied = true
 			case ours:
 				found = presented{text: value, ok: true}
 			}
@@ -31,7 +35,18 @@ func findCookie(lines []string, name string) (presented, error) {
 			}
 		}
 	}
+	if found.ok && emptied {
+		return presented{}, errTwoValues
+	}
 	return found, nil
+}
+
+// isEmptied reports whether the pair is our cookie as it is after most
+// frameworks have deleted it, when it was set with another path or domain: with
+// an empty value, which some write with quotes (RFC 6265 section 4.1.1).
+func isEmptied(pair, name string) bool {
+	value, ours := strings.CutPrefix(strings.Trim(pair, blank), name)
+	return ours && (value == "=" || value == `=""`)
 }
 
 // readCookie reads one pair. White space around the pair does not count. White

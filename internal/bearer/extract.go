@@ -164,9 +164,10 @@ func (e *Extractor) Places() []Place { return slices.Clone(e.places) }
 //
 // Every configured place is looked at, and what is found there must be one
 // token in one place: a second one is ErrMalformed even if it is the same
-// (RFC 6750 section 2), and so is an empty one, such as a cookie that was
-// emptied and not deleted. Authorization with another scheme, such as Basic,
-// counts as nothing found.
+// (RFC 6750 section 2), and so is an empty one: a client that writes a place
+// for a token says that it has one. A cookie is different: browsers send it by
+// themselves, and emptying is how it is deleted, so an empty one is none.
+// Authorization with another scheme, such as Basic, counts as nothing found.
 //
 // When there is a form place and the request has a form body (see ReadsBody),
 // the body is read to its end, in memory, and put back into r.Body as it was.

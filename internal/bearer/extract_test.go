@@ -322,7 +322,18 @@ func TestCookie(t *testing.T) {
 
 		{"twice", []string{"jwt=" + token + "; jwt=" + token}, bearer.ErrMalformed},
 		{"twice in two fields", []string{"jwt=" + token, "jwt=" + token}, bearer.ErrMalformed},
-		{"empty", []string{"jwt="}, bearer.ErrMalformed},
+		{"empty", []string{"jwt="}, bearer.ErrMissing},
+		{"empty among others", []string{"a=1; jwt=; b=2"}, bearer.ErrMissing},
+		{"empty with blanks around", []string{"a=1; jwt=\t ;b=2"}, bearer.ErrMissing},
+		{"empty in quotes", []string{`jwt=""`}, bearer.ErrMissing},
+		{"emptied for two paths", []string{`jwt=; jwt=""`, "jwt="}, bearer.ErrMissing},
+		{"an empty one before a full one", []string{"jwt=; jwt=" + token}, bearer.ErrMalformed},
+		{"an empty one behind a full one", []string{"jwt=" + token, `jwt=""`}, bearer.ErrMalformed},
+		{"an empty one inside the quotes of another", []string{`a="1; jwt=; b=2"`}, bearer.ErrMalformed},
+		{"an empty one in another case", []string{"JWT="}, bearer.ErrMalformed},
+		{"one quote", []string{`jwt="`}, bearer.ErrMalformed},
+		{"a blank in quotes", []string{`jwt=" "`}, bearer.ErrMalformed},
+		{"an empty one with a blank before the equals", []string{"jwt ="}, bearer.ErrMalformed},
 		{"without value", []string{"jwt"}, bearer.ErrMalformed},
 		{"a blank before the equals", []string{"jwt =" + token}, bearer.ErrMalformed},
 		{"a tab after the equals", []string{"jwt=\t" + token}, bearer.ErrMalformed},
@@ -346,6 +357,32 @@ func TestCookie(t *testing.T) {
 				r.Header["Cookie"] = test.lines
 			}
 			check(t, e, r, token, test.want)
+		})
+	}
+}
+
+// Most frameworks delete a cookie by emptying it. Whoever signs in again brings the token somewhere else, and is let in.
+func TestEmptiedCookieIsNoToken(t *testing.T) {
+	e := extractor(t, bearer.DefaultPlace, inQuery, inCookie, inForm)
+	for _, emptied := range []string{"jwt=", `jwt=""`} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		r.Header.Set("Cookie", emptied+"; a=1")
+		check(t, e, r, token, nil)
+		if e.Remove(r); r.Header.Get("Cookie") != "a=1" {
+			t.Errorf("%s: left %q", emptied, r.Header["Cookie"])
+		}
+	}
+	// Nobody else deletes by emptying: elsewhere an empty token is the client's mistake.
+	for name, empty := range map[string]func(*http.Request){
+		"header": func(r *http.Request) { r.Header.Set("Authorization", "Bearer ") },
+		"query":  func(r *http.Request) { r.URL.RawQuery = "jwt=" },
+		"form":   func(r *http.Request) { setForm(r, "access_token=") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequest(http.MethodPost, "/", nil)
+			empty(r)
+			check(t, e, r, "", bearer.ErrMalformed)
 		})
 	}
 }

@@ -70,6 +70,7 @@ func TestRemoveCookie(t *testing.T) {
 		{[]string{"a=1;jwt=x;b=2"}, []string{"a=1;b=2"}},
 		{[]string{`a="q,1" ;  jwt=x;;b`}, []string{`a="q,1" ;;b`}},
 		{[]string{"jwt=x; jwt=y"}, nil},
+		{[]string{`jwt=; a=1; jwt=""`}, []string{"a=1"}},
 		{[]string{"a=1", "jwt=x", "b=2; jwt=y"}, []string{"a=1", "b=2"}},
 		{[]string{"a=jwt=x; Jwt=y; %6awt=z; b=1,jwt=x"}, []string{"a=jwt=x"}},
 		{nil, nil},
