@@ -12,7 +12,7 @@ type TokenPlace struct {
 	// no other. Caddy writes the query to its access log as the client sent it. A cookie is sent by browsers without being
 	// asked, so other sites can make them send requests: give it HttpOnly, Secure and SameSite=Strict. A form is read only
 	// from POST, PUT and PATCH requests of type application/x-www-form-urlencoded, up to 1 MiB and for at most 10 seconds,
-	// and reaches the backend without the token.
+	// while all forms together take no more than 32 MiB, and reaches the backend without the token.
 	In string `json:"in"`
 	// Name of the header, query parameter, cookie or form field. Headers that mean something else cannot hold a token: those
 	// that the server itself needs, such as Host and Connection, Proxy-Authorization, DPoP, and those that begin with Sec-.

@@ -41,6 +41,9 @@ func TestAttackPlaceTwoTokens(t *testing.T) {
 			"two form fields":      func(a *attempt) answer { return a.form("/", "jwt="+token+"&a=b&jwt="+other) },
 			"two headers":          func(a *attempt) answer { return a.get("/", token, "X-Token", other) },
 		} {
+			if other == "" && (name == "header and cookie" || name == "query and cookie") {
+				continue // an emptied cookie is no token: TestEmptiedCookie
+			}
 			s.attack(t, fmt.Sprintf("%s, the other %.3q", name, other), func(t *testing.T, a *attempt) {
 				a.secret(token)
 				a.repelled(send(a), "malformed_request")

@@ -2,9 +2,12 @@ package integration
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 )
 
 // A client names the field of its own token in Connection: the gate accepts the token, and the reverse proxy removes it on
@@ -154,4 +157,51 @@ func TestEmptiedCookie(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Strangers begin many large forms that may hold a token and do not finish them: the gate kept what all of them had sent.
+// Beyond a bound in sum it refuses, while ordinary forms are read, and large ones again when the strangers have gone.
+func TestAttackTravelManyLargeForms(t *testing.T) {
+	s := start(t, gateFor(consumerAlice(t), "token_from form jwt"))
+	token := hmacKey(t).Sign(t, claims())
+	s.attack(t, "never finished", func(t *testing.T, a *attempt) {
+		const strangers, size, bound = 60, 960 << 10, 32 << 20
+		a.secret(token)
+		part := []byte("POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Type: " + formType + "\r\nContent-Length: 1048576\r\n\r\n" +
+			strings.Repeat("x", size))
+		var conns []net.Conn
+		var sending sync.WaitGroup
+		leave := sync.OnceFunc(func() {
+			for _, conn := range conns {
+				_ = conn.Close()
+			}
+			sending.Wait()
+		})
+		defer leave()
+		for range strangers {
+			conn, err := s.dial(t.Context(), "", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			conns = append(conns, conn)
+			sending.Go(func() { _, _ = conn.Write(part) }) // fails when the server gives up
+		}
+		const most = bound/(size-16<<10) + 1 // can be held
+		eventually(t, 30*time.Second, "strangers are refused", func() bool { return a.answered(503)+a.answered(400) >= strangers-most })
+		t.Logf("of %d forms of %d KiB, %d are 503", strangers, size>>10, a.answered(503))
+		if a.answered(503) == 0 {
+			t.Skip("the machine was too slow to send the forms within the deadline for one")
+		}
+		if got := a.reason(); got != "overloaded" {
+			t.Errorf("reason %q", got)
+		}
+		ordinary := "a=" + strings.Repeat("y", 8<<10) + "&jwt=" + token
+		if got := a.passed(a.form("/", ordinary)); strings.Contains(got.Body, "jwt=") {
+			t.Error("the token reached the backend")
+		}
+		leave()
+		large := "a=" + strings.Repeat("y", size) + "&jwt=" + token
+		eventually(t, 30*time.Second, "a large form is read again", func() bool { return a.form("/", large).StatusCode == 200 })
+		a.upstream.take()
+	})
 }

@@ -27,6 +27,10 @@ var (
 	// limit set by an earlier handler. Answer 413.
 	ErrBodyTooLarge = errors.New("form body too large to look for an access token")
 
+	// ErrOverloaded: the forms of all clients together take too much memory,
+	// and this one is large. Answer 503.
+	ErrOverloaded = errors.New("no memory left for a form of this size: other forms hold it")
+
 	// ErrBodyRead: the form body could not be read to its end, because the
 	// client sent less than it announced, went away, or took too long.
 	// Answer 400.
@@ -73,6 +77,10 @@ type Options struct {
 	// MaxForm is the greatest size in bytes of a form body that is read to
 	// look for a token. Zero means DefaultMaxForm.
 	MaxForm int64
+
+	// Forms bounds what forms take in memory together. Nil means the bound
+	// that all extractors of the process share, of DefaultFormMemory.
+	Forms *FormMemory
 }
 
 // Credential is the one access token of a request.
@@ -99,6 +107,7 @@ type Extractor struct {
 	places   []Place
 	maxToken int
 	maxForm  int64
+	forms    *FormMemory
 
 	// names of the parameter places and cookies, for removal
 	query, cookies, form []string
@@ -112,7 +121,10 @@ func NewExtractor(o Options) (*Extractor, error) {
 	if o.MaxToken < 0 || o.MaxForm < 0 {
 		return nil, errors.New("a limit must not be negative")
 	}
-	e := &Extractor{maxToken: o.MaxToken, maxForm: o.MaxForm}
+	e := &Extractor{maxToken: o.MaxToken, maxForm: o.MaxForm, forms: o.Forms}
+	if e.forms == nil {
+		e.forms = allForms
+	}
 	if e.maxToken == 0 {
 		e.maxToken = DefaultMaxToken
 	}
@@ -172,9 +184,11 @@ func (e *Extractor) Places() []Place { return slices.Clone(e.places) }
 // When there is a form place and the request has a form body (see ReadsBody),
 // the body is read to its end, in memory, and put back into r.Body as it was.
 // Nothing of the body is read when the rest of the request is already
-// malformed, or when its announced length is over the limit.
+// malformed, or when its announced length is over the limit. What forms hold in
+// memory is counted until somebody has read the body, or the context of the
+// request ends.
 //
-// The error is ErrMissing, ErrBodyTooLarge, or wraps ErrMalformed or
+// The error is ErrMissing, ErrBodyTooLarge, ErrOverloaded, or wraps ErrMalformed or
 // ErrBodyRead. It never holds a part of a token.
 func (e *Extractor) Extract(r *http.Request) (Credential, error) {
 	if e.respelt(r.Header) || e.respelt(r.Trailer) {

@@ -23,7 +23,8 @@ var (
 
 func extractor(tb testing.TB, places ...bearer.Place) *bearer.Extractor {
 	tb.Helper()
-	e, err := bearer.NewExtractor(bearer.Options{Places: places})
+	forms := bearer.NewFormMemory(bearer.DefaultFormMemory) // of its own: requests of tests are never over
+	e, err := bearer.NewExtractor(bearer.Options{Places: places, Forms: forms})
 	if err != nil {
 		tb.Fatal(err)
 	}

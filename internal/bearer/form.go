@@ -117,17 +117,45 @@ func isASCII(s string) bool {
 	return true
 }
 
-// formBody is a request body that was read, found whole, and put back.
+// formBody is a request body that was read, found whole, and put back. It is
+// held until somebody has read it, or until the request is over.
 type formBody struct {
-	strings.Reader
 	io.Closer
-	text string
+	rest  strings.Reader
+	text  string
+	share *share
 }
 
-func newFormBody(text string, source io.Closer) *formBody {
-	body := &formBody{text: text, Closer: source}
-	body.Reset(text)
+func newFormBody(text string, source io.Closer, share *share) *formBody {
+	body := &formBody{Closer: source, text: text, share: share}
+	body.rest.Reset(text)
 	return body
+}
+
+// whole reports whether nobody has read the body since it was put back.
+func (b *formBody) whole() bool { return b.rest.Len() == len(b.text) }
+
+func (b *formBody) Read(p []byte) (int, error) {
+	n, err := b.rest.Read(p)
+	b.forgetRead()
+	return n, err
+}
+
+// WriteTo writes what is left of the body; see HasRead.
+func (b *formBody) WriteTo(w io.Writer) (int64, error) {
+	n, err := b.rest.WriteTo(w)
+	b.forgetRead()
+	return n, err
+}
+
+// forgetRead lets go of a text that has been read to its end: the answer to it
+// may take hours.
+func (b *formBody) forgetRead() {
+	if b.rest.Len() == 0 {
+		b.text = ""
+		b.rest.Reset("")
+		b.share.release()
+	}
 }
 
 // HasRead tells whether the whole body of the request has been read and put
@@ -146,8 +174,8 @@ func HasRead(r *http.Request) bool {
 	return whole
 }
 
-// readForm reads the body to its end and puts it back. When it is too large
-// or breaks off, what was read is put back before the rest.
+// readForm reads the body to its end and puts it back. When it is too large,
+// breaks off or finds no room, what was read is put back before the rest.
 func (e *Extractor) readForm(r *http.Request) (string, error) {
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		return "", nil
@@ -158,55 +186,66 @@ func (e *Extractor) readForm(r *http.Request) (string, error) {
 		return "", ErrBodyTooLarge
 	}
 	source := r.Body
-	if body, ok := source.(*formBody); ok && body.Len() == len(body.text) {
+	if body, ok := source.(*formBody); ok && body.whole() {
 		if int64(len(body.text)) > e.maxForm {
 			return "", ErrBodyTooLarge
 		}
 		return body.text, nil // an earlier extractor has read it
 	}
-	text, err := readText(r.Context(), source, e.maxForm)
+	share := &share{memory: e.forms}
+	text, err := e.readText(r, share)
+	if share.taken.Load() > 0 {
+		context.AfterFunc(r.Context(), share.release) // when the request is over
+	}
 	if err != nil {
 		r.Body = struct {
 			io.Reader
 			io.Closer
-		}{io.MultiReader(strings.NewReader(text), source), source}
+		}{io.MultiReader(text.reader(), source), source}
 		return "", err
 	}
-	r.Body = newFormBody(text, source)
-	return text, nil
+	body := newFormBody(text.join(), source, share)
+	r.Body = body
+	return body.text, nil
 }
 
-// readText reads at most limit bytes. Memory grows with what arrives, not
-// with what was announced. It reads up to and including the end of the body,
-// which is what makes the trailers known. When the context ends the body is
-// closed: that wakes a blocked read of an HTTP/2 stream, and an HTTP/1 body
-// is given up at the next byte.
-func readText(ctx context.Context, body io.ReadCloser, limit int64) (string, error) {
+// readText reads at most as much as a form may have. It reads up to and
+// including the end of the body, which is what makes the trailers known. When
+// the context ends the body is closed: that wakes a blocked read of an HTTP/2
+// stream, and an HTTP/1 body is given up at the next byte.
+func (e *Extractor) readText(r *http.Request, share *share) (text pieces, err error) {
+	ctx, body := r.Context(), r.Body
 	stop := context.AfterFunc(ctx, func() { _ = body.Close() })
 	defer stop()
 
-	var text strings.Builder
-	chunk := make([]byte, 4096)
 	for idle := 0; idle < 100; {
 		if err := ctx.Err(); err != nil {
-			return text.String(), fmt.Errorf("%w: %w", ErrBodyRead, err)
+			return text, fmt.Errorf("%w: %w", ErrBodyRead, err)
 		}
-		n, err := body.Read(chunk)
-		text.Write(chunk[:n])
-		if int64(text.Len()) > limit {
-			return text.String(), ErrBodyTooLarge
+		room := text.room()
+		if len(room) == 0 {
+			more := nextPiece(text.size, r.ContentLength, e.maxForm)
+			if !share.grow(text.size + more) {
+				return text, ErrOverloaded
+			}
+			room = text.grow(more)
+		}
+		n, err := body.Read(room)
+		text.fill(n)
+		if text.size > e.maxForm {
+			return text, ErrBodyTooLarge
 		}
 		if err == io.EOF {
-			return text.String(), nil
+			return text, nil
 		}
 		if err != nil {
-			return text.String(), readError(err)
+			return text, readError(err)
 		}
 		if idle++; n > 0 {
 			idle = 0
 		}
 	}
-	return text.String(), fmt.Errorf("%w: %w", ErrBodyRead, io.ErrNoProgress)
+	return text, fmt.Errorf("%w: %w", ErrBodyRead, io.ErrNoProgress)
 }
 
 // readError tells a limit set by another handler from trouble with the

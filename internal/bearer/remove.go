@@ -95,7 +95,7 @@ func (e *Extractor) removeForm(r *http.Request) {
 	if !removed {
 		return
 	}
-	r.Body = newFormBody(text, body.Closer)
+	r.Body = newFormBody(text, body.Closer, body.share)
 	if r.ContentLength < 0 {
 		return // chunked, and stays so
 	}

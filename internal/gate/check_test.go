@@ -168,6 +168,28 @@ func TestMalformedRequests(t *testing.T) {
 	}
 }
 
+// Where forms of others hold the memory, a large one is not the client's mistake, and a short one is read.
+func TestFormsThatFindNoRoom(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	g := build(t, key, func(c *gate.Config) {
+		var err error
+		c.Extractor, err = bearer.NewExtractor(bearer.Options{
+			Places: []bearer.Place{{Kind: bearer.Form, Name: "jwt"}}, Forms: bearer.NewFormMemory(0),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	form := func(size int) *http.Request {
+		body := "jwt=" + key.Sign(t, says()) + "&a="
+		r := httptest.NewRequest("POST", "/", strings.NewReader(body+strings.Repeat("a", size-len(body))))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		return r
+	}
+	refused(t, g, form(32<<10), gate.Overloaded)
+	accepted(t, g, form(8<<10))
+}
+
 type errorBody struct{}
 
 func (errorBody) Read([]byte) (int, error) { return 0, errors.New("connection reset") }

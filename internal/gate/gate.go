@@ -160,6 +160,8 @@ func (g *Gate) withoutToken(err error) (Verdict, error) {
 		return g.unidentified()
 	case errors.Is(err, bearer.ErrBodyTooLarge):
 		return Verdict{}, fail(BodyTooLarge, err)
+	case errors.Is(err, bearer.ErrOverloaded):
+		return Verdict{}, fail(Overloaded, err)
 	case errors.Is(err, bearer.ErrMalformed):
 		return Verdict{}, fail(MalformedRequest, err)
 	default:

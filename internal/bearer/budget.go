@@ -1,0 +1,128 @@
+package bearer
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"sync/atomic"
+)
+
+const (
+	// DefaultFormMemory bounds what the forms of all clients together make us
+	// hold in memory, in the whole process.
+	DefaultFormMemory = 32 << 20
+
+	// grantedForm is what each form may take whatever the others do, so that
+	// ordinary ones are read while strangers hold large ones. It is no more
+	// than a client can make a server hold anyway, in the header.
+	grantedForm = 16 << 10
+
+	// shareOfFree says how much of what is free one form may take: an eighth.
+	// So there is always something free for the next, smaller one.
+	shareOfFree = 8
+)
+
+// FormMemory bounds what all forms that are read for a token take together.
+// It is safe for concurrent use.
+type FormMemory struct {
+	limit int64
+	held  atomic.Int64 // beyond what is granted to each form
+}
+
+// NewFormMemory makes a bound of its own; extractors share one otherwise.
+func NewFormMemory(limit int64) *FormMemory { return &FormMemory{limit: limit} }
+
+// Held is what forms hold now, beyond the 16 KiB that each may have.
+func (m *FormMemory) Held() int64 { return m.held.Load() }
+
+// allForms is the bound for all extractors of the process.
+var allForms = NewFormMemory(DefaultFormMemory)
+
+// share is what one form takes. It grows with what has arrived, not with what
+// was announced: an announcement costs a client nothing.
+type share struct {
+	memory *FormMemory
+	taken  atomic.Int64
+}
+
+// grow takes as much as a text of this size needs, and reports whether it may.
+// It is called by one goroutine, before anybody can call release.
+func (s *share) grow(size int64) bool {
+	need := max(0, size-grantedForm)
+	for {
+		held, taken := s.memory.held.Load(), s.taken.Load()
+		others := held - taken
+		if need > taken && need > (s.memory.limit-others)/shareOfFree {
+			return false
+		}
+		if s.memory.held.CompareAndSwap(held, others+need) {
+			s.taken.Store(need)
+			return true
+		}
+	}
+}
+
+// release gives everything back. It may be called more than once.
+func (s *share) release() { s.memory.held.Add(-s.taken.Swap(0)) }
+
+// pieces are a text as it came. Memory grows with what arrives, not with what
+// was announced, and by another piece, since copying a text to a larger place
+// would leave the smaller one to the garbage collector.
+type pieces struct {
+	list [][]byte
+	size int64
+}
+
+// The sizes of pieces: as much as there is already, between these.
+const smallestPiece, largestPiece = 4 << 10, 64 << 10
+
+// nextPiece is how large the next piece of a text of this size should be. It
+// goes no further than what was announced or may be read: one more byte is where
+// the end of the body, or a form that is too large, shows.
+func nextPiece(size, announced, limit int64) int64 {
+	next := min(max(size, smallestPiece), largestPiece, limit+1-size)
+	if announced >= size {
+		next = min(next, announced+1-size)
+	}
+	return next
+}
+
+// room is where the next bytes go.
+func (p *pieces) room() []byte {
+	if len(p.list) == 0 {
+		return nil
+	}
+	last := p.list[len(p.list)-1]
+	return last[len(last):cap(last)]
+}
+
+func (p *pieces) grow(size int64) []byte {
+	p.list = append(p.list, make([]byte, 0, size))
+	return p.room()
+}
+
+// fill counts the bytes that were written into room.
+func (p *pieces) fill(n int) {
+	if n > 0 {
+		last := &p.list[len(p.list)-1]
+		*last = (*last)[:len(*last)+n]
+		p.size += int64(n)
+	}
+}
+
+func (p *pieces) join() string {
+	var text strings.Builder
+	text.Grow(int(p.size))
+	for _, piece := range p.list {
+		text.Write(piece)
+	}
+	return text.String()
+}
+
+func (p *pieces) reader() io.Reader {
+	readers := make([]io.Reader, len(p.list))
+	for i, piece := range p.list {
+		readers[i] = bytes.NewReader(piece)
+	}
+	return io.MultiReader(readers...)
+}
