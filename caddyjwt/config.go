@@ -192,8 +192,9 @@ type ForwardClaim struct {
 	Claim string `json:"claim"`
 	// Name of the header: letters, digits and hyphens, and none that means something to HTTP. The client's own header of
 	// that name is removed from every request. Strings go as they are, numbers and booleans as JSON, arrays of strings
-	// joined by commas where that can be undone, all else as JSON; no claim, no header. A control character in the claim
-	// refuses the request.
+	// joined by commas, all else as JSON; no claim, no header. What could make one claim look like another is
+	// percent-encoded in strings: "%", commas and quotes, "[" and "{" at the beginning, blanks at the ends. A control
+	// character, or more than 8 KiB, refuses the request.
 	Header string `json:"header"`
 }
 

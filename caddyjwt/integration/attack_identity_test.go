@@ -518,16 +518,21 @@ func TestAttackIdentityListsAndLetters(t *testing.T) {
 		want  string
 	}{
 		"a plain list":          {[]string{"a", "b"}, "a,b"},
-		"a comma in an element": {[]string{"a,admin"}, `["a,admin"]`},
-		"a comma in one of two": {[]string{"a", "b,admin"}, `["a","b,admin"]`},
+		"a comma in a text":     {"a,admin", "a%2Cadmin"},
+		"a comma in an element": {[]string{"a,admin"}, "a%2Cadmin"},
+		"a comma in one of two": {[]string{"a", "b,admin,c"}, "a,b%2Cadmin%2Cc"},
+		"a comma beside none":   {[]string{"", "b,admin,c"}, `["","b\u002cadmin\u002cc"]`},
+		"a text like a list":    {`["admin"]`, "%5B%22admin%22]"},
+		"an element like one":   {[]string{`["admin"]`}, "%5B%22admin%22]"},
+		"an escape":             {"%20admin", "%2520admin"},
 		"a full-width comma":    {[]string{"a，admin"}, "a，admin"},
-		"an escaped comma":      {[]string{`a\,admin`}, `["a\\,admin"]`},
+		"an escaped comma":      {[]string{`a\,admin`}, `a\%2Cadmin`},
 		"a semicolon":           {[]string{"a;admin"}, "a;admin"},
 		"letters beyond ASCII":  {"Zoë 箱", "Zoë 箱"},
 		"blanks around":         {" admin ", "%20admin%20"},
 		"a number":              {7, "7"},
 		"true":                  {true, "true"},
-		"a quote":               {`a"b`, `a"b`},
+		"a quote":               {`a"b`, "a%22b"},
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			got := a.passed(a.send(key.Sign(t, issued(issuer, "sub", "me", "roles", test.roles))))

@@ -1,8 +1,6 @@
 package claims
 
 import (
-	"bytes"
-	"encoding/json"
 	"math"
 	"strconv"
 	"strings"
@@ -16,57 +14,6 @@ type Value struct{ json strictjson.Value }
 
 // JSON is the value as it stands in the token.
 func (v Value) JSON() strictjson.Value { return v.json }
-
-// Text is the value in the form in which it is told to a backend: a string as it
-// is, a number or boolean as JSON; an array of strings joined by commas, unless
-// it is empty or one of them is empty, contains a comma or has a blank at an end
-// (which who splits a list takes off, RFC 9110 section 5.6.1), which would make
-// the result ambiguous; other arrays and objects as JSON without white space.
-// Null has no text. The text may contain any character.
-func (v Value) Text() (text string, ok bool) {
-	switch v.json.Kind() {
-	case strictjson.Invalid, strictjson.Null:
-		return "", false
-	case strictjson.String:
-		return v.json.Str()
-	case strictjson.Array:
-		if text, ok := joinStrings(v.json); ok {
-			return text, true
-		}
-	}
-	return compact(v.json.Text()), true
-}
-
-// joinStrings joins the elements of an array by commas, when that can be undone.
-func joinStrings(array strictjson.Value) (string, bool) {
-	var b strings.Builder
-	for e := range array.Elements() {
-		s, ok := e.Str()
-		if !ok || s == "" || strings.Contains(s, ",") || s[0] == ' ' || s[len(s)-1] == ' ' {
-			return "", false
-		}
-		if b.Len() == 0 {
-			b.Grow(len(array.Text()))
-		} else {
-			b.WriteByte(',')
-		}
-		b.WriteString(s)
-	}
-	return b.String(), b.Len() > 0
-}
-
-// compact removes the white space between the tokens of a valid text. Nearly
-// always there is none.
-func compact(text string) string {
-	if !strings.ContainsAny(text, " \t\r\n") {
-		return text
-	}
-	var b bytes.Buffer
-	if json.Compact(&b, []byte(text)) != nil {
-		return text // unreachable: a Value is valid JSON
-	}
-	return b.String()
-}
 
 // Matches tells whether the value says want: a string that is equal to it, a
 // number or boolean whose JSON text is; an array with such an element; or an array

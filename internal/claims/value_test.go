@@ -16,45 +16,6 @@ func claim(tb testing.TB, json string) claims.Value {
 	return v
 }
 
-func TestText(t *testing.T) {
-	for _, tt := range []struct{ json, want string }{
-		{`"plain"`, "plain"},
-		{`""`, ""},
-		{`"a,b"`, "a,b"},
-		{`"\u00e9\n"`, "é\n"},
-		{`"{env.SECRET}"`, "{env.SECRET}"},
-		{`1`, "1"},
-		{`1.50e+3`, "1.50e+3"},
-		{`12345678901234567890123`, "12345678901234567890123"},
-		{`true`, "true"},
-		{`false`, "false"},
-		{`["a"]`, "a"},
-		{`["a", "b c", "\u00e9"]`, "a,b c,é"},
-		{`["a,b"]`, `["a,b"]`},
-		{`["a","\u002c"]`, `["a","\u002c"]`},
-		{`["a", ""]`, `["a",""]`},
-		{`[""]`, `[""]`},
-		{`[ ]`, `[]`},
-		{`["a", 1]`, `["a",1]`},
-		{`[ [ "a" ] ]`, `[["a"]]`},
-		{`[null]`, `[null]`},
-		{`{ "a b" : "c \u0020 d" , "e" : [ 1 , 2 ] }`, `{"a b":"c \u0020 d","e":[1,2]}`},
-		{`{}`, `{}`},
-		{`{"a":"<&>"}`, `{"a":"<&>"}`},
-		{`{"a": "<&>"}`, `{"a":"<&>"}`},
-	} {
-		if got, ok := claim(t, tt.json).Text(); !ok || got != tt.want {
-			t.Errorf("%s: got %q, %v; want %q", tt.json, got, ok, tt.want)
-		}
-	}
-	if got, ok := claim(t, `null`).Text(); ok || got != "" {
-		t.Errorf("null: got %q, %v", got, ok)
-	}
-	if got, ok := (claims.Value{}).Text(); ok || got != "" {
-		t.Errorf("zero: got %q, %v", got, ok)
-	}
-}
-
 func TestMatches(t *testing.T) {
 	for _, tt := range []struct {
 		json, want string

@@ -118,7 +118,7 @@ func plainText(text, claim string) string {
 		return ""
 	}
 	value, _ := set[claim].(string)
-	if strings.Trim(value, " ") != value {
+	if strings.TrimSpace(value) != value || strings.ContainsAny(value, `%,"[{`) {
 		return ""
 	}
 	return value

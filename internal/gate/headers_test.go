@@ -239,10 +239,19 @@ func TestClaimAsHeader(t *testing.T) {
 		"null":                       {`null`, "", false},
 		"an empty string":            {`""`, "", false},
 		"an array of strings":        {`["a","b"]`, "a,b", false},
-		"an element with a comma":    {`["a","b,admin"]`, `["a","b,admin"]`, false},
-		"blanks before an element":   {`["a"," admin"]`, `["a"," admin"]`, false},
-		"blanks after an element":    {`["admin ","b"]`, `["admin ","b"]`, false},
-		"an element of blanks":       {`["a"," "]`, `["a"," "]`, false},
+		"a text with a comma":        {`"a,admin"`, "a%2Cadmin", false},
+		"a text like an array":       {`"[\"admin\"]"`, "%5B%22admin%22]", false},
+		"an element with a comma":    {`["a","b,admin"]`, "a,b%2Cadmin", false},
+		"an element like an array":   {`["[\"admin\"]"]`, "%5B%22admin%22]", false},
+		"blanks before an element":   {`["a"," admin"]`, "a,%20admin", false},
+		"blanks after an element":    {`["admin ","b"]`, "admin%20,b", false},
+		"an element of blanks":       {`["a"," "]`, "a,%20", false},
+		"an empty element":           {`["a",""]`, `["a",""]`, false},
+		"an escape of a blank":       {`"%20admin"`, "%2520admin", false},
+		"8 KiB":                      {`"` + strings.Repeat("a", 8<<10) + `"`, strings.Repeat("a", 8<<10), false},
+		"8 KiB and a byte":           {`"` + strings.Repeat("a", 8<<10+1) + `"`, "", true},
+		"8 KiB with what it takes":   {`"` + strings.Repeat("a", 8<<10-1) + `,"`, "", true},
+		"a long array":               {`[` + strings.Repeat(`",",`, 2100) + `"a"]`, "", true},
 		"blanks inside an element":   {`["a b","c"]`, "a b,c", false},
 		"an array of numbers":        {`[1, 2]`, "[1,2]", false},
 		"an empty array":             {`[]`, "[]", false},
@@ -252,7 +261,7 @@ func TestClaimAsHeader(t *testing.T) {
 		"blanks at the ends":         {`" admin "`, "%20admin%20", false},
 		"nothing but blanks":         {`"  "`, "%20%20", false},
 		"blanks inside":              {`"a b"`, "a b", false},
-		"a placeholder":              {`"{env.SECRET}"`, "{env.SECRET}", false},
+		"a placeholder":              {`"{env.SECRET}"`, "%7Benv.SECRET}", false},
 		"a line break":               {`"a\r\nX-Admin: 1"`, "", true},
 		"a line break in an array":   {`["a","b\nc"]`, "", true},
 		"a line break in an object":  {`{"a":"\n"}`, `{"a":"\n"}`, false}, // stays escaped
@@ -262,7 +271,7 @@ func TestClaimAsHeader(t *testing.T) {
 		"a C1 control":               {`"a\u0085b"`, "", true},
 		"a raw C1 control, in JSON":  {"{\"a\":\"\u0085\"}", "", true},
 		"a line separator":           {`"a\u2028b"`, "", true},
-		"a no-break space at an end": {`"\u00a0a"`, "\u00a0a", false},
+		"a no-break space at an end": {`"\u00a0a"`, "%C2%A0a", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			token := key.SignRaw(`{"alg":"ES256","kid":"k1"}`,
@@ -273,8 +282,12 @@ func TestClaimAsHeader(t *testing.T) {
 			g.Strip(r)
 			err := g.Annotate(r, id)
 			if c.bad {
-				if f := gate.FailureOf(err); err == nil || f.Reason != gate.UnsafeClaim || strings.Contains(explain(f), "X-Admin") {
+				f := gate.FailureOf(err)
+				if err == nil || f.Reason != gate.UnsafeClaim || strings.Contains(explain(f), "X-Admin") || len(explain(f)) > 200 {
 					t.Fatalf("error %v, want %v with nothing of the claim", err, gate.UnsafeClaim)
+				}
+				if !strings.Contains(explain(f), "claim v") {
+					t.Errorf("%s: does not name the claim", explain(f))
 				}
 				return
 			}

@@ -1,0 +1,111 @@
+package claims
+
+import (
+	"strings"
+	"unicode"
+
+	"github.com/caddyjwt/gateway/internal/strictjson"
+)
+
+// Text is the value as one line of text, in which a backend is told it:
+//
+//   - a string, number or boolean is one member, as it is;
+//   - an array of strings, none of them empty, is its members, with commas
+//     between them;
+//   - all else, an empty array included, is JSON without white space.
+//
+// Nobody can make one value look like another by what is in a string. In a
+// member, "%", "," and quotes are percent-encoded (RFC 3986 section 2.1), and so
+// are "[" and "{" at its beginning, with which JSON begins, and blanks at its
+// ends, which whoever splits a list takes off (RFC 9110 section 5.6.1). In a
+// string of JSON, a comma is \u002c. So whoever splits the text at commas finds
+// the members of the value, and no others, and gets each by percent-decoding;
+// one member alone is the same text as a string, a number or an array, and means
+// the same (compare RFC 7519 section 4.1.3).
+//
+// Null has no text. The text may contain control characters.
+func (v Value) Text() (text string, ok bool) {
+	switch v.json.Kind() {
+	case strictjson.Invalid, strictjson.Null:
+		return "", false
+	case strictjson.String:
+		s, ok := v.json.Str()
+		return member(s), ok
+	case strictjson.Array:
+		if text, ok := joinMembers(v.json); ok {
+			return text, true
+		}
+	}
+	return compact(v.json.Text()), true
+}
+
+// joinMembers joins the elements of an array of strings.
+func joinMembers(array strictjson.Value) (string, bool) {
+	var b strings.Builder
+	for e := range array.Elements() {
+		s, ok := e.Str()
+		if !ok || s == "" {
+			return "", false
+		}
+		if b.Len() == 0 {
+			b.Grow(len(array.Text()))
+		} else {
+			b.WriteByte(',')
+		}
+		b.WriteString(member(s))
+	}
+	return b.String(), b.Len() > 0
+}
+
+// member encodes what could be read as something else than a part of one text.
+// Nearly always there is none.
+func member(s string) string {
+	inner := strings.TrimFunc(s, isBlank)
+	if len(inner) == len(s) && !strings.ContainsAny(s, `%,"`) && !beginsJSON(s) {
+		return s
+	}
+	start := strings.Index(s, inner)
+	end := start + len(inner)
+	var b strings.Builder
+	for i := range len(s) {
+		outside := i < start || i >= end
+		if outside || strings.IndexByte(`%,"`, s[i]) >= 0 || i == start && beginsJSON(inner) {
+			const hex = "0123456789ABCDEF"
+			b.Write([]byte{'%', hex[s[i]>>4], hex[s[i]&15]})
+		} else {
+			b.WriteByte(s[i])
+		}
+	}
+	return b.String()
+}
+
+// isBlank knows the blanks of Unicode, some of which some languages trim. What
+// breaks lines is no blank: it is refused in a header.
+func isBlank(r rune) bool { return unicode.Is(unicode.Zs, r) }
+
+func beginsJSON(s string) bool { return s != "" && (s[0] == '[' || s[0] == '{') }
+
+// compact takes the white space between the tokens out of a valid JSON text, and
+// the commas out of its strings.
+func compact(text string) string {
+	if !strings.ContainsAny(text, ", \t\r\n") {
+		return text
+	}
+	var b strings.Builder
+	b.Grow(len(text))
+	quoted := false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == ',':
+			b.WriteString(`\u002c`)
+		case quoted && c == '\\':
+			b.WriteString(text[i : i+2])
+			i++
+		case !quoted && (c == ' ' || c == '\t' || c == '\r' || c == '\n'):
+		default:
+			quoted = quoted != (c == '"')
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
