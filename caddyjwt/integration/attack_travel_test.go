@@ -205,3 +205,24 @@ func TestAttackTravelManyLargeForms(t *testing.T) {
 		a.upstream.take()
 	})
 }
+
+// Backends that were set up for oauth2-proxy learn who is calling from the headers that they know, and only from the gate.
+func TestForwardedUser(t *testing.T) {
+	s := start(t, gateFor(consumerAlice(t), "optional", "forward_claim sub X-Forwarded-User", "forward_claim email X-Forwarded-Email",
+		"forward_claim roles X-Forwarded-Groups", "forward_claim name X-Forwarded-Preferred-Username"))
+	forged := []string{"X-Forwarded-User", "admin", "x_forwarded_user", "admin", "X-Forwarded-Email", "admin", "X-Forwarded-Groups", "admin"}
+	token := hmacKey(t).Sign(t, claims("email", "me@example.com", "roles", []string{"a", "b"}, "name", "Me"))
+	for name, want := range map[string]map[string]string{
+		token: {"User": "alice", "Email": "me@example.com", "Groups": "a,b", "Preferred-Username": "Me"}, "": {},
+	} {
+		got := s.passed(s.get("/", name, forged...))
+		for _, name := range []string{"User", "Email", "Groups", "Preferred-Username"} {
+			if value := got.Header.Get("X-Forwarded-" + name); value != want[name] {
+				t.Errorf("X-Forwarded-%s %q at the backend, want %q", name, value, want[name])
+			}
+		}
+		if strings.Contains(fmt.Sprint(got.Header), "admin") {
+			t.Errorf("the client's word reached the backend: %v", got.Header)
+		}
+	}
+}

@@ -87,7 +87,7 @@ func New(c Config) (*Gate, error) {
 		return nil, errors.New("optional and require exclude each other: " +
 			"a request without a token brings nothing that is required; remove one of the two")
 	}
-	managed, err := manage(c.ForwardClaims)
+	managed, err := manage(c.ForwardClaims, c.Extractor)
 	if err != nil {
 		return nil, err
 	}

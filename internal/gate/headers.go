@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/textproto"
-	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/caddyjwt/gateway/internal/bearer"
 )
 
 // The headers of InterSystems API Manager and Kong by which the backend learns who is calling.
@@ -36,13 +37,17 @@ func namesOf(names ...string) headerNames {
 }
 
 // manage lists the managed headers, by which we tell the backend who is calling, and refuses names that cannot carry a
-// claim safely. Whatever a client sends under one of them is removed on every outcome (RFC 9700 section 4.13).
-func manage(forward []ForwardClaim) (headerNames, error) {
+// claim safely, or hold the token. Whatever a client sends under one of them is removed on every outcome (RFC 9700 section 4.13).
+func manage(forward []ForwardClaim, extractor *bearer.Extractor) (headerNames, error) {
 	m := namesOf(headerConsumerID, headerConsumerCustomID, headerConsumerUsername, headerConsumerGroups, headerCredential,
 		headerAnonymous)
 	for i, f := range forward {
 		if err := f.Validate(); err != nil {
 			return headerNames{}, err
+		}
+		if extractor.Needs(f.Header) {
+			return headerNames{}, fmt.Errorf("forward_claim %v %s: the token is taken from that header; choose another name",
+				f.Path, f.Header)
 		}
 		if m.has(f.Header) {
 			return headerNames{}, fmt.Errorf("forward_claim %v %s: the header is already taken; choose another name",
@@ -52,15 +57,6 @@ func manage(forward []ForwardClaim) (headerNames, error) {
 		m.add(f.Header)
 	}
 	return m, nil
-}
-
-// reservedHeaders mean something to HTTP itself, to proxies or to frameworks: a claim must never become one of them.
-// "Proxy" becomes HTTP_PROXY in CGI-like backends.
-var reservedHeaders = []string{
-	"authorization", "connection", "content-encoding", "content-length", "content-type", "cookie", "date", "expect",
-	"forwarded", "host", "keep-alive", "proxy", "proxy-authenticate", "proxy-authorization", "proxy-connection", "range",
-	"te", "trailer", "transfer-encoding", "upgrade", "via", "x-http-method-override", "x-original-url", "x-real-ip",
-	"x-rewrite-url",
 }
 
 // Validate refuses header names that cannot carry a claim safely.
@@ -78,10 +74,7 @@ func forwardable(name string) error {
 	if len(name) > maxManagedName {
 		return fmt.Errorf("a header name has at most %d characters here", maxManagedName)
 	}
-	if lower := strings.ToLower(name); slices.Contains(reservedHeaders, lower) || strings.HasPrefix(lower, "x-forwarded-") {
-		return errors.New("this header has a meaning of its own in HTTP; choose another name, such as X-User-Name")
-	}
-	return nil
+	return reservedFor(name)
 }
 
 // notHeaderName allows the part of RFC 9110's token that every backend reads the same: "_" and "." have aliases.

@@ -320,21 +320,55 @@ func TestUnsafeClaimLeavesNoIdentityBehind(t *testing.T) {
 
 func TestForwardClaimMistakes(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
-	taken, meaning, letters := "already taken", "has a meaning of its own in HTTP", "only letters, digits and hyphens"
-	for name, want := range map[string]string{
-		"": letters, "X User": letters, "X_User": letters, "X.User": letters, "X-Üser": letters, "X:": letters, "X\r\nY": letters,
-		strings.Repeat("x", 64): "at most 63 characters",
-		"X-Consumer-ID":         taken, "x-consumer-username": taken, "X-CONSUMER-GROUPS": taken, "X-Credential-Identifier": taken,
-		"X-Anonymous-Consumer": taken, "X-Taken": taken, "x-taken": taken,
-		"Host": meaning, "Content-Length": meaning, "transfer-encoding": meaning, "Authorization": meaning, "Cookie": meaning,
-		"connection": meaning, "X-Forwarded-For": meaning, "TE": meaning, "Forwarded": meaning,
+	for want, names := range map[string][]string{
+		"only letters, digits and hyphens": {"", "X User", "X_User", "X.User", "X-Üser", "X:", "X\r\nY"},
+		"at most 63 characters":            {strings.Repeat("x", 64)},
+		"already taken": {
+			"X-Consumer-ID", "x-consumer-username", "X-CONSUMER-GROUPS", "X-Credential-Identifier", "X-Anonymous-Consumer",
+			"X-Taken", "x-taken",
+		},
+		"the token is taken from that header": {"X-Access-Token", "x-access-token"},
+		"has a meaning of its own in HTTP": {
+			"Host", "Content-Length", "Content-Type", "If-Match", "Accept-Language", "User-Agent", "Expect", "Date", "Range",
+			"Access-Control-Request-Method", "HTTP2-Settings",
+		},
+		"never arrives at the backend": {
+			"connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authorization", "TE", "Trailer", "transfer-encoding", "Upgrade",
+			"Alt-Svc",
+		},
+		"for credentials":          {"Authorization", "Cookie", "X-Forwarded-Access-Token"},
+		"RFC 9449":                 {"DPoP", "dpop"},
+		"for the client's address": {"X-Forwarded-For", "X-Real-IP", "CF-Connecting-IP", "True-Client-IP", "X-Client-IP"},
+		"came through proxies": {
+			"Forwarded", "Via", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "x-forwarded-prefix",
+			"X-Forwarded-Server", "X-Forwarded-Scheme", "X-Forwarded-Uri", "X-Forwarded-Method", "X-Forwarded-Ssl",
+			"X-Forwarded-Client-Cert", "X-Forwarded-Users",
+		},
+		"of a client certificate":   {"Client-Cert", "X-SSL-Client-Verify", "SSL-Client-Cert"},
+		"that was asked for":        {"X-Original-URL", "X-Rewrite-URL", "X-Original-Host"},
+		"the method of the request": {"X-HTTP-Method", "X-HTTP-Method-Override", "X-Method-Override"},
+		"HTTP_PROXY":                {"Proxy"},
+		"browsers and to WebSocket": {"Sec-WebSocket-Protocol", "Sec-WebSocket-Key", "Sec-Fetch-Site", "Origin"},
+		"it belongs to tracing":     {"Traceparent"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := gate.New(config(t, key, forward(t, "a", "X-Taken", "sub", name)))
-			if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "forward_claim sub") {
-				t.Errorf("error %v, want %q", err, want)
-			}
-		})
+		for _, name := range names {
+			t.Run(name, func(t *testing.T) {
+				_, err := gate.New(config(t, key, forward(t, "a", "X-Taken", "sub", name), func(c *gate.Config) {
+					c.Extractor = extractor(t, bearer.DefaultPlace, bearer.Place{Kind: bearer.Header, Name: "X-Access-Token"})
+				}))
+				if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "forward_claim sub") {
+					t.Errorf("error %v, want %q", err, want)
+				}
+			})
+		}
+	}
+	for _, name := range []string{
+		"X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Groups", "X-Forwarded-Preferred-Username", "x-forwarded-user",
+		"Remote-User", "X-WEBAUTH-USER", "X-Auth-Request-Email", "From", "X-Request-Id", "Secure-User",
+	} {
+		if _, err := gate.New(config(t, key, forward(t, "sub", name))); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 	longest := strings.Repeat("x", 63)
 	if _, err := gate.New(config(t, key, forward(t, "sub", longest))); err != nil {

@@ -1,0 +1,72 @@
+package gate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// reservation is why some names of headers cannot carry a claim. A "*" at the end stands for the rest of a name.
+type reservation struct {
+	why   string
+	names []string
+}
+
+// reserved are the names, in lower case, that mean something to HTTP, to proxies, to browsers or to frameworks, or that
+// would not arrive.
+var reserved = []reservation{
+	{"it never arrives at the backend: reverse_proxy removes it (compare RFC 9110 section 7.6.1)", []string{
+		"alt-svc", "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te",
+		"trailer", "transfer-encoding", "upgrade",
+	}},
+	{"a backend would take the claim for credentials", []string{
+		"authorization", "cookie", "set-cookie", "x-auth-request-access-token", "x-forwarded-access-token",
+	}},
+	{"it is the proof that a client has a token's key (RFC 9449)", []string{"dpop"}},
+	{"a backend would take the claim for the client's address", []string{
+		"cf-connecting-ip", "cf-connecting-ipv6", "fastly-client-ip", "true-client-ip", "x-azure-clientip", "x-client-ip",
+		"x-cluster-client-ip", "x-envoy-external-address", "x-forwarded-for", "x-original-forwarded-for", "x-real-ip",
+	}},
+	{"backends learn from it how the request came through proxies", []string{"forwarded", "via", "x-envoy-*", "x-forwarded-*"}},
+	{"a backend would take the claim for what a proxy says of a client certificate", []string{
+		"client-cert", "client-cert-chain", "ssl-client-*", "x-arr-clientcert", "x-client-cert", "x-client-certificate",
+		"x-ssl-*",
+	}},
+	{"a backend would take the claim for the address that was asked for", []string{
+		"x-host", "x-http-host-override", "x-original-host", "x-original-uri", "x-original-url", "x-rewrite-url",
+	}},
+	{"a backend would take the claim for the method of the request", []string{
+		"x-http-method", "x-http-method-override", "x-method-override", "x-original-method",
+	}},
+	{"CGI programs would take the claim for their proxy, as HTTP_PROXY", []string{"proxy"}},
+	{"it belongs to browsers and to WebSocket handshakes", []string{"origin", "sec-*"}},
+	{"it belongs to tracing", []string{"baggage", "traceparent", "tracestate"}},
+	{"it has a meaning of its own in HTTP", []string{
+		"accept", "accept-*", "access-control-*", "age", "allow", "cache-control", "content-*", "date", "early-data", "etag",
+		"expect", "expires", "host", "http2-settings", "if-*", "last-modified", "location", "max-forwards", "pragma",
+		"priority", "range", "referer", "user-agent", "vary", "warning", "www-authenticate",
+	}},
+}
+
+// identityOfProxies are the names that look like those above, and by which oauth2-proxy and others tell who is calling.
+var identityOfProxies = []string{
+	"x-forwarded-email", "x-forwarded-groups", "x-forwarded-preferred-username", "x-forwarded-user",
+}
+
+// reservedFor says why a name cannot carry a claim; nothing when it can.
+func reservedFor(name string) error {
+	name = strings.ToLower(name)
+	if slices.Contains(identityOfProxies, name) {
+		return nil
+	}
+	fits := func(pattern string) bool {
+		prefix, more := strings.CutSuffix(pattern, "*")
+		return name == pattern || more && strings.HasPrefix(name, prefix)
+	}
+	for _, r := range reserved {
+		if slices.ContainsFunc(r.names, fits) {
+			return fmt.Errorf("%s; choose another name, such as X-User-Name", r.why)
+		}
+	}
+	return nil
+}
