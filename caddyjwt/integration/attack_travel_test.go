@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// A client names the field of its own token in Connection: the gate accepts the token, and the reverse proxy removes it on
-// the way to a backend that was to have it (forward_token). So it does with a cookie, and with what an operator sets
+// A client names the field of its own token in Connection: the gate accepts the token, and the reverse proxy removes it
+// on the way to a backend that was to have it (forward_token). So it does with a cookie, and with what an operator sets
 // behind the gate. The same as CVE-2024-45410 with other names.
 func TestAttackTravelTokenNamedInConnection(t *testing.T) {
 	s := prepare(t)
@@ -49,8 +49,8 @@ func TestAttackTravelTokenNamedInConnection(t *testing.T) {
 	}
 }
 
-// An OPTIONS request looks like a preflight, needs no token therefore, and is more than that for the backend: it opens a
-// WebSocket, has a body, or is another method by a field that frameworks read.
+// An OPTIONS request looks like a preflight, needs no token therefore, and is more than that for the backend: it opens
+// a WebSocket, has a body, or is another method by a field that frameworks read.
 func TestAttackTravelPreflightThatIsMore(t *testing.T) {
 	s := prepare(t)
 	s.loadFile(bothProtocols(s.caddyfile(gateFor(consumerAlice(t), "allow_preflight"))))
@@ -131,7 +131,8 @@ func TestAttackTravelPreflightByEveryProtocol(t *testing.T) {
 	}
 }
 
-// A cookie that a framework has emptied to delete it kept people from signing in again, though they brought a good token.
+// A cookie that a framework has emptied to delete it kept people from signing in again, though they brought a good
+// token.
 func TestEmptiedCookie(t *testing.T) {
 	token := hmacKey(t).Sign(t, claims())
 	for _, line := range []string{"", "optional"} {
@@ -159,8 +160,9 @@ func TestEmptiedCookie(t *testing.T) {
 	}
 }
 
-// Strangers begin many large forms that may hold a token and do not finish them: the gate kept what all of them had sent.
-// Beyond a bound in sum it refuses, while ordinary forms are read, and large ones again when the strangers have gone.
+// Strangers begin many large forms that may hold a token and do not finish them: the gate kept what all of them had
+// sent. Beyond a bound in sum it refuses, while ordinary forms are read, and large ones again when the strangers have
+// gone.
 func TestAttackTravelManyLargeForms(t *testing.T) {
 	s := start(t, gateFor(consumerAlice(t), "token_from form jwt"))
 	token := hmacKey(t).Sign(t, claims())
@@ -206,7 +208,8 @@ func TestAttackTravelManyLargeForms(t *testing.T) {
 	})
 }
 
-// Backends that were set up for oauth2-proxy learn who is calling from the headers that they know, and only from the gate.
+// Backends that were set up for oauth2-proxy learn who is calling from the headers that they know, and only from the
+// gate.
 func TestForwardedUser(t *testing.T) {
 	s := start(t, gateFor(consumerAlice(t), "optional", "forward_claim sub X-Forwarded-User", "forward_claim email X-Forwarded-Email",
 		"forward_claim roles X-Forwarded-Groups", "forward_claim name X-Forwarded-Preferred-Username"))

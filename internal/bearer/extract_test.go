@@ -362,7 +362,8 @@ func TestCookie(t *testing.T) {
 	}
 }
 
-// Most frameworks delete a cookie by emptying it. Whoever signs in again brings the token somewhere else, and is let in.
+// Most frameworks delete a cookie by emptying it. Whoever signs in again brings the token somewhere else, and is let
+// in.
 func TestEmptiedCookieIsNoToken(t *testing.T) {
 	e := extractor(t, bearer.DefaultPlace, inQuery, inCookie, inForm)
 	for _, emptied := range []string{"jwt=", `jwt=""`} {

@@ -176,7 +176,8 @@ func FuzzStrip(f *testing.F) {
 				t.Fatalf("%q was not sent", field)
 			}
 		}
-		if _, left := r.Trailer[trailer]; left == isManaged(trailer, "X-User", "Authorization", "Cookie") || r.Trailer["Digest"] == nil {
+		_, left := r.Trailer[trailer]
+		if left == isManaged(trailer, "X-User", "Authorization", "Cookie") || r.Trailer["Digest"] == nil {
 			t.Fatalf("trailers %q", r.Trailer)
 		}
 	})
@@ -201,9 +202,11 @@ func aboutConnection(list []string) []string {
 	return slices.DeleteFunc(list, func(option string) bool { return !stays.MatchString(option) })
 }
 
-// named reports whether a proxy would remove the field, which is neither identity nor a credential, because of Connection.
+// named reports whether a proxy would remove the field, which is neither identity nor a credential, because of
+// Connection.
 func named(h http.Header, field string) bool {
-	if regexp.MustCompile(`(?i)^(close|keep.alive|upgrade|http2.settings|te|authorization|cookie|connection)$`).MatchString(field) {
+	stays := regexp.MustCompile(`(?i)^(close|keep.alive|upgrade|http2.settings|te|authorization|cookie|connection)$`)
+	if stays.MatchString(field) {
 		return false
 	}
 	return slices.ContainsFunc(options(h["Connection"]), func(option string) bool {

@@ -21,8 +21,8 @@ const (
 	headerAnonymous        = "X-Anonymous-Consumer"
 )
 
-// headerNames is a set of names of fields, normalised: lower case, with whatever is neither letter nor digit read as "-",
-// because CGI-like backends cannot tell those characters apart.
+// headerNames is a set of names of fields, normalised: lower case, with whatever is neither letter nor digit read as
+// "-", because CGI-like backends cannot tell those characters apart.
 type headerNames struct {
 	names   map[string]struct{}
 	lengths uint64 // bit n is set when a name has length n: most headers need no further look
@@ -37,7 +37,8 @@ func namesOf(names ...string) headerNames {
 }
 
 // manage lists the managed headers, by which we tell the backend who is calling, and refuses names that cannot carry a
-// claim safely, or hold the token. Whatever a client sends under one of them is removed on every outcome (RFC 9700 section 4.13).
+// claim safely, or hold the token. Whatever a client sends under one of them is removed on every outcome (RFC 9700
+// section 4.13).
 func manage(forward []ForwardClaim, extractor *bearer.Extractor) (headerNames, error) {
 	m := namesOf(headerConsumerID, headerConsumerCustomID, headerConsumerUsername, headerConsumerGroups, headerCredential,
 		headerAnonymous)
@@ -150,8 +151,8 @@ func set(h http.Header, name, value string) {
 	}
 }
 
-// maxForwarded bounds the header of one claim: a token may be longer than what backends accept in one line, and they would
-// refuse the whole request, each in its own way.
+// maxForwarded bounds the header of one claim: a token may be longer than what backends accept in one line, and they
+// would refuse the whole request, each in its own way.
 const maxForwarded = 8 << 10
 
 // headerSafe refuses what would not arrive as it was sent: control characters could end the header and begin another

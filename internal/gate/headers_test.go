@@ -79,7 +79,7 @@ func TestConnectionOptions(t *testing.T) {
 		"Cookie":                        {[]string{"keep-alive,cookie"}, []string{"keep-alive"}},
 		"another token header":          {[]string{"X-Access-Token", "x_access_token"}, nil},
 		"the type of a form":            {[]string{"Content-Type"}, nil},
-		"all of them":                   {[]string{"Authorization, Cookie, X-Access-Token, X-User, close"}, []string{"close"}},
+		"all of them":                   {[]string{"Authorization, Cookie, X-Access-Token,close"}, []string{"close"}},
 		"one that an operator sets yet": {[]string{"close, X-Remote-User"}, []string{"close"}},
 	} {
 		for _, keep := range []bool{true, false} {
@@ -333,8 +333,8 @@ func TestForwardClaimMistakes(t *testing.T) {
 			"Access-Control-Request-Method", "HTTP2-Settings",
 		},
 		"never arrives at the backend": {
-			"connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authorization", "TE", "Trailer", "transfer-encoding", "Upgrade",
-			"Alt-Svc",
+			"connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authorization", "TE", "Trailer", "transfer-encoding",
+			"Upgrade", "Alt-Svc",
 		},
 		"for credentials":          {"Authorization", "Cookie", "X-Forwarded-Access-Token"},
 		"RFC 9449":                 {"DPoP", "dpop"},

@@ -17,7 +17,7 @@ func (r Reason) Error() string { return string(r) }
 const (
 	MalformedRequest         Reason = "malformed_request"         // not exactly one well-formed credential, or a target not in origin form
 	BodyTooLarge             Reason = "body_too_large"            // a form that may hold the token is longer than is read
-	Overloaded               Reason = "overloaded"                // forms that may hold a token take all the memory they may
+	Overloaded               Reason = "overloaded"                // forms that may hold a token take all they may
 	MissingToken             Reason = "missing_token"             // no credential where one may be
 	MalformedToken           Reason = "malformed_token"           // not a JWT in strict compact form with strict JSON inside
 	UnsupportedAlgorithm     Reason = "unsupported_algorithm"     // alg unknown, or not allowed for this issuer or credential
@@ -48,8 +48,8 @@ const (
 // Reasons lists every Reason, for documentation and its test.
 func Reasons() []Reason {
 	return []Reason{
-		MalformedRequest, BodyTooLarge, Overloaded, MissingToken, MalformedToken, UnsupportedAlgorithm, InvalidType, UnknownIssuer,
-		UnknownKey, InvalidSignature, Expired, NotYetValid, LifetimeTooLong, InvalidIssuer, InvalidAudience, MissingClaim,
+		MalformedRequest, BodyTooLarge, Overloaded, MissingToken, MalformedToken, UnsupportedAlgorithm, InvalidType,
+		UnknownIssuer, UnknownKey, InvalidSignature, Expired, NotYetValid, LifetimeTooLong, InvalidIssuer, InvalidAudience, MissingClaim,
 		ProofRequired, Inactive, Contradiction, UnsafeClaim, InsufficientScope, ClaimMismatch, KeysUnavailable,
 		IntrospectionUnavailable, IntrospectionFailed, IntrospectionTimeout, ClientGone, InternalError,
 	}

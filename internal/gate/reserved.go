@@ -27,7 +27,9 @@ var reserved = []reservation{
 		"cf-connecting-ip", "cf-connecting-ipv6", "fastly-client-ip", "true-client-ip", "x-azure-clientip", "x-client-ip",
 		"x-cluster-client-ip", "x-envoy-external-address", "x-forwarded-for", "x-original-forwarded-for", "x-real-ip",
 	}},
-	{"backends learn from it how the request came through proxies", []string{"forwarded", "via", "x-envoy-*", "x-forwarded-*"}},
+	{"backends learn from it how the request came through proxies", []string{
+		"forwarded", "via", "x-envoy-*", "x-forwarded-*",
+	}},
 	{"a backend would take the claim for what a proxy says of a client certificate", []string{
 		"client-cert", "client-cert-chain", "ssl-client-*", "x-arr-clientcert", "x-client-cert", "x-client-certificate",
 		"x-ssl-*",

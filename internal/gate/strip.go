@@ -12,8 +12,8 @@ import (
 )
 
 // Strip removes from a request whatever a client must not tell the backend: the managed headers in every spelling, the
-// same as trailers, and the token, in trailers always; and it takes Connection out of the client's hands. It is for every
-// outcome, a refusal included: an error route may have a backend too.
+// same as trailers, and the token, in trailers always; and it takes Connection out of the client's hands. It is for
+// every outcome, a refusal included: an error route may have a backend too.
 func (g *Gate) Strip(r *http.Request) {
 	if g.letsPreflight(r) {
 		stripPreflight(r)
@@ -77,17 +77,18 @@ func stripUpgrade(h http.Header, fields []string) {
 // methodOverrides are the fields by which some backends take another method than that of the request line.
 var methodOverrides = namesOf("X-HTTP-Method", "X-HTTP-Method-Override", "X-Method-Override")
 
-// stripPreflight makes sure that a preflight, which passes without a token, is no more than that for the backend: it stays
-// OPTIONS, and has no body. The query stays: it belongs to what the preflight asks about, and frameworks that read a
-// method there, such as "_method", do so for POST.
+// stripPreflight makes sure that a preflight, which passes without a token, is no more than that for the backend: it
+// stays OPTIONS, and has no body. The query stays: it belongs to what the preflight asks about, and frameworks that
+// read a method there, such as "_method", do so for POST.
 func stripPreflight(r *http.Request) {
 	methodOverrides.stripHeader(r.Header)
 	bearer.DropBody(r)
 }
 
 // settleConnection does at the gate what Connection asks of a proxy behind it (RFC 9110 section 7.6.1): fields that it
-// names are removed now, so that nothing that is set from here on can be removed by a client's word: our identity headers,
-// and what an operator sets. Credentials and identity are not the client's to remove; they stay where they are.
+// names are removed now, so that nothing that is set from here on can be removed by a client's word: our identity
+// headers, and what an operator sets. Credentials and identity are not the client's to remove; they stay where they
+// are.
 func (g *Gate) settleConnection(h http.Header, fields []string) {
 	kept := make([]string, 0, 4) // on the stack, as a rule
 	settled := true
