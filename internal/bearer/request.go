@@ -56,7 +56,7 @@ func InOriginForm(r *http.Request) error {
 // no wish for another protocol. Any other OPTIONS request is an ordinary one:
 // with Upgrade, for example, a backend could open a tunnel for it.
 func IsPreflight(r *http.Request) bool {
-	return r.Method == http.MethodOptions && r.URL.Path != "*" &&
+	return r.Method == http.MethodOptions && r.URL != nil && r.URL.Path != "*" &&
 		asksAboutOneMethod(r.Header) && !hasAny(r.Header, notInPreflights) && !mayHaveBody(r)
 }
 

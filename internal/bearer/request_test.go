@@ -88,6 +88,7 @@ func TestIsPreflight(t *testing.T) {
 		"with a cookie":        func(r *http.Request) { r.Header.Set("Cookie", "a=1") },
 		"with an empty cookie": func(r *http.Request) { r.Header.Set("Cookie", "") },
 		"for the server":       func(r *http.Request) { r.URL.Path = "*" },
+		"for nothing":          func(r *http.Request) { r.URL = nil },
 		"an upgrade":           func(r *http.Request) { r.Header.Set("Upgrade", "websocket") },
 		"an empty upgrade":     func(r *http.Request) { r.Header.Set("Upgrade", "") },
 		"an extended CONNECT":  func(r *http.Request) { r.Header[":protocol"] = []string{"websocket"} },
