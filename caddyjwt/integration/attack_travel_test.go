@@ -229,3 +229,27 @@ func TestForwardedUser(t *testing.T) {
 		}
 	}
 }
+
+// A user has a claim of 200 KiB, and the header with it breaks the request at the backend, where nobody knows why. Such
+// a token is refused, and the log names the claim.
+func TestAttackTravelHugeClaim(t *testing.T) {
+	s := start(t, gateFor(consumerAlice(t), "token_from form jwt", "max_token_size 1MiB", "forward_claim roles X-Roles"))
+	for name, roles := range map[string]any{
+		"a text": strings.Repeat("a", 200<<10), "an array": strings.Split(strings.Repeat("a,", 100<<10)+"a", ","),
+		"an object": map[string]string{"a": strings.Repeat("a", 200<<10)},
+	} {
+		s.attack(t, name, func(t *testing.T, a *attempt) {
+			token := hmacKey(t).Sign(t, claims("roles", roles))
+			a.secret(token)
+			a.repelled(a.form("/", "jwt="+token), "unsafe_claim")
+			if !strings.Contains(a.since(), "claim roles: it needs") {
+				t.Error("the log does not name the claim")
+			}
+		})
+	}
+	got := s.passed(s.do(s.request(http.MethodPost, "/", strings.NewReader("jwt="+hmacKey(t).Sign(t, claims("roles", "a"))),
+		"Content-Type", formType)))
+	if got.Header.Get("X-Roles") != "a" {
+		t.Errorf("X-Roles %q at the backend", got.Header["X-Roles"])
+	}
+}
