@@ -7,7 +7,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/strictjson"
 )
 
-// Text is the value as one line of text, in which a backend is told it:
+// Text is the value as one line of text, for a header:
 //
 //   - a string, number or boolean is one member, as it is;
 //   - an array of strings, none of them empty, is its members, with commas
@@ -19,9 +19,9 @@ import (
 // are "[" and "{" at its beginning, with which JSON begins, and blanks at its
 // ends, which whoever splits a list takes off (RFC 9110 section 5.6.1). In a
 // string of JSON, a comma is \u002c. So whoever splits the text at commas finds
-// the members of the value, and no others, and gets each by percent-decoding;
-// one member alone is the same text as a string, a number or an array, and means
-// the same (compare RFC 7519 section 4.1.3).
+// the members of the value, and no others, and gets each by percent-decoding. A
+// string, a number and an array of one string have one text when they have one
+// member, as they mean the same (compare RFC 7519 section 4.1.3).
 //
 // Null has no text. The text may contain control characters.
 func (v Value) Text() (text string, ok bool) {
