@@ -303,7 +303,17 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) erro
 	}
 	metrics.refuse(failure.Reason)
 	h.log.refused(failure, answer.Status)
+	if failure.Reason == gate.KeyPending && !hasErrorRoutes(r) {
+		w.WriteHeader(answer.Status) // as an error, Caddy would log it as one, and strangers can cause it at will
+		return nil
+	}
 	return caddyhttp.Error(answer.Status, failure)
+}
+
+// hasErrorRoutes reports whether somebody may want to write the page of a refusal.
+func hasErrorRoutes(r *http.Request) bool {
+	server, known := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	return !known || server.Errors != nil && len(server.Errors.Routes) > 0
 }
 
 // Interface guards.

@@ -2,6 +2,7 @@ package caddyjwt
 
 import (
 	"errors"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,7 +17,7 @@ import (
 // troubleInterval is how often trouble of one kind is told: an authorization server that is down fails every request.
 const troubleInterval = 10 * time.Second
 
-// reporter writes what operators should see: mistakes of clients at debug level, our side's trouble as a warning, and
+// reporter writes what operators should see: at debug level what clients can cause, our side's trouble as a warning, and
 // never a byte of a token.
 type reporter struct {
 	logger  *zap.Logger
@@ -49,8 +50,8 @@ func newReporter(logger *zap.Logger) *reporter { return &reporter{logger: logger
 
 // refused reports a refusal with the answer's status.
 func (r *reporter) refused(f *gate.Failure, status int) {
-	level := zapcore.DebugLevel
-	if status >= 500 {
+	level, troubled := zapcore.DebugLevel, isTrouble(f.Reason, status)
+	if troubled {
 		level = zapcore.WarnLevel
 	}
 	entry := r.logger.Check(level, "request refused")
@@ -58,7 +59,7 @@ func (r *reporter) refused(f *gate.Failure, status int) {
 		return
 	}
 	fields := make([]zap.Field, 0, 8)
-	if status >= 500 {
+	if troubled {
 		known, _ := r.trouble.LoadOrStore(kindOf(f), new(trouble))
 		hidden, tell := known.(*trouble).tell(time.Now())
 		if !tell {
@@ -78,6 +79,12 @@ func (r *reporter) refused(f *gate.Failure, status int) {
 		fields = append(fields, zap.NamedError("cause", f.Cause))
 	}
 	entry.Write(fields...)
+}
+
+// isTrouble reports whether a refusal is something for operators to look at. The key that is not known yet is not: strangers
+// can invent key ids.
+func isTrouble(reason gate.Reason, status int) bool {
+	return status >= http.StatusInternalServerError && reason != gate.KeyPending
 }
 
 // tell decides whether it is time to tell again, and says how many were not told since the last time. A clock that is set

@@ -1,9 +1,34 @@
 package caddyjwt
 
 import (
+	"net/http"
 	"testing"
 	"time"
+
+	"github.com/caddyjwt/gateway/internal/gate"
 )
+
+// What strangers can cause at will is nothing that operators are called for.
+func TestTroubleIsWhatOperatorsCanMend(t *testing.T) {
+	for _, c := range []struct {
+		reason gate.Reason
+		status int
+		want   bool
+	}{
+		{gate.UnknownKey, http.StatusUnauthorized, false},
+		{gate.KeyPending, http.StatusServiceUnavailable, false},
+		{gate.KeysUnavailable, http.StatusServiceUnavailable, true},
+		{gate.IntrospectionUnavailable, http.StatusServiceUnavailable, true},
+		{gate.IntrospectionFailed, http.StatusBadGateway, true},
+		{gate.IntrospectionTimeout, http.StatusGatewayTimeout, true},
+		{gate.ClientGone, 499, false},
+		{gate.InternalError, http.StatusInternalServerError, true},
+	} {
+		if got := isTrouble(c.reason, c.status); got != c.want {
+			t.Errorf("%s: trouble %v", c.reason, got)
+		}
+	}
+}
 
 // Trouble of one kind is told once in a while, also when the clock has been set back.
 func TestTroubleIsToldOnceInAWhile(t *testing.T) {

@@ -332,6 +332,22 @@ func (s *site) refused(a answer, status int, reason string) {
 	}
 }
 
+// strange wants a token to have been refused as told. A key that is not there may also be pending, when others have spent
+// what may be fetched.
+func (s *site) strange(a answer, reason string) {
+	s.t.Helper()
+	if reason == "unknown_key" && a.StatusCode == http.StatusServiceUnavailable {
+		s.refused(a, http.StatusServiceUnavailable, "key_pending")
+		return
+	}
+	s.refused(a, http.StatusUnauthorized, reason)
+}
+
+// refusing reports whether a status is that of a token of an unknown key.
+func refusing(status int) bool {
+	return status == http.StatusUnauthorized || status == http.StatusServiceUnavailable
+}
+
 // log reads what Caddy has logged.
 func (s *site) log() string {
 	s.t.Helper()

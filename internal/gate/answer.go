@@ -60,7 +60,7 @@ const (
 //	form body longer than is read                         413     error="invalid_request"
 //	token malformed, unknown, expired, inactive, …        401     error="invalid_token"
 //	token fine, but not enough for this route             403     error="insufficient_scope", scope="…"
-//	keys or authorization server unavailable              503     none; Retry-After
+//	key not known yet, no keys, no authorization server   503     none; Retry-After
 //	forms take all the memory that they may               503     none; Retry-After
 //	authorization server broke the protocol               502     none
 //	authorization server too slow                         504     none
@@ -102,7 +102,7 @@ func (g *Gate) answerTo(reason Reason) Answer {
 		status = http.StatusForbidden
 		challenge.Error, challenge.Description = "insufficient_scope", describeInsufficientScope
 		challenge.Scope = g.require.scopeText
-	case KeysUnavailable, IntrospectionUnavailable, Overloaded:
+	case Overloaded, KeyPending, KeysUnavailable, IntrospectionUnavailable:
 		return Answer{Status: http.StatusServiceUnavailable}
 	case IntrospectionFailed:
 		return Answer{Status: http.StatusBadGateway}

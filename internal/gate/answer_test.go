@@ -66,6 +66,7 @@ func TestAnswerToEveryReason(t *testing.T) {
 		gate.InsufficientScope:        {403, insufficientScope, ""},
 		gate.ClaimMismatch:            {403, insufficientScope, ""},
 		gate.Overloaded:               {503, "", "8"},
+		gate.KeyPending:               {503, "", "8"},
 		gate.KeysUnavailable:          {503, "", "8"},
 		gate.IntrospectionUnavailable: {503, "", "8"},
 		gate.IntrospectionFailed:      {502, "", ""},

@@ -186,7 +186,7 @@ func (g *Gate) unidentified() (Verdict, error) {
 func refusal(ctx context.Context, err error, token string) error {
 	f := FailureOf(err)
 	switch f.Reason {
-	case KeysUnavailable, IntrospectionUnavailable, IntrospectionTimeout, IntrospectionFailed:
+	case KeyPending, KeysUnavailable, IntrospectionUnavailable, IntrospectionTimeout, IntrospectionFailed:
 		if errors.Is(ctx.Err(), context.Canceled) {
 			f = &Failure{Reason: ClientGone, Issuer: f.Issuer}
 		}

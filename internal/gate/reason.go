@@ -37,6 +37,7 @@ const (
 	UnsafeClaim              Reason = "unsafe_claim"              // a claim that must not become a header value
 	InsufficientScope        Reason = "insufficient_scope"        // the route requires more scope
 	ClaimMismatch            Reason = "claim_mismatch"            // the route requires another claim value or group
+	KeyPending               Reason = "key_pending"               // the issuer may have published the key just now
 	KeysUnavailable          Reason = "keys_unavailable"          // no usable keys of the issuer
 	IntrospectionUnavailable Reason = "introspection_unavailable" // the authorization server is down or overloaded
 	IntrospectionFailed      Reason = "introspection_failed"      // it broke the protocol, or refused our credentials
@@ -49,8 +50,9 @@ const (
 func Reasons() []Reason {
 	return []Reason{
 		MalformedRequest, BodyTooLarge, Overloaded, MissingToken, MalformedToken, UnsupportedAlgorithm, InvalidType,
-		UnknownIssuer, UnknownKey, InvalidSignature, Expired, NotYetValid, LifetimeTooLong, InvalidIssuer, InvalidAudience, MissingClaim,
-		ProofRequired, Inactive, Contradiction, UnsafeClaim, InsufficientScope, ClaimMismatch, KeysUnavailable,
+		UnknownIssuer, UnknownKey, InvalidSignature, Expired, NotYetValid, LifetimeTooLong, InvalidIssuer, InvalidAudience,
+		MissingClaim, ProofRequired, Inactive, Contradiction, UnsafeClaim, InsufficientScope, ClaimMismatch, KeyPending,
+		KeysUnavailable,
 		IntrospectionUnavailable, IntrospectionFailed, IntrospectionTimeout, ClientGone, InternalError,
 	}
 }

@@ -214,6 +214,9 @@ func keyFailure(err error) *Failure {
 		return fail(InvalidSignature, err)
 	}
 	f := fail(KeysUnavailable, err)
+	if errors.Is(err, keyset.ErrPending) {
+		f.Reason = KeyPending
+	}
 	if unavailable, ok := errors.AsType[*keyset.UnavailableError](err); ok {
 		f.RetryAfter = unavailable.RetryAfter
 	}

@@ -151,7 +151,7 @@ func (r *refresher) joinAny() (*flight, error) {
 		return nil, errClosed
 	case r.waiters >= maxWaiters:
 		return nil, errTooManyWaiters
-	case r.flight == nil && !r.lastStart.IsZero() && time.Since(r.lastStart) < r.timing.MinBackoff:
+	case r.flight == nil && !r.mayTry(time.Now()):
 		return nil, r.lastErr
 	case r.flight == nil:
 		r.launch()
@@ -278,7 +278,8 @@ func (l *metadataLoader) read(ctx context.Context, address string) error {
 		l.current.Store(&dated{l.current.Load().metadata, address, time.Now()})
 		return nil
 	case response.Status != http.StatusOK:
-		return fmt.Errorf("the server answered with status %d", response.Status)
+		err := fmt.Errorf("the server answered with status %d", response.Status)
+		return askedToWait(err, response, time.Now())
 	}
 	metadata, err := parseMetadata(response.Body, l.issuer, address)
 	if err != nil {

@@ -3,6 +3,8 @@ package keyset
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/jose"
@@ -13,76 +15,81 @@ var (
 	errStillFetching  = errors.New("the fetch is taking too long")
 )
 
-// Find implements Source.
-//
-// A key id that is not there causes a fetch, but only one in Timing.Cooldown for the whole source; requests that come
-// meanwhile wait for it, and others are refused at once: with ErrUnknownKey when the last fetch succeeded, since then
-// the issuer has no such key as far as can be known, and with *UnavailableError when it failed. With no keys at all
-// every request may cause a fetch, one in Timing.MinBackoff.
+// Find implements Source, for a token of which no more is known than this.
 func (r *refresher) Find(ctx context.Context, alg jose.Algorithm, kid string) ([]*jose.Key, error) {
-	if keys, exact := r.Current().find(alg, kid); exact && len(keys) > 0 {
-		return keys, nil
-	}
-	return r.search(ctx, alg, kid)
+	return r.FindFor(ctx, Signed{Algorithm: alg, KeyID: kid})
 }
 
-// search is Find for a key that is not there.
-func (r *refresher) search(ctx context.Context, alg jose.Algorithm, kid string) ([]*jose.Key, error) {
-	miss := missKey(alg, kid)
-	arrived := time.Now()
+// FindFor implements Fetcher.
+//
+// A key id that is not there causes a fetch as far as the budgets go; requests that come meanwhile wait for it. With no
+// keys at all every request may cause a fetch, one in Timing.MinBackoff. When nothing can be fetched now:
+//   - *UnavailableError when the last fetch failed, or there are no keys at all;
+//   - ErrUnknownKey for a token that was asked about before the last fetch began, and for one with the id of a key that
+//     the issuer has taken out;
+//   - else ErrPending, since the issuer may have published the key after the last fetch. A client gives up a token that
+//     is called bad, and what strangers have spent must not make it do so.
+func (r *refresher) FindFor(ctx context.Context, token Signed) ([]*jose.Key, error) {
+	if keys, exact := r.Current().find(token.Algorithm, token.KeyID); exact && len(keys) > 0 {
+		return keys, nil
+	}
+	return r.search(ctx, r.demand(token))
+}
+
+// search finds a key that is not there.
+func (r *refresher) search(ctx context.Context, d demand) ([]*jose.Key, error) {
 	for {
-		f, keys, err := r.join(alg, kid, miss)
+		f, keys, err := r.join(d)
 		if f == nil {
 			return keys, err
 		}
-		err = r.wait(ctx, f, r.timing.Wait-time.Since(arrived))
-		keys, exact := r.Current().find(alg, kid)
+		err = r.wait(ctx, f, r.timing.Wait-time.Since(d.arrived))
+		keys, exact := r.Current().find(d.alg, d.kid)
 		switch {
 		case len(keys) > 0 && (exact || err != nil):
 			return keys, nil //nolint:nilerr // what is here may do, whatever became of the wait
 		case err != nil:
-			return nil, &UnavailableError{RetryAfter: time.Second, Err: err}
+			return nil, r.givenUp(err)
 		}
-		if f.err == nil && f.started.Before(arrived) {
+		if f.err == nil && f.number <= d.begun {
 			continue // what was sent before this request came need not be what is there now
 		}
-		return r.conclude(f, alg, kid, miss)
+		return r.conclude(f, d)
 	}
 }
 
 // join finds the fetch to wait for, starting one if that is allowed, and counts the caller among the waiters. Without a
 // fetch it gives the answer.
-func (r *refresher) join(alg jose.Algorithm, kid string, miss uint64) (*flight, []*jose.Key, error) {
+func (r *refresher) join(d demand) (*flight, []*jose.Key, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
 		return nil, nil, &UnavailableError{RetryAfter: time.Second, Err: errClosed}
 	}
 	set := r.Current()
-	keys, exact := set.find(alg, kid)
+	keys, exact := set.find(d.alg, d.kid)
 	if exact && len(keys) > 0 {
 		return nil, keys, nil // it has just come
 	}
 	now := time.Now()
 	f := r.flight
 	switch {
-	case set != nil && r.recentlyMissed(miss, now):
+	case set == nil && f == nil && r.mayTry(now):
+		f = r.launch()
+	case set == nil:
+	case r.justAnswered(d, now):
 		f = nil
-	case f != nil:
-	case set == nil && (r.lastStart.IsZero() || now.Sub(r.lastStart) >= r.timing.MinBackoff):
-		f = r.launch()
-	case set != nil && r.mayFetch(now):
-		f = r.launch()
-		r.missFetch = now
+	case f == nil:
+		f = r.launchFor(now, r.motives(d)...)
 	}
 	if f == nil {
 		r.stats.Denied++
-		keys, err := r.refuse(set, keys)
+		keys, err := r.refuse(set, keys, d, now)
 		return nil, keys, err
 	}
 	if r.waiters >= maxWaiters {
 		r.stats.Denied++
-		return nil, nil, &UnavailableError{RetryAfter: time.Second, Err: errTooManyWaiters}
+		return nil, nil, r.delayed(set, errTooManyWaiters)
 	}
 	r.waiters++
 	return f, nil, nil
@@ -106,97 +113,153 @@ func (r *refresher) wait(ctx context.Context, f *flight, limit time.Duration) (e
 	return err
 }
 
-// Recheck implements Rechecker, with the same one fetch in Timing.Cooldown as for unknown key ids.
-func (r *refresher) Recheck(ctx context.Context, seen *Set) bool {
-	f, changed := r.joinRecheck(seen)
-	if f == nil {
-		return changed
-	}
-	_ = r.wait(ctx, f, r.timing.Wait)
-	return r.changedSince(seen)
-}
-
-func (r *refresher) joinRecheck(seen *Set) (f *flight, changed bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.changedSince(seen) {
-		return nil, true
-	}
-	now := time.Now()
-	switch f = r.flight; {
-	case r.closed || r.Current() == nil || r.waiters >= maxWaiters:
-		return nil, false
-	case f == nil && r.mayFetch(now):
-		f = r.launch()
-		r.missFetch = now
-	}
-	if f == nil {
-		r.stats.Denied++
-		return nil, false
-	}
-	r.waiters++
-	return f, false
-}
-
-func (r *refresher) changedSince(seen *Set) bool {
-	set := r.Current()
-	return set != nil && (seen == nil || set.Generation != seen.Generation)
-}
-
 // conclude is the answer after a fetch that did not bring the key.
-func (r *refresher) conclude(f *flight, alg jose.Algorithm, kid string, miss uint64) ([]*jose.Key, error) {
+func (r *refresher) conclude(f *flight, d demand) ([]*jose.Key, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	set := r.Current()
-	keys, _ := set.find(alg, kid)
-	if f.err == nil && set != nil && len(r.missed) < maxMissed {
-		r.missed[miss] = time.Now()
-	}
+	keys, _ := set.find(d.alg, d.kid)
 	if f.err != nil && len(keys) == 0 {
 		return nil, &UnavailableError{RetryAfter: r.retryAfter(set), Err: f.err}
 	}
-	return r.refuse(set, keys)
+	r.asked.note(d.token, d.begun, r.lastGood)
+	return r.refuse(set, keys, d, time.Now())
 }
 
 // refuse answers without a key of the wanted id. Keys without an id may be the ones. The caller holds the lock.
-func (r *refresher) refuse(set *Set, nameless []*jose.Key) ([]*jose.Key, error) {
+func (r *refresher) refuse(set *Set, nameless []*jose.Key, d demand, now time.Time) ([]*jose.Key, error) {
 	switch {
 	case len(nameless) > 0:
 		return nameless, nil
 	case set == nil || r.failures > 0:
 		return nil, &UnavailableError{RetryAfter: r.retryAfter(set), Err: r.lastErr}
-	default:
+	case r.former.hadID(d.id) || r.asked.answered(d.token, r.lastGood):
 		return nil, set.unknownKey()
 	}
+	r.asked.note(d.token, d.begun, r.lastGood)
+	r.asked.note(d.id, d.begun, r.lastGood)
+	wait := r.budgets.wait(now, r.motives(d)...)
+	return nil, &UnavailableError{RetryAfter: max(wait, time.Second), Err: ErrPending}
 }
 
-// mayFetch tells whether an unknown key id may cause a fetch now. While fetching fails that is bound to the cooldown
-// too, not to the backoff, which may have grown long. The caller holds the lock.
-func (r *refresher) mayFetch(now time.Time) bool {
-	if r.failures > 0 && now.Sub(r.lastStart) < r.timing.Cooldown {
-		return false
+// motives are why there may be a fetch for a key id that is not in the set. An id that somebody has asked for since the
+// last fetch may be that of many good tokens: it need not stand in line with those that are invented for one request
+// each. The caller holds the lock.
+func (r *refresher) motives(d demand) []motive {
+	switch {
+	case r.former.hadID(d.id):
+		return []motive{retiredID}
+	case r.asked.waiting(d.id, r.lastGood):
+		return []motive{unknownID, unknownAgain}
+	default:
+		return []motive{unknownID}
 	}
-	return r.missFetch.IsZero() || now.Sub(r.missFetch) >= r.timing.Cooldown
 }
 
-// recentlyMissed tells whether a fetch within the cooldown did not bring this key. The caller holds the lock.
-func (r *refresher) recentlyMissed(miss uint64, now time.Time) bool {
-	at, ok := r.missed[miss]
-	if !ok {
-		return false
+// launchFor starts a fetch if one of the budgets has one, nil if not. While fetching fails there is one in a cooldown
+// for all of them: that is more often than by the backoff, which may have grown long. The caller holds the lock.
+func (r *refresher) launchFor(now time.Time, why ...motive) *flight {
+	failing := r.failures > 0 && now.Sub(r.lastStart) < r.timing.Cooldown
+	if failing || now.Before(r.heldUntil) || !r.budgets.spend(now, why...) {
+		return nil
 	}
-	if now.Sub(at) < r.timing.Cooldown {
-		return true
-	}
-	clear(r.missed) // they are all of one fetch, or of one a cooldown earlier
-	return false
+	return r.launch()
 }
 
-// retryAfter is when a request may cause a fetch again. The caller holds the lock.
+// mayTry reports whether there may be a fetch while there are no keys. The caller holds the lock.
+func (r *refresher) mayTry(now time.Time) bool {
+	return r.lastStart.IsZero() || now.Sub(r.lastStart) >= r.timing.MinBackoff && !now.Before(r.heldUntil)
+}
+
+// justAnswered reports whether a fetch within the cooldown did not bring the key of this very token. The caller holds
+// the lock.
+func (r *refresher) justAnswered(d demand, now time.Time) bool {
+	return now.Sub(r.lastGoodAt) < r.timing.Cooldown && r.asked.answered(d.token, r.lastGood)
+}
+
+// givenUp is the answer to a request that has waited in vain.
+func (r *refresher) givenUp(err error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.delayed(r.Current(), err)
+}
+
+// delayed is the answer when a fetch cannot be waited for. While there are keys and nothing fails, that is no trouble of
+// the issuer's: strangers can bring it about. The caller holds the lock.
+func (r *refresher) delayed(set *Set, err error) error {
+	if set != nil && r.failures == 0 {
+		err = fmt.Errorf("%w: %w", ErrPending, err)
+	}
+	return &UnavailableError{RetryAfter: time.Second, Err: err}
+}
+
+// retryAfter is when a request may cause a fetch again after one that failed. The caller holds the lock.
 func (r *refresher) retryAfter(set *Set) time.Duration {
 	wait := r.timing.MinBackoff
 	if set != nil {
 		wait = r.timing.Cooldown
 	}
-	return max(wait-time.Since(r.lastStart), time.Second).Round(time.Second)
+	return max(wait-time.Since(r.lastStart), time.Until(r.heldUntil), time.Second).Round(time.Second)
+}
+
+// Recheck implements Fetcher. Whoever has no budget and waits for no fetch is told that there are no others.
+func (r *refresher) Recheck(ctx context.Context, token Signed, tried []*jose.Key) ([]*jose.Key, error) {
+	d := r.demand(token)
+	for {
+		f, others := r.joinRecheck(d, tried)
+		if f == nil {
+			return others, nil
+		}
+		err := r.wait(ctx, f, r.timing.Wait-time.Since(d.arrived))
+		others = r.others(d, tried)
+		switch {
+		case len(others) > 0:
+			return others, nil
+		case err != nil:
+			return nil, r.givenUp(err)
+		case f.err != nil:
+			return nil, nil
+		}
+		if f.number > d.begun {
+			r.mu.Lock()
+			r.asked.note(d.token, d.begun, r.lastGood)
+			r.mu.Unlock()
+			return nil, nil
+		}
+	}
+}
+
+// joinRecheck is join for a signature that no key has made.
+func (r *refresher) joinRecheck(d demand, tried []*jose.Key) (*flight, []*jose.Key) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if others := r.others(d, tried); len(others) > 0 {
+		return nil, others // they have just come
+	}
+	now := time.Now()
+	f := r.flight
+	switch {
+	case r.closed || r.Current() == nil || r.waiters >= maxWaiters || r.justAnswered(d, now):
+		f = nil
+	case f == nil:
+		f = r.launchFor(now, badSignature)
+	}
+	if f == nil {
+		r.stats.Denied++
+		return nil, nil
+	}
+	r.waiters++
+	return f, nil
+}
+
+// others are the present candidates that have not been tried.
+func (r *refresher) others(d demand, tried []*jose.Key) (others []*jose.Key) {
+	candidates, _ := r.Current().find(d.alg, d.kid)
+	for _, key := range candidates {
+		same := func(k *jose.Key) bool { return memberOf(k) == memberOf(key) }
+		if !slices.ContainsFunc(tried, same) {
+			others = append(others, key)
+		}
+	}
+	return others
 }

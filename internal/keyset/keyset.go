@@ -7,7 +7,8 @@
 // nothing. What a server sends is judged key by key; a server that answers rubbish, or nothing, does not take away keys
 // that it gave before, until they are too old to be trusted.
 //
-// A stranger can make up key ids. They cost one fetch in a while, a few bytes of memory, and no time of anybody else's.
+// A stranger can make up key ids and break signatures. That costs a fetch in a while and a few bytes of memory. Tokens
+// with known keys do not notice. Tokens of a key that is not known yet may have to wait, but are never called bad for it.
 package keyset
 
 import (
@@ -34,7 +35,7 @@ type Source interface {
 	// id that no other key has. The slice is shared and must not be changed.
 	//
 	// It may wait for a fetch, within ctx and for two seconds at the most. It returns ErrUnknownKey when the issuer has no
-	// such key, and *UnavailableError when that cannot be told at present.
+	// such key, and *UnavailableError when nobody can know that now.
 	Find(ctx context.Context, alg jose.Algorithm, kid string) ([]*jose.Key, error)
 
 	// Close stops all background work and waits for its end, but for an observer that is being told of an event.
@@ -42,39 +43,60 @@ type Source interface {
 	Close() error
 }
 
-// Rechecker is a Source that can look for other keys when those that Find gave did not verify a token. It matters where
-// ids do not tell keys apart: for a token without one, and for keys without. Remote and Discovery are Recheckers.
-type Rechecker interface {
-	// Recheck tells whether there are other keys now than in the set seen, so that it is worth while to call Find again.
-	// It may wait for a fetch as Find does. It must not be called for tokens with the id of a known key: everybody can
-	// break a signature.
-	Recheck(ctx context.Context, seen *Set) bool
+// Fetcher is a Source that can fetch when it has not got what a token needs. It bounds how often, so that strangers
+// cannot have it ask its server without end. Remote and Discovery are Fetchers.
+type Fetcher interface {
+	// FindFor is Find for one token, which it tells apart from others with the same key id.
+	FindFor(ctx context.Context, token Signed) ([]*jose.Key, error)
+
+	// Recheck gives keys that may have made the token's signature and are not among those tried, none of which has. It
+	// may wait for a fetch as Find does: another key under a known id, and any other for a token without one, show in no
+	// other way. Everybody can break a signature, so these fetches have a budget of their own. There is an
+	// *UnavailableError when it has waited for a fetch in vain.
+	Recheck(ctx context.Context, token Signed, tried []*jose.Key) ([]*jose.Key, error)
+}
+
+// Signed is what a source has to know of a token. The signature stands for the token: who has not got the one does not
+// have the other.
+type Signed struct {
+	Algorithm jose.Algorithm
+	KeyID     string
+	Signature []byte
 }
 
 // Verify finds the key of a source that made the token's signature. Beside the errors of Find there is
 // jose.ErrSignature, when there are candidates and none of them made it.
 //
-// When a token without a key id fits none of the keys at hand, a Rechecker is asked for newer ones: its issuer has no
-// other way to tell of a rotation. The source bounds how often it asks. A token that names a key has been answered.
+// A Fetcher is asked for other keys when none of those at hand fits. A signature is tried again only with keys that were
+// not tried before.
 func Verify(ctx context.Context, source Source, token *jose.Token) (*jose.Key, error) {
-	seen := source.Current()
-	key, err := try(ctx, source, token)
-	if token.Header.KeyID != "" || !errors.Is(err, jose.ErrSignature) {
-		return key, err
+	fetcher, can := source.(Fetcher)
+	if !can {
+		candidates, err := source.Find(ctx, token.Header.Algorithm, token.Header.KeyID)
+		if err != nil {
+			return nil, err
+		}
+		return try(candidates, token)
 	}
-	if rechecker, can := source.(Rechecker); can && rechecker.Recheck(ctx, seen) {
-		return try(ctx, source, token)
-	}
-	return nil, err
-}
-
-// try looks for the key among the candidates, of which there is a bounded number.
-func try(ctx context.Context, source Source, token *jose.Token) (*jose.Key, error) {
-	candidates, err := source.Find(ctx, token.Header.Algorithm, token.Header.KeyID)
+	signed := Signed{token.Header.Algorithm, token.Header.KeyID, token.Signature}
+	candidates, err := fetcher.FindFor(ctx, signed)
 	if err != nil {
 		return nil, err
 	}
-	err = jose.ErrSignature
+	key, err := try(candidates, token)
+	if !errors.Is(err, jose.ErrSignature) {
+		return key, err
+	}
+	others, err := fetcher.Recheck(ctx, signed, candidates)
+	if err != nil {
+		return nil, err
+	}
+	return try(others, token)
+}
+
+// try looks for the key among the candidates, of which there is a bounded number.
+func try(candidates []*jose.Key, token *jose.Token) (*jose.Key, error) {
+	err := jose.ErrSignature
 	for _, key := range candidates {
 		if err = key.Verify(token.Header.Algorithm, token.SigningInput, token.Signature); err == nil {
 			return key, nil
@@ -89,6 +111,10 @@ var (
 
 	// ErrUnavailable: whether the issuer has such a key cannot be told at present. Every UnavailableError is one.
 	ErrUnavailable = errors.New("keys unavailable")
+
+	// ErrPending: the issuer may have published the key since the last fetch, and nothing can be fetched now. It is the
+	// Err of an UnavailableError. Strangers can bring it about, by key ids that they invent.
+	ErrPending = errors.New("the key is not known yet")
 
 	// ErrNoKeys: there is no usable key in what was to be a key set.
 	ErrNoKeys = errors.New("no usable key")

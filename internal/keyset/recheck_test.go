@@ -2,6 +2,7 @@ package keyset_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -11,48 +12,137 @@ import (
 )
 
 var (
-	_ keyset.Rechecker = (*keyset.Remote)(nil)
-	_ keyset.Rechecker = (*keyset.Discovery)(nil)
+	_ keyset.Fetcher = (*keyset.Remote)(nil)
+	_ keyset.Fetcher = (*keyset.Discovery)(nil)
 )
 
-func TestRecheck(t *testing.T) {
-	one, two := tokentest.NewKey(t, "ES256", "one").WithKID(""), tokentest.NewKey(t, "ES256", "two").WithKID("")
+func parse(tb testing.TB, token string) *jose.Token {
+	tb.Helper()
+	parsed, err := jose.Parse(token, nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return &parsed
+}
+
+// check is what the gate asks about a token.
+func check(tb testing.TB, source keyset.Source, token string) error {
+	tb.Helper()
+	_, err := keyset.Verify(tb.Context(), source, parse(tb, token))
+	return err
+}
+
+// numbered are claims that no other token has.
+func numbered(n int) map[string]any { return map[string]any{"sub": "alice", "jti": fmt.Sprint(n)} }
+
+func TestKeysThatAnIDDoesNotTellApart(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		old, new *tokentest.Key
+	}{
+		{"another key under the same id", tokentest.NewKey(t, "ES256", "same"), tokentest.NewKey(t, "ES256", "same too").WithKID("same")},
+		{"keys without an id", tokentest.NewKey(t, "ES256", "a").WithKID(""), tokentest.NewKey(t, "ES256", "b").WithKID("")},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
+				s.body = tokentest.JWKS(c.old)
+				if err := check(t, source, c.old.Sign(t, claims())); err != nil {
+					t.Fatal(err)
+				}
+				s.set(func(s *server) { s.body = tokentest.JWKS(c.new) })
+				time.Sleep(time.Minute)
+				for i := range 10 {
+					if err := check(t, source, c.new.Sign(t, numbered(i))); err != nil {
+						t.Errorf("a token of the new key: %v", err)
+					}
+					if err := check(t, source, c.old.Sign(t, numbered(i))); !errors.Is(err, jose.ErrSignature) {
+						t.Errorf("a token of the old key: %v", err)
+					}
+				}
+				// The first, one for the new key, and one for the old tokens, since what new keys cost is given back.
+				if n := s.fetches(); n != 3 {
+					t.Errorf("%d fetches", n)
+				}
+			})
+		})
+	}
+}
+
+func TestBrokenSignatures(t *testing.T) {
+	one, two := tokentest.NewKey(t, "ES256", "one"), tokentest.NewKey(t, "ES256", "two")
 	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
-		if source.Recheck(t.Context(), nil) || s.fetches() > 0 {
-			t.Error("there is something before there are keys")
-		}
-		s.body = tokentest.JWKS(one)
-		if _, err := verify(t, source, one.Sign(t, claims())); err != nil {
+		if err := check(t, source, one.Sign(t, claims())); err != nil {
 			t.Fatal(err)
 		}
-		seen := source.Current()
+		for i := range 600 { // a minute
+			broken := tokentest.FlipSignature(t, one.Sign(t, numbered(i)))
+			if err := check(t, source, broken); !errors.Is(err, jose.ErrSignature) {
+				t.Fatal(err)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if n := s.fetches(); n > 1+6 {
+			t.Errorf("%d fetches in a minute", n)
+		}
+		s.set(func(s *server) { s.body = tokentest.JWKS(one, two) })
+		_ = check(t, source, tokentest.FlipSignature(t, one.Sign(t, claims())))
+		if err := check(t, source, two.Sign(t, claims())); err != nil {
+			t.Errorf("a rotation beside them: %v", err)
+		}
+	})
+}
+
+func TestRecheckIsBounded(t *testing.T) {
+	one, two := tokentest.NewKey(t, "ES256", "one"), tokentest.NewKey(t, "ES256", "two").WithKID("one")
+	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
+		stranger := signed(parse(t, tokentest.NewKey(t, "ES256", "three").WithKID("one").Sign(t, claims())))
+		if others, err := source.Recheck(t.Context(), stranger, nil); others != nil || err != nil || s.fetches() > 0 {
+			t.Error("there is something before there are keys")
+		}
+		if err := check(t, source, one.Sign(t, claims())); err != nil {
+			t.Fatal(err)
+		}
+		tried := source.Current().Keys()
 		for range 100 {
-			if source.Recheck(t.Context(), seen) {
-				t.Fatal("the keys are said to be others")
+			if others, err := source.Recheck(t.Context(), stranger, tried); others != nil || err != nil {
+				t.Fatal("a key that was tried is given again")
 			}
 		}
 		if n := s.fetches(); n != 2 {
 			t.Errorf("%d fetches", n)
 		}
-		s.set(func(s *server) { s.body = tokentest.JWKS(two) })
 		time.Sleep(10 * time.Second)
-		if _, err := verify(t, source, two.Sign(t, claims())); !errors.Is(err, jose.ErrSignature) {
-			t.Fatal(err)
+		s.set(func(s *server) { s.body = tokentest.JWKS(one, two) })
+		if others, err := source.Recheck(t.Context(), stranger, tried); len(others) != 1 || others[0] == tried[0] || err != nil {
+			t.Errorf("a second key under the id: %d others, %v", len(others), err)
 		}
-		if !source.Recheck(t.Context(), seen) || !source.Recheck(t.Context(), seen) || s.fetches() != 3 {
-			t.Errorf("the new key has not come with %d fetches", s.fetches())
-		}
-		if _, err := verify(t, source, two.Sign(t, claims())); err != nil {
-			t.Error(err)
-		}
+		time.Sleep(10 * time.Second)
 		start := time.Now()
 		s.set(func(s *server) { s.latency = time.Hour })
-		if source.Recheck(t.Context(), source.Current()) || time.Since(start) != 2*time.Second {
-			t.Errorf("a slow server: %v", time.Since(start))
+		others, err := source.Recheck(t.Context(), stranger, source.Current().Keys())
+		if others != nil || !errors.Is(err, keyset.ErrPending) || time.Since(start) != 2*time.Second {
+			t.Errorf("a slow server: %v after %v", err, time.Since(start))
 		}
 		source.Close()
-		if source.Recheck(t.Context(), seen) {
+		if others, err := source.Recheck(t.Context(), stranger, nil); others != nil || err != nil {
 			t.Error("there is something after Close")
+		}
+	})
+}
+
+// Who asks while a fetch is under way that began before: it need not have brought what was published meanwhile.
+func TestRecheckOfAFetchThatWasTooEarly(t *testing.T) {
+	old, renewed := tokentest.NewKey(t, "ES256", "one"), tokentest.NewKey(t, "ES256", "renewed").WithKID("one")
+	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
+		if err := check(t, source, old.Sign(t, claims())); err != nil {
+			t.Fatal(err)
+		}
+		s.set(func(s *server) { s.latency = 500 * time.Millisecond })
+		go func() { _ = find(t, source, "invented") }()
+		time.Sleep(100 * time.Millisecond)
+		s.set(func(s *server) { s.body = tokentest.JWKS(renewed) })
+		if err := check(t, source, renewed.Sign(t, claims())); err != nil || s.fetches() != 3 {
+			t.Errorf("%v after %d fetches", err, s.fetches())
 		}
 	})
 }

@@ -3,7 +3,6 @@ package keyset
 import (
 	"context"
 	"fmt"
-	"hash/maphash"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -12,16 +11,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/jose"
 )
 
-const (
-	// maxWaiters is how many requests may wait for fetches of one source at a time. Each is held in memory meanwhile.
-	maxWaiters = 1024
-
-	// maxMissed is how many unknown key ids are remembered, at eight bytes and a time each.
-	maxMissed = 1024
-
-	// maxFormer is how many keys are remembered that have gone.
-	maxFormer = 1024
-)
+// maxWaiters is how many requests may wait for fetches of one source at a time. Each is held in memory meanwhile.
+const maxWaiters = 1024
 
 // loaded is what a successful load brings.
 type loaded struct {
@@ -53,21 +44,24 @@ type refresher struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	mu        sync.Mutex
-	closed    bool
-	flight    *flight // the one fetch under way
-	timer     *time.Timer
-	waiters   int
-	lastStart time.Time // of the last fetch
-	failures  int       // since the last success
-	failedAt  time.Time // when failing began
-	lastErr   error
-	expired   bool                 // that the keys are too old has been told
-	missFetch time.Time            // when an unknown key id last caused a fetch
-	former    map[member]struct{}  // keys that have gone
-	missed    map[uint64]time.Time // hashes of key ids that a fetch did not bring
-	life      time.Duration        // as in loaded, of the last answer that said something
-	stats     Stats
+	mu         sync.Mutex
+	closed     bool
+	flight     *flight // the one fetch under way
+	timer      *time.Timer
+	waiters    int
+	lastStart  time.Time // of the last fetch
+	failures   int       // since the last success
+	failedAt   time.Time // when failing began
+	lastErr    error
+	heldUntil  time.Time // until when the server wants to be left alone
+	lastGood   uint64    // the number of the last fetch that succeeded
+	lastGoodAt time.Time // when it began
+	expired    bool      // that the keys are too old has been told
+	budgets    *budgets  // for fetches that requests cause while there are keys
+	asked      asked
+	former     former
+	life       time.Duration // as in loaded, of the last answer that said something
+	stats      Stats
 }
 
 // snapshot is a set and for how long it is good.
@@ -79,6 +73,7 @@ type snapshot struct {
 
 // flight is one fetch, and its outcome once done is closed.
 type flight struct {
+	number  uint64 // they are counted from 1
 	started time.Time
 	done    chan struct{}
 	err     error
@@ -100,7 +95,7 @@ func newRefresher(name string, timing Timing, l loader, logger *slog.Logger) *re
 	ctx, cancel := context.WithCancel(context.Background())
 	return &refresher{
 		name: name, timing: timing, loader: l, notify: newNotifier(logger, name),
-		ctx: ctx, cancel: cancel, missed: make(map[uint64]time.Time), former: make(map[member]struct{}), life: -1,
+		ctx: ctx, cancel: cancel, budgets: newBudgets(timing.Cooldown), asked: asked{begun: make(map[uint64]uint64)}, former: newFormer(), life: -1,
 	}
 }
 
@@ -171,8 +166,8 @@ func (r *refresher) launch() *flight {
 		r.timer.Stop()
 	}
 	r.lastStart = time.Now()
-	r.flight = &flight{started: r.lastStart, done: make(chan struct{})}
 	r.stats.Fetches++
+	r.flight = &flight{number: r.stats.Fetches, started: r.lastStart, done: make(chan struct{})}
 	r.wg.Add(1)
 	go func(f *flight) {
 		r.fly(f)
@@ -216,10 +211,13 @@ func (r *refresher) land(f *flight, result loaded, err error) {
 		err = r.take(result)
 	}
 	f.err = err
-	delay := r.timing.next(r.life)
+	var delay time.Duration
 	if err != nil {
 		r.fail(err)
-		delay = r.timing.backoff(r.failures)
+		delay = max(r.timing.backoff(r.failures), time.Until(r.heldUntil))
+	} else {
+		r.lastGood, r.lastGoodAt, r.heldUntil = f.number, f.started, time.Time{}
+		delay = r.timing.next(r.life)
 	}
 	r.timer = time.AfterFunc(delay, r.tick)
 }
@@ -264,9 +262,10 @@ func (r *refresher) take(result loaded) error {
 	return nil
 }
 
-// announce tells what a success has changed. A fetch that has brought new keys does not count against the cooldown: no
-// stranger can cause such a one, and the next rotation should not have to wait for it. Keys that come back are not new: behind
-// one address there may be two servers that do not have the same keys, and then every fetch brings those of the other.
+// announce tells what a success has changed. A fetch that has brought new keys gives back what the budgets have spent:
+// no stranger can cause such a one, and the next rotation should not have to wait for it. Keys that come back are not
+// new: behind one address there may be two servers that do not have the same keys, and then every fetch brings those of
+// the other.
 func (r *refresher) announce(before, set *Set, now time.Time) {
 	event := Event{Source: r.name, Keys: set.Len(), Skipped: set.Skipped}
 	if r.failures > 0 {
@@ -276,7 +275,6 @@ func (r *refresher) announce(before, set *Set, now time.Time) {
 		event.Kind = Ready
 		event.Added, _ = before.changes(set)
 		r.notify.add(event)
-		clear(r.missed)
 		return
 	}
 	if r.failures > 0 {
@@ -293,28 +291,9 @@ func (r *refresher) announce(before, set *Set, now time.Time) {
 		return // the same keys in another order
 	}
 	r.notify.add(event)
-	clear(r.missed)
-	if r.hasNew(before, set) {
-		r.missFetch = time.Time{}
+	if r.former.replace(before, set) {
+		r.budgets.refill()
 	}
-}
-
-// hasNew tells whether there are keys in a set that were never there before, and remembers those that have gone. The
-// caller holds the lock.
-func (r *refresher) hasNew(before, set *Set) (fresh bool) {
-	for _, key := range set.keys {
-		_, was := r.former[memberOf(key)]
-		fresh = fresh || !was && !before.Has(key)
-	}
-	if len(r.former) >= maxFormer {
-		clear(r.former)
-	}
-	for _, key := range before.keys {
-		if !set.Has(key) {
-			r.former[memberOf(key)] = struct{}{}
-		}
-	}
-	return fresh
 }
 
 // fail notes a failure; the keys stay what they are.
@@ -323,6 +302,7 @@ func (r *refresher) fail(err error) {
 	r.failures++
 	r.lastErr = err
 	now := time.Now()
+	r.heldUntil = now.Add(retryAfterOf(err))
 	event := Event{Source: r.name, Keys: r.Current().Len(), Err: err}
 	if r.failures == 1 {
 		r.failedAt = now
@@ -334,15 +314,4 @@ func (r *refresher) fail(err error) {
 		event.Kind, event.Since = Expired, now.Sub(r.failedAt)
 		r.notify.add(event)
 	}
-}
-
-var seed = maphash.MakeSeed()
-
-// missKey is what is remembered of a key id that was asked for: never more than this, however long it is.
-func missKey(alg jose.Algorithm, kid string) uint64 {
-	var h maphash.Hash
-	h.SetSeed(seed)
-	_ = h.WriteByte(byte(alg))
-	_, _ = h.WriteString(kid)
-	return h.Sum64()
 }

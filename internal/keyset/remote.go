@@ -121,7 +121,8 @@ func (l *jwksLoader) get(ctx context.Context) (loaded, error) {
 		l.etag = etag
 		return loaded{notModified: true, life: life}, nil
 	case response.Status != http.StatusOK:
-		return loaded{}, fmt.Errorf("the server answered with status %d", response.Status)
+		err := fmt.Errorf("the server answered with status %d", response.Status)
+		return loaded{}, askedToWait(err, response, time.Now())
 	}
 	keys, skipped, err := parseJWKS(response.Body, l.taken)
 	if err != nil {

@@ -21,10 +21,12 @@ type Timing struct {
 	MinRefresh, MaxRefresh, DefaultRefresh time.Duration
 	// MaxStale is for how long keys are used after the last successful fetch. Default 24h.
 	MaxStale time.Duration
-	// Cooldown is the least time between two fetches because of unknown key ids. Default 10s.
+	// Cooldown is the time in which requests may cause a fetch while there are keys, each of the motives one: see
+	// budget.go. Default 10s.
 	Cooldown time.Duration
 	// MinBackoff and MaxBackoff bound the time between attempts when fetching fails; it doubles from one to the other.
-	// While there are no keys at all and requests ask for them, it is MinBackoff. Default 1s, 5m.
+	// While there are no keys at all and requests ask for them, it is MinBackoff. A server that asks for more by
+	// Retry-After gets it, up to a minute. Default 1s, 5m.
 	MinBackoff, MaxBackoff time.Duration
 	// Timeout bounds one attempt in all. Default 5s.
 	Timeout time.Duration

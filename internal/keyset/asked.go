@@ -1,0 +1,77 @@
+package keyset
+
+import (
+	"hash/maphash"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/jose"
+)
+
+// maxAsked is how many questions are remembered, at sixteen bytes each.
+const maxAsked = 2048
+
+// asked remembers what was asked for in vain: tokens, and key ids, by their hashes. When it is full it forgets everything.
+// That costs good tokens nothing: a token that is not remembered is never refused because of it.
+//
+// An answer is remembered for a token and not for its key id. Strangers who guess the id of the next key could otherwise
+// have it refused in advance.
+type asked struct {
+	begun  map[uint64]uint64 // by question, the number of the last fetch that had begun when it was asked
+	forgot uint64            // the same of the moment when everything was last forgotten
+}
+
+// note remembers a question, unless it has been waiting for an answer since earlier.
+func (a *asked) note(question, begun, lastGood uint64) {
+	if at, known := a.begun[question]; known && at >= lastGood {
+		return
+	}
+	if len(a.begun) >= maxAsked {
+		clear(a.begun)
+		a.forgot = begun
+	}
+	a.begun[question] = begun
+}
+
+// waiting reports whether a question may have been asked since the last good fetch began: it was, or questions have been
+// forgotten since then.
+func (a *asked) waiting(question, lastGood uint64) bool {
+	begun, known := a.begun[question]
+	return max(begun, a.forgot) >= lastGood && (known || a.forgot > 0)
+}
+
+// answered reports whether the last good fetch began after the question was asked. As the question is asked again, that
+// fetch has not brought the key.
+func (a *asked) answered(question, lastGood uint64) bool {
+	begun, known := a.begun[question]
+	return known && begun < lastGood
+}
+
+// demand is a request for a key, and what may be remembered of it.
+type demand struct {
+	alg     jose.Algorithm
+	kid     string
+	id      uint64 // stands for the key id
+	token   uint64 // stands for the token
+	arrived time.Time
+	begun   uint64 // number of the last fetch that had begun by then
+}
+
+func (r *refresher) demand(token Signed) demand {
+	d := demand{alg: token.Algorithm, kid: token.KeyID, id: hashID(token.KeyID), arrived: time.Now()}
+	r.mu.Lock()
+	d.begun = r.stats.Fetches
+	r.mu.Unlock()
+	var h maphash.Hash
+	h.SetSeed(seed)
+	_ = h.WriteByte(byte(token.Algorithm))
+	_, _ = h.WriteString(token.KeyID)
+	_ = h.WriteByte(0) // a token without a signature is not its key id
+	_, _ = h.Write(token.Signature)
+	d.token = h.Sum64()
+	return d
+}
+
+var seed = maphash.MakeSeed()
+
+// hashID is what is remembered of a key id: never more than this, however long it is.
+func hashID(kid string) uint64 { return maphash.String(seed, kid) }

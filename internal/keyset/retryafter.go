@@ -1,0 +1,47 @@
+package keyset
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/fetch"
+)
+
+// maxHold is the longest that a server may keep requests from causing a fetch. It is as long as the windows in which
+// servers count requests mostly are, and short enough for a wrong value to do little harm.
+const maxHold = time.Minute
+
+// holdError is a failure after which the server wants to be left alone for a while.
+type holdError struct {
+	error
+	wait time.Duration
+}
+
+func (e *holdError) Unwrap() error { return e.error }
+
+// askedToWait adds to an error what the answer says by Retry-After. The field counts with the two statuses that say
+// "later" (RFC 6585 section 4, RFC 9110 section 15.6.4).
+func askedToWait(err error, response *fetch.Response, now time.Time) error {
+	if response.Status != http.StatusTooManyRequests && response.Status != http.StatusServiceUnavailable {
+		return err
+	}
+	text := response.Header.Get("Retry-After") // seconds or a date (RFC 9110 section 10.2.3)
+	wait, ok := deltaSeconds(text)
+	if !ok {
+		at, dateErr := http.ParseTime(text)
+		if dateErr != nil {
+			return err
+		}
+		wait = at.Sub(now)
+	}
+	return &holdError{err, min(max(wait, 0), maxHold)}
+}
+
+// retryAfterOf is how long the server of a failed fetch wants to be left alone.
+func retryAfterOf(err error) time.Duration {
+	if hold, ok := errors.AsType[*holdError](err); ok {
+		return hold.wait
+	}
+	return 0
+}
