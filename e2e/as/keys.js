@@ -9,14 +9,28 @@ export class KeyRing {
   #generation = 0;
 
   async rotate() {
-    this.#generation += 1;
-    const keys = algorithms.map(async (alg) => {
+    this.#sets.unshift(await this.#generate(this.#generation + 1));
+  }
+
+  // replace withdraws all keys and has new ones in their place.
+  async replace() {
+    this.#sets = [await this.#generate(this.#generation + 1)];
+  }
+
+  // replaceSame does so under the key ids of the newest.
+  async replaceSame() {
+    this.#sets = [await this.#generate(this.#generation)];
+  }
+
+  async #generate(generation) {
+    const keys = await Promise.all(algorithms.map(async (alg) => {
       const { privateKey } = await generateKeyPair(alg, { extractable: true });
       return {
-        ...await exportJWK(privateKey), alg, use: 'sig', kid: `${alg}-${this.#generation}`,
+        ...await exportJWK(privateKey), alg, use: 'sig', kid: `${alg}-${generation}`,
       };
-    });
-    this.#sets.unshift(await Promise.all(keys));
+    }));
+    this.#generation = generation;
+    return keys;
   }
 
   retire() {

@@ -10,8 +10,10 @@
 // there (RFC 8705 section 2.1).
 //
 // POST /__rotate publishes new keys beside the present ones and signs with the
-// new ones; POST /__retire withdraws all but the newest. POST /__refresh gives a
-// refresh token of the client called "caller".
+// new ones; POST /__retire withdraws all but the newest. POST /__replace does both
+// at once, and POST /__samekid the same under the present key ids. GET /__fetches
+// says how often a key set was fetched. POST /__refresh gives a refresh token of
+// the client called "caller".
 
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -41,6 +43,7 @@ class Site {
   #ring = new KeyRing();
   #callbacks = new Map();
   #root;
+  #fetches = 0;
 
   constructor(origin) {
     this.origin = origin;
@@ -67,6 +70,20 @@ class Site {
     }
     if (req.method === 'POST' && req.url === '/__refresh') {
       return res.writeHead(200).end(await newRefreshToken(this.#root, 'caller'));
+    }
+    if (req.method === 'POST' && req.url === '/__replace') {
+      await this.reload((ring) => ring.replace());
+      return res.writeHead(204).end();
+    }
+    if (req.method === 'POST' && req.url === '/__samekid') {
+      await this.reload((ring) => ring.replaceSame());
+      return res.writeHead(204).end();
+    }
+    if (req.method === 'GET' && req.url === '/__fetches') {
+      return res.writeHead(200).end(String(this.#fetches));
+    }
+    if (req.url.endsWith('/jwks')) {
+      this.#fetches += 1;
     }
     const wellKnown = '/.well-known/oauth-authorization-server';
     if (req.url === `${wellKnown}/tenant/oauth`) {
