@@ -18,6 +18,8 @@ type Answer struct {
 	Challenge string
 	// RetryAfter is the Retry-After value in whole seconds; empty when there is none.
 	RetryAfter string
+	// Text is what a client may know, in words: for error pages and for logs that anybody may read.
+	Text string
 }
 
 // WriteTo sets the answer's headers. No refusal may be stored by a cache: the next token may be a good one.
@@ -44,9 +46,13 @@ func DropTargeted(h http.Header) {
 	}
 }
 
-// The error descriptions, one per error code: a client learns the class of its mistake, while which rule refused it is
-// for the operator's log. Telling an unknown key from a bad signature or an unknown issuer would make the gate an oracle.
+// The error descriptions, one per error code or class of status: a client learns the class of its mistake, while which
+// rule refused it is for the operator's log. Telling an unknown key from a bad signature or an unknown issuer would make
+// the gate an oracle. Those without an error code are in no challenge (RFC 6750 section 3.1), but on error pages.
 const (
+	describeMissing           = "an access token is needed"
+	describeUnavailable       = "the access token cannot be checked at the moment; try again later"
+	describeFailed            = "the access token could not be checked"
 	describeInvalidRequest    = "exactly one well-formed access token is needed"
 	describeInvalidToken      = "the access token is expired, revoked, malformed or otherwise invalid"
 	describeInsufficientScope = "the access token does not give the rights that this resource requires"
@@ -87,11 +93,11 @@ func (g *Gate) prepare() {
 
 func (g *Gate) answerTo(reason Reason) Answer {
 	challenge := bearer.Challenge{Realm: g.realm}
-	status := http.StatusUnauthorized
+	status, text := http.StatusUnauthorized, ""
 	switch reason {
 	case MissingToken:
 		// RFC 6750 section 3.1: no error code when the request lacks any authentication information.
-		challenge.Scope = g.require.scopeText
+		challenge.Scope, text = g.require.scopeText, describeMissing
 	case MalformedRequest:
 		status = http.StatusBadRequest
 		challenge.Error, challenge.Description = "invalid_request", describeInvalidRequest
@@ -103,19 +109,22 @@ func (g *Gate) answerTo(reason Reason) Answer {
 		challenge.Error, challenge.Description = "insufficient_scope", describeInsufficientScope
 		challenge.Scope = g.require.scopeText
 	case Overloaded, KeyPending, KeysUnavailable, IntrospectionUnavailable:
-		return Answer{Status: http.StatusServiceUnavailable}
+		return Answer{Status: http.StatusServiceUnavailable, Text: describeUnavailable}
 	case IntrospectionFailed:
-		return Answer{Status: http.StatusBadGateway}
+		return Answer{Status: http.StatusBadGateway, Text: describeFailed}
 	case IntrospectionTimeout:
-		return Answer{Status: http.StatusGatewayTimeout}
+		return Answer{Status: http.StatusGatewayTimeout, Text: describeFailed}
 	case ClientGone:
-		return Answer{Status: statusClientClosedRequest}
+		return Answer{Status: statusClientClosedRequest, Text: describeFailed}
 	case InternalError:
-		return Answer{Status: http.StatusInternalServerError}
+		return Answer{Status: http.StatusInternalServerError, Text: describeFailed}
 	default:
 		challenge.Error, challenge.Description = "invalid_token", describeInvalidToken
 	}
-	return Answer{Status: status, Challenge: challenge.String()}
+	if challenge.Description != "" {
+		text = challenge.Description
+	}
+	return Answer{Status: status, Challenge: challenge.String(), Text: text}
 }
 
 // statusClientClosedRequest is what nginx and Caddy log when the client has gone.

@@ -88,7 +88,7 @@ func TestAnswerToEveryReason(t *testing.T) {
 				t.Fatal("no row in this table")
 			}
 			got := g.Answer(&gate.Failure{Reason: reason, RetryAfter: 7*time.Second + 1, Issuer: "x", KeyID: `k"1`, Token: "t"})
-			if got != (gate.Answer{Status: w.status, Challenge: w.challenge, RetryAfter: w.retry}) {
+			if got != (gate.Answer{Status: w.status, Challenge: w.challenge, RetryAfter: w.retry, Text: got.Text}) {
 				t.Errorf("answer %+v, want %+v", got, w)
 			}
 			h := http.Header{"Cache-Control": {"public"}}
@@ -142,5 +142,31 @@ func TestAnswerHasNothingOfTheClient(t *testing.T) {
 				t.Errorf("client's text in the cause: %v", f.Cause)
 			}
 		})
+	}
+}
+
+// Every refusal has a text for error pages: that of the challenge where the challenge has one, and one for the class of
+// the status elsewhere. It is the same for all reasons that a client must not tell apart, and never the reason.
+func TestAnswerHasATextForErrorPages(t *testing.T) {
+	texts := make(map[string]string) // by status and challenge
+	for _, reason := range gate.Reasons() {
+		answer := new(gate.Gate).Answer(&gate.Failure{Reason: reason})
+		class := strconv.Itoa(answer.Status/100) + answer.Challenge
+		if answer.Status == http.StatusServiceUnavailable {
+			class = "503"
+		}
+		if known, ok := texts[class]; ok && known != answer.Text {
+			t.Errorf("%s: %q, while others of this class have %q", reason, answer.Text, known)
+		}
+		texts[class] = answer.Text
+		if answer.Text == "" || strings.Contains(answer.Text, "_") {
+			t.Errorf("%s: the text is %q", reason, answer.Text)
+		}
+		if _, after, ok := strings.Cut(answer.Challenge, `error_description="`); ok && strings.TrimSuffix(after, `"`) != answer.Text {
+			t.Errorf("%s: the text is %q, the challenge %s", reason, answer.Text, answer.Challenge)
+		}
+	}
+	if len(texts) != 7 { // four codes, no token, try again, and the rest
+		t.Errorf("%d texts: %q", len(texts), texts)
 	}
 }

@@ -40,10 +40,15 @@ func newIdentity(p *party, set *claims.Set) *Identity {
 	return &Identity{ID: set.Subject, Issuer: p.name, Claims: set}
 }
 
-// String gives the ID: an Identity that is printed by accident tells nothing else.
-func (id *Identity) String() string { return id.ID }
+// String gives the ID: an Identity that is printed by accident tells nothing else. Nobody has none.
+func (id *Identity) String() string {
+	if id == nil {
+		return ""
+	}
+	return id.ID
+}
 
-// Claim looks up a claim for a placeholder; ok is false when there is none.
+// Claim looks up a claim for a placeholder; ok is false when there is none. The value is the caller's own.
 func (id *Identity) Claim(path string) (value any, ok bool) {
 	if id.Claims == nil {
 		return nil, false

@@ -57,7 +57,7 @@ func Reasons() []Reason {
 	}
 }
 
-// Failure is the one error type of the gate: a Reason that users may see, and a cause that only the log may.
+// Failure is the one error type of the gate: a Reason, and a cause with details. Neither is for clients.
 type Failure struct {
 	// Reason is the rule that refused.
 	Reason Reason
@@ -74,7 +74,7 @@ type Failure struct {
 	RetryAfter time.Duration
 }
 
-// Error gives the Reason alone: Caddy lets users print an error's text in handle_errors pages, so the cause stays out.
+// Error gives the Reason alone. It is for logs and tests: what a client may know is in Answer.
 func (f *Failure) Error() string { return "bearer_auth: " + string(f.Reason) }
 
 // Unwrap lets errors.Is find the Reason and the cause.
