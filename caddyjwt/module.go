@@ -40,6 +40,8 @@ func init() {
 // `{http.auth.user.<claim>}` | a claim, by path, with its own type
 // `{http.auth.bearer.issuer}` | the issuer of the accepted token, as configured
 // `{http.auth.bearer.reason}` | in error routes: why the request was refused, such as `expired`
+//
+// Behind the gate all of them are known, on every outcome: empty in a text and null in an expression where there is no value.
 type Handler struct {
 	// Name of the protection space, shown in challenges: printable ASCII, at most 256 characters. Default: "api".
 	// Placeholders are resolved.
@@ -291,30 +293,6 @@ func (h *Handler) strip(r *http.Request) {
 
 // originalURI is the placeholder for the original request line.
 const originalURI = "http.request.orig_uri"
-
-// refuse sets the answer's headers and hands an error to Caddy, so that handle_errors can write the page.
-func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) error {
-	failure := gate.FailureOf(err)
-	answer := h.gate.Answer(failure)
-	answer.WriteTo(w.Header())
-	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		repl.Set("http.auth.bearer.reason", string(failure.Reason))
-		repl.Set("http.auth.bearer.issuer", failure.Issuer)
-	}
-	metrics.refuse(failure.Reason)
-	h.log.refused(failure, answer.Status)
-	if failure.Reason == gate.KeyPending && !hasErrorRoutes(r) {
-		w.WriteHeader(answer.Status) // as an error, Caddy would log it as one, and strangers can cause it at will
-		return nil
-	}
-	return caddyhttp.Error(answer.Status, failure)
-}
-
-// hasErrorRoutes reports whether somebody may want to write the page of a refusal.
-func hasErrorRoutes(r *http.Request) bool {
-	server, known := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	return !known || server.Errors != nil && len(server.Errors.Routes) > 0
-}
 
 // Interface guards.
 var (

@@ -1,56 +1,147 @@
 package caddyjwt
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap/zapcore"
 
+	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/gate"
 )
 
-// identityVar is where the request's identity is kept among Caddy's request variables.
-const identityVar = "bearer_auth.identity"
+// verdictVar is where the gate's verdict about a request is kept among Caddy's request variables: the *gate.Identity of
+// one that passes, nil when it has none, or the *refusal.
+const verdictVar = "bearer_auth.verdict"
 
-// publish makes the identity known to placeholders, and so to matchers, logs and other handlers. Nothing is resolved
-// before somebody asks. When several bearer_auth handlers are in one chain, the last one decides about all of them, also
-// behind one that has refused the request: what that one said of the issuer would hide what this one says.
-func publish(r *http.Request, identity *gate.Identity) {
+const (
+	userPrefix   = "http.auth.user."
+	bearerPrefix = "http.auth.bearer."
+)
+
+// publish makes a verdict known to placeholders, and so to matchers, logs and other handlers. Nothing is resolved before
+// somebody asks. From then on every placeholder under the two prefixes is known, whatever the outcome: Caddy leaves an
+// unknown one in the text, and a backend would take "{http.auth.user.id}" for the name of a user.
+//
+// When several bearer_auth handlers are in one chain, the last one decides about all placeholders. So it does about the
+// user that another handler has set before it. One that comes later and sets a user of its own has the say after that.
+func publish(r *http.Request, verdict any) {
 	ctx := r.Context()
 	vars, ok := ctx.Value(caddyhttp.VarsCtxKey).(map[string]any)
 	if !ok {
 		return
 	}
-	repl, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	if ok {
-		repl.Delete("http.auth.bearer.issuer")
-	}
-	_, known := vars[identityVar]
-	vars[identityVar] = identity
-	if ok && !known {
-		repl.Map(func(name string) (any, bool) { return placeholder(vars, name) })
+	_, again := vars[verdictVar]
+	vars[verdictVar] = verdict
+	if repl, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.DeleteByPrefix(userPrefix)
+		if !again {
+			repl.Map(func(name string) (any, bool) { return placeholder(vars[verdictVar], name) })
+		}
 	}
 }
 
-// placeholder resolves {http.auth.user.id}, {http.auth.user.<claim>} and {http.auth.bearer.issuer}.
-func placeholder(vars map[string]any, name string) (any, bool) {
-	name, ours := strings.CutPrefix(name, "http.auth.")
-	if !ours {
-		return nil, false
+// placeholder resolves {http.auth.user.id}, {http.auth.user.<claim>}, {http.auth.bearer.issuer} and
+// {http.auth.bearer.reason}. What has no value is nil: empty in a text, null in an expression.
+func placeholder(verdict any, name string) (value any, known bool) {
+	if claim, ours := strings.CutPrefix(name, userPrefix); ours {
+		identity, _ := verdict.(*gate.Identity)
+		return ofUser(identity, claim), true
 	}
-	identity, _ := vars[identityVar].(*gate.Identity)
+	if field, ours := strings.CutPrefix(name, bearerPrefix); ours {
+		return ofVerdict(verdict, field), true
+	}
+	return nil, false
+}
+
+// ofUser is what {http.auth.user.<name>} stands for.
+func ofUser(identity *gate.Identity, name string) any {
 	if identity == nil {
-		return nil, false
+		return nil
 	}
-	switch claim, user := strings.CutPrefix(name, "user."); {
-	case name == "user.id":
-		return identity.ID, identity.ID != ""
-	case user:
-		return identity.Claim(claim)
-	case name == "bearer.issuer":
-		return identity.Issuer, true
+	if name == "id" {
+		return orNil(identity.ID)
+	}
+	value, _ := identity.Claim(name)
+	return printable(value)
+}
+
+// ofVerdict is what {http.auth.bearer.<name>} stands for. The issuer of a consumer is empty, and not nil.
+func ofVerdict(verdict any, name string) any {
+	switch verdict := verdict.(type) {
+	case *gate.Identity:
+		if verdict != nil && name == "issuer" {
+			return verdict.Issuer
+		}
+	case *refusal:
+		switch name {
+		case "issuer":
+			return orNil(verdict.failure.Issuer)
+		case "reason":
+			return string(verdict.failure.Reason)
+		}
+	}
+	return nil
+}
+
+func orNil(text string) any {
+	if text == "" {
+		return nil
+	}
+	return text
+}
+
+// list and object are a claim's array and object, as expressions and templates know them. In a text they have the form
+// of forward_claim; Caddy would print them as Go does. In a log they are arrays and objects.
+type (
+	list   []any
+	object map[string]any
+)
+
+// printable gives arrays and objects their text, at every depth. The value must be nobody else's.
+func printable(value any) any {
+	switch value := value.(type) {
+	case []any:
+		for i, element := range value {
+			value[i] = printable(element)
+		}
+		return list(value)
+	case map[string]any:
+		for name, member := range value {
+			value[name] = printable(member)
+		}
+		return object(value)
 	default:
-		return nil, false
+		return value
 	}
+}
+
+// String implements fmt.Stringer, by which Caddy and templates print it.
+func (l list) String() string { return claims.TextOf(l) }
+
+// String implements fmt.Stringer, by which Caddy and templates print it.
+func (o object) String() string { return claims.TextOf(o) }
+
+// MarshalLogArray implements zapcore.ArrayMarshaler.
+func (l list) MarshalLogArray(log zapcore.ArrayEncoder) error {
+	for _, element := range l {
+		if err := log.AppendReflected(element); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// MarshalLogObject implements zapcore.ObjectMarshaler.
+func (o object) MarshalLogObject(log zapcore.ObjectEncoder) error {
+	for _, name := range slices.Sorted(maps.Keys(o)) {
+		if err := log.AddReflected(name, o[name]); err != nil {
+			return err
+		}
+	}
+	return nil
 }

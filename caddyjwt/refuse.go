@@ -1,0 +1,58 @@
+package caddyjwt
+
+import (
+	"math/rand/v2"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyjwt/gateway/internal/gate"
+)
+
+// refusal is a failure as Caddy gets it. Its text is on every error page that says {err.message}, and in Caddy's error
+// log: what a client may know, and not the reason.
+type refusal struct {
+	failure *gate.Failure
+	text    string
+}
+
+func (r *refusal) Error() string { return r.text }
+
+// Unwrap lets errors.Is find the reason.
+func (r *refusal) Unwrap() error { return r.failure }
+
+// refuse sets the answer's headers and hands an error to Caddy, so that handle_errors can write the page. The error has
+// no trace: it would name this line for every refusal, and cost as much as reading the token.
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) error {
+	failure := gate.FailureOf(err)
+	answer := h.gate.Answer(failure)
+	answer.WriteTo(w.Header())
+	told := &refusal{failure: failure, text: answer.Text}
+	publish(r, told)
+	metrics.refuse(failure.Reason)
+	h.log.refused(failure, answer.Status)
+	if failure.Reason == gate.KeyPending && !hasErrorRoutes(r) {
+		w.WriteHeader(answer.Status) // as an error, Caddy would log it as one, and strangers can cause it at will
+		return nil
+	}
+	return caddyhttp.HandlerError{Err: told, StatusCode: answer.Status, ID: errorID()}
+}
+
+// hasErrorRoutes reports whether somebody may want to write the page of a refusal.
+func hasErrorRoutes(r *http.Request) bool {
+	server, known := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	return !known || server.Errors != nil && len(server.Errors.Routes) > 0
+}
+
+// errorID makes the {err.id} of an error in the form that Caddy gives it: nine of these letters and digits. It tells log
+// lines apart and protects nothing.
+func errorID() string {
+	const alphabet = "abcdefghijkmnpqrstuvwxyz23456789"
+	random := rand.Uint64() //nolint:gosec // not a secret
+	var id [9]byte
+	for i := range id {
+		id[i] = alphabet[random%uint64(len(alphabet))]
+		random /= uint64(len(alphabet))
+	}
+	return string(id[:])
+}
