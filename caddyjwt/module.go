@@ -167,6 +167,9 @@ func (h *Handler) Cleanup() error {
 		}
 	}
 	h.listening, h.holding = nil, nil
+	if h.log != nil {
+		h.log.tally.close()
+	}
 	return errors.Join(errs...)
 }
 

@@ -28,9 +28,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) erro
 	answer := h.gate.Answer(failure)
 	answer.WriteTo(w.Header())
 	told := &refusal{failure: failure, text: answer.Text}
-	publish(r, told)
-	metrics.refuse(failure.Reason)
-	h.log.refused(failure, answer.Status)
+	h.tellRefused(r, told, answer.Status)
 	if failure.Reason == gate.KeyPending && !hasErrorRoutes(r) {
 		w.WriteHeader(answer.Status) // as an error, Caddy would log it as one, and strangers can cause it at will
 		return nil

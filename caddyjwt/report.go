@@ -17,11 +17,12 @@ import (
 // troubleInterval is how often trouble of one kind is told: an authorization server that is down fails every request.
 const troubleInterval = 10 * time.Second
 
-// reporter writes what operators should see: at debug level what clients can cause, our side's trouble as a warning, and
-// never a byte of a token.
+// reporter writes what operators should see: at debug level what clients can cause, and counted where no access log has
+// it; our side's trouble as a warning; and never a byte of a token.
 type reporter struct {
 	logger  *zap.Logger
 	trouble sync.Map // of troubleKind to *trouble; as many as there are reasons, issuers and causes
+	tally   *tally
 }
 
 // troubleKind is what is told apart: one server's trouble must not hide another's, and the first of a series ("connection
@@ -46,11 +47,16 @@ type trouble struct {
 	hidden atomic.Int64
 }
 
-func newReporter(logger *zap.Logger) *reporter { return &reporter{logger: logger} }
+func newReporter(logger *zap.Logger) *reporter {
+	return &reporter{logger: logger, tally: newTally(logger)}
+}
 
-// refused reports a refusal with the answer's status.
-func (r *reporter) refused(f *gate.Failure, status int) {
+// refused reports a refusal with the answer's status. Logged says that the request is in an access log, with the reason.
+func (r *reporter) refused(f *gate.Failure, status int, logged bool) {
 	level, troubled := zapcore.DebugLevel, isTrouble(f.Reason, status)
+	if !logged && !troubled {
+		r.tally.add(f.Reason, status)
+	}
 	if troubled {
 		level = zapcore.WarnLevel
 	}

@@ -1,0 +1,125 @@
+package caddyjwt
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/caddyjwt/gateway/internal/gate"
+)
+
+// observed is a tally with what it has told so far.
+func observed(level zapcore.Level) (*tally, func() []string) {
+	core, logs := observer.New(level)
+	return newTally(zap.New(core)), func() (lines []string) {
+		for _, entry := range logs.TakeAll() {
+			fields := entry.ContextMap()
+			lines = append(lines, fmt.Sprint(entry.Level, " ", entry.Message, ": ", fields["reason"], " ", fields["status"], " ", fields["count"]))
+		}
+		return lines
+	}
+}
+
+func wants(t *testing.T, what string, got []string, want ...string) {
+	t.Helper()
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("%s: %v, want %v", what, got, want)
+	}
+}
+
+// The first refusal of a reason is told at once, what follows within a minute as one number at its end, also when nothing
+// comes any more.
+func TestTallyTellsOncePerReasonAndMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tally, told := observed(zap.InfoLevel)
+		tally.add(gate.Expired, 401)
+		wants(t, "the first one", told(), "info requests refused: expired 401 1")
+		for range 1000 {
+			tally.add(gate.Expired, 401)
+		}
+		tally.add(gate.MissingToken, 401)
+		wants(t, "another reason beside a thousand of the first", told(), "info requests refused: missing_token 401 1")
+		time.Sleep(tallyInterval - time.Nanosecond)
+		synctest.Wait()
+		wants(t, "before the minute is over", told())
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		wants(t, "when it is over", told(), "info requests refused: expired 401 1000")
+
+		tally.add(gate.MissingToken, 401)
+		wants(t, "a new minute for what was told long ago", told(), "info requests refused: missing_token 401 1")
+		tally.add(gate.Expired, 401)
+		wants(t, "the first minute is followed by a second", told())
+		time.Sleep(tallyInterval)
+		synctest.Wait()
+		wants(t, "the second minute", told(), "info requests refused: expired 401 1")
+		time.Sleep(10 * tallyInterval)
+		synctest.Wait()
+		wants(t, "quiet", told())
+		if len(tally.minutes) != 0 {
+			t.Errorf("%d minutes have not ended", len(tally.minutes))
+		}
+	})
+}
+
+// When a configuration ends, it tells what it has not told yet; nothing is left, and later refusals start nothing.
+func TestTallyEndsWithItsConfiguration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tally, told := observed(zap.InfoLevel)
+		for range 3 {
+			tally.add(gate.Expired, 401)
+			tally.add(gate.InsufficientScope, 403)
+		}
+		tally.add(gate.MissingToken, 401)
+		told()
+		tally.close()
+		wants(t, "at the end", told(), "info requests refused: expired 401 2", "info requests refused: insufficient_scope 403 2")
+		tally.add(gate.Expired, 401)
+		tally.close()
+		time.Sleep(2 * tallyInterval)
+		synctest.Wait()
+		wants(t, "afterwards", told())
+	})
+}
+
+// Where nobody reads lines of this level, nothing is counted.
+func TestTallyOfALogThatDoesNotTakeIt(t *testing.T) {
+	tally, told := observed(zap.WarnLevel)
+	tally.add(gate.Expired, 401)
+	wants(t, "a log of warnings", told())
+	if len(tally.minutes) != 0 {
+		t.Error("a minute has begun")
+	}
+}
+
+// No refusal is lost or told twice when many come at once, across the end of a minute and of the configuration.
+func TestTallyCountsEveryRefusalOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core, logs := observer.New(zap.InfoLevel)
+		tally := newTally(zap.New(core))
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() {
+				for range 500 {
+					tally.add(gate.Expired, 401)
+					time.Sleep(time.Second / 3)
+				}
+			})
+		}
+		all.Wait()
+		tally.close()
+		total := int64(0)
+		for _, entry := range logs.All() {
+			total += entry.ContextMap()["count"].(int64)
+		}
+		if total != 8*500 || logs.Len() > 6 {
+			t.Errorf("%d refusals in %d lines, want %d in at most 6", total, logs.Len(), 8*500)
+		}
+	})
+}
