@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -12,12 +13,15 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
+// exampleSecret is the secret of alice in Caddyfile.example.
+const exampleSecret = "only-for-trying-out-0123456789abcdef"
+
 // Caddyfile.example runs as it stands, but for its addresses, and does what its first lines promise.
 func TestExampleWorks(t *testing.T) {
 	s := prepare(t)
 	s.loadExample()
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims(claims())).
-		SignedString([]byte("only-for-trying-out-0123456789abcdef"))
+		SignedString([]byte(exampleSecret))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,6 +35,17 @@ func TestExampleWorks(t *testing.T) {
 		if !strings.Contains(passed.body, want) {
 			t.Errorf("the backend did not see %q but:\n%s", want, passed.body)
 		}
+	}
+	expired := claims("exp", 1)
+	token, err = jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims(expired)).SignedString([]byte(exampleSecret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := s.get("/", token); a.StatusCode != http.StatusUnauthorized {
+		t.Errorf("an expired token: %d", a.StatusCode)
+	}
+	if got := fmt.Sprint(s.tallied()); got != "[missing_token 1 expired 1]" {
+		t.Errorf("the log says why: %s", got)
 	}
 	if !strings.Contains(s.log(), "the secret of the example is in use") {
 		t.Error("no warning that everybody knows the secret")
@@ -63,6 +78,100 @@ func TestExampleBlocksAreGood(t *testing.T) {
 	}
 	if _, err := adapt(config); err != nil {
 		t.Errorf("%v\n%s", err, config)
+	}
+}
+
+// identityHeaders are those in which the backend of the example looks for a user.
+var identityHeaders = []string{"X-User", "X-Email", "X-Consumer-ID", "X-Consumer-Custom-ID", "X-Consumer-Username",
+	"X-Consumer-Groups", "X-Credential-Identifier", "X-Anonymous-Consumer"}
+
+// No route of the example lets a client say who it is, neither as it stands nor with all of its blocks in force.
+func TestExampleBelievesNoClient(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "e1")
+	as := tokentest.NewAS(t, tokentest.WithKeys(key))
+	says := func(audience string) string {
+		return key.Sign(t, issued(as.URL, "aud", audience, "sub", "zoe", "email", "zoe@example.com", "scope", "orders:read orders:write",
+			"groups", []string{"staff"}, "realm_access", map[string]any{"roles": []string{"clerk"}}))
+	}
+	api, browser := "Bearer "+says("https://api.example.com"), "access_token="+says("https://www.example.com")
+	alice, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims(claims())).SignedString([]byte(exampleSecret))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	t.Run("as it stands", func(t *testing.T) {
+		s := prepare(t)
+		s.loadExampleBehindNames(as, func(text string) string { return text })
+		s.believesNoClient(t, "8080", "GET", "/", "alice", "Authorization", "Bearer "+alice)
+	})
+	t.Run("with all of its blocks", func(t *testing.T) {
+		s := prepare(t)
+		s.loadExampleBehindNames(as, uncommented)
+		s.believesNoClient(t, "8080", "GET", "/", "zoe", "Authorization", api)
+		s.believesNoClient(t, "8081", "GET", "/", "")
+		s.believesNoClient(t, "8081", "GET", "/news", "", "Cookie", browser)
+		s.believesNoClient(t, "8081", "POST", "/", "")
+		s.believesNoClient(t, "8081", "GET", "/account", "zoe", "Cookie", browser)
+		s.believesNoClient(t, "8082", "GET", "/", "zoe", "Authorization", api)
+		s.believesNoClient(t, "8082", "POST", "/", "zoe", "Authorization", api)
+		for site, path := range map[string]string{"8080": "/", "8081": "/account/keys", "8082": "/"} {
+			r := s.request(http.MethodGet, path, nil)
+			r.Host = "site" + site + ".test"
+			if a := s.do(r); a.StatusCode != http.StatusUnauthorized {
+				t.Errorf("%s without a token: status %d", site, a.StatusCode)
+			}
+		}
+	})
+}
+
+// believesNoClient sends all identity headers in many spellings, and wants the backend to see this user and none of them.
+func (s *site) believesNoClient(t *testing.T, site, method, path, user string, header ...string) {
+	t.Helper()
+	t.Run(site+" "+method+" "+path, func(t *testing.T) {
+		s := s.in(t)
+		r := s.request(method, path, nil, header...)
+		r.Host = "site" + site + ".test"
+		for _, name := range identityHeaders {
+			for _, spelling := range []string{name, strings.ToLower(name), strings.ReplaceAll(name, "-", "_"), strings.ReplaceAll(name, "-", ".")} {
+				r.Header[spelling] = []string{"forged"}
+			}
+		}
+		request := s.passed(s.do(r))
+		for name, values := range request.Header {
+			if strings.Contains(strings.Join(values, ""), "forged") {
+				t.Errorf("the backend got %s: %q", name, values)
+			}
+		}
+		if got := request.Header.Get("X-User"); got != user {
+			t.Errorf("the backend got the user %q, want %q", got, user)
+		}
+	})
+}
+
+// loadExampleBehindNames runs Caddyfile.example after a change, each site on the socket under a name of its own, in front of
+// the recording upstream, and with this authorization server in place of the first one of the example.
+func (s *site) loadExampleBehindNames(as *tokentest.AS, change func(text string) string) {
+	s.t.Helper()
+	text, err := os.ReadFile("../../Caddyfile.example")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	pem := filepath.Join(s.t.TempDir(), "key.pem")
+	writePEM(s.t, pem)
+	s.t.Setenv("IRIS_CLIENT_SECRET", "f3b1c2d4e5a697887968574635241302")
+	config := change(string(text))
+	for _, port := range []string{"8080", "8081", "8082"} {
+		config = strings.Replace(config, "\n:"+port+" {\n", "\nhttp://site"+port+".test {\n\tbind unix/"+s.socket+"\n\tlog\n", 1)
+	}
+	config = strings.NewReplacer(
+		"persist_config off\n", "persist_config off\n\tlog {\n\t\toutput file "+s.logFile+"\n\t\tlevel DEBUG\n\t}\n",
+		"/etc/caddy/bob.pub.pem", pem, "/etc/caddy/partner.crt", pem,
+		"https://auth.example.com/realms/main", as.URL,
+		"reverse_proxy 127.0.0.1:9000", "reverse_proxy "+s.upstream.addr(),
+		"bind 127.0.0.1\n", "bind unix/"+filepath.Join(filepath.Dir(s.socket), "b")+"\n",
+	).Replace(config)
+	if err := s.tryLoad(config); err != nil {
+		s.t.Fatalf("%v\n%s", err, config)
 	}
 }
 
@@ -121,7 +230,7 @@ func b2i(b bool) int {
 	return 0
 }
 
-func writePEM(t *testing.T, path string) {
+func writePEM(t testing.TB, path string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(tokentest.NewKey(t, "RS256", "").PublicPEM()), 0o600); err != nil {
 		t.Fatal(err)
