@@ -46,7 +46,7 @@ func hasErrorRoutes(r *http.Request) bool {
 // lines apart and protects nothing.
 func errorID() string {
 	const alphabet = "abcdefghijkmnpqrstuvwxyz23456789"
-	random := rand.Uint64() //nolint:gosec // not a secret
+	random := rand.Uint64()
 	var id [9]byte
 	for i := range id {
 		id[i] = alphabet[random%uint64(len(alphabet))]

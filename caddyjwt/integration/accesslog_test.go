@@ -25,17 +25,20 @@ func (s *site) accessLogs() (entries []map[string]any) {
 	return entries
 }
 
-// logs gives the line of the access log that a request leaves.
-func (s *site) logs(send func()) map[string]any {
+// logs gives the line that a request for this path leaves in the access log. The path must be in no other request: a line
+// may be written after the answer.
+func (s *site) logs(path string, send func(path string)) (line map[string]any) {
 	s.t.Helper()
-	before := len(s.accessLogs())
-	send()
-	var entries []map[string]any
+	send(path)
 	eventually(s.t, 10*time.Second, "the request is logged", func() bool {
-		entries = s.accessLogs()
-		return len(entries) > before
+		for _, entry := range s.accessLogs() {
+			if request, _ := entry["request"].(map[string]any); request["uri"] == path {
+				line = entry
+			}
+		}
+		return line != nil
 	})
-	return entries[len(entries)-1]
+	return line
 }
 
 // tallied are the lines that count refusals: the reason and the number of each.
@@ -66,7 +69,7 @@ func TestAccessLogHasTheReason(t *testing.T) {
 	tomorrow := time.Now().Add(24 * time.Hour).Unix()
 	const invalid = "the access token is expired, revoked, malformed or otherwise invalid"
 	for _, way := range ways {
-		for _, test := range []struct {
+		for i, test := range []struct {
 			name, token          string
 			reason, issuer, page any
 		}{
@@ -83,7 +86,7 @@ func TestAccessLogHasTheReason(t *testing.T) {
 				s := s.in(t)
 				s.client, s.base = way.client, strings.TrimSuffix(way.url, "/")
 				var a answer
-				line := s.logs(func() { a = s.get("/", test.token) })
+				line := s.logs(fmt.Sprint("/", way.name, "/", i), func(path string) { a = s.get(path, test.token) })
 				if line["auth_reason"] != test.reason || line["auth_issuer"] != test.issuer {
 					t.Errorf("auth_reason %v, auth_issuer %v; want %v, %v", line["auth_reason"], line["auth_issuer"], test.reason, test.issuer)
 				}
@@ -180,7 +183,7 @@ func TestAccessLogOfTwoGates(t *testing.T) {
 	s := prepare(t)
 	second := gateFor(consumerAlice(t), "token_from header X-Second")
 	s.behind("route {\nGATE\n"+second+"\nBACKEND\n}\nhandle_errors {\n"+second+"\nrespond page\n}", jwksOf(as))
-	for _, test := range []struct {
+	for i, test := range []struct {
 		name, first, second string
 		reason, issuer      any
 	}{
@@ -189,8 +192,8 @@ func TestAccessLogOfTwoGates(t *testing.T) {
 		{"the first refuses, and that of the error route as well", expired, "", "missing_token", nil},
 		{"the first refuses, and that of the error route lets it pass", expired, alice, "expired", as.URL},
 	} {
-		line := s.logs(func() {
-			r := s.request(http.MethodGet, "/", nil, "Authorization", "Bearer "+test.first)
+		line := s.logs(fmt.Sprint("/", i), func(path string) {
+			r := s.request(http.MethodGet, path, nil, "Authorization", "Bearer "+test.first)
 			if test.second != "" {
 				r.Header.Set("X-Second", test.second)
 			}
@@ -200,5 +203,20 @@ func TestAccessLogOfTwoGates(t *testing.T) {
 		if line["auth_reason"] != test.reason || line["auth_issuer"] != test.issuer || has != (test.issuer != nil) {
 			t.Errorf("%s: auth_reason %v, auth_issuer %v", test.name, line["auth_reason"], line["auth_issuer"])
 		}
+	}
+}
+
+// In a log, lists and objects are arrays and objects, whatever they print in a text.
+func TestAccessLogHasListsAndObjects(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "e1")
+	as := tokentest.NewAS(t, tokentest.WithKeys(key))
+	s := prepare(t)
+	s.behind("log_append roles {http.auth.user.roles}\nlog_append address {http.auth.user.address}\nGATE\nBACKEND", jwksOf(as))
+	line := s.logs("/lists", func(path string) {
+		s.get(path, key.Sign(t, issued(as.URL, "roles", []any{"clerk", []any{1}}, "address", map[string]any{"city": "Bonn", "lines": []any{"a"}})))
+	})
+	got, _ := json.Marshal([]any{line["roles"], line["address"]})
+	if want := `[["clerk",[1]],{"city":"Bonn","lines":["a"]}]`; string(got) != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }

@@ -46,7 +46,7 @@ func (v Value) Text() (text string, ok bool) {
 func TextOf(value any) string {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false) // as in the token, most likely
+	encoder.SetEscapeHTML(false) // a backend is no browser
 	if err := encoder.Encode(value); err != nil {
 		return ""
 	}
