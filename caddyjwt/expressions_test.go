@@ -64,6 +64,7 @@ func isExpression(span string) bool {
 // true, and for which it is false.
 var askingWhetherThere = map[string][2]map[string]any{
 	`{http.auth.user.id} != null`:                           {{"sub": "zoe"}, {}},
+	`{http.auth.user.id} == "alice"`:                        {{"sub": "alice"}, {}},
 	`{http.auth.user.email} == null`:                        {{}, {"email": "zoe@example.com"}},
 	`{http.auth.bearer.issuer} == "https://as.example.com"`: {{}, nil},
 	`{http.auth.bearer.reason} != null`:                     {{"exp": 1}, {}},
