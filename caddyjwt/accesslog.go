@@ -64,8 +64,8 @@ func withoutPort(host string) string {
 	return strings.Trim(host, "[]")
 }
 
-// matchesHost reports whether a host has a name in which the first labels may be "*". It does for Caddy's access log what
-// Caddy does (certmagic.MatchWildcard), and leaves nothing on the heap.
+// matchesHost reports whether a host has a name in which the first labels may be "*". It does for the access log what
+// Caddy does there (certmagic.MatchWildcard), and leaves nothing on the heap.
 func matchesHost(host, name string) bool {
 	for !strings.EqualFold(host, name) {
 		_, host2, more := strings.Cut(host, ".")
@@ -79,8 +79,8 @@ func matchesHost(host, name string) bool {
 }
 
 // addToAccessLog adds the reason to what the access log will have of this request, unless it is to be left out there
-// ("log_skip"). When several gates refuse it, one of them in an error route, the last one has the say. A gate that lets a
-// request pass adds nothing: each field costs more on the heap than the gate itself.
+// ("log_skip"). When several gates refuse it, one of them in an error route, the last one has the say. A gate that lets
+// a request pass adds nothing: each field costs more on the heap than the gate itself.
 func addToAccessLog(r *http.Request, failure *gate.Failure) {
 	ctx := r.Context()
 	if skip, _ := caddyhttp.GetVar(ctx, caddyhttp.LogSkipVar).(bool); skip {

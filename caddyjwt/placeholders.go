@@ -23,9 +23,9 @@ const (
 	bearerPrefix = "http.auth.bearer."
 )
 
-// publish makes a verdict known to placeholders, and so to matchers, logs and other handlers. Nothing is resolved before
-// somebody asks. From then on every placeholder under the two prefixes is known, whatever the outcome: Caddy leaves an
-// unknown one in the text, and a backend would take "{http.auth.user.id}" for the name of a user.
+// publish makes a verdict known to placeholders, and so to matchers, logs and other handlers. Nothing is resolved
+// before somebody asks. From then on every placeholder under the two prefixes is known, whatever the outcome: Caddy
+// leaves an unknown one in the text, and a backend would take "{http.auth.user.id}" for the name of a user.
 //
 // When several bearer_auth handlers are in one chain, the last one decides about all placeholders. So it does about the
 // user that another handler has set before it. One that comes later and sets a user of its own has the say after that.

@@ -22,7 +22,7 @@ func (r *refusal) Error() string { return r.text }
 func (r *refusal) Unwrap() error { return r.failure }
 
 // refuse sets the answer's headers and hands an error to Caddy, so that handle_errors can write the page. The error has
-// no trace: it would name this line for every refusal, and cost as much as reading the token.
+// no stack trace: it would name this line for every refusal, and cost as much as all the rest.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) error {
 	failure := gate.FailureOf(err)
 	answer := h.gate.Answer(failure)
@@ -42,8 +42,8 @@ func hasErrorRoutes(r *http.Request) bool {
 	return !known || server.Errors != nil && len(server.Errors.Routes) > 0
 }
 
-// errorID makes the {err.id} of an error in the form that Caddy gives it: nine of these letters and digits. It tells log
-// lines apart and protects nothing.
+// errorID makes the {err.id} of an error in the form that Caddy gives it: nine of these letters and digits. It tells
+// log lines apart and protects nothing.
 func errorID() string {
 	const alphabet = "abcdefghijkmnpqrstuvwxyz23456789"
 	random := rand.Uint64()

@@ -12,9 +12,9 @@ import (
 // tallyInterval is how often refusals of one reason are told where no access log has them.
 const tallyInterval = time.Minute
 
-// tally tells of refusals: of the first one of a reason at once, so that whoever tries something out sees it, and of those
-// that follow once in a minute, as a number. A stranger can cause one line per reason and minute, and no more. When no more
-// requests come, a timer tells the rest; it runs only as long as a minute has begun.
+// tally tells of refusals: of the first one of a reason at once, so that whoever tries something out sees it, and of
+// those that follow once in a minute, as a number. A stranger can cause one line per reason and minute, and no more.
+// When no more requests come, a timer tells the rest. It runs only within a minute that has begun.
 type tally struct {
 	logger *zap.Logger
 
