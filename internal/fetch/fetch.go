@@ -86,9 +86,10 @@ func direct(transport http.RoundTripper) *http.Client {
 	}
 }
 
-// Close closes idle connections. Requests under way go on.
+// Close closes all connections. Requests under way fail, and so do later ones.
 func (c *Client) Close() error {
 	c.transport.closeIdle()
+	c.transport.connections.close()
 	return nil
 }
 

@@ -373,7 +373,7 @@ func TestTLS(t *testing.T) {
 				if test.ok != (err == nil) || test.ok && string(response.Body) != test.body {
 					t.Errorf("%+v, error %v", response, err)
 				}
-				c.Close()
+				c.HTTP().CloseIdleConnections()
 			}
 		})
 	}
@@ -640,5 +640,50 @@ func TestAConnectionThatLeadsNowhereIsGivenUp(t *testing.T) {
 	}
 	if err != nil || !relay.replaced.Load() {
 		t.Errorf("another connection: %v, error %v", relay.replaced.Load(), err)
+	}
+}
+
+// A question may be given up at the very moment when its client is closed, and HTTP/2 keeps the connection of a question that
+// was given up. None of them may stay.
+func TestCloseLeavesNoConnectionOfWhatWasGivenUp(t *testing.T) {
+	for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		t.Run(protocol, func(t *testing.T) {
+			asked, closed := make(chan string, 1), make(chan struct{})
+			s := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				asked <- r.Proto
+				<-r.Context().Done()
+			}))
+			s.EnableHTTP2 = protocol == "HTTP/2.0"
+			s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+				if state == http.StateClosed {
+					close(closed)
+				}
+			}
+			s.StartTLS()
+			t.Cleanup(s.Close)
+			c := client(t, fetch.Options{CA: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})})
+			ctx, giveUp := context.WithCancel(t.Context())
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				if _, err := c.Get(ctx, s.URL, "*/*", ""); err == nil {
+					t.Error("an answer")
+				}
+			}()
+			if got := <-asked; got != protocol {
+				t.Errorf("asked by %s", got)
+			}
+			giveUp()
+			c.Close()
+			select {
+			case <-closed:
+			case <-time.After(10 * time.Second): // a third of what an idle connection is kept
+				t.Error("the connection is still there")
+			}
+			<-done
+			if _, err := c.Get(t.Context(), s.URL, "*/*", ""); err == nil {
+				t.Error("a closed client has asked again")
+			}
+		})
 	}
 }

@@ -99,6 +99,7 @@ type transport struct {
 	strange        *http.Transport // https to servers that the certificate is not for; the same as secure without one
 	local          *http.Transport // http, to loopback addresses only and never through a proxy
 	allowLinkLocal bool
+	connections    *connections // of all parts
 }
 
 func newTransport(o Options) (*transport, error) {
@@ -106,26 +107,28 @@ func newTransport(o Options) (*transport, error) {
 	if err != nil {
 		return nil, err
 	}
+	open := new(connections)
 	t := &transport{
-		secure:         secure(o, config),
-		local:          base(&http.Transport{DialContext: dialer(allowLoopback)}),
+		secure:         secure(o, config, open),
+		local:          base(&http.Transport{DialContext: open.keep(dialer(allowLoopback))}),
 		allowLinkLocal: o.AllowLinkLocal,
+		connections:    open,
 	}
 	t.strange = t.secure
 	if len(config.Certificates) > 0 {
 		anonymous := config.Clone()
 		anonymous.Certificates = nil
-		t.strange = secure(o, anonymous)
+		t.strange = secure(o, anonymous, open)
 	}
 	return t, nil
 }
 
 // secure is a transport for https. Its connections show the certificates of the configuration to whoever asks.
-func secure(o Options, config *tls.Config) *http.Transport {
+func secure(o Options, config *tls.Config, open *connections) *http.Transport {
 	silence := timeout(o)
 	return base(&http.Transport{
 		Proxy:             http.ProxyFromEnvironment,
-		DialContext:       dialer(allowRemote(o.AllowLinkLocal)),
+		DialContext:       open.keep(dialer(allowRemote(o.AllowLinkLocal))),
 		TLSClientConfig:   config,
 		ForceAttemptHTTP2: true,
 		// A request that is given up leaves its connection open in HTTP/2, so one that leads nowhere any more would take
