@@ -15,13 +15,20 @@ import (
 type observable interface{ SetObserver(func(keyset.Event)) }
 
 // listeners are those whom a key source tells what happens to it: each issuer of each running configuration once. A
-// configuration that fails to load, or ends, takes its own ones away and no others.
+// configuration that fails to load, or ends, takes its own ones away and no others. Requests of an ended configuration may
+// use the source for a while: metrics count that, and nobody is told.
 type listeners struct {
 	source keyset.Source
 
 	mu   sync.Mutex
 	all  map[listener]*subscription
-	seen map[string]keyset.Stats // by issuer: what metrics have of the source's
+	uses map[string]*use // by issuer
+}
+
+// use is what leases do with the source for an issuer.
+type use struct {
+	leases int
+	seen   keyset.Stats // what metrics have of the source's
 }
 
 type listener struct {
@@ -32,6 +39,18 @@ type listener struct {
 type subscription struct {
 	ctx   caddy.Context
 	users int // handlers
+}
+
+// listen turns what happens to the keys of this configuration's issuers into Caddy events, until Cleanup.
+func (h *Handler) listen(ctx caddy.Context) error {
+	for _, source := range h.leases.ours.sources {
+		remove, err := source.listeners.add(ctx, source.issuer)
+		if err != nil {
+			return err
+		}
+		h.listening = append(h.listening, remove)
+	}
+	return nil
 }
 
 // add turns what happens to an issuer's keys into Caddy events, for the handlers of this configuration:
@@ -53,35 +72,41 @@ func (l *listeners) add(ctx caddy.Context, issuer string) (remove func(), err er
 	defer l.mu.Unlock()
 	if l.all[key] == nil {
 		if l.all == nil {
-			l.all, l.seen = make(map[listener]*subscription), make(map[string]keyset.Stats)
+			l.all = make(map[listener]*subscription)
 		}
 		l.all[key] = &subscription{ctx: ctx}
-		if _, counts := l.seen[issuer]; !counts {
-			l.seen[issuer] = l.stats() // what came before was for others
-		}
 	}
 	l.all[key].users++
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if l.all[key].users--; l.all[key].users == 0 {
-			l.countFor(issuer)
 			delete(l.all, key)
-			if !l.has(issuer) {
-				delete(l.seen, issuer)
-			}
 		}
 	}, nil
 }
 
-// has tells whether an issuer is among those who listen. The caller holds the lock.
-func (l *listeners) has(issuer string) bool {
-	for key := range l.all {
-		if key.issuer == issuer {
-			return true
-		}
+// use begins to count for an issuer: what came before was for others.
+func (l *listeners) use(issuer string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.uses == nil {
+		l.uses = make(map[string]*use)
 	}
-	return false
+	if l.uses[issuer] == nil {
+		l.uses[issuer] = &use{seen: l.stats()}
+	}
+	l.uses[issuer].leases++
+}
+
+// used ends use.
+func (l *listeners) used(issuer string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.countFor(issuer)
+	if l.uses[issuer].leases--; l.uses[issuer].leases == 0 {
+		delete(l.uses, issuer)
+	}
 }
 
 // stats are the source's; files have none.
@@ -94,19 +119,19 @@ func (l *listeners) stats() keyset.Stats {
 
 // countFor adds to the metrics what the source has counted for an issuer. The caller holds the lock.
 func (l *listeners) countFor(issuer string) {
-	l.seen[issuer] = metrics.addFetches(issuer, l.seen[issuer], l.stats())
+	l.uses[issuer].seen = metrics.addFetches(issuer, l.uses[issuer].seen, l.stats())
 }
 
-// count adds to the metrics what the source has counted, and gives the issuers that use it now, each once.
+// count adds to the metrics what the source has counted, and gives the issuers of running configurations, each once.
 func (l *listeners) count() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for issuer := range l.uses {
+		l.countFor(issuer)
+	}
 	names := make(map[string]struct{}, len(l.all))
 	for key := range l.all {
 		names[key.issuer] = struct{}{}
-	}
-	for issuer := range names {
-		l.countFor(issuer)
 	}
 	return slices.Collect(maps.Keys(names))
 }

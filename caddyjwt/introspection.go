@@ -18,10 +18,10 @@ import (
 )
 
 // openIntrospection finds or makes the client that asks an issuer's authorization server.
-func (h *Handler) openIntrospection(plan *issuerPlan, keys keyset.Source, keysID [32]byte) (*gate.Introspection, error) {
+func (l *lease) openIntrospection(plan *issuerPlan, keys keyset.Source, keysID [32]byte) (*gate.Introspection, error) {
 	config := plan.introspect.config
 	if config.Endpoint == "" {
-		metadata, err := h.metadataSource(plan, keys)
+		metadata, err := l.metadataSource(plan, keys)
 		if err != nil {
 			return nil, err
 		}
@@ -35,7 +35,7 @@ func (h *Handler) openIntrospection(plan *issuerPlan, keys keyset.Source, keysID
 	settings, discovery := plan.source.fetch.Fingerprint(), plan.source.discovery().Fingerprint()
 	config.Identity = fmt.Sprintf("%x %x %x %v %v", settings, keysID, discovery, plan.issuer.Leeway, plan.issuer.Algorithms)
 	key := config.Fingerprint()
-	client, err := take(h, "introspect "+string(key[:]), func() (pooledClient, error) {
+	client, err := take(l, "introspect "+string(key[:]), func() (pooledClient, error) {
 		transport, err := fetch.NewClient(plan.source.fetch)
 		if err != nil {
 			return pooledClient{}, err
@@ -88,13 +88,13 @@ func (p *introspectPlan) check() error {
 
 // metadataSource is where the endpoint is discovered: the key source, when it is of that kind, or one beside it. That one has
 // no keys, so neither events nor metrics of the issuer's keys come from it.
-func (h *Handler) metadataSource(plan *issuerPlan, keys keyset.Source) (*keyset.Discovery, error) {
+func (l *lease) metadataSource(plan *issuerPlan, keys keyset.Source) (*keyset.Discovery, error) {
 	if discovery, ok := keys.(*keyset.Discovery); ok {
 		return discovery, nil
 	}
 	options := plan.source.discovery()
 	options.MetadataOnly = true
-	source, err := h.takeSource(options.Fingerprint(), func() (keyset.Source, error) { return keyset.NewDiscovery(options) })
+	source, err := l.takeSource(options.Fingerprint(), func() (keyset.Source, error) { return keyset.NewDiscovery(options) })
 	if err != nil {
 		return nil, fmt.Errorf("discovering the endpoint: %w", err)
 	}

@@ -95,8 +95,8 @@ type Handler struct {
 	// 33554432 (32 MiB).
 	CacheSize int64 `json:"cache_size,omitempty"`
 
-	gate      *gate.Gate
-	holding   []string // what was taken from the pools, for Cleanup
+	gate      *gate.Gate // for everything but Check, which asks: see ask
+	leases    *leases
 	listening []func() // end what is told about keys, for Cleanup
 	log       *reporter
 }
@@ -118,7 +118,12 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := h.open(ctx, built); err != nil {
+	h.leases = new(leases)
+	if err := h.leases.begin(built.open); err != nil {
+		return err
+	}
+	h.gate = h.leases.ours.gate
+	if err := h.listen(ctx); err != nil {
 		return err
 	}
 	if err := metrics.register(ctx.GetMetricsRegistry()); err != nil {
@@ -127,8 +132,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.warnOfExample()
 	h.warnOfOtherKinds(built)
 	h.warnOfSecrets(built)
-	h.gate, err = gate.New(built.config)
-	return err
+	return nil
 }
 
 // exampleSecret is the secret in Caddyfile.example, which everybody knows.
@@ -155,22 +159,17 @@ func (h *Handler) warnOfOtherKinds(built *compiled) {
 	}
 }
 
-// Cleanup gives back what Provision took, also when Provision failed half-way.
+// Cleanup gives back what Provision took, also when Provision failed half-way. What requests are waiting for is closed
+// with the verdict of the last one: Caddy does not wait for requests.
 func (h *Handler) Cleanup() error {
 	for _, remove := range h.listening {
 		remove()
 	}
-	var errs []error
-	for _, key := range h.holding {
-		if _, err := pool.Delete(key); err != nil {
-			errs = append(errs, fmt.Errorf("releasing what outlives a configuration: %w", err))
-		}
-	}
-	h.listening, h.holding = nil, nil
+	h.listening = nil
 	if h.log != nil {
 		h.log.tally.close()
 	}
-	return errors.Join(errs...)
+	return h.leases.end()
 }
 
 // ServeHTTP lets the request through or refuses it. Whatever comes of it, the request loses the token and what the
@@ -243,10 +242,10 @@ func endTrailers(w http.ResponseWriter, r *http.Request) {
 // then, and would take the deadline for the client's end.
 func (h *Handler) decide(w http.ResponseWriter, r *http.Request) (gate.Verdict, error) {
 	if !h.gate.ReadsBody(r) {
-		return h.gate.Check(r)
+		return h.ask(r)
 	}
 	limitReading(w, formTimeout)
-	verdict, err := h.gate.Check(r)
+	verdict, err := h.ask(r)
 	if err == nil || bearer.HasRead(r) {
 		limitReading(w, 0)
 	}

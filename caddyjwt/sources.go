@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/caddyserver/caddy/v2"
@@ -47,47 +48,62 @@ func (c pooledCache) Destruct() error {
 	return nil
 }
 
-// take finds a pooled object or makes it, and remembers to give it back. The maker must not touch the network.
-func take[T caddy.Destructor](h *Handler, key string, open func() (T, error)) (T, error) {
+// take finds a pooled object or makes it, and has the lease give it back. The maker must not touch the network.
+func take[T caddy.Destructor](l *lease, key string, open func() (T, error)) (T, error) {
 	value, _, err := pool.LoadOrNew(key, func() (caddy.Destructor, error) { return open() })
 	if err != nil {
 		var none T
 		return none, err
 	}
-	h.holding = append(h.holding, key)
+	l.release = append(l.release, func() error {
+		_, err := pool.Delete(key)
+		return err
+	})
 	return value.(T), nil
 }
 
-// open gives the compiled configuration what outlives it.
-func (h *Handler) open(ctx caddy.Context, built *compiled) error {
-	for i := range built.plans {
-		plan := &built.plans[i]
-		issuer := &built.config.Issuers[i]
-		source, id, err := h.openSource(ctx, &plan.source)
+// open makes the gate, and takes from the pool what it asks. It may be called again after the configuration has ended.
+func (c *compiled) open(l *lease) (err error) {
+	config := c.config
+	config.Issuers = slices.Clone(config.Issuers)
+	for i := range c.plans {
+		if err := l.openIssuer(&c.plans[i], &config.Issuers[i]); err != nil {
+			return fmt.Errorf("issuer %q: %w", config.Issuers[i].Name, err)
+		}
+	}
+	if c.cache != 0 {
+		cache, err := take(l, "cache "+strconv.FormatInt(c.cache, 10), func() (pooledCache, error) {
+			cache, err := gate.NewCache(c.cache)
+			return pooledCache{cache, new(gate.CacheStats)}, err
+		})
 		if err != nil {
-			return fmt.Errorf("issuer %q: %w", issuer.Name, err)
+			return err
 		}
-		issuer.Keys, issuer.KeysID = source, id
-		if plan.introspect == nil {
-			continue
-		}
-		if issuer.Introspection, err = h.openIntrospection(plan, source, id); err != nil {
-			return fmt.Errorf("issuer %q: introspect: %w", issuer.Name, err)
-		}
+		config.Cache = cache.Cache
 	}
-	if built.cache == 0 {
-		return nil
-	}
-	cache, err := take(h, "cache "+strconv.FormatInt(built.cache, 10), func() (pooledCache, error) {
-		cache, err := gate.NewCache(built.cache)
-		return pooledCache{cache, new(gate.CacheStats)}, err
-	})
-	built.config.Cache = cache.Cache
+	l.gate, err = gate.New(config)
 	return err
 }
 
+func (l *lease) openIssuer(plan *issuerPlan, issuer *gate.Issuer) error {
+	source, id, err := l.openSource(&plan.source)
+	if err != nil && l.late {
+		// Tokens of other issuers still get their verdicts. A client that is made with this source is for nobody else.
+		source, id, err = lostSource{err}, sha256.Sum256(id[:]), nil
+	}
+	if err != nil {
+		return err
+	}
+	issuer.Keys, issuer.KeysID = source, id
+	if plan.introspect == nil {
+		return nil
+	}
+	issuer.Introspection, err = l.openIntrospection(plan, source, id)
+	return wrap("introspect", err)
+}
+
 // openSource opens the key source of an issuer. The second result fingerprints its settings.
-func (h *Handler) openSource(ctx caddy.Context, plan *sourcePlan) (keyset.Source, [32]byte, error) {
+func (l *lease) openSource(plan *sourcePlan) (keyset.Source, [32]byte, error) {
 	switch plan.kind {
 	case "none":
 		return nil, [32]byte{}, nil
@@ -98,19 +114,19 @@ func (h *Handler) openSource(ctx caddy.Context, plan *sourcePlan) (keyset.Source
 		source, err := keyset.NewStatic(plan.static...)
 		return source, fingerprintKeys(plan.static), err
 	case "file":
-		return h.pooledSource(ctx, plan, plan.taken.Fingerprint(), func() (keyset.Source, error) {
+		return l.pooledSource(plan, plan.taken.Fingerprint(), func() (keyset.Source, error) {
 			return keyset.NewFile(plan.path, plan.taken, sourceLog)
 		})
 	case "jwks":
 		options := keyset.RemoteOptions{
 			URL: plan.url, Taken: plan.taken, Fetch: plan.fetch, Timing: plan.timing(), Logger: sourceLog,
 		}
-		return h.pooledSource(ctx, plan, options.Fingerprint(), func() (keyset.Source, error) {
+		return l.pooledSource(plan, options.Fingerprint(), func() (keyset.Source, error) {
 			return keyset.NewRemote(options)
 		})
 	default:
 		options := plan.discovery()
-		return h.pooledSource(ctx, plan, options.Fingerprint(), func() (keyset.Source, error) {
+		return l.pooledSource(plan, options.Fingerprint(), func() (keyset.Source, error) {
 			return keyset.NewDiscovery(options)
 		})
 	}
@@ -136,25 +152,23 @@ func (p *sourcePlan) metadataAddress() string {
 	return p.issuer
 }
 
-// pooledSource finds or makes a key source that is shared and outlives this configuration, and listens to it.
-func (h *Handler) pooledSource(
-	ctx caddy.Context, plan *sourcePlan, settings [32]byte, open func() (keyset.Source, error),
+// pooledSource finds or makes a key source that is shared and outlives this configuration.
+func (l *lease) pooledSource(
+	plan *sourcePlan, settings [32]byte, open func() (keyset.Source, error),
 ) (keyset.Source, [32]byte, error) {
 	id := sha256.Sum256(fmt.Appendf(settings[:], "%s\x00%s", plan.kind, plan.path))
-	source, err := h.takeSource(id, open)
+	source, err := l.takeSource(id, open)
 	if err != nil {
 		return nil, id, err
 	}
-	remove, err := source.listeners.add(ctx, plan.issuer)
-	if err != nil {
-		return nil, id, err
-	}
-	h.listening = append(h.listening, remove)
+	l.sources = append(l.sources, usedSource{source, plan.issuer})
+	source.listeners.use(plan.issuer)
+	l.release = append(l.release, func() error { source.listeners.used(plan.issuer); return nil })
 	return source.Source, id, nil
 }
 
-func (h *Handler) takeSource(id [32]byte, open func() (keyset.Source, error)) (pooledSource, error) {
-	return take(h, "keys "+string(id[:]), func() (pooledSource, error) {
+func (l *lease) takeSource(id [32]byte, open func() (keyset.Source, error)) (pooledSource, error) {
+	return take(l, "keys "+string(id[:]), func() (pooledSource, error) {
 		source, err := open()
 		if err != nil {
 			return pooledSource{}, err

@@ -1,0 +1,358 @@
+package caddyjwt
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/goleak"
+
+	"github.com/caddyjwt/gateway/internal/tokentest"
+)
+
+// Requests come and go from many sides while the configuration ends and after it. Whoever holds a lease finds it open until
+// letting go; and of all that were opened, each is closed once.
+func TestLeaseIsOpenForItsHolders(t *testing.T) {
+	for range 200 {
+		var mu sync.Mutex
+		closings := make(map[*lease]*atomic.Int64)
+		var ls leases
+		err := ls.begin(func(l *lease) error {
+			times := new(atomic.Int64)
+			mu.Lock()
+			closings[l] = times
+			mu.Unlock()
+			l.release = append(l.release, func() error { times.Add(1); return nil })
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var requests sync.WaitGroup
+		for range 8 {
+			requests.Go(func() {
+				for range 20 {
+					held, err := ls.hold()
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					mu.Lock()
+					times := closings[held]
+					mu.Unlock()
+					if times.Load() != 0 {
+						t.Error("a closed lease was given to a request")
+					}
+					if held.letGo() {
+						_ = held.close()
+					}
+				}
+			})
+		}
+		if err := ls.end(); err != nil {
+			t.Error(err)
+		}
+		requests.Wait()
+		for _, times := range closings {
+			if n := times.Load(); n != 1 {
+				t.Fatalf("a lease was closed %d times", n)
+			}
+		}
+	}
+}
+
+// An introspection client keeps the key source that it was made with. If the source went first, another configuration could
+// find the client in the pool and make a source of its own, and the client would go on asking the closed one.
+func TestLeaseIsClosedInReverse(t *testing.T) {
+	var order []string
+	first := errors.New("first")
+	l := &lease{release: []func() error{
+		func() error { order = append(order, "source"); return first },
+		func() error { order = append(order, "client"); return nil },
+	}}
+	if err := l.close(); !errors.Is(err, first) {
+		t.Errorf("error %v", err)
+	}
+	if len(order) != 2 || order[0] != "client" {
+		t.Errorf("closed in the order %v", order)
+	}
+}
+
+// ended is a handler of an authorization server, whose introspection waits for the test.
+type ended struct {
+	*Handler
+	config  string
+	as      *tokentest.AS
+	key     *tokentest.Key
+	file    string
+	asked   chan struct{} // a question has come
+	answers chan struct{} // one for each answer
+}
+
+// ending makes the handler, with keys of every kind that is pooled.
+func ending(t *testing.T) *ended {
+	t.Helper()
+	key := tokentest.NewKey(t, "ES256", "lease")
+	e := &ended{as: tokentest.NewAS(t, tokentest.WithKeys(key)), key: key, asked: make(chan struct{}, 9), answers: make(chan struct{}, 9)}
+	e.as.Introspect(func(r *tokentest.IntrospectionRequest) tokentest.IntrospectionAnswer {
+		e.asked <- struct{}{}
+		<-e.answers
+		return tokentest.IntrospectionAnswer{Claims: map[string]any{"active": true, "sub": "alice", "aud": "x"}}
+	})
+	e.file = filepath.Join(t.TempDir(), "jwks.json")
+	if err := os.WriteFile(e.file, []byte(tokentest.JWKS(key)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e.config = `{"audience":["x"],"issuers":[
+		{"issuer":"` + e.as.URL + `","introspect":{"auth_method":"none","timeout":"30s"}},
+		{"issuer":"https://jwks.example","keys":{"source":"jwks","url":"` + e.as.JWKSURL() + `"}},
+		{"issuer":"https://file.example","keys":{"source":"file","path":` + quote(e.file) + `}}]}`
+	e.Handler = provisioned(t, e.config)
+	return e
+}
+
+func (e *ended) token(t *testing.T, issuer string) string {
+	now := time.Now().Unix()
+	return e.key.Sign(t, map[string]any{"iss": issuer, "aud": "x", "sub": "alice", "iat": now, "exp": now + 300})
+}
+
+func (e *ended) end(t *testing.T) {
+	t.Helper()
+	if err := e.Cleanup(); err != nil {
+		t.Errorf("cleaning up: %v", err)
+	}
+}
+
+// eventuallyEmpty waits until nothing is in the pool.
+func eventuallyEmpty(t *testing.T) {
+	t.Helper()
+	within(t, "nothing is in the pool", func() bool { return len(pooled()) == 0 })
+}
+
+// within waits until something holds.
+func within(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("never came to be: %s", what)
+		}
+	}
+}
+
+// nothingRuns wants no goroutines but those of the beginning.
+func nothingRuns(t *testing.T) {
+	t.Helper()
+	present := goleak.IgnoreCurrent()
+	t.Cleanup(func() { goleak.VerifyNone(t, present) })
+}
+
+// The configuration ends while a request waits for its verdict. The request gets it, nobody is told of keys any more, and all
+// is closed then, though the next handler, as with a WebSocket, has not come back.
+func TestCleanupWaitsForVerdictsAndForNothingElse(t *testing.T) {
+	nothingRuns(t)
+	e := ending(t)
+	inside, leave, done := make(chan struct{}), make(chan struct{}), make(chan error)
+	next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error {
+		close(inside)
+		<-leave
+		return nil
+	})
+	go func() { done <- e.ServeHTTP(httptest.NewRecorder(), bearing("opaque"), next) }()
+	<-e.asked
+	e.end(t)
+	if len(pooled()) == 0 {
+		t.Error("all was closed while a request was waiting")
+	}
+	pool.Range(func(_, value any) bool {
+		if source, ok := value.(pooledSource); ok && len(source.listeners.all) > 0 {
+			t.Error("an ended configuration is still told of its keys")
+		}
+		return true
+	})
+	e.answers <- struct{}{}
+	select {
+	case <-inside:
+	case err := <-done:
+		t.Fatalf("refused: %v", err)
+	}
+	eventuallyEmpty(t)
+	close(leave)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// Requests that come to a handler after the end of its configuration get their verdicts, good and bad, and leave nothing
+// open. Those that come at the same time share what is opened for them.
+func TestLateRequestsGetTheirVerdicts(t *testing.T) {
+	nothingRuns(t)
+	e := ending(t)
+	e.end(t)
+	wantEmptyPool(t)
+	stranger := tokentest.NewKey(t, "ES256", "stranger").WithKID("lease")
+	for name, issuer := range map[string]string{
+		"discovery": e.as.URL, "jwks": "https://jwks.example", "file": "https://file.example",
+	} {
+		token := e.token(t, issuer)
+		if status, _ := serve(t, e.Handler, bearing(token)); status != http.StatusOK {
+			t.Errorf("%s: status %d", name, status)
+		}
+		forged := &ended{key: stranger}
+		if status, _ := serve(t, e.Handler, bearing(forged.token(t, issuer))); status != http.StatusUnauthorized {
+			t.Errorf("%s: a forged token gets status %d", name, status)
+		}
+		eventuallyEmpty(t)
+	}
+	e.answers <- struct{}{}
+	if status, _ := serve(t, e.Handler, bearing("opaque")); status != http.StatusOK {
+		t.Errorf("introspection: status %d", status)
+	}
+	eventuallyEmpty(t)
+}
+
+// Two late requests at the same time share what the first has opened, and the question as well.
+func TestLateRequestsShareWhatTheyOpen(t *testing.T) {
+	nothingRuns(t)
+	e := ending(t)
+	e.end(t)
+	results := make(chan int, 2)
+	ask := func() {
+		status, _ := serve(t, e.Handler, bearing("opaque"))
+		results <- status
+	}
+	go ask()
+	<-e.asked
+	go ask()
+	within(t, "both requests are waiting", func() bool { return e.leases.current.Load().holders.Load() == 2 })
+	e.answers <- struct{}{}
+	e.answers <- struct{}{} // for the second question, which nobody should ask
+	for range 2 {
+		if status := <-results; status != http.StatusOK {
+			t.Errorf("status %d", status)
+		}
+	}
+	eventuallyEmpty(t)
+	if n := len(e.as.IntrospectionRequests()); n != 1 {
+		t.Errorf("%d questions about one token", n)
+	}
+}
+
+// Configurations with the same settings come and go while requests are under way and come late. Whoever takes something from
+// the pool while somebody else gives it back gets things that work, and that work together.
+func TestLeasesComeAndGo(t *testing.T) {
+	nothingRuns(t)
+	e := ending(t)
+	e.as.Introspect(func(*tokentest.IntrospectionRequest) tokentest.IntrospectionAnswer {
+		return tokentest.IntrospectionAnswer{Claims: map[string]any{"active": true, "sub": "alice", "aud": "x"}}
+	})
+	e.end(t)
+	ctx, _ := newContext(t)
+	var requests sync.WaitGroup
+	defer requests.Wait()
+	for i := range 60 {
+		h := parse(t, e.config)
+		if err := h.Provision(ctx); err != nil {
+			t.Fatal(err)
+		}
+		for j := range 4 {
+			requests.Go(func() {
+				if status, _ := serve(t, h, bearing(fmt.Sprintf("opaque-%d-%d", i, j))); status != http.StatusOK {
+					t.Errorf("status %d", status)
+				}
+			})
+		}
+		if err := h.Cleanup(); err != nil {
+			t.Error(err)
+		}
+	}
+	requests.Wait()
+	eventuallyEmpty(t)
+}
+
+// A key file that went with its configuration takes away its own keys, and nobody else's.
+func TestLateRequestWhoseKeyFileHasGone(t *testing.T) {
+	nothingRuns(t)
+	e := ending(t)
+	e.end(t)
+	if err := os.Remove(e.file); err != nil {
+		t.Fatal(err)
+	}
+	status, header := serve(t, e.Handler, bearing(e.token(t, "https://file.example")))
+	if status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" {
+		t.Errorf("status %d, Retry-After %q", status, header.Get("Retry-After"))
+	}
+	if status, _ := serve(t, e.Handler, bearing(e.token(t, "https://jwks.example"))); status != http.StatusOK {
+		t.Errorf("another issuer's token: status %d", status)
+	}
+	eventuallyEmpty(t)
+}
+
+// What requests do after the end of their configuration is counted as all the rest is, and once.
+func TestMetricsCountForLateRequests(t *testing.T) {
+	nothingRuns(t)
+	e := ending(t)
+	const issuer = "https://jwks.example"
+	fetches := metrics.fetchesOf(issuer).Fetches
+	hits, misses := metrics.cacheLookups()
+	held, err := e.leases.hold()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.end(t)
+	late := func() { // one fetch, and three look-ups
+		for range 3 {
+			if status, _ := serve(t, e.Handler, bearing(e.token(t, issuer))); status != http.StatusOK {
+				t.Errorf("status %d", status)
+			}
+		}
+	}
+	late()
+	e.letGo(held)
+	eventuallyEmpty(t)
+	if n := metrics.fetchesOf(issuer).Fetches - fetches; n != 1 {
+		t.Errorf("%d fetches counted, want 1", n)
+	}
+	hitsAfter, missesAfter := metrics.cacheLookups()
+	if n := hitsAfter + missesAfter - hits - misses; n != 3 {
+		t.Errorf("%d look-ups counted, want 3", n)
+	}
+	if held, err = e.leases.hold(); err != nil { // opens it again
+		t.Fatal(err)
+	}
+	late()
+	e.letGo(held)
+	eventuallyEmpty(t)
+	if n := metrics.fetchesOf(issuer).Fetches - fetches; n != 2 {
+		t.Errorf("%d fetches counted, want 2", n)
+	}
+}
+
+// BenchmarkLease is what a request pays to keep open what it asks.
+func BenchmarkLease(b *testing.B) {
+	var ls leases
+	if err := ls.begin(func(*lease) error { return nil }); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			held, err := ls.hold()
+			if err != nil || held.letGo() {
+				b.Error("the lease is not open")
+			}
+		}
+	})
+}
