@@ -35,13 +35,28 @@ type way struct {
 func startEverywhere(t *testing.T, gate string) (*site, []way) {
 	t.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true")
 	s := prepare(t)
-	address := freeAddress(t)
-	_, port, _ := net.SplitHostPort(address)
+	s.loadFile(s.everywhere(gate))
+	return s, s.ways()
+}
+
+// everywhere is the Caddyfile of a site that is reached by all protocols, with the same gate.
+func (s *site) everywhere(gate string) string {
+	s.t.Helper()
+	if s.secure == "" {
+		s.secure = freeAddress(s.t)
+	}
+	_, port, _ := net.SplitHostPort(s.secure)
 	caddyfile := strings.Replace(s.caddyfile(gate), "auto_https off",
 		"auto_https disable_redirects\n\tskip_install_trust\n\tservers {\n\t\tprotocols h1 h2 h2c h3\n\t}", 1)
-	s.loadFile(caddyfile + fmt.Sprintf("https://localhost:%s {\n\tbind 127.0.0.1\n\ttls internal\n\tlog\n\t%s\n\treverse_proxy %s\n}\n",
-		port, gate, s.upstream.addr()))
+	return caddyfile + fmt.Sprintf("https://localhost:%s {\n\tbind 127.0.0.1\n\ttls internal\n\tlog\n\t%s\n\treverse_proxy %s\n}\n",
+		port, gate, s.upstream.addr())
+}
 
+// ways are clients for each protocol, with no connections as yet.
+func (s *site) ways() []way {
+	t := s.t
+	t.Helper()
+	_, port, _ := net.SplitHostPort(s.secure)
 	h2c := &http.Transport{DialContext: s.dial, Protocols: new(http.Protocols)}
 	h2c.Protocols.SetUnencryptedHTTP2(true)
 	h3 := &http3.Transport{TLSClientConfig: &tls.Config{RootCAs: s.internalRoots()}}
@@ -65,11 +80,11 @@ func startEverywhere(t *testing.T, gate string) (*site, []way) {
 		})
 	}
 	s.upstream.take() // a gate may let pass who has no token
-	return s, ways
+	return ways
 }
 
 // freeAddress is an address of loopback where nobody listens, by TCP or by UDP.
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	for range 20 {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")

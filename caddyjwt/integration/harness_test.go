@@ -88,6 +88,7 @@ type site struct {
 	logFile  string
 	client   *http.Client
 	base     string // scheme and authority of the requests
+	secure   string // address for HTTPS and HTTP/3, if the site has one
 	written  *int   // how many Caddyfiles have been written
 
 	broken *atomic.Bool // set when the running attack could not be carried out; nil outside of attacks
