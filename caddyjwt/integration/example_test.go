@@ -55,6 +55,9 @@ func TestExampleWorks(t *testing.T) {
 	}
 }
 
+// exampleKeyFiles are the files with public keys that blocks of the example name.
+var exampleKeyFiles = []string{"/etc/caddy/bob.pub.pem", "/etc/caddy/iris.pub.pem", "/etc/caddy/partner.crt"}
+
 // Every block of the example that is commented out is good when it is commented in.
 func TestExampleBlocksAreGood(t *testing.T) {
 	text, err := os.ReadFile("../../Caddyfile.example")
@@ -67,7 +70,7 @@ func TestExampleBlocksAreGood(t *testing.T) {
 	t.Setenv("IRIS_CLIENT_SECRET", "f3b1c2d4e5a697887968574635241302")
 	t.Setenv("ALICE_SECRET", "0a1b2c3d4e5f60718293a4b5c6d7e8f9")
 	config := uncommented(string(text))
-	for _, path := range []string{"/etc/caddy/bob.pub.pem", "/etc/caddy/iris.pub.pem", "/etc/caddy/partner.crt"} {
+	for _, path := range exampleKeyFiles {
 		if !strings.Contains(config, path) {
 			t.Errorf("the example does not name %s any more", path)
 		}
@@ -163,9 +166,11 @@ func (s *site) loadExampleBehindNames(as *tokentest.AS, change func(text string)
 	for _, port := range []string{"8080", "8081", "8082"} {
 		config = strings.Replace(config, "\n:"+port+" {\n", "\nhttp://site"+port+".test {\n\tbind unix/"+s.socket+"\n\tlog\n", 1)
 	}
+	for _, path := range exampleKeyFiles {
+		config = strings.ReplaceAll(config, path, pem)
+	}
 	config = strings.NewReplacer(
 		"persist_config off\n", "persist_config off\n\tlog {\n\t\toutput file "+s.logFile+"\n\t\tlevel DEBUG\n\t}\n",
-		"/etc/caddy/bob.pub.pem", pem, "/etc/caddy/partner.crt", pem,
 		"https://auth.example.com/realms/main", as.URL,
 		"reverse_proxy 127.0.0.1:9000", "reverse_proxy "+s.upstream.addr(),
 		"bind 127.0.0.1\n", "bind unix/"+filepath.Join(filepath.Dir(s.socket), "b")+"\n",
