@@ -157,7 +157,7 @@ func kindNamed(word string) string {
 
 // fold appends the letters of a word in lower case, without hyphens and underscores, as far as there is room.
 func fold(buf []byte, word string) []byte {
-	for i := 0; i < len(word); i++ {
+	for i := range len(word) {
 		c := word[i]
 		switch {
 		case c == '-' || c == '_':

@@ -80,8 +80,7 @@ func TestFetchErrorsNameTheAddress(t *testing.T) {
 		"of another issuer":                     {"issuer": "https://other.example.com"},
 	} {
 		t.Run("metadata "+name, func(t *testing.T) {
-			var s *httptest.Server
-			s = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				if document["issuer"] == nil {
 					document["issuer"] = "https://as.example.com"
 				}

@@ -14,7 +14,7 @@ import (
 // tally counts what came of tokens.
 type tally struct {
 	passed, pending, unavailable, bad int
-	wait, longest                     time.Duration // for which tokens were pending in a row
+	longest                           time.Duration // for which tokens were pending in a row
 	since                             time.Time
 }
 

@@ -218,7 +218,7 @@ func (r *refresher) Recheck(ctx context.Context, token Signed, tried []*jose.Key
 		case err != nil:
 			return nil, r.givenUp(err)
 		case f.err != nil:
-			return nil, nil
+			return nil, nil //nolint:nilerr // without other keys, the signature is bad
 		}
 		if f.number > d.begun {
 			r.mu.Lock()
