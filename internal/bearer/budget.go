@@ -2,6 +2,7 @@ package bearer
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"strings"
 	"sync/atomic"
@@ -64,6 +65,13 @@ func (s *share) grow(size int64) bool {
 
 // release gives everything back. It may be called more than once.
 func (s *share) release() { s.memory.held.Add(-s.taken.Swap(0)) }
+
+// releaseAfter releases when the request of this context is over.
+func (s *share) releaseAfter(ctx context.Context) {
+	if s.taken.Load() > 0 {
+		context.AfterFunc(ctx, s.release)
+	}
+}
 
 // pieces are a text as it came. Memory grows with what arrives, not with what
 // was announced, and by another piece, since copying a text to a larger place

@@ -161,6 +161,35 @@ func TestFormMemoryIsGivenBack(t *testing.T) {
 	})
 }
 
+// Handlers before the gate may read from a body of their own, which may panic: net/http ends the request then, and
+// goes on with the next.
+func TestFormMemoryIsGivenBackAfterAPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := bearer.NewFormMemory(1 << 20)
+		ctx, over := context.WithCancel(t.Context())
+		r := formOf(ctx, 0)
+		r.Body = io.NopCloser(io.MultiReader(strings.NewReader(strings.Repeat("a", 100<<10)), panicking{}))
+		r.ContentLength = -1
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("the body did not panic")
+				}
+			}()
+			_, _ = extractorWith(t, memory).Extract(r)
+		}()
+		over()
+		synctest.Wait()
+		if held := memory.Held(); held != 0 {
+			t.Errorf("%d bytes are held for nobody", held)
+		}
+	})
+}
+
+type panicking struct{}
+
+func (panicking) Read([]byte) (int, error) { panic(http.ErrAbortHandler) }
+
 // However many forms grow and end at once, the sum stays under the limit and ends at nothing.
 func TestFormMemoryUnderLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

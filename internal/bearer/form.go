@@ -193,10 +193,8 @@ func (e *Extractor) readForm(r *http.Request) (string, error) {
 		return body.text, nil // an earlier extractor has read it
 	}
 	share := &share{memory: e.forms}
+	defer share.releaseAfter(r.Context()) // a body of somebody else's may panic
 	text, err := e.readText(r, share)
-	if share.taken.Load() > 0 {
-		context.AfterFunc(r.Context(), share.release) // when the request is over
-	}
 	if err != nil {
 		r.Body = struct {
 			io.Reader
