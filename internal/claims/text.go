@@ -79,9 +79,12 @@ func member(s string) string {
 	return b.String()
 }
 
-// isBlank knows the blanks of Unicode, some of which some languages trim. What
-// breaks lines is no blank: it is refused in a header.
-func isBlank(r rune) bool { return unicode.Is(unicode.Zs, r) }
+// isBlank knows the blanks of Unicode, some of which some languages trim, and the
+// byte order mark, which JavaScript trims. What breaks lines is no blank: it is
+// refused in a header.
+func isBlank(r rune) bool { return r == byteOrderMark || unicode.Is(unicode.Zs, r) }
+
+const byteOrderMark = '\ufeff'
 
 func beginsJSON(s string) bool { return s != "" && (s[0] == '[' || s[0] == '{') }
 

@@ -25,6 +25,7 @@ func TestText(t *testing.T) {
 		{`"%20admin"`, "%2520admin"},
 		{`"  "`, "%20%20"},
 		{`"\u00a0admin\u3000"`, "%C2%A0admin%E3%80%80"},
+		{`"\ufeffadmin\ufeff"`, "%EF%BB%BFadmin%EF%BB%BF"},
 		{`"a\u00a0b"`, "a\u00a0b"},
 		{`"[\"admin\"]"`, "%5B%22admin%22]"},
 		{`"{\"a\":1}"`, "%7B%22a%22:1}"},
