@@ -85,8 +85,9 @@ type Handler struct {
 	// for: everybody is this consumer. A bad token never passes. Default: it is refused. Placeholders are resolved.
 	Anonymous string `json:"anonymous,omitempty"`
 	// Let a genuine CORS preflight pass: OPTIONS with one Origin and one Access-Control-Request-Method, without
-	// Authorization, Cookie, Upgrade, Expect and a body. It gets no identity, and loses fields that name another method,
-	// such as X-HTTP-Method-Override. Default: it needs a token, which browsers do not send with it.
+	// Authorization, Cookie, other headers that token_from names, Upgrade, Expect and a body. It gets no identity, and loses
+	// fields that name another method, such as X-HTTP-Method-Override. Default: it needs a token, which browsers do not send
+	// with it.
 	AllowPreflight bool `json:"allow_preflight,omitempty"`
 	// Refine, for this route, when issuers are asked about tokens. Default: as each issuer says.
 	Introspect *RouteIntrospect `json:"introspect,omitempty"`

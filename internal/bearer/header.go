@@ -42,6 +42,14 @@ func (p *Place) findHeader(r *http.Request) (presented, error) {
 	return presented{}, nil
 }
 
+// InHeader reports whether one of the header places is in use, in whatever
+// spelling of its name.
+func (e *Extractor) InHeader(h http.Header) bool {
+	return e.respelt(h) || slices.ContainsFunc(e.places, func(p Place) bool {
+		return p.Kind == Header && len(h[p.Name]) > 0
+	})
+}
+
 // respelt finds a field whose name some readers take for that of a header
 // place: CGI and its heirs make one variable of X-Access-Token, X_Access_Token
 // and X!Access!Token, and nobody can say which of the values it gets. Where

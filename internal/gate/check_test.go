@@ -80,6 +80,9 @@ func TestRequestsWithoutToken(t *testing.T) {
 		return func(c *gate.Config) { c.Require.Groups = groups }
 	}
 	preflight := func(c *gate.Config) { c.AllowPreflight = true }
+	inHeader := func(c *gate.Config) {
+		c.Extractor = extractor(t, bearer.DefaultPlace, bearer.Place{Kind: bearer.Header, Name: "X-Token"})
+	}
 	cors := func(method string, headers ...string) *http.Request {
 		r := httptest.NewRequest(method, "/orders", nil)
 		for i := 0; i < len(headers); i += 2 {
@@ -110,6 +113,8 @@ func TestRequestsWithoutToken(t *testing.T) {
 		"OPTIONS without a method is no preflight":    {preflight, cors("OPTIONS", genuine[:2]...), 0, gate.MissingToken},
 		"GET is no preflight":                         {preflight, cors("GET", genuine...), 0, gate.MissingToken},
 		"a preflight never has credentials":           {preflight, cors("OPTIONS", append(genuine, "Authorization", "Bearer x")...), 0, gate.MalformedToken},
+		"nor a token in another header":               {with(preflight, inHeader), cors("OPTIONS", append(genuine, "X-Token", "x")...), 0, gate.MalformedToken},
+		"nor one in another spelling":                 {with(preflight, inHeader), cors("OPTIONS", append(genuine, "X_Token", "x")...), 0, gate.MalformedRequest},
 		"an opaque target is refused":                 {with(preflight, optional), &http.Request{Method: "GET", URL: &url.URL{Scheme: "http", Opaque: "http://x/admin"}, Header: http.Header{}}, 0, gate.MalformedRequest},
 		"a target without a leading slash is refused": {optional, &http.Request{Method: "GET", URL: &url.URL{Path: "admin"}, Header: http.Header{}}, 0, gate.MalformedRequest},
 	} {

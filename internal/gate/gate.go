@@ -146,8 +146,11 @@ func (g *Gate) Check(r *http.Request) (Verdict, error) {
 	return Verdict{Outcome: Accepted, Identity: identity, InAuthorization: g.inAuthorization[credential.Place]}, nil
 }
 
-// letsPreflight reports whether the request passes as a preflight: it carries no token, and browsers send none with it.
-func (g *Gate) letsPreflight(r *http.Request) bool { return g.allowPreflight && bearer.IsPreflight(r) }
+// letsPreflight reports whether the request passes as a preflight. One with a token in a header is none, whatever the
+// header: browsers send no such field with a preflight, and the token would travel on unverified where it is kept.
+func (g *Gate) letsPreflight(r *http.Request) bool {
+	return g.allowPreflight && bearer.IsPreflight(r) && !g.extractor.InHeader(r.Header)
+}
 
 // ReadsBody tells whether Check will read the request's body: only a form that may hold the token. Whoever owns the
 // connection should set a read deadline then, since nothing else wakes up a read from a client that has gone silent.
