@@ -96,4 +96,15 @@ func addToAccessLog(r *http.Request, failure *gate.Failure) {
 		issuer = zap.Field{Key: issuerField, Type: zapcore.SkipType} // in place of another gate's
 	}
 	fields.Set(issuer)
+	if failure.Reason == gate.KeyPending {
+		notAsError(r)
+	}
+}
+
+// notAsError keeps the line of a request from being one of level error, as Caddy writes those of all 5xx: strangers can
+// cause it at will. A level that the operator has set stays.
+func notAsError(r *http.Request) {
+	if ctx := r.Context(); caddyhttp.GetVar(ctx, caddyhttp.LogLevelVar) == nil {
+		caddyhttp.SetVar(ctx, caddyhttp.LogLevelVar, zapcore.InfoLevel.String())
+	}
 }
