@@ -106,7 +106,7 @@ func (c *Config) Untold(i *Issuer) Untold {
 
 // What tokens of all kinds may have. To require it tells no kinds apart.
 var (
-	inEveryJWT    = []string{"iss", "aud", "exp", "nbf", "iat", "scope", "scp"}
+	inEveryJWT    = []string{"iss", "aud", "exp", "nbf", "iat", "jti", "scope", "scp"}
 	inEveryAnswer = append([]string{"active", "sub", "username", "client_id"}, inEveryJWT...)
 )
 

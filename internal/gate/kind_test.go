@@ -242,7 +242,7 @@ func TestAnyAudienceNeedsSomebody(t *testing.T) {
 		"an audience of the route, too":   {[]func(*gate.Config){anyAudience, func(c *gate.Config) { c.Audience = accept(api) }}, []m{nobody}, "JWT", ""},
 		"a claim of access tokens":        {[]func(*gate.Config){anyAudience, requiring(t, "app")}, []m{login, nobody}, "JWT", ""},
 		"a claim inside another":          {[]func(*gate.Config){anyAudience, requiring(t, "realm_access.roles")}, []m{{"realm_access": m{"roles": []string{"a"}}}, nobody}, "JWT", ""},
-		"claims that all tokens have":     {[]func(*gate.Config){anyAudience, requiring(t, "exp", "/iss", "scope", "/scope")}, []m{login, nobody, {"scope": "x"}}, "JWT", gate.MissingClaim},
+		"claims that all tokens have":     {[]func(*gate.Config){anyAudience, requiring(t, "exp", "/iss", "scope", "/scope", "jti")}, []m{login, nobody, {"scope": "x", "jti": "j"}}, "JWT", gate.MissingClaim},
 		"a sub that is required":          {[]func(*gate.Config){anyAudience, requiring(t, "sub")}, []m{login, nobody}, "JWT", gate.MissingClaim},
 		"a type of access tokens":         {[]func(*gate.Config){anyAudience, wanting("at+jwt")}, []m{nobody}, "at+jwt", ""},
 		"a type that all tokens have":     {[]func(*gate.Config){anyAudience, wanting("jwt")}, []m{nobody}, "JWT", gate.MissingClaim},
@@ -306,6 +306,7 @@ func TestAnyAudienceNeedsAnAnswerAboutAnAccessToken(t *testing.T) {
 		"a claim of access tokens":         {[]func(*gate.Config){requiring(t, "roles")}, m{"roles": []string{"a"}}, ""},
 		"a claim of access tokens, absent": {[]func(*gate.Config){requiring(t, "roles")}, refresh, gate.MissingClaim},
 		"claims that all answers have":     {[]func(*gate.Config){requiring(t, "client_id", "/sub", "scope", "exp")}, refresh, gate.InvalidType},
+		"an identifier of the token":       {[]func(*gate.Config){requiring(t, "jti")}, m{"client_id": "app", "jti": "j"}, gate.InvalidType},
 		"a part of what all answers have":  {[]func(*gate.Config){requiring(t, "/aud/0")}, m{"aud": []string{"x"}}, gate.InvalidType},
 	} {
 		t.Run(name, func(t *testing.T) {
