@@ -103,7 +103,9 @@ func healthOf(err *NoVerdictError) health {
 		return healthGood
 	case err.Cause == CauseOverloaded, err.Cause == CauseBreakerOpen, err.Cause == CauseCanceled:
 		return healthUnknown
-	case err.Cause == CauseTimeout, isDown(err.Status), err.Cause == CauseUnavailable && err.Status == 0:
+	case err.Cause == CauseTimeout, isDown(err.Status):
+		return healthBad
+	case err.Cause == CauseUnavailable && err.Status == 0 && !err.answered: // or it is keys for the answer that are not there
 		return healthBad
 	}
 	return healthAlive

@@ -107,7 +107,9 @@ func (c *Client) attempt(f *flight, where string, method AuthMethod, token strin
 	}
 	r, err = c.read(f.ctx, resp)
 	if err != nil {
-		return Result{}, false, c.failed(f, CauseProtocol, fmt.Errorf("answer of %s: %w", display(where), err))
+		bad := c.failed(f, CauseProtocol, fmt.Errorf("answer of %s: %w", display(where), err))
+		bad.answered = !errors.Is(err, errBroken)
+		return Result{}, false, bad
 	}
 	return r, false, nil
 }

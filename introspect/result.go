@@ -100,6 +100,8 @@ type NoVerdictError struct {
 	// Err has the details for a log. It holds no token, no secret and no text of the answer,
 	// unless an error of a function in [Config] does.
 	Err error
+
+	answered bool // with a whole answer of status 200
 }
 
 func (e *NoVerdictError) Error() string {

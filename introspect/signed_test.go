@@ -3,6 +3,7 @@ package introspect_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -96,4 +97,29 @@ func TestTheCauseOfAVerifierIsKept(t *testing.T) {
 	cfg.VerifySigned = func(context.Context, string) ([]byte, error) { panic("boom") }
 	r, err := newClient(t, cfg).Introspect(t.Context(), testToken)
 	wantCause(t, introspect.CauseProtocol, r, err)
+}
+
+// The server has answered. That the keys for its answer are not there, as for a moment after a rotation, does not make it
+// one that is down.
+func TestAnswersThatCannotBeVerifiedOpenNoBreaker(t *testing.T) {
+	s := newServer(t, reply(200, signedType, `signed:{"token_introspection":{"active":true}}`))
+	cfg := signedConfig(s)
+	cfg.BreakerFailures = 3
+	verify, keys := cfg.VerifySigned, false
+	cfg.VerifySigned = func(ctx context.Context, jwt string) ([]byte, error) {
+		if !keys {
+			return nil, &introspect.NoVerdictError{Cause: introspect.CauseUnavailable}
+		}
+		return verify(ctx, jwt)
+	}
+	c := newClient(t, cfg)
+	for i := range 10 {
+		r, err := c.Introspect(t.Context(), fmt.Sprint("new", i))
+		wantCause(t, introspect.CauseUnavailable, r, err)
+		r, err = c.Introspect(t.Context(), fmt.Sprint("verified", i), introspect.Verified())
+		wantCause(t, introspect.CauseUnavailable, r, err)
+	}
+	keys = true
+	r, err := c.Introspect(t.Context(), testToken)
+	wantActive(t, true, r, err)
 }
