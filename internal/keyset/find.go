@@ -23,14 +23,15 @@ func (r *refresher) Find(ctx context.Context, alg jose.Algorithm, kid string) ([
 // FindFor implements Fetcher.
 //
 // A key id that is not there causes a fetch as far as the budgets go; requests that come meanwhile wait for it. With no
-// keys at all every request may cause a fetch, one in Timing.MinBackoff. When nothing can be fetched now:
+// keys at all every request may cause a fetch, one in Timing.MinBackoff. Keys without an id may be the ones: they are tried
+// first, and Recheck comes next. When nothing can be fetched now:
 //   - *UnavailableError when the last fetch failed, or there are no keys at all;
 //   - ErrUnknownKey for a token that was asked about before the last fetch began, and for one with the id of a key that
 //     the issuer has taken out;
 //   - else ErrPending, since the issuer may have published the key after the last fetch. A client gives up a token that
 //     is called bad, and what strangers have spent must not make it do so.
 func (r *refresher) FindFor(ctx context.Context, token Signed) ([]*jose.Key, error) {
-	if keys, exact := r.Current().find(token.Algorithm, token.KeyID); exact && len(keys) > 0 {
+	if keys, _ := r.Current().find(token.Algorithm, token.KeyID); len(keys) > 0 {
 		return keys, nil
 	}
 	return r.search(ctx, r.demand(token))
@@ -44,17 +45,17 @@ func (r *refresher) search(ctx context.Context, d demand) ([]*jose.Key, error) {
 			return keys, err
 		}
 		err = r.wait(ctx, f, r.timing.Wait-time.Since(d.arrived))
-		keys, exact := r.Current().find(d.alg, d.kid)
+		keys, _ = r.Current().find(d.alg, d.kid)
 		switch {
-		case len(keys) > 0 && (exact || err != nil):
-			return keys, nil //nolint:nilerr // what is here may do, whatever became of the wait
+		case len(keys) > 0:
+			return keys, nil //nolint:nilerr // they are here, whatever became of the wait
 		case err != nil:
 			return nil, r.givenUp(err)
 		}
 		if f.err == nil && f.number <= d.begun {
 			continue // what was sent before this request came need not be what is there now
 		}
-		return r.conclude(f, d)
+		return nil, r.conclude(f, d)
 	}
 }
 
@@ -67,8 +68,7 @@ func (r *refresher) join(d demand) (*flight, []*jose.Key, error) {
 		return nil, nil, &UnavailableError{RetryAfter: time.Second, Err: errClosed}
 	}
 	set := r.Current()
-	keys, exact := set.find(d.alg, d.kid)
-	if exact && len(keys) > 0 {
+	if keys, _ := set.find(d.alg, d.kid); len(keys) > 0 {
 		return nil, keys, nil // it has just come
 	}
 	now := time.Now()
@@ -84,8 +84,7 @@ func (r *refresher) join(d demand) (*flight, []*jose.Key, error) {
 	}
 	if f == nil {
 		r.stats.Denied++
-		keys, err := r.refuse(set, keys, d, now)
-		return nil, keys, err
+		return nil, nil, r.refuse(set, d, now)
 	}
 	if r.waiters >= maxWaiters {
 		r.stats.Denied++
@@ -114,32 +113,29 @@ func (r *refresher) wait(ctx context.Context, f *flight, limit time.Duration) (e
 }
 
 // conclude is the answer after a fetch that did not bring the key.
-func (r *refresher) conclude(f *flight, d demand) ([]*jose.Key, error) {
+func (r *refresher) conclude(f *flight, d demand) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	set := r.Current()
-	keys, _ := set.find(d.alg, d.kid)
-	if f.err != nil && len(keys) == 0 {
-		return nil, &UnavailableError{RetryAfter: r.retryAfter(set), Err: f.err}
+	if f.err != nil {
+		return &UnavailableError{RetryAfter: r.retryAfter(set), Err: f.err}
 	}
 	r.asked.note(d.token, d.begun, r.lastGood)
-	return r.refuse(set, keys, d, time.Now())
+	return r.refuse(set, d, time.Now())
 }
 
-// refuse answers without a key of the wanted id. Keys without an id may be the ones. The caller holds the lock.
-func (r *refresher) refuse(set *Set, nameless []*jose.Key, d demand, now time.Time) ([]*jose.Key, error) {
+// refuse answers when there is no key. The caller holds the lock.
+func (r *refresher) refuse(set *Set, d demand, now time.Time) error {
 	switch {
-	case len(nameless) > 0:
-		return nameless, nil
 	case set == nil || r.failures > 0:
-		return nil, &UnavailableError{RetryAfter: r.retryAfter(set), Err: r.lastErr}
+		return &UnavailableError{RetryAfter: r.retryAfter(set), Err: r.lastErr}
 	case r.former.hadID(d.id) || r.asked.answered(d.token, r.lastGood):
-		return nil, set.unknownKey()
+		return set.unknownKey()
 	}
 	r.asked.note(d.token, d.begun, r.lastGood)
 	r.asked.note(d.id, d.begun, r.lastGood)
 	wait := r.budgets.wait(now, r.motives(d)...)
-	return nil, &UnavailableError{RetryAfter: max(wait, time.Second), Err: ErrPending}
+	return &UnavailableError{RetryAfter: max(wait, time.Second), Err: ErrPending}
 }
 
 // motives are why there may be a fetch for a key id that is not in the set. An id that somebody has asked for since the
@@ -242,7 +238,11 @@ func (r *refresher) joinRecheck(d demand, tried []*jose.Key) (*flight, []*jose.K
 	case r.closed || r.Current() == nil || r.waiters >= maxWaiters || r.justAnswered(d, now):
 		f = nil
 	case f == nil:
-		f = r.launchFor(now, badSignature)
+		why := []motive{badSignature}
+		if _, exact := r.Current().find(d.alg, d.kid); !exact { // keys without an id were tried
+			why = append(r.motives(d), badSignature)
+		}
+		f = r.launchFor(now, why...)
 	}
 	if f == nil {
 		r.stats.Denied++

@@ -146,3 +146,41 @@ func TestRecheckOfAFetchThatWasTooEarly(t *testing.T) {
 		}
 	})
 }
+
+// A key without an id is tried for every key id. As long as it fits nothing is fetched, and nobody waits for a server that
+// does not answer. A token that it does not fit is a reason to fetch, within the same budgets as other unknown key ids.
+func TestKeysWithoutAnIDAreTriedFirst(t *testing.T) {
+	key, next, mallory := tokentest.NewKey(t, "ES256", "x"), tokentest.NewKey(t, "ES256", "next"), tokentest.NewKey(t, "ES256", "mallory")
+	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
+		s.body = tokentest.JWKS(key.WithKID(""))
+		if err := check(t, source, key.Sign(t, claims())); err != nil {
+			t.Fatal(err)
+		}
+		s.set(func(s *server) { s.latency = time.Hour })
+		began := time.Now()
+		for i := range 100 {
+			time.Sleep(time.Second)
+			if err := check(t, source, key.Sign(t, numbered(i))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if waited := time.Since(began) - 100*time.Second; s.fetches() != 1 || waited > 0 {
+			t.Errorf("%d fetches, and tokens waited for %v", s.fetches(), waited)
+		}
+		s.set(func(s *server) { s.latency = 0 })
+		for i := range 600 { // a minute
+			if err := check(t, source, mallory.WithKID(fmt.Sprint("invented ", i)).Sign(t, numbered(i))); !errors.Is(err, jose.ErrSignature) {
+				t.Fatal(err)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if n := s.fetches(); n > 17 { // six for the key ids, three of them saved up, and six for the signatures
+			t.Errorf("%d fetches", n)
+		}
+		s.set(func(s *server) { s.body = tokentest.JWKS(key.WithKID(""), next) })
+		time.Sleep(time.Minute)
+		if err := check(t, source, next.Sign(t, claims())); err != nil {
+			t.Errorf("a token of a new key beside the one without an id: %v", err)
+		}
+	})
+}
