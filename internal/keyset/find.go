@@ -198,39 +198,46 @@ func (r *refresher) retryAfter(set *Set) time.Duration {
 	return max(wait-time.Since(r.lastStart), time.Until(r.heldUntil), time.Second).Round(time.Second)
 }
 
-// Recheck implements Fetcher. Whoever has no budget and waits for no fetch is told that there are no others.
+// Recheck implements Fetcher. Whoever has no budget and waits for no fetch is told that there are no others, unless the last
+// fetch failed: then nobody can tell.
 func (r *refresher) Recheck(ctx context.Context, token Signed, tried []*jose.Key) ([]*jose.Key, error) {
 	d := r.demand(token)
 	for {
-		f, others := r.joinRecheck(d, tried)
+		f, others, err := r.joinRecheck(d, tried)
 		if f == nil {
-			return others, nil
+			return others, err
 		}
-		err := r.wait(ctx, f, r.timing.Wait-time.Since(d.arrived))
+		err = r.wait(ctx, f, r.timing.Wait-time.Since(d.arrived))
 		others = r.others(d, tried)
 		switch {
 		case len(others) > 0:
 			return others, nil
 		case err != nil:
 			return nil, r.givenUp(err)
-		case f.err != nil:
-			return nil, nil //nolint:nilerr // without other keys, the signature is bad
 		}
-		if f.number > d.begun {
-			r.mu.Lock()
-			r.asked.note(d.token, d.begun, r.lastGood)
-			r.mu.Unlock()
-			return nil, nil
+		if f.err != nil || f.number > d.begun {
+			return nil, r.concludeRecheck(f, d)
 		}
 	}
 }
 
+// concludeRecheck is conclude for a signature that no key has made.
+func (r *refresher) concludeRecheck(f *flight, d demand) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if f.err != nil {
+		return &UnavailableError{RetryAfter: r.retryAfter(r.Current()), Err: f.err}
+	}
+	r.asked.note(d.token, d.begun, r.lastGood)
+	return nil
+}
+
 // joinRecheck is join for a signature that no key has made.
-func (r *refresher) joinRecheck(d demand, tried []*jose.Key) (*flight, []*jose.Key) {
+func (r *refresher) joinRecheck(d demand, tried []*jose.Key) (*flight, []*jose.Key, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if others := r.others(d, tried); len(others) > 0 {
-		return nil, others // they have just come
+		return nil, others, nil // they have just come
 	}
 	now := time.Now()
 	f := r.flight
@@ -246,10 +253,13 @@ func (r *refresher) joinRecheck(d demand, tried []*jose.Key) (*flight, []*jose.K
 	}
 	if f == nil {
 		r.stats.Denied++
-		return nil, nil
+		if r.failures > 0 {
+			return nil, nil, &UnavailableError{RetryAfter: r.retryAfter(r.Current()), Err: r.lastErr}
+		}
+		return nil, nil, nil
 	}
 	r.waiters++
-	return f, nil
+	return f, nil, nil
 }
 
 // others are the present candidates that have not been tried.

@@ -52,7 +52,7 @@ type Fetcher interface {
 	// Recheck gives keys that may have made the token's signature and are not among those tried, none of which has. It
 	// may wait for a fetch as Find does: another key under a known id, and any other for a token without one, show in no
 	// other way. Everybody can break a signature, so these fetches have a budget of their own. There is an
-	// *UnavailableError when it has waited for a fetch in vain.
+	// *UnavailableError when it has waited for a fetch in vain, and while the last fetch has failed.
 	Recheck(ctx context.Context, token Signed, tried []*jose.Key) ([]*jose.Key, error)
 }
 

@@ -184,3 +184,43 @@ func TestKeysWithoutAnIDAreTriedFirst(t *testing.T) {
 		}
 	})
 }
+
+// While the last fetch has failed, nobody can tell whether a signature is bad or of a key that has taken the place of another.
+// A client would give up a good token.
+func TestSignatureWhileFetchingFails(t *testing.T) {
+	old, fresh := tokentest.NewKey(t, "ES256", "same"), tokentest.NewKey(t, "ES256", "same too").WithKID("same")
+	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
+		s.body = tokentest.JWKS(old)
+		if err := check(t, source, old.Sign(t, claims())); err != nil {
+			t.Fatal(err)
+		}
+		s.set(func(s *server) { s.err = errDown })
+		for i := range 600 { // a minute
+			err := check(t, source, fresh.Sign(t, numbered(i)))
+			if !errors.Is(err, keyset.ErrUnavailable) || errors.Is(err, keyset.ErrPending) || errors.Is(err, jose.ErrSignature) {
+				t.Fatal(err)
+			}
+			if err := check(t, source, old.Sign(t, numbered(i))); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if n := s.fetches(); n > 12 { // six that requests cause, and those of the timer
+			t.Errorf("%d fetches", n)
+		}
+		s.set(func(s *server) { s.err, s.body = nil, tokentest.JWKS(fresh) })
+		for i := 0; ; i++ {
+			err := check(t, source, fresh.Sign(t, numbered(i)))
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, keyset.ErrUnavailable) || i > 10 {
+				t.Fatalf("after %d seconds: %v", i, err)
+			}
+			time.Sleep(time.Second)
+		}
+		if err := check(t, source, old.Sign(t, claims())); !errors.Is(err, jose.ErrSignature) {
+			t.Errorf("a token of the old key: %v", err)
+		}
+	})
+}
