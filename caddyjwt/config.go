@@ -74,7 +74,7 @@ type Issuer struct {
 	// with a JWK set. Default: "sig".
 	KeyUse string `json:"key_use,omitempty"`
 	// How many usable keys of the issuer's key set are taken, the first ones: 1 to 1000. Tokens of the others are refused
-	// as unknown_key. With keys from discovery, jwks or a file. Default: 100.
+	// as unknown_key or key_pending. With keys from discovery, jwks or a file. Default: 100.
 	MaxKeys int `json:"max_keys,omitempty"`
 	// Ask the authorization server about tokens (RFC 7662). Default: never.
 	Introspect *Introspect `json:"introspect,omitempty"`

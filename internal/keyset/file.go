@@ -89,7 +89,7 @@ func (f *File) Find(_ context.Context, alg jose.Algorithm, kid string) ([]*jose.
 		return keys, nil
 	}
 	if set != nil {
-		return nil, set.unknownKey()
+		return nil, set.lacks(ErrUnknownKey)
 	}
 	if s := f.current.Load(); s != nil {
 		return nil, expiredCertificate(s.expires)

@@ -130,12 +130,12 @@ func (r *refresher) refuse(set *Set, d demand, now time.Time) error {
 	case set == nil || r.failures > 0:
 		return &UnavailableError{RetryAfter: r.retryAfter(set), Err: r.lastErr}
 	case r.former.hadID(d.id) || r.asked.answered(d.token, r.lastGood):
-		return set.unknownKey()
+		return set.lacks(ErrUnknownKey)
 	}
 	r.asked.note(d.token, d.begun, r.lastGood)
 	r.asked.note(d.id, d.begun, r.lastGood)
 	wait := r.budgets.wait(now, r.motives(d)...)
-	return &UnavailableError{RetryAfter: max(wait, time.Second), Err: ErrPending}
+	return &UnavailableError{RetryAfter: max(wait, time.Second), Err: set.lacks(ErrPending)}
 }
 
 // motives are why there may be a fetch for a key id that is not in the set. An id that somebody has asked for since the

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/keyset"
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
@@ -201,6 +202,28 @@ func TestAKeyBeyondTheBoundIsRefusedByTheNameOfTheBound(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Most tokens of such a key come when nothing can be fetched.
+func TestAKeyBeyondTheBoundThatIsPendingNamesTheBound(t *testing.T) {
+	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
+		s.body = manyKeys(t, 140)
+		pending := 0
+		for i := range 300 { // a minute
+			_, err := source.FindFor(t.Context(), keyset.Signed{Algorithm: jose.ES256, KeyID: "139", Signature: fmt.Append(nil, i)})
+			if !strings.Contains(fmt.Sprint(err), "max_keys") {
+				t.Fatal(err)
+			}
+			if errors.Is(err, keyset.ErrPending) {
+				pending++
+			}
+			time.Sleep(200 * time.Millisecond)
+		}
+		if pending == 0 {
+			t.Error("none was pending")
+		}
+		t.Logf("%d of 300 were pending", pending)
+	})
 }
 
 func TestASetThatIsCutIsToldOnce(t *testing.T) {
