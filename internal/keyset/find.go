@@ -242,7 +242,7 @@ func (r *refresher) joinRecheck(d demand, tried []*jose.Key) (*flight, []*jose.K
 	now := time.Now()
 	f := r.flight
 	switch {
-	case r.closed || r.Current() == nil || r.waiters >= maxWaiters || r.justAnswered(d, now):
+	case r.closed || r.Current() == nil || r.justAnswered(d, now):
 		f = nil
 	case f == nil:
 		why := []motive{badSignature}
@@ -257,6 +257,10 @@ func (r *refresher) joinRecheck(d demand, tried []*jose.Key) (*flight, []*jose.K
 			return nil, nil, &UnavailableError{RetryAfter: r.retryAfter(r.Current()), Err: r.lastErr}
 		}
 		return nil, nil, nil
+	}
+	if r.waiters >= maxWaiters {
+		r.stats.Denied++
+		return nil, nil, r.delayed(r.Current(), errTooManyWaiters)
 	}
 	r.waiters++
 	return f, nil, nil

@@ -3,7 +3,9 @@ package keyset_test
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/jose"
@@ -221,6 +223,38 @@ func TestSignatureWhileFetchingFails(t *testing.T) {
 		}
 		if err := check(t, source, old.Sign(t, claims())); !errors.Is(err, jose.ErrSignature) {
 			t.Errorf("a token of the old key: %v", err)
+		}
+	})
+}
+
+// Broken signatures can take all places among those who wait for a fetch. Whoever finds none free has no answer yet, and
+// must not be told that his token is bad.
+func TestNoPlaceToWaitForASignature(t *testing.T) {
+	old, fresh := tokentest.NewKey(t, "ES256", "same"), tokentest.NewKey(t, "ES256", "same too").WithKID("same")
+	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
+		s.body = tokentest.JWKS(old)
+		broken := parse(t, tokentest.FlipSignature(t, old.Sign(t, claims())))
+		if err := check(t, source, old.Sign(t, claims())); err != nil {
+			t.Fatal(err)
+		}
+		s.set(func(s *server) { s.body, s.latency = tokentest.JWKS(fresh), time.Second })
+		time.Sleep(time.Minute)
+		var strangers sync.WaitGroup
+		for range 2000 {
+			strangers.Go(func() {
+				if _, err := keyset.Verify(t.Context(), source, broken); err == nil {
+					t.Error("a broken signature passes")
+				}
+			})
+		}
+		synctest.Wait()
+		good := fresh.Sign(t, numbered(1))
+		if err := check(t, source, good); !errors.Is(err, keyset.ErrPending) {
+			t.Errorf("without a place to wait: %v", err)
+		}
+		strangers.Wait()
+		if err := check(t, source, good); err != nil {
+			t.Error(err)
 		}
 	})
 }
