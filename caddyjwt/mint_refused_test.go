@@ -152,3 +152,25 @@ func TestMintSaysThatTheGateWouldNotLoad(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestMintSignsForEveryKeyClaim(t *testing.T) {
+	for _, claim := range []string{"iss", "kid", "sub", "jti", "aud", "client_id", "https://example.com/key"} {
+		t.Run(claim, func(t *testing.T) {
+			config := caddyfileFor(t, "key_claim "+claim,
+				"consumer bob {", "credential bob-key {", "algorithm HS256",
+				"secret 6b1f9c0e4d7a82355f3e9b60c4d1a7f8", "}", "}")
+			token, err := mint("--config", config, "--consumer", "bob")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if status, identity := send(t, config, token); status != http.StatusOK ||
+				identity.Get("X-Consumer-Username") != "bob" {
+				t.Errorf("status %d, X-Consumer-Username %q", status, identity.Get("X-Consumer-Username"))
+			}
+			_, err = mint("--config", config, "--consumer", "bob", "--claim", claim+"=other")
+			if err == nil || !strings.Contains(err.Error(), "choose that with --credential") {
+				t.Errorf("a second value for the key claim: error %v", err)
+			}
+		})
+	}
+}

@@ -35,11 +35,12 @@ func (o *mintOptions) mintFor(repl *caddy.Replacer, h *Handler, credential *Cred
 	if err != nil {
 		return "", fmt.Errorf("this gate would not load: %w", err)
 	}
-	claims, err := o.claimsFor(repl, h, issued, now.Add(time.Duration(o.lifetime)))
+	keyClaim := cmp.Or(dry.config.KeyClaim, gate.DefaultKeyClaim)
+	claims, err := o.claimsFor(repl, h, keyClaim, issued, now.Add(time.Duration(o.lifetime)))
 	if err != nil {
 		return "", err
 	}
-	token, err := o.unsigned(credential, claims, cmp.Or(dry.config.KeyClaim, gate.DefaultKeyClaim), key)
+	token, err := o.unsigned(credential, claims, keyClaim, key)
 	if err != nil {
 		return "", err
 	}
@@ -68,9 +69,6 @@ func (o *mintOptions) issued(h *Handler, now time.Time) time.Time {
 
 // unsigned puts the claims and the key claim together.
 func (o *mintOptions) unsigned(c *Credential, claims jwt.MapClaims, keyClaim, key string) (*jwt.Token, error) {
-	if _, both := claims[keyClaim]; both {
-		return nil, fmt.Errorf("--claim %s: this claim selects the credential; choose that with --credential", keyClaim)
-	}
 	name := c.Algorithm
 	if name == "Ed25519" { // RFC 9864; golang-jwt has the same signatures under the older name only
 		name = "EdDSA"
@@ -89,8 +87,10 @@ func (o *mintOptions) unsigned(c *Credential, claims jwt.MapClaims, keyClaim, ke
 	return token, nil
 }
 
-// claimsFor makes the claims: what every gate asks for, then what the command line says.
-func (o *mintOptions) claimsFor(repl *caddy.Replacer, h *Handler, issued, expires time.Time) (jwt.MapClaims, error) {
+// claimsFor makes the claims but for the key claim: what every gate asks for, then what the command line says.
+func (o *mintOptions) claimsFor(
+	repl *caddy.Replacer, h *Handler, keyClaim string, issued, expires time.Time,
+) (jwt.MapClaims, error) {
 	if longest := time.Duration(h.MaxLifetime); longest > 0 && time.Duration(o.lifetime) > longest {
 		return nil, fmt.Errorf("--lifetime %v is longer than the max_lifetime of the gate: give --lifetime=%v or less",
 			&o.lifetime, longest)
@@ -112,6 +112,9 @@ func (o *mintOptions) claimsFor(repl *caddy.Replacer, h *Handler, issued, expire
 		name, value, ok := strings.Cut(claim, "=")
 		if !ok || name == "" {
 			return nil, fmt.Errorf("--claim %q: expected name=value", claim)
+		}
+		if name == keyClaim {
+			return nil, fmt.Errorf("--claim %s: this claim selects the credential; choose that with --credential", name)
 		}
 		claims[name] = value
 		if json.Valid([]byte(value)) {
