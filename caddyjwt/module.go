@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"time"
+	"weak"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -114,6 +115,7 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 // Provision builds the gate. It touches no network: keys and metadata are fetched when first needed.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.log = newReporter(ctx.Logger())
+	h.log.configuration = weak.Make(ctx.GetMetricsRegistry())
 	logWhileLoading(ctx)
 	built, err := h.compile(caddy.NewReplacer())
 	if err != nil {
@@ -144,7 +146,7 @@ func (h *Handler) warnOfExample() {
 	for _, consumer := range h.Consumers {
 		for _, credential := range consumer.Credentials {
 			if credential.Secret == exampleSecret {
-				h.log.logger.Warn("the secret of the example is in use: anybody can make tokens for this consumer; "+
+				h.log.warn("the secret of the example is in use: anybody can make tokens for this consumer; "+
 					"make your own with \"openssl rand -hex 32\"", zap.String("consumer", consumer.Username))
 			}
 		}
@@ -155,7 +157,7 @@ func (h *Handler) warnOfExample() {
 func (h *Handler) warnOfOtherKinds(built *compiled) {
 	for i := range built.plans {
 		if warning := built.otherKindsWarning(&built.plans[i]); warning != "" {
-			h.log.logger.Warn(warning, zap.String("issuer", built.plans[i].issuer.Name))
+			h.log.warn(warning, zap.String("issuer", built.plans[i].issuer.Name))
 		}
 	}
 }

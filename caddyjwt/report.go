@@ -23,6 +23,8 @@ type reporter struct {
 	logger  *zap.Logger
 	trouble sync.Map // of troubleKind to *trouble; as many as there are reasons, issuers and causes
 	tally   *tally
+
+	configuration configuration // that the handler is of
 }
 
 // troubleKind is what is told apart: one server's trouble must not hide another's, and the first of a series ("connection

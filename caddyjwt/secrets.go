@@ -6,7 +6,7 @@ import "go.uber.org/zap"
 func (h *Handler) warnOfSecrets(built *compiled) {
 	warn := func(doubt string, where ...zap.Field) {
 		if doubt != "" {
-			h.log.logger.Warn("a secret may not be random, so it could be guessed: "+doubt+
+			h.log.warn("a secret may not be random, so it could be guessed: "+doubt+
 				"; make another one with \"openssl rand -hex 32\"", where...)
 		}
 	}
