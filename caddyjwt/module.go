@@ -135,6 +135,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.warnOfExample()
 	h.warnOfOtherKinds(built)
 	h.warnOfSecrets(built)
+	h.warnOfDroppedPlaces(ctx, built)
 	return nil
 }
 

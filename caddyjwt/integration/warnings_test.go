@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 )
@@ -32,5 +34,46 @@ func TestWarningsAreToldOnceForAConfiguration(t *testing.T) {
 			}
 		}
 		s.load(routes)
+	}
+}
+
+// Caddy drops fields with "_" or "." in their names. A place that is such a field is told of, and only where it is dropped.
+func TestPlacesThatCaddyDropsAreToldOf(t *testing.T) {
+	const option = "\tservers {\n\t\texpected_underscore_headers %s\n\t}\n}\nhttp://gate.test {"
+	for name, c := range map[string]struct {
+		header, expected string
+		dropped          bool
+	}{
+		"an underscore":                   {"access_token", "", true},
+		"a dot":                           {"access.token", "", true},
+		"hyphens":                         {"X-Access-Token", "", false},
+		"an underscore that is expected":  {"access_token", "Access_Token", false},
+		"a beginning that is expected":    {"access_token", "access_*", false},
+		"another name is expected":        {"access_token", "user_id", true},
+		"a dot, and underscores expected": {"access.token", "access_token", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := prepare(t)
+			config := s.caddyfile(gateFor("token_from header "+c.header, consumerAlice(t)))
+			if c.expected != "" {
+				config = strings.Replace(config, "}\nhttp://gate.test {", fmt.Sprintf(option, c.expected), 1)
+			}
+			if err := s.tryLoad(config); err != nil {
+				t.Fatal(err)
+			}
+			s.inForce()
+			if s.logged("no token is found in this header") != c.dropped {
+				t.Errorf("told: %v", !c.dropped)
+			}
+			want := http.StatusOK
+			if c.dropped {
+				want = http.StatusUnauthorized
+			}
+			r := s.request(http.MethodGet, "/", nil)
+			r.Header[c.header] = []string{hmacKey(t).Sign(t, claims())}
+			if a := s.do(r); a.StatusCode != want {
+				t.Errorf("status %d, want %d", a.StatusCode, want)
+			}
+		})
 	}
 }
