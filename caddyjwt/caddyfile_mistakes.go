@@ -16,21 +16,21 @@ type mistake func(value string) string
 
 // mistakes are those of each word whose values are compared exactly.
 var mistakes = map[string][]mistake{
-	"issuer": {quoted, blankList, documentAsIssuer,
+	"issuer": {quoted, variable, blankList, documentAsIssuer,
 		star("an issuer is compared exactly", "write an issuer block for each one")},
-	"audience": {quoted, comma, blankList, capitalAny,
+	"audience": {quoted, variable, comma, blankList, capitalAny,
 		star("an audience is compared exactly", "list each one, or write \"audience any\" and have other claims "+
 			"say for whom tokens must be")},
 	"algorithms": {quoted, comma},
 	"type": {quoted, comma, anyType,
 		starInName("a type is compared exactly", "list each one, or leave the word out")},
-	"require scope": {quoted, comma, operator,
+	"require scope": {quoted, variable, comma, operator,
 		star("a scope is compared exactly", "list each one, or see \"Patterns\" in docs/configuration.md")},
-	"require group": {quoted, comma, operator,
+	"require group": {quoted, variable, comma, operator,
 		star("a group is compared exactly", "list each one")},
 	"require claim": {quoted, jsonPath, index, pathComma, equals,
 		starInName("a claim path has no wildcards", "name the claim; an array is searched by itself")},
-	"require claim value": {quoted, lastComma, comparison,
+	"require claim value": {quoted, variable, lastComma, comparison,
 		star("a claim is compared exactly", "list each value, or see \"Patterns\" in docs/configuration.md")},
 	"require": {quoted, jsonPath, index, pathComma, equalsInIssuer,
 		starInName("a claim path has no wildcards", "name the claim")},
@@ -38,10 +38,10 @@ var mistakes = map[string][]mistake{
 		starInName("a claim path has no wildcards", "name the claim; an array or an object is forwarded as a whole")},
 	"key_claim": {quoted, keyClaimAsPath,
 		star("key_claim is the name of one claim", "write the name")},
-	"consumer":   {quoted, star("a consumer has one name", "write a consumer block for each one")},
-	"credential": {quoted, star("the key of a credential is compared exactly", "write a credential for each key")},
-	"groups":     {quoted, comma, star("a group is compared exactly", "list each one")},
-	"prefix":     {quoted, starInPrefix},
+	"consumer":   {quoted, variable, star("a consumer has one name", "write a consumer block for each one")},
+	"credential": {quoted, variable, star("the key of a credential is compared exactly", "write a credential for each key")},
+	"groups":     {quoted, variable, comma, star("a group is compared exactly", "list each one")},
+	"prefix":     {quoted, variable, starInPrefix},
 }
 
 // mistaken looks for mistakes in values of a word.
@@ -130,6 +130,14 @@ func quoted(value string) string {
 		return ""
 	}
 	return fmt.Sprintf("' is no quote in a Caddyfile, but a part of the value: write %q", value[1:len(value)-1])
+}
+
+// variable knows variables as shells write them.
+func variable(value string) string {
+	if !isShellVariable(value) {
+		return ""
+	}
+	return variableCure
 }
 
 func capitalAny(value string) string {

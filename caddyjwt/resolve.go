@@ -108,6 +108,9 @@ func resolveSecret(repl *caddy.Replacer, value string, isBase64 bool) ([]byte, e
 		return nil, errors.New("secret is empty")
 	}
 	if !isBase64 {
+		if isShellVariable(value) {
+			return nil, errors.New("secret is the name of a variable, which anybody may guess: " + variableCure)
+		}
 		if isPath(text) {
 			return nil, errors.New("secret is the path of a file: to use its content, write {file./the/path}")
 		}
@@ -124,6 +127,15 @@ func resolveSecret(repl *caddy.Replacer, value string, isBase64 bool) ([]byte, e
 	}
 	return secret, nil
 }
+
+// isShellVariable reports whether a value is a variable as shells and Compose write it ("$NAME"). Caddy takes it as it
+// stands.
+func isShellVariable(value string) bool {
+	name, found := strings.CutPrefix(value, "$")
+	return found && name != "" && strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == ""
+}
+
+const variableCure = "an environment variable is written {env.NAME}, or {$NAME} in a Caddyfile"
 
 // isPath tells a path from a secret: whoever writes one means the content, and a path is easily guessed. A secret may
 // begin with a slash, too; a path either is there or ends like the name of a file.

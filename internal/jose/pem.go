@@ -54,12 +54,20 @@ func ParsePEM(data []byte, now time.Time) ([]crypto.PublicKey, time.Time, error)
 	}
 	// pem.Decode skips a damaged block like any other text. To go on without it would mean to go on without a key.
 	if n := bytes.Count(data, []byte("-----BEGIN")); n != len(keys) {
-		return nil, time.Time{}, fmt.Errorf("%w: damaged PEM block", ErrKey)
+		return nil, time.Time{}, damagedBlock(data)
 	}
 	if len(keys) == 0 {
 		return nil, time.Time{}, fmt.Errorf("%w: there is no PEM block in it", ErrKey)
 	}
 	return keys, notAfter, nil
+}
+
+// damagedBlock says what is mostly wrong: environment variables lose line ends.
+func damagedBlock(data []byte) error {
+	if bytes.Contains(data, []byte(`\n`)) {
+		return fmt.Errorf("%w: damaged PEM block: it has \"\\n\" written out where a line has to end", ErrKey)
+	}
+	return fmt.Errorf("%w: damaged PEM block: is a part missing, or have line ends become blanks?", ErrKey)
 }
 
 // parseBlock reads one key; the time is when its certificate expires.

@@ -119,6 +119,18 @@ func TestParsePEMRefuses(t *testing.T) {
 	}
 }
 
+// Environment variables lose the line ends of PEM. The error says so.
+func TestParsePEMSaysWhatBecameOfLineEnds(t *testing.T) {
+	good := pemBlock("PUBLIC KEY", must(x509.MarshalPKIXPublicKey(signers()[jose.ES256].public())))
+	for instead, want := range map[string]string{`\n`: `"\n" written out`, " ": "have line ends become blanks"} {
+		_, _, err := jose.ParsePEM([]byte(strings.ReplaceAll(good, "\n", instead)), epoch)
+		requireErr(t, err, jose.ErrKey)
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q in place of line ends: %v", instead, err)
+		}
+	}
+}
+
 // Keys that can be read but not used are refused one step later.
 func TestParsePEMLeavesStrengthToNewPublicKey(t *testing.T) {
 	weak := "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VuAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n" // X25519
