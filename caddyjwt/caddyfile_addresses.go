@@ -53,7 +53,11 @@ var keySetPaths = []string{
 	"oauth2/v3/certs", "oauth2/v1/keys", "oauth/v2/keys", "openid/v1/jwks", "oauth2/connect/jwk_uri",
 }
 
+// isKeySet also takes one of three words for a key set when it is the whole path. Below another one it may be a realm.
 func isKeySet(segments []string) bool {
+	if len(segments) == 1 && slices.Contains([]string{"jwks", "keys", "certs"}, segments[0]) {
+		return true
+	}
 	path := "/" + strings.Join(segments, "/")
 	return slices.ContainsFunc(keySetPaths, func(end string) bool { return strings.HasSuffix(path, "/"+end) })
 }

@@ -104,6 +104,9 @@ func comma(value string) string {
 		return ""
 	}
 	parts := strings.FieldsFunc(value, func(c rune) bool { return c == ',' || c == ' ' })
+	if len(parts) == 0 {
+		return "values are separated by blanks: leave the comma out"
+	}
 	return "values are separated by blanks, not by commas: " + strings.Join(parts, " ")
 }
 
