@@ -360,12 +360,8 @@ func TestProvisionMakesNoConnection(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &config); err != nil {
 		t.Fatal(err)
 	}
-	began := time.Now()
 	if err := caddy.Validate(&config); err != nil {
 		t.Fatal(err)
-	}
-	if took := time.Since(began); took > 4*time.Second { // well under a second where nothing else runs
-		t.Errorf("it took %v", took)
 	}
 	if n := connections(); n != 0 {
 		t.Errorf("%d connections", n)

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -463,19 +462,9 @@ func (s *site) refusedAtLoad(t *testing.T, name, text string, load func(s *site)
 // under a millisecond), and far below what an attack would gain.
 func (a *attempt) cheaply(do func()) {
 	a.t.Helper()
-	before := processorTime(a.t)
+	before := tokentest.ProcessorTime(a.t)
 	do()
-	if took := processorTime(a.t) - before; took > 5*time.Second {
+	if took := tokentest.ProcessorTime(a.t) - before; took > 5*time.Second {
 		a.t.Errorf("it cost %v of processor time", took)
 	}
-}
-
-// processorTime is what this process has used so far.
-func processorTime(t testing.TB) time.Duration {
-	t.Helper()
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }

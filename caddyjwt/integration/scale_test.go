@@ -34,11 +34,11 @@ func (s *site) loadHandler(handler map[string]any) time.Duration {
 	if config, err = json.Marshal(tree); err != nil {
 		s.t.Fatal(err)
 	}
-	before := processorTime(s.t)
+	before := tokentest.ProcessorTime(s.t)
 	if err := caddy.Load(config, true); err != nil {
 		s.t.Fatal(err)
 	}
-	return processorTime(s.t) - before
+	return tokentest.ProcessorTime(s.t) - before
 }
 
 // replaceHandler puts a handler where the bearer_auth one is.
@@ -119,9 +119,9 @@ func TestScaleThousandIssuersInACaddyfile(t *testing.T) {
 		blocks = append(blocks, issuerBlock(fmt.Sprintf("https://issuer-%d.example.com", i), "leeway 5s"))
 	}
 	s := prepare(t).patient()
-	before := processorTime(t)
+	before := tokentest.ProcessorTime(t)
 	s.load(issuerGate(blocks...))
-	cost := processorTime(t) - before
+	cost := tokentest.ProcessorTime(t) - before
 	t.Logf("a Caddyfile of 1000 issuers is adapted and loaded in %v of processor time", cost)
 	if cost > 30*time.Second {
 		t.Errorf("it cost %v", cost)

@@ -227,7 +227,7 @@ func TestMetadataFailsLater(t *testing.T) {
 func TestMetadataThatDoesNotComeKeepsNoKeysAway(t *testing.T) {
 	one, two := tokentest.NewKey(t, "ES256", "one"), tokentest.NewKey(t, "ES256", "two")
 	as := tokentest.NewAS(t, tokentest.WithKeys(one))
-	source := discovery(t, keyset.DiscoveryOptions{Issuer: as.URL, Timing: keyset.Timing{Timeout: time.Second}})
+	source := discovery(t, keyset.DiscoveryOptions{Issuer: as.URL, Timing: keyset.Timing{Timeout: 4 * time.Second, Wait: time.Minute}})
 	if _, err := verify(t, source, one.Sign(t, claims())); err != nil {
 		t.Fatal(err)
 	}

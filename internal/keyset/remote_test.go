@@ -32,12 +32,14 @@ func remote(tb testing.TB, options keyset.RemoteOptions) *keyset.Remote {
 	return source
 }
 
-// within asks again and again until it says yes. It fails the test after a while that is far longer than needed.
-func within(tb testing.TB, limit time.Duration, what string, yes func() bool) {
+// within asks again and again until it says yes. It fails the test after a while that is far longer than needed, also where
+// the machine has much else to do.
+func within(tb testing.TB, what string, yes func() bool) {
 	tb.Helper()
-	for deadline := time.Now().Add(limit); !yes(); {
+	const patience = time.Minute
+	for deadline := time.Now().Add(patience); !yes(); {
 		if time.Now().After(deadline) {
-			tb.Fatalf("not within %v: %s", limit, what)
+			tb.Fatalf("not within %v: %s", patience, what)
 		}
 		<-time.After(time.Millisecond)
 	}
@@ -178,9 +180,13 @@ func TestLiesTakeNoKeysAway(t *testing.T) {
 			t.Parallel()
 			as := tokentest.NewAS(t, tokentest.WithKeys(key))
 			events := new(observed)
+			timeout := time.Minute
+			if name == "no answer" || name == "a body that never ends" {
+				timeout = 2 * time.Second // twice of it passes
+			}
 			source := remote(t, keyset.RemoteOptions{URL: as.JWKSURL(), Timing: keyset.Timing{
 				MinRefresh: time.Millisecond, DefaultRefresh: 100 * time.Millisecond, MaxRefresh: 100 * time.Millisecond,
-				MinBackoff: 10 * time.Millisecond, MaxBackoff: 10 * time.Millisecond, Timeout: 500 * time.Millisecond,
+				MinBackoff: 10 * time.Millisecond, MaxBackoff: 10 * time.Millisecond, Timeout: timeout,
 			}})
 			source.SetObserver(events.add)
 			if _, err := verify(t, source, token); err != nil {
@@ -196,16 +202,16 @@ func TestLiesTakeNoKeysAway(t *testing.T) {
 			}
 			honest := name == "status 304 out of turn" // it is the answer to a question with an ETag
 			if honest {
-				within(t, 5*time.Second, "not modified", func() bool { return source.Stats().NotModified > 1 })
+				within(t, "not modified", func() bool { return source.Stats().NotModified > 1 })
 			} else {
-				within(t, 10*time.Second, "two failures", func() bool { return source.Stats().Failures > 1 })
+				within(t, "two failures", func() bool { return source.Stats().Failures > 1 })
 			}
 			if _, err := verify(t, source, token); err != nil || source.Current() != before {
 				t.Errorf("the keys have changed; verifying gives %v", err)
 			}
 			as.HandleJWKS(nil)
 			if !honest {
-				within(t, 10*time.Second, "recovery", func() bool { return slices.Equal(events.kinds(), []string{"ready", "failing", "recovered"}) })
+				within(t, "recovery", func() bool { return slices.Equal(events.kinds(), []string{"ready", "failing", "recovered"}) })
 			}
 		})
 	}
@@ -268,7 +274,7 @@ func TestAnEntityTagDoesNotEndRefreshing(t *testing.T) {
 					t.Fatal(err)
 				}
 				rotated.Store(true)
-				within(t, 10*time.Second, "the next keys", func() bool {
+				within(t, "the next keys", func() bool {
 					keys, err := source.Find(t.Context(), jose.ES256, "two")
 					return err == nil && len(keys) == 1
 				})
@@ -318,15 +324,15 @@ func TestDownAtTheStart(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "one")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key), tokentest.StartDown())
 	source := remote(t, keyset.RemoteOptions{URL: as.JWKSURL()})
-	within(t, 10*time.Second, "three attempts", func() bool {
+	within(t, "three attempts", func() bool {
 		_, err := source.Find(t.Context(), jose.ES256, "one")
 		if !errors.Is(err, keyset.ErrUnavailable) {
 			t.Fatalf("without keys: %v", err)
 		}
-		return source.Stats().Fetches == 3
+		return source.Stats().Fetches >= 3
 	})
 	as.Up()
-	within(t, 2*time.Second, "a good token passes", func() bool {
+	within(t, "a good token passes", func() bool {
 		_, err := verify(t, source, key.Sign(t, claims()))
 		return err == nil
 	})
@@ -361,18 +367,18 @@ func TestRotation(t *testing.T) {
 					}
 				})
 			}
-			within(t, 5*time.Second, "traffic", func() bool { return source.Current() != nil })
+			within(t, "traffic", func() bool { return source.Current() != nil })
 			if ahead {
 				as.SetKeys(keys...)
-				within(t, 5*time.Second, "both keys", func() bool { return source.Current().Len() == 2 })
+				within(t, "both keys", func() bool { return source.Current().Len() == 2 })
 			} else {
 				as.SetKeys(keys...)
 			}
 			signer.Store(1)
-			within(t, 5*time.Second, "both keys", func() bool { return source.Current().Len() == 2 })
+			within(t, "both keys", func() bool { return source.Current().Len() == 2 })
 			old := source.Current().Keys()[0]
 			as.SetKeys(keys[1])
-			within(t, 5*time.Second, "removal", func() bool { return source.Current().Len() == 1 })
+			within(t, "removal", func() bool { return source.Current().Len() == 1 })
 			close(stop)
 			wg.Wait()
 			if n := refused.Load(); n > 0 {
@@ -384,7 +390,7 @@ func TestRotation(t *testing.T) {
 			if _, err := verify(t, source, keys[0].Sign(t, claims())); !errors.Is(err, keyset.ErrUnknownKey) {
 				t.Errorf("a token of the removed key: %v", err)
 			}
-			within(t, 5*time.Second, "events", func() bool {
+			within(t, "events", func() bool {
 				return slices.Equal(events.kinds(), []string{"ready", "keys_changed", "keys_changed"})
 			})
 			if last := events.last(); !slices.Equal(last.Removed, []string{"2025"}) || len(last.Added) > 0 || last.Keys != 1 {
@@ -425,7 +431,7 @@ func TestAnotherOrderIsNoChange(t *testing.T) {
 	events := new(observed)
 	source.SetObserver(events.add)
 	source.Start()
-	within(t, 5*time.Second, "more answers", func() bool { return asked.Load() > 4 })
+	within(t, "more answers", func() bool { return asked.Load() > 4 })
 	if kinds := events.kinds(); !slices.Equal(kinds, []string{"ready"}) {
 		t.Errorf("events %v", kinds)
 	}
@@ -436,14 +442,14 @@ func TestNotModified(t *testing.T) {
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	source := remote(t, keyset.RemoteOptions{URL: as.JWKSURL(), Timing: keyset.Timing{MinRefresh: 1, DefaultRefresh: 50 * time.Millisecond}})
 	source.Start()
-	within(t, 5*time.Second, "keys", func() bool { return source.Current() != nil })
+	within(t, "keys", func() bool { return source.Current() != nil })
 	set := source.Current()
-	within(t, 5*time.Second, "answers 304", func() bool { return as.NotModified() > 2 && source.Stats().NotModified > 2 })
+	within(t, "answers 304", func() bool { return as.NotModified() > 2 && source.Stats().NotModified > 2 })
 	if source.Current() != set {
 		t.Error("another set")
 	}
 	as.SetKeys(key, tokentest.NewKey(t, "ES256", "two"))
-	within(t, 5*time.Second, "the second key", func() bool { return source.Current().Len() == 2 })
+	within(t, "the second key", func() bool { return source.Current().Len() == 2 })
 }
 
 // Two documents may have the same entity tag, such as two files of one length out of one build. When a redirect leads from
@@ -486,7 +492,7 @@ func TestLeavingDoesNotStopTheFetch(t *testing.T) {
 	gone := errors.New("the client has hung up")
 	result := make(chan error, 2)
 	go func() { _, err := source.Find(first, jose.ES256, "one"); result <- err }()
-	within(t, 5*time.Second, "a fetch", func() bool { return as.JWKSFetches() == 1 })
+	within(t, "a fetch", func() bool { return as.JWKSFetches() == 1 })
 	cancel(gone)
 	if err := <-result; !errors.Is(err, gone) || !errors.Is(err, keyset.ErrUnavailable) {
 		t.Errorf("the first request: %v", err)
@@ -599,7 +605,7 @@ func TestFloodWhileTheServerIsSlow(t *testing.T) {
 			}
 		})
 	}
-	within(t, 5*time.Second, "a fetch", func() bool { return as.JWKSFetches() == 2 })
+	within(t, "a fetch", func() bool { return as.JWKSFetches() == 2 })
 	if _, err := source.Find(t.Context(), jose.ES256, "one"); err != nil { // waiting would end in an error
 		t.Errorf("a good token: %v", err)
 	}
@@ -615,7 +621,7 @@ func TestClose(t *testing.T) {
 	source := remote(t, keyset.RemoteOptions{URL: as.JWKSURL()})
 	result := make(chan error)
 	go func() { _, err := source.Find(t.Context(), jose.ES256, "one"); result <- err }()
-	within(t, 5*time.Second, "a fetch", func() bool { return as.JWKSFetches() == 1 })
+	within(t, "a fetch", func() bool { return as.JWKSFetches() == 1 })
 	if err := source.Close(); err != nil {
 		t.Error(err)
 	}
@@ -658,7 +664,7 @@ func TestRemoteOptions(t *testing.T) {
 	secret := remote(t, keyset.RemoteOptions{URL: "http://127.0.0.1:1/jwks?api_key=hunter2"})
 	secret.SetObserver(events.add)
 	_, err := secret.Find(t.Context(), jose.ES256, "one")
-	within(t, 5*time.Second, "an event", func() bool { return len(events.kinds()) > 0 })
+	within(t, "an event", func() bool { return len(events.kinds()) > 0 })
 	if event := events.last(); err == nil || strings.Contains(fmt.Sprint(err, event), "hunter2") || event.Source != "http://127.0.0.1:1/jwks" {
 		t.Errorf("error %v, event %+v", err, event)
 	}
