@@ -159,7 +159,7 @@ func nothingRuns(t *testing.T) {
 	t.Cleanup(func() { goleak.VerifyNone(t, present) })
 }
 
-// The configuration ends while a request waits for its verdict. The request gets it, nobody is told of keys any more, and all
+// The configuration ends while a request waits for its verdict. The request gets it, no event about keys follows, and all
 // is closed then, though the next handler, as with a WebSocket, has not come back.
 func TestCleanupWaitsForVerdictsAndForNothingElse(t *testing.T) {
 	nothingRuns(t)
@@ -178,7 +178,7 @@ func TestCleanupWaitsForVerdictsAndForNothingElse(t *testing.T) {
 	}
 	pool.Range(func(_, value any) bool {
 		if source, ok := value.(pooledSource); ok && len(source.listeners.all) > 0 {
-			t.Error("an ended configuration is still told of its keys")
+			t.Error("an ended configuration still gets events about its keys")
 		}
 		return true
 	})

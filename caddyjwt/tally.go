@@ -9,7 +9,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/gate"
 )
 
-// tallyInterval is how often refusals of one reason are told where no access log has them.
+// tallyInterval is how often refusals of one reason are logged where no access log has them.
 const tallyInterval = time.Minute
 
 // tally tells of refusals: of the first one of a reason at once, so that whoever tries something out sees it, and of

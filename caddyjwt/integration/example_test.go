@@ -51,7 +51,7 @@ func TestExampleWorks(t *testing.T) {
 		t.Error("no warning that everybody knows the secret")
 	}
 	if s.logged("may not be random") {
-		t.Error("the example's secret is told of twice")
+		t.Error("there are two warnings about the example's secret")
 	}
 }
 

@@ -94,7 +94,7 @@ func TestAKeyBeyondTheBoundIsToldOf(t *testing.T) {
 	s.good(token)
 }
 
-// A doubtful secret is told of, once and without a byte of it.
+// There is one warning about a doubtful secret, without a byte of it.
 func TestDoubtfulSecretsAreToldOf(t *testing.T) {
 	const doubtful = "production-9d1f8a3c5e7b42604f8e1a2b"
 	s := start(t, gateFor(`issuer https://as.example.com {
@@ -118,7 +118,7 @@ func TestDoubtfulSecretsAreToldOf(t *testing.T) {
 		`+consumerAlice(t)))
 	for _, where := range []string{`"issuer":"https://as.example.com"`, `"consumer":"bob"`, `"setting":"client_secret"`} {
 		if !s.logged(`"level":"warn"`, "may not be random", "openssl rand -hex 32", where) {
-			t.Errorf("nothing is told of %s", where)
+			t.Errorf("no warning about %s", where)
 		}
 	}
 	if log := s.log(); strings.Count(log, "may not be random") != 3 || strings.Contains(log, "9d1f8a3c") {

@@ -61,8 +61,8 @@ func IsPreflight(r *http.Request) bool {
 }
 
 // notInPreflights are the fields that no preflight has: credentials, an offer
-// to change the protocol (RFC 9110 section 7.8; :protocol is how Go's server
-// tells of RFC 8441), and a wish to be asked for a body (section 10.1.1).
+// to change the protocol (RFC 9110 section 7.8, and RFC 8441, for which Go's
+// server has :protocol), and a wish to be asked for a body (section 10.1.1).
 var notInPreflights = []string{"Authorization", "Cookie", "Upgrade", ":protocol", "Expect", "Transfer-Encoding"}
 
 func hasAny(fields http.Header, names []string) bool {

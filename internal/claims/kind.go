@@ -30,7 +30,7 @@ type Other struct {
 func KindOf(s *Set) Kind { return kindOf(s, false) }
 
 // KindOfAnswer reads what an authorization server's answer says about the kind of a token. There token_type is
-// registered, as the type of an access token (RFC 7662 section 2.2). What is not known is no access token, therefore.
+// registered, as the type of an access token (RFC 7662 section 2.2). A type that is not known is no access token.
 // token_use, which Ory Hydra and Amazon Cognito have, is held to the same.
 func KindOfAnswer(s *Set) Kind { return kindOf(s, true) }
 

@@ -242,7 +242,7 @@ func TestASetThatIsCutIsToldOnce(t *testing.T) {
 		var events observed
 		source.SetObserver(events.add)
 		source.Start()
-		for i, warnings := range []int{0, 1, 1, 1, 2} { // a set that goes on being cut is not told of again
+		for i, warnings := range []int{0, 1, 1, 1, 2} { // no second warning about a set that goes on being cut
 			s.set(func(s *server) { s.body = bodies[i] })
 			time.Sleep(5 * time.Hour)
 			synctest.Wait()
