@@ -77,6 +77,10 @@ func TestConsumersComeAndGoThroughTheAdminAPI(t *testing.T) {
 		ask(http.MethodPost, "/id/gate/consumers", bob)
 		becomes(http.StatusOK)
 		load.after(t, 5)
+		ask(http.MethodPatch, "/id/consumer-bob", strings.Replace(bob, `"bob-key"`, `"another-key"`, 1))
+		becomes(http.StatusUnauthorized)
+		ask(http.MethodPatch, "/id/consumer-bob", bob)
+		becomes(http.StatusOK)
 		ask(http.MethodDelete, "/id/consumer-bob", "")
 	}
 	becomes(http.StatusUnauthorized)
