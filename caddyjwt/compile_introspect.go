@@ -84,7 +84,8 @@ func (i *Introspect) compile(repl *caddy.Replacer, of *Issuer, plan *issuerPlan)
 	return out, out.checkBeside(&plan.source)
 }
 
-// withoutAudience handles answers that cannot tell for whom a token was issued, as those of UserInfo. A JWT says it itself.
+// withoutAudience handles answers that cannot tell for whom a token was issued, as those of UserInfo. A JWT says it
+// itself.
 func (p *introspectPlan) withoutAudience(of *Issuer) error {
 	switch {
 	case of.AnyAudience:

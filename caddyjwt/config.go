@@ -14,8 +14,9 @@ type TokenPlace struct {
 	// from POST, PUT and PATCH requests of type application/x-www-form-urlencoded, up to 1 MiB and for at most 10 seconds,
 	// while all forms together take no more than 32 MiB, and reaches the backend without the token.
 	In string `json:"in"`
-	// Name of the header, query parameter, cookie or form field. Headers that mean something else cannot hold a token: those
-	// that the server itself needs, such as Host and Connection, Proxy-Authorization, DPoP, and those that begin with Sec-.
+	// Name of the header, query parameter, cookie or form field. Headers that mean something else cannot hold a token:
+	// those that the server itself needs, such as Host and Connection, Proxy-Authorization, DPoP, and those that begin
+	// with Sec-.
 	Name string `json:"name"`
 	// Scheme before the token in a header, matched without regard to case; not DPoP or GNAP, which ask for a proof, nor
 	// Basic. Default: "Bearer" for the header Authorization; for other headers none: the whole value is the token.
@@ -210,8 +211,8 @@ type RouteIntrospect struct {
 // Introspect asks the authorization server about tokens (RFC 7662).
 type Introspect struct {
 	// "opaque" asks about opaque and encrypted tokens, and about JWTs whose issuer nobody here has. "always" asks about
-	// opaque and encrypted tokens, and about the issuer's JWTs after they have been verified here, because they may have been
-	// revoked; of several issuers, one with "opaque" gets the opaque tokens that no prefix claims. Default: "opaque".
+	// opaque and encrypted tokens, and about the issuer's JWTs after they have been verified here, because they may have
+	// been revoked; of several issuers, one with "opaque" gets the opaque tokens that no prefix claims. Default: "opaque".
 	Mode string `json:"mode,omitempty"`
 	// How the server is asked: "introspection", or "userinfo", which is weaker: a UserInfo endpoint cannot tell for
 	// which audience, client or scope a token was issued, nor when it expires. With the mode "opaque" it therefore needs

@@ -15,8 +15,8 @@ import (
 type observable interface{ SetObserver(func(keyset.Event)) }
 
 // listeners are those whom a key source tells what happens to it: each issuer of each running configuration once. A
-// configuration that fails to load, or ends, takes its own ones away and no others. Requests of an ended configuration may
-// use the source for a while: metrics count that, and nobody is told.
+// configuration that fails to load, or ends, takes its own ones away and no others. Requests of an ended configuration
+// may use the source for a while: metrics count that, and nobody is told.
 type listeners struct {
 	source keyset.Source
 

@@ -30,8 +30,8 @@ func (l *lease) openIntrospection(plan *issuerPlan, keys keyset.Source, keysID [
 	if config.Signed {
 		config.VerifySigned = signedAnswers(keys, &plan.issuer, config.ClientID)
 	}
-	// The client keeps what it was made with: it is another client when its key source, or where it discovers, is another, or
-	// what signed answers must be.
+	// The client keeps what it was made with: it is another client when its key source, or where it discovers, is another,
+	// or what signed answers must be.
 	settings, discovery := plan.source.fetch.Fingerprint(), plan.source.discovery().Fingerprint()
 	config.Identity = fmt.Sprintf("%x %x %x %v %v", settings, keysID, discovery, plan.issuer.Leeway, plan.issuer.Algorithms)
 	key := config.Fingerprint()
@@ -131,9 +131,9 @@ func discoverEndpoint(from *keyset.Discovery, mode introspect.Mode) func(context
 const maxAnswerAge = time.Minute
 
 // signedAnswers verifies answers by RFC 9701 section 5: the type, the signature with the issuer's keys, iss, aud and a
-// recent iat. Top-level claims decide nothing else; the client reads token_introspection only. The algorithm is one that
-// the issuer's tokens may have: who allows ES256 alone must not be given an answer that is signed with less (RFC 8725
-// section 3.1).
+// recent iat. Top-level claims decide nothing else; the client reads token_introspection only. The algorithm is one
+// that the issuer's tokens may have: who allows ES256 alone must not be given an answer that is signed with less (RFC
+// 8725 section 3.1).
 func signedAnswers(keys keyset.Source, of *gate.Issuer, clientID string) func(context.Context, string) ([]byte, error) {
 	issuer, leeway := of.Name, of.Leeway
 	allowed := of.Algorithms.Intersect(jose.AsymmetricAlgorithms())

@@ -16,8 +16,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/keyset"
 )
 
-// lease is a gate and all that it asks, taken from the pool. It is held by those who may ask: by its configuration until
-// Cleanup, and by each request until its verdict. Whoever lets go last closes it.
+// lease is a gate and all that it asks, taken from the pool. It is held by those who may ask: by its configuration
+// until Cleanup, and by each request until its verdict. Whoever lets go last closes it.
 //
 // A request that waits for the next handler does not hold it: a WebSocket would keep key sources busy for days.
 type lease struct {
@@ -46,14 +46,14 @@ func (l *lease) hold() bool {
 	return false
 }
 
-// letGo reports whether the caller was the last, who has to close the lease. Exactly one is: whoever takes hold before it is
-// marked as closed keeps it open.
+// letGo reports whether the caller was the last, who has to close the lease. Exactly one is: whoever takes hold before
+// it is marked as closed keeps it open.
 func (l *lease) letGo() (last bool) {
 	return l.holders.Add(-1) == 0 && l.holders.CompareAndSwap(0, leaseClosed)
 }
 
-// close gives back what was taken from the pool, the last first. An introspection client keeps the key source that it was
-// made with, so whoever finds the client in the pool must find that source there, too.
+// close gives back what was taken from the pool, the last first. An introspection client keeps the key source that it
+// was made with, so whoever finds the client in the pool must find that source there, too.
 func (l *lease) close() error {
 	var errs []error
 	for _, release := range slices.Backward(l.release) {
@@ -62,12 +62,12 @@ func (l *lease) close() error {
 	return wrap("releasing what outlives a configuration", errors.Join(errs...))
 }
 
-// leases are those of one handler, one after the other. The first is opened with the configuration. Caddy does not wait for
-// requests when it ends a configuration, so this lease lasts until those that wait then have their verdicts.
+// leases are those of one handler, one after the other. The first is opened with the configuration. Caddy does not wait
+// for requests when it ends a configuration, so this lease lasts until those that wait then have their verdicts.
 //
-// A request may come to the gate later still: when another handler has held it up, or when the gate is in an error route or
-// behind the answer of a backend. It opens the same again, which mostly means to find it in the pool, for the new
-// configuration has it too. That lease lasts until its verdict.
+// A request may come to the gate later still: when another handler has held it up, or when the gate is in an error
+// route or behind the answer of a backend. It opens the same again, which mostly means to find it in the pool, for the
+// new configuration has it too. That lease lasts until its verdict.
 type leases struct {
 	open    func(*lease) error
 	current atomic.Pointer[lease]
@@ -83,8 +83,8 @@ func (ls *leases) begin(open func(*lease) error) error {
 	return open(ls.ours)
 }
 
-// end lets go of what the configuration holds, and closes it if no request is waiting. It may be called for a configuration
-// that has never begun, and twice.
+// end lets go of what the configuration holds, and closes it if no request is waiting. It may be called for a
+// configuration that has never begun, and twice.
 func (ls *leases) end() error {
 	if ls == nil || ls.ours == nil {
 		return nil

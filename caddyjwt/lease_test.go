@@ -18,8 +18,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// Requests come and go from many sides while the configuration ends and after it. Whoever holds a lease finds it open until
-// letting go; and of all that were opened, each is closed once.
+// Requests come and go from many sides while the configuration ends and after it. Whoever holds a lease finds it open
+// until letting go; and of all that were opened, each is closed once.
 func TestLeaseIsOpenForItsHolders(t *testing.T) {
 	for range 200 {
 		var mu sync.Mutex
@@ -69,8 +69,8 @@ func TestLeaseIsOpenForItsHolders(t *testing.T) {
 	}
 }
 
-// An introspection client keeps the key source that it was made with. If the source went first, another configuration could
-// find the client in the pool and make a source of its own, and the client would go on asking the closed one.
+// An introspection client keeps the key source that it was made with. If the source went first, another configuration
+// could find the client in the pool and make a source of its own, and the client would go on asking the closed one.
 func TestLeaseIsClosedInReverse(t *testing.T) {
 	var order []string
 	first := errors.New("first")
@@ -159,8 +159,8 @@ func nothingRuns(t *testing.T) {
 	t.Cleanup(func() { goleak.VerifyNone(t, present) })
 }
 
-// The configuration ends while a request waits for its verdict. The request gets it, no event about keys follows, and all
-// is closed then, though the next handler, as with a WebSocket, has not come back.
+// The configuration ends while a request waits for its verdict. The request gets it, no event about keys follows, and
+// all is closed then, though the next handler, as with a WebSocket, has not come back.
 func TestCleanupWaitsForVerdictsAndForNothingElse(t *testing.T) {
 	nothingRuns(t)
 	e := ending(t)
@@ -195,8 +195,8 @@ func TestCleanupWaitsForVerdictsAndForNothingElse(t *testing.T) {
 	}
 }
 
-// Requests that come to a handler after the end of its configuration get their verdicts, good and bad, and leave nothing
-// open. Those that come at the same time share what is opened for them.
+// Requests that come to a handler after the end of its configuration get their verdicts, good and bad, and leave
+// nothing open. Those that come at the same time share what is opened for them.
 func TestLateRequestsGetTheirVerdicts(t *testing.T) {
 	nothingRuns(t)
 	e := ending(t)
@@ -250,8 +250,8 @@ func TestLateRequestsShareWhatTheyOpen(t *testing.T) {
 	}
 }
 
-// Configurations with the same settings come and go while requests are under way and come late. Whoever takes something from
-// the pool while somebody else gives it back gets things that work, and that work together.
+// Configurations with the same settings come and go while requests are under way and come late. Whoever takes something
+// from the pool while somebody else gives it back gets things that work, and that work together.
 func TestLeasesComeAndGo(t *testing.T) {
 	nothingRuns(t)
 	e := ending(t)

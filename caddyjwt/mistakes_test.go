@@ -34,8 +34,8 @@ func inConsumer(line string) string {
 
 const secretHere = " {\n\t\talgorithm HS256\n\t\tsecret 9d1f8a3c5e7b42604f8e1a2b3c4d5e6f\n\t}"
 
-// What could be taken as it stands and surely is not meant so does not load: the error has the line, says what is wrong and
-// what to write instead.
+// What could be taken as it stands and surely is not meant so does not load: the error has the line, says what is wrong
+// and what to write instead.
 func TestMistakesOfACaddyfileNameTheCure(t *testing.T) {
 	for name, test := range map[string]struct{ caddyfile, want string }{
 		"a wildcard as tenant":                  {named("https://login.microsoftonline.com/*/v2.0"), "write an issuer block for each one"},

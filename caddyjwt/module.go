@@ -42,7 +42,8 @@ func init() {
 // `{http.auth.bearer.issuer}` | the issuer of the accepted token, as configured
 // `{http.auth.bearer.reason}` | in error routes: why the request was refused, such as `expired`
 //
-// Behind the gate all of them are known, on every outcome: empty in a text and null in an expression where there is no value.
+// Behind the gate all of them are known, on every outcome: empty in a text and null in an expression where there is no
+// value.
 type Handler struct {
 	// Name of the protection space, shown in challenges: printable ASCII, at most 256 characters. Default: "api".
 	// Placeholders are resolved.

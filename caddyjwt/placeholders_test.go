@@ -59,8 +59,8 @@ func saying(t *testing.T, key *tokentest.Key, extra map[string]any) string {
 	return key.Sign(t, all)
 }
 
-// A handler for authentication that comes before the gate, or after it, sets placeholders of its own. The gate takes away
-// what came before: it decides who is calling. It hides nothing that comes after.
+// A handler for authentication that comes before the gate, or after it, sets placeholders of its own. The gate takes
+// away what came before: it decides who is calling. It hides nothing that comes after.
 func TestPlaceholdersBesideAnotherAuthentication(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "")
 	zoe := saying(t, key, map[string]any{"sub": "zoe", "email": "zoe@example.com"})

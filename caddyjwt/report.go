@@ -53,7 +53,8 @@ func newReporter(logger *zap.Logger) *reporter {
 	return &reporter{logger: logger, tally: newTally(logger)}
 }
 
-// refused reports a refusal with the answer's status. Logged says that the request is in an access log, with the reason.
+// refused reports a refusal with the answer's status. Logged says that the request is in an access log, with the
+// reason.
 func (r *reporter) refused(f *gate.Failure, status int, logged bool) {
 	level, troubled := zapcore.DebugLevel, isTrouble(f.Reason, status)
 	if !logged && !troubled {
@@ -89,8 +90,8 @@ func (r *reporter) refused(f *gate.Failure, status int, logged bool) {
 	entry.Write(fields...)
 }
 
-// isTrouble reports whether a refusal is something for operators to look at. The key that is not known yet is not: strangers
-// can invent key ids.
+// isTrouble reports whether a refusal is something for operators to look at. The key that is not known yet is not:
+// strangers can invent key ids.
 func isTrouble(reason gate.Reason, status int) bool {
 	return status >= http.StatusInternalServerError && reason != gate.KeyPending
 }

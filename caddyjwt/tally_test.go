@@ -33,8 +33,8 @@ func wants(t *testing.T, what string, got []string, want ...string) {
 	}
 }
 
-// The first refusal of a reason is told at once, what follows within a minute as one number at its end, also when nothing
-// comes any more.
+// The first refusal of a reason is told at once, what follows within a minute as one number at its end, also when
+// nothing comes any more.
 func TestTallyTellsOncePerReasonAndMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tally, told := observed(zap.InfoLevel)

@@ -17,7 +17,8 @@ import (
 var ErrAnswer = errors.New("unusable answer")
 
 // status judges an answer that is not 200. Only 200 can carry a verdict (RFC 7662 section 2.2), and 401 is about our
-// credentials, never about the token (RFC 7662 section 2.3). The exceptions are errors that name the token: see [refusalOf].
+// credentials, never about the token (RFC 7662 section 2.3). The exceptions are errors that name the token: see
+// [refusalOf].
 func (c *Client) status(resp *http.Response, method AuthMethod, verified bool) (refusal string, _ *NoVerdictError) {
 	code, userInfo := resp.StatusCode, c.cfg.Mode == UserInfo
 	var cause Cause

@@ -36,8 +36,8 @@ func (b *breakers) allow(proven bool, now time.Time) (ok, probe bool, wait time.
 	return b.of(proven).allow(now)
 }
 
-// record takes the outcome of a call. A verdict about a proven token closes both, as the server is there, unless it is a
-// late one.
+// record takes the outcome of a call. A verdict about a proven token closes both, as the server is there, unless it is
+// a late one.
 func (b *breakers) record(f *flight, now time.Time) {
 	defer b.watch()()
 	b.of(f.proven).record(f.probe, f.err, now)

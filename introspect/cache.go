@@ -105,8 +105,8 @@ func (c *cache) key(token string) (key cacheKey) {
 	return key
 }
 
-// get finds an answer that may still be used for a question with these options, or the trouble that a question about this
-// token has just had.
+// get finds an answer that may still be used for a question with these options, or the trouble that a question about
+// this token has just had.
 func (c *cache) get(key cacheKey, now time.Time, o Option) (_ Result, held *NoVerdictError, ok bool) {
 	if r, ok := c.active.GetIfPresent(key); ok && young(now, r.FetchedAt, c.ttl, o) && !r.expired(now) {
 		return *r, nil, true

@@ -110,8 +110,8 @@ type Option struct {
 func MaxAge(d time.Duration) Option { return Option{maxAge: max(d, 0), limited: true} }
 
 // Verified says that the caller has verified the token itself, by its signature for one, so no stranger has made it up.
-// Such a question is treated like one about a token that was active before. It changes one answer: a server that does not
-// introspect such tokens (unsupported_token_type) has no verdict about them, and does not call them inactive.
+// Such a question is treated like one about a token that was active before. It changes one answer: a server that does
+// not introspect such tokens (unsupported_token_type) has no verdict about them, and does not call them inactive.
 func Verified() Option { return Option{verified: true} }
 
 // Introspect asks whether the token is active, and waits for the verdict no longer than ctx

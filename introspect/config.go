@@ -151,9 +151,9 @@ type Config struct {
 	// CacheTTL is how long an active answer is used, never past its own "exp". Default 30s, at
 	// most 5m; [Off] keeps none.
 	CacheTTL time.Duration
-	// NegativeTTL is the same for inactive answers. Default 5s, at most 5m. After an error status that says nothing about the
-	// server, a token is not asked about again for as long either, but 5s at most: one second when it was active before, and up
-	// to 30s after 429 with Retry-After when it was not.
+	// NegativeTTL is the same for inactive answers. Default 5s, at most 5m. After an error status that says nothing about
+	// the server, a token is not asked about again for as long either, but 5s at most: one second when it was active
+	// before, and up to 30s after 429 with Retry-After when it was not.
 	NegativeTTL time.Duration
 	// CacheBytes bounds the memory for active answers. Default 16 MiB.
 	CacheBytes int
@@ -163,12 +163,12 @@ type Config struct {
 	// Timeout is the deadline of a call including waiting for a free slot, the retry and
 	// reading the answer. Default 3s, at most 30s.
 	Timeout time.Duration
-	// MaxInFlight is how many calls run at the same time; 16 times as many may wait. Default 64. A quarter of both, rounded
-	// up, is for tokens that were active before or are [Verified], unless MaxInFlight is 1.
+	// MaxInFlight is how many calls run at the same time; 16 times as many may wait. Default 64. A quarter of both,
+	// rounded up, is for tokens that were active before or are [Verified], unless MaxInFlight is 1.
 	MaxInFlight int
-	// BreakerFailures is how many calls in a row must fail before a circuit breaker opens: no answer, no answer in time, or
-	// 502, 503 or 504. Default 10. There is one breaker for tokens that were active before or are [Verified], and one for all
-	// others, for which failures of both kinds count.
+	// BreakerFailures is how many calls in a row must fail before a circuit breaker opens: no answer, no answer in time,
+	// or 502, 503 or 504. Default 10. There is one breaker for tokens that were active before or are [Verified], and one
+	// for all others, for which failures of both kinds count.
 	BreakerFailures int
 	// BreakerWait is how long it stays open before one call tries again. Default 5s.
 	BreakerWait time.Duration

@@ -5,8 +5,8 @@ import "encoding/binary"
 // MaxProven is for tests.
 const MaxProven = maxProven
 
-// ProvenAfter gives how many tokens are kept of so many that were active one after the other, and how many of the latest
-// without a gap.
+// ProvenAfter gives how many tokens are kept of so many that were active one after the other, and how many of the
+// latest without a gap.
 func ProvenAfter(tokens int) (kept, latest int) {
 	var p proven
 	key := func(i int) (k cacheKey) {

@@ -25,8 +25,8 @@ func (s *site) accessLogs() (entries []map[string]any) {
 	return entries
 }
 
-// logs gives the line that a request for this path leaves in the access log. The path must be in no other request: a line
-// may be written after the answer.
+// logs gives the line that a request for this path leaves in the access log. The path must be in no other request: a
+// line may be written after the answer.
 func (s *site) logs(path string, send func(path string)) (line map[string]any) {
 	s.t.Helper()
 	send(path)

@@ -341,8 +341,8 @@ func TestAttackClaimsPlaceholderInAClaim(t *testing.T) {
 	}
 }
 
-// A claim becomes a part of the path, and its text the path of another user, or a query (CWE-22, CWE-74). The form that the
-// threat model shows lets plain names through and nothing else.
+// A claim becomes a part of the path, and its text the path of another user, or a query (CWE-22, CWE-74). The form that
+// the threat model shows lets plain names through and nothing else.
 func TestAttackClaimsInAPath(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "path")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))

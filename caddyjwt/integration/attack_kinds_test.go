@@ -45,9 +45,9 @@ func TestAttackKindForeignTypes(t *testing.T) {
 	}
 }
 
-// The kind of a token is in its payload, where Keycloak, Amazon Cognito and others write it, and its header is that of any
-// JWT. Key, issuer and audience are those of the access tokens; for consumers there is no audience at all (RFC 8725 section
-// 3.12).
+// The kind of a token is in its payload, where Keycloak, Amazon Cognito and others write it, and its header is that of
+// any JWT. Key, issuer and audience are those of the access tokens; for consumers there is no audience at all (RFC 8725
+// section 3.12).
 func TestAttackKindSaidInThePayload(t *testing.T) {
 	key, shop := tokentest.NewKey(t, "ES256", "e1"), tokentest.NewKey(t, "HS256", "")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
@@ -82,8 +82,8 @@ func TestAttackKindSaidInThePayload(t *testing.T) {
 	}
 }
 
-// Access token and refresh token differ in nothing that the gate was told to look at, where the audience is any. Those of
-// InterSystems IRIS' /login have one key, one typ and one issuer, and no audience.
+// Access token and refresh token differ in nothing that the gate was told to look at, where the audience is any. Those
+// of InterSystems IRIS' /login have one key, one typ and one issuer, and no audience.
 func TestAttackKindRefreshTokenForAnyAudience(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "")
 	file := writeFile(t, filepath.Join(t.TempDir(), "iris.pem"), key.PublicPEM())
@@ -105,7 +105,8 @@ func TestAttackKindRefreshTokenForAnyAudience(t *testing.T) {
 	}
 }
 
-// The server is asked about a refresh token, and calls it active. oidc-provider leaves out token_type then, and no more.
+// The server is asked about a refresh token, and calls it active. oidc-provider leaves out token_type then, and no
+// more.
 func TestAttackKindRefreshTokenThatIsActive(t *testing.T) {
 	s := prepare(t)
 	as := introspector(t)

@@ -21,8 +21,9 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// tried, refused and notRun count the attacks of this run. An attack counts as refused when its test passes, and as not run
-// when the test could not carry it out: the machine was too slow, a connection could not be had. What is left got in.
+// tried, refused and notRun count the attacks of this run. An attack counts as refused when its test passes, and as not
+// run when the test could not carry it out: the machine was too slow, a connection could not be had. What is left got
+// in.
 var tried, refused, notRun atomic.Int64
 
 func TestMain(m *testing.M) {
@@ -457,9 +458,9 @@ func (s *site) refusedAtLoad(t *testing.T, name, text string, load func(s *site)
 	})
 }
 
-// cheaply wants the attempt to cost little. It counts the processor time of this process, in which the gate, the client and
-// the upstream run: how busy the machine is does not matter. The bound is far above what is needed (a request takes well
-// under a millisecond), and far below what an attack would gain.
+// cheaply wants the attempt to cost little. It counts the processor time of this process, in which the gate, the client
+// and the upstream run: how busy the machine is does not matter. The bound is far above what is needed (a request takes
+// well under a millisecond), and far below what an attack would gain.
 func (a *attempt) cheaply(do func()) {
 	a.t.Helper()
 	before := tokentest.ProcessorTime(a.t)

@@ -73,9 +73,9 @@ func TestAttackRoutePathsAroundTheGate(t *testing.T) {
 	}
 }
 
-// An exception for a path is larger than it looks: Caddy's matcher for paths cleans and decodes what it compares, knows no
-// case, and the backend gets the target as it came. The form that the threat model
-// recommends opens only what is plainly under the path.
+// An exception for a path is larger than it looks: Caddy's matcher for paths cleans and decodes what it compares, knows
+// no case, and the backend gets the target as it came. The form that the threat model recommends opens only what is
+// plainly under the path.
 func TestAttackRoutePathsAroundAnException(t *testing.T) {
 	s := start(t, exceptionOfTheThreatModel(t)+"\n"+strings.Replace(gateFor(consumerAlice(t)), "bearer_auth", "bearer_auth @guarded", 1))
 	for _, path := range []string{"/public", "/public/", "/public/x", "/public/a-b_c/app.min.js", "/public/x?back=/../%2e%2e;y"} {

@@ -36,8 +36,8 @@ func newMutual(t *testing.T, answer http.HandlerFunc) *mutual {
 	return m
 }
 
-// Whom the client certificate of "tls" is shown to: whom the operator has named, and the endpoint that metadata name if it
-// is how we authenticate there (RFC 8705 section 5). Nobody else.
+// Whom the client certificate of "tls" is shown to: whom the operator has named, and the endpoint that metadata name if
+// it is how we authenticate there (RFC 8705 section 5). Nobody else.
 func TestClientCertificateIsShownToWhomItIsMeantFor(t *testing.T) {
 	answer, err := json.Marshal(active("token_type", "Bearer").Claims)
 	if err != nil {

@@ -127,7 +127,8 @@ func TestExampleBelievesNoClient(t *testing.T) {
 	})
 }
 
-// believesNoClient sends all identity headers in many spellings, and wants the backend to see this user and none of them.
+// believesNoClient sends all identity headers in many spellings, and wants the backend to see this user and none of
+// them.
 func (s *site) believesNoClient(t *testing.T, site, method, path, user string, header ...string) {
 	t.Helper()
 	t.Run(site+" "+method+" "+path, func(t *testing.T) {
@@ -151,8 +152,8 @@ func (s *site) believesNoClient(t *testing.T, site, method, path, user string, h
 	})
 }
 
-// loadExampleBehindNames runs Caddyfile.example after a change, each site on the socket under a name of its own, in front of
-// the recording upstream, and with this authorization server in place of the first one of the example.
+// loadExampleBehindNames runs Caddyfile.example after a change, each site on the socket under a name of its own, in
+// front of the recording upstream, and with this authorization server in place of the first one of the example.
 func (s *site) loadExampleBehindNames(as *tokentest.AS, change func(text string) string) {
 	s.t.Helper()
 	text, err := os.ReadFile("../../Caddyfile.example")

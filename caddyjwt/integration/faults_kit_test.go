@@ -37,8 +37,9 @@ func (v visitor) mark() string {
 // markField is the header field of the mark.
 const markField = "X-Visitor"
 
-// jwts are clients with JWTs of an issuer, good and bad. absent are the answers while the keys do not come: nobody can tell
-// then whether the issuer has another key under this id. About invented ids nobody can tell as soon as there are many.
+// jwts are clients with JWTs of an issuer, good and bad. absent are the answers while the keys do not come: nobody can
+// tell then whether the issuer has another key under this id. About invented ids nobody can tell as soon as there are
+// many.
 func jwts(t testing.TB, key *tokentest.Key, issuer string, absent ...int) []visitor {
 	var serial atomic.Int64
 	next := func() string { return strconv.FormatInt(serial.Add(1), 10) }

@@ -333,8 +333,8 @@ func (s *site) refused(a answer, status int, reason string) {
 	}
 }
 
-// strange wants a token to have been refused as told. A key that is not there may also be pending, when others have spent
-// what may be fetched.
+// strange wants a token to have been refused as told. A key that is not there may also be pending, when others have
+// spent what may be fetched.
 func (s *site) strange(a answer, reason string) {
 	s.t.Helper()
 	if reason == "unknown_key" && a.StatusCode == http.StatusServiceUnavailable {

@@ -278,8 +278,8 @@ func TestIntrospectStrangersDoNotShutOutGoodTokens(t *testing.T) {
 	}
 }
 
-// Wrong credentials of ours are 401 to everything. The operator sees it, and tokens that come again and again are not as
-// many questions.
+// Wrong credentials of ours are 401 to everything. The operator sees it, and tokens that come again and again are not
+// as many questions.
 func TestIntrospectWrongCredentialsAreSeenAndNoFlood(t *testing.T) {
 	as := introspector(t)
 	as.Introspect(always(active()))
@@ -337,8 +337,8 @@ func TestIntrospectAnErrorThatNamesTheToken(t *testing.T) {
 	}
 }
 
-// "always" asks about opaque and encrypted tokens, too. An issuer with "opaque" beside it keeps those without a prefix, as
-// it did when "always" did not take them.
+// "always" asks about opaque and encrypted tokens, too. An issuer with "opaque" beside it keeps those without a prefix,
+// as it did when "always" did not take them.
 func TestIntrospectAlwaysAsksAboutOpaqueTokens(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "always-opaque")
 	as, other := introspector(t, tokentest.WithKeys(key)), introspector(t)

@@ -168,8 +168,9 @@ func (o *onTheWay) all(results <-chan served, n int) {
 	}
 }
 
-// Requests are on their way through an old configuration, by each protocol, when another takes its place. They get their
-// verdicts: those that wait for introspection, those whose form has not ended, and those that have not come to the gate yet.
+// Requests are on their way through an old configuration, by each protocol, when another takes its place. They get
+// their verdicts: those that wait for introspection, those whose form has not ended, and those that have not come to
+// the gate yet.
 func TestReloadServesWhoIsOnTheWay(t *testing.T) {
 	o := startOnTheWay(t)
 	plain := gateFor(consumerAlice(t))
@@ -280,8 +281,8 @@ func TestReloadServesAtALaterGate(t *testing.T) {
 	}
 }
 
-// A connection is accepted before the reload, and the header of its request ends after it. net/http cuts such a connection, so
-// that the client tries again; were the request served, then by keys that work.
+// A connection is accepted before the reload, and the header of its request ends after it. net/http cuts such a
+// connection, so that the client tries again; were the request served, then by keys that work.
 func TestReloadRefusesNoHeaderThatEndsLate(t *testing.T) {
 	o := startOnTheWay(t)
 	o.patient()

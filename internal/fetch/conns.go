@@ -10,8 +10,9 @@ import (
 // errClosed: the client dials no more.
 var errClosed = errors.New("the client is closed")
 
-// connections are all that a client has open, so that none is left when it is closed. To close those that are idle does not do:
-// in HTTP/2 a connection is busy for a moment after its last request was given up, and then kept as long as any other.
+// connections are all that a client has open, so that none is left when it is closed. To close those that are idle does
+// not do: in HTTP/2 a connection is busy for a moment after its last request was given up, and then kept as long as any
+// other.
 type connections struct {
 	mu     sync.Mutex
 	open   map[*connection]struct{}

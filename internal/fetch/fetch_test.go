@@ -643,8 +643,8 @@ func TestAConnectionThatLeadsNowhereIsGivenUp(t *testing.T) {
 	}
 }
 
-// A question may be given up at the very moment when its client is closed, and HTTP/2 keeps the connection of a question that
-// was given up. None of them may stay.
+// A question may be given up at the very moment when its client is closed, and HTTP/2 keeps the connection of a
+// question that was given up. None of them may stay.
 func TestCloseLeavesNoConnectionOfWhatWasGivenUp(t *testing.T) {
 	for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
 		t.Run(protocol, func(t *testing.T) {

@@ -47,8 +47,8 @@ func DropTargeted(h http.Header) {
 }
 
 // The error descriptions, one per error code or class of status: a client learns the class of its mistake, while which
-// rule refused it is for the operator's log. Telling an unknown key from a bad signature or an unknown issuer would make
-// the gate an oracle. Those without an error code are in no challenge (RFC 6750 section 3.1), but on error pages.
+// rule refused it is for the operator's log. Telling an unknown key from a bad signature or an unknown issuer would
+// make the gate an oracle. Those without an error code are in no challenge (RFC 6750 section 3.1), but on error pages.
 const (
 	describeMissing           = "an access token is needed"
 	describeUnavailable       = "the access token cannot be checked at the moment; try again later"

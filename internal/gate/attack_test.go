@@ -19,8 +19,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// patience is the most processor time that a refusal may cost: far above what is needed (see BenchmarkCheckRefused), since
-// machines that run tests are slow, and far below what an attack would gain.
+// patience is the most processor time that a refusal may cost: far above what is needed (see BenchmarkCheckRefused),
+// since machines that run tests are slow, and far below what an attack would gain.
 const patience = 200 * time.Millisecond
 
 // withstands wants a 4xx for the reason, without a panic, without an effort, with none of the client's text.

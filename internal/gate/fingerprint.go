@@ -8,7 +8,8 @@ import (
 
 // fingerprint identifies everything that decides whether a token is cached as good, and as whom: two gates with the
 // same fingerprint may share entries, all others cannot reach them. Time, audience, leeway and requirements are not in
-// it, because they are judged on every request. Whether more is asked of a token because its audience may be any is in it.
+// it, because they are judged on every request. Whether more is asked of a token because its audience may be any is in
+// it.
 func fingerprint(c *Config, p *parties) [32]byte {
 	w := settings{sha256.New()}
 	w.text(p.keyClaim)

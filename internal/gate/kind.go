@@ -65,8 +65,8 @@ func (p *party) checkType(header *jose.Header, kind claims.Kind) error {
 }
 
 // checkNamed asks a JWT for somebody whose token it is, where nothing else tells access tokens from others. An access
-// token names its subject or its client (RFC 9068 section 2.2: both). Some refresh tokens differ from their access tokens
-// in nothing else: those of InterSystems IRIS have no sub.
+// token names its subject or its client (RFC 9068 section 2.2: both). Some refresh tokens differ from their access
+// tokens in nothing else: those of InterSystems IRIS have no sub.
 func (p *party) checkNamed(set *claims.Set) error {
 	if p.untold.JWTs && set.Subject == "" && set.ClientID == "" {
 		return fail(MissingClaim, errNameless)

@@ -103,7 +103,8 @@ func TestRealAccessTokensPass(t *testing.T) {
 	}
 }
 
-// otherKinds are tokens that say in their payload that they are no access tokens, and the word by which "type" names them.
+// otherKinds are tokens that say in their payload that they are no access tokens, and the word by which "type" names
+// them.
 func otherKinds() map[string]struct {
 	claims m
 	kind   string

@@ -25,8 +25,8 @@ func (p pendingKeys) Find(ctx context.Context, alg jose.Algorithm, kid string) (
 	return keys, err
 }
 
-// A key that may be published any moment is no fault of the token's, and no trouble of the issuer's. Nobody else is asked
-// about such a token, however issuer and route ask about others.
+// A key that may be published any moment is no fault of the token's, and no trouble of the issuer's. Nobody else is
+// asked about such a token, however issuer and route ask about others.
 func TestKeyThatIsPending(t *testing.T) {
 	key, next := tokentest.NewKey(t, "ES256", "k1"), tokentest.NewKey(t, "ES256", "k2")
 	pend := func(c *gate.Config) { c.Issuers[0].Keys = pendingKeys{newKeys(t, key)} }

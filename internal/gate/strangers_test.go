@@ -25,10 +25,10 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, r.Context().Err()
 }
 
-// strangersRun sends twelve invented tokens at once and one more at every full second, for twenty seconds. Beside them it
-// sends two good tokens a second that nobody has seen before, and one that is in use, about which the server is asked when
-// the time to live is over. About invented tokens the server has this status and no verdict, or for zero no answer at all.
-// It gives how many of the good ones passed.
+// strangersRun sends twelve invented tokens at once and one more at every full second, for twenty seconds. Beside them
+// it sends two good tokens a second that nobody has seen before, and one that is in use, about which the server is
+// asked when the time to live is over. About invented tokens the server has this status and no verdict, or for zero no
+// answer at all. It gives how many of the good ones passed.
 func strangersRun(t *testing.T, status int, header http.Header, ttl time.Duration) (fresh, known, sent int) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	synctest.Test(t, func(t *testing.T) {
@@ -87,8 +87,8 @@ func strangersRun(t *testing.T, status int, header http.Header, ttl time.Duratio
 	return fresh, known, sent
 }
 
-// Some servers answer 401, 429 or 500 about tokens that they do not know. A stranger who makes up tokens must not shut out
-// the good ones with that.
+// Some servers answer 401, 429 or 500 about tokens that they do not know. A stranger who makes up tokens must not shut
+// out the good ones with that.
 func TestStrangersDoNotShutOutGoodTokens(t *testing.T) {
 	for _, c := range []struct {
 		status int
@@ -106,8 +106,8 @@ func TestStrangersDoNotShutOutGoodTokens(t *testing.T) {
 	}
 }
 
-// What a server in trouble says looks like this, too: 502, 503, 504, or nothing in time. Where it says so about unknown tokens
-// only, it is taken for one that is down as far as new tokens are concerned. Those in use are not touched.
+// What a server in trouble says looks like this, too: 502, 503, 504, or nothing in time. Where it says so about unknown
+// tokens only, it is taken for one that is down as far as new tokens are concerned. Those in use are not touched.
 func TestStrangersDoNotShutOutTokensInUse(t *testing.T) {
 	for _, status := range []int{0, 502, 503, 504} {
 		fresh, known, sent := strangersRun(t, status, nil, time.Second)

@@ -24,8 +24,8 @@ func LooksLikeJWT(token string) bool {
 		(bytes.Contains(text, []byte(`"alg"`)) || bytes.Contains(text, []byte(`\u`)))
 }
 
-// IsEncrypted reports whether a token is a JWE in compact serialisation (RFC 7516 section 7.1): five parts, of which the
-// first is a JSON object with the members "alg" and "enc" (section 4.1). The others may be anything.
+// IsEncrypted reports whether a token is a JWE in compact serialisation (RFC 7516 section 7.1): five parts, of which
+// the first is a JSON object with the members "alg" and "enc" (section 4.1). The others may be anything.
 func IsEncrypted(token string) bool {
 	first, rest, _ := strings.Cut(token, ".")
 	if len(first) > (maxHeader*4+2)/3 || strings.Count(rest, ".") != 3 {

@@ -17,7 +17,8 @@ var optionalMembers = map[string]string{
 	"crv": "", "x": "", "y": "", "x5t": "", "x5u": "", "x5t#S256": "", "exp": "", // nothing reads these of an RSA key
 }
 
-// Serialisers that write every field they know publish members without content. Those disclose nothing, and say nothing.
+// Serialisers that write every field they know publish members without content. Those disclose nothing, and say
+// nothing.
 func TestAMemberWithoutContentIsAbsent(t *testing.T) {
 	key := tokentest.NewKey(t, "RS256", "one").JWK()
 	for name, oddlyTyped := range optionalMembers {

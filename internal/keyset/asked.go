@@ -10,11 +10,11 @@ import (
 // maxAsked is how many questions are remembered, at sixteen bytes each.
 const maxAsked = 2048
 
-// asked remembers what was asked for in vain: tokens, and key ids, by their hashes. When it is full it forgets everything.
-// That costs good tokens nothing: a token that is not remembered is never refused because of it.
+// asked remembers what was asked for in vain: tokens, and key ids, by their hashes. When it is full it forgets
+// everything. That costs good tokens nothing: a token that is not remembered is never refused because of it.
 //
-// An answer is remembered for a token and not for its key id. Strangers who guess the id of the next key could otherwise
-// have it refused in advance.
+// An answer is remembered for a token and not for its key id. Strangers who guess the id of the next key could
+// otherwise have it refused in advance.
 type asked struct {
 	begun  map[uint64]uint64 // by question, the number of the last fetch that had begun when it was asked
 	forgot uint64            // the same of the moment when everything was last forgotten
@@ -32,8 +32,8 @@ func (a *asked) note(question, begun, lastGood uint64) {
 	a.begun[question] = begun
 }
 
-// waiting reports whether a question may have been asked since the last good fetch began: it was, or questions have been
-// forgotten since then.
+// waiting reports whether a question may have been asked since the last good fetch began: it was, or questions have
+// been forgotten since then.
 func (a *asked) waiting(question, lastGood uint64) bool {
 	begun, known := a.begun[question]
 	return max(begun, a.forgot) >= lastGood && (known || a.forgot > 0)

@@ -44,8 +44,8 @@ func (c *tally) String() string {
 	return fmt.Sprintf("%d accepted, %d pending, %d unavailable, %d called bad", c.passed, c.pending, c.unavailable, c.bad)
 }
 
-// rotations has the server replace its only key about each minute, while good tokens come five times a second, and attack
-// is called as often. The tokens of a key are the same few, as clients use a token again.
+// rotations has the server replace its only key about each minute, while good tokens come five times a second, and
+// attack is called as often. The tokens of a key are the same few, as clients use a token again.
 func rotations(t *testing.T, minutes int, attack func(t *testing.T, source keyset.Source, next string)) (*tally, *server) {
 	t.Helper()
 	good := new(tally)
@@ -66,8 +66,8 @@ func rotations(t *testing.T, minutes int, attack func(t *testing.T, source keyse
 	return good, behind
 }
 
-// Whatever strangers and old tokens do, good tokens of a key that was not published ahead are never called bad. They wait
-// for half a cooldown at the most.
+// Whatever strangers and old tokens do, good tokens of a key that was not published ahead are never called bad. They
+// wait for half a cooldown at the most.
 func TestRotationBesideAttacks(t *testing.T) {
 	const minutes = 8
 	mallory := tokentest.NewKey(t, "ES256", "mallory")
@@ -158,8 +158,8 @@ func TestRotationBesideAttacks(t *testing.T) {
 	}
 }
 
-// A key that was taken out and comes back is found: at once, or when old tokens have spent the fetch for such keys, with
-// the next one.
+// A key that was taken out and comes back is found: at once, or when old tokens have spent the fetch for such keys,
+// with the next one.
 func TestRollingBack(t *testing.T) {
 	one, two := tokentest.NewKey(t, "ES256", "one"), tokentest.NewKey(t, "ES256", "two")
 	for _, flood := range []bool{false, true} {

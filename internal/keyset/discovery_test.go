@@ -57,8 +57,9 @@ func TestDiscovery(t *testing.T) {
 	}
 }
 
-// The identifier of an issuer may end in a slash, as Auth0's do. Both standards take it off before they make the address
-// (OpenID Connect Discovery 1.0 section 4.1, RFC 8414 section 3.1), and both want GET. The metadata name the issuer with it.
+// The identifier of an issuer may end in a slash, as Auth0's do. Both standards take it off before they make the
+// address (OpenID Connect Discovery 1.0 section 4.1, RFC 8414 section 3.1), and both want GET. The metadata name the
+// issuer with it.
 func TestDiscoveryOfAnIssuerThatEndsInASlash(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "slash")
 	for _, test := range []struct{ path, served string }{

@@ -180,8 +180,8 @@ func (r *refresher) givenUp(err error) error {
 	return r.delayed(r.Current(), err)
 }
 
-// delayed is the answer when a fetch cannot be waited for. While there are keys and nothing fails, that is no trouble of
-// the issuer's: strangers can bring it about. The caller holds the lock.
+// delayed is the answer when a fetch cannot be waited for. While there are keys and nothing fails, that is no trouble
+// of the issuer's: strangers can bring it about. The caller holds the lock.
 func (r *refresher) delayed(set *Set, err error) error {
 	if set != nil && r.failures == 0 {
 		err = fmt.Errorf("%w: %w", ErrPending, err)

@@ -8,7 +8,8 @@
 // that it gave before, until they are too old to be trusted.
 //
 // A stranger can make up key ids and break signatures. That costs a fetch in a while and a few bytes of memory. Tokens
-// with known keys do not notice. Tokens of a key that is not known yet may have to wait, but are never called bad for it.
+// with known keys do not notice. Tokens of a key that is not known yet may have to wait, but are never called bad for
+// it.
 package keyset
 
 import (
@@ -67,8 +68,8 @@ type Signed struct {
 // Verify finds the key of a source that made the token's signature. Beside the errors of Find there is
 // jose.ErrSignature, when there are candidates and none of them made it.
 //
-// A Fetcher is asked for other keys when none of those at hand fits. A signature is tried again only with keys that were
-// not tried before.
+// A Fetcher is asked for other keys when none of those at hand fits. A signature is tried again only with keys that
+// were not tried before.
 func Verify(ctx context.Context, source Source, token *jose.Token) (*jose.Key, error) {
 	fetcher, can := source.(Fetcher)
 	if !can {

@@ -32,8 +32,8 @@ func remote(tb testing.TB, options keyset.RemoteOptions) *keyset.Remote {
 	return source
 }
 
-// within asks again and again until it says yes. It fails the test after a while that is far longer than needed, also where
-// the machine has much else to do.
+// within asks again and again until it says yes. It fails the test after a while that is far longer than needed, also
+// where the machine has much else to do.
 func within(tb testing.TB, what string, yes func() bool) {
 	tb.Helper()
 	const patience = time.Minute
@@ -572,8 +572,8 @@ func unknown(err error) bool {
 	return errors.Is(err, keyset.ErrUnknownKey) || errors.Is(err, keyset.ErrPending)
 }
 
-// mostFetches is how many fetches invented ids may cause in a while, the first one included: three and one at once, and then
-// one in ten and one in five seconds.
+// mostFetches is how many fetches invented ids may cause in a while, the first one included: three and one at once, and
+// then one in ten and one in five seconds.
 func mostFetches(while time.Duration) int {
 	return 1 + 3 + 1 + int(while/(10*time.Second)) + int(while/(5*time.Second))
 }

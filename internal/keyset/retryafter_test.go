@@ -13,8 +13,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// A server that says when to come back is left alone so long, up to a minute: whatever it says, and whoever makes it say
-// so, must not keep the keys away for longer.
+// A server that says when to come back is left alone so long, up to a minute: whatever it says, and whoever makes it
+// say so, must not keep the keys away for longer.
 func TestRetryAfterOfTheKeyServer(t *testing.T) {
 	body := tokentest.JWKS(tokentest.NewKey(t, "ES256", "one"))
 	for _, c := range []struct {
@@ -99,7 +99,8 @@ func TestRetryAfterOfMetadata(t *testing.T) {
 	})
 }
 
-// While there are keys, what strangers invent must not have a server asked that wants to be left alone; and known keys go on.
+// While there are keys, what strangers invent must not have a server asked that wants to be left alone; and known keys
+// go on.
 func TestRetryAfterWhileThereAreKeys(t *testing.T) {
 	body := tokentest.JWKS(tokentest.NewKey(t, "ES256", "one"))
 	synctest.Test(t, func(t *testing.T) {
