@@ -28,7 +28,7 @@ func material(secret []byte, depth int) string {
 	if what := armoured(text); what != "" {
 		return what
 	}
-	if len(text) > 0 && (text[0] == '{' || text[0] == '[') && json.Valid([]byte(text)) {
+	if hasMembers(text) {
 		return "a JSON document, as a JWK is"
 	}
 	if depth == 0 {
@@ -40,6 +40,12 @@ func material(secret []byte, depth int) string {
 		}
 	}
 	return ""
+}
+
+// hasMembers reports whether a text without white space is JSON with a member in it, as every JWK has. Of random bytes,
+// what is visible is "[]" or "[7]" often enough for somebody to meet it.
+func hasMembers(text string) bool {
+	return text != "" && (text[0] == '{' || text[0] == '[') && strings.Contains(text, `":`) && json.Valid([]byte(text))
 }
 
 // visible leaves out everything but printable ASCII: white space of all kinds, byte order marks, the zero bytes of
