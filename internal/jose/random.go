@@ -55,13 +55,21 @@ var wellKnown = func() (known [256][]string) {
 func checkRandom(secret []byte) error {
 	few := differentBits(secret) < plainBits
 	for _, form := range append(decodings(visible(secret)), secret) {
-		few = few || len(form) > plainPieces && pieces(sample(form), plainPieces) < plainPieces
+		few = few || takesFew(form)
 	}
 	if !few {
 		return nil
 	}
 	return fmt.Errorf("%w: the secret is not random: it repeats itself, or is made of words and rows of keys, so it is "+
 		"easily guessed (RFC 8725 section 3.5); make one with \"openssl rand -hex 32\"", ErrWeakKey)
+}
+
+// takesFew reports whether a text takes so few pieces to write down that it is not random. Of a short one, three
+// eighths must be saved: what 32 hexadecimal digits stand for is 16 bytes, and four of them are in a row of keys now and
+// then.
+func takesFew(text []byte) bool {
+	enough := min(plainPieces, len(text)*5/8)
+	return len(text) > plainPieces && pieces(sample(text), enough) < enough
 }
 
 // doubt says why a secret may not be random, empty if nothing speaks for that.

@@ -39,6 +39,8 @@ var plainSecrets = map[string]string{
 	"three letters in disorder":         "abcacbbacabbcacabcbaacbcabacbbca",
 	"words that many passwords have":    "secret-password-changeme-example-1",
 	"a word over and over, in hex":      hex.EncodeToString([]byte(strings.Repeat("password", 4))),
+	"a word twice, in hex":              hex.EncodeToString([]byte("passwordpassword")),
+	"digits in a row, in hex":           hex.EncodeToString([]byte("1234567890123456")),
 	"a word over and over, in base64":   base64.StdEncoding.EncodeToString([]byte(strings.Repeat("password", 4))),
 	"digits in a row, in base64":        base64.RawURLEncoding.EncodeToString([]byte("1234567890123456789012345678901234567890")),
 	"zero bytes in base64":              base64.StdEncoding.EncodeToString(make([]byte, 48)),
@@ -144,12 +146,14 @@ func TestRandomSecretsAreNeitherRefusedNorDoubted(t *testing.T) {
 	}
 }
 
-// What is visible of these when they are decoded is JSON that says nothing, such as "[]". One secret of 16 random bytes in
-// some ten thousand is like that.
-func TestRandomSecretsAreNoJSON(t *testing.T) {
+// Secrets of 16 random bytes that look like something else when they are decoded, as one in some ten thousand does: what is
+// visible of the bytes is JSON that says nothing, such as "[]", or four of them are in a row of keys, as "FGhj" is.
+func TestRandomSecretsThatLookLikeSomething(t *testing.T) {
 	for _, secret := range []string{
 		"1d726d7b298e077e1b7a085b87837c1d", "6fcba25029c5bf84baee5c68b749594f", "77F03265C98C38AF16680A50B945FBAD",
 		"e08457350d18c551c15502945863c745",
+		"4ce210344b69386dba5a161fbc239b47", "0d9e8af1ffd7fa92a94647686a4f56ca", "30f58195f7ec704f6e6db7c17627f6bf",
+		"961fe3a1c402556a6d3888a9ca0632f6", "b44a2ad16d4a5537bcd306042464786e",
 	} {
 		if _, err := jose.NewSecretKey("", []byte(secret), 0); err != nil {
 			t.Errorf("%s: %v", secret, err)
