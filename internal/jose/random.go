@@ -65,8 +65,8 @@ func checkRandom(secret []byte) error {
 }
 
 // takesFew reports whether a text takes so few pieces to write down that it is not random. Of a short one, three
-// eighths must be saved: what 32 hexadecimal digits stand for is 16 bytes, and four of them are in a row of keys now and
-// then.
+// eighths must be saved: what 32 hexadecimal digits stand for is 16 bytes, and four of them are in a row of keys now
+// and then.
 func takesFew(text []byte) bool {
 	enough := min(plainPieces, len(text)*5/8)
 	return len(text) > plainPieces && pieces(sample(text), enough) < enough

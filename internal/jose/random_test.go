@@ -84,8 +84,8 @@ func TestSecretsThatAreDoubtful(t *testing.T) {
 	}
 }
 
-// The generators that people use. The numbers are the same in every run and for each of them, so that it cannot fail by bad
-// luck.
+// The generators that people use. The numbers are the same in every run and for each of them, so that it cannot fail by
+// bad luck.
 func TestRandomSecretsAreNeitherRefusedNorDoubted(t *testing.T) {
 	var source *rand.ChaCha8
 	var random *rand.Rand
@@ -146,8 +146,9 @@ func TestRandomSecretsAreNeitherRefusedNorDoubted(t *testing.T) {
 	}
 }
 
-// Secrets of 16 random bytes that look like something else when they are decoded, as one in some ten thousand does: what is
-// visible of the bytes is JSON that says nothing, such as "[]", or four of them are in a row of keys, as "FGhj" is.
+// Secrets of 16 random bytes that look like something else when they are decoded, as one in some ten thousand does:
+// what is visible of the bytes is JSON that says nothing, such as "[]", or four of them are in a row of keys, as "FGhj"
+// is.
 func TestRandomSecretsThatLookLikeSomething(t *testing.T) {
 	for _, secret := range []string{
 		"1d726d7b298e077e1b7a085b87837c1d", "6fcba25029c5bf84baee5c68b749594f", "77F03265C98C38AF16680A50B945FBAD",
