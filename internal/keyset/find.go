@@ -48,7 +48,7 @@ func (r *refresher) search(ctx context.Context, d demand) ([]*jose.Key, error) {
 		keys, _ = r.Current().find(d.alg, d.kid)
 		switch {
 		case len(keys) > 0:
-			return keys, nil //nolint:nilerr // they are here, whatever became of the wait
+			return keys, nil // they are here, whatever became of the wait
 		case err != nil:
 			return nil, r.givenUp(err)
 		}
