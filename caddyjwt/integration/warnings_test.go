@@ -37,7 +37,7 @@ func TestWarningsAreToldOnceForAConfiguration(t *testing.T) {
 	}
 }
 
-// Caddy drops fields with "_" or "." in their names. A place that is such a field is told of, and only where it is dropped.
+// Caddy drops fields with "_" or "." in their names. A warning names a place that is such a field.
 func TestPlacesThatCaddyDropsAreToldOf(t *testing.T) {
 	const option = "\tservers {\n\t\texpected_underscore_headers %s\n\t}\n}\nhttp://gate.test {"
 	for name, c := range map[string]struct {

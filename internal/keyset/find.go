@@ -23,8 +23,8 @@ func (r *refresher) Find(ctx context.Context, alg jose.Algorithm, kid string) ([
 // FindFor implements Fetcher.
 //
 // A key id that is not there causes a fetch as far as the budgets go; requests that come meanwhile wait for it. With no
-// keys at all every request may cause a fetch, one in Timing.MinBackoff. Keys without an id may be the ones: they are tried
-// first, and Recheck comes next. When nothing can be fetched now:
+// keys at all every request may cause a fetch, one in Timing.MinBackoff. Keys without an id may be the ones: they are
+// tried first, and Recheck comes next. When nothing can be fetched now:
 //   - *UnavailableError when the last fetch failed, or there are no keys at all;
 //   - ErrUnknownKey for a token that was asked about before the last fetch began, and for one with the id of a key that
 //     the issuer has taken out;
@@ -198,8 +198,8 @@ func (r *refresher) retryAfter(set *Set) time.Duration {
 	return max(wait-time.Since(r.lastStart), time.Until(r.heldUntil), time.Second).Round(time.Second)
 }
 
-// Recheck implements Fetcher. Whoever has no budget and waits for no fetch is told that there are no others, unless the last
-// fetch failed: then nobody can tell.
+// Recheck implements Fetcher. Whoever has no budget and waits for no fetch gets no other keys, and an error when the last
+// fetch failed: then nobody knows.
 func (r *refresher) Recheck(ctx context.Context, token Signed, tried []*jose.Key) ([]*jose.Key, error) {
 	d := r.demand(token)
 	for {
