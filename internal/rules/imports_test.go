@@ -12,15 +12,17 @@ import (
 // docs/architecture.md): what is judged first knows nothing of what comes later.
 var arrows = map[string][]string{
 	"introspect":          nil, // public: nobody should need our internals to ask an authorization server
+	"internal/setting":    nil,
 	"internal/strictjson": nil,
 	"internal/bearer":     nil,
 	"internal/fetch":      nil,
 	"internal/tokentest":  nil, // it forges what the others judge, so it must not share their code
 	"internal/jose":       {"internal/strictjson"},
 	"internal/claims":     {"internal/strictjson"},
-	"internal/keyset":     {"internal/jose", "internal/strictjson", "internal/fetch"},
+	"internal/keyset":     {"internal/jose", "internal/strictjson", "internal/fetch", "internal/setting"},
 	"internal/gate": {
-		"internal/bearer", "internal/jose", "internal/keyset", "internal/claims", "internal/strictjson", "introspect",
+		"internal/bearer", "internal/jose", "internal/keyset", "internal/claims", "internal/strictjson", "internal/setting",
+		"introspect",
 	},
 }
 

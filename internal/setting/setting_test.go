@@ -1,0 +1,36 @@
+package setting_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+
+	"github.com/caddyjwt/gateway/internal/setting"
+)
+
+func TestFieldLeadsFromTheOutermostConfiguration(t *testing.T) {
+	inner := setting.Errorf("Leeway", "%w: too long", io.ErrUnexpectedEOF)
+	err := setting.In("Issuers", setting.In("[1]", fmt.Errorf("issuer %q: %w", "https://a.example", inner)))
+	if got, want := setting.Field(err), "Issuers[1].Leeway"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got, want := err.Error(), `issuer "https://a.example": unexpected EOF: too long`; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Error("the cause is lost")
+	}
+}
+
+func TestErrorWithoutAFieldIsAboutTheOuterOne(t *testing.T) {
+	if got, want := setting.Field(setting.In("TLS", io.EOF)), "TLS"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if setting.In("TLS", nil) != nil {
+		t.Error("no error became one")
+	}
+	if got := setting.Field(io.EOF); got != "" {
+		t.Errorf("an error that names no field has %q", got)
+	}
+}
