@@ -9,17 +9,17 @@ import (
 )
 
 const (
-	// DefaultFormMemory bounds what the forms of all clients together make us
-	// hold in memory, in the whole process.
+	// DefaultFormMemory bounds the memory that the forms of all clients take
+	// together, in the whole process.
 	DefaultFormMemory = 32 << 20
 
-	// grantedForm is what each form may take whatever the others do, so that
-	// ordinary ones are read while strangers hold large ones. It is no more
-	// than a client can make a server hold anyway, in the header.
+	// grantedForm is what each form may always take, so that ordinary forms are
+	// read while strangers hold large ones. A client can make a server hold as
+	// much anyway, in the header.
 	grantedForm = 16 << 10
 
-	// shareOfFree says how much of what is free one form may take: an eighth.
-	// So there is always something free for the next, smaller one.
+	// shareOfFree: one form may take an eighth of the free memory, so that
+	// something is always left for the next, smaller form.
 	shareOfFree = 8
 )
 
@@ -46,8 +46,8 @@ type share struct {
 	taken  atomic.Int64
 }
 
-// grow takes as much as a text of this size needs, and reports whether it may.
-// It is called by one goroutine, before anybody can call release.
+// grow takes the memory for a text of this size, and reports whether there was
+// enough. One goroutine calls it, before anybody can call release.
 func (s *share) grow(size int64) bool {
 	need := max(0, size-grantedForm)
 	for {
@@ -73,9 +73,9 @@ func (s *share) releaseAfter(ctx context.Context) {
 	}
 }
 
-// pieces are a text as it came. Memory grows with what arrives, not with what
-// was announced, and by another piece, since copying a text to a larger place
-// would leave the smaller one to the garbage collector.
+// pieces are a text as it came. Memory grows with what has arrived, not with
+// what was announced. It grows by another piece: copying the text to a larger
+// buffer would leave the smaller one to the garbage collector.
 type pieces struct {
 	list [][]byte
 	size int64
@@ -85,8 +85,8 @@ type pieces struct {
 const smallestPiece, largestPiece = 4 << 10, 64 << 10
 
 // nextPiece is how large the next piece of a text of this size should be. It
-// goes no further than what was announced or may be read: one more byte is where
-// the end of the body, or a form that is too large, shows.
+// reaches one byte further than what was announced or may be read: that byte
+// shows the end of the body, or a form that is too large.
 func nextPiece(size, announced, limit int64) int64 {
 	next := min(max(size, smallestPiece), largestPiece, limit+1-size)
 	if announced >= size {

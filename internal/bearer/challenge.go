@@ -30,10 +30,10 @@ type Challenge struct {
 	ResourceMetadata string
 }
 
-// String writes the challenge. It always parses: characters that a parameter
-// cannot hold are replaced, and a scope or URL that would mean something else
-// then is left out. Configuration is checked with ValidRealm, ValidScope and
-// ValidResourceMetadata, so that none of this happens.
+// String writes the challenge. The result always parses: characters that a
+// parameter cannot hold are replaced. A scope or URL is left out instead, since
+// a replacement would change its meaning. ValidRealm, ValidScope and
+// ValidResourceMetadata check the configuration, so that neither happens.
 func (c Challenge) String() string {
 	var out strings.Builder
 	out.Grow(32 + len(c.Realm) + len(c.Error) + len(c.Description) + len(c.Scope) + len(c.ResourceMetadata))
@@ -93,12 +93,12 @@ func isPlain(c byte) bool {
 	return ' ' <= c && c <= '~' && c != '"' && c != '\\'
 }
 
-// maxRealm keeps challenges well inside what clients and proxies accept of a
-// header line.
+// maxRealm keeps a challenge well below the length of a header line that clients
+// and proxies accept.
 const maxRealm = 256
 
-// ValidRealm says what is wrong with a configured realm: it is printable
-// ASCII. Quotes and backslashes are fine.
+// ValidRealm checks a configured realm: printable ASCII, quotes and backslashes
+// included.
 func ValidRealm(realm string) error {
 	if len(realm) > maxRealm {
 		return fmt.Errorf("realm is longer than %d characters", maxRealm)
@@ -111,8 +111,8 @@ func ValidRealm(realm string) error {
 	return nil
 }
 
-// ValidScope says what is wrong with one configured scope: it is a scope-token
-// of RFC 6749 section 3.3, printable ASCII without space, quote and backslash.
+// ValidScope checks one configured scope: a scope-token of RFC 6749 section 3.3,
+// that is, printable ASCII without space, quote and backslash.
 func ValidScope(scope string) error {
 	if scope == "" {
 		return errors.New("scope is empty")
@@ -135,9 +135,9 @@ func validScopes(scopes string) bool {
 	return true
 }
 
-// ValidResourceMetadata says what is wrong with a configured address of
-// protected resource metadata: it is an absolute https URL without fragment
-// (RFC 9728 section 1.2). http is allowed for trying things out.
+// ValidResourceMetadata checks the configured address of protected resource
+// metadata: an absolute https URL without a fragment (RFC 9728 section 1.2). http
+// is allowed for trying things out.
 func ValidResourceMetadata(address string) error {
 	for i := range len(address) {
 		if !isPlain(address[i]) || address[i] == ' ' {

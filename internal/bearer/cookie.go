@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// findCookie finds the cookie in the Cookie field lines (RFC 6265 section
-// 5.4), all of them: HTTP/2 clients may split the field (RFC 9113 section
-// 8.2.3). Values are taken as they are; one in double quotes is malformed
-// like any other character outside the alphabet. An emptied cookie is no token,
-// but beside a full one of the same name it is a second value.
+// findCookie finds the cookie in all lines of the Cookie field (RFC 6265 section
+// 5.4): HTTP/2 clients may split the field (RFC 9113 section 8.2.3). Values are
+// taken as they are. Double quotes make a value malformed, as does any other
+// character outside the alphabet. An emptied cookie holds no token, but beside a
+// full one of the same name it is a second value.
 func findCookie(lines []string, name string) (presented, error) {
 	var found presented
 	emptied := false
@@ -30,7 +30,7 @@ func findCookie(lines []string, name string) (presented, error) {
 			}
 			if strings.Count(part, `"`)%2 == 1 {
 				// Some servers let quotes protect semicolons, others do
-				// not; what stands between is in doubt.
+				// not: they disagree about what stands between.
 				quoted = !quoted
 			}
 		}
@@ -41,17 +41,17 @@ func findCookie(lines []string, name string) (presented, error) {
 	return found, nil
 }
 
-// isEmptied reports whether the pair is our cookie as it is after most
-// frameworks have deleted it, when it was set with another path or domain: with
-// an empty value, which some write with quotes (RFC 6265 section 4.1.1).
+// isEmptied reports whether the pair is our cookie with an empty value, which some
+// servers write with quotes (RFC 6265 section 4.1.1). Most frameworks leave it so
+// when they delete a cookie that was set with another path or domain.
 func isEmptied(pair, name string) bool {
 	value, ours := strings.CutPrefix(strings.Trim(pair, blank), name)
 	return ours && (value == "=" || value == `=""`)
 }
 
-// readCookie reads one pair. White space around the pair does not count. White
-// space before or after the "=" counts for some servers and not for others; it
-// is left in the value, which is malformed then.
+// readCookie reads one pair. White space around the pair does not count. Some
+// servers keep white space around the "=" and others drop it, so it stays in the
+// value and makes it malformed.
 func readCookie(pair, name string) (value string, ours bool) {
 	rest, ours := strings.CutPrefix(strings.Trim(pair, blank), name)
 	if !ours || rest == "" {
@@ -64,9 +64,10 @@ func readCookie(pair, name string) (value string, ours bool) {
 	return rest, after != rest && strings.HasPrefix(after, "=")
 }
 
-// hidesCookie finds what is our cookie for some servers only: one whose name is
-// like ours, escapes included, which CGI programs decode, and one behind a comma,
-// which separated cookies in RFC 2965 and still does here and there.
+// hidesCookie reports whether some servers, but not all, would take the pair for
+// our cookie. Its name may be like ours, with escapes that CGI programs decode. Or
+// it may stand behind a comma, which separated cookies in RFC 2965 and still does
+// for some servers.
 func hidesCookie(pair, name string) bool {
 	first := true
 	for part := range strings.SplitSeq(pair, ",") {

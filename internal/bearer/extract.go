@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// What Extract can answer besides a credential.
+// What Extract returns when it finds no credential.
 var (
 	// ErrMissing: the request carries no token in any configured place.
 	// Answer 401 with a challenge that has no error code (RFC 6750
@@ -37,7 +37,7 @@ var (
 	ErrBodyRead = errors.New("form body could not be read")
 )
 
-// The ways to be malformed, built once so that a flood of them costs nothing.
+// The ways to be malformed, made once so that a flood of them allocates nothing.
 var (
 	errTwoPlaces = fmt.Errorf("%w: tokens in more than one place", ErrMalformed)
 	errTwoValues = fmt.Errorf("%w: more than one value in one place", ErrMalformed)
@@ -59,8 +59,7 @@ const (
 	// 6,170 characters.
 	DefaultMaxToken = 16 << 10
 
-	// DefaultMaxForm bounds what one request with a form body can make us
-	// hold in memory.
+	// DefaultMaxForm bounds the memory that the form of one request takes.
 	DefaultMaxForm = 1 << 20
 )
 
@@ -78,8 +77,8 @@ type Options struct {
 	// look for a token. Zero means DefaultMaxForm.
 	MaxForm int64
 
-	// Forms bounds what forms take in memory together. Nil means the bound
-	// that all extractors of the process share, of DefaultFormMemory.
+	// Forms bounds the memory that all forms take together. Nil means the
+	// bound that all extractors of the process share: DefaultFormMemory.
 	Forms *FormMemory
 }
 
@@ -91,8 +90,8 @@ type Credential struct {
 	// Place is the index into Options.Places of where the token was.
 	Place int
 
-	// Kind of that place. Answers to requests whose token was not in a
-	// header need Cache-Control: private (RFC 6750 section 2.3).
+	// Kind of that place. When it is not Header, the answer needs
+	// Cache-Control: private (RFC 6750 section 2.3).
 	Kind Kind
 }
 
@@ -112,7 +111,7 @@ type Extractor struct {
 	// names of the parameter places and cookies, for removal
 	query, cookies, form []string
 
-	// names of the header places that can be spelt in more than one way
+	// names of the header places that have more than one spelling
 	spelt []string
 }
 
@@ -174,19 +173,18 @@ func (e *Extractor) Places() []Place { return slices.Clone(e.places) }
 
 // Extract finds the one token of the request.
 //
-// Every configured place is looked at, and what is found there must be one
-// token in one place: a second one is ErrMalformed even if it is the same
-// (RFC 6750 section 2), and so is an empty one: a client that writes a place
-// for a token says that it has one. A cookie is different: browsers send it by
-// themselves, and emptying is how it is deleted, so an empty one is none.
-// Authorization with another scheme, such as Basic, counts as nothing found.
+// Extract looks at every configured place. All of them together must hold one
+// token. A second one is ErrMalformed, even if it is the same (RFC 6750 section
+// 2). An empty one is ErrMalformed, too: a client that fills in a place for a
+// token claims to have one. An empty cookie does not count: browsers send cookies
+// by themselves, and servers delete a cookie by emptying it. Authorization with
+// another scheme, such as Basic, does not count either.
 //
 // When there is a form place and the request has a form body (see ReadsBody),
-// the body is read to its end, in memory, and put back into r.Body as it was.
-// Nothing of the body is read when the rest of the request is already
-// malformed, or when its announced length is over the limit. What forms hold in
-// memory is counted until somebody has read the body, or the context of the
-// request ends.
+// Extract reads the body to its end and puts it back into r.Body as it was. It
+// reads nothing of the body when the rest of the request is already malformed, or
+// when the announced length is over the limit. The memory of a form is counted
+// until somebody has read the body, or until the context of the request ends.
 //
 // The error is ErrMissing, ErrBodyTooLarge, ErrOverloaded, or wraps ErrMalformed or
 // ErrBodyRead. It never holds a part of a token.
@@ -215,7 +213,7 @@ func (e *Extractor) Extract(r *http.Request) (Credential, error) {
 	return found, nil
 }
 
-// presented is what a place holds before anything is known about it.
+// presented is what a place holds, unchecked.
 type presented struct {
 	text    string
 	encoded bool // form-urlencoded, to be decoded once
@@ -277,8 +275,8 @@ func checkToken(token string) error {
 	if body == "" {
 		return errAlphabet
 	}
-	// Eight bytes at a time and without a branch for each: on a token that was
-	// seen before, this loop is the longest part of the way through the gate.
+	// Eight bytes at a time and without a branch for each: for a token that was
+	// seen before, this loop takes longer than any other part of the gate.
 	var foreign byte
 	for ; len(body) >= 8; body = body[8:] {
 		foreign |= foreignBytes[body[0]] | foreignBytes[body[1]] | foreignBytes[body[2]] | foreignBytes[body[3]] |

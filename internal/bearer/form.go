@@ -12,10 +12,10 @@ import (
 
 const formType = "application/x-www-form-urlencoded"
 
-// ReadsBody says whether Extract would read the body of this request: there is
-// a form place and the request is one whose body RFC 6750 section 2.2 lets
-// hold a token. Reading blocks until the client has sent the body, so the
-// caller does well to set a read deadline on the connection first.
+// ReadsBody reports whether Extract would read the body of this request: there is
+// a form place, and RFC 6750 section 2.2 lets a body of this kind hold a token.
+// Reading blocks until the client has sent the body, so the caller should set a
+// read deadline on the connection first.
 func (e *Extractor) ReadsBody(r *http.Request) bool {
 	if len(e.form) == 0 || r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		return false
@@ -24,9 +24,9 @@ func (e *Extractor) ReadsBody(r *http.Request) bool {
 	return ours && err == nil
 }
 
-// isForm says whether the request carries a form that may hold a token: by a
-// method for which a body has a meaning, in the one media type, in ASCII and
-// without a content coding. Nothing else is read, multipart in particular.
+// isForm reports whether the request carries a form that may hold a token: the
+// method gives a body a meaning, the media type is that of forms, and there is no
+// content coding. Nothing else is read, multipart in particular.
 func isForm(r *http.Request) (bool, error) {
 	switch r.Method {
 	case http.MethodPost, http.MethodPut, http.MethodPatch:
@@ -45,7 +45,7 @@ func isForm(r *http.Request) (bool, error) {
 		return false, nil
 	}
 	if len(types) > 1 {
-		// Which of them counts depends on who reads.
+		// Readers disagree about which of them counts.
 		return false, errTwoFields
 	}
 	for _, coding := range r.Header["Content-Encoding"] {
@@ -117,8 +117,8 @@ func isASCII(s string) bool {
 	return true
 }
 
-// formBody is a request body that was read, found whole, and put back. It is
-// held until somebody has read it, or until the request is over.
+// formBody is a request body that was read to its end and put back. It is held
+// until somebody has read it, or until the request is over.
 type formBody struct {
 	io.Closer
 	rest  strings.Reader
@@ -148,8 +148,8 @@ func (b *formBody) WriteTo(w io.Writer) (int64, error) {
 	return n, err
 }
 
-// forgetRead lets go of a text that has been read to its end: the answer to it
-// may take hours.
+// forgetRead lets go of a text that has been read to its end: the request may go
+// on for hours.
 func (b *formBody) forgetRead() {
 	if b.rest.Len() == 0 {
 		b.text = ""
@@ -158,9 +158,9 @@ func (b *formBody) forgetRead() {
 	}
 }
 
-// HasRead tells whether the whole body of the request has been read and put
-// back: by Extract, or by somebody before. What is in memory can write itself
-// out, and what is still to come from a client cannot.
+// HasRead reports whether the whole body of the request has been read and put
+// back, by Extract or by an earlier handler. A body in memory is an io.WriterTo;
+// one that a client is still sending is not.
 func HasRead(r *http.Request) bool {
 	body := r.Body
 	for {
@@ -181,8 +181,8 @@ func (e *Extractor) readForm(r *http.Request) (string, error) {
 		return "", nil
 	}
 	if r.ContentLength > e.maxForm {
-		// Not a byte read: a client that waits for "100 Continue" is told
-		// in time.
+		// No byte is read, so a client that waits for "100 Continue" gets
+		// the answer before it sends the body.
 		return "", ErrBodyTooLarge
 	}
 	source := r.Body
@@ -193,7 +193,7 @@ func (e *Extractor) readForm(r *http.Request) (string, error) {
 		return body.text, nil // an earlier extractor has read it
 	}
 	share := &share{memory: e.forms}
-	defer share.releaseAfter(r.Context()) // a body of somebody else's may panic
+	defer share.releaseAfter(r.Context()) // deferred, since a body may panic
 	text, err := e.readText(r, share)
 	if err != nil {
 		r.Body = struct {
@@ -207,10 +207,10 @@ func (e *Extractor) readForm(r *http.Request) (string, error) {
 	return body.text, nil
 }
 
-// readText reads at most as much as a form may have. It reads up to and
-// including the end of the body, which is what makes the trailers known. When
-// the context ends the body is closed: that wakes a blocked read of an HTTP/2
-// stream, and an HTTP/1 body is given up at the next byte.
+// readText reads at most MaxForm bytes. It reads up to and including the end of
+// the body, since only then the trailers are known. When the context ends, it
+// closes the body: that ends a blocked read of an HTTP/2 stream at once, and one
+// of an HTTP/1 body at the next byte.
 func (e *Extractor) readText(r *http.Request, share *share) (text pieces, err error) {
 	ctx, body := r.Context(), r.Body
 	stop := context.AfterFunc(ctx, func() { _ = body.Close() })
@@ -246,7 +246,7 @@ func (e *Extractor) readText(r *http.Request, share *share) (text pieces, err er
 	return text, fmt.Errorf("%w: %w", ErrBodyRead, io.ErrNoProgress)
 }
 
-// readError tells a limit set by another handler from trouble with the
+// readError distinguishes a limit set by another handler from trouble with the
 // client.
 func readError(err error) error {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {

@@ -50,10 +50,10 @@ func (e *Extractor) InHeader(h http.Header) bool {
 	})
 }
 
-// respelt finds a field whose name some readers take for that of a header
-// place: CGI and its heirs make one variable of X-Access-Token, X_Access_Token
-// and X!Access!Token, and nobody can say which of the values it gets. Where
-// the token is passed on, a backend would read one that was never verified.
+// respelt reports whether some readers would take the name of a field for that of
+// a header place. CGI and its heirs make one variable of X-Access-Token,
+// X_Access_Token and X!Access!Token, with the value of any of them. Where the
+// token is passed on, a backend could read one that was never verified.
 func (e *Extractor) respelt(fields http.Header) bool {
 	if len(e.spelt) == 0 {
 		return false
@@ -71,8 +71,8 @@ func (e *Extractor) isRespelt(name string) bool {
 	return slices.ContainsFunc(e.spelt, same) && !slices.Contains(e.spelt, name)
 }
 
-// sameSpelling compares names of header fields in any case, and takes whatever
-// is neither letter nor digit for the same character.
+// sameSpelling compares names of header fields in any case. All characters but
+// letters and digits are the same to it.
 func sameSpelling(s, t string) bool {
 	if len(s) != len(t) {
 		return false
@@ -124,8 +124,8 @@ func cutScheme(value, scheme string) (rest string, fit schemeFit) {
 	return "", schemeOther
 }
 
-// listsScheme finds credentials of ours behind those of another scheme:
-// "Basic x, Bearer y". Some servers split the field at commas.
+// listsScheme reports whether credentials of our scheme follow those of another,
+// as in "Basic x, Bearer y". Some servers split the field at commas.
 func listsScheme(value, scheme string) bool {
 	for {
 		_, rest, more := strings.Cut(value, ",")

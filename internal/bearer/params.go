@@ -28,10 +28,10 @@ func findParam(text, name string) (presented, error) {
 	return found, nil
 }
 
-// readPair says whether the pair is our parameter, and whether every other
-// parser would say the same. It would not when the name is only like ours, or
-// when the pair splits at a semicolon (as HTML 4 and older servers have it) into
-// something that is ours.
+// readPair reports whether the pair is our parameter, and whether every other
+// parser agrees. Some disagree when the name is only like ours. Others do when the
+// pair has a semicolon, at which HTML 4 and older servers split, and one of the
+// parts is ours.
 func readPair(pair, name string) (ours, certain bool) {
 	if len(pair) < len(name) {
 		return false, true // decoding makes nothing longer
@@ -84,12 +84,12 @@ func readName(raw, name string) (ours, certain bool) {
 	return false, (!broken || within < len(name)) && !alike(raw, name)
 }
 
-// alike says whether a name, percent-decoded once, is ours for a server that is
-// less exact than we are: PHP drops spaces before a name and makes an underscore
-// of dot, space and bracket ("access.token" is "access_token"); ASP.NET compares
-// in any case; others trim more white space than there is in ASCII, or brackets.
-// Where the token is passed on, such a server would read one that was never
-// verified. A list ("jwt[]") is not alike: no server takes it for one text.
+// alike reports whether a less exact server would take a name, percent-decoded
+// once, for ours. PHP drops spaces before a name and makes an underscore of dot,
+// space and bracket ("access.token" is "access_token"). ASP.NET compares in any
+// case. Others trim brackets, or more white space than there is in ASCII. Where
+// the token is passed on, such a server could read one that was never verified.
+// A list ("jwt[]") is not alike: no server takes it for one text.
 func alike(raw, name string) bool {
 	i := 0
 	next := func() (c byte) {
@@ -114,10 +114,10 @@ func alike(raw, name string) bool {
 	return matched == len(name)
 }
 
-// isJoint says whether some servers take the character for an underscore.
+// isJoint reports whether some servers take the character for an underscore.
 func isJoint(c byte) bool { return strings.IndexByte("_.[ +", c) >= 0 }
 
-// isAround says whether some servers drop the character at the ends of a name.
+// isAround reports whether some servers drop the character at the ends of a name.
 func isAround(c byte) bool {
 	return c <= ' ' || c >= 0x7f || strings.IndexByte("+[]", c) >= 0
 }

@@ -1,6 +1,6 @@
 // Package bearer is both ends of RFC 6750: it takes the one access token out
-// of a request, and it writes the challenge that goes back when there is none
-// or it does not do.
+// of a request, and it writes the challenge that answers a missing or refused
+// token.
 //
 // The rule throughout is that a request carries exactly one credential, in
 // one place, readable in only one way. A request that another parser could
@@ -48,8 +48,8 @@ type Place struct {
 	Kind Kind
 
 	// Name of the header field, query parameter, cookie or form parameter.
-	// Header names match in any case; the others exactly. What some servers
-	// take for the name, such as X_Access_Token or access.token, is refused.
+	// Header names match in any case, the others exactly. Names that some
+	// servers take for this one, such as X_Access_Token, are refused.
 	Name string
 
 	// Scheme is the authentication scheme before the token, for headers
@@ -74,7 +74,7 @@ func (p Place) String() string {
 // maxName bounds configured names. Real ones have a dozen characters.
 const maxName = 128
 
-// normalize checks a configured place and gives it with a canonical header
+// normalize checks a configured place and returns it with a canonical header
 // name.
 func (p Place) normalize() (Place, error) {
 	if p.Name == "" {
@@ -121,9 +121,10 @@ func (p Place) normalizeHeader() (Place, error) {
 	return p, nil
 }
 
-// unfitHeader says why a field cannot hold a token, or nothing: the HTTP
-// server consumes it, or it steers the message itself, so that a token there
-// is never seen or its removal breaks the message; or it means something else.
+// unfitHeader says why a field cannot hold a token; empty when it can. The HTTP
+// server may consume the field, so that a token there is never seen. The field may
+// control the message itself, so that its removal breaks the message. Or it means
+// something else.
 func unfitHeader(name string) string {
 	switch name {
 	case "Connection", "Content-Encoding", "Content-Length", "Content-Type",
@@ -148,10 +149,10 @@ func unfitHeader(name string) string {
 	return ""
 }
 
-// unfitScheme says why credentials of a scheme are no bearer token, or
-// nothing. DPoP and GNAP promise a proof of possession beside the token: with
-// nobody to check it, a token that was taken from its owner would pass under a
-// name that says it cannot (RFC 9449 section 7.1, RFC 9635 section 7.2).
+// unfitScheme says why credentials of a scheme are not a bearer token; empty when
+// they may be one. DPoP and GNAP promise a proof of possession beside the token
+// (RFC 9449 section 7.1, RFC 9635 section 7.2). Nobody checks it here, so a stolen
+// token would pass under a name that rules this out.
 func unfitScheme(scheme string) string {
 	switch {
 	case equalFold(scheme, "DPoP"):
@@ -166,7 +167,7 @@ func unfitScheme(scheme string) string {
 	return ""
 }
 
-// conflict says why two places cannot stand side by side, or nothing.
+// conflict says why two places cannot be used together; empty when they can.
 func (p Place) conflict(q Place) string {
 	switch {
 	case p.Kind != q.Kind || p.Name != q.Name:

@@ -7,13 +7,12 @@ import (
 	"strings"
 )
 
-// Remove takes whatever is in the configured places out of the request, so
-// that the backend does not get the token: every copy, also where Extract did
-// not find one. All other bytes stay as they were, in their order. The query
-// is removed from r.URL and from r.RequestURI alike, since some handlers and
-// access logs read the latter, and from Referer, in which a browser tells the
-// URL of the page before. A digest or signature that the client made over
-// a body or query does not fit any more when something was removed from it.
+// Remove takes every copy of the token out of the configured places, so that the
+// backend does not get it, also where Extract did not find one. All other bytes
+// stay as they were, in their order. The query parameter leaves r.URL, and
+// r.RequestURI, which some handlers and access logs read, and Referer, in which a
+// browser sends the URL of the page before. A digest or signature that the client
+// made over such a body or query no longer fits.
 //
 // Remove is called after Extract on the same request: a form body that has not
 // been read by Extract is left alone. Header and URL are changed in place,
@@ -40,9 +39,9 @@ func (e *Extractor) Remove(r *http.Request) {
 
 // Needs reports whether the header field of this name, in whatever spelling, can
 // hold a token, or is needed to find one in a form. As a trailer it must not
-// travel on: Extract does not see what comes behind a body, and some servers merge
-// it into the header although credentials are nothing for trailers (RFC 9110
-// section 6.5.1). Nor may a client have a proxy remove it (section 7.6.1).
+// travel on: Extract does not see what follows a body, and some servers merge it
+// into the header, although trailers cannot hold credentials (RFC 9110 section
+// 6.5.1). Nor may a client have a proxy remove it (section 7.6.1).
 func (e *Extractor) Needs(name string) bool {
 	return slices.ContainsFunc(e.places, func(p Place) bool {
 		switch p.Kind {

@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// ErrTarget: the request target is in a form whose path the parts of a server
-// do not agree on. Answer 400.
+// ErrTarget: the parts of a server disagree about the path in such a request
+// target. Answer 400.
 var ErrTarget = errors.New("request target is not in origin form")
 
-// ErrMethod: the request has a method that is none. Answer 400.
+// ErrMethod: the method of the request is not a token. Answer 400.
 var ErrMethod = errors.New("request method is not a token")
 
-// HasMethod refuses a method that is no token (RFC 9110 section 9.1). HTTP/2
-// can carry spaces and line ends in it, and Go's server lets them pass: a
-// backend that is asked by CGI or by a careless translation to HTTP/1.1 would
-// read a request line that the client wrote.
+// HasMethod refuses a method that is not a token (RFC 9110 section 9.1). In HTTP/2
+// it may hold spaces and line ends, and Go's server lets them pass. A backend
+// behind CGI, or behind a careless translation to HTTP/1.1, would then read a
+// request line that the client wrote.
 func HasMethod(r *http.Request) error {
 	if !isToken(r.Method) {
 		return ErrMethod
@@ -25,11 +25,10 @@ func HasMethod(r *http.Request) error {
 	return nil
 }
 
-// InOriginForm refuses request targets that are none of the forms of RFC 9112
-// section 3.2 that name a resource here: the origin form, the absolute form of
-// an HTTP URI, or "*" for OPTIONS. Others ("http:http://x/admin", which is
-// opaque, or "admin") have a path that routing does not see and a backend
-// does.
+// InOriginForm refuses request targets that name no resource here. RFC 9112
+// section 3.2 leaves three forms that do: the origin form, the absolute form of an
+// HTTP URI, and "*" for OPTIONS. In others ("http:http://x/admin", which is
+// opaque, or "admin") a backend sees a path that routing does not see.
 func InOriginForm(r *http.Request) error {
 	u := r.URL
 	switch {
@@ -53,16 +52,16 @@ func InOriginForm(r *http.Request) error {
 // IsPreflight reports whether the request is a CORS preflight as the Fetch
 // standard makes them: OPTIONS for a resource, one Origin, one
 // Access-Control-Request-Method that is a method, no credentials, no body and
-// no wish for another protocol. Any other OPTIONS request is an ordinary one:
-// with Upgrade, for example, a backend could open a tunnel for it.
+// no Upgrade. Any other OPTIONS request is an ordinary one: with Upgrade, for
+// example, a backend could open a tunnel for it.
 func IsPreflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && r.URL != nil && r.URL.Path != "*" &&
 		asksAboutOneMethod(r.Header) && !hasAny(r.Header, notInPreflights) && !mayHaveBody(r)
 }
 
 // notInPreflights are the fields that no preflight has: credentials, an offer
-// to change the protocol (RFC 9110 section 7.8, and RFC 8441, for which Go's
-// server has :protocol), and a wish to be asked for a body (section 10.1.1).
+// to change the protocol (RFC 9110 section 7.8; RFC 8441, for which Go's server
+// has :protocol), and Expect, which announces a body (section 10.1.1).
 var notInPreflights = []string{"Authorization", "Cookie", "Upgrade", ":protocol", "Expect", "Transfer-Encoding"}
 
 func hasAny(fields http.Header, names []string) bool {
@@ -75,8 +74,8 @@ func asksAboutOneMethod(fields http.Header) bool {
 }
 
 // mayHaveBody reports whether the request has announced a body. In HTTP/3 a
-// request without a length may have one or not, and browsers give none: see
-// DropBody.
+// request without a length may or may not have a body, and browsers send no
+// length: see DropBody.
 func mayHaveBody(r *http.Request) bool {
 	return r.ContentLength > 0 || r.ContentLength < 0 && r.ProtoMajor < 3
 }

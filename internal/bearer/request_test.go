@@ -81,7 +81,7 @@ func TestIsPreflight(t *testing.T) {
 		"two origins":          func(r *http.Request) { r.Header.Add("Origin", "null") },
 		"no requested method":  func(r *http.Request) { r.Header.Del("Access-Control-Request-Method") },
 		"an empty one":         func(r *http.Request) { r.Header.Set("Access-Control-Request-Method", "") },
-		"one that is none":     func(r *http.Request) { r.Header.Set("Access-Control-Request-Method", "GET /") },
+		"one that is not a method":     func(r *http.Request) { r.Header.Set("Access-Control-Request-Method", "GET /") },
 		"two of them":          func(r *http.Request) { r.Header.Add("Access-Control-Request-Method", "GET") },
 		"with a token":         func(r *http.Request) { r.Header.Set("Authorization", "Bearer x") },
 		"with another scheme":  func(r *http.Request) { r.Header.Set("Authorization", "Basic x") },

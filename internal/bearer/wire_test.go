@@ -236,7 +236,7 @@ func TestAcceptedOnTheWire(t *testing.T) {
 	}
 }
 
-// A client that waits for 100 Continue is told to send a form that will be
+// A client that waits for 100 Continue gets it for a form that will be
 // read, and is refused at once when it will not be.
 func TestExpectContinue(t *testing.T) {
 	w := newWire(t, extractor(t, bearer.DefaultPlace, inForm))

@@ -8,9 +8,9 @@ import (
 
 // The checks below allocate only when they fail.
 
-// CheckTime tells whether the token is valid at now: exp is there and still to
-// come (RFC 7519 section 4.1.4: not "on or after"), and [CheckNotBefore]. Leeway
-// widens each edge by the same amount; it must not be negative.
+// CheckTime refuses a token that is not valid at now: exp must be there and lie
+// ahead (RFC 7519 section 4.1.4: not "on or after"), and [CheckNotBefore] must
+// hold. Leeway widens each edge by the same amount; it must not be negative.
 func CheckTime(s *Set, now time.Time, leeway time.Duration) error {
 	if s.ExpiresAt.IsZero() {
 		return missing("exp")
@@ -21,9 +21,9 @@ func CheckTime(s *Set, now time.Time, leeway time.Duration) error {
 	return CheckNotBefore(s, now, leeway)
 }
 
-// CheckNotBefore tells whether nbf has come, if there is one (RFC 7519 section
-// 4.1.5), and iat, if there is one: what was issued in the future was issued by
-// another clock than ours.
+// CheckNotBefore refuses an nbf that lies ahead (RFC 7519 section 4.1.5), and an
+// iat that does: a token from the future was issued by a clock that differs from
+// ours. Either may be absent.
 func CheckNotBefore(s *Set, now time.Time, leeway time.Duration) error {
 	latest := now.Add(leeway)
 	if s.NotBefore.After(latest) { // an absent date is the zero Time, long past
@@ -35,9 +35,8 @@ func CheckNotBefore(s *Set, now time.Time, leeway time.Duration) error {
 	return nil
 }
 
-// CheckAudience tells whether one of the token's audiences is one of the accepted
-// ones, compared exactly (RFC 7519 section 4.1.3). With nothing accepted, nothing
-// is.
+// CheckAudience refuses a token unless one of its audiences is accepted, compared
+// exactly (RFC 7519 section 4.1.3). An empty list accepts nothing.
 func CheckAudience(s *Set, accepted []string) error {
 	for _, audience := range s.Audience {
 		if slices.Contains(accepted, audience) {
@@ -47,8 +46,8 @@ func CheckAudience(s *Set, accepted []string) error {
 	return ErrAudience
 }
 
-// CheckIssuer tells whether iss is exactly issuer (RFC 7519 section 4.1.1), which
-// must not be empty.
+// CheckIssuer refuses a token unless iss is exactly issuer (RFC 7519 section
+// 4.1.1), which must not be empty.
 func CheckIssuer(s *Set, issuer string) error {
 	if issuer == "" || s.Issuer != issuer {
 		return ErrIssuer
@@ -56,8 +55,8 @@ func CheckIssuer(s *Set, issuer string) error {
 	return nil
 }
 
-// CheckPresent tells whether every path leads to something. Null, a blank string,
-// an empty array and an empty object say nothing and count as missing.
+// CheckPresent refuses a token unless every path leads to a value. Null, a blank
+// string, an empty array and an empty object count as missing.
 func CheckPresent(s *Set, paths []Path) error {
 	for _, path := range paths {
 		if v, ok := s.Lookup(path); !ok || v.IsEmpty() {
@@ -67,9 +66,9 @@ func CheckPresent(s *Set, paths []Path) error {
 	return nil
 }
 
-// CheckLifetime tells whether the token lives no longer than longest: from iat,
-// which has to be there, to exp, and from now to exp. The first is arithmetic
-// between two dates of one clock; only the second gets the leeway.
+// CheckLifetime refuses a token that lives longer than longest: from iat, which
+// must be there, to exp, or from now to exp. The first compares two dates of one
+// clock; only the second gets the leeway.
 func CheckLifetime(s *Set, now time.Time, longest, leeway time.Duration) error {
 	switch {
 	case s.ExpiresAt.IsZero():
@@ -84,8 +83,8 @@ func CheckLifetime(s *Set, now time.Time, longest, leeway time.Duration) error {
 	return nil
 }
 
-// CheckAccessToken tells whether the claims are there that the profile for access
-// tokens demands (RFC 9068 section 2.2). What they say is for the other checks.
+// CheckAccessToken refuses a token that lacks a claim of the profile for access
+// tokens (RFC 9068 section 2.2). The other checks judge the values.
 func CheckAccessToken(s *Set) error {
 	switch {
 	case s.Issuer == "":

@@ -66,7 +66,7 @@ func (s *Set) Size() int {
 		word*(cap(s.Audience)+cap(s.Scope)) + member*cap(s.members)
 }
 
-// HasScope tells whether the scope is among those of the token (RFC 6749 section
+// HasScope reports whether the scope is among those of the token (RFC 6749 section
 // 3.3: case-sensitive, the order means nothing).
 func (s *Set) HasScope(scope string) bool { return slices.Contains(s.Scope, scope) }
 

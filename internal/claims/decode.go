@@ -18,8 +18,7 @@ const maxList = 1024
 //
 //   - iss, sub, jti, client_id: a string that is not blank;
 //   - aud: such a string, or an array of them (RFC 7519 section 4.1.3). An empty
-//     one names nobody: it satisfies no check, and is no other token's than one
-//     without aud;
+//     array is treated as if aud were absent;
 //   - exp, nbf, iat: a number from 0 to the end of the year 9999, of seconds; a
 //     fraction and an exponent are allowed (RFC 7519 section 2);
 //   - scope, scp: a string of scopes separated by spaces (RFC 6749 section 3.3),
@@ -30,22 +29,21 @@ func Decode(text []byte) (*Set, error) { return decode(text, nil) }
 
 // DecodeAnswer reads what an authorization server answers about a token, as
 // Decode does. All members but "active" are optional there (RFC 7662 section
-// 2.2), and some servers write those of which they have nothing to say: as null,
-// or a name of somebody as an empty string. Such members are not there, whether
-// or not they are registered.
+// 2.2). Some servers write a member that has no value as null, or a name as an
+// empty string. DecodeAnswer treats such members as absent, registered or not.
 func DecodeAnswer(text []byte) (*Set, error) { return decode(text, saysNothing) }
 
-// DecodeUserInfo reads an answer of a UserInfo endpoint, as DecodeAnswer does. Its
-// aud, which belongs to a signed answer and which some servers write into others,
-// is the client that may read the answer (OpenID Connect Core 1.0 section 5.3.2),
-// not whom the token is for. It is left out.
+// DecodeUserInfo reads an answer of a UserInfo endpoint, as DecodeAnswer does. It
+// leaves out aud: a signed answer has one, and some servers write it into others.
+// It names the client that may read the answer (OpenID Connect Core 1.0 section
+// 5.3.2), not the audience of the token.
 func DecodeUserInfo(text []byte) (*Set, error) {
 	return decode(text, func(m strictjson.Member) bool { return m.Name.Equal("aud") || saysNothing(m) })
 }
 
-// saysNothing tells whether a member of an answer stands for its absence. An
-// empty scope does not: it says that there is none. Nor does an end that is null,
-// of which a token without end must not be made.
+// saysNothing reports whether a member of an answer stands for its absence. An
+// empty scope does not: it says that no scope was granted. Nor does an exp of
+// null, which must not make a token that never expires.
 func saysNothing(m strictjson.Member) bool {
 	switch name, _ := m.Name.Str(); name {
 	case "exp":
@@ -157,7 +155,7 @@ func (s *Set) audience(v strictjson.Value) ([]string, error) {
 }
 
 // scopes appends the scopes in v to list. Only a space separates scopes: a comma
-// or a tab is part of one, which then is no scope that anybody asks for.
+// or a tab is part of a scope.
 func (s *Set) scopes(claim string, v strictjson.Value, list []string) ([]string, error) {
 	if str, ok := s.str(v); ok {
 		return splitScopes(claim, str, list)

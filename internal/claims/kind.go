@@ -25,13 +25,13 @@ type Other struct {
 	By string
 }
 
-// KindOf reads what a JWT says about its kind. A word that is not known says nothing: the claims that have it are
-// nobody's in particular, and mean something else to others.
+// KindOf reads what a JWT says about its kind. An unknown word says nothing: no specification defines these claims for
+// all JWTs, and other issuers mean something else by them.
 func KindOf(s *Set) Kind { return kindOf(s, false) }
 
 // KindOfAnswer reads what an authorization server's answer says about the kind of a token. There token_type is
-// registered, as the type of an access token (RFC 7662 section 2.2). A type that is not known is no access token.
-// token_use, which Ory Hydra and Amazon Cognito have, is held to the same.
+// registered as the type of an access token (RFC 7662 section 2.2), so an unknown type is not an access token. The
+// same holds for token_use, which Ory Hydra and Amazon Cognito have.
 func KindOfAnswer(s *Set) Kind { return kindOf(s, true) }
 
 // OtherKind is the kind that a word names when it is not an access token; otherwise it is empty.
@@ -93,7 +93,7 @@ func kindOf(s *Set, answer bool) (k Kind) {
 	return k
 }
 
-// hear takes in a claim whose value is a word for the kind. Where only such words may be, all others are foreign.
+// hear reads a claim whose value is a word for the kind. In a closed claim, an unknown word is another kind.
 func (k *Kind) hear(name string, value strictjson.Value, closed bool) {
 	word, isText := value.Str()
 	switch kind := kindNamed(word); {
@@ -108,7 +108,7 @@ func (k *Kind) hear(name string, value strictjson.Value, closed bool) {
 	}
 }
 
-// is takes in that this is something else.
+// is notes another kind.
 func (k *Kind) is(kind, claim string) { k.Others = append(k.Others, Other{kind, claim}) }
 
 // Kinds that words name, beside media types.
@@ -123,11 +123,11 @@ const (
 	registration = "registration"
 )
 
-// tokenTypeURN is before the names of token types in RFC 8693 section 3.
+// tokenTypeURN precedes the names of token types in RFC 8693 section 3.
 const tokenTypeURN = "urn:ietf:params:oauth:token-type:"
 
-// kindNamed is the kind that a word of some server names. Case, hyphens and underscores do not matter: nobody means
-// another kind by "idToken", "ID_TOKEN" or "id-token".
+// kindNamed is the kind that a word of some server names. Case, hyphens and underscores do not matter: "idToken",
+// "ID_TOKEN" and "id-token" mean the same to every server.
 func kindNamed(word string) string {
 	if strings.EqualFold(word, "N_A") { // RFC 8693 section 2.2.1: from a token exchange, and no token type applies
 		return access

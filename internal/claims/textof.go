@@ -7,9 +7,9 @@ import (
 	"github.com/caddyjwt/gateway/internal/strictjson"
 )
 
-// TextOf is the text of what Any gave, in the form of Text, and empty where that
-// is none. Any keeps no order of members and no spelling of numbers: members come
-// in the order of their names, and numbers as short as can be.
+// TextOf is the text of a value that Any returned, in the form of Text; empty when
+// Text has none. Any keeps neither the order of members nor the spelling of
+// numbers: members come sorted by name, and numbers in their shortest form.
 func TextOf(value any) string {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)

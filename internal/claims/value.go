@@ -15,11 +15,11 @@ type Value struct{ json strictjson.Value }
 // JSON is the value as it stands in the token.
 func (v Value) JSON() strictjson.Value { return v.json }
 
-// Matches tells whether the value says want: a string that is equal to it, a
-// number or boolean whose JSON text is; an array with such an element; or an array
-// with an object whose member "value" is such a one, the way SCIM writes groups,
-// roles and entitlements (RFC 9068 section 2.2.3.1). Everything is compared
-// exactly: 1.0 is not 1. It does not allocate.
+// Matches reports whether the value is want, or an array that contains it. A string
+// must be equal to want; a number or boolean must have it as its JSON text. In an
+// array, an object counts by its member "value": so SCIM writes groups, roles and
+// entitlements (RFC 9068 section 2.2.3.1). All is compared exactly: 1.0 is not 1.
+// Matches does not allocate.
 func (v Value) Matches(want string) bool {
 	if v.json.Kind() != strictjson.Array {
 		return scalarEqual(v.json, want)
@@ -47,9 +47,8 @@ func scalarEqual(v strictjson.Value, want string) bool {
 }
 
 // Any is the value as Go sees it: nil, bool, string, int64, float64, []any or
-// map[string]any. A number that neither int64 nor float64 can hold, and a whole
-// number beyond int64, which float64 would round to another one, is a string of
-// its JSON text.
+// map[string]any. A number beyond float64 is a string of its JSON text. So is a
+// whole number beyond int64, which float64 would round.
 func (v Value) Any() any { return anyOf(v.json) }
 
 func anyOf(v strictjson.Value) any {
@@ -94,8 +93,8 @@ func number(text string) any {
 	return f
 }
 
-// IsEmpty tells whether the value is there but says nothing: null, a blank string,
-// an array without elements, an object without members.
+// IsEmpty reports whether the value is null, a blank string, an array without
+// elements, or an object without members.
 func (v Value) IsEmpty() bool {
 	switch v.json.Kind() {
 	case strictjson.Null:
