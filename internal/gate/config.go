@@ -1,10 +1,7 @@
 package gate
 
 import (
-	"errors"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/bearer"
@@ -69,18 +66,8 @@ type Audience struct {
 	Accepted []string
 }
 
-// configured tells whether anything was said at all.
+// configured reports whether there is any setting at all.
 func (a Audience) configured() bool { return a.Any || len(a.Accepted) > 0 }
-
-func (a Audience) validate() error {
-	if a.Any && len(a.Accepted) > 0 {
-		return errors.New("audience \"any\" cannot be combined with audience values: remove one of the two")
-	}
-	if slices.Contains(a.Accepted, "") {
-		return errors.New("an audience is empty: give the value that the token's aud must have")
-	}
-	return nil
-}
 
 // Issuer is one authorization server whose JWTs are accepted.
 type Issuer struct {
@@ -107,36 +94,6 @@ type Issuer struct {
 	Leeway time.Duration
 	// Introspection asks the authorization server; nil for never.
 	Introspection *Introspection
-}
-
-func (i *Issuer) validate(route Audience) error {
-	where := fmt.Sprintf("issuer %q", i.Name)
-	if strings.TrimSpace(i.Name) == "" {
-		return errors.New("an issuer has no name: give the exact value of the tokens' iss")
-	}
-	if err := i.Audience.validate(); err != nil {
-		return fmt.Errorf("%s: %w", where, err)
-	}
-	if !i.Audience.configured() && !route.configured() {
-		return fmt.Errorf("%s: no audience: a token meant for another service would be accepted; "+
-			"add \"audience <value>\" here or to bearer_auth, or write out \"audience any\"", where)
-	}
-	if i.Keys == nil && (i.Introspection == nil || i.Introspection.Mode != IntrospectOpaque) {
-		return fmt.Errorf("%s: no keys, and no \"introspect opaque\" to do without: nothing could verify its tokens", where)
-	}
-	if i.Keys != nil && i.Algorithms == 0 {
-		return fmt.Errorf("%s: no algorithms: a check that allows nothing", where)
-	}
-	if in := i.Introspection; in != nil && (in.Mode == 0 || in.Mode > IntrospectJWTs || in.Client == nil) {
-		return fmt.Errorf("%s: introspection has no mode, or no client to ask with", where)
-	}
-	if err := ValidateLeeway(i.Leeway); err != nil {
-		return fmt.Errorf("%s: %w", where, err)
-	}
-	if i.MaxLifetime < 0 {
-		return fmt.Errorf("%s: max_lifetime is negative", where)
-	}
-	return nil
 }
 
 // Consumer is an application or person known by name, as in InterSystems API Manager and Kong.
@@ -185,14 +142,6 @@ type ForwardClaim struct {
 	Header string
 }
 
-// ValidateLeeway checks a leeway alone.
-func ValidateLeeway(d time.Duration) error {
-	if d < 0 || d > MaxLeeway {
-		return fmt.Errorf("leeway %v is not between 0s and %v", d, MaxLeeway)
-	}
-	return nil
-}
-
 // clone copies what the gate keeps, so that it is the gate's alone.
 func (c Config) clone() Config {
 	c.Audience.Accepted = slices.Clone(c.Audience.Accepted)
@@ -216,43 +165,4 @@ func (c Config) clone() Config {
 		c.Require.Claims[i].Values = slices.Clone(c.Require.Claims[i].Values)
 	}
 	return c
-}
-
-// validate checks everything that concerns more than one part of the configuration, or no part alone.
-func (c *Config) validate() error {
-	if c.Extractor == nil {
-		return errors.New("no place to take the token from")
-	}
-	if len(c.Issuers) == 0 && !c.hasCredentials() {
-		return errors.New("nobody vouches for a token: add an issuer, or a consumer with a credential")
-	}
-	if err := bearer.ValidRealm(c.Realm); err != nil {
-		return fmt.Errorf("realm: %w", err)
-	}
-	if err := c.Audience.validate(); err != nil {
-		return err
-	}
-	if err := ValidateLeeway(c.Leeway); err != nil {
-		return err
-	}
-	if c.MaxLifetime < 0 {
-		return errors.New("max_lifetime is negative")
-	}
-	if c.Optional && c.Anonymous != "" {
-		return errors.New("optional and anonymous exclude each other: " +
-			"a request without a token is either unidentified or that consumer")
-	}
-	for i := range c.Issuers {
-		if err := c.Issuers[i].validate(c.Audience); err != nil {
-			return err
-		}
-	}
-	if c.KeyClaim != "" && !c.hasCredentials() {
-		return errors.New("key_claim selects a consumer's credential, and there is none: remove it, or add a consumer")
-	}
-	return c.validateIntrospection()
-}
-
-func (c *Config) hasCredentials() bool {
-	return slices.ContainsFunc(c.Consumers, func(c Consumer) bool { return len(c.Credentials) > 0 })
 }

@@ -6,9 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/internal/tokentest"
 	"github.com/caddyjwt/gateway/introspect"
 )
@@ -36,65 +38,76 @@ func TestConfigurationMistakes(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*gate.Config)
 		want   string
+		field  string
 	}{
-		"no extractor":                     {func(c *gate.Config) { c.Extractor = nil }, "no place to take the token from"},
-		"nobody vouches":                   {func(c *gate.Config) { c.Issuers = nil }, "nobody vouches for a token: add an issuer, or a consumer with a credential"},
-		"a consumer without credentials":   {func(c *gate.Config) { c.Issuers, c.Consumers = nil, []gate.Consumer{{Username: "x"}} }, "nobody vouches"},
-		"a realm with a line break":        {func(c *gate.Config) { c.Realm = "a\nb" }, "realm: "},
-		"audience any and values":          {func(c *gate.Config) { c.Audience = gate.Audience{Any: true, Accepted: []string{api}} }, `audience "any" cannot be combined`},
-		"an empty audience":                {func(c *gate.Config) { c.Audience = accept("") }, "an audience is empty"},
-		"a negative leeway":                {func(c *gate.Config) { c.Leeway = -1 }, "leeway -1ns is not between 0s and 5m0s"},
-		"a leeway over the bound":          {func(c *gate.Config) { c.Leeway = 5*time.Minute + 1 }, "is not between 0s and 5m0s"},
-		"a negative lifetime":              {func(c *gate.Config) { c.MaxLifetime = -1 }, "max_lifetime is negative"},
-		"optional and anonymous":           {func(c *gate.Config) { c.Optional, c.Anonymous = true, "guest" }, "optional and anonymous exclude each other"},
-		"anonymous without a consumer":     {func(c *gate.Config) { c.Anonymous = "guest" }, `anonymous consumer "guest" does not exist: add a consumer block`},
-		"an issuer without a name":         {first(func(i *gate.Issuer) { i.Name = " " }), "an issuer has no name"},
-		"an issuer without an audience":    {first(func(i *gate.Issuer) { i.Audience = gate.Audience{} }), `issuer "https://as.example": no audience: a token meant for another service would be accepted`},
-		"an issuer with two audiences":     {first(func(i *gate.Issuer) { i.Audience.Any = true }), `issuer "https://as.example": audience "any" cannot be combined`},
-		"an issuer without keys":           {first(func(i *gate.Issuer) { i.Keys = nil }), `issuer "https://as.example": no keys, and no "introspect opaque"`},
-		"an issuer without algorithms":     {first(func(i *gate.Issuer) { i.Algorithms = 0 }), `issuer "https://as.example": no algorithms`},
-		"an issuer with too much leeway":   {first(func(i *gate.Issuer) { i.Leeway = math.MaxInt64 }), `issuer "https://as.example": leeway `},
-		"an issuer with negative lifetime": {first(func(i *gate.Issuer) { i.MaxLifetime = -1 }), `issuer "https://as.example": max_lifetime is negative`},
-		"an issuer twice":                  {func(c *gate.Config) { c.Issuers = append(c.Issuers, c.Issuers[0]) }, `issuer "https://as.example" is configured twice`},
-		"a consumer without a username":    {edited(func(c *gate.Consumer) { c.Username = "\t" }), "a consumer has no username"},
-		"a consumer twice":                 {consumers(shop, gate.Consumer{Username: "shop"}), `consumer "shop" is configured twice`},
-		"a consumer with a line break":     {edited(func(c *gate.Consumer) { c.CustomID = "a\r\nb" }), `consumer "shop": "a\r\nb" cannot be told to the backend`},
-		"a consumer that is not UTF-8":     {edited(func(c *gate.Consumer) { c.ID = "\xff" }), "it is not UTF-8"},
-		"a group with a comma":             {edited(func(c *gate.Consumer) { c.Groups = []string{"a,b"} }), `group "a,b" is empty or has a comma`},
-		"an empty group":                   {edited(func(c *gate.Consumer) { c.Groups = []string{"a", ""} }), `group "" is empty or has a comma`},
-		"a credential without a key":       {credential(func(c *gate.Credential) { c.Key = "" }), `consumer "shop": a credential has no key: give the value of the tokens' iss`},
-		"a credential with a NUL":          {credential(func(c *gate.Credential) { c.Key = "a\x00" }), "cannot be told to the backend"},
-		"a credential twice":               {consumers(shop, consumer(t, "other", "shop-key", key)), `credential "shop-key" belongs to consumer "shop" already`},
-		"a credential that is an issuer":   {credential(func(c *gate.Credential) { c.Key = issuerA }), `credential "https://as.example" is also the name of an issuer`},
-		"a credential without a verifier":  {credential(func(c *gate.Credential) { c.Verifier = nil }), `consumer "shop": credential "shop-key": the key does not fit algorithm ES256`},
-		"a credential of another kind":     {credential(func(c *gate.Credential) { c.Verifier = verifier(t, secret) }), "the key does not fit algorithm ES256"},
-		"a credential without algorithm":   {credential(func(c *gate.Credential) { c.Algorithm = 0 }), "the key does not fit algorithm"},
-		"a scope that is none":             {func(c *gate.Config) { c.Require.Scopes = []string{"a b"} }, `require scope "a b": `},
-		"an empty claim value":             {func(c *gate.Config) { c.Require.Claims = []gate.ClaimRequirement{{path(t, "a.b"), []string{""}}} }, "require claim a.b: a value is empty"},
-		"an empty required group":          {func(c *gate.Config) { c.Require.Groups = []string{""} }, "require group: a group is empty"},
-		"optional and a requirement":       {func(c *gate.Config) { c.Optional, c.Require.Scopes = true, []string{"read"} }, "optional and require exclude each other"},
+		"no extractor":                     {func(c *gate.Config) { c.Extractor = nil }, "no place to take the token from", "Extractor"},
+		"nobody vouches":                   {func(c *gate.Config) { c.Issuers = nil }, "nobody vouches for a token: add an issuer, or a consumer with a credential", "Issuers"},
+		"a consumer without credentials":   {func(c *gate.Config) { c.Issuers, c.Consumers = nil, []gate.Consumer{{Username: "x"}} }, "nobody vouches", "Issuers"},
+		"a realm with a line break":        {func(c *gate.Config) { c.Realm = "a\nb" }, "realm: ", "Realm"},
+		"audience any and values":          {func(c *gate.Config) { c.Audience = gate.Audience{Any: true, Accepted: []string{api}} }, `audience "any" cannot be combined`, "Audience"},
+		"an empty audience":                {func(c *gate.Config) { c.Audience = accept("") }, "an audience is empty", "Audience"},
+		"a negative leeway":                {func(c *gate.Config) { c.Leeway = -1 }, "leeway -1ns is not between 0s and 5m0s", "Leeway"},
+		"a leeway over the bound":          {func(c *gate.Config) { c.Leeway = 5*time.Minute + 1 }, "is not between 0s and 5m0s", "Leeway"},
+		"a negative lifetime":              {func(c *gate.Config) { c.MaxLifetime = -1 }, "max_lifetime is negative", "MaxLifetime"},
+		"optional and anonymous":           {func(c *gate.Config) { c.Optional, c.Anonymous = true, "guest" }, "optional and anonymous exclude each other", "Anonymous"},
+		"anonymous without a consumer":     {func(c *gate.Config) { c.Anonymous = "guest" }, `anonymous consumer "guest" does not exist: add a consumer block`, "Anonymous"},
+		"an issuer without a name":         {first(func(i *gate.Issuer) { i.Name = " " }), "an issuer has no name", "Issuers[0].Name"},
+		"an issuer without an audience":    {first(func(i *gate.Issuer) { i.Audience = gate.Audience{} }), `issuer "https://as.example": no audience: a token meant for another service would be accepted`, "Issuers[0].Audience"},
+		"an issuer with two audiences":     {first(func(i *gate.Issuer) { i.Audience.Any = true }), `issuer "https://as.example": audience "any" cannot be combined`, "Issuers[0].Audience"},
+		"an issuer without keys":           {first(func(i *gate.Issuer) { i.Keys = nil }), `issuer "https://as.example": no keys, and no "introspect opaque"`, "Issuers[0].Keys"},
+		"an issuer without algorithms":     {first(func(i *gate.Issuer) { i.Algorithms = 0 }), `issuer "https://as.example": no algorithms`, "Issuers[0].Algorithms"},
+		"an issuer with too much leeway":   {first(func(i *gate.Issuer) { i.Leeway = math.MaxInt64 }), `issuer "https://as.example": leeway `, "Issuers[0].Leeway"},
+		"an issuer with negative lifetime": {first(func(i *gate.Issuer) { i.MaxLifetime = -1 }), `issuer "https://as.example": max_lifetime is negative`, "Issuers[0].MaxLifetime"},
+		"an issuer twice":                  {func(c *gate.Config) { c.Issuers = append(c.Issuers, c.Issuers[0]) }, `issuer "https://as.example" is configured twice`, "Issuers[1].Name"},
+		"a consumer without a username":    {edited(func(c *gate.Consumer) { c.Username = "\t" }), "a consumer has no username", "Consumers[0].Username"},
+		"a consumer twice":                 {consumers(shop, gate.Consumer{Username: "shop"}), `consumer "shop" is configured twice`, "Consumers[1].Username"},
+		"a consumer with a line break":     {edited(func(c *gate.Consumer) { c.CustomID = "a\r\nb" }), `consumer "shop": "a\r\nb" cannot be told to the backend`, "Consumers[0].CustomID"},
+		"a consumer that is not UTF-8":     {edited(func(c *gate.Consumer) { c.ID = "\xff" }), "it is not UTF-8", "Consumers[0].ID"},
+		"a group with a comma":             {edited(func(c *gate.Consumer) { c.Groups = []string{"a,b"} }), `group "a,b" is empty or has a comma`, "Consumers[0].Groups"},
+		"an empty group":                   {edited(func(c *gate.Consumer) { c.Groups = []string{"a", ""} }), `group "" is empty or has a comma`, "Consumers[0].Groups"},
+		"a credential without a key":       {credential(func(c *gate.Credential) { c.Key = "" }), `consumer "shop": a credential has no key: give the value of the tokens' iss`, "Consumers[0].Credentials[0].Key"},
+		"a credential with a NUL":          {credential(func(c *gate.Credential) { c.Key = "a\x00" }), "cannot be told to the backend", "Consumers[0].Credentials[0].Key"},
+		"a credential twice":               {consumers(shop, consumer(t, "other", "shop-key", key)), `credential "shop-key" belongs to consumer "shop" already`, "Consumers[1].Credentials[0].Key"},
+		"a credential that is an issuer":   {credential(func(c *gate.Credential) { c.Key = issuerA }), `credential "https://as.example" is also the name of an issuer`, "Consumers[0].Credentials[0].Key"},
+		"a credential without a verifier":  {credential(func(c *gate.Credential) { c.Verifier = nil }), `consumer "shop": credential "shop-key": the key does not fit algorithm ES256`, "Consumers[0].Credentials[0].Algorithm"},
+		"a credential of another kind":     {credential(func(c *gate.Credential) { c.Verifier = verifier(t, secret) }), "the key does not fit algorithm ES256", "Consumers[0].Credentials[0].Algorithm"},
+		"a credential without algorithm":   {credential(func(c *gate.Credential) { c.Algorithm = 0 }), "the key does not fit algorithm", "Consumers[0].Credentials[0].Algorithm"},
+		"a scope that is none":             {func(c *gate.Config) { c.Require.Scopes = []string{"a b"} }, `require scope "a b": `, "Require.Scopes"},
+		"an empty claim value":             {func(c *gate.Config) { c.Require.Claims = []gate.ClaimRequirement{{path(t, "a.b"), []string{""}}} }, "require claim a.b: a value is empty", "Require.Claims[0]"},
+		"an empty required group":          {func(c *gate.Config) { c.Require.Groups = []string{""} }, "require group: a group is empty", "Require.Groups"},
+		"optional and a requirement":       {func(c *gate.Config) { c.Optional, c.Require.Scopes = true, []string{"read"} }, "optional and require exclude each other", "Optional"},
 		"an anonymous consumer that could never pass": {func(c *gate.Config) {
 			c.Consumers, c.Anonymous, c.Require.Groups = []gate.Consumer{{Username: "guest"}}, "guest", []string{"staff"}
-		}, `anonymous consumer "guest" could never pass`},
-		"a key claim without consumers": {func(c *gate.Config) { c.KeyClaim = "kid" }, "key_claim selects a consumer's credential, and there is none"},
-		"an age without introspection":  {func(c *gate.Config) { c.Introspection.MaxAge = new(time.Duration) }, "introspect refines how issuers are asked, and none is"},
+		}, `anonymous consumer "guest" could never pass`, "Anonymous"},
+		"a key claim without consumers": {func(c *gate.Config) { c.KeyClaim = "kid" }, "key_claim selects a consumer's credential, and there is none", "KeyClaim"},
+		"an age without introspection":  {func(c *gate.Config) { c.Introspection.MaxAge = new(time.Duration) }, "introspect refines how issuers are asked, and none is", "Introspection"},
 		"force with a consumer": {func(c *gate.Config) {
 			c.Consumers, c.Introspection.Mode = []gate.Consumer{shop}, gate.RouteForce
-		}, "introspect force cannot hold for tokens of consumers"},
-		"force without introspection": {func(c *gate.Config) { c.Introspection.Mode = gate.RouteForce }, `introspect force: issuer "https://as.example" has no introspect block`},
-		"a negative age":              {func(c *gate.Config) { c.Introspection.MaxAge = &age }, "introspect max_age is negative"},
+		}, "introspect force cannot hold for tokens of consumers", "Introspection.Mode"},
+		"force without introspection": {func(c *gate.Config) { c.Introspection.Mode = gate.RouteForce }, `introspect force: issuer "https://as.example" has no introspect block`, "Introspection.Mode"},
+		"a negative age":              {func(c *gate.Config) { c.Introspection.MaxAge = &age }, "introspect max_age is negative", "Introspection.MaxAge"},
 		"introspection without a client": {first(func(i *gate.Issuer) {
 			i.Introspection = &gate.Introspection{Mode: gate.IntrospectAlways}
-		}), `issuer "https://as.example"`},
+		}), `issuer "https://as.example"`, "Issuers[0].Introspection.Client"},
 		"introspection without a mode": {first(func(i *gate.Issuer) {
 			i.Introspection = &gate.Introspection{Client: new(introspect.Client)}
-		}), `issuer "https://as.example"`},
+		}), `issuer "https://as.example"`, "Issuers[0].Introspection.Mode"},
+		"a header that the token is in": {func(c *gate.Config) {
+			c.Extractor = extractor(t, bearer.Place{Kind: bearer.Header, Name: "X-Token"})
+			c.ForwardClaims = []gate.ForwardClaim{{path(t, "sub"), "X-User"}, {path(t, "jti"), "X-Token"}}
+		}, "the token is taken from that header", "ForwardClaims[1].Header"},
+		"a header twice": {func(c *gate.Config) {
+			c.ForwardClaims = []gate.ForwardClaim{{path(t, "sub"), "X-User"}, {path(t, "jti"), "x-user"}}
+		}, "the header is already taken", "ForwardClaims[1].Header"},
+		"a header that is reserved": {func(c *gate.Config) {
+			c.ForwardClaims = []gate.ForwardClaim{{path(t, "sub"), "Host"}}
+		}, "it has a meaning of its own in HTTP", "ForwardClaims[0].Header"},
 		"two issuers for the same opaque tokens": {func(c *gate.Config) {
 			c.Issuers = append(c.Issuers, issuer(t, issuerB, key))
 			for i := range c.Issuers {
 				c.Issuers[i].Introspection = &gate.Introspection{Mode: gate.IntrospectOpaque, Client: new(introspect.Client)}
 			}
-		}, "both take the same opaque tokens"},
+		}, "both take the same opaque tokens", "Issuers[1].Introspection.Prefix"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g, err := gate.New(config(t, key, c.change))
@@ -104,7 +117,28 @@ func TestConfigurationMistakes(t *testing.T) {
 			if !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %q, want %q in it", err, c.want)
 			}
+			if field := setting.Field(err); field != c.field {
+				t.Errorf("the error is about %q, want %q", field, c.field)
+			}
 		})
+	}
+}
+
+// A configuration can be checked before its introspection clients are open, and by nothing else than New checks.
+func TestValidateNeedsNoClient(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	asking := config(t, key, func(c *gate.Config) {
+		c.Issuers[0].Introspection = &gate.Introspection{Mode: gate.IntrospectAlways}
+	})
+	if err := asking.Validate(); err != nil {
+		t.Errorf("a configuration without a client: %v", err)
+	}
+	if _, err := gate.New(asking); err == nil {
+		t.Error("a gate that has nobody to ask with")
+	}
+	wrong := config(t, key, func(c *gate.Config) { c.Anonymous = "guest" })
+	if err := wrong.Validate(); setting.Field(err) != "Anonymous" {
+		t.Errorf("a mistake that only the look-up tables show: %v", err)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 // same fingerprint may share entries, all others cannot reach them. Time, audience, leeway and requirements are not in
 // it, because they are judged on every request. Whether more is asked of a token because its audience may be any is in
 // it.
-func fingerprint(c *Config, p *parties) [32]byte {
+func fingerprint(p *parties) [32]byte {
 	w := settings{sha256.New()}
 	w.text(p.keyClaim)
 	w.number(len(p.all))

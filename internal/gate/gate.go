@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/bearer"
+	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/introspect"
 )
 
@@ -69,8 +70,25 @@ type Gate struct {
 	now             func() time.Time
 }
 
-// New checks the configuration and builds the gate. It does nothing else: no network, no goroutine.
+// New checks the configuration and builds the gate. It does nothing else: no network, no goroutine. An error names its
+// setting as that of Config.Validate does.
 func New(c Config) (*Gate, error) {
+	g, err := build(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.canAsk(); err != nil {
+		return nil, err
+	}
+	g.cache = c.Cache
+	if g.hash, err = c.Cache.hasher(fingerprint(g.parties)); err != nil {
+		return nil, setting.In("Cache", err)
+	}
+	return g, nil
+}
+
+// build makes a gate without its cache.
+func build(c Config) (*Gate, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
@@ -81,10 +99,10 @@ func New(c Config) (*Gate, error) {
 	}
 	require, err := compileRequirements(c.Require)
 	if err != nil {
-		return nil, err
+		return nil, setting.In("Require", err)
 	}
 	if c.Optional && !require.empty() {
-		return nil, errors.New("optional and require exclude each other: " +
+		return nil, setting.Errorf("Optional", "optional and require exclude each other: "+
 			"a request without a token brings nothing that is required; remove one of the two")
 	}
 	managed, err := manage(c.ForwardClaims, c.Extractor)
@@ -95,8 +113,7 @@ func New(c Config) (*Gate, error) {
 		realm: c.Realm, extractor: c.Extractor, parties: parties, audience: c.Audience, require: require,
 		forward: c.ForwardClaims, managed: managed, keepToken: c.ForwardToken, optional: c.Optional,
 		allowPreflight: c.AllowPreflight, askMode: c.Introspection.Mode, askOptions: c.Introspection.options(),
-		confirmOptions: c.Introspection.confirmOptions(),
-		cache:          c.Cache, now: c.Now,
+		confirmOptions: c.Introspection.confirmOptions(), now: c.Now,
 	}
 	if g.now == nil {
 		g.now = time.Now
@@ -105,22 +122,27 @@ func New(c Config) (*Gate, error) {
 		g.inAuthorization = append(g.inAuthorization, place.Kind == bearer.Header && place.Name == "Authorization")
 		g.queryToken = g.queryToken || place.Kind == bearer.Query
 	}
-	if c.Anonymous != "" {
-		consumer := parties.consumers[c.Anonymous]
-		if consumer == nil {
-			return nil, fmt.Errorf("anonymous consumer %q does not exist: add a consumer block with that username", c.Anonymous)
-		}
-		g.anonymous = &Identity{ID: consumer.Username, Consumer: consumer, Anonymous: true}
-		if g.require.satisfiedBy(g.anonymous) != nil {
-			return nil, fmt.Errorf("anonymous consumer %q could never pass: it does not bring what the route requires",
-				c.Anonymous)
-		}
+	if err := g.admitAs(c.Anonymous); err != nil {
+		return nil, setting.In("Anonymous", err)
 	}
 	g.prepare()
-	if g.hash, err = c.Cache.hasher(fingerprint(&c, parties)); err != nil {
-		return nil, err
-	}
 	return g, nil
+}
+
+// admitAs sets the consumer as which requests without a token pass; an empty username is nobody.
+func (g *Gate) admitAs(username string) error {
+	if username == "" {
+		return nil
+	}
+	consumer := g.parties.consumers[username]
+	if consumer == nil {
+		return fmt.Errorf("anonymous consumer %q does not exist: add a consumer block with that username", username)
+	}
+	g.anonymous = &Identity{ID: consumer.Username, Consumer: consumer, Anonymous: true}
+	if g.require.satisfiedBy(g.anonymous) != nil {
+		return fmt.Errorf("anonymous consumer %q could never pass: it does not bring what the route requires", username)
+	}
+	return nil
 }
 
 // Check decides about a request. The error, when there is one, is a *Failure. A form body that may hold the token is

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/caddyjwt/gateway/internal/bearer"
+	"github.com/caddyjwt/gateway/internal/setting"
 )
 
 // The headers of InterSystems API Manager and Kong by which the backend learns who is calling.
@@ -43,16 +44,8 @@ func manage(forward []ForwardClaim, extractor *bearer.Extractor) (headerNames, e
 	m := namesOf(headerConsumerID, headerConsumerCustomID, headerConsumerUsername, headerConsumerGroups, headerCredential,
 		headerAnonymous)
 	for i, f := range forward {
-		if err := f.Validate(); err != nil {
-			return headerNames{}, err
-		}
-		if extractor.Needs(f.Header) {
-			return headerNames{}, fmt.Errorf("forward_claim %v %s: the token is taken from that header; choose another name",
-				f.Path, f.Header)
-		}
-		if m.has(f.Header) {
-			return headerNames{}, fmt.Errorf("forward_claim %v %s: the header is already taken; choose another name",
-				f.Path, f.Header)
+		if err := m.admits(f, extractor); err != nil {
+			return headerNames{}, setting.In(element("ForwardClaims", i), err)
 		}
 		forward[i].Header = textproto.CanonicalMIMEHeaderKey(f.Header)
 		m.add(f.Header)
@@ -60,10 +53,26 @@ func manage(forward []ForwardClaim, extractor *bearer.Extractor) (headerNames, e
 	return m, nil
 }
 
+// admits refuses a header name that cannot carry a claim here.
+func (m *headerNames) admits(f ForwardClaim, extractor *bearer.Extractor) error {
+	if err := f.Validate(); err != nil {
+		return err
+	}
+	if extractor.Needs(f.Header) {
+		return setting.Errorf("Header", "forward_claim %v %s: the token is taken from that header; choose another name",
+			f.Path, f.Header)
+	}
+	if m.has(f.Header) {
+		return setting.Errorf("Header", "forward_claim %v %s: the header is already taken; choose another name",
+			f.Path, f.Header)
+	}
+	return nil
+}
+
 // Validate refuses header names that cannot carry a claim safely.
 func (f ForwardClaim) Validate() error {
 	if err := forwardable(f.Header); err != nil {
-		return fmt.Errorf("forward_claim %v %s: %w", f.Path, f.Header, err)
+		return setting.Errorf("Header", "forward_claim %v %s: %w", f.Path, f.Header, err)
 	}
 	return nil
 }

@@ -67,29 +67,6 @@ func (r RouteIntrospection) confirmOptions() []introspect.Option {
 	return append(r.options(), introspect.Verified())
 }
 
-// validateIntrospection refuses a route that promises more than its issuers can keep.
-func (c *Config) validateIntrospection() error {
-	if age := c.Introspection.MaxAge; age != nil && *age < 0 {
-		return errors.New("introspect max_age is negative")
-	}
-	if c.Introspection.Mode != RouteForce {
-		none := !slices.ContainsFunc(c.Issuers, func(i Issuer) bool { return i.Introspection != nil })
-		if none && (c.Introspection.Mode != RouteDefault || c.Introspection.MaxAge != nil) {
-			return errors.New("introspect refines how issuers are asked, and none is: add an introspect block to an issuer")
-		}
-		return nil
-	}
-	if c.hasCredentials() {
-		return errors.New("introspect force cannot hold for tokens of consumers: no authorization server knows them")
-	}
-	for i := range c.Issuers {
-		if c.Issuers[i].Introspection == nil {
-			return fmt.Errorf("introspect force: issuer %q has no introspect block to ask with", c.Issuers[i].Name)
-		}
-	}
-	return nil
-}
-
 // mustAsk reports whether a token that was verified here is also to be asked about.
 func (g *Gate) mustAsk(identity *Identity, p *party) bool {
 	if identity.opaque || p.issuer == nil || p.issuer.Introspection == nil {

@@ -3,11 +3,11 @@ package gate
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/setting"
 )
 
 // orderOpaque makes sure that every opaque token has at most one issuer that is asked about it: asking several would
@@ -31,8 +31,9 @@ func (p *parties) orderOpaque() error {
 			}
 			return nil
 		default:
-			return fmt.Errorf("issuers %q and %q both take the same opaque tokens: "+
-				"give each introspect block a different \"prefix\" with which its tokens begin", a.name, b.name)
+			return setting.Errorf(element("Issuers", max(a.index, b.index))+".Introspection.Prefix",
+				"issuers %q and %q both take the same opaque tokens: "+
+					"give each introspect block a different \"prefix\" with which its tokens begin", a.name, b.name)
 		}
 	}
 	return nil

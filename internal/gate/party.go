@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/setting"
 )
 
 // party is who vouches for a token: an issuer, or one credential of a consumer. Its index is stable for one
@@ -45,21 +46,22 @@ func index(c *Config) (*parties, error) {
 		keyClaim:    cmp.Or(c.KeyClaim, DefaultKeyClaim),
 	}
 	for i := range c.Issuers {
-		if err := p.addIssuer(c, &c.Issuers[i]); err != nil {
-			return nil, err
+		if err := p.addIssuer(c, i); err != nil {
+			return nil, setting.In(element("Issuers", i), err)
 		}
 	}
 	for i := range c.Consumers {
 		if err := p.addConsumer(c, &c.Consumers[i]); err != nil {
-			return nil, err
+			return nil, setting.In(element("Consumers", i), err)
 		}
 	}
 	return p, p.orderOpaque()
 }
 
-func (p *parties) addIssuer(c *Config, issuer *Issuer) error {
+func (p *parties) addIssuer(c *Config, i int) error {
+	issuer := &c.Issuers[i]
 	if _, twice := p.issuers[issuer.Name]; twice {
-		return fmt.Errorf("issuer %q is configured twice: put all its settings into one block", issuer.Name)
+		return setting.Errorf("Name", "issuer %q is configured twice: put all its settings into one block", issuer.Name)
 	}
 	member := &party{
 		index: len(p.all), name: issuer.Name, issuer: issuer,
@@ -77,30 +79,51 @@ func (p *parties) addIssuer(c *Config, issuer *Issuer) error {
 
 func (p *parties) addConsumer(c *Config, consumer *Consumer) error {
 	if strings.TrimSpace(consumer.Username) == "" {
-		return fmt.Errorf("a consumer has no username")
+		return setting.Errorf("Username", "a consumer has no username")
 	}
 	where := fmt.Sprintf("consumer %q", consumer.Username)
 	if _, twice := p.consumers[consumer.Username]; twice {
-		return fmt.Errorf("%s is configured twice: put all its credentials into one block", where)
+		return setting.Errorf("Username", "%s is configured twice: put all its credentials into one block", where)
 	}
 	// A copy of its own: a cached identity keeps it alive, and must not keep all others of an old configuration.
 	known := *consumer
 	known.Credentials = nil
 	p.consumers[known.Username] = &known
-	for _, value := range append([]string{consumer.Username, consumer.ID, consumer.CustomID}, consumer.Groups...) {
-		if err := headerSafe(value); err != nil {
-			return fmt.Errorf("%s: %q cannot be told to the backend: %w", where, value, err)
-		}
-	}
-	for _, group := range consumer.Groups {
-		if group == "" || strings.Contains(group, ",") {
-			return fmt.Errorf("%s: group %q is empty or has a comma: the backend gets the groups as one list", where, group)
-		}
+	if err := known.validate(); err != nil {
+		return fmt.Errorf("%s: %w", where, err)
 	}
 	for i := range consumer.Credentials {
-		credential := &consumer.Credentials[i]
-		if err := p.addCredential(c, &known, credential); err != nil {
-			return fmt.Errorf("%s: %w", where, err)
+		if err := p.addCredential(c, &known, &consumer.Credentials[i]); err != nil {
+			return fmt.Errorf("%s: %w", where, setting.In(element("Credentials", i), err))
+		}
+	}
+	return nil
+}
+
+// validate refuses what cannot be told to the backend.
+func (c *Consumer) validate() error {
+	told := func(field, value string) error {
+		if err := headerSafe(value); err != nil {
+			return setting.Errorf(field, "%q cannot be told to the backend: %w", value, err)
+		}
+		return nil
+	}
+	for _, value := range []struct{ field, text string }{
+		{"Username", c.Username}, {"ID", c.ID}, {"CustomID", c.CustomID},
+	} {
+		if err := told(value.field, value.text); err != nil {
+			return err
+		}
+	}
+	for _, group := range c.Groups {
+		if err := told("Groups", group); err != nil {
+			return err
+		}
+	}
+	for _, group := range c.Groups {
+		if group == "" || strings.Contains(group, ",") {
+			return setting.Errorf("Groups",
+				"group %q is empty or has a comma: the backend gets the groups as one list", group)
 		}
 	}
 	return nil
@@ -108,21 +131,22 @@ func (p *parties) addConsumer(c *Config, consumer *Consumer) error {
 
 func (p *parties) addCredential(c *Config, consumer *Consumer, credential *Credential) error {
 	if credential.Key == "" {
-		return fmt.Errorf("a credential has no key: give the value of the tokens' %s", p.keyClaim)
+		return setting.Errorf("Key", "a credential has no key: give the value of the tokens' %s", p.keyClaim)
 	}
 	where := fmt.Sprintf("credential %q", credential.Key)
 	if err := headerSafe(credential.Key); err != nil {
-		return fmt.Errorf("%s cannot be told to the backend: %w", where, err)
+		return setting.Errorf("Key", "%s cannot be told to the backend: %w", where, err)
 	}
 	if other, twice := p.credentials[credential.Key]; twice {
-		return fmt.Errorf("%s belongs to consumer %q already: a credential key selects exactly one credential",
+		return setting.Errorf("Key", "%s belongs to consumer %q already: a credential key selects exactly one credential",
 			where, other.consumer.Username)
 	}
 	if _, both := p.issuers[credential.Key]; both {
-		return fmt.Errorf("%s is also the name of an issuer: a token would have two keepers; change one of the two", where)
+		return setting.Errorf("Key",
+			"%s is also the name of an issuer: a token would have two keepers; change one of the two", where)
 	}
 	if credential.Verifier == nil || !credential.Verifier.Algorithms().Has(credential.Algorithm) {
-		return fmt.Errorf("%s: the key does not fit algorithm %v", where, credential.Algorithm)
+		return setting.Errorf("Algorithm", "%s: the key does not fit algorithm %v", where, credential.Algorithm)
 	}
 	member := &party{
 		index: len(p.all), name: credential.Key, consumer: consumer, credential: credential,

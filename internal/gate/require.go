@@ -1,13 +1,13 @@
 package gate
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/setting"
 )
 
 // requirements are Requirements made ready for use.
@@ -32,16 +32,16 @@ func compileRequirements(r Requirements) (requirements, error) {
 func (r Requirements) Validate() error {
 	for _, scope := range r.Scopes {
 		if err := bearer.ValidScope(scope); err != nil {
-			return fmt.Errorf("require scope %q: %w", scope, err)
+			return setting.Errorf("Scopes", "require scope %q: %w", scope, err)
 		}
 	}
-	for _, claim := range r.Claims {
+	for i, claim := range r.Claims {
 		if slices.Contains(claim.Values, "") {
-			return fmt.Errorf("require claim %v: a value is empty", claim.Path)
+			return setting.Errorf(element("Claims", i), "require claim %v: a value is empty", claim.Path)
 		}
 	}
 	if slices.Contains(r.Groups, "") {
-		return errors.New("require group: a group is empty")
+		return setting.Errorf("Groups", "require group: a group is empty")
 	}
 	return nil
 }

@@ -1,0 +1,152 @@
+package gate
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/bearer"
+	"github.com/caddyjwt/gateway/internal/setting"
+)
+
+// Validate refuses what New would refuse. It needs no client to ask with, so that a configuration can be checked before
+// anything is opened. An error names its setting by the path in Config, such as "Issuers[1].Audience": see setting.Field.
+func (c Config) Validate() error {
+	_, err := build(c)
+	return err
+}
+
+// validate checks everything that needs no look-up table.
+func (c *Config) validate() error {
+	if c.Extractor == nil {
+		return setting.Errorf("Extractor", "no place to take the token from")
+	}
+	if len(c.Issuers) == 0 && !c.hasCredentials() {
+		return setting.Errorf("Issuers", "nobody vouches for a token: add an issuer, or a consumer with a credential")
+	}
+	if err := bearer.ValidRealm(c.Realm); err != nil {
+		return setting.Errorf("Realm", "realm: %w", err)
+	}
+	if err := c.Audience.validate(); err != nil {
+		return setting.In("Audience", err)
+	}
+	if err := ValidateLeeway(c.Leeway); err != nil {
+		return setting.In("Leeway", err)
+	}
+	if c.MaxLifetime < 0 {
+		return setting.Errorf("MaxLifetime", "max_lifetime is negative")
+	}
+	if c.Optional && c.Anonymous != "" {
+		return setting.Errorf("Anonymous", "optional and anonymous exclude each other: "+
+			"a request without a token is either unidentified or that consumer")
+	}
+	for i := range c.Issuers {
+		if err := c.Issuers[i].validate(c.Audience); err != nil {
+			return setting.In(element("Issuers", i), err)
+		}
+	}
+	if c.KeyClaim != "" && !c.hasCredentials() {
+		return setting.Errorf("KeyClaim",
+			"key_claim selects a consumer's credential, and there is none: remove it, or add a consumer")
+	}
+	return setting.In("Introspection", c.validateIntrospection())
+}
+
+// element is the path of one element of a list.
+func element(list string, i int) string { return fmt.Sprintf("%s[%d]", list, i) }
+
+func (c *Config) hasCredentials() bool {
+	return slices.ContainsFunc(c.Consumers, func(c Consumer) bool { return len(c.Credentials) > 0 })
+}
+
+func (a Audience) validate() error {
+	if a.Any && len(a.Accepted) > 0 {
+		return errors.New("audience \"any\" cannot be combined with audience values: remove one of the two")
+	}
+	if slices.Contains(a.Accepted, "") {
+		return errors.New("an audience is empty: give the value that the token's aud must have")
+	}
+	return nil
+}
+
+func (i *Issuer) validate(route Audience) error {
+	if strings.TrimSpace(i.Name) == "" {
+		return setting.Errorf("Name", "an issuer has no name: give the exact value of the tokens' iss")
+	}
+	if err := i.validateRules(route); err != nil {
+		return fmt.Errorf("issuer %q: %w", i.Name, err)
+	}
+	return nil
+}
+
+func (i *Issuer) validateRules(route Audience) error {
+	if err := i.Audience.validate(); err != nil {
+		return setting.In("Audience", err)
+	}
+	if !i.Audience.configured() && !route.configured() {
+		return setting.Errorf("Audience", "no audience: a token meant for another service would be accepted; "+
+			"add \"audience <value>\" here or to bearer_auth, or write out \"audience any\"")
+	}
+	if i.Keys == nil && (i.Introspection == nil || i.Introspection.Mode != IntrospectOpaque) {
+		return setting.Errorf("Keys", "no keys, and no \"introspect opaque\" to do without: nothing could verify its tokens")
+	}
+	if i.Keys != nil && i.Algorithms == 0 {
+		return setting.Errorf("Algorithms", "no algorithms: a check that allows nothing")
+	}
+	if in := i.Introspection; in != nil && (in.Mode == 0 || in.Mode > IntrospectJWTs) {
+		return setting.Errorf("Introspection.Mode", "introspection has no mode")
+	}
+	if err := ValidateLeeway(i.Leeway); err != nil {
+		return setting.In("Leeway", err)
+	}
+	if i.MaxLifetime < 0 {
+		return setting.Errorf("MaxLifetime", "max_lifetime is negative")
+	}
+	return nil
+}
+
+// ValidateLeeway checks a leeway alone.
+func ValidateLeeway(d time.Duration) error {
+	if d < 0 || d > MaxLeeway {
+		return fmt.Errorf("leeway %v is not between 0s and %v", d, MaxLeeway)
+	}
+	return nil
+}
+
+// validateIntrospection refuses a route that promises more than its issuers can keep.
+func (c *Config) validateIntrospection() error {
+	if age := c.Introspection.MaxAge; age != nil && *age < 0 {
+		return setting.Errorf("MaxAge", "introspect max_age is negative")
+	}
+	if c.Introspection.Mode != RouteForce {
+		none := !slices.ContainsFunc(c.Issuers, func(i Issuer) bool { return i.Introspection != nil })
+		if none && (c.Introspection.Mode != RouteDefault || c.Introspection.MaxAge != nil) {
+			return errors.New("introspect refines how issuers are asked, and none is: add an introspect block to an issuer")
+		}
+		return nil
+	}
+	if c.hasCredentials() {
+		return setting.Errorf("Mode",
+			"introspect force cannot hold for tokens of consumers: no authorization server knows them")
+	}
+	for i := range c.Issuers {
+		if c.Issuers[i].Introspection == nil {
+			return setting.Errorf("Mode",
+				"introspect force: issuer %q has no introspect block to ask with", c.Issuers[i].Name)
+		}
+	}
+	return nil
+}
+
+// canAsk makes sure that there is somebody to ask with. It is the one rule that Validate leaves out.
+func (c *Config) canAsk() error {
+	for i := range c.Issuers {
+		if in := c.Issuers[i].Introspection; in != nil && in.Client == nil {
+			return setting.Errorf(element("Issuers", i)+".Introspection.Client",
+				"issuer %q: introspection has no client to ask with", c.Issuers[i].Name)
+		}
+	}
+	return nil
+}
