@@ -141,7 +141,7 @@ func (c *Cache) hasher(settings [32]byte) (keyed, error) {
 
 // hash gives the key of a token; false when there is no point, because there is no cache or the token cannot be a JWT.
 func (k keyed) hash(token string) (key cacheKey, ok bool) {
-	if k.aead == nil || !mayBeJWT(token) {
+	if k.aead == nil || !startsAsJWT(token) {
 		return key, false
 	}
 	buf := buffers.Get().(*[]byte)

@@ -11,3 +11,14 @@ func (c *Cache) Weight() uint64 { return c.store.WeightedSize() }
 
 // Eager makes the cache keep a token the first time that it is seen.
 func (c *Cache) Eager() { c.eager = true }
+
+// FormOf names the form of a token, as the gate classifies it.
+func (g *Gate) FormOf(token string) string {
+	var jwt parsedJWT
+	defer jwt.release()
+	what := g.parties.classify(token, &jwt)
+	return map[form]string{
+		opaqueToken: "opaque", encryptedToken: "encrypted", brokenJWT: "broken", otherJWT: "other", foreignJWT: "foreign",
+		knownJWT: "known",
+	}[what.form]
+}

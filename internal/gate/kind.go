@@ -26,26 +26,28 @@ var (
 		claims.ErrMissing)
 )
 
-// acceptsKind refuses another kind of JWT than an access token, whoever keeps it, unless the issuer's "type" names that
-// kind. It comes before the signature: no server need be asked about such a token.
+// acceptsKind refuses another kind of JWT than an access token, whosever it is, unless the issuer's "type" names that
+// kind. It comes before the signature: no server is ever asked about such a token. The error is the cause of an
+// InvalidType.
 func (p *party) acceptsKind(header *jose.Header, kind claims.Kind) error {
 	if header.Foreign {
 		if !p.wants(header.Type) {
-			return fail(InvalidType, errOtherType)
+			return errOtherType
 		}
 		return nil // an explicit type that was asked for (RFC 8725 section 3.11): nothing in the payload says more
 	}
 	if claims.OtherKind(header.Type) != "" && !p.wants(header.Type) {
-		return fail(InvalidType, errOtherType)
+		return errOtherType
 	}
 	return p.wantsKind(kind)
 }
 
-// wantsKind refuses what says that it is no access token, unless the issuer's "type" names every kind that it says.
+// wantsKind refuses what says that it is no access token, unless the issuer's "type" names every kind that it says. The
+// error is the cause of an InvalidType.
 func (p *party) wantsKind(kind claims.Kind) error {
 	for _, other := range kind.Others {
 		if !p.wants(other.Name) {
-			return fail(InvalidType, fmt.Errorf("%s says that this is no access token", other.By))
+			return fmt.Errorf("%s says that this is no access token", other.By)
 		}
 	}
 	return nil

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"sync"
 
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/jose"
@@ -33,38 +31,31 @@ func (g *Gate) identify(ctx context.Context, token string) (*Identity, error) {
 }
 
 // authenticate establishes who issued the token and what it says: from the cache, by its signature, or, when it is not
-// a JWT of a known issuer, by asking the authorization server. What changes with time or route is not judged here.
+// to be verified here, by asking the authorization server. What changes with time or route is not judged here.
 func (g *Gate) authenticate(ctx context.Context, token string) (*Identity, *party, error) {
-	if !mayBeJWT(token) && !jose.LooksLikeJWT(token) { // the latter sees JWTs that are written oddly
-		keeper := g.parties.opaqueKeeper(token, opaque)
-		if keeper == nil {
-			return nil, nil, fail(MalformedToken, g.parties.notTaken)
-		}
-		identity, err := g.ask(ctx, keeper, token)
-		return identity, keeper, err
-	}
 	key, cacheable := g.hash.hash(token)
 	if cacheable {
 		if identity, party := g.cached(&key); identity != nil {
 			return identity, party, nil
 		}
 	}
-	identity, party, err := g.verify(ctx, token)
-	if err == nil {
+	what, identity, err := g.verify(ctx, token)
+	if err != nil {
+		return nil, nil, about(err, what.party)
+	}
+	if identity != nil {
 		if cacheable {
-			g.cache.put(key, identity, party.leeway, g.now())
+			g.cache.put(key, identity, what.party.leeway, g.now())
 		}
-		return identity, party, nil
+		return identity, what.party, nil
 	}
-	if party := g.opaqueKeeper(token, err); party != nil {
-		identity, err := g.ask(ctx, party, token)
-		return identity, party, err
+	asked := g.parties.askedAbout(token, &what)
+	if asked == nil {
+		return nil, nil, what.failure()
 	}
-	return nil, nil, g.parties.notTakenFailure(token, err)
+	identity, err = g.ask(ctx, asked, token)
+	return identity, asked, err
 }
-
-// mayBeJWT is a quick look: a JOSE header is a JSON object, whose first byte makes the token start with an "e".
-func mayBeJWT(token string) bool { return token[0] == 'e' }
 
 // cached gives the identity of a token that was verified before under the same settings, if the key that verified it
 // is still in force: a key that was withdrawn takes every cached token with it, at once. The settings being the same,
@@ -84,58 +75,40 @@ func (g *Gate) cached(key *cacheKey) (*Identity, *party) {
 	return identity, party
 }
 
-// buffers lend the memory in which a token is hashed or decoded; nothing keeps a reference to it.
-var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
-
-// maxBuffer is the largest buffer that is kept, so that a few giant tokens do not pin memory.
-const maxBuffer = 64 << 10
-
-// release gives a buffer back without the token in it.
-func release(buf *[]byte) {
-	if cap(*buf) <= maxBuffer {
-		clear(*buf)
-		buffers.Put(buf)
+// verify classifies a token, and verifies it when that is to be done here. Otherwise there is neither an identity nor an
+// error.
+func (g *Gate) verify(ctx context.Context, token string) (classified, *Identity, error) {
+	var jwt parsedJWT
+	defer jwt.release()
+	what := g.parties.classify(token, &jwt)
+	if !what.verifiable() {
+		return what, nil, nil
 	}
+	identity, err := what.party.verify(ctx, &jwt)
+	return what, identity, err
 }
 
-// verify checks a JWT from its form to its signature. Cheap refusals come first and the key source, which may have to
-// fetch, last; until the signature holds, the token only selects among what is configured.
-func (g *Gate) verify(ctx context.Context, token string) (*Identity, *party, error) {
-	buf := buffers.Get().(*[]byte)
-	defer release(buf)
-	*buf = slices.Grow((*buf)[:0], len(token))[:len(token)]
-	parsed, err := jose.Parse(token, (*buf)[:0], g.parties.types...)
+// verifies reports whether the party has keys by which its tokens are verified here.
+func (p *party) verifies() bool { return p.credential != nil || p.issuer.Keys != nil }
+
+// verify checks a JWT of the party. Cheap refusals come first, and the key source last: it may have to fetch.
+func (p *party) verify(ctx context.Context, jwt *parsedJWT) (*Identity, error) {
+	if err := p.accepts(&jwt.Header); err != nil {
+		return nil, err
+	}
+	key, err := p.verifySignature(ctx, jwt.Token)
 	if err != nil {
-		return nil, nil, parseFailure(err)
+		f := FailureOf(err)
+		f.KeyID = clip(jwt.Header.KeyID)
+		return nil, f
 	}
-	set, err := claims.Decode(parsed.Payload)
-	if err != nil {
-		return nil, nil, fail(MalformedToken, err)
+	if err := p.checkForm(&jwt.Header, jwt.set, jwt.kind); err != nil {
+		return nil, err
 	}
-	party := g.parties.vouching(&parsed.Header, set)
-	kind := claims.KindOf(set)
-	if err := party.acceptsKind(&parsed.Header, kind); err != nil {
-		return nil, nil, about(err, party)
-	}
-	if party == nil {
-		return nil, nil, fail(UnknownIssuer, nil)
-	}
-	if err := party.accepts(&parsed.Header); err != nil {
-		return nil, nil, about(err, party)
-	}
-	key, err := party.verifySignature(ctx, &parsed)
-	if err != nil {
-		f := about(err, party)
-		f.KeyID = clip(parsed.Header.KeyID)
-		return nil, nil, f
-	}
-	if err := party.checkForm(&parsed.Header, set, kind); err != nil {
-		return nil, nil, about(err, party)
-	}
-	identity := newIdentity(party, set)
-	identity.party, identity.key = party.index, key
-	identity.saysAccess = kind.Access || parsed.Header.Type == accessTokenType
-	return identity, party, nil
+	identity := newIdentity(p, jwt.set)
+	identity.party, identity.key = p.index, key
+	identity.saysAccess = jwt.kind.Access || jwt.Header.Type == accessTokenType
+	return identity, nil
 }
 
 // accepts checks the JOSE header against what the party allows. The algorithm is the operator's choice, never the
@@ -148,7 +121,7 @@ func (p *party) accepts(header *jose.Header) error {
 }
 
 // verifySignature finds the key inside what belongs to the party, and nowhere else (RFC 8725 section 3.8).
-func (p *party) verifySignature(ctx context.Context, token *jose.Token) (*jose.Key, error) {
+func (p *party) verifySignature(ctx context.Context, token jose.Token) (*jose.Key, error) {
 	if p.credential != nil {
 		key := p.credential.Verifier
 		if err := key.Verify(token.Header.Algorithm, token.SigningInput, token.Signature); err != nil {
@@ -156,10 +129,7 @@ func (p *party) verifySignature(ctx context.Context, token *jose.Token) (*jose.K
 		}
 		return key, nil
 	}
-	if p.issuer.Keys == nil {
-		return nil, fail(UnknownKey, errors.New("this issuer's tokens are not verified by keys"))
-	}
-	key, err := keyset.Verify(ctx, p.issuer.Keys, token)
+	key, err := keyset.Verify(ctx, p.issuer.Keys, &token)
 	if err != nil {
 		return nil, keyFailure(err)
 	}
@@ -193,17 +163,6 @@ func (p *party) checkForm(header *jose.Header, set *claims.Set, kind claims.Kind
 		return claimFailure(err)
 	}
 	return nil
-}
-
-func parseFailure(err error) *Failure {
-	switch {
-	case errors.Is(err, jose.ErrAlgorithm):
-		return fail(UnsupportedAlgorithm, err)
-	case errors.Is(err, jose.ErrType):
-		return fail(InvalidType, err)
-	default:
-		return fail(MalformedToken, err)
-	}
 }
 
 func keyFailure(err error) *Failure {

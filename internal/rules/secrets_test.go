@@ -38,8 +38,7 @@ var harmless = map[string]string{
 	"caddyjwt/module.go: credential.Secret == exampleSecret":                                          "when the configuration loads, with a secret that everybody knows",
 	"internal/fetch/transport.go: slices.Contains(pins, sha256.Sum256(cert.RawSubjectPublicKeyInfo))": "hashes of public keys",
 	"internal/gate/cache.go: d[place].Swap(tag) == tag":                                               "tags of a hash whose key never leaves the process; they admit nobody",
-	"internal/gate/opaque.go: strings.HasPrefix(token, keeper.issuer.Introspection.Prefix)":           "how an issuer's opaque tokens begin, which is no secret",
-	"internal/gate/opaque.go: f.Reason != MalformedToken":                                             "the name of a reason",
+	"internal/gate/routing.go: strings.HasPrefix(token, party.issuer.Introspection.Prefix)":           "how an issuer's opaque tokens begin, which is no secret",
 }
 
 func TestSecretsAreNotComparedHastily(t *testing.T) {

@@ -5,67 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/introspect"
 )
-
-// IntrospectMode says which tokens of an issuer its authorization server is asked about.
-type IntrospectMode uint8
-
-// The modes of an issuer.
-const (
-	// IntrospectOpaque asks about tokens that are no JWT of a known issuer.
-	IntrospectOpaque IntrospectMode = iota + 1
-	// IntrospectAlways asks about opaque and encrypted tokens, and about the issuer's JWTs once they have been verified
-	// here: they may be revoked. It does not ask about JWTs of others, since every JWT is to be verified here.
-	IntrospectAlways
-	// IntrospectJWTs asks about the issuer's JWTs only, as IntrospectAlways does.
-	IntrospectJWTs
-)
-
-// Introspection asks an authorization server about the tokens of one issuer (RFC 7662).
-type Introspection struct {
-	// Mode says which tokens.
-	Mode IntrospectMode
-	// Prefix is how this issuer's opaque tokens begin; empty for any. Two issuers cannot take the same ones.
-	Prefix string
-	// Client asks. Its Decode must be DecodeAnswer of the issuer's name, or DecodeUserInfo by its mode.
-	Client *introspect.Client
-}
-
-// RouteMode refines the issuers' modes for one route.
-type RouteMode uint8
-
-// The modes of a route.
-const (
-	RouteDefault RouteMode = iota // as the issuer says
-	RouteForce                    // ask about every token
-	RouteSkip                     // do not ask about JWTs
-)
-
-// RouteIntrospection is what a route says about asking.
-type RouteIntrospection struct {
-	// Mode refines the issuers' mode.
-	Mode RouteMode
-	// MaxAge is how old a remembered answer may be on this route, 0 being "ask every time"; nil means as old as the
-	// cache keeps it.
-	MaxAge *time.Duration
-}
-
-// options are what is said with every question.
-func (r RouteIntrospection) options() []introspect.Option {
-	if r.MaxAge == nil {
-		return nil
-	}
-	return []introspect.Option{introspect.MaxAge(*r.MaxAge)}
-}
-
-// confirmOptions are said about a token that was verified here: no stranger can make one up.
-func (r RouteIntrospection) confirmOptions() []introspect.Option {
-	return append(r.options(), introspect.Verified())
-}
 
 // mustAsk reports whether a token that was verified here is also to be asked about.
 func (g *Gate) mustAsk(identity *Identity, p *party) bool {
@@ -79,42 +22,6 @@ func (g *Gate) mustAsk(identity *Identity, p *party) bool {
 		return false
 	default:
 		return p.issuer.Introspection.Mode != IntrospectOpaque
-	}
-}
-
-// DecodeAnswer makes the identity of an active answer, once for all requests that will use it. It is the Decode of the
-// client that asks on behalf of the named issuer.
-func DecodeAnswer(issuer string) func(answer []byte) (any, error) {
-	return decodeWith(claims.DecodeAnswer, issuer)
-}
-
-// DecodeUserInfo is DecodeAnswer for a client that asks the UserInfo endpoint. Its answer needs no word about the kind
-// of token: that endpoint takes access tokens only (OpenID Connect Core 1.0 section 5.3.1).
-func DecodeUserInfo(issuer string) func(answer []byte) (any, error) {
-	decode := decodeWith(claims.DecodeUserInfo, issuer)
-	return func(answer []byte) (any, error) {
-		identity, err := decode(answer)
-		if identity, ok := identity.(*Identity); ok {
-			identity.saysAccess = true
-		}
-		return identity, err
-	}
-}
-
-func decodeWith(decode func([]byte) (*claims.Set, error), issuer string) func(answer []byte) (any, error) {
-	return func(answer []byte) (any, error) {
-		set, err := decode(answer)
-		if err != nil {
-			return nil, err
-		}
-		identity := &Identity{ID: set.Subject, Issuer: issuer, Claims: set, opaque: true}
-		identity.saysAccess = claims.KindOfAnswer(set).Access
-		if identity.ID == "" {
-			if username, ok := set.Claim("username"); ok && !username.IsEmpty() { // RFC 7662 section 2.2
-				identity.ID, _ = username.JSON().Str()
-			}
-		}
-		return identity, nil
 	}
 }
 
@@ -206,7 +113,10 @@ func (p *party) checkAnswer(set *claims.Set) error {
 			return claimFailure(err)
 		}
 	}
-	return p.wantsKind(kind) // a server may call other tokens active when asked about them (RFC 7662 section 2.1)
+	if err := p.wantsKind(kind); err != nil { // a server may call other tokens active, too (RFC 7662 section 2.1)
+		return fail(InvalidType, err)
+	}
+	return nil
 }
 
 // contradicts compares what token and answer both say.
