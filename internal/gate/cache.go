@@ -1,10 +1,6 @@
 package gate
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -16,6 +12,8 @@ import (
 
 	"github.com/maypok86/otter/v2"
 	"github.com/maypok86/otter/v2/stats"
+
+	"github.com/caddyjwt/gateway/internal/hashing"
 )
 
 // DefaultCacheSize is how many bytes of verified tokens are kept when nothing else is said.
@@ -40,10 +38,9 @@ const entryOverhead = 256
 // A token is kept from the second time on that it is seen, and the store admits by frequency (W-TinyLFU): a flood of
 // one-time tokens neither displaces those in use nor gives the garbage collector anything to keep.
 type Cache struct {
-	secret [32]byte
-	seen   doorkeeper
-	eager  bool // for tests: keeps a token the first time
-	store  *otter.Cache[cacheKey, *Identity]
+	seen  doorkeeper
+	eager bool // for tests: keeps a token the first time
+	store *otter.Cache[cacheKey, *Identity]
 }
 
 // doorkeeper remembers, in a fixed space and without a lock, which tokens were verified of late: the tag of one token
@@ -58,7 +55,7 @@ func (d *doorkeeper) knows(key *cacheKey) bool {
 	return d[place].Swap(tag) == tag
 }
 
-type cacheKey [16]byte
+type cacheKey = hashing.TokenHash
 
 // ValidateCacheSize checks a size alone.
 func ValidateCacheSize(size int64) error {
@@ -75,9 +72,6 @@ func NewCache(size int64) (*Cache, error) {
 		return nil, err
 	}
 	c := new(Cache)
-	if _, err := rand.Read(c.secret[:]); err != nil {
-		return nil, err
-	}
 	store, err := otter.New(&otter.Options[cacheKey, *Identity]{
 		MaximumWeight: uint64(size),
 		Weigher:       func(_ cacheKey, id *Identity) uint32 { return id.weight() },
@@ -114,47 +108,27 @@ func (c *Cache) Stats() CacheStats {
 }
 
 // keyed hashes tokens for one fingerprint of settings.
-//
-// The hash is GMAC (NIST SP 800-38D) with a constant nonce. As a signature that would be broken, because tags that are
-// seen give the key away; here none ever leaves the process, and what is left is a universal hash under a secret key:
-// whatever two tokens a stranger chooses, they collide with a probability of about 2^-120. On common processors it costs
-// a quarter of SHA-256, which alone would cost more than everything else that is done for a token seen before.
-type keyed struct{ aead cipher.AEAD }
+type keyed struct{ tokens *hashing.Tokens }
 
-// hasher derives the hash for settings from the cache's secret. A nil cache has none.
+// hasher makes the hash for settings. A nil cache has none.
 func (c *Cache) hasher(settings [32]byte) (keyed, error) {
 	if c == nil {
 		return keyed{}, nil
 	}
-	mac := hmac.New(sha256.New, c.secret[:])
-	mac.Write(settings[:])
-	block, err := aes.NewCipher(mac.Sum(nil))
-	if err != nil {
-		return keyed{}, err
-	}
-	aead, err := cipher.NewGCM(block)
+	tokens, err := hashing.NewTokens("gate", settings)
 	if err != nil {
 		return keyed{}, fmt.Errorf("the cache cannot hash tokens in this environment; turn it off: %w", err)
 	}
-	return keyed{aead}, nil
+	return keyed{tokens}, nil
 }
 
 // hash gives the key of a token; false when there is no point, because there is no cache or the token cannot be a JWT.
 func (k keyed) hash(token string) (key cacheKey, ok bool) {
-	if k.aead == nil || !startsAsJWT(token) {
+	if k.tokens == nil || !startsAsJWT(token) {
 		return key, false
 	}
-	buf := buffers.Get().(*[]byte)
-	*buf = append((*buf)[:0], make([]byte, nonceSize)...)
-	*buf = append(*buf, token...)
-	n := len(*buf)
-	*buf = k.aead.Seal(*buf, (*buf)[:nonceSize], nil, (*buf)[nonceSize:n])
-	copy(key[:], (*buf)[n:])
-	release(buf)
-	return key, true
+	return k.tokens.Hash(token), true
 }
-
-const nonceSize = 12
 
 func (c *Cache) get(key *cacheKey) *Identity {
 	identity, _ := c.store.GetIfPresent(*key)
@@ -180,10 +154,7 @@ func (id *Identity) weight() uint32 {
 }
 
 // fingerprintSecret keys the fingerprints of tokens in logs, so that a log cannot be used to test guessed tokens.
-var fingerprintSecret = func() (secret [32]byte) {
-	_, _ = rand.Read(secret[:]) // crypto/rand.Read never fails: it ends the process instead
-	return secret
-}()
+var fingerprintSecret = hashing.Key("tokens in logs")
 
 // tokenFingerprint ties log lines about one token together without telling anything of it.
 func tokenFingerprint(token string) string {
