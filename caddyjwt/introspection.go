@@ -2,17 +2,14 @@ package caddyjwt
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
-	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/authserver"
 	"github.com/caddyjwt/gateway/internal/fetch"
 	"github.com/caddyjwt/gateway/internal/gate"
-	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/keyset"
 	"github.com/caddyjwt/gateway/introspect"
 )
@@ -25,10 +22,13 @@ func (l *lease) openIntrospection(plan *issuerPlan, keys keyset.Source, keysID [
 		if err != nil {
 			return nil, err
 		}
-		config.Discover = discoverEndpoint(metadata, config.Mode)
+		config.Discover = authserver.Discover(metadata, config.Mode)
 	}
 	if config.Signed {
-		config.VerifySigned = signedAnswers(keys, &plan.issuer, config.ClientID)
+		config.VerifySigned = authserver.SignedAnswers{
+			Keys: keys, Issuer: plan.issuer.Name, ClientID: config.ClientID,
+			Algorithms: plan.issuer.Algorithms, Leeway: plan.issuer.Leeway,
+		}.Verify
 	}
 	// The client keeps what it was made with: it is another client when its key source, or where it discovers, is another,
 	// or what signed answers must be.
@@ -99,84 +99,6 @@ func (l *lease) metadataSource(plan *issuerPlan, keys keyset.Source) (*keyset.Di
 		return nil, fmt.Errorf("discovering the endpoint: %w", err)
 	}
 	return source.Source.(*keyset.Discovery), nil
-}
-
-// discoverEndpoint reads from an issuer's metadata where and how to ask.
-func discoverEndpoint(from *keyset.Discovery, mode introspect.Mode) func(context.Context) (introspect.Endpoint, error) {
-	return func(ctx context.Context) (introspect.Endpoint, error) {
-		metadata, err := from.Metadata(ctx)
-		if err != nil {
-			return introspect.Endpoint{}, err
-		}
-		endpoint := introspect.Endpoint{URL: metadata.UserinfoEndpoint, MTLSURL: metadata.MTLSAliases["userinfo_endpoint"]}
-		if mode == introspect.Introspection {
-			endpoint.URL = metadata.IntrospectionEndpoint
-			endpoint.MTLSURL = metadata.MTLSAliases["introspection_endpoint"]
-			for _, method := range metadata.IntrospectionAuthMethods {
-				endpoint.AuthMethods = append(endpoint.AuthMethods, introspect.AuthMethod(method))
-			}
-		}
-		if endpoint.URL == "" {
-			return endpoint, &introspect.NoVerdictError{
-				Cause: introspect.CauseProtocol,
-				Err:   errors.New("the metadata names no such endpoint; give it with \"endpoint\""),
-			}
-		}
-		return endpoint, nil
-	}
-}
-
-// maxAnswerAge is how old a signed answer may be: it was made for this very question. An old "active" replayed would
-// undo a revocation.
-const maxAnswerAge = time.Minute
-
-// signedAnswers verifies answers by RFC 9701 section 5: the type, the signature with the issuer's keys, iss, aud and a
-// recent iat. Top-level claims decide nothing else; the client reads token_introspection only. The algorithm is one
-// that the issuer's tokens may have: who allows ES256 alone must not be given an answer that is signed with less (RFC
-// 8725 section 3.1).
-func signedAnswers(keys keyset.Source, of *gate.Issuer, clientID string) func(context.Context, string) ([]byte, error) {
-	issuer, leeway := of.Name, of.Leeway
-	allowed := of.Algorithms.Intersect(jose.AsymmetricAlgorithms())
-	return func(ctx context.Context, answer string) ([]byte, error) {
-		token, err := jose.ParseTyped(answer, nil, "token-introspection+jwt")
-		if err != nil {
-			return nil, err
-		}
-		if !allowed.Has(token.Header.Algorithm) {
-			return nil, fmt.Errorf("%w: %v is not allowed for this issuer; add it to \"algorithms\", or have the server "+
-				"sign its answers to this client with one of %v", jose.ErrAlgorithm, token.Header.Algorithm, allowed)
-		}
-		if _, err := keyset.Verify(ctx, keys, &token); err != nil {
-			if errors.Is(err, keyset.ErrUnavailable) {
-				return nil, &introspect.NoVerdictError{Cause: introspect.CauseUnavailable, Err: err}
-			}
-			return nil, err
-		}
-		return token.Payload, checkSigned(token.Payload, issuer, clientID, leeway)
-	}
-}
-
-func checkSigned(payload []byte, issuer, clientID string, leeway time.Duration) error {
-	set, err := claims.Decode(payload)
-	if err != nil {
-		return err
-	}
-	if err := claims.CheckIssuer(set, issuer); err != nil {
-		return err
-	}
-	if err := claims.CheckAudience(set, []string{clientID}); err != nil {
-		return err
-	}
-	now := time.Now()
-	switch {
-	case set.IssuedAt.IsZero():
-		return fmt.Errorf("%w: iat", claims.ErrMissing)
-	case set.IssuedAt.After(now.Add(leeway)):
-		return claims.ErrNotYetValid
-	case set.IssuedAt.Before(now.Add(-maxAnswerAge - leeway)):
-		return claims.ErrExpired
-	}
-	return nil
 }
 
 // fieldWords are the words of the configuration for the fields of the client's.

@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 	"internal/keyset": {
 		"internal/jose", "internal/strictjson", "internal/fetch", "internal/setting", "internal/hashing",
 	},
+	"internal/authserver": {"internal/jose", "internal/claims", "internal/keyset", "introspect"},
 	"internal/gate": {
 		"internal/bearer", "internal/jose", "internal/keyset", "internal/claims", "internal/strictjson", "internal/setting",
 		"internal/hashing", "introspect",

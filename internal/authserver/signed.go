@@ -1,0 +1,96 @@
+// Package authserver holds rules about what an authorization server says, beside its tokens and its keys: signed answers
+// to introspection (RFC 9701), and the endpoints in its metadata (RFC 8414). It knows the introspection client's types
+// and gives that client what it needs.
+package authserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/keyset"
+	"github.com/caddyjwt/gateway/introspect"
+)
+
+// MaxAnswerAge is how old a signed answer may be. It was made for this very question, and an old "active" that is
+// replayed would undo a revocation.
+const MaxAnswerAge = time.Minute
+
+// answerType is the typ of signed answers (RFC 9701 section 5).
+const answerType = "token-introspection+jwt"
+
+// SignedAnswers verifies signed answers of one authorization server.
+type SignedAnswers struct {
+	// Keys of the issuer verify its answers, as they verify its tokens.
+	Keys keyset.Source
+	// Issuer is the iss that answers must have.
+	Issuer string
+	// ClientID is the aud that answers must have: our own name at the server.
+	ClientID string
+	// Algorithms are those that the issuer's tokens may have. Answers may have the same, without those of shared secrets.
+	// Who allows ES256 alone must not be given an answer that is signed with less (RFC 8725 section 3.1).
+	Algorithms jose.Algorithms
+	// Leeway is the clock difference forgiven.
+	Leeway time.Duration
+	// Now tells the time; nil means time.Now.
+	Now func() time.Time
+}
+
+// Verify verifies an answer by RFC 9701 section 5 and gives its claims: the type, the signature, iss, aud and a recent
+// iat. Other top-level claims decide nothing. When the keys are not available the error is an
+// *introspect.NoVerdictError; any other error refuses the answer.
+func (s SignedAnswers) Verify(ctx context.Context, answer string) ([]byte, error) {
+	token, err := jose.ParseTyped(answer, nil, answerType)
+	if err != nil {
+		return nil, err
+	}
+	allowed := s.Algorithms.Intersect(jose.AsymmetricAlgorithms())
+	if !allowed.Has(token.Header.Algorithm) {
+		return nil, fmt.Errorf("%w: %v is not allowed for this issuer; add it to \"algorithms\", or have the server "+
+			"sign its answers to this client with one of %v", jose.ErrAlgorithm, token.Header.Algorithm, allowed)
+	}
+	if _, err := keyset.Verify(ctx, s.Keys, &token); err != nil {
+		if errors.Is(err, keyset.ErrUnavailable) {
+			return nil, &introspect.NoVerdictError{Cause: introspect.CauseUnavailable, Err: err}
+		}
+		return nil, err
+	}
+	if err := s.check(token.Payload); err != nil {
+		return nil, err
+	}
+	return token.Payload, nil
+}
+
+// check checks the claims that say whose answer this is, for whom, and from when.
+func (s SignedAnswers) check(payload []byte) error {
+	set, err := claims.Decode(payload)
+	if err != nil {
+		return err
+	}
+	if err := claims.CheckIssuer(set, s.Issuer); err != nil {
+		return err
+	}
+	if err := claims.CheckAudience(set, []string{s.ClientID}); err != nil {
+		return err
+	}
+	now := time.Now
+	if s.Now != nil {
+		now = s.Now
+	}
+	return s.checkAge(set.IssuedAt, now())
+}
+
+func (s SignedAnswers) checkAge(issued, now time.Time) error {
+	switch {
+	case issued.IsZero():
+		return fmt.Errorf("%w: iat", claims.ErrMissing)
+	case issued.After(now.Add(s.Leeway)):
+		return claims.ErrNotYetValid
+	case issued.Before(now.Add(-MaxAnswerAge - s.Leeway)):
+		return claims.ErrExpired
+	}
+	return nil
+}
