@@ -11,8 +11,9 @@ import (
 )
 
 // mustAsk reports whether a token that was verified here is also to be asked about.
-func (g *Gate) mustAsk(identity *Identity, p *party) bool {
-	if identity.opaque || p.issuer == nil || p.issuer.Introspection == nil {
+func (g *Gate) mustAsk(found *known) bool {
+	p := found.party
+	if found.opaque || p.issuer == nil || p.issuer.Introspection == nil {
 		return false
 	}
 	switch g.askMode {
@@ -28,7 +29,7 @@ func (g *Gate) mustAsk(identity *Identity, p *party) bool {
 // query asks the party's authorization server and gives its answer about an active token.
 func (g *Gate) query(
 	ctx context.Context, p *party, token string, options []introspect.Option,
-) (*Identity, error) {
+) (*statement, error) {
 	result, err := p.issuer.Introspection.Client.Introspect(ctx, token, options...)
 	if err != nil {
 		return nil, about(noVerdict(err), p)
@@ -36,11 +37,11 @@ func (g *Gate) query(
 	if !result.Active {
 		return nil, about(fail(Inactive, refusedBy(&result)), p)
 	}
-	identity, ok := result.Value.(*Identity)
+	said, ok := result.Value.(*statement)
 	if !ok {
 		return nil, about(fail(InternalError, errors.New("the introspection client does not decode answers")), p)
 	}
-	return identity, nil
+	return said, nil
 }
 
 // refusedBy is the cause where the server has refused the token by an error.
@@ -52,60 +53,62 @@ func refusedBy(result *introspect.Result) error {
 }
 
 // ask establishes the identity of an opaque token from the answer alone. The answer is held to the rules for claims.
-func (g *Gate) ask(ctx context.Context, p *party, token string) (*Identity, error) {
-	identity, err := g.query(ctx, p, token, g.askOptions)
+func (g *Gate) ask(ctx context.Context, p *party, token string) (known, error) {
+	said, err := g.query(ctx, p, token, g.askOptions)
 	if err != nil {
-		return nil, err
+		return known{}, err
 	}
-	if err := p.checkAnswer(identity.Claims); err != nil {
-		return nil, about(err, p)
+	if err := p.checkStatement(said); err != nil {
+		return known{}, about(err, p)
 	}
-	if err := checkSaid(p.untold.Answers, identity.saysAccess); err != nil {
-		return nil, about(err, p)
+	if err := checkSaid(p.untold.Answers, said.kind.Access); err != nil {
+		return known{}, about(err, p)
 	}
-	if err := claims.CheckPresent(identity.Claims, p.issuer.Require); err != nil {
-		return nil, about(claimFailure(err), p)
+	if err := claims.CheckPresent(said.identity.Claims, p.issuer.Require); err != nil {
+		return known{}, about(claimFailure(err), p)
 	}
-	return identity, nil
+	return known{identity: &said.identity, party: p, opaque: true, saysAccess: said.kind.Access}, nil
 }
 
 // confirm asks about a JWT that was verified here. The answer must be about the same token: when both name an issuer,
 // subject, client or audience, they must agree. What the answer does say about time, audience and scope must be good
 // enough for this route as well; what it leaves out, the token has said.
-func (g *Gate) confirm(ctx context.Context, local *Identity, p *party, token string) error {
-	remote, err := g.query(ctx, p, token, g.confirmOptions)
+func (g *Gate) confirm(ctx context.Context, local *known, token string) error {
+	p := local.party
+	said, err := g.query(ctx, p, token, g.confirmOptions)
 	if err != nil {
 		return err
 	}
-	if err := p.checkAnswer(remote.Claims); err != nil {
+	if err := p.checkStatement(said); err != nil {
 		return err
 	}
-	if err := checkSaid(p.untold.JWTs, local.saysAccess || remote.saysAccess); err != nil {
+	if err := checkSaid(p.untold.JWTs, local.saysAccess || said.kind.Access); err != nil {
 		return err
 	}
-	if err := contradicts(local.Claims, remote.Claims); err != nil {
+	remote := said.identity.Claims
+	if err := contradicts(local.identity.Claims, remote); err != nil {
 		return err
 	}
-	if err := g.judgeTime(remote, p, g.now()); err != nil {
+	if err := judgeTime(remote, p, true, g.now()); err != nil {
 		return err
 	}
-	if _, aud := remote.Claims.Claim("aud"); aud { // an empty one as well: then it is for nobody
-		if err := g.judgeAudience(remote.Claims, p); err != nil {
+	if _, aud := remote.Claim("aud"); aud { // an empty one as well: then it is for nobody
+		if err := g.judgeAudience(remote, p); err != nil {
 			return err
 		}
 	}
-	_, scope := remote.Claims.Claim("scope")
-	_, scp := remote.Claims.Claim("scp")
+	_, scope := remote.Claim("scope")
+	_, scp := remote.Claim("scp")
 	if scope || scp { // an empty one says that nothing is left
-		return g.require.scopesIn(remote.Claims)
+		return g.require.scopesIn(remote)
 	}
 	return nil
 }
 
-// checkAnswer checks what an answer must be, whatever the time and the route.
-func (p *party) checkAnswer(set *claims.Set) error {
-	kind := claims.KindOfAnswer(set)
-	if set.Confirmation || kind.Bound {
+// checkStatement checks what an answer must be, whatever the time and the route.
+func (p *party) checkStatement(said *statement) error {
+	set := said.identity.Claims
+	if set.Confirmation || said.kind.Bound {
 		return fail(ProofRequired, nil) // RFC 8705 section 3.2, RFC 9449 section 6.2
 	}
 	if set.Issuer != "" { // optional in an answer (RFC 7662 section 2.2)
@@ -113,7 +116,7 @@ func (p *party) checkAnswer(set *claims.Set) error {
 			return claimFailure(err)
 		}
 	}
-	if err := p.wantsKind(kind); err != nil { // a server may call other tokens active, too (RFC 7662 section 2.1)
+	if err := p.wantsKind(said.kind); err != nil { // a server may call other tokens active, too (RFC 7662 section 2.1)
 		return fail(InvalidType, err)
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"github.com/maypok86/otter/v2/stats"
 
 	"github.com/caddyjwt/gateway/internal/hashing"
+	"github.com/caddyjwt/gateway/internal/jose"
 )
 
 // DefaultCacheSize is how many bytes of verified tokens are kept when nothing else is said.
@@ -40,7 +41,7 @@ const entryOverhead = 256
 type Cache struct {
 	seen  doorkeeper
 	eager bool // for tests: keeps a token the first time
-	store *otter.Cache[cacheKey, *Identity]
+	store *otter.Cache[cacheKey, entry]
 }
 
 // doorkeeper remembers, in a fixed space and without a lock, which tokens were verified of late: the tag of one token
@@ -48,7 +49,7 @@ type Cache struct {
 // store, and never lets anybody in.
 type doorkeeper [1 << 15]atomic.Uint32
 
-// knows tells whether the token has been here before, and remembers it.
+// knows reports whether the token has been here before, and remembers it.
 func (d *doorkeeper) knows(key *cacheKey) bool {
 	place := binary.LittleEndian.Uint32(key[:]) % uint32(len(d))
 	tag := binary.LittleEndian.Uint32(key[4:])
@@ -72,10 +73,10 @@ func NewCache(size int64) (*Cache, error) {
 		return nil, err
 	}
 	c := new(Cache)
-	store, err := otter.New(&otter.Options[cacheKey, *Identity]{
+	store, err := otter.New(&otter.Options[cacheKey, entry]{
 		MaximumWeight: uint64(size),
-		Weigher:       func(_ cacheKey, id *Identity) uint32 { return id.weight() },
-		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[cacheKey, *Identity]) time.Duration {
+		Weigher:       func(_ cacheKey, e entry) uint32 { return e.weight() },
+		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[cacheKey, entry]) time.Duration {
 			return e.Value.life
 		}),
 		StatsRecorder: stats.NewCounter(),
@@ -130,26 +131,36 @@ func (k keyed) hash(token string) (key cacheKey, ok bool) {
 	return k.tokens.Hash(token), true
 }
 
-func (c *Cache) get(key *cacheKey) *Identity {
-	identity, _ := c.store.GetIfPresent(*key)
-	return identity
+// entry is what the cache remembers of a verified token.
+type entry struct {
+	identity   *Identity
+	key        *jose.Key // that verified the token
+	party      int       // the index of who vouched
+	saysAccess bool      // see known
+	life       time.Duration
+}
+
+// get gives what is remembered of a token; without an identity when there is nothing.
+func (c *Cache) get(key *cacheKey) entry {
+	remembered, _ := c.store.GetIfPresent(*key)
+	return remembered
 }
 
 // put keeps a verified token, if it is not the first time, until it has expired, by the leeway of whoever saw it first:
 // on a route that is more patient, it is verified once more.
-func (c *Cache) put(key cacheKey, identity *Identity, leeway time.Duration, now time.Time) {
+func (c *Cache) put(key cacheKey, e entry, leeway time.Duration, now time.Time) {
 	if !c.seen.knows(&key) && !c.eager {
 		return
 	}
-	if identity.life = identity.Claims.ExpiresAt.Add(leeway).Sub(now); identity.life > 0 {
-		c.store.Set(key, identity)
+	if e.life = e.identity.Claims.ExpiresAt.Add(leeway).Sub(now); e.life > 0 {
+		c.store.Set(key, e)
 	}
 }
 
 // weight is what an entry costs in bytes, twice: the garbage collector lets the heap grow to twice what lives in it, and
 // the size of a cache is meant as what it takes from the system.
-func (id *Identity) weight() uint32 {
-	bytes := entryOverhead + int(unsafe.Sizeof(*id)) + id.Claims.Size()
+func (e *entry) weight() uint32 {
+	bytes := entryOverhead + int(unsafe.Sizeof(*e)) + int(unsafe.Sizeof(*e.identity)) + e.identity.Claims.Size()
 	return uint32(2 * bytes) //nolint:gosec // a token is at most 1 MiB
 }
 

@@ -2,13 +2,11 @@ package gate
 
 import (
 	"slices"
-	"time"
 
 	"github.com/caddyjwt/gateway/internal/claims"
-	"github.com/caddyjwt/gateway/internal/jose"
 )
 
-// Identity is who is calling. It is immutable and may be shared by many requests.
+// Identity is who is calling. It is immutable and may be shared by many requests: nothing writes to it once it is made.
 type Identity struct {
 	// ID is the consumer's username, else the token's sub; empty when there is neither.
 	ID string
@@ -18,17 +16,20 @@ type Identity struct {
 	Consumer *Consumer
 	// CredentialKey is the key of the credential that verified the token; empty without a consumer's token.
 	CredentialKey string
-	// Anonymous tells that there was no token.
+	// Anonymous reports that there was no token.
 	Anonymous bool
 	// Claims is what the token, or the authorization server's answer about it, says; nil when anonymous.
 	Claims *claims.Set
+}
 
-	opaque bool // known from the authorization server's answer alone
+// known is an identity, and how it came to be known. It belongs to one request.
+type known struct {
+	identity *Identity
+	party    *party
+	// opaque reports that nothing was verified here: all that is known is the authorization server's answer.
+	opaque bool
 	// saysAccess reports that the token, or the answer, says to be an access token or about one.
 	saysAccess bool
-	party      int           // index of who vouched, for cached tokens
-	key        *jose.Key     // that verified the token, for cached tokens
-	life       time.Duration // for how long the cache may keep it
 }
 
 // newIdentity makes the identity of a verified token. The subject, if there is one, says something: claims refuses a
@@ -64,7 +65,7 @@ func (id *Identity) Claim(path string) (value any, ok bool) {
 	return v.Any(), true
 }
 
-// inGroup tells whether the consumer, or the token's groups claim (RFC 9068 section 2.2.3.1), has the group.
+// inGroup reports whether the consumer, or the token's groups claim (RFC 9068 section 2.2.3.1), has the group.
 func (id *Identity) inGroup(group string) bool {
 	if id.Consumer != nil {
 		return slices.Contains(id.Consumer.Groups, group)

@@ -9,12 +9,12 @@ import (
 
 // judge applies what changes with time and route to a token of which the rest is known, on every request anew: a
 // cached verdict must not outlive exp, nor carry one route's audience to another.
-func (g *Gate) judge(identity *Identity, party *party, now time.Time) error {
-	set := identity.Claims
+func (g *Gate) judge(found *known, now time.Time) error {
+	set, party := found.identity.Claims, found.party
 	if c := party.credential; c != nil && !c.NotAfter.IsZero() && !now.Before(c.NotAfter) {
 		return fail(UnknownKey, errors.New("the credential's certificate has expired"))
 	}
-	if err := g.judgeTime(identity, party, now); err != nil {
+	if err := judgeTime(set, party, found.opaque, now); err != nil {
 		return err
 	}
 	if party.maxLifetime > 0 {
@@ -41,12 +41,12 @@ func (g *Gate) judgeAudience(set *claims.Set, party *party) error {
 }
 
 // judgeTime checks exp, nbf and iat. A JWT must have exp; in an answer it is optional (RFC 7662 section 2.2).
-func (g *Gate) judgeTime(identity *Identity, party *party, now time.Time) error {
+func judgeTime(set *claims.Set, party *party, answer bool, now time.Time) error {
 	check := claims.CheckTime
-	if identity.opaque && identity.Claims.ExpiresAt.IsZero() {
+	if answer && set.ExpiresAt.IsZero() {
 		check = claims.CheckNotBefore
 	}
-	if err := check(identity.Claims, now, party.leeway); err != nil {
+	if err := check(set, now, party.leeway); err != nil {
 		return claimFailure(err)
 	}
 	return nil

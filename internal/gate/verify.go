@@ -12,103 +12,112 @@ import (
 
 // identify finds out whose token this is and whether it is good for this route, now.
 func (g *Gate) identify(ctx context.Context, token string) (*Identity, error) {
-	identity, party, err := g.authenticate(ctx, token)
+	found, err := g.authenticate(ctx, token)
 	if err != nil {
 		return nil, err
 	}
-	if err := g.judge(identity, party, g.now()); err != nil {
-		return nil, about(err, party)
+	if err := g.admit(ctx, &found, token); err != nil {
+		return nil, about(err, found.party)
 	}
-	if g.mustAsk(identity, party) {
-		if err := g.confirm(ctx, identity, party, token); err != nil {
-			return nil, about(err, party)
+	return found.identity, nil
+}
+
+// admit holds an identity to what changes with time and route, on every request anew: also where the token, or the
+// answer about it, is remembered.
+func (g *Gate) admit(ctx context.Context, found *known, token string) error {
+	if err := g.judge(found, g.now()); err != nil {
+		return err
+	}
+	if g.mustAsk(found) {
+		if err := g.confirm(ctx, found, token); err != nil {
+			return err
 		}
 	}
-	if err := g.require.satisfiedBy(identity); err != nil {
-		return nil, about(err, party)
-	}
-	return identity, nil
+	return g.require.satisfiedBy(found.identity)
 }
 
 // authenticate establishes who issued the token and what it says: from the cache, by its signature, or, when it is not
-// to be verified here, by asking the authorization server. What changes with time or route is not judged here.
-func (g *Gate) authenticate(ctx context.Context, token string) (*Identity, *party, error) {
+// to be verified here, by asking the authorization server.
+func (g *Gate) authenticate(ctx context.Context, token string) (known, error) {
 	key, cacheable := g.hash.hash(token)
 	if cacheable {
-		if identity, party := g.cached(&key); identity != nil {
-			return identity, party, nil
+		if found := g.cached(&key); found.identity != nil {
+			return found, nil
 		}
 	}
-	what, identity, err := g.verify(ctx, token)
+	what, verified, err := g.verify(ctx, token)
 	if err != nil {
-		return nil, nil, about(err, what.party)
+		return known{}, about(err, what.party)
 	}
-	if identity != nil {
+	if verified.identity != nil {
 		if cacheable {
-			g.cache.put(key, identity, what.party.leeway, g.now())
+			g.cache.put(key, verified, what.party.leeway, g.now())
 		}
-		return identity, what.party, nil
+		return verified.known(what.party), nil
 	}
 	asked := g.parties.askedAbout(token, &what)
 	if asked == nil {
-		return nil, nil, what.failure()
+		return known{}, what.failure()
 	}
-	identity, err = g.ask(ctx, asked, token)
-	return identity, asked, err
+	return g.ask(ctx, asked, token)
 }
 
-// cached gives the identity of a token that was verified before under the same settings, if the key that verified it
-// is still in force: a key that was withdrawn takes every cached token with it, at once. The settings being the same,
-// the index names the same party, though perhaps of a newer configuration with another audience or leeway.
-func (g *Gate) cached(key *cacheKey) (*Identity, *party) {
-	identity := g.cache.get(key)
-	if identity == nil || identity.party >= len(g.parties.all) {
-		return nil, nil
+// cached gives what is known of a token that was verified before under the same settings, if the key that verified it is
+// still in force: a key that was withdrawn takes every cached token with it, at once. The settings being the same, the
+// index names the same party, though perhaps of a newer configuration with another audience or leeway.
+func (g *Gate) cached(key *cacheKey) known {
+	remembered := g.cache.get(key)
+	if remembered.identity == nil || remembered.party >= len(g.parties.all) {
+		return known{}
 	}
-	party := g.parties.all[identity.party]
-	if party.issuer == nil {
-		return identity, party // a credential's key is part of the fingerprint
+	party := g.parties.all[remembered.party]
+	if party.issuer != nil { // a credential's key is part of the fingerprint
+		if party.issuer.Keys == nil || !party.issuer.Keys.Current().Has(remembered.key) {
+			return known{}
+		}
 	}
-	if party.issuer.Keys == nil || !party.issuer.Keys.Current().Has(identity.key) {
-		return nil, nil
-	}
-	return identity, party
+	return remembered.known(party)
+}
+
+// known is what an entry says about a token of this party.
+func (e *entry) known(p *party) known {
+	return known{identity: e.identity, party: p, saysAccess: e.saysAccess}
 }
 
 // verify classifies a token, and verifies it when that is to be done here. Otherwise there is neither an identity nor an
 // error.
-func (g *Gate) verify(ctx context.Context, token string) (classified, *Identity, error) {
+func (g *Gate) verify(ctx context.Context, token string) (classified, entry, error) {
 	var jwt parsedJWT
 	defer jwt.release()
 	what := g.parties.classify(token, &jwt)
 	if !what.verifiable() {
-		return what, nil, nil
+		return what, entry{}, nil
 	}
-	identity, err := what.party.verify(ctx, &jwt)
-	return what, identity, err
+	verified, err := what.party.verify(ctx, &jwt)
+	return what, verified, err
 }
 
 // verifies reports whether the party has keys by which its tokens are verified here.
 func (p *party) verifies() bool { return p.credential != nil || p.issuer.Keys != nil }
 
 // verify checks a JWT of the party. Cheap refusals come first, and the key source last: it may have to fetch.
-func (p *party) verify(ctx context.Context, jwt *parsedJWT) (*Identity, error) {
+func (p *party) verify(ctx context.Context, jwt *parsedJWT) (entry, error) {
 	if err := p.accepts(&jwt.Header); err != nil {
-		return nil, err
+		return entry{}, err
 	}
 	key, err := p.verifySignature(ctx, jwt.Token)
 	if err != nil {
 		f := FailureOf(err)
 		f.KeyID = clip(jwt.Header.KeyID)
-		return nil, f
+		return entry{}, f
 	}
 	if err := p.checkForm(&jwt.Header, jwt.set, jwt.kind); err != nil {
-		return nil, err
+		return entry{}, err
 	}
-	identity := newIdentity(p, jwt.set)
-	identity.party, identity.key = p.index, key
-	identity.saysAccess = jwt.kind.Access || jwt.Header.Type == accessTokenType
-	return identity, nil
+	return entry{
+		identity: newIdentity(p, jwt.set), key: key, party: p.index,
+		saysAccess: jwt.kind.Access || jwt.Header.Type == accessTokenType,
+	}, nil
 }
 
 // accepts checks the JOSE header against what the party allows. The algorithm is the operator's choice, never the
