@@ -45,10 +45,8 @@ type Set struct {
 	Scope []string
 	// The dates, in UTC. An exp of 0 is 1970, which is not the zero Time.
 	ExpiresAt, NotBefore, IssuedAt time.Time
-	// Confirmation tells that there is a cnf claim (RFC 7800 section 3.1),
-	// whatever it contains: such a token is bound to a key and is not a bearer
-	// token.
-	Confirmation bool
+	// Confirmation is cnf: the key to which the token is bound.
+	Confirmation Confirmation
 
 	text    string
 	members []strictjson.Member

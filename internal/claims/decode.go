@@ -103,7 +103,7 @@ func (s *Set) take(m strictjson.Member) (err error) {
 	case "iat":
 		s.IssuedAt, err = date("iat", m.Value)
 	case "cnf":
-		s.Confirmation = true
+		s.Confirmation = s.confirmation(m.Value)
 	}
 	return err
 }

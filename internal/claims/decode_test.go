@@ -32,7 +32,7 @@ func decode(tb testing.TB, text string) *claims.Set {
 func TestDecode(t *testing.T) {
 	s := decode(t, typical)
 	if s.Issuer != "https://auth.example.com/realms/main" || s.Subject != "248289761001" ||
-		s.ID != "dbe39bf3a3ba4238a513f51d6e1691c4" || s.ClientID != "s6BhdRkqt3" || s.Confirmation {
+		s.ID != "dbe39bf3a3ba4238a513f51d6e1691c4" || s.ClientID != "s6BhdRkqt3" || s.Confirmation.Bound {
 		t.Errorf("got %+v", s)
 	}
 	if !slices.Equal(s.Audience, []string{"https://api.example.com", "account"}) {
@@ -77,7 +77,7 @@ func TestDecodeAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Subject != "" || s.ClientID != "c" || !s.IssuedAt.IsZero() || s.Audience != nil || s.Confirmation {
+	if s.Subject != "" || s.ClientID != "c" || !s.IssuedAt.IsZero() || s.Audience != nil || s.Confirmation.Bound {
 		t.Errorf("got %+v", s)
 	}
 	for name, there := range map[string]bool{
@@ -95,7 +95,7 @@ func TestDecodeAnswer(t *testing.T) {
 			t.Errorf("%s: got %v, %v", text, s, err)
 		}
 	}
-	if s, _ := claims.DecodeAnswer([]byte(`{"cnf":{},"sub":"a"}`)); !s.Confirmation || s.Subject != "a" {
+	if s, _ := claims.DecodeAnswer([]byte(`{"cnf":{},"sub":"a"}`)); !s.Confirmation.Bound || s.Subject != "a" {
 		t.Errorf("got %+v", s)
 	}
 }
@@ -242,18 +242,30 @@ func TestScope(t *testing.T) {
 }
 
 func TestConfirmation(t *testing.T) {
-	for text, want := range map[string]bool{
-		`{}`:                                 false,
-		`{"CNF":{"jkt":"x"}}`:                false,
-		`{"cnf":{"jkt":"x"}}`:                true,
-		`{"c\u006ef":{"x5t#S256":"x"}}`:      true,
-		`{"cnf":{"something-unheard-of":1}}`: true,
-		`{"cnf":{}}`:                         true,
-		`{"cnf":null}`:                       true,
-		`{"cnf":"x"}`:                        true,
+	const a, b = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I", "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"
+	unknown := claims.Confirmation{Bound: true, Unknown: true}
+	for text, want := range map[string]claims.Confirmation{
+		`{}`:                                    {},
+		`{"CNF":{"jkt":"` + a + `"}}`:           {},
+		`{"cnf":{"jkt":"` + a + `"}}`:           {Bound: true, KeyThumbprint: a},
+		`{"c\u006ef":{"x5t#S256":"` + b + `"}}`: {Bound: true, CertificateThumbprint: b},
+		`{"cnf":{"x5t#S256":"` + b + `","jkt":"` + a + `"}}`: {
+			Bound: true, KeyThumbprint: a, CertificateThumbprint: b,
+		},
+		`{"cnf":{"jkt":"` + a + `","jwk":{}}}`:                   {Bound: true, Unknown: true, KeyThumbprint: a},
+		`{"cnf":{"jkt":"` + a + `","x5t#S256":"` + b[1:] + `"}}`: {Bound: true, Unknown: true, KeyThumbprint: a},
+		`{"cnf":{"jkt":"` + a + `x"}}`:                           unknown,
+		`{"cnf":{"jkt":"` + a[1:] + `="}}`:                       unknown,
+		`{"cnf":{"jkt":["` + a + `"]}}`:                          unknown,
+		`{"cnf":{"jkt":""}}`:                                     unknown,
+		`{"cnf":{"something-unheard-of":1}}`:                     unknown,
+		`{"cnf":{}}`:                                             unknown,
+		`{"cnf":[{"jkt":"` + a + `"}]}`:                          unknown,
+		`{"cnf":null}`:                                           unknown,
+		`{"cnf":"x"}`:                                            unknown,
 	} {
 		if got := decode(t, text).Confirmation; got != want {
-			t.Errorf("%s: %v", text, got)
+			t.Errorf("%s: %+v, want %+v", text, got, want)
 		}
 	}
 }

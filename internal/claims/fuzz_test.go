@@ -40,7 +40,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		got := fields{
 			set.Issuer, set.Subject, set.ID, set.ClientID, set.Audience, set.Scope,
-			set.ExpiresAt, set.NotBefore, set.IssuedAt, set.Confirmation,
+			set.ExpiresAt, set.NotBefore, set.IssuedAt, set.Confirmation.Bound,
 		}
 		if len(got.scope) == 0 { // an empty list is as good as none
 			got.scope = nil

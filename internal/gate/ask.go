@@ -67,7 +67,7 @@ func (g *Gate) ask(ctx context.Context, p *party, token string) (known, error) {
 	if err := claims.CheckPresent(said.identity.Claims, p.issuer.Require); err != nil {
 		return known{}, about(claimFailure(err), p)
 	}
-	return known{identity: &said.identity, party: p, opaque: true, saysAccess: said.kind.Access}, nil
+	return known{identity: &said.identity, party: p, opaque: true, saysAccess: said.kind.Access, bound: said.bound()}, nil
 }
 
 // confirm asks about a JWT that was verified here. The answer must be about the same token: when both name an issuer,
@@ -97,6 +97,9 @@ func (g *Gate) confirm(ctx context.Context, local *known, token string) error {
 			return err
 		}
 	}
+	if err := prove(said.bound()); err != nil {
+		return err
+	}
 	_, scope := remote.Claim("scope")
 	_, scp := remote.Claim("scp")
 	if scope || scp { // an empty one says that nothing is left
@@ -108,9 +111,6 @@ func (g *Gate) confirm(ctx context.Context, local *known, token string) error {
 // checkStatement checks what an answer must be, whatever the time and the route.
 func (p *party) checkStatement(said *statement) error {
 	set := said.identity.Claims
-	if set.Confirmation || said.kind.Bound {
-		return fail(ProofRequired, nil) // RFC 8705 section 3.2, RFC 9449 section 6.2
-	}
 	if set.Issuer != "" { // optional in an answer (RFC 7662 section 2.2)
 		if err := claims.CheckIssuer(set, p.name); err != nil {
 			return claimFailure(err)

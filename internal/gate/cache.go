@@ -137,6 +137,7 @@ type entry struct {
 	key        *jose.Key // that verified the token
 	party      int       // the index of who vouched
 	saysAccess bool      // see known
+	bound      bool      // see known
 	life       time.Duration
 }
 

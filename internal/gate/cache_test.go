@@ -2,6 +2,7 @@ package gate_test
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -206,7 +207,7 @@ func TestWhatIsNotKept(t *testing.T) {
 	g, _ := cached(t, cache, key)
 	for _, token := range []string{
 		"opaque", "e", "e30.e30.e30", tokentest.FlipSignature(t, key.Sign(t, says())), key.Sign(t, says(m{"iss": issuerB})),
-		key.Sign(t, says(m{"cnf": m{}})), key.Sign(t, says(m{"exp": start.Add(-time.Hour).Unix()})), key.Sign(t, says(m{"exp": nil})),
+		key.Sign(t, says(m{"exp": start.Add(-time.Hour).Unix()})), key.Sign(t, says(m{"exp": nil})),
 	} {
 		if _, err := g.Check(request(token)); err == nil {
 			t.Fatal("passed")
@@ -216,6 +217,46 @@ func TestWhatIsNotKept(t *testing.T) {
 	cache.CleanUp()
 	if n := cache.Entries(); n != 0 {
 		t.Errorf("%d entries, want none", n)
+	}
+}
+
+// A token that is bound to a key is verified once and remembered, so that a proof of possession is all that a request
+// costs. Each request is refused without one, however the token says that it is bound.
+func TestBoundTokenIsRememberedAndRefusedEachTime(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	thumbprint := strings.Repeat("x", 43)
+	for name, bound := range map[string]m{
+		"to a public key":        {"cnf": m{"jkt": thumbprint}},
+		"to a certificate":       {"cnf": m{"x5t#S256": thumbprint}},
+		"to both":                {"cnf": m{"jkt": thumbprint, "x5t#S256": thumbprint}},
+		"in a way that is new":   {"cnf": m{"jkt": thumbprint, "osc": m{}}},
+		"to nothing":             {"cnf": m{}},
+		"by its type, not cnf":   {"token_type": "DPoP"},
+		"by its type and by cnf": {"token_type": "DPoP", "cnf": m{"jkt": thumbprint}},
+	} {
+		cache := newCache(t, 1<<20)
+		g, keys := cached(t, cache, key)
+		token := key.Sign(t, says(bound))
+		for range 3 {
+			refused(t, g, request(token), gate.ProofRequired)
+		}
+		cache.CleanUp()
+		if asked, kept := keys.finds.Load(), cache.Entries(); asked != 1 || kept != 1 {
+			t.Errorf("bound %s: verified %d times, %d entries; want 1 and 1", name, asked, kept)
+		}
+		expired := key.Sign(t, says(bound, m{"exp": start.Add(-time.Hour).Unix()}))
+		refused(t, g, request(expired), gate.Expired)
+	}
+}
+
+// No server is asked about a token that nobody has proved to possess.
+func TestBoundTokenIsNotAskedAbout(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	as := newAS(t)
+	g := as.gate(gate.IntrospectAlways, key)
+	refused(t, g, request(key.Sign(t, says(m{"cnf": m{}}))), gate.ProofRequired)
+	if n := as.asked(); n != 0 {
+		t.Errorf("asked %d times", n)
 	}
 }
 

@@ -30,6 +30,8 @@ type known struct {
 	opaque bool
 	// saysAccess reports that the token, or the answer, says to be an access token or about one.
 	saysAccess bool
+	// bound reports that the token, or the answer, says that the token is bound to a key, with cnf or without.
+	bound bool
 }
 
 // newIdentity makes the identity of a verified token. The subject, if there is one, says something: claims refuses a

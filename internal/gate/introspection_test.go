@@ -26,7 +26,7 @@ func TestMembersThatSayNothing(t *testing.T) {
 	as := newAS(t)
 	as.says["opaque"] = active(silent, m{"token_type": "Bearer"})
 	id := accepted(t, as.gate(gate.IntrospectOpaque, key), request("opaque"))
-	if id.ID != "" || id.Claims.Confirmation {
+	if id.ID != "" || id.Claims.Confirmation.Bound {
 		t.Errorf("identity %+v", id)
 	}
 	if _, there := id.Claim("jti"); there {

@@ -25,6 +25,15 @@ func (g *Gate) judge(found *known, now time.Time) error {
 	return g.judgeAudience(set, party)
 }
 
+// prove refuses a token that is bound to a key. Whoever presents it would have to prove possession of that key, with
+// each request (RFC 7800, RFC 8705 section 3, RFC 9449 section 7.2). Nothing here takes a proof, so none passes.
+func prove(bound bool) error {
+	if bound {
+		return fail(ProofRequired, nil)
+	}
+	return nil
+}
+
 // judgeAudience holds the token to the audience of the route and to that of its issuer.
 func (g *Gate) judgeAudience(set *claims.Set, party *party) error {
 	if len(g.audience.Accepted) > 0 {

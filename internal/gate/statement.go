@@ -37,6 +37,9 @@ func DecodeUserInfo(issuer string) func(answer []byte) (any, error) {
 	}
 }
 
+// bound reports that the token is bound to a key (RFC 8705 section 3.2, RFC 9449 section 6.2).
+func (s *statement) bound() bool { return s.identity.Claims.Confirmation.Bound || s.kind.Bound }
+
 func newStatement(issuer string, set *claims.Set) *statement {
 	s := &statement{Identity{ID: set.Subject, Issuer: issuer, Claims: set}, claims.KindOfAnswer(set)}
 	if s.identity.ID == "" {

@@ -28,6 +28,9 @@ func (g *Gate) admit(ctx context.Context, found *known, token string) error {
 	if err := g.judge(found, g.now()); err != nil {
 		return err
 	}
+	if err := prove(found.bound); err != nil {
+		return err
+	}
 	if g.mustAsk(found) {
 		if err := g.confirm(ctx, found, token); err != nil {
 			return err
@@ -81,7 +84,7 @@ func (g *Gate) cached(key *cacheKey) known {
 
 // known is what an entry says about a token of this party.
 func (e *entry) known(p *party) known {
-	return known{identity: e.identity, party: p, saysAccess: e.saysAccess}
+	return known{identity: e.identity, party: p, saysAccess: e.saysAccess, bound: e.bound}
 }
 
 // verify classifies a token, and verifies it when that is to be done here. Otherwise there is neither an identity nor an
@@ -117,6 +120,7 @@ func (p *party) verify(ctx context.Context, jwt *parsedJWT) (entry, error) {
 	return entry{
 		identity: newIdentity(p, jwt.set), key: key, party: p.index,
 		saysAccess: jwt.kind.Access || jwt.Header.Type == accessTokenType,
+		bound:      jwt.set.Confirmation.Bound || jwt.kind.Bound,
 	}, nil
 }
 
@@ -147,10 +151,6 @@ func (p *party) verifySignature(ctx context.Context, token jose.Token) (*jose.Ke
 
 // checkForm checks what a token must be, whatever the time and the route: the typ and the claims of its issuer.
 func (p *party) checkForm(header *jose.Header, set *claims.Set, kind claims.Kind) error {
-	if set.Confirmation || kind.Bound {
-		// RFC 7800, RFC 8705 section 3, RFC 9449 section 7.2: a token bound to a key must not pass as a bearer token.
-		return fail(ProofRequired, nil)
-	}
 	if p.issuer == nil {
 		return nil
 	}
