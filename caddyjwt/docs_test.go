@@ -233,7 +233,7 @@ func TestErrorReferenceHasEveryReason(t *testing.T) {
 		documented = append(documented, reason)
 		answer := new(gate.Gate).Answer(&gate.Failure{Reason: reason})
 		code := ""
-		if _, after, ok := strings.Cut(answer.Challenge, `error="`); ok {
+		if _, after, ok := strings.Cut(answer.Header.Get("WWW-Authenticate"), `error="`); ok {
 			code, _, _ = strings.Cut(after, `"`)
 		}
 		if want := strconv.Itoa(answer.Status); row[1] != want {

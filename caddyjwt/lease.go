@@ -128,7 +128,7 @@ func (h *Handler) ask(r *http.Request) (gate.Verdict, error) {
 		return gate.Verdict{}, fmt.Errorf("opening again what an ended configuration had: %w", err)
 	}
 	defer h.letGo(held)
-	return held.gate.Check(r)
+	return held.gate.Check(gate.Request{HTTP: r, Facts: facts{r}})
 }
 
 // letGo is for a request that has its verdict. It does not wait for the lease to be closed.

@@ -165,7 +165,7 @@ func thumbprint(sum [32]byte) string { return base64.RawURLEncoding.EncodeToStri
 // accepts tries the token on the gate, in the first place where a token may be.
 func (g *dryGate) accepts(token string) error {
 	r := requestWith(g.config.Extractor.Places()[0], token)
-	verdict, err := g.Check(r)
+	verdict, err := g.Check(gate.Request{HTTP: r, Facts: gate.Direct(r)})
 	if err == nil && verdict.Outcome != gate.Accepted {
 		err = gate.InternalError
 	}

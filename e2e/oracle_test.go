@@ -59,7 +59,8 @@ func TestTokensAreJudgedAsByAnIndependentImplementation(t *testing.T) {
 
 	var count tally
 	for i, s := range samples {
-		verdict, err := gates[s.policy].Check(oracleRequest(s.token))
+		r := oracleRequest(s.token)
+		verdict, err := gates[s.policy].Check(pipeline.Request{HTTP: r, Facts: pipeline.Direct(r)})
 		count.judge(t, s, opinions[i], verdict, err)
 	}
 	count.report(t)

@@ -3,6 +3,7 @@ package gate
 import (
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,24 +15,28 @@ import (
 type Answer struct {
 	// Status is the HTTP status code.
 	Status int
-	// Challenge is the WWW-Authenticate value; empty when the trouble is not the client's.
-	Challenge string
-	// RetryAfter is the Retry-After value in whole seconds; empty when there is none.
-	RetryAfter string
+	// Header has the fields of the answer, each challenge as a field of its own. All requests share it: nobody may change
+	// it.
+	Header http.Header
 	// Text is what a client may know, in words: for error pages and for logs that anybody may read.
 	Text string
 }
 
-// WriteTo sets the answer's headers. No refusal may be stored by a cache: the next token may be a good one.
+// WriteTo sets the answer's fields in h, in place of others of the same names. h gets copies, which are the caller's.
 func (a Answer) WriteTo(h http.Header) {
 	DropTargeted(h)
-	h.Set("Cache-Control", "no-store")
-	if a.Challenge != "" {
-		h.Set("WWW-Authenticate", a.Challenge)
+	for name, values := range a.Header {
+		h[name] = slices.Clone(values)
 	}
-	if a.RetryAfter != "" {
-		h.Set("Retry-After", a.RetryAfter)
+}
+
+// headerOf makes the fields of an answer. No refusal may be stored by a cache: the next token may be a good one.
+func headerOf(challenges ...string) http.Header {
+	h := http.Header{"Cache-Control": {"no-store"}}
+	if len(challenges) > 0 {
+		h["Www-Authenticate"] = challenges
 	}
+	return h
 }
 
 // DropTargeted removes what some shared caches go by in place of Cache-Control: the fields of RFC 9213, such as
@@ -60,7 +65,7 @@ const (
 
 // Answer maps a failure to what the client gets; this is the only place that knows.
 //
-//	situation                                             status  WWW-Authenticate (RFC 6750 section 3.1)
+//	situation                                             status  challenge (RFC 6750 section 3.1)
 //	no credentials                                        401     Bearer with realm (and scope), no error code
 //	not one well-formed credential                        400     error="invalid_request"
 //	form body longer than is read                         413     error="invalid_request"
@@ -78,7 +83,8 @@ func (g *Gate) Answer(f *Failure) Answer {
 		answer = g.answerTo(f.Reason)
 	}
 	if answer.Status == http.StatusServiceUnavailable {
-		answer.RetryAfter = retryAfter(f.RetryAfter)
+		answer.Header = headerOf()
+		answer.Header["Retry-After"] = []string{retryAfter(f.RetryAfter)}
 	}
 	return answer
 }
@@ -109,22 +115,22 @@ func (g *Gate) answerTo(reason Reason) Answer {
 		challenge.Error, challenge.Description = "insufficient_scope", describeInsufficientScope
 		challenge.Scope = g.require.scopeText
 	case Overloaded, KeyPending, KeysUnavailable, IntrospectionUnavailable:
-		return Answer{Status: http.StatusServiceUnavailable, Text: describeUnavailable}
+		return Answer{http.StatusServiceUnavailable, headerOf(), describeUnavailable}
 	case IntrospectionFailed:
-		return Answer{Status: http.StatusBadGateway, Text: describeFailed}
+		return Answer{http.StatusBadGateway, headerOf(), describeFailed}
 	case IntrospectionTimeout:
-		return Answer{Status: http.StatusGatewayTimeout, Text: describeFailed}
+		return Answer{http.StatusGatewayTimeout, headerOf(), describeFailed}
 	case ClientGone:
-		return Answer{Status: statusClientClosedRequest, Text: describeFailed}
+		return Answer{statusClientClosedRequest, headerOf(), describeFailed}
 	case InternalError:
-		return Answer{Status: http.StatusInternalServerError, Text: describeFailed}
+		return Answer{http.StatusInternalServerError, headerOf(), describeFailed}
 	default:
 		challenge.Error, challenge.Description = "invalid_token", describeInvalidToken
 	}
 	if challenge.Description != "" {
 		text = challenge.Description
 	}
-	return Answer{Status: status, Challenge: challenge.String(), Text: text}
+	return Answer{status, headerOf(challenge.String()), text}
 }
 
 // statusClientClosedRequest is what nginx and Caddy log when the client has gone.

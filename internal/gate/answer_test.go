@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -88,18 +89,48 @@ func TestAnswerToEveryReason(t *testing.T) {
 				t.Fatal("no row in this table")
 			}
 			got := g.Answer(&gate.Failure{Reason: reason, RetryAfter: 7*time.Second + 1, Issuer: "x", KeyID: `k"1`, Token: "t"})
-			if got != (gate.Answer{Status: w.status, Challenge: w.challenge, RetryAfter: w.retry, Text: got.Text}) {
-				t.Errorf("answer %+v, want %+v", got, w)
-			}
-			h := http.Header{"Cache-Control": {"public"}}
+			h := http.Header{"Cache-Control": {"public"}, "Cdn-Cache-Control": {"public"}}
 			got.WriteTo(h)
-			if h.Get("Cache-Control") != "no-store" || h.Get("WWW-Authenticate") != w.challenge || h.Get("Retry-After") != w.retry {
-				t.Errorf("headers %v", h)
+			if got.Status != w.status || h.Get("Cache-Control") != "no-store" || h.Get("WWW-Authenticate") != w.challenge ||
+				h.Get("Retry-After") != w.retry || h.Get("CDN-Cache-Control") != "" {
+				t.Errorf("status %d, headers %v; want %+v", got.Status, h, w)
 			}
 		})
 	}
-	if got := g.Answer(&gate.Failure{Reason: "nobody_knows"}); got.Status != 401 || got.Challenge != invalidToken {
+	if got := g.Answer(&gate.Failure{Reason: "nobody_knows"}); got.Status != 401 || challengeOf(got) != invalidToken {
 		t.Errorf("an unknown reason gives %+v, want a refusal", got)
+	}
+}
+
+// challengeOf is the one challenge of an answer; empty when it has none.
+func challengeOf(a gate.Answer) string {
+	return strings.Join(a.Header["Www-Authenticate"], " and another: ")
+}
+
+// Answers are made when the configuration loads. A handler that changes what it was given must change no other's.
+func TestAnswersStayAsTheyAre(t *testing.T) {
+	g := build(t, tokentest.NewKey(t, "ES256", "k1"))
+	for _, reason := range gate.Reasons() {
+		answer := g.Answer(&gate.Failure{Reason: reason})
+		first, second := make(http.Header), make(http.Header)
+		answer.WriteTo(first)
+		want := first.Clone()
+		for name := range first {
+			first[name][0] = "changed"
+			first[name] = append(first[name], "more")
+		}
+		g.Answer(&gate.Failure{Reason: reason}).WriteTo(second)
+		if !maps.EqualFunc(want, second, slices.Equal) {
+			t.Errorf("%s: %v became %v", reason, want, second)
+		}
+	}
+}
+
+func TestAnswerWithSeveralChallenges(t *testing.T) {
+	h := http.Header{"Www-Authenticate": {"Basic"}}
+	gate.Answer{Header: http.Header{"Www-Authenticate": {"Bearer", "DPoP"}, "Dpop-Nonce": {"n"}}}.WriteTo(h)
+	if !slices.Equal(h["Www-Authenticate"], []string{"Bearer", "DPoP"}) || h.Get("DPoP-Nonce") != "n" {
+		t.Errorf("headers %v", h)
 	}
 }
 
@@ -108,7 +139,7 @@ func TestRetryAfterIsNeverAtOnce(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		-time.Hour: "1", 0: "1", 1: "1", time.Second: "1", time.Second + 1: "2", 5 * time.Minute: "300",
 	} {
-		if got := g.Answer(&gate.Failure{Reason: gate.KeysUnavailable, RetryAfter: d}).RetryAfter; got != want {
+		if got := g.Answer(&gate.Failure{Reason: gate.KeysUnavailable, RetryAfter: d}).Header.Get("Retry-After"); got != want {
 			t.Errorf("Retry-After for %v is %q, want %q", d, got, want)
 		}
 	}
@@ -129,13 +160,13 @@ func TestAnswerHasNothingOfTheClient(t *testing.T) {
 		"date":      key.Sign(t, says(m{"exp": mark})),
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := g.Check(request(token))
+			_, err := g.Check(direct(request(token)))
 			f := gate.FailureOf(err)
 			answer := g.Answer(f)
-			if !strings.HasPrefix(answer.Challenge, `Bearer realm="say \"hi\" \\", error="invalid_token"`) || answer.Status != 401 {
+			if !strings.HasPrefix(challengeOf(answer), `Bearer realm="say \"hi\" \\", error="invalid_token"`) || answer.Status != 401 {
 				t.Errorf("answer %+v", answer)
 			}
-			if text := answer.Challenge + f.Error(); strings.Contains(text, "EVIL") {
+			if text := challengeOf(answer) + f.Error(); strings.Contains(text, "EVIL") {
 				t.Errorf("client's text in %s", text)
 			}
 			if f.Cause != nil && strings.Contains(f.Cause.Error(), "EVIL") {
@@ -151,7 +182,7 @@ func TestAnswerHasATextForErrorPages(t *testing.T) {
 	texts := make(map[string]string) // by status and challenge
 	for _, reason := range gate.Reasons() {
 		answer := new(gate.Gate).Answer(&gate.Failure{Reason: reason})
-		class := strconv.Itoa(answer.Status/100) + answer.Challenge
+		class := strconv.Itoa(answer.Status/100) + challengeOf(answer)
 		if answer.Status == http.StatusServiceUnavailable {
 			class = "503"
 		}
@@ -162,8 +193,8 @@ func TestAnswerHasATextForErrorPages(t *testing.T) {
 		if answer.Text == "" || strings.Contains(answer.Text, "_") {
 			t.Errorf("%s: the text is %q", reason, answer.Text)
 		}
-		if _, after, ok := strings.Cut(answer.Challenge, `error_description="`); ok && strings.TrimSuffix(after, `"`) != answer.Text {
-			t.Errorf("%s: the text is %q, the challenge %s", reason, answer.Text, answer.Challenge)
+		if _, after, ok := strings.Cut(challengeOf(answer), `error_description="`); ok && strings.TrimSuffix(after, `"`) != answer.Text {
+			t.Errorf("%s: the text is %q, the challenge %s", reason, answer.Text, challengeOf(answer))
 		}
 	}
 	if len(texts) != 7 { // four codes, no token, try again, and the rest

@@ -73,9 +73,9 @@ func (g *Gate) ask(ctx context.Context, p *party, token string) (known, error) {
 // confirm asks about a JWT that was verified here. The answer must be about the same token: when both name an issuer,
 // subject, client or audience, they must agree. What the answer does say about time, audience and scope must be good
 // enough for this route as well; what it leaves out, the token has said.
-func (g *Gate) confirm(ctx context.Context, local *known, token string) error {
+func (g *Gate) confirm(of *Request, local *known, token string) error {
 	p := local.party
-	said, err := g.query(ctx, p, token, g.confirmOptions)
+	said, err := g.query(of.HTTP.Context(), p, token, g.confirmOptions)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (g *Gate) confirm(ctx context.Context, local *known, token string) error {
 			return err
 		}
 	}
-	if err := prove(said.bound()); err != nil {
+	if err := prove(of, said.bound()); err != nil {
 		return err
 	}
 	_, scope := remote.Claim("scope")

@@ -34,7 +34,7 @@ func withstands(t *testing.T, g *gate.Gate, token string, want gate.Reason) {
 	for tries := 0; tries < 20 && best > patience; tries++ {
 		r := request(token)
 		begin := tokentest.ProcessorTime(t)
-		_, _ = g.Check(r)
+		_, _ = g.Check(direct(r))
 		best = min(best, tokentest.ProcessorTime(t)-begin)
 	}
 	if best > patience {

@@ -31,7 +31,7 @@ func check(b *testing.B, g *gate.Gate, r *http.Request, want gate.Reason) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := g.Check(r); (err == nil) != (want == "") {
+		if _, err := g.Check(direct(r)); (err == nil) != (want == "") {
 			b.Fatal(err)
 		}
 	}
@@ -47,7 +47,7 @@ func BenchmarkCheckHitParallel(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		r := request(token)
 		for pb.Next() {
-			if _, err := g.Check(r); err != nil {
+			if _, err := g.Check(direct(r)); err != nil {
 				b.Error(err)
 			}
 		}
@@ -105,7 +105,7 @@ func hits(b *testing.B, g *gate.Gate, list []*http.Request) {
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {
-		if _, err := g.Check(list[i%len(list)]); err != nil {
+		if _, err := g.Check(direct(list[i%len(list)])); err != nil {
 			b.Fatal(err)
 		}
 		i += 7
@@ -129,7 +129,7 @@ func crowded(b *testing.B, key *tokentest.Key, n int) *gate.Gate {
 	r := request("x")
 	for i := range n {
 		r.Header["Authorization"][0] = "Bearer " + mint.token(i)
-		if _, err := g.Check(r); err != nil {
+		if _, err := g.Check(direct(r)); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -172,7 +172,7 @@ func TestWhatGatesDoNotShare(t *testing.T) {
 			g2, _ := cached(t, cache, key, base, change)
 			for _, token := range tokens {
 				first := accepted(t, g1, request(token))
-				verdict, err := g2.Check(request(token))
+				verdict, err := g2.Check(direct(request(token)))
 				if err == nil && verdict.Identity == first {
 					t.Error("the entry was reached")
 				}
@@ -209,7 +209,7 @@ func TestWhatIsNotKept(t *testing.T) {
 		"opaque", "e", "e30.e30.e30", tokentest.FlipSignature(t, key.Sign(t, says())), key.Sign(t, says(m{"iss": issuerB})),
 		key.Sign(t, says(m{"exp": start.Add(-time.Hour).Unix()})), key.Sign(t, says(m{"exp": nil})),
 	} {
-		if _, err := g.Check(request(token)); err == nil {
+		if _, err := g.Check(direct(request(token))); err == nil {
 			t.Fatal("passed")
 		}
 	}
@@ -274,14 +274,14 @@ func TestConcurrentUse(t *testing.T) {
 		wg.Go(func() {
 			for i := range 400 {
 				n := (i*7 + worker*31) % len(tokens)
-				verdict, err := g1.Check(request(tokens[n]))
+				verdict, err := g1.Check(direct(request(tokens[n])))
 				if err == nil && verdict.Identity.ID != fmt.Sprint("user", n) {
 					t.Errorf("token %d gave %v", n, verdict.Identity)
 				}
 				if err != nil && gate.FailureOf(err).Reason != gate.UnknownKey {
 					t.Errorf("refused: %v", err)
 				}
-				if _, err := g2.Check(request(tokens[n])); err == nil {
+				if _, err := g2.Check(direct(request(tokens[n]))); err == nil {
 					t.Error("another route's audience passed")
 				}
 			}

@@ -52,7 +52,7 @@ func TestVerdictTellsWhereTheTokenWas(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := request("")
 			c.set(r)
-			verdict, err := g.Check(r)
+			verdict, err := g.Check(direct(r))
 			if err != nil || verdict.Outcome != gate.Accepted || verdict.InAuthorization != c.want {
 				t.Errorf("verdict %+v, error %v; want InAuthorization %t", verdict, err, c.want)
 			}
@@ -124,7 +124,7 @@ func TestRequestsWithoutToken(t *testing.T) {
 				refused(t, g, c.request, c.reason)
 				return
 			}
-			verdict, err := g.Check(c.request)
+			verdict, err := g.Check(direct(c.request))
 			if err != nil || verdict.Outcome != c.outcome {
 				t.Fatalf("outcome %v, error %v; want %v", verdict.Outcome, err, c.outcome)
 			}

@@ -242,9 +242,9 @@ func FuzzCheck(f *testing.F) {
 		if second != "" {
 			r.Header["Authorization"] = []string{first, second}
 		}
-		verdict, err := g.Check(r)
+		verdict, err := g.Check(direct(r))
 		for range 3 { // seen, kept, remembered
-			again, err2 := cached.Check(r)
+			again, err2 := cached.Check(direct(r))
 			if again.Outcome != verdict.Outcome || (err == nil) != (err2 == nil) || err != nil && err.Error() != err2.Error() {
 				t.Fatalf("%q: %v (%v), and with a cache %v (%v)", first, verdict.Outcome, err, again.Outcome, err2)
 			}
@@ -271,16 +271,16 @@ func refusedProperly(t *testing.T, g *gate.Gate, err error) {
 		t.Fatalf("reason %q", failure.Reason)
 	}
 	answer := g.Answer(failure)
-	form := challengeForm.FindStringSubmatch(answer.Challenge)
+	form := challengeForm.FindStringSubmatch(challengeOf(answer))
 	if form == nil {
-		t.Fatalf("%v: challenge %q", failure.Reason, answer.Challenge)
+		t.Fatalf("%v: challenge %q", failure.Reason, challengeOf(answer))
 	}
 	want := map[int]string{400: "invalid_request", 401: "invalid_token", 403: "insufficient_scope"}[answer.Status]
 	if failure.Reason == gate.MissingToken {
 		want = ""
 	}
 	if form[1] != want || answer.Status < 400 || answer.Status > 403 {
-		t.Fatalf("%v: %d %q", failure.Reason, answer.Status, answer.Challenge)
+		t.Fatalf("%v: %d %q", failure.Reason, answer.Status, challengeOf(answer))
 	}
 }
 
@@ -298,7 +298,7 @@ func FuzzSignedClaims(f *testing.F) {
 	key := tokentest.NewKey(f, "EdDSA", "k1")
 	g := build(f, key)
 	f.Fuzz(func(t *testing.T, header, payload string) {
-		verdict, err := g.Check(request(key.SignRaw(header, payload)))
+		verdict, err := g.Check(direct(request(key.SignRaw(header, payload))))
 		if err != nil {
 			refusedProperly(t, g, err)
 			return

@@ -147,7 +147,8 @@ func (g *Gate) admitAs(username string) error {
 
 // Check decides about a request. The error, when there is one, is a *Failure. A form body that may hold the token is
 // read and given back; nothing else of the request changes.
-func (g *Gate) Check(r *http.Request) (Verdict, error) {
+func (g *Gate) Check(of Request) (Verdict, error) {
+	r := of.HTTP
 	if err := bearer.HasMethod(r); err != nil {
 		return Verdict{}, fail(MalformedRequest, err)
 	}
@@ -161,7 +162,7 @@ func (g *Gate) Check(r *http.Request) (Verdict, error) {
 	if err != nil {
 		return g.withoutToken(err)
 	}
-	identity, err := g.identify(r.Context(), credential.Token)
+	identity, err := g.identify(&of, credential.Token)
 	if err != nil {
 		return Verdict{}, refusal(r.Context(), err, credential.Token)
 	}

@@ -220,10 +220,13 @@ func request(token string) *http.Request {
 	return r
 }
 
+// direct is a request that came without a proxy.
+func direct(r *http.Request) gate.Request { return gate.Request{HTTP: r, Facts: gate.Direct(r)} }
+
 // accepted wants the request to pass, and gives the identity.
 func accepted(tb testing.TB, g *gate.Gate, r *http.Request) *gate.Identity {
 	tb.Helper()
-	verdict, err := g.Check(r)
+	verdict, err := g.Check(direct(r))
 	if err != nil {
 		tb.Fatalf("refused: %v, want accepted", explain(err))
 	}
@@ -236,7 +239,7 @@ func accepted(tb testing.TB, g *gate.Gate, r *http.Request) *gate.Identity {
 // refused wants the request to be refused for a reason, and gives the failure.
 func refused(tb testing.TB, g *gate.Gate, r *http.Request, want gate.Reason) *gate.Failure {
 	tb.Helper()
-	verdict, err := g.Check(r)
+	verdict, err := g.Check(direct(r))
 	if verdict != (gate.Verdict{}) && err != nil {
 		tb.Errorf("a verdict %v beside the error", verdict)
 	}

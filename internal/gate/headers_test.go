@@ -119,7 +119,7 @@ func TestPreflightIsNoMoreThanThat(t *testing.T) {
 			"Origin": {"https://app.example"}, "Access-Control-Request-Method": {"POST"}, "X-Http-Method-Override": {"DELETE"},
 			"X-Http-Method": {"DELETE"}, "X-Method-Override": {"DELETE"}, "X_http.method_override": {"DELETE"}, "X-Other": {"1"},
 		}
-		_, err := g.Check(r)
+		_, err := g.Check(direct(r))
 		g.Strip(r)
 		return r, err
 	}
@@ -191,7 +191,7 @@ func TestConsumerIsTold(t *testing.T) {
 		c.Consumers, c.Anonymous = []gate.Consumer{shop, guest}, "guest"
 	})
 	told := func(r *http.Request) http.Header {
-		verdict, err := g.Check(r)
+		verdict, err := g.Check(direct(r))
 		if err != nil {
 			t.Fatal(err)
 		}

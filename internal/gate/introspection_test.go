@@ -261,7 +261,7 @@ func TestNoVerdict(t *testing.T) {
 			c.spoil(as)
 			f := refused(t, g, request("t"), c.want)
 			got := g.Answer(f)
-			if got.Status != c.status || got.Challenge != "" || (got.RetryAfter != "") != (c.status == 503) || f.Issuer != issuerA {
+			if got.Status != c.status || challengeOf(got) != "" || (got.Header.Get("Retry-After") != "") != (c.status == 503) || f.Issuer != issuerA {
 				t.Errorf("answer %+v about %q, want status %d", got, f.Issuer, c.status)
 			}
 			if _, ok := errors.AsType[*introspect.NoVerdictError](f); !ok {

@@ -26,8 +26,9 @@ func (g *Gate) judge(found *known, now time.Time) error {
 }
 
 // prove refuses a token that is bound to a key. Whoever presents it would have to prove possession of that key, with
-// each request (RFC 7800, RFC 8705 section 3, RFC 9449 section 7.2). Nothing here takes a proof, so none passes.
-func prove(bound bool) error {
+// each request and by what only that request has (RFC 7800, RFC 8705 section 3, RFC 9449 section 7.2). No proof is
+// understood yet, so no such token passes.
+func prove(_ *Request, bound bool) error {
 	if bound {
 		return fail(ProofRequired, nil)
 	}

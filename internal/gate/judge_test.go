@@ -52,7 +52,7 @@ func TestTimeEdges(t *testing.T) {
 				})
 				g := open(t, cfg)
 				if seen == "cached" {
-					_, _ = g.Check(request(token)) // at the start
+					_, _ = g.Check(direct(request(token))) // at the start
 				}
 				clock.advance(c.after)
 				if c.want == "" {

@@ -11,12 +11,13 @@ import (
 )
 
 // identify finds out whose token this is and whether it is good for this route, now.
-func (g *Gate) identify(ctx context.Context, token string) (*Identity, error) {
+func (g *Gate) identify(of *Request, token string) (*Identity, error) {
+	ctx := of.HTTP.Context()
 	found, err := g.authenticate(ctx, token)
 	if err != nil {
 		return nil, err
 	}
-	if err := g.admit(ctx, &found, token); err != nil {
+	if err := g.admit(of, &found, token); err != nil {
 		return nil, about(err, found.party)
 	}
 	return found.identity, nil
@@ -24,15 +25,15 @@ func (g *Gate) identify(ctx context.Context, token string) (*Identity, error) {
 
 // admit holds an identity to what changes with time and route, on every request anew: also where the token, or the
 // answer about it, is remembered.
-func (g *Gate) admit(ctx context.Context, found *known, token string) error {
+func (g *Gate) admit(of *Request, found *known, token string) error {
 	if err := g.judge(found, g.now()); err != nil {
 		return err
 	}
-	if err := prove(found.bound); err != nil {
+	if err := prove(of, found.bound); err != nil {
 		return err
 	}
 	if g.mustAsk(found) {
-		if err := g.confirm(ctx, found, token); err != nil {
+		if err := g.confirm(of, found, token); err != nil {
 			return err
 		}
 	}

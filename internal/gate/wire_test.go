@@ -53,7 +53,7 @@ func front(t *testing.T, g *gate.Gate, next func(http.Handler) http.Handler) (ad
 		proxy = next(proxy)
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		verdict, err := g.Check(r)
+		verdict, err := g.Check(direct(r))
 		g.Strip(r)
 		if err == nil && verdict.Identity != nil {
 			err = g.Annotate(r, verdict.Identity)
