@@ -1,21 +1,17 @@
 package introspect
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/hmac"
-	"crypto/sha256"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/maypok86/otter/v2"
+
+	"github.com/caddyjwt/gateway/internal/hashing"
 )
 
-// cacheKey is a hash of a token under a key of the process and the provider: whoever reads the
-// memory of the process learns no token from it, and nobody can look for tokens whose hashes
-// collide.
-type cacheKey [16]byte
+// cacheKey is a hash of a token for one server: whoever reads the cache learns no token from it, and nobody can look for
+// tokens whose hashes collide.
+type cacheKey = hashing.TokenHash
 
 // entryOverhead is what an active answer takes beside its text, about.
 const entryOverhead = 512
@@ -26,7 +22,7 @@ const entryOverhead = 512
 // Two clocks are at work: an entry's age is measured by the monotonic clock, which nobody can
 // set, and "exp" is compared with the wall clock, which is what it is stated in.
 type cache struct {
-	hash     cipher.AEAD   // keyed by process and provider, see key
+	tokens   *hashing.Tokens
 	ttl      time.Duration // zero or less: none kept
 	negTTL   time.Duration
 	active   *otter.Cache[cacheKey, *Result]
@@ -46,7 +42,7 @@ func newCache(cfg *Config, provider [32]byte) (*cache, error) {
 	c := &cache{ttl: cfg.CacheTTL, negTTL: cfg.NegativeTTL}
 	c.clock.base = cfg.Now()
 	var err error
-	if c.hash, err = newHash(provider); err != nil {
+	if c.tokens, err = hashing.NewTokens("introspect", provider); err != nil {
 		return nil, err
 	}
 	c.active, err = otter.New(&otter.Options[cacheKey, *Result]{
@@ -72,38 +68,6 @@ func newCache(cfg *Config, provider [32]byte) (*cache, error) {
 
 // weight counts the text twice more for what Decode made of it.
 func weight(r *Result) uint32 { return uint32(entryOverhead + 3*len(r.Answer)) }
-
-// newHash makes GMAC (NIST SP 800-38D) under a key of the process and the provider.
-func newHash(provider [32]byte) (cipher.AEAD, error) {
-	mac := hmac.New(sha256.New, processKey())
-	mac.Write(provider[:])
-	block, err := aes.NewCipher(mac.Sum(nil))
-	if err != nil {
-		return nil, err
-	}
-	return cipher.NewGCM(block)
-}
-
-// buffers lend the memory in which a token is hashed.
-var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 2<<10); return &b }}
-
-// nonce is always the same. That would give the key away if tags were ever seen; but they stay
-// in this process, and without them GMAC is a universal hash: whatever two tokens a stranger
-// chooses, they collide with a probability of about 2^-118. It costs a quarter of SHA-256.
-const nonceSize = 12
-
-// key hashes a token for this provider.
-func (c *cache) key(token string) (key cacheKey) {
-	buf := buffers.Get().(*[]byte)
-	*buf = append((*buf)[:0], make([]byte, nonceSize)...)
-	*buf = append(*buf, token...)
-	n := len(*buf)
-	*buf = c.hash.Seal(*buf, (*buf)[:nonceSize], nil, (*buf)[nonceSize:n])
-	copy(key[:], (*buf)[n:])
-	clear(*buf)
-	buffers.Put(buf)
-	return key
-}
 
 // get finds an answer that may still be used for a question with these options, or the trouble that a question about
 // this token has just had.

@@ -128,7 +128,7 @@ func (c *Client) Introspect(ctx context.Context, token string, opts ...Option) (
 	for _, opt := range opts {
 		o = opt.and(o)
 	}
-	key := c.cache.key(token)
+	key := c.cache.tokens.Hash(token)
 	if r, held, ok := c.cache.get(key, c.cfg.Now(), o); ok {
 		if held != nil {
 			c.cfg.Observer.lookup(Rejected)
@@ -167,7 +167,7 @@ func (c *Client) observeHit(r Result) {
 // Forget drops the verdict about a token, also that of a call under way, for when its
 // revocation has become known: the next question asks the server.
 func (c *Client) Forget(token string) {
-	key := c.cache.key(token)
+	key := c.cache.tokens.Hash(token)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.flights, key) // its answer goes to those who wait, and is not kept

@@ -98,7 +98,7 @@ type Config struct {
 	// the server, so it should remember its answer, and must return when its context ends, or it
 	// keeps one of the MaxInFlight slots. Its errors count as unavailable, unless they are a
 	// [*NoVerdictError]. Exactly one of Endpoint and Discover is needed.
-	Discover func(context.Context) (Endpoint, error)
+	Discover func(context.Context) (Endpoint, error) `fingerprint:"set"`
 
 	// ClientID is our client identifier at the server. Give the gateway a client of its
 	// own: some servers call a token inactive when the client that got it asks.
@@ -112,7 +112,7 @@ type Config struct {
 	AuthMethod AuthMethod
 	// PrivateKey signs the assertions of private_key_jwt: *rsa.PrivateKey of at least 2048
 	// bits, *ecdsa.PrivateKey (P-256, P-384 or P-521) or ed25519.PrivateKey.
-	PrivateKey crypto.Signer
+	PrivateKey crypto.Signer `fingerprint:"-"` // its public half goes in
 	// KeyID is the "kid" in the header of the assertions. Default: none.
 	KeyID string
 	// AssertionAlg is the JWS algorithm of the assertions. Default: HS256 for
@@ -141,12 +141,12 @@ type Config struct {
 	// back the claims as JSON, of which only "token_introspection" is read (RFC 9701
 	// section 5). Its errors are protocol errors, unless they are a [*NoVerdictError], as when
 	// there are no keys. It must return when its context ends.
-	VerifySigned func(ctx context.Context, jwt string) ([]byte, error)
+	VerifySigned func(ctx context.Context, jwt string) ([]byte, error) `fingerprint:"set"`
 
 	// Decode makes [Result.Value] of an active answer, which is one JSON object. It is called
 	// once per answer; the value is shared by all requests and must not change afterwards.
 	// An error means that the answer breaks the protocol. Default: Value stays nil.
-	Decode func(answer []byte) (any, error)
+	Decode func(answer []byte) (any, error) `fingerprint:"set"`
 
 	// CacheTTL is how long an active answer is used, never past its own "exp". Default 30s, at
 	// most 5m; [Off] keeps none.
@@ -178,16 +178,16 @@ type Config struct {
 	// Timeout. Default: a client with the certificate authorities of the system and the proxies
 	// of the environment. Required for tls_client_auth. A transport that speaks HTTP/2 should send
 	// pings ([http.HTTP2Config]), or it stays with a connection that leads nowhere any more.
-	HTTPClient *http.Client
+	HTTPClient *http.Client `fingerprint:"set"`
 	// Identity stands for what makes this server another one but cannot be seen in the other
 	// fields, such as the TLS settings of HTTPClient and what Discover reads. It is hashed
 	// into [Config.Fingerprint] and the cache keys.
 	Identity string
 
 	// Now is the clock. Default: [time.Now].
-	Now func() time.Time
+	Now func() time.Time `fingerprint:"-"` // for tests
 	// Observer is told what happens, for metrics.
-	Observer Observer
+	Observer Observer `fingerprint:"-"` // changes no verdict
 }
 
 // Format keeps the secrets out of logs: whatever the verb, it prints only who asks whom.

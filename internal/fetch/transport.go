@@ -6,10 +6,8 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash"
 	"net"
 	"net/http"
 	"net/netip"
@@ -18,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/caddyjwt/gateway/internal/hashing"
 )
 
 // Options are the settings towards one server. The zero value is fine for a server with a public certificate.
@@ -48,49 +48,11 @@ func (o Options) ForStrangers() (stranger Options, differs bool) {
 	return o, differs
 }
 
-// Fingerprint is a hash of all settings. Clients whose options have the same fingerprint are interchangeable.
+// Fingerprint identifies all settings, within this process. Clients whose options have the same fingerprint are
+// interchangeable. The order of pins does not count.
 func (o Options) Fingerprint() [sha256.Size]byte {
-	h := sha256.New()
-	write(h, o.CA, o.ClientCert, o.ClientKey, []byte(o.ServerName))
-	pins := slices.SortedFunc(slices.Values(o.Pins), func(a, b [sha256.Size]byte) int { return bytes.Compare(a[:], b[:]) })
-	count(h, len(pins))
-	for _, pin := range pins {
-		write(h, pin[:])
-	}
-	names := make([]string, 0, len(o.Header))
-	for name := range o.Header {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	count(h, len(names))
-	for _, name := range names {
-		write(h, []byte(name))
-		count(h, len(o.Header[name]))
-		for _, value := range o.Header[name] {
-			write(h, []byte(value))
-		}
-	}
-	allow := 0
-	if o.AllowLinkLocal {
-		allow = 1
-	}
-	count(h, allow)
-	count(h, int(o.Timeout))
-	return [sha256.Size]byte(h.Sum(nil))
-}
-
-// write adds texts to a hash, each after its length, so that no two lists of texts look the same.
-func write(h hash.Hash, texts ...[]byte) {
-	for _, text := range texts {
-		count(h, len(text))
-		h.Write(text)
-	}
-}
-
-func count(h hash.Hash, n int) {
-	var b [8]byte
-	binary.BigEndian.PutUint64(b[:], uint64(n))
-	h.Write(b[:])
+	o.Pins = slices.SortedFunc(slices.Values(o.Pins), func(a, b [sha256.Size]byte) int { return bytes.Compare(a[:], b[:]) })
+	return hashing.Fingerprint(o)
 }
 
 // transport sends each request over the part that may carry it, after a look at its address.

@@ -2,13 +2,12 @@ package jose
 
 import (
 	"crypto/ed25519"
-	"crypto/hmac"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
 	"math/big"
-	"sync"
+
+	"github.com/caddyjwt/gateway/internal/hashing"
 )
 
 // The thumbprints of RFC 7638: the required members of the JWK in lexicographic order, without white space.
@@ -30,18 +29,7 @@ func okpThumbprint(key ed25519.PublicKey) [32]byte {
 	return sha256.Sum256([]byte(`{"crv":"Ed25519","kty":"OKP","x":"` + base64url(key) + `"}`))
 }
 
-// processKey makes the thumbprints of secrets useless outside this process: a plain hash of a secret could be searched.
-var processKey = sync.OnceValue(func() []byte {
-	key := make([]byte, sha256.Size)
-	rand.Read(key) // never fails
-	return key
-})
-
-func secretThumbprint(secret []byte) (sum [32]byte) {
-	mac := hmac.New(sha256.New, processKey())
-	mac.Write(secret)
-	mac.Sum(sum[:0])
-	return sum
-}
+// secretThumbprint is keyed by the process: a plain hash of a secret could be searched.
+func secretThumbprint(secret []byte) [32]byte { return hashing.Secret("thumbprint", secret) }
 
 func base64url(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
