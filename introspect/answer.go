@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"mime"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/caddyjwt/gateway/internal/fetch"
+	"github.com/caddyjwt/gateway/internal/strictjson"
 )
 
 // ErrAnswer is wrapped by the errors about answers that break the protocol.
@@ -114,7 +116,7 @@ func readBody(resp *http.Response, wanted string) ([]byte, error) {
 	case err != nil && isEncoding(err):
 		return nil, fmt.Errorf("%w: %w", ErrAnswer, err)
 	case err != nil:
-		return nil, fmt.Errorf("%w: %w", errBroken, discreet(err))
+		return nil, fmt.Errorf("%w: %w", errBroken, fetch.Discreet(err))
 	case len(text) > MaxAnswer:
 		return nil, fmt.Errorf("%w: longer than %d bytes", ErrAnswer, MaxAnswer)
 	}
@@ -151,39 +153,49 @@ func (c *Client) openSigned(ctx context.Context, jwt []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("signed answer: %w", err)
 	}
-	members, err := readObject(claims)
+	object, err := readObject(claims)
 	if err != nil {
 		return nil, fmt.Errorf("claims of the signed answer: %w", err)
 	}
-	answer, ok := members["token_introspection"]
+	answer, ok := object.Member("token_introspection")
 	if !ok {
 		return nil, fmt.Errorf("%w: the signed answer has no token_introspection", ErrAnswer)
 	}
-	return answer, nil
+	return answer.Raw(), nil
 }
 
-// parseAnswer reads RFC 7662 section 2.2. When the token is not active, no other member
-// is looked at.
-func parseAnswer(text []byte) (Result, error) {
-	members, err := readObject(text)
+// readObject reads one JSON object, strictly: two readers of one answer must not see two verdicts. The length of an
+// answer bounds its members.
+func readObject(text []byte) (strictjson.Value, error) {
+	object, err := strictjson.ParseObject(text, strictjson.Limits{Depth: MaxDepth, Members: MaxAnswer})
+	if err != nil {
+		return object, fmt.Errorf("%w: %w", ErrAnswer, err)
+	}
+	return object, nil
+}
+
+// parseAnswer reads RFC 7662 section 2.2. When the token is not active, no other member is looked at.
+func parseAnswer(text []byte) (r Result, err error) {
+	object, err := readObject(text)
 	if err != nil {
 		return Result{}, err
 	}
-	switch string(members["active"]) {
-	case "false":
-		return Result{}, nil
-	case "true":
-	default: // the string "true", 1, null and absence are no answer, and least of all a yes
+	active, _ := object.Member("active")
+	yes, ok := active.Bool()
+	switch {
+	case !ok: // the string "true", 1, null and absence are no answer, and least of all a yes
 		return Result{}, fmt.Errorf(`%w: "active" is not a boolean`, ErrAnswer)
+	case !yes:
+		return Result{}, nil
 	}
-	r := Result{Active: true}
-	if r.ExpiresAt, err = date(members, "exp"); err != nil {
+	r.Active = true
+	if r.ExpiresAt, err = date(object, "exp"); err != nil {
 		return Result{}, err
 	}
-	if r.NotBefore, err = date(members, "nbf"); err != nil {
+	if r.NotBefore, err = date(object, "nbf"); err != nil {
 		return Result{}, err
 	}
-	if _, err = date(members, "iat"); err != nil {
+	if _, err = date(object, "iat"); err != nil {
 		return Result{}, err
 	}
 	return r, nil
@@ -191,34 +203,26 @@ func parseAnswer(text []byte) (Result, error) {
 
 // parseUserInfo reads OpenID Connect Core section 5.3.2, where "sub" is always there.
 func parseUserInfo(text []byte) (Result, error) {
-	members, err := readObject(text)
+	object, err := readObject(text)
 	if err != nil {
 		return Result{}, err
 	}
-	if sub := members["sub"]; len(sub) <= len(`""`) || sub[0] != '"' {
+	if sub, _ := object.Member("sub"); sub.Kind() != strictjson.String || sub.Empty() {
 		return Result{}, fmt.Errorf(`%w: "sub" is not a string or empty`, ErrAnswer)
 	}
 	return Result{Active: true}, nil
 }
 
-// maxDate is 9999-12-31T23:59:59Z, the last second that RFC 3339 can write. The bound is
-// checked before the conversion to an integer, which a larger number would wrap around.
-const maxDate = 253402300799
-
-// date reads a NumericDate of RFC 7519 section 2: a number, which may have a fraction. All dates are optional (RFC 7662 section
-// 2.2), and servers that write null have none to tell; but of an end that is null no token without end is made.
-func date(members map[string][]byte, name string) (time.Time, error) {
-	text, ok := members[name]
-	if !ok || name != "exp" && string(text) == "null" {
+// date reads a NumericDate (RFC 7519 section 2). All dates are optional (RFC 7662 section 2.2), and null means absent,
+// except for exp: a null exp must not make a token that never expires.
+func date(object strictjson.Value, name string) (time.Time, error) {
+	value, ok := object.Member(name)
+	if !ok || name != "exp" && value.Kind() == strictjson.Null {
 		return time.Time{}, nil
 	}
-	if text[0] != '-' && (text[0] < '0' || text[0] > '9') || len(text) > 64 {
-		return time.Time{}, fmt.Errorf("%w: %q is not a date", ErrAnswer, name)
+	t, ok := value.Date()
+	if !ok {
+		return time.Time{}, fmt.Errorf("%w: %q is not a date between 1970 and 9999, in seconds", ErrAnswer, name)
 	}
-	seconds, err := strconv.ParseFloat(string(text), 64)
-	if err != nil || seconds < 0 || seconds > maxDate {
-		return time.Time{}, fmt.Errorf("%w: %q is out of range", ErrAnswer, name)
-	}
-	whole, fraction := math.Modf(seconds)
-	return time.Unix(int64(whole), int64(fraction*1e9)), nil
+	return t, nil
 }

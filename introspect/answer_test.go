@@ -69,6 +69,7 @@ func TestOnlyABooleanActiveIsAVerdict(t *testing.T) {
 		{"a comment", `{"active":true/**/}`, protocol},
 		{"a byte order mark", "\xef\xbb\xbf" + `{"active":true}`, protocol},
 		{"bytes that are not UTF-8", "{\"active\":true,\"x\":\"\xff\"}", protocol},
+		{"half of a surrogate pair", `{"active":true,"x":"\ud800"}`, protocol},
 		{"an empty body", ``, protocol},
 		{"a page", `<html>active: true</html>`, protocol},
 		{"depth at the limit", `{"active":true,"x":` + nested(introspect.MaxDepth-1) + `}`, active},
@@ -98,7 +99,9 @@ func TestDatesAreNumbersInRange(t *testing.T) {
 		{`0`, active, time.Unix(0, 0)},
 		{`253402300799`, active, time.Unix(253402300799, 0)},
 		{`253402300800`, protocol, time.Time{}},
+		{`253402300799.999999999`, active, time.Unix(253402300799, 999_999_999)}, // a float would round it up
 		{`-1`, protocol, time.Time{}},
+		{`-0`, protocol, time.Time{}},
 		{`1e19`, protocol, time.Time{}},
 		{`9223372036854775808`, protocol, time.Time{}},
 		{`1e400`, protocol, time.Time{}},

@@ -2,13 +2,12 @@ package introspect
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
-	"net"
 	"net/http"
-	"net/url"
 	"sync"
 	"time"
+
+	"github.com/caddyjwt/gateway/internal/fetch"
 )
 
 // Client asks one authorization server as one client of it. It is made by [New] and is
@@ -17,7 +16,7 @@ type Client struct {
 	cfg   Config
 	id    [32]byte
 	http  *http.Client
-	own   *http.Transport // nil when the transport is the caller's
+	own   *fetch.Client // nil when the HTTPClient is the caller's
 	cache *cache
 	slots chan struct{} // one element for each request under way
 	// unprovenSlots has one element for each request about a token that nobody knows. It is shorter than slots: what is
@@ -56,46 +55,28 @@ func New(cfg Config) (*Client, error) {
 		flights:       make(map[cacheKey]*flight),
 		breakers:      newBreakers(&cfg),
 	}
-	c.http, c.own = httpClient(&cfg)
+	if c.http, c.own, err = httpClient(&cfg); err != nil {
+		return nil, err
+	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c, nil
 }
 
-// httpClient copies the configured client and takes from it whatever could carry the token
-// or our credentials elsewhere: redirects and cookies. The deadline is that of the call.
-func httpClient(cfg *Config) (*http.Client, *http.Transport) {
-	var client http.Client
-	var own *http.Transport
-	if cfg.HTTPClient != nil {
-		client = *cfg.HTTPClient
-	} else {
-		own = &http.Transport{
-			Proxy:                  proxy,
-			DialContext:            (&net.Dialer{Timeout: cfg.Timeout}).DialContext,
-			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-			ForceAttemptHTTP2:      true,
-			MaxIdleConnsPerHost:    cfg.MaxInFlight,
-			IdleConnTimeout:        90 * time.Second,
-			MaxResponseHeaderBytes: 64 << 10,
-			// A call that is given up leaves its connection open in HTTP/2. A ping (RFC 9113 section 6.7) finds out
-			// when it leads nowhere, or all calls would be given up on it, also those of a half-open breaker.
-			HTTP2: &http.HTTP2Config{SendPingTimeout: cfg.Timeout, PingTimeout: cfg.Timeout},
+// httpClient copies the configured client and takes from it whatever could carry the token or our credentials
+// elsewhere: redirects and cookies. The deadline is that of the call.
+func httpClient(cfg *Config) (*http.Client, *fetch.Client, error) {
+	if cfg.HTTPClient == nil {
+		own, err := fetch.NewClient(fetch.Options{Timeout: cfg.Timeout})
+		if err != nil {
+			return nil, nil, configError("HTTPClient: %w", err)
 		}
-		client.Transport = own
+		return own.HTTP(), own, nil
 	}
+	client := *cfg.HTTPClient
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	client.Jar = nil
 	client.Timeout = 0
-	return &client, own
-}
-
-// proxy is that of the environment, but for plain http: that goes to this machine, and what it carries to no other. The
-// environment does without a proxy for "localhost" and not for "LOCALHOST", which is the same host (RFC 9110 section 4.2.3).
-func proxy(r *http.Request) (*url.URL, error) {
-	if r.URL.Scheme == "http" {
-		return nil, nil
-	}
-	return http.ProxyFromEnvironment(r)
+	return &client, nil, nil
 }
 
 // Option changes one question.
@@ -190,8 +171,8 @@ func (c *Client) Stats() Stats {
 	return s
 }
 
-// Close ends the calls under way, forgets all answers and closes idle connections, unless
-// they are of a transport that the caller gave. Questions after that have no verdict.
+// Close ends the calls under way, forgets all answers and closes the connections, unless they are of a client that the
+// caller gave. Questions after that have no verdict.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	c.closed = true
@@ -199,7 +180,7 @@ func (c *Client) Close() error {
 	c.cancel()
 	c.cache.clear()
 	if c.own != nil {
-		c.own.CloseIdleConnections()
+		return c.own.Close()
 	}
 	return nil
 }

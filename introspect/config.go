@@ -176,7 +176,7 @@ type Config struct {
 	// HTTPClient makes the requests; its transport holds TLS settings, client certificate and
 	// proxy. A copy is used that follows no redirects, keeps no cookies and has no deadline but
 	// Timeout. Default: a client with the certificate authorities of the system and the proxies
-	// of the environment. Required for tls_client_auth. A transport that speaks HTTP/2 should send
+	// of the environment, which connects to no link-local address. Required for tls_client_auth. A transport that speaks HTTP/2 should send
 	// pings ([http.HTTP2Config]), or it stays with a connection that leads nowhere any more.
 	HTTPClient *http.Client `fingerprint:"set"`
 	// Identity stands for what makes this server another one but cannot be seen in the other

@@ -10,12 +10,13 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/textproto"
 	"net/url"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/caddyjwt/gateway/internal/fetch"
 )
 
 const (
@@ -77,7 +78,7 @@ func (c *Client) endpoint(ctx context.Context) (where string, method AuthMethod,
 	if method == TLSClientAuth && found.MTLSURL != "" {
 		where = found.MTLSURL
 	}
-	if err := checkURL(where); err != nil {
+	if _, err := fetch.CheckURL(where); err != nil {
 		return "", "", noVerdict(CauseProtocol, fmt.Errorf("discovered endpoint: %w", err))
 	}
 	return where, method, nil
@@ -93,7 +94,7 @@ func (c *Client) attempt(f *flight, where string, method AuthMethod, token strin
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return r, isPassing(err), c.failed(f, CauseUnavailable, fmt.Errorf("asking %s: %w", display(where), discreet(err)))
+		return r, isPassing(err), c.failed(f, CauseUnavailable, fmt.Errorf("asking %s: %w", display(where), fetch.Discreet(err)))
 	}
 	defer resp.Body.Close()
 	defer drain(resp.Body, cancel)
@@ -215,28 +216,6 @@ func isPassing(err error) bool {
 func isEncoding(err error) bool {
 	var corrupt flate.CorruptInputError
 	return errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.As(err, &corrupt)
-}
-
-// discreet gives an error of net/http without what is not for logs: the URL, whose query may hold a key, and text of the
-// server's, which may be what we have sent to it. An answer that is not HTTP is quoted in such errors.
-func discreet(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		err = u.Err
-	}
-	var malformed textproto.ProtocolError
-	if errors.As(err, &malformed) {
-		return errors.New("a malformed header")
-	}
-	text := err.Error()
-	first, last := strings.IndexByte(text, '"'), strings.LastIndexByte(text, '"')
-	switch {
-	case first < 0:
-		return err
-	case first == last: // nobody knows where it ends
-		return errors.New(text[:first] + "...")
-	}
-	return errors.New(text[:first] + "..." + text[last+1:])
 }
 
 // display gives a URL without its query.

@@ -1,7 +1,6 @@
 package introspect
 
 import (
-	"encoding/json"
 	"io"
 	"net/http"
 	"regexp"
@@ -71,13 +70,11 @@ func errorCode(resp *http.Response) string {
 	if err != nil || len(text) > maxRest {
 		return ""
 	}
-	members, err := readObject(text)
+	object, err := readObject(text)
 	if err != nil {
 		return ""
 	}
-	var code string
-	if err := json.Unmarshal(members["error"], &code); err != nil {
-		return ""
-	}
+	member, _ := object.Member("error")
+	code, _ := member.Str()
 	return code
 }

@@ -169,6 +169,16 @@ func TestTheCertificateOfTheServerIsVerified(t *testing.T) {
 	wantActive(t, true, r, err)
 }
 
+// A client that nobody gave us goes to no address that has credentials of the machine for whoever asks.
+func TestTheDefaultClientAsksNoMetadataService(t *testing.T) {
+	c := newClient(t, basicConfig("https://169.254.169.254/i"))
+	r, err := c.Introspect(t.Context(), testToken)
+	wantCause(t, introspect.CauseUnavailable, r, err)
+	if !strings.Contains(err.Error(), "link-local") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
 // The error of a transport is cut at a quotation mark also when it is the only one.
 func TestErrorsTellNothingBehindAQuotationMark(t *testing.T) {
 	for _, text := range []string{`unexpected "kiwi`, `unexpected "kiwi" here`, `unexpected "ki"wi" here`} {

@@ -3,10 +3,9 @@ package introspect
 import (
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
-	"strings"
 	"time"
+
+	"github.com/caddyjwt/gateway/internal/fetch"
 )
 
 // ErrConfig is wrapped by every error of [New].
@@ -25,7 +24,7 @@ func (c Config) validate() error {
 		return configError("Discover needs Issuer, to tell one server from another")
 	}
 	if c.Endpoint != "" {
-		if err := checkURL(c.Endpoint); err != nil {
+		if _, err := fetch.CheckURL(c.Endpoint); err != nil {
 			return configError("Endpoint: %w", err)
 		}
 	}
@@ -115,32 +114,7 @@ func (c Config) validateLimits() error {
 	return nil
 }
 
-// checkURL demands TLS, as tokens and our credentials travel (RFC 7662 section 4). Plain
-// http is for a server on this very machine. Its errors quote neither a path nor a query,
-// which may hold a key.
-func checkURL(raw string) error {
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil:
-		return errors.New("not a URL")
-	case u.User != nil:
-		return errors.New("a URL with user information would put a password into logs; use ClientID and ClientSecret")
-	case u.Hostname() == "" || u.Opaque != "":
-		return errors.New("it has no host; use https://host/path")
-	case u.Fragment != "" || strings.Contains(raw, "#"):
-		return errors.New("it has a fragment; remove it")
-	case u.Scheme == "https", u.Scheme == "http" && isLoopback(u.Hostname()):
-		return nil
-	}
-	return fmt.Errorf("only https, or http to a loopback address, not %s://%s", u.Scheme, u.Host)
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
-}
-
-// isPrintable tells whether s is non-empty visible ASCII, which fits into a header field.
+// isPrintable reports whether s is non-empty visible ASCII, which fits into a header field.
 func isPrintable(s string) bool {
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] > '~' {

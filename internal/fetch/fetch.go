@@ -156,14 +156,14 @@ func (c *Client) get(
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return nil, plain(err)
+		return nil, Discreet(err)
 	}
 	return response, nil
 }
 
-// plain takes off an error of net/http what is not for logs: the address, whose query may contain a key, and what a server
-// sent in place of HTTP, which may be what was sent to it.
-func plain(err error) error {
+// Discreet gives an error of net/http without what is not for logs: the address, whose query may contain a key, and what
+// a server sent in place of HTTP, which may be what was sent to it. Errors of this package stay as they are.
+func Discreet(err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
 	}
@@ -221,7 +221,7 @@ func read(response *http.Response, conditional bool) (*Response, error) {
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, MaxBody+1))
 	if err != nil {
-		return nil, fmt.Errorf("reading the answer: %w", plain(err))
+		return nil, fmt.Errorf("reading the answer: %w", Discreet(err))
 	}
 	if len(body) > MaxBody {
 		return nil, ErrTooLarge

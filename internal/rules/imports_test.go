@@ -13,7 +13,7 @@ import (
 var arrows = map[string][]string{
 	// introspect is public, and its users never see what it imports here. Its rules for JSON, addresses, dates and secrets
 	// are those of the gate: each stands once.
-	"introspect": {"internal/hashing"},
+	"introspect": {"internal/hashing", "internal/strictjson", "internal/fetch", "internal/setting"},
 
 	"internal/setting":             nil,
 	"internal/hashing":             nil,
