@@ -44,7 +44,7 @@ func (i *Issuer) compile(repl *caddy.Replacer, leeway time.Duration) (issuerPlan
 			err = plan.introspect.check()
 		}
 		if err != nil {
-			return plan, fmt.Errorf("issuer %q: introspect: %s", name, inOurWords(err))
+			return plan, fmt.Errorf("issuer %q: introspect: %w", name, inOurWords(err))
 		}
 	}
 	return plan, nil

@@ -2,15 +2,20 @@ package caddyjwt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/caddyjwt/gateway/internal/authserver"
 	"github.com/caddyjwt/gateway/internal/fetch"
 	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/hashing"
+	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/keyset"
+	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/introspect"
 )
 
@@ -30,10 +35,7 @@ func (l *lease) openIntrospection(plan *issuerPlan, keys keyset.Source, keysID [
 			Algorithms: plan.issuer.Algorithms, Leeway: plan.issuer.Leeway,
 		}.Verify
 	}
-	// The client keeps what it was made with: it is another client when its key source, or where it discovers, is another,
-	// or what signed answers must be.
-	settings, discovery := plan.source.fetch.Fingerprint(), plan.source.discovery().Fingerprint()
-	config.Identity = fmt.Sprintf("%x %x %x %v %v", settings, keysID, discovery, plan.issuer.Leeway, plan.issuer.Algorithms)
+	config.Identity = plan.askerIdentity(keysID)
 	key := config.Fingerprint()
 	client, err := take(l, "introspect "+string(key[:]), func() (pooledClient, error) {
 		transport, err := fetch.NewClient(plan.source.fetch)
@@ -51,6 +53,19 @@ func (l *lease) openIntrospection(plan *issuerPlan, keys keyset.Source, keysID [
 	return &gate.Introspection{
 		Mode: plan.introspect.mode, Prefix: plan.introspect.prefix, Client: client.Client,
 	}, nil
+}
+
+// askerIdentity stands for what makes two clients differ beside their own settings. A client keeps what it was made
+// with: its connections, its key source, where it discovers, and what signed answers must be.
+func (p *issuerPlan) askerIdentity(keys [32]byte) string {
+	sum := hashing.Fingerprint(struct {
+		Connections fetch.Options
+		Keys        [32]byte
+		Discovery   keyset.DiscoveryOptions
+		Leeway      time.Duration
+		Algorithms  jose.Algorithms
+	}{p.source.fetch, keys, p.source.discovery(), p.issuer.Leeway, p.issuer.Algorithms})
+	return string(sum[:])
 }
 
 // questioner is what asks, and shows the client certificate of "tls": to the configured endpoint, or to the origin of
@@ -101,16 +116,45 @@ func (l *lease) metadataSource(plan *issuerPlan, keys keyset.Source) (*keyset.Di
 	return source.Source.(*keyset.Discovery), nil
 }
 
-// fieldWords are the words of the configuration for the fields of the client's.
-var fieldWords = strings.NewReplacer(
-	"the mode UserInfo", "verify userinfo", "Signed and VerifySigned", "signed",
-	"CacheTTL", "cache_ttl", "NegativeTTL", "negative_ttl", "MaxInFlight", "max_in_flight", "Timeout", "timeout",
-	"ClientSecret", "client_secret", "ClientID", "client_id", "AuthMethod", "auth_method", "PrivateKey", "private_key",
-	"BearerToken", "bearer_token", "KeyID", "key_id", "TokenTypeHint", "token_type_hint", "RawBasic", "raw_basic",
-	"Params", "param", "Endpoint", "endpoint", "Signed", "signed", "None", "auth_method none", "Off", "0s",
-)
+// introspectWord is what an introspect block has for a field of introspect.Config: the word, and its field in
+// Introspect.
+type introspectWord struct{ word, field string }
 
-// inOurWords makes an error of the client's speak of the configuration that the user has written.
-func inOurWords(err error) string {
-	return fieldWords.Replace(strings.TrimPrefix(err.Error(), introspect.ErrConfig.Error()+": "))
+var introspectWords = map[string]introspectWord{
+	"Mode":          {"verify", "Verify"},
+	"Endpoint":      {"endpoint", "Endpoint"},
+	"Discover":      {"endpoint", "Endpoint"},
+	"ClientID":      {"client_id", "ClientID"},
+	"ClientSecret":  {"client_secret", "ClientSecret"},
+	"AuthMethod":    {"auth_method", "AuthMethod"},
+	"PrivateKey":    {"private_key", "PrivateKey"},
+	"KeyID":         {"key_id", "KeyID"},
+	"BearerToken":   {"bearer_token", "BearerToken"},
+	"RawBasic":      {"raw_basic", "RawBasic"},
+	"Params":        {"param", "Params"},
+	"TokenTypeHint": {"token_type_hint", "TokenTypeHint"},
+	"Signed":        {"signed", "Signed"},
+	"VerifySigned":  {"signed", "Signed"},
+	"CacheTTL":      {"cache_ttl", "CacheTTL"},
+	"NegativeTTL":   {"negative_ttl", "NegativeTTL"},
+	"Timeout":       {"timeout", "Timeout"},
+	"MaxInFlight":   {"max_in_flight", "MaxInFlight"},
+}
+
+// inOurWords makes an error of the client's speak of the configuration that the user has written. What the user wrote
+// stays as it is.
+func inOurWords(err error) error {
+	mistake, ok := errors.AsType[*introspect.ConfigError](err)
+	if !ok {
+		return err
+	}
+	name, below := mistake.Field, ""
+	if at := strings.IndexAny(name, "[."); at >= 0 {
+		name, below = name[:at], name[at:]
+	}
+	known, ok := introspectWords[name]
+	if !ok {
+		return err
+	}
+	return setting.Errorf(known.field+below, "%s: %w", known.word, mistake.Err)
 }

@@ -45,7 +45,7 @@ func (c *Config) authenticate(method AuthMethod, where string, header http.Heade
 			body.add("client_id", c.ClientID)
 		}
 	default:
-		return fmt.Errorf("%w: AuthMethod %q", ErrConfig, method)
+		return configError("AuthMethod", "%q is unknown", method)
 	}
 	return nil
 }
@@ -166,22 +166,22 @@ func (c *Config) fitting() []AuthMethod {
 	return nil
 }
 
-// validateAuth demands one set of credentials that fits one method: the endpoint must
-// require some authentication (RFC 7662 section 2.1), and none has to be written out.
+// validateAuth demands one set of credentials that fits one method: the endpoint must require some authentication (RFC
+// 7662 section 2.1), and none has to be written out.
 func (c *Config) validateAuth() error {
 	method := c.authMethod(nil)
-	if method == "" {
-		return configError("no client authentication: set ClientSecret, PrivateKey or BearerToken, or AuthMethod tls_client_auth or, if the endpoint is open, none")
-	}
 	switch method {
+	case "":
+		return configError("AuthMethod", "no client authentication: give a client secret, a private key or a bearer token, "+
+			"or choose tls_client_auth or, if the endpoint is open, none")
 	case ClientSecretBasic, ClientSecretPost, ClientSecretJWT, PrivateKeyJWT, TLSClientAuth, Bearer, None:
 	default:
-		return configError("AuthMethod %q is unknown; known are %s, %s, %s, %s, %s, %s and %s", method,
+		return configError("AuthMethod", "%q is unknown; known are %s, %s, %s, %s, %s, %s and %s", method,
 			ClientSecretBasic, ClientSecretPost, ClientSecretJWT, PrivateKeyJWT, TLSClientAuth, Bearer, None)
 	}
 	wantsSecret := method == ClientSecretBasic || method == ClientSecretPost || method == ClientSecretJWT
 	for _, credential := range []struct {
-		name         string
+		field        string
 		there, wants bool
 	}{
 		{"ClientSecret", c.ClientSecret != "", wantsSecret},
@@ -189,60 +189,70 @@ func (c *Config) validateAuth() error {
 		{"BearerToken", c.BearerToken != "", method == Bearer},
 	} {
 		if credential.there && !credential.wants {
-			return configError("AuthMethod %s does not use %s; remove one of them", method, credential.name)
+			return configError(credential.field, "the method %s does not use it; remove it, or choose another method", method)
 		}
 		if credential.wants && !credential.there {
-			return configError("AuthMethod %s needs %s", method, credential.name)
+			return configError(credential.field, "missing: the method %s needs it", method)
 		}
 	}
 	if c.ClientID == "" && method != Bearer && method != None {
-		return configError("AuthMethod %s needs ClientID", method)
+		return configError("ClientID", "missing: the method %s needs it", method)
 	}
 	if c.RawBasic && method != ClientSecretBasic {
-		return configError("RawBasic is for client_secret_basic only, not %s", method)
+		return configError("RawBasic", "it is for client_secret_basic only, not for %s", method)
+	}
+	if method != ClientSecretJWT && method != PrivateKeyJWT {
+		for _, of := range []struct{ field, value string }{
+			{"KeyID", c.KeyID}, {"AssertionAlg", c.AssertionAlg}, {"AssertionAudience", c.AssertionAudience},
+		} {
+			if of.value != "" {
+				return configError(of.field, "it is for client_secret_jwt and private_key_jwt, not for %s", method)
+			}
+		}
 	}
 	return c.validateMethod(method)
 }
 
 func (c *Config) validateMethod(method AuthMethod) error {
-	if method != ClientSecretJWT && method != PrivateKeyJWT && (c.KeyID != "" || c.AssertionAlg != "" || c.AssertionAudience != "") {
-		return configError("KeyID, AssertionAlg and AssertionAudience are for client_secret_jwt and private_key_jwt, not %s", method)
-	}
 	switch method {
 	case ClientSecretBasic:
-		if c.RawBasic && strings.ContainsFunc(c.ClientID+c.ClientSecret, isControl) || c.RawBasic && strings.Contains(c.ClientID, ":") {
-			return configError("RawBasic cannot send a colon in ClientID, nor control characters")
+		control := strings.ContainsFunc(c.ClientID+c.ClientSecret, isControl)
+		if c.RawBasic && (control || strings.Contains(c.ClientID, ":")) {
+			return configError("RawBasic", "without encoding, the client id has no colon, and neither id nor secret has "+
+				"control characters")
 		}
 	case ClientSecretJWT:
 		alg := c.assertionAlg(method)
 		size, ok := secretAlgs[alg]
 		if !ok {
-			return configError("AssertionAlg %q: client_secret_jwt knows HS256, HS384 and HS512", alg)
+			return configError("AssertionAlg", "%q: client_secret_jwt knows HS256, HS384 and HS512", alg)
 		}
 		if len(c.ClientSecret) < size {
-			return configError("ClientSecret has %d bytes, %s needs at least %d", len(c.ClientSecret), alg, size)
+			return configError("ClientSecret", "it has %d bytes, and %s needs at least %d", len(c.ClientSecret), alg, size)
 		}
 	case PrivateKeyJWT:
 		algs := keyAlgs(c.PrivateKey)
 		if len(algs) == 0 {
-			return configError("PrivateKey of type %T: use RSA of at least 2048 bits, P-256, P-384, P-521 or Ed25519", c.PrivateKey)
+			return configError("PrivateKey", "a key of this kind cannot be used; use RSA of at least 2048 bits, P-256, P-384, "+
+				"P-521 or Ed25519")
 		}
 		if c.AssertionAlg != "" && !slices.Contains(algs, c.AssertionAlg) {
-			return configError("AssertionAlg %q does not fit PrivateKey; use %s", c.AssertionAlg, strings.Join(algs, ", "))
+			return configError("AssertionAlg", "%q does not fit the private key; use %s",
+				c.AssertionAlg, strings.Join(algs, ", "))
 		}
 		if c.publicKey() == "" || !c.canSign() {
-			return configError("PrivateKey of type %T is incomplete: it cannot sign", c.PrivateKey)
+			return configError("PrivateKey", "it is incomplete: it cannot sign")
 		}
 	case TLSClientAuth:
 		if c.HTTPClient == nil {
-			return configError("AuthMethod tls_client_auth needs an HTTPClient with a client certificate")
+			return configError("HTTPClient", "missing: tls_client_auth needs one with a client certificate")
 		}
 		if strings.HasPrefix(c.Endpoint, "http:") {
-			return configError("AuthMethod tls_client_auth needs TLS: use an https Endpoint")
+			return configError("Endpoint", "tls_client_auth needs TLS: use https")
 		}
 	case Bearer:
 		if !isPrintable(c.BearerToken) {
-			return configError("BearerToken is not one word of visible ASCII")
+			return configError("BearerToken", "it is not one word of visible ASCII")
 		}
 	}
 	return nil

@@ -35,7 +35,8 @@ type Client struct {
 	closed        bool
 }
 
-// New makes a client. It does not touch the network. Its errors wrap [ErrConfig].
+// New makes a client. It does not touch the network. Its errors wrap [ErrConfig]; a mistake in a field is a
+// [*ConfigError].
 func New(cfg Config) (*Client, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
@@ -44,7 +45,7 @@ func New(cfg Config) (*Client, error) {
 	id := cfg.fingerprint()
 	cache, err := newCache(&cfg, id)
 	if err != nil {
-		return nil, configError("cache: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	c := &Client{
 		cfg:           cfg,
@@ -68,7 +69,7 @@ func httpClient(cfg *Config) (*http.Client, *fetch.Client, error) {
 	if cfg.HTTPClient == nil {
 		own, err := fetch.NewClient(fetch.Options{Timeout: cfg.Timeout})
 		if err != nil {
-			return nil, nil, configError("HTTPClient: %w", err)
+			return nil, nil, fmt.Errorf("%w: %w", ErrConfig, err)
 		}
 		return own.HTTP(), own, nil
 	}

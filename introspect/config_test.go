@@ -10,15 +10,19 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/hashing/hashingtest"
+	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// mutations that must be errors, with a word that the error must tell.
+// Changes that make a mistake, with the field that the error is about. The text names no field: programs have names of
+// their own for them.
 func TestMistakesInTheConfiguration(t *testing.T) {
 	type config = introspect.Config
 	weak, err := rsa.GenerateKey(rand.Reader, 1024)
@@ -34,100 +38,175 @@ func TestMistakesInTheConfiguration(t *testing.T) {
 	p256 := ecKey(t, elliptic.P256())
 	discover := func(context.Context) (introspect.Endpoint, error) { return introspect.Endpoint{}, nil }
 	verify := func(context.Context, string) ([]byte, error) { return nil, nil }
+	var names []string
+	for field := range reflect.TypeFor[config]().Fields() {
+		names = append(names, field.Name)
+	}
+	fields := regexp.MustCompile(`\b(` + strings.Join(names, "|") + `)\b`)
 	jwtAuth := func(c *config) { c.AuthMethod, c.ClientSecret = introspect.ClientSecretJWT, secret32 }
 	for _, test := range []struct {
 		name   string
 		change func(*config)
-		word   string
+		field  string
+		word   string // in its text
 	}{
-		{"no endpoint", func(c *config) { c.Endpoint = "" }, "Endpoint"},
-		{"endpoint and discovery", func(c *config) { c.Discover = discover }, "Discover"},
-		{"discovery without an issuer", func(c *config) { c.Endpoint, c.Discover = "", discover }, "Issuer"},
-		{"http", func(c *config) { c.Endpoint = "http://as.example.com/i" }, "https"},
-		{"http to a name like localhost", func(c *config) { c.Endpoint = "http://localhost.example.com/i" }, "https"},
-		{"http to a private address", func(c *config) { c.Endpoint = "http://10.0.0.1/i" }, "https"},
-		{"another scheme", func(c *config) { c.Endpoint = "ftp://as.example.com/i" }, "https"},
-		{"no scheme", func(c *config) { c.Endpoint = "as.example.com/i" }, "scheme"},
-		{"no host", func(c *config) { c.Endpoint = "https:///i" }, "host"},
-		{"a password in the URL", func(c *config) { c.Endpoint = "https://u:hunter2@as.example.com/i" }, "user information"},
-		{"a fragment", func(c *config) { c.Endpoint = "https://as.example.com/i#x" }, "fragment"},
-		{"an empty fragment", func(c *config) { c.Endpoint = "https://as.example.com/i#" }, "fragment"},
-		{"a placeholder", func(c *config) { c.Endpoint = "https://as.example.com/{tenant}/i" }, "braces"},
-		{"not a URL", func(c *config) { c.Endpoint = "https://[" }, "URL"},
-		{"no authentication", func(c *config) { c.ClientSecret = "" }, "authentication"},
-		{"an unknown method", func(c *config) { c.AuthMethod = "basic" }, "unknown"},
-		{"no client id", func(c *config) { c.ClientID = "" }, "ClientID"},
-		{"none with a secret", func(c *config) { c.AuthMethod = introspect.None }, "ClientSecret"},
-		{"a secret and a key", func(c *config) { c.PrivateKey = p256 }, "ClientSecret"},
-		{"a secret and a bearer token", func(c *config) { c.BearerToken = "x" }, "BearerToken"},
-		{"post without a secret", func(c *config) { c.AuthMethod, c.ClientSecret = introspect.ClientSecretPost, "" }, "ClientSecret"},
-		{"a key method without a key", func(c *config) { c.AuthMethod, c.ClientSecret = introspect.PrivateKeyJWT, "" }, "PrivateKey"},
+		{"no endpoint", func(c *config) { c.Endpoint = "" }, "Endpoint", "missing"},
+		{"endpoint and discovery", func(c *config) { c.Discover = discover }, "Endpoint", "discovered"},
+		{"discovery without an issuer", func(c *config) {
+			c.Endpoint, c.Discover = "", discover
+		}, "Issuer", "discovery"},
+		{"http", func(c *config) { c.Endpoint = "http://as.example.com/i" }, "Endpoint", "https"},
+		{"http to a name like localhost", func(c *config) {
+			c.Endpoint = "http://localhost.example.com/i"
+		}, "Endpoint", "https"},
+		{"http to a private address", func(c *config) { c.Endpoint = "http://10.0.0.1/i" }, "Endpoint", "https"},
+		{"another scheme", func(c *config) { c.Endpoint = "ftp://as.example.com/i" }, "Endpoint", "https"},
+		{"no scheme", func(c *config) { c.Endpoint = "as.example.com/i" }, "Endpoint", "scheme"},
+		{"no host", func(c *config) { c.Endpoint = "https:///i" }, "Endpoint", "host"},
+		{"a password in the URL", func(c *config) {
+			c.Endpoint = "https://u:hunter2@as.example.com/i"
+		}, "Endpoint", "user information"},
+		{"a fragment", func(c *config) { c.Endpoint = "https://as.example.com/i#x" }, "Endpoint", "fragment"},
+		{"an empty fragment", func(c *config) { c.Endpoint = "https://as.example.com/i#" }, "Endpoint", "fragment"},
+		{"a placeholder", func(c *config) { c.Endpoint = "https://as.example.com/{tenant}/i" }, "Endpoint", "braces"},
+		{"not a URL", func(c *config) { c.Endpoint = "https://[" }, "Endpoint", "URL"},
+		{"no authentication", func(c *config) { c.ClientSecret = "" }, "AuthMethod", "authentication"},
+		{"an unknown method", func(c *config) { c.AuthMethod = "basic" }, "AuthMethod", "unknown"},
+		{"no client id", func(c *config) { c.ClientID = "" }, "ClientID", "needs it"},
+		{"none with a secret", func(c *config) {
+			c.AuthMethod = introspect.None
+		}, "ClientSecret", "none does not use it"},
+		{"a secret and a key", func(c *config) {
+			c.PrivateKey = p256
+		}, "ClientSecret", "private_key_jwt does not use it"},
+		{"a secret and a bearer token", func(c *config) {
+			c.BearerToken = "x"
+		}, "BearerToken", "client_secret_basic does not use it"},
+		{"post without a secret", func(c *config) {
+			c.AuthMethod, c.ClientSecret = introspect.ClientSecretPost, ""
+		}, "ClientSecret", "needs it"},
+		{"a key method without a key", func(c *config) {
+			c.AuthMethod, c.ClientSecret = introspect.PrivateKeyJWT, ""
+		}, "PrivateKey", "needs it"},
 		{"an EC key with a curve alone", func(c *config) {
 			c.ClientSecret, c.PrivateKey = "", &ecdsa.PrivateKey{PublicKey: ecdsa.PublicKey{Curve: elliptic.P256()}}
-		}, "incomplete"},
+		}, "PrivateKey", "incomplete"},
 		{"an EC key without a private part", func(c *config) {
 			c.ClientSecret, c.PrivateKey = "", &ecdsa.PrivateKey{PublicKey: p256.PublicKey}
-		}, "incomplete"},
+		}, "PrivateKey", "incomplete"},
 		{"an RSA key without a private part", func(c *config) {
 			c.ClientSecret, c.PrivateKey = "", &rsa.PrivateKey{PublicKey: strong.PublicKey}
-		}, "incomplete"},
-		{"an Ed25519 key that is too short", func(c *config) { c.ClientSecret, c.PrivateKey = "", ed25519.PrivateKey("x") }, "PrivateKey"},
-		{"a password in a URL of another form", func(c *config) { c.Endpoint = "https:u:hunter2@as.example.com/i" }, "host"},
-		{"a key in the query of a URL that is refused", func(c *config) { c.Endpoint = "http://as.example.com/i?key=hunter2" }, "https"},
-		{"a key in the query of no URL", func(c *config) { c.Endpoint = "as.example.com/i?key=hunter2" }, "scheme"},
-		{"bearer without a token", func(c *config) { c.AuthMethod, c.ClientSecret = introspect.Bearer, "" }, "BearerToken"},
-		{"a bearer token of two words", func(c *config) { c.ClientSecret, c.BearerToken = "", "a b" }, "BearerToken"},
-		{"a certificate without a client", func(c *config) { c.AuthMethod, c.ClientSecret = introspect.TLSClientAuth, "" }, "HTTPClient"},
+		}, "PrivateKey", "incomplete"},
+		{"an Ed25519 key that is too short", func(c *config) {
+			c.ClientSecret, c.PrivateKey = "", ed25519.PrivateKey("x")
+		}, "PrivateKey", "Ed25519"},
+		{"a password in a URL of another form", func(c *config) {
+			c.Endpoint = "https:u:hunter2@as.example.com/i"
+		}, "Endpoint", "host"},
+		{"a key in the query of a URL that is refused", func(c *config) {
+			c.Endpoint = "http://as.example.com/i?key=hunter2"
+		}, "Endpoint", "https"},
+		{"a key in the query of no URL", func(c *config) {
+			c.Endpoint = "as.example.com/i?key=hunter2"
+		}, "Endpoint", "scheme"},
+		{"bearer without a token", func(c *config) {
+			c.AuthMethod, c.ClientSecret = introspect.Bearer, ""
+		}, "BearerToken", "needs it"},
+		{"a bearer token of two words", func(c *config) {
+			c.ClientSecret, c.BearerToken = "", "a b"
+		}, "BearerToken", "one word"},
+		{"a certificate without a client", func(c *config) {
+			c.AuthMethod, c.ClientSecret = introspect.TLSClientAuth, ""
+		}, "HTTPClient", "certificate"},
 		{"a certificate over http", func(c *config) {
-			c.AuthMethod, c.ClientSecret, c.HTTPClient, c.Endpoint = introspect.TLSClientAuth, "", http.DefaultClient, "http://localhost/i"
-		}, "TLS"},
-		{"a short secret for HS256", func(c *config) { c.AuthMethod = introspect.ClientSecretJWT }, "32"},
-		{"a short secret for HS512", func(c *config) { jwtAuth(c); c.AssertionAlg = "HS512" }, "64"},
-		{"a signature with a secret", func(c *config) { jwtAuth(c); c.AssertionAlg = "RS256" }, "HS256"},
-		{"alg none", func(c *config) { jwtAuth(c); c.AssertionAlg = "none" }, "none"},
-		{"an HMAC with a key", func(c *config) { c.ClientSecret, c.PrivateKey, c.AssertionAlg = "", p256, "HS256" }, "ES256"},
-		{"another curve", func(c *config) { c.ClientSecret, c.PrivateKey, c.AssertionAlg = "", p256, "ES384" }, "ES256"},
-		{"a weak key", func(c *config) { c.ClientSecret, c.PrivateKey = "", weak }, "2048"},
-		{"an unsupported curve", func(c *config) { c.ClientSecret, c.PrivateKey = "", p224 }, "P-256"},
-		{"a key that is nil", func(c *config) { c.ClientSecret, c.PrivateKey = "", nilKey }, "PrivateKey"},
-		{"kid without assertions", func(c *config) { c.AuthMethod, c.KeyID = introspect.ClientSecretBasic, "k" }, "KeyID"},
-		{"raw post", func(c *config) { c.AuthMethod, c.RawBasic = introspect.ClientSecretPost, true }, "RawBasic"},
-		{"raw with a colon", func(c *config) { c.ClientID, c.RawBasic = "a:b", true }, "colon"},
-		{"raw with a control character", func(c *config) { c.ClientSecret, c.RawBasic = "a\nb", true }, "control"},
-		{"signed without a verifier", func(c *config) { c.Signed = true }, "VerifySigned"},
-		{"a verifier without signed", func(c *config) { c.VerifySigned = verify }, "Signed"},
-		{"the token as a parameter", func(c *config) { c.Params = []introspect.Param{{Name: "token", Value: "x"}} }, "token"},
-		{"a second secret", func(c *config) { c.Params = []introspect.Param{{Name: "client_secret", Value: "x"}} }, "client_secret"},
-		{"a parameter without a name", func(c *config) { c.Params = []introspect.Param{{Value: "x"}} }, "Params"},
-		{"a parameter twice", func(c *config) { c.Params = []introspect.Param{{Name: "a"}, {Name: "a"}} }, "twice"},
-		{"a hint with a space", func(c *config) { c.TokenTypeHint = "access token" }, "TokenTypeHint"},
-		{"a long time to live", func(c *config) { c.CacheTTL = 5*time.Minute + 1 }, "CacheTTL"},
-		{"a negative time to live", func(c *config) { c.CacheTTL = -time.Second }, "CacheTTL"},
-		{"a long negative time to live", func(c *config) { c.NegativeTTL = time.Hour }, "NegativeTTL"},
-		{"a long timeout", func(c *config) { c.Timeout = time.Minute }, "Timeout"},
-		{"a negative timeout", func(c *config) { c.Timeout = -1 }, "Timeout"},
-		{"negative calls in flight", func(c *config) { c.MaxInFlight = -1 }, "MaxInFlight"},
-		{"too many calls in flight", func(c *config) { c.MaxInFlight = 1 << 20 }, "MaxInFlight"},
-		{"negative bytes", func(c *config) { c.CacheBytes = -1 }, "CacheBytes"},
-		{"negative entries", func(c *config) { c.NegativeEntries = -1 }, "NegativeEntries"},
-		{"negative failures", func(c *config) { c.BreakerFailures = -1 }, "BreakerFailures"},
-		{"a long wait", func(c *config) { c.BreakerWait = time.Hour }, "BreakerWait"},
-		{"an unknown mode", func(c *config) { c.Mode = 7 }, "Mode"},
-		{"userinfo with credentials", func(c *config) { c.Mode = introspect.UserInfo }, "UserInfo"},
-		{"userinfo with a hint", func(c *config) { userInfo(c); c.TokenTypeHint = "x" }, "UserInfo"},
-		{"userinfo with parameters", func(c *config) { userInfo(c); c.Params = []introspect.Param{{Name: "a"}} }, "UserInfo"},
-		{"signed userinfo", func(c *config) { userInfo(c); c.Signed, c.VerifySigned = true, verify }, "UserInfo"},
+			c.AuthMethod, c.ClientSecret = introspect.TLSClientAuth, ""
+			c.HTTPClient, c.Endpoint = http.DefaultClient, "http://localhost/i"
+		}, "Endpoint", "TLS"},
+		{"a short secret for HS256", func(c *config) {
+			c.AuthMethod = introspect.ClientSecretJWT
+		}, "ClientSecret", "32"},
+		{"a short secret for HS512", func(c *config) { jwtAuth(c); c.AssertionAlg = "HS512" }, "ClientSecret", "64"},
+		{"a signature with a secret", func(c *config) {
+			jwtAuth(c)
+			c.AssertionAlg = "RS256"
+		}, "AssertionAlg", "HS256"},
+		{"alg none", func(c *config) { jwtAuth(c); c.AssertionAlg = "none" }, "AssertionAlg", "none"},
+		{"an HMAC with a key", func(c *config) {
+			c.ClientSecret, c.PrivateKey, c.AssertionAlg = "", p256, "HS256"
+		}, "AssertionAlg", "ES256"},
+		{"another curve", func(c *config) {
+			c.ClientSecret, c.PrivateKey, c.AssertionAlg = "", p256, "ES384"
+		}, "AssertionAlg", "ES256"},
+		{"a weak key", func(c *config) { c.ClientSecret, c.PrivateKey = "", weak }, "PrivateKey", "2048"},
+		{"an unsupported curve", func(c *config) { c.ClientSecret, c.PrivateKey = "", p224 }, "PrivateKey", "P-256"},
+		{"a key that is nil", func(c *config) {
+			c.ClientSecret, c.PrivateKey = "", nilKey
+		}, "PrivateKey", "cannot be used"},
+		{"kid without assertions", func(c *config) {
+			c.AuthMethod, c.KeyID = introspect.ClientSecretBasic, "k"
+		}, "KeyID", "private_key_jwt"},
+		{"raw post", func(c *config) {
+			c.AuthMethod, c.RawBasic = introspect.ClientSecretPost, true
+		}, "RawBasic", "client_secret_post"},
+		{"raw with a colon", func(c *config) { c.ClientID, c.RawBasic = "a:b", true }, "RawBasic", "colon"},
+		{"raw with a control character", func(c *config) {
+			c.ClientSecret, c.RawBasic = "a\nb", true
+		}, "RawBasic", "control"},
+		{"signed without a verifier", func(c *config) { c.Signed = true }, "VerifySigned", "missing"},
+		{"a verifier without signed", func(c *config) { c.VerifySigned = verify }, "VerifySigned", "remove it"},
+		{"the token as a parameter", func(c *config) {
+			c.Params = []introspect.Param{{Name: "token", Value: "x"}}
+		}, "Params[0].Name", "token"},
+		{"a second secret", func(c *config) {
+			c.Params = []introspect.Param{{Name: "client_secret", Value: "x"}}
+		}, "Params[0].Name", "client_secret"},
+		{"a parameter without a name", func(c *config) {
+			c.Params = []introspect.Param{{Value: "x"}}
+		}, "Params[0].Name", "empty"},
+		{"a parameter twice", func(c *config) {
+			c.Params = []introspect.Param{{Name: "a"}, {Name: "a"}}
+		}, "Params[1].Name", "twice"},
+		{"a hint with a space", func(c *config) { c.TokenTypeHint = "access token" }, "TokenTypeHint", "one word"},
+		{"a long time to live", func(c *config) { c.CacheTTL = 5*time.Minute + 1 }, "CacheTTL", "5m"},
+		{"a negative time to live", func(c *config) { c.CacheTTL = -time.Second }, "CacheTTL", "5m"},
+		{"a long negative time to live", func(c *config) { c.NegativeTTL = time.Hour }, "NegativeTTL", "5m"},
+		{"a long timeout", func(c *config) { c.Timeout = time.Minute }, "Timeout", "30s"},
+		{"a negative timeout", func(c *config) { c.Timeout = -1 }, "Timeout", "30s"},
+		{"negative calls in flight", func(c *config) { c.MaxInFlight = -1 }, "MaxInFlight", "16384"},
+		{"too many calls in flight", func(c *config) { c.MaxInFlight = 1 << 20 }, "MaxInFlight", "16384"},
+		{"negative bytes", func(c *config) { c.CacheBytes = -1 }, "CacheBytes", "from 1"},
+		{"negative entries", func(c *config) { c.NegativeEntries = -1 }, "NegativeEntries", "from 1"},
+		{"negative failures", func(c *config) { c.BreakerFailures = -1 }, "BreakerFailures", "from 1"},
+		{"a long wait", func(c *config) { c.BreakerWait = time.Hour }, "BreakerWait", "5m"},
+		{"an unknown mode", func(c *config) { c.Mode = 7 }, "Mode", "neither"},
+		{"userinfo with credentials", func(c *config) { c.Mode = introspect.UserInfo }, "ClientID", "UserInfo"},
+		{"userinfo with a hint", func(c *config) { userInfo(c); c.TokenTypeHint = "x" }, "TokenTypeHint", "UserInfo"},
+		{"userinfo with parameters", func(c *config) {
+			userInfo(c)
+			c.Params = []introspect.Param{{Name: "a"}}
+		}, "Params", "UserInfo"},
+		{"signed userinfo", func(c *config) {
+			userInfo(c)
+			c.Signed, c.VerifySigned = true, verify
+		}, "Signed", "UserInfo"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			cfg := basicConfig("https://as.example.com/introspect")
 			test.change(&cfg)
 			cfg.Fingerprint() // must not panic on what New refuses
 			_, err := introspect.New(cfg)
-			if !errors.Is(err, introspect.ErrConfig) {
+			var mistake *introspect.ConfigError
+			if !errors.As(err, &mistake) || !errors.Is(err, introspect.ErrConfig) {
 				t.Fatalf("the error is %v", err)
 			}
-			if !strings.Contains(err.Error(), test.word) {
-				t.Errorf("the error %q does not tell %q", err, test.word)
+			if mistake.Field != test.field || setting.Field(err) != test.field {
+				t.Errorf("the error is about %q, want %q", mistake.Field, test.field)
+			}
+			if text := mistake.Err.Error(); !strings.Contains(text, test.word) || fields.MatchString(text) {
+				t.Errorf("the error %q does not say %q, or names a field", text, test.word)
+			}
+			if !strings.Contains(err.Error(), test.field) {
+				t.Errorf("the error %q does not name %q", err, test.field)
 			}
 			wantSilent(t, err, "s3cret", "hunter2")
 		})
@@ -136,7 +215,8 @@ func TestMistakesInTheConfiguration(t *testing.T) {
 
 func TestGoodConfigurations(t *testing.T) {
 	for _, endpoint := range []string{
-		"https://as.example.com/i", "https://as.example.com:8443/i?tenant=a", "http://localhost:8080/i", "http://127.0.0.2/i", "http://[::1]:80/i",
+		"https://as.example.com/i", "https://as.example.com:8443/i?tenant=a", "http://localhost:8080/i",
+		"http://127.0.0.2/i", "http://[::1]:80/i",
 	} {
 		if c, err := introspect.New(basicConfig(endpoint)); err != nil {
 			t.Errorf("%s: %v", endpoint, err)

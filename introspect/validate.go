@@ -6,26 +6,44 @@ import (
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/fetch"
+	"github.com/caddyjwt/gateway/internal/setting"
 )
 
 // ErrConfig is wrapped by every error of [New].
 var ErrConfig = errors.New("introspect: configuration")
 
-func configError(format string, args ...any) error {
-	return fmt.Errorf("%w: %w", ErrConfig, fmt.Errorf(format, args...))
+// ConfigError is a mistake in one field of a [Config].
+type ConfigError struct {
+	// Field is the name of the field, such as "ClientSecret" or "Params[1].Name".
+	Field string
+	// Err says what is wrong. Its text names no field, so it fits whatever a program calls its settings.
+	Err error
+}
+
+func (e *ConfigError) Error() string { return fmt.Sprintf("%v: %s: %v", ErrConfig, e.Field, e.Err) }
+
+// Unwrap gives [ErrConfig] and Err, so that both can be found with [errors.Is].
+func (e *ConfigError) Unwrap() []error {
+	return []error{ErrConfig, &setting.Error{Field: e.Field, Err: e.Err}}
+}
+
+func configError(field, format string, args ...any) error {
+	return &ConfigError{Field: field, Err: fmt.Errorf(format, args...)}
 }
 
 // validate checks a configuration that has its defaults.
 func (c Config) validate() error {
-	if (c.Endpoint == "") == (c.Discover == nil) {
-		return configError("set exactly one of Endpoint and Discover")
-	}
-	if c.Discover != nil && c.Issuer == "" {
-		return configError("Discover needs Issuer, to tell one server from another")
+	switch {
+	case c.Endpoint == "" && c.Discover == nil:
+		return configError("Endpoint", "missing: say where to ask, or how to discover it")
+	case c.Endpoint != "" && c.Discover != nil:
+		return configError("Endpoint", "it would be discovered, too: remove one of the two")
+	case c.Discover != nil && c.Issuer == "":
+		return configError("Issuer", "missing: with discovery, it tells one server from another")
 	}
 	if c.Endpoint != "" {
 		if _, err := fetch.CheckURL(c.Endpoint); err != nil {
-			return configError("Endpoint: %w", err)
+			return configError("Endpoint", "%w", err)
 		}
 	}
 	if err := c.validateQuestion(); err != nil {
@@ -41,42 +59,61 @@ func (c Config) validate() error {
 func (c Config) validateQuestion() error {
 	switch c.Mode {
 	case Introspection:
-		if c.Signed != (c.VerifySigned != nil) {
-			return configError("Signed and VerifySigned belong together: set both, or neither")
-		}
-		if c.TokenTypeHint != HintOff && !isPrintable(c.TokenTypeHint) {
-			return configError("TokenTypeHint %q: only printable ASCII without spaces", c.TokenTypeHint)
+		switch {
+		case c.Signed && c.VerifySigned == nil:
+			return configError("VerifySigned", "missing: signed answers need it")
+		case !c.Signed && c.VerifySigned != nil:
+			return configError("VerifySigned", "no signed answers are asked for: remove it, or ask for them")
+		case c.TokenTypeHint != HintOff && !isPrintable(c.TokenTypeHint):
+			return configError("TokenTypeHint", "%q is not one word of printable ASCII", c.TokenTypeHint)
 		}
 		return c.validateAuth()
 	case UserInfo:
-		switch {
-		case c.AuthMethod != "" || c.ClientSecret != "" || c.PrivateKey != nil || c.BearerToken != "" || c.ClientID != "":
-			return configError("the mode UserInfo authenticates with the token itself: remove AuthMethod and the credentials")
-		case c.Signed || c.VerifySigned != nil:
-			return configError("the mode UserInfo has no signed answers: remove Signed and VerifySigned")
-		case c.RawBasic:
-			return configError("the mode UserInfo sends no credentials of the client's: remove RawBasic")
-		case len(c.Params) > 0 || c.TokenTypeHint != "":
-			return configError("the mode UserInfo sends no parameters: remove Params and TokenTypeHint")
-		}
-		return nil
+		return c.validateUserInfo()
 	}
-	return configError("Mode %d is neither Introspection nor UserInfo", c.Mode)
+	return configError("Mode", "%d is neither Introspection nor UserInfo", c.Mode)
 }
 
-// validateParams refuses what we send ourselves, as a second copy of a parameter is an
-// invalid request (RFC 6749 section 3.2) and could be a second authentication.
+// validateUserInfo refuses settings that would have no effect.
+func (c Config) validateUserInfo() error {
+	const itself = "UserInfo is asked with the token itself as the credential: remove it"
+	for _, field := range []struct {
+		name, why string
+		there     bool
+	}{
+		{"AuthMethod", itself, c.AuthMethod != ""},
+		{"ClientID", itself, c.ClientID != ""},
+		{"ClientSecret", itself, c.ClientSecret != ""},
+		{"PrivateKey", itself, c.PrivateKey != nil},
+		{"BearerToken", itself, c.BearerToken != ""},
+		{"RawBasic", itself, c.RawBasic},
+		{"Signed", "UserInfo has no signed answers: remove it", c.Signed},
+		{"VerifySigned", "UserInfo has no signed answers: remove it", c.VerifySigned != nil},
+		{"Params", "UserInfo is asked without parameters: remove it", len(c.Params) > 0},
+		{"TokenTypeHint", "UserInfo is asked without parameters: remove it", c.TokenTypeHint != ""},
+	} {
+		if field.there {
+			return configError(field.name, "%s", field.why)
+		}
+	}
+	return nil
+}
+
+// validateParams refuses what we send ourselves: a second copy of a parameter is an invalid request (RFC 6749 section
+// 3.2), and could be a second authentication.
 func (c Config) validateParams() error {
 	seen := make(map[string]bool)
-	for _, p := range c.Params {
+	for i, p := range c.Params {
+		field := fmt.Sprintf("Params[%d].Name", i)
 		switch p.Name {
 		case "":
-			return configError("Params: a name is empty")
+			return configError(field, "a name is empty")
 		case "token", "token_type_hint", "client_id", "client_secret", "client_assertion", "client_assertion_type":
-			return configError("Params: %q has a setting of its own; use that, as a second copy would be an invalid request", p.Name)
+			return configError(field, "%q has a setting of its own; use that, as a second copy would be an invalid request",
+				p.Name)
 		}
 		if seen[p.Name] {
-			return configError("Params: %q is there twice; each name may be sent once", p.Name)
+			return configError(field, "%q is there twice; each name may be sent once", p.Name)
 		}
 		seen[p.Name] = true
 	}
@@ -85,21 +122,23 @@ func (c Config) validateParams() error {
 
 func (c Config) validateLimits() error {
 	for _, ttl := range []struct {
-		name  string
+		field string
 		value time.Duration
 	}{{"CacheTTL", c.CacheTTL}, {"NegativeTTL", c.NegativeTTL}} {
 		if ttl.value != Off && (ttl.value <= 0 || ttl.value > MaxCacheTTL) {
-			return configError("%s %v: use a time up to %v, or Off", ttl.name, ttl.value, MaxCacheTTL)
+			return configError(ttl.field, "%v is not possible: use a time up to %v, or turn it off", ttl.value, MaxCacheTTL)
 		}
 	}
-	if c.Timeout <= 0 || c.Timeout > MaxTimeout {
-		return configError("Timeout %v: use a time up to %v", c.Timeout, MaxTimeout)
-	}
-	if c.BreakerWait <= 0 || c.BreakerWait > MaxCacheTTL {
-		return configError("BreakerWait %v: use a time up to %v", c.BreakerWait, MaxCacheTTL)
+	for _, d := range []struct {
+		field      string
+		value, max time.Duration
+	}{{"Timeout", c.Timeout, MaxTimeout}, {"BreakerWait", c.BreakerWait, MaxCacheTTL}} {
+		if d.value <= 0 || d.value > d.max {
+			return configError(d.field, "%v is not possible: use a time up to %v", d.value, d.max)
+		}
 	}
 	for _, n := range []struct {
-		name       string
+		field      string
 		value, max int
 	}{
 		{"CacheBytes", c.CacheBytes, 1 << 40},
@@ -108,7 +147,7 @@ func (c Config) validateLimits() error {
 		{"BreakerFailures", c.BreakerFailures, 1 << 20},
 	} {
 		if n.value < 1 || n.value > n.max {
-			return configError("%s %d: use a number from 1 to %d", n.name, n.value, n.max)
+			return configError(n.field, "%d is not possible: use a number from 1 to %d", n.value, n.max)
 		}
 	}
 	return nil

@@ -1,0 +1,70 @@
+package caddyjwt
+
+import (
+	"errors"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/setting"
+	"github.com/caddyjwt/gateway/introspect"
+)
+
+// Each field of the client's configuration has a word, or nobody can make a mistake in it with a Caddyfile.
+func TestEveryFieldOfTheIntrospectionClientHasAWord(t *testing.T) {
+	ours := []string{
+		"Issuer", "Decode", "HTTPClient", "Identity", "Now", "Observer", // set by us
+		"AssertionAlg", "AssertionAudience", "CacheBytes", "NegativeEntries", "BreakerFailures", "BreakerWait", // by nobody
+	}
+	for field := range reflect.TypeFor[introspect.Config]().Fields() {
+		if _, has := introspectWords[field.Name]; has == slices.Contains(ours, field.Name) {
+			t.Errorf("%s: say in introspectWords which word sets it, or here that none does", field.Name)
+		}
+	}
+	for name, to := range introspectWords {
+		if _, has := reflect.TypeFor[introspect.Config]().FieldByName(name); !has {
+			t.Errorf("introspect.Config has no %s", name)
+		}
+		if _, has := reflect.TypeFor[Introspect]().FieldByName(to.field); !has {
+			t.Errorf("%s: Introspect has no %s", name, to.field)
+		}
+	}
+}
+
+func TestMistakesOfTheClientAreAboutOurFields(t *testing.T) {
+	cause := errors.New("Timeout of CacheTTL")
+	for _, test := range []struct{ theirs, field, text string }{
+		{"Mode", "Verify", "verify: Timeout of CacheTTL"},
+		{"Params[1].Name", "Params[1].Name", "param: Timeout of CacheTTL"},
+		{"Identity", "Identity", "introspect: configuration: Identity: Timeout of CacheTTL"},
+	} {
+		err := inOurWords(&introspect.ConfigError{Field: test.theirs, Err: cause})
+		if setting.Field(err) != test.field || err.Error() != test.text || !errors.Is(err, cause) {
+			t.Errorf("%s: the error about %q says %q", test.theirs, setting.Field(err), err)
+		}
+	}
+	if inOurWords(cause) != cause {
+		t.Error("an error without a field has changed")
+	}
+}
+
+func TestClientsThatDifferHaveOtherIdentities(t *testing.T) {
+	seen := map[string]string{(&issuerPlan{}).askerIdentity([32]byte{}): "nothing"}
+	for name, change := range map[string]func(*issuerPlan, *[32]byte){
+		"TLS settings":     func(p *issuerPlan, _ *[32]byte) { p.source.fetch.ServerName = "a" },
+		"keys":             func(_ *issuerPlan, keys *[32]byte) { keys[0] = 1 },
+		"metadata address": func(p *issuerPlan, _ *[32]byte) { p.source.issuer = "https://a" },
+		"leeway":           func(p *issuerPlan, _ *[32]byte) { p.issuer.Leeway = 1 },
+		"algorithms":       func(p *issuerPlan, _ *[32]byte) { p.issuer.Algorithms = jose.MakeAlgorithms(jose.ES256) },
+	} {
+		var plan issuerPlan
+		var keys [32]byte
+		change(&plan, &keys)
+		identity := plan.askerIdentity(keys)
+		if other, has := seen[identity]; has {
+			t.Errorf("another %s and another %s are one client", name, other)
+		}
+		seen[identity] = name
+	}
+}
