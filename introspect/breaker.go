@@ -14,12 +14,11 @@ const maxBreakerWait = 30 * time.Second
 type breakers struct {
 	unproven breaker
 	proven   breaker
-	changed  func(BreakerState)
 }
 
 func newBreakers(cfg *Config) breakers {
 	b := breaker{threshold: cfg.BreakerFailures, wait: cfg.BreakerWait, limit: cfg.Timeout}
-	return breakers{unproven: b, proven: b, changed: cfg.Observer.Breaker}
+	return breakers{unproven: b, proven: b}
 }
 
 // of gives the breaker that decides about a token.
@@ -32,14 +31,12 @@ func (b *breakers) of(proven bool) *breaker {
 
 // allow reports whether a call about a token may start, whether it is the one that tries, and if not, how long to wait.
 func (b *breakers) allow(proven bool, now time.Time) (ok, probe bool, wait time.Duration) {
-	defer b.watch()()
 	return b.of(proven).allow(now)
 }
 
 // record takes the outcome of a call. A verdict about a proven token closes both, as the server is there, unless it is
 // a late one.
 func (b *breakers) record(f *flight, now time.Time) {
-	defer b.watch()()
 	b.of(f.proven).record(f.probe, f.err, now)
 	switch {
 	case !f.proven:
@@ -58,16 +55,6 @@ func (b *breakers) state() BreakerState {
 		}
 	}
 	return BreakerClosed
-}
-
-// watch gives a function that reports the state if it has changed by then.
-func (b *breakers) watch() func() {
-	before := b.state()
-	return func() {
-		if now := b.state(); now != before && b.changed != nil {
-			b.changed(now)
-		}
-	}
 }
 
 // breaker stops the calls to a server that does not answer, so that requests fail at once

@@ -170,8 +170,6 @@ func (c *Client) call(f *flight, token string) (Result, *NoVerdictError) {
 	if !ok {
 		return Result{}, breakerOpen(0)
 	}
-	c.cfg.Observer.inFlight(+1)
-	defer c.cfg.Observer.inFlight(-1)
 	r, err := c.exchange(f, token)
 	if err != nil {
 		return Result{}, err

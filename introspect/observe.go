@@ -52,29 +52,19 @@ func (s BreakerState) String() string {
 	return "unknown"
 }
 
-// Observer holds functions that are called when something happens; nil ones are not. They
-// must be fast, safe for concurrent use, and must neither call the client nor panic.
+// Observer holds functions that are called when something happens; nil ones are not. They must be fast, safe for
+// concurrent use, and must neither call the client nor panic. What is true at a moment is in [Client.Stats].
 type Observer struct {
 	// Lookup is called once for every question.
 	Lookup func(Lookup)
 	// Call is called after every call, also one that found no free slot, with the verdict, or
 	// the error when there is none, and the time taken from the first caller's question on.
 	Call func(active bool, err *NoVerdictError, took time.Duration)
-	// InFlight is called with +1 and -1 when a request to the server starts and ends.
-	InFlight func(delta int)
-	// Breaker is called when the worse of the states of the two circuit breakers changes.
-	Breaker func(BreakerState)
 }
 
 func (o *Observer) lookup(l Lookup) {
 	if o.Lookup != nil {
 		o.Lookup(l)
-	}
-}
-
-func (o *Observer) inFlight(delta int) {
-	if o.InFlight != nil {
-		o.InFlight(delta)
 	}
 }
 
