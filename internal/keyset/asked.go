@@ -56,11 +56,11 @@ type demand struct {
 	begun   uint64 // number of the last fetch that had begun by then
 }
 
-func (r *refresher) demand(token Signed) demand {
+func (s *fetched) demand(token Signed) demand {
 	d := demand{alg: token.Algorithm, kid: token.KeyID, id: hashID(token.KeyID), arrived: time.Now()}
-	r.mu.Lock()
-	d.begun = r.stats.Fetches
-	r.mu.Unlock()
+	doc := s.doc.Lock()
+	d.begun = doc.Begun()
+	doc.Unlock()
 	var h maphash.Hash
 	h.SetSeed(seed)
 	_ = h.WriteByte(byte(token.Algorithm))

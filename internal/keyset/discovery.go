@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/fetch"
+	"github.com/caddyjwt/gateway/internal/refresh"
 )
 
 // DiscoveryOptions are the settings of a source behind the metadata of an issuer.
@@ -35,7 +35,7 @@ type DiscoveryOptions struct {
 	// Logger gets changes of state; nil for none. It outlives whoever makes the source if the source is shared.
 	Logger *slog.Logger
 
-	transport getter // for tests
+	transport refresh.Getter // for tests
 }
 
 // Fingerprint is a hash of all settings but the logger. One source can serve all who want the same fingerprint.
@@ -46,7 +46,7 @@ func (o DiscoveryOptions) Fingerprint() [sha256.Size]byte {
 	settings := o.Fetch.Fingerprint()
 	h.Write(settings[:])
 	o.Taken.fingerprint(h)
-	o.Timing.fingerprint(h)
+	fingerprintTiming(h, o.Timing)
 	if o.MetadataOnly {
 		hashText(h, "metadata only")
 	}
@@ -55,7 +55,7 @@ func (o DiscoveryOptions) Fingerprint() [sha256.Size]byte {
 
 // Discovery is a source behind the metadata of an issuer.
 type Discovery struct {
-	*refresher
+	*fetched
 	metadata *metadataLoader
 }
 
@@ -76,7 +76,7 @@ func NewDiscovery(options DiscoveryOptions) (*Discovery, error) {
 	if options.Issuer == "" {
 		return nil, errors.New("there is no issuer")
 	}
-	if err := errors.Join(options.Taken.check(), options.Timing.defaults()); err != nil {
+	if err := errors.Join(options.Taken.check(), options.Timing.Defaults()); err != nil {
 		return nil, err
 	}
 	client, err := newGetter(options.transport, options.Fetch, options.Timing)
@@ -93,7 +93,7 @@ func NewDiscovery(options DiscoveryOptions) (*Discovery, error) {
 			return nil, err
 		}
 	}
-	source := &Discovery{newRefresher(options.Issuer, options.Timing, l, options.Logger), l}
+	source := &Discovery{newFetched(options.Issuer, options.Timing, l, options.Logger), l}
 	if options.MetadataOnly {
 		source.notify.what = "metadata"
 	}
@@ -130,48 +130,25 @@ func (d *Discovery) Metadata(ctx context.Context) (*Metadata, error) {
 	if m := d.metadata.present(); m != nil {
 		return m, nil
 	}
-	f, err := d.joinAny()
-	if f != nil {
-		if err = d.wait(ctx, f, d.timing.Wait); err == nil {
-			err = f.err
-		}
-	}
+	err := d.doc.Await(ctx)
 	if m := d.metadata.present(); m != nil {
 		return m, nil
 	}
 	return nil, &UnavailableError{RetryAfter: time.Second, Err: err}
 }
 
-// joinAny finds a fetch to wait for, starting one if the last is long enough ago.
-func (r *refresher) joinAny() (*flight, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	switch {
-	case r.closed:
-		return nil, errClosed
-	case r.waiters >= maxWaiters:
-		return nil, errTooManyWaiters
-	case r.flight == nil && !r.mayTry(time.Now()):
-		return nil, r.lastErr
-	case r.flight == nil:
-		r.launch()
-	}
-	r.waiters++
-	return r.flight, nil
-}
-
 // metadataLoader gets the metadata of an issuer, and then the keys that it points to. It reads the metadata every time,
 // for an authorization server that moves its keys changes the metadata first.
 type metadataLoader struct {
-	client    getter
-	stranger  getter // for origins other than the metadata's; nil when it makes no difference
+	client    refresh.Getter
+	stranger  refresh.Getter // for origins other than the metadata's; nil when it makes no difference
 	issuer    string
 	addresses []string
 	maxStale  time.Duration
 	only      bool // metadata, no keys
 	keys      jwksLoader
+	resource  refresh.Resource
 
-	etag    string // of the current metadata
 	current atomic.Pointer[dated]
 }
 
@@ -182,7 +159,8 @@ type dated struct {
 	seen     time.Time
 }
 
-func (l *metadataLoader) close() error {
+// Close implements refresh.Loader.
+func (l *metadataLoader) Close() error {
 	if l.stranger != nil {
 		l.stranger.Close()
 	}
@@ -199,27 +177,28 @@ func (l *metadataLoader) present() *Metadata {
 	return d.metadata
 }
 
-func (l *metadataLoader) load(ctx context.Context) (loaded, error) {
+// Load implements refresh.Loader.
+func (l *metadataLoader) Load(ctx context.Context) (refresh.Outcome[Set], error) {
 	if wrong, err := l.refresh(ctx); wrong || err != nil && l.present() == nil {
-		return loaded{}, err
+		return refresh.Outcome[Set]{}, err
 	}
 	if l.only {
-		return loaded{keyless: true, life: -1}, nil
+		return refresh.Outcome[Set]{Nothing: true, Life: -1}, nil
 	}
 	d := l.current.Load()
 	if d.metadata.JWKSURI == "" {
-		return loaded{}, fmt.Errorf(`metadata: %s: %w: there is no "jwks_uri"`, label(d.address), ErrFormat)
+		return refresh.Outcome[Set]{}, fmt.Errorf(`metadata: %s: %w: there is no "jwks_uri"`, label(d.address), ErrFormat)
 	}
 	if l.keys.url != d.metadata.JWKSURI {
-		l.keys.url, l.keys.etag = d.metadata.JWKSURI, ""
+		l.keys.url = d.metadata.JWKSURI
 		l.keys.client = l.clientFor(d)
 	}
-	return l.keys.load(ctx)
+	return l.keys.Load(ctx)
 }
 
 // clientFor leaves out what identifies us where the keys are at another origin than the metadata, whose address the
 // operator has chosen.
-func (l *metadataLoader) clientFor(d *dated) getter {
+func (l *metadataLoader) clientFor(d *dated) refresh.Getter {
 	from, err1 := url.Parse(d.address)
 	to, err2 := url.Parse(d.metadata.JWKSURI)
 	if l.stranger != nil && (err1 != nil || err2 != nil || !fetch.SameOrigin(from, to)) {
@@ -264,28 +243,17 @@ func (l *metadataLoader) refresh(ctx context.Context) (wrong bool, err error) {
 
 // read gets the document at one address and judges it.
 func (l *metadataLoader) read(ctx context.Context, address string) error {
-	etag := ""
-	if d := l.current.Load(); d != nil && d.address == address {
-		etag = l.etag
-	}
-	l.etag = "" // as for keys
-	response, err := l.client.Get(ctx, address, "application/json", etag)
-	switch {
-	case err != nil:
+	var metadata *Metadata
+	same, _, err := l.resource.Get(ctx, l.client, address, "application/json", func(body []byte) (err error) {
+		metadata, err = parseMetadata(body, l.issuer, address)
 		return err
-	case response.NotModified && etag != "":
-		l.etag = etag
-		l.current.Store(&dated{l.current.Load().metadata, address, time.Now()})
-		return nil
-	case response.Status != http.StatusOK:
-		err := fmt.Errorf("the server answered with status %d", response.Status)
-		return askedToWait(err, response, time.Now())
-	}
-	metadata, err := parseMetadata(response.Body, l.issuer, address)
+	})
 	if err != nil {
-		return describe(err, response)
+		return err
 	}
-	l.etag = entityTag(response.Header)
+	if same {
+		metadata = l.current.Load().metadata
+	}
 	l.current.Store(&dated{metadata, address, time.Now()})
 	return nil
 }

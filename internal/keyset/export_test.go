@@ -34,5 +34,4 @@ func ParseJWKS(data []byte) ([]*jose.Key, []Skipped, error) { return parseJWKS(d
 var (
 	ParseFewJWKs  = parseJWKS
 	ParseMetadata = parseMetadata
-	Lifetime      = lifetime
 )

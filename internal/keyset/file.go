@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/refresh"
 )
 
 const (
@@ -32,7 +33,8 @@ type File struct {
 	path    string
 	taken   Selection
 	notify  *notifier
-	current atomic.Pointer[snapshot]
+	events  *refresh.Queue[Event]
+	current atomic.Pointer[validSet]
 
 	mu      sync.Mutex // held while the file is read
 	closed  bool
@@ -42,6 +44,12 @@ type File struct {
 	stat    os.FileInfo       // when content was last read
 	content [sha256.Size]byte // what the current set was made of
 	seen    [sha256.Size]byte // what was last read
+}
+
+// validSet is a set and for how long it is good: zero for good.
+type validSet struct {
+	set     *Set
+	expires time.Time
 }
 
 var _ Source = (*File)(nil)
@@ -55,6 +63,7 @@ func NewFile(path string, taken Selection, logger *slog.Logger) (*File, error) {
 		return nil, err
 	}
 	f := &File{path: path, taken: taken, notify: newNotifier(logger, path)}
+	f.events = refresh.NewQueue(f.notify.tell)
 	data, stat, err := ReadFile(path)
 	if err == nil {
 		err = f.take(data)
@@ -63,7 +72,7 @@ func NewFile(path string, taken Selection, logger *slog.Logger) (*File, error) {
 		return nil, fmt.Errorf("key file %s: %w", path, err)
 	}
 	f.stat, f.seen = stat, f.content
-	f.notify.deliver()
+	f.events.Deliver()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.timer = time.AfterFunc(pollInterval, f.check)
@@ -94,7 +103,7 @@ func (f *File) Find(_ context.Context, alg jose.Algorithm, kid string) ([]*jose.
 	if s := f.current.Load(); s != nil {
 		return nil, expiredCertificate(s.expires)
 	}
-	return nil, &UnavailableError{RetryAfter: time.Second, Err: errClosed}
+	return nil, &UnavailableError{RetryAfter: time.Second, Err: refresh.ErrClosed}
 }
 
 // Close implements Source.
@@ -123,7 +132,7 @@ func (f *File) check() {
 	}
 	f.timer = time.AfterFunc(next, f.check)
 	f.mu.Unlock()
-	f.notify.deliver()
+	f.events.Deliver()
 }
 
 // read looks whether there is something new, and takes it over if it has settled. changed asks for another look soon.
@@ -208,12 +217,12 @@ func (f *File) take(data []byte) (err error) {
 		event.Added, event.Removed = old.set.changes(set)
 	}
 	f.content = sha256.Sum256(data)
-	f.current.Store(&snapshot{set: set, fetched: time.Now(), expires: expires})
+	f.current.Store(&validSet{set, expires})
 	if event.Kind == Ready || len(event.Added)+len(event.Removed) > 0 {
-		f.notify.add(event)
+		f.events.Add(event)
 	}
 	if set.cutSince(before) {
-		f.notify.add(Event{Kind: KeysLeftOut, Source: f.path, Keys: set.Len(), Skipped: skipped})
+		f.events.Add(Event{Kind: KeysLeftOut, Source: f.path, Keys: set.Len(), Skipped: skipped})
 	}
 	return nil
 }
@@ -224,7 +233,7 @@ func (f *File) fail(err error) {
 		return
 	}
 	f.failing, f.since = true, time.Now()
-	f.notify.add(Event{Kind: Failing, Source: f.path, Keys: f.Current().Len(), Err: plainPath(err)})
+	f.events.Add(Event{Kind: Failing, Source: f.path, Keys: f.Current().Len(), Err: plainPath(err)})
 }
 
 func (f *File) recovered() {
@@ -232,7 +241,7 @@ func (f *File) recovered() {
 		return
 	}
 	f.failing = false
-	f.notify.add(Event{Kind: Recovered, Source: f.path, Keys: f.Current().Len(), Since: time.Since(f.since)})
+	f.events.Add(Event{Kind: Recovered, Source: f.path, Keys: f.Current().Len(), Since: time.Since(f.since)})
 }
 
 // plainPath takes the path off an error of package os, which is named beside it already.

@@ -2,22 +2,17 @@ package keyset
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/jose"
-)
-
-var (
-	errTooManyWaiters = errors.New("too many requests are waiting for keys")
-	errStillFetching  = errors.New("the fetch is taking too long")
+	"github.com/caddyjwt/gateway/internal/refresh"
 )
 
 // Find implements Source, for a token of which no more is known than this.
-func (r *refresher) Find(ctx context.Context, alg jose.Algorithm, kid string) ([]*jose.Key, error) {
-	return r.FindFor(ctx, Signed{Algorithm: alg, KeyID: kid})
+func (s *fetched) Find(ctx context.Context, alg jose.Algorithm, kid string) ([]*jose.Key, error) {
+	return s.FindFor(ctx, Signed{Algorithm: alg, KeyID: kid})
 }
 
 // FindFor implements Fetcher.
@@ -30,245 +25,208 @@ func (r *refresher) Find(ctx context.Context, alg jose.Algorithm, kid string) ([
 //     the issuer has taken out;
 //   - else ErrPending, since the issuer may have published the key after the last fetch. A client gives up a token that
 //     is called bad, and what strangers have spent must not make it do so.
-func (r *refresher) FindFor(ctx context.Context, token Signed) ([]*jose.Key, error) {
-	if keys, _ := r.Current().find(token.Algorithm, token.KeyID); len(keys) > 0 {
+func (s *fetched) FindFor(ctx context.Context, token Signed) ([]*jose.Key, error) {
+	if keys, _ := s.Current().find(token.Algorithm, token.KeyID); len(keys) > 0 {
 		return keys, nil
 	}
-	return r.search(ctx, r.demand(token))
+	return s.search(ctx, s.demand(token))
 }
 
 // search finds a key that is not there.
-func (r *refresher) search(ctx context.Context, d demand) ([]*jose.Key, error) {
+func (s *fetched) search(ctx context.Context, d demand) ([]*jose.Key, error) {
 	for {
-		f, keys, err := r.join(d)
+		f, keys, err := s.join(d)
 		if f == nil {
 			return keys, err
 		}
-		err = r.wait(ctx, f, r.timing.Wait-time.Since(d.arrived))
-		keys, _ = r.Current().find(d.alg, d.kid)
+		err = s.doc.Wait(ctx, f, s.timing.Wait-time.Since(d.arrived))
+		keys, _ = s.Current().find(d.alg, d.kid)
 		switch {
 		case len(keys) > 0:
 			return keys, nil // they are here, whatever became of the wait
 		case err != nil:
-			return nil, r.givenUp(err)
+			return nil, s.givenUp(err)
 		}
-		if f.err == nil && f.number <= d.begun {
+		if f.Err() == nil && f.Number() <= d.begun {
 			continue // what was sent before this request came need not be what is there now
 		}
-		return nil, r.conclude(f, d)
+		return nil, s.conclude(f, d)
 	}
 }
 
 // join finds the fetch to wait for, starting one if that is allowed, and counts the caller among the waiters. Without a
 // fetch it gives the answer.
-func (r *refresher) join(d demand) (*flight, []*jose.Key, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed {
-		return nil, nil, &UnavailableError{RetryAfter: time.Second, Err: errClosed}
+func (s *fetched) join(d demand) (*refresh.Flight, []*jose.Key, error) {
+	doc := s.doc.Lock()
+	defer doc.Unlock()
+	if doc.Closed() {
+		return nil, nil, &UnavailableError{RetryAfter: time.Second, Err: refresh.ErrClosed}
 	}
-	set := r.Current()
+	set := s.Current()
 	if keys, _ := set.find(d.alg, d.kid); len(keys) > 0 {
 		return nil, keys, nil // it has just come
 	}
 	now := time.Now()
-	f := r.flight
+	f := doc.Flight()
 	switch {
-	case set == nil && f == nil && r.mayTry(now):
-		f = r.launch()
+	case set == nil && f == nil && doc.MayLoad(now):
+		f = doc.Launch()
 	case set == nil:
-	case r.justAnswered(d, now):
+	case s.justAnswered(doc, d, now):
 		f = nil
 	case f == nil:
-		f = r.launchFor(now, r.motives(d)...)
+		f = s.launchFor(doc, now, s.motives(doc, d)...)
 	}
 	if f == nil {
-		r.stats.Denied++
-		return nil, nil, r.refuse(set, d, now)
+		s.denied++
+		return nil, nil, s.refuse(doc, set, d, now)
 	}
-	if r.waiters >= maxWaiters {
-		r.stats.Denied++
-		return nil, nil, r.delayed(set, errTooManyWaiters)
+	if err := doc.Join(); err != nil {
+		s.denied++
+		return nil, nil, s.delayed(doc, err)
 	}
-	r.waiters++
 	return f, nil, nil
 }
 
-// wait waits for the end of a fetch that the caller has joined, and gives up its place among the waiters. The error is
-// why it ended early; how the fetch went is in the flight.
-func (r *refresher) wait(ctx context.Context, f *flight, limit time.Duration) (err error) {
-	timer := time.NewTimer(limit)
-	select {
-	case <-f.done:
-	case <-timer.C:
-		err = errStillFetching
-	case <-ctx.Done():
-		err = context.Cause(ctx)
-	}
-	timer.Stop()
-	r.mu.Lock()
-	r.waiters--
-	r.mu.Unlock()
-	return err
-}
-
 // conclude is the answer after a fetch that did not bring the key.
-func (r *refresher) conclude(f *flight, d demand) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	set := r.Current()
-	if f.err != nil {
-		return &UnavailableError{RetryAfter: r.retryAfter(set), Err: f.err}
+func (s *fetched) conclude(f *refresh.Flight, d demand) error {
+	doc := s.doc.Lock()
+	defer doc.Unlock()
+	set := s.Current()
+	if f.Err() != nil {
+		return &UnavailableError{RetryAfter: doc.RetryAfter(), Err: f.Err()}
 	}
-	r.asked.note(d.token, d.begun, r.lastGood)
-	return r.refuse(set, d, time.Now())
+	s.asked.note(d.token, d.begun, doc.LastGood())
+	return s.refuse(doc, set, d, time.Now())
 }
 
-// refuse answers when there is no key. The caller holds the lock.
-func (r *refresher) refuse(set *Set, d demand, now time.Time) error {
+// refuse answers when there is no key.
+func (s *fetched) refuse(doc refresh.Locked[Set], set *Set, d demand, now time.Time) error {
 	switch {
-	case set == nil || r.failures > 0:
-		return &UnavailableError{RetryAfter: r.retryAfter(set), Err: r.lastErr}
-	case r.former.hadID(d.id) || r.asked.answered(d.token, r.lastGood):
+	case set == nil || doc.Failing():
+		return &UnavailableError{RetryAfter: doc.RetryAfter(), Err: doc.Err()}
+	case s.former.hadID(d.id) || s.asked.answered(d.token, doc.LastGood()):
 		return set.lacks(ErrUnknownKey)
 	}
-	r.asked.note(d.token, d.begun, r.lastGood)
-	r.asked.note(d.id, d.begun, r.lastGood)
-	wait := r.budgets.wait(now, r.motives(d)...)
+	s.asked.note(d.token, d.begun, doc.LastGood())
+	s.asked.note(d.id, d.begun, doc.LastGood())
+	wait := s.budgets.wait(now, s.motives(doc, d)...)
 	return &UnavailableError{RetryAfter: max(wait, time.Second), Err: set.lacks(ErrPending)}
 }
 
 // motives are why there may be a fetch for a key id that is not in the set. An id that somebody has asked for since the
 // last fetch may be that of many good tokens: it need not stand in line with those that are invented for one request
-// each. The caller holds the lock.
-func (r *refresher) motives(d demand) []motive {
+// each.
+func (s *fetched) motives(doc refresh.Locked[Set], d demand) []motive {
 	switch {
-	case r.former.hadID(d.id):
+	case s.former.hadID(d.id):
 		return []motive{retiredID}
-	case r.asked.waiting(d.id, r.lastGood):
+	case s.asked.waiting(d.id, doc.LastGood()):
 		return []motive{unknownID, unknownAgain}
 	default:
 		return []motive{unknownID}
 	}
 }
 
-// launchFor starts a fetch if one of the budgets has one, nil if not. While fetching fails there is one in a cooldown
-// for all of them: that is more often than by the backoff, which may have grown long. The caller holds the lock.
-func (r *refresher) launchFor(now time.Time, why ...motive) *flight {
-	failing := r.failures > 0 && now.Sub(r.lastStart) < r.timing.Cooldown
-	if failing || now.Before(r.heldUntil) || !r.budgets.spend(now, why...) {
+// launchFor starts a fetch if one of the budgets has one, nil if not.
+func (s *fetched) launchFor(doc refresh.Locked[Set], now time.Time, why ...motive) *refresh.Flight {
+	if !doc.MayReload(now) || !s.budgets.spend(now, why...) {
 		return nil
 	}
-	return r.launch()
+	return doc.Launch()
 }
 
-// mayTry reports whether there may be a fetch while there are no keys. The caller holds the lock.
-func (r *refresher) mayTry(now time.Time) bool {
-	return r.lastStart.IsZero() || now.Sub(r.lastStart) >= r.timing.MinBackoff && !now.Before(r.heldUntil)
-}
-
-// justAnswered reports whether a fetch within the cooldown did not bring the key of this very token. The caller holds
-// the lock.
-func (r *refresher) justAnswered(d demand, now time.Time) bool {
-	return now.Sub(r.lastGoodAt) < r.timing.Cooldown && r.asked.answered(d.token, r.lastGood)
+// justAnswered reports whether a fetch within the cooldown did not bring the key of this very token.
+func (s *fetched) justAnswered(doc refresh.Locked[Set], d demand, now time.Time) bool {
+	return now.Sub(doc.LastGoodStart()) < s.timing.Cooldown && s.asked.answered(d.token, doc.LastGood())
 }
 
 // givenUp is the answer to a request that has waited in vain.
-func (r *refresher) givenUp(err error) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.delayed(r.Current(), err)
+func (s *fetched) givenUp(err error) error {
+	doc := s.doc.Lock()
+	defer doc.Unlock()
+	return s.delayed(doc, err)
 }
 
 // delayed is the answer when a fetch cannot be waited for. While there are keys and nothing fails, that is no trouble
-// of the issuer's: strangers can bring it about. The caller holds the lock.
-func (r *refresher) delayed(set *Set, err error) error {
-	if set != nil && r.failures == 0 {
+// of the issuer's: strangers can bring it about.
+func (s *fetched) delayed(doc refresh.Locked[Set], err error) error {
+	if s.Current() != nil && !doc.Failing() {
 		err = fmt.Errorf("%w: %w", ErrPending, err)
 	}
 	return &UnavailableError{RetryAfter: time.Second, Err: err}
 }
 
-// retryAfter is when a request may cause a fetch again after one that failed. The caller holds the lock.
-func (r *refresher) retryAfter(set *Set) time.Duration {
-	wait := r.timing.MinBackoff
-	if set != nil {
-		wait = r.timing.Cooldown
-	}
-	return max(wait-time.Since(r.lastStart), time.Until(r.heldUntil), time.Second).Round(time.Second)
-}
-
 // Recheck implements Fetcher. Whoever has no budget and waits for no fetch gets no other keys, and an error when the last
 // fetch failed: then nobody knows.
-func (r *refresher) Recheck(ctx context.Context, token Signed, tried []*jose.Key) ([]*jose.Key, error) {
-	d := r.demand(token)
+func (s *fetched) Recheck(ctx context.Context, token Signed, tried []*jose.Key) ([]*jose.Key, error) {
+	d := s.demand(token)
 	for {
-		f, others, err := r.joinRecheck(d, tried)
+		f, others, err := s.joinRecheck(d, tried)
 		if f == nil {
 			return others, err
 		}
-		err = r.wait(ctx, f, r.timing.Wait-time.Since(d.arrived))
-		others = r.others(d, tried)
+		err = s.doc.Wait(ctx, f, s.timing.Wait-time.Since(d.arrived))
+		others = s.others(d, tried)
 		switch {
 		case len(others) > 0:
 			return others, nil
 		case err != nil:
-			return nil, r.givenUp(err)
+			return nil, s.givenUp(err)
 		}
-		if f.err != nil || f.number > d.begun {
-			return nil, r.concludeRecheck(f, d)
+		if f.Err() != nil || f.Number() > d.begun {
+			return nil, s.concludeRecheck(f, d)
 		}
 	}
 }
 
 // concludeRecheck is conclude for a signature that no key has made.
-func (r *refresher) concludeRecheck(f *flight, d demand) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if f.err != nil {
-		return &UnavailableError{RetryAfter: r.retryAfter(r.Current()), Err: f.err}
+func (s *fetched) concludeRecheck(f *refresh.Flight, d demand) error {
+	doc := s.doc.Lock()
+	defer doc.Unlock()
+	if f.Err() != nil {
+		return &UnavailableError{RetryAfter: doc.RetryAfter(), Err: f.Err()}
 	}
-	r.asked.note(d.token, d.begun, r.lastGood)
+	s.asked.note(d.token, d.begun, doc.LastGood())
 	return nil
 }
 
 // joinRecheck is join for a signature that no key has made.
-func (r *refresher) joinRecheck(d demand, tried []*jose.Key) (*flight, []*jose.Key, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if others := r.others(d, tried); len(others) > 0 {
+func (s *fetched) joinRecheck(d demand, tried []*jose.Key) (*refresh.Flight, []*jose.Key, error) {
+	doc := s.doc.Lock()
+	defer doc.Unlock()
+	if others := s.others(d, tried); len(others) > 0 {
 		return nil, others, nil // they have just come
 	}
 	now := time.Now()
-	f := r.flight
+	f := doc.Flight()
 	switch {
-	case r.closed || r.Current() == nil || r.justAnswered(d, now):
+	case doc.Closed() || s.Current() == nil || s.justAnswered(doc, d, now):
 		f = nil
 	case f == nil:
 		why := []motive{badSignature}
-		if _, exact := r.Current().find(d.alg, d.kid); !exact { // keys without an id were tried
-			why = append(r.motives(d), badSignature)
+		if _, exact := s.Current().find(d.alg, d.kid); !exact { // keys without an id were tried
+			why = append(s.motives(doc, d), badSignature)
 		}
-		f = r.launchFor(now, why...)
+		f = s.launchFor(doc, now, why...)
 	}
 	if f == nil {
-		r.stats.Denied++
-		if r.failures > 0 {
-			return nil, nil, &UnavailableError{RetryAfter: r.retryAfter(r.Current()), Err: r.lastErr}
+		s.denied++
+		if doc.Failing() {
+			return nil, nil, &UnavailableError{RetryAfter: doc.RetryAfter(), Err: doc.Err()}
 		}
 		return nil, nil, nil
 	}
-	if r.waiters >= maxWaiters {
-		r.stats.Denied++
-		return nil, nil, r.delayed(r.Current(), errTooManyWaiters)
+	if err := doc.Join(); err != nil {
+		s.denied++
+		return nil, nil, s.delayed(doc, err)
 	}
-	r.waiters++
 	return f, nil, nil
 }
 
 // others are the present candidates that have not been tried.
-func (r *refresher) others(d demand, tried []*jose.Key) (others []*jose.Key) {
-	candidates, _ := r.Current().find(d.alg, d.kid)
+func (s *fetched) others(d demand, tried []*jose.Key) (others []*jose.Key) {
+	candidates, _ := s.Current().find(d.alg, d.kid)
 	for _, key := range candidates {
 		same := func(k *jose.Key) bool { return memberOf(k) == memberOf(key) }
 		if !slices.ContainsFunc(tried, same) {

@@ -122,8 +122,6 @@ var (
 
 	// ErrFormat: what was to be a key set, a metadata document or a key file is something else.
 	ErrFormat = errors.New("malformed")
-
-	errClosed = errors.New("key source is closed")
 )
 
 // UnavailableError says why there are no keys, and when it makes sense to ask again.

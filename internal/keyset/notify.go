@@ -7,18 +7,13 @@ import (
 	"sync"
 )
 
-// maxPending bounds the events that wait for an observer that has not come back.
-const maxPending = 64
-
-// notifier logs events and hands them to an observer: in order, one at a time, and never under a lock of the source's.
+// notifier logs events and hands them to an observer.
 type notifier struct {
 	logger *slog.Logger
 	what   string // is refreshed: keys, or metadata alone
 
 	mu       sync.Mutex
 	observer func(Event)
-	pending  []Event
-	busy     bool
 }
 
 func newNotifier(logger *slog.Logger, name string) *notifier {
@@ -34,34 +29,12 @@ func (n *notifier) observe(observer func(Event)) {
 	n.observer = observer
 }
 
-// add puts an event in the queue, for deliver.
-func (n *notifier) add(event Event) {
+// tell logs an event and gives it to the observer, whose panic is only logged. It must not be called under a lock of the
+// source's.
+func (n *notifier) tell(event Event) {
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	if len(n.pending) < maxPending {
-		n.pending = append(n.pending, event)
-	}
-}
-
-// deliver empties the queue, unless somebody else is at it.
-func (n *notifier) deliver() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.busy {
-		return
-	}
-	n.busy = true
-	for len(n.pending) > 0 {
-		event, observer := n.pending[0], n.observer
-		n.pending = n.pending[1:]
-		n.mu.Unlock()
-		n.tell(event, observer)
-		n.mu.Lock()
-	}
-	n.busy = false
-}
-
-func (n *notifier) tell(event Event, observer func(Event)) {
+	observer := n.observer
+	n.mu.Unlock()
 	defer func() {
 		if p := recover(); p != nil {
 			n.logger.Error("panic in the observer of a key source", "panic", p)

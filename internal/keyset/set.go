@@ -125,7 +125,12 @@ func (s *Set) cutSince(before *Set) bool {
 	return s.leftOut() > 0 && (before.leftOut() == 0 || before.Generation != s.Generation)
 }
 
-// sameKeys tells whether two sets have the same keys in the same order.
+// isReordered reports whether t has the keys of s, no more and no fewer, in any order.
+func (s *Set) isReordered(t *Set) bool {
+	return len(s.keys) == len(t.keys) && !slices.ContainsFunc(t.keys, func(k *jose.Key) bool { return !s.Has(k) })
+}
+
+// sameKeys reports whether two sets have the same keys in the same order.
 func (s *Set) sameKeys(t *Set) bool {
 	return slices.EqualFunc(s.keys, t.keys, func(a, b *jose.Key) bool { return memberOf(a) == memberOf(b) })
 }

@@ -476,18 +476,3 @@ func TestLogTellsChangesOnly(t *testing.T) {
 		}
 	})
 }
-
-// Whatever a server says about caching: the time is none or one that can be reckoned with.
-func FuzzLifetime(f *testing.F) {
-	f.Add("max-age=60", "1", "Mon, 05 Jan 2026 11:00:00 GMT", "Mon, 05 Jan 2026 10:00:00 GMT")
-	f.Add(`private, MAX-AGE="99999999999999999999"`, "99999999999999999999", "0", "")
-	f.Add("max-age,max-age=-1,=,,", "-1", "Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 0001 00:00:00 GMT")
-	f.Add("", "1", "Mon, 01 Jan 0001 00:00:00 GMT", "Mon, 01 Jan 0700 00:00:00 GMT") // centuries apart
-	f.Fuzz(func(t *testing.T, control, age, expires, date string) {
-		header := http.Header{"Cache-Control": {control}, "Age": {age}, "Expires": {expires}, "Date": {date}}
-		life := keyset.Lifetime(header, time.Now())
-		if life < -1 || life > 11*365*24*time.Hour {
-			t.Errorf("%d", life)
-		}
-	})
-}

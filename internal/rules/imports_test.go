@@ -24,8 +24,9 @@ var arrows = map[string][]string{
 	"internal/tokentest":           nil, // it forges what the others judge, so it must not share their code
 	"internal/jose":                {"internal/strictjson", "internal/hashing"},
 	"internal/claims":              {"internal/strictjson"},
+	"internal/refresh":             {"internal/fetch"},
 	"internal/keyset": {
-		"internal/jose", "internal/strictjson", "internal/fetch", "internal/setting", "internal/hashing",
+		"internal/jose", "internal/strictjson", "internal/fetch", "internal/refresh", "internal/setting", "internal/hashing",
 	},
 	"internal/authserver": {"internal/jose", "internal/claims", "internal/keyset", "introspect"},
 	"internal/gate": {

@@ -1,4 +1,4 @@
-package keyset
+package refresh
 
 import (
 	"errors"
@@ -38,8 +38,8 @@ func askedToWait(err error, response *fetch.Response, now time.Time) error {
 	return &holdError{err, min(max(wait, 0), maxHold)}
 }
 
-// retryAfterOf is how long the server of a failed fetch wants to be left alone.
-func retryAfterOf(err error) time.Duration {
+// holdOf is how long the server of a failed fetch wants to be left alone.
+func holdOf(err error) time.Duration {
 	if hold, ok := errors.AsType[*holdError](err); ok {
 		return hold.wait
 	}

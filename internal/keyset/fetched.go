@@ -1,0 +1,131 @@
+package keyset
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/refresh"
+)
+
+// Stats counts what a source has done so far.
+type Stats struct {
+	Fetches     uint64 // attempts, finished or not
+	Failures    uint64 // attempts that brought no usable keys
+	NotModified uint64 // attempts that found the keys unchanged by ETag
+	Denied      uint64 // requests for unknown keys that caused no fetch and waited for none
+	Keys        int    // keys in use
+	Skipped     []Skipped
+	Fetched     time.Time // last success
+	Failing     bool      // the last attempt failed
+}
+
+// fetched is a source whose keys come over the network. The document decides when they are fetched; what is here finds
+// keys, and decides which requests for keys that are not there may cause a fetch.
+type fetched struct {
+	name   string // what the source is called in logs and events
+	timing Timing
+	doc    *refresh.Document[Set]
+	notify *notifier
+
+	// Under the lock of doc.
+	budgets *budgets // for fetches that requests cause while there are keys
+	asked   asked
+	former  former
+	denied  uint64
+}
+
+func newFetched(name string, timing Timing, l refresh.Loader[Set], logger *slog.Logger) *fetched {
+	s := &fetched{
+		name: name, timing: timing, notify: newNotifier(logger, name),
+		budgets: newBudgets(timing.Cooldown), asked: asked{begun: make(map[uint64]uint64)}, former: newFormer(),
+	}
+	s.doc = refresh.New(timing, l, refresh.Hooks[Set]{Accept: s.accept, Report: s.report})
+	return s
+}
+
+// Start has the keys fetched in the background, if that has not happened yet. Without it the first request that needs
+// them does so; whoever has thousands of sources should leave it at that.
+func (s *fetched) Start() { s.doc.Start() }
+
+// SetObserver has observe called with every event from now on, in order, one at a time, and off all request paths; nil
+// ends that. Nothing waits for it but the events that follow; it may call Close.
+func (s *fetched) SetObserver(observe func(Event)) { s.notify.observe(observe) }
+
+// Stats reports what has happened so far.
+func (s *fetched) Stats() Stats {
+	loads := s.doc.Stats()
+	stats := Stats{
+		Fetches: loads.Loads, Failures: loads.Failures, NotModified: loads.NotModified,
+		Fetched: loads.Fetched, Failing: loads.Failing,
+	}
+	if set := s.Current(); set != nil {
+		stats.Keys, stats.Skipped = set.Len(), set.Skipped
+	}
+	doc := s.doc.Lock()
+	defer doc.Unlock()
+	stats.Denied = s.denied
+	return stats
+}
+
+// Current implements Source.
+func (s *fetched) Current() *Set { return s.doc.Current() }
+
+// Close implements Source.
+func (s *fetched) Close() error { return s.doc.Close() }
+
+// accept decides what a fetch has changed, under the lock of the document. Keys that are the same stay the same
+// generation. A fetch that has brought new keys gives back what the budgets have spent: no stranger can cause such a
+// one, and the next rotation should not have to wait for it. Keys that come back are not new: behind one address there
+// may be two servers that do not have the same keys, and then every fetch brings those of the other.
+func (s *fetched) accept(before, set *Set) *Set {
+	if before.sameKeys(set) {
+		same := *before
+		same.Skipped = set.Skipped
+		return &same
+	}
+	if before.isReordered(set) {
+		return set
+	}
+	if s.former.replace(before, set) {
+		s.budgets.refill()
+	}
+	return set
+}
+
+// report makes events of keys out of those of the document.
+func (s *fetched) report(e refresh.Event[Set]) {
+	event := Event{Source: s.name, Keys: e.Now.Len(), Err: e.Err, Since: e.Since}
+	switch e.Kind {
+	case refresh.Ready:
+		event.Kind, event.Skipped = Ready, e.Now.Skipped
+		event.Added, _ = e.Before.changes(e.Now)
+		s.notify.tell(event)
+		s.reportCut(nil, e.Now)
+	case refresh.Changed:
+		event.Kind, event.Skipped = KeysChanged, e.Now.Skipped
+		event.Added, event.Removed = e.Before.changes(e.Now)
+		if len(event.Added)+len(event.Removed) > 0 { // else the same keys in another order
+			s.notify.tell(event)
+		}
+		s.reportCut(e.Before, e.Now)
+	case refresh.Recovered:
+		event.Kind = Recovered
+		if e.Now != nil { // nil when metadata alone is fetched
+			event.Skipped = e.Now.Skipped
+		}
+		s.notify.tell(event)
+	case refresh.Failing:
+		event.Kind = Failing
+		s.notify.tell(event)
+	case refresh.Expired:
+		event.Kind = Expired
+		s.notify.tell(event)
+	}
+}
+
+// reportCut makes an event when a set has begun to lack keys of its source.
+func (s *fetched) reportCut(before, set *Set) {
+	if set.cutSince(before) {
+		s.notify.tell(Event{Kind: KeysLeftOut, Source: s.name, Keys: set.Len(), Skipped: set.Skipped})
+	}
+}

@@ -1,0 +1,282 @@
+// Package refresh keeps one remote document fresh: it loads it when somebody first asks, again before it grows too old,
+// and again with growing pauses while that fails. All who ask at a time share one load. The package does not know what
+// the document is; package keyset keeps key sets with it.
+//
+// Readers see an immutable value behind one atomic pointer. Nobody who reads waits, and nobody who waits can stop a
+// load that others wait for, too.
+package refresh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// MaxWaiters is how many callers may wait for loads of one document at a time. Each is held in memory meanwhile.
+const MaxWaiters = 1024
+
+// Why a caller has to do without a load.
+var (
+	// ErrClosed: the document was closed.
+	ErrClosed = errors.New("closed")
+	// ErrBusy: MaxWaiters callers are waiting already.
+	ErrBusy = errors.New("too many requests are waiting for the fetch")
+	// ErrSlow: the load did not end within the time that the caller has for it.
+	ErrSlow = errors.New("the fetch is taking too long")
+	// ErrNoDocument: the server said "not modified" though there is nothing that could be unmodified.
+	ErrNoDocument = errors.New(`the server answered "not modified" to a first request`)
+)
+
+// Outcome is what a load that went well has brought.
+type Outcome[T any] struct {
+	// Value is the document. Nil when it is the one that the load before brought, and when Nothing is set.
+	Value *T
+	// Nothing says that there is no document to keep: the loader keeps by itself what it got.
+	Nothing bool
+	// Life is for how long the server lets the document be used, negative when it does not say.
+	Life time.Duration
+}
+
+// Loader gets a document. One goroutine at a time calls it. A panic in it counts as a failure.
+type Loader[T any] interface {
+	Load(ctx context.Context) (Outcome[T], error)
+	Close() error
+}
+
+// Hooks are the part of a document's owner. Both are optional.
+type Hooks[T any] struct {
+	// Accept gives the value to keep when a load has brought one: loaded, or something made of it and of the value
+	// before. before may be too old by now; there is no call for the first value. It runs under the document's lock.
+	Accept func(before, loaded *T) *T
+	// Report gets the events in their order, one at a time and off all request paths. It may call Close.
+	Report func(Event[T])
+}
+
+// Document is a remote document that is kept fresh. It does nothing before it is first asked, and has no goroutine
+// between loads.
+type Document[T any] struct {
+	timing Timing
+	loader Loader[T]
+	accept func(before, loaded *T) *T
+	events *Queue[Event[T]]
+
+	current atomic.Pointer[snapshot[T]]
+
+	ctx    context.Context // of all loads; no request's
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu         sync.Mutex
+	closed     bool
+	flight     *Flight // the one load under way
+	timer      *time.Timer
+	waiters    int
+	lastStart  time.Time // of the last load
+	failures   int       // since the last success
+	failedAt   time.Time // when failing began
+	lastErr    error
+	heldUntil  time.Time     // until when the server wants to be left alone
+	lastGood   uint64        // the number of the last load that succeeded
+	lastGoodAt time.Time     // when it began
+	expired    bool          // the event Expired was sent
+	life       time.Duration // as in Outcome, of the last answer that said something
+	stats      Stats
+}
+
+// snapshot is a value and for how long it is good.
+type snapshot[T any] struct {
+	value   *T
+	fetched time.Time
+	expires time.Time
+}
+
+// Stats counts what a document's loads have done so far.
+type Stats struct {
+	Loads       uint64    // begun, ended or not
+	Failures    uint64    // loads that brought nothing usable
+	NotModified uint64    // loads that found the document unchanged
+	Fetched     time.Time // end of the last load that brought or confirmed a value
+	Failing     bool      // the last load failed
+}
+
+// New makes a document. It loads nothing yet: the first Await does, or Start, or Locked.Launch. The timing must have
+// its defaults, see Timing.Defaults.
+func New[T any](timing Timing, loader Loader[T], hooks Hooks[T]) *Document[T] {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Document[T]{
+		timing: timing, loader: loader, accept: hooks.Accept, events: NewQueue(hooks.Report),
+		ctx: ctx, cancel: cancel, life: -1,
+	}
+}
+
+// Start has the document loaded in the background, if that has not happened yet.
+func (d *Document[T]) Start() {
+	l := d.Lock()
+	defer l.Unlock()
+	if !d.closed && d.lastStart.IsZero() {
+		l.Launch()
+	}
+}
+
+// Current is the present value: nil while there is none, or only one that is too old. It neither blocks nor allocates.
+func (d *Document[T]) Current() *T {
+	snapshot := d.current.Load()
+	if snapshot == nil || !time.Now().Before(snapshot.expires) {
+		return nil
+	}
+	return snapshot.value
+}
+
+// Stats reports what has happened so far.
+func (d *Document[T]) Stats() Stats {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	stats := d.stats
+	stats.Failing = d.failures > 0
+	if snapshot := d.current.Load(); snapshot != nil {
+		stats.Fetched = snapshot.fetched
+	}
+	return stats
+}
+
+// Close stops all loads, waits for their end and closes the loader. It does not wait for Report. Afterwards there is no
+// value.
+func (d *Document[T]) Close() error {
+	d.mu.Lock()
+	d.closed = true
+	if d.timer != nil {
+		d.timer.Stop()
+	}
+	d.cancel()
+	d.mu.Unlock()
+	d.wg.Wait()
+	d.current.Store(nil)
+	return d.loader.Close()
+}
+
+// tick is called by the timer.
+func (d *Document[T]) tick() {
+	l := d.Lock()
+	defer l.Unlock()
+	if !d.closed {
+		l.Launch()
+	}
+}
+
+func (d *Document[T]) fly(f *Flight) {
+	defer d.wg.Done()
+	ctx, cancel := context.WithTimeout(d.ctx, d.timing.Timeout)
+	outcome, err := d.load(ctx)
+	cancel()
+	d.land(f, outcome, err)
+}
+
+// load calls the loader. Whatever a server sends, it must not bring the process down.
+func (d *Document[T]) load(ctx context.Context) (outcome Outcome[T], err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic while loading: %v", p)
+		}
+	}()
+	return d.loader.Load(ctx)
+}
+
+// land takes over what a load has brought, and sets the time of the next.
+func (d *Document[T]) land(f *Flight, outcome Outcome[T], err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	defer close(f.done)
+	d.flight = nil
+	if d.closed {
+		f.err = ErrClosed
+		return
+	}
+	if err == nil {
+		err = d.take(outcome)
+	}
+	f.err = err
+	var delay time.Duration
+	if err != nil {
+		d.fail(err)
+		delay = max(d.timing.backoff(d.failures), time.Until(d.heldUntil))
+	} else {
+		d.lastGood, d.lastGoodAt, d.heldUntil = f.number, f.started, time.Time{}
+		delay = d.timing.next(d.life)
+	}
+	d.timer = time.AfterFunc(delay, d.tick)
+}
+
+// take makes a new value the current one. The value before is gone with it.
+func (d *Document[T]) take(outcome Outcome[T]) error {
+	now := time.Now()
+	if outcome.Nothing {
+		d.recovered(nil, now)
+		d.life = outcome.Life
+		return nil
+	}
+	var before *T
+	if old := d.current.Load(); old != nil {
+		before = old.value
+	}
+	value := outcome.Value
+	switch {
+	case value == nil && before == nil:
+		return ErrNoDocument
+	case value == nil:
+		value = before
+		d.stats.NotModified++
+		if outcome.Life >= 0 { // else what the server said of this document before still holds
+			d.life = outcome.Life
+		}
+	default:
+		if before != nil && d.accept != nil {
+			value = d.accept(before, value)
+		}
+		d.life = outcome.Life
+	}
+	d.current.Store(&snapshot[T]{value: value, fetched: now, expires: now.Add(d.timing.MaxStale)})
+	if before == nil {
+		event := Event[T]{Kind: Ready, Now: value}
+		if d.failures > 0 {
+			event.Since = now.Sub(d.failedAt)
+		}
+		d.events.Add(event)
+		d.failures, d.lastErr = 0, nil
+	} else {
+		d.recovered(value, now)
+		if value != before {
+			d.events.Add(Event[T]{Kind: Changed, Before: before, Now: value})
+		}
+	}
+	d.expired = false
+	return nil
+}
+
+// recovered ends a row of failures, if there was one.
+func (d *Document[T]) recovered(value *T, now time.Time) {
+	if d.failures > 0 {
+		d.events.Add(Event[T]{Kind: Recovered, Now: value, Since: now.Sub(d.failedAt)})
+	}
+	d.failures, d.lastErr = 0, nil
+}
+
+// fail notes a failure. The value stays what it is.
+func (d *Document[T]) fail(err error) {
+	d.stats.Failures++
+	d.failures++
+	d.lastErr = err
+	now := time.Now()
+	d.heldUntil = now.Add(holdOf(err))
+	value := d.Current()
+	if d.failures == 1 {
+		d.failedAt = now
+		d.events.Add(Event[T]{Kind: Failing, Now: value, Err: err})
+	}
+	if d.current.Load() != nil && value == nil && !d.expired {
+		d.expired = true
+		d.events.Add(Event[T]{Kind: Expired, Err: err, Since: now.Sub(d.failedAt)})
+	}
+}

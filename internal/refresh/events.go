@@ -1,0 +1,75 @@
+package refresh
+
+import (
+	"sync"
+	"time"
+)
+
+// Kind is what has happened to a document.
+type Kind uint8
+
+// What can happen.
+const (
+	Ready     Kind = iota + 1 // the first value is there
+	Changed                   // the value is another one
+	Failing                   // loading has begun to fail
+	Recovered                 // loading works again
+	Expired                   // the value has become too old to be used
+)
+
+// Event is a change in the state of a document.
+type Event[T any] struct {
+	Kind   Kind
+	Before *T            // Changed: the value until then
+	Now    *T            // the present value, nil for none
+	Err    error         // Failing, Expired: why
+	Since  time.Duration // Ready, Recovered, Expired: for how long loading has been failing
+}
+
+// maxPending bounds the events that wait for a handler that has not come back.
+const maxPending = 64
+
+// Queue hands events to a handler: in order, one at a time, and never under a lock of whoever adds them. Events beyond
+// the 64th that waits are lost.
+type Queue[E any] struct {
+	handle func(E)
+
+	mu      sync.Mutex
+	pending []E
+	busy    bool
+}
+
+// NewQueue makes a queue; nil handles nothing. The handler must not panic.
+func NewQueue[E any](handle func(E)) *Queue[E] {
+	if handle == nil {
+		handle = func(E) {}
+	}
+	return &Queue[E]{handle: handle}
+}
+
+// Add puts an event in the queue, for Deliver. It never blocks.
+func (q *Queue[E]) Add(event E) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.pending) < maxPending {
+		q.pending = append(q.pending, event)
+	}
+}
+
+// Deliver empties the queue, unless somebody else is at it.
+func (q *Queue[E]) Deliver() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.busy {
+		return
+	}
+	q.busy = true
+	for len(q.pending) > 0 {
+		event := q.pending[0]
+		q.pending = q.pending[1:]
+		q.mu.Unlock()
+		q.handle(event)
+		q.mu.Lock()
+	}
+	q.busy = false
+}

@@ -1,0 +1,4 @@
+package refresh
+
+// Lifetime is lifetime, for the fuzz test.
+var Lifetime = lifetime

@@ -1,0 +1,125 @@
+package refresh
+
+import (
+	"context"
+	"fmt"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/fetch"
+)
+
+// Getter is what a Resource wants of fetch.Client.
+type Getter interface {
+	Get(ctx context.Context, url, accept, etag string) (*fetch.Response, error)
+	Close() error
+}
+
+// Resource gets a document by HTTP, and only if it has changed since the last time. The zero value is ready to use. It
+// is for one goroutine at a time.
+type Resource struct {
+	url, etag string // of the last answer that was usable
+}
+
+// Get gets a document. It calls read with the body of an answer with status 200, and takes an error of read for its
+// own. notModified says that the server has the same document as at the last successful Get, of the same address. life
+// is for how long the server lets it be used, negative when it does not say.
+//
+// After an error the document is asked for anew: the server, or a proxy before it, may be choking on the tag itself.
+func (r *Resource) Get(
+	ctx context.Context, client Getter, url, accept string, read func(body []byte) error,
+) (notModified bool, life time.Duration, err error) {
+	etag := ""
+	if r.url == url {
+		etag = r.etag
+	}
+	r.url, r.etag = url, ""
+	response, err := client.Get(ctx, url, accept, etag)
+	if err != nil {
+		return false, -1, err
+	}
+	// Only a good answer has a say in when to ask again: an error page may be cacheable for a year.
+	now := time.Now()
+	life = lifetime(response.Header, now)
+	switch {
+	case response.NotModified && etag != "":
+		r.etag = etag
+		return true, life, nil
+	case response.Status != http.StatusOK:
+		err := fmt.Errorf("the server answered with status %d", response.Status)
+		return false, -1, askedToWait(err, response, now)
+	}
+	if err := read(response.Body); err != nil {
+		return false, -1, describe(err, response)
+	}
+	r.etag = entityTag(response.Header)
+	return false, life, nil
+}
+
+// maxTag bounds entity tags: real ones are hashes and times.
+const maxTag = 256
+
+// entityTag is the tag of an answer (RFC 9110 section 8.8.3), empty when there is none that is worth sending back.
+func entityTag(header http.Header) string {
+	if tag := header.Get("ETag"); len(tag) <= maxTag {
+		return tag
+	}
+	return ""
+}
+
+// describe adds what the server said that its answer was, if that is the likely reason: a media type and nothing else
+// that it may have sent.
+func describe(err error, response *fetch.Response) error {
+	kind, _, mimeErr := mime.ParseMediaType(response.Header.Get("Content-Type"))
+	if mimeErr != nil || len(kind) > 100 || !strings.Contains(kind, "/") {
+		return err
+	}
+	return fmt.Errorf("%w (Content-Type %q)", err, kind)
+}
+
+// lifetime is for how long an answer may be used (RFC 9111 section 4.2), negative when it does not say: max-age, or
+// else the time from Date to Expires, less the time it spent in caches. "no-cache" and "no-store" say nothing about
+// that.
+func lifetime(header http.Header, now time.Time) time.Duration {
+	life := time.Duration(-1)
+	for directive := range strings.SplitSeq(strings.Join(header.Values("Cache-Control"), ","), ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
+		if !strings.EqualFold(name, "max-age") {
+			continue
+		}
+		if age, ok := deltaSeconds(strings.Trim(value, `"`)); ok && (life < 0 || age < life) {
+			life = age
+		}
+	}
+	age, _ := deltaSeconds(header.Get("Age"))
+	if life >= 0 {
+		return max(life-age, 0)
+	}
+	if expires, err := http.ParseTime(header.Get("Expires")); err == nil {
+		date, err := http.ParseTime(header.Get("Date"))
+		if err != nil { // our clock has seen the time in caches go by
+			date, age = now, 0
+		}
+		life = min(max(expires.Sub(date), 0), maxDelta) // a difference too large for a Duration is cut, and may be negative
+		return max(life-age, 0)
+	}
+	return -1
+}
+
+// maxDelta is above every bound that one would configure and far from the end of time.Duration.
+const maxDelta = 10 * 365 * 24 * time.Hour
+
+// deltaSeconds reads a non-negative number of seconds of any size (RFC 9111 section 1.2.2).
+func deltaSeconds(text string) (time.Duration, bool) {
+	if text == "" || strings.Trim(text, "0123456789") != "" {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil || n > uint64(maxDelta/time.Second) {
+		return maxDelta, true
+	}
+	return time.Duration(n) * time.Second, true
+}

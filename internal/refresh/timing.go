@@ -1,0 +1,88 @@
+package refresh
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// Timing says when a document is loaded, how long requests wait for it, and how long it lasts. Zero fields have the
+// defaults named beside them.
+type Timing struct {
+	// MinRefresh and MaxRefresh bound what the server's Cache-Control may ask for; DefaultRefresh counts when it asks
+	// for nothing. A document is loaded again after four fifths of that time, or of MaxStale if that is less, give or
+	// take a tenth. Default 1m, 24h, 15m.
+	MinRefresh, MaxRefresh, DefaultRefresh time.Duration
+	// MaxStale is for how long a document is used after the last successful load. Default 24h.
+	MaxStale time.Duration
+	// Cooldown is the time in which requests may cause a load while there is a document, each of an owner's motives
+	// one. Default 10s.
+	Cooldown time.Duration
+	// MinBackoff and MaxBackoff bound the time between attempts when loading fails; it doubles from one to the other.
+	// While there is no document at all and requests ask for it, it is MinBackoff. A server that asks for more by
+	// Retry-After gets it, up to a minute. Default 1s, 5m.
+	MinBackoff, MaxBackoff time.Duration
+	// Timeout bounds one attempt in all. Default 5s.
+	Timeout time.Duration
+	// Wait is the longest that a request waits for a load. Default 2s.
+	Wait time.Duration
+}
+
+// Defaults fills in the fields that are zero. It returns an error for negative fields and for a minimum above its
+// maximum.
+func (t *Timing) Defaults() error {
+	for _, field := range []struct {
+		name  string
+		value *time.Duration
+		unset time.Duration
+	}{
+		{"minimum refresh interval", &t.MinRefresh, time.Minute},
+		{"maximum refresh interval", &t.MaxRefresh, 24 * time.Hour},
+		{"default refresh interval", &t.DefaultRefresh, 15 * time.Minute},
+		{"maximum staleness", &t.MaxStale, 24 * time.Hour},
+		{"cooldown", &t.Cooldown, 10 * time.Second},
+		{"minimum backoff", &t.MinBackoff, time.Second},
+		{"maximum backoff", &t.MaxBackoff, 5 * time.Minute},
+		{"timeout", &t.Timeout, 5 * time.Second},
+		{"wait", &t.Wait, 2 * time.Second},
+	} {
+		if *field.value < 0 {
+			return fmt.Errorf("%s is negative", field.name)
+		}
+		if *field.value == 0 {
+			*field.value = field.unset
+		}
+	}
+	if t.MinRefresh > t.MaxRefresh || t.MinBackoff > t.MaxBackoff {
+		return fmt.Errorf("a minimum is above its maximum")
+	}
+	return nil
+}
+
+// next is the time from a success to the next fetch. life is what the server asked for, negative for nothing.
+func (t Timing) next(life time.Duration) time.Duration {
+	if life < 0 {
+		life = t.DefaultRefresh
+	}
+	// Before the document is too old to be used, whatever the server says: there must be time for another attempt.
+	life = min(max(life, t.MinRefresh), t.MaxRefresh, t.MaxStale)
+	return spread(life * 8 / 10)
+}
+
+// backoff is the time from a failure to the next attempt.
+func (t Timing) backoff(failures int) time.Duration {
+	delay := t.MinBackoff
+	for range failures - 1 {
+		if delay >= t.MaxBackoff/2 {
+			delay = t.MaxBackoff
+			break
+		}
+		delay *= 2
+	}
+	return spread(delay)
+}
+
+// spread changes a duration by up to a tenth, so that gateways do not ask in step.
+func spread(d time.Duration) time.Duration {
+	return d + time.Duration((rand.Float64()-0.5)/5*float64(d))
+}

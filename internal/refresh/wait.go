@@ -1,0 +1,156 @@
+package refresh
+
+import (
+	"context"
+	"time"
+)
+
+// Flight is one load.
+type Flight struct {
+	number  uint64 // they are counted from 1
+	started time.Time
+	done    chan struct{}
+	err     error
+}
+
+// Number is 1 for the first load of a document, 2 for the second.
+func (f *Flight) Number() uint64 { return f.number }
+
+// Err is why the load failed, nil when it went well. Only after Wait has returned nil does it say anything.
+func (f *Flight) Err() error { return f.err }
+
+// Await waits for a load: for the one under way, or for one that it starts. It starts none when the last is too short a
+// time ago, and returns the error of that one. It waits within ctx and Timing.Wait.
+func (d *Document[T]) Await(ctx context.Context) error {
+	f, err := d.joinAny()
+	if f == nil {
+		return err
+	}
+	if err := d.Wait(ctx, f, d.timing.Wait); err != nil {
+		return err
+	}
+	return f.err
+}
+
+func (d *Document[T]) joinAny() (*Flight, error) {
+	l := d.Lock()
+	defer l.Unlock()
+	f := d.flight
+	switch {
+	case d.closed:
+		return nil, ErrClosed
+	case d.waiters >= MaxWaiters:
+		return nil, ErrBusy
+	case f == nil && !l.MayLoad(time.Now()):
+		return nil, d.lastErr
+	case f == nil:
+		f = l.Launch()
+	}
+	return f, l.Join()
+}
+
+// Wait waits for the end of a load that the caller has joined, for limit at the most, and gives up the caller's place
+// among the waiters. The error is why it ended early; how the load went is in the flight.
+func (d *Document[T]) Wait(ctx context.Context, f *Flight, limit time.Duration) (err error) {
+	timer := time.NewTimer(limit)
+	select {
+	case <-f.done:
+	case <-timer.C:
+		err = ErrSlow
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	timer.Stop()
+	d.mu.Lock()
+	d.waiters--
+	d.mu.Unlock()
+	return err
+}
+
+// Lock locks the document, so that its owner can decide about loads, and guard what it decides by.
+func (d *Document[T]) Lock() Locked[T] {
+	d.mu.Lock()
+	return Locked[T]{d}
+}
+
+// Locked is a document whose lock the caller holds.
+type Locked[T any] struct{ d *Document[T] }
+
+// Unlock ends the use of l.
+func (l Locked[T]) Unlock() { l.d.mu.Unlock() }
+
+// Closed reports whether the document was closed.
+func (l Locked[T]) Closed() bool { return l.d.closed }
+
+// Flight is the load under way, nil for none.
+func (l Locked[T]) Flight() *Flight { return l.d.flight }
+
+// Launch starts a load, and gives it, or the one that is under way. The document must not be closed.
+func (l Locked[T]) Launch() *Flight {
+	d := l.d
+	if d.flight != nil {
+		return d.flight
+	}
+	if d.timer != nil {
+		d.timer.Stop()
+	}
+	d.lastStart = time.Now()
+	d.stats.Loads++
+	d.flight = &Flight{number: d.stats.Loads, started: d.lastStart, done: make(chan struct{})}
+	d.wg.Add(1)
+	go func(f *Flight) {
+		d.fly(f)
+		d.events.Deliver() // after fly: whoever gets an event may wait for Close
+	}(d.flight)
+	return d.flight
+}
+
+// Join counts the caller among those who wait for the load under way. The error is ErrBusy; without one the caller must
+// call Wait.
+func (l Locked[T]) Join() error {
+	if l.d.waiters >= MaxWaiters {
+		return ErrBusy
+	}
+	l.d.waiters++
+	return nil
+}
+
+// Begun is the number of the last load that has begun, 0 before the first.
+func (l Locked[T]) Begun() uint64 { return l.d.stats.Loads }
+
+// LastGood is the number of the last load that succeeded, 0 for none.
+func (l Locked[T]) LastGood() uint64 { return l.d.lastGood }
+
+// LastGoodStart is when that load began.
+func (l Locked[T]) LastGoodStart() time.Time { return l.d.lastGoodAt }
+
+// Failing reports whether the last load failed.
+func (l Locked[T]) Failing() bool { return l.d.failures > 0 }
+
+// Err is the error of the last load, nil when it went well.
+func (l Locked[T]) Err() error { return l.d.lastErr }
+
+// MayLoad reports whether a request may cause a load while there is no value: one in Timing.MinBackoff, and none while
+// the server wants to be left alone.
+func (l Locked[T]) MayLoad(now time.Time) bool {
+	d := l.d
+	return d.lastStart.IsZero() || now.Sub(d.lastStart) >= d.timing.MinBackoff && !now.Before(d.heldUntil)
+}
+
+// MayReload reports whether a request may cause a load while there is a value. While loads fail there may be one in
+// Timing.Cooldown: that is more often than by the backoff, which may have grown long.
+func (l Locked[T]) MayReload(now time.Time) bool {
+	d := l.d
+	resting := d.failures > 0 && now.Sub(d.lastStart) < d.timing.Cooldown
+	return !resting && !now.Before(d.heldUntil)
+}
+
+// RetryAfter is when a request may cause a load again after one that failed, in whole seconds and at least one.
+func (l Locked[T]) RetryAfter() time.Duration {
+	d := l.d
+	wait := d.timing.MinBackoff
+	if d.Current() != nil {
+		wait = d.timing.Cooldown
+	}
+	return max(wait-time.Since(d.lastStart), time.Until(d.heldUntil), time.Second).Round(time.Second)
+}
