@@ -1,62 +1,88 @@
 package jose_test
 
 import (
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rsa"
-	"encoding/base64"
+	"encoding/json"
 	"errors"
-	"math/big"
-	"slices"
+	"maps"
+	"testing"
 
 	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// jwk is a key as the vectors have it.
-type jwk struct {
-	Kty, Crv, X, Y, N, E, K, Alg, Use, Kid string
-	KeyOps                                 []string `json:"key_ops"`
+// withMembers is a JWK with some members changed; nil takes one away.
+func withMembers(jwk, changes map[string]any) []byte {
+	jwk = maps.Clone(jwk)
+	maps.Copy(jwk, changes)
+	maps.DeleteFunc(jwk, func(_ string, value any) bool { return value == nil })
+	return must(json.Marshal(jwk))
 }
 
-var errNotForVerifying = errors.New("JWK is not for verifying")
-
-// key makes a Key of a JWK, without the refusal of published ones.
-func (j *jwk) key() (*jose.Key, error) {
-	if j.Use != "" && j.Use != "sig" || j.KeyOps != nil && j.Kty != "oct" && !slices.Contains(j.KeyOps, "verify") {
-		return nil, errNotForVerifying
-	}
-	var algs jose.Algorithms
-	if j.Alg != "" {
-		alg, ok := jose.ParseAlgorithm(j.Alg)
-		if !ok {
-			return nil, errNotForVerifying
+func TestParseJWK(t *testing.T) {
+	type m = map[string]any
+	for _, alg := range []string{"RS256", "ES256", "ES384", "ES512", "EdDSA"} {
+		private := tokentest.NewKey(t, alg, "one")
+		key, err := jose.ParseJWK(withMembers(private.JWK(), nil))
+		if err != nil || key.ID != "one" || key.Algorithms().String() != alg {
+			t.Fatalf("%s: %v, error %v", alg, key, err)
 		}
-		algs = jose.MakeAlgorithms(alg)
-	}
-	if j.Kty == "oct" {
-		return jose.NewExampleSecretKey(j.Kid, raw(j.K), algs)
-	}
-	public, err := j.public()
-	if err != nil {
-		return nil, err
-	}
-	return jose.NewExamplePublicKey(j.Kid, public, algs)
-}
-
-func (j *jwk) public() (crypto.PublicKey, error) {
-	switch j.Kty + " " + j.Crv {
-	case "RSA ":
-		return &rsa.PublicKey{N: new(big.Int).SetBytes(raw(j.N)), E: int(new(big.Int).SetBytes(raw(j.E)).Int64())}, nil
-	case "EC P-256", "EC P-384", "EC P-521":
-		curve := map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()}[j.Crv]
-		return &ecdsa.PublicKey{Curve: curve, X: new(big.Int).SetBytes(raw(j.X)), Y: new(big.Int).SetBytes(raw(j.Y))}, nil
-	case "OKP Ed25519":
-		return ed25519.PublicKey(raw(j.X)), nil
-	default:
-		return nil, errNotForVerifying
+		token, err := jose.Parse(private.Sign(t, m{"sub": "alice"}), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := key.Verify(token.Header.Algorithm, token.SigningInput, token.Signature); err != nil {
+			t.Errorf("%s: %v", alg, err)
+		}
 	}
 }
 
-func raw(s string) []byte { return must(base64.RawURLEncoding.DecodeString(s)) }
+func TestParseJWKTakesTheUsesThatAreWanted(t *testing.T) {
+	type m = map[string]any
+	plain := tokentest.NewKey(t, "ES256", "one").JWK()
+	for _, c := range []struct {
+		use    any
+		wanted []string
+		taken  bool
+	}{
+		{nil, nil, true},
+		{"", nil, true},
+		{"sig", nil, true},
+		{"enc", nil, false},
+		{"jwt-svid", nil, false},
+		{nil, []string{"", "sig"}, true},
+		{nil, []string{"jwt-svid"}, false},
+		{"sig", []string{"jwt-svid"}, false},
+		{"jwt-svid", []string{"jwt-svid"}, true},
+	} {
+		_, err := jose.ParseJWK(withMembers(plain, m{"use": c.use}), c.wanted...)
+		if (err == nil) != c.taken || err != nil && !errors.Is(err, jose.JWKNotForSignatures) {
+			t.Errorf("use %v, wanted %v: %v", c.use, c.wanted, err)
+		}
+	}
+}
+
+// The proof of RFC 9449 section 4 brings its own key. Such a key comes from a stranger.
+func TestParseJWKRefusesWithAWordAndErrKey(t *testing.T) {
+	type m = map[string]any
+	plain := tokentest.NewKey(t, "ES256", "one").JWK()
+	for want, text := range map[jose.Unusable][]byte{
+		jose.JWKMalformed:            []byte(`["`),
+		jose.JWKAmbiguous:            []byte(`{"kty":"EC","kty":"EC"}`),
+		jose.JWKUnsupportedType:      withMembers(plain, m{"kty": "AKP"}),
+		jose.JWKUnsupportedCurve:     withMembers(plain, m{"crv": "secp256k1"}),
+		jose.JWKUnsupportedAlgorithm: withMembers(plain, m{"alg": "none"}),
+		jose.JWKSymmetric:            []byte(`{"kty":"oct","k":"AAAA"}`),
+		jose.JWKPrivate:              withMembers(plain, m{"d": "AQ"}),
+		jose.JWKNotForSignatures:     withMembers(plain, m{"key_ops": []string{"sign"}}),
+		jose.JWKWeak:                 withMembers(tokentest.NewKey(t, "RS256", "").JWK(), m{"e": "Ag"}),
+		jose.JWKCertificate:          withMembers(plain, m{"x5c": []string{"AAAA"}}),
+		jose.JWKPublished: []byte(`{"kty":"EC","crv":"P-256",
+			"x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs","y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA"}`),
+	} {
+		key, err := jose.ParseJWK(text)
+		got, _ := errors.AsType[jose.Unusable](err)
+		if key != nil || got != want || !errors.Is(err, jose.ErrKey) {
+			t.Errorf("%s: %v, error %v", want, key, err)
+		}
+	}
+}

@@ -23,8 +23,8 @@ type DiscoveryOptions struct {
 	// "/.well-known/openid-configuration" after it (OpenID Connect Discovery 1.0 section 4), then with
 	// "/.well-known/oauth-authorization-server" between host and path (RFC 8414 section 3.1).
 	URL string
-	// Fetch has the TLS settings towards the server, for all requests, and header fields and a client certificate that are
-	// for the origin of the metadata only.
+	// Fetch has the TLS settings towards the server, for all requests, and header fields and a client certificate that
+	// are for the origin of the metadata only.
 	Fetch fetch.Options
 	// Taken says which keys of the set are wanted; the zero value is fine.
 	Taken Selection
@@ -207,12 +207,12 @@ func (l *metadataLoader) clientFor(d *dated) refresh.Getter {
 	return l.client
 }
 
-// refresh reads the metadata, where it was found before or else at the first place that has it. Where there is metadata,
-// it leaves half of the time for the keys: a server that does not answer must not keep away those of another, or of the
-// same.
+// refresh reads the metadata, where it was found before or else at the first place that has it. Where there is
+// metadata, it leaves half of the time for the keys: a server that does not answer must not keep away those of another,
+// or of the same.
 //
-// A document that is wrong where it was right before ends it. One that cannot be had does not: the keys may still be where
-// they were. And what is at the other place says nothing, for many servers have the same page at every path.
+// A document that is wrong where it was right before ends it. One that cannot be had does not: the keys may still be
+// where they were. And what is at the other place says nothing, for many servers have the same page at every path.
 func (l *metadataLoader) refresh(ctx context.Context) (wrong bool, err error) {
 	if deadline, bounded := ctx.Deadline(); bounded && !l.only && l.present() != nil {
 		var cancel context.CancelFunc

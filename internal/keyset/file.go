@@ -169,8 +169,8 @@ func sameStat(a, b os.FileInfo) bool {
 // ReadFile reads a regular file of at most 1 MiB; anything else might never end. Its errors do not name the file: the
 // caller knows it, and what stands in the place of a path in a configuration may be a key that somebody has put there.
 //
-// What is looked at is what was opened: between a look at the path and the opening, somebody could put a pipe there, and
-// opening a pipe that nobody writes would not return.
+// What is looked at is what was opened: between a look at the path and the opening, somebody could put a pipe there,
+// and opening a pipe that nobody writes would not return.
 func ReadFile(path string) ([]byte, os.FileInfo, error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {

@@ -157,8 +157,8 @@ func (s *fetched) delayed(doc refresh.Locked[Set], err error) error {
 	return &UnavailableError{RetryAfter: time.Second, Err: err}
 }
 
-// Recheck implements Fetcher. Whoever has no budget and waits for no fetch gets no other keys, and an error when the last
-// fetch failed: then nobody knows.
+// Recheck implements Fetcher. Whoever has no budget and waits for no fetch gets no other keys, and an error when the
+// last fetch failed: then nobody knows.
 func (s *fetched) Recheck(ctx context.Context, token Signed, tried []*jose.Key) ([]*jose.Key, error) {
 	d := s.demand(token)
 	for {

@@ -12,6 +12,12 @@ import (
 	"github.com/caddyjwt/gateway/internal/jose"
 )
 
+// Why a key of a set was skipped though it can be used. The other reasons are of jose.Unusable.
+const (
+	skipDuplicate = "duplicate_key" // the same key as one before
+	skipLimit     = "too_many_keys" // more keys than are taken, see Selection.Max
+)
+
 // parseJWKS reads the keys that can check signatures out of a JWK Set (RFC 7517 section 5) or a single JWK, in the
 // order of the document, and no more than are to be taken. Each key is judged alone: one that cannot be used, for
 // whatever reason, is counted and the others are kept.
@@ -20,7 +26,7 @@ import (
 //
 // It returns ErrFormat when data is neither, and ErrNoKeys, along with what was skipped, when no key of it can be used.
 func parseJWKS(data []byte, taken Selection) ([]*jose.Key, []Skipped, error) {
-	limit := taken.max()
+	limit, uses := taken.max(), taken.uses()
 	texts, err := splitJWKS(data)
 	if err != nil {
 		return nil, nil, err
@@ -33,14 +39,14 @@ func parseJWKS(data []byte, taken Selection) ([]*jose.Key, []Skipped, error) {
 			counts[skipLimit] += len(texts) - i
 			break
 		}
-		key, reason := judge(text, taken)
-		if reason == "" {
-			if _, twice := seen[memberOf(key)]; twice {
-				reason = skipDuplicate
-			}
+		key, err := jose.ParseJWK(text, uses...)
+		if err != nil {
+			reason, _ := errors.AsType[jose.Unusable](err)
+			counts[string(reason)]++
+			continue
 		}
-		if reason != "" {
-			counts[reason]++
+		if _, twice := seen[memberOf(key)]; twice {
+			counts[skipDuplicate]++
 			continue
 		}
 		seen[memberOf(key)] = struct{}{}
@@ -75,8 +81,8 @@ func tally(counts map[string]int) []Skipped {
 }
 
 // splitJWKS finds the elements of the member "keys" of one object. It looks no deeper than it has to, so that what is
-// wrong inside one key stays that key's own trouble. The name is compared exactly (RFC 7517 section 5) and may occur
-// once.
+// wrong inside one key does not spoil the others: package strictjson would refuse the whole text. The name is compared
+// exactly (RFC 7517 section 5) and may occur once.
 //
 // An object without "keys" and with "kty" is a JWK, and taken for a set of one: some servers have only one key and
 // publish it so.

@@ -25,7 +25,7 @@ func ParseKeys(
 	case trimmed[0] == '{':
 		keys, skipped, err = parseJWKS(trimmed, taken)
 		return keys, skipped, expires, err
-	case !taken.fits(""):
+	case taken.Use == UseJWTSVID:
 		return nil, nil, expires, fmt.Errorf("%w: only a key set says that a key is for %s", ErrFormat, taken.Use)
 	case data[0] == 0x30: // an ASN.1 SEQUENCE
 		data = armour(data)

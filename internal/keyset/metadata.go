@@ -44,7 +44,8 @@ func parseMetadata(text []byte, issuer, address string) (*Metadata, error) {
 		UserinfoEndpoint:      endpoint(document, "userinfo_endpoint", secure),
 		MTLSAliases:           aliases(document, secure),
 	}
-	if value, has := filled(document, "jwks_uri"); has {
+	// A server without a key set may say so by a member without content.
+	if value, has := document.Member("jwks_uri"); has && value.Kind() != strictjson.Null && !isBlank(value) {
 		if m.JWKSURI = endpoint(document, "jwks_uri", secure); m.JWKSURI == "" {
 			text, _ := value.Str()
 			_, err := fetch.CheckURL(text)
@@ -59,6 +60,11 @@ func parseMetadata(text []byte, issuer, address string) (*Metadata, error) {
 		}
 	}
 	return m, nil
+}
+
+// isBlank reports whether a value is an empty text or an empty list.
+func isBlank(value strictjson.Value) bool {
+	return value.Kind() != strictjson.Object && value.Empty()
 }
 
 // endpoint is an address in a document, empty when it is absent or must not be used. A document that came over https

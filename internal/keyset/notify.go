@@ -29,8 +29,8 @@ func (n *notifier) observe(observer func(Event)) {
 	n.observer = observer
 }
 
-// tell logs an event and gives it to the observer, whose panic is only logged. It must not be called under a lock of the
-// source's.
+// tell logs an event and gives it to the observer, whose panic is only logged. It must not be called under a lock of
+// the source's.
 func (n *notifier) tell(event Event) {
 	n.mu.Lock()
 	observer := n.observer

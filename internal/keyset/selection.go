@@ -48,13 +48,13 @@ func (s Selection) CheckMax() error {
 	return nil
 }
 
-// fits reports whether a key is wanted that names this use, or none. The SPIFFE Trust Domain and Bundle standard,
-// section 4.2.2, has keys without a use ignored.
-func (s Selection) fits(use string) bool {
+// uses are the values of "use" that are wanted, "" for a key that names none. The SPIFFE Trust Domain and Bundle
+// standard, section 4.2.2, has keys without a use ignored.
+func (s Selection) uses() []string {
 	if s.Use == UseJWTSVID {
-		return use == UseJWTSVID
+		return []string{UseJWTSVID}
 	}
-	return use == "" || use == UseSig
+	return []string{"", UseSig}
 }
 
 func (s Selection) max() int {

@@ -1,4 +1,4 @@
-package keyset
+package jose
 
 import (
 	"encoding/base64"
@@ -8,78 +8,95 @@ import (
 
 	"github.com/MicahParks/jwkset"
 
-	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/strictjson"
 )
 
-// Why a key was skipped. Users see these words in logs.
+// Unusable is why a JWK cannot be used: one word in snake_case, which users see in logs. It is an ErrKey.
+type Unusable string
+
+// Why a JWK cannot be used.
 const (
-	skipMalformed   = "malformed"             // not a JWK, or its values are not those of a key
-	skipAmbiguous   = "duplicate_member"      // a member name occurs twice
-	skipType        = "unsupported_key_type"  // kty is not RSA, EC or OKP
-	skipCurve       = "unsupported_curve"     // crv is not P-256, P-384, P-521 or Ed25519
-	skipAlgorithm   = "unsupported_algorithm" // alg is unknown or not one of this kind of key
-	skipSecret      = "symmetric_key"         // kty is oct
-	skipPrivate     = "private_key"           // contains private members that are not empty
-	skipUse         = "not_for_signatures"    // use other than the wanted one, key_ops without verify, or both at odds
-	skipWeak        = "weak_key"              // RSA under 2048 bits, strange exponent, point of small order
-	skipPublished   = "published_key"         // an example out of a standard
-	skipCertificate = "certificate_mismatch"  // x5c is unreadable or has another key
-	skipDuplicate   = "duplicate_key"         // the same key as one before
-	skipLimit       = "too_many_keys"         // more keys than are taken, see Selection.Max
+	JWKMalformed            Unusable = "malformed"             // not a JWK, or its values are not those of a key
+	JWKAmbiguous            Unusable = "duplicate_member"      // a member name occurs twice
+	JWKUnsupportedType      Unusable = "unsupported_key_type"  // kty is not RSA, EC or OKP
+	JWKUnsupportedCurve     Unusable = "unsupported_curve"     // crv is not P-256, P-384, P-521 or Ed25519
+	JWKUnsupportedAlgorithm Unusable = "unsupported_algorithm" // alg is unknown or not one of this kind of key
+	JWKSymmetric            Unusable = "symmetric_key"         // kty is oct
+	JWKPrivate              Unusable = "private_key"           // contains private members that are not empty
+	JWKNotForSignatures     Unusable = "not_for_signatures"    // says its use or its key_ops
+	JWKWeak                 Unusable = "weak_key"              // RSA under 2048 bits, strange exponent, point of small order
+	JWKPublished            Unusable = "published_key"         // an example out of a standard
+	JWKCertificate          Unusable = "certificate_mismatch"  // x5c is unreadable or has another key
 )
+
+// Error gives the word and what it is about.
+func (u Unusable) Error() string { return ErrKey.Error() + ": " + string(u) }
+
+// Is makes the reason an ErrKey.
+func (u Unusable) Is(target error) bool { return target == ErrKey }
 
 // maxOps bounds key_ops: there are eight operations (RFC 7517 section 4.3).
 const maxOps = 16
-
-// maxKID bounds key ids as the token parser does.
-const maxKID = 512
 
 // privateMembers belong to private and symmetric keys (RFC 7518 sections 6.2.2, 6.3.2 and 6.4, RFC 8037 section 2, and
 // "priv" of the post-quantum kinds).
 var privateMembers = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv", "seed"}
 
-// judge makes a key of one JWK, or says why it cannot be used.
-func judge(text []byte, taken Selection) (*jose.Key, string) {
+// ParseJWK makes a key for checking signatures of a public JSON Web Key (RFC 7517 section 4). uses are the values of
+// its member "use" that are wanted, with "" for a key that names no use; by default they are "" and "sig". The key is
+// for the algorithm that it names, or else for all that fit it.
+//
+// It refuses what [NewPublicKey] refuses, secrets and private keys, and whatever two readers could understand in two
+// ways. The error is always an [Unusable].
+func ParseJWK(text []byte, uses ...string) (*Key, error) {
+	key, reason := judgeJWK(text, uses)
+	if reason != "" {
+		return nil, reason
+	}
+	return key, nil
+}
+
+// judgeJWK is ParseJWK with an empty reason for a key that can be used.
+func judgeJWK(text []byte, uses []string) (*Key, Unusable) {
 	jwk, err := strictjson.ParseObject(text, strictjson.Limits{})
 	switch {
 	case errors.Is(err, strictjson.ErrDuplicate):
-		return nil, skipAmbiguous
+		return nil, JWKAmbiguous
 	case err != nil:
-		return nil, skipMalformed
+		return nil, JWKMalformed
 	}
 	kty, ok := textMember(jwk, "kty")
 	switch {
 	case !ok || kty == "":
-		return nil, skipMalformed
+		return nil, JWKMalformed
 	case kty == "oct":
-		return nil, skipSecret
+		return nil, JWKSymmetric
 	case kty != "RSA" && kty != "EC" && kty != "OKP":
-		return nil, skipType
+		return nil, JWKUnsupportedType
 	}
 	for _, name := range privateMembers {
 		if _, has := filled(jwk, name); has {
-			return nil, skipPrivate
+			return nil, JWKPrivate
 		}
 	}
-	if reason := judgePurpose(jwk, taken); reason != "" {
+	if reason := judgePurpose(jwk, uses); reason != "" {
 		return nil, reason
 	}
 	kid, ok := textMember(jwk, "kid")
-	if !ok || len(kid) > maxKID {
-		return nil, skipMalformed
+	if !ok || len(kid) > maxKeyID {
+		return nil, JWKMalformed
 	}
 	algs, reason := judgeAlgorithm(jwk)
 	if reason != "" {
 		return nil, reason
 	}
-	parsed, reason := material(jwk, kty)
+	parsed, reason := publicMembers(jwk, kty)
 	if reason != "" {
 		return nil, reason
 	}
-	key, err := jose.NewPublicKey(kid, parsed.Key(), algs)
+	key, err := NewPublicKey(kid, parsed.Key(), algs)
 	if err != nil {
-		return nil, reasonOf(err)
+		return nil, unusable(err)
 	}
 	return key, ""
 }
@@ -109,59 +126,59 @@ func textMember(jwk strictjson.Value, name string) (text string, ok bool) {
 	return value.Str()
 }
 
-// judgePurpose refuses keys that are not for checking signatures (RFC 7517 sections 4.2 and 4.3): by use, by key_ops, or
-// because the two contradict each other.
-func judgePurpose(jwk strictjson.Value, taken Selection) string {
+// judgePurpose refuses keys that are not for checking signatures (RFC 7517 sections 4.2 and 4.3): by use, by key_ops,
+// or because the two contradict each other.
+func judgePurpose(jwk strictjson.Value, uses []string) Unusable {
 	use, ok := textMember(jwk, "use")
 	switch {
 	case !ok:
-		return skipMalformed
-	case !taken.fits(use):
-		return skipUse
+		return JWKMalformed
+	case len(uses) == 0 && use != "" && use != "sig", len(uses) > 0 && !slices.Contains(uses, use):
+		return JWKNotForSignatures
 	}
 	ops, has := filled(jwk, "key_ops")
 	if !has {
 		return ""
 	}
 	if ops.Kind() != strictjson.Array {
-		return skipMalformed
+		return JWKMalformed
 	}
 	var seen []string
 	for element := range ops.Elements() {
 		op, ok := element.Str()
 		switch {
 		case !ok || len(seen) == maxOps || slices.Contains(seen, op): // "duplicate key operation values MUST NOT be present"
-			return skipMalformed
+			return JWKMalformed
 		case use != "" && op != "verify" && op != "sign":
-			return skipUse
+			return JWKNotForSignatures
 		}
 		seen = append(seen, op)
 	}
 	if !slices.Contains(seen, "verify") {
-		return skipUse
+		return JWKNotForSignatures
 	}
 	return ""
 }
 
 // judgeAlgorithm reads "alg" (RFC 7517 section 4.4). A key without it is for all algorithms of its kind.
-func judgeAlgorithm(jwk strictjson.Value) (jose.Algorithms, string) {
+func judgeAlgorithm(jwk strictjson.Value) (Algorithms, Unusable) {
 	name, ok := textMember(jwk, "alg")
 	if !ok {
-		return 0, skipMalformed
+		return 0, JWKMalformed
 	}
 	if name == "" {
 		return 0, ""
 	}
-	alg, ok := jose.ParseAlgorithm(name)
+	alg, ok := ParseAlgorithm(name)
 	if !ok {
-		return 0, skipAlgorithm
+		return 0, JWKUnsupportedAlgorithm
 	}
-	return jose.MakeAlgorithms(alg), ""
+	return MakeAlgorithms(alg), ""
 }
 
-// material has jwkset make a key of the public members of a JWK and compare it with the certificate in x5c, if any. No
-// other member gets there: nothing is ever fetched from x5u, and x5t says nothing that is needed.
-func material(jwk strictjson.Value, kty string) (jwkset.JWK, string) {
+// publicMembers has jwkset make a key of the public members of a JWK and compare it with the certificate in x5c, if
+// any. No other member gets there: nothing is ever fetched from x5u, and x5t says nothing that is needed.
+func publicMembers(jwk strictjson.Value, kty string) (jwkset.JWK, Unusable) {
 	m := jwkset.JWKMarshal{KTY: jwkset.KTY(kty)}
 	fields := map[string]*string{"n": &m.N, "e": &m.E}
 	switch kty {
@@ -174,21 +191,21 @@ func material(jwk strictjson.Value, kty string) (jwkset.JWK, string) {
 	for name, field := range fields {
 		text, ok := textMember(jwk, name)
 		if !ok || text == "" {
-			return jwkset.JWK{}, skipMalformed
+			return jwkset.JWK{}, JWKMalformed
 		}
 		*field = text
 	}
 	if kty != "RSA" {
 		crv, ok := textMember(jwk, "crv")
 		if !ok {
-			return jwkset.JWK{}, skipMalformed
+			return jwkset.JWK{}, JWKMalformed
 		}
 		if reason := judgeCurve(crv, kty, m.X, m.Y); reason != "" {
 			return jwkset.JWK{}, reason
 		}
 		m.CRV = jwkset.CRV(crv)
 	}
-	var reason string
+	var reason Unusable
 	if m.X5C, reason = certificate(jwk); reason != "" {
 		return jwkset.JWK{}, reason
 	}
@@ -199,15 +216,15 @@ func material(jwk strictjson.Value, kty string) (jwkset.JWK, string) {
 	case m.X5C != nil:
 		m.X5C = nil // tell a wrong certificate from a wrong key
 		if _, err := jwkset.NewJWKFromMarshal(m, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{}); err == nil {
-			return jwkset.JWK{}, skipCertificate
+			return jwkset.JWK{}, JWKCertificate
 		}
 	}
-	return jwkset.JWK{}, skipMalformed
+	return jwkset.JWK{}, JWKMalformed
 }
 
 // judgeCurve checks the curve and that coordinates have its full length, no more and no less (RFC 7518 section
 // 6.2.1.2, RFC 8037 section 2).
-func judgeCurve(crv, kty, x, y string) string {
+func judgeCurve(crv, kty, x, y string) Unusable {
 	var size int
 	switch {
 	case kty == "EC" && crv == "P-256":
@@ -219,12 +236,12 @@ func judgeCurve(crv, kty, x, y string) string {
 	case kty == "OKP" && crv == "Ed25519":
 		size = 32
 	case crv == "":
-		return skipMalformed
+		return JWKMalformed
 	default:
-		return skipCurve
+		return JWKUnsupportedCurve
 	}
 	if !encodes(x, size) || kty == "EC" && !encodes(y, size) {
-		return skipMalformed
+		return JWKMalformed
 	}
 	return ""
 }
@@ -237,36 +254,36 @@ func encodes(text string, size int) bool {
 
 // certificate is the first of the certificates in x5c, the one of the key itself (RFC 7517 section 4.7). No trust
 // comes from it.
-func certificate(jwk strictjson.Value) ([]string, string) {
+func certificate(jwk strictjson.Value) ([]string, Unusable) {
 	chain, has := filled(jwk, "x5c")
 	if !has {
 		return nil, ""
 	}
 	if chain.Kind() != strictjson.Array {
-		return nil, skipMalformed
+		return nil, JWKMalformed
 	}
 	for first := range chain.Elements() {
 		text, ok := first.Str()
 		if !ok {
-			return nil, skipMalformed
+			return nil, JWKMalformed
 		}
 		return []string{text}, ""
 	}
 	return nil, ""
 }
 
-// reasonOf puts an error of the key's constructor into a word.
-func reasonOf(err error) string {
+// unusable puts an error of the key's constructor into a word.
+func unusable(err error) Unusable {
 	switch {
-	case errors.Is(err, jose.ErrWeakKey):
-		return skipWeak
-	case errors.Is(err, jose.ErrPublishedKey):
-		return skipPublished
-	case errors.Is(err, jose.ErrPrivateKey):
-		return skipPrivate
-	case errors.Is(err, jose.ErrKeyAlgorithm):
-		return skipAlgorithm
+	case errors.Is(err, ErrWeakKey):
+		return JWKWeak
+	case errors.Is(err, ErrPublishedKey):
+		return JWKPublished
+	case errors.Is(err, ErrPrivateKey):
+		return JWKPrivate
+	case errors.Is(err, ErrKeyAlgorithm):
+		return JWKUnsupportedAlgorithm
 	default:
-		return skipMalformed
+		return JWKMalformed
 	}
 }
