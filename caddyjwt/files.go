@@ -8,7 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddyjwt/gateway/internal/jose"
-	"github.com/caddyjwt/gateway/internal/keyset"
+	"github.com/caddyjwt/gateway/internal/smallfile"
 )
 
 // pemBegin is in every PEM text, and in no path.
@@ -16,7 +16,7 @@ const pemBegin = "-----BEGIN"
 
 // readFile reads a file with keys or certificates that a setting names.
 func readFile(what, path string) ([]byte, error) {
-	content, _, err := keyset.ReadFile(path)
+	content, _, err := smallfile.Read(path)
 	if err != nil && strings.Contains(path, pemBegin) {
 		err = errors.New("this is PEM text, and not the path of a file")
 	}
@@ -42,7 +42,7 @@ func readPEM(repl *caddy.Replacer, what, value string) (string, error) {
 	if err != nil || strings.Contains(text, pemBegin) {
 		return text, err
 	}
-	content, _, err := keyset.ReadFile(text)
+	content, _, err := smallfile.Read(text)
 	if err != nil {
 		return "", fmt.Errorf("%s is neither PEM text nor a file that can be read: %w", what+named(text), err)
 	}

@@ -3,24 +3,19 @@ package keyset
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/refresh"
+	"github.com/caddyjwt/gateway/internal/smallfile"
 )
 
 const (
-	// maxFile bounds key files, as answers to fetches are bounded.
-	maxFile = 1 << 20
-
 	// pollInterval is how often to look whether a file has changed.
 	pollInterval = 2 * time.Second
 
@@ -34,7 +29,7 @@ type File struct {
 	taken   Selection
 	notify  *notifier
 	events  *refresh.Queue[Event]
-	current atomic.Pointer[validSet]
+	current atomic.Pointer[static]
 
 	mu      sync.Mutex // held while the file is read
 	closed  bool
@@ -44,12 +39,6 @@ type File struct {
 	stat    os.FileInfo       // when content was last read
 	content [sha256.Size]byte // what the current set was made of
 	seen    [sha256.Size]byte // what was last read
-}
-
-// validSet is a set and for how long it is good: zero for good.
-type validSet struct {
-	set     *Set
-	expires time.Time
 }
 
 var _ Source = (*File)(nil)
@@ -64,7 +53,7 @@ func NewFile(path string, taken Selection, logger *slog.Logger) (*File, error) {
 	}
 	f := &File{path: path, taken: taken, notify: newNotifier(logger, path)}
 	f.events = refresh.NewQueue(f.notify.tell)
-	data, stat, err := ReadFile(path)
+	data, stat, err := smallfile.Read(path)
 	if err == nil {
 		err = f.take(data)
 	}
@@ -84,24 +73,16 @@ func (f *File) SetObserver(observe func(Event)) { f.notify.observe(observe) }
 
 // Current implements Source.
 func (f *File) Current() *Set {
-	s := f.current.Load()
-	if s == nil || !s.expires.IsZero() && !time.Now().Before(s.expires) {
-		return nil
+	if s := f.current.Load(); s != nil {
+		return s.Current()
 	}
-	return s.set
+	return nil
 }
 
 // Find implements Source. It never waits.
-func (f *File) Find(_ context.Context, alg jose.Algorithm, kid string) ([]*jose.Key, error) {
-	set := f.Current()
-	if keys, _ := set.find(alg, kid); len(keys) > 0 {
-		return keys, nil
-	}
-	if set != nil {
-		return nil, set.lacks(ErrUnknownKey)
-	}
+func (f *File) Find(ctx context.Context, alg jose.Algorithm, kid string) ([]*jose.Key, error) {
 	if s := f.current.Load(); s != nil {
-		return nil, expiredCertificate(s.expires)
+		return s.Find(ctx, alg, kid)
 	}
 	return nil, &UnavailableError{RetryAfter: time.Second, Err: refresh.ErrClosed}
 }
@@ -145,7 +126,7 @@ func (f *File) read() (changed bool, err error) {
 	if settled && f.stat != nil && sameStat(f.stat, stat) && time.Since(stat.ModTime()) > 2*pollInterval {
 		return false, nil
 	}
-	data, stat, err := ReadFile(f.path)
+	data, stat, err := smallfile.Read(f.path)
 	if err != nil {
 		return false, err
 	}
@@ -164,34 +145,6 @@ func (f *File) read() (changed bool, err error) {
 
 func sameStat(a, b os.FileInfo) bool {
 	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
-}
-
-// ReadFile reads a regular file of at most 1 MiB; anything else might never end. Its errors do not name the file: the
-// caller knows it, and what stands in the place of a path in a configuration may be a key that somebody has put there.
-//
-// What is looked at is what was opened: between a look at the path and the opening, somebody could put a pipe there,
-// and opening a pipe that nobody writes would not return.
-func ReadFile(path string) ([]byte, os.FileInfo, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, nil, plainPath(err)
-	}
-	defer file.Close()
-	stat, err := file.Stat()
-	if err != nil {
-		return nil, nil, plainPath(err)
-	}
-	if !stat.Mode().IsRegular() {
-		return nil, nil, errors.New("not a regular file")
-	}
-	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
-	if err != nil {
-		return nil, nil, plainPath(err)
-	}
-	if len(data) > maxFile {
-		return nil, nil, fmt.Errorf("longer than %d bytes", maxFile)
-	}
-	return data, stat, nil
 }
 
 // take makes the keys in data the current ones. The caller holds the lock, or is the constructor.
@@ -217,7 +170,7 @@ func (f *File) take(data []byte) (err error) {
 		event.Added, event.Removed = old.set.changes(set)
 	}
 	f.content = sha256.Sum256(data)
-	f.current.Store(&validSet{set, expires})
+	f.current.Store(&static{set, expires})
 	if event.Kind == Ready || len(event.Added)+len(event.Removed) > 0 {
 		f.events.Add(event)
 	}
@@ -233,7 +186,7 @@ func (f *File) fail(err error) {
 		return
 	}
 	f.failing, f.since = true, time.Now()
-	f.events.Add(Event{Kind: Failing, Source: f.path, Keys: f.Current().Len(), Err: plainPath(err)})
+	f.events.Add(Event{Kind: Failing, Source: f.path, Keys: f.Current().Len(), Err: smallfile.WithoutPath(err)})
 }
 
 func (f *File) recovered() {
@@ -242,12 +195,4 @@ func (f *File) recovered() {
 	}
 	f.failing = false
 	f.events.Add(Event{Kind: Recovered, Source: f.path, Keys: f.Current().Len(), Since: time.Since(f.since)})
-}
-
-// plainPath takes the path off an error of package os, which is named beside it already.
-func plainPath(err error) error {
-	if wrapped, ok := errors.AsType[*os.PathError](err); ok {
-		return wrapped.Err
-	}
-	return err
 }

@@ -2,7 +2,6 @@ package keyset
 
 import (
 	"bytes"
-	"context"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
@@ -51,48 +50,4 @@ func armour(der []byte) []byte {
 		kind = "CERTIFICATE"
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
-}
-
-// dying is a static source that ends with the validity of a certificate.
-type dying struct {
-	static
-	expires time.Time
-}
-
-// NewPEM makes a source that never changes of keys in any of the forms that ParseKeys reads. When a certificate among
-// them expires there are no keys any more.
-func NewPEM(data []byte) (Source, error) {
-	keys, _, expires, err := ParseKeys(data, Selection{}, time.Now())
-	if err != nil {
-		return nil, err
-	}
-	set, err := newSet(keys, nil)
-	if err != nil {
-		return nil, err
-	}
-	if expires.IsZero() {
-		return &static{set}, nil
-	}
-	return &dying{static{set}, expires}, nil
-}
-
-func (d *dying) Current() *Set {
-	if !time.Now().Before(d.expires) {
-		return nil
-	}
-	return d.set
-}
-
-func (d *dying) Find(ctx context.Context, alg jose.Algorithm, kid string) ([]*jose.Key, error) {
-	if d.Current() == nil {
-		return nil, expiredCertificate(d.expires)
-	}
-	return d.static.Find(ctx, alg, kid)
-}
-
-func expiredCertificate(at time.Time) error {
-	return &UnavailableError{
-		RetryAfter: time.Minute,
-		Err:        fmt.Errorf("%w has expired at %s", jose.ErrCertificate, at.UTC().Format(time.RFC3339)),
-	}
 }

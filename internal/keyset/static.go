@@ -3,12 +3,16 @@ package keyset
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/caddyjwt/gateway/internal/jose"
 )
 
-// static is a source that never changes.
-type static struct{ set *Set }
+// static is a source that never changes, but for its end.
+type static struct {
+	set     *Set
+	expires time.Time // the end of the validity of a certificate; zero for no end
+}
 
 // NewStatic makes a source of keys that are known from the start, one at least. Public keys and shared secrets cannot be
 // in one source: which of the two a token is checked with must not be the token's choice.
@@ -22,16 +26,44 @@ func NewStatic(keys ...*jose.Key) (Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &static{set}, nil
+	return &static{set: set}, nil
 }
 
-func (s *static) Current() *Set { return s.set }
+// NewPEM makes a source that never changes of keys in any of the forms that ParseKeys reads. When a certificate among
+// them expires there are no keys any more.
+func NewPEM(data []byte) (Source, error) {
+	keys, _, expires, err := ParseKeys(data, Selection{}, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	set, err := newSet(keys, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &static{set, expires}, nil
+}
 
+// Current implements Source.
+func (s *static) Current() *Set {
+	if !s.expires.IsZero() && !time.Now().Before(s.expires) {
+		return nil
+	}
+	return s.set
+}
+
+// Find implements Source. It never waits.
 func (s *static) Find(_ context.Context, alg jose.Algorithm, kid string) ([]*jose.Key, error) {
-	if keys, _ := s.set.find(alg, kid); len(keys) > 0 {
+	set := s.Current()
+	if set == nil {
+		return nil, &UnavailableError{
+			RetryAfter: time.Minute,
+			Err:        fmt.Errorf("%w has expired at %s", jose.ErrCertificate, s.expires.UTC().Format(time.RFC3339)),
+		}
+	}
+	if keys, _ := set.find(alg, kid); len(keys) > 0 {
 		return keys, nil
 	}
-	return nil, ErrUnknownKey
+	return nil, set.lacks(ErrUnknownKey)
 }
 
 // Close has nothing to stop.

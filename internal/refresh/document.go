@@ -20,8 +20,8 @@ const MaxWaiters = 1024
 
 // Why a caller has to do without a load.
 var (
-	// ErrClosed: the document was closed.
-	ErrClosed = errors.New("closed")
+	// ErrClosed: the document, and so the source that it is from, was closed.
+	ErrClosed = errors.New("the source is closed")
 	// ErrBusy: MaxWaiters callers are waiting already.
 	ErrBusy = errors.New("too many requests are waiting for the fetch")
 	// ErrSlow: the load did not end within the time that the caller has for it.

@@ -21,12 +21,14 @@ var arrows = map[string][]string{
 	"internal/strictjson":          nil,
 	"internal/bearer":              nil,
 	"internal/fetch":               {"internal/hashing"},
+	"internal/smallfile":           nil,
 	"internal/tokentest":           nil, // it forges what the others judge, so it must not share their code
 	"internal/jose":                {"internal/strictjson", "internal/hashing"},
 	"internal/claims":              {"internal/strictjson"},
 	"internal/refresh":             {"internal/fetch"},
 	"internal/keyset": {
 		"internal/jose", "internal/strictjson", "internal/fetch", "internal/refresh", "internal/setting", "internal/hashing",
+		"internal/smallfile",
 	},
 	"internal/authserver": {"internal/jose", "internal/claims", "internal/keyset", "introspect"},
 	"internal/gate": {

@@ -1,0 +1,49 @@
+// Package smallfile reads small regular files, such as keys and certificates, and nothing that might not end.
+package smallfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+)
+
+// Max is the greatest length of a file, in bytes.
+const Max = 1 << 20
+
+// Read reads a regular file of at most Max bytes. Its errors do not name the file: the caller knows it, and what stands
+// in the place of a path in a configuration may be a key that somebody has put there.
+//
+// Read looks at what it has opened. Between a look at the path and the opening, somebody could put a pipe there, and
+// opening a pipe that nobody writes would not return.
+func Read(path string) ([]byte, os.FileInfo, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, WithoutPath(err)
+	}
+	defer file.Close()
+	stat, err := file.Stat()
+	if err != nil {
+		return nil, nil, WithoutPath(err)
+	}
+	if !stat.Mode().IsRegular() {
+		return nil, nil, errors.New("not a regular file")
+	}
+	data, err := io.ReadAll(io.LimitReader(file, Max+1))
+	if err != nil {
+		return nil, nil, WithoutPath(err)
+	}
+	if len(data) > Max {
+		return nil, nil, fmt.Errorf("longer than %d bytes", Max)
+	}
+	return data, stat, nil
+}
+
+// WithoutPath takes the path off an error of package os.
+func WithoutPath(err error) error {
+	if wrapped, ok := errors.AsType[*os.PathError](err); ok {
+		return wrapped.Err
+	}
+	return err
+}

@@ -1,0 +1,49 @@
+package smallfile_test
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/caddyjwt/gateway/internal/smallfile"
+)
+
+func TestReadGivesContentAndStat(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	want := bytes.Repeat([]byte("x"), smallfile.Max)
+	if err := os.WriteFile(path, want, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, stat, err := smallfile.Read(path)
+	if err != nil || !bytes.Equal(got, want) || stat.Size() != smallfile.Max {
+		t.Errorf("%d bytes, error %v", len(got), err)
+	}
+}
+
+func TestReadRefusesWhatIsNoSmallFile(t *testing.T) {
+	directory := t.TempDir()
+	for name, create := range map[string]func(path string) error{
+		"too-long":  func(path string) error { return os.WriteFile(path, make([]byte, smallfile.Max+1), 0o600) },
+		"directory": func(path string) error { return os.Mkdir(path, 0o700) },
+		"pipe":      func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"endless":   func(path string) error { return os.Symlink("/dev/zero", path) },
+		"missing":   func(string) error { return nil },
+	} {
+		path := filepath.Join(directory, name)
+		if err := create(path); err != nil {
+			t.Fatal(err)
+		}
+		data, _, err := smallfile.Read(path)
+		if err == nil || data != nil || strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %d bytes, error %v", name, len(data), err)
+		}
+		if missing := errors.Is(err, fs.ErrNotExist); missing != (name == "missing") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
