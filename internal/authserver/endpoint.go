@@ -35,11 +35,11 @@ func Discover(from Metadata, mode introspect.Mode) func(context.Context) (intros
 func endpointOf(metadata *keyset.Metadata, mode introspect.Mode) introspect.Endpoint {
 	if mode == introspect.UserInfo {
 		return introspect.Endpoint{
-			URL: metadata.UserinfoEndpoint, MTLSURL: metadata.MTLSAliases["userinfo_endpoint"],
+			URL: metadata.UserinfoEndpoint, MTLSURL: metadata.MTLSEndpointAliases["userinfo_endpoint"],
 		}
 	}
 	endpoint := introspect.Endpoint{
-		URL: metadata.IntrospectionEndpoint, MTLSURL: metadata.MTLSAliases["introspection_endpoint"],
+		URL: metadata.IntrospectionEndpoint, MTLSURL: metadata.MTLSEndpointAliases["introspection_endpoint"],
 	}
 	for _, method := range metadata.IntrospectionAuthMethods {
 		endpoint.AuthMethods = append(endpoint.AuthMethods, introspect.AuthMethod(method))

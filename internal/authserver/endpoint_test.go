@@ -24,7 +24,7 @@ func TestEndpointInMetadata(t *testing.T) {
 		IntrospectionEndpoint:    "https://as.example/introspect",
 		IntrospectionAuthMethods: []string{"client_secret_post", "private_key_jwt"},
 		UserinfoEndpoint:         "https://as.example/userinfo",
-		MTLSAliases: map[string]string{
+		MTLSEndpointAliases: map[string]string{
 			"introspection_endpoint": "https://mtls.as.example/introspect",
 			"userinfo_endpoint":      "https://mtls.as.example/userinfo",
 		},
@@ -58,7 +58,7 @@ func TestEndpointInMetadata(t *testing.T) {
 
 // Metadata without the endpoint is the server's fault; metadata that are not there say themselves why.
 func TestNoEndpointInMetadata(t *testing.T) {
-	onlyAlias := &keyset.Metadata{MTLSAliases: map[string]string{"introspection_endpoint": "https://mtls.as.example/i"}}
+	onlyAlias := &keyset.Metadata{MTLSEndpointAliases: map[string]string{"introspection_endpoint": "https://mtls.as.example/i"}}
 	for _, mode := range []introspect.Mode{introspect.Introspection, introspect.UserInfo} {
 		_, err := authserver.Discover(fixed{metadata: onlyAlias}, mode)(t.Context())
 		trouble, ok := errors.AsType[*introspect.NoVerdictError](err)

@@ -81,7 +81,7 @@ func (a Algorithm) String() string {
 	return algorithms[a].name
 }
 
-// Family tells what kind of key the algorithm needs; zero for a value outside the table.
+// Family is the kind of key the algorithm needs; zero for a value outside the table.
 func (a Algorithm) Family() Family {
 	if a >= algorithmEnd {
 		return 0
@@ -131,7 +131,7 @@ func MakeAlgorithms(algs ...Algorithm) Algorithms {
 	return s
 }
 
-// Has tells whether alg is in the set; false for a value outside the table.
+// Has reports whether alg is in the set; false for a value outside the table.
 func (s Algorithms) Has(alg Algorithm) bool {
 	return alg > 0 && alg < algorithmEnd && s&(1<<alg) != 0
 }

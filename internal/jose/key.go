@@ -25,7 +25,7 @@ type Key struct {
 
 	family     Family
 	algs       Algorithms
-	material   any // *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey, or []byte for a secret
+	key        any // *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey, or []byte for a secret
 	size       int // length of a signature in bytes; zero for secrets, where it depends on the algorithm
 	thumbprint [32]byte
 	doubt      string
@@ -103,7 +103,7 @@ func (k *Key) setRSA(key *rsa.PublicKey) error {
 		return fmt.Errorf("%w: RSA key from a faulty generator (CVE-2017-15361)", ErrWeakKey)
 	}
 	key = &rsa.PublicKey{N: new(big.Int).Set(key.N), E: key.E}
-	k.family, k.algs, k.material, k.size = RSA, rsaAlgorithms, key, key.Size()
+	k.family, k.algs, k.key, k.size = RSA, rsaAlgorithms, key, key.Size()
 	k.thumbprint = rsaThumbprint(key)
 	return nil
 }
@@ -130,7 +130,7 @@ func (k *Key) setEC(key *ecdsa.PublicKey) error {
 	if key, err = ecdsa.ParseUncompressedPublicKey(key.Curve, point); err != nil {
 		return fmt.Errorf("%w: EC point is not on its curve", ErrKey)
 	}
-	k.family, k.algs, k.material, k.size = EC, MakeAlgorithms(alg), key, len(point)-1
+	k.family, k.algs, k.key, k.size = EC, MakeAlgorithms(alg), key, len(point)-1
 	k.thumbprint = ecThumbprint(alg, point)
 	return nil
 }
@@ -153,7 +153,7 @@ func (k *Key) setEd25519(key ed25519.PublicKey) error {
 		return err
 	}
 	key = bytes.Clone(key)
-	k.family, k.algs, k.material, k.size = OKP, okpAlgorithms, key, ed25519.SignatureSize
+	k.family, k.algs, k.key, k.size = OKP, okpAlgorithms, key, ed25519.SignatureSize
 	k.thumbprint = okpThumbprint(key)
 	return nil
 }
@@ -165,16 +165,15 @@ func (k *Key) Algorithms() Algorithms { return k.algs }
 func (k *Key) Family() Family { return k.family }
 
 // Thumbprint identifies the key's material within this process. For public keys it is the JWK thumbprint with SHA-256
-// (RFC 7638); for secrets a keyed hash that is different in every process and tells nothing about the secret.
+// (RFC 7638); for secrets a keyed hash that is different in every process and reveals nothing about the secret.
 func (k *Key) Thumbprint() [32]byte { return k.thumbprint }
 
-// Material is the key as crypto/* knows it: *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey, not to be changed.
-// It is nil for secrets.
-func (k *Key) Material() any {
+// PublicKey is a *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey, not to be changed. It is nil for secrets.
+func (k *Key) PublicKey() crypto.PublicKey {
 	if k.family == HMAC {
 		return nil
 	}
-	return k.material
+	return k.key
 }
 
 // Doubt says why a secret may not be random, as the predicate of a sentence, and nothing of the secret itself. It is

@@ -51,14 +51,14 @@ func TestPublicKeyAlgorithms(t *testing.T) {
 				}
 				return
 			}
-			if key.Algorithms() != test.want || key.Family() != test.of.Family() || key.ID != "id" || key.Material() == nil {
+			if key.Algorithms() != test.want || key.Family() != test.of.Family() || key.ID != "id" || key.PublicKey() == nil {
 				t.Errorf("got %v", key)
 			}
 		})
 	}
 }
 
-func TestPublicKeyRefusesWhatIsNone(t *testing.T) {
+func TestPublicKeyRefusesUnusableKeys(t *testing.T) {
 	rsaPrivate := signers()[jose.RS256].private.(*rsa.PrivateKey)
 	ecPrivate := signers()[jose.ES256].private.(*ecdsa.PrivateKey)
 	x25519 := must(ecdh.X25519().GenerateKey(rand.Reader))

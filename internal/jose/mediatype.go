@@ -46,7 +46,7 @@ func mediaType(text string) (string, bool) {
 	}
 }
 
-// isRestrictedName tells whether s is a restricted-name of RFC 6838 section 4.2.
+// isRestrictedName reports whether s is a restricted-name of RFC 6838 section 4.2.
 func isRestrictedName(s string) bool {
 	if s == "" || len(s) > maxType {
 		return false
@@ -63,7 +63,7 @@ func isRestrictedName(s string) bool {
 	return true
 }
 
-// isTokenType tells whether content of this type is a token that would have to be verified before it is read.
+// isTokenType reports whether content of this type is a token that would have to be verified before it is read.
 func isTokenType(typ string) bool {
 	return typ == "jwt" || typ == "jose" || typ == "at+jwt" || isForeign(typ)
 }

@@ -16,7 +16,7 @@ func NewSecretKey(id string, secret []byte, algs Algorithms) (*Key, error) {
 	if err := checkPublishedSecret(secret); err != nil {
 		return nil, err
 	}
-	if what := keyMaterial(secret); what != "" {
+	if what := recogniseKey(secret); what != "" {
 		return nil, fmt.Errorf("%w: this is %s", ErrPublicSecret, what)
 	}
 	k, err := newSecretKey(id, secret, algs)
@@ -31,7 +31,7 @@ func NewSecretKey(id string, secret []byte, algs Algorithms) (*Key, error) {
 }
 
 func newSecretKey(id string, secret []byte, algs Algorithms) (*Key, error) {
-	k := &Key{ID: id, family: HMAC, material: bytes.Clone(secret), thumbprint: secretThumbprint(secret)}
+	k := &Key{ID: id, family: HMAC, key: bytes.Clone(secret), thumbprint: secretThumbprint(secret)}
 	wanted := algs.Intersect(HMACAlgorithms())
 	if algs != 0 && wanted == 0 {
 		return nil, fmt.Errorf("%w: a secret is for %v, not for %v", ErrKeyAlgorithm, HMACAlgorithms(), algs)

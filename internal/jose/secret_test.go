@@ -27,8 +27,8 @@ func TestSecretRefusesPublicKeys(t *testing.T) {
 		"Ed25519": signers()[jose.EdDSA].public(),
 	}
 	for name, key := range keys {
-		for costume, secret := range costumes(t, key) {
-			t.Run(name+" as "+costume, func(t *testing.T) {
+		for disguise, secret := range disguises(t, key) {
+			t.Run(name+" as "+disguise, func(t *testing.T) {
 				_, err := jose.NewSecretKey("", secret, 0)
 				requireErr(t, err, jose.ErrPublicSecret)
 				requireErr(t, err, jose.ErrKey)
@@ -43,9 +43,9 @@ func TestSecretRefusesPublicKeys(t *testing.T) {
 func TestSecretRefusesPrivateKeys(t *testing.T) {
 	for _, alg := range []jose.Algorithm{jose.RS256, jose.ES256, jose.EdDSA} {
 		pkcs8 := must(x509.MarshalPKCS8PrivateKey(signers()[alg].private))
-		for costume, secret := range pemCostumes(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})) {
+		for disguise, secret := range pemCostumes(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})) {
 			if _, err := jose.NewSecretKey("", secret, 0); !is(err, jose.ErrPublicSecret) {
-				t.Errorf("%v key as %s: got %v", alg, costume, err)
+				t.Errorf("%v key as %s: got %v", alg, disguise, err)
 			}
 		}
 		_, err := jose.NewSecretKey("", pkcs8, 0)
@@ -147,7 +147,7 @@ func TestSecretDoesNotLeak(t *testing.T) {
 			t.Errorf("secret shows in %s", text)
 		}
 	}
-	if key.Material() != nil {
+	if key.PublicKey() != nil {
 		t.Error("material of a secret can be had")
 	}
 	if !strings.Contains(fmt.Sprint(key), `oct key "my-kid" for HS256`) {
@@ -178,7 +178,7 @@ func TestSecretThumbprints(t *testing.T) {
 }
 
 func FuzzSecret(f *testing.F) {
-	for _, secret := range costumes(&testing.T{}, signers()[jose.ES256].public()) {
+	for _, secret := range disguises(&testing.T{}, signers()[jose.ES256].public()) {
 		f.Add(secret)
 	}
 	f.Add([]byte("0\x80\x00\x00"))

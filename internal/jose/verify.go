@@ -56,7 +56,7 @@ func (k *Key) Verify(alg Algorithm, signingInput string, signature []byte) error
 	if len(signature) != k.signatureSize(alg) {
 		return ErrSignature
 	}
-	if methods[alg].Verify(signingInput, signature, k.material) != nil {
+	if methods[alg].Verify(signingInput, signature, k.key) != nil {
 		return ErrSignature
 	}
 	return nil

@@ -57,10 +57,10 @@ func TestVerifyRefusesMACWithPublicKeyText(t *testing.T) {
 	for _, alg := range []jose.Algorithm{jose.RS256, jose.ES256, jose.EdDSA} {
 		s := signers()[alg]
 		key := must(s.newKey("", 0))
-		for costume, secret := range costumes(t, s.public()) {
+		for disguise, secret := range disguises(t, s.public()) {
 			forger := signer{alg: jose.HS256, method: jwt.SigningMethodHS256, private: secret}
 			if err := accepts(key, forger.token(100)); !is(err, jose.ErrKeyAlgorithm) {
-				t.Errorf("%v key as %s: got %v", alg, costume, err)
+				t.Errorf("%v key as %s: got %v", alg, disguise, err)
 			}
 		}
 	}

@@ -100,7 +100,7 @@ func NewDiscovery(options DiscoveryOptions) (*Discovery, error) {
 	return source, nil
 }
 
-// CheckDiscoverable tells whether an issuer identifier can lead to its metadata.
+// CheckDiscoverable returns an error when an issuer identifier cannot lead to its metadata.
 func CheckDiscoverable(issuer string) error {
 	_, err := wellKnown(issuer)
 	return err

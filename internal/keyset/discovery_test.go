@@ -112,8 +112,8 @@ func TestMetadataAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := map[string]string{"introspection_endpoint": "https://mtls.example.com/introspect"}; !maps.Equal(metadata.MTLSAliases, want) {
-		t.Errorf("aliases %v", metadata.MTLSAliases)
+	if want := map[string]string{"introspection_endpoint": "https://mtls.example.com/introspect"}; !maps.Equal(metadata.MTLSEndpointAliases, want) {
+		t.Errorf("aliases %v", metadata.MTLSEndpointAliases)
 	}
 	if _, err := source.Find(t.Context(), jose.ES256, "one"); !errors.Is(err, keyset.ErrUnavailable) {
 		t.Errorf("keys without jwks_uri: %v", err)
@@ -168,7 +168,7 @@ func TestWrongMetadata(t *testing.T) {
 	}
 }
 
-func TestMetadataThatIsNone(t *testing.T) {
+func TestUnusableMetadata(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "one")
 	for _, body := range []string{``, `null`, `[]`, `<html>`, `{"issuer":`, `{"issuer":"%s","issuer":"%s","jwks_uri":"%[1]s/jwks"}`} {
 		as := tokentest.NewAS(t, tokentest.WithKeys(key))
@@ -363,7 +363,7 @@ func TestDiscoveryOptions(t *testing.T) {
 	}
 }
 
-func TestIssuerThatIsNoAddress(t *testing.T) {
+func TestIssuerWithoutAnAddress(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "one")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	as.ChangeMetadata(func(document map[string]any) { document["issuer"] = "urn:example:issuer" })
@@ -385,7 +385,7 @@ func FuzzMetadata(f *testing.F) {
 			return
 		}
 		addresses := []string{metadata.JWKSURI, metadata.IntrospectionEndpoint, metadata.UserinfoEndpoint}
-		addresses = append(addresses, slices.Collect(maps.Values(metadata.MTLSAliases))...)
+		addresses = append(addresses, slices.Collect(maps.Values(metadata.MTLSEndpointAliases))...)
 		for _, address := range addresses {
 			if u, err := fetch.CheckURL(address); address != "" && (err != nil || u.Scheme != "https") {
 				t.Errorf("%q: %v", address, err)

@@ -62,7 +62,7 @@ func wantPublic(t *testing.T, key *jose.Key) {
 	if key.Algorithms() == 0 || key.Algorithms()&^jose.AsymmetricAlgorithms() != 0 {
 		t.Fatalf("algorithms %v", key.Algorithms())
 	}
-	switch material := key.Material().(type) {
+	switch material := key.PublicKey().(type) {
 	case *rsa.PublicKey:
 		if bits := material.N.BitLen(); bits < 2048 || bits > 16384 || material.E < 3 || material.E%2 == 0 {
 			t.Fatalf("RSA key of %d bits with exponent %d", bits, material.E)

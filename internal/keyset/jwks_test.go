@@ -251,7 +251,7 @@ func FuzzParseJWKS(f *testing.F) {
 			}
 		}
 		for _, key := range keys {
-			if key.Material() == nil || key.Algorithms() == 0 || len(key.ID) > 512 {
+			if key.PublicKey() == nil || key.Algorithms() == 0 || len(key.ID) > 512 {
 				t.Fatalf("unusable key %v", key)
 			}
 			again, err := keyset.NewStatic(key)

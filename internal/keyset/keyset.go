@@ -47,7 +47,7 @@ type Source interface {
 // Fetcher is a Source that can fetch when it has not got what a token needs. It bounds how often, so that strangers
 // cannot have it ask its server without end. Remote and Discovery are Fetchers.
 type Fetcher interface {
-	// FindFor is Find for one token, which it tells apart from others with the same key id.
+	// FindFor is Find for one token, and not for others with the same key id.
 	FindFor(ctx context.Context, token Signed) ([]*jose.Key, error)
 
 	// Recheck gives keys that may have made the token's signature and are not among those tried, none of which has. It

@@ -19,7 +19,7 @@ type Metadata struct {
 	IntrospectionEndpoint    string
 	IntrospectionAuthMethods []string // introspection_endpoint_auth_methods_supported
 	UserinfoEndpoint         string
-	MTLSAliases              map[string]string // mtls_endpoint_aliases (RFC 8705 section 5): name of the endpoint to address
+	MTLSEndpointAliases      map[string]string // mtls_endpoint_aliases (RFC 8705 section 5): name of the endpoint to address
 }
 
 // Bounds on a metadata document. Real ones have some sixty members.
@@ -42,7 +42,7 @@ func parseMetadata(text []byte, issuer, address string) (*Metadata, error) {
 		Issuer:                issuer,
 		IntrospectionEndpoint: endpoint(document, "introspection_endpoint", secure),
 		UserinfoEndpoint:      endpoint(document, "userinfo_endpoint", secure),
-		MTLSAliases:           aliases(document, secure),
+		MTLSEndpointAliases:   aliases(document, secure),
 	}
 	// A server without a key set may say so by a member without content.
 	if value, has := document.Member("jwks_uri"); has && value.Kind() != strictjson.Null && !isBlank(value) {

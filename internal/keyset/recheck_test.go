@@ -37,7 +37,7 @@ func check(tb testing.TB, source keyset.Source, token string) error {
 // numbered are claims that no other token has.
 func numbered(n int) map[string]any { return map[string]any{"sub": "alice", "jti": fmt.Sprint(n)} }
 
-func TestKeysThatAnIDDoesNotTellApart(t *testing.T) {
+func TestKeysWithTheSameID(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		old, new *tokentest.Key

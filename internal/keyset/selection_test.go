@@ -134,7 +134,7 @@ func TestKeysForJWTSVIDsComeFromEverySource(t *testing.T) {
 	}
 }
 
-func TestSelectionsThatCannotBe(t *testing.T) {
+func TestInvalidSelections(t *testing.T) {
 	for _, taken := range []keyset.Selection{{Use: "enc"}, {Use: "SIG"}, {Use: "x509-svid"}, {Max: -1}, {Max: keyset.LargestMaxKeys + 1}} {
 		_, remoteErr := keyset.NewRemote(keyset.RemoteOptions{URL: "https://as.example.com", Taken: taken})
 		_, discoveryErr := keyset.NewDiscovery(keyset.DiscoveryOptions{Issuer: "https://as.example.com", Taken: taken})
@@ -226,7 +226,7 @@ func TestAKeyBeyondTheBoundThatIsPendingNamesTheBound(t *testing.T) {
 	})
 }
 
-func TestASetThatIsCutIsToldOnce(t *testing.T) {
+func TestACutSetIsReportedOnce(t *testing.T) {
 	const warning = "more keys than max_keys takes"
 	bodies := []string{manyKeys(t, 3), manyKeys(t, 4), manyKeys(t, 5), manyKeys(t, 2), manyKeys(t, 4)}
 	synctest.Test(t, func(t *testing.T) {

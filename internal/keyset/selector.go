@@ -22,9 +22,12 @@ import (
 // selector picks the keys for an algorithm. It holds only keys that fit it, so that of two keys with one id but of
 // different kinds always the right one is found (RFC 7517 section 4.5 allows such a pair).
 //
-// The choice is keyfunc's, over a storage that contains exactly these keys. What comes back from it is bare key
-// material; owners leads from there to the keys as this module knows them. A set never changes, and neither does what
-// keyfunc says of it: it is asked once for each key id when the set is made, and requests find its answers.
+// keyfunc makes the choice because the product's card names it as a part of the product. Nothing else needs it: two maps
+// would do the same. Its price is on this page. The storage has exactly these keys and refuses to change. owners leads
+// from the bare key that keyfunc gives back to the key as this module knows it.
+//
+// Requests do not pay that price. A set never changes, and neither does what keyfunc says of it. So keyfunc chooses once
+// for each key id when the set is made, and requests find its answers.
 type selector struct {
 	choose   jwt.Keyfunc
 	byKID    map[string]*jwkset.JWK
@@ -168,7 +171,7 @@ func identity(material any) any {
 func storable(key *jose.Key) (jwkset.JWK, error) {
 	m := jwkset.JWKMarshal{KID: key.ID, USE: jwkset.UseSig, ALG: soleAlgorithm(key)}
 	encode := base64.RawURLEncoding.EncodeToString
-	switch material := key.Material().(type) {
+	switch material := key.PublicKey().(type) {
 	case *rsa.PublicKey, *ecdsa.PublicKey:
 		jwk, err := jwkset.NewJWKFromKey(material, jwkset.JWKOptions{
 			Metadata: jwkset.JWKMetadataOptions{KID: m.KID, USE: m.USE, ALG: m.ALG},

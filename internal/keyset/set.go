@@ -14,7 +14,7 @@ type Set struct {
 	// Generation is another one for every set of keys in this process. Sets with the same generation have the same keys.
 	Generation uint64
 
-	// Skipped tells which keys could not be used, sorted by reason.
+	// Skipped is which keys could not be used, sorted by reason.
 	Skipped []Skipped
 
 	keys      []*jose.Key
@@ -62,7 +62,7 @@ func memberOf(k *jose.Key) member {
 	return member{k.Thumbprint(), k.ID, k.Algorithms()}
 }
 
-// Has tells whether the key is in the set: the same material with the same id for the same algorithms. Something that
+// Has reports whether the key is in the set: the same material with the same id for the same algorithms. Something that
 // was verified with a key is good only as long as that is so.
 func (s *Set) Has(k *jose.Key) bool {
 	if s == nil || k == nil {
@@ -88,7 +88,7 @@ func (s *Set) Keys() []*jose.Key {
 	return slices.Clone(s.keys)
 }
 
-// find gives the candidates for a token, none when there are none. exact tells that a key has this very id, or that the
+// find gives the candidates for a token, none when there are none. exact says that a key has this very id, or that the
 // token has none.
 func (s *Set) find(alg jose.Algorithm, kid string) (candidates []*jose.Key, exact bool) {
 	if s == nil || int(alg) >= len(s.selectors) || s.selectors[alg] == nil {

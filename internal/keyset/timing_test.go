@@ -70,7 +70,7 @@ func (s *server) intervals() (between []time.Duration) {
 
 var errDown = errors.New("connection refused")
 
-// near tells whether a duration is the wanted one give or take a tenth.
+// near reports whether a duration is the wanted one give or take a tenth.
 func near(got, want time.Duration) bool {
 	return got >= want-want/10 && got <= want+want/10
 }
@@ -433,7 +433,7 @@ func (l *lines) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-func TestLogTellsChangesOnly(t *testing.T) {
+func TestLogHasChangesOnly(t *testing.T) {
 	one, two := tokentest.NewKey(t, "ES256", "one"), tokentest.NewKey(t, "ES256", "two")
 	enc := change(one.JWK(), map[string]any{"use": "enc"})
 	synctest.Test(t, func(t *testing.T) {

@@ -68,7 +68,7 @@ func asSet(key json.RawMessage) []byte {
 	return []byte(`{"keys":[` + string(key) + `]}`)
 }
 
-// takes tells whether a gate that has these keys from a server would take the token.
+// takes reports whether a gate that has these keys from a server would take the token.
 func takes(t *testing.T, set []byte, token string) bool {
 	t.Helper()
 	keys, _, err := keyset.ParseJWKS(set)
@@ -95,7 +95,7 @@ func takes(t *testing.T, set []byte, token string) bool {
 	return false
 }
 
-// takesSecret tells whether a gate that has the secret in its configuration would take the token. The second result is
+// takesSecret reports whether a gate that has the secret in its configuration would take the token. The second result is
 // false for keys that are no secrets.
 func takesSecret(t *testing.T, key json.RawMessage, token string) (taken, secret bool) {
 	t.Helper()
@@ -171,11 +171,11 @@ func TestVectorsThroughKeySets(t *testing.T) {
 	}
 }
 
-// published tells whether the key is an example of a standard, which nobody may use.
+// published reports whether the key is an example of a standard, which nobody may use.
 func published(set []byte) bool {
 	_, skipped, _ := keyset.ParseJWKS(set)
 	return slices.ContainsFunc(skipped, func(s keyset.Skipped) bool { return s.Reason == "published_key" })
 }
 
-// private tells whether there are private keys, which are not taken from a set.
+// private reports whether there are private keys, which are not taken from a set.
 func private(key json.RawMessage) bool { return strings.Contains(string(key), `"d"`) }

@@ -12,15 +12,15 @@ import (
 	"strings"
 )
 
-// keyMaterial tells in words what a would-be secret really is, when it is a key or a certificate; empty otherwise.
+// recogniseKey says in words what a would-be secret really is, when it is a key or a certificate; empty otherwise.
 //
 // Libraries that told public keys from secrets by how a text begins have been passed by with white space, byte order
 // marks, other line ends and other encodings, again and again. So this looks at what is left of the text without all
 // that, and looks into the encodings that keys are handed around in.
-func keyMaterial(secret []byte) string { return material(secret, 2) }
+func recogniseKey(secret []byte) string { return recognise(secret, 2) }
 
-// material undoes at most depth encodings.
-func material(secret []byte, depth int) string {
+// recognise undoes at most depth encodings.
+func recognise(secret []byte, depth int) string {
 	if what := binaryKey(secret); what != "" {
 		return what
 	}
@@ -35,7 +35,7 @@ func material(secret []byte, depth int) string {
 		return ""
 	}
 	for _, decoded := range decodings(text) {
-		if what := material(decoded, depth-1); what != "" {
+		if what := recognise(decoded, depth-1); what != "" {
 			return what
 		}
 	}

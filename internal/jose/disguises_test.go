@@ -25,8 +25,8 @@ import (
 // epoch is the time at which the tests take place.
 var epoch = time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)
 
-// costumes are the forms in which a public key has been smuggled past those who look for one.
-func costumes(t *testing.T, key crypto.PublicKey) map[string][]byte {
+// disguises are the forms in which a public key has been smuggled past those who look for one.
+func disguises(t *testing.T, key crypto.PublicKey) map[string][]byte {
 	t.Helper()
 	spki := must(x509.MarshalPKIXPublicKey(key))
 	spkiPEM := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki})
