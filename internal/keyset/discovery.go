@@ -2,7 +2,6 @@ package keyset
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/fetch"
+	"github.com/caddyjwt/gateway/internal/hashing"
 	"github.com/caddyjwt/gateway/internal/refresh"
 )
 
@@ -33,25 +33,13 @@ type DiscoveryOptions struct {
 	// MetadataOnly is for issuers whose metadata is wanted and whose keys are not: there never are any.
 	MetadataOnly bool
 	// Logger gets changes of state; nil for none. It outlives whoever makes the source if the source is shared.
-	Logger *slog.Logger
+	Logger *slog.Logger `fingerprint:"-"` // what it writes does not change the keys
 
-	transport refresh.Getter // for tests
+	transport refresh.Getter `fingerprint:"-"` // for tests
 }
 
 // Fingerprint is a hash of all settings but the logger. One source can serve all who want the same fingerprint.
-func (o DiscoveryOptions) Fingerprint() [sha256.Size]byte {
-	h := newFingerprint("discovery")
-	hashText(h, o.Issuer)
-	hashText(h, o.URL)
-	settings := o.Fetch.Fingerprint()
-	h.Write(settings[:])
-	o.Taken.fingerprint(h)
-	fingerprintTiming(h, o.Timing)
-	if o.MetadataOnly {
-		hashText(h, "metadata only")
-	}
-	return [sha256.Size]byte(h.Sum(nil))
-}
+func (o DiscoveryOptions) Fingerprint() [32]byte { return hashing.Fingerprint(o) }
 
 // Discovery is a source behind the metadata of an issuer.
 type Discovery struct {

@@ -7,6 +7,9 @@ import (
 	"github.com/caddyjwt/gateway/internal/refresh"
 )
 
+// Timing says when a source fetches. Each of the motives in budget.go may cause one fetch in a cooldown.
+type Timing = refresh.Timing
+
 // Stats counts what a source has done so far.
 type Stats struct {
 	Fetches     uint64 // attempts, finished or not

@@ -2,13 +2,13 @@ package keyset
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
 
 	"github.com/caddyjwt/gateway/internal/fetch"
+	"github.com/caddyjwt/gateway/internal/hashing"
 	"github.com/caddyjwt/gateway/internal/refresh"
 )
 
@@ -23,21 +23,13 @@ type RemoteOptions struct {
 	// Timing; the zero value is fine.
 	Timing Timing
 	// Logger gets changes of state; nil for none. It outlives whoever makes the source if the source is shared.
-	Logger *slog.Logger
+	Logger *slog.Logger `fingerprint:"-"` // what it writes does not change the keys
 
-	transport refresh.Getter // for tests
+	transport refresh.Getter `fingerprint:"-"` // for tests
 }
 
 // Fingerprint is a hash of all settings but the logger. One source can serve all who want the same fingerprint.
-func (o RemoteOptions) Fingerprint() [sha256.Size]byte {
-	h := newFingerprint("remote")
-	hashText(h, o.URL)
-	settings := o.Fetch.Fingerprint()
-	h.Write(settings[:])
-	o.Taken.fingerprint(h)
-	fingerprintTiming(h, o.Timing)
-	return [sha256.Size]byte(h.Sum(nil))
-}
+func (o RemoteOptions) Fingerprint() [32]byte { return hashing.Fingerprint(o) }
 
 // Remote is a source behind a JWKS URL.
 type Remote struct{ *fetched }

@@ -668,17 +668,6 @@ func TestRemoteOptions(t *testing.T) {
 	if event := events.last(); err == nil || strings.Contains(fmt.Sprint(err, event), "hunter2") || event.Source != "http://127.0.0.1:1/jwks" {
 		t.Errorf("error %v, event %+v", err, event)
 	}
-	one := keyset.RemoteOptions{URL: "https://as.example.com/jwks"}
-	two := one
-	two.Fetch.AllowLinkLocal = true
-	three := one
-	three.Timing.Cooldown = time.Second
-	if one.Fingerprint() == two.Fingerprint() || one.Fingerprint() == three.Fingerprint() || two.Fingerprint() == three.Fingerprint() {
-		t.Error("different options have the same fingerprint")
-	}
-	if one.Fingerprint() != (keyset.RemoteOptions{URL: "https://as.example.com/jwks"}).Fingerprint() {
-		t.Error("the same options have different fingerprints")
-	}
 }
 
 // BenchmarkFlood looks good keys up while others ask for keys that are not there.

@@ -1,10 +1,10 @@
 package keyset
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
+
+	"github.com/caddyjwt/gateway/internal/hashing"
 )
 
 // The purposes that keys of a set can be chosen by.
@@ -65,17 +65,10 @@ func (s Selection) max() int {
 }
 
 // Fingerprint is a hash of what is taken, however it was said.
-func (s Selection) Fingerprint() [sha256.Size]byte {
-	h := newFingerprint("selection")
-	s.fingerprint(h)
-	return [sha256.Size]byte(h.Sum(nil))
-}
-
-func (s Selection) fingerprint(h hash.Hash) {
-	use := s.Use
-	if use == "" {
-		use = UseSig
+func (s Selection) Fingerprint() [32]byte {
+	if s.Use == "" {
+		s.Use = UseSig
 	}
-	hashText(h, use)
-	hashNumber(h, int64(s.max()))
+	s.Max = s.max()
+	return hashing.Fingerprint(s)
 }
