@@ -14,8 +14,8 @@ var sextets = func() (table [256]byte) {
 	return table
 }()
 
-// quads are the sextets shifted to each of the four places in three bytes, with a bit above them for what is invalid, so
-// that four characters cost four look-ups and one test.
+// quads are the sextets shifted to each of the four places in three bytes, with a bit above them for what is invalid,
+// so that four characters cost four look-ups and one test.
 var quads = func() (table [4][256]uint32) {
 	for place := range table {
 		for c, sextet := range sextets {

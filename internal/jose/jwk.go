@@ -24,7 +24,7 @@ const (
 	JWKSymmetric            Unusable = "symmetric_key"         // kty is oct
 	JWKPrivate              Unusable = "private_key"           // contains private members that are not empty
 	JWKNotForSignatures     Unusable = "not_for_signatures"    // says its use or its key_ops
-	JWKWeak                 Unusable = "weak_key"              // RSA under 2048 bits, strange exponent, point of small order
+	JWKWeak                 Unusable = "weak_key"              // RSA under 2048 bits or with a bad exponent, a bad point
 	JWKPublished            Unusable = "published_key"         // an example out of a standard
 	JWKCertificate          Unusable = "certificate_mismatch"  // x5c is unreadable or has another key
 )

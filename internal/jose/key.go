@@ -17,8 +17,8 @@ const (
 	maxModulus = 16384 // a check takes milliseconds above it, which is a stranger's to cause
 )
 
-// Key is a key that can check signatures of one family, and of that family only the algorithms it was made for. A public
-// key can therefore never be used as the secret of a MAC. It is immutable and safe for concurrent use.
+// Key is a key that can check signatures of one family, and of that family only the algorithms it was made for. A
+// public key can therefore never be used as the secret of a MAC. It is immutable and safe for concurrent use.
 type Key struct {
 	// ID is the key's "kid" (RFC 7517 section 4.5), empty when it has none.
 	ID string

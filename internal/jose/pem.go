@@ -76,7 +76,8 @@ func parseBlock(block *pem.Block, now time.Time) (crypto.PublicKey, time.Time, e
 	case block.Type == "PUBLIC KEY":
 		key, err := x509.ParsePKIXPublicKey(block.Bytes)
 		if err != nil {
-			return nil, time.Time{}, fmt.Errorf("%w: public key, which must be RSA, P-256, P-384, P-521 or Ed25519: %w", ErrKey, err)
+			return nil, time.Time{}, fmt.Errorf(
+				"%w: public key, which must be RSA, P-256, P-384, P-521 or Ed25519: %w", ErrKey, err)
 		}
 		return key, time.Time{}, nil
 	case block.Type == "RSA PUBLIC KEY":

@@ -54,6 +54,7 @@ func newSecretKey(id string, secret []byte, algs Algorithms) (*Key, error) {
 }
 
 func tooShort(secret []byte, alg Algorithm) error {
-	return fmt.Errorf("%w: secret of %d bytes, %v needs at least %d (RFC 7518 section 3.2); \"openssl rand -hex 64\" makes one",
+	return fmt.Errorf(
+		"%w: secret of %d bytes, %v needs at least %d (RFC 7518 section 3.2); \"openssl rand -hex 64\" makes one",
 		ErrWeakKey, len(secret), alg, hashSize(alg))
 }

@@ -21,7 +21,8 @@ func rsaThumbprint(key *rsa.PublicKey) [32]byte {
 func ecThumbprint(alg Algorithm, point []byte) [32]byte {
 	curve := map[Algorithm]string{ES256: "P-256", ES384: "P-384", ES512: "P-521"}[alg]
 	x, y := point[1:1+len(point)/2], point[1+len(point)/2:]
-	return sha256.Sum256([]byte(`{"crv":"` + curve + `","kty":"EC","x":"` + base64url(x) + `","y":"` + base64url(y) + `"}`))
+	return sha256.Sum256([]byte(
+		`{"crv":"` + curve + `","kty":"EC","x":"` + base64url(x) + `","y":"` + base64url(y) + `"}`))
 }
 
 // okpThumbprint is in RFC 8037 section 2.

@@ -7,8 +7,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/strictjson"
 )
 
-// LooksLikeJWT reports whether a token is a JWT and not an opaque token, which may contain dots too: the text before the
-// first dot is an encoded JSON object with a member "alg".
+// LooksLikeJWT reports whether a token is a JWT and not an opaque token, which may contain dots too: the text before
+// the first dot is an encoded JSON object with a member "alg".
 //
 // It is lenient on purpose. A JWT that is damaged or written oddly is still one, to be refused by [Parse]; taken for
 // opaque it would reach another reader, who might not see the damage.

@@ -56,8 +56,8 @@ var rocaPrimes = [...]uint64{
 	11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157,
 }
 
-// hasROCA reports whether a modulus has the fingerprint of a library whose keys can be factored (CVE-2017-15361): modulo
-// small primes it is a power of 65537.
+// hasROCA reports whether a modulus has the fingerprint of a library whose keys can be factored (CVE-2017-15361):
+// modulo small primes it is a power of 65537.
 func hasROCA(n *big.Int) bool {
 	for _, prime := range rocaPrimes {
 		residue := new(big.Int).Mod(n, new(big.Int).SetUint64(prime)).Uint64()

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/fetch"
 	"github.com/caddyjwt/gateway/internal/hashing"
 	"github.com/caddyjwt/gateway/internal/refresh"
+	"github.com/caddyjwt/gateway/internal/setting"
 )
 
 // DiscoveryOptions are the settings of a source behind the metadata of an issuer.
@@ -50,26 +51,29 @@ type Discovery struct {
 var _ Source = (*Discovery)(nil)
 
 // NewDiscovery makes a source of the keys that an issuer's metadata points to. It does not touch the network: the first
-// request for a key or for the metadata does, or Start.
+// request for a key or for the metadata does, or Start. Its error is a setting.Error.
 func NewDiscovery(options DiscoveryOptions) (*Discovery, error) {
 	addresses := []string{options.URL}
 	if options.URL == "" {
 		var err error
 		if addresses, err = wellKnown(options.Issuer); err != nil {
-			return nil, fmt.Errorf("issuer: %w", err)
+			return nil, setting.Errorf("Issuer", "issuer: %w", err)
 		}
 	} else if _, err := fetch.CheckURL(options.URL); err != nil {
-		return nil, fmt.Errorf("metadata: %w", err)
+		return nil, setting.Errorf("URL", "metadata: %w", err)
 	}
 	if options.Issuer == "" {
-		return nil, errors.New("there is no issuer")
+		return nil, setting.Errorf("Issuer", "there is no issuer")
 	}
-	if err := errors.Join(options.Taken.check(), options.Timing.Defaults()); err != nil {
+	if err := setting.In("Taken", options.Taken.check()); err != nil {
+		return nil, err
+	}
+	if err := setting.In("Timing", options.Timing.Defaults()); err != nil {
 		return nil, err
 	}
 	client, err := newGetter(options.transport, options.Fetch, options.Timing)
 	if err != nil {
-		return nil, err
+		return nil, setting.In("Fetch", err)
 	}
 	l := &metadataLoader{
 		client: client, issuer: options.Issuer, addresses: addresses,
@@ -78,7 +82,7 @@ func NewDiscovery(options DiscoveryOptions) (*Discovery, error) {
 	}
 	if stranger, differs := options.Fetch.ForStrangers(); differs {
 		if l.stranger, err = newGetter(options.transport, stranger, options.Timing); err != nil {
-			return nil, err
+			return nil, setting.In("Fetch", err)
 		}
 	}
 	source := &Discovery{newFetched(options.Issuer, options.Timing, l, options.Logger), l}
@@ -88,10 +92,10 @@ func NewDiscovery(options DiscoveryOptions) (*Discovery, error) {
 	return source, nil
 }
 
-// CheckDiscoverable returns an error when an issuer identifier cannot lead to its metadata.
+// CheckDiscoverable returns a setting.Error for "Issuer" when an issuer identifier cannot lead to its metadata.
 func CheckDiscoverable(issuer string) error {
 	_, err := wellKnown(issuer)
-	return err
+	return setting.In("Issuer", err)
 }
 
 // wellKnown is where the metadata of an issuer may be, in the order in which to look. Both standards take a slash off

@@ -17,6 +17,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/fetch"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/keyset"
+	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
@@ -342,19 +343,28 @@ func loopback(tb testing.TB) string {
 }
 
 func TestDiscoveryOptions(t *testing.T) {
-	for _, options := range []keyset.DiscoveryOptions{
-		{},
-		{Issuer: "http://as.example.com"},
-		{Issuer: "as.example.com"},
-		{Issuer: "https://as.example.com?tenant=1"},
-		{Issuer: "https://as.example.com", URL: "http://as.example.com/metadata"},
-		{URL: "https://as.example.com/metadata"},
-		{Issuer: "https://as.example.com", Timing: keyset.Timing{MaxStale: -1}},
-		{Issuer: "https://as.example.com", Fetch: fetch.Options{CA: []byte("no PEM")}},
+	for _, c := range []struct {
+		options keyset.DiscoveryOptions
+		field   string
+	}{
+		{keyset.DiscoveryOptions{}, "Issuer"},
+		{keyset.DiscoveryOptions{Issuer: "http://as.example.com"}, "Issuer"},
+		{keyset.DiscoveryOptions{Issuer: "as.example.com"}, "Issuer"},
+		{keyset.DiscoveryOptions{Issuer: "https://as.example.com?tenant=1"}, "Issuer"},
+		{keyset.DiscoveryOptions{Issuer: "https://as.example.com", URL: "http://as.example.com/metadata"}, "URL"},
+		{keyset.DiscoveryOptions{URL: "https://as.example.com/metadata"}, "Issuer"},
+		{keyset.DiscoveryOptions{Issuer: "https://as.example.com", Timing: keyset.Timing{MaxStale: -1}}, "Timing.MaxStale"},
+		{keyset.DiscoveryOptions{Issuer: "https://as.example.com", Taken: keyset.Selection{Use: "enc"}}, "Taken.Use"},
+		{keyset.DiscoveryOptions{Issuer: "https://as.example.com", Fetch: fetch.Options{CA: []byte("no PEM")}}, "Fetch"},
 	} {
-		if _, err := keyset.NewDiscovery(options); err == nil {
-			t.Errorf("%+v is accepted", options)
+		// The errors of package fetch may name a field of theirs.
+		_, err := keyset.NewDiscovery(c.options)
+		if field := setting.Field(err); field != c.field && !strings.HasPrefix(field, c.field+".") {
+			t.Errorf("%+v: error %v about %q, want %q", c.options, err, field, c.field)
 		}
+	}
+	if field := setting.Field(keyset.CheckDiscoverable("https://as.example.com?tenant=1")); field != "Issuer" {
+		t.Errorf("an issuer that is not discoverable is a mistake in %q", field)
 	}
 }
 

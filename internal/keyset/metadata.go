@@ -10,16 +10,16 @@ import (
 	"github.com/caddyjwt/gateway/internal/strictjson"
 )
 
-// Metadata is what an issuer says about itself (OpenID Connect Discovery 1.0 section 3, RFC 8414 section 2), as far as a
-// resource server needs it. Every address in it may be fetched as far as fetch.CheckURL can tell; those that may not are
-// left out. It is immutable.
+// Metadata is what an issuer says about itself (OpenID Connect Discovery 1.0 section 3, RFC 8414 section 2), as far as
+// a resource server needs it. Every address in it may be fetched as far as fetch.CheckURL can tell; those that may not
+// are left out. It is immutable.
 type Metadata struct {
 	Issuer                   string
 	JWKSURI                  string
 	IntrospectionEndpoint    string
 	IntrospectionAuthMethods []string // introspection_endpoint_auth_methods_supported
 	UserinfoEndpoint         string
-	MTLSEndpointAliases      map[string]string // mtls_endpoint_aliases (RFC 8705 section 5): name of the endpoint to address
+	MTLSEndpointAliases      map[string]string // mtls_endpoint_aliases (RFC 8705 section 5): endpoint to address
 }
 
 // Bounds on a metadata document. Real ones have some sixty members.

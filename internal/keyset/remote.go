@@ -2,7 +2,6 @@ package keyset
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/fetch"
 	"github.com/caddyjwt/gateway/internal/hashing"
 	"github.com/caddyjwt/gateway/internal/refresh"
+	"github.com/caddyjwt/gateway/internal/setting"
 )
 
 // RemoteOptions are the settings of a source behind a JWKS URL.
@@ -37,17 +37,20 @@ type Remote struct{ *fetched }
 var _ Source = (*Remote)(nil)
 
 // NewRemote makes a source of the keys behind a JWKS URL. It does not touch the network: the first request for a key
-// does, or Start.
+// does, or Start. Its error is a setting.Error.
 func NewRemote(options RemoteOptions) (*Remote, error) {
 	if _, err := fetch.CheckURL(options.URL); err != nil {
-		return nil, fmt.Errorf("key set: %w", err)
+		return nil, setting.Errorf("URL", "key set: %w", err)
 	}
-	if err := errors.Join(options.Taken.check(), options.Timing.Defaults()); err != nil {
+	if err := setting.In("Taken", options.Taken.check()); err != nil {
+		return nil, err
+	}
+	if err := setting.In("Timing", options.Timing.Defaults()); err != nil {
 		return nil, err
 	}
 	client, err := newGetter(options.transport, options.Fetch, options.Timing)
 	if err != nil {
-		return nil, err
+		return nil, setting.In("Fetch", err)
 	}
 	l := &jwksLoader{client: client, url: options.URL, taken: options.Taken}
 	return &Remote{newFetched(label(options.URL), options.Timing, l, options.Logger)}, nil

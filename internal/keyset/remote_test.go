@@ -18,6 +18,7 @@ import (
 
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/keyset"
+	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
@@ -648,16 +649,24 @@ func TestTenThousandSources(t *testing.T) {
 }
 
 func TestRemoteOptions(t *testing.T) {
-	for _, options := range []keyset.RemoteOptions{
-		{},
-		{URL: "http://as.example.com/jwks"},
-		{URL: "file:///etc/passwd"},
-		{URL: "https://as.example.com/{http.request.host}"},
-		{URL: "https://as.example.com", Timing: keyset.Timing{Wait: -1}},
-		{URL: "https://as.example.com", Timing: keyset.Timing{MinRefresh: time.Hour, MaxRefresh: time.Minute}},
+	const good = "https://as.example.com"
+	for _, c := range []struct {
+		options keyset.RemoteOptions
+		field   string
+	}{
+		{keyset.RemoteOptions{}, "URL"},
+		{keyset.RemoteOptions{URL: "http://as.example.com/jwks"}, "URL"},
+		{keyset.RemoteOptions{URL: "file:///etc/passwd"}, "URL"},
+		{keyset.RemoteOptions{URL: "https://as.example.com/{http.request.host}"}, "URL"},
+		{keyset.RemoteOptions{URL: good, Timing: keyset.Timing{Wait: -1}}, "Timing.Wait"},
+		{keyset.RemoteOptions{URL: good, Timing: keyset.Timing{
+			MinRefresh: time.Hour, MaxRefresh: time.Minute,
+		}}, "Timing.MinRefresh"},
+		{keyset.RemoteOptions{URL: good, Taken: keyset.Selection{Max: -1}}, "Taken.Max"},
+		{keyset.RemoteOptions{URL: good, Taken: keyset.Selection{Use: "enc", Max: -1}}, "Taken.Use"},
 	} {
-		if _, err := keyset.NewRemote(options); err == nil {
-			t.Errorf("%+v is accepted", options)
+		if _, err := keyset.NewRemote(c.options); setting.Field(err) != c.field {
+			t.Errorf("%+v: error %v about %q, want %q", c.options, err, setting.Field(err), c.field)
 		}
 	}
 	events := new(observed)

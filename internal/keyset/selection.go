@@ -2,9 +2,9 @@ package keyset
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/caddyjwt/gateway/internal/hashing"
+	"github.com/caddyjwt/gateway/internal/setting"
 )
 
 // The purposes that keys of a set can be chosen by.
@@ -31,19 +31,19 @@ type Selection struct {
 
 func (s Selection) check() error { return errors.Join(s.CheckUse(), s.CheckMax()) }
 
-// CheckUse returns an error when there is no such use.
+// CheckUse returns a setting.Error when there is no such use.
 func (s Selection) CheckUse() error {
 	switch s.Use {
 	case "", UseSig, UseJWTSVID:
 		return nil
 	}
-	return fmt.Errorf("%q: expected %s or %s", s.Use, UseSig, UseJWTSVID)
+	return setting.Errorf("Use", "%q: expected %s or %s", s.Use, UseSig, UseJWTSVID)
 }
 
-// CheckMax returns an error when no keys would be taken, or too many.
+// CheckMax returns a setting.Error when no keys would be taken, or too many.
 func (s Selection) CheckMax() error {
 	if s.Max < 0 || s.Max > LargestMaxKeys {
-		return fmt.Errorf("%d: expected 1 to %d", s.Max, LargestMaxKeys)
+		return setting.Errorf("Max", "%d: expected 1 to %d", s.Max, LargestMaxKeys)
 	}
 	return nil
 }

@@ -22,12 +22,12 @@ import (
 // selector picks the keys for an algorithm. It holds only keys that fit it, so that of two keys with one id but of
 // different kinds always the right one is found (RFC 7517 section 4.5 allows such a pair).
 //
-// keyfunc makes the choice because the product's card names it as a part of the product. Nothing else needs it: two maps
-// would do the same. Its price is on this page. The storage has exactly these keys and refuses to change. owners leads
-// from the bare key that keyfunc gives back to the key as this module knows it.
+// keyfunc makes the choice because the product's card names it as a part of the product. Nothing else needs it: two
+// maps would do the same. Its price is on this page. The storage has exactly these keys and refuses to change. owners
+// leads from the bare key that keyfunc gives back to the key as this module knows it.
 //
-// Requests do not pay that price. A set never changes, and neither does what keyfunc says of it. So keyfunc chooses once
-// for each key id when the set is made, and requests find its answers.
+// Requests do not pay that price. A set never changes, and neither does what keyfunc says of it. So keyfunc chooses
+// once for each key id when the set is made, and requests find its answers.
 type selector struct {
 	choose   jwt.Keyfunc
 	byKID    map[string]*jwkset.JWK

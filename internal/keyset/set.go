@@ -110,8 +110,8 @@ func (s *Set) leftOut() int {
 	return 0
 }
 
-// lacks makes the error about a key that is not in the set, ErrUnknownKey or ErrPending. A set that is only the beginning
-// of what its source has says so: nobody would look for the cause in a bound.
+// lacks makes the error about a key that is not in the set, ErrUnknownKey or ErrPending. A set that is only the
+// beginning of what its source has says so: nobody would look for the cause in a bound.
 func (s *Set) lacks(err error) error {
 	if n := s.leftOut(); n > 0 {
 		return fmt.Errorf("%w: the first %d keys of the set are taken, as max_keys says, and %d more are not",

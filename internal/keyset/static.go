@@ -14,8 +14,8 @@ type static struct {
 	expires time.Time // the end of the validity of a certificate; zero for no end
 }
 
-// NewStatic makes a source of keys that are known from the start, one at least. Public keys and shared secrets cannot be
-// in one source: which of the two a token is checked with must not be the token's choice.
+// NewStatic makes a source of keys that are known from the start, one at least. Public keys and shared secrets cannot
+// be in one source: which of the two a token is checked with must not be the token's choice.
 func NewStatic(keys ...*jose.Key) (Source, error) {
 	for _, key := range keys {
 		if (key.Family() == jose.HMAC) != (keys[0].Family() == jose.HMAC) {

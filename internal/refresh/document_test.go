@@ -3,6 +3,7 @@ package refresh_test
 import (
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/refresh"
+	"github.com/caddyjwt/gateway/internal/setting"
 )
 
 var errDown = errors.New("connection refused")
@@ -352,14 +354,23 @@ func TestCloseEndsALoad(t *testing.T) {
 }
 
 func TestTimingIsChecked(t *testing.T) {
-	for name, timing := range map[string]refresh.Timing{
-		"a negative wait":                   {Wait: -1},
-		"a negative staleness":              {MaxStale: -1},
-		"refreshing, from above its end":    {MinRefresh: 25 * time.Hour},
-		"backing off, from above its limit": {MinBackoff: time.Hour},
+	for want, timing := range map[string]refresh.Timing{
+		"MinRefresh": {MinRefresh: 25 * time.Hour}, // the default maximum is 24h
+		"MinBackoff": {MinBackoff: time.Hour},
 	} {
-		if timing.Defaults() == nil {
-			t.Errorf("%s: no error", name)
+		if got := setting.Field(timing.Defaults()); got != want {
+			t.Errorf("%+v: a mistake in %q, want %q", timing, got, want)
+		}
+	}
+	for field := range reflect.TypeFor[refresh.Timing]().Fields() {
+		var timing refresh.Timing
+		reflect.ValueOf(&timing).Elem().FieldByName(field.Name).SetInt(-1)
+		if got := setting.Field(timing.Defaults()); got != field.Name {
+			t.Errorf("%s is negative: a mistake in %q", field.Name, got)
+		}
+		timing = refresh.Timing{}
+		if err := timing.Defaults(); err != nil || reflect.ValueOf(timing).FieldByName(field.Name).Int() <= 0 {
+			t.Errorf("%s has no default: %+v, error %v", field.Name, timing, err)
 		}
 	}
 }

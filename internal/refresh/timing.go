@@ -1,9 +1,10 @@
 package refresh
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/caddyjwt/gateway/internal/setting"
 )
 
 // Timing says when a document is loaded, how long requests wait for it, and how long it lasts. Zero fields have the
@@ -28,33 +29,36 @@ type Timing struct {
 	Wait time.Duration
 }
 
-// Defaults fills in the fields that are zero. It returns an error for negative fields and for a minimum above its
-// maximum.
+// Defaults fills in the fields that are zero. It returns a setting.Error for a negative field and for a minimum above
+// its maximum.
 func (t *Timing) Defaults() error {
 	for _, field := range []struct {
-		name  string
-		value *time.Duration
-		unset time.Duration
+		field, name string
+		value       *time.Duration
+		unset       time.Duration
 	}{
-		{"minimum refresh interval", &t.MinRefresh, time.Minute},
-		{"maximum refresh interval", &t.MaxRefresh, 24 * time.Hour},
-		{"default refresh interval", &t.DefaultRefresh, 15 * time.Minute},
-		{"maximum staleness", &t.MaxStale, 24 * time.Hour},
-		{"cooldown", &t.Cooldown, 10 * time.Second},
-		{"minimum backoff", &t.MinBackoff, time.Second},
-		{"maximum backoff", &t.MaxBackoff, 5 * time.Minute},
-		{"timeout", &t.Timeout, 5 * time.Second},
-		{"wait", &t.Wait, 2 * time.Second},
+		{"MinRefresh", "minimum refresh interval", &t.MinRefresh, time.Minute},
+		{"MaxRefresh", "maximum refresh interval", &t.MaxRefresh, 24 * time.Hour},
+		{"DefaultRefresh", "default refresh interval", &t.DefaultRefresh, 15 * time.Minute},
+		{"MaxStale", "maximum staleness", &t.MaxStale, 24 * time.Hour},
+		{"Cooldown", "cooldown", &t.Cooldown, 10 * time.Second},
+		{"MinBackoff", "minimum backoff", &t.MinBackoff, time.Second},
+		{"MaxBackoff", "maximum backoff", &t.MaxBackoff, 5 * time.Minute},
+		{"Timeout", "timeout", &t.Timeout, 5 * time.Second},
+		{"Wait", "wait", &t.Wait, 2 * time.Second},
 	} {
 		if *field.value < 0 {
-			return fmt.Errorf("%s is negative", field.name)
+			return setting.Errorf(field.field, "the %s is negative", field.name)
 		}
 		if *field.value == 0 {
 			*field.value = field.unset
 		}
 	}
-	if t.MinRefresh > t.MaxRefresh || t.MinBackoff > t.MaxBackoff {
-		return fmt.Errorf("a minimum is above its maximum")
+	if t.MinRefresh > t.MaxRefresh {
+		return setting.Errorf("MinRefresh", "the minimum refresh interval is above the maximum, %v", t.MaxRefresh)
+	}
+	if t.MinBackoff > t.MaxBackoff {
+		return setting.Errorf("MinBackoff", "the minimum backoff is above the maximum, %v", t.MaxBackoff)
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ var arrows = map[string][]string{
 	"internal/tokentest":           nil, // it forges what the others judge, so it must not share their code
 	"internal/jose":                {"internal/strictjson", "internal/hashing"},
 	"internal/claims":              {"internal/strictjson"},
-	"internal/refresh":             {"internal/fetch"},
+	"internal/refresh":             {"internal/fetch", "internal/setting"},
 	"internal/keyset": {
 		"internal/jose", "internal/strictjson", "internal/fetch", "internal/refresh", "internal/setting", "internal/hashing",
 		"internal/smallfile",
