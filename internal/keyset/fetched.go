@@ -20,6 +20,8 @@ type Stats struct {
 	Skipped     []Skipped
 	Fetched     time.Time // last success
 	Failing     bool      // the last attempt failed
+	Err         error     // why it failed
+	Next        time.Time // when the next attempt is due; zero before the first, and while one is under way
 }
 
 // fetched is a source whose keys come over the network. The document decides when they are fetched; what is here finds
@@ -59,7 +61,7 @@ func (s *fetched) Stats() Stats {
 	loads := s.doc.Stats()
 	stats := Stats{
 		Fetches: loads.Loads, Failures: loads.Failures, NotModified: loads.NotModified,
-		Fetched: loads.Fetched, Failing: loads.Failing,
+		Fetched: loads.Fetched, Failing: loads.Failing, Err: loads.Err, Next: loads.Next,
 	}
 	if set := s.Current(); set != nil {
 		stats.Keys, stats.Skipped = set.Len(), set.Skipped

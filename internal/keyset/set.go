@@ -88,6 +88,18 @@ func (s *Set) Keys() []*jose.Key {
 	return slices.Clone(s.keys)
 }
 
+// Names are what logs and events call the keys, in their order: the key id, or the start of the thumbprint.
+func (s *Set) Names() []string {
+	if s == nil {
+		return nil
+	}
+	names := make([]string, len(s.keys))
+	for i, key := range s.keys {
+		names[i] = keyName(key)
+	}
+	return names
+}
+
 // find gives the candidates for a token, none when there are none. exact says that a key has this very id, or that the
 // token has none.
 func (s *Set) find(alg jose.Algorithm, kid string) (candidates []*jose.Key, exact bool) {

@@ -73,6 +73,7 @@ type Document[T any] struct {
 	closed     bool
 	flight     *Flight // the one load under way
 	timer      *time.Timer
+	next       time.Time // when the timer is due
 	waiters    int
 	lastStart  time.Time // of the last load
 	failures   int       // since the last success
@@ -100,6 +101,8 @@ type Stats struct {
 	NotModified uint64    // loads that found the document unchanged
 	Fetched     time.Time // end of the last load that brought or confirmed a value
 	Failing     bool      // the last load failed
+	Err         error     // why it failed
+	Next        time.Time // when the next load is due; zero before the first, and while one is under way
 }
 
 // New makes a document. It loads nothing yet: the first Await does, or Start, or Locked.Launch. The timing must have
@@ -135,7 +138,10 @@ func (d *Document[T]) Stats() Stats {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	stats := d.stats
-	stats.Failing = d.failures > 0
+	stats.Failing, stats.Err = d.failures > 0, d.lastErr
+	if d.flight == nil && !d.closed {
+		stats.Next = d.next
+	}
 	if snapshot := d.current.Load(); snapshot != nil {
 		stats.Fetched = snapshot.fetched
 	}
@@ -206,7 +212,7 @@ func (d *Document[T]) land(f *Flight, outcome Outcome[T], err error) {
 		d.lastGood, d.lastGoodAt, d.heldUntil = f.number, f.started, time.Time{}
 		delay = d.timing.next(d.life)
 	}
-	d.timer = time.AfterFunc(delay, d.tick)
+	d.timer, d.next = time.AfterFunc(delay, d.tick), time.Now().Add(delay)
 }
 
 // take makes a new value the current one. The value before is gone with it.
