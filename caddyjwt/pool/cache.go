@@ -1,0 +1,37 @@
+package pool
+
+import (
+	"strconv"
+
+	"github.com/caddyjwt/gateway/internal/gate"
+)
+
+// Cache is a cache of verified tokens in a pool.
+type Cache struct {
+	*gate.Cache
+
+	totals *totals
+	seen   gate.CacheStats // what has been added to the totals; guarded by them
+}
+
+// Cache finds or makes the cache of verified tokens with this size in bytes.
+func (l *Lease) Cache(size int64) (*gate.Cache, error) {
+	cache, err := Take(l, "cache", strconv.FormatInt(size, 10), func() (*Cache, error) {
+		cache, err := gate.NewCache(size)
+		return &Cache{Cache: cache, totals: &l.pool.totals}, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return cache.Cache, nil
+}
+
+// Count adds to the totals of the pool what the cache has counted meanwhile, and says how the cache is.
+func (c *Cache) Count() gate.CacheStats { return c.totals.addCache(c) }
+
+// Destruct implements caddy.Destructor.
+func (c *Cache) Destruct() error {
+	c.Count()
+	c.Close()
+	return nil
+}

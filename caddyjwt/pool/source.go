@@ -1,0 +1,143 @@
+package pool
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/caddyjwt/gateway/internal/keyset"
+)
+
+// Source is a key source in a pool.
+type Source struct {
+	keyset.Source
+
+	// Kind is the word that the configuration has for where the keys come from.
+	Kind string
+
+	totals *totals
+
+	mu      sync.Mutex
+	uses    map[string]*use // by issuer
+	failure error           // that refreshing has begun to fail with; nil while it works
+}
+
+// use is what leases do with a source for an issuer.
+type use struct {
+	leases int
+	seen   keyset.Stats // what has been added to the totals
+}
+
+// Observable is a key source that says what happens to it.
+type Observable interface{ SetObserver(func(keyset.Event)) }
+
+// Fetcher is a key source that fetches, and counts how often.
+type Fetcher interface{ Stats() keyset.Stats }
+
+// Source finds or opens a key source. id is a fingerprint of its settings, kind the configuration's word for where the
+// keys come from. What the source counts, from now until the lease is closed, is counted for the issuer. A source
+// without keys of its own, which only reads metadata, is for no issuer: "".
+func (l *Lease) Source(issuer, kind string, id [32]byte, open func() (keyset.Source, error)) (keyset.Source, error) {
+	source, err := Take(l, "keys", string(id[:]), func() (*Source, error) {
+		opened, err := open()
+		if err != nil {
+			return nil, err
+		}
+		source := &Source{Source: opened, Kind: kind, totals: &l.pool.totals, uses: make(map[string]*use)}
+		if from, ok := opened.(Observable); ok {
+			observe := l.pool.observe
+			from.SetObserver(func(e keyset.Event) {
+				source.note(e)
+				observe(source, e)
+			})
+		}
+		return source, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if issuer != "" {
+		l.sources = append(l.sources, UsedSource{source, issuer})
+		source.use(issuer)
+		l.onClose(func() error { source.used(issuer); return nil })
+	}
+	return source.Source, nil
+}
+
+// Destruct implements caddy.Destructor.
+func (s *Source) Destruct() error { return s.Close() }
+
+// Stats are the counters of the source. A source that does not fetch has none, and reports false.
+func (s *Source) Stats() (stats keyset.Stats, fetches bool) {
+	from, fetches := s.Source.(Fetcher)
+	if fetches {
+		stats = from.Stats()
+	}
+	return stats, fetches
+}
+
+// Issuers are the issuers whose keys the source has for leases that are open, in order.
+func (s *Source) Issuers() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	issuers := make([]string, 0, len(s.uses))
+	for issuer := range s.uses {
+		issuers = append(issuers, issuer)
+	}
+	slices.Sort(issuers)
+	return issuers
+}
+
+// Failure is the error that refreshing the keys has begun to fail with; nil while it works.
+func (s *Source) Failure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failure
+}
+
+// note remembers whether refreshing works.
+func (s *Source) note(e keyset.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch e.Kind {
+	case keyset.Failing:
+		s.failure = e.Err
+	case keyset.Ready, keyset.Recovered:
+		s.failure = nil
+	}
+}
+
+// use begins to count for an issuer: what came before was for others.
+func (s *Source) use(issuer string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.uses[issuer] == nil {
+		stats, _ := s.Stats()
+		s.uses[issuer] = &use{seen: stats}
+	}
+	s.uses[issuer].leases++
+}
+
+// used ends use.
+func (s *Source) used(issuer string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.countFor(issuer)
+	if s.uses[issuer].leases--; s.uses[issuer].leases == 0 {
+		delete(s.uses, issuer)
+	}
+}
+
+// Count adds to the totals of the pool what the source has counted meanwhile.
+func (s *Source) Count() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for issuer := range s.uses {
+		s.countFor(issuer)
+	}
+}
+
+// countFor is Count for one issuer. The caller holds the lock.
+func (s *Source) countFor(issuer string) {
+	stats, _ := s.Stats()
+	s.uses[issuer].seen = s.totals.addFetches(issuer, s.uses[issuer].seen, stats)
+}

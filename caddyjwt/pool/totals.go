@@ -1,0 +1,55 @@
+package pool
+
+import (
+	"sync"
+
+	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/keyset"
+)
+
+// totals are what all objects have counted that there have ever been in a pool. A sum of those that are there now would
+// become less when one of them ends, and Prometheus takes that for a counter that begins anew.
+type totals struct {
+	mu      sync.Mutex
+	cache   gate.CacheStats         // hits and misses
+	fetches map[string]keyset.Stats // fetches and failures, by issuer
+}
+
+func newTotals() totals { return totals{fetches: make(map[string]keyset.Stats)} }
+
+// addCache adds what a cache has counted since the last time.
+func (t *totals) addCache(c *Cache) gate.CacheStats {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := c.Stats()
+	t.cache.Hits += now.Hits - c.seen.Hits
+	t.cache.Misses += now.Misses - c.seen.Misses
+	c.seen = now
+	return now
+}
+
+// addFetches adds what a source has counted for an issuer since it was seen. The result is what is seen now.
+func (t *totals) addFetches(issuer string, seen, now keyset.Stats) keyset.Stats {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	sum := t.fetches[issuer]
+	sum.Fetches += now.Fetches - seen.Fetches
+	sum.Failures += now.Failures - seen.Failures
+	t.fetches[issuer] = sum
+	return now
+}
+
+// CacheLookups are the hits and misses of all caches so far, up to their last Count.
+func (p *Pool) CacheLookups() (hits, misses uint64) {
+	p.totals.mu.Lock()
+	defer p.totals.mu.Unlock()
+	return p.totals.cache.Hits, p.totals.cache.Misses
+}
+
+// Fetches are the attempts to fetch an issuer's keys so far, and how many of them failed, up to the last Count of its
+// sources.
+func (p *Pool) Fetches(issuer string) (attempts, failures uint64) {
+	p.totals.mu.Lock()
+	defer p.totals.mu.Unlock()
+	return p.totals.fetches[issuer].Fetches, p.totals.fetches[issuer].Failures
+}
