@@ -1,0 +1,157 @@
+package process
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddyjwt/gateway/caddyjwt/pool"
+	"github.com/caddyjwt/gateway/introspect"
+)
+
+// pooledState says, when it is asked, how the pooled objects are. Where an issuer has several, because handlers give it
+// different settings, it adds up what is counted, and of the rest it gives the worst.
+type pooledState struct {
+	objects *pool.Pool
+	events  *Events // know the issuers of running configurations
+}
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(metricPrefix+name, help, labels, nil)
+}
+
+var (
+	keysDesc     = describe("keys", "Usable keys of an issuer.", "issuer")
+	fetchesDesc  = describe("key_fetches_total", "Attempts to fetch an issuer's keys.", "issuer")
+	failuresDesc = describe("key_fetch_failures_total", "Attempts to fetch an issuer's keys that brought none.", "issuer")
+	failingDesc  = describe("keys_failing", "Whether the last attempt to fetch an issuer's keys failed.", "issuer")
+	fetchedDesc  = describe("keys_fetched_timestamp_seconds", "When an issuer's keys were last fetched.", "issuer")
+	inFlightDesc = describe("introspection_in_flight", "Questions to the authorization server under way.", "issuer")
+	breakerDesc  = describe("introspection_breaker_open",
+		"Whether the authorization server is not asked for now.", "issuer")
+	cacheDesc  = describe("cache_lookups_total", "Look-ups of JWTs in the cache of verified tokens.", "result")
+	tokensDesc = describe("cache_tokens", "Tokens in the cache of verified tokens.")
+	bytesDesc  = describe("cache_bytes", "What the tokens in the cache count against its size.")
+)
+
+// Describe implements prometheus.Collector.
+func (pooledState) Describe(out chan<- *prometheus.Desc) {
+	for _, desc := range []*prometheus.Desc{
+		keysDesc, fetchesDesc, failuresDesc, failingDesc, fetchedDesc, inFlightDesc, breakerDesc,
+		cacheDesc, tokensDesc, bytesDesc,
+	} {
+		out <- desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (p pooledState) Collect(out chan<- prometheus.Metric) {
+	p.keys(out)
+	p.introspection(out)
+	p.cache(out)
+}
+
+func (p pooledState) keys(out chan<- prometheus.Metric) {
+	issuers := make(map[string]*keysState)
+	for source := range p.objects.Sources() {
+		source.Count()
+		for _, issuer := range p.events.Issuers(source) {
+			issuers[issuer] = issuers[issuer].with(source)
+		}
+	}
+	for issuer, state := range issuers {
+		gauge(out, keysDesc, float64(state.keys), issuer)
+		if !state.remote {
+			continue
+		}
+		attempts, failures := p.objects.Fetches(issuer)
+		counter(out, fetchesDesc, attempts, issuer)
+		counter(out, failuresDesc, failures, issuer)
+		gauge(out, failingDesc, oneIf(state.failing), issuer)
+		if !state.fetched.IsZero() {
+			gauge(out, fetchedDesc, float64(state.fetched.UnixMilli())/1000, issuer)
+		}
+	}
+}
+
+func (p pooledState) introspection(out chan<- prometheus.Metric) {
+	issuers := make(map[string]*introspect.Stats)
+	for client := range p.objects.Clients() {
+		issuers[client.Issuer] = worse(issuers[client.Issuer], client.Stats())
+	}
+	for issuer, stats := range issuers {
+		gauge(out, inFlightDesc, float64(stats.InFlight), issuer)
+		gauge(out, breakerDesc, oneIf(stats.Breaker != introspect.BreakerClosed), issuer)
+	}
+}
+
+func (p pooledState) cache(out chan<- prometheus.Metric) {
+	var tokens, bytes float64
+	for cache := range p.objects.Caches() {
+		now := cache.Count()
+		tokens += float64(now.Tokens)
+		bytes += float64(now.Bytes)
+	}
+	hits, misses := p.objects.CacheLookups()
+	counter(out, cacheDesc, hits, "hit")
+	counter(out, cacheDesc, misses, "miss")
+	gauge(out, tokensDesc, tokens)
+	gauge(out, bytesDesc, bytes)
+}
+
+func gauge(out chan<- prometheus.Metric, desc *prometheus.Desc, value float64, labels ...string) {
+	out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
+}
+
+func counter(out chan<- prometheus.Metric, desc *prometheus.Desc, value uint64, labels ...string) {
+	out <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(value), labels...)
+}
+
+func oneIf(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}
+
+// keysState is how the keys of an issuer are.
+type keysState struct {
+	keys    int
+	remote  bool // fetched, and not from a file
+	failing bool
+	fetched time.Time
+}
+
+// with adds another source of the issuer's; s may be nil.
+func (s *keysState) with(source *pool.Source) *keysState {
+	have := 0
+	if set := source.Current(); set != nil {
+		have = set.Len()
+	}
+	if s == nil {
+		s = &keysState{keys: have}
+	}
+	s.keys = min(s.keys, have)
+	stats, fetches := source.Stats()
+	if !fetches {
+		return s
+	}
+	if !s.remote || stats.Fetched.Before(s.fetched) {
+		s.fetched = stats.Fetched
+	}
+	s.remote = true
+	s.failing = s.failing || stats.Failing
+	return s
+}
+
+// worse is the state of two clients together; the first may be nil.
+func worse(s *introspect.Stats, other introspect.Stats) *introspect.Stats {
+	if s == nil {
+		return &other
+	}
+	s.InFlight += other.InFlight
+	if other.Breaker != introspect.BreakerClosed {
+		s.Breaker = other.Breaker
+	}
+	return s
+}

@@ -1,0 +1,83 @@
+package process
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+	"go.uber.org/zap/exp/zapslog"
+)
+
+// Log is where what outlives a configuration writes to: the logs of the configuration that is in force at that moment,
+// not of the one that happened to come first.
+type Log struct {
+	// Keys is for key sources.
+	Keys *slog.Logger
+
+	// loading is of the configuration that was loaded last, which has the say while none is in force.
+	loading atomic.Pointer[zap.Logger]
+}
+
+func newLog() *Log {
+	l := new(Log)
+	l.Keys = slog.New(handler{log: l})
+	return l
+}
+
+// Loading names the configuration that is being loaded.
+func (l *Log) Loading(ctx caddy.Context) { l.loading.Store(ctx.Logger(keysLog{})) }
+
+func (l *Log) current() *zap.Logger {
+	if inForce := caddy.ActiveContext(); inForce.Context != nil {
+		return inForce.Logger(keysLog{})
+	}
+	if loading := l.loading.Load(); loading != nil {
+		return loading
+	}
+	return caddy.Log()
+}
+
+// keysLog names the log lines of key sources, by which the logs of a configuration choose what they take. The default
+// log alone will not do: Caddy takes out of it what the "include" of another names.
+type keysLog struct{}
+
+const keysLogName = "http.handlers.bearer_auth.keys"
+
+// CaddyModule implements caddy.Module. It is not registered: nothing of it can be loaded.
+func (keysLog) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: keysLogName, New: func() caddy.Module { return keysLog{} }}
+}
+
+// noTraces leaves out the stack of errors: it says nothing about a server that is down.
+var noTraces = zapslog.AddStacktraceAt(slog.Level(127))
+
+// handler asks with every line where it goes.
+type handler struct {
+	log   *Log
+	attrs []slog.Attr
+}
+
+func (h handler) current() slog.Handler {
+	handler := slog.Handler(zapslog.NewHandler(h.log.current().Core(), zapslog.WithName(keysLogName), noTraces))
+	if len(h.attrs) > 0 {
+		handler = handler.WithAttrs(h.attrs)
+	}
+	return handler
+}
+
+func (h handler) Enabled(ctx context.Context, level slog.Level) bool {
+	return h.current().Enabled(ctx, level)
+}
+
+func (h handler) Handle(ctx context.Context, record slog.Record) error {
+	return h.current().Handle(ctx, record)
+}
+
+func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return handler{h.log, append(h.attrs[:len(h.attrs):len(h.attrs)], attrs...)}
+}
+
+// WithGroup is not used by the sources; their attributes stay at the top level.
+func (h handler) WithGroup(string) slog.Handler { return h }

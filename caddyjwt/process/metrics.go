@@ -1,0 +1,99 @@
+package process
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddyjwt/gateway/caddyjwt/pool"
+	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/introspect"
+)
+
+// Metrics counts for all handlers of the process. Caddy begins a registry of its own with every configuration; each is
+// given these same collectors, so that nothing is counted anew after a reload.
+//
+// Labels have values from closed lists and names of issuers from the configuration, never a word of a client's.
+type Metrics struct {
+	requests *prometheus.CounterVec // outcome, reason
+	passed   [gate.Preflight + 1]prometheus.Counter
+	refused  map[gate.Reason]prometheus.Counter
+	lookups  *prometheus.CounterVec   // issuer, result
+	calls    *prometheus.HistogramVec // issuer, verdict
+
+	collectors []prometheus.Collector
+}
+
+const metricPrefix = "caddy_bearer_auth_"
+
+func newMetrics(objects *pool.Pool, events *Events) *Metrics {
+	m := &Metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: metricPrefix + "requests_total",
+			Help: "Requests by what came of them, and for refused ones the reason.",
+		}, []string{"outcome", "reason"}),
+		refused: make(map[gate.Reason]prometheus.Counter),
+		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: metricPrefix + "introspection_lookups_total",
+			Help: "Questions about tokens by how they were answered.",
+		}, []string{"issuer", "result"}),
+		calls: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    metricPrefix + "introspection_seconds",
+			Help:    "Time that calls to the authorization server took, by verdict or by why there was none.",
+			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
+		}, []string{"issuer", "verdict"}),
+	}
+	for outcome, name := range map[gate.Outcome]string{
+		gate.Accepted: "accepted", gate.Anonymous: "anonymous",
+		gate.Unidentified: "unidentified", gate.Preflight: "preflight",
+	} {
+		m.passed[outcome] = m.requests.WithLabelValues(name, "")
+	}
+	for _, reason := range gate.Reasons() {
+		m.refused[reason] = m.requests.WithLabelValues("refused", string(reason))
+	}
+	m.collectors = []prometheus.Collector{m.requests, m.lookups, m.calls, pooledState{objects, events}}
+	return m
+}
+
+// Register adds the collectors to the registry of a configuration, which has them already after its first handler.
+func (m *Metrics) Register(registry *prometheus.Registry) error {
+	if registry == nil {
+		return nil
+	}
+	for _, collector := range m.collectors {
+		err := registry.Register(collector)
+		if _, again := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !again {
+			return err
+		}
+	}
+	return nil
+}
+
+// Pass counts a request that may pass.
+func (m *Metrics) Pass(outcome gate.Outcome) { m.passed[outcome].Inc() }
+
+// Refuse counts a refused request.
+func (m *Metrics) Refuse(reason gate.Reason) {
+	if counter, known := m.refused[reason]; known {
+		counter.Inc()
+	}
+}
+
+// Observer counts what an introspection client does for an issuer.
+func (m *Metrics) Observer(issuer string) introspect.Observer {
+	return introspect.Observer{
+		Lookup: func(l introspect.Lookup) { m.lookups.WithLabelValues(issuer, l.String()).Inc() },
+		Call: func(active bool, err *introspect.NoVerdictError, took time.Duration) {
+			verdict := "inactive"
+			switch {
+			case err != nil:
+				verdict = err.Cause.String()
+			case active:
+				verdict = "active"
+			}
+			m.calls.WithLabelValues(issuer, verdict).Observe(took.Seconds())
+		},
+	}
+}
