@@ -26,7 +26,7 @@ func (h *Handler) tellRefused(r *http.Request, told *refusal, status int) {
 	if logged {
 		addToAccessLog(r, failure)
 	}
-	metrics.refuse(failure.Reason)
+	h.shared.Metrics.Refuse(failure.Reason)
 	h.log.refused(failure, status, logged)
 }
 

@@ -3,70 +3,14 @@ package caddyjwt
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
-	"github.com/caddyjwt/gateway/internal/authserver"
 	"github.com/caddyjwt/gateway/internal/fetch"
-	"github.com/caddyjwt/gateway/internal/gate"
-	"github.com/caddyjwt/gateway/internal/hashing"
-	"github.com/caddyjwt/gateway/internal/jose"
-	"github.com/caddyjwt/gateway/internal/keyset"
 	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/introspect"
 )
-
-// openIntrospection finds or makes the client that asks an issuer's authorization server.
-func (l *lease) openIntrospection(plan *issuerPlan, keys keyset.Source, keysID [32]byte) (*gate.Introspection, error) {
-	config := plan.introspect.config
-	if config.Endpoint == "" {
-		metadata, err := l.metadataSource(plan, keys)
-		if err != nil {
-			return nil, err
-		}
-		config.Discover = authserver.Discover(metadata, config.Mode)
-	}
-	if config.Signed {
-		config.VerifySigned = authserver.SignedAnswers{
-			Keys: keys, Issuer: plan.issuer.Name, ClientID: config.ClientID,
-			Algorithms: plan.issuer.Algorithms, Leeway: plan.issuer.Leeway,
-		}.Verify
-	}
-	config.Identity = plan.askerIdentity(keysID)
-	key := config.Fingerprint()
-	client, err := take(l, "introspect "+string(key[:]), func() (pooledClient, error) {
-		transport, err := fetch.NewClient(plan.source.fetch)
-		if err != nil {
-			return pooledClient{}, err
-		}
-		config.HTTPClient = plan.questioner(transport)
-		config.Observer = metrics.observer(plan.issuer.Name)
-		client, err := introspect.New(config)
-		return pooledClient{client, transport, plan.issuer.Name}, err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &gate.Introspection{
-		Mode: plan.introspect.mode, Prefix: plan.introspect.prefix, Client: client.Client,
-	}, nil
-}
-
-// askerIdentity stands for what makes two clients differ beside their own settings. A client keeps what it was made
-// with: its connections, its key source, where it discovers, and what signed answers must be.
-func (p *issuerPlan) askerIdentity(keys [32]byte) string {
-	sum := hashing.Fingerprint(struct {
-		Connections fetch.Options
-		Keys        [32]byte
-		Discovery   keyset.DiscoveryOptions
-		Leeway      time.Duration
-		Algorithms  jose.Algorithms
-	}{p.source.fetch, keys, p.source.discovery(), p.issuer.Leeway, p.issuer.Algorithms})
-	return string(sum[:])
-}
 
 // questioner is what asks, and shows the client certificate of "tls": to the configured endpoint, or to the origin of
 // the metadata. To an endpoint elsewhere that metadata name it is shown only if it is how we authenticate. Then it has
@@ -99,21 +43,6 @@ func (p *introspectPlan) check() error {
 		return err
 	}
 	return client.Close()
-}
-
-// metadataSource is where the endpoint is discovered: the key source, when it is of that kind, or one beside it. That one has
-// no keys, so neither events nor metrics of the issuer's keys come from it.
-func (l *lease) metadataSource(plan *issuerPlan, keys keyset.Source) (*keyset.Discovery, error) {
-	if discovery, ok := keys.(*keyset.Discovery); ok {
-		return discovery, nil
-	}
-	options := plan.source.discovery()
-	options.MetadataOnly = true
-	source, err := l.takeSource(options.Fingerprint(), func() (keyset.Source, error) { return keyset.NewDiscovery(options) })
-	if err != nil {
-		return nil, fmt.Errorf("discovering the endpoint: %w", err)
-	}
-	return source.Source.(*keyset.Discovery), nil
 }
 
 // introspectWord is what an introspect block has for a field of introspect.Config: the word, and its field in

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/caddyjwt/gateway/caddyjwt/process"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/introspect"
@@ -50,7 +51,8 @@ func TestMistakesOfTheClientAreAboutOurFields(t *testing.T) {
 }
 
 func TestClientsThatDifferHaveOtherIdentities(t *testing.T) {
-	seen := map[string]string{(&issuerPlan{}).askerIdentity([32]byte{}): "nothing"}
+	opened := opener{shared: process.Shared()}
+	seen := map[string]string{opened.askerIdentity(new(issuerPlan), [32]byte{}): "nothing"}
 	for name, change := range map[string]func(*issuerPlan, *[32]byte){
 		"TLS settings":     func(p *issuerPlan, _ *[32]byte) { p.source.fetch.ServerName = "a" },
 		"keys":             func(_ *issuerPlan, keys *[32]byte) { keys[0] = 1 },
@@ -61,7 +63,7 @@ func TestClientsThatDifferHaveOtherIdentities(t *testing.T) {
 		var plan issuerPlan
 		var keys [32]byte
 		change(&plan, &keys)
-		identity := plan.askerIdentity(keys)
+		identity := opened.askerIdentity(&plan, keys)
 		if other, has := seen[identity]; has {
 			t.Errorf("another %s and another %s are one client", name, other)
 		}

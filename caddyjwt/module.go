@@ -10,13 +10,14 @@ import (
 	"io"
 	"net/http"
 	"time"
-	"weak"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddyjwt/gateway/caddyjwt/pool"
+	"github.com/caddyjwt/gateway/caddyjwt/process"
 	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/gate"
 )
@@ -99,9 +100,10 @@ type Handler struct {
 	CacheSize int64 `json:"cache_size,omitempty"`
 
 	gate      *gate.Gate // for everything but Check, which asks: see ask
-	leases    *leases
-	listening []func() // end what is told about keys, for Cleanup
+	leases    *pool.Leases[*gate.Gate]
+	endEvents func() // about keys, for Cleanup
 	log       *reporter
+	shared    *process.State // with all handlers of the process
 }
 
 // CaddyModule returns the Caddy module information. It is asked for with each event, also while Cleanup is under way; so it
@@ -115,22 +117,24 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 
 // Provision builds the gate. It touches no network: keys and metadata are fetched when first needed.
 func (h *Handler) Provision(ctx caddy.Context) error {
+	if h.shared == nil {
+		h.shared = process.Shared()
+	}
 	h.log = newReporter(ctx.Logger())
-	h.log.configuration = weak.Make(ctx.GetMetricsRegistry())
-	logWhileLoading(ctx)
+	h.log.warnings, h.log.configuration = h.shared.Warnings, process.ConfigurationOf(ctx)
+	h.shared.Log.Loading(ctx)
 	built, err := h.compile(caddy.NewReplacer())
 	if err != nil {
 		return err
 	}
-	h.leases = new(leases)
-	if err := h.leases.begin(built.open); err != nil {
+	if h.leases, err = pool.Begin(h.shared.Pool, opener{built, h.shared}.open, h.log.failedToClose); err != nil {
 		return err
 	}
-	h.gate = h.leases.ours.gate
-	if err := h.listen(ctx); err != nil {
+	h.gate = h.leases.Ours().Value
+	if h.endEvents, err = h.shared.Events.Listen(ctx, &h.leases.Ours().Lease); err != nil {
 		return err
 	}
-	if err := metrics.register(ctx.GetMetricsRegistry()); err != nil {
+	if err := h.shared.Metrics.Register(ctx.GetMetricsRegistry()); err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
 	h.warnOfExample()
@@ -167,14 +171,14 @@ func (h *Handler) warnOfOtherKinds(built *compiled) {
 // Cleanup gives back what Provision took, also when Provision failed half-way. What requests are waiting for is closed
 // with the verdict of the last one: Caddy does not wait for requests.
 func (h *Handler) Cleanup() error {
-	for _, remove := range h.listening {
-		remove()
+	if h.endEvents != nil {
+		h.endEvents()
+		h.endEvents = nil
 	}
-	h.listening = nil
 	if h.log != nil {
 		h.log.tally.close()
 	}
-	return h.leases.end()
+	return h.leases.End()
 }
 
 // ServeHTTP lets the request through or refuses it. Whatever comes of it, the request loses the token and what the
@@ -196,7 +200,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		endTrailers(w, r)
 		return h.refuse(w, r, err)
 	}
-	metrics.pass(verdict.Outcome)
+	h.shared.Metrics.Pass(verdict.Outcome)
 	publish(r, verdict.Identity)
 	if err := h.serve(w, r, next, verdict); err != nil {
 		endTrailers(w, r)

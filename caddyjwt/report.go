@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddyjwt/gateway/caddyjwt/process"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/introspect"
 )
@@ -24,7 +25,8 @@ type reporter struct {
 	trouble sync.Map // of troubleKind to *trouble; as many as there are reasons, issuers and causes
 	tally   *tally
 
-	configuration configuration // that the handler is of
+	warnings      *process.Warnings // given already
+	configuration process.Configuration
 }
 
 // troubleKind is what is told apart: one server's trouble must not hide another's, and the first of a series ("connection
@@ -50,8 +52,18 @@ type trouble struct {
 }
 
 func newReporter(logger *zap.Logger) *reporter {
-	return &reporter{logger: logger, tally: newTally(logger)}
+	return &reporter{logger: logger, tally: newTally(logger), warnings: new(process.Warnings)}
 }
+
+// warn says something about the configuration, once for all of its handlers.
+func (r *reporter) warn(message string, fields ...zap.Field) {
+	if r.warnings.New(r.configuration, message, fields) {
+		r.logger.Warn(message, fields...)
+	}
+}
+
+// failedToClose is for errors of what outlives a configuration. No request can do anything about them.
+func (r *reporter) failedToClose(err error) { r.logger.Error(err.Error()) }
 
 // refused reports a refusal with the answer's status. Logged says that the request is in an access log, with the
 // reason.

@@ -1,90 +1,21 @@
 package caddyjwt
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/goleak"
 
+	"github.com/caddyjwt/gateway/caddyjwt/process"
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
-
-// Requests come and go from many sides while the configuration ends and after it. Whoever holds a lease finds it open
-// until letting go; and of all that were opened, each is closed once.
-func TestLeaseIsOpenForItsHolders(t *testing.T) {
-	for range 200 {
-		var mu sync.Mutex
-		closings := make(map[*lease]*atomic.Int64)
-		var ls leases
-		err := ls.begin(func(l *lease) error {
-			times := new(atomic.Int64)
-			mu.Lock()
-			closings[l] = times
-			mu.Unlock()
-			l.release = append(l.release, func() error { times.Add(1); return nil })
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		var requests sync.WaitGroup
-		for range 8 {
-			requests.Go(func() {
-				for range 20 {
-					held, err := ls.hold()
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					mu.Lock()
-					times := closings[held]
-					mu.Unlock()
-					if times.Load() != 0 {
-						t.Error("a closed lease was given to a request")
-					}
-					if held.letGo() {
-						_ = held.close()
-					}
-				}
-			})
-		}
-		if err := ls.end(); err != nil {
-			t.Error(err)
-		}
-		requests.Wait()
-		for _, times := range closings {
-			if n := times.Load(); n != 1 {
-				t.Fatalf("a lease was closed %d times", n)
-			}
-		}
-	}
-}
-
-// An introspection client keeps the key source that it was made with. If the source went first, another configuration
-// could find the client in the pool and make a source of its own, and the client would go on asking the closed one.
-func TestLeaseIsClosedInReverse(t *testing.T) {
-	var order []string
-	first := errors.New("first")
-	l := &lease{release: []func() error{
-		func() error { order = append(order, "source"); return first },
-		func() error { order = append(order, "client"); return nil },
-	}}
-	if err := l.close(); !errors.Is(err, first) {
-		t.Errorf("error %v", err)
-	}
-	if len(order) != 2 || order[0] != "client" {
-		t.Errorf("closed in the order %v", order)
-	}
-}
 
 // ended is a handler of an authorization server, whose introspection waits for the test.
 type ended struct {
@@ -176,12 +107,11 @@ func TestCleanupWaitsForVerdictsAndForNothingElse(t *testing.T) {
 	if len(pooled()) == 0 {
 		t.Error("all was closed while a request was waiting")
 	}
-	pool.Range(func(_, value any) bool {
-		if source, ok := value.(pooledSource); ok && len(source.listeners.all) > 0 {
+	for source := range process.Shared().Pool.Sources() {
+		if len(process.Shared().Events.Issuers(source)) > 0 {
 			t.Error("an ended configuration still gets events about its keys")
 		}
-		return true
-	})
+	}
 	e.answers <- struct{}{}
 	select {
 	case <-inside:
@@ -236,7 +166,7 @@ func TestLateRequestsShareWhatTheyOpen(t *testing.T) {
 	go ask()
 	<-e.asked
 	go ask()
-	within(t, "both requests are waiting", func() bool { return e.leases.current.Load().holders.Load() == 2 })
+	within(t, "both requests are waiting", func() bool { return e.leases.Holders() == 2 })
 	e.answers <- struct{}{}
 	e.answers <- struct{}{} // for the second question, which nobody should ask
 	for range 2 {
@@ -305,9 +235,14 @@ func TestMetricsCountForLateRequests(t *testing.T) {
 	nothingRuns(t)
 	e := ending(t)
 	const issuer = "https://jwks.example"
-	fetches := metrics.fetchesOf(issuer).Fetches
-	hits, misses := metrics.cacheLookups()
-	held, err := e.leases.hold()
+	objects := process.Shared().Pool
+	fetches := func() uint64 {
+		attempts, _ := objects.Fetches(issuer)
+		return attempts
+	}
+	before := fetches()
+	hits, misses := objects.CacheLookups()
+	held, err := e.leases.Hold()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -320,39 +255,22 @@ func TestMetricsCountForLateRequests(t *testing.T) {
 		}
 	}
 	late()
-	e.letGo(held)
+	held.LetGo()
 	eventuallyEmpty(t)
-	if n := metrics.fetchesOf(issuer).Fetches - fetches; n != 1 {
+	if n := fetches() - before; n != 1 {
 		t.Errorf("%d fetches counted, want 1", n)
 	}
-	hitsAfter, missesAfter := metrics.cacheLookups()
+	hitsAfter, missesAfter := objects.CacheLookups()
 	if n := hitsAfter + missesAfter - hits - misses; n != 3 {
 		t.Errorf("%d look-ups counted, want 3", n)
 	}
-	if held, err = e.leases.hold(); err != nil { // opens it again
+	if held, err = e.leases.Hold(); err != nil { // opens it again
 		t.Fatal(err)
 	}
 	late()
-	e.letGo(held)
+	held.LetGo()
 	eventuallyEmpty(t)
-	if n := metrics.fetchesOf(issuer).Fetches - fetches; n != 2 {
+	if n := fetches() - before; n != 2 {
 		t.Errorf("%d fetches counted, want 2", n)
 	}
-}
-
-// BenchmarkLease is what a request pays to keep open what it asks.
-func BenchmarkLease(b *testing.B) {
-	var ls leases
-	if err := ls.begin(func(*lease) error { return nil }); err != nil {
-		b.Fatal(err)
-	}
-	b.ReportAllocs()
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			held, err := ls.hold()
-			if err != nil || held.letGo() {
-				b.Error("the lease is not open")
-			}
-		}
-	})
 }
