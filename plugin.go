@@ -2,11 +2,14 @@
 //
 //	xcaddy build --with github.com/caddyjwt/gateway
 //
-// It registers the module http.handlers.bearer_auth, the Caddyfile directive
-// bearer_auth and the command "caddy bearer-auth"; see package caddyjwt.
+// It registers the module http.handlers.bearer_auth and the Caddyfile directive
+// bearer_auth, see package caddyjwt, and the command "caddy bearer-auth", see
+// package command.
 package gateway
 
 import (
-	// Registers the handler, the directive and the command.
+	// Registers the handler and the directive.
 	_ "github.com/caddyjwt/gateway/caddyjwt"
+	// Registers the command.
+	_ "github.com/caddyjwt/gateway/caddyjwt/command"
 )

@@ -37,11 +37,12 @@ var arrows = map[string][]string{
 	},
 }
 
-// adapters are the packages beside caddyjwt that know Caddy, and what they may import of ours. None of them knows the
-// handler, so that every Caddy module of this project can use them.
+// adapters are the packages beside caddyjwt that know Caddy, and what they may import of ours. Those that every Caddy
+// module of this project can use do not know the handler.
 var adapters = map[string][]string{
 	"caddyjwt/pool":    {"internal/gate", "internal/keyset", "introspect"},
 	"caddyjwt/process": {"caddyjwt/pool", "internal/gate", "internal/keyset", "introspect"},
+	"caddyjwt/command": {"caddyjwt", "internal/gate", "internal/jose"},
 }
 
 // foreign are the modules that the packages above must not be linked with,

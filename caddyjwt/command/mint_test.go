@@ -1,4 +1,4 @@
-package caddyjwt
+package command
 
 import (
 	"bytes"
@@ -44,8 +44,7 @@ func caddyfileFor(t *testing.T, lines ...string) string {
 // send gives the request with the token to the handler of a config file, provisioned as Caddy does it.
 func send(t *testing.T, config, token string) (status int, identity http.Header) {
 	t.Helper()
-	options := mintOptions{config: config, adapter: "caddyfile"}
-	handlers, err := options.load()
+	handlers, err := (&configFile{path: config, adapter: "caddyfile"}).handlers()
 	if err != nil || len(handlers) != 1 {
 		t.Fatalf("%d handlers, error %v", len(handlers), err)
 	}
@@ -78,7 +77,7 @@ func send(t *testing.T, config, token string) (status int, identity http.Header)
 }
 
 func TestMintedTokenOpensTheExample(t *testing.T) {
-	const example = "../Caddyfile.example"
+	const example = "../../Caddyfile.example"
 	token, err := mint("--config", example, "--adapter", "caddyfile", "--consumer", "alice")
 	if err != nil {
 		t.Fatal(err)

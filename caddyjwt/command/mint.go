@@ -1,37 +1,24 @@
-package caddyjwt
+package command
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
-)
 
-func init() {
-	caddycmd.RegisterCommand(caddycmd.Command{
-		Name:  "bearer-auth",
-		Usage: "mint --config <file> --consumer <name> [--claim k=v ...] [--lifetime 5m] [--private-key file]",
-		Short: "Tools for the bearer_auth handler",
-		Long: `
-Tools for trying out and testing what the bearer_auth handler guards.`,
-		CobraFunc: func(cmd *cobra.Command) { cmd.AddCommand(mintCommand()) },
-	})
-}
+	"github.com/caddyjwt/gateway/caddyjwt"
+)
 
 // mintOptions are the flags of the command.
 type mintOptions struct {
-	config, adapter, consumer, credential, privateKey string
-	claims                                            []string
-	lifetime                                          lifetimeFlag
+	config                           configFile
+	consumer, credential, privateKey string
+	claims                           []string
+	lifetime                         lifetimeFlag
 }
 
 const defaultLifetime = 5 * time.Minute
@@ -77,12 +64,12 @@ consumer itself; a secret that can be read by whoever runs this command is a sec
 			return err
 		},
 	}
+	o.config.addTo(cmd)
 	flags := cmd.Flags()
-	flags.StringVarP(&o.config, "config", "c", "Caddyfile", "Config file")
-	flags.StringVarP(&o.adapter, "adapter", "a", "", "Config adapter (default: caddyfile, unless the file ends in .json)")
 	flags.StringVar(&o.consumer, "consumer", "", "Username of the consumer (required)")
 	flags.StringVar(&o.credential, "credential", "", "Key of the credential (default: the consumer's first)")
-	flags.StringArrayVar(&o.claims, "claim", nil, "A claim as name=value; a value that is JSON is taken as such. Repeatable")
+	flags.StringArrayVar(&o.claims, "claim", nil,
+		"A claim as name=value; a value that is JSON is taken as such. Repeatable")
 	o.lifetime = lifetimeFlag(defaultLifetime)
 	flags.Var(&o.lifetime, "lifetime", "How long the token is valid; less than nothing, such as -1m, makes an expired one")
 	flags.StringVar(&o.privateKey, "private-key", "", "PEM file of the private key, for RS, PS, ES and EdDSA credentials")
@@ -94,16 +81,15 @@ func (o *mintOptions) mint() (string, error) {
 	if o.consumer == "" {
 		return "", errors.New("which consumer? Name one with --consumer")
 	}
-	handlers, err := o.load()
+	handlers, err := o.config.handlers()
 	if err != nil {
 		return "", err
 	}
-	repl := caddy.NewReplacer()
 	var known []string
 	var refused []error
 	for _, h := range handlers {
 		for i := range h.Consumers {
-			username, err := resolve(repl, "username", h.Consumers[i].Username)
+			username, err := h.Consumers[i].ResolveUsername()
 			if err != nil {
 				return "", err
 			}
@@ -113,14 +99,14 @@ func (o *mintOptions) mint() (string, error) {
 			if username != o.consumer {
 				continue
 			}
-			credential, key, err := o.credentialOf(repl, &h.Consumers[i])
+			credential, key, err := o.credentialOf(&h.Consumers[i])
 			if err != nil {
 				return "", err
 			}
 			if credential == nil {
 				continue // a gate may know the consumer without one, and another one with it
 			}
-			token, err := o.mintFor(repl, h, credential, key)
+			token, err := o.mintFor(h, credential, key)
 			if err == nil {
 				return token, nil
 			}
@@ -143,16 +129,16 @@ func allRefused(refused []error) error {
 }
 
 // nobody says why there is nobody to sign for.
-func (o *mintOptions) nobody(handlers []*Handler, known []string) error {
+func (o *mintOptions) nobody(handlers []*caddyjwt.Handler, known []string) error {
 	switch {
 	case len(handlers) == 0:
-		return fmt.Errorf("%s has no bearer_auth", o.config)
+		return fmt.Errorf("%s has no bearer_auth", o.config.path)
 	case len(known) == 0:
 		return fmt.Errorf("%s has no consumer, and only for consumers can mint sign: tokens of an issuer come from its "+
 			"authorization server, whose token endpoint gives them to a client that you have registered there; "+
-			"to try the gate without that server, add a consumer", o.config)
+			"to try the gate without that server, add a consumer", o.config.path)
 	case !slices.Contains(known, o.consumer):
-		return fmt.Errorf("%s has no consumer %q; it has: %s", o.config, o.consumer, strings.Join(known, ", "))
+		return fmt.Errorf("%s has no consumer %q; it has: %s", o.config.path, o.consumer, strings.Join(known, ", "))
 	case o.credential == "":
 		return fmt.Errorf("consumer %q has no credential", o.consumer)
 	default:
@@ -161,9 +147,9 @@ func (o *mintOptions) nobody(handlers []*Handler, known []string) error {
 }
 
 // credentialOf is the credential that was asked for, or else the first, and its key; nil when there is none.
-func (o *mintOptions) credentialOf(repl *caddy.Replacer, consumer *Consumer) (*Credential, string, error) {
+func (o *mintOptions) credentialOf(consumer *caddyjwt.Consumer) (*caddyjwt.Credential, string, error) {
 	for i := range consumer.Credentials {
-		key, err := resolve(repl, "key", consumer.Credentials[i].Key)
+		key, err := consumer.Credentials[i].ResolveKey()
 		if err != nil {
 			return nil, "", err
 		}
@@ -172,63 +158,4 @@ func (o *mintOptions) credentialOf(repl *caddy.Replacer, consumer *Consumer) (*C
 		}
 	}
 	return nil, "", nil
-}
-
-// load reads the handlers from the config file.
-func (o *mintOptions) load() ([]*Handler, error) {
-	text, err := os.ReadFile(o.config)
-	if err != nil {
-		return nil, err
-	}
-	adapter := o.adapter
-	if adapter == "" && !strings.HasSuffix(o.config, ".json") {
-		adapter = "caddyfile"
-	}
-	if adapter != "" {
-		cfgAdapter := caddyconfig.GetAdapter(adapter)
-		if cfgAdapter == nil {
-			return nil, fmt.Errorf("unknown config adapter %q", adapter)
-		}
-		if text, _, err = cfgAdapter.Adapt(text, map[string]any{"filename": o.config}); err != nil {
-			return nil, fmt.Errorf("adapting %s: %w", o.config, err)
-		}
-	}
-	var config any
-	if err := json.Unmarshal(text, &config); err != nil {
-		return nil, fmt.Errorf("reading %s: %w", o.config, err)
-	}
-	var handlers []*Handler
-	err = findHandlers(config, &handlers)
-	return handlers, err
-}
-
-// findHandlers collects the bearer_auth handlers anywhere in a config: they may be nested in routes to any depth.
-func findHandlers(node any, found *[]*Handler) error {
-	switch node := node.(type) {
-	case []any:
-		for _, element := range node {
-			if err := findHandlers(element, found); err != nil {
-				return err
-			}
-		}
-	case map[string]any:
-		if node["handler"] == "bearer_auth" {
-			text, err := json.Marshal(node)
-			if err != nil {
-				return err
-			}
-			h := new(Handler)
-			if err := json.Unmarshal(text, h); err != nil {
-				return fmt.Errorf("reading a bearer_auth handler: %w", err)
-			}
-			*found = append(*found, h)
-			return nil
-		}
-		for _, name := range slices.Sorted(maps.Keys(node)) { // in a fixed order, so that the same consumer is found each time
-			if err := findHandlers(node[name], found); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

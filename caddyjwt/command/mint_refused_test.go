@@ -1,14 +1,11 @@
-package caddyjwt
+package command
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
@@ -112,18 +109,8 @@ func TestMintMakesAnExpiredToken(t *testing.T) {
 			t.Errorf("%s: %v", gate, err)
 			continue
 		}
-		handlers, err := (&mintOptions{config: config}).load()
-		if err != nil || len(handlers) != 1 {
-			t.Fatal(err, len(handlers))
-		}
-		ctx, _ := newContext(t)
-		if err := handlers[0].Provision(ctx); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = handlers[0].Cleanup() })
-		err = handlers[0].ServeHTTP(httptest.NewRecorder(), bearing(token), caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil }))
-		if refusal, ok := err.(caddyhttp.HandlerError); !ok || refusal.StatusCode != http.StatusUnauthorized {
-			t.Errorf("%s: %v, want 401", gate, err)
+		if status, _ := send(t, config, token); status != http.StatusUnauthorized {
+			t.Errorf("%s: status %d, want 401", gate, status)
 		}
 	}
 }

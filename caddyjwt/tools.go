@@ -1,0 +1,101 @@
+package caddyjwt
+
+import (
+	"cmp"
+	"crypto"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyjwt/gateway/internal/bearer"
+	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/jose"
+)
+
+// What this file exports is for the tools of package command. They look at a configuration, and run none.
+
+// Offline is the gate of a configuration that asks nobody: it opens no key source, and calls no server. So it can judge
+// tokens of consumers, and no others.
+type Offline struct{ dry *dryGate }
+
+// Offline checks the configuration and makes its gate. now is the gate's clock. The error is what Caddy would say when
+// it loads the configuration.
+func (h *Handler) Offline(now func() time.Time) (*Offline, error) {
+	dry, err := h.offline(now)
+	if err != nil {
+		return nil, err
+	}
+	return &Offline{dry}, nil
+}
+
+// KeyClaim is the name of the claim that selects a consumer's credential.
+func (o *Offline) KeyClaim() string { return cmp.Or(o.dry.config.KeyClaim, gate.DefaultKeyClaim) }
+
+// Audience is the audiences of which a token's "aud" must have one. It is empty when the gate does not ask.
+func (o *Offline) Audience() []string { return o.dry.config.Audience.Accepted }
+
+// Scopes are the scopes that a token must have, all of them.
+func (o *Offline) Scopes() []string { return o.dry.config.Require.Scopes }
+
+// Try sends a request with the token to the gate, in the first place where a token may be. An error is a *gate.Failure.
+func (o *Offline) Try(token string) error {
+	r := requestWith(o.dry.config.Extractor.Places()[0], token)
+	verdict, err := o.dry.Check(gate.Request{HTTP: r, Facts: gate.Direct(r)})
+	if err == nil && verdict.Outcome != gate.Accepted {
+		err = gate.InternalError
+	}
+	if err == nil {
+		err = o.dry.Annotate(r, verdict.Identity)
+	}
+	if err == nil {
+		return nil
+	}
+	return gate.FailureOf(err)
+}
+
+// requestWith is a request that has the token in this place.
+func requestWith(place bearer.Place, token string) *http.Request {
+	r := &http.Request{
+		Method: http.MethodGet, URL: &url.URL{Path: "/"}, RequestURI: "/", Header: make(http.Header), Body: http.NoBody,
+	}
+	switch place.Kind {
+	case bearer.Header:
+		r.Header.Set(place.Name, strings.TrimPrefix(place.Scheme+" "+token, " "))
+	case bearer.Query:
+		r.URL.RawQuery = place.Name + "=" + token
+		r.RequestURI += "?" + r.URL.RawQuery
+	case bearer.Cookie:
+		r.Header.Set("Cookie", place.Name+"="+token)
+	case bearer.Form:
+		body := place.Name + "=" + token
+		r.Method, r.Body, r.ContentLength = http.MethodPost, io.NopCloser(strings.NewReader(body)), int64(len(body))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	return r
+}
+
+// ResolveUsername is the consumer's username with its placeholders replaced.
+func (c *Consumer) ResolveUsername() (string, error) {
+	return resolve(caddy.NewReplacer(), "username", c.Username)
+}
+
+// ResolveKey is the credential's value of the key claim with its placeholders replaced.
+func (c *Credential) ResolveKey() (string, error) { return resolve(caddy.NewReplacer(), "key", c.Key) }
+
+// ResolveSecret is the bytes of the credential's secret, which sign its tokens. Errors do not quote it.
+func (c *Credential) ResolveSecret() ([]byte, error) {
+	return resolveSecret(caddy.NewReplacer(), c.Secret, c.Base64)
+}
+
+// Verifier reads and checks the key that verifies the credential's tokens, and says which one algorithm they may use.
+func (c *Credential) Verifier(now time.Time) (*jose.Key, jose.Algorithm, error) {
+	compiled, err := c.compile(caddy.NewReplacer(), now)
+	return compiled.Verifier, compiled.Algorithm, err
+}
+
+// ParsePrivateKey reads an unencrypted private key from PEM text. Errors do not quote it.
+func ParsePrivateKey(text []byte) (crypto.Signer, error) { return parsePrivateKey(text) }
