@@ -14,7 +14,6 @@ import (
 
 func init() {
 	httpcaddyfile.RegisterHandlerDirective("bearer_auth", parseCaddyfile)
-	httpcaddyfile.RegisterDirectiveOrder("bearer_auth", httpcaddyfile.Before, "basic_auth")
 }
 
 func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
