@@ -2,13 +2,14 @@
 //
 //	xcaddy build --with github.com/caddyjwt/gateway
 //
-// It registers the module http.handlers.bearer_auth and the Caddyfile directive
-// bearer_auth, see package caddyjwt, and the command "caddy bearer-auth", see
-// package command.
+// It registers the handler http.handlers.bearer_auth with the Caddyfile
+// directive bearer_auth, the app and the global option of the same name, and
+// the admin routes under /bearer_auth/, see package caddyjwt; and the command
+// "caddy bearer-auth", see package command.
 package gateway
 
 import (
-	// Registers the handler and the directive.
+	// Registers the handler, the app and the admin routes.
 	_ "github.com/caddyjwt/gateway/caddyjwt"
 	// Registers the command.
 	_ "github.com/caddyjwt/gateway/caddyjwt/command"

@@ -77,6 +77,11 @@ func TestFetchesAreCountedForTheIssuersOfThatTime(t *testing.T) {
 		}
 	}
 	release(t, first)
+	for source := range p.Sources() {
+		if got := source.Issuers(); !slices.Equal(got, []string{b}) {
+			t.Errorf("issuers %v after the lease for %s has closed", got, a)
+		}
+	}
 	source.stats.Fetches = 11
 	release(t, second)
 	for issuer, want := range map[string][2]uint64{a: {5, 1}, b: {4, 0}} {

@@ -1,0 +1,127 @@
+package caddyjwt
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyjwt/gateway/caddyjwt/pool"
+	"github.com/caddyjwt/gateway/caddyjwt/process"
+)
+
+func init() { caddy.RegisterModule(new(adminAPI)) }
+
+// adminAPI adds routes to Caddy's admin endpoint:
+//
+//	GET /bearer_auth/keys  the key sources in use, as JSON
+//
+// Caddy makes it before the apps of a configuration, and keeps it when they fail to load: then the old ones go on. So it
+// keeps nothing of a configuration, and looks up what the process has with each request. Caddy itself checks who may ask
+// (admin options origins, enforce_origin, remote).
+//
+// Nothing that it shows is secret: no key material, and addresses in errors without their query, which may contain a key.
+type adminAPI struct {
+	shared *process.State // nil for that of the process
+}
+
+// CaddyModule returns the Caddy module information.
+func (*adminAPI) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "admin.api.bearer_auth",
+		New: func() caddy.Module { return new(adminAPI) },
+	}
+}
+
+// Routes implements caddy.AdminRouter.
+func (a *adminAPI) Routes() []caddy.AdminRoute {
+	return []caddy.AdminRoute{{Pattern: "/bearer_auth/keys", Handler: caddy.AdminHandlerFunc(a.keys)}}
+}
+
+// keySources is the answer about keys.
+type keySources struct {
+	// Sources are the key sources that handlers share, sorted by issuer and kind. Keys that are in the configuration itself
+	// are not among them.
+	Sources []keySource `json:"sources"`
+}
+
+type keySource struct {
+	// Issuers are the issuers whose keys the source has, as configured.
+	Issuers []string `json:"issuers"`
+	// Kind is where the keys come from: "discovery", "jwks" or "file".
+	Kind string `json:"kind"`
+	// Keys is the number of usable keys.
+	Keys int `json:"keys"`
+	// KeyIDs are the key ids, or "sha256:" and the start of the thumbprint for a key without one.
+	KeyIDs []string `json:"key_ids"`
+	// Age is the number of seconds since the keys were fetched. Absent for a file, and before the first fetch.
+	Age *float64 `json:"age_seconds,omitempty"`
+	// NextFetch is when the keys are fetched again, unless a request needs them earlier. Absent for a file, before the
+	// first fetch, and while one is under way.
+	NextFetch *time.Time `json:"next_fetch,omitempty"`
+	// LastError is why the last attempt to read the keys failed. Absent when it did not.
+	LastError string `json:"last_error,omitempty"`
+}
+
+func (a *adminAPI) keys(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodGet {
+		w.Header().Set("Allow", http.MethodGet)
+		return caddy.APIError{
+			HTTPStatus: http.StatusMethodNotAllowed, Err: errors.New("method not allowed: the keys can only be read, with GET"),
+		}
+	}
+	shared := a.shared
+	if shared == nil {
+		shared = process.Shared()
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	return json.NewEncoder(w).Encode(keySources{describeSources(shared.Pool, time.Now())})
+}
+
+// describeSources describes the sources that have keys for somebody.
+func describeSources(objects *pool.Pool, now time.Time) []keySource {
+	described := []keySource{} // in JSON an empty list, and not null
+	for source := range objects.Sources() {
+		if issuers := source.Issuers(); len(issuers) > 0 {
+			described = append(described, describeSource(source, issuers, now))
+		}
+	}
+	slices.SortFunc(described, func(a, b keySource) int {
+		if order := slices.Compare(a.Issuers, b.Issuers); order != 0 {
+			return order
+		}
+		return strings.Compare(a.Kind, b.Kind)
+	})
+	return described
+}
+
+func describeSource(source *pool.Source, issuers []string, now time.Time) keySource {
+	set := source.Current()
+	out := keySource{Issuers: issuers, Kind: source.Kind, Keys: set.Len(), KeyIDs: set.Names()}
+	if out.KeyIDs == nil {
+		out.KeyIDs = []string{}
+	}
+	failure := source.Failure()
+	if stats, fetches := source.Stats(); fetches {
+		failure = stats.Err
+		if !stats.Fetched.IsZero() {
+			age := now.Sub(stats.Fetched).Seconds()
+			out.Age = &age
+		}
+		if !stats.Next.IsZero() {
+			out.NextFetch = &stats.Next
+		}
+	}
+	if failure != nil {
+		out.LastError = failure.Error()
+	}
+	return out
+}
+
+// Interface guard.
+var _ caddy.AdminRouter = (*adminAPI)(nil)
