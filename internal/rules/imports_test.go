@@ -40,6 +40,7 @@ var arrows = map[string][]string{
 // adapters are the packages beside caddyjwt that know Caddy, and what they may import of ours. Those that every Caddy
 // module of this project can use do not know the handler.
 var adapters = map[string][]string{
+	"caddyjwt/words":   {"internal/setting", "internal/smallfile"},
 	"caddyjwt/pool":    {"internal/gate", "internal/keyset", "introspect"},
 	"caddyjwt/process": {"caddyjwt/pool", "internal/gate", "internal/keyset", "introspect"},
 	"caddyjwt/command": {"caddyjwt", "internal/gate", "internal/jose"},

@@ -1,0 +1,173 @@
+package words
+
+import (
+	"cmp"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+// Block is where reading stands: at one word of one block.
+type Block struct {
+	d       *caddyfile.Dispenser
+	lines   *Lines
+	root    listing
+	foreign Foreign
+	table   string // name of the block that the word stands in
+	path    string // of the struct that the block fills
+	entry   Entry
+	token   caddyfile.Token // the word itself
+}
+
+// readTable reads the words of the block that may follow the current word.
+func readTable[T any](b *Block, table *Table[T], into *T) error {
+	seen := make(map[string]int)
+	at := &Block{d: b.d, lines: b.lines, root: b.root, foreign: b.foreign, table: table.Name, path: b.path, entry: b.entry}
+	for nesting := b.d.Nesting(); b.d.NextBlock(nesting); {
+		name := b.d.Val()
+		if name == "{" {
+			return b.d.Errf("%s: %q takes no block", table.Name, at.entry.Name)
+		}
+		at.token = b.d.Token()
+		word := table.find(name)
+		if word == nil {
+			return at.unknown(name, table)
+		}
+		at.entry = word.entry()
+		if line, twice := seen[name]; twice && !word.Repeatable {
+			return b.d.Errf("%s: %q is given on line %d already; it may be given once", table.Name, name, line)
+		}
+		seen[name] = b.d.Line()
+		if err := readWord(at, word, into); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ReadInto reads the block that may follow the current word into a field of its struct. path is that of the field, such
+// as "Introspect", or "Issuers[1]".
+func ReadInto[U any](b *Block, path string, table *Table[U], into *U) error {
+	inner := *b
+	inner.path = join(b.path, path)
+	return readTable(&inner, table, into)
+}
+
+// readWord reads a word, and remembers the line of what it has filled.
+func readWord[T any](b *Block, word *Word[T], into *T) error {
+	fields := word.fills(into)
+	before := make([]int, len(fields))
+	for i, field := range fields {
+		before[i] = elements(field)
+	}
+	if err := word.read(b, into); err != nil {
+		return err
+	}
+	for i, field := range fields {
+		b.Mark(b.entry.Fields[i])
+		for n := before[i]; n < elements(field); n++ {
+			b.Mark(fmt.Sprintf("%s[%d]", b.entry.Fields[i], n))
+		}
+	}
+	return nil
+}
+
+// elements counts those of a list.
+func elements(field any) int {
+	if list := reflect.ValueOf(field).Elem(); list.Kind() == reflect.Slice {
+		return list.Len()
+	}
+	return 0
+}
+
+func (t *Table[T]) find(name string) *Word[T] {
+	for i := range t.Words {
+		if t.Words[i].Name == name {
+			return &t.Words[i]
+		}
+	}
+	return nil
+}
+
+// Mark remembers the line of the word for a field of the struct that the block fills.
+func (b *Block) Mark(field string) { b.lines.remember(join(b.path, field), b.token) }
+
+// Args reads what follows the word on its line.
+func (b *Block) Args() []string { return b.d.RemainingArgs() }
+
+// Errf makes an error with the line of what was read last.
+func (b *Block) Errf(format string, args ...any) error { return b.d.Errf(format, args...) }
+
+// WrongUsage is the error when what follows a word is not what its forms say. It quotes nothing: what is too much may be
+// the second half of a secret with a blank in it. hint is added, unless it is empty.
+func (b *Block) WrongUsage(hint string) error { return b.wrongUsage(b.entry.Forms(), hint) }
+
+// WrongForm is WrongUsage for the forms alone that begin with a kind: one of the words before the first blank.
+func (b *Block) WrongForm(kind, hint string) error {
+	var forms []string
+	for _, usage := range b.entry.Usage {
+		kinds, rest, _ := strings.Cut(usage, " ")
+		if slices.Contains(strings.Split(kinds, "|"), kind) {
+			forms = append(forms, strings.TrimSpace(b.entry.Name+" "+kind+" "+rest))
+		}
+	}
+	return b.wrongUsage(forms, hint)
+}
+
+func (b *Block) wrongUsage(forms []string, hint string) error {
+	if hint != "" {
+		hint = "; " + hint
+	}
+	return b.d.Errf("expected: %s%s", strings.Join(forms, ", or "), hint)
+}
+
+// One reads exactly one value that is not empty.
+func (b *Block) One() (string, error) {
+	args := b.d.RemainingArgs()
+	switch form := strings.Join(b.entry.Forms(), ", or "); {
+	case len(args) == 0:
+		return "", b.d.Errf("%s: %q needs %s: %s; is an environment variable unset?",
+			b.table, b.entry.Name, cmp.Or(b.entry.needs, "a value"), form)
+	case len(args) > 1:
+		return "", b.d.Errf("%s: %q takes one value, not %d: %s; one with blanks in it is put in quotes",
+			b.table, b.entry.Name, len(args), form)
+	case strings.TrimSpace(args[0]) == "":
+		return "", b.d.Errf("%s: %q is empty; is an environment variable unset?", b.table, b.entry.Name)
+	}
+	return args[0], nil
+}
+
+// Many reads at least one value, none of them empty.
+func (b *Block) Many() ([]string, error) {
+	args := b.d.RemainingArgs()
+	if len(args) == 0 {
+		return nil, b.d.Errf("%s: %q needs at least one value: %s; is an environment variable unset?",
+			b.table, b.entry.Name, strings.Join(b.entry.Forms(), ", or "))
+	}
+	for _, arg := range args {
+		if strings.TrimSpace(arg) == "" {
+			return nil, b.d.Errf("%s: a value of %q is empty; is an environment variable unset?", b.table, b.entry.Name)
+		}
+	}
+	return args, nil
+}
+
+// Check looks for mistakes in values of the word. what is how the error names it.
+func (b *Block) Check(what string, mistakes []Mistake, values ...string) error {
+	for _, value := range values {
+		typed := Typed(value)
+		for _, mistake := range mistakes {
+			if why := mistake(typed); why != "" {
+				return b.d.Errf("%s %q: %s", what, value, why)
+			}
+		}
+	}
+	return nil
+}
+
+// Mistake knows values that could be taken as they stand, and surely are not meant so. It says what is wrong and what to
+// write instead, or nothing when the value may be meant. It sees what somebody typed, without the placeholders.
+type Mistake func(value string) string

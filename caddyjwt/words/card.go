@@ -1,0 +1,66 @@
+package words
+
+import "strings"
+
+// repeatable is how the syntax card marks a word that may be given more than once.
+const repeatable = "# repeatable"
+
+// Card is the syntax card of the directive: every word of every block, as a Caddyfile has them. before is what stands
+// between the directive and its block, such as "[<matcher>]".
+func (d *Directive[T]) Card(before string) string {
+	var card strings.Builder
+	card.WriteString(strings.TrimSpace(d.Name+" "+before) + " {\n")
+	writeCard(&card, d.entries(), 1)
+	card.WriteString("}\n")
+	return card.String()
+}
+
+func writeCard(card *strings.Builder, entries []Entry, depth int) {
+	indent := strings.Repeat("    ", depth)
+	width, remark := 0, 0
+	for _, e := range entries {
+		if e.inside == nil {
+			width = max(width, len(e.Name)+2)
+		}
+	}
+	for _, e := range entries {
+		for _, line := range cardLines(&e, width) {
+			if e.Repeatable {
+				remark = max(remark, len(line)+3)
+			}
+		}
+	}
+	gap := false
+	for i, e := range entries {
+		apart := depth == 1 && e.inside != nil && e.Repeatable // stands between empty lines
+		if i > 0 && (apart || gap) {
+			card.WriteString("\n")
+		}
+		gap = apart
+		for _, line := range cardLines(&e, width) {
+			if e.Repeatable {
+				line += strings.Repeat(" ", remark-len(line)) + repeatable
+			}
+			card.WriteString(indent + line + "\n")
+		}
+		if e.inside != nil {
+			writeCard(card, e.inside.entries(), depth+1)
+			card.WriteString(indent + "}\n")
+		}
+	}
+}
+
+// cardLines are the forms of a word, with what follows it in one column.
+func cardLines(e *Entry, width int) []string {
+	if e.inside != nil {
+		return []string{e.Forms()[0] + " {"}
+	}
+	if len(e.Usage) == 0 {
+		return []string{e.Name}
+	}
+	lines := make([]string, len(e.Usage))
+	for i, usage := range e.Usage {
+		lines[i] = e.Name + strings.Repeat(" ", width-len(e.Name)) + usage
+	}
+	return lines
+}

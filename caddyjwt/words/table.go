@@ -1,0 +1,154 @@
+package words
+
+import (
+	"reflect"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+// Table has the words of one block, which fill a T.
+type Table[T any] struct {
+	// Name of the block: the word before it.
+	Name string
+	// Words in the order of the syntax card.
+	Words []Word[T]
+}
+
+// Word is one row of a table.
+type Word[T any] struct {
+	// Name is the word itself.
+	Name string
+	// Usage is what follows the word, as the syntax card writes it: one text for each form, none for a word alone.
+	Usage []string
+	// Needs is what must follow, for the error when nothing does. Default: "a value".
+	Needs string
+	// Repeatable words may be given more than once. Any other is refused the second time: of two values, one would
+	// silently win.
+	Repeatable bool
+	// Reader reads what follows, and fills the field.
+	Reader[T]
+}
+
+// Reader reads what follows a word. Make one with Text, Flag, Block and the like, or with Custom.
+type Reader[T any] struct {
+	read   func(*Block, *T) error
+	fills  func(*T) []any // pointers to the fields
+	inside listing        // the table of the block that may follow
+}
+
+// Custom is a reader for a word like no other. fills gives pointers to the fields of T that it may fill; of a list inside
+// one of them, read marks the elements itself: see [Block.Mark].
+func Custom[T any](read func(*Block, *T) error, fills func(*T) []any) Reader[T] {
+	return Reader[T]{read: read, fills: fills}
+}
+
+// WithBlock says which table's words may follow what a custom reader reads: see [ReadInto].
+func WithBlock[T, U any](r Reader[T], table *Table[U]) Reader[T] {
+	r.inside = table
+	return r
+}
+
+// Entry is a row of a table, for whoever compares the tables with a manual.
+type Entry struct {
+	Name       string
+	Usage      []string
+	Repeatable bool
+	// Fields that the word fills: their names in the struct, and in JSON.
+	Fields, JSON []string
+	// Block is the name of the block that may follow, or "".
+	Block string
+
+	needs  string
+	inside listing
+}
+
+// Forms are the ways to write a word with what follows it.
+func (e *Entry) Forms() []string {
+	if len(e.Usage) == 0 {
+		return []string{e.Name}
+	}
+	forms := make([]string, len(e.Usage))
+	for i, usage := range e.Usage {
+		forms[i] = e.Name + " " + usage
+	}
+	return forms
+}
+
+// listing is a table of any type.
+type listing interface {
+	name() string
+	entries() []Entry
+}
+
+func (t *Table[T]) name() string { return t.Name }
+
+func (t *Table[T]) entries() []Entry {
+	entries := make([]Entry, len(t.Words))
+	for i := range t.Words {
+		entries[i] = t.Words[i].entry()
+	}
+	return entries
+}
+
+func (w *Word[T]) entry() Entry {
+	e := Entry{Name: w.Name, Usage: w.Usage, Repeatable: w.Repeatable, needs: w.Needs, inside: w.inside}
+	if w.inside != nil {
+		e.Block = w.inside.name()
+	}
+	empty := new(T)
+	for _, field := range w.fills(empty) {
+		name, json := fieldAt(reflect.ValueOf(empty).Elem(), field)
+		e.Fields, e.JSON = append(e.Fields, name), append(e.JSON, json)
+	}
+	return e
+}
+
+// fieldAt finds the field of a struct that a pointer points to: its name, and its name in JSON.
+func fieldAt(structure reflect.Value, pointer any) (name, json string) {
+	at := reflect.ValueOf(pointer).Pointer()
+	for i := range structure.NumField() {
+		if structure.Field(i).Addr().Pointer() == at && structure.Field(i).Addr().Type() == reflect.TypeOf(pointer) {
+			field := structure.Type().Field(i)
+			return field.Name, jsonName(field)
+		}
+	}
+	panic("words: a row of a table fills no field of its struct")
+}
+
+// Directive is a table with all blocks inside of it.
+type Directive[T any] struct {
+	*Table[T]
+	// Foreign are words of other products.
+	Foreign Foreign
+}
+
+// Tables gives the rows of every block of the directive, by the block's name.
+func (d *Directive[T]) Tables() map[string][]Entry { return allTables(d.Table) }
+
+func allTables(root listing) map[string][]Entry {
+	found := make(map[string][]Entry)
+	var add func(listing)
+	add = func(table listing) {
+		if _, known := found[table.name()]; known {
+			return
+		}
+		entries := table.entries()
+		found[table.name()] = entries
+		for _, entry := range entries {
+			if entry.inside != nil {
+				add(entry.inside)
+			}
+		}
+	}
+	add(root)
+	return found
+}
+
+// Read fills a struct from a directive, whose name is the current token. The lines are those of what it has read.
+func (d *Directive[T]) Read(from *caddyfile.Dispenser, into *T) (*Lines, error) {
+	b := &Block{d: from, lines: newLines(from.Token()), root: d.Table, foreign: d.Foreign, entry: Entry{Name: d.Name}}
+	if from.NextArg() {
+		return nil, from.Errf("%s takes its settings in a block, not as arguments: %q", d.Name, from.Val())
+	}
+	return b.lines, readTable(b, d.Table, into)
+}

@@ -1,0 +1,196 @@
+package words_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddyjwt/gateway/caddyjwt/words"
+	"github.com/caddyjwt/gateway/internal/setting"
+)
+
+// shop is what the directive of these tests fills.
+type shop struct {
+	Name    string         `json:"name,omitempty"`
+	Goods   []string       `json:"goods,omitempty"`
+	Open    bool           `json:"open,omitempty"`
+	Hours   caddy.Duration `json:"hours,omitempty"`
+	Clerks  []clerk        `json:"clerks,omitempty"`
+	Counter *counter       `json:"counter,omitempty"`
+}
+
+type clerk struct {
+	Name string          `json:"name"`
+	Rest *caddy.Duration `json:"rest,omitempty"`
+}
+
+type counter struct {
+	Tills int `json:"tills,omitempty"`
+}
+
+var directive = words.Directive[shop]{
+	Table: &words.Table[shop]{Name: "shop", Words: []words.Word[shop]{
+		{Name: "name", Usage: []string{"<text>"}, Reader: words.Text(func(s *shop) *string { return &s.Name }, shouted)},
+		{Name: "goods", Usage: []string{"sold <thing...>", "new|used <thing...>"}, Repeatable: true,
+			Reader: words.Custom(readGoods, func(s *shop) []any { return []any{&s.Goods} })},
+		{Name: "hours", Usage: []string{"<duration>"}, Reader: words.Duration(func(s *shop) *caddy.Duration { return &s.Hours })},
+		{Name: "open", Reader: words.Flag(func(s *shop) *bool { return &s.Open })},
+		{Name: "clerk", Usage: []string{"<name>"}, Needs: "a name", Repeatable: true,
+			Reader: words.Named(func(s *shop) *[]clerk { return &s.Clerks }, func(c *clerk) *string { return &c.Name }, &clerkWords)},
+		{Name: "counter", Reader: words.Only(func(s *shop) **counter { return &s.Counter }, &counterWords)},
+	}},
+	Foreign: words.Foreign{"staff": "here: clerk <name>"},
+}
+
+var clerkWords = words.Table[clerk]{Name: "clerk", Words: []words.Word[clerk]{
+	{Name: "rest", Usage: []string{"<duration>"}, Reader: words.DurationOrZero(func(c *clerk) **caddy.Duration { return &c.Rest })},
+}}
+
+var counterWords = words.Table[counter]{Name: "counter", Words: []words.Word[counter]{
+	{Name: "tills", Usage: []string{"<n>"}, Reader: words.Number(func(c *counter) *int { return &c.Tills })},
+}}
+
+func shouted(value string) string {
+	if value == strings.ToLower(value) {
+		return ""
+	}
+	return "write it in small letters"
+}
+
+func readGoods(b *words.Block, s *shop) error {
+	args := b.Args()
+	switch {
+	case len(args) == 0:
+		return b.WrongUsage("")
+	case len(args) == 1:
+		return b.WrongForm(args[0], "name the things")
+	}
+	s.Goods = append(s.Goods, args[1:]...)
+	return nil
+}
+
+// read reads the directive out of the lines of its block.
+func read(t *testing.T, lines ...string) (shop, *words.Lines, error) {
+	t.Helper()
+	tokens, err := caddyfile.Tokenize([]byte("shop {\n"+strings.Join(lines, "\n")+"\n}\n"), "Caddyfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := caddyfile.NewDispenser(tokens)
+	d.Next()
+	var s shop
+	found, err := directive.Read(d, &s)
+	return s, found, err
+}
+
+func TestReadFillsTheStruct(t *testing.T) {
+	s, _, err := read(t, "name corner", "goods sold tea milk", "goods used books", "hours 8h", "open",
+		"clerk ann {", "rest 0s", "}", "clerk bob", "counter {", "tills 3", "}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Name != "corner" || strings.Join(s.Goods, " ") != "tea milk books" || !s.Open || s.Hours == 0 ||
+		len(s.Clerks) != 2 || s.Clerks[0].Rest == nil || s.Clerks[1].Rest != nil || s.Counter.Tills != 3 {
+		t.Errorf("read %+v", s)
+	}
+}
+
+// Each mistake of reading has its line, says what is wrong, and how the word is written.
+func TestReadRefusesMistakes(t *testing.T) {
+	for name, test := range map[string]struct {
+		lines []string
+		want  string
+	}{
+		"nothing behind a word":    {[]string{"name"}, `shop: "name" needs a value: name <text>; is an environment variable unset?, at Caddyfile:2`},
+		"no name":                  {[]string{"clerk"}, `shop: "clerk" needs a name: clerk <name>; is an environment variable unset?, at Caddyfile:2`},
+		"too much behind a word":   {[]string{"name a b"}, `takes one value, not 2: name <text>`},
+		"something behind a flag":  {[]string{"open yes"}, `shop: "open" takes no value`},
+		"an empty value":           {[]string{`name ""`}, `shop: "name" is empty`},
+		"no duration":              {[]string{"hours -8h"}, `hours "-8h": expected a positive duration`},
+		"no number":                {[]string{"counter {", "tills 0", "}"}, `counter: tills "0": expected a positive number, at Caddyfile:3`},
+		"an argument and a block":  {[]string{"counter x {", "}"}, `"counter" takes its settings in a block`},
+		"a word twice":             {[]string{"name a", "open", "name b"}, `shop: "name" is given on line 2 already; it may be given once, at Caddyfile:4`},
+		"twice in a block":         {[]string{"clerk a {", "rest 1s", "rest 2s", "}"}, `clerk: "rest" is given on line 3 already`},
+		"a block without need":     {[]string{"open {", "x", "}"}, `shop: "open" takes no block`},
+		"a word spelt alike":       {[]string{"houres 8h"}, `shop: unknown word "houres" (did you mean "hours"?), at Caddyfile:2`},
+		"a word of another block":  {[]string{"tills 3"}, `shop: unknown word "tills" (it belongs in the block of counter)`},
+		"a word of a block around": {[]string{"clerk a {", "open", "}"}, `clerk: unknown word "open" (it belongs in the block of shop), at Caddyfile:3`},
+		"a word of another shop":   {[]string{"staff ann"}, `shop: unknown word "staff" (here: clerk <name>)`},
+		"a word of nobody":         {[]string{"xyzzy"}, `shop: unknown word "xyzzy", at Caddyfile:2`},
+		"a colon":                  {[]string{"name: x"}, "without the colon"},
+		"a brace that is missing":  {[]string{"respond ok"}, "is a } missing before it?"},
+		"a value that is mistaken": {[]string{"name ACME"}, `name "ACME": write it in small letters`},
+		"all forms":                {[]string{"goods"}, "expected: goods sold <thing...>, or goods new|used <thing...>, at"},
+		"one form":                 {[]string{"goods used"}, "expected: goods used <thing...>; name the things"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := read(t, test.lines...)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+// A placeholder in a value is no part of what somebody typed.
+func TestMistakesAreLookedForInWhatIsTyped(t *testing.T) {
+	if s, _, err := read(t, "name {env.ACME}"); err != nil || s.Name != "{env.ACME}" {
+		t.Errorf("read %+v, error %v", s, err)
+	}
+}
+
+// An error gets the line of the word for its field, or of what is around it.
+func TestLinesKnowFields(t *testing.T) {
+	_, lines, err := read(t, "name corner", "clerk ann", "clerk bob {", "rest 1s", "}", "goods sold tea milk", "goods used books",
+		"counter {", "tills 3", "}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for field, line := range map[string]string{
+		"": "1", "Open": "1", "Name": "2", "Clerks[0]": "3", "Clerks[0].Rest": "3", "Clerks[1].Rest": "5", "Clerks[1].Name": "4",
+		"Clerks": "3", "Clerks[7].Rest": "3", "Goods[1]": "7", "Goods[2]": "8", "Counter": "9", "Counter.Tills": "10",
+		"Counter.Tills.Drawer[2]": "10",
+	} {
+		if got := lines.Wrap(setting.Errorf(field, "wrong")); got.Error() != "wrong, at Caddyfile:"+line {
+			t.Errorf("%q: %v, want line %s", field, got, line)
+		}
+	}
+	if err := lines.Wrap(nil); err != nil {
+		t.Errorf("nothing wrong: %v", err)
+	}
+}
+
+func TestTablesSayWhatWordsFill(t *testing.T) {
+	tables := directive.Tables()
+	if len(tables) != 3 {
+		t.Fatalf("%d tables, want 3", len(tables))
+	}
+	got := tables["shop"][4]
+	if strings.Join(got.Fields, " ") != "Clerks" || strings.Join(got.JSON, " ") != "clerks" || got.Block != "clerk" || !got.Repeatable {
+		t.Errorf("clerk is %+v", got)
+	}
+}
+
+func TestCard(t *testing.T) {
+	const want = `shop [<matcher>] {
+    name   <text>
+    goods  sold <thing...>       # repeatable
+    goods  new|used <thing...>   # repeatable
+    hours  <duration>
+    open
+
+    clerk <name> {               # repeatable
+        rest  <duration>
+    }
+
+    counter {
+        tills  <n>
+    }
+}
+`
+	if got := directive.Card("[<matcher>]"); got != want {
+		t.Errorf("card:\n%s\nwant:\n%s", got, want)
+	}
+}
