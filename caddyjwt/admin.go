@@ -42,14 +42,14 @@ func (a *adminAPI) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{{Pattern: "/bearer_auth/keys", Handler: caddy.AdminHandlerFunc(a.keys)}}
 }
 
-// keySources is the answer about keys.
-type keySources struct {
+// keysAnswer is the answer about keys.
+type keysAnswer struct {
 	// Sources are the key sources that handlers share, sorted by issuer and kind. Keys that are in the configuration itself
 	// are not among them.
-	Sources []keySource `json:"sources"`
+	Sources []describedSource `json:"sources"`
 }
 
-type keySource struct {
+type describedSource struct {
 	// Issuers are the issuers whose keys the source has, as configured.
 	Issuers []string `json:"issuers"`
 	// Kind is where the keys come from: "discovery", "jwks" or "file".
@@ -80,18 +80,18 @@ func (a *adminAPI) keys(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	return json.NewEncoder(w).Encode(keySources{describeSources(shared.Pool, time.Now())})
+	return json.NewEncoder(w).Encode(keysAnswer{describeSources(shared.Pool, time.Now())})
 }
 
 // describeSources describes the sources that have keys for somebody.
-func describeSources(objects *pool.Pool, now time.Time) []keySource {
-	described := []keySource{} // in JSON an empty list, and not null
+func describeSources(objects *pool.Pool, now time.Time) []describedSource {
+	described := []describedSource{} // in JSON an empty list, and not null
 	for source := range objects.Sources() {
 		if issuers := source.Issuers(); len(issuers) > 0 {
 			described = append(described, describeSource(source, issuers, now))
 		}
 	}
-	slices.SortFunc(described, func(a, b keySource) int {
+	slices.SortFunc(described, func(a, b describedSource) int {
 		if order := slices.Compare(a.Issuers, b.Issuers); order != 0 {
 			return order
 		}
@@ -100,9 +100,9 @@ func describeSources(objects *pool.Pool, now time.Time) []keySource {
 	return described
 }
 
-func describeSource(source *pool.Source, issuers []string, now time.Time) keySource {
+func describeSource(source *pool.Source, issuers []string, now time.Time) describedSource {
 	set := source.Current()
-	out := keySource{Issuers: issuers, Kind: source.Kind, Keys: set.Len(), KeyIDs: set.Names()}
+	out := describedSource{Issuers: issuers, Kind: source.Kind, Keys: set.Len(), KeyIDs: set.Names()}
 	if out.KeyIDs == nil {
 		out.KeyIDs = []string{}
 	}

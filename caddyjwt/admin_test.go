@@ -29,17 +29,17 @@ func askAdmin(t *testing.T, a *adminAPI, method string) (*httptest.ResponseRecor
 }
 
 // listed is what the admin endpoint says about keys, by the first issuer.
-func listed(t *testing.T, a *adminAPI) (text string, sources map[string]keySource) {
+func listed(t *testing.T, a *adminAPI) (text string, sources map[string]describedSource) {
 	t.Helper()
 	w, err := askAdmin(t, a, http.MethodGet)
 	if err != nil || w.Code != http.StatusOK || w.Header().Get("Content-Type") != "application/json" {
 		t.Fatalf("status %d, header %v, error %v", w.Code, w.Header(), err)
 	}
-	var answer keySources
+	var answer keysAnswer
 	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
 		t.Fatal(err)
 	}
-	sources = make(map[string]keySource)
+	sources = make(map[string]describedSource)
 	for _, source := range answer.Sources {
 		sources[source.Issuers[0]] = source
 	}

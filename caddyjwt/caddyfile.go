@@ -1,7 +1,8 @@
 package caddyjwt
 
 import (
-	"time"
+	"errors"
+	"fmt"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -9,7 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/dustin/go-humanize"
 
-	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/caddyjwt/words"
 )
 
 func init() {
@@ -25,31 +26,31 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //
 //	bearer_auth [<matcher>] {
 //	    realm            <text>
-//	    token_from       header <name> [<scheme>]   # repeatable
-//	    token_from       query|cookie|form <name>   # repeatable
+//	    token_from       header <name> [<scheme>]    # repeatable
+//	    token_from       query|cookie|form <name>    # repeatable
 //	    max_token_size   <size>
 //	    audience         <aud...>|any
 //	    leeway           <duration>
 //	    max_lifetime     <duration>
 //
-//	    issuer <iss> {                              # repeatable
-//	        keys             discovery [<url>]
-//	        keys             jwks <url>
-//	        keys             file <path>
-//	        keys             pem <text>
-//	        keys             secret <value> [base64]
-//	        keys             none
-//	        audience         <aud...>|any
-//	        algorithms       <alg...>
-//	        type             <typ...>
-//	        profile          rfc9068
-//	        require          <claim...>
-//	        max_lifetime     <duration>
-//	        leeway           <duration>
-//	        max_stale        <duration>
-//	        key_use          sig|jwt-svid
-//	        max_keys         <n>
-//	        request_header   <name> <value>         # repeatable
+//	    issuer <iss> {                               # repeatable
+//	        keys              discovery [<url>]
+//	        keys              jwks <url>
+//	        keys              file <path>
+//	        keys              pem <text>
+//	        keys              secret <value> [base64]
+//	        keys              none
+//	        audience          <aud...>|any
+//	        algorithms        <alg...>
+//	        type              <typ...>
+//	        profile           rfc9068
+//	        require           <claim...>
+//	        max_lifetime      <duration>
+//	        leeway            <duration>
+//	        max_stale         <duration>
+//	        key_use           sig|jwt-svid
+//	        max_keys          <n>
+//	        request_header    <name> <value>   # repeatable
 //	        allow_link_local
 //	        tls {
 //	            ca           <file...>
@@ -69,7 +70,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //	            bearer_token     <token>
 //	            raw_basic
 //	            signed
-//	            param            <name> <value>     # repeatable
+//	            param            <name> <value>   # repeatable
 //	            token_type_hint  <hint>|off
 //	            cache_ttl        <duration>
 //	            negative_ttl     <duration>
@@ -78,24 +79,23 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //	        }
 //	    }
 //
-//	    consumer <username> {                       # repeatable
+//	    consumer <username> {                        # repeatable
 //	        id         <id>
 //	        custom_id  <id>
 //	        groups     <group...>
-//	        credential <key> {                      # repeatable
+//	        credential <key> {   # repeatable
 //	            algorithm   <alg>
 //	            public_key  <pem|file>
 //	            secret      <value> [base64]
 //	        }
 //	    }
+//
 //	    key_claim        <claim>
-//
-//	    require          scope <scope...>           # repeatable
-//	    require          claim <path> [<value...>]  # repeatable
-//	    require          group <group...>           # repeatable
+//	    require          scope <scope...>            # repeatable
+//	    require          claim <path> [<value...>]   # repeatable
+//	    require          group <group...>            # repeatable
 //	    introspect       [force|skip] [max_age <duration>]
-//
-//	    forward_claim    <path> <header>            # repeatable
+//	    forward_claim    <path> <header>             # repeatable
 //	    forward_token
 //	    optional
 //	    anonymous        <username>
@@ -106,156 +106,165 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 // A word that is not marked repeatable may be given once.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive
-	return h.unmarshal(newBlock(d))
-}
-
-func (h *Handler) unmarshal(b *block) error {
-	start := *b.d
-	if b.d.NextArg() {
-		return b.d.Errf("bearer_auth takes its settings in a block, not as arguments: %q", b.d.Val())
-	}
-	if err := h.unmarshalBlock(b); err != nil {
+	lines, err := directive.Read(d, h)
+	if err != nil {
 		return err
 	}
-	if err := h.check(); err != nil {
-		return b.blame(start, err, func(again *block) error { return new(Handler).unmarshal(again) })
-	}
-	return nil
+	return lines.Wrap(h.check())
 }
 
-func (h *Handler) unmarshalBlock(b *block) error {
-	return b.each("bearer_auth", func(word string) error {
-		switch word {
-		case "realm":
-			return b.text(&h.Realm)
-		case "token_from":
-			return b.tokenPlace(&h.TokenFrom)
-		case "max_token_size":
-			return b.tokenSize(&h.MaxTokenSize)
-		case "audience":
-			return b.audience(&h.Audience, &h.AnyAudience)
-		case "leeway":
-			return b.leeway(&h.Leeway)
-		case "max_lifetime":
-			return b.duration(&h.MaxLifetime)
-		case "issuer":
-			return b.issuer(&h.Issuers)
-		case "consumer":
-			return b.consumer(&h.Consumers)
-		case "key_claim":
-			return b.plain(&h.KeyClaim)
-		case "require":
-			if h.Require == nil {
-				h.Require = new(Requirements)
-			}
-			return b.require(h.Require)
-		case "introspect":
-			h.Introspect = new(RouteIntrospect)
-			return b.routeIntrospect(h.Introspect)
-		case "forward_claim":
-			return b.forwardClaim(&h.ForwardClaims)
-		case "forward_token":
-			return b.flag(&h.ForwardToken)
-		case "optional":
-			return b.flag(&h.Optional)
-		case "anonymous":
-			return b.text(&h.Anonymous)
-		case "allow_preflight":
-			return b.flag(&h.AllowPreflight)
-		case "cache":
-			return b.cacheSize(&h.CacheSize)
-		default:
-			return b.unknown()
+// directive is bearer_auth with all of its words.
+var directive = words.Directive[Handler]{Table: &handlerWords, Foreign: foreign}
+
+var handlerWords = words.Table[Handler]{Name: "bearer_auth", Words: []words.Word[Handler]{
+	{Name: "realm", Usage: []string{"<text>"}, Reader: words.Text(func(h *Handler) *string { return &h.Realm })},
+	{Name: "token_from", Usage: placeUsage(), Repeatable: true,
+		Reader: words.Custom(readPlace, func(h *Handler) []any { return []any{&h.TokenFrom} })},
+	{Name: "max_token_size", Usage: []string{"<size>"},
+		Reader: words.Parsed(func(h *Handler) *int { return &h.MaxTokenSize }, parseTokenSize)},
+	{Name: "audience", Usage: audienceUsage,
+		Reader: audience(func(h *Handler) (*[]string, *bool) { return &h.Audience, &h.AnyAudience })},
+	{Name: "leeway", Usage: []string{"<duration>"},
+		Reader: words.DurationOrZero(func(h *Handler) **caddy.Duration { return &h.Leeway })},
+	{Name: "max_lifetime", Usage: []string{"<duration>"},
+		Reader: words.Duration(func(h *Handler) *caddy.Duration { return &h.MaxLifetime })},
+	{Name: "issuer", Usage: []string{"<iss>"}, Needs: "the name that tokens have as \"iss\"", Repeatable: true,
+		Reader: words.Named(func(h *Handler) *[]Issuer { return &h.Issuers }, func(i *Issuer) *string { return &i.Issuer },
+			&issuerWords, quoted, variable, blankList, documentAsIssuer,
+			star("an issuer is compared exactly", "write an issuer block for each one"))},
+	{Name: "consumer", Usage: []string{"<username>"}, Needs: "a username", Repeatable: true,
+		Reader: words.Named(func(h *Handler) *[]Consumer { return &h.Consumers }, func(c *Consumer) *string { return &c.Username },
+			&consumerWords, quoted, variable, star("a consumer has one name", "write a consumer block for each one"))},
+	{Name: "key_claim", Usage: []string{"<claim>"},
+		Reader: words.Text(func(h *Handler) *string { return &h.KeyClaim }, quoted, keyClaimAsPath,
+			star("key_claim is the name of one claim", "write the name"))},
+	{Name: "require", Usage: []string{"scope <scope...>", "claim <path> [<value...>]", "group <group...>"}, Repeatable: true,
+		Reader: words.Custom(readRequirement, func(h *Handler) []any { return []any{&h.Require} })},
+	{Name: "introspect", Usage: []string{"[force|skip] [max_age <duration>]"},
+		Reader: words.Custom(readRouteIntrospect, func(h *Handler) []any { return []any{&h.Introspect} })},
+	{Name: "forward_claim", Usage: []string{"<path> <header>"}, Repeatable: true,
+		Reader: words.Custom(readForwardClaim, func(h *Handler) []any { return []any{&h.ForwardClaims} })},
+	{Name: "forward_token", Reader: words.Flag(func(h *Handler) *bool { return &h.ForwardToken })},
+	{Name: "optional", Reader: words.Flag(func(h *Handler) *bool { return &h.Optional })},
+	{Name: "anonymous", Usage: []string{"<username>"}, Reader: words.Text(func(h *Handler) *string { return &h.Anonymous })},
+	{Name: "allow_preflight", Reader: words.Flag(func(h *Handler) *bool { return &h.AllowPreflight })},
+	{Name: "cache", Usage: []string{"<size>|off"},
+		Reader: words.Parsed(func(h *Handler) *int64 { return &h.CacheSize }, parseCacheSize)},
+}}
+
+var audienceUsage = []string{"<aud...>|any"}
+
+// audience reads "any", which must stand alone, or values.
+func audience[T any](fields func(*T) (accepted *[]string, everything *bool)) words.Reader[T] {
+	return words.Custom(func(b *words.Block, into *T) error {
+		accepted, everything := fields(into)
+		args, err := b.Many()
+		if err != nil {
+			return err
 		}
+		for _, arg := range args {
+			if arg == "any" && len(args) > 1 {
+				return b.Errf("audience \"any\" cannot be combined with values: remove one of the two")
+			}
+		}
+		if args[0] == "any" {
+			*everything = true
+			return nil
+		}
+		*accepted = args
+		return b.Check("audience", []words.Mistake{quoted, variable, comma, blankList, capitalAny,
+			star("an audience is compared exactly", "list each one, or write \"audience any\" and have other claims "+
+				"say for whom tokens must be")}, args...)
+	}, func(into *T) []any {
+		accepted, everything := fields(into)
+		return []any{accepted, everything}
 	})
 }
 
-// check tries everything that can be tried without the network, so that a mistake is reported with its line.
-func (h *Handler) check() error {
-	_, err := h.offline(time.Now)
-	return err
-}
-
-func (b *block) tokenPlace(places *[]TokenPlace) error {
-	args := b.d.RemainingArgs()
-	if err := b.mistakenPlace(args); err != nil {
+func readPlace(b *words.Block, h *Handler) error {
+	args := b.Args()
+	if err := mistakenPlace(b, args); err != nil {
 		return err
 	}
-	if len(args) < 2 || len(args) > 3 || (len(args) == 3 && args[0] != "header") {
-		return b.d.Err("expected: token_from header <name> [<scheme>], or: token_from query|cookie|form <name>")
+	if len(args) < 2 {
+		return b.WrongUsage("")
+	}
+	kind := placeOf(args[0])
+	switch {
+	case kind == nil:
+		return b.WrongUsage("")
+	case len(args) > 3, len(args) == 3 && !kind.scheme:
+		return b.WrongForm(kind.name, "")
 	}
 	place := TokenPlace{In: args[0], Name: args[1]}
 	if len(args) == 3 {
 		place.Scheme = args[2]
 	}
-	*places = append(*places, place)
-	if _, err := place.compile(); err != nil {
-		return b.at(err)
-	}
+	h.TokenFrom = append(h.TokenFrom, place)
 	return nil
 }
 
-func (b *block) tokenSize(size *int) error {
-	var text string
-	if err := b.text(&text); err != nil {
-		return err
-	}
+func parseTokenSize(text string) (int, error) {
 	n, err := humanize.ParseBytes(text)
-	if err != nil || n == 0 || n > 1<<20 {
-		return b.d.Errf("max_token_size %q: expected a size from 1 to 1MiB, such as 16KiB", text)
+	if err != nil || n == 0 || n > maxTokenSize {
+		return 0, errors.New("expected a size from 1 to 1MiB, such as 16KiB")
 	}
-	*size = int(n)
-	return nil
+	return int(n), nil
 }
 
-func (b *block) cacheSize(size *int64) error {
-	var text string
-	if err := b.text(&text); err != nil {
-		return err
-	}
+func parseCacheSize(text string) (int64, error) {
 	if text == "off" {
-		*size = -1
-		return nil
+		return -1, nil
 	}
 	n, err := humanize.ParseBytes(text)
 	if err != nil || n == 0 || n > 1<<40 {
-		return b.d.Errf("cache %q: expected a size such as 32MiB, or off", text)
+		return 0, errors.New("expected a size such as 32MiB, or off")
 	}
-	*size = int64(n)
-	return b.at(gate.ValidateCacheSize(*size))
+	return int64(n), nil
 }
 
-func (b *block) require(r *Requirements) error {
-	args := b.d.RemainingArgs()
+func readRequirement(b *words.Block, h *Handler) error {
+	args := b.Args()
 	if len(args) < 2 {
-		return b.d.Err("expected: require scope <scope...>, require claim <path> [<value...>], or require group <group...>")
+		return b.WrongUsage("")
 	}
-	if err := b.mistakenRequirement(args[0], args[1:]); err != nil {
+	if h.Require == nil {
+		h.Require = new(Requirements)
+	}
+	r := h.Require
+	kind, values := args[0], args[1:]
+	if err := mistakenRequirement(b, kind, values); err != nil {
 		return err
 	}
-	switch kind, args := args[0], args[1:]; kind {
+	switch kind {
 	case "scope":
-		r.Scopes = append(r.Scopes, args...)
+		markEach(b, "Require.Scopes", len(r.Scopes), len(values))
+		r.Scopes = append(r.Scopes, values...)
 	case "claim":
-		claim := ClaimRequirement{Claim: args[0]}
-		if len(args) > 1 {
-			claim.Values = args[1:]
+		markEach(b, "Require.Claims", len(r.Claims), 1)
+		claim := ClaimRequirement{Claim: values[0]}
+		if len(values) > 1 {
+			claim.Values = values[1:]
 		}
 		r.Claims = append(r.Claims, claim)
 	case "group":
-		r.Groups = append(r.Groups, args...)
-	default:
-		return b.unknownRequirement(kind)
+		markEach(b, "Require.Groups", len(r.Groups), len(values))
+		r.Groups = append(r.Groups, values...)
 	}
-	compiled, err := r.compile(caddy.NewReplacer())
-	if err == nil {
-		err = compiled.Validate()
-	}
-	return b.at(err)
+	return nil
 }
 
-func (b *block) routeIntrospect(r *RouteIntrospect) error {
-	args := b.d.RemainingArgs()
+// markEach remembers the line of elements that a list is about to get.
+func markEach(b *words.Block, list string, from, count int) {
+	b.Mark(list)
+	for i := from; i < from+count; i++ {
+		b.Mark(fmt.Sprintf("%s[%d]", list, i))
+	}
+}
+
+func readRouteIntrospect(b *words.Block, h *Handler) error {
+	r := new(RouteIntrospect)
+	args := b.Args()
 	if len(args) > 0 && (args[0] == "force" || args[0] == "skip") {
 		r.Mode, args = args[0], args[1:]
 	}
@@ -263,32 +272,27 @@ func (b *block) routeIntrospect(r *RouteIntrospect) error {
 	case len(args) == 2 && args[0] == "max_age":
 		age, err := caddy.ParseDuration(args[1])
 		if err != nil || age < 0 {
-			return b.d.Errf("introspect max_age %q: expected a duration such as 10s", args[1])
+			return b.Errf("introspect max_age %q: expected a duration such as 10s", args[1])
 		}
 		r.MaxAge = (*caddy.Duration)(&age)
 	case len(args) != 0 || r.Mode == "":
-		return b.d.Err("expected: introspect [force|skip] [max_age <duration>]; " +
-			"who is asked, and how, stands in an issuer block")
+		return b.WrongUsage("an issuer block says who is asked, and how")
 	}
+	h.Introspect = r
 	return nil
 }
 
-func (b *block) forwardClaim(list *[]ForwardClaim) error {
-	args := b.d.RemainingArgs()
+func readForwardClaim(b *words.Block, h *Handler) error {
+	args := b.Args()
 	if len(args) != 2 {
-		return b.d.Err("expected: forward_claim <path> <Header-Name>")
+		return b.WrongUsage("")
 	}
-	if err := b.reversed(args[0], args[1]); err != nil {
+	if err := reversed(b, args[0], args[1]); err != nil {
 		return err
 	}
-	if err := b.mistaken("forward_claim", args[0]); err != nil {
+	if err := b.Check("forward_claim", forwardMistakes, args[0]); err != nil {
 		return err
 	}
-	claim := ForwardClaim{Claim: args[0], Header: args[1]}
-	*list = append(*list, claim)
-	compiled, err := claim.compile()
-	if err == nil {
-		err = compiled.Validate()
-	}
-	return b.at(err)
+	h.ForwardClaims = append(h.ForwardClaims, ForwardClaim{Claim: args[0], Header: args[1]})
+	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/caddyjwt/gateway/caddyjwt/words"
 )
 
 // wellKnown is the segment of a path behind which documents about a server stand (RFC 8615 section 3).
@@ -77,31 +79,19 @@ func isMetadata(segments []string) bool {
 }
 
 // mistakenKeys looks for an address of the other kind. Addresses are not quoted: a query may have a secret.
-func (b *block) mistakenKeys(keys *Keys) error {
-	address := typed(keys.URL)
+func mistakenKeys(b *words.Block, keys *Keys) error {
+	address := words.Typed(keys.URL)
 	segments := pathOf(address)
 	switch {
 	case keys.Source == "jwks" && isMetadata(segments):
-		return b.d.Err("keys jwks: this is the address of metadata, in which that of the key set stands: " +
+		return b.Errf("keys jwks: this is the address of metadata, in which that of the key set stands: " +
 			"write \"keys discovery <url>\", or nothing when it is derived from the issuer")
 	case keys.Source == "discovery" && isKeySet(segments):
-		return b.d.Err("keys discovery: this is the address of a key set: write \"keys jwks <url>\"")
-	case keys.URL != "" && !strings.Contains(keys.URL, "{") && !strings.Contains(address, "://") && isPath(keys.URL):
-		return b.d.Errf("keys %s: this is the path of a file: write \"keys file <path>\"", keys.Source)
-	case strings.Contains(typed(keys.Path), "://"):
-		return b.d.Err("keys file: this is an address: write \"keys jwks <url>\"")
-	}
-	return nil
-}
-
-// endpoint reads the address of introspection.
-func (b *block) endpoint(address *string) error {
-	if err := b.text(address); err != nil {
-		return err
-	}
-	if segments := pathOf(typed(*address)); isMetadata(segments) || isKeySet(segments) {
-		return b.d.Err("endpoint: this is the address of a document, and not where questions are answered: " +
-			"leave the word out when the metadata name the endpoint")
+		return b.Errf("keys discovery: this is the address of a key set: write \"keys jwks <url>\"")
+	case keys.URL != "" && !strings.Contains(keys.URL, "{") && !strings.Contains(address, "://") && words.IsPath(keys.URL):
+		return b.Errf("keys %s: this is the path of a file: write \"keys file <path>\"", keys.Source)
+	case strings.Contains(words.Typed(keys.Path), "://"):
+		return b.Errf("keys file: this is an address: write \"keys jwks <url>\"")
 	}
 	return nil
 }

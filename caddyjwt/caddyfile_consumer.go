@@ -2,69 +2,36 @@ package caddyjwt
 
 import (
 	"strings"
-	"time"
 
-	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyjwt/gateway/caddyjwt/words"
 )
 
-func (b *block) consumer(consumers *[]Consumer) error {
-	var consumer Consumer
-	if err := b.plain(&consumer.Username); err != nil {
-		return err
-	}
-	err := b.each("consumer", func(word string) error {
-		switch word {
-		case "id":
-			return b.text(&consumer.ID)
-		case "custom_id":
-			return b.text(&consumer.CustomID)
-		case "groups":
-			return b.plains(&consumer.Groups)
-		case "credential":
-			return b.credential(&consumer.Credentials)
-		default:
-			return b.unknown()
-		}
-	})
-	*consumers = append(*consumers, consumer)
-	return err
-}
+var consumerWords = words.Table[Consumer]{Name: "consumer", Words: []words.Word[Consumer]{
+	{Name: "id", Usage: []string{"<id>"}, Reader: words.Text(func(c *Consumer) *string { return &c.ID })},
+	{Name: "custom_id", Usage: []string{"<id>"}, Reader: words.Text(func(c *Consumer) *string { return &c.CustomID })},
+	{Name: "groups", Usage: []string{"<group...>"},
+		Reader: words.Texts(func(c *Consumer) *[]string { return &c.Groups }, quoted, variable, comma,
+			star("a group is compared exactly", "list each one"))},
+	{Name: "credential", Usage: []string{"<key>"}, Needs: "the value of the key claim", Repeatable: true,
+		Reader: words.Named(func(c *Consumer) *[]Credential { return &c.Credentials }, func(c *Credential) *string { return &c.Key },
+			&credentialWords, quoted, variable,
+			star("the key of a credential is compared exactly", "write a credential for each key"))},
+}}
 
-func (b *block) credential(credentials *[]Credential) error {
-	var credential Credential
-	start := *b.d
-	if err := b.plain(&credential.Key); err != nil {
-		return err
-	}
-	err := b.each("credential", func(word string) error {
-		switch word {
-		case "algorithm":
-			return b.text(&credential.Algorithm)
-		case "public_key":
-			return b.text(&credential.PublicKey)
-		case "secret":
-			return b.secret(&credential)
-		default:
-			return b.unknown()
-		}
-	})
-	if err != nil {
-		return err
-	}
-	if _, err := credential.compile(caddy.NewReplacer(), time.Now()); err != nil {
-		return b.blame(start, err, func(again *block) error { return again.credential(new([]Credential)) })
-	}
-	*credentials = append(*credentials, credential)
-	return nil
-}
+var credentialWords = words.Table[Credential]{Name: "credential", Words: []words.Word[Credential]{
+	{Name: "algorithm", Usage: []string{"<alg>"}, Reader: words.Text(func(c *Credential) *string { return &c.Algorithm })},
+	{Name: "public_key", Usage: []string{"<pem|file>"}, Reader: words.Text(func(c *Credential) *string { return &c.PublicKey })},
+	{Name: "secret", Usage: []string{"<value> [base64]"},
+		Reader: words.Custom(readSecret, func(c *Credential) []any { return []any{&c.Secret, &c.Base64} })},
+}}
 
-func (b *block) secret(c *Credential) error {
-	args := b.d.RemainingArgs()
-	switch {
-	case len(args) < 1 || len(args) > 2 || strings.TrimSpace(args[0]) == "", len(args) == 2 && args[1] != "base64":
-		// Not quoted: what is too much may be the second half of a secret with a blank in it.
-		return b.d.Err("expected: secret <value> [base64]; " +
-			"a value with blanks in it is put in quotes, and an unset variable is none")
+// secretHint helps with a value that is too long or not there. The value is not quoted.
+const secretHint = "a value with blanks in it is put in quotes, and an unset variable gives no value"
+
+func readSecret(b *words.Block, c *Credential) error {
+	args := b.Args()
+	if len(args) < 1 || len(args) > 2 || strings.TrimSpace(args[0]) == "" || len(args) == 2 && args[1] != "base64" {
+		return b.WrongUsage(secretHint)
 	}
 	c.Secret, c.Base64 = args[0], len(args) == 2
 	return nil

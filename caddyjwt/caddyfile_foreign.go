@@ -1,21 +1,37 @@
 package caddyjwt
 
-import "strings"
+import "github.com/caddyjwt/gateway/caddyjwt/words"
 
-// foreign are words of other gateways, and those that newcomers try first: what is written here instead.
-var foreign = map[string]string{
-	// Kong
-	"uri_param_names":    "here: token_from query <name>",
-	"cookie_names":       "here: token_from cookie <name>",
-	"header_names":       "here: token_from header <name> [<scheme>]",
-	"claims_to_verify":   "exp and nbf are always verified; for other claims: require claim <path>",
-	"run_on_preflight":   "here every request needs a token; preflights pass with: allow_preflight",
-	"maximum_expiration": "here: max_lifetime <duration>",
-	"key_claim_name":     "here: key_claim <claim>",
-	"secret_is_base64":   "here: secret <value> base64",
+// foreign are words of other products, and those that newcomers try first. Each has one sentence: what to write here.
+var foreign = words.Foreign{
+	// Kong and InterSystems API Manager
+	"uri_param_names":          "here: token_from query <name>",
+	"cookie_names":             "here: token_from cookie <name>",
+	"header_names":             "here: token_from header <name> [<scheme>]",
+	"claims_to_verify":         "exp and nbf are always verified; for other claims: require claim <path>",
+	"run_on_preflight":         "here every request needs a token; preflights pass with: allow_preflight",
+	"maximum_expiration":       "here: max_lifetime <duration>",
+	"key_claim_name":           "here: key_claim <claim>",
+	"secret_is_base64":         "here: secret <value> base64",
+	"rsa_public_key":           "here: public_key <pem|file>",
+	"hide_credentials":         "here the token is removed; to leave it in the request: forward_token",
+	"scopes_required":          "here: require scope <scope...>",
+	"introspection_endpoint":   "here, in the introspect block of an issuer: endpoint <url>",
+	"extra_jwks_uris":          "here an issuer has one key set: keys jwks <url>",
+	"consumer_claim":           "here: key_claim <claim>",
+	"credential_claim":         "here: key_claim <claim>",
+	"upstream_headers_claims":  "here: forward_claim <path> <header>",
+	"upstream_headers_names":   "here: forward_claim <path> <header>",
+	"discovery_headers_names":  "here, in an issuer block: request_header <name> <value>",
+	"ssl_verify":               noSwitch,
+	"introspect_jwt_tokens":    "here, in an issuer block: introspect always",
+	"token_headers_client":     "here: token_from header <name> [<scheme>]",
+	"bearer_token_param_type":  "here: token_from header|query|cookie|form <name>",
+	"bearer_token_cookie_name": "here: token_from cookie <name>",
 	// other plugins of Caddy
 	"sign_key":           "here, in an issuer block: keys secret <value>, or keys pem <text>",
 	"sign_alg":           "here, in an issuer block: algorithms <alg...>",
+	"jwk_url":            jwksURL,
 	"from_query":         "here: token_from query <name>",
 	"from_header":        "here: token_from header <name>",
 	"from_cookies":       "here: token_from cookie <name>",
@@ -23,12 +39,68 @@ var foreign = map[string]string{
 	"audience_whitelist": "here: audience <aud...>",
 	"user_claims":        "here: forward_claim <path> <header>, and {http.auth.user.id}",
 	"meta_claims":        "here: forward_claim <path> <header>, and {http.auth.user.<claim>}",
+	"skip_verification":  noSwitch,
+	"trusted_tokens":     "here: an issuer block for each who issues tokens",
+	// Envoy and Istio
+	"remote_jwks":            jwksURL,
+	"local_jwks":             "here, in an issuer block: keys file <path>, or keys pem <text>",
+	"jwksUri":                jwksURL,
+	"from_headers":           "here: token_from header <name> [<scheme>]",
+	"fromHeaders":            "here: token_from header <name> [<scheme>]",
+	"from_params":            "here: token_from query <name>",
+	"fromParams":             "here: token_from query <name>",
+	"fromCookies":            "here: token_from cookie <name>",
+	"forward_payload_header": "here each claim has a header of its own: forward_claim <path> <header>",
+	"outputPayloadToHeader":  "here each claim has a header of its own: forward_claim <path> <header>",
+	"claim_to_headers":       "here: forward_claim <path> <header>",
+	"outputClaimToHeaders":   "here: forward_claim <path> <header>",
+	"forward":                "here: forward_token",
+	"forwardOriginalToken":   "here: forward_token",
+	"clock_skew_seconds":     "here: leeway <duration>",
+	"jwtRules":               "here: an issuer block for each",
+	"providers":              "here: an issuer block for each",
+	"requires":               "here: require scope, require claim or require group",
+	// Traefik
+	"signingSecret":            "here, in an issuer block: keys secret <value>",
+	"signingSecretBase64":      "here, in an issuer block: keys secret <value> base64",
+	"publicKey":                "here, in an issuer block: keys pem <text>, or keys file <path>",
+	"jwksFile":                 "here, in an issuer block: keys file <path>",
+	"jwksUrl":                  jwksURL,
+	"forwardHeaders":           "here: forward_claim <path> <header>",
+	"tokenKey":                 "here: token_from query|cookie|form <name>",
+	"stripAuthorizationHeader": "here the token is removed; to leave it in the request: forward_token",
+	"usernameClaim":            "here: forward_claim <path> <header>, and {http.auth.user.id}",
+	// nginx
+	"auth_jwt":             "here: bearer_auth is the directive; the realm is set by: realm <text>",
+	"auth_jwt_key_request": jwksURL,
+	"auth_jwt_key_file":    "here, in an issuer block: keys file <path>",
+	"auth_jwt_leeway":      "here: leeway <duration>",
+	"auth_jwt_type":        "encrypted tokens are asked about: introspect, in an issuer block",
+	"auth_jwt_claim_set":   "here: {http.auth.user.<claim>}",
+	"auth_jwt_require":     "here: require claim <path> [<value...>]",
+	// oauth2-proxy
+	"oidc_issuer_url":           "here: issuer <iss>",
+	"oidc_jwks_url":             jwksURL,
+	"oidc_audience_claims":      "here the claim is always aud: audience <aud...>",
+	"oidc_extra_audiences":      "here: audience <aud...>",
+	"oidc_groups_claim":         "here: require claim <path> <group...>",
+	"extra_jwt_issuers":         "here: an issuer block for each",
+	"allowed_groups":            "here: require group <group...>",
+	"skip_jwt_bearer_tokens":    "here bearer tokens are all that is taken: leave this out",
+	"pass_access_token":         "here: forward_token",
+	"pass_authorization_header": "here: forward_token",
+	"set_xauthrequest":          "here: forward_claim <path> <header>",
+	"skip_auth_preflight":       "here: allow_preflight",
+	"skip_auth_routes":          "here: a matcher behind bearer_auth says which requests need a token",
+	"ssl_insecure_skip_verify":  noSwitch,
 	// what is tried first
-	"jwks":                     "here, in an issuer block: keys jwks <url>",
-	"jwks_url":                 "here, in an issuer block: keys jwks <url>",
-	"jwks_uri":                 "here, in an issuer block: keys jwks <url>",
-	"discovery":                "here, in an issuer block: keys discovery [<url>]",
-	"discovery_url":            "here, in an issuer block: keys discovery [<url>]",
+	"jwks":                     jwksURL,
+	"jwks_url":                 jwksURL,
+	"jwks_uri":                 jwksURL,
+	"discovery":                discovered,
+	"discovery_url":            discovered,
+	"url":                      "here, in an issuer block: keys jwks <url>, or keys discovery <url>",
+	"pem":                      "here, in an issuer block: keys pem <text>",
 	"scope":                    "here: require scope <scope...>",
 	"scopes":                   "here: require scope <scope...>",
 	"role":                     "here: require claim <path> <role...>",
@@ -38,25 +110,13 @@ var foreign = map[string]string{
 	"header":                   "here: token_from header <name> [<scheme>], or forward_claim <path> <header>",
 	"query":                    "here: token_from query <name>",
 	"cookie":                   "here: token_from cookie <name>",
+	"insecure":                 noSwitch,
 	"insecure_skip_verify":     noSwitch,
 	"tls_insecure_skip_verify": noSwitch,
 }
 
-const noSwitch = "verification cannot be switched off; for a certificate authority of your own: tls { ca <file> }"
-
-// directives of Caddy that stand behind a gate. Inside its block they tell of a brace that is missing.
-const directives = " abort encode error file_server handle handle_errors handle_path import log php_fastcgi respond " +
-	"reverse_proxy root route templates "
-
-// hereInstead says what is written here in place of a word of another product, or nothing.
-func hereInstead(word string) string {
-	switch {
-	case strings.HasPrefix(word, "//"):
-		return "a comment begins with #"
-	case strings.HasSuffix(word, ":"):
-		return "a word is written without the colon"
-	case strings.Contains(directives, " "+word+" "):
-		return "a directive of Caddy: is a } missing before it?"
-	}
-	return foreign[word]
-}
+const (
+	noSwitch   = "verification cannot be switched off; for a certificate authority of your own: tls { ca <file> }"
+	jwksURL    = "here, in an issuer block: keys jwks <url>"
+	discovered = "here, in an issuer block: keys discovery [<url>]"
+)

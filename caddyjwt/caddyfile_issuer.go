@@ -4,223 +4,182 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyjwt/gateway/caddyjwt/words"
 )
 
-func (b *block) issuer(issuers *[]Issuer) error {
-	var issuer Issuer
-	start := *b.d
-	if err := b.plain(&issuer.Issuer); err != nil {
-		return err
+var issuerWords = words.Table[Issuer]{Name: "issuer", Words: []words.Word[Issuer]{
+	{Name: "keys", Usage: keysUsage(), Reader: words.Custom(readKeys, func(i *Issuer) []any { return []any{&i.Keys} })},
+	{Name: "audience", Usage: audienceUsage,
+		Reader: audience(func(i *Issuer) (*[]string, *bool) { return &i.Audience, &i.AnyAudience })},
+	{Name: "algorithms", Usage: []string{"<alg...>"},
+		Reader: words.Texts(func(i *Issuer) *[]string { return &i.Algorithms }, quoted, comma)},
+	{Name: "type", Usage: []string{"<typ...>"},
+		Reader: words.Texts(func(i *Issuer) *[]string { return &i.Types }, quoted, comma, anyType,
+			starInName("a type is compared exactly", "list each one, or leave the word out"))},
+	{Name: "profile", Usage: []string{"rfc9068"}, Reader: words.Text(func(i *Issuer) *string { return &i.Profile })},
+	{Name: "require", Usage: []string{"<claim...>"},
+		Reader: words.Custom(readRequiredClaims, func(i *Issuer) []any { return []any{&i.Require} })},
+	{Name: "max_lifetime", Usage: []string{"<duration>"},
+		Reader: words.Duration(func(i *Issuer) *caddy.Duration { return &i.MaxLifetime })},
+	{Name: "leeway", Usage: []string{"<duration>"},
+		Reader: words.DurationOrZero(func(i *Issuer) **caddy.Duration { return &i.Leeway })},
+	{Name: "max_stale", Usage: []string{"<duration>"},
+		Reader: words.Duration(func(i *Issuer) *caddy.Duration { return &i.MaxStale })},
+	{Name: "key_use", Usage: []string{"sig|jwt-svid"}, Reader: words.Text(func(i *Issuer) *string { return &i.KeyUse })},
+	{Name: "max_keys", Usage: []string{"<n>"}, Reader: words.Number(func(i *Issuer) *int { return &i.MaxKeys })},
+	{Name: "request_header", Usage: []string{"<name> <value>"}, Repeatable: true,
+		Reader: words.Custom(readRequestHeader, func(i *Issuer) []any { return []any{&i.RequestHeaders} })},
+	{Name: "allow_link_local", Reader: words.Flag(func(i *Issuer) *bool { return &i.AllowLinkLocal })},
+	{Name: "tls", Reader: words.Only(func(i *Issuer) **TLS { return &i.TLS }, &tlsWords)},
+	{Name: "introspect", Usage: []string{"[opaque|always]"},
+		Reader: words.WithBlock(words.Custom(readIntrospect, func(i *Issuer) []any { return []any{&i.Introspect} }),
+			&introspectWords)},
+}}
+
+var tlsWords = words.Table[TLS]{Name: "tls", Words: []words.Word[TLS]{
+	{Name: "ca", Usage: []string{"<file...>"}, Reader: words.Texts(func(t *TLS) *[]string { return &t.CA })},
+	{Name: "client_cert", Usage: []string{"<file>"}, Reader: words.Text(func(t *TLS) *string { return &t.ClientCert })},
+	{Name: "client_key", Usage: []string{"<file>"}, Reader: words.Text(func(t *TLS) *string { return &t.ClientKey })},
+	{Name: "server_name", Usage: []string{"<name>"}, Reader: words.Text(func(t *TLS) *string { return &t.ServerName })},
+	{Name: "pin", Usage: []string{"<sha256...>"}, Reader: words.Texts(func(t *TLS) *[]string { return &t.Pins })},
+}}
+
+var introspectWords = words.Table[Introspect]{Name: "introspect", Words: []words.Word[Introspect]{
+	{Name: "verify", Usage: []string{"introspection|userinfo"},
+		Reader: words.Text(func(i *Introspect) *string { return &i.Verify })},
+	{Name: "prefix", Usage: []string{"<text>"},
+		Reader: words.Text(func(i *Introspect) *string { return &i.Prefix }, quoted, variable, starInPrefix)},
+	{Name: "endpoint", Usage: []string{"<url>"},
+		Reader: words.Custom(readEndpoint, func(i *Introspect) []any { return []any{&i.Endpoint} })},
+	{Name: "client_id", Usage: []string{"<id>"}, Reader: words.Text(func(i *Introspect) *string { return &i.ClientID })},
+	{Name: "client_secret", Usage: []string{"<secret>"},
+		Reader: words.Text(func(i *Introspect) *string { return &i.ClientSecret })},
+	{Name: "auth_method", Usage: []string{"<method>"}, Reader: words.Text(func(i *Introspect) *string { return &i.AuthMethod })},
+	{Name: "private_key", Usage: []string{"<pem|file> [<kid>]"},
+		Reader: words.Custom(readPrivateKey, func(i *Introspect) []any { return []any{&i.PrivateKey, &i.KeyID} })},
+	{Name: "bearer_token", Usage: []string{"<token>"},
+		Reader: words.Text(func(i *Introspect) *string { return &i.BearerToken })},
+	{Name: "raw_basic", Reader: words.Flag(func(i *Introspect) *bool { return &i.RawBasic })},
+	{Name: "signed", Reader: words.Flag(func(i *Introspect) *bool { return &i.Signed })},
+	{Name: "param", Usage: []string{"<name> <value>"}, Repeatable: true,
+		Reader: words.Custom(readParam, func(i *Introspect) []any { return []any{&i.Params} })},
+	{Name: "token_type_hint", Usage: []string{"<hint>|off"},
+		Reader: words.Text(func(i *Introspect) *string { return &i.TokenTypeHint })},
+	{Name: "cache_ttl", Usage: []string{"<duration>"},
+		Reader: words.DurationOrZero(func(i *Introspect) **caddy.Duration { return &i.CacheTTL })},
+	{Name: "negative_ttl", Usage: []string{"<duration>"},
+		Reader: words.DurationOrZero(func(i *Introspect) **caddy.Duration { return &i.NegativeTTL })},
+	{Name: "timeout", Usage: []string{"<duration>"},
+		Reader: words.Duration(func(i *Introspect) *caddy.Duration { return &i.Timeout })},
+	{Name: "max_in_flight", Usage: []string{"<n>"}, Reader: words.Number(func(i *Introspect) *int { return &i.MaxInFlight })},
+}}
+
+// readKeys reads the source and what follows it. Nothing is quoted: it may be a secret.
+func readKeys(b *words.Block, issuer *Issuer) error {
+	args := b.Args()
+	if len(args) == 0 {
+		return b.WrongUsage("")
 	}
-	err := b.each("issuer", func(word string) error {
-		switch word {
-		case "keys":
-			issuer.Keys = new(Keys)
-			return b.keys(issuer.Keys)
-		case "audience":
-			return b.audience(&issuer.Audience, &issuer.AnyAudience)
-		case "algorithms":
-			return b.plains(&issuer.Algorithms)
-		case "type":
-			return b.plains(&issuer.Types)
-		case "profile":
-			return b.text(&issuer.Profile)
-		case "require":
-			return b.requiredClaims(&issuer.Require)
-		case "max_lifetime":
-			return b.duration(&issuer.MaxLifetime)
-		case "leeway":
-			return b.leeway(&issuer.Leeway)
-		case "max_stale":
-			return b.duration(&issuer.MaxStale)
-		case "key_use":
-			return b.text(&issuer.KeyUse)
-		case "max_keys":
-			return b.number(&issuer.MaxKeys)
-		case "request_header":
-			return b.requestHeader(&issuer)
-		case "allow_link_local":
-			return b.flag(&issuer.AllowLinkLocal)
-		case "tls":
-			issuer.TLS = new(TLS)
-			return b.tls(issuer.TLS)
-		case "introspect":
-			issuer.Introspect = new(Introspect)
-			return b.introspect(issuer.Introspect)
-		default:
-			return b.unknown()
-		}
-	})
+	keys := &Keys{Source: args[0]}
+	source := keys.source()
+	if source == nil {
+		return noSource(b, args[0])
+	}
+	issuer.Keys = keys
+	if args = args[1:]; len(args) > 0 && source.base64 && len(args) == 2 && args[1] == "base64" {
+		keys.Base64, args = true, args[:1]
+	}
+	switch {
+	case len(args) == 0 && (source.value == nil || source.optional):
+		return nil
+	case len(args) != 1 || source.value == nil:
+		return b.WrongForm(source.name, source.hint)
+	case strings.TrimSpace(args[0]) == "":
+		return b.Errf("keys %s: the value is empty; is an environment variable unset?", source.name)
+	}
+	*source.value(keys) = args[0]
+	return mistakenKeys(b, keys)
+}
+
+// noSource says what is meant by a value without its source.
+func noSource(b *words.Block, value string) error {
+	const first = "the source comes first"
+	switch {
+	case strings.Contains(value, "://"):
+		return b.WrongForm("jwks", first)
+	case strings.Contains(value, words.PEMBegin):
+		return b.WrongForm("pem", first)
+	case words.IsPath(value):
+		return b.WrongForm("file", first)
+	}
+	if meant := words.MostAlike(value, sourceNames()); meant != "" {
+		return b.WrongForm(meant, first)
+	}
+	return b.WrongUsage(first)
+}
+
+// readRequiredClaims reads names of claims. What a route requires is another word, of the same name in the block around
+// this one: written here it would ask for claims with the names "scope" and "orders:read".
+func readRequiredClaims(b *words.Block, issuer *Issuer) error {
+	claims, err := b.Many()
 	if err != nil {
 		return err
 	}
-	if _, err := issuer.compile(caddy.NewReplacer(), 0); err != nil {
-		return b.blame(start, err, func(again *block) error { return again.issuer(new([]Issuer)) })
-	}
-	*issuers = append(*issuers, issuer)
-	return nil
-}
-
-// keysUsage is what may follow the word keys: the source, and how to write it.
-var keysUsage = []struct{ source, usage string }{
-	{"discovery", "keys discovery [<url>]"},
-	{"jwks", "keys jwks <url>"},
-	{"file", "keys file <path>"},
-	{"pem", "keys pem <text>, or keys pem {file./path}; a value with blanks in it is put in quotes"},
-	{"secret", "keys secret <value> [base64]; a value with blanks in it is put in quotes, and an unset variable is none"},
-	{"none", "keys none"},
-}
-
-func (b *block) keys(keys *Keys) error {
-	args := b.d.RemainingArgs()
-	if len(args) == 0 {
-		return b.d.Err("expected: keys discovery [<url>], jwks <url>, file <path>, pem <text>, secret <value> [base64], or none")
-	}
-	usage := ""
-	for _, known := range keysUsage {
-		if known.source == args[0] {
-			usage = known.usage
-		}
-	}
-	if usage == "" {
-		// Not quoted: it may be a secret.
-		return b.d.Err("keys is followed by the source: discovery, jwks, file, pem, secret or none")
-	}
-	least, most := 2, 2
-	switch args[0] {
-	case "discovery":
-		least = 1
-	case "secret":
-		most = 3
-	case "none":
-		least, most = 1, 1
-	}
-	if len(args) < least || len(args) > most || len(args) == 3 && args[2] != "base64" {
-		// Not quoted: what is too much may be the second half of a secret with a blank in it.
-		return b.d.Err("expected: " + usage)
-	}
-	keys.Source, keys.Base64 = args[0], len(args) == 3
-	if len(args) == 1 {
-		return nil
-	}
-	if strings.TrimSpace(args[1]) == "" {
-		return b.d.Errf("keys %s: the value is empty; is an environment variable unset?", args[0])
-	}
-	switch value := args[1]; keys.Source {
-	case "discovery", "jwks":
-		keys.URL = value
-	case "file":
-		keys.Path = value
-	case "pem":
-		keys.PEM = value
-	case "secret":
-		keys.Secret = value
-	}
-	return b.mistakenKeys(keys)
-}
-
-// requiredClaims reads names of claims. What a route requires is another word, of the same name in the block around this
-// one: written here it would ask for claims with the names "scope" and "orders:read".
-func (b *block) requiredClaims(list *[]string) error {
-	if err := b.texts(list); err != nil {
-		return err
-	}
-	switch first := (*list)[0]; first {
+	switch first := claims[0]; first {
 	case "scope", "claim", "group":
-		if len(*list) > 1 {
-			return b.d.Errf("issuer: require names claims that must be there; \"require %s …\" of the route stands outside of "+
+		if len(claims) > 1 {
+			return b.Errf("issuer: require names claims that must be there; \"require %s …\" of the route stands outside of "+
 				"the issuer block (if a claim with the name %q is meant, name it last)", first, first)
 		}
 	}
-	return b.mistaken("require", *list...)
+	issuer.Require = claims
+	return b.Check("require", []words.Mistake{quoted, jsonPath, index, pathComma, equalsInIssuer,
+		starInName("a claim path has no wildcards", "name the claim")}, claims...)
 }
 
-func (b *block) requestHeader(issuer *Issuer) error {
-	args := b.d.RemainingArgs()
+func readRequestHeader(b *words.Block, issuer *Issuer) error {
+	args := b.Args()
 	if len(args) != 2 {
-		return b.d.Err("expected: request_header <name> <value>")
+		return b.WrongUsage("")
 	}
 	if issuer.RequestHeaders == nil {
 		issuer.RequestHeaders = make(map[string][]string)
 	}
+	b.Mark("RequestHeaders[" + args[0] + "]")
 	issuer.RequestHeaders[args[0]] = append(issuer.RequestHeaders[args[0]], args[1])
 	return nil
 }
 
-func (b *block) tls(t *TLS) error {
-	if b.d.NextArg() {
-		return b.d.Err("tls takes its settings in a block")
-	}
-	return b.each("tls", func(word string) error {
-		switch word {
-		case "ca":
-			return b.texts(&t.CA)
-		case "client_cert":
-			return b.text(&t.ClientCert)
-		case "client_key":
-			return b.text(&t.ClientKey)
-		case "server_name":
-			return b.text(&t.ServerName)
-		case "pin":
-			return b.texts(&t.Pins)
-		default:
-			return b.unknown()
-		}
-	})
-}
-
-func (b *block) introspect(i *Introspect) error {
-	if args := b.d.RemainingArgs(); len(args) > 1 {
-		return b.d.Err("expected: introspect [opaque|always] { … }")
+func readIntrospect(b *words.Block, issuer *Issuer) error {
+	i := new(Introspect)
+	if args := b.Args(); len(args) > 1 {
+		return b.WrongUsage("")
 	} else if len(args) == 1 && strings.Contains(args[0], "://") {
-		return b.d.Err("introspect is followed by opaque or always; the address stands in its block: endpoint <url>")
+		return b.Errf("introspect is followed by opaque or always; the address stands in its block: endpoint <url>")
 	} else if len(args) == 1 {
 		i.Mode = args[0]
 	}
-	return b.each("introspect", func(word string) error {
-		switch word {
-		case "verify":
-			return b.text(&i.Verify)
-		case "prefix":
-			return b.plain(&i.Prefix)
-		case "endpoint":
-			return b.endpoint(&i.Endpoint)
-		case "client_id":
-			return b.text(&i.ClientID)
-		case "client_secret":
-			return b.text(&i.ClientSecret)
-		case "auth_method":
-			return b.text(&i.AuthMethod)
-		case "private_key":
-			return b.privateKey(i)
-		case "bearer_token":
-			return b.text(&i.BearerToken)
-		case "raw_basic":
-			return b.flag(&i.RawBasic)
-		case "signed":
-			return b.flag(&i.Signed)
-		case "param":
-			return b.param(&i.Params)
-		case "token_type_hint":
-			return b.text(&i.TokenTypeHint)
-		case "cache_ttl":
-			return b.optionalDuration(&i.CacheTTL)
-		case "negative_ttl":
-			return b.optionalDuration(&i.NegativeTTL)
-		case "timeout":
-			return b.duration(&i.Timeout)
-		case "max_in_flight":
-			return b.number(&i.MaxInFlight)
-		default:
-			return b.unknown()
-		}
-	})
+	issuer.Introspect = i
+	return words.ReadInto(b, "Introspect", &introspectWords, i)
 }
 
-func (b *block) privateKey(i *Introspect) error {
-	args := b.d.RemainingArgs()
+// readEndpoint reads the address of introspection.
+func readEndpoint(b *words.Block, i *Introspect) (err error) {
+	if i.Endpoint, err = b.One(); err != nil {
+		return err
+	}
+	if segments := pathOf(words.Typed(i.Endpoint)); isMetadata(segments) || isKeySet(segments) {
+		return b.Errf("endpoint: this is the address of a document, and not where questions are answered: " +
+			"leave the word out when the metadata name the endpoint")
+	}
+	return nil
+}
+
+func readPrivateKey(b *words.Block, i *Introspect) error {
+	args := b.Args()
 	if len(args) < 1 || len(args) > 2 || args[0] == "" {
-		return b.d.Err("expected: private_key <pem|file> [<kid>]")
+		return b.WrongUsage("")
 	}
 	i.PrivateKey = args[0]
 	if len(args) == 2 {
@@ -229,11 +188,11 @@ func (b *block) privateKey(i *Introspect) error {
 	return nil
 }
 
-func (b *block) param(params *[]Param) error {
-	args := b.d.RemainingArgs()
+func readParam(b *words.Block, i *Introspect) error {
+	args := b.Args()
 	if len(args) != 2 {
-		return b.d.Err("expected: param <name> <value>")
+		return b.WrongUsage("")
 	}
-	*params = append(*params, Param{Name: args[0], Value: args[1]})
+	i.Params = append(i.Params, Param{Name: args[0], Value: args[1]})
 	return nil
 }

@@ -4,83 +4,40 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/caddyjwt/gateway/caddyjwt/words"
 )
 
-// A mistake is a value that could be taken as it stands, and surely is not meant so: it would load, and refuse every
-// token. Each function says what is wrong and what to write instead, or nothing when the value may be meant.
+// The mistakes of this file are values that could be taken as they stand, and surely are not meant so: they would load, and
+// refuse every token.
 //
 // Mistakes are looked for in what somebody typed into a Caddyfile. Programs write JSON, so a "*" in it is meant. What a
-// placeholder gives is not looked at: on another machine it may be something else. So both are ways to write a value
-// that looks like a mistake and is none.
-type mistake func(value string) string
+// placeholder gives is not looked at: on another machine it may be something else. Whoever means a value that looks like a
+// mistake writes it in one of these two ways.
 
-// mistakes are those of each word whose values are compared exactly.
-var mistakes = map[string][]mistake{
-	"issuer": {quoted, variable, blankList, documentAsIssuer,
-		star("an issuer is compared exactly", "write an issuer block for each one")},
-	"audience": {quoted, variable, comma, blankList, capitalAny,
-		star("an audience is compared exactly", "list each one, or write \"audience any\" and have other claims "+
-			"say for whom tokens must be")},
-	"algorithms": {quoted, comma},
-	"type": {quoted, comma, anyType,
-		starInName("a type is compared exactly", "list each one, or leave the word out")},
-	"require scope": {quoted, variable, comma, operator,
-		star("a scope is compared exactly", "list each one, or see \"Patterns\" in docs/configuration.md")},
-	"require group": {quoted, variable, comma, operator,
-		star("a group is compared exactly", "list each one")},
-	"require claim": {quoted, jsonPath, index, pathComma, equals,
-		starInName("a claim path has no wildcards", "name the claim; an array is searched by itself")},
-	"require claim value": {quoted, variable, lastComma, comparison,
-		star("a claim is compared exactly", "list each value, or see \"Patterns\" in docs/configuration.md")},
-	"require": {quoted, jsonPath, index, pathComma, equalsInIssuer,
-		starInName("a claim path has no wildcards", "name the claim")},
-	"forward_claim": {quoted, jsonPath, index, pathComma,
-		starInName("a claim path has no wildcards", "name the claim; an array or an object is forwarded as a whole")},
-	"key_claim": {quoted, keyClaimAsPath,
-		star("key_claim is the name of one claim", "write the name")},
-	"consumer":   {quoted, variable, star("a consumer has one name", "write a consumer block for each one")},
-	"credential": {quoted, variable, star("the key of a credential is compared exactly", "write a credential for each key")},
-	"groups":     {quoted, variable, comma, star("a group is compared exactly", "list each one")},
-	"prefix":     {quoted, variable, starInPrefix},
-}
-
-// mistaken looks for mistakes in values of a word.
-func (b *block) mistaken(word string, values ...string) error {
-	for _, value := range values {
-		typed := typed(value)
-		for _, mistake := range mistakes[word] {
-			if why := mistake(typed); why != "" {
-				return b.d.Errf("%s %q: %s", word, value, why)
-			}
-		}
-	}
-	return nil
-}
-
-// typed is a value without the placeholders in it.
-func typed(value string) string {
-	for _, known := range placeholders {
-		for {
-			before, rest, found := strings.Cut(value, known)
-			_, after, ended := strings.Cut(rest, "}")
-			if !found || !ended {
-				break
-			}
-			value = before + after
-		}
-	}
-	return value
-}
+// Mistakes of words that are followed by values of several kinds.
+var (
+	scopeMistakes = []words.Mistake{quoted, variable, comma, operator,
+		star("a scope is compared exactly", "list each one, or see \"Patterns\" in docs/configuration.md")}
+	groupMistakes = []words.Mistake{quoted, variable, comma, operator,
+		star("a group is compared exactly", "list each one")}
+	pathMistakes = []words.Mistake{quoted, jsonPath, index, pathComma, equals,
+		starInName("a claim path has no wildcards", "name the claim; an array is searched by itself")}
+	valueMistakes = []words.Mistake{quoted, variable, lastComma, comparison,
+		star("a claim is compared exactly", "list each value, or see \"Patterns\" in docs/configuration.md")}
+	forwardMistakes = []words.Mistake{quoted, jsonPath, index, pathComma,
+		starInName("a claim path has no wildcards", "name the claim; an array or an object is forwarded as a whole")}
+)
 
 // star knows wildcards: nothing here has any.
-func star(rule, cure string) mistake {
+func star(rule, cure string) words.Mistake {
 	return starMeantIn("JSON or as a placeholder such as {env.NAME}", rule, cure)
 }
 
 // starInName is for words in which no placeholder is resolved.
-func starInName(rule, cure string) mistake { return starMeantIn("JSON", rule, cure) }
+func starInName(rule, cure string) words.Mistake { return starMeantIn("JSON", rule, cure) }
 
-func starMeantIn(elsewhere, rule, cure string) mistake {
+func starMeantIn(elsewhere, rule, cure string) words.Mistake {
 	return func(value string) string {
 		if !strings.Contains(value, "*") {
 			return ""
@@ -137,10 +94,10 @@ func quoted(value string) string {
 
 // variable knows variables as shells write them.
 func variable(value string) string {
-	if !isShellVariable(value) {
+	if !words.IsShellVariable(value) {
 		return ""
 	}
-	return variableCure
+	return words.VariableCure
 }
 
 func capitalAny(value string) string {

@@ -1,90 +1,108 @@
 package caddyjwt
 
 import (
-	"errors"
+	"crypto/rand"
 	"fmt"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-
+	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/setting"
 )
 
-func (c *Consumer) compile(repl *caddy.Replacer, now time.Time) (gate.Consumer, error) {
-	where := fmt.Sprintf("consumer %q", c.Username)
-	out := gate.Consumer{}
-	var err error
+func (c *Consumer) compile(s *words.Settings, now time.Time) (out gate.Consumer, known bool, err error) {
+	where, known := fmt.Sprintf("consumer %q", c.Username), true
 	for _, field := range []struct {
-		name  string
-		value string
-		into  *string
-	}{{"username", c.Username, &out.Username}, {"id", c.ID, &out.ID}, {"custom_id", c.CustomID, &out.CustomID}} {
-		if *field.into, err = resolve(repl, field.name, field.value); err != nil {
-			return out, fmt.Errorf("%s: %w", where, err)
+		field, name, value string
+		into               *string
+	}{
+		{"Username", "username", c.Username, &out.Username},
+		{"ID", "id", c.ID, &out.ID},
+		{"CustomID", "custom_id", c.CustomID, &out.CustomID},
+	} {
+		var ok bool
+		if *field.into, ok, err = s.Text(field.name, field.value); err != nil {
+			return out, false, fmt.Errorf("%s: %w", where, setting.In(field.field, err))
 		}
+		known = known && ok
 	}
 	if len(c.Groups) > 0 {
-		if out.Groups, err = resolveAll(repl, "groups", c.Groups); err != nil {
-			return out, fmt.Errorf("%s: %w", where, err)
+		var ok bool
+		if out.Groups, ok, err = s.Texts("groups", c.Groups); err != nil {
+			return out, false, fmt.Errorf("%s: %w", where, setting.In("Groups", err))
 		}
+		known = known && ok
 	}
 	for i := range c.Credentials {
-		credential, err := c.Credentials[i].compile(repl, now)
+		credential, err := c.Credentials[i].compile(s, now)
 		if err != nil {
-			return out, fmt.Errorf("%s: %w", where, err)
+			return out, false, fmt.Errorf("%s: %w", where, setting.In(element("Credentials", i), err))
 		}
 		out.Credentials = append(out.Credentials, credential)
 	}
-	return out, nil
+	return out, known, nil
 }
 
-func (c *Credential) compile(repl *caddy.Replacer, now time.Time) (gate.Credential, error) {
+func (c *Credential) compile(s *words.Settings, now time.Time) (gate.Credential, error) {
 	where := fmt.Sprintf("credential %q", c.Key)
 	out := gate.Credential{}
 	var err error
-	if out.Key, err = resolve(repl, "key", c.Key); err != nil {
-		return out, fmt.Errorf("%s: %w", where, err)
+	if out.Key, _, err = s.Text("key", c.Key); err != nil {
+		return out, fmt.Errorf("%s: %w", where, setting.In("Key", err))
 	}
 	if c.Algorithm == "" {
-		return out, fmt.Errorf("%s: no algorithm: the credential, not the token, decides; add for example \"algorithm RS256\"",
-			where)
+		return out, setting.Errorf("Algorithm",
+			"%s: no algorithm: the credential, not the token, decides; add for example \"algorithm RS256\"", where)
 	}
 	algorithm, ok := jose.ParseAlgorithm(c.Algorithm)
 	if !ok {
-		return out, fmt.Errorf("%s: %w", where, unknownAlgorithm(c.Algorithm))
+		return out, fmt.Errorf("%s: %w", where, setting.In("Algorithm", unknownAlgorithm(c.Algorithm)))
 	}
 	out.Algorithm = algorithm
-	if out.Verifier, out.NotAfter, err = c.verifier(repl, algorithm, now); err != nil {
+	if out.Verifier, out.NotAfter, err = c.verifier(s, algorithm, now); err != nil {
 		return out, fmt.Errorf("%s: %w", where, err)
 	}
-	return out, nil
+	if out.Verifier == nil { // not known yet; whatever else is wrong can be found all the same
+		out.Algorithm = jose.HS256
+		out.Verifier, err = jose.NewSecretKey("", []byte(unguessable()), jose.MakeAlgorithms(jose.HS256))
+	}
+	return out, err
 }
 
-// verifier reads the one key of a credential, which must be of the algorithm's family.
+// unguessable stands for a secret that is not known yet.
+func unguessable() string { return rand.Text() + rand.Text() }
+
+// verifier reads the one key of a credential, which must be of the algorithm's family. It is nil when it is not known yet.
 func (c *Credential) verifier(
-	repl *caddy.Replacer, algorithm jose.Algorithm, now time.Time,
+	s *words.Settings, algorithm jose.Algorithm, now time.Time,
 ) (*jose.Key, time.Time, error) {
-	only := jose.MakeAlgorithms(algorithm)
 	switch {
 	case c.Base64 && c.Secret == "":
-		return nil, time.Time{}, errors.New("base64 says how the secret is written, and there is none")
+		return nil, time.Time{}, setting.Errorf("Base64", "base64 says how the secret is written, and there is none")
 	case c.PublicKey != "" && c.Secret != "":
-		return nil, time.Time{}, errors.New("both a public_key and a secret: a credential has one of the two")
+		return nil, time.Time{}, setting.Errorf("Secret", "both a public_key and a secret: a credential has one of the two")
 	case algorithm.Family() == jose.HMAC && c.Secret == "":
-		return nil, time.Time{}, fmt.Errorf("%v needs a secret", algorithm)
+		return nil, time.Time{}, setting.Errorf("Algorithm", "%v needs a secret", algorithm)
 	case algorithm.Family() != jose.HMAC && c.PublicKey == "":
-		return nil, time.Time{}, fmt.Errorf("%v needs a public_key", algorithm)
+		return nil, time.Time{}, setting.Errorf("Algorithm", "%v needs a public_key", algorithm)
 	case c.Secret != "":
-		secret, err := resolveSecret(repl, c.Secret, c.Base64)
-		if err != nil {
-			return nil, time.Time{}, err
+		secret, known, err := s.Secret(c.Secret, c.Base64)
+		if err != nil || !known {
+			return nil, time.Time{}, setting.In("Secret", err)
 		}
-		key, err := jose.NewSecretKey("", secret, only)
-		return key, time.Time{}, wrap("secret", err)
+		key, err := jose.NewSecretKey("", secret, jose.MakeAlgorithms(algorithm))
+		return key, time.Time{}, setting.In("Secret", wrap("secret", err))
 	}
-	text, err := readPEM(repl, "public_key", c.PublicKey)
-	if err != nil {
+	key, notAfter, err := c.publicKey(s, algorithm, now)
+	return key, notAfter, setting.In("PublicKey", err)
+}
+
+func (c *Credential) publicKey(
+	s *words.Settings, algorithm jose.Algorithm, now time.Time,
+) (*jose.Key, time.Time, error) {
+	text, known, err := s.PEM("public_key", c.PublicKey)
+	if err != nil || !known {
 		return nil, time.Time{}, err
 	}
 	publics, notAfter, err := jose.ParsePEM([]byte(text), now)
@@ -94,6 +112,6 @@ func (c *Credential) verifier(
 	if len(publics) != 1 {
 		return nil, time.Time{}, fmt.Errorf("public_key has %d keys: a credential has one", len(publics))
 	}
-	key, err := jose.NewPublicKey("", publics[0], only)
+	key, err := jose.NewPublicKey("", publics[0], jose.MakeAlgorithms(algorithm))
 	return key, notAfter, wrap("public_key", err)
 }

@@ -2,6 +2,7 @@ package caddyjwt
 
 import (
 	"crypto"
+	"crypto/ed25519"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -10,9 +11,11 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/keyset"
+	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/introspect"
 )
 
@@ -24,7 +27,7 @@ type introspectPlan struct {
 	doubt  string // about the secret that signs assertions, see jose.Key.Doubt
 }
 
-func (i *Introspect) compile(repl *caddy.Replacer, of *Issuer, plan *issuerPlan) (*introspectPlan, error) {
+func (i *Introspect) compile(s *words.Settings, of *Issuer, plan *issuerPlan) (*introspectPlan, error) {
 	out := &introspectPlan{}
 	switch i.Mode {
 	case "", "opaque":
@@ -32,7 +35,7 @@ func (i *Introspect) compile(repl *caddy.Replacer, of *Issuer, plan *issuerPlan)
 	case "always":
 		out.mode = gate.IntrospectAlways
 	default:
-		return nil, fmt.Errorf("mode %q: expected opaque or always", i.Mode)
+		return nil, setting.Errorf("Mode", "mode %q: expected opaque or always", i.Mode)
 	}
 	config := &out.config
 	config.Issuer, config.Decode = plan.issuer.Name, gate.DecodeAnswer(plan.issuer.Name)
@@ -44,44 +47,27 @@ func (i *Introspect) compile(repl *caddy.Replacer, of *Issuer, plan *issuerPlan)
 			return nil, err
 		}
 	default:
-		return nil, fmt.Errorf("verify %q: expected introspection or userinfo", i.Verify)
+		return nil, setting.Errorf("Verify", "verify %q: expected introspection or userinfo", i.Verify)
 	}
-	if err := i.compileTexts(repl, out); err != nil {
+	if err := i.compileTexts(s, out); err != nil {
 		return nil, err
 	}
-	if i.KeyID != "" && i.PrivateKey == "" {
-		return nil, errors.New("key_id names a private_key, and there is none: remove it, or add the key")
+	if err := i.compileKey(s, out); err != nil {
+		return nil, err
 	}
-	if i.PrivateKey != "" {
-		key, err := privateKey(repl, i.PrivateKey)
-		if err != nil {
-			return nil, err
-		}
-		config.PrivateKey = key
+	if err := i.compileParams(s, config); err != nil {
+		return nil, err
 	}
-	for _, p := range i.Params {
-		if err := literal("param", p.Name); err != nil {
-			return nil, err
-		}
-		value, err := resolve(repl, "param "+p.Name, p.Value)
-		if err != nil {
-			return nil, err
-		}
-		config.Params = append(config.Params, introspect.Param{Name: p.Name, Value: value})
-	}
-	config.AuthMethod = introspect.AuthMethod(i.AuthMethod)
 	config.RawBasic, config.Signed = i.RawBasic, i.Signed
-	if config.AuthMethod == introspect.ClientSecretJWT && config.ClientSecret != "" {
-		// Elsewhere it is a password, which only the server checks; here whoever sees an assertion can try secrets.
-		key, err := jose.NewSecretKey("", []byte(config.ClientSecret), jose.MakeAlgorithms(jose.HS256))
-		if err != nil {
-			return nil, wrap("client_secret", err)
-		}
-		out.doubt = key.Doubt()
-	}
 	config.Timeout, config.MaxInFlight = time.Duration(i.Timeout), i.MaxInFlight
 	config.CacheTTL, config.NegativeTTL = lifetime(i.CacheTTL), lifetime(i.NegativeTTL)
-	return out, out.checkBeside(&plan.source)
+	if err := i.checkBeside(out, of, plan); err != nil {
+		return nil, err
+	}
+	if err := out.check(); err != nil {
+		return nil, inOurWords(err)
+	}
+	return out, nil
 }
 
 // withoutAudience handles answers that cannot tell for whom a token was issued, as those of UserInfo. A JWT says it
@@ -90,10 +76,11 @@ func (p *introspectPlan) withoutAudience(of *Issuer) error {
 	switch {
 	case of.AnyAudience:
 	case p.mode == gate.IntrospectOpaque:
-		return errors.New("verify userinfo cannot tell for whom a token was issued: " +
+		return setting.Errorf("Verify", "verify userinfo cannot tell for whom a token was issued: "+
 			"if every token of this issuer may pass, write out \"audience any\" in the issuer block")
 	case of.Introspect.Prefix != "":
-		return errors.New("prefix is how opaque tokens begin, and verify userinfo with an audience takes none: remove it")
+		return setting.Errorf("Prefix",
+			"prefix is how opaque tokens begin, and verify userinfo with an audience takes none: remove it")
 	default:
 		p.mode = gate.IntrospectJWTs
 	}
@@ -101,41 +88,96 @@ func (p *introspectPlan) withoutAudience(of *Issuer) error {
 }
 
 // checkBeside checks what the settings need of the issuer's keys and of its TLS settings.
-func (p *introspectPlan) checkBeside(source *sourcePlan) error {
+func (i *Introspect) checkBeside(p *introspectPlan, of *Issuer, plan *issuerPlan) error {
+	source := &plan.source
 	switch {
-	case p.config.Signed && source.kind == "none":
-		return errors.New("signed answers are verified with the issuer's keys: \"keys none\" has none")
-	case p.config.Signed && source.kind == "secret":
-		return errors.New("signed answers are verified with public keys: \"keys secret\" has none")
-	case p.config.Signed && p.config.ClientID == "" && p.config.Mode == introspect.Introspection:
-		return errors.New("signed answers name the client that they are for (RFC 9701 section 5): add client_id")
-	case p.config.AuthMethod == introspect.TLSClientAuth && len(source.fetch.ClientCert) == 0:
-		return errors.New("auth_method tls_client_auth needs a certificate: " +
+	case i.Signed && source.kind == "none":
+		return setting.Errorf("Signed", "signed answers are verified with the issuer's keys: \"keys none\" has none")
+	case i.Signed && source.kind == "secret":
+		return setting.Errorf("Signed", "signed answers are verified with public keys: \"keys secret\" has none")
+	case i.Signed && i.ClientID == "" && p.config.Mode == introspect.Introspection:
+		return setting.Errorf("Signed", "signed answers name the client that they are for (RFC 9701 section 5): add client_id")
+	case p.config.AuthMethod == introspect.TLSClientAuth && (of.TLS == nil || of.TLS.ClientCert == ""):
+		return setting.Errorf("AuthMethod", "auth_method tls_client_auth needs a certificate: "+
 			"add client_cert and client_key to a tls block of the issuer")
 	}
-	if p.config.Endpoint == "" && (source.kind != "discovery" || source.url == "") {
+	discoveredByURL := source.kind == "discovery" && of.Keys != nil && of.Keys.URL != ""
+	if i.Endpoint == "" && !discoveredByURL && source.issuerKnown {
 		return wrap("discovering the endpoint (or give one with \"endpoint\")", keyset.CheckDiscoverable(source.issuer))
 	}
 	return nil
 }
 
-func (i *Introspect) compileTexts(repl *caddy.Replacer, out *introspectPlan) (err error) {
-	for _, field := range []struct {
-		name  string
-		value string
-		into  *string
+// compileTexts resolves the texts. What is not known yet is as good as there, so that all else can be checked.
+func (i *Introspect) compileTexts(s *words.Settings, out *introspectPlan) error {
+	var endpoint, secret bool // whether they are known
+	for _, text := range []struct {
+		field, name, value string
+		into               *string
+		known              *bool
 	}{
-		{"prefix", i.Prefix, &out.prefix},
-		{"endpoint", i.Endpoint, &out.config.Endpoint},
-		{"client_id", i.ClientID, &out.config.ClientID},
-		{"client_secret", i.ClientSecret, &out.config.ClientSecret},
-		{"key_id", i.KeyID, &out.config.KeyID},
-		{"bearer_token", i.BearerToken, &out.config.BearerToken},
-		{"token_type_hint", i.TokenTypeHint, &out.config.TokenTypeHint},
+		{"Prefix", "prefix", i.Prefix, &out.prefix, new(bool)},
+		{"Endpoint", "endpoint", i.Endpoint, &out.config.Endpoint, &endpoint},
+		{"ClientID", "client_id", i.ClientID, &out.config.ClientID, new(bool)},
+		{"ClientSecret", "client_secret", i.ClientSecret, &out.config.ClientSecret, &secret},
+		{"KeyID", "key_id", i.KeyID, &out.config.KeyID, new(bool)},
+		{"BearerToken", "bearer_token", i.BearerToken, &out.config.BearerToken, new(bool)},
+		{"TokenTypeHint", "token_type_hint", i.TokenTypeHint, &out.config.TokenTypeHint, new(bool)},
 	} {
-		if *field.into, err = resolve(repl, field.name, field.value); err != nil {
-			return err
+		var err error
+		if *text.into, *text.known, err = s.Text(text.name, text.value); err != nil {
+			return setting.In(text.field, err)
 		}
+	}
+	if !endpoint {
+		out.config.Endpoint = ""
+	}
+	if !secret {
+		out.config.ClientSecret = unguessable()
+	}
+	out.config.AuthMethod = introspect.AuthMethod(i.AuthMethod)
+	if out.config.AuthMethod != introspect.ClientSecretJWT || i.ClientSecret == "" {
+		return nil
+	}
+	// Elsewhere it is a password, which only the server checks; here whoever sees an assertion can try secrets.
+	key, err := jose.NewSecretKey("", []byte(out.config.ClientSecret), jose.MakeAlgorithms(jose.HS256))
+	if err != nil {
+		return setting.In("ClientSecret", wrap("client_secret", err))
+	}
+	out.doubt = key.Doubt()
+	return nil
+}
+
+// compileKey reads the private key.
+func (i *Introspect) compileKey(s *words.Settings, out *introspectPlan) error {
+	if i.PrivateKey == "" {
+		if i.KeyID != "" {
+			return setting.Errorf("KeyID", "key_id names a private_key, and there is none: remove it, or add the key")
+		}
+		return nil
+	}
+	text, known, err := s.PEM("private_key", i.PrivateKey)
+	switch {
+	case err != nil:
+	case known:
+		out.config.PrivateKey, err = parsePrivateKey([]byte(text))
+	default: // some key, so that all else can be checked
+		_, out.config.PrivateKey, err = ed25519.GenerateKey(nil)
+	}
+	return setting.In("PrivateKey", err)
+}
+
+func (i *Introspect) compileParams(s *words.Settings, config *introspect.Config) error {
+	for n, p := range i.Params {
+		err := words.Literal("param", p.Name)
+		value := ""
+		if err == nil {
+			value, _, err = s.Text("param "+p.Name, p.Value)
+		}
+		if err != nil {
+			return setting.In(element("Params", n), err)
+		}
+		config.Params = append(config.Params, introspect.Param{Name: p.Name, Value: value})
 	}
 	return nil
 }
@@ -150,15 +192,6 @@ func lifetime(d *caddy.Duration) time.Duration {
 	default:
 		return time.Duration(*d)
 	}
-}
-
-// privateKey reads the private key of a setting.
-func privateKey(repl *caddy.Replacer, value string) (crypto.Signer, error) {
-	text, err := readPEM(repl, "private_key", value)
-	if err != nil {
-		return nil, err
-	}
-	return parsePrivateKey([]byte(text))
 }
 
 func parsePrivateKey(text []byte) (crypto.Signer, error) {

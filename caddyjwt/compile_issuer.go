@@ -1,16 +1,16 @@
 package caddyjwt
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
-	"github.com/caddyserver/caddy/v2"
-
+	"github.com/caddyjwt/gateway/caddyjwt/words"
+	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/setting"
 )
 
 // issuerPlan is an issuer whose settings have been checked, and how to open what it needs.
@@ -20,63 +20,54 @@ type issuerPlan struct {
 	introspect *introspectPlan
 }
 
-func (i *Issuer) compile(repl *caddy.Replacer, leeway time.Duration) (issuerPlan, error) {
+func (i *Issuer) compile(s *words.Settings, leeway time.Duration) (issuerPlan, error) {
 	var plan issuerPlan
-	name, err := resolve(repl, "issuer", i.Issuer)
+	name, known, err := s.Text("issuer", i.Issuer)
 	if err != nil {
-		return plan, err
+		return plan, setting.In("Issuer", err)
 	}
 	if name == "" {
-		return plan, errors.New("an issuer has no name: give the exact value of the tokens' iss")
+		return plan, setting.Errorf("Issuer", "an issuer has no name: give the exact value of the tokens' iss")
 	}
 	if !utf8.ValidString(name) { // nor could it be the label of a metric
-		return plan, fmt.Errorf("issuer %q: the name is not UTF-8, as every token's iss is", name)
+		return plan, setting.Errorf("Issuer", "issuer %q: the name is not UTF-8, as every token's iss is", name)
 	}
 	plan.issuer.Name = name
-	if err := i.compileRules(repl, &plan.issuer, leeway); err != nil {
+	plan.source.issuer, plan.source.issuerKnown = name, known
+	if err := i.compileRules(s, &plan.issuer, leeway); err != nil {
 		return plan, fmt.Errorf("issuer %q: %w", name, err)
 	}
-	if err := i.compileKeys(repl, &plan); err != nil {
+	if err := i.compileKeys(s, &plan); err != nil {
 		return plan, fmt.Errorf("issuer %q: %w", name, err)
 	}
 	if i.Introspect != nil {
-		if plan.introspect, err = i.Introspect.compile(repl, i, &plan); err == nil {
-			err = plan.introspect.check()
-		}
-		if err != nil {
-			return plan, fmt.Errorf("issuer %q: introspect: %w", name, inOurWords(err))
+		if plan.introspect, err = i.Introspect.compile(s, i, &plan); err != nil {
+			return plan, fmt.Errorf("issuer %q: introspect: %w", name, setting.In("Introspect", err))
 		}
 	}
 	return plan, nil
 }
 
 // compileRules handles what tokens of the issuer must be.
-func (i *Issuer) compileRules(repl *caddy.Replacer, out *gate.Issuer, leeway time.Duration) (err error) {
-	if out.Audience, err = compileAudience(repl, i.Audience, i.AnyAudience); err != nil {
+func (i *Issuer) compileRules(s *words.Settings, out *gate.Issuer, leeway time.Duration) (err error) {
+	if out.Audience, err = compileAudience(s, i.Audience, i.AnyAudience); err != nil {
 		return err
 	}
 	if out.Types, err = normalTypes(i.Types); err != nil {
-		return err
+		return setting.In("Types", err)
 	}
 	switch i.Profile {
 	case "":
 	case "rfc9068":
 		out.AccessTokenProfile = true
 		if len(out.Types) > 0 && !slices.Contains(out.Types, "at+jwt") {
-			return fmt.Errorf("type %q contradicts profile rfc9068, which wants at+jwt", i.Types)
+			return setting.Errorf("Types", "type %q contradicts profile rfc9068, which wants at+jwt", i.Types)
 		}
 	default:
-		return fmt.Errorf("unknown profile %q; the only one is rfc9068", i.Profile)
+		return setting.Errorf("Profile", "unknown profile %q; the only one is rfc9068", i.Profile)
 	}
-	if err := notEmpty("require", i.Require); err != nil {
-		return err
-	}
-	for _, text := range i.Require {
-		path, err := claimPath("require", text)
-		if err != nil {
-			return err
-		}
-		out.Require = append(out.Require, path)
+	if out.Require, err = claimPaths("require", i.Require); err != nil {
+		return setting.In("Require", err)
 	}
 	out.MaxLifetime, out.Leeway = time.Duration(i.MaxLifetime), leeway
 	if i.Leeway != nil {
@@ -85,19 +76,34 @@ func (i *Issuer) compileRules(repl *caddy.Replacer, out *gate.Issuer, leeway tim
 	return nil
 }
 
+func claimPaths(what string, texts []string) ([]claims.Path, error) {
+	if err := words.NotEmpty(what, texts); err != nil {
+		return nil, err
+	}
+	var paths []claims.Path
+	for n, text := range texts {
+		path, err := claimPath(what, text)
+		if err != nil {
+			return nil, setting.In(element("", n), err)
+		}
+		paths = append(paths, path)
+	}
+	return paths, nil
+}
+
 // normalTypes makes typ values comparable with what a token's header is read as.
 func normalTypes(types []string) ([]string, error) {
-	if err := notEmpty("type", types); err != nil {
+	if err := words.NotEmpty("type", types); err != nil {
 		return nil, err
 	}
 	out := make([]string, 0, len(types))
-	for _, typ := range types {
-		if err := literal("type", typ); err != nil {
-			return nil, err
+	for n, typ := range types {
+		if err := words.Literal("type", typ); err != nil {
+			return nil, setting.In(element("", n), err)
 		}
 		typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
 		if typ == "" || slices.Contains(out, typ) {
-			return nil, fmt.Errorf("type %q is empty or given twice", typ)
+			return nil, setting.Errorf(element("", n), "type %q is empty or given twice", typ)
 		}
 		out = append(out, typ)
 	}

@@ -9,22 +9,21 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/caddyserver/caddy/v2"
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/fetch"
+	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/setting"
 )
 
 // fetchOptions says how to talk to the issuer's server.
-func (i *Issuer) fetchOptions(repl *caddy.Replacer) (fetch.Options, error) {
+func (i *Issuer) fetchOptions(s *words.Settings) (fetch.Options, error) {
 	options := fetch.Options{AllowLinkLocal: i.AllowLinkLocal}
 	for _, name := range slices.Sorted(maps.Keys(i.RequestHeaders)) { // in order: two spellings of one name share a field
-		values, err := resolveAll(repl, "request_header "+name, append([]string{}, i.RequestHeaders[name]...))
+		values, err := requestHeader(s, name, i.RequestHeaders[name])
 		if err != nil {
-			return options, err
-		}
-		if err := checkRequestHeader(name, values); err != nil {
-			return options, fmt.Errorf("request_header %q: %w", name, err)
+			return options, setting.In("RequestHeaders["+name+"]", err)
 		}
 		if options.Header == nil {
 			options.Header = make(http.Header)
@@ -36,7 +35,18 @@ func (i *Issuer) fetchOptions(repl *caddy.Replacer) (fetch.Options, error) {
 	if i.TLS == nil {
 		return options, nil
 	}
-	return options, wrap("tls", i.TLS.compile(repl, &options))
+	return options, setting.In("TLS", wrap("tls", i.TLS.compile(s, &options)))
+}
+
+func requestHeader(s *words.Settings, name string, values []string) ([]string, error) {
+	values, _, err := s.Texts("request_header "+name, append([]string{}, values...))
+	if err != nil {
+		return nil, err
+	}
+	if err := checkRequestHeader(name, values); err != nil {
+		return nil, fmt.Errorf("request_header %q: %w", name, err)
+	}
+	return values, nil
 }
 
 // checkRequestHeader refuses what would make every request fail, and what the client sets itself.
@@ -56,39 +66,30 @@ func checkRequestHeader(name string, values []string) error {
 	return nil
 }
 
-func (t *TLS) compile(repl *caddy.Replacer, options *fetch.Options) error {
+func (t *TLS) compile(s *words.Settings, options *fetch.Options) error {
 	if len(t.CA) == 0 && t.ClientCert == "" && t.ClientKey == "" && t.ServerName == "" && len(t.Pins) == 0 {
 		return errors.New("it is empty: leave it out, or say what is different from the system's settings")
 	}
-	err := errors.Join(notEmpty("ca", t.CA), notEmpty("pin", t.Pins))
+	if err := t.authorities(s, options); err != nil {
+		return setting.In("CA", err)
+	}
+	if err := t.clientCertificate(s, options); err != nil {
+		return err
+	}
+	name, known, err := s.Text("server_name", t.ServerName)
 	if err != nil {
-		return err
+		return setting.In("ServerName", err)
 	}
-	for _, file := range t.CA {
-		content, err := readSetting(repl, "ca", file)
-		if err != nil {
-			return err
-		}
-		options.CA = append(append(options.CA, content...), 0x0a)
+	if known {
+		options.ServerName = name
 	}
-	if (t.ClientCert == "") != (t.ClientKey == "") {
-		return errors.New("client_cert and client_key go together: one of them is missing")
+	if err := words.NotEmpty("pin", t.Pins); err != nil {
+		return setting.In("Pins", err)
 	}
-	if t.ClientCert != "" {
-		if options.ClientCert, err = readSetting(repl, "client_cert", t.ClientCert); err != nil {
-			return err
-		}
-		if options.ClientKey, err = readSetting(repl, "client_key", t.ClientKey); err != nil {
-			return err
-		}
-	}
-	if options.ServerName, err = resolve(repl, "server_name", t.ServerName); err != nil {
-		return err
-	}
-	for _, text := range t.Pins {
+	for n, text := range t.Pins {
 		pin, err := base64.StdEncoding.DecodeString(text)
 		if err != nil || len(pin) != sha256.Size {
-			return fmt.Errorf("pin %q is not the base64 of a SHA-256 hash", text)
+			return setting.Errorf(element("Pins", n), "pin %q is not the base64 of a SHA-256 hash", text)
 		}
 		options.Pins = append(options.Pins, [sha256.Size]byte(pin))
 	}
@@ -97,4 +98,43 @@ func (t *TLS) compile(repl *caddy.Replacer, options *fetch.Options) error {
 		return err
 	}
 	return client.Close()
+}
+
+func (t *TLS) authorities(s *words.Settings, options *fetch.Options) error {
+	if err := words.NotEmpty("ca", t.CA); err != nil {
+		return err
+	}
+	for n, file := range t.CA {
+		content, known, err := s.File("ca", file)
+		if err != nil {
+			return setting.In(element("", n), err)
+		}
+		if known {
+			options.CA = append(append(options.CA, jose.PlainText(content)...), '\n')
+		}
+	}
+	return nil
+}
+
+// clientCertificate reads certificate and key. Without both of them there is nothing to check.
+func (t *TLS) clientCertificate(s *words.Settings, options *fetch.Options) error {
+	if (t.ClientCert == "") != (t.ClientKey == "") {
+		return setting.Errorf(firstThere(field{"ClientCert", t.ClientCert != ""}, field{"ClientKey", true}),
+			"client_cert and client_key go together: one of them is missing")
+	}
+	if t.ClientCert == "" {
+		return nil
+	}
+	cert, certKnown, err := s.File("client_cert", t.ClientCert)
+	if err != nil {
+		return setting.In("ClientCert", err)
+	}
+	key, keyKnown, err := s.File("client_key", t.ClientKey)
+	if err != nil {
+		return setting.In("ClientKey", err)
+	}
+	if certKnown && keyKnown {
+		options.ClientCert, options.ClientKey = jose.PlainText(cert), jose.PlainText(key)
+	}
+	return nil
 }

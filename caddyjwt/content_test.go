@@ -12,8 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-
+	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
@@ -38,7 +37,7 @@ func given(t *testing.T, text string) map[string]string {
 // A secret that has a CR at its end makes every token bad, and nobody can see it.
 func TestLineEndsAreNotPartOfAValue(t *testing.T) {
 	const plain = "5a6f1c0e9d3b47a28c1e0f7d6b5a4938"
-	repl := caddy.NewReplacer()
+	settings := words.NewSettings()
 	for name, ends := range around {
 		for value, twice := range given(t, ends[0]+plain+ends[1]) {
 			want := plain
@@ -52,13 +51,13 @@ func TestLineEndsAreNotPartOfAValue(t *testing.T) {
 					Prefix: value, ClientID: value, ClientSecret: value, Params: []Param{{Name: "resource", Value: value}}, TokenTypeHint: value,
 				},
 			}
-			plan, err := issuer.compile(repl, 0)
+			plan, err := issuer.compile(settings, 0)
 			if err != nil {
 				t.Fatalf("%s by %q: %v", name, value, err)
 			}
 			asked := plan.introspect.config
 			bearer := Issuer{Issuer: "https://as.example.com", AnyAudience: true, Introspect: &Introspect{BearerToken: value}}
-			bearing, err := bearer.compile(repl, 0)
+			bearing, err := bearer.compile(settings, 0)
 			if err != nil {
 				t.Fatalf("%s by %q: %v", name, value, err)
 			}
@@ -72,11 +71,11 @@ func TestLineEndsAreNotPartOfAValue(t *testing.T) {
 				}
 			}
 			shared := Issuer{Issuer: "x", AnyAudience: true, Keys: &Keys{Source: "secret", Secret: value}}
-			if plan, err := shared.compile(repl, 0); err != nil || plan.source.static[0].Thumbprint() != thumbprint {
+			if plan, err := shared.compile(settings, 0); err != nil || plan.source.static[0].Thumbprint() != thumbprint {
 				t.Errorf("%s by %q: keys secret is another one, error %v", name, value, err)
 			}
 			credential := Credential{Key: "k", Algorithm: "HS256", Secret: value}
-			if c, err := credential.compile(repl, time.Now()); err != nil || c.Verifier.Thumbprint() != thumbprint {
+			if c, err := credential.compile(settings, time.Now()); err != nil || c.Verifier.Thumbprint() != thumbprint {
 				t.Errorf("%s by %q: the secret of a consumer is another one, error %v", name, value, err)
 			}
 		}
@@ -87,7 +86,7 @@ func TestLineEndsAreNotPartOfAValue(t *testing.T) {
 func TestASecretInBase64MayEndInALineEnd(t *testing.T) {
 	const secret = "5a6f1c0e9d3b47a28c1e0f7d6b5a4938\r\n"
 	credential := Credential{Key: "k", Algorithm: "HS256", Secret: base64.StdEncoding.EncodeToString([]byte(secret)) + "\r\n", Base64: true}
-	c, err := credential.compile(caddy.NewReplacer(), time.Now())
+	c, err := credential.compile(words.NewSettings(), time.Now())
 	if err != nil || c.Verifier.Thumbprint() != must(jose.NewSecretKey("", []byte(secret), 0)).Thumbprint() {
 		t.Errorf("another secret, error %v", err)
 	}
@@ -108,7 +107,7 @@ func TestLinesOfPEMMayEndAnyhow(t *testing.T) {
 		"a byte order mark, and LF": func(text string) string { return "\ufeff" + text },
 	} {
 		t.Run(name, func(t *testing.T) {
-			repl, dir := caddy.NewReplacer(), t.TempDir()
+			settings, dir := words.NewSettings(), t.TempDir()
 			file := func(name, text string) string {
 				path := filepath.Join(dir, name)
 				if err := os.WriteFile(path, []byte(change(text)), 0o600); err != nil {
@@ -122,23 +121,24 @@ func TestLinesOfPEMMayEndAnyhow(t *testing.T) {
 				"keys pem": {Source: "pem", PEM: "{file." + public + "}"}, "keys pem as it stands": {Source: "pem", PEM: change(cert)},
 			} {
 				issuer := Issuer{Issuer: "x", AnyAudience: true, Keys: keys}
-				if _, err := issuer.compile(repl, 0); err != nil {
+				if _, err := issuer.compile(settings, 0); err != nil {
 					t.Errorf("%s: %v", what, err)
 				}
 			}
 			for what, text := range map[string]string{"a path": public, "a placeholder": "{file." + public + "}", "a text": change(key.PublicPEM())} {
 				credential := Credential{Key: "k", Algorithm: "ES256", PublicKey: text}
-				if _, err := credential.compile(repl, time.Now()); err != nil {
+				if _, err := credential.compile(settings, time.Now()); err != nil {
 					t.Errorf("public_key, %s: %v", what, err)
 				}
 			}
 			for what, text := range map[string]string{"a path": private, "a placeholder": "{file." + private + "}", "a text": change(key.PrivatePEM())} {
-				if _, err := privateKey(repl, text); err != nil {
+				introspect := Introspect{PrivateKey: text}
+				if err := introspect.compileKey(settings, new(introspectPlan)); err != nil {
 					t.Errorf("private_key, %s: %v", what, err)
 				}
 			}
 			issuer := Issuer{Issuer: "https://as.example.com", AnyAudience: true, TLS: &TLS{CA: []string{certificate, certificate}, ClientCert: certificate, ClientKey: private}}
-			if _, err := issuer.compile(repl, 0); err != nil {
+			if _, err := issuer.compile(settings, 0); err != nil {
 				t.Errorf("tls: %v", err)
 			}
 		})

@@ -1,14 +1,10 @@
 package caddyjwt_test
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
-	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -17,189 +13,9 @@ import (
 
 	caddyfileformat "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
-	"github.com/caddyjwt/gateway/caddyjwt"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
-
-// sections of docs/configuration.md: each has the words of one block and the JSON fields of one struct.
-var sections = map[string]reflect.Type{
-	"bearer_auth": reflect.TypeFor[caddyjwt.Handler](),
-	"issuer":      reflect.TypeFor[caddyjwt.Issuer](),
-	"tls":         reflect.TypeFor[caddyjwt.TLS](),
-	"introspect":  reflect.TypeFor[caddyjwt.Introspect](),
-	"consumer":    reflect.TypeFor[caddyjwt.Consumer](),
-	"credential":  reflect.TypeFor[caddyjwt.Credential](),
-}
-
-func TestConfigurationReferenceHasEveryWordOfTheCaddyfile(t *testing.T) {
-	documented := documentedColumn(t, 0)
-	card, _ := syntaxCard(t)
-	for section := range sections {
-		compare(t, section, "the comment of UnmarshalCaddyfile", card[section], documented[section])
-	}
-	if len(card) != len(sections) {
-		t.Errorf("the syntax card has the blocks %v, the test knows %v", slices.Sorted(maps.Keys(card)), slices.Sorted(maps.Keys(sections)))
-	}
-}
-
-func TestConfigurationReferenceHasEveryJSONField(t *testing.T) {
-	documented := documentedColumn(t, 1)
-	for section, structure := range sections {
-		compare(t, section, "the structs", jsonFields(structure, ""), documented[section])
-	}
-}
-
-// compare holds the two lists of one section against each other, in both directions.
-func compare(t *testing.T, section, source string, want, got []string) {
-	t.Helper()
-	for _, text := range want {
-		if !slices.Contains(got, text) {
-			t.Errorf("docs/configuration.md, section %q, lacks %q, which %s has", section, text, source)
-		}
-	}
-	for _, text := range got {
-		if !slices.Contains(want, text) {
-			t.Errorf("docs/configuration.md, section %q, has %q, which %s does not have", section, text, source)
-		}
-	}
-	if len(want) == 0 {
-		t.Errorf("section %q: %s has nothing, the test cannot be right", section, source)
-	}
-}
-
-// The parser looks up in a list which words there are, for its errors, and which of them may be repeated. That list and
-// the syntax card are the same.
-func TestSyntaxCardHasTheWordsOfTheParser(t *testing.T) {
-	card, repeatable := syntaxCard(t)
-	for block, words := range caddyjwt.Words {
-		var want []string
-		for _, line := range card[block] {
-			word, _, _ := strings.Cut(line, " ")
-			if repeatable[block+" "+word] {
-				word += "*"
-			}
-			want = append(want, word)
-		}
-		got := strings.Fields(words)
-		slices.Sort(want)
-		slices.Sort(got)
-		if want = slices.Compact(want); !slices.Equal(got, want) {
-			t.Errorf("block %q: the parser knows\n%v\nthe comment of UnmarshalCaddyfile has\n%v", block, got, want)
-		}
-	}
-	if len(caddyjwt.Words) != len(card) {
-		t.Errorf("the parser knows %d blocks, the comment of UnmarshalCaddyfile has %d", len(caddyjwt.Words), len(card))
-	}
-}
-
-// syntaxCard reads the comment of UnmarshalCaddyfile: the lines of each block, without comments and extra spaces; and
-// which words, after their block and a space, are marked as repeatable.
-func syntaxCard(t *testing.T) (card map[string][]string, repeatable map[string]bool) {
-	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "caddyfile.go", nil, parser.ParseComments)
-	if err != nil {
-		t.Fatal(err)
-	}
-	card, repeatable = make(map[string][]string), make(map[string]bool)
-	for _, declaration := range file.Decls {
-		f, ok := declaration.(*ast.FuncDecl)
-		if !ok || f.Name.Name != "UnmarshalCaddyfile" {
-			continue
-		}
-		var blocks []string
-		for line := range strings.Lines(f.Doc.Text()) {
-			line, remark, _ := strings.Cut(line, "#")
-			words := strings.Fields(line)
-			switch {
-			case !strings.HasPrefix(line, "\t") || len(words) == 0:
-				continue
-			case words[0] == "}":
-				blocks = blocks[:len(blocks)-1]
-				continue
-			}
-			opens := words[len(words)-1] == "{"
-			if opens {
-				words = words[:len(words)-1]
-			}
-			if len(blocks) > 0 {
-				block := blocks[len(blocks)-1]
-				card[block] = append(card[block], strings.Join(words, " "))
-				if strings.TrimSpace(remark) == "repeatable" {
-					repeatable[block+" "+words[0]] = true
-				}
-			}
-			if opens {
-				blocks = append(blocks, words[0])
-			}
-		}
-	}
-	return card, repeatable
-}
-
-// jsonFields lists the fields of a struct: those of nested structs after a dot, of list elements after "[].". A struct
-// that has a section of its own is not entered.
-func jsonFields(structure reflect.Type, prefix string) []string {
-	var fields []string
-	for i := range structure.NumField() {
-		field := structure.Field(i)
-		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-		if !field.IsExported() || name == "-" {
-			continue
-		}
-		path := prefix + name
-		fields = append(fields, path)
-		inner := field.Type
-		for inner.Kind() == reflect.Pointer || inner.Kind() == reflect.Slice {
-			if inner.Kind() == reflect.Slice {
-				path += "[]"
-			}
-			inner = inner.Elem()
-		}
-		own := slices.Contains(slices.Collect(maps.Values(sections)), inner)
-		if inner.Kind() == reflect.Struct && !own {
-			fields = append(fields, jsonFields(inner, path+".")...)
-		}
-	}
-	return fields
-}
-
-var (
-	sectionHeading = regexp.MustCompile("^## `([a-z_]+)`")
-	anyHeading     = regexp.MustCompile("^#+ ")
-	codeSpan       = regexp.MustCompile("`([^`]+)`")
-)
-
-// documentedColumn reads the code spans in one column of the tables with a Caddyfile and a JSON column, by section.
-func documentedColumn(t *testing.T, column int) map[string][]string {
-	t.Helper()
-	spans := make(map[string][]string)
-	section, inTable := "", false
-	for line := range strings.Lines(readDoc(t, "docs/configuration.md")) {
-		if heading := sectionHeading.FindStringSubmatch(line); heading != nil {
-			section = heading[1]
-		} else if anyHeading.MatchString(line) {
-			section = ""
-		}
-		switch {
-		case strings.HasPrefix(line, "| Caddyfile | JSON |"):
-			inTable = true
-			if _, known := sections[section]; !known {
-				t.Errorf("a table of words stands outside of the sections: %q", section)
-			}
-			continue
-		case !strings.HasPrefix(line, "|"):
-			inTable = false
-		}
-		if !inTable {
-			continue
-		}
-		for _, span := range codeSpan.FindAllStringSubmatch(cells(line)[column], -1) {
-			spans[section] = append(spans[section], span[1])
-		}
-	}
-	return spans
-}
 
 // cells splits a row of a table; "\|" is a bar inside a cell.
 func cells(row string) []string {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/caddyjwt/gateway/internal/fetch"
@@ -45,29 +46,26 @@ func (p *introspectPlan) check() error {
 	return client.Close()
 }
 
-// introspectWord is what an introspect block has for a field of introspect.Config: the word, and its field in
-// Introspect.
-type introspectWord struct{ word, field string }
-
-var introspectWords = map[string]introspectWord{
-	"Mode":          {"verify", "Verify"},
-	"Endpoint":      {"endpoint", "Endpoint"},
-	"Discover":      {"endpoint", "Endpoint"},
-	"ClientID":      {"client_id", "ClientID"},
-	"ClientSecret":  {"client_secret", "ClientSecret"},
-	"AuthMethod":    {"auth_method", "AuthMethod"},
-	"PrivateKey":    {"private_key", "PrivateKey"},
-	"KeyID":         {"key_id", "KeyID"},
-	"BearerToken":   {"bearer_token", "BearerToken"},
-	"RawBasic":      {"raw_basic", "RawBasic"},
-	"Params":        {"param", "Params"},
-	"TokenTypeHint": {"token_type_hint", "TokenTypeHint"},
-	"Signed":        {"signed", "Signed"},
-	"VerifySigned":  {"signed", "Signed"},
-	"CacheTTL":      {"cache_ttl", "CacheTTL"},
-	"NegativeTTL":   {"negative_ttl", "NegativeTTL"},
-	"Timeout":       {"timeout", "Timeout"},
-	"MaxInFlight":   {"max_in_flight", "MaxInFlight"},
+// clientFields are our fields for those of introspect.Config.
+var clientFields = map[string]string{
+	"Mode":          "Verify",
+	"Endpoint":      "Endpoint",
+	"Discover":      "Endpoint",
+	"ClientID":      "ClientID",
+	"ClientSecret":  "ClientSecret",
+	"AuthMethod":    "AuthMethod",
+	"PrivateKey":    "PrivateKey",
+	"KeyID":         "KeyID",
+	"BearerToken":   "BearerToken",
+	"RawBasic":      "RawBasic",
+	"Params":        "Params",
+	"TokenTypeHint": "TokenTypeHint",
+	"Signed":        "Signed",
+	"VerifySigned":  "Signed",
+	"CacheTTL":      "CacheTTL",
+	"NegativeTTL":   "NegativeTTL",
+	"Timeout":       "Timeout",
+	"MaxInFlight":   "MaxInFlight",
 }
 
 // inOurWords makes an error of the client's speak of the configuration that the user has written. What the user wrote
@@ -81,9 +79,19 @@ func inOurWords(err error) error {
 	if at := strings.IndexAny(name, "[."); at >= 0 {
 		name, below = name[:at], name[at:]
 	}
-	known, ok := introspectWords[name]
+	field, ok := clientFields[name]
 	if !ok {
 		return err
 	}
-	return setting.Errorf(known.field+below, "%s: %w", known.word, mistake.Err)
+	return setting.Errorf(field+below, "%s: %w", introspectWordFor(field), mistake.Err)
+}
+
+// introspectWordFor is the word of an introspect block that fills a field, or the field where none does.
+func introspectWordFor(field string) string {
+	for _, word := range directive.Tables()["introspect"] {
+		if slices.Contains(word.Fields, field) {
+			return word.Name
+		}
+	}
+	return field
 }

@@ -4,10 +4,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
@@ -46,7 +46,7 @@ func TestWarningThatNothingTellsKindsApart(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := parse(t, `{`+c.route+`"issuers":[{"issuer":"https://as.example",`+strings.Join(c.issuer, ",")+`}]}`)
-			built, err := h.compile(caddy.NewReplacer())
+			built, err := h.compile(words.NewSettings())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
 	"github.com/caddyjwt/gateway/caddyjwt/process"
+	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/gate"
 )
@@ -123,7 +124,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.log = newReporter(ctx.Logger())
 	h.log.warnings, h.log.configuration = h.shared.Warnings, process.ConfigurationOf(ctx)
 	h.shared.Log.Loading(ctx)
-	built, err := h.compile(caddy.NewReplacer())
+	built, err := h.compile(words.NewSettings())
 	if err != nil {
 		return err
 	}

@@ -1,31 +1,22 @@
 package caddyjwt
 
 import (
+	"strings"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-
+	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/introspect"
 )
 
 // offline builds the gate with nobody to ask: no key source is open. Tokens of consumers need none.
 func (h *Handler) offline(now func() time.Time) (*dryGate, error) {
-	built, err := h.compile(caddy.NewReplacer())
+	built, err := h.compile(words.NewSettings())
 	if err != nil {
 		return nil, err
 	}
-	for i, plan := range built.plans {
-		issuer := &built.config.Issuers[i]
-		if plan.source.kind != "none" {
-			issuer.Keys = unopened{}
-		}
-		if plan.introspect != nil {
-			issuer.Introspection = &gate.Introspection{
-				Mode: plan.introspect.mode, Prefix: plan.introspect.prefix, Client: new(introspect.Client),
-			}
-		}
-	}
+	built.stub()
 	built.config.Now = now
 	dry := &dryGate{config: &built.config}
 	dry.Gate, err = gate.New(built.config)
@@ -36,4 +27,68 @@ func (h *Handler) offline(now func() time.Time) (*dryGate, error) {
 type dryGate struct {
 	*gate.Gate
 	config *gate.Config
+}
+
+// stub puts something that cannot be asked in the place of all that would be opened.
+func (c *compiled) stub() {
+	for i, plan := range c.plans {
+		issuer := &c.config.Issuers[i]
+		if plan.source.kind != "none" {
+			issuer.Keys = unopened{}
+		}
+		if plan.introspect != nil {
+			issuer.Introspection = &gate.Introspection{
+				Mode: plan.introspect.mode, Prefix: plan.introspect.prefix, Client: new(introspect.Client),
+			}
+		}
+	}
+}
+
+// check is everything that can be checked without the network, and without the variables and files that are not here:
+// they may be where the configuration will load. An error names the field of the handler.
+func (h *Handler) check() error {
+	_, err := h.lacks()
+	return err
+}
+
+// lacks gives what check has left out: the errors that loading the configuration here would give.
+func (h *Handler) lacks() ([]error, error) {
+	s := words.NewDeferringSettings()
+	built, err := h.compile(s)
+	if err != nil {
+		return nil, err
+	}
+	built.stub()
+	if !built.anonymousKnown {
+		built.config.Anonymous = ""
+	}
+	if err := built.config.Validate(); err != nil {
+		return nil, &setting.Error{Field: ourField(setting.Field(err)), Err: err}
+	}
+	return s.Missing(), nil
+}
+
+// gateFields are names of fields in gate.Config that have another name in Handler. Those without a name of ours are
+// parts of the field before them.
+var gateFields = map[string]string{
+	"Extractor": "TokenFrom", "Name": "Issuer", "Introspection": "Introspect", "AccessTokenProfile": "Profile",
+	"Path": "Claim", "Cache": "CacheSize", "Any": "", "Accepted": "", "Client": "", "Verifier": "",
+}
+
+// ourField is the path in Handler for one in gate.Config.
+func ourField(path string) string {
+	var ours []string
+	for name := range strings.SplitSeq(path, ".") {
+		name, index, indexed := strings.Cut(name, "[")
+		if renamed, ok := gateFields[name]; ok {
+			name = renamed
+		}
+		if indexed {
+			name += "[" + index
+		}
+		if name != "" {
+			ours = append(ours, name)
+		}
+	}
+	return strings.Join(ours, ".")
 }

@@ -9,8 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-
+	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/jose"
@@ -80,20 +79,25 @@ func requestWith(place bearer.Place, token string) *http.Request {
 
 // ResolveUsername is the consumer's username with its placeholders replaced.
 func (c *Consumer) ResolveUsername() (string, error) {
-	return resolve(caddy.NewReplacer(), "username", c.Username)
+	username, _, err := words.NewSettings().Text("username", c.Username)
+	return username, err
 }
 
 // ResolveKey is the credential's value of the key claim with its placeholders replaced.
-func (c *Credential) ResolveKey() (string, error) { return resolve(caddy.NewReplacer(), "key", c.Key) }
+func (c *Credential) ResolveKey() (string, error) {
+	key, _, err := words.NewSettings().Text("key", c.Key)
+	return key, err
+}
 
 // ResolveSecret is the bytes of the credential's secret, which sign its tokens. Errors do not quote it.
 func (c *Credential) ResolveSecret() ([]byte, error) {
-	return resolveSecret(caddy.NewReplacer(), c.Secret, c.Base64)
+	secret, _, err := words.NewSettings().Secret(c.Secret, c.Base64)
+	return secret, err
 }
 
 // Verifier reads and checks the key that verifies the credential's tokens, and says which one algorithm they may use.
 func (c *Credential) Verifier(now time.Time) (*jose.Key, jose.Algorithm, error) {
-	compiled, err := c.compile(caddy.NewReplacer(), now)
+	compiled, err := c.compile(words.NewSettings(), now)
 	return compiled.Verifier, compiled.Algorithm, err
 }
 

@@ -1,0 +1,106 @@
+package caddyjwt
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/caddyjwt/gateway/caddyjwt/words"
+	"github.com/caddyjwt/gateway/internal/bearer"
+	"github.com/caddyjwt/gateway/internal/setting"
+)
+
+// tokenPlace is one kind of place that may hold a token.
+type tokenPlace struct {
+	name   string // as TokenPlace.In
+	kind   bearer.Kind
+	scheme bool // a scheme may stand before the token
+}
+
+var tokenPlaces = []tokenPlace{
+	{name: "header", kind: bearer.Header, scheme: true},
+	{name: "query", kind: bearer.Query},
+	{name: "cookie", kind: bearer.Cookie},
+	{name: "form", kind: bearer.Form},
+}
+
+// placeOf finds the row of a name, or nil.
+func placeOf(name string) *tokenPlace {
+	i := slices.IndexFunc(tokenPlaces, func(p tokenPlace) bool { return p.name == name })
+	if i < 0 {
+		return nil
+	}
+	return &tokenPlaces[i]
+}
+
+func placeNames() []string {
+	names := make([]string, len(tokenPlaces))
+	for i, place := range tokenPlaces {
+		names[i] = place.name
+	}
+	return names
+}
+
+// placeUsage is how the places are written: those with a scheme, and those without.
+func placeUsage() []string {
+	var with, without []string
+	for _, place := range tokenPlaces {
+		if place.scheme {
+			with = append(with, place.name)
+		} else {
+			without = append(without, place.name)
+		}
+	}
+	return []string{strings.Join(with, "|") + " <name> [<scheme>]", strings.Join(without, "|") + " <name>"}
+}
+
+// alternatives are names as a sentence lists them.
+func alternatives(names []string) string {
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
+const maxTokenSize = 1 << 20
+
+func (h *Handler) extractor() (*bearer.Extractor, error) {
+	if h.MaxTokenSize < 0 || h.MaxTokenSize > maxTokenSize {
+		return nil, setting.Errorf("MaxTokenSize", "max_token_size %d is not between 1 and %d", h.MaxTokenSize, maxTokenSize)
+	}
+	if err := words.NotEmpty("token_from", h.TokenFrom); err != nil {
+		return nil, setting.In("TokenFrom", err)
+	}
+	options := bearer.Options{MaxToken: h.MaxTokenSize}
+	for i, p := range h.TokenFrom {
+		place, err := p.compile()
+		if err == nil {
+			options.Places = append(options.Places, place)
+			// With those before: a place that is there twice is a mistake of the second.
+			_, err = bearer.NewExtractor(options)
+			err = wrap("token_from", err)
+		}
+		if err != nil {
+			return nil, setting.In(element("TokenFrom", i), err)
+		}
+	}
+	return bearer.NewExtractor(options)
+}
+
+func (p TokenPlace) compile() (bearer.Place, error) {
+	place := bearer.Place{Name: p.Name, Scheme: p.Scheme}
+	known := placeOf(p.In)
+	if known == nil {
+		return place, fmt.Errorf("token_from %q: expected %s", p.In, alternatives(placeNames()))
+	}
+	place.Kind = known.kind
+	if err := errors.Join(words.Literal("token_from", p.Name), words.Literal("token_from", p.Scheme)); err != nil {
+		return place, err
+	}
+	switch {
+	case p.Scheme != "" && !known.scheme:
+		return place, fmt.Errorf("token_from %s %s: only a header has a scheme", p.In, p.Name)
+	case p.Scheme == "" && known.scheme && strings.EqualFold(p.Name, "Authorization"):
+		place.Scheme = bearer.DefaultPlace.Scheme
+	}
+	return place, nil
+}

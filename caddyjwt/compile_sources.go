@@ -1,0 +1,216 @@
+package caddyjwt
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyjwt/gateway/caddyjwt/words"
+	"github.com/caddyjwt/gateway/internal/fetch"
+	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/keyset"
+	"github.com/caddyjwt/gateway/internal/setting"
+)
+
+// keySource is one kind of key source. A new one needs a row here, and how to open its plan.
+type keySource struct {
+	name  string // as Keys.Source
+	usage string // what follows the name in a Caddyfile
+	hint  string // what the error adds when something else follows
+
+	value    func(*Keys) *string // the setting that it needs; nil for a source without
+	needs    string              // what that setting is
+	optional bool                // it can do without
+	base64   bool                // the value may be in base64
+
+	fetched bool // asks a server for keys
+	keySet  bool // has a key set, of whose keys key_use and max_keys choose
+	shared  bool // its keys are shared secrets, for HS algorithms
+
+	// plan resolves and checks the setting. Keys that are in the configuration are read here.
+	plan func(c *keyCheck) error
+}
+
+// keyCheck is what the check of one source works on.
+type keyCheck struct {
+	settings *words.Settings
+	keys     *Keys
+	value    string // of the setting, resolved
+	plan     *sourcePlan
+	chosen   bool             // the configuration names algorithms
+	allowed  *jose.Algorithms // those that tokens may use
+}
+
+var keySources = []keySource{
+	{name: "discovery", usage: "[<url>]", value: func(k *Keys) *string { return &k.URL }, optional: true,
+		fetched: true, keySet: true, plan: (*keyCheck).discovery},
+	{name: "jwks", usage: "<url>", value: func(k *Keys) *string { return &k.URL }, needs: "url",
+		fetched: true, keySet: true, plan: (*keyCheck).jwks},
+	{name: "file", usage: "<path>", value: func(k *Keys) *string { return &k.Path }, needs: "path",
+		keySet: true, plan: (*keyCheck).file},
+	{name: "pem", usage: "<text>", value: func(k *Keys) *string { return &k.PEM }, needs: "PEM text",
+		hint: "a value with blanks in it is put in quotes, and that of a file is written {file./path}",
+		plan: (*keyCheck).pem},
+	{name: "secret", usage: "<value> [base64]", value: func(k *Keys) *string { return &k.Secret }, needs: "value",
+		hint: secretHint, base64: true, shared: true, plan: (*keyCheck).secret},
+	{name: "none", plan: func(*keyCheck) error { return nil }},
+}
+
+// source finds the row of the keys' source, or nil.
+func (k *Keys) source() *keySource {
+	i := slices.IndexFunc(keySources, func(s keySource) bool { return s.name == k.Source })
+	if i < 0 {
+		return nil
+	}
+	return &keySources[i]
+}
+
+func keysUsage() []string {
+	usage := make([]string, len(keySources))
+	for i, source := range keySources {
+		usage[i] = strings.TrimSpace(source.name + " " + source.usage)
+	}
+	return usage
+}
+
+func sourceNames() []string {
+	names := make([]string, len(keySources))
+	for i, source := range keySources {
+		names[i] = source.name
+	}
+	return names
+}
+
+// fields of Keys that a source may need, with their names in errors.
+var keyFields = []struct {
+	field, name string
+	value       func(*Keys) *string
+}{
+	{"URL", "url", func(k *Keys) *string { return &k.URL }},
+	{"Path", "path", func(k *Keys) *string { return &k.Path }},
+	{"PEM", "pem", func(k *Keys) *string { return &k.PEM }},
+	{"Secret", "secret", func(k *Keys) *string { return &k.Secret }},
+}
+
+// alone refuses settings of another source: they would look as if they did something.
+func (k *Keys) alone(source *keySource) error {
+	for _, other := range keyFields {
+		value := other.value(k)
+		if *value != "" && (source.value == nil || source.value(k) != value) {
+			return setting.Errorf(other.field, "keys %s has no %s", k.Source, other.name)
+		}
+	}
+	if k.Base64 && !source.base64 {
+		return setting.Errorf("Base64", "base64 says how a secret is written, and keys %s has none", k.Source)
+	}
+	return nil
+}
+
+// compile resolves and checks the setting of the source, and makes the plan for it.
+func (k *Keys) compile(
+	s *words.Settings, source *keySource, plan *sourcePlan, chosen bool, allowed *jose.Algorithms,
+) error {
+	if source.value == nil {
+		return nil
+	}
+	c := &keyCheck{settings: s, keys: k, plan: plan, chosen: chosen, allowed: allowed, value: *source.value(k)}
+	if c.value == "" && !source.optional {
+		return fmt.Errorf("keys %s needs a %s", k.Source, source.needs)
+	}
+	return source.plan(c)
+}
+
+// resolved resolves the setting. When it is not known, there is nothing to check.
+func (c *keyCheck) resolved() (known bool, err error) {
+	c.value, known, err = c.settings.Text("keys "+c.keys.Source, c.value)
+	return known, err
+}
+
+func (c *keyCheck) discovery() error {
+	known, err := c.resolved()
+	if err != nil || !known {
+		return err
+	}
+	c.plan.url = c.value
+	if c.value != "" {
+		_, err = fetch.CheckURL(c.value)
+		return wrap("keys discovery", err)
+	}
+	if !c.plan.issuerKnown {
+		return nil
+	}
+	return wrap("the issuer is also the address from which its keys are discovered; if it is not, "+
+		"say where the keys are with \"keys …\"", keyset.CheckDiscoverable(c.plan.issuer))
+}
+
+func (c *keyCheck) jwks() error {
+	known, err := c.resolved()
+	if err != nil || !known {
+		return err
+	}
+	c.plan.url = c.value
+	_, err = fetch.CheckURL(c.value)
+	return wrap("keys jwks", err)
+}
+
+func (c *keyCheck) file() error {
+	known, err := c.resolved()
+	if err != nil || !known {
+		return err
+	}
+	c.plan.path = c.value
+	content, known, err := c.settings.ReadFile("keys file", c.value)
+	if err != nil || !known {
+		return err
+	}
+	return wrap("keys file "+c.value, c.checkKeys(content))
+}
+
+func (c *keyCheck) pem() error {
+	known, err := c.resolved()
+	if err != nil || !known {
+		return err
+	}
+	c.plan.pem = c.value
+	if !strings.Contains(c.value, words.PEMBegin) && words.IsPath(c.value) {
+		return errors.New("keys pem: this is the path of a file: " +
+			"write \"keys file\" before it, or keys pem {file./the/path}")
+	}
+	return wrap("keys pem", c.checkKeys([]byte(c.value)))
+}
+
+// secret makes a key for the algorithms chosen, or else for those that it is long enough for.
+func (c *keyCheck) secret() error {
+	secret, known, err := c.settings.Secret(c.value, c.keys.Base64)
+	if err != nil || !known {
+		return wrap("keys", err)
+	}
+	var wanted jose.Algorithms // none: all that the secret is long enough for
+	if c.chosen {
+		wanted = *c.allowed
+	}
+	key, err := jose.NewSecretKey("", secret, wanted)
+	if err != nil {
+		return wrap("keys secret", err)
+	}
+	c.plan.static, *c.allowed = []*jose.Key{key}, key.Algorithms()
+	return nil
+}
+
+// checkKeys makes sure that there is a key in the text that one of the algorithms can use.
+func (c *keyCheck) checkKeys(text []byte) error {
+	keys, _, _, err := keyset.ParseKeys(text, c.plan.taken, time.Now())
+	if err != nil {
+		return err
+	}
+	var possible jose.Algorithms
+	for _, key := range keys {
+		possible = possible.Union(key.Algorithms())
+	}
+	if possible.Intersect(*c.allowed) == 0 {
+		return fmt.Errorf("no key in it is for the algorithms %v; those there are for %v", *c.allowed, possible)
+	}
+	return nil
+}
