@@ -114,9 +114,9 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 }
 
 // directive is bearer_auth with all of its words.
-var directive = words.Directive[Handler]{Table: &handlerWords, Foreign: foreign}
+var directive = words.Directive[Handler]{Table: &handlerTable, Foreign: foreign}
 
-var handlerWords = words.Table[Handler]{Name: "bearer_auth", Words: []words.Word[Handler]{
+var handlerTable = words.Table[Handler]{Name: "bearer_auth", Words: []words.Word[Handler]{
 	{Name: "realm", Usage: []string{"<text>"}, Reader: words.Text(func(h *Handler) *string { return &h.Realm })},
 	{Name: "token_from", Usage: placeUsage(), Repeatable: true,
 		Reader: words.Custom(readPlace, func(h *Handler) []any { return []any{&h.TokenFrom} })},
@@ -129,16 +129,18 @@ var handlerWords = words.Table[Handler]{Name: "bearer_auth", Words: []words.Word
 	{Name: "max_lifetime", Usage: []string{"<duration>"},
 		Reader: words.Duration(func(h *Handler) *caddy.Duration { return &h.MaxLifetime })},
 	{Name: "issuer", Usage: []string{"<iss>"}, Needs: "the name that tokens have as \"iss\"", Repeatable: true,
-		Reader: words.Named(func(h *Handler) *[]Issuer { return &h.Issuers }, func(i *Issuer) *string { return &i.Issuer },
-			&issuerWords, quoted, variable, blankList, documentAsIssuer,
+		Reader: words.Named(func(h *Handler) *[]Issuer { return &h.Issuers },
+			func(i *Issuer) *string { return &i.Issuer }, &issuerTable, quoted, variable, blankList, documentAsIssuer,
 			star("an issuer is compared exactly", "write an issuer block for each one"))},
 	{Name: "consumer", Usage: []string{"<username>"}, Needs: "a username", Repeatable: true,
-		Reader: words.Named(func(h *Handler) *[]Consumer { return &h.Consumers }, func(c *Consumer) *string { return &c.Username },
-			&consumerWords, quoted, variable, star("a consumer has one name", "write a consumer block for each one"))},
+		Reader: words.Named(func(h *Handler) *[]Consumer { return &h.Consumers },
+			func(c *Consumer) *string { return &c.Username }, &consumerTable, quoted, variable,
+			star("a consumer has one name", "write a consumer block for each one"))},
 	{Name: "key_claim", Usage: []string{"<claim>"},
 		Reader: words.Text(func(h *Handler) *string { return &h.KeyClaim }, quoted, keyClaimAsPath,
 			star("key_claim is the name of one claim", "write the name"))},
-	{Name: "require", Usage: []string{"scope <scope...>", "claim <path> [<value...>]", "group <group...>"}, Repeatable: true,
+	{Name: "require", Repeatable: true,
+		Usage:  []string{"scope <scope...>", "claim <path> [<value...>]", "group <group...>"},
 		Reader: words.Custom(readRequirement, func(h *Handler) []any { return []any{&h.Require} })},
 	{Name: "introspect", Usage: []string{"[force|skip] [max_age <duration>]"},
 		Reader: words.Custom(readRouteIntrospect, func(h *Handler) []any { return []any{&h.Introspect} })},
@@ -146,7 +148,8 @@ var handlerWords = words.Table[Handler]{Name: "bearer_auth", Words: []words.Word
 		Reader: words.Custom(readForwardClaim, func(h *Handler) []any { return []any{&h.ForwardClaims} })},
 	{Name: "forward_token", Reader: words.Flag(func(h *Handler) *bool { return &h.ForwardToken })},
 	{Name: "optional", Reader: words.Flag(func(h *Handler) *bool { return &h.Optional })},
-	{Name: "anonymous", Usage: []string{"<username>"}, Reader: words.Text(func(h *Handler) *string { return &h.Anonymous })},
+	{Name: "anonymous", Usage: []string{"<username>"},
+		Reader: words.Text(func(h *Handler) *string { return &h.Anonymous })},
 	{Name: "allow_preflight", Reader: words.Flag(func(h *Handler) *bool { return &h.AllowPreflight })},
 	{Name: "cache", Usage: []string{"<size>|off"},
 		Reader: words.Parsed(func(h *Handler) *int64 { return &h.CacheSize }, parseCacheSize)},

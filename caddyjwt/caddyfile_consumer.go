@@ -6,21 +6,22 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 )
 
-var consumerWords = words.Table[Consumer]{Name: "consumer", Words: []words.Word[Consumer]{
+var consumerTable = words.Table[Consumer]{Name: "consumer", Words: []words.Word[Consumer]{
 	{Name: "id", Usage: []string{"<id>"}, Reader: words.Text(func(c *Consumer) *string { return &c.ID })},
 	{Name: "custom_id", Usage: []string{"<id>"}, Reader: words.Text(func(c *Consumer) *string { return &c.CustomID })},
 	{Name: "groups", Usage: []string{"<group...>"},
 		Reader: words.Texts(func(c *Consumer) *[]string { return &c.Groups }, quoted, variable, comma,
 			star("a group is compared exactly", "list each one"))},
 	{Name: "credential", Usage: []string{"<key>"}, Needs: "the value of the key claim", Repeatable: true,
-		Reader: words.Named(func(c *Consumer) *[]Credential { return &c.Credentials }, func(c *Credential) *string { return &c.Key },
-			&credentialWords, quoted, variable,
+		Reader: words.Named(func(c *Consumer) *[]Credential { return &c.Credentials },
+			func(c *Credential) *string { return &c.Key }, &credentialTable, quoted, variable,
 			star("the key of a credential is compared exactly", "write a credential for each key"))},
 }}
 
-var credentialWords = words.Table[Credential]{Name: "credential", Words: []words.Word[Credential]{
+var credentialTable = words.Table[Credential]{Name: "credential", Words: []words.Word[Credential]{
 	{Name: "algorithm", Usage: []string{"<alg>"}, Reader: words.Text(func(c *Credential) *string { return &c.Algorithm })},
-	{Name: "public_key", Usage: []string{"<pem|file>"}, Reader: words.Text(func(c *Credential) *string { return &c.PublicKey })},
+	{Name: "public_key", Usage: []string{"<pem|file>"},
+		Reader: words.Text(func(c *Credential) *string { return &c.PublicKey })},
 	{Name: "secret", Usage: []string{"<value> [base64]"},
 		Reader: words.Custom(readSecret, func(c *Credential) []any { return []any{&c.Secret, &c.Base64} })},
 }}

@@ -8,7 +8,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 )
 
-var issuerWords = words.Table[Issuer]{Name: "issuer", Words: []words.Word[Issuer]{
+var issuerTable = words.Table[Issuer]{Name: "issuer", Words: []words.Word[Issuer]{
 	{Name: "keys", Usage: keysUsage(), Reader: words.Custom(readKeys, func(i *Issuer) []any { return []any{&i.Keys} })},
 	{Name: "audience", Usage: audienceUsage,
 		Reader: audience(func(i *Issuer) (*[]string, *bool) { return &i.Audience, &i.AnyAudience })},
@@ -31,13 +31,13 @@ var issuerWords = words.Table[Issuer]{Name: "issuer", Words: []words.Word[Issuer
 	{Name: "request_header", Usage: []string{"<name> <value>"}, Repeatable: true,
 		Reader: words.Custom(readRequestHeader, func(i *Issuer) []any { return []any{&i.RequestHeaders} })},
 	{Name: "allow_link_local", Reader: words.Flag(func(i *Issuer) *bool { return &i.AllowLinkLocal })},
-	{Name: "tls", Reader: words.Only(func(i *Issuer) **TLS { return &i.TLS }, &tlsWords)},
+	{Name: "tls", Reader: words.Only(func(i *Issuer) **TLS { return &i.TLS }, &tlsTable)},
 	{Name: "introspect", Usage: []string{"[opaque|always]"},
 		Reader: words.WithBlock(words.Custom(readIntrospect, func(i *Issuer) []any { return []any{&i.Introspect} }),
-			&introspectWords)},
+			&introspectTable)},
 }}
 
-var tlsWords = words.Table[TLS]{Name: "tls", Words: []words.Word[TLS]{
+var tlsTable = words.Table[TLS]{Name: "tls", Words: []words.Word[TLS]{
 	{Name: "ca", Usage: []string{"<file...>"}, Reader: words.Texts(func(t *TLS) *[]string { return &t.CA })},
 	{Name: "client_cert", Usage: []string{"<file>"}, Reader: words.Text(func(t *TLS) *string { return &t.ClientCert })},
 	{Name: "client_key", Usage: []string{"<file>"}, Reader: words.Text(func(t *TLS) *string { return &t.ClientKey })},
@@ -45,7 +45,7 @@ var tlsWords = words.Table[TLS]{Name: "tls", Words: []words.Word[TLS]{
 	{Name: "pin", Usage: []string{"<sha256...>"}, Reader: words.Texts(func(t *TLS) *[]string { return &t.Pins })},
 }}
 
-var introspectWords = words.Table[Introspect]{Name: "introspect", Words: []words.Word[Introspect]{
+var introspectTable = words.Table[Introspect]{Name: "introspect", Words: []words.Word[Introspect]{
 	{Name: "verify", Usage: []string{"introspection|userinfo"},
 		Reader: words.Text(func(i *Introspect) *string { return &i.Verify })},
 	{Name: "prefix", Usage: []string{"<text>"},
@@ -55,7 +55,8 @@ var introspectWords = words.Table[Introspect]{Name: "introspect", Words: []words
 	{Name: "client_id", Usage: []string{"<id>"}, Reader: words.Text(func(i *Introspect) *string { return &i.ClientID })},
 	{Name: "client_secret", Usage: []string{"<secret>"},
 		Reader: words.Text(func(i *Introspect) *string { return &i.ClientSecret })},
-	{Name: "auth_method", Usage: []string{"<method>"}, Reader: words.Text(func(i *Introspect) *string { return &i.AuthMethod })},
+	{Name: "auth_method", Usage: []string{"<method>"},
+		Reader: words.Text(func(i *Introspect) *string { return &i.AuthMethod })},
 	{Name: "private_key", Usage: []string{"<pem|file> [<kid>]"},
 		Reader: words.Custom(readPrivateKey, func(i *Introspect) []any { return []any{&i.PrivateKey, &i.KeyID} })},
 	{Name: "bearer_token", Usage: []string{"<token>"},
@@ -72,7 +73,8 @@ var introspectWords = words.Table[Introspect]{Name: "introspect", Words: []words
 		Reader: words.DurationOrZero(func(i *Introspect) **caddy.Duration { return &i.NegativeTTL })},
 	{Name: "timeout", Usage: []string{"<duration>"},
 		Reader: words.Duration(func(i *Introspect) *caddy.Duration { return &i.Timeout })},
-	{Name: "max_in_flight", Usage: []string{"<n>"}, Reader: words.Number(func(i *Introspect) *int { return &i.MaxInFlight })},
+	{Name: "max_in_flight", Usage: []string{"<n>"},
+		Reader: words.Number(func(i *Introspect) *int { return &i.MaxInFlight })},
 }}
 
 // readKeys reads the source and what follows it. Nothing is quoted: it may be a secret.
@@ -161,7 +163,7 @@ func readIntrospect(b *words.Block, issuer *Issuer) error {
 		i.Mode = args[0]
 	}
 	issuer.Introspect = i
-	return words.ReadInto(b, "Introspect", &introspectWords, i)
+	return words.ReadInto(b, "Introspect", &introspectTable, i)
 }
 
 // readEndpoint reads the address of introspection.

@@ -8,12 +8,12 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 )
 
-// The mistakes of this file are values that could be taken as they stand, and surely are not meant so: they would load, and
-// refuse every token.
+// The mistakes of this file are values that could be taken as they stand, and surely are not meant so: they would
+// load, and refuse every token.
 //
-// Mistakes are looked for in what somebody typed into a Caddyfile. Programs write JSON, so a "*" in it is meant. What a
-// placeholder gives is not looked at: on another machine it may be something else. Whoever means a value that looks like a
-// mistake writes it in one of these two ways.
+// Mistakes are looked for in what somebody typed into a Caddyfile. Programs write JSON, so a "*" in it is meant. What
+// a placeholder gives is not looked at: on another machine it may be something else. Whoever means a value that looks
+// like a mistake writes it in one of these two ways.
 
 // Mistakes of words that are followed by values of several kinds.
 var (

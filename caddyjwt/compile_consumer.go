@@ -73,7 +73,8 @@ func (c *Credential) compile(s *words.Settings, now time.Time) (gate.Credential,
 // unguessable stands for a secret that is not known yet.
 func unguessable() string { return rand.Text() + rand.Text() }
 
-// verifier reads the one key of a credential, which must be of the algorithm's family. It is nil when it is not known yet.
+// verifier reads the one key of a credential, which must be of the algorithm's family. It is nil when it is not known
+// yet.
 func (c *Credential) verifier(
 	s *words.Settings, algorithm jose.Algorithm, now time.Time,
 ) (*jose.Key, time.Time, error) {

@@ -61,6 +61,9 @@ func (i *Introspect) compile(s *words.Settings, of *Issuer, plan *issuerPlan) (*
 	config.RawBasic, config.Signed = i.RawBasic, i.Signed
 	config.Timeout, config.MaxInFlight = time.Duration(i.Timeout), i.MaxInFlight
 	config.CacheTTL, config.NegativeTTL = lifetime(i.CacheTTL), lifetime(i.NegativeTTL)
+	if err := i.checkMethod(of, out); err != nil {
+		return nil, err
+	}
 	if err := i.checkBeside(out, of, plan); err != nil {
 		return nil, err
 	}
@@ -96,10 +99,8 @@ func (i *Introspect) checkBeside(p *introspectPlan, of *Issuer, plan *issuerPlan
 	case i.Signed && source.kind == "secret":
 		return setting.Errorf("Signed", "signed answers are verified with public keys: \"keys secret\" has none")
 	case i.Signed && i.ClientID == "" && p.config.Mode == introspect.Introspection:
-		return setting.Errorf("Signed", "signed answers name the client that they are for (RFC 9701 section 5): add client_id")
-	case p.config.AuthMethod == introspect.TLSClientAuth && (of.TLS == nil || of.TLS.ClientCert == ""):
-		return setting.Errorf("AuthMethod", "auth_method tls_client_auth needs a certificate: "+
-			"add client_cert and client_key to a tls block of the issuer")
+		return setting.Errorf("Signed",
+			"signed answers name the client that they are for (RFC 9701 section 5): add client_id")
 	}
 	discoveredByURL := source.kind == "discovery" && of.Keys != nil && of.Keys.URL != ""
 	if i.Endpoint == "" && !discoveredByURL && source.issuerKnown {
@@ -135,16 +136,6 @@ func (i *Introspect) compileTexts(s *words.Settings, out *introspectPlan) error 
 	if !secret {
 		out.config.ClientSecret = unguessable()
 	}
-	out.config.AuthMethod = introspect.AuthMethod(i.AuthMethod)
-	if out.config.AuthMethod != introspect.ClientSecretJWT || i.ClientSecret == "" {
-		return nil
-	}
-	// Elsewhere it is a password, which only the server checks; here whoever sees an assertion can try secrets.
-	key, err := jose.NewSecretKey("", []byte(out.config.ClientSecret), jose.MakeAlgorithms(jose.HS256))
-	if err != nil {
-		return setting.In("ClientSecret", wrap("client_secret", err))
-	}
-	out.doubt = key.Doubt()
 	return nil
 }
 

@@ -28,8 +28,8 @@ type sourcePlan struct {
 	maxStale    time.Duration
 }
 
-// leastStale is the least max_stale: keys are fetched again before they are too old, and nobody's server should be asked
-// more often than once a minute because of that.
+// leastStale is the least max_stale: keys are fetched again before they are too old, and nobody's server should be
+// asked more often than once a minute because of that.
 const leastStale = caddy.Duration(time.Minute)
 
 // compileKeys handles where the keys come from, and so which algorithms there can be.
@@ -97,8 +97,9 @@ func (i *Issuer) compileAlgorithms(source *keySource) (jose.Algorithms, error) {
 		return possible, nil
 	}
 	if other := allowed &^ possible; other != 0 {
-		return 0, setting.Errorf("Algorithms", "algorithms %v cannot be used with keys %s: HS algorithms need \"keys secret\", "+
-			"all others public keys; the two are never mixed", other, source.name)
+		return 0, setting.Errorf("Algorithms",
+			"algorithms %v cannot be used with keys %s: HS algorithms need \"keys secret\", all others public keys; "+
+				"the two are never mixed", other, source.name)
 	}
 	return allowed, nil
 }

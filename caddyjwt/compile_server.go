@@ -52,7 +52,8 @@ func requestHeader(s *words.Settings, name string, values []string) ([]string, e
 // checkRequestHeader refuses what would make every request fail, and what the client sets itself.
 func checkRequestHeader(name string, values []string) error {
 	switch http.CanonicalHeaderKey(name) {
-	case "Host", "Content-Length", "Transfer-Encoding", "Connection", "Trailer", "Upgrade", "Te", "Accept", "If-None-Match":
+	case "Host", "Content-Length", "Transfer-Encoding", "Connection", "Trailer", "Upgrade", "Te", "Accept",
+		"If-None-Match":
 		return errors.New("this field is not for the configuration to set")
 	}
 	if !httpguts.ValidHeaderFieldName(name) {

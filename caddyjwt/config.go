@@ -233,8 +233,8 @@ type Introspect struct {
 	// tls_client_auth, bearer or none. Default: what fits the credentials and the server's metadata. "none" is for
 	// endpoints that are protected by other means.
 	AuthMethod string `json:"auth_method,omitempty"`
-	// Private key for private_key_jwt, as PEM text or the path of a file: RSA of at least 2048 bits, P-256, P-384, P-521 or
-	// Ed25519. Read once, when the configuration loads. Default: none. Placeholders are resolved.
+	// Private key for private_key_jwt, as PEM text or the path of a file: RSA of at least 2048 bits, P-256, P-384, P-521
+	// or Ed25519. Read once, when the configuration loads. Default: none. Placeholders are resolved.
 	PrivateKey string `json:"private_key,omitempty"`
 	// The "kid" of the private key at the server. Default: none. Placeholders are resolved.
 	KeyID string `json:"key_id,omitempty"`

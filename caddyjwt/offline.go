@@ -72,23 +72,24 @@ func (h *Handler) lacks() ([]error, error) {
 // parts of the field before them.
 var gateFields = map[string]string{
 	"Extractor": "TokenFrom", "Name": "Issuer", "Introspection": "Introspect", "AccessTokenProfile": "Profile",
-	"Path": "Claim", "Cache": "CacheSize", "Any": "", "Accepted": "", "Client": "", "Verifier": "",
+	"Path": "Claim", "Cache": "CacheSize", "Any": "", "Accepted": "", "Client": "", "Verifier": "", "NotAfter": "",
+	"KeysID": "",
 }
 
 // ourField is the path in Handler for one in gate.Config.
 func ourField(path string) string {
-	var ours []string
-	for name := range strings.SplitSeq(path, ".") {
-		name, index, indexed := strings.Cut(name, "[")
+	var ours strings.Builder
+	for part := range strings.SplitSeq(path, ".") {
+		name, index, indexed := strings.Cut(part, "[")
 		if renamed, ok := gateFields[name]; ok {
 			name = renamed
 		}
-		if indexed {
-			name += "[" + index
+		if name != "" && ours.Len() > 0 {
+			ours.WriteString(".")
 		}
-		if name != "" {
-			ours = append(ours, name)
+		if ours.WriteString(name); indexed {
+			ours.WriteString("[" + index)
 		}
 	}
-	return strings.Join(ours, ".")
+	return ours.String()
 }

@@ -101,8 +101,8 @@ func (b *Block) Args() []string { return b.d.RemainingArgs() }
 // Errf makes an error with the line of what was read last.
 func (b *Block) Errf(format string, args ...any) error { return b.d.Errf(format, args...) }
 
-// WrongUsage is the error when what follows a word is not what its forms say. It quotes nothing: what is too much may be
-// the second half of a secret with a blank in it. hint is added, unless it is empty.
+// WrongUsage is the error when what follows a word is not what its forms say. It quotes nothing: what is too much may
+// be the second half of a secret with a blank in it. hint is added, unless it is empty.
 func (b *Block) WrongUsage(hint string) error { return b.wrongUsage(b.entry.Forms(), hint) }
 
 // WrongForm is WrongUsage for the forms alone that begin with a kind: one of the words before the first blank.
@@ -168,6 +168,6 @@ func (b *Block) Check(what string, mistakes []Mistake, values ...string) error {
 	return nil
 }
 
-// Mistake knows values that could be taken as they stand, and surely are not meant so. It says what is wrong and what to
-// write instead, or nothing when the value may be meant. It sees what somebody typed, without the placeholders.
+// Mistake knows values that could be taken as they stand, and surely are not meant so. It says what is wrong and what
+// to write instead, or nothing when the value may be meant. It sees what somebody typed, without the placeholders.
 type Mistake func(value string) string

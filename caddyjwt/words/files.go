@@ -48,8 +48,8 @@ func (s *Settings) PEM(what, value string) (text string, known bool, err error) 
 	return string(content), true, nil
 }
 
-// unread decides about a file that could not be read, because of cause: whether that is full, an error, or its content is
-// not known yet. A text that may be a key, or no name of a file, will be no file later either.
+// unread decides about a file that could not be read, because of cause: whether that is full, an error, or its content
+// is not known yet. A text that may be a key, or no name of a file, will be no file later either.
 func (s *Settings) unread(path string, cause, full error) error {
 	if named(path) != "" && errors.Is(cause, fs.ErrNotExist) {
 		return s.later(full)

@@ -26,8 +26,8 @@ func (l *Lines) remember(path string, word caddyfile.Token) {
 	}
 }
 
-// Wrap gives an error its line: that of the word for its field (see [setting.Field]). When the field was not given, it is
-// the line of the block that it belongs in, and at last that of the directive.
+// Wrap gives an error its line: that of the word for its field (see [setting.Field]). When the field was not given, it
+// is the line of the block that it belongs in, and at last that of the directive.
 func (l *Lines) Wrap(err error) error {
 	if err == nil {
 		return nil

@@ -51,8 +51,9 @@ func IsShellVariable(value string) bool {
 // VariableCure says how a variable is written here.
 const VariableCure = "an environment variable is written {env.NAME}, or {$NAME} in a Caddyfile"
 
-// IsPath reports whether a text in place of a secret or of PEM is a path: whoever writes one means the content, and a path
-// is easily guessed. A secret may begin with a slash, too; a path either is there or ends like the name of a file.
+// IsPath reports whether a text in place of a secret or of PEM is a path: whoever writes one means the content, and a
+// path is easily guessed. A secret may begin with a slash, too; a path either is there or ends like the name of a
+// file.
 func IsPath(text string) bool {
 	if _, err := os.Stat(text); err == nil {
 		return true

@@ -114,8 +114,8 @@ func content(text string) string {
 	return strings.TrimRight(strings.TrimPrefix(text, "\ufeff"), "\r\n")
 }
 
-const placeholderAdvice = " (only placeholders known at start, such as {env.NAME} and {file./path}, can be used here, " +
-	"and they must give something; a brace that is meant literally is written \\{)"
+const placeholderAdvice = " (only placeholders known at start, such as {env.NAME} and {file./path}, can be used " +
+	"here, and they must give something; a brace that is meant literally is written \\{)"
 
 // placeholders are how those begin that somebody may write.
 var placeholders = []string{"{env.", "{file.", "{http.", "{$"}
@@ -156,8 +156,8 @@ func Literal(what, value string) error {
 	return nil
 }
 
-// NotEmpty refuses a list without a value, which only JSON can have: whoever wrote it, or the program that did, meant to
-// restrict something, and nothing would be.
+// NotEmpty refuses a list without a value, which only JSON can have: whoever wrote it, or the program that did, meant
+// to restrict something, and nothing would be.
 func NotEmpty[T any](what string, values []T) error {
 	if values != nil && len(values) == 0 {
 		return fmt.Errorf("%s is an empty list: leave it out, or give it a value", what)

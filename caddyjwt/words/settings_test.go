@@ -73,12 +73,21 @@ func TestWhatCannotBeUsedIsNotDeferred(t *testing.T) {
 			_, _, err := s.Text("x", "{env.WORDS_TEST_UNSET}{http.request.host}")
 			return err
 		},
-		"a variable of blanks":  func(s *words.Settings) error { _, _, err := s.Text("x", "{env.WORDS_TEST_BLANK}"); return err },
+		"a variable of blanks": func(s *words.Settings) error {
+			_, _, err := s.Text("x", "{env.WORDS_TEST_BLANK}")
+			return err
+		},
 		"an empty list":         func(s *words.Settings) error { _, _, err := s.Texts("x", []string{}); return err },
 		"an empty text of many": func(s *words.Settings) error { _, _, err := s.Texts("x", []string{"a", ""}); return err },
 		"a directory":           func(s *words.Settings) error { _, _, err := s.File("x", dir); return err },
-		"a key for a path":      func(s *words.Settings) error { _, _, err := s.File("x", "-----BEGIN PRIVATE KEY-----"); return err },
-		"base64 for a path":     func(s *words.Settings) error { _, _, err := s.PEM("x", "MC4CAQAwBQYDK2VwBCIEIG"); return err },
+		"a key for a path": func(s *words.Settings) error {
+			_, _, err := s.File("x", "-----BEGIN PRIVATE KEY-----")
+			return err
+		},
+		"base64 for a path": func(s *words.Settings) error {
+			_, _, err := s.PEM("x", "MC4CAQAwBQYDK2VwBCIEIG")
+			return err
+		},
 		"no base64":             func(s *words.Settings) error { _, _, err := s.Secret("%%%", true); return err },
 		"the path of a secret":  func(s *words.Settings) error { _, _, err := s.Secret(dir, false); return err },
 		"a variable of a shell": func(s *words.Settings) error { _, _, err := s.Secret("$SECRET", false); return err },
@@ -97,7 +106,9 @@ func TestWhatCannotBeUsedIsNotDeferred(t *testing.T) {
 func TestStandInsAreDifferent(t *testing.T) {
 	s := words.NewDeferringSettings()
 	seen := make(map[string]string)
-	for _, value := range []string{"{env.A}", "{env.B}", "{env.A}{env.B}", "{env.A} x", "{env.A},x", "{file./a b}", "{env.A}\n"} {
+	for _, value := range []string{
+		"{env.A}", "{env.B}", "{env.A}{env.B}", "{env.A} x", "{env.A},x", "{file./a b}", "{env.A}\n",
+	} {
 		text, _, err := s.Text("x", value)
 		if err != nil {
 			t.Fatal(err)

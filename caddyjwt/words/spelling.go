@@ -10,8 +10,8 @@ import (
 // Foreign are words of other products, and those that newcomers try first. Each has one sentence: what to write here.
 type Foreign map[string]string
 
-// unknown says what may have been meant: a word of another product, one that is spelt alike, or one of another block. It
-// does not list the words of the block: a list of twenty helps nobody.
+// unknown says what may have been meant: a word of another product, one that is spelt alike, or one of another block.
+// It does not list the words of the block: a list of twenty helps nobody.
 func (b *Block) unknown(name string, table listing) error {
 	var known []string
 	for _, entry := range table.entries() {

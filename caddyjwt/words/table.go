@@ -36,8 +36,8 @@ type Reader[T any] struct {
 	inside listing        // the table of the block that may follow
 }
 
-// Custom is a reader for a word like no other. fills gives pointers to the fields of T that it may fill; of a list inside
-// one of them, read marks the elements itself: see [Block.Mark].
+// Custom is a reader for a word like no other. fills gives pointers to the fields of T that it may fill; of a list
+// inside one of them, read marks the elements itself: see [Block.Mark].
 func Custom[T any](read func(*Block, *T) error, fills func(*T) []any) Reader[T] {
 	return Reader[T]{read: read, fills: fills}
 }

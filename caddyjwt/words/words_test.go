@@ -35,17 +35,20 @@ var directive = words.Directive[shop]{
 		{Name: "name", Usage: []string{"<text>"}, Reader: words.Text(func(s *shop) *string { return &s.Name }, shouted)},
 		{Name: "goods", Usage: []string{"sold <thing...>", "new|used <thing...>"}, Repeatable: true,
 			Reader: words.Custom(readGoods, func(s *shop) []any { return []any{&s.Goods} })},
-		{Name: "hours", Usage: []string{"<duration>"}, Reader: words.Duration(func(s *shop) *caddy.Duration { return &s.Hours })},
+		{Name: "hours", Usage: []string{"<duration>"},
+			Reader: words.Duration(func(s *shop) *caddy.Duration { return &s.Hours })},
 		{Name: "open", Reader: words.Flag(func(s *shop) *bool { return &s.Open })},
 		{Name: "clerk", Usage: []string{"<name>"}, Needs: "a name", Repeatable: true,
-			Reader: words.Named(func(s *shop) *[]clerk { return &s.Clerks }, func(c *clerk) *string { return &c.Name }, &clerkWords)},
+			Reader: words.Named(func(s *shop) *[]clerk { return &s.Clerks },
+				func(c *clerk) *string { return &c.Name }, &clerkWords)},
 		{Name: "counter", Reader: words.Only(func(s *shop) **counter { return &s.Counter }, &counterWords)},
 	}},
 	Foreign: words.Foreign{"staff": "here: clerk <name>"},
 }
 
 var clerkWords = words.Table[clerk]{Name: "clerk", Words: []words.Word[clerk]{
-	{Name: "rest", Usage: []string{"<duration>"}, Reader: words.DurationOrZero(func(c *clerk) **caddy.Duration { return &c.Rest })},
+	{Name: "rest", Usage: []string{"<duration>"},
+		Reader: words.DurationOrZero(func(c *clerk) **caddy.Duration { return &c.Rest })},
 }}
 
 var counterWords = words.Table[counter]{Name: "counter", Words: []words.Word[counter]{
@@ -103,27 +106,38 @@ func TestReadRefusesMistakes(t *testing.T) {
 		lines []string
 		want  string
 	}{
-		"nothing behind a word":    {[]string{"name"}, `shop: "name" needs a value: name <text>; is an environment variable unset?, at Caddyfile:2`},
-		"no name":                  {[]string{"clerk"}, `shop: "clerk" needs a name: clerk <name>; is an environment variable unset?, at Caddyfile:2`},
-		"too much behind a word":   {[]string{"name a b"}, `takes one value, not 2: name <text>`},
-		"something behind a flag":  {[]string{"open yes"}, `shop: "open" takes no value`},
-		"an empty value":           {[]string{`name ""`}, `shop: "name" is empty`},
-		"no duration":              {[]string{"hours -8h"}, `hours "-8h": expected a positive duration`},
-		"no number":                {[]string{"counter {", "tills 0", "}"}, `counter: tills "0": expected a positive number, at Caddyfile:3`},
-		"an argument and a block":  {[]string{"counter x {", "}"}, `"counter" takes its settings in a block`},
-		"a word twice":             {[]string{"name a", "open", "name b"}, `shop: "name" is given on line 2 already; it may be given once, at Caddyfile:4`},
-		"twice in a block":         {[]string{"clerk a {", "rest 1s", "rest 2s", "}"}, `clerk: "rest" is given on line 3 already`},
-		"a block without need":     {[]string{"open {", "x", "}"}, `shop: "open" takes no block`},
-		"a word spelt alike":       {[]string{"houres 8h"}, `shop: unknown word "houres" (did you mean "hours"?), at Caddyfile:2`},
-		"a word of another block":  {[]string{"tills 3"}, `shop: unknown word "tills" (it belongs in the block of counter)`},
-		"a word of a block around": {[]string{"clerk a {", "open", "}"}, `clerk: unknown word "open" (it belongs in the block of shop), at Caddyfile:3`},
-		"a word of another shop":   {[]string{"staff ann"}, `shop: unknown word "staff" (here: clerk <name>)`},
-		"a word of nobody":         {[]string{"xyzzy"}, `shop: unknown word "xyzzy", at Caddyfile:2`},
-		"a colon":                  {[]string{"name: x"}, "without the colon"},
-		"a brace that is missing":  {[]string{"respond ok"}, "is a } missing before it?"},
-		"a value that is mistaken": {[]string{"name ACME"}, `name "ACME": write it in small letters`},
-		"all forms":                {[]string{"goods"}, "expected: goods sold <thing...>, or goods new|used <thing...>, at"},
-		"one form":                 {[]string{"goods used"}, "expected: goods used <thing...>; name the things"},
+		"nothing behind a word": {[]string{"name"},
+			`shop: "name" needs a value: name <text>; is an environment variable unset?, at Caddyfile:2`},
+		"no name": {[]string{"clerk"},
+			`shop: "clerk" needs a name: clerk <name>; is an environment variable unset?, at Caddyfile:2`},
+		"too much behind a word":  {[]string{"name a b"}, `takes one value, not 2: name <text>`},
+		"something behind a flag": {[]string{"open yes"}, `shop: "open" takes no value`},
+		"an empty value":          {[]string{`name ""`}, `shop: "name" is empty`},
+		"no duration":             {[]string{"hours -8h"}, `hours "-8h": expected a positive duration`},
+		"no number": {[]string{"counter {", "tills 0", "}"},
+			`counter: tills "0": expected a positive number, at Caddyfile:3`},
+		"an argument and a block": {[]string{"counter x {", "}"},
+			`"counter" takes its settings in a block`},
+		"a word twice": {[]string{"name a", "open", "name b"},
+			`shop: "name" is given on line 2 already; it may be given once, at Caddyfile:4`},
+		"twice in a block": {[]string{"clerk a {", "rest 1s", "rest 2s", "}"},
+			`clerk: "rest" is given on line 3 already`},
+		"a block without need": {[]string{"open {", "x", "}"}, `shop: "open" takes no block`},
+		"a word spelt alike": {[]string{"houres 8h"},
+			`shop: unknown word "houres" (did you mean "hours"?), at Caddyfile:2`},
+		"a word of another block": {[]string{"tills 3"},
+			`shop: unknown word "tills" (it belongs in the block of counter)`},
+		"a word of a block around": {[]string{"clerk a {", "open", "}"},
+			`clerk: unknown word "open" (it belongs in the block of shop), at Caddyfile:3`},
+		"a word of another shop": {[]string{"staff ann"},
+			`shop: unknown word "staff" (here: clerk <name>)`},
+		"a word of nobody":        {[]string{"xyzzy"}, `shop: unknown word "xyzzy", at Caddyfile:2`},
+		"a colon":                 {[]string{"name: x"}, "without the colon"},
+		"a brace that is missing": {[]string{"respond ok"}, "is a } missing before it?"},
+		"a value that is mistaken": {[]string{"name ACME"},
+			`name "ACME": write it in small letters`},
+		"all forms": {[]string{"goods"}, "expected: goods sold <thing...>, or goods new|used <thing...>, at"},
+		"one form":  {[]string{"goods used"}, "expected: goods used <thing...>; name the things"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := read(t, test.lines...)
@@ -143,13 +157,14 @@ func TestMistakesAreLookedForInWhatIsTyped(t *testing.T) {
 
 // An error gets the line of the word for its field, or of what is around it.
 func TestLinesKnowFields(t *testing.T) {
-	_, lines, err := read(t, "name corner", "clerk ann", "clerk bob {", "rest 1s", "}", "goods sold tea milk", "goods used books",
-		"counter {", "tills 3", "}")
+	_, lines, err := read(t, "name corner", "clerk ann", "clerk bob {", "rest 1s", "}",
+		"goods sold tea milk", "goods used books", "counter {", "tills 3", "}")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for field, line := range map[string]string{
-		"": "1", "Open": "1", "Name": "2", "Clerks[0]": "3", "Clerks[0].Rest": "3", "Clerks[1].Rest": "5", "Clerks[1].Name": "4",
+		"": "1", "Open": "1", "Name": "2",
+		"Clerks[0]": "3", "Clerks[0].Rest": "3", "Clerks[1].Rest": "5", "Clerks[1].Name": "4",
 		"Clerks": "3", "Clerks[7].Rest": "3", "Goods[1]": "7", "Goods[2]": "8", "Counter": "9", "Counter.Tills": "10",
 		"Counter.Tills.Drawer[2]": "10",
 	} {
@@ -168,7 +183,8 @@ func TestTablesSayWhatWordsFill(t *testing.T) {
 		t.Fatalf("%d tables, want 3", len(tables))
 	}
 	got := tables["shop"][4]
-	if strings.Join(got.Fields, " ") != "Clerks" || strings.Join(got.JSON, " ") != "clerks" || got.Block != "clerk" || !got.Repeatable {
+	if strings.Join(got.Fields, " ") != "Clerks" || strings.Join(got.JSON, " ") != "clerks" ||
+		got.Block != "clerk" || !got.Repeatable {
 		t.Errorf("clerk is %+v", got)
 	}
 }

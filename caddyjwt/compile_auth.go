@@ -1,0 +1,81 @@
+package caddyjwt
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/caddyjwt/gateway/caddyjwt/words"
+	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/setting"
+	"github.com/caddyjwt/gateway/introspect"
+)
+
+// authMethod is one way to authenticate at an introspection endpoint.
+type authMethod struct {
+	name introspect.AuthMethod
+	also []string // what people call it elsewhere
+	// check is what the method needs beyond what the client checks itself; nil for nothing.
+	check func(i *Introspect, of *Issuer, out *introspectPlan) error
+}
+
+var authMethods = []authMethod{
+	{name: introspect.ClientSecretBasic, also: []string{"basic", "http_basic", "header"}},
+	{name: introspect.ClientSecretPost, also: []string{"post", "body", "form"}},
+	{name: introspect.ClientSecretJWT, also: []string{"jwt", "hmac"}, check: (*Introspect).checkAssertionSecret},
+	{name: introspect.PrivateKeyJWT, also: []string{"private_key", "private_jwt", "assertion"}},
+	{name: introspect.TLSClientAuth, also: []string{"mtls", "tls", "certificate", "self_signed_tls_client_auth"},
+		check: (*Introspect).checkCertificate},
+	{name: introspect.Bearer, also: []string{"token", "bearer_token"}},
+	{name: introspect.None, also: []string{"off", "public"}},
+}
+
+// checkMethod checks the method of authentication. When none is named, the client chooses one.
+func (i *Introspect) checkMethod(of *Issuer, out *introspectPlan) error {
+	if i.AuthMethod == "" {
+		return nil
+	}
+	var names []string
+	for _, method := range authMethods {
+		if i.AuthMethod == string(method.name) {
+			out.config.AuthMethod = method.name
+			if method.check == nil {
+				return nil
+			}
+			return method.check(i, of, out)
+		}
+		if slices.Contains(method.also, i.AuthMethod) {
+			return unknownMethod(i.AuthMethod, string(method.name))
+		}
+		names = append(names, string(method.name))
+	}
+	if meant := words.MostAlike(i.AuthMethod, names); meant != "" {
+		return unknownMethod(i.AuthMethod, meant)
+	}
+	return setting.Errorf("AuthMethod", "auth_method %q is unknown; known are %s", i.AuthMethod, alternatives(names))
+}
+
+func unknownMethod(name, meant string) error {
+	return setting.In("AuthMethod", fmt.Errorf("auth_method %q is unknown (did you mean %q?)", name, meant))
+}
+
+// checkAssertionSecret wants a random secret. With other methods it is a password, which only the server checks; here
+// whoever sees an assertion can try secrets.
+func (i *Introspect) checkAssertionSecret(_ *Issuer, out *introspectPlan) error {
+	if i.ClientSecret == "" {
+		return nil // the client says so
+	}
+	key, err := jose.NewSecretKey("", []byte(out.config.ClientSecret), jose.MakeAlgorithms(jose.HS256))
+	if err != nil {
+		return setting.In("ClientSecret", wrap("client_secret", err))
+	}
+	out.doubt = key.Doubt()
+	return nil
+}
+
+func (i *Introspect) checkCertificate(of *Issuer, _ *introspectPlan) error {
+	if of.TLS == nil || of.TLS.ClientCert == "" {
+		return setting.Errorf("AuthMethod", "auth_method tls_client_auth needs a certificate: "+
+			"add client_cert and client_key to a tls block of the issuer")
+	}
+	return nil
+}
