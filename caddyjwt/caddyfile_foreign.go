@@ -71,7 +71,7 @@ var foreign = words.Foreign{
 	"stripAuthorizationHeader": "here the token is removed; to leave it in the request: forward_token",
 	"usernameClaim":            "here: forward_claim <path> <header>, and {http.auth.user.id}",
 	// nginx
-	"auth_jwt":             "here: bearer_auth is the directive; the realm is set by: realm <text>",
+	"auth_jwt":             "here the realm is a word of its own: realm <text>",
 	"auth_jwt_key_request": jwksURL,
 	"auth_jwt_key_file":    "here, in an issuer block: keys file <path>",
 	"auth_jwt_leeway":      "here: leeway <duration>",
