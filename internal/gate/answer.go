@@ -82,6 +82,11 @@ func (g *Gate) Answer(f *Failure) Answer {
 	if !ok {
 		answer = g.answerTo(f.Reason)
 	}
+	if f.Challenge != nil {
+		challenge := *f.Challenge
+		challenge.Realm = g.realm
+		answer.Header = headerOf(challenge.String())
+	}
 	if answer.Status == http.StatusServiceUnavailable {
 		answer.Header = headerOf()
 		answer.Header["Retry-After"] = []string{retryAfter(f.RetryAfter)}

@@ -103,7 +103,9 @@ func (g *Gate) confirm(of *Request, local *known, token string) error {
 	_, scope := remote.Claim("scope")
 	_, scp := remote.Claim("scp")
 	if scope || scp { // an empty one says that nothing is left
-		return g.require.scopesIn(remote)
+		if f := g.require.scopes.in(remote); f != nil {
+			return f
+		}
 	}
 	return nil
 }

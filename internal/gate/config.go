@@ -4,7 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/keyset"
@@ -25,7 +24,7 @@ type Config struct {
 	// Realm names the protection space in challenges.
 	Realm string
 	// Extractor finds the token in a request.
-	Extractor *bearer.Extractor
+	Extractor Extractor
 	// Audience must be satisfied by every token on this route; the zero value asks for nothing.
 	Audience Audience
 	// Leeway is the clock difference forgiven for tokens of consumers. Between 0 and MaxLeeway.
@@ -42,6 +41,10 @@ type Config struct {
 	Require Requirements
 	// ForwardClaims tells the backend claims in headers.
 	ForwardClaims []ForwardClaim
+	// Outputs tell the backend more. Their names follow the rules for those of ForwardClaims.
+	Outputs []Output
+	// Revocations knows which tokens are revoked; nil for none.
+	Revocations Revocations
 	// ForwardToken leaves the token in the request; by default it is removed.
 	ForwardToken bool
 	// Optional lets a request without any token pass, unidentified.
@@ -128,6 +131,8 @@ type Requirements struct {
 	Claims []ClaimRequirement
 	// Groups: at least one must be there. For a consumer they are its groups, for an issuer's token the groups claim.
 	Groups []string
+	// Others must all be satisfied, after those above.
+	Others []Requirement
 }
 
 // ClaimRequirement asks for a claim, with one of the values when there are any.
@@ -160,6 +165,8 @@ func (c Config) clone() Config {
 	}
 	c.Require.Scopes = slices.Clone(c.Require.Scopes)
 	c.Require.Groups = slices.Clone(c.Require.Groups)
+	c.Require.Others = slices.Clone(c.Require.Others)
+	c.Outputs = slices.Clone(c.Outputs)
 	c.Require.Claims = slices.Clone(c.Require.Claims)
 	for i := range c.Require.Claims {
 		c.Require.Claims[i].Values = slices.Clone(c.Require.Claims[i].Values)

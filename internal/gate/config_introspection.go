@@ -27,7 +27,7 @@ type Introspection struct {
 	// Prefix is how this issuer's opaque tokens begin; empty for any. Two issuers cannot take the same ones.
 	Prefix string
 	// Client asks. Its Decode must be DecodeAnswer of the issuer's name, or DecodeUserInfo by its mode.
-	Client *introspect.Client
+	Client Asker
 }
 
 // RouteMode refines the issuers' modes for one route.

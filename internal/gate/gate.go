@@ -50,12 +50,13 @@ func (v Verdict) Passes() bool { return v.Outcome != 0 }
 type Gate struct {
 	answers         map[Reason]Answer
 	realm           string
-	extractor       *bearer.Extractor
+	extractor       Extractor
 	parties         *parties
 	audience        Audience
 	require         requirements
-	forward         []ForwardClaim
-	managed         headerNames
+	revocations     Revocations
+	outputs         []Output
+	managed         headerNames // what the outputs may set
 	keepToken       bool
 	optional        bool
 	anonymous       *Identity
@@ -105,13 +106,13 @@ func build(c Config) (*Gate, error) {
 		return nil, setting.Errorf("Optional", "optional and require exclude each other: "+
 			"a request without a token brings nothing that is required; remove one of the two")
 	}
-	managed, err := manage(c.ForwardClaims, c.Extractor)
+	outputs, managed, err := c.outputs()
 	if err != nil {
 		return nil, err
 	}
 	g := &Gate{
 		realm: c.Realm, extractor: c.Extractor, parties: parties, audience: c.Audience, require: require,
-		forward: c.ForwardClaims, managed: managed, keepToken: c.ForwardToken, optional: c.Optional,
+		revocations: c.Revocations, outputs: outputs, managed: managed, keepToken: c.ForwardToken, optional: c.Optional,
 		allowPreflight: c.AllowPreflight, askMode: c.Introspection.Mode, askOptions: c.Introspection.options(),
 		confirmOptions: c.Introspection.confirmOptions(), now: c.Now,
 	}
@@ -139,7 +140,7 @@ func (g *Gate) admitAs(username string) error {
 		return fmt.Errorf("anonymous consumer %q does not exist: add a consumer block with that username", username)
 	}
 	g.anonymous = &Identity{ID: consumer.Username, Consumer: consumer, Anonymous: true}
-	if g.require.satisfiedBy(g.anonymous) != nil {
+	if g.require.satisfiedBy(g.anonymous, g.now()) != nil {
 		return fmt.Errorf("anonymous consumer %q could never pass: it does not bring what the route requires", username)
 	}
 	return nil
@@ -162,12 +163,17 @@ func (g *Gate) Check(of Request) (Verdict, error) {
 	if err != nil {
 		return g.withoutToken(err)
 	}
+	if credential.Token == "" { // an Extractor must say so; no server is asked about nothing
+		return Verdict{}, fail(MalformedRequest, errEmptyToken)
+	}
 	identity, err := g.identify(&of, credential.Token)
 	if err != nil {
 		return Verdict{}, refusal(r.Context(), err, credential.Token)
 	}
 	return Verdict{Outcome: Accepted, Identity: identity, InAuthorization: g.inAuthorization[credential.Place]}, nil
 }
+
+var errEmptyToken = errors.New("the extractor gave an empty token")
 
 // letsPreflight reports whether the request passes as a preflight. One with a token in a header is none, whatever the
 // header: browsers send no such field with a preflight, and the token would travel on unverified where it is kept.

@@ -3,23 +3,8 @@ package gate
 import (
 	"errors"
 	"fmt"
-	"net/http"
-	"net/textproto"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/caddyjwt/gateway/internal/bearer"
-	"github.com/caddyjwt/gateway/internal/setting"
-)
-
-// The headers of InterSystems API Manager and Kong by which the backend learns who is calling.
-const (
-	headerConsumerID       = "X-Consumer-Id"
-	headerConsumerCustomID = "X-Consumer-Custom-Id"
-	headerConsumerUsername = "X-Consumer-Username"
-	headerConsumerGroups   = "X-Consumer-Groups"
-	headerCredential       = "X-Credential-Identifier"
-	headerAnonymous        = "X-Anonymous-Consumer"
 )
 
 // headerNames is a set of names of fields, normalised: lower case, with whatever is neither letter nor digit read as
@@ -37,46 +22,7 @@ func namesOf(names ...string) headerNames {
 	return m
 }
 
-// manage lists the managed headers, by which we tell the backend who is calling, and refuses names that cannot carry a
-// claim safely, or hold the token. Whatever a client sends under one of them is removed on every outcome (RFC 9700
-// section 4.13).
-func manage(forward []ForwardClaim, extractor *bearer.Extractor) (headerNames, error) {
-	m := namesOf(headerConsumerID, headerConsumerCustomID, headerConsumerUsername, headerConsumerGroups, headerCredential,
-		headerAnonymous)
-	for i, f := range forward {
-		if err := m.admits(f, extractor); err != nil {
-			return headerNames{}, setting.In(element("ForwardClaims", i), err)
-		}
-		forward[i].Header = textproto.CanonicalMIMEHeaderKey(f.Header)
-		m.add(f.Header)
-	}
-	return m, nil
-}
-
-// admits refuses a header name that cannot carry a claim here.
-func (m *headerNames) admits(f ForwardClaim, extractor *bearer.Extractor) error {
-	if err := f.Validate(); err != nil {
-		return err
-	}
-	if extractor.Needs(f.Header) {
-		return setting.Errorf("Header", "forward_claim %v %s: the token is taken from that header; choose another name",
-			f.Path, f.Header)
-	}
-	if m.has(f.Header) {
-		return setting.Errorf("Header", "forward_claim %v %s: the header is already taken; choose another name",
-			f.Path, f.Header)
-	}
-	return nil
-}
-
-// Validate refuses header names that cannot carry a claim safely.
-func (f ForwardClaim) Validate() error {
-	if err := forwardable(f.Header); err != nil {
-		return setting.Errorf("Header", "forward_claim %v %s: %w", f.Path, f.Header, err)
-	}
-	return nil
-}
-
+// forwardable refuses a name that cannot tell the backend anything safely.
 func forwardable(name string) error {
 	if name == "" || strings.ContainsFunc(name, notHeaderName) {
 		return errors.New("a header name has only letters, digits and hyphens here")
@@ -117,47 +63,6 @@ func (m *headerNames) has(name string) bool {
 	}
 	_, found := m.names[string(buf[:len(name)])]
 	return found
-}
-
-// Annotate tells the backend who is calling, after Strip has removed what the client claimed. It refuses a claim that
-// cannot be a header value; the request must not travel on then.
-func (g *Gate) Annotate(r *http.Request, identity *Identity) error {
-	if consumer := identity.Consumer; consumer != nil {
-		set(r.Header, headerConsumerID, consumer.ID)
-		set(r.Header, headerConsumerCustomID, consumer.CustomID)
-		set(r.Header, headerConsumerUsername, consumer.Username)
-		set(r.Header, headerConsumerGroups, strings.Join(consumer.Groups, ","))
-		set(r.Header, headerCredential, identity.CredentialKey)
-	}
-	if identity.Anonymous {
-		set(r.Header, headerAnonymous, "true")
-	}
-	if identity.Claims == nil {
-		return nil
-	}
-	for _, f := range g.forward {
-		value, ok := identity.Claims.Lookup(f.Path)
-		if !ok {
-			continue // no claim, no header
-		}
-		text, ok := value.Text()
-		if !ok {
-			continue
-		}
-		if err := headerSafe(text); err != nil {
-			g.managed.stripHeader(r.Header) // an error route must not learn who was refused
-			return fail(UnsafeClaim, fmt.Errorf("claim %v: %w", f.Path, err))
-		}
-		set(r.Header, f.Header, text)
-	}
-	return nil
-}
-
-// set writes a header under its canonical name; nothing is no header.
-func set(h http.Header, name, value string) {
-	if value != "" {
-		h[name] = []string{value}
-	}
 }
 
 // maxForwarded bounds the header of one claim: a token may be longer than what backends accept in one line, and they

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/claims"
@@ -34,6 +35,23 @@ func prove(_ *Request, bound bool) error {
 	}
 	return nil
 }
+
+// revoked refuses a token that was revoked before its end. When nobody knows, it may have been.
+func (g *Gate) revoked(id *Identity, now time.Time) error {
+	if g.revocations == nil {
+		return nil
+	}
+	revoked, err := g.revocations.Revoked(id, now)
+	switch {
+	case err != nil:
+		return fail(IntrospectionUnavailable, fmt.Errorf("nobody knows whether the token is revoked: %w", err))
+	case revoked:
+		return fail(Inactive, errRevoked)
+	}
+	return nil
+}
+
+var errRevoked = errors.New("the token is revoked")
 
 // judgeAudience holds the token to the audience of the route and to that of its issuer.
 func (g *Gate) judgeAudience(set *claims.Set, party *party) error {

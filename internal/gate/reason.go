@@ -3,6 +3,8 @@ package gate
 import (
 	"errors"
 	"time"
+
+	"github.com/caddyjwt/gateway/internal/bearer"
 )
 
 // Reason says which rule refused a request. Its text is stable and snake_case: operators match on it in
@@ -70,6 +72,9 @@ type Failure struct {
 	KeyID string
 	// Token is a short keyed fingerprint of the token that ties log lines together, never a part of its text.
 	Token string
+	// Challenge is what the rule asks the client for, in place of what the Reason says; nil for the latter. The realm is
+	// that of the gate.
+	Challenge *bearer.Challenge
 	// RetryAfter is how long a client should wait when the trouble is ours; zero when nothing is known.
 	RetryAfter time.Duration
 }

@@ -4,18 +4,18 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
-// requirements are Requirements made ready for use.
+// requirements are Requirements made ready for use: scopes first, then claims, groups and the others.
 type requirements struct {
-	scopes    []string
-	scopeText string // for the challenge: all of them in one, so that a client can ask for all at once
-	claims    []ClaimRequirement
-	groups    []string
+	list      []Requirement
+	scopes    scopeRequirement // also of what an authorization server answers
+	scopeText string           // for the challenge: all of them in one, so that a client can ask for all at once
 }
 
 // compileRequirements checks requirements and makes them ready.
@@ -23,9 +23,18 @@ func compileRequirements(r Requirements) (requirements, error) {
 	if err := r.Validate(); err != nil {
 		return requirements{}, err
 	}
-	return requirements{
-		scopes: r.Scopes, scopeText: strings.Join(r.Scopes, " "), claims: r.Claims, groups: r.Groups,
-	}, nil
+	out := requirements{scopes: r.Scopes, scopeText: strings.Join(r.Scopes, " ")}
+	if len(r.Scopes) > 0 {
+		out.list = append(out.list, out.scopes)
+	}
+	for i := range r.Claims {
+		out.list = append(out.list, &r.Claims[i])
+	}
+	if len(r.Groups) > 0 {
+		out.list = append(out.list, groupRequirement(r.Groups))
+	}
+	out.list = append(out.list, r.Others...)
+	return out, nil
 }
 
 // Validate refuses a requirement that would require nothing, or that no challenge could name.
@@ -46,31 +55,37 @@ func (r Requirements) Validate() error {
 	return nil
 }
 
-func (r *requirements) empty() bool {
-	return len(r.scopes) == 0 && len(r.claims) == 0 && len(r.groups) == 0
-}
+func (r *requirements) empty() bool { return len(r.list) == 0 }
 
-// satisfiedBy tells whether the identity brings everything that the route requires.
-func (r *requirements) satisfiedBy(id *Identity) error {
-	if err := r.scopesIn(id.Claims); err != nil {
-		return err
-	}
-	for i := range r.claims {
-		if !r.claims[i].satisfiedBy(id.Claims) {
-			return fail(ClaimMismatch, fmt.Errorf("claim %v is missing or has none of the required values", r.claims[i].Path))
+// satisfiedBy reports the first requirement that the identity does not satisfy.
+func (r *requirements) satisfiedBy(id *Identity, now time.Time) error {
+	for _, requirement := range r.list {
+		if f := requirement.Check(id, now); f != nil {
+			return f
 		}
-	}
-	if len(r.groups) > 0 && !slices.ContainsFunc(r.groups, id.inGroup) {
-		return fail(ClaimMismatch, fmt.Errorf("none of the groups %q", r.groups))
 	}
 	return nil
 }
 
-func (r *requirements) scopesIn(set *claims.Set) error {
-	for _, scope := range r.scopes {
+// scopeRequirement asks for all of these scopes.
+type scopeRequirement []string
+
+// Check implements Requirement.
+func (r scopeRequirement) Check(id *Identity, _ time.Time) *Failure { return r.in(id.Claims) }
+
+func (r scopeRequirement) in(set *claims.Set) *Failure {
+	for _, scope := range r {
 		if set == nil || !set.HasScope(scope) {
 			return fail(InsufficientScope, fmt.Errorf("scope %q is missing", scope))
 		}
+	}
+	return nil
+}
+
+// Check implements Requirement.
+func (c *ClaimRequirement) Check(id *Identity, _ time.Time) *Failure {
+	if !c.satisfiedBy(id.Claims) {
+		return fail(ClaimMismatch, fmt.Errorf("claim %v is missing or has none of the required values", c.Path))
 	}
 	return nil
 }
@@ -92,4 +107,15 @@ func (c *ClaimRequirement) satisfiedBy(set *claims.Set) bool {
 		}
 	}
 	return false
+}
+
+// groupRequirement asks for one of these groups.
+type groupRequirement []string
+
+// Check implements Requirement.
+func (r groupRequirement) Check(id *Identity, _ time.Time) *Failure {
+	if !slices.ContainsFunc(r, id.inGroup) {
+		return fail(ClaimMismatch, fmt.Errorf("none of the groups %q", []string(r)))
+	}
+	return nil
 }

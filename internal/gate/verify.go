@@ -26,18 +26,23 @@ func (g *Gate) identify(of *Request, token string) (*Identity, error) {
 // admit holds an identity to what changes with time and route, on every request anew: also where the token, or the
 // answer about it, is remembered.
 func (g *Gate) admit(of *Request, found *known, token string) error {
-	if err := g.judge(found, g.now()); err != nil {
+	now := g.now()
+	if err := g.judge(found, now); err != nil {
 		return err
 	}
 	if err := prove(of, found.bound); err != nil {
+		return err
+	}
+	if err := g.revoked(found.identity, now); err != nil {
 		return err
 	}
 	if g.mustAsk(found) {
 		if err := g.confirm(of, found, token); err != nil {
 			return err
 		}
+		now = g.now()
 	}
-	return g.require.satisfiedBy(found.identity)
+	return g.require.satisfiedBy(found.identity, now)
 }
 
 // authenticate establishes who issued the token and what it says: from the cache, by its signature, or, when it is not

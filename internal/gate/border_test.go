@@ -1,0 +1,207 @@
+package gate_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/bearer"
+	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/setting"
+	"github.com/caddyjwt/gateway/internal/tokentest"
+	"github.com/caddyjwt/gateway/introspect"
+)
+
+// inPath takes the token from the path, as no place of bearer does.
+type inPath struct{ gate.Extractor }
+
+func (inPath) Extract(r *http.Request) (bearer.Credential, error) {
+	return bearer.Credential{Token: strings.TrimPrefix(r.URL.Path, "/")}, nil
+}
+
+func TestAnotherExtractor(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	as := newAS(t)
+	g := as.gate(gate.IntrospectOpaque, key, func(c *gate.Config) { c.Extractor = inPath{extractor(t)} })
+	r := request("")
+	r.URL.Path = "/" + key.Sign(t, says())
+	if id := accepted(t, g, r); id.ID != "alice" {
+		t.Errorf("identity %v", id)
+	}
+	r.URL.Path = "/"
+	refused(t, g, r, gate.MalformedRequest)
+	if n := as.asked(); n != 0 {
+		t.Errorf("the server was asked %d times about an empty token", n)
+	}
+}
+
+// askerFunc is an authorization server in a function.
+type askerFunc func(token string) (introspect.Result, error)
+
+func (f askerFunc) Introspect(_ context.Context, token string, _ ...introspect.Option) (introspect.Result, error) {
+	return f(token)
+}
+
+func TestAnotherAsker(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	said, err := gate.DecodeAnswer(issuerA)([]byte(`{"sub":"bob","aud":"` + api + `"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := build(t, key, func(c *gate.Config) {
+		c.Issuers[0].Introspection = &gate.Introspection{Mode: gate.IntrospectOpaque, Client: askerFunc(
+			func(token string) (introspect.Result, error) {
+				switch token {
+				case "bob":
+					return introspect.Result{Active: true, Value: said}, nil
+				case "else":
+					return introspect.Result{Active: true, Value: new(gate.Identity)}, nil
+				case "down":
+					return introspect.Result{}, errors.New("down")
+				}
+				return introspect.Result{}, nil
+			})}
+	})
+	if id := accepted(t, g, request("bob")); id.ID != "bob" || id.Issuer != issuerA {
+		t.Errorf("identity %+v", id)
+	}
+	refused(t, g, request("eve"), gate.Inactive)
+	refused(t, g, request("else"), gate.InternalError)
+	refused(t, g, request("down"), gate.IntrospectionUnavailable)
+}
+
+// revocations are subjects that are revoked, and trouble with knowing it.
+type revocations struct {
+	subjects map[string]bool
+	trouble  error
+	asked    int
+}
+
+func (r *revocations) Revoked(id *gate.Identity, now time.Time) (bool, error) {
+	r.asked++
+	return r.subjects[id.Claims.Subject] && !now.Before(start), r.trouble
+}
+
+// A revocation holds from the next request on, also for a token that is remembered.
+func TestRevokedTokenIsRefusedThoughItIsRemembered(t *testing.T) {
+	key, revoked := tokentest.NewKey(t, "ES256", "k1"), &revocations{subjects: make(map[string]bool)}
+	as := newAS(t)
+	g := as.gate(gate.IntrospectAlways, key, func(c *gate.Config) {
+		c.Cache, c.Revocations = newCache(t, 1<<20), revoked
+		c.Consumers, c.Anonymous = []gate.Consumer{{Username: "guest"}}, "guest"
+	})
+	token := key.Sign(t, says())
+	as.says[token], as.says["opaque"] = active(), active()
+	accepted(t, g, request(token))
+	accepted(t, g, request("opaque"))
+	questions := as.asked()
+	revoked.subjects["alice"] = true
+	for _, token := range []string{token, "opaque"} {
+		f := refused(t, g, request(token), gate.Inactive)
+		if f.Issuer != issuerA || f.Cause == nil {
+			t.Errorf("issuer %q, cause %v", f.Issuer, f.Cause)
+		}
+	}
+	if n := as.asked(); n != questions {
+		t.Errorf("the server was asked about a revoked token")
+	}
+	revoked.subjects, revoked.trouble = nil, errors.New("not in sync")
+	f := refused(t, g, request(token), gate.IntrospectionUnavailable)
+	if answer := g.Answer(f); answer.Status != 503 || !errors.Is(f, revoked.trouble) {
+		t.Errorf("status %d, cause %v", answer.Status, f.Cause)
+	}
+	before := revoked.asked
+	if verdict, err := g.Check(direct(request(""))); err != nil || verdict.Outcome != gate.Anonymous || revoked.asked != before {
+		t.Errorf("a request without a token: %v, %v", verdict, err)
+	}
+}
+
+// fresh requires a token that is not older than a minute, with the challenge of RFC 9470 section 3.
+type fresh struct{}
+
+func (fresh) Check(id *gate.Identity, now time.Time) *gate.Failure {
+	if id.Claims == nil || now.Sub(id.Claims.IssuedAt) > time.Minute {
+		return &gate.Failure{Reason: gate.ClaimMismatch, Challenge: &bearer.Challenge{Error: "insufficient_user_authentication"}}
+	}
+	return nil
+}
+
+func TestAnotherRequirement(t *testing.T) {
+	key, clock := tokentest.NewKey(t, "ES256", "k1"), newClock()
+	g := build(t, key, func(c *gate.Config) {
+		c.Now, c.Cache, c.Require = clock.now, newCache(t, 1<<20), gate.Requirements{
+			Scopes: []string{"read"}, Others: []gate.Requirement{fresh{}},
+		}
+	})
+	token := key.Sign(t, says(m{"scope": "read"}))
+	accepted(t, g, request(token))
+	clock.advance(time.Minute + 1)
+	answer := g.Answer(refused(t, g, request(token), gate.ClaimMismatch))
+	if want := `Bearer realm="api", error="insufficient_user_authentication"`; challengeOf(answer) != want {
+		t.Errorf("challenge %s, want %s", challengeOf(answer), want)
+	}
+	f := refused(t, g, request(key.Sign(t, says())), gate.InsufficientScope) // scopes come first
+	if got := challengeOf(g.Answer(f)); !strings.Contains(got, `scope="read"`) {
+		t.Errorf("challenge %s", got)
+	}
+	for name, change := range map[string]func(*gate.Config){
+		"Optional": func(c *gate.Config) { c.Optional = true },
+		"Anonymous": func(c *gate.Config) {
+			c.Consumers, c.Anonymous = []gate.Consumer{{Username: "guest"}}, "guest"
+		},
+	} {
+		_, err := gate.New(config(t, key, change, func(c *gate.Config) { c.Require.Others = []gate.Requirement{fresh{}} }))
+		if setting.Field(err) != name {
+			t.Errorf("a requirement beside %s: error %v", name, err)
+		}
+	}
+}
+
+// badge tells the backend a name, unless it cannot.
+type badge struct {
+	names []string
+	err   error
+}
+
+func (b badge) Names() []string { return b.names }
+
+func (b badge) Write(h http.Header, id *gate.Identity) error {
+	h.Set(b.names[0], id.ID)
+	return b.err
+}
+
+func TestAnotherOutput(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	with := func(outputs ...gate.Output) func(*gate.Config) { return func(c *gate.Config) { c.Outputs = outputs } }
+	g := build(t, key, with(badge{names: []string{"X-Badge", "X-Badge-Color"}}))
+	r := request(key.Sign(t, says()))
+	r.Header["X_badge"], r.Header["X-Badge-Color"], r.Header["X-Badges"] = []string{"root"}, []string{"red"}, []string{"x"}
+	id := accepted(t, g, r)
+	g.Strip(r)
+	if len(r.Header["X_badge"])+len(r.Header["X-Badge-Color"]) != 0 || len(r.Header["X-Badges"]) != 1 {
+		t.Errorf("headers %v", r.Header)
+	}
+	if err := g.Annotate(r, id); err != nil || r.Header.Get("X-Badge") != "alice" {
+		t.Errorf("error %v, headers %v", err, r.Header)
+	}
+	g = build(t, key, with(badge{names: []string{"X-Badge"}, err: errors.New("no ink")}))
+	if err := g.Annotate(r, id); gate.FailureOf(err).Reason != gate.InternalError || r.Header["X-Badge"] != nil {
+		t.Errorf("error %v, headers %v", err, r.Header)
+	}
+	for name, wrong := range map[string]badge{
+		"taken":    {names: []string{"X-Badge", "x-consumer-id"}},
+		"the same": {names: []string{"X-Badge", "X_Badge"}},
+		"reserved": {names: []string{"Host"}},
+		"token":    {names: []string{"X-Token"}},
+	} {
+		_, err := gate.New(config(t, key, with(badge{names: []string{"X-First"}}, wrong), func(c *gate.Config) {
+			c.Extractor = extractor(t, bearer.Place{Kind: bearer.Header, Name: "X-Token"})
+		}))
+		if setting.Field(err) != "Outputs[1]" {
+			t.Errorf("%s: error %v about %q", name, err, setting.Field(err))
+		}
+	}
+}

@@ -1,0 +1,138 @@
+package gate
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/textproto"
+	"strings"
+
+	"github.com/caddyjwt/gateway/internal/setting"
+)
+
+// The headers of InterSystems API Manager and Kong by which the backend learns who is calling.
+const (
+	headerConsumerID       = "X-Consumer-Id"
+	headerConsumerCustomID = "X-Consumer-Custom-Id"
+	headerConsumerUsername = "X-Consumer-Username"
+	headerConsumerGroups   = "X-Consumer-Groups"
+	headerCredential       = "X-Credential-Identifier"
+	headerAnonymous        = "X-Anonymous-Consumer"
+)
+
+// outputs lists what tells the backend who is calling, and the names that it manages. It refuses names that cannot carry
+// a claim safely, that hold the token, or that two outputs want.
+func (c *Config) outputs() ([]Output, headerNames, error) {
+	list := []Output{consumerHeaders{}}
+	managed := namesOf(consumerHeaders{}.Names()...)
+	for i, claim := range c.ForwardClaims {
+		if err := c.admitsHeader(&managed, claim.Header); err != nil {
+			return nil, managed, setting.In(element("ForwardClaims", i), claim.mistake(err))
+		}
+		claim.Header = textproto.CanonicalMIMEHeaderKey(claim.Header)
+		managed.add(claim.Header)
+		list = append(list, &claim)
+	}
+	for i, output := range c.Outputs {
+		for _, name := range output.Names() {
+			if err := c.admitsHeader(&managed, name); err != nil {
+				return nil, managed, setting.Errorf(element("Outputs", i), "header %s: %w", name, err)
+			}
+			managed.add(name)
+		}
+		list = append(list, output)
+	}
+	return list, managed, nil
+}
+
+// admitsHeader refuses a header name that cannot tell the backend anything here.
+func (c *Config) admitsHeader(taken *headerNames, name string) error {
+	if err := forwardable(name); err != nil {
+		return err
+	}
+	if c.Extractor.Needs(name) {
+		return errors.New("the token is taken from that header; choose another name")
+	}
+	if taken.has(name) {
+		return errors.New("the header is already taken; choose another name")
+	}
+	return nil
+}
+
+// Annotate tells the backend who is calling, after Strip has removed what the client claimed. It refuses a claim that
+// cannot be a header value; the request must not travel on then.
+func (g *Gate) Annotate(r *http.Request, identity *Identity) error {
+	for _, output := range g.outputs {
+		if err := output.Write(r.Header, identity); err != nil {
+			g.managed.stripHeader(r.Header) // an error route must not learn who was refused
+			return FailureOf(err)
+		}
+	}
+	return nil
+}
+
+// consumerHeaders tell the backend about a consumer.
+type consumerHeaders struct{}
+
+// Names implements Output.
+func (consumerHeaders) Names() []string {
+	return []string{headerConsumerID, headerConsumerCustomID, headerConsumerUsername, headerConsumerGroups,
+		headerCredential, headerAnonymous}
+}
+
+// Write implements Output.
+func (consumerHeaders) Write(h http.Header, id *Identity) error {
+	if consumer := id.Consumer; consumer != nil {
+		set(h, headerConsumerID, consumer.ID)
+		set(h, headerConsumerCustomID, consumer.CustomID)
+		set(h, headerConsumerUsername, consumer.Username)
+		set(h, headerConsumerGroups, strings.Join(consumer.Groups, ","))
+		set(h, headerCredential, id.CredentialKey)
+	}
+	if id.Anonymous {
+		set(h, headerAnonymous, "true")
+	}
+	return nil
+}
+
+// Validate refuses header names that cannot carry a claim safely.
+func (f ForwardClaim) Validate() error {
+	if err := forwardable(f.Header); err != nil {
+		return f.mistake(err)
+	}
+	return nil
+}
+
+func (f ForwardClaim) mistake(err error) error {
+	return setting.Errorf("Header", "forward_claim %v %s: %w", f.Path, f.Header, err)
+}
+
+// Names implements Output.
+func (f *ForwardClaim) Names() []string { return []string{f.Header} }
+
+// Write implements Output: no claim, no header.
+func (f *ForwardClaim) Write(h http.Header, id *Identity) error {
+	if id.Claims == nil {
+		return nil
+	}
+	value, ok := id.Claims.Lookup(f.Path)
+	if !ok {
+		return nil
+	}
+	text, ok := value.Text()
+	if !ok {
+		return nil
+	}
+	if err := headerSafe(text); err != nil {
+		return fail(UnsafeClaim, fmt.Errorf("claim %v: %w", f.Path, err))
+	}
+	set(h, f.Header, text)
+	return nil
+}
+
+// set writes a header under its canonical name; nothing is no header.
+func set(h http.Header, name, value string) {
+	if value != "" {
+		h[name] = []string{value}
+	}
+}
