@@ -65,14 +65,10 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	return 0
 }
 
-// worthRepeating tells whether the server may do better in a moment: not after 4xx, and not
-// when it names a time to wait.
+// worthRepeating reports whether the server may do better in a moment: not after 4xx, and not when it names a time to
+// wait.
 func worthRepeating(resp *http.Response) bool {
-	switch resp.StatusCode {
-	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return resp.Header.Get("Retry-After") == ""
-	}
-	return false
+	return isDown(resp.StatusCode) && resp.Header.Get("Retry-After") == ""
 }
 
 // read makes a verdict of an answer with status 200.
@@ -123,9 +119,8 @@ func readBody(resp *http.Response, wanted string) ([]byte, error) {
 	return text, nil
 }
 
-// checkType demands one Content-Type, without parameters other than charset=utf-8: a page of
-// a captive portal or a proxy is no answer, and an unsigned one is none when signed ones were
-// asked for (RFC 9701 section 5).
+// checkType demands one Content-Type, without parameters other than charset=utf-8: a page of a captive portal or a
+// proxy is no answer, and an unsigned one is none when signed ones were asked for (RFC 9701 section 5).
 func checkType(h http.Header, wanted string) error {
 	values := h.Values("Content-Type")
 	if len(values) != 1 {
@@ -146,8 +141,8 @@ func checkType(h http.Header, wanted string) error {
 	return nil
 }
 
-// openSigned has the signature verified and takes the answer out. The other claims of the
-// JWT are about the answer, not about the token (RFC 9701 section 5).
+// openSigned has the signature verified and takes the answer out. The other claims of the JWT are about the answer,
+// not about the token (RFC 9701 section 5).
 func (c *Client) openSigned(ctx context.Context, jwt []byte) ([]byte, error) {
 	claims, err := c.cfg.VerifySigned(ctx, string(jwt))
 	if err != nil {
@@ -213,8 +208,8 @@ func parseUserInfo(text []byte) (Result, error) {
 	return Result{Active: true}, nil
 }
 
-// date reads a NumericDate (RFC 7519 section 2). All dates are optional (RFC 7662 section 2.2), and null means absent,
-// except for exp: a null exp must not make a token that never expires.
+// date reads a NumericDate (RFC 7519 section 2). All dates are optional (RFC 7662 section 2.2), and null means
+// absent, except for exp: a null exp must not make a token that never expires.
 func date(object strictjson.Value, name string) (time.Time, error) {
 	value, ok := object.Member(name)
 	if !ok || name != "exp" && value.Kind() == strictjson.Null {

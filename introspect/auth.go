@@ -50,8 +50,8 @@ func (c *Config) authenticate(method AuthMethod, where string, header http.Heade
 	return nil
 }
 
-// basic form-encodes id and secret first (RFC 6749 section 2.3.1), so that a colon in the id
-// does not move the border between the two.
+// basic form-encodes id and secret first (RFC 6749 section 2.3.1), so that a colon in the id does not move the border
+// between the two.
 func (c *Config) basic() string {
 	id, secret := url.QueryEscape(c.ClientID), url.QueryEscape(c.ClientSecret)
 	if c.RawBasic {
@@ -82,8 +82,7 @@ func (c *Config) assertion(method AuthMethod, where string) (string, error) {
 	return token.SignedString(key)
 }
 
-// canSign tries PrivateKey out: the standard library panics at keys of which a part is
-// missing.
+// canSign tries PrivateKey out: the standard library panics at keys of which a part is missing.
 func (c *Config) canSign() (can bool) {
 	defer func() {
 		if recover() != nil {
@@ -107,8 +106,7 @@ func (c *Config) assertionAlg(method AuthMethod) string {
 	return ""
 }
 
-// keyAlgs lists the JWS algorithms that fit a private key, the default first; none means that
-// the key cannot be used.
+// keyAlgs lists the JWS algorithms that fit a private key, the default first; none means that the key cannot be used.
 func keyAlgs(key any) []string {
 	switch k := key.(type) {
 	case *rsa.PrivateKey:
@@ -132,9 +130,9 @@ func keyAlgs(key any) []string {
 // secretAlgs gives the shortest secret in bytes for each HMAC: its output (RFC 7518 section 3.2).
 var secretAlgs = map[string]int{"HS256": 32, "HS384": 48, "HS512": 64}
 
-// authMethod decides how to authenticate. The configured method is the operator's word;
-// otherwise the first that fits the credentials, among those that the server supports when it
-// names any (RFC 8414 section 2). Empty means that there is none.
+// authMethod decides how to authenticate. The configured method is the operator's word; otherwise the first that fits
+// the credentials, among those that the server supports when it names any (RFC 8414 section 2). Empty means that
+// there is none.
 func (c *Config) authMethod(supported []AuthMethod) AuthMethod {
 	if c.AuthMethod != "" {
 		return c.AuthMethod
@@ -166,8 +164,8 @@ func (c *Config) fitting() []AuthMethod {
 	return nil
 }
 
-// validateAuth demands one set of credentials that fits one method: the endpoint must require some authentication (RFC
-// 7662 section 2.1), and none has to be written out.
+// validateAuth demands one set of credentials that fits one method: the endpoint must require some authentication
+// (RFC 7662 section 2.1), and none has to be written out.
 func (c *Config) validateAuth() error {
 	method := c.authMethod(nil)
 	switch method {

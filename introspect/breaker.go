@@ -29,13 +29,14 @@ func (b *breakers) of(proven bool) *breaker {
 	return &b.unproven
 }
 
-// allow reports whether a call about a token may start, whether it is the one that tries, and if not, how long to wait.
+// allow reports whether a call about a token may start, whether it is the one that tries, and if not, how long to
+// wait.
 func (b *breakers) allow(proven bool, now time.Time) (ok, probe bool, wait time.Duration) {
 	return b.of(proven).allow(now)
 }
 
-// record takes the outcome of a call. A verdict about a proven token closes both, as the server is there, unless it is
-// a late one.
+// record takes the outcome of a call. A verdict about a proven token closes both, as the server is there, unless it
+// is a late one.
 func (b *breakers) record(f *flight, now time.Time) {
 	b.of(f.proven).record(f.probe, f.err, now)
 	switch {
@@ -57,10 +58,10 @@ func (b *breakers) state() BreakerState {
 	return BreakerClosed
 }
 
-// breaker stops the calls to a server that does not answer, so that requests fail at once
-// instead of waiting for it one by one. After a number of failures in a row it opens; when the
-// wait is over, one call tries, and decides whether it closes or stays open. It is guarded by
-// the client's mutex, and knows nothing of the cache: what is cached keeps working.
+// breaker stops the calls to a server that does not answer, so that requests fail at once instead of waiting for it
+// one by one. After a number of failures in a row it opens; when the wait is over, one call tries, and decides
+// whether it closes or stays open. It is guarded by the client's mutex, and knows nothing of the cache: what is
+// cached keeps working.
 type breaker struct {
 	threshold int
 	wait      time.Duration
@@ -81,9 +82,9 @@ const (
 	healthBad
 )
 
-// healthOf judges a call. A server is down when it does not answer, or when something in front of it says that it does
-// not (502, 503, 504). Any other answer may depend on the token: servers have said 401, 403, 429 and 500 about tokens
-// that they do not know. Were such answers bad, anybody could switch the server off with invented tokens.
+// healthOf judges a call. A server is down when it does not answer, or when something in front of it says that it
+// does not (502, 503, 504). Any other answer may depend on the token: servers have said 401, 403, 429 and 500 about
+// tokens that they do not know. Were such answers bad, anybody could switch the server off with invented tokens.
 func healthOf(err *NoVerdictError) health {
 	switch {
 	case err == nil:
@@ -92,7 +93,7 @@ func healthOf(err *NoVerdictError) health {
 		return healthUnknown
 	case err.Cause == CauseTimeout, isDown(err.Status):
 		return healthBad
-	case err.Cause == CauseUnavailable && err.Status == 0 && !err.answered: // or it is keys for the answer that are not there
+	case err.Cause == CauseUnavailable && err.Status == 0 && !err.answered: // else keys for the answer are missing
 		return healthBad
 	}
 	return healthAlive

@@ -9,18 +9,18 @@ import (
 	"github.com/caddyjwt/gateway/internal/hashing"
 )
 
-// cacheKey is a hash of a token for one server: whoever reads the cache learns no token from it, and nobody can look for
-// tokens whose hashes collide.
+// cacheKey is a hash of a token for one server: whoever reads the cache learns no token from it, and nobody can look
+// for tokens whose hashes collide.
 type cacheKey = hashing.TokenHash
 
 // entryOverhead is what an active answer takes beside its text, about.
 const entryOverhead = 512
 
-// cache remembers verdicts. Active and inactive answers live apart, so that a flood of
-// invented tokens, all inactive, cannot evict the tokens in use.
+// cache remembers verdicts. Active and inactive answers live apart, so that a flood of invented tokens, all inactive,
+// cannot evict the tokens in use.
 //
-// Two clocks are at work: an entry's age is measured by the monotonic clock, which nobody can
-// set, and "exp" is compared with the wall clock, which is what it is stated in.
+// Two clocks are at work: an entry's age is measured by the monotonic clock, which nobody can set, and "exp" is
+// compared with the wall clock, which is what it is stated in.
 type cache struct {
 	tokens   *hashing.Tokens
 	ttl      time.Duration // zero or less: none kept
@@ -84,8 +84,8 @@ func (c *cache) get(key cacheKey, now time.Time, o Option) (_ Result, held *NoVe
 	return Result{}, nil, false
 }
 
-// young reports whether the answer to a question sent then is younger than the time to live
-// and not older than the question allows. A clock that went back makes it old.
+// young reports whether the answer to a question sent then is younger than the time to live and not older than the
+// question allows. A clock that went back makes it old.
 func young(now, sent time.Time, ttl time.Duration, o Option) bool {
 	age := now.Sub(sent)
 	return age >= 0 && age < ttl && (!o.limited || age <= o.maxAge && o.maxAge > 0)
@@ -95,8 +95,8 @@ func (r *Result) expired(now time.Time) bool {
 	return !r.ExpiresAt.IsZero() && !now.Before(r.ExpiresAt)
 }
 
-// life is how long an active answer may be kept from now on: the shorter of what is
-// configured and what is left until "exp" (RFC 7662 section 4).
+// life is how long an active answer may be kept from now on: the shorter of what is configured and what is left until
+// "exp" (RFC 7662 section 4).
 func (c *cache) life(r *Result, now time.Time) time.Duration {
 	life := c.ttl - now.Sub(r.FetchedAt)
 	if !r.ExpiresAt.IsZero() {
@@ -105,8 +105,8 @@ func (c *cache) life(r *Result, now time.Time) time.Duration {
 	return life
 }
 
-// put stores a verdict and drops what it contradicts, the latter first: in between there is
-// no answer, never an old one.
+// put stores a verdict and drops what it contradicts, the latter first: in between there is no answer, never an old
+// one.
 func (c *cache) put(key cacheKey, r Result, now time.Time) {
 	c.clock.set(now)
 	if !r.Active {
@@ -149,9 +149,8 @@ func (c *cache) clear() {
 	c.inactive.StopAllGoroutines()
 }
 
-// clock is by what the store removes old entries from memory; whether an entry may be used is
-// decided by get alone. It moves only when something is stored, so that reads need no second
-// look at the time, and it does not tick, so that no goroutine has to be stopped.
+// clock drives eviction; get alone decides whether an entry may be used. The clock moves only when something is
+// stored, so that reads need no second look at the time. It does not tick, so that no goroutine has to be stopped.
 type clock struct {
 	base    time.Time
 	elapsed atomic.Int64 // nanoseconds since base

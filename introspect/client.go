@@ -10,8 +10,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/fetch"
 )
 
-// Client asks one authorization server as one client of it. It is made by [New] and is
-// safe for concurrent use.
+// Client asks one authorization server as one client of it. It is made by [New] and is safe for concurrent use.
 type Client struct {
 	cfg   Config
 	id    [32]byte
@@ -19,8 +18,8 @@ type Client struct {
 	own   *fetch.Client // nil when the HTTPClient is the caller's
 	cache *cache
 	slots chan struct{} // one element for each request under way
-	// unprovenSlots has one element for each request about a token that nobody knows. It is shorter than slots: what is
-	// left of those is for tokens that are known.
+	// unprovenSlots has one element for each request about a token that nobody knows. It is shorter than slots: what
+	// is left of those is for tokens that are known.
 	unprovenSlots chan struct{}
 
 	ctx    context.Context // of the calls; ends with Close
@@ -87,21 +86,21 @@ type Option struct {
 	verified bool
 }
 
-// MaxAge refuses answers to a question that was sent longer ago than d, from the cache or
-// from a call under way. Zero asks now. Without it, answers of [Config.CacheTTL] are used.
+// MaxAge refuses answers to a question that was sent longer ago than d, from the cache or from a call under way. Zero
+// asks now. Without it, answers of [Config.CacheTTL] are used.
 func MaxAge(d time.Duration) Option { return Option{maxAge: max(d, 0), limited: true} }
 
-// Verified says that the caller has verified the token itself, by its signature for one, so no stranger has made it up.
-// Such a question is treated like one about a token that was active before. It changes one answer: a server that does
-// not introspect such tokens (unsupported_token_type) has no verdict about them, and does not call them inactive.
+// Verified says that the caller has verified the token itself, by its signature for one, so no stranger has made it
+// up. Such a question is treated like one about a token that was active before. It changes one answer: a server that
+// does not introspect such tokens (unsupported_token_type) has no verdict about them, and does not call them
+// inactive.
 func Verified() Option { return Option{verified: true} }
 
-// Introspect asks whether the token is active, and waits for the verdict no longer than ctx
-// and [Config.Timeout] allow. Its errors are [ErrToken], when the token is not worth asking
-// about, and [*NoVerdictError].
+// Introspect asks whether the token is active, and waits for the verdict no longer than ctx and [Config.Timeout]
+// allow. Its errors are [ErrToken], when the token is not worth asking about, and [*NoVerdictError].
 //
-// The result may come from the cache. It is what the server said, which is not yet a reason to
-// let anybody in: see [Result.ActiveAt] and the package documentation.
+// The result may come from the cache. It is what the server said, which is not yet a reason to let anybody in: see
+// [Result.ActiveAt] and the package documentation.
 func (c *Client) Introspect(ctx context.Context, token string, opts ...Option) (Result, error) {
 	if !c.cfg.askable(token) {
 		return Result{}, ErrToken
@@ -146,8 +145,8 @@ func (c *Client) observeHit(r Result) {
 	}
 }
 
-// Forget drops the verdict about a token, also that of a call under way, for when its
-// revocation has become known: the next question asks the server.
+// Forget drops the verdict about a token, also that of a call under way, for when its revocation has become known:
+// the next question asks the server.
 func (c *Client) Forget(token string) {
 	key := c.cache.tokens.Hash(token)
 	c.mu.Lock()
@@ -157,8 +156,8 @@ func (c *Client) Forget(token string) {
 	c.cache.drop(key)
 }
 
-// Fingerprint identifies the configuration: two clients with an equal one are
-// interchangeable. See [Config.Fingerprint].
+// Fingerprint identifies the configuration: two clients with an equal one are interchangeable. See
+// [Config.Fingerprint].
 func (c *Client) Fingerprint() [32]byte { return c.id }
 
 // Stats gives the numbers of this moment.
@@ -172,8 +171,8 @@ func (c *Client) Stats() Stats {
 	return s
 }
 
-// Close ends the calls under way, forgets all answers and closes the connections, unless they are of a client that the
-// caller gave. Questions after that have no verdict.
+// Close ends the calls under way, forgets all answers and closes the connections, unless they are of a client that
+// the caller gave. Questions after that have no verdict.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	c.closed = true

@@ -25,8 +25,8 @@ const (
 	typeForm   = "application/x-www-form-urlencoded"
 )
 
-// exchange asks, and asks once more when the trouble may have been a passing one. Both
-// attempts share the deadline of the flight. The call of a half-open breaker is not repeated.
+// exchange asks, and asks once more when the trouble may have been a passing one. Both attempts share the deadline of
+// the flight. The call of a half-open breaker is not repeated.
 func (c *Client) exchange(f *flight, token string) (Result, *NoVerdictError) {
 	where, method, err := c.endpoint(f.ctx)
 	switch {
@@ -42,8 +42,8 @@ func (c *Client) exchange(f *flight, token string) (Result, *NoVerdictError) {
 	return r, noErr
 }
 
-// pause waits a moment before the second attempt, a random one so that not all come back
-// together. It gives up when the deadline leaves no time for that attempt.
+// pause waits a moment before the second attempt, a random one so that not all come back together. It gives up when
+// the deadline leaves no time for that attempt.
 func pause(ctx context.Context) bool {
 	wait := 20*time.Millisecond + rand.N(80*time.Millisecond)
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < 2*wait {
@@ -71,7 +71,8 @@ func (c *Client) endpoint(ctx context.Context) (where string, method AuthMethod,
 	if c.cfg.Mode == Introspection {
 		method = c.cfg.authMethod(found.AuthMethods)
 		if method == "" {
-			return "", "", noVerdict(CauseRefused, errors.New("the server supports no authentication method that fits our credentials"))
+			return "", "", noVerdict(CauseRefused,
+				errors.New("the server supports no authentication method that fits our credentials"))
 		}
 	}
 	where = found.URL
@@ -84,8 +85,10 @@ func (c *Client) endpoint(ctx context.Context) (where string, method AuthMethod,
 	return where, method, nil
 }
 
-// attempt makes one request. Again tells whether a second one makes sense.
-func (c *Client) attempt(f *flight, where string, method AuthMethod, token string) (r Result, again bool, _ *NoVerdictError) {
+// attempt makes one request. Again reports whether a second one makes sense.
+func (c *Client) attempt(
+	f *flight, where string, method AuthMethod, token string,
+) (r Result, again bool, _ *NoVerdictError) {
 	ctx, cancel := context.WithCancel(f.ctx)
 	defer cancel()
 	req, err := c.request(ctx, where, method, token)
@@ -94,7 +97,8 @@ func (c *Client) attempt(f *flight, where string, method AuthMethod, token strin
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return r, isPassing(err), c.failed(f, CauseUnavailable, fmt.Errorf("asking %s: %w", display(where), fetch.Discreet(err)))
+		asking := fmt.Errorf("asking %s: %w", display(where), fetch.Discreet(err))
+		return r, isPassing(err), c.failed(f, CauseUnavailable, asking)
 	}
 	defer resp.Body.Close()
 	defer drain(resp.Body, cancel)
@@ -121,9 +125,9 @@ const (
 	restTime = 50 * time.Millisecond
 )
 
-// drain reads the rest of a body that is about to be closed, if there is little: only then can HTTP/1.1 use its connection
-// again. A new one costs a TLS handshake, and with inactive tokens, or such as a firewall stops, a stranger could ask for any
-// number.
+// drain reads the rest of a body that is about to be closed, if there is little: only then can HTTP/1.1 use its
+// connection again. A new one costs a TLS handshake, and strangers could cause any number with tokens that are
+// inactive or that a firewall stops.
 func drain(body io.Reader, cancel context.CancelFunc) {
 	timer := time.AfterFunc(restTime, cancel)
 	defer timer.Stop()
@@ -176,8 +180,8 @@ func (f *form) add(name, value string) {
 	f.text += url.QueryEscape(name) + "=" + url.QueryEscape(value)
 }
 
-// failed makes the error of a call that ended early. When the deadline or Close is the
-// reason, the error at hand is only a consequence.
+// failed makes the error of a call that ended early. When the deadline or Close is the reason, the error at hand is
+// only a consequence.
 func (c *Client) failed(f *flight, cause Cause, err error) *NoVerdictError {
 	var timeout net.Error
 	switch {
@@ -194,9 +198,8 @@ func (c *Client) failed(f *flight, cause Cause, err error) *NoVerdictError {
 // errBroken marks a body that could not be read to its end.
 var errBroken = errors.New("the connection broke")
 
-// isPassing tells whether no answer came because there was no connection, or because it
-// broke before the answer began. Timeouts have used up the time, and a certificate does
-// not get better by asking again.
+// isPassing reports whether no answer came because there was no connection, or because it broke before the answer
+// began. Timeouts have used up the time, and a certificate does not get better by asking again.
 func isPassing(err error) bool {
 	var op *net.OpError
 	var timeout net.Error
@@ -208,11 +211,11 @@ func isPassing(err error) bool {
 	case errors.As(err, &op) && op.Op == "dial":
 		return true
 	}
-	return slices.ContainsFunc([]error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE},
-		func(passing error) bool { return errors.Is(err, passing) })
+	passing := []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE}
+	return slices.ContainsFunc(passing, func(target error) bool { return errors.Is(err, target) })
 }
 
-// isEncoding tells whether decompressing failed: then it is not the connection that broke.
+// isEncoding reports whether decompressing failed: then it is not the connection that broke.
 func isEncoding(err error) bool {
 	var corrupt flate.CorruptInputError
 	return errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.As(err, &corrupt)

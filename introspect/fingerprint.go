@@ -6,10 +6,10 @@ import (
 	"github.com/caddyjwt/gateway/internal/hashing"
 )
 
-// Fingerprint identifies the server, who asks it and how, and all limits, for a pool that keeps clients across reloads of
-// a configuration: equal fingerprints mean that a client may be used in place of a new one. Secrets go in under a key of
-// this process, so that the fingerprint tells nothing about them; it is of no use to another process. The functions of a
-// Config and its HTTPClient cannot be seen: see [Config.Identity].
+// Fingerprint identifies the server, who asks it and how, and all limits, for a pool that keeps clients across
+// reloads of a configuration: equal fingerprints mean that a client may be used in place of a new one. Secrets go in
+// under a key of this process, so that the fingerprint says nothing about them; it is of no use to another process.
+// The functions of a Config and its HTTPClient cannot be seen: see [Config.Identity].
 func (c Config) Fingerprint() [32]byte { return c.withDefaults().fingerprint() }
 
 func (c Config) fingerprint() [32]byte {

@@ -42,8 +42,8 @@ func (c *Client) ask(ctx context.Context, key cacheKey, token string, o Option) 
 	case <-ctx.Done():
 		return Result{}, callerLeft(ctx.Err())
 	case <-f.ctx.Done():
-		// The verdict is set before the context ends, unless the deadline ended it. Then
-		// nobody waits for a function that does not look at its context.
+		// The verdict is set before the context ends, unless the deadline ended it. Then nobody waits for a function
+		// that does not look at its context.
 		select {
 		case <-f.done:
 		default:
@@ -118,8 +118,8 @@ func (c *Client) count(f *flight, delta int) {
 	}
 }
 
-// fits tells whether the flight's answer will be young enough for a question asked now. A
-// flight whose time is up has none, though it may still have to come to its end.
+// fits reports whether the flight's answer will be young enough for a question asked now. A flight whose time is up
+// has none, though it may still have to come to its end.
 func (f *flight) fits(now time.Time, o Option) bool {
 	return f.ctx.Err() == nil && (!o.limited || f.sent.IsZero() || now.Sub(f.sent) <= o.maxAge && o.maxAge > 0)
 }
@@ -130,8 +130,8 @@ func breakerOpen(wait time.Duration) *NoVerdictError {
 	return e
 }
 
-// run makes the call on a goroutine of its own. Whatever happens in it, even a panic in one
-// of the configured functions, everybody who waits gets an answer.
+// run makes the call on a goroutine of its own. Whatever happens in it, even a panic in one of the configured
+// functions, everybody who waits gets an answer.
 func (c *Client) run(f *flight, token string) {
 	defer f.cancel()
 	f.err = noVerdict(CauseProtocol, errors.New("a configured function did not return"))
@@ -144,8 +144,8 @@ func (c *Client) run(f *flight, token string) {
 	f.result, f.err = c.call(f, token)
 }
 
-// panicError keeps the text of runtime errors, which hold numbers and types only; that of
-// others could hold the token.
+// panicError keeps the text of runtime errors, which hold numbers and types only; that of others could hold the
+// token.
 func panicError(p any) error {
 	if err, ok := p.(runtime.Error); ok {
 		return fmt.Errorf("panic: %w", err)
@@ -186,8 +186,7 @@ func (c *Client) slotsFor(f *flight) []chan struct{} {
 	return []chan struct{}{c.unprovenSlots, c.slots}
 }
 
-// depart notes when the question is sent. The breaker may have opened since the flight
-// began to wait for its slot.
+// depart notes when the question is sent. The breaker may have opened since the flight began to wait for its slot.
 func (c *Client) depart(f *flight) (time.Time, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -198,8 +197,8 @@ func (c *Client) depart(f *flight) (time.Time, bool) {
 	return f.sent, true
 }
 
-// finish stores and hands out the verdict. A flight that a newer one has replaced stores
-// nothing: its answer may be older than the newer one's.
+// finish stores and hands out the verdict. A flight that a newer one has replaced stores nothing: its answer may be
+// older than the newer one's.
 func (c *Client) finish(f *flight) {
 	c.mu.Lock()
 	now := c.cfg.Now()

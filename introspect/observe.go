@@ -2,7 +2,7 @@ package introspect
 
 import "time"
 
-// Lookup tells how a question was answered.
+// Lookup says how a question was answered.
 type Lookup uint8
 
 const (
@@ -57,8 +57,8 @@ func (s BreakerState) String() string {
 type Observer struct {
 	// Lookup is called once for every question.
 	Lookup func(Lookup)
-	// Call is called after every call, also one that found no free slot, with the verdict, or
-	// the error when there is none, and the time taken from the first caller's question on.
+	// Call is called after every call, also one that found no free slot, with the verdict, or the error when there is
+	// none, and the time taken from the first caller's question on.
 	Call func(active bool, err *NoVerdictError, took time.Duration)
 }
 

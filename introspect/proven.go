@@ -35,8 +35,8 @@ func (p *proven) drop(key cacheKey) {
 	delete(p.old, key)
 }
 
-// unprovenShare is how many of so many slots the questions about tokens that nobody knows may take: all but a quarter,
-// at least one. With a single slot there is nothing to share.
+// unprovenShare is how many of so many slots the questions about tokens that nobody knows may take: all but a
+// quarter, at least one. With a single slot there is nothing to share.
 func unprovenShare(slots int) int { return max(slots-(slots+3)/4, 1) }
 
 // How long a token is not asked about again after an answer that was no verdict, at most.

@@ -135,6 +135,7 @@ func TestStrangersDoNotDecideAboutKnownTokens(t *testing.T) {
 				}
 				b.flood(introspect.DefaultBreakerFailures)
 				time.Sleep(introspect.DefaultTimeout)
+				synctest.Wait() // the calls end at this very moment
 				if s := b.c.Stats(); s.Breaker != introspect.BreakerOpen {
 					t.Errorf("the breaker for strangers is %v", s.Breaker)
 				}

@@ -16,9 +16,9 @@ const (
 // refusalOf gives the error code of an answer that refuses the token itself; empty for any other. Such an answer is a
 // verdict: a stranger can have it with a token of his own making, and it must not look like trouble with the server.
 //
-// UserInfo is asked with the token as the credential, so every 401 is about it (RFC 6750 section 3.1), and so is a 403
-// or 400 that says so. A 403 that does not say so may be of a firewall. To an introspection endpoint the token is a
-// parameter; its errors are about the request (RFC 6749 section 5.2), but for two codes.
+// UserInfo is asked with the token as the credential, so every 401 is about it (RFC 6750 section 3.1), and so is a
+// 403 or 400 that says so. A 403 that does not say so may be of a firewall. To an introspection endpoint the token is
+// a parameter; its errors are about the request (RFC 6749 section 5.2), but for two codes.
 func (c *Client) refusalOf(resp *http.Response, method AuthMethod) string {
 	if c.cfg.Mode == UserInfo {
 		switch resp.StatusCode {

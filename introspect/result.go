@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// Result is a verdict of the authorization server. It is a value: copies share nothing
-// that can be changed, except Value, which must not be.
+// Result is a verdict of the authorization server. It is a value: copies share nothing that can be changed, except
+// Value, which must not be.
 type Result struct {
-	// Active is what the server said, as of FetchedAt. The other members are set only when it is
-	// true, but for FetchedAt and Refusal. Judge with [Result.ActiveAt], which looks at the times as well.
+	// Active is what the server said, as of FetchedAt. The other members are set only when it is true, but for
+	// FetchedAt and Refusal. Judge with [Result.ActiveAt], which looks at the times as well.
 	Active bool
 	// Refusal is the error code with which the server refused the token, in place of "active":false:
 	// unsupported_token_type, invalid_token or insufficient_scope. Empty when it did not.
@@ -25,9 +25,8 @@ type Result struct {
 	Answer string
 }
 
-// ActiveAt tells whether the token is active at the given time, that is whether the server
-// said so and "exp" and "nbf" agree, each give or take leeway. A server may call a token
-// active that has expired by our clock.
+// ActiveAt reports whether the token is active at the given time: whether the server said so and "exp" and "nbf"
+// agree, each give or take leeway. A server may call a token active that has expired by our clock.
 func (r Result) ActiveAt(now time.Time, leeway time.Duration) bool {
 	switch {
 	case !r.Active:
@@ -40,7 +39,7 @@ func (r Result) ActiveAt(now time.Time, leeway time.Duration) bool {
 	return true
 }
 
-// Cause tells why there is no verdict. It is an error itself, for [errors.Is].
+// Cause says why there is no verdict. It is an error itself, for [errors.Is].
 type Cause uint8
 
 const (
@@ -77,9 +76,8 @@ func (c Cause) String() string {
 
 func (c Cause) Error() string { return "introspect: no verdict: " + c.String() }
 
-// Temporary tells whether the trouble may pass by itself, so that a client may be told to
-// come again (503); otherwise the server or the configuration has to be mended (502), or, for
-// [CauseTimeout], the server was too slow (504).
+// Temporary reports whether the trouble may pass by itself, so that a client may come again (503). Otherwise the
+// server or the configuration has to be mended (502), or, for [CauseTimeout], the server was too slow (504).
 func (c Cause) Temporary() bool {
 	switch c {
 	case CauseUnavailable, CauseOverloaded, CauseRateLimited, CauseBreakerOpen:
@@ -88,17 +86,16 @@ func (c Cause) Temporary() bool {
 	return false
 }
 
-// NoVerdictError says that the server was not asked or gave no usable answer. It means
-// nothing about the token: neither active nor inactive. One value may go to all who waited for
-// the same call; it must not be changed.
+// NoVerdictError says that the server was not asked or gave no usable answer. It means nothing about the token:
+// neither active nor inactive. One value may go to all who waited for the same call; it must not be changed.
 type NoVerdictError struct {
 	Cause Cause
 	// RetryAfter is when to try again. At least a second for temporary causes, otherwise zero.
 	RetryAfter time.Duration
 	// Status is the HTTP status that the server answered with; 0 when it did not answer.
 	Status int
-	// Err has the details for a log. It holds no token, no secret and no text of the answer,
-	// unless an error of a function in [Config] does.
+	// Err has the details for a log. It holds no token, no secret and no text of the answer, unless an error of a
+	// function in [Config] does.
 	Err error
 
 	answered bool // with a whole answer of status 200
@@ -137,8 +134,8 @@ func (e *NoVerdictError) after(passed time.Duration) *NoVerdictError {
 	return &changed
 }
 
-// ErrToken is returned for a token that is not worth asking about: empty, longer than
-// [MaxToken], or, in the mode [UserInfo], not fit for a header field. The server is not asked.
+// ErrToken is returned for a token that is not worth asking about: empty, longer than [MaxToken], or, in the mode
+// [UserInfo], not fit for a header field. The server is not asked.
 var ErrToken = errors.New("introspect: not a token that could be asked about")
 
 // ErrClosed is what a closed client's [*NoVerdictError] wraps.

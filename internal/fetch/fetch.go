@@ -2,8 +2,8 @@
 //
 // What it may be told to fetch comes partly from others: a metadata document names the address of the keys, a server
 // answers with a redirect, a name resolves to whatever its owner says. So every address is checked where it is used,
-// down to the IP address that is dialled; answers are bounded in size and time; and nothing but https is spoken beyond
-// this machine.
+// down to the IP address that is dialled; answers are bounded in size and time; and nothing but https is spoken
+// beyond this machine.
 package fetch
 
 import (
@@ -94,12 +94,13 @@ func (c *Client) Close() error {
 }
 
 // Get fetches a document. With an etag it asks for the document only if it has changed (RFC 9110 section 13.1.2). It
-// follows up to three redirects, each checked like the address itself and to the same scheme; the header fields and the
-// client certificate of the options are for the origin of the address, and no other that a redirect leads to. A status
-// other than 200 is not an error.
+// follows up to three redirects, each checked like the address itself and to the same scheme; the header fields and
+// the client certificate of the options are for the origin of the address, and no other that a redirect leads to. A
+// status other than 200 is not an error.
 //
-// An etag is for the document at this very address: two others may well have the same one (RFC 9110 section 8.8.3), as two
-// files of one length that were made in one second. So it is not sent on after a redirect, and none is given back.
+// An etag is for the document at this very address: two others may well have the same one (RFC 9110 section 8.8.3),
+// as two files of one length that were made in one second. So it is not sent on after a redirect, and none is given
+// back.
 func (c *Client) Get(ctx context.Context, address, accept, etag string) (*Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -161,8 +162,8 @@ func (c *Client) get(
 	return response, nil
 }
 
-// Discreet gives an error of net/http without what is not for logs: the address, whose query may contain a key, and what
-// a server sent in place of HTTP, which may be what was sent to it. Errors of this package stay as they are.
+// Discreet gives an error of net/http without what is not for logs: the address, whose query may contain a key, and
+// what a server sent in place of HTTP, which may be what was sent to it. Errors of this package stay as they are.
 func Discreet(err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err

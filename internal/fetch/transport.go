@@ -51,7 +51,8 @@ func (o Options) ForStrangers() (stranger Options, differs bool) {
 // Fingerprint identifies all settings, within this process. Clients whose options have the same fingerprint are
 // interchangeable. The order of pins does not count.
 func (o Options) Fingerprint() [sha256.Size]byte {
-	o.Pins = slices.SortedFunc(slices.Values(o.Pins), func(a, b [sha256.Size]byte) int { return bytes.Compare(a[:], b[:]) })
+	byBytes := func(a, b [sha256.Size]byte) int { return bytes.Compare(a[:], b[:]) }
+	o.Pins = slices.SortedFunc(slices.Values(o.Pins), byBytes)
 	return hashing.Fingerprint(o)
 }
 
