@@ -23,7 +23,7 @@ func EveryField[T any](tb testing.TB, base T, fingerprint func(T) [32]byte) {
 	settings.Set(reflect.ValueOf(base))
 	v := visitor{tb: tb, sum: func() [32]byte { return fingerprint(settings.Interface().(T)) }}
 	if v.sum() != v.sum() {
-		tb.Error("the fingerprint changes by itself")
+		tb.Errorf("the fingerprint of %s changes by itself", settings.Type())
 	}
 	v.visit(settings.Type().String(), settings, "")
 	if v.fields == 0 {
