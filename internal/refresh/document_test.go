@@ -3,8 +3,6 @@ package refresh_test
 import (
 	"context"
 	"errors"
-	"reflect"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -12,112 +10,7 @@ import (
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/refresh"
-	"github.com/caddyjwt/gateway/internal/setting"
 )
-
-var errDown = errors.New("connection refused")
-
-// loads is a loader whose answers the test decides.
-type loads struct {
-	mu      sync.Mutex
-	answer  refresh.Outcome[string]
-	err     error
-	panics  bool
-	latency time.Duration
-	began   []time.Time
-	closed  bool
-}
-
-func (l *loads) Load(ctx context.Context) (refresh.Outcome[string], error) {
-	l.mu.Lock()
-	l.began = append(l.began, time.Now())
-	answer, err, panics, latency := l.answer, l.err, l.panics, l.latency
-	l.mu.Unlock()
-	select {
-	case <-time.After(latency):
-	case <-ctx.Done():
-		return answer, ctx.Err()
-	}
-	if panics {
-		panic("the loader has met something new")
-	}
-	return answer, err
-}
-
-func (l *loads) Close() error {
-	l.closed = true
-	return nil
-}
-
-func (l *loads) set(change func(*loads)) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	change(l)
-}
-
-func (l *loads) count() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.began)
-}
-
-func value(text string) refresh.Outcome[string] {
-	return refresh.Outcome[string]{Value: &text, Life: -1}
-}
-
-// reported collects events.
-type reported struct {
-	mu     sync.Mutex
-	events []refresh.Event[string]
-}
-
-func (r *reported) add(e refresh.Event[string]) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.events = append(r.events, e)
-}
-
-func (r *reported) want(t *testing.T, want ...refresh.Kind) {
-	t.Helper()
-	synctest.Wait()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var got []refresh.Kind
-	for _, e := range r.events {
-		got = append(got, e.Kind)
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("events %v, want %v", got, want)
-	}
-}
-
-// inBubble runs a test in a bubble of its own time, with a document whose loader brings "one" until the test says
-// otherwise.
-func inBubble(
-	t *testing.T, timing refresh.Timing, test func(*testing.T, *loads, *refresh.Document[string], *reported),
-) {
-	t.Helper()
-	if err := timing.Defaults(); err != nil {
-		t.Fatal(err)
-	}
-	synctest.Test(t, func(t *testing.T) {
-		loader, events := &loads{answer: value("one")}, new(reported)
-		doc := refresh.New(timing, loader, refresh.Hooks[string]{Report: events.add})
-		defer doc.Close()
-		test(t, loader, doc, events)
-	})
-}
-
-func wantValue(t *testing.T, doc *refresh.Document[string], want string) {
-	t.Helper()
-	got := "nothing"
-	if v := doc.Current(); v != nil {
-		got = *v
-	}
-	if got != want {
-		t.Errorf("the document is %s, want %s", got, want)
-	}
-}
 
 func TestAllWhoAskShareALoad(t *testing.T) {
 	inBubble(t, refresh.Timing{}, func(t *testing.T, l *loads, doc *refresh.Document[string], events *reported) {
@@ -228,6 +121,9 @@ func TestAValueLastsUntilItIsTooOld(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		wantValue(t, doc, "one")
 		events.want(t, refresh.Ready, refresh.Failing, refresh.Expired, refresh.Recovered)
+		l.set(func(l *loads) { l.err = errDown })
+		time.Sleep(2 * time.Hour)
+		events.want(t, refresh.Ready, refresh.Failing, refresh.Expired, refresh.Recovered, refresh.Failing, refresh.Expired)
 	})
 }
 
@@ -353,48 +249,22 @@ func TestCloseEndsALoad(t *testing.T) {
 	})
 }
 
-func TestTimingIsChecked(t *testing.T) {
-	for want, timing := range map[string]refresh.Timing{
-		"MinRefresh": {MinRefresh: 25 * time.Hour}, // the default maximum is 24h
-		"MinBackoff": {MinBackoff: time.Hour},
-	} {
-		if got := setting.Field(timing.Defaults()); got != want {
-			t.Errorf("%+v: a mistake in %q, want %q", timing, got, want)
+func TestStartLoadsOnce(t *testing.T) {
+	inBubble(t, refresh.Timing{}, func(t *testing.T, l *loads, doc *refresh.Document[string], _ *reported) {
+		for range 3 {
+			doc.Start()
+			synctest.Wait()
 		}
-	}
-	for field := range reflect.TypeFor[refresh.Timing]().Fields() {
-		var timing refresh.Timing
-		reflect.ValueOf(&timing).Elem().FieldByName(field.Name).SetInt(-1)
-		if got := setting.Field(timing.Defaults()); got != field.Name {
-			t.Errorf("%s is negative: a mistake in %q", field.Name, got)
+		if l.count() != 1 {
+			t.Errorf("%d loads", l.count())
 		}
-		timing = refresh.Timing{}
-		if err := timing.Defaults(); err != nil || reflect.ValueOf(timing).FieldByName(field.Name).Int() <= 0 {
-			t.Errorf("%s has no default: %+v, error %v", field.Name, timing, err)
-		}
-	}
-}
-
-func TestEventsComeInOrderAndOneAtATime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var got []int
-		hold := make(chan struct{})
-		q := refresh.NewQueue(func(n int) {
-			<-hold
-			got = append(got, n) // a data race if two come at a time
-		})
-		for n := range 70 {
-			q.Add(n)
-		}
-		go q.Deliver()
+	})
+	inBubble(t, refresh.Timing{}, func(t *testing.T, l *loads, doc *refresh.Document[string], _ *reported) {
+		doc.Close()
+		doc.Start()
 		synctest.Wait()
-		q.Deliver() // returns: somebody is at it
-		q.Add(1000) // takes the place of the one that is being handled
-		q.Add(1001)
-		close(hold)
-		synctest.Wait()
-		if len(got) != 65 || got[0] != 0 || got[63] != 63 || got[64] != 1000 {
-			t.Errorf("%d events: %v", len(got), got)
+		if l.count() != 0 {
+			t.Errorf("%d loads after the end", l.count())
 		}
 	})
 }

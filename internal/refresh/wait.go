@@ -39,14 +39,15 @@ func (d *Document[T]) joinAny() (*Flight, error) {
 	switch {
 	case d.closed:
 		return nil, ErrClosed
-	case d.waiters >= MaxWaiters:
-		return nil, ErrBusy
 	case f == nil && !l.MayLoad(time.Now()):
 		return nil, d.lastErr
 	case f == nil:
 		f = l.Launch()
 	}
-	return f, l.Join()
+	if err := l.Join(); err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
 // Wait waits for the end of a load that the caller has joined, for limit at the most, and gives up the caller's place
