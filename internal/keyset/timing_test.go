@@ -4,99 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/caddyjwt/gateway/internal/fetch"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/keyset"
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
-
-// server is an authorization server without a network, for tests of time.
-type server struct {
-	mu      sync.Mutex
-	body    string
-	header  http.Header
-	err     error
-	latency time.Duration
-	asked   []time.Time
-}
-
-func (s *server) get(ctx context.Context, _, _, _ string) (*fetch.Response, error) {
-	s.mu.Lock()
-	s.asked = append(s.asked, time.Now())
-	body := s.body
-	response, err, latency := &fetch.Response{Status: 200, Body: []byte(body), Header: s.header.Clone()}, s.err, s.latency
-	s.mu.Unlock()
-	select {
-	case <-time.After(latency):
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	if body == "panic" {
-		panic("the parser has met something new")
-	}
-	return response, err
-}
-
-func (s *server) set(change func(*server)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	change(s)
-}
-
-func (s *server) fetches() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.asked)
-}
-
-// intervals are the times between fetches.
-func (s *server) intervals() (between []time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i := 1; i < len(s.asked); i++ {
-		between = append(between, s.asked[i].Sub(s.asked[i-1]))
-	}
-	return between
-}
-
-var errDown = errors.New("connection refused")
-
-// near reports whether a duration is the wanted one give or take a tenth.
-func near(got, want time.Duration) bool {
-	return got >= want-want/10 && got <= want+want/10
-}
-
-// inBubble runs a test in a bubble of its own time, with a source of one key, "one", behind a server.
-func inBubble(t *testing.T, timing keyset.Timing, test func(t *testing.T, s *server, source *keyset.Remote, events *observed)) {
-	t.Helper()
-	body := tokentest.JWKS(tokentest.NewKey(t, "ES256", "one"))
-	synctest.Test(t, func(t *testing.T) {
-		s := &server{body: body, header: http.Header{}}
-		source, err := keyset.NewRemote(keyset.RemoteOptions{URL: "https://as.example.com/jwks", Timing: timing}.With(s.get))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer source.Close()
-		events := new(observed)
-		source.SetObserver(events.add)
-		test(t, s, source, events)
-	})
-}
-
-func find(t *testing.T, source keyset.Source, kid string) error {
-	t.Helper()
-	_, err := source.Find(t.Context(), jose.ES256, kid)
-	return err
-}
 
 func TestRefreshInterval(t *testing.T) {
 	for _, test := range []struct {
@@ -394,85 +312,6 @@ func TestKeysWithoutIDAreAskedForAgain(t *testing.T) {
 		time.Sleep(11 * time.Second)
 		if err := find(t, source, "whatever else"); err != nil {
 			t.Errorf("while the server is slow: %v", err)
-		}
-	})
-}
-
-func TestPanicsAreFailures(t *testing.T) {
-	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, events *observed) {
-		_ = find(t, source, "one")
-		body := s.body
-		s.set(func(s *server) { s.body = "panic" })
-		source.SetObserver(func(event keyset.Event) {
-			events.add(event)
-			panic("an observer")
-		})
-		time.Sleep(14 * time.Minute)
-		if err := find(t, source, "one"); err != nil {
-			t.Error(err)
-		}
-		s.set(func(s *server) { s.body = body })
-		time.Sleep(6 * time.Minute)
-		synctest.Wait()
-		if kinds := events.kinds(); !slices.Equal(kinds, []string{"ready", "failing", "recovered"}) {
-			t.Errorf("events %v", kinds)
-		}
-	})
-}
-
-// lines collects a log.
-type lines struct {
-	mu  sync.Mutex
-	all []string
-}
-
-func (l *lines) Write(line []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.all = append(l.all, string(line))
-	return len(line), nil
-}
-
-func TestLogHasChangesOnly(t *testing.T) {
-	one, two := tokentest.NewKey(t, "ES256", "one"), tokentest.NewKey(t, "ES256", "two")
-	enc := change(one.JWK(), map[string]any{"use": "enc"})
-	synctest.Test(t, func(t *testing.T) {
-		log := new(lines)
-		s := &server{body: `{"keys":[` + change(one.JWK(), nil) + `,` + enc + `]}`, header: http.Header{}}
-		source, err := keyset.NewRemote(keyset.RemoteOptions{
-			URL: "https://as.example.com/jwks", Logger: slog.New(slog.NewTextHandler(log, nil)),
-		}.With(s.get))
-		if err != nil {
-			t.Fatal(err)
-		}
-		source.Start()
-		time.Sleep(5 * time.Hour)
-		s.set(func(s *server) { s.body = tokentest.JWKS(two) })
-		time.Sleep(5 * time.Hour)
-		s.set(func(s *server) { s.err = errDown })
-		time.Sleep(5 * time.Hour)
-		s.set(func(s *server) { s.err = nil })
-		time.Sleep(5 * time.Hour)
-		source.Close()
-		synctest.Wait()
-		wants := [][]string{
-			{"level=INFO", "keys are ready", "source=https://as.example.com/jwks", "keys=1", "added=one", "skipped_not_for_signatures=1"},
-			{"level=INFO", "keys have changed", "keys=1", "added=two", "removed=one"},
-			{"level=WARN", "refreshing keys is failing", "connection refused"},
-			{"level=INFO", "refreshing keys works again", "failing_for=5h"},
-		}
-		if len(log.all) != len(wants) {
-			t.Fatalf("log:\n%s", strings.Join(log.all, ""))
-		}
-		for i, want := range wants {
-			for _, part := range want {
-				if i == 3 && part == "failing_for=5h" {
-					part = "failing_for=" // about five hours
-				}
-				if !strings.Contains(log.all[i], part) {
-					t.Errorf("%q is missing in %s", part, log.all[i])
-				}
-			}
 		}
 	})
 }

@@ -1,0 +1,94 @@
+package keyset_test
+
+import (
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/keyset"
+	"github.com/caddyjwt/gateway/internal/tokentest"
+)
+
+func TestPanicsAreFailures(t *testing.T) {
+	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, events *observed) {
+		_ = find(t, source, "one")
+		body := s.body
+		s.set(func(s *server) { s.body = "panic" })
+		source.SetObserver(func(event keyset.Event) {
+			events.add(event)
+			panic("an observer")
+		})
+		time.Sleep(14 * time.Minute)
+		if err := find(t, source, "one"); err != nil {
+			t.Error(err)
+		}
+		s.set(func(s *server) { s.body = body })
+		time.Sleep(6 * time.Minute)
+		synctest.Wait()
+		if kinds := events.kinds(); !slices.Equal(kinds, []string{"ready", "failing", "recovered"}) {
+			t.Errorf("events %v", kinds)
+		}
+	})
+}
+
+// lines collects a log.
+type lines struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (l *lines) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, string(line))
+	return len(line), nil
+}
+
+func TestLogHasChangesOnly(t *testing.T) {
+	one, two := tokentest.NewKey(t, "ES256", "one"), tokentest.NewKey(t, "ES256", "two")
+	enc := change(one.JWK(), map[string]any{"use": "enc"})
+	synctest.Test(t, func(t *testing.T) {
+		log := new(lines)
+		s := &server{body: `{"keys":[` + change(one.JWK(), nil) + `,` + enc + `]}`, header: http.Header{}}
+		source, err := keyset.NewRemote(keyset.RemoteOptions{
+			URL: "https://as.example.com/jwks", Logger: slog.New(slog.NewTextHandler(log, nil)),
+		}.With(s.get))
+		if err != nil {
+			t.Fatal(err)
+		}
+		source.Start()
+		time.Sleep(5 * time.Hour)
+		s.set(func(s *server) { s.body = tokentest.JWKS(two) })
+		time.Sleep(5 * time.Hour)
+		s.set(func(s *server) { s.err = errDown })
+		time.Sleep(5 * time.Hour)
+		s.set(func(s *server) { s.err = nil })
+		time.Sleep(5 * time.Hour)
+		source.Close()
+		synctest.Wait()
+		wants := [][]string{
+			{"level=INFO", "keys are ready", "source=https://as.example.com/jwks", "keys=1", "added=one", "skipped_not_for_signatures=1"},
+			{"level=INFO", "keys have changed", "keys=1", "added=two", "removed=one"},
+			{"level=WARN", "refreshing keys is failing", "connection refused"},
+			{"level=INFO", "refreshing keys works again", "failing_for=5h"},
+		}
+		if len(log.all) != len(wants) {
+			t.Fatalf("log:\n%s", strings.Join(log.all, ""))
+		}
+		for i, want := range wants {
+			for _, part := range want {
+				if i == 3 && part == "failing_for=5h" {
+					part = "failing_for=" // about five hours
+				}
+				if !strings.Contains(log.all[i], part) {
+					t.Errorf("%q is missing in %s", part, log.all[i])
+				}
+			}
+		}
+	})
+}
