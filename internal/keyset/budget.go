@@ -2,8 +2,8 @@ package keyset
 
 import "time"
 
-// motive is why a request wants the keys to be fetched. Each has a budget of its own, so that whoever spends one, by
-// whatever he sends, leaves the others as they were.
+// motive is why a request wants the keys to be fetched. Each has a budget of its own, so that a stranger who spends one
+// leaves the others as they were.
 type motive uint8
 
 const (

@@ -199,12 +199,13 @@ func (l *metadataLoader) clientFor(d *dated) refresh.Getter {
 	return l.client
 }
 
-// refresh reads the metadata, where it was found before or else at the first place that has it. Where there is
-// metadata, it leaves half of the time for the keys: a server that does not answer must not keep away those of another,
-// or of the same.
+// refresh reads the metadata, where it was found before or else at the first place that has it. When there is metadata
+// already, it leaves half of the time for the keys: a server of metadata that does not answer must not keep the keys
+// away.
 //
-// A document that is wrong where it was right before ends it. One that cannot be had does not: the keys may still be
-// where they were. And what is at the other place says nothing, for many servers have the same page at every path.
+// wrong says that the place that had the right document now has a wrong one: then there is nothing to go by. When that
+// place does not answer, the keys may still be where they were. A wrong document at the other place proves nothing, for
+// many servers have the same page at every path.
 func (l *metadataLoader) refresh(ctx context.Context) (wrong bool, err error) {
 	if deadline, bounded := ctx.Deadline(); bounded && !l.only && l.present() != nil {
 		var cancel context.CancelFunc

@@ -48,12 +48,12 @@ func newFetched(name string, timing Timing, l refresh.Loader[Set], logger *slog.
 	return s
 }
 
-// Start has the keys fetched in the background, if that has not happened yet. Without it the first request that needs
-// them does so; whoever has thousands of sources should leave it at that.
+// Start fetches the keys in the background, if that has not happened yet. Without it the first request that needs them
+// does so, which is better for an owner of thousands of sources.
 func (s *fetched) Start() { s.doc.Start() }
 
-// SetObserver has observe called with every event from now on, in order, one at a time, and off all request paths; nil
-// ends that. Nothing waits for it but the events that follow; it may call Close.
+// SetObserver makes observe get every event from now on, in order, one at a time, and off all request paths; nil ends
+// that. Only the events that follow wait for it. It may call Close.
 func (s *fetched) SetObserver(observe func(Event)) { s.notify.observe(observe) }
 
 // Stats reports what has happened so far.

@@ -44,9 +44,9 @@ type File struct {
 var _ Source = (*File)(nil)
 
 // NewFile makes a source of the keys in a file, in any of the forms that ParseKeys reads. The file has to be there and
-// usable. Later changes are taken over without further ado; when the file cannot be used, or is gone, the keys that it
-// had before stay. A certificate that expires takes all keys of the file with it. The logger gets changes of state; nil
-// for none.
+// usable. Later changes take effect by themselves; when the file cannot be used, or is gone, the keys that it had
+// before stay. A certificate that expires takes all keys of the file with it. The logger gets changes of state; nil for
+// none.
 func NewFile(path string, taken Selection, logger *slog.Logger) (*File, error) {
 	if err := taken.check(); err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func NewFile(path string, taken Selection, logger *slog.Logger) (*File, error) {
 	return f, nil
 }
 
-// SetObserver has observe called with every event from now on; nil ends that. It may call Close.
+// SetObserver makes observe get every event from now on; nil ends that. It may call Close.
 func (f *File) SetObserver(observe func(Event)) { f.notify.observe(observe) }
 
 // Current implements Source.
@@ -180,7 +180,7 @@ func (f *File) take(data []byte) (err error) {
 	return nil
 }
 
-// fail and recovered tell when the file begins to be unusable, and when that is over.
+// fail and recovered report when the file begins to be unusable, and when that is over.
 func (f *File) fail(err error) {
 	if f.failing {
 		return

@@ -148,8 +148,8 @@ func (s *fetched) givenUp(err error) error {
 	return s.delayed(doc, err)
 }
 
-// delayed is the answer when a fetch cannot be waited for. While there are keys and nothing fails, that is no trouble
-// of the issuer's: strangers can bring it about.
+// delayed is the answer when the caller cannot wait for a fetch. While there are keys and nothing fails, the issuer is
+// not to blame: strangers can cause it.
 func (s *fetched) delayed(doc refresh.Locked[Set], err error) error {
 	if s.Current() != nil && !doc.Failing() {
 		err = fmt.Errorf("%w: %w", ErrPending, err)
@@ -157,8 +157,8 @@ func (s *fetched) delayed(doc refresh.Locked[Set], err error) error {
 	return &UnavailableError{RetryAfter: time.Second, Err: err}
 }
 
-// Recheck implements Fetcher. Whoever has no budget and waits for no fetch gets no other keys, and an error when the
-// last fetch failed: then nobody knows.
+// Recheck implements Fetcher. When it may not fetch and there is no fetch to wait for, it gives no other keys, or an
+// error if the last fetch failed: then nobody knows whether there are others.
 func (s *fetched) Recheck(ctx context.Context, token Signed, tried []*jose.Key) ([]*jose.Key, error) {
 	d := s.demand(token)
 	for {

@@ -2,14 +2,14 @@
 // configuration, in a file, behind a JWKS URL (RFC 7517 section 5), or behind an issuer's metadata (OpenID Connect
 // Discovery 1.0, RFC 8414).
 //
-// Readers see an immutable Set behind one atomic pointer. Whoever brings a new Set works in the background: a request
-// waits at most for a fetch that it shares with all the others, never for more than a moment, and cancelling it stops
-// nothing. What a server sends is judged key by key; a server that answers rubbish, or nothing, does not take away keys
-// that it gave before, until they are too old to be trusted.
+// Readers see an immutable Set behind one atomic pointer. A new Set is made in the background. A request waits at most
+// for a fetch that it shares with all others, for two seconds at the most, and cancelling the request does not stop the
+// fetch. Each key that a server sends is judged alone. A server that answers with rubbish, or not at all, does not take
+// away the keys that it gave before, until they are too old to be trusted.
 //
-// A stranger can make up key ids and break signatures. That costs a fetch in a while and a few bytes of memory. Tokens
-// with known keys do not notice. Tokens of a key that is not known yet may have to wait, but are never called bad for
-// it.
+// A stranger can make up key ids and break signatures. That costs a bounded number of fetches and a few bytes of
+// memory, and it never delays tokens of known keys. Tokens of a key that is not known yet may have to wait, but are
+// never called bad because of it.
 package keyset
 
 import (
@@ -39,8 +39,8 @@ type Source interface {
 	// such key, and *UnavailableError when nobody can know that now.
 	Find(ctx context.Context, alg jose.Algorithm, kid string) ([]*jose.Key, error)
 
-	// Close stops all background work and waits for its end, but for an observer that is being told of an event.
-	// Afterwards there are no keys.
+	// Close stops all background work and waits for its end. It does not wait for an observer. Afterwards there are no
+	// keys.
 	Close() error
 }
 
@@ -57,8 +57,7 @@ type Fetcher interface {
 	Recheck(ctx context.Context, token Signed, tried []*jose.Key) ([]*jose.Key, error)
 }
 
-// Signed is what a source has to know of a token. The signature stands for the token: who has not got the one does not
-// have the other.
+// Signed is what a source has to know of a token. The signature stands for the token: nobody has one without the other.
 type Signed struct {
 	Algorithm jose.Algorithm
 	KeyID     string
@@ -110,11 +109,11 @@ var (
 	// ErrUnknownKey: the issuer has no key with this id for this algorithm.
 	ErrUnknownKey = errors.New("unknown key")
 
-	// ErrUnavailable: whether the issuer has such a key cannot be told at present. Every UnavailableError is one.
+	// ErrUnavailable: nobody can know now whether the issuer has such a key. Every UnavailableError is one.
 	ErrUnavailable = errors.New("keys unavailable")
 
 	// ErrPending: the issuer may have published the key since the last fetch, and nothing can be fetched now. It is the
-	// Err of an UnavailableError. Strangers can bring it about, by key ids that they invent.
+	// Err of an UnavailableError. Strangers can cause it with key ids that they invent.
 	ErrPending = errors.New("the key is not known yet")
 
 	// ErrNoKeys: there is no usable key in what was to be a key set.
@@ -147,7 +146,7 @@ func (e *UnavailableError) Unwrap() error { return e.Err }
 // EventKind is what has happened to a source.
 type EventKind uint8
 
-// What can happen. Each is told once, when it begins.
+// What can happen. There is one event for each, when it begins.
 const (
 	Ready       EventKind = iota + 1 // the first keys are there
 	KeysChanged                      // keys came or went, see Added and Removed

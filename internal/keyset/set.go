@@ -11,7 +11,7 @@ import (
 
 // Set is the keys of one issuer at one time. It is immutable and safe for concurrent use.
 type Set struct {
-	// Generation is another one for every set of keys in this process. Sets with the same generation have the same keys.
+	// Generation is a new number for every set of keys in this process. Sets with the same generation have the same keys.
 	Generation uint64
 
 	// Skipped is which keys could not be used, sorted by reason.
@@ -100,8 +100,8 @@ func (s *Set) Names() []string {
 	return names
 }
 
-// find gives the candidates for a token, none when there are none. exact says that a key has this very id, or that the
-// token has none.
+// find gives the candidates for a token, if there are any. exact says that a key has this very id, or that the token
+// has no id.
 func (s *Set) find(alg jose.Algorithm, kid string) (candidates []*jose.Key, exact bool) {
 	if s == nil || int(alg) >= len(s.selectors) || s.selectors[alg] == nil {
 		return nil, false
@@ -123,7 +123,7 @@ func (s *Set) leftOut() int {
 }
 
 // lacks makes the error about a key that is not in the set, ErrUnknownKey or ErrPending. A set that is only the
-// beginning of what its source has says so: nobody would look for the cause in a bound.
+// beginning of what its source has says so: an operator would not look for the cause in a bound.
 func (s *Set) lacks(err error) error {
 	if n := s.leftOut(); n > 0 {
 		return fmt.Errorf("%w: the first %d keys of the set are taken, as max_keys says, and %d more are not",
