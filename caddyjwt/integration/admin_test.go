@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -59,7 +60,10 @@ func TestConsumersComeAndGoThroughTheAdminAPI(t *testing.T) {
 		return string(answer)
 	}
 	config := strings.Replace(ask(http.MethodGet, "/config/", ""), `"handler":"bearer_auth"`, `"handler":"bearer_auth","@id":"gate"`, 1)
+	config = strings.Replace(config, "number "+strconv.Itoa(*s.written), "number "+strconv.Itoa(*s.written+1), 1)
+	*s.written++
 	ask(http.MethodPost, "/load", config)
+	s.inForce()
 	alice := hmacKey(t).Sign(t, claims())
 	token := key.WithKID("").Sign(t, claims("iss", "bob-key"))
 	s.good(alice)

@@ -182,7 +182,7 @@ func TestAttackConfigurationSecretsInErrors(t *testing.T) {
 		"as an algorithm?": func(c map[string]any) { c["secret"], c["base64"], c["algorithm"] = secret, false, "HS999" },
 	} {
 		t.Run(name, func(t *testing.T) {
-			tried.Add(1)
+			attacks.tried.Add(1)
 			err := s.in(t).tryJSON(gateFor(consumerAlice(t)), func(h map[string]any) {
 				change(h["consumers"].([]any)[0].(map[string]any)["credentials"].([]any)[0].(map[string]any))
 			})
@@ -190,7 +190,7 @@ func TestAttackConfigurationSecretsInErrors(t *testing.T) {
 				t.Errorf("error %v", err)
 				return
 			}
-			refused.Add(1)
+			attacks.refused.Add(1)
 		})
 	}
 }

@@ -852,7 +852,7 @@ func TestAttackFetchThroughAProxy(t *testing.T) {
 		throughAProxy(t)
 		return
 	}
-	tried.Add(1)
+	attacks.tried.Add(1)
 	ca := newAuthority(t, "authority")
 	handler := http.NewServeMux()
 	handler.HandleFunc("/jwks", func(w http.ResponseWriter, _ *http.Request) {
@@ -894,7 +894,7 @@ func TestAttackFetchThroughAProxy(t *testing.T) {
 		}
 	}
 	if !t.Failed() {
-		refused.Add(1)
+		attacks.refused.Add(1)
 	}
 }
 

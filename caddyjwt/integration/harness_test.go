@@ -4,8 +4,8 @@
 //	go test ./caddyjwt/integration                  # all of them
 //	go test ./caddyjwt/integration -run Attack -v   # the attacks, by name
 //
-// Caddy's running configuration belongs to the process, so these tests run one after another and have a package of
-// their own.
+// Caddy's running configuration belongs to the process. So these tests have a package of their own, and several
+// processes share them (see TestMain). With -parallel 1, for a single test, and for profiles there is one process.
 package integration
 
 import (
