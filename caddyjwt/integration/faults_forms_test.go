@@ -139,14 +139,52 @@ func TestFaultErrorRouteAfterABodyThatOthersHaveRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := prepare(t)
 			s.behind(chain+route, consumerAlice(t))
-			for length, body := range map[string]io.Reader{"known": strings.NewReader("a=b"), "chunked": io.MultiReader(strings.NewReader("a=b"))} {
-				a := s.do(s.request(http.MethodPost, "/", body, "Content-Type", formType))
-				if a.body != "an error page" {
-					t.Errorf("%s: status %d, body %q", length, a.StatusCode, a.body)
+			pages := s.errorPages(map[string]io.Reader{
+				"known": strings.NewReader("a=b"), "chunked": io.MultiReader(strings.NewReader("a=b")),
+			}, "Content-Type", formType)
+			for length, page := range pages {
+				if page.text != "an error page" {
+					t.Errorf("%s: status %d, body %q, %v", length, page.status, page.text, page.err)
 				}
 			}
 		})
 	}
+}
+
+// errorPage is an answer, with the client that got it: its next request comes on the same connection.
+type errorPage struct {
+	client *http.Client
+	status int
+	text   string
+	err    error
+}
+
+// errorPages posts bodies at the same time, since each answer takes long, and each on a connection of its own.
+func (s *site) errorPages(bodies map[string]io.Reader, header ...string) map[string]errorPage {
+	s.t.Helper()
+	var mu sync.Mutex
+	var clients sync.WaitGroup
+	pages := make(map[string]errorPage)
+	for name, body := range bodies {
+		r := s.request(http.MethodPost, "/", body, header...)
+		transport := &http.Transport{DialContext: s.dial}
+		s.t.Cleanup(transport.CloseIdleConnections)
+		clients.Go(func() {
+			page := errorPage{client: &http.Client{Transport: transport, Timeout: patience}}
+			var response *http.Response
+			if response, page.err = page.client.Do(r); page.err == nil {
+				defer response.Body.Close()
+				var text []byte
+				text, page.err = io.ReadAll(response.Body)
+				page.status, page.text = response.StatusCode, string(text)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			pages[name] = page
+		})
+	}
+	clients.Wait()
+	return pages
 }
 
 // A refusal leaves no deadline behind, whether there is no body or an error route has read it: the server, which watches the
@@ -161,14 +199,16 @@ func TestFaultErrorRouteLeavesTheConnectionAlive(t *testing.T) {
 		s := prepare(t)
 		s.loadFile(strings.Replace(s.caddyfile(gateFor(consumerAlice(t))+page), "auto_https off", "auto_https off"+option, 1))
 		s.inForce()
-		for name, body := range map[string]io.Reader{
+		pages := s.errorPages(map[string]io.Reader{
 			"no body": nil, "a body": strings.NewReader("hello"), "a chunked body": io.MultiReader(strings.NewReader("hello")),
-		} {
+		})
+		for name, page := range pages {
 			t.Run(watch+", "+name, func(t *testing.T) {
 				s := s.in(t)
-				if a := s.do(s.request(http.MethodPost, "/", body)); a.body != "an error page" {
-					t.Errorf("status %d, body %q", a.StatusCode, a.body)
+				if page.text != "an error page" {
+					t.Errorf("status %d, body %q, %v", page.status, page.text, page.err)
 				}
+				s.client = page.client
 				s.good(token) // on the same connection
 			})
 		}
