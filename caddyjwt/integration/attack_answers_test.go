@@ -406,6 +406,7 @@ func TestAttackAnswerInACacheWithAFieldOfItsOwn(t *testing.T) {
 // Streams are opened and reset at once, so that the server works for nobody (CVE-2023-39325), or a header block is
 // continued without end (CVE-2023-45288). Go bounds both; nothing reaches the backend, and others do not notice.
 func TestAttackResourceFloodsOfFrames(t *testing.T) {
+	long(t)
 	s, issuer, key := identitySite(t)
 	good := key.Sign(t, issued(issuer, "sub", "me"))
 	fields := hpacked([][2]string{{":method", "GET"}, {":scheme", "http"}, {":authority", "gate.test"}, {":path", "/flood"},
@@ -480,6 +481,7 @@ func TestAttackResourceOversizedTokens(t *testing.T) {
 // Tokens whose refusal costs the most, those with good form and random signatures of large keys, in a row. Each is
 // refused, and the good one beside them is not.
 func TestAttackResourceExpensiveSignatures(t *testing.T) {
+	long(t)
 	s, issuer, keys := signedSite(t)
 	s.attack(t, "400 random signatures", func(t *testing.T, a *attempt) {
 		var tokens []string
@@ -528,6 +530,7 @@ func TestAttackResourceSlowForm(t *testing.T) {
 // A request is refused at once, but its announced body never comes, and the server holds the answer back until it has
 // read it: each such request costs the attacker nothing and the gate a connection for ever. The answer must come soon.
 func TestAttackResourceRefusedWithABodyThatNeverComes(t *testing.T) {
+	long(t)
 	s := start(t, gateFor(consumerAlice(t), "forward_claim role X-Role"))
 	unsafe := hmacKey(t).Sign(t, claims("role", "a\nb")) // found out when the backend is to be told
 	for name, fields := range map[string]string{"with a length": "Content-Length: 100\r\n", "chunked": "Transfer-Encoding: chunked\r\n"} {

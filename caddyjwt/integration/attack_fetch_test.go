@@ -124,6 +124,7 @@ func redirecting(status int, location string) http.HandlerFunc {
 // example, or to a server without TLS: CVE-2026-102267, CVE-2026-49478. Few redirects are followed, each checked like
 // the first address and to the same scheme.
 func TestAttackFetchRedirect(t *testing.T) {
+	long(t)
 	mallory := tokentest.NewKey(t, "ES256", "mallory")
 	url, connections := trap(t)
 	plain := tokentest.NewAS(t, tokentest.WithKeys(mallory))
@@ -250,6 +251,7 @@ func TestAttackFetchCredentialsAlongARedirect(t *testing.T) {
 // A server answers a byte at a time, or never, and everything that waits for it piles up (slowloris, the other way
 // round). A fetch has one deadline, requests wait for less, and tokens whose key is known do not wait.
 func TestAttackFetchSlowServer(t *testing.T) {
+	long(t)
 	key, next := tokentest.NewKey(t, "ES256", "slow"), tokentest.NewKey(t, "ES256", "slow-next")
 	drip := func(write func(text string) error, gone <-chan struct{}) {
 		tick := time.NewTicker(10 * time.Millisecond)
@@ -667,6 +669,7 @@ func TestAttackFetchKeptFromNewKeysForEver(t *testing.T) {
 // A gate that has just started gets a thousand requests at once, and each of them fetches the keys. They share one
 // fetch.
 func TestAttackFetchThousandFirstRequests(t *testing.T) {
+	long(t)
 	key := tokentest.NewKey(t, "ES256", "thousand")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	arrived, release := make(chan struct{}, 8), make(chan struct{})
@@ -994,6 +997,7 @@ func (p *connectProxy) serve(conn net.Conn, server string) {
 // link to a device that never ends, a pipe that nobody writes, a part of a file. Only a regular file that is whole is
 // taken, and the keys that were there stay; a link to another good file is a change as any other.
 func TestAttackFetchKeyFileSwapped(t *testing.T) {
+	long(t)
 	key, mallory, next := tokentest.NewKey(t, "ES256", "file"), tokentest.NewKey(t, "ES256", "mallory"), tokentest.NewKey(t, "ES256", "file-next")
 	dir := t.TempDir()
 	set := tokentest.JWKS(mallory)
@@ -1061,6 +1065,7 @@ func TestAttackFetchKeyFileSwapped(t *testing.T) {
 // memory left; all the more when the server hangs just then. What a configuration no longer needs ends with it.
 // TestReloadHundredTimesUnderTraffic is about reloads that change nothing.
 func TestAttackFetchReloadsLeakNothing(t *testing.T) {
+	long(t)
 	key := tokentest.NewKey(t, "ES256", "leak")
 	as, stalled := tokentest.NewAS(t, tokentest.WithKeys(key)), tokentest.NewAS(t, tokentest.WithKeys(key))
 	as.Introspect(always(active("aud", audience)))

@@ -558,6 +558,7 @@ func TestAttackIdentityForwardedHeadersDecideNothing(t *testing.T) {
 
 // Many clients at once, each with its own token: a map or buffer that is shared hands one's identity to another.
 func TestAttackIdentityMixedUpUnderLoad(t *testing.T) {
+	long(t)
 	s, issuer, key := identitySite(t)
 	s.attack(t, "a thousand clients", func(t *testing.T, a *attempt) {
 		var wg sync.WaitGroup

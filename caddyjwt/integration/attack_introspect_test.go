@@ -204,6 +204,7 @@ func (a *attempt) refusedFrom(moment time.Time, token string) {
 // An answer is remembered for longer than the token lives, and the memory answers for a token that has ended (RFC 7662
 // section 4; CWE-613 in several resource servers). The end is judged on every request.
 func TestAttackIntrospectRememberedPastItsEnd(t *testing.T) {
+	long(t)
 	key := tokentest.NewKey(t, "ES256", "past")
 	as := introspector(t, tokentest.WithKeys(key))
 	opaque := asking(as, "opaque", "cache_ttl 5m")
@@ -295,6 +296,7 @@ func revoke(as *tokentest.AS, token string) string {
 // Somebody presents a token before it is active, or while the server has trouble, and the refusal is remembered for its
 // owner. Inactive answers are remembered for a moment only, and trouble is not remembered at all.
 func TestAttackIntrospectPoisonedByARefusal(t *testing.T) {
+	long(t)
 	s := prepare(t)
 	s.attack(t, "before the server knows it", func(t *testing.T, a *attempt) {
 		as := introspector(t)

@@ -321,6 +321,7 @@ func TestEventsNameEveryIssuerOfASharedSource(t *testing.T) {
 
 // A key file that is replaced, and one that becomes unusable.
 func TestEventsOfAKeyFile(t *testing.T) {
+	long(t)
 	first, second := tokentest.NewKey(t, "ES256", "first"), tokentest.NewKey(t, "ES256", "second")
 	path := writeFile(t, filepath.Join(t.TempDir(), "jwks.json"), tokentest.JWKS(first))
 	s := prepare(t).patient()

@@ -30,6 +30,7 @@ func pemSite(t *testing.T) (s *site, visitors []visitor) {
 
 // Fifty clients send their requests one byte at a time. Each gets the answer that its token deserves, and nobody else waits.
 func TestFaultClientsSendOneByteAtATime(t *testing.T) {
+	long(t)
 	s, visitors := pemSite(t)
 	s.fault(visitors, func(*crowd) {
 		var clients sync.WaitGroup
@@ -73,6 +74,7 @@ func (s *site) dribble(request string) (int, error) {
 // Connections are upgraded through the gate and stay open, while others without a good token are refused the upgrade, some
 // clients leave without a word, and some backends do.
 func TestFaultWebSocketsUnderLoad(t *testing.T) {
+	long(t)
 	s, visitors := pemSite(t)
 	s.upstream.answer = func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Upgrade") == "" {
@@ -166,6 +168,7 @@ func (s *site) talk(ctx context.Context, v visitor) error {
 // Thousands of connections are open and silent: one in eight between two requests, the others in the middle of one. The gate
 // serves those who speak as before, and everything is given back when they leave.
 func TestFaultThousandsOfIdleConnections(t *testing.T) {
+	long(t)
 	n := idleConnections(t)
 	s, visitors := pemSite(t)
 	before := s.atRest(visitors)

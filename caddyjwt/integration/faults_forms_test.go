@@ -130,6 +130,7 @@ func TestFaultErrorRouteAfterAForm(t *testing.T) {
 // A refusal leaves no deadline behind where somebody has read the body before: another gate, or the placeholder for it. The
 // error route does not look at the body, so that nothing else would take the deadline away.
 func TestFaultErrorRouteAfterABodyThatOthersHaveRead(t *testing.T) {
+	long(t)
 	route := strings.Replace(slowErrorRoute(t), "\n\t}", " {\n\t\t\tmethod GET\n\t\t}\n\t}", 1)
 	for name, chain := range map[string]string{
 		"another gate":    "route {\nbearer_auth {\n" + consumerAlice(t) + "\noptional\ntoken_from form access_token\n}\nGATE\n}\nBACKEND",
@@ -191,6 +192,7 @@ func (s *site) errorPages(bodies map[string]io.Reader, header ...string) map[str
 // connection then, would give up this request and each that follows on the connection. Caddy's own watch over bodies that
 // come slowly takes deadlines away, but can be turned off.
 func TestFaultErrorRouteLeavesTheConnectionAlive(t *testing.T) {
+	long(t)
 	token := hmacKey(t).Sign(t, claims())
 	page := slowErrorRoute(t)
 	for watch, option := range map[string]string{

@@ -118,6 +118,7 @@ func (s *site) internalRoots() *x509.CertPool {
 // Good and bad tokens come by all protocols at once, each protocol's over few connections, while other clients give up their
 // requests half-way and the authorization server is killed and comes back.
 func TestFaultEveryProtocolWithClientsThatLeave(t *testing.T) {
+	long(t)
 	key := tokentest.NewKey(t, "ES256", "fault-protocols")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	s, ways := startEverywhere(t, issuerGate(issuerBlock(as.URL, "leeway 5s")))

@@ -93,6 +93,7 @@ func (c *crowd) undecided() {
 // The authorization server is killed and comes back, three times. Tokens of known keys pass all the time, and so do
 // remembered opaque ones; about new ones the gate says that it cannot tell, until it can.
 func TestFaultServerKilledAndBack(t *testing.T) {
+	long(t)
 	f := startFaulty(t)
 	f.fault(f.visitors([]int{503}, 503), f.as.Down, func(c *crowd) {
 		for range 3 {
@@ -107,6 +108,7 @@ func TestFaultServerKilledAndBack(t *testing.T) {
 
 // The server takes connections and questions and never answers. Nobody with a token of a known key has to wait for it.
 func TestFaultServerPaused(t *testing.T) {
+	long(t)
 	f := startFaulty(t)
 	var release func()
 	f.fault(f.visitors([]int{503}, 503, 504), func() { release = f.as.Stall() }, func(c *crowd) {
@@ -124,6 +126,7 @@ func TestFaultServerPaused(t *testing.T) {
 
 // The server takes its time, and sends its keys in two pieces with a pause between. It costs time and nothing else.
 func TestFaultServerSlow(t *testing.T) {
+	long(t)
 	const pause = 150 * time.Millisecond
 	f := startFaulty(t)
 	begin := func() {
@@ -150,6 +153,7 @@ func TestFaultServerSlow(t *testing.T) {
 // The server answers everything with pages, empty objects, errors and cut answers. Nothing of it is taken for a key or a
 // yes, and nothing of it is the client's fault.
 func TestFaultServerLying(t *testing.T) {
+	long(t)
 	f := startFaulty(t)
 	lie := func(status int, kind, body string) func() {
 		handler := func(w http.ResponseWriter, _ *http.Request) {
@@ -211,6 +215,7 @@ func TestFaultKeyFileHalfWritten(t *testing.T) {
 // The backend closes connections instead of answering. That is the proxy's matter: it says 502 for those whom the gate has
 // let through, and the gate goes on telling good tokens from bad ones, without remembering anything about it.
 func TestFaultBackendClosesConnections(t *testing.T) {
+	long(t)
 	const issuer = "https://backend.example.com"
 	key := tokentest.NewKey(t, "ES256", "fault-backend").WithKID("")
 	s := start(t, issuerGate(issuerBlock(issuer, "keys pem `"+key.PublicPEM()+"`")))

@@ -179,6 +179,7 @@ func answering(answer tokentest.IntrospectionAnswer) func(*testing.T, *tokentest
 
 // A server that is down is not asked by every request; once it is back, tokens pass again.
 func TestIntrospectBreakerOpensAndCloses(t *testing.T) {
+	long(t)
 	as := introspector(t)
 	var failing atomic.Bool
 	as.Introspect(func(*tokentest.IntrospectionRequest) tokentest.IntrospectionAnswer {
@@ -378,6 +379,7 @@ func TestIntrospectAlwaysAsksAboutOpaqueTokens(t *testing.T) {
 
 // A server that is down when Caddy starts, its endpoint being discovered: Caddy starts, and tokens pass when it is back.
 func TestIntrospectServerDownAtStart(t *testing.T) {
+	long(t)
 	as := tokentest.NewAS(t, tokentest.StartDown(), tokentest.WithClient("gateway", "s3cr3t-with-odd-characters:%+&"))
 	as.Introspect(always(active()))
 	s := start(t, issuerGate(introspecting(as, "opaque")))
@@ -561,6 +563,7 @@ func TestIntrospectRememberedAnswerEndsWithExp(t *testing.T) {
 
 // A thousand requests with one new token are one question, and the first client's leaving changes nothing for the others.
 func TestIntrospectSharesOneQuestion(t *testing.T) {
+	long(t)
 	as := introspector(t)
 	arrived, release := make(chan struct{}, 1), make(chan struct{})
 	as.Introspect(func(*tokentest.IntrospectionRequest) tokentest.IntrospectionAnswer {

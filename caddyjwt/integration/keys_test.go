@@ -181,6 +181,7 @@ func (tr *traffic) allPassed(t testing.TB) {
 // Every source of keys through a whole Caddy, all issuers in one gate: its good token passes; the same with one bit of the
 // signature changed, and one of another issuer's key, do not.
 func TestKeysOfEverySourceVerify(t *testing.T) {
+	long(t)
 	dir := t.TempDir()
 	type source struct {
 		name, issuer string
@@ -291,6 +292,7 @@ func TestKeysAreNotTakenFromAnUnprovenServer(t *testing.T) {
 // A key file replaced while Caddy runs, in each form it may have. A half-written file changes nothing; the whole one takes
 // over, and takes back what was accepted, and cached, by the old one.
 func TestKeysFileIsReplacedWhileRunning(t *testing.T) {
+	long(t)
 	dir := t.TempDir()
 	type file struct {
 		name, issuer, path string
@@ -410,6 +412,7 @@ func TestKeysServerDownAtStart(t *testing.T) {
 // While the server is away, stalls or answers rubbish, tokens of known keys go on passing, cached or not; a token of an
 // unknown key is not called invalid.
 func TestKeysServerInTroubleLater(t *testing.T) {
+	long(t)
 	key, next := tokentest.NewKey(t, "ES256", "steady"), tokentest.NewKey(t, "ES256", "steady-next")
 	for name, trouble := range map[string]func(*tokentest.AS) (end func()){
 		"down":       func(as *tokentest.AS) func() { as.Down(); return as.Up },

@@ -255,6 +255,7 @@ func TestMetricsAndLogOfMetadataThatBringNoKeys(t *testing.T) {
 
 // A stranger sends names of issuers, keys and algorithms, and tokens of every kind, to make Caddy keep a series for each.
 func TestAttackMetricsGrowWithWhatStrangersSend(t *testing.T) {
+	long(t)
 	key := tokentest.NewKey(t, "ES256", "series")
 	as := introspector(t, tokentest.WithKeys(key))
 	as.Introspect(verdict)

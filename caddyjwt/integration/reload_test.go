@@ -58,6 +58,7 @@ func (s *site) goroutinesBackTo(start, slack int) {
 // A hundred reloads that change nothing about the keys, under traffic: every good token passes, nothing is fetched or asked
 // again, and nothing piles up.
 func TestReloadHundredTimesUnderTraffic(t *testing.T) {
+	long(t)
 	key := tokentest.NewKey(t, "ES256", "reload")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	as.Introspect(func(*tokentest.IntrospectionRequest) tokentest.IntrospectionAnswer {

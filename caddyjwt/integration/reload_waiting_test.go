@@ -22,6 +22,7 @@ func slowIntrospection(*tokentest.IntrospectionRequest) tokentest.IntrospectionA
 // reloads change what the gate asks: each closes something that requests wait for. Nobody is refused, and nothing is
 // left behind.
 func TestReloadRefusesNobodyWhoWaits(t *testing.T) {
+	long(t)
 	key := tokentest.NewKey(t, "ES256", "waiting")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	as.Introspect(slowIntrospection)

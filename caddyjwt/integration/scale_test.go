@@ -74,6 +74,7 @@ func heap() float64 {
 // Ten thousand issuers in one gate: they are there at once, cost no goroutine and no fetch before they are needed, and the
 // time of a request does not depend on how many there are.
 func TestScaleTenThousandIssuers(t *testing.T) {
+	long(t)
 	const n = 10_000
 	key := tokentest.NewKey(t, "ES256", "scale")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key), tokentest.WithPath("/issuer/9999"))
@@ -169,6 +170,7 @@ func TestScaleHundredThousandConsumers(t *testing.T) {
 // A thousand requests at once, each with its own token, each get their own identity: when the tokens are new, and when they
 // are remembered.
 func TestScaleThousandIdentitiesAtOnce(t *testing.T) {
+	long(t)
 	const n = 1000
 	key := tokentest.NewKey(t, "ES256", "identities")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))

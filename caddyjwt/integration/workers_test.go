@@ -60,6 +60,15 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// long leaves a test out with -short: it takes more than half a second of processor time, or seconds of waiting. The
+// race detector has most to find in such tests, so they run with it all the same.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() && !raced {
+		t.Skip("long, and left out with -short")
+	}
+}
+
 // work runs the tests whose names come over standard input, until it ends.
 func work(m *testing.M) int {
 	debug.SetGCPercent(400) // the heap of most tests is small
