@@ -30,7 +30,7 @@ func (s *site) accessLogs() (entries []map[string]any) {
 func (s *site) logs(path string, send func(path string)) (line map[string]any) {
 	s.t.Helper()
 	send(path)
-	eventually(s.t, 10*time.Second, "the request is logged", func() bool {
+	eventually(s.t, "the request is logged", func() bool {
 		for _, entry := range s.accessLogs() {
 			if request, _ := entry["request"].(map[string]any); request["uri"] == path {
 				line = entry
@@ -64,7 +64,7 @@ func (s *site) tallied() (lines []string) {
 func TestAccessLogHasTheReason(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
-	s, ways := startEverywhere(t, gateFor(jwksOf(as), consumerAlice(t), "require scope read")+
+	s, ways := startEverywhere(t, gateFor(issuerByJWKS(as), consumerAlice(t), "require scope read")+
 		"\nhandle_errors {\nrespond \"{err.message} {err.trace} {http.error}\"\n}\n")
 	tomorrow := time.Now().Add(24 * time.Hour).Unix()
 	const invalid = "the access token is expired, revoked, malformed or otherwise invalid"
@@ -73,13 +73,13 @@ func TestAccessLogHasTheReason(t *testing.T) {
 			name, token          string
 			reason, issuer, page any
 		}{
-			{"of tomorrow", key.Sign(t, issued(as.URL, "nbf", tomorrow, "exp", tomorrow+60)), "not_yet_valid", as.URL, invalid},
-			{"of an issuer that nobody knows", key.Sign(t, issued("https://other.example.com")), "unknown_issuer", nil, invalid},
-			{"of an issuer whose name is a placeholder", key.Sign(t, issued("{env.HOME}")), "unknown_issuer", nil, invalid},
+			{"of tomorrow", key.Sign(t, issuedBy(as.URL, "nbf", tomorrow, "exp", tomorrow+60)), "not_yet_valid", as.URL, invalid},
+			{"of an issuer that nobody knows", key.Sign(t, issuedBy("https://other.example.com")), "unknown_issuer", nil, invalid},
+			{"of an issuer whose name is a placeholder", key.Sign(t, issuedBy("{env.HOME}")), "unknown_issuer", nil, invalid},
 			{"no token", "", "missing_token", nil, "an access token is needed"},
-			{"not enough scope", key.Sign(t, issued(as.URL)), "insufficient_scope", as.URL, "the access token does not give the rights that this resource requires"},
+			{"not enough scope", key.Sign(t, issuedBy(as.URL)), "insufficient_scope", as.URL, "the access token does not give the rights that this resource requires"},
 			{"a consumer's, of tomorrow", hmacKey(t).Sign(t, claims("nbf", tomorrow, "exp", tomorrow+60)), "not_yet_valid", "alice-key", invalid},
-			{"good", key.Sign(t, issued(as.URL, "scope", "read")), nil, nil, nil},
+			{"good", key.Sign(t, issuedBy(as.URL, "scope", "read")), nil, nil, nil},
 			{"good, of a consumer", hmacKey(t).Sign(t, claims("scope", "read")), nil, nil, nil},
 		} {
 			t.Run(way.name+", "+test.name, func(t *testing.T) {
@@ -137,7 +137,7 @@ func TestAccessLogOfTheSite(t *testing.T) {
 				t.Fatalf("status %d", a.StatusCode)
 			}
 			if test.logged {
-				eventually(t, 10*time.Second, "the request is logged", func() bool { return len(s.accessLogs()) > before })
+				eventually(t, "the request is logged", func() bool { return len(s.accessLogs()) > before })
 				if line := s.accessLog(); line["auth_reason"] != "missing_token" {
 					t.Errorf("auth_reason %v", line["auth_reason"])
 				}
@@ -159,7 +159,7 @@ func TestTallyIsToldAtTheEnd(t *testing.T) {
 		s.get("/", "")
 	}
 	s.loadFile(strings.Replace(s.caddyfile(gateFor(consumerAlice(t))), "\tlog\n", "", 1))
-	eventually(t, 10*time.Second, "the rest is told", func() bool { return len(s.tallied()) == 2 })
+	eventually(t, "the rest is told", func() bool { return len(s.tallied()) == 2 })
 	if got := fmt.Sprint(s.tallied()); got != "[missing_token 1 missing_token 4]" {
 		t.Errorf("told: %s", got)
 	}
@@ -178,11 +178,11 @@ func TestTallyIsToldAtTheEnd(t *testing.T) {
 func TestAccessLogOfTwoGates(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
-	zoe, alice := key.Sign(t, issued(as.URL, "sub", "zoe")), hmacKey(t).Sign(t, claims())
-	expired := key.Sign(t, issued(as.URL, "sub", "zoe", "exp", 1))
+	zoe, alice := key.Sign(t, issuedBy(as.URL, "sub", "zoe")), hmacKey(t).Sign(t, claims())
+	expired := key.Sign(t, issuedBy(as.URL, "sub", "zoe", "exp", 1))
 	s := prepare(t)
 	second := gateFor(consumerAlice(t), "token_from header X-Second")
-	s.behind("route {\nGATE\n"+second+"\nBACKEND\n}\nhandle_errors {\n"+second+"\nrespond page\n}", jwksOf(as))
+	s.behind("route {\nGATE\n"+second+"\nBACKEND\n}\nhandle_errors {\n"+second+"\nrespond page\n}", issuerByJWKS(as))
 	for i, test := range []struct {
 		name, first, second string
 		reason, issuer      any
@@ -211,9 +211,9 @@ func TestAccessLogHasListsAndObjects(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	s := prepare(t)
-	s.behind("log_append roles {http.auth.user.roles}\nlog_append address {http.auth.user.address}\nGATE\nBACKEND", jwksOf(as))
+	s.behind("log_append roles {http.auth.user.roles}\nlog_append address {http.auth.user.address}\nGATE\nBACKEND", issuerByJWKS(as))
 	line := s.logs("/lists", func(path string) {
-		s.get(path, key.Sign(t, issued(as.URL, "roles", []any{"clerk", []any{1}}, "address", map[string]any{"city": "Bonn", "lines": []any{"a"}})))
+		s.get(path, key.Sign(t, issuedBy(as.URL, "roles", []any{"clerk", []any{1}}, "address", map[string]any{"city": "Bonn", "lines": []any{"a"}})))
 	})
 	got, _ := json.Marshal([]any{line["roles"], line["address"]})
 	if want := `[["clerk",[1]],{"city":"Bonn","lines":["a"]}]`; string(got) != want {

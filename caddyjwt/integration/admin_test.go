@@ -66,11 +66,11 @@ func TestConsumersComeAndGoThroughTheAdminAPI(t *testing.T) {
 	s.inForce()
 	alice := hmacKey(t).Sign(t, claims())
 	token := key.WithKID("").Sign(t, claims("iss", "bob-key"))
-	s.good(alice)
+	s.accepts(alice)
 	load := s.send(100, func() string { return alice })
 	becomes := func(want int) {
 		t.Helper()
-		eventually(t, patience, "the change is in force", func() bool {
+		eventually(t, "the change is in force", func() bool {
 			status, err := s.status(token)
 			return err == nil && status == want
 		})

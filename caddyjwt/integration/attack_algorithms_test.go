@@ -21,23 +21,23 @@ import (
 // a hosted identity product for "noNe" in 2020, and CVE-2015-9235 and CVE-2018-1000531 are the best known.
 func TestAttackAlgorithmNoneInEverySpelling(t *testing.T) {
 	as := tokentest.NewAS(t, tokentest.WithKeys(tokentest.NewKey(t, "RS256", "r1")))
-	s := start(t, gateFor(consumerAlice(t), jwksOf(as)))
-	for _, party := range []map[string]any{claims(), issued(as.URL)} {
+	s := start(t, gateFor(consumerAlice(t), issuerByJWKS(as)))
+	for _, party := range []map[string]any{claims(), issuedBy(as.URL)} {
 		payload := asJSON(t, party)
 		for _, alg := range []string{"none", "None", "NONE", "nOnE", "noNe", "none ", " none", "none\x00", "\tnone", "nоne", ""} {
 			header := asJSON(t, map[string]any{"alg": alg, "typ": "JWT", "kid": "r1"})
 			name := strconv.Quote(alg) + " of " + party["iss"].(string)
 			s.attack(t, name+" without signature", func(t *testing.T, a *attempt) {
-				a.repelled(a.send(forged(header, payload, nil)), "malformed_token")
+				a.refusedFor(a.send(forged(header, payload, nil)), "malformed_token")
 			})
 			s.attack(t, name+" without signature and dot", func(t *testing.T, a *attempt) {
-				a.repelled(a.send(b64(header)+"."+b64(payload)), "malformed_token")
+				a.refusedFor(a.send(b64(header)+"."+b64(payload)), "malformed_token")
 			})
 			s.attack(t, name+" with a signature of zeros", func(t *testing.T, a *attempt) {
-				a.repelled(a.send(forged(header, payload, make([]byte, 32))), "unsupported_algorithm")
+				a.refusedFor(a.send(forged(header, payload, make([]byte, 32))), "unsupported_algorithm")
 			})
 			s.attack(t, name+" with a good signature", func(t *testing.T, a *attempt) {
-				a.repelled(a.send(hmacKey(t).SignRaw(header, payload)), "unsupported_algorithm")
+				a.refusedFor(a.send(hmacKey(t).SignRaw(header, payload)), "unsupported_algorithm")
 			})
 		}
 	}
@@ -67,8 +67,8 @@ func costumes(t *testing.T, key *tokentest.Key) map[string][]byte {
 		"PKCS#1 PEM":                      pkcs1PEM,
 		"SPKI DER":                        spki,
 		"PKCS#1 DER":                      pkcs1,
-		"certificate PEM":                 pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certDER(t, key, nil)}),
-		"certificate DER":                 certDER(t, key, nil),
+		"certificate PEM":                 []byte(certificate(t, key)),
+		"certificate DER":                 certificateDER(t, key),
 		"OpenSSH line":                    []byte(sshLine(public)),
 		"JWK":                             jwk,
 		"JWK after a byte order mark":     append(bom[:3:3], jwk...),
@@ -111,16 +111,16 @@ func hmacToken(t *testing.T, alg string, secret []byte, header, claims map[strin
 func TestAttackAlgorithmPublicKeyAsHMACSecret(t *testing.T) {
 	key := tokentest.NewKey(t, "RS256", "r1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
-	s := start(t, gateFor(jwksOf(as), trusting("https://pem.example", "pem `"+key.PublicPEM()+"`"),
+	s := start(t, gateFor(issuerByJWKS(as), issuerWithKeys("https://pem.example", "pem `"+key.PublicPEM()+"`"),
 		"consumer carol {\n credential carol-key {\n algorithm RS256\n public_key `"+key.PublicPEM()+"`\n}\n}"))
 	for _, issuer := range []string{as.URL, "https://pem.example", "carol-key"} {
 		s.attack(t, "control: RS256 of "+issuer+" passes", func(t *testing.T, a *attempt) {
-			a.passed(a.send(key.Sign(t, issued(issuer))))
+			a.passed(a.send(key.Sign(t, issuedBy(issuer))))
 		})
 		for name, secret := range costumes(t, key) {
 			for _, alg := range []string{"HS256", "HS384", "HS512"} {
 				s.attack(t, name+" as "+alg+" of "+issuer, func(t *testing.T, a *attempt) {
-					a.repelled(a.send(hmacToken(t, alg, secret, map[string]any{"kid": "r1"}, issued(issuer))), "unsupported_algorithm")
+					a.refusedFor(a.send(hmacToken(t, alg, secret, map[string]any{"kid": "r1"}, issuedBy(issuer))), "unsupported_algorithm")
 				})
 			}
 		}
@@ -157,11 +157,11 @@ func TestAttackAlgorithmOfKeyWithoutAlg(t *testing.T) {
 	delete(jwk, "use")
 	as := tokentest.NewAS(t)
 	as.AnswerJWKS(200, tokentest.JWKSOf(jwk))
-	s := start(t, gateFor(jwksOf(as)))
-	s.attack(t, "control: RS256 passes", func(t *testing.T, a *attempt) { a.passed(a.send(key.Sign(t, issued(as.URL)))) })
+	s := start(t, gateFor(issuerByJWKS(as)))
+	s.attack(t, "control: RS256 passes", func(t *testing.T, a *attempt) { a.passed(a.send(key.Sign(t, issuedBy(as.URL)))) })
 	for name, secret := range costumes(t, key) {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
-			a.repelled(a.send(hmacToken(t, "HS256", secret, map[string]any{"kid": "r1"}, issued(as.URL))), "unsupported_algorithm")
+			a.refusedFor(a.send(hmacToken(t, "HS256", secret, map[string]any{"kid": "r1"}, issuedBy(as.URL))), "unsupported_algorithm")
 		})
 	}
 }
@@ -171,11 +171,11 @@ func TestAttackAlgorithmOfKeyWithoutAlg(t *testing.T) {
 func TestAttackAlgorithmOutsideTheAllowList(t *testing.T) {
 	rsaKey, ecKey := tokentest.NewKey(t, "RS256", "r1"), tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(rsaKey, ecKey))
-	s := start(t, gateFor(jwksOf(as, "algorithms ES256")))
-	s.attack(t, "control: ES256 passes", func(t *testing.T, a *attempt) { a.passed(a.send(ecKey.Sign(t, issued(as.URL)))) })
+	s := start(t, gateFor(issuerByJWKS(as, "algorithms ES256")))
+	s.attack(t, "control: ES256 passes", func(t *testing.T, a *attempt) { a.passed(a.send(ecKey.Sign(t, issuedBy(as.URL)))) })
 	for _, alg := range []string{"RS256", "RS384", "RS512", "PS256", "PS512"} {
 		s.attack(t, alg, func(t *testing.T, a *attempt) {
-			a.repelled(a.send(rsaKey.WithAlg(alg).Sign(t, issued(as.URL))), "unsupported_algorithm")
+			a.refusedFor(a.send(rsaKey.WithAlg(alg).Sign(t, issuedBy(as.URL))), "unsupported_algorithm")
 		})
 	}
 }
@@ -187,21 +187,21 @@ func TestAttackAlgorithmEmptyAllowList(t *testing.T) {
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	s := prepare(t)
 	for name, list := range map[string]any{"empty": []any{}, "null": nil} {
-		err := s.tryJSON(gateFor(jwksOf(as)), func(handler map[string]any) {
+		err := s.tryJSON(gateFor(issuerByJWKS(as)), func(handler map[string]any) {
 			handler["issuers"].([]any)[0].(map[string]any)["algorithms"] = list
 		})
 		if err != nil {
 			continue // refusing it is as good
 		}
 		s.attack(t, name+": HMAC with the public key", func(t *testing.T, a *attempt) {
-			a.repelled(a.send(hmacToken(t, "HS256", []byte(key.PublicPEM()), map[string]any{"kid": "r1"}, issued(as.URL))), "unsupported_algorithm")
+			a.refusedFor(a.send(hmacToken(t, "HS256", []byte(key.PublicPEM()), map[string]any{"kid": "r1"}, issuedBy(as.URL))), "unsupported_algorithm")
 		})
 		s.attack(t, name+": none", func(t *testing.T, a *attempt) {
-			a.repelled(a.send(forged(`{"alg":"none"}`, asJSON(t, issued(as.URL)), []byte("x"))), "unsupported_algorithm")
+			a.refusedFor(a.send(forged(`{"alg":"none"}`, asJSON(t, issuedBy(as.URL)), []byte("x"))), "unsupported_algorithm")
 		})
 	}
 	s.refusedAtLoad(t, "an empty name", "algorithm", func(s *site) error {
-		return s.tryJSON(gateFor(jwksOf(as)), func(handler map[string]any) {
+		return s.tryJSON(gateFor(issuerByJWKS(as)), func(handler map[string]any) {
 			handler["issuers"].([]any)[0].(map[string]any)["algorithms"] = []any{""}
 		})
 	})
@@ -212,20 +212,20 @@ func TestAttackAlgorithmEmptyAllowList(t *testing.T) {
 func TestAttackAlgorithmUnknown(t *testing.T) {
 	key := tokentest.NewKey(t, "RS256", "r1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
-	s := start(t, gateFor(jwksOf(as), consumerAlice(t)))
+	s := start(t, gateFor(issuerByJWKS(as), consumerAlice(t)))
 	for _, alg := range []string{`"XX999"`, `""`, `null`, `["RS256"]`, `{}`, `{"RS256":1}`, `256`, `true`, `"rs256"`, `"RS256 "`, `" RS256"`,
 		`"RS256\u0000"`, `"RS256\n"`, `"RS256,none"`, `"ES256K"`, `"RSA1_5"`, `"RSA-OAEP"`, `"dir"`, `"A256GCM"`, `"HS1"`, `"RS1"`, `"ML-DSA-44"`,
 		`"\u0052S256x"`, `"` + strings.Repeat("R", 4000) + `"`} {
 		name := alg[:min(len(alg), 20)]
 		s.attack(t, name, func(t *testing.T, a *attempt) {
-			a.repelled(a.send(key.SignRaw(`{"alg":`+alg+`,"kid":"r1"}`, asJSON(t, issued(as.URL)))), "unsupported_algorithm", "malformed_token")
+			a.refusedFor(a.send(key.SignRaw(`{"alg":`+alg+`,"kid":"r1"}`, asJSON(t, issuedBy(as.URL)))), "unsupported_algorithm", "malformed_token")
 		})
 		s.attack(t, name+" for a consumer", func(t *testing.T, a *attempt) {
-			a.repelled(a.send(hmacKey(t).SignRaw(`{"alg":`+alg+`}`, asJSON(t, claims()))), "unsupported_algorithm", "malformed_token")
+			a.refusedFor(a.send(hmacKey(t).SignRaw(`{"alg":`+alg+`}`, asJSON(t, claims()))), "unsupported_algorithm", "malformed_token")
 		})
 	}
 	s.attack(t, "none given", func(t *testing.T, a *attempt) {
-		a.repelled(a.send(key.SignRaw(`{"kid":"r1"}`, asJSON(t, issued(as.URL)))), "malformed_token")
+		a.refusedFor(a.send(key.SignRaw(`{"kid":"r1"}`, asJSON(t, issuedBy(as.URL)))), "malformed_token")
 	})
 }
 
@@ -237,29 +237,29 @@ func TestAttackAlgorithmThatTheKeyIsNotFor(t *testing.T) {
 	x25519 := map[string]any{"kty": "OKP", "crv": "X25519", "kid": "x", "use": "sig", "x": ed.JWK()["x"]}
 	as := tokentest.NewAS(t)
 	as.AnswerJWKS(200, tokentest.JWKSOf(rs.JWK(), ps.JWK(), es.JWK(), ed.JWK(), x25519))
-	s := start(t, gateFor(jwksOf(as)))
+	s := start(t, gateFor(issuerByJWKS(as)))
 	for _, key := range []*tokentest.Key{rs, ps, es, ed} {
-		s.attack(t, "control: "+key.Alg+" passes", func(t *testing.T, a *attempt) { a.passed(a.send(key.Sign(t, issued(as.URL)))) })
+		s.attack(t, "control: "+key.Alg+" passes", func(t *testing.T, a *attempt) { a.passed(a.send(key.Sign(t, issuedBy(as.URL)))) })
 	}
 	for name, token := range map[string]string{
-		"PS256 with a key for RS256":       rs.WithAlg("PS256").Sign(t, issued(as.URL)),
-		"RS512 with a key for RS256":       rs.WithAlg("RS512").Sign(t, issued(as.URL)),
-		"RS256 with a key for PS256":       ps.WithAlg("RS256").Sign(t, issued(as.URL)),
-		"RS256 named PS256":                rs.Sign(t, issued(as.URL), map[string]any{"alg": "PS256"}),
-		"ES256 named ES384":                es.Sign(t, issued(as.URL), map[string]any{"alg": "ES384"}),
-		"ES256 named RS256":                es.Sign(t, issued(as.URL), map[string]any{"alg": "RS256"}),
-		"RS256 named ES256":                rs.Sign(t, issued(as.URL), map[string]any{"alg": "ES256"}),
-		"EdDSA with the kid of an EC key":  ed.WithKID("es").Sign(t, issued(as.URL)),
-		"EdDSA with an X25519 key":         ed.WithKID("x").Sign(t, issued(as.URL)),
-		"Ed25519 with an X25519 key":       ed.WithKID("x").Sign(t, issued(as.URL), map[string]any{"alg": "Ed25519"}),
-		"Ed25519 with the kid of P-256":    ed.WithKID("es").Sign(t, issued(as.URL), map[string]any{"alg": "Ed25519"}),
-		"ES256 with the kid of an RSA key": es.WithKID("rs").Sign(t, issued(as.URL)),
+		"PS256 with a key for RS256":       rs.WithAlg("PS256").Sign(t, issuedBy(as.URL)),
+		"RS512 with a key for RS256":       rs.WithAlg("RS512").Sign(t, issuedBy(as.URL)),
+		"RS256 with a key for PS256":       ps.WithAlg("RS256").Sign(t, issuedBy(as.URL)),
+		"RS256 named PS256":                rs.Sign(t, issuedBy(as.URL), map[string]any{"alg": "PS256"}),
+		"ES256 named ES384":                es.Sign(t, issuedBy(as.URL), map[string]any{"alg": "ES384"}),
+		"ES256 named RS256":                es.Sign(t, issuedBy(as.URL), map[string]any{"alg": "RS256"}),
+		"RS256 named ES256":                rs.Sign(t, issuedBy(as.URL), map[string]any{"alg": "ES256"}),
+		"EdDSA with the kid of an EC key":  ed.WithKID("es").Sign(t, issuedBy(as.URL)),
+		"EdDSA with an X25519 key":         ed.WithKID("x").Sign(t, issuedBy(as.URL)),
+		"Ed25519 with an X25519 key":       ed.WithKID("x").Sign(t, issuedBy(as.URL), map[string]any{"alg": "Ed25519"}),
+		"Ed25519 with the kid of P-256":    ed.WithKID("es").Sign(t, issuedBy(as.URL), map[string]any{"alg": "Ed25519"}),
+		"ES256 with the kid of an RSA key": es.WithKID("rs").Sign(t, issuedBy(as.URL)),
 	} {
-		s.attack(t, name, func(t *testing.T, a *attempt) { a.repelled(a.send(token), "unknown_key", "invalid_signature") })
+		s.attack(t, name, func(t *testing.T, a *attempt) { a.refusedFor(a.send(token), "unknown_key", "invalid_signature") })
 	}
-	s.load(gateFor(jwksOf(as, "algorithms Ed25519")))
+	s.load(gateFor(issuerByJWKS(as, "algorithms Ed25519")))
 	s.attack(t, "EdDSA where only Ed25519 is allowed", func(t *testing.T, a *attempt) {
-		a.repelled(a.send(ed.Sign(t, issued(as.URL))), "unsupported_algorithm")
+		a.refusedFor(a.send(ed.Sign(t, issuedBy(as.URL))), "unsupported_algorithm")
 	})
 }
 
@@ -272,16 +272,16 @@ func TestAttackAlgorithmNoSwitchSkipsVerification(t *testing.T) {
 		"validate_signature", "disable_signature_check", "insecure_skip_verify"} {
 		for _, value := range []any{true, false} {
 			s.refusedAtLoad(t, name, name, func(s *site) error {
-				return s.tryJSON(gateFor(jwksOf(as)), func(h map[string]any) { h[name] = value })
+				return s.tryJSON(gateFor(issuerByJWKS(as)), func(h map[string]any) { h[name] = value })
 			})
 			s.refusedAtLoad(t, name+" of an issuer", name, func(s *site) error {
-				return s.tryJSON(gateFor(jwksOf(as)), func(h map[string]any) { h["issuers"].([]any)[0].(map[string]any)[name] = value })
+				return s.tryJSON(gateFor(issuerByJWKS(as)), func(h map[string]any) { h["issuers"].([]any)[0].(map[string]any)[name] = value })
 			})
 		}
 	}
 	for _, alg := range []string{"none", "NONE", "*", "any", "HS256"} {
 		s.refusedAtLoad(t, "algorithms "+alg, "algorithm", func(s *site) error {
-			return s.tryJSON(gateFor(jwksOf(as)), func(h map[string]any) { h["issuers"].([]any)[0].(map[string]any)["algorithms"] = []string{alg} })
+			return s.tryJSON(gateFor(issuerByJWKS(as)), func(h map[string]any) { h["issuers"].([]any)[0].(map[string]any)["algorithms"] = []string{alg} })
 		})
 	}
 }

@@ -12,7 +12,7 @@ import (
 func TestAttackConfigurationThatChecksNothing(t *testing.T) {
 	as := tokentest.NewAS(t)
 	s := prepare(t)
-	gate := gateFor(jwksOf(as), consumerAlice(t))
+	gate := gateFor(issuerByJWKS(as), consumerAlice(t))
 	issuer := func(h map[string]any) map[string]any { return h["issuers"].([]any)[0].(map[string]any) }
 	consumer := func(h map[string]any) map[string]any { return h["consumers"].([]any)[0].(map[string]any) }
 	credential := func(h map[string]any) map[string]any { return consumer(h)["credentials"].([]any)[0].(map[string]any) }
@@ -134,7 +134,7 @@ func TestAttackConfigurationFailedReloadKeepsTheGate(t *testing.T) {
 			if err := a.tryJSON(gateFor(consumerAlice(t)), change); err == nil {
 				t.Error("the configuration was accepted")
 			}
-			a.repelled(a.get("/", ""), "missing_token")
+			a.refusedFor(a.get("/", ""), "missing_token")
 			a.passed(a.send(hmacKey(t).Sign(t, claims())))
 		})
 	}
@@ -160,7 +160,7 @@ func TestAttackConfigurationRouteAddedLater(t *testing.T) {
 			s.loadFile(s.caddyfile(strings.NewReplacer("ADDED", added, "GATE", gateFor(consumerAlice(t))).Replace(place)))
 			s.attack(t, name+" "+where+" the gate", func(t *testing.T, a *attempt) {
 				got := a.get("/new", "")
-				a.repelled(got, "missing_token")
+				a.refusedFor(got, "missing_token")
 				if strings.Contains(got.body, "secret") {
 					t.Errorf("body %q", got.body)
 				}

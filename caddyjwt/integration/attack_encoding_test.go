@@ -61,7 +61,7 @@ func TestAttackEncodingOfTheParts(t *testing.T) {
 		"payload encoded twice":        parts[0] + "." + b64(parts[1]) + "." + parts[2],
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
-			a.repelled(query(a, changed), "malformed_token", "malformed_request", "invalid_signature")
+			a.refusedFor(query(a, changed), "malformed_token", "malformed_request", "invalid_signature")
 		})
 	}
 }
@@ -93,7 +93,7 @@ func TestAttackEncodingNumberOfParts(t *testing.T) {
 		"a header alone": p[0] + ".A.A",
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
-			a.cheaply(func() { a.repelled(a.send(text), "malformed_token", "malformed_request") })
+			a.cheaply(func() { a.refusedFor(a.send(text), "malformed_token", "malformed_request") })
 		})
 	}
 }
@@ -109,10 +109,10 @@ func TestAttackEncodingJSONSerialisation(t *testing.T) {
 	polyglot := `{"protected":"` + p[0] + `","payload":"` + p[1] + `","signature":"` + p[2] + `","x":".` + b64(`{}`) + `."}`
 	for name, text := range map[string]string{"general": general, "flattened": flat, "polyglot": polyglot, "in base64": b64(flat), "in base64 with dots": b64(flat) + "." + p[1] + "." + p[2]} {
 		s.attack(t, name+" in the header", func(t *testing.T, a *attempt) {
-			a.repelled(a.send(text), "malformed_request", "malformed_token", "missing_token")
+			a.refusedFor(a.send(text), "malformed_request", "malformed_token", "missing_token")
 		})
 		s.attack(t, name+" in the query", func(t *testing.T, a *attempt) {
-			a.repelled(a.get("/?jwt="+url.QueryEscape(text), ""), "malformed_request", "malformed_token")
+			a.refusedFor(a.get("/?jwt="+url.QueryEscape(text), ""), "malformed_request", "malformed_token")
 		})
 	}
 }
@@ -123,7 +123,7 @@ func TestAttackEncodingJSONSerialisation(t *testing.T) {
 func TestAttackEncodingMembersReadInTwoWays(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
-	s := start(t, gateFor(jwksOf(as), "forward_claim sub X-User", "forward_claim realm_access.roles X-Roles"))
+	s := start(t, gateFor(issuerByJWKS(as), "forward_claim sub X-User", "forward_claim realm_access.roles X-Roles"))
 	head := `{"alg":"ES256","kid":"e1"}`
 	now := time.Now().Unix()
 	rest := `"iss":"` + as.URL + `","aud":"` + audience + `","exp":` + strconv.FormatInt(now+300, 10)
@@ -149,7 +149,7 @@ func TestAttackEncodingMembersReadInTwoWays(t *testing.T) {
 		"other case of aud only":         key.SignRaw(head, `{`+strings.Replace(rest, `"aud"`, `"AUD"`, 1)+`}`),
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
-			a.repelled(a.send(token), "malformed_token", "missing_claim", "unknown_issuer", "invalid_audience", "unsupported_algorithm")
+			a.refusedFor(a.send(token), "malformed_token", "missing_claim", "unknown_issuer", "invalid_audience", "unsupported_algorithm")
 		})
 	}
 	for name, extra := range map[string]string{
@@ -194,7 +194,7 @@ func manyMembers(n int) string {
 func TestAttackEncodingOfJSON(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
-	s := start(t, gateFor(jwksOf(as), "forward_claim sub X-User"))
+	s := start(t, gateFor(issuerByJWKS(as), "forward_claim sub X-User"))
 	head := `{"alg":"ES256","kid":"e1"}`
 	rest := `"iss":"` + as.URL + `","aud":"` + audience + `","exp":` + strconv.FormatInt(time.Now().Unix()+300, 10)
 	payload := func(extra string) string { return `{` + extra + `,` + rest + `}` }
@@ -250,7 +250,7 @@ func TestAttackEncodingOfJSON(t *testing.T) {
 		"opening brackets":           strings.Repeat(`[`, 9000),
 	} {
 		s.attack(t, name+" in the payload", func(t *testing.T, a *attempt) {
-			a.cheaply(func() { a.repelled(a.send(key.SignRaw(head, text)), "malformed_token") })
+			a.cheaply(func() { a.refusedFor(a.send(key.SignRaw(head, text)), "malformed_token") })
 		})
 	}
 	for name, text := range map[string]string{
@@ -269,7 +269,7 @@ func TestAttackEncodingOfJSON(t *testing.T) {
 		"cty an array":      `{"alg":"ES256","kid":"e1","cty":["JWT"]}`,
 	} {
 		s.attack(t, name+" in the header", func(t *testing.T, a *attempt) {
-			a.cheaply(func() { a.repelled(a.send(key.SignRaw(text, payload(`"sub":"a"`))), "malformed_token") })
+			a.cheaply(func() { a.refusedFor(a.send(key.SignRaw(text, payload(`"sub":"a"`))), "malformed_token") })
 		})
 	}
 }
@@ -279,7 +279,7 @@ func TestAttackEncodingOfJSON(t *testing.T) {
 func TestAttackEncodingNumbers(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
-	s := start(t, gateFor(jwksOf(as)))
+	s := start(t, gateFor(issuerByJWKS(as)))
 	head := `{"alg":"ES256","kid":"e1"}`
 	exp := strconv.FormatInt(time.Now().Unix()+300, 10)
 	for _, number := range []string{"1e1000000", "1e-1000000", "-1e1000000", "1e99999999999999999999", "1e300", "-1e300", "9223372036854775807", "9223372036854775808",
@@ -296,7 +296,7 @@ func TestAttackEncodingNumbers(t *testing.T) {
 				for n, v := range members {
 					text += `,"` + n + `":` + v
 				}
-				a.cheaply(func() { a.repelled(a.send(key.SignRaw(head, text+"}")), "malformed_token", "expired") })
+				a.cheaply(func() { a.refusedFor(a.send(key.SignRaw(head, text+"}")), "malformed_token", "expired") })
 			})
 		}
 	}
@@ -312,7 +312,7 @@ func TestAttackEncodingNumbers(t *testing.T) {
 func TestAttackEncodingHugeClaims(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
-	s := start(t, gateFor(jwksOf(as), "token_from header Authorization", "token_from form jwt", "max_token_size 900KB"))
+	s := start(t, gateFor(issuerByJWKS(as), "token_from header Authorization", "token_from form jwt", "max_token_size 900KB"))
 	entries := make([]string, 100000)
 	for i := range entries {
 		entries[i] = "aud" + strconv.Itoa(i)
@@ -332,12 +332,12 @@ func TestAttackEncodingHugeClaims(t *testing.T) {
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			a.cheaply(func() {
-				got := form(a, key.Sign(t, issued(as.URL, changes...)))
+				got := form(a, key.Sign(t, issuedBy(as.URL, changes...)))
 				if got.StatusCode == 200 && name == "a subject of 500 KB" {
 					a.upstream.take() // long, but the operator's bound lets it pass
 					return
 				}
-				a.repelled(got, "malformed_token", "malformed_request", "body_too_large")
+				a.refusedFor(got, "malformed_token", "malformed_request", "body_too_large")
 			})
 		})
 	}
@@ -349,15 +349,15 @@ func TestAttackEncodingHugeClaims(t *testing.T) {
 			for name, number := range members {
 				text += `,"` + name + `":` + number
 			}
-			a.cheaply(func() { a.repelled(form(a, key.SignRaw(`{"alg":"ES256","kid":"e1"}`, text+"}")), "malformed_token") })
+			a.cheaply(func() { a.refusedFor(form(a, key.SignRaw(`{"alg":"ES256","kid":"e1"}`, text+"}")), "malformed_token") })
 		})
 	}
 	s.attack(t, "a megabyte of dots in a form", func(t *testing.T, a *attempt) {
 		a.cheaply(func() {
-			a.repelled(form(a, strings.Repeat(".", 1<<20)), "malformed_request", "malformed_token", "body_too_large")
+			a.refusedFor(form(a, strings.Repeat(".", 1<<20)), "malformed_request", "malformed_token", "body_too_large")
 		})
 	})
 	s.attack(t, "300 KB of dots in a form", func(t *testing.T, a *attempt) {
-		a.cheaply(func() { a.repelled(form(a, strings.Repeat(".", 300<<10)), "malformed_request", "malformed_token") })
+		a.cheaply(func() { a.refusedFor(form(a, strings.Repeat(".", 300<<10)), "malformed_request", "malformed_token") })
 	})
 }

@@ -34,30 +34,6 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// fetched is an issuer whose keys are found by discovery, with more lines.
-func fetched(as *tokentest.AS, lines ...string) string {
-	return trusting(as.URL, "discovery", lines...)
-}
-
-// vouchedFor are the lines that make the certificate of an authorization server a good one.
-func vouchedFor(t testing.TB, as *tokentest.AS) string {
-	return "tls {\nca " + writeFile(t, filepath.Join(t.TempDir(), "ca.pem"), string(as.CA())) + "\n}"
-}
-
-// told wants the log to say, in the line about the refusal, one of these causes: not that the address was tried and
-// could not be reached.
-func (a *attempt) told(causes ...string) {
-	a.t.Helper()
-	for line := range strings.Lines(a.since()) {
-		for _, cause := range causes {
-			if strings.Contains(line, "request refused") && strings.Contains(line, cause) {
-				return
-			}
-		}
-	}
-	a.t.Errorf("the log does not say %q", causes)
-}
-
 // Metadata, or an operator by mistake, names an address of another scheme, and the fetcher reads a local file, or takes
 // the keys out of the address itself: CVE-2026-48522. Only https is fetched, and http on this machine.
 func TestAttackFetchOtherSchemes(t *testing.T) {
@@ -82,28 +58,28 @@ func TestAttackFetchOtherSchemes(t *testing.T) {
 		s.attack(t, "jwks_uri: "+name, func(t *testing.T, a *attempt) {
 			as := tokentest.NewAS(t)
 			as.ChangeMetadata(func(document map[string]any) { document["jwks_uri"] = address })
-			a.restart(gateFor(fetched(as)))
-			a.troubled(a.send(mallory.Sign(t, issued(as.URL))), http.StatusServiceUnavailable, "keys_unavailable", true)
-			a.told("address not allowed")
+			a.restart(gateFor(issuerByDiscovery(as)))
+			a.ourFaultFor(a.send(mallory.Sign(t, issuedBy(as.URL))), http.StatusServiceUnavailable, "keys_unavailable", true)
+			a.logSays("address not allowed")
 		})
 		s.attack(t, "introspection_endpoint: "+name, func(t *testing.T, a *attempt) {
 			as := tokentest.NewAS(t)
 			as.ChangeMetadata(func(document map[string]any) { document["introspection_endpoint"] = address })
-			a.restart(gateFor(trusting(as.URL, "discovery", "introspect opaque {", "auth_method none", "}")))
-			a.troubled(a.send("opaque"), http.StatusBadGateway, "introspection_failed", false)
-			a.told("the metadata names no such endpoint")
+			a.restart(gateFor(issuerWithKeys(as.URL, "discovery", "introspect opaque {", "auth_method none", "}")))
+			a.ourFaultFor(a.send("opaque"), http.StatusBadGateway, "introspection_failed", false)
+			a.logSays("the metadata names no such endpoint")
 		})
 		s.refusedAtLoad(t, "keys jwks: "+name, "address not allowed", func(s *site) error {
-			return s.tryLoad(s.caddyfile(gateFor(trusting("https://as.example.com", "jwks "+address))))
+			return s.tryLoad(s.caddyfile(gateFor(issuerWithKeys("https://as.example.com", "jwks "+address))))
 		})
 	}
 	// Metadata that came over https leads to a service of this machine that has no TLS.
 	s.attack(t, "http on this machine, named by metadata over https", func(t *testing.T, a *attempt) {
 		as := tokentest.NewAS(t, tokentest.WithTLS())
 		as.ChangeMetadata(func(document map[string]any) { document["jwks_uri"] = elsewhere.JWKSURL() })
-		a.restart(gateFor(fetched(as, vouchedFor(t, as))))
-		a.troubled(a.send(mallory.Sign(t, issued(as.URL))), http.StatusServiceUnavailable, "keys_unavailable", true)
-		a.told("address not allowed")
+		a.restart(gateFor(issuerByDiscovery(as, tlsBlock(t, as))))
+		a.ourFaultFor(a.send(mallory.Sign(t, issuedBy(as.URL))), http.StatusServiceUnavailable, "keys_unavailable", true)
+		a.logSays("address not allowed")
 	})
 	if n := connections.Load() + int64(elsewhere.JWKSFetches()); n != 0 {
 		t.Errorf("%d connections to an address that must not be used", n)
@@ -150,16 +126,16 @@ func TestAttackFetchRedirect(t *testing.T) {
 			s.attack(t, fmt.Sprintf("keys: %d to %s", status, name), func(t *testing.T, a *attempt) {
 				as := tokentest.NewAS(t, tokentest.WithTLS())
 				as.HandleJWKS(redirecting(status, location))
-				a.restart(gateFor(fetched(as, vouchedFor(t, as))))
-				a.troubled(a.send(mallory.Sign(t, issued(as.URL))), http.StatusServiceUnavailable, "keys_unavailable", true)
-				a.told("not followed", "address not allowed", "failed to parse Location")
+				a.restart(gateFor(issuerByDiscovery(as, tlsBlock(t, as))))
+				a.ourFaultFor(a.send(mallory.Sign(t, issuedBy(as.URL))), http.StatusServiceUnavailable, "keys_unavailable", true)
+				a.logSays("not followed", "address not allowed", "failed to parse Location")
 			})
 			s.attack(t, fmt.Sprintf("metadata: %d to %s", status, name), func(t *testing.T, a *attempt) {
 				as := tokentest.NewAS(t, tokentest.WithTLS(), tokentest.WithKeys(mallory))
 				as.HandleMetadata(redirecting(status, location))
-				a.restart(gateFor(fetched(as, vouchedFor(t, as))))
-				a.troubled(a.send(mallory.Sign(t, issued(as.URL))), http.StatusServiceUnavailable, "keys_unavailable", true)
-				a.told("not followed", "address not allowed", "failed to parse Location")
+				a.restart(gateFor(issuerByDiscovery(as, tlsBlock(t, as))))
+				a.ourFaultFor(a.send(mallory.Sign(t, issuedBy(as.URL))), http.StatusServiceUnavailable, "keys_unavailable", true)
+				a.logSays("not followed", "address not allowed", "failed to parse Location")
 			})
 		}
 	}
@@ -177,8 +153,8 @@ func TestAttackFetchRedirect(t *testing.T) {
 			}
 			http.Redirect(w, r, as.JWKSURL(), http.StatusFound)
 		})
-		a.restart(gateFor(fetched(as)))
-		a.troubled(a.send(key.Sign(t, issued(as.URL))), http.StatusServiceUnavailable, "keys_unavailable", true)
+		a.restart(gateFor(issuerByDiscovery(as)))
+		a.ourFaultFor(a.send(key.Sign(t, issuedBy(as.URL))), http.StatusServiceUnavailable, "keys_unavailable", true)
 		if n := hops.Load(); n > 4 {
 			t.Errorf("%d hops", n)
 		}
@@ -213,7 +189,7 @@ func TestAttackFetchCredentialsAlongARedirect(t *testing.T) {
 				defer from.Close()
 				a.restart(gateFor("issuer " + as.URL + " {\naudience any\nkeys none\nintrospect opaque {\ntimeout 30s\nendpoint " + from.URL + "\n" +
 					strings.Join(lines, "\n") + "\n}\n}"))
-				a.troubled(a.send("opaque"), http.StatusBadGateway, "introspection_failed", false)
+				a.ourFaultFor(a.send("opaque"), http.StatusBadGateway, "introspection_failed", false)
 			})
 		}
 	}
@@ -234,9 +210,9 @@ func TestAttackFetchCredentialsAlongARedirect(t *testing.T) {
 			own.Store(&header)
 			http.Redirect(w, r, to.JWKSURL(), http.StatusFound)
 		})
-		a.restart(gateFor(jwksOf(as, "request_header X-Api-Key k3y", "request_header Authorization t0ken")))
-		token := key.Sign(t, issued(as.URL))
-		eventually(t, patience, "the keys are there", func() bool { status, _ := a.status(token); return status == http.StatusOK })
+		a.restart(gateFor(issuerByJWKS(as, "request_header X-Api-Key k3y", "request_header Authorization t0ken")))
+		token := key.Sign(t, issuedBy(as.URL))
+		eventually(t, "the keys are there", func() bool { status, _ := a.status(token); return status == http.StatusOK })
 		a.drain()
 		a.passed(a.send(token))
 		if h := *own.Load(); h.Get("X-Api-Key") != "k3y" {
@@ -297,19 +273,19 @@ func TestAttackFetchSlowServer(t *testing.T) {
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			as := tokentest.NewAS(t, tokentest.WithKeys(key))
-			a.restart(gateFor(jwksOf(as)))
-			a.passed(a.send(key.Sign(t, issued(as.URL))))
+			a.restart(gateFor(issuerByJWKS(as)))
+			a.passed(a.send(key.Sign(t, issuedBy(as.URL))))
 			slow(t, as)
 			var waited sync.WaitGroup
 			var over atomic.Bool
 			statuses := make([]int, 16)
 			for i := range statuses {
-				token := next.Sign(t, issued(as.URL, "jti", strconv.Itoa(i)))
+				token := next.Sign(t, issuedBy(as.URL, "jti", strconv.Itoa(i)))
 				waited.Go(func() { statuses[i], _ = a.status(token) })
 			}
 			go func() { waited.Wait(); over.Store(true) }()
 			a.until(&over, func(i int) {
-				token := key.Sign(t, issued(as.URL, "jti", "known-"+strconv.Itoa(i)))
+				token := key.Sign(t, issuedBy(as.URL, "jti", "known-"+strconv.Itoa(i)))
 				a.passed(a.send(token))
 			})
 			for _, status := range statuses {
@@ -364,11 +340,11 @@ func TestAttackFetchAnswerThatIsNoKeySet(t *testing.T) {
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			as := tokentest.NewAS(t, tokentest.WithKeys(key))
-			a.restart(gateFor(jwksOf(as)))
+			a.restart(gateFor(issuerByJWKS(as)))
 			as.HandleJWKS(func(w http.ResponseWriter, _ *http.Request) {
 				_, _ = io.WriteString(w, tokentest.JWKS(key)) // without ETag
 			})
-			a.passed(a.send(key.Sign(t, issued(as.URL))))
+			a.passed(a.send(key.Sign(t, issuedBy(as.URL))))
 			as.HandleJWKS(func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", wrong.kind)
 				if wrong.body == zipped.String() {
@@ -377,9 +353,9 @@ func TestAttackFetchAnswerThatIsNoKeySet(t *testing.T) {
 				w.WriteHeader(wrong.status)
 				_, _ = io.WriteString(w, wrong.body)
 			})
-			a.troubled(a.send(mallory.Sign(t, issued(as.URL))), http.StatusServiceUnavailable, "keys_unavailable", true)
-			a.passed(a.send(key.Sign(t, issued(as.URL, "jti", "2"))))
-			eventually(t, 10*time.Second, "the log names the source and the cause", func() bool {
+			a.ourFaultFor(a.send(mallory.Sign(t, issuedBy(as.URL))), http.StatusServiceUnavailable, "keys_unavailable", true)
+			a.passed(a.send(key.Sign(t, issuedBy(as.URL, "jti", "2"))))
+			eventually(t, "the log names the source and the cause", func() bool {
 				return a.logged("refreshing keys is failing", as.JWKSURL(), `"error":"key set `)
 			})
 		})
@@ -496,24 +472,24 @@ func TestAttackFetchFromAServerThatIsNotProven(t *testing.T) {
 				a.passed(got)
 				return
 			}
-			a.troubled(got, http.StatusServiceUnavailable, reason, true)
+			a.ourFaultFor(got, http.StatusServiceUnavailable, reason, true)
 			if n := requests.Load(); n != 0 {
 				t.Errorf("%d requests to a server that is not proven", n)
 			}
 		}
 		s.attack(t, "keys: "+name, func(t *testing.T, a *attempt) {
-			a.restart(gateFor(trusting(issuer, "jwks "+between.URL+"/jwks", proven)))
-			check(t, a, mallory.Sign(t, issued(issuer)), "keys_unavailable")
+			a.restart(gateFor(issuerWithKeys(issuer, "jwks "+between.URL+"/jwks", proven)))
+			check(t, a, mallory.Sign(t, issuedBy(issuer)), "keys_unavailable")
 		})
 		s.attack(t, "introspection: "+name, func(t *testing.T, a *attempt) {
-			a.restart(gateFor(trusting(issuer, "none", proven, "introspect opaque {", "endpoint "+between.URL+"/introspect",
+			a.restart(gateFor(issuerWithKeys(issuer, "none", proven, "introspect opaque {", "endpoint "+between.URL+"/introspect",
 				"client_id gateway", "client_secret s3cr3t", "}")))
 			check(t, a, "opaque", "introspection_unavailable")
 		})
 	}
 	for _, word := range []string{"insecure", "insecure_skip_verify", "skip_verify", "verify off"} {
 		s.refusedAtLoad(t, "the word "+word, strings.Fields(word)[0], func(s *site) error {
-			return s.tryLoad(s.caddyfile(gateFor(trusting("https://as.example.com", "discovery", "tls {", word, "}"))))
+			return s.tryLoad(s.caddyfile(gateFor(issuerWithKeys("https://as.example.com", "discovery", "tls {", word, "}"))))
 		})
 	}
 }
@@ -524,18 +500,18 @@ func TestAttackFetchFromAServerThatIsNotProven(t *testing.T) {
 func TestAttackFetchUnknownKeyStorm(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "storm")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
-	s := start(t, gateFor(jwksOf(as)))
+	s := start(t, gateFor(issuerByJWKS(as)))
 	s.attack(t, "thousands of made-up key ids", func(t *testing.T, a *attempt) {
-		a.passed(a.send(key.Sign(t, issued(as.URL))))
+		a.passed(a.send(key.Sign(t, issuedBy(as.URL))))
 		before, began := as.JWKSFetches(), time.Now()
-		payload := issued(as.URL)
+		payload := issuedBy(as.URL)
 		var clients sync.WaitGroup
 		var wrong atomic.Int64
 		for client := range 16 {
 			clients.Go(func() {
 				for i := range 100 {
 					bogus := key.Sign(t, payload, map[string]any{"kid": fmt.Sprintf("storm-%d-%d", client, i)})
-					if status, err := a.status(bogus); err != nil || !refusing(status) {
+					if status, err := a.status(bogus); err != nil || !unknownKeyStatus(status) {
 						wrong.Add(1)
 					}
 				}
@@ -553,7 +529,7 @@ func TestAttackFetchUnknownKeyStorm(t *testing.T) {
 		if n := len(a.upstream.take()); n != 0 {
 			t.Errorf("%d requests reached the upstream", n)
 		}
-		a.passed(a.send(key.Sign(t, issued(as.URL, "jti", "2"))))
+		a.passed(a.send(key.Sign(t, issuedBy(as.URL, "jti", "2"))))
 	})
 }
 
@@ -563,12 +539,12 @@ func TestAttackFetchUnknownKeyStorm(t *testing.T) {
 func TestAttackFetchUnknownKeyStormAtASlowServer(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "slow-storm")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
-	s := start(t, gateFor(jwksOf(as)))
+	s := start(t, gateFor(issuerByJWKS(as)))
 	s.attack(t, "hundreds wait for one fetch", func(t *testing.T, a *attempt) {
-		a.passed(a.send(key.Sign(t, issued(as.URL))))
+		a.passed(a.send(key.Sign(t, issuedBy(as.URL))))
 		before, began := as.JWKSFetches(), time.Now()
 		as.Stall()
-		payload := issued(as.URL)
+		payload := issuedBy(as.URL)
 		var clients sync.WaitGroup
 		var over atomic.Bool
 		var passed atomic.Int64
@@ -581,7 +557,7 @@ func TestAttackFetchUnknownKeyStormAtASlowServer(t *testing.T) {
 			})
 		}
 		go func() { clients.Wait(); over.Store(true) }()
-		a.until(&over, func(i int) { a.passed(a.send(key.Sign(t, issued(as.URL, "jti", strconv.Itoa(i))))) })
+		a.until(&over, func(i int) { a.passed(a.send(key.Sign(t, issuedBy(as.URL, "jti", strconv.Itoa(i))))) })
 		if n := passed.Load(); n != 0 {
 			t.Errorf("%d of 300 were not refused", n)
 		}
@@ -605,25 +581,25 @@ func TestAttackFetchEmptySetDeletesKeys(t *testing.T) {
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			as := tokentest.NewAS(t, tokentest.WithKeys(first, second))
-			a.restart(gateFor(jwksOf(as)))
-			kept, withdrawn := first.Sign(t, issued(as.URL)), second.Sign(t, issued(as.URL))
+			a.restart(gateFor(issuerByJWKS(as)))
+			kept, withdrawn := first.Sign(t, issuedBy(as.URL)), second.Sign(t, issuedBy(as.URL))
 			for range 3 { // remembered, too
 				a.passed(a.send(kept))
 				a.passed(a.send(withdrawn))
 			}
 			as.AnswerJWKS(http.StatusOK, body)
-			a.troubled(a.send(third.Sign(t, issued(as.URL))), http.StatusServiceUnavailable, "keys_unavailable", true)
+			a.ourFaultFor(a.send(third.Sign(t, issuedBy(as.URL))), http.StatusServiceUnavailable, "keys_unavailable", true)
 			a.passed(a.send(withdrawn))
-			a.passed(a.send(second.Sign(t, issued(as.URL, "jti", "2"))))
+			a.passed(a.send(second.Sign(t, issuedBy(as.URL, "jti", "2"))))
 			as.SetKeys(first)
 			as.AnswerJWKS(0, "")
-			eventually(t, 15*time.Second, "the smaller set is in force", func() bool {
+			eventually(t, "the smaller set is in force", func() bool {
 				status, err := a.status(withdrawn)
 				return err == nil && status == http.StatusUnauthorized
 			})
 			a.drain()
-			a.repelled(a.send(withdrawn), "unknown_key")
-			a.repelled(a.send(second.Sign(t, issued(as.URL, "jti", "3"))), "unknown_key")
+			a.refusedFor(a.send(withdrawn), "unknown_key")
+			a.refusedFor(a.send(second.Sign(t, issuedBy(as.URL, "jti", "3"))), "unknown_key")
 			a.passed(a.send(kept))
 		})
 	}
@@ -636,32 +612,32 @@ func TestAttackFetchEmptySetDeletesKeys(t *testing.T) {
 func TestAttackFetchKeptFromNewKeysForEver(t *testing.T) {
 	key, next := tokentest.NewKey(t, "ES256", "stale"), tokentest.NewKey(t, "ES256", "stale-next")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
-	s := start(t, gateFor(jwksOf(as, "max_stale 1m")))
+	s := start(t, gateFor(issuerByJWKS(as, "max_stale 1m")))
 	s.attack(t, "the server cannot be reached any more", func(t *testing.T, a *attempt) {
-		token := key.Sign(t, issued(as.URL))
+		token := key.Sign(t, issuedBy(as.URL))
 		began := time.Now()
 		a.passed(a.send(token))
 		as.SetKeys(next)
 		as.Down()
 		for i := range 3 {
-			a.notBlamed(a.send(next.Sign(t, issued(as.URL))), http.StatusServiceUnavailable)
-			for _, known := range []string{token, key.Sign(t, issued(as.URL, "jti", strconv.Itoa(i)))} {
+			a.ourFault(a.send(next.Sign(t, issuedBy(as.URL))), http.StatusServiceUnavailable)
+			for _, known := range []string{token, key.Sign(t, issuedBy(as.URL, "jti", strconv.Itoa(i)))} {
 				if got := a.send(known); time.Since(began) < time.Minute {
 					a.passed(got)
 				}
 			}
 		}
 		as.Up()
-		eventually(t, 30*time.Second, "the new key is in force when the server is back", func() bool {
-			status, err := a.status(next.Sign(t, issued(as.URL)))
+		eventually(t, "the new key is in force when the server is back", func() bool {
+			status, err := a.status(next.Sign(t, issuedBy(as.URL)))
 			return err == nil && status == http.StatusOK
 		})
 		a.drain()
-		a.repelled(a.send(token), "unknown_key")
+		a.refusedFor(a.send(token), "unknown_key")
 	})
 	for _, age := range []string{"-1s", "off", "never", "1s"} {
 		s.refusedAtLoad(t, "max_stale "+age, "max_stale", func(s *site) error {
-			return s.tryLoad(s.caddyfile(gateFor(jwksOf(as, "max_stale "+age))))
+			return s.tryLoad(s.caddyfile(gateFor(issuerByJWKS(as, "max_stale "+age))))
 		})
 	}
 }
@@ -681,11 +657,11 @@ func TestAttackFetchThousandFirstRequests(t *testing.T) {
 		case <-r.Context().Done():
 		}
 	})
-	s := start(t, gateFor(fetched(as)))
+	s := start(t, gateFor(issuerByDiscovery(as)))
 	s.attack(t, "a thousand at once", func(t *testing.T, a *attempt) {
 		tokens := make([]string, 1000)
 		for i := range tokens {
-			tokens[i] = key.Sign(t, issued(as.URL, "jti", strconv.Itoa(i)))
+			tokens[i] = key.Sign(t, issuedBy(as.URL, "jti", strconv.Itoa(i)))
 		}
 		began := time.Now()
 		outcomes := a.together(len(tokens), func(i int) string { return tokens[i] }, func() {
@@ -721,20 +697,20 @@ func TestAttackFetchFirstClientHangsUp(t *testing.T) {
 			left <- struct{}{}
 		}
 	})
-	s := start(t, gateFor(jwksOf(as)))
+	s := start(t, gateFor(issuerByJWKS(as)))
 	s.attack(t, "during the fetch", func(t *testing.T, a *attempt) {
 		conn, err := a.dial(t.Context(), "", "")
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: gate.test\r\nAuthorization: Bearer %s\r\n\r\n", key.Sign(t, issued(as.URL)))
+		fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: gate.test\r\nAuthorization: Bearer %s\r\n\r\n", key.Sign(t, issuedBy(as.URL)))
 		<-arrived
 		_ = conn.Close()
-		eventually(t, 10*time.Second, "the gate has noticed that the client has gone", func() bool {
+		eventually(t, "the gate has noticed that the client has gone", func() bool {
 			return strings.Contains(a.since(), `"status":499`)
 		})
 		close(release)
-		a.passed(a.send(key.Sign(t, issued(as.URL, "jti", "2"))))
+		a.passed(a.send(key.Sign(t, issuedBy(as.URL, "jti", "2"))))
 		if n := as.JWKSFetches(); n != 1 || len(left) != 0 {
 			t.Errorf("%d fetches, %d of them broken off", n, len(left))
 		}
@@ -781,20 +757,20 @@ func TestAttackFetchMalformedSetInTheBackground(t *testing.T) {
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			as := tokentest.NewAS(t, tokentest.WithKeys(key))
-			a.restart(gateFor(jwksOf(as)))
-			a.passed(a.send(key.Sign(t, issued(as.URL))))
+			a.restart(gateFor(issuerByJWKS(as)))
+			a.passed(a.send(key.Sign(t, issuedBy(as.URL))))
 			as.AnswerJWKS(http.StatusOK, `{"keys":[`+bad+`,`+asJSON(t, key.JWK())+`,`+asJSON(t, next.JWK())+`]}`)
-			a.passed(a.send(next.Sign(t, issued(as.URL))))
-			a.passed(a.send(key.Sign(t, issued(as.URL, "jti", "2"))))
+			a.passed(a.send(next.Sign(t, issuedBy(as.URL))))
+			a.passed(a.send(key.Sign(t, issuedBy(as.URL, "jti", "2"))))
 		})
 	}
 	s.attack(t, "objects without end", func(t *testing.T, a *attempt) {
 		as := tokentest.NewAS(t, tokentest.WithKeys(key))
-		a.restart(gateFor(jwksOf(as)))
-		a.passed(a.send(key.Sign(t, issued(as.URL))))
+		a.restart(gateFor(issuerByJWKS(as)))
+		a.passed(a.send(key.Sign(t, issuedBy(as.URL))))
 		as.AnswerJWKS(http.StatusOK, `{"keys":[`+strings.Repeat(`{"x":`, 100_000)+`1`+strings.Repeat(`}`, 100_000)+`]}`)
-		a.troubled(a.send(next.Sign(t, issued(as.URL))), http.StatusServiceUnavailable, "keys_unavailable", true)
-		a.passed(a.send(key.Sign(t, issued(as.URL, "jti", "2"))))
+		a.ourFaultFor(a.send(next.Sign(t, issuedBy(as.URL))), http.StatusServiceUnavailable, "keys_unavailable", true)
+		a.passed(a.send(key.Sign(t, issuedBy(as.URL, "jti", "2"))))
 	})
 }
 
@@ -804,7 +780,7 @@ func TestAttackFetchMalformedSetInTheBackground(t *testing.T) {
 func TestAttackFetchSharedSetWithOtherRules(t *testing.T) {
 	rsaKey, ecKey := tokentest.NewKey(t, "RS256", "r1"), tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithTLS(), tokentest.WithKeys(rsaKey, ecKey))
-	proven := vouchedFor(t, as)
+	proven := tlsBlock(t, as)
 	gate := func(path, issuer, audience string, lines ...string) string {
 		return strings.Replace(gateFor("issuer "+issuer+" {\naudience "+audience+"\nkeys jwks "+as.JWKSURL()+"\n"+
 			strings.Join(lines, "\n")+"\n}"), "bearer_auth", "bearer_auth "+path, 1)
@@ -821,7 +797,7 @@ func TestAttackFetchSharedSetWithOtherRules(t *testing.T) {
 		gate("/pinned", issuer, audience, strings.Replace(proven, "\n}", "\npin "+base64.StdEncoding.EncodeToString(make([]byte, sha256.Size))+"\n}", 1)),
 		gate("/unproven", issuer, audience),
 	}, "\n"))
-	token := rsaKey.Sign(t, issued(issuer))
+	token := rsaKey.Sign(t, issuedBy(issuer))
 	for range 2 { // the second time with everything remembered
 		for path, reason := range map[string]string{
 			"/algorithm": "unsupported_algorithm", "/type": "invalid_type", "/profile": "invalid_type", "/lifetime": "lifetime_too_long",
@@ -834,10 +810,10 @@ func TestAttackFetchSharedSetWithOtherRules(t *testing.T) {
 				a.secret(token)
 				got := a.get(path, token)
 				if reason == "" {
-					a.notBlamed(got, http.StatusServiceUnavailable)
+					a.ourFault(got, http.StatusServiceUnavailable)
 					return
 				}
-				a.repelled(got, reason)
+				a.refusedFor(got, reason)
 			})
 		}
 	}
@@ -919,16 +895,16 @@ func throughAProxy(t *testing.T) {
 	local.Introspect(always(tokentest.IntrospectionAnswer{Claims: map[string]any{"active": true, "sub": "bob", "aud": audience}}))
 	credentials := []string{"client_id gateway", "client_secret s3cr3t-of-the-gateway", "auth_method client_secret_basic"}
 	s := start(t, gateFor(
-		trusting("https://as.example.com", "jwks https://as.example.com/jwks", append(append([]string{
+		issuerWithKeys("https://as.example.com", "jwks https://as.example.com/jwks", append(append([]string{
 			"tls {", "ca " + os.Getenv(proxied), "}", "request_header X-Api-Key k3y-for-the-keys",
 			"introspect opaque {", "endpoint https://as.example.com/introspect",
 		}, credentials...), "}")...),
-		trusting(local.URL, "discovery", append(append([]string{"introspect opaque {", "prefix local_"}, credentials...), "}")...),
+		issuerWithKeys(local.URL, "discovery", append(append([]string{"introspect opaque {", "prefix local_"}, credentials...), "}")...),
 	))
-	s.good("opaque-token-of-a-user")
-	s.good("local_opaque-token-of-a-user")
+	s.accepts("opaque-token-of-a-user")
+	s.accepts("local_opaque-token-of-a-user")
 	// That the key is not in the set can be told only with the set at hand.
-	s.refused(s.get("/", tokentest.NewKey(t, "ES256", "unpublished").Sign(t, issued("https://as.example.com"))), http.StatusUnauthorized, "unknown_key")
+	s.refused(s.get("/", tokentest.NewKey(t, "ES256", "unpublished").Sign(t, issuedBy("https://as.example.com"))), http.StatusUnauthorized, "unknown_key")
 }
 
 // connectProxy is an HTTP proxy that keeps all that goes through it.
@@ -1020,11 +996,11 @@ func TestAttackFetchKeyFileSwapped(t *testing.T) {
 	issuer := func(name string) string { return "https://" + strings.ReplaceAll(name, " ", "-") + ".example.com" }
 	for name := range swaps {
 		paths[name] = writeFile(t, filepath.Join(dir, strings.ReplaceAll(name, " ", "-")+".json"), tokentest.JWKS(key))
-		blocks = append(blocks, trusting(issuer(name), "file "+paths[name]))
+		blocks = append(blocks, issuerWithKeys(issuer(name), "file "+paths[name]))
 	}
 	s := start(t, gateFor(blocks...))
 	for name, swap := range swaps {
-		s.passed(s.get("/", key.Sign(t, issued(issuer(name)))))
+		s.passed(s.get("/", key.Sign(t, issuedBy(issuer(name)))))
 		if err := os.Remove(paths[name]); err != nil {
 			t.Fatal(err)
 		}
@@ -1034,9 +1010,9 @@ func TestAttackFetchKeyFileSwapped(t *testing.T) {
 	}
 	for name := range swaps {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
-			eventually(t, 15*time.Second, "it is noticed", func() bool { return a.logged("refreshing keys is failing", paths[name]) })
-			a.passed(a.send(key.Sign(t, issued(issuer(name), "jti", "2"))))
-			a.repelled(a.send(mallory.Sign(t, issued(issuer(name)))), "unknown_key")
+			eventually(t, "it is noticed", func() bool { return a.logged("refreshing keys is failing", paths[name]) })
+			a.passed(a.send(key.Sign(t, issuedBy(issuer(name), "jti", "2"))))
+			a.refusedFor(a.send(mallory.Sign(t, issuedBy(issuer(name)))), "unknown_key")
 		})
 	}
 	for name := range swaps {
@@ -1050,13 +1026,13 @@ func TestAttackFetchKeyFileSwapped(t *testing.T) {
 	}
 	for name := range swaps {
 		s.attack(t, "control: a link to a good file in place of "+name, func(t *testing.T, a *attempt) {
-			token := next.Sign(t, issued(issuer(name)))
-			eventually(t, 15*time.Second, "the new key is in force", func() bool {
+			token := next.Sign(t, issuedBy(issuer(name)))
+			eventually(t, "the new key is in force", func() bool {
 				status, err := a.status(token)
 				return err == nil && status == http.StatusOK
 			})
 			a.drain()
-			a.repelled(a.send(key.Sign(t, issued(issuer(name), "jti", "3"))), "unknown_key")
+			a.refusedFor(a.send(key.Sign(t, issuedBy(issuer(name), "jti", "3"))), "unknown_key")
 		})
 	}
 }
@@ -1071,12 +1047,12 @@ func TestAttackFetchReloadsLeakNothing(t *testing.T) {
 	as.Introspect(always(active("aud", audience)))
 	gate := func(i int) string { // other settings each time, and so other sources and clients
 		ask := []string{"introspect opaque {", "auth_method none", "param n " + strconv.Itoa(i), "prefix p", "}"}
-		return gateFor("realm r"+strconv.Itoa(i), fetched(as, append(ask, "max_stale "+strconv.Itoa(i+1)+"h")...),
-			fetched(stalled, "max_stale "+strconv.Itoa(i+1)+"h"))
+		return gateFor("realm r"+strconv.Itoa(i), issuerByDiscovery(as, append(ask, "max_stale "+strconv.Itoa(i+1)+"h")...),
+			issuerByDiscovery(stalled, "max_stale "+strconv.Itoa(i+1)+"h"))
 	}
 	s := start(t, gate(0)).patient()
 	s.attack(t, "a hundred reloads with other settings", func(t *testing.T, a *attempt) {
-		token := key.Sign(t, issued(as.URL))
+		token := key.Sign(t, issuedBy(as.URL))
 		a.passed(a.send(token))
 		before := a.goroutines()
 		stalled.Stall()
@@ -1085,14 +1061,14 @@ func TestAttackFetchReloadsLeakNothing(t *testing.T) {
 			a.load(gate(i + 1))
 			a.passed(a.get("/", token))
 			a.passed(a.get("/", "p-opaque"))
-			lost := key.Sign(t, issued(stalled.URL, "jti", strconv.Itoa(i)))
+			lost := key.Sign(t, issuedBy(stalled.URL, "jti", strconv.Itoa(i)))
 			waiting.Go(func() { // a fetch that is under way when the next configuration comes
 				if status, err := a.status(lost); err == nil && status != http.StatusServiceUnavailable {
 					t.Errorf("status %d", status)
 				}
 			})
 			if i%10 == 0 {
-				if err := a.tryLoad(a.caddyfile(gateFor(fetched(as), "issuer https://x.example.com {\naudience x\nkeys file /nowhere\n}"))); err == nil {
+				if err := a.tryLoad(a.caddyfile(gateFor(issuerByDiscovery(as), "issuer https://x.example.com {\naudience x\nkeys file /nowhere\n}"))); err == nil {
 					t.Error("a bad configuration was loaded")
 				}
 			}

@@ -26,28 +26,6 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// certDER is a self-signed certificate of a key, in DER.
-func certDER(t *testing.T, key *tokentest.Key, change func(*x509.Certificate)) []byte {
-	t.Helper()
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "issuer"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		KeyUsage: x509.KeyUsageDigitalSignature,
-	}
-	if change != nil {
-		change(template)
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key.Private())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return der
-}
-
-func certPEM(t *testing.T, key *tokentest.Key, change func(*x509.Certificate)) string {
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certDER(t, key, change)}))
-}
-
 // trap counts who connects to it.
 func trap(t *testing.T) (url string, connections *atomic.Int64) {
 	t.Helper()
@@ -77,8 +55,8 @@ func TestAttackKeyCarriedByTheToken(t *testing.T) {
 	mallory := tokentest.NewKey(t, "RS256", "mallory")
 	as := tokentest.NewAS(t, tokentest.WithKeys(good))
 	authority, trusted, certified := certifiedBy(t, mallory)
-	s := start(t, gateFor(jwksOf(as, "tls {\n ca "+trusted+"\n}")))
-	der := certDER(t, mallory, nil)
+	s := start(t, gateFor(issuerByJWKS(as, "tls {\n ca "+trusted+"\n}")))
+	der := certificateDER(t, mallory)
 	chain := []string{base64.StdEncoding.EncodeToString(der)}
 	sum := sha256.Sum256(der)
 	for name, header := range map[string]map[string]any{
@@ -95,7 +73,7 @@ func TestAttackKeyCarriedByTheToken(t *testing.T) {
 		"x5t of the own certificate": {"x5t#S256": b64(string(sum[:])), "kid": "r1"},
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
-			a.repelled(a.send(mallory.Sign(t, issued(as.URL), header)), "unknown_key", "invalid_signature")
+			a.refusedFor(a.send(mallory.Sign(t, issuedBy(as.URL), header)), "unknown_key", "invalid_signature")
 		})
 	}
 }
@@ -104,7 +82,7 @@ func TestAttackKeyCarriedByTheToken(t *testing.T) {
 func certifiedBy(t *testing.T, key *tokentest.Key) (authority, file, certified string) {
 	t.Helper()
 	signer := tokentest.NewKey(t, "ES256", "authority")
-	der := certDER(t, signer, func(c *x509.Certificate) {
+	der := certificateDER(t, signer, func(c *x509.Certificate) {
 		c.IsCA, c.BasicConstraintsValid, c.KeyUsage = true, true, x509.KeyUsageCertSign
 	})
 	parent, err := x509.ParseCertificate(der)
@@ -133,7 +111,7 @@ func TestAttackKeyAddressInTheToken(t *testing.T) {
 	good := tokentest.NewKey(t, "RS256", "r1")
 	mallory := tokentest.NewKey(t, "RS256", "mallory")
 	as := tokentest.NewAS(t, tokentest.WithKeys(good))
-	s := start(t, gateFor(trusting(as.URL, "discovery"), consumerAlice(t)))
+	s := start(t, gateFor(issuerWithKeys(as.URL, "discovery"), consumerAlice(t)))
 	url, connections := trap(t)
 	host := strings.TrimPrefix(url, "http://")
 	for name, header := range map[string]map[string]any{
@@ -159,12 +137,12 @@ func TestAttackKeyAddressInTheToken(t *testing.T) {
 		"kid is an object":        {"kid": map[string]any{"r1": "r1"}},
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
-			a.repelled(a.send(mallory.Sign(t, issued(as.URL), header)), "unknown_key", "invalid_signature", "malformed_token")
+			a.refusedFor(a.send(mallory.Sign(t, issuedBy(as.URL), header)), "unknown_key", "invalid_signature", "malformed_token")
 		})
 	}
 	for _, iss := range []string{url, url + "/x", as.URL + "/../evil", as.URL + "@" + host, "{env.HOME}", "../../evil", as.URL + "/", strings.ToUpper(as.URL), as.URL + "#x", " " + as.URL} {
 		s.attack(t, "iss "+iss, func(t *testing.T, a *attempt) {
-			a.repelled(a.send(mallory.Sign(t, issued(iss))), "unknown_issuer")
+			a.refusedFor(a.send(mallory.Sign(t, issuedBy(iss))), "unknown_issuer")
 		})
 	}
 	if n := connections.Load(); n != 0 {
@@ -179,22 +157,22 @@ func TestAttackKeyWithKIDOfAnotherInTheSet(t *testing.T) {
 	first, second := tokentest.NewKey(t, "EdDSA", "twin"), tokentest.NewKey(t, "EdDSA", "other twin").WithKID("twin")
 	mallory := tokentest.NewKey(t, "RS256", "mallory").WithKID("same")
 	as := tokentest.NewAS(t, tokentest.WithKeys(rsaKey, ecKey, first, second))
-	s := start(t, gateFor(jwksOf(as)))
+	s := start(t, gateFor(issuerByJWKS(as)))
 	for _, key := range []*tokentest.Key{rsaKey, ecKey} {
-		s.attack(t, "control: "+key.Alg+" passes", func(t *testing.T, a *attempt) { a.passed(a.send(key.Sign(t, issued(as.URL)))) })
+		s.attack(t, "control: "+key.Alg+" passes", func(t *testing.T, a *attempt) { a.passed(a.send(key.Sign(t, issuedBy(as.URL)))) })
 	}
 	for i, key := range []*tokentest.Key{first, second} {
 		s.attack(t, fmt.Sprintf("twin %d is judged the same on every try", i+1), func(t *testing.T, a *attempt) {
-			status := a.send(key.Sign(t, issued(as.URL, "jti", "x"))).StatusCode
+			status := a.send(key.Sign(t, issuedBy(as.URL, "jti", "x"))).StatusCode
 			for range 5 {
-				if again := a.send(key.Sign(t, issued(as.URL, "jti", rand.Text()))).StatusCode; again != status {
+				if again := a.send(key.Sign(t, issuedBy(as.URL, "jti", rand.Text()))).StatusCode; again != status {
 					t.Errorf("status %d, then %d", status, again)
 				}
 			}
 		})
 	}
 	s.attack(t, "a third key with this kid", func(t *testing.T, a *attempt) {
-		a.repelled(a.send(mallory.Sign(t, issued(as.URL))), "invalid_signature")
+		a.refusedFor(a.send(mallory.Sign(t, issuedBy(as.URL))), "invalid_signature")
 	})
 }
 
@@ -203,26 +181,26 @@ func TestAttackKeyWithKIDOfAnotherInTheSet(t *testing.T) {
 func TestAttackKeyOfAnotherIssuer(t *testing.T) {
 	keyA, keyB := tokentest.NewKey(t, "RS256", "k"), tokentest.NewKey(t, "RS256", "k of b").WithKID("k")
 	a, b := tokentest.NewAS(t, tokentest.WithKeys(keyA)), tokentest.NewAS(t, tokentest.WithKeys(keyB))
-	s := start(t, gateFor(jwksOf(a), jwksOf(b), consumerAlice(t)))
+	s := start(t, gateFor(issuerByJWKS(a), issuerByJWKS(b), consumerAlice(t)))
 	for name, token := range map[string]string{
-		"control: A":          keyA.Sign(t, issued(a.URL)),
-		"control: B":          keyB.Sign(t, issued(b.URL)),
+		"control: A":          keyA.Sign(t, issuedBy(a.URL)),
+		"control: B":          keyB.Sign(t, issuedBy(b.URL)),
 		"control: a consumer": hmacKey(t).Sign(t, claims()),
 	} {
 		s.attack(t, name, func(t *testing.T, at *attempt) { at.passed(at.send(token)) })
 	}
 	for name, token := range map[string]string{
-		"B signs for A":                 keyB.Sign(t, issued(a.URL)),
-		"B signs for A without kid":     keyB.Sign(t, issued(a.URL), map[string]any{"kid": nil}),
-		"A signs for B":                 keyA.Sign(t, issued(b.URL)),
+		"B signs for A":                 keyB.Sign(t, issuedBy(a.URL)),
+		"B signs for A without kid":     keyB.Sign(t, issuedBy(a.URL), map[string]any{"kid": nil}),
+		"A signs for B":                 keyA.Sign(t, issuedBy(b.URL)),
 		"A signs for a consumer":        keyA.Sign(t, claims()),
-		"a consumer signs for A":        hmacKey(t).Sign(t, issued(a.URL)),
+		"a consumer signs for A":        hmacKey(t).Sign(t, issuedBy(a.URL)),
 		"iss of both":                   keyB.SignRaw(`{"alg":"RS256","kid":"k"}`, `{"iss":["`+a.URL+`","`+b.URL+`"],"exp":4000000000}`),
 		"iss twice, A first":            keyB.SignRaw(`{"alg":"RS256","kid":"k"}`, `{"iss":"`+a.URL+`","iss":"`+b.URL+`","exp":4000000000}`),
-		"iss in the header is not read": keyB.Sign(t, issued(a.URL), map[string]any{"iss": b.URL}),
+		"iss in the header is not read": keyB.Sign(t, issuedBy(a.URL), map[string]any{"iss": b.URL}),
 	} {
 		s.attack(t, name, func(t *testing.T, at *attempt) {
-			at.repelled(at.send(token), "invalid_signature", "unsupported_algorithm", "malformed_token", "unknown_key")
+			at.refusedFor(at.send(token), "invalid_signature", "unsupported_algorithm", "malformed_token", "unknown_key")
 		})
 	}
 }
@@ -242,29 +220,29 @@ func TestAttackKeySignatureIsCheckedForEverySource(t *testing.T) {
 	}
 	secret := hmacKey(t)
 	s := start(t, gateFor(
-		trusting(as.URL, "discovery"),
-		trusting("https://jwks.example", "jwks "+as.JWKSURL()),
-		trusting("https://file-jwks.example", "file "+file("jwks.json", tokentest.JWKS(key))),
-		trusting("https://file-pem.example", "file "+file("key.pem", key.PublicPEM())),
-		trusting("https://file-cert.example", "file "+file("cert.pem", certPEM(t, key, nil))),
-		trusting("https://pem.example", "pem `"+key.PublicPEM()+"`"),
-		trusting("https://cert.example", "pem `"+certPEM(t, key, nil)+"`"),
-		trusting("https://secret.example", "secret "+base64.StdEncoding.EncodeToString(secret.Secret())+" base64"),
+		issuerWithKeys(as.URL, "discovery"),
+		issuerWithKeys("https://jwks.example", "jwks "+as.JWKSURL()),
+		issuerWithKeys("https://file-jwks.example", "file "+file("jwks.json", tokentest.JWKS(key))),
+		issuerWithKeys("https://file-pem.example", "file "+file("key.pem", key.PublicPEM())),
+		issuerWithKeys("https://file-cert.example", "file "+file("cert.pem", certificate(t, key))),
+		issuerWithKeys("https://pem.example", "pem `"+key.PublicPEM()+"`"),
+		issuerWithKeys("https://cert.example", "pem `"+certificate(t, key)+"`"),
+		issuerWithKeys("https://secret.example", "secret "+base64.StdEncoding.EncodeToString(secret.Secret())+" base64"),
 		"consumer carol {\n credential carol-key {\n algorithm RS256\n public_key `"+key.PublicPEM()+"`\n}\n}",
-		"consumer dave {\n credential dave-key {\n algorithm RS256\n public_key "+file("dave.pem", certPEM(t, key, nil))+"\n}\n}",
+		"consumer dave {\n credential dave-key {\n algorithm RS256\n public_key "+file("dave.pem", certificate(t, key))+"\n}\n}",
 		consumerAlice(t)))
 	for issuer, signer := range map[string]*tokentest.Key{
 		as.URL: key, "https://jwks.example": key, "https://file-jwks.example": key, "https://file-pem.example": key, "https://file-cert.example": key,
 		"https://pem.example": key, "https://cert.example": key, "https://secret.example": secret, "carol-key": key, "dave-key": key, "alice-key": secret,
 	} {
-		token := signer.Sign(t, issued(issuer))
+		token := signer.Sign(t, issuedBy(issuer))
 		s.attack(t, "control: "+issuer, func(t *testing.T, a *attempt) { a.passed(a.send(token)) })
 		s.attack(t, issuer+" with a flipped bit", func(t *testing.T, a *attempt) {
-			a.repelled(a.send(tokentest.FlipSignature(t, token)), "invalid_signature")
+			a.refusedFor(a.send(tokentest.FlipSignature(t, token)), "invalid_signature")
 		})
 		s.attack(t, issuer+" with a flipped bit, remembered", func(t *testing.T, a *attempt) { // the good one is in the cache by now
 			a.passed(a.send(token))
-			a.repelled(a.send(tokentest.FlipSignature(t, token)), "invalid_signature")
+			a.refusedFor(a.send(tokentest.FlipSignature(t, token)), "invalid_signature")
 		})
 	}
 }
@@ -281,7 +259,7 @@ func TestAttackKeyPathTakenAsSecret(t *testing.T) {
 		return s.tryLoad(s.caddyfile(gateFor("consumer alice {\n credential k {\n algorithm HS256\n secret " + path + "\n}\n}")))
 	})
 	s.refusedAtLoad(t, "the path of a file as an issuer's secret", "secret", func(s *site) error {
-		return s.tryLoad(s.caddyfile(gateFor(trusting("https://a.example", "secret "+path))))
+		return s.tryLoad(s.caddyfile(gateFor(issuerWithKeys("https://a.example", "secret "+path))))
 	})
 	s.refusedAtLoad(t, "a public key that is no file", "public_key", func(s *site) error {
 		return s.tryLoad(s.caddyfile(gateFor("consumer alice {\n credential k {\n algorithm RS256\n public_key /no/such/file.pem\n}\n}")))
@@ -323,19 +301,19 @@ func TestAttackKeyFromPublishedExamples(t *testing.T) {
 	as.AnswerJWKS(200, tokentest.JWKSOf(good.JWK(),
 		map[string]any{"kty": "EC", "crv": "P-256", "kid": "ec", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"},
 		map[string]any{"kty": "OKP", "crv": "Ed25519", "kid": "ed", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}))
-	s.load(gateFor(jwksOf(as)))
-	s.attack(t, "control: the good key", func(t *testing.T, a *attempt) { a.passed(a.send(good.Sign(t, issued(as.URL)))) })
+	s.load(gateFor(issuerByJWKS(as)))
+	s.attack(t, "control: the good key", func(t *testing.T, a *attempt) { a.passed(a.send(good.Sign(t, issuedBy(as.URL)))) })
 	for name, test := range map[string]struct {
 		alg, kid string
 		key      any
 	}{"RFC 7515 appendix A.3": {"ES256", "ec", ec}, "RFC 8037 appendix A": {"EdDSA", "ed", ed}} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
-			input := b64(`{"alg":"`+test.alg+`","kid":"`+test.kid+`"}`) + "." + b64(asJSON(t, issued(as.URL)))
+			input := b64(`{"alg":"`+test.alg+`","kid":"`+test.kid+`"}`) + "." + b64(asJSON(t, issuedBy(as.URL)))
 			signature, err := jwt.GetSigningMethod(test.alg).Sign(input, test.key)
 			if err != nil {
 				t.Fatal(err)
 			}
-			a.repelled(a.send(input+"."+b64(string(signature))), "unknown_key")
+			a.refusedFor(a.send(input+"."+b64(string(signature))), "unknown_key")
 		})
 	}
 }
@@ -397,25 +375,25 @@ func TestAttackKeyThatMustNotVerify(t *testing.T) {
 		"empty":                             {map[string]any{}, rsaKey.SignBytes, "RS256"},
 		"of an unknown type":                {map[string]any{"kty": "AKP", "kid": "bad", "alg": "ML-DSA-44", "pub": "AAAA"}, rsaKey.SignBytes, "RS256"},
 		"with a numeric kid":                {with(rsaKey, "kid", 7), rsaKey.SignBytes, "RS256"},
-		"a certificate that is another key": {with(rsaKey, "x5c", []string{base64.StdEncoding.EncodeToString(certDER(t, good, nil))}), nil, "RS256"},
+		"a certificate that is another key": {with(rsaKey, "x5c", []string{base64.StdEncoding.EncodeToString(certificateDER(t, good))}), nil, "RS256"},
 	} {
 		if test.signer == nil {
 			continue // such a key may be used or skipped; it must only do no harm
 		}
 		as := tokentest.NewAS(t)
 		as.AnswerJWKS(200, asJSON(t, map[string]any{"keys": []any{test.jwk, good.JWK()}}))
-		s := start(t, gateFor(jwksOf(as)))
+		s := start(t, gateFor(issuerByJWKS(as)))
 		s.attack(t, name, func(t *testing.T, a *attempt) {
-			a.passed(a.send(good.Sign(t, issued(as.URL))))
-			input := b64(`{"alg":"`+test.alg+`","kid":"bad"}`) + "." + b64(asJSON(t, issued(as.URL)))
-			a.repelled(a.send(input+"."+b64(string(test.signer(input)))), "unknown_key")
+			a.passed(a.send(good.Sign(t, issuedBy(as.URL))))
+			input := b64(`{"alg":"`+test.alg+`","kid":"bad"}`) + "." + b64(asJSON(t, issuedBy(as.URL)))
+			a.refusedFor(a.send(input+"."+b64(string(test.signer(input)))), "unknown_key")
 			for _, secret := range []string{b64(string(private.D.Bytes())), b64(string(private.Primes[0].Bytes())), b64(string(private.Primes[1].Bytes())), b64(strings.Repeat("d", 32))} {
 				if strings.Contains(a.log(), secret[:40]) {
 					t.Error("a private key is in the log")
 				}
 			}
 			if strings.Contains(name, "priv") || strings.Contains(name, "prime") {
-				eventually(t, 10*time.Second, "somebody is told that a private key was published", func() bool { return strings.Contains(a.log(), "private_key") })
+				eventually(t, "somebody is told that a private key was published", func() bool { return strings.Contains(a.log(), "private_key") })
 			}
 		})
 	}
@@ -441,10 +419,10 @@ func weakSigner(t *testing.T, key *rsa.PrivateKey) func(string) []byte {
 func TestAttackKeySecretInAKeySet(t *testing.T) {
 	good, secret := tokentest.NewKey(t, "RS256", "good"), tokentest.NewKey(t, "HS256", "oct")
 	as := tokentest.NewAS(t, tokentest.WithKeys(good, secret))
-	s := start(t, gateFor(jwksOf(as)))
-	s.attack(t, "control: the good key", func(t *testing.T, a *attempt) { a.passed(a.send(good.Sign(t, issued(as.URL)))) })
+	s := start(t, gateFor(issuerByJWKS(as)))
+	s.attack(t, "control: the good key", func(t *testing.T, a *attempt) { a.passed(a.send(good.Sign(t, issuedBy(as.URL)))) })
 	s.attack(t, "HS256 with the published secret", func(t *testing.T, a *attempt) {
-		a.repelled(a.send(secret.Sign(t, issued(as.URL))), "unsupported_algorithm")
+		a.refusedFor(a.send(secret.Sign(t, issuedBy(as.URL))), "unsupported_algorithm")
 	})
 }
 
@@ -458,14 +436,14 @@ func TestAttackKeyTokenWithoutKIDAndManyKeys(t *testing.T) {
 			keys = append(keys, tokentest.NewKey(t, "EdDSA", fmt.Sprintf("many %d", i)))
 		}
 		as := tokentest.NewAS(t, tokentest.WithKeys(keys...))
-		s := start(t, gateFor(jwksOf(as)))
+		s := start(t, gateFor(issuerByJWKS(as)))
 		s.attack(t, fmt.Sprintf("%d keys", n), func(t *testing.T, a *attempt) {
 			if n <= 16 {
-				a.passed(a.send(keys[n-1].WithKID("").Sign(t, issued(as.URL))))
+				a.passed(a.send(keys[n-1].WithKID("").Sign(t, issuedBy(as.URL))))
 			}
-			a.passed(a.send(keys[0].Sign(t, issued(as.URL))))
+			a.passed(a.send(keys[0].Sign(t, issuedBy(as.URL))))
 			a.cheaply(func() {
-				a.repelled(a.send(mallory.WithKID("").Sign(t, issued(as.URL))), "invalid_signature", "unknown_key")
+				a.refusedFor(a.send(mallory.WithKID("").Sign(t, issuedBy(as.URL))), "invalid_signature", "unknown_key")
 			})
 		})
 	}
@@ -484,20 +462,20 @@ func TestAttackKeyOfACertificateOutOfItsTime(t *testing.T) {
 			c.NotAfter = time.Now().Add(2 * time.Hour)
 		},
 	} {
-		text := certPEM(t, key, change)
+		text := certificate(t, key, change)
 		s.refusedAtLoad(t, name+" for a consumer", "certificate", func(s *site) error {
 			return s.tryLoad(s.caddyfile(gateFor("consumer carol {\n credential carol-key {\n algorithm RS256\n public_key `" + text + "`\n}\n}")))
 		})
 		s.refusedAtLoad(t, name+" for an issuer", "certificate", func(s *site) error {
-			return s.tryLoad(s.caddyfile(gateFor(trusting("https://a.example", "pem `"+text+"`"))))
+			return s.tryLoad(s.caddyfile(gateFor(issuerWithKeys("https://a.example", "pem `"+text+"`"))))
 		})
 		path := filepath.Join(t.TempDir(), "cert.pem")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.tryLoad(s.caddyfile(gateFor(trusting("https://a.example", "file "+path)))); err == nil {
+		if err := s.tryLoad(s.caddyfile(gateFor(issuerWithKeys("https://a.example", "file "+path)))); err == nil {
 			s.attack(t, name+" in a file", func(t *testing.T, a *attempt) {
-				a.repelled(a.send(key.Sign(t, issued("https://a.example"))), "keys_unavailable", "unknown_key")
+				a.refusedFor(a.send(key.Sign(t, issuedBy("https://a.example"))), "keys_unavailable", "unknown_key")
 			})
 		}
 	}
@@ -508,7 +486,7 @@ func TestAttackKeyOfACertificateOutOfItsTime(t *testing.T) {
 		"only for key encipherment": func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyEncipherment },
 	} {
 		s.refusedAtLoad(t, name, "certificate", func(s *site) error {
-			return s.tryLoad(s.caddyfile(gateFor(trusting("https://a.example", "pem `"+certPEM(t, key, change)+"`"))))
+			return s.tryLoad(s.caddyfile(gateFor(issuerWithKeys("https://a.example", "pem `"+certificate(t, key, change)+"`"))))
 		})
 	}
 }
@@ -518,18 +496,18 @@ func TestAttackKeyOfACertificateOutOfItsTime(t *testing.T) {
 func TestAttackKeyWithdrawnWhileTokensAreRemembered(t *testing.T) {
 	old, fresh := tokentest.NewKey(t, "RS256", "old"), tokentest.NewKey(t, "RS256", "fresh")
 	as := tokentest.NewAS(t, tokentest.WithKeys(old))
-	s := start(t, gateFor(jwksOf(as)))
-	token := old.Sign(t, issued(as.URL))
+	s := start(t, gateFor(issuerByJWKS(as)))
+	token := old.Sign(t, issuedBy(as.URL))
 	s.attack(t, "control: before", func(t *testing.T, a *attempt) {
 		a.passed(a.send(token))
 		a.passed(a.send(token))
 	})
 	as.SetKeys(fresh)
 	s.attack(t, "after", func(t *testing.T, a *attempt) {
-		a.passed(a.send(fresh.Sign(t, issued(as.URL)))) // an unknown kid makes the gate fetch
-		a.repelled(a.send(token), "unknown_key")
+		a.passed(a.send(fresh.Sign(t, issuedBy(as.URL)))) // an unknown kid makes the gate fetch
+		a.refusedFor(a.send(token), "unknown_key")
 	})
 	s.attack(t, "under the kid of the new key", func(t *testing.T, a *attempt) {
-		a.repelled(a.send(old.WithKID("fresh").Sign(t, issued(as.URL))), "invalid_signature")
+		a.refusedFor(a.send(old.WithKID("fresh").Sign(t, issuedBy(as.URL))), "invalid_signature")
 	})
 }

@@ -18,7 +18,7 @@ func TestAttackKindForeignTypes(t *testing.T) {
 	s, issuer, key := claimSite(t)
 	for _, typ := range []string{"JWT", "at+jwt", "application/at+jwt", "AT+JWT"} {
 		s.attack(t, "control: "+typ+" passes", func(t *testing.T, a *attempt) {
-			a.passed(a.send(key.Sign(t, issued(issuer), map[string]any{"typ": typ})))
+			a.passed(a.send(key.Sign(t, issuedBy(issuer), map[string]any{"typ": typ})))
 		})
 	}
 	for _, typ := range []string{"logout+jwt", "application/logout+jwt", "LOGOUT+JWT", "Application/Logout+JWT", "secevent+jwt", "dpop+jwt", "DPoP+jwt", "token-introspection+jwt",
@@ -26,21 +26,21 @@ func TestAttackKindForeignTypes(t *testing.T) {
 		"eat+jwt", "txntoken+jwt", "oauth-id-jag+jwt", "wit+jwt", "wpt+jwt", "refresh+jwt", "Application/EAT+JWT", "text/at+jwt", "invented-tomorrow+jwt", "refresh", "ID",
 		"at+jwt;x=1", "JWT; charset=utf-8", "at+jwt ", " at+jwt", "logout+jwt\x00", "at+jwt,logout+jwt", "application//at+jwt", "", "JOSE+JSON"} {
 		s.attack(t, typ, func(t *testing.T, a *attempt) {
-			a.repelled(a.send(key.Sign(t, issued(issuer), map[string]any{"typ": typ})), "invalid_type")
+			a.refusedFor(a.send(key.Sign(t, issuedBy(issuer), map[string]any{"typ": typ})), "invalid_type")
 		})
 	}
 	for name, typ := range map[string]any{"an array": []string{"at+jwt"}, "a number": 1, "an object": map[string]any{}, "true": true} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
-			a.repelled(a.send(key.Sign(t, issued(issuer), map[string]any{"typ": typ})), "malformed_token", "invalid_type")
+			a.refusedFor(a.send(key.Sign(t, issuedBy(issuer), map[string]any{"typ": typ})), "malformed_token", "invalid_type")
 		})
 	}
 	s.attack(t, "logout token without typ", func(t *testing.T, a *attempt) {
 		events := map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}
-		a.repelled(a.send(key.Sign(t, issued(issuer, "events", events), map[string]any{"typ": nil})), "invalid_type")
+		a.refusedFor(a.send(key.Sign(t, issuedBy(issuer, "events", events), map[string]any{"typ": nil})), "invalid_type")
 	})
 	for name, cnf := range map[string]any{"jkt": map[string]any{"jkt": "x"}, "certificate": map[string]any{"x5t#S256": "x"}, "empty": map[string]any{}, "text": "x", "array": []string{}} {
 		s.attack(t, "token bound by cnf "+name, func(t *testing.T, a *attempt) {
-			a.repelled(a.send(key.Sign(t, issued(issuer, "cnf", cnf))), "proof_required", "malformed_token")
+			a.refusedFor(a.send(key.Sign(t, issuedBy(issuer, "cnf", cnf))), "proof_required", "malformed_token")
 		})
 	}
 }
@@ -52,7 +52,7 @@ func TestAttackKindSaidInThePayload(t *testing.T) {
 	key, shop := tokentest.NewKey(t, "ES256", "e1"), tokentest.NewKey(t, "HS256", "")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	secret, _ := shop.JWK()["k"].(string)
-	s := start(t, gateFor(jwksOf(as), "consumer shop {\ncredential shop-key {\nalgorithm HS256\nsecret "+secret+" base64\n}\n}"))
+	s := start(t, gateFor(issuerByJWKS(as), "consumer shop {\ncredential shop-key {\nalgorithm HS256\nsecret "+secret+" base64\n}\n}"))
 	object := map[string]any{}
 	for name, claims := range map[string][]any{
 		"nothing": nil, "typ Bearer": {"typ", "Bearer"}, "typ JWT": {"typ", "JWT"}, "token_use access": {"token_use", "access"}, "token_type access": {"token_type", "access"},
@@ -60,8 +60,8 @@ func TestAttackKindSaidInThePayload(t *testing.T) {
 		"htm without htu": {"htm", "GET"}, "a status": {"status", map[string]any{"status_list": object}}, "a type of its own": {"type", "app", "typ", "user", "token_type", "M2M"},
 	} {
 		s.attack(t, "control: "+name+" passes", func(t *testing.T, a *attempt) {
-			a.passed(a.send(key.Sign(t, issued(as.URL, claims...))))
-			a.passed(a.send(shop.Sign(t, issued("shop-key", claims...))))
+			a.passed(a.send(key.Sign(t, issuedBy(as.URL, claims...))))
+			a.passed(a.send(shop.Sign(t, issuedBy("shop-key", claims...))))
 		})
 	}
 	for name, claims := range map[string][]any{
@@ -74,8 +74,8 @@ func TestAttackKindSaidInThePayload(t *testing.T) {
 		for _, typ := range []any{"JWT", "at+jwt", nil} {
 			s.attack(t, fmt.Sprintf("%s, typ %v", name, typ), func(t *testing.T, a *attempt) {
 				for range 3 {
-					a.repelled(a.send(key.Sign(t, issued(as.URL, claims...), map[string]any{"typ": typ})), "invalid_type")
-					a.repelled(a.send(shop.Sign(t, issued("shop-key", claims...), map[string]any{"typ": typ})), "invalid_type")
+					a.refusedFor(a.send(key.Sign(t, issuedBy(as.URL, claims...), map[string]any{"typ": typ})), "invalid_type")
+					a.refusedFor(a.send(shop.Sign(t, issuedBy("shop-key", claims...), map[string]any{"typ": typ})), "invalid_type")
 				}
 			})
 		}
@@ -97,7 +97,7 @@ func TestAttackKindRefreshTokenForAnyAudience(t *testing.T) {
 	s.attack(t, "the refresh token", func(t *testing.T, a *attempt) {
 		token := pair(900, "sub", nil)
 		for range 3 {
-			a.repelled(a.send(token), "missing_claim")
+			a.refusedFor(a.send(token), "missing_claim")
 		}
 	})
 	if n := strings.Count(s.log(), "audience any: an ID token or a refresh token of this issuer"); n != 1 {
@@ -111,11 +111,11 @@ func TestAttackKindRefreshTokenThatIsActive(t *testing.T) {
 	s := prepare(t)
 	as := introspector(t)
 	answers := func(changes ...any) {
-		as.Introspect(always(says(append([]any{"aud", nil, "client_id", "app"}, changes...)...)))
+		as.Introspect(always(active(append([]any{"aud", nil, "client_id", "app"}, changes...)...)))
 	}
 	for name, lines := range map[string][]string{"keys none": {"keys none"}, "with keys": {"keys jwks " + as.JWKSURL()}} {
 		block := "issuer " + as.URL + " {\naudience any\n" + strings.Join(lines, "\n") +
-			"\nintrospect opaque {\nclient_id gateway\nclient_secret s3cr3t-with-odd-characters:%+&\nauth_method client_secret_basic\ncache_ttl 0s\n}\n"
+			"\nintrospect opaque {\nclient_id gateway\nclient_secret " + gatewaySecret + "\nauth_method client_secret_basic\ncache_ttl 0s\n}\n"
 		for _, typ := range []string{"Bearer", "bearer", "access_token", "N_A", "urn:ietf:params:oauth:token-type:access_token"} {
 			s.attack(t, name+": control: token_type "+typ+" passes", func(t *testing.T, a *attempt) {
 				a.restart(gateFor(block + "}"))
@@ -126,11 +126,11 @@ func TestAttackKindRefreshTokenThatIsActive(t *testing.T) {
 		s.attack(t, name+": a refresh token", func(t *testing.T, a *attempt) {
 			a.restart(gateFor(block + "}"))
 			answers()
-			a.repelled(a.send("refresh"), "invalid_type")
+			a.refusedFor(a.send("refresh"), "invalid_type")
 			a.restart(gateFor(block + "require token_type\n}"))
-			a.repelled(a.send("refresh"), "missing_claim")
+			a.refusedFor(a.send("refresh"), "missing_claim")
 			answers("token_type", "DPoP")
-			a.repelled(a.send("bound"), "proof_required")
+			a.refusedFor(a.send("bound"), "proof_required")
 		})
 	}
 }
@@ -140,23 +140,23 @@ func TestAttackKindRefreshTokenThatIsActive(t *testing.T) {
 func TestAttackKindAccessTokenProfile(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
-	s := start(t, gateFor(jwksOf(as, "profile rfc9068")))
+	s := start(t, gateFor(issuerByJWKS(as, "profile rfc9068")))
 	full := []any{"client_id", "c", "jti", "j"}
 	for _, typ := range []string{"at+jwt", "AT+JWT", "application/at+jwt"} {
 		s.attack(t, "control: "+typ+" passes", func(t *testing.T, a *attempt) {
-			a.passed(a.send(key.Sign(t, issued(as.URL, full...), map[string]any{"typ": typ})))
+			a.passed(a.send(key.Sign(t, issuedBy(as.URL, full...), map[string]any{"typ": typ})))
 		})
 	}
 	for name, typ := range map[string]any{"JWT": "JWT", "jwt": "jwt", "none": nil, "at+jwt with a parameter": "at+jwt;x=1", "an array": []string{"at+jwt"}, "jat+jwt": "jat+jwt", "text/at+jwt": "text/at+jwt"} {
 		s.attack(t, "typ "+name, func(t *testing.T, a *attempt) {
-			a.repelled(a.send(key.Sign(t, issued(as.URL, full...), map[string]any{"typ": typ})), "invalid_type", "malformed_token")
+			a.refusedFor(a.send(key.Sign(t, issuedBy(as.URL, full...), map[string]any{"typ": typ})), "invalid_type", "malformed_token")
 		})
 	}
 	for _, claim := range []string{"iss", "exp", "aud", "sub", "client_id", "iat", "jti"} {
 		s.attack(t, "without "+claim, func(t *testing.T, a *attempt) {
-			c := issued(as.URL, full...)
+			c := issuedBy(as.URL, full...)
 			delete(c, claim)
-			a.repelled(a.send(key.Sign(t, c, map[string]any{"typ": "at+jwt"})), "missing_claim", "unknown_issuer", "invalid_audience")
+			a.refusedFor(a.send(key.Sign(t, c, map[string]any{"typ": "at+jwt"})), "missing_claim", "unknown_issuer", "invalid_audience")
 		})
 	}
 }
@@ -165,20 +165,20 @@ func TestAttackKindAccessTokenProfile(t *testing.T) {
 // 7519 section 5.2, CVE-2026-29000. Nested tokens are refused.
 func TestAttackKindNested(t *testing.T) {
 	s, issuer, key := claimSite(t)
-	inner := key.Sign(t, issued(issuer))
+	inner := key.Sign(t, issuedBy(issuer))
 	for _, cty := range []string{"JWT", "jwt", "application/jwt", "at+jwt", "JOSE", "jose+json"} {
 		s.attack(t, "cty "+cty+" with a token inside", func(t *testing.T, a *attempt) {
-			a.repelled(a.send(key.SignRaw(`{"alg":"ES256","kid":"e1","cty":"`+cty+`"}`, inner)), "malformed_token", "invalid_type")
+			a.refusedFor(a.send(key.SignRaw(`{"alg":"ES256","kid":"e1","cty":"`+cty+`"}`, inner)), "malformed_token", "invalid_type")
 		})
 		s.attack(t, "cty "+cty+" with claims inside", func(t *testing.T, a *attempt) {
-			a.repelled(a.send(key.Sign(t, issued(issuer), map[string]any{"cty": cty})), "malformed_token", "invalid_type")
+			a.refusedFor(a.send(key.Sign(t, issuedBy(issuer), map[string]any{"cty": cty})), "malformed_token", "invalid_type")
 		})
 	}
 	s.attack(t, "a token inside without cty", func(t *testing.T, a *attempt) {
-		a.repelled(a.send(key.SignRaw(`{"alg":"ES256","kid":"e1"}`, inner)), "malformed_token")
+		a.refusedFor(a.send(key.SignRaw(`{"alg":"ES256","kid":"e1"}`, inner)), "malformed_token")
 	})
 	s.attack(t, "a token inside as JSON text", func(t *testing.T, a *attempt) {
-		a.repelled(a.send(key.SignRaw(`{"alg":"ES256","kid":"e1"}`, `"`+inner+`"`)), "malformed_token")
+		a.refusedFor(a.send(key.SignRaw(`{"alg":"ES256","kid":"e1"}`, `"`+inner+`"`)), "malformed_token")
 	})
 }
 
@@ -192,13 +192,13 @@ func TestAttackKindCriticalExtensions(t *testing.T) {
 		"b64 true": {"crit": []string{"b64"}, "b64": true}, "b64 without crit": {"b64": false}, "b64 text": {"b64": "false"}, "zip": {"zip": "DEF"}, "enc": {"enc": "A128GCM"},
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
-			a.repelled(a.send(key.Sign(t, issued(issuer), header)), "malformed_token", "invalid_type")
+			a.refusedFor(a.send(key.Sign(t, issuedBy(issuer), header)), "malformed_token", "invalid_type")
 		})
 	}
 	s.attack(t, "an unencoded payload", func(t *testing.T, a *attempt) {
 		head := b64(`{"alg":"ES256","kid":"e1","b64":false,"crit":["b64"]}`)
 		payload := "plain-payload"
-		a.repelled(a.send(head+"."+payload+"."+b64(string(key.SignBytes(head+"."+payload)))), "malformed_token")
+		a.refusedFor(a.send(head+"."+payload+"."+b64(string(key.SignBytes(head+"."+payload)))), "malformed_token")
 	})
 }
 
@@ -212,7 +212,7 @@ func TestAttackKindEncrypted(t *testing.T) {
 	w, _ := flate.NewWriter(&bomb, flate.BestCompression)
 	_, _ = w.Write(make([]byte, 8<<20))
 	_ = w.Close()
-	unsecured := b64(`{"alg":"none"}`) + "." + b64(asJSON(t, issued(issuer))) + "."
+	unsecured := b64(`{"alg":"none"}`) + "." + b64(asJSON(t, issuedBy(issuer))) + "."
 	jwe := func(header string, parts ...string) string {
 		text := b64(header)
 		for _, part := range parts {
@@ -225,10 +225,10 @@ func TestAttackKindEncrypted(t *testing.T) {
 	answers := make(map[string]bool)
 	for name, token := range map[string]string{
 		"around an unsecured token":     jwe(`{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWT"}`, key32, iv, unsecured, tag),
-		"around one with an empty alg":  jwe(`{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWT"}`, key32, iv, b64(`{"alg":""}`)+"."+b64(asJSON(t, issued(issuer)))+".", tag),
-		"around one without alg":        jwe(`{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWT"}`, key32, iv, b64(`{}`)+"."+b64(asJSON(t, issued(issuer)))+".", tag),
-		"around a foreign token":        jwe(`{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWT"}`, key32, iv, foreign.Sign(t, issued(issuer)), tag),
-		"around a good token":           jwe(`{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWT"}`, key32, iv, key.Sign(t, issued(issuer)), tag),
+		"around one with an empty alg":  jwe(`{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWT"}`, key32, iv, b64(`{"alg":""}`)+"."+b64(asJSON(t, issuedBy(issuer)))+".", tag),
+		"around one without alg":        jwe(`{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWT"}`, key32, iv, b64(`{}`)+"."+b64(asJSON(t, issuedBy(issuer)))+".", tag),
+		"around a foreign token":        jwe(`{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWT"}`, key32, iv, foreign.Sign(t, issuedBy(issuer)), tag),
+		"around a good token":           jwe(`{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWT"}`, key32, iv, key.Sign(t, issuedBy(issuer)), tag),
 		"a zip bomb":                    jwe(`{"alg":"dir","enc":"A256GCM","zip":"DEF"}`, "", iv, bomb.String()[:7000], tag),
 		"a tag of one byte":             jwe(`{"alg":"dir","enc":"A256GCM"}`, "", iv, "c", "t"),
 		"a tag of four bytes":           jwe(`{"alg":"dir","enc":"A256GCM"}`, "", iv, "c", "tttt"),
@@ -242,14 +242,14 @@ func TestAttackKindEncrypted(t *testing.T) {
 		"in JWE in JWE":                 jwe(`{"alg":"dir","enc":"A256GCM","cty":"JWT"}`, "", iv, jwe(`{"alg":"dir","enc":"A256GCM","cty":"JWT"}`, "", iv, nested, tag), tag),
 		"ECDH-ES with an invalid point": jwe(`{"alg":"ECDH-ES","enc":"A128GCM","epk":{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}}`, "", iv, "c", tag),
 		"header of a JWS":               jwe(`{"alg":"ES256","kid":"e1"}`, "", iv, "c", tag),
-		"in three parts":                key.SignRaw(`{"alg":"ES256","kid":"e1","enc":"A128GCM"}`, asJSON(t, issued(issuer))),
-		"named dir in three parts":      key.SignRaw(`{"alg":"dir","kid":"e1","enc":"A128GCM"}`, asJSON(t, issued(issuer))),
+		"in three parts":                key.SignRaw(`{"alg":"ES256","kid":"e1","enc":"A128GCM"}`, asJSON(t, issuedBy(issuer))),
+		"named dir in three parts":      key.SignRaw(`{"alg":"dir","kid":"e1","enc":"A128GCM"}`, asJSON(t, issuedBy(issuer))),
 		"in five empty parts":           "....",
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			var got answer
 			a.cheaply(func() { got = a.send(token) })
-			a.repelled(got, "malformed_token", "unsupported_algorithm", "malformed_request")
+			a.refusedFor(got, "malformed_token", "unsupported_algorithm", "malformed_request")
 			answers[got.Header.Get("WWW-Authenticate")+got.body] = true
 		})
 	}

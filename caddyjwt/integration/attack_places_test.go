@@ -46,7 +46,7 @@ func TestAttackPlaceTwoTokens(t *testing.T) {
 			}
 			s.attack(t, fmt.Sprintf("%s, the other %.3q", name, other), func(t *testing.T, a *attempt) {
 				a.secret(token)
-				a.repelled(send(a), "malformed_request")
+				a.refusedFor(send(a), "malformed_request")
 			})
 		}
 	}
@@ -66,8 +66,8 @@ func TestAttackPlaceHeaderUnderAnotherSpelling(t *testing.T) {
 			s.attack(t, "X"+string(c)+"Access"+string(c)+"Token, "+line, func(t *testing.T, a *attempt) {
 				a.secret(token)
 				a.secret(forged)
-				a.repelled(a.get("/", "", "X-Access-Token", token, "X"+string(c)+"Access"+string(c)+"Token", forged), "malformed_request")
-				a.repelled(a.get("/", "", "X-Access"+string(c)+"Token", forged), "malformed_request")
+				a.refusedFor(a.get("/", "", "X-Access-Token", token, "X"+string(c)+"Access"+string(c)+"Token", forged), "malformed_request")
+				a.refusedFor(a.get("/", "", "X-Access"+string(c)+"Token", forged), "malformed_request")
 			})
 		}
 	}
@@ -113,7 +113,7 @@ func TestAttackPlaceNameThatReadersTakeForOurs(t *testing.T) {
 				"form":   func(a *attempt) answer { return a.form("/", pair[0]+"&"+pair[1]) },
 			} {
 				s.attack(t, name+" "+order+", "+place, func(t *testing.T, a *attempt) {
-					a.repelled(send(a), "malformed_request")
+					a.refusedFor(send(a), "malformed_request")
 				})
 			}
 		}
@@ -121,7 +121,7 @@ func TestAttackPlaceNameThatReadersTakeForOurs(t *testing.T) {
 	for _, space := range []string{"\u00a0", "\xa0", "\u2003", "\ufeff"} {
 		s.attack(t, fmt.Sprintf("%q before the cookie", space), func(t *testing.T, a *attempt) {
 			a.secret(token)
-			a.repelled(a.get("/", "", "Cookie", space+"access_token="+forged+"; access_token="+token), "malformed_request")
+			a.refusedFor(a.get("/", "", "Cookie", space+"access_token="+forged+"; access_token="+token), "malformed_request")
 		})
 	}
 }
@@ -150,7 +150,7 @@ func TestAttackPlaceNotConfigured(t *testing.T) {
 		"Authorization with _": func(a *attempt) answer { return a.get("/", "", "Authorization_", "Bearer "+token) },
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
-			a.repelled(send(a), "missing_token")
+			a.refusedFor(send(a), "missing_token")
 		})
 	}
 }
@@ -207,7 +207,7 @@ func TestAttackPlaceAuthorizationField(t *testing.T) {
 			if other[name] {
 				wants = []string{"missing_token"} // no credentials of ours: 401 without an error code (RFC 6750 section 3.1)
 			}
-			a.repelled(a.get("/", "", "Authorization", value), wants...)
+			a.refusedFor(a.get("/", "", "Authorization", value), wants...)
 		})
 	}
 	for name, fields := range map[string][]string{
@@ -223,7 +223,7 @@ func TestAttackPlaceAuthorizationField(t *testing.T) {
 			for i := 0; i < len(fields); i += 2 {
 				text.WriteString(fields[i] + ": " + fields[i+1] + "\r\n")
 			}
-			a.repelled(a.raw("GET / HTTP/1.1\r\nHost: gate.test\r\n"+text.String()+"\r\n"), "malformed_request")
+			a.refusedFor(a.raw("GET / HTTP/1.1\r\nHost: gate.test\r\n"+text.String()+"\r\n"), "malformed_request")
 		})
 	}
 }
@@ -249,7 +249,7 @@ func TestAttackPlaceRawBytesInTheField(t *testing.T) {
 		"no colon":                "Authorization Bearer " + token + "\r\n",
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
-			a.kept(a.raw("GET / HTTP/1.1\r\nHost: gate.test\r\n" + line + "\r\n"))
+			a.neverForwarded(a.raw("GET / HTTP/1.1\r\nHost: gate.test\r\n" + line + "\r\n"))
 		})
 	}
 }
@@ -292,7 +292,7 @@ func TestAttackPlaceQueryAndFormDecoding(t *testing.T) {
 				if place == "form" {
 					a.secret(token)
 				}
-				a.repelled(send(a), "malformed_request", "missing_token", "malformed_token")
+				a.refusedFor(send(a), "malformed_request", "missing_token", "malformed_token")
 			})
 		}
 	}
@@ -354,7 +354,7 @@ func TestAttackPlaceFormThatIsNone(t *testing.T) {
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			a.secret(token)
-			a.repelled(a.do(a.request(test.method, "/", strings.NewReader(test.body), test.header...)), "missing_token", "malformed_request")
+			a.refusedFor(a.do(a.request(test.method, "/", strings.NewReader(test.body), test.header...)), "missing_token", "malformed_request")
 		})
 	}
 }
@@ -367,11 +367,11 @@ func TestAttackPlaceHugeForm(t *testing.T) {
 	big := "a=" + strings.Repeat("x", 2<<20) + "&jwt=" + token
 	s.attack(t, "announced", func(t *testing.T, a *attempt) {
 		a.secret(token)
-		a.repelled(a.form("/", big), "body_too_large")
+		a.refusedFor(a.form("/", big), "body_too_large")
 	})
 	s.attack(t, "chunked", func(t *testing.T, a *attempt) {
 		a.secret(token)
-		a.repelled(a.do(a.request("POST", "/", io.MultiReader(strings.NewReader(big)), "Content-Type", formType)), "body_too_large")
+		a.refusedFor(a.do(a.request("POST", "/", io.MultiReader(strings.NewReader(big)), "Content-Type", formType)), "body_too_large")
 	})
 	s.attack(t, "chunked, a gigabyte", func(t *testing.T, a *attempt) {
 		a.secret(token)
@@ -389,13 +389,13 @@ func TestAttackPlaceHugeForm(t *testing.T) {
 		if n := sent.n.Load(); n > 64<<20 {
 			t.Errorf("%d bytes were taken from the client", n)
 		}
-		a.upstreamIsEmpty()
+		a.nothingForwarded()
 	})
 	s.attack(t, "announced as a terabyte", func(t *testing.T, a *attempt) {
-		a.repelled(a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Type: "+formType+"\r\nContent-Length: 1099511627776\r\n\r\njwt="+token), "body_too_large")
+		a.refusedFor(a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Type: "+formType+"\r\nContent-Length: 1099511627776\r\n\r\njwt="+token), "body_too_large")
 	})
 	s.attack(t, "with Expect, refused before it is sent", func(t *testing.T, a *attempt) {
-		a.repelled(a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Type: "+formType+"\r\nContent-Length: 99999999\r\nExpect: 100-continue\r\n\r\n"), "body_too_large")
+		a.refusedFor(a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Type: "+formType+"\r\nContent-Length: 99999999\r\nExpect: 100-continue\r\n\r\n"), "body_too_large")
 	})
 	s.attack(t, "shorter than announced", func(t *testing.T, a *attempt) {
 		conn, err := s.dial(t.Context(), "", "")
@@ -455,7 +455,7 @@ func TestAttackPlaceCookies(t *testing.T) {
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			a.secret(token)
-			a.repelled(a.get("/", "", "Cookie", cookie), "malformed_request", "missing_token")
+			a.refusedFor(a.get("/", "", "Cookie", cookie), "malformed_request", "missing_token")
 		})
 	}
 }

@@ -28,7 +28,7 @@ func identityEverywhere(t *testing.T, lines ...string) (s *site, ways []way, iss
 	if n := len(lines); n > 0 && strings.HasPrefix(lines[n-1], "handle_errors") {
 		lines, after = lines[:n-1], "\n"+lines[n-1]
 	}
-	s, ways = startEverywhere(t, gateFor(append([]string{jwksOf(as), consumerAlice(t), "forward_claim sub X-User", "forward_claim roles X-Roles"}, lines...)...)+after)
+	s, ways = startEverywhere(t, gateFor(append([]string{issuerByJWKS(as), consumerAlice(t), "forward_claim sub X-User", "forward_claim roles X-Roles"}, lines...)...)+after)
 	return s, ways, as.URL, key
 }
 
@@ -56,7 +56,7 @@ func claimedInEverySpelling() []string {
 // every spelling, once and twice, reach the backend by none of them.
 func TestAttackIdentityHeaderByEveryProtocol(t *testing.T) {
 	s, ways, issuer, key := identityEverywhere(t)
-	me, alice := key.Sign(t, issued(issuer, "sub", "me")), hmacKey(t).Sign(t, claims())
+	me, alice := key.Sign(t, issuedBy(issuer, "sub", "me")), hmacKey(t).Sign(t, claims())
 	for _, way := range ways {
 		for _, name := range managed {
 			for _, spelling := range spellings(name) {
@@ -82,7 +82,7 @@ func TestAttackIdentityHeaderByEveryProtocol(t *testing.T) {
 		s.attack(t, "the second request of a connection has no token, by "+way.name, func(t *testing.T, a *attempt) {
 			a = a.by(way)
 			a.untouched(a.passed(a.send(alice)), asAlice)
-			a.repelled(a.get("/", "", "X-Consumer-Username", "alice"), "missing_token")
+			a.refusedFor(a.get("/", "", "X-Consumer-Username", "alice"), "missing_token")
 			a.untouched(a.passed(a.send(me)), asMe)
 		})
 	}
@@ -93,7 +93,7 @@ func TestAttackIdentityHeaderByEveryProtocol(t *testing.T) {
 func TestAttackIdentityTrailerByEveryProtocol(t *testing.T) {
 	everywhere := func(t *testing.T, lines ...string) {
 		s, ways, issuer, key := identityEverywhere(t, lines...)
-		token := key.Sign(t, issued(issuer, "sub", "me"))
+		token := key.Sign(t, issuedBy(issuer, "sub", "me"))
 		for _, way := range ways {
 			for _, contentType := range []string{"text/plain", formType} {
 				for _, length := range []int64{-1, 3} {
@@ -125,7 +125,7 @@ func TestAttackIdentityTrailerByEveryProtocol(t *testing.T) {
 						t.Errorf("status %d", response.StatusCode)
 					}
 				}
-				a.upstreamIsEmpty()
+				a.nothingForwarded()
 			})
 		}
 	}
@@ -164,7 +164,7 @@ func TestAttackIdentityHeaderWhereNoTokenIsNeededByEveryProtocol(t *testing.T) {
 				})
 				s.attack(t, "a bad token by "+way.name, func(t *testing.T, a *attempt) {
 					a = a.by(way)
-					a.repelled(a.send(key.Sign(t, issued(issuer, "exp", 1)), claimedInEverySpelling()...), "expired")
+					a.refusedFor(a.send(key.Sign(t, issuedBy(issuer, "exp", 1)), claimedInEverySpelling()...), "expired")
 				})
 			}
 		})
@@ -177,7 +177,7 @@ func TestAttackIdentityHeaderOnErrorRoutesByEveryProtocol(t *testing.T) {
 	pages := newUpstream(t)
 	s, ways, issuer, key := identityEverywhere(t, "token_from header Authorization", "token_from query jwt", "token_from cookie jwt", "token_from form jwt",
 		"handle_errors {\n reverse_proxy "+pages.addr()+"\n}")
-	expired := key.Sign(t, issued(issuer, "exp", 1))
+	expired := key.Sign(t, issuedBy(issuer, "exp", 1))
 	for _, way := range ways {
 		for name, send := range map[string]func(a *attempt) answer{
 			"no token":      func(a *attempt) answer { return a.get("/x?a=1", "", claimedInEverySpelling()...) },
@@ -198,7 +198,7 @@ func TestAttackIdentityHeaderOnErrorRoutesByEveryProtocol(t *testing.T) {
 				a.secret(expired)
 				pages.take()
 				got := send(a)
-				a.upstreamIsEmpty()
+				a.nothingForwarded()
 				if got.Header.Get("WWW-Authenticate") == "" {
 					t.Error("no challenge in the answer")
 				}
@@ -369,7 +369,7 @@ func qpacked(fields [][2]string) []byte {
 // class. Names that HTTP/1.1 gives to a connection (CVE-2024-45410) are malformed here. None is passed on.
 func TestAttackIdentityMalformedFrames(t *testing.T) {
 	s, ways, issuer, key := identityEverywhere(t)
-	token := key.Sign(t, issued(issuer, "sub", "me"))
+	token := key.Sign(t, issuedBy(issuer, "sub", "me"))
 	bearer := [2]string{"authorization", "Bearer " + token}
 	// arrived are the requests of this attempt that reached the upstream. One of an attempt before, whose stream was ended
 	// when a bad trailer came, may arrive only now; it must not have been told anything either.
@@ -529,7 +529,7 @@ func TestAttackRouteTargetsInFrames(t *testing.T) {
 				if answersItself := name == "OPTIONS that is no path"; strings.HasPrefix(status, "5") || strings.HasPrefix(status, "2") && !answersItself {
 					t.Errorf("status %q", status)
 				}
-				a.upstreamIsEmpty()
+				a.nothingForwarded()
 			})
 			s.attack(t, name+" with a token, by "+by.name, func(t *testing.T, a *attempt) {
 				a.secret(token)

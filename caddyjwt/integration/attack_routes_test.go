@@ -67,7 +67,7 @@ func TestAttackRoutePathsAroundTheGate(t *testing.T) {
 		for _, method := range []string{"GET", "POST", "HEAD", "OPTIONS"} {
 			s.attack(t, method+" "+path, func(t *testing.T, a *attempt) {
 				got := a.raw(method + " " + path + " HTTP/1.1\r\nHost: gate.test\r\nX-Forwarded-Uri: /public/\r\nX-Original-URL: /public/\r\nContent-Length: 0\r\n\r\n")
-				a.kept(got)
+				a.neverForwarded(got)
 			})
 		}
 	}
@@ -89,7 +89,7 @@ func TestAttackRoutePathsAroundAnException(t *testing.T) {
 	} {
 		for _, method := range []string{"GET", "POST", "OPTIONS"} {
 			s.attack(t, method+" "+path, func(t *testing.T, a *attempt) {
-				a.kept(a.raw(method + " " + path + " HTTP/1.1\r\nHost: gate.test\r\nContent-Length: 0\r\n\r\n"))
+				a.neverForwarded(a.raw(method + " " + path + " HTTP/1.1\r\nHost: gate.test\r\nContent-Length: 0\r\n\r\n"))
 			})
 		}
 	}
@@ -125,7 +125,7 @@ func TestAttackRouteHostSpellings(t *testing.T) {
 		})
 	}
 	s.attack(t, "two Host fields", func(t *testing.T, a *attempt) {
-		a.kept(a.raw("GET / HTTP/1.1\r\nHost: gate.test\r\nHost: other.test\r\n\r\n"))
+		a.neverForwarded(a.raw("GET / HTTP/1.1\r\nHost: gate.test\r\nHost: other.test\r\n\r\n"))
 	})
 	s.attack(t, "HTTP/1.0 without Host", func(t *testing.T, a *attempt) {
 		if _ = a.raw("GET / HTTP/1.0\r\n\r\n"); len(a.upstream.take()) != 0 {
@@ -150,8 +150,8 @@ func TestAttackRouteHostAmongMany(t *testing.T) {
 	})
 	for _, host := range []string{"gate.test", "GATE.TEST", "Gate.tesT", "gate.test:80", "GATE.TEST:8080", "host-7.test", "HOST-149.test"} {
 		s.attack(t, host+" without a token", func(t *testing.T, a *attempt) {
-			a.repelled(a.raw("GET / HTTP/1.1\r\nHost: "+host+"\r\n\r\n"), "missing_token")
-			a.kept(a.raw("GET http://" + host + "/ HTTP/1.1\r\nHost: open.test\r\n\r\n")) // RFC 9112 section 3.2.2
+			a.refusedFor(a.raw("GET / HTTP/1.1\r\nHost: "+host+"\r\n\r\n"), "missing_token")
+			a.neverForwarded(a.raw("GET http://" + host + "/ HTTP/1.1\r\nHost: open.test\r\n\r\n")) // RFC 9112 section 3.2.2
 		})
 		s.attack(t, host+" with a token", func(t *testing.T, a *attempt) {
 			a.secret(token)
@@ -170,11 +170,12 @@ var asConsumer = map[string]string{
 // CVE-2026-32305. The gate stands where the request is routed, by Host, whatever the handshake said.
 func TestAttackRouteServerNameOfAnotherSite(t *testing.T) {
 	s := prepare(t)
-	address := freeAddress(t)
+	address := s.loadOnAPort(func(port string) string {
+		return strings.Replace(s.caddyfile(gateFor(consumerAlice(t))), "auto_https off", "auto_https disable_redirects\n\tskip_install_trust", 1) +
+			fmt.Sprintf("https://open.test:%[1]s {\n bind 127.0.0.1\n tls internal\n respond \"open\"\n}\nhttps://gate.test:%[1]s {\n bind 127.0.0.1\n tls internal\n %[2]s\n reverse_proxy %[3]s\n}\n",
+				port, gateFor(consumerAlice(t)), s.upstream.addr())
+	})
 	_, port, _ := net.SplitHostPort(address)
-	s.loadFile(strings.Replace(s.caddyfile(gateFor(consumerAlice(t))), "auto_https off", "auto_https disable_redirects\n\tskip_install_trust", 1) +
-		fmt.Sprintf("https://open.test:%[1]s {\n bind 127.0.0.1\n tls internal\n respond \"open\"\n}\nhttps://gate.test:%[1]s {\n bind 127.0.0.1\n tls internal\n %[2]s\n reverse_proxy %[3]s\n}\n",
-			port, gateFor(consumerAlice(t)), s.upstream.addr()))
 	roots := s.internalRoots()
 	by := func(t *testing.T, a *attempt, name, host, protocol, authorization string) answer {
 		t.Helper()
@@ -191,7 +192,7 @@ func TestAttackRouteServerNameOfAnotherSite(t *testing.T) {
 		return a.get("/", authorization)
 	}
 	token := hmacKey(t).Sign(t, claims())
-	eventually(t, 10*time.Second, "both sites have certificates", func() bool {
+	eventually(t, "both sites have certificates", func() bool {
 		for _, name := range []string{"open.test", "gate.test"} {
 			conn, err := tls.Dial("tcp", address, &tls.Config{RootCAs: roots, ServerName: name})
 			if err != nil {
@@ -211,9 +212,9 @@ func TestAttackRouteServerNameOfAnotherSite(t *testing.T) {
 			s.attack(t, "handshake with "+name+", no token, "+protocol, func(t *testing.T, a *attempt) {
 				got := by(t, a, name, "gate.test", protocol, "")
 				if got.StatusCode != http.StatusMisdirectedRequest {
-					a.repelled(got, "missing_token")
+					a.refusedFor(got, "missing_token")
 				}
-				a.upstreamIsEmpty()
+				a.nothingForwarded()
 			})
 			s.attack(t, "handshake with "+name+", a token, "+protocol, func(t *testing.T, a *attempt) {
 				a.secret(token)
@@ -232,14 +233,14 @@ func TestAttackRouteMethods(t *testing.T) {
 	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "FOO", "get", "options", "Options", "GET/", "PRI", "M-SEARCH", "QUERY"} {
 		s.attack(t, method, func(t *testing.T, a *attempt) {
 			got := a.raw(method + " / HTTP/1.1\r\nHost: gate.test\r\nContent-Length: 0\r\n\r\n")
-			a.kept(got)
+			a.neverForwarded(got)
 		})
 		s.attack(t, method+" with half a preflight", func(t *testing.T, a *attempt) {
-			a.kept(a.raw(method + " / HTTP/1.1\r\nHost: gate.test\r\nOrigin: https://x\r\nContent-Length: 0\r\n\r\n"))
+			a.neverForwarded(a.raw(method + " / HTTP/1.1\r\nHost: gate.test\r\nOrigin: https://x\r\nContent-Length: 0\r\n\r\n"))
 		})
 		if method != "OPTIONS" {
 			s.attack(t, method+" with the fields of a preflight", func(t *testing.T, a *attempt) {
-				a.kept(a.raw(method + " / HTTP/1.1\r\nHost: gate.test\r\nOrigin: https://x\r\nAccess-Control-Request-Method: GET\r\nContent-Length: 0\r\n\r\n"))
+				a.neverForwarded(a.raw(method + " / HTTP/1.1\r\nHost: gate.test\r\nOrigin: https://x\r\nAccess-Control-Request-Method: GET\r\nContent-Length: 0\r\n\r\n"))
 			})
 		}
 	}
@@ -267,7 +268,7 @@ func TestAttackRoutePreflights(t *testing.T) {
 		allowed := strings.Contains(gate, "allow_preflight")
 		for name, text := range fields {
 			s.attack(t, fmt.Sprintf("%s, allowed %t", name, allowed), func(t *testing.T, a *attempt) {
-				a.repelled(a.raw("OPTIONS / HTTP/1.1\r\nHost: gate.test\r\n"+text+"\r\n"), "missing_token", "malformed_token", "malformed_request")
+				a.refusedFor(a.raw("OPTIONS / HTTP/1.1\r\nHost: gate.test\r\n"+text+"\r\n"), "missing_token", "malformed_token", "malformed_request")
 			})
 		}
 		s.attack(t, fmt.Sprintf("a genuine one, allowed %t", allowed), func(t *testing.T, a *attempt) {
@@ -275,7 +276,7 @@ func TestAttackRoutePreflights(t *testing.T) {
 			if allowed {
 				a.untouched(a.passed(got), nil)
 			} else {
-				a.repelled(got, "missing_token")
+				a.refusedFor(got, "missing_token")
 			}
 		})
 	}
@@ -347,7 +348,7 @@ func TestAttackRouteWebSocket(t *testing.T) {
 	token := hmacKey(t).Sign(t, claims())
 	handshake := "GET /ws?access_token=x HTTP/1.1\r\nHost: gate.test\r\nConnection: Upgrade, X-Consumer-Username, X-Consumer-ID\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 	for name, text := range map[string]string{"without": "", "in the subprotocol": "Sec-WebSocket-Protocol: bearer, " + token + "\r\n", "as a cookie": "Cookie: access_token=" + token + "\r\n"} {
-		s.attack(t, name+" a token", func(t *testing.T, a *attempt) { a.repelled(a.raw(handshake+text+"\r\n"), "missing_token") })
+		s.attack(t, name+" a token", func(t *testing.T, a *attempt) { a.refusedFor(a.raw(handshake+text+"\r\n"), "missing_token") })
 	}
 	s.attack(t, "with a token", func(t *testing.T, a *attempt) {
 		a.secret(token)
@@ -378,13 +379,13 @@ func TestAttackRouteWebSocketWithATokenInTheURL(t *testing.T) {
 	handshake := func(query, more string) string {
 		return "GET /ws?a=1" + query + " HTTP/1.1\r\nHost: gate.test\r\nConnection: Upgrade, X-Consumer-Username\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" + more + "\r\n"
 	}
-	s.attack(t, "without one", func(t *testing.T, a *attempt) { a.repelled(a.raw(handshake("", "")), "missing_token") })
+	s.attack(t, "without one", func(t *testing.T, a *attempt) { a.refusedFor(a.raw(handshake("", "")), "missing_token") })
 	s.attack(t, "in the subprotocol", func(t *testing.T, a *attempt) {
-		a.repelled(a.raw(handshake("", "Sec-WebSocket-Protocol: bearer, "+token+"\r\n")), "missing_token")
+		a.refusedFor(a.raw(handshake("", "Sec-WebSocket-Protocol: bearer, "+token+"\r\n")), "missing_token")
 	})
 	s.attack(t, "a bad one", func(t *testing.T, a *attempt) {
 		a.secret(token)
-		a.repelled(a.raw(handshake("&access_token="+tokentest.FlipSignature(t, token), "")), "invalid_signature")
+		a.refusedFor(a.raw(handshake("&access_token="+tokentest.FlipSignature(t, token), "")), "invalid_signature")
 	})
 	s.attack(t, "a good one", func(t *testing.T, a *attempt) {
 		a.secret(token)
@@ -474,7 +475,7 @@ func TestAttackRouteOtherHandlers(t *testing.T) {
 	for _, path := range []string{"/", "/old", "/new", "/api/secret", "/secret", "/api/../secret", "/index.html"} {
 		s.attack(t, path+" without a token", func(t *testing.T, a *attempt) {
 			got := a.get(path, "")
-			a.repelled(got, "missing_token")
+			a.refusedFor(got, "missing_token")
 			if strings.Contains(got.body, "secret") {
 				t.Errorf("body %q", got.body)
 			}
@@ -482,7 +483,7 @@ func TestAttackRouteOtherHandlers(t *testing.T) {
 	}
 	s.attack(t, "the page of an error tells the class of the mistake and nothing more", func(t *testing.T, a *attempt) {
 		got := a.send(tokentest.FlipSignature(t, hmacKey(t).Sign(t, claims())))
-		a.repelled(got, "invalid_signature")
+		a.refusedFor(got, "invalid_signature")
 		for _, inner := range []string{s.socket, "signature", "claims:", "alice-key", "goroutine", ".go:", "bearer_auth"} {
 			if strings.Contains(got.body, inner) {
 				t.Errorf("body %q", got.body)
@@ -491,7 +492,7 @@ func TestAttackRouteOtherHandlers(t *testing.T) {
 	})
 	s.load("route {\n" + gateFor(consumerAlice(t)) + "\n" + gateFor(consumerAlice(t), "optional") + "\n}")
 	s.attack(t, "a laxer gate behind the strict one", func(t *testing.T, a *attempt) {
-		a.repelled(a.get("/", "", "X-Consumer-Username", "admin"), "missing_token")
+		a.refusedFor(a.get("/", "", "X-Consumer-Username", "admin"), "missing_token")
 	})
 	s.attack(t, "a laxer gate behind the strict one, with a token", func(t *testing.T, a *attempt) {
 		got := a.passed(a.send(hmacKey(t).Sign(t, claims()), "X-Consumer-Username", "admin"))
@@ -534,7 +535,7 @@ func TestAttackRouteFilesBehindTheGate(t *testing.T) {
 			for _, field := range []string{"", "Range: bytes=0-3\r\n", "If-None-Match: *\r\n", "If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT\r\n", "Authorization: Bearer bad\r\n"} {
 				s.attack(t, name+", "+path+" "+strings.TrimSpace(field), func(t *testing.T, a *attempt) {
 					got := a.raw("GET " + path + " HTTP/1.1\r\nHost: gate.test\r\nAccept: text/html\r\n" + field + "\r\n")
-					a.repelled(got, "missing_token", "malformed_token")
+					a.refusedFor(got, "missing_token", "malformed_token")
 					if strings.Contains(got.body, "content") || got.Header.Get("Etag") != "" || got.Header.Get("Last-Modified") != "" {
 						t.Errorf("the answer tells of a file: %v %q", got.Header, got.body)
 					}

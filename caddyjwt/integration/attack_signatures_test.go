@@ -28,9 +28,9 @@ func signedSite(t *testing.T) (s *site, issuer string, keys map[string]*tokentes
 		list = append(list, keys[alg])
 	}
 	as := tokentest.NewAS(t, tokentest.WithKeys(list...))
-	s = start(t, gateFor(jwksOf(as), consumerAlice(t)))
+	s = start(t, gateFor(issuerByJWKS(as), consumerAlice(t)))
 	for _, alg := range []string{"RS256", "PS256", "ES256", "ES384", "ES512", "EdDSA"} {
-		s.attack(t, "control: "+alg+" passes", func(t *testing.T, a *attempt) { a.passed(a.send(keys[alg].Sign(t, issued(as.URL)))) })
+		s.attack(t, "control: "+alg+" passes", func(t *testing.T, a *attempt) { a.passed(a.send(keys[alg].Sign(t, issuedBy(as.URL)))) })
 	}
 	return s, as.URL, keys
 }
@@ -42,7 +42,7 @@ func TestAttackSignatureECDSA(t *testing.T) {
 	s, issuer, keys := signedSite(t)
 	for alg, curve := range map[string]elliptic.Curve{"ES256": elliptic.P256(), "ES384": elliptic.P384(), "ES512": elliptic.P521()} {
 		key := keys[alg]
-		input, good := splitToken(t, key.Sign(t, issued(issuer)))
+		input, good := splitToken(t, key.Sign(t, issuedBy(issuer)))
 		half := len(good) / 2
 		r, sv, n := good[:half], good[half:], curve.Params().N
 		number := func(v *big.Int) []byte { return v.FillBytes(make([]byte, half)) }
@@ -84,7 +84,7 @@ func TestAttackSignatureECDSA(t *testing.T) {
 			"the DER of zero and zero": {0x30, 6, 2, 1, 0, 2, 1, 0},
 		} {
 			s.attack(t, alg+" with "+name, func(t *testing.T, a *attempt) {
-				a.repelled(a.send(input+"."+b64(string(signature))), "invalid_signature")
+				a.refusedFor(a.send(input+"."+b64(string(signature))), "invalid_signature")
 			})
 		}
 	}
@@ -94,7 +94,7 @@ func TestAttackSignatureECDSA(t *testing.T) {
 // key or R of small order verifies anything: RFC 8032 section 5.1.7, CVE-2024-48949.
 func TestAttackSignatureEdDSA(t *testing.T) {
 	s, issuer, keys := signedSite(t)
-	input, good := splitToken(t, keys["EdDSA"].Sign(t, issued(issuer)))
+	input, good := splitToken(t, keys["EdDSA"].Sign(t, issuedBy(issuer)))
 	order, _ := hex.DecodeString("1000000000000000000000000000000014def9dea2f79cd65812631a5cf5d3ed")
 	plus := slices.Clone(good)
 	little := slices.Clone(plus[32:])
@@ -118,7 +118,7 @@ func TestAttackSignatureEdDSA(t *testing.T) {
 		"Ed25519ctx":                ph,
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
-			a.repelled(a.send(input+"."+b64(string(signature))), "invalid_signature")
+			a.refusedFor(a.send(input+"."+b64(string(signature))), "invalid_signature")
 		})
 	}
 }
@@ -130,7 +130,7 @@ func TestAttackSignaturePKCS1Padding(t *testing.T) {
 	key := keys["RS256"]
 	private := key.Private().(*rsa.PrivateKey)
 	size := private.Size()
-	input, good := splitToken(t, key.Sign(t, issued(issuer)))
+	input, good := splitToken(t, key.Sign(t, issuedBy(issuer)))
 	digest := sha256.Sum256([]byte(input))
 	prefix, _ := hex.DecodeString("3031300d060960864801650304020105000420")
 	noNull, _ := hex.DecodeString("302f300b0609608648016503040201" + "0420")
@@ -170,7 +170,7 @@ func TestAttackSignaturePKCS1Padding(t *testing.T) {
 		"the negative of the good one": new(big.Int).Sub(private.N, new(big.Int).SetBytes(good)).FillBytes(make([]byte, size)),
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
-			a.repelled(a.send(input+"."+b64(string(signature))), "invalid_signature")
+			a.refusedFor(a.send(input+"."+b64(string(signature))), "invalid_signature")
 		})
 	}
 }
@@ -180,7 +180,7 @@ func TestAttackSignaturePKCS1Padding(t *testing.T) {
 func TestAttackSignaturePSSParameters(t *testing.T) {
 	s, issuer, keys := signedSite(t)
 	key := keys["PS256"]
-	input, good := splitToken(t, key.Sign(t, issued(issuer)))
+	input, good := splitToken(t, key.Sign(t, issuedBy(issuer)))
 	digest := sha256.Sum256([]byte(input))
 	for name, salt := range map[string]int{"no salt": 0, "a short salt": 20, "the longest salt": rsa.PSSSaltLengthAuto, "a salt of one": 1} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
@@ -188,7 +188,7 @@ func TestAttackSignaturePSSParameters(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			a.repelled(a.send(input+"."+b64(string(signature))), "invalid_signature")
+			a.refusedFor(a.send(input+"."+b64(string(signature))), "invalid_signature")
 		})
 	}
 	pkcs1, err := rsa.SignPKCS1v15(rand.Reader, key.Private().(*rsa.PrivateKey), crypto.SHA256, digest[:])
@@ -197,7 +197,7 @@ func TestAttackSignaturePSSParameters(t *testing.T) {
 	}
 	for name, signature := range map[string][]byte{"PKCS #1 v1.5": pkcs1, "a zero byte more": append(slices.Clone(good), 0), "a byte less": good[1:]} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
-			a.repelled(a.send(input+"."+b64(string(signature))), "invalid_signature")
+			a.refusedFor(a.send(input+"."+b64(string(signature))), "invalid_signature")
 		})
 	}
 }
@@ -255,7 +255,7 @@ func TestAttackSignatureHMAC(t *testing.T) {
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			got := a.send(input + "." + b64(string(signature)))
-			a.repelled(got, "invalid_signature")
+			a.refusedFor(got, "invalid_signature")
 			var answer strings.Builder
 			_ = got.Header.Write(&answer)
 			for _, text := range []string{b64(string(good)), hex.EncodeToString(good), string(good)} {
@@ -273,8 +273,8 @@ func TestAttackSignatureEveryBitAndEveryLength(t *testing.T) {
 	long(t)
 	s, issuer, keys := signedSite(t)
 	for name, token := range map[string]string{
-		"ES256": keys["ES256"].Sign(t, issued(issuer)), "EdDSA": keys["EdDSA"].Sign(t, issued(issuer)),
-		"HS256": hmacKey(t).Sign(t, claims()), "RS256": keys["RS256"].Sign(t, issued(issuer)),
+		"ES256": keys["ES256"].Sign(t, issuedBy(issuer)), "EdDSA": keys["EdDSA"].Sign(t, issuedBy(issuer)),
+		"HS256": hmacKey(t).Sign(t, claims()), "RS256": keys["RS256"].Sign(t, issuedBy(issuer)),
 	} {
 		input, signature := splitToken(t, token)
 		s.attack(t, name+" with a bit of the signature changed", func(t *testing.T, a *attempt) {
@@ -305,7 +305,7 @@ func TestAttackSignatureEveryBitAndEveryLength(t *testing.T) {
 				if token[i] == 'A' {
 					c = 'B'
 				}
-				if got := a.get("/", token[:i]+string(c)+token[i+1:]); !refusing(got.StatusCode) {
+				if got := a.get("/", token[:i]+string(c)+token[i+1:]); !unknownKeyStatus(got.StatusCode) {
 					t.Fatalf("character %d: status %d", i, got.StatusCode)
 				}
 			}
@@ -320,15 +320,15 @@ func TestAttackSignatureEveryBitAndEveryLength(t *testing.T) {
 func TestAttackSignatureOfAnotherToken(t *testing.T) {
 	s, issuer, keys := signedSite(t)
 	key := keys["ES256"]
-	one := strings.Split(key.Sign(t, issued(issuer, "sub", "alice")), ".")
-	two := strings.Split(key.Sign(t, issued(issuer, "sub", "admin"), map[string]any{"typ": "at+jwt"}), ".")
+	one := strings.Split(key.Sign(t, issuedBy(issuer, "sub", "alice")), ".")
+	two := strings.Split(key.Sign(t, issuedBy(issuer, "sub", "admin"), map[string]any{"typ": "at+jwt"}), ".")
 	for name, parts := range map[string][]string{
 		"payload of the other":            {one[0], two[1], one[2]},
 		"signature of the other":          {one[0], one[1], two[2]},
 		"header of the other":             {two[0], one[1], one[2]},
 		"header and payload of the other": {two[0], two[1], one[2]},
 	} {
-		s.attack(t, name, func(t *testing.T, a *attempt) { a.repelled(a.send(strings.Join(parts, ".")), "invalid_signature") })
+		s.attack(t, name, func(t *testing.T, a *attempt) { a.refusedFor(a.send(strings.Join(parts, ".")), "invalid_signature") })
 	}
 }
 
@@ -341,7 +341,7 @@ func TestAttackSignatureBadAndExpired(t *testing.T) {
 		"expired": {"exp", past}, "of another audience": {"aud", "x"}, "without exp": {"exp", nil}, "not yet valid": {"nbf", time.Now().Unix() + 900},
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
-			a.repelled(a.send(tokentest.FlipSignature(t, keys["RS256"].Sign(t, issued(issuer, changes...)))), "invalid_signature")
+			a.refusedFor(a.send(tokentest.FlipSignature(t, keys["RS256"].Sign(t, issuedBy(issuer, changes...)))), "invalid_signature")
 		})
 	}
 }

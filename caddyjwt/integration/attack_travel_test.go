@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // A client names the field of its own token in Connection: the gate accepts the token, and the reverse proxy removes it
@@ -73,12 +72,12 @@ func TestAttackTravelPreflightThatIsMore(t *testing.T) {
 		"a body to be asked":   "Content-Length: 3\r\nExpect: 100-continue\r\n\r\na=1",
 		"nothing to be asked":  "Expect: 100-continue\r\n\r\n",
 	} {
-		s.attack(t, name, func(t *testing.T, a *attempt) { a.repelled(a.raw(preflight+text), "missing_token") })
+		s.attack(t, name, func(t *testing.T, a *attempt) { a.refusedFor(a.raw(preflight+text), "missing_token") })
 	}
 	s.attack(t, "a body by HTTP/2", func(t *testing.T, a *attempt) {
 		a = a.overHTTP2()
 		r := a.request(http.MethodOptions, "/", strings.NewReader("a=1"), "Origin", "https://x", "Access-Control-Request-Method", "GET")
-		a.repelled(a.do(r), "missing_token")
+		a.refusedFor(a.do(r), "missing_token")
 	})
 	for _, field := range []string{
 		"X-HTTP-Method-Override", "x-http-method", "X-METHOD-OVERRIDE", "X_HTTP_Method_Override", "X.HTTP.Method", "X-Http_Method-Override",
@@ -123,7 +122,7 @@ func TestAttackTravelPreflightByEveryProtocol(t *testing.T) {
 			r.ContentLength = -1
 			got := a.do(r)
 			if way.name != "HTTP/3.0" {
-				a.repelled(got, "missing_token")
+				a.refusedFor(got, "missing_token")
 			} else if seen := a.passed(got); seen.Body != "" {
 				t.Errorf("body %q at the backend", seen.Body)
 			}
@@ -189,7 +188,7 @@ func TestAttackTravelManyLargeForms(t *testing.T) {
 			sending.Go(func() { _, _ = conn.Write(part) }) // fails when the server gives up
 		}
 		const most = bound/(size-16<<10) + 1 // can be held
-		eventually(t, 30*time.Second, "strangers are refused", func() bool { return a.answered(503)+a.answered(400) >= strangers-most })
+		eventually(t, "strangers are refused", func() bool { return a.answered(503)+a.answered(400) >= strangers-most })
 		t.Logf("of %d forms of %d KiB, %d are 503", strangers, size>>10, a.answered(503))
 		if a.answered(503) == 0 {
 			t.Skip("the machine was too slow to send the forms within the deadline for one")
@@ -203,7 +202,7 @@ func TestAttackTravelManyLargeForms(t *testing.T) {
 		}
 		leave()
 		large := "a=" + strings.Repeat("y", size) + "&jwt=" + token
-		eventually(t, 30*time.Second, "a large form is read again", func() bool { return a.form("/", large).StatusCode == 200 })
+		eventually(t, "a large form is read again", func() bool { return a.form("/", large).StatusCode == 200 })
 		a.upstream.take()
 	})
 }
@@ -241,7 +240,7 @@ func TestAttackTravelHugeClaim(t *testing.T) {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			token := hmacKey(t).Sign(t, claims("roles", roles))
 			a.secret(token)
-			a.repelled(a.form("/", "jwt="+token), "unsafe_claim")
+			a.refusedFor(a.form("/", "jwt="+token), "unsafe_claim")
 			if !strings.Contains(a.since(), "claim roles: it needs") {
 				t.Error("the log does not name the claim")
 			}

@@ -3,7 +3,6 @@ package integration
 import (
 	"crypto/tls"
 	"encoding/json"
-	"encoding/pem"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -73,10 +72,9 @@ func TestClientCertificateIsShownToWhomItIsMeantFor(t *testing.T) {
 				}
 				_ = json.NewEncoder(w).Encode(document)
 			})
-			ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: as.Certificate().Raw})
-			s := start(t, issuerGate(issuerBlock(as.URL, "tls {\nca "+writeFile(t, filepath.Join(t.TempDir(), "ca.pem"), string(ca))+credentials,
+			s := start(t, gateForAudience(issuerBlock(as.URL, "tls {\nca "+caFile(t, as)+credentials,
 				"introspect opaque {\n"+strings.ReplaceAll(test.lines, "%other", other.URL)+"\n}")))
-			s.good("opaque")
+			s.accepts("opaque")
 			if !other.asked.Load() || other.shown.Load() != test.shown || as.asked.Load() && !as.shown.Load() {
 				t.Errorf("shown to the other server: %v, want %v; to the issuer's: %v", other.shown.Load(), test.shown, as.shown.Load())
 			}

@@ -2,7 +2,6 @@ package integration
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,18 +19,6 @@ func (s *site) behind(text string, lines ...string) {
 	s.t.Helper()
 	text = strings.NewReplacer("GATE", gateFor(lines...), "BACKEND", "reverse_proxy "+s.upstream.addr()).Replace(text)
 	s.loadFile(strings.Replace(s.caddyfile(text), "\n\treverse_proxy "+s.upstream.addr(), "", 1))
-}
-
-// accessLog gives the last line of Caddy's access log.
-func (s *site) accessLog() (entry map[string]any) {
-	s.t.Helper()
-	for line := range strings.Lines(s.log()) {
-		var e map[string]any
-		if json.Unmarshal([]byte(line), &e) == nil && strings.HasPrefix(fmt.Sprint(e["logger"]), "http.log.access") {
-			entry = e
-		}
-	}
-	return entry
 }
 
 // What the gate knows about the caller can be used by everything behind it, with the types that the claims have.
@@ -57,8 +44,8 @@ func TestChainPlaceholdersHaveTheTypesOfTheClaims(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := s.in(t)
-			s.behind("@it expression `"+expression+"`\nGATE\nrespond @it yes\nrespond no", jwksOf(as))
-			token := key.Sign(t, issued(as.URL, "sub", "zoe", "id", "another", "age", 18, "score", 0.625, "staff", true, "name", "Zoë",
+			s.behind("@it expression `"+expression+"`\nGATE\nrespond @it yes\nrespond no", issuerByJWKS(as))
+			token := key.Sign(t, issuedBy(as.URL, "sub", "zoe", "id", "another", "age", 18, "score", 0.625, "staff", true, "name", "Zoë",
 				"realm_access", map[string]any{"roles": []string{"clerk", "manager"}}, "com.example.team", "blue",
 				"https://example.com/tenant", "t1", "addresses", []any{map[string]any{"city": "Bonn"}}))
 			if a := s.get("/", token); a.StatusCode != http.StatusOK || a.body != "yes" {
@@ -71,19 +58,19 @@ func TestChainPlaceholdersHaveTheTypesOfTheClaims(t *testing.T) {
 func TestChainAccessLogNamesTheUser(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
-	s := start(t, gateFor(jwksOf(as), consumerAlice(t)))
+	s := start(t, gateFor(issuerByJWKS(as), consumerAlice(t)))
 	for _, test := range []struct{ name, token, want string }{
 		{"a consumer", hmacKey(t).Sign(t, claims("sub", "somebody")), "alice"},
-		{"the subject of an issuer's token", key.Sign(t, issued(as.URL, "sub", "zoe")), "zoe"},
-		{"a token without a subject", key.Sign(t, issued(as.URL, "sub", nil)), ""},
-		{"a token that is refused", key.Sign(t, issued(as.URL, "sub", "zoe", "exp", 1)), ""},
+		{"the subject of an issuer's token", key.Sign(t, issuedBy(as.URL, "sub", "zoe")), "zoe"},
+		{"a token without a subject", key.Sign(t, issuedBy(as.URL, "sub", nil)), ""},
+		{"a token that is refused", key.Sign(t, issuedBy(as.URL, "sub", "zoe", "exp", 1)), ""},
 		{"no token", "", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := s.in(t)
 			before := strings.Count(s.log(), `"http.log.access`)
 			s.get("/", test.token)
-			eventually(t, 10*time.Second, "the request is logged", func() bool { return strings.Count(s.log(), `"http.log.access`) > before })
+			eventually(t, "the request is logged", func() bool { return strings.Count(s.log(), `"http.log.access`) > before })
 			if got := s.accessLog()["user_id"]; got != test.want {
 				t.Errorf("user_id %q, want %q", got, test.want)
 			}
@@ -144,8 +131,8 @@ func TestChainTwoGates(t *testing.T) {
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	s := prepare(t)
 	outer := gateFor(consumerAlice(t), "token_from header X-Gate-Token")
-	s.behind("route {\n"+outer+"\nGATE\nheader X-Caller {http.auth.user.id}\nBACKEND\n}", jwksOf(as), "forward_claim sub X-User")
-	alice, zoe := hmacKey(t).Sign(t, claims()), key.Sign(t, issued(as.URL, "sub", "zoe"))
+	s.behind("route {\n"+outer+"\nGATE\nheader X-Caller {http.auth.user.id}\nBACKEND\n}", issuerByJWKS(as), "forward_claim sub X-User")
+	alice, zoe := hmacKey(t).Sign(t, claims()), key.Sign(t, issuedBy(as.URL, "sub", "zoe"))
 
 	a := s.get("/", zoe, "X-Gate-Token", alice)
 	got := s.passed(a)
@@ -165,10 +152,10 @@ func TestChainGateInAnErrorRoute(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	mighty, other := tokentest.NewAS(t, tokentest.WithKeys(key)), tokentest.NewAS(t, tokentest.WithKeys(key))
 	s := prepare(t)
-	s.behind("GATE\nBACKEND\nhandle_errors {\n"+gateFor(jwksOf(other))+"\nrespond `{http.auth.bearer.issuer} {http.auth.user.id}`\n}",
-		jwksOf(mighty), "token_from header X-Gate-Token")
-	forged := tokentest.FlipSignature(t, key.Sign(t, issued(mighty.URL, "sub", "admin")))
-	a := s.get("/", key.Sign(t, issued(other.URL, "sub", "zoe")), "X-Gate-Token", forged)
+	s.behind("GATE\nBACKEND\nhandle_errors {\n"+gateFor(issuerByJWKS(other))+"\nrespond `{http.auth.bearer.issuer} {http.auth.user.id}`\n}",
+		issuerByJWKS(mighty), "token_from header X-Gate-Token")
+	forged := tokentest.FlipSignature(t, key.Sign(t, issuedBy(mighty.URL, "sub", "admin")))
+	a := s.get("/", key.Sign(t, issuedBy(other.URL, "sub", "zoe")), "X-Gate-Token", forged)
 	if a.body != other.URL+" zoe" {
 		t.Errorf("status %d, body %q", a.StatusCode, a.body)
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// told is an event as a Caddy event handler got it, and the name of that handler.
+// logSays is an event as a Caddy event handler got it, and the name of that handler.
 type told struct {
 	by, name, origin string
 	data             map[string]any
@@ -165,15 +165,15 @@ func TestEventsTellWhatHappensToKeys(t *testing.T) {
 	first, second, third := tokentest.NewKey(t, "ES256", "first"), tokentest.NewKey(t, "ES256", "second"), tokentest.NewKey(t, "ES256", "third")
 	as := tokentest.NewAS(t, tokentest.WithKeys(first))
 	s := prepare(t).patient()
-	s.loadWithEvents("a", issuerGate(issuerBlock(as.URL, "leeway 5s")))
+	s.loadWithEvents("a", gateForAudience(issuerBlock(as.URL, "leeway 5s")))
 	noEvent(t) // nothing is fetched before it is needed
 
-	s.good(first.Sign(t, issuedBy(as.URL)))
+	s.accepts(first.Sign(t, issuedBy(as.URL)))
 	wantData(t, nextEvent(t, "a", "bearer_auth_keys_ready"),
 		"issuer", as.URL, "source", as.URL, "keys", "1", "added", "[first]", "removed", "[]")
 
 	as.SetKeys(second)
-	s.good(second.Sign(t, issuedBy(as.URL)))
+	s.accepts(second.Sign(t, issuedBy(as.URL)))
 	wantData(t, nextEvent(t, "a", "bearer_auth_keys_changed"), "issuer", as.URL, "keys", "1", "added", "[second]", "removed", "[first]")
 
 	as.Down()
@@ -189,7 +189,7 @@ func TestEventsTellWhatHappensToKeys(t *testing.T) {
 	as.Up()
 	wantData(t, nextEvent(t, "a", "bearer_auth_keys_recovered"), "issuer", as.URL, "keys", "2")
 	wantData(t, nextEvent(t, "a", "bearer_auth_keys_changed"), "added", "[third]", "removed", "[]")
-	s.good(unknown)
+	s.accepts(unknown)
 	noEvent(t)
 
 	for _, message := range []string{"keys are ready", "keys have changed", "refreshing keys is failing", "refreshing keys works again"} {
@@ -204,14 +204,14 @@ func TestEventsGoToTheNewConfiguration(t *testing.T) {
 	first, second := tokentest.NewKey(t, "ES256", "first"), tokentest.NewKey(t, "ES256", "second")
 	as := tokentest.NewAS(t, tokentest.WithKeys(first))
 	s := prepare(t).patient()
-	gate := issuerGate(issuerBlock(as.URL, "leeway 5s"))
+	gate := gateForAudience(issuerBlock(as.URL, "leeway 5s"))
 	s.loadWithEvents("old", gate)
-	s.good(first.Sign(t, issuedBy(as.URL)))
+	s.accepts(first.Sign(t, issuedBy(as.URL)))
 	nextEvent(t, "old", "bearer_auth_keys_ready")
 	s.loadWithEvents("new", gate)
 
 	as.SetKeys(second)
-	s.good(second.Sign(t, issuedBy(as.URL)))
+	s.accepts(second.Sign(t, issuedBy(as.URL)))
 
 	nextEvent(t, "new", "bearer_auth_keys_changed")
 	noEvent(t)
@@ -224,9 +224,9 @@ func TestEventHandlersMayReload(t *testing.T) {
 	as, other := tokentest.NewAS(t, tokentest.WithKeys(first)), tokentest.NewAS(t, tokentest.WithKeys(second))
 	s := prepare(t).patient()
 	loaded := make(chan error, 1)
-	react := func() { loaded <- s.tryLoad(s.caddyfile(issuerGate(issuerBlock(other.URL)))) }
+	react := func() { loaded <- s.tryLoad(s.caddyfile(gateForAudience(issuerBlock(other.URL)))) }
 	eventReaction.Store(&react)
-	before := strings.Replace(s.caddyfile(issuerGate(issuerBlock(as.URL))),
+	before := strings.Replace(s.caddyfile(gateForAudience(issuerBlock(as.URL))),
 		"admin off", "admin off\n\tevents {\n\t\ton bearer_auth_keys_ready gate_reaction\n\t}", 1)
 	if err := s.tryLoad(before); err != nil {
 		t.Fatal(err)
@@ -241,7 +241,7 @@ func TestEventHandlersMayReload(t *testing.T) {
 		t.Fatal("the reload waits for the handler, and the handler for the reload")
 	}
 	s.drain()
-	s.good(second.Sign(t, issuedBy(other.URL)))
+	s.accepts(second.Sign(t, issuedBy(other.URL)))
 }
 
 // A configuration that fails to load changes nothing: events go on going to the handlers of the running one.
@@ -249,16 +249,16 @@ func TestEventsStayWhenAReloadFails(t *testing.T) {
 	first, second := tokentest.NewKey(t, "ES256", "first"), tokentest.NewKey(t, "ES256", "second")
 	as := tokentest.NewAS(t, tokentest.WithKeys(first))
 	s := prepare(t).patient()
-	gate := issuerGate(issuerBlock(as.URL, "leeway 5s"))
+	gate := gateForAudience(issuerBlock(as.URL, "leeway 5s"))
 	s.loadWithEvents("running", gate)
-	s.good(first.Sign(t, issuedBy(as.URL)))
+	s.accepts(first.Sign(t, issuedBy(as.URL)))
 	nextEvent(t, "running", "bearer_auth_keys_ready")
 	if err := s.tryLoad(s.withEvents("broken", gate) + deadSite); err == nil {
 		t.Fatal("a site that cannot listen was loaded")
 	}
 
 	as.SetKeys(second)
-	s.good(second.Sign(t, issuedBy(as.URL)))
+	s.accepts(second.Sign(t, issuedBy(as.URL)))
 
 	nextEvent(t, "running", "bearer_auth_keys_changed")
 	noEvent(t)
@@ -270,9 +270,9 @@ func TestEventsLeaveALoadingConfigurationAlone(t *testing.T) {
 	keys := []*tokentest.Key{tokentest.NewKey(t, "ES256", "k0"), tokentest.NewKey(t, "ES256", "k1")}
 	as := tokentest.NewAS(t, tokentest.WithKeys(keys[0]))
 	s := prepare(t).patient()
-	gate := issuerGate(issuerBlock(as.URL, "leeway 5s"))
+	gate := gateForAudience(issuerBlock(as.URL, "leeway 5s"))
 	s.loadWithEvents("running", gate)
-	s.good(keys[0].Sign(t, issuedBy(as.URL)))
+	s.accepts(keys[0].Sign(t, issuedBy(as.URL)))
 	nextEvent(t, "running", "bearer_auth_keys_ready")
 
 	late = func(app *caddyevents.App) error {
@@ -304,11 +304,11 @@ func TestEventsNameEveryIssuerOfASharedSource(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "shared")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	s := prepare(t).patient()
-	s.loadWithEvents("a", issuerGate(
+	s.loadWithEvents("a", gateForAudience(
 		issuerBlock("https://one.example.com", "keys jwks "+as.JWKSURL()),
 		issuerBlock("https://two.example.com", "keys jwks "+as.JWKSURL())))
-	s.good(key.Sign(t, issuedBy("https://one.example.com")))
-	s.good(key.Sign(t, issuedBy("https://two.example.com")))
+	s.accepts(key.Sign(t, issuedBy("https://one.example.com")))
+	s.accepts(key.Sign(t, issuedBy("https://two.example.com")))
 	if n := as.JWKSFetches(); n != 1 {
 		t.Errorf("%d fetches of one key set", n)
 	}
@@ -325,7 +325,7 @@ func TestEventsOfAKeyFile(t *testing.T) {
 	first, second := tokentest.NewKey(t, "ES256", "first"), tokentest.NewKey(t, "ES256", "second")
 	path := writeFile(t, filepath.Join(t.TempDir(), "jwks.json"), tokentest.JWKS(first))
 	s := prepare(t).patient()
-	s.loadWithEvents("a", issuerGate(issuerBlock("https://file.example.com", "keys file "+path)))
+	s.loadWithEvents("a", gateForAudience(issuerBlock("https://file.example.com", "keys file "+path)))
 	noEvent(t) // it is ready since the configuration has loaded
 	writeFile(t, path, tokentest.JWKS(second))
 	wantData(t, nextEvent(t, "a", "bearer_auth_keys_changed"), "added", "[second]", "removed", "[first]")

@@ -66,7 +66,7 @@ func TestExampleBlocksAreGood(t *testing.T) {
 	}
 	dir := t.TempDir()
 	pem := filepath.Join(dir, "key.pem")
-	writePEM(t, pem)
+	writeFile(t, pem, tokentest.NewKey(t, "RS256", "").PublicPEM())
 	t.Setenv("IRIS_CLIENT_SECRET", "f3b1c2d4e5a697887968574635241302")
 	t.Setenv("ALICE_SECRET", "0a1b2c3d4e5f60718293a4b5c6d7e8f9")
 	config := uncommented(string(text))
@@ -93,7 +93,7 @@ func TestExampleBelievesNoClient(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	says := func(audience string) string {
-		return key.Sign(t, issued(as.URL, "aud", audience, "sub", "zoe", "email", "zoe@example.com", "scope", "orders:read orders:write",
+		return key.Sign(t, issuedBy(as.URL, "aud", audience, "sub", "zoe", "email", "zoe@example.com", "scope", "orders:read orders:write",
 			"groups", []string{"staff"}, "realm_access", map[string]any{"roles": []string{"clerk"}}))
 	}
 	api, browser := "Bearer "+says("https://api.example.com"), "access_token="+says("https://www.example.com")
@@ -161,7 +161,7 @@ func (s *site) loadExampleBehindNames(as *tokentest.AS, change func(text string)
 		s.t.Fatal(err)
 	}
 	pem := filepath.Join(s.t.TempDir(), "key.pem")
-	writePEM(s.t, pem)
+	writeFile(s.t, pem, tokentest.NewKey(s.t, "RS256", "").PublicPEM())
 	s.t.Setenv("IRIS_CLIENT_SECRET", "f3b1c2d4e5a697887968574635241302")
 	config := change(string(text))
 	for _, port := range []string{"8080", "8081", "8082"} {
@@ -234,11 +234,4 @@ func b2i(b bool) int {
 		return 1
 	}
 	return 0
-}
-
-func writePEM(t testing.TB, path string) {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(tokentest.NewKey(t, "RS256", "").PublicPEM()), 0o600); err != nil {
-		t.Fatal(err)
-	}
 }

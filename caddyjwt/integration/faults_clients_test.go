@@ -24,7 +24,7 @@ import (
 func pemSite(t *testing.T) (s *site, visitors []visitor) {
 	const issuer = "https://pem.example.com"
 	key := tokentest.NewKey(t, "ES256", "fault-pem")
-	s = start(t, issuerGate(issuerBlock(issuer, "keys jwks "+tokentest.NewAS(t, tokentest.WithKeys(key)).JWKSURL())))
+	s = start(t, gateForAudience(issuerBlock(issuer, "keys jwks "+tokentest.NewAS(t, tokentest.WithKeys(key)).JWKSURL())))
 	return s, jwts(t, key, issuer)
 }
 

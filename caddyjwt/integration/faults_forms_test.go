@@ -76,7 +76,7 @@ func TestFaultSlowFormsOverEveryProtocol(t *testing.T) {
 	}
 	const issuer = "https://form.example.com"
 	key := tokentest.NewKey(t, "ES256", "fault-form")
-	s, ways := startEverywhere(t, issuerGate(issuerBlock(issuer, "keys jwks "+tokentest.NewAS(t, tokentest.WithKeys(key)).JWKSURL()),
+	s, ways := startEverywhere(t, gateForAudience(issuerBlock(issuer, "keys jwks "+tokentest.NewAS(t, tokentest.WithKeys(key)).JWKSURL()),
 		"token_from header Authorization", "token_from form jwt"))
 	visitors := jwts(t, key, issuer)
 	s.fault(visitors, func(*crowd) {
@@ -211,7 +211,7 @@ func TestFaultErrorRouteLeavesTheConnectionAlive(t *testing.T) {
 					t.Errorf("status %d, body %q, %v", page.status, page.text, page.err)
 				}
 				s.client = page.client
-				s.good(token) // on the same connection
+				s.accepts(token) // on the same connection
 			})
 		}
 	}

@@ -35,17 +35,24 @@ type way struct {
 func startEverywhere(t *testing.T, gate string) (*site, []way) {
 	t.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true")
 	s := prepare(t)
-	s.loadFile(s.everywhere(gate))
+	s.loadEverywhere(gate)
 	return s, s.ways()
 }
 
-// everywhere is the Caddyfile of a site that is reached by all protocols, with the same gate.
+// loadEverywhere makes Caddy run a site that is reached by all protocols, with the same gate.
+func (s *site) loadEverywhere(gate string) {
+	s.t.Helper()
+	s.secure = s.loadOnAPort(func(port string) string { return s.onPort(port, gate) })
+}
+
+// everywhere is the Caddyfile of the site after loadEverywhere, with another gate.
 func (s *site) everywhere(gate string) string {
 	s.t.Helper()
-	if s.secure == "" {
-		s.secure = freeAddress(s.t)
-	}
 	_, port, _ := net.SplitHostPort(s.secure)
+	return s.onPort(port, gate)
+}
+
+func (s *site) onPort(port, gate string) string {
 	caddyfile := strings.Replace(s.caddyfile(gate), "auto_https off",
 		"auto_https disable_redirects\n\tskip_install_trust\n\tservers {\n\t\tprotocols h1 h2 h2c h3\n\t}", 1)
 	return caddyfile + fmt.Sprintf("https://localhost:%s {\n\tbind 127.0.0.1\n\ttls internal\n\tlog\n\t%s\n\treverse_proxy %s\n}\n",
@@ -70,7 +77,7 @@ func (s *site) ways() []way {
 		ways = ways[:2]
 	}
 	for _, way := range ways {
-		eventually(t, 10*time.Second, way.name+" is spoken", func() bool {
+		eventually(t, way.name+" is spoken", func() bool {
 			response, err := way.client.Get(way.url)
 			if err != nil {
 				return false
@@ -81,6 +88,25 @@ func (s *site) ways() []way {
 	}
 	s.upstream.take() // a gate may let pass who has no token
 	return ways
+}
+
+// loadOnAPort makes Caddy run with a Caddyfile that uses a free port of 127.0.0.1, and gives the address. Another process
+// can take the port before Caddy does, so that it takes several attempts.
+func (s *site) loadOnAPort(caddyfile func(port string) string) (address string) {
+	s.t.Helper()
+	for range 20 {
+		address = freeAddress(s.t)
+		_, port, _ := net.SplitHostPort(address)
+		switch err := s.tryLoad(caddyfile(port)); {
+		case err == nil:
+			s.inForce()
+			return address
+		case !strings.Contains(err.Error(), "address already in use"):
+			s.t.Fatal(err)
+		}
+	}
+	s.t.Fatal("every port was taken by somebody else")
+	return ""
 }
 
 // freeAddress is an address of loopback where nobody listens, by TCP or by UDP.
@@ -108,7 +134,7 @@ func (s *site) internalRoots() *x509.CertPool {
 	s.t.Helper()
 	roots := x509.NewCertPool()
 	path := filepath.Join(filepath.Dir(s.socket), "pki", "authorities", "local", "root.crt")
-	eventually(s.t, 10*time.Second, "Caddy has an authority of its own", func() bool {
+	eventually(s.t, "Caddy has an authority of its own", func() bool {
 		text, err := os.ReadFile(path)
 		return err == nil && roots.AppendCertsFromPEM(text)
 	})
@@ -121,7 +147,7 @@ func TestFaultEveryProtocolWithClientsThatLeave(t *testing.T) {
 	long(t)
 	key := tokentest.NewKey(t, "ES256", "fault-protocols")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
-	s, ways := startEverywhere(t, issuerGate(issuerBlock(as.URL, "leeway 5s")))
+	s, ways := startEverywhere(t, gateForAudience(issuerBlock(as.URL, "leeway 5s")))
 	visitors := jwts(t, key, as.URL, http.StatusServiceUnavailable)
 	s.fault(visitors, func(c *crowd) {
 		crowds := []*crowd{c}

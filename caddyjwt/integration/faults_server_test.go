@@ -30,7 +30,7 @@ func startFaulty(t *testing.T) *faultyServer {
 	f := &faultyServer{key: tokentest.NewKey(t, "ES256", "fault")}
 	f.as = introspector(t, tokentest.WithKeys(f.key))
 	f.honest()
-	f.site = start(t, issuerGate(introspecting(f.as, "opaque", "timeout 500ms", "cache_ttl 5m")))
+	f.site = start(t, gateForAudience(introspecting(f.as, "opaque", "timeout 500ms", "cache_ttl 5m")))
 	return f
 }
 
@@ -167,7 +167,7 @@ func TestFaultServerLying(t *testing.T) {
 			f.as.Introspect(always(tokentest.IntrospectionAnswer{Status: status, Body: body, ContentType: kind}))
 		}
 	}
-	const yes = `{"active":true,"aud":"` + ordersAudience + `"`
+	const yes = `{"active":true,"aud":"` + audience + `"`
 	page := lie(200, "text/html", "<html><body>active: true</body></html>")
 	f.fault(f.visitors([]int{503}, 502, 503), page, func(c *crowd) {
 		c.last(250 * time.Millisecond)
@@ -188,21 +188,21 @@ func TestFaultKeyFileHalfWritten(t *testing.T) {
 	const issuer = "https://file.example.com"
 	old, added := tokentest.NewKey(t, "ES256", "fault-file-old"), tokentest.NewKey(t, "ES256", "fault-file-new")
 	path := writeFile(t, filepath.Join(t.TempDir(), "jwks.json"), tokentest.JWKS(old))
-	s := start(t, issuerGate(issuerBlock(issuer, "keys file "+path)))
+	s := start(t, gateForAudience(issuerBlock(issuer, "keys file "+path)))
 	s.fault(jwts(t, old, issuer), func(c *crowd) {
 		token, whole := added.Sign(t, issuedBy(issuer)), tokentest.JWKS(old, added)
 		for part := range 8 {
 			writeFile(t, path, whole[:len(whole)*part/8])
 			c.last(20 * time.Millisecond)
 		}
-		eventually(t, 10*time.Second, "the half-written file is noticed", func() bool {
+		eventually(t, "the half-written file is noticed", func() bool {
 			return s.logged("refreshing keys is failing", path)
 		})
 		if status, err := s.status(token); err != nil || status != http.StatusUnauthorized {
 			t.Errorf("a token of the half-written key: status %d, %v", status, err)
 		}
 		writeFile(t, path, whole)
-		eventually(t, 10*time.Second, "the new key is used", func() bool {
+		eventually(t, "the new key is used", func() bool {
 			status, err := s.status(token, markField, "good: added")
 			return err == nil && status == http.StatusOK
 		})
@@ -218,7 +218,7 @@ func TestFaultBackendClosesConnections(t *testing.T) {
 	long(t)
 	const issuer = "https://backend.example.com"
 	key := tokentest.NewKey(t, "ES256", "fault-backend").WithKID("")
-	s := start(t, issuerGate(issuerBlock(issuer, "keys pem `"+key.PublicPEM()+"`")))
+	s := start(t, gateForAudience(issuerBlock(issuer, "keys pem `"+key.PublicPEM()+"`")))
 	var closing atomic.Bool
 	s.upstream.answer = func(w http.ResponseWriter, _ *http.Request) {
 		if closing.Load() {
@@ -248,7 +248,7 @@ func TestFaultBackendClosesConnections(t *testing.T) {
 	})
 	for _, v := range visitors {
 		if v.good() {
-			s.good(v.token())
+			s.accepts(v.token())
 		}
 	}
 }

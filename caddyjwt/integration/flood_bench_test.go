@@ -29,8 +29,8 @@ func BenchmarkKeysFlood(b *testing.B) {
 		b.Run(load, func(b *testing.B) {
 			as := tokentest.NewAS(b, tokentest.WithKeys(key))
 			s := prepare(b)
-			s.loadFile(strings.Replace(s.caddyfile(issuerGate(issuerBlock(as.URL, "keys jwks "+as.JWKSURL()))), "level DEBUG", "level ERROR", 1))
-			s.good(key.Sign(b, issuedBy(as.URL)))
+			s.loadFile(strings.Replace(s.caddyfile(gateForAudience(issuerBlock(as.URL, "keys jwks "+as.JWKSURL()))), "level DEBUG", "level ERROR", 1))
+			s.accepts(key.Sign(b, issuedBy(as.URL)))
 			// Nobody looks at the signature of a token whose key is unknown.
 			_, rest, _ := strings.Cut(key.Sign(b, issuedBy(as.URL)), ".")
 			rest = "." + rest

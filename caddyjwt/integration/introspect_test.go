@@ -17,47 +17,6 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// active is an active answer about a token for ordersAudience, with more members.
-func active(pairs ...any) tokentest.IntrospectionAnswer {
-	members := map[string]any{"active": true, "sub": "alice", "aud": ordersAudience, "exp": time.Now().Unix() + 300}
-	for i := 0; i < len(pairs); i += 2 {
-		if members[pairs[i].(string)] = pairs[i+1]; pairs[i+1] == nil {
-			delete(members, pairs[i].(string))
-		}
-	}
-	return tokentest.IntrospectionAnswer{Claims: members}
-}
-
-// always gives the same answer to everything.
-func always(answer tokentest.IntrospectionAnswer) func(*tokentest.IntrospectionRequest) tokentest.IntrospectionAnswer {
-	return func(*tokentest.IntrospectionRequest) tokentest.IntrospectionAnswer { return answer }
-}
-
-// introspecting is the issuer's block of design section 6 with these lines in its introspect block.
-func introspecting(as *tokentest.AS, mode string, lines ...string) string {
-	return issuerBlock(as.URL, "introspect "+mode+" {\n"+strings.Join(append([]string{
-		"client_id gateway", "client_secret s3cr3t-with-odd-characters:%+&", "auth_method client_secret_basic",
-	}, lines...), "\n")+"\n}")
-}
-
-// introspector is a server that knows the client of introspecting.
-func introspector(t testing.TB, options ...tokentest.Option) *tokentest.AS {
-	return tokentest.NewAS(t, append(options, tokentest.WithClient("gateway", "s3cr3t-with-odd-characters:%+&"))...)
-}
-
-// troubled wants an answer that does not blame the client.
-func (s *site) troubled(a answer, status int, reason string, retry bool) {
-	s.t.Helper()
-	s.refused(a, status, reason)
-	if challenge := a.Header.Values("WWW-Authenticate"); len(challenge) != 0 {
-		s.t.Errorf("challenge %q for a trouble of ours", challenge)
-	}
-	after := a.Header.Get("Retry-After")
-	if seconds, err := strconv.Atoi(after); retry && (err != nil || seconds < 1) || !retry && after != "" {
-		s.t.Errorf("Retry-After %q", after)
-	}
-}
-
 // Opaque tokens, the endpoint being discovered: who is active passes and the backend learns who it is; the server is asked
 // once, authenticated, by POST, about this token only.
 func TestIntrospectOpaque(t *testing.T) {
@@ -68,7 +27,7 @@ func TestIntrospectOpaque(t *testing.T) {
 		}
 		return active("username", "Alice", "email", "alice@example.com", "scope", "read")
 	})
-	s := start(t, issuerGate(introspecting(as, "opaque", "param resource https://api"), "forward_claim email X-Email", "require scope read"))
+	s := start(t, gateForAudience(introspecting(as, "opaque", "param resource https://api"), "forward_claim email X-Email", "require scope read"))
 	for range 3 {
 		got := s.passed(s.get("/", "good-token.with_odd~chars+/=="))
 		if email := got.Header.Get("X-Email"); email != "alice@example.com" {
@@ -123,7 +82,7 @@ func TestIntrospectAnswersAreJudged(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			as := introspector(t)
 			as.Introspect(always(test.answer))
-			s := start(t, issuerGate(introspecting(as, "opaque"), "require scope read"))
+			s := start(t, gateForAudience(introspecting(as, "opaque"), "require scope read"))
 			for range 2 {
 				s.refused(s.get("/", "opaque"), test.status, test.reason)
 			}
@@ -164,17 +123,13 @@ func TestIntrospectTroubleIsNotTheClients(t *testing.T) {
 			if name == "slow" {
 				timeout = 300 * time.Millisecond
 			}
-			s := start(t, issuerGate(introspecting(as, "opaque", "endpoint "+as.IntrospectionURL(), "timeout "+timeout.String())))
-			s.good("known")
+			s := start(t, gateForAudience(introspecting(as, "opaque", "endpoint "+as.IntrospectionURL(), "timeout "+timeout.String())))
+			s.accepts("known")
 			test.break_(t, as)
-			s.troubled(s.get("/", "unknown"), test.status, test.reason, test.retry)
-			s.good("known") // remembered
+			s.ourFaultFor(s.get("/", "unknown"), test.status, test.reason, test.retry)
+			s.accepts("known") // remembered
 		})
 	}
-}
-
-func answering(answer tokentest.IntrospectionAnswer) func(*testing.T, *tokentest.AS) {
-	return func(_ *testing.T, as *tokentest.AS) { as.Introspect(always(answer)) }
 }
 
 // A server that is down is not asked by every request; once it is back, tokens pass again.
@@ -188,8 +143,8 @@ func TestIntrospectBreakerOpensAndCloses(t *testing.T) {
 		}
 		return active()
 	})
-	s := start(t, issuerGate(introspecting(as, "opaque")))
-	s.good("known")
+	s := start(t, gateForAudience(introspecting(as, "opaque")))
+	s.accepts("known")
 	failing.Store(true)
 	for i := range 200 {
 		if status, err := s.status("bogus-" + strconv.Itoa(i)); err != nil || status != http.StatusServiceUnavailable {
@@ -199,9 +154,9 @@ func TestIntrospectBreakerOpensAndCloses(t *testing.T) {
 	if n := len(as.IntrospectionRequests()); n > 40 {
 		t.Errorf("a server that is down was asked %d times", n)
 	}
-	s.good("known")
+	s.accepts("known")
 	failing.Store(false)
-	eventually(t, 15*time.Second, "a new token passes", func() bool {
+	eventually(t, "a new token passes", func() bool {
 		status, err := s.status("fresh")
 		return err == nil && status == http.StatusOK
 	})
@@ -213,7 +168,7 @@ func TestIntrospectBreakerSurvivesReload(t *testing.T) {
 	as := introspector(t)
 	as.Introspect(always(tokentest.IntrospectionAnswer{Status: http.StatusServiceUnavailable}))
 	gate := func(i int, lines ...string) string {
-		return issuerGate("realm r"+strconv.Itoa(i), introspecting(as, "opaque", lines...))
+		return gateForAudience("realm r"+strconv.Itoa(i), introspecting(as, "opaque", lines...))
 	}
 	s := start(t, gate(0)).patient()
 	began := time.Now()
@@ -235,7 +190,7 @@ func TestIntrospectBreakerSurvivesReload(t *testing.T) {
 	as.Introspect(always(active()))
 	s.load(gate(4, "max_in_flight 63")) // another provider, as far as can be told
 	s.drain()
-	s.good("fresh")
+	s.accepts("fresh")
 }
 
 // Some servers answer 401, 429 or 500 about tokens that they do not know. A stranger with invented tokens shuts nobody
@@ -250,7 +205,7 @@ func TestIntrospectStrangersDoNotShutOutGoodTokens(t *testing.T) {
 				}
 				return tokentest.IntrospectionAnswer{Status: status}
 			})
-			s := start(t, issuerGate(strings.Replace(introspecting(as, "opaque"), "introspect opaque", "keys none\nintrospect opaque", 1)))
+			s := start(t, gateForAudience(strings.Replace(introspecting(as, "opaque"), "introspect opaque", "keys none\nintrospect opaque", 1)))
 			invented := 0
 			stranger := func() {
 				invented++
@@ -284,7 +239,7 @@ func TestIntrospectStrangersDoNotShutOutGoodTokens(t *testing.T) {
 func TestIntrospectWrongCredentialsAreSeenAndNoFlood(t *testing.T) {
 	as := introspector(t)
 	as.Introspect(always(active()))
-	s := start(t, issuerGate(introspecting(as, "opaque", "endpoint "+as.IntrospectionURL()))).patient()
+	s := start(t, gateForAudience(introspecting(as, "opaque", "endpoint "+as.IntrospectionURL()))).patient()
 	as.SetClient("gateway", "another")
 	began := time.Now()
 	for range 100 {
@@ -314,7 +269,7 @@ func TestIntrospectAnErrorThatNamesTheToken(t *testing.T) {
 	t.Cleanup(forbidden.Close)
 	foreign := tokentest.NewKey(t, "ES256", "foreign").Sign(t, issuedBy("https://nobody.example.com"))
 	for name, c := range map[string]struct{ gate, token, code string }{
-		"a stranger's JWT":                 {issuerGate(introspecting(as, "opaque")), foreign, "unsupported_token_type"},
+		"a stranger's JWT":                 {gateForAudience(introspecting(as, "opaque")), foreign, "unsupported_token_type"},
 		"a token without the scope openid": {gateFor(issuerBlock(as.URL, "audience any", "introspect opaque {\nverify userinfo\nendpoint "+forbidden.URL+"\n}")), "opaque", "insufficient_scope"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -331,8 +286,8 @@ func TestIntrospectAnErrorThatNamesTheToken(t *testing.T) {
 		})
 	}
 	// A JWT that was verified here is no stranger's: then the server cannot be asked about its own tokens.
-	s := start(t, issuerGate(introspecting(as, "always")))
-	s.troubled(s.get("/", key.Sign(t, issuedBy(as.URL))), http.StatusBadGateway, "introspection_failed", false)
+	s := start(t, gateForAudience(introspecting(as, "always")))
+	s.ourFaultFor(s.get("/", key.Sign(t, issuedBy(as.URL))), http.StatusBadGateway, "introspection_failed", false)
 	if !s.logged(`"level":"warn"`, "cannot be asked about its own tokens") {
 		t.Error("the log does not say so")
 	}
@@ -348,7 +303,7 @@ func TestIntrospectAlwaysAsksAboutOpaqueTokens(t *testing.T) {
 	part := base64.RawURLEncoding.EncodeToString
 	jwe := part([]byte(`{"alg":"RSA-OAEP-256","enc":"A256GCM"}`)) + ".a2V5.aXY.Y3Q.dGFn"
 	foreign := tokentest.NewKey(t, "ES256", "foreign").Sign(t, issuedBy("https://nobody.example.com"))
-	s := start(t, issuerGate(introspecting(as, "always"), "forward_claim sub X-Sub")).patient()
+	s := start(t, gateForAudience(introspecting(as, "always"), "forward_claim sub X-Sub")).patient()
 	who := func(token, want string) {
 		t.Helper()
 		if got := s.passed(s.get("/", token)).Header.Get("X-Sub"); got != want {
@@ -359,15 +314,15 @@ func TestIntrospectAlwaysAsksAboutOpaqueTokens(t *testing.T) {
 	who(jwe, "always")
 	s.refused(s.get("/", foreign), http.StatusUnauthorized, "unknown_issuer")
 
-	s.load(issuerGate(introspecting(as, "always"), introspecting(other, "opaque"), "forward_claim sub X-Sub"))
+	s.load(gateForAudience(introspecting(as, "always"), introspecting(other, "opaque"), "forward_claim sub X-Sub"))
 	who("opaque", "opaque")
 	who(jwe, "opaque")
 
-	s.load(issuerGate(introspecting(as, "always", "prefix a_"), introspecting(other, "opaque"), "forward_claim sub X-Sub"))
+	s.load(gateForAudience(introspecting(as, "always", "prefix a_"), introspecting(other, "opaque"), "forward_claim sub X-Sub"))
 	who("a_opaque", "always")
 	who("opaque", "opaque")
 
-	s.load(issuerGate(introspecting(as, "always"), introspecting(other, "always")))
+	s.load(gateForAudience(introspecting(as, "always"), introspecting(other, "always")))
 	s.refused(s.get("/", "opaque"), http.StatusUnauthorized, "malformed_token")
 	s.refused(s.get("/", jwe), http.StatusUnauthorized, "malformed_token")
 	for _, cause := range []string{"opaque token, and several issuers here", "encrypted token (JWE), and no issuer here takes those"} {
@@ -380,12 +335,12 @@ func TestIntrospectAlwaysAsksAboutOpaqueTokens(t *testing.T) {
 // A server that is down when Caddy starts, its endpoint being discovered: Caddy starts, and tokens pass when it is back.
 func TestIntrospectServerDownAtStart(t *testing.T) {
 	long(t)
-	as := tokentest.NewAS(t, tokentest.StartDown(), tokentest.WithClient("gateway", "s3cr3t-with-odd-characters:%+&"))
+	as := introspector(t, tokentest.StartDown())
 	as.Introspect(always(active()))
-	s := start(t, issuerGate(introspecting(as, "opaque")))
-	s.troubled(s.get("/", "opaque"), http.StatusServiceUnavailable, "introspection_unavailable", true)
+	s := start(t, gateForAudience(introspecting(as, "opaque")))
+	s.ourFaultFor(s.get("/", "opaque"), http.StatusServiceUnavailable, "introspection_unavailable", true)
 	as.Up()
-	eventually(t, 30*time.Second, "the token passes", func() bool {
+	eventually(t, "the token passes", func() bool {
 		status, err := s.status("opaque")
 		return err == nil && status == http.StatusOK
 	})
@@ -399,7 +354,7 @@ func TestIntrospectTroubleOfEachServerIsTold(t *testing.T) {
 	block := func(as *tokentest.AS, prefix string) string {
 		return introspecting(as, "opaque", "prefix "+prefix, "endpoint "+as.IntrospectionURL())
 	}
-	s := start(t, issuerGate(block(down, "down_"), block(broken, "broken_")))
+	s := start(t, gateForAudience(block(down, "down_"), block(broken, "broken_")))
 	down.Down()
 	began := time.Now()
 	for i := range 20 { // the breakers open at the tenth
@@ -438,10 +393,10 @@ func TestIntrospectAlwaysSeesARevocation(t *testing.T) {
 		}
 		return active("iss", as.URL)
 	})
-	s := start(t, issuerGate(introspecting(as, "always", "cache_ttl 500ms", "negative_ttl 0s")))
+	s := start(t, gateForAudience(introspecting(as, "always", "cache_ttl 500ms", "negative_ttl 0s")))
 	token := key.Sign(t, issuedBy(as.URL))
-	s.good(token)
-	s.good(token)
+	s.accepts(token)
+	s.accepts(token)
 	if n := len(as.IntrospectionRequests()); n != 1 {
 		t.Errorf("the server was asked %d times", n)
 	}
@@ -453,14 +408,14 @@ func TestIntrospectAlwaysSeesARevocation(t *testing.T) {
 
 	revoked.Store(true)
 
-	eventually(t, patience, "the revocation is seen", func() bool {
+	eventually(t, "the revocation is seen", func() bool {
 		status, err := s.status(token)
 		return err == nil && status == http.StatusUnauthorized
 	})
 	s.drain()
 	s.refused(s.get("/", token), http.StatusUnauthorized, "inactive")
 	as.Down()
-	s.troubled(s.get("/", key.Sign(t, issuedBy(as.URL, "jti", "2"))), http.StatusServiceUnavailable, "introspection_unavailable", true)
+	s.ourFaultFor(s.get("/", key.Sign(t, issuedBy(as.URL, "jti", "2"))), http.StatusServiceUnavailable, "introspection_unavailable", true)
 }
 
 // An answer that contradicts the token is about another token.
@@ -477,7 +432,7 @@ func TestIntrospectContradictionIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			as := introspector(t, tokentest.WithKeys(key))
 			as.Introspect(always(active(test.member, test.value)))
-			s := start(t, issuerGate(introspecting(as, "always")))
+			s := start(t, gateForAudience(introspecting(as, "always")))
 			token := key.Sign(t, issuedBy(as.URL, "client_id", "app"))
 			for range 2 {
 				s.refused(s.get("/", token), http.StatusUnauthorized, test.reason)
@@ -494,11 +449,11 @@ func TestIntrospectRoutesJudgeARememberedAnswerThemselves(t *testing.T) {
 		return "bearer_auth " + matcher + gateFor(append(lines, introspecting(as, "opaque"))...)[len("bearer_auth"):]
 	}
 	s := start(t, strings.Join([]string{
-		gate("/orders", "audience "+ordersAudience), gate("/other", "audience https://other.example.com"),
-		gate("/write", "audience "+ordersAudience, "require scope write"),
-		gate("/fresh", "audience "+ordersAudience, "introspect max_age 0s"),
-		gate("/patient", "audience "+ordersAudience, "introspect max_age 1m"),
-		gate("/short", "audience "+ordersAudience, "max_lifetime 1m"),
+		gate("/orders", "audience "+audience), gate("/other", "audience https://other.example.com"),
+		gate("/write", "audience "+audience, "require scope write"),
+		gate("/fresh", "audience "+audience, "introspect max_age 0s"),
+		gate("/patient", "audience "+audience, "introspect max_age 1m"),
+		gate("/short", "audience "+audience, "max_lifetime 1m"),
 	}, "\n"))
 	count := func(want int) {
 		t.Helper()
@@ -529,7 +484,7 @@ func TestIntrospectForceAndSkip(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "force")
 	as := introspector(t, tokentest.WithKeys(key))
 	gate := func(matcher, mode string, lines ...string) string {
-		return "bearer_auth " + matcher + issuerGate(append(lines, introspecting(as, mode))...)[len("bearer_auth"):]
+		return "bearer_auth " + matcher + gateForAudience(append(lines, introspecting(as, mode))...)[len("bearer_auth"):]
 	}
 	s := start(t, gate("/force", "opaque", "introspect force")+"\n"+gate("/skip", "always", "introspect skip"))
 	token := key.Sign(t, issuedBy(as.URL))
@@ -542,7 +497,7 @@ func TestIntrospectForceAndSkip(t *testing.T) {
 // An answer never outlives the token's exp, however long it may be remembered.
 func TestIntrospectRememberedAnswerEndsWithExp(t *testing.T) {
 	as := introspector(t)
-	s := start(t, issuerGate("leeway 0s", introspecting(as, "opaque", "cache_ttl 5m")))
+	s := start(t, gateForAudience("leeway 0s", introspecting(as, "opaque", "cache_ttl 5m")))
 	token := ""
 	for life, passed := 2, false; !passed; life *= 2 { // long enough for this machine to ask once
 		if life > 60 {
@@ -553,7 +508,7 @@ func TestIntrospectRememberedAnswerEndsWithExp(t *testing.T) {
 		status, err := s.status(token)
 		passed = err == nil && status == http.StatusOK
 	}
-	eventually(t, patience, "the token has expired", func() bool {
+	eventually(t, "the token has expired", func() bool {
 		status, err := s.status(token)
 		return err == nil && status == http.StatusUnauthorized
 	})
@@ -571,7 +526,7 @@ func TestIntrospectSharesOneQuestion(t *testing.T) {
 		<-release
 		return active()
 	})
-	s := start(t, issuerGate(introspecting(as, "opaque", "timeout 20s")))
+	s := start(t, gateForAudience(introspecting(as, "opaque", "timeout 20s")))
 	conn, err := s.dial(t.Context(), "", "")
 	if err != nil {
 		t.Fatal(err)
@@ -618,9 +573,9 @@ func TestIntrospectSignedAnswers(t *testing.T) {
 		return tokentest.IntrospectionAnswer{Body: by.Sign(t, payload, typ), ContentType: "application/token-introspection+jwt"}
 	}
 	as = introspector(t, tokentest.WithKeys(key))
-	s := start(t, issuerGate(introspecting(as, "opaque", "signed", "negative_ttl 0s")))
+	s := start(t, gateForAudience(introspecting(as, "opaque", "signed", "negative_ttl 0s")))
 	as.Introspect(always(signed(key, nil)))
-	s.good("token")
+	s.accepts("token")
 	if got := as.IntrospectionRequests()[0].Header.Get("Accept"); got != "application/token-introspection+jwt" {
 		t.Errorf("Accept %q", got)
 	}
@@ -669,19 +624,19 @@ func TestIntrospectSignedAnswersKeepToTheAlgorithms(t *testing.T) {
 		}
 	}
 	gate := func(algorithms string) string {
-		return issuerGate(strings.Replace(introspecting(as, "opaque", "signed"), "introspect opaque", algorithms+"\nintrospect opaque", 1))
+		return gateForAudience(strings.Replace(introspecting(as, "opaque", "signed"), "introspect opaque", algorithms+"\nintrospect opaque", 1))
 	}
 	s := start(t, gate("algorithms ES256")).patient()
 	as.Introspect(always(signedBy(good)))
-	s.good("first")
+	s.accepts("first")
 	as.Introspect(always(signedBy(weak)))
-	s.troubled(s.get("/", "second"), http.StatusBadGateway, "introspection_failed", false)
+	s.ourFaultFor(s.get("/", "second"), http.StatusBadGateway, "introspection_failed", false)
 	if !s.logged("introspection_failed", "RS256 is not allowed for this issuer; add it to", "or have the server sign") {
 		t.Error("the log does not name the cure")
 	}
 	for _, wider := range []string{"algorithms ES256 RS256", ""} {
 		s.load(gate(wider))
-		s.good("second")
+		s.accepts("second")
 	}
 }
 
@@ -689,7 +644,7 @@ func TestIntrospectSignedAnswersKeepToTheAlgorithms(t *testing.T) {
 // look for others, as a token is.
 func TestIntrospectSignedAnswersAfterARotationWithoutKeyIDs(t *testing.T) {
 	as := introspector(t)
-	s := start(t, issuerGate(introspecting(as, "opaque", "signed")))
+	s := start(t, gateForAudience(introspecting(as, "opaque", "signed")))
 	for _, name := range []string{"first", "second"} {
 		key := tokentest.NewKey(t, "ES256", name).WithKID("")
 		as.SetKeys(key)
@@ -700,7 +655,7 @@ func TestIntrospectSignedAnswersAfterARotationWithoutKeyIDs(t *testing.T) {
 			Body:        key.Sign(t, payload, map[string]any{"typ": "token-introspection+jwt"}),
 			ContentType: "application/token-introspection+jwt",
 		}))
-		s.good("token-" + name)
+		s.accepts("token-" + name)
 	}
 }
 
@@ -708,16 +663,16 @@ func TestIntrospectSignedAnswersAfterARotationWithoutKeyIDs(t *testing.T) {
 func TestIntrospectStateSurvivesReload(t *testing.T) {
 	as := introspector(t)
 	as.Introspect(always(active()))
-	s := start(t, issuerGate(introspecting(as, "opaque"))).patient()
-	s.good("token")
+	s := start(t, gateForAudience(introspecting(as, "opaque"))).patient()
+	s.accepts("token")
 	for i := range 3 {
-		s.load(issuerGate("realm r"+strconv.Itoa(i), introspecting(as, "opaque")))
-		s.good("token")
+		s.load(gateForAudience("realm r"+strconv.Itoa(i), introspecting(as, "opaque")))
+		s.accepts("token")
 	}
 	if n := len(as.IntrospectionRequests()); n != 1 {
 		t.Errorf("the server was asked %d times", n)
 	}
-	s.load(issuerGate(introspecting(as, "opaque", "param resource x")))
+	s.load(gateForAudience(introspecting(as, "opaque", "param resource x")))
 	as.Introspect(always(tokentest.IntrospectionAnswer{}))
 	s.refused(s.get("/", "token"), http.StatusUnauthorized, "inactive")
 	if n := len(as.IntrospectionRequests()); n != 2 {
@@ -729,11 +684,11 @@ func TestIntrospectStateSurvivesReload(t *testing.T) {
 func TestIntrospectProvidersDoNotShareAnswers(t *testing.T) {
 	one, two := introspector(t), introspector(t)
 	one.Introspect(always(active()))
-	s := start(t, issuerGate(introspecting(one, "opaque", "prefix one_"), introspecting(two, "opaque", "prefix two_"))).patient()
-	s.good("one_token")
+	s := start(t, gateForAudience(introspecting(one, "opaque", "prefix one_"), introspecting(two, "opaque", "prefix two_"))).patient()
+	s.accepts("one_token")
 	s.refused(s.get("/", "two_token"), http.StatusUnauthorized, "inactive")
 	s.refused(s.get("/", "three_token"), http.StatusUnauthorized, "malformed_token")
-	s.load(issuerGate(introspecting(two, "opaque")))
+	s.load(gateForAudience(introspecting(two, "opaque")))
 	s.refused(s.get("/", "one_token"), http.StatusUnauthorized, "inactive")
 }
 
@@ -743,12 +698,12 @@ func TestIntrospectReloadWithOtherKeySettingsStillFindsTheEndpoint(t *testing.T)
 	as := introspector(t)
 	as.Introspect(always(active()))
 	block := func(stale string) string {
-		return strings.Replace(issuerGate(introspecting(as, "opaque")), "introspect opaque", "max_stale "+stale+"\nintrospect opaque", 1)
+		return strings.Replace(gateForAudience(introspecting(as, "opaque")), "introspect opaque", "max_stale "+stale+"\nintrospect opaque", 1)
 	}
 	s := start(t, block("1h")).patient()
-	s.good("first")
+	s.accepts("first")
 	s.load(block("2h"))
-	s.good("second")
+	s.accepts("second")
 }
 
 // The same with signed answers: after a reload they are verified with the keys of the new configuration.
@@ -764,13 +719,13 @@ func TestIntrospectReloadWithOtherKeysForgetsTheOldOnes(t *testing.T) {
 		}
 	}
 	gate := func(keys string) string {
-		return issuerGate(strings.Replace(introspecting(as, "opaque", "endpoint "+as.IntrospectionURL(), "signed"),
+		return gateForAudience(strings.Replace(introspecting(as, "opaque", "endpoint "+as.IntrospectionURL(), "signed"),
 			"introspect opaque", keys+"\nintrospect opaque", 1))
 	}
 	pem := func(k *tokentest.Key) string { return gate("keys pem `" + k.PublicPEM() + "`") }
 	s := start(t, pem(old)).patient()
 	as.Introspect(always(answer(old)))
-	s.good("first")
+	s.accepts("first")
 	s.load(pem(current))
 	if status, err := s.status("second"); err != nil || status != http.StatusBadGateway {
 		t.Errorf("an answer signed with a key that is configured no longer: status %d, %v", status, err)
@@ -800,11 +755,11 @@ func TestIntrospectWithoutKeys(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "without")
 	as := introspector(t)
 	as.Introspect(always(active()))
-	s := start(t, issuerGate(strings.Replace(introspecting(as, "opaque"), "introspect opaque", "keys none\nintrospect opaque", 1)))
-	s.good("opaque")
+	s := start(t, gateForAudience(strings.Replace(introspecting(as, "opaque"), "introspect opaque", "keys none\nintrospect opaque", 1)))
+	s.accepts("opaque")
 	token := key.Sign(t, issuedBy(as.URL))
-	s.good(token)
-	s.good(token)
+	s.accepts(token)
+	s.accepts(token)
 	as.Introspect(always(tokentest.IntrospectionAnswer{}))
 	s.refused(s.get("/", key.Sign(t, issuedBy(as.URL, "jti", "2"))), http.StatusUnauthorized, "inactive")
 }
@@ -814,9 +769,9 @@ func TestIntrospectWithoutKeysWantsNoKeySet(t *testing.T) {
 	as := introspector(t)
 	as.Introspect(always(active()))
 	as.ChangeMetadata(func(document map[string]any) { delete(document, "jwks_uri") })
-	s := start(t, issuerGate(strings.Replace(introspecting(as, "opaque"), "introspect opaque", "keys none\nintrospect opaque", 1)))
-	s.good("one")
-	s.good("two")
+	s := start(t, gateForAudience(strings.Replace(introspecting(as, "opaque"), "introspect opaque", "keys none\nintrospect opaque", 1)))
+	s.accepts("one")
+	s.accepts("two")
 	if s.logged("refreshing keys is failing") {
 		t.Error("the log says that refreshing keys is failing, for an issuer without keys")
 	}
@@ -847,8 +802,8 @@ func TestIntrospectUserInfo(t *testing.T) {
 	}
 	s.refused(s.get("/", "bad"), http.StatusUnauthorized, "inactive")
 	status.Store(http.StatusInternalServerError)
-	s.troubled(s.get("/", "third"), http.StatusServiceUnavailable, "introspection_unavailable", true)
-	s.good("good")
+	s.ourFaultFor(s.get("/", "third"), http.StatusServiceUnavailable, "introspection_unavailable", true)
+	s.accepts("good")
 }
 
 // What a UserInfo answer says of an audience is the client (OpenID Connect Core 1.0 section 5.3.2), as Ory Hydra has it: it
@@ -863,9 +818,9 @@ func TestIntrospectUserInfoHasTheAudienceOfTheClient(t *testing.T) {
 	t.Cleanup(server.Close)
 	userInfo := "{\nverify userinfo\nendpoint " + server.URL + "\n}"
 
-	s := start(t, issuerGate(issuerBlock(as.URL, "introspect always "+userInfo)))
+	s := start(t, gateForAudience(issuerBlock(as.URL, "introspect always "+userInfo)))
 	token := key.Sign(t, issuedBy(as.URL, "sub", "alice"))
-	s.good(token)
+	s.accepts(token)
 	s.refused(s.get("/", key.Sign(t, issuedBy(as.URL, "sub", "bob"))), http.StatusUnauthorized, "contradiction")
 
 	opaque := start(t, gateFor(issuerBlock(as.URL, "audience any", "introspect opaque "+userInfo), "forward_claim aud X-Aud"))
@@ -893,9 +848,9 @@ func TestIntrospectClientAuthentication(t *testing.T) {
 		t.Run(method, func(t *testing.T) {
 			as := tokentest.NewAS(t)
 			as.Introspect(always(active()))
-			s := start(t, issuerGate(issuerBlock(as.URL, "introspect opaque {\nendpoint "+as.IntrospectionURL()+
+			s := start(t, gateForAudience(issuerBlock(as.URL, "introspect opaque {\nendpoint "+as.IntrospectionURL()+
 				"\nauth_method "+method+"\n"+strings.Join(test.lines, "\n")+"\n}")))
-			s.good("token")
+			s.accepts("token")
 			asked := as.IntrospectionRequests()
 			if len(asked) != 1 || asked[0].AuthMethod != test.want || asked[0].Token != "token" {
 				t.Fatalf("asked %+v", asked[0])

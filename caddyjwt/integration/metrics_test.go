@@ -107,7 +107,7 @@ func TestMetricsTellWhatHappened(t *testing.T) {
 	two := tokentest.JWKS(key, tokentest.NewKey(t, "RS256", "second"))
 	path := writeFile(t, filepath.Join(t.TempDir(), "jwks.json"), two)
 	gate := func(realm string) string {
-		return issuerGate("realm "+realm, "optional", introspecting(as, "opaque"),
+		return gateForAudience("realm "+realm, "optional", introspecting(as, "opaque"),
 			issuerBlock(jwks, "keys jwks "+as.JWKSURL()), issuerBlock(file, "keys file "+path))
 	}
 	s := prepare(t)
@@ -116,14 +116,14 @@ func TestMetricsTellWhatHappened(t *testing.T) {
 
 	good := key.Sign(t, issuedBy(as.URL))
 	for range 4 { // a cache keeps a token from the second time on
-		s.good(good)
+		s.accepts(good)
 	}
-	s.good(key.Sign(t, issuedBy(jwks)))
-	s.good(key.Sign(t, issuedBy(file)))
+	s.accepts(key.Sign(t, issuedBy(jwks)))
+	s.accepts(key.Sign(t, issuedBy(file)))
 	s.passed(s.get("/", ""))
 	s.refused(s.get("/", key.Sign(t, issuedBy(as.URL, "exp", time.Now().Unix()-60))), 401, "expired")
 	for range 2 {
-		s.good(liveToken + "1")
+		s.accepts(liveToken + "1")
 		s.refused(s.get("/", revokedToken+"1"), 401, "inactive")
 	}
 	first := s.scrape()
@@ -160,14 +160,14 @@ func TestMetricsTellWhatHappened(t *testing.T) {
 	}
 
 	s.loadMeasured(gate("second"))
-	s.good(good)
+	s.accepts(good)
 	again := s.scrape().since(first)
 	again.counted(t, "requests_total cache_lookups_total key_fetches_total introspection_lookups_total", scraped{
 		requests("accepted", ""): 1, `cache_lookups_total{result="hit"}`: 1,
 	})
 
 	as.Down()
-	s.troubled(s.get("/", liveToken+"2"), 503, "introspection_unavailable", true)
+	s.ourFaultFor(s.get("/", liveToken+"2"), 503, "introspection_unavailable", true)
 	s.refused(s.get("/", key.WithKID("unheard-of").Sign(t, issuedBy(as.URL))), 503, "keys_unavailable")
 	down := s.scrape()
 	down.since(first).counted(t, "keys_failing key_fetch_failures_total introspection_seconds_count", scraped{
@@ -188,13 +188,13 @@ func TestMetricsOfAnIssuerWithSeveralSources(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "twice")
 	as := introspector(t, tokentest.WithKeys(key))
 	as.Introspect(verdict)
-	one := issuerGate(introspecting(as, "opaque"))
-	other := issuerGate(issuerBlock(as.URL, "max_stale 1h", "introspect opaque {", "client_id gateway",
-		"client_secret s3cr3t-with-odd-characters:%+&", "auth_method client_secret_basic", "cache_ttl 1s", "}"))
+	one := gateForAudience(introspecting(as, "opaque"))
+	other := gateForAudience(issuerBlock(as.URL, "max_stale 1h", "introspect opaque {", "client_id gateway",
+		"client_secret "+gatewaySecret, "auth_method client_secret_basic", "cache_ttl 1s", "}"))
 	s := prepare(t)
 	s.loadMeasured("handle /other {\n\t\t" + other + "\n\t}\n\thandle {\n\t\t" + one + "\n\t}")
 	before := s.scrape()
-	s.good(key.Sign(t, issuedBy(as.URL)))
+	s.accepts(key.Sign(t, issuedBy(as.URL)))
 	keys, fetches := ofIssuer("keys", as.URL), ofIssuer("key_fetches_total", as.URL)
 	s.scrape().counted(t, "keys", scraped{keys: 0})
 	s.scrape().since(before).counted(t, "key_fetches_total", scraped{fetches: 1})
@@ -208,14 +208,14 @@ func TestMetricsOfAnIssuerWithSeveralSources(t *testing.T) {
 func TestMetricsDoNotBecomeLessWhenAHandlerGoes(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "less")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
-	one := issuerGate(issuerBlock(as.URL), "cache 1MiB")
-	other := issuerGate(issuerBlock(as.URL, "max_stale 1h"), "cache 2MiB")
+	one := gateForAudience(issuerBlock(as.URL), "cache 1MiB")
+	other := gateForAudience(issuerBlock(as.URL, "max_stale 1h"), "cache 2MiB")
 	s := prepare(t)
 	s.loadMeasured("handle /other {\n\t\t" + other + "\n\t}\n\thandle {\n\t\t" + one + "\n\t}")
 	before := s.scrape()
 	token := key.Sign(t, issuedBy(as.URL))
 	for range 3 {
-		s.good(token)
+		s.accepts(token)
 		s.passed(s.get("/other", token))
 	}
 	both := scraped{
@@ -225,7 +225,7 @@ func TestMetricsDoNotBecomeLessWhenAHandlerGoes(t *testing.T) {
 
 	s.loadMeasured(one)
 	s.scrape().since(before).counted(t, "cache_lookups_total key_fetches_total", both)
-	s.good(token)
+	s.accepts(token)
 	both[`cache_lookups_total{result="hit"}`]++
 	s.scrape().since(before).counted(t, "cache_lookups_total key_fetches_total", both)
 }
@@ -243,10 +243,10 @@ func TestMetricsAndLogOfMetadataThatBringNoKeys(t *testing.T) {
 	beside.Introspect(always(active()))
 	without.Down()
 	s := prepare(t)
-	s.loadMeasured(issuerGate(gate(beside, "file "+path, "f_"), gate(without, "none", "n_")))
-	s.good(key.Sign(t, issuedBy(beside.URL)))
-	s.good("f_1")
-	s.troubled(s.get("/", "n_1"), 503, "introspection_unavailable", true)
+	s.loadMeasured(gateForAudience(gate(beside, "file "+path, "f_"), gate(without, "none", "n_")))
+	s.accepts(key.Sign(t, issuedBy(beside.URL)))
+	s.accepts("f_1")
+	s.ourFaultFor(s.get("/", "n_1"), 503, "introspection_unavailable", true)
 	s.scrape().counted(t, "keys keys_failing key_fetches_total key_fetch_failures_total", scraped{ofIssuer("keys", beside.URL): 1})
 	if s.logged("refreshing keys is failing") || !s.logged("refreshing metadata is failing") {
 		t.Error("the log does not say that metadata are failing, or says that keys are")
@@ -260,7 +260,7 @@ func TestAttackMetricsGrowWithWhatStrangersSend(t *testing.T) {
 	as := introspector(t, tokentest.WithKeys(key))
 	as.Introspect(verdict)
 	s := prepare(t)
-	s.loadMeasured(issuerGate(introspecting(as, "opaque")))
+	s.loadMeasured(gateForAudience(introspecting(as, "opaque")))
 	s.attack(t, "two hundred made-up names in every place", func(t *testing.T, a *attempt) {
 		send := func(mark string) {
 			for _, token := range []string{
@@ -297,9 +297,9 @@ func TestMetricsAreWellFormedAndDocumented(t *testing.T) {
 	as := introspector(t, tokentest.WithKeys(key))
 	as.Introspect(verdict)
 	s := prepare(t)
-	s.loadMeasured(issuerGate(introspecting(as, "opaque")))
-	s.good(key.Sign(t, issuedBy(as.URL)))
-	s.good(liveToken + "form")
+	s.loadMeasured(gateForAudience(introspecting(as, "opaque")))
+	s.accepts(key.Sign(t, issuedBy(as.URL)))
+	s.accepts(liveToken + "form")
 	text := s.metricsText()
 	problems, err := promlint.New(strings.NewReader(text)).Lint()
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
@@ -18,7 +17,7 @@ import (
 func pend(t *testing.T, s *site, issuer string) (a answer, unknown int) {
 	t.Helper()
 	mallory := tokentest.NewKey(t, "ES256", "mallory")
-	eventually(t, 30*time.Second, "a key id is pending", func() bool {
+	eventually(t, "a key id is pending", func() bool {
 		a = s.get("/", mallory.WithKID(fmt.Sprint("invented-", unknown)).Sign(t, issuedBy(issuer)))
 		if a.StatusCode == http.StatusUnauthorized {
 			unknown++
@@ -35,8 +34,8 @@ func TestKeyThatIsPending(t *testing.T) {
 	key, next := tokentest.NewKey(t, "ES256", "present"), tokentest.NewKey(t, "ES256", "upcoming")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	s := prepare(t)
-	s.loadMeasured(issuerGate(issuerBlock(as.URL, "leeway 5s")))
-	s.good(key.Sign(t, issuedBy(as.URL)))
+	s.loadMeasured(gateForAudience(issuerBlock(as.URL, "leeway 5s")))
+	s.accepts(key.Sign(t, issuedBy(as.URL)))
 	before := s.scrape()
 
 	a, unknown := pend(t, s, as.URL)
@@ -50,7 +49,7 @@ func TestKeyThatIsPending(t *testing.T) {
 	as.SetKeys(key, next)
 	upcoming := next.Sign(t, issuedBy(as.URL))
 	pending := 1
-	eventually(t, 30*time.Second, "the published key is known", func() bool {
+	eventually(t, "the published key is known", func() bool {
 		a := s.get("/", upcoming)
 		if a.StatusCode == http.StatusServiceUnavailable {
 			s.refused(a, http.StatusServiceUnavailable, "key_pending")
@@ -78,11 +77,11 @@ func TestKeyThatIsPending(t *testing.T) {
 func TestPageOfAKeyThatIsPending(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "present")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
-	s := start(t, issuerGate(issuerBlock(as.URL, "leeway 5s"))+`
+	s := start(t, gateForAudience(issuerBlock(as.URL, "leeway 5s"))+`
 	handle_errors 503 {
 		respond "later: {http.auth.bearer.reason}" 503
 	}`)
-	s.good(key.Sign(t, issuedBy(as.URL)))
+	s.accepts(key.Sign(t, issuedBy(as.URL)))
 	a, _ := pend(t, s, as.URL)
 	if a.body != "later: key_pending" || a.Header.Get("Retry-After") == "" || a.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("page %q, header %v", a.body, a.Header)
@@ -93,12 +92,12 @@ func TestPageOfAKeyThatIsPending(t *testing.T) {
 func TestKeyReplacedUnderItsID(t *testing.T) {
 	old, next := tokentest.NewKey(t, "ES256", "fixed"), tokentest.NewKey(t, "ES256", "fixed-next").WithKID("fixed")
 	as := tokentest.NewAS(t, tokentest.WithKeys(old))
-	s := start(t, issuerGate(issuerBlock(as.URL, "leeway 5s")))
+	s := start(t, gateForAudience(issuerBlock(as.URL, "leeway 5s")))
 	retired := old.Sign(t, issuedBy(as.URL))
 	for range 3 { // remembered, too
-		s.good(retired)
+		s.accepts(retired)
 	}
 	as.SetKeys(next)
-	s.good(next.Sign(t, issuedBy(as.URL)))
+	s.accepts(next.Sign(t, issuedBy(as.URL)))
 	s.refused(s.get("/", retired), http.StatusUnauthorized, "invalid_signature")
 }

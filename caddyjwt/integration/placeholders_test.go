@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
@@ -42,9 +41,9 @@ const everywhere = `log_append email {http.auth.user.email}
 func TestPlaceholdersAreKnownOnEveryOutcome(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
-	zoe := key.Sign(t, issued(as.URL, "sub", "zoe", "email", "zoe@example.com"))
-	nameless := key.Sign(t, issued(as.URL, "sub", nil))
-	expired := key.Sign(t, issued(as.URL, "sub", "zoe", "exp", 1))
+	zoe := key.Sign(t, issuedBy(as.URL, "sub", "zoe", "email", "zoe@example.com"))
+	nameless := key.Sign(t, issuedBy(as.URL, "sub", nil))
+	expired := key.Sign(t, issuedBy(as.URL, "sub", "zoe", "exp", 1))
 	alice := hmacKey(t).Sign(t, claims())
 	for name, test := range map[string]struct{ line, second, method, token, want string }{
 		"optional, no token":                {line: "optional", want: "[|||||]"},
@@ -61,10 +60,10 @@ func TestPlaceholdersAreKnownOnEveryOutcome(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := prepare(t)
-			lines := []string{jwksOf(as), consumerAlice(t), test.line}
+			lines := []string{issuerByJWKS(as), consumerAlice(t), test.line}
 			text := everywhere
 			if test.second != "" {
-				second := gateFor(jwksOf(as), "token_from header X-Second", test.second)
+				second := gateFor(issuerByJWKS(as), "token_from header X-Second", test.second)
 				text = strings.Replace(text, "GATE", "GATE\n"+second, 1)
 			}
 			s.behind(strings.NewReplacer("TOLD", "`"+allOfThem+"`", "UPSTREAM", s.upstream.addr()).Replace(text), lines...)
@@ -72,7 +71,7 @@ func TestPlaceholdersAreKnownOnEveryOutcome(t *testing.T) {
 			for _, path := range []string{"/", "/page", "/error"} {
 				s.tells(path, test.method, test.token, want)
 			}
-			eventually(t, 10*time.Second, "the access log has all three", func() bool { return strings.Count(s.log(), `"email":`) == 3 })
+			eventually(t, "the access log has all three", func() bool { return strings.Count(s.log(), `"email":`) == 3 })
 			if strings.Contains(s.log(), `"email":"{`) {
 				t.Error("the access log has a placeholder")
 			}

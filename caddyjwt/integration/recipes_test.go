@@ -124,13 +124,13 @@ func TestRecipeOfCallersWithTheSameName(t *testing.T) {
 func TestRecipeOfCallersWithTheSameNameInAnswers(t *testing.T) {
 	as := introspector(t)
 	as.Introspect(func(*tokentest.IntrospectionRequest) tokentest.IntrospectionAnswer {
-		return tokentest.IntrospectionAnswer{Claims: map[string]any{"active": true, "username": "alice", "aud": ordersAudience, "token_type": "Bearer"}}
+		return tokentest.IntrospectionAnswer{Claims: map[string]any{"active": true, "username": "alice", "aud": audience, "token_type": "Bearer"}}
 	})
 	s := prepare(t)
-	s.behind("GATE\nrespond {http.auth.user.id}", "audience "+ordersAudience, introspecting(as, "opaque"))
+	s.behind("GATE\nrespond {http.auth.user.id}", "audience "+audience, introspecting(as, "opaque"))
 	if a := s.get("/", "opaque"); a.body != "alice" {
 		t.Errorf("status %d, body %q", a.StatusCode, a.body)
 	}
-	s.load(issuerGate(strings.Replace(introspecting(as, "opaque"), "{", "{\nrequire sub", 1)))
+	s.load(gateForAudience(strings.Replace(introspecting(as, "opaque"), "{", "{\nrequire sub", 1)))
 	s.refused(s.get("/", "opaque"), http.StatusUnauthorized, "missing_claim")
 }

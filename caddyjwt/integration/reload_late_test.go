@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
@@ -80,7 +79,7 @@ func startOnTheWay(t *testing.T) *onTheWay {
 
 // config is a gate behind a turnstile; with another number, everything that it asks is another.
 func (o *onTheWay) config(number int, more ...string) string {
-	gate := issuerGate(append([]string{
+	gate := gateForAudience(append([]string{
 		"token_from header Authorization", "token_from form jwt",
 		issuerBlock(o.as.URL, fmt.Sprintf("max_stale %dh", 2+number), "introspect opaque {", "client_id gateway",
 			fmt.Sprintf("client_secret s3cr3t-number-%d", number), fmt.Sprintf("timeout %ds", 20+number), "}"),
@@ -98,7 +97,7 @@ func (o *onTheWay) begin(t *testing.T) (*onTheWay, []way) {
 	sub.loadFile(sub.everywhere(sub.config(0)))
 	ways := sub.ways()
 	for _, way := range ways {
-		eventually(t, 10*time.Second, way.name+" reaches the server of this configuration", func() bool {
+		eventually(t, way.name+" reaches the server of this configuration", func() bool {
 			var got served
 			if got.of(way.client.Get(way.url)); got.config != "0" {
 				way.client.CloseIdleConnections()
@@ -174,7 +173,7 @@ func (o *onTheWay) all(results <-chan served, n int) {
 func TestReloadServesWhoIsOnTheWay(t *testing.T) {
 	o := startOnTheWay(t)
 	plain := gateFor(consumerAlice(t))
-	o.loadFile(o.everywhere(plain))
+	o.loadEverywhere(plain)
 	before := o.goroutines()
 	for name, after := range map[string]string{"to other settings": o.config(1), "to no issuer at all": plain} {
 		t.Run("waiting for introspection, "+name, func(t *testing.T) {
@@ -250,7 +249,7 @@ func TestReloadServesAtALaterGate(t *testing.T) {
 	o := startOnTheWay(t)
 	o.patient()
 	o.as.Introspect(always(active()))
-	bearer := issuerGate(issuerBlock(o.as.URL, "introspect opaque {", "client_id gateway", "client_secret s3cr3t", "}"),
+	bearer := gateForAudience(issuerBlock(o.as.URL, "introspect opaque {", "client_id gateway", "client_secret s3cr3t", "}"),
 		issuerBlock(lateFileIssuer, "keys file "+o.files[0]))
 	for name, config := range map[string]string{
 		"in a route":        "route {\n\tgate_turnstile\n\t" + bearer + "\n\t}",

@@ -2,58 +2,16 @@ package integration
 
 import (
 	"encoding/base64"
-	"errors"
-	"io"
 	"net/http"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
-
-// goroutines counts them when all connections between the client, Caddy and the upstream are closed.
-func (s *site) goroutines() int {
-	s.t.Helper()
-	s.client.CloseIdleConnections()
-	s.upstream.CloseClientConnections()
-	last, since := runtime.NumGoroutine(), time.Now()
-	eventually(s.t, 20*time.Second, "the number of goroutines settles", func() bool {
-		if now := runtime.NumGoroutine(); now != last {
-			last, since = now, time.Now()
-		}
-		return time.Since(since) > 200*time.Millisecond
-	})
-	return last
-}
-
-// goroutinesBackTo waits until there are no more goroutines than at the start, give or take a few of Caddy's own.
-func (s *site) goroutinesBackTo(start, slack int) {
-	t := s.t
-	t.Helper()
-	s.client.CloseIdleConnections()
-	s.upstream.CloseClientConnections()
-	var now int
-	deadline := time.After(20 * time.Second)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if now = runtime.NumGoroutine(); now <= start+slack {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-deadline:
-			stacks := make([]byte, 1<<20)
-			stacks = stacks[:runtime.Stack(stacks, true)]
-			t.Fatalf("%d goroutines, %d at the start\n%s", now, start, stacks)
-		}
-	}
-}
 
 // A hundred reloads that change nothing about the keys, under traffic: every good token passes, nothing is fetched or asked
 // again, and nothing piles up.
@@ -62,12 +20,12 @@ func TestReloadHundredTimesUnderTraffic(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "reload")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	as.Introspect(func(*tokentest.IntrospectionRequest) tokentest.IntrospectionAnswer {
-		return tokentest.IntrospectionAnswer{Claims: map[string]any{"active": true, "sub": "opaque", "aud": ordersAudience}}
+		return tokentest.IntrospectionAnswer{Claims: map[string]any{"active": true, "sub": "opaque", "aud": audience}}
 	})
 	file := writeFile(t, filepath.Join(t.TempDir(), "jwks.json"), tokentest.JWKS(key))
 	secret := tokentest.NewKey(t, "HS256", "reload")
 	gate := func(realm int) string {
-		return issuerGate("realm reload-"+strconv.Itoa(realm),
+		return gateForAudience("realm reload-"+strconv.Itoa(realm),
 			issuerBlock(as.URL, "introspect opaque {", "auth_method none", "cache_ttl 5m", "}"),
 			issuerBlock("https://jwks.example.com", "keys jwks "+as.JWKSURL()),
 			issuerBlock("https://file.example.com", "keys file "+file),
@@ -80,7 +38,7 @@ func TestReloadHundredTimesUnderTraffic(t *testing.T) {
 		"an-opaque-token",
 	}
 	for _, token := range tokens {
-		s.good(token)
+		s.accepts(token)
 	}
 	s.client.CloseIdleConnections()
 	fetches, metadata := as.JWKSFetches(), as.MetadataFetches()
@@ -139,56 +97,56 @@ func TestReloadWithOtherSettingsForgetsVerdicts(t *testing.T) {
 		status        int
 	}{
 		"audience of the route": {
-			before: issuerGate(issuerBlock(issuer, pem(es))), after: gateFor("audience https://other.example.com", issuerBlock(issuer, pem(es))),
+			before: gateForAudience(issuerBlock(issuer, pem(es))), after: gateFor("audience https://other.example.com", issuerBlock(issuer, pem(es))),
 			token: es.Sign(t, issuedBy(issuer)), reason: "invalid_audience",
 		},
 		"audience of the issuer": {
-			before: gateFor(issuerBlock(issuer, pem(es), "audience "+ordersAudience)), after: gateFor(issuerBlock(issuer, pem(es), "audience x")),
+			before: gateFor(issuerBlock(issuer, pem(es), "audience "+audience)), after: gateFor(issuerBlock(issuer, pem(es), "audience x")),
 			token: es.Sign(t, issuedBy(issuer)), reason: "invalid_audience",
 		},
 		"algorithms": {
-			before: issuerGate(issuerBlock(issuer, pem(rs))), after: issuerGate(issuerBlock(issuer, pem(rs), "algorithms PS256")),
+			before: gateForAudience(issuerBlock(issuer, pem(rs))), after: gateForAudience(issuerBlock(issuer, pem(rs), "algorithms PS256")),
 			token: rs.Sign(t, issuedBy(issuer)), reason: "unsupported_algorithm",
 		},
 		"key": {
-			before: issuerGate(issuerBlock(issuer, pem(es))), after: issuerGate(issuerBlock(issuer, pem(other))),
+			before: gateForAudience(issuerBlock(issuer, pem(es))), after: gateForAudience(issuerBlock(issuer, pem(other))),
 			token: es.Sign(t, issuedBy(issuer)), reason: "invalid_signature",
 		},
 		"secret": {
-			before: issuerGate(issuerBlock(issuer, secret(first))), after: issuerGate(issuerBlock(issuer, secret(second))),
+			before: gateForAudience(issuerBlock(issuer, secret(first))), after: gateForAudience(issuerBlock(issuer, secret(second))),
 			token: first.Sign(t, issuedBy(issuer)), reason: "invalid_signature",
 		},
 		"public key to secret": {
-			before: issuerGate(issuerBlock(issuer, pem(es))), after: issuerGate(issuerBlock(issuer, secret(first))),
+			before: gateForAudience(issuerBlock(issuer, pem(es))), after: gateForAudience(issuerBlock(issuer, secret(first))),
 			token: es.Sign(t, issuedBy(issuer)), reason: "unsupported_algorithm",
 		},
 		"types": {
-			before: issuerGate(issuerBlock(issuer, pem(es))), after: issuerGate(issuerBlock(issuer, pem(es), "type at+jwt")),
+			before: gateForAudience(issuerBlock(issuer, pem(es))), after: gateForAudience(issuerBlock(issuer, pem(es), "type at+jwt")),
 			token: es.Sign(t, issuedBy(issuer), typed), reason: "invalid_type",
 		},
 		"profile": {
-			before: issuerGate(issuerBlock(issuer, pem(es))), after: issuerGate(issuerBlock(issuer, pem(es), "profile rfc9068")),
+			before: gateForAudience(issuerBlock(issuer, pem(es))), after: gateForAudience(issuerBlock(issuer, pem(es), "profile rfc9068")),
 			token: es.Sign(t, issuedBy(issuer)), reason: "invalid_type",
 		},
 		"required claim": {
-			before: issuerGate(issuerBlock(issuer, pem(es))), after: issuerGate(issuerBlock(issuer, pem(es), "require email")),
+			before: gateForAudience(issuerBlock(issuer, pem(es))), after: gateForAudience(issuerBlock(issuer, pem(es), "require email")),
 			token: es.Sign(t, issuedBy(issuer)), reason: "missing_claim",
 		},
 		"max_lifetime": {
-			before: issuerGate(issuerBlock(issuer, pem(es))), after: issuerGate("max_lifetime 1m", issuerBlock(issuer, pem(es))),
+			before: gateForAudience(issuerBlock(issuer, pem(es))), after: gateForAudience("max_lifetime 1m", issuerBlock(issuer, pem(es))),
 			token: es.Sign(t, issuedBy(issuer)), reason: "lifetime_too_long",
 		},
 		"leeway": {
-			before: issuerGate("leeway 5m", issuerBlock(issuer, pem(es))), after: issuerGate("leeway 1s", issuerBlock(issuer, pem(es))),
+			before: gateForAudience("leeway 5m", issuerBlock(issuer, pem(es))), after: gateForAudience("leeway 1s", issuerBlock(issuer, pem(es))),
 			token: es.Sign(t, issuedBy(issuer, "exp", time.Now().Add(-time.Minute).Unix())), reason: "expired",
 		},
 		"issuer": {
-			before: issuerGate(issuerBlock(issuer, pem(es))), after: issuerGate(issuerBlock("https://renamed.example.com", pem(es))),
+			before: gateForAudience(issuerBlock(issuer, pem(es))), after: gateForAudience(issuerBlock("https://renamed.example.com", pem(es))),
 			token: es.Sign(t, issuedBy(issuer)), reason: "unknown_issuer",
 		},
 		"order of issuers": {
-			before: issuerGate(issuerBlock(issuer, pem(es)), issuerBlock("https://b.example.com", pem(other))),
-			after:  issuerGate(issuerBlock("https://b.example.com", pem(es)), issuerBlock(issuer, pem(other))),
+			before: gateForAudience(issuerBlock(issuer, pem(es)), issuerBlock("https://b.example.com", pem(other))),
+			after:  gateForAudience(issuerBlock("https://b.example.com", pem(es)), issuerBlock(issuer, pem(other))),
 			token:  es.Sign(t, issuedBy(issuer)), reason: "invalid_signature",
 		},
 		"secret of a consumer": {
@@ -206,8 +164,8 @@ func TestReloadWithOtherSettingsForgetsVerdicts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := start(t, test.before).patient()
-			s.good(test.token)
-			s.good(test.token)
+			s.accepts(test.token)
+			s.accepts(test.token)
 			s.load(test.after)
 			status := test.status
 			if status == 0 {
@@ -215,7 +173,7 @@ func TestReloadWithOtherSettingsForgetsVerdicts(t *testing.T) {
 			}
 			s.refused(s.get("/", test.token), status, test.reason)
 			s.load(test.before)
-			s.good(test.token)
+			s.accepts(test.token)
 		})
 	}
 }
@@ -228,8 +186,8 @@ func TestReloadRenamesAConsumer(t *testing.T) {
 	}
 	s := start(t, block("alice", "staff")).patient()
 	token := hmacKey(t).Sign(t, claims())
-	s.good(token)
-	s.good(token)
+	s.accepts(token)
+	s.accepts(token)
 	s.load(block("bob", "guests"))
 	got := s.passed(s.get("/", token))
 	if name, group := got.Header.Get("X-Consumer-Username"), got.Header.Get("X-Consumer-Groups"); name != "bob" || group != "guests" {
@@ -244,8 +202,8 @@ func TestReloadRoutesJudgeACachedTokenThemselves(t *testing.T) {
 	gate := func(matcher string, lines ...string) string {
 		return "bearer_auth " + matcher + gateFor(append(lines, issuerBlock(as.URL, "leeway 5s"))...)[len("bearer_auth"):]
 	}
-	s := start(t, gate("/orders", "audience "+ordersAudience)+"\n"+gate("/other", "audience https://other.example.com")+
-		"\n"+gate("/admin", "audience "+ordersAudience, "require scope admin")+"\n"+gate("/short", "audience "+ordersAudience, "max_lifetime 1m")).patient()
+	s := start(t, gate("/orders", "audience "+audience)+"\n"+gate("/other", "audience https://other.example.com")+
+		"\n"+gate("/admin", "audience "+audience, "require scope admin")+"\n"+gate("/short", "audience "+audience, "max_lifetime 1m")).patient()
 	token := key.Sign(t, issuedBy(as.URL))
 	for range 2 {
 		s.passed(s.get("/orders", token))
@@ -256,28 +214,6 @@ func TestReloadRoutesJudgeACachedTokenThemselves(t *testing.T) {
 	if n := as.JWKSFetches(); n != 1 {
 		t.Errorf("%d fetches of the keys for four routes with the same issuer", n)
 	}
-}
-
-// retryCut sends a request again when its connection ends without an answer: while Caddy replaces a server it closes some
-// that have just been opened, gate or no gate. An answer, whatever it says, is an answer.
-type retryCut struct{ transport *http.Transport }
-
-func (c retryCut) RoundTrip(r *http.Request) (response *http.Response, err error) {
-	for range 20 {
-		response, err = c.transport.RoundTrip(r)
-		if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
-			break
-		}
-	}
-	return response, err
-}
-
-func (c retryCut) CloseIdleConnections() { c.transport.CloseIdleConnections() }
-
-// patient makes the client get over connections that are cut by a reload.
-func (s *site) patient() *site {
-	s.client.Transport = retryCut{s.client.Transport.(*http.Transport)}
-	return s
 }
 
 // deadSite is a site whose listener cannot be opened, which is found out when all else has been provisioned.
@@ -293,30 +229,30 @@ func TestReloadThatFailsChangesNothing(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "failing")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	issuer := issuerBlock(as.URL, "leeway 5s")
-	s := start(t, issuerGate(issuer)).patient()
+	s := start(t, gateForAudience(issuer)).patient()
 	token := key.Sign(t, issuedBy(as.URL))
-	s.good(token)
+	s.accepts(token)
 	before := s.goroutines()
 	for _, bad := range []string{
-		issuerGate(issuer, issuerBlock("https://b.example.com", "keys file /does/not/exist")),
-		issuerGate(issuer, issuerBlock("https://b.example.com", "keys secret {env.NOT_SET_ANYWHERE}")),
-		issuerGate(issuer, issuer),
-		issuerGate(issuer, "cache 1KiB"),
-		issuerGate(issuer, "anonymous nobody"),
+		gateForAudience(issuer, issuerBlock("https://b.example.com", "keys file /does/not/exist")),
+		gateForAudience(issuer, issuerBlock("https://b.example.com", "keys secret {env.NOT_SET_ANYWHERE}")),
+		gateForAudience(issuer, issuer),
+		gateForAudience(issuer, "cache 1KiB"),
+		gateForAudience(issuer, "anonymous nobody"),
 	} {
 		for range 5 {
 			if err := s.tryLoad(s.caddyfile(bad)); err == nil {
 				t.Fatalf("loaded: %s", bad)
 			}
 		}
-		s.good(token)
-		s.good(key.Sign(t, issuedBy(as.URL, "jti", "new")))
+		s.accepts(token)
+		s.accepts(key.Sign(t, issuedBy(as.URL, "jti", "new")))
 	}
 	for range 5 {
-		if err := s.tryLoad(s.caddyfile(issuerGate(issuer, consumerAlice(t))) + deadSite); err == nil {
+		if err := s.tryLoad(s.caddyfile(gateForAudience(issuer, consumerAlice(t))) + deadSite); err == nil {
 			t.Fatal("a site that cannot listen was loaded")
 		}
-		s.good(token)
+		s.accepts(token)
 		s.refused(s.get("/", hmacKey(t).Sign(t, claims())), http.StatusUnauthorized, "unknown_issuer")
 	}
 	if n := as.JWKSFetches(); n != 1 {
@@ -329,10 +265,10 @@ func TestReloadThatFailsChangesNothing(t *testing.T) {
 func TestReloadWithoutTheIssuerClosesItsKeys(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "removed")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
-	with, without := issuerGate(issuerBlock(as.URL, "leeway 5s")), gateFor(consumerAlice(t))
+	with, without := gateForAudience(issuerBlock(as.URL, "leeway 5s")), gateFor(consumerAlice(t))
 	s := start(t, with).patient()
 	token := key.Sign(t, issuedBy(as.URL))
-	s.good(token)
+	s.accepts(token)
 	s.load(without)
 	s.refused(s.get("/", token), http.StatusUnauthorized, "unknown_issuer")
 	as.SetKeys(tokentest.NewKey(t, "ES256", "removed-next"))

@@ -34,7 +34,7 @@ func TestReloadRefusesNobodyWhoWaits(t *testing.T) {
 	// config is the i-th configuration: one of the four settings is another than in the one before.
 	config := func(i int) string {
 		turn := func(setting int) int { return (i + 3 - setting) / 4 } // how often it has changed
-		return issuerGate(
+		return gateForAudience(
 			issuerBlock(as.URL, fmt.Sprintf("max_stale %dh", 2+turn(2)), "introspect opaque {", "client_id gateway",
 				fmt.Sprintf("client_secret s3cr3t-number-%d", turn(1)), fmt.Sprintf("timeout %ds", 10+turn(0)), "}"),
 			issuerBlock(fileIssuer, "keys file "+files[turn(3)%2]))
@@ -52,7 +52,7 @@ func TestReloadRefusesNobodyWhoWaits(t *testing.T) {
 	add("key file", 1, func() string { return key.Sign(t, issuedBy(fileIssuer, "jti", next())) })
 
 	s := start(t, gateFor(consumerAlice(t))).patient()
-	s.good(hmacKey(t).Sign(t, claims()))
+	s.accepts(hmacKey(t).Sign(t, claims()))
 	before := s.goroutines()
 	s.load(config(0))
 	c := s.gather(visitors)
@@ -76,7 +76,7 @@ func TestReloadRefusesNobodyWhoWaits(t *testing.T) {
 func (c *crowd) waitFor(n int64) {
 	c.t.Helper()
 	until := c.answers.Load() + n
-	eventually(c.t, 30*time.Second, "the crowd gets answers", func() bool { return c.answers.Load() >= until })
+	eventually(c.t, "the crowd gets answers", func() bool { return c.answers.Load() >= until })
 }
 
 // count is how many were let through, and how many were not. The crowd has gone home.

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
@@ -44,10 +43,10 @@ func TestKeysInTheFormsThatServersPublish(t *testing.T) {
 			block := func(issuer, keys string) string {
 				return issuerBlock(issuer, append([]string{"keys " + keys}, test.lines...)...)
 			}
-			s := start(t, issuerGate(block(as.URL, "discovery"), block("https://url.example.com", "jwks "+as.JWKSURL()),
+			s := start(t, gateForAudience(block(as.URL, "discovery"), block("https://url.example.com", "jwks "+as.JWKSURL()),
 				block("https://file.example.com", "file "+path)))
 			for _, issuer := range []string{as.URL, "https://url.example.com", "https://file.example.com"} {
-				s.good(key.Sign(t, issuedBy(issuer)))
+				s.accepts(key.Sign(t, issuedBy(issuer)))
 			}
 		})
 	}
@@ -64,13 +63,13 @@ func TestKeyUseCountsAfterAReload(t *testing.T) {
 	for name, keys := range map[string]string{"file": "keys file " + path, "jwks": "keys jwks " + as.JWKSURL()} {
 		t.Run(name, func(t *testing.T) {
 			token := key.Sign(t, issuedBy("https://as.example.com"))
-			s := start(t, issuerGate(issuerBlock("https://as.example.com", keys, "key_use jwt-svid")))
-			s.good(token)
-			s.good(token)
-			s.load(issuerGate(issuerBlock("https://as.example.com", keys)))
+			s := start(t, gateForAudience(issuerBlock("https://as.example.com", keys, "key_use jwt-svid")))
+			s.accepts(token)
+			s.accepts(token)
+			s.load(gateForAudience(issuerBlock("https://as.example.com", keys)))
 			s.refused(s.get("/", token), http.StatusUnauthorized, "unknown_key")
-			s.load(issuerGate(issuerBlock("https://as.example.com", keys, "key_use jwt-svid")))
-			s.good(token)
+			s.load(gateForAudience(issuerBlock("https://as.example.com", keys, "key_use jwt-svid")))
+			s.accepts(token)
 		})
 	}
 }
@@ -85,13 +84,13 @@ func TestAKeyBeyondTheBoundIsToldOf(t *testing.T) {
 	as := tokentest.NewAS(t)
 	as.AnswerJWKS(http.StatusOK, `{"keys":[`+strings.Join(jwks, ",")+`]}`)
 	token := key.WithKID("139").Sign(t, issuedBy(as.URL))
-	s := start(t, issuerGate(issuerBlock(as.URL, "leeway 5s")))
+	s := start(t, gateForAudience(issuerBlock(as.URL, "leeway 5s")))
 	s.refused(s.get("/", token), http.StatusUnauthorized, "unknown_key")
 	for _, texts := range [][]string{{`"level":"warn"`, "more keys than max_keys takes", `"keys":100`}, {"request refused", `"cause":"unknown key: `, "max_keys"}} {
-		eventually(t, 10*time.Second, "the log names the bound", func() bool { return s.logged(texts...) })
+		eventually(t, "the log names the bound", func() bool { return s.logged(texts...) })
 	}
-	s.load(issuerGate(issuerBlock(as.URL, "leeway 5s", "max_keys 140")))
-	s.good(token)
+	s.load(gateForAudience(issuerBlock(as.URL, "leeway 5s", "max_keys 140")))
+	s.accepts(token)
 }
 
 // There is one warning about a doubtful secret, without a byte of it.

@@ -2,11 +2,8 @@ package integration
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"regexp"
@@ -16,8 +13,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
@@ -100,7 +95,7 @@ func (a *attempt) answered(status int) int {
 	return n
 }
 
-// pieces are the parts of a token that nobody may see: all that is long enough to be told from other text.
+// pieces are the beginnings and ends of the long parts of a token. Short parts may occur in other text.
 func pieces(token string) []string {
 	var found []string
 	for part := range strings.SplitSeq(token, ".") {
@@ -119,6 +114,7 @@ func panicked(line string) bool {
 	return strings.Contains(line, "panic") && strings.Contains(errorID.ReplaceAllString(line, ""), "panic")
 }
 
+// checkLog wants no panic in the log, and no part of a token in the lines that the gate has written.
 func (a *attempt) checkLog() {
 	a.t.Helper()
 	for line := range strings.Lines(a.since()) {
@@ -157,10 +153,10 @@ func (a *attempt) reason() string {
 	return reason
 }
 
-// repelled wants the request to have been refused by the gate for one of these reasons, with all that every refusal
+// refusedFor wants the request to have been refused by the gate for one of these reasons, with all that every refusal
 // has: the status and the challenge of that reason, nothing at the upstream, nothing to be cached, nothing of the token
 // in the answer. An unknown key may also be pending, when other attacks have spent what may be fetched.
-func (a *attempt) repelled(got answer, reasons ...string) {
+func (a *attempt) refusedFor(got answer, reasons ...string) {
 	a.t.Helper()
 	reason := a.reason()
 	known := false
@@ -186,57 +182,25 @@ func (a *attempt) repelled(got answer, reasons ...string) {
 	if got.StatusCode != status {
 		a.t.Errorf("status %d, want %d", got.StatusCode, status)
 	}
-	if requests := a.upstream.take(); len(requests) != 0 {
-		a.t.Errorf("%d requests reached the upstream: %v", len(requests), requests)
-	}
-	if cache := got.Header.Get("Cache-Control"); cache != "no-store" {
-		a.t.Errorf("Cache-Control %q, want no-store", cache)
-	}
+	a.nothingForwarded()
+	a.neverCached(got)
 	if code != "-" {
 		a.challenged(got, code)
 	}
-	a.silent(got)
+	a.revealsNothing(got)
 }
 
-// notBlamed wants the request to have been refused with a status that says whose trouble it is, and nothing of the
-// token's. The log has such a trouble once in a while only, so what it says is not looked at.
-func (a *attempt) notBlamed(got answer, status int) {
+// ourFault wants the request to have been refused with a status that does not blame the client. The log has few lines
+// about such trouble, so that it is not looked at.
+func (a *attempt) ourFault(got answer, status int) {
 	a.t.Helper()
 	if got.StatusCode != status {
 		a.t.Errorf("status %d, want %d", got.StatusCode, status)
 	}
-	if requests := a.upstream.take(); len(requests) != 0 {
-		a.t.Errorf("%d requests reached the upstream: %v", len(requests), requests)
-	}
-	if challenge := got.Header.Values("WWW-Authenticate"); len(challenge) != 0 {
-		a.t.Errorf("challenge %q for a trouble of ours", challenge)
-	}
-	if cache := got.Header.Get("Cache-Control"); cache != "no-store" {
-		a.t.Errorf("Cache-Control %q, want no-store", cache)
-	}
-	after, err := strconv.Atoi(got.Header.Get("Retry-After"))
-	if wanted := status == http.StatusServiceUnavailable; wanted != (err == nil && after >= 1) {
-		a.t.Errorf("Retry-After %q", got.Header.Get("Retry-After"))
-	}
-	a.silent(got)
-}
-
-// restart makes another Caddy run, with this bearer_auth block. A reload would leave to the old one, for a moment, what
-// it has accepted. Caddy closes its listeners in the background, and cannot open one again while it is closing.
-func (a *attempt) restart(gate string) {
-	a.t.Helper()
-	if err := caddy.Stop(); err != nil {
-		a.t.Fatal(err)
-	}
-	a.client.CloseIdleConnections()
-	caddyfile := a.caddyfile(gate)
-	eventually(a.t, patience, "Caddy has closed its listener", func() bool {
-		err := a.tryLoad(caddyfile)
-		if err != nil && !strings.Contains(err.Error(), net.ErrClosed.Error()) {
-			a.t.Fatal(err)
-		}
-		return err == nil
-	})
+	a.nothingForwarded()
+	a.neverCached(got)
+	a.clientNotBlamed(got, status == http.StatusServiceUnavailable)
+	a.revealsNothing(got)
 }
 
 // until does something again and again, at least ten times, until another goroutine says that it is over.
@@ -293,8 +257,8 @@ func (a *attempt) challenged(got answer, code string) {
 	}
 }
 
-// silent wants the answer to have no part of a token, and nothing that a browser would run.
-func (a *attempt) silent(got answer) {
+// revealsNothing wants the answer to have no part of a token, and nothing that a browser would run.
+func (a *attempt) revealsNothing(got answer) {
 	a.t.Helper()
 	var all bytes.Buffer
 	_ = got.Header.Write(&all)
@@ -311,153 +275,15 @@ func (a *attempt) silent(got answer) {
 	}
 }
 
-// kept wants the request not to have reached the upstream, whoever refused it, and without a fault of the server's.
-func (a *attempt) kept(got answer) {
+// neverForwarded wants the request to have been refused as the client's fault, by whomever, and not to have reached the
+// upstream.
+func (a *attempt) neverForwarded(got answer) {
 	a.t.Helper()
 	if got.StatusCode < 400 || got.StatusCode >= 500 {
 		a.t.Errorf("status %d, want 4xx", got.StatusCode)
 	}
-	if requests := a.upstream.take(); len(requests) != 0 {
-		a.t.Errorf("%d requests reached the upstream: %v", len(requests), requests)
-	}
-	a.silent(got)
-}
-
-// parseChallenge reads one Bearer challenge by the grammar of RFC 9110 section 11.6.1, with the alphabets of RFC 6750
-// section 3, and nothing else.
-func parseChallenge(text string) (map[string]string, error) {
-	rest, ok := strings.CutPrefix(text, "Bearer ")
-	if !ok {
-		return nil, errors.New("not a Bearer challenge")
-	}
-	params := make(map[string]string)
-	for {
-		name, after, ok := strings.Cut(rest, `="`)
-		if !ok || name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" {
-			return nil, fmt.Errorf("no parameter at %q", rest)
-		}
-		var value strings.Builder
-		i := 0
-		for ; i < len(after) && after[i] != '"'; i++ {
-			if after[i] == '\\' && name == "realm" {
-				i++
-			}
-			if i >= len(after) || after[i] < 0x20 || after[i] >= 0x7f || after[i] == '\\' && name != "realm" {
-				return nil, fmt.Errorf("bad character in %s", name)
-			}
-			value.WriteByte(after[i])
-		}
-		if i >= len(after) {
-			return nil, fmt.Errorf("%s does not end", name)
-		}
-		if _, twice := params[name]; twice {
-			return nil, fmt.Errorf("%s occurs twice", name)
-		}
-		params[name] = value.String()
-		rest = after[i+1:]
-		if rest == "" {
-			return params, nil
-		}
-		if rest, ok = strings.CutPrefix(rest, ", "); !ok {
-			return nil, fmt.Errorf("no comma at %q", rest)
-		}
-	}
-}
-
-// audience is what the issuers of these tests issue tokens for.
-const audience = "https://api.example.com"
-
-// forged makes a token of three texts of which the last is the signature's bytes.
-func forged(header, payload string, signature []byte) string {
-	return b64(header) + "." + b64(payload) + "." + b64(string(signature))
-}
-
-func b64(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
-
-func unb64(t testing.TB, text string) []byte {
-	t.Helper()
-	out, err := base64.RawURLEncoding.DecodeString(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
-func asJSON(t testing.TB, v any) string {
-	t.Helper()
-	text, err := json.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
-// splitToken is the signing input and the signature's bytes.
-func splitToken(t testing.TB, token string) (input string, signature []byte) {
-	t.Helper()
-	dot := strings.LastIndexByte(token, '.')
-	return token[:dot], unb64(t, token[dot+1:])
-}
-
-// issued are good claims of an issuer, with changes as in claims.
-func issued(issuer string, changes ...any) map[string]any {
-	return claims(append([]any{"iss", issuer, "aud", audience}, changes...)...)
-}
-
-// trusting is an issuer with its key source and more lines.
-func trusting(name, keys string, lines ...string) string {
-	return "issuer " + name + " {\n\t\t\taudience " + audience + "\n\t\t\tkeys " + keys + "\n\t\t\t" +
-		strings.Join(lines, "\n\t\t\t") + "\n\t\t}"
-}
-
-// jwksOf is the block of an authorization server's JWKS.
-func jwksOf(as *tokentest.AS, lines ...string) string {
-	return trusting(as.URL, "jwks "+as.JWKSURL(), lines...)
-}
-
-// loadFile makes Caddy run with a whole Caddyfile that was made of the last one that caddyfile gave, from now on.
-func (s *site) loadFile(caddyfile string) {
-	s.t.Helper()
-	if err := s.tryLoad(caddyfile); err != nil {
-		s.t.Fatal(err)
-	}
-	s.inForce()
-}
-
-// tryJSON loads the configuration with a change to the handler's JSON that no Caddyfile could make.
-func (s *site) tryJSON(gate string, change func(handler map[string]any)) error {
-	s.t.Helper()
-	config, err := adapt(s.caddyfile(gate))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	var tree any
-	if err := json.Unmarshal(config, &tree); err != nil {
-		s.t.Fatal(err)
-	}
-	found := 0
-	eachHandler(tree, func(handler map[string]any) { found++; change(handler) })
-	if found != 1 {
-		s.t.Fatalf("%d handlers in the configuration", found)
-	}
-	return caddy.Load([]byte(asJSON(s.t, tree)), true)
-}
-
-func eachHandler(node any, visit func(map[string]any)) {
-	switch node := node.(type) {
-	case []any:
-		for _, element := range node {
-			eachHandler(element, visit)
-		}
-	case map[string]any:
-		if node["handler"] == "bearer_auth" {
-			visit(node)
-			return
-		}
-		for _, child := range node {
-			eachHandler(child, visit)
-		}
-	}
+	a.nothingForwarded()
+	a.revealsNothing(got)
 }
 
 // refusedAtLoad wants a configuration to be refused with an error that has this text.
@@ -486,4 +312,17 @@ func (a *attempt) cheaply(do func()) {
 	if took := tokentest.ProcessorTime(a.t) - before; took > 5*time.Second {
 		a.t.Errorf("it cost %v of processor time", took)
 	}
+}
+
+// logSays wants the line about the refusal to have one of these causes.
+func (a *attempt) logSays(causes ...string) {
+	a.t.Helper()
+	for line := range strings.Lines(a.since()) {
+		for _, cause := range causes {
+			if strings.Contains(line, "request refused") && strings.Contains(line, cause) {
+				return
+			}
+		}
+	}
+	a.t.Errorf("the log does not say %q", causes)
 }

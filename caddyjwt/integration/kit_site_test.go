@@ -9,9 +9,7 @@
 package integration
 
 import (
-	"bufio"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -32,7 +30,6 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/caddyjwt/gateway"
-	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
 // seen is one request as the upstream received it.
@@ -146,7 +143,7 @@ func prepare(t testing.TB) *site {
 // bytes of such a connection without a lock: stopped at the moment when one is ending, it races with itself (v2.11.9).
 func (s *site) tunnelsEnd() {
 	s.t.Helper()
-	eventually(s.t, 10*time.Second, "upgraded connections end", func() bool {
+	eventually(s.t, "upgraded connections end", func() bool {
 		text := s.log()
 		return strings.Count(text, `"msg":"upgrading connection"`) == strings.Count(text, `"msg":"connection closed"`)
 	})
@@ -192,17 +189,41 @@ http://written.test {
 // load makes Caddy run with this bearer_auth block, from now on.
 func (s *site) load(gate string) {
 	s.t.Helper()
-	if err := s.tryLoad(s.caddyfile(gate)); err != nil {
+	s.loadFile(s.caddyfile(gate))
+}
+
+// loadFile makes Caddy run with a whole Caddyfile that was made of the last one that caddyfile gave, from now on.
+func (s *site) loadFile(caddyfile string) {
+	s.t.Helper()
+	if err := s.tryLoad(caddyfile); err != nil {
 		s.t.Fatal(err)
 	}
 	s.inForce()
+}
+
+// restart makes another Caddy run, with this bearer_auth block. A reload would leave to the old one, for a moment, what
+// it has accepted. Caddy closes its listeners in the background, and cannot open one again while it is closing.
+func (s *site) restart(gate string) {
+	s.t.Helper()
+	if err := caddy.Stop(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.client.CloseIdleConnections()
+	caddyfile := s.caddyfile(gate)
+	eventually(s.t, "Caddy has closed its listener", func() bool {
+		err := s.tryLoad(caddyfile)
+		if err != nil && !strings.Contains(err.Error(), net.ErrClosed.Error()) {
+			s.t.Fatal(err)
+		}
+		return err == nil
+	})
 }
 
 // inForce waits until the client's connection is one to the server of the last configuration. Caddy returns from a reload
 // when the old server has been told to stop; for a moment it may still take a request, and even a connection.
 func (s *site) inForce() {
 	s.t.Helper()
-	eventually(s.t, 10*time.Second, "the new configuration is in force", func() bool {
+	eventually(s.t, "the new configuration is in force", func() bool {
 		s.client.CloseIdleConnections()
 		r := s.request(http.MethodGet, "/", nil)
 		r.Host = "written.test"
@@ -224,6 +245,42 @@ func (s *site) tryLoad(caddyfile string) error {
 	return caddy.Load(config, true)
 }
 
+// tryJSON loads the configuration with a change to the handler's JSON that no Caddyfile could make.
+func (s *site) tryJSON(gate string, change func(handler map[string]any)) error {
+	s.t.Helper()
+	config, err := adapt(s.caddyfile(gate))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var tree any
+	if err := json.Unmarshal(config, &tree); err != nil {
+		s.t.Fatal(err)
+	}
+	found := 0
+	eachHandler(tree, func(handler map[string]any) { found++; change(handler) })
+	if found != 1 {
+		s.t.Fatalf("%d handlers in the configuration", found)
+	}
+	return caddy.Load([]byte(asJSON(s.t, tree)), true)
+}
+
+func eachHandler(node any, visit func(map[string]any)) {
+	switch node := node.(type) {
+	case []any:
+		for _, element := range node {
+			eachHandler(element, visit)
+		}
+	case map[string]any:
+		if node["handler"] == "bearer_auth" {
+			visit(node)
+			return
+		}
+		for _, child := range node {
+			eachHandler(child, visit)
+		}
+	}
+}
+
 func adapt(caddyfile string) ([]byte, error) {
 	config, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
 	if err != nil {
@@ -235,175 +292,4 @@ func adapt(caddyfile string) ([]byte, error) {
 		}
 	}
 	return config, nil
-}
-
-// answer is a response whose body has been read.
-type answer struct {
-	*http.Response
-	body string
-}
-
-// do sends a request.
-func (s *site) do(r *http.Request) answer {
-	s.t.Helper()
-	response, err := s.client.Do(r)
-	if err != nil {
-		s.unable("%v", err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		s.unable("%v", err)
-	}
-	return answer{response, string(body)}
-}
-
-// get sends a GET request with a bearer token (none when empty) and header fields given as name, value pairs.
-func (s *site) get(path, token string, header ...string) answer {
-	s.t.Helper()
-	r := s.request(http.MethodGet, path, nil, header...)
-	if token != "" {
-		r.Header.Set("Authorization", "Bearer "+token)
-	}
-	return s.do(r)
-}
-
-func (s *site) request(method, path string, body io.Reader, header ...string) *http.Request {
-	s.t.Helper()
-	r, err := http.NewRequestWithContext(s.t.Context(), method, s.base+path, body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	for i := 0; i < len(header); i += 2 {
-		r.Header[header[i]] = append(r.Header[header[i]], header[i+1]) // as it stands: no canonical form
-	}
-	return r
-}
-
-// raw sends bytes as they are on a connection of its own and reads one answer.
-func (s *site) raw(request string) answer {
-	s.t.Helper()
-	conn, err := s.dial(s.t.Context(), "", "")
-	if err != nil {
-		s.unable("%v", err)
-	}
-	defer conn.Close()
-	_ = conn.SetDeadline(deadline())
-	if _, err := io.WriteString(conn, request); err != nil {
-		s.unable("%v", err)
-	}
-	method, _, _ := strings.Cut(request, " ")
-	response, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
-	if err != nil {
-		s.unable("%v", err)
-	}
-	defer response.Body.Close()
-	body, _ := io.ReadAll(response.Body)
-	return answer{response, string(body)}
-}
-
-// passed wants a request to have reached the upstream once, and gives it as it arrived there.
-func (s *site) passed(a answer) seen {
-	s.t.Helper()
-	if a.StatusCode != http.StatusOK {
-		s.t.Fatalf("status %d, want 200; WWW-Authenticate: %s; reason in log: %s", a.StatusCode, a.Header.Get("WWW-Authenticate"), s.lastReason())
-	}
-	requests := s.upstream.take()
-	if len(requests) != 1 {
-		s.t.Fatalf("%d requests reached the upstream, want 1", len(requests))
-	}
-	return requests[0]
-}
-
-// refused wants a request to have been refused as told, with everything that every refusal has: nothing reached the
-// upstream, nothing may be cached.
-func (s *site) refused(a answer, status int, reason string) {
-	s.t.Helper()
-	if a.StatusCode != status {
-		s.t.Errorf("status %d, want %d", a.StatusCode, status)
-	}
-	if requests := s.upstream.take(); len(requests) != 0 {
-		s.t.Errorf("%d requests reached the upstream", len(requests))
-	}
-	if got := a.Header.Get("Cache-Control"); got != "no-store" {
-		s.t.Errorf("Cache-Control %q, want no-store", got)
-	}
-	if got := s.lastReason(); got != reason {
-		s.t.Errorf("reason %q in the log, want %q", got, reason)
-	}
-}
-
-// strange wants a token to have been refused as told. A key that is not there may also be pending, when others have
-// spent what may be fetched.
-func (s *site) strange(a answer, reason string) {
-	s.t.Helper()
-	if reason == "unknown_key" && a.StatusCode == http.StatusServiceUnavailable {
-		s.refused(a, http.StatusServiceUnavailable, "key_pending")
-		return
-	}
-	s.refused(a, http.StatusUnauthorized, reason)
-}
-
-// refusing reports whether a status is that of a token of an unknown key.
-func refusing(status int) bool {
-	return status == http.StatusUnauthorized || status == http.StatusServiceUnavailable
-}
-
-// log reads what Caddy has logged.
-func (s *site) log() string {
-	s.t.Helper()
-	text, err := os.ReadFile(s.logFile)
-	if err != nil && !os.IsNotExist(err) {
-		s.t.Fatal(err)
-	}
-	return string(text)
-}
-
-// lastReason is the reason of the last refusal in the log.
-func (s *site) lastReason() string {
-	var reason string
-	for line := range strings.Lines(s.log()) {
-		var entry struct{ Msg, Reason string }
-		if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "request refused" {
-			reason = entry.Reason
-		}
-	}
-	return reason
-}
-
-// claims are good claims for a consumer whose credential key is "alice-key", with changes: name, value pairs; a nil
-// value removes.
-func claims(changes ...any) map[string]any {
-	now := time.Now().Unix()
-	c := map[string]any{"iss": "alice-key", "sub": "alice", "iat": now, "exp": now + 300}
-	for i := 0; i < len(changes); i += 2 {
-		name := changes[i].(string)
-		if changes[i+1] == nil {
-			delete(c, name)
-		} else {
-			c[name] = changes[i+1]
-		}
-	}
-	return c
-}
-
-// hmacKey signs with the secret of the credential in consumerAlice.
-func hmacKey(t testing.TB) *tokentest.Key { return tokentest.NewKey(t, "HS256", "") }
-
-// consumerAlice is the block of a consumer whose tokens hmacKey signs.
-func consumerAlice(t testing.TB) string {
-	return `consumer alice {
-			id 42
-			custom_id c-42
-			groups staff editors
-			credential alice-key {
-				algorithm HS256
-				secret ` + base64.StdEncoding.EncodeToString(hmacKey(t).Secret()) + ` base64
-			}
-		}`
-}
-
-// gateFor wraps lines in a bearer_auth block.
-func gateFor(lines ...string) string {
-	return "bearer_auth {\n\t\t" + strings.Join(lines, "\n\t\t") + "\n\t}"
 }

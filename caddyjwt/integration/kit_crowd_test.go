@@ -151,7 +151,7 @@ func (c *crowd) last(d time.Duration) {
 	c.t.Helper()
 	before := c.answers.Load()
 	<-time.After(d)
-	eventually(c.t, 10*time.Second, "the crowd gets answers", func() bool { return c.answers.Load() >= before+20 })
+	eventually(c.t, "the crowd gets answers", func() bool { return c.answers.Load() >= before+20 })
 }
 
 // home sends the crowd home, and wants everybody to have come and to have got only answers that the design allows.
@@ -224,7 +224,7 @@ func (s *site) atRest(visitors []visitor) int {
 	s.t.Helper()
 	for _, v := range visitors {
 		if v.good() {
-			s.good(v.token())
+			s.accepts(v.token())
 		}
 	}
 	return s.goroutines()
