@@ -73,12 +73,16 @@ func TestAccessLogHasTheReason(t *testing.T) {
 			name, token          string
 			reason, issuer, page any
 		}{
-			{"of tomorrow", key.Sign(t, issuedBy(as.URL, "nbf", tomorrow, "exp", tomorrow+60)), "not_yet_valid", as.URL, invalid},
-			{"of an issuer that nobody knows", key.Sign(t, issuedBy("https://other.example.com")), "unknown_issuer", nil, invalid},
+			{"of tomorrow", key.Sign(t, issuedBy(as.URL, "nbf", tomorrow, "exp", tomorrow+60)), "not_yet_valid", as.URL,
+				invalid},
+			{"of an issuer that nobody knows", key.Sign(t, issuedBy("https://other.example.com")), "unknown_issuer", nil,
+				invalid},
 			{"of an issuer whose name is a placeholder", key.Sign(t, issuedBy("{env.HOME}")), "unknown_issuer", nil, invalid},
 			{"no token", "", "missing_token", nil, "an access token is needed"},
-			{"not enough scope", key.Sign(t, issuedBy(as.URL)), "insufficient_scope", as.URL, "the access token does not give the rights that this resource requires"},
-			{"a consumer's, of tomorrow", hmacKey(t).Sign(t, claims("nbf", tomorrow, "exp", tomorrow+60)), "not_yet_valid", "alice-key", invalid},
+			{"not enough scope", key.Sign(t, issuedBy(as.URL)), "insufficient_scope", as.URL,
+				"the access token does not give the rights that this resource requires"},
+			{"a consumer's, of tomorrow", hmacKey(t).Sign(t, claims("nbf", tomorrow, "exp", tomorrow+60)), "not_yet_valid",
+				"alice-key", invalid},
 			{"good", key.Sign(t, issuedBy(as.URL, "scope", "read")), nil, nil, nil},
 			{"good, of a consumer", hmacKey(t).Sign(t, claims("scope", "read")), nil, nil, nil},
 		} {
@@ -88,7 +92,8 @@ func TestAccessLogHasTheReason(t *testing.T) {
 				var a answer
 				line := s.logs(fmt.Sprint("/", way.name, "/", i), func(path string) { a = s.get(path, test.token) })
 				if line["auth_reason"] != test.reason || line["auth_issuer"] != test.issuer {
-					t.Errorf("auth_reason %v, auth_issuer %v; want %v, %v", line["auth_reason"], line["auth_issuer"], test.reason, test.issuer)
+					t.Errorf("auth_reason %v, auth_issuer %v; want %v, %v", line["auth_reason"], line["auth_issuer"], test.reason,
+						test.issuer)
 				}
 				if test.page != nil && !strings.HasPrefix(a.body, fmt.Sprint(test.page, "  {id=")) {
 					t.Errorf("the page says %q", a.body)
@@ -211,9 +216,13 @@ func TestAccessLogHasListsAndObjects(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	s := prepare(t)
-	s.behind("log_append roles {http.auth.user.roles}\nlog_append address {http.auth.user.address}\nGATE\nBACKEND", issuerByJWKS(as))
+	s.behind("log_append roles {http.auth.user.roles}\nlog_append address {http.auth.user.address}\nGATE\nBACKEND",
+		issuerByJWKS(as))
 	line := s.logs("/lists", func(path string) {
-		s.get(path, key.Sign(t, issuedBy(as.URL, "roles", []any{"clerk", []any{1}}, "address", map[string]any{"city": "Bonn", "lines": []any{"a"}})))
+		s.get(path,
+			key.Sign(t,
+				issuedBy(as.URL, "roles", []any{"clerk", []any{1}}, "address",
+					map[string]any{"city": "Bonn", "lines": []any{"a"}})))
 	})
 	got, _ := json.Marshal([]any{line["roles"], line["address"]})
 	if want := `[["clerk",[1]],{"city":"Bonn","lines":["a"]}]`; string(got) != want {

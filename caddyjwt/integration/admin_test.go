@@ -59,7 +59,8 @@ func TestConsumersComeAndGoThroughTheAdminAPI(t *testing.T) {
 		}
 		return string(answer)
 	}
-	config := strings.Replace(ask(http.MethodGet, "/config/", ""), `"handler":"bearer_auth"`, `"handler":"bearer_auth","@id":"gate"`, 1)
+	config := strings.Replace(ask(http.MethodGet, "/config/", ""), `"handler":"bearer_auth"`,
+		`"handler":"bearer_auth","@id":"gate"`, 1)
 	config = strings.Replace(config, "number "+strconv.Itoa(*s.written), "number "+strconv.Itoa(*s.written+1), 1)
 	*s.written++
 	ask(http.MethodPost, "/load", config)

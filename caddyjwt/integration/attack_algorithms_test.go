@@ -24,7 +24,8 @@ func TestAttackAlgorithmNoneInEverySpelling(t *testing.T) {
 	s := start(t, gateFor(consumerAlice(t), issuerByJWKS(as)))
 	for _, party := range []map[string]any{claims(), issuedBy(as.URL)} {
 		payload := asJSON(t, party)
-		for _, alg := range []string{"none", "None", "NONE", "nOnE", "noNe", "none ", " none", "none\x00", "\tnone", "nоne", ""} {
+		for _, alg := range []string{"none", "None", "NONE", "nOnE", "noNe", "none ", " none", "none\x00", "\tnone", "nоne",
+			""} {
 			header := asJSON(t, map[string]any{"alg": alg, "typ": "JWT", "kid": "r1"})
 			name := strconv.Quote(alg) + " of " + party["iss"].(string)
 			s.attack(t, name+" without signature", func(t *testing.T, a *attempt) {
@@ -105,8 +106,8 @@ func hmacToken(t *testing.T, alg string, secret []byte, header, claims map[strin
 }
 
 // The token is signed by HMAC with the public key, which everybody has, in the hope that the verifier passes its key to
-// whatever algorithm the token names: CVE-2015-9235, CVE-2016-5431, CVE-2016-10555, CVE-2024-54150. The forms of the key
-// are those that got past recognisers: CVE-2017-11424 (PKCS#1), CVE-2022-29217 (OpenSSH), CVE-2023-48223 and
+// whatever algorithm the token names: CVE-2015-9235, CVE-2016-5431, CVE-2016-10555, CVE-2024-54150. The forms of the
+// key are those that got past recognisers: CVE-2017-11424 (PKCS#1), CVE-2022-29217 (OpenSSH), CVE-2023-48223 and
 // CVE-2026-34950 (white space), CVE-2026-85394 (DER), CVE-2026-48526 (JWK), CVE-2026-102272 (byte order mark).
 func TestAttackAlgorithmPublicKeyAsHMACSecret(t *testing.T) {
 	key := tokentest.NewKey(t, "RS256", "r1")
@@ -120,7 +121,8 @@ func TestAttackAlgorithmPublicKeyAsHMACSecret(t *testing.T) {
 		for name, secret := range costumes(t, key) {
 			for _, alg := range []string{"HS256", "HS384", "HS512"} {
 				s.attack(t, name+" as "+alg+" of "+issuer, func(t *testing.T, a *attempt) {
-					a.refusedFor(a.send(hmacToken(t, alg, secret, map[string]any{"kid": "r1"}, issuedBy(issuer))), "unsupported_algorithm")
+					a.refusedFor(a.send(hmacToken(t, alg, secret, map[string]any{"kid": "r1"}, issuedBy(issuer))),
+						"unsupported_algorithm")
 				})
 			}
 		}
@@ -133,7 +135,8 @@ func TestAttackAlgorithmPublicKeyIsNoSecretInTheConfiguration(t *testing.T) {
 	key := tokentest.NewKey(t, "RS256", "r1")
 	s := prepare(t)
 	for name, secret := range costumes(t, key) {
-		if name == "nothing at all" || name == "key identifier" || strings.HasPrefix(name, "modulus") || strings.HasPrefix(name, "thumbprint") {
+		if name == "nothing at all" || name == "key identifier" || strings.HasPrefix(name, "modulus") ||
+			strings.HasPrefix(name, "thumbprint") {
 			continue
 		}
 		for _, algorithm := range []string{"HS256", "HS512"} {
@@ -158,10 +161,13 @@ func TestAttackAlgorithmOfKeyWithoutAlg(t *testing.T) {
 	as := tokentest.NewAS(t)
 	as.AnswerJWKS(200, tokentest.JWKSOf(jwk))
 	s := start(t, gateFor(issuerByJWKS(as)))
-	s.attack(t, "control: RS256 passes", func(t *testing.T, a *attempt) { a.passed(a.send(key.Sign(t, issuedBy(as.URL)))) })
+	s.attack(t, "control: RS256 passes", func(t *testing.T, a *attempt) {
+		a.passed(a.send(key.Sign(t, issuedBy(as.URL))))
+	})
 	for name, secret := range costumes(t, key) {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
-			a.refusedFor(a.send(hmacToken(t, "HS256", secret, map[string]any{"kid": "r1"}, issuedBy(as.URL))), "unsupported_algorithm")
+			a.refusedFor(a.send(hmacToken(t, "HS256", secret, map[string]any{"kid": "r1"}, issuedBy(as.URL))),
+				"unsupported_algorithm")
 		})
 	}
 }
@@ -172,7 +178,9 @@ func TestAttackAlgorithmOutsideTheAllowList(t *testing.T) {
 	rsaKey, ecKey := tokentest.NewKey(t, "RS256", "r1"), tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(rsaKey, ecKey))
 	s := start(t, gateFor(issuerByJWKS(as, "algorithms ES256")))
-	s.attack(t, "control: ES256 passes", func(t *testing.T, a *attempt) { a.passed(a.send(ecKey.Sign(t, issuedBy(as.URL)))) })
+	s.attack(t, "control: ES256 passes", func(t *testing.T, a *attempt) {
+		a.passed(a.send(ecKey.Sign(t, issuedBy(as.URL))))
+	})
 	for _, alg := range []string{"RS256", "RS384", "RS512", "PS256", "PS512"} {
 		s.attack(t, alg, func(t *testing.T, a *attempt) {
 			a.refusedFor(a.send(rsaKey.WithAlg(alg).Sign(t, issuedBy(as.URL))), "unsupported_algorithm")
@@ -194,7 +202,8 @@ func TestAttackAlgorithmEmptyAllowList(t *testing.T) {
 			continue // refusing it is as good
 		}
 		s.attack(t, name+": HMAC with the public key", func(t *testing.T, a *attempt) {
-			a.refusedFor(a.send(hmacToken(t, "HS256", []byte(key.PublicPEM()), map[string]any{"kid": "r1"}, issuedBy(as.URL))), "unsupported_algorithm")
+			a.refusedFor(a.send(hmacToken(t, "HS256", []byte(key.PublicPEM()), map[string]any{"kid": "r1"}, issuedBy(as.URL))),
+				"unsupported_algorithm")
 		})
 		s.attack(t, name+": none", func(t *testing.T, a *attempt) {
 			a.refusedFor(a.send(forged(`{"alg":"none"}`, asJSON(t, issuedBy(as.URL)), []byte("x"))), "unsupported_algorithm")
@@ -213,15 +222,19 @@ func TestAttackAlgorithmUnknown(t *testing.T) {
 	key := tokentest.NewKey(t, "RS256", "r1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	s := start(t, gateFor(issuerByJWKS(as), consumerAlice(t)))
-	for _, alg := range []string{`"XX999"`, `""`, `null`, `["RS256"]`, `{}`, `{"RS256":1}`, `256`, `true`, `"rs256"`, `"RS256 "`, `" RS256"`,
-		`"RS256\u0000"`, `"RS256\n"`, `"RS256,none"`, `"ES256K"`, `"RSA1_5"`, `"RSA-OAEP"`, `"dir"`, `"A256GCM"`, `"HS1"`, `"RS1"`, `"ML-DSA-44"`,
+	for _, alg := range []string{`"XX999"`, `""`, `null`, `["RS256"]`, `{}`, `{"RS256":1}`, `256`, `true`, `"rs256"`,
+		`"RS256 "`, `" RS256"`,
+		`"RS256\u0000"`, `"RS256\n"`, `"RS256,none"`, `"ES256K"`, `"RSA1_5"`, `"RSA-OAEP"`, `"dir"`, `"A256GCM"`, `"HS1"`,
+		`"RS1"`, `"ML-DSA-44"`,
 		`"\u0052S256x"`, `"` + strings.Repeat("R", 4000) + `"`} {
 		name := alg[:min(len(alg), 20)]
 		s.attack(t, name, func(t *testing.T, a *attempt) {
-			a.refusedFor(a.send(key.SignRaw(`{"alg":`+alg+`,"kid":"r1"}`, asJSON(t, issuedBy(as.URL)))), "unsupported_algorithm", "malformed_token")
+			a.refusedFor(a.send(key.SignRaw(`{"alg":`+alg+`,"kid":"r1"}`, asJSON(t, issuedBy(as.URL)))), "unsupported_algorithm",
+				"malformed_token")
 		})
 		s.attack(t, name+" for a consumer", func(t *testing.T, a *attempt) {
-			a.refusedFor(a.send(hmacKey(t).SignRaw(`{"alg":`+alg+`}`, asJSON(t, claims()))), "unsupported_algorithm", "malformed_token")
+			a.refusedFor(a.send(hmacKey(t).SignRaw(`{"alg":`+alg+`}`, asJSON(t, claims()))), "unsupported_algorithm",
+				"malformed_token")
 		})
 	}
 	s.attack(t, "none given", func(t *testing.T, a *attempt) {
@@ -239,7 +252,9 @@ func TestAttackAlgorithmThatTheKeyIsNotFor(t *testing.T) {
 	as.AnswerJWKS(200, tokentest.JWKSOf(rs.JWK(), ps.JWK(), es.JWK(), ed.JWK(), x25519))
 	s := start(t, gateFor(issuerByJWKS(as)))
 	for _, key := range []*tokentest.Key{rs, ps, es, ed} {
-		s.attack(t, "control: "+key.Alg+" passes", func(t *testing.T, a *attempt) { a.passed(a.send(key.Sign(t, issuedBy(as.URL)))) })
+		s.attack(t, "control: "+key.Alg+" passes", func(t *testing.T, a *attempt) {
+			a.passed(a.send(key.Sign(t, issuedBy(as.URL))))
+		})
 	}
 	for name, token := range map[string]string{
 		"PS256 with a key for RS256":       rs.WithAlg("PS256").Sign(t, issuedBy(as.URL)),
@@ -268,20 +283,25 @@ func TestAttackAlgorithmThatTheKeyIsNotFor(t *testing.T) {
 func TestAttackAlgorithmNoSwitchSkipsVerification(t *testing.T) {
 	as := tokentest.NewAS(t)
 	s := prepare(t)
-	for _, name := range []string{"skip_verify", "skip_verification", "insecure", "verify", "verify_signature", "allow_none", "unsafe_no_signature",
+	for _, name := range []string{"skip_verify", "skip_verification", "insecure", "verify", "verify_signature",
+		"allow_none", "unsafe_no_signature",
 		"validate_signature", "disable_signature_check", "insecure_skip_verify"} {
 		for _, value := range []any{true, false} {
 			s.refusedAtLoad(t, name, name, func(s *site) error {
 				return s.tryJSON(gateFor(issuerByJWKS(as)), func(h map[string]any) { h[name] = value })
 			})
 			s.refusedAtLoad(t, name+" of an issuer", name, func(s *site) error {
-				return s.tryJSON(gateFor(issuerByJWKS(as)), func(h map[string]any) { h["issuers"].([]any)[0].(map[string]any)[name] = value })
+				return s.tryJSON(gateFor(issuerByJWKS(as)), func(h map[string]any) {
+					h["issuers"].([]any)[0].(map[string]any)[name] = value
+				})
 			})
 		}
 	}
 	for _, alg := range []string{"none", "NONE", "*", "any", "HS256"} {
 		s.refusedAtLoad(t, "algorithms "+alg, "algorithm", func(s *site) error {
-			return s.tryJSON(gateFor(issuerByJWKS(as)), func(h map[string]any) { h["issuers"].([]any)[0].(map[string]any)["algorithms"] = []string{alg} })
+			return s.tryJSON(gateFor(issuerByJWKS(as)), func(h map[string]any) {
+				h["issuers"].([]any)[0].(map[string]any)["algorithms"] = []string{alg}
+			})
 		})
 	}
 }

@@ -38,7 +38,8 @@ func TestAttackAnswerInjection(t *testing.T) {
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			got := a.send(token)
-			a.refusedFor(got, "unsupported_algorithm", "unknown_key", "invalid_type", "unknown_issuer", "invalid_audience", "insufficient_scope", "malformed_token")
+			a.refusedFor(got, "unsupported_algorithm", "unknown_key", "invalid_type", "unknown_issuer", "invalid_audience",
+				"insufficient_scope", "malformed_token")
 			if text := fmt.Sprint(got.Header, got.body); strings.Contains(text, "MARK") || strings.Contains(text, "evil") {
 				t.Errorf("the attacker's text is in the answer: %s", text)
 			}
@@ -69,13 +70,22 @@ func TestAttackAnswerIsNoOracle(t *testing.T) {
 	token := key.Sign(t, issuedBy(issuer, "scope", "read"))
 	classes := map[int]map[string]string{
 		401: {
-			"unknown issuer": key.Sign(t, issuedBy("https://x")), "unknown key": key.WithKID("x").Sign(t, issuedBy(issuer)), "bad signature": tokentest.FlipSignature(t, token),
-			"expired": key.Sign(t, issuedBy(issuer, "exp", 1)), "not yet valid": key.Sign(t, issuedBy(issuer, "nbf", time.Now().Unix()+900)), "audience": key.Sign(t, issuedBy(issuer, "aud", "x")),
-			"none": forged(`{"alg":"none"}`, `{}`, []byte("x")), "type": key.Sign(t, issuedBy(issuer), map[string]any{"typ": "dpop+jwt"}), "garbage": "garbage", "dots": "...", "bound": key.Sign(t, issuedBy(issuer, "cnf", map[string]any{})),
-			"consumer's bad signature": tokentest.FlipSignature(t, hmacKey(t).Sign(t, claims())), "consumer's algorithm": hmacKey(t).WithAlg("HS512").Sign(t, claims()), "unknown consumer": hmacKey(t).Sign(t, claims("iss", "bob-key")),
-			"no exp": key.Sign(t, issuedBy(issuer, "exp", nil)), "bad JSON": key.SignRaw(`{`, `{`),
+			"unknown issuer": key.Sign(t, issuedBy("https://x")), "unknown key": key.WithKID("x").Sign(t, issuedBy(issuer)),
+			"bad signature": tokentest.FlipSignature(t, token),
+			"expired":       key.Sign(t, issuedBy(issuer, "exp", 1)),
+			"not yet valid": key.Sign(t, issuedBy(issuer, "nbf", time.Now().Unix()+900)),
+			"audience":      key.Sign(t, issuedBy(issuer, "aud", "x")),
+			"none":          forged(`{"alg":"none"}`, `{}`, []byte("x")),
+			"type":          key.Sign(t, issuedBy(issuer), map[string]any{"typ": "dpop+jwt"}), "garbage": "garbage",
+			"dots":                     "...",
+			"bound":                    key.Sign(t, issuedBy(issuer, "cnf", map[string]any{})),
+			"consumer's bad signature": tokentest.FlipSignature(t, hmacKey(t).Sign(t, claims())),
+			"consumer's algorithm":     hmacKey(t).WithAlg("HS512").Sign(t, claims()),
+			"unknown consumer":         hmacKey(t).Sign(t, claims("iss", "bob-key")),
+			"no exp":                   key.Sign(t, issuedBy(issuer, "exp", nil)), "bad JSON": key.SignRaw(`{`, `{`),
 		},
-		403: {"scope": key.Sign(t, issuedBy(issuer, "role", "admin")), "claim": token, "both": key.Sign(t, issuedBy(issuer)), "consumer": hmacKey(t).Sign(t, claims())},
+		403: {"scope": key.Sign(t, issuedBy(issuer, "role", "admin")), "claim": token, "both": key.Sign(t, issuedBy(issuer)),
+			"consumer": hmacKey(t).Sign(t, claims())},
 		400: {"two": token + ", Bearer " + token, "space": "a b", "too long": strings.Repeat("a", 16500), "alphabet": "a!b"},
 	}
 	for status, tokens := range classes {
@@ -103,16 +113,26 @@ func TestAttackAnswerIsNoOracle(t *testing.T) {
 func TestAttackAnswerTellsNothingOfTheInside(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	for name, spoil := range map[string]func(as *tokentest.AS){
-		"server that is down":     func(as *tokentest.AS) { as.Down() },
-		"server with a page":      func(as *tokentest.AS) { as.AnswerJWKS(500, "<html>MARK internal-host.corp /var/lib/MARK</html>") },
-		"server with bad keys":    func(as *tokentest.AS) { as.AnswerJWKS(200, `{"keys":[{"kty":"MARK"}]}`) },
-		"server that sends on":    func(as *tokentest.AS) { as.AnswerJWKS(302, "MARK", "Location", "https://internal-host.corp/MARK") },
-		"server with another URL": func(as *tokentest.AS) { as.AnswerJWKS(401, "MARK", "WWW-Authenticate", `Basic realm="MARK"`) },
+		"server that is down": func(as *tokentest.AS) { as.Down() },
+		"server with a page": func(as *tokentest.AS) {
+			as.AnswerJWKS(500, "<html>MARK internal-host.corp /var/lib/MARK</html>")
+		},
+		"server with bad keys": func(as *tokentest.AS) { as.AnswerJWKS(200, `{"keys":[{"kty":"MARK"}]}`) },
+		"server that sends on": func(as *tokentest.AS) {
+			as.AnswerJWKS(302, "MARK", "Location", "https://internal-host.corp/MARK")
+		},
+		"server with another URL": func(as *tokentest.AS) {
+			as.AnswerJWKS(401, "MARK", "WWW-Authenticate", `Basic realm="MARK"`)
+		},
 	} {
 		as := tokentest.NewAS(t, tokentest.WithKeys(key), tokentest.WithClient("gateway", "MARK-client-secret"))
-		s := start(t, gateFor(issuerByJWKS(as, "introspect opaque {\n endpoint "+as.IntrospectionURL()+"\n client_id gateway\n client_secret MARK-client-secret\n}")))
+		s := start(t,
+			gateFor(issuerByJWKS(as,
+				"introspect opaque {\n endpoint "+as.IntrospectionURL()+
+					"\n client_id gateway\n client_secret MARK-client-secret\n}")))
 		spoil(as)
-		for kind, token := range map[string]string{"JWT": key.Sign(t, issuedBy(as.URL)), "opaque token": "opaque-" + strings.Repeat("0", 40)} {
+		for kind, token := range map[string]string{"JWT": key.Sign(t, issuedBy(as.URL)),
+			"opaque token": "opaque-" + strings.Repeat("0", 40)} {
 			s.attack(t, kind+", "+name, func(t *testing.T, a *attempt) {
 				got := a.send(token)
 				a.nothingForwarded()
@@ -120,7 +140,8 @@ func TestAttackAnswerTellsNothingOfTheInside(t *testing.T) {
 					t.Errorf("status %d", got.StatusCode)
 				}
 				all := fmt.Sprint(got.Header, got.body)
-				for _, inner := range []string{"MARK", "internal-host", as.URL, strings.TrimPrefix(as.URL, "http://"), s.socket, "gateway", "jwks", "127.0.0.1", "dial", ".go"} {
+				for _, inner := range []string{"MARK", "internal-host", as.URL, strings.TrimPrefix(as.URL, "http://"), s.socket,
+					"gateway", "jwks", "127.0.0.1", "dial", ".go"} {
 					if strings.Contains(all, inner) {
 						t.Errorf("%q is in the answer: %s", inner, all)
 					}
@@ -142,25 +163,32 @@ func (a *attempt) nothingForwarded() {
 // CVE-2024-21496. Answers have no text of the request's, whatever is asked for, and redirect nobody (CVE-2024-21497).
 func TestAttackAnswerIsNoHTML(t *testing.T) {
 	s := start(t, gateFor(consumerAlice(t), "token_from header Authorization", "token_from query jwt"))
-	for name, path := range map[string]string{"query": "/?jwt=" + url.QueryEscape("<script>alert(1)</script>"), "path": "/%3Cscript%3E", "redirect": "/?redirect=//evil", "return": "/?next=%2F%5Cevil&rd=https://evil"} {
+	for name, path := range map[string]string{"query": "/?jwt=" + url.QueryEscape("<script>alert(1)</script>"),
+		"path": "/%3Cscript%3E", "redirect": "/?redirect=//evil", "return": "/?next=%2F%5Cevil&rd=https://evil"} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
-			got := a.get(path, "", "Accept", "text/html", "Origin", "https://evil.example", "Referer", "https://evil.example/<script>")
+			got := a.get(path, "", "Accept", "text/html", "Origin", "https://evil.example", "Referer",
+				"https://evil.example/<script>")
 			a.refusedFor(got, "malformed_request", "missing_token")
-			if got.Header.Get("Location") != "" || got.Header.Get("Set-Cookie") != "" || got.Header.Get("Refresh") != "" || got.body != "" {
+			if got.Header.Get("Location") != "" || got.Header.Get("Set-Cookie") != "" || got.Header.Get("Refresh") != "" ||
+				got.body != "" {
 				t.Errorf("answer %v %q", got.Header, got.body)
 			}
 		})
 	}
 }
 
-// Tokens in log files are as good as tokens in the open: CVE-2026-33620, CVE-2026-44883, CVE-2026-40945. At debug level,
-// for a token in each place, good or bad, none of our lines nor of the proxy's has a part of it.
+// Tokens in log files are as good as tokens in the open: CVE-2026-33620, CVE-2026-44883, CVE-2026-40945. At debug
+// level, for a token in each place, good or bad, none of our lines nor of the proxy's has a part of it.
 func TestAttackAnswerTokenInTheLog(t *testing.T) {
-	places := "token_from header Authorization\ntoken_from header X-Token\ntoken_from query jwt\ntoken_from cookie jwt\ntoken_from form jwt"
+	places := "token_from header Authorization\ntoken_from header X-Token\ntoken_from query jwt\ntoken_from cookie jwt\n" +
+		"token_from form jwt"
 	s, issuer, key := claimSite(t, places, consumerAlice(t))
 	tokens := map[string]string{
-		"good": key.Sign(t, issuedBy(issuer)), "expired": key.Sign(t, issuedBy(issuer, "exp", 1)), "badly signed": tokentest.FlipSignature(t, key.Sign(t, issuedBy(issuer))),
-		"of nobody": key.Sign(t, issuedBy("https://x")), "opaque": strings.Repeat("opaque0", 20), "a consumer's": hmacKey(t).Sign(t, claims()), "an algorithm": strings.Repeat("A", 60) + "." + strings.Repeat("B", 60) + "." + strings.Repeat("C", 60),
+		"good": key.Sign(t, issuedBy(issuer)), "expired": key.Sign(t, issuedBy(issuer, "exp", 1)),
+		"badly signed": tokentest.FlipSignature(t, key.Sign(t, issuedBy(issuer))),
+		"of nobody":    key.Sign(t, issuedBy("https://x")), "opaque": strings.Repeat("opaque0", 20),
+		"a consumer's":      hmacKey(t).Sign(t, claims()),
+		"an algorithm":      strings.Repeat("A", 60) + "." + strings.Repeat("B", 60) + "." + strings.Repeat("C", 60),
 		"with a secret kid": key.Sign(t, issuedBy(issuer), map[string]any{"kid": strings.Repeat("k", 500)}),
 	}
 	for kind, token := range tokens {
@@ -217,8 +245,9 @@ func TestAttackAnswerTokenInTheReferer(t *testing.T) {
 	}
 }
 
-// The access log has requests as they came, tokens in queries and in headers that Caddy does not know included (class of
-// CVE-2026-33620 and CVE-2023-22469). The filters that the documentation gives for it, and for the log of errors, work.
+// The access log has requests as they came, tokens in queries and in headers that Caddy does not know included (class
+// of CVE-2026-33620 and CVE-2023-22469). The filters that the documentation gives for it, and for the log of errors,
+// work.
 func TestAttackAnswerTokenInTheAccessLog(t *testing.T) {
 	text, err := os.ReadFile("../../docs/configuration.md")
 	if err != nil {
@@ -233,12 +262,14 @@ func TestAttackAnswerTokenInTheAccessLog(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key), tokentest.StartDown())
 	s := prepare(t)
-	config := s.caddyfile(gateFor(issuerByJWKS(as), consumerAlice(t), "token_from header Authorization", "token_from header X-Access-Token", "token_from query access_token", "token_from cookie jwt"))
+	config := s.caddyfile(gateFor(issuerByJWKS(as), consumerAlice(t), "token_from header Authorization",
+		"token_from header X-Access-Token", "token_from query access_token", "token_from cookie jwt"))
 	config = strings.Replace(config, "\tlevel DEBUG", "\tlevel DEBUG\n"+filter, 1)
 	config = strings.Replace(config, "\n\tlog\n", "\n\tlog {\n output file "+s.logFile+"\n"+filter+"\n\t}\n", 1)
 	s.loadFile(config)
 	for name, token := range map[string]string{
-		"good": hmacKey(t).Sign(t, claims()), "badly signed": tokentest.FlipSignature(t, hmacKey(t).Sign(t, claims())), "of a server that is down": key.Sign(t, issuedBy(as.URL)),
+		"good": hmacKey(t).Sign(t, claims()), "badly signed": tokentest.FlipSignature(t, hmacKey(t).Sign(t, claims())),
+		"of a server that is down": key.Sign(t, issuedBy(as.URL)),
 	} {
 		for place, send := range map[string]func(a *attempt) answer{
 			"header":         func(a *attempt) answer { return a.get("/", token) },
@@ -269,13 +300,16 @@ func TestAttackAnswerTokenInTheAccessLog(t *testing.T) {
 }
 
 // The query as the client sent it is kept beside the request, and a placeholder or an error page copies the token from
-// there into headers, redirects and logs: CVE-2023-1387, and RFC 6750 section 2.3 on why URLs are no place for tokens. The
-// original target has no token either.
+// there into headers, redirects and logs: CVE-2023-1387, and RFC 6750 section 2.3 on why URLs are no place for tokens.
+// The original target has no token either.
 func TestAttackAnswerTokenInTheOriginalTarget(t *testing.T) {
 	s := prepare(t)
 	gate := gateFor(consumerAlice(t), "token_from header Authorization", "token_from query jwt")
-	s.loadFile(strings.Replace(s.caddyfile(gate), "reverse_proxy "+s.upstream.addr(), "uri strip_prefix /old\nheader >X-Back \"{http.request.orig_uri} {http.request.orig_uri.query}\"\nreverse_proxy "+s.upstream.addr()+
-		" {\n header_up X-Original-URI {http.request.orig_uri}\n}\nhandle_errors {\n redir * /login?next={http.request.orig_uri}\n}", 1))
+	s.loadFile(strings.Replace(s.caddyfile(gate), "reverse_proxy "+s.upstream.addr(),
+		"uri strip_prefix /old\nheader >X-Back \"{http.request.orig_uri} {http.request.orig_uri.query}\"\nreverse_proxy "+
+			s.upstream.addr()+
+			" {\n header_up X-Original-URI {http.request.orig_uri}\n}\nhandle_errors {\n redir * "+
+			"/login?next={http.request.orig_uri}\n}", 1))
 	token := hmacKey(t).Sign(t, claims())
 	s.attack(t, "accepted", func(t *testing.T, a *attempt) {
 		got := a.get("/old/x?a=1&jwt="+token+"&b=2", "")
@@ -286,7 +320,8 @@ func TestAttackAnswerTokenInTheOriginalTarget(t *testing.T) {
 			t.Errorf("X-Original-URI %q at the upstream", original)
 		}
 	})
-	for name, bad := range map[string]string{"refused": tokentest.FlipSignature(t, token), "refused for two": token + "&jwt=" + token} {
+	for name, bad := range map[string]string{"refused": tokentest.FlipSignature(t, token),
+		"refused for two": token + "&jwt=" + token} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			got := a.get("/old/x?jwt="+bad, "") // no a.secret: what rewrites before the gate logs what it gets
 			if location := got.Header.Get("Location"); location != "/login?next=/old/x" {
@@ -297,8 +332,8 @@ func TestAttackAnswerTokenInTheOriginalTarget(t *testing.T) {
 	}
 }
 
-// A handler before the gate passes on a copy of the request, while placeholders are asked of the request itself: the same
-// as above. Error routes have the request itself again, and with it another gate that takes another token.
+// A handler before the gate passes on a copy of the request, while placeholders are asked of the request itself: the
+// same as above. Error routes have the request itself again, and with it another gate that takes another token.
 func TestAttackAnswerTokenInTheOriginalTargetOfACopy(t *testing.T) {
 	t.Setenv("OTEL_TRACES_EXPORTER", "none")
 	token := hmacKey(t).Sign(t, claims())
@@ -312,7 +347,8 @@ func TestAttackAnswerTokenInTheOriginalTargetOfACopy(t *testing.T) {
 		"timeouts":          "timeouts {\nwrite_timeout 1m\n}",
 		"tracing, timeouts": "tracing\ntimeouts {\nwrite_timeout 1m\n}",
 		"forward_auth":      "forward_auth " + other.addr() + " {\nuri /check\n}",
-		"handle_response":   "reverse_proxy " + other.addr() + " {\n@ok status 200\nhandle_response @ok {\nvars seen yes\n}\n}",
+		"handle_response": "reverse_proxy " + other.addr() +
+			" {\n@ok status 200\nhandle_response @ok {\nvars seen yes\n}\n}",
 	} {
 		s.behind("route {\n"+before+"\nGATE\nBACKEND {\nheader_up X-Original-URI {http.request.orig_uri}\n}\n}\n"+page,
 			consumerAlice(t), "token_from query jwt")
@@ -334,12 +370,15 @@ func TestAttackAnswerTokenInTheOriginalTargetOfACopy(t *testing.T) {
 	}
 }
 
-// A shared cache keeps the answer to a request whose token was not in Authorization, and hands it to everybody: RFC 6750
-// section 2.3, RFC 9111 section 3.5. Such answers are private, and refusals are not stored at all.
+// A shared cache keeps the answer to a request whose token was not in Authorization, and hands it to everybody: RFC
+// 6750 section 2.3, RFC 9111 section 3.5. Such answers are private, and refusals are not stored at all.
 func TestAttackAnswerInASharedCache(t *testing.T) {
-	s := start(t, gateFor(consumerAlice(t), "token_from header Authorization", "token_from header X-Token", "token_from query jwt", "token_from cookie jwt", "token_from form jwt"))
+	s := start(t,
+		gateFor(consumerAlice(t), "token_from header Authorization", "token_from header X-Token", "token_from query jwt",
+			"token_from cookie jwt", "token_from form jwt"))
 	token := hmacKey(t).Sign(t, claims())
-	for _, upstream := range []string{"", "public, max-age=3600", "s-maxage=60", "PUBLIC", "max-age=60, Public , s-maxage=1", "no-store"} {
+	for _, upstream := range []string{"", "public, max-age=3600", "s-maxage=60", "PUBLIC",
+		"max-age=60, Public , s-maxage=1", "no-store"} {
 		s.upstream.answer = func(w http.ResponseWriter, _ *http.Request) {
 			if upstream != "" {
 				w.Header().Set("Cache-Control", upstream)
@@ -356,7 +395,8 @@ func TestAttackAnswerInASharedCache(t *testing.T) {
 				got := send(a)
 				a.passed(got)
 				directives := strings.ToLower(strings.Join(got.Header["Cache-Control"], ","))
-				if !strings.Contains(directives, "private") && !strings.Contains(directives, "no-store") || strings.Contains(directives, "public") || strings.Contains(directives, "s-maxage") {
+				if !strings.Contains(directives, "private") && !strings.Contains(directives, "no-store") ||
+					strings.Contains(directives, "public") || strings.Contains(directives, "s-maxage") {
 					t.Errorf("Cache-Control %q", directives)
 				}
 			})
@@ -364,9 +404,9 @@ func TestAttackAnswerInASharedCache(t *testing.T) {
 	}
 }
 
-// Some shared caches go by a field of their own, and look at Cache-Control only where it is missing: RFC 9213 section 2.2.
-// Whoever sets it, backend or site, it does not undo what the gate says: another user would get the answer to a token in
-// a cookie, and one request without a token would have everybody refused.
+// Some shared caches go by a field of their own, and look at Cache-Control only where it is missing: RFC 9213 section
+// 2.2. Whoever sets it, backend or site, it does not undo what the gate says: another user would get the answer to a
+// token in a cookie, and one request without a token would have everybody refused.
 func TestAttackAnswerInACacheWithAFieldOfItsOwn(t *testing.T) {
 	s := prepare(t)
 	fields := []string{"CDN-Cache-Control", "Example-Cache-Control", "Surrogate-Control"}
@@ -409,7 +449,8 @@ func TestAttackResourceFloodsOfFrames(t *testing.T) {
 	long(t)
 	s, issuer, key := identitySite(t)
 	good := key.Sign(t, issuedBy(issuer, "sub", "me"))
-	fields := hpacked([][2]string{{":method", "GET"}, {":scheme", "http"}, {":authority", "gate.test"}, {":path", "/flood"},
+	fields := hpacked([][2]string{{":method", "GET"}, {":scheme", "http"}, {":authority", "gate.test"},
+		{":path", "/flood"},
 		{"authorization", "Bearer " + tokentest.FlipSignature(t, good)}})
 	flood := func(t *testing.T, a *attempt, frames func(framer *http2.Framer) error) {
 		t.Helper()
@@ -432,7 +473,8 @@ func TestAttackResourceFloodsOfFrames(t *testing.T) {
 	s.attack(t, "streams that are reset at once", func(t *testing.T, a *attempt) {
 		flood(t, a, func(framer *http2.Framer) error {
 			for id := uint32(1); id < 10_000; id += 2 {
-				if err := framer.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: fields, EndStream: true, EndHeaders: true}); err != nil {
+				if err := framer.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: fields, EndStream: true,
+					EndHeaders: true}); err != nil {
 					return err
 				}
 				if err := framer.WriteRSTStream(id, http2.ErrCodeCancel); err != nil {
@@ -444,11 +486,13 @@ func TestAttackResourceFloodsOfFrames(t *testing.T) {
 	})
 	s.attack(t, "a header block without end", func(t *testing.T, a *attempt) {
 		flood(t, a, func(framer *http2.Framer) error {
-			if err := framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: fields, EndStream: true}); err != nil {
+			if err := framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: fields,
+				EndStream: true}); err != nil {
 				return err
 			}
 			for i := range 20_000 {
-				if err := framer.WriteContinuation(1, false, hpacked([][2]string{{"x-" + strconv.Itoa(i), strings.Repeat("x", 500)}})); err != nil {
+				if err := framer.WriteContinuation(1, false,
+					hpacked([][2]string{{"x-" + strconv.Itoa(i), strings.Repeat("x", 500)}})); err != nil {
 					return err
 				}
 			}
@@ -461,10 +505,13 @@ func TestAttackResourceFloodsOfFrames(t *testing.T) {
 // Things that a stranger can make long, many or slow: none may cost more than a request does. See also the tests of
 // number of parts, of huge claims and of huge forms.
 func TestAttackResourceOversizedTokens(t *testing.T) {
-	s := start(t, gateFor(consumerAlice(t), "token_from header Authorization", "token_from query jwt", "token_from cookie jwt"))
+	s := start(t,
+		gateFor(consumerAlice(t), "token_from header Authorization", "token_from query jwt", "token_from cookie jwt"))
 	for _, kilobytes := range []int{8, 15, 17, 60, 900} {
-		for name, token := range map[string]string{"letters": strings.Repeat("a", kilobytes<<10), "dots": strings.Repeat(".", kilobytes<<10), "header": b64("{"+strings.Repeat(`"a":`, kilobytes<<8)) + ".A.A",
-			"brackets": b64(strings.Repeat("[", kilobytes<<9)) + ".A.A", "signature": b64(`{"alg":"HS256"}`) + "." + b64(asJSON(t, claims())) + "." + strings.Repeat("A", kilobytes<<10)} {
+		for name, token := range map[string]string{"letters": strings.Repeat("a", kilobytes<<10),
+			"dots": strings.Repeat(".", kilobytes<<10), "header": b64("{"+strings.Repeat(`"a":`, kilobytes<<8)) + ".A.A",
+			"brackets":  b64(strings.Repeat("[", kilobytes<<9)) + ".A.A",
+			"signature": b64(`{"alg":"HS256"}`) + "." + b64(asJSON(t, claims())) + "." + strings.Repeat("A", kilobytes<<10)} {
 			s.attack(t, fmt.Sprintf("%d KB of %s in the header", kilobytes, name), func(t *testing.T, a *attempt) {
 				a.cheaply(func() {
 					got := a.get("/", token)
@@ -502,8 +549,8 @@ func TestAttackResourceExpensiveSignatures(t *testing.T) {
 	})
 }
 
-// A client announces a form and sends it a byte at a time, or not at all, and holds the request for ever. It is given up
-// after ten seconds, and others do not wait for it.
+// A client announces a form and sends it a byte at a time, or not at all, and holds the request for ever. It is given
+// up after ten seconds, and others do not wait for it.
 func TestAttackResourceSlowForm(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes as long as the deadline")
@@ -517,7 +564,8 @@ func TestAttackResourceSlowForm(t *testing.T) {
 			a.unable("%v", err)
 		}
 		defer conn.Close()
-		_, _ = conn.Write([]byte("POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Type: " + formType + "\r\nContent-Length: 900000\r\n\r\njwt="))
+		_, _ = conn.Write([]byte("POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Type: " + formType +
+			"\r\nContent-Length: 900000\r\n\r\njwt="))
 		a.passed(a.send(token))
 		_ = conn.SetDeadline(deadline())
 		if _, err := conn.Read(make([]byte, 512)); errors.Is(err, os.ErrDeadlineExceeded) {
@@ -533,12 +581,15 @@ func TestAttackResourceRefusedWithABodyThatNeverComes(t *testing.T) {
 	long(t)
 	s := start(t, gateFor(consumerAlice(t), "forward_claim role X-Role"))
 	unsafe := hmacKey(t).Sign(t, claims("role", "a\nb")) // found out when the backend is to be told
-	for name, fields := range map[string]string{"with a length": "Content-Length: 100\r\n", "chunked": "Transfer-Encoding: chunked\r\n"} {
+	for name, fields := range map[string]string{"with a length": "Content-Length: 100\r\n",
+		"chunked": "Transfer-Encoding: chunked\r\n"} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
-			a.refusedFor(a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Type: text/plain\r\n"+fields+"\r\n"), "missing_token")
+			a.refusedFor(a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Type: text/plain\r\n"+fields+"\r\n"),
+				"missing_token")
 		})
 		s.attack(t, name+", with a token", func(t *testing.T, a *attempt) {
-			a.refusedFor(a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Type: text/plain\r\nAuthorization: Bearer "+unsafe+"\r\n"+fields+"\r\n"), "unsafe_claim")
+			a.refusedFor(a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Type: text/plain\r\nAuthorization: Bearer "+unsafe+
+				"\r\n"+fields+"\r\n"), "unsafe_claim")
 		})
 	}
 }

@@ -58,21 +58,25 @@ func TestAttackClaimsExpiryOfAnotherType(t *testing.T) {
 	s, issuer, key := claimSite(t, "leeway 0s")
 	later := time.Now().Unix() + 300
 	for name, exp := range map[string]any{
-		"text": strconv.FormatInt(later, 10), "true": true, "array": []int64{later}, "object": map[string]any{"$date": later}, "empty text": "",
-		"date as text": "2099-01-01T00:00:00Z", "negative": -1, "zero": 0, "milliseconds": later * 1000, "microseconds": later * 1000000, "far future": 1e18,
+		"text": strconv.FormatInt(later, 10), "true": true, "array": []int64{later}, "object": map[string]any{"$date": later},
+		"empty text":   "",
+		"date as text": "2099-01-01T00:00:00Z", "negative": -1, "zero": 0, "milliseconds": later * 1000,
+		"microseconds": later * 1000000, "far future": 1e18,
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			a.refusedFor(a.send(key.Sign(t, issuedBy(issuer, "exp", exp))), "malformed_token", "expired")
 		})
 	}
 	s.attack(t, "null", func(t *testing.T, a *attempt) {
-		a.refusedFor(a.send(key.SignRaw(`{"alg":"ES256","kid":"e1"}`, `{"iss":"`+issuer+`","aud":"`+audience+`","exp":null}`)), "malformed_token", "missing_claim")
+		a.refusedFor(a.send(key.SignRaw(`{"alg":"ES256","kid":"e1"}`,
+			`{"iss":"`+issuer+`","aud":"`+audience+`","exp":null}`)), "malformed_token", "missing_claim")
 	})
 	s.attack(t, "none", func(t *testing.T, a *attempt) {
 		a.refusedFor(a.send(key.Sign(t, issuedBy(issuer, "exp", nil))), "missing_claim")
 	})
 	for _, claim := range []string{"nbf", "iat"} {
-		for name, value := range map[string]any{"text": "0", "true": true, "array": []int{0}, "in milliseconds": time.Now().UnixMilli(), "in the future": later} {
+		for name, value := range map[string]any{"text": "0", "true": true, "array": []int{0},
+			"in milliseconds": time.Now().UnixMilli(), "in the future": later} {
 			s.attack(t, claim+" "+name, func(t *testing.T, a *attempt) {
 				a.refusedFor(a.send(key.Sign(t, issuedBy(issuer, claim, value))), "malformed_token", "not_yet_valid")
 			})
@@ -85,10 +89,14 @@ func TestAttackClaimsExpiryOfAnotherType(t *testing.T) {
 func TestAttackClaimsAudience(t *testing.T) {
 	s, issuer, key := claimSite(t)
 	for name, aud := range map[string]any{
-		"another": "https://other.example.com", "longer": audience + "/v2", "shorter": audience[:len(audience)-1], "with a slash": audience + "/", "upper case": strings.ToUpper(audience),
-		"space before": " " + audience, "list in a text": "x " + audience, "comma list": "x," + audience, "wildcard": "*", "empty": "",
-		"empty array": []string{}, "array of others": []string{"a", "b"}, "nested array": [][]string{{audience}}, "object": map[string]int{audience: 1},
-		"array with an object": []any{map[string]string{"aud": audience}}, "number": 1, "true": true, "array of null": []any{nil}, "array with a number": []any{audience, 1},
+		"another": "https://other.example.com", "longer": audience + "/v2", "shorter": audience[:len(audience)-1],
+		"with a slash": audience + "/", "upper case": strings.ToUpper(audience),
+		"space before": " " + audience, "list in a text": "x " + audience, "comma list": "x," + audience, "wildcard": "*",
+		"empty":       "",
+		"empty array": []string{}, "array of others": []string{"a", "b"}, "nested array": [][]string{{audience}},
+		"object":               map[string]int{audience: 1},
+		"array with an object": []any{map[string]string{"aud": audience}}, "number": 1, "true": true,
+		"array of null": []any{nil}, "array with a number": []any{audience, 1},
 		"array with an empty text": []string{audience, ""}, "NUL": audience + "\x00", "client": "api.example.com",
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
@@ -99,10 +107,13 @@ func TestAttackClaimsAudience(t *testing.T) {
 		a.refusedFor(a.send(key.Sign(t, issuedBy(issuer, "aud", nil))), "invalid_audience")
 	})
 	s.attack(t, "null", func(t *testing.T, a *attempt) {
-		a.refusedFor(a.send(key.SignRaw(`{"alg":"ES256","kid":"e1"}`, fmt.Sprintf(`{"iss":%q,"aud":null,"exp":%d}`, issuer, time.Now().Unix()+300))), "invalid_audience", "malformed_token")
+		a.refusedFor(a.send(key.SignRaw(`{"alg":"ES256","kid":"e1"}`,
+			fmt.Sprintf(`{"iss":%q,"aud":null,"exp":%d}`, issuer, time.Now().Unix()+300))), "invalid_audience",
+			"malformed_token")
 	})
 	s.attack(t, "in azp and resource only", func(t *testing.T, a *attempt) {
-		a.refusedFor(a.send(key.Sign(t, issuedBy(issuer, "aud", nil, "azp", audience, "resource", audience, "client_id", audience))), "invalid_audience")
+		a.refusedFor(a.send(key.Sign(t,
+			issuedBy(issuer, "aud", nil, "azp", audience, "resource", audience, "client_id", audience))), "invalid_audience")
 	})
 }
 
@@ -115,8 +126,12 @@ func TestAttackClaimsAudienceOfNobody(t *testing.T) {
 	block := func(lines string) string {
 		return "issuer " + as.URL + " {\n keys jwks " + as.JWKSURL() + "\n" + lines + "\n}"
 	}
-	s.refusedAtLoad(t, "an issuer without audience", "audience", func(s *site) error { return s.tryLoad(s.caddyfile(gateFor(block("")))) })
-	s.refusedAtLoad(t, "any and another", "any", func(s *site) error { return s.tryLoad(s.caddyfile(gateFor(block("audience any https://a.example")))) })
+	s.refusedAtLoad(t, "an issuer without audience", "audience", func(s *site) error {
+		return s.tryLoad(s.caddyfile(gateFor(block(""))))
+	})
+	s.refusedAtLoad(t, "any and another", "any", func(s *site) error {
+		return s.tryLoad(s.caddyfile(gateFor(block("audience any https://a.example"))))
+	})
 	s.load(gateFor(block("audience any")))
 	s.attack(t, "control: any was written out", func(t *testing.T, a *attempt) {
 		a.passed(a.send(key.Sign(t, issuedBy(as.URL, "aud", "https://other.example.com"))))
@@ -135,8 +150,10 @@ func TestAttackClaimsAudienceOfARememberedToken(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	block := "issuer " + as.URL + " {\n keys jwks " + as.JWKSURL() + "\n}"
-	s := start(t, "handle /a/* {\n"+gateFor("audience https://a.example", block)+"\n}\nhandle /b/* {\n"+gateFor("audience https://b.example", block)+"\n}\n"+
-		"handle /c/* {\n"+gateFor("audience https://a.example", "require scope admin", block)+"\n}")
+	s := start(t,
+		"handle /a/* {\n"+gateFor("audience https://a.example", block)+"\n}\nhandle /b/* {\n"+
+			gateFor("audience https://b.example", block)+"\n}\n"+
+			"handle /c/* {\n"+gateFor("audience https://a.example", "require scope admin", block)+"\n}")
 	token := key.Sign(t, issuedBy(as.URL, "aud", "https://a.example"))
 	for range 3 {
 		s.attack(t, "control: its own route", func(t *testing.T, a *attempt) {
@@ -144,7 +161,10 @@ func TestAttackClaimsAudienceOfARememberedToken(t *testing.T) {
 				t.Errorf("status %d", got.StatusCode)
 			}
 		})
-		s.attack(t, "the other route", func(t *testing.T, a *attempt) { a.secret(token); a.refusedFor(a.get("/b/", token), "invalid_audience") })
+		s.attack(t, "the other route", func(t *testing.T, a *attempt) {
+			a.secret(token)
+			a.refusedFor(a.get("/b/", token), "invalid_audience")
+		})
 		s.attack(t, "a route that wants more scope", func(t *testing.T, a *attempt) {
 			a.secret(token)
 			a.refusedFor(a.get("/c/", token), "insufficient_scope")
@@ -156,20 +176,25 @@ func TestAttackClaimsAudienceOfARememberedToken(t *testing.T) {
 // "read\twrite" become scopes, "readonly" is "read". Only exact names in a space-separated list or an array count.
 func TestAttackClaimsScope(t *testing.T) {
 	s, issuer, key := claimSite(t, "require scope read")
-	s.attack(t, "control: a list", func(t *testing.T, a *attempt) { a.passed(a.send(key.Sign(t, issuedBy(issuer, "scope", "write read")))) })
+	s.attack(t, "control: a list", func(t *testing.T, a *attempt) {
+		a.passed(a.send(key.Sign(t, issuedBy(issuer, "scope", "write read"))))
+	})
 	s.attack(t, "control: an array", func(t *testing.T, a *attempt) {
 		a.passed(a.send(key.Sign(t, issuedBy(issuer, "scope", []string{"write", "read"}))))
 	})
 	for name, scope := range map[string]any{
-		"longer": "readonly", "shorter": "rea", "upper case": "READ", "comma": "write,read", "tab": "write\tread", "line end": "write\nread", "no-break space": "write\u00a0read",
-		"plus": "write+read", "semicolon": "write;read", "quoted": `"read"`, "wildcard": "*", "empty": "", "spaces": "   ", "array of lists": []string{"write read"}, "array with a list": []string{"x", "a read"},
+		"longer": "readonly", "shorter": "rea", "upper case": "READ", "comma": "write,read", "tab": "write\tread",
+		"line end": "write\nread", "no-break space": "write\u00a0read",
+		"plus": "write+read", "semicolon": "write;read", "quoted": `"read"`, "wildcard": "*", "empty": "", "spaces": "   ",
+		"array of lists": []string{"write read"}, "array with a list": []string{"x", "a read"},
 		"hierarchy": "read:all", "parent": "r", "negative": "-read", "NUL": "read\x00",
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			a.refusedFor(a.send(key.Sign(t, issuedBy(issuer, "scope", scope))), "insufficient_scope")
 		})
 	}
-	for name, scope := range map[string]any{"number": 1, "true": true, "object": map[string]bool{"read": true}, "array of numbers": []int{1}, "nested array": [][]string{{"read"}}} {
+	for name, scope := range map[string]any{"number": 1, "true": true, "object": map[string]bool{"read": true},
+		"array of numbers": []int{1}, "nested array": [][]string{{"read"}}} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			a.refusedFor(a.send(key.Sign(t, issuedBy(issuer, "scope", scope))), "malformed_token", "insufficient_scope")
 		})
@@ -178,21 +203,32 @@ func TestAttackClaimsScope(t *testing.T) {
 		a.refusedFor(a.send(key.Sign(t, issuedBy(issuer))), "insufficient_scope")
 	})
 	s.attack(t, "in other claims", func(t *testing.T, a *attempt) {
-		a.refusedFor(a.send(key.Sign(t, issuedBy(issuer, "scopes", "read", "Scope", "read", "permissions", []string{"read"}, "roles", "read"))), "insufficient_scope")
+		a.refusedFor(a.send(key.Sign(t,
+			issuedBy(issuer, "scopes", "read", "Scope", "read", "permissions", []string{"read"}, "roles", "read"))),
+			"insufficient_scope")
 	})
 }
 
 // A claim that the route requires is there in another type: a text that contains the value, an object with it as a
 // name, the number one for true.
 func TestAttackClaimsRequiredValue(t *testing.T) {
-	s, issuer, key := claimSite(t, "require claim role admin", "require claim level 3", "require claim realm_access.roles editor", "require group staff")
-	good := []any{"role", "admin", "level", 3, "realm_access", map[string]any{"roles": []string{"editor"}}, "groups", []string{"staff"}}
-	s.attack(t, "control: passes", func(t *testing.T, a *attempt) { a.passed(a.send(key.Sign(t, issuedBy(issuer, good...)))) })
+	s, issuer, key := claimSite(t, "require claim role admin", "require claim level 3",
+		"require claim realm_access.roles editor", "require group staff")
+	good := []any{"role", "admin", "level", 3, "realm_access", map[string]any{"roles": []string{"editor"}}, "groups",
+		[]string{"staff"}}
+	s.attack(t, "control: passes", func(t *testing.T, a *attempt) {
+		a.passed(a.send(key.Sign(t, issuedBy(issuer, good...))))
+	})
 	for name, change := range map[string][]any{
-		"none": {"role", nil}, "list in a text": {"role", "user admin"}, "comma list": {"role", "user,admin"}, "longer": {"role", "administrator"}, "upper case": {"role", "Admin"},
-		"name of a member": {"role", map[string]any{"admin": true}}, "true": {"role", true}, "empty": {"role", ""}, "nested array": {"role", [][]string{{"admin"}}},
-		"number as another number": {"level", 30}, "array of arrays": {"level", [][]int{{3}}}, "path through an array": {"realm_access", []any{map[string]any{"roles": []string{"editor"}}}},
-		"path as one name": {"realm_access", nil}, "member beside": {"realm_access", map[string]any{"roles": []string{"viewer"}, "role": "editor"}}, "group in a text": {"groups", "x staff"}, "group none": {"groups", nil},
+		"none": {"role", nil}, "list in a text": {"role", "user admin"}, "comma list": {"role", "user,admin"},
+		"longer": {"role", "administrator"}, "upper case": {"role", "Admin"},
+		"name of a member": {"role", map[string]any{"admin": true}}, "true": {"role", true}, "empty": {"role", ""},
+		"nested array":             {"role", [][]string{{"admin"}}},
+		"number as another number": {"level", 30}, "array of arrays": {"level", [][]int{{3}}},
+		"path through an array": {"realm_access", []any{map[string]any{"roles": []string{"editor"}}}},
+		"path as one name":      {"realm_access", nil},
+		"member beside":         {"realm_access", map[string]any{"roles": []string{"viewer"}, "role": "editor"}},
+		"group in a text":       {"groups", "x staff"}, "group none": {"groups", nil},
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			c := issuedBy(issuer, append(append([]any{}, good...), change...)...)
@@ -208,7 +244,8 @@ func TestAttackClaimsRequiredValue(t *testing.T) {
 // combination is sent: all scopes, one value of each claim and one of the groups are needed.
 func TestAttackClaimsEveryCombinationOfRequirements(t *testing.T) {
 	s, issuer, key := claimSite(t, "require scope a b", "require claim c x y", "require claim d", "require group g h")
-	scopes, values, present, groups := []string{"", "a", "b", "b a"}, []string{"", "x", "y", "z"}, []string{"", "anything"}, [][]string{nil, {"g"}, {"i", "h"}, {"i"}}
+	scopes, values, present, groups := []string{"", "a", "b", "b a"}, []string{"", "x", "y", "z"},
+		[]string{"", "anything"}, [][]string{nil, {"g"}, {"i", "h"}, {"i"}}
 	s.attack(t, "all of them", func(t *testing.T, a *attempt) {
 		let := 0
 		for _, scope := range scopes {
@@ -220,7 +257,8 @@ func TestAttackClaimsEveryCombinationOfRequirements(t *testing.T) {
 							want = http.StatusOK
 							let++
 						}
-						if got := a.send(key.Sign(t, issuedBy(issuer, "scope", scope, "c", c, "d", d, "groups", group))); got.StatusCode != want {
+						if got := a.send(key.Sign(t,
+							issuedBy(issuer, "scope", scope, "c", c, "d", d, "groups", group))); got.StatusCode != want {
 							t.Errorf("scope %q, c %q, d %q, groups %q: status %d, want %d", scope, c, d, group, got.StatusCode, want)
 						}
 					}
@@ -236,15 +274,20 @@ func TestAttackClaimsEveryCombinationOfRequirements(t *testing.T) {
 // The identity is empty, blank or missing, which some backends read as "nobody to restrict" and others as the first
 // user: CVE-2026-23990. An empty identity never becomes a header.
 func TestAttackClaimsEmptyIdentity(t *testing.T) {
-	s, issuer, key := claimSite(t, "forward_claim sub X-User", "forward_claim email X-Email", "forward_claim groups X-Groups")
-	for name, sub := range map[string]any{"empty": "", "a space": " ", "blank": " \t\n", "a number": 0, "false": false, "an array": []string{"admin"}, "an object": map[string]any{"id": "admin"}, "a NUL": "\x00", "a zero-width": "\u2028"} {
+	s, issuer, key := claimSite(t, "forward_claim sub X-User", "forward_claim email X-Email",
+		"forward_claim groups X-Groups")
+	for name, sub := range map[string]any{"empty": "", "a space": " ", "blank": " \t\n", "a number": 0, "false": false,
+		"an array": []string{"admin"}, "an object": map[string]any{"id": "admin"}, "a NUL": "\x00",
+		"a zero-width": "\u2028"} {
 		s.attack(t, "sub "+name, func(t *testing.T, a *attempt) {
 			a.refusedFor(a.send(key.Sign(t, issuedBy(issuer, "sub", sub))), "malformed_token", "unsafe_claim", "missing_claim")
 		})
 	}
-	for name, change := range map[string][]any{"missing": {"email", nil}, "empty": {"email", ""}, "empty array": {"groups", []string{}}} {
+	for name, change := range map[string][]any{"missing": {"email", nil}, "empty": {"email", ""},
+		"empty array": {"groups", []string{}}} {
 		s.attack(t, "forwarded claim "+name, func(t *testing.T, a *attempt) {
-			got := a.passed(a.send(key.Sign(t, issuedBy(issuer, change...)), "X-Email", "admin@example.com", "X-Groups", "admin"))
+			got := a.passed(a.send(key.Sign(t, issuedBy(issuer, change...)), "X-Email", "admin@example.com", "X-Groups",
+				"admin"))
 			for _, header := range []string{"X-Email", "X-Groups"} {
 				for _, value := range got.Header[header] {
 					if value == "" || strings.Contains(value, "admin") {
@@ -254,10 +297,13 @@ func TestAttackClaimsEmptyIdentity(t *testing.T) {
 			}
 		})
 	}
-	s.load(gateFor("issuer " + issuer + " {\n audience " + audience + "\n keys jwks " + issuer + "/jwks\n require email groups sub\n}"))
-	for name, change := range map[string][]any{"missing": {"email", nil}, "empty": {"email", ""}, "an empty array": {"groups", []string{}}, "blank": {"email", "  "}} {
+	s.load(gateFor("issuer " + issuer + " {\n audience " + audience + "\n keys jwks " + issuer +
+		"/jwks\n require email groups sub\n}"))
+	for name, change := range map[string][]any{"missing": {"email", nil}, "empty": {"email", ""},
+		"an empty array": {"groups", []string{}}, "blank": {"email", "  "}} {
 		s.attack(t, "required claim "+name, func(t *testing.T, a *attempt) {
-			a.refusedFor(a.send(key.Sign(t, issuedBy(issuer, append([]any{"email", "a@example.com", "groups", []string{"x"}}, change...)...))), "missing_claim")
+			a.refusedFor(a.send(key.Sign(t,
+				issuedBy(issuer, append([]any{"email", "a@example.com", "groups", []string{"x"}}, change...)...))), "missing_claim")
 		})
 	}
 }
@@ -270,11 +316,12 @@ func TestAttackClaimsConsumerNamedByAnotherIssuer(t *testing.T) {
 		a.passed(a.send(hmacKey(t).Sign(t, claims("iss", nil, "azp", "alice-key"))))
 	})
 	for name, token := range map[string]string{
-		"in the payload":                 key.Sign(t, issuedBy(issuer, "azp", "alice-key")),
-		"in the header":                  key.Sign(t, issuedBy(issuer), map[string]any{"azp": "alice-key"}),
-		"in both":                        key.Sign(t, issuedBy(issuer, "azp", "x"), map[string]any{"azp": "alice-key"}),
-		"as an array, in the header too": key.Sign(t, issuedBy(issuer, "azp", []string{"alice-key"}), map[string]any{"azp": "alice-key"}),
-		"by the consumer's key for iss":  hmacKey(t).Sign(t, issuedBy(issuer, "azp", "x")),
+		"in the payload": key.Sign(t, issuedBy(issuer, "azp", "alice-key")),
+		"in the header":  key.Sign(t, issuedBy(issuer), map[string]any{"azp": "alice-key"}),
+		"in both":        key.Sign(t, issuedBy(issuer, "azp", "x"), map[string]any{"azp": "alice-key"}),
+		"as an array, in the header too": key.Sign(t, issuedBy(issuer, "azp", []string{"alice-key"}),
+			map[string]any{"azp": "alice-key"}),
+		"by the consumer's key for iss": hmacKey(t).Sign(t, issuedBy(issuer, "azp", "x")),
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			got := a.send(token)
@@ -310,7 +357,8 @@ func TestAttackClaimsLifetime(t *testing.T) {
 		"negative lifetime": {"iat", now + 1e6, "exp", now + 300},
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
-			a.refusedFor(a.send(key.Sign(t, issuedBy(issuer, changes...))), "lifetime_too_long", "missing_claim", "not_yet_valid", "malformed_token")
+			a.refusedFor(a.send(key.Sign(t, issuedBy(issuer, changes...))), "lifetime_too_long", "missing_claim",
+				"not_yet_valid", "malformed_token")
 		})
 	}
 }
@@ -323,10 +371,13 @@ func TestAttackClaimsPlaceholderInAClaim(t *testing.T) {
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	s := prepare(t)
 	gate := gateFor(issuerByJWKS(as), "forward_claim sub X-User", "forward_claim name X-Name")
-	s.loadFile(strings.Replace(s.caddyfile(gate), "reverse_proxy "+s.upstream.addr(), "header >X-Back {http.auth.user.name}\nreverse_proxy "+s.upstream.addr()+
-		" {\n header_up X-Id {http.auth.user.id}\n header_up X-Up {http.auth.user.name}\n}\n", 1))
-	for _, text := range []string{"{env.GATE_SECRET}", "{file./etc/passwd}", "{http.vars.x}", "{http.request.header.Cookie}", "{http.auth.user.name}", "{{env \"GATE_SECRET\"}}",
-		"{$GATE_SECRET}", "${GATE_SECRET}", "{", "}", "{}", "\\{env.GATE_SECRET}", "{http.auth.user.id}", "%7Benv.GATE_SECRET%7D"} {
+	s.loadFile(strings.Replace(s.caddyfile(gate), "reverse_proxy "+s.upstream.addr(),
+		"header >X-Back {http.auth.user.name}\nreverse_proxy "+s.upstream.addr()+
+			" {\n header_up X-Id {http.auth.user.id}\n header_up X-Up {http.auth.user.name}\n}\n", 1))
+	for _, text := range []string{"{env.GATE_SECRET}", "{file./etc/passwd}", "{http.vars.x}",
+		"{http.request.header.Cookie}", "{http.auth.user.name}", "{{env \"GATE_SECRET\"}}",
+		"{$GATE_SECRET}", "${GATE_SECRET}", "{", "}", "{}", "\\{env.GATE_SECRET}", "{http.auth.user.id}",
+		"%7Benv.GATE_SECRET%7D"} {
 		s.attack(t, text, func(t *testing.T, a *attempt) {
 			answered := a.send(key.Sign(t, issuedBy(as.URL, "sub", text, "name", text)))
 			got := a.passed(answered)
@@ -361,7 +412,8 @@ func TestAttackClaimsInAPath(t *testing.T) {
 		t.Fatal("docs/threat-model.md shows no claim in a path any more")
 	}
 	s := prepare(t)
-	s.loadFile(s.caddyfile("route {\n" + gateFor(issuerByJWKS(as)) + "\n" + recipe + "reverse_proxy " + s.upstream.addr() + "\n}"))
+	s.loadFile(s.caddyfile("route {\n" + gateFor(issuerByJWKS(as)) + "\n" + recipe + "reverse_proxy " + s.upstream.addr() +
+		"\n}"))
 	for _, sub := range []string{"alice", "A-1_b"} {
 		s.attack(t, "control: "+sub, func(t *testing.T, a *attempt) {
 			if got := a.passed(a.send(key.Sign(t, issuedBy(as.URL, "sub", sub)))); got.URI != "/users/"+sub+"/" {
@@ -369,7 +421,8 @@ func TestAttackClaimsInAPath(t *testing.T) {
 			}
 		})
 	}
-	for _, sub := range []string{"..", "../admin", "%2e%2e/admin", "a/b", "a?role=admin", "a#x", "a%3fb", "a;b", "a b", "a\\b", "{http.request.host}", "ä"} {
+	for _, sub := range []string{"..", "../admin", "%2e%2e/admin", "a/b", "a?role=admin", "a#x", "a%3fb", "a;b", "a b",
+		"a\\b", "{http.request.host}", "ä"} {
 		s.attack(t, fmt.Sprintf("%q", sub), func(t *testing.T, a *attempt) {
 			a.neverForwarded(a.send(key.Sign(t, issuedBy(as.URL, "sub", sub))))
 		})

@@ -23,28 +23,53 @@ func TestAttackConfigurationThatChecksNothing(t *testing.T) {
 		"audience misspelt":               {"audiance", func(h map[string]any) { h["audiance"] = []string{"x"} }},
 		"audience misspelt in an issuer":  {"audiance", func(h map[string]any) { issuer(h)["audiance"] = []string{"x"} }},
 		"secret misspelt in a credential": {"secrets", func(h map[string]any) { credential(h)["secrets"] = "x" }},
-		"requirement misspelt":            {"scope", func(h map[string]any) { h["require"] = map[string]any{"scope": []string{"x"}} }},
-		"no audience":                     {"audience", func(h map[string]any) { delete(issuer(h), "audience") }},
-		"empty audiences":                 {"audience", func(h map[string]any) { issuer(h)["audience"] = []string{} }},
-		"an empty audience":               {"audience", func(h map[string]any) { issuer(h)["audience"] = []string{""} }},
-		"audience and any":                {"any", func(h map[string]any) { issuer(h)["any_audience"] = true }},
-		"audience of an unset variable":   {"GATE_UNSET", func(h map[string]any) { issuer(h)["audience"] = []string{"{env.GATE_UNSET}"} }},
-		"issuer of an unset variable":     {"GATE_UNSET", func(h map[string]any) { issuer(h)["issuer"] = "{env.GATE_UNSET}" }},
-		"secret of an unset variable":     {"GATE_UNSET", func(h map[string]any) { credential(h)["secret"] = "{env.GATE_UNSET}" }},
-		"secret of a missing file":        {"", func(h map[string]any) { credential(h)["secret"] = "{file./no/such/file}" }},
-		"scope of an unset variable":      {"GATE_UNSET", func(h map[string]any) { h["require"] = map[string]any{"scopes": []string{"{env.GATE_UNSET}"}} }},
-		"an empty scope":                  {"scope", func(h map[string]any) { h["require"] = map[string]any{"scopes": []string{""}} }},
-		"an empty group":                  {"group", func(h map[string]any) { h["require"] = map[string]any{"groups": []string{""}} }},
-		"a claim without name":            {"claim", func(h map[string]any) { h["require"] = map[string]any{"claims": []any{map[string]any{"claim": ""}}} }},
+		"requirement misspelt": {"scope", func(h map[string]any) {
+			h["require"] = map[string]any{"scope": []string{"x"}}
+		}},
+		"no audience":       {"audience", func(h map[string]any) { delete(issuer(h), "audience") }},
+		"empty audiences":   {"audience", func(h map[string]any) { issuer(h)["audience"] = []string{} }},
+		"an empty audience": {"audience", func(h map[string]any) { issuer(h)["audience"] = []string{""} }},
+		"audience and any":  {"any", func(h map[string]any) { issuer(h)["any_audience"] = true }},
+		"audience of an unset variable": {"GATE_UNSET", func(h map[string]any) {
+			issuer(h)["audience"] = []string{"{env.GATE_UNSET}"}
+		}},
+		"issuer of an unset variable": {"GATE_UNSET", func(h map[string]any) {
+			issuer(h)["issuer"] = "{env.GATE_UNSET}"
+		}},
+		"secret of an unset variable": {"GATE_UNSET", func(h map[string]any) {
+			credential(h)["secret"] = "{env.GATE_UNSET}"
+		}},
+		"secret of a missing file": {"", func(h map[string]any) { credential(h)["secret"] = "{file./no/such/file}" }},
+		"scope of an unset variable": {"GATE_UNSET", func(h map[string]any) {
+			h["require"] = map[string]any{"scopes": []string{"{env.GATE_UNSET}"}}
+		}},
+		"an empty scope": {"scope", func(h map[string]any) {
+			h["require"] = map[string]any{"scopes": []string{""}}
+		}},
+		"an empty group": {"group", func(h map[string]any) {
+			h["require"] = map[string]any{"groups": []string{""}}
+		}},
+		"a claim without name": {"claim", func(h map[string]any) {
+			h["require"] = map[string]any{"claims": []any{map[string]any{"claim": ""}}}
+		}},
 		"an empty claim value": {"claim", func(h map[string]any) {
 			h["require"] = map[string]any{"claims": []any{map[string]any{"claim": "a", "values": []string{""}}}}
 		}},
-		"a request's placeholder":        {"", func(h map[string]any) { issuer(h)["audience"] = []string{"{http.request.host}"} }},
-		"no parties":                     {"vouches", func(h map[string]any) { delete(h, "issuers"); delete(h, "consumers") }},
-		"an issuer without name":         {"issuer", func(h map[string]any) { issuer(h)["issuer"] = "" }},
-		"a blank issuer":                 {"", func(h map[string]any) { issuer(h)["issuer"] = "  " }},
-		"the same issuer twice":          {"twice", func(h map[string]any) { h["issuers"] = append(h["issuers"].([]any), issuer(h)) }},
-		"the same consumer twice":        {"twice", func(h map[string]any) { h["consumers"] = append(h["consumers"].([]any), consumer(h)) }},
+		"a request's placeholder": {"", func(h map[string]any) {
+			issuer(h)["audience"] = []string{"{http.request.host}"}
+		}},
+		"no parties": {"vouches", func(h map[string]any) {
+			delete(h, "issuers")
+			delete(h, "consumers")
+		}},
+		"an issuer without name": {"issuer", func(h map[string]any) { issuer(h)["issuer"] = "" }},
+		"a blank issuer":         {"", func(h map[string]any) { issuer(h)["issuer"] = "  " }},
+		"the same issuer twice": {"twice", func(h map[string]any) {
+			h["issuers"] = append(h["issuers"].([]any), issuer(h))
+		}},
+		"the same consumer twice": {"twice", func(h map[string]any) {
+			h["consumers"] = append(h["consumers"].([]any), consumer(h))
+		}},
 		"a credential without key":       {"key", func(h map[string]any) { credential(h)["key"] = "" }},
 		"a credential without secret":    {"secret", func(h map[string]any) { credential(h)["secret"] = "" }},
 		"a credential without algorithm": {"algorithm", func(h map[string]any) { credential(h)["algorithm"] = "" }},
@@ -53,15 +78,19 @@ func TestAttackConfigurationThatChecksNothing(t *testing.T) {
 		"a blank secret": {"secret", func(h map[string]any) {
 			credential(h)["secret"], credential(h)["base64"] = strings.Repeat(" ", 64), false
 		}},
-		"secret and public key":   {"", func(h map[string]any) { credential(h)["public_key"] = "x" }},
-		"leeway of a day":         {"leeway", func(h map[string]any) { h["leeway"] = "24h" }},
-		"leeway of an issuer":     {"leeway", func(h map[string]any) { issuer(h)["leeway"] = "6m" }},
-		"negative leeway":         {"leeway", func(h map[string]any) { h["leeway"] = "-1s" }},
-		"negative lifetime":       {"lifetime", func(h map[string]any) { h["max_lifetime"] = "-1s" }},
-		"negative token size":     {"", func(h map[string]any) { h["max_token_size"] = -1 }},
-		"negative cache":          {"cache", func(h map[string]any) { h["cache_size"] = -2 }},
-		"an unknown place":        {"token_from", func(h map[string]any) { h["token_from"] = []any{map[string]any{"in": "body", "name": "x"}} }},
-		"a place without name":    {"token", func(h map[string]any) { h["token_from"] = []any{map[string]any{"in": "query"}} }},
+		"secret and public key": {"", func(h map[string]any) { credential(h)["public_key"] = "x" }},
+		"leeway of a day":       {"leeway", func(h map[string]any) { h["leeway"] = "24h" }},
+		"leeway of an issuer":   {"leeway", func(h map[string]any) { issuer(h)["leeway"] = "6m" }},
+		"negative leeway":       {"leeway", func(h map[string]any) { h["leeway"] = "-1s" }},
+		"negative lifetime":     {"lifetime", func(h map[string]any) { h["max_lifetime"] = "-1s" }},
+		"negative token size":   {"", func(h map[string]any) { h["max_token_size"] = -1 }},
+		"negative cache":        {"cache", func(h map[string]any) { h["cache_size"] = -2 }},
+		"an unknown place": {"token_from", func(h map[string]any) {
+			h["token_from"] = []any{map[string]any{"in": "body", "name": "x"}}
+		}},
+		"a place without name": {"token", func(h map[string]any) {
+			h["token_from"] = []any{map[string]any{"in": "query"}}
+		}},
 		"optional and anonymous":  {"exclude", func(h map[string]any) { h["optional"], h["anonymous"] = true, "alice" }},
 		"anonymous is nobody":     {"anonymous", func(h map[string]any) { h["anonymous"] = "bob" }},
 		"a realm with a line end": {"realm", func(h map[string]any) { h["realm"] = "a\r\nX: y" }},
@@ -92,11 +121,21 @@ func TestAttackConfigurationThatChecksNothing(t *testing.T) {
 			issuer(h)["keys"], issuer(h)["introspect"] = map[string]any{"source": "none"}, map[string]any{"auth_method": "none"}
 			issuer(h)["profile"] = "rfc9068"
 		}},
-		"keys of an unknown source": {"keys", func(h map[string]any) { issuer(h)["keys"] = map[string]any{"source": "ldap"} }},
-		"a CA file that is missing": {"ca", func(h map[string]any) { issuer(h)["tls"] = map[string]any{"ca": []string{"/no/such/ca.pem"}} }},
-		"a CA file that has none":   {"", func(h map[string]any) { issuer(h)["tls"] = map[string]any{"ca": []string{"/dev/null"}} }},
-		"a certificate without key": {"client", func(h map[string]any) { issuer(h)["tls"] = map[string]any{"client_cert": "x"} }},
-		"TLS without verification":  {"insecure", func(h map[string]any) { issuer(h)["tls"] = map[string]any{"insecure_skip_verify": true} }},
+		"keys of an unknown source": {"keys", func(h map[string]any) {
+			issuer(h)["keys"] = map[string]any{"source": "ldap"}
+		}},
+		"a CA file that is missing": {"ca", func(h map[string]any) {
+			issuer(h)["tls"] = map[string]any{"ca": []string{"/no/such/ca.pem"}}
+		}},
+		"a CA file that has none": {"", func(h map[string]any) {
+			issuer(h)["tls"] = map[string]any{"ca": []string{"/dev/null"}}
+		}},
+		"a certificate without key": {"client", func(h map[string]any) {
+			issuer(h)["tls"] = map[string]any{"client_cert": "x"}
+		}},
+		"TLS without verification": {"insecure", func(h map[string]any) {
+			issuer(h)["tls"] = map[string]any{"insecure_skip_verify": true}
+		}},
 		"a header that a claim must not be": {"", func(h map[string]any) {
 			h["forward_claims"] = []any{map[string]any{"claim": "a", "header": "Connection"}}
 		}},

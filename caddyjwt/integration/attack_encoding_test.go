@@ -12,13 +12,15 @@ import (
 )
 
 // A verifier and another reader decode the same text differently when the decoder is lenient: standard alphabet,
-// padding, unused bits, ignored characters (CVE-2022-25898). There is one encoding of a token, and all others are refused.
+// padding, unused bits, ignored characters (CVE-2022-25898). There is one encoding of a token, and all others are
+// refused.
 func TestAttackEncodingOfTheParts(t *testing.T) {
 	s := start(t, gateFor(consumerAlice(t), "token_from query jwt"))
 	key := hmacKey(t)
 	// A signature that has "-" and "_" in it, so that the other alphabet differs.
 	var token string
-	for i := 0; !strings.Contains(token[strings.LastIndexByte(token, '.')+1:], "-") || !strings.Contains(token[strings.LastIndexByte(token, '.')+1:], "_"); i++ {
+	for i := 0; !strings.Contains(token[strings.LastIndexByte(token, '.')+1:], "-") ||
+		!strings.Contains(token[strings.LastIndexByte(token, '.')+1:], "_"); i++ {
 		token = key.Sign(t, claims("jti", strconv.Itoa(i)))
 	}
 	query := func(a *attempt, text string) answer {
@@ -30,35 +32,36 @@ func TestAttackEncodingOfTheParts(t *testing.T) {
 	last := token[len(token)-1]
 	alphabet := "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	for name, changed := range map[string]string{
-		"the standard alphabet":        strings.NewReplacer("-", "+", "_", "/").Replace(token),
-		"padding after the signature":  token + "=",
-		"padding after the payload":    parts[0] + "." + parts[1] + "=." + parts[2],
-		"padding after the header":     parts[0] + "==." + parts[1] + "." + parts[2],
-		"unused bits":                  token[:len(token)-1] + string(alphabet[strings.IndexByte(alphabet, last)+1]),
-		"an exclamation mark":          token[:10] + "!" + token[10:],
-		"a space":                      token[:10] + " " + token[10:],
-		"a space before":               " " + token,
-		"a line end":                   token[:10] + "\n" + token[10:],
-		"a line end after":             token + "\r\n",
-		"a tilde":                      token[:10] + "~" + token[10:],
-		"a byte above 127":             token[:10] + "\x80" + token[10:],
-		"a full-width letter":          token[:10] + "－" + token[10:],
-		"a NUL":                        token[:10] + "\x00" + token[10:],
-		"a NUL after":                  token + "\x00",
-		"a byte order mark":            "\xef\xbb\xbf" + token,
-		"a percent sign":               strings.Replace(token, ".", "%2E", 1),
-		"a quote":                      `"` + token + `"`,
-		"angle brackets":               "<" + token + ">",
-		"a comma":                      token + ",",
-		"a semicolon":                  token + ";",
-		"one character more":           token + "A",
-		"the scheme":                   "Bearer " + token,
-		"UTF-16":                       "\xff\xfe" + strings.Join(strings.Split(token, ""), "\x00"),
-		"other dots":                   strings.ReplaceAll(token, ".", "。"),
-		"base64 of the whole":          base64.StdEncoding.EncodeToString([]byte(token)),
-		"signature in standard base64": parts[0] + "." + parts[1] + "." + base64.StdEncoding.EncodeToString(unb64(t, parts[2])),
-		"payload not encoded":          parts[0] + "." + asJSON(t, claims()) + "." + parts[2],
-		"payload encoded twice":        parts[0] + "." + b64(parts[1]) + "." + parts[2],
+		"the standard alphabet":       strings.NewReplacer("-", "+", "_", "/").Replace(token),
+		"padding after the signature": token + "=",
+		"padding after the payload":   parts[0] + "." + parts[1] + "=." + parts[2],
+		"padding after the header":    parts[0] + "==." + parts[1] + "." + parts[2],
+		"unused bits":                 token[:len(token)-1] + string(alphabet[strings.IndexByte(alphabet, last)+1]),
+		"an exclamation mark":         token[:10] + "!" + token[10:],
+		"a space":                     token[:10] + " " + token[10:],
+		"a space before":              " " + token,
+		"a line end":                  token[:10] + "\n" + token[10:],
+		"a line end after":            token + "\r\n",
+		"a tilde":                     token[:10] + "~" + token[10:],
+		"a byte above 127":            token[:10] + "\x80" + token[10:],
+		"a full-width letter":         token[:10] + "－" + token[10:],
+		"a NUL":                       token[:10] + "\x00" + token[10:],
+		"a NUL after":                 token + "\x00",
+		"a byte order mark":           "\xef\xbb\xbf" + token,
+		"a percent sign":              strings.Replace(token, ".", "%2E", 1),
+		"a quote":                     `"` + token + `"`,
+		"angle brackets":              "<" + token + ">",
+		"a comma":                     token + ",",
+		"a semicolon":                 token + ";",
+		"one character more":          token + "A",
+		"the scheme":                  "Bearer " + token,
+		"UTF-16":                      "\xff\xfe" + strings.Join(strings.Split(token, ""), "\x00"),
+		"other dots":                  strings.ReplaceAll(token, ".", "。"),
+		"base64 of the whole":         base64.StdEncoding.EncodeToString([]byte(token)),
+		"signature in standard base64": parts[0] + "." + parts[1] + "." +
+			base64.StdEncoding.EncodeToString(unb64(t, parts[2])),
+		"payload not encoded":   parts[0] + "." + asJSON(t, claims()) + "." + parts[2],
+		"payload encoded twice": parts[0] + "." + b64(parts[1]) + "." + parts[2],
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			a.refusedFor(query(a, changed), "malformed_token", "malformed_request", "invalid_signature")
@@ -106,8 +109,10 @@ func TestAttackEncodingJSONSerialisation(t *testing.T) {
 	general := asJSON(t, map[string]any{"payload": p[1], "signatures": []any{
 		map[string]any{"protected": p[0], "signature": p[2]}, map[string]any{"protected": p[0], "signature": "AAAA"}}})
 	flat := asJSON(t, map[string]any{"payload": p[1], "protected": p[0], "signature": p[2]})
-	polyglot := `{"protected":"` + p[0] + `","payload":"` + p[1] + `","signature":"` + p[2] + `","x":".` + b64(`{}`) + `."}`
-	for name, text := range map[string]string{"general": general, "flattened": flat, "polyglot": polyglot, "in base64": b64(flat), "in base64 with dots": b64(flat) + "." + p[1] + "." + p[2]} {
+	polyglot := `{"protected":"` + p[0] + `","payload":"` + p[1] + `","signature":"` + p[2] + `","x":".` + b64(`{}`) +
+		`."}`
+	for name, text := range map[string]string{"general": general, "flattened": flat, "polyglot": polyglot,
+		"in base64": b64(flat), "in base64 with dots": b64(flat) + "." + p[1] + "." + p[2]} {
 		s.attack(t, name+" in the header", func(t *testing.T, a *attempt) {
 			a.refusedFor(a.send(text), "malformed_request", "malformed_token", "missing_token")
 		})
@@ -149,7 +154,8 @@ func TestAttackEncodingMembersReadInTwoWays(t *testing.T) {
 		"other case of aud only":         key.SignRaw(head, `{`+strings.Replace(rest, `"aud"`, `"AUD"`, 1)+`}`),
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
-			a.refusedFor(a.send(token), "malformed_token", "missing_claim", "unknown_issuer", "invalid_audience", "unsupported_algorithm")
+			a.refusedFor(a.send(token), "malformed_token", "missing_claim", "unknown_issuer", "invalid_audience",
+				"unsupported_algorithm")
 		})
 	}
 	for name, extra := range map[string]string{
@@ -174,7 +180,8 @@ func TestAttackEncodingMembersReadInTwoWays(t *testing.T) {
 			}
 		})
 	}
-	for name, extra := range map[string]string{"crit in other letters": `"Crit":["x"],"CRIT":["x"],`, "alg in other letters": `"ALG":"none","Alg":"none",`, "kid by Kelvin sign": `"\u212aid":"x",`} {
+	for name, extra := range map[string]string{"crit in other letters": `"Crit":["x"],"CRIT":["x"],`,
+		"alg in other letters": `"ALG":"none","Alg":"none",`, "kid by Kelvin sign": `"\u212aid":"x",`} {
 		s.attack(t, name+" in the header is another name", func(t *testing.T, a *attempt) {
 			a.passed(a.send(key.SignRaw(`{`+extra+`"alg":"ES256","kid":"e1"}`, `{"sub":"me",`+rest+`}`)))
 		})
@@ -198,7 +205,9 @@ func TestAttackEncodingOfJSON(t *testing.T) {
 	head := `{"alg":"ES256","kid":"e1"}`
 	rest := `"iss":"` + as.URL + `","aud":"` + audience + `","exp":` + strconv.FormatInt(time.Now().Unix()+300, 10)
 	payload := func(extra string) string { return `{` + extra + `,` + rest + `}` }
-	s.attack(t, "control: passes", func(t *testing.T, a *attempt) { a.passed(a.send(key.SignRaw(head, payload(`"sub":"a"`)))) })
+	s.attack(t, "control: passes", func(t *testing.T, a *attempt) {
+		a.passed(a.send(key.SignRaw(head, payload(`"sub":"a"`))))
+	})
 	for name, text := range map[string]string{
 		"an invalid byte":            payload("\"sub\":\"a\xff\""),
 		"an overlong slash":          payload("\"sub\":\"a\xc0\xaf\""),
@@ -282,8 +291,10 @@ func TestAttackEncodingNumbers(t *testing.T) {
 	s := start(t, gateFor(issuerByJWKS(as)))
 	head := `{"alg":"ES256","kid":"e1"}`
 	exp := strconv.FormatInt(time.Now().Unix()+300, 10)
-	for _, number := range []string{"1e1000000", "1e-1000000", "-1e1000000", "1e99999999999999999999", "1e300", "-1e300", "9223372036854775807", "9223372036854775808",
-		"18446744073709551616", "-9223372036854775809", "253402300800", strings.Repeat("9", 10000), "0." + strings.Repeat("0", 10000) + "1", "-1", "-0.5"} {
+	for _, number := range []string{"1e1000000", "1e-1000000", "-1e1000000", "1e99999999999999999999", "1e300", "-1e300",
+		"9223372036854775807", "9223372036854775808",
+		"18446744073709551616", "-9223372036854775809", "253402300800", strings.Repeat("9", 10000),
+		"0." + strings.Repeat("0", 10000) + "1", "-1", "-0.5"} {
 		name := number[:min(len(number), 25)]
 		for _, claim := range []string{"exp", "nbf", "iat"} {
 			if claim != "exp" && number == "1e-1000000" {
@@ -302,7 +313,8 @@ func TestAttackEncodingNumbers(t *testing.T) {
 	}
 	s.attack(t, "a claim that is a huge number is only a text", func(t *testing.T, a *attempt) {
 		a.cheaply(func() {
-			a.passed(a.send(key.SignRaw(head, `{"iss":"`+as.URL+`","aud":"`+audience+`","exp":`+exp+`,"n":1e1000000,"m":`+strings.Repeat("9", 5000)+`}`)))
+			a.passed(a.send(key.SignRaw(head,
+				`{"iss":"`+as.URL+`","aud":"`+audience+`","exp":`+exp+`,"n":1e1000000,"m":`+strings.Repeat("9", 5000)+`}`)))
 		})
 	})
 }
@@ -312,7 +324,8 @@ func TestAttackEncodingNumbers(t *testing.T) {
 func TestAttackEncodingHugeClaims(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
-	s := start(t, gateFor(issuerByJWKS(as), "token_from header Authorization", "token_from form jwt", "max_token_size 900KB"))
+	s := start(t,
+		gateFor(issuerByJWKS(as), "token_from header Authorization", "token_from form jwt", "max_token_size 900KB"))
 	entries := make([]string, 100000)
 	for i := range entries {
 		entries[i] = "aud" + strconv.Itoa(i)
@@ -320,7 +333,8 @@ func TestAttackEncodingHugeClaims(t *testing.T) {
 	entries[len(entries)-1] = audience
 	form := func(a *attempt, token string) answer {
 		a.secret(token)
-		return a.do(a.request("POST", "/", strings.NewReader("jwt="+token), "Content-Type", "application/x-www-form-urlencoded"))
+		return a.do(a.request("POST", "/", strings.NewReader("jwt="+token), "Content-Type",
+			"application/x-www-form-urlencoded"))
 	}
 	for name, changes := range map[string][]any{
 		"100,000 audiences":       {"aud", entries},

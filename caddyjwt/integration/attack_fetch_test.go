@@ -187,7 +187,8 @@ func TestAttackFetchCredentialsAlongARedirect(t *testing.T) {
 				as := tokentest.NewAS(t)
 				from := httptest.NewServer(redirecting(status, other.URL+"/introspect"))
 				defer from.Close()
-				a.restart(gateFor("issuer " + as.URL + " {\naudience any\nkeys none\nintrospect opaque {\ntimeout 30s\nendpoint " + from.URL + "\n" +
+				a.restart(gateFor("issuer " + as.URL + " {\naudience any\nkeys none\nintrospect opaque {\ntimeout 30s\nendpoint " +
+					from.URL + "\n" +
 					strings.Join(lines, "\n") + "\n}\n}"))
 				a.ourFaultFor(a.send("opaque"), http.StatusBadGateway, "introspection_failed", false)
 			})
@@ -436,15 +437,26 @@ func TestAttackFetchFromAServerThatIsNotProven(t *testing.T) {
 		good        bool
 		newest      uint16
 	}{
-		"control: a good one":    {ca.issue(t, nil), true, 0},
-		"expired":                {ca.issue(t, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }), false, 0},
-		"not yet valid":          {ca.issue(t, func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Minute) }), false, 0},
-		"for another address":    {ca.issue(t, func(c *x509.Certificate) { c.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 2)} }), false, 0},
-		"for another name":       {ca.issue(t, func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, []string{"as.example.com"} }), false, 0},
-		"a common name only":     {ca.issue(t, func(c *x509.Certificate) { c.IPAddresses = nil }), false, 0},
-		"for clients":            {ca.issue(t, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }), false, 0},
-		"of another authority":   {other.issue(t, nil), false, 0},
-		"self-signed":            {tls.Certificate{Certificate: [][]byte{selfSigned.certificate.Raw}, PrivateKey: selfSigned.key}, false, 0},
+		"control: a good one": {ca.issue(t, nil), true, 0},
+		"expired": {ca.issue(t, func(c *x509.Certificate) {
+			c.NotAfter = time.Now().Add(-time.Minute)
+		}), false, 0},
+		"not yet valid": {ca.issue(t, func(c *x509.Certificate) {
+			c.NotBefore = time.Now().Add(time.Minute)
+		}), false, 0},
+		"for another address": {ca.issue(t, func(c *x509.Certificate) {
+			c.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 2)}
+		}), false, 0},
+		"for another name": {ca.issue(t, func(c *x509.Certificate) {
+			c.IPAddresses, c.DNSNames = nil, []string{"as.example.com"}
+		}), false, 0},
+		"a common name only": {ca.issue(t, func(c *x509.Certificate) { c.IPAddresses = nil }), false, 0},
+		"for clients": {ca.issue(t, func(c *x509.Certificate) {
+			c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+		}), false, 0},
+		"of another authority": {other.issue(t, nil), false, 0},
+		"self-signed": {tls.Certificate{Certificate: [][]byte{selfSigned.certificate.Raw},
+			PrivateKey: selfSigned.key}, false, 0},
 		"issued by no authority": {notCA.issue(t, nil), false, 0},
 		"an old protocol":        {ca.issue(t, nil), false, tls.VersionTLS11},
 	} {
@@ -461,7 +473,8 @@ func TestAttackFetchFromAServerThatIsNotProven(t *testing.T) {
 		})
 		between := httptest.NewUnstartedServer(handler)
 		between.Config.ErrorLog = log.New(io.Discard, "", 0)
-		between.TLS = &tls.Config{Certificates: []tls.Certificate{server.certificate}, MinVersion: tls.VersionTLS10, MaxVersion: server.newest}
+		between.TLS = &tls.Config{Certificates: []tls.Certificate{server.certificate}, MinVersion: tls.VersionTLS10,
+			MaxVersion: server.newest}
 		between.StartTLS()
 		t.Cleanup(between.Close)
 		const issuer = "https://as.example.com"
@@ -482,7 +495,8 @@ func TestAttackFetchFromAServerThatIsNotProven(t *testing.T) {
 			check(t, a, mallory.Sign(t, issuedBy(issuer)), "keys_unavailable")
 		})
 		s.attack(t, "introspection: "+name, func(t *testing.T, a *attempt) {
-			a.restart(gateFor(issuerWithKeys(issuer, "none", proven, "introspect opaque {", "endpoint "+between.URL+"/introspect",
+			a.restart(gateFor(issuerWithKeys(issuer, "none", proven, "introspect opaque {",
+				"endpoint "+between.URL+"/introspect",
 				"client_id gateway", "client_secret s3cr3t", "}")))
 			check(t, a, "opaque", "introspection_unavailable")
 		})
@@ -703,7 +717,8 @@ func TestAttackFetchFirstClientHangsUp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: gate.test\r\nAuthorization: Bearer %s\r\n\r\n", key.Sign(t, issuedBy(as.URL)))
+		fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: gate.test\r\nAuthorization: Bearer %s\r\n\r\n",
+			key.Sign(t, issuedBy(as.URL)))
 		<-arrived
 		_ = conn.Close()
 		eventually(t, "the gate has noticed that the client has gone", func() bool {
@@ -794,13 +809,15 @@ func TestAttackFetchSharedSetWithOtherRules(t *testing.T) {
 		gate("/lifetime", issuer, audience, proven, "max_lifetime 1m"),
 		gate("/audience", issuer, "https://other.example.com", proven),
 		gate("/issuer", "https://other.example.com", audience, proven),
-		gate("/pinned", issuer, audience, strings.Replace(proven, "\n}", "\npin "+base64.StdEncoding.EncodeToString(make([]byte, sha256.Size))+"\n}", 1)),
+		gate("/pinned", issuer, audience,
+			strings.Replace(proven, "\n}", "\npin "+base64.StdEncoding.EncodeToString(make([]byte, sha256.Size))+"\n}", 1)),
 		gate("/unproven", issuer, audience),
 	}, "\n"))
 	token := rsaKey.Sign(t, issuedBy(issuer))
 	for range 2 { // the second time with everything remembered
 		for path, reason := range map[string]string{
-			"/algorithm": "unsupported_algorithm", "/type": "invalid_type", "/profile": "invalid_type", "/lifetime": "lifetime_too_long",
+			"/algorithm": "unsupported_algorithm", "/type": "invalid_type", "/profile": "invalid_type",
+			"/lifetime": "lifetime_too_long",
 			"/audience": "invalid_audience", "/issuer": "unknown_issuer", "/pinned": "", "/unproven": "",
 		} {
 			s.attack(t, path, func(t *testing.T, a *attempt) {
@@ -849,7 +866,8 @@ func TestAttackFetchThroughAProxy(t *testing.T) {
 	t.Cleanup(server.Close)
 	proxy := newConnectProxy(t, server.Listener.Addr().String())
 	command := testProcess(t, "^TestAttackFetchThroughAProxy$",
-		proxied+"="+writeFile(t, filepath.Join(t.TempDir(), "ca.pem"), ca.pem()), "HTTPS_PROXY="+proxy.url, "HTTP_PROXY="+proxy.url,
+		proxied+"="+writeFile(t, filepath.Join(t.TempDir(), "ca.pem"), ca.pem()), "HTTPS_PROXY="+proxy.url,
+		"HTTP_PROXY="+proxy.url,
 		"https_proxy=", "http_proxy=", "NO_PROXY=", "no_proxy=")
 	output, err := command.CombinedOutput()
 	if err != nil {
@@ -892,19 +910,22 @@ func testProcess(t *testing.T, run string, env ...string) *exec.Cmd {
 // throughAProxy runs in the process that has a proxy in its environment.
 func throughAProxy(t *testing.T) {
 	local := tokentest.NewAS(t)
-	local.Introspect(always(tokentest.IntrospectionAnswer{Claims: map[string]any{"active": true, "sub": "bob", "aud": audience}}))
+	local.Introspect(always(tokentest.IntrospectionAnswer{Claims: map[string]any{"active": true, "sub": "bob",
+		"aud": audience}}))
 	credentials := []string{"client_id gateway", "client_secret s3cr3t-of-the-gateway", "auth_method client_secret_basic"}
 	s := start(t, gateFor(
 		issuerWithKeys("https://as.example.com", "jwks https://as.example.com/jwks", append(append([]string{
 			"tls {", "ca " + os.Getenv(proxied), "}", "request_header X-Api-Key k3y-for-the-keys",
 			"introspect opaque {", "endpoint https://as.example.com/introspect",
 		}, credentials...), "}")...),
-		issuerWithKeys(local.URL, "discovery", append(append([]string{"introspect opaque {", "prefix local_"}, credentials...), "}")...),
+		issuerWithKeys(local.URL, "discovery",
+			append(append([]string{"introspect opaque {", "prefix local_"}, credentials...), "}")...),
 	))
 	s.accepts("opaque-token-of-a-user")
 	s.accepts("local_opaque-token-of-a-user")
 	// That the key is not in the set can be told only with the set at hand.
-	s.refused(s.get("/", tokentest.NewKey(t, "ES256", "unpublished").Sign(t, issuedBy("https://as.example.com"))), http.StatusUnauthorized, "unknown_key")
+	s.refused(s.get("/", tokentest.NewKey(t, "ES256", "unpublished").Sign(t, issuedBy("https://as.example.com"))),
+		http.StatusUnauthorized, "unknown_key")
 }
 
 // connectProxy is an HTTP proxy that keeps all that goes through it.
@@ -974,7 +995,8 @@ func (p *connectProxy) serve(conn net.Conn, server string) {
 // taken, and the keys that were there stay; a link to another good file is a change as any other.
 func TestAttackFetchKeyFileSwapped(t *testing.T) {
 	long(t)
-	key, mallory, next := tokentest.NewKey(t, "ES256", "file"), tokentest.NewKey(t, "ES256", "mallory"), tokentest.NewKey(t, "ES256", "file-next")
+	key, mallory, next := tokentest.NewKey(t, "ES256", "file"), tokentest.NewKey(t, "ES256", "mallory"),
+		tokentest.NewKey(t, "ES256", "file-next")
 	dir := t.TempDir()
 	set := tokentest.JWKS(mallory)
 	swaps := map[string]func(path string) error{
@@ -985,7 +1007,9 @@ func TestAttackFetchKeyFileSwapped(t *testing.T) {
 		"a directory":                    func(path string) error { return os.Mkdir(path, 0o700) },
 		"nothing":                        func(string) error { return nil },
 		"an empty file":                  func(path string) error { return os.WriteFile(path, nil, 0o600) },
-		"half a file":                    func(path string) error { return os.WriteFile(path, []byte(set[:len(set)/2]), 0o600) },
+		"half a file": func(path string) error {
+			return os.WriteFile(path, []byte(set[:len(set)/2]), 0o600)
+		},
 		"a file without end": func(path string) error {
 			return os.WriteFile(path, []byte(strings.Repeat(set, 1<<20/len(set)+1)), 0o600)
 		},
@@ -1068,7 +1092,8 @@ func TestAttackFetchReloadsLeakNothing(t *testing.T) {
 				}
 			})
 			if i%10 == 0 {
-				if err := a.tryLoad(a.caddyfile(gateFor(issuerByDiscovery(as), "issuer https://x.example.com {\naudience x\nkeys file /nowhere\n}"))); err == nil {
+				if err := a.tryLoad(a.caddyfile(gateFor(issuerByDiscovery(as),
+					"issuer https://x.example.com {\naudience x\nkeys file /nowhere\n}"))); err == nil {
 					t.Error("a bad configuration was loaded")
 				}
 			}

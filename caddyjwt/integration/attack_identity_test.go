@@ -18,14 +18,16 @@ import (
 )
 
 // managed are the headers by which the backend of identitySite learns who is calling.
-var managed = []string{"X-Consumer-ID", "X-Consumer-Custom-ID", "X-Consumer-Username", "X-Consumer-Groups", "X-Credential-Identifier", "X-Anonymous-Consumer", "X-User", "X-Roles"}
+var managed = []string{"X-Consumer-ID", "X-Consumer-Custom-ID", "X-Consumer-Username", "X-Consumer-Groups",
+	"X-Credential-Identifier", "X-Anonymous-Consumer", "X-User", "X-Roles"}
 
 // identitySite takes tokens of an issuer and of a consumer, over HTTP/1.1 and HTTP/2.
 func identitySite(t *testing.T, lines ...string) (s *site, issuer string, key *tokentest.Key) {
 	key = tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	s = prepare(t)
-	s.loadFile(bothProtocols(s.caddyfile(gateFor(append([]string{issuerByJWKS(as), consumerAlice(t), "forward_claim sub X-User", "forward_claim roles X-Roles"}, lines...)...))))
+	s.loadFile(bothProtocols(s.caddyfile(gateFor(append([]string{issuerByJWKS(as), consumerAlice(t),
+		"forward_claim sub X-User", "forward_claim roles X-Roles"}, lines...)...))))
 	return s, as.URL, key
 }
 
@@ -46,8 +48,8 @@ func (a *attempt) overHTTP2() *attempt {
 	return &other
 }
 
-// untouched wants the backend to have been told about these headers only what the gate says: by the name of RFC 9110, and
-// by every name that a CGI-like backend cannot tell from it.
+// untouched wants the backend to have been told about these headers only what the gate says: by the name of RFC 9110,
+// and by every name that a CGI-like backend cannot tell from it.
 func (a *attempt) untouched(got seen, want map[string]string) {
 	a.t.Helper()
 	told := make(map[string][]string)
@@ -86,7 +88,8 @@ var (
 
 // spellings are names that some backend reads as the header's name.
 func spellings(name string) []string {
-	all := []string{name, strings.ToLower(name), strings.ToUpper(name), strings.ReplaceAll(name, "-", "_"), strings.ToLower(strings.ReplaceAll(name, "-", "_")),
+	all := []string{name, strings.ToLower(name), strings.ToUpper(name), strings.ReplaceAll(name, "-", "_"),
+		strings.ToLower(strings.ReplaceAll(name, "-", "_")),
 		strings.ReplaceAll(name, "-", "."), strings.Replace(name, "-", "_", 1), "x" + strings.Replace(name, "-", "_.", 1)[1:]}
 	return all[:7]
 }
@@ -127,7 +130,8 @@ func TestAttackIdentityHeaderFromTheClientInRareCharacters(t *testing.T) {
 	s, issuer, key := identitySite(t)
 	for _, c := range "!#$%&'*+^`|~" {
 		s.attack(t, "X"+string(c)+"User", func(t *testing.T, a *attempt) {
-			a.untouched(a.passed(a.send(key.Sign(t, issuedBy(issuer, "sub", "me")), "X"+string(c)+"User", "admin", "X-Consumer"+string(c)+"Username", "admin")), asMe)
+			a.untouched(a.passed(a.send(key.Sign(t, issuedBy(issuer, "sub", "me")), "X"+string(c)+"User", "admin",
+				"X-Consumer"+string(c)+"Username", "admin")), asMe)
 		})
 	}
 }
@@ -166,20 +170,22 @@ func TestAttackIdentityHeaderNamedInConnection(t *testing.T) {
 				want  map[string]string
 			}{{key.Sign(t, issuedBy(issuer, "sub", "me")), asMe}, {hmacKey(t).Sign(t, claims()), asAlice}} {
 				a.secret(test.token)
-				a.untouched(a.passed(a.raw("GET / HTTP/1.1\r\nHost: gate.test\r\nAuthorization: Bearer "+test.token+"\r\n"+text.String()+"\r\n")), test.want)
+				a.untouched(a.passed(a.raw("GET / HTTP/1.1\r\nHost: gate.test\r\nAuthorization: Bearer "+test.token+"\r\n"+
+					text.String()+"\r\n")), test.want)
 			}
 		})
 	}
 	s.attack(t, "Connection: Authorization does not hide the token", func(t *testing.T, a *attempt) {
 		token := key.Sign(t, issuedBy(issuer, "sub", "me"))
 		a.secret(token)
-		got := a.passed(a.raw("GET / HTTP/1.1\r\nHost: gate.test\r\nAuthorization: Bearer " + token + "\r\nConnection: Authorization\r\n\r\n"))
+		got := a.passed(a.raw("GET / HTTP/1.1\r\nHost: gate.test\r\nAuthorization: Bearer " + token +
+			"\r\nConnection: Authorization\r\n\r\n"))
 		a.untouched(got, asMe)
 	})
 }
 
-// The header comes after the body, as a trailer, which backends may merge into the headers: CVE-2026-88004. Announced or
-// not, by HTTP/1.1 or HTTP/2, it does not reach the backend, while other trailers do.
+// The header comes after the body, as a trailer, which backends may merge into the headers: CVE-2026-88004. Announced
+// or not, by HTTP/1.1 or HTTP/2, it does not reach the backend, while other trailers do.
 func TestAttackIdentityTrailer(t *testing.T) {
 	for _, lines := range [][]string{nil, {"token_from header Authorization", "token_from form jwt"}} {
 		s, issuer, key := identitySite(t, lines...)
@@ -200,7 +206,8 @@ func TestAttackIdentityTrailer(t *testing.T) {
 					if test.announced != "" {
 						announce = "Trailer: " + test.announced + "\r\n"
 					}
-					answered := a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nAuthorization: Bearer " + token + "\r\nContent-Type: " + contentType + "\r\n" + announce +
+					answered := a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nAuthorization: Bearer " + token + "\r\nContent-Type: " +
+						contentType + "\r\n" + announce +
 						"Transfer-Encoding: chunked\r\n\r\n3\r\na=1\r\n0\r\n" + test.trailer + "\r\n")
 					if answered.StatusCode == http.StatusBadRequest { // a server may refuse what it takes for a bad trailer
 						a.neverForwarded(answered)
@@ -217,13 +224,16 @@ func TestAttackIdentityTrailer(t *testing.T) {
 		s.attack(t, fmt.Sprintf("Authorization as a trailer, places %d", len(lines)), func(t *testing.T, a *attempt) {
 			token := key.Sign(t, issuedBy(issuer, "sub", "me"))
 			a.secret(token)
-			a.neverForwarded(a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nTrailer: Authorization\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nAuthorization: Bearer " + token + "\r\n\r\n"))
-			a.neverForwarded(a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nAuthorization: Bearer " + token + "\r\n\r\n"))
+			a.neverForwarded(a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nTrailer: Authorization\r\nTransfer-Encoding: " +
+				"chunked\r\n\r\n1\r\na\r\n0\r\nAuthorization: Bearer " + token + "\r\n\r\n"))
+			a.neverForwarded(a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n" +
+				"Authorization: Bearer " + token + "\r\n\r\n"))
 		})
 		s.attack(t, fmt.Sprintf("over HTTP/2, places %d", len(lines)), func(t *testing.T, a *attempt) {
 			token := key.Sign(t, issuedBy(issuer, "sub", "me"))
 			a.secret(token)
-			r := a.request("POST", "/", io.MultiReader(strings.NewReader("a=1")), "Authorization", "Bearer "+token, "Content-Type", formType)
+			r := a.request("POST", "/", io.MultiReader(strings.NewReader("a=1")), "Authorization", "Bearer "+token,
+				"Content-Type", formType)
 			r.Trailer = http.Header{"X-User": {"admin"}, "X-Consumer-Id": {"1"}, "X_user": {"admin"}, "X-Sum": {"1"}}
 			got := a.passed(a.overHTTP2().do(r))
 			a.untouched(got, asMe)
@@ -234,8 +244,8 @@ func TestAttackIdentityTrailer(t *testing.T) {
 	}
 }
 
-// The same as trailers of a request that comes to an error route behind a handler that hands on a copy of it, because it is
-// refused or its backend is down: the error route gets the request that was copied.
+// The same as trailers of a request that comes to an error route behind a handler that hands on a copy of it, because
+// it is refused or its backend is down: the error route gets the request that was copied.
 func TestAttackIdentityTrailerOnErrorRoutesOfACopy(t *testing.T) {
 	t.Setenv("OTEL_TRACES_EXPORTER", "none")
 	credential := "Authorization: Bearer " + hmacKey(t).Sign(t, claims()) + "\r\n"
@@ -248,7 +258,8 @@ func TestAttackIdentityTrailerOnErrorRoutesOfACopy(t *testing.T) {
 	} {
 		s.behind("route {\n"+first+"\nGATE\nreverse_proxy 127.0.0.1:1\n}\nhandle_errors {\nBACKEND\n}", consumerAlice(t),
 			"forward_claim sub X-User")
-		for _, announced := range []string{"", "Trailer: X-Sum\r\n", "Trailer: X-User\r\n", "Trailer: X-Sum, X-Consumer-Username\r\n"} {
+		for _, announced := range []string{"", "Trailer: X-Sum\r\n", "Trailer: X-User\r\n",
+			"Trailer: X-Sum, X-Consumer-Username\r\n"} {
 			for who, field := range map[string]string{"a stranger": "", "alice": credential} {
 				s.attack(t, name+", "+announced+", "+who, func(t *testing.T, a *attempt) {
 					a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\n" + field + "Transfer-Encoding: chunked\r\n" + announced +
@@ -284,11 +295,13 @@ func TestAttackIdentityHeaderWhereNoTokenIsNeeded(t *testing.T) {
 		method string
 		header []string
 	}{
-		"optional":                   {"optional", nil, "GET", nil},
-		"anonymous":                  {guest + "\nanonymous guest", asGuest, "GET", nil},
-		"preflight":                  {"allow_preflight", nil, "OPTIONS", []string{"Origin", "https://evil.example", "Access-Control-Request-Method", "GET"}},
-		"preflight before anonymous": {guest + "\nanonymous guest\nallow_preflight", nil, "OPTIONS", []string{"Origin", "https://evil.example", "Access-Control-Request-Method", "GET"}},
-		"another scheme":             {"optional", nil, "GET", []string{"Authorization", "Basic eDp5"}},
+		"optional":  {"optional", nil, "GET", nil},
+		"anonymous": {guest + "\nanonymous guest", asGuest, "GET", nil},
+		"preflight": {"allow_preflight", nil, "OPTIONS",
+			[]string{"Origin", "https://evil.example", "Access-Control-Request-Method", "GET"}},
+		"preflight before anonymous": {guest + "\nanonymous guest\nallow_preflight", nil, "OPTIONS",
+			[]string{"Origin", "https://evil.example", "Access-Control-Request-Method", "GET"}},
+		"another scheme": {"optional", nil, "GET", []string{"Authorization", "Basic eDp5"}},
 	} {
 		s, _, _ := identitySite(t, test.line)
 		for _, connection := range []string{"", "X-Consumer-Username", "close, x-consumer-username, X-Anonymous-Consumer"} {
@@ -304,12 +317,14 @@ func TestAttackIdentityHeaderWhereNoTokenIsNeeded(t *testing.T) {
 			if test.method == "OPTIONS" {
 				return
 			}
-			got := a.passed(a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nTrailer: X-User, X-Consumer-Username\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-User: admin\r\nX-Consumer-Username: admin\r\n\r\n"))
+			got := a.passed(a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nTrailer: X-User, X-Consumer-Username\r\n" +
+				"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-User: admin\r\nX-Consumer-Username: admin\r\n\r\n"))
 			a.untouched(got, test.want)
 		})
 		s.attack(t, name+" over HTTP/2", func(t *testing.T, a *attempt) {
 			other := a.overHTTP2()
-			a.untouched(a.passed(other.do(other.request(test.method, "/", nil, append(append([]string{}, fields...), test.header...)...))), test.want)
+			a.untouched(a.passed(other.do(other.request(test.method, "/", nil,
+				append(append([]string{}, fields...), test.header...)...))), test.want)
 		})
 	}
 }
@@ -320,9 +335,12 @@ func TestAttackIdentityBadTokenIsNotAnonymous(t *testing.T) {
 	for _, line := range []string{"optional", "consumer guest {\n}\nanonymous guest"} {
 		s, issuer, key := identitySite(t, line)
 		token := key.Sign(t, issuedBy(issuer))
-		for name, value := range map[string]string{"expired": key.Sign(t, issuedBy(issuer, "exp", 1)), "badly signed": tokentest.FlipSignature(t, token), "garbage": "garbage", "two": token + ", Bearer " + token, "dots": "..", "of nobody": key.Sign(t, issuedBy("x"))} {
+		for name, value := range map[string]string{"expired": key.Sign(t, issuedBy(issuer, "exp", 1)),
+			"badly signed": tokentest.FlipSignature(t, token), "garbage": "garbage", "two": token + ", Bearer " + token,
+			"dots": "..", "of nobody": key.Sign(t, issuedBy("x"))} {
 			s.attack(t, name+" with "+line[:8], func(t *testing.T, a *attempt) {
-				a.refusedFor(a.send(value), "expired", "invalid_signature", "malformed_token", "malformed_request", "unknown_issuer")
+				a.refusedFor(a.send(value), "expired", "invalid_signature", "malformed_token", "malformed_request",
+					"unknown_issuer")
 			})
 		}
 		s.attack(t, "empty with "+line[:8], func(t *testing.T, a *attempt) {
@@ -338,8 +356,10 @@ func TestAttackIdentityHeaderOnErrorRoutes(t *testing.T) {
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	s := prepare(t)
 	pages := newUpstream(t)
-	gate := gateFor(issuerByJWKS(as), "forward_claim sub X-User", "forward_claim roles X-Roles", "token_from header Authorization", "token_from query jwt", "token_from cookie jwt", "token_from form jwt")
-	s.loadFile(bothProtocols(strings.Replace(s.caddyfile(gate), "reverse_proxy "+s.upstream.addr(), "reverse_proxy "+s.upstream.addr()+"\nhandle_errors {\n reverse_proxy "+pages.addr()+"\n}", 1)))
+	gate := gateFor(issuerByJWKS(as), "forward_claim sub X-User", "forward_claim roles X-Roles",
+		"token_from header Authorization", "token_from query jwt", "token_from cookie jwt", "token_from form jwt")
+	s.loadFile(bothProtocols(strings.Replace(s.caddyfile(gate), "reverse_proxy "+s.upstream.addr(),
+		"reverse_proxy "+s.upstream.addr()+"\nhandle_errors {\n reverse_proxy "+pages.addr()+"\n}", 1)))
 	expired := key.Sign(t, issuedBy(as.URL, "exp", 1))
 	var fields []string
 	for _, name := range managed {
@@ -355,13 +375,15 @@ func TestAttackIdentityHeaderOnErrorRoutes(t *testing.T) {
 		"in the cookie": func(a *attempt) answer { return a.get("/x?a=1", "", append(fields, "Cookie", "jwt="+expired)...) },
 		"in the form":   func(a *attempt) answer { return a.form("/x?a=1", "jwt="+expired, fields...) },
 		"in all of them": func(a *attempt) answer {
-			return a.form("/x?a=1&jwt="+expired, "jwt="+expired, append(fields, "Authorization", "Bearer "+expired, "Cookie", "jwt="+expired)...)
+			return a.form("/x?a=1&jwt="+expired, "jwt="+expired,
+				append(fields, "Authorization", "Bearer "+expired, "Cookie", "jwt="+expired)...)
 		},
 		"twice in a field": func(a *attempt) answer {
 			return a.get("/x?a=1", "", append(fields, "Authorization", "Basic x, Bearer "+expired)...)
 		},
 		"opaque target": func(a *attempt) answer {
-			return a.raw("GET http:jwt=" + expired + " HTTP/1.1\r\nHost: gate.test\r\nX-User: admin\r\nAuthorization: Bearer " + expired + "\r\n\r\n")
+			return a.raw("GET http:jwt=" + expired + " HTTP/1.1\r\nHost: gate.test\r\nX-User: admin\r\nAuthorization: Bearer " +
+				expired + "\r\n\r\n")
 		},
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
@@ -393,14 +415,19 @@ func TestAttackIdentityRetriedWithAnotherBackend(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	s := prepare(t)
-	gate := gateFor(issuerByJWKS(as), "forward_claim sub X-User", "forward_claim roles X-Roles", "token_from header Authorization", "token_from header X-Token", "token_from query jwt", "token_from cookie jwt", "token_from form jwt")
+	gate := gateFor(issuerByJWKS(as), "forward_claim sub X-User", "forward_claim roles X-Roles",
+		"token_from header Authorization", "token_from header X-Token", "token_from query jwt", "token_from cookie jwt",
+		"token_from form jwt")
 	dead := "unix/" + filepath.Join(t.TempDir(), "nobody")
-	s.loadFile(strings.Replace(s.caddyfile(gate), "reverse_proxy "+s.upstream.addr(), "reverse_proxy "+dead+" "+s.upstream.addr()+" {\n lb_policy first\n lb_retries 3\n fail_duration 1ms\n}", 1))
+	s.loadFile(strings.Replace(s.caddyfile(gate), "reverse_proxy "+s.upstream.addr(),
+		"reverse_proxy "+dead+" "+s.upstream.addr()+" {\n lb_policy first\n lb_retries 3\n fail_duration 1ms\n}", 1))
 	token := key.Sign(t, issuedBy(as.URL, "sub", "me"))
 	for name, send := range map[string]func(a *attempt) answer{
-		"header":        func(a *attempt) answer { return a.get("/", token, claimedInEverySpelling()...) },
-		"custom header": func(a *attempt) answer { return a.get("/", "", append(claimedInEverySpelling(), "X-Token", token)...) },
-		"query":         func(a *attempt) answer { return a.get("/?jwt="+token, "", claimedInEverySpelling()...) },
+		"header": func(a *attempt) answer { return a.get("/", token, claimedInEverySpelling()...) },
+		"custom header": func(a *attempt) answer {
+			return a.get("/", "", append(claimedInEverySpelling(), "X-Token", token)...)
+		},
+		"query": func(a *attempt) answer { return a.get("/?jwt="+token, "", claimedInEverySpelling()...) },
 		"cookie": func(a *attempt) answer {
 			return a.get("/", "", append(claimedInEverySpelling(), "Cookie", "jwt="+token)...)
 		},
@@ -436,11 +463,13 @@ func TestAttackIdentityBehindFastCGI(t *testing.T) {
 			defer mu.Unlock()
 			dump = fmt.Sprint(r.RequestURI, r.URL, r.Header, fcgi.ProcessEnv(r))
 			s.upstream.mu.Lock()
-			s.upstream.requests = append(s.upstream.requests, seen{Method: r.Method, URI: r.URL.String(), Header: r.Header.Clone()})
+			s.upstream.requests = append(s.upstream.requests,
+				seen{Method: r.Method, URI: r.URL.String(), Header: r.Header.Clone()})
 			s.upstream.mu.Unlock()
 		}))
 	}()
-	gate := gateFor(issuerByJWKS(as), consumerAlice(t), "forward_claim sub X-User", "forward_claim roles X-Roles", "token_from header Authorization", "token_from query jwt", "token_from cookie jwt")
+	gate := gateFor(issuerByJWKS(as), consumerAlice(t), "forward_claim sub X-User", "forward_claim roles X-Roles",
+		"token_from header Authorization", "token_from query jwt", "token_from cookie jwt")
 	for name, backend := range map[string]string{
 		"transport fastcgi": "reverse_proxy unix/" + socket + " {\n transport fastcgi {\n root /srv\n split .php\n }\n}",
 		"php_fastcgi":       "root * /srv\nphp_fastcgi unix/" + socket + " {\n try_files {path} index.php\n}",
@@ -485,7 +514,8 @@ func TestAttackIdentityBehindFastCGI(t *testing.T) {
 // request with a 502. Such a token is refused, and as a client's mistake.
 func TestAttackIdentityControlCharactersInClaims(t *testing.T) {
 	s, issuer, key := identitySite(t)
-	for _, text := range []string{"a\r\nX-Admin: 1", "a\nX-Admin: 1", "a\rX-Admin: 1", "a\x00b", "a\tb", "a\x1b[31m", "a\x7fb", "a\u0085b", "a\u2028b", "a\u2029b", "\r\n\r\nGET /admin HTTP/1.1", "a\vb", "a\fb", "a\u009bb"} {
+	for _, text := range []string{"a\r\nX-Admin: 1", "a\nX-Admin: 1", "a\rX-Admin: 1", "a\x00b", "a\tb", "a\x1b[31m",
+		"a\x7fb", "a\u0085b", "a\u2028b", "a\u2029b", "\r\n\r\nGET /admin HTTP/1.1", "a\vb", "a\fb", "a\u009bb"} {
 		for _, claim := range []string{"sub", "roles"} {
 			s.attack(t, fmt.Sprintf("%s %q", claim, text), func(t *testing.T, a *attempt) {
 				a.refusedFor(a.send(key.Sign(t, issuedBy(issuer, claim, text))), "unsafe_claim", "malformed_token")
@@ -495,7 +525,8 @@ func TestAttackIdentityControlCharactersInClaims(t *testing.T) {
 	s.attack(t, "inside an array", func(t *testing.T, a *attempt) {
 		a.refusedFor(a.send(key.Sign(t, issuedBy(issuer, "roles", []string{"a", "b\r\nX-Admin: 1"}))), "unsafe_claim")
 	})
-	for name, roles := range map[string]any{"in an object": map[string]any{"a": "b\r\nX-Admin: 1"}, "in an object's name": map[string]any{"a\r\nb": 1}, "in a deep array": []any{[]any{"a\r\nb"}}} {
+	for name, roles := range map[string]any{"in an object": map[string]any{"a": "b\r\nX-Admin: 1"},
+		"in an object's name": map[string]any{"a\r\nb": 1}, "in a deep array": []any{[]any{"a\r\nb"}}} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			got := a.send(key.Sign(t, issuedBy(issuer, "sub", "me", "roles", roles)))
 			if got.StatusCode != http.StatusOK {
@@ -547,11 +578,16 @@ func TestAttackIdentityListsAndLetters(t *testing.T) {
 // CVE-2023-27487, CVE-2025-64101, CVE-2024-21494. The gate looks at the request alone, also for certificates.
 func TestAttackIdentityForwardedHeadersDecideNothing(t *testing.T) {
 	s, _, _ := identitySite(t, "allow_preflight")
-	for _, field := range [][2]string{{"X-Forwarded-Uri", "/public"}, {"X-Original-URL", "/public"}, {"X-Rewrite-URL", "/public"}, {"X-Forwarded-Method", "OPTIONS"}, {"X-HTTP-Method-Override", "OPTIONS"},
-		{"X-Forwarded-For", "127.0.0.1"}, {"X-Real-IP", "127.0.0.1"}, {"Forwarded", "for=127.0.0.1;proto=https"}, {"X-Forwarded-Prefix", "/public"}, {"X-Forwarded-Proto", "https"}, {"X-Forwarded-Path", "/public"}, {"X-Envoy-Original-Path", "/public"}, {"X-Forwarded-User", "admin"}, {"Remote-User", "admin"},
-		{"Client-Cert", ":AAAA:"}, {"X-SSL-Client-Cert", "AAAA"}, {"X-Forwarded-Client-Cert", "Hash=1"}, {"User-Agent", "kube-probe/1.30"}, {"User-Agent", "GoogleHC/1.0"}, {"X-Forwarded-Host", "other.test"}} {
+	for _, field := range [][2]string{{"X-Forwarded-Uri", "/public"}, {"X-Original-URL", "/public"},
+		{"X-Rewrite-URL", "/public"}, {"X-Forwarded-Method", "OPTIONS"}, {"X-HTTP-Method-Override", "OPTIONS"},
+		{"X-Forwarded-For", "127.0.0.1"}, {"X-Real-IP", "127.0.0.1"}, {"Forwarded", "for=127.0.0.1;proto=https"},
+		{"X-Forwarded-Prefix", "/public"}, {"X-Forwarded-Proto", "https"}, {"X-Forwarded-Path", "/public"},
+		{"X-Envoy-Original-Path", "/public"}, {"X-Forwarded-User", "admin"}, {"Remote-User", "admin"},
+		{"Client-Cert", ":AAAA:"}, {"X-SSL-Client-Cert", "AAAA"}, {"X-Forwarded-Client-Cert", "Hash=1"},
+		{"User-Agent", "kube-probe/1.30"}, {"User-Agent", "GoogleHC/1.0"}, {"X-Forwarded-Host", "other.test"}} {
 		s.attack(t, field[0]+" "+field[1], func(t *testing.T, a *attempt) {
-			a.refusedFor(a.get("/", "", field[0], field[1], "Origin", "https://x", "Access-Control-Request-Method", "GET"), "missing_token")
+			a.refusedFor(a.get("/", "", field[0], field[1], "Origin", "https://x", "Access-Control-Request-Method", "GET"),
+				"missing_token")
 		})
 	}
 }
@@ -567,7 +603,8 @@ func TestAttackIdentityMixedUpUnderLoad(t *testing.T) {
 			token := key.Sign(t, issuedBy(issuer, "sub", user))
 			wg.Go(func() {
 				for i := range 3 {
-					r, _ := http.NewRequestWithContext(context.Background(), "GET", fmt.Sprintf("http://gate.test/%s/%d", user, i), nil)
+					r, _ := http.NewRequestWithContext(context.Background(), "GET", fmt.Sprintf("http://gate.test/%s/%d", user, i),
+						nil)
 					r.Header.Set("Authorization", "Bearer "+token)
 					response, err := a.client.Do(r)
 					if err != nil {

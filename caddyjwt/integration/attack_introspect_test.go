@@ -18,8 +18,9 @@ import (
 
 // askedAt is a gate that asks whatever answers at an address about every token.
 func askedAt(endpoint string, lines ...string) string {
-	return gateFor(issuerWithKeys("https://as.example.com", "none", "introspect opaque {\nendpoint "+endpoint+"\nauth_method none\n"+
-		strings.Join(lines, "\n")+"\n}"))
+	return gateFor(issuerWithKeys("https://as.example.com", "none",
+		"introspect opaque {\nendpoint "+endpoint+"\nauth_method none\n"+
+			strings.Join(lines, "\n")+"\n}"))
 }
 
 // The server answers with an "active" that some readers take for true: a text, a number, a list, the last of two. Only
@@ -101,10 +102,15 @@ func TestAttackIntrospectFailureIsReadAsAVerdict(t *testing.T) {
 			as.Introspect(always(tokentest.IntrospectionAnswer{Body: yes, Header: http.Header{"Content-Type": nil}}))
 		}, 502},
 		"an answer with two types": {func(as *tokentest.AS) {
-			as.Introspect(always(tokentest.IntrospectionAnswer{Body: yes, Header: http.Header{"Content-Type": {"application/json", "text/html"}}}))
+			as.Introspect(always(tokentest.IntrospectionAnswer{Body: yes,
+				Header: http.Header{"Content-Type": {"application/json", "text/html"}}}))
 		}, 502},
-		"half an answer":      {func(as *tokentest.AS) { as.Introspect(always(tokentest.IntrospectionAnswer{Body: yes[:len(yes)-1]})) }, 502},
-		"an answer in UTF-16": {func(as *tokentest.AS) { as.Introspect(always(tokentest.IntrospectionAnswer{Body: "\xff\xfe{\x00"})) }, 502},
+		"half an answer": {func(as *tokentest.AS) {
+			as.Introspect(always(tokentest.IntrospectionAnswer{Body: yes[:len(yes)-1]}))
+		}, 502},
+		"an answer in UTF-16": {func(as *tokentest.AS) {
+			as.Introspect(always(tokentest.IntrospectionAnswer{Body: "\xff\xfe{\x00"}))
+		}, 502},
 		"an answer nobody can read": {func(as *tokentest.AS) {
 			as.Introspect(always(tokentest.IntrospectionAnswer{Body: yes, Header: http.Header{"Content-Encoding": {"br"}}}))
 		}, 502},
@@ -112,7 +118,8 @@ func TestAttackIntrospectFailureIsReadAsAVerdict(t *testing.T) {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			as := introspector(t)
 			as.Introspect(always(active()))
-			a.restart(gateFor(introspecting(as, "opaque", "endpoint "+as.IntrospectionURL(), "timeout 500ms", "negative_ttl 0s")))
+			a.restart(gateFor(introspecting(as, "opaque", "endpoint "+as.IntrospectionURL(), "timeout 500ms",
+				"negative_ttl 0s")))
 			trouble.make(as)
 			a.ourFault(a.send("opaque"), trouble.status)
 			a.ourFault(a.send("opaque"), trouble.status)
@@ -141,14 +148,16 @@ func TestAttackIntrospectCacheOfAnotherServer(t *testing.T) {
 		return active()
 	})
 	client := func(id string, lines ...string) string {
-		return issuerWithKeys(perClient.URL, "discovery", append(append([]string{"introspect opaque {", "client_id " + id, "client_secret s3cr3t"}, lines...), "}")...)
+		return issuerWithKeys(perClient.URL, "discovery",
+			append(append([]string{"introspect opaque {", "client_id " + id, "client_secret s3cr3t"}, lines...), "}")...)
 	}
 	on := func(path, issuer string) string {
 		return strings.Replace(gateFor(issuer), "bearer_auth", "bearer_auth "+path, 1)
 	}
 	s := start(t, strings.Join([]string{
 		on("/one", introspecting(one, "opaque")), on("/two", introspecting(two, "opaque")),
-		on("/client/one", client("one")), on("/client/two", client("two")), on("/client/param", client("one", "param resource x")),
+		on("/client/one", client("one")), on("/client/two", client("two")),
+		on("/client/param", client("one", "param resource x")),
 	}, "\n"))
 	for _, first := range []bool{true, false} {
 		for name, paths := range map[string][2]string{
@@ -364,7 +373,8 @@ func TestAttackIntrospectPoisonedByARefusal(t *testing.T) {
 }
 
 // Thousands of invented tokens, each a question: the authorization server goes down under them, or the gate runs out of
-// memory for those that wait. Few questions are under way, a bounded number waits, and tokens that are known do neither.
+// memory for those that wait. Few questions are under way, a bounded number waits, and tokens that are known do
+// neither.
 func TestAttackIntrospectFlood(t *testing.T) {
 	const allowed, slots, waiting, clients = 4, 3, 16 * 3, 400 // one slot of four is for tokens that are known
 	as := introspector(t)
@@ -434,30 +444,32 @@ func TestAttackIntrospectAskedNeedlessly(t *testing.T) {
 	now := time.Now().Unix()
 	good := key.Sign(t, issuedBy(as.URL))
 	tokens := map[string]string{
-		"expired":                   key.Sign(t, issuedBy(as.URL, "exp", now-60)),
-		"not yet valid":             key.Sign(t, issuedBy(as.URL, "nbf", now+60)),
-		"issued in the future":      key.Sign(t, issuedBy(as.URL, "iat", now+60)),
-		"without an end":            key.Sign(t, issuedBy(as.URL, "exp", nil)),
-		"for another audience":      key.Sign(t, issuedBy(as.URL, "aud", "https://other.example.com")),
-		"for no audience":           key.Sign(t, issuedBy(as.URL, "aud", nil)),
-		"of an unknown key":         mallory.Sign(t, issuedBy(as.URL)),
-		"of another key":            mallory.WithKID("needless").Sign(t, issuedBy(as.URL)),
-		"one bit of the signature":  tokentest.FlipSignature(t, good),
-		"alg none":                  key.SignRaw(`{"alg":"none"}`, asJSON(t, issuedBy(as.URL))),
-		"an ID token's typ":         key.Sign(t, issuedBy(as.URL), map[string]any{"typ": "logout+jwt"}),
-		"bound to a key":            key.Sign(t, issuedBy(as.URL, "cnf", map[string]any{"jkt": "x"})),
-		"a crit header":             key.Sign(t, issuedBy(as.URL), map[string]any{"crit": []string{"x"}}),
-		"without what is required":  key.Sign(t, issuedBy(as.URL, "sub", nil)),
-		"cut off":                   good[:len(good)-4],
-		"two parts":                 good[:strings.LastIndexByte(good, '.')],
-		"longer than may be":        strings.Repeat("x", 17<<10),
-		"an answer that was signed": key.Sign(t, map[string]any{"iss": as.URL, "aud": audience}, map[string]any{"typ": "token-introspection+jwt"}),
+		"expired":                  key.Sign(t, issuedBy(as.URL, "exp", now-60)),
+		"not yet valid":            key.Sign(t, issuedBy(as.URL, "nbf", now+60)),
+		"issued in the future":     key.Sign(t, issuedBy(as.URL, "iat", now+60)),
+		"without an end":           key.Sign(t, issuedBy(as.URL, "exp", nil)),
+		"for another audience":     key.Sign(t, issuedBy(as.URL, "aud", "https://other.example.com")),
+		"for no audience":          key.Sign(t, issuedBy(as.URL, "aud", nil)),
+		"of an unknown key":        mallory.Sign(t, issuedBy(as.URL)),
+		"of another key":           mallory.WithKID("needless").Sign(t, issuedBy(as.URL)),
+		"one bit of the signature": tokentest.FlipSignature(t, good),
+		"alg none":                 key.SignRaw(`{"alg":"none"}`, asJSON(t, issuedBy(as.URL))),
+		"an ID token's typ":        key.Sign(t, issuedBy(as.URL), map[string]any{"typ": "logout+jwt"}),
+		"bound to a key":           key.Sign(t, issuedBy(as.URL, "cnf", map[string]any{"jkt": "x"})),
+		"a crit header":            key.Sign(t, issuedBy(as.URL), map[string]any{"crit": []string{"x"}}),
+		"without what is required": key.Sign(t, issuedBy(as.URL, "sub", nil)),
+		"cut off":                  good[:len(good)-4],
+		"two parts":                good[:strings.LastIndexByte(good, '.')],
+		"longer than may be":       strings.Repeat("x", 17<<10),
+		"an answer that was signed": key.Sign(t, map[string]any{"iss": as.URL, "aud": audience},
+			map[string]any{"typ": "token-introspection+jwt"}),
 	}
 	s := prepare(t)
 	for gate, lines := range map[string][]string{
 		"opaque": {strings.Replace(introspecting(as, "opaque"), "introspect", "require sub\nintrospect", 1)},
 		"always": {strings.Replace(introspecting(as, "always"), "introspect", "require sub\nintrospect", 1)},
-		"force":  {strings.Replace(introspecting(as, "opaque"), "introspect", "require sub\nintrospect", 1), "introspect force"},
+		"force": {strings.Replace(introspecting(as, "opaque"), "introspect", "require sub\nintrospect", 1),
+			"introspect force"},
 	} {
 		for name, token := range tokens {
 			s.attack(t, gate+": "+name, func(t *testing.T, a *attempt) {
@@ -466,7 +478,8 @@ func TestAttackIntrospectAskedNeedlessly(t *testing.T) {
 				if name == "longer than may be" {
 					a.neverForwarded(a.send(token)) // by Caddy, when headers may not be that long
 				} else {
-					a.refusedFor(a.send(token), "expired", "not_yet_valid", "missing_claim", "invalid_audience", "unknown_key", "invalid_signature",
+					a.refusedFor(a.send(token), "expired", "not_yet_valid", "missing_claim", "invalid_audience", "unknown_key",
+						"invalid_signature",
 						"unsupported_algorithm", "invalid_type", "proof_required", "malformed_token")
 				}
 				if n := len(as.IntrospectionRequests()) - asked; n != 0 {
@@ -488,10 +501,12 @@ func TestAttackIntrospectAnswerAboutAnotherToken(t *testing.T) {
 		reasons []string
 		jwtOnly bool // an opaque token says nothing that could be contradicted
 	}{
-		"another issuer":           {[]any{"iss", "https://other.example.com"}, []string{"invalid_issuer"}, false},
-		"the issuer with a slash":  {[]any{"iss", "https://as.example.com/"}, []string{"invalid_issuer"}, false},
-		"another audience":         {[]any{"aud", "https://other.example.com"}, []string{"invalid_audience", "contradiction"}, false},
-		"an audience in part":      {[]any{"aud", audience + ".example.com"}, []string{"invalid_audience", "contradiction"}, false},
+		"another issuer":          {[]any{"iss", "https://other.example.com"}, []string{"invalid_issuer"}, false},
+		"the issuer with a slash": {[]any{"iss", "https://as.example.com/"}, []string{"invalid_issuer"}, false},
+		"another audience": {[]any{"aud", "https://other.example.com"}, []string{"invalid_audience", "contradiction"},
+			false},
+		"an audience in part": {[]any{"aud", audience + ".example.com"}, []string{"invalid_audience", "contradiction"},
+			false},
 		"another client":           {[]any{"client_id", "other"}, []string{"claim_mismatch", "contradiction"}, false},
 		"another subject":          {[]any{"sub", "bob"}, []string{"contradiction"}, true},
 		"a refresh token":          {[]any{"token_type", "refresh_token"}, []string{"invalid_type"}, false},
@@ -534,15 +549,16 @@ func TestAttackIntrospectAnswerAboutAnotherToken(t *testing.T) {
 	}
 }
 
-// Answers are wanted signed (RFC 9701), and somebody on the way, or the server itself, gives a plain one, an old one, or
-// one for somebody else. That is no answer.
+// Answers are wanted signed (RFC 9701), and somebody on the way, or the server itself, gives a plain one, an old one,
+// or one for somebody else. That is no answer.
 func TestAttackIntrospectSignedAnswerIsDowngraded(t *testing.T) {
 	key, mallory := tokentest.NewKey(t, "ES256", "signed"), tokentest.NewKey(t, "ES256", "mallory").WithKID("signed")
 	as := introspector(t, tokentest.WithKeys(key))
 	now := time.Now().Unix()
 	const signedType = "application/token-introspection+jwt"
 	sign := func(by *tokentest.Key, typ any, changes ...any) tokentest.IntrospectionAnswer {
-		payload := issuedBy(as.URL, append([]any{"aud", "gateway", "iat", now, "token_introspection", active().Claims}, changes...)...)
+		payload := issuedBy(as.URL,
+			append([]any{"aud", "gateway", "iat", now, "token_introspection", active().Claims}, changes...)...)
 		return tokentest.IntrospectionAnswer{Body: by.Sign(t, payload, map[string]any{"typ": typ}), ContentType: signedType}
 	}
 	const typ = "token-introspection+jwt"
@@ -554,11 +570,13 @@ func TestAttackIntrospectSignedAnswerIsDowngraded(t *testing.T) {
 		a.passed(a.send("opaque"))
 	})
 	for name, answer := range map[string]tokentest.IntrospectionAnswer{
-		"plain":                        active(),
-		"plain, called signed":         {Body: asJSON(t, active().Claims), ContentType: signedType},
-		"signed, called plain":         {Body: good.Body},
-		"signed, called a JWT":         {Body: good.Body, ContentType: "application/jwt"},
-		"alg none":                     {Body: key.SignRaw(`{"alg":"none","typ":"token-introspection+jwt"}`, asJSON(t, map[string]any{"iss": as.URL, "aud": "gateway", "iat": now, "token_introspection": active().Claims})), ContentType: signedType},
+		"plain":                active(),
+		"plain, called signed": {Body: asJSON(t, active().Claims), ContentType: signedType},
+		"signed, called plain": {Body: good.Body},
+		"signed, called a JWT": {Body: good.Body, ContentType: "application/jwt"},
+		"alg none": {Body: key.SignRaw(`{"alg":"none","typ":"token-introspection+jwt"}`,
+			asJSON(t, map[string]any{"iss": as.URL, "aud": "gateway", "iat": now, "token_introspection": active().Claims})),
+			ContentType: signedType},
 		"without a signature":          {Body: good.Body[:strings.LastIndexByte(good.Body, '.')+1], ContentType: signedType},
 		"signed by somebody else":      sign(mallory, typ),
 		"one bit of the signature":     {Body: tokentest.FlipSignature(t, good.Body), ContentType: signedType},
@@ -574,7 +592,9 @@ func TestAttackIntrospectSignedAnswerIsDowngraded(t *testing.T) {
 		"the verdict at the top":       sign(key, typ, "token_introspection", nil, "active", true),
 		"the verdict as text":          sign(key, typ, "token_introspection", asJSON(t, active().Claims)),
 		"a verdict that is no boolean": sign(key, typ, "token_introspection", map[string]any{"active": "true"}),
-		"two verdicts":                 {Body: key.SignRaw(`{"alg":"ES256","kid":"signed","typ":"token-introspection+jwt"}`, `{"iss":"`+as.URL+`","aud":"gateway","iat":`+strconv.FormatInt(now, 10)+`,"token_introspection":{"active":false},"token_introspection":{"active":true}}`), ContentType: signedType},
+		"two verdicts": {Body: key.SignRaw(`{"alg":"ES256","kid":"signed","typ":"token-introspection+jwt"}`,
+			`{"iss":"`+as.URL+`","aud":"gateway","iat":`+strconv.FormatInt(now, 10)+
+				`,"token_introspection":{"active":false},"token_introspection":{"active":true}}`), ContentType: signedType},
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			as.Introspect(always(answer))
@@ -610,11 +630,13 @@ func TestAttackIntrospectGateAsOracle(t *testing.T) {
 	})
 	s := start(t, gateFor(introspecting(as, "opaque")))
 	for _, path := range []string{
-		"/introspect", "/oauth2/introspect", "/token/introspection", "/userinfo", "/revoke", "/.well-known/openid-configuration",
+		"/introspect", "/oauth2/introspect", "/token/introspection", "/userinfo", "/revoke",
+		"/.well-known/openid-configuration",
 		"/.well-known/oauth-protected-resource", "/config/", "/debug/vars", "/metrics", "/bearer_auth",
 	} {
 		s.attack(t, "POST "+path, func(t *testing.T, a *attempt) {
-			r := a.request(http.MethodPost, path, strings.NewReader("token=good&token_type_hint=access_token"), "Content-Type", "application/x-www-form-urlencoded")
+			r := a.request(http.MethodPost, path, strings.NewReader("token=good&token_type_hint=access_token"), "Content-Type",
+				"application/x-www-form-urlencoded")
 			r.SetBasicAuth("gateway", gatewaySecret)
 			a.refusedFor(a.do(r), "missing_token")
 		})
@@ -629,7 +651,8 @@ func TestAttackIntrospectGateAsOracle(t *testing.T) {
 	for _, token := range []string{"unknown", "unknown", "expired", "elsewhere", "refresh", "eyJhbGciOiJub25lIn0.e30."} {
 		s.attack(t, "what a refusal says: "+token, func(t *testing.T, a *attempt) {
 			got := a.send(token)
-			a.refusedFor(got, "inactive", "expired", "invalid_audience", "invalid_type", "unsupported_algorithm", "malformed_token")
+			a.refusedFor(got, "inactive", "expired", "invalid_audience", "invalid_type", "unsupported_algorithm",
+				"malformed_token")
 			got.Header.Del("Date")
 			if text := fmt.Sprint(got.StatusCode, got.Header, got.body); first == "" {
 				first = text
@@ -640,14 +663,17 @@ func TestAttackIntrospectGateAsOracle(t *testing.T) {
 	}
 }
 
-// A token is made so that it becomes more than one parameter of the question, or ends it (CWE-88, as in resource servers
-// that paste it in). It arrives as it is, as one parameter, or is refused before anybody is asked.
+// A token is made so that it becomes more than one parameter of the question, or ends it (CWE-88, as in resource
+// servers that paste it in). It arrives as it is, as one parameter, or is refused before anybody is asked.
 func TestAttackIntrospectParametersInTheToken(t *testing.T) {
 	as := introspector(t)
-	s := start(t, gateFor("token_from header Authorization Bearer", "token_from query access_token", introspecting(as, "opaque")))
+	s := start(t,
+		gateFor("token_from header Authorization Bearer", "token_from query access_token", introspecting(as, "opaque")))
 	for _, token := range []string{
-		"x&token_type_hint=refresh_token", "x&client_id=admin&client_secret=x", "x&token=good", "x;token=good", "x%26token=good", "x#", "x\r\n\r\ntoken=good",
-		"x+token=good", "x token=good", "x\x00good", "x=&good", "../good", "good?", "\"good\"", "g\u00f6\u00f6d", "x==", "good/+~.-_==",
+		"x&token_type_hint=refresh_token", "x&client_id=admin&client_secret=x", "x&token=good", "x;token=good",
+		"x%26token=good", "x#", "x\r\n\r\ntoken=good",
+		"x+token=good", "x token=good", "x\x00good", "x=&good", "../good", "good?", "\"good\"", "g\u00f6\u00f6d", "x==",
+		"good/+~.-_==",
 	} {
 		s.attack(t, strconv.Quote(token), func(t *testing.T, a *attempt) {
 			before := len(as.IntrospectionRequests())
@@ -657,7 +683,8 @@ func TestAttackIntrospectParametersInTheToken(t *testing.T) {
 			r.URL.RawQuery = query.Encode()
 			a.neverForwarded(a.do(r))
 			for _, asked := range as.IntrospectionRequests()[before:] {
-				if asked.Token != token || len(asked.Form) != 2 || len(asked.Form["token"]) != 1 || asked.TokenTypeHint != "access_token" || asked.ClientID != "gateway" {
+				if asked.Token != token || len(asked.Form) != 2 || len(asked.Form["token"]) != 1 ||
+					asked.TokenTypeHint != "access_token" || asked.ClientID != "gateway" {
 					t.Errorf("the question was %v", asked.Form)
 				}
 			}
@@ -665,8 +692,8 @@ func TestAttackIntrospectParametersInTheToken(t *testing.T) {
 	}
 }
 
-// The authorization server, or who stands in for it, answers without end, a byte at a time, compressed a thousandfold, or
-// in a form that some readers misread. There is no verdict, and time and memory are bounded.
+// The authorization server, or who stands in for it, answers without end, a byte at a time, compressed a thousandfold,
+// or in a form that some readers misread. There is no verdict, and time and memory are bounded.
 func TestAttackIntrospectHostileAnswer(t *testing.T) {
 	const yes = `"active":true,"sub":"mallory","aud":"` + audience + `"`
 	var sent atomic.Int64 // bytes that were taken from the server
@@ -739,15 +766,23 @@ func TestAttackIntrospectHostileAnswer(t *testing.T) {
 			write(w, `{`+yes+`,"exp":`+strings.Repeat("9", 100_000)+`}`)
 		}, 502},
 		"an end beyond all time": {func(w http.ResponseWriter, _ *http.Request) { write(w, `{`+yes+`,"exp":1e300}`) }, 502},
-		"an end that is text":    {func(w http.ResponseWriter, _ *http.Request) { write(w, `{`+yes+`,"exp":"9999999999"}`) }, 502},
-		"an end that is null":    {func(w http.ResponseWriter, _ *http.Request) { write(w, `{`+yes+`,"exp":null}`) }, 502},
-		"two ends":               {func(w http.ResponseWriter, _ *http.Request) { write(w, `{`+yes+`,"exp":1,"exp":9999999999}`) }, 502},
-		"two audiences":          {func(w http.ResponseWriter, _ *http.Request) { write(w, `{"aud":"x",`+yes+`}`) }, 502},
+		"an end that is text": {func(w http.ResponseWriter, _ *http.Request) {
+			write(w, `{`+yes+`,"exp":"9999999999"}`)
+		}, 502},
+		"an end that is null": {func(w http.ResponseWriter, _ *http.Request) { write(w, `{`+yes+`,"exp":null}`) }, 502},
+		"two ends": {func(w http.ResponseWriter, _ *http.Request) {
+			write(w, `{`+yes+`,"exp":1,"exp":9999999999}`)
+		}, 502},
+		"two audiences": {func(w http.ResponseWriter, _ *http.Request) { write(w, `{"aud":"x",`+yes+`}`) }, 502},
 		"an audience that is none": {func(w http.ResponseWriter, _ *http.Request) {
 			write(w, `{"active":true,"sub":"x","aud":{"0":"`+audience+`"}}`)
 		}, 502},
-		"a subject that is a number": {func(w http.ResponseWriter, _ *http.Request) { write(w, `{"active":true,"sub":7,"aud":"`+audience+`"}`) }, 502},
-		"a name that is no UTF-8":    {func(w http.ResponseWriter, _ *http.Request) { write(w, "{"+yes+",\"\xff\":1}") }, 502},
+		"a subject that is a number": {func(w http.ResponseWriter, _ *http.Request) {
+			write(w, `{"active":true,"sub":7,"aud":"`+audience+`"}`)
+		}, 502},
+		"a name that is no UTF-8": {func(w http.ResponseWriter, _ *http.Request) {
+			write(w, "{"+yes+",\"\xff\":1}")
+		}, 502},
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -770,16 +805,19 @@ func TestAttackIntrospectHostileAnswer(t *testing.T) {
 	}
 }
 
-// The address of the server is that of something else, which does not speak HTTP and sends back what it gets; Go's errors
-// quote that, and so token and credentials are in the log (CWE-532). What a server has sent is not logged.
+// The address of the server is that of something else, which does not speak HTTP and sends back what it gets; Go's
+// errors quote that, and so token and credentials are in the log (CWE-532). What a server has sent is not logged.
 func TestAttackIntrospectEchoInTheLog(t *testing.T) {
 	const key, secret = "k3y-for-the-server-of-the-keys", "s3cr3t-of-the-gateway"
 	s := prepare(t)
 	for name, before := range map[string]string{
-		"as it came": "", "as a status": "HTTP/1.1 ", "as a header": "HTTP/1.1 200 OK\r\n", "as a continued header": "HTTP/1.1 200 OK\r\n ",
-		"as a length": "HTTP/1.1 200 OK\r\nContent-Length: ", "as a coding": "HTTP/1.1 200 OK\r\nTransfer-Encoding: ",
-		"as a type": "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Type: ", "as a redirect": "HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: http://[",
-		"as a body": "HTTP/1.1 500 No\r\nConnection: close\r\nContent-Type: application/json\r\n\r\n",
+		"as it came": "", "as a status": "HTTP/1.1 ", "as a header": "HTTP/1.1 200 OK\r\n",
+		"as a continued header": "HTTP/1.1 200 OK\r\n ",
+		"as a length":           "HTTP/1.1 200 OK\r\nContent-Length: ",
+		"as a coding":           "HTTP/1.1 200 OK\r\nTransfer-Encoding: ",
+		"as a type":             "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Type: ",
+		"as a redirect":         "HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: http://[",
+		"as a body":             "HTTP/1.1 500 No\r\nConnection: close\r\nContent-Type: application/json\r\n\r\n",
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -796,13 +834,15 @@ func TestAttackIntrospectEchoInTheLog(t *testing.T) {
 			const token = "opaque-token-of-a-user"
 			a.restart(gateFor(
 				issuerWithKeys("https://as.example.com", "jwks "+echo.URL+"/jwks", "request_header X-Api-Key "+key,
-					"introspect opaque {", "endpoint "+echo.URL+"/introspect", "client_id gateway", "client_secret "+secret, "auth_method client_secret_post", "}"),
+					"introspect opaque {", "endpoint "+echo.URL+"/introspect", "client_id gateway", "client_secret "+secret,
+					"auth_method client_secret_post", "}"),
 			))
 			if got := a.get("/", token); got.StatusCode < 500 {
 				t.Errorf("status %d", got.StatusCode)
 			}
 			a.drain()
-			a.ourFault(a.send(tokentest.NewKey(t, "ES256", "echo").Sign(t, issuedBy("https://as.example.com"))), http.StatusServiceUnavailable)
+			a.ourFault(a.send(tokentest.NewKey(t, "ES256", "echo").Sign(t, issuedBy("https://as.example.com"))),
+				http.StatusServiceUnavailable)
 			for line := range strings.Lines(a.since()) {
 				for _, text := range []string{token, secret, key} {
 					if strings.Contains(line, text) && !strings.Contains(line, `"logger":"http.log.access`) {

@@ -78,7 +78,8 @@ func TestAttackKeyCarriedByTheToken(t *testing.T) {
 	}
 }
 
-// certifiedBy makes an authority that certifies a key: the authority's certificate as in x5c and as a file, and the key's.
+// certifiedBy makes an authority that certifies a key: the authority's certificate as in x5c and as a file, and the
+// key's.
 func certifiedBy(t *testing.T, key *tokentest.Key) (authority, file, certified string) {
 	t.Helper()
 	signer := tokentest.NewKey(t, "ES256", "authority")
@@ -137,10 +138,12 @@ func TestAttackKeyAddressInTheToken(t *testing.T) {
 		"kid is an object":        {"kid": map[string]any{"r1": "r1"}},
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
-			a.refusedFor(a.send(mallory.Sign(t, issuedBy(as.URL), header)), "unknown_key", "invalid_signature", "malformed_token")
+			a.refusedFor(a.send(mallory.Sign(t, issuedBy(as.URL), header)), "unknown_key", "invalid_signature",
+				"malformed_token")
 		})
 	}
-	for _, iss := range []string{url, url + "/x", as.URL + "/../evil", as.URL + "@" + host, "{env.HOME}", "../../evil", as.URL + "/", strings.ToUpper(as.URL), as.URL + "#x", " " + as.URL} {
+	for _, iss := range []string{url, url + "/x", as.URL + "/../evil", as.URL + "@" + host, "{env.HOME}", "../../evil",
+		as.URL + "/", strings.ToUpper(as.URL), as.URL + "#x", " " + as.URL} {
 		s.attack(t, "iss "+iss, func(t *testing.T, a *attempt) {
 			a.refusedFor(a.send(mallory.Sign(t, issuedBy(iss))), "unknown_issuer")
 		})
@@ -159,7 +162,9 @@ func TestAttackKeyWithKIDOfAnotherInTheSet(t *testing.T) {
 	as := tokentest.NewAS(t, tokentest.WithKeys(rsaKey, ecKey, first, second))
 	s := start(t, gateFor(issuerByJWKS(as)))
 	for _, key := range []*tokentest.Key{rsaKey, ecKey} {
-		s.attack(t, "control: "+key.Alg+" passes", func(t *testing.T, a *attempt) { a.passed(a.send(key.Sign(t, issuedBy(as.URL)))) })
+		s.attack(t, "control: "+key.Alg+" passes", func(t *testing.T, a *attempt) {
+			a.passed(a.send(key.Sign(t, issuedBy(as.URL))))
+		})
 	}
 	for i, key := range []*tokentest.Key{first, second} {
 		s.attack(t, fmt.Sprintf("twin %d is judged the same on every try", i+1), func(t *testing.T, a *attempt) {
@@ -190,13 +195,15 @@ func TestAttackKeyOfAnotherIssuer(t *testing.T) {
 		s.attack(t, name, func(t *testing.T, at *attempt) { at.passed(at.send(token)) })
 	}
 	for name, token := range map[string]string{
-		"B signs for A":                 keyB.Sign(t, issuedBy(a.URL)),
-		"B signs for A without kid":     keyB.Sign(t, issuedBy(a.URL), map[string]any{"kid": nil}),
-		"A signs for B":                 keyA.Sign(t, issuedBy(b.URL)),
-		"A signs for a consumer":        keyA.Sign(t, claims()),
-		"a consumer signs for A":        hmacKey(t).Sign(t, issuedBy(a.URL)),
-		"iss of both":                   keyB.SignRaw(`{"alg":"RS256","kid":"k"}`, `{"iss":["`+a.URL+`","`+b.URL+`"],"exp":4000000000}`),
-		"iss twice, A first":            keyB.SignRaw(`{"alg":"RS256","kid":"k"}`, `{"iss":"`+a.URL+`","iss":"`+b.URL+`","exp":4000000000}`),
+		"B signs for A":             keyB.Sign(t, issuedBy(a.URL)),
+		"B signs for A without kid": keyB.Sign(t, issuedBy(a.URL), map[string]any{"kid": nil}),
+		"A signs for B":             keyA.Sign(t, issuedBy(b.URL)),
+		"A signs for a consumer":    keyA.Sign(t, claims()),
+		"a consumer signs for A":    hmacKey(t).Sign(t, issuedBy(a.URL)),
+		"iss of both": keyB.SignRaw(`{"alg":"RS256","kid":"k"}`,
+			`{"iss":["`+a.URL+`","`+b.URL+`"],"exp":4000000000}`),
+		"iss twice, A first": keyB.SignRaw(`{"alg":"RS256","kid":"k"}`,
+			`{"iss":"`+a.URL+`","iss":"`+b.URL+`","exp":4000000000}`),
 		"iss in the header is not read": keyB.Sign(t, issuedBy(a.URL), map[string]any{"iss": b.URL}),
 	} {
 		s.attack(t, name, func(t *testing.T, at *attempt) {
@@ -229,18 +236,22 @@ func TestAttackKeySignatureIsCheckedForEverySource(t *testing.T) {
 		issuerWithKeys("https://cert.example", "pem `"+certificate(t, key)+"`"),
 		issuerWithKeys("https://secret.example", "secret "+base64.StdEncoding.EncodeToString(secret.Secret())+" base64"),
 		"consumer carol {\n credential carol-key {\n algorithm RS256\n public_key `"+key.PublicPEM()+"`\n}\n}",
-		"consumer dave {\n credential dave-key {\n algorithm RS256\n public_key "+file("dave.pem", certificate(t, key))+"\n}\n}",
+		"consumer dave {\n credential dave-key {\n algorithm RS256\n public_key "+file("dave.pem", certificate(t, key))+
+			"\n}\n}",
 		consumerAlice(t)))
 	for issuer, signer := range map[string]*tokentest.Key{
-		as.URL: key, "https://jwks.example": key, "https://file-jwks.example": key, "https://file-pem.example": key, "https://file-cert.example": key,
-		"https://pem.example": key, "https://cert.example": key, "https://secret.example": secret, "carol-key": key, "dave-key": key, "alice-key": secret,
+		as.URL: key, "https://jwks.example": key, "https://file-jwks.example": key, "https://file-pem.example": key,
+		"https://file-cert.example": key,
+		"https://pem.example":       key, "https://cert.example": key, "https://secret.example": secret, "carol-key": key,
+		"dave-key": key, "alice-key": secret,
 	} {
 		token := signer.Sign(t, issuedBy(issuer))
 		s.attack(t, "control: "+issuer, func(t *testing.T, a *attempt) { a.passed(a.send(token)) })
 		s.attack(t, issuer+" with a flipped bit", func(t *testing.T, a *attempt) {
 			a.refusedFor(a.send(tokentest.FlipSignature(t, token)), "invalid_signature")
 		})
-		s.attack(t, issuer+" with a flipped bit, remembered", func(t *testing.T, a *attempt) { // the good one is in the cache by now
+		// the good one is in the cache by now
+		s.attack(t, issuer+" with a flipped bit, remembered", func(t *testing.T, a *attempt) {
 			a.passed(a.send(token))
 			a.refusedFor(a.send(tokentest.FlipSignature(t, token)), "invalid_signature")
 		})
@@ -256,13 +267,15 @@ func TestAttackKeyPathTakenAsSecret(t *testing.T) {
 	}
 	s := prepare(t)
 	s.refusedAtLoad(t, "the path of a file as the secret", "secret", func(s *site) error {
-		return s.tryLoad(s.caddyfile(gateFor("consumer alice {\n credential k {\n algorithm HS256\n secret " + path + "\n}\n}")))
+		return s.tryLoad(s.caddyfile(gateFor("consumer alice {\n credential k {\n algorithm HS256\n secret " + path +
+			"\n}\n}")))
 	})
 	s.refusedAtLoad(t, "the path of a file as an issuer's secret", "secret", func(s *site) error {
 		return s.tryLoad(s.caddyfile(gateFor(issuerWithKeys("https://a.example", "secret "+path))))
 	})
 	s.refusedAtLoad(t, "a public key that is no file", "public_key", func(s *site) error {
-		return s.tryLoad(s.caddyfile(gateFor("consumer alice {\n credential k {\n algorithm RS256\n public_key /no/such/file.pem\n}\n}")))
+		return s.tryLoad(s.caddyfile(gateFor("consumer alice {\n credential k {\n algorithm RS256\n public_key " +
+			"/no/such/file.pem\n}\n}")))
 	})
 	s.refusedAtLoad(t, "a private key as the public key", "private", func(s *site) error {
 		return s.tryLoad(s.caddyfile(gateFor("consumer alice {\n credential k {\n algorithm RS256\n public_key `" +
@@ -279,30 +292,36 @@ func TestAttackKeyPathTakenAsSecret(t *testing.T) {
 func TestAttackKeyFromPublishedExamples(t *testing.T) {
 	s := prepare(t)
 	for name, secret := range map[string]string{
-		"RFC 7515 appendix A.1": "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow base64",
-		"RFC 7520 section 3.5":  "hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg base64",
-		"jwt.io":                "a-string-secret-at-least-256-bits-long",
-		"jwt.io of old":         "your-256-bit-secret",
-		"jwt.io for HS384":      "a-valid-string-secret-that-is-at-least-384-bits-long",
-		"jwt.io for HS512":      "a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
-		"one letter":            strings.Repeat("a", 64),
+		"RFC 7515 appendix A.1": "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow " +
+			"base64",
+		"RFC 7520 section 3.5": "hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg base64",
+		"jwt.io":               "a-string-secret-at-least-256-bits-long",
+		"jwt.io of old":        "your-256-bit-secret",
+		"jwt.io for HS384":     "a-valid-string-secret-that-is-at-least-384-bits-long",
+		"jwt.io for HS512":     "a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
+		"one letter":           strings.Repeat("a", 64),
 	} {
 		s.refusedAtLoad(t, name, "secret", func(s *site) error {
-			return s.tryLoad(s.caddyfile(gateFor("consumer alice {\n credential k {\n algorithm HS256\n secret " + secret + "\n}\n}")))
+			return s.tryLoad(s.caddyfile(gateFor("consumer alice {\n credential k {\n algorithm HS256\n secret " + secret +
+				"\n}\n}")))
 		})
 	}
 
 	ed := ed25519.NewKeyFromSeed(unb64(t, "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"))
 	ec := &ecdsa.PrivateKey{D: new(big.Int).SetBytes(unb64(t, "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"))}
 	ec.Curve = elliptic.P256()
-	ec.X, ec.Y = new(big.Int).SetBytes(unb64(t, "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU")), new(big.Int).SetBytes(unb64(t, "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"))
+	ec.X, ec.Y = new(big.Int).SetBytes(unb64(t, "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU")),
+		new(big.Int).SetBytes(unb64(t, "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"))
 	good := tokentest.NewKey(t, "RS256", "good")
 	as := tokentest.NewAS(t)
 	as.AnswerJWKS(200, tokentest.JWKSOf(good.JWK(),
-		map[string]any{"kty": "EC", "crv": "P-256", "kid": "ec", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"},
+		map[string]any{"kty": "EC", "crv": "P-256", "kid": "ec", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+			"y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"},
 		map[string]any{"kty": "OKP", "crv": "Ed25519", "kid": "ed", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}))
 	s.load(gateFor(issuerByJWKS(as)))
-	s.attack(t, "control: the good key", func(t *testing.T, a *attempt) { a.passed(a.send(good.Sign(t, issuedBy(as.URL)))) })
+	s.attack(t, "control: the good key", func(t *testing.T, a *attempt) {
+		a.passed(a.send(good.Sign(t, issuedBy(as.URL))))
+	})
 	for name, test := range map[string]struct {
 		alg, kid string
 		key      any
@@ -323,7 +342,8 @@ func TestAttackKeyFromPublishedExamples(t *testing.T) {
 // CVE-2026-42576 (a panic) and PyJWT's GHSA-w6j9-cwv2-h6wq; the good key of the same set must go on working.
 func TestAttackKeyThatMustNotVerify(t *testing.T) {
 	good := tokentest.NewKey(t, "RS256", "good")
-	rsaKey, ec, ed := tokentest.NewKey(t, "RS256", "bad rsa"), tokentest.NewKey(t, "ES256", "bad ec"), tokentest.NewKey(t, "EdDSA", "bad ed")
+	rsaKey, ec, ed := tokentest.NewKey(t, "RS256", "bad rsa"), tokentest.NewKey(t, "ES256", "bad ec"),
+		tokentest.NewKey(t, "EdDSA", "bad ed")
 	weak, err := weakRSA()
 	if err != nil {
 		t.Fatal(err)
@@ -346,36 +366,47 @@ func TestAttackKeyThatMustNotVerify(t *testing.T) {
 		signer func(input string) []byte
 		alg    string
 	}{
-		"for encryption":                    {with(rsaKey, "use", "enc"), rsaKey.SignBytes, "RS256"},
-		"without verify in key_ops":         {with(rsaKey, "key_ops", []string{"encrypt"}, "use", nil), rsaKey.SignBytes, "RS256"},
-		"with sign alone in key_ops":        {with(ec, "key_ops", []string{"sign"}, "use", nil), ec.SignBytes, "ES256"},
-		"with alg for encryption":           {with(rsaKey, "alg", "RSA-OAEP"), rsaKey.SignBytes, "RS256"},
-		"with the private exponent":         {with(rsaKey, "d", b64(string(private.D.Bytes()))), rsaKey.SignBytes, "RS256"},
-		"with the other prime":              {with(rsaKey, "q", b64(string(private.Primes[1].Bytes()))), rsaKey.SignBytes, "RS256"},
-		"with the private half of EC":       {with(ec, "d", b64(strings.Repeat("d", 32))), ec.SignBytes, "ES256"},
-		"with the private half of Ed25519":  {with(ed, "d", b64(strings.Repeat("d", 32))), ed.SignBytes, "EdDSA"},
-		"with a member named priv":          {with(ec, "priv", b64(strings.Repeat("d", 32))), ec.SignBytes, "ES256"},
-		"with one prime":                    {with(rsaKey, "p", b64(string(private.Primes[0].Bytes()))), rsaKey.SignBytes, "RS256"},
-		"of 1024 bits":                      {map[string]any{"kty": "RSA", "kid": "bad", "alg": "RS256", "n": b64(string(weak.N.Bytes())), "e": "AQAB"}, weakSigner(t, weak), "RS256"},
-		"with exponent 1":                   {with(rsaKey, "e", "AQ"), rsaKey.SignBytes, "RS256"},
-		"with an even exponent":             {with(rsaKey, "e", "AQAA"), rsaKey.SignBytes, "RS256"},
-		"with a giant modulus":              {with(rsaKey, "n", strings.Repeat("_", 4096)), rsaKey.SignBytes, "RS256"},
-		"off the curve":                     {with(ec, "x", zeros), ec.SignBytes, "ES256"},
-		"at the origin":                     {with(ec, "x", zeros, "y", zeros), ec.SignBytes, "ES256"},
-		"with a short coordinate":           {with(ec, "x", b64("short")), ec.SignBytes, "ES256"},
-		"of another curve than it says":     {with(ec, "crv", "P-384"), ec.SignBytes, "ES256"},
-		"of an unknown curve":               {with(ec, "crv", "secp256k1"), ec.SignBytes, "ES256"},
-		"without y":                         {with(ec, "y", nil), ec.SignBytes, "ES256"},
-		"of small order":                    {with(ed, "x", b64("\x01"+string(make([]byte, 31)))), func(string) []byte { return append([]byte{1}, make([]byte, 63)...) }, "EdDSA"},
-		"of order two":                      {with(ed, "x", b64("\xec"+strings.Repeat("\xff", 30)+"\x7f")), func(string) []byte { return append([]byte{1}, make([]byte, 63)...) }, "EdDSA"},
-		"all zeros":                         {with(ed, "x", zeros), func(string) []byte { return make([]byte, 64) }, "EdDSA"},
-		"too short":                         {with(ed, "x", b64("short")), ed.SignBytes, "EdDSA"},
-		"null":                              {nil, rsaKey.SignBytes, "RS256"},
-		"a number":                          {7, rsaKey.SignBytes, "RS256"},
-		"empty":                             {map[string]any{}, rsaKey.SignBytes, "RS256"},
-		"of an unknown type":                {map[string]any{"kty": "AKP", "kid": "bad", "alg": "ML-DSA-44", "pub": "AAAA"}, rsaKey.SignBytes, "RS256"},
-		"with a numeric kid":                {with(rsaKey, "kid", 7), rsaKey.SignBytes, "RS256"},
-		"a certificate that is another key": {with(rsaKey, "x5c", []string{base64.StdEncoding.EncodeToString(certificateDER(t, good))}), nil, "RS256"},
+		"for encryption": {with(rsaKey, "use", "enc"), rsaKey.SignBytes, "RS256"},
+		"without verify in key_ops": {with(rsaKey, "key_ops", []string{"encrypt"}, "use", nil), rsaKey.SignBytes,
+			"RS256"},
+		"with sign alone in key_ops": {with(ec, "key_ops", []string{"sign"}, "use", nil), ec.SignBytes, "ES256"},
+		"with alg for encryption":    {with(rsaKey, "alg", "RSA-OAEP"), rsaKey.SignBytes, "RS256"},
+		"with the private exponent":  {with(rsaKey, "d", b64(string(private.D.Bytes()))), rsaKey.SignBytes, "RS256"},
+		"with the other prime": {with(rsaKey, "q", b64(string(private.Primes[1].Bytes()))), rsaKey.SignBytes,
+			"RS256"},
+		"with the private half of EC":      {with(ec, "d", b64(strings.Repeat("d", 32))), ec.SignBytes, "ES256"},
+		"with the private half of Ed25519": {with(ed, "d", b64(strings.Repeat("d", 32))), ed.SignBytes, "EdDSA"},
+		"with a member named priv":         {with(ec, "priv", b64(strings.Repeat("d", 32))), ec.SignBytes, "ES256"},
+		"with one prime": {with(rsaKey, "p", b64(string(private.Primes[0].Bytes()))), rsaKey.SignBytes,
+			"RS256"},
+		"of 1024 bits": {map[string]any{"kty": "RSA", "kid": "bad", "alg": "RS256",
+			"n": b64(string(weak.N.Bytes())), "e": "AQAB"}, weakSigner(t, weak), "RS256"},
+		"with exponent 1":               {with(rsaKey, "e", "AQ"), rsaKey.SignBytes, "RS256"},
+		"with an even exponent":         {with(rsaKey, "e", "AQAA"), rsaKey.SignBytes, "RS256"},
+		"with a giant modulus":          {with(rsaKey, "n", strings.Repeat("_", 4096)), rsaKey.SignBytes, "RS256"},
+		"off the curve":                 {with(ec, "x", zeros), ec.SignBytes, "ES256"},
+		"at the origin":                 {with(ec, "x", zeros, "y", zeros), ec.SignBytes, "ES256"},
+		"with a short coordinate":       {with(ec, "x", b64("short")), ec.SignBytes, "ES256"},
+		"of another curve than it says": {with(ec, "crv", "P-384"), ec.SignBytes, "ES256"},
+		"of an unknown curve":           {with(ec, "crv", "secp256k1"), ec.SignBytes, "ES256"},
+		"without y":                     {with(ec, "y", nil), ec.SignBytes, "ES256"},
+		"of small order": {with(ed, "x", b64("\x01"+string(make([]byte, 31)))), func(string) []byte {
+			return append([]byte{1}, make([]byte, 63)...)
+		}, "EdDSA"},
+		"of order two": {with(ed, "x", b64("\xec"+strings.Repeat("\xff", 30)+"\x7f")),
+			func(string) []byte {
+				return append([]byte{1}, make([]byte, 63)...)
+			}, "EdDSA"},
+		"all zeros": {with(ed, "x", zeros), func(string) []byte { return make([]byte, 64) }, "EdDSA"},
+		"too short": {with(ed, "x", b64("short")), ed.SignBytes, "EdDSA"},
+		"null":      {nil, rsaKey.SignBytes, "RS256"},
+		"a number":  {7, rsaKey.SignBytes, "RS256"},
+		"empty":     {map[string]any{}, rsaKey.SignBytes, "RS256"},
+		"of an unknown type": {map[string]any{"kty": "AKP", "kid": "bad", "alg": "ML-DSA-44", "pub": "AAAA"},
+			rsaKey.SignBytes, "RS256"},
+		"with a numeric kid": {with(rsaKey, "kid", 7), rsaKey.SignBytes, "RS256"},
+		"a certificate that is another key": {with(rsaKey, "x5c",
+			[]string{base64.StdEncoding.EncodeToString(certificateDER(t, good))}), nil, "RS256"},
 	} {
 		if test.signer == nil {
 			continue // such a key may be used or skipped; it must only do no harm
@@ -387,13 +418,16 @@ func TestAttackKeyThatMustNotVerify(t *testing.T) {
 			a.passed(a.send(good.Sign(t, issuedBy(as.URL))))
 			input := b64(`{"alg":"`+test.alg+`","kid":"bad"}`) + "." + b64(asJSON(t, issuedBy(as.URL)))
 			a.refusedFor(a.send(input+"."+b64(string(test.signer(input)))), "unknown_key")
-			for _, secret := range []string{b64(string(private.D.Bytes())), b64(string(private.Primes[0].Bytes())), b64(string(private.Primes[1].Bytes())), b64(strings.Repeat("d", 32))} {
+			for _, secret := range []string{b64(string(private.D.Bytes())), b64(string(private.Primes[0].Bytes())),
+				b64(string(private.Primes[1].Bytes())), b64(strings.Repeat("d", 32))} {
 				if strings.Contains(a.log(), secret[:40]) {
 					t.Error("a private key is in the log")
 				}
 			}
 			if strings.Contains(name, "priv") || strings.Contains(name, "prime") {
-				eventually(t, "somebody is told that a private key was published", func() bool { return strings.Contains(a.log(), "private_key") })
+				eventually(t, "somebody is told that a private key was published", func() bool {
+					return strings.Contains(a.log(), "private_key")
+				})
 			}
 		})
 	}
@@ -420,7 +454,9 @@ func TestAttackKeySecretInAKeySet(t *testing.T) {
 	good, secret := tokentest.NewKey(t, "RS256", "good"), tokentest.NewKey(t, "HS256", "oct")
 	as := tokentest.NewAS(t, tokentest.WithKeys(good, secret))
 	s := start(t, gateFor(issuerByJWKS(as)))
-	s.attack(t, "control: the good key", func(t *testing.T, a *attempt) { a.passed(a.send(good.Sign(t, issuedBy(as.URL)))) })
+	s.attack(t, "control: the good key", func(t *testing.T, a *attempt) {
+		a.passed(a.send(good.Sign(t, issuedBy(as.URL))))
+	})
 	s.attack(t, "HS256 with the published secret", func(t *testing.T, a *attempt) {
 		a.refusedFor(a.send(secret.Sign(t, issuedBy(as.URL))), "unsupported_algorithm")
 	})
@@ -450,8 +486,8 @@ func TestAttackKeyTokenWithoutKIDAndManyKeys(t *testing.T) {
 }
 
 // The certificate that verifies tokens has expired or is not valid yet; a compromised key that was retired by expiry
-// would sign for ever (CVE-2026-33810 and CVE-2025-22874 are such lapses in X.509 checks). Such a certificate is refused
-// when the configuration loads.
+// would sign for ever (CVE-2026-33810 and CVE-2025-22874 are such lapses in X.509 checks). Such a certificate is
+// refused when the configuration loads.
 func TestAttackKeyOfACertificateOutOfItsTime(t *testing.T) {
 	key := tokentest.NewKey(t, "RS256", "r1")
 	s := prepare(t)
@@ -464,7 +500,8 @@ func TestAttackKeyOfACertificateOutOfItsTime(t *testing.T) {
 	} {
 		text := certificate(t, key, change)
 		s.refusedAtLoad(t, name+" for a consumer", "certificate", func(s *site) error {
-			return s.tryLoad(s.caddyfile(gateFor("consumer carol {\n credential carol-key {\n algorithm RS256\n public_key `" + text + "`\n}\n}")))
+			return s.tryLoad(s.caddyfile(gateFor("consumer carol {\n credential carol-key {\n algorithm RS256\n public_key `" +
+				text + "`\n}\n}")))
 		})
 		s.refusedAtLoad(t, name+" for an issuer", "certificate", func(s *site) error {
 			return s.tryLoad(s.caddyfile(gateFor(issuerWithKeys("https://a.example", "pem `"+text+"`"))))

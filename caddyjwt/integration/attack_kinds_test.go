@@ -21,15 +21,20 @@ func TestAttackKindForeignTypes(t *testing.T) {
 			a.passed(a.send(key.Sign(t, issuedBy(issuer), map[string]any{"typ": typ})))
 		})
 	}
-	for _, typ := range []string{"logout+jwt", "application/logout+jwt", "LOGOUT+JWT", "Application/Logout+JWT", "secevent+jwt", "dpop+jwt", "DPoP+jwt", "token-introspection+jwt",
-		"oauth-authz-req+jwt", "statuslist+jwt", "dc+sd-jwt", "vc+sd-jwt", "kb+jwt", "id+jwt", "client-authentication+jwt", "openid4vci-proof+jwt", "entity-statement+jwt",
-		"eat+jwt", "txntoken+jwt", "oauth-id-jag+jwt", "wit+jwt", "wpt+jwt", "refresh+jwt", "Application/EAT+JWT", "text/at+jwt", "invented-tomorrow+jwt", "refresh", "ID",
-		"at+jwt;x=1", "JWT; charset=utf-8", "at+jwt ", " at+jwt", "logout+jwt\x00", "at+jwt,logout+jwt", "application//at+jwt", "", "JOSE+JSON"} {
+	for _, typ := range []string{"logout+jwt", "application/logout+jwt", "LOGOUT+JWT", "Application/Logout+JWT",
+		"secevent+jwt", "dpop+jwt", "DPoP+jwt", "token-introspection+jwt",
+		"oauth-authz-req+jwt", "statuslist+jwt", "dc+sd-jwt", "vc+sd-jwt", "kb+jwt", "id+jwt", "client-authentication+jwt",
+		"openid4vci-proof+jwt", "entity-statement+jwt",
+		"eat+jwt", "txntoken+jwt", "oauth-id-jag+jwt", "wit+jwt", "wpt+jwt", "refresh+jwt", "Application/EAT+JWT",
+		"text/at+jwt", "invented-tomorrow+jwt", "refresh", "ID",
+		"at+jwt;x=1", "JWT; charset=utf-8", "at+jwt ", " at+jwt", "logout+jwt\x00", "at+jwt,logout+jwt",
+		"application//at+jwt", "", "JOSE+JSON"} {
 		s.attack(t, typ, func(t *testing.T, a *attempt) {
 			a.refusedFor(a.send(key.Sign(t, issuedBy(issuer), map[string]any{"typ": typ})), "invalid_type")
 		})
 	}
-	for name, typ := range map[string]any{"an array": []string{"at+jwt"}, "a number": 1, "an object": map[string]any{}, "true": true} {
+	for name, typ := range map[string]any{"an array": []string{"at+jwt"}, "a number": 1, "an object": map[string]any{},
+		"true": true} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			a.refusedFor(a.send(key.Sign(t, issuedBy(issuer), map[string]any{"typ": typ})), "malformed_token", "invalid_type")
 		})
@@ -38,7 +43,8 @@ func TestAttackKindForeignTypes(t *testing.T) {
 		events := map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}
 		a.refusedFor(a.send(key.Sign(t, issuedBy(issuer, "events", events), map[string]any{"typ": nil})), "invalid_type")
 	})
-	for name, cnf := range map[string]any{"jkt": map[string]any{"jkt": "x"}, "certificate": map[string]any{"x5t#S256": "x"}, "empty": map[string]any{}, "text": "x", "array": []string{}} {
+	for name, cnf := range map[string]any{"jkt": map[string]any{"jkt": "x"},
+		"certificate": map[string]any{"x5t#S256": "x"}, "empty": map[string]any{}, "text": "x", "array": []string{}} {
 		s.attack(t, "token bound by cnf "+name, func(t *testing.T, a *attempt) {
 			a.refusedFor(a.send(key.Sign(t, issuedBy(issuer, "cnf", cnf))), "proof_required", "malformed_token")
 		})
@@ -52,12 +58,16 @@ func TestAttackKindSaidInThePayload(t *testing.T) {
 	key, shop := tokentest.NewKey(t, "ES256", "e1"), tokentest.NewKey(t, "HS256", "")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	secret, _ := shop.JWK()["k"].(string)
-	s := start(t, gateFor(issuerByJWKS(as), "consumer shop {\ncredential shop-key {\nalgorithm HS256\nsecret "+secret+" base64\n}\n}"))
+	s := start(t,
+		gateFor(issuerByJWKS(as), "consumer shop {\ncredential shop-key {\nalgorithm HS256\nsecret "+secret+" base64\n}\n}"))
 	object := map[string]any{}
 	for name, claims := range map[string][]any{
-		"nothing": nil, "typ Bearer": {"typ", "Bearer"}, "typ JWT": {"typ", "JWT"}, "token_use access": {"token_use", "access"}, "token_type access": {"token_type", "access"},
-		"events that are a list": {"events", []string{"login"}}, "events that are a text": {"events", "login"}, "at_hash, as dex has it": {"at_hash", "x"}, "a nonce": {"nonce", "n"},
-		"htm without htu": {"htm", "GET"}, "a status": {"status", map[string]any{"status_list": object}}, "a type of its own": {"type", "app", "typ", "user", "token_type", "M2M"},
+		"nothing": nil, "typ Bearer": {"typ", "Bearer"}, "typ JWT": {"typ", "JWT"},
+		"token_use access": {"token_use", "access"}, "token_type access": {"token_type", "access"},
+		"events that are a list": {"events", []string{"login"}}, "events that are a text": {"events", "login"},
+		"at_hash, as dex has it": {"at_hash", "x"}, "a nonce": {"nonce", "n"},
+		"htm without htu": {"htm", "GET"}, "a status": {"status", map[string]any{"status_list": object}},
+		"a type of its own": {"type", "app", "typ", "user", "token_type", "M2M"},
 	} {
 		s.attack(t, "control: "+name+" passes", func(t *testing.T, a *attempt) {
 			a.passed(a.send(key.Sign(t, issuedBy(as.URL, claims...))))
@@ -65,11 +75,16 @@ func TestAttackKindSaidInThePayload(t *testing.T) {
 		})
 	}
 	for name, claims := range map[string][]any{
-		"typ ID": {"typ", "ID"}, "typ Refresh": {"typ", "Refresh"}, "typ Offline": {"typ", "Offline"}, "typ Logout": {"typ", "Logout"}, "typ in another case": {"typ", "iD"},
-		"typ by an escape": {"t\u0079p", "ID"}, "token_use id": {"token_use", "id"}, "token_use refresh_token": {"token_use", "refresh_token"}, "token_type refresh": {"token_type", "refresh"},
-		"token_type id_token": {"token_type", "id_token"}, "access and ID": {"token_use", "access", "typ", "ID"}, "an introspection answer": {"token_introspection", object},
-		"a status list": {"status_list", map[string]any{"bits": 1, "lst": "x"}}, "a DPoP proof": {"htm", "GET", "htu", "https://api.example.com"}, "a logout token": {"events", object},
-		"a request object": {"client_id", "c", "response_type", "code"}, "an ID token with c_hash": {"c_hash", "x"}, "a presentation": {"vp", object},
+		"typ ID": {"typ", "ID"}, "typ Refresh": {"typ", "Refresh"}, "typ Offline": {"typ", "Offline"},
+		"typ Logout": {"typ", "Logout"}, "typ in another case": {"typ", "iD"},
+		"typ by an escape": {"t\u0079p", "ID"}, "token_use id": {"token_use", "id"},
+		"token_use refresh_token": {"token_use", "refresh_token"}, "token_type refresh": {"token_type", "refresh"},
+		"token_type id_token": {"token_type", "id_token"}, "access and ID": {"token_use", "access", "typ", "ID"},
+		"an introspection answer": {"token_introspection", object},
+		"a status list":           {"status_list", map[string]any{"bits": 1, "lst": "x"}},
+		"a DPoP proof":            {"htm", "GET", "htu", "https://api.example.com"}, "a logout token": {"events", object},
+		"a request object": {"client_id", "c", "response_type", "code"}, "an ID token with c_hash": {"c_hash", "x"},
+		"a presentation": {"vp", object},
 	} {
 		for _, typ := range []any{"JWT", "at+jwt", nil} {
 			s.attack(t, fmt.Sprintf("%s, typ %v", name, typ), func(t *testing.T, a *attempt) {
@@ -90,10 +105,14 @@ func TestAttackKindRefreshTokenForAnyAudience(t *testing.T) {
 	s := start(t, gateFor("issuer InterSystems {\nkeys file "+file+"\naudience any\n}"))
 	pair := func(life int64, changes ...any) string {
 		now := time.Now()
-		return key.Sign(t, claims(append([]any{"iss", "InterSystems", "aud", nil, "iat", float64(now.UnixMicro()) / 1e6, "exp", now.Unix() + life,
-			"sid", "dY01bRT0faBRrnWgBq2aFikW", "app", "/api/ttrg/"}, changes...)...))
+		return key.Sign(t,
+			claims(append([]any{"iss", "InterSystems", "aud", nil, "iat", float64(now.UnixMicro()) / 1e6, "exp",
+				now.Unix() + life,
+				"sid", "dY01bRT0faBRrnWgBq2aFikW", "app", "/api/ttrg/"}, changes...)...))
 	}
-	s.attack(t, "control: the access token passes", func(t *testing.T, a *attempt) { a.passed(a.send(pair(60, "sub", "_SYSTEM"))) })
+	s.attack(t, "control: the access token passes", func(t *testing.T, a *attempt) {
+		a.passed(a.send(pair(60, "sub", "_SYSTEM")))
+	})
 	s.attack(t, "the refresh token", func(t *testing.T, a *attempt) {
 		token := pair(900, "sub", nil)
 		for range 3 {
@@ -115,8 +134,10 @@ func TestAttackKindRefreshTokenThatIsActive(t *testing.T) {
 	}
 	for name, lines := range map[string][]string{"keys none": {"keys none"}, "with keys": {"keys jwks " + as.JWKSURL()}} {
 		block := "issuer " + as.URL + " {\naudience any\n" + strings.Join(lines, "\n") +
-			"\nintrospect opaque {\nclient_id gateway\nclient_secret " + gatewaySecret + "\nauth_method client_secret_basic\ncache_ttl 0s\n}\n"
-		for _, typ := range []string{"Bearer", "bearer", "access_token", "N_A", "urn:ietf:params:oauth:token-type:access_token"} {
+			"\nintrospect opaque {\nclient_id gateway\nclient_secret " + gatewaySecret +
+			"\nauth_method client_secret_basic\ncache_ttl 0s\n}\n"
+		for _, typ := range []string{"Bearer", "bearer", "access_token", "N_A",
+			"urn:ietf:params:oauth:token-type:access_token"} {
 			s.attack(t, name+": control: token_type "+typ+" passes", func(t *testing.T, a *attempt) {
 				a.restart(gateFor(block + "}"))
 				answers("token_type", typ)
@@ -135,8 +156,8 @@ func TestAttackKindRefreshTokenThatIsActive(t *testing.T) {
 	}
 }
 
-// A route wants access tokens by their profile, and is given ID tokens and others that only look alike (RFC 9068 section
-// 4). Type and claims must all be right.
+// A route wants access tokens by their profile, and is given ID tokens and others that only look alike (RFC 9068
+// section 4). Type and claims must all be right.
 func TestAttackKindAccessTokenProfile(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
@@ -147,16 +168,19 @@ func TestAttackKindAccessTokenProfile(t *testing.T) {
 			a.passed(a.send(key.Sign(t, issuedBy(as.URL, full...), map[string]any{"typ": typ})))
 		})
 	}
-	for name, typ := range map[string]any{"JWT": "JWT", "jwt": "jwt", "none": nil, "at+jwt with a parameter": "at+jwt;x=1", "an array": []string{"at+jwt"}, "jat+jwt": "jat+jwt", "text/at+jwt": "text/at+jwt"} {
+	for name, typ := range map[string]any{"JWT": "JWT", "jwt": "jwt", "none": nil, "at+jwt with a parameter": "at+jwt;x=1",
+		"an array": []string{"at+jwt"}, "jat+jwt": "jat+jwt", "text/at+jwt": "text/at+jwt"} {
 		s.attack(t, "typ "+name, func(t *testing.T, a *attempt) {
-			a.refusedFor(a.send(key.Sign(t, issuedBy(as.URL, full...), map[string]any{"typ": typ})), "invalid_type", "malformed_token")
+			a.refusedFor(a.send(key.Sign(t, issuedBy(as.URL, full...), map[string]any{"typ": typ})), "invalid_type",
+				"malformed_token")
 		})
 	}
 	for _, claim := range []string{"iss", "exp", "aud", "sub", "client_id", "iat", "jti"} {
 		s.attack(t, "without "+claim, func(t *testing.T, a *attempt) {
 			c := issuedBy(as.URL, full...)
 			delete(c, claim)
-			a.refusedFor(a.send(key.Sign(t, c, map[string]any{"typ": "at+jwt"})), "missing_claim", "unknown_issuer", "invalid_audience")
+			a.refusedFor(a.send(key.Sign(t, c, map[string]any{"typ": "at+jwt"})), "missing_claim", "unknown_issuer",
+				"invalid_audience")
 		})
 	}
 }
@@ -168,7 +192,8 @@ func TestAttackKindNested(t *testing.T) {
 	inner := key.Sign(t, issuedBy(issuer))
 	for _, cty := range []string{"JWT", "jwt", "application/jwt", "at+jwt", "JOSE", "jose+json"} {
 		s.attack(t, "cty "+cty+" with a token inside", func(t *testing.T, a *attempt) {
-			a.refusedFor(a.send(key.SignRaw(`{"alg":"ES256","kid":"e1","cty":"`+cty+`"}`, inner)), "malformed_token", "invalid_type")
+			a.refusedFor(a.send(key.SignRaw(`{"alg":"ES256","kid":"e1","cty":"`+cty+`"}`, inner)), "malformed_token",
+				"invalid_type")
 		})
 		s.attack(t, "cty "+cty+" with claims inside", func(t *testing.T, a *attempt) {
 			a.refusedFor(a.send(key.Sign(t, issuedBy(issuer), map[string]any{"cty": cty})), "malformed_token", "invalid_type")
@@ -187,9 +212,12 @@ func TestAttackKindNested(t *testing.T) {
 func TestAttackKindCriticalExtensions(t *testing.T) {
 	s, issuer, key := claimSite(t)
 	for name, header := range map[string]map[string]any{
-		"unknown": {"crit": []string{"x"}, "x": 1}, "unknown and absent": {"crit": []string{"x"}}, "exp": {"crit": []string{"exp"}, "exp": 1}, "empty list": {"crit": []string{}},
-		"text": {"crit": "x"}, "object": {"crit": map[string]any{"x": 1}}, "number": {"crit": 1}, "alg": {"crit": []string{"alg"}}, "b64": {"crit": []string{"b64"}, "b64": false},
-		"b64 true": {"crit": []string{"b64"}, "b64": true}, "b64 without crit": {"b64": false}, "b64 text": {"b64": "false"}, "zip": {"zip": "DEF"}, "enc": {"enc": "A128GCM"},
+		"unknown": {"crit": []string{"x"}, "x": 1}, "unknown and absent": {"crit": []string{"x"}},
+		"exp": {"crit": []string{"exp"}, "exp": 1}, "empty list": {"crit": []string{}},
+		"text": {"crit": "x"}, "object": {"crit": map[string]any{"x": 1}}, "number": {"crit": 1},
+		"alg": {"crit": []string{"alg"}}, "b64": {"crit": []string{"b64"}, "b64": false},
+		"b64 true": {"crit": []string{"b64"}, "b64": true}, "b64 without crit": {"b64": false}, "b64 text": {"b64": "false"},
+		"zip": {"zip": "DEF"}, "enc": {"enc": "A128GCM"},
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			a.refusedFor(a.send(key.Sign(t, issuedBy(issuer), header)), "malformed_token", "invalid_type")
@@ -224,27 +252,38 @@ func TestAttackKindEncrypted(t *testing.T) {
 	nested := jwe(`{"alg":"dir","enc":"A256GCM","cty":"JWT"}`, "", iv, unsecured, tag)
 	answers := make(map[string]bool)
 	for name, token := range map[string]string{
-		"around an unsecured token":     jwe(`{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWT"}`, key32, iv, unsecured, tag),
-		"around one with an empty alg":  jwe(`{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWT"}`, key32, iv, b64(`{"alg":""}`)+"."+b64(asJSON(t, issuedBy(issuer)))+".", tag),
-		"around one without alg":        jwe(`{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWT"}`, key32, iv, b64(`{}`)+"."+b64(asJSON(t, issuedBy(issuer)))+".", tag),
-		"around a foreign token":        jwe(`{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWT"}`, key32, iv, foreign.Sign(t, issuedBy(issuer)), tag),
-		"around a good token":           jwe(`{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWT"}`, key32, iv, key.Sign(t, issuedBy(issuer)), tag),
-		"a zip bomb":                    jwe(`{"alg":"dir","enc":"A256GCM","zip":"DEF"}`, "", iv, bomb.String()[:7000], tag),
-		"a tag of one byte":             jwe(`{"alg":"dir","enc":"A256GCM"}`, "", iv, "c", "t"),
-		"a tag of four bytes":           jwe(`{"alg":"dir","enc":"A256GCM"}`, "", iv, "c", "tttt"),
-		"a tag of twelve bytes":         jwe(`{"alg":"dir","enc":"A256GCM"}`, "", iv, "c", "tttttttttttt"),
-		"no tag":                        jwe(`{"alg":"dir","enc":"A256GCM"}`, "", iv, "c", ""),
-		"RSA1_5":                        jwe(`{"alg":"RSA1_5","enc":"A128CBC-HS256"}`, key32, iv, "c", tag),
-		"CBC with a wrong tag":          jwe(`{"alg":"dir","enc":"A128CBC-HS256"}`, "", strings.Repeat("i", 16), strings.Repeat("c", 32), tag),
-		"CBC with another wrong tag":    jwe(`{"alg":"dir","enc":"A128CBC-HS256"}`, "", strings.Repeat("i", 16), strings.Repeat("c", 31)+"\x01", tag),
-		"dir with a key part":           jwe(`{"alg":"dir","enc":"A256GCM"}`, key32, iv, "c", tag),
-		"PBES2 with a billion rounds":   jwe(`{"alg":"PBES2-HS256+A128KW","enc":"A128GCM","p2c":2147483647,"p2s":"AAAA"}`, key32, iv, "c", tag),
-		"in JWE in JWE":                 jwe(`{"alg":"dir","enc":"A256GCM","cty":"JWT"}`, "", iv, jwe(`{"alg":"dir","enc":"A256GCM","cty":"JWT"}`, "", iv, nested, tag), tag),
-		"ECDH-ES with an invalid point": jwe(`{"alg":"ECDH-ES","enc":"A128GCM","epk":{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}}`, "", iv, "c", tag),
-		"header of a JWS":               jwe(`{"alg":"ES256","kid":"e1"}`, "", iv, "c", tag),
-		"in three parts":                key.SignRaw(`{"alg":"ES256","kid":"e1","enc":"A128GCM"}`, asJSON(t, issuedBy(issuer))),
-		"named dir in three parts":      key.SignRaw(`{"alg":"dir","kid":"e1","enc":"A128GCM"}`, asJSON(t, issuedBy(issuer))),
-		"in five empty parts":           "....",
+		"around an unsecured token": jwe(`{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWT"}`, key32, iv, unsecured, tag),
+		"around one with an empty alg": jwe(`{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWT"}`, key32, iv,
+			b64(`{"alg":""}`)+"."+b64(asJSON(t, issuedBy(issuer)))+".", tag),
+		"around one without alg": jwe(`{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWT"}`, key32, iv,
+			b64(`{}`)+"."+b64(asJSON(t, issuedBy(issuer)))+".", tag),
+		"around a foreign token": jwe(`{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWT"}`, key32, iv,
+			foreign.Sign(t, issuedBy(issuer)), tag),
+		"around a good token": jwe(`{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWT"}`, key32, iv,
+			key.Sign(t, issuedBy(issuer)), tag),
+		"a zip bomb":            jwe(`{"alg":"dir","enc":"A256GCM","zip":"DEF"}`, "", iv, bomb.String()[:7000], tag),
+		"a tag of one byte":     jwe(`{"alg":"dir","enc":"A256GCM"}`, "", iv, "c", "t"),
+		"a tag of four bytes":   jwe(`{"alg":"dir","enc":"A256GCM"}`, "", iv, "c", "tttt"),
+		"a tag of twelve bytes": jwe(`{"alg":"dir","enc":"A256GCM"}`, "", iv, "c", "tttttttttttt"),
+		"no tag":                jwe(`{"alg":"dir","enc":"A256GCM"}`, "", iv, "c", ""),
+		"RSA1_5":                jwe(`{"alg":"RSA1_5","enc":"A128CBC-HS256"}`, key32, iv, "c", tag),
+		"CBC with a wrong tag": jwe(`{"alg":"dir","enc":"A128CBC-HS256"}`, "", strings.Repeat("i", 16),
+			strings.Repeat("c", 32), tag),
+		"CBC with another wrong tag": jwe(`{"alg":"dir","enc":"A128CBC-HS256"}`, "", strings.Repeat("i", 16),
+			strings.Repeat("c", 31)+"\x01", tag),
+		"dir with a key part": jwe(`{"alg":"dir","enc":"A256GCM"}`, key32, iv, "c", tag),
+		"PBES2 with a billion rounds": jwe(`{"alg":"PBES2-HS256+A128KW","enc":"A128GCM","p2c":2147483647,"p2s":"AAAA"}`,
+			key32, iv, "c", tag),
+		"in JWE in JWE": jwe(`{"alg":"dir","enc":"A256GCM","cty":"JWT"}`, "", iv,
+			jwe(`{"alg":"dir","enc":"A256GCM","cty":"JWT"}`, "", iv, nested, tag), tag),
+		"ECDH-ES with an invalid point": jwe(
+			`{"alg":"ECDH-ES","enc":"A128GCM","epk":{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}}`, "", iv, "c",
+			tag),
+		"header of a JWS": jwe(`{"alg":"ES256","kid":"e1"}`, "", iv, "c", tag),
+		"in three parts": key.SignRaw(`{"alg":"ES256","kid":"e1","enc":"A128GCM"}`,
+			asJSON(t, issuedBy(issuer))),
+		"named dir in three parts": key.SignRaw(`{"alg":"dir","kid":"e1","enc":"A128GCM"}`, asJSON(t, issuedBy(issuer))),
+		"in five empty parts":      "....",
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			var got answer

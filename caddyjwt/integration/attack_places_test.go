@@ -25,21 +25,29 @@ func (a *attempt) form(path, body string, header ...string) answer {
 // Two tokens are in one request, and the gate reads one while the backend, or the next gate, reads the other: RFC 6750
 // section 2. Two places are refused also when both hold the same good token.
 func TestAttackPlaceTwoTokens(t *testing.T) {
-	s := start(t, gateFor(consumerAlice(t), "token_from header Authorization", "token_from header X-Token", "token_from query jwt", "token_from cookie jwt", "token_from form jwt"))
+	s := start(t,
+		gateFor(consumerAlice(t), "token_from header Authorization", "token_from header X-Token", "token_from query jwt",
+			"token_from cookie jwt", "token_from form jwt"))
 	token := hmacKey(t).Sign(t, claims())
 	for _, other := range []string{token, "bad", ""} {
 		for name, send := range map[string]func(a *attempt) answer{
-			"header and query":     func(a *attempt) answer { return a.get("/?jwt="+other, token) },
-			"header and cookie":    func(a *attempt) answer { return a.get("/", token, "Cookie", "jwt="+other) },
-			"header and form":      func(a *attempt) answer { return a.form("/", "jwt="+other, "Authorization", "Bearer "+token) },
+			"header and query":  func(a *attempt) answer { return a.get("/?jwt="+other, token) },
+			"header and cookie": func(a *attempt) answer { return a.get("/", token, "Cookie", "jwt="+other) },
+			"header and form": func(a *attempt) answer {
+				return a.form("/", "jwt="+other, "Authorization", "Bearer "+token)
+			},
 			"query and form":       func(a *attempt) answer { return a.form("/?jwt="+token, "jwt="+other) },
 			"query and cookie":     func(a *attempt) answer { return a.get("/?jwt="+token, "", "Cookie", "jwt="+other) },
 			"two query parameters": func(a *attempt) answer { return a.get("/?jwt="+token+"&jwt="+other, "") },
 			"the same by escape":   func(a *attempt) answer { return a.get("/?jwt="+token+"&%6Awt="+other, "") },
-			"two cookies":          func(a *attempt) answer { return a.get("/", "", "Cookie", "jwt="+other+"; a=b; jwt="+token) },
-			"two Cookie fields":    func(a *attempt) answer { return a.get("/", "", "Cookie", "jwt="+token, "Cookie", "jwt="+other) },
-			"two form fields":      func(a *attempt) answer { return a.form("/", "jwt="+token+"&a=b&jwt="+other) },
-			"two headers":          func(a *attempt) answer { return a.get("/", token, "X-Token", other) },
+			"two cookies": func(a *attempt) answer {
+				return a.get("/", "", "Cookie", "jwt="+other+"; a=b; jwt="+token)
+			},
+			"two Cookie fields": func(a *attempt) answer {
+				return a.get("/", "", "Cookie", "jwt="+token, "Cookie", "jwt="+other)
+			},
+			"two form fields": func(a *attempt) answer { return a.form("/", "jwt="+token+"&a=b&jwt="+other) },
+			"two headers":     func(a *attempt) answer { return a.get("/", token, "X-Token", other) },
 		} {
 			if other == "" && (name == "header and cookie" || name == "query and cookie") {
 				continue // an emptied cookie is no token: TestEmptiedCookie
@@ -52,8 +60,9 @@ func TestAttackPlaceTwoTokens(t *testing.T) {
 	}
 }
 
-// A second token is in a header whose name the backend cannot tell from ours (lighttpd's CGI variables have one name for
-// both), so that it reads one that was never verified, where the verified one is passed on: the same as CVE-2026-52845.
+// A second token is in a header whose name the backend cannot tell from ours (lighttpd's CGI variables have one name
+// for both), so that it reads one that was never verified, where the verified one is passed on: the same as
+// CVE-2026-52845.
 func TestAttackPlaceHeaderUnderAnotherSpelling(t *testing.T) {
 	token := hmacKey(t).Sign(t, claims())
 	forged := hmacKey(t).Sign(t, claims("sub", "admin"))
@@ -66,26 +75,30 @@ func TestAttackPlaceHeaderUnderAnotherSpelling(t *testing.T) {
 			s.attack(t, "X"+string(c)+"Access"+string(c)+"Token, "+line, func(t *testing.T, a *attempt) {
 				a.secret(token)
 				a.secret(forged)
-				a.refusedFor(a.get("/", "", "X-Access-Token", token, "X"+string(c)+"Access"+string(c)+"Token", forged), "malformed_request")
+				a.refusedFor(a.get("/", "", "X-Access-Token", token, "X"+string(c)+"Access"+string(c)+"Token", forged),
+					"malformed_request")
 				a.refusedFor(a.get("/", "", "X-Access"+string(c)+"Token", forged), "malformed_request")
 			})
 		}
 	}
 }
 
-// A second token comes behind the body, as a trailer, which backends may merge into the header: CVE-2026-88004. The gate
-// cannot look at it before it decides, so no field that may hold a token travels on as a trailer.
+// A second token comes behind the body, as a trailer, which backends may merge into the header: CVE-2026-88004. The
+// gate cannot look at it before it decides, so no field that may hold a token travels on as a trailer.
 func TestAttackPlaceTrailer(t *testing.T) {
 	token := hmacKey(t).Sign(t, claims())
 	forged := hmacKey(t).Sign(t, claims("sub", "admin"))
 	for _, line := range []string{"forward_token", ""} {
-		s := start(t, gateFor(consumerAlice(t), "token_from header Authorization", "token_from header X-Access-Token", "token_from cookie jwt", line))
+		s := start(t,
+			gateFor(consumerAlice(t), "token_from header Authorization", "token_from header X-Access-Token",
+				"token_from cookie jwt", line))
 		for _, field := range []string{"Authorization: Bearer ", "X-Access-Token: ", "x~access~token: ", "Cookie: jwt="} {
 			s.attack(t, field+line, func(t *testing.T, a *attempt) {
 				a.secret(token)
 				a.secret(forged)
 				got := a.passed(a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nAuthorization: Bearer " + token +
-					"\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n" + field + forged + "\r\nX-Sum: 1\r\n\r\n"))
+					"\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n" + field + forged +
+					"\r\nX-Sum: 1\r\n\r\n"))
 				if len(got.Trailer) != 1 || got.Trailer.Get("X-Sum") != "1" {
 					t.Errorf("trailers %v at the upstream, want the harmless one", got.Trailer)
 				}
@@ -95,14 +108,15 @@ func TestAttackPlaceTrailer(t *testing.T) {
 }
 
 // A second token has a name that the backend takes for ours, so that it reads one that was never verified, where the
-// verified one is passed on: PHP makes access_token of "access.token" and of " access_token", and lets the last parameter
-// win and the first cookie; ASP.NET compares in any case; CGI programs decode the names of cookies.
+// verified one is passed on: PHP makes access_token of "access.token" and of " access_token", and lets the last
+// parameter win and the first cookie; ASP.NET compares in any case; CGI programs decode the names of cookies.
 func TestAttackPlaceNameThatReadersTakeForOurs(t *testing.T) {
 	token := hmacKey(t).Sign(t, claims())
 	forged := hmacKey(t).Sign(t, claims("sub", "admin"))
 	s := start(t, gateFor(consumerAlice(t), "token_from query access_token", "token_from cookie access_token",
 		"token_from form access_token", "forward_token"))
-	for _, name := range []string{"access.token", "access%2Etoken", "access%20token", "access[token", "%20access_token", "Access_Token", "ACCESS_TOKEN", "%C2%A0access_token"} {
+	for _, name := range []string{"access.token", "access%2Etoken", "access%20token", "access[token", "%20access_token",
+		"Access_Token", "ACCESS_TOKEN", "%C2%A0access_token"} {
 		for order, pair := range map[string][2]string{
 			"behind": {"access_token=" + token, name + "=" + forged},
 			"before": {name + "=" + forged, "access_token=" + token},
@@ -144,9 +158,11 @@ func TestAttackPlaceNotConfigured(t *testing.T) {
 		"X-Forwarded header": func(a *attempt) answer {
 			return a.get("/", "", "X-Forwarded-Authorization", "Bearer "+token, "X-Original-Authorization", "Bearer "+token)
 		},
-		"Proxy-Authorization":  func(a *attempt) answer { return a.get("/", "", "Proxy-Authorization", "Bearer "+token) },
-		"subprotocol":          func(a *attempt) answer { return a.get("/", "", "Sec-WebSocket-Protocol", "bearer, "+token) },
-		"user information":     func(a *attempt) answer { return a.get("/", "", "Authorization", "Basic "+b64("alice:"+token)) },
+		"Proxy-Authorization": func(a *attempt) answer { return a.get("/", "", "Proxy-Authorization", "Bearer "+token) },
+		"subprotocol":         func(a *attempt) answer { return a.get("/", "", "Sec-WebSocket-Protocol", "bearer, "+token) },
+		"user information": func(a *attempt) answer {
+			return a.get("/", "", "Authorization", "Basic "+b64("alice:"+token))
+		},
 		"Authorization with _": func(a *attempt) answer { return a.get("/", "", "Authorization_", "Bearer "+token) },
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
@@ -161,10 +177,14 @@ func TestAttackPlaceAuthorizationField(t *testing.T) {
 	s := start(t, gateFor(consumerAlice(t)))
 	token := hmacKey(t).Sign(t, claims())
 	for _, value := range []string{"Bearer " + token, "bearer " + token, "BEARER   " + token, " Bearer " + token + " "} {
-		s.attack(t, "control: "+value[:9]+" passes", func(t *testing.T, a *attempt) { a.secret(token); a.passed(a.get("/", "", "Authorization", value)) })
+		s.attack(t, "control: "+value[:9]+" passes", func(t *testing.T, a *attempt) {
+			a.secret(token)
+			a.passed(a.get("/", "", "Authorization", value))
+		})
 	}
 	other := map[string]bool{}
-	for _, name := range []string{"by nothing", "by a comma", "by a colon", "by an equals sign", "prefixed scheme", "other scheme", "DPoP", "JWT", "no scheme", "full-width scheme", "percent-encoded", "empty"} {
+	for _, name := range []string{"by nothing", "by a comma", "by a colon", "by an equals sign", "prefixed scheme",
+		"other scheme", "DPoP", "JWT", "no scheme", "full-width scheme", "percent-encoded", "empty"} {
 		other[name] = true
 	}
 	for name, value := range map[string]string{
@@ -255,8 +275,8 @@ func TestAttackPlaceRawBytesInTheField(t *testing.T) {
 }
 
 // Queries and forms are decoded in several ways: escapes twice, semicolons as separators (CVE-2022-2880), plus signs as
-// spaces, names cut at NUL, only so many parameters (CVE-2026-39825). Where readers would differ the request is refused,
-// and what is left for the backend has no token in it.
+// spaces, names cut at NUL, only so many parameters (CVE-2026-39825). Where readers would differ the request is
+// refused, and what is left for the backend has no token in it.
 func TestAttackPlaceQueryAndFormDecoding(t *testing.T) {
 	s := start(t, gateFor(consumerAlice(t), "token_from query jwt", "token_from form jwt"))
 	token := hmacKey(t).Sign(t, claims())
@@ -354,7 +374,8 @@ func TestAttackPlaceFormThatIsNone(t *testing.T) {
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			a.secret(token)
-			a.refusedFor(a.do(a.request(test.method, "/", strings.NewReader(test.body), test.header...)), "missing_token", "malformed_request")
+			a.refusedFor(a.do(a.request(test.method, "/", strings.NewReader(test.body), test.header...)), "missing_token",
+				"malformed_request")
 		})
 	}
 }
@@ -371,7 +392,8 @@ func TestAttackPlaceHugeForm(t *testing.T) {
 	})
 	s.attack(t, "chunked", func(t *testing.T, a *attempt) {
 		a.secret(token)
-		a.refusedFor(a.do(a.request("POST", "/", io.MultiReader(strings.NewReader(big)), "Content-Type", formType)), "body_too_large")
+		a.refusedFor(a.do(a.request("POST", "/", io.MultiReader(strings.NewReader(big)), "Content-Type", formType)),
+			"body_too_large")
 	})
 	s.attack(t, "chunked, a gigabyte", func(t *testing.T, a *attempt) {
 		a.secret(token)
@@ -392,10 +414,12 @@ func TestAttackPlaceHugeForm(t *testing.T) {
 		a.nothingForwarded()
 	})
 	s.attack(t, "announced as a terabyte", func(t *testing.T, a *attempt) {
-		a.refusedFor(a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Type: "+formType+"\r\nContent-Length: 1099511627776\r\n\r\njwt="+token), "body_too_large")
+		a.refusedFor(a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Type: "+formType+
+			"\r\nContent-Length: 1099511627776\r\n\r\njwt="+token), "body_too_large")
 	})
 	s.attack(t, "with Expect, refused before it is sent", func(t *testing.T, a *attempt) {
-		a.refusedFor(a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Type: "+formType+"\r\nContent-Length: 99999999\r\nExpect: 100-continue\r\n\r\n"), "body_too_large")
+		a.refusedFor(a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Type: "+formType+
+			"\r\nContent-Length: 99999999\r\nExpect: 100-continue\r\n\r\n"), "body_too_large")
 	})
 	s.attack(t, "shorter than announced", func(t *testing.T, a *attempt) {
 		conn, err := s.dial(t.Context(), "", "")
@@ -404,7 +428,8 @@ func TestAttackPlaceHugeForm(t *testing.T) {
 		}
 		defer conn.Close()
 		_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
-		_, _ = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Type: "+formType+"\r\nContent-Length: 9999\r\n\r\njwt="+token+"&")
+		_, _ = io.WriteString(conn,
+			"POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Type: "+formType+"\r\nContent-Length: 9999\r\n\r\njwt="+token+"&")
 		_ = conn.(interface{ CloseWrite() error }).CloseWrite()
 		if response, err := http.ReadResponse(bufio.NewReader(conn), nil); err == nil {
 			_ = response.Body.Close()
@@ -418,7 +443,8 @@ func TestAttackPlaceHugeForm(t *testing.T) {
 	})
 	s.attack(t, "a large body of another kind streams on", func(t *testing.T, a *attempt) {
 		a.secret(token)
-		got := a.passed(a.do(a.request("POST", "/", strings.NewReader(big), "Content-Type", "application/octet-stream", "Authorization", "Bearer "+token)))
+		got := a.passed(a.do(a.request("POST", "/", strings.NewReader(big), "Content-Type", "application/octet-stream",
+			"Authorization", "Bearer "+token)))
 		if got.Body != big {
 			t.Errorf("%d bytes at the upstream, want %d", len(got.Body), len(big))
 		}
@@ -449,9 +475,12 @@ func TestAttackPlaceCookies(t *testing.T) {
 		}
 	})
 	for name, cookie := range map[string]string{
-		"in quotes": `jwt="` + token + `"`, "space before": "jwt= " + token, "space before the sign": "jwt =" + token, "upper case": "JWT=" + token, "by a comma": "a=1, jwt=" + token,
-		"inside quotes": `a="x; jwt=` + token + `; y"`, "host prefix": "__Host-jwt=" + token, "suffix": "xjwt=" + token, "percent-encoded": "jwt=" + url.QueryEscape(token) + "%20",
-		"old style": `$Version=1; jwt="` + token + `"; $Path=/`, "empty name": "=jwt=" + token, "name only": "jwt", "empty": "jwt=", "a tab": "jwt=\t" + token, "two": "jwt=" + token + "; jwt=" + token,
+		"in quotes": `jwt="` + token + `"`, "space before": "jwt= " + token, "space before the sign": "jwt =" + token,
+		"upper case": "JWT=" + token, "by a comma": "a=1, jwt=" + token,
+		"inside quotes": `a="x; jwt=` + token + `; y"`, "host prefix": "__Host-jwt=" + token, "suffix": "xjwt=" + token,
+		"percent-encoded": "jwt=" + url.QueryEscape(token) + "%20",
+		"old style":       `$Version=1; jwt="` + token + `"; $Path=/`, "empty name": "=jwt=" + token, "name only": "jwt",
+		"empty": "jwt=", "a tab": "jwt=\t" + token, "two": "jwt=" + token + "; jwt=" + token,
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			a.secret(token)

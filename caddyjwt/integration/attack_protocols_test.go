@@ -28,7 +28,9 @@ func identityEverywhere(t *testing.T, lines ...string) (s *site, ways []way, iss
 	if n := len(lines); n > 0 && strings.HasPrefix(lines[n-1], "handle_errors") {
 		lines, after = lines[:n-1], "\n"+lines[n-1]
 	}
-	s, ways = startEverywhere(t, gateFor(append([]string{issuerByJWKS(as), consumerAlice(t), "forward_claim sub X-User", "forward_claim roles X-Roles"}, lines...)...)+after)
+	s, ways = startEverywhere(t,
+		gateFor(append([]string{issuerByJWKS(as), consumerAlice(t), "forward_claim sub X-User",
+			"forward_claim roles X-Roles"}, lines...)...)+after)
 	return s, ways, as.URL, key
 }
 
@@ -51,9 +53,9 @@ func claimedInEverySpelling() []string {
 	return fields
 }
 
-// HTTP/2 and HTTP/3 hand a request's headers to the gate in other ways than HTTP/1.1, and a defence that was written for
-// one protocol is missing in another: CVE-2026-30851 and CVE-2026-52845 once more. The client's identity headers, in
-// every spelling, once and twice, reach the backend by none of them.
+// HTTP/2 and HTTP/3 hand a request's headers to the gate in other ways than HTTP/1.1, and a defence that was written
+// for one protocol is missing in another: CVE-2026-30851 and CVE-2026-52845 once more. The client's identity headers,
+// in every spelling, once and twice, reach the backend by none of them.
 func TestAttackIdentityHeaderByEveryProtocol(t *testing.T) {
 	s, ways, issuer, key := identityEverywhere(t)
 	me, alice := key.Sign(t, issuedBy(issuer, "sub", "me")), hmacKey(t).Sign(t, claims())
@@ -100,7 +102,8 @@ func TestAttackIdentityTrailerByEveryProtocol(t *testing.T) {
 					s.attack(t, fmt.Sprintf("%s, %s, length %d", way.name, contentType, length), func(t *testing.T, a *attempt) {
 						a = a.by(way)
 						a.secret(token)
-						r := a.request("POST", "/", io.NopCloser(strings.NewReader("a=1")), "Authorization", "Bearer "+token, "Content-Type", contentType)
+						r := a.request("POST", "/", io.NopCloser(strings.NewReader("a=1")), "Authorization", "Bearer "+token,
+							"Content-Type", contentType)
 						r.ContentLength = length
 						r.Trailer = http.Header{"X-Sum": {"1"}, "X_user": {"admin"}, "x.user": {"admin"}}
 						for _, name := range managed {
@@ -145,17 +148,20 @@ func TestAttackIdentityHeaderWhereNoTokenIsNeededByEveryProtocol(t *testing.T) {
 		method string
 		header []string
 	}{
-		"optional":                   {"optional", nil, "GET", nil},
-		"anonymous":                  {guest, asGuest, "GET", nil},
-		"preflight":                  {"allow_preflight", nil, "OPTIONS", []string{"Origin", "https://evil.example", "Access-Control-Request-Method", "GET"}},
-		"preflight before anonymous": {guest + "\nallow_preflight", nil, "OPTIONS", []string{"Origin", "https://evil.example", "Access-Control-Request-Method", "GET"}},
+		"optional":  {"optional", nil, "GET", nil},
+		"anonymous": {guest, asGuest, "GET", nil},
+		"preflight": {"allow_preflight", nil, "OPTIONS",
+			[]string{"Origin", "https://evil.example", "Access-Control-Request-Method", "GET"}},
+		"preflight before anonymous": {guest + "\nallow_preflight", nil, "OPTIONS",
+			[]string{"Origin", "https://evil.example", "Access-Control-Request-Method", "GET"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, ways, issuer, key := identityEverywhere(t, test.line)
 			for _, way := range ways {
 				s.attack(t, "by "+way.name, func(t *testing.T, a *attempt) {
 					a = a.by(way)
-					a.untouched(a.passed(a.do(a.request(test.method, "/", nil, append(claimedInEverySpelling(), test.header...)...))), test.want)
+					a.untouched(a.passed(a.do(a.request(test.method, "/", nil, append(claimedInEverySpelling(), test.header...)...))),
+						test.want)
 					r := a.request("POST", "/", io.NopCloser(strings.NewReader("a")), "Content-Type", "text/plain")
 					r.Trailer = http.Header{"X-User": {"admin"}, "X-Consumer-Username": {"admin"}, "X_consumer_username": {"admin"}}
 					if test.method != "OPTIONS" {
@@ -175,7 +181,8 @@ func TestAttackIdentityHeaderWhereNoTokenIsNeededByEveryProtocol(t *testing.T) {
 // what is in it.
 func TestAttackIdentityHeaderOnErrorRoutesByEveryProtocol(t *testing.T) {
 	pages := newUpstream(t)
-	s, ways, issuer, key := identityEverywhere(t, "token_from header Authorization", "token_from query jwt", "token_from cookie jwt", "token_from form jwt",
+	s, ways, issuer, key := identityEverywhere(t, "token_from header Authorization", "token_from query jwt",
+		"token_from cookie jwt", "token_from form jwt",
 		"handle_errors {\n reverse_proxy "+pages.addr()+"\n}")
 	expired := key.Sign(t, issuedBy(issuer, "exp", 1))
 	for _, way := range ways {
@@ -188,7 +195,8 @@ func TestAttackIdentityHeaderOnErrorRoutesByEveryProtocol(t *testing.T) {
 			},
 			"in the form": func(a *attempt) answer { return a.form("/x?a=1", "jwt="+expired, claimedInEverySpelling()...) },
 			"with trailers": func(a *attempt) answer {
-				r := a.request("POST", "/x?a=1", io.NopCloser(strings.NewReader("a")), "Authorization", "Bearer "+expired, "Content-Type", "text/plain")
+				r := a.request("POST", "/x?a=1", io.NopCloser(strings.NewReader("a")), "Authorization", "Bearer "+expired,
+					"Content-Type", "text/plain")
 				r.Trailer = http.Header{"X-User": {"admin"}, "X-Consumer-Username": {"admin"}}
 				return a.do(r)
 			},
@@ -248,7 +256,8 @@ func framers(s *site, ways []way) []framed {
 
 // to are the pseudo-headers of a request, and its fields.
 func (f framed) to(method, path string, fields ...[2]string) [][2]string {
-	return append([][2]string{{":method", method}, {":scheme", f.scheme}, {":authority", f.host}, {":path", path}}, fields...)
+	return append([][2]string{{":method", method}, {":scheme", f.scheme}, {":authority", f.host}, {":path", path}},
+		fields...)
 }
 
 func (a *attempt) framesOfHTTP2(head [][2]string, trailers ...[][2]string) (status string) {
@@ -264,10 +273,12 @@ func (a *attempt) framesOfHTTP2(head [][2]string, trailers ...[][2]string) (stat
 	}
 	framer := http2.NewFramer(conn, conn)
 	_ = framer.WriteSettings()
-	_ = framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: hpacked(head), EndHeaders: true, EndStream: len(trailers) == 0})
+	_ = framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: hpacked(head), EndHeaders: true,
+		EndStream: len(trailers) == 0})
 	for _, t := range trailers {
 		_ = framer.WriteData(1, false, []byte("a"))
-		_ = framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: hpacked(t), EndHeaders: true, EndStream: true})
+		_ = framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: hpacked(t), EndHeaders: true,
+			EndStream: true})
 	}
 	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	for {
@@ -300,7 +311,8 @@ const (
 	frameSettings = 4
 )
 
-func (a *attempt) framesOfHTTP3(address string, config *tls.Config, head [][2]string, trailers ...[][2]string) (status string) {
+func (a *attempt) framesOfHTTP3(address string, config *tls.Config, head [][2]string,
+	trailers ...[][2]string) (status string) {
 	a.t.Helper()
 	ctx, cancel := context.WithDeadline(a.t.Context(), deadline())
 	defer cancel()
@@ -463,9 +475,10 @@ func TestAttackIdentityMalformedFrames(t *testing.T) {
 				"not announced":              {bearer},
 				"not announced, with length": {bearer, {"content-length", "1"}},
 				"another one announced":      {bearer, {"trailer", "x-sum"}},
-				"announced":                  {bearer, {"trailer", "x-user, x_user, x.user, x-consumer-username, x_consumer_username, x-sum"}},
-				"announced, with length":     {bearer, {"trailer", "x-user, x_user, x.user"}, {"content-length", "1"}},
-				"announced in upper case":    {bearer, {"trailer", "X-USER"}},
+				"announced": {bearer,
+					{"trailer", "x-user, x_user, x.user, x-consumer-username, x_consumer_username, x-sum"}},
+				"announced, with length":  {bearer, {"trailer", "x-user, x_user, x.user"}, {"content-length", "1"}},
+				"announced in upper case": {bearer, {"trailer", "X-USER"}},
 			} {
 				s.attack(t, "trailer "+name+", "+about+", by "+by.name, func(t *testing.T, a *attempt) {
 					a.secret(token)
@@ -483,8 +496,8 @@ func TestAttackIdentityMalformedFrames(t *testing.T) {
 }
 
 // HTTP/2 and HTTP/3 have the target in fields of its own, and the server builds a URL of them that routing and backend
-// may read differently; CONNECT has no path at all, and its extended form (RFC 8441, RFC 9220) opens a tunnel. Without a
-// token nothing passes, and with one nothing passes that is not a path.
+// may read differently; CONNECT has no path at all, and its extended form (RFC 8441, RFC 9220) opens a tunnel. Without
+// a token nothing passes, and with one nothing passes that is not a path.
 func TestAttackRouteTargetsInFrames(t *testing.T) {
 	s, ways := startEverywhere(t, gateFor(consumerAlice(t), "allow_preflight"))
 	token, other := hmacKey(t).Sign(t, claims()), hmacKey(t).Sign(t, claims("sub", "bob", "exp", time.Now().Unix()+200))
@@ -513,31 +526,39 @@ func TestAttackRouteTargetsInFrames(t *testing.T) {
 			"method with a NUL":          full("GET\x00", by.host, "/"),
 			"method without letters":     full("", by.host, "/"),
 			"method in lower case":       full("get", by.host, "/admin"),
-			"the field of a websocket":   append(full("GET", by.host, "/admin"), [2]string{"sec-websocket-protocol", "bearer, " + other}),
-			"a header named :protocol":   append(full("CONNECT", by.host, "/admin"), [2]string{"x", "y"}, [2]string{":protocol", "websocket"}),
-			"OPTIONS that is no path":    full("OPTIONS", by.host, "*"),
-			"line end in the authority":  full("GET", by.host+"\r\nX-Consumer-Username: admin", "/admin"),
+			"the field of a websocket": append(full("GET", by.host, "/admin"),
+				[2]string{"sec-websocket-protocol", "bearer, " + other}),
+			"a header named :protocol": append(full("CONNECT", by.host, "/admin"), [2]string{"x", "y"},
+				[2]string{":protocol", "websocket"}),
+			"OPTIONS that is no path":   full("OPTIONS", by.host, "*"),
+			"line end in the authority": full("GET", by.host+"\r\nX-Consumer-Username: admin", "/admin"),
 		}
-		for _, path := range []string{"", "admin", "*", "http:admin", "http://" + by.host + "/admin", "https://other.test/admin", "http:/admin", "ftp://" + by.host + "/admin", "//admin", "//other.test/admin",
-			"/\r\nX-Consumer-Username: admin", "/ HTTP/1.1\r\nX-Consumer-Username: admin\r\n\r\nGET /admin", "/a b", "/\x00", "/%", "?admin", "#admin", "/#/../admin", "../admin", "/public/../admin", "/public/..%2fadmin", "/;x=1/admin"} {
+		for _, path := range []string{"", "admin", "*", "http:admin", "http://" + by.host + "/admin",
+			"https://other.test/admin", "http:/admin", "ftp://" + by.host + "/admin", "//admin", "//other.test/admin",
+			"/\r\nX-Consumer-Username: admin", "/ HTTP/1.1\r\nX-Consumer-Username: admin\r\n\r\nGET /admin", "/a b", "/\x00",
+			"/%", "?admin", "#admin", "/#/../admin", "../admin", "/public/../admin", "/public/..%2fadmin", "/;x=1/admin"} {
 			heads[fmt.Sprintf("path %q", path)] = full("GET", by.host, path)
 		}
 		for name, head := range heads {
 			s.attack(t, name+" without a token, by "+by.name, func(t *testing.T, a *attempt) {
 				a.secret(token)
 				status := by.send(a, head)
-				if answersItself := name == "OPTIONS that is no path"; strings.HasPrefix(status, "5") || strings.HasPrefix(status, "2") && !answersItself {
+				if answersItself := name == "OPTIONS that is no path"; strings.HasPrefix(status, "5") ||
+					strings.HasPrefix(status, "2") && !answersItself {
 					t.Errorf("status %q", status)
 				}
 				a.nothingForwarded()
 			})
 			s.attack(t, name+" with a token, by "+by.name, func(t *testing.T, a *attempt) {
 				a.secret(token)
-				if status := by.send(a, append(head[:len(head):len(head)], [2]string{"authorization", "Bearer " + token})); strings.HasPrefix(status, "5") {
+				if status := by.send(a,
+					append(head[:len(head):len(head)], [2]string{"authorization", "Bearer " + token})); strings.HasPrefix(status,
+					"5") {
 					t.Errorf("status %q", status)
 				}
 				for _, r := range a.upstream.take() {
-					if !strings.HasPrefix(r.URI, "/") || strings.ContainsAny(r.URI, " \r\n") || len(r.Header["X-Consumer-Username"]) != 1 || r.Header.Get("X-Consumer-Username") != "alice" {
+					if !strings.HasPrefix(r.URI, "/") || strings.ContainsAny(r.URI, " \r\n") ||
+						len(r.Header["X-Consumer-Username"]) != 1 || r.Header.Get("X-Consumer-Username") != "alice" {
 						t.Errorf("reached the upstream as %s %q of %q", r.Method, r.URI, r.Header["X-Consumer-Username"])
 					}
 				}

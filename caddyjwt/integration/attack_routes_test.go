@@ -26,9 +26,12 @@ import (
 func TestAttackRouteTargetForms(t *testing.T) {
 	s := start(t, gateFor(consumerAlice(t)))
 	token := hmacKey(t).Sign(t, claims())
-	for _, target := range []string{"http:admin", "http:http://gate.test/admin", "http:/admin", "http:///admin", "http://user:pw@gate.test/admin", "ftp://gate.test/admin", "gopher://gate.test/",
-		"mailto:admin", "javascript:alert(1)", "admin", "*", "//admin", "//gate.test/admin", "http://gate.test", "https://gate.test/admin", "http://other.test/admin", "file:///etc/passwd",
-		"?admin", "#admin", "/\x00", "/%00", "/a b", "http://gate.test:80@evil/", "h2c://gate.test/", "../admin", ".", "http:"} {
+	for _, target := range []string{"http:admin", "http:http://gate.test/admin", "http:/admin", "http:///admin",
+		"http://user:pw@gate.test/admin", "ftp://gate.test/admin", "gopher://gate.test/",
+		"mailto:admin", "javascript:alert(1)", "admin", "*", "//admin", "//gate.test/admin", "http://gate.test",
+		"https://gate.test/admin", "http://other.test/admin", "file:///etc/passwd",
+		"?admin", "#admin", "/\x00", "/%00", "/a b", "http://gate.test:80@evil/", "h2c://gate.test/", "../admin", ".",
+		"http:"} {
 		for _, method := range []string{"GET", "OPTIONS", "CONNECT", "POST"} {
 			s.attack(t, fmt.Sprintf("%s %q without a token", method, target), func(t *testing.T, a *attempt) {
 				got := a.raw(method + " " + target + " HTTP/1.1\r\nHost: gate.test\r\nContent-Length: 0\r\n\r\n")
@@ -59,14 +62,21 @@ func TestAttackRouteTargetForms(t *testing.T) {
 // backend for others: dot segments (CVE-2026-33494, CVE-2025-66490, CVE-2026-48020), slashes (CVE-2026-40912,
 // CVE-2025-47952, CVE-2026-52844), parameters, fragments (CVE-2023-47106, CVE-2026-41059), queries (CVE-2025-54576).
 func TestAttackRoutePathsAroundTheGate(t *testing.T) {
-	s := start(t, "@guarded not path /public /public/*\n"+strings.Replace(gateFor(consumerAlice(t)), "bearer_auth", "bearer_auth @guarded", 1))
+	s := start(t,
+		"@guarded not path /public /public/*\n"+
+			strings.Replace(gateFor(consumerAlice(t)), "bearer_auth", "bearer_auth @guarded", 1))
 	s.attack(t, "control: the open part is open", func(t *testing.T, a *attempt) { a.passed(a.get("/public/x", "")) })
-	for _, path := range []string{"/admin", "/public/../admin", "/public/%2e%2e/admin", "/public/%2E%2E/admin", "/public/.%2e/admin", "/public/..%2fadmin", "/public%2f..%2fadmin", "/public/%2e%2e%2fadmin",
-		"/./admin", "//admin", "///admin", "/admin%2fx", "/%5cadmin", "/\\admin", "/admin;x=1", "/admin%00.png", "/admin/.;/x", "/public#/../admin", "/admin?x=/public/", "/admin?/public/x", "/admin#/public/",
-		"/publicx", "/public./../admin", "/x/public/", "/%2fpublic/../admin", "/.//public/../../admin", "/admin/../public/../admin", "/ADMIN", "/public/../public/../admin", "/%61dmin", "/public/x/../../admin"} {
+	for _, path := range []string{"/admin", "/public/../admin", "/public/%2e%2e/admin", "/public/%2E%2E/admin",
+		"/public/.%2e/admin", "/public/..%2fadmin", "/public%2f..%2fadmin", "/public/%2e%2e%2fadmin",
+		"/./admin", "//admin", "///admin", "/admin%2fx", "/%5cadmin", "/\\admin", "/admin;x=1", "/admin%00.png",
+		"/admin/.;/x", "/public#/../admin", "/admin?x=/public/", "/admin?/public/x", "/admin#/public/",
+		"/publicx", "/public./../admin", "/x/public/", "/%2fpublic/../admin", "/.//public/../../admin",
+		"/admin/../public/../admin", "/ADMIN", "/public/../public/../admin", "/%61dmin", "/public/x/../../admin"} {
 		for _, method := range []string{"GET", "POST", "HEAD", "OPTIONS"} {
 			s.attack(t, method+" "+path, func(t *testing.T, a *attempt) {
-				got := a.raw(method + " " + path + " HTTP/1.1\r\nHost: gate.test\r\nX-Forwarded-Uri: /public/\r\nX-Original-URL: /public/\r\nContent-Length: 0\r\n\r\n")
+				got := a.raw(method + " " + path +
+					" HTTP/1.1\r\nHost: gate.test\r\nX-Forwarded-Uri: /public/\r\nX-Original-URL: /public/\r\nContent-Length: 0\r\n" +
+					"\r\n")
 				a.neverForwarded(got)
 			})
 		}
@@ -77,15 +87,22 @@ func TestAttackRoutePathsAroundTheGate(t *testing.T) {
 // no case, and the backend gets the target as it came. The form that the threat model recommends opens only what is
 // plainly under the path.
 func TestAttackRoutePathsAroundAnException(t *testing.T) {
-	s := start(t, exceptionOfTheThreatModel(t)+"\n"+strings.Replace(gateFor(consumerAlice(t)), "bearer_auth", "bearer_auth @guarded", 1))
-	for _, path := range []string{"/public", "/public/", "/public/x", "/public/a-b_c/app.min.js", "/public/x?back=/../%2e%2e;y"} {
+	s := start(t,
+		exceptionOfTheThreatModel(t)+"\n"+
+			strings.Replace(gateFor(consumerAlice(t)), "bearer_auth", "bearer_auth @guarded", 1))
+	for _, path := range []string{"/public", "/public/", "/public/x", "/public/a-b_c/app.min.js",
+		"/public/x?back=/../%2e%2e;y"} {
 		s.attack(t, "control: "+path+" is open", func(t *testing.T, a *attempt) { a.passed(a.get(path, "")) })
 	}
 	for _, path := range []string{
-		"/api/../public/x", "/api/%2e%2e/public/x", "/api/%2E%2e/public/x", "/api/..%2fpublic/x", "/api/..%5cpublic/x", "/api/..;/public/x",
-		"/public/../orders", "/public/%2e%2e/orders", "/public/x/..", "/public/x/.", "/public/..", "/public/...", "/public/.hidden", "/public/x..y",
-		"/PUBLIC/x", "/Public/x", "//public/x", "/public//x", "/public/x;y", "/public/x%00", "/public/x%0a", "/public/%78", "/public\\x", "/publicx",
-		"/public.", "/public/x.", "/./public/x", "/public%2fx", "/public%3f/../orders", "/public#/../orders", "/orders", "/orders?/public/x", "/",
+		"/api/../public/x", "/api/%2e%2e/public/x", "/api/%2E%2e/public/x", "/api/..%2fpublic/x", "/api/..%5cpublic/x",
+		"/api/..;/public/x",
+		"/public/../orders", "/public/%2e%2e/orders", "/public/x/..", "/public/x/.", "/public/..", "/public/...",
+		"/public/.hidden", "/public/x..y",
+		"/PUBLIC/x", "/Public/x", "//public/x", "/public//x", "/public/x;y", "/public/x%00", "/public/x%0a", "/public/%78",
+		"/public\\x", "/publicx",
+		"/public.", "/public/x.", "/./public/x", "/public%2fx", "/public%3f/../orders", "/public#/../orders", "/orders",
+		"/orders?/public/x", "/",
 	} {
 		for _, method := range []string{"GET", "POST", "OPTIONS"} {
 			s.attack(t, method+" "+path, func(t *testing.T, a *attempt) {
@@ -113,7 +130,9 @@ func exceptionOfTheThreatModel(t *testing.T) string {
 // CVE-2026-27588, CVE-2022-23632.
 func TestAttackRouteHostSpellings(t *testing.T) {
 	s := start(t, gateFor(consumerAlice(t)))
-	for _, host := range []string{"gate.test", "GATE.TEST", "Gate.Test", "gate.test.", "gate.test:80", "gate.test:8080", "gate.test:", "xgate.test", "gate.test.evil", "", "gate.test@evil", "127.0.0.1", "[::1]", "gate.test,evil", "gate.test evil", "gate%2etest"} {
+	for _, host := range []string{"gate.test", "GATE.TEST", "Gate.Test", "gate.test.", "gate.test:80", "gate.test:8080",
+		"gate.test:", "xgate.test", "gate.test.evil", "", "gate.test@evil", "127.0.0.1", "[::1]", "gate.test,evil",
+		"gate.test evil", "gate%2etest"} {
 		s.attack(t, fmt.Sprintf("%q", host), func(t *testing.T, a *attempt) {
 			got := a.raw("GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n")
 			if got.StatusCode >= 500 {
@@ -134,35 +153,40 @@ func TestAttackRouteHostSpellings(t *testing.T) {
 	})
 }
 
-// A matcher for more than a hundred hosts looks them up in another way than one for a few, and forgot that names have no
-// case: CVE-2026-27588. What is guarded by such a matcher is guarded in every spelling, and in each it is the same site.
+// A matcher for more than a hundred hosts looks them up in another way than one for a few, and forgot that names have
+// no case: CVE-2026-27588. What is guarded by such a matcher is guarded in every spelling, and in each it is the same
+// site.
 func TestAttackRouteHostAmongMany(t *testing.T) {
 	var many strings.Builder
 	for i := range 150 {
 		fmt.Fprintf(&many, " host-%d.test", i)
 	}
 	s := prepare(t)
-	gate := "@guarded host gate.test" + many.String() + "\n" + strings.Replace(gateFor(consumerAlice(t)), "bearer_auth", "bearer_auth @guarded", 1)
+	gate := "@guarded host gate.test" + many.String() + "\n" +
+		strings.Replace(gateFor(consumerAlice(t)), "bearer_auth", "bearer_auth @guarded", 1)
 	s.loadFile(strings.Replace(s.caddyfile(gate), "http://gate.test {", "http:// {", 1))
 	token := hmacKey(t).Sign(t, claims())
 	s.attack(t, "control: another host is open", func(t *testing.T, a *attempt) {
 		a.passed(a.raw("GET / HTTP/1.1\r\nHost: open.test\r\n\r\n"))
 	})
-	for _, host := range []string{"gate.test", "GATE.TEST", "Gate.tesT", "gate.test:80", "GATE.TEST:8080", "host-7.test", "HOST-149.test"} {
+	for _, host := range []string{"gate.test", "GATE.TEST", "Gate.tesT", "gate.test:80", "GATE.TEST:8080", "host-7.test",
+		"HOST-149.test"} {
 		s.attack(t, host+" without a token", func(t *testing.T, a *attempt) {
 			a.refusedFor(a.raw("GET / HTTP/1.1\r\nHost: "+host+"\r\n\r\n"), "missing_token")
 			a.neverForwarded(a.raw("GET http://" + host + "/ HTTP/1.1\r\nHost: open.test\r\n\r\n")) // RFC 9112 section 3.2.2
 		})
 		s.attack(t, host+" with a token", func(t *testing.T, a *attempt) {
 			a.secret(token)
-			a.untouched(a.passed(a.raw("GET / HTTP/1.1\r\nHost: "+host+"\r\nAuthorization: Bearer "+token+"\r\n\r\n")), asConsumer)
+			a.untouched(a.passed(a.raw("GET / HTTP/1.1\r\nHost: "+host+"\r\nAuthorization: Bearer "+token+"\r\n\r\n")),
+				asConsumer)
 		})
 	}
 }
 
 // asConsumer is what the backend is told about alice where no claim is forwarded.
 var asConsumer = map[string]string{
-	"X-Consumer-Id": "42", "X-Consumer-Custom-Id": "c-42", "X-Consumer-Username": "alice", "X-Consumer-Groups": "staff,editors",
+	"X-Consumer-Id": "42", "X-Consumer-Custom-Id": "c-42", "X-Consumer-Username": "alice",
+	"X-Consumer-Groups":       "staff,editors",
 	"X-Credential-Identifier": "alice-key",
 }
 
@@ -171,8 +195,10 @@ var asConsumer = map[string]string{
 func TestAttackRouteServerNameOfAnotherSite(t *testing.T) {
 	s := prepare(t)
 	address := s.loadOnAPort(func(port string) string {
-		return strings.Replace(s.caddyfile(gateFor(consumerAlice(t))), "auto_https off", "auto_https disable_redirects\n\tskip_install_trust", 1) +
-			fmt.Sprintf("https://open.test:%[1]s {\n bind 127.0.0.1\n tls internal\n respond \"open\"\n}\nhttps://gate.test:%[1]s {\n bind 127.0.0.1\n tls internal\n %[2]s\n reverse_proxy %[3]s\n}\n",
+		return strings.Replace(s.caddyfile(gateFor(consumerAlice(t))), "auto_https off",
+			"auto_https disable_redirects\n\tskip_install_trust", 1) +
+			fmt.Sprintf("https://open.test:%[1]s {\n bind 127.0.0.1\n tls internal\n respond \"open\"\n}\n"+
+				"https://gate.test:%[1]s {\n bind 127.0.0.1\n tls internal\n %[2]s\n reverse_proxy %[3]s\n}\n",
 				port, gateFor(consumerAlice(t)), s.upstream.addr())
 	})
 	_, port, _ := net.SplitHostPort(address)
@@ -230,7 +256,8 @@ func TestAttackRouteServerNameOfAnotherSite(t *testing.T) {
 // A method is treated as harmless, or unknown to a list: HEAD, TRACE, lower case, made-up ones. All are guarded alike.
 func TestAttackRouteMethods(t *testing.T) {
 	s := start(t, gateFor(consumerAlice(t), "allow_preflight"))
-	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "FOO", "get", "options", "Options", "GET/", "PRI", "M-SEARCH", "QUERY"} {
+	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT",
+		"PROPFIND", "FOO", "get", "options", "Options", "GET/", "PRI", "M-SEARCH", "QUERY"} {
 		s.attack(t, method, func(t *testing.T, a *attempt) {
 			got := a.raw(method + " / HTTP/1.1\r\nHost: gate.test\r\nContent-Length: 0\r\n\r\n")
 			a.neverForwarded(got)
@@ -240,7 +267,9 @@ func TestAttackRouteMethods(t *testing.T) {
 		})
 		if method != "OPTIONS" {
 			s.attack(t, method+" with the fields of a preflight", func(t *testing.T, a *attempt) {
-				a.neverForwarded(a.raw(method + " / HTTP/1.1\r\nHost: gate.test\r\nOrigin: https://x\r\nAccess-Control-Request-Method: GET\r\nContent-Length: 0\r\n\r\n"))
+				a.neverForwarded(a.raw(method +
+					" / HTTP/1.1\r\nHost: gate.test\r\nOrigin: https://x\r\nAccess-Control-Request-Method: GET\r\nContent-Length: " +
+					"0\r\n\r\n"))
 			})
 		}
 	}
@@ -250,12 +279,13 @@ func TestAttackRouteMethods(t *testing.T) {
 // cross-origin request is: one Origin, one method, no credentials.
 func TestAttackRoutePreflights(t *testing.T) {
 	fields := map[string]string{
-		"no Origin":              "Access-Control-Request-Method: GET\r\n",
-		"no method":              "Origin: https://x\r\n",
-		"empty Origin":           "Origin:\r\nAccess-Control-Request-Method: GET\r\n",
-		"empty method":           "Origin: https://x\r\nAccess-Control-Request-Method:\r\n",
-		"two Origins":            "Origin: https://x\r\nOrigin: https://y\r\nAccess-Control-Request-Method: GET\r\n",
-		"two methods":            "Origin: https://x\r\nAccess-Control-Request-Method: GET\r\nAccess-Control-Request-Method: PUT\r\n",
+		"no Origin":    "Access-Control-Request-Method: GET\r\n",
+		"no method":    "Origin: https://x\r\n",
+		"empty Origin": "Origin:\r\nAccess-Control-Request-Method: GET\r\n",
+		"empty method": "Origin: https://x\r\nAccess-Control-Request-Method:\r\n",
+		"two Origins":  "Origin: https://x\r\nOrigin: https://y\r\nAccess-Control-Request-Method: GET\r\n",
+		"two methods": "Origin: https://x\r\nAccess-Control-Request-Method: GET\r\n" +
+			"Access-Control-Request-Method: PUT\r\n",
 		"a list of methods":      "Origin: https://x\r\nAccess-Control-Request-Method: GET, PUT\r\n",
 		"with a cookie":          "Origin: https://x\r\nAccess-Control-Request-Method: GET\r\nCookie: a=b\r\n",
 		"with a bad token":       "Origin: https://x\r\nAccess-Control-Request-Method: GET\r\nAuthorization: Bearer bad\r\n",
@@ -268,11 +298,13 @@ func TestAttackRoutePreflights(t *testing.T) {
 		allowed := strings.Contains(gate, "allow_preflight")
 		for name, text := range fields {
 			s.attack(t, fmt.Sprintf("%s, allowed %t", name, allowed), func(t *testing.T, a *attempt) {
-				a.refusedFor(a.raw("OPTIONS / HTTP/1.1\r\nHost: gate.test\r\n"+text+"\r\n"), "missing_token", "malformed_token", "malformed_request")
+				a.refusedFor(a.raw("OPTIONS / HTTP/1.1\r\nHost: gate.test\r\n"+text+"\r\n"), "missing_token", "malformed_token",
+					"malformed_request")
 			})
 		}
 		s.attack(t, fmt.Sprintf("a genuine one, allowed %t", allowed), func(t *testing.T, a *attempt) {
-			got := a.raw("OPTIONS / HTTP/1.1\r\nHost: gate.test\r\nOrigin: https://x\r\nAccess-Control-Request-Method: GET\r\n\r\n")
+			got := a.raw("OPTIONS / HTTP/1.1\r\nHost: gate.test\r\nOrigin: https://x\r\nAccess-Control-Request-Method: GET\r\n" +
+				"\r\n")
 			if allowed {
 				a.untouched(a.passed(got), nil)
 			} else {
@@ -282,16 +314,17 @@ func TestAttackRoutePreflights(t *testing.T) {
 	}
 	s := start(t, gateFor(consumerAlice(t), "allow_preflight", "token_from header Authorization", "token_from query jwt"))
 	s.attack(t, "with a body that is a request", func(t *testing.T, a *attempt) {
-		got := a.raw("OPTIONS / HTTP/1.1\r\nHost: gate.test\r\nOrigin: https://x\r\nAccess-Control-Request-Method: GET\r\nContent-Length: 32\r\n\r\nGET /admin HTTP/1.1\r\nHost: gate\r\n")
+		got := a.raw("OPTIONS / HTTP/1.1\r\nHost: gate.test\r\nOrigin: https://x\r\nAccess-Control-Request-Method: GET\r\n" +
+			"Content-Length: 32\r\n\r\nGET /admin HTTP/1.1\r\nHost: gate\r\n")
 		if n := len(a.upstream.take()); n > 1 || got.StatusCode >= 500 {
 			t.Errorf("%d requests reached the upstream, status %d", n, got.StatusCode)
 		}
 	})
 }
 
-// A client upgrades the connection to HTTP/2 in clear text, or to TLS with HTTP inside (RFC 2817), and what it sends then
-// goes to the backend without passing the gate: CVE-2026-88008, CVE-2022-41721. The offer does not reach the backend, with
-// a token or without.
+// A client upgrades the connection to HTTP/2 in clear text, or to TLS with HTTP inside (RFC 2817), and what it sends
+// then goes to the backend without passing the gate: CVE-2026-88008, CVE-2022-41721. The offer does not reach the
+// backend, with a token or without.
 func TestAttackRouteUpgradeToHTTP(t *testing.T) {
 	for _, line := range []string{"", "optional", "allow_preflight"} {
 		s := start(t, gateFor(consumerAlice(t), line))
@@ -315,7 +348,8 @@ func TestAttackRouteUpgradeToHTTP(t *testing.T) {
 			"HTTP, spaced":     "Connection: Upgrade\r\nUpgrade: foo , http /1.1\r\n",
 			"two fields":       "Connection: Upgrade\r\nUpgrade: foo\r\nUpgrade: h2c\r\n",
 		} {
-			for who, authorization := range map[string]string{"with a token": "Authorization: Bearer " + token + "\r\n", "without a token": ""} {
+			for who, authorization := range map[string]string{"with a token": "Authorization: Bearer " + token + "\r\n",
+				"without a token": ""} {
 				s.attack(t, name+" "+who+" "+line, func(t *testing.T, a *attempt) {
 					a.secret(token)
 					got := a.raw("GET / HTTP/1.1\r\nHost: gate.test\r\n" + authorization + text + "\r\n")
@@ -346,9 +380,14 @@ func TestAttackRouteWebSocket(t *testing.T) {
 		w.WriteHeader(http.StatusSwitchingProtocols)
 	}
 	token := hmacKey(t).Sign(t, claims())
-	handshake := "GET /ws?access_token=x HTTP/1.1\r\nHost: gate.test\r\nConnection: Upgrade, X-Consumer-Username, X-Consumer-ID\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-	for name, text := range map[string]string{"without": "", "in the subprotocol": "Sec-WebSocket-Protocol: bearer, " + token + "\r\n", "as a cookie": "Cookie: access_token=" + token + "\r\n"} {
-		s.attack(t, name+" a token", func(t *testing.T, a *attempt) { a.refusedFor(a.raw(handshake+text+"\r\n"), "missing_token") })
+	handshake := "GET /ws?access_token=x HTTP/1.1\r\nHost: gate.test\r\nConnection: Upgrade, X-Consumer-Username, " +
+		"X-Consumer-ID\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+	for name, text := range map[string]string{"without": "",
+		"in the subprotocol": "Sec-WebSocket-Protocol: bearer, " + token + "\r\n",
+		"as a cookie":        "Cookie: access_token=" + token + "\r\n"} {
+		s.attack(t, name+" a token", func(t *testing.T, a *attempt) {
+			a.refusedFor(a.raw(handshake+text+"\r\n"), "missing_token")
+		})
 	}
 	s.attack(t, "with a token", func(t *testing.T, a *attempt) {
 		a.secret(token)
@@ -360,7 +399,8 @@ func TestAttackRouteWebSocket(t *testing.T) {
 		if len(requests) != 1 {
 			t.Fatalf("%d requests reached the upstream, want 1", len(requests))
 		}
-		if name := requests[0].Header["X-Consumer-Username"]; len(name) != 1 || name[0] != "alice" || requests[0].Header.Get("Authorization") != "" {
+		if name := requests[0].Header["X-Consumer-Username"]; len(name) != 1 || name[0] != "alice" ||
+			requests[0].Header.Get("Authorization") != "" {
 			t.Errorf("%v at the upstream", requests[0].Header)
 		}
 	})
@@ -377,7 +417,9 @@ func TestAttackRouteWebSocketWithATokenInTheURL(t *testing.T) {
 	}
 	token := hmacKey(t).Sign(t, claims())
 	handshake := func(query, more string) string {
-		return "GET /ws?a=1" + query + " HTTP/1.1\r\nHost: gate.test\r\nConnection: Upgrade, X-Consumer-Username\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" + more + "\r\n"
+		return "GET /ws?a=1" + query +
+			" HTTP/1.1\r\nHost: gate.test\r\nConnection: Upgrade, X-Consumer-Username\r\nUpgrade: websocket\r\n" +
+			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" + more + "\r\n"
 	}
 	s.attack(t, "without one", func(t *testing.T, a *attempt) { a.refusedFor(a.raw(handshake("", "")), "missing_token") })
 	s.attack(t, "in the subprotocol", func(t *testing.T, a *attempt) {
@@ -389,7 +431,8 @@ func TestAttackRouteWebSocketWithATokenInTheURL(t *testing.T) {
 	})
 	s.attack(t, "a good one", func(t *testing.T, a *attempt) {
 		a.secret(token)
-		if got := a.raw(handshake("&access_token="+token, "X-Consumer-Username: admin\r\n")); got.StatusCode != http.StatusSwitchingProtocols {
+		if got := a.raw(handshake("&access_token="+token,
+			"X-Consumer-Username: admin\r\n")); got.StatusCode != http.StatusSwitchingProtocols {
 			t.Errorf("status %d, want 101", got.StatusCode)
 		}
 		requests := a.upstream.take()
@@ -413,11 +456,15 @@ func TestAttackRouteConnectionIsReused(t *testing.T) {
 		requests string
 		want     []int
 	}{
-		"second without a token": {"GET /1 HTTP/1.1\r\nHost: gate.test\r\n" + good + "\r\nGET /2 HTTP/1.1\r\nHost: gate.test\r\n\r\n", []int{200, 401}},
-		"first without a token":  {"GET /1 HTTP/1.1\r\nHost: gate.test\r\n\r\nGET /2 HTTP/1.1\r\nHost: gate.test\r\n" + good + "\r\n", []int{401, 200}},
-		"second in a refused body": {"POST /1 HTTP/1.1\r\nHost: gate.test\r\nContent-Length: 41\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: gate.test\r\n\r\nGET /2 HTTP/1.1\r\nHost: gate.test\r\n" + good + "\r\n",
+		"second without a token": {"GET /1 HTTP/1.1\r\nHost: gate.test\r\n" + good +
+			"\r\nGET /2 HTTP/1.1\r\nHost: gate.test\r\n\r\n", []int{200, 401}},
+		"first without a token": {"GET /1 HTTP/1.1\r\nHost: gate.test\r\n\r\nGET /2 HTTP/1.1\r\nHost: gate.test\r\n" + good +
+			"\r\n", []int{401, 200}},
+		"second in a refused body": {"POST /1 HTTP/1.1\r\nHost: gate.test\r\nContent-Length: 41\r\n\r\nGET /smuggled " +
+			"HTTP/1.1\r\nHost: gate.test\r\n\r\nGET /2 HTTP/1.1\r\nHost: gate.test\r\n" + good + "\r\n",
 			[]int{401, 200}},
-		"second in a chunked body": {"POST /1 HTTP/1.1\r\nHost: gate.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nGET /\r\n0\r\n\r\nGET /2 HTTP/1.1\r\nHost: gate.test\r\n\r\n", []int{401, 401}},
+		"second in a chunked body": {"POST /1 HTTP/1.1\r\nHost: gate.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nGET " +
+			"/\r\n0\r\n\r\nGET /2 HTTP/1.1\r\nHost: gate.test\r\n\r\n", []int{401, 401}},
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			conn, err := a.dial(t.Context(), "", "")
@@ -447,8 +494,9 @@ func TestAttackRouteConnectionIsReused(t *testing.T) {
 		})
 	}
 	for name, text := range map[string]string{
-		"length and chunked":  "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nX",
-		"two lengths":         "Content-Length: 0\r\nContent-Length: 44\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: gate.test\r\n\r\n",
+		"length and chunked": "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nX",
+		"two lengths": "Content-Length: 0\r\nContent-Length: 44\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: gate.test\r\n" +
+			"\r\n",
 		"chunked, xchunked":   "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
 		"chunked twice":       "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 		"negative length":     "Content-Length: -1\r\n\r\n",
@@ -470,8 +518,10 @@ func TestAttackRouteConnectionIsReused(t *testing.T) {
 func TestAttackRouteOtherHandlers(t *testing.T) {
 	s := prepare(t)
 	site := s.caddyfile(gateFor(consumerAlice(t)))
-	s.loadFile(strings.Replace(site, "reverse_proxy "+s.upstream.addr(), "rewrite /old /new\nuri strip_prefix /api\nrespond /secret \"secret content\"\nreverse_proxy "+s.upstream.addr()+
-		"\nhandle_errors {\n @gate expression {http.auth.bearer.reason} != null\n header @gate X-Reason {http.auth.bearer.reason}\n respond \"{http.error.status_code} {http.error.message}\"\n}", 1))
+	s.loadFile(strings.Replace(site, "reverse_proxy "+s.upstream.addr(),
+		"rewrite /old /new\nuri strip_prefix /api\nrespond /secret \"secret content\"\nreverse_proxy "+s.upstream.addr()+
+			"\nhandle_errors {\n @gate expression {http.auth.bearer.reason} != null\n header @gate X-Reason "+
+			"{http.auth.bearer.reason}\n respond \"{http.error.status_code} {http.error.message}\"\n}", 1))
 	for _, path := range []string{"/", "/old", "/new", "/api/secret", "/secret", "/api/../secret", "/index.html"} {
 		s.attack(t, path+" without a token", func(t *testing.T, a *attempt) {
 			got := a.get(path, "")
@@ -504,8 +554,8 @@ func TestAttackRouteOtherHandlers(t *testing.T) {
 	})
 }
 
-// Files lie behind the gate, and a handler that looks for them, or that replaces answers by them, serves one in place of
-// the refusal. Nothing of a guarded file is in an answer to a request without a token.
+// Files lie behind the gate, and a handler that looks for them, or that replaces answers by them, serves one in place
+// of the refusal. Nothing of a guarded file is in an answer to a request without a token.
 func TestAttackRouteFilesBehindTheGate(t *testing.T) {
 	root := t.TempDir()
 	for _, name := range []string{"index.html", "secret.txt", "401.html"} {
@@ -516,12 +566,15 @@ func TestAttackRouteFilesBehindTheGate(t *testing.T) {
 	token := hmacKey(t).Sign(t, claims())
 	gate := gateFor(consumerAlice(t))
 	for name, handlers := range map[string]string{
-		"file_server":                   "root * " + root + "\n" + gate + "\nfile_server browse",
-		"try_files":                     "root * " + root + "\n" + gate + "\ntry_files {path} /index.html\nfile_server",
-		"file_server that passes on":    "root * " + root + "\n" + gate + "\nfile_server {\n pass_thru\n}",
-		"intercept before it":           "route {\n root * " + root + "\n intercept {\n @refused status 401 403 400\n handle_response @refused {\n rewrite * /401.html\n file_server\n }\n }\n" + gate + "\n file_server\n}",
-		"templates and encode":          "root * " + root + "\nencode gzip\ntemplates\n" + gate + "\nfile_server",
-		"an error route without a page": "root * " + root + "\n" + gate + "\nfile_server\nhandle_errors 404 {\n rewrite * /index.html\n file_server\n}",
+		"file_server":                "root * " + root + "\n" + gate + "\nfile_server browse",
+		"try_files":                  "root * " + root + "\n" + gate + "\ntry_files {path} /index.html\nfile_server",
+		"file_server that passes on": "root * " + root + "\n" + gate + "\nfile_server {\n pass_thru\n}",
+		"intercept before it": "route {\n root * " + root +
+			"\n intercept {\n @refused status 401 403 400\n handle_response @refused {\n rewrite * /401.html\n file_server\n " +
+			"}\n }\n" + gate + "\n file_server\n}",
+		"templates and encode": "root * " + root + "\nencode gzip\ntemplates\n" + gate + "\nfile_server",
+		"an error route without a page": "root * " + root + "\n" + gate +
+			"\nfile_server\nhandle_errors 404 {\n rewrite * /index.html\n file_server\n}",
 	} {
 		s := prepare(t)
 		s.loadFile(strings.Replace(s.caddyfile(handlers), "reverse_proxy "+s.upstream.addr(), "", 1))
@@ -531,8 +584,10 @@ func TestAttackRouteFilesBehindTheGate(t *testing.T) {
 				t.Errorf("status %d, body %q", got.StatusCode, got.body)
 			}
 		})
-		for _, path := range []string{"/", "/secret.txt", "/index.html", "/401.html", "/missing", "//secret.txt", "/./secret.txt", "/x/../secret.txt", "/secret.txt/", "/SECRET.TXT", "/%73ecret.txt", "/secret.txt?x=/public"} {
-			for _, field := range []string{"", "Range: bytes=0-3\r\n", "If-None-Match: *\r\n", "If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT\r\n", "Authorization: Bearer bad\r\n"} {
+		for _, path := range []string{"/", "/secret.txt", "/index.html", "/401.html", "/missing", "//secret.txt",
+			"/./secret.txt", "/x/../secret.txt", "/secret.txt/", "/SECRET.TXT", "/%73ecret.txt", "/secret.txt?x=/public"} {
+			for _, field := range []string{"", "Range: bytes=0-3\r\n", "If-None-Match: *\r\n",
+				"If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT\r\n", "Authorization: Bearer bad\r\n"} {
 				s.attack(t, name+", "+path+" "+strings.TrimSpace(field), func(t *testing.T, a *attempt) {
 					got := a.raw("GET " + path + " HTTP/1.1\r\nHost: gate.test\r\nAccept: text/html\r\n" + field + "\r\n")
 					a.refusedFor(got, "missing_token", "malformed_token")

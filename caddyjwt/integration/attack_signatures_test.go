@@ -30,7 +30,9 @@ func signedSite(t *testing.T) (s *site, issuer string, keys map[string]*tokentes
 	as := tokentest.NewAS(t, tokentest.WithKeys(list...))
 	s = start(t, gateFor(issuerByJWKS(as), consumerAlice(t)))
 	for _, alg := range []string{"RS256", "PS256", "ES256", "ES384", "ES512", "EdDSA"} {
-		s.attack(t, "control: "+alg+" passes", func(t *testing.T, a *attempt) { a.passed(a.send(keys[alg].Sign(t, issuedBy(as.URL)))) })
+		s.attack(t, "control: "+alg+" passes", func(t *testing.T, a *attempt) {
+			a.passed(a.send(keys[alg].Sign(t, issuedBy(as.URL))))
+		})
 	}
 	return s, as.URL, keys
 }
@@ -40,7 +42,8 @@ func signedSite(t *testing.T) (s *site, issuer string, keys map[string]*tokentes
 // with the group order added.
 func TestAttackSignatureECDSA(t *testing.T) {
 	s, issuer, keys := signedSite(t)
-	for alg, curve := range map[string]elliptic.Curve{"ES256": elliptic.P256(), "ES384": elliptic.P384(), "ES512": elliptic.P521()} {
+	for alg, curve := range map[string]elliptic.Curve{"ES256": elliptic.P256(), "ES384": elliptic.P384(),
+		"ES512": elliptic.P521()} {
 		key := keys[alg]
 		input, good := splitToken(t, key.Sign(t, issuedBy(issuer)))
 		half := len(good) / 2
@@ -55,7 +58,8 @@ func TestAttackSignatureECDSA(t *testing.T) {
 		}
 		zero, one, order := number(big.NewInt(0)), number(big.NewInt(1)), number(n)
 		p := number(curve.Params().P)
-		rPlus, sPlus := fits(new(big.Int).Add(new(big.Int).SetBytes(r), n)), fits(new(big.Int).Add(new(big.Int).SetBytes(sv), n))
+		rPlus, sPlus := fits(new(big.Int).Add(new(big.Int).SetBytes(r), n)),
+			fits(new(big.Int).Add(new(big.Int).SetBytes(sv), n))
 		der, err := asn1.Marshal(struct{ R, S *big.Int }{new(big.Int).SetBytes(r), new(big.Int).SetBytes(sv)})
 		if err != nil {
 			t.Fatal(err)
@@ -123,8 +127,8 @@ func TestAttackSignatureEdDSA(t *testing.T) {
 	}
 }
 
-// Verifiers that parse the decrypted PKCS #1 block leniently accept forgeries: CVE-2006-4339, CVE-2021-30246. Each block
-// here is "signed" with the real private key, so that only its form is wrong.
+// Verifiers that parse the decrypted PKCS #1 block leniently accept forgeries: CVE-2006-4339, CVE-2021-30246. Each
+// block here is "signed" with the real private key, so that only its form is wrong.
 func TestAttackSignaturePKCS1Padding(t *testing.T) {
 	s, issuer, keys := signedSite(t)
 	key := keys["RS256"]
@@ -148,26 +152,28 @@ func TestAttackSignaturePKCS1Padding(t *testing.T) {
 		t.Fatal("the test does not sign as PKCS #1 does")
 	}
 	garbage := block(1, 0xff, prefix, digest[:])
-	copy(garbage[3:], slices.Concat([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0}, prefix, digest[:])) // then 0xff to the end
+	// then 0xff to the end
+	copy(garbage[3:], slices.Concat([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0}, prefix, digest[:]))
 	for name, signature := range map[string][]byte{
-		"without NULL":                 sign(block(1, 0xff, noNull, digest[:])),
-		"with a length in long form":   sign(block(1, 0xff, longLength, digest[:])),
-		"with the name of SHA-1":       sign(block(1, 0xff, sha1OID, digest[:20])),
-		"without the hash's name":      sign(block(1, 0xff, digest[:])),
-		"with a byte after the hash":   sign(block(1, 0xff, prefix, digest[:], []byte{0})),
-		"with garbage after the hash":  sign(garbage),
-		"of block type 2":              sign(block(2, 0xff, prefix, digest[:])),
-		"of block type 0":              sign(block(0, 0, prefix, digest[:])),
-		"padded with another byte":     sign(block(1, 0xfe, prefix, digest[:])),
-		"with the hash shortened":      sign(block(1, 0xff, prefix, digest[:31])),
-		"zero":                         make([]byte, size),
-		"one":                          append(make([]byte, size-1), 1),
-		"the modulus":                  private.N.Bytes(),
-		"the modulus minus one":        new(big.Int).Sub(private.N, big.NewInt(1)).Bytes(),
-		"with the modulus added":       new(big.Int).Add(new(big.Int).SetBytes(good), private.N).Bytes(),
-		"after a zero byte":            append([]byte{0}, good...),
-		"before a zero byte":           append(slices.Clone(good), 0),
-		"the negative of the good one": new(big.Int).Sub(private.N, new(big.Int).SetBytes(good)).FillBytes(make([]byte, size)),
+		"without NULL":                sign(block(1, 0xff, noNull, digest[:])),
+		"with a length in long form":  sign(block(1, 0xff, longLength, digest[:])),
+		"with the name of SHA-1":      sign(block(1, 0xff, sha1OID, digest[:20])),
+		"without the hash's name":     sign(block(1, 0xff, digest[:])),
+		"with a byte after the hash":  sign(block(1, 0xff, prefix, digest[:], []byte{0})),
+		"with garbage after the hash": sign(garbage),
+		"of block type 2":             sign(block(2, 0xff, prefix, digest[:])),
+		"of block type 0":             sign(block(0, 0, prefix, digest[:])),
+		"padded with another byte":    sign(block(1, 0xfe, prefix, digest[:])),
+		"with the hash shortened":     sign(block(1, 0xff, prefix, digest[:31])),
+		"zero":                        make([]byte, size),
+		"one":                         append(make([]byte, size-1), 1),
+		"the modulus":                 private.N.Bytes(),
+		"the modulus minus one":       new(big.Int).Sub(private.N, big.NewInt(1)).Bytes(),
+		"with the modulus added":      new(big.Int).Add(new(big.Int).SetBytes(good), private.N).Bytes(),
+		"after a zero byte":           append([]byte{0}, good...),
+		"before a zero byte":          append(slices.Clone(good), 0),
+		"the negative of the good one": new(big.Int).Sub(private.N,
+			new(big.Int).SetBytes(good)).FillBytes(make([]byte, size)),
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			a.refusedFor(a.send(input+"."+b64(string(signature))), "invalid_signature")
@@ -182,7 +188,8 @@ func TestAttackSignaturePSSParameters(t *testing.T) {
 	key := keys["PS256"]
 	input, good := splitToken(t, key.Sign(t, issuedBy(issuer)))
 	digest := sha256.Sum256([]byte(input))
-	for name, salt := range map[string]int{"no salt": 0, "a short salt": 20, "the longest salt": rsa.PSSSaltLengthAuto, "a salt of one": 1} {
+	for name, salt := range map[string]int{"no salt": 0, "a short salt": 20, "the longest salt": rsa.PSSSaltLengthAuto,
+		"a salt of one": 1} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			signature, err := signPSS(key.Private().(*rsa.PrivateKey), digest[:], salt)
 			if err != nil {
@@ -195,7 +202,8 @@ func TestAttackSignaturePSSParameters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, signature := range map[string][]byte{"PKCS #1 v1.5": pkcs1, "a zero byte more": append(slices.Clone(good), 0), "a byte less": good[1:]} {
+	for name, signature := range map[string][]byte{"PKCS #1 v1.5": pkcs1,
+		"a zero byte more": append(slices.Clone(good), 0), "a byte less": good[1:]} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			a.refusedFor(a.send(input+"."+b64(string(signature))), "invalid_signature")
 		})
@@ -222,7 +230,8 @@ func signPSS(key *rsa.PrivateKey, digest []byte, salt int) ([]byte, error) {
 	}
 	db[0] &= 0xff >> (8*size - bits)
 	em := slices.Concat(db, h[:], []byte{0xbc})
-	if err := rsa.VerifyPSS(&key.PublicKey, crypto.SHA256, digest, new(big.Int).Exp(new(big.Int).SetBytes(em), key.D, key.N).FillBytes(make([]byte, key.Size())),
+	if err := rsa.VerifyPSS(&key.PublicKey, crypto.SHA256, digest,
+		new(big.Int).Exp(new(big.Int).SetBytes(em), key.D, key.N).FillBytes(make([]byte, key.Size())),
 		&rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthAuto}); err != nil {
 		return nil, err
 	}
@@ -241,17 +250,20 @@ func TestAttackSignatureHMAC(t *testing.T) {
 		return b
 	}
 	for name, signature := range map[string][]byte{
-		"one byte":                  good[:1],
-		"the first half":            good[:16],
-		"all but one byte":          good[:31],
-		"one byte more":             append(slices.Clone(good), 0),
-		"twice":                     slices.Concat(good, good),
-		"wrong in the first byte":   wrong(0),
-		"wrong in the last byte":    wrong(31),
-		"zeros":                     make([]byte, 32),
-		"the MAC in hexadecimal":    []byte(hex.EncodeToString(good)),
-		"the plain hash":            func() []byte { h := sha256.Sum256([]byte(input)); return h[:] }(),
-		"MAC with the empty secret": func() []byte { _, m := splitToken(t, hmacToken(t, "HS256", nil, map[string]any{}, claims())); return m }(),
+		"one byte":                good[:1],
+		"the first half":          good[:16],
+		"all but one byte":        good[:31],
+		"one byte more":           append(slices.Clone(good), 0),
+		"twice":                   slices.Concat(good, good),
+		"wrong in the first byte": wrong(0),
+		"wrong in the last byte":  wrong(31),
+		"zeros":                   make([]byte, 32),
+		"the MAC in hexadecimal":  []byte(hex.EncodeToString(good)),
+		"the plain hash":          func() []byte { h := sha256.Sum256([]byte(input)); return h[:] }(),
+		"MAC with the empty secret": func() []byte {
+			_, m := splitToken(t, hmacToken(t, "HS256", nil, map[string]any{}, claims()))
+			return m
+		}(),
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			got := a.send(input + "." + b64(string(signature)))
@@ -328,7 +340,9 @@ func TestAttackSignatureOfAnotherToken(t *testing.T) {
 		"header of the other":             {two[0], one[1], one[2]},
 		"header and payload of the other": {two[0], two[1], one[2]},
 	} {
-		s.attack(t, name, func(t *testing.T, a *attempt) { a.refusedFor(a.send(strings.Join(parts, ".")), "invalid_signature") })
+		s.attack(t, name, func(t *testing.T, a *attempt) {
+			a.refusedFor(a.send(strings.Join(parts, ".")), "invalid_signature")
+		})
 	}
 }
 
@@ -338,10 +352,12 @@ func TestAttackSignatureBadAndExpired(t *testing.T) {
 	s, issuer, keys := signedSite(t)
 	past := time.Now().Add(-time.Hour).Unix()
 	for name, changes := range map[string][]any{
-		"expired": {"exp", past}, "of another audience": {"aud", "x"}, "without exp": {"exp", nil}, "not yet valid": {"nbf", time.Now().Unix() + 900},
+		"expired": {"exp", past}, "of another audience": {"aud", "x"}, "without exp": {"exp", nil},
+		"not yet valid": {"nbf", time.Now().Unix() + 900},
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
-			a.refusedFor(a.send(tokentest.FlipSignature(t, keys["RS256"].Sign(t, issuedBy(issuer, changes...)))), "invalid_signature")
+			a.refusedFor(a.send(tokentest.FlipSignature(t, keys["RS256"].Sign(t, issuedBy(issuer, changes...)))),
+				"invalid_signature")
 		})
 	}
 }

@@ -14,9 +14,11 @@ import (
 // behind the gate. The same as CVE-2024-45410 with other names.
 func TestAttackTravelTokenNamedInConnection(t *testing.T) {
 	s := prepare(t)
-	s.loadFile(strings.Replace(s.caddyfile("route {\n"+gateFor(consumerAlice(t), "forward_token", "forward_claim sub X-User", "token_from header Authorization",
-		"token_from header X-Token", "token_from cookie jwt", "token_from form jwt")+
-		"\n\trequest_header X-Remote-User {http.auth.user.id}\n"), "reverse_proxy "+s.upstream.addr(), "reverse_proxy "+s.upstream.addr()+"\n}", 1))
+	s.loadFile(strings.Replace(s.caddyfile("route {\n"+
+		gateFor(consumerAlice(t), "forward_token", "forward_claim sub X-User", "token_from header Authorization",
+			"token_from header X-Token", "token_from cookie jwt", "token_from form jwt")+
+		"\n\trequest_header X-Remote-User {http.auth.user.id}\n"), "reverse_proxy "+s.upstream.addr(),
+		"reverse_proxy "+s.upstream.addr()+"\n}", 1))
 	s.inForce()
 	token := hmacKey(t).Sign(t, claims())
 	for name, test := range map[string]struct{ field, value, body string }{
@@ -34,7 +36,8 @@ func TestAttackTravelTokenNamedInConnection(t *testing.T) {
 				if test.body != "" {
 					method, length = http.MethodPost, fmt.Sprintf("Content-Length: %d\r\n", len(test.body))
 				}
-				got := a.passed(a.raw(method + " / HTTP/1.1\r\nHost: gate.test\r\n" + test.field + ": " + test.value + "\r\n" + length +
+				got := a.passed(a.raw(method + " / HTTP/1.1\r\nHost: gate.test\r\n" + test.field + ": " + test.value + "\r\n" +
+					length +
 					"Connection: " + connection + "\r\n\r\n" + test.body))
 				if got.Header.Get(test.field) != test.value || got.Body != test.body {
 					t.Errorf("the token did not reach the backend: %v, body of %d bytes", got.Header, len(got.Body))
@@ -63,7 +66,8 @@ func TestAttackTravelPreflightThatIsMore(t *testing.T) {
 	const fields = "Host: gate.test\r\nOrigin: https://x\r\nAccess-Control-Request-Method: GET\r\n"
 	const preflight = "OPTIONS / HTTP/1.1\r\n" + fields
 	for name, text := range map[string]string{
-		"a WebSocket":          "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+		"a WebSocket": "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
+			"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
 		"any other protocol":   "Connection: keep-alive, upgrade\r\nUpgrade: foo/2\r\n\r\n",
 		"Upgrade alone":        "Upgrade: websocket\r\n\r\n",
 		"a body":               "Content-Length: 3\r\n\r\na=1",
@@ -76,11 +80,13 @@ func TestAttackTravelPreflightThatIsMore(t *testing.T) {
 	}
 	s.attack(t, "a body by HTTP/2", func(t *testing.T, a *attempt) {
 		a = a.overHTTP2()
-		r := a.request(http.MethodOptions, "/", strings.NewReader("a=1"), "Origin", "https://x", "Access-Control-Request-Method", "GET")
+		r := a.request(http.MethodOptions, "/", strings.NewReader("a=1"), "Origin", "https://x",
+			"Access-Control-Request-Method", "GET")
 		a.refusedFor(a.do(r), "missing_token")
 	})
 	for _, field := range []string{
-		"X-HTTP-Method-Override", "x-http-method", "X-METHOD-OVERRIDE", "X_HTTP_Method_Override", "X.HTTP.Method", "X-Http_Method-Override",
+		"X-HTTP-Method-Override", "x-http-method", "X-METHOD-OVERRIDE", "X_HTTP_Method_Override", "X.HTTP.Method",
+		"X-Http_Method-Override",
 	} {
 		s.attack(t, field, func(t *testing.T, a *attempt) {
 			got := a.passed(a.raw(preflight + field + ": DELETE\r\n\r\n"))
@@ -112,7 +118,8 @@ func TestAttackTravelPreflightByEveryProtocol(t *testing.T) {
 		fields := []string{"Origin", "https://x", "Access-Control-Request-Method", "PUT", "X-HTTP-Method", "DELETE"}
 		s.attack(t, "without a body, by "+way.name, func(t *testing.T, a *attempt) {
 			a = a.by(way)
-			if got := a.passed(a.do(a.request(http.MethodOptions, "/", nil, fields...))); got.Header["X-Http-Method"] != nil || got.Body != "" {
+			if got := a.passed(a.do(a.request(http.MethodOptions, "/", nil, fields...))); got.Header["X-Http-Method"] != nil ||
+				got.Body != "" {
 				t.Errorf("body %q, %v at the backend", got.Body, got.Header)
 			}
 		})
@@ -168,7 +175,8 @@ func TestAttackTravelManyLargeForms(t *testing.T) {
 	s.attack(t, "never finished", func(t *testing.T, a *attempt) {
 		const strangers, size, bound = 60, 960 << 10, 32 << 20
 		a.secret(token)
-		part := []byte("POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Type: " + formType + "\r\nContent-Length: 1048576\r\n\r\n" +
+		part := []byte("POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Type: " + formType +
+			"\r\nContent-Length: 1048576\r\n\r\n" +
 			strings.Repeat("x", size))
 		var conns []net.Conn
 		var sending sync.WaitGroup
@@ -210,9 +218,11 @@ func TestAttackTravelManyLargeForms(t *testing.T) {
 // Backends that were set up for oauth2-proxy learn who is calling from the headers that they know, and only from the
 // gate.
 func TestForwardedUser(t *testing.T) {
-	s := start(t, gateFor(consumerAlice(t), "optional", "forward_claim sub X-Forwarded-User", "forward_claim email X-Forwarded-Email",
-		"forward_claim roles X-Forwarded-Groups", "forward_claim name X-Forwarded-Preferred-Username"))
-	forged := []string{"X-Forwarded-User", "admin", "x_forwarded_user", "admin", "X-Forwarded-Email", "admin", "X-Forwarded-Groups", "admin"}
+	s := start(t,
+		gateFor(consumerAlice(t), "optional", "forward_claim sub X-Forwarded-User", "forward_claim email X-Forwarded-Email",
+			"forward_claim roles X-Forwarded-Groups", "forward_claim name X-Forwarded-Preferred-Username"))
+	forged := []string{"X-Forwarded-User", "admin", "x_forwarded_user", "admin", "X-Forwarded-Email", "admin",
+		"X-Forwarded-Groups", "admin"}
 	token := hmacKey(t).Sign(t, claims("email", "me@example.com", "roles", []string{"a", "b"}, "name", "Me"))
 	for name, want := range map[string]map[string]string{
 		token: {"User": "alice", "Email": "me@example.com", "Groups": "a,b", "Preferred-Username": "Me"}, "": {},
@@ -246,7 +256,8 @@ func TestAttackTravelHugeClaim(t *testing.T) {
 			}
 		})
 	}
-	got := s.passed(s.do(s.request(http.MethodPost, "/", strings.NewReader("jwt="+hmacKey(t).Sign(t, claims("roles", "a"))),
+	got := s.passed(s.do(s.request(http.MethodPost, "/",
+		strings.NewReader("jwt="+hmacKey(t).Sign(t, claims("roles", "a"))),
 		"Content-Type", formType)))
 	if got.Header.Get("X-Roles") != "a" {
 		t.Errorf("X-Roles %q at the backend", got.Header["X-Roles"])

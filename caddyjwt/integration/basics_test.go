@@ -59,30 +59,52 @@ func TestRefusals(t *testing.T) {
 		status      int
 		reason, err string
 	}{
-		"two places":            {path: "/?jwt=" + valid, token: valid, status: 400, reason: "malformed_request", err: "invalid_request"},
-		"same query twice":      {path: "/?jwt=" + valid + "&jwt=" + valid, status: 400, reason: "malformed_request", err: "invalid_request"},
-		"comma joined":          {token: valid + ", Bearer " + valid, status: 400, reason: "malformed_request", err: "invalid_request"},
-		"too long":              {token: strings.Repeat("a", 17000), status: 400, reason: "malformed_request", err: "invalid_request"},
-		"not a JWT":             {token: "opaque", status: 401, reason: "malformed_token", err: "invalid_token"},
-		"thousands of dots":     {token: strings.Repeat(".", 10000), status: 401, reason: "malformed_token", err: "invalid_token"},
-		"unknown algorithm":     {token: key.SignRaw(`{"alg":"none"}`, `{}`), status: 401, reason: "unsupported_algorithm", err: "invalid_token"},
-		"other algorithm":       {token: key.WithAlg("HS512").Sign(t, good()), status: 401, reason: "unsupported_algorithm", err: "invalid_token"},
-		"unknown issuer":        {token: key.Sign(t, good("iss", "mallory")), status: 401, reason: "unknown_issuer", err: "invalid_token"},
-		"numeric issuer":        {token: key.Sign(t, good("iss", 7)), status: 401, reason: "malformed_token", err: "invalid_token"},
-		"bad signature":         {token: flipped, status: 401, reason: "invalid_signature", err: "invalid_token"},
-		"expired":               {token: key.Sign(t, good("exp", now-60)), status: 401, reason: "expired", err: "invalid_token"},
-		"no exp":                {token: key.Sign(t, good("exp", nil)), status: 401, reason: "missing_claim", err: "invalid_token"},
-		"exp 1e300":             {token: key.Sign(t, good("exp", 1e300)), status: 401, reason: "malformed_token", err: "invalid_token"},
-		"not yet valid":         {token: key.Sign(t, good("nbf", now+60)), status: 401, reason: "not_yet_valid", err: "invalid_token"},
-		"issued later":          {token: key.Sign(t, good("iat", now+60)), status: 401, reason: "not_yet_valid", err: "invalid_token"},
-		"wrong audience":        {token: key.Sign(t, good("aud", "https://other.example.com")), status: 401, reason: "invalid_audience", err: "invalid_token"},
-		"no audience":           {token: key.Sign(t, good("aud", nil)), status: 401, reason: "invalid_audience", err: "invalid_token"},
-		"foreign type":          {token: key.Sign(t, good(), map[string]any{"typ": "dpop+jwt"}), status: 401, reason: "invalid_type", err: "invalid_token"},
-		"crit":                  {token: key.Sign(t, good(), map[string]any{"crit": []string{"exp"}}), status: 401, reason: "malformed_token", err: "invalid_token"},
-		"bound to a key":        {token: key.Sign(t, good("cnf", map[string]any{"jkt": "x"})), status: 401, reason: "proof_required", err: "invalid_token"},
-		"too little scope":      {token: key.Sign(t, good("scope", "write")), status: 403, reason: "insufficient_scope", err: "insufficient_scope"},
-		"payload not an object": {token: key.SignRaw(`{"alg":"HS256"}`, `[]`), status: 401, reason: "malformed_token", err: "invalid_token"},
-		"header not an object":  {token: key.SignRaw(`["alg"]`, `{}`), status: 401, reason: "malformed_token", err: "invalid_token"},
+		"two places": {path: "/?jwt=" + valid, token: valid, status: 400, reason: "malformed_request",
+			err: "invalid_request"},
+		"same query twice": {path: "/?jwt=" + valid + "&jwt=" + valid, status: 400, reason: "malformed_request",
+			err: "invalid_request"},
+		"comma joined": {token: valid + ", Bearer " + valid, status: 400, reason: "malformed_request",
+			err: "invalid_request"},
+		"too long": {token: strings.Repeat("a", 17000), status: 400, reason: "malformed_request",
+			err: "invalid_request"},
+		"not a JWT": {token: "opaque", status: 401, reason: "malformed_token", err: "invalid_token"},
+		"thousands of dots": {token: strings.Repeat(".", 10000), status: 401, reason: "malformed_token",
+			err: "invalid_token"},
+		"unknown algorithm": {token: key.SignRaw(`{"alg":"none"}`, `{}`), status: 401, reason: "unsupported_algorithm",
+			err: "invalid_token"},
+		"other algorithm": {token: key.WithAlg("HS512").Sign(t, good()), status: 401, reason: "unsupported_algorithm",
+			err: "invalid_token"},
+		"unknown issuer": {token: key.Sign(t, good("iss", "mallory")), status: 401, reason: "unknown_issuer",
+			err: "invalid_token"},
+		"numeric issuer": {token: key.Sign(t, good("iss", 7)), status: 401, reason: "malformed_token",
+			err: "invalid_token"},
+		"bad signature": {token: flipped, status: 401, reason: "invalid_signature", err: "invalid_token"},
+		"expired": {token: key.Sign(t, good("exp", now-60)), status: 401, reason: "expired",
+			err: "invalid_token"},
+		"no exp": {token: key.Sign(t, good("exp", nil)), status: 401, reason: "missing_claim",
+			err: "invalid_token"},
+		"exp 1e300": {token: key.Sign(t, good("exp", 1e300)), status: 401, reason: "malformed_token",
+			err: "invalid_token"},
+		"not yet valid": {token: key.Sign(t, good("nbf", now+60)), status: 401, reason: "not_yet_valid",
+			err: "invalid_token"},
+		"issued later": {token: key.Sign(t, good("iat", now+60)), status: 401, reason: "not_yet_valid",
+			err: "invalid_token"},
+		"wrong audience": {token: key.Sign(t, good("aud", "https://other.example.com")), status: 401,
+			reason: "invalid_audience", err: "invalid_token"},
+		"no audience": {token: key.Sign(t, good("aud", nil)), status: 401, reason: "invalid_audience",
+			err: "invalid_token"},
+		"foreign type": {token: key.Sign(t, good(), map[string]any{"typ": "dpop+jwt"}), status: 401,
+			reason: "invalid_type", err: "invalid_token"},
+		"crit": {token: key.Sign(t, good(), map[string]any{"crit": []string{"exp"}}), status: 401,
+			reason: "malformed_token", err: "invalid_token"},
+		"bound to a key": {token: key.Sign(t, good("cnf", map[string]any{"jkt": "x"})), status: 401,
+			reason: "proof_required", err: "invalid_token"},
+		"too little scope": {token: key.Sign(t, good("scope", "write")), status: 403, reason: "insufficient_scope",
+			err: "insufficient_scope"},
+		"payload not an object": {token: key.SignRaw(`{"alg":"HS256"}`, `[]`), status: 401, reason: "malformed_token",
+			err: "invalid_token"},
+		"header not an object": {token: key.SignRaw(`["alg"]`, `{}`), status: 401, reason: "malformed_token",
+			err: "invalid_token"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := test.path
@@ -97,7 +119,8 @@ func TestRefusals(t *testing.T) {
 			}
 			for line := range strings.Lines(s.log()) {
 				// Caddy logs the query of a request as the client sent it (docs/configuration.md); ours must have nothing.
-				if token := test.token; len(token) > 40 && strings.Contains(line, token[len(token)-40:]) && !strings.Contains(line, `"logger":"http.log.`) {
+				if token := test.token; len(token) > 40 && strings.Contains(line, token[len(token)-40:]) &&
+					!strings.Contains(line, `"logger":"http.log.`) {
 					t.Errorf("a part of the token is in the log: %s", line)
 				}
 			}

@@ -52,10 +52,11 @@ func TestClientCertificateIsShownToWhomItIsMeantFor(t *testing.T) {
 		alias bool
 		shown bool
 	}{
-		"tls_client_auth at a discovered endpoint":     {"client_id gateway\nauth_method tls_client_auth", false, true},
-		"tls_client_auth at an alias":                  {"client_id gateway\nauth_method tls_client_auth", true, true},
-		"a secret at a discovered endpoint":            {"client_id gateway\nclient_secret s3cr3t", false, false},
-		"a secret at an endpoint of the configuration": {"client_id gateway\nclient_secret s3cr3t\nendpoint %other", false, true},
+		"tls_client_auth at a discovered endpoint": {"client_id gateway\nauth_method tls_client_auth", false, true},
+		"tls_client_auth at an alias":              {"client_id gateway\nauth_method tls_client_auth", true, true},
+		"a secret at a discovered endpoint":        {"client_id gateway\nclient_secret s3cr3t", false, false},
+		"a secret at an endpoint of the configuration": {"client_id gateway\nclient_secret s3cr3t\nendpoint %other", false,
+			true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			other := newMutual(t, say)
@@ -76,7 +77,8 @@ func TestClientCertificateIsShownToWhomItIsMeantFor(t *testing.T) {
 				"introspect opaque {\n"+strings.ReplaceAll(test.lines, "%other", other.URL)+"\n}")))
 			s.accepts("opaque")
 			if !other.asked.Load() || other.shown.Load() != test.shown || as.asked.Load() && !as.shown.Load() {
-				t.Errorf("shown to the other server: %v, want %v; to the issuer's: %v", other.shown.Load(), test.shown, as.shown.Load())
+				t.Errorf("shown to the other server: %v, want %v; to the issuer's: %v", other.shown.Load(), test.shown,
+					as.shown.Load())
 			}
 		})
 	}

@@ -45,9 +45,10 @@ func TestChainPlaceholdersHaveTheTypesOfTheClaims(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := s.in(t)
 			s.behind("@it expression `"+expression+"`\nGATE\nrespond @it yes\nrespond no", issuerByJWKS(as))
-			token := key.Sign(t, issuedBy(as.URL, "sub", "zoe", "id", "another", "age", 18, "score", 0.625, "staff", true, "name", "Zoë",
-				"realm_access", map[string]any{"roles": []string{"clerk", "manager"}}, "com.example.team", "blue",
-				"https://example.com/tenant", "t1", "addresses", []any{map[string]any{"city": "Bonn"}}))
+			token := key.Sign(t,
+				issuedBy(as.URL, "sub", "zoe", "id", "another", "age", 18, "score", 0.625, "staff", true, "name", "Zoë",
+					"realm_access", map[string]any{"roles": []string{"clerk", "manager"}}, "com.example.team", "blue",
+					"https://example.com/tenant", "t1", "addresses", []any{map[string]any{"city": "Bonn"}}))
 			if a := s.get("/", token); a.StatusCode != http.StatusOK || a.body != "yes" {
 				t.Errorf("status %d, body %q: %s", a.StatusCode, a.body, expression)
 			}
@@ -86,14 +87,22 @@ func TestChainMatchersAndRoutes(t *testing.T) {
 		closed, open  []string
 		atTheUpstream map[string]string
 	}{
-		"everything":             {text: "GATE\nBACKEND", closed: []string{"/", "/a"}},
-		"a named matcher":        {text: "@private path /private* /admin\nbearer_auth @private {\nLINES\n}\nBACKEND", closed: []string{"/private", "/private/x", "/admin"}, open: []string{"/", "/public"}},
-		"an inline matcher":      {text: "bearer_auth /private/* {\nLINES\n}\nBACKEND", closed: []string{"/private/x"}, open: []string{"/private", "/"}},
-		"a matcher that negates": {text: "@private not path /public/*\nbearer_auth @private {\nLINES\n}\nBACKEND", closed: []string{"/", "/x"}, open: []string{"/public/x"}},
-		"handle":                 {text: "handle /private/* {\nGATE\nBACKEND\n}\nhandle {\nBACKEND\n}", closed: []string{"/private/x"}, open: []string{"/x"}},
-		"handle_path":            {text: "handle_path /private/* {\nGATE\nBACKEND\n}\nhandle {\nBACKEND\n}", closed: []string{"/private/x"}, open: []string{"/x"}, atTheUpstream: map[string]string{"/private/x": "/x"}},
-		"route":                  {text: "route /private/* {\nGATE\nuri strip_prefix /private\nBACKEND\n}\nroute {\nBACKEND\n}", closed: []string{"/private/x"}, open: []string{"/x"}, atTheUpstream: map[string]string{"/private/x": "/x"}},
-		"after forward_auth":     {text: "route {\nforward_auth " + "UPSTREAM" + " {\nuri /check\n}\nGATE\nBACKEND\n}", closed: nil},
+		"everything": {text: "GATE\nBACKEND", closed: []string{"/", "/a"}},
+		"a named matcher": {text: "@private path /private* /admin\nbearer_auth @private {\nLINES\n}\nBACKEND",
+			closed: []string{"/private", "/private/x", "/admin"}, open: []string{"/", "/public"}},
+		"an inline matcher": {text: "bearer_auth /private/* {\nLINES\n}\nBACKEND", closed: []string{"/private/x"},
+			open: []string{"/private", "/"}},
+		"a matcher that negates": {text: "@private not path /public/*\nbearer_auth @private {\nLINES\n}\nBACKEND",
+			closed: []string{"/", "/x"}, open: []string{"/public/x"}},
+		"handle": {text: "handle /private/* {\nGATE\nBACKEND\n}\nhandle {\nBACKEND\n}",
+			closed: []string{"/private/x"}, open: []string{"/x"}},
+		"handle_path": {text: "handle_path /private/* {\nGATE\nBACKEND\n}\nhandle {\nBACKEND\n}",
+			closed: []string{"/private/x"}, open: []string{"/x"}, atTheUpstream: map[string]string{"/private/x": "/x"}},
+		"route": {text: "route /private/* {\nGATE\nuri strip_prefix /private\nBACKEND\n}\nroute {\n" +
+			"BACKEND\n}", closed: []string{"/private/x"}, open: []string{"/x"},
+			atTheUpstream: map[string]string{"/private/x": "/x"}},
+		"after forward_auth": {text: "route {\nforward_auth " + "UPSTREAM" + " {\nuri /check\n}\nGATE\nBACKEND\n}",
+			closed: nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := prepare(t)
@@ -102,7 +111,8 @@ func TestChainMatchersAndRoutes(t *testing.T) {
 			if name == "after forward_auth" {
 				a := s.get("/x", token)
 				requests := s.upstream.take()
-				if a.StatusCode != http.StatusOK || len(requests) != 2 || requests[1].Header.Get("X-Consumer-Username") != "alice" || requests[1].Header.Get("Authorization") != "" {
+				if a.StatusCode != http.StatusOK || len(requests) != 2 ||
+					requests[1].Header.Get("X-Consumer-Username") != "alice" || requests[1].Header.Get("Authorization") != "" {
 					t.Errorf("status %d, at the upstream %v", a.StatusCode, requests)
 				}
 				return
@@ -131,7 +141,8 @@ func TestChainTwoGates(t *testing.T) {
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	s := prepare(t)
 	outer := gateFor(consumerAlice(t), "token_from header X-Gate-Token")
-	s.behind("route {\n"+outer+"\nGATE\nheader X-Caller {http.auth.user.id}\nBACKEND\n}", issuerByJWKS(as), "forward_claim sub X-User")
+	s.behind("route {\n"+outer+"\nGATE\nheader X-Caller {http.auth.user.id}\nBACKEND\n}", issuerByJWKS(as),
+		"forward_claim sub X-User")
 	alice, zoe := hmacKey(t).Sign(t, claims()), key.Sign(t, issuedBy(as.URL, "sub", "zoe"))
 
 	a := s.get("/", zoe, "X-Gate-Token", alice)
@@ -140,7 +151,8 @@ func TestChainTwoGates(t *testing.T) {
 		t.Errorf("the caller is %q, and %q at the upstream", a.Header.Get("X-Caller"), got.Header.Get("X-User"))
 	}
 	// The inner gate cannot tell what the outer one says from what a client says.
-	if got.Header.Get("X-Consumer-Username") != "" || got.Header.Get("X-Gate-Token") != "" || got.Header.Get("Authorization") != "" {
+	if got.Header.Get("X-Consumer-Username") != "" || got.Header.Get("X-Gate-Token") != "" ||
+		got.Header.Get("Authorization") != "" {
 		t.Errorf("at the upstream: %v", got.Header)
 	}
 	s.refused(s.get("/", zoe), http.StatusUnauthorized, "missing_token")
@@ -152,7 +164,8 @@ func TestChainGateInAnErrorRoute(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	mighty, other := tokentest.NewAS(t, tokentest.WithKeys(key)), tokentest.NewAS(t, tokentest.WithKeys(key))
 	s := prepare(t)
-	s.behind("GATE\nBACKEND\nhandle_errors {\n"+gateFor(issuerByJWKS(other))+"\nrespond `{http.auth.bearer.issuer} {http.auth.user.id}`\n}",
+	s.behind("GATE\nBACKEND\nhandle_errors {\n"+gateFor(issuerByJWKS(other))+
+		"\nrespond `{http.auth.bearer.issuer} {http.auth.user.id}`\n}",
 		issuerByJWKS(mighty), "token_from header X-Gate-Token")
 	forged := tokentest.FlipSignature(t, key.Sign(t, issuedBy(mighty.URL, "sub", "admin")))
 	a := s.get("/", key.Sign(t, issuedBy(other.URL, "sub", "zoe")), "X-Gate-Token", forged)
@@ -231,13 +244,17 @@ func TestChainFormBodies(t *testing.T) {
 		{"token in the middle", "", "x=%41&access_token=" + token + "&" + odd, "x=%41&" + odd, false},
 		{"token at the end", "", odd + "&access_token=" + token, odd, false},
 		{"token in the header", "", odd, odd, true},
-		{"forward_token, token in the form", "forward_token", "access_token=" + token + "&" + odd, "access_token=" + token + "&" + odd, false},
-		{"forward_token, name and token escaped", "forward_token", odd + "&access%5Ftoken=" + url.QueryEscape(token), odd + "&access%5Ftoken=" + url.QueryEscape(token), false},
+		{"forward_token, token in the form", "forward_token", "access_token=" + token + "&" + odd,
+			"access_token=" + token + "&" + odd, false},
+		{"forward_token, name and token escaped", "forward_token", odd + "&access%5Ftoken=" + url.QueryEscape(token),
+			odd + "&access%5Ftoken=" + url.QueryEscape(token), false},
 		{"forward_token, token in the header", "forward_token", odd, odd, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := start(t, gateFor(consumerAlice(t), "token_from header Authorization", "token_from form access_token", test.line))
-			r := s.request(http.MethodPost, "/", strings.NewReader(test.body), "Content-Type", "application/x-www-form-urlencoded")
+			s := start(t,
+				gateFor(consumerAlice(t), "token_from header Authorization", "token_from form access_token", test.line))
+			r := s.request(http.MethodPost, "/", strings.NewReader(test.body), "Content-Type",
+				"application/x-www-form-urlencoded")
 			if test.inHeader {
 				r.Header.Set("Authorization", "Bearer "+token)
 			}
@@ -264,7 +281,8 @@ func TestChainExpectContinue(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
-		if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Length: 3\r\nExpect: 100-continue\r\n"+header+"\r\n"); err != nil {
+		if _, err := io.WriteString(conn,
+			"POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Length: 3\r\nExpect: 100-continue\r\n"+header+"\r\n"); err != nil {
 			t.Fatal(err)
 		}
 		return bufio.NewReader(conn), conn
@@ -303,7 +321,8 @@ func TestChainExpectContinue(t *testing.T) {
 				t.Errorf("status %d, want %d", response.StatusCode, test.status)
 			}
 			requests := s.upstream.take()
-			if passed := test.status == http.StatusOK; len(requests) != map[bool]int{true: 1}[passed] || passed && requests[0].Body != "a=b" {
+			if passed := test.status == http.StatusOK; len(requests) != map[bool]int{true: 1}[passed] || passed &&
+				requests[0].Body != "a=b" {
 				t.Errorf("at the upstream: %v", requests)
 			}
 		})

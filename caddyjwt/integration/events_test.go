@@ -80,7 +80,8 @@ func (*eventReactor) Handle(context.Context, caddy.Event) error {
 	return nil
 }
 
-// lateApp is an app that subscribes to events while its configuration loads, and the http app is there already: gate_late.
+// lateApp is an app that subscribes to events while its configuration loads, and the http app is there already:
+// gate_late.
 type lateApp struct{}
 
 // late is what lateApps do.
@@ -112,7 +113,8 @@ func (s *site) withEvents(recorder, gate string) string {
 	for _, name := range []string{"ready", "changed", "failing", "recovered"} {
 		lines = append(lines, "on bearer_auth_keys_"+name+" gate_recorder "+recorder)
 	}
-	return strings.Replace(s.caddyfile(gate), "admin off", "admin off\n\tevents {\n\t\t"+strings.Join(lines, "\n\t\t")+"\n\t}", 1)
+	return strings.Replace(s.caddyfile(gate), "admin off",
+		"admin off\n\tevents {\n\t\t"+strings.Join(lines, "\n\t\t")+"\n\t}", 1)
 }
 
 // loadWithEvents makes Caddy run with this gate and a recorder.
@@ -162,7 +164,8 @@ func wantData(t *testing.T, data map[string]any, pairs ...string) {
 
 // What happens to an issuer's keys is told to the event handlers of the running configuration, once.
 func TestEventsTellWhatHappensToKeys(t *testing.T) {
-	first, second, third := tokentest.NewKey(t, "ES256", "first"), tokentest.NewKey(t, "ES256", "second"), tokentest.NewKey(t, "ES256", "third")
+	first, second, third := tokentest.NewKey(t, "ES256", "first"), tokentest.NewKey(t, "ES256", "second"),
+		tokentest.NewKey(t, "ES256", "third")
 	as := tokentest.NewAS(t, tokentest.WithKeys(first))
 	s := prepare(t).patient()
 	s.loadWithEvents("a", gateForAudience(issuerBlock(as.URL, "leeway 5s")))
@@ -174,7 +177,8 @@ func TestEventsTellWhatHappensToKeys(t *testing.T) {
 
 	as.SetKeys(second)
 	s.accepts(second.Sign(t, issuedBy(as.URL)))
-	wantData(t, nextEvent(t, "a", "bearer_auth_keys_changed"), "issuer", as.URL, "keys", "1", "added", "[second]", "removed", "[first]")
+	wantData(t, nextEvent(t, "a", "bearer_auth_keys_changed"), "issuer", as.URL, "keys", "1", "added", "[second]",
+		"removed", "[first]")
 
 	as.Down()
 	unknown := third.Sign(t, issuedBy(as.URL))
@@ -192,7 +196,8 @@ func TestEventsTellWhatHappensToKeys(t *testing.T) {
 	s.accepts(unknown)
 	noEvent(t)
 
-	for _, message := range []string{"keys are ready", "keys have changed", "refreshing keys is failing", "refreshing keys works again"} {
+	for _, message := range []string{"keys are ready", "keys have changed", "refreshing keys is failing",
+		"refreshing keys works again"} {
 		if !s.logged(message, as.URL, "http.handlers.bearer_auth.keys") {
 			t.Errorf("%q is not in the log", message)
 		}
@@ -217,8 +222,8 @@ func TestEventsGoToTheNewConfiguration(t *testing.T) {
 	noEvent(t)
 }
 
-// A handler may have another configuration loaded, as with "caddy reload", and wait for that, also when it ends the very
-// key source that has told it something.
+// A handler may have another configuration loaded, as with "caddy reload", and wait for that, also when it ends the
+// very key source that has told it something.
 func TestEventHandlersMayReload(t *testing.T) {
 	first, second := tokentest.NewKey(t, "ES256", "first"), tokentest.NewKey(t, "ES256", "second")
 	as, other := tokentest.NewAS(t, tokentest.WithKeys(first)), tokentest.NewAS(t, tokentest.WithKeys(second))
@@ -264,8 +269,8 @@ func TestEventsStayWhenAReloadFails(t *testing.T) {
 	noEvent(t)
 }
 
-// Whoever subscribes to events while a configuration loads does so undisturbed: events go to the configuration that is in
-// force. A map that is read while it is written to would end the whole process.
+// Whoever subscribes to events while a configuration loads does so undisturbed: events go to the configuration that is
+// in force. A map that is read while it is written to would end the whole process.
 func TestEventsLeaveALoadingConfigurationAlone(t *testing.T) {
 	keys := []*tokentest.Key{tokentest.NewKey(t, "ES256", "k0"), tokentest.NewKey(t, "ES256", "k1")}
 	as := tokentest.NewAS(t, tokentest.WithKeys(keys[0]))

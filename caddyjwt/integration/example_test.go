@@ -30,7 +30,8 @@ func TestExampleWorks(t *testing.T) {
 	if refused.StatusCode != http.StatusUnauthorized || refused.Header.Get("WWW-Authenticate") != `Bearer realm="api"` {
 		t.Errorf("without a token: %d, %q", refused.StatusCode, refused.Header.Get("WWW-Authenticate"))
 	}
-	passed := s.get("/", token, "X-Consumer-Username", "admin", "x_consumer_username", "admin", "Connection", "X-Consumer-Username")
+	passed := s.get("/", token, "X-Consumer-Username", "admin", "x_consumer_username", "admin", "Connection",
+		"X-Consumer-Username")
 	for _, want := range []string{"X-Consumer-Username: alice\n", "X-Consumer-Custom-ID: 4711\n", "Authorization: \n"} {
 		if !strings.Contains(passed.body, want) {
 			t.Errorf("the backend did not see %q but:\n%s", want, passed.body)
@@ -93,8 +94,9 @@ func TestExampleBelievesNoClient(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	says := func(audience string) string {
-		return key.Sign(t, issuedBy(as.URL, "aud", audience, "sub", "zoe", "email", "zoe@example.com", "scope", "orders:read orders:write",
-			"groups", []string{"staff"}, "realm_access", map[string]any{"roles": []string{"clerk"}}))
+		return key.Sign(t,
+			issuedBy(as.URL, "aud", audience, "sub", "zoe", "email", "zoe@example.com", "scope", "orders:read orders:write",
+				"groups", []string{"staff"}, "realm_access", map[string]any{"roles": []string{"clerk"}}))
 	}
 	api, browser := "Bearer "+says("https://api.example.com"), "access_token="+says("https://www.example.com")
 	alice, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims(claims())).SignedString([]byte(exampleSecret))
@@ -136,7 +138,8 @@ func (s *site) believesNoClient(t *testing.T, site, method, path, user string, h
 		r := s.request(method, path, nil, header...)
 		r.Host = "site" + site + ".test"
 		for _, name := range identityHeaders {
-			for _, spelling := range []string{name, strings.ToLower(name), strings.ReplaceAll(name, "-", "_"), strings.ReplaceAll(name, "-", ".")} {
+			for _, spelling := range []string{name, strings.ToLower(name), strings.ReplaceAll(name, "-", "_"),
+				strings.ReplaceAll(name, "-", ".")} {
 				r.Header[spelling] = []string{"forged"}
 			}
 		}
@@ -165,7 +168,8 @@ func (s *site) loadExampleBehindNames(as *tokentest.AS, change func(text string)
 	s.t.Setenv("IRIS_CLIENT_SECRET", "f3b1c2d4e5a697887968574635241302")
 	config := change(string(text))
 	for _, port := range []string{"8080", "8081", "8082"} {
-		config = strings.Replace(config, "\n:"+port+" {\n", "\nhttp://site"+port+".test {\n\tbind unix/"+s.socket+"\n\tlog\n", 1)
+		config = strings.Replace(config, "\n:"+port+" {\n", "\nhttp://site"+port+".test {\n\tbind unix/"+s.socket+"\n\tlog\n",
+			1)
 	}
 	for _, path := range exampleKeyFiles {
 		config = strings.ReplaceAll(config, path, pem)

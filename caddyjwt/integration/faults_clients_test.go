@@ -28,7 +28,8 @@ func pemSite(t *testing.T) (s *site, visitors []visitor) {
 	return s, jwts(t, key, issuer)
 }
 
-// Fifty clients send their requests one byte at a time. Each gets the answer that its token deserves, and nobody else waits.
+// Fifty clients send their requests one byte at a time. Each gets the answer that its token deserves, and nobody else
+// waits.
 func TestFaultClientsSendOneByteAtATime(t *testing.T) {
 	long(t)
 	s, visitors := pemSite(t)
@@ -38,7 +39,8 @@ func TestFaultClientsSendOneByteAtATime(t *testing.T) {
 		for i := range 50 {
 			v := visitors[i%len(visitors)]
 			clients.Go(func() {
-				status, err := s.dribble(fmt.Sprintf("GET /slow HTTP/1.1\r\nHost: gate.test\r\n%s: %s\r\nAuthorization: Bearer %s\r\n\r\n",
+				status, err := s.dribble(fmt.Sprintf("GET /slow HTTP/1.1\r\nHost: gate.test\r\n%s: %s\r\nAuthorization: Bearer "+
+					"%s\r\n\r\n",
 					markField, v.mark(), v.token()))
 				if err != nil || !slices.Contains(v.may, status) {
 					t.Errorf("%s, a byte at a time: status %d, %v, want %v", v.name, status, err, v.may)
@@ -71,8 +73,8 @@ func (s *site) dribble(request string) (int, error) {
 	return response.StatusCode, response.Body.Close()
 }
 
-// Connections are upgraded through the gate and stay open, while others without a good token are refused the upgrade, some
-// clients leave without a word, and some backends do.
+// Connections are upgraded through the gate and stay open, while others without a good token are refused the upgrade,
+// some clients leave without a word, and some backends do.
 func TestFaultWebSocketsUnderLoad(t *testing.T) {
 	long(t)
 	s, visitors := pemSite(t)
@@ -165,8 +167,8 @@ func (s *site) talk(ctx context.Context, v visitor) error {
 	}
 }
 
-// Thousands of connections are open and silent: one in eight between two requests, the others in the middle of one. The gate
-// serves those who speak as before, and everything is given back when they leave.
+// Thousands of connections are open and silent: one in eight between two requests, the others in the middle of one. The
+// gate serves those who speak as before, and everything is given back when they leave.
 func TestFaultThousandsOfIdleConnections(t *testing.T) {
 	long(t)
 	n := idleConnections(t)
@@ -209,7 +211,8 @@ func TestFaultThousandsOfIdleConnections(t *testing.T) {
 		_ = conns[i].SetDeadline(deadline())
 		_, _ = io.WriteString(conns[i], rest)
 		if _, err := io.ReadFull(conns[i], answer); err != nil || string(answer) != "HTTP/1.1 401" {
-			t.Errorf("connection %d: answer %q, %v: it must be alive, and must not remember that a token was good", i, answer, err)
+			t.Errorf("connection %d: answer %q, %v: it must be alive, and must not remember that a token was good", i, answer,
+				err)
 		}
 	}
 	s.unharmed()
@@ -231,7 +234,8 @@ func (s *site) idle(token string, used bool) (net.Conn, error) {
 		_, err = io.WriteString(conn, "GET / H")
 		return conn, err
 	}
-	fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: gate.test\r\n%s: good: idle\r\nAuthorization: Bearer %s\r\n\r\n", markField, token)
+	fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: gate.test\r\n%s: good: idle\r\nAuthorization: Bearer %s\r\n\r\n", markField,
+		token)
 	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		return conn, err
@@ -252,7 +256,8 @@ func idleConnections(t *testing.T) int {
 		t.Fatal(err)
 	}
 	n := int(min(10_000, (limit.Cur-min(limit.Cur, 1500))/2))
-	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+	if info, ok := debug.ReadBuildInfo(); ok &&
+		slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
 		n = min(n, 4000)
 	}
 	if testing.Short() {

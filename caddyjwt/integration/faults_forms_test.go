@@ -68,16 +68,17 @@ func slowForm(ctx context.Context, way way, v visitor, body *drip) (int, error) 
 	return response.StatusCode, nil
 }
 
-// Forms with tokens come a byte at a time over each protocol. Those that end in time are judged by their token; those that
-// never end are given up after ten seconds, although there is always another byte. Nobody else waits for them.
+// Forms with tokens come a byte at a time over each protocol. Those that end in time are judged by their token; those
+// that never end are given up after ten seconds, although there is always another byte. Nobody else waits for them.
 func TestFaultSlowFormsOverEveryProtocol(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes as long as the deadline")
 	}
 	const issuer = "https://form.example.com"
 	key := tokentest.NewKey(t, "ES256", "fault-form")
-	s, ways := startEverywhere(t, gateForAudience(issuerBlock(issuer, "keys jwks "+tokentest.NewAS(t, tokentest.WithKeys(key)).JWKSURL()),
-		"token_from header Authorization", "token_from form jwt"))
+	s, ways := startEverywhere(t,
+		gateForAudience(issuerBlock(issuer, "keys jwks "+tokentest.NewAS(t, tokentest.WithKeys(key)).JWKSURL()),
+			"token_from header Authorization", "token_from form jwt"))
 	visitors := jwts(t, key, issuer)
 	s.fault(visitors, func(*crowd) {
 		var clients sync.WaitGroup
@@ -86,7 +87,8 @@ func TestFaultSlowFormsOverEveryProtocol(t *testing.T) {
 			for _, v := range []visitor{visitors[1], visitors[2]} {
 				clients.Go(func() {
 					body := "x=" + strings.Repeat("y", 100) + "&jwt=" + v.token()
-					if status, err := slowForm(t.Context(), way, v, newDrip(body, 2*time.Millisecond, false)); err != nil || !slices.Contains(v.may, status) {
+					if status, err := slowForm(t.Context(), way, v, newDrip(body, 2*time.Millisecond, false)); err != nil ||
+						!slices.Contains(v.may, status) {
 						t.Errorf("%s, %s, slow: status %d, %v, want %v", way.name, v.name, status, err, v.may)
 					}
 				})
@@ -127,13 +129,14 @@ func TestFaultErrorRouteAfterAForm(t *testing.T) {
 	}
 }
 
-// A refusal leaves no deadline behind where somebody has read the body before: another gate, or the placeholder for it. The
-// error route does not look at the body, so that nothing else would take the deadline away.
+// A refusal leaves no deadline behind where somebody has read the body before: another gate, or the placeholder for it.
+// The error route does not look at the body, so that nothing else would take the deadline away.
 func TestFaultErrorRouteAfterABodyThatOthersHaveRead(t *testing.T) {
 	long(t)
 	route := strings.Replace(slowErrorRoute(t), "\n\t}", " {\n\t\t\tmethod GET\n\t\t}\n\t}", 1)
 	for name, chain := range map[string]string{
-		"another gate":    "route {\nbearer_auth {\n" + consumerAlice(t) + "\noptional\ntoken_from form access_token\n}\nGATE\n}\nBACKEND",
+		"another gate": "route {\nbearer_auth {\n" + consumerAlice(t) +
+			"\noptional\ntoken_from form access_token\n}\nGATE\n}\nBACKEND",
 		"the placeholder": "vars body {http.request.body}\nGATE\nBACKEND",
 		"nobody":          "GATE\nBACKEND", // the body is still to come
 	} {
@@ -188,9 +191,9 @@ func (s *site) errorPages(bodies map[string]io.Reader, header ...string) map[str
 	return pages
 }
 
-// A refusal leaves no deadline behind, whether there is no body or an error route has read it: the server, which watches the
-// connection then, would give up this request and each that follows on the connection. Caddy's own watch over bodies that
-// come slowly takes deadlines away, but can be turned off.
+// A refusal leaves no deadline behind, whether there is no body or an error route has read it: the server, which
+// watches the connection then, would give up this request and each that follows on the connection. Caddy's own watch
+// over bodies that come slowly takes deadlines away, but can be turned off.
 func TestFaultErrorRouteLeavesTheConnectionAlive(t *testing.T) {
 	long(t)
 	token := hmacKey(t).Sign(t, claims())

@@ -27,11 +27,12 @@ type way struct {
 	client *http.Client
 }
 
-// startEverywhere runs a site that is reached by HTTP/1.1, by HTTP/2 with prior knowledge and by HTTP/3, with the same gate.
+// startEverywhere runs a site that is reached by HTTP/1.1, by HTTP/2 with prior knowledge and by HTTP/3, with the same
+// gate.
 //
-// With the race detector there is no HTTP/3. Caddy 2.11.9 races with itself there, rarely: its TLS app may still be starting
-// when the first handshake comes, and its reverse proxy reads a body that net/http has not done with. What the gate does to
-// requests of HTTP/3 is tested without Caddy, and with the race detector, in internal/gate.
+// With the race detector there is no HTTP/3. Caddy 2.11.9 races with itself there, rarely: its TLS app may still be
+// starting when the first handshake comes, and its reverse proxy reads a body that net/http has not done with. What the
+// gate does to requests of HTTP/3 is tested without Caddy, and with the race detector, in internal/gate.
 func startEverywhere(t *testing.T, gate string) (*site, []way) {
 	t.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true")
 	s := prepare(t)
@@ -55,8 +56,9 @@ func (s *site) everywhere(gate string) string {
 func (s *site) onPort(port, gate string) string {
 	caddyfile := strings.Replace(s.caddyfile(gate), "auto_https off",
 		"auto_https disable_redirects\n\tskip_install_trust\n\tservers {\n\t\tprotocols h1 h2 h2c h3\n\t}", 1)
-	return caddyfile + fmt.Sprintf("https://localhost:%s {\n\tbind 127.0.0.1\n\ttls internal\n\tlog\n\t%s\n\treverse_proxy %s\n}\n",
-		port, gate, s.upstream.addr())
+	return caddyfile +
+		fmt.Sprintf("https://localhost:%s {\n\tbind 127.0.0.1\n\ttls internal\n\tlog\n\t%s\n\treverse_proxy %s\n}\n",
+			port, gate, s.upstream.addr())
 }
 
 // ways are clients for each protocol, with no connections as yet.
@@ -90,8 +92,8 @@ func (s *site) ways() []way {
 	return ways
 }
 
-// loadOnAPort makes Caddy run with a Caddyfile that uses a free port of 127.0.0.1, and gives the address. Another process
-// can take the port before Caddy does, so that it takes several attempts.
+// loadOnAPort makes Caddy run with a Caddyfile that uses a free port of 127.0.0.1, and gives the address. Another
+// process can take the port before Caddy does, so that it takes several attempts.
 func (s *site) loadOnAPort(caddyfile func(port string) string) (address string) {
 	s.t.Helper()
 	for range 20 {
@@ -141,8 +143,8 @@ func (s *site) internalRoots() *x509.CertPool {
 	return roots
 }
 
-// Good and bad tokens come by all protocols at once, each protocol's over few connections, while other clients give up their
-// requests half-way and the authorization server is killed and comes back.
+// Good and bad tokens come by all protocols at once, each protocol's over few connections, while other clients give up
+// their requests half-way and the authorization server is killed and comes back.
 func TestFaultEveryProtocolWithClientsThatLeave(t *testing.T) {
 	long(t)
 	key := tokentest.NewKey(t, "ES256", "fault-protocols")
@@ -156,8 +158,8 @@ func TestFaultEveryProtocolWithClientsThatLeave(t *testing.T) {
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		var rude sync.WaitGroup
-		// Connections of their own in HTTP/1.1: Go's client may give one back just when its request is given up, and then close
-		// it under the next request, which gets the error of the other (Go 1.26).
+		// Connections of their own in HTTP/1.1: Go's client may give one back just when its request is given up, and then
+		// close it under the next request, which gets the error of the other (Go 1.26).
 		own := &http.Transport{DialContext: s.dial, MaxIdleConnsPerHost: 64}
 		defer own.CloseIdleConnections()
 		for i, way := range ways {

@@ -48,8 +48,8 @@ func verdict(r *tokentest.IntrospectionRequest) tokentest.IntrospectionAnswer {
 	return tokentest.IntrospectionAnswer{}
 }
 
-// visitors are clients with JWTs and with opaque tokens. unasked are the answers when the server had to be asked about an
-// opaque token and could not.
+// visitors are clients with JWTs and with opaque tokens. unasked are the answers when the server had to be asked about
+// an opaque token and could not.
 func (f *faultyServer) visitors(absent []int, unasked ...int) []visitor {
 	var serial atomic.Int64
 	numbered := func(prefix string) func() string {
@@ -150,8 +150,8 @@ func TestFaultServerSlow(t *testing.T) {
 	}
 }
 
-// The server answers everything with pages, empty objects, errors and cut answers. Nothing of it is taken for a key or a
-// yes, and nothing of it is the client's fault.
+// The server answers everything with pages, empty objects, errors and cut answers. Nothing of it is taken for a key or
+// a yes, and nothing of it is the client's fault.
 func TestFaultServerLying(t *testing.T) {
 	long(t)
 	f := startFaulty(t)
@@ -171,7 +171,8 @@ func TestFaultServerLying(t *testing.T) {
 	page := lie(200, "text/html", "<html><body>active: true</body></html>")
 	f.fault(f.visitors([]int{503}, 502, 503), page, func(c *crowd) {
 		c.last(250 * time.Millisecond)
-		for _, change := range []func(){lie(200, "application/json", "{}"), lie(200, "application/json", yes), lie(500, "application/json", yes+"}")} {
+		for _, change := range []func(){lie(200, "application/json", "{}"), lie(200, "application/json", yes),
+			lie(500, "application/json", yes+"}")} {
 			change()
 			c.last(250 * time.Millisecond)
 		}
@@ -179,8 +180,8 @@ func TestFaultServerLying(t *testing.T) {
 	}).undecided()
 }
 
-// The key file grows a piece at a time in front of everybody, stays half-written, and is whole at last, with one key more.
-// What was good stays good, and the new key is good from then on.
+// The key file grows a piece at a time in front of everybody, stays half-written, and is whole at last, with one key
+// more. What was good stays good, and the new key is good from then on.
 func TestFaultKeyFileHalfWritten(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the file is looked at every two seconds")
@@ -212,8 +213,8 @@ func TestFaultKeyFileHalfWritten(t *testing.T) {
 	})
 }
 
-// The backend closes connections instead of answering. That is the proxy's matter: it says 502 for those whom the gate has
-// let through, and the gate goes on telling good tokens from bad ones, without remembering anything about it.
+// The backend closes connections instead of answering. That is the proxy's matter: it says 502 for those whom the gate
+// has let through, and the gate goes on telling good tokens from bad ones, without remembering anything about it.
 func TestFaultBackendClosesConnections(t *testing.T) {
 	long(t)
 	const issuer = "https://backend.example.com"

@@ -14,9 +14,9 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// BenchmarkKeysFlood measures how long good tokens take through a whole Caddy: alone, while 64 clients send 100,000 texts
-// that are no token, and while they send as many tokens with made-up key ids. What the second costs is the price of so many
-// requests, whatever is in them; what the third costs above it is that of looking for keys.
+// BenchmarkKeysFlood measures how long good tokens take through a whole Caddy: alone, while 64 clients send 100,000
+// texts that are no token, and while they send as many tokens with made-up key ids. What the second costs is the price
+// of so many requests, whatever is in them; what the third costs above it is that of looking for keys.
 //
 //	go test ./caddyjwt/integration -run '^$' -bench KeysFlood -benchtime 1x
 //
@@ -29,7 +29,8 @@ func BenchmarkKeysFlood(b *testing.B) {
 		b.Run(load, func(b *testing.B) {
 			as := tokentest.NewAS(b, tokentest.WithKeys(key))
 			s := prepare(b)
-			s.loadFile(strings.Replace(s.caddyfile(gateForAudience(issuerBlock(as.URL, "keys jwks "+as.JWKSURL()))), "level DEBUG", "level ERROR", 1))
+			s.loadFile(strings.Replace(s.caddyfile(gateForAudience(issuerBlock(as.URL, "keys jwks "+as.JWKSURL()))),
+				"level DEBUG", "level ERROR", 1))
 			s.accepts(key.Sign(b, issuedBy(as.URL)))
 			// Nobody looks at the signature of a token whose key is unknown.
 			_, rest, _ := strings.Cut(key.Sign(b, issuedBy(as.URL)), ".")

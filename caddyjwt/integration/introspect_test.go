@@ -17,8 +17,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// Opaque tokens, the endpoint being discovered: who is active passes and the backend learns who it is; the server is asked
-// once, authenticated, by POST, about this token only.
+// Opaque tokens, the endpoint being discovered: who is active passes and the backend learns who it is; the server is
+// asked once, authenticated, by POST, about this token only.
 func TestIntrospectOpaque(t *testing.T) {
 	as := introspector(t, tokentest.WithPath("/realms/demo"))
 	as.Introspect(func(r *tokentest.IntrospectionRequest) tokentest.IntrospectionAnswer {
@@ -27,7 +27,9 @@ func TestIntrospectOpaque(t *testing.T) {
 		}
 		return active("username", "Alice", "email", "alice@example.com", "scope", "read")
 	})
-	s := start(t, gateForAudience(introspecting(as, "opaque", "param resource https://api"), "forward_claim email X-Email", "require scope read"))
+	s := start(t,
+		gateForAudience(introspecting(as, "opaque", "param resource https://api"), "forward_claim email X-Email",
+			"require scope read"))
 	for range 3 {
 		got := s.passed(s.get("/", "good-token.with_odd~chars+/=="))
 		if email := got.Header.Get("X-Email"); email != "alice@example.com" {
@@ -49,7 +51,8 @@ func TestIntrospectOpaque(t *testing.T) {
 		t.Fatalf("the server was asked %d times about two tokens", len(asked))
 	}
 	for _, r := range asked {
-		if !r.Authenticated || r.AuthMethod != "client_secret_basic" || r.TokenTypeHint != "access_token" || r.Form.Get("resource") != "https://api" {
+		if !r.Authenticated || r.AuthMethod != "client_secret_basic" || r.TokenTypeHint != "access_token" ||
+			r.Form.Get("resource") != "https://api" {
 			t.Errorf("question %+v", r)
 		}
 	}
@@ -98,22 +101,30 @@ func TestIntrospectTroubleIsNotTheClients(t *testing.T) {
 		status int
 		retry  bool
 	}{
-		"down":     {func(_ *testing.T, as *tokentest.AS) { as.Down() }, "introspection_unavailable", 503, true},
-		"500":      {answering(tokentest.IntrospectionAnswer{Status: 500}), "introspection_unavailable", 503, true},
-		"503":      {answering(tokentest.IntrospectionAnswer{Status: 503}), "introspection_unavailable", 503, true},
-		"429":      {answering(tokentest.IntrospectionAnswer{Status: 429, Header: http.Header{"Retry-After": {"7"}}}), "introspection_unavailable", 503, true},
-		"slow":     {func(_ *testing.T, as *tokentest.AS) { as.Stall() }, "introspection_timeout", 504, false},
-		"nonsense": {answering(tokentest.IntrospectionAnswer{Body: "<html>login</html>", ContentType: "text/html"}), "introspection_failed", 502, false},
+		"down": {func(_ *testing.T, as *tokentest.AS) { as.Down() }, "introspection_unavailable", 503, true},
+		"500":  {answering(tokentest.IntrospectionAnswer{Status: 500}), "introspection_unavailable", 503, true},
+		"503":  {answering(tokentest.IntrospectionAnswer{Status: 503}), "introspection_unavailable", 503, true},
+		"429": {answering(tokentest.IntrospectionAnswer{Status: 429, Header: http.Header{"Retry-After": {"7"}}}),
+			"introspection_unavailable", 503, true},
+		"slow": {func(_ *testing.T, as *tokentest.AS) { as.Stall() }, "introspection_timeout", 504, false},
+		"nonsense": {answering(tokentest.IntrospectionAnswer{Body: "<html>login</html>", ContentType: "text/html"}),
+			"introspection_failed", 502, false},
 		"not JSON": {answering(tokentest.IntrospectionAnswer{Body: "yes"}), "introspection_failed", 502, false},
 		"active is a string": {
 			answering(tokentest.IntrospectionAnswer{Body: `{"active":"true"}`}), "introspection_failed", 502, false,
 		},
-		"active twice":  {answering(tokentest.IntrospectionAnswer{Body: `{"active":false,"active":true}`}), "introspection_failed", 502, false},
-		"no active":     {answering(tokentest.IntrospectionAnswer{Body: `{}`}), "introspection_failed", 502, false},
-		"endless":       {answering(tokentest.IntrospectionAnswer{Body: `{"active":true,"x":"` + strings.Repeat("x", 1<<20) + `"}`}), "introspection_failed", 502, false},
-		"redirect":      {answering(tokentest.IntrospectionAnswer{Status: 302, Header: http.Header{"Location": {"/introspect"}}}), "introspection_failed", 502, false},
-		"no content":    {answering(tokentest.IntrospectionAnswer{Status: 204, Body: " "}), "introspection_failed", 502, false},
-		"refused":       {func(_ *testing.T, as *tokentest.AS) { as.SetClient("gateway", "another") }, "introspection_failed", 502, false},
+		"active twice": {answering(tokentest.IntrospectionAnswer{Body: `{"active":false,"active":true}`}),
+			"introspection_failed", 502, false},
+		"no active": {answering(tokentest.IntrospectionAnswer{Body: `{}`}), "introspection_failed", 502, false},
+		"endless": {answering(tokentest.IntrospectionAnswer{Body: `{"active":true,"x":"` + strings.Repeat("x", 1<<20) +
+			`"}`}), "introspection_failed", 502, false},
+		"redirect": {answering(tokentest.IntrospectionAnswer{Status: 302,
+			Header: http.Header{"Location": {"/introspect"}}}), "introspection_failed", 502, false},
+		"no content": {answering(tokentest.IntrospectionAnswer{Status: 204, Body: " "}), "introspection_failed", 502,
+			false},
+		"refused": {func(_ *testing.T, as *tokentest.AS) {
+			as.SetClient("gateway", "another")
+		}, "introspection_failed", 502, false},
 		"refused (403)": {answering(tokentest.IntrospectionAnswer{Status: 403}), "introspection_failed", 502, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -123,7 +134,8 @@ func TestIntrospectTroubleIsNotTheClients(t *testing.T) {
 			if name == "slow" {
 				timeout = 300 * time.Millisecond
 			}
-			s := start(t, gateForAudience(introspecting(as, "opaque", "endpoint "+as.IntrospectionURL(), "timeout "+timeout.String())))
+			s := start(t,
+				gateForAudience(introspecting(as, "opaque", "endpoint "+as.IntrospectionURL(), "timeout "+timeout.String())))
 			s.accepts("known")
 			test.break_(t, as)
 			s.ourFaultFor(s.get("/", "unknown"), test.status, test.reason, test.retry)
@@ -162,8 +174,8 @@ func TestIntrospectBreakerOpensAndCloses(t *testing.T) {
 	})
 }
 
-// The breaker outlives a reload that changes nothing about the provider: a server that is down is not asked anew by each
-// configuration.
+// The breaker outlives a reload that changes nothing about the provider: a server that is down is not asked anew by
+// each configuration.
 func TestIntrospectBreakerSurvivesReload(t *testing.T) {
 	as := introspector(t)
 	as.Introspect(always(tokentest.IntrospectionAnswer{Status: http.StatusServiceUnavailable}))
@@ -205,7 +217,9 @@ func TestIntrospectStrangersDoNotShutOutGoodTokens(t *testing.T) {
 				}
 				return tokentest.IntrospectionAnswer{Status: status}
 			})
-			s := start(t, gateForAudience(strings.Replace(introspecting(as, "opaque"), "introspect opaque", "keys none\nintrospect opaque", 1)))
+			s := start(t,
+				gateForAudience(strings.Replace(introspecting(as, "opaque"), "introspect opaque", "keys none\nintrospect opaque",
+					1)))
 			invented := 0
 			stranger := func() {
 				invented++
@@ -269,8 +283,9 @@ func TestIntrospectAnErrorThatNamesTheToken(t *testing.T) {
 	t.Cleanup(forbidden.Close)
 	foreign := tokentest.NewKey(t, "ES256", "foreign").Sign(t, issuedBy("https://nobody.example.com"))
 	for name, c := range map[string]struct{ gate, token, code string }{
-		"a stranger's JWT":                 {gateForAudience(introspecting(as, "opaque")), foreign, "unsupported_token_type"},
-		"a token without the scope openid": {gateFor(issuerBlock(as.URL, "audience any", "introspect opaque {\nverify userinfo\nendpoint "+forbidden.URL+"\n}")), "opaque", "insufficient_scope"},
+		"a stranger's JWT": {gateForAudience(introspecting(as, "opaque")), foreign, "unsupported_token_type"},
+		"a token without the scope openid": {gateFor(issuerBlock(as.URL, "audience any",
+			"introspect opaque {\nverify userinfo\nendpoint "+forbidden.URL+"\n}")), "opaque", "insufficient_scope"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := start(t, c.gate)
@@ -318,21 +333,24 @@ func TestIntrospectAlwaysAsksAboutOpaqueTokens(t *testing.T) {
 	who("opaque", "opaque")
 	who(jwe, "opaque")
 
-	s.load(gateForAudience(introspecting(as, "always", "prefix a_"), introspecting(other, "opaque"), "forward_claim sub X-Sub"))
+	s.load(gateForAudience(introspecting(as, "always", "prefix a_"), introspecting(other, "opaque"),
+		"forward_claim sub X-Sub"))
 	who("a_opaque", "always")
 	who("opaque", "opaque")
 
 	s.load(gateForAudience(introspecting(as, "always"), introspecting(other, "always")))
 	s.refused(s.get("/", "opaque"), http.StatusUnauthorized, "malformed_token")
 	s.refused(s.get("/", jwe), http.StatusUnauthorized, "malformed_token")
-	for _, cause := range []string{"opaque token, and several issuers here", "encrypted token (JWE), and no issuer here takes those"} {
+	for _, cause := range []string{"opaque token, and several issuers here",
+		"encrypted token (JWE), and no issuer here takes those"} {
 		if !s.logged("malformed_token", cause) {
 			t.Errorf("the log does not say %q", cause)
 		}
 	}
 }
 
-// A server that is down when Caddy starts, its endpoint being discovered: Caddy starts, and tokens pass when it is back.
+// A server that is down when Caddy starts, its endpoint being discovered: Caddy starts, and tokens pass when it is
+// back.
 func TestIntrospectServerDownAtStart(t *testing.T) {
 	long(t)
 	as := introspector(t, tokentest.StartDown())
@@ -346,8 +364,8 @@ func TestIntrospectServerDownAtStart(t *testing.T) {
 	})
 }
 
-// Each server's trouble is told by itself, and each kind of it, though not for every request: the first one's must not hide
-// the second one's.
+// Each server's trouble is told by itself, and each kind of it, though not for every request: the first one's must not
+// hide the second one's.
 func TestIntrospectTroubleOfEachServerIsTold(t *testing.T) {
 	down, broken := introspector(t), introspector(t)
 	broken.Introspect(always(tokentest.IntrospectionAnswer{Status: http.StatusServiceUnavailable}))
@@ -415,7 +433,8 @@ func TestIntrospectAlwaysSeesARevocation(t *testing.T) {
 	s.drain()
 	s.refused(s.get("/", token), http.StatusUnauthorized, "inactive")
 	as.Down()
-	s.ourFaultFor(s.get("/", key.Sign(t, issuedBy(as.URL, "jti", "2"))), http.StatusServiceUnavailable, "introspection_unavailable", true)
+	s.ourFaultFor(s.get("/", key.Sign(t, issuedBy(as.URL, "jti", "2"))), http.StatusServiceUnavailable,
+		"introspection_unavailable", true)
 }
 
 // An answer that contradicts the token is about another token.
@@ -516,7 +535,8 @@ func TestIntrospectRememberedAnswerEndsWithExp(t *testing.T) {
 	s.refused(s.get("/", token), http.StatusUnauthorized, "expired")
 }
 
-// A thousand requests with one new token are one question, and the first client's leaving changes nothing for the others.
+// A thousand requests with one new token are one question, and the first client's leaving changes nothing for the
+// others.
 func TestIntrospectSharesOneQuestion(t *testing.T) {
 	long(t)
 	as := introspector(t)
@@ -531,7 +551,8 @@ func TestIntrospectSharesOneQuestion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: gate.test\r\nAuthorization: Bearer shared\r\n\r\n"); err != nil {
+	if _, err := fmt.Fprint(conn,
+		"GET / HTTP/1.1\r\nHost: gate.test\r\nAuthorization: Bearer shared\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
 	<-arrived
@@ -555,8 +576,8 @@ func TestIntrospectSharesOneQuestion(t *testing.T) {
 	}
 }
 
-// Signed answers (RFC 9701) are verified with the issuer's keys; a plain one is none, and neither is one for somebody else,
-// an old one, or one of another type.
+// Signed answers (RFC 9701) are verified with the issuer's keys; a plain one is none, and neither is one for somebody
+// else, an old one, or one of another type.
 func TestIntrospectSignedAnswers(t *testing.T) {
 	key, mallory := tokentest.NewKey(t, "ES256", "signed"), tokentest.NewKey(t, "ES256", "mallory").WithKID("signed")
 	now := time.Now().Unix()
@@ -570,7 +591,8 @@ func TestIntrospectSignedAnswers(t *testing.T) {
 		}
 		typ := map[string]any{"typ": "token-introspection+jwt"}
 		maps.Copy(typ, header)
-		return tokentest.IntrospectionAnswer{Body: by.Sign(t, payload, typ), ContentType: "application/token-introspection+jwt"}
+		return tokentest.IntrospectionAnswer{Body: by.Sign(t, payload, typ),
+			ContentType: "application/token-introspection+jwt"}
 	}
 	as = introspector(t, tokentest.WithKeys(key))
 	s := start(t, gateForAudience(introspecting(as, "opaque", "signed", "negative_ttl 0s")))
@@ -586,15 +608,17 @@ func TestIntrospectSignedAnswers(t *testing.T) {
 		"plain, claiming signed": {Body: `{"active":true}`, ContentType: "application/token-introspection+jwt"},
 		"signed, claiming plain": {Body: signed(key, nil).Body},
 		"another key":            signed(mallory, nil),
-		"flipped":                {Body: tokentest.FlipSignature(t, signed(key, nil).Body), ContentType: "application/token-introspection+jwt"},
-		"alg none":               {Body: key.SignRaw(`{"alg":"none","typ":"token-introspection+jwt"}`, `{"token_introspection":{"active":true}}`), ContentType: "application/token-introspection+jwt"},
-		"an access token":        signed(key, map[string]any{"typ": "at+jwt"}),
-		"no typ":                 signed(key, map[string]any{"typ": nil}),
-		"for another client":     signed(key, nil, "aud", "other"),
-		"of another issuer":      signed(key, nil, "iss", "https://other.example.com"),
-		"old":                    signed(key, nil, "iat", now-600),
-		"without date":           signed(key, nil, "iat", nil),
-		"active at the top":      signed(key, nil, "token_introspection", nil, "active", true),
+		"flipped": {Body: tokentest.FlipSignature(t, signed(key, nil).Body),
+			ContentType: "application/token-introspection+jwt"},
+		"alg none": {Body: key.SignRaw(`{"alg":"none","typ":"token-introspection+jwt"}`,
+			`{"token_introspection":{"active":true}}`), ContentType: "application/token-introspection+jwt"},
+		"an access token":    signed(key, map[string]any{"typ": "at+jwt"}),
+		"no typ":             signed(key, map[string]any{"typ": nil}),
+		"for another client": signed(key, nil, "aud", "other"),
+		"of another issuer":  signed(key, nil, "iss", "https://other.example.com"),
+		"old":                signed(key, nil, "iat", now-600),
+		"without date":       signed(key, nil, "iat", nil),
+		"active at the top":  signed(key, nil, "token_introspection", nil, "active", true),
 	} {
 		t.Run(name, func(t *testing.T) {
 			as.Introspect(always(answer))
@@ -624,7 +648,8 @@ func TestIntrospectSignedAnswersKeepToTheAlgorithms(t *testing.T) {
 		}
 	}
 	gate := func(algorithms string) string {
-		return gateForAudience(strings.Replace(introspecting(as, "opaque", "signed"), "introspect opaque", algorithms+"\nintrospect opaque", 1))
+		return gateForAudience(strings.Replace(introspecting(as, "opaque", "signed"), "introspect opaque",
+			algorithms+"\nintrospect opaque", 1))
 	}
 	s := start(t, gate("algorithms ES256")).patient()
 	as.Introspect(always(signedBy(good)))
@@ -640,8 +665,8 @@ func TestIntrospectSignedAnswersKeepToTheAlgorithms(t *testing.T) {
 	}
 }
 
-// A server whose keys have no ids cannot tell of a rotation. An answer that none of the known keys has signed is a reason to
-// look for others, as a token is.
+// A server whose keys have no ids cannot tell of a rotation. An answer that none of the known keys has signed is a
+// reason to look for others, as a token is.
 func TestIntrospectSignedAnswersAfterARotationWithoutKeyIDs(t *testing.T) {
 	as := introspector(t)
 	s := start(t, gateForAudience(introspecting(as, "opaque", "signed")))
@@ -659,7 +684,8 @@ func TestIntrospectSignedAnswersAfterARotationWithoutKeyIDs(t *testing.T) {
 	}
 }
 
-// What is remembered survives a reload that changes nothing about the provider, and is out of reach after one that does.
+// What is remembered survives a reload that changes nothing about the provider, and is out of reach after one that
+// does.
 func TestIntrospectStateSurvivesReload(t *testing.T) {
 	as := introspector(t)
 	as.Introspect(always(active()))
@@ -684,7 +710,8 @@ func TestIntrospectStateSurvivesReload(t *testing.T) {
 func TestIntrospectProvidersDoNotShareAnswers(t *testing.T) {
 	one, two := introspector(t), introspector(t)
 	one.Introspect(always(active()))
-	s := start(t, gateForAudience(introspecting(one, "opaque", "prefix one_"), introspecting(two, "opaque", "prefix two_"))).patient()
+	s := start(t,
+		gateForAudience(introspecting(one, "opaque", "prefix one_"), introspecting(two, "opaque", "prefix two_"))).patient()
 	s.accepts("one_token")
 	s.refused(s.get("/", "two_token"), http.StatusUnauthorized, "inactive")
 	s.refused(s.get("/", "three_token"), http.StatusUnauthorized, "malformed_token")
@@ -692,13 +719,14 @@ func TestIntrospectProvidersDoNotShareAnswers(t *testing.T) {
 	s.refused(s.get("/", "one_token"), http.StatusUnauthorized, "inactive")
 }
 
-// A reload that changes only how long keys may be used makes a new source of keys. The introspection client that outlives
-// the reload must not go on asking the old, closed one where the endpoint is.
+// A reload that changes only how long keys may be used makes a new source of keys. The introspection client that
+// outlives the reload must not go on asking the old, closed one where the endpoint is.
 func TestIntrospectReloadWithOtherKeySettingsStillFindsTheEndpoint(t *testing.T) {
 	as := introspector(t)
 	as.Introspect(always(active()))
 	block := func(stale string) string {
-		return strings.Replace(gateForAudience(introspecting(as, "opaque")), "introspect opaque", "max_stale "+stale+"\nintrospect opaque", 1)
+		return strings.Replace(gateForAudience(introspecting(as, "opaque")), "introspect opaque",
+			"max_stale "+stale+"\nintrospect opaque", 1)
 	}
 	s := start(t, block("1h")).patient()
 	s.accepts("first")
@@ -708,7 +736,8 @@ func TestIntrospectReloadWithOtherKeySettingsStillFindsTheEndpoint(t *testing.T)
 
 // The same with signed answers: after a reload they are verified with the keys of the new configuration.
 func TestIntrospectReloadWithOtherKeysForgetsTheOldOnes(t *testing.T) {
-	old, current := tokentest.NewKey(t, "ES256", "answers-old").WithKID(""), tokentest.NewKey(t, "ES256", "answers-new").WithKID("")
+	old, current := tokentest.NewKey(t, "ES256", "answers-old").WithKID(""),
+		tokentest.NewKey(t, "ES256", "answers-new").WithKID("")
 	as := introspector(t)
 	answer := func(by *tokentest.Key) tokentest.IntrospectionAnswer {
 		return tokentest.IntrospectionAnswer{
@@ -755,7 +784,8 @@ func TestIntrospectWithoutKeys(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "without")
 	as := introspector(t)
 	as.Introspect(always(active()))
-	s := start(t, gateForAudience(strings.Replace(introspecting(as, "opaque"), "introspect opaque", "keys none\nintrospect opaque", 1)))
+	s := start(t,
+		gateForAudience(strings.Replace(introspecting(as, "opaque"), "introspect opaque", "keys none\nintrospect opaque", 1)))
 	s.accepts("opaque")
 	token := key.Sign(t, issuedBy(as.URL))
 	s.accepts(token)
@@ -769,7 +799,8 @@ func TestIntrospectWithoutKeysWantsNoKeySet(t *testing.T) {
 	as := introspector(t)
 	as.Introspect(always(active()))
 	as.ChangeMetadata(func(document map[string]any) { delete(document, "jwks_uri") })
-	s := start(t, gateForAudience(strings.Replace(introspecting(as, "opaque"), "introspect opaque", "keys none\nintrospect opaque", 1)))
+	s := start(t,
+		gateForAudience(strings.Replace(introspecting(as, "opaque"), "introspect opaque", "keys none\nintrospect opaque", 1)))
 	s.accepts("one")
 	s.accepts("two")
 	if s.logged("refreshing keys is failing") {
@@ -806,8 +837,8 @@ func TestIntrospectUserInfo(t *testing.T) {
 	s.accepts("good")
 }
 
-// What a UserInfo answer says of an audience is the client (OpenID Connect Core 1.0 section 5.3.2), as Ory Hydra has it: it
-// contradicts no token, and nothing takes it for the token's.
+// What a UserInfo answer says of an audience is the client (OpenID Connect Core 1.0 section 5.3.2), as Ory Hydra has
+// it: it contradicts no token, and nothing takes it for the token's.
 func TestIntrospectUserInfoHasTheAudienceOfTheClient(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
@@ -823,7 +854,8 @@ func TestIntrospectUserInfoHasTheAudienceOfTheClient(t *testing.T) {
 	s.accepts(token)
 	s.refused(s.get("/", key.Sign(t, issuedBy(as.URL, "sub", "bob"))), http.StatusUnauthorized, "contradiction")
 
-	opaque := start(t, gateFor(issuerBlock(as.URL, "audience any", "introspect opaque "+userInfo), "forward_claim aud X-Aud"))
+	opaque := start(t,
+		gateFor(issuerBlock(as.URL, "audience any", "introspect opaque "+userInfo), "forward_claim aud X-Aud"))
 	if got := opaque.passed(opaque.get("/", "opaque")).Header.Get("X-Aud"); got != "" {
 		t.Errorf("the backend is told an audience of the token: %q", got)
 	}
@@ -855,7 +887,8 @@ func TestIntrospectClientAuthentication(t *testing.T) {
 			if len(asked) != 1 || asked[0].AuthMethod != test.want || asked[0].Token != "token" {
 				t.Fatalf("asked %+v", asked[0])
 			}
-			if strings.HasPrefix(method, "client_secret_") && test.want != "client_assertion" && asked[0].ClientID != "gate:way" {
+			if strings.HasPrefix(method, "client_secret_") && test.want != "client_assertion" &&
+				asked[0].ClientID != "gate:way" {
 				t.Errorf("client %q", asked[0].ClientID)
 			}
 		})

@@ -17,8 +17,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// Every source of keys through a whole Caddy, all issuers in one gate: its good token passes; the same with one bit of the
-// signature changed, and one of another issuer's key, do not.
+// Every source of keys through a whole Caddy, all issuers in one gate: its good token passes; the same with one bit of
+// the signature changed, and one of another issuer's key, do not.
 func TestKeysOfEverySourceVerify(t *testing.T) {
 	long(t)
 	dir := t.TempDir()
@@ -50,7 +50,8 @@ func TestKeysOfEverySourceVerify(t *testing.T) {
 		"keys discovery "+as.URL+"/.well-known/openid-configuration")
 
 	jwks := tokentest.NewKey(t, "ES384", "keys-jwks")
-	add("jwks", "https://jwks.example.com", jwks, "unknown_key", "keys jwks "+tokentest.NewAS(t, tokentest.WithKeys(jwks)).JWKSURL())
+	add("jwks", "https://jwks.example.com", jwks, "unknown_key",
+		"keys jwks "+tokentest.NewAS(t, tokentest.WithKeys(jwks)).JWKSURL())
 
 	secure := tokentest.NewKey(t, "Ed25519", "keys-tls")
 	tlsAS := tokentest.NewAS(t, tokentest.WithTLS(), tokentest.WithKeys(secure))
@@ -102,8 +103,8 @@ func TestKeysOfEverySourceVerify(t *testing.T) {
 	}
 }
 
-// A certificate authority that is not configured, and a pin of another key: nobody is trusted, and it is not the client's
-// fault.
+// A certificate authority that is not configured, and a pin of another key: nobody is trusted, and it is not the
+// client's fault.
 func TestKeysAreNotTakenFromAnUnprovenServer(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "unproven")
 	for name, lines := range map[string][]string{
@@ -124,8 +125,8 @@ func TestKeysAreNotTakenFromAnUnprovenServer(t *testing.T) {
 	}
 }
 
-// A key file replaced while Caddy runs, in each form it may have. A half-written file changes nothing; the whole one takes
-// over, and takes back what was accepted, and cached, by the old one.
+// A key file replaced while Caddy runs, in each form it may have. A half-written file changes nothing; the whole one
+// takes over, and takes back what was accepted, and cached, by the old one.
 func TestKeysFileIsReplacedWhileRunning(t *testing.T) {
 	long(t)
 	dir := t.TempDir()
@@ -196,8 +197,8 @@ func TestKeysFileIsReplacedWhileRunning(t *testing.T) {
 	}
 }
 
-// An authorization server that is down when Caddy starts neither delays the start nor makes tokens invalid, and is noticed
-// as soon as it is there.
+// An authorization server that is down when Caddy starts neither delays the start nor makes tokens invalid, and is
+// noticed as soon as it is there.
 func TestKeysServerDownAtStart(t *testing.T) {
 	for name, lines := range map[string]func(*tokentest.AS) string{
 		"discovery": func(*tokentest.AS) string { return "leeway 5s" },
@@ -243,7 +244,10 @@ func TestKeysServerInTroubleLater(t *testing.T) {
 			return func() { as.AnswerJWKS(0, "") }
 		},
 		"empty object": func(as *tokentest.AS) func() { as.AnswerJWKS(200, `{}`); return func() { as.AnswerJWKS(0, "") } },
-		"a page":       func(as *tokentest.AS) func() { as.AnswerJWKS(200, `<html>`); return func() { as.AnswerJWKS(0, "") } },
+		"a page": func(as *tokentest.AS) func() {
+			as.AnswerJWKS(200, `<html>`)
+			return func() { as.AnswerJWKS(0, "") }
+		},
 		"only unusable keys": func(as *tokentest.AS) func() {
 			as.AnswerJWKS(200, tokentest.JWKSOf(tokentest.NewKey(t, "HS256", "steady").JWK()))
 			return func() { as.AnswerJWKS(0, "") }
@@ -319,7 +323,8 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 
 // A key that is gone after a refresh takes its tokens with it, the cached ones at once.
 func TestKeysRemovedByTheServer(t *testing.T) {
-	old, kept, next := tokentest.NewKey(t, "ES256", "gone"), tokentest.NewKey(t, "ES256", "kept"), tokentest.NewKey(t, "ES256", "next")
+	old, kept, next := tokentest.NewKey(t, "ES256", "gone"), tokentest.NewKey(t, "ES256", "kept"),
+		tokentest.NewKey(t, "ES256", "next")
 	as := tokentest.NewAS(t, tokentest.WithKeys(old, kept))
 	s := start(t, gateForAudience(issuerBlock(as.URL, "leeway 5s")))
 	cached, stays := old.Sign(t, issuedBy(as.URL)), kept.Sign(t, issuedBy(as.URL))
@@ -380,9 +385,10 @@ func TestKeysSurviveAFloodOfUnknownIDs(t *testing.T) {
 	if passed.Load() != 0 {
 		t.Errorf("%d tokens of unknown keys passed", passed.Load())
 	}
-	// The first fetch, three that were saved up, and one for ids that may have been asked for before; then one in ten and one
-	// in five seconds.
-	if n, most := as.JWKSFetches(), 5+int(time.Since(began)/(10*time.Second))+int(time.Since(began)/(5*time.Second)); n > most {
+	// The first fetch, three that were saved up, and one for ids that may have been asked for before; then one in ten and
+	// one in five seconds.
+	if n, most := as.JWKSFetches(), 5+int(time.Since(began)/(10*time.Second))+
+		int(time.Since(began)/(5*time.Second)); n > most {
 		t.Errorf("%d fetches for 1920 bogus key ids, want at most %d", n, most)
 	}
 }
@@ -412,14 +418,16 @@ func TestKeysAreNeverNamedByTheToken(t *testing.T) {
 	}
 }
 
-// The log that docs/errors.md has for refusals takes what it includes out of the default one. What key sources tell must be in
-// it, too: that of a source which outlives reloads in the log of the configuration that is in force.
+// The log that docs/errors.md has for refusals takes what it includes out of the default one. What key sources tell
+// must be in it, too: that of a source which outlives reloads in the log of the configuration that is in force.
 func TestKeysAreToldInTheLogThatIncludesThem(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "told")
 	dir := t.TempDir()
 	path := writeFile(t, filepath.Join(dir, "key.pem"), key.PublicPEM())
-	down, up := tokentest.NewAS(t, tokentest.WithKeys(key), tokentest.StartDown()), tokentest.NewAS(t, tokentest.WithKeys(key))
-	gate := gateForAudience(issuerBlock("https://file.example.com", "keys file "+path), issuerBlock(down.URL), issuerBlock(up.URL))
+	down, up := tokentest.NewAS(t, tokentest.WithKeys(key), tokentest.StartDown()),
+		tokentest.NewAS(t, tokentest.WithKeys(key))
+	gate := gateForAudience(issuerBlock("https://file.example.com", "keys file "+path), issuerBlock(down.URL),
+		issuerBlock(up.URL))
 	s := prepare(t)
 	load := func(file string) {
 		s.loadFile(strings.Replace(s.caddyfile(gate), "storage ",
@@ -438,7 +446,8 @@ func TestKeysAreToldInTheLogThatIncludesThem(t *testing.T) {
 		t.Error("the server is not down")
 	}
 	eventually(t, "the log of the first configuration has it", func() bool {
-		return strings.Contains(lines(first), "keys are ready") && strings.Contains(lines(first), "refreshing keys is failing")
+		return strings.Contains(lines(first), "keys are ready") &&
+			strings.Contains(lines(first), "refreshing keys is failing")
 	})
 	load(second)
 	s.passed(s.get("/", key.Sign(t, issuedBy(up.URL))))

@@ -30,7 +30,8 @@ func (c *attackCounts) String() string {
 	if tried == 0 {
 		return ""
 	}
-	return fmt.Sprintf("attacks tried %d, refused %d, not run %d, got in %d\n", tried, refused, notRun, tried-refused-notRun)
+	return fmt.Sprintf("attacks tried %d, refused %d, not run %d, got in %d\n", tried, refused, notRun,
+		tried-refused-notRun)
 }
 
 // reset begins to count anew.
@@ -88,7 +89,8 @@ func (a *attempt) secret(token string) { a.tokens[token] = struct{}{} }
 func (a *attempt) answered(status int) int {
 	n := 0
 	for line := range strings.Lines(a.since()) {
-		if strings.Contains(line, `"logger":"http.log.access`) && strings.Contains(line, fmt.Sprintf(`"status":%d,`, status)) {
+		if strings.Contains(line, `"logger":"http.log.access`) &&
+			strings.Contains(line, fmt.Sprintf(`"status":%d,`, status)) {
 			n++
 		}
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// visitor is a kind of client in a crowd: the token that it shows, and the answers that the design allows it. Who may not
-// get 200 has a bad token.
+// visitor is a kind of client in a crowd: the token that it shows, and the answers that the design allows it. Who may
+// not get 200 has a bad token.
 type visitor struct {
 	name  string
 	token func() string
@@ -51,8 +51,12 @@ func jwts(t testing.TB, key *tokentest.Key, issuer string, absent ...int) []visi
 		{"remembered", fixed(cached), []int{200}},
 		{"new", func() string { return key.Sign(t, issuedBy(issuer, "jti", next())) }, []int{200}},
 		{"flipped", fixed(flipped), append([]int{401}, absent...)},
-		{"impostor", func() string { return impostor.Sign(t, issuedBy(issuer, "jti", next())) }, append([]int{401}, absent...)},
-		{"expired", func() string { return key.Sign(t, issuedBy(issuer, "exp", time.Now().Unix()-60, "jti", next())) }, []int{401}},
+		{"impostor", func() string {
+			return impostor.Sign(t, issuedBy(issuer, "jti", next()))
+		}, append([]int{401}, absent...)},
+		{"expired", func() string {
+			return key.Sign(t, issuedBy(issuer, "exp", time.Now().Unix()-60, "jti", next()))
+		}, []int{401}},
 		{"other audience", fixed(key.Sign(t, issuedBy(issuer, "aud", "https://other.example.com"))), []int{401}},
 		{"unsigned", fixed(forged(`{"alg":"none"}`, asJSON(t, issuedBy(issuer)), nil)), []int{401}},
 		{"unknown key", func() string { return key.WithKID("unknown-"+next()).Sign(t, issuedBy(issuer)) }, []int{401, 503}},
@@ -86,7 +90,8 @@ func (s *site) gather(visitors []visitor) *crowd {
 
 func gatherAt(t testing.TB, client *http.Client, url string, visitors []visitor) *crowd {
 	ctx, leave := context.WithCancel(t.Context())
-	c := &crowd{t: t, client: client, url: url, visitors: visitors, ctx: ctx, leave: leave, got: make(map[string]map[string]int)}
+	c := &crowd{t: t, client: client, url: url, visitors: visitors, ctx: ctx, leave: leave,
+		got: make(map[string]map[string]int)}
 	for _, v := range visitors {
 		c.got[v.name] = make(map[string]int)
 	}
@@ -145,8 +150,8 @@ func ask(ctx context.Context, client *http.Client, url, token string, header ...
 	return response.StatusCode, nil
 }
 
-// last lets a fault last, with the crowd at the gate. It wants the crowd to get answers meanwhile: a test in which nothing
-// happens proves nothing.
+// last lets a fault last, with the crowd at the gate. It wants the crowd to get answers meanwhile: a test in which
+// nothing happens proves nothing.
 func (c *crowd) last(d time.Duration) {
 	c.t.Helper()
 	before := c.answers.Load()
@@ -179,7 +184,8 @@ func (c *crowd) home() {
 			c.t.Errorf("%s: never got through: %v", v.name, got)
 		}
 	}
-	c.t.Logf("%d answers, the slowest that let through took %v: %v", c.answers.Load(), c.slow.Round(time.Millisecond), c.got)
+	c.t.Logf("%d answers, the slowest that let through took %v: %v", c.answers.Load(), c.slow.Round(time.Millisecond),
+		c.got)
 }
 
 // unharmed wants that no bad token has reached the upstream, that nothing panicked, and that no token is in the log.

@@ -103,7 +103,8 @@ func (s *site) status(token string, header ...string) (int, error) {
 func (s *site) passed(a answer) seen {
 	s.t.Helper()
 	if a.StatusCode != http.StatusOK {
-		s.t.Fatalf("status %d, want 200; WWW-Authenticate: %s; reason in log: %s", a.StatusCode, a.Header.Get("WWW-Authenticate"), s.lastReason())
+		s.t.Fatalf("status %d, want 200; WWW-Authenticate: %s; reason in log: %s", a.StatusCode,
+			a.Header.Get("WWW-Authenticate"), s.lastReason())
 	}
 	requests := s.upstream.take()
 	if len(requests) != 1 {

@@ -53,7 +53,8 @@ func newUpstream(t testing.TB) *upstream {
 	u.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		u.mu.Lock()
-		u.requests = append(u.requests, seen{r.Method, r.RequestURI, r.Host, r.Header.Clone(), r.Trailer.Clone(), string(body)})
+		u.requests = append(u.requests,
+			seen{r.Method, r.RequestURI, r.Host, r.Header.Clone(), r.Trailer.Clone(), string(body)})
 		u.mu.Unlock()
 		if u.answer != nil {
 			u.answer(w, r)
@@ -122,7 +123,8 @@ func prepare(t testing.TB) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t: t, upstream: newUpstream(t), socket: filepath.Join(dir, "s"), logFile: filepath.Join(dir, "log"), base: "http://gate.test", written: new(int)}
+	s := &site{t: t, upstream: newUpstream(t), socket: filepath.Join(dir, "s"), logFile: filepath.Join(dir, "log"),
+		base: "http://gate.test", written: new(int)}
 	s.client = &http.Client{
 		Transport:     &http.Transport{DialContext: s.dial, MaxIdleConnsPerHost: 64},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -219,8 +221,8 @@ func (s *site) restart(gate string) {
 	})
 }
 
-// inForce waits until the client's connection is one to the server of the last configuration. Caddy returns from a reload
-// when the old server has been told to stop; for a moment it may still take a request, and even a connection.
+// inForce waits until the client's connection is one to the server of the last configuration. Caddy returns from a
+// reload when the old server has been told to stop; for a moment it may still take a request, and even a connection.
 func (s *site) inForce() {
 	s.t.Helper()
 	eventually(s.t, "the new configuration is in force", func() bool {
@@ -282,7 +284,8 @@ func eachHandler(node any, visit func(map[string]any)) {
 }
 
 func adapt(caddyfile string) ([]byte, error) {
-	config, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
+	config, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile),
+		map[string]any{"filename": "Caddyfile"})
 	if err != nil {
 		return nil, err
 	}

@@ -80,8 +80,8 @@ func (tr *traffic) allPassed(t testing.TB) {
 	}
 }
 
-// retryCut sends a request again when its connection ends without an answer: while Caddy replaces a server it closes some
-// that have just been opened, gate or no gate. An answer, whatever it says, is an answer.
+// retryCut sends a request again when its connection ends without an answer: while Caddy replaces a server it closes
+// some that have just been opened, gate or no gate. An answer, whatever it says, is an answer.
 type retryCut struct{ transport *http.Transport }
 
 func (c retryCut) RoundTrip(r *http.Request) (response *http.Response, err error) {

@@ -98,7 +98,8 @@ func ofIssuer(name, issuer string, more ...string) string {
 	return name + "{" + strings.Join(labels, ",") + "}"
 }
 
-// What came of each request, what the authorization server did, and how the keys are; and a reload starts none of it anew.
+// What came of each request, what the authorization server did, and how the keys are; and a reload starts none of it
+// anew.
 func TestMetricsTellWhatHappened(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "measured")
 	as := introspector(t, tokentest.WithKeys(key))
@@ -183,7 +184,8 @@ func TestMetricsTellWhatHappened(t *testing.T) {
 	}
 }
 
-// One issuer in two handlers, with settings that make them two key sources and two clients: the worse of the two is told.
+// One issuer in two handlers, with settings that make them two key sources and two clients: the worse of the two is
+// told.
 func TestMetricsOfAnIssuerWithSeveralSources(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "twice")
 	as := introspector(t, tokentest.WithKeys(key))
@@ -203,8 +205,8 @@ func TestMetricsOfAnIssuerWithSeveralSources(t *testing.T) {
 	s.scrape().since(before).counted(t, "key_fetches_total", scraped{fetches: 2})
 }
 
-// One of two handlers goes, with its cache and its key source. What those have counted must stay in the sums: less of a counter
-// is one that begins anew for Prometheus, and what is left of it then an increase that never was.
+// One of two handlers goes, with its cache and its key source. What those have counted must stay in the sums: less of a
+// counter is one that begins anew for Prometheus, and what is left of it then an increase that never was.
 func TestMetricsDoNotBecomeLessWhenAHandlerGoes(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "less")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
@@ -219,7 +221,8 @@ func TestMetricsDoNotBecomeLessWhenAHandlerGoes(t *testing.T) {
 		s.passed(s.get("/other", token))
 	}
 	both := scraped{
-		`cache_lookups_total{result="hit"}`: 2, `cache_lookups_total{result="miss"}`: 4, ofIssuer("key_fetches_total", as.URL): 2,
+		`cache_lookups_total{result="hit"}`: 2, `cache_lookups_total{result="miss"}`: 4,
+		ofIssuer("key_fetches_total", as.URL): 2,
 	}
 	s.scrape().since(before).counted(t, "cache_lookups_total key_fetches_total", both)
 
@@ -230,8 +233,8 @@ func TestMetricsDoNotBecomeLessWhenAHandlerGoes(t *testing.T) {
 	s.scrape().since(before).counted(t, "cache_lookups_total key_fetches_total", both)
 }
 
-// Metadata that are read for introspection alone bring no keys: they must not be told as keys that are missing, or failing,
-// of an issuer whose keys are in a file, or which has none.
+// Metadata that are read for introspection alone bring no keys: they must not be told as keys that are missing, or
+// failing, of an issuer whose keys are in a file, or which has none.
 func TestMetricsAndLogOfMetadataThatBringNoKeys(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "beside")
 	path := writeFile(t, filepath.Join(t.TempDir(), "key.pem"), key.PublicPEM())
@@ -247,13 +250,15 @@ func TestMetricsAndLogOfMetadataThatBringNoKeys(t *testing.T) {
 	s.accepts(key.Sign(t, issuedBy(beside.URL)))
 	s.accepts("f_1")
 	s.ourFaultFor(s.get("/", "n_1"), 503, "introspection_unavailable", true)
-	s.scrape().counted(t, "keys keys_failing key_fetches_total key_fetch_failures_total", scraped{ofIssuer("keys", beside.URL): 1})
+	s.scrape().counted(t, "keys keys_failing key_fetches_total key_fetch_failures_total",
+		scraped{ofIssuer("keys", beside.URL): 1})
 	if s.logged("refreshing keys is failing") || !s.logged("refreshing metadata is failing") {
 		t.Error("the log does not say that metadata are failing, or says that keys are")
 	}
 }
 
-// A stranger sends names of issuers, keys and algorithms, and tokens of every kind, to make Caddy keep a series for each.
+// A stranger sends names of issuers, keys and algorithms, and tokens of every kind, to make Caddy keep a series for
+// each.
 func TestAttackMetricsGrowWithWhatStrangersSend(t *testing.T) {
 	long(t)
 	key := tokentest.NewKey(t, "ES256", "series")

@@ -59,7 +59,8 @@ func TestKeyThatIsPending(t *testing.T) {
 	})
 
 	s.scrape().since(before).counted(t, `requests_total`, scraped{
-		requests("accepted", ""): 1, requests("refused", "key_pending"): float64(pending), requests("refused", "unknown_key"): float64(unknown),
+		requests("accepted", ""): 1, requests("refused", "key_pending"): float64(pending),
+		requests("refused", "unknown_key"): float64(unknown),
 	})
 	for line := range strings.Lines(s.log()) {
 		var entry struct{ Level, Logger, Msg string }

@@ -9,7 +9,8 @@ import (
 )
 
 // allOfThem is every placeholder that a manual or a template may name, in one text.
-const allOfThem = "[{http.auth.user.id}|{http.auth.user.email}|{http.auth.user.no.such}|{http.auth.bearer.issuer}|{http.auth.bearer.reason}|{http.auth.bearer.other}]"
+const allOfThem = "[{http.auth.user.id}|{http.auth.user.email}|{http.auth.user.no.such}|" +
+	"{http.auth.bearer.issuer}|{http.auth.bearer.reason}|{http.auth.bearer.other}]"
 
 // everywhere has that text wherever an administrator may put it, in front of a backend, of a page and of errors.
 const everywhere = `log_append email {http.auth.user.email}
@@ -93,7 +94,8 @@ func (s *site) tells(path, method, token, want string) {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
 	a := s.do(r)
-	texts := map[string]string{"X-Header": a.Header.Get("X-Header"), "X-Page": a.Header.Get("X-Page"), "X-Down": a.Header.Get("X-Down")}
+	texts := map[string]string{"X-Header": a.Header.Get("X-Header"), "X-Page": a.Header.Get("X-Page"),
+		"X-Down": a.Header.Get("X-Down")}
 	if strings.Contains(a.body, "[") {
 		texts["body"] = a.body
 	}

@@ -84,7 +84,8 @@ func TestRecipeOfPatterns(t *testing.T) {
 		}
 	}
 
-	s.behind("route {\nGATE\n@either vars_regexp {http.auth.user.scope} \"(^| )orders:(read|write)( |$)\"\nrespond @either yes\nerror 403\n}",
+	s.behind("route {\nGATE\n@either vars_regexp {http.auth.user.scope} \"(^| )orders:(read|write)( |$)\"\nrespond "+
+		"@either yes\nerror 403\n}",
 		issuerBlock(as.URL, "audience "+audience, "keys jwks "+as.JWKSURL()))
 	for scope, want := range map[any]int{
 		"orders:read": 200, "orders:write": 200, "a orders:write b": 200, "orders:read orders:write": 200,
@@ -102,7 +103,8 @@ func TestRecipeOfCallersWithTheSameName(t *testing.T) {
 	first, second := tokentest.NewAS(t, tokentest.WithKeys(key)), tokentest.NewAS(t, tokentest.WithKeys(key))
 	t.Setenv("ALICE_SECRET", base64.StdEncoding.EncodeToString(hmacKey(t).Secret()))
 	s := prepare(t)
-	s.recipe("Callers with the same name", 1, "https://auth.example.com", first.URL, "https://partner.example.net", second.URL,
+	s.recipe("Callers with the same name", 1, "https://auth.example.com", first.URL, "https://partner.example.net",
+		second.URL,
 		"{env.ALICE_SECRET}", "{env.ALICE_SECRET} base64")
 	const audience = "https://api.example.com"
 	for want, token := range map[string]string{
@@ -110,21 +112,24 @@ func TestRecipeOfCallersWithTheSameName(t *testing.T) {
 		second.URL + "|alice": key.Sign(t, issuedBy(second.URL, "sub", "alice", "aud", audience)),
 		"|alice":              hmacKey(t).Sign(t, claims("aud", audience)),
 		// A sub that looks like all of it begins behind the first bar.
-		first.URL + "|" + second.URL + "|alice": key.Sign(t, issuedBy(first.URL, "sub", second.URL+"|alice", "aud", audience)),
+		first.URL + "|" + second.URL +
+			"|alice": key.Sign(t, issuedBy(first.URL, "sub", second.URL+"|alice", "aud", audience)),
 	} {
 		got := s.passed(s.get("/", token, "X-User", "forged"))
 		if values := got.Header.Values("X-User"); len(values) != 1 || values[0] != want {
 			t.Errorf("X-User %q at the upstream, want %q", values, want)
 		}
 	}
-	s.refused(s.get("/", key.Sign(t, issuedBy(first.URL, "sub", nil, "username", "alice", "aud", audience))), http.StatusUnauthorized, "missing_claim")
+	s.refused(s.get("/", key.Sign(t, issuedBy(first.URL, "sub", nil, "username", "alice", "aud", audience))),
+		http.StatusUnauthorized, "missing_claim")
 }
 
 // An answer without a sub is known by its username, unless the issuer asks for a sub.
 func TestRecipeOfCallersWithTheSameNameInAnswers(t *testing.T) {
 	as := introspector(t)
 	as.Introspect(func(*tokentest.IntrospectionRequest) tokentest.IntrospectionAnswer {
-		return tokentest.IntrospectionAnswer{Claims: map[string]any{"active": true, "username": "alice", "aud": audience, "token_type": "Bearer"}}
+		return tokentest.IntrospectionAnswer{Claims: map[string]any{"active": true, "username": "alice", "aud": audience,
+			"token_type": "Bearer"}}
 	})
 	s := prepare(t)
 	s.behind("GATE\nrespond {http.auth.user.id}", "audience "+audience, introspecting(as, "opaque"))

@@ -24,9 +24,10 @@ var atTurnstile atomic.Pointer[func(*http.Request)]
 
 func init() {
 	caddy.RegisterModule(turnstile{})
-	httpcaddyfile.RegisterHandlerDirective("gate_turnstile", func(httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
-		return turnstile{}, nil
-	})
+	httpcaddyfile.RegisterHandlerDirective("gate_turnstile",
+		func(httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+			return turnstile{}, nil
+		})
 }
 
 func (turnstile) CaddyModule() caddy.ModuleInfo {
@@ -249,12 +250,15 @@ func TestReloadServesAtALaterGate(t *testing.T) {
 	o := startOnTheWay(t)
 	o.patient()
 	o.as.Introspect(always(active()))
-	bearer := gateForAudience(issuerBlock(o.as.URL, "introspect opaque {", "client_id gateway", "client_secret s3cr3t", "}"),
+	bearer := gateForAudience(issuerBlock(o.as.URL, "introspect opaque {", "client_id gateway", "client_secret s3cr3t",
+		"}"),
 		issuerBlock(lateFileIssuer, "keys file "+o.files[0]))
 	for name, config := range map[string]string{
-		"in a route":        "route {\n\tgate_turnstile\n\t" + bearer + "\n\t}",
-		"in an error route": "route {\n\tgate_turnstile\n\terror 500\n\t}\n\thandle_errors {\n\t" + bearer + "\n\trespond ok 200\n\t}",
-		"after a backend": "route {\n\treverse_proxy " + o.upstream.addr() + " {\n\t@any status 200\n\thandle_response @any {\n\troute {\n" +
+		"in a route": "route {\n\tgate_turnstile\n\t" + bearer + "\n\t}",
+		"in an error route": "route {\n\tgate_turnstile\n\terror 500\n\t}\n\thandle_errors {\n\t" + bearer +
+			"\n\trespond ok 200\n\t}",
+		"after a backend": "route {\n\treverse_proxy " + o.upstream.addr() +
+			" {\n\t@any status 200\n\thandle_response @any {\n\troute {\n" +
 			"\tgate_turnstile\n\t" + bearer + "\n\trespond ok 200\n\t}\n\t}\n\t}\n\t}",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// A hundred reloads that change nothing about the keys, under traffic: every good token passes, nothing is fetched or asked
-// again, and nothing piles up.
+// A hundred reloads that change nothing about the keys, under traffic: every good token passes, nothing is fetched or
+// asked again, and nothing piles up.
 func TestReloadHundredTimesUnderTraffic(t *testing.T) {
 	long(t)
 	key := tokentest.NewKey(t, "ES256", "reload")
@@ -29,7 +29,8 @@ func TestReloadHundredTimesUnderTraffic(t *testing.T) {
 			issuerBlock(as.URL, "introspect opaque {", "auth_method none", "cache_ttl 5m", "}"),
 			issuerBlock("https://jwks.example.com", "keys jwks "+as.JWKSURL()),
 			issuerBlock("https://file.example.com", "keys file "+file),
-			issuerBlock("https://secret.example.com", "keys secret "+base64.StdEncoding.EncodeToString(secret.Secret())+" base64"))
+			issuerBlock("https://secret.example.com",
+				"keys secret "+base64.StdEncoding.EncodeToString(secret.Secret())+" base64"))
 	}
 	s := start(t, gate(0)).patient()
 	tokens := []string{
@@ -81,7 +82,8 @@ func TestReloadWithOtherSettingsForgetsVerdicts(t *testing.T) {
 	const issuer = "https://auth.example.com"
 	es, rs := tokentest.NewKey(t, "ES256", "").WithKID(""), tokentest.NewKey(t, "RS256", "change").WithKID("")
 	other := tokentest.NewKey(t, "ES256", "change-other").WithKID("")
-	first, second := tokentest.NewKey(t, "HS256", "change-first").WithKID(""), tokentest.NewKey(t, "HS256", "change-second").WithKID("")
+	first, second := tokentest.NewKey(t, "HS256", "change-first").WithKID(""),
+		tokentest.NewKey(t, "HS256", "change-second").WithKID("")
 	pem := func(k *tokentest.Key) string { return "keys pem `" + k.PublicPEM() + "`" }
 	secret := func(k *tokentest.Key) string {
 		return "keys secret " + base64.StdEncoding.EncodeToString(k.Secret()) + " base64"
@@ -97,52 +99,62 @@ func TestReloadWithOtherSettingsForgetsVerdicts(t *testing.T) {
 		status        int
 	}{
 		"audience of the route": {
-			before: gateForAudience(issuerBlock(issuer, pem(es))), after: gateFor("audience https://other.example.com", issuerBlock(issuer, pem(es))),
-			token: es.Sign(t, issuedBy(issuer)), reason: "invalid_audience",
+			before: gateForAudience(issuerBlock(issuer, pem(es))),
+			after:  gateFor("audience https://other.example.com", issuerBlock(issuer, pem(es))),
+			token:  es.Sign(t, issuedBy(issuer)), reason: "invalid_audience",
 		},
 		"audience of the issuer": {
-			before: gateFor(issuerBlock(issuer, pem(es), "audience "+audience)), after: gateFor(issuerBlock(issuer, pem(es), "audience x")),
-			token: es.Sign(t, issuedBy(issuer)), reason: "invalid_audience",
+			before: gateFor(issuerBlock(issuer, pem(es), "audience "+audience)),
+			after:  gateFor(issuerBlock(issuer, pem(es), "audience x")),
+			token:  es.Sign(t, issuedBy(issuer)), reason: "invalid_audience",
 		},
 		"algorithms": {
-			before: gateForAudience(issuerBlock(issuer, pem(rs))), after: gateForAudience(issuerBlock(issuer, pem(rs), "algorithms PS256")),
-			token: rs.Sign(t, issuedBy(issuer)), reason: "unsupported_algorithm",
+			before: gateForAudience(issuerBlock(issuer, pem(rs))),
+			after:  gateForAudience(issuerBlock(issuer, pem(rs), "algorithms PS256")),
+			token:  rs.Sign(t, issuedBy(issuer)), reason: "unsupported_algorithm",
 		},
 		"key": {
 			before: gateForAudience(issuerBlock(issuer, pem(es))), after: gateForAudience(issuerBlock(issuer, pem(other))),
 			token: es.Sign(t, issuedBy(issuer)), reason: "invalid_signature",
 		},
 		"secret": {
-			before: gateForAudience(issuerBlock(issuer, secret(first))), after: gateForAudience(issuerBlock(issuer, secret(second))),
-			token: first.Sign(t, issuedBy(issuer)), reason: "invalid_signature",
+			before: gateForAudience(issuerBlock(issuer, secret(first))),
+			after:  gateForAudience(issuerBlock(issuer, secret(second))),
+			token:  first.Sign(t, issuedBy(issuer)), reason: "invalid_signature",
 		},
 		"public key to secret": {
 			before: gateForAudience(issuerBlock(issuer, pem(es))), after: gateForAudience(issuerBlock(issuer, secret(first))),
 			token: es.Sign(t, issuedBy(issuer)), reason: "unsupported_algorithm",
 		},
 		"types": {
-			before: gateForAudience(issuerBlock(issuer, pem(es))), after: gateForAudience(issuerBlock(issuer, pem(es), "type at+jwt")),
-			token: es.Sign(t, issuedBy(issuer), typed), reason: "invalid_type",
+			before: gateForAudience(issuerBlock(issuer, pem(es))),
+			after:  gateForAudience(issuerBlock(issuer, pem(es), "type at+jwt")),
+			token:  es.Sign(t, issuedBy(issuer), typed), reason: "invalid_type",
 		},
 		"profile": {
-			before: gateForAudience(issuerBlock(issuer, pem(es))), after: gateForAudience(issuerBlock(issuer, pem(es), "profile rfc9068")),
-			token: es.Sign(t, issuedBy(issuer)), reason: "invalid_type",
+			before: gateForAudience(issuerBlock(issuer, pem(es))),
+			after:  gateForAudience(issuerBlock(issuer, pem(es), "profile rfc9068")),
+			token:  es.Sign(t, issuedBy(issuer)), reason: "invalid_type",
 		},
 		"required claim": {
-			before: gateForAudience(issuerBlock(issuer, pem(es))), after: gateForAudience(issuerBlock(issuer, pem(es), "require email")),
-			token: es.Sign(t, issuedBy(issuer)), reason: "missing_claim",
+			before: gateForAudience(issuerBlock(issuer, pem(es))),
+			after:  gateForAudience(issuerBlock(issuer, pem(es), "require email")),
+			token:  es.Sign(t, issuedBy(issuer)), reason: "missing_claim",
 		},
 		"max_lifetime": {
-			before: gateForAudience(issuerBlock(issuer, pem(es))), after: gateForAudience("max_lifetime 1m", issuerBlock(issuer, pem(es))),
-			token: es.Sign(t, issuedBy(issuer)), reason: "lifetime_too_long",
+			before: gateForAudience(issuerBlock(issuer, pem(es))),
+			after:  gateForAudience("max_lifetime 1m", issuerBlock(issuer, pem(es))),
+			token:  es.Sign(t, issuedBy(issuer)), reason: "lifetime_too_long",
 		},
 		"leeway": {
-			before: gateForAudience("leeway 5m", issuerBlock(issuer, pem(es))), after: gateForAudience("leeway 1s", issuerBlock(issuer, pem(es))),
-			token: es.Sign(t, issuedBy(issuer, "exp", time.Now().Add(-time.Minute).Unix())), reason: "expired",
+			before: gateForAudience("leeway 5m", issuerBlock(issuer, pem(es))),
+			after:  gateForAudience("leeway 1s", issuerBlock(issuer, pem(es))),
+			token:  es.Sign(t, issuedBy(issuer, "exp", time.Now().Add(-time.Minute).Unix())), reason: "expired",
 		},
 		"issuer": {
-			before: gateForAudience(issuerBlock(issuer, pem(es))), after: gateForAudience(issuerBlock("https://renamed.example.com", pem(es))),
-			token: es.Sign(t, issuedBy(issuer)), reason: "unknown_issuer",
+			before: gateForAudience(issuerBlock(issuer, pem(es))),
+			after:  gateForAudience(issuerBlock("https://renamed.example.com", pem(es))),
+			token:  es.Sign(t, issuedBy(issuer)), reason: "unknown_issuer",
 		},
 		"order of issuers": {
 			before: gateForAudience(issuerBlock(issuer, pem(es)), issuerBlock("https://b.example.com", pem(other))),
@@ -190,7 +202,8 @@ func TestReloadRenamesAConsumer(t *testing.T) {
 	s.accepts(token)
 	s.load(block("bob", "guests"))
 	got := s.passed(s.get("/", token))
-	if name, group := got.Header.Get("X-Consumer-Username"), got.Header.Get("X-Consumer-Groups"); name != "bob" || group != "guests" {
+	if name, group := got.Header.Get("X-Consumer-Username"), got.Header.Get("X-Consumer-Groups"); name != "bob" ||
+		group != "guests" {
 		t.Errorf("the upstream was told %q in %q", name, group)
 	}
 }
@@ -203,7 +216,8 @@ func TestReloadRoutesJudgeACachedTokenThemselves(t *testing.T) {
 		return "bearer_auth " + matcher + gateFor(append(lines, issuerBlock(as.URL, "leeway 5s"))...)[len("bearer_auth"):]
 	}
 	s := start(t, gate("/orders", "audience "+audience)+"\n"+gate("/other", "audience https://other.example.com")+
-		"\n"+gate("/admin", "audience "+audience, "require scope admin")+"\n"+gate("/short", "audience "+audience, "max_lifetime 1m")).patient()
+		"\n"+gate("/admin", "audience "+audience, "require scope admin")+"\n"+
+		gate("/short", "audience "+audience, "max_lifetime 1m")).patient()
 	token := key.Sign(t, issuedBy(as.URL))
 	for range 2 {
 		s.passed(s.get("/orders", token))

@@ -40,8 +40,8 @@ func heap() float64 {
 	return float64(stats.HeapAlloc) / (1 << 20)
 }
 
-// Ten thousand issuers in one gate: they are there at once, cost no goroutine and no fetch before they are needed, and the
-// time of a request does not depend on how many there are.
+// Ten thousand issuers in one gate: they are there at once, cost no goroutine and no fetch before they are needed, and
+// the time of a request does not depend on how many there are.
 func TestScaleTenThousandIssuers(t *testing.T) {
 	long(t)
 	const n = 10_000
@@ -133,11 +133,12 @@ func TestScaleHundredThousandConsumers(t *testing.T) {
 		t.Errorf("the upstream was told %q", name)
 	}
 	s.refused(s.get("/", key.WithKID("").Sign(t, claims("iss", "key-1"))), http.StatusUnauthorized, "invalid_signature")
-	s.refused(s.get("/", key.WithKID("").Sign(t, claims("iss", "key-"+strconv.Itoa(n)))), http.StatusUnauthorized, "unknown_issuer")
+	s.refused(s.get("/", key.WithKID("").Sign(t, claims("iss", "key-"+strconv.Itoa(n)))), http.StatusUnauthorized,
+		"unknown_issuer")
 }
 
-// A thousand requests at once, each with its own token, each get their own identity: when the tokens are new, and when they
-// are remembered.
+// A thousand requests at once, each with its own token, each get their own identity: when the tokens are new, and when
+// they are remembered.
 func TestScaleThousandIdentitiesAtOnce(t *testing.T) {
 	long(t)
 	const n = 1000
@@ -145,14 +146,16 @@ func TestScaleThousandIdentitiesAtOnce(t *testing.T) {
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	as.Introspect(func(r *tokentest.IntrospectionRequest) tokentest.IntrospectionAnswer {
 		return tokentest.IntrospectionAnswer{Claims: map[string]any{
-			"active": true, "aud": audience, "sub": strings.TrimPrefix(r.Token, "opaque-"), "email": strings.TrimPrefix(r.Token, "opaque-") + "@example.com",
+			"active": true, "aud": audience, "sub": strings.TrimPrefix(r.Token, "opaque-"),
+			"email": strings.TrimPrefix(r.Token, "opaque-") + "@example.com",
 		}}
 	})
 	s := prepare(t).patient()
 	s.upstream.answer = func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s %s %s", r.Header["X-Sub"], r.Header["X-Email"], r.Header["X-Consumer-Username"])
 	}
-	s.load(gateForAudience(issuerBlock(as.URL, "introspect opaque {", "auth_method none", "timeout 20s", "}"), consumerAlice(t),
+	s.load(gateForAudience(issuerBlock(as.URL, "introspect opaque {", "auth_method none", "timeout 20s", "}"),
+		consumerAlice(t),
 		"forward_claim sub X-Sub", "forward_claim email X-Email"))
 	tokens := make([]string, n)
 	for i := range tokens {

@@ -23,7 +23,8 @@ func jwkWith(t *testing.T, key *tokentest.Key, members map[string]any) string {
 // The forms in which servers publish their keys, from the network and from a file.
 func TestKeysInTheFormsThatServersPublish(t *testing.T) {
 	key := tokentest.NewKey(t, "RS256", "published")
-	bundle := `{"spiffe_sequence":1,"keys":[` + jwkWith(t, tokentest.NewKey(t, "ES256", "x509"), map[string]any{"use": "x509-svid"}) + `,` +
+	bundle := `{"spiffe_sequence":1,"keys":[` +
+		jwkWith(t, tokentest.NewKey(t, "ES256", "x509"), map[string]any{"use": "x509-svid"}) + `,` +
 		jwkWith(t, key, map[string]any{"use": "jwt-svid"}) + `]}`
 	for name, test := range map[string]struct {
 		text  string
@@ -86,7 +87,8 @@ func TestAKeyBeyondTheBoundIsToldOf(t *testing.T) {
 	token := key.WithKID("139").Sign(t, issuedBy(as.URL))
 	s := start(t, gateForAudience(issuerBlock(as.URL, "leeway 5s")))
 	s.refused(s.get("/", token), http.StatusUnauthorized, "unknown_key")
-	for _, texts := range [][]string{{`"level":"warn"`, "more keys than max_keys takes", `"keys":100`}, {"request refused", `"cause":"unknown key: `, "max_keys"}} {
+	for _, texts := range [][]string{{`"level":"warn"`, "more keys than max_keys takes", `"keys":100`},
+		{"request refused", `"cause":"unknown key: `, "max_keys"}} {
 		eventually(t, "the log names the bound", func() bool { return s.logged(texts...) })
 	}
 	s.load(gateForAudience(issuerBlock(as.URL, "leeway 5s", "max_keys 140")))

@@ -21,8 +21,10 @@ func TestVectorsThroughCaddy(t *testing.T) {
 	published, keys := readVectors(t)
 	s := prepare(t)
 	own := tokentest.NewKey(t, "ES256", "")
-	file := writeFile(t, filepath.Join(t.TempDir(), "keys"), `{"keys":[`+asJSON(t, own.JWK())+","+strings.Join(keys, ",")+`]}`)
-	s.load(gateFor("token_from header Authorization", "token_from query jwt", "token_from cookie jwt", "token_from form jwt",
+	file := writeFile(t, filepath.Join(t.TempDir(), "keys"),
+		`{"keys":[`+asJSON(t, own.JWK())+","+strings.Join(keys, ",")+`]}`)
+	s.load(gateFor("token_from header Authorization", "token_from query jwt", "token_from cookie jwt",
+		"token_from form jwt",
 		"audience any", "issuer joe {\n keys file "+file+"\n }", "issuer https://gate.test {\n keys file "+file+"\n }"))
 	s.attack(t, "control: a token of its own passes", func(t *testing.T, a *attempt) {
 		a.passed(a.send(own.Sign(t, claims("iss", "joe"))))
@@ -38,7 +40,8 @@ func TestVectorsThroughCaddy(t *testing.T) {
 			return a.request("GET", "/", nil, "Cookie", "jwt="+token)
 		},
 		"form": func(a *attempt, token string) *http.Request {
-			return a.request("POST", "/", strings.NewReader("jwt="+url.QueryEscape(token)), "Content-Type", "application/x-www-form-urlencoded")
+			return a.request("POST", "/", strings.NewReader("jwt="+url.QueryEscape(token)), "Content-Type",
+				"application/x-www-form-urlencoded")
 		},
 	} {
 		s.attack(t, place, func(t *testing.T, a *attempt) {
@@ -89,7 +92,8 @@ func readVectors(t *testing.T) (tokens, keys []string) {
 	return tokens, keys
 }
 
-// gather walks through a file. Tokens stand under these names, as text or in JSON serialisation; a key is what has a kty.
+// gather walks through a file. Tokens stand under these names, as text or in JSON serialisation; a key is what has a
+// kty.
 func gather(node any, tokens, keys *[]string) {
 	switch node := node.(type) {
 	case []any:

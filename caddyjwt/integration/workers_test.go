@@ -92,7 +92,8 @@ func work(m *testing.M) int {
 func shareable() []string {
 	value := func(name string) string { return flag.Lookup("test." + name).Value.String() }
 	for _, name := range []string{
-		"bench", "fuzz", "list", "cpuprofile", "memprofile", "blockprofile", "mutexprofile", "trace", "coverprofile", "gocoverdir",
+		"bench", "fuzz", "list", "cpuprofile", "memprofile", "blockprofile", "mutexprofile", "trace", "coverprofile",
+		"gocoverdir",
 	} {
 		if value(name) != "" {
 			return nil
