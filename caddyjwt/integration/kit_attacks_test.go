@@ -2,7 +2,6 @@ package integration
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -78,8 +77,8 @@ func (a *attempt) count() {
 
 // since is what has been logged since the attempt began.
 func (a *attempt) since() string {
-	text := a.log()
-	return text[min(int(a.began), len(text)):]
+	a.t.Helper()
+	return a.logFrom(a.began)
 }
 
 // secret says that a token must not be in the log.
@@ -145,14 +144,8 @@ func (a *attempt) send(token string, header ...string) answer {
 
 // reason is the reason of the last refusal of this attempt.
 func (a *attempt) reason() string {
-	var reason string
-	for line := range strings.Lines(a.since()) {
-		var entry struct{ Msg, Reason string }
-		if strings.Contains(line, "request refused") && json.Unmarshal([]byte(line), &entry) == nil {
-			reason = entry.Reason
-		}
-	}
-	return reason
+	a.t.Helper()
+	return lastReason(a.since())
 }
 
 // refusedFor wants the request to have been refused by the gate for one of these reasons, with all that every refusal

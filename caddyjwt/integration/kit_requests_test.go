@@ -231,8 +231,25 @@ func (s *site) drain() { s.upstream.take() }
 // log reads what Caddy has logged.
 func (s *site) log() string {
 	s.t.Helper()
-	text, err := os.ReadFile(s.logFile)
-	if err != nil && !os.IsNotExist(err) {
+	return s.logFrom(0)
+}
+
+// logFrom reads what Caddy has logged after the first n bytes.
+func (s *site) logFrom(n int64) string {
+	s.t.Helper()
+	file, err := os.Open(s.logFile)
+	if os.IsNotExist(err) {
+		return ""
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err := file.Seek(n, io.SeekStart); err != nil {
+		s.t.Fatal(err)
+	}
+	text, err := io.ReadAll(file)
+	if err != nil {
 		s.t.Fatal(err)
 	}
 	return string(text)
@@ -255,10 +272,17 @@ lines:
 
 // lastReason is the reason of the last refusal in the log.
 func (s *site) lastReason() string {
+	s.t.Helper()
+	return lastReason(s.log())
+}
+
+// lastReason is the reason of the last refusal in lines of the log.
+func lastReason(lines string) string {
 	var reason string
-	for line := range strings.Lines(s.log()) {
+	for line := range strings.Lines(lines) {
 		var entry struct{ Msg, Reason string }
-		if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "request refused" {
+		if strings.Contains(line, "request refused") && json.Unmarshal([]byte(line), &entry) == nil &&
+			entry.Msg == "request refused" {
 			reason = entry.Reason
 		}
 	}
