@@ -157,7 +157,7 @@ func TestAccessLogOfTheSite(t *testing.T) {
 }
 
 // The count of a site without an access log is told when its configuration ends, at the latest.
-func TestTallyIsToldAtTheEnd(t *testing.T) {
+func TestTallyIsLoggedAtTheEnd(t *testing.T) {
 	s := prepare(t)
 	s.loadFile(strings.Replace(s.caddyfile(gateFor(consumerAlice(t))), "\tlog\n", "", 1))
 	for range 5 {

@@ -103,7 +103,7 @@ func TestAttackAnswerIsNoOracle(t *testing.T) {
 
 // An answer repeats what went wrong inside, with addresses, paths and the text that an authorization server gave:
 // CVE-2022-29266, CVE-2026-33758. A client learns that it should try again, and nothing else.
-func TestAttackAnswerTellsNothingOfTheInside(t *testing.T) {
+func TestAttackAnswerRevealsNoInternals(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	for name, spoil := range map[string]func(as *tokentest.AS){
 		"server that is down": func(as *tokentest.AS) { as.Down() },

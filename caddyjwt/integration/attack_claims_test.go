@@ -116,7 +116,7 @@ func TestAttackClaimsAudience(t *testing.T) {
 
 // A gate that was never told its audience takes tokens that were issued for any other service: CVE-2026-55689,
 // CVE-2026-30223, CVE-2026-40946, CVE-2023-22482. To be told none is an error, and "any" must be written out.
-func TestAttackClaimsAudienceOfNobody(t *testing.T) {
+func TestAttackClaimsGateWithoutAudience(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	s := prepare(t)

@@ -92,7 +92,7 @@ func TestAttackFetchUnknownKeyStormAtASlowServer(t *testing.T) {
 // greatest age, which cannot be turned off, and an unknown key is not called the token's fault meanwhile. That nothing
 // passes once that age is reached, and that it does again when the server is back, is TestKeysLastUntilTheyAreTooOld in
 // internal/keyset, where the clock can be moved: the age is a minute at least.
-func TestAttackFetchKeptFromNewKeysForEver(t *testing.T) {
+func TestAttackFetchNewKeysNeverArrive(t *testing.T) {
 	key, next := tokentest.NewKey(t, "ES256", "stale"), tokentest.NewKey(t, "ES256", "stale-next")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	s := start(t, gateFor(issuerByJWKS(as, "max_stale 1m")))

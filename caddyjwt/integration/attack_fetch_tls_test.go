@@ -80,7 +80,7 @@ func (ca *authority) issue(t testing.TB, change func(*x509.Certificate)) tls.Cer
 // Somebody between the gate and the authorization server has a certificate, but not a good one; a client that does not
 // look (CVE-2022-31105, CVE-2025-66001) takes its keys, and shows it tokens and credentials. Certificates are always
 // verified, and there is no word that ends that.
-func TestAttackFetchFromAServerThatIsNotProven(t *testing.T) {
+func TestAttackFetchFromAnUnverifiedServer(t *testing.T) {
 	mallory := tokentest.NewKey(t, "ES256", "mallory")
 	ca, other := newAuthority(t, "authority"), newAuthority(t, "authority")
 	file := writeFile(t, filepath.Join(t.TempDir(), "ca.pem"), ca.pem())

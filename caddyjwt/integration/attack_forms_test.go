@@ -88,7 +88,7 @@ func TestAttackPlaceQueryAndFormDecoding(t *testing.T) {
 
 // The body is not the form that it seems to be: another charset, a coding, a multipart body, a method without a body,
 // two types. Only the one media type of RFC 6750 section 2.2 is read.
-func TestAttackPlaceFormThatIsNone(t *testing.T) {
+func TestAttackPlaceBodyThatIsNoForm(t *testing.T) {
 	s := start(t, gateFor(consumerAlice(t), "token_from form jwt"))
 	token := hmacKey(t).Sign(t, claims())
 	var zipped bytes.Buffer

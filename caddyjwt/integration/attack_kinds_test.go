@@ -54,7 +54,7 @@ func TestAttackKindForeignTypes(t *testing.T) {
 // The kind of a token is in its payload, where Keycloak, Amazon Cognito and others write it, and its header is that of
 // any JWT. Key, issuer and audience are those of the access tokens; for consumers there is no audience at all (RFC 8725
 // section 3.12).
-func TestAttackKindSaidInThePayload(t *testing.T) {
+func TestAttackKindNamedInThePayload(t *testing.T) {
 	key, shop := tokentest.NewKey(t, "ES256", "e1"), tokentest.NewKey(t, "HS256", "")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	secret, _ := shop.JWK()["k"].(string)

@@ -95,7 +95,7 @@ func TestAttackPlaceTrailer(t *testing.T) {
 // A second token has a name that the backend takes for ours, so that it reads one that was never verified, where the
 // verified one is passed on: PHP makes access_token of "access.token" and of " access_token", and lets the last
 // parameter win and the first cookie; ASP.NET compares in any case; CGI programs decode the names of cookies.
-func TestAttackPlaceNameThatReadersTakeForOurs(t *testing.T) {
+func TestAttackPlaceNameThatLooksLikeOurs(t *testing.T) {
 	token := hmacKey(t).Sign(t, claims())
 	forged := hmacKey(t).Sign(t, claims("sub", "admin"))
 	s := start(t, gateFor(consumerAlice(t), "token_from query access_token", "token_from cookie access_token",

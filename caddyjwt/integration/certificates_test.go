@@ -37,7 +37,7 @@ func newMutual(t *testing.T, answer http.HandlerFunc) *mutual {
 
 // Whom the client certificate of "tls" is shown to: whom the operator has named, and the endpoint that metadata name if
 // it is how we authenticate there (RFC 8705 section 5). Nobody else.
-func TestClientCertificateIsShownToWhomItIsMeantFor(t *testing.T) {
+func TestClientCertificateGoesOnlyToItsServer(t *testing.T) {
 	answer, err := json.Marshal(active("token_type", "Bearer").Claims)
 	if err != nil {
 		t.Fatal(err)

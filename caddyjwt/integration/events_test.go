@@ -163,7 +163,7 @@ func wantData(t *testing.T, data map[string]any, pairs ...string) {
 }
 
 // What happens to an issuer's keys is told to the event handlers of the running configuration, once.
-func TestEventsTellWhatHappensToKeys(t *testing.T) {
+func TestEventsReportWhatHappensToKeys(t *testing.T) {
 	first, second, third := tokentest.NewKey(t, "ES256", "first"), tokentest.NewKey(t, "ES256", "second"),
 		tokentest.NewKey(t, "ES256", "third")
 	as := tokentest.NewAS(t, tokentest.WithKeys(first))

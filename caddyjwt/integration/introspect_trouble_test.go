@@ -13,7 +13,7 @@ import (
 )
 
 // Our own trouble with the server is never the token's fault.
-func TestIntrospectTroubleIsNotTheClients(t *testing.T) {
+func TestIntrospectFailureIsNotTheClientsFault(t *testing.T) {
 	for name, test := range map[string]struct {
 		break_ func(t *testing.T, as *tokentest.AS)
 		reason string
@@ -169,7 +169,7 @@ func TestIntrospectStrangersDoNotShutOutGoodTokens(t *testing.T) {
 
 // Wrong credentials of ours are 401 to everything. The operator sees it, and tokens that come again and again are not
 // as many questions.
-func TestIntrospectWrongCredentialsAreSeenAndNoFlood(t *testing.T) {
+func TestIntrospectWrongCredentialsAreLoggedWithoutAFlood(t *testing.T) {
 	as := introspector(t)
 	as.Introspect(always(active()))
 	s := start(t, gateForAudience(introspecting(as, "opaque", "endpoint "+as.IntrospectionURL()))).patient()
@@ -244,7 +244,7 @@ func TestIntrospectServerDownAtStart(t *testing.T) {
 
 // Each server's trouble is told by itself, and each kind of it, though not for every request: the first one's must not
 // hide the second one's.
-func TestIntrospectTroubleOfEachServerIsTold(t *testing.T) {
+func TestIntrospectFailureOfEachServerIsLogged(t *testing.T) {
 	down, broken := introspector(t), introspector(t)
 	broken.Introspect(always(tokentest.IntrospectionAnswer{Status: http.StatusServiceUnavailable}))
 	block := func(as *tokentest.AS, prefix string) string {

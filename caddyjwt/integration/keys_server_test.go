@@ -47,7 +47,7 @@ func TestKeysServerDownAtStart(t *testing.T) {
 
 // While the server is away, stalls or answers rubbish, tokens of known keys go on passing, cached or not; a token of an
 // unknown key is not called invalid.
-func TestKeysServerInTroubleLater(t *testing.T) {
+func TestKeysServerFailsLater(t *testing.T) {
 	long(t)
 	key, next := tokentest.NewKey(t, "ES256", "steady"), tokentest.NewKey(t, "ES256", "steady-next")
 	for name, trouble := range map[string]func(*tokentest.AS) (end func()){

@@ -102,7 +102,7 @@ func TestKeysOfEverySourceVerify(t *testing.T) {
 
 // A certificate authority that is not configured, and a pin of another key: nobody is trusted, and it is not the
 // client's fault.
-func TestKeysAreNotTakenFromAnUnprovenServer(t *testing.T) {
+func TestKeysFromAnUnverifiedServerAreNotTaken(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "unproven")
 	for name, lines := range map[string][]string{
 		"unknown authority": nil,
@@ -221,7 +221,7 @@ func TestKeysAreNeverNamedByTheToken(t *testing.T) {
 
 // The log that docs/errors.md has for refusals takes what it includes out of the default one. What key sources tell
 // must be in it, too: that of a source which outlives reloads in the log of the configuration that is in force.
-func TestKeysAreToldInTheLogThatIncludesThem(t *testing.T) {
+func TestKeysAreLoggedWhereTheLogIncludesThem(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "told")
 	dir := t.TempDir()
 	path := writeFile(t, filepath.Join(dir, "key.pem"), key.PublicPEM())

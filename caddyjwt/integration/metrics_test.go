@@ -100,7 +100,7 @@ func ofIssuer(name, issuer string, more ...string) string {
 
 // What came of each request, what the authorization server did, and how the keys are; and a reload starts none of it
 // anew.
-func TestMetricsTellWhatHappened(t *testing.T) {
+func TestMetricsCountWhatHappened(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "measured")
 	as := introspector(t, tokentest.WithKeys(key))
 	as.Introspect(verdict)
@@ -207,7 +207,7 @@ func TestMetricsOfAnIssuerWithSeveralSources(t *testing.T) {
 
 // One of two handlers goes, with its cache and its key source. What those have counted must stay in the sums: less of a
 // counter is one that begins anew for Prometheus, and what is left of it then an increase that never was.
-func TestMetricsDoNotBecomeLessWhenAHandlerGoes(t *testing.T) {
+func TestMetricsNeverDecreaseWhenAHandlerGoes(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "less")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	one := gateForAudience(issuerBlock(as.URL), "cache 1MiB")
@@ -235,7 +235,7 @@ func TestMetricsDoNotBecomeLessWhenAHandlerGoes(t *testing.T) {
 
 // Metadata that are read for introspection alone bring no keys: they must not be told as keys that are missing, or
 // failing, of an issuer whose keys are in a file, or which has none.
-func TestMetricsAndLogOfMetadataThatBringNoKeys(t *testing.T) {
+func TestMetricsAndLogOfMetadataWithoutKeys(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "beside")
 	path := writeFile(t, filepath.Join(t.TempDir(), "key.pem"), key.PublicPEM())
 	beside, without := introspector(t), introspector(t)

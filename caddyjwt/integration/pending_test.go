@@ -75,7 +75,7 @@ func TestKeyThatIsPending(t *testing.T) {
 }
 
 // An error route may write the page, as of every refusal.
-func TestPageOfAKeyThatIsPending(t *testing.T) {
+func TestErrorPageOfAPendingKey(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "present")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	s := start(t, gateForAudience(issuerBlock(as.URL, "leeway 5s"))+`

@@ -76,7 +76,7 @@ func TestKeyUseCountsAfterAReload(t *testing.T) {
 }
 
 // The 140th key of a set is not taken, and whoever looks for the reason finds it.
-func TestAKeyBeyondTheBoundIsToldOf(t *testing.T) {
+func TestWarningForAKeyBeyondTheBound(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "bound")
 	jwks := make([]string, 140)
 	for i := range jwks {
@@ -96,7 +96,7 @@ func TestAKeyBeyondTheBoundIsToldOf(t *testing.T) {
 }
 
 // There is one warning about a doubtful secret, without a byte of it.
-func TestDoubtfulSecretsAreToldOf(t *testing.T) {
+func TestWarningForDoubtfulSecrets(t *testing.T) {
 	const doubtful = "production-9d1f8a3c5e7b42604f8e1a2b"
 	s := start(t, gateFor(`issuer https://as.example.com {
 			keys secret `+doubtful+`

@@ -8,7 +8,7 @@ import (
 )
 
 // A configuration with many routes tells each warning once, and the next one tells it again.
-func TestWarningsAreToldOnceForAConfiguration(t *testing.T) {
+func TestWarningsAppearOncePerConfiguration(t *testing.T) {
 	const warning = "audience any: an ID token or a refresh token"
 	issuer := func(name string) string {
 		return "issuer " + name + " {\n\t\t\taudience any\n\t\t}"
@@ -38,7 +38,7 @@ func TestWarningsAreToldOnceForAConfiguration(t *testing.T) {
 }
 
 // Caddy drops fields with "_" or "." in their names. A warning names a place that is such a field.
-func TestPlacesThatCaddyDropsAreToldOf(t *testing.T) {
+func TestWarningForPlacesThatCaddyDrops(t *testing.T) {
 	const option = "\tservers {\n\t\texpected_underscore_headers %s\n\t}\n}\nhttp://gate.test {"
 	for name, c := range map[string]struct {
 		header, expected string

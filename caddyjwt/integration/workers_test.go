@@ -34,7 +34,7 @@ const workersPerProcessor = 3
 // is still busy with one when the others have nothing left to do.
 var longest = []string{
 	"TestScaleHundredThousandConsumers", "TestScaleTenThousandIssuers", "TestAttackIntrospectPoisonedByARefusal",
-	"TestFaultSlowFormsOverEveryProtocol", "TestAttackResourceSlowForm", "TestKeysServerInTroubleLater",
+	"TestFaultSlowFormsOverEveryProtocol", "TestAttackResourceSlowForm", "TestKeysServerFailsLater",
 	"TestAttackIntrospectRememberedPastItsEnd", "TestEventsOfAKeyFile", "TestKeysFileIsReplacedWhileRunning",
 }
 
