@@ -59,8 +59,8 @@ func (s *site) tallied() (lines []string) {
 	return lines
 }
 
-// The access log says why a request was refused, and who was to vouch for its token, by every protocol. The page of the
-// error says neither.
+// The access log says why a request was refused, and which issuer its token named, by every protocol. The error page
+// says neither.
 func TestAccessLogHasTheReason(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
@@ -109,8 +109,8 @@ func TestAccessLogHasTheReason(t *testing.T) {
 	}
 }
 
-// What the access log is configured not to have, it does not have, and other sites' logs have nothing to do with it.
-// Where there is none, a line with a count says that requests are refused.
+// The fields of a refusal respect the site's own log settings. They stay out of other sites' logs. Without an access
+// log, a line with a count says that requests are refused.
 func TestAccessLogOfTheSite(t *testing.T) {
 	for name, test := range map[string]struct {
 		text, host    string
@@ -156,7 +156,7 @@ func TestAccessLogOfTheSite(t *testing.T) {
 	}
 }
 
-// The count of a site without an access log is told when its configuration ends, at the latest.
+// A site without an access log gets its count at the latest when its configuration ends.
 func TestTallyIsLoggedAtTheEnd(t *testing.T) {
 	s := prepare(t)
 	s.loadFile(strings.Replace(s.caddyfile(gateFor(consumerAlice(t))), "\tlog\n", "", 1))
@@ -179,7 +179,7 @@ func TestTallyIsLoggedAtTheEnd(t *testing.T) {
 	}
 }
 
-// Of two gates that refuse a request, the last one decides what the access log has.
+// When two gates refuse one request, the access log has the fields of the last one.
 func TestAccessLogOfTwoGates(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
@@ -211,7 +211,7 @@ func TestAccessLogOfTwoGates(t *testing.T) {
 	}
 }
 
-// In a log, lists and objects are arrays and objects, whatever they print in a text.
+// In a log, lists and objects stay arrays and objects.
 func TestAccessLogHasListsAndObjects(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))

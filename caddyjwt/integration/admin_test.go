@@ -16,7 +16,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// docs/from-kong.md shows how consumers come and go while Caddy runs. Those who stay lose no request by it.
+// docs/from-kong.md shows how to add and remove consumers while Caddy runs. The other consumers lose no request.
 func TestConsumersComeAndGoThroughTheAdminAPI(t *testing.T) {
 	text, err := os.ReadFile("../../docs/from-kong.md")
 	if err != nil {

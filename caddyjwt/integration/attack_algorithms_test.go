@@ -216,8 +216,8 @@ func TestAttackAlgorithmEmptyAllowList(t *testing.T) {
 	})
 }
 
-// The algorithm is one that does not exist, or is no string at all; a verifier that looks it up carelessly fails open
-// or panics. The signatures are good ones of the key, so that only the name can refuse.
+// The algorithm does not exist, or is not a string. A verifier that looks it up carelessly fails open or panics. The
+// signatures are good ones of the key, so that only the name can refuse the token.
 func TestAttackAlgorithmUnknown(t *testing.T) {
 	key := tokentest.NewKey(t, "RS256", "r1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
@@ -242,8 +242,8 @@ func TestAttackAlgorithmUnknown(t *testing.T) {
 	})
 }
 
-// A key that is meant for one algorithm is used with another one of the same family or of none that fits it: RFC 8725
-// section 3.1, RFC 9864. Each signature is right for the algorithm that the token names.
+// A key for one algorithm is used with another one: of the same family, or of another family. RFC 8725 section 3.1, RFC
+// 9864. Each signature is right for the algorithm that the token names.
 func TestAttackAlgorithmThatTheKeyIsNotFor(t *testing.T) {
 	rs, ps := tokentest.NewKey(t, "RS256", "rs"), tokentest.NewKey(t, "PS256", "ps")
 	es, ed := tokentest.NewKey(t, "ES256", "es"), tokentest.NewKey(t, "EdDSA", "ed")
@@ -278,8 +278,8 @@ func TestAttackAlgorithmThatTheKeyIsNotFor(t *testing.T) {
 	})
 }
 
-// Products have switches that skip the check of the signature, left on from a test: GHSA-q926-c743-49qj. Here there is
-// none, and a word that looks like one is an error and not ignored.
+// Some products have a switch that skips the signature check, and somebody leaves it on after a test:
+// GHSA-q926-c743-49qj. Here there is no such switch. A word that looks like one is an error.
 func TestAttackAlgorithmNoSwitchSkipsVerification(t *testing.T) {
 	as := tokentest.NewAS(t)
 	s := prepare(t)

@@ -56,8 +56,8 @@ func TestAttackAnswerInjection(t *testing.T) {
 	}
 }
 
-// Answers that differ tell an attacker which issuers, keys and users exist, and how far a forgery has come
-// (CVE-2022-29266 and CVE-2026-33758 told even more). All bad tokens get the same bytes, and so do all bad requests.
+// Answers that differ show an attacker which issuers, keys and users exist, and how far a forgery has come
+// (CVE-2022-29266, CVE-2026-33758). All bad tokens get the same bytes. So do all bad requests.
 func TestAttackAnswerIsNoOracle(t *testing.T) {
 	s, issuer, key := claimSite(t, consumerAlice(t), "require scope read", "require claim role admin")
 	token := key.Sign(t, issuedBy(issuer, "scope", "read"))
@@ -145,8 +145,8 @@ func TestAttackAnswerRevealsNoInternals(t *testing.T) {
 	}
 }
 
-// A page of HTML with the attacker's text in it runs in the browser of whoever follows a link: CVE-2023-52430,
-// CVE-2024-21496. Answers have no text of the request's, whatever is asked for, and redirect nobody (CVE-2024-21497).
+// A page of HTML with the attacker's text runs in the browser of everybody who follows a link: CVE-2023-52430,
+// CVE-2024-21496. Answers never repeat text of the request, and never redirect (CVE-2024-21497).
 func TestAttackAnswerIsNoHTML(t *testing.T) {
 	s := start(t, gateFor(consumerAlice(t), "token_from header Authorization", "token_from query jwt"))
 	for name, path := range map[string]string{"query": "/?jwt=" + url.QueryEscape("<script>alert(1)</script>"),

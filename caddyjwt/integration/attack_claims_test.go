@@ -114,8 +114,8 @@ func TestAttackClaimsAudience(t *testing.T) {
 	})
 }
 
-// A gate that was never told its audience takes tokens that were issued for any other service: CVE-2026-55689,
-// CVE-2026-30223, CVE-2026-40946, CVE-2023-22482. To be told none is an error, and "any" must be written out.
+// A gate without an audience takes tokens for any other service: CVE-2026-55689, CVE-2026-30223, CVE-2026-40946,
+// CVE-2023-22482. A missing audience is an error. To accept every audience, the configuration must say "any".
 func TestAttackClaimsGateWithoutAudience(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
@@ -169,8 +169,8 @@ func TestAttackClaimsAudienceOfARememberedToken(t *testing.T) {
 	}
 }
 
-// A token lives for years because the issuer was told to make it so, and its theft with it. max_lifetime bounds it, and
-// asks for iat so that it cannot be left out.
+// A token lives for years because its issuer is configured that way, and so does a stolen one. max_lifetime bounds the
+// lifetime. It requires iat, so that a token cannot avoid the check.
 func TestAttackClaimsLifetime(t *testing.T) {
 	s, issuer, key := claimSite(t, "max_lifetime 10m")
 	now := time.Now().Unix()

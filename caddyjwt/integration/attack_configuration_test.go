@@ -7,8 +7,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// A word of the configuration is misspelt or means another thing than its author thinks, and the check that it was to
-// switch on is off. JSON is read as strictly as a Caddyfile.
+// A word of the configuration is misspelt, or means something else than its author thinks. The check that it should
+// switch on stays off. JSON is read as strictly as a Caddyfile.
 func TestAttackConfigurationThatChecksNothing(t *testing.T) {
 	as := tokentest.NewAS(t)
 	s := prepare(t)
@@ -161,8 +161,8 @@ func TestAttackConfigurationThatChecksNothing(t *testing.T) {
 	}
 }
 
-// A new configuration is bad, and the gate goes away with the old one or lets everything pass in between. The old one
-// stays in force.
+// A new configuration is bad. The gate ends with the old one, or lets everything pass in between. Instead the old one
+// must stay in force.
 func TestAttackConfigurationFailedReloadKeepsTheGate(t *testing.T) {
 	s := start(t, gateFor(consumerAlice(t)))
 	for name, change := range map[string]func(h map[string]any){
@@ -179,8 +179,8 @@ func TestAttackConfigurationFailedReloadKeepsTheGate(t *testing.T) {
 	}
 }
 
-// A route is added to a site later, by somebody who does not think of the gate, and is open. A bearer_auth without a
-// matcher guards whatever else the site serves, wherever it stands in the file.
+// Somebody adds a route later, does not think of the gate, and leaves the route open. A bearer_auth without a matcher
+// guards everything else that the site serves, wherever it stands in the file.
 func TestAttackConfigurationRouteAddedLater(t *testing.T) {
 	for name, route := range map[string]string{
 		"respond":        "respond /new secret",

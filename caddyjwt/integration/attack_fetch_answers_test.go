@@ -17,8 +17,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// A server answers a byte at a time, or never, and everything that waits for it piles up (slowloris, the other way
-// round). A fetch has one deadline, requests wait for less, and tokens whose key is known do not wait.
+// A server answers a byte at a time, or never, and everything that waits for it piles up: slowloris, the other way
+// round. A fetch has one deadline, and requests wait for less. Tokens of known keys do not wait.
 func TestAttackFetchSlowServer(t *testing.T) {
 	long(t)
 	key, next := tokentest.NewKey(t, "ES256", "slow"), tokentest.NewKey(t, "ES256", "slow-next")
@@ -90,8 +90,8 @@ func TestAttackFetchSlowServer(t *testing.T) {
 	}
 }
 
-// What answers in place of the server is a login page, an error page or a script, and the fetcher takes it for a set
-// without keys, or finds keys in it. Whatever is no key set is a failed fetch: the keys stay, and the log says why.
+// A login page, an error page or a script comes in place of the key set. A careless fetcher reads it as an empty set,
+// or finds keys in it. Here that is a failed fetch: the keys stay, and the log says why.
 func TestAttackFetchAnswerThatIsNoKeySet(t *testing.T) {
 	key, mallory := tokentest.NewKey(t, "ES256", "fetched"), tokentest.NewKey(t, "ES256", "mallory")
 	set := tokentest.JWKS(mallory)
@@ -155,9 +155,9 @@ func TestAttackFetchAnswerThatIsNoKeySet(t *testing.T) {
 	}
 }
 
-// A server that is broken for a moment answers with a set without keys; a client that believes it refuses everybody,
-// and one that keeps keys for ever accepts what was withdrawn. The last good set stays, and a smaller good one takes
-// its place.
+// A server breaks for a moment and answers with a set without keys. A client that believes it refuses everybody. A
+// client that never gives up keys accepts withdrawn ones. Here the last good set stays until another good one comes,
+// even if that one is smaller.
 func TestAttackFetchEmptySetDeletesKeys(t *testing.T) {
 	first, second := tokentest.NewKey(t, "ES256", "first"), tokentest.NewKey(t, "ES256", "second")
 	third := tokentest.NewKey(t, "ES256", "third")
@@ -249,9 +249,8 @@ func TestAttackFetchMalformedSetInTheBackground(t *testing.T) {
 	})
 }
 
-// Two routes fetch the same key set, one with strict rules and one with lax ones, and what the lax one has let in opens
-// the strict one, since they share what was fetched. Keys are shared, rules are not, and neither is what one route
-// trusts to bring keys.
+// Two routes fetch the same key set, one with strict rules and one with lax rules. What the lax route accepts must not
+// open the strict route. Routes share keys, but not rules, and not the certificates that they trust.
 func TestAttackFetchSharedSetWithOtherRules(t *testing.T) {
 	rsaKey, ecKey := tokentest.NewKey(t, "RS256", "r1"), tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithTLS(), tokentest.WithKeys(rsaKey, ecKey))

@@ -14,9 +14,9 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// Tokens with made-up key ids make the gate fetch the keys for each of them, and so attack the authorization server for
-// the attacker, or use up what may be fetched: CVE-2026-48524 and its incomplete fix CVE-2026-101917. There are a few
-// fetches at once and some in a minute for a source, and everybody else is refused at once.
+// Tokens with made-up key ids make the gate fetch the keys for each of them. So it attacks the authorization server for
+// the attacker, or has no fetch left for good tokens: CVE-2026-48524 and its incomplete fix CVE-2026-101917. Each
+// source has a few fetches at once and some more each minute. All other such tokens are refused without a fetch.
 func TestAttackFetchUnknownKeyStorm(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "storm")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
@@ -53,9 +53,9 @@ func TestAttackFetchUnknownKeyStorm(t *testing.T) {
 	})
 }
 
-// The same storm while the server of the keys takes its time: each request waits, and tokens that are good wait behind
-// them (the same CVEs). There is one fetch, whose waiters are bounded in number and time, and known keys wait for none.
-// That no more than 1024 wait is TestWaitingIsBounded in internal/keyset, where the clock can be held.
+// The same storm, with a slow server: each request waits, and good tokens wait behind them (the same CVEs). There is
+// one fetch. Few requests wait for it, and not for long. Known keys do not wait. TestWaitingIsBounded in
+// internal/keyset shows that no more than 1024 wait. It can stop the clock.
 func TestAttackFetchUnknownKeyStormAtASlowServer(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "slow-storm")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
@@ -88,10 +88,10 @@ func TestAttackFetchUnknownKeyStormAtASlowServer(t *testing.T) {
 	})
 }
 
-// Whoever keeps the gate from fetching keeps a key in use that was withdrawn, for as long as he likes. Keys have a
-// greatest age, which cannot be turned off, and an unknown key is not called the token's fault meanwhile. That nothing
-// passes once that age is reached, and that it does again when the server is back, is TestKeysLastUntilTheyAreTooOld in
-// internal/keyset, where the clock can be moved: the age is a minute at least.
+// An attacker keeps the gate from fetching, so that a withdrawn key stays in use. Keys have a greatest age, which
+// cannot be turned off. Meanwhile the gate does not blame a token for an unknown key. TestKeysLastUntilTheyAreTooOld in
+// internal/keyset shows that nothing passes beyond that age, and what happens when the server is back. It can move the
+// clock: the age is at least a minute.
 func TestAttackFetchNewKeysNeverArrive(t *testing.T) {
 	key, next := tokentest.NewKey(t, "ES256", "stale"), tokentest.NewKey(t, "ES256", "stale-next")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
@@ -125,8 +125,8 @@ func TestAttackFetchNewKeysNeverArrive(t *testing.T) {
 	}
 }
 
-// A gate that has just started gets a thousand requests at once, and each of them fetches the keys. They share one
-// fetch.
+// A gate has just started and gets a thousand requests at once. A careless one fetches the keys a thousand times. These
+// requests share one fetch.
 func TestAttackFetchThousandFirstRequests(t *testing.T) {
 	long(t)
 	key := tokentest.NewKey(t, "ES256", "thousand")
@@ -165,8 +165,8 @@ func TestAttackFetchThousandFirstRequests(t *testing.T) {
 	})
 }
 
-// The fetch runs on the request that needed it first, so that a client who hangs up ends it for all that wait. It runs
-// on its own.
+// A fetch that belongs to the first request ends when its client hangs up, for all who wait. Here a fetch belongs to no
+// request.
 func TestAttackFetchFirstClientHangsUp(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "hangs-up")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
@@ -201,8 +201,8 @@ func TestAttackFetchFirstClientHangsUp(t *testing.T) {
 	})
 }
 
-// Each reload of the configuration leaves behind what fetched for the one before, until there are no connections or no
-// memory left; all the more when the server hangs just then. What a configuration no longer needs ends with it.
+// Each reload leaves something behind that fetches for the old configuration, until connections or memory run out. A
+// server that hangs makes it worse. Here everything ends that no configuration needs.
 // TestReloadHundredTimesUnderTraffic is about reloads that change nothing.
 func TestAttackFetchReloadsLeakNothing(t *testing.T) {
 	long(t)

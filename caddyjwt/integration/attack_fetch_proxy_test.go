@@ -23,10 +23,9 @@ import (
 // proxied is set, to the file of a certificate authority, in the process that TestAttackFetchThroughAProxy starts.
 const proxied = "TEST_ATTACK_FETCH_PROXY_CA"
 
-// Requests to authorization servers go through a proxy of the environment, which logs what it sees, or is somebody's:
-// the tokens and the credentials in them are theirs then. A proxy sees the name of the server, as all else is inside of
-// TLS, and requests on this machine never get there. Go reads these settings once for a process, so this is one of its
-// own.
+// The environment may name a proxy for requests to authorization servers. The proxy may log what it sees, tokens and
+// credentials included. It must see only the name of the server: everything else is inside TLS. Requests to this
+// machine never go there. Go reads these variables once per process, so that this test needs a process of its own.
 func TestAttackFetchThroughAProxy(t *testing.T) {
 	if os.Getenv(proxied) != "" {
 		throughAProxy(t)

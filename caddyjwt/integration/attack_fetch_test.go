@@ -16,8 +16,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// Metadata, or an operator by mistake, names an address of another scheme, and the fetcher reads a local file, or takes
-// the keys out of the address itself: CVE-2026-48522. Only https is fetched, and http on this machine.
+// Metadata, or an operator's mistake, names an address of another scheme. A careless fetcher reads a local file, or
+// takes the keys out of the address itself: CVE-2026-48522. Here only https is fetched, and http on this machine.
 func TestAttackFetchOtherSchemes(t *testing.T) {
 	mallory := tokentest.NewKey(t, "ES256", "mallory")
 	set := tokentest.JWKS(mallory)
@@ -78,9 +78,9 @@ func redirecting(status int, location string) http.HandlerFunc {
 	}
 }
 
-// The server of the keys redirects the fetcher to where only the gate can go, a metadata service of the cloud for
-// example, or to a server without TLS: CVE-2026-102267, CVE-2026-49478. Few redirects are followed, each checked like
-// the first address and to the same scheme.
+// The key server redirects the fetcher to a place that only the gate can reach, such as a metadata service of the
+// cloud, or to a server without TLS: CVE-2026-102267, CVE-2026-49478. Few redirects are followed. Each must keep the
+// scheme, and is checked like the first address.
 func TestAttackFetchRedirect(t *testing.T) {
 	long(t)
 	mallory := tokentest.NewKey(t, "ES256", "mallory")
@@ -143,9 +143,9 @@ func TestAttackFetchRedirect(t *testing.T) {
 	})
 }
 
-// A server that is asked with credentials sends the asker to another one, and the credentials go along: CVE-2024-45336,
-// CVE-2025-4673, CVE-2023-45289. Whoever asks with credentials follows nobody, and a header field for the server of the
-// keys goes to that server only.
+// A server that gets credentials redirects to another server, and the credentials go along: CVE-2024-45336,
+// CVE-2025-4673, CVE-2023-45289. Requests with credentials follow no redirect. A header field for the key server goes
+// only to that server.
 func TestAttackFetchCredentialsAlongARedirect(t *testing.T) {
 	var reached atomic.Int64
 	var leaked atomic.Pointer[http.Header]
@@ -207,9 +207,9 @@ func TestAttackFetchCredentialsAlongARedirect(t *testing.T) {
 	})
 }
 
-// Somebody who may write where the key file is, or a program that is replacing it, puts something else in its place: a
-// link to a device that never ends, a pipe that nobody writes, a part of a file. Only a regular file that is whole is
-// taken, and the keys that were there stay; a link to another good file is a change as any other.
+// Somebody puts something else in place of the key file: a link to a device without end, a pipe that nobody writes, a
+// part of a file. Only a whole regular file is taken. Otherwise the old keys stay. A link to another good file is a
+// change like any other.
 func TestAttackFetchKeyFileSwapped(t *testing.T) {
 	long(t)
 	key, mallory, next := tokentest.NewKey(t, "ES256", "file"), tokentest.NewKey(t, "ES256", "mallory"),

@@ -77,9 +77,9 @@ func (ca *authority) issue(t testing.TB, change func(*x509.Certificate)) tls.Cer
 	return tls.Certificate{Certificate: [][]byte{der, ca.certificate.Raw}, PrivateKey: key}
 }
 
-// Somebody between the gate and the authorization server has a certificate, but not a good one; a client that does not
-// look (CVE-2022-31105, CVE-2025-66001) takes its keys, and shows it tokens and credentials. Certificates are always
-// verified, and there is no word that ends that.
+// Somebody between the gate and the authorization server has a certificate, but not a good one. A client that does not
+// look takes his keys, and shows him tokens and credentials: CVE-2022-31105, CVE-2025-66001. Certificates are always
+// verified, and no word of the configuration turns that off.
 func TestAttackFetchFromAnUnverifiedServer(t *testing.T) {
 	mallory := tokentest.NewKey(t, "ES256", "mallory")
 	ca, other := newAuthority(t, "authority"), newAuthority(t, "authority")

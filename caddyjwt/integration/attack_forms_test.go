@@ -86,8 +86,8 @@ func TestAttackPlaceQueryAndFormDecoding(t *testing.T) {
 	}
 }
 
-// The body is not the form that it seems to be: another charset, a coding, a multipart body, a method without a body,
-// two types. Only the one media type of RFC 6750 section 2.2 is read.
+// The body only looks like a form: it has another charset, a coding, several parts, a method without a body, or two
+// types. The gate reads only the one media type of RFC 6750 section 2.2.
 func TestAttackPlaceBodyThatIsNoForm(t *testing.T) {
 	s := start(t, gateFor(consumerAlice(t), "token_from form jwt"))
 	token := hmacKey(t).Sign(t, claims())
@@ -126,8 +126,8 @@ func TestAttackPlaceBodyThatIsNoForm(t *testing.T) {
 	}
 }
 
-// A body without end makes the gate read and keep it all, since the token may come last: a class of CVE-2023-45290. It
-// is read up to a bound, announced or not.
+// A body without end makes the gate read and keep everything, since the token may come last: a class of CVE-2023-45290.
+// The gate reads up to a bound, whether or not the length is announced.
 func TestAttackPlaceHugeForm(t *testing.T) {
 	s := start(t, gateFor(consumerAlice(t), "token_from header Authorization", "token_from form jwt"))
 	token := hmacKey(t).Sign(t, claims())

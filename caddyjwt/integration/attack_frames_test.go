@@ -7,9 +7,10 @@ import (
 	"time"
 )
 
-// HTTP/2 and HTTP/3 carry names and values that HTTP/1.1 cannot, and a gateway that translates them smuggles headers or
-// whole requests into the backend's connection: RFC 9113 section 8.2, RFC 9114 section 4.2, CVE-2021-31920 is of this
-// class. Names that HTTP/1.1 gives to a connection (CVE-2024-45410) are malformed here. None is passed on.
+// HTTP/2 and HTTP/3 carry names and values that HTTP/1.1 cannot. A gateway that translates them smuggles headers or
+// whole requests into the backend's connection: RFC 9113 section 8.2, RFC 9114 section 4.2; CVE-2021-31920 is of this
+// class. Field names that belong to a connection of HTTP/1.1 (CVE-2024-45410) are malformed here. The gate passes none
+// of them on.
 func TestAttackIdentityMalformedFrames(t *testing.T) {
 	s, ways, issuer, key := identityEverywhere(t)
 	token := key.Sign(t, issuedBy(issuer, "sub", "me"))

@@ -75,8 +75,8 @@ func TestAttackResourceFloodsOfFrames(t *testing.T) {
 	s.goroutinesBackTo(before, 10)
 }
 
-// Things that a stranger can make long, many or slow: none may cost more than a request does. See also the tests of
-// number of parts, of huge claims and of huge forms.
+// A stranger can make some things long, many or slow. None of them may cost more than a request does. The tests of the
+// number of parts, of huge claims and of huge forms belong here, too.
 func TestAttackResourceOversizedTokens(t *testing.T) {
 	s := start(t,
 		gateFor(consumerAlice(t), "token_from header Authorization", "token_from query jwt", "token_from cookie jwt"))
@@ -98,8 +98,8 @@ func TestAttackResourceOversizedTokens(t *testing.T) {
 	}
 }
 
-// Tokens whose refusal costs the most, those with good form and random signatures of large keys, in a row. Each is
-// refused, and the good one beside them is not.
+// Tokens with a good form and a random signature of a large key are the most expensive to refuse. Many come in a row.
+// Each is refused, and the good one beside them passes.
 func TestAttackResourceExpensiveSignatures(t *testing.T) {
 	long(t)
 	s, issuer, keys := signedSite(t)
@@ -122,8 +122,8 @@ func TestAttackResourceExpensiveSignatures(t *testing.T) {
 	})
 }
 
-// A client announces a form and sends it a byte at a time, or not at all, and holds the request for ever. It is given
-// up after ten seconds, and others do not wait for it.
+// A client announces a form and sends it a byte at a time, or not at all, to hold the request for ever. The gate gives
+// up after ten seconds. Others do not wait for it.
 func TestAttackResourceSlowForm(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes as long as the deadline")
@@ -148,8 +148,8 @@ func TestAttackResourceSlowForm(t *testing.T) {
 	})
 }
 
-// A request is refused at once, but its announced body never comes, and the server holds the answer back until it has
-// read it: each such request costs the attacker nothing and the gate a connection for ever. The answer must come soon.
+// The gate refuses a request at once, but the announced body never comes, and the server holds the answer back until it
+// has read the body. Such a request costs the attacker nothing, and the gate a connection. The answer must come soon.
 func TestAttackResourceRefusedWithABodyThatNeverComes(t *testing.T) {
 	long(t)
 	s := start(t, gateFor(consumerAlice(t), "forward_claim role X-Role"))

@@ -166,9 +166,9 @@ func TestEmptiedCookie(t *testing.T) {
 	}
 }
 
-// Strangers begin many large forms that may hold a token and do not finish them: the gate kept what all of them had
-// sent. Beyond a bound in sum it refuses, while ordinary forms are read, and large ones again when the strangers have
-// gone.
+// Strangers begin many large forms that may hold a token, and never finish them. A careless gate keeps everything that
+// they sent. This gate refuses beyond a bound for all forms together. It still reads ordinary forms, and reads large
+// ones again when the strangers are gone.
 func TestAttackTravelManyLargeForms(t *testing.T) {
 	s := start(t, gateFor(consumerAlice(t), "token_from form jwt"))
 	token := hmacKey(t).Sign(t, claims())

@@ -35,8 +35,8 @@ func newMutual(t *testing.T, answer http.HandlerFunc) *mutual {
 	return m
 }
 
-// Whom the client certificate of "tls" is shown to: whom the operator has named, and the endpoint that metadata name if
-// it is how we authenticate there (RFC 8705 section 5). Nobody else.
+// The client certificate of "tls" goes to the servers that the operator names. It also goes to an endpoint that the
+// metadata name, if the gate authenticates there with it (RFC 8705 section 5). Nobody else sees it.
 func TestClientCertificateGoesOnlyToItsServer(t *testing.T) {
 	answer, err := json.Marshal(active("token_type", "Bearer").Claims)
 	if err != nil {

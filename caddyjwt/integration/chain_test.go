@@ -79,7 +79,7 @@ func TestChainAccessLogNamesTheUser(t *testing.T) {
 	}
 }
 
-// The gate guards what its matcher says, wherever it stands; what is beside it stays open.
+// The gate guards what its matcher names, wherever it stands. Everything else stays open.
 func TestChainMatchersAndRoutes(t *testing.T) {
 	token := hmacKey(t).Sign(t, claims())
 	for name, test := range map[string]struct {
@@ -134,8 +134,8 @@ func TestChainMatchersAndRoutes(t *testing.T) {
 	}
 }
 
-// Two gates in one chain, each with a place of its own for the token: both must be satisfied, and the inner one decides
-// who is calling.
+// Two gates stand in one chain, and each takes its token from another place. Both must accept. The inner one decides
+// who the caller is.
 func TestChainTwoGates(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
@@ -159,7 +159,7 @@ func TestChainTwoGates(t *testing.T) {
 	s.refused(s.get("/", "", "X-Gate-Token", alice), http.StatusUnauthorized, "missing_token")
 }
 
-// A gate in an error route tells of the token that it has accepted itself, and not of the one that was refused before.
+// A gate in an error route speaks about the token that it has accepted, and not about the refused one.
 func TestChainGateInAnErrorRoute(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	mighty, other := tokentest.NewAS(t, tokentest.WithKeys(key)), tokentest.NewAS(t, tokentest.WithKeys(key))
@@ -188,7 +188,7 @@ func TestChainHead(t *testing.T) {
 	}
 }
 
-// With a form as a place for the token, the bodies that are none go through as they come, before they are complete.
+// With a form as a place for the token, other bodies go through as they come, before they are complete.
 func TestChainUploadsAreNotHeldUp(t *testing.T) {
 	s := prepare(t)
 	half := make(chan string, 1)
@@ -272,7 +272,7 @@ func TestChainFormBodies(t *testing.T) {
 	}
 }
 
-// A client that asks before it sends its body is refused without sending it, and otherwise told to go on.
+// A client asks before it sends its body. The gate refuses it without the body, or tells it to go on.
 func TestChainExpectContinue(t *testing.T) {
 	s := start(t, gateFor(consumerAlice(t), "token_from header Authorization", "token_from form access_token"))
 	ask := func(header string) (*bufio.Reader, io.WriteCloser) {

@@ -162,7 +162,7 @@ func wantData(t *testing.T, data map[string]any, pairs ...string) {
 	}
 }
 
-// What happens to an issuer's keys is told to the event handlers of the running configuration, once.
+// The event handlers of the running configuration hear once about each change of an issuer's keys.
 func TestEventsReportWhatHappensToKeys(t *testing.T) {
 	first, second, third := tokentest.NewKey(t, "ES256", "first"), tokentest.NewKey(t, "ES256", "second"),
 		tokentest.NewKey(t, "ES256", "third")
@@ -204,7 +204,7 @@ func TestEventsReportWhatHappensToKeys(t *testing.T) {
 	}
 }
 
-// After a reload the handlers of the new configuration are told, those of the old one no more.
+// After a reload, events go to the handlers of the new configuration, and no more to those of the old one.
 func TestEventsGoToTheNewConfiguration(t *testing.T) {
 	first, second := tokentest.NewKey(t, "ES256", "first"), tokentest.NewKey(t, "ES256", "second")
 	as := tokentest.NewAS(t, tokentest.WithKeys(first))
@@ -222,8 +222,8 @@ func TestEventsGoToTheNewConfiguration(t *testing.T) {
 	noEvent(t)
 }
 
-// A handler may have another configuration loaded, as with "caddy reload", and wait for that, also when it ends the
-// very key source that has told it something.
+// A handler may load another configuration, as "caddy reload" does, and wait for it. That works even when the reload
+// ends the key source of the event.
 func TestEventHandlersMayReload(t *testing.T) {
 	first, second := tokentest.NewKey(t, "ES256", "first"), tokentest.NewKey(t, "ES256", "second")
 	as, other := tokentest.NewAS(t, tokentest.WithKeys(first)), tokentest.NewAS(t, tokentest.WithKeys(second))
@@ -249,7 +249,7 @@ func TestEventHandlersMayReload(t *testing.T) {
 	s.accepts(second.Sign(t, issuedBy(other.URL)))
 }
 
-// A configuration that fails to load changes nothing: events go on going to the handlers of the running one.
+// A configuration that fails to load changes nothing: events still go to the handlers of the running one.
 func TestEventsStayWhenAReloadFails(t *testing.T) {
 	first, second := tokentest.NewKey(t, "ES256", "first"), tokentest.NewKey(t, "ES256", "second")
 	as := tokentest.NewAS(t, tokentest.WithKeys(first))
@@ -269,8 +269,8 @@ func TestEventsStayWhenAReloadFails(t *testing.T) {
 	noEvent(t)
 }
 
-// Whoever subscribes to events while a configuration loads does so undisturbed: events go to the configuration that is
-// in force. A map that is read while it is written to would end the whole process.
+// An app may subscribe to events while its configuration loads. Events go only to the configuration in force. Reading a
+// map while somebody writes to it would end the whole process.
 func TestEventsLeaveALoadingConfigurationAlone(t *testing.T) {
 	keys := []*tokentest.Key{tokentest.NewKey(t, "ES256", "k0"), tokentest.NewKey(t, "ES256", "k1")}
 	as := tokentest.NewAS(t, tokentest.WithKeys(keys[0]))
@@ -304,7 +304,7 @@ func TestEventsLeaveALoadingConfigurationAlone(t *testing.T) {
 	noEvent(t)
 }
 
-// Two issuers that share one source of keys are both told of.
+// Two issuers share one key source. An event names both.
 func TestEventsNameEveryIssuerOfASharedSource(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "shared")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))

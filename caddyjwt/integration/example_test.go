@@ -16,7 +16,7 @@ import (
 // exampleSecret is the secret of alice in Caddyfile.example.
 const exampleSecret = "only-for-trying-out-0123456789abcdef"
 
-// Caddyfile.example runs as it stands, but for its addresses, and does what its first lines promise.
+// Caddyfile.example works as it stands, but for its addresses, and keeps the promise of its first lines.
 func TestExampleWorks(t *testing.T) {
 	s := prepare(t)
 	s.loadExample()
@@ -59,7 +59,7 @@ func TestExampleWorks(t *testing.T) {
 // exampleKeyFiles are the files with public keys that blocks of the example name.
 var exampleKeyFiles = []string{"/etc/caddy/bob.pub.pem", "/etc/caddy/iris.pub.pem", "/etc/caddy/partner.crt"}
 
-// Every block of the example that is commented out is good when it is commented in.
+// Every block of the example that is commented out is good when somebody uncomments it.
 func TestExampleBlocksAreGood(t *testing.T) {
 	text, err := os.ReadFile("../../Caddyfile.example")
 	if err != nil {
@@ -89,7 +89,7 @@ func TestExampleBlocksAreGood(t *testing.T) {
 var identityHeaders = []string{"X-User", "X-Email", "X-Consumer-ID", "X-Consumer-Custom-ID", "X-Consumer-Username",
 	"X-Consumer-Groups", "X-Credential-Identifier", "X-Anonymous-Consumer"}
 
-// No route of the example lets a client say who it is, neither as it stands nor with all of its blocks in force.
+// No route of the example lets a client say who it is: neither as it stands nor with all of its blocks in force.
 func TestExampleBelievesNoClient(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))

@@ -168,7 +168,7 @@ func (s *site) talk(ctx context.Context, v visitor) error {
 }
 
 // Thousands of connections are open and silent: one in eight between two requests, the others in the middle of one. The
-// gate serves those who speak as before, and everything is given back when they leave.
+// gate serves everybody else as before, and frees everything when they leave.
 func TestFaultThousandsOfIdleConnections(t *testing.T) {
 	long(t)
 	n := idleConnections(t)

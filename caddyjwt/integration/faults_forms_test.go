@@ -118,7 +118,7 @@ func slowErrorRoute(t *testing.T) string {
 	return "\n\thandle_errors {\n\t\treverse_proxy " + slow.addr() + "\n\t}"
 }
 
-// A refusal whose form has been read leaves no deadline behind: an error route may take its time.
+// When the gate has read a form and refuses it, no deadline stays behind: an error route may take its time.
 func TestFaultErrorRouteAfterAForm(t *testing.T) {
 	s := prepare(t)
 	s.load(gateFor(consumerAlice(t), "token_from form access_token") +
@@ -129,8 +129,8 @@ func TestFaultErrorRouteAfterAForm(t *testing.T) {
 	}
 }
 
-// A refusal leaves no deadline behind where somebody has read the body before: another gate, or the placeholder for it.
-// The error route does not look at the body, so that nothing else would take the deadline away.
+// A refusal leaves no deadline behind after somebody else has read the body: another gate, or the placeholder for it.
+// The error route does not read the body, so that nothing else would remove the deadline.
 func TestFaultErrorRouteAfterABodyThatOthersHaveRead(t *testing.T) {
 	long(t)
 	route := strings.Replace(slowErrorRoute(t), "\n\t}", " {\n\t\t\tmethod GET\n\t\t}\n\t}", 1)
@@ -191,9 +191,9 @@ func (s *site) errorPages(bodies map[string]io.Reader, header ...string) map[str
 	return pages
 }
 
-// A refusal leaves no deadline behind, whether there is no body or an error route has read it: the server, which
-// watches the connection then, would give up this request and each that follows on the connection. Caddy's own watch
-// over bodies that come slowly takes deadlines away, but can be turned off.
+// A refusal leaves no deadline behind, without a body or with a body that an error route has read. Otherwise the
+// server, which watches the connection then, would give up this request and all later ones on it. Caddy's own watch
+// over slow bodies removes deadlines, but somebody may turn it off.
 func TestFaultErrorRouteLeavesTheConnectionAlive(t *testing.T) {
 	long(t)
 	token := hmacKey(t).Sign(t, claims())

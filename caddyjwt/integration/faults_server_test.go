@@ -90,8 +90,8 @@ func (c *crowd) undecided() {
 	}
 }
 
-// The authorization server is killed and comes back, three times. Tokens of known keys pass all the time, and so do
-// remembered opaque ones; about new ones the gate says that it cannot tell, until it can.
+// The authorization server dies and comes back, three times. Tokens of known keys always pass, and so do remembered
+// opaque tokens. For new opaque tokens the gate says that it cannot decide, until it can.
 func TestFaultServerKilledAndBack(t *testing.T) {
 	long(t)
 	f := startFaulty(t)
@@ -124,7 +124,7 @@ func TestFaultServerPaused(t *testing.T) {
 	}).undecided()
 }
 
-// The server takes its time, and sends its keys in two pieces with a pause between. It costs time and nothing else.
+// The server is slow, and sends its keys in two pieces with a pause between them. That costs time and nothing else.
 func TestFaultServerSlow(t *testing.T) {
 	long(t)
 	const pause = 150 * time.Millisecond
@@ -150,8 +150,8 @@ func TestFaultServerSlow(t *testing.T) {
 	}
 }
 
-// The server answers everything with pages, empty objects, errors and cut answers. Nothing of it is taken for a key or
-// a yes, and nothing of it is the client's fault.
+// The server answers everything with pages, empty objects, errors and truncated answers. The gate takes nothing of that
+// as a key or as a yes, and never blames the client.
 func TestFaultServerLying(t *testing.T) {
 	long(t)
 	f := startFaulty(t)
@@ -180,8 +180,8 @@ func TestFaultServerLying(t *testing.T) {
 	}).undecided()
 }
 
-// The key file grows a piece at a time in front of everybody, stays half-written, and is whole at last, with one key
-// more. What was good stays good, and the new key is good from then on.
+// The key file grows a piece at a time, stays half-written for a while, and is whole at last, with one more key. Good
+// tokens stay good, and tokens of the new key pass from then on.
 func TestFaultKeyFileHalfWritten(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the file is looked at every two seconds")

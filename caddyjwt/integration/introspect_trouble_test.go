@@ -12,7 +12,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// Our own trouble with the server is never the token's fault.
+// When the gate cannot get an answer from the server, that is never the token's fault.
 func TestIntrospectFailureIsNotTheClientsFault(t *testing.T) {
 	for name, test := range map[string]struct {
 		break_ func(t *testing.T, as *tokentest.AS)
@@ -242,8 +242,8 @@ func TestIntrospectServerDownAtStart(t *testing.T) {
 	})
 }
 
-// Each server's trouble is told by itself, and each kind of it, though not for every request: the first one's must not
-// hide the second one's.
+// The log has each kind of failure of each server, though not for every request. The failures of one server do not hide
+// those of another.
 func TestIntrospectFailureOfEachServerIsLogged(t *testing.T) {
 	down, broken := introspector(t), introspector(t)
 	broken.Introspect(always(tokentest.IntrospectionAnswer{Status: http.StatusServiceUnavailable}))

@@ -219,8 +219,8 @@ func TestKeysAreNeverNamedByTheToken(t *testing.T) {
 	}
 }
 
-// The log that docs/errors.md has for refusals takes what it includes out of the default one. What key sources tell
-// must be in it, too: that of a source which outlives reloads in the log of the configuration that is in force.
+// docs/errors.md has a log for refusals, which takes what it includes out of the default log. The messages of key
+// sources belong in it, too. A source that outlives reloads writes to the log of the configuration in force.
 func TestKeysAreLoggedWhereTheLogIncludesThem(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "told")
 	dir := t.TempDir()

@@ -16,8 +16,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// visitor is a kind of client in a crowd: the token that it shows, and the answers that the design allows it. Who may
-// not get 200 has a bad token.
+// visitor is a kind of client in a crowd. It has a token, and the list of answers that the design allows. A visitor
+// that may not get 200 has a bad token.
 type visitor struct {
 	name  string
 	token func() string
@@ -37,9 +37,9 @@ func (v visitor) mark() string {
 // markField is the header field of the mark.
 const markField = "X-Visitor"
 
-// jwts are clients with JWTs of an issuer, good and bad. absent are the answers while the keys do not come: nobody can
-// tell then whether the issuer has another key under this id. About invented ids nobody can tell as soon as there are
-// many.
+// jwts are clients with good and bad JWTs of an issuer. absent are the additional answers while the gate cannot get
+// keys: it cannot know then whether the issuer has another key with this id. For invented ids it cannot know either, as
+// soon as there are many.
 func jwts(t testing.TB, key *tokentest.Key, issuer string, absent ...int) []visitor {
 	var serial atomic.Int64
 	next := func() string { return strconv.FormatInt(serial.Add(1), 10) }
@@ -63,7 +63,7 @@ func jwts(t testing.TB, key *tokentest.Key, issuer string, absent ...int) []visi
 	}
 }
 
-// crowd is visitors who come again and again, all at the same time, until they are sent home.
+// crowd is visitors who come again and again, all at the same time, until home is called.
 type crowd struct {
 	t        testing.TB
 	client   *http.Client
@@ -150,8 +150,8 @@ func ask(ctx context.Context, client *http.Client, url, token string, header ...
 	return response.StatusCode, nil
 }
 
-// last lets a fault last, with the crowd at the gate. It wants the crowd to get answers meanwhile: a test in which
-// nothing happens proves nothing.
+// last lets a fault go on for a while. The crowd must get answers meanwhile: a test in which nothing happens proves
+// nothing.
 func (c *crowd) last(d time.Duration) {
 	c.t.Helper()
 	before := c.answers.Load()
@@ -159,7 +159,7 @@ func (c *crowd) last(d time.Duration) {
 	eventually(c.t, "the crowd gets answers", func() bool { return c.answers.Load() >= before+20 })
 }
 
-// home sends the crowd home, and wants everybody to have come and to have got only answers that the design allows.
+// home ends the visits. Everybody must have come, and must have got only answers that the design allows.
 func (c *crowd) home() {
 	c.t.Helper()
 	c.leave()
@@ -188,7 +188,7 @@ func (c *crowd) home() {
 		c.got)
 }
 
-// unharmed wants that no bad token has reached the upstream, that nothing panicked, and that no token is in the log.
+// unharmed wants no bad token at the upstream, no panic, and no token in the log.
 func (s *site) unharmed() {
 	s.t.Helper()
 	arrived := 0
@@ -212,7 +212,7 @@ func (s *site) unharmed() {
 	}
 }
 
-// fault has a crowd at the gate while a fault goes on, and wants no harm done and no goroutine left behind.
+// fault runs a fault with a crowd at the gate. It wants no harm, and no goroutine left behind.
 func (s *site) fault(visitors []visitor, during func(c *crowd)) {
 	s.t.Helper()
 	before := s.atRest(visitors)
@@ -225,7 +225,8 @@ func (s *site) fault(visitors []visitor, during func(c *crowd)) {
 	s.goroutinesBackTo(before, 10)
 }
 
-// atRest has every good visitor come once, so that what is made when first needed is there, and counts the goroutines.
+// atRest lets every good visitor come once, so that everything exists that is made on first use. It gives the number of
+// goroutines.
 func (s *site) atRest(visitors []visitor) int {
 	s.t.Helper()
 	for _, v := range visitors {

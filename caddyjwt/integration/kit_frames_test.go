@@ -23,7 +23,7 @@ type framed struct {
 	send   func(a *attempt, head [][2]string, trailers ...[][2]string) (status string)
 }
 
-// framers are HTTP/2 and HTTP/3 without a client that would mend or refuse what it is told to send.
+// framers send frames of HTTP/2 and HTTP/3 as they are. A client would correct or refuse some of them.
 func framers(s *site, ways []way) []framed {
 	all := []framed{
 		{"HTTP/2", "http", "gate.test", func(a *attempt, head [][2]string, trailers ...[][2]string) string {
@@ -41,7 +41,7 @@ func framers(s *site, ways []way) []framed {
 	}})
 }
 
-// to are the pseudo-headers of a request, and its fields.
+// to gives the pseudo-headers of a request, and its other fields.
 func (f framed) to(method, path string, fields ...[2]string) [][2]string {
 	return append([][2]string{{":method", method}, {":scheme", f.scheme}, {":authority", f.host}, {":path", path}},
 		fields...)

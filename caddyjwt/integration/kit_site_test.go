@@ -92,14 +92,13 @@ type site struct {
 	broken *atomic.Bool // set when the running attack could not be carried out; nil outside of attacks
 }
 
-// patience is how long a test waits for what must happen. It bounds tests that hang, and says nothing about how fast
-// anything is: a busy machine may take long.
+// patience is how long a test waits for what must happen. It only bounds tests that hang: a busy machine may take long.
 const patience = 2 * time.Minute
 
-// deadline is when a conversation on a connection of its own must be over.
+// deadline is the end of a conversation on a separate connection.
 func deadline() time.Time { return time.Now().Add(patience) }
 
-// unable ends a test that could not do what it is for. An attack is then neither refused nor has it got in.
+// unable ends a test that could not do its work. An attack then counts as not run.
 func (s *site) unable(format string, args ...any) {
 	s.t.Helper()
 	if s.broken != nil {
@@ -141,8 +140,8 @@ func prepare(t testing.TB) *site {
 	return s
 }
 
-// tunnelsEnd waits until the reverse proxy has let go of every upgraded connection, as its log tells. Caddy counts the
-// bytes of such a connection without a lock: stopped at the moment when one is ending, it races with itself (v2.11.9).
+// tunnelsEnd waits until the log says that the reverse proxy has closed every upgraded connection. Caddy v2.11.9 counts
+// the bytes of such a connection without a lock: if it stops at that moment, it races with itself.
 func (s *site) tunnelsEnd() {
 	s.t.Helper()
 	eventually(s.t, "upgraded connections end", func() bool {
@@ -151,7 +150,7 @@ func (s *site) tunnelsEnd() {
 	})
 }
 
-// in is the same site with failures going to a subtest.
+// in is the same site for a subtest, which gets its failures.
 func (s *site) in(t testing.TB) *site {
 	sub := *s
 	sub.t = t
@@ -162,7 +161,8 @@ func (s *site) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, "unix", s.socket)
 }
 
-// caddyfile is the whole Caddyfile around a bearer_auth block. Another site of the same server tells which one it is.
+// caddyfile is the whole Caddyfile around a bearer_auth block. A second site of the same server gives the number of the
+// Caddyfile.
 func (s *site) caddyfile(gate string) string {
 	*s.written++
 	return fmt.Sprintf(`{
@@ -188,13 +188,14 @@ http://written.test {
 `, filepath.Dir(s.socket), s.logFile, s.socket, gate, s.upstream.addr(), *s.written)
 }
 
-// load makes Caddy run with this bearer_auth block, from now on.
+// load makes Caddy run with this bearer_auth block, and waits until it is in force.
 func (s *site) load(gate string) {
 	s.t.Helper()
 	s.loadFile(s.caddyfile(gate))
 }
 
-// loadFile makes Caddy run with a whole Caddyfile that was made of the last one that caddyfile gave, from now on.
+// loadFile makes Caddy run with a whole Caddyfile, and waits until it is in force. The file must be a change of what
+// caddyfile gave last.
 func (s *site) loadFile(caddyfile string) {
 	s.t.Helper()
 	if err := s.tryLoad(caddyfile); err != nil {
@@ -203,8 +204,8 @@ func (s *site) loadFile(caddyfile string) {
 	s.inForce()
 }
 
-// restart makes another Caddy run, with this bearer_auth block. A reload would leave to the old one, for a moment, what
-// it has accepted. Caddy closes its listeners in the background, and cannot open one again while it is closing.
+// restart stops Caddy and starts another one with this bearer_auth block. A reload would keep what the old one
+// remembers. Caddy closes its listeners in the background, and cannot open one again while it closes.
 func (s *site) restart(gate string) {
 	s.t.Helper()
 	if err := caddy.Stop(); err != nil {
@@ -221,8 +222,8 @@ func (s *site) restart(gate string) {
 	})
 }
 
-// inForce waits until the client's connection is one to the server of the last configuration. Caddy returns from a
-// reload when the old server has been told to stop; for a moment it may still take a request, and even a connection.
+// inForce waits until the client's connection leads to the server of the last configuration. Caddy returns from a
+// reload while the old server is still stopping: for a moment that one may take a request, or even a connection.
 func (s *site) inForce() {
 	s.t.Helper()
 	eventually(s.t, "the new configuration is in force", func() bool {
@@ -247,7 +248,7 @@ func (s *site) tryLoad(caddyfile string) error {
 	return caddy.Load(config, true)
 }
 
-// tryJSON loads the configuration with a change to the handler's JSON that no Caddyfile could make.
+// tryJSON loads the configuration after a change to the handler's JSON, which need not be possible in a Caddyfile.
 func (s *site) tryJSON(gate string, change func(handler map[string]any)) error {
 	s.t.Helper()
 	config, err := adapt(s.caddyfile(gate))

@@ -80,8 +80,8 @@ func (tr *traffic) allPassed(t testing.TB) {
 	}
 }
 
-// retryCut sends a request again when its connection ends without an answer: while Caddy replaces a server it closes
-// some that have just been opened, gate or no gate. An answer, whatever it says, is an answer.
+// retryCut sends a request again when its connection ends without an answer. Caddy closes some connections that have
+// just been opened, while it replaces a server, with or without a gate. Every answer counts.
 type retryCut struct{ transport *http.Transport }
 
 func (c retryCut) RoundTrip(r *http.Request) (response *http.Response, err error) {
@@ -96,13 +96,13 @@ func (c retryCut) RoundTrip(r *http.Request) (response *http.Response, err error
 
 func (c retryCut) CloseIdleConnections() { c.transport.CloseIdleConnections() }
 
-// patient makes the client get over connections that are cut by a reload.
+// patient makes the client survive connections that a reload cuts.
 func (s *site) patient() *site {
 	s.client.Transport = retryCut{s.client.Transport.(*http.Transport)}
 	return s
 }
 
-// goroutines counts them when all connections between the client, Caddy and the upstream are closed.
+// goroutines counts them after it has closed all connections between the client, Caddy and the upstream.
 func (s *site) goroutines() int {
 	s.t.Helper()
 	s.client.CloseIdleConnections()

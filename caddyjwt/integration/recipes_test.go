@@ -97,7 +97,7 @@ func TestRecipeOfPatterns(t *testing.T) {
 	}
 }
 
-// Three callers with one name are three to a backend that is told as the manual says.
+// Three callers with one name are three different callers to a backend that is set up as the manual says.
 func TestRecipeOfCallersWithTheSameName(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	first, second := tokentest.NewAS(t, tokentest.WithKeys(key)), tokentest.NewAS(t, tokentest.WithKeys(key))
