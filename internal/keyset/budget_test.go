@@ -44,11 +44,14 @@ func (c *tally) String() string {
 	return fmt.Sprintf("%d accepted, %d pending, %d unavailable, %d called bad", c.passed, c.pending, c.unavailable, c.bad)
 }
 
+// attack is called before each good token. It gets the id of the next key, and how often it was called.
+type attack func(t *testing.T, source keyset.Source, next string, n int)
+
 // rotations has the server replace its only key about each minute, while good tokens come five times a second, and
 // attack is called as often. The tokens of a key are the same few, as clients use a token again.
-func rotations(t *testing.T, minutes int, attack func(t *testing.T, source keyset.Source, next string)) (*tally, *server) {
+func rotations(t *testing.T, minutes int, attack attack) (*tally, *server) {
 	t.Helper()
-	good := new(tally)
+	good, n := new(tally), 0
 	var behind *server
 	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
 		behind = s
@@ -57,7 +60,8 @@ func rotations(t *testing.T, minutes int, attack func(t *testing.T, source keyse
 			tokens := []string{key.Sign(t, numbered(1)), key.Sign(t, numbered(2)), key.Sign(t, numbered(3))}
 			s.set(func(s *server) { s.body = tokentest.JWKS(key) })
 			for i := range 250 + 37*minute%100 { // never at the same point of a cooldown
-				attack(t, source, fmt.Sprint("minute ", minute+1))
+				n++
+				attack(t, source, fmt.Sprint("minute ", minute+1), n)
 				good.add(check(t, source, tokens[i%3]))
 				time.Sleep(200 * time.Millisecond)
 			}
@@ -69,7 +73,10 @@ func rotations(t *testing.T, minutes int, attack func(t *testing.T, source keyse
 // Whatever strangers and old tokens do, good tokens of a key that was not published ahead are never called bad. They
 // wait for half a cooldown at the most.
 func TestRotationBesideAttacks(t *testing.T) {
-	const minutes = 8
+	minutes := 8
+	if testing.Short() {
+		minutes = 4 // enough for a key that was taken out long ago
+	}
 	mallory := tokentest.NewKey(t, "ES256", "mallory")
 	invent := func(t *testing.T, source keyset.Source, kid string, n int) {
 		t.Helper()
@@ -81,57 +88,53 @@ func TestRotationBesideAttacks(t *testing.T) {
 			t.Errorf("a client is to wait for %v", wait.RetryAfter)
 		}
 	}
-	n, guessed := 0, ""
+	guessed := ""
 	for _, c := range []struct {
 		name    string
-		attack  func(t *testing.T, source keyset.Source, next string)
+		attack  attack
 		pending int // at most, of about 300 a minute
 		fetches int // at most, a minute
 	}{
-		{"no attack", func(*testing.T, keyset.Source, string) {}, 0, 2},
-		{"an invented id in ten seconds", func(t *testing.T, source keyset.Source, _ string) {
-			if n++; n%50 == 0 {
+		{"no attack", func(*testing.T, keyset.Source, string, int) {}, 0, 2},
+		{"an invented id in ten seconds", func(t *testing.T, source keyset.Source, _ string, n int) {
+			if n%50 == 0 {
 				invent(t, source, fmt.Sprint("stray ", n), n)
 			}
 		}, 0, 8},
-		{"an invented id for each request", func(t *testing.T, source keyset.Source, _ string) {
-			n++
+		{"an invented id for each request", func(t *testing.T, source keyset.Source, _ string, n int) {
 			invent(t, source, fmt.Sprint("flood ", n), n)
 		}, 2 * minutes, 10},
-		{"every invented id twice", func(t *testing.T, source keyset.Source, _ string) {
-			n++
+		{"every invented id twice", func(t *testing.T, source keyset.Source, _ string, n int) {
 			invent(t, source, fmt.Sprint("twice ", n/2), n)
 		}, 15 * minutes, 22},
-		{"the id of the next key, guessed", func(t *testing.T, source keyset.Source, next string) {
-			n++
+		{"the id of the next key, guessed", func(t *testing.T, source keyset.Source, next string, n int) {
 			invent(t, source, next, n)
 		}, 15 * minutes, 22},
-		{"the id of the next key, in a token that is sent again and again", func(t *testing.T, source keyset.Source, next string) {
+		{"the id of the next key, in a token that is sent again and again", func(
+			t *testing.T, source keyset.Source, next string, _ int,
+		) {
 			if guessed == "" || parse(t, guessed).Header.KeyID != next {
 				guessed = mallory.WithKID(next).Sign(t, claims())
 			}
 			_ = check(t, source, guessed)
 		}, 0, 10},
-		{"tokens of the key before", func(t *testing.T, source keyset.Source, next string) {
+		{"tokens of the key before", func(t *testing.T, source keyset.Source, next string, n int) {
 			var minute int
 			if _, err := fmt.Sscanf(next, "minute %d", &minute); err != nil {
 				t.Fatal(err)
 			}
-			n++
 			err := check(t, source, tokentest.NewKey(t, "ES256", fmt.Sprint("minute ", minute-2)).Sign(t, numbered(n)))
 			if err != nil && !errors.Is(err, keyset.ErrUnknownKey) && minute > 2 {
 				t.Errorf("an old token: %v", err)
 			}
 		}, 2, 10},
-		{"broken signatures", func(t *testing.T, source keyset.Source, _ string) {
-			n++
+		{"broken signatures", func(t *testing.T, source keyset.Source, _ string, n int) {
 			if set := source.Current(); set != nil {
 				invent(t, source, set.Keys()[0].ID, n)
 			}
 		}, 0, 10},
-		{"all of it at once", func(t *testing.T, source keyset.Source, next string) {
-			for range 2 {
-				n++
+		{"all of it at once", func(t *testing.T, source keyset.Source, next string, n int) {
+			for _, n := range []int{2*n - 1, 2 * n} {
 				invent(t, source, fmt.Sprint("all ", n/2), n)
 				invent(t, source, next, n)
 				if set := source.Current(); set != nil {
@@ -142,6 +145,7 @@ func TestRotationBesideAttacks(t *testing.T) {
 		}, 15 * minutes, 33},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			good, server := rotations(t, minutes, c.attack)
 			t.Logf("good tokens: %v; pending for %v at most; %d fetches in %d minutes",
 				good, good.longest, server.fetches(), minutes)

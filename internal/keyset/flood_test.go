@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/jose"
@@ -98,31 +99,33 @@ func heap() int64 {
 }
 
 func TestFloodWhileTheServerIsSlow(t *testing.T) {
-	key := tokentest.NewKey(t, "ES256", "one")
-	as := tokentest.NewAS(t, tokentest.WithKeys(key))
-	source := remote(t, keyset.RemoteOptions{URL: as.JWKSURL(), Timing: keyset.Timing{Wait: 2 * time.Second}})
-	if _, err := verify(t, source, key.Sign(t, claims())); err != nil {
-		t.Fatal(err)
-	}
-	release := as.Stall()
-	defer release()
-	var wg sync.WaitGroup
-	for i := range 3000 {
-		wg.Go(func() {
-			_, err := source.Find(t.Context(), jose.ES256, fmt.Sprint("bogus ", i))
-			if !errors.Is(err, keyset.ErrUnavailable) {
-				t.Error(err)
-			}
-		})
-	}
-	within(t, "a fetch", func() bool { return as.JWKSFetches() == 2 })
-	if _, err := source.Find(t.Context(), jose.ES256, "one"); err != nil { // waiting would end in an error
-		t.Errorf("a good token: %v", err)
-	}
-	wg.Wait()
-	if n := source.Stats().Denied; n < 3000-1024 {
-		t.Errorf("only %d did not wait", n)
-	}
+	const wait = 2 * time.Second
+	inBubble(t, keyset.Timing{Wait: wait}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
+		if err := find(t, source, "one"); err != nil {
+			t.Fatal(err)
+		}
+		s.set(func(s *server) { s.latency = time.Hour })
+		var wg sync.WaitGroup
+		for i := range 3000 {
+			wg.Go(func() {
+				if err := find(t, source, fmt.Sprint("bogus ", i)); !errors.Is(err, keyset.ErrUnavailable) {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		start := time.Now()
+		if err := find(t, source, "one"); err != nil || time.Since(start) > 0 {
+			t.Errorf("a good token: %v after %v", err, time.Since(start))
+		}
+		if n, denied := s.fetches(), source.Stats().Denied; n != 2 || denied != 3000-1024 {
+			t.Errorf("%d fetches, and %d did not wait", n, denied)
+		}
+		wg.Wait()
+		if waited := time.Since(start); waited > wait {
+			t.Errorf("the others waited for %v", waited)
+		}
+	})
 }
 
 // BenchmarkFlood looks good keys up while others ask for keys that are not there.

@@ -1,6 +1,7 @@
 package keyset_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,7 +9,9 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/fetch"
@@ -128,16 +131,37 @@ func TestMetadataFailsLater(t *testing.T) {
 // A server that takes the question for metadata and does not answer must not use up the time that there is for the keys.
 func TestMetadataThatDoesNotComeKeepsNoKeysAway(t *testing.T) {
 	one, two := tokentest.NewKey(t, "ES256", "one"), tokentest.NewKey(t, "ES256", "two")
-	as := tokentest.NewAS(t, tokentest.WithKeys(one))
-	source := discovery(t, keyset.DiscoveryOptions{Issuer: as.URL, Timing: keyset.Timing{Timeout: 4 * time.Second, Wait: time.Minute}})
-	if _, err := verify(t, source, one.Sign(t, claims())); err != nil {
-		t.Fatal(err)
-	}
-	as.HandleMetadata(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-	as.SetKeys(two)
-	if _, err := verify(t, source, two.Sign(t, claims())); err != nil {
-		t.Error(err)
-	}
+	const issuer = "https://as.example.com"
+	synctest.Test(t, func(t *testing.T) {
+		var silent atomic.Bool // where the metadata is; and there are new keys
+		get := func(ctx context.Context, url, _, _ string) (*fetch.Response, error) {
+			body := fmt.Sprintf(`{"issuer":%q,"jwks_uri":%q}`, issuer, issuer+"/jwks")
+			select {
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			case <-time.After(time.Second):
+			}
+			switch {
+			case url == issuer+"/jwks" && silent.Load():
+				body = tokentest.JWKS(two)
+			case url == issuer+"/jwks":
+				body = tokentest.JWKS(one)
+			case silent.Load():
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			return &fetch.Response{Status: http.StatusOK, Body: []byte(body)}, nil
+		}
+		source := discovery(t, keyset.DiscoveryOptions{Issuer: issuer, Timing: keyset.Timing{Wait: time.Minute}}.With(get))
+		defer source.Close()
+		if _, err := verify(t, source, one.Sign(t, claims())); err != nil {
+			t.Fatal(err)
+		}
+		silent.Store(true)
+		if _, err := verify(t, source, two.Sign(t, claims())); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // Whatever a document says: it is of the issuer asked for, and leads only where one may go.

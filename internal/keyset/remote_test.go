@@ -56,7 +56,9 @@ func TestThousandFirstRequestsShareAFetch(t *testing.T) {
 func TestDownAtTheStart(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "one")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key), tokentest.StartDown())
-	source := remote(t, keyset.RemoteOptions{URL: as.JWKSURL()})
+	source := remote(t, keyset.RemoteOptions{URL: as.JWKSURL(), Timing: keyset.Timing{
+		MinRefresh: time.Millisecond, MinBackoff: 10 * time.Millisecond, MaxBackoff: 10 * time.Millisecond,
+	}})
 	within(t, "three attempts", func() bool {
 		_, err := source.Find(t.Context(), jose.ES256, "one")
 		if !errors.Is(err, keyset.ErrUnavailable) {
