@@ -118,7 +118,7 @@ func TestAGzipBombIsCutOff(t *testing.T) {
 	z := gzip.NewWriter(&bomb)
 	io.WriteString(z, `{"active":true,"x":"`)
 	zeros := make([]byte, 1<<20)
-	for range 200 {
+	for range 64 {
 		z.Write(zeros)
 	}
 	z.Close()
