@@ -1,17 +1,21 @@
 // Package rules holds no code, only tests of what the design demands of the
-// source tree as a whole: who may import whom, that every package says what it
-// is, and that every place that names a version names the same one.
+// source tree as a whole: who may import whom, how long a file and a package
+// may be, that every package says what it is, and that every place that names
+// a version names the same one.
 package rules_test
 
 import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"go/build"
 	"io"
 	"io/fs"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -20,39 +24,102 @@ const (
 	own  = "github.com/caddyjwt/gateway"
 )
 
-// listed is what these tests read of "go list".
+// listed is what these tests read of a package.
 type listed struct {
-	ImportPath string   // with -test also "p.test" and "p [q.test]"
-	Name       string   // the package's name
-	Doc        string   // first sentence of the package comment
-	GoFiles    []string // without tests
-	Imports    []string // direct; without those of tests
+	ImportPath   string   // a test program has "p.test", a package compiled for a test "p [q.test]"
+	Dir          string   // where its files are
+	Name         string   // the package's name
+	Doc          string   // first sentence of the package comment
+	GoFiles      []string // without tests
+	Imports      []string // direct; without those of tests
+	TestImports  []string // of tests inside of the package
+	XTestImports []string // of tests outside of it
 }
 
-// list runs the go command in the root of the module. An import that cannot be
-// found is left for the compiler to report.
-func list(t *testing.T, args ...string) []listed {
-	t.Helper()
-	watchTree(t)
-	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list", "-e"}, args...)...)
+// everything is all packages of the module, and all that they and their tests
+// are linked with. One run of the go command serves all tests.
+var everything = sync.OnceValues(func() ([]listed, error) {
+	cmd := exec.Command("go", "list",
+		"-e", // the compiler reports an import that cannot be found
+		"-deps", "-test", "-tags=e2e",
+		"-json=ImportPath,Dir,Name,Doc,GoFiles,Imports,TestImports,XTestImports", "./...")
 	cmd.Dir = root
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	text, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("%s: %v\n%s", cmd, err, stderr.Bytes())
+		return nil, fmt.Errorf("%s: %w\n%s", cmd, err, stderr.Bytes())
 	}
 	var packages []listed
 	for decoder := json.NewDecoder(bytes.NewReader(text)); ; {
 		var p listed
 		switch err := decoder.Decode(&p); {
 		case errors.Is(err, io.EOF):
-			return packages
+			return packages, nil
 		case err != nil:
-			t.Fatalf("%s: %v", cmd, err)
+			return nil, fmt.Errorf("%s: %w", cmd, err)
 		}
 		packages = append(packages, p)
 	}
+})
+
+// all is what the go command lists: see everything.
+func all(t *testing.T) []listed {
+	t.Helper()
+	watchTree(t)
+	packages, err := everything()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return packages
+}
+
+// ours is every package of this repository once, without the test programs.
+func ours(t *testing.T) []listed {
+	t.Helper()
+	var packages []listed
+	for _, p := range all(t) {
+		mine := p.ImportPath == own || strings.HasPrefix(p.ImportPath, own+"/")
+		if mine && !strings.HasSuffix(p.ImportPath, ".test") && !strings.Contains(p.ImportPath, " ") {
+			packages = append(packages, p)
+		}
+	}
+	packages = append(packages, benchPackages(t)...)
+	if len(packages) < 10 {
+		t.Fatalf("found only %d packages of ours: these tests would check nothing", len(packages))
+	}
+	return packages
+}
+
+// benchPackages are those of the module in bench. The go command would need
+// all of that module's dependencies to list them.
+func benchPackages(t *testing.T) []listed {
+	t.Helper()
+	var packages []listed
+	err := filepath.WalkDir(filepath.Join(root, "bench"), func(dir string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.IsDir() {
+			return err
+		}
+		p, err := build.ImportDir(dir, 0)
+		if _, none := errors.AsType[*build.NoGoError](err); none {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		relative, err := filepath.Rel(root, dir)
+		if err != nil {
+			return err
+		}
+		packages = append(packages, listed{
+			ImportPath: own + "/" + filepath.ToSlash(relative), Dir: dir, Name: p.Name, Doc: p.Doc, GoFiles: p.GoFiles,
+			Imports: p.Imports, TestImports: p.TestImports, XTestImports: p.XTestImports,
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return packages
 }
 
 // watchTree opens every directory of the module, so that "go test" sees what
@@ -73,7 +140,7 @@ func watchTree(t *testing.T) {
 }
 
 func TestEveryPackageHasAComment(t *testing.T) {
-	for _, p := range list(t, "-json=ImportPath,Doc,GoFiles", "-tags=e2e", "./...") {
+	for _, p := range ours(t) {
 		if len(p.GoFiles) == 0 {
 			continue // only tests: nothing that anybody could import
 		}
@@ -84,7 +151,7 @@ func TestEveryPackageHasAComment(t *testing.T) {
 }
 
 func TestNoPackageHasANameThatSaysNothing(t *testing.T) {
-	for _, p := range list(t, "-json=ImportPath,Name", "./...") {
+	for _, p := range ours(t) {
 		for _, vague := range []string{"util", "utils", "common", "helper", "helpers", "misc", "shared", "types"} {
 			if p.Name == vague {
 				t.Errorf("%s: a package is named for what it provides, and %q names nothing", p.ImportPath, vague)
@@ -93,5 +160,11 @@ func TestNoPackageHasANameThatSaysNothing(t *testing.T) {
 	}
 }
 
-// short is an import path without the module's part of it.
-func short(importPath string) string { return strings.TrimPrefix(importPath, own+"/") }
+// short is an import path without the module's part of it; "." for the package
+// in the root.
+func short(importPath string) string {
+	if importPath == own {
+		return "."
+	}
+	return strings.TrimPrefix(importPath, own+"/")
+}

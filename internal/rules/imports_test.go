@@ -1,49 +1,70 @@
 package rules_test
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 )
 
-// arrows says which of our own packages each Caddy-free package may import
-// directly. A package that is missing here may import none and be imported by
-// none of these. The direction is the way of a request through the house (see
+// arrows are the packages of ours that each package may import directly. Its
+// tests may also import the package itself, and the packages for tests. The
+// direction is the way of a request through the house (see
 // docs/architecture.md): what is judged first knows nothing of what comes later.
 var arrows = map[string][]string{
-	// introspect is public, and its users never see what it imports here. Its rules for JSON, addresses, dates and secrets
-	// are those of the gate: each stands once.
+	// introspect is public, and its users never see what it imports here. Its rules for JSON, addresses, dates and
+	// secrets are those of the gate: each stands once.
 	"introspect": {"internal/hashing", "internal/strictjson", "internal/fetch", "internal/setting"},
 
 	"internal/setting":             nil,
+	"internal/smallfile":           nil,
 	"internal/hashing":             nil,
 	"internal/hashing/hashingtest": {"internal/hashing"},
 	"internal/strictjson":          nil,
 	"internal/bearer":              nil,
 	"internal/fetch":               {"internal/hashing"},
-	"internal/smallfile":           nil,
-	"internal/tokentest":           nil, // it forges what the others judge, so it must not share their code
+	"internal/refresh":             {"internal/fetch", "internal/setting"},
 	"internal/jose":                {"internal/strictjson", "internal/hashing"},
 	"internal/claims":              {"internal/strictjson"},
-	"internal/refresh":             {"internal/fetch", "internal/setting"},
 	"internal/keyset": {
-		"internal/jose", "internal/strictjson", "internal/fetch", "internal/refresh", "internal/setting", "internal/hashing",
-		"internal/smallfile",
+		"internal/jose", "internal/strictjson", "internal/fetch", "internal/refresh", "internal/setting",
+		"internal/hashing", "internal/smallfile",
 	},
 	"internal/authserver": {"internal/jose", "internal/claims", "internal/keyset", "introspect"},
 	"internal/gate": {
-		"internal/bearer", "internal/jose", "internal/keyset", "internal/claims", "internal/strictjson", "internal/setting",
-		"internal/hashing", "introspect",
+		"internal/bearer", "internal/jose", "internal/keyset", "internal/claims", "internal/strictjson",
+		"internal/setting", "internal/hashing", "introspect",
 	},
+
+	// The next Caddy modules use these as well, so they do not know the handler.
+	"caddyjwt/words":   {"internal/setting", "internal/smallfile"},
+	"caddyjwt/pool":    {"internal/gate", "internal/jose", "internal/keyset", "introspect"},
+	"caddyjwt/process": {"caddyjwt/pool", "internal/gate", "internal/keyset", "introspect"},
+
+	"caddyjwt": {
+		"caddyjwt/words", "caddyjwt/pool", "caddyjwt/process",
+		"internal/gate", "internal/authserver", "introspect", // and what builds their values
+		"internal/bearer", "internal/claims", "internal/fetch", "internal/hashing", "internal/jose", "internal/keyset",
+		"internal/setting",
+	},
+	"caddyjwt/command": {"caddyjwt", "internal/gate", "internal/jose"},
+	".":                {"caddyjwt", "caddyjwt/command"},
+	"cmd/caddy":        {"."},
+	"cmd/build":        nil, // it runs before anything else can be built
+
+	"internal/tokentest": nil, // it forges what the others judge, so it must not share their code
+	"internal/rules":     nil, // it reads the others, and is linked with none
+	"bench":              nil, // it compares processes
+	"bench/caddybench":   {"."},
+	// The integration tests ask over the wire; the oracle of e2e has the verdict without one.
+	"caddyjwt/integration": {".", "internal/gate"},
+	"e2e":                  {"internal/bearer", "internal/gate", "internal/jose", "internal/keyset"},
 }
 
-// adapters are the packages beside caddyjwt that know Caddy, and what they may import of ours. Those that every Caddy
-// module of this project can use do not know the handler.
-var adapters = map[string][]string{
-	"caddyjwt/words":   {"internal/setting", "internal/smallfile"},
-	"caddyjwt/pool":    {"internal/gate", "internal/keyset", "introspect"},
-	"caddyjwt/process": {"caddyjwt/pool", "internal/gate", "internal/keyset", "introspect"},
-	"caddyjwt/command": {"caddyjwt", "internal/gate", "internal/jose"},
+// caddyFree are the packages that must not be linked with Caddy: those that
+// judge tokens, and the fakes for their tests.
+func caddyFree(name string) bool {
+	return name == "introspect" || strings.HasPrefix(name, "internal/") && name != "internal/rules"
 }
 
 // foreign are the modules that the packages above must not be linked with,
@@ -63,54 +84,69 @@ const (
 )
 
 func TestPackagesImportOnlyAlongTheArrows(t *testing.T) {
-	for _, p := range list(t, "-json=ImportPath,Imports", "./...") {
-		allowed, ruled := arrows[short(p.ImportPath)]
+	found := make(map[string]bool)
+	for _, p := range ours(t) {
+		name := short(p.ImportPath)
+		found[name] = true
+		allowed, ruled := arrows[name]
 		if !ruled {
-			allowed, ruled = adapters[short(p.ImportPath)]
-		}
-		if !ruled {
+			t.Errorf("%s is not in the list of this test: add it, with what it may import of ours:\n%s", name, whyArrows)
 			continue
 		}
-		for _, imported := range p.Imports {
-			if strings.HasPrefix(imported, own) && !slices.Contains(allowed, short(imported)) {
-				t.Errorf("%s imports %s, and may import only %v of ours:\n%s",
-					short(p.ImportPath), short(imported), allowed, whyArrows)
-			}
+		for _, imported := range against(p.Imports, allowed) {
+			t.Errorf("%s imports %s, and may import only %v of ours:\n%s", name, imported, allowed, whyArrows)
+		}
+		allowed = append([]string{name, "internal/tokentest", "internal/hashing/hashingtest"}, allowed...)
+		for _, imported := range against(slices.Concat(p.TestImports, p.XTestImports), allowed) {
+			t.Errorf("the tests of %s import %s, and may import only %v of ours:\n%s", name, imported, allowed, whyArrows)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(arrows)) {
+		if !found[name] {
+			t.Errorf("%s is not in the tree: take it out of the list of this test", name)
 		}
 	}
 }
 
-func TestPackagesThatJudgeTokensKnowNothingOfCaddy(t *testing.T) {
-	var patterns []string
-	for _, p := range list(t, "-json=ImportPath", "./...") {
-		if _, ruled := arrows[short(p.ImportPath)]; ruled {
-			patterns = append(patterns, p.ImportPath)
+// against are the packages of ours among the imported ones that are not allowed.
+func against(imports, allowed []string) (wrong []string) {
+	for _, imported := range imports {
+		mine := imported == own || strings.HasPrefix(imported, own+"/")
+		if mine && !slices.Contains(allowed, short(imported)) {
+			wrong = append(wrong, short(imported))
 		}
 	}
-	if len(patterns) == 0 {
-		t.Fatal("none of the packages in the list exists: this test would check nothing")
+	return wrong
+}
+
+func TestTheRuleFindsImportsAgainstTheArrows(t *testing.T) {
+	imports := []string{"fmt", own, own + "/internal/gate", own + "/internal/jose", own + "-other/p"}
+	if got, want := against(imports, []string{"internal/gate"}), []string{".", "internal/jose"}; !slices.Equal(got, want) {
+		t.Errorf("against the arrows: %v, want %v", got, want)
 	}
+}
+
+func TestPackagesThatJudgeTokensKnowNothingOfCaddy(t *testing.T) {
 	graph := map[string][]string{}
-	packages := list(t, append([]string{"-deps", "-test", "-json=ImportPath,Imports"}, patterns...)...)
+	packages := all(t)
 	for _, p := range packages {
 		graph[p.ImportPath] = p.Imports
 	}
+	judged := 0
 	for _, p := range packages {
-		if !isRoot(p.ImportPath) {
+		name := short(strings.TrimSuffix(p.ImportPath, ".test"))
+		if !strings.HasPrefix(p.ImportPath, own+"/") || strings.Contains(name, " ") || !caddyFree(name) {
 			continue
 		}
+		judged++
 		if path := wayToForeign(graph, p.ImportPath); path != nil {
 			t.Errorf("%s is linked with %s:\n\t%s\n%s",
 				short(p.ImportPath), path[len(path)-1], strings.Join(path, "\n\timports "), whyForeign)
 		}
 	}
-}
-
-// isRoot tells the packages under the rule, and their test programs
-// ("p.test"), from what they depend on.
-func isRoot(importPath string) bool {
-	_, ruled := arrows[short(strings.TrimSuffix(importPath, ".test"))]
-	return ruled
+	if judged == 0 {
+		t.Fatal("none of the packages exists: this test would check nothing")
+	}
 }
 
 // wayToForeign is the shortest chain of imports from a package to one that it

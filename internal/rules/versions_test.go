@@ -41,18 +41,35 @@ func TestPluginsHaveTheSameVersionsInXcaddyJSONAndGoMod(t *testing.T) {
 	}
 }
 
+// What bench measures must be what people get.
+func TestBenchHasTheVersionsOfGoMod(t *testing.T) {
+	versions, bench := required(t), requiredBy(t, filepath.Join(root, "bench"), own+"/bench")
+	if bench[caddyModule] == "" {
+		t.Errorf("bench/go.mod does not require %s", caddyModule)
+	}
+	for path, version := range bench {
+		if want, both := versions[path]; both && version != want {
+			t.Errorf("bench/go.mod requires %s %s, and go.mod %s: run \"go mod tidy\" in bench", path, version, want)
+		}
+	}
+}
+
 func TestCmdCaddyImportsThePluginsOfXcaddyJSON(t *testing.T) {
 	want := []string{caddyModule + "/cmd", caddyModule + "/modules/standard"}
 	for _, plugin := range manifest(t).Plugins {
 		want = append(want, plugin.PackagePath)
 	}
 	slices.Sort(want)
-	for _, p := range list(t, "-json=ImportPath,Imports", "./cmd/caddy") {
-		slices.Sort(p.Imports)
-		if !slices.Equal(p.Imports, want) {
-			t.Errorf("cmd/caddy imports\n\t%v\nand xcaddy.json means\n\t%v", p.Imports, want)
+	for _, p := range ours(t) {
+		if short(p.ImportPath) != "cmd/caddy" {
+			continue
 		}
+		if got := slices.Sorted(slices.Values(p.Imports)); !slices.Equal(got, want) {
+			t.Errorf("cmd/caddy imports\n\t%v\nand xcaddy.json means\n\t%v", got, want)
+		}
+		return
 	}
+	t.Error("there is no cmd/caddy")
 }
 
 // manifest reads xcaddy.json; how strictly, is for the tests of cmd/build.
@@ -69,15 +86,21 @@ func manifest(t *testing.T) xcaddy.Builder {
 	return builder
 }
 
-// required is what go.mod requires, module by module.
+// required is what the go.mod of this module requires, module by module.
 func required(t *testing.T) map[string]string {
+	t.Helper()
+	return requiredBy(t, root, own)
+}
+
+// requiredBy is what the go.mod in a directory requires, module by module.
+func requiredBy(t *testing.T, dir, module string) map[string]string {
 	t.Helper()
 	watchTree(t)
 	cmd := exec.CommandContext(t.Context(), "go", "mod", "edit", "-json")
-	cmd.Dir = root
+	cmd.Dir = dir
 	text, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("%s: %v", cmd, err)
+		t.Fatalf("%s in %s: %v", cmd, dir, err)
 	}
 	var file struct {
 		Module  struct{ Path string }
@@ -86,8 +109,8 @@ func required(t *testing.T) map[string]string {
 	if err := json.NewDecoder(bytes.NewReader(text)).Decode(&file); err != nil {
 		t.Fatal(err)
 	}
-	if file.Module.Path != own {
-		t.Fatalf("go.mod is that of %s, and these tests are about %s", file.Module.Path, own)
+	if file.Module.Path != module {
+		t.Fatalf("the go.mod in %s is that of %s, and these tests are about %s", dir, file.Module.Path, module)
 	}
 	versions := map[string]string{}
 	for _, module := range file.Require {

@@ -1,0 +1,69 @@
+package rules_test
+
+import (
+	"bytes"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+// A reader takes in a file at a sitting, and a package in a day.
+const (
+	longestFile    = 350   // lines
+	longestPackage = 2_500 // lines of its files without tests
+)
+
+// longPackages have more lines than a package should, for a reason. The number
+// is how many they may have.
+var longPackages = map[string]struct {
+	lines int
+	why   string
+}{
+	"caddyjwt":      {6_000, "all that knows Caddy is in one package until its parts have packages of their own"},
+	"internal/gate": {3_100, "the steps of the pipeline stay in one place: their order is the security argument"},
+}
+
+// longFiles have more lines than a file should, for a reason.
+var longFiles = map[string]string{}
+
+func TestFilesAndPackagesAreShort(t *testing.T) {
+	files, packages := make(map[string]bool), make(map[string]bool)
+	for _, p := range ours(t) {
+		name, sum := short(p.ImportPath), 0
+		for _, file := range p.GoFiles {
+			text, err := os.ReadFile(filepath.Join(p.Dir, file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines := bytes.Count(text, []byte("\n"))
+			sum += lines
+			if lines <= longestFile {
+				continue
+			}
+			path := name + "/" + file
+			files[path] = true
+			if longFiles[path] == "" {
+				t.Errorf("%s has %d lines, want at most %d: divide it, or give a reason in this test", path, lines, longestFile)
+			}
+		}
+		if sum <= longestPackage {
+			continue
+		}
+		packages[name] = true
+		if allowed := max(longestPackage, longPackages[name].lines); sum > allowed {
+			t.Errorf("%s has %d lines, want at most %d: divide it, or give a reason in this test", name, sum, allowed)
+		}
+	}
+	for _, path := range slices.Sorted(maps.Keys(longFiles)) {
+		if !files[path] {
+			t.Errorf("%s is short enough: take it out of this test", path)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(longPackages)) {
+		if !packages[name] {
+			t.Errorf("%s is short enough: take it out of this test", name)
+		}
+	}
+}
