@@ -4,8 +4,12 @@
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-# The packages that know nothing of Caddy: quick to test, also with -race.
+# The packages that know nothing of Caddy: quick to test.
 PURE := ./introspect/... ./internal/...
+
+# The packages in which goroutines share memory; a test of internal/rules knows
+# which. Of caddyjwt/integration, .ci/run takes the tests that let things meet.
+RACE := ./caddyjwt/... ./introspect ./internal/bearer ./internal/fetch ./internal/gate ./internal/jose ./internal/keyset
 
 # What "make fuzz" runs, and for how long: make fuzz T=FuzzParse P=./internal/jose
 T        ?= FuzzParse
@@ -21,8 +25,8 @@ help: ## this list
 test: ## all tests that need nothing but Go
 	go test ./...
 
-race: ## tests of the Caddy-free packages under the race detector
-	go test -race $(PURE)
+race: ## tests under the race detector, where goroutines share memory
+	bash .ci/run race
 
 fuzz: ## one fuzz target: make fuzz T=FuzzParse P=./internal/jose FUZZTIME=10m
 	go test -run '^$$' -fuzz '^$(T)$$' -fuzztime $(FUZZTIME) $(P)
@@ -46,6 +50,7 @@ run: ## the example gateway on :8080
 
 lint: ## the linters of .golangci.yml
 	go run $(GOLANGCI_LINT) run ./...
+	cd bench && go run $(GOLANGCI_LINT) run ./...
 
 vuln: ## known vulnerabilities in what this code really calls
 	go run $(GOVULNCHECK) ./...

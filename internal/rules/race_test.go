@@ -1,0 +1,41 @@
+package rules_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var raceList = regexp.MustCompile(`(?m)^RACE *:= *(.*)$`)
+
+// The race detector costs many times the time, so CI gives it only the
+// packages where goroutines share memory. Whoever shares memory imports sync.
+func TestEveryPackageThatSharesMemoryIsTestedForRaces(t *testing.T) {
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := raceList.FindSubmatch(makefile)
+	if found == nil {
+		t.Fatal("the Makefile has no list RACE")
+	}
+	raced := strings.Fields(string(found[1]))
+	for _, p := range ours(t) {
+		name := short(p.ImportPath)
+		shares := slices.Contains(p.Imports, "sync") || slices.Contains(p.Imports, "sync/atomic")
+		if product := name != "internal/tokentest" && !strings.HasPrefix(name, "bench"); product && shares && !covers(raced, name) {
+			t.Errorf("%s imports sync: add it to the list RACE of the Makefile", name)
+		}
+	}
+}
+
+// covers reports whether patterns of the go command match a package.
+func covers(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		tree, all := strings.CutSuffix(pattern, "/...")
+		return tree == "./"+name || all && strings.HasPrefix("./"+name, tree+"/")
+	})
+}
