@@ -16,11 +16,14 @@ T        ?= FuzzParse
 P        ?= ./internal/jose
 FUZZTIME ?= 1m
 
+# What "make update-caddy" moves to.
+CADDY ?= latest
+
 .DEFAULT_GOAL := help
-.PHONY: help test race fuzz bench bench-whole e2e build run lint vuln fmt check clean
+.PHONY: help test race fuzz bench bench-whole e2e build run lint vuln fmt update-caddy check clean
 
 help: ## this list
-	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 test: ## all tests that need nothing but Go
 	go test ./...
@@ -57,6 +60,13 @@ vuln: ## known vulnerabilities in what this code really calls
 
 fmt: ## rewrite the source in gofmt's style
 	gofmt -w $$(git ls-files '*.go')
+
+update-caddy: ## move go.mod, xcaddy.json and bench to the newest Caddy, or to CADDY=v2.12.0
+	go get github.com/caddyserver/caddy/v2@$(CADDY)
+	go mod tidy
+	version=$$(go list -m -f '{{.Version}}' github.com/caddyserver/caddy/v2) && \
+	sed -i.old 's/"caddy_version": "[^"]*"/"caddy_version": "'$$version'"/' xcaddy.json && rm xcaddy.json.old && \
+	cd bench && go get github.com/caddyserver/caddy/v2@$$version && go mod tidy
 
 check: ## what CI runs, in its order
 	bash .ci/run

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -50,6 +51,31 @@ func TestBenchHasTheVersionsOfGoMod(t *testing.T) {
 	for path, version := range bench {
 		if want, both := versions[path]; both && version != want {
 			t.Errorf("bench/go.mod requires %s %s, and go.mod %s: run \"go mod tidy\" in bench", path, version, want)
+		}
+	}
+}
+
+var (
+	usedAction   = regexp.MustCompile(`(?m)uses: (.*)$`)
+	pinnedAction = regexp.MustCompile(`^[\w./-]+@[0-9a-f]{40} # v[\d.]+$`)
+)
+
+// A tag of an action can be moved to another commit by whoever takes over its
+// repository, as happened to tj-actions/changed-files (CVE-2025-30066).
+func TestActionsArePinnedByTheirCommits(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(root, ".github", "workflows", "*.yml"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no workflows: %v", err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, used := range usedAction.FindAllSubmatch(text, -1) {
+			if !pinnedAction.Match(used[1]) {
+				t.Errorf("%s uses %s: name its commit, and the version in a comment", filepath.Base(file), used[1])
+			}
 		}
 	}
 }
