@@ -44,8 +44,8 @@ func TestAttackAlgorithmNoneInEverySpelling(t *testing.T) {
 	}
 }
 
-// costumes are the texts by which somebody may have got hold of a public key, each a possible HMAC secret.
-func costumes(t *testing.T, key *tokentest.Key) map[string][]byte {
+// disguises are the texts by which somebody may have got hold of a public key, each a possible HMAC secret.
+func disguises(t *testing.T, key *tokentest.Key) map[string][]byte {
 	public := key.Public().(*rsa.PublicKey)
 	spki, err := x509.MarshalPKIXPublicKey(public)
 	if err != nil {
@@ -118,7 +118,7 @@ func TestAttackAlgorithmPublicKeyAsHMACSecret(t *testing.T) {
 		s.attack(t, "control: RS256 of "+issuer+" passes", func(t *testing.T, a *attempt) {
 			a.passed(a.send(key.Sign(t, issuedBy(issuer))))
 		})
-		for name, secret := range costumes(t, key) {
+		for name, secret := range disguises(t, key) {
 			for _, alg := range []string{"HS256", "HS384", "HS512"} {
 				s.attack(t, name+" as "+alg+" of "+issuer, func(t *testing.T, a *attempt) {
 					a.refusedFor(a.send(hmacToken(t, alg, secret, map[string]any{"kid": "r1"}, issuedBy(issuer))),
@@ -134,7 +134,7 @@ func TestAttackAlgorithmPublicKeyAsHMACSecret(t *testing.T) {
 func TestAttackAlgorithmPublicKeyIsNoSecretInTheConfiguration(t *testing.T) {
 	key := tokentest.NewKey(t, "RS256", "r1")
 	s := prepare(t)
-	for name, secret := range costumes(t, key) {
+	for name, secret := range disguises(t, key) {
 		if name == "nothing at all" || name == "key identifier" || strings.HasPrefix(name, "modulus") ||
 			strings.HasPrefix(name, "thumbprint") {
 			continue
@@ -164,7 +164,7 @@ func TestAttackAlgorithmOfKeyWithoutAlg(t *testing.T) {
 	s.attack(t, "control: RS256 passes", func(t *testing.T, a *attempt) {
 		a.passed(a.send(key.Sign(t, issuedBy(as.URL))))
 	})
-	for name, secret := range costumes(t, key) {
+	for name, secret := range disguises(t, key) {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			a.refusedFor(a.send(hmacToken(t, "HS256", secret, map[string]any{"kid": "r1"}, issuedBy(as.URL))),
 				"unsupported_algorithm")

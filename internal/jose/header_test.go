@@ -1,9 +1,11 @@
 package jose_test
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"github.com/caddyjwt/gateway/internal/jose"
 )
@@ -335,4 +337,12 @@ func TestIsEncrypted(t *testing.T) {
 			t.Errorf("%s is taken for a JWE", name)
 		}
 	}
+}
+
+func utf16LE(s string) []byte {
+	b := []byte{0xff, 0xfe}
+	for _, u := range utf16.Encode([]rune(s)) {
+		b = binary.LittleEndian.AppendUint16(b, u)
+	}
+	return b
 }

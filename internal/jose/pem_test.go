@@ -1,10 +1,14 @@
 package jose_test
 
 import (
+	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
+	"math/big"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +16,9 @@ import (
 
 	"github.com/caddyjwt/gateway/internal/jose"
 )
+
+// epoch is the time at which the tests take place.
+var epoch = time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)
 
 func pemBlock(kind string, der []byte) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
@@ -169,4 +176,15 @@ func anyRefusal(k *jose.Key) error {
 		return jose.ErrSignature
 	}
 	return jose.ErrKeyAlgorithm
+}
+
+// certificate is self-signed by a key of its own, which is enough for what the package looks at.
+func certificate(t *testing.T, key crypto.PublicKey, change func(*x509.Certificate)) []byte {
+	t.Helper()
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: epoch, NotAfter: epoch.Add(24 * time.Hour)}
+	if change != nil {
+		change(template)
+	}
+	_, ca, _ := ed25519.GenerateKey(rand.Reader)
+	return must(x509.CreateCertificate(rand.Reader, template, template, key, ca))
 }

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
 func TestSecretRefusesPublicKeys(t *testing.T) {
@@ -27,7 +28,7 @@ func TestSecretRefusesPublicKeys(t *testing.T) {
 		"Ed25519": signers()[jose.EdDSA].public(),
 	}
 	for name, key := range keys {
-		for disguise, secret := range disguises(t, key) {
+		for disguise, secret := range tokentest.Disguises(key) {
 			t.Run(name+" as "+disguise, func(t *testing.T) {
 				_, err := jose.NewSecretKey("", secret, 0)
 				requireErr(t, err, jose.ErrPublicSecret)
@@ -43,7 +44,7 @@ func TestSecretRefusesPublicKeys(t *testing.T) {
 func TestSecretRefusesPrivateKeys(t *testing.T) {
 	for _, alg := range []jose.Algorithm{jose.RS256, jose.ES256, jose.EdDSA} {
 		pkcs8 := must(x509.MarshalPKCS8PrivateKey(signers()[alg].private))
-		for disguise, secret := range pemCostumes(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})) {
+		for disguise, secret := range tokentest.PEMDisguises(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})) {
 			if _, err := jose.NewSecretKey("", secret, 0); !is(err, jose.ErrPublicSecret) {
 				t.Errorf("%v key as %s: got %v", alg, disguise, err)
 			}
@@ -147,7 +148,7 @@ func TestSecretDoesNotLeak(t *testing.T) {
 			t.Errorf("secret shows in %s", text)
 		}
 	}
-	if key.PublicKey() != nil {
+	if key.Material() != nil {
 		t.Error("material of a secret can be had")
 	}
 	if !strings.Contains(fmt.Sprint(key), `oct key "my-kid" for HS256`) {
@@ -178,7 +179,7 @@ func TestSecretThumbprints(t *testing.T) {
 }
 
 func FuzzSecret(f *testing.F) {
-	for _, secret := range disguises(&testing.T{}, signers()[jose.ES256].public()) {
+	for _, secret := range tokentest.Disguises(signers()[jose.ES256].public()) {
 		f.Add(secret)
 	}
 	f.Add([]byte("0\x80\x00\x00"))

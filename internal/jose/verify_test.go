@@ -16,6 +16,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
 func TestVerifyAcceptsEachAlgorithm(t *testing.T) {
@@ -52,12 +53,29 @@ func TestVerifyRefusesValuesOutsideTheTable(t *testing.T) {
 	}
 }
 
-// The classic: the public key is known to everybody, so everybody can compute a MAC with its text.
+// flaws are this package's words for what is wrong with a hostile token.
+var flaws = map[tokentest.Flaw]error{
+	tokentest.Malformed: jose.ErrMalformed, tokentest.NoAlgorithm: jose.ErrAlgorithm,
+	tokentest.KeyAlgorithm: jose.ErrKeyAlgorithm,
+}
+
+func TestVerifyWithstandsAlgorithmAttacks(t *testing.T) {
+	rs := tokentest.NewKey(t, "RS256", "r")
+	key := must(jose.NewPublicKey("r", rs.Public(), jose.MakeAlgorithms(jose.RS256)))
+	requireErr(t, accepts(key, rs.SignRaw(`{"alg":"RS256","kid":"r","typ":"JWT"}`, `{}`)), nil)
+	for _, attack := range tokentest.AlgorithmAttacks(rs, `{}`) {
+		if err := accepts(key, attack.Token); !is(err, flaws[attack.Flaw]) {
+			t.Errorf("%s: got %v, want %v", attack.Name, err, flaws[attack.Flaw])
+		}
+	}
+}
+
+// The same with keys of other kinds: the public key is known to everybody, so everybody can compute a MAC with its text.
 func TestVerifyRefusesMACWithPublicKeyText(t *testing.T) {
 	for _, alg := range []jose.Algorithm{jose.RS256, jose.ES256, jose.EdDSA} {
 		s := signers()[alg]
 		key := must(s.newKey("", 0))
-		for disguise, secret := range disguises(t, s.public()) {
+		for disguise, secret := range tokentest.Disguises(s.public()) {
 			forger := signer{alg: jose.HS256, method: jwt.SigningMethodHS256, private: secret}
 			if err := accepts(key, forger.token(100)); !is(err, jose.ErrKeyAlgorithm) {
 				t.Errorf("%v key as %s: got %v", alg, disguise, err)

@@ -17,7 +17,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"maps"
-	"math/big"
 	"strings"
 	"sync"
 	"testing"
@@ -159,28 +158,10 @@ func (k *Key) JWK() map[string]any {
 	if k.KID != "" {
 		jwk["kid"] = k.KID
 	}
-	switch key := k.private.(type) {
-	case *rsa.PrivateKey:
-		jwk["kty"] = "RSA"
-		jwk["n"] = encode(key.N.Bytes())
-		jwk["e"] = encode(big.NewInt(int64(key.E)).Bytes())
-	case *ecdsa.PrivateKey:
-		point, err := key.PublicKey.Bytes()
-		if err != nil {
-			panic("tokentest: " + err.Error())
-		}
-		half := len(point) / 2 // after the byte 4, both coordinates at their full length
-		jwk["kty"] = "EC"
-		jwk["crv"] = key.Curve.Params().Name
-		jwk["x"] = encode(point[1 : 1+half])
-		jwk["y"] = encode(point[1+half:])
-	case ed25519.PrivateKey:
-		jwk["kty"] = "OKP"
-		jwk["crv"] = "Ed25519"
-		jwk["x"] = encode(key.Public().(ed25519.PublicKey))
-	case []byte:
-		jwk["kty"] = "oct"
-		jwk["k"] = encode(key)
+	if secret := k.Secret(); secret != nil {
+		jwk["kty"], jwk["k"] = "oct", encode(secret)
+	} else {
+		maps.Copy(jwk, publicJWK(k.Public()))
 	}
 	return jwk
 }

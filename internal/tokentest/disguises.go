@@ -1,4 +1,4 @@
-package jose_test
+package tokentest
 
 import (
 	"bytes"
@@ -17,28 +17,28 @@ import (
 	"maps"
 	"math/big"
 	"strings"
-	"testing"
 	"time"
 	"unicode/utf16"
 )
 
-// epoch is the time at which the tests take place.
-var epoch = time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)
-
-// disguises are the forms in which a public key has been smuggled past those who look for one.
-func disguises(t *testing.T, key crypto.PublicKey) map[string][]byte {
-	t.Helper()
+// Disguises are the texts by which somebody may have got hold of a public key, by name. Each has been smuggled past those
+// who look for a public key where a shared secret belongs: CVE-2017-11424 (PKCS#1), CVE-2022-29217 (OpenSSH),
+// CVE-2023-48223 (white space). The key is RSA, ECDSA or Ed25519.
+func Disguises(key crypto.PublicKey) map[string][]byte {
 	spki := must(x509.MarshalPKIXPublicKey(key))
 	spkiPEM := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki})
-	jwk := must(json.Marshal(publicJWK(t, key)))
-	all := pemCostumes(spkiPEM)
+	certificate := selfSigned(key)
+	jwk := must(json.Marshal(publicJWK(key)))
+	kind, blob := sshKey(key)
+	ssh := base64.StdEncoding.EncodeToString(blob)
+	all := PEMDisguises(spkiPEM)
 	maps.Copy(all, map[string][]byte{
 		"SPKI DER":              spki,
 		"SPKI DER and newline":  append(bytes.Clone(spki), '\n'),
 		"newline and SPKI DER":  append([]byte("\n"), spki...),
 		"base64 of SPKI":        []byte(base64.StdEncoding.EncodeToString(spki)),
 		"base64url of SPKI":     []byte(base64.RawURLEncoding.EncodeToString(spki)),
-		"base64 in lines":       bytes.ReplaceAll(bytes.ReplaceAll(spkiPEM, []byte("-----BEGIN PUBLIC KEY-----\n"), nil), []byte("-----END PUBLIC KEY-----\n"), nil),
+		"base64 in lines":       bytes.Join(bytes.SplitAfter(spkiPEM, []byte("\n"))[1:][:bytes.Count(spkiPEM, []byte("\n"))-2], nil),
 		"base64 in quotes":      []byte(`"` + base64.StdEncoding.EncodeToString(spki) + `"`),
 		"base64 of base64":      []byte(base64.StdEncoding.EncodeToString([]byte(base64.StdEncoding.EncodeToString(spki)))),
 		"base64 of PEM":         []byte(base64.StdEncoding.EncodeToString(spkiPEM)),
@@ -49,17 +49,17 @@ func disguises(t *testing.T, key crypto.PublicKey) map[string][]byte {
 		"JWK with a BOM":        append([]byte("\xef\xbb\xbf"), jwk...),
 		"JWK in UTF-16":         utf16LE(string(jwk)),
 		"base64url of JWK":      []byte(encode(jwk)),
-		"indented JWK":          must(json.MarshalIndent(publicJWK(t, key), "", "\t")),
+		"indented JWK":          must(json.MarshalIndent(publicJWK(key), "", "\t")),
 		"JWKS":                  []byte(`{"keys":[` + string(jwk) + `]}`),
 		"array of JWK":          []byte(`[` + string(jwk) + `]`),
 		"JWK with escaped name": bytes.Replace(jwk, []byte(`"kty"`), []byte(`"\u006bty"`), 1),
-		"certificate PEM":       pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate(t, key, nil)}),
-		"certificate DER":       certificate(t, key, nil),
-		"x5c entry":             []byte(base64.StdEncoding.EncodeToString(certificate(t, key, nil))),
-		"OpenSSH line":          sshLine(key),
-		"OpenSSH blob":          must(base64.StdEncoding.DecodeString(string(bytes.Fields(sshLine(key))[1]))),
-		"OpenSSH base64":        bytes.Fields(sshLine(key))[1],
-		"SSH2 file":             []byte("---- BEGIN SSH2 PUBLIC KEY ----\n" + string(bytes.Fields(sshLine(key))[1]) + "\n---- END SSH2 PUBLIC KEY ----\n"),
+		"certificate PEM":       pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate}),
+		"certificate DER":       certificate,
+		"x5c entry":             []byte(base64.StdEncoding.EncodeToString(certificate)),
+		"OpenSSH line":          []byte(kind + " " + ssh + " me@example\n"),
+		"OpenSSH blob":          blob,
+		"OpenSSH base64":        []byte(ssh),
+		"SSH2 file":             []byte("---- BEGIN SSH2 PUBLIC KEY ----\n" + ssh + "\n---- END SSH2 PUBLIC KEY ----\n"),
 	})
 	if key, ok := key.(*rsa.PublicKey); ok {
 		pkcs1 := x509.MarshalPKCS1PublicKey(key)
@@ -75,8 +75,8 @@ func disguises(t *testing.T, key crypto.PublicKey) map[string][]byte {
 	return all
 }
 
-// pemCostumes play with what surrounds and divides the lines of a PEM text.
-func pemCostumes(text []byte) map[string][]byte {
+// PEMDisguises are forms of a PEM text that differ in what surrounds and divides its lines, by name.
+func PEMDisguises(text []byte) map[string][]byte {
 	s := string(text)
 	return map[string][]byte{
 		"PEM":                      text,
@@ -109,25 +109,24 @@ func utf16LE(s string) []byte {
 	return b
 }
 
-func publicJWK(t *testing.T, key crypto.PublicKey) map[string]string {
-	t.Helper()
+// publicJWK is a public key as RFC 7517 writes it, without any parameter that may be left out.
+func publicJWK(key crypto.PublicKey) map[string]any {
 	switch key := key.(type) {
 	case *rsa.PublicKey:
-		return map[string]string{"kty": "RSA", "n": encode(key.N.Bytes()), "e": encode(big.NewInt(int64(key.E)).Bytes())}
+		return map[string]any{"kty": "RSA", "n": encode(key.N.Bytes()), "e": encode(big.NewInt(int64(key.E)).Bytes())}
 	case *ecdsa.PublicKey:
 		point := must(key.Bytes())
-		half := 1 + len(point)/2
-		return map[string]string{"kty": "EC", "crv": key.Curve.Params().Name, "x": encode(point[1:half]), "y": encode(point[half:])}
+		half := 1 + len(point)/2 // after the byte 4, both coordinates at their full length
+		return map[string]any{"kty": "EC", "crv": key.Curve.Params().Name, "x": encode(point[1:half]), "y": encode(point[half:])}
 	case ed25519.PublicKey:
-		return map[string]string{"kty": "OKP", "crv": "Ed25519", "x": encode(key)}
+		return map[string]any{"kty": "OKP", "crv": "Ed25519", "x": encode(key)}
 	default:
-		t.Fatalf("no JWK for %T", key)
-		return nil
+		panic(fmt.Sprintf("tokentest: no JWK for %T", key))
 	}
 }
 
-// sshLine is a line of an authorized_keys file (RFC 4253 section 6.6, RFC 5656 section 3.1, RFC 8709 section 4).
-func sshLine(key crypto.PublicKey) []byte {
+// sshKey is a public key as OpenSSH has it (RFC 4253 section 6.6, RFC 5656 section 3.1, RFC 8709 section 4).
+func sshKey(key crypto.PublicKey) (kind string, blob []byte) {
 	var parts [][]byte
 	switch key := key.(type) {
 	case *rsa.PublicKey:
@@ -138,21 +137,27 @@ func sshLine(key crypto.PublicKey) []byte {
 	case ed25519.PublicKey:
 		parts = [][]byte{[]byte("ssh-ed25519"), key}
 	}
-	var blob []byte
 	for _, part := range parts {
 		blob = binary.BigEndian.AppendUint32(blob, uint32(len(part)))
 		blob = append(blob, part...)
 	}
-	return []byte(string(parts[0]) + " " + base64.StdEncoding.EncodeToString(blob) + " me@example\n")
+	return string(parts[0]), blob
 }
 
-// certificate is self-signed by a key of its own, which is enough for what the package looks at.
-func certificate(t *testing.T, key crypto.PublicKey, change func(*x509.Certificate)) []byte {
-	t.Helper()
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: epoch, NotAfter: epoch.Add(24 * time.Hour)}
-	if change != nil {
-		change(template)
+// selfSigned is a certificate of a key that another one has signed under the same name.
+func selfSigned(key crypto.PublicKey) []byte {
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().AddDate(1, 0, 0)}
+	_, ca, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		panic("tokentest: " + err.Error())
 	}
-	_, ca, _ := ed25519.GenerateKey(rand.Reader)
 	return must(x509.CreateCertificate(rand.Reader, template, template, key, ca))
+}
+
+// must is for what cannot fail with the keys of this package.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic("tokentest: " + err.Error())
+	}
+	return v
 }
