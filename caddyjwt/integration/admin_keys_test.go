@@ -87,10 +87,10 @@ func TestAdminListsKeysThroughReloads(t *testing.T) {
 	loaded("")
 	want("before there is a gate", "")
 
-	gate := issuerGate(issuerBlock(as.URL))
+	gate := gateForAudience(issuerBlock(as.URL))
 	loaded(gate)
 	want("before the first token", "["+as.URL+"]: []")
-	s.good(key.Sign(t, issuedBy(as.URL)))
+	s.accepts(key.Sign(t, issuedBy(as.URL)))
 	want("after it", "["+as.URL+"]: [listed]")
 
 	loaded(strings.Replace(gate, "{\n", "{\n\t\trealm another\n", 1))
@@ -99,14 +99,14 @@ func TestAdminListsKeysThroughReloads(t *testing.T) {
 	loaded("")
 	want("after a reload without the gate", "")
 	loaded(gate)
-	s.good(key.Sign(t, issuedBy(as.URL)))
+	s.accepts(key.Sign(t, issuedBy(as.URL)))
 
 	// The gate of this configuration is provisioned, with a source of its own. Then a site cannot listen.
 	if err := load(strings.Replace(gate, as.URL, as.URL+"/other", 1), deadSite); err == nil {
 		t.Fatal("a site that cannot listen was loaded")
 	}
 	want("after a reload that failed", "["+as.URL+"]: [listed]")
-	s.good(key.Sign(t, issuedBy(as.URL)))
+	s.accepts(key.Sign(t, issuedBy(as.URL)))
 
 	for _, method := range []string{http.MethodPost, http.MethodDelete, http.MethodHead} {
 		if a := ask(method); a.StatusCode != http.StatusMethodNotAllowed || a.Header.Get("Allow") != http.MethodGet {

@@ -100,13 +100,17 @@ func TestColdAllocatesLittle(t *testing.T) {
 	if race {
 		t.Skip("the race detector allocates")
 	}
+	runs := 50
+	if testing.Short() {
+		runs = 5
+	}
 	for _, name := range []string{"HS256", "RS256", "PS256", "ES256", "ES384", "ES512", "EdDSA"} {
 		key := tokentest.NewKey(t, name, "k1")
 		token := sized(t, key, 850)
 		g, verify, r := build(t, key), bare(t, key, token), request(token)
 		accepted(t, g, r)
-		floor := testing.AllocsPerRun(50, func() { verify() })
-		full := testing.AllocsPerRun(50, func() { _, _ = g.Check(direct(r)) })
+		floor := testing.AllocsPerRun(runs, func() { verify() })
+		full := testing.AllocsPerRun(runs, func() { _, _ = g.Check(direct(r)) })
 		t.Logf("%s: %v allocations, %v of them for the signature", name, full, floor)
 		if full > floor+25 {
 			t.Errorf("%s: %v allocations, want at most 25 above the %v of the signature", name, full, floor)

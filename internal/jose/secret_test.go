@@ -68,7 +68,11 @@ func TestSecretAcceptsSecrets(t *testing.T) {
 		[]byte("begin and--end, secretly--begin again"),
 		[]byte("{not JSON at all, though it has braces}"),
 	}
-	for range 2000 {
+	many := 2000
+	if testing.Short() {
+		many = 200
+	}
+	for range many {
 		secret := randomBytes(64)
 		secrets = append(secrets, secret, []byte(base64.StdEncoding.EncodeToString(secret)), []byte(encode(secret)), []byte(hex.EncodeToString(secret)))
 	}
@@ -148,8 +152,8 @@ func TestSecretDoesNotLeak(t *testing.T) {
 			t.Errorf("secret shows in %s", text)
 		}
 	}
-	if key.Material() != nil {
-		t.Error("material of a secret can be had")
+	if key.PublicKey() != nil {
+		t.Error("a secret is given as a public key")
 	}
 	if !strings.Contains(fmt.Sprint(key), `oct key "my-kid" for HS256`) {
 		t.Errorf("key prints as %v", key)

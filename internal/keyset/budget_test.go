@@ -48,10 +48,15 @@ func (c *tally) String() string {
 type attack func(t *testing.T, source keyset.Source, next string, n int)
 
 // rotations has the server replace its only key about each minute, while good tokens come five times a second, and
-// attack is called as often. The tokens of a key are the same few, as clients use a token again.
+// attack is called as often. The tokens of a key are the same few, as clients use a token again. With -short, all of it
+// comes half as often.
 func rotations(t *testing.T, minutes int, attack attack) (*tally, *server) {
 	t.Helper()
 	good, n := new(tally), 0
+	pause := 200 * time.Millisecond
+	if testing.Short() {
+		pause *= 2
+	}
 	var behind *server
 	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
 		behind = s
@@ -59,11 +64,12 @@ func rotations(t *testing.T, minutes int, attack attack) (*tally, *server) {
 			key := tokentest.NewKey(t, "ES256", fmt.Sprint("minute ", minute))
 			tokens := []string{key.Sign(t, numbered(1)), key.Sign(t, numbered(2)), key.Sign(t, numbered(3))}
 			s.set(func(s *server) { s.body = tokentest.JWKS(key) })
-			for i := range 250 + 37*minute%100 { // never at the same point of a cooldown
+			length := time.Duration(250+37*minute%100) * 200 * time.Millisecond // never at the same point of a cooldown
+			for i := range int(length / pause) {
 				n++
 				attack(t, source, fmt.Sprint("minute ", minute+1), n)
 				good.add(check(t, source, tokens[i%3]))
-				time.Sleep(200 * time.Millisecond)
+				time.Sleep(pause)
 			}
 		}
 	})
