@@ -94,11 +94,28 @@ func (t *TLS) compile(s *words.Settings, options *fetch.Options) error {
 		}
 		options.Pins = append(options.Pins, [sha256.Size]byte(pin))
 	}
-	client, err := fetch.NewClient(*options) // are the certificates, and is the private key one of theirs?
-	if err != nil {
-		return err
+	return tryTLS(options)
+}
+
+// tryTLS finds out whether the certificates are such, and the private key one of theirs: each alone, to name its field.
+func tryTLS(options *fetch.Options) error {
+	for _, part := range []struct {
+		field   string
+		options fetch.Options
+	}{
+		{"CA", fetch.Options{CA: options.CA}},
+		{"ClientCert", fetch.Options{ClientCert: options.ClientCert, ClientKey: options.ClientKey}},
+		{"ServerName", fetch.Options{ServerName: options.ServerName}},
+	} {
+		client, err := fetch.NewClient(part.options)
+		if err == nil {
+			err = client.Close()
+		}
+		if err != nil {
+			return setting.In(part.field, err)
+		}
 	}
-	return client.Close()
+	return nil
 }
 
 func (t *TLS) authorities(s *words.Settings, options *fetch.Options) error {
