@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"slices"
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/claims"
@@ -20,17 +19,20 @@ const MaxLeeway = 5 * time.Minute
 const DefaultKeyClaim = "iss"
 
 // Config is everything that a Gate needs; New checks it and copies what it keeps.
+//
+// A field with the tag fingerprint:"-" has no say in whether a remembered token is good and whose it is: it is judged on
+// each request, or is about something else. A field without it keeps gates apart that do not have it alike.
 type Config struct {
 	// Realm names the protection space in challenges.
-	Realm string
+	Realm string `fingerprint:"-"`
 	// Extractor finds the token in a request.
-	Extractor Extractor
+	Extractor Extractor `fingerprint:"-"`
 	// Audience must be satisfied by every token on this route; the zero value asks for nothing.
-	Audience Audience
+	Audience Audience `fingerprint:"-"`
 	// Leeway is the clock difference forgiven for tokens of consumers. Between 0 and MaxLeeway.
-	Leeway time.Duration
+	Leeway time.Duration `fingerprint:"-"`
 	// MaxLifetime bounds exp - iat and the remaining life of every token; 0 means no bound.
-	MaxLifetime time.Duration
+	MaxLifetime time.Duration `fingerprint:"-"`
 	// Issuers vouch for the tokens whose iss is exactly their name.
 	Issuers []Issuer
 	// Consumers vouch for the tokens whose key claim is exactly the key of one of their credentials.
@@ -38,27 +40,27 @@ type Config struct {
 	// KeyClaim selects a credential: looked for in the payload, then in the JOSE header. Empty means DefaultKeyClaim.
 	KeyClaim string
 	// Require is what an accepted token must bring for this route.
-	Require Requirements
+	Require Requirements `fingerprint:"-"`
 	// ForwardClaims tells the backend claims in headers.
-	ForwardClaims []ForwardClaim
+	ForwardClaims []ForwardClaim `fingerprint:"-"`
 	// Outputs tell the backend more. Their names follow the rules for those of ForwardClaims.
-	Outputs []Output
+	Outputs []Output `fingerprint:"-"`
 	// Revocations knows which tokens are revoked; nil for none.
-	Revocations Revocations
+	Revocations Revocations `fingerprint:"-"`
 	// ForwardToken leaves the token in the request; by default it is removed.
-	ForwardToken bool
+	ForwardToken bool `fingerprint:"-"`
 	// Optional lets a request without any token pass, unidentified.
-	Optional bool
+	Optional bool `fingerprint:"-"`
 	// Anonymous is the username of the consumer as which a request without any token passes; empty for none.
-	Anonymous string
+	Anonymous string `fingerprint:"-"`
 	// AllowPreflight lets a genuine CORS preflight pass, unidentified.
-	AllowPreflight bool
+	AllowPreflight bool `fingerprint:"-"`
 	// Introspection refines what the issuers say about asking.
-	Introspection RouteIntrospection
+	Introspection RouteIntrospection `fingerprint:"-"`
 	// Cache keeps verified tokens; nil for none.
-	Cache *Cache
+	Cache *Cache `clone:"shared" fingerprint:"-"`
 	// Now tells the time; nil means time.Now.
-	Now func() time.Time
+	Now func() time.Time `fingerprint:"-"`
 }
 
 // Audience says who a token must be meant for (RFC 7519 section 4.1.3).
@@ -76,12 +78,12 @@ func (a Audience) configured() bool { return a.Any || len(a.Accepted) > 0 }
 type Issuer struct {
 	// Name is compared with the token's iss, byte for byte.
 	Name string
-	// Keys verify its tokens.
-	Keys keyset.Source
+	// Keys verify its tokens. KeysID stands for them in the fingerprint.
+	Keys keyset.Source `fingerprint:"-"`
 	// KeysID fingerprints the settings of Keys: cached verdicts of other settings are out of reach.
 	KeysID [32]byte
 	// Audience of tokens of this issuer, beside the route's.
-	Audience Audience
+	Audience Audience `fingerprint:"-"`
 	// Algorithms allowed; never empty.
 	Algorithms jose.Algorithms
 	// Types allowed as JOSE typ, lower case and without "application/"; empty means any that is not another kind of JWT.
@@ -92,11 +94,11 @@ type Issuer struct {
 	// Require lists claims that must be there, beyond exp and iss.
 	Require []claims.Path
 	// MaxLifetime as in Config; the smaller of the two counts.
-	MaxLifetime time.Duration
+	MaxLifetime time.Duration `fingerprint:"-"`
 	// Leeway as in Config, for this issuer.
-	Leeway time.Duration
+	Leeway time.Duration `fingerprint:"-"`
 	// Introspection asks the authorization server; nil for never.
-	Introspection *Introspection
+	Introspection *Introspection `fingerprint:"-"`
 }
 
 // Consumer is an application or person known by name, as in InterSystems API Manager and Kong.
@@ -117,10 +119,10 @@ type Credential struct {
 	Key string
 	// Algorithm is the only one accepted.
 	Algorithm jose.Algorithm
-	// Verifier is the public key or secret.
-	Verifier *jose.Key
+	// Verifier is the public key or secret. Its thumbprint stands for it in the fingerprint.
+	Verifier *jose.Key `clone:"shared" fingerprint:"-"`
 	// NotAfter is when the certificate of the key expires; zero for a key without one.
-	NotAfter time.Time
+	NotAfter time.Time `fingerprint:"-"`
 }
 
 // Requirements are what this route asks of an accepted token.
@@ -145,31 +147,4 @@ type ClaimRequirement struct {
 type ForwardClaim struct {
 	Path   claims.Path
 	Header string
-}
-
-// clone copies what the gate keeps, so that it is the gate's alone.
-func (c Config) clone() Config {
-	c.Audience.Accepted = slices.Clone(c.Audience.Accepted)
-	c.ForwardClaims = slices.Clone(c.ForwardClaims)
-	c.Issuers = slices.Clone(c.Issuers)
-	for i := range c.Issuers {
-		issuer := &c.Issuers[i]
-		issuer.Audience.Accepted = slices.Clone(issuer.Audience.Accepted)
-		issuer.Types = slices.Clone(issuer.Types)
-		issuer.Require = slices.Clone(issuer.Require)
-	}
-	c.Consumers = slices.Clone(c.Consumers)
-	for i := range c.Consumers {
-		c.Consumers[i].Groups = slices.Clone(c.Consumers[i].Groups)
-		c.Consumers[i].Credentials = slices.Clone(c.Consumers[i].Credentials)
-	}
-	c.Require.Scopes = slices.Clone(c.Require.Scopes)
-	c.Require.Groups = slices.Clone(c.Require.Groups)
-	c.Require.Others = slices.Clone(c.Require.Others)
-	c.Outputs = slices.Clone(c.Outputs)
-	c.Require.Claims = slices.Clone(c.Require.Claims)
-	for i := range c.Require.Claims {
-		c.Require.Claims[i].Values = slices.Clone(c.Require.Claims[i].Values)
-	}
-	return c
 }

@@ -22,3 +22,18 @@ func (g *Gate) FormOf(token string) string {
 		knownJWT: "known",
 	}[what.form]
 }
+
+// Clone is the copy of a configuration that a gate keeps.
+func Clone(c Config) Config { return c.clone() }
+
+// Fingerprint is what tells gates apart that must not share remembered tokens.
+func Fingerprint(c Config) [32]byte {
+	p, err := index(&c)
+	if err != nil {
+		panic(err)
+	}
+	return fingerprint(&c, p)
+}
+
+// FieldsFingerprint is Fingerprint without what is derived from the fields, for configurations that mean nothing.
+func FieldsFingerprint(c Config) [32]byte { return fingerprint(&c, &parties{keyClaim: c.KeyClaim}) }

@@ -74,6 +74,7 @@ type Gate struct {
 // New checks the configuration and builds the gate. It does nothing else: no network, no goroutine. An error names its
 // setting as that of Config.Validate does.
 func New(c Config) (*Gate, error) {
+	c = c.clone()
 	g, err := build(c)
 	if err != nil {
 		return nil, err
@@ -82,18 +83,17 @@ func New(c Config) (*Gate, error) {
 		return nil, err
 	}
 	g.cache = c.Cache
-	if g.hash, err = c.Cache.hasher(fingerprint(g.parties)); err != nil {
+	if g.hash, err = c.Cache.hasher(fingerprint(&c, g.parties)); err != nil {
 		return nil, setting.In("Cache", err)
 	}
 	return g, nil
 }
 
-// build makes a gate without its cache.
+// build makes a gate without its cache. The gate keeps parts of the configuration.
 func build(c Config) (*Gate, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	c = c.clone()
 	parties, err := index(&c)
 	if err != nil {
 		return nil, err
