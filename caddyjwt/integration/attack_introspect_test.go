@@ -112,7 +112,11 @@ func TestAttackIntrospectFailureIsReadAsAVerdict(t *testing.T) {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			as := introspector(t)
 			as.Introspect(always(active()))
-			a.restart(gateFor(introspecting(as, "opaque", "endpoint "+as.IntrospectionURL(), "timeout 500ms",
+			timeout := "30s" // a slow machine must not look like a slow server
+			if trouble.status == http.StatusGatewayTimeout {
+				timeout = "1s"
+			}
+			a.restart(gateFor(introspecting(as, "opaque", "endpoint "+as.IntrospectionURL(), "timeout "+timeout,
 				"negative_ttl 0s")))
 			trouble.make(as)
 			a.ourFault(a.send("opaque"), trouble.status)
