@@ -20,11 +20,12 @@ func init() { caddy.RegisterModule(new(adminAPI)) }
 //
 //	GET /bearer_auth/keys  the key sources in use, as JSON
 //
-// Caddy makes it before the apps of a configuration, and keeps it when they fail to load: then the old ones go on. So it
-// keeps nothing of a configuration, and looks up what the process has with each request. Caddy itself checks who may ask
-// (admin options origins, enforce_origin, remote).
+// Caddy makes it before the apps of a configuration, and keeps it when they fail to load: then the old ones go on. So
+// it keeps nothing of a configuration, and looks up what the process has with each request. Caddy itself checks who may
+// ask (admin options origins, enforce_origin, remote).
 //
-// Nothing that it shows is secret: no key material, and addresses in errors without their query, which may contain a key.
+// Nothing that it shows is secret: no key material, and addresses in errors without their query, which may contain a
+// key.
 type adminAPI struct {
 	shared *process.State // nil for that of the process
 }
@@ -44,8 +45,8 @@ func (a *adminAPI) Routes() []caddy.AdminRoute {
 
 // keysAnswer is the answer about keys.
 type keysAnswer struct {
-	// Sources are the key sources that handlers share, sorted by issuer and kind. Keys that are in the configuration itself
-	// are not among them.
+	// Sources are the key sources that handlers share, sorted by issuer and kind. Keys that are in the configuration
+	// itself are not among them.
 	Sources []describedSource `json:"sources"`
 }
 

@@ -75,15 +75,18 @@ func TestAdminListsKeySources(t *testing.T) {
 		t.Fatalf("%d sources: %v", len(sources), sources)
 	}
 	discovery := sources[as.URL]
-	if discovery.Kind != "discovery" || discovery.Keys != 0 || len(discovery.KeyIDs) != 0 || discovery.Age != nil || discovery.NextFetch != nil {
+	if discovery.Kind != "discovery" || discovery.Keys != 0 || len(discovery.KeyIDs) != 0 ||
+		discovery.Age != nil || discovery.NextFetch != nil {
 		t.Errorf("before the first fetch: %+v", discovery)
 	}
-	if f := sources["https://file.example"]; f.Kind != "file" || f.Keys != 1 || f.KeyIDs[0] != "one" || f.Age != nil || f.LastError != "" {
+	if f := sources["https://file.example"]; f.Kind != "file" || f.Keys != 1 || f.KeyIDs[0] != "one" ||
+		f.Age != nil || f.LastError != "" {
 		t.Errorf("file: %+v", f)
 	}
 
 	now := time.Now()
-	for _, issuer := range []string{as.URL, "https://jwks.example", "https://discovery.example"} { // each has its keys fetched
+	// A token of each issuer has its keys fetched.
+	for _, issuer := range []string{as.URL, "https://jwks.example", "https://discovery.example"} {
 		serve(t, h, bearing(key.Sign(t, map[string]any{
 			"iss": issuer, "aud": "x", "sub": "a", "iat": now.Unix(), "exp": now.Unix() + 300,
 		})))
@@ -125,7 +128,8 @@ func TestAdminListsASharedSourceOnce(t *testing.T) {
 		}
 		defer h.Cleanup()
 	}
-	const want = `{"sources":[{"issuers":["https://a.example","https://b.example"],"kind":"jwks","keys":0,"key_ids":[]}]}` + "\n"
+	const want = `{"sources":[{"issuers":["https://a.example","https://b.example"],` +
+		`"kind":"jwks","keys":0,"key_ids":[]}]}` + "\n"
 	if text, _ := listed(t, a); text != want {
 		t.Errorf("%s, want %s", text, want)
 	}

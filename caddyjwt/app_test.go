@@ -33,7 +33,7 @@ func TestGlobalOptionBecomesAnApp(t *testing.T) {
 
 func TestGlobalOptionRefusesWhatItDoesNotKnow(t *testing.T) {
 	for name, c := range map[string]struct{ caddyfile, want string }{
-		"a word":      {"{\n\tbearer_auth {\n\t\trealm x\n\t}\n}\n", `no settings yet, and so no "realm"; what a gate demands`},
+		"a word":      {"{\n\tbearer_auth {\n\t\trealm x\n\t}\n}\n", `no settings yet, and so no "realm"`},
 		"an argument": {"{\n\tbearer_auth on\n}\n", `takes its settings in a block, not as arguments: "on"`},
 		"twice":       {"{\n\tbearer_auth\n\tbearer_auth\n}\n", "is there already"},
 	} {

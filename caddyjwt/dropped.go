@@ -10,8 +10,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/bearer"
 )
 
-// warnOfDroppedPlaces names headers that may hold the token and never arrive. Only the server knows, and a Caddyfile
-// says it elsewhere, so this is no error.
+// warnOfDroppedPlaces names headers that may hold the token and never arrive. This is a warning and not an error,
+// because only the server knows which ones it drops, and a Caddyfile configures that elsewhere.
 func (h *Handler) warnOfDroppedPlaces(ctx caddy.Context, built *compiled) {
 	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok || server == nil {

@@ -15,11 +15,11 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// troubleInterval is how often trouble of one kind is told: an authorization server that is down fails every request.
+// troubleInterval is how often trouble of one kind is logged: an authorization server that is down fails every request.
 const troubleInterval = 10 * time.Second
 
-// reporter writes what operators should see: at debug level what clients can cause, and counted where no access log has
-// it; our side's trouble as a warning; and never a byte of a token.
+// reporter writes to the log what operators should see. What clients can cause is logged at debug level, and counted
+// where no access log has it. Trouble on our side is a warning. No byte of a token is ever logged.
 type reporter struct {
 	logger  *zap.Logger
 	trouble sync.Map // of troubleKind to *trouble; as many as there are reasons, issuers and causes
@@ -29,8 +29,8 @@ type reporter struct {
 	configuration process.Configuration
 }
 
-// troubleKind is what is told apart: one server's trouble must not hide another's, and the first of a series ("connection
-// refused") not what it leads to ("the breaker is open"), nor the reverse.
+// troubleKind is what makes trouble the same trouble. The trouble of one server must not hide that of another. The
+// first of a series ("connection refused") must not hide what it leads to ("the breaker is open"), nor the reverse.
 type troubleKind struct {
 	reason gate.Reason
 	issuer string // as configured
@@ -45,9 +45,9 @@ func kindOf(f *gate.Failure) troubleKind {
 	return kind
 }
 
-// trouble remembers when a kind of trouble was last told, and how often it was not told since.
+// trouble remembers when a kind of trouble was last logged, and how often it has come since without being logged.
 type trouble struct {
-	told   atomic.Int64 // Unix time in nanoseconds
+	logged atomic.Int64 // Unix time in nanoseconds
 	hidden atomic.Int64
 }
 
@@ -65,8 +65,7 @@ func (r *reporter) warn(message string, fields ...zap.Field) {
 // failedToClose is for errors of what outlives a configuration. No request can do anything about them.
 func (r *reporter) failedToClose(err error) { r.logger.Error(err.Error()) }
 
-// refused reports a refusal with the answer's status. Logged says that the request is in an access log, with the
-// reason.
+// refused reports a refusal with the answer's status. logged means that an access log has the request, with the reason.
 func (r *reporter) refused(f *gate.Failure, status int, logged bool) {
 	level, troubled := zapcore.DebugLevel, isTrouble(f.Reason, status)
 	if !logged && !troubled {
@@ -82,8 +81,8 @@ func (r *reporter) refused(f *gate.Failure, status int, logged bool) {
 	fields := make([]zap.Field, 0, 8)
 	if troubled {
 		known, _ := r.trouble.LoadOrStore(kindOf(f), new(trouble))
-		hidden, tell := known.(*trouble).tell(time.Now())
-		if !tell {
+		hidden, due := known.(*trouble).due(time.Now())
+		if !due {
 			return
 		}
 		if hidden > 0 {
@@ -102,18 +101,18 @@ func (r *reporter) refused(f *gate.Failure, status int, logged bool) {
 	entry.Write(fields...)
 }
 
-// isTrouble reports whether a refusal is something for operators to look at. The key that is not known yet is not:
-// strangers can invent key ids.
+// isTrouble reports whether operators should look at a refusal. A key that is not known yet is no trouble: strangers
+// can invent key ids.
 func isTrouble(reason gate.Reason, status int) bool {
 	return status >= http.StatusInternalServerError && reason != gate.KeyPending
 }
 
-// tell decides whether it is time to tell again, and says how many were not told since the last time. A clock that is set
-// back does not silence the log until it has caught up.
-func (t *trouble) tell(now time.Time) (hidden int64, tell bool) {
-	last := t.told.Load()
+// due reports whether it is time to log again, and how many times were not logged since. A clock that is set back does
+// not silence the log until it has caught up.
+func (t *trouble) due(now time.Time) (hidden int64, due bool) {
+	last := t.logged.Load()
 	age := now.UnixNano() - last
-	if age >= 0 && age < int64(troubleInterval) || !t.told.CompareAndSwap(last, now.UnixNano()) {
+	if age >= 0 && age < int64(troubleInterval) || !t.logged.CompareAndSwap(last, now.UnixNano()) {
 		t.hidden.Add(1)
 		return 0, false
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/gate"
 )
 
-// What strangers can cause at will is nothing that operators are called for.
+// Operators are not called for what strangers can cause at will.
 func TestTroubleIsWhatOperatorsCanMend(t *testing.T) {
 	for _, c := range []struct {
 		reason gate.Reason
@@ -30,14 +30,14 @@ func TestTroubleIsWhatOperatorsCanMend(t *testing.T) {
 	}
 }
 
-// Trouble of one kind is told once in a while, also when the clock has been set back.
-func TestTroubleIsToldOnceInAWhile(t *testing.T) {
+// Trouble of one kind is logged once in a while, also when the clock has been set back.
+func TestTroubleIsLoggedOnceInAWhile(t *testing.T) {
 	var kind trouble
 	start := time.Unix(1_700_000_000, 0)
 	for _, c := range []struct {
 		name   string
 		at     time.Duration
-		tell   bool
+		due    bool
 		hidden int64
 	}{
 		{"the first time", 0, true, 0},
@@ -48,8 +48,8 @@ func TestTroubleIsToldOnceInAWhile(t *testing.T) {
 		{"soon after that", -time.Hour + time.Second, false, 0},
 		{"in time after that", -time.Hour + troubleInterval, true, 1},
 	} {
-		if hidden, tell := kind.tell(start.Add(c.at)); tell != c.tell || hidden != c.hidden {
-			t.Errorf("%s: told %v, %d hidden; want %v, %d", c.name, tell, hidden, c.tell, c.hidden)
+		if hidden, due := kind.due(start.Add(c.at)); due != c.due || hidden != c.hidden {
+			t.Errorf("%s: due %v, %d hidden; want %v, %d", c.name, due, hidden, c.due, c.hidden)
 		}
 	}
 }

@@ -12,9 +12,9 @@ import (
 // tallyInterval is how often refusals of one reason are logged where no access log has them.
 const tallyInterval = time.Minute
 
-// tally tells of refusals: of the first one of a reason at once, so that whoever tries something out sees it, and of
-// those that follow once in a minute, as a number. A stranger can cause one line per reason and minute, and no more.
-// When no more requests come, a timer tells the rest. It runs only within a minute that has begun.
+// tally logs refusals. It logs the first one of a reason at once, so that whoever tries something out sees it. It logs
+// those that follow as a number, once in a minute. So a stranger can cause one line per reason and minute, and no more.
+// When no more requests come, a timer has the rest logged. It runs only within a minute that has begun.
 type tally struct {
 	logger *zap.Logger
 
@@ -40,7 +40,7 @@ func (t *tally) add(reason gate.Reason, status int) {
 		return
 	}
 	if t.isFirst(reason, status) {
-		t.tell(reason, status, 1)
+		t.log(reason, status, 1)
 	}
 }
 
@@ -62,11 +62,11 @@ func (t *tally) isFirst(reason gate.Reason, status int) bool {
 	}
 }
 
-// minuteOver tells what came within the minute. When something did, the next minute begins.
+// minuteOver logs what came within the minute. When something did, the next minute begins.
 func (t *tally) minuteOver(reason gate.Reason) {
 	status, count := t.take(reason)
 	if count > 0 {
-		t.tell(reason, status, count)
+		t.log(reason, status, count)
 	}
 }
 
@@ -86,7 +86,7 @@ func (t *tally) take(reason gate.Reason) (status, count int) {
 	return status, count
 }
 
-// close tells the rest and ends all timers.
+// close logs the rest and ends all timers.
 func (t *tally) close() {
 	t.mu.Lock()
 	rest := t.minutes
@@ -96,13 +96,13 @@ func (t *tally) close() {
 		if minute := rest[reason]; minute != nil {
 			minute.timer.Stop()
 			if minute.count > 0 {
-				t.tell(reason, minute.status, minute.count)
+				t.log(reason, minute.status, minute.count)
 			}
 		}
 	}
 }
 
-func (t *tally) tell(reason gate.Reason, status, count int) {
+func (t *tally) log(reason gate.Reason, status, count int) {
 	t.logger.Info("requests refused",
 		zap.String("reason", string(reason)), zap.Int("status", status), zap.Int("count", count))
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/gate"
 )
 
-// observed is a tally with what it has told so far.
+// observed is a tally with what it has logged so far.
 func observed(level zapcore.Level) (*tally, func() []string) {
 	core, logs := observer.New(level)
 	return newTally(zap.New(core)), func() (lines []string) {
@@ -33,72 +33,72 @@ func wants(t *testing.T, what string, got []string, want ...string) {
 	}
 }
 
-// The first refusal of a reason is told at once, what follows within a minute as one number at its end, also when
+// The first refusal of a reason is logged at once, what follows within a minute as one number at its end, also when
 // nothing comes any more.
-func TestTallyTellsOncePerReasonAndMinute(t *testing.T) {
+func TestTallyLogsOncePerReasonAndMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tally, told := observed(zap.InfoLevel)
+		tally, logged := observed(zap.InfoLevel)
 		tally.add(gate.Expired, 401)
-		wants(t, "the first one", told(), "info requests refused: expired 401 1")
+		wants(t, "the first one", logged(), "info requests refused: expired 401 1")
 		for range 1000 {
 			tally.add(gate.Expired, 401)
 		}
 		tally.add(gate.MissingToken, 401)
-		wants(t, "another reason beside a thousand of the first", told(), "info requests refused: missing_token 401 1")
+		wants(t, "another reason beside a thousand of the first", logged(), "info requests refused: missing_token 401 1")
 		time.Sleep(tallyInterval - time.Nanosecond)
 		synctest.Wait()
-		wants(t, "before the minute is over", told())
+		wants(t, "before the minute is over", logged())
 		time.Sleep(time.Nanosecond)
 		synctest.Wait()
-		wants(t, "when it is over", told(), "info requests refused: expired 401 1000")
+		wants(t, "when it is over", logged(), "info requests refused: expired 401 1000")
 
 		tally.add(gate.MissingToken, 401)
-		wants(t, "a new minute for what was told long ago", told(), "info requests refused: missing_token 401 1")
+		wants(t, "a new minute for what was logged long ago", logged(), "info requests refused: missing_token 401 1")
 		tally.add(gate.Expired, 401)
-		wants(t, "the first minute is followed by a second", told())
+		wants(t, "the first minute is followed by a second", logged())
 		time.Sleep(tallyInterval)
 		synctest.Wait()
-		wants(t, "the second minute", told(), "info requests refused: expired 401 1")
+		wants(t, "the second minute", logged(), "info requests refused: expired 401 1")
 		time.Sleep(10 * tallyInterval)
 		synctest.Wait()
-		wants(t, "quiet", told())
+		wants(t, "quiet", logged())
 		if len(tally.minutes) != 0 {
 			t.Errorf("%d minutes have not ended", len(tally.minutes))
 		}
 	})
 }
 
-// When a configuration ends, it tells what it has not told yet; nothing is left, and later refusals start nothing.
+// When a configuration ends, the tally logs what it has not logged yet; nothing is left, and later refusals start nothing.
 func TestTallyEndsWithItsConfiguration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tally, told := observed(zap.InfoLevel)
+		tally, logged := observed(zap.InfoLevel)
 		for range 3 {
 			tally.add(gate.Expired, 401)
 			tally.add(gate.InsufficientScope, 403)
 		}
 		tally.add(gate.MissingToken, 401)
-		told()
+		logged()
 		tally.close()
-		wants(t, "at the end", told(), "info requests refused: expired 401 2", "info requests refused: insufficient_scope 403 2")
+		wants(t, "at the end", logged(), "info requests refused: expired 401 2", "info requests refused: insufficient_scope 403 2")
 		tally.add(gate.Expired, 401)
 		tally.close()
 		time.Sleep(2 * tallyInterval)
 		synctest.Wait()
-		wants(t, "afterwards", told())
+		wants(t, "afterwards", logged())
 	})
 }
 
 // Where nobody reads lines of this level, nothing is counted.
 func TestTallyOfALogThatDoesNotTakeIt(t *testing.T) {
-	tally, told := observed(zap.WarnLevel)
+	tally, logged := observed(zap.WarnLevel)
 	tally.add(gate.Expired, 401)
-	wants(t, "a log of warnings", told())
+	wants(t, "a log of warnings", logged())
 	if len(tally.minutes) != 0 {
 		t.Error("a minute has begun")
 	}
 }
 
-// No refusal is lost or told twice when many come at once, across the end of a minute and of the configuration.
+// No refusal is lost or logged twice when many come at once, across the end of a minute and of the configuration.
 func TestTallyCountsEveryRefusalOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zap.InfoLevel)

@@ -14,8 +14,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// The admin endpoint lists key sources whatever the configurations do: before there is a gate, while there is one, through
-// a reload, and after one that failed.
+// The admin endpoint lists key sources whatever the configurations do: before there is a gate, while there is one,
+// through a reload, and after one that failed.
 func TestAdminListsKeysThroughReloads(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "listed")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
