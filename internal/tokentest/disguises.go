@@ -21,7 +21,7 @@ import (
 	"unicode/utf16"
 )
 
-// Disguises are the texts by which somebody may have got hold of a public key, by name. Each has been smuggled past those
+// Disguises are the texts by which somebody may have got hold of a public key, by name. Such texts have got past those
 // who look for a public key where a shared secret belongs: CVE-2017-11424 (PKCS#1), CVE-2022-29217 (OpenSSH),
 // CVE-2023-48223 (white space). The key is RSA, ECDSA or Ed25519.
 func Disguises(key crypto.PublicKey) map[string][]byte {
@@ -38,7 +38,7 @@ func Disguises(key crypto.PublicKey) map[string][]byte {
 		"newline and SPKI DER":  append([]byte("\n"), spki...),
 		"base64 of SPKI":        []byte(base64.StdEncoding.EncodeToString(spki)),
 		"base64url of SPKI":     []byte(base64.RawURLEncoding.EncodeToString(spki)),
-		"base64 in lines":       bytes.Join(bytes.SplitAfter(spkiPEM, []byte("\n"))[1:][:bytes.Count(spkiPEM, []byte("\n"))-2], nil),
+		"base64 in lines":       spkiPEM[bytes.IndexByte(spkiPEM, '\n')+1 : bytes.Index(spkiPEM, []byte("-----END"))],
 		"base64 in quotes":      []byte(`"` + base64.StdEncoding.EncodeToString(spki) + `"`),
 		"base64 of base64":      []byte(base64.StdEncoding.EncodeToString([]byte(base64.StdEncoding.EncodeToString(spki)))),
 		"base64 of PEM":         []byte(base64.StdEncoding.EncodeToString(spkiPEM)),
@@ -117,7 +117,8 @@ func publicJWK(key crypto.PublicKey) map[string]any {
 	case *ecdsa.PublicKey:
 		point := must(key.Bytes())
 		half := 1 + len(point)/2 // after the byte 4, both coordinates at their full length
-		return map[string]any{"kty": "EC", "crv": key.Curve.Params().Name, "x": encode(point[1:half]), "y": encode(point[half:])}
+		curve := key.Curve.Params().Name
+		return map[string]any{"kty": "EC", "crv": curve, "x": encode(point[1:half]), "y": encode(point[half:])}
 	case ed25519.PublicKey:
 		return map[string]any{"kty": "OKP", "crv": "Ed25519", "x": encode(key)}
 	default:

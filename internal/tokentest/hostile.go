@@ -26,8 +26,8 @@ type Hostile struct {
 	Flaw  Flaw
 }
 
-// AlgorithmAttacks are tokens that lie about how they are signed. The key is the only one that the verifier has, of RSA,
-// for RS256 alone. The payload is a JSON text that would be accepted with a good signature.
+// AlgorithmAttacks are tokens that lie about how they are signed. The key is the only one that the verifier has: an RSA
+// key, for RS256 alone. The payload is a JSON text that would be accepted with a good signature.
 func AlgorithmAttacks(key *Key, payload string) (attacks []Hostile) {
 	add := func(flaw Flaw, token, format string, args ...any) {
 		attacks = append(attacks, Hostile{fmt.Sprintf(format, args...), token, flaw})
@@ -64,8 +64,9 @@ func AlgorithmAttacks(key *Key, payload string) (attacks []Hostile) {
 	// CVE-2016-5431, CVE-2016-10555, CVE-2024-54150).
 	disguises := Disguises(key.Public())
 	disguises["nothing at all"], disguises["the key id"] = nil, []byte(key.KID)
+	macs := map[string]func() hash.Hash{"HS256": sha256.New, "HS384": sha512.New384, "HS512": sha512.New}
 	for name, secret := range disguises {
-		for alg, newHash := range map[string]func() hash.Hash{"HS256": sha256.New, "HS384": sha512.New384, "HS512": sha512.New} {
+		for alg, newHash := range macs {
 			input := encode([]byte(header(alg))) + "." + encode([]byte(payload))
 			mac := hmac.New(newHash, secret)
 			mac.Write([]byte(input))
