@@ -1,6 +1,6 @@
-// Package authserver holds rules about what an authorization server says, beside its tokens and its keys: signed answers
-// to introspection (RFC 9701), and the endpoints in its metadata (RFC 8414). It knows the introspection client's types
-// and gives that client what it needs.
+// Package authserver holds rules about what an authorization server says, beside its tokens and its keys: signed
+// answers to introspection (RFC 9701), and the endpoints in its metadata (RFC 8414). It knows the introspection
+// client's types and gives that client what it needs.
 package authserver
 
 import (
@@ -30,8 +30,8 @@ type SignedAnswers struct {
 	Issuer string
 	// ClientID is the aud that answers must have: our own name at the server.
 	ClientID string
-	// Algorithms are those that the issuer's tokens may have. Answers may have the same, without those of shared secrets.
-	// Who allows ES256 alone must not be given an answer that is signed with less (RFC 8725 section 3.1).
+	// Algorithms are those that the issuer's tokens may have. Answers may have the same, without those of shared
+	// secrets. Who allows ES256 alone must not be given an answer that is signed with less (RFC 8725 section 3.1).
 	Algorithms jose.Algorithms
 	// Leeway is the clock difference forgiven.
 	Leeway time.Duration

@@ -15,8 +15,8 @@ import (
 type Answer struct {
 	// Status is the HTTP status code.
 	Status int
-	// Header has the fields of the answer, each challenge as a field of its own. All requests share it: nobody may change
-	// it.
+	// Header has the fields of the answer, each challenge as a field of its own. All requests share it: nobody may
+	// change it.
 	Header http.Header
 	// Text is what a client may know, in words: for error pages and for logs that anybody may read.
 	Text string
@@ -141,7 +141,8 @@ func (g *Gate) answerTo(reason Reason) Answer {
 // statusClientClosedRequest is what nginx and Caddy log when the client has gone.
 const statusClientClosedRequest = 499
 
-// retryAfter is in whole seconds, rounded up, and never zero: "at once" would invite a stampede (RFC 9110 section 10.2.3).
+// retryAfter is in whole seconds, rounded up, and never zero: "at once" would invite a stampede (RFC 9110 section
+// 10.2.3).
 func retryAfter(d time.Duration) string {
 	return strconv.Itoa(max(1, int(math.Ceil(d.Seconds()))))
 }

@@ -40,9 +40,9 @@ type Asker interface {
 
 // Revocations knows which tokens are revoked before they expire.
 type Revocations interface {
-	// Revoked reports whether the token of an identity is revoked. It is called for each request with a token, also when
-	// the token is remembered: it must answer from memory. An error says that nobody knows; the request is refused with
-	// 503 then.
+	// Revoked reports whether the token of an identity is revoked. It is called for each request with a token, also
+	// when the token is remembered: it must answer from memory. An error says that nobody knows; the request is refused
+	// with 503 then.
 	Revoked(id *Identity, now time.Time) (bool, error)
 }
 

@@ -158,8 +158,8 @@ func (c *Cache) put(key cacheKey, e entry, leeway time.Duration, now time.Time) 
 	}
 }
 
-// weight is what an entry costs in bytes, twice: the garbage collector lets the heap grow to twice what lives in it, and
-// the size of a cache is meant as what it takes from the system.
+// weight is what an entry costs in bytes, twice: the garbage collector lets the heap grow to twice what lives in it,
+// and the size of a cache is meant as what it takes from the system.
 func (e *entry) weight() uint32 {
 	bytes := entryOverhead + int(unsafe.Sizeof(*e)) + int(unsafe.Sizeof(*e.identity)) + e.identity.Claims.Size()
 	return uint32(2 * bytes) //nolint:gosec // a token is at most 1 MiB

@@ -49,9 +49,9 @@ func (j *parsedJWT) release() {
 	}
 }
 
-// classify finds out what a token is. Everything that follows is decided by that: who verifies it, or who is asked about
-// it. Until a signature holds, the token only selects among what is configured. A JWT of somebody who is configured here
-// is left in jwt.
+// classify finds out what a token is. That decides everything that follows: who verifies it, or who is asked about it.
+// Until a signature holds, the token only selects among what is configured. A JWT of somebody who is configured here is
+// left in jwt.
 func (p *parties) classify(token string, jwt *parsedJWT) classified {
 	if !startsAsJWT(token) && !jose.LooksLikeJWT(token) { // the latter sees JWTs that are written oddly
 		return classified{form: opaqueToken, reason: MalformedToken, cause: p.notTaken}

@@ -6,8 +6,8 @@ import (
 )
 
 // clone copies the configuration with all that lies below it, so that what the gate keeps is the gate's alone. What a
-// field with the tag clone:"shared" points to is shared: it is immutable, or meant to be one for all. So is what is behind
-// an interface or a function, and what a type keeps in fields that are not exported: it is not ours to copy.
+// field with the tag clone:"shared" points to is shared: it is immutable, or meant to be one for all. What is behind an
+// interface or a function is shared, too. So are fields that are not exported: they are not ours to copy.
 func (c Config) clone() Config { return cloned(reflect.ValueOf(c)).Interface().(Config) }
 
 func cloned(v reflect.Value) reflect.Value {

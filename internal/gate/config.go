@@ -20,8 +20,8 @@ const DefaultKeyClaim = "iss"
 
 // Config is everything that a Gate needs; New checks it and copies what it keeps.
 //
-// A field with the tag fingerprint:"-" has no say in whether a remembered token is good and whose it is: it is judged on
-// each request, or is about something else. A field without it keeps gates apart that do not have it alike.
+// A field with the tag fingerprint:"-" has no say in whether a remembered token is good and whose it is. It is judged
+// on each request, or is about something else. Gates that differ in another field share no remembered tokens.
 type Config struct {
 	// Realm names the protection space in challenges.
 	Realm string `fingerprint:"-"`
@@ -86,8 +86,8 @@ type Issuer struct {
 	Audience Audience `fingerprint:"-"`
 	// Algorithms allowed; never empty.
 	Algorithms jose.Algorithms
-	// Types allowed as JOSE typ, lower case and without "application/"; empty means any that is not another kind of JWT.
-	// Another kind passes only when it is named here: by its typ, or by the word for what its payload says it is.
+	// Types allowed as JOSE typ, lower case and without "application/"; empty means any that is not another kind of
+	// JWT. Another kind passes only when it is named here: by its typ, or by the word for what its payload says it is.
 	Types []string
 	// AccessTokenProfile asks for the whole of RFC 9068.
 	AccessTokenProfile bool

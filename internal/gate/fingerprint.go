@@ -4,9 +4,9 @@ import (
 	"github.com/caddyjwt/gateway/internal/hashing"
 )
 
-// fingerprint identifies everything that decides whether a token is cached as good, and as whom. Two gates with the same
-// fingerprint may share entries; all others cannot reach them. It takes in every field of Config that does not say by a
-// tag why it stays out: most are judged on each request, also when the token is remembered.
+// fingerprint identifies everything that decides whether a token is cached as good, and as whom. Two gates with the
+// same fingerprint may share entries; all others cannot reach them. It takes in every field of Config that does not say
+// by a tag why it stays out: most are judged on each request, also when the token is remembered.
 func fingerprint(c *Config, p *parties) [32]byte {
 	settings := struct {
 		Config Config

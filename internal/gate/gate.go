@@ -43,7 +43,7 @@ type Verdict struct {
 	InAuthorization bool
 }
 
-// Passes tells whether the request may pass. The zero Verdict says nothing, and so no.
+// Passes reports whether the request may pass. The zero Verdict says nothing, and so no.
 func (v Verdict) Passes() bool { return v.Outcome != 0 }
 
 // Gate guards one route. It is immutable: any number of requests may use it at once, without a lock.
@@ -181,7 +181,7 @@ func (g *Gate) letsPreflight(r *http.Request) bool {
 	return g.allowPreflight && bearer.IsPreflight(r) && !g.extractor.InHeader(r.Header)
 }
 
-// ReadsBody tells whether Check will read the request's body: only a form that may hold the token. Whoever owns the
+// ReadsBody reports whether Check will read the request's body: only a form that may hold the token. Whoever owns the
 // connection should set a read deadline then, since nothing else wakes up a read from a client that has gone silent.
 func (g *Gate) ReadsBody(r *http.Request) bool { return g.extractor.ReadsBody(r) }
 

@@ -8,7 +8,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// A remembered answer about an opaque token, and about a JWT that is verified and asked about, beside BenchmarkCheckHit.
+// A remembered answer about an opaque token, and about a JWT that is verified and asked about, beside
+// BenchmarkCheckHit.
 func BenchmarkCheckIntrospected(b *testing.B) {
 	key := tokentest.NewKey(b, "RS256", "k1")
 	b.Run("mode=opaque", func(b *testing.B) {

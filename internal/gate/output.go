@@ -20,8 +20,8 @@ const (
 	headerAnonymous        = "X-Anonymous-Consumer"
 )
 
-// outputs lists what tells the backend who is calling, and the names that it manages. It refuses names that cannot carry
-// a claim safely, that hold the token, or that two outputs want.
+// outputs lists what tells the backend who is calling, and the names that it manages. It refuses names that cannot
+// carry a claim safely, that hold the token, or that two outputs want.
 func (c *Config) outputs() ([]Output, headerNames, error) {
 	list := []Output{consumerHeaders{}}
 	managed := namesOf(consumerHeaders{}.Names()...)

@@ -72,8 +72,8 @@ type Failure struct {
 	KeyID string
 	// Token is a short keyed fingerprint of the token that ties log lines together, never a part of its text.
 	Token string
-	// Challenge is what the rule asks the client for, in place of what the Reason says; nil for the latter. The realm is
-	// that of the gate.
+	// Challenge is what the rule asks the client for, in place of what the Reason says; nil for the latter. The realm
+	// is that of the gate.
 	Challenge *bearer.Challenge
 	// RetryAfter is how long a client should wait when the trouble is ours; zero when nothing is known.
 	RetryAfter time.Duration

@@ -14,8 +14,8 @@ type Request struct {
 	Facts Facts
 }
 
-// Facts are what a server knows about a request beside what the client wrote into it. Where proxies stand in front of the
-// server, the facts are about what happened before the outermost one that is trusted. They are computed when a rule
+// Facts are what a server knows about a request beside what the client wrote into it. Where proxies stand in front of
+// the server, the facts are about what happened before the outermost one that is trusted. They are computed when a rule
 // needs them: a request that no such rule looks at pays nothing.
 type Facts interface {
 	// Scheme is "https" or "http", as the client used it; empty when a trusted proxy does not say exactly that.

@@ -12,8 +12,8 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// A field of the configuration that neither changes the fingerprint nor says by a tag why it need not be in it would let
-// gates share remembered tokens that must not.
+// A field of the configuration that neither changes the fingerprint nor says by a tag why it need not be in it would
+// let gates share remembered tokens that must not.
 func TestEveryFieldIsPartOfTheFingerprintOrSaysWhyNot(t *testing.T) {
 	c := config(t, tokentest.NewKey(t, "ES256", "k1"))
 	c.Issuers[0].Keys = nil // an interface, which KeysID stands for

@@ -33,12 +33,12 @@ func (g *Gate) Strip(r *http.Request) {
 	}
 }
 
-// TakesQuery tells whether a token that is taken out of the request can have been in its query.
+// TakesQuery reports whether a token that is taken out of the request can have been in its query.
 func (g *Gate) TakesQuery() bool { return g.queryToken && !g.keepToken }
 
 // StripTarget removes the token from a copy of the request's target that somebody keeps, a URL and the text of the
-// request line: Caddy restores both for error routes, and tells them to placeholders, logs and FastCGI backends. The URL
-// is changed in place; the text without the token comes back, and whether it is another one.
+// request line: Caddy restores both for error routes, and tells them to placeholders, logs and FastCGI backends. The
+// URL is changed in place; the text without the token comes back, and whether it is another one.
 func (g *Gate) StripTarget(u *url.URL, text string) (stripped string, changed bool) {
 	if !g.TakesQuery() || u == nil || u.RawQuery == "" {
 		return text, false
@@ -57,9 +57,9 @@ func (m *headerNames) stripHeader(h http.Header) {
 	}
 }
 
-// stripUpgrade refuses to pass on an upgrade to HTTP in another dress: to HTTP/2 in clear text (RFC 9113 section 3.1 has
-// given it up), to TLS (RFC 2817) and to another version of HTTP. Inside the tunnel that a backend would open, a client
-// could send any number of requests that no gate sees. WebSocket and others stay.
+// stripUpgrade refuses to pass on an upgrade to HTTP in another dress: to HTTP/2 in clear text (RFC 9113 section 3.1
+// has given it up), to TLS (RFC 2817) and to another version of HTTP. Inside the tunnel that a backend would open, a
+// client could send any number of requests that no gate sees. WebSocket and others stay.
 func stripUpgrade(h http.Header, fields []string) {
 	for _, field := range fields {
 		for protocol := range strings.SplitSeq(field, ",") {
@@ -125,11 +125,11 @@ func (g *Gate) concernsIdentity(name string) bool {
 
 var credentials = namesOf("Authorization", "Cookie")
 
-// stripTrailer removes managed names, and those of fields that may hold a token, from the announced trailers now and from
-// the received ones when the body ends; the latter also when the token stays, since nobody has looked at these. net/http
-// fills the map then, announced or not, and a proxy forwards it whole. A body of known length has no trailers in
-// HTTP/1.1; in HTTP/2 it has only those that were announced. In HTTP/3 any body may have any (RFC 9114 section 4.1), and
-// the server gives the handler all of them, in a map of their own.
+// stripTrailer removes managed names, and those of fields that may hold a token, from the announced trailers now and
+// from the received ones when the body ends; the latter also when the token stays, since nobody has looked at these.
+// net/http fills the map then, announced or not, and a proxy forwards it whole. A body of known length has no trailers
+// in HTTP/1.1; in HTTP/2 it has only those that were announced. In HTTP/3 any body may have any (RFC 9114 section 4.1),
+// and the server gives the handler all of them, in a map of their own.
 func (g *Gate) stripTrailer(r *http.Request) {
 	b := &trailerBody{ReadCloser: r.Body, request: r, gate: g}
 	b.strip()

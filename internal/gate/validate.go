@@ -12,7 +12,8 @@ import (
 )
 
 // Validate refuses what New would refuse. It needs no client to ask with, so that a configuration can be checked before
-// anything is opened. An error names its setting by the path in Config, such as "Issuers[1].Audience": see setting.Field.
+// anything is opened. An error names its setting by the path in Config, such as "Issuers[1].Audience": see
+// setting.Field.
 func (c Config) Validate() error {
 	_, err := build(c)
 	return err

@@ -71,9 +71,9 @@ func (g *Gate) authenticate(ctx context.Context, token string) (known, error) {
 	return g.ask(ctx, asked, token)
 }
 
-// cached gives what is known of a token that was verified before under the same settings, if the key that verified it is
-// still in force: a key that was withdrawn takes every cached token with it, at once. The settings being the same, the
-// index names the same party, though perhaps of a newer configuration with another audience or leeway.
+// cached gives what is known of a token that was verified before under the same settings, if the key that verified it
+// is still in force: a key that was withdrawn takes every cached token with it, at once. The settings being the same,
+// the index names the same party, though perhaps of a newer configuration with another audience or leeway.
 func (g *Gate) cached(key *cacheKey) known {
 	remembered := g.cache.get(key)
 	if remembered.identity == nil || remembered.party >= len(g.parties.all) {
@@ -93,8 +93,8 @@ func (e *entry) known(p *party) known {
 	return known{identity: e.identity, party: p, saysAccess: e.saysAccess, bound: e.bound}
 }
 
-// verify classifies a token, and verifies it when that is to be done here. Otherwise there is neither an identity nor an
-// error.
+// verify classifies a token, and verifies it when that is to be done here. Otherwise there is neither an identity nor
+// an error.
 func (g *Gate) verify(ctx context.Context, token string) (classified, entry, error) {
 	var jwt parsedJWT
 	defer jwt.release()

@@ -196,8 +196,8 @@ func TestTrailersOfTheRequestItself(t *testing.T) {
 	}
 }
 
-// What comes behind the body is looked at by nobody: as a token it would be one that was never verified, for a backend that
-// merges trailers into the header.
+// What comes behind the body is looked at by nobody: as a token it would be one that was never verified, for a backend
+// that merges trailers into the header.
 func TestTrailersCarryNoToken(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	token := key.Sign(t, says())
@@ -360,8 +360,9 @@ func TestTrailersOverHTTP3(t *testing.T) {
 	}
 }
 
-// A proxy may close the body while it is being read: Go's own transport does so when a request ends early, and so do the
-// two directions of a WebSocket over HTTP/2. Both ends look at the trailers, and maps used by two at once end the process.
+// A proxy may close the body while it is being read: Go's own transport does so when a request ends early, and so do
+// the two directions of a WebSocket over HTTP/2. Both ends look at the trailers, and maps used by two at once end the
+// process.
 func TestTrailersWhenTheBodyIsClosedWhileItIsRead(t *testing.T) {
 	g := build(t, tokentest.NewKey(t, "ES256", "k1"), forward(t, "name", "X-User"))
 	rounds := 4000 // one in some hundreds ends badly when nothing guards the map
@@ -385,8 +386,8 @@ func TestTrailersWhenTheBodyIsClosedWhileItIsRead(t *testing.T) {
 	}
 }
 
-// meeting is a body whose reader and closer come out at the same moment, when it has brought its trailers: many of ours, so
-// that there is something to do for both of them.
+// meeting is a body whose reader and closer come out at the same moment, when it has brought its trailers: many of
+// ours, so that there is something to do for both of them.
 type meeting struct {
 	trailer http.Header
 	once    sync.Once
