@@ -170,7 +170,7 @@ func (f *File) take(data []byte) (err error) {
 		event.Added, event.Removed = old.set.changes(set)
 	}
 	f.content = sha256.Sum256(data)
-	f.current.Store(&static{set, expires})
+	f.current.Store(newStatic(set, expires))
 	if event.Kind == Ready || len(event.Added)+len(event.Removed) > 0 {
 		f.events.Add(event)
 	}

@@ -11,8 +11,12 @@ import (
 // static is a source that never changes, but for its end.
 type static struct {
 	set     *Set
-	expires time.Time // the end of the validity of a certificate; zero for no end
+	ends    bool      // there is a certificate among the keys
+	expires time.Time // the end of its validity
 }
+
+// newStatic makes a source that ends at a time, or never if that is zero.
+func newStatic(set *Set, expires time.Time) *static { return &static{set, !expires.IsZero(), expires} }
 
 // NewStatic makes a source of keys that are known from the start, one at least. Public keys and shared secrets cannot
 // be in one source: which of the two a token is checked with must not be the token's choice.
@@ -26,7 +30,7 @@ func NewStatic(keys ...*jose.Key) (Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &static{set: set}, nil
+	return newStatic(set, time.Time{}), nil
 }
 
 // NewPEM makes a source that never changes of keys in any of the forms that ParseKeys reads. When a certificate among
@@ -40,12 +44,20 @@ func NewPEM(data []byte) (Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &static{set, expires}, nil
+	return newStatic(set, expires), nil
 }
 
 // Current implements Source.
 func (s *static) Current() *Set {
-	if !s.expires.IsZero() && !time.Now().Before(s.expires) {
+	if s.ends {
+		return s.unexpired()
+	}
+	return s.set
+}
+
+// unexpired is Current of a source that ends. It is apart so that the compiler can inline Current for all others.
+func (s *static) unexpired() *Set {
+	if !time.Now().Before(s.expires) {
 		return nil
 	}
 	return s.set
