@@ -13,7 +13,7 @@ import (
 // mustAsk reports whether a token that was verified here is also to be asked about.
 func (g *Gate) mustAsk(found *known) bool {
 	p := found.party
-	if found.opaque || p.issuer == nil || p.issuer.Introspection == nil {
+	if found.how.opaque || p.issuer == nil || p.issuer.Introspection == nil {
 		return false
 	}
 	switch g.askMode {
@@ -67,7 +67,10 @@ func (g *Gate) ask(ctx context.Context, p *party, token string) (known, error) {
 	if err := claims.CheckPresent(said.identity.Claims, p.issuer.Require); err != nil {
 		return known{}, about(claimFailure(err), p)
 	}
-	return known{identity: &said.identity, party: p, opaque: true, saysAccess: said.kind.Access, bound: said.bound()}, nil
+	return known{
+		identity: &said.identity, party: p,
+		how: manner{opaque: true, saysAccess: said.kind.Access, bound: said.bound()},
+	}, nil
 }
 
 // confirm asks about a JWT that was verified here. The answer must be about the same token: when both name an issuer,
@@ -82,7 +85,7 @@ func (g *Gate) confirm(of *Request, local *known, token string) error {
 	if err := p.checkStatement(said); err != nil {
 		return err
 	}
-	if err := checkSaid(p.untold.JWTs, local.saysAccess || said.kind.Access); err != nil {
+	if err := checkSaid(p.untold.JWTs, local.how.saysAccess || said.kind.Access); err != nil {
 		return err
 	}
 	remote := said.identity.Claims

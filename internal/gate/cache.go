@@ -41,7 +41,7 @@ const entryOverhead = 256
 type Cache struct {
 	seen  doorkeeper
 	eager bool // for tests: keeps a token the first time
-	store *otter.Cache[cacheKey, entry]
+	store *otter.Cache[cacheKey, *entry]
 }
 
 // doorkeeper remembers, in a fixed space and without a lock, which tokens were verified of late: the tag of one token
@@ -73,10 +73,10 @@ func NewCache(size int64) (*Cache, error) {
 		return nil, err
 	}
 	c := new(Cache)
-	store, err := otter.New(&otter.Options[cacheKey, entry]{
+	store, err := otter.New(&otter.Options[cacheKey, *entry]{
 		MaximumWeight: uint64(size),
-		Weigher:       func(_ cacheKey, e entry) uint32 { return e.weight() },
-		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[cacheKey, entry]) time.Duration {
+		Weigher:       func(_ cacheKey, e *entry) uint32 { return e.weight() },
+		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[cacheKey, *entry]) time.Duration {
 			return e.Value.life
 		}),
 		StatsRecorder: stats.NewCounter(),
@@ -133,16 +133,15 @@ func (k keyed) hash(token string) (key cacheKey, ok bool) {
 
 // entry is what the cache remembers of a verified token.
 type entry struct {
-	identity   *Identity
-	key        *jose.Key // that verified the token
-	party      int       // the index of who vouched
-	saysAccess bool      // see known
-	bound      bool      // see known
-	life       time.Duration
+	identity *Identity
+	key      *jose.Key // that verified the token
+	party    int       // the index of who vouched
+	how      manner
+	life     time.Duration
 }
 
-// get gives what is remembered of a token; without an identity when there is nothing.
-func (c *Cache) get(key *cacheKey) entry {
+// get gives what is remembered of a token; nil when there is nothing.
+func (c *Cache) get(key *cacheKey) *entry {
 	remembered, _ := c.store.GetIfPresent(*key)
 	return remembered
 }
@@ -153,8 +152,10 @@ func (c *Cache) put(key cacheKey, e entry, leeway time.Duration, now time.Time) 
 	if !c.seen.knows(&key) && !c.eager {
 		return
 	}
-	if e.life = e.identity.Claims.ExpiresAt.Add(leeway).Sub(now); e.life > 0 {
-		c.store.Set(key, e)
+	if life := e.identity.Claims.ExpiresAt.Add(leeway).Sub(now); life > 0 {
+		kept := e
+		kept.life = life
+		c.store.Set(key, &kept)
 	}
 }
 

@@ -26,6 +26,12 @@ type Identity struct {
 type known struct {
 	identity *Identity
 	party    *party
+	how      manner
+}
+
+// manner is how an identity came to be known. It is a type of its own because known has few fields then: Go keeps such
+// a struct in registers, which a token seen before gains from.
+type manner struct {
 	// opaque reports that nothing was verified here: all that is known is the authorization server's answer.
 	opaque bool
 	// saysAccess reports that the token, or the answer, says to be an access token or about one.

@@ -15,7 +15,7 @@ func (g *Gate) judge(found *known, now time.Time) error {
 	if c := party.credential; c != nil && !c.NotAfter.IsZero() && !now.Before(c.NotAfter) {
 		return fail(UnknownKey, errors.New("the credential's certificate has expired"))
 	}
-	if err := judgeTime(set, party, found.opaque, now); err != nil {
+	if err := judgeTime(set, party, found.how.opaque, now); err != nil {
 		return err
 	}
 	if party.maxLifetime > 0 {

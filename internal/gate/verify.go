@@ -30,7 +30,7 @@ func (g *Gate) admit(of *Request, found *known, token string) error {
 	if err := g.judge(found, now); err != nil {
 		return err
 	}
-	if err := prove(of, found.bound); err != nil {
+	if err := prove(of, found.how.bound); err != nil {
 		return err
 	}
 	if err := g.revoked(found.identity, now); err != nil {
@@ -76,7 +76,7 @@ func (g *Gate) authenticate(ctx context.Context, token string) (known, error) {
 // the index names the same party, though perhaps of a newer configuration with another audience or leeway.
 func (g *Gate) cached(key *cacheKey) known {
 	remembered := g.cache.get(key)
-	if remembered.identity == nil || remembered.party >= len(g.parties.all) {
+	if remembered == nil || remembered.party >= len(g.parties.all) {
 		return known{}
 	}
 	party := g.parties.all[remembered.party]
@@ -90,7 +90,7 @@ func (g *Gate) cached(key *cacheKey) known {
 
 // known is what an entry says about a token of this party.
 func (e *entry) known(p *party) known {
-	return known{identity: e.identity, party: p, saysAccess: e.saysAccess, bound: e.bound}
+	return known{identity: e.identity, party: p, how: e.how}
 }
 
 // verify classifies a token, and verifies it when that is to be done here. Otherwise there is neither an identity nor
@@ -125,8 +125,10 @@ func (p *party) verify(ctx context.Context, jwt *parsedJWT) (entry, error) {
 	}
 	return entry{
 		identity: newIdentity(p, jwt.set), key: key, party: p.index,
-		saysAccess: jwt.kind.Access || jwt.Header.Type == accessTokenType,
-		bound:      jwt.set.Confirmation.Bound || jwt.kind.Bound,
+		how: manner{
+			saysAccess: jwt.kind.Access || jwt.Header.Type == accessTokenType,
+			bound:      jwt.set.Confirmation.Bound || jwt.kind.Bound,
+		},
 	}, nil
 }
 
