@@ -38,8 +38,8 @@ var arrows = map[string][]string{
 
 	// The next Caddy modules use these as well, so they do not know the handler.
 	"caddyjwt/words":   {"internal/setting", "internal/smallfile"},
-	"caddyjwt/pool":    {"internal/gate", "internal/jose", "internal/keyset", "introspect"}, // its tests make keys
-	"caddyjwt/process": {"caddyjwt/pool", "internal/gate", "internal/keyset", "introspect"},
+	"caddyjwt/pool":    {"internal/gate", "internal/jose", "internal/keyset", "introspect"},                  // their tests make keys
+	"caddyjwt/process": {"caddyjwt/pool", "internal/gate", "internal/jose", "internal/keyset", "introspect"}, // as well
 
 	"caddyjwt": {
 		"caddyjwt/words", "caddyjwt/pool", "caddyjwt/process",
