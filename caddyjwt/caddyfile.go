@@ -96,6 +96,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //	    require          group <group...>            # repeatable
 //	    introspect       [force|skip] [max_age <duration>]
 //	    forward_claim    <path> <header>             # repeatable
+//	    forward_payload  <header>
 //	    forward_token
 //	    optional
 //	    anonymous        <username>
@@ -146,6 +147,8 @@ var handlerTable = words.Table[Handler]{Name: "bearer_auth", Words: []words.Word
 		Reader: words.Custom(readRouteIntrospect, func(h *Handler) []any { return []any{&h.Introspect} })},
 	{Name: "forward_claim", Usage: []string{"<path> <header>"}, Repeatable: true,
 		Reader: words.Custom(readForwardClaim, func(h *Handler) []any { return []any{&h.ForwardClaims} })},
+	{Name: "forward_payload", Usage: []string{"<header>"},
+		Reader: words.Text(func(h *Handler) *string { return &h.ForwardPayload })},
 	{Name: "forward_token", Reader: words.Flag(func(h *Handler) *bool { return &h.ForwardToken })},
 	{Name: "optional", Reader: words.Flag(func(h *Handler) *bool { return &h.Optional })},
 	{Name: "anonymous", Usage: []string{"<username>"},

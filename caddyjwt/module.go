@@ -79,6 +79,10 @@ type Handler struct {
 	Require *Requirements `json:"require,omitempty"`
 	// Claims to tell the backend in headers. Default: none; of an issuer's token the backend learns nothing then.
 	ForwardClaims []ForwardClaim `json:"forward_claims,omitempty"`
+	// Name of a header that tells the backend all claims at once: the token's payload, or the introspection answer about an
+	// opaque token, as base64url without padding (RFC 7515 section 2). The rules for names are those of a claim's header. A
+	// payload that needs more than 8 KiB there, which is 6 KiB of JSON, refuses the request. Default: none.
+	ForwardPayload string `json:"forward_payload,omitempty"`
 	// Leave the token in the request. Default: it is removed from every configured place, because whoever has a token
 	// can use it.
 	ForwardToken bool `json:"forward_token,omitempty"`

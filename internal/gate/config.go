@@ -43,6 +43,9 @@ type Config struct {
 	Require Requirements `fingerprint:"-"`
 	// ForwardClaims tells the backend claims in headers.
 	ForwardClaims []ForwardClaim `fingerprint:"-"`
+	// ForwardPayload names a header that tells the backend all claims at once; empty for none. Its name follows the rules
+	// for those of ForwardClaims.
+	ForwardPayload string `fingerprint:"-"`
 	// Outputs tell the backend more. Their names follow the rules for those of ForwardClaims.
 	Outputs []Output `fingerprint:"-"`
 	// Revocations knows which tokens are revoked; nil for none.

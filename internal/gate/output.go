@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -32,6 +33,14 @@ func (c *Config) outputs() ([]Output, headerNames, error) {
 		claim.Header = textproto.CanonicalMIMEHeaderKey(claim.Header)
 		managed.add(claim.Header)
 		list = append(list, &claim)
+	}
+	if name := c.ForwardPayload; name != "" {
+		if err := c.admitsHeader(&managed, name); err != nil {
+			return nil, managed, setting.Errorf("ForwardPayload", "forward_payload %s: %w", name, err)
+		}
+		payload := forwardPayload(textproto.CanonicalMIMEHeaderKey(name))
+		managed.add(string(payload))
+		list = append(list, payload)
 	}
 	for i, output := range c.Outputs {
 		for _, name := range output.Names() {
@@ -127,6 +136,27 @@ func (f *ForwardClaim) Write(h http.Header, id *Identity) error {
 		return fail(UnsafeClaim, fmt.Errorf("claim %v: %w", f.Path, err))
 	}
 	set(h, f.Header, text)
+	return nil
+}
+
+// forwardPayload is the header that tells the backend all claims at once.
+type forwardPayload string
+
+// Names implements Output.
+func (name forwardPayload) Names() []string { return []string{string(name)} }
+
+// Write implements Output. The payload is encoded as in a JWT (RFC 7515 section 2), so no byte of it can be mistaken for
+// a part of the header. Without claims there is no header.
+func (name forwardPayload) Write(h http.Header, id *Identity) error {
+	if id.Claims == nil {
+		return nil
+	}
+	text := base64.RawURLEncoding.EncodeToString(id.Claims.Text())
+	if len(text) > maxForwarded {
+		return fail(UnsafeClaim, fmt.Errorf("the payload needs %d bytes in a header, and may have %d: "+
+			"forward the claims that matter, with forward_claim", len(text), maxForwarded))
+	}
+	set(h, string(name), text)
 	return nil
 }
 
