@@ -47,3 +47,23 @@ func TestReadRefusesWhatIsNoSmallFile(t *testing.T) {
 		}
 	}
 }
+
+// The kernel calls it a regular file, and cannot read its first byte.
+func TestReadTellsWhyAFileCannotBeRead(t *testing.T) {
+	if _, err := os.Stat("/proc/self/mem"); err != nil {
+		t.Skip("only Linux has such a file")
+	}
+	if data, _, err := smallfile.Read("/proc/self/mem"); !errors.Is(err, syscall.EIO) || data != nil {
+		t.Errorf("%d bytes, error %v", len(data), err)
+	}
+}
+
+func TestWithoutPath(t *testing.T) {
+	_, err := os.Open("/nowhere/secret-name")
+	if got := smallfile.WithoutPath(err); !errors.Is(got, fs.ErrNotExist) || strings.Contains(got.Error(), "secret") {
+		t.Errorf("got %v", got)
+	}
+	if other := errors.New("another error"); smallfile.WithoutPath(other) != other {
+		t.Error("an error without a path has changed")
+	}
+}
