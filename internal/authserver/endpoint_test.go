@@ -58,7 +58,9 @@ func TestEndpointInMetadata(t *testing.T) {
 
 // Metadata without the endpoint is the server's fault; metadata that are not there say themselves why.
 func TestNoEndpointInMetadata(t *testing.T) {
-	onlyAlias := &keyset.Metadata{MTLSEndpointAliases: map[string]string{"introspection_endpoint": "https://mtls.as.example/i"}}
+	onlyAlias := &keyset.Metadata{
+		MTLSEndpointAliases: map[string]string{"introspection_endpoint": "https://mtls.as.example/i"},
+	}
 	for _, mode := range []introspect.Mode{introspect.Introspection, introspect.UserInfo} {
 		_, err := authserver.Discover(fixed{metadata: onlyAlias}, mode)(t.Context())
 		trouble, ok := errors.AsType[*introspect.NoVerdictError](err)

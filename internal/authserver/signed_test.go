@@ -70,12 +70,13 @@ func TestSignedAnswer(t *testing.T) {
 		answer string
 		want   error
 	}{
-		"a good one":                           {good, nil},
-		"no JWT":                               {`{"active":true}`, jose.ErrMalformed},
-		"no type":                              {key.Sign(t, says(nil)), jose.ErrType},
-		"the type of an access token":          {key.Sign(t, says(nil), m{"typ": "at+jwt"}), jose.ErrType},
-		"signed by somebody else":              {stranger.Sign(t, says(nil), typed), jose.ErrSignature},
-		"of another issuer":                    {key.Sign(t, says(m{"iss": "https://other.example"}), typed), claims.ErrIssuer},
+		"a good one":                  {good, nil},
+		"no JWT":                      {`{"active":true}`, jose.ErrMalformed},
+		"no type":                     {key.Sign(t, says(nil)), jose.ErrType},
+		"the type of an access token": {key.Sign(t, says(nil), m{"typ": "at+jwt"}), jose.ErrType},
+		"signed by somebody else":     {stranger.Sign(t, says(nil), typed), jose.ErrSignature},
+		"of another issuer": {key.Sign(t, says(m{"iss": "https://other.example"}), typed),
+			claims.ErrIssuer},
 		"of no issuer":                         {key.Sign(t, says(m{"iss": nil}), typed), claims.ErrIssuer},
 		"for another client":                   {key.Sign(t, says(m{"aud": "other"}), typed), claims.ErrAudience},
 		"for no client":                        {key.Sign(t, says(m{"aud": nil}), typed), claims.ErrAudience},
