@@ -78,7 +78,8 @@ func TestFormsOfStrangersAreBoundedTogether(t *testing.T) {
 		settled.Wait()
 		synctest.Wait()
 		refused := len(results)
-		t.Logf("%d of %d forms of %d KiB are held, in %d of %d KiB", clients-refused, clients, size>>10, memory.Held()>>10, limit>>10)
+		t.Logf("%d of %d forms of %d KiB are held, in %d of %d KiB",
+			clients-refused, clients, size>>10, memory.Held()>>10, limit>>10)
 		if memory.Held() > limit || refused < clients-limit/(size-16<<10) {
 			t.Errorf("%d bytes are held, %d forms were refused", memory.Held(), refused)
 		}

@@ -64,7 +64,9 @@ func TestNewExtractorRefuses(t *testing.T) {
 		"an unknown kind":                 {Places: []bearer.Place{{Kind: 9, Name: "jwt"}}},
 		"the same query parameter twice":  {Places: []bearer.Place{inQuery, inQuery}},
 		"the same header in another case": {Places: []bearer.Place{inCustom, {Kind: bearer.Header, Name: "x-access-token"}}},
-		"the same scheme in another case": {Places: []bearer.Place{bearer.DefaultPlace, {Kind: bearer.Header, Name: "authorization", Scheme: "bearer"}}},
+		"the same scheme in another case": {
+			Places: []bearer.Place{bearer.DefaultPlace, {Kind: bearer.Header, Name: "authorization", Scheme: "bearer"}},
+		},
 		"a header with a scheme and without": {Places: []bearer.Place{
 			bearer.DefaultPlace, {Kind: bearer.Header, Name: "authorization"},
 		}},
@@ -276,7 +278,9 @@ func TestNamesWithAnUnderscore(t *testing.T) {
 		"access.token", "access%2Etoken", "access+token", "access%20token", "access[token", "access%5btoken",
 		"%20access_token", "++access.token", "Access_Token", "ACCESS%20TOKEN",
 	} {
-		for _, pairs := range []string{"access_token=" + token + "&" + other + "=x", other + "=x&access_token=" + token, other + "=" + token} {
+		for _, pairs := range []string{
+			"access_token=" + token + "&" + other + "=x", other + "=x&access_token=" + token, other + "=" + token,
+		} {
 			r := httptest.NewRequest(http.MethodPost, "/", nil)
 			setForm(r, pairs)
 			r.URL.RawQuery = pairs
@@ -290,7 +294,10 @@ func TestNamesWithAnUnderscore(t *testing.T) {
 			}
 		}
 	}
-	for _, other := range []string{"access-token", "accesstoken", "access__token", "access_token_", "access_token.x", "access_token[x]", "accessxtoken"} {
+	for _, other := range []string{
+		"access-token", "accesstoken", "access__token", "access_token_",
+		"access_token.x", "access_token[x]", "accessxtoken",
+	} {
 		for _, kind := range []bearer.Kind{bearer.Query, bearer.Cookie, bearer.Form} {
 			r := httptest.NewRequest(http.MethodPost, "/?access_token="+token+"&"+other+"=x", nil)
 			setForm(r, r.URL.RawQuery)
@@ -424,7 +431,9 @@ func TestCustomHeader(t *testing.T) {
 // and would read another token than ours.
 func TestHeaderUnderAnotherSpelling(t *testing.T) {
 	e := extractor(t, bearer.DefaultPlace, inCustom)
-	for _, name := range []string{"X_Access_Token", "X.Access.Token", "X-Access_Token", "x!access~token", "X-ACCESS-TOKEN"} {
+	for _, name := range []string{
+		"X_Access_Token", "X.Access.Token", "X-Access_Token", "x!access~token", "X-ACCESS-TOKEN",
+	} {
 		for _, with := range []string{"X-Access-Token", "Authorization", ""} {
 			for _, trailer := range []bool{false, true} {
 				r := httptest.NewRequest(http.MethodGet, "/", nil)
@@ -442,7 +451,9 @@ func TestHeaderUnderAnotherSpelling(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"X-Access-Tokens", "X-Accessxtoken", "Xaccesstoken", "Y-Access-Token", "Authorization_"} {
+	for _, name := range []string{
+		"X-Access-Tokens", "X-Accessxtoken", "Xaccesstoken", "Y-Access-Token", "Authorization_",
+	} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header["X-Access-Token"], r.Header[name] = []string{token}, []string{"x"}
 		check(t, e, r, token, nil)
@@ -522,7 +533,8 @@ func TestCredentialIsNeverPrinted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if all := text + string(encoded); strings.Contains(all, token[:10]) || strings.Contains(all, fmt.Sprintf("%x", token[:10])) {
+	if all := text + string(encoded); strings.Contains(all, token[:10]) ||
+		strings.Contains(all, fmt.Sprintf("%x", token[:10])) {
 		t.Error("the token was printed: " + all)
 	}
 }

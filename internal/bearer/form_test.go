@@ -309,7 +309,9 @@ func TestTwoExtractorsInARow(t *testing.T) {
 
 // HasRead tells apart what has been read whole and what is still to come.
 func TestHasRead(t *testing.T) {
-	e, err := bearer.NewExtractor(bearer.Options{Places: []bearer.Place{bearer.DefaultPlace, {Kind: bearer.Form, Name: "t"}}, MaxForm: 8})
+	e, err := bearer.NewExtractor(bearer.Options{
+		Places: []bearer.Place{bearer.DefaultPlace, {Kind: bearer.Form, Name: "t"}}, MaxForm: 8,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

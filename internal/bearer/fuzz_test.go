@@ -39,7 +39,8 @@ func plain(method string) *http.Request {
 // matches is accepted.
 func FuzzAuthorization(f *testing.F) {
 	for _, seed := range []string{
-		"Bearer " + token, "bearer  a==", "Bearer", "Bearer\ta", "Bearer a, Bearer b", "Basic a, Bearer b", " Bearer a ", "Bearer \u00a0a", "",
+		"Bearer " + token, "bearer  a==", "Bearer", "Bearer\ta",
+		"Bearer a, Bearer b", "Basic a, Bearer b", " Bearer a ", "Bearer \u00a0a", "",
 	} {
 		f.Add(seed)
 	}
@@ -104,7 +105,8 @@ func readers(query string) map[string][]string {
 
 func FuzzQuery(f *testing.F) {
 	for _, seed := range []string{
-		"jwt=" + token, "a=1&%6awt=t&b=2", "a=1;jwt=t", "jwt=a&jwt=b", "j%wt=a&jwt=b", "jwt%00x=a", "jwt", "&&jwt=a%2Bb&", "jwt=t;x", "%=%&jwt=a", "jwt=a&+JWT=b",
+		"jwt=" + token, "a=1&%6awt=t&b=2", "a=1;jwt=t", "jwt=a&jwt=b", "j%wt=a&jwt=b",
+		"jwt%00x=a", "jwt", "&&jwt=a%2Bb&", "jwt=t;x", "%=%&jwt=a", "jwt=a&+JWT=b",
 	} {
 		f.Add(seed)
 	}
@@ -166,7 +168,8 @@ func FuzzQueryRoundTrip(f *testing.F) {
 
 func FuzzCookie(f *testing.F) {
 	for _, seed := range []string{
-		"jwt=" + token, "jwt= 0", "a=1; jwt=t; b=2", "jwt=a; jwt=b", `a="; jwt=t; b="`, "a=1,jwt=t", "; ;jwt=t; ", "jwt", " jwt =\tt ", "jwt=a; %4awt=b",
+		"jwt=" + token, "jwt= 0", "a=1; jwt=t; b=2", "jwt=a; jwt=b", `a="; jwt=t; b="`,
+		"a=1,jwt=t", "; ;jwt=t; ", "jwt", " jwt =\tt ", "jwt=a; %4awt=b",
 		"jwt=", `jwt=""`, "jwt=; jwt=t",
 	} {
 		f.Add(seed, "")
@@ -212,7 +215,8 @@ func FuzzCookie(f *testing.F) {
 
 func FuzzForm(f *testing.F) {
 	for _, seed := range []string{
-		"access_token=" + token, "a=1&access%5ftoken=t&b=%zz", "access_token=a&access_token=b", "a;access_token=t", "\x00&access_token=t", "",
+		"access_token=" + token, "a=1&access%5ftoken=t&b=%zz",
+		"access_token=a&access_token=b", "a;access_token=t", "\x00&access_token=t", "",
 	} {
 		f.Add(seed, formType, false)
 		f.Add(seed, formType+"; charset=utf-8", true)

@@ -42,8 +42,10 @@ func TestPlacesThatHoldNoBearerTokenAreRefused(t *testing.T) {
 // What looks like those and is another place is accepted.
 func TestPlacesBesideThoseAreAccepted(t *testing.T) {
 	for _, place := range []bearer.Place{
-		{Kind: bearer.Header, Name: "Security-Token"}, {Kind: bearer.Header, Name: "X-DPoP"}, {Kind: bearer.Header, Name: "Token"},
-		{Kind: bearer.Header, Name: "Authorization", Scheme: "Token"}, {Kind: bearer.Header, Name: "X-Forwarded-Authorization", Scheme: "Bearer"},
+		{Kind: bearer.Header, Name: "Security-Token"}, {Kind: bearer.Header,
+			Name: "X-DPoP"}, {Kind: bearer.Header, Name: "Token"},
+		{Kind: bearer.Header, Name: "Authorization", Scheme: "Token"},
+		{Kind: bearer.Header, Name: "X-Forwarded-Authorization", Scheme: "Bearer"},
 		{Kind: bearer.Query, Name: "dpop"}, {Kind: bearer.Cookie, Name: "Proxy-Authorization"},
 	} {
 		if _, err := bearer.NewExtractor(bearer.Options{Places: []bearer.Place{place}}); err != nil {

@@ -35,7 +35,8 @@ func TestRemoveQuery(t *testing.T) {
 		if r.RequestURI != after {
 			t.Errorf("%s: request URI %s, want %s", before, r.RequestURI, after)
 		}
-		if got := r.URL.RequestURI(); !strings.HasSuffix(after, got) || strings.Contains(got, "?") != strings.Contains(after, "?") {
+		if got := r.URL.RequestURI(); !strings.HasSuffix(after, got) ||
+			strings.Contains(got, "?") != strings.Contains(after, "?") {
 			t.Errorf("%s: URL %s, want %s", before, got, after)
 		}
 	}

@@ -171,8 +171,10 @@ func TestRefusedOnTheWire(t *testing.T) {
 		{"credentials in the trailers", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTrailer: authorization\r\n" +
 			auth + "\r\n0\r\nAuthorization: Bearer x\r\n", 400},
 		{"GET with a form", "GET / HTTP/1.1\r\nContent-Length: 14\r\n" + form + "\r\naccess_token=t", 401},
-		{"a form shorter than announced", "POST / HTTP/1.1\r\nX-Stalls: yes\r\nContent-Length: 99\r\n" + form + "\r\naccess_token=t", 400},
-		{"a chunked form that never ends", "POST / HTTP/1.1\r\nX-Stalls: yes\r\nTransfer-Encoding: chunked\r\n" + form + "\r\ne\r\naccess_token=t\r\n", 400},
+		{"a form shorter than announced",
+			"POST / HTTP/1.1\r\nX-Stalls: yes\r\nContent-Length: 99\r\n" + form + "\r\naccess_token=t", 400},
+		{"a chunked form that never ends",
+			"POST / HTTP/1.1\r\nX-Stalls: yes\r\nTransfer-Encoding: chunked\r\n" + form + "\r\ne\r\naccess_token=t\r\n", 400},
 		{"a form with a broken chunk", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + form + "\r\nzz\r\n", 400},
 		{"a chunked form over the bound", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + form + "\r\n" +
 			strings.Repeat("20000\r\n"+strings.Repeat("a", 0x20000)+"\r\n", 9) + "0\r\n", 413},
@@ -201,7 +203,8 @@ func TestAcceptedOnTheWire(t *testing.T) {
 		want      reached
 	}{
 		{"the header", "GET /p?a=1 HTTP/1.1\r\nauthorization:bearer  " + token + " \t\r\n", reached{uri: "/p?a=1"}},
-		{"a fold between scheme and token", "GET / HTTP/1.1\r\nAuthorization: Bearer\r\n " + token + "\r\n", reached{uri: "/"}},
+		{"a fold between scheme and token",
+			"GET / HTTP/1.1\r\nAuthorization: Bearer\r\n " + token + "\r\n", reached{uri: "/"}},
 		{"the query", "GET /p%2f?b=%zz&jwt=" + token + "&&a=+ HTTP/1.1\r\n", reached{uri: "/p%2f?b=%zz&&a=+"}},
 		{"the query alone", "GET /p?jwt=" + token + " HTTP/1.1\r\n", reached{uri: "/p"}},
 		{"the query with Basic beside it", "GET /?jwt=" + token + " HTTP/1.1\r\nAuthorization: Basic dTpw\r\n",
