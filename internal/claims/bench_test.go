@@ -29,7 +29,9 @@ func BenchmarkDecode(b *testing.B) {
 
 func BenchmarkLookup(b *testing.B) {
 	set := decode(b, typical)
-	for _, path := range []string{"iss", "realm_access.roles", "https://example.com/roles", "/resource_access/account/roles/1", "absent"} {
+	for _, path := range []string{
+		"iss", "realm_access.roles", "https://example.com/roles", "/resource_access/account/roles/1", "absent",
+	} {
 		b.Run(strings.ReplaceAll(path, "/", "|"), func(b *testing.B) {
 			p := mustPath(b, path)
 			b.ReportAllocs()

@@ -38,13 +38,15 @@ func TestCheckTime(t *testing.T) {
 		{"at nbf", `{"exp":1800000000,"nbf":1700000000}`, 0, 0, nil},
 		{"one nanosecond before nbf", `{"exp":1800000000,"nbf":1700000000}`, -ns, 0, claims.ErrNotYetValid},
 		{"before nbf by the leeway", `{"exp":1800000000,"nbf":1700000000}`, -30 * s, 30 * s, nil},
-		{"before nbf by more than the leeway", `{"exp":1800000000,"nbf":1700000000}`, -30*s - ns, 30 * s, claims.ErrNotYetValid},
+		{"before nbf by more than the leeway", `{"exp":1800000000,"nbf":1700000000}`,
+			-30*s - ns, 30 * s, claims.ErrNotYetValid},
 		{"nbf of zero", `{"exp":1800000000,"nbf":0}`, 0, 0, nil},
 
 		{"at iat", `{"exp":1800000000,"iat":1700000000}`, 0, 0, nil},
 		{"one nanosecond before iat", `{"exp":1800000000,"iat":1700000000}`, -ns, 0, claims.ErrNotYetValid},
 		{"before iat by the leeway", `{"exp":1800000000,"iat":1700000000}`, -30 * s, 30 * s, nil},
-		{"before iat by more than the leeway", `{"exp":1800000000,"iat":1700000000}`, -30*s - ns, 30 * s, claims.ErrNotYetValid},
+		{"before iat by more than the leeway", `{"exp":1800000000,"iat":1700000000}`,
+			-30*s - ns, 30 * s, claims.ErrNotYetValid},
 
 		{"expired before it began", `{"exp":1600000000,"nbf":1800000000}`, 0, 0, claims.ErrExpired},
 	} {
@@ -134,11 +136,13 @@ func TestCheckIssuer(t *testing.T) {
 
 func TestCheckPresent(t *testing.T) {
 	set := decode(t, `{"sub":"a","zero":0,"no":false,"list":[null],"object":{"a":1},"escaped":"\u0041","quote":"\"",
-		"null":null,"empty":"","blank":" \t","hidden blank":"\u0020","wide blank":"\u2003","none":[ ],"nothing":{ },"nested":{"a":"","b":"x"}}`)
+		"null":null,"empty":"","blank":" \t","hidden blank":"\u0020","wide blank":"\u2003","none":[ ],`+
+		`"nothing":{ },"nested":{"a":"","b":"x"}}`)
 	for path, want := range map[string]error{
 		"sub": nil, "zero": nil, "no": nil, "list": nil, "object": nil, "escaped": nil, "quote": nil, "nested.b": nil,
 		"null": claims.ErrMissing, "empty": claims.ErrMissing, "blank": claims.ErrMissing, "hidden blank": claims.ErrMissing,
-		"wide blank": claims.ErrMissing, "none": claims.ErrMissing, "nothing": claims.ErrMissing, "nested.a": claims.ErrMissing,
+		"wide blank": claims.ErrMissing, "none": claims.ErrMissing,
+		"nothing": claims.ErrMissing, "nested.a": claims.ErrMissing,
 		"absent": claims.ErrMissing, "SUB": claims.ErrMissing, "sub.x": claims.ErrMissing,
 	} {
 		err := claims.CheckPresent(set, []claims.Path{mustPath(t, "sub"), mustPath(t, path)})
@@ -181,7 +185,8 @@ func TestCheckLifetime(t *testing.T) {
 
 func TestCheckAccessToken(t *testing.T) {
 	all := map[string]string{
-		"iss": `"https://as.example"`, "exp": "1700000000", "aud": `"me"`, "sub": `"a"`, "client_id": `"c"`, "iat": "1700000000", "jti": `"1"`,
+		"iss": `"https://as.example"`, "exp": "1700000000", "aud": `"me"`,
+		"sub": `"a"`, "client_id": `"c"`, "iat": "1700000000", "jti": `"1"`,
 	}
 	without := func(leave string) string {
 		var members []string

@@ -14,8 +14,9 @@ import (
 )
 
 // typical is what a token of a common authorization server says.
-const typical = `{"iss":"https://auth.example.com/realms/main","sub":"248289761001","aud":["https://api.example.com","account"],` +
-	`"client_id":"s6BhdRkqt3","exp":1700000300,"nbf":1700000000,"iat":1700000000.25,"jti":"dbe39bf3a3ba4238a513f51d6e1691c4",` +
+const typical = `{"iss":"https://auth.example.com/realms/main","sub":"248289761001",` +
+	`"aud":["https://api.example.com","account"],"client_id":"s6BhdRkqt3","exp":1700000300,"nbf":1700000000,` +
+	`"iat":1700000000.25,"jti":"dbe39bf3a3ba4238a513f51d6e1691c4",` +
 	`"scope":"openid profile read write","realm_access":{"roles":["offline_access","uma_authorization","reader"]},` +
 	`"resource_access":{"account":{"roles":["manage-account","view-profile"]}},"email_verified":true,"name":"Jane Doe",` +
 	`"https://example.com/roles":["admin"],"sid":"d4a1f0b2-2c0c-4b9e-9d52-5a0d0c6a7a3e"}`
@@ -52,7 +53,8 @@ func TestDecode(t *testing.T) {
 
 func TestDecodeOfNothing(t *testing.T) {
 	s := decode(t, `{}`)
-	if s.Issuer != "" || s.Audience != nil || s.Scope != nil || !s.ExpiresAt.IsZero() || !s.NotBefore.IsZero() || !s.IssuedAt.IsZero() {
+	if s.Issuer != "" || s.Audience != nil || s.Scope != nil ||
+		!s.ExpiresAt.IsZero() || !s.NotBefore.IsZero() || !s.IssuedAt.IsZero() {
 		t.Errorf("got %+v", s)
 	}
 }
@@ -72,7 +74,8 @@ func TestEmptyAudienceNamesNobody(t *testing.T) {
 }
 
 func TestDecodeAnswer(t *testing.T) {
-	s, err := claims.DecodeAnswer([]byte(`{"active":true,"sub":"","iss":"","jti":null,"cnf":null,"iat":null,"nbf":null,"aud":"",
+	s, err := claims.DecodeAnswer([]byte(`{"active":true,` +
+		`"sub":"","iss":"","jti":null,"cnf":null,"iat":null,"nbf":null,"aud":"",
 		"client_id":"c","scope":"","x":null,"y":"","z":{"n":null}}`))
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +92,8 @@ func TestDecodeAnswer(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		`{"sub":" "}`, `{"sub":1}`, `{"exp":null}`, `{"exp":""}`, `{"iat":""}`, `{"aud":[null]}`, `{"aud":[""]}`, `{"scope":["a",null]}`, `{"sub":null,"sub":"a"}`,
+		`{"sub":" "}`, `{"sub":1}`, `{"exp":null}`, `{"exp":""}`, `{"iat":""}`,
+		`{"aud":[null]}`, `{"aud":[""]}`, `{"scope":["a",null]}`, `{"sub":null,"sub":"a"}`,
 	} {
 		if s, err := claims.DecodeAnswer([]byte(text)); !errors.Is(err, claims.ErrMalformed) {
 			t.Errorf("%s: got %v, %v", text, s, err)
@@ -177,7 +181,8 @@ func TestRefusedClaimsSets(t *testing.T) {
 
 func TestErrorsQuoteNothingOfTheToken(t *testing.T) {
 	for _, text := range []string{
-		`{"s3cret":`, `{"sub":["s3cret"]}`, `{"exp":"s3cret"}`, `{"s3cret":1,"s3cret":2}`, `{"aud":["s3cret",1]}`, `{"scope":["s3cret",1]}`,
+		`{"s3cret":`, `{"sub":["s3cret"]}`, `{"exp":"s3cret"}`,
+		`{"s3cret":1,"s3cret":2}`, `{"aud":["s3cret",1]}`, `{"scope":["s3cret",1]}`,
 	} {
 		if _, err := claims.Decode([]byte(text)); err == nil || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("got %v", err)
@@ -186,7 +191,8 @@ func TestErrorsQuoteNothingOfTheToken(t *testing.T) {
 }
 
 func TestNamesAreCaseSensitive(t *testing.T) {
-	s := decode(t, "{\"sub\":\"a\",\"SUB\":\"admin\",\"Aud\":\"me\",\"EXP\":9999999999,\"\\u017fub\":\"admin\",\"\u017fub2\":1,\"i\u017fs\":\"x\"}")
+	s := decode(t, `{"sub":"a","SUB":"admin","Aud":"me","EXP":9999999999,"\u017fub":"admin",`+
+		"\"\u017fub2\":1,\"i\u017fs\":\"x\"}")
 	if s.Subject != "a" || s.Audience != nil || !s.ExpiresAt.IsZero() || s.Issuer != "" {
 		t.Errorf("got %+v", s)
 	}
@@ -197,7 +203,8 @@ func TestNamesAreCaseSensitive(t *testing.T) {
 
 func TestEscapesMeanWhatTheyStandFor(t *testing.T) {
 	s := decode(t, `{"\u0069ss":"https:\/\/as.example","a\u0075d":"\u006de","s\u0063ope":"re\u0061d\u0020write"}`)
-	if s.Issuer != "https://as.example" || !slices.Equal(s.Audience, []string{"me"}) || !slices.Equal(s.Scope, []string{"read", "write"}) {
+	if s.Issuer != "https://as.example" || !slices.Equal(s.Audience, []string{"me"}) ||
+		!slices.Equal(s.Scope, []string{"read", "write"}) {
 		t.Errorf("got %+v", s)
 	}
 }

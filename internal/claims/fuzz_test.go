@@ -20,8 +20,10 @@ import (
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{
 		typical, `{}`, `[]`, `{"sub":"a","s\u0075b":"b"}`, `{"aud":[]}`, `{"aud":["a",1]}`, `{"aud":"a","AUD":"b"}`,
-		`{"exp":1682707417.749942,"nbf":0,"iat":1e9}`, `{"exp":1e300}`, `{"exp":-1}`, `{"exp":"1"}`, `{"iss":""}`, `{"sub":" "}`,
-		`{"scope":" a  b ","scp":["c","","d e"]}`, `{"scp":"x","scope":["y"]}`, `{"cnf":null}`, `{"\u0069at":1.5e9,"jti":"\u0041"}`,
+		`{"exp":1682707417.749942,"nbf":0,"iat":1e9}`, `{"exp":1e300}`,
+		`{"exp":-1}`, `{"exp":"1"}`, `{"iss":""}`, `{"sub":" "}`,
+		`{"scope":" a  b ","scp":["c","","d e"]}`, `{"scp":"x","scope":["y"]}`,
+		`{"cnf":null}`, `{"\u0069at":1.5e9,"jti":"\u0041"}`,
 		`{"a.b":{"c":[1,2,{"value":"x"}]},"":1,"https://x/y":true}`,
 	} {
 		f.Add(seed)
@@ -129,7 +131,8 @@ func FuzzPath(f *testing.F) {
 			}
 			set.Lookup(p)
 		}
-		if outer == "" || inner == "" || !utf8.ValidString(outer) || !utf8.ValidString(inner) || strings.Contains(outer+"."+inner, "://") {
+		if outer == "" || inner == "" || !utf8.ValidString(outer) ||
+			!utf8.ValidString(inner) || strings.Contains(outer+"."+inner, "://") {
 			return
 		}
 		object, err := json.Marshal(map[string]any{"": 1, outer: map[string]any{inner: 7, inner + "x": 8}, outer + "x": 9})

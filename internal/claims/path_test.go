@@ -19,7 +19,8 @@ func mustPath(tb testing.TB, text string) claims.Path {
 
 func TestLookup(t *testing.T) {
 	set := decode(t, `{"sub":"a","realm_access":{"roles":["r1","r2"]},"https://example.com/roles":["admin"],
-		"a.b":{"c.d":1},"a":{"b":{"c":2},"":3,"\u00e9":4},"back\\slash":5,"sl/ash":{"~":6},"list":[[7],{"x":8}],"0":9,"n\u0075ll":null,"":10}`)
+		"a.b":{"c.d":1},"a":{"b":{"c":2},"":3,"\u00e9":4},"back\\slash":5,"sl/ash":{"~":6},`+
+		`"list":[[7],{"x":8}],"0":9,"n\u0075ll":null,"":10}`)
 	for path, want := range map[string]string{
 		"sub":                             `"a"`,
 		"realm_access.roles":              `["r1","r2"]`,
@@ -54,7 +55,8 @@ func TestLookup(t *testing.T) {
 	}
 	for _, path := range []string{
 		"Sub", "sub.x", "absent", "absent.x", "realm_access.Roles", "realm_access.roles.0", "list.0", "null.x",
-		"/realm_access/roles/2", "/realm_access/roles/-", "/realm_access/roles/00", "/realm_access/roles/01", "/realm_access/roles/+1",
+		"/realm_access/roles/2", "/realm_access/roles/-", "/realm_access/roles/00",
+		"/realm_access/roles/01", "/realm_access/roles/+1",
 		"/realm_access/roles/1x", "/realm_access/roles/99999999999999999999", "/realm_access/roles/18446744073709551617",
 		"https://example.com/role", "a://b",
 	} {
@@ -99,7 +101,8 @@ func TestClaim(t *testing.T) {
 
 func TestLookupDoesNotAllocate(t *testing.T) {
 	set := decode(t, typical)
-	dots, pointer, public := mustPath(t, "realm_access.roles"), mustPath(t, "/resource_access/account/roles/1"), mustPath(t, "https://example.com/roles")
+	dots, pointer, public := mustPath(t, "realm_access.roles"),
+		mustPath(t, "/resource_access/account/roles/1"), mustPath(t, "https://example.com/roles")
 	got := testing.AllocsPerRun(100, func() {
 		a, _ := set.Lookup(dots)
 		b, _ := set.Lookup(pointer)
