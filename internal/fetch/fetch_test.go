@@ -55,7 +55,8 @@ func serve(tb testing.TB, handler http.HandlerFunc) *httptest.Server {
 func TestCheckURL(t *testing.T) {
 	for _, good := range []string{
 		"https://as.example.com", "https://as.example.com/a/b?c=d", "https://as.example.com:8443/", "https://10.0.0.1/",
-		"https://[2001:db8::1]:443/", "HTTPS://as.example.com/", "http://localhost:8080/", "http://LOCALHOST/", "http://127.0.0.1:1/x",
+		"https://[2001:db8::1]:443/", "HTTPS://as.example.com/",
+		"http://localhost:8080/", "http://LOCALHOST/", "http://127.0.0.1:1/x",
 		"http://127.1.2.3/", "http://[::1]:80/",
 	} {
 		if _, err := fetch.CheckURL(good); err != nil {
@@ -63,11 +64,16 @@ func TestCheckURL(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{
-		"", " ", "as.example.com", "/jwks", "//as.example.com/jwks", "https:", "https://", "https:///jwks", "https:as.example.com",
-		"http://as.example.com/", "http://10.0.0.1/", "http://localhost.example.com/", "http://127.0.0.1.example.com/", "http://0.0.0.0/",
-		"http://2130706433/", "http://[::ffff:8.8.8.8]/", "ftp://as.example.com/", "file:///etc/passwd", "data:application/json,{}", "unix:///run/x",
-		"https://user@as.example.com/", "https://user:pass@as.example.com/", "https://@as.example.com/", "https://as.example.com/#", "https://as.example.com/#f",
-		"https://{host}/", "https://as.example.com/{path}", "https://as.example.com:0/", "https://as.example.com:65536/", "https://as.example.com:x/",
+		"", " ", "as.example.com", "/jwks", "//as.example.com/jwks",
+		"https:", "https://", "https:///jwks", "https:as.example.com",
+		"http://as.example.com/", "http://10.0.0.1/", "http://localhost.example.com/",
+		"http://127.0.0.1.example.com/", "http://0.0.0.0/",
+		"http://2130706433/", "http://[::ffff:8.8.8.8]/", "ftp://as.example.com/",
+		"file:///etc/passwd", "data:application/json,{}", "unix:///run/x",
+		"https://user@as.example.com/", "https://user:pass@as.example.com/",
+		"https://@as.example.com/", "https://as.example.com/#", "https://as.example.com/#f",
+		"https://{host}/", "https://as.example.com/{path}", "https://as.example.com:0/",
+		"https://as.example.com:65536/", "https://as.example.com:x/",
 		"https://as.example.com\n/", "https://as example.com/", "https://:443/", "javascript:alert(1)",
 	} {
 		if u, err := fetch.CheckURL(bad); !errors.Is(err, fetch.ErrAddress) {
@@ -92,10 +98,12 @@ func TestGet(t *testing.T) {
 	})
 	c := client(t, fetch.Options{Header: http.Header{"X-Tenant": {"one"}, "Accept": {"text/html"}}})
 	response, err := c.Get(t.Context(), s.URL, "application/json", "")
-	if err != nil || response.Status != 200 || string(response.Body) != "hello" || response.NotModified || response.Header.Get("ETag") != `"v1"` {
+	if err != nil || response.Status != 200 || string(response.Body) != "hello" ||
+		response.NotModified || response.Header.Get("ETag") != `"v1"` {
 		t.Fatalf("%+v, error %v", response, err)
 	}
-	if h := asked.Load().Header; h.Get("Accept") != "application/json" || h.Get("X-Tenant") != "one" || h.Get("If-None-Match") != "" {
+	if h := asked.Load().Header; h.Get("Accept") != "application/json" ||
+		h.Get("X-Tenant") != "one" || h.Get("If-None-Match") != "" {
 		t.Errorf("header %v", h)
 	}
 	response, err = c.Get(t.Context(), s.URL, "application/json", `"v1"`)
@@ -156,7 +164,8 @@ func TestRedirects(t *testing.T) {
 		{"to nowhere", "/?x", "", fetch.ErrRedirect},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			response, err := client(t, fetch.Options{Header: http.Header{"Authorization": {"secret"}, "X-Api-Key": {"secret"}}}).Get(t.Context(), s.URL+test.path, "*/*", "")
+			header := http.Header{"Authorization": {"secret"}, "X-Api-Key": {"secret"}}
+			response, err := client(t, fetch.Options{Header: header}).Get(t.Context(), s.URL+test.path, "*/*", "")
 			if !errors.Is(err, test.want) || err == nil && string(response.Body) != test.body {
 				t.Errorf("%+v, error %v; want %q and %v", response, err, test.body, test.want)
 			}
@@ -225,7 +234,8 @@ func TestBodyIsBounded(t *testing.T) {
 	}{
 		{"as much as may be", body(fetch.MaxBody), nil},
 		{"a byte more", body(fetch.MaxBody + 1), fetch.ErrTooLarge},
-		{"a length that is announced", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "99999999999") }, fetch.ErrTooLarge},
+		{"a length that is announced",
+			func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "99999999999") }, fetch.ErrTooLarge},
 		{"a gzip bomb", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
 			w.Write(bomb.Bytes())
@@ -264,12 +274,16 @@ func TestTimeIsBounded(t *testing.T) {
 
 func TestAddressesThatAreNotDialled(t *testing.T) {
 	for _, address := range []string{
-		"https://169.254.169.254/", "https://169.254.1.1:8443/", "https://[fe80::1%25lo]/", "https://[fe80::1]/", "https://[fd00:ec2::254]/",
+		"https://169.254.169.254/", "https://169.254.1.1:8443/",
+		"https://[fe80::1%25lo]/", "https://[fe80::1]/", "https://[fd00:ec2::254]/",
 		"https://100.100.100.200/", "https://168.63.129.16/", "https://192.0.0.192/", "https://0.0.0.0/", "https://[::]/",
-		"https://[::ffff:169.254.169.254]/", "https://[64:ff9b::a9fe:a9fe]/", "https://[::169.254.169.254]/", "https://224.0.0.1/", "https://[ff02::1]/",
-		"https://[fd00:ec2::23]/", "https://[fd00:ec2::253]/", "https://[64:ff9b:1::a9fe:a9fe]/", "https://[64:ff9b:1:a9fe:a9:fe00::]/",
+		"https://[::ffff:169.254.169.254]/", "https://[64:ff9b::a9fe:a9fe]/",
+		"https://[::169.254.169.254]/", "https://224.0.0.1/", "https://[ff02::1]/",
+		"https://[fd00:ec2::23]/", "https://[fd00:ec2::253]/",
+		"https://[64:ff9b:1::a9fe:a9fe]/", "https://[64:ff9b:1:a9fe:a9:fe00::]/",
 		"https://[64:ff9b:1:a9:fe:a9fe::]/", "https://[64:ff9b:1:0:a9:fea9:fe00:0]/", "https://[64:ff9b:1::a83f:8110]/",
-		"https://[fd20:ce::254]/", "https://[fd00:c1::a9fe:a9fe]/", "https://[fd00:100::100:200]/", "https://[fd00:a9fe:a9fe::1]/",
+		"https://[fd20:ce::254]/", "https://[fd00:c1::a9fe:a9fe]/",
+		"https://[fd00:100::100:200]/", "https://[fd00:a9fe:a9fe::1]/",
 		"https://[fd00:42::42]/",
 	} {
 		if _, err := client(t, fetch.Options{}).Get(t.Context(), address, "*/*", ""); !errors.Is(err, fetch.ErrAddress) {
@@ -277,7 +291,9 @@ func TestAddressesThatAreNotDialled(t *testing.T) {
 		}
 	}
 	// Neither their neighbours nor what a translator leads to elsewhere are any of these.
-	for _, address := range []string{"https://[fd00:ec3::254]/", "https://[64:ff9b:1::7f00:1]/", "https://[64:ff9b::7f00:1]/", "https://[::1]:1/"} {
+	for _, address := range []string{
+		"https://[fd00:ec3::254]/", "https://[64:ff9b:1::7f00:1]/", "https://[64:ff9b::7f00:1]/", "https://[::1]:1/",
+	} {
 		c := client(t, fetch.Options{Timeout: 50 * time.Millisecond})
 		if _, err := c.Get(t.Context(), address, "*/*", ""); err == nil || errors.Is(err, fetch.ErrAddress) {
 			t.Errorf("%s: %v", address, err)
@@ -285,7 +301,8 @@ func TestAddressesThatAreNotDialled(t *testing.T) {
 	}
 	// With the word in the configuration it is dialled, whatever comes of it.
 	c := client(t, fetch.Options{AllowLinkLocal: true, Timeout: 50 * time.Millisecond})
-	if _, err := c.Get(t.Context(), "https://169.254.169.254/", "*/*", ""); err == nil || errors.Is(err, fetch.ErrAddress) {
+	if _, err := c.Get(t.Context(), "https://169.254.169.254/", "*/*", ""); err == nil ||
+		errors.Is(err, fetch.ErrAddress) {
 		t.Errorf("allowed: %v", err)
 	}
 }
@@ -301,7 +318,8 @@ func TestErrorsDoNotQuoteTheAddress(t *testing.T) {
 // What is at the address does not speak HTTP, and sends back what it was sent: the errors of net/http quote it.
 func TestErrorsDoNotQuoteWhatIsNotHTTP(t *testing.T) {
 	for _, before := range []string{
-		"", "HTTP/1.1 ", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\n ", "HTTP/1.1 200 OK\r\nContent-Length: ", "HTTP/1.1 200 OK\r\nTransfer-Encoding: ",
+		"", "HTTP/1.1 ", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\n ",
+		"HTTP/1.1 200 OK\r\nContent-Length: ", "HTTP/1.1 200 OK\r\nTransfer-Encoding: ",
 	} {
 		s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			conn, _, err := http.NewResponseController(w).Hijack()
@@ -327,7 +345,8 @@ func issued(tb testing.TB) (cert, key []byte) {
 		tb.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
 	if err != nil {
@@ -337,7 +356,8 @@ func issued(tb testing.TB) (cert, key []byte) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
 }
 
 func TestTLS(t *testing.T) {
@@ -378,7 +398,8 @@ func TestTLS(t *testing.T) {
 			}
 		})
 	}
-	if _, err := client(t, fetch.Options{CA: ca, Pins: [][32]byte{{1}}}).Get(t.Context(), s.URL, "*/*", ""); !errors.Is(err, fetch.ErrPin) {
+	wrong := client(t, fetch.Options{CA: ca, Pins: [][32]byte{{1}}})
+	if _, err := wrong.Get(t.Context(), s.URL, "*/*", ""); !errors.Is(err, fetch.ErrPin) {
 		t.Errorf("a wrong pin: %v", err)
 	}
 }
@@ -493,7 +514,8 @@ func TestOptionsThatCannotBe(t *testing.T) {
 	cert, key := issued(t)
 	other, _ := issued(t)
 	for _, options := range []fetch.Options{
-		{CA: []byte("words")}, {CA: key}, {ClientCert: cert}, {ClientKey: key}, {ClientCert: other, ClientKey: key}, {ServerName: "https://as.example.com"},
+		{CA: []byte("words")}, {CA: key}, {ClientCert: cert}, {ClientKey: key},
+		{ClientCert: other, ClientKey: key}, {ServerName: "https://as.example.com"},
 	} {
 		if _, err := fetch.NewClient(options); err == nil {
 			t.Errorf("%+v is accepted", options)
@@ -513,7 +535,10 @@ func TestFingerprint(t *testing.T) {
 }
 
 func FuzzCheckURL(f *testing.F) {
-	for _, seed := range []string{"https://as.example.com/", "http://localhost", "http://127.0.0.1:80/#", "https://[::1%25lo]:1/", "https://a@b", "http://[::1%25\xff]", "https://[::1%25%3c]", "https://ex%41mple.com/"} {
+	for _, seed := range []string{
+		"https://as.example.com/", "http://localhost", "http://127.0.0.1:80/#", "https://[::1%25lo]:1/",
+		"https://a@b", "http://[::1%25\xff]", "https://[::1%25%3c]", "https://ex%41mple.com/",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
@@ -532,7 +557,9 @@ func FuzzCheckURL(f *testing.F) {
 
 func TestCloseLeavesNoConnection(t *testing.T) {
 	closed := make(chan struct{})
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "x") }))
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, "x")
+	}))
 	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateClosed {
 			close(closed)
@@ -605,10 +632,12 @@ func (r *relay) pass(from, to net.Conn, late bool) {
 	}
 }
 
-// HTTP/2 gives up a request and keeps its connection. One that leads nowhere any more, without a word of anybody about it,
-// took all requests that followed along, for as long as the system sends again what nobody has acknowledged.
+// HTTP/2 gives up a request and keeps its connection. A connection can lead nowhere any more without anybody saying so.
+// It must not take all later requests along until the system stops sending again what nobody acknowledges.
 func TestAConnectionThatLeadsNowhereIsGivenUp(t *testing.T) {
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) }))
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, r.Proto)
+	}))
 	s.EnableHTTP2 = true
 	s.StartTLS()
 	t.Cleanup(s.Close)
