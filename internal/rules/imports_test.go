@@ -37,9 +37,15 @@ var arrows = map[string][]string{
 	},
 
 	// The next Caddy modules use these as well, so they do not know the handler.
-	"caddyjwt/words":   {"internal/setting", "internal/smallfile"},
-	"caddyjwt/pool":    {"internal/gate", "internal/jose", "internal/keyset", "introspect"},                  // their tests make keys
-	"caddyjwt/process": {"caddyjwt/pool", "internal/gate", "internal/jose", "internal/keyset", "introspect"}, // as well
+	"caddyjwt/words": {"internal/setting", "internal/smallfile"},
+	"caddyjwt/pool": {
+		"internal/gate", "internal/keyset", "introspect",
+		"internal/jose", // its tests make keys
+	},
+	"caddyjwt/process": {
+		"caddyjwt/pool", "internal/gate", "internal/keyset", "introspect",
+		"internal/jose", // its tests make keys as well
+	},
 
 	"caddyjwt": {
 		"caddyjwt/words", "caddyjwt/pool", "caddyjwt/process",

@@ -24,7 +24,9 @@ import (
 
 // secretNames are names of what must not be compared in any other way. That of
 // a hash of something public is among them, since a name cannot tell.
-var secretNames = regexp.MustCompile(`(?i)(secrets?|mac|macs|signatures?|passwords?|tags?|tokens?|thumbprints?|digests?|pins?|fingerprints?)$`)
+var secretNames = regexp.MustCompile(
+	`(?i)(secrets?|mac|macs|signatures?|passwords?|tags?|tokens?|thumbprints?|digests?|pins?|fingerprints?)$`,
+)
 
 // hasty are the functions that compare as fast as they can.
 var hasty = []string{
@@ -35,10 +37,14 @@ var hasty = []string{
 // harmless are the comparisons that a stranger cannot learn a secret from, and
 // why, by file and expression.
 var harmless = map[string]string{
-	"caddyjwt/module.go: credential.Secret == exampleSecret":                                          "when the configuration loads, with a secret that everybody knows",
-	"internal/fetch/transport.go: slices.Contains(pins, sha256.Sum256(cert.RawSubjectPublicKeyInfo))": "hashes of public keys",
-	"internal/gate/cache.go: d[place].Swap(tag) == tag":                                               "tags of a hash whose key never leaves the process; they admit nobody",
-	"internal/gate/routing.go: strings.HasPrefix(token, party.issuer.Introspection.Prefix)":           "how an issuer's opaque tokens begin, which is no secret",
+	"caddyjwt/module.go: credential.Secret == exampleSecret": "when the configuration loads, " +
+		"with a secret that everybody knows",
+	"internal/fetch/transport.go: " +
+		"slices.Contains(pins, sha256.Sum256(cert.RawSubjectPublicKeyInfo))": "hashes of public keys",
+	"internal/gate/cache.go: d[place].Swap(tag) == tag": "tags of a hash whose key never leaves the process; " +
+		"they admit nobody",
+	"internal/gate/routing.go: strings.HasPrefix(token, party.issuer.Introspection.Prefix)": "how an issuer's " +
+		"opaque tokens begin, which is no secret",
 }
 
 func TestSecretsAreNotComparedHastily(t *testing.T) {
@@ -65,7 +71,8 @@ func TestSecretsAreNotComparedHastily(t *testing.T) {
 				comparison := filepath.ToSlash(relative) + ": " + text
 				used[comparison] = true
 				if _, ok := harmless[comparison]; !ok {
-					t.Errorf("%s\ncompare it with crypto/subtle or hmac.Equal, or say in this test why nobody learns from the time", comparison)
+					t.Errorf("%s\ncompare it with crypto/subtle or hmac.Equal, or say in this test why nobody learns from the time",
+						comparison)
 				}
 			}
 			return nil
@@ -92,7 +99,8 @@ func hastyComparisons(file *ast.File) (found []string) {
 				found = append(found, types.ExprString(node))
 			}
 		case *ast.CallExpr:
-			if slices.Contains(hasty, types.ExprString(node.Fun)) && len(node.Args) == 2 && !isConstant(node.Args[1]) && slices.ContainsFunc(node.Args, isSecret) {
+			if slices.Contains(hasty, types.ExprString(node.Fun)) && len(node.Args) == 2 &&
+				!isConstant(node.Args[1]) && slices.ContainsFunc(node.Args, isSecret) {
 				found = append(found, types.ExprString(node))
 			}
 		}
