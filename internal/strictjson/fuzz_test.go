@@ -34,7 +34,8 @@ func FuzzParse(f *testing.F) {
 		if !errors.Is(err, wantErr) {
 			t.Fatalf("got %v, reference says %v", err, wantErr)
 		}
-		if _, objErr := strictjson.ParseObject([]byte(text), strictjson.Limits{}); (objErr == nil) != (err == nil && v.Kind() == strictjson.Object) {
+		object := err == nil && v.Kind() == strictjson.Object
+		if _, objErr := strictjson.ParseObject([]byte(text), strictjson.Limits{}); (objErr == nil) != object {
 			t.Fatalf("ParseObject says %v, Parse %v", objErr, err)
 		}
 		if err != nil {

@@ -31,7 +31,8 @@ func TestValueOfEachKind(t *testing.T) {
 		{text: `false`, kind: strictjson.Bool, name: "boolean"},
 		{text: `-1.5e3`, kind: strictjson.Number, name: "number", number: `-1.5e3`},
 		{text: `0`, kind: strictjson.Number, name: "number", number: `0`},
-		{text: `"a\u00e9\/\"\ud83d\ude00\b\f\n\r\tz"`, kind: strictjson.String, name: "string", str: "aé/\"\U0001F600\b\f\n\r\tz"},
+		{text: `"a\u00e9\/\"\ud83d\ude00\b\f\n\r\tz"`, kind: strictjson.String,
+			name: "string", str: "aé/\"\U0001F600\b\f\n\r\tz"},
 		{text: `""`, kind: strictjson.String, name: "string", empty: true},
 		{text: `"\\"`, kind: strictjson.String, name: "string", str: `\`},
 		{text: `[ ]`, kind: strictjson.Array, name: "array", empty: true},
@@ -63,7 +64,8 @@ func TestValueOfEachKind(t *testing.T) {
 
 func TestZeroValueContainsNothing(t *testing.T) {
 	var v strictjson.Value
-	if v.Kind() != strictjson.Invalid || v.Kind().String() != "nothing" || v.Equal("") || v.Empty() || strictjson.Kind(99).String() != "nothing" {
+	if v.Kind() != strictjson.Invalid || v.Kind().String() != "nothing" ||
+		v.Equal("") || v.Empty() || strictjson.Kind(99).String() != "nothing" {
 		t.Error("the zero Value is something")
 	}
 	for range v.Elements() {
