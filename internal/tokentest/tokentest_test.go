@@ -15,7 +15,10 @@ import (
 )
 
 func TestTokensVerifyElsewhere(t *testing.T) {
-	for _, alg := range []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512"} {
+	for _, alg := range []string{
+		"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256",
+		"ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512",
+	} {
 		key := tokentest.NewKey(t, alg, "k")
 		if key != tokentest.NewKey(t, alg, "k") || key == tokentest.NewKey(t, alg, "") {
 			t.Errorf("%s: keys are not told apart by their names", alg)
@@ -73,7 +76,8 @@ func TestServerComesAndGoes(t *testing.T) {
 			Issuer  string
 			JWKSURI string `json:"jwks_uri"`
 		}
-		if status := get(t, address, &document); status != 200 || document.Issuer != as.URL || document.JWKSURI != as.JWKSURL() {
+		if status := get(t, address, &document); status != 200 ||
+			document.Issuer != as.URL || document.JWKSURI != as.JWKSURL() {
 			t.Errorf("%s: %d, %+v", address, status, document)
 		}
 	}
@@ -94,7 +98,8 @@ func TestIntrospection(t *testing.T) {
 		return tokentest.IntrospectionAnswer{Claims: map[string]any{"active": r.Token == "good"}}
 	})
 	ask := func(token, secret string) (int, string) {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, as.IntrospectionURL(), strings.NewReader(url.Values{"token": {token}}.Encode()))
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
+			as.IntrospectionURL(), strings.NewReader(url.Values{"token": {token}}.Encode()))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,7 +123,8 @@ func TestIntrospection(t *testing.T) {
 		t.Errorf("a wrong secret: %d", status)
 	}
 	asked := as.IntrospectionRequests()
-	if len(asked) != 3 || asked[0].AuthMethod != "client_secret_basic" || asked[0].ClientID != "gateway" || asked[2].Authenticated {
+	if len(asked) != 3 || asked[0].AuthMethod != "client_secret_basic" ||
+		asked[0].ClientID != "gateway" || asked[2].Authenticated {
 		t.Errorf("%+v", asked)
 	}
 }
