@@ -37,13 +37,16 @@ func bare(s *signer, signature []byte) func(input string) bool {
 		public := &key.PublicKey
 		if strings.HasPrefix(s.alg.String(), "PS") {
 			return func(input string) bool {
-				return rsa.VerifyPSS(public, id, sum(newHash, input), signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
+				return rsa.VerifyPSS(public, id, sum(newHash, input), signature,
+					&rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
 			}
 		}
 		return func(input string) bool { return rsa.VerifyPKCS1v15(public, id, sum(newHash, input), signature) == nil }
 	case *ecdsa.PrivateKey:
 		half := len(signature) / 2
-		der := must(asn1.Marshal(struct{ R, S *big.Int }{new(big.Int).SetBytes(signature[:half]), new(big.Int).SetBytes(signature[half:])}))
+		der := must(asn1.Marshal(struct{ R, S *big.Int }{
+			new(big.Int).SetBytes(signature[:half]), new(big.Int).SetBytes(signature[half:]),
+		}))
 		return func(input string) bool { return ecdsa.VerifyASN1(&key.PublicKey, sum(newHash, input), der) }
 	case ed25519.PrivateKey:
 		public := key.Public().(ed25519.PublicKey)
@@ -94,9 +97,9 @@ func BenchmarkVerify(b *testing.B) {
 	}
 }
 
-// BenchmarkVerifyWrongMAC has MACs that are wrong in one byte only. When the time tells which one it is, a MAC can be
-// guessed byte by byte (CVE-2016-7036, CVE-2024-25714): look for a difference between the two that does not go away with
-// more runs. No test asserts a time; internal/rules looks at the comparison itself.
+// BenchmarkVerifyWrongMAC has MACs that are wrong in one byte only. If the time shows which byte it is, a stranger can
+// guess a MAC byte by byte (CVE-2016-7036, CVE-2024-25714). Look for a difference between the two that stays with more
+// runs. No test asserts a time; internal/rules looks at the comparison itself.
 func BenchmarkVerifyWrongMAC(b *testing.B) {
 	for _, alg := range []jose.Algorithm{jose.HS256, jose.HS384, jose.HS512} {
 		s := signers()[alg]

@@ -15,7 +15,8 @@ func TestParse(t *testing.T) {
 	if got.Header.Algorithm != jose.ES256 || got.Header.KeyID != "k1" || got.Header.Type != "jwt" {
 		t.Errorf("header is %+v", got.Header)
 	}
-	if string(got.Payload) != `{"iss":"x"}` || string(got.Signature) != "sig" || got.SigningInput != token[:strings.LastIndex(token, ".")] {
+	if string(got.Payload) != `{"iss":"x"}` || string(got.Signature) != "sig" ||
+		got.SigningInput != token[:strings.LastIndex(token, ".")] {
 		t.Errorf("token is %+v", got)
 	}
 }
@@ -52,12 +53,13 @@ func TestParseRefusesOtherForms(t *testing.T) {
 		"full-width hyphen":          good + "\uff0d",
 		"tilde":                      good + "~aa",
 		"bits left over":             header + "." + payload + ".YR",
-		"general JSON":               `{"payload":"` + payload + `","signatures":[{"protected":"` + header + `","signature":"` + signature + `"}]}`,
-		"flattened JSON":             `{"payload":"` + payload + `","protected":"` + header + `","signature":"` + signature + `"}`,
-		"JSON and compact":           `{"a":"` + good + `"}`,
-		"too long":                   header + "." + strings.Repeat("A", 1<<20) + "." + signature,
-		"long header":                encode(`{"alg":"ES256","x":"`+strings.Repeat("x", 8<<10)+`"}`) + "." + payload + "." + signature,
-		"quoted":                     `"` + good + `"`,
+		"general JSON": `{"payload":"` + payload +
+			`","signatures":[{"protected":"` + header + `","signature":"` + signature + `"}]}`,
+		"flattened JSON":   `{"payload":"` + payload + `","protected":"` + header + `","signature":"` + signature + `"}`,
+		"JSON and compact": `{"a":"` + good + `"}`,
+		"too long":         header + "." + strings.Repeat("A", 1<<20) + "." + signature,
+		"long header":      encode(`{"alg":"ES256","x":"`+strings.Repeat("x", 8<<10)+`"}`) + "." + payload + "." + signature,
+		"quoted":           `"` + good + `"`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := jose.Parse(token, nil)
@@ -95,7 +97,10 @@ func TestParseUsesTheBuffer(t *testing.T) {
 
 // What is refused early costs the same however long it is.
 func TestParseOfDotsAllocatesNothing(t *testing.T) {
-	for _, token := range []string{strings.Repeat(".", 15000), "a" + strings.Repeat(".", 1<<20), strings.Repeat("a.", 8000), strings.Repeat("a", 16<<10)} {
+	for _, token := range []string{
+		strings.Repeat(".", 15000), "a" + strings.Repeat(".", 1<<20),
+		strings.Repeat("a.", 8000), strings.Repeat("a", 16<<10),
+	} {
 		if n := testing.AllocsPerRun(100, func() { _, _ = jose.Parse(token, nil) }); n != 0 {
 			t.Errorf("token of %d bytes: %v allocations", len(token), n)
 		}
@@ -170,8 +175,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// A token with one byte or bit changed, a byte added or left out, or either end cut off is refused, whatever the algorithm,
-// unless nothing changed.
+// FuzzMutation changes one byte or bit of a token, adds a byte, leaves one out, or cuts off an end. Whatever the
+// algorithm, the token is refused unless nothing changed.
 func FuzzMutation(f *testing.F) {
 	algs := allAlgorithms()
 	tokens := map[jose.Algorithm]string{}

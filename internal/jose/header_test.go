@@ -38,7 +38,8 @@ func TestHeaderRefuses(t *testing.T) {
 		{"control character in a string", "{\"alg\":\"ES256\",\"x\":\"\n\"}", jose.ErrMalformed},
 		{"invalid UTF-8 in kid", "{\"alg\":\"ES256\",\"kid\":\"\xff\"}", jose.ErrMalformed},
 		{"lone surrogate in kid", `{"alg":"ES256","kid":"\ud800"}`, jose.ErrMalformed},
-		{"nesting without end", `{"alg":"ES256","x":` + strings.Repeat("[", 2000) + strings.Repeat("]", 2000) + `}`, jose.ErrMalformed},
+		{"nesting without end",
+			`{"alg":"ES256","x":` + strings.Repeat("[", 2000) + strings.Repeat("]", 2000) + `}`, jose.ErrMalformed},
 		{"too many parameters", `{"alg":"ES256"` + many(70) + `}`, jose.ErrMalformed},
 
 		{"alg twice", `{"alg":"ES256","alg":"none"}`, jose.ErrMalformed},
@@ -127,12 +128,13 @@ func many(n int) string {
 
 func TestHeaderAccepts(t *testing.T) {
 	for name, header := range map[string]string{
-		"only alg":                      `{"alg":"ES256"}`,
-		"white space":                   " \t\r\n{ \"alg\" : \"ES256\" }\n",
-		"escaped name and value":        `{"\u0061l\u0067":"\u0045S256"}`,
-		"other cases are other names":   `{"alg":"ES256","ALG":"none","Alg":1,"CRIT":["x"],"Kid":1,"KID":null,"Typ":1}`,
-		"names that only fold to ours":  "{\"alg\":\"ES256\",\"\u212Aid\":1,\"\u017Fub\":2}",
-		"keys and addresses, not read":  `{"alg":"ES256","jwk":{"kty":"EC"},"jku":"http://evil.example","x5u":"x","x5c":["x"],"x5t":"x","x5t#S256":"x"}`,
+		"only alg":                     `{"alg":"ES256"}`,
+		"white space":                  " \t\r\n{ \"alg\" : \"ES256\" }\n",
+		"escaped name and value":       `{"\u0061l\u0067":"\u0045S256"}`,
+		"other cases are other names":  `{"alg":"ES256","ALG":"none","Alg":1,"CRIT":["x"],"Kid":1,"KID":null,"Typ":1}`,
+		"names that only fold to ours": "{\"alg\":\"ES256\",\"\u212Aid\":1,\"\u017Fub\":2}",
+		"keys and addresses, not read": `{"alg":"ES256","jwk":{"kty":"EC"},"jku":"http://evil.example",` +
+			`"x5u":"x","x5c":["x"],"x5t":"x","x5t#S256":"x"}`,
 		"unknown parameters":            `{"alg":"ES256","nonce":"n","x":{"y":[{"z":null}]}}`,
 		"content type that is no token": `{"alg":"ES256","cty":"json"}`,
 		"64 parameters":                 `{"alg":"ES256"` + many(63) + `}`,
@@ -168,7 +170,8 @@ func TestHeaderKeyID(t *testing.T) {
 func TestHeaderType(t *testing.T) {
 	for typ, want := range map[string]string{
 		"JWT": "jwt", "jwt": "jwt", "Jwt": "jwt", "application/jwt": "jwt", "APPLICATION/JWT": "jwt",
-		"at+jwt": "at+jwt", "AT+JWT": "at+jwt", "at+JWT": "at+jwt", "application/at+jwt": "at+jwt", "Application/AT+jwt": "at+jwt",
+		"at+jwt": "at+jwt", "AT+JWT": "at+jwt", "at+JWT": "at+jwt",
+		"application/at+jwt": "at+jwt", "Application/AT+jwt": "at+jwt",
 		"JOSE": "jose", "text/plain": "text/plain", "Text/Plain": "text/plain", "example.com-token": "example.com-token",
 	} {
 		h, err := parseHeader(`{"alg":"ES256","typ":"` + typ + `"}`)
@@ -211,7 +214,9 @@ var foreignTypes = []string{
 
 func TestHeaderRefusesForeignTypes(t *testing.T) {
 	for _, typ := range foreignTypes {
-		for _, spelling := range []string{typ, strings.ToUpper(typ), "application/" + typ, "Application/" + strings.ToUpper(typ)} {
+		for _, spelling := range []string{
+			typ, strings.ToUpper(typ), "application/" + typ, "Application/" + strings.ToUpper(typ),
+		} {
 			_, err := parseHeader(`{"alg":"ES256","typ":"` + spelling + `"}`)
 			if !is(err, jose.ErrType) {
 				t.Errorf("typ %q: got %v", spelling, err)
@@ -233,7 +238,9 @@ func TestHeaderRefusesForeignTypes(t *testing.T) {
 
 // These say nothing about the kind, or that this is an access token.
 func TestHeaderTakesTypesOfAccessTokens(t *testing.T) {
-	for _, typ := range []string{"JWT", "at+jwt", "AT+JWT", "application/at+jwt", "JOSE", "JWS", "Bearer", "jwt+x", "example.com-token"} {
+	for _, typ := range []string{
+		"JWT", "at+jwt", "AT+JWT", "application/at+jwt", "JOSE", "JWS", "Bearer", "jwt+x", "example.com-token",
+	} {
 		if h, err := parseHeader(`{"alg":"ES256","typ":"` + typ + `"}`); err != nil || h.Foreign {
 			t.Errorf("typ %q: got %+v, %v", typ, h, err)
 		}

@@ -88,10 +88,12 @@ func TestPublicKeyRefusesUnusableKeys(t *testing.T) {
 		"EC at infinity":      {&ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int), Y: new(big.Int)}, jose.ErrKey},
 		"EC off its curve":    {&ecdsa.PublicKey{Curve: elliptic.P256(), X: big.NewInt(1), Y: big.NewInt(1)}, jose.ErrKey},
 		"EC on another curve": {&ecdsa.PublicKey{Curve: elliptic.P384(), X: ecPrivate.X, Y: ecPrivate.Y}, jose.ErrKey},
-		"EC negative":         {&ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).Neg(ecPrivate.X), Y: ecPrivate.Y}, jose.ErrKey},
+		"EC negative": {&ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).Neg(ecPrivate.X), Y: ecPrivate.Y},
+			jose.ErrKey},
 		"EC not reduced": {&ecdsa.PublicKey{Curve: elliptic.P256(),
 			X: new(big.Int).Add(ecPrivate.X, elliptic.P256().Params().P), Y: ecPrivate.Y}, jose.ErrKey},
-		"EC huge": {&ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).Lsh(big.NewInt(1), 9999), Y: ecPrivate.Y}, jose.ErrKey},
+		"EC huge": {&ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).Lsh(big.NewInt(1), 9999), Y: ecPrivate.Y},
+			jose.ErrKey},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := jose.NewPublicKey("", test.key, 0)

@@ -14,35 +14,37 @@ import (
 
 // plainSecrets are long enough, and everybody would try them.
 var plainSecrets = map[string]string{
-	"sixteen random digits twice over":  strings.Repeat("9d1f8a3c5e7b4260", 2),
-	"one zero byte over and over":       strings.Repeat("\x00", 64),
-	"one letter over and over":          strings.Repeat("x", 64),
-	"one letter, and another":           strings.Repeat("A", 42) + "B",
-	"two letters over and over":         strings.Repeat("ab", 16),
-	"two bytes over and over":           strings.Repeat("\x00\xff", 32),
-	"a word over and over":              strings.Repeat("password", 4),
-	"a word that nobody has listed":     strings.Repeat("changeit", 8),
-	"a word in changing case":           "PasswordpasswordPASSWORDpassword",
-	"a word with numbers":               "password1password2password3password4",
-	"a name over and over":              strings.Repeat("InterSystems", 3),
-	"digits in a row":                   "12345678901234567890123456789012",
-	"digits backwards":                  "98765432109876543210987654321098",
-	"hexadecimal digits in a row":       "0123456789abcdef0123456789abcdef0123456789abcdef",
-	"the alphabet":                      "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz",
-	"the alphabet, digits, capitals":    "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ",
-	"bytes in a row":                    string(ascending(32)),
-	"rows of a keyboard":                "qwertyuiopasdfghjklzxcvbnm1234567890",
-	"rows of a German keyboard":         "qwertzuiopasdfghjklyxcvbnm1234567890",
-	"rows of a keyboard, backwards":     "0987654321poiuytrewqlkjhgfdsamnbvcxz",
-	"columns of a keyboard":             "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p",
-	"few letters in disorder":           "abaabbabaaabbbababbabaabbbaaabab",
-	"three letters in disorder":         "abcacbbacabbcacabcbaacbcabacbbca",
-	"words that many passwords have":    "secret-password-changeme-example-1",
-	"a word over and over, in hex":      hex.EncodeToString([]byte(strings.Repeat("password", 4))),
-	"a word twice, in hex":              hex.EncodeToString([]byte("passwordpassword")),
-	"digits in a row, in hex":           hex.EncodeToString([]byte("1234567890123456")),
-	"a word over and over, in base64":   base64.StdEncoding.EncodeToString([]byte(strings.Repeat("password", 4))),
-	"digits in a row, in base64":        base64.RawURLEncoding.EncodeToString([]byte("1234567890123456789012345678901234567890")),
+	"sixteen random digits twice over": strings.Repeat("9d1f8a3c5e7b4260", 2),
+	"one zero byte over and over":      strings.Repeat("\x00", 64),
+	"one letter over and over":         strings.Repeat("x", 64),
+	"one letter, and another":          strings.Repeat("A", 42) + "B",
+	"two letters over and over":        strings.Repeat("ab", 16),
+	"two bytes over and over":          strings.Repeat("\x00\xff", 32),
+	"a word over and over":             strings.Repeat("password", 4),
+	"a word that nobody has listed":    strings.Repeat("changeit", 8),
+	"a word in changing case":          "PasswordpasswordPASSWORDpassword",
+	"a word with numbers":              "password1password2password3password4",
+	"a name over and over":             strings.Repeat("InterSystems", 3),
+	"digits in a row":                  "12345678901234567890123456789012",
+	"digits backwards":                 "98765432109876543210987654321098",
+	"hexadecimal digits in a row":      "0123456789abcdef0123456789abcdef0123456789abcdef",
+	"the alphabet":                     "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz",
+	"the alphabet, digits, capitals":   "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+	"bytes in a row":                   string(ascending(32)),
+	"rows of a keyboard":               "qwertyuiopasdfghjklzxcvbnm1234567890",
+	"rows of a German keyboard":        "qwertzuiopasdfghjklyxcvbnm1234567890",
+	"rows of a keyboard, backwards":    "0987654321poiuytrewqlkjhgfdsamnbvcxz",
+	"columns of a keyboard":            "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p",
+	"few letters in disorder":          "abaabbabaaabbbababbabaabbbaaabab",
+	"three letters in disorder":        "abcacbbacabbcacabcbaacbcabacbbca",
+	"words that many passwords have":   "secret-password-changeme-example-1",
+	"a word over and over, in hex":     hex.EncodeToString([]byte(strings.Repeat("password", 4))),
+	"a word twice, in hex":             hex.EncodeToString([]byte("passwordpassword")),
+	"digits in a row, in hex":          hex.EncodeToString([]byte("1234567890123456")),
+	"a word over and over, in base64":  base64.StdEncoding.EncodeToString([]byte(strings.Repeat("password", 4))),
+	"digits in a row, in base64": base64.RawURLEncoding.EncodeToString(
+		[]byte("1234567890123456789012345678901234567890"),
+	),
 	"zero bytes in base64":              base64.StdEncoding.EncodeToString(make([]byte, 48)),
 	"a long one that repeats its parts": strings.Repeat("password", 10_000),
 }
@@ -52,7 +54,8 @@ func TestSecretRefusesWhatIsPlainlyNotRandom(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := jose.NewSecretKey("", []byte(secret), 0)
 			requireErr(t, err, jose.ErrWeakKey)
-			if !strings.Contains(err.Error(), "openssl rand -hex") || strings.Contains(strings.ToLower(err.Error()), "password") {
+			if !strings.Contains(err.Error(), "openssl rand -hex") ||
+				strings.Contains(strings.ToLower(err.Error()), "password") {
 				t.Errorf("error %v", err)
 			}
 		})
@@ -103,17 +106,19 @@ func TestRandomSecretsAreNeitherRefusedNorDoubted(t *testing.T) {
 	}
 	const lower, upper, digits = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
 	generators := map[string]func() string{
-		"32 bytes":                    func() string { return string(bytes(32)) },
-		"64 bytes":                    func() string { return string(bytes(64)) },
-		"5000 bytes":                  func() string { return string(bytes(5000)) },
-		"hex of 16 bytes":             func() string { return hex.EncodeToString(bytes(16)) },
-		"hex of 32 bytes":             func() string { return hex.EncodeToString(bytes(32)) },
-		"hex in capitals":             func() string { return strings.ToUpper(hex.EncodeToString(bytes(16))) },
-		"base64 of 24 bytes":          func() string { return base64.StdEncoding.EncodeToString(bytes(24)) },
-		"base64 of 32 bytes":          func() string { return base64.StdEncoding.EncodeToString(bytes(32)) },
-		"base64url of 64 bytes":       func() string { return base64.RawURLEncoding.EncodeToString(bytes(64)) },
-		"base32 of 20 bytes":          func() string { return base32.StdEncoding.EncodeToString(bytes(20)) },
-		"base64 of hex":               func() string { return base64.StdEncoding.EncodeToString([]byte(hex.EncodeToString(bytes(16)))) },
+		"32 bytes":              func() string { return string(bytes(32)) },
+		"64 bytes":              func() string { return string(bytes(64)) },
+		"5000 bytes":            func() string { return string(bytes(5000)) },
+		"hex of 16 bytes":       func() string { return hex.EncodeToString(bytes(16)) },
+		"hex of 32 bytes":       func() string { return hex.EncodeToString(bytes(32)) },
+		"hex in capitals":       func() string { return strings.ToUpper(hex.EncodeToString(bytes(16))) },
+		"base64 of 24 bytes":    func() string { return base64.StdEncoding.EncodeToString(bytes(24)) },
+		"base64 of 32 bytes":    func() string { return base64.StdEncoding.EncodeToString(bytes(32)) },
+		"base64url of 64 bytes": func() string { return base64.RawURLEncoding.EncodeToString(bytes(64)) },
+		"base32 of 20 bytes":    func() string { return base32.StdEncoding.EncodeToString(bytes(20)) },
+		"base64 of hex": func() string {
+			return base64.StdEncoding.EncodeToString([]byte(hex.EncodeToString(bytes(16))))
+		},
 		"Kong's 32 letters":           func() string { return from(lower+upper+digits, 32) },
 		"letters, digits and signs":   func() string { return from(lower+upper+digits+"!#$%&()*+,-./:;<=>?@[]^_{|}~", 32) },
 		"lower case":                  func() string { return from(lower, 40) },
@@ -168,7 +173,9 @@ func TestRandomSecretsThatLookLikeSomething(t *testing.T) {
 
 func BenchmarkNewSecretKey(b *testing.B) {
 	for name, secret := range map[string][]byte{
-		"random": randomBytes(64), "hex": []byte(hex.EncodeToString(randomBytes(32))), "plain": []byte(strings.Repeat("password", 8)),
+		"random":         randomBytes(64),
+		"hex":            []byte(hex.EncodeToString(randomBytes(32))),
+		"plain":          []byte(strings.Repeat("password", 8)),
 		"long and plain": []byte(strings.Repeat("x", 1<<20-1) + "y"),
 	} {
 		b.Run(name, func(b *testing.B) {

@@ -44,7 +44,8 @@ func TestSecretRefusesPublicKeys(t *testing.T) {
 func TestSecretRefusesPrivateKeys(t *testing.T) {
 	for _, alg := range []jose.Algorithm{jose.RS256, jose.ES256, jose.EdDSA} {
 		pkcs8 := must(x509.MarshalPKCS8PrivateKey(signers()[alg].private))
-		for disguise, secret := range tokentest.PEMDisguises(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})) {
+		text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
+		for disguise, secret := range tokentest.PEMDisguises(text) {
 			if _, err := jose.NewSecretKey("", secret, 0); !is(err, jose.ErrPublicSecret) {
 				t.Errorf("%v key as %s: got %v", alg, disguise, err)
 			}
@@ -74,7 +75,8 @@ func TestSecretAcceptsSecrets(t *testing.T) {
 	}
 	for range many {
 		secret := randomBytes(64)
-		secrets = append(secrets, secret, []byte(base64.StdEncoding.EncodeToString(secret)), []byte(encode(secret)), []byte(hex.EncodeToString(secret)))
+		secrets = append(secrets, secret, []byte(base64.StdEncoding.EncodeToString(secret)),
+			[]byte(encode(secret)), []byte(hex.EncodeToString(secret)))
 	}
 	for _, secret := range secrets {
 		if _, err := jose.NewSecretKey("", secret, 0); err != nil {
@@ -132,7 +134,8 @@ func TestSecretRefusesPublishedOnes(t *testing.T) {
 		base64.StdEncoding.EncodeToString([]byte("a-string-secret-at-least-256-bits-long")),
 		"a-valid-string-secret-that-is-at-least-384-bits-long",
 		"a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
-		spring, strings.ToLower(spring), string(must(hex.DecodeString(spring))), string(must(base64.StdEncoding.DecodeString(spring))),
+		spring, strings.ToLower(spring), string(must(hex.DecodeString(spring))),
+		string(must(base64.StdEncoding.DecodeString(spring))),
 	} {
 		_, err := jose.NewSecretKey("", []byte(secret), 0)
 		requireErr(t, err, jose.ErrPublishedKey)
@@ -145,7 +148,8 @@ func TestSecretDoesNotLeak(t *testing.T) {
 	key := must(jose.NewSecretKey("my-kid", []byte(secret), 0))
 	text := string(must(json.Marshal(key)))
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
-		text += fmt.Sprintf(verb, key) + fmt.Sprintf(verb, *key) + fmt.Sprintf(verb, []*jose.Key{key}) + fmt.Sprintf(verb, struct{ K *jose.Key }{key})
+		text += fmt.Sprintf(verb, key) + fmt.Sprintf(verb, *key) +
+			fmt.Sprintf(verb, []*jose.Key{key}) + fmt.Sprintf(verb, struct{ K *jose.Key }{key})
 	}
 	for _, leak := range []string{secret, hex.EncodeToString([]byte(secret)), fmt.Sprint([]byte(secret)), "0x61, 0x20"} {
 		if strings.Contains(strings.ToLower(text), leak) {

@@ -50,7 +50,9 @@ func (j *jwk) public() (crypto.PublicKey, error) {
 	case "RSA ":
 		return &rsa.PublicKey{N: new(big.Int).SetBytes(raw(j.N)), E: int(new(big.Int).SetBytes(raw(j.E)).Int64())}, nil
 	case "EC P-256", "EC P-384", "EC P-521":
-		curve := map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()}[j.Crv]
+		curve := map[string]elliptic.Curve{
+			"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521(),
+		}[j.Crv]
 		return &ecdsa.PublicKey{Curve: curve, X: new(big.Int).SetBytes(raw(j.X)), Y: new(big.Int).SetBytes(raw(j.Y))}, nil
 	case "OKP Ed25519":
 		return ed25519.PublicKey(raw(j.X)), nil

@@ -135,7 +135,9 @@ func TestVectorsWycheproofRaw(t *testing.T) {
 					j.Alg = "" // the files agree with their names, or have "ES521"
 					key, keyErr = j.key()
 				} else if alg.Family() == jose.EC {
-					curve := map[jose.Algorithm]elliptic.Curve{jose.ES256: elliptic.P256(), jose.ES384: elliptic.P384(), jose.ES512: elliptic.P521()}[alg]
+					curve := map[jose.Algorithm]elliptic.Curve{
+						jose.ES256: elliptic.P256(), jose.ES384: elliptic.P384(), jose.ES512: elliptic.P521(),
+					}[alg]
 					public, err := ecdsa.ParseUncompressedPublicKey(curve, must(hex.DecodeString(group.PublicKey.Uncompressed)))
 					if keyErr = err; err == nil {
 						key, keyErr = jose.NewExamplePublicKey("", public, 0)
@@ -165,8 +167,8 @@ func TestVectorsWycheproofRaw(t *testing.T) {
 	}
 }
 
-// TestVectorsWycheproofHMAC runs the vectors of MACs. Those with a tag cut short or with a key shorter than the hash are
-// right by HMAC's own rules (RFC 2104 sections 3 and 5), and not by those of RFC 7518 section 3.2.
+// TestVectorsWycheproofHMAC runs the vectors of MACs. Some have a tag cut short or a key shorter than the hash. HMAC's
+// own rules allow that (RFC 2104 sections 3 and 5); RFC 7518 section 3.2 does not.
 func TestVectorsWycheproofHMAC(t *testing.T) {
 	for name, alg := range map[string]jose.Algorithm{
 		"hmac_sha256_test.json": jose.HS256,

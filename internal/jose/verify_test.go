@@ -70,7 +70,7 @@ func TestVerifyWithstandsAlgorithmAttacks(t *testing.T) {
 	}
 }
 
-// The same with keys of other kinds: the public key is known to everybody, so everybody can compute a MAC with its text.
+// The same with keys of other kinds: everybody knows the public key, so everybody can compute a MAC with its text.
 func TestVerifyRefusesMACWithPublicKeyText(t *testing.T) {
 	for _, alg := range []jose.Algorithm{jose.RS256, jose.ES256, jose.EdDSA} {
 		s := signers()[alg]
@@ -132,8 +132,9 @@ func TestVerifyRefusesEveryBitFlip(t *testing.T) {
 	}
 }
 
-// stride is how far apart the flipped bits are. It is one where a signature costs microseconds. Where crypto/ecdsa takes
-// about a millisecond, each byte still has a bit flipped, and each bit of a byte its turn. With -short it is a sample.
+// stride is how far apart the flipped bits are. It is one where a signature costs microseconds. Where crypto/ecdsa
+// takes about a millisecond, each byte still has a bit flipped, and each bit of a byte its turn. With -short it is a
+// sample.
 func stride(alg jose.Algorithm) int {
 	switch {
 	case testing.Short():
@@ -243,7 +244,8 @@ func TestVerifyRefusesPSSWithAnotherSalt(t *testing.T) {
 		rsa.PSSSaltLengthAuto: jose.ErrSignature, // the longest that fits
 		32:                    nil, rsa.PSSSaltLengthEqualsHash: nil,
 	} {
-		signature := must(rsa.SignPSS(rand.Reader, s.private.(*rsa.PrivateKey), crypto.SHA256, sum[:], &rsa.PSSOptions{SaltLength: salt}))
+		signature := must(rsa.SignPSS(rand.Reader, s.private.(*rsa.PrivateKey),
+			crypto.SHA256, sum[:], &rsa.PSSOptions{SaltLength: salt}))
 		if err := s.key.Verify(jose.PS256, input, signature); !is(err, want) {
 			t.Errorf("salt of %d bytes: got %v, want %v", salt, err, want)
 		}
