@@ -12,7 +12,8 @@ import (
 // Every member that a JWK can have and that anything is read from, with what its values of the wrong type give.
 var optionalMembers = map[string]string{
 	"use": "malformed", "key_ops": "malformed", "alg": "malformed", "kid": "malformed", "x5c": "malformed",
-	"d": "private_key", "p": "private_key", "q": "private_key", "dp": "private_key", "dq": "private_key", "qi": "private_key",
+	"d": "private_key", "p": "private_key", "q": "private_key",
+	"dp": "private_key", "dq": "private_key", "qi": "private_key",
 	"oth": "private_key", "k": "private_key", "priv": "private_key", "seed": "private_key",
 	"crv": "", "x": "", "y": "", "x5t": "", "x5u": "", "x5t#S256": "", "exp": "", // nothing reads these of an RSA key
 }

@@ -41,7 +41,8 @@ const secretQuery = "?api_key=hunter2"
 // wantAddress wants an error to say at which address the trouble is, and no more of it than that.
 func wantAddress(t *testing.T, err error, address string) {
 	t.Helper()
-	if !errors.Is(err, keyset.ErrUnavailable) || !strings.Contains(err.Error(), address) || strings.Contains(err.Error(), "hunter2") {
+	if !errors.Is(err, keyset.ErrUnavailable) ||
+		!strings.Contains(err.Error(), address) || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("%v; want the address %s", err, address)
 	}
 }
@@ -87,7 +88,9 @@ func TestFetchErrorsNameTheAddress(t *testing.T) {
 				_ = json.NewEncoder(w).Encode(document)
 			}))
 			defer s.Close()
-			source := discovery(t, keyset.DiscoveryOptions{Issuer: "https://as.example.com", URL: s.URL + "/metadata" + secretQuery})
+			source := discovery(t, keyset.DiscoveryOptions{
+				Issuer: "https://as.example.com", URL: s.URL + "/metadata" + secretQuery,
+			})
 			_, err := source.Find(t.Context(), jose.ES256, "one")
 			wantAddress(t, err, s.URL+"/metadata: ")
 		})

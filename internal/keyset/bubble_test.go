@@ -72,7 +72,9 @@ func near(got, want time.Duration) bool {
 }
 
 // inBubble runs a test in a bubble of its own time, with a source of one key, "one", behind a server.
-func inBubble(t *testing.T, timing keyset.Timing, test func(t *testing.T, s *server, source *keyset.Remote, events *observed)) {
+func inBubble(
+	t *testing.T, timing keyset.Timing, test func(t *testing.T, s *server, source *keyset.Remote, events *observed),
+) {
 	t.Helper()
 	body := tokentest.JWKS(tokentest.NewKey(t, "ES256", "one"))
 	synctest.Test(t, func(t *testing.T) {

@@ -90,7 +90,8 @@ func TestRotationBesideAttacks(t *testing.T) {
 		if err == nil {
 			t.Error("an invented token passes")
 		}
-		if wait, ok := errors.AsType[*keyset.UnavailableError](err); ok && (wait.RetryAfter < time.Second || wait.RetryAfter > 5*time.Second) {
+		if wait, ok := errors.AsType[*keyset.UnavailableError](err); ok &&
+			(wait.RetryAfter < time.Second || wait.RetryAfter > 5*time.Second) {
 			t.Errorf("a client is to wait for %v", wait.RetryAfter)
 		}
 	}

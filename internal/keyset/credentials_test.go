@@ -69,7 +69,9 @@ func TestTheClientCertificateStaysWithTheMetadata(t *testing.T) {
 				case test.elsewhere:
 					_ = json.NewEncoder(w).Encode(map[string]any{"issuer": own.URL, "jwks_uri": other.URL + "/keys"})
 				default: // the same host, written in another way
-					_ = json.NewEncoder(w).Encode(map[string]any{"issuer": own.URL, "jwks_uri": strings.Replace(own.URL, "https:", "HTTPS:", 1) + "/keys"})
+					_ = json.NewEncoder(w).Encode(map[string]any{
+						"issuer": own.URL, "jwks_uri": strings.Replace(own.URL, "https:", "HTTPS:", 1) + "/keys",
+					})
 				}
 			})
 			source := discovery(t, keyset.DiscoveryOptions{Issuer: own.URL, Fetch: own.options(t)})

@@ -47,7 +47,8 @@ func TestDiscovery(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if metadata.Issuer != as.URL || metadata.JWKSURI != as.JWKSURL() || metadata.IntrospectionEndpoint != as.IntrospectionURL() ||
+				if metadata.Issuer != as.URL || metadata.JWKSURI != as.JWKSURL() ||
+					metadata.IntrospectionEndpoint != as.IntrospectionURL() ||
 					!slices.Equal(metadata.IntrospectionAuthMethods, []string{"client_secret_basic", "client_secret_post"}) {
 					t.Errorf("metadata %+v", metadata)
 				}
@@ -169,7 +170,9 @@ func TestHeaderStaysWithTheMetadata(t *testing.T) {
 		there.Store(r.Header.Get("X-Api-Key"))
 		fmt.Fprint(w, tokentest.JWKS(key))
 	})
-	source := discovery(t, keyset.DiscoveryOptions{Issuer: as.URL, Fetch: fetch.Options{Header: http.Header{"X-Api-Key": {"s3cret"}}}})
+	source := discovery(t, keyset.DiscoveryOptions{
+		Issuer: as.URL, Fetch: fetch.Options{Header: http.Header{"X-Api-Key": {"s3cret"}}},
+	})
 	if _, err := verify(t, source, key.Sign(t, claims())); err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +250,9 @@ func TestIssuerWithoutAnAddress(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "one")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	as.ChangeMetadata(func(document map[string]any) { document["issuer"] = "urn:example:issuer" })
-	source := discovery(t, keyset.DiscoveryOptions{Issuer: "urn:example:issuer", URL: as.URL + "/.well-known/openid-configuration"})
+	source := discovery(t, keyset.DiscoveryOptions{
+		Issuer: "urn:example:issuer", URL: as.URL + "/.well-known/openid-configuration",
+	})
 	if _, err := verify(t, source, key.Sign(t, claims())); err != nil {
 		t.Error(err)
 	}

@@ -32,7 +32,8 @@ func write(tb testing.TB, path, text string) {
 func certificatePEM(tb testing.TB, key *tokentest.Key, expires time.Time) string {
 	tb.Helper()
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: expires.Add(-48 * time.Hour), NotAfter: expires, KeyUsage: x509.KeyUsageDigitalSignature,
+		SerialNumber: big.NewInt(1), NotBefore: expires.Add(-48 * time.Hour),
+		NotAfter: expires, KeyUsage: x509.KeyUsageDigitalSignature,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key.Private())
 	if err != nil {
@@ -119,7 +120,8 @@ func TestFileFormats(t *testing.T) {
 			}
 		})
 	}
-	if _, err := keyset.NewFile(filepath.Join(t.TempDir(), "nothing"), keyset.Selection{}, nil); !errors.Is(err, fs.ErrNotExist) && err == nil {
+	absent := filepath.Join(t.TempDir(), "nothing")
+	if _, err := keyset.NewFile(absent, keyset.Selection{}, nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a file that is not there: %v", err)
 	}
 	if _, err := keyset.NewFile(t.TempDir(), keyset.Selection{}, nil); err == nil {
@@ -168,7 +170,8 @@ func TestFileChanges(t *testing.T) {
 					t.Fatal(err)
 				}
 			}, one, []string{"recovered", "keys_changed"}},
-			{"the target changes", func() { write(t, filepath.Join(dir, "target"), two.PublicPEM()) }, two, []string{"keys_changed"}},
+			{"the target changes", func() { write(t, filepath.Join(dir, "target"), two.PublicPEM()) },
+				two, []string{"keys_changed"}},
 		}
 		var want []string
 		for _, step := range steps {
@@ -236,7 +239,8 @@ func TestCertificatesExpire(t *testing.T) {
 		}
 		time.Sleep(2 * time.Hour)
 		for _, source := range []keyset.Source{file, fixed} {
-			if _, err := verify(t, source, token); !errors.Is(err, keyset.ErrUnavailable) || !errors.Is(err, jose.ErrCertificate) || source.Current() != nil {
+			if _, err := verify(t, source, token); !errors.Is(err, keyset.ErrUnavailable) ||
+				!errors.Is(err, jose.ErrCertificate) || source.Current() != nil {
 				t.Errorf("afterwards: %v", err)
 			}
 		}

@@ -57,10 +57,13 @@ func TestFlood(t *testing.T) {
 	runtime.KeepAlive(source)
 }
 
-// Two servers behind one address, each with keys of its own: whatever fetch it is, it brings new keys, and made-up key ids
-// must not be able to have one follow the other.
+// Two servers behind one address have different keys, so each fetch brings new ones. Made-up key ids must not cause one
+// fetch after the other.
 func TestFloodWhileTheKeysFlap(t *testing.T) {
-	sets := []string{tokentest.JWKS(tokentest.NewKey(t, "ES256", "one")), tokentest.JWKS(tokentest.NewKey(t, "ES256", "two"))}
+	sets := []string{
+		tokentest.JWKS(tokentest.NewKey(t, "ES256", "one")),
+		tokentest.JWKS(tokentest.NewKey(t, "ES256", "two")),
+	}
 	as := tokentest.NewAS(t)
 	var asked atomic.Int64
 	as.HandleJWKS(func(w http.ResponseWriter, _ *http.Request) {

@@ -18,7 +18,8 @@ import (
 // Whatever is in a file: no panic, public keys only that may be used, and the same ones the next time.
 func FuzzParseKeys(f *testing.F) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	rsaKey, ecKey, edKey := tokentest.NewKey(f, "RS256", "one"), tokentest.NewKey(f, "ES256", "two"), tokentest.NewKey(f, "EdDSA", "ed")
+	rsaKey, ecKey, edKey := tokentest.NewKey(f, "RS256", "one"),
+		tokentest.NewKey(f, "ES256", "two"), tokentest.NewKey(f, "EdDSA", "ed")
 	for _, key := range []*tokentest.Key{rsaKey, ecKey, edKey, tokentest.NewKey(f, "ES512", "five")} {
 		spki, certificate := key.PublicPEM(), certificatePEM(f, key, now.Add(time.Hour))
 		for _, text := range []string{
@@ -51,7 +52,8 @@ func FuzzParseKeys(f *testing.F) {
 		}
 		if !bytes.Equal(data, given) || !slices.EqualFunc(keys, again, same) || !slices.Equal(skipped, skippedAgain) ||
 			!expires.Equal(expiresAgain) || fmt.Sprint(err) != fmt.Sprint(errAgain) {
-			t.Fatalf("%v, %v, %v, %v and then %v, %v, %v, %v", keys, skipped, expires, err, again, skippedAgain, expiresAgain, errAgain)
+			t.Fatalf("%v, %v, %v, %v and then %v, %v, %v, %v", keys, skipped,
+				expires, err, again, skippedAgain, expiresAgain, errAgain)
 		}
 	})
 }

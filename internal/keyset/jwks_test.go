@@ -49,7 +49,8 @@ func certificateFor(tb testing.TB, key *tokentest.Key) string {
 // skippedJWKs are JWKs that must not be used, each with the reason.
 func skippedJWKs(tb testing.TB) []struct{ name, jwk, reason string } {
 	tb.Helper()
-	rs, ec, ed := tokentest.NewKey(tb, "RS256", "one").JWK(), tokentest.NewKey(tb, "ES256", "one").JWK(), tokentest.NewKey(tb, "EdDSA", "ed").JWK()
+	rs, ec, ed := tokentest.NewKey(tb, "RS256", "one").JWK(),
+		tokentest.NewKey(tb, "ES256", "one").JWK(), tokentest.NewKey(tb, "EdDSA", "ed").JWK()
 	weak, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
 		tb.Fatal(err)
@@ -87,7 +88,8 @@ func skippedJWKs(tb testing.TB) []struct{ name, jwk, reason string } {
 		{"key_ops for encryption", change(rs, m{"use": nil, "key_ops": []string{"encrypt"}}), "not_for_signatures"},
 		{"key_ops for signing only", change(rs, m{"key_ops": []string{"sign"}}), "not_for_signatures"},
 		{"a key for JWT-SVIDs", change(rs, m{"use": "jwt-svid"}), "not_for_signatures"},
-		{"key_ops that say more than use", change(rs, m{"use": "sig", "key_ops": []string{"verify", "encrypt"}}), "not_for_signatures"},
+		{"key_ops that say more than use",
+			change(rs, m{"use": "sig", "key_ops": []string{"verify", "encrypt"}}), "not_for_signatures"},
 		{"key_ops with the same twice", change(rs, m{"use": nil, "key_ops": []string{"verify", "verify"}}), "malformed"},
 		{"key_ops with a number", change(rs, m{"use": nil, "key_ops": []any{"verify", 1}}), "malformed"},
 		{"key_ops that is a string", change(rs, m{"key_ops": "verify"}), "malformed"},
@@ -103,12 +105,14 @@ func skippedJWKs(tb testing.TB) []struct{ name, jwk, reason string } {
 		{"an RSA exponent of one", change(rs, m{"e": "AQ"}), "malformed"},
 		{"an even RSA exponent", change(rs, m{"e": "Ag"}), "weak_key"},
 		{"an RSA exponent of zero", change(rs, m{"e": "AA"}), "malformed"},
-		{"an RSA exponent that is 65537 only in its last 64 bits", change(rs, m{"e": b64(append([]byte{1}, 0, 0, 0, 0, 0, 1, 0, 1))}), "malformed"},
+		{"an RSA exponent that is 65537 only in its last 64 bits",
+			change(rs, m{"e": b64(append([]byte{1}, 0, 0, 0, 0, 0, 1, 0, 1))}), "malformed"},
 		{"no RSA exponent", change(rs, m{"e": nil}), "malformed"},
 		{"no RSA modulus", change(rs, m{"n": nil}), "malformed"},
 		{"an RSA modulus that is not base64url", change(rs, m{"n": "+/+/"}), "malformed"},
 		{"an RSA modulus that is a number", change(rs, m{"n": 3}), "malformed"},
-		{"the curve P-224", change(ec, m{"crv": "P-224", "alg": nil, "x": b64(point[1:29]), "y": b64(point[29:])}), "unsupported_curve"},
+		{"the curve P-224", change(ec, m{"crv": "P-224", "alg": nil, "x": b64(point[1:29]), "y": b64(point[29:])}),
+			"unsupported_curve"},
 		{"the curve of Bitcoin", change(ec, m{"crv": "secp256k1"}), "unsupported_curve"},
 		{"an EC key on the curve Ed25519", change(ec, m{"crv": "Ed25519"}), "unsupported_curve"},
 		{"a key for key agreement", change(ed, m{"crv": "X25519", "alg": nil}), "unsupported_curve"},
@@ -122,7 +126,8 @@ func skippedJWKs(tb testing.TB) []struct{ name, jwk, reason string } {
 		{"a long EC coordinate", change(ec, m{"x": b64(append([]byte{0}, x...))}), "malformed"},
 		{"a short Ed25519 key", change(ed, m{"x": b64(make([]byte, 31))}), "malformed"},
 		{"an Ed25519 point of small order", change(ed, m{"x": b64(append([]byte{1}, make([]byte, 31)...))}), "weak_key"},
-		{"a certificate of another key", change(rs, m{"x5c": []string{certificateFor(tb, tokentest.NewKey(tb, "RS256", "two"))}}), "certificate_mismatch"},
+		{"a certificate of another key",
+			change(rs, m{"x5c": []string{certificateFor(tb, tokentest.NewKey(tb, "RS256", "two"))}}), "certificate_mismatch"},
 		{"a certificate that cannot be read", change(rs, m{"x5c": []string{"AAAA"}}), "certificate_mismatch"},
 		{"a certificate that is a number", change(rs, m{"x5c": []int{1}}), "malformed"},
 	}
@@ -139,7 +144,8 @@ func TestBadKeysAreSkipped(t *testing.T) {
 			if want := []keyset.Skipped{{Reason: test.reason, Count: 1}}; !slices.Equal(skipped, want) {
 				t.Errorf("skipped %v, want %v", skipped, want)
 			}
-			if _, _, err := keyset.ParseJWKS([]byte(`{"keys":[` + test.jwk + `]}`)); !errors.Is(err, keyset.ErrNoKeys) || !strings.Contains(err.Error(), test.reason) {
+			if _, _, err := keyset.ParseJWKS([]byte(`{"keys":[` + test.jwk + `]}`)); !errors.Is(err, keyset.ErrNoKeys) ||
+				!strings.Contains(err.Error(), test.reason) {
 				t.Errorf("alone it gives %v", err)
 			}
 		})
@@ -147,7 +153,8 @@ func TestBadKeysAreSkipped(t *testing.T) {
 }
 
 func TestGoodKeysAreTaken(t *testing.T) {
-	rs, ec, ed := tokentest.NewKey(t, "RS256", "one"), tokentest.NewKey(t, "ES256", "one"), tokentest.NewKey(t, "EdDSA", "ed")
+	rs, ec, ed := tokentest.NewKey(t, "RS256", "one"),
+		tokentest.NewKey(t, "ES256", "one"), tokentest.NewKey(t, "EdDSA", "ed")
 	modulus, _ := base64.RawURLEncoding.DecodeString(rs.JWK()["n"].(string))
 	type m = map[string]any
 	for _, test := range []struct{ name, jwk, algorithms string }{
@@ -157,15 +164,20 @@ func TestGoodKeysAreTaken(t *testing.T) {
 		{"without kid", change(rs.JWK(), m{"kid": nil}), "RS256"},
 		{"key_ops with verify", change(rs.JWK(), m{"key_ops": []string{"sign", "verify"}}), "RS256"},
 		{"key_ops without use", change(rs.JWK(), m{"use": nil, "key_ops": []string{"verify", "wrapKey"}}), "RS256"},
-		{"members that are null", change(rs.JWK(), m{"use": json.RawMessage("null"), "key_ops": json.RawMessage("null"), "x5c": json.RawMessage("null")}), "RS256"},
-		{"unknown members", change(rs.JWK(), m{"exp": 1, "revoked": nil, "x5t": "AAAA", "x5u": "http://169.254.169.254/"}), "RS256"},
+		{"members that are null",
+			change(rs.JWK(), m{
+				"use": json.RawMessage("null"), "key_ops": json.RawMessage("null"), "x5c": json.RawMessage("null"),
+			}), "RS256"},
+		{"unknown members",
+			change(rs.JWK(), m{"exp": 1, "revoked": nil, "x5t": "AAAA", "x5u": "http://169.254.169.254/"}), "RS256"},
 		{"the modulus with a leading zero", change(rs.JWK(), m{"n": b64(append([]byte{0}, modulus...))}), "RS256"},
 		{"with its certificate", change(rs.JWK(), m{"x5c": []string{certificateFor(t, rs)}}), "RS256"},
 		{"EC without alg", change(ec.JWK(), m{"alg": nil}), "ES256"},
 		{"EC with its certificate", change(ec.JWK(), m{"x5c": []string{certificateFor(t, ec)}}), "ES256"},
 		{"Ed25519 by its own name", change(ed.JWK(), m{"alg": "Ed25519"}), "Ed25519"},
 		{"Ed25519 without alg", change(ed.JWK(), m{"alg": nil}), "EdDSA Ed25519"},
-		{"Ed25519 with its certificate", change(ed.JWK(), m{"alg": nil, "x5c": []string{certificateFor(t, ed)}}), "EdDSA Ed25519"},
+		{"Ed25519 with its certificate",
+			change(ed.JWK(), m{"alg": nil, "x5c": []string{certificateFor(t, ed)}}), "EdDSA Ed25519"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			keys, skipped, err := keyset.ParseJWKS([]byte(`{"keys":[` + test.jwk + `]}`))
@@ -229,7 +241,8 @@ func TestManyKeys(t *testing.T) {
 		t.Errorf("skipped %v, want %v", skipped, want)
 	}
 	twice := `{"keys":[` + jwks[1] + `,` + jwks[1] + `]}`
-	if keys, skipped, _ := keyset.ParseJWKS([]byte(twice)); len(keys) != 1 || !slices.Equal(skipped, []keyset.Skipped{{Reason: "duplicate_key", Count: 1}}) {
+	if keys, skipped, _ := keyset.ParseJWKS([]byte(twice)); len(keys) != 1 ||
+		!slices.Equal(skipped, []keyset.Skipped{{Reason: "duplicate_key", Count: 1}}) {
 		t.Errorf("the same key twice: %v, skipped %v", keys, skipped)
 	}
 }
@@ -239,7 +252,8 @@ func FuzzParseJWKS(f *testing.F) {
 	for _, test := range skippedJWKs(f) {
 		f.Add([]byte(`{"keys":[` + test.jwk + `]}`))
 	}
-	f.Add([]byte(tokentest.JWKS(tokentest.NewKey(f, "RS256", "one"), tokentest.NewKey(f, "ES256", "one"), tokentest.NewKey(f, "EdDSA", "ed"))))
+	rs, ec := tokentest.NewKey(f, "RS256", "one"), tokentest.NewKey(f, "ES256", "one")
+	f.Add([]byte(tokentest.JWKS(rs, ec, tokentest.NewKey(f, "EdDSA", "ed"))))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		keys, skipped, err := keyset.ParseFewJWKs(data, keyset.Selection{Max: 3})
 		if (err == nil) != (len(keys) > 0) || len(keys) > 3 {

@@ -72,13 +72,21 @@ func lies(tb testing.TB) map[string]http.HandlerFunc {
 				}
 			}
 		},
-		"no answer":                    func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
-		"a cut connection":             func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
-		"a redirect to plain http":     func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://example.com/jwks", 302) },
-		"a redirect to link-local":     func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://169.254.169.254/", 302) },
-		"a redirect to another scheme": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://127.0.0.1/jwks", 307) },
-		"a redirect to itself":         func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, 302) },
-		"a redirect to a file":         func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "file:///etc/passwd", 302) },
+		"no answer":        func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"a cut connection": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"a redirect to plain http": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://example.com/jwks", 302)
+		},
+		"a redirect to link-local": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://169.254.169.254/", 302)
+		},
+		"a redirect to another scheme": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://127.0.0.1/jwks", 307)
+		},
+		"a redirect to itself": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, 302) },
+		"a redirect to a file": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "file:///etc/passwd", 302)
+		},
 	}
 }
 
@@ -128,8 +136,8 @@ func TestLiesTakeNoKeysAway(t *testing.T) {
 	}
 }
 
-// An entity tag is text that the server has us send back to it. One that it, or something before it, does not take must not
-// stand between us and the next keys for ever.
+// An entity tag is text that we send back to the server. If the server, or something in front of it, does not accept
+// the tag, we must still get the next keys.
 func TestAnEntityTagDoesNotEndRefreshing(t *testing.T) {
 	timing := keyset.Timing{
 		MinRefresh: time.Millisecond, DefaultRefresh: 50 * time.Millisecond, MaxRefresh: 50 * time.Millisecond,
@@ -169,7 +177,9 @@ func TestAnEntityTagDoesNotEndRefreshing(t *testing.T) {
 				} else {
 					// New metadata has another address of the keys.
 					as.AnswerJWKS(http.StatusOK, keys())
-					moved := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, tokentest.JWKSOf(second.JWK())) }))
+					moved := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+						fmt.Fprint(w, tokentest.JWKSOf(second.JWK()))
+					}))
 					t.Cleanup(moved.Close)
 					as.HandleMetadata(tagged(func() string {
 						if rotated.Load() {

@@ -25,7 +25,9 @@ func TestMetadataAlone(t *testing.T) {
 	as.ChangeMetadata(func(document map[string]any) {
 		delete(document, "jwks_uri")
 		document["mtls_endpoint_aliases"] = map[string]any{
-			"introspection_endpoint": "https://mtls.example.com/introspect", "token_endpoint": 7, "userinfo_endpoint": "http://mtls.example.com/",
+			"introspection_endpoint": "https://mtls.example.com/introspect",
+			"token_endpoint":         7,
+			"userinfo_endpoint":      "http://mtls.example.com/",
 		}
 	})
 	source := discovery(t, keyset.DiscoveryOptions{Issuer: as.URL})
@@ -33,7 +35,8 @@ func TestMetadataAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := map[string]string{"introspection_endpoint": "https://mtls.example.com/introspect"}; !maps.Equal(metadata.MTLSEndpointAliases, want) {
+	want := map[string]string{"introspection_endpoint": "https://mtls.example.com/introspect"}
+	if !maps.Equal(metadata.MTLSEndpointAliases, want) {
 		t.Errorf("aliases %v", metadata.MTLSEndpointAliases)
 	}
 	if _, err := source.Find(t.Context(), jose.ES256, "one"); !errors.Is(err, keyset.ErrUnavailable) {
@@ -67,8 +70,10 @@ func TestWrongMetadata(t *testing.T) {
 		{"another issuer", set("issuer", "https://evil.example.com"), keyset.ErrFormat},
 		{"no issuer", func(d map[string]any) { delete(d, "issuer") }, keyset.ErrFormat},
 		{"an issuer that is a list", set("issuer", []string{"x"}), keyset.ErrFormat},
-		{"the issuer with a slash more", func(d map[string]any) { d["issuer"] = d["issuer"].(string) + "/" }, keyset.ErrFormat},
-		{"the issuer in capitals", func(d map[string]any) { d["issuer"] = strings.ToUpper(d["issuer"].(string)) }, keyset.ErrFormat},
+		{"the issuer with a slash more",
+			func(d map[string]any) { d["issuer"] = d["issuer"].(string) + "/" }, keyset.ErrFormat},
+		{"the issuer in capitals",
+			func(d map[string]any) { d["issuer"] = strings.ToUpper(d["issuer"].(string)) }, keyset.ErrFormat},
 		{"keys over plain http", set("jwks_uri", "http://as.example.com/jwks"), fetch.ErrAddress},
 		{"keys in a file", set("jwks_uri", "file:///etc/passwd"), fetch.ErrAddress},
 		{"keys in a data URL", set("jwks_uri", `data:application/json,{"keys":[]}`), fetch.ErrAddress},
@@ -79,7 +84,8 @@ func TestWrongMetadata(t *testing.T) {
 			as := tokentest.NewAS(t, tokentest.WithKeys(tokentest.NewKey(t, "ES256", "one")))
 			as.ChangeMetadata(test.change)
 			source := discovery(t, keyset.DiscoveryOptions{Issuer: as.URL})
-			if _, err := source.Find(t.Context(), jose.ES256, "one"); !errors.Is(err, keyset.ErrUnavailable) || !errors.Is(err, test.want) {
+			if _, err := source.Find(t.Context(), jose.ES256, "one"); !errors.Is(err, keyset.ErrUnavailable) ||
+				!errors.Is(err, test.want) {
 				t.Errorf("error %v, want %v", err, test.want)
 			}
 			if as.JWKSFetches() > 0 {
@@ -91,7 +97,9 @@ func TestWrongMetadata(t *testing.T) {
 
 func TestUnusableMetadata(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "one")
-	for _, body := range []string{``, `null`, `[]`, `<html>`, `{"issuer":`, `{"issuer":"%s","issuer":"%s","jwks_uri":"%[1]s/jwks"}`} {
+	for _, body := range []string{
+		``, `null`, `[]`, `<html>`, `{"issuer":`, `{"issuer":"%s","issuer":"%s","jwks_uri":"%[1]s/jwks"}`,
+	} {
 		as := tokentest.NewAS(t, tokentest.WithKeys(key))
 		as.HandleMetadata(func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprint(w, strings.ReplaceAll(strings.ReplaceAll(body, "%s", as.URL), "%[1]s", as.URL))
@@ -128,7 +136,8 @@ func TestMetadataFailsLater(t *testing.T) {
 	}
 }
 
-// A server that takes the question for metadata and does not answer must not use up the time that there is for the keys.
+// A server that accepts the request for metadata and does not answer must not use up the time that there is for the
+// keys.
 func TestMetadataThatDoesNotComeKeepsNoKeysAway(t *testing.T) {
 	one, two := tokentest.NewKey(t, "ES256", "one"), tokentest.NewKey(t, "ES256", "two")
 	const issuer = "https://as.example.com"
@@ -167,9 +176,14 @@ func TestMetadataThatDoesNotComeKeepsNoKeysAway(t *testing.T) {
 // Whatever a document says: it is of the issuer asked for, and leads only where one may go.
 func FuzzMetadata(f *testing.F) {
 	const issuer = "https://as.example.com"
-	f.Add([]byte(`{"issuer":"https://as.example.com","jwks_uri":"https://as.example.com/jwks","introspection_endpoint":"http://localhost/"}`))
-	f.Add([]byte(`{"issuer":"https://as.example.com","mtls_endpoint_aliases":{"introspection_endpoint":"https://m/","x":1}}`))
-	f.Add([]byte(`{"issuer":["https://as.example.com"],"introspection_endpoint_auth_methods_supported":["a",1,null]}`))
+	for _, seed := range []string{
+		`{"issuer":"https://as.example.com","jwks_uri":"https://as.example.com/jwks",` +
+			`"introspection_endpoint":"http://localhost/"}`,
+		`{"issuer":"https://as.example.com","mtls_endpoint_aliases":{"introspection_endpoint":"https://m/","x":1}}`,
+		`{"issuer":["https://as.example.com"],"introspection_endpoint_auth_methods_supported":["a",1,null]}`,
+	} {
+		f.Add([]byte(seed))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		metadata, err := keyset.ParseMetadata(data, issuer, issuer+"/.well-known/openid-configuration")
 		if err != nil {

@@ -72,7 +72,8 @@ func TestLogHasChangesOnly(t *testing.T) {
 		source.Close()
 		synctest.Wait()
 		wants := [][]string{
-			{"level=INFO", "keys are ready", "source=https://as.example.com/jwks", "keys=1", "added=one", "skipped_not_for_signatures=1"},
+			{"level=INFO", "keys are ready", "source=https://as.example.com/jwks",
+				"keys=1", "added=one", "skipped_not_for_signatures=1"},
 			{"level=INFO", "keys have changed", "keys=1", "added=two", "removed=one"},
 			{"level=WARN", "refreshing keys is failing", "connection refused"},
 			{"level=INFO", "refreshing keys works again", "failing_for=5h"},

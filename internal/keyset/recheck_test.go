@@ -42,7 +42,8 @@ func TestKeysWithTheSameID(t *testing.T) {
 		name     string
 		old, new *tokentest.Key
 	}{
-		{"another key under the same id", tokentest.NewKey(t, "ES256", "same"), tokentest.NewKey(t, "ES256", "same too").WithKID("same")},
+		{"another key under the same id", tokentest.NewKey(t, "ES256", "same"),
+			tokentest.NewKey(t, "ES256", "same too").WithKID("same")},
 		{"keys without an id", tokentest.NewKey(t, "ES256", "a").WithKID(""), tokentest.NewKey(t, "ES256", "b").WithKID("")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -115,7 +116,8 @@ func TestRecheckIsBounded(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		s.set(func(s *server) { s.body = tokentest.JWKS(one, two) })
-		if others, err := source.Recheck(t.Context(), stranger, tried); len(others) != 1 || others[0] == tried[0] || err != nil {
+		if others, err := source.Recheck(t.Context(), stranger, tried); len(others) != 1 ||
+			others[0] == tried[0] || err != nil {
 			t.Errorf("a second key under the id: %d others, %v", len(others), err)
 		}
 		time.Sleep(10 * time.Second)
@@ -149,10 +151,12 @@ func TestRecheckOfAFetchThatWasTooEarly(t *testing.T) {
 	})
 }
 
-// A key without an id is tried for every key id. As long as it fits nothing is fetched, and nobody waits for a server that
-// does not answer. A token that it does not fit is a reason to fetch, within the same budgets as other unknown key ids.
+// A key without an id is tried for every key id. As long as it fits, nothing is fetched, and nobody waits for a server
+// that does not answer. A token that it does not fit is a reason to fetch, within the same budgets as other unknown key
+// ids.
 func TestKeysWithoutAnIDAreTriedFirst(t *testing.T) {
-	key, next, mallory := tokentest.NewKey(t, "ES256", "x"), tokentest.NewKey(t, "ES256", "next"), tokentest.NewKey(t, "ES256", "mallory")
+	key, next, mallory := tokentest.NewKey(t, "ES256", "x"),
+		tokentest.NewKey(t, "ES256", "next"), tokentest.NewKey(t, "ES256", "mallory")
 	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
 		s.body = tokentest.JWKS(key.WithKID(""))
 		if err := check(t, source, key.Sign(t, claims())); err != nil {
@@ -171,7 +175,8 @@ func TestKeysWithoutAnIDAreTriedFirst(t *testing.T) {
 		}
 		s.set(func(s *server) { s.latency = 0 })
 		for i := range 600 { // a minute
-			if err := check(t, source, mallory.WithKID(fmt.Sprint("invented ", i)).Sign(t, numbered(i))); !errors.Is(err, jose.ErrSignature) {
+			token := mallory.WithKID(fmt.Sprint("invented ", i)).Sign(t, numbered(i))
+			if err := check(t, source, token); !errors.Is(err, jose.ErrSignature) {
 				t.Fatal(err)
 			}
 			time.Sleep(100 * time.Millisecond)
@@ -187,8 +192,8 @@ func TestKeysWithoutAnIDAreTriedFirst(t *testing.T) {
 	})
 }
 
-// While the last fetch has failed, nobody can tell whether a signature is bad or of a key that has taken the place of another.
-// A client would give up a good token.
+// While the last fetch has failed, nobody can know whether a signature is bad, or a new key has taken the place of the
+// old one. A client that gets a refusal would give up a good token.
 func TestSignatureWhileFetchingFails(t *testing.T) {
 	old, fresh := tokentest.NewKey(t, "ES256", "same"), tokentest.NewKey(t, "ES256", "same too").WithKID("same")
 	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
@@ -227,8 +232,8 @@ func TestSignatureWhileFetchingFails(t *testing.T) {
 	})
 }
 
-// Broken signatures can take all places among those who wait for a fetch. Whoever finds none free has no answer yet, and
-// must not be told that his token is bad.
+// Broken signatures can take all places among those who wait for a fetch. A request that finds no free place has no
+// answer yet. It must not be refused as if its token were bad.
 func TestNoPlaceToWaitForASignature(t *testing.T) {
 	old, fresh := tokentest.NewKey(t, "ES256", "same"), tokentest.NewKey(t, "ES256", "same too").WithKID("same")
 	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {

@@ -150,7 +150,7 @@ func TestTwoRotationsInARow(t *testing.T) {
 	}
 }
 
-// A server that writes its keys in another order each time has not changed them: nobody is told of that again and again.
+// A server that writes its keys in another order each time has not changed them, so there is no event.
 func TestAnotherOrderIsNoChange(t *testing.T) {
 	one, two := tokentest.NewKey(t, "ES256", "one"), tokentest.NewKey(t, "ES256", "two")
 	as := tokentest.NewAS(t)
@@ -162,7 +162,9 @@ func TestAnotherOrderIsNoChange(t *testing.T) {
 		}
 		fmt.Fprint(w, tokentest.JWKS(keys...))
 	})
-	source := remote(t, keyset.RemoteOptions{URL: as.JWKSURL(), Timing: keyset.Timing{MinRefresh: 1, DefaultRefresh: 20 * time.Millisecond}})
+	source := remote(t, keyset.RemoteOptions{
+		URL: as.JWKSURL(), Timing: keyset.Timing{MinRefresh: 1, DefaultRefresh: 20 * time.Millisecond},
+	})
 	events := new(observed)
 	source.SetObserver(events.add)
 	source.Start()
@@ -175,7 +177,9 @@ func TestAnotherOrderIsNoChange(t *testing.T) {
 func TestNotModified(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "one")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
-	source := remote(t, keyset.RemoteOptions{URL: as.JWKSURL(), Timing: keyset.Timing{MinRefresh: 1, DefaultRefresh: 50 * time.Millisecond}})
+	source := remote(t, keyset.RemoteOptions{
+		URL: as.JWKSURL(), Timing: keyset.Timing{MinRefresh: 1, DefaultRefresh: 50 * time.Millisecond},
+	})
 	source.Start()
 	within(t, "keys", func() bool { return source.Current() != nil })
 	set := source.Current()
@@ -187,8 +191,8 @@ func TestNotModified(t *testing.T) {
 	within(t, "the second key", func() bool { return source.Current().Len() == 2 })
 }
 
-// Two documents may have the same entity tag, such as two files of one length out of one build. When a redirect leads from
-// one to the other, the tag of the first says nothing about the second.
+// Two documents may have the same entity tag, such as two files of one length out of one build. When a redirect leads
+// from one to the other, the tag of the first says nothing about the second.
 func TestAnEntityTagDoesNotFollowARedirect(t *testing.T) {
 	keys := map[string]*tokentest.Key{
 		"/before": tokentest.NewKey(t, "ES256", "one"),
@@ -255,7 +259,8 @@ func TestClose(t *testing.T) {
 	if err := <-result; !errors.Is(err, keyset.ErrUnavailable) {
 		t.Errorf("who was waiting gets %v", err)
 	}
-	if _, err := source.Find(t.Context(), jose.ES256, "one"); !errors.Is(err, keyset.ErrUnavailable) || source.Current() != nil {
+	if _, err := source.Find(t.Context(), jose.ES256, "one"); !errors.Is(err, keyset.ErrUnavailable) ||
+		source.Current() != nil {
 		t.Errorf("afterwards: %v", err)
 	}
 	source.Start()
@@ -300,7 +305,8 @@ func TestRemoteOptions(t *testing.T) {
 	secret.SetObserver(events.add)
 	_, err := secret.Find(t.Context(), jose.ES256, "one")
 	within(t, "an event", func() bool { return len(events.kinds()) > 0 })
-	if event := events.last(); err == nil || strings.Contains(fmt.Sprint(err, event), "hunter2") || event.Source != "http://127.0.0.1:1/jwks" {
+	if event := events.last(); err == nil || strings.Contains(fmt.Sprint(err, event), "hunter2") ||
+		event.Source != "http://127.0.0.1:1/jwks" {
 		t.Errorf("error %v, event %+v", err, event)
 	}
 }

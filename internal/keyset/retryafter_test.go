@@ -58,12 +58,14 @@ func TestRetryAfterOfTheKeyServer(t *testing.T) {
 				for ; err != nil; err = find(t, source, "one") {
 					wait, ok := errors.AsType[*keyset.UnavailableError](err)
 					left := c.want - time.Since(start)
-					if !ok || errors.Is(err, keyset.ErrPending) || wait.RetryAfter < min(left, time.Second) || wait.RetryAfter > max(left, time.Second)+time.Second {
+					if !ok || errors.Is(err, keyset.ErrPending) || wait.RetryAfter < min(left, time.Second) ||
+						wait.RetryAfter > max(left, time.Second)+time.Second {
 						t.Fatalf("%v: the client is to wait for %v, want about %v", err, wait.RetryAfter, left)
 					}
 					time.Sleep(300 * time.Millisecond) // never when a timer fires, too
 				}
-				if took := time.Since(start); took > c.want+c.want/10+300*time.Millisecond || took < c.want-c.want/10 || len(asked) != 2 {
+				if took := time.Since(start); took > c.want+c.want/10+300*time.Millisecond ||
+					took < c.want-c.want/10 || len(asked) != 2 {
 					t.Errorf("keys after %v and %d fetches, want after %v", took, len(asked), c.want)
 				}
 			})

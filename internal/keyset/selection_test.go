@@ -60,7 +60,8 @@ func TestAByteOrderMarkIsNotPartOfAText(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := keyset.ParseMetadata([]byte(mark+`{"issuer":"https://as.example.com"}`), "https://as.example.com", ""); err != nil {
+	const issuer = "https://as.example.com"
+	if _, err := keyset.ParseMetadata([]byte(mark+`{"issuer":"`+issuer+`"}`), issuer, ""); err != nil {
 		t.Errorf("metadata: %v", err)
 	}
 }
@@ -129,14 +130,17 @@ func TestKeysForJWTSVIDsComeFromEverySource(t *testing.T) {
 	}
 	for name, text := range map[string]string{"PEM": key.PublicPEM(), "DER": der(t, key.PublicPEM())} {
 		write(t, path, text)
-		if _, err := keyset.NewFile(path, taken, nil); !errors.Is(err, keyset.ErrFormat) || !strings.Contains(err.Error(), "jwt-svid") {
+		if _, err := keyset.NewFile(path, taken, nil); !errors.Is(err, keyset.ErrFormat) ||
+			!strings.Contains(err.Error(), "jwt-svid") {
 			t.Errorf("%s, which says no use: %v", name, err)
 		}
 	}
 }
 
 func TestInvalidSelections(t *testing.T) {
-	for _, taken := range []keyset.Selection{{Use: "enc"}, {Use: "SIG"}, {Use: "x509-svid"}, {Max: -1}, {Max: keyset.LargestMaxKeys + 1}} {
+	for _, taken := range []keyset.Selection{
+		{Use: "enc"}, {Use: "SIG"}, {Use: "x509-svid"}, {Max: -1}, {Max: keyset.LargestMaxKeys + 1},
+	} {
 		_, remoteErr := keyset.NewRemote(keyset.RemoteOptions{URL: "https://as.example.com", Taken: taken})
 		_, discoveryErr := keyset.NewDiscovery(keyset.DiscoveryOptions{Issuer: "https://as.example.com", Taken: taken})
 		_, fileErr := keyset.NewFile("/dev/null", taken, nil)
@@ -186,15 +190,23 @@ func TestAKeyBeyondTheBoundIsRefusedByTheNameOfTheBound(t *testing.T) {
 	for _, test := range []struct {
 		taken keyset.Selection
 		found bool
-	}{{keyset.Selection{}, false}, {keyset.Selection{Max: 139}, false}, {keyset.Selection{Max: 140}, true}, {keyset.Selection{Max: 1000}, true}} {
+	}{
+		{keyset.Selection{}, false},
+		{keyset.Selection{Max: 139}, false},
+		{keyset.Selection{Max: 140}, true},
+		{keyset.Selection{Max: 1000}, true},
+	} {
 		file, err := keyset.NewFile(path, test.taken, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer file.Close()
-		for name, source := range map[string]keyset.Source{"a file": file, "a URL": remote(t, keyset.RemoteOptions{URL: as.JWKSURL(), Taken: test.taken})} {
+		for name, source := range map[string]keyset.Source{
+			"a file": file, "a URL": remote(t, keyset.RemoteOptions{URL: as.JWKSURL(), Taken: test.taken}),
+		} {
 			err := find(t, source, "139")
-			if test.found != (err == nil) || !test.found && (!errors.Is(err, keyset.ErrUnknownKey) || !strings.Contains(err.Error(), "max_keys")) {
+			if test.found != (err == nil) ||
+				!test.found && (!errors.Is(err, keyset.ErrUnknownKey) || !strings.Contains(err.Error(), "max_keys")) {
 				t.Errorf("%s, %+v: %v", name, test.taken, err)
 			}
 			if err := find(t, source, "nowhere"); test.found && err != keyset.ErrUnknownKey {
@@ -210,7 +222,8 @@ func TestAKeyBeyondTheBoundThatIsPendingNamesTheBound(t *testing.T) {
 		s.body = manyKeys(t, 140)
 		pending := 0
 		for i := range 300 { // a minute
-			_, err := source.FindFor(t.Context(), keyset.Signed{Algorithm: jose.ES256, KeyID: "139", Signature: fmt.Append(nil, i)})
+			_, err := source.FindFor(t.Context(),
+				keyset.Signed{Algorithm: jose.ES256, KeyID: "139", Signature: fmt.Append(nil, i)})
 			if !strings.Contains(fmt.Sprint(err), "max_keys") {
 				t.Fatal(err)
 			}
@@ -250,7 +263,8 @@ func TestACutSetIsReportedOnce(t *testing.T) {
 				t.Errorf("after %d keys: told %d times, want %d", i, n, warnings)
 			}
 		}
-		if last := log.all[len(log.all)-1]; !strings.Contains(last, "level=WARN") || !strings.Contains(last, "keys=3") || !strings.Contains(last, "skipped_too_many_keys=1") {
+		if last := log.all[len(log.all)-1]; !strings.Contains(last, "level=WARN") ||
+			!strings.Contains(last, "keys=3") || !strings.Contains(last, "skipped_too_many_keys=1") {
 			t.Errorf("last line: %s", last)
 		}
 	})

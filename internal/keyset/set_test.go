@@ -81,11 +81,13 @@ func TestCandidates(t *testing.T) {
 		{"of two kinds under one id the first is found", []*tokentest.Key{rsa1, ec}, rsa1, 1, nil},
 		{"of two kinds under one id the second is found", []*tokentest.Key{rsa1, ec}, ec, 1, nil},
 		{"of two RSA keys under one id the first verifies", []*tokentest.Key{rsa1, rsa2.WithKID("one")}, rsa1, 2, nil},
-		{"of two RSA keys under one id the second verifies", []*tokentest.Key{rsa1, rsa2.WithKID("one")}, rsa2.WithKID("one"), 2, nil},
+		{"of two RSA keys under one id the second verifies",
+			[]*tokentest.Key{rsa1, rsa2.WithKID("one")}, rsa2.WithKID("one"), 2, nil},
 		{"without an id all that fit are tried", []*tokentest.Key{rsa1, ec, rsa2}, rsa2.WithKID(""), 2, nil},
 		{"without an id a key that is not there fails", []*tokentest.Key{rsa1, ec}, rsa2.WithKID(""), 1, jose.ErrSignature},
 		{"a key without an id serves any id", []*tokentest.Key{nameless}, nameless.WithKID("any"), 1, nil},
-		{"a key without an id gives way to one with it", []*tokentest.Key{nameless, ec}, nameless.WithKID("one"), 1, jose.ErrSignature},
+		{"a key without an id gives way to one with it",
+			[]*tokentest.Key{nameless, ec}, nameless.WithKID("one"), 1, jose.ErrSignature},
 		{"the same key twice is one", []*tokentest.Key{rsa1, rsa1}, rsa1.WithKID(""), 1, nil},
 	}
 	for _, test := range tests {
@@ -150,7 +152,11 @@ func TestStaticSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, token := range []string{one.Sign(t, claims()), other.WithKID("").Sign(t, claims()), one.WithKID("x").WithAlg("HS512").Sign(t, claims())} {
+	for _, token := range []string{
+		one.Sign(t, claims()),
+		other.WithKID("").Sign(t, claims()),
+		one.WithKID("x").WithAlg("HS512").Sign(t, claims()),
+	} {
 		if n, err := verify(t, source, token); n != 2 || err != nil {
 			t.Errorf("%d candidates, error %v", n, err)
 		}
@@ -158,7 +164,8 @@ func TestStaticSecret(t *testing.T) {
 	if _, err := source.Find(t.Context(), jose.RS256, ""); !errors.Is(err, keyset.ErrUnknownKey) {
 		t.Errorf("a secret is offered for RS256: %v", err)
 	}
-	if _, err := keyset.NewStatic(secret, publicKey(t, tokentest.NewKey(t, "ES256", "one"))); !errors.Is(err, jose.ErrKey) {
+	public := publicKey(t, tokentest.NewKey(t, "ES256", "one"))
+	if _, err := keyset.NewStatic(secret, public); !errors.Is(err, jose.ErrKey) {
 		t.Errorf("a secret beside a public key gives %v", err)
 	}
 	if _, err := keyset.NewStatic(); !errors.Is(err, keyset.ErrNoKeys) {
@@ -206,7 +213,8 @@ func TestHas(t *testing.T) {
 }
 
 func TestFindAllocates(t *testing.T) {
-	source, err := keyset.NewStatic(publicKey(t, tokentest.NewKey(t, "RS256", "one")), publicKey(t, tokentest.NewKey(t, "EdDSA", "two")))
+	source, err := keyset.NewStatic(publicKey(t, tokentest.NewKey(t, "RS256", "one")),
+		publicKey(t, tokentest.NewKey(t, "EdDSA", "two")))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,18 +33,22 @@ func TestRefreshInterval(t *testing.T) {
 		{"a negative max-age", http.Header{"Cache-Control": {"max-age=-1"}}, 12 * time.Minute},
 		{"a max-age that is a word", http.Header{"Cache-Control": {"max-age=long"}}, 12 * time.Minute},
 		{"no-cache", http.Header{"Cache-Control": {"no-cache, no-store"}}, 12 * time.Minute},
-		{"Expires", http.Header{"Date": {"Mon, 05 Jan 2026 10:00:00 GMT"}, "Expires": {"Mon, 05 Jan 2026 11:00:00 GMT"}}, 48 * time.Minute},
+		{"Expires", http.Header{"Date": {"Mon, 05 Jan 2026 10:00:00 GMT"}, "Expires": {"Mon, 05 Jan 2026 11:00:00 GMT"}},
+			48 * time.Minute},
 		{"Expires of an answer that was in a cache", http.Header{
 			"Date": {"Mon, 05 Jan 2026 10:00:00 GMT"}, "Expires": {"Mon, 05 Jan 2026 11:00:00 GMT"}, "Age": {"600"},
 		}, 40 * time.Minute},
-		{"Expires in the past", http.Header{"Date": {"Mon, 05 Jan 2026 10:00:00 GMT"}, "Expires": {"Mon, 05 Jan 2026 09:00:00 GMT"}}, 48 * time.Second},
+		{"Expires in the past",
+			http.Header{"Date": {"Mon, 05 Jan 2026 10:00:00 GMT"}, "Expires": {"Mon, 05 Jan 2026 09:00:00 GMT"}},
+			48 * time.Second},
 		{"Expires centuries ago", http.Header{
 			"Date": {"Mon, 05 Jan 2026 10:00:00 GMT"}, "Expires": {"Mon, 01 Jan 1601 00:00:00 GMT"}, "Age": {"1"},
 		}, 48 * time.Second},
 		{"Expires of zero", http.Header{"Expires": {"0"}}, 12 * time.Minute},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			inBubble(t, keyset.Timing{MaxStale: 100 * time.Hour}, func(t *testing.T, s *server, source *keyset.Remote, events *observed) {
+			timing := keyset.Timing{MaxStale: 100 * time.Hour}
+			inBubble(t, timing, func(t *testing.T, s *server, source *keyset.Remote, events *observed) {
 				s.header = test.header
 				source.Start()
 				time.Sleep(5 * test.want)
@@ -85,7 +89,8 @@ func TestBackoff(t *testing.T) {
 		s.set(func(s *server) { s.err = nil })
 		time.Sleep(6 * time.Minute)
 		synctest.Wait()
-		if kinds := events.kinds(); !slices.Equal(kinds, []string{"failing", "ready"}) || events.last().Since < time.Hour-time.Minute {
+		if kinds := events.kinds(); !slices.Equal(kinds, []string{"failing", "ready"}) ||
+			events.last().Since < time.Hour-time.Minute {
 			t.Errorf("events %v, the last %+v", kinds, events.last())
 		}
 	})
@@ -112,7 +117,8 @@ func TestRequestsShortenTheBackoffWhileThereAreNoKeys(t *testing.T) {
 }
 
 func TestKeysLastUntilTheyAreTooOld(t *testing.T) {
-	inBubble(t, keyset.Timing{MaxStale: time.Hour}, func(t *testing.T, s *server, source *keyset.Remote, events *observed) {
+	timing := keyset.Timing{MaxStale: time.Hour}
+	inBubble(t, timing, func(t *testing.T, s *server, source *keyset.Remote, events *observed) {
 		if err := find(t, source, "one"); err != nil {
 			t.Fatal(err)
 		}
@@ -149,7 +155,8 @@ func TestKeysLastUntilTheyAreTooOld(t *testing.T) {
 // However long the server says that its keys are good, they are fetched again before our own bound, early enough for an
 // outage of some seconds to pass.
 func TestKeysAreFetchedAgainBeforeTheyAreTooOld(t *testing.T) {
-	inBubble(t, keyset.Timing{MaxStale: 5 * time.Minute}, func(t *testing.T, s *server, source *keyset.Remote, events *observed) {
+	timing := keyset.Timing{MaxStale: 5 * time.Minute}
+	inBubble(t, timing, func(t *testing.T, s *server, source *keyset.Remote, events *observed) {
 		s.header.Set("Cache-Control", "max-age=86400")
 		if err := find(t, source, "one"); err != nil {
 			t.Fatal(err)
@@ -254,7 +261,8 @@ func TestWaitingIsBounded(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := source.Find(ctx, jose.ES256, "one"); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 3*time.Second {
+		if _, err := source.Find(ctx, jose.ES256, "one"); !errors.Is(err, context.DeadlineExceeded) ||
+			time.Since(start) != 3*time.Second {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
 		if err := find(t, source, "one"); err != nil || time.Since(start) != 4*time.Second || s.fetches() != 1 {

@@ -95,7 +95,7 @@ func takes(t *testing.T, set []byte, token string) bool {
 	return false
 }
 
-// takesSecret reports whether a gate that has the secret in its configuration would take the token. The second result is
+// takesSecret reports whether a gate with this secret in its configuration accepts the token. The second result is
 // false for keys that are no secrets.
 func takesSecret(t *testing.T, key json.RawMessage, token string) (taken, secret bool) {
 	t.Helper()
