@@ -46,10 +46,13 @@ func TestReasonsAreListed(t *testing.T) {
 
 // The challenges in full: they are an interface.
 const (
-	noToken           = `Bearer realm="api", scope="read write"`
-	invalidRequest    = `Bearer realm="api", error="invalid_request", error_description="exactly one well-formed access token is needed"`
-	invalidToken      = `Bearer realm="api", error="invalid_token", error_description="the access token is expired, revoked, malformed or otherwise invalid"`
-	insufficientScope = `Bearer realm="api", error="insufficient_scope", error_description="the access token does not give the rights that this resource requires", scope="read write"`
+	noToken        = `Bearer realm="api", scope="read write"`
+	invalidRequest = `Bearer realm="api", error="invalid_request", ` +
+		`error_description="exactly one well-formed access token is needed"`
+	invalidToken = `Bearer realm="api", error="invalid_token", ` +
+		`error_description="the access token is expired, revoked, malformed or otherwise invalid"`
+	insufficientScope = `Bearer realm="api", error="insufficient_scope", ` +
+		`error_description="the access token does not give the rights that this resource requires", scope="read write"`
 )
 
 func TestAnswerToEveryReason(t *testing.T) {
@@ -139,7 +142,8 @@ func TestRetryAfterIsNeverAtOnce(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		-time.Hour: "1", 0: "1", 1: "1", time.Second: "1", time.Second + 1: "2", 5 * time.Minute: "300",
 	} {
-		if got := g.Answer(&gate.Failure{Reason: gate.KeysUnavailable, RetryAfter: d}).Header.Get("Retry-After"); got != want {
+		answer := g.Answer(&gate.Failure{Reason: gate.KeysUnavailable, RetryAfter: d})
+		if got := answer.Header.Get("Retry-After"); got != want {
 			t.Errorf("Retry-After for %v is %q, want %q", d, got, want)
 		}
 	}
@@ -163,7 +167,8 @@ func TestAnswerHasNothingOfTheClient(t *testing.T) {
 			_, err := g.Check(direct(request(token)))
 			f := gate.FailureOf(err)
 			answer := g.Answer(f)
-			if !strings.HasPrefix(challengeOf(answer), `Bearer realm="say \"hi\" \\", error="invalid_token"`) || answer.Status != 401 {
+			if !strings.HasPrefix(challengeOf(answer), `Bearer realm="say \"hi\" \\", error="invalid_token"`) ||
+				answer.Status != 401 {
 				t.Errorf("answer %+v", answer)
 			}
 			if text := challengeOf(answer) + f.Error(); strings.Contains(text, "EVIL") {
@@ -193,7 +198,8 @@ func TestAnswerHasATextForErrorPages(t *testing.T) {
 		if answer.Text == "" || strings.Contains(answer.Text, "_") {
 			t.Errorf("%s: the text is %q", reason, answer.Text)
 		}
-		if _, after, ok := strings.Cut(challengeOf(answer), `error_description="`); ok && strings.TrimSuffix(after, `"`) != answer.Text {
+		if _, after, ok := strings.Cut(challengeOf(answer), `error_description="`); ok &&
+			strings.TrimSuffix(after, `"`) != answer.Text {
 			t.Errorf("%s: the text is %q, the challenge %s", reason, answer.Text, challengeOf(answer))
 		}
 	}

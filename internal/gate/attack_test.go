@@ -90,24 +90,25 @@ func TestKeyAttacks(t *testing.T) {
 		token string
 		want  gate.Reason
 	}{
-		"an embedded key":                    {sign(m{"jwk": evil.JWK(), "kid": nil}), gate.InvalidSignature},
-		"an embedded key under a known id":   {sign(m{"jwk": evil.JWK(), "kid": "k1"}), gate.InvalidSignature},
-		"an embedded certificate":            {sign(m{"x5c": []string{"MIIB"}, "kid": "k1"}), gate.InvalidSignature},
-		"a key set of the attacker":          {sign(m{"jku": trap.URL}), gate.UnknownKey},
-		"a certificate URL of the attacker":  {sign(m{"x5u": trap.URL, "kid": "k1"}), gate.InvalidSignature},
-		"a URL as the key id":                {sign(m{"kid": trap.URL}), gate.UnknownKey},
-		"a URL as the issuer":                {evil.Sign(t, says(m{"iss": trap.URL})), gate.UnknownIssuer},
-		"a path as the key id":               {sign(m{"kid": "../../../../dev/null"}), gate.UnknownKey},
-		"SQL as the key id":                  {sign(m{"kid": "k1' UNION SELECT 'x"}), gate.UnknownKey},
-		"a command as the key id":            {sign(m{"kid": "|id"}), gate.UnknownKey},
-		"NUL at the end of the key id":       {sign(m{"kid": "k1\x00"}), gate.UnknownKey},
-		"the key id in another case":         {sign(m{"kid": "K1"}), gate.UnknownKey},
-		"an empty key id":                    {sign(m{"kid": ""}), gate.MalformedToken},
-		"a key id of 513 bytes":              {sign(m{"kid": strings.Repeat("k", 513)}), gate.MalformedToken},
-		"a number as the key id":             {sign(m{"kid": 1}), gate.MalformedToken},
-		"an array as the key id":             {sign(m{"kid": []string{"k1"}}), gate.MalformedToken},
-		"null as the key id":                 {evil.SignRaw(`{"alg":"ES256","kid":null}`, `{}`), gate.MalformedToken},
-		"the key id twice":                   {evil.SignRaw(`{"alg":"ES256","kid":"k1","kid":"evil"}`, `{}`), gate.MalformedToken},
+		"an embedded key":                   {sign(m{"jwk": evil.JWK(), "kid": nil}), gate.InvalidSignature},
+		"an embedded key under a known id":  {sign(m{"jwk": evil.JWK(), "kid": "k1"}), gate.InvalidSignature},
+		"an embedded certificate":           {sign(m{"x5c": []string{"MIIB"}, "kid": "k1"}), gate.InvalidSignature},
+		"a key set of the attacker":         {sign(m{"jku": trap.URL}), gate.UnknownKey},
+		"a certificate URL of the attacker": {sign(m{"x5u": trap.URL, "kid": "k1"}), gate.InvalidSignature},
+		"a URL as the key id":               {sign(m{"kid": trap.URL}), gate.UnknownKey},
+		"a URL as the issuer":               {evil.Sign(t, says(m{"iss": trap.URL})), gate.UnknownIssuer},
+		"a path as the key id":              {sign(m{"kid": "../../../../dev/null"}), gate.UnknownKey},
+		"SQL as the key id":                 {sign(m{"kid": "k1' UNION SELECT 'x"}), gate.UnknownKey},
+		"a command as the key id":           {sign(m{"kid": "|id"}), gate.UnknownKey},
+		"NUL at the end of the key id":      {sign(m{"kid": "k1\x00"}), gate.UnknownKey},
+		"the key id in another case":        {sign(m{"kid": "K1"}), gate.UnknownKey},
+		"an empty key id":                   {sign(m{"kid": ""}), gate.MalformedToken},
+		"a key id of 513 bytes":             {sign(m{"kid": strings.Repeat("k", 513)}), gate.MalformedToken},
+		"a number as the key id":            {sign(m{"kid": 1}), gate.MalformedToken},
+		"an array as the key id":            {sign(m{"kid": []string{"k1"}}), gate.MalformedToken},
+		"null as the key id":                {evil.SignRaw(`{"alg":"ES256","kid":null}`, `{}`), gate.MalformedToken},
+		"the key id twice": {evil.SignRaw(`{"alg":"ES256","kid":"k1","kid":"evil"}`, `{}`),
+			gate.MalformedToken},
 		"the key id of another issuer's key": {other.Sign(t, says()), gate.InvalidSignature},
 	} {
 		t.Run(name, func(t *testing.T) { withstands(t, g, c.token, c.want) })
@@ -138,10 +139,23 @@ func TestSignatureAttacks(t *testing.T) {
 		return all
 	}
 	for name, signature := range map[string][]byte{
-		"zeros": join(zero, zero), "r zero": join(zero, raw[32:]), "s zero": join(raw[:32], zero), "r the order": join(n, raw[32:]),
-		"s the order": join(raw[:32], n), "both the order": join(n, n), "DER": der, "a byte less": raw[:63], "a byte more": join(raw, []byte{0}),
-		"a zero before": join([]byte{0}, raw), "half": raw[:32], "one byte": {1}, "twice": join(raw, raw), "of P-384": make([]byte, 96),
-		"of P-521": make([]byte, 132), "swapped": join(raw[32:], raw[:32]), "10 KiB": make([]byte, 10<<10),
+		"zeros":          join(zero, zero),
+		"r zero":         join(zero, raw[32:]),
+		"s zero":         join(raw[:32], zero),
+		"r the order":    join(n, raw[32:]),
+		"s the order":    join(raw[:32], n),
+		"both the order": join(n, n),
+		"DER":            der,
+		"a byte less":    raw[:63],
+		"a byte more":    join(raw, []byte{0}),
+		"a zero before":  join([]byte{0}, raw),
+		"half":           raw[:32],
+		"one byte":       {1},
+		"twice":          join(raw, raw),
+		"of P-384":       make([]byte, 96),
+		"of P-521":       make([]byte, 132),
+		"swapped":        join(raw[32:], raw[:32]),
+		"10 KiB":         make([]byte, 10<<10),
 	} {
 		t.Run(name, func(t *testing.T) {
 			withstands(t, g, input+"."+base64.RawURLEncoding.EncodeToString(signature), gate.InvalidSignature)
@@ -156,7 +170,9 @@ func TestSignatureAttacks(t *testing.T) {
 	})
 	t.Run("with other bits at its end", func(t *testing.T) {
 		last := strings.IndexByte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", good[len(good)-1])
-		withstands(t, g, good[:len(good)-1]+string("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"[last^1]), gate.MalformedToken)
+		withstands(t, g,
+			good[:len(good)-1]+string("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"[last^1]),
+			gate.MalformedToken)
 	})
 }
 
@@ -180,7 +196,10 @@ func TestIssuerMixUp(t *testing.T) {
 		}
 		withstands(t, g, a.Sign(t, says(m{"iss": iss})), want)
 	}
-	for _, iss := range []string{issuerA + "/", issuerA + "?x", " " + issuerA, issuerA + "\x00", "HTTPS://as.example", "https://as.example:443"} {
+	for _, iss := range []string{
+		issuerA + "/", issuerA + "?x", " " + issuerA, issuerA + "\x00",
+		"HTTPS://as.example", "https://as.example:443",
+	} {
 		withstands(t, g, a.Sign(t, says(m{"iss": iss})), gate.UnknownIssuer)
 	}
 }

@@ -77,36 +77,90 @@ func TestJSONAttacks(t *testing.T) {
 	const claims = `"iss":"` + issuerA + `","aud":"` + api + `","exp":1795435999`
 	with := func(more string) string { return "{" + claims + "," + more + "}" }
 	headers := map[string]string{
-		"alg twice": `{"alg":"ES256","alg":"none"}`, "alg twice, escaped": `{"alg":"ES256","\u0061lg":"ES256"}`, "crit": `{"alg":"ES256","crit":["exp"]}`,
-		"crit empty": `{"alg":"ES256","crit":[]}`, "b64": `{"alg":"ES256","b64":false}`, "zip": `{"alg":"ES256","zip":"DEF"}`,
-		"enc": `{"alg":"ES256","enc":"A128GCM"}`, "cty": `{"alg":"ES256","cty":"JWT"}`, "an array": `["ES256"]`, "a string": `"ES256"`, "null": `null`,
-		"two objects": header + header, "a BOM": "\ufeff" + header, "a comment": `{"alg":"ES256"/**/}`, "a trailing comma": `{"alg":"ES256",}`,
-		"single quotes": `{'alg':'ES256'}`, "not UTF-8": "{\"alg\":\"ES256\",\"x\":\"\xff\"}", "a lone surrogate": `{"alg":"ES256","kid":"\ud800"}`,
-		"deep": `{"alg":"ES256","x":` + strings.Repeat("[", 1000) + strings.Repeat("]", 1000) + `}`, "ALG": `{"ALG":"ES256"}`, "9 KiB": `{"alg":"ES256","x":"` + strings.Repeat("x", 9<<10) + `"}`,
-		"UTF-16": "{\x00\"\x00", "a number as typ": `{"alg":"ES256","typ":1}`,
+		"alg twice":          `{"alg":"ES256","alg":"none"}`,
+		"alg twice, escaped": `{"alg":"ES256","\u0061lg":"ES256"}`,
+		"crit":               `{"alg":"ES256","crit":["exp"]}`,
+		"crit empty":         `{"alg":"ES256","crit":[]}`,
+		"b64":                `{"alg":"ES256","b64":false}`,
+		"zip":                `{"alg":"ES256","zip":"DEF"}`,
+		"enc":                `{"alg":"ES256","enc":"A128GCM"}`,
+		"cty":                `{"alg":"ES256","cty":"JWT"}`,
+		"an array":           `["ES256"]`,
+		"a string":           `"ES256"`,
+		"null":               `null`,
+		"two objects":        header + header,
+		"a BOM":              "\ufeff" + header,
+		"a comment":          `{"alg":"ES256"/**/}`,
+		"a trailing comma":   `{"alg":"ES256",}`,
+		"single quotes":      `{'alg':'ES256'}`,
+		"not UTF-8":          "{\"alg\":\"ES256\",\"x\":\"\xff\"}",
+		"a lone surrogate":   `{"alg":"ES256","kid":"\ud800"}`,
+		"deep":               `{"alg":"ES256","x":` + strings.Repeat("[", 1000) + strings.Repeat("]", 1000) + `}`,
+		"ALG":                `{"ALG":"ES256"}`,
+		"9 KiB":              `{"alg":"ES256","x":"` + strings.Repeat("x", 9<<10) + `"}`,
+		"UTF-16":             "{\x00\"\x00",
+		"a number as typ":    `{"alg":"ES256","typ":1}`,
 	}
 	for name, text := range headers {
-		t.Run("header: "+name, func(t *testing.T) { withstands(t, g, key.SignRaw(text, with(`"sub":"a"`)), gate.MalformedToken) })
+		t.Run("header: "+name,
+			func(t *testing.T) { withstands(t, g, key.SignRaw(text, with(`"sub":"a"`)), gate.MalformedToken) })
 	}
 	many := strings.Repeat(`"a",`, 20_000) + `"a"`
 	payloads := map[string]string{
-		"an array": `[{` + claims + `}]`, "a string": `"x"`, "a number": `1`, "null": `null`, "empty": ` `, "two objects": `{` + claims + `}{}`,
-		"sub twice": with(`"sub":"a","sub":"admin"`), "sub twice, escaped": with(`"sub":"a","s\u0075b":"admin"`),
-		"a name twice, nested": with(`"realm_access":{"roles":[],"roles":["admin"]}`), "not UTF-8": with("\"sub\":\"a\xff\""),
-		"a lone surrogate": with(`"sub":"a\ud800"`), "NaN": with(`"nbf":NaN`), "Infinity": with(`"nbf":Infinity`), "hex": with(`"nbf":0x10`), "a leading zero": with(`"nbf":01`),
-		"a dot at the end": with(`"nbf":1.`), "a dot in front": with(`"nbf":.5`), "a plus": with(`"nbf":+1`), "nbf 1e300": with(`"nbf":1e300`),
-		"iat 1e300": with(`"iat":1e300`), "iat -1e300": with(`"iat":-1e300`), "nbf 1e1000000": with(`"nbf":1e1000000`), "nbf 1e99999999999999999999": with(`"nbf":1e99999999999999999999`),
-		"nbf of 60 000 digits": with(`"nbf":` + strings.Repeat("9", 60_000)), "nbf of a tiny exponent": with(`"nbf":1e-1000000`), "nbf negative": with(`"nbf":-1`),
-		"nbf as text": with(`"nbf":"1"`), "nbf true": with(`"nbf":true`), "nbf an array": with(`"nbf":[1]`), "nbf null": with(`"nbf":null`),
-		"deep arrays": with(`"x":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000)), "deep objects": with(`"x":` + strings.Repeat(`{"a":`, 10_000) + "1" + strings.Repeat("}", 10_000)),
-		"a deep start only": with(`"x":` + strings.Repeat("[", 50_000)), "20 000 members": "{" + claims + manyMembers(20_000) + "}", "20 000 audiences": `{"aud":[` + many + `]}`,
-		"20 000 scopes": with(`"scope":[` + many + `]`), "60 000 blanks of scope": with(`"scope":"` + strings.Repeat("a ", 30_000) + `"`), "sub a number": with(`"sub":1`),
-		"sub an array": with(`"sub":["admin"]`), "sub blank": with(`"sub":""`), "scope a number": with(`"scope":1`), "jti an object": with(`"jti":{}`),
+		"an array":                   `[{` + claims + `}]`,
+		"a string":                   `"x"`,
+		"a number":                   `1`,
+		"null":                       `null`,
+		"empty":                      ` `,
+		"two objects":                `{` + claims + `}{}`,
+		"sub twice":                  with(`"sub":"a","sub":"admin"`),
+		"sub twice, escaped":         with(`"sub":"a","s\u0075b":"admin"`),
+		"a name twice, nested":       with(`"realm_access":{"roles":[],"roles":["admin"]}`),
+		"not UTF-8":                  with("\"sub\":\"a\xff\""),
+		"a lone surrogate":           with(`"sub":"a\ud800"`),
+		"NaN":                        with(`"nbf":NaN`),
+		"Infinity":                   with(`"nbf":Infinity`),
+		"hex":                        with(`"nbf":0x10`),
+		"a leading zero":             with(`"nbf":01`),
+		"a dot at the end":           with(`"nbf":1.`),
+		"a dot in front":             with(`"nbf":.5`),
+		"a plus":                     with(`"nbf":+1`),
+		"nbf 1e300":                  with(`"nbf":1e300`),
+		"iat 1e300":                  with(`"iat":1e300`),
+		"iat -1e300":                 with(`"iat":-1e300`),
+		"nbf 1e1000000":              with(`"nbf":1e1000000`),
+		"nbf 1e99999999999999999999": with(`"nbf":1e99999999999999999999`),
+		"nbf of 60 000 digits":       with(`"nbf":` + strings.Repeat("9", 60_000)),
+		"nbf of a tiny exponent":     with(`"nbf":1e-1000000`),
+		"nbf negative":               with(`"nbf":-1`),
+		"nbf as text":                with(`"nbf":"1"`),
+		"nbf true":                   with(`"nbf":true`),
+		"nbf an array":               with(`"nbf":[1]`),
+		"nbf null":                   with(`"nbf":null`),
+		"deep arrays":                with(`"x":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000)),
+		"deep objects":               with(`"x":` + strings.Repeat(`{"a":`, 10_000) + "1" + strings.Repeat("}", 10_000)),
+		"a deep start only":          with(`"x":` + strings.Repeat("[", 50_000)),
+		"20 000 members":             "{" + claims + manyMembers(20_000) + "}",
+		"20 000 audiences":           `{"aud":[` + many + `]}`,
+		"20 000 scopes":              with(`"scope":[` + many + `]`),
+		"60 000 blanks of scope":     with(`"scope":"` + strings.Repeat("a ", 30_000) + `"`),
+		"sub a number":               with(`"sub":1`),
+		"sub an array":               with(`"sub":["admin"]`),
+		"sub blank":                  with(`"sub":""`),
+		"scope a number":             with(`"scope":1`),
+		"jti an object":              with(`"jti":{}`),
 	}
 	for name, text := range payloads {
 		t.Run("payload: "+name, func(t *testing.T) { withstands(t, g, key.SignRaw(header, text), gate.MalformedToken) })
 	}
-	for name, exp := range map[string]string{"a string": `"1795435999"`, "1e300": "1e300", "negative": "-1", "null": "null", "an object": "{}", "milliseconds": "1795435999000"} {
+	for name, exp := range map[string]string{
+		"a string":     `"1795435999"`,
+		"1e300":        "1e300",
+		"negative":     "-1",
+		"null":         "null",
+		"an object":    "{}",
+		"milliseconds": "1795435999000",
+	} {
 		t.Run("exp "+name, func(t *testing.T) {
 			withstands(t, g, key.SignRaw(header, `{"iss":"`+issuerA+`","aud":"`+api+`","exp":`+exp+`}`), gate.MalformedToken)
 		})
@@ -139,7 +193,8 @@ func TestTokenKindAttacks(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	g := build(t, key)
 	for _, typ := range []string{
-		"logout+jwt", "LOGOUT+JWT", "application/logout+jwt", "secevent+jwt", "dpop+jwt", "token-introspection+jwt", "oauth-authz-req+jwt",
+		"logout+jwt", "LOGOUT+JWT", "application/logout+jwt", "secevent+jwt",
+		"dpop+jwt", "token-introspection+jwt", "oauth-authz-req+jwt",
 		"statuslist+jwt", "dc+sd-jwt", "kb+jwt", "client-authentication+jwt", "at+jwt;x=1", "", " ", "at+jwt,JWT", "jwt\x00",
 	} {
 		t.Run("typ "+typ, func(t *testing.T) { withstands(t, g, key.Sign(t, says(), m{"typ": typ}), gate.InvalidType) })

@@ -13,7 +13,9 @@ import (
 // sized is a good token of issuerA of this many bytes, or a few more.
 func sized(tb testing.TB, key *tokentest.Key, size int, changes ...m) string {
 	tb.Helper()
-	set := append([]m{{"client_id": "portal", "jti": "5c1a2e0f", "scope": "openid profile orders.read orders.write", "x": ""}}, changes...)
+	set := append([]m{
+		{"client_id": "portal", "jti": "5c1a2e0f", "scope": "openid profile orders.read orders.write", "x": ""},
+	}, changes...)
 	lack := size - len(key.Sign(tb, says(set...)))
 	if lack > 0 {
 		set = append(set, m{"x": strings.Repeat("x", lack*3/4)})
@@ -256,7 +258,9 @@ func BenchmarkStripAndAnnotate(b *testing.B) {
 			token := sized(b, key, 850)
 			id := accepted(b, g, request(token))
 			r := request("")
-			for _, name := range []string{"Accept", "Accept-Encoding", "User-Agent", "Referer", "X-Request-Id", "Accept-Language", "Cache-Control"} {
+			for _, name := range []string{
+				"Accept", "Accept-Encoding", "User-Agent", "Referer", "X-Request-Id", "Accept-Language", "Cache-Control",
+			} {
 				r.Header.Set(name, "something")
 			}
 			field := []string{"Bearer " + token}

@@ -114,7 +114,8 @@ func TestRevokedTokenIsRefusedThoughItIsRemembered(t *testing.T) {
 		t.Errorf("status %d, cause %v", answer.Status, f.Cause)
 	}
 	before := revoked.asked
-	if verdict, err := g.Check(direct(request(""))); err != nil || verdict.Outcome != gate.Anonymous || revoked.asked != before {
+	if verdict, err := g.Check(direct(request(""))); err != nil ||
+		verdict.Outcome != gate.Anonymous || revoked.asked != before {
 		t.Errorf("a request without a token: %v, %v", verdict, err)
 	}
 }
@@ -124,7 +125,9 @@ type fresh struct{}
 
 func (fresh) Check(id *gate.Identity, now time.Time) *gate.Failure {
 	if id.Claims == nil || now.Sub(id.Claims.IssuedAt) > time.Minute {
-		return &gate.Failure{Reason: gate.ClaimMismatch, Challenge: &bearer.Challenge{Error: "insufficient_user_authentication"}}
+		return &gate.Failure{
+			Reason: gate.ClaimMismatch, Challenge: &bearer.Challenge{Error: "insufficient_user_authentication"},
+		}
 	}
 	return nil
 }

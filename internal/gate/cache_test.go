@@ -15,7 +15,9 @@ import (
 )
 
 // cached is a gate with a cache, and the source that tells by its count whether a token came from there.
-func cached(tb testing.TB, cache *gate.Cache, key *tokentest.Key, changes ...func(*gate.Config)) (*gate.Gate, *fakeKeys) {
+func cached(
+	tb testing.TB, cache *gate.Cache, key *tokentest.Key, changes ...func(*gate.Config),
+) (*gate.Gate, *fakeKeys) {
 	tb.Helper()
 	keys := newKeys(tb, key)
 	g := build(tb, key, append([]func(*gate.Config){func(c *gate.Config) {
@@ -105,16 +107,19 @@ func TestWhatGatesShare(t *testing.T) {
 		change func(*gate.Config)
 		want   gate.Reason
 	}{
-		"nothing":                {func(*gate.Config) {}, ""},
-		"the realm":              {func(c *gate.Config) { c.Realm = "other" }, ""},
-		"another audience":       {func(c *gate.Config) { c.Audience = accept("https://else.example") }, gate.InvalidAudience},
-		"the issuer's audience":  {func(c *gate.Config) { c.Issuers[0].Audience = accept("https://else.example") }, gate.InvalidAudience},
-		"a scope that is there":  {func(c *gate.Config) { c.Require.Scopes = []string{"read"} }, ""},
-		"a scope that is not":    {func(c *gate.Config) { c.Require.Scopes = []string{"write"} }, gate.InsufficientScope},
-		"the lifetime":           {func(c *gate.Config) { c.MaxLifetime = time.Second }, gate.LifetimeTooLong},
-		"the issuer's lifetime":  {func(c *gate.Config) { c.Issuers[0].MaxLifetime = time.Second }, gate.LifetimeTooLong},
-		"the leeway":             {func(c *gate.Config) { c.Issuers[0].Leeway = time.Minute }, ""},
-		"the time":               {func(c *gate.Config) { c.Now = func() time.Time { return start.Add(300 * time.Second) } }, gate.Expired},
+		"nothing":   {func(*gate.Config) {}, ""},
+		"the realm": {func(c *gate.Config) { c.Realm = "other" }, ""},
+		"another audience": {func(c *gate.Config) { c.Audience = accept("https://else.example") },
+			gate.InvalidAudience},
+		"the issuer's audience": {func(c *gate.Config) { c.Issuers[0].Audience = accept("https://else.example") },
+			gate.InvalidAudience},
+		"a scope that is there": {func(c *gate.Config) { c.Require.Scopes = []string{"read"} }, ""},
+		"a scope that is not":   {func(c *gate.Config) { c.Require.Scopes = []string{"write"} }, gate.InsufficientScope},
+		"the lifetime":          {func(c *gate.Config) { c.MaxLifetime = time.Second }, gate.LifetimeTooLong},
+		"the issuer's lifetime": {func(c *gate.Config) { c.Issuers[0].MaxLifetime = time.Second }, gate.LifetimeTooLong},
+		"the leeway":            {func(c *gate.Config) { c.Issuers[0].Leeway = time.Minute }, ""},
+		"the time": {func(c *gate.Config) { c.Now = func() time.Time { return start.Add(300 * time.Second) } },
+			gate.Expired},
 		"where the token may be": {func(c *gate.Config) { c.ForwardToken = true }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -149,7 +154,9 @@ func TestWhatGatesDoNotShare(t *testing.T) {
 	}
 	tokens := []string{key.Sign(t, says()), secret.Sign(t, says(m{"iss": "shop-key"}))}
 	for name, change := range map[string]func(*gate.Config){
-		"an algorithm more":       func(c *gate.Config) { c.Issuers[0].Algorithms = c.Issuers[0].Algorithms.With(jose.RS256) },
+		"an algorithm more": func(c *gate.Config) {
+			c.Issuers[0].Algorithms = c.Issuers[0].Algorithms.With(jose.RS256)
+		},
 		"other keys":              func(c *gate.Config) { c.Issuers[0].KeysID[31] = 9 },
 		"a type":                  func(c *gate.Config) { c.Issuers[0].Types = []string{"jwt"} },
 		"the profile":             func(c *gate.Config) { c.Issuers[1].AccessTokenProfile = true },
@@ -158,12 +165,16 @@ func TestWhatGatesDoNotShare(t *testing.T) {
 		"an issuer less":          func(c *gate.Config) { c.Issuers = c.Issuers[:1] },
 		"issuers the other way":   func(c *gate.Config) { c.Issuers[0], c.Issuers[1] = c.Issuers[1], c.Issuers[0] },
 		"the key claim":           func(c *gate.Config) { c.KeyClaim = "kid" },
-		"a consumer more":         func(c *gate.Config) { c.Consumers = append(c.Consumers, consumer(t, "new", "new", secret)) },
-		"a consumer's name":       shop(func(c *gate.Consumer) { c.Username = "store" }),
-		"a consumer's id":         shop(func(c *gate.Consumer) { c.ID = "2" }),
-		"a consumer's custom id":  shop(func(c *gate.Consumer) { c.CustomID = "d" }),
-		"a consumer's groups":     shop(func(c *gate.Consumer) { c.Groups = []string{"ab"} }),
-		"a consumer's secret":     shop(func(c *gate.Consumer) { c.Credentials[0].Verifier = verifier(t, tokentest.NewKey(t, "HS256", "s2")) }),
+		"a consumer more": func(c *gate.Config) {
+			c.Consumers = append(c.Consumers, consumer(t, "new", "new", secret))
+		},
+		"a consumer's name":      shop(func(c *gate.Consumer) { c.Username = "store" }),
+		"a consumer's id":        shop(func(c *gate.Consumer) { c.ID = "2" }),
+		"a consumer's custom id": shop(func(c *gate.Consumer) { c.CustomID = "d" }),
+		"a consumer's groups":    shop(func(c *gate.Consumer) { c.Groups = []string{"ab"} }),
+		"a consumer's secret": shop(func(c *gate.Consumer) {
+			c.Credentials[0].Verifier = verifier(t, tokentest.NewKey(t, "HS256", "s2"))
+		}),
 		"a consumer's credential": shop(func(c *gate.Consumer) { c.Credentials[0].Key = "else" }),
 	} {
 		t.Run(name, func(t *testing.T) {

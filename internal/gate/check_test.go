@@ -43,11 +43,14 @@ func TestVerdictTellsWhereTheTokenWas(t *testing.T) {
 		set  func(*http.Request)
 		want bool
 	}{
-		"in Authorization":      {func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }, true},
-		"in another header":     {func(r *http.Request) { r.Header.Set("X-Token", token) }, false},
-		"in a cookie":           {func(r *http.Request) { r.Header.Set("Cookie", "t="+token) }, false},
-		"in a query parameter":  {func(r *http.Request) { r.URL.RawQuery = "jwt=" + token }, false},
-		"with Basic beside it ": {func(r *http.Request) { r.Header.Set("Authorization", "Basic x"); r.URL.RawQuery = "jwt=" + token }, false},
+		"in Authorization":     {func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }, true},
+		"in another header":    {func(r *http.Request) { r.Header.Set("X-Token", token) }, false},
+		"in a cookie":          {func(r *http.Request) { r.Header.Set("Cookie", "t="+token) }, false},
+		"in a query parameter": {func(r *http.Request) { r.URL.RawQuery = "jwt=" + token }, false},
+		"with Basic beside it ": {func(r *http.Request) {
+			r.Header.Set("Authorization", "Basic x")
+			r.URL.RawQuery = "jwt=" + token
+		}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := request("")
@@ -97,26 +100,37 @@ func TestRequestsWithoutToken(t *testing.T) {
 		outcome gate.Outcome
 		reason  gate.Reason
 	}{
-		"no token is refused":                         {plain, request(""), 0, gate.MissingToken},
-		"Basic is no token":                           {plain, cors("GET", "Authorization", "Basic eA=="), 0, gate.MissingToken},
-		"a token in a place that is not configured":   {plain, httptest.NewRequest("GET", "/?access_token=x", nil), 0, gate.MissingToken},
-		"optional lets it pass":                       {optional, request(""), gate.Unidentified, ""},
-		"optional does not forgive a bad token":       {optional, request("e30.e30.x"), 0, gate.MalformedToken},
-		"optional does not forgive a bad request":     {optional, cors("GET", "Authorization", "Bearer"), 0, gate.MalformedRequest},
-		"anonymous identifies it":                     {anonymous, request(""), gate.Anonymous, ""},
-		"anonymous satisfies its own group":           {with(anonymous, group("staff", "public")), request(""), gate.Anonymous, ""},
-		"anonymous does not forgive a bad token":      {anonymous, request("x.y"), 0, gate.MalformedToken},
-		"a preflight is refused by default":           {plain, cors("OPTIONS", genuine...), 0, gate.MissingToken},
-		"a preflight passes where allowed":            {preflight, cors("OPTIONS", genuine...), gate.Preflight, ""},
-		"requirements do not hold up a preflight":     {with(preflight, scope), cors("OPTIONS", genuine...), gate.Preflight, ""},
-		"OPTIONS without Origin is no preflight":      {preflight, cors("OPTIONS", genuine[2:]...), 0, gate.MissingToken},
-		"OPTIONS without a method is no preflight":    {preflight, cors("OPTIONS", genuine[:2]...), 0, gate.MissingToken},
-		"GET is no preflight":                         {preflight, cors("GET", genuine...), 0, gate.MissingToken},
-		"a preflight never has credentials":           {preflight, cors("OPTIONS", append(genuine, "Authorization", "Bearer x")...), 0, gate.MalformedToken},
-		"nor a token in another header":               {with(preflight, inHeader), cors("OPTIONS", append(genuine, "X-Token", "x")...), 0, gate.MalformedToken},
-		"nor one in another spelling":                 {with(preflight, inHeader), cors("OPTIONS", append(genuine, "X_Token", "x")...), 0, gate.MalformedRequest},
-		"an opaque target is refused":                 {with(preflight, optional), &http.Request{Method: "GET", URL: &url.URL{Scheme: "http", Opaque: "http://x/admin"}, Header: http.Header{}}, 0, gate.MalformedRequest},
-		"a target without a leading slash is refused": {optional, &http.Request{Method: "GET", URL: &url.URL{Path: "admin"}, Header: http.Header{}}, 0, gate.MalformedRequest},
+		"no token is refused": {plain, request(""), 0, gate.MissingToken},
+		"Basic is no token": {plain,
+			cors("GET", "Authorization", "Basic eA=="), 0, gate.MissingToken},
+		"a token in a place that is not configured": {plain,
+			httptest.NewRequest("GET", "/?access_token=x", nil), 0, gate.MissingToken},
+		"optional lets it pass":                 {optional, request(""), gate.Unidentified, ""},
+		"optional does not forgive a bad token": {optional, request("e30.e30.x"), 0, gate.MalformedToken},
+		"optional does not forgive a bad request": {optional,
+			cors("GET", "Authorization", "Bearer"), 0, gate.MalformedRequest},
+		"anonymous identifies it": {anonymous, request(""), gate.Anonymous, ""},
+		"anonymous satisfies its own group": {with(anonymous, group("staff", "public")),
+			request(""), gate.Anonymous, ""},
+		"anonymous does not forgive a bad token": {anonymous, request("x.y"), 0, gate.MalformedToken},
+		"a preflight is refused by default":      {plain, cors("OPTIONS", genuine...), 0, gate.MissingToken},
+		"a preflight passes where allowed":       {preflight, cors("OPTIONS", genuine...), gate.Preflight, ""},
+		"requirements do not hold up a preflight": {with(preflight, scope),
+			cors("OPTIONS", genuine...), gate.Preflight, ""},
+		"OPTIONS without Origin is no preflight":   {preflight, cors("OPTIONS", genuine[2:]...), 0, gate.MissingToken},
+		"OPTIONS without a method is no preflight": {preflight, cors("OPTIONS", genuine[:2]...), 0, gate.MissingToken},
+		"GET is no preflight":                      {preflight, cors("GET", genuine...), 0, gate.MissingToken},
+		"a preflight never has credentials": {preflight,
+			cors("OPTIONS", append(genuine, "Authorization", "Bearer x")...), 0, gate.MalformedToken},
+		"nor a token in another header": {with(preflight, inHeader),
+			cors("OPTIONS", append(genuine, "X-Token", "x")...), 0, gate.MalformedToken},
+		"nor one in another spelling": {with(preflight, inHeader),
+			cors("OPTIONS", append(genuine, "X_Token", "x")...), 0, gate.MalformedRequest},
+		"an opaque target is refused": {with(preflight, optional),
+			&http.Request{Method: "GET", URL: &url.URL{Scheme: "http", Opaque: "http://x/admin"}, Header: http.Header{}},
+			0, gate.MalformedRequest},
+		"a target without a leading slash is refused": {optional,
+			&http.Request{Method: "GET", URL: &url.URL{Path: "admin"}, Header: http.Header{}}, 0, gate.MalformedRequest},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := build(t, key, c.change)
@@ -130,7 +144,8 @@ func TestRequestsWithoutToken(t *testing.T) {
 			}
 			if guest := verdict.Outcome == gate.Anonymous; guest != (verdict.Identity != nil) {
 				t.Fatalf("identity %v", verdict.Identity)
-			} else if guest && (verdict.Identity.ID != "guest" || !verdict.Identity.Anonymous || verdict.Identity.Claims != nil) {
+			} else if guest &&
+				(verdict.Identity.ID != "guest" || !verdict.Identity.Anonymous || verdict.Identity.Claims != nil) {
 				t.Errorf("identity %+v", verdict.Identity)
 			}
 		})
@@ -218,51 +233,61 @@ func TestTokenIsRefusedWithItsReason(t *testing.T) {
 		token  string
 		want   gate.Reason // empty: accepted
 	}{
-		"a good token":                             {plain, sign(), ""},
-		"not a token at all":                       {plain, "abc", gate.MalformedToken},
-		"two parts":                                {plain, "e30.e30", gate.MalformedToken},
-		"four parts":                               {plain, sign() + ".x", gate.MalformedToken},
-		"no signature":                             {plain, strings.Join(strings.Split(sign(), ".")[:2], ".") + ".", gate.MalformedToken},
-		"padding":                                  {plain, sign() + "=", gate.MalformedToken},
-		"a payload that is an array":               {plain, key.SignRaw(`{"alg":"ES256","kid":"k1"}`, `[]`), gate.MalformedToken},
-		"a critical header":                        {plain, key.Sign(t, says(), m{"crit": []string{"x"}}), gate.MalformedToken},
-		"alg none":                                 {plain, key.SignRaw(`{"alg":"none"}`, `{"iss":"`+issuerA+`"}`), gate.UnsupportedAlgorithm},
-		"an algorithm that the issuer has not":     {plain, tokentest.NewKey(t, "EdDSA", "k1").Sign(t, says()), gate.UnsupportedAlgorithm},
-		"a logout token":                           {plain, typ("logout+jwt"), gate.InvalidType},
-		"a security event":                         {plain, sign(m{"events": m{"x": m{}}}), gate.InvalidType},
-		"a token bound to a key":                   {plain, sign(m{"cnf": m{"jkt": "x"}}), gate.ProofRequired},
-		"an unknown issuer":                        {plain, sign(m{"iss": issuerB}), gate.UnknownIssuer},
-		"no issuer":                                {plain, sign(m{"iss": nil}), gate.UnknownIssuer},
-		"an issuer with a slash more":              {plain, sign(m{"iss": issuerA + "/"}), gate.UnknownIssuer},
-		"an issuer in another case":                {plain, sign(m{"iss": strings.ToUpper(issuerA)}), gate.UnknownIssuer},
-		"an unknown key":                           {plain, other.Sign(t, says()), gate.UnknownKey},
-		"another key under a known id":             {plain, other.WithKID("k1").Sign(t, says()), gate.InvalidSignature},
-		"no key id":                                {plain, key.WithKID("").Sign(t, says()), ""},
-		"another key without an id":                {plain, other.WithKID("").Sign(t, says()), gate.InvalidSignature},
-		"a broken signature":                       {plain, tokentest.FlipSignature(t, sign()), gate.InvalidSignature},
-		"a broken signature of an expired token":   {plain, tokentest.FlipSignature(t, sign(m{"exp": 1})), gate.InvalidSignature},
-		"a broken signature for somebody else":     {plain, tokentest.FlipSignature(t, sign(m{"aud": "x"})), gate.InvalidSignature},
-		"expired":                                  {plain, sign(m{"exp": start.Unix()}), gate.Expired},
-		"no expiry":                                {plain, sign(m{"exp": nil}), gate.MissingClaim},
-		"not yet valid":                            {plain, sign(m{"nbf": start.Unix() + 1}), gate.NotYetValid},
-		"issued in the future":                     {plain, sign(m{"iat": start.Unix() + 1}), gate.NotYetValid},
-		"for another audience":                     {plain, sign(m{"aud": "https://else.example"}), gate.InvalidAudience},
-		"for no audience":                          {plain, sign(m{"aud": nil}), gate.InvalidAudience},
-		"a blank subject":                          {plain, sign(m{"sub": " "}), gate.MalformedToken},
-		"no subject":                               {plain, sign(m{"sub": nil}), ""},
-		"a type that is not wanted":                {types("at+jwt"), typ("JWT"), gate.InvalidType},
-		"no type where one is wanted":              {types("at+jwt"), typ(nil), gate.InvalidType},
-		"one of two types, in another spelling":    {types("jwt", "at+jwt"), typ("application/AT+JWT"), ""},
-		"the profile with everything":              {profile, key.Sign(t, says(full), m{"typ": "at+jwt"}), ""},
-		"the profile without its type":             {profile, key.Sign(t, says(full)), gate.InvalidType},
-		"the profile with another type of the set": {profile, key.Sign(t, says(full), m{"typ": "at+jwt;x=1"}), gate.InvalidType},
-		"the profile without client_id":            {profile, key.Sign(t, says(m{"jti": "1"}), m{"typ": "at+jwt"}), gate.MissingClaim},
-		"the profile without jti":                  {profile, key.Sign(t, says(m{"client_id": "1"}), m{"typ": "at+jwt"}), gate.MissingClaim},
-		"the profile without sub":                  {profile, key.Sign(t, says(full, m{"sub": nil}), m{"typ": "at+jwt"}), gate.MissingClaim},
-		"a required claim":                         {need, sign(m{"tenant": m{"id": 7}}), ""},
-		"a required claim is missing":              {need, sign(m{"tenant": m{}}), gate.MissingClaim},
-		"a required claim is null":                 {need, sign(m{"tenant": m{"id": nil}}), gate.MissingClaim},
-		"a required claim is blank":                {need, sign(m{"tenant": m{"id": " "}}), gate.MissingClaim},
+		"a good token":       {plain, sign(), ""},
+		"not a token at all": {plain, "abc", gate.MalformedToken},
+		"two parts":          {plain, "e30.e30", gate.MalformedToken},
+		"four parts":         {plain, sign() + ".x", gate.MalformedToken},
+		"no signature": {plain,
+			strings.Join(strings.Split(sign(), ".")[:2], ".") + ".", gate.MalformedToken},
+		"padding": {plain, sign() + "=", gate.MalformedToken},
+		"a payload that is an array": {plain,
+			key.SignRaw(`{"alg":"ES256","kid":"k1"}`, `[]`), gate.MalformedToken},
+		"a critical header": {plain,
+			key.Sign(t, says(), m{"crit": []string{"x"}}), gate.MalformedToken},
+		"alg none": {plain,
+			key.SignRaw(`{"alg":"none"}`, `{"iss":"`+issuerA+`"}`), gate.UnsupportedAlgorithm},
+		"an algorithm that the issuer has not": {plain,
+			tokentest.NewKey(t, "EdDSA", "k1").Sign(t, says()), gate.UnsupportedAlgorithm},
+		"a logout token":               {plain, typ("logout+jwt"), gate.InvalidType},
+		"a security event":             {plain, sign(m{"events": m{"x": m{}}}), gate.InvalidType},
+		"a token bound to a key":       {plain, sign(m{"cnf": m{"jkt": "x"}}), gate.ProofRequired},
+		"an unknown issuer":            {plain, sign(m{"iss": issuerB}), gate.UnknownIssuer},
+		"no issuer":                    {plain, sign(m{"iss": nil}), gate.UnknownIssuer},
+		"an issuer with a slash more":  {plain, sign(m{"iss": issuerA + "/"}), gate.UnknownIssuer},
+		"an issuer in another case":    {plain, sign(m{"iss": strings.ToUpper(issuerA)}), gate.UnknownIssuer},
+		"an unknown key":               {plain, other.Sign(t, says()), gate.UnknownKey},
+		"another key under a known id": {plain, other.WithKID("k1").Sign(t, says()), gate.InvalidSignature},
+		"no key id":                    {plain, key.WithKID("").Sign(t, says()), ""},
+		"another key without an id":    {plain, other.WithKID("").Sign(t, says()), gate.InvalidSignature},
+		"a broken signature":           {plain, tokentest.FlipSignature(t, sign()), gate.InvalidSignature},
+		"a broken signature of an expired token": {plain,
+			tokentest.FlipSignature(t, sign(m{"exp": 1})), gate.InvalidSignature},
+		"a broken signature for somebody else": {plain,
+			tokentest.FlipSignature(t, sign(m{"aud": "x"})), gate.InvalidSignature},
+		"expired":                               {plain, sign(m{"exp": start.Unix()}), gate.Expired},
+		"no expiry":                             {plain, sign(m{"exp": nil}), gate.MissingClaim},
+		"not yet valid":                         {plain, sign(m{"nbf": start.Unix() + 1}), gate.NotYetValid},
+		"issued in the future":                  {plain, sign(m{"iat": start.Unix() + 1}), gate.NotYetValid},
+		"for another audience":                  {plain, sign(m{"aud": "https://else.example"}), gate.InvalidAudience},
+		"for no audience":                       {plain, sign(m{"aud": nil}), gate.InvalidAudience},
+		"a blank subject":                       {plain, sign(m{"sub": " "}), gate.MalformedToken},
+		"no subject":                            {plain, sign(m{"sub": nil}), ""},
+		"a type that is not wanted":             {types("at+jwt"), typ("JWT"), gate.InvalidType},
+		"no type where one is wanted":           {types("at+jwt"), typ(nil), gate.InvalidType},
+		"one of two types, in another spelling": {types("jwt", "at+jwt"), typ("application/AT+JWT"), ""},
+		"the profile with everything":           {profile, key.Sign(t, says(full), m{"typ": "at+jwt"}), ""},
+		"the profile without its type":          {profile, key.Sign(t, says(full)), gate.InvalidType},
+		"the profile with another type of the set": {profile,
+			key.Sign(t, says(full), m{"typ": "at+jwt;x=1"}), gate.InvalidType},
+		"the profile without client_id": {profile, key.Sign(t, says(m{"jti": "1"}), m{"typ": "at+jwt"}), gate.MissingClaim},
+		"the profile without jti": {profile,
+			key.Sign(t, says(m{"client_id": "1"}), m{"typ": "at+jwt"}), gate.MissingClaim},
+		"the profile without sub": {profile,
+			key.Sign(t, says(full, m{"sub": nil}), m{"typ": "at+jwt"}), gate.MissingClaim},
+		"a required claim":            {need, sign(m{"tenant": m{"id": 7}}), ""},
+		"a required claim is missing": {need, sign(m{"tenant": m{}}), gate.MissingClaim},
+		"a required claim is null":    {need, sign(m{"tenant": m{"id": nil}}), gate.MissingClaim},
+		"a required claim is blank":   {need, sign(m{"tenant": m{"id": " "}}), gate.MissingClaim},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := build(t, key, c.change)
@@ -290,7 +315,9 @@ func TestKeysThatCannotBeHad(t *testing.T) {
 	if f.RetryAfter.Seconds() != 7 || !errors.Is(f, keyset.ErrUnavailable) || f.Issuer != issuerA || f.KeyID != "k1" {
 		t.Errorf("failure %+v", f)
 	}
-	for err, want := range map[error]gate.Reason{errors.New("refused"): gate.KeysUnavailable, keyset.ErrUnknownKey: gate.UnknownKey} {
+	for err, want := range map[error]gate.Reason{
+		errors.New("refused"): gate.KeysUnavailable, keyset.ErrUnknownKey: gate.UnknownKey,
+	} {
 		keys.fail(err)
 		refused(t, g, request(token), want)
 	}

@@ -30,11 +30,12 @@ func TestFormOfAToken(t *testing.T) {
 		"a JWT without an algorithm":          {encoded([]byte(`{"alg":"none"}`)) + "." + body, "broken"},
 		"a JWT whose payload is no object":    {key.SignRaw(`{"alg":"ES256"}`, `[]`), "broken"},
 		"a JWT with a space before its brace": {encoded([]byte(` {"alg":"none"}`)) + "." + body, "broken"},
-		"a JWE":                               {encoded([]byte(`{"alg":"dir","enc":"A256GCM"}`)) + "..aXY.Y3Q.dGFn", "encrypted"},
-		"a JWE without \"enc\"":               {encoded([]byte(`{"alg":"dir"}`)) + "..aXY.Y3Q.dGFn", "broken"},
-		"letters":                             {"2YotnFZFEjr1zCsicMWpAA", "opaque"},
-		"letters that begin as a JWT does":    {"every-token", "opaque"},
-		"letters with dots":                   {"ey.op.aque", "opaque"},
+		"a JWE": {encoded([]byte(`{"alg":"dir","enc":"A256GCM"}`)) + "..aXY.Y3Q.dGFn",
+			"encrypted"},
+		"a JWE without \"enc\"":            {encoded([]byte(`{"alg":"dir"}`)) + "..aXY.Y3Q.dGFn", "broken"},
+		"letters":                          {"2YotnFZFEjr1zCsicMWpAA", "opaque"},
+		"letters that begin as a JWT does": {"every-token", "opaque"},
+		"letters with dots":                {"ey.op.aque", "opaque"},
 	} {
 		if got := g.FormOf(c.token); got != c.want {
 			t.Errorf("%s is %s, want %s", name, got, c.want)

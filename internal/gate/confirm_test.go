@@ -11,33 +11,38 @@ import (
 // What is verified here and what the server says must be about the same token.
 func TestAnswerAboutAJWT(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
-	token := key.Sign(t, says(m{"client_id": "app", "aud": []string{api, "other"}, "roles": []string{"a"}, "scope": "read"}))
+	token := key.Sign(t,
+		says(m{"client_id": "app", "aud": []string{api, "other"}, "roles": []string{"a"}, "scope": "read"}))
 	require := func(c *gate.Config) { c.Issuers[0].Require = append(c.Issuers[0].Require, path(t, "roles")) }
 	for name, c := range map[string]struct {
 		change func(*gate.Config)
 		answer m
 		want   gate.Reason
 	}{
-		"active alone":                         {nil, m{"active": true}, ""},
-		"active with the same claims":          {nil, active(m{"client_id": "app"}), ""},
-		"inactive":                             {nil, m{"active": false}, gate.Inactive},
-		"another subject":                      {nil, active(m{"sub": "bob"}), gate.Contradiction},
-		"another client":                       {nil, active(m{"client_id": "evil"}), gate.Contradiction},
-		"another issuer":                       {nil, active(m{"iss": issuerB}), gate.InvalidIssuer},
-		"another audience":                     {nil, active(m{"aud": "x"}), gate.Contradiction},
-		"an audience of the token, not ours":   {nil, active(m{"aud": "other"}), gate.InvalidAudience},
-		"a part of the audience":               {nil, active(m{"aud": api}), ""},
-		"an audience of nobody":                {nil, active(m{"aud": []string{}}), gate.InvalidAudience},
-		"expired there":                        {nil, active(m{"exp": start.Unix()}), gate.Expired},
-		"not yet valid there":                  {nil, active(m{"nbf": start.Unix() + 1}), gate.NotYetValid},
-		"bound there":                          {nil, active(m{"cnf": m{}}), gate.ProofRequired},
-		"a refresh token there":                {nil, active(m{"token_use": "refresh_token"}), gate.InvalidType},
-		"a required claim only in the token":   {require, m{"active": true}, ""},
-		"a required claim in both":             {require, active(m{"roles": []string{"b"}}), ""},
-		"a scope only in the token":            {func(c *gate.Config) { c.Require.Scopes = []string{"read"} }, m{"active": true}, ""},
-		"a scope that the answer has no more":  {func(c *gate.Config) { c.Require.Scopes = []string{"read"} }, active(m{"scope": "openid"}), gate.InsufficientScope},
-		"no scope left in the answer":          {func(c *gate.Config) { c.Require.Scopes = []string{"read"} }, active(m{"scope": ""}), gate.InsufficientScope},
-		"a scope that only the answer has now": {func(c *gate.Config) { c.Require.Scopes = []string{"write"} }, active(m{"scope": "write"}), gate.InsufficientScope},
+		"active alone":                       {nil, m{"active": true}, ""},
+		"active with the same claims":        {nil, active(m{"client_id": "app"}), ""},
+		"inactive":                           {nil, m{"active": false}, gate.Inactive},
+		"another subject":                    {nil, active(m{"sub": "bob"}), gate.Contradiction},
+		"another client":                     {nil, active(m{"client_id": "evil"}), gate.Contradiction},
+		"another issuer":                     {nil, active(m{"iss": issuerB}), gate.InvalidIssuer},
+		"another audience":                   {nil, active(m{"aud": "x"}), gate.Contradiction},
+		"an audience of the token, not ours": {nil, active(m{"aud": "other"}), gate.InvalidAudience},
+		"a part of the audience":             {nil, active(m{"aud": api}), ""},
+		"an audience of nobody":              {nil, active(m{"aud": []string{}}), gate.InvalidAudience},
+		"expired there":                      {nil, active(m{"exp": start.Unix()}), gate.Expired},
+		"not yet valid there":                {nil, active(m{"nbf": start.Unix() + 1}), gate.NotYetValid},
+		"bound there":                        {nil, active(m{"cnf": m{}}), gate.ProofRequired},
+		"a refresh token there":              {nil, active(m{"token_use": "refresh_token"}), gate.InvalidType},
+		"a required claim only in the token": {require, m{"active": true}, ""},
+		"a required claim in both":           {require, active(m{"roles": []string{"b"}}), ""},
+		"a scope only in the token": {func(c *gate.Config) { c.Require.Scopes = []string{"read"} },
+			m{"active": true}, ""},
+		"a scope that the answer has no more": {func(c *gate.Config) { c.Require.Scopes = []string{"read"} },
+			active(m{"scope": "openid"}), gate.InsufficientScope},
+		"no scope left in the answer": {func(c *gate.Config) { c.Require.Scopes = []string{"read"} },
+			active(m{"scope": ""}), gate.InsufficientScope},
+		"a scope that only the answer has now": {func(c *gate.Config) { c.Require.Scopes = []string{"write"} },
+			active(m{"scope": "write"}), gate.InsufficientScope},
 	} {
 		t.Run(name, func(t *testing.T) {
 			as := newAS(t)

@@ -20,7 +20,8 @@ import (
 
 // identityHeaders are those that no client may set.
 var identityHeaders = []string{
-	"X-Consumer-Id", "X-Consumer-Custom-Id", "X-Consumer-Username", "X-Consumer-Groups", "X-Credential-Identifier", "X-Anonymous-Consumer",
+	"X-Consumer-Id", "X-Consumer-Custom-Id", "X-Consumer-Username",
+	"X-Consumer-Groups", "X-Credential-Identifier", "X-Anonymous-Consumer",
 }
 
 // isManaged compares as a backend does that reads whatever is neither letter nor digit alike; a second opinion on ours.
@@ -44,7 +45,8 @@ func isManaged(name string, more ...string) bool {
 // Whatever a token claims, a backend reads it as one value of one header, and as nothing else.
 func FuzzForwardedClaim(f *testing.F) {
 	for _, value := range []string{
-		`"alice"`, `" admin "`, `"a\r\nX-Admin: 1"`, `"\u0000"`, `"\u0085\u2028"`, `"Zoë"`, `["a","b"]`, `["a","b,c"]`, `{"a":"\n"}`, "1e400", "null",
+		`"alice"`, `" admin "`, `"a\r\nX-Admin: 1"`, `"\u0000"`, `"\u0085\u2028"`,
+		`"Zoë"`, `["a","b"]`, `["a","b,c"]`, `{"a":"\n"}`, "1e400", "null",
 		`""`, `" "`, `"\t"`, `"\ud83d\ude00"`, "{\"\u0085\":1}", `["\u007f"]`, "-0.0", `[" a","b "]`, `[[]]`,
 	} {
 		f.Add(`{"sub":"a","v":`+value+`}`, "v", "X-Consumer-ID", "admin")
@@ -217,9 +219,12 @@ func named(h http.Header, field string) bool {
 // Of all Authorization values, only those with the one good token pass, and the others get an answer that parses.
 func FuzzCheck(f *testing.F) {
 	for _, seed := range []string{
-		"Bearer {token}", "bearer   {token} ", "BEARER {token}", "{token}", "Bearer\t{token}", "Bearer {token},", "Bearer {token}=",
-		"Bearer {header}.{payload}.", "Bearer {header}..{signature}", "Bearer {header}.{payload}.{signature}", "Bearer {header}.{header}.{signature}",
-		"Bearer {token}.{token}", "Bearer {foreign}", "Bearer {expired}", "Basic {token}", "Basic x, Bearer {token}", "Bearer", "", "Bearer e30.e30.e30",
+		"Bearer {token}", "bearer   {token} ", "BEARER {token}", "{token}",
+		"Bearer\t{token}", "Bearer {token},", "Bearer {token}=",
+		"Bearer {header}.{payload}.", "Bearer {header}..{signature}",
+		"Bearer {header}.{payload}.{signature}", "Bearer {header}.{header}.{signature}",
+		"Bearer {token}.{token}", "Bearer {foreign}", "Bearer {expired}",
+		"Basic {token}", "Basic x, Bearer {token}", "Bearer", "", "Bearer e30.e30.e30",
 	} {
 		f.Add(seed, "")
 	}
@@ -249,7 +254,8 @@ func FuzzCheck(f *testing.F) {
 				t.Fatalf("%q: %v (%v), and with a cache %v (%v)", first, verdict.Outcome, err, again.Outcome, err2)
 			}
 		}
-		if want := second == "" && legal.MatchString(first); want != (err == nil) || want != (verdict.Outcome == gate.Accepted) {
+		if want := second == "" && legal.MatchString(first); want != (err == nil) ||
+			want != (verdict.Outcome == gate.Accepted) {
 			t.Fatalf("%q, %q: outcome %v, error %v", first, second, verdict.Outcome, err)
 		}
 		if err != nil {

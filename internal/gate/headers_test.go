@@ -33,7 +33,8 @@ func TestManagedHeadersInEverySpelling(t *testing.T) {
 	for _, name := range managed {
 		for _, spelling := range []string{
 			name, strings.ToLower(name), strings.ToUpper(name), strings.ReplaceAll(name, "-", "_"),
-			strings.ReplaceAll(name, "-", "."), strings.Replace(name, "-", "_", 1), strings.ToLower(strings.Replace(name, "-", ".", 1)),
+			strings.ReplaceAll(name, "-", "."), strings.Replace(name, "-", "_", 1),
+			strings.ToLower(strings.Replace(name, "-", ".", 1)),
 		} {
 			r := request("")
 			r.Header[spelling] = []string{"admin", "root"}
@@ -45,7 +46,8 @@ func TestManagedHeadersInEverySpelling(t *testing.T) {
 		}
 	}
 	kept := http.Header{
-		"Accept": {"*/*"}, "X-Consumer": {"1"}, "X-Consumer-Idx": {"1"}, "Xconsumer-Id": {"1"}, "X-Consumer-Ip": {"1"}, "X-User-Nam": {"1"},
+		"Accept": {"*/*"}, "X-Consumer": {"1"}, "X-Consumer-Idx": {"1"},
+		"Xconsumer-Id": {"1"}, "X-Consumer-Ip": {"1"}, "X-User-Nam": {"1"},
 		"X-Request-Id": {"a", "b"}, strings.Repeat("X", 200): {"1"}, "": {"1"}, "X--Consumer-Id": {"1"},
 	}
 	r := request("")

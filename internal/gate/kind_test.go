@@ -36,55 +36,102 @@ func realAccessTokens() map[string]struct{ header, claims m } {
 	type token = struct{ header, claims m }
 	jwt, typed, plain := m{"typ": "JWT"}, m{"typ": "at+jwt"}, m{"typ": nil}
 	return map[string]token{
-		"RFC 9068": {typed, m{"client_id": "s6BhdRkqt3", "jti": "dbe39bf3", "scope": "openid profile reademail", "auth_time": 1}},
+		"RFC 9068": {typed,
+			m{"client_id": "s6BhdRkqt3", "jti": "dbe39bf3", "scope": "openid profile reademail", "auth_time": 1}},
 		"Keycloak": {jwt, m{
-			"typ": "Bearer", "azp": "web", "auth_time": 1, "session_state": "s", "sid": "s", "acr": "1", "nonce": "n", "aud": []string{api, "account"},
+			"typ": "Bearer", "azp": "web", "auth_time": 1, "session_state": "s",
+			"sid": "s", "acr": "1", "nonce": "n", "aud": []string{api, "account"},
 			"allowed-origins": []string{"*"}, "realm_access": m{"roles": []string{"user", "offline_access"}},
-			"resource_access": m{"account": m{"roles": []string{"view-profile"}}}, "scope": "openid email", "email_verified": true,
+			"resource_access": m{"account": m{"roles": []string{"view-profile"}}},
+			"scope":           "openid email", "email_verified": true,
 		}},
-		"Keycloak 26":                    {jwt, m{"typ": "Bearer", "jti": "onrtac:1", "azp": "web", "sid": "s", "scope": "openid"}},
-		"Keycloak, at+jwt":               {typed, m{"typ": "Bearer", "azp": "web", "client_id": "web"}},
-		"Keycloak, a service account":    {jwt, m{"typ": "Bearer", "azp": "svc", "client_id": "svc", "clientHost": "10.0.0.1", "clientAddress": "10.0.0.1"}},
-		"Cognito, a user":                {plain, m{"aud": nil, "token_use": "access", "client_id": "c", "version": 2, "event_id": "e", "origin_jti": "o", "cognito:groups": []string{"a"}, "username": "alice"}},
-		"Cognito, a machine":             {plain, m{"aud": nil, "sub": "c", "token_use": "access", "client_id": "c", "version": 2, "scope": "api/read"}},
-		"Entra, version 1":               {jwt, m{"aio": "x", "appid": "a", "appidacr": "1", "idp": "i", "oid": "o", "rh": "r", "scp": "user_impersonation", "tid": "t", "uti": "u", "ver": "1.0", "xms_ftd": "f"}},
-		"Entra, version 2":               {jwt, m{"azp": "a", "azpacr": "1", "idtyp": "app", "oid": "o", "roles": []string{"Read"}, "tid": "t", "ver": "2.0"}},
-		"Auth0":                          {jwt, m{"azp": "c", "gty": "client-credentials", "scope": "read", "permissions": []string{"read"}, "aud": []string{api, "https://t.auth0.com/userinfo"}}},
-		"Auth0, RFC 9068":                {typed, m{"client_id": "c", "jti": "j", "sub": "c@clients"}},
-		"Okta":                           {plain, m{"ver": 1, "jti": "AT.1", "cid": "c", "uid": "u", "scp": []string{"openid"}, "auth_time": 1}},
-		"Hydra":                          {jwt, m{"client_id": "c", "ext": m{"groups": []string{"a"}}, "scp": []string{"openid", "offline"}, "jti": "j"}},
-		"dex":                            {plain, m{"at_hash": "x", "nonce": "n", "email": "a@example.com", "email_verified": true, "name": "alice", "groups": []string{"a"}, "federated_claims": m{"connector_id": "c"}}},
-		"zitadel":                        {jwt, m{"client_id": "c", "jti": "j", "urn:zitadel:iam:org:project:roles": m{"admin": m{"1": "x"}}}},
-		"oidc-provider":                  {typed, m{"client_id": "c", "jti": "j", "scope": "api:read"}},
-		"Ory Network":                    {jwt, m{"client_id": "c", "ext": m{}, "scp": []string{}}},
-		"Duende IdentityServer":          {typed, m{"client_id": "c", "jti": "j", "sid": "s", "idp": "local", "amr": []string{"pwd"}, "auth_time": 1, "scope": []string{"api"}}},
-		"Curity":                         {jwt, m{"purpose": "access_token", "delegationId": "d", "scope": "read"}},
-		"Ping AM":                        {jwt, m{"tokenName": "access_token", "token_type": "Bearer", "cts": "OAUTH2_STATELESS_GRANT", "subname": "alice", "auditTrackingId": "x", "realm": "/alpha", "client_id": "c", "grant_type": "authorization_code"}},
-		"PingOne":                        {jwt, m{"client_id": "c", "acr": "Single_Factor", "sid": "s", "env": "e", "org": "o"}},
-		"Casdoor":                        {jwt, m{"tokenType": "access-token", "owner": "built-in", "type": "normal-user", "tag": "staff", "isAdmin": true, "azp": "c"}},
-		"Simple JWT":                     {jwt, m{"token_type": "access", "user_id": 1, "jti": "j"}},
-		"Simple JWT, sliding":            {jwt, m{"token_type": "sliding", "refresh_exp": start.Unix() + 900, "user_id": 1}},
-		"Flask-JWT-Extended":             {jwt, m{"type": "access", "fresh": false, "csrf": "x", "jti": "j"}},
-		"UAA":                            {jwt, m{"client_id": "cf", "cid": "cf", "azp": "cf", "grant_type": "password", "rev_sig": "1", "user_id": "u", "zid": "uaa", "scope": []string{"openid"}}},
-		"WSO2":                           {typed, m{"aut": "APPLICATION_USER", "client_id": "c", "azp": "c", "binding_type": "sso-session", "org_id": "o"}},
-		"Salesforce":                     {jwt, m{"mty": "oauth", "sfi": "x", "scp": "api", "client_id": "c", "roles": []string{}}},
-		"Supabase":                       {jwt, m{"role": "authenticated", "aal": "aal1", "session_id": "s", "is_anonymous": false, "amr": []any{m{"method": "password"}}}},
-		"GitHub Actions":                 {jwt, m{"repository": "o/r", "event_name": "push", "ref": "refs/heads/main", "ref_type": "branch", "runner_environment": "github-hosted", "actor": "a"}},
-		"GitLab":                         {jwt, m{"namespace_path": "g", "project_path": "g/p", "pipeline_source": "push", "ref_type": "branch", "user_login": "a"}},
-		"Kubernetes":                     {plain, m{"sub": "system:serviceaccount:ns:default", "aud": []string{api}, "kubernetes.io": m{"namespace": "ns", "serviceaccount": m{"name": "default"}}}},
-		"Google, a service account":      {jwt, m{"azp": "1", "email": "x@p.iam.gserviceaccount.com", "email_verified": true}},
-		"Google, a person":               {jwt, m{"azp": "1", "at_hash": "x", "hd": "example.com", "nonce": "n", "picture": "p"}},
-		"Firebase":                       {jwt, m{"auth_time": 1, "user_id": "u", "firebase": m{"identities": m{}, "sign_in_provider": "password"}}},
-		"Cloudflare Access":              {jwt, m{"type": "app", "identity_nonce": "n", "country": "DE", "email": "a@example.com", "aud": []string{api}}},
-		"Cloudflare Access, a service":   {jwt, m{"type": "app", "common_name": "c.access", "sub": "x", "aud": []string{api}}},
-		"SPIFFE":                         {m{"typ": "JOSE"}, m{"sub": "spiffe://example.org/w", "aud": []string{api}}},
-		"InterSystems IRIS, OAuth":       {plain, m{"jti": "j", "client_id": "c", "scope": "openid", "iat": start.Unix()}},
-		"InterSystems IRIS, /login":      {jwt, m{"aud": nil, "sub": "_SYSTEM", "sid": "dY01bRT0", "app": "/api/ttrg/", "iat": start.Unix()}},
-		"a credential in a token":        {jwt, m{"vc": m{"type": []string{"VerifiableCredential"}}, "client_id": "c"}},
-		"a token with a status":          {typed, m{"status": m{"status_list": m{"idx": 1, "uri": "https://as.example/1"}}, "client_id": "c"}},
+		"Keycloak 26": {jwt,
+			m{"typ": "Bearer", "jti": "onrtac:1", "azp": "web", "sid": "s", "scope": "openid"}},
+		"Keycloak, at+jwt": {typed, m{"typ": "Bearer", "azp": "web", "client_id": "web"}},
+		"Keycloak, a service account": {jwt,
+			m{"typ": "Bearer", "azp": "svc", "client_id": "svc", "clientHost": "10.0.0.1", "clientAddress": "10.0.0.1"}},
+		"Cognito, a user": {plain,
+			m{"aud": nil, "token_use": "access", "client_id": "c", "version": 2, "event_id": "e",
+				"origin_jti": "o", "cognito:groups": []string{"a"}, "username": "alice"}},
+		"Cognito, a machine": {plain,
+			m{"aud": nil, "sub": "c", "token_use": "access", "client_id": "c", "version": 2, "scope": "api/read"}},
+		"Entra, version 1": {jwt,
+			m{"aio": "x", "appid": "a", "appidacr": "1", "idp": "i", "oid": "o", "rh": "r",
+				"scp": "user_impersonation", "tid": "t", "uti": "u", "ver": "1.0", "xms_ftd": "f"}},
+		"Entra, version 2": {jwt,
+			m{"azp": "a", "azpacr": "1", "idtyp": "app", "oid": "o", "roles": []string{"Read"}, "tid": "t", "ver": "2.0"}},
+		"Auth0": {jwt,
+			m{"azp": "c", "gty": "client-credentials", "scope": "read",
+				"permissions": []string{"read"}, "aud": []string{api, "https://t.auth0.com/userinfo"}}},
+		"Auth0, RFC 9068": {typed, m{"client_id": "c", "jti": "j", "sub": "c@clients"}},
+		"Okta": {plain,
+			m{"ver": 1, "jti": "AT.1", "cid": "c", "uid": "u", "scp": []string{"openid"}, "auth_time": 1}},
+		"Hydra": {jwt,
+			m{"client_id": "c", "ext": m{"groups": []string{"a"}}, "scp": []string{"openid", "offline"}, "jti": "j"}},
+		"dex": {plain,
+			m{"at_hash": "x", "nonce": "n", "email": "a@example.com", "email_verified": true,
+				"name": "alice", "groups": []string{"a"}, "federated_claims": m{"connector_id": "c"}}},
+		"zitadel": {jwt,
+			m{"client_id": "c", "jti": "j", "urn:zitadel:iam:org:project:roles": m{"admin": m{"1": "x"}}}},
+		"oidc-provider": {typed, m{"client_id": "c", "jti": "j", "scope": "api:read"}},
+		"Ory Network":   {jwt, m{"client_id": "c", "ext": m{}, "scp": []string{}}},
+		"Duende IdentityServer": {typed,
+			m{"client_id": "c", "jti": "j", "sid": "s", "idp": "local",
+				"amr": []string{"pwd"}, "auth_time": 1, "scope": []string{"api"}}},
+		"Curity": {jwt, m{"purpose": "access_token", "delegationId": "d", "scope": "read"}},
+		"Ping AM": {jwt,
+			m{"tokenName": "access_token", "token_type": "Bearer", "cts": "OAUTH2_STATELESS_GRANT", "subname": "alice",
+				"auditTrackingId": "x", "realm": "/alpha", "client_id": "c", "grant_type": "authorization_code"}},
+		"PingOne": {jwt,
+			m{"client_id": "c", "acr": "Single_Factor", "sid": "s", "env": "e", "org": "o"}},
+		"Casdoor": {jwt,
+			m{"tokenType": "access-token", "owner": "built-in",
+				"type": "normal-user", "tag": "staff", "isAdmin": true, "azp": "c"}},
+		"Simple JWT":          {jwt, m{"token_type": "access", "user_id": 1, "jti": "j"}},
+		"Simple JWT, sliding": {jwt, m{"token_type": "sliding", "refresh_exp": start.Unix() + 900, "user_id": 1}},
+		"Flask-JWT-Extended":  {jwt, m{"type": "access", "fresh": false, "csrf": "x", "jti": "j"}},
+		"UAA": {jwt,
+			m{"client_id": "cf", "cid": "cf", "azp": "cf", "grant_type": "password",
+				"rev_sig": "1", "user_id": "u", "zid": "uaa", "scope": []string{"openid"}}},
+		"WSO2": {typed,
+			m{"aut": "APPLICATION_USER", "client_id": "c", "azp": "c", "binding_type": "sso-session", "org_id": "o"}},
+		"Salesforce": {jwt,
+			m{"mty": "oauth", "sfi": "x", "scp": "api", "client_id": "c", "roles": []string{}}},
+		"Supabase": {jwt,
+			m{"role": "authenticated", "aal": "aal1", "session_id": "s",
+				"is_anonymous": false, "amr": []any{m{"method": "password"}}}},
+		"GitHub Actions": {jwt,
+			m{"repository": "o/r", "event_name": "push", "ref": "refs/heads/main",
+				"ref_type": "branch", "runner_environment": "github-hosted", "actor": "a"}},
+		"GitLab": {jwt,
+			m{"namespace_path": "g", "project_path": "g/p", "pipeline_source": "push", "ref_type": "branch", "user_login": "a"}},
+		"Kubernetes": {plain,
+			m{"sub": "system:serviceaccount:ns:default", "aud": []string{api},
+				"kubernetes.io": m{"namespace": "ns", "serviceaccount": m{"name": "default"}}}},
+		"Google, a service account": {jwt,
+			m{"azp": "1", "email": "x@p.iam.gserviceaccount.com", "email_verified": true}},
+		"Google, a person": {jwt,
+			m{"azp": "1", "at_hash": "x", "hd": "example.com", "nonce": "n", "picture": "p"}},
+		"Firebase": {jwt,
+			m{"auth_time": 1, "user_id": "u", "firebase": m{"identities": m{}, "sign_in_provider": "password"}}},
+		"Cloudflare Access": {jwt,
+			m{"type": "app", "identity_nonce": "n", "country": "DE", "email": "a@example.com", "aud": []string{api}}},
+		"Cloudflare Access, a service": {jwt,
+			m{"type": "app", "common_name": "c.access", "sub": "x", "aud": []string{api}}},
+		"SPIFFE":                   {m{"typ": "JOSE"}, m{"sub": "spiffe://example.org/w", "aud": []string{api}}},
+		"InterSystems IRIS, OAuth": {plain, m{"jti": "j", "client_id": "c", "scope": "openid", "iat": start.Unix()}},
+		"InterSystems IRIS, /login": {jwt,
+			m{"aud": nil, "sub": "_SYSTEM", "sid": "dY01bRT0", "app": "/api/ttrg/", "iat": start.Unix()}},
+		"a credential in a token": {jwt, m{"vc": m{"type": []string{"VerifiableCredential"}}, "client_id": "c"}},
+		"a token with a status": {typed,
+			m{"status": m{"status_list": m{"idx": 1, "uri": "https://as.example/1"}}, "client_id": "c"}},
 		"a private claim that is a list": {jwt, m{"events": []string{"login"}}},
-		"private claims of other kinds":  {jwt, m{"typ": "user", "token_type": "M2M", "token_use": "service", "purpose": "orders", "events": "all", "vp": true, "htm": 1}},
-		"private claims of other types":  {jwt, m{"typ": 7, "token_type": []string{"refresh"}, "token_use": m{"id": true}, "purpose": false, "type": []string{"refresh"}}},
+		"private claims of other kinds": {jwt,
+			m{"typ": "user", "token_type": "M2M", "token_use": "service",
+				"purpose": "orders", "events": "all", "vp": true, "htm": 1}},
+		"private claims of other types": {jwt,
+			m{"typ": 7, "token_type": []string{"refresh"}, "token_use": m{"id": true},
+				"purpose": false, "type": []string{"refresh"}}},
 	}
 }
 
@@ -179,7 +226,10 @@ func TestTypeNamesOtherKinds(t *testing.T) {
 			refused(t, g, request(key.Sign(t, says(m{"typ": "InitialAccessToken"}), m{"typ": "JWT"})), gate.InvalidType)
 		})
 	}
-	for _, typ := range []string{"logout+jwt", "eat+jwt", "txntoken+jwt", "oauth-id-jag+jwt", "wit+jwt", "okta-internal-at+jwt", "dc+sd-jwt", "passport"} {
+	for _, typ := range []string{
+		"logout+jwt", "eat+jwt", "txntoken+jwt", "oauth-id-jag+jwt",
+		"wit+jwt", "okta-internal-at+jwt", "dc+sd-jwt", "passport",
+	} {
 		t.Run(typ, func(t *testing.T) {
 			events := m{"events": m{"http://schemas.openid.net/event/backchannel-logout": m{}}}
 			token := key.Sign(t, says(), m{"typ": typ})
@@ -196,7 +246,8 @@ func TestTypeNamesOtherKinds(t *testing.T) {
 			refused(t, build(t, key), request(token), gate.InvalidType)
 			refused(t, build(t, key, other), request(token), gate.InvalidType)
 			accepted(t, build(t, key, other), request(key.Sign(t, says(m{"iss": issuerB}), m{"typ": typ})))
-			refused(t, build(t, key, other), request(key.Sign(t, says(m{"iss": "https://nobody.example"}), m{"typ": typ})), gate.InvalidType)
+			refused(t, build(t, key, other),
+				request(key.Sign(t, says(m{"iss": "https://nobody.example"}), m{"typ": typ})), gate.InvalidType)
 		})
 	}
 	// Every kind that a token says must be named, in whatever order it says them.
@@ -235,20 +286,30 @@ func TestAnyAudienceNeedsSomebody(t *testing.T) {
 		typ    string
 		want   gate.Reason
 	}{
-		"the access token":                {[]func(*gate.Config){anyAudience}, []m{login, {"sub": "_SYSTEM"}}, "JWT", ""},
-		"the refresh token":               {[]func(*gate.Config){anyAudience}, []m{login, nobody}, "JWT", gate.MissingClaim},
-		"any audience of the route":       {[]func(*gate.Config){route}, []m{login, nobody}, "JWT", gate.MissingClaim},
-		"a client is somebody":            {[]func(*gate.Config){anyAudience}, []m{login, client}, "JWT", ""},
-		"an audience tells it":            {nil, []m{nobody}, "JWT", ""},
-		"an audience of the route, too":   {[]func(*gate.Config){anyAudience, func(c *gate.Config) { c.Audience = accept(api) }}, []m{nobody}, "JWT", ""},
-		"a claim of access tokens":        {[]func(*gate.Config){anyAudience, requiring(t, "app")}, []m{login, nobody}, "JWT", ""},
-		"a claim inside another":          {[]func(*gate.Config){anyAudience, requiring(t, "realm_access.roles")}, []m{{"realm_access": m{"roles": []string{"a"}}}, nobody}, "JWT", ""},
-		"claims that all tokens have":     {[]func(*gate.Config){anyAudience, requiring(t, "exp", "/iss", "scope", "/scope", "jti")}, []m{login, nobody, {"scope": "x", "jti": "j"}}, "JWT", gate.MissingClaim},
-		"a sub that is required":          {[]func(*gate.Config){anyAudience, requiring(t, "sub")}, []m{login, nobody}, "JWT", gate.MissingClaim},
-		"a type of access tokens":         {[]func(*gate.Config){anyAudience, wanting("at+jwt")}, []m{nobody}, "at+jwt", ""},
-		"a type that all tokens have":     {[]func(*gate.Config){anyAudience, wanting("jwt")}, []m{nobody}, "JWT", gate.MissingClaim},
-		"a type beside one that all have": {[]func(*gate.Config){anyAudience, wanting("at+jwt", "jwt")}, []m{nobody}, "at+jwt", gate.MissingClaim},
-		"a lifetime does not tell it":     {[]func(*gate.Config){anyAudience, func(c *gate.Config) { c.MaxLifetime = 1 << 40 }}, []m{login, nobody}, "JWT", gate.MissingClaim},
+		"the access token":          {[]func(*gate.Config){anyAudience}, []m{login, {"sub": "_SYSTEM"}}, "JWT", ""},
+		"the refresh token":         {[]func(*gate.Config){anyAudience}, []m{login, nobody}, "JWT", gate.MissingClaim},
+		"any audience of the route": {[]func(*gate.Config){route}, []m{login, nobody}, "JWT", gate.MissingClaim},
+		"a client is somebody":      {[]func(*gate.Config){anyAudience}, []m{login, client}, "JWT", ""},
+		"an audience tells it":      {nil, []m{nobody}, "JWT", ""},
+		"an audience of the route, too": {[]func(*gate.Config){anyAudience,
+			func(c *gate.Config) { c.Audience = accept(api) }},
+			[]m{nobody}, "JWT", ""},
+		"a claim of access tokens": {[]func(*gate.Config){anyAudience, requiring(t, "app")},
+			[]m{login, nobody}, "JWT", ""},
+		"a claim inside another": {[]func(*gate.Config){anyAudience, requiring(t, "realm_access.roles")},
+			[]m{{"realm_access": m{"roles": []string{"a"}}}, nobody}, "JWT", ""},
+		"claims that all tokens have": {[]func(*gate.Config){anyAudience,
+			requiring(t, "exp", "/iss", "scope", "/scope", "jti")},
+			[]m{login, nobody, {"scope": "x", "jti": "j"}}, "JWT", gate.MissingClaim},
+		"a sub that is required": {[]func(*gate.Config){anyAudience, requiring(t, "sub")},
+			[]m{login, nobody}, "JWT", gate.MissingClaim},
+		"a type of access tokens": {[]func(*gate.Config){anyAudience, wanting("at+jwt")}, []m{nobody}, "at+jwt", ""},
+		"a type that all tokens have": {[]func(*gate.Config){anyAudience, wanting("jwt")},
+			[]m{nobody}, "JWT", gate.MissingClaim},
+		"a type beside one that all have": {[]func(*gate.Config){anyAudience, wanting("at+jwt", "jwt")},
+			[]m{nobody}, "at+jwt", gate.MissingClaim},
+		"a lifetime does not tell it": {[]func(*gate.Config){anyAudience, func(c *gate.Config) { c.MaxLifetime = 1 << 40 }},
+			[]m{login, nobody}, "JWT", gate.MissingClaim},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := build(t, key, append(c.change, func(c *gate.Config) { c.Cache = newCache(t, 1<<20) })...)
@@ -306,12 +367,17 @@ func TestAnyAudienceNeedsAnAnswerAboutAnAccessToken(t *testing.T) {
 		"a required claim is missing":      {[]func(*gate.Config){requiring(t, "token_type")}, refresh, gate.MissingClaim},
 		"a claim of access tokens":         {[]func(*gate.Config){requiring(t, "roles")}, m{"roles": []string{"a"}}, ""},
 		"a claim of access tokens, absent": {[]func(*gate.Config){requiring(t, "roles")}, refresh, gate.MissingClaim},
-		"claims that all answers have":     {[]func(*gate.Config){requiring(t, "client_id", "/sub", "scope", "exp")}, refresh, gate.InvalidType},
-		"an identifier of the token":       {[]func(*gate.Config){requiring(t, "jti")}, m{"client_id": "app", "jti": "j"}, gate.InvalidType},
-		"a part of what all answers have":  {[]func(*gate.Config){requiring(t, "/aud/0")}, m{"aud": []string{"x"}}, gate.InvalidType},
+		"claims that all answers have": {[]func(*gate.Config){requiring(t, "client_id", "/sub", "scope", "exp")},
+			refresh, gate.InvalidType},
+		"an identifier of the token": {[]func(*gate.Config){requiring(t, "jti")},
+			m{"client_id": "app", "jti": "j"}, gate.InvalidType},
+		"a part of what all answers have": {[]func(*gate.Config){requiring(t, "/aud/0")},
+			m{"aud": []string{"x"}}, gate.InvalidType},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for shape, more := range map[string]func(*gate.Config){"issuer with keys": func(*gate.Config) {}, "issuer without keys": keyless} {
+			for shape, more := range map[string]func(*gate.Config){
+				"issuer with keys": func(*gate.Config) {}, "issuer without keys": keyless,
+			} {
 				t.Run(shape, func(t *testing.T) {
 					as := newAS(t)
 					as.says["opaque"] = active(c.answer)
@@ -331,13 +397,15 @@ func TestAnyAudienceNeedsAnAnswerAboutAnAccessToken(t *testing.T) {
 		as := newAS(t)
 		as.says["opaque"] = active()
 		accepted(t, as.gate(gate.IntrospectOpaque, key), request("opaque"))
-		accepted(t, as.gate(gate.IntrospectOpaque, key, anyAudience, func(c *gate.Config) { c.Audience = accept(api) }), request("opaque"))
+		accepted(t, as.gate(gate.IntrospectOpaque, key, anyAudience, func(c *gate.Config) { c.Audience = accept(api) }),
+			request("opaque"))
 	})
 	t.Run("UserInfo takes access tokens only", func(t *testing.T) {
 		as := newAS(t)
 		as.says["opaque"] = m{"active": true, "sub": "alice"}
 		g := as.gate(gate.IntrospectOpaque, key, anyAudience, keyless, func(c *gate.Config) {
-			c.Issuers[0].Introspection = as.introspection(gate.IntrospectOpaque, func(c *introspect.Config) { c.Decode = gate.DecodeUserInfo(issuerA) })
+			c.Issuers[0].Introspection = as.introspection(gate.IntrospectOpaque,
+				func(c *introspect.Config) { c.Decode = gate.DecodeUserInfo(issuerA) })
 		})
 		accepted(t, g, request("opaque"))
 	})
@@ -357,9 +425,12 @@ func TestAnyAudienceAndAnAnswerAboutAJWT(t *testing.T) {
 		"the JWT does":            {nil, key.Sign(t, says(m{"typ": "Bearer"})), m{}, ""},
 		"the type does":           {nil, key.Sign(t, says(), m{"typ": "at+jwt"}), m{}, ""},
 		"the answer says refresh": {nil, key.Sign(t, says(m{"typ": "Bearer"})), m{"typ": "Refresh"}, gate.InvalidType},
-		"a type is wanted":        {[]func(*gate.Config){wanting("at+jwt")}, key.Sign(t, says(), m{"typ": "at+jwt"}), m{}, ""},
-		"a claim is required":     {[]func(*gate.Config){requiring(t, "roles")}, key.Sign(t, says(m{"roles": []string{"a"}})), m{}, ""},
-		"a kind that is wanted":   {[]func(*gate.Config){wanting("id")}, key.Sign(t, says(m{"typ": "ID"})), m{"token_use": "id"}, ""},
+		"a type is wanted": {[]func(*gate.Config){wanting("at+jwt")},
+			key.Sign(t, says(), m{"typ": "at+jwt"}), m{}, ""},
+		"a claim is required": {[]func(*gate.Config){requiring(t, "roles")},
+			key.Sign(t, says(m{"roles": []string{"a"}})), m{}, ""},
+		"a kind that is wanted": {[]func(*gate.Config){wanting("id")},
+			key.Sign(t, says(m{"typ": "ID"})), m{"token_use": "id"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			as := newAS(t)
@@ -367,7 +438,8 @@ func TestAnyAudienceAndAnAnswerAboutAJWT(t *testing.T) {
 			for name, value := range c.answer {
 				as.says[c.token][name] = value
 			}
-			g := as.gate(gate.IntrospectAlways, key, append(c.change, anyAudience, func(c *gate.Config) { c.Cache = newCache(t, 1<<20) })...)
+			g := as.gate(gate.IntrospectAlways, key,
+				append(c.change, anyAudience, func(c *gate.Config) { c.Cache = newCache(t, 1<<20) })...)
 			for range 2 {
 				if c.want == "" {
 					accepted(t, g, request(c.token))

@@ -32,12 +32,14 @@ func TestKeyThatIsPending(t *testing.T) {
 	pend := func(c *gate.Config) { c.Issuers[0].Keys = pendingKeys{newKeys(t, key)} }
 	as := newAS(t)
 	for name, g := range map[string]*gate.Gate{
-		"no introspection":          build(t, key, pend),
-		"introspect opaque":         as.gate(gate.IntrospectOpaque, key, pend),
-		"introspect always":         as.gate(gate.IntrospectAlways, key, pend),
-		"introspect force of route": as.gate(gate.IntrospectOpaque, key, pend, func(c *gate.Config) { c.Introspection.Mode = gate.RouteForce }),
-		"introspect skip of route":  as.gate(gate.IntrospectAlways, key, pend, func(c *gate.Config) { c.Introspection.Mode = gate.RouteSkip }),
-		"optional":                  build(t, key, pend, func(c *gate.Config) { c.Optional = true }),
+		"no introspection":  build(t, key, pend),
+		"introspect opaque": as.gate(gate.IntrospectOpaque, key, pend),
+		"introspect always": as.gate(gate.IntrospectAlways, key, pend),
+		"introspect force of route": as.gate(gate.IntrospectOpaque, key, pend,
+			func(c *gate.Config) { c.Introspection.Mode = gate.RouteForce }),
+		"introspect skip of route": as.gate(gate.IntrospectAlways, key, pend,
+			func(c *gate.Config) { c.Introspection.Mode = gate.RouteSkip }),
+		"optional": build(t, key, pend, func(c *gate.Config) { c.Optional = true }),
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := refused(t, g, request(next.Sign(t, says())), gate.KeyPending)
@@ -45,7 +47,8 @@ func TestKeyThatIsPending(t *testing.T) {
 				t.Errorf("failure %+v", f)
 			}
 			answer := g.Answer(f)
-			if answer.Status != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") != "4" || challengeOf(answer) != "" {
+			if answer.Status != http.StatusServiceUnavailable ||
+				answer.Header.Get("Retry-After") != "4" || challengeOf(answer) != "" {
 				t.Errorf("answer %+v", answer)
 			}
 		})
@@ -98,7 +101,8 @@ func TestIssuersThatShareASource(t *testing.T) {
 	third := tokentest.NewKey(t, "ES256", "k3")
 	as.SetKeys(third)
 	_, err = g.Check(direct(request(third.Sign(t, says(b)))))
-	if f := gate.FailureOf(err); err != nil && (f.Reason != gate.KeyPending || f.Issuer != issuerB) { // nil on a machine that is very slow
+	if f := gate.FailureOf(err); err != nil &&
+		(f.Reason != gate.KeyPending || f.Issuer != issuerB) { // err is nil on a machine that is very slow
 		t.Errorf("failure %+v", f)
 	}
 	accepted(t, g, request(third.Sign(t, says()))) // the second request for this id

@@ -111,7 +111,8 @@ func TestStrangersDoNotShutOutGoodTokens(t *testing.T) {
 func TestStrangersDoNotShutOutTokensInUse(t *testing.T) {
 	for _, status := range []int{0, 502, 503, 504} {
 		fresh, known, sent := strangersRun(t, status, nil, time.Second)
-		t.Logf("%d about unknown tokens: %d of %d new tokens pass, and %d of %d questions about one in use", status, fresh, sent, known, sent)
+		t.Logf("%d about unknown tokens: %d of %d new tokens pass, and %d of %d questions about one in use",
+			status, fresh, sent, known, sent)
 		if known < sent {
 			t.Errorf("%d: %d of %d pass", status, known, sent)
 		}

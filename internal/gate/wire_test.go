@@ -97,7 +97,8 @@ func TestBackendSeesOurHeadersOnly(t *testing.T) {
 	})
 	address, backend := front(t, g, nil)
 	for name, lines := range map[string]string{
-		"forged":                        "X-Consumer-Username: admin\nx_consumer_username: admin\nX.User: admin\nX-Role: admin",
+		"forged": "X-Consumer-Username: admin\nx_consumer_username: admin\n" +
+			"X.User: admin\nX-Role: admin",
 		"named in Connection":           "Connection: X-Consumer-Username, x-user",
 		"named in Connection and close": "Connection: close, x-consumer-username\nConnection: X-User",
 		"named with an upgrade":         "Connection: Upgrade, X-User\nUpgrade: websocket",
@@ -111,7 +112,9 @@ func TestBackendSeesOurHeadersOnly(t *testing.T) {
 			}
 			for n, v := range backend.header {
 				spelled := strings.NewReplacer("_", "-", ".", "-").Replace(strings.ToLower(n))
-				want := map[string]string{"x-consumer-username": "shop", "x-user": "Zoë", "x-credential-identifier": "shop-key"}[spelled]
+				want := map[string]string{
+					"x-consumer-username": "shop", "x-user": "Zoë", "x-credential-identifier": "shop-key",
+				}[spelled]
 				if strings.HasPrefix(spelled, "x-") && !strings.HasPrefix(spelled, "x-forwarded") && strings.Join(v, "|") != want {
 					t.Errorf("backend got %s: %q, want %q", n, v, want)
 				}
@@ -154,8 +157,9 @@ func TestTrailersCarryNoIdentity(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			address, backend := front(t, g, c.next)
-			status := send(t, address, "POST / HTTP/1.1\nHost: gw\nTransfer-Encoding: chunked\nAuthorization: Bearer "+token+"\n"+
-				c.announced+"\n"+chunks+c.actual+"\n")
+			status := send(t, address,
+				"POST / HTTP/1.1\nHost: gw\nTransfer-Encoding: chunked\nAuthorization: Bearer "+token+"\n"+
+					c.announced+"\n"+chunks+c.actual+"\n")
 			if status != 200 || backend.body != "hello" {
 				t.Fatalf("status %d, body %q", status, backend.body)
 			}
@@ -173,7 +177,9 @@ func TestTrailersOfTheRequestItself(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	token := key.Sign(t, says())
 	g := build(t, key, forward(t, "name", "X-User"))
-	for name, announced := range map[string]string{"announced": "Trailer: X-User\n", "one announced": "Trailer: X-Sum\n", "none announced": ""} {
+	for name, announced := range map[string]string{
+		"announced": "Trailer: X-User\n", "one announced": "Trailer: X-Sum\n", "none announced": "",
+	} {
 		for _, end := range []string{"read", "closed"} {
 			t.Run(name+", body "+end, func(t *testing.T) {
 				var trailer http.Header
@@ -186,8 +192,9 @@ func TestTrailersOfTheRequestItself(t *testing.T) {
 						trailer = r.Trailer
 					})
 				})
-				status := send(t, address, "POST / HTTP/1.1\nHost: gw\nTransfer-Encoding: chunked\nAuthorization: Bearer "+token+"\n"+
-					announced+"\n5\nhello\n0\nX-User: admin\n\n")
+				status := send(t, address,
+					"POST / HTTP/1.1\nHost: gw\nTransfer-Encoding: chunked\nAuthorization: Bearer "+token+"\n"+
+						announced+"\n5\nhello\n0\nX-User: admin\n\n")
 				if status != 200 || trailer.Get("X-User") != "" {
 					t.Errorf("status %d, trailers %v", status, trailer)
 				}
@@ -207,7 +214,9 @@ func TestTrailersCarryNoToken(t *testing.T) {
 			c.Extractor = extractor(t, bearer.DefaultPlace, bearer.Place{Kind: bearer.Header, Name: "X-Access-Token"},
 				bearer.Place{Kind: bearer.Cookie, Name: "jwt"})
 		})
-		for _, field := range []string{"Authorization: Bearer", "authorization: Bearer", "X-Access-Token:", "X_Access_Token:", "Cookie: jwt="} {
+		for _, field := range []string{
+			"Authorization: Bearer", "authorization: Bearer", "X-Access-Token:", "X_Access_Token:", "Cookie: jwt=",
+		} {
 			t.Run(fmt.Sprintf("%s, keep %t", field, keep), func(t *testing.T) {
 				trailers := make(chan http.Header, 1)
 				address, _ := front(t, g, func(http.Handler) http.Handler {
@@ -216,8 +225,9 @@ func TestTrailersCarryNoToken(t *testing.T) {
 						trailers <- r.Trailer
 					})
 				})
-				status := send(t, address, "POST / HTTP/1.1\nHost: gw\nTransfer-Encoding: chunked\nAuthorization: Bearer "+token+"\n"+
-					"Trailer: X-Sum\n\n5\nhello\n0\n"+field+" forged\nX-Sum: 7\n\n")
+				status := send(t, address,
+					"POST / HTTP/1.1\nHost: gw\nTransfer-Encoding: chunked\nAuthorization: Bearer "+token+"\n"+
+						"Trailer: X-Sum\n\n5\nhello\n0\n"+field+" forged\nX-Sum: 7\n\n")
 				if status != 200 {
 					t.Fatalf("status %d", status)
 				}
@@ -252,10 +262,12 @@ func TestTrailersOfAForm(t *testing.T) {
 	for name, announced := range map[string]string{"announced": "Trailer: X-User\n", "none announced": ""} {
 		t.Run(name, func(t *testing.T) {
 			address, backend := front(t, g, nil)
-			status := send(t, address, "POST / HTTP/1.1\nHost: gw\nTransfer-Encoding: chunked\nContent-Type: application/x-www-form-urlencoded\n"+
-				announced+fmt.Sprintf("\n%x\n%s\n0\nX-User: admin\n\n", len(body), body))
+			status := send(t, address,
+				"POST / HTTP/1.1\nHost: gw\nTransfer-Encoding: chunked\nContent-Type: application/x-www-form-urlencoded\n"+
+					announced+fmt.Sprintf("\n%x\n%s\n0\nX-User: admin\n\n", len(body), body))
 			if status != 200 || backend.body != "a=1" || len(backend.trailer) != 0 {
-				t.Errorf("status %d, body of %d bytes (want the token removed), trailers %v", status, len(backend.body), backend.trailer)
+				t.Errorf("status %d, body of %d bytes (want the token removed), trailers %v",
+					status, len(backend.body), backend.trailer)
 			}
 		})
 	}
@@ -274,7 +286,8 @@ func TestTrailersOverHTTP2(t *testing.T) {
 		}))
 		server.EnableHTTP2 = true
 		server.StartTLS()
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, io.NopCloser(strings.NewReader("hello")))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
+			server.URL, io.NopCloser(strings.NewReader("hello")))
 		if err != nil {
 			t.Fatal(err)
 		}
