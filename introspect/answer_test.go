@@ -74,7 +74,8 @@ func TestOnlyABooleanActiveIsAVerdict(t *testing.T) {
 		{"a page", `<html>active: true</html>`, protocol},
 		{"depth at the limit", `{"active":true,"x":` + nested(introspect.MaxDepth-1) + `}`, active},
 		{"depth over the limit", `{"active":true,"x":` + nested(introspect.MaxDepth) + `}`, protocol},
-		{"objects over the limit", `{"active":true,"x":` + strings.Repeat(`{"x":`, 16) + "1" + strings.Repeat("}", 16) + `}`, protocol},
+		{"objects over the limit",
+			`{"active":true,"x":` + strings.Repeat(`{"x":`, 16) + "1" + strings.Repeat("}", 16) + `}`, protocol},
 		{"depth without end", `{"active":true,"x":` + nested(100_000) + `}`, protocol},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -152,11 +153,26 @@ func TestAnInactiveAnswerTellsNothingElse(t *testing.T) {
 
 func TestOnlyStatus200IsAVerdict(t *testing.T) {
 	for status, want := range map[int]introspect.Cause{
-		201: introspect.CauseProtocol, 202: introspect.CauseProtocol, 203: introspect.CauseProtocol, 204: introspect.CauseProtocol,
-		206: introspect.CauseProtocol, 300: introspect.CauseProtocol, 302: introspect.CauseProtocol, 304: introspect.CauseProtocol,
-		400: introspect.CauseProtocol, 401: introspect.CauseRefused, 403: introspect.CauseRefused, 404: introspect.CauseProtocol,
-		405: introspect.CauseProtocol, 418: introspect.CauseProtocol, 429: introspect.CauseRateLimited, 500: introspect.CauseUnavailable,
-		501: introspect.CauseUnavailable, 502: introspect.CauseUnavailable, 503: introspect.CauseUnavailable, 504: introspect.CauseUnavailable,
+		201: introspect.CauseProtocol,
+		202: introspect.CauseProtocol,
+		203: introspect.CauseProtocol,
+		204: introspect.CauseProtocol,
+		206: introspect.CauseProtocol,
+		300: introspect.CauseProtocol,
+		302: introspect.CauseProtocol,
+		304: introspect.CauseProtocol,
+		400: introspect.CauseProtocol,
+		401: introspect.CauseRefused,
+		403: introspect.CauseRefused,
+		404: introspect.CauseProtocol,
+		405: introspect.CauseProtocol,
+		418: introspect.CauseProtocol,
+		429: introspect.CauseRateLimited,
+		500: introspect.CauseUnavailable,
+		501: introspect.CauseUnavailable,
+		502: introspect.CauseUnavailable,
+		503: introspect.CauseUnavailable,
+		504: introspect.CauseUnavailable,
 		599: introspect.CauseUnavailable,
 	} {
 		for _, text := range []string{`{"active":true}`, `{"active":false}`} {

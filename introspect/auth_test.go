@@ -61,13 +61,15 @@ func TestOneMethodIsUsed(t *testing.T) {
 		fields []string // in the body beside token and token_type_hint
 	}{
 		introspect.ClientSecretBasic: {func(c *introspect.Config) { c.ClientSecret = oddSecret }, "Basic ", nil},
-		introspect.ClientSecretPost:  {func(c *introspect.Config) { c.ClientSecret = oddSecret }, "", []string{"client_id", "client_secret"}},
+		introspect.ClientSecretPost: {func(c *introspect.Config) { c.ClientSecret = oddSecret },
+			"", []string{"client_id", "client_secret"}},
 		introspect.ClientSecretJWT: {func(c *introspect.Config) { c.ClientSecret = secret32 }, "",
 			[]string{"client_id", "client_assertion", "client_assertion_type"}},
 		introspect.PrivateKeyJWT: {func(c *introspect.Config) { c.ClientSecret, c.PrivateKey = "", key }, "",
 			[]string{"client_id", "client_assertion", "client_assertion_type"}},
-		introspect.Bearer: {func(c *introspect.Config) { c.ClientSecret, c.BearerToken = "", "mF_9.B5f-4.1JqM" }, "Bearer mF_9.B5f-4.1JqM", nil},
-		introspect.None:   {func(c *introspect.Config) { c.ClientID, c.ClientSecret = "", "" }, "", nil},
+		introspect.Bearer: {func(c *introspect.Config) { c.ClientSecret, c.BearerToken = "", "mF_9.B5f-4.1JqM" },
+			"Bearer mF_9.B5f-4.1JqM", nil},
+		introspect.None: {func(c *introspect.Config) { c.ClientID, c.ClientSecret = "", "" }, "", nil},
 	} {
 		t.Run(string(method), func(t *testing.T) {
 			got := ask(t, testToken, func(c *introspect.Config) { c.ClientID, c.AuthMethod = oddID, method; test.set(c) })
@@ -227,8 +229,15 @@ func TestTheClientCertificateIsPresented(t *testing.T) {
 	t.Cleanup(s.Close)
 
 	client := s.Client()
-	client.Transport.(*http.Transport).TLSClientConfig.Certificates = []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}
-	cfg := introspect.Config{Endpoint: s.URL, ClientID: "gateway", AuthMethod: introspect.TLSClientAuth, HTTPClient: client}
+	client.Transport.(*http.Transport).TLSClientConfig.Certificates = []tls.Certificate{
+		{Certificate: [][]byte{der}, PrivateKey: key},
+	}
+	cfg := introspect.Config{
+		Endpoint:   s.URL,
+		ClientID:   "gateway",
+		AuthMethod: introspect.TLSClientAuth,
+		HTTPClient: client,
+	}
 	r, err := newClient(t, cfg).Introspect(t.Context(), testToken)
 	wantActive(t, true, r, err)
 }

@@ -220,7 +220,9 @@ func TestAnAnswerThatBreaksTheProtocolClosesTheBreaker(t *testing.T) {
 }
 
 func TestTheBreakerHonoursRetryAfterWithinBounds(t *testing.T) {
-	for value, want := range map[string]time.Duration{"1": 5 * time.Second, "20": 20 * time.Second, "3600": 30 * time.Second} {
+	for value, want := range map[string]time.Duration{
+		"1": 5 * time.Second, "20": 20 * time.Second, "3600": 30 * time.Second,
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBreakerTest(t, nil)
 			defer b.c.Close()

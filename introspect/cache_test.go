@@ -74,11 +74,14 @@ func TestAnswersAreUsedForTheirTimeToLive(t *testing.T) {
 			[]time.Duration{0, 0, 0}, "0s 0s 0s"},
 		{"exp does not lengthen it", exp(time.Hour), nil,
 			[]time.Duration{0, 29 * s, 30 * s}, "0s 30s"},
-		{"active answers not at all when off", always(`{"active":true}`), func(c *introspect.Config) { c.CacheTTL = introspect.Off },
+		{"active answers not at all when off", always(`{"active":true}`),
+			func(c *introspect.Config) { c.CacheTTL = introspect.Off },
 			[]time.Duration{0, 0, s}, "0s 0s 1s"},
-		{"inactive answers not at all when off", always(`{"active":false}`), func(c *introspect.Config) { c.NegativeTTL = introspect.Off },
+		{"inactive answers not at all when off", always(`{"active":false}`),
+			func(c *introspect.Config) { c.NegativeTTL = introspect.Off },
 			[]time.Duration{0, 0, s}, "0s 0s 1s"},
-		{"inactive answers still when the other cache is off", always(`{"active":false}`), func(c *introspect.Config) { c.CacheTTL = introspect.Off },
+		{"inactive answers still when the other cache is off", always(`{"active":false}`),
+			func(c *introspect.Config) { c.CacheTTL = introspect.Off },
 			[]time.Duration{0, 0, s}, "0s"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -188,7 +191,8 @@ func TestAShorterMaxAgeNeverUsesAnOlderAnswer(t *testing.T) {
 }
 
 func TestAResultCannotBeChanged(t *testing.T) {
-	c := newClient(t, fakeConfig(func(*http.Request) (*http.Response, error) { return response(200, expiring(time.Hour)), nil }))
+	c := newClient(t,
+		fakeConfig(func(*http.Request) (*http.Response, error) { return response(200, expiring(time.Hour)), nil }))
 	r, err := c.Introspect(t.Context(), testToken)
 	wantActive(t, true, r, err)
 	want := r
@@ -237,7 +241,8 @@ func TestNoVerdictIsNotRemembered(t *testing.T) {
 func TestNoStaleAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		status := 200
-		c := newClient(t, fakeConfig(func(*http.Request) (*http.Response, error) { return response(status, `{"active":true}`), nil }))
+		c := newClient(t,
+			fakeConfig(func(*http.Request) (*http.Response, error) { return response(status, `{"active":true}`), nil }))
 		defer c.Close()
 		r, err := c.Introspect(t.Context(), testToken)
 		wantActive(t, true, r, err)

@@ -25,7 +25,8 @@ func TestTheMethodIsChosenFromWhatTheServerSupports(t *testing.T) {
 		want      string
 	}{
 		{"nothing said", shortSecret, nil, "client_secret_basic"},
-		{"basic first", longSecret, methods{"client_secret_jwt", "client_secret_post", "client_secret_basic"}, "client_secret_basic"},
+		{"basic first", longSecret,
+			methods{"client_secret_jwt", "client_secret_post", "client_secret_basic"}, "client_secret_basic"},
 		{"post only", shortSecret, methods{"private_key_jwt", "client_secret_post"}, "client_secret_post"},
 		{"assertions only", longSecret, methods{"private_key_jwt", "client_secret_jwt"}, "client_secret_jwt"},
 		{"assertions only, but the secret is too short", shortSecret, methods{"client_secret_jwt"}, "refused"},
@@ -83,14 +84,17 @@ func TestDiscoveredEndpoints(t *testing.T) {
 		asked string
 	}{
 		{"https", introspect.Endpoint{URL: "https://as.example.com/i"}, nil, 0, "https://as.example.com/i"},
-		{"the alias is for certificates only", introspect.Endpoint{URL: "https://as.example.com/i", MTLSURL: "https://mtls.example.com/i"}, nil,
+		{"the alias is for certificates only",
+			introspect.Endpoint{URL: "https://as.example.com/i", MTLSURL: "https://mtls.example.com/i"}, nil,
 			0, "https://as.example.com/i"},
 		{"http", introspect.Endpoint{URL: "http://as.example.com/i"}, nil, introspect.CauseProtocol, ""},
 		{"no endpoint", introspect.Endpoint{}, nil, introspect.CauseProtocol, ""},
 		{"another scheme", introspect.Endpoint{URL: "file:///etc/passwd"}, nil, introspect.CauseProtocol, ""},
 		{"not discovered", introspect.Endpoint{}, errors.New("down"), introspect.CauseUnavailable, ""},
-		{"not discovered in time", introspect.Endpoint{}, fmt.Errorf("metadata: %w", context.DeadlineExceeded), introspect.CauseUnavailable, ""},
-		{"the metadata is wrong", introspect.Endpoint{}, &introspect.NoVerdictError{Cause: introspect.CauseProtocol}, introspect.CauseProtocol, ""},
+		{"not discovered in time", introspect.Endpoint{},
+			fmt.Errorf("metadata: %w", context.DeadlineExceeded), introspect.CauseUnavailable, ""},
+		{"the metadata is wrong", introspect.Endpoint{},
+			&introspect.NoVerdictError{Cause: introspect.CauseProtocol}, introspect.CauseProtocol, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			asked := ""

@@ -18,7 +18,8 @@ func FuzzAnswer(f *testing.F) {
 	for _, seed := range []string{
 		`{"active":true}`, `{"active":false}`, `{"active":"true"}`, `{"active":true,"active":false}`, `{"Active":true}`,
 		`{"active":true,"exp":1700000000.5,"nbf":0,"iat":1e9}`, `{"active":true,"exp":1e400}`, `{"active":true,"exp":-1}`,
-		`{"\u0061ctive":true,"x":[{"y":{}},[],"\ud800"]}`, "\xef\xbb\xbf{}", `{"active":true}{}`, `[]`, ``, `{"active":true,"x":` + nested(20) + `}`,
+		`{"\u0061ctive":true,"x":[{"y":{}},[],"\ud800"]}`, "\xef\xbb\xbf{}",
+		`{"active":true}{}`, `[]`, ``, `{"active":true,"x":` + nested(20) + `}`,
 	} {
 		f.Add(seed)
 	}

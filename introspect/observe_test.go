@@ -48,7 +48,12 @@ func TestTheObserverIsToldOfEverything(t *testing.T) {
 		ask("c")
 		c.Close()
 		ask("a")
-		wantLookups := map[introspect.Lookup]int{introspect.Miss: 3, introspect.Hit: 1, introspect.NegativeHit: 1, introspect.Rejected: 1}
+		wantLookups := map[introspect.Lookup]int{
+			introspect.Miss:        3,
+			introspect.Hit:         1,
+			introspect.NegativeHit: 1,
+			introspect.Rejected:    1,
+		}
 		if !maps.Equal(lookups, wantLookups) {
 			t.Errorf("lookups are %v, want %v", lookups, wantLookups)
 		}
@@ -59,7 +64,8 @@ func TestTheObserverIsToldOfEverything(t *testing.T) {
 }
 
 func TestNamesForLabels(t *testing.T) {
-	got := fmt.Sprint(introspect.Hit, introspect.NegativeHit, introspect.Shared, introspect.Miss, introspect.Rejected, introspect.Lookup(0),
+	got := fmt.Sprint(introspect.Hit, introspect.NegativeHit, introspect.Shared,
+		introspect.Miss, introspect.Rejected, introspect.Lookup(0),
 		introspect.BreakerClosed, introspect.BreakerOpen, introspect.BreakerHalfOpen, introspect.BreakerState(9))
 	if want := "hit negative_hit shared miss rejected unknown closed open half_open unknown"; got != want {
 		t.Errorf("the names are %q, want %q", got, want)

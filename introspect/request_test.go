@@ -217,7 +217,8 @@ func TestErrorsTellNoSecrets(t *testing.T) {
 func TestErrorsDoNotQuoteWhatIsNotHTTP(t *testing.T) {
 	const secret, token = "s3cret-of-ours", "t0ken-of-a-user"
 	for _, before := range []string{
-		"", "HTTP/1.1 ", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\n ", "HTTP/1.1 200 OK\r\nContent-Length: ", "HTTP/1.1 200 OK\r\nTransfer-Encoding: ",
+		"", "HTTP/1.1 ", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\n ",
+		"HTTP/1.1 200 OK\r\nContent-Length: ", "HTTP/1.1 200 OK\r\nTransfer-Encoding: ",
 		"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
 		"HTTP/1.1 302 Found\r\nLocation: http://[", "HTTP/1.1 200 OK\r\nContent-Type: ",
 	} {
@@ -250,8 +251,8 @@ func TestErrorsDoNotQuoteWhatIsNotHTTP(t *testing.T) {
 	}
 }
 
-// Plain http is for this machine, whatever a proxy in the environment is for. The environment is read once in a process, so
-// the question is asked in another one.
+// Plain http is for this machine, whatever a proxy in the environment is for. A process reads its environment once, so
+// another process asks the question.
 func TestPlainHTTPGoesThroughNoProxy(t *testing.T) {
 	if os.Getenv("ASK_WITHOUT_PROXY") != "" {
 		r, err := newClient(t, basicConfig(os.Getenv("ASK_WITHOUT_PROXY"))).Introspect(t.Context(), testToken)
@@ -265,7 +266,8 @@ func TestPlainHTTPGoesThroughNoProxy(t *testing.T) {
 	}
 	for _, host := range []string{"127.0.0.1", "localhost", "LOCALHOST"} {
 		ask := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
-		ask.Env = append(os.Environ(), "ASK_WITHOUT_PROXY=http://"+net.JoinHostPort(host, port), "HTTP_PROXY="+proxied.URL, "NO_PROXY=")
+		ask.Env = append(os.Environ(), "ASK_WITHOUT_PROXY=http://"+net.JoinHostPort(host, port),
+			"HTTP_PROXY="+proxied.URL, "NO_PROXY=")
 		if output, err := ask.CombinedOutput(); err != nil {
 			t.Errorf("%s: %v: %s", host, err, output)
 		}

@@ -50,7 +50,8 @@ func TestWhatIsTriedOnceMore(t *testing.T) {
 	}{
 		{"connection refused", outcome{err: dial}, 2, 0},
 		{"no such host", outcome{err: lookup}, 2, 0},
-		{"reset before the answer", outcome{err: &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}}, 2, 0},
+		{"reset before the answer",
+			outcome{err: &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}}, 2, 0},
 		{"closed before the answer", outcome{err: io.EOF}, 2, 0},
 		{"502", outcome{status: 502}, 2, 0},
 		{"503", outcome{status: 503}, 2, 0},
@@ -64,7 +65,8 @@ func TestWhatIsTriedOnceMore(t *testing.T) {
 		{"404", outcome{status: 404}, 1, introspect.CauseProtocol},
 		{"429", outcome{status: 429}, 1, introspect.CauseRateLimited},
 		{"a bad certificate", outcome{err: x509.UnknownAuthorityError{}}, 1, introspect.CauseUnavailable},
-		{"a timeout of the transport", outcome{err: &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}}, 1, introspect.CauseTimeout},
+		{"a timeout of the transport",
+			outcome{err: &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}}, 1, introspect.CauseTimeout},
 		{"an error nobody knows", outcome{err: errors.New("?")}, 1, introspect.CauseUnavailable},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -41,7 +41,8 @@ func TestSignedAnswers(t *testing.T) {
 		{"plain JSON with the signed type", signedType, `{"active":true}`, protocol},
 		{"signed with the plain type", "application/json", `signed:{"token_introspection":{"active":true}}`, protocol},
 		{"signed as another JWT", "application/jwt", `signed:{"token_introspection":{"active":true}}`, protocol},
-		{"two answers", signedType, `signed:{"token_introspection":{"active":false},"token_introspection":{"active":true}}`, protocol},
+		{"two answers", signedType,
+			`signed:{"token_introspection":{"active":false},"token_introspection":{"active":true}}`, protocol},
 		{"a string instead of an object", signedType, `signed:{"token_introspection":"{\"active\":true}"}`, protocol},
 		{"an array", signedType, `signed:{"token_introspection":[{"active":true}]}`, protocol},
 		{"active twice", signedType, `signed:{"token_introspection":{"active":false,"active":true}}`, protocol},
@@ -85,7 +86,8 @@ func TestTheCauseOfAVerifierIsKept(t *testing.T) {
 		cause introspect.Cause
 	}{
 		{"no keys", &introspect.NoVerdictError{Cause: introspect.CauseUnavailable}, introspect.CauseUnavailable},
-		{"keys that come later", &introspect.NoVerdictError{Cause: introspect.CauseUnavailable, RetryAfter: time.Minute}, introspect.CauseUnavailable},
+		{"keys that come later", &introspect.NoVerdictError{Cause: introspect.CauseUnavailable, RetryAfter: time.Minute},
+			introspect.CauseUnavailable},
 		{"anything else", errors.New("too old"), introspect.CauseProtocol},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -99,8 +101,8 @@ func TestTheCauseOfAVerifierIsKept(t *testing.T) {
 	wantCause(t, introspect.CauseProtocol, r, err)
 }
 
-// The server has answered. That the keys for its answer are not there, as for a moment after a rotation, does not make it
-// one that is down.
+// The server has answered. If the keys for its answer are not there, as for a moment after a rotation, the server is
+// not down.
 func TestAnswersThatCannotBeVerifiedOpenNoBreaker(t *testing.T) {
 	s := newServer(t, reply(200, signedType, `signed:{"token_introspection":{"active":true}}`))
 	cfg := signedConfig(s)

@@ -113,6 +113,7 @@ func TestAVerdictDoesNotWaitForTheRestOfTheAnswer(t *testing.T) {
 		w.(http.Flusher).Flush()
 		<-r.Context().Done()
 	})
-	r, err := newClient(t, introspect.Config{Mode: introspect.UserInfo, Endpoint: s.URL}).Introspect(t.Context(), testToken)
+	c := newClient(t, introspect.Config{Mode: introspect.UserInfo, Endpoint: s.URL})
+	r, err := c.Introspect(t.Context(), testToken)
 	wantActive(t, false, r, err)
 }
