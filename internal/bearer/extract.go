@@ -49,7 +49,8 @@ var (
 	errEmpty     = fmt.Errorf("%w: empty token", ErrMalformed)
 	errAlphabet  = fmt.Errorf("%w: character outside the b64token alphabet", ErrMalformed)
 	errEscape    = fmt.Errorf("%w: invalid percent-encoding", ErrMalformed)
-	errAmbiguous = fmt.Errorf("%w: parameter or cookie that servers read in different ways, maybe for a name like ours", ErrMalformed)
+	errAmbiguous = fmt.Errorf("%w: parameter or cookie that servers read in different ways, maybe for a name like ours",
+		ErrMalformed)
 )
 
 // Defaults of Options.
