@@ -1,5 +1,5 @@
-// Package setting names the setting that a mistake in a configuration is about, so that whoever reads that configuration
-// can say where it stands: by the line of a Caddyfile, for example.
+// Package setting names the setting that a mistake in a configuration is about. The reader of that configuration can then
+// say where the mistake stands, such as the line of a Caddyfile.
 package setting
 
 import (
@@ -17,7 +17,7 @@ type Error struct {
 	Err error
 }
 
-// Error gives the text alone: whoever shows it knows a better name for the field.
+// Error gives the text alone: the caller that shows it knows a better name for the field.
 func (e *Error) Error() string { return e.Err.Error() }
 
 // Unwrap gives Err.
@@ -28,8 +28,8 @@ func Errorf(field, format string, args ...any) error {
 	return &Error{Field: field, Err: fmt.Errorf(format, args...)}
 }
 
-// In adds where the setting lies: the field of an error is taken as inside of outer, and an error without a field is about
-// outer itself. The text of err, with whatever wraps the Error, stays. Nil stays nil.
+// In adds where the setting lies: the field of an error becomes one inside of outer. An error without a field is about
+// outer itself. The text of err stays, with everything that wraps the Error. Nil stays nil.
 func In(outer string, err error) error {
 	if err == nil {
 		return nil
