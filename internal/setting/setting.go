@@ -1,5 +1,5 @@
-// Package setting names the setting that a mistake in a configuration is about. The reader of that configuration can then
-// say where the mistake stands, such as the line of a Caddyfile.
+// Package setting names the setting that a mistake in a configuration is about. The reader of that configuration can
+// then say where the mistake stands, such as the line of a Caddyfile.
 package setting
 
 import (

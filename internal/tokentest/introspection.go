@@ -68,7 +68,9 @@ func (as *AS) serveIntrospection(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case !request.Authenticated:
 		w.Header().Set("WWW-Authenticate", `Basic realm="introspection"`)
-		writeAnswer(w, IntrospectionAnswer{Status: http.StatusUnauthorized, Claims: map[string]any{"error": "invalid_client"}})
+		writeAnswer(w, IntrospectionAnswer{
+			Status: http.StatusUnauthorized, Claims: map[string]any{"error": "invalid_client"},
+		})
 	case answer == nil:
 		writeAnswer(w, IntrospectionAnswer{})
 	default:
