@@ -59,8 +59,7 @@ func TestTokensAreJudgedAsByAnIndependentImplementation(t *testing.T) {
 
 	var count tally
 	for i, s := range samples {
-		r := oracleRequest(s.token)
-		verdict, err := gates[s.policy].Check(pipeline.Request{HTTP: r, Facts: pipeline.Direct(r)})
+		verdict, err := gates[s.policy].Check(oracleRequest(s.token))
 		count.judge(t, s, opinions[i], verdict, err)
 	}
 	count.report(t)
@@ -169,10 +168,10 @@ func oracleGate(t *testing.T, keys []*tokentest.Key) *pipeline.Gate {
 	return g
 }
 
-func oracleRequest(token string) *http.Request {
+func oracleRequest(token string) pipeline.Request {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header.Set("Authorization", "Bearer "+token)
-	return r
+	return pipeline.Request{HTTP: r, Facts: pipeline.Direct(r)}
 }
 
 // tally counts how the two sides judged.
