@@ -130,7 +130,8 @@ func TestAnOpaqueTokenIsRefusedOnceItHasExpiredWhateverTheCacheSays(t *testing.T
 }
 
 func TestAWrongSecretOfTheGatewayIsNotTheTokensFault(t *testing.T) {
-	settings := strings.Replace(introspection(t, "basic"), provider.Clients["basic"].Secret, "a secret that was changed", 1)
+	settings := strings.Replace(introspection(t, "basic"), provider.Clients["basic"].Secret,
+		"a secret that was changed", 1)
 	g := startGateway(t, trust(provider.Issuer, settings))
 	g.refuses(t, provider.token(t, provider.Issuer, "opaque", "read"), http.StatusBadGateway, "")
 }
@@ -157,7 +158,8 @@ func TestAPlainAnswerIsNoneWhereSignedOnesAreDemanded(t *testing.T) {
 	endpoint := "endpoint " + between.URL + target.Path + "/token/introspection"
 	token := provider.token(t, provider.Issuer, "opaque", "read")
 	startGateway(t, trust(provider.Issuer, introspection(t, "signed", endpoint))).accepts(t, token)
-	startGateway(t, trust(provider.Issuer, introspection(t, "signed", endpoint, "signed"))).refuses(t, token, http.StatusBadGateway, "")
+	startGateway(t, trust(provider.Issuer, introspection(t, "signed", endpoint, "signed"))).
+		refuses(t, token, http.StatusBadGateway, "")
 	if got := *answered.Load(); !strings.HasPrefix(got, "200 OK application/json") {
 		t.Errorf("the authorization server answered %s", got)
 	}

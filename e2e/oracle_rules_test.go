@@ -33,7 +33,8 @@ var stricterRules = []oracleRule{
 	{"a header has at most 8 KiB", "a bound on what a stranger sends",
 		reasons(pipeline.MalformedToken), func(r reading) bool { return len(r.header.text) > 8<<10 }},
 	{"no byte order mark", "RFC 8259 section 8.1",
-		reasons(pipeline.MalformedToken), either(func(o object) bool { return bytes.HasPrefix(o.text, []byte("\xef\xbb\xbf")) })},
+		reasons(pipeline.MalformedToken),
+		either(func(o object) bool { return bytes.HasPrefix(o.text, []byte("\xef\xbb\xbf")) })},
 	{"no lone surrogates", "RFC 8259 section 8.2: readers differ about them",
 		reasons(pipeline.MalformedToken), either(func(o object) bool { return o.surrogates })},
 	{"no member twice", "RFC 7515 section 4, RFC 7519 section 4: readers differ about which one counts",
@@ -83,15 +84,20 @@ var stricterRules = []oracleRule{
 	{"no word for another kind in the payload", "RFC 8725 section 3.12: where servers write the kind of a token",
 		reasons(pipeline.InvalidType), func(r reading) bool {
 			return r.payload.any(ofAnotherKind, "typ", "token_use", "token_type", "tokenName", "tokenType", "purpose") ||
-				r.payload.any(func(v any) bool { s, ok := v.(string); return ok && strings.Contains(strings.ToLower(s), "refresh") }, "type")
+				r.payload.any(func(v any) bool {
+					s, ok := v.(string)
+					return ok && strings.Contains(strings.ToLower(s), "refresh")
+				}, "type")
 		}},
 	{"no type of bound tokens in the payload", "RFC 9449 section 5: the token is bound to a key",
 		reasons(pipeline.ProofRequired), func(r reading) bool {
-			return r.payload.any(func(v any) bool { return v == "DPoP" }, "typ", "token_use", "token_type", "tokenName", "tokenType", "purpose")
+			return r.payload.any(func(v any) bool { return v == "DPoP" },
+				"typ", "token_use", "token_type", "tokenName", "tokenType", "purpose")
 		}},
 	{"no object of events", "RFC 8417: a security event token is no access token",
 		reasons(pipeline.InvalidType), func(r reading) bool { return r.payload.any(isObject, "events") }},
-	{"no members of another kind", "RFC 9701, Token Status List, RFC 9449, RFC 9101, OpenID Connect Core 1.0, W3C VC Data Model 1.1",
+	{"no members of another kind",
+		"RFC 9701, Token Status List, RFC 9449, RFC 9101, OpenID Connect Core 1.0, W3C VC Data Model 1.1",
 		reasons(pipeline.InvalidType), func(r reading) bool {
 			both := func(a, b string) bool { return r.payload.any(isSaid, a) && r.payload.any(isSaid, b) }
 			return r.payload.any(isSaid, "token_introspection", "status_list", "sub_jwk", "c_hash", "s_hash") ||
@@ -105,14 +111,16 @@ var laxerRules = []oracleRule{}
 var (
 	otherTypes   = regexp.MustCompile(`(?i)(\+jwt|sd-jwt)$|^(application/)?(passport|jose\+json)$`)
 	accessTokens = regexp.MustCompile(`(?i)^(application/)?at\+jwt$`)
-	kindWords    = regexp.MustCompile(`(?i)^(serialized-)?id([-_]?token)?$|^(refresh|offline|logout)([-_]?token)?$|^(initial|registration)access[-_]?token$`)
+	kindWords    = regexp.MustCompile(`(?i)^(serialized-)?id([-_]?token)?$|^(refresh|offline|logout)([-_]?token)?$|` +
+		`^(initial|registration)access[-_]?token$`)
 )
 
 // ofAnotherKind: a word or a media type for tokens that are no access tokens.
 func ofAnotherKind(v any) bool {
 	s, ok := v.(string)
 	s = strings.TrimPrefix(s, "urn:ietf:params:oauth:token-type:")
-	return ok && (kindWords.MatchString(s) || strings.HasSuffix(strings.ToLower(s), "+jwt") && !accessTokens.MatchString(s))
+	return ok &&
+		(kindWords.MatchString(s) || strings.HasSuffix(strings.ToLower(s), "+jwt") && !accessTokens.MatchString(s))
 }
 
 func isObject(v any) bool { _, ok := v.(map[string]any); return ok }
@@ -222,7 +230,8 @@ func inHeader(name string, broken func(any) bool) func(reading) bool {
 	return func(r reading) bool { return r.header.any(broken, name) }
 }
 
-var restrictedNames = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}(/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126})?$`)
+var restrictedNames = regexp.MustCompile(
+	`^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}(/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126})?$`)
 
 func notMediaType(v any) bool {
 	s, ok := v.(string)
@@ -262,7 +271,8 @@ func noStrings(v any) bool {
 func noDate(v any) bool {
 	n, ok := number(v)
 	return !ok || n.Sign() < 0 || n.Cmp(big.NewFloat(253402300800)) >= 0 ||
-		strings.HasPrefix(v.(json.Number).String(), "-") || len(v.(json.Number)) > 64 || manyExponents.MatchString(v.(json.Number).String())
+		strings.HasPrefix(v.(json.Number).String(), "-") || len(v.(json.Number)) > 64 ||
+		manyExponents.MatchString(v.(json.Number).String())
 }
 
 var manyExponents = regexp.MustCompile(`[eE][+-]?0*[1-9][0-9]{2}`)

@@ -209,7 +209,8 @@ func (c *tally) judge(t *testing.T, s sample, theirs opinion, ours pipeline.Verd
 }
 
 // explain finds the rule for a difference: the reason that the gate gave is the rule's, and the token does break it.
-func (c *tally) explain(t *testing.T, s sample, counts map[string]int, rules []oracleRule, difference string, reason pipeline.Reason) {
+func (c *tally) explain(t *testing.T, s sample, counts map[string]int, rules []oracleRule,
+	difference string, reason pipeline.Reason) {
 	t.Helper()
 	r := read(s.token)
 	for _, rule := range rules {

@@ -22,7 +22,8 @@ type sample struct {
 // String tells a failing test's reader what is in the token.
 func (s sample) String() string {
 	r := read(s.token)
-	return fmt.Sprintf("%s, %s keys\nheader  %q\npayload %q\ntoken   %q", s.kind, s.policy, r.header.text, r.payload.text, s.token)
+	return fmt.Sprintf("%s, %s keys\nheader  %q\npayload %q\ntoken   %q",
+		s.kind, s.policy, r.header.text, r.payload.text, s.token)
 }
 
 // forge makes tokens. The seed decides everything but the keys, which are new in every run.
@@ -122,7 +123,8 @@ func (f *forge) header(key *tokentest.Key) []member {
 		members = append(members, member{"kid", quote(key.KID)})
 	}
 	if f.IntN(3) > 0 {
-		members = append(members, member{"typ", one(f, `"JWT"`, `"jwt"`, `"at+jwt"`, `"application/at+jwt"`, `"AT+JWT"`, `"x"`)})
+		members = append(members,
+			member{"typ", one(f, `"JWT"`, `"jwt"`, `"at+jwt"`, `"application/at+jwt"`, `"AT+JWT"`, `"x"`)})
 	}
 	return members
 }
@@ -155,7 +157,8 @@ func (f *forge) claims() []member {
 // date writes a NumericDate in one of the ways of JSON.
 func (f *forge) date(seconds int) string {
 	text := strconv.Itoa(seconds)
-	return one(f, text, text, text, text+".0", text+".5", text+".000001", text+"e0", text+"0E-1", text[:1]+"."+text[1:]+"e+9", text+strings.Repeat("0", 9)+"e-9")
+	return one(f, text, text, text, text+".0", text+".5", text+".000001", text+"e0", text+"0E-1",
+		text[:1]+"."+text[1:]+"e+9", text+strings.Repeat("0", 9)+"e-9")
 }
 
 // change gives one or two members another value, or takes them away.
@@ -199,8 +202,10 @@ func (f *forge) oddText(text string) string {
 		text[:end], text[:end]+",}", strings.ReplaceAll(text, `"`, `'`), text+"//", "/**/"+text,
 		with("a", "\"\xff\""), with("a", "\"\xc0\xaf\""), with("a", "\"\xed\xa0\x80\""), with("\xff", "1"),
 		with("a", `"\ud800"`), with("a", `"\udc00\ud800"`), with(`\ud800`, "1"), with("a", "\"\x01\""), with("a", `"\x41"`),
-		with("a", "01"), with("a", "+1"), with("a", ".5"), with("a", "NaN"), with("a", "-0"), with("a", "1e99999"), with("a", "True"),
-		with("a", strings.Repeat("[", 10)+strings.Repeat("]", 10)), with("a", strings.Repeat(`{"a":`, 30)+"1"+strings.Repeat("}", 30)),
+		with("a", "01"), with("a", "+1"), with("a", ".5"), with("a", "NaN"), with("a", "-0"), with("a", "1e99999"),
+		with("a", "True"),
+		with("a", strings.Repeat("[", 10)+strings.Repeat("]", 10)),
+		with("a", strings.Repeat(`{"a":`, 30)+"1"+strings.Repeat("}", 30)),
 		with("a", strings.Repeat("[", 5000)+strings.Repeat("]", 5000)),
 		with("a", "{"+f.many(1100)+"}"), with("a", "{"+f.many(70)+"}"), with("a", quote(strings.Repeat("x", 8000))),
 		with("a", quote(strings.Repeat("x", 20000))), strings.Repeat(" ", 100)+text, "\u00a0"+text, "\v"+text, text+"\f",
@@ -230,7 +235,8 @@ func (f *forge) otherKey(key *tokentest.Key, header, payload []member) sample {
 		s.policy = map[string]string{"public": "secret", "secret": "public"}[s.policy]
 	default: // the same key with another algorithm of its family
 		if other, ok := map[string]string{
-			"RS256": "PS256", "RS384": "RS256", "PS256": "RS256", "PS512": "PS256", "HS256": "HS512", "HS512": "HS256", "EdDSA": "Ed25519", "Ed25519": "EdDSA",
+			"RS256": "PS256", "RS384": "RS256", "PS256": "RS256", "PS512": "PS256", "HS256": "HS512", "HS512": "HS256",
+			"EdDSA": "Ed25519", "Ed25519": "EdDSA",
 		}[key.Alg]; ok {
 			key = key.WithAlg(other)
 			headerText = f.object(f.header(key))

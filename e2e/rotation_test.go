@@ -202,7 +202,8 @@ func (l *traffic) invented(t *testing.T, kid string, n int) {
 		encode(fmt.Appendf(nil, `{"iss":%q,"aud":%q,"exp":%d}`, l.as.Issuer, api, time.Now().Add(time.Hour).Unix())),
 		encode(fmt.Appendf(nil, "%064d", n)),
 	}
-	if status, ok := l.request(t, strings.Join(parts, ".")); ok && status != http.StatusUnauthorized && status != http.StatusServiceUnavailable {
+	status, ok := l.request(t, strings.Join(parts, "."))
+	if ok && status != http.StatusUnauthorized && status != http.StatusServiceUnavailable {
 		t.Errorf("an invented token: status %d", status)
 	}
 }
