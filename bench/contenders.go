@@ -112,7 +112,8 @@ http://:%s {
 }
 `, s.dir, s.port(), lines, s.backend)
 		file := filepath.Join(s.dir, "Caddyfile")
-		return exec.Command(s.caddy, "run", "--config", file, "--adapter", "caddyfile"), os.WriteFile(file, []byte(text), 0o600)
+		return exec.Command(s.caddy, "run", "--config", file, "--adapter", "caddyfile"),
+			os.WriteFile(file, []byte(text), 0o600)
 	}
 }
 

@@ -36,7 +36,8 @@ func TestLoadCountsWhatWasAnswered(t *testing.T) {
 		t.Fatal(err)
 	}
 	if out.requests != 100 || seen.Load() != 100 || len(out.latencies) != 100 {
-		t.Errorf("%d requests and %d latencies counted, %d arrived; want 100 of each", out.requests, len(out.latencies), seen.Load())
+		t.Errorf("%d requests and %d latencies counted, %d arrived; want 100 of each",
+			out.requests, len(out.latencies), seen.Load())
 	}
 }
 

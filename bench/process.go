@@ -44,7 +44,8 @@ func start(l *layout, c contender, s setup, request []byte, want int) (*gateway,
 	g.cmd.Env = append(g.cmd.Env, "HOME="+s.dir,
 		"XDG_DATA_HOME="+filepath.Join(s.dir, "data"), "XDG_CONFIG_HOME="+filepath.Join(s.dir, "config"))
 	g.cmd.Stdout, g.cmd.Stderr = &g.log, &g.log
-	g.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // nothing stays behind, whatever ends this program
+	// Nothing stays behind, whatever ends this program.
+	g.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := l.onGateway(g.cmd.Start); err != nil {
 		return nil, fmt.Errorf("%s: %w", c.name, err)
 	}

@@ -59,7 +59,10 @@ func (r *report) describe(o *options, l *layout, haproxy string) {
 	}
 	r.Layout = l.note
 	r.Setting = fmt.Sprintf("%d rounds of %v for each figure, %d connections", o.rounds, o.duration, o.conns)
-	r.Versions = []string{"Go " + strings.TrimPrefix(runtime.Version(), "go"), "Caddy " + programVersion(o.caddy, "version")}
+	r.Versions = []string{
+		"Go " + strings.TrimPrefix(runtime.Version(), "go"),
+		"Caddy " + programVersion(o.caddy, "version"),
+	}
 	if haproxy != "" {
 		r.Versions = append(r.Versions, programVersion(haproxy, "-v"))
 	}
@@ -136,7 +139,8 @@ var workloadTitles = map[string]string{
 func (r *report) writeWorkload(w *errWriter, workload string) {
 	w.printf("\n## %s\n", workloadTitles[workload])
 	for _, alg := range r.algorithms() {
-		w.printf("\n| %s | CPU µs per request | × its floor | above its floor, µs | requests/s | p50 µs | p99 µs | RSS MiB |\n"+
+		w.printf("\n| %s | CPU µs per request | × its floor | above its floor, µs | requests/s"+
+			" | p50 µs | p99 µs | RSS MiB |\n"+
 			"|---|---|---|---|---|---|---|---|\n", alg)
 		for i := range r.contenders {
 			c := &r.contenders[i]
@@ -164,7 +168,8 @@ func (s spread) format(verb string) string {
 }
 
 func (r *report) writeBare(w *errWriter) {
-	w.printf("\n## The bare signature\n\nOne check of a token's signature by Go's crypto packages alone, on the load's processor " +
+	w.printf("\n## The bare signature\n\n" +
+		"One check of a token's signature by Go's crypto packages alone, on the load's processor " +
 		"while nothing else ran.\n\n| algorithm | CPU µs |\n|---|---|\n")
 	for _, alg := range r.algorithms() {
 		w.printf("| %s | %s |\n", alg, summarize(r.Bare[alg]).format("%.1f"))

@@ -9,7 +9,8 @@ import (
 )
 
 func TestStatFileIsReadByTheFieldsOfItsManual(t *testing.T) {
-	const rest = " S 1 4242 4242 0 -1 4194560 25000 0 0 0 250 125 7 9 20 0 11 0 123456 1288490188 3072 18446744073709551615"
+	const rest = " S 1 4242 4242 0 -1 4194560 25000 0 0 0 250 125 7 9 20 0 11 0 123456 1288490188 3072 " +
+		"18446744073709551615"
 	page := int64(os.Getpagesize())
 	for _, name := range []string{"caddy", "a program (with) brackets", "x) S 1 2 3", ""} {
 		got, err := parseStat([]byte("4242 (" + name + ")" + rest + "\n"))
@@ -28,7 +29,8 @@ func TestStatFileIsReadByTheFieldsOfItsManual(t *testing.T) {
 }
 
 func TestStatFileThatIsNoneIsAnError(t *testing.T) {
-	for _, text := range []string{"", "4242", "4242 (caddy", "4242 (caddy)", "4242 (caddy) S 1 2 3", "4242 (caddy) S" + strings.Repeat(" x", 40)} {
+	for _, text := range []string{"", "4242", "4242 (caddy", "4242 (caddy)", "4242 (caddy) S 1 2 3",
+		"4242 (caddy) S" + strings.Repeat(" x", 40)} {
 		if got, err := parseStat([]byte(text)); err == nil {
 			t.Errorf("%q: %v, want an error", text, got)
 		}
