@@ -76,14 +76,16 @@ func TestAManifestThatWouldBuildSomethingElseIsRefused(t *testing.T) {
 		want error
 	}{
 		{"a field that xcaddy does not have", `{"caddy_version": "v2.11.9", "plugin": []}`, nil, build.ErrManifest},
-		{"an unknown field inside a plugin", `{"caddy_version": "v2.11.9", "plugins": [{"path": "x"}]}`, nil, build.ErrManifest},
+		{"an unknown field inside a plugin", `{"caddy_version": "v2.11.9", "plugins": [{"path": "x"}]}`, nil,
+			build.ErrManifest},
 		{"a value of the wrong type", `{"caddy_version": 2}`, nil, build.ErrManifest},
 		{"text after the object", `{"caddy_version": "v2.11.9", ` + plugin + `} {}`, nil, build.ErrManifest},
 		{"an empty file", ``, nil, build.ErrManifest},
 		{"no version of Caddy", `{` + plugin + `}`, nil, build.ErrManifest},
 		{"our own module is not listed", `{"caddy_version": "v2.11.9"}`, nil, build.ErrNotListed},
 		{"a replacement of our own module", `{"caddy_version": "v2.11.9", ` + plugin +
-			`, "replacements": [{"old": "` + ownModule + `", "new": "/elsewhere"}]}`, []string{"-version", "v1.2.3"}, build.ErrReplaced},
+			`, "replacements": [{"old": "` + ownModule + `", "new": "/elsewhere"}]}`, []string{"-version", "v1.2.3"},
+			build.ErrReplaced},
 		{"a version of our own module and the working tree", `{"caddy_version": "v2.11.9", "plugins": [{"module_path": "` +
 			ownModule + `", "version": "v1.0.0"}]}`, nil, build.ErrPinned},
 	}
@@ -119,7 +121,8 @@ func TestTheBuiltCaddyListsTheModule(t *testing.T) {
 	}
 	binary := filepath.Join(t.TempDir(), "caddy")
 	var stdout bytes.Buffer
-	if err := build.Run(t.Context(), []string{"-config", realManifest, "-output", binary}, &stdout, t.Output()); err != nil {
+	args := []string{"-config", realManifest, "-output", binary}
+	if err := build.Run(t.Context(), args, &stdout, t.Output()); err != nil {
 		t.Fatal(err)
 	}
 	modules, err := exec.CommandContext(t.Context(), binary, "list-modules").Output()
