@@ -10,7 +10,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-const bobWithASecret = "consumer bob {\ngroups staff\ncredential bob-key {\nalgorithm HS256\nsecret 9d1f8a3c5e7b42604f8e1a2b3c4d5e6f\n}\n}"
+const bobWithASecret = "consumer bob {\ngroups staff\ncredential bob-key {\nalgorithm HS256\n" +
+	"secret 9d1f8a3c5e7b42604f8e1a2b3c4d5e6f\n}\n}"
 
 // writeFile writes a file of its own.
 func writeFile(t *testing.T, name, text string) string {
@@ -28,12 +29,16 @@ func TestMintRefusesAnotherPrivateKey(t *testing.T) {
 		t.Run(algorithm, func(t *testing.T) {
 			public := writeFile(t, "public.pem", tokentest.NewKey(t, algorithm, "ours").PublicPEM())
 			other := writeFile(t, "other.pem", tokentest.NewKey(t, algorithm, "theirs").PrivatePEM())
-			config := caddyfileFor(t, "consumer bob {", "credential bob-key {", "algorithm "+algorithm, "public_key "+public, "}", "}")
+			config := caddyfileFor(t, "consumer bob {", "credential bob-key {",
+				"algorithm "+algorithm, "public_key "+public, "}", "}")
 			out, err := mint("--config", config, "--consumer", "bob", "--private-key", other)
 			if err == nil {
 				t.Fatalf("it prints %q", out)
 			}
-			for _, want := range []string{"--private-key " + other + " is not the key of credential \"bob-key\"", "thumbprint", "and that of the credential has"} {
+			for _, want := range []string{
+				"--private-key " + other + " is not the key of credential \"bob-key\"",
+				"thumbprint", "and that of the credential has",
+			} {
 				if !strings.Contains(err.Error(), want) {
 					t.Errorf("no %q in %v", want, err)
 				}
@@ -51,29 +56,45 @@ func TestMintRefusesWhatTheGateWould(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no scope":                    {[]string{"require scope read write", bobWithASecret}, nil, `insufficient_scope: scope "read" is missing; give it with --claim scope="read write"`},
-		"half of the scopes":          {[]string{"require scope read write", bobWithASecret}, []string{"--claim", "scope=read"}, `scope "write" is missing`},
-		"no claim":                    {[]string{"require claim level 3", bobWithASecret}, nil, "claim_mismatch: claim level"},
-		"another claim":               {[]string{"require claim level 3", bobWithASecret}, []string{"--claim", "level=4"}, "claim_mismatch: claim level"},
-		"no such group":               {[]string{"require group admins", bobWithASecret}, nil, "the groups of a consumer are in its block"},
-		"another audience":            {[]string{"audience https://api.example.com", bobWithASecret}, []string{"--claim", "aud=x"}, "invalid_audience"},
-		"an end of its own":           {[]string{bobWithASecret}, []string{"--claim", "exp=1"}, "expired"},
-		"no end":                      {[]string{bobWithASecret}, []string{"--claim", "exp=null"}, "exp is not a number; look at what --claim says"},
-		"a start in the future":       {[]string{bobWithASecret}, []string{"--claim", "nbf=99999999999"}, "not_yet_valid"},
-		"longer than may be":          {[]string{"max_lifetime 1m", bobWithASecret}, nil, "--lifetime 5m0s is longer than the max_lifetime of the gate: give --lifetime=1m0s or less"},
-		"longer by a claim":           {[]string{"max_lifetime 1h", bobWithASecret}, []string{"--claim", "exp=99999999999"}, "leave times to --lifetime"},
-		"bound to a key":              {[]string{bobWithASecret}, []string{"--claim", `cnf={"jkt":"x"}`}, "proof_required; look at what --claim says"},
-		"a security event":            {[]string{bobWithASecret}, []string{"--claim", `events={"https://schemas.openid.net/event":{}}`}, "invalid_type"},
-		"a subject that is a number":  {[]string{bobWithASecret}, []string{"--claim", "sub=3"}, "malformed_token"},
-		"a claim that has two lines":  {[]string{"forward_claim email X-Email", bobWithASecret}, []string{"--claim", "email=a\r\nb"}, "unsafe_claim"},
-		"longer than a token may be":  {[]string{"max_token_size 100B", bobWithASecret}, nil, "malformed_request"},
-		"expired and without a scope": {[]string{"require scope read", bobWithASecret}, []string{"--lifetime=-1m"}, "insufficient_scope"},
-		"a private key for a secret":  {[]string{bobWithASecret}, []string{"--private-key", rsa}, "has a secret, with which its tokens are signed: leave out --private-key"},
-		"a private key of another kind": {[]string{"consumer bob {", "credential bob-key {", "algorithm ES256", "public_key " + ec, "}", "}"},
+		"no scope": {[]string{"require scope read write", bobWithASecret}, nil,
+			`insufficient_scope: scope "read" is missing; give it with --claim scope="read write"`},
+		"half of the scopes": {[]string{"require scope read write", bobWithASecret},
+			[]string{"--claim", "scope=read"}, `scope "write" is missing`},
+		"no claim": {[]string{"require claim level 3", bobWithASecret}, nil,
+			"claim_mismatch: claim level"},
+		"another claim": {[]string{"require claim level 3", bobWithASecret}, []string{"--claim", "level=4"},
+			"claim_mismatch: claim level"},
+		"no such group": {[]string{"require group admins", bobWithASecret}, nil,
+			"the groups of a consumer are in its block"},
+		"another audience": {[]string{"audience https://api.example.com", bobWithASecret},
+			[]string{"--claim", "aud=x"}, "invalid_audience"},
+		"an end of its own": {[]string{bobWithASecret}, []string{"--claim", "exp=1"}, "expired"},
+		"no end": {[]string{bobWithASecret}, []string{"--claim", "exp=null"},
+			"exp is not a number; look at what --claim says"},
+		"a start in the future": {[]string{bobWithASecret}, []string{"--claim", "nbf=99999999999"}, "not_yet_valid"},
+		"longer than may be": {[]string{"max_lifetime 1m", bobWithASecret}, nil,
+			"--lifetime 5m0s is longer than the max_lifetime of the gate: give --lifetime=1m0s or less"},
+		"longer by a claim": {[]string{"max_lifetime 1h", bobWithASecret}, []string{"--claim", "exp=99999999999"},
+			"leave times to --lifetime"},
+		"bound to a key": {[]string{bobWithASecret}, []string{"--claim", `cnf={"jkt":"x"}`},
+			"proof_required; look at what --claim says"},
+		"a security event": {[]string{bobWithASecret},
+			[]string{"--claim", `events={"https://schemas.openid.net/event":{}}`}, "invalid_type"},
+		"a subject that is a number": {[]string{bobWithASecret}, []string{"--claim", "sub=3"}, "malformed_token"},
+		"a claim that has two lines": {[]string{"forward_claim email X-Email", bobWithASecret},
+			[]string{"--claim", "email=a\r\nb"}, "unsafe_claim"},
+		"longer than a token may be": {[]string{"max_token_size 100B", bobWithASecret}, nil, "malformed_request"},
+		"expired and without a scope": {[]string{"require scope read", bobWithASecret}, []string{"--lifetime=-1m"},
+			"insufficient_scope"},
+		"a private key for a secret": {[]string{bobWithASecret}, []string{"--private-key", rsa},
+			"has a secret, with which its tokens are signed: leave out --private-key"},
+		"a private key of another kind": {[]string{"consumer bob {", "credential bob-key {",
+			"algorithm ES256", "public_key " + ec, "}", "}"},
 			[]string{"--private-key", rsa}, "--private-key " + rsa},
 		"nobody to sign for": {[]string{"issuer https://auth.example.com", "audience any"}, nil,
 			"has no consumer, and only for consumers can mint sign: tokens of an issuer come from its authorization server"},
-		"a lifetime without a unit": {[]string{bobWithASecret}, []string{"--lifetime", "5"}, "expected a duration such as 30s, 5m or 1h"},
+		"a lifetime without a unit": {[]string{bobWithASecret}, []string{"--lifetime", "5"},
+			"expected a duration such as 30s, 5m or 1h"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config := caddyfileFor(t, test.gate...)
@@ -91,7 +112,8 @@ func TestMintRefusesWhatTheGateWould(t *testing.T) {
 // The token is tried where the gate looks for it.
 func TestMintTriesTheTokenWhereverItMayBe(t *testing.T) {
 	for _, place := range []string{
-		"header X-Token", "header X-Token Token", "header Authorization JWT", "query access_token", "cookie access_token", "form access_token",
+		"header X-Token", "header X-Token Token", "header Authorization JWT", "query access_token", "cookie access_token",
+		"form access_token",
 	} {
 		config := caddyfileFor(t, "token_from "+place, bobWithASecret)
 		if token, err := mint("--config", config, "--consumer", "bob"); err != nil || strings.Count(token, ".") != 2 {
@@ -121,11 +143,13 @@ func TestMintTriesEveryGateThatKnowsTheConsumer(t *testing.T) {
 		return writeFile(t, "Caddyfile", "http://localhost {\nbearer_auth /admin/* {\nrequire scope admin\n"+bobWithASecret+
 			"\n}\nbearer_auth /orders/* {\n"+second+"\n"+bobWithASecret+"\n}\n}\n")
 	}
-	if token, err := mint("--config", config("realm x"), "--consumer", "bob"); err != nil || strings.Count(token, ".") != 2 {
+	if token, err := mint("--config", config("realm x"), "--consumer", "bob"); err != nil ||
+		strings.Count(token, ".") != 2 {
 		t.Errorf("%q, %v", token, err)
 	}
 	_, err := mint("--config", config("require scope orders"), "--consumer", "bob")
-	if err == nil || !strings.Contains(err.Error(), "2 gates know this consumer") || !strings.Contains(err.Error(), `scope "admin"`) ||
+	if err == nil || !strings.Contains(err.Error(), "2 gates know this consumer") ||
+		!strings.Contains(err.Error(), `scope "admin"`) ||
 		!strings.Contains(err.Error(), `scope "orders"`) {
 		t.Error(err)
 	}
@@ -133,9 +157,11 @@ func TestMintTriesEveryGateThatKnowsTheConsumer(t *testing.T) {
 
 // A gate that would not load accepts nothing.
 func TestMintSaysThatTheGateWouldNotLoad(t *testing.T) {
-	config := writeFile(t, "caddy.json", `{"handler":"bearer_auth","optional":true,"anonymous":"bob","consumers":[{"username":"bob","credentials":[
+	config := writeFile(t, "caddy.json",
+		`{"handler":"bearer_auth","optional":true,"anonymous":"bob","consumers":[{"username":"bob","credentials":[
 		{"key":"k","algorithm":"HS256","secret":"9d1f8a3c5e7b42604f8e1a2b3c4d5e6f"}]}]}`)
-	if _, err := mint("--config", config, "--consumer", "bob"); err == nil || !strings.Contains(err.Error(), "this gate would not load: optional and anonymous exclude") {
+	if _, err := mint("--config", config, "--consumer", "bob"); err == nil ||
+		!strings.Contains(err.Error(), "this gate would not load: optional and anonymous exclude") {
 		t.Error(err)
 	}
 }

@@ -129,14 +129,18 @@ func TestMintSaysWhatIsMissing(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no consumer":             {[]string{"--config", config}, "which consumer? Name one with --consumer"},
-		"unknown consumer":        {[]string{"--config", config, "--consumer", "eve"}, `no consumer "eve"; it has: bob`},
-		"unknown credential":      {[]string{"--config", config, "--consumer", "bob", "--credential", "x"}, `consumer "bob" has no credential "x"`},
-		"consumer without any":    {[]string{"--config", bare, "--consumer", "bob"}, `consumer "bob" has no credential`},
-		"no file":                 {[]string{"--config", "/does/not/exist", "--consumer", "bob"}, "no such file"},
-		"claim without value":     {[]string{"--config", config, "--consumer", "bob", "--claim", "scope"}, `--claim "scope": expected name=value`},
-		"no private key":          {[]string{"--config", asymmetric, "--consumer", "bob"}, "give its private key with --private-key"},
-		"public key as private":   {[]string{"--config", asymmetric, "--consumer", "bob", "--private-key", key}, "is not an unencrypted private key"},
+		"no consumer":      {[]string{"--config", config}, "which consumer? Name one with --consumer"},
+		"unknown consumer": {[]string{"--config", config, "--consumer", "eve"}, `no consumer "eve"; it has: bob`},
+		"unknown credential": {[]string{"--config", config, "--consumer", "bob", "--credential", "x"},
+			`consumer "bob" has no credential "x"`},
+		"consumer without any": {[]string{"--config", bare, "--consumer", "bob"}, `consumer "bob" has no credential`},
+		"no file":              {[]string{"--config", "/does/not/exist", "--consumer", "bob"}, "no such file"},
+		"claim without value": {[]string{"--config", config, "--consumer", "bob", "--claim", "scope"},
+			`--claim "scope": expected name=value`},
+		"no private key": {[]string{"--config", asymmetric, "--consumer", "bob"},
+			"give its private key with --private-key"},
+		"public key as private": {[]string{"--config", asymmetric, "--consumer", "bob", "--private-key", key},
+			"is not an unencrypted private key"},
 		"argument that is unused": {[]string{"bob"}, "unknown command"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -153,8 +157,9 @@ func TestMintedClaimsAreWhatWasSaid(t *testing.T) {
 	config := caddyfileFor(t, "consumer bob {", "credential bob-key {", "algorithm HS256",
 		"secret 9d1f8a3c5e7b42604f8e1a2b3c4d5e6f", "}", "}")
 	for said, want := range map[string]string{
-		"9007199254740993": `9007199254740993`, "0.10": `0.10`, `{"b":1, "a":18446744073709551615}`: `{"b":1,"a":18446744073709551615}`,
-		"true": `true`, "read write": `"read write"`, `"3"`: `"3"`, "3 apples": `"3 apples"`,
+		"9007199254740993": `9007199254740993`, "0.10": `0.10`,
+		`{"b":1, "a":18446744073709551615}`: `{"b":1,"a":18446744073709551615}`,
+		"true":                              `true`, "read write": `"read write"`, `"3"`: `"3"`, "3 apples": `"3 apples"`,
 	} {
 		token, err := mint("--config", config, "--consumer", "bob", "--claim", "it="+said)
 		if err != nil {
@@ -176,9 +181,11 @@ func TestMintFindsTheConsumer(t *testing.T) {
 	t.Setenv("GATE_TEST_KEY", "bob-key")
 	const credential = "credential {env.GATE_TEST_KEY} {\nalgorithm HS256\nsecret 9d1f8a3c5e7b42604f8e1a2b3c4d5e6f\n}\n"
 	for name, gates := range map[string]string{
-		"by a placeholder":           "bearer_auth {\nconsumer {env.GATE_TEST_NAME} {\n" + credential + "}\n}",
-		"in the second gate":         "bearer_auth /a {\nconsumer bob\nconsumer eve {\n" + credential + "}\n}\nbearer_auth /b {\nconsumer bob {\n" + credential + "}\n}",
-		"by a credential's own name": "bearer_auth {\nconsumer bob {\ncredential other {\nalgorithm HS256\nsecret 0d1f8a3c5e7b42604f8e1a2b3c4d5e6f\n}\n" + credential + "}\n}",
+		"by a placeholder": "bearer_auth {\nconsumer {env.GATE_TEST_NAME} {\n" + credential + "}\n}",
+		"in the second gate": "bearer_auth /a {\nconsumer bob\nconsumer eve {\n" + credential +
+			"}\n}\nbearer_auth /b {\nconsumer bob {\n" + credential + "}\n}",
+		"by a credential's own name": "bearer_auth {\nconsumer bob {\ncredential other {\nalgorithm HS256\n" +
+			"secret 0d1f8a3c5e7b42604f8e1a2b3c4d5e6f\n}\n" + credential + "}\n}",
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "Caddyfile")
@@ -186,7 +193,8 @@ func TestMintFindsTheConsumer(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, args := range [][]string{nil, {"--credential", "bob-key"}} {
-				if token, err := mint(append(args, "--config", path, "--consumer", "bob")...); err != nil || strings.Count(token, ".") != 2 {
+				if token, err := mint(append(args, "--config", path, "--consumer", "bob")...); err != nil ||
+					strings.Count(token, ".") != 2 {
 					t.Errorf("%q: token %q, error %v", args, token, err)
 				}
 			}
