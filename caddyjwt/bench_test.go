@@ -134,8 +134,8 @@ func (e *exchange) bench(b *testing.B, passes bool) {
 	}
 }
 
-// BenchmarkChain compares the gate on a token seen before, with a token new to it, and on a bad one, with a handler that
-// does nothing.
+// BenchmarkChain compares the gate with a handler that does nothing: on a token seen before, on a new one, and on a bad
+// one.
 func BenchmarkChain(b *testing.B) {
 	rs256 := tokentest.NewKey(b, "RS256", "")
 	b.Run("noop", func(b *testing.B) { newExchange(b, noopJSON, accessToken(b, rs256)).bench(b, true) })
@@ -162,7 +162,8 @@ func BenchmarkChain(b *testing.B) {
 		e.bench(b, false)
 	})
 	b.Run("hit/forwarding", func(b *testing.B) {
-		newExchange(b, issuerJSON(b, rs256, map[string]any{"forward_claims": forwarded}), accessToken(b, rs256)).bench(b, true)
+		newExchange(b, issuerJSON(b, rs256, map[string]any{"forward_claims": forwarded}),
+			accessToken(b, rs256)).bench(b, true)
 	})
 }
 
@@ -172,7 +173,8 @@ var forwarded = []any{
 	map[string]any{"claim": "client_id", "header": "X-Client"},
 }
 
-// BenchmarkChainParallel shows that a hit takes no lock: with -cpu 1,2,8 the time per request falls with the processors.
+// BenchmarkChainParallel shows that a hit takes no lock: with -cpu 1,2,8 the time per request falls as processors are
+// added.
 func BenchmarkChainParallel(b *testing.B) {
 	key := tokentest.NewKey(b, "RS256", "")
 	token := accessToken(b, key)

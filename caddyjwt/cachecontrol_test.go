@@ -11,7 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// However a handler answers, or does not, the answer to a request with its token in the query is kept out of shared caches.
+// However a handler answers, and even if it does not, the answer to a token in the query is kept out of shared caches.
 func TestAnswersToTokensInTheQueryArePrivate(t *testing.T) {
 	h := provisioned(t, `{"token_from":[{"in":"query","name":"jwt"}],"consumers":[`+consumerJSON(t)+`]}`)
 	public := func(w http.ResponseWriter) { w.Header().Set("Cache-Control", "public, max-age=60") }
@@ -62,7 +62,8 @@ func TestAnswersToTokensInTheQueryArePrivate(t *testing.T) {
 				t.Fatal(err)
 			}
 			response.Body.Close()
-			if got := response.Header.Get("Cache-Control"); got != "private, max-age=60" || response.StatusCode == http.StatusUnauthorized {
+			if got := response.Header.Get("Cache-Control"); got != "private, max-age=60" ||
+				response.StatusCode == http.StatusUnauthorized {
 				t.Errorf("status %d, Cache-Control %q", response.StatusCode, got)
 			}
 		})

@@ -31,7 +31,10 @@ func given(t *testing.T, text string) map[string]string {
 		t.Fatal(err)
 	}
 	t.Setenv("GATE_TEST_VALUE", text)
-	return map[string]string{"{env.GATE_TEST_VALUE}": "", "{file." + path + "}": "", "{env.GATE_TEST_VALUE}{file." + path + "}": "twice", text: ""}
+	return map[string]string{
+		"{env.GATE_TEST_VALUE}": "", "{file." + path + "}": "",
+		"{env.GATE_TEST_VALUE}{file." + path + "}": "twice", text: "",
+	}
 }
 
 // A secret that has a CR at its end makes every token bad, and nobody can see it.
@@ -48,7 +51,8 @@ func TestLineEndsAreNotPartOfAValue(t *testing.T) {
 			issuer := Issuer{
 				Issuer: "https://as.example.com", AnyAudience: true, RequestHeaders: map[string][]string{"X-Api-Key": {value}},
 				Introspect: &Introspect{
-					Prefix: value, ClientID: value, ClientSecret: value, Params: []Param{{Name: "resource", Value: value}}, TokenTypeHint: value,
+					Prefix: value, ClientID: value, ClientSecret: value, Params: []Param{{Name: "resource", Value: value}},
+					TokenTypeHint: value,
 				},
 			}
 			plan, err := issuer.compile(settings, 0)
@@ -62,7 +66,8 @@ func TestLineEndsAreNotPartOfAValue(t *testing.T) {
 				t.Fatalf("%s by %q: %v", name, value, err)
 			}
 			for field, got := range map[string]string{
-				"request_header": plan.source.fetch.Header.Get("X-Api-Key"), "prefix": plan.introspect.prefix, "client_id": asked.ClientID,
+				"request_header": plan.source.fetch.Header.Get("X-Api-Key"), "prefix": plan.introspect.prefix,
+				"client_id":     asked.ClientID,
 				"client_secret": asked.ClientSecret, "param": asked.Params[0].Value, "token_type_hint": asked.TokenTypeHint,
 				"bearer_token": bearing.introspect.config.BearerToken,
 			} {
@@ -85,7 +90,10 @@ func TestLineEndsAreNotPartOfAValue(t *testing.T) {
 // What a secret in base64 decodes to is the secret, to the last byte.
 func TestASecretInBase64MayEndInALineEnd(t *testing.T) {
 	const secret = "5a6f1c0e9d3b47a28c1e0f7d6b5a4938\r\n"
-	credential := Credential{Key: "k", Algorithm: "HS256", Secret: base64.StdEncoding.EncodeToString([]byte(secret)) + "\r\n", Base64: true}
+	credential := Credential{
+		Key: "k", Algorithm: "HS256",
+		Secret: base64.StdEncoding.EncodeToString([]byte(secret)) + "\r\n", Base64: true,
+	}
 	c, err := credential.compile(words.NewSettings(), time.Now())
 	if err != nil || c.Verifier.Thumbprint() != must(jose.NewSecretKey("", []byte(secret), 0)).Thumbprint() {
 		t.Errorf("another secret, error %v", err)
@@ -97,11 +105,13 @@ func TestLinesOfPEMMayEndAnyhow(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "pem")
 	cert := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: selfSigned(t, key)}))
 	for name, change := range map[string]func(string) string{
-		"LF":                        func(text string) string { return text },
-		"CRLF":                      func(text string) string { return strings.ReplaceAll(text, "\n", "\r\n") },
-		"CR":                        func(text string) string { return strings.ReplaceAll(text, "\n", "\r") },
-		"CR at the very end":        func(text string) string { return strings.TrimSuffix(text, "\n") + "\r" },
-		"CRLF, and CR at the end":   func(text string) string { return strings.TrimSuffix(strings.ReplaceAll(text, "\n", "\r\n"), "\n") },
+		"LF":                 func(text string) string { return text },
+		"CRLF":               func(text string) string { return strings.ReplaceAll(text, "\n", "\r\n") },
+		"CR":                 func(text string) string { return strings.ReplaceAll(text, "\n", "\r") },
+		"CR at the very end": func(text string) string { return strings.TrimSuffix(text, "\n") + "\r" },
+		"CRLF, and CR at the end": func(text string) string {
+			return strings.TrimSuffix(strings.ReplaceAll(text, "\n", "\r\n"), "\n")
+		},
 		"no end":                    func(text string) string { return strings.TrimSuffix(text, "\n") },
 		"a byte order mark, CRLF":   func(text string) string { return "\ufeff" + strings.ReplaceAll(text, "\n", "\r\n") },
 		"a byte order mark, and LF": func(text string) string { return "\ufeff" + text },
@@ -115,29 +125,38 @@ func TestLinesOfPEMMayEndAnyhow(t *testing.T) {
 				}
 				return path
 			}
-			public, private, certificate := file("public.pem", key.PublicPEM()), file("private.pem", key.PrivatePEM()), file("cert.pem", cert)
+			public, private := file("public.pem", key.PublicPEM()), file("private.pem", key.PrivatePEM())
+			certificate := file("cert.pem", cert)
 			for what, keys := range map[string]*Keys{
 				"keys file": {Source: "file", Path: public}, "keys file with a certificate": {Source: "file", Path: certificate},
-				"keys pem": {Source: "pem", PEM: "{file." + public + "}"}, "keys pem as it stands": {Source: "pem", PEM: change(cert)},
+				"keys pem":              {Source: "pem", PEM: "{file." + public + "}"},
+				"keys pem as it stands": {Source: "pem", PEM: change(cert)},
 			} {
 				issuer := Issuer{Issuer: "x", AnyAudience: true, Keys: keys}
 				if _, err := issuer.compile(settings, 0); err != nil {
 					t.Errorf("%s: %v", what, err)
 				}
 			}
-			for what, text := range map[string]string{"a path": public, "a placeholder": "{file." + public + "}", "a text": change(key.PublicPEM())} {
+			for what, text := range map[string]string{
+				"a path": public, "a placeholder": "{file." + public + "}", "a text": change(key.PublicPEM()),
+			} {
 				credential := Credential{Key: "k", Algorithm: "ES256", PublicKey: text}
 				if _, err := credential.compile(settings, time.Now()); err != nil {
 					t.Errorf("public_key, %s: %v", what, err)
 				}
 			}
-			for what, text := range map[string]string{"a path": private, "a placeholder": "{file." + private + "}", "a text": change(key.PrivatePEM())} {
+			for what, text := range map[string]string{
+				"a path": private, "a placeholder": "{file." + private + "}", "a text": change(key.PrivatePEM()),
+			} {
 				introspect := Introspect{PrivateKey: text}
 				if err := introspect.compileKey(settings, new(introspectPlan)); err != nil {
 					t.Errorf("private_key, %s: %v", what, err)
 				}
 			}
-			issuer := Issuer{Issuer: "https://as.example.com", AnyAudience: true, TLS: &TLS{CA: []string{certificate, certificate}, ClientCert: certificate, ClientKey: private}}
+			issuer := Issuer{
+				Issuer: "https://as.example.com", AnyAudience: true,
+				TLS: &TLS{CA: []string{certificate, certificate}, ClientCert: certificate, ClientKey: private},
+			}
 			if _, err := issuer.compile(settings, 0); err != nil {
 				t.Errorf("tls: %v", err)
 			}

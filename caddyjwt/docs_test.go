@@ -64,8 +64,8 @@ func TestErrorReferenceHasEveryReason(t *testing.T) {
 	}
 }
 
-// Every test that the documentation names exists: a defence whose test was renamed or removed is not tested as said. And
-// every attack is in the threat model: what was tried tells what the gate is good for.
+// Every test that the documentation names exists: a defence whose test was renamed or removed is not tested as said.
+// Every attack is in the threat model: it shows what was tried.
 func TestDocumentationNamesRealTestsAndEveryAttack(t *testing.T) {
 	exists := make(map[string]bool)
 	declaration := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)[A-Z][A-Za-z0-9]*)\(`)

@@ -15,13 +15,23 @@ import (
 
 // documentedExpressions are the expressions in the manual, each with claims for which it is true.
 var documentedExpressions = map[string]map[string]any{
-	`{http.auth.user.department} == "sales"`:                                                    {"department": "sales"},
-	`type({http.auth.user.age}) in [int, double] && {http.auth.user.age} >= 18`:                 {"age": 18},
-	`type({http.auth.user.roles}) == list && "clerk" in {http.auth.user.roles}`:                 {"roles": []any{"manager", "clerk"}},
-	`type({http.auth.user.roles}) == list && size({http.auth.user.roles}) == 2`:                 {"roles": []any{"manager", "clerk"}},
-	`type({http.auth.user.email}) == string && {http.auth.user.email}.endsWith("@example.com")`: {"email": "zoe@example.com"},
-	`type({http.auth.user.address}) == map && "city" in {http.auth.user.address}`:               {"address": map[string]any{"city": "Bonn"}},
-	`ph(req, "http.auth.user.https://example.com/tenant") == "t1"`:                              {"https://example.com/tenant": "t1"},
+	`{http.auth.user.department} == "sales"`:                                    {"department": "sales"},
+	`type({http.auth.user.age}) in [int, double] && {http.auth.user.age} >= 18`: {"age": 18},
+	`type({http.auth.user.roles}) == list && "clerk" in {http.auth.user.roles}`: {
+		"roles": []any{"manager", "clerk"},
+	},
+	`type({http.auth.user.roles}) == list && size({http.auth.user.roles}) == 2`: {
+		"roles": []any{"manager", "clerk"},
+	},
+	`type({http.auth.user.email}) == string && {http.auth.user.email}.endsWith("@example.com")`: {
+		"email": "zoe@example.com",
+	},
+	`type({http.auth.user.address}) == map && "city" in {http.auth.user.address}`: {
+		"address": map[string]any{"city": "Bonn"},
+	},
+	`ph(req, "http.auth.user.https://example.com/tenant") == "t1"`: {
+		"https://example.com/tenant": "t1",
+	},
 }
 
 // Every expression of the manual is one of these, and every one of these is in the manual.
@@ -56,8 +66,9 @@ func TestExpressionsOfTheManualAreTested(t *testing.T) {
 // isExpression tells an expression from a placeholder alone, and from what has one as an argument.
 func isExpression(span string) bool {
 	placeholder := strings.Contains(span, "{http.auth.") || strings.Contains(span, "ph(req")
-	return placeholder && (strings.Contains(span, " == ") || strings.Contains(span, " != ") || strings.Contains(span, " in ") ||
-		strings.Contains(span, " >= ") || strings.Contains(span, " && ") || strings.Contains(span, "ph(req"))
+	return placeholder &&
+		(strings.Contains(span, " == ") || strings.Contains(span, " != ") || strings.Contains(span, " in ") ||
+			strings.Contains(span, " >= ") || strings.Contains(span, " && ") || strings.Contains(span, "ph(req"))
 }
 
 // askingWhetherThere are the expressions of the manual about whether there is a value, each with claims for which it is
@@ -76,9 +87,11 @@ func TestExpressionsOfTheManualAreFalseWithoutTheClaim(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "")
 	handler := issuerJSON(t, key, map[string]any{"optional": true})
 	others := map[string]any{
-		"nothing": nil, "true": true, "a number": 17, "a fraction": 17.5, "a large number": uint64(1) << 63, "an empty text": "",
-		"a text": "clerk of sales", "a number as a text": "18", "an empty list": []any{}, "numbers": []any{1}, "a list in a list": []any{[]any{"clerk"}},
-		"an empty object": map[string]any{}, "an object": map[string]any{"clerk": true, "value": "sales"},
+		"nothing": nil, "true": true, "a number": 17, "a fraction": 17.5, "a large number": uint64(1) << 63,
+		"an empty text": "", "a text": "clerk of sales", "a number as a text": "18", "an empty list": []any{},
+		"numbers":          []any{1},
+		"a list in a list": []any{[]any{"clerk"}},
+		"an empty object":  map[string]any{}, "an object": map[string]any{"clerk": true, "value": "sales"},
 	}
 	for expression, claims := range documentedExpressions {
 		t.Run(expression, func(t *testing.T) {
@@ -126,8 +139,10 @@ func TestExpressionsThatAskWhetherThereIsAValue(t *testing.T) {
 func TestExpressionsSeeListsAndMaps(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "")
 	r, _, err := visit(t, issuerJSON(t, key, nil), saying(t, key, map[string]any{
-		"roles": []any{"clerk", "manager"}, "empty": []any{}, "realm_access": map[string]any{"roles": []any{"clerk"}, "level": 3},
-		"addresses": []any{map[string]any{"city": "Bonn", "lines": []any{"a", "b"}}}, "matrix": []any{[]any{1, 2}, []any{3}},
+		"roles": []any{"clerk", "manager"}, "empty": []any{},
+		"realm_access": map[string]any{"roles": []any{"clerk"}, "level": 3},
+		"addresses":    []any{map[string]any{"city": "Bonn", "lines": []any{"a", "b"}}},
+		"matrix":       []any{[]any{1, 2}, []any{3}},
 	}), nil)
 	if err != nil {
 		t.Fatal(err)

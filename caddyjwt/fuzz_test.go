@@ -29,8 +29,10 @@ func FuzzCaddyfile(f *testing.F) {
 		f.Add(strings.ReplaceAll(block, "{env.GATE_TEST_SECRET}", mark+"-5a6f1c0e9d3b47a28c1e0f7d6b5a4938"))
 	}
 	for _, line := range []string{
-		"keys secret " + mark, "keys secret " + mark + " base64", "keys secret " + mark + " base65", "request_header X-Key " + mark,
-		"introspect {\nclient_id a\nclient_secret " + mark + "\n}", "introspect {\nauth_method bearer\nbearer_token " + mark + "\n}",
+		"keys secret " + mark, "keys secret " + mark + " base64", "keys secret " + mark + " base65",
+		"request_header X-Key " + mark,
+		"introspect {\nclient_id a\nclient_secret " + mark + "\n}",
+		"introspect {\nauth_method bearer\nbearer_token " + mark + "\n}",
 		"introspect {\nclient_id a\nprivate_key \"-----BEGIN PRIVATE KEY-----\n" + mark + "\n-----END PRIVATE KEY-----\"\n}",
 	} {
 		f.Add("issuer https://as.example {\naudience any\n" + line + "\n}")

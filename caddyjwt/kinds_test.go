@@ -59,7 +59,8 @@ func TestWarningThatNothingTellsKindsApart(t *testing.T) {
 				}
 				return
 			}
-			if lines.Len() != 1 || !strings.HasSuffix(lines.All()[0].Message, c.want) || lines.All()[0].ContextMap()["issuer"] != "https://as.example" {
+			if lines.Len() != 1 || !strings.HasSuffix(lines.All()[0].Message, c.want) ||
+				lines.All()[0].ContextMap()["issuer"] != "https://as.example" {
 				t.Errorf("warned: %v, want once of https://as.example: …%s", lines.All(), c.want)
 			}
 		})

@@ -22,22 +22,29 @@ func TestWhatIsMissingIsAnErrorOfLoading(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, test := range map[string]struct{ caddyfile, want string }{
-		"a scope":                {inGate("require scope {env.GATE_TEST_UNSET}"), "{env.GATE_TEST_UNSET} gives nothing"},
-		"an audience":            {inIssuer("audience https://{env.GATE_TEST_UNSET}"), "{env.GATE_TEST_UNSET} gives nothing"},
-		"an issuer":              {named("{file./no/such/issuer}"), "{file./no/such/issuer} gives nothing"},
-		"a consumer who is any":  {inGate("anonymous {env.GATE_TEST_UNSET}"), "{env.GATE_TEST_UNSET} gives nothing"},
-		"a group of a consumer":  {inConsumer("groups {env.GATE_TEST_UNSET}"), "{env.GATE_TEST_UNSET} gives nothing"},
-		"the URL of keys":        {inIssuer("keys jwks {env.GATE_TEST_UNSET}"), "{env.GATE_TEST_UNSET} gives nothing"},
-		"a file of keys":         {inIssuer("keys file /no/such/keys.json"), "/no/such/keys.json"},
-		"keys in a file":         {inIssuer("keys pem {file./no/such/keys.pem}"), "{file./no/such/keys.pem} gives nothing"},
-		"a shared secret":        {inIssuer("keys secret {env.GATE_TEST_UNSET} base64"), "{env.GATE_TEST_UNSET} gives nothing"},
-		"a header for requests":  {inIssuer("request_header X-Key {env.GATE_TEST_UNSET}"), "{env.GATE_TEST_UNSET} gives nothing"},
-		"an authority":           {inIssuer("tls {\n\t\t\t\tca /no/such/ca.pem\n\t\t\t}"), "/no/such/ca.pem"},
-		"a client certificate":   {inIssuer("tls {\n\t\t\t\tclient_cert /no/such/c.pem\n\t\t\t\tclient_key /no/such/k.pem\n\t\t\t}"), "/no/such/c.pem"},
-		"a secret of our client": {inIssuer("introspect {\n\t\t\t\tclient_id a\n\t\t\t\tclient_secret {env.GATE_TEST_UNSET}\n\t\t\t}"), "{env.GATE_TEST_UNSET} gives nothing"},
-		"a key of our client":    {inIssuer("introspect {\n\t\t\t\tclient_id a\n\t\t\t\tprivate_key /no/such/key.pem\n\t\t\t}"), "/no/such/key.pem"},
-		"a consumer's secret":    {inConsumer("credential k {\n\t\t\t\talgorithm HS256\n\t\t\t\tsecret {env.GATE_TEST_UNSET}\n\t\t\t}"), "{env.GATE_TEST_UNSET} gives nothing"},
-		"a consumer's key":       {inConsumer("credential k {\n\t\t\t\talgorithm RS256\n\t\t\t\tpublic_key /no/such/key.pem\n\t\t\t}"), "/no/such/key.pem"},
+		"a scope":               {inGate("require scope {env.GATE_TEST_UNSET}"), "{env.GATE_TEST_UNSET} gives nothing"},
+		"an audience":           {inIssuer("audience https://{env.GATE_TEST_UNSET}"), "{env.GATE_TEST_UNSET} gives nothing"},
+		"an issuer":             {named("{file./no/such/issuer}"), "{file./no/such/issuer} gives nothing"},
+		"a consumer who is any": {inGate("anonymous {env.GATE_TEST_UNSET}"), "{env.GATE_TEST_UNSET} gives nothing"},
+		"a group of a consumer": {inConsumer("groups {env.GATE_TEST_UNSET}"), "{env.GATE_TEST_UNSET} gives nothing"},
+		"the URL of keys":       {inIssuer("keys jwks {env.GATE_TEST_UNSET}"), "{env.GATE_TEST_UNSET} gives nothing"},
+		"a file of keys":        {inIssuer("keys file /no/such/keys.json"), "/no/such/keys.json"},
+		"keys in a file":        {inIssuer("keys pem {file./no/such/keys.pem}"), "{file./no/such/keys.pem} gives nothing"},
+		"a shared secret": {inIssuer("keys secret {env.GATE_TEST_UNSET} base64"),
+			"{env.GATE_TEST_UNSET} gives nothing"},
+		"a header for requests": {inIssuer("request_header X-Key {env.GATE_TEST_UNSET}"),
+			"{env.GATE_TEST_UNSET} gives nothing"},
+		"an authority": {inIssuer("tls {\n\t\t\t\tca /no/such/ca.pem\n\t\t\t}"), "/no/such/ca.pem"},
+		"a client certificate": {inIssuer("tls {\n\t\t\t\tclient_cert /no/such/c.pem\n\t\t\t\t" +
+			"client_key /no/such/k.pem\n\t\t\t}"), "/no/such/c.pem"},
+		"a secret of our client": {inIssuer("introspect {\n\t\t\t\tclient_id a\n\t\t\t\t" +
+			"client_secret {env.GATE_TEST_UNSET}\n\t\t\t}"), "{env.GATE_TEST_UNSET} gives nothing"},
+		"a key of our client": {inIssuer("introspect {\n\t\t\t\tclient_id a\n\t\t\t\tprivate_key /no/such/key.pem\n\t\t\t}"),
+			"/no/such/key.pem"},
+		"a consumer's secret": {inConsumer("credential k {\n\t\t\t\talgorithm HS256\n\t\t\t\t" +
+			"secret {env.GATE_TEST_UNSET}\n\t\t\t}"), "{env.GATE_TEST_UNSET} gives nothing"},
+		"a consumer's key": {inConsumer("credential k {\n\t\t\t\talgorithm RS256\n\t\t\t\t" +
+			"public_key /no/such/key.pem\n\t\t\t}"), "/no/such/key.pem"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := adapted(t, test.caddyfile)
@@ -67,7 +74,9 @@ func TestWordsOfOtherProductsAreKnown(t *testing.T) {
 		user_claims meta_claims skip_verification remote_jwks jwksUri audiences forward_payload_header outputPayloadToHeader
 		from_headers from_params auth_jwt_key_request auth_jwt_key_file auth_jwt_leeway oidc_issuer_url
 		skip_jwt_bearer_tokens jwks_url scope scopes insecure_skip_verify jwks discovery url`) {
-		for place, caddyfile := range map[string]string{"the handler": inGate(word + " x"), "an issuer": inIssuer(word + " x")} {
+		for place, caddyfile := range map[string]string{
+			"the handler": inGate(word + " x"), "an issuer": inIssuer(word + " x"),
+		} {
 			hint := regexp.MustCompile(`: unknown word "` + word + `" \(.+\), at Caddyfile:5\n$`)
 			if got := adapted(t, caddyfile); !hint.MatchString(got) {
 				t.Errorf("%s in %s: %s", word, place, got)

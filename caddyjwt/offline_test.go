@@ -76,59 +76,69 @@ func hasPath(structure reflect.Type, path string) bool {
 // A mistake names the field of the handler that it is in.
 func TestMistakesNameTheirField(t *testing.T) {
 	const issuer = `"audience":["x"],"issuers":[{"issuer":"https://a.example"},{"issuer":"https://b.example",`
-	const consumer = `"consumers":[{"username":"a","credentials":[{"key":"k","algorithm":"HS256","secret":"9d1f8a3c5e7b42604f8e1a2b3c4d5e6f"}]},`
-	for text, field := range map[string]string{
-		`{"realm":"{nothing}"}`: "Realm",
-		`{"max_token_size":-1}`: "MaxTokenSize",
-		`{"token_from":[{"in":"query","name":"a"},{"in":"body","name":"b"}]}`:                                                   "TokenFrom[1]",
-		`{"token_from":[{"in":"query","name":"a"},{"in":"query","name":"a"}]}`:                                                  "TokenFrom[1]",
-		`{"audience":["a","{nothing}"]}`:                                                                                        "Audience[1]",
-		`{"leeway":"6m",` + consumer + `{"username":"b"}]}`:                                                                     "Leeway",
-		`{` + consumer + `{"username":"a"}]}`:                                                                                   "Consumers[1].Username",
-		`{` + consumer + `{"username":"b","custom_id":"{nothing}"}]}`:                                                           "Consumers[1].CustomID",
-		`{` + consumer + `{"username":"b","groups":["a,b"]}]}`:                                                                  "Consumers[1].Groups",
-		`{` + consumer + `{"username":"b","credentials":[{"key":"l","algorithm":"HS256","secret":"short"}]}]}`:                  "Consumers[1].Credentials[0].Secret",
-		`{` + consumer + `{"username":"b","credentials":[{"key":"l","algorithm":"RS256","public_key":"-----BEGIN"}]}]}`:         "Consumers[1].Credentials[0].PublicKey",
-		`{` + consumer + `{"username":"b","credentials":[{"key":"l","algorithm":"none"}]}]}`:                                    "Consumers[1].Credentials[0].Algorithm",
-		`{` + issuer + `"leeway":"6m"}]}`:                                                                                       "Issuers[1].Leeway",
-		`{` + issuer + `"keys":{"source":"ldap"}}]}`:                                                                            "Issuers[1].Keys.Source",
-		`{` + issuer + `"keys":{"source":"jwks","url":"http://a.example"}}]}`:                                                   "Issuers[1].Keys",
-		`{` + issuer + `"keys":{"source":"jwks","url":"https://a.example","path":"x"}}]}`:                                       "Issuers[1].Keys.Path",
-		`{` + issuer + `"algorithms":["RS256","RS255"]}]}`:                                                                      "Issuers[1].Algorithms[1]",
-		`{` + issuer + `"type":["a","A"]}]}`:                                                                                    "Issuers[1].Types[1]",
-		`{` + issuer + `"profile":"rfc1"}]}`:                                                                                    "Issuers[1].Profile",
-		`{` + issuer + `"require":["a","a..b"]}]}`:                                                                              "Issuers[1].Require[1]",
-		`{` + issuer + `"max_stale":"1s"}]}`:                                                                                    "Issuers[1].MaxStale",
-		`{` + issuer + `"key_use":"enc"}]}`:                                                                                     "Issuers[1].KeyUse",
-		`{` + issuer + `"max_keys":5000}]}`:                                                                                     "Issuers[1].MaxKeys",
-		`{` + issuer + `"request_headers":{"X-A":["a"],"Host":["b"]}}]}`:                                                        "Issuers[1].RequestHeaders[Host]",
-		`{` + issuer + `"tls":{"client_key":"x"}}]}`:                                                                            "Issuers[1].TLS.ClientKey",
-		`{` + issuer + `"tls":{"pin":["47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=","x"]}}]}`:                                  "Issuers[1].TLS.Pins[1]",
-		`{` + issuer + `"tls":{"ca":["offline_test.go"]}}]}`:                                                                    "Issuers[1].TLS.CA",
-		`{` + issuer + `"tls":{"server_name":"a/b"}}]}`:                                                                         "Issuers[1].TLS.ServerName",
-		`{` + issuer + `"tls":{"client_cert":"offline_test.go","client_key":"offline_test.go"}}]}`:                              "Issuers[1].TLS.ClientCert",
-		`{` + issuer + `"introspect":{"mode":"maybe"}}]}`:                                                                       "Issuers[1].Introspect.Mode",
-		`{` + issuer + `"introspect":{"verify":"maybe"}}]}`:                                                                     "Issuers[1].Introspect.Verify",
-		`{` + issuer + `"introspect":{"auth_method":"maybe"}}]}`:                                                                "Issuers[1].Introspect.AuthMethod",
-		`{` + issuer + `"introspect":{"auth_method":"tls_client_auth","client_id":"a"}}]}`:                                      "Issuers[1].Introspect.AuthMethod",
-		`{` + issuer + `"introspect":{"client_id":"a","auth_method":"client_secret_jwt","client_secret":"short"}}]}`:            "Issuers[1].Introspect.ClientSecret",
-		`{` + issuer + `"introspect":{"bearer_token":"a","params":[{"name":"a","value":"b"},{"name":"{env.A}","value":""}]}}]}`: "Issuers[1].Introspect.Params[1]",
-		`{` + issuer + `"introspect":{"client_id":"a","client_secret":"b","key_id":"k"}}]}`:                                     "Issuers[1].Introspect.KeyID",
-		`{"require":{"scopes":["a","{nothing}"]},` + consumer + `{"username":"b"}]}`:                                            "Require.Scopes[1]",
-		`{"require":{"claims":[{"claim":"a"},{"claim":"a..b"}]},` + consumer + `{"username":"b"}]}`:                             "Require.Claims[1]",
-		`{"require":{"scopes":["\""]},` + consumer + `{"username":"b"}]}`:                                                       "Require.Scopes",
-		`{"forward_claims":[{"claim":"a","header":"X-A"},{"claim":"b","header":"X-A"}],` + consumer + `{"username":"b"}]}`:      "ForwardClaims[1].Header",
-		`{"forward_claims":[{"claim":"a..b","header":"X-A"}],` + consumer + `{"username":"b"}]}`:                                "ForwardClaims[0].Claim",
-		`{"introspect":{"mode":"force"},` + issuer + `"introspect":{"bearer_token":"a"}}]}`:                                     "Introspect.Mode",
-		`{"anonymous":"c",` + consumer + `{"username":"b"}]}`:                                                                   "Anonymous",
-		`{"cache_size":1,` + consumer + `{"username":"b"}]}`:                                                                    "CacheSize",
+	const consumer = `"consumers":[{"username":"a","credentials":[{"key":"k","algorithm":"HS256",` +
+		`"secret":"9d1f8a3c5e7b42604f8e1a2b3c4d5e6f"}]},`
+	for _, c := range []struct{ text, field string }{
+		{`{"realm":"{nothing}"}`, "Realm"},
+		{`{"max_token_size":-1}`, "MaxTokenSize"},
+		{`{"token_from":[{"in":"query","name":"a"},{"in":"body","name":"b"}]}`, "TokenFrom[1]"},
+		{`{"token_from":[{"in":"query","name":"a"},{"in":"query","name":"a"}]}`, "TokenFrom[1]"},
+		{`{"audience":["a","{nothing}"]}`, "Audience[1]"},
+		{`{"leeway":"6m",` + consumer + `{"username":"b"}]}`, "Leeway"},
+		{`{` + consumer + `{"username":"a"}]}`, "Consumers[1].Username"},
+		{`{` + consumer + `{"username":"b","custom_id":"{nothing}"}]}`, "Consumers[1].CustomID"},
+		{`{` + consumer + `{"username":"b","groups":["a,b"]}]}`, "Consumers[1].Groups"},
+		{`{` + consumer + `{"username":"b","credentials":[{"key":"l","algorithm":"HS256","secret":"short"}]}]}`,
+			"Consumers[1].Credentials[0].Secret"},
+		{`{` + consumer + `{"username":"b","credentials":[{"key":"l","algorithm":"RS256","public_key":"-----BEGIN"}]}]}`,
+			"Consumers[1].Credentials[0].PublicKey"},
+		{`{` + consumer + `{"username":"b","credentials":[{"key":"l","algorithm":"none"}]}]}`,
+			"Consumers[1].Credentials[0].Algorithm"},
+		{`{` + issuer + `"leeway":"6m"}]}`, "Issuers[1].Leeway"},
+		{`{` + issuer + `"keys":{"source":"ldap"}}]}`, "Issuers[1].Keys.Source"},
+		{`{` + issuer + `"keys":{"source":"jwks","url":"http://a.example"}}]}`, "Issuers[1].Keys"},
+		{`{` + issuer + `"keys":{"source":"jwks","url":"https://a.example","path":"x"}}]}`, "Issuers[1].Keys.Path"},
+		{`{` + issuer + `"algorithms":["RS256","RS255"]}]}`, "Issuers[1].Algorithms[1]"},
+		{`{` + issuer + `"type":["a","A"]}]}`, "Issuers[1].Types[1]"},
+		{`{` + issuer + `"profile":"rfc1"}]}`, "Issuers[1].Profile"},
+		{`{` + issuer + `"require":["a","a..b"]}]}`, "Issuers[1].Require[1]"},
+		{`{` + issuer + `"max_stale":"1s"}]}`, "Issuers[1].MaxStale"},
+		{`{` + issuer + `"key_use":"enc"}]}`, "Issuers[1].KeyUse"},
+		{`{` + issuer + `"max_keys":5000}]}`, "Issuers[1].MaxKeys"},
+		{`{` + issuer + `"request_headers":{"X-A":["a"],"Host":["b"]}}]}`, "Issuers[1].RequestHeaders[Host]"},
+		{`{` + issuer + `"tls":{"client_key":"x"}}]}`, "Issuers[1].TLS.ClientKey"},
+		{`{` + issuer + `"tls":{"pin":["47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=","x"]}}]}`, "Issuers[1].TLS.Pins[1]"},
+		{`{` + issuer + `"tls":{"ca":["offline_test.go"]}}]}`, "Issuers[1].TLS.CA"},
+		{`{` + issuer + `"tls":{"server_name":"a/b"}}]}`, "Issuers[1].TLS.ServerName"},
+		{`{` + issuer + `"tls":{"client_cert":"offline_test.go","client_key":"offline_test.go"}}]}`,
+			"Issuers[1].TLS.ClientCert"},
+		{`{` + issuer + `"introspect":{"mode":"maybe"}}]}`, "Issuers[1].Introspect.Mode"},
+		{`{` + issuer + `"introspect":{"verify":"maybe"}}]}`, "Issuers[1].Introspect.Verify"},
+		{`{` + issuer + `"introspect":{"auth_method":"maybe"}}]}`, "Issuers[1].Introspect.AuthMethod"},
+		{`{` + issuer + `"introspect":{"auth_method":"tls_client_auth","client_id":"a"}}]}`,
+			"Issuers[1].Introspect.AuthMethod"},
+		{`{` + issuer + `"introspect":{"client_id":"a","auth_method":"client_secret_jwt","client_secret":"short"}}]}`,
+			"Issuers[1].Introspect.ClientSecret"},
+		{`{` + issuer +
+			`"introspect":{"bearer_token":"a","params":[{"name":"a","value":"b"},{"name":"{env.A}","value":""}]}}]}`,
+			"Issuers[1].Introspect.Params[1]"},
+		{`{` + issuer + `"introspect":{"client_id":"a","client_secret":"b","key_id":"k"}}]}`, "Issuers[1].Introspect.KeyID"},
+		{`{"require":{"scopes":["a","{nothing}"]},` + consumer + `{"username":"b"}]}`, "Require.Scopes[1]"},
+		{`{"require":{"claims":[{"claim":"a"},{"claim":"a..b"}]},` + consumer + `{"username":"b"}]}`, "Require.Claims[1]"},
+		{`{"require":{"scopes":["\""]},` + consumer + `{"username":"b"}]}`, "Require.Scopes"},
+		{`{"forward_claims":[{"claim":"a","header":"X-A"},{"claim":"b","header":"X-A"}],` + consumer + `{"username":"b"}]}`,
+			"ForwardClaims[1].Header"},
+		{`{"forward_claims":[{"claim":"a..b","header":"X-A"}],` + consumer + `{"username":"b"}]}`, "ForwardClaims[0].Claim"},
+		{`{"introspect":{"mode":"force"},` + issuer + `"introspect":{"bearer_token":"a"}}]}`, "Introspect.Mode"},
+		{`{"anonymous":"c",` + consumer + `{"username":"b"}]}`, "Anonymous"},
+		{`{"cache_size":1,` + consumer + `{"username":"b"}]}`, "CacheSize"},
 	} {
 		h := new(Handler)
-		if err := json.Unmarshal([]byte(text), h); err != nil {
-			t.Fatalf("%v: %s", err, text)
+		if err := json.Unmarshal([]byte(c.text), h); err != nil {
+			t.Fatalf("%v: %s", err, c.text)
 		}
-		if err := h.check(); setting.Field(err) != field {
-			t.Errorf("field %q, want %q: %v", setting.Field(err), field, err)
+		if err := h.check(); setting.Field(err) != c.field {
+			t.Errorf("field %q, want %q: %v", setting.Field(err), c.field, err)
 		}
 	}
 }

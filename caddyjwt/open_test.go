@@ -32,7 +32,10 @@ type ended struct {
 func ending(t *testing.T) *ended {
 	t.Helper()
 	key := tokentest.NewKey(t, "ES256", "lease")
-	e := &ended{as: tokentest.NewAS(t, tokentest.WithKeys(key)), key: key, asked: make(chan struct{}, 9), answers: make(chan struct{}, 9)}
+	e := &ended{
+		as: tokentest.NewAS(t, tokentest.WithKeys(key)), key: key,
+		asked: make(chan struct{}, 9), answers: make(chan struct{}, 9),
+	}
 	e.as.Introspect(func(r *tokentest.IntrospectionRequest) tokentest.IntrospectionAnswer {
 		e.asked <- struct{}{}
 		<-e.answers

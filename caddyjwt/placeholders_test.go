@@ -24,7 +24,10 @@ type login struct {
 }
 
 func (*login) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: "http.authentication.providers.bearer_auth_login", New: func() caddy.Module { return new(login) }}
+	return caddy.ModuleInfo{
+		ID:  "http.authentication.providers.bearer_auth_login",
+		New: func() caddy.Module { return new(login) },
+	}
 }
 
 func (l *login) Authenticate(http.ResponseWriter, *http.Request) (caddyauth.User, bool, error) {
@@ -52,7 +55,10 @@ func visit(t *testing.T, handlers, token string, header http.Header) (*http.Requ
 // saying is a token with these claims beside those that must be there.
 func saying(t *testing.T, key *tokentest.Key, extra map[string]any) string {
 	t.Helper()
-	all := map[string]any{"iss": "https://as.example.com", "aud": "https://orders.example.com", "exp": time.Now().Add(time.Hour).Unix()}
+	all := map[string]any{
+		"iss": "https://as.example.com", "aud": "https://orders.example.com",
+		"exp": time.Now().Add(time.Hour).Unix(),
+	}
 	for name, value := range extra {
 		all[name] = value
 	}
@@ -70,7 +76,8 @@ func TestPlaceholdersBesideAnotherAuthentication(t *testing.T) {
 		{"the other first, a good token", loginJSON + "," + optional, zoe, "zoe||zoe@example.com|https://as.example.com"},
 		{"the other first, no token", loginJSON + "," + optional, "", "|||"},
 		{"the other first, a bad token", loginJSON + "," + optional, "x.y.z", "|||"},
-		{"the other afterwards, a good token", optional + "," + loginJSON, zoe, "bob|admin|zoe@example.com|https://as.example.com"},
+		{"the other afterwards, a good token", optional + "," + loginJSON, zoe,
+			"bob|admin|zoe@example.com|https://as.example.com"},
 		{"the other afterwards, no token", optional + "," + loginJSON, "", "bob|admin||"},
 		{"the other between two gates", optional + "," + loginJSON + "," + optional, "", "|||"},
 		{"the user set by hand before the gate", `{"handler": "vars", "http.auth.user.id": "bob"},` + optional, "", "|||"},
@@ -126,7 +133,8 @@ func TestPlaceholdersPrintWhatForwardClaimSends(t *testing.T) {
 		"what reads like another number": []any{"1", "2"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, repl, err := visit(t, handler, saying(t, key, map[string]any{"it": value, "in": map[string]any{"it": value}}), nil)
+			r, repl, err := visit(t, handler,
+				saying(t, key, map[string]any{"it": value, "in": map[string]any{"it": value}}), nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -20,7 +20,8 @@ func observed(level zapcore.Level) (*tally, func() []string) {
 	return newTally(zap.New(core)), func() (lines []string) {
 		for _, entry := range logs.TakeAll() {
 			fields := entry.ContextMap()
-			lines = append(lines, fmt.Sprint(entry.Level, " ", entry.Message, ": ", fields["reason"], " ", fields["status"], " ", fields["count"]))
+			lines = append(lines, fmt.Sprint(entry.Level, " ", entry.Message, ": ",
+				fields["reason"], " ", fields["status"], " ", fields["count"]))
 		}
 		return lines
 	}
@@ -68,7 +69,8 @@ func TestTallyLogsOncePerReasonAndMinute(t *testing.T) {
 	})
 }
 
-// When a configuration ends, the tally logs what it has not logged yet; nothing is left, and later refusals start nothing.
+// When a configuration ends, the tally logs what it has not logged yet. Nothing is left, and later refusals start
+// nothing.
 func TestTallyEndsWithItsConfiguration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tally, logged := observed(zap.InfoLevel)
@@ -79,7 +81,8 @@ func TestTallyEndsWithItsConfiguration(t *testing.T) {
 		tally.add(gate.MissingToken, 401)
 		logged()
 		tally.close()
-		wants(t, "at the end", logged(), "info requests refused: expired 401 2", "info requests refused: insufficient_scope 403 2")
+		wants(t, "at the end", logged(),
+			"info requests refused: expired 401 2", "info requests refused: insufficient_scope 403 2")
 		tally.add(gate.Expired, 401)
 		tally.close()
 		time.Sleep(2 * tallyInterval)

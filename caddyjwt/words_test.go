@@ -71,7 +71,8 @@ func TestConfigurationReferenceHasEveryWordOfTheCaddyfile(t *testing.T) {
 		compare(t, section, "the table of its words", want, got)
 	}
 	if len(tables) != len(sections) {
-		t.Errorf("the directive has the blocks %v, the test knows %v", slices.Sorted(maps.Keys(tables)), slices.Sorted(maps.Keys(sections)))
+		t.Errorf("the directive has the blocks %v, the test knows %v",
+			slices.Sorted(maps.Keys(tables)), slices.Sorted(maps.Keys(sections)))
 	}
 }
 
@@ -87,7 +88,8 @@ func TestConfigurationReferenceSaysWhatEachWordFills(t *testing.T) {
 				}
 				fields = append(fields, row.json...)
 				if said := strings.Contains(row.meaning, "Repeatable"); said != entry.Repeatable {
-					t.Errorf("docs/configuration.md, %s of %s: repeatable is %v there, and %v in the table", entry.Name, block, said, entry.Repeatable)
+					t.Errorf("docs/configuration.md, %s of %s: repeatable is %v there, and %v in the table",
+						entry.Name, block, said, entry.Repeatable)
 				}
 			}
 			for _, field := range entry.JSON {
@@ -96,8 +98,10 @@ func TestConfigurationReferenceSaysWhatEachWordFills(t *testing.T) {
 				}
 			}
 			for _, field := range fields {
-				if top := strings.FieldsFunc(field, func(c rune) bool { return c == '.' || c == '[' })[0]; !slices.Contains(entry.JSON, top) {
-					t.Errorf("docs/configuration.md, %s of %s: a row has the JSON field %q, and the word fills %v", entry.Name, block, field, entry.JSON)
+				top := strings.FieldsFunc(field, func(c rune) bool { return c == '.' || c == '[' })[0]
+				if !slices.Contains(entry.JSON, top) {
+					t.Errorf("docs/configuration.md, %s of %s: a row has the JSON field %q, and the word fills %v",
+						entry.Name, block, field, entry.JSON)
 				}
 			}
 		}
