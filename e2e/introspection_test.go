@@ -137,7 +137,7 @@ func TestAWrongSecretOfTheGatewayIsNotTheTokensFault(t *testing.T) {
 }
 
 // Somebody on the way asks for a plain answer in place of a signed one, and gets it.
-func TestAPlainAnswerIsNoneWhereSignedOnesAreDemanded(t *testing.T) {
+func TestAPlainAnswerIsRefusedWhereSignedOnesAreDemanded(t *testing.T) {
 	target, err := url.Parse(provider.Issuer)
 	if err != nil {
 		t.Fatal(err)

@@ -115,7 +115,7 @@ var (
 		`^(initial|registration)access[-_]?token$`)
 )
 
-// ofAnotherKind: a word or a media type for tokens that are no access tokens.
+// ofAnotherKind reports whether the value is a word or a media type for tokens of another kind than access tokens.
 func ofAnotherKind(v any) bool {
 	s, ok := v.(string)
 	s = strings.TrimPrefix(s, "urn:ietf:params:oauth:token-type:")
@@ -212,7 +212,7 @@ func (o *object) walk(decoder *json.Decoder, depth int) (string, bool) {
 
 func (o object) has(name string) bool { _, ok := o.members[name]; return ok }
 
-// any tells whether one of these members is there and broken.
+// any reports whether one of these members is there and broken.
 func (o object) any(broken func(any) bool, names ...string) bool {
 	for _, name := range names {
 		if value, ok := o.members[name]; ok && broken(value) {
@@ -267,7 +267,8 @@ func noStrings(v any) bool {
 	return !ok && !isString
 }
 
-// noDate: also zero is none when it is written with more digits than any date needs, or with a minus.
+// noDate reports whether the value is not a date. Zero with a minus is not one, nor is zero with more digits than
+// a date needs.
 func noDate(v any) bool {
 	n, ok := number(v)
 	return !ok || n.Sign() < 0 || n.Cmp(big.NewFloat(253402300800)) >= 0 ||

@@ -17,7 +17,7 @@ import (
 )
 
 // A server that changes its keys without any overlap, under load. A token is good while its key is published at the
-// beginning and at the end of a request, by what the server itself was made to do; retired when it is not at both. No
+// beginning and at the end of a request, as the test has set the server; it is retired when its key is at neither. No
 // good token may ever be called bad, whatever is sent beside it. Run with -v for the counts.
 
 // step is the time between two new tokens, and the unit of the plans.
@@ -251,7 +251,7 @@ func (l *traffic) fetches(t *testing.T) int {
 	text, _ := io.ReadAll(res.Body)
 	n, err := strconv.Atoi(string(text))
 	if err != nil {
-		t.Fatalf("%q is no number of fetches", text)
+		t.Fatalf("%q is not a number of fetches", text)
 	}
 	return n
 }
