@@ -67,7 +67,7 @@ func newComparison(o options, dir string) (_ *comparison, err error) {
 	return c, nil
 }
 
-// wanted tells whether -only selects a contender. What others are compared with always takes part.
+// wanted reports whether -only selects a contender. What others are compared with always takes part.
 func (c *comparison) wanted(x *contender) bool {
 	return c.only == "" || len(x.floor) == 0 || x.name == signatureName ||
 		strings.Contains(strings.ToLower(x.name), strings.ToLower(c.only))

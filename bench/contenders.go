@@ -31,7 +31,7 @@ type contender struct {
 	command func(*setup) (*exec.Cmd, error)
 }
 
-// setup is what a contender is told.
+// setup is what a contender needs to know to run.
 type setup struct {
 	dir     string // of its own, empty
 	listen  string // host:port to listen on
@@ -88,7 +88,7 @@ func contenders(haproxy string) []contender {
 	return append(list, others(onCaddy)...)
 }
 
-// takesPart tells whether the contender does this work with tokens of this algorithm.
+// takesPart reports whether the contender does this work with tokens of this algorithm.
 func (c *contender) takesPart(workload, alg string) bool {
 	return slices.Contains(c.workloads, workload) && (c.algs == nil || slices.Contains(c.algs, alg))
 }

@@ -68,13 +68,13 @@ func TestColdLoadSendsEveryTokenOnce(t *testing.T) {
 
 func TestLoadRefusesAnswersThatWereNotMeant(t *testing.T) {
 	for name, answer := range map[string]string{
-		"another status":           "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n",
-		"no length":                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-		"a body longer than said":  "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nab",
-		"a length that is none":    "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
-		"a status that is none":    "HTTP/1.1 2x0 OK\r\nContent-Length: 0\r\n\r\n",
-		"a head that does not end": "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 20000),
-		"something else":           "SSH-2.0-OpenSSH_9.2\r\n\r\n",
+		"another status":            "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n",
+		"no length":                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"a body longer than said":   "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nab",
+		"a length without a number": "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+		"a status without a number": "HTTP/1.1 2x0 OK\r\nContent-Length: 0\r\n\r\n",
+		"a head that does not end":  "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 20000),
+		"something else":            "SSH-2.0-OpenSSH_9.2\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			l, err := newLoad(fixed(t, answer), 1, requestsFor([]string{"a"}), false, http.StatusOK)

@@ -93,8 +93,7 @@ func (g *gateway) stop() {
 	<-g.ended
 }
 
-// freeAddress finds a port that nobody has. That somebody takes it before the gateway does is possible, and would be
-// noticed.
+// freeAddress finds a port that nobody has. If another process takes it before the gateway does, the start fails.
 func freeAddress() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

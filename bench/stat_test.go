@@ -28,7 +28,7 @@ func TestStatFileIsReadByTheFieldsOfItsManual(t *testing.T) {
 	}
 }
 
-func TestStatFileThatIsNoneIsAnError(t *testing.T) {
+func TestBrokenStatFileIsAnError(t *testing.T) {
 	for _, text := range []string{"", "4242", "4242 (caddy", "4242 (caddy)", "4242 (caddy) S 1 2 3",
 		"4242 (caddy) S" + strings.Repeat(" x", 40)} {
 		if got, err := parseStat([]byte(text)); err == nil {

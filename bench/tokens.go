@@ -22,7 +22,7 @@ import (
 	"time"
 )
 
-// What all tokens say, and all gateways are told.
+// What all tokens say, and what all gateways expect.
 const (
 	issuer   = "https://as.example.com"
 	audience = "https://orders.example.com"

@@ -57,7 +57,7 @@ func (s *signature) Provision(caddy.Context) error {
 			mac.Write(input)
 			return hmac.Equal(mac.Sum(nil), signature)
 		}
-		return nil //nolint:nilerr // what is no file is a secret
+		return nil //nolint:nilerr // a key that names no file is a secret
 	}
 	block, _ := pem.Decode(text)
 	if block == nil {
