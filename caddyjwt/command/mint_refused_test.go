@@ -47,7 +47,7 @@ func TestMintRefusesAnotherPrivateKey(t *testing.T) {
 	}
 }
 
-// What is printed passes the gate; what would not is an error that says why, and how to make one that does.
+// A token that the gate would refuse is not printed. The error says why, and how to make one that passes.
 func TestMintRefusesWhatTheGateWould(t *testing.T) {
 	rsa := writeFile(t, "rsa.pem", tokentest.NewKey(t, "RS256", "").PrivatePEM())
 	ec := writeFile(t, "ec.pem", tokentest.NewKey(t, "ES256", "").PublicPEM())
@@ -122,7 +122,7 @@ func TestMintTriesTheTokenWhereverItMayBe(t *testing.T) {
 	}
 }
 
-// A lifetime of less than nothing makes a token that is expired, and right but for that.
+// A negative lifetime makes a token that has expired and is right in all other ways.
 func TestMintMakesAnExpiredToken(t *testing.T) {
 	for _, gate := range []string{"realm x", "max_lifetime 30s", "leeway 0s", "leeway 30s"} {
 		config := caddyfileFor(t, gate, bobWithASecret)
@@ -137,7 +137,8 @@ func TestMintMakesAnExpiredToken(t *testing.T) {
 	}
 }
 
-// Where several gates know the consumer, the token is for one that accepts it; when none does, each says why.
+// Where several gates know the consumer, one that accepts the token is enough. When none does, the error has the
+// reason of each.
 func TestMintTriesEveryGateThatKnowsTheConsumer(t *testing.T) {
 	config := func(second string) string {
 		return writeFile(t, "Caddyfile", "http://localhost {\nbearer_auth /admin/* {\nrequire scope admin\n"+bobWithASecret+

@@ -152,7 +152,7 @@ func TestMintSaysWhatIsMissing(t *testing.T) {
 	}
 }
 
-// What is said to be a claim's value is the value, to the last digit.
+// A claim has the value that --claim gives it, to the last digit.
 func TestMintedClaimsAreWhatWasSaid(t *testing.T) {
 	config := caddyfileFor(t, "consumer bob {", "credential bob-key {", "algorithm HS256",
 		"secret 9d1f8a3c5e7b42604f8e1a2b3c4d5e6f", "}", "}")
@@ -175,7 +175,7 @@ func TestMintedClaimsAreWhatWasSaid(t *testing.T) {
 	}
 }
 
-// A consumer is found by the name that it has when the configuration is in force, and where it has a credential.
+// A consumer is found by its name without placeholders, in the first gate where it has a credential.
 func TestMintFindsTheConsumer(t *testing.T) {
 	t.Setenv("GATE_TEST_NAME", "bob")
 	t.Setenv("GATE_TEST_KEY", "bob-key")
