@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Requests come and go from many sides while the configuration ends and after it. Whoever holds a lease finds it open
-// until letting go; and of all that were opened, each is closed once.
+// Requests come and go from many sides while the configuration ends and after it. A lease is open for whoever holds it.
+// Each that was opened is closed once.
 func TestLeaseIsOpenForItsHolders(t *testing.T) {
 	for range 200 {
 		var mu sync.Mutex

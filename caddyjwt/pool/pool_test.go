@@ -60,7 +60,7 @@ func TestObjectLivesUntilItsLastLeaseCloses(t *testing.T) {
 	}
 }
 
-// Whoever takes a source later does not get what it has counted for others, and nothing is lost when a lease closes.
+// A source counts for the issuers that hold it at the time. Nothing is lost when a lease closes.
 func TestFetchesAreCountedForTheIssuersOfThatTime(t *testing.T) {
 	const a, b = "https://a.example", "https://b.example"
 	p, source := New(nil), &fake{stats: keyset.Stats{Fetches: 5, Failures: 1}}
@@ -137,7 +137,7 @@ type other struct{}
 
 func (other) Destruct() error { return nil }
 
-// Two modules that use one word for different things get an error, and not each other's objects.
+// Two modules that use one key for different types get an error, and not each other's objects.
 func TestTakeRefusesAnObjectOfAnotherType(t *testing.T) {
 	p := New(nil)
 	first := take(t, p, "https://a.example", new(fake))
@@ -153,7 +153,7 @@ func TestTakeRefusesAnObjectOfAnotherType(t *testing.T) {
 	}
 }
 
-// What open has taken before it failed goes back, and the error is that of open.
+// If open fails, what it took goes back, and its error is returned.
 func TestBeginThatFailsGivesEverythingBack(t *testing.T) {
 	p, source := New(nil), new(fake)
 	_, err := Begin(p, func(l *Lease) (int, error) {

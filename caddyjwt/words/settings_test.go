@@ -10,8 +10,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
-// What is not there is an error when a configuration loads, and names what is missing. When it is adapted, the value is
-// not known.
+// A missing variable or file is an error when a configuration loads, and the error names it. When the configuration is
+// adapted, the value is not known.
 func TestWhatIsMissing(t *testing.T) {
 	dir := t.TempDir()
 	for name, test := range map[string]struct {
@@ -64,7 +64,7 @@ func TestWhatIsMissing(t *testing.T) {
 	}
 }
 
-// What is there and cannot be used, or never will be there, is an error whenever it is read.
+// A value that cannot be used is an error whenever it is read, and so is one that can never exist.
 func TestWhatCannotBeUsedIsNotDeferred(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("WORDS_TEST_BLANK", "  ")
@@ -102,7 +102,7 @@ func TestWhatCannotBeUsedIsNotDeferred(t *testing.T) {
 	}
 }
 
-// A text that stands in for another can be compared: the same value is the same, any other is another one.
+// A stand-in for an unknown value can be compared: equal texts have equal stand-ins, and others do not.
 func TestStandInsAreDifferent(t *testing.T) {
 	s := words.NewDeferringSettings()
 	seen := make(map[string]string)

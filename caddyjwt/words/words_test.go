@@ -148,7 +148,7 @@ func TestReadRefusesMistakes(t *testing.T) {
 	}
 }
 
-// A placeholder in a value is no part of what somebody typed.
+// Mistakes are looked for in what somebody typed, and not in the value of a placeholder.
 func TestMistakesAreLookedForInWhatIsTyped(t *testing.T) {
 	if s, _, err := read(t, "name {env.ACME}"); err != nil || s.Name != "{env.ACME}" {
 		t.Errorf("read %+v, error %v", s, err)
