@@ -37,7 +37,7 @@ func given(t *testing.T, text string) map[string]string {
 	}
 }
 
-// A secret that has a CR at its end makes every token bad, and nobody can see it.
+// A secret with a CR at its end would make every token bad, and nobody could see why.
 func TestLineEndsAreNotPartOfAValue(t *testing.T) {
 	const plain = "5a6f1c0e9d3b47a28c1e0f7d6b5a4938"
 	settings := words.NewSettings()

@@ -19,9 +19,9 @@ import (
 // mark is part of every secret of FuzzCaddyfile.
 const mark = "hunter2"
 
-// Whatever stands in the block: no panic, and no secret in the error. What is accepted becomes JSON that is read back
-// without loss, is the same the next time, and can be loaded where its variables and files are: otherwise a mistake
-// would be reported without its line.
+// Whatever stands in the block, there is no panic, and no secret in the error. An accepted block becomes JSON, the same
+// each time, and reading it loses nothing. The JSON loads where its variables and files are: otherwise a mistake would
+// be reported without its line.
 func FuzzCaddyfile(f *testing.F) {
 	f.Setenv("GATE_TEST_SECRET", "5a6f1c0e9d3b47a28c1e0f7d6b5a4938")
 	for _, block := range adaptedBlocks(f) {

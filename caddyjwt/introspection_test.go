@@ -12,11 +12,11 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// Each field of the client's configuration has a word, or nobody can make a mistake in it with a Caddyfile.
+// Each field of the client's configuration has a word, unless a Caddyfile cannot set it.
 func TestEveryFieldOfTheIntrospectionClientHasAWord(t *testing.T) {
 	ours := []string{
-		"Issuer", "Decode", "HTTPClient", "Identity", "Now", "Observer", // set by us
-		"AssertionAlg", "AssertionAudience", "CacheBytes", "NegativeEntries", "BreakerFailures", "BreakerWait", // by nobody
+		"Issuer", "Decode", "HTTPClient", "Identity", "Now", "Observer", // set by the handler
+		"AssertionAlg", "AssertionAudience", "CacheBytes", "NegativeEntries", "BreakerFailures", "BreakerWait", // never set
 	}
 	for field := range reflect.TypeFor[introspect.Config]().Fields() {
 		if _, has := clientFields[field.Name]; has == slices.Contains(ours, field.Name) {

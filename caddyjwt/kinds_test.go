@@ -11,7 +11,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// A configuration that takes every kind of token of an issuer says so when it loads, and what to write.
+// A configuration that takes every kind of token of an issuer logs a warning when it loads. It says what to write.
 func TestWarningThatNothingTellsKindsApart(t *testing.T) {
 	keys := `"keys":{"source":"pem","pem":` + quote(tokentest.NewKey(t, "ES256", "k1").PublicPEM()) + `}`
 	none := `"keys":{"source":"none"}`

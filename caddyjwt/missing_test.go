@@ -11,8 +11,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt"
 )
 
-// A configuration is adapted without the variables and files of production. Loading it there, or anywhere else, names
-// what is missing.
+// A configuration can be adapted without the variables and files of production. Loading it names what is missing.
 func TestWhatIsMissingIsAnErrorOfLoading(t *testing.T) {
 	off := false
 	ctx, err := caddy.ProvisionContext(&caddy.Config{Admin: &caddy.AdminConfig{
@@ -66,7 +65,7 @@ func TestWhatIsMissingIsAnErrorOfLoading(t *testing.T) {
 	}
 }
 
-// What people bring from other products gets a sentence that says what to write here.
+// A word of another product gets a sentence that says what to write here.
 func TestWordsOfOtherProductsAreKnown(t *testing.T) {
 	for _, word := range strings.Fields(`
 		uri_param_names header_names cookie_names key_claim_name claims_to_verify secret_is_base64 run_on_preflight
@@ -85,7 +84,7 @@ func TestWordsOfOtherProductsAreKnown(t *testing.T) {
 	}
 }
 
-// The sentences name words that there are.
+// The sentences name words that exist.
 func TestSentencesAboutOtherProductsNameOurWords(t *testing.T) {
 	known := make(map[string]bool)
 	for _, entries := range caddyjwt.Directive.Tables() {

@@ -22,7 +22,7 @@ func inIssuer(line string) string {
 		line + "\n\t\t}\n\t}\n}\n"
 }
 
-// named is one whose issuer, in line 5, has this name, and keys for which the name is no address.
+// named is one whose issuer, in line 5, has this name. Its keys have an address of their own.
 func named(issuer string) string {
 	return "example.com {\n\tbearer_auth {\n\t\taudience https://api.example.com\n\n\t\tissuer " + issuer +
 		" {\n\t\t\tkeys jwks https://auth.example.com/keys\n\t\t}\n\t}\n}\n"
@@ -36,8 +36,7 @@ func inConsumer(line string) string {
 
 const secretHere = " {\n\t\talgorithm HS256\n\t\tsecret 9d1f8a3c5e7b42604f8e1a2b3c4d5e6f\n\t}"
 
-// What could be taken as it stands and surely is not meant so does not load: the error has the line, says what is wrong
-// and what to write instead.
+// A value that is surely a mistake does not load. The error has the line, says what is wrong and what to write instead.
 func TestMistakesOfACaddyfileNameTheCure(t *testing.T) {
 	for name, test := range map[string]struct{ caddyfile, want string }{
 		"a wildcard as tenant": {named("https://login.microsoftonline.com/*/v2.0"),
@@ -220,7 +219,7 @@ func TestMistakesOfACaddyfileNameTheCure(t *testing.T) {
 	}
 }
 
-// What only looks like a mistake loads.
+// A value that only looks like a mistake loads.
 func TestValuesBesideMistakesLoad(t *testing.T) {
 	for name, caddyfile := range map[string]string{
 		"an issuer that ends like an endpoint":  named("https://uaa.example.com/oauth/token"),
@@ -271,7 +270,7 @@ func TestValuesBesideMistakesLoad(t *testing.T) {
 	}
 }
 
-// JSON is written by programs: what it says is meant.
+// Programs write JSON, so a value in it is never taken for a mistake.
 func TestJSONMaySayWhatWouldBeAMistakeInACaddyfile(t *testing.T) {
 	off := false
 	ctx, err := caddy.ProvisionContext(&caddy.Config{Admin: &caddy.AdminConfig{

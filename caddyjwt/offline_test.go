@@ -11,10 +11,10 @@ import (
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
-// noWords are fields of the gate's configuration that no configuration of Caddy's fills.
+// noWords are fields of the gate's configuration that a handler cannot set.
 var noWords = []string{"Now", "Revocations", "Outputs[0]", "Require.Others[0]"}
 
-// Whatever field of its configuration the gate finds a mistake in, the handler has one for it.
+// For each field in which the gate may find a mistake, the handler has a field.
 func TestFieldsOfTheGateAreFieldsOfTheHandler(t *testing.T) {
 	count := 0
 	for _, path := range paths(reflect.TypeFor[gate.Config](), "") {

@@ -93,8 +93,8 @@ func nothingRuns(t *testing.T) {
 	t.Cleanup(func() { goleak.VerifyNone(t, present) })
 }
 
-// The configuration ends while a request waits for its verdict. The request gets it, no event about keys follows, and
-// all is closed then, though the next handler, as with a WebSocket, has not come back.
+// The configuration ends while a request waits for its verdict. The request gets it, and no event about keys follows.
+// Then all is closed, even if the next handler has not come back, as with a WebSocket.
 func TestCleanupWaitsForVerdictsAndForNothingElse(t *testing.T) {
 	nothingRuns(t)
 	e := ending(t)
@@ -128,7 +128,7 @@ func TestCleanupWaitsForVerdictsAndForNothingElse(t *testing.T) {
 	}
 }
 
-// Requests that come to a handler after the end of its configuration get their verdicts, good and bad, and leave
+// Requests that come to a handler after the end of its configuration get their verdicts, good and bad. They leave
 // nothing open. Those that come at the same time share what is opened for them.
 func TestLateRequestsGetTheirVerdicts(t *testing.T) {
 	nothingRuns(t)
@@ -233,7 +233,7 @@ func TestLateRequestWhoseKeyFileHasGone(t *testing.T) {
 	eventuallyEmpty(t)
 }
 
-// What requests do after the end of their configuration is counted as all the rest is, and once.
+// What requests do after the end of their configuration is counted as before, and once.
 func TestMetricsCountForLateRequests(t *testing.T) {
 	nothingRuns(t)
 	e := ending(t)

@@ -91,7 +91,7 @@ func TestPlaceholdersBesideAnotherAuthentication(t *testing.T) {
 	}
 }
 
-// What the gate keeps among Caddy's variables tells nothing either, when somebody prints it.
+// What the gate keeps among Caddy's variables reveals nothing when it is printed.
 func TestVerdictAmongTheVariablesTellsNothing(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "")
 	handler := issuerJSON(t, key, map[string]any{"optional": true})
@@ -172,7 +172,7 @@ func elements(t *testing.T, value any) []any {
 	t.Helper()
 	list := reflect.ValueOf(value)
 	if list.Kind() != reflect.Slice {
-		t.Fatalf("%T is no list", value)
+		t.Fatalf("%T is not a list", value)
 	}
 	var all []any
 	for i := range list.Len() {

@@ -11,7 +11,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// Everything that is wrong is told when the configuration loads, by a text that says what to do.
+// A mistake is an error when the configuration loads, and the error says what to do.
 func TestProvisionErrors(t *testing.T) {
 	alice := consumerJSON(t)
 	t.Setenv("NOT_UTF8", "https://\xff.example")
@@ -76,7 +76,7 @@ func TestProvisionErrors(t *testing.T) {
 		"profile against type":    {issuer(`"profile":"rfc9068","type":["jwt"]`), "contradicts"},
 		"none without introspect": {issuer(`"keys":{"source":"none"}`), "nothing could verify"},
 		"client_cert without key": {issuer(`"tls":{"client_cert":"x"}`), "go together"},
-		"pin that is none":        {issuer(`"tls":{"pin":["x"]}`), "pin"},
+		"malformed pin":           {issuer(`"tls":{"pin":["x"]}`), "pin"},
 		"missing ca":              {issuer(`"tls":{"ca":["/does/not/exist"]}`), "ca"},
 		"introspect mode":         {issuer(`"introspect":{"mode":"maybe"}`), "maybe"},
 		"introspect nobody":       {issuer(`"introspect":{}`), "introspect"},
@@ -133,7 +133,7 @@ func TestProvisionErrors(t *testing.T) {
 		"empty list of pins":       {issuer(`"tls":{"server_name":"x","pin":[]}`), "pin is an empty list"},
 		"header without a value":   {issuer(`"request_headers":{"X-Key":[]}`), "request_header X-Key is an empty list"},
 		"tls without a setting":    {issuer(`"tls":{}`), "leave it out"},
-		"ca that is none":          {issuer(`"tls":{"ca":["provision_test.go"]}`), "no certificate"},
+		"ca without a certificate": {issuer(`"tls":{"ca":["provision_test.go"]}`), "no certificate"},
 		"route asks for nothing":   {`{"introspect":{},"consumers":[` + alice + `]}`, "says nothing"},
 		"base64 without a secret":  {issuer(`"keys":{"source":"discovery","base64":true}`), "base64"},
 		"short max_stale":          {issuer(`"max_stale":"30s"`), "max_stale 30s is less than 1m"},

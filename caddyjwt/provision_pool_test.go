@@ -19,7 +19,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// counting is a server that counts connections; nobody gets an answer.
+// counting is a server that counts connections and answers none.
 func counting(t *testing.T) (address string, connections func() int) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -62,7 +62,7 @@ func everything(address, file, more string) string {
 		{"issuer":"https://again.example","keys":{"source":"file","path":` + quote(file) + `}}` + more + `]`
 }
 
-// Provisioning, as "caddy validate" does it, asks nobody anything and is quick, even if all servers hang.
+// Provisioning, as "caddy validate" does it, makes no connection.
 func TestProvisionMakesNoConnection(t *testing.T) {
 	address, connections := counting(t)
 	file := filepath.Join(t.TempDir(), "jwks.json")
@@ -96,7 +96,7 @@ func (counter) Enabled(context.Context, slog.Level) bool    { return true }
 func (c counter) WithAttrs([]slog.Attr) slog.Handler        { return c }
 func (c counter) Handle(context.Context, slog.Record) error { c.lines.Add(1); return nil }
 
-// Wherever Provision fails, Cleanup gives back what was taken until then, and a second Cleanup does no harm.
+// Wherever Provision fails, Cleanup gives back what Provision took. A second Cleanup does no harm.
 func TestProvisionFailsThenCleanup(t *testing.T) {
 	address, connections := counting(t)
 	file := filepath.Join(t.TempDir(), "jwks.json")
@@ -162,7 +162,7 @@ func TestProvisionFailsThenCleanup(t *testing.T) {
 		})
 	}
 	if opened.Load() == 0 {
-		t.Error("no handler had opened anything before it failed: this test tests nothing")
+		t.Error("no handler had opened anything before it failed: this test shows nothing")
 	}
 	if n := connections(); n != 0 {
 		t.Errorf("%d connections", n)
@@ -220,7 +220,7 @@ func TestProvisionSharesAndOutlivesReloads(t *testing.T) {
 	wantEmptyPool(t)
 }
 
-// What changes an object's work makes it another object.
+// Handlers do not share an object if their settings for it differ.
 func TestProvisionSeparatesWhatDiffers(t *testing.T) {
 	variants := []string{
 		`"keys":{"source":"jwks","url":"https://as.example/jwks"}`,

@@ -16,7 +16,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// newContext is a context such as Caddy gives to modules; ending it cleans up all that were loaded with it.
+// newContext is a context such as Caddy gives to modules. Its end cleans up the modules that were loaded with it.
 func newContext(t *testing.T) (caddy.Context, func()) {
 	t.Helper()
 	off := false
@@ -109,7 +109,7 @@ func aliceToken(t *testing.T, changes map[string]any) string {
 	return secretKey(t).Sign(t, claims)
 }
 
-// What is not said has the documented default.
+// A setting that is left out has its documented default.
 func TestProvisionDefaults(t *testing.T) {
 	h := provisioned(t, `{"consumers":[`+consumerJSON(t)+`]}`)
 	now := time.Now().Unix()

@@ -34,8 +34,8 @@ func wants(t *testing.T, what string, got []string, want ...string) {
 	}
 }
 
-// The first refusal of a reason is logged at once, what follows within a minute as one number at its end, also when
-// nothing comes any more.
+// The first refusal of a reason is logged at once. What follows within a minute is logged as one number at its end,
+// even if no more requests come.
 func TestTallyLogsOncePerReasonAndMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tally, logged := observed(zap.InfoLevel)

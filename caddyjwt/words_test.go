@@ -76,7 +76,7 @@ func TestConfigurationReferenceHasEveryWordOfTheCaddyfile(t *testing.T) {
 	}
 }
 
-// The row of a word has the JSON fields that the word fills, and says whether it may be repeated.
+// The row of a word names the JSON fields that the word fills. It says "Repeatable" if the word is.
 func TestConfigurationReferenceSaysWhatEachWordFills(t *testing.T) {
 	documented := documentedRows(t)
 	for block, entries := range caddyjwt.Directive.Tables() {
