@@ -35,7 +35,7 @@ fuzz: ## one fuzz target: make fuzz T=FuzzParse P=./internal/jose FUZZTIME=10m
 	go test -run '^$$' -fuzz '^$(T)$$' -fuzztime $(FUZZTIME) $(P)
 
 bench: ## benchmarks, into bench.out for benchstat
-	go test -run '^$$' -bench . -count 6 $(PURE) ./caddyjwt | tee bench.out
+	go test -run '^$$' -bench . -count 6 $(PURE) ./caddyjwt ./caddyjwt/pool | tee bench.out
 	go test -run '^$$' -bench Parallel -cpu 1,2,8 -count 6 ./internal/gate ./introspect ./caddyjwt | tee -a bench.out
 
 bench-whole: ## this gateway, plain Caddy and HAProxy as processes, about five minutes
