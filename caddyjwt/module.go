@@ -1,6 +1,6 @@
-// Package caddyjwt is the Caddy module http.handlers.bearer_auth: the only code of this project that knows Caddy. It
-// turns a Caddyfile or JSON into a gate, gives the gate each request, and turns its verdict into headers, placeholders
-// or an error for Caddy's error routes.
+// Package caddyjwt is the Caddy module http.handlers.bearer_auth, with an app and admin routes. Only this package and
+// those below it know Caddy. It turns a Caddyfile or JSON into a gate, gives the gate each request, and turns its verdict
+// into headers, placeholders or an error for Caddy's error routes.
 package caddyjwt
 
 import (

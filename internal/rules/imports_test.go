@@ -32,8 +32,8 @@ var arrows = map[string][]string{
 	},
 	"internal/authserver": {"internal/jose", "internal/claims", "internal/keyset", "introspect"},
 	"internal/gate": {
-		"internal/bearer", "internal/jose", "internal/keyset", "internal/claims", "internal/strictjson",
-		"internal/setting", "internal/hashing", "introspect",
+		"internal/bearer", "internal/jose", "internal/keyset", "internal/claims", "internal/setting", "internal/hashing",
+		"introspect",
 	},
 
 	// The next Caddy modules use these as well, so they do not know the handler.
@@ -84,7 +84,7 @@ var foreign = []string{
 const (
 	whyForeign = "these packages know nothing of Caddy, so that they test in a fraction of a second " +
 		"(linked with Caddy it is over a minute cold) and so that what decides about a token can be read without it; " +
-		"code that needs Caddy, its logger or its metrics belongs into caddyjwt"
+		"code that needs Caddy, its logger or its metrics belongs into caddyjwt or below it"
 	whyArrows = "each package knows only what comes before it on a request's way, so that it can be read, tested and " +
 		"changed alone; if the new arrow is right, change the list in this test and the picture in docs/architecture.md"
 )
@@ -108,6 +108,9 @@ func TestPackagesImportOnlyAlongTheArrows(t *testing.T) {
 			}
 			t.Errorf("the tests of %s import %s, and may import only %v of ours:\n%s", name, imported, allowed, whyArrows)
 		}
+		for _, unused := range unneeded(slices.Concat(p.Imports, p.TestImports, p.XTestImports), allowed) {
+			t.Errorf("neither %s nor its tests import %s: take the arrow out of the list of this test", name, unused)
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(arrows)) {
 		if !found[name] {
@@ -127,10 +130,24 @@ func against(imports, allowed []string) (wrong []string) {
 	return wrong
 }
 
+// unneeded are the packages that may be imported and are not.
+func unneeded(imports, allowed []string) (unused []string) {
+	for _, name := range allowed {
+		if !slices.Contains(imports, own+"/"+name) && !(name == "." && slices.Contains(imports, own)) {
+			unused = append(unused, name)
+		}
+	}
+	return unused
+}
+
 func TestTheRuleFindsImportsAgainstTheArrows(t *testing.T) {
 	imports := []string{"fmt", own, own + "/internal/gate", own + "/internal/jose", own + "-other/p"}
 	if got, want := against(imports, []string{"internal/gate"}), []string{".", "internal/jose"}; !slices.Equal(got, want) {
 		t.Errorf("against the arrows: %v, want %v", got, want)
+	}
+	allowed := []string{".", "internal/gate", "internal/bearer"}
+	if got, want := unneeded(imports, allowed), []string{"internal/bearer"}; !slices.Equal(got, want) {
+		t.Errorf("unneeded arrows: %v, want %v", got, want)
 	}
 }
 
