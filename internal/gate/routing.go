@@ -3,9 +3,10 @@ package gate
 import (
 	"cmp"
 	"errors"
-	"github.com/caddyjwt/gateway/internal/setting"
 	"slices"
 	"strings"
+
+	"github.com/caddyjwt/gateway/internal/setting"
 )
 
 // orderOpaque makes sure that every opaque token has at most one issuer that is asked about it: asking several would

@@ -15,8 +15,8 @@ func (p span) of(text string) string { return text[p.start:p.end] }
 // Above it, and when escapes make comparing expensive, they are hashed.
 const smallObject = 16
 
-// hasDuplicate tells whether two of the names are equal after unescaping;
-// escaped tells whether any of them contains an escape.
+// hasDuplicate reports whether two of the names are equal after unescaping;
+// escaped reports whether any of them contains an escape.
 func hasDuplicate(text string, names []span, escaped bool) bool {
 	if escaped || len(names) > smallObject {
 		return hasDuplicateHashed(text, names)

@@ -119,7 +119,7 @@ func (s *scanner) object() error {
 	}
 }
 
-// member reads a name, a colon and a value, and tells whether the name was
+// member reads a name, a colon and a value, and reports whether the name was
 // written with escapes.
 func (s *scanner) member() (escaped bool, err error) {
 	if s.peek() != '"' {
@@ -178,7 +178,7 @@ func (s *scanner) array() error {
 	}
 }
 
-// string reads a string and tells whether it contains escapes.
+// string reads a string and reports whether it contains escapes.
 func (s *scanner) string() (escaped bool, err error) {
 	s.pos++
 	for {

@@ -24,7 +24,7 @@ func unescape(s string) string {
 	return b.String()
 }
 
-// equalUnescaped tells whether the content of the valid string s is want.
+// equalUnescaped reports whether the content of the valid string s is want.
 func equalUnescaped(s, want string) bool {
 	// Nearly all comparisons end here: an escape is longer than what it stands
 	// for, so content of the same length has none, and shorter content cannot be.

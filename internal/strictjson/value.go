@@ -74,7 +74,7 @@ func (v Value) Str() (s string, ok bool) {
 	return unescape(v.text[1 : len(v.text)-1]), true
 }
 
-// Equal tells whether v is a string with the content s. It does not allocate.
+// Equal reports whether v is a string with the content s. It does not allocate.
 func (v Value) Equal(s string) bool {
 	return v.Kind() == String && equalUnescaped(v.text[1:len(v.text)-1], s)
 }
@@ -121,7 +121,7 @@ func (v Value) Member(name string) (value Value, ok bool) {
 	return Value{}, false
 }
 
-// Empty tells whether v is an array without elements, an object without members
+// Empty reports whether v is an array without elements, an object without members
 // or a string without characters.
 func (v Value) Empty() bool {
 	switch v.Kind() {
