@@ -163,6 +163,40 @@ func TestAnotherRequirement(t *testing.T) {
 	}
 }
 
+// never is a requirement that gives the same failure to all requests.
+type never struct{ failure *gate.Failure }
+
+func (n never) Check(*gate.Identity, time.Time) *gate.Failure { return n.failure }
+
+// What the gate adds to a failure is about one request. It must not show in another.
+func TestFailuresOfARequirementAreNotShared(t *testing.T) {
+	key, same := tokentest.NewKey(t, "ES256", "k1"), &gate.Failure{Reason: gate.ClaimMismatch}
+	g := build(t, key, func(c *gate.Config) { c.Require.Others = []gate.Requirement{never{same}} })
+	first := refused(t, g, request(key.Sign(t, says())), gate.ClaimMismatch)
+	fingerprint := first.Token
+	second := refused(t, g, request(key.Sign(t, says(m{"sub": "bob"}))), gate.ClaimMismatch)
+	if fingerprint == "" || first.Token != fingerprint || second.Token == fingerprint || first.Issuer != issuerA {
+		t.Errorf("failures %+v and %+v", first, second)
+	}
+	if *same != (gate.Failure{Reason: gate.ClaimMismatch}) {
+		t.Errorf("the requirement's own failure is now %+v", same)
+	}
+}
+
+// What is missing is a mistake in the configuration, and no panic at the first request.
+func TestNilOnTheBorder(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	for field, change := range map[string]func(*gate.Config){
+		"Require.Others[1]": func(c *gate.Config) { c.Require.Others = []gate.Requirement{fresh{}, nil} },
+		"Outputs[1]":        func(c *gate.Config) { c.Outputs = []gate.Output{badge{names: []string{"X-Badge"}}, nil} },
+	} {
+		c := config(t, key, change)
+		if err := c.Validate(); setting.Field(err) != field {
+			t.Errorf("%s: error %v about %q", field, err, setting.Field(err))
+		}
+	}
+}
+
 // badge tells the backend a name, unless it cannot.
 type badge struct {
 	names []string

@@ -43,6 +43,9 @@ func (c *Config) outputs() ([]Output, headerNames, error) {
 		list = append(list, payload)
 	}
 	for i, output := range c.Outputs {
+		if output == nil {
+			return nil, managed, setting.Errorf(element("Outputs", i), "an output is nil")
+		}
 		for _, name := range output.Names() {
 			if err := c.admitsHeader(&managed, name); err != nil {
 				return nil, managed, setting.Errorf(element("Outputs", i), "header %s: %w", name, err)

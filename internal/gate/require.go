@@ -33,7 +33,9 @@ func compileRequirements(r Requirements) (requirements, error) {
 	if len(r.Groups) > 0 {
 		out.list = append(out.list, groupRequirement(r.Groups))
 	}
-	out.list = append(out.list, r.Others...)
+	for _, other := range r.Others {
+		out.list = append(out.list, otherRequirement{other})
+	}
 	return out, nil
 }
 
@@ -51,6 +53,9 @@ func (r Requirements) Validate() error {
 	}
 	if slices.Contains(r.Groups, "") {
 		return setting.Errorf("Groups", "require group: a group is empty")
+	}
+	if i := slices.Index(r.Others, nil); i >= 0 {
+		return setting.Errorf(element("Others", i), "a requirement is nil")
 	}
 	return nil
 }
@@ -118,4 +123,17 @@ func (r groupRequirement) Check(id *Identity, _ time.Time) *Failure {
 		return fail(ClaimMismatch, fmt.Errorf("none of the groups %q", []string(r)))
 	}
 	return nil
+}
+
+// otherRequirement is a requirement that is not the gate's own.
+type otherRequirement struct{ Requirement }
+
+// Check implements Requirement. The gate writes into a failure whose token it was, so each request needs its own.
+func (r otherRequirement) Check(id *Identity, now time.Time) *Failure {
+	f := r.Requirement.Check(id, now)
+	if f == nil {
+		return nil
+	}
+	own := *f
+	return &own
 }
