@@ -86,12 +86,15 @@ func decodings(text string) (decoded [][]byte) {
 	if b, err := hex.DecodeString(strings.ReplaceAll(text, ":", "")); err == nil {
 		decoded = append(decoded, b)
 	}
-	base := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(text, "="))
+	base := standardAlphabet.Replace(strings.TrimRight(text, "="))
 	if b, err := base64.RawStdEncoding.DecodeString(base); err == nil {
 		decoded = append(decoded, b)
 	}
 	return decoded
 }
+
+// standardAlphabet turns base64url into base64.
+var standardAlphabet = strings.NewReplacer("-", "+", "_", "/")
 
 // binaryKey recognises the binary forms of keys and certificates, whatever follows them.
 func binaryKey(b []byte) string {
@@ -105,12 +108,19 @@ func binaryKey(b []byte) string {
 			return "a point on an elliptic curve"
 		}
 	}
+	b = bytes.TrimLeft(b, "\xef\xbb\xbf \t\r\n")
+	if len(b) == 0 || b[0] != sequence { // nearly all secrets; eight parsers would cost more than all other checks
+		return ""
+	}
 	var first asn1.RawValue
-	if _, err := asn1.Unmarshal(bytes.TrimLeft(b, "\xef\xbb\xbf \t\r\n"), &first); err != nil {
+	if _, err := asn1.Unmarshal(b, &first); err != nil {
 		return ""
 	}
 	return derKey(first.FullBytes)
 }
+
+// sequence is the first byte of every SEQUENCE in DER (X.690 sections 8.1.2 and 8.9.1). All that derKey knows are such.
+const sequence = 0x30
 
 func derKey(der []byte) string {
 	if _, err := x509.ParsePKIXPublicKey(der); err == nil {

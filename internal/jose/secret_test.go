@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"math/big"
 	"strings"
 	"testing"
 
@@ -37,6 +38,65 @@ func TestSecretRefusesPublicKeys(t *testing.T) {
 					t.Error("error quotes the secret")
 				}
 			})
+		}
+	}
+}
+
+// Secrets whose first byte is not that of a SEQUENCE are not given to these parsers. Nothing is missed by that: they
+// refuse whatever begins with another byte.
+func TestKeysInDERBeginWithOneByte(t *testing.T) {
+	rsaKey, ecKey := signers()[jose.RS256].private.(*rsa.PrivateKey), signers()[jose.ES256].private.(*ecdsa.PrivateKey)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	for name, c := range map[string]struct {
+		der   []byte
+		parse func([]byte) error
+	}{
+		"public key": {must(x509.MarshalPKIXPublicKey(&rsaKey.PublicKey)), func(der []byte) error {
+			_, err := x509.ParsePKIXPublicKey(der)
+			return err
+		}},
+		"RSA public key": {x509.MarshalPKCS1PublicKey(&rsaKey.PublicKey), func(der []byte) error {
+			_, err := x509.ParsePKCS1PublicKey(der)
+			return err
+		}},
+		"certificate": {
+			must(x509.CreateCertificate(rand.Reader, template, template, &ecKey.PublicKey, ecKey)),
+			func(der []byte) error {
+				_, err := x509.ParseCertificate(der)
+				return err
+			},
+		},
+		"certificate request": {
+			must(x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, ecKey)),
+			func(der []byte) error {
+				_, err := x509.ParseCertificateRequest(der)
+				return err
+			},
+		},
+		"private key": {must(x509.MarshalPKCS8PrivateKey(rsaKey)), func(der []byte) error {
+			_, err := x509.ParsePKCS8PrivateKey(der)
+			return err
+		}},
+		"RSA private key": {x509.MarshalPKCS1PrivateKey(rsaKey), func(der []byte) error {
+			_, err := x509.ParsePKCS1PrivateKey(der)
+			return err
+		}},
+		"EC private key": {must(x509.MarshalECPrivateKey(ecKey)), func(der []byte) error {
+			_, err := x509.ParseECPrivateKey(der)
+			return err
+		}},
+	} {
+		if err := c.parse(c.der); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := jose.NewSecretKey("", c.der, 0); !is(err, jose.ErrPublicSecret) {
+			t.Errorf("%s as a secret: got %v", name, err)
+		}
+		for first := range 256 {
+			other := bytes.Clone(c.der)
+			if other[0] = byte(first); first != int(c.der[0]) && c.parse(other) == nil {
+				t.Errorf("%s with %#x as its first byte is read", name, first)
+			}
 		}
 	}
 }
