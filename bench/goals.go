@@ -39,7 +39,8 @@ func (r *report) writeGoals(w *errWriter) {
 			}
 			own := summarize(paired(above, r.Bare[alg], difference))
 			inside := summarize(paired(ours, r.cpu(alg, g.workload, signatureName), difference))
-			measured := own.format("%+.1f") + " µs; to a Caddy that checks the bare signature " + inside.format("%+.1f") + " µs"
+			measured := own.format("%+.1f") + " µs; to a Caddy that checks the bare signature " +
+				inside.format("%+.1f") + " µs"
 			w.goal(g.workload, alg, fmt.Sprintf(g.text, g.goal), measured, own.Median <= g.goal)
 		}
 	}

@@ -85,7 +85,8 @@ type Issuer struct {
 type Keys struct {
 	// The source, which must be said:
 	//
-	//   - "discovery" reads the address of the key set from the issuer's metadata: OpenID Connect Discovery, then RFC 8414.
+	//   - "discovery" reads the address of the key set from the issuer's metadata: OpenID Connect Discovery, then RFC
+	//     8414.
 	//   - "jwks" fetches a JWK set, or a single JWK, from a URL.
 	//   - "file" reads a JWK set, a JWK, PEM public keys or X.509 certificates, told by content, and again whenever the
 	//     file changes. It must be usable when the configuration loads.

@@ -1,6 +1,6 @@
 // Package caddyjwt is the Caddy module http.handlers.bearer_auth, with an app and admin routes. Only this package and
-// those below it know Caddy. It turns a Caddyfile or JSON into a gate, gives the gate each request, and turns its verdict
-// into headers, placeholders or an error for Caddy's error routes.
+// those below it know Caddy. It turns a Caddyfile or JSON into a gate, gives the gate each request, and turns its
+// verdict into headers, placeholders or an error for Caddy's error routes.
 package caddyjwt
 
 import (
@@ -32,8 +32,8 @@ func init() {
 // consumer credentials, checks what the route requires, removes the token and whatever identity the client claimed, and
 // tells the backend who is calling. Everything else is refused with the right status and an RFC 6750 challenge.
 //
-// Fields whose comment says so resolve the placeholders {env.*} and {file.*} when the configuration loads. One that gives
-// nothing is an error: a check must not vanish because a variable is unset.
+// Fields whose comment says so resolve the placeholders {env.*} and {file.*} when the configuration loads. One that
+// gives nothing is an error: a check must not vanish because a variable is unset.
 //
 // Placeholders for other handlers:
 //
@@ -62,7 +62,8 @@ type Handler struct {
 	// Accept tokens whatever their audience. Dangerous: a token that the same authorization server issued for any other
 	// service opens this one too (RFC 9068 section 4). Not together with audience.
 	AnyAudience bool `json:"any_audience,omitempty"`
-	// The difference between an issuer's clock and ours that is forgiven, for "exp", "nbf" and "iat": 0s to 5m. Default: 5s.
+	// The difference between an issuer's clock and ours that is forgiven, for "exp", "nbf" and "iat": 0s to 5m. Default:
+	// 5s.
 	Leeway *caddy.Duration `json:"leeway,omitempty"`
 	// The longest life that a token may have, from "iat" to "exp" and from now to "exp". "iat" must be there then.
 	// Default: no bound.
@@ -79,9 +80,9 @@ type Handler struct {
 	Require *Requirements `json:"require,omitempty"`
 	// Claims to tell the backend in headers. Default: none; of an issuer's token the backend learns nothing then.
 	ForwardClaims []ForwardClaim `json:"forward_claims,omitempty"`
-	// Name of a header that tells the backend all claims at once: the token's payload, or the introspection answer about an
-	// opaque token, as base64url without padding (RFC 7515 section 2). The rules for names are those of a claim's header. A
-	// payload that needs more than 8 KiB there, which is 6 KiB of JSON, refuses the request. Default: none.
+	// Name of a header that tells the backend all claims at once: the token's payload, or the introspection answer about
+	// an opaque token, as base64url without padding (RFC 7515 section 2). The rules for names are those of a claim's
+	// header. A payload that needs more than 8 KiB there, which is 6 KiB of JSON, refuses the request. Default: none.
 	ForwardPayload string `json:"forward_payload,omitempty"`
 	// Leave the token in the request. Default: it is removed from every configured place, because whoever has a token
 	// can use it.
@@ -93,9 +94,9 @@ type Handler struct {
 	// for: everybody is this consumer. A bad token never passes. Default: it is refused. Placeholders are resolved.
 	Anonymous string `json:"anonymous,omitempty"`
 	// Let a genuine CORS preflight pass: OPTIONS with one Origin and one Access-Control-Request-Method, without
-	// Authorization, Cookie, other headers that token_from names, Upgrade, Expect and a body. It gets no identity, and loses
-	// fields that name another method, such as X-HTTP-Method-Override. Default: it needs a token, which browsers do not send
-	// with it.
+	// Authorization, Cookie, other headers that token_from names, Upgrade, Expect and a body. It gets no identity, and
+	// loses fields that name another method, such as X-HTTP-Method-Override. Default: it needs a token, which browsers do
+	// not send with it.
 	AllowPreflight bool `json:"allow_preflight,omitempty"`
 	// Refine, for this route, when issuers are asked about tokens. Default: as each issuer says.
 	Introspect *RouteIntrospect `json:"introspect,omitempty"`
@@ -111,8 +112,8 @@ type Handler struct {
 	shared    *process.State // with all handlers of the process
 }
 
-// CaddyModule returns the Caddy module information. It is asked for with each event, also while Cleanup is under way; so it
-// does not copy the handler.
+// CaddyModule returns the Caddy module information. It is asked for with each event, also while Cleanup is under way;
+// so it does not copy the handler.
 func (*Handler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
 		ID:  "http.handlers.bearer_auth",
@@ -228,18 +229,19 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 // formTimeout is how long a client may take to send a form that may hold its token.
 const formTimeout = 10 * time.Second
 
-// refusedBodyTimeout is for how long a refused client may go on sending its request's body: the server reads some of what
-// has not been read before it sends the answer, and must not wait for a client that does not send any. Once an error route
-// has read the body to its end, net/http takes the deadline away.
+// refusedBodyTimeout is for how long a refused client may go on sending its request's body: the server reads some of
+// what has not been read before it sends the answer, and must not wait for a client that does not send any. Once an
+// error route has read the body to its end, net/http takes the deadline away.
 const refusedBodyTimeout = time.Second
 
-// maxTrailedBody is how much is read of a body before trailers that an error route must not see: as much as the server reads of
-// one that nobody has read.
+// maxTrailedBody is how much is read of a body before trailers that an error route must not see: as much as the server
+// reads of one that nobody has read.
 const maxTrailedBody = 256 << 10
 
-// endTrailers has the body end before an error route looks at the request. It is the end of the body that takes names out of
-// the trailers; but behind a handler that passes on a copy of the request, such as tracing or forward_auth, the error route gets
-// the one that was copied, with the same trailers and another body. So there is none for it when there are trailers.
+// endTrailers has the body end before an error route looks at the request. It is the end of the body that takes names
+// out of the trailers; but behind a handler that passes on a copy of the request, such as tracing or forward_auth, the
+// error route gets the one that was copied, with the same trailers and another body. So there is none for it when there
+// are trailers.
 func endTrailers(w http.ResponseWriter, r *http.Request) {
 	if r.Trailer == nil || r.Body == nil {
 		return
@@ -251,9 +253,9 @@ func endTrailers(w http.ResponseWriter, r *http.Request) {
 	limitReading(w, 0)
 }
 
-// decide asks the gate. When that means to read a form, the client has a deadline: nothing else would wake up a read from
-// one that has fallen silent. Nothing may be left of it when the body has been read: the server watches the connection
-// then, and would take the deadline for the client's end.
+// decide asks the gate. When that means to read a form, the client has a deadline: nothing else would wake up a read
+// from one that has fallen silent. Nothing may be left of it when the body has been read: the server watches the
+// connection then, and would take the deadline for the client's end.
 func (h *Handler) decide(w http.ResponseWriter, r *http.Request) (gate.Verdict, error) {
 	if !h.gate.ReadsBody(r) {
 		return h.ask(r)
@@ -277,9 +279,9 @@ func limitReading(w http.ResponseWriter, limit time.Duration) {
 }
 
 // strip removes what must not travel on from the request, and the token from the original target that Caddy keeps for
-// error routes, placeholders and FastCGI. Caddy keeps it by value, so the request gets a context with another one. Caddy
-// looks for it in this very request, unless a handler in between, such as tracing, has passed on a copy: the placeholder
-// is asked of the request that came, and told by name therefore.
+// error routes, placeholders and FastCGI. Caddy keeps it by value, so the request gets a context with another one.
+// Caddy looks for it in this very request, unless a handler in between, such as tracing, has passed on a copy: the
+// placeholder is asked of the request that came, and told by name therefore.
 func (h *Handler) strip(r *http.Request) {
 	h.gate.Strip(r)
 	if !h.gate.TakesQuery() {

@@ -266,7 +266,7 @@ func TestAttackIntrospectHostileAnswer(t *testing.T) {
 			write(w, `{`+yes+`,"exp":1,"exp":9999999999}`)
 		}, 502},
 		"two audiences": {func(w http.ResponseWriter, _ *http.Request) { write(w, `{"aud":"x",`+yes+`}`) }, 502},
-		"an audience that is none": {func(w http.ResponseWriter, _ *http.Request) {
+		"an audience that is not a text": {func(w http.ResponseWriter, _ *http.Request) {
 			write(w, `{"active":true,"sub":"x","aud":{"0":"`+audience+`"}}`)
 		}, 502},
 		"a subject that is a number": {func(w http.ResponseWriter, _ *http.Request) {

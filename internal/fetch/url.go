@@ -105,7 +105,8 @@ func isMetadata(address netip.Addr) bool {
 	case nat64.Contains(address), translate.Contains(address), embedded.Contains(address):
 		address = netip.AddrFrom4([4]byte(bytes[12:]))
 	case local64.Contains(address):
-		for _, at := range [][4]int{{6, 7, 9, 10}, {7, 9, 10, 11}, {9, 10, 11, 12}, {12, 13, 14, 15}} { // RFC 6052 section 2.2
+		// RFC 6052 section 2.2
+		for _, at := range [][4]int{{6, 7, 9, 10}, {7, 9, 10, 11}, {9, 10, 11, 12}, {12, 13, 14, 15}} {
 			if offersMetadata(netip.AddrFrom4([4]byte{bytes[at[0]], bytes[at[1]], bytes[at[2]], bytes[at[3]]})) {
 				return true
 			}
@@ -115,5 +116,6 @@ func isMetadata(address netip.Addr) bool {
 }
 
 func offersMetadata(address netip.Addr) bool {
-	return address.IsLinkLocalUnicast() || slices.ContainsFunc(metadata, func(m netip.Prefix) bool { return m.Contains(address) })
+	return address.IsLinkLocalUnicast() ||
+		slices.ContainsFunc(metadata, func(m netip.Prefix) bool { return m.Contains(address) })
 }

@@ -30,8 +30,8 @@ const entryOverhead = 256
 // Cache keeps verified tokens, so that a token seen before costs a hash and a look-up instead of a signature. It is
 // shared by all gates of a process that use the same size, and may outlive any of them:
 //
-//   - An entry is found by a keyed hash of the token, under a key of its own for every fingerprint of what judged it; the
-//     text is not kept. Verdicts of other settings are out of reach, and so are collisions aimed at by a stranger.
+//   - An entry is found by a keyed hash of the token. Every fingerprint of what judged it has a key of its own, so
+//     verdicts of other settings are out of reach, and so are collisions aimed at by a stranger. The text is not kept.
 //   - An entry is immutable. It says who vouched for the token and what it says. Time, audience and requirements are
 //     judged on every hit, and the verifying key must still be in force.
 //   - Failures are not kept: they would let a stranger fill the cache.
@@ -61,7 +61,8 @@ type cacheKey = hashing.TokenHash
 // ValidateCacheSize checks a size alone.
 func ValidateCacheSize(size int64) error {
 	if size < minCacheSize {
-		return fmt.Errorf("a cache of %d bytes is smaller than %d, the least that is useful; \"off\" (-1 in JSON) goes without",
+		return fmt.Errorf("a cache of %d bytes is smaller than %d, the least that is useful; "+
+			"\"off\" (-1 in JSON) goes without",
 			size, minCacheSize)
 	}
 	return nil

@@ -148,8 +148,8 @@ type forwardPayload string
 // Names implements Output.
 func (name forwardPayload) Names() []string { return []string{string(name)} }
 
-// Write implements Output. The payload is encoded as in a JWT (RFC 7515 section 2), so no byte of it can be mistaken for
-// a part of the header. Without claims there is no header.
+// Write implements Output. The payload is encoded as in a JWT (RFC 7515 section 2), so no byte of it can be mistaken
+// for a part of the header. Without claims there is no header.
 func (name forwardPayload) Write(h http.Header, id *Identity) error {
 	if id.Claims == nil {
 		return nil

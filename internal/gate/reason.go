@@ -17,20 +17,20 @@ func (r Reason) Error() string { return string(r) }
 
 // The reasons, in the order in which a request meets the rules.
 const (
-	MalformedRequest         Reason = "malformed_request"         // not exactly one well-formed credential, or a target not in origin form
+	MalformedRequest         Reason = "malformed_request"         // not one well-formed credential, or not origin form
 	BodyTooLarge             Reason = "body_too_large"            // a form that may hold the token is longer than is read
 	Overloaded               Reason = "overloaded"                // forms that may hold a token take all they may
 	MissingToken             Reason = "missing_token"             // no credential where one may be
-	MalformedToken           Reason = "malformed_token"           // not a JWT in strict compact form with strict JSON inside
-	UnsupportedAlgorithm     Reason = "unsupported_algorithm"     // alg unknown, or not allowed for this issuer or credential
-	InvalidType              Reason = "invalid_type"              // another kind of JWT, or not the typ that the issuer must set
+	MalformedToken           Reason = "malformed_token"           // not a strict JWT
+	UnsupportedAlgorithm     Reason = "unsupported_algorithm"     // alg unknown, or not allowed here
+	InvalidType              Reason = "invalid_type"              // another kind of JWT, or not the typ asked for
 	UnknownIssuer            Reason = "unknown_issuer"            // nobody configured here vouches for the token
 	UnknownKey               Reason = "unknown_key"               // the issuer has no such key, freshly asked
 	InvalidSignature         Reason = "invalid_signature"         // the signature does not verify
 	Expired                  Reason = "expired"                   // exp reached
 	NotYetValid              Reason = "not_yet_valid"             // nbf ahead, or iat in the future
 	LifetimeTooLong          Reason = "lifetime_too_long"         // longer than max_lifetime
-	InvalidIssuer            Reason = "invalid_issuer"            // iss (of the token or the answer) is not the issuer that vouched
+	InvalidIssuer            Reason = "invalid_issuer"            // the answer names another issuer
 	InvalidAudience          Reason = "invalid_audience"          // not meant for this route
 	MissingClaim             Reason = "missing_claim"             // a claim that must be there is not
 	ProofRequired            Reason = "proof_required"            // bound to a key (cnf): not a bearer token
