@@ -161,6 +161,50 @@ func TestThePageNamesNothingThatIsNotThere(t *testing.T) {
 	}
 }
 
+// A function, type or table that the page names is still called so.
+func TestThePageNamesNothingByAFormerName(t *testing.T) {
+	known := make(map[string]bool)
+	for _, p := range ours(t) {
+		for _, file := range goFiles(t, p.Dir) {
+			if file == "page_test.go" {
+				continue
+			}
+			text, err := os.ReadFile(filepath.Join(p.Dir, file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, word := range word.FindAllString(string(text), -1) {
+				known[word] = true
+			}
+		}
+	}
+	names := identifiers(readPage(t))
+	if len(names) < 100 {
+		t.Fatalf("%s names %d functions and the like: the test cannot be right", page, len(names))
+	}
+	for _, name := range names {
+		if !known[name] && name != "RACE" { // of the Makefile: see TestEveryPackageThatSharesMemoryIsTestedForRaces
+			t.Errorf("%s names %s, which is nowhere in the code", page, name)
+		}
+	}
+}
+
+// identifiers are what the page names in code spans, and at the beginning of the lines of its picture.
+func identifiers(text string) (names []string) {
+	spans := codes(text)
+	_, picture, _ := strings.Cut(text, "\n```\n")
+	picture, _, _ = strings.Cut(picture, "\n```\n")
+	for line := range strings.Lines(picture) {
+		spans = append(spans, stepName.FindString(line))
+	}
+	for _, span := range spans {
+		if span = strings.TrimSpace(span); qualified.MatchString(span) && !strings.HasSuffix(span, ".go") {
+			names = append(names, span[strings.LastIndex(span, ".")+1:])
+		}
+	}
+	return names
+}
+
 // The reasons why a package is longer than others stand on the page.
 func TestThePageNamesTheLongPackages(t *testing.T) {
 	_, section, found := strings.Cut(readPage(t), "\n## Sizes\n")
@@ -180,8 +224,11 @@ func TestThePageNamesTheLongPackages(t *testing.T) {
 }
 
 var (
-	goFile   = regexp.MustCompile(`[A-Za-z0-9_./-]*[A-Za-z0-9_]\.go\b`)
-	codeSpan = regexp.MustCompile("`([^`\n]+)`")
+	goFile    = regexp.MustCompile(`[A-Za-z0-9_./-]*[A-Za-z0-9_]\.go\b`)
+	word      = regexp.MustCompile(`[A-Za-z_][A-Za-z0-9_]*`)
+	qualified = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*\.)*[A-Za-z_][A-Za-z0-9_]*$`)
+	stepName  = regexp.MustCompile(`^ *[A-Za-z.]+`)
+	codeSpan  = regexp.MustCompile("`([^`\n]+)`")
 )
 
 // codes are the code spans of a text.
