@@ -90,7 +90,7 @@ func run() error {
 	return c.report.writeMarkdown(os.Stdout)
 }
 
-// progress tells what is going on, apart from the report.
+// progress writes what is going on, apart from the report.
 func progress(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "%s  %s\n", time.Now().Format("15:04:05"), fmt.Sprintf(format, args...))
 }

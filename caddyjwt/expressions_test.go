@@ -63,7 +63,7 @@ func TestExpressionsOfTheManualAreTested(t *testing.T) {
 	}
 }
 
-// isExpression tells an expression from a placeholder alone, and from what has one as an argument.
+// isExpression reports whether the span is an expression, and not a placeholder alone or in an argument.
 func isExpression(span string) bool {
 	placeholder := strings.Contains(span, "{http.auth.") || strings.Contains(span, "ph(req")
 	return placeholder &&
