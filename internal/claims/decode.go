@@ -18,7 +18,7 @@ const maxList = 1024
 //
 //   - iss, sub, jti, client_id: a string that is not blank;
 //   - aud: such a string, or an array of them (RFC 7519 section 4.1.3). An empty
-//     array is treated as if aud were absent;
+//     array names nobody, so no audience accepts it;
 //   - exp, nbf, iat: a number from 0 to the end of the year 9999, of seconds; a
 //     fraction and an exponent are allowed (RFC 7519 section 2);
 //   - scope, scp: a string of scopes separated by spaces (RFC 6749 section 3.3),
