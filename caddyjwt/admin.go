@@ -1,8 +1,10 @@
 package caddyjwt
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -45,8 +47,8 @@ func (a *adminAPI) Routes() []caddy.AdminRoute {
 
 // keysAnswer is the answer about keys.
 type keysAnswer struct {
-	// Sources are the key sources that handlers share, sorted by issuer and kind. Keys that are in the configuration
-	// itself are not among them.
+	// Sources are the key sources that handlers share, sorted by issuer, kind and key ids. Keys that are in the
+	// configuration itself are not among them.
 	Sources []describedSource `json:"sources"`
 }
 
@@ -59,10 +61,11 @@ type describedSource struct {
 	Keys int `json:"keys"`
 	// KeyIDs are the key ids, or "sha256:" and the start of the thumbprint for a key without one.
 	KeyIDs []string `json:"key_ids"`
-	// Age is the number of seconds since the keys were fetched. Absent for a file, and before the first fetch.
+	// Age is the number of seconds since the keys were fetched, in tenths. Absent for a file, and before the first
+	// fetch.
 	Age *float64 `json:"age_seconds,omitempty"`
-	// NextFetch is when the keys are fetched again, unless a request needs them earlier. Absent for a file, before the
-	// first fetch, and while one is under way.
+	// NextFetch is when the keys are fetched again, unless a request needs them earlier: UTC, in whole seconds. Absent
+	// for a file, before the first fetch, and while one is under way.
 	NextFetch *time.Time `json:"next_fetch,omitempty"`
 	// LastError is why the last attempt to read the keys failed. Absent when it did not.
 	LastError string `json:"last_error,omitempty"`
@@ -93,10 +96,8 @@ func describeSources(objects *pool.Pool, now time.Time) []describedSource {
 		}
 	}
 	slices.SortFunc(described, func(a, b describedSource) int {
-		if order := slices.Compare(a.Issuers, b.Issuers); order != 0 {
-			return order
-		}
-		return strings.Compare(a.Kind, b.Kind)
+		return cmp.Or(
+			slices.Compare(a.Issuers, b.Issuers), strings.Compare(a.Kind, b.Kind), slices.Compare(a.KeyIDs, b.KeyIDs))
 	})
 	return described
 }
@@ -111,11 +112,12 @@ func describeSource(source *pool.Source, issuers []string, now time.Time) descri
 	if stats, fetches := source.Stats(); fetches {
 		failure = stats.Err
 		if !stats.Fetched.IsZero() {
-			age := now.Sub(stats.Fetched).Seconds()
+			age := math.Round(now.Sub(stats.Fetched).Seconds()*10) / 10
 			out.Age = &age
 		}
 		if !stats.Next.IsZero() {
-			out.NextFetch = &stats.Next
+			next := stats.Next.UTC().Truncate(time.Second) // in the local zone, it would differ between machines
+			out.NextFetch = &next
 		}
 	}
 	if failure != nil {

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -99,6 +100,9 @@ func TestAdminListsKeySources(t *testing.T) {
 	if discovery.Age == nil || *discovery.Age < 0 || discovery.NextFetch == nil || !discovery.NextFetch.After(now) {
 		t.Errorf("age and next fetch: %s", text)
 	}
+	if !regexp.MustCompile(`"age_seconds":\d+(\.\d)?,"next_fetch":"[-0-9]{10}T[:0-9]{8}Z"`).MatchString(text) {
+		t.Errorf("not in tenths of seconds, or not in UTC and whole seconds: %s", text)
+	}
 	for issuer, kind := range map[string]string{"https://jwks.example": "jwks", "https://discovery.example": "discovery"} {
 		if s := sources[issuer]; s.Kind != kind || !strings.Contains(s.LastError, "refused") || s.Age != nil || s.Keys != 0 {
 			t.Errorf("a server that is down: %+v", s)
@@ -132,6 +136,34 @@ func TestAdminListsASharedSourceOnce(t *testing.T) {
 		`"kind":"jwks","keys":0,"key_ids":[]}]}` + "\n"
 	if text, _ := listed(t, a); text != want {
 		t.Errorf("%s, want %s", text, want)
+	}
+}
+
+// Sources that differ in their keys alone come in one order, whatever the order of the pool, which is none.
+func TestAdminListsInOneOrder(t *testing.T) {
+	a := &adminAPI{shared: process.New()}
+	for _, kid := range []string{"c", "a", "d", "b"} {
+		file := filepath.Join(t.TempDir(), "jwks.json")
+		if err := os.WriteFile(file, []byte(tokentest.JWKS(tokentest.NewKey(t, "ES256", kid))), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		h := parse(t, `{"audience":["x"],"issuers":[
+			{"issuer":"https://as.example","keys":{"source":"file","path":`+quote(file)+`}}]}`)
+		h.shared = a.shared
+		ctx, _ := newContext(t)
+		if err := h.Provision(ctx); err != nil {
+			t.Fatal(err)
+		}
+		defer h.Cleanup()
+	}
+	for range 20 {
+		var order string
+		for _, source := range describeSources(a.shared.Pool, time.Now()) {
+			order += source.KeyIDs[0]
+		}
+		if order != "abcd" {
+			t.Fatalf("order %s", order)
+		}
 	}
 }
 
