@@ -107,7 +107,7 @@ func (h *Handler) compileParties(s *words.Settings, c *compiled) error {
 func (h *Handler) compileRoute(s *words.Settings, c *compiled) (err error) {
 	config := &c.config
 	if h.Require != nil {
-		known := false
+		var known bool
 		if config.Require, known, err = h.Require.compile(s); err != nil {
 			return setting.In("Require", err)
 		}

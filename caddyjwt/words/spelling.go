@@ -17,7 +17,7 @@ func (b *Block) unknown(name string, table listing) error {
 	for _, entry := range table.entries() {
 		known = append(known, entry.Name)
 	}
-	hint := ""
+	var hint string
 	if here := b.hereInstead(name); here != "" && !slices.Contains(known, name+"s") {
 		hint = here
 	} else if meant := MostAlike(name, known); meant != "" {

@@ -22,7 +22,7 @@ func EveryField[T any](tb testing.TB, base T, fingerprint func(T) [32]byte) {
 	settings := reflect.New(reflect.TypeFor[T]()).Elem()
 	settings.Set(reflect.ValueOf(base))
 	v := visitor{tb: tb, sum: func() [32]byte { return fingerprint(settings.Interface().(T)) }}
-	if v.sum() != v.sum() {
+	if first, second := v.sum(), v.sum(); first != second {
 		tb.Errorf("the fingerprint of %s changes by itself", settings.Type())
 	}
 	v.visit(settings.Type().String(), settings, "")
