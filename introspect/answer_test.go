@@ -127,7 +127,7 @@ func TestDatesAreNumbersInRange(t *testing.T) {
 	}
 }
 
-// A date that is null is not there; but a token without end must not be made of an end that is null.
+// A date that is null is absent. But null as the end must not make a token without an end.
 func TestDatesThatAreNull(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"active":true,"nbf":null,"iat":null}`: active,
@@ -140,7 +140,7 @@ func TestDatesThatAreNull(t *testing.T) {
 	}
 }
 
-func TestAnInactiveAnswerTellsNothingElse(t *testing.T) {
+func TestAnInactiveAnswerHasNothingElse(t *testing.T) {
 	got, r := verdict(t, func() *http.Response {
 		return response(200, `{"active":false,"exp":"soon","nbf":1e400,"sub":"admin"}`)
 	}, func(c *introspect.Config) {
@@ -286,7 +286,7 @@ func TestTheAnswerIsDecodedOnce(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeDecodedIsNoVerdict(t *testing.T) {
+func TestUndecodableAnswersAreNoVerdict(t *testing.T) {
 	boom := errors.New("boom")
 	for name, decode := range map[string]func([]byte) (any, error){
 		"error":         func([]byte) (any, error) { return nil, boom },

@@ -251,7 +251,7 @@ func ecKey(tb testing.TB, curve elliptic.Curve) *ecdsa.PrivateKey {
 	return key
 }
 
-func TestAnOpenEndpointMayBeToldTheClient(t *testing.T) {
+func TestAnOpenEndpointMayGetTheClientID(t *testing.T) {
 	got := ask(t, testToken, func(c *introspect.Config) { c.AuthMethod, c.ClientSecret = introspect.None, "" })
 	if got.form.Get("client_id") != "gateway" || len(got.form) != 3 || got.header.Get("Authorization") != "" {
 		t.Errorf("the request has %v", got.form)

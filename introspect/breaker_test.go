@@ -26,7 +26,7 @@ type breakerTest struct {
 }
 
 func newBreakerTest(t *testing.T, change func(*introspect.Config)) *breakerTest {
-	// With a time to wait, a 503 is not asked about once more.
+	// A 503 with a time to wait is not retried.
 	b := &breakerTest{T: t, text: `{"active":true}`, header: http.Header{"Retry-After": {"1"}}}
 	b.status.Store(200)
 	cfg := fakeConfig(func(*http.Request) (*http.Response, error) {
@@ -176,7 +176,7 @@ func TestWhatCountsAsAFailureOfTheServer(t *testing.T) {
 		{"a gateway without a server behind it", 502, "", introspect.CauseUnavailable, true},
 		{"unavailable", 503, "", introspect.CauseUnavailable, true},
 		{"a gateway whose server is late", 504, "", introspect.CauseUnavailable, true},
-		// These may depend on the token: a stranger must not switch the server off for all.
+		// These answers may depend on the token. A stranger must not switch the server off for all.
 		{"broken", 500, "", introspect.CauseUnavailable, false},
 		{"not built", 501, "", introspect.CauseUnavailable, false},
 		{"a status of somebody's own", 599, "", introspect.CauseUnavailable, false},
@@ -273,8 +273,8 @@ func TestOwnOverloadDoesNotOpenTheBreaker(t *testing.T) {
 	})
 }
 
-// TestAProbeThatNeverComesBackIsNotTheLast: a function that does not look at its context
-// must not keep the breaker half open for ever.
+// TestAProbeThatNeverComesBackIsNotTheLast: a function that ignores its context must not keep the breaker half open for
+// ever.
 func TestAProbeThatNeverComesBackIsNotTheLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stuck := make(chan struct{})

@@ -23,7 +23,7 @@ func counted(calls *atomic.Int64, text func() string) transport {
 
 func always(text string) func() string { return func() string { return text } }
 
-// callsAt asks at each of the times from the start and tells which of them reached the server.
+// callsAt asks at each of the times from the start and reports which questions reached the server.
 func callsAt(t *testing.T, text func() string, change func(*introspect.Config), times ...time.Duration) string {
 	t.Helper()
 	var asked []string
@@ -121,8 +121,8 @@ func TestExpIsComparedWithTheWallClock(t *testing.T) {
 	cfg.Now = func() time.Time {
 		now := time.Now()
 		if skew.Load() != 0 {
-			// A wall clock that was set has another reading while the monotonic one goes on. It
-			// cannot be built by hand, so that here both readings are given up.
+			// When the wall clock is set, its reading changes while the monotonic one goes on. A test cannot make such a time,
+			// so here both readings are without the monotonic one.
 			now = now.Round(0).Add(time.Duration(skew.Load()))
 		}
 		return now

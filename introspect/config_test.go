@@ -21,8 +21,8 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// Changes that make a mistake, with the field that the error is about. The text names no field: programs have names of
-// their own for them.
+// Each change makes a mistake and has the field that the error is about. The text names no field, since programs have
+// their own names for them.
 func TestMistakesInTheConfiguration(t *testing.T) {
 	type config = introspect.Config
 	weak, err := rsa.GenerateKey(rand.Reader, 1024)
@@ -265,7 +265,7 @@ func TestTheFingerprintOfABadConfiguration(t *testing.T) {
 	}
 }
 
-func TestPrintingTellsNoSecrets(t *testing.T) {
+func TestPrintingShowsNoSecrets(t *testing.T) {
 	cfg := basicConfig("https://as.example.com/i?key=s3cret")
 	c := newClient(t, cfg)
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%x"} {

@@ -11,7 +11,7 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// crowd is a server that calls tokens active which begin with "good", and has another answer to all others.
+// crowd is a server that calls tokens active if they begin with "good". It has another answer for all others.
 type crowd struct {
 	*testing.T
 	c      *introspect.Client
@@ -61,7 +61,7 @@ func (b *crowd) ask(token string, o ...introspect.Option) bool {
 	return err == nil && r.Active
 }
 
-// flood asks about so many invented tokens at once, and waits for none.
+// flood asks about this many invented tokens at once, and waits for none.
 func (b *crowd) flood(n int) {
 	for range n {
 		b.serial++

@@ -70,7 +70,7 @@ func TestTheMethodIsChosenFromWhatTheServerSupports(t *testing.T) {
 	}
 }
 
-// isES256 tells whether the request has an assertion whose header begins with {"alg":"ES256".
+// isES256 reports whether the request has an assertion whose header begins with {"alg":"ES256".
 func isES256(r *http.Request) bool {
 	return strings.HasPrefix(r.PostForm.Get("client_assertion"), "eyJhbGciOiJFUzI1NiIs")
 }

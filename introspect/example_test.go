@@ -27,8 +27,8 @@ func decode(answer []byte) (any, error) {
 	return c, err
 }
 
-// A resource server lets a request in only when the server says that the token is active, the
-// times agree, and the token is meant for it; each kind of trouble has a status of its own.
+// A resource server lets a request in only if the server says that the token is active, the times agree, and the token
+// is meant for it. Each kind of trouble has its own status.
 func ExampleClient() {
 	as := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")

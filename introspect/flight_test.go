@@ -137,7 +137,7 @@ func TestACallerWhoHasLeftStartsNoCall(t *testing.T) {
 	}
 }
 
-// TestMaxAgeDoesNotJoinAnOlderCall: an answer under way may be older than the caller allows.
+// TestMaxAgeDoesNotJoinAnOlderCall: a call under way may bring an answer that is older than the caller allows.
 func TestMaxAgeDoesNotJoinAnOlderCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var calls atomic.Int64
@@ -246,7 +246,7 @@ func TestCallsInFlightAreCapped(t *testing.T) {
 	})
 }
 
-func TestWhoeverWaitsInVainIsToldOfOverload(t *testing.T) {
+func TestWaitingInVainIsOverload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := fakeConfig(func(r *http.Request) (*http.Response, error) { return stall(r.Context()) })
 		cfg.MaxInFlight = 1

@@ -12,8 +12,8 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// FuzzAnswer gives the client any text as an answer. Whatever it is, there is no panic, and
-// an active verdict is only given for what another reader of JSON takes for one as well.
+// FuzzAnswer gives the client any text as an answer. There is never a panic. A verdict is active only if another reader
+// of JSON agrees.
 func FuzzAnswer(f *testing.F) {
 	for _, seed := range []string{
 		`{"active":true}`, `{"active":false}`, `{"active":"true"}`, `{"active":true,"active":false}`, `{"Active":true}`,
@@ -56,7 +56,7 @@ func FuzzAnswer(f *testing.F) {
 	})
 }
 
-// FuzzToken sends any token: the server gets exactly that, and nothing beside it.
+// FuzzToken sends any token. The server gets exactly that token and nothing else.
 func FuzzToken(f *testing.F) {
 	for _, seed := range []string{testToken, "a&b=c", "a+b c%20", "\x00\xff", "é"} {
 		f.Add(seed)

@@ -21,7 +21,7 @@ const (
 	secret32  = "a-secret-that-is-long-enough-for-HS256"
 )
 
-// server is an authorization server that answers what it is told and counts its callers.
+// server is an authorization server with a handler of the test. It counts its callers.
 type server struct {
 	*httptest.Server
 	calls  atomic.Int64
@@ -95,7 +95,7 @@ func wantCause(tb testing.TB, want introspect.Cause, r introspect.Result, err er
 	return e
 }
 
-// wantSilent fails when an error tells a secret.
+// wantSilent fails if an error contains a secret.
 func wantSilent(tb testing.TB, err error, secrets ...string) {
 	tb.Helper()
 	for _, secret := range secrets {

@@ -161,7 +161,7 @@ func compressed(body []byte) http.HandlerFunc {
 	}
 }
 
-// TestTheWorstAnswerIsReadInBoundedTime fills the limit with what is dearest to read.
+// TestTheWorstAnswerIsReadInBoundedTime fills the limit with the texts that cost most to read.
 func TestTheWorstAnswerIsReadInBoundedTime(t *testing.T) {
 	var members strings.Builder
 	for i := 0; members.Len() < introspect.MaxAnswer-100; i++ {

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestThePackageStandsAlone: it is public, and whoever imports it gets no web server and no logger with it. What it may
-// import of this module is in internal/rules.
+// TestThePackageStandsAlone: the package is public, and its users get no web server and no logger with it.
+// internal/rules says what it may import of this module.
 func TestThePackageStandsAlone(t *testing.T) {
 	allowed := map[string]bool{"github.com/golang-jwt/jwt/v5": true, "github.com/maypok86/otter/v2": true}
 	const own = "github.com/caddyjwt/gateway/internal/"

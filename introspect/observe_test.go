@@ -11,7 +11,7 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-func TestTheObserverIsToldOfEverything(t *testing.T) {
+func TestTheObserverHearsOfEverything(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lookups := map[introspect.Lookup]int{}
 		calls := map[string]int{}

@@ -11,8 +11,9 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// TestStrangersDoNotSwitchTheServerOff: a server that has no verdict about tokens which it does not know, and questions
-// about a dozen of those at once and one a second, beside two good ones a second that nobody has seen before.
+// TestStrangersDoNotSwitchTheServerOff: the server has no verdict about tokens that it does not know. Strangers ask
+// about a dozen of those at once and about one a second. Beside them, two good tokens a second come that nobody has
+// seen before.
 func TestStrangersDoNotSwitchTheServerOff(t *testing.T) {
 	for _, test := range []struct {
 		status     int
@@ -42,8 +43,8 @@ func TestStrangersDoNotSwitchTheServerOff(t *testing.T) {
 	}
 }
 
-// TestStrangersDoNotDecideAboutKnownTokens: a server that is slow or unavailable for tokens that it does not know.
-// Those may open a breaker, but not that of tokens which were active before, nor of those that the caller has verified.
+// TestStrangersDoNotDecideAboutKnownTokens: the server is slow or unavailable for tokens that it does not know. Those
+// may open a breaker, but not that of tokens that were active before, nor of those that the caller has verified.
 func TestStrangersDoNotDecideAboutKnownTokens(t *testing.T) {
 	for name, others := range map[string]transport{
 		"502": saying(502, ""), "503": saying(503, "30"), "504": saying(504, ""), "slow": stalling,
@@ -77,7 +78,7 @@ func TestStrangersDoNotDecideAboutKnownTokens(t *testing.T) {
 	}
 }
 
-// TestFailuresAboutKnownTokensCountForAll: they are no stranger's doing.
+// TestFailuresAboutKnownTokensCountForAll: strangers do not cause them.
 func TestFailuresAboutKnownTokensCountForAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newCrowd(t, saying(503, "1"), nil)
@@ -97,7 +98,7 @@ func TestFailuresAboutKnownTokensCountForAll(t *testing.T) {
 	})
 }
 
-// TestStrangersLeaveRoomForKnownTokens: all slots and places in the queue that strangers can take are taken.
+// TestStrangersLeaveRoomForKnownTokens: strangers take all slots and all places in the queue that they can get.
 func TestStrangersLeaveRoomForKnownTokens(t *testing.T) {
 	for slots, free := range map[int]int{2: 1, 3: 1, 4: 1, 5: 2, 8: 2, 64: 16} {
 		synctest.Test(t, func(t *testing.T) {
@@ -121,8 +122,8 @@ func TestStrangersLeaveRoomForKnownTokens(t *testing.T) {
 	}
 }
 
-// TestATokenWithoutVerdictIsNotAskedAboutAtOnce: one token, sent again and again, is not as many questions. For how
-// long depends on whether the token was active before, and on what the server said.
+// TestATokenWithoutVerdictIsNotAskedAboutAtOnce: a token that is sent again and again does not cause as many questions.
+// The pause depends on whether the token was active before, and on what the server said.
 func TestATokenWithoutVerdictIsNotAskedAboutAtOnce(t *testing.T) {
 	const none = time.Duration(0)
 	for _, test := range []struct {
@@ -186,7 +187,7 @@ func TestATokenWithoutVerdictIsNotAskedAboutAtOnce(t *testing.T) {
 	}
 }
 
-// Whoever asks again gets what is left of the time.
+// The next caller gets the rest of the time.
 func TestTheTimeToWaitRunsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newCrowd(t, saying(429, "20"), nil)
@@ -203,7 +204,7 @@ func TestTheTimeToWaitRunsDown(t *testing.T) {
 	})
 }
 
-// TestATokenIsKnownUntilItIsInactive: a token that was revoked is one of many again.
+// TestATokenIsKnownUntilItIsInactive: after that, a revoked token is like any unknown one.
 func TestATokenIsKnownUntilItIsInactive(t *testing.T) {
 	for name, end := range map[string]func(*crowd){
 		"inactive": func(b *crowd) {
@@ -232,7 +233,7 @@ func TestATokenIsKnownUntilItIsInactive(t *testing.T) {
 	}
 }
 
-// TestWhatIsKnownIsBounded: whoever can have tokens issued can have many. The latest are known.
+// TestWhatIsKnownIsBounded: a client that can have tokens issued can have many. The latest are known.
 func TestWhatIsKnownIsBounded(t *testing.T) {
 	const max = introspect.MaxProven
 	for tokens, want := range map[int]int{1: 1, max: max, 2 * max: 2 * max, 2*max + 1: max + 1, 7*max - 1: 2*max - 1} {
@@ -242,8 +243,8 @@ func TestWhatIsKnownIsBounded(t *testing.T) {
 	}
 }
 
-// TestKnownTokensOfAFailingServerAreNotAFlood: with wrong credentials, or behind a server that answers 500 to
-// everything, a thousand requests a second with tokens in use are one question a second for each token.
+// TestKnownTokensOfAFailingServerAreNotAFlood: the credentials are wrong, or the server answers 500 to everything. A
+// thousand requests a second with tokens in use cause one question a second for each token.
 func TestKnownTokensOfAFailingServerAreNotAFlood(t *testing.T) {
 	for _, status := range []int{401, 403, 429, 500} {
 		synctest.Test(t, func(t *testing.T) {
@@ -276,7 +277,7 @@ func TestKnownTokensOfAFailingServerAreNotAFlood(t *testing.T) {
 	}
 }
 
-// TestALateAnswerClosesNoBreaker: a question that was sent before the server went down may be answered after that.
+// TestALateAnswerClosesNoBreaker: a question from before the server went down may be answered after that.
 func TestALateAnswerClosesNoBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		late := make(chan struct{})

@@ -10,8 +10,8 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// TestErrorsThatAreAboutTheToken: some servers refuse a token with an error, in place of "active":false. Only a code
-// that cannot mean anything else counts.
+// TestErrorsThatAreAboutTheToken: some servers refuse a token with an error instead of "active":false. A code counts
+// only if it cannot mean anything else.
 func TestErrorsThatAreAboutTheToken(t *testing.T) {
 	bearer := func(c *introspect.Config) {
 		c.AuthMethod, c.BearerToken, c.ClientID, c.ClientSecret = introspect.Bearer, "our-own", "", ""
@@ -101,7 +101,7 @@ func TestUserInfoSaysWhyByAChallenge(t *testing.T) {
 	}
 }
 
-// TestARefusalIsRemembered as any other verdict, with its code.
+// TestARefusalIsRemembered like any other verdict, with its code.
 func TestARefusalIsRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		calls := 0
@@ -123,8 +123,8 @@ func TestARefusalIsRemembered(t *testing.T) {
 	})
 }
 
-// TestAServerThatCannotBeAskedAboutItsOwnTokens is no reason to call a token inactive that was verified: it would have
-// been replaced by another one of the same kind, without end.
+// TestAServerThatCannotBeAskedAboutItsOwnTokens: such a server must not make a verified token inactive. The client
+// would replace the token by another of the same kind, without end.
 func TestAServerThatCannotBeAskedAboutItsOwnTokens(t *testing.T) {
 	c := newClient(t, fakeConfig(func(*http.Request) (*http.Response, error) {
 		return response(400, `{"error":"unsupported_token_type"}`), nil

@@ -169,7 +169,7 @@ func TestTheCertificateOfTheServerIsVerified(t *testing.T) {
 	wantActive(t, true, r, err)
 }
 
-// A client that nobody gave us goes to no address that has credentials of the machine for whoever asks.
+// The default HTTP client sends no request to an address that gives out credentials of the machine.
 func TestTheDefaultClientAsksNoMetadataService(t *testing.T) {
 	c := newClient(t, basicConfig("https://169.254.169.254/i"))
 	r, err := c.Introspect(t.Context(), testToken)
@@ -179,8 +179,8 @@ func TestTheDefaultClientAsksNoMetadataService(t *testing.T) {
 	}
 }
 
-// The error of a transport is cut at a quotation mark also when it is the only one.
-func TestErrorsTellNothingBehindAQuotationMark(t *testing.T) {
+// The error of a transport ends at a quotation mark, even if there is only one.
+func TestErrorsEndAtAQuotationMark(t *testing.T) {
 	for _, text := range []string{`unexpected "kiwi`, `unexpected "kiwi" here`, `unexpected "ki"wi" here`} {
 		cfg := fakeConfig(func(*http.Request) (*http.Response, error) { return nil, errors.New(text) })
 		_, err := newClient(t, cfg).Introspect(t.Context(), testToken)
@@ -191,7 +191,7 @@ func TestErrorsTellNothingBehindAQuotationMark(t *testing.T) {
 	}
 }
 
-func TestErrorsTellNoSecrets(t *testing.T) {
+func TestErrorsHoldNoSecrets(t *testing.T) {
 	const secret, token = "s&cr t+1", "t0k&n 1"
 	echo := func(w http.ResponseWriter, r *http.Request) {
 		r.ParseForm()
@@ -213,7 +213,7 @@ func TestErrorsTellNoSecrets(t *testing.T) {
 	}
 }
 
-// What is at the address does not speak HTTP, and sends back what it was sent: the errors of net/http quote it.
+// The server at the address does not speak HTTP and sends back what it got. The errors of net/http quote it.
 func TestErrorsDoNotQuoteWhatIsNotHTTP(t *testing.T) {
 	const secret, token = "s3cret-of-ours", "t0ken-of-a-user"
 	for _, before := range []string{

@@ -39,7 +39,7 @@ func outcomes(calls *int, list ...outcome) transport {
 	}
 }
 
-func TestWhatIsTriedOnceMore(t *testing.T) {
+func TestWhichFailuresAreRetried(t *testing.T) {
 	dial := &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 	lookup := &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", IsNotFound: true}}
 	for _, test := range []struct {

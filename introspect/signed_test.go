@@ -14,7 +14,7 @@ import (
 
 const signedType = "application/token-introspection+jwt"
 
-// signedConfig asks for signed answers; the "JWT" of the tests is its claims behind a prefix.
+// signedConfig asks for signed answers. The "JWT" of the tests is a prefix and the claims.
 func signedConfig(s *server) introspect.Config {
 	cfg := basicConfig(s.URL)
 	cfg.Signed = true

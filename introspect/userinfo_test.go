@@ -81,8 +81,8 @@ func TestUserInfoIsAskedWithTheToken(t *testing.T) {
 	}
 }
 
-// An answer whose status says everything has a body all the same. Unless it is read, its connection is lost, and each
-// token that somebody makes up would cost the server another one, with a TLS handshake.
+// An answer whose status says everything still has a body. If nobody reads it, its connection is lost. Then each
+// invented token would cost the server a new connection, with a TLS handshake.
 func TestInvalidTokensCostNoConnections(t *testing.T) {
 	for _, status := range []int{http.StatusUnauthorized, http.StatusForbidden} {
 		var connections atomic.Int64
@@ -106,7 +106,7 @@ func TestInvalidTokensCostNoConnections(t *testing.T) {
 	}
 }
 
-// What is not looked at need not come: the status was the verdict.
+// The status was the verdict, so the rest of the answer need not come.
 func TestAVerdictDoesNotWaitForTheRestOfTheAnswer(t *testing.T) {
 	s := newServer(t, func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusUnauthorized)

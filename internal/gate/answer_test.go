@@ -17,7 +17,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// TestReasonsAreListed reads the source, so that no Reason can be added without being documented and tested.
+// TestReasonsAreListed reads the source, so that each new Reason must be documented and tested.
 func TestReasonsAreListed(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "reason.go", nil, 0)
 	if err != nil {
@@ -44,7 +44,7 @@ func TestReasonsAreListed(t *testing.T) {
 	}
 }
 
-// The challenges in full: they are an interface.
+// The challenges are here in full, since they are an interface.
 const (
 	noToken        = `Bearer realm="api", scope="read write"`
 	invalidRequest = `Bearer realm="api", error="invalid_request", ` +
@@ -110,7 +110,7 @@ func challengeOf(a gate.Answer) string {
 	return strings.Join(a.Header["Www-Authenticate"], " and another: ")
 }
 
-// Answers are made when the configuration loads. A handler that changes what it was given must change no other's.
+// Answers are made when the configuration loads. A handler that changes one must not change those of others.
 func TestAnswersStayAsTheyAre(t *testing.T) {
 	g := build(t, tokentest.NewKey(t, "ES256", "k1"))
 	for _, reason := range gate.Reasons() {
@@ -149,7 +149,7 @@ func TestRetryAfterIsNeverAtOnce(t *testing.T) {
 	}
 }
 
-// What a client sends never comes back, whatever is wrong with it.
+// What a client sends never comes back in an answer, whatever is wrong with it.
 func TestAnswerHasNothingOfTheClient(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	g := build(t, key, func(c *gate.Config) { c.Realm = `say "hi" \` })
@@ -181,8 +181,9 @@ func TestAnswerHasNothingOfTheClient(t *testing.T) {
 	}
 }
 
-// Every refusal has a text for error pages: that of the challenge where the challenge has one, and one for the class of
-// the status elsewhere. It is the same for all reasons that a client must not tell apart, and never the reason.
+// Every refusal has a text for error pages. It is the text of the challenge, if there is one, and otherwise a text for
+// the class of the status. Reasons that a client must not distinguish have the same text, and the text never is the
+// reason.
 func TestAnswerHasATextForErrorPages(t *testing.T) {
 	texts := make(map[string]string) // by status and challenge
 	for _, reason := range gate.Reasons() {

@@ -11,7 +11,7 @@ import (
 // anyAudience makes issuerA one whose tokens may be for anybody.
 func anyAudience(c *gate.Config) { c.Issuers[0].Audience = gate.Audience{Any: true} }
 
-// InterSystems IRIS signs both tokens of its /login with one key, and only the sub tells them apart.
+// InterSystems IRIS signs both tokens of its /login with one key. Only the sub distinguishes them.
 func TestAnyAudienceNeedsSomebody(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	login := m{"aud": nil, "sid": "dY01bRT0faBRrnWgBq2aFikW", "app": "/api/ttrg/"}
@@ -27,7 +27,7 @@ func TestAnyAudienceNeedsSomebody(t *testing.T) {
 		"the refresh token":         {[]func(*gate.Config){anyAudience}, []m{login, nobody}, "JWT", gate.MissingClaim},
 		"any audience of the route": {[]func(*gate.Config){route}, []m{login, nobody}, "JWT", gate.MissingClaim},
 		"a client is somebody":      {[]func(*gate.Config){anyAudience}, []m{login, client}, "JWT", ""},
-		"an audience tells it":      {nil, []m{nobody}, "JWT", ""},
+		"an audience shows it":      {nil, []m{nobody}, "JWT", ""},
 		"an audience of the route, too": {[]func(*gate.Config){anyAudience,
 			func(c *gate.Config) { c.Audience = accept(api) }},
 			[]m{nobody}, "JWT", ""},
@@ -45,7 +45,7 @@ func TestAnyAudienceNeedsSomebody(t *testing.T) {
 			[]m{nobody}, "JWT", gate.MissingClaim},
 		"a type beside one that all have": {[]func(*gate.Config){anyAudience, wanting("at+jwt", "jwt")},
 			[]m{nobody}, "at+jwt", gate.MissingClaim},
-		"a lifetime does not tell it": {[]func(*gate.Config){anyAudience, func(c *gate.Config) { c.MaxLifetime = 1 << 40 }},
+		"a lifetime does not show it": {[]func(*gate.Config){anyAudience, func(c *gate.Config) { c.MaxLifetime = 1 << 40 }},
 			[]m{login, nobody}, "JWT", gate.MissingClaim},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -62,7 +62,7 @@ func TestAnyAudienceNeedsSomebody(t *testing.T) {
 	}
 }
 
-// A route with an audience remembers a token without sub. On a route that takes any audience it must not pass for that.
+// A route with an audience remembers a token without sub. A route that takes any audience must not accept it for that.
 func TestAnyAudienceDoesNotShareWhatAnAudienceLetIn(t *testing.T) {
 	key, cache := tokentest.NewKey(t, "ES256", "k1"), newCache(t, 1<<20)
 	narrow, _ := cached(t, cache, key)

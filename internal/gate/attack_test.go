@@ -15,11 +15,11 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// patience is the most processor time that a refusal may cost: far above what is needed (see BenchmarkCheckRefused),
-// since machines that run tests are slow, and far below what an attack would gain.
+// patience is the most processor time that a refusal may cost. It is far above what is needed (see
+// BenchmarkCheckRefused), since machines that run tests are slow. It is far below what an attack would gain.
 const patience = 200 * time.Millisecond
 
-// withstands wants a 4xx for the reason, without a panic, without an effort, with none of the client's text.
+// withstands wants a 4xx for the reason, without a panic, at little cost, and with none of the text of the client.
 func withstands(t *testing.T, g *gate.Gate, token string, want gate.Reason) {
 	t.Helper()
 	f := refused(t, g, request(token), want)

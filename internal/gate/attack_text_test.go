@@ -9,7 +9,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// lavish lets tokens of a megabyte through to the parsers, which have to stand them as well.
+// lavish lets tokens of a megabyte through to the parsers, which must withstand them as well.
 func lavish(tb testing.TB) func(*gate.Config) {
 	return func(c *gate.Config) {
 		var err error
@@ -69,7 +69,7 @@ func TestFormAttacks(t *testing.T) {
 	})
 }
 
-// Texts that are signed by the right key, so that nothing but the reading of them refuses.
+// The right key has signed these texts, so that only the parser can refuse them.
 func TestJSONAttacks(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	g := build(t, key, lavish(t))

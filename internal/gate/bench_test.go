@@ -160,7 +160,7 @@ func BenchmarkCheckCold(b *testing.B) {
 	}
 	key := tokentest.NewKey(b, "EdDSA", "k1")
 	b.Run("alg=EdDSA/op=check/cache=on", func(b *testing.B) {
-		// Every token is another one, so each is stored; a ring of more than the cache holds is never hit.
+		// Every token is a different one, so each is stored. The ring has more tokens than the cache holds, so none is found.
 		cache := newCache(b, 64<<10)
 		g, _ := cached(b, cache, key)
 		list := requests(b, 2000, func(i int) string { return sized(b, key, 850, m{"jti": fmt.Sprint(i)}) })

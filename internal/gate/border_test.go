@@ -73,7 +73,7 @@ func TestAnotherAsker(t *testing.T) {
 	refused(t, g, request("down"), gate.IntrospectionUnavailable)
 }
 
-// revocations are subjects that are revoked, and trouble with knowing it.
+// revocations are the subjects that are revoked, or an error.
 type revocations struct {
 	subjects map[string]bool
 	trouble  error
@@ -197,7 +197,7 @@ func TestNilOnTheBorder(t *testing.T) {
 	}
 }
 
-// badge tells the backend a name, unless it cannot.
+// badge adds a header with a name for the backend, or fails.
 type badge struct {
 	names []string
 	err   error

@@ -14,7 +14,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// cached is a gate with a cache, and the source that tells by its count whether a token came from there.
+// cached is a gate with a cache, and its source of keys. The count of the source shows whether a token came from the
+// cache.
 func cached(
 	tb testing.TB, cache *gate.Cache, key *tokentest.Key, changes ...func(*gate.Config),
 ) (*gate.Gate, *fakeKeys) {
@@ -44,7 +45,7 @@ func TestHitGivesTheSameIdentity(t *testing.T) {
 	}
 }
 
-func TestKeyThatIsWithdrawnTakesItsTokens(t *testing.T) {
+func TestTokensOfAWithdrawnKeyAreRefused(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	other := tokentest.NewKey(t, "ES256", "k2")
 	g, keys := cached(t, newCache(t, 1<<20), key)
@@ -140,7 +141,7 @@ func TestWhatGatesShare(t *testing.T) {
 	}
 }
 
-// Gates that differ in anything that says whose token it is do not see each other's entries.
+// Gates that differ in a setting that decides whose token it is do not see the entries of each other.
 func TestWhatGatesDoNotShare(t *testing.T) {
 	key, secret := tokentest.NewKey(t, "ES256", "k1"), tokentest.NewKey(t, "HS256", "s")
 	base := func(c *gate.Config) {
@@ -195,7 +196,8 @@ func TestWhatGatesDoNotShare(t *testing.T) {
 	}
 }
 
-// A gate without keys cannot have the same settings as one with keys; should the caller mix them up, it must not panic.
+// A gate without keys cannot have the same settings as one with keys. If the caller confuses the two, there must be no
+// panic.
 func TestSameSettingsWithoutKeys(t *testing.T) {
 	key, cache := tokentest.NewKey(t, "ES256", "k1"), newCache(t, 1<<20)
 	token := key.Sign(t, says())
@@ -231,8 +233,8 @@ func TestWhatIsNotKept(t *testing.T) {
 	}
 }
 
-// A token that is bound to a key is verified once and remembered, so that a proof of possession is all that a request
-// costs. Each request is refused without one, however the token says that it is bound.
+// A token that is bound to a key is verified once and remembered, so that a request costs no more than a proof of
+// possession. Without a proof each request is refused, however the token says that it is bound.
 func TestBoundTokenIsRememberedAndRefusedEachTime(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	thumbprint := strings.Repeat("x", 43)

@@ -78,8 +78,8 @@ func TestFloodOfOneTimeTokens(t *testing.T) {
 	}
 }
 
-// TestCachedTokenMemory measures what a cached token really costs and compares it with what is accounted for it: if
-// the account is too small, the bound on the cache is no bound.
+// TestCachedTokenMemory measures what a cached token costs and compares it with what the cache accounts for it. If the
+// account is too small, the bound on the cache is no bound.
 func TestCachedTokenMemory(t *testing.T) {
 	const tokens = 20_000
 	sizes := []int{700, 200, 3000}

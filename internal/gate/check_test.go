@@ -31,7 +31,7 @@ func TestEveryAlgorithmIsAccepted(t *testing.T) {
 	}
 }
 
-func TestVerdictTellsWhereTheTokenWas(t *testing.T) {
+func TestVerdictNamesThePlaceOfTheToken(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	token := key.Sign(t, says())
 	g := build(t, key, func(c *gate.Config) {
@@ -187,8 +187,9 @@ func TestMalformedRequests(t *testing.T) {
 	}
 }
 
-// Where forms of others hold the memory, a large one is not the client's mistake, and a short one is read.
-func TestFormsThatFindNoRoom(t *testing.T) {
+// When forms of others hold the memory, a large form is refused, but not as a mistake of the client. A short form is
+// read.
+func TestFormsBeyondTheMemoryLimit(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	g := build(t, key, func(c *gate.Config) {
 		var err error
@@ -214,8 +215,8 @@ type errorBody struct{}
 func (errorBody) Read([]byte) (int, error) { return 0, errors.New("connection reset") }
 func (errorBody) Close() error             { return nil }
 
-// What nobody has decided does not pass.
-func TestVerdictThatSaysNothing(t *testing.T) {
+// A verdict without an outcome does not pass.
+func TestZeroVerdictDoesNotPass(t *testing.T) {
 	if (gate.Verdict{}).Passes() || (gate.Verdict{Identity: new(gate.Identity), InAuthorization: true}).Passes() {
 		t.Error("it passes")
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// A token is classified by its text alone: no signature, no key source and no server has a say in it.
+// The text of a token alone decides its form. Signature, key source and server do not matter.
 func TestFormOfAToken(t *testing.T) {
 	key, stranger := tokentest.NewKey(t, "ES256", "k1"), tokentest.NewKey(t, "ES256", "stranger")
 	g := build(t, key)

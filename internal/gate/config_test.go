@@ -106,7 +106,7 @@ func TestConfigurationMistakes(t *testing.T) {
 			"the key does not fit algorithm ES256", "Consumers[0].Credentials[0].Algorithm"},
 		"a credential without algorithm": {credential(func(c *gate.Credential) { c.Algorithm = 0 }),
 			"the key does not fit algorithm", "Consumers[0].Credentials[0].Algorithm"},
-		"a scope that is none": {func(c *gate.Config) { c.Require.Scopes = []string{"a b"} },
+		"a scope with a space": {func(c *gate.Config) { c.Require.Scopes = []string{"a b"} },
 			`require scope "a b": `, "Require.Scopes"},
 		"an empty claim value": {func(c *gate.Config) {
 			c.Require.Claims = []gate.ClaimRequirement{{path(t, "a.b"), []string{""}}}
@@ -167,7 +167,7 @@ func TestConfigurationMistakes(t *testing.T) {
 	}
 }
 
-// A configuration can be checked before its introspection clients are open, and by nothing else than New checks.
+// A configuration can be checked before its introspection clients are open, with the same checks as those of New.
 func TestValidateNeedsNoClient(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	asking := config(t, key, func(c *gate.Config) {
@@ -193,7 +193,7 @@ func TestCacheTooSmall(t *testing.T) {
 	}
 }
 
-// The caller's configuration is read, not changed, and what happens to it afterwards changes no gate.
+// New reads the configuration of the caller and does not change it. A later change to it changes no gate.
 func TestConfigurationIsCopied(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	c := config(t, key, func(c *gate.Config) {

@@ -8,7 +8,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// What is verified here and what the server says must be about the same token.
+// The JWT that is verified here and the answer of the server must be about the same token.
 func TestAnswerAboutAJWT(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	token := key.Sign(t,

@@ -7,7 +7,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// A token is kept when it comes again: verified twice, and then no more.
+// A token is kept when it comes the second time: it is verified twice, and then no more.
 func TestTokenIsKeptFromTheSecondTimeOn(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	cache := realCache(t, 1<<20)

@@ -26,7 +26,7 @@ func (g *Gate) FormOf(token string) string {
 // Clone is the copy of a configuration that a gate keeps.
 func Clone(c Config) Config { return c.clone() }
 
-// Fingerprint is what tells gates apart that must not share remembered tokens.
+// Fingerprint is different for gates that must not share remembered tokens.
 func Fingerprint(c Config) [32]byte {
 	p, err := index(&c)
 	if err != nil {

@@ -24,7 +24,8 @@ var identityHeaders = []string{
 	"X-Consumer-Groups", "X-Credential-Identifier", "X-Anonymous-Consumer",
 }
 
-// isManaged compares as a backend does that reads whatever is neither letter nor digit alike; a second opinion on ours.
+// isManaged compares names like a backend that takes all characters but letters and digits for the same. It is a second
+// opinion on our comparison.
 func isManaged(name string, more ...string) bool {
 	alike := func(s string) string {
 		b := []byte(s)
@@ -42,7 +43,7 @@ func isManaged(name string, more ...string) bool {
 	return slices.ContainsFunc(identityHeaders, same) || slices.ContainsFunc(more, same)
 }
 
-// Whatever a token claims, a backend reads it as one value of one header, and as nothing else.
+// Whatever a token claims, a backend reads it as one value of one header and as nothing else.
 func FuzzForwardedClaim(f *testing.F) {
 	for _, value := range []string{
 		`"alice"`, `" admin "`, `"a\r\nX-Admin: 1"`, `"\u0000"`, `"\u0085\u2028"`,
@@ -80,7 +81,7 @@ func FuzzForwardedClaim(f *testing.F) {
 		}
 		told := onlyManaged(t, before, r.Header)
 		if err != nil && len(told) > 0 {
-			t.Fatalf("refused, and yet the backend is told %q", told)
+			t.Fatalf("refused, and yet the backend gets %q", told)
 		}
 		if got, want := told["X-Value"], plainText(text, claim); err == nil && want != "" && got != want {
 			t.Fatalf("%q became %q", want, got)
@@ -113,7 +114,7 @@ func onlyManaged(t *testing.T, before, after http.Header) map[string]string {
 	return told
 }
 
-// plainText is a claim by the standard library, when it is a string for which there is nothing to do; else empty.
+// plainText is a claim, read by the standard library, if it is a string that needs no escapes. Otherwise it is empty.
 func plainText(text, claim string) string {
 	var set map[string]any
 	if json.Unmarshal([]byte(text), &set) != nil || strings.ContainsAny(claim, `./\`) {
@@ -126,7 +127,7 @@ func plainText(text, claim string) string {
 	return value
 }
 
-// Whatever a client sends: nothing is left under a managed name in any spelling, and everything else is left as it was.
+// Whatever a client sends, nothing is left under a managed name in any spelling. Everything else stays as it was.
 func FuzzStrip(f *testing.F) {
 	f.Add("X-Consumer-ID", "admin", "close, X-Consumer-Id", "websocket", "X-Consumer-Groups")
 	f.Add("x_consumer.username", "a", "x-consumer-username,,keep-alive", "h2c", "Digest")
@@ -197,8 +198,8 @@ func options(fields []string) (list []string) {
 	return list
 }
 
-// aboutConnection are the options that may stay, compared as a backend does that reads whatever is neither letter nor
-// digit alike.
+// aboutConnection are the options that may stay. They are compared like a backend that takes all characters but letters
+// and digits for the same.
 func aboutConnection(list []string) []string {
 	stays := regexp.MustCompile(`(?i)^(close|keep[^a-z0-9]alive|upgrade|http2[^a-z0-9]settings|te)$`)
 	return slices.DeleteFunc(list, func(option string) bool { return !stays.MatchString(option) })

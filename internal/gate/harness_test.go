@@ -65,8 +65,8 @@ func verifier(tb testing.TB, key *tokentest.Key) *jose.Key {
 	return k
 }
 
-// fakeKeys is a source whose keys can vanish or be unavailable, and that counts how often it is asked, which is once
-// for every token that did not come from the cache.
+// fakeKeys is a source whose keys can vanish or be unavailable. It counts how often it is asked, which is once for
+// every token that did not come from the cache.
 type fakeKeys struct {
 	source atomic.Pointer[keyset.Source]
 	err    atomic.Pointer[error]

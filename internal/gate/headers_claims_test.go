@@ -88,7 +88,7 @@ func TestClaimAsHeader(t *testing.T) {
 	}
 }
 
-// A refused request may still reach an error page's backend; it must not look like one that was let through.
+// A refused request may still reach the backend of an error page. It must not look like one that was accepted.
 func TestUnsafeClaimLeavesNoIdentityBehind(t *testing.T) {
 	key := tokentest.NewKey(t, "HS256", "s")
 	g := build(t, key, forward(t, "sub", "X-User", "v", "X-Value"), func(c *gate.Config) {

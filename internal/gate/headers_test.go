@@ -14,7 +14,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// forward tells claims in headers.
+// forward adds headers with claims.
 func forward(tb testing.TB, pairs ...string) func(*gate.Config) {
 	return func(c *gate.Config) {
 		for i := 0; i < len(pairs); i += 2 {
@@ -58,7 +58,8 @@ func TestManagedHeadersInEverySpelling(t *testing.T) {
 	}
 }
 
-// What a client names in Connection is settled at the gate, so that no proxy behind it removes what was set since.
+// The gate removes the fields that a client names in Connection, so that no proxy behind the gate removes a header that
+// the gate has set.
 func TestConnectionOptions(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	places := []bearer.Place{
@@ -111,8 +112,8 @@ func TestConnectionOptions(t *testing.T) {
 	})
 }
 
-// A preflight passes without a token, so it must not be anything else for a backend.
-func TestPreflightIsNoMoreThanThat(t *testing.T) {
+// A preflight passes without a token, so a backend must not take it for another kind of request.
+func TestPreflightIsNothingElseForTheBackend(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	sent := func(g *gate.Gate, major int) (*http.Request, error) {
 		r := httptest.NewRequest(http.MethodOptions, "/?_method=DELETE", strings.NewReader("a=1"))
@@ -184,7 +185,7 @@ func TestTokenIsRemoved(t *testing.T) {
 	}
 }
 
-func TestConsumerIsTold(t *testing.T) {
+func TestConsumerHeaders(t *testing.T) {
 	key := tokentest.NewKey(t, "HS256", "s")
 	shop := consumer(t, "shop", "shop-key", key)
 	shop.ID, shop.CustomID, shop.Groups = "42", "Müller & Söhne", []string{"partners", "eu"}

@@ -16,8 +16,8 @@ import (
 // unsaid is written as null; a bare nil takes a member out.
 var unsaid *int
 
-// Janssen and others write what they have nothing to say of.
-func TestMembersThatSayNothing(t *testing.T) {
+// Janssen and other servers write members that have no content.
+func TestMembersWithoutContent(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	silent := m{
 		"sub": "", "nbf": unsaid, "acr_values": unsaid, "cnf": unsaid, "jti": unsaid, "username": unsaid,
@@ -89,7 +89,7 @@ func TestOpaqueTokens(t *testing.T) {
 			active(m{"scope": "write"}), gate.InsufficientScope},
 		"a lifetime that is too long": {func(c *gate.Config) { c.MaxLifetime = time.Minute },
 			active(), gate.LifetimeTooLong},
-		"a lifetime that cannot be told": {func(c *gate.Config) { c.MaxLifetime = time.Minute },
+		"a lifetime that is unknown": {func(c *gate.Config) { c.MaxLifetime = time.Minute },
 			active(m{"exp": nil}), gate.MissingClaim},
 		"a date that is text":       {nil, active(m{"exp": "tomorrow"}), gate.IntrospectionFailed},
 		"a blank subject":           {nil, active(m{"sub": " "}), gate.IntrospectionFailed},
@@ -128,7 +128,7 @@ func TestOpaqueTokens(t *testing.T) {
 	}
 }
 
-func TestWhoIsAskedAboutWhat(t *testing.T) {
+func TestWhichTokensAreAskedAbout(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	foreign := tokentest.NewKey(t, "ES256", "foreign")
 	good := key.Sign(t, says())
@@ -270,7 +270,7 @@ func TestTwoOpaqueIssuers(t *testing.T) {
 	}
 }
 
-// No verdict is never the client's fault: the status tells whose it is.
+// A missing verdict is never the fault of the client. The status says whose fault it is.
 func TestNoVerdict(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	answer := func(answer tokentest.IntrospectionAnswer) func(*authority) {

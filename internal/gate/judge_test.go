@@ -9,8 +9,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// TestTimeEdges looks at each date at its edge, for a token that is new and for one that is in the cache: the two must
-// not differ.
+// TestTimeEdges looks at each date at its edge, for a new token and for one in the cache. The two must not differ.
 func TestTimeEdges(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	now := start.Unix()

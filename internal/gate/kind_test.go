@@ -26,8 +26,8 @@ func requiring(t *testing.T, paths ...string) func(*gate.Config) {
 // profiled makes issuerA one whose tokens follow RFC 9068.
 func profiled(c *gate.Config) { c.Issuers[0].AccessTokenProfile = true }
 
-// realAccessTokens are access tokens, and others that are used as such, in the shapes in which well-known servers issue
-// them. None of them may be taken for another kind of token.
+// realAccessTokens are access tokens, and others that are used as such, in the forms that well-known servers issue.
+// None of them may be taken for another kind of token.
 func realAccessTokens() map[string]struct{ header, claims m } {
 	type token = struct{ header, claims m }
 	jwt, typed, plain := m{"typ": "JWT"}, m{"typ": "at+jwt"}, m{"typ": nil}
@@ -146,8 +146,7 @@ func TestRealAccessTokensPass(t *testing.T) {
 	}
 }
 
-// otherKinds are tokens that say in their payload that they are no access tokens, and the word by which "type" names
-// them.
+// otherKinds are tokens whose payload says that they are no access tokens, with the word by which "type" names them.
 func otherKinds() map[string]struct {
 	claims m
 	kind   string
@@ -210,7 +209,7 @@ func TestOtherKindsOfTokensAreRefused(t *testing.T) {
 	}
 }
 
-// An operator who does want tokens of another kind names it. Then others still do not pass.
+// An operator who wants tokens of another kind names that kind. Tokens of other kinds still do not pass.
 func TestTypeNamesOtherKinds(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	for name, c := range otherKinds() {
@@ -246,7 +245,7 @@ func TestTypeNamesOtherKinds(t *testing.T) {
 				request(key.Sign(t, says(m{"iss": "https://nobody.example"}), m{"typ": typ})), gate.InvalidType)
 		})
 	}
-	// Every kind that a token says must be named, in whatever order it says them.
+	// The operator must name every kind that a token says, in any order.
 	for _, text := range []string{`{"typ":"Logout","events":{},%s}`, `{"events":{},"typ":"Logout",%s}`} {
 		rest, _ := json.Marshal(says())
 		token := key.SignRaw(`{"alg":"ES256","kid":"k1"}`, fmt.Sprintf(text, rest[1:len(rest)-1]))
@@ -260,7 +259,7 @@ func TestTypeNamesOtherKinds(t *testing.T) {
 	accepted(t, build(t, key, wanting("refresh_token")), request(key.Sign(t, says(), m{"typ": "refresh_token"})))
 }
 
-// That a token says to be bound is judged like a cnf: behind the signature.
+// A token that says it is bound is judged like one with a cnf: after the signature.
 func TestBoundTokenByItsKind(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	g := build(t, key)

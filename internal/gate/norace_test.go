@@ -2,5 +2,5 @@
 
 package gate_test
 
-// race tells that the race detector is on, which changes what is allocated.
+// race reports whether the race detector is on, which changes what is allocated.
 const race = false

@@ -141,7 +141,7 @@ func TestOneConsumerWithSeveralCredentials(t *testing.T) {
 	}
 }
 
-func TestIdentityTellsClaims(t *testing.T) {
+func TestIdentityHasClaims(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	g := build(t, key)
 	id := accepted(t, g, request(key.Sign(t, says(m{

@@ -14,7 +14,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// pendingKeys has no more than it has, and cannot say whether there are others.
+// pendingKeys has some keys and cannot say whether there are others.
 type pendingKeys struct{ *fakeKeys }
 
 func (p pendingKeys) Find(ctx context.Context, alg jose.Algorithm, kid string) ([]*jose.Key, error) {
@@ -25,8 +25,8 @@ func (p pendingKeys) Find(ctx context.Context, alg jose.Algorithm, kid string) (
 	return keys, err
 }
 
-// A key that may be published any moment is no fault of the token's, and no trouble of the issuer's. Nobody else is
-// asked about such a token, however issuer and route ask about others.
+// A key that may be published at any moment is no fault of the token and no trouble of the issuer. Nobody else is asked
+// about such a token, whatever issuer and route say about introspection.
 func TestKeyThatIsPending(t *testing.T) {
 	key, next := tokentest.NewKey(t, "ES256", "k1"), tokentest.NewKey(t, "ES256", "k2")
 	pend := func(c *gate.Config) { c.Issuers[0].Keys = pendingKeys{newKeys(t, key)} }
@@ -66,7 +66,7 @@ func TestClientThatLeavesAPendingKey(t *testing.T) {
 	refused(t, g, request(next.Sign(t, says())).WithContext(ctx), gate.ClientGone)
 }
 
-// Issuers behind one key set share what may be fetched, and each its answers.
+// Issuers with one key set share the budget of fetches. Each has answers of its own.
 func TestIssuersThatShareASource(t *testing.T) {
 	first, second := tokentest.NewKey(t, "ES256", "k1"), tokentest.NewKey(t, "ES256", "second").WithKID("k1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(first))

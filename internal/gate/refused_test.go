@@ -98,7 +98,7 @@ func TestTokenIsRefusedWithItsReason(t *testing.T) {
 	}
 }
 
-func TestKeysThatCannotBeHad(t *testing.T) {
+func TestUnavailableKeys(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	keys := newKeys(t, key)
 	g := build(t, key, func(c *gate.Config) { c.Issuers[0].Keys = keys })
@@ -118,13 +118,13 @@ func TestKeysThatCannotBeHad(t *testing.T) {
 	}
 }
 
-func TestSourceThatGivesNothingRefuses(t *testing.T) {
+func TestSourceWithNeitherKeysNorErrorRefuses(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	g := build(t, key, func(c *gate.Config) { c.Issuers[0].Keys = emptyKeys{newKeys(t, key)} })
 	refused(t, g, request(key.Sign(t, says())), gate.InvalidSignature)
 }
 
-func TestFailureTellsNothingOfTheToken(t *testing.T) {
+func TestFailureHoldsNothingOfTheToken(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	g := build(t, key)
 	kid := strings.Repeat("k", 500)

@@ -8,7 +8,7 @@ import (
 )
 
 // TestRequirements is the truth table: scopes are AND, the values of a claim and the groups are OR, and the three kinds
-// are AND. Every case is seen twice, so that a cached token is held to the same.
+// are AND. Every case runs twice, so that the same rules hold for a cached token.
 func TestRequirements(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	scopes := func(list ...string) gate.Requirements { return gate.Requirements{Scopes: list} }
@@ -105,7 +105,7 @@ func TestGroupsOfConsumers(t *testing.T) {
 	refused(t, with("staff"), request(token), gate.ClaimMismatch)
 }
 
-// Whoever is not who he says learns nothing about what the route requires.
+// A client that is not who it says learns nothing about what the route requires.
 func TestRequirementsComeLast(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	g := build(t, key, func(c *gate.Config) { c.Require.Scopes = []string{"admin"} })

@@ -10,8 +10,8 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// At most one issuer is asked about an opaque token, since asking shows the token. What loaded when "introspect always"
-// did not take opaque tokens goes on loading, and asks whom it asked then.
+// At most one issuer is asked about an opaque token, since asking shows the token. Configurations that loaded before
+// "introspect always" took opaque tokens still load, and ask the same issuer.
 func TestWhichIssuerIsAskedAboutAnOpaqueToken(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	const o, a, j = gate.IntrospectOpaque, gate.IntrospectAlways, gate.IntrospectJWTs
@@ -96,7 +96,7 @@ func TestWhichIssuerIsAskedAboutAnOpaqueToken(t *testing.T) {
 	}
 }
 
-// The log names what a token is: whoever looks for damage in an opaque or encrypted one finds none.
+// The log names the form of a token, so that nobody looks for damage in an opaque or encrypted one.
 func TestTheCauseNamesWhatATokenIs(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	jwe := jwePart(`{"alg":"RSA-OAEP-256","enc":"A256GCM"}`) + ".a2V5.aXY.Y3Q.dGFn"
@@ -156,8 +156,8 @@ func TestEncryptedTokens(t *testing.T) {
 	}
 }
 
-// An error that names the token is the token's fault, and the log has the code. About a JWT that was verified here it
-// is trouble with the server, which cannot be asked about its own tokens.
+// An error that is about the token counts against the token, and the log has the code. For a JWT that was verified here
+// it means trouble with the server, which cannot be asked about its own tokens.
 func TestAnErrorThatNamesTheToken(t *testing.T) {
 	key, foreign := tokentest.NewKey(t, "ES256", "k1"), tokentest.NewKey(t, "ES256", "foreign")
 	for name, c := range map[string]struct {

@@ -12,8 +12,8 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// A field of the configuration that neither changes the fingerprint nor says by a tag why it need not be in it would
-// let gates share remembered tokens that must not.
+// A field of the configuration must change the fingerprint, or say by a tag why it need not. Otherwise gates could
+// share remembered tokens that must not.
 func TestEveryFieldIsPartOfTheFingerprintOrSaysWhyNot(t *testing.T) {
 	c := config(t, tokentest.NewKey(t, "ES256", "k1"))
 	c.Issuers[0].Keys = nil // an interface, which KeysID stands for
@@ -21,7 +21,7 @@ func TestEveryFieldIsPartOfTheFingerprintOrSaysWhyNot(t *testing.T) {
 	hashingtest.EveryField(t, c, gate.FieldsFingerprint)
 }
 
-// What a tag leaves out of the fingerprint is in it by what stands for it, or is judged on each request.
+// A field that a tag leaves out of the fingerprint has a substitute there, or is judged on each request.
 func TestWhatStandsForAFieldIsInTheFingerprint(t *testing.T) {
 	one, two := tokentest.NewKey(t, "ES256", "k1"), tokentest.NewKey(t, "ES256", "k2")
 	with := func(change func(*gate.Config)) [32]byte {
@@ -90,7 +90,7 @@ func filled(t *testing.T, v reflect.Value) {
 	}
 }
 
-// spoil changes all that a value shares with its copies: what is behind its lists and pointers.
+// spoil changes everything that a value shares with its copies: what its lists and pointers lead to.
 func spoil(v reflect.Value, behind bool) {
 	switch v.Kind() {
 	case reflect.Struct:

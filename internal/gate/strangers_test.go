@@ -87,8 +87,8 @@ func strangersRun(t *testing.T, status int, header http.Header, ttl time.Duratio
 	return fresh, known, sent
 }
 
-// Some servers answer 401, 429 or 500 about tokens that they do not know. A stranger who makes up tokens must not shut
-// out the good ones with that.
+// Some servers answer 401, 429 or 500 about tokens that they do not know. A stranger who invents tokens must not shut
+// out good tokens in this way.
 func TestStrangersDoNotShutOutGoodTokens(t *testing.T) {
 	for _, c := range []struct {
 		status int
@@ -106,8 +106,8 @@ func TestStrangersDoNotShutOutGoodTokens(t *testing.T) {
 	}
 }
 
-// What a server in trouble says looks like this, too: 502, 503, 504, or nothing in time. Where it says so about unknown
-// tokens only, it is taken for one that is down as far as new tokens are concerned. Those in use are not touched.
+// A server in trouble answers like this, too: 502, 503, 504, or nothing in time. If it answers so about unknown tokens
+// only, it counts as down for new tokens. Tokens in use are not affected.
 func TestStrangersDoNotShutOutTokensInUse(t *testing.T) {
 	for _, status := range []int{0, 502, 503, 504} {
 		fresh, known, sent := strangersRun(t, status, nil, time.Second)

@@ -61,7 +61,7 @@ func TestTrailersCarryNoIdentity(t *testing.T) {
 	}
 }
 
-// A trailer may be read without any proxy: from the very request that the gate has seen, when the body has ended.
+// A trailer may be read without any proxy: from the request that the gate has seen, when the body has ended.
 func TestTrailersOfTheRequestItself(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	token := key.Sign(t, says())
@@ -92,8 +92,8 @@ func TestTrailersOfTheRequestItself(t *testing.T) {
 	}
 }
 
-// What comes behind the body is looked at by nobody: as a token it would be one that was never verified, for a backend
-// that merges trailers into the header.
+// Nobody looks at what comes after the body. A token there was never verified, and some backends merge trailers into
+// the header.
 func TestTrailersCarryNoToken(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	token := key.Sign(t, says())
@@ -180,7 +180,7 @@ func TestTrailersOverHTTP2(t *testing.T) {
 	}
 }
 
-// endBody is a body that tells when it has been read to its end.
+// endBody is a body that signals when it has been read to its end.
 type endBody struct {
 	io.Reader
 	ended func()
@@ -249,9 +249,9 @@ func TestTrailersOverHTTP3(t *testing.T) {
 	}
 }
 
-// A proxy may close the body while it is being read: Go's own transport does so when a request ends early, and so do
-// the two directions of a WebSocket over HTTP/2. Both ends look at the trailers, and maps used by two at once end the
-// process.
+// A proxy may close the body while it is being read. The transport of Go does so when a request ends early, and so do
+// the two directions of a WebSocket over HTTP/2. Both ends look at the trailers. If two goroutines use one map at once,
+// the process ends.
 func TestTrailersWhenTheBodyIsClosedWhileItIsRead(t *testing.T) {
 	g := build(t, tokentest.NewKey(t, "ES256", "k1"), forward(t, "name", "X-User"))
 	rounds := 4000 // one in some hundreds ends badly when nothing guards the map
@@ -275,8 +275,8 @@ func TestTrailersWhenTheBodyIsClosedWhileItIsRead(t *testing.T) {
 	}
 }
 
-// meeting is a body whose reader and closer come out at the same moment, when it has brought its trailers: many of
-// ours, so that there is something to do for both of them.
+// meeting is a body whose reader and closer return at the same moment, when it has brought its trailers. Many of these
+// have our names, so that there is work for both.
 type meeting struct {
 	trailer http.Header
 	once    sync.Once
