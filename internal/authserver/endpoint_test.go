@@ -56,7 +56,7 @@ func TestEndpointInMetadata(t *testing.T) {
 	}
 }
 
-// Metadata without the endpoint is the server's fault; metadata that are not there say themselves why.
+// If the metadata has no endpoint, that is the fault of the server. If there is no metadata, its error says why.
 func TestNoEndpointInMetadata(t *testing.T) {
 	onlyAlias := &keyset.Metadata{
 		MTLSEndpointAliases: map[string]string{"introspection_endpoint": "https://mtls.as.example/i"},

@@ -99,8 +99,8 @@ func TestSignedAnswer(t *testing.T) {
 	}
 }
 
-// What the issuer's tokens may not be signed with, its answers may not be signed with either. A secret that both sides
-// have proves nothing about who has made the answer.
+// An algorithm that is not allowed for the tokens of the issuer is not allowed for its answers. A secret that both
+// sides have does not prove who made the answer.
 func TestAlgorithmsOfSignedAnswers(t *testing.T) {
 	rsa, ec := tokentest.NewKey(t, "RS256", "r"), tokentest.NewKey(t, "ES256", "e")
 	secret := tokentest.NewKey(t, "HS256", "s")
@@ -118,14 +118,14 @@ func TestAlgorithmsOfSignedAnswers(t *testing.T) {
 	}
 }
 
-// gone is a source whose keys cannot be had.
+// gone is a source whose keys are unavailable.
 type gone struct{ keyset.Source }
 
 func (gone) Find(context.Context, jose.Algorithm, string) ([]*jose.Key, error) {
 	return nil, &keyset.UnavailableError{}
 }
 
-// Without keys nothing is known about the answer: the server is to be asked again later.
+// Without keys nobody can judge the answer, so the client asks the server again later.
 func TestSignedAnswerWithoutKeys(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	s := answers(t, key)
