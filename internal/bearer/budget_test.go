@@ -24,7 +24,7 @@ func extractorWith(tb testing.TB, memory *bearer.FormMemory) *bearer.Extractor {
 	return e
 }
 
-// stalled is a body whose client has sent this text, and is silent from then on until it leaves.
+// stalled is the body of a client that sends this text and then nothing more until it leaves.
 type stalled struct {
 	io.Reader
 	silent func()
@@ -49,8 +49,8 @@ func formOf(ctx context.Context, size int) *http.Request {
 	return r
 }
 
-// Strangers send large forms and leave them unfinished. What they make us hold together is bounded, ordinary forms of
-// others are read all the same, and everything is given back.
+// Strangers send large forms and leave them unfinished. The memory that these hold together is bounded. Ordinary forms
+// of others are still read, and in the end all memory is given back.
 func TestFormsOfStrangersAreBoundedTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const clients, size, limit = 60, 960 << 10, bearer.DefaultFormMemory
@@ -105,7 +105,7 @@ func TestFormsOfStrangersAreBoundedTogether(t *testing.T) {
 	})
 }
 
-// A form is held until somebody has read it, or until its request is over: no longer, and no shorter.
+// A form is held until somebody has read it, or until its request is over: no longer and no shorter.
 func TestFormMemoryIsGivenBack(t *testing.T) {
 	const size = 100 << 10
 	for name, end := range map[string]func(r *http.Request, over func()){
@@ -162,8 +162,8 @@ func TestFormMemoryIsGivenBack(t *testing.T) {
 	})
 }
 
-// Handlers before the gate may read from a body of their own, which may panic: net/http ends the request then, and
-// goes on with the next.
+// Handlers before the gate may read from a body of their own, which may panic. net/http then ends the request and
+// serves the next one.
 func TestFormMemoryIsGivenBackAfterAPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := bearer.NewFormMemory(1 << 20)

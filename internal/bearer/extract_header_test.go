@@ -103,8 +103,8 @@ func TestCustomHeader(t *testing.T) {
 	}
 }
 
-// Readers that make variables of header fields cannot tell these names apart,
-// and would read another token than ours.
+// Some readers make variables of header fields and cannot distinguish these names. They would read another token than
+// ours.
 func TestHeaderUnderAnotherSpelling(t *testing.T) {
 	e := extractor(t, bearer.DefaultPlace, inCustom)
 	for _, name := range []string{

@@ -86,7 +86,7 @@ func TestQuery(t *testing.T) {
 	}
 }
 
-// PHP has variables in mind: a name with an underscore has many spellings.
+// PHP makes variables of names, so a name with an underscore has many spellings.
 func TestNamesWithAnUnderscore(t *testing.T) {
 	place := func(kind bearer.Kind) *bearer.Extractor {
 		return extractor(t, bearer.Place{Kind: kind, Name: "access_token"})
@@ -186,8 +186,7 @@ func TestCookie(t *testing.T) {
 	}
 }
 
-// Most frameworks delete a cookie by emptying it. Whoever signs in again brings the token somewhere else, and is let
-// in.
+// Most frameworks delete a cookie by emptying it. A user who signs in again has a token in another place and is let in.
 func TestEmptiedCookieIsNoToken(t *testing.T) {
 	e := extractor(t, bearer.DefaultPlace, inQuery, inCookie, inForm)
 	for _, emptied := range []string{"jwt=", `jwt=""`} {
@@ -199,7 +198,7 @@ func TestEmptiedCookieIsNoToken(t *testing.T) {
 			t.Errorf("%s: left %q", emptied, r.Header["Cookie"])
 		}
 	}
-	// Nobody else deletes by emptying: elsewhere an empty token is the client's mistake.
+	// Only cookies are deleted by emptying them. In other places an empty token is a mistake of the client.
 	for name, empty := range map[string]func(*http.Request){
 		"header": func(r *http.Request) { r.Header.Set("Authorization", "Bearer ") },
 		"query":  func(r *http.Request) { r.URL.RawQuery = "jwt=" },

@@ -202,7 +202,7 @@ func TestLimitOfAnEarlierHandler(t *testing.T) {
 	check(t, extractor(t, inForm), r, "", bearer.ErrBodyTooLarge)
 }
 
-func TestBodyThatBreaksOff(t *testing.T) {
+func TestTruncatedBody(t *testing.T) {
 	for name, body := range map[string]io.Reader{
 		"an error":        io.MultiReader(strings.NewReader("access_token="+token), iotest.ErrReader(io.ErrUnexpectedEOF)),
 		"nothing, always": stuck{},
@@ -307,7 +307,7 @@ func TestTwoExtractorsInARow(t *testing.T) {
 	check(t, small, r, "", bearer.ErrBodyTooLarge)
 }
 
-// HasRead tells apart what has been read whole and what is still to come.
+// HasRead distinguishes a body that was read to its end from one that still has to come.
 func TestHasRead(t *testing.T) {
 	e, err := bearer.NewExtractor(bearer.Options{
 		Places: []bearer.Place{bearer.DefaultPlace, {Kind: bearer.Form, Name: "t"}}, MaxForm: 8,

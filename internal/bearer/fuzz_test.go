@@ -21,7 +21,7 @@ func outcome(t *testing.T, c bearer.Credential, err error) {
 	switch {
 	case err == nil:
 		if !b64token.MatchString(c.Token) || len(c.Token) > bearer.DefaultMaxToken {
-			t.Errorf("token %q is none", c.Token)
+			t.Errorf("token %q is no b64token", c.Token)
 		}
 	case c != bearer.Credential{}:
 		t.Error("a credential came with an error")
@@ -35,8 +35,7 @@ func plain(method string) *http.Request {
 	return &http.Request{Method: method, URL: &url.URL{Path: "/"}, RequestURI: "/", Header: http.Header{}}
 }
 
-// Whatever is accepted matches the grammar of RFC 6750 section 2.1, and what
-// matches is accepted.
+// Every token that is accepted matches the grammar of RFC 6750 section 2.1, and every token that matches is accepted.
 func FuzzAuthorization(f *testing.F) {
 	for _, seed := range []string{
 		"Bearer " + token, "bearer  a==", "Bearer", "Bearer\ta",
@@ -140,8 +139,8 @@ func FuzzQuery(f *testing.F) {
 	})
 }
 
-// A token put between the pairs of any query that has none is found there, and
-// its removal gives the query back byte for byte.
+// A token that is put between the pairs of any query is found there, if it is the only one. Its removal gives the query
+// back byte for byte.
 func FuzzQueryRoundTrip(f *testing.F) {
 	f.Add("a=1&b=2", uint(1))
 	f.Add("%zz&&=;+", uint(3))
@@ -248,8 +247,7 @@ func FuzzForm(f *testing.F) {
 	})
 }
 
-// The challenge parses, whatever the fields are, and says what it should when
-// they are valid.
+// The challenge parses whatever the fields are. With valid fields it says what it should.
 func FuzzChallenge(f *testing.F) {
 	f.Add("api", "invalid_token", "the token has expired", "a b", "https://h/x")
 	f.Add(`a"\`, "\r\n", "\x00\xff", `a"`, "https://h/\"\n")

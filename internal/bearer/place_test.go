@@ -39,7 +39,7 @@ func TestPlacesThatHoldNoBearerTokenAreRefused(t *testing.T) {
 	}
 }
 
-// What looks like those and is another place is accepted.
+// A place that only looks like one of those is accepted.
 func TestPlacesBesideThoseAreAccepted(t *testing.T) {
 	for _, place := range []bearer.Place{
 		{Kind: bearer.Header, Name: "Security-Token"}, {Kind: bearer.Header,

@@ -239,8 +239,7 @@ func TestAcceptedOnTheWire(t *testing.T) {
 	}
 }
 
-// A client that waits for 100 Continue gets it for a form that will be
-// read, and is refused at once when it will not be.
+// A client that waits for 100 Continue gets it if its form will be read. Otherwise it is refused at once.
 func TestExpectContinue(t *testing.T) {
 	w := newWire(t, extractor(t, bearer.DefaultPlace, inForm))
 	w.Start()
