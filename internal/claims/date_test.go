@@ -70,7 +70,7 @@ func TestRefusedDates(t *testing.T) {
 	}
 }
 
-func TestDatesThatAreNoNumbersAtAll(t *testing.T) {
+func TestDatesThatAreNotNumbers(t *testing.T) {
 	for _, date := range []string{"NaN", "Infinity", "-Infinity", "0x10", "01", "1.", ".5", "+1", "1e", "1_000", "1 0"} {
 		if _, err := claims.Decode([]byte(`{"exp":` + date + `}`)); !errors.Is(err, claims.ErrMalformed) {
 			t.Errorf("%s: got %v, want ErrMalformed", date, err)

@@ -49,7 +49,7 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-func TestDecodeOfNothing(t *testing.T) {
+func TestDecodeOfAnEmptySet(t *testing.T) {
 	s := decode(t, `{}`)
 	if s.Issuer != "" || s.Audience != nil || s.Scope != nil ||
 		!s.ExpiresAt.IsZero() || !s.NotBefore.IsZero() || !s.IssuedAt.IsZero() {
@@ -57,7 +57,7 @@ func TestDecodeOfNothing(t *testing.T) {
 	}
 }
 
-// Servers that keep a list of audiences write it also when there is nobody on it.
+// Servers that keep a list of audiences may write the list even when it is empty.
 func TestEmptyAudienceNamesNobody(t *testing.T) {
 	for _, text := range []string{`{"aud":[]}`, `{"aud":[ ]}`} {
 		s := decode(t, text)

@@ -15,8 +15,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/strictjson"
 )
 
-// FuzzDecode compares a set with what a slow reader of encoding/json's tree makes
-// of the same text, and its fields with what its claims say one by one.
+// FuzzDecode compares a set with what a slow reader finds in the same text by encoding/json. It also compares the
+// fields of the set with its claims.
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{
 		typical, `{}`, `[]`, `{"sub":"a","s\u0075b":"b"}`, `{"aud":[]}`, `{"aud":["a",1]}`, `{"aud":"a","AUD":"b"}`,
@@ -60,7 +60,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// checkLookups finds every claim in all the ways there are.
+// checkLookups finds every claim in each of the ways that there are.
 func checkLookups(t *testing.T, set *claims.Set, all map[string]any) {
 	for name, want := range all {
 		paths := []string{}
@@ -116,8 +116,8 @@ func FuzzDate(f *testing.F) {
 	})
 }
 
-// FuzzPath checks that names of any kind are found where they are, and that no
-// text makes a path that misbehaves.
+// FuzzPath checks that names of any kind are found where they are. No text may make a path that panics or finds
+// something else.
 func FuzzPath(f *testing.F) {
 	f.Add("realm_access", "roles", "a.b")
 	f.Add("a.b", `c\d`, "/a~1b/0")
@@ -186,8 +186,8 @@ type referenceSet struct {
 	claims map[string]any
 }
 
-// reference applies the rules that the comment of Decode states to the tree that
-// encoding/json builds. That the text is strict JSON is not its business.
+// reference applies the rules of the comment of Decode to the tree that encoding/json builds. It does not check that
+// the text is strict JSON.
 func reference(text string) (r referenceSet, ok bool) {
 	if _, err := strictjson.ParseObject(text, strictjson.Limits{}); err != nil {
 		return r, false

@@ -88,7 +88,7 @@ func TestKindOf(t *testing.T) {
 			is("secevent+jwt", "events", "logout", "typ"), is("secevent+jwt", "events", "logout", "typ")},
 		"access does not outdo others": {`{"token_use":"access","typ":"ID"}`, too(is("id", "typ")), too(is("id", "typ"))},
 
-		// In an answer these two members mean nothing else; in a token they may be anybody's.
+		// In an answer these two members have one meaning only. In a token anybody may have used the names.
 		"token_type of nobody": {`{"token_type":"JWT"}`, nothing, unknown("token_type")},
 		"token_type empty":     {`{"token_type":""}`, nothing, unknown("token_type")},
 		"token_type a list":    {`{"token_type":["Bearer"]}`, nothing, unknown("token_type")},

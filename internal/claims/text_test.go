@@ -73,7 +73,8 @@ func TestText(t *testing.T) {
 	}
 }
 
-// meaning is what a value says, by the standard library: its members, or itself when it is not a matter of members.
+// meaning is what a value says, according to the standard library: its members, or the value itself if it has no
+// members.
 func meaning(tb testing.TB, text string) (members []string, other string) {
 	tb.Helper()
 	decoder := json.NewDecoder(strings.NewReader(text))
@@ -107,7 +108,7 @@ func meaning(tb testing.TB, text string) (members []string, other string) {
 	return nil, string(again)
 }
 
-// readBack is a backend: it takes JSON for JSON, and else splits at commas and decodes each member.
+// readBack is a backend. It reads JSON as JSON. It splits any other text at commas and decodes each member.
 func readBack(tb testing.TB, text string) (members []string, other string) {
 	tb.Helper()
 	if strings.HasPrefix(text, "[") || strings.HasPrefix(text, "{") {
@@ -123,7 +124,7 @@ func readBack(tb testing.TB, text string) (members []string, other string) {
 	return members, ""
 }
 
-// checkText wants a backend to read in the text what the value says: so values with one text say the same.
+// checkText wants a backend to read in the text what the value says, so that values with the same text say the same.
 func checkText(tb testing.TB, value string) {
 	tb.Helper()
 	text, ok := claim(tb, value).Text()
@@ -137,7 +138,7 @@ func checkText(tb testing.TB, value string) {
 	if wantMembers, wantOther := meaning(tb, value); !slices.Equal(members, wantMembers) || other != wantOther {
 		tb.Fatalf("%s became %q, in which a backend reads %q%s", value, text, members, other)
 	}
-	// One that splits JSON, too, finds no member that is a text: those begin or end with a quote.
+	// A backend that splits JSON as well finds no member that is a text, since those begin or end with a quote.
 	if members == nil {
 		for part := range strings.SplitSeq(text, ",") {
 			part = strings.ReplaceAll(strings.ReplaceAll(part, `\\`, ""), `\"`, "")
@@ -148,8 +149,8 @@ func checkText(tb testing.TB, value string) {
 	}
 }
 
-// Whatever is in the strings of a claim, a backend reads in its text what the claim says. All short values of
-// characters that mean something somewhere are tried.
+// Whatever the strings of a claim contain, a backend reads in its text what the claim says. The test tries all short
+// values of characters that have a meaning somewhere.
 func TestTextIsReadInOneWay(t *testing.T) {
 	texts := []string{`""`}
 	for _, alphabet := range []string{"a,\"%[]{} 2C1:\\\u00a0", "a,[\" %"} {
@@ -189,7 +190,7 @@ func TestTextIsReadInOneWay(t *testing.T) {
 	}
 }
 
-// Two values that are not alike have texts that are not alike either.
+// Two different values have different texts.
 func TestTextsThatWereAlike(t *testing.T) {
 	for _, pair := range [][2]string{
 		{`"a,admin"`, `["a","admin"]`},

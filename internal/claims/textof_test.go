@@ -6,7 +6,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/claims"
 )
 
-// What Any gave has the text of the value, but for what Any does not keep.
+// A value of Any has the same text as the claim, except for what Any does not keep.
 func TestTextOf(t *testing.T) {
 	for _, text := range []string{
 		`"x"`, `""`, `"a,b"`, `7`, `-1.5`, `true`, `[]`, `["a","b"]`, `["a,b"]`, `["a"," b"]`, `["a",1]`, `[null]`, `{}`,
