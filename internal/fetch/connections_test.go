@@ -41,8 +41,8 @@ func TestCloseLeavesNoConnection(t *testing.T) {
 	}
 }
 
-// relay passes bytes on to a server and back, but loses those of connections that come before it is mended: as a router
-// does that has forgotten them, or the way to a machine that is no more.
+// relay passes bytes on to a server and back. It loses those of connections that came before it was mended, like a
+// router that has forgotten them, or like the way to a machine that is gone.
 type relay struct {
 	net.Listener
 	broken   atomic.Bool
@@ -121,8 +121,8 @@ func TestAConnectionThatLeadsNowhereIsGivenUp(t *testing.T) {
 	}
 }
 
-// A question may be given up at the very moment when its client is closed, and HTTP/2 keeps the connection of a
-// question that was given up. None of them may stay.
+// A request may be given up at the moment when its client is closed. HTTP/2 keeps the connection of such a request.
+// None of these connections may stay.
 func TestCloseLeavesNoConnectionOfWhatWasGivenUp(t *testing.T) {
 	for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
 		t.Run(protocol, func(t *testing.T) {

@@ -140,7 +140,7 @@ func TestErrorsDoNotQuoteTheAddress(t *testing.T) {
 	}
 }
 
-// What is at the address does not speak HTTP, and sends back what it was sent: the errors of net/http quote it.
+// The server at the address does not speak HTTP and sends back what it got. The errors of net/http quote it.
 func TestErrorsDoNotQuoteWhatIsNotHTTP(t *testing.T) {
 	for _, before := range []string{
 		"", "HTTP/1.1 ", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\n ",
@@ -162,7 +162,7 @@ func TestErrorsDoNotQuoteWhatIsNotHTTP(t *testing.T) {
 	}
 }
 
-func TestOptionsThatCannotBe(t *testing.T) {
+func TestInvalidOptions(t *testing.T) {
 	cert, key := issued(t)
 	other, _ := issued(t)
 	for _, options := range []fetch.Options{

@@ -61,7 +61,7 @@ func TestAddressesThatAreNotDialled(t *testing.T) {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
-	// Neither their neighbours nor what a translator leads to elsewhere are any of these.
+	// The addresses next to these are none of them, nor are addresses that a translator leads elsewhere.
 	for _, address := range []string{
 		"https://[fd00:ec3::254]/", "https://[64:ff9b:1::7f00:1]/", "https://[64:ff9b::7f00:1]/", "https://[::1]:1/",
 	} {
@@ -70,7 +70,7 @@ func TestAddressesThatAreNotDialled(t *testing.T) {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
-	// With the word in the configuration it is dialled, whatever comes of it.
+	// When the configuration allows the address, it is dialled. What comes of that does not matter here.
 	c := client(t, fetch.Options{AllowLinkLocal: true, Timeout: 50 * time.Millisecond})
 	if _, err := c.Get(t.Context(), "https://169.254.169.254/", "*/*", ""); err == nil ||
 		errors.Is(err, fetch.ErrAddress) {
