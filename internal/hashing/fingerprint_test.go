@@ -52,7 +52,7 @@ type inner struct {
 	hidden []int
 }
 
-// key says itself what it is; what is beside does not count.
+// key has a method for its fingerprint, so its other field does not count.
 type key struct {
 	thumbprint [32]byte
 	beside     func()

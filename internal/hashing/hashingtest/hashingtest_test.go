@@ -43,7 +43,7 @@ type inner struct {
 	hidden []int
 }
 
-// key says itself what it is; what is beside does not count.
+// key has a method for its fingerprint, so its other field does not count.
 type key struct {
 	beside     func() //nolint:unused // the walk meets it: that is what the test is for
 	thumbprint [32]byte
