@@ -21,8 +21,8 @@ import (
 // payloadBytes makes RS256 tokens of about 850 bytes, the size of the access tokens of common authorization servers.
 const payloadBytes = 330
 
-// bare is the check of a signature by crypto/* alone: the hash and the one call, with everything prepared that does not
-// depend on the token.
+// bare is the check of a signature by crypto/* alone: the hash and one call. Everything that does not depend on the
+// token is prepared.
 func bare(s *signer, signature []byte) func(input string) bool {
 	newHash, id := hashOf(s.alg)
 	switch key := s.private.(type) {

@@ -95,7 +95,7 @@ func TestParseUsesTheBuffer(t *testing.T) {
 	}
 }
 
-// What is refused early costs the same however long it is.
+// A text that is refused early costs the same, however long it is.
 func TestParseOfDotsAllocatesNothing(t *testing.T) {
 	for _, token := range []string{
 		strings.Repeat(".", 15000), "a" + strings.Repeat(".", 1<<20),
@@ -117,7 +117,7 @@ func TestParseAllocations(t *testing.T) {
 	}
 }
 
-// Whatever is accepted is the one way to write it, and agrees with a decoder that knows nothing of ours.
+// A text that is accepted is the only way to write the token. An independent decoder agrees with ours.
 func FuzzParse(f *testing.F) {
 	for _, s := range signers() {
 		f.Add(s.token(60))

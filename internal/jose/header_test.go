@@ -234,7 +234,7 @@ func TestHeaderRefusesForeignTypes(t *testing.T) {
 	}
 }
 
-// These say nothing about the kind, or that this is an access token.
+// These types say nothing about the kind, or say that this is an access token.
 func TestHeaderTakesTypesOfAccessTokens(t *testing.T) {
 	for _, typ := range []string{
 		"JWT", "at+jwt", "AT+JWT", "application/at+jwt", "JOSE", "JWS", "Bearer", "jwt+x", "example.com-token",

@@ -12,7 +12,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/jose"
 )
 
-// plainSecrets are long enough, and everybody would try them.
+// plainSecrets are long enough, but everybody would try them.
 var plainSecrets = map[string]string{
 	"sixteen random digits twice over": strings.Repeat("9d1f8a3c5e7b4260", 2),
 	"one zero byte over and over":      strings.Repeat("\x00", 64),
@@ -87,8 +87,8 @@ func TestSecretsThatAreDoubtful(t *testing.T) {
 	}
 }
 
-// The generators that people use. The numbers are the same in every run and for each of them, so that it cannot fail by
-// bad luck.
+// These are the generators that people use. The numbers are the same in every run and for each generator, so that the
+// test cannot fail by bad luck.
 func TestRandomSecretsAreNeitherRefusedNorDoubted(t *testing.T) {
 	var source *rand.ChaCha8
 	var random *rand.Rand
@@ -155,9 +155,8 @@ func TestRandomSecretsAreNeitherRefusedNorDoubted(t *testing.T) {
 	}
 }
 
-// Secrets of 16 random bytes that look like something else when they are decoded, as one in some ten thousand does:
-// what is visible of the bytes is JSON that says nothing, such as "[]", or four of them are in a row of keys, as "FGhj"
-// is.
+// A random secret can look like something else when it is decoded, as one in some ten thousand does. The readable part
+// of these 16 bytes is JSON without content, such as "[]", or four of them are in a row of keys, such as "FGhj".
 func TestRandomSecretsThatLookLikeSomething(t *testing.T) {
 	for _, secret := range []string{
 		"1d726d7b298e077e1b7a085b87837c1d", "6fcba25029c5bf84baee5c68b749594f", "77F03265C98C38AF16680A50B945FBAD",

@@ -28,7 +28,7 @@ func TestVerifyAcceptsEachAlgorithm(t *testing.T) {
 	}
 }
 
-// A token is verified with the algorithm that it names, by a key that was made for another one.
+// The token names an algorithm, and the key was made for another one.
 func TestVerifyRefusesEveryOtherAlgorithm(t *testing.T) {
 	for _, of := range allAlgorithms() {
 		for _, named := range allAlgorithms() {
@@ -280,7 +280,7 @@ func TestVerifyEd25519UnderBothNames(t *testing.T) {
 	requireErr(t, accepts(one, s.sign(`{"alg":"EdDSA"}`, `{}`)), jose.ErrKeyAlgorithm)
 }
 
-// What another module does to golang-jwt's exported variables does not change how we verify.
+// A module that changes the exported variables of golang-jwt does not change how we verify.
 func TestVerifyDoesNotUseSharedMethods(t *testing.T) {
 	s := signers()[jose.HS256]
 	token := s.token(100)
