@@ -9,7 +9,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// Every member that a JWK can have and that anything is read from, with what its values of the wrong type give.
+// These are all members of a JWK that we read, each with the result for a value of the wrong type.
 var optionalMembers = map[string]string{
 	"use": "malformed", "key_ops": "malformed", "alg": "malformed", "kid": "malformed", "x5c": "malformed",
 	"d": "private_key", "p": "private_key", "q": "private_key",
@@ -18,8 +18,8 @@ var optionalMembers = map[string]string{
 	"crv": "", "x": "", "y": "", "x5t": "", "x5u": "", "x5t#S256": "", "exp": "", // nothing reads these of an RSA key
 }
 
-// Serialisers that write every field they know publish members without content. Those disclose nothing, and say
-// nothing.
+// Serialisers that write every field they know publish members without content. Such members disclose nothing and have
+// no meaning.
 func TestAMemberWithoutContentIsAbsent(t *testing.T) {
 	key := tokentest.NewKey(t, "RS256", "one").JWK()
 	for name, oddlyTyped := range optionalMembers {
@@ -64,7 +64,7 @@ func TestAPrivateMemberWithContentIsPrivate(t *testing.T) {
 	}
 }
 
-// A server that has no key set may say so by a member without content.
+// A server without a key set may publish that member without content.
 func TestMetadataWithoutContentOfAMember(t *testing.T) {
 	for _, value := range []string{`null`, `""`, `[]`} {
 		m, err := keyset.ParseMetadata([]byte(`{"issuer":"https://as.example.com","jwks_uri":`+value+

@@ -38,7 +38,7 @@ func troubles() map[string]http.HandlerFunc {
 
 const secretQuery = "?api_key=hunter2"
 
-// wantAddress wants an error to say at which address the trouble is, and no more of it than that.
+// wantAddress wants an error to name the address of the trouble, and no more of the address than that.
 func wantAddress(t *testing.T, err error, address string) {
 	t.Helper()
 	if !errors.Is(err, keyset.ErrUnavailable) ||
@@ -97,7 +97,7 @@ func TestFetchErrorsNameTheAddress(t *testing.T) {
 	}
 }
 
-// The trouble is at the address that a redirect leads to.
+// The trouble is at the address that a redirect leads to, so the error names that one.
 func TestFetchErrorsNameWhereARedirectLeads(t *testing.T) {
 	as, to := tokentest.NewAS(t), httptest.NewServer(nil)
 	to.Close()

@@ -11,7 +11,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// tally counts what came of tokens.
+// tally counts the outcomes of tokens.
 type tally struct {
 	passed, pending, unavailable, bad int
 	longest                           time.Duration // for which tokens were pending in a row
@@ -44,12 +44,12 @@ func (c *tally) String() string {
 	return fmt.Sprintf("%d accepted, %d pending, %d unavailable, %d called bad", c.passed, c.pending, c.unavailable, c.bad)
 }
 
-// attack is called before each good token. It gets the id of the next key, and how often it was called.
+// attack runs before each good token, with the id of the next key and the number of calls so far.
 type attack func(t *testing.T, source keyset.Source, next string, n int)
 
-// rotations has the server replace its only key about each minute, while good tokens come five times a second, and
-// attack is called as often. The tokens of a key are the same few, as clients use a token again. With -short, all of it
-// comes half as often.
+// rotations has the server replace its only key about once a minute. Good tokens come five times a second, and attack
+// runs as often. The tokens of a key are the same few, as clients use a token again. With -short, everything comes half
+// as often.
 func rotations(t *testing.T, minutes int, attack attack) (*tally, *server) {
 	t.Helper()
 	good, n := new(tally), 0
@@ -76,8 +76,8 @@ func rotations(t *testing.T, minutes int, attack attack) (*tally, *server) {
 	return good, behind
 }
 
-// Whatever strangers and old tokens do, good tokens of a key that was not published ahead are never called bad. They
-// wait for half a cooldown at the most.
+// Whatever strangers and old tokens do, a good token of a key that was not published ahead is never refused as bad. It
+// waits for half a cooldown at the most.
 func TestRotationBesideAttacks(t *testing.T) {
 	minutes := 8
 	if testing.Short() {
@@ -169,8 +169,8 @@ func TestRotationBesideAttacks(t *testing.T) {
 	}
 }
 
-// A key that was taken out and comes back is found: at once, or when old tokens have spent the fetch for such keys,
-// with the next one.
+// A key that was removed and comes back is found at once. If old tokens have spent the fetch for such keys, the next
+// fetch finds it.
 func TestRollingBack(t *testing.T) {
 	one, two := tokentest.NewKey(t, "ES256", "one"), tokentest.NewKey(t, "ES256", "two")
 	for _, flood := range []bool{false, true} {
@@ -205,7 +205,7 @@ func TestRollingBack(t *testing.T) {
 	}
 }
 
-// What is pending is answered by the next fetch, whoever causes it: with the key, or for good.
+// The next fetch answers all pending tokens, whatever causes it: with the key, or for good.
 func TestPendingTokensGetAnAnswer(t *testing.T) {
 	two, stranger := tokentest.NewKey(t, "ES256", "two"), tokentest.NewKey(t, "ES256", "stranger")
 	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
@@ -240,7 +240,8 @@ func TestPendingTokensGetAnAnswer(t *testing.T) {
 	})
 }
 
-// More invented ids than are remembered: bad tokens are answered later, and good ones lose nothing.
+// There are more invented ids than the source remembers. Bad tokens get their answers later, and good tokens lose
+// nothing.
 func TestMoreInventedIDsThanAreRemembered(t *testing.T) {
 	two := tokentest.NewKey(t, "ES256", "two")
 	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {

@@ -52,7 +52,7 @@ func (c *certified) options(tb testing.TB) fetch.Options {
 	}
 }
 
-// The certificate is for the server whose metadata the operator has asked for, not for one that these name.
+// The certificate is for the server whose metadata the operator asked for, not for a server that the metadata names.
 func TestTheClientCertificateStaysWithTheMetadata(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "one")
 	keys := func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, tokentest.JWKS(key)) }

@@ -57,9 +57,9 @@ func TestDiscovery(t *testing.T) {
 	}
 }
 
-// The identifier of an issuer may end in a slash, as Auth0's do. Both standards take it off before they make the
-// address (OpenID Connect Discovery 1.0 section 4.1, RFC 8414 section 3.1), and both want GET. The metadata name the
-// issuer with it.
+// The identifier of an issuer may end in a slash, as those of Auth0 do. Both standards remove the slash before they
+// make the address (OpenID Connect Discovery 1.0 section 4.1, RFC 8414 section 3.1), and both want GET. The metadata
+// names the issuer with the slash.
 func TestDiscoveryOfAnIssuerThatEndsInASlash(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "slash")
 	for _, test := range []struct{ path, served string }{
@@ -116,7 +116,7 @@ func TestKeysMove(t *testing.T) {
 	}
 }
 
-// What stands at the other well-known place says nothing about the metadata that were found at this one: many servers
+// The document at the other well-known place says nothing about the metadata that was found at this one: many servers
 // answer every path with the same page.
 func TestPageAtTheOtherPlaceKeepsNoKeysAway(t *testing.T) {
 	one, two := tokentest.NewKey(t, "ES256", "one"), tokentest.NewKey(t, "ES256", "two")
@@ -145,7 +145,7 @@ func TestDiscoveryOverTLS(t *testing.T) {
 	if _, err := verify(t, source, key.Sign(t, claims())); err != nil {
 		t.Fatal(err)
 	}
-	// From https nothing leads to a service on this machine without it.
+	// An https address never leads to a service without TLS on this machine.
 	local := tokentest.NewAS(t, tokentest.WithKeys(key))
 	as.ChangeMetadata(func(document map[string]any) { document["jwks_uri"] = local.JWKSURL() })
 	other := discovery(t, keyset.DiscoveryOptions{Issuer: as.URL, Fetch: fetch.Options{CA: as.CA()}})
@@ -181,7 +181,7 @@ func TestHeaderStaysWithTheMetadata(t *testing.T) {
 	}
 }
 
-// The zone of an IPv6 address is encoded in a URL, and not where it is dialled (RFC 6874).
+// A URL has the zone of an IPv6 address in encoded form (RFC 6874). The address that is dialled has it as it is.
 func TestIssuerAtAnAddressWithAZone(t *testing.T) {
 	listener, err := net.Listen("tcp6", "[::1]:0")
 	if err != nil {

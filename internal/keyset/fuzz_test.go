@@ -15,7 +15,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// Whatever is in a file: no panic, public keys only that may be used, and the same ones the next time.
+// Whatever a file contains, there is no panic, all keys are public ones that may be used, and the next reading gives
+// the same keys.
 func FuzzParseKeys(f *testing.F) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	rsaKey, ecKey, edKey := tokentest.NewKey(f, "RS256", "one"),

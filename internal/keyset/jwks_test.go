@@ -247,7 +247,7 @@ func TestManyKeys(t *testing.T) {
 	}
 }
 
-// Whatever a server sends: no panic, no key that may not be used, and no more than were asked for.
+// Whatever a server sends, there is no panic, no key that may not be used, and no more keys than the selection allows.
 func FuzzParseJWKS(f *testing.F) {
 	for _, test := range skippedJWKs(f) {
 		f.Add([]byte(`{"keys":[` + test.jwk + `]}`))

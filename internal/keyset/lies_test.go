@@ -18,7 +18,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// lies are answers that take no key away.
+// lies are answers that must not take a key away.
 func lies(tb testing.TB) map[string]http.HandlerFunc {
 	tb.Helper()
 	say := func(status int, kind, body string) http.HandlerFunc {

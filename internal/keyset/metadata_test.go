@@ -111,7 +111,7 @@ func TestUnusableMetadata(t *testing.T) {
 	}
 }
 
-// The metadata being down does not matter as long as the keys are where they were; its lying does.
+// Metadata that is unavailable does not matter as long as the keys are where they were. Metadata that lies does matter.
 func TestMetadataFailsLater(t *testing.T) {
 	one, two := tokentest.NewKey(t, "ES256", "one"), tokentest.NewKey(t, "ES256", "two")
 	as := tokentest.NewAS(t, tokentest.WithKeys(one))
@@ -173,7 +173,7 @@ func TestMetadataThatDoesNotComeKeepsNoKeysAway(t *testing.T) {
 	})
 }
 
-// Whatever a document says: it is of the issuer asked for, and leads only where one may go.
+// Whatever a document says, it is of the issuer that was asked for, and leads only to allowed addresses.
 func FuzzMetadata(f *testing.F) {
 	const issuer = "https://as.example.com"
 	for _, seed := range []string{

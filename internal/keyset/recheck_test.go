@@ -62,7 +62,8 @@ func TestKeysWithTheSameID(t *testing.T) {
 						t.Errorf("a token of the old key: %v", err)
 					}
 				}
-				// The first, one for the new key, and one for the old tokens, since what new keys cost is given back.
+				// There are three: the first, one for the new key, and one for the old tokens, since the fetch that brings a new
+				// key is given back.
 				if n := s.fetches(); n != 3 {
 					t.Errorf("%d fetches", n)
 				}
@@ -134,7 +135,8 @@ func TestRecheckIsBounded(t *testing.T) {
 	})
 }
 
-// Who asks while a fetch is under way that began before: it need not have brought what was published meanwhile.
+// A request comes while a fetch is under way that began before it. That fetch need not bring what was published in the
+// meantime.
 func TestRecheckOfAFetchThatWasTooEarly(t *testing.T) {
 	old, renewed := tokentest.NewKey(t, "ES256", "one"), tokentest.NewKey(t, "ES256", "renewed").WithKID("one")
 	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {

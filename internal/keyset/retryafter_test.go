@@ -13,8 +13,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// A server that says when to come back is left alone so long, up to a minute: whatever it says, and whoever makes it
-// say so, must not keep the keys away for longer.
+// A server that says when to come back is left alone for that time, up to a minute. Whatever it says, and whoever makes
+// it say so, must not keep the keys away for longer.
 func TestRetryAfterOfTheKeyServer(t *testing.T) {
 	body := tokentest.JWKS(tokentest.NewKey(t, "ES256", "one"))
 	for _, c := range []struct {
@@ -73,7 +73,7 @@ func TestRetryAfterOfTheKeyServer(t *testing.T) {
 	}
 }
 
-// The same of metadata; and requests for them.
+// The same holds for metadata, and for the requests that need it.
 func TestRetryAfterOfMetadata(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
@@ -101,8 +101,8 @@ func TestRetryAfterOfMetadata(t *testing.T) {
 	})
 }
 
-// While there are keys, what strangers invent must not have a server asked that wants to be left alone; and known keys
-// go on.
+// While there are keys, invented ids must not cause a request to a server that wants to be left alone. Known keys still
+// work.
 func TestRetryAfterWhileThereAreKeys(t *testing.T) {
 	body := tokentest.JWKS(tokentest.NewKey(t, "ES256", "one"))
 	synctest.Test(t, func(t *testing.T) {

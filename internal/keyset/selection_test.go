@@ -20,7 +20,7 @@ import (
 
 const mark = "\xef\xbb\xbf"
 
-// What a server publishes is taken as what a file contains.
+// A server may publish the same documents that a file may contain.
 func TestDocumentsOfKeysAreTakenFromEverywhere(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "one")
 	for name, text := range map[string]string{
@@ -66,7 +66,7 @@ func TestAByteOrderMarkIsNotPartOfAText(t *testing.T) {
 	}
 }
 
-// The private key, or the shared secret, of a whole server is no better for standing alone.
+// A private key or a shared secret of a whole server is not accepted either when it stands alone.
 func TestABareJWKIsJudged(t *testing.T) {
 	for reason, jwk := range map[string]string{
 		"private_key":        change(tokentest.NewKey(t, "RS256", "one").JWK(), map[string]any{"d": "AQ"}),
@@ -84,7 +84,7 @@ func TestABareJWKIsJudged(t *testing.T) {
 	}
 }
 
-// A SPIFFE bundle has keys for JWT-SVIDs beside authorities of X.509, told apart by use alone.
+// A SPIFFE bundle has keys for JWT-SVIDs beside X.509 authorities. Only "use" distinguishes them.
 func TestKeysAreChosenByUse(t *testing.T) {
 	use := func(kid string, use any) string {
 		return change(tokentest.NewKey(t, "ES256", kid).JWK(), map[string]any{"use": use})
@@ -216,7 +216,7 @@ func TestAKeyBeyondTheBoundIsRefusedByTheNameOfTheBound(t *testing.T) {
 	}
 }
 
-// Most tokens of such a key come when nothing can be fetched.
+// Most tokens of such a key come when no fetch is possible.
 func TestAKeyBeyondTheBoundThatIsPendingNamesTheBound(t *testing.T) {
 	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
 		s.body = manyKeys(t, 140)
@@ -260,7 +260,7 @@ func TestACutSetIsReportedOnce(t *testing.T) {
 			time.Sleep(5 * time.Hour)
 			synctest.Wait()
 			if n := strings.Count(strings.Join(log.all, ""), warning); n != warnings {
-				t.Errorf("after %d keys: told %d times, want %d", i, n, warnings)
+				t.Errorf("after %d keys: warned %d times, want %d", i, n, warnings)
 			}
 		}
 		if last := log.all[len(log.all)-1]; !strings.Contains(last, "level=WARN") ||

@@ -152,8 +152,8 @@ func TestKeysLastUntilTheyAreTooOld(t *testing.T) {
 	})
 }
 
-// However long the server says that its keys are good, they are fetched again before our own bound, early enough for an
-// outage of some seconds to pass.
+// However long the server says that its keys are good, they are fetched again before our own bound. That is early
+// enough to survive an outage of some seconds.
 func TestKeysAreFetchedAgainBeforeTheyAreTooOld(t *testing.T) {
 	timing := keyset.Timing{MaxStale: 5 * time.Minute}
 	inBubble(t, timing, func(t *testing.T, s *server, source *keyset.Remote, events *observed) {
@@ -210,7 +210,7 @@ func TestMissedKeysAreRemembered(t *testing.T) {
 		if err := find(t, source, "two"); !errors.Is(err, keyset.ErrUnknownKey) {
 			t.Fatal(err)
 		}
-		// A refresh that is under way is not waited for by those who have just had their answer.
+		// Requests that have just had their answer do not wait for a refresh that is under way.
 		s.set(func(s *server) { s.latency = time.Second })
 		time.Sleep(9 * time.Second)
 		start := time.Now()
@@ -268,7 +268,7 @@ func TestWaitingIsBounded(t *testing.T) {
 		if err := find(t, source, "one"); err != nil || time.Since(start) != 4*time.Second || s.fetches() != 1 {
 			t.Errorf("%v after %v and %d fetches", err, time.Since(start), s.fetches())
 		}
-		// With keys, a slow fetch is nobody's trouble but that of those who ask for others.
+		// When there are keys, a slow fetch delays only requests for other keys.
 		s.set(func(s *server) { s.latency = time.Hour })
 		var wg sync.WaitGroup
 		wg.Go(func() {
@@ -289,7 +289,7 @@ func TestWaitingIsBounded(t *testing.T) {
 	})
 }
 
-// A fetch that began before a request need not know of the key that the request is about.
+// A fetch that began before a request need not bring the key of that request.
 func TestAFetchUnderWayMayBeTooEarly(t *testing.T) {
 	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
 		s.latency = 500 * time.Millisecond

@@ -31,7 +31,8 @@ type vectorFile struct {
 	}
 }
 
-// overrides are where the files are wrong, or we are stricter by a rule: valid or not, by number.
+// overrides are vectors, by number, where the files are wrong or we are stricter by a rule. The value says whether the
+// vector is valid.
 var overrides = map[string]map[int]bool{
 	"json_web_signature_test.json": {
 		367: true, 370: true, // the comment speaks of padding, but there is none
@@ -125,8 +126,8 @@ func takesSecret(t *testing.T, key json.RawMessage, token string) (taken, secret
 	return err == nil && made.Verify(parsed.Header.Algorithm, parsed.SigningInput, parsed.Signature) == nil, true
 }
 
-// Every signature and key vector as a token for an issuer with these keys. Secrets never come from a set of keys: a
-// vector with one is refused there, and right or wrong as a secret of the configuration.
+// Each vector is a token for an issuer with these keys. Secrets never come from a set of keys, so a vector with a
+// secret is refused there. As a secret of the configuration it is judged by its label.
 func TestVectorsThroughKeySets(t *testing.T) {
 	for _, name := range []string{"json_web_signature_test.json", "json_web_key_test.json", "json_web_crypto_test.json"} {
 		t.Run(name, func(t *testing.T) {
