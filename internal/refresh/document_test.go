@@ -81,7 +81,7 @@ func TestFailingLoadsBackOff(t *testing.T) {
 		if stats := doc.Stats(); !stats.Failing || stats.Failures != stats.Loads || stats.Loads != uint64(len(l.began)) {
 			t.Errorf("stats %+v", stats)
 		}
-		// Those who ask shorten it.
+		// Requests shorten it.
 		before := l.count()
 		for range 100 {
 			if err := doc.Await(t.Context()); !errors.Is(err, errDown) {

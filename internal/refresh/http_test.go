@@ -84,7 +84,7 @@ func TestNotModifiedWithoutATagIsAFailure(t *testing.T) {
 	}
 }
 
-// Whatever a server says about caching: the time is none or one that can be reckoned with.
+// Whatever a server says about caching, the lifetime is absent or within bounds.
 func FuzzLifetime(f *testing.F) {
 	f.Add("max-age=60", "1", "Mon, 05 Jan 2026 11:00:00 GMT", "Mon, 05 Jan 2026 10:00:00 GMT")
 	f.Add(`private, MAX-AGE="99999999999999999999"`, "99999999999999999999", "0", "")
