@@ -11,8 +11,8 @@ import (
 
 var raceList = regexp.MustCompile(`(?m)^RACE *:= *(.*)$`)
 
-// The race detector costs many times the time, so CI gives it only the
-// packages where goroutines share memory. Whoever shares memory imports sync.
+// The race detector takes many times as long, so CI uses it only for packages where goroutines share memory. A package
+// that shares memory imports sync.
 func TestEveryPackageThatSharesMemoryIsTestedForRaces(t *testing.T) {
 	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
 	if err != nil {

@@ -15,27 +15,24 @@ import (
 	"testing"
 )
 
-// How long it takes to compare a secret with what a stranger sent tells how
-// far the two agree, and so, byte by byte, the secret: CVE-2015-10004,
-// CVE-2016-7036, CVE-2024-25714, CVE-2024-42368 are MACs, keys and tokens that
-// were guessed in this way. Such a comparison is that of crypto/hmac or
-// crypto/subtle (RFC 7518 section 3.2). A time cannot be asserted, so the
-// source is.
+// The time of a comparison shows how far a secret and the text of a stranger agree, and so, byte by byte, the secret.
+// MACs, keys and tokens were guessed in this way: CVE-2015-10004, CVE-2016-7036, CVE-2024-25714, CVE-2024-42368. Such a
+// comparison must use crypto/hmac or crypto/subtle (RFC 7518 section 3.2). A test cannot assert a time, so this one
+// reads the source.
 
-// secretNames are names of what must not be compared in any other way. That of
-// a hash of something public is among them, since a name cannot tell.
+// secretNames are names of values that must not be compared in any other way. Hashes of public values are among them,
+// since a name does not show the difference.
 var secretNames = regexp.MustCompile(
 	`(?i)(secrets?|mac|macs|signatures?|passwords?|tags?|tokens?|thumbprints?|digests?|pins?|fingerprints?)$`,
 )
 
-// hasty are the functions that compare as fast as they can.
+// hasty are the functions that return at the first difference.
 var hasty = []string{
 	"bytes.Equal", "bytes.Compare", "bytes.HasPrefix", "slices.Equal", "slices.Compare", "slices.Contains", "slices.Index",
 	"strings.Compare", "strings.EqualFold", "strings.HasPrefix", "reflect.DeepEqual",
 }
 
-// harmless are the comparisons that a stranger cannot learn a secret from, and
-// why, by file and expression.
+// harmless are the comparisons that do not show a secret to a stranger, by file and expression, with the reason.
 var harmless = map[string]string{
 	"caddyjwt/module.go: credential.Secret == exampleSecret": "when the configuration loads, " +
 		"with a secret that everybody knows",
@@ -88,8 +85,8 @@ func TestSecretsAreNotComparedHastily(t *testing.T) {
 	}
 }
 
-// hastyComparisons are the comparisons in a file, by operator or by function,
-// that have a secret on one side and no constant on the other.
+// hastyComparisons are the comparisons in a file, by operator or function, with a secret on one side and no constant on
+// the other.
 func hastyComparisons(file *ast.File) (found []string) {
 	ast.Inspect(file, func(node ast.Node) bool {
 		switch node := node.(type) {
@@ -126,8 +123,8 @@ func isConstant(expr ast.Expr) bool {
 	return false
 }
 
-// isSecret goes by the last name of an expression: that of key.Secret()[:8] is
-// Secret, and so is that of string(key.secret).
+// isSecret looks at the last name of an expression. That of key.Secret()[:8] is Secret, and so is that of
+// string(key.secret).
 func isSecret(expr ast.Expr) bool {
 	switch expr := expr.(type) {
 	case *ast.Ident:
@@ -182,8 +179,8 @@ func f() {
 	}
 }
 
-// The one comparison of a MAC with what a stranger sent is golang-jwt's, since
-// internal/jose leaves it to the method of the algorithm.
+// golang-jwt makes the only comparison of a MAC with the text of a stranger, since internal/jose leaves it to the
+// method of the algorithm.
 func TestMACsAreComparedInConstantTime(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/golang-jwt/jwt/v5")
 	cmd.Dir = root
