@@ -25,7 +25,7 @@ func TestReadGivesContentAndStat(t *testing.T) {
 	}
 }
 
-func TestReadRefusesWhatIsNoSmallFile(t *testing.T) {
+func TestReadRefusesLongAndSpecialFiles(t *testing.T) {
 	directory := t.TempDir()
 	for name, create := range map[string]func(path string) error{
 		"too-long":  func(path string) error { return os.WriteFile(path, make([]byte, smallfile.Max+1), 0o600) },
