@@ -14,9 +14,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/strictjson"
 )
 
-// FuzzParse compares the reader with a slow one that is built from encoding/json:
-// it accepts exactly what that accepts, less what the package comment excludes,
-// and sees the same tree.
+// FuzzParse compares the reader with a slow one that uses encoding/json. Both accept the same texts, except those that
+// the package comment excludes, and see the same tree.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		``, `{}`, `[]`, `null`, ` {"a":[1,2.5e-3,"x",{"b":null}]} `, `{"sub":"a","s\u0075b":"admin"}`,

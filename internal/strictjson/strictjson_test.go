@@ -224,9 +224,8 @@ func TestParseMembers(t *testing.T) {
 	}
 }
 
-// Texts that are made to be expensive cost what their length costs. The bound
-// is a hundred times what the worst of them takes, for the sake of slow machines
-// and the race detector; a quadratic reader would need far more.
+// The cost of an expensive text is proportional to its length. The bound is a hundred times the cost of the worst text,
+// for slow machines and the race detector. A quadratic reader would need far more.
 func TestTimeIsLinear(t *testing.T) {
 	wide := strictjson.Limits{Depth: 1 << 20, Members: 1 << 20}
 	manyLong := func(escaped string) string { // 16 names of 60 KB that differ at the end
