@@ -21,9 +21,9 @@ import (
 	"unicode/utf16"
 )
 
-// Disguises are the texts by which somebody may have got hold of a public key, by name. Such texts have got past those
-// who look for a public key where a shared secret belongs: CVE-2017-11424 (PKCS#1), CVE-2022-29217 (OpenSSH),
-// CVE-2023-48223 (white space). The key is RSA, ECDSA or Ed25519.
+// Disguises are the texts, by name, by which somebody may have a public key. Such texts have passed checks for a public
+// key in the place of a shared secret: CVE-2017-11424 (PKCS#1), CVE-2022-29217 (OpenSSH), CVE-2023-48223 (white space).
+// The key is RSA, ECDSA or Ed25519.
 func Disguises(key crypto.PublicKey) map[string][]byte {
 	spki := must(x509.MarshalPKIXPublicKey(key))
 	spkiPEM := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki})

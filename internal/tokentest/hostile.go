@@ -60,7 +60,7 @@ func AlgorithmAttacks(key *Key, payload string) (attacks []Hostile) {
 	add(Malformed, key.SignRaw(`{"alg":"none","alg":"RS256"}`, payload), "alg none and then RS256")
 	add(Malformed, key.SignRaw(`{"alg":"RS256","alg":"none"}`, payload), "alg RS256 and then none")
 
-	// Everybody has the public key, and some verifiers hand it to whatever algorithm the token names (CVE-2015-9235,
+	// Everybody has the public key, and some verifiers give it to any algorithm that the token names (CVE-2015-9235,
 	// CVE-2016-5431, CVE-2016-10555, CVE-2024-54150).
 	disguises := Disguises(key.Public())
 	disguises["nothing at all"], disguises["the key id"] = nil, []byte(key.KID)

@@ -21,7 +21,7 @@ func TestTokensVerifyElsewhere(t *testing.T) {
 	} {
 		key := tokentest.NewKey(t, alg, "k")
 		if key != tokentest.NewKey(t, alg, "k") || key == tokentest.NewKey(t, alg, "") {
-			t.Errorf("%s: keys are not told apart by their names", alg)
+			t.Errorf("%s: the names do not distinguish the keys", alg)
 		}
 		token := key.Sign(t, map[string]any{"sub": "alice"}, map[string]any{"typ": nil, "x": 1})
 		parsed, err := jwt.Parse(token, func(*jwt.Token) (any, error) {
