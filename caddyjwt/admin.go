@@ -108,9 +108,10 @@ func describeSource(source *pool.Source, issuers []string, now time.Time) descri
 	if out.KeyIDs == nil {
 		out.KeyIDs = []string{}
 	}
-	failure := source.Failure()
+	if err := source.Err(); err != nil {
+		out.LastError = err.Error()
+	}
 	if stats, fetches := source.Stats(); fetches {
-		failure = stats.Err
 		if !stats.Fetched.IsZero() {
 			age := math.Round(now.Sub(stats.Fetched).Seconds()*10) / 10
 			out.Age = &age
@@ -119,9 +120,6 @@ func describeSource(source *pool.Source, issuers []string, now time.Time) descri
 			next := stats.Next.UTC().Truncate(time.Second) // in the local zone, it would differ between machines
 			out.NextFetch = &next
 		}
-	}
-	if failure != nil {
-		out.LastError = failure.Error()
 	}
 	return out
 }

@@ -96,25 +96,38 @@ func TestPoolHandsOnWhatHappensToASource(t *testing.T) {
 	p := New(func(_ *Source, e keyset.Event) { seen = append(seen, e.Kind) })
 	source := new(fake)
 	l := take(t, p, "https://a.example", source)
-	failure := func() (err error) {
-		for source := range p.Sources() {
-			err = source.Failure()
-		}
-		return err
+	want := []keyset.EventKind{keyset.Failing, keyset.Expired, keyset.Recovered}
+	for _, kind := range want {
+		source.observe(keyset.Event{Kind: kind})
 	}
-	source.observe(keyset.Event{Kind: keyset.Failing, Err: io.ErrUnexpectedEOF})
-	if err := failure(); !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("failure %v while refreshing fails", err)
-	}
-	source.observe(keyset.Event{Kind: keyset.Expired, Err: io.ErrUnexpectedEOF})
-	source.observe(keyset.Event{Kind: keyset.Recovered})
-	if err := failure(); err != nil {
-		t.Errorf("failure %v though refreshing works again", err)
-	}
-	if want := []keyset.EventKind{keyset.Failing, keyset.Expired, keyset.Recovered}; !slices.Equal(seen, want) {
+	if !slices.Equal(seen, want) {
 		t.Errorf("events %v, want %v", seen, want)
 	}
 	release(t, l)
+}
+
+// silent is a key source that only finds keys.
+type silent struct{ keyset.Source }
+
+// reading is one that reads a file.
+type reading struct{ silent }
+
+func (reading) Err() error { return io.ErrUnexpectedEOF }
+
+func TestErrOfASourceIsItsOwn(t *testing.T) {
+	for name, c := range map[string]struct {
+		source keyset.Source
+		want   error
+	}{
+		"one that fetches, and fails": {&fake{stats: keyset.Stats{Err: io.ErrNoProgress}}, io.ErrNoProgress},
+		"one that fetches":            {new(fake), nil},
+		"one that reads, and fails":   {reading{}, io.ErrUnexpectedEOF},
+		"one that says nothing":       {silent{}, nil},
+	} {
+		if err := (&Source{Source: c.source}).Err(); err != c.want {
+			t.Errorf("%s: error %v, want %v", name, err, c.want)
+		}
+	}
 }
 
 // A source without an issuer is shared like any other. Nobody is named as its issuer.

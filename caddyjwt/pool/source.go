@@ -16,9 +16,8 @@ type Source struct {
 
 	totals *totals
 
-	mu      sync.Mutex
-	uses    map[string]*use // by issuer
-	failure error           // that refreshing has begun to fail with; nil while it works
+	mu   sync.Mutex
+	uses map[string]*use // by issuer
 }
 
 // use is what leases do with a source for an issuer.
@@ -45,10 +44,7 @@ func (l *Lease) Source(issuer, kind string, id [32]byte, open func() (keyset.Sou
 		source := &Source{Source: opened, Kind: kind, totals: &l.pool.totals, uses: make(map[string]*use)}
 		if from, ok := opened.(Observable); ok {
 			observe := l.pool.observe
-			from.SetObserver(func(e keyset.Event) {
-				source.note(e)
-				observe(source, e)
-			})
+			from.SetObserver(func(e keyset.Event) { observe(source, e) })
 		}
 		return source, nil
 	})
@@ -87,23 +83,15 @@ func (s *Source) Issuers() []string {
 	return issuers
 }
 
-// Failure is the error that refreshing the keys has begun to fail with; nil while it works.
-func (s *Source) Failure() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.failure
-}
-
-// note remembers whether refreshing works.
-func (s *Source) note(e keyset.Event) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch e.Kind {
-	case keyset.Failing:
-		s.failure = e.Err
-	case keyset.Ready, keyset.Recovered:
-		s.failure = nil
+// Err is why the keys could not be read the last time; nil when they could.
+func (s *Source) Err() error {
+	if stats, fetches := s.Stats(); fetches {
+		return stats.Err
 	}
+	if from, reads := s.Source.(interface{ Err() error }); reads {
+		return from.Err()
+	}
+	return nil
 }
 
 // use begins to count for an issuer: what came before was for others.

@@ -30,6 +30,7 @@ type File struct {
 	notify  *notifier
 	events  *refresh.Queue[Event]
 	current atomic.Pointer[static]
+	trouble atomic.Pointer[error] // why the file cannot be used now, nil when it can
 
 	mu      sync.Mutex // held while the file is read
 	closed  bool
@@ -75,6 +76,14 @@ func (f *File) SetObserver(observe func(Event)) { f.notify.observe(observe) }
 func (f *File) Current() *Set {
 	if s := f.current.Load(); s != nil {
 		return s.Current()
+	}
+	return nil
+}
+
+// Err is why the file could not be used when it was last read, without the path; nil when it could. It never waits.
+func (f *File) Err() error {
+	if trouble := f.trouble.Load(); trouble != nil {
+		return *trouble
 	}
 	return nil
 }
@@ -182,11 +191,13 @@ func (f *File) take(data []byte) (err error) {
 
 // fail and recovered report when the file begins to be unusable, and when that is over.
 func (f *File) fail(err error) {
+	err = smallfile.WithoutPath(err)
+	f.trouble.Store(&err)
 	if f.failing {
 		return
 	}
 	f.failing, f.since = true, time.Now()
-	f.events.Add(Event{Kind: Failing, Source: f.path, Keys: f.Current().Len(), Err: smallfile.WithoutPath(err)})
+	f.events.Add(Event{Kind: Failing, Source: f.path, Keys: f.Current().Len(), Err: err})
 }
 
 func (f *File) recovered() {
@@ -194,5 +205,6 @@ func (f *File) recovered() {
 		return
 	}
 	f.failing = false
+	f.trouble.Store(nil)
 	f.events.Add(Event{Kind: Recovered, Source: f.path, Keys: f.Current().Len(), Since: time.Since(f.since)})
 }

@@ -185,6 +185,41 @@ func TestFileChanges(t *testing.T) {
 			if got := events.kinds(); !slices.Equal(got, want) {
 				t.Fatalf("%s: events %v, want %v", step.name, got, want)
 			}
+			if err, fails := source.Err(), slices.Contains(step.events, "failing"); (err != nil) != fails {
+				t.Errorf("%s: error %v", step.name, err)
+			}
+		}
+	})
+}
+
+// Err gives the present trouble, and not the one that began it. It does not name the file.
+func TestErrOfAFileIsTheLatest(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys")
+	good := tokentest.NewKey(t, "ES256", "").PublicPEM()
+	write(t, path, good)
+	synctest.Test(t, func(t *testing.T) {
+		source, err := keyset.NewFile(path, keyset.Selection{}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer source.Close()
+		for i, step := range []struct {
+			do   func()
+			want error
+		}{
+			{func() {}, nil},
+			{func() { os.Remove(path) }, fs.ErrNotExist},
+			{func() { write(t, path, "{") }, keyset.ErrFormat},
+			{func() { write(t, path, `{"keys":[]}`) }, keyset.ErrNoKeys},
+			{func() { write(t, path, good) }, nil},
+		} {
+			step.do()
+			time.Sleep(5 * time.Second)
+			synctest.Wait()
+			err := source.Err()
+			if !errors.Is(err, step.want) || err != nil && strings.Contains(err.Error(), path) {
+				t.Errorf("step %d: error %v, want %v", i, err, step.want)
+			}
 		}
 	})
 }
