@@ -64,7 +64,7 @@ func (i *Introspect) compile(s *words.Settings, of *Issuer, plan *issuerPlan) (*
 	if err := i.checkMethod(of, out); err != nil {
 		return nil, err
 	}
-	if err := i.checkBeside(out, of, plan); err != nil {
+	if err := i.checkBeside(out, &plan.source); err != nil {
 		return nil, err
 	}
 	if err := out.check(); err != nil {
@@ -91,19 +91,19 @@ func (p *introspectPlan) withoutAudience(of *Issuer) error {
 }
 
 // checkBeside checks what the settings need of the issuer's keys and of its TLS settings.
-func (i *Introspect) checkBeside(p *introspectPlan, of *Issuer, plan *issuerPlan) error {
-	source := &plan.source
+func (i *Introspect) checkBeside(p *introspectPlan, source *sourcePlan) error {
 	switch {
-	case i.Signed && source.kind == "none":
-		return setting.Errorf("Signed", "signed answers are verified with the issuer's keys: \"keys none\" has none")
-	case i.Signed && source.kind == "secret":
-		return setting.Errorf("Signed", "signed answers are verified with public keys: \"keys secret\" has none")
+	case i.Signed && !source.kind.verifies():
+		return setting.Errorf("Signed", "signed answers are verified with the issuer's keys: \"keys %s\" has none",
+			source.kind.name)
+	case i.Signed && source.kind.shared:
+		return setting.Errorf("Signed", "signed answers are verified with public keys: \"keys %s\" has none",
+			source.kind.name)
 	case i.Signed && i.ClientID == "" && p.config.Mode == introspect.Introspection:
 		return setting.Errorf("Signed",
 			"signed answers name the client that they are for (RFC 9701 section 5): add client_id")
 	}
-	discoveredByURL := source.kind == "discovery" && of.Keys != nil && of.Keys.URL != ""
-	if i.Endpoint == "" && !discoveredByURL && source.issuerKnown {
+	if i.Endpoint == "" && source.metadata == "" && source.issuerKnown {
 		return wrap("discovering the endpoint (or give one with \"endpoint\")", keyset.CheckDiscoverable(source.issuer))
 	}
 	return nil

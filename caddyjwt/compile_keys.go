@@ -1,7 +1,6 @@
 package caddyjwt
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -16,10 +15,11 @@ import (
 
 // sourcePlan is how to open a key source.
 type sourcePlan struct {
-	kind        string // as Keys.Source
+	kind        *keySource
 	issuer      string
 	issuerKnown bool
-	url         string
+	metadata    string // their address, if the configuration has one
+	url         string // of the key set
 	path        string
 	pem         string
 	static      []*jose.Key // of a secret
@@ -50,7 +50,7 @@ func (i *Issuer) compileKeys(s *words.Settings, plan *issuerPlan) (err error) {
 		return setting.Errorf("MaxStale", "max_stale %v is less than %v: keys would have to be fetched without a break",
 			time.Duration(i.MaxStale), time.Duration(leastStale))
 	}
-	plan.source.kind, plan.source.maxStale = keys.Source, time.Duration(i.MaxStale)
+	plan.source.kind, plan.source.maxStale = source, time.Duration(i.MaxStale)
 	if plan.source.fetch, err = i.fetchOptions(s); err != nil {
 		return err
 	}
@@ -83,11 +83,11 @@ func (i *Issuer) compileAlgorithms(source *keySource) (jose.Algorithms, error) {
 		}
 		allowed = allowed.With(algorithm)
 	}
-	if source.name == "none" && (i.Algorithms != nil || i.Types != nil || i.Profile != "") {
+	if !source.verifies() && (i.Algorithms != nil || i.Types != nil || i.Profile != "") {
 		return 0, setting.In(firstThere(
 			field{"Algorithms", i.Algorithms != nil}, field{"Types", i.Types != nil}, field{"Profile", true}),
-			errors.New("algorithms, type and profile are about JWTs that are verified here, and keys none verifies nothing: "+
-				"say where the keys are, or leave these words out"))
+			fmt.Errorf("algorithms, type and profile are about JWTs that are verified here, and keys %s verifies nothing: "+
+				"say where the keys are, or leave these words out", source.name))
 	}
 	possible := jose.AsymmetricAlgorithms()
 	if source.shared {

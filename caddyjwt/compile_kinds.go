@@ -18,7 +18,7 @@ const (
 // from its other tokens. It is empty where there is nothing to say.
 func (c *compiled) otherKindsWarning(plan *issuerPlan) string {
 	untold := c.config.Untold(&plan.issuer)
-	jwts := untold.JWTs && plan.source.kind != "none"
+	jwts := untold.JWTs && plan.source.kind.verifies()
 	answers := untold.Answers && plan.introspectsOpaque()
 	switch {
 	case jwts && answers:

@@ -1,12 +1,14 @@
 package caddyjwt
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/caddyjwt/gateway/caddyjwt/pool"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/fetch"
 	"github.com/caddyjwt/gateway/internal/jose"
@@ -14,7 +16,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
-// keySource is one kind of key source. A new one needs a row here, and how to open its plan.
+// keySource is one kind of key source. A new one needs a row here.
 type keySource struct {
 	name  string // as Keys.Source
 	usage string // what follows the name in a Caddyfile
@@ -31,7 +33,12 @@ type keySource struct {
 
 	// plan resolves and checks the setting. Keys that are in the configuration are read here.
 	plan func(c *keyCheck) error
+	// open opens what the plan says. The second result fingerprints its settings. It is nil for a source without keys.
+	open func(o opener, l *pool.Lease, plan *sourcePlan) (keyset.Source, [32]byte, error)
 }
+
+// verifies reports whether the source has keys, so that JWTs are verified here.
+func (s *keySource) verifies() bool { return s.open != nil }
 
 // keyCheck is what the check of one source works on.
 type keyCheck struct {
@@ -45,17 +52,17 @@ type keyCheck struct {
 
 var keySources = []keySource{
 	{name: "discovery", usage: "[<url>]", value: func(k *Keys) *string { return &k.URL }, optional: true,
-		fetched: true, keySet: true, plan: (*keyCheck).discovery},
+		fetched: true, keySet: true, plan: (*keyCheck).discovery, open: opener.openDiscovery},
 	{name: "jwks", usage: "<url>", value: func(k *Keys) *string { return &k.URL }, needs: "url",
-		fetched: true, keySet: true, plan: (*keyCheck).jwks},
+		fetched: true, keySet: true, plan: (*keyCheck).jwks, open: opener.openJWKS},
 	{name: "file", usage: "<path>", value: func(k *Keys) *string { return &k.Path }, needs: "path",
-		keySet: true, plan: (*keyCheck).file},
+		keySet: true, plan: (*keyCheck).file, open: opener.openFile},
 	{name: "pem", usage: "<text>", value: func(k *Keys) *string { return &k.PEM }, needs: "PEM text",
 		hint: "a value with blanks in it is put in quotes, and that of a file is written {file./path}",
-		plan: (*keyCheck).pem},
+		plan: (*keyCheck).pem, open: opener.openPEM},
 	{name: "secret", usage: "<value> [base64]", value: func(k *Keys) *string { return &k.Secret }, needs: "value",
-		hint: secretHint, base64: true, shared: true, plan: (*keyCheck).secret},
-	{name: "none", plan: func(*keyCheck) error { return nil }},
+		hint: secretHint, base64: true, shared: true, plan: (*keyCheck).secret, open: opener.openSecret},
+	{name: "none"},
 }
 
 // source finds the row of the keys' source, or nil.
@@ -112,7 +119,7 @@ func (k *Keys) alone(source *keySource) error {
 func (k *Keys) compile(
 	s *words.Settings, source *keySource, plan *sourcePlan, chosen bool, allowed *jose.Algorithms,
 ) error {
-	if source.value == nil {
+	if source.value == nil { // and so nothing to plan
 		return nil
 	}
 	c := &keyCheck{settings: s, keys: k, plan: plan, chosen: chosen, allowed: allowed, value: *source.value(k)}
@@ -130,10 +137,10 @@ func (c *keyCheck) resolved() (known bool, err error) {
 
 func (c *keyCheck) discovery() error {
 	known, err := c.resolved()
+	c.plan.metadata = c.value
 	if err != nil || !known {
 		return err
 	}
-	c.plan.url = c.value
 	if c.value != "" {
 		_, err = fetch.CheckURL(c.value)
 		return wrap("keys discovery", err)
@@ -145,6 +152,14 @@ func (c *keyCheck) discovery() error {
 		"say where the keys are with \"keys …\"", keyset.CheckDiscoverable(c.plan.issuer))
 }
 
+func (o opener) openDiscovery(l *pool.Lease, plan *sourcePlan) (keyset.Source, [32]byte, error) {
+	options := o.discovery(plan)
+	options.Taken = plan.taken
+	return pooledSource(l, plan, options.Fingerprint(), func() (keyset.Source, error) {
+		return keyset.NewDiscovery(options)
+	})
+}
+
 func (c *keyCheck) jwks() error {
 	known, err := c.resolved()
 	if err != nil || !known {
@@ -153,6 +168,15 @@ func (c *keyCheck) jwks() error {
 	c.plan.url = c.value
 	_, err = fetch.CheckURL(c.value)
 	return wrap("keys jwks", err)
+}
+
+func (o opener) openJWKS(l *pool.Lease, plan *sourcePlan) (keyset.Source, [32]byte, error) {
+	options := keyset.RemoteOptions{
+		URL: plan.url, Taken: plan.taken, Fetch: plan.fetch, Timing: plan.timing(), Logger: o.shared.Log.Keys,
+	}
+	return pooledSource(l, plan, options.Fingerprint(), func() (keyset.Source, error) {
+		return keyset.NewRemote(options)
+	})
 }
 
 func (c *keyCheck) file() error {
@@ -168,6 +192,12 @@ func (c *keyCheck) file() error {
 	return wrap("keys file "+c.value, c.checkKeys(content))
 }
 
+func (o opener) openFile(l *pool.Lease, plan *sourcePlan) (keyset.Source, [32]byte, error) {
+	return pooledSource(l, plan, plan.taken.Fingerprint(), func() (keyset.Source, error) {
+		return keyset.NewFile(plan.path, plan.taken, o.shared.Log.Keys)
+	})
+}
+
 func (c *keyCheck) pem() error {
 	known, err := c.resolved()
 	if err != nil || !known {
@@ -179,6 +209,11 @@ func (c *keyCheck) pem() error {
 			"write \"keys file\" before it, or keys pem {file./the/path}")
 	}
 	return wrap("keys pem", c.checkKeys([]byte(c.value)))
+}
+
+func (opener) openPEM(_ *pool.Lease, plan *sourcePlan) (keyset.Source, [32]byte, error) {
+	source, err := keyset.NewPEM([]byte(plan.pem))
+	return source, sha256.Sum256([]byte(plan.pem)), err
 }
 
 // secret makes a key for the algorithms chosen, or else for those that it is long enough for.
@@ -197,6 +232,11 @@ func (c *keyCheck) secret() error {
 	}
 	c.plan.static, *c.allowed = []*jose.Key{key}, key.Algorithms()
 	return nil
+}
+
+func (opener) openSecret(_ *pool.Lease, plan *sourcePlan) (keyset.Source, [32]byte, error) {
+	source, err := keyset.NewStatic(plan.static...)
+	return source, fingerprintKeys(plan.static), err
 }
 
 // checkKeys makes sure that there is a key in the text that one of the algorithms can use.

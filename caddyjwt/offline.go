@@ -33,7 +33,7 @@ type dryGate struct {
 func (c *compiled) stub() {
 	for i, plan := range c.plans {
 		issuer := &c.config.Issuers[i]
-		if plan.source.kind != "none" {
+		if plan.source.kind.verifies() {
 			issuer.Keys = unopened{}
 		}
 		if plan.introspect != nil {

@@ -1,6 +1,7 @@
 package caddyjwt
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -63,63 +64,32 @@ func (o opener) openIssuer(l *pool.Lease, plan *issuerPlan, issuer *gate.Issuer)
 	return wrap("introspect", err)
 }
 
-// openSource opens the key source of an issuer. The second result fingerprints its settings.
+// openSource opens the key source of an issuer, if it has one. The second result fingerprints its settings.
 func (o opener) openSource(l *pool.Lease, plan *sourcePlan) (keyset.Source, [32]byte, error) {
-	switch plan.kind {
-	case "none":
+	if !plan.kind.verifies() {
 		return nil, [32]byte{}, nil
-	case "pem":
-		source, err := keyset.NewPEM([]byte(plan.pem))
-		return source, sha256.Sum256([]byte(plan.pem)), err
-	case "secret":
-		source, err := keyset.NewStatic(plan.static...)
-		return source, fingerprintKeys(plan.static), err
-	case "file":
-		return pooledSource(l, plan, plan.taken.Fingerprint(), func() (keyset.Source, error) {
-			return keyset.NewFile(plan.path, plan.taken, o.shared.Log.Keys)
-		})
-	case "jwks":
-		options := keyset.RemoteOptions{
-			URL: plan.url, Taken: plan.taken, Fetch: plan.fetch, Timing: plan.timing(),
-			Logger: o.shared.Log.Keys,
-		}
-		return pooledSource(l, plan, options.Fingerprint(), func() (keyset.Source, error) {
-			return keyset.NewRemote(options)
-		})
-	default:
-		options := o.discovery(plan)
-		return pooledSource(l, plan, options.Fingerprint(), func() (keyset.Source, error) {
-			return keyset.NewDiscovery(options)
-		})
 	}
+	return plan.kind.open(o, l, plan)
 }
 
 func (p *sourcePlan) timing() keyset.Timing { return keyset.Timing{MaxStale: p.maxStale} }
 
+// discovery says how to read the issuer's metadata.
 func (o opener) discovery(p *sourcePlan) keyset.DiscoveryOptions {
-	options := keyset.DiscoveryOptions{
-		Issuer: p.issuer, Fetch: p.fetch, Timing: p.timing(), Logger: o.shared.Log.Keys,
+	return keyset.DiscoveryOptions{
+		Issuer: p.issuer, URL: p.metadata, Fetch: p.fetch, Timing: p.timing(), Logger: o.shared.Log.Keys,
 	}
-	if p.kind == "discovery" {
-		options.URL, options.Taken = p.url, p.taken
-	}
-	return options
 }
 
 // metadataAddress is the address that the operator has given for the issuer's metadata.
-func (p *sourcePlan) metadataAddress() string {
-	if p.kind == "discovery" && p.url != "" {
-		return p.url
-	}
-	return p.issuer
-}
+func (p *sourcePlan) metadataAddress() string { return cmp.Or(p.metadata, p.issuer) }
 
 // pooledSource finds or makes a key source that is shared and outlives this configuration.
 func pooledSource(
 	l *pool.Lease, plan *sourcePlan, settings [32]byte, open func() (keyset.Source, error),
 ) (keyset.Source, [32]byte, error) {
-	id := sha256.Sum256(fmt.Appendf(settings[:], "%s\x00%s", plan.kind, plan.path))
-	source, err := l.Source(plan.issuer, plan.kind, id, open)
+	id := sha256.Sum256(fmt.Appendf(settings[:], "%s\x00%s", plan.kind.name, plan.path))
+	source, err := l.Source(plan.issuer, plan.kind.name, id, open)
 	return source, id, err
 }
 
