@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/caddyjwt/gateway/caddyjwt/words"
@@ -73,17 +74,27 @@ func (h *Handler) extractor() (*bearer.Extractor, error) {
 	options := bearer.Options{MaxToken: h.MaxTokenSize}
 	for i, p := range h.TokenFrom {
 		place, err := p.compile()
-		if err == nil {
-			options.Places = append(options.Places, place)
-			// With those before: a place that is there twice is a mistake of the second.
-			_, err = bearer.NewExtractor(options)
-			err = wrap("token_from", err)
-		}
 		if err != nil {
 			return nil, setting.In(element("TokenFrom", i), err)
 		}
+		options.Places = append(options.Places, place)
 	}
-	return bearer.NewExtractor(options)
+	extractor, err := bearer.NewExtractor(options)
+	if err != nil {
+		return nil, setting.In(element("TokenFrom", firstMistaken(options)), wrap("token_from", err))
+	}
+	return extractor, nil
+}
+
+// firstMistaken is the index of the first place that cannot be taken with those before it: when a place is there twice,
+// the second is the mistake.
+func firstMistaken(options bearer.Options) int {
+	places := options.Places
+	return sort.Search(len(places)-1, func(i int) bool {
+		options.Places = places[:i+1]
+		_, err := bearer.NewExtractor(options)
+		return err != nil
+	})
 }
 
 func (p TokenPlace) compile() (bearer.Place, error) {
