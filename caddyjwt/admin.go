@@ -67,7 +67,8 @@ type describedSource struct {
 	// NextFetch is when the keys are fetched again, unless a request needs them earlier: UTC, in whole seconds. Absent
 	// for a file, before the first fetch, and while one is under way.
 	NextFetch *time.Time `json:"next_fetch,omitempty"`
-	// LastError is why the last attempt to read the keys failed. Absent when it did not.
+	// LastError is why the last attempt to read the keys failed, or that a certificate in the file has expired. Absent
+	// otherwise.
 	LastError string `json:"last_error,omitempty"`
 }
 

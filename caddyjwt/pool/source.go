@@ -83,7 +83,7 @@ func (s *Source) Issuers() []string {
 	return issuers
 }
 
-// Err is why the keys could not be read the last time; nil when they could.
+// Err is why the keys could not be read the last time, or cannot be used any more; else nil.
 func (s *Source) Err() error {
 	if stats, fetches := s.Stats(); fetches {
 		return stats.Err

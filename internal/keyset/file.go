@@ -80,10 +80,14 @@ func (f *File) Current() *Set {
 	return nil
 }
 
-// Err is why the file could not be used when it was last read, without the path; nil when it could. It never waits.
+// Err is why the file could not be used when it was last read, without the path, or that a certificate in it has
+// expired; else nil. It never waits.
 func (f *File) Err() error {
 	if trouble := f.trouble.Load(); trouble != nil {
 		return *trouble
+	}
+	if s := f.current.Load(); s != nil && s.Current() == nil {
+		return s.expiry()
 	}
 	return nil
 }

@@ -279,10 +279,13 @@ func TestCertificatesExpire(t *testing.T) {
 				t.Errorf("afterwards: %v", err)
 			}
 		}
+		if err := file.Err(); !errors.Is(err, jose.ErrCertificate) {
+			t.Errorf("the file's error is %v", err)
+		}
 		write(t, path, certificatePEM(t, key, time.Now().Add(time.Hour)))
 		time.Sleep(5 * time.Second)
-		if _, err := verify(t, file, token); err != nil {
-			t.Errorf("with a new certificate: %v", err)
+		if _, err := verify(t, file, token); err != nil || file.Err() != nil {
+			t.Errorf("with a new certificate: %v, the file's error is %v", err, file.Err())
 		}
 	})
 }

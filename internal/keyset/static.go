@@ -67,15 +67,17 @@ func (s *static) unexpired() *Set {
 func (s *static) Find(_ context.Context, alg jose.Algorithm, kid string) ([]*jose.Key, error) {
 	set := s.Current()
 	if set == nil {
-		return nil, &UnavailableError{
-			RetryAfter: time.Minute,
-			Err:        fmt.Errorf("%w has expired at %s", jose.ErrCertificate, s.expires.UTC().Format(time.RFC3339)),
-		}
+		return nil, &UnavailableError{RetryAfter: time.Minute, Err: s.expiry()}
 	}
 	if keys, _ := set.find(alg, kid); len(keys) > 0 {
 		return keys, nil
 	}
 	return nil, set.lacks(ErrUnknownKey)
+}
+
+// expiry is why there are no keys any more.
+func (s *static) expiry() error {
+	return fmt.Errorf("%w has expired at %s", jose.ErrCertificate, s.expires.UTC().Format(time.RFC3339))
 }
 
 // Close has nothing to stop.
