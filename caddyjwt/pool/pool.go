@@ -69,10 +69,18 @@ func all[T any](p *Pool) iter.Seq[T] {
 // Take finds an object in the pool or opens it, and has the lease give it back. kind is a word for what the object is,
 // and id a fingerprint of all its settings. Whoever gives it back last destructs it.
 //
-// open must not touch the network, because a configuration is loading. Its errors are Take's.
+// open must not touch the network, because a configuration is loading. Its errors are Take's. A panic in it becomes an
+// error: Caddy's server for admin requests survives a panic, but would leave the pool locked for good.
 func Take[T caddy.Destructor](l *Lease, kind, id string, open func() (T, error)) (T, error) {
 	key := kind + " " + id
-	found, _, err := l.pool.objects.LoadOrNew(key, func() (caddy.Destructor, error) { return open() })
+	found, _, err := l.pool.objects.LoadOrNew(key, func() (_ caddy.Destructor, err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				err = fmt.Errorf("panic while opening %q: %v", kind, p)
+			}
+		}()
+		return open()
+	})
 	if err != nil {
 		var none T
 		return none, err

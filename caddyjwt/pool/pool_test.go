@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/caddyjwt/gateway/internal/jose"
@@ -163,6 +164,24 @@ func TestTakeRefusesAnObjectOfAnotherType(t *testing.T) {
 	release(t, first)
 	if left := p.References(); len(left) > 0 {
 		t.Errorf("the pool still has %d objects", len(left))
+	}
+}
+
+func TestAPanicWhileOpeningLeavesThePoolUsable(t *testing.T) {
+	p, source := New(nil), new(fake)
+	l := &Lease{pool: p}
+	if _, err := l.Source("https://a.example", "jwks", [32]byte{1}, func() (keyset.Source, error) {
+		panic("a bug")
+	}); err == nil || !strings.Contains(err.Error(), "a bug") {
+		t.Errorf("error %v", err)
+	}
+	release(t, l)
+	for range p.Sources() {
+		t.Error("what was not opened is in the pool")
+	}
+	release(t, take(t, p, "https://a.example", source)) // the same object, which opens now
+	if source.closed != 1 {
+		t.Errorf("closed %d times", source.closed)
 	}
 }
 
