@@ -17,6 +17,9 @@ func (b *Block) unknown(name string, table listing) error {
 	for _, entry := range table.entries() {
 		known = append(known, entry.Name)
 	}
+	if word, joined := withoutValue(name); joined {
+		return b.d.Errf("%s: a blank is missing behind %q: a word and its value are two", b.table, word)
+	}
 	var hint string
 	if here := b.hereInstead(name); here != "" && !slices.Contains(known, name+"s") {
 		hint = here
@@ -28,6 +31,15 @@ func (b *Block) unknown(name string, table listing) error {
 		return b.d.Errf("%s: unknown word %q", b.table, name)
 	}
 	return b.d.Errf("%s: unknown word %q (%s)", b.table, name, hint)
+}
+
+// withoutValue parts a word from a value that stands too close to it, as in "client_secret=x". That may be a secret.
+func withoutValue(name string) (word string, joined bool) {
+	at := strings.IndexAny(name, "=:")
+	if at <= 0 || at == len(name)-1 {
+		return name, false
+	}
+	return name[:at], true
 }
 
 // directives of Caddy that stand behind a handler. Inside its block they mean that a brace is missing.
