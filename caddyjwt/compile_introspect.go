@@ -60,7 +60,9 @@ func (i *Introspect) compile(s *words.Settings, of *Issuer, plan *issuerPlan) (*
 	}
 	config.RawBasic, config.Signed = i.RawBasic, i.Signed
 	config.Timeout, config.MaxInFlight = time.Duration(i.Timeout), i.MaxInFlight
-	config.CacheTTL, config.NegativeTTL = lifetime(i.CacheTTL), lifetime(i.NegativeTTL)
+	if err := i.compileTTLs(config); err != nil {
+		return nil, err
+	}
 	if err := i.checkMethod(of, out); err != nil {
 		return nil, err
 	}
@@ -169,6 +171,25 @@ func (i *Introspect) compileParams(s *words.Settings, config *introspect.Config)
 			return setting.In(element("Params", n), err)
 		}
 		config.Params = append(config.Params, introspect.Param{Name: p.Name, Value: value})
+	}
+	return nil
+}
+
+// compileTTLs checks what the client would check, too: it has another way to say that nothing is remembered.
+func (i *Introspect) compileTTLs(config *introspect.Config) error {
+	for _, ttl := range []struct {
+		field, word string
+		given       *caddy.Duration
+		into        *time.Duration
+	}{
+		{"CacheTTL", "cache_ttl", i.CacheTTL, &config.CacheTTL},
+		{"NegativeTTL", "negative_ttl", i.NegativeTTL, &config.NegativeTTL},
+	} {
+		*ttl.into = lifetime(ttl.given)
+		if *ttl.into > introspect.MaxCacheTTL || *ttl.into < 0 && *ttl.into != introspect.Off {
+			return setting.Errorf(ttl.field, "%s: %v is not possible: use a time up to %v, or 0s to remember nothing",
+				ttl.word, *ttl.into, introspect.MaxCacheTTL)
+		}
 	}
 	return nil
 }
