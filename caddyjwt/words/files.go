@@ -72,7 +72,7 @@ func (s *Settings) unread(path string, cause, full error) error {
 // is an address named, whose query may have a secret.
 func named(path string) string {
 	const longest = 255 // no file system takes a longer name
-	if len(path) > longest || strings.ContainsAny(path, "\n{") || strings.Contains(path, "-----") || strings.Contains(path, "://") ||
+	if len(path) > longest || strings.ContainsAny(path, "\n{?") || strings.Contains(path, "-----") || strings.Contains(path, "://") ||
 		!strings.HasPrefix(path, "/") && !strings.Contains(path, ".") {
 		return ""
 	}

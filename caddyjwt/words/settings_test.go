@@ -155,3 +155,16 @@ func TestReadFileGivesTheContent(t *testing.T) {
 		t.Errorf("content %q, known %v, error %v", content, known, err)
 	}
 }
+
+// An address that stands in the place of a path is not quoted, with its scheme or without: a query may have a secret.
+func TestNoAddressIsQuotedAsAPath(t *testing.T) {
+	for _, address := range []string{"https://pki.example/ca.pem?key=hunter2", "pki.example/ca.pem?key=hunter2"} {
+		_, _, err := words.NewSettings().File("ca", address)
+		_, _, alsoErr := words.NewSettings().PEM("public_key", address)
+		for _, err := range []error{err, alsoErr} {
+			if err == nil || strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("%s: error %v", address, err)
+			}
+		}
+	}
+}

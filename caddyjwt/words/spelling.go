@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Foreign are words of other products, and those that newcomers try first. Each has one sentence: what to write here.
@@ -19,6 +20,10 @@ func (b *Block) unknown(name string, table listing) error {
 	}
 	if word, joined := withoutValue(name); joined {
 		return b.d.Errf("%s: a blank is missing behind %q: a word and its value are two", b.table, word)
+	}
+	if !nameable(name) {
+		return b.d.Errf("%s: a word is missing before a value, or the value is not in quotes: what has blanks or several "+
+			"lines in it is put in quotes", b.table)
 	}
 	var hint string
 	if here := b.hereInstead(name); here != "" && !slices.Contains(known, name+"s") {
@@ -40,6 +45,15 @@ func withoutValue(name string) (word string, joined bool) {
 		return name, false
 	}
 	return name[:at], true
+}
+
+// nameable reports whether a text could be a word of anything, so that it may be shown. A line of a key that is not in
+// quotes could not.
+func nameable(name string) bool {
+	const longest = 40
+	return len(name) <= longest && (strings.HasPrefix(name, "//") || !strings.ContainsFunc(name, func(c rune) bool {
+		return !unicode.IsLetter(c) && !unicode.IsDigit(c) && !strings.ContainsRune("_-.:", c)
+	}))
 }
 
 // directives of Caddy that stand behind a handler. Inside its block they mean that a brace is missing.
