@@ -245,6 +245,7 @@ func TestEventHandlersMayReload(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		t.Fatal("the reload waits for the handler, and the handler for the reload")
 	}
+	s.inForce()
 	s.drain()
 	s.accepts(second.Sign(t, issuedBy(other.URL)))
 }
