@@ -68,11 +68,12 @@ func (s *Settings) unread(path string, cause, full error) error {
 }
 
 // named is how an error names a file, if it can. What stands in the place of a path may be a key that somebody has put
-// there, or that a placeholder has: PEM text has lines and dashes, a JWK has braces, and base64 and hex have no dot. Nor
-// is an address named, whose query may have a secret.
+// there, or that a placeholder has: PEM text has lines and dashes, a JWK has braces, and base64 and hex have no dot.
+// Nor is an address named, whose query may have a secret.
 func named(path string) string {
 	const longest = 255 // no file system takes a longer name
-	if len(path) > longest || strings.ContainsAny(path, "\n{?") || strings.Contains(path, "-----") || strings.Contains(path, "://") ||
+	if len(path) > longest || strings.ContainsAny(path, "\n{?") ||
+		strings.Contains(path, "-----") || strings.Contains(path, "://") ||
 		!strings.HasPrefix(path, "/") && !strings.Contains(path, ".") {
 		return ""
 	}
