@@ -1,7 +1,6 @@
 package caddyjwt
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/fetch"
+	"github.com/caddyjwt/gateway/internal/hashing"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/keyset"
 	"github.com/caddyjwt/gateway/internal/setting"
@@ -213,7 +213,7 @@ func (c *keyCheck) pem() error {
 
 func (opener) openPEM(_ *pool.Lease, plan *sourcePlan) (keyset.Source, [32]byte, error) {
 	source, err := keyset.NewPEM([]byte(plan.pem))
-	return source, sha256.Sum256([]byte(plan.pem)), err
+	return source, hashing.Fingerprint(struct{ PEM string }{plan.pem}), err
 }
 
 // secret makes a key for the algorithms chosen, or else for those that it is long enough for.

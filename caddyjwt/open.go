@@ -3,8 +3,6 @@ package caddyjwt
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -51,7 +49,7 @@ func (o opener) openIssuer(l *pool.Lease, plan *issuerPlan, issuer *gate.Issuer)
 	source, id, err := o.openSource(l, &plan.source)
 	if err != nil && l.Late() {
 		// Tokens of other issuers still get their verdicts. A client that is made with this source is for nobody else.
-		source, id, err = lostSource{err}, sha256.Sum256(id[:]), nil
+		source, id, err = lostSource{err}, hashing.Fingerprint(struct{ Lost [32]byte }{id}), nil
 	}
 	if err != nil {
 		return err
@@ -88,7 +86,10 @@ func (p *sourcePlan) metadataAddress() string { return cmp.Or(p.metadata, p.issu
 func pooledSource(
 	l *pool.Lease, plan *sourcePlan, settings [32]byte, open func() (keyset.Source, error),
 ) (keyset.Source, [32]byte, error) {
-	id := sha256.Sum256(fmt.Appendf(settings[:], "%s\x00%s", plan.kind.name, plan.path))
+	id := hashing.Fingerprint(struct {
+		Kind, Path string
+		Settings   [32]byte
+	}{plan.kind.name, plan.path, settings})
 	source, err := l.Source(plan.issuer, plan.kind.name, id, open)
 	return source, id, err
 }
@@ -184,13 +185,15 @@ func (s lostSource) Find(context.Context, jose.Algorithm, string) ([]*jose.Key, 
 
 // fingerprintKeys identifies keys that are in the configuration.
 func fingerprintKeys(keys []*jose.Key) [32]byte {
-	h := sha256.New()
-	for _, key := range keys {
-		thumbprint := key.Thumbprint()
-		h.Write(thumbprint[:])
-		_ = binary.Write(h, binary.BigEndian, uint32(key.Algorithms()))
+	type identity struct {
+		Thumbprint [32]byte
+		Algorithms jose.Algorithms
 	}
-	return [32]byte(h.Sum(nil))
+	var identities []identity
+	for _, key := range keys {
+		identities = append(identities, identity{key.Thumbprint(), key.Algorithms()})
+	}
+	return hashing.Fingerprint(struct{ Keys []identity }{identities})
 }
 
 // unopened stands for a key source while a Caddyfile is checked: nothing is asked of it.
