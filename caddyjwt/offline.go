@@ -2,32 +2,12 @@ package caddyjwt
 
 import (
 	"strings"
-	"time"
 
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/introspect"
 )
-
-// offline builds the gate with nobody to ask: no key source is open. Tokens of consumers need none.
-func (h *Handler) offline(now func() time.Time) (*dryGate, error) {
-	built, err := h.compile(words.NewSettings())
-	if err != nil {
-		return nil, err
-	}
-	built.stub()
-	built.config.Now = now
-	dry := &dryGate{config: &built.config}
-	dry.Gate, err = gate.New(built.config)
-	return dry, err
-}
-
-// dryGate is a gate that can be asked about tokens of consumers alone.
-type dryGate struct {
-	*gate.Gate
-	config *gate.Config
-}
 
 // stub puts something that cannot be asked in the place of all that would be opened.
 func (c *compiled) stub() {

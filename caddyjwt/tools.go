@@ -19,36 +19,45 @@ import (
 
 // Offline is the gate of a configuration that asks nobody: it opens no key source, and calls no server. So it can judge
 // tokens of consumers, and no others.
-type Offline struct{ dry *dryGate }
+type Offline struct {
+	gate   *gate.Gate
+	config gate.Config
+}
 
 // Offline checks the configuration and makes its gate. now is the gate's clock. The error is what Caddy would say when
 // it loads the configuration.
 func (h *Handler) Offline(now func() time.Time) (*Offline, error) {
-	dry, err := h.offline(now)
+	built, err := h.compile(words.NewSettings())
 	if err != nil {
 		return nil, err
 	}
-	return &Offline{dry}, nil
+	built.stub()
+	built.config.Now = now
+	g, err := gate.New(built.config)
+	if err != nil {
+		return nil, err
+	}
+	return &Offline{g, built.config}, nil
 }
 
 // KeyClaim is the name of the claim that selects a consumer's credential.
-func (o *Offline) KeyClaim() string { return cmp.Or(o.dry.config.KeyClaim, gate.DefaultKeyClaim) }
+func (o *Offline) KeyClaim() string { return cmp.Or(o.config.KeyClaim, gate.DefaultKeyClaim) }
 
 // Audience is the audiences of which a token's "aud" must have one. It is empty when the gate does not ask.
-func (o *Offline) Audience() []string { return o.dry.config.Audience.Accepted }
+func (o *Offline) Audience() []string { return o.config.Audience.Accepted }
 
 // Scopes are the scopes that a token must have, all of them.
-func (o *Offline) Scopes() []string { return o.dry.config.Require.Scopes }
+func (o *Offline) Scopes() []string { return o.config.Require.Scopes }
 
 // Try sends a request with the token to the gate, in the first place where a token may be. An error is a *gate.Failure.
 func (o *Offline) Try(token string) error {
-	r := requestWith(o.dry.config.Extractor.Places()[0], token)
-	verdict, err := o.dry.Check(gate.Request{HTTP: r, Facts: gate.Direct(r)})
+	r := requestWith(o.config.Extractor.Places()[0], token)
+	verdict, err := o.gate.Check(gate.Request{HTTP: r, Facts: gate.Direct(r)})
 	if err == nil && verdict.Outcome != gate.Accepted {
 		err = gate.InternalError
 	}
 	if err == nil {
-		err = o.dry.Annotate(r, verdict.Identity)
+		err = o.gate.Annotate(r, verdict.Identity)
 	}
 	if err == nil {
 		return nil
