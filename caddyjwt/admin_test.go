@@ -139,7 +139,7 @@ func TestAdminListsASharedSourceOnce(t *testing.T) {
 	}
 }
 
-// Sources that differ in their keys alone come in one order, whatever the order of the pool, which is none.
+// Sources that differ in their keys alone come in one order, although the pool has none.
 func TestAdminListsInOneOrder(t *testing.T) {
 	a := &adminAPI{shared: process.New()}
 	for _, kid := range []string{"c", "a", "d", "b"} {

@@ -279,9 +279,9 @@ func limitReading(w http.ResponseWriter, limit time.Duration) {
 }
 
 // strip removes what must not travel on from the request, and the token from the original target that Caddy keeps for
-// error routes, placeholders and FastCGI. Caddy keeps it by value, so the request gets a context with another one.
-// Caddy looks for it in this very request, unless a handler in between, such as tracing, has passed on a copy: the
-// placeholder is asked of the request that came, and told by name therefore.
+// error routes, placeholders and FastCGI. Caddy keeps that target by value, so the request gets a context with another
+// one. A handler before the gate, such as tracing, may have passed on a copy of the request. Caddy still evaluates the
+// placeholder of the target against the first request, so strip sets the placeholder by name, too.
 func (h *Handler) strip(r *http.Request) {
 	h.gate.Strip(r)
 	if !h.gate.TakesQuery() {
