@@ -163,11 +163,12 @@ func (d *Document[T]) Close() error {
 	return d.loader.Close()
 }
 
-// tick is called by the timer.
+// tick is called by the timer. It comes too late when a request has caused a load in the same moment: there is another
+// timer by then.
 func (d *Document[T]) tick() {
 	l := d.Lock()
 	defer l.Unlock()
-	if !d.closed {
+	if !d.closed && !time.Now().Before(d.next) {
 		l.Launch()
 	}
 }
@@ -212,7 +213,8 @@ func (d *Document[T]) land(f *Flight, outcome Outcome[T], err error) {
 		d.lastGood, d.lastGoodAt, d.heldUntil = f.number, f.started, time.Time{}
 		delay = d.timing.next(d.life)
 	}
-	d.timer, d.next = time.AfterFunc(delay, d.tick), time.Now().Add(delay)
+	d.next = time.Now().Add(delay) // before the timer starts, which is never early then
+	d.timer = time.AfterFunc(delay, d.tick)
 }
 
 // take makes a new value the current one. The value before is gone with it.
