@@ -12,7 +12,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/refresh"
 )
 
-// scripted gives its answers one after another, and notes which tag came with each request.
+// scripted gives its answers one after another, the last one again and again. It notes which tag came with each request.
 type scripted struct {
 	answers []*fetch.Response
 	tags    []string
@@ -20,10 +20,14 @@ type scripted struct {
 
 func (s *scripted) Get(_ context.Context, _, _, etag string) (*fetch.Response, error) {
 	s.tags = append(s.tags, etag)
-	if s.answers[0] == nil {
+	answer := s.answers[0]
+	if len(s.answers) > 1 {
+		s.answers = s.answers[1:]
+	}
+	if answer == nil {
 		return nil, errDown
 	}
-	return s.answers[0], nil
+	return answer, nil
 }
 
 func (s *scripted) Close() error { return nil }
