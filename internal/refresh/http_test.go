@@ -12,7 +12,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/refresh"
 )
 
-// scripted gives its answers one after another, the last one again and again. It notes which tag came with each request.
+// scripted gives its answers one after another, and then the last one again. It notes the tag of each request.
 type scripted struct {
 	answers []*fetch.Response
 	tags    []string
