@@ -82,7 +82,7 @@ func (h *Handler) compileParties(s *words.Settings, c *compiled) error {
 		if err != nil {
 			return setting.In(element("Issuers", i), err)
 		}
-		if in := plan.introspect; in != nil && in.config.Mode == introspect.UserInfo && in.mode == gate.IntrospectOpaque &&
+		if in := plan.introspect; in != nil && in.config.Mode == introspect.UserInfo && in.mode == gate.AskOpaque &&
 			len(h.Audience) > 0 {
 			return setting.Errorf(element("Issuers", i)+".Introspect.Verify",
 				"issuer %q: verify userinfo cannot tell for whom a token was issued, so none could satisfy the "+
@@ -121,7 +121,7 @@ func (h *Handler) compileRoute(s *words.Settings, c *compiled) (err error) {
 		config.ForwardClaims = append(config.ForwardClaims, claim)
 	}
 	if h.Introspect != nil {
-		if config.Introspection, err = h.Introspect.compile(); err != nil {
+		if config.Asking, err = h.Introspect.compile(); err != nil {
 			return setting.In("Introspect", err)
 		}
 	}
@@ -179,8 +179,8 @@ func (f ForwardClaim) compile() (gate.ForwardClaim, error) {
 	return gate.ForwardClaim{Path: path, Header: f.Header}, nil
 }
 
-func (r *RouteIntrospect) compile() (gate.RouteIntrospection, error) {
-	var out gate.RouteIntrospection
+func (r *RouteIntrospect) compile() (gate.RouteAsking, error) {
+	var out gate.RouteAsking
 	switch r.Mode {
 	case "":
 	case "force":

@@ -15,7 +15,7 @@ type authMethod struct {
 	name introspect.AuthMethod
 	also []string // what people call it elsewhere
 	// check is what the method needs beyond what the client checks itself; nil for nothing.
-	check func(i *Introspect, of *Issuer, out *introspectPlan) error
+	check func(i *Introspect, of *Issuer, out *askingPlan) error
 }
 
 var authMethods = []authMethod{
@@ -30,7 +30,7 @@ var authMethods = []authMethod{
 }
 
 // checkMethod checks the method of authentication. When none is named, the client chooses one.
-func (i *Introspect) checkMethod(of *Issuer, out *introspectPlan) error {
+func (i *Introspect) checkMethod(of *Issuer, out *askingPlan) error {
 	if i.AuthMethod == "" {
 		return nil
 	}
@@ -60,7 +60,7 @@ func unknownMethod(name, meant string) error {
 
 // checkAssertionSecret wants a random secret. With other methods it is a password, which only the server checks; here
 // whoever sees an assertion can try secrets.
-func (i *Introspect) checkAssertionSecret(_ *Issuer, out *introspectPlan) error {
+func (i *Introspect) checkAssertionSecret(_ *Issuer, out *askingPlan) error {
 	if i.ClientSecret == "" {
 		return nil // the client says so
 	}
@@ -72,7 +72,7 @@ func (i *Introspect) checkAssertionSecret(_ *Issuer, out *introspectPlan) error 
 	return nil
 }
 
-func (i *Introspect) checkCertificate(of *Issuer, _ *introspectPlan) error {
+func (i *Introspect) checkCertificate(of *Issuer, _ *askingPlan) error {
 	if of.TLS == nil || of.TLS.ClientCert == "" {
 		return setting.Errorf("AuthMethod", "auth_method tls_client_auth needs a certificate: "+
 			"add client_cert and client_key to a tls block of the issuer")

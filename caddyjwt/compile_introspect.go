@@ -19,21 +19,21 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// introspectPlan is an introspect block whose settings have been checked.
-type introspectPlan struct {
-	mode   gate.IntrospectMode
+// askingPlan is an introspect block whose settings have been checked.
+type askingPlan struct {
+	mode   gate.AskMode
 	prefix string
 	config introspect.Config
 	doubt  string // about the secret that signs assertions, see jose.Key.Doubt
 }
 
-func (i *Introspect) compile(s *words.Settings, of *Issuer, plan *issuerPlan) (*introspectPlan, error) {
-	out := &introspectPlan{}
+func (i *Introspect) compile(s *words.Settings, of *Issuer, plan *issuerPlan) (*askingPlan, error) {
+	out := &askingPlan{}
 	switch i.Mode {
 	case "", "opaque":
-		out.mode = gate.IntrospectOpaque
+		out.mode = gate.AskOpaque
 	case "always":
-		out.mode = gate.IntrospectAlways
+		out.mode = gate.AskAlways
 	default:
 		return nil, setting.Errorf("Mode", "mode %q: expected opaque or always", i.Mode)
 	}
@@ -77,23 +77,23 @@ func (i *Introspect) compile(s *words.Settings, of *Issuer, plan *issuerPlan) (*
 
 // withoutAudience handles answers that cannot tell for whom a token was issued, as those of UserInfo. A JWT says it
 // itself.
-func (p *introspectPlan) withoutAudience(of *Issuer) error {
+func (p *askingPlan) withoutAudience(of *Issuer) error {
 	switch {
 	case of.AnyAudience:
-	case p.mode == gate.IntrospectOpaque:
+	case p.mode == gate.AskOpaque:
 		return setting.Errorf("Verify", "verify userinfo cannot tell for whom a token was issued: "+
 			"if every token of this issuer may pass, write out \"audience any\" in the issuer block")
 	case of.Introspect.Prefix != "":
 		return setting.Errorf("Prefix",
 			"prefix is how opaque tokens begin, and verify userinfo with an audience takes none: remove it")
 	default:
-		p.mode = gate.IntrospectJWTs
+		p.mode = gate.AskJWTs
 	}
 	return nil
 }
 
 // checkBeside checks what the settings need of the issuer's keys and of its TLS settings.
-func (i *Introspect) checkBeside(p *introspectPlan, source *sourcePlan) error {
+func (i *Introspect) checkBeside(p *askingPlan, source *sourcePlan) error {
 	switch {
 	case i.Signed && !source.kind.verifies():
 		return setting.Errorf("Signed", "signed answers are verified with the issuer's keys: \"keys %s\" has none",
@@ -112,7 +112,7 @@ func (i *Introspect) checkBeside(p *introspectPlan, source *sourcePlan) error {
 }
 
 // compileTexts resolves the texts. What is not known yet is as good as there, so that all else can be checked.
-func (i *Introspect) compileTexts(s *words.Settings, out *introspectPlan) error {
+func (i *Introspect) compileTexts(s *words.Settings, out *askingPlan) error {
 	var endpoint, secret bool // whether they are known
 	for _, text := range []struct {
 		field, name, value string
@@ -142,7 +142,7 @@ func (i *Introspect) compileTexts(s *words.Settings, out *introspectPlan) error 
 }
 
 // compileKey reads the private key.
-func (i *Introspect) compileKey(s *words.Settings, out *introspectPlan) error {
+func (i *Introspect) compileKey(s *words.Settings, out *askingPlan) error {
 	if i.PrivateKey == "" {
 		if i.KeyID != "" {
 			return setting.Errorf("KeyID", "key_id names a private_key, and there is none: remove it, or add the key")

@@ -17,7 +17,7 @@ import (
 type issuerPlan struct {
 	issuer     gate.Issuer
 	source     sourcePlan
-	introspect *introspectPlan
+	introspect *askingPlan
 }
 
 func (i *Issuer) compile(s *words.Settings, leeway time.Duration) (issuerPlan, error) {

@@ -36,5 +36,5 @@ func (c *compiled) otherKindsWarning(plan *issuerPlan) string {
 // takes access tokens only (OpenID Connect Core 1.0 section 5.3.1).
 func (p *issuerPlan) introspectsOpaque() bool {
 	in := p.introspect
-	return in != nil && in.mode != gate.IntrospectJWTs && in.config.Mode == introspect.Introspection
+	return in != nil && in.mode != gate.AskJWTs && in.config.Mode == introspect.Introspection
 }

@@ -149,7 +149,7 @@ func TestLinesOfPEMMayEndAnyhow(t *testing.T) {
 				"a path": private, "a placeholder": "{file." + private + "}", "a text": change(key.PrivatePEM()),
 			} {
 				introspect := Introspect{PrivateKey: text}
-				if err := introspect.compileKey(settings, new(introspectPlan)); err != nil {
+				if err := introspect.compileKey(settings, new(askingPlan)); err != nil {
 					t.Errorf("private_key, %s: %v", what, err)
 				}
 			}

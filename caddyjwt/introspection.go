@@ -30,7 +30,7 @@ func (p *issuerPlan) questioner(transport *fetch.Client) *http.Client {
 }
 
 // check tries the settings without opening anything that lasts.
-func (p *introspectPlan) check() error {
+func (p *askingPlan) check() error {
 	config := p.config
 	config.HTTPClient = http.DefaultClient
 	if config.Endpoint == "" {

@@ -17,7 +17,7 @@ func (c *compiled) stub() {
 			issuer.Keys = unopened{}
 		}
 		if plan.introspect != nil {
-			issuer.Introspection = &gate.Introspection{
+			issuer.Asking = &gate.Asking{
 				Mode: plan.introspect.mode, Prefix: plan.introspect.prefix, Client: new(introspect.Client),
 			}
 		}
@@ -51,7 +51,7 @@ func (h *Handler) lacks() ([]error, error) {
 // gateFields are names of fields in gate.Config that have another name in Handler. Those without a name of ours are
 // parts of the field before them.
 var gateFields = map[string]string{
-	"Extractor": "TokenFrom", "Name": "Issuer", "Introspection": "Introspect", "AccessTokenProfile": "Profile",
+	"Extractor": "TokenFrom", "Name": "Issuer", "Asking": "Introspect", "AccessTokenProfile": "Profile",
 	"Path": "Claim", "Cache": "CacheSize", "Any": "", "Accepted": "", "Client": "", "Verifier": "", "NotAfter": "",
 	"KeysID": "",
 }

@@ -58,7 +58,7 @@ func (o opener) openIssuer(l *pool.Lease, plan *issuerPlan, issuer *gate.Issuer)
 	if plan.introspect == nil {
 		return nil
 	}
-	issuer.Introspection, err = o.openIntrospection(l, plan, source, id)
+	issuer.Asking, err = o.openAsking(l, plan, source, id)
 	return wrap("introspect", err)
 }
 
@@ -94,10 +94,10 @@ func pooledSource(
 	return source, id, err
 }
 
-// openIntrospection finds or makes the client that asks an issuer's authorization server.
-func (o opener) openIntrospection(
+// openAsking finds or makes the client that asks an issuer's authorization server.
+func (o opener) openAsking(
 	l *pool.Lease, plan *issuerPlan, keys keyset.Source, keysID [32]byte,
-) (*gate.Introspection, error) {
+) (*gate.Asking, error) {
 	config := plan.introspect.config
 	if config.Endpoint == "" {
 		metadata, err := o.metadataSource(l, plan, keys)
@@ -129,7 +129,7 @@ func (o opener) openIntrospection(
 	if err != nil {
 		return nil, err
 	}
-	return &gate.Introspection{
+	return &gate.Asking{
 		Mode: plan.introspect.mode, Prefix: plan.introspect.prefix, Client: client,
 	}, nil
 }

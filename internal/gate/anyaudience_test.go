@@ -118,7 +118,7 @@ func TestAnyAudienceNeedsAnAnswerAboutAnAccessToken(t *testing.T) {
 				t.Run(shape, func(t *testing.T) {
 					as := newAS(t)
 					as.says["opaque"] = active(c.answer)
-					g := as.gate(gate.IntrospectOpaque, key, append(c.change, anyAudience, more)...)
+					g := as.gate(gate.AskOpaque, key, append(c.change, anyAudience, more)...)
 					for range 2 { // the second time from the client's cache
 						if c.want == "" {
 							accepted(t, g, request("opaque"))
@@ -133,15 +133,15 @@ func TestAnyAudienceNeedsAnAnswerAboutAnAccessToken(t *testing.T) {
 	t.Run("with an audience it need not say so", func(t *testing.T) {
 		as := newAS(t)
 		as.says["opaque"] = active()
-		accepted(t, as.gate(gate.IntrospectOpaque, key), request("opaque"))
-		accepted(t, as.gate(gate.IntrospectOpaque, key, anyAudience, func(c *gate.Config) { c.Audience = accept(api) }),
+		accepted(t, as.gate(gate.AskOpaque, key), request("opaque"))
+		accepted(t, as.gate(gate.AskOpaque, key, anyAudience, func(c *gate.Config) { c.Audience = accept(api) }),
 			request("opaque"))
 	})
 	t.Run("UserInfo takes access tokens only", func(t *testing.T) {
 		as := newAS(t)
 		as.says["opaque"] = m{"active": true, "sub": "alice"}
-		g := as.gate(gate.IntrospectOpaque, key, anyAudience, keyless, func(c *gate.Config) {
-			c.Issuers[0].Introspection = as.introspection(gate.IntrospectOpaque,
+		g := as.gate(gate.AskOpaque, key, anyAudience, keyless, func(c *gate.Config) {
+			c.Issuers[0].Asking = as.introspection(gate.AskOpaque,
 				func(c *introspect.Config) { c.Decode = gate.DecodeUserInfo(issuerA) })
 		})
 		accepted(t, g, request("opaque"))
@@ -175,7 +175,7 @@ func TestAnyAudienceAndAnAnswerAboutAJWT(t *testing.T) {
 			for name, value := range c.answer {
 				as.says[c.token][name] = value
 			}
-			g := as.gate(gate.IntrospectAlways, key,
+			g := as.gate(gate.AskAlways, key,
 				append(c.change, anyAudience, func(c *gate.Config) { c.Cache = newCache(t, 1<<20) })...)
 			for range 2 {
 				if c.want == "" {

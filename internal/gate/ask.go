@@ -13,7 +13,7 @@ import (
 // mustAsk reports whether a token that was verified here is also to be asked about.
 func (g *Gate) mustAsk(found *known) bool {
 	p := found.party
-	if found.how.opaque || p.issuer == nil || p.issuer.Introspection == nil {
+	if found.how.opaque || p.issuer == nil || p.issuer.Asking == nil {
 		return false
 	}
 	switch g.askMode {
@@ -22,7 +22,7 @@ func (g *Gate) mustAsk(found *known) bool {
 	case RouteSkip:
 		return false
 	default:
-		return p.issuer.Introspection.Mode != IntrospectOpaque
+		return p.issuer.Asking.Mode != AskOpaque
 	}
 }
 
@@ -30,7 +30,7 @@ func (g *Gate) mustAsk(found *known) bool {
 func (g *Gate) query(
 	ctx context.Context, p *party, token string, options []introspect.Option,
 ) (*statement, error) {
-	result, err := p.issuer.Introspection.Client.Introspect(ctx, token, options...)
+	result, err := p.issuer.Asking.Client.Introspect(ctx, token, options...)
 	if err != nil {
 		return nil, about(noVerdict(err), p)
 	}

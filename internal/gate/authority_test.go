@@ -31,7 +31,7 @@ func newAS(tb testing.TB) *authority {
 func (a *authority) asked() int { return len(a.IntrospectionRequests()) }
 
 // introspection asks the authority on behalf of an issuer, issuerA by default.
-func (a *authority) introspection(mode gate.IntrospectMode, changes ...func(*introspect.Config)) *gate.Introspection {
+func (a *authority) introspection(mode gate.AskMode, changes ...func(*introspect.Config)) *gate.Asking {
 	a.tb.Helper()
 	c := introspect.Config{
 		Issuer: issuerA, Endpoint: a.IntrospectionURL(), ClientID: "gateway", ClientSecret: "s3cret",
@@ -45,14 +45,14 @@ func (a *authority) introspection(mode gate.IntrospectMode, changes ...func(*int
 		a.tb.Fatal(err)
 	}
 	a.tb.Cleanup(func() { client.Close() })
-	return &gate.Introspection{Mode: mode, Client: client}
+	return &gate.Asking{Mode: mode, Client: client}
 }
 
 // gate asks the authority about the tokens of issuerA.
-func (a *authority) gate(mode gate.IntrospectMode, key *tokentest.Key, changes ...func(*gate.Config)) *gate.Gate {
+func (a *authority) gate(mode gate.AskMode, key *tokentest.Key, changes ...func(*gate.Config)) *gate.Gate {
 	a.tb.Helper()
 	return build(a.tb, key, append([]func(*gate.Config){func(c *gate.Config) {
-		c.Issuers[0].Introspection, c.Now = a.introspection(mode), a.clock.now
+		c.Issuers[0].Asking, c.Now = a.introspection(mode), a.clock.now
 	}}, changes...)...)
 }
 

@@ -25,7 +25,7 @@ func (inPath) Extract(r *http.Request) (bearer.Credential, error) {
 func TestAnotherExtractor(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	as := newAS(t)
-	g := as.gate(gate.IntrospectOpaque, key, func(c *gate.Config) { c.Extractor = inPath{extractor(t)} })
+	g := as.gate(gate.AskOpaque, key, func(c *gate.Config) { c.Extractor = inPath{extractor(t)} })
 	r := request("")
 	r.URL.Path = "/" + key.Sign(t, says())
 	if id := accepted(t, g, r); id.ID != "alice" {
@@ -52,7 +52,7 @@ func TestAnotherAsker(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := build(t, key, func(c *gate.Config) {
-		c.Issuers[0].Introspection = &gate.Introspection{Mode: gate.IntrospectOpaque, Client: askerFunc(
+		c.Issuers[0].Asking = &gate.Asking{Mode: gate.AskOpaque, Client: askerFunc(
 			func(token string) (introspect.Result, error) {
 				switch token {
 				case "bob":
@@ -89,7 +89,7 @@ func (r *revocations) Revoked(id *gate.Identity, now time.Time) (bool, error) {
 func TestRevokedTokenIsRefusedThoughItIsRemembered(t *testing.T) {
 	key, revoked := tokentest.NewKey(t, "ES256", "k1"), &revocations{subjects: make(map[string]bool)}
 	as := newAS(t)
-	g := as.gate(gate.IntrospectAlways, key, func(c *gate.Config) {
+	g := as.gate(gate.AskAlways, key, func(c *gate.Config) {
 		c.Cache, c.Revocations = newCache(t, 1<<20), revoked
 		c.Consumers, c.Anonymous = []gate.Consumer{{Username: "guest"}}, "guest"
 	})

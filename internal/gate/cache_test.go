@@ -205,7 +205,7 @@ func TestSameSettingsWithoutKeys(t *testing.T) {
 	accepted(t, g1, request(token))
 	as := newAS(t)
 	g2, _ := cached(t, cache, key, func(c *gate.Config) {
-		c.Issuers[0].Keys, c.Issuers[0].Introspection = nil, as.introspection(gate.IntrospectOpaque)
+		c.Issuers[0].Keys, c.Issuers[0].Asking = nil, as.introspection(gate.AskOpaque)
 	})
 	defer func() {
 		if trouble := recover(); trouble != nil {
@@ -266,7 +266,7 @@ func TestBoundTokenIsRememberedAndRefusedEachTime(t *testing.T) {
 func TestBoundTokenIsNotAskedAbout(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	as := newAS(t)
-	g := as.gate(gate.IntrospectAlways, key)
+	g := as.gate(gate.AskAlways, key)
 	refused(t, g, request(key.Sign(t, says(m{"cnf": m{}}))), gate.ProofRequired)
 	if n := as.asked(); n != 0 {
 		t.Errorf("asked %d times", n)

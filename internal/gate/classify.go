@@ -65,7 +65,7 @@ func (p *parties) classify(token string, jwt *parsedJWT) classified {
 		return classified{form: brokenJWT, reason: MalformedToken, cause: err}
 	}
 	jwt.kind = claims.KindOf(jwt.set)
-	party := p.vouching(&jwt.Header, jwt.set)
+	party := p.partyOf(&jwt.Header, jwt.set)
 	if err := party.acceptsKind(&jwt.Header, jwt.kind); err != nil {
 		return classified{form: otherJWT, party: party, reason: InvalidType, cause: err}
 	}

@@ -58,8 +58,8 @@ type Config struct {
 	Anonymous string `fingerprint:"-"`
 	// AllowPreflight lets a genuine CORS preflight pass, unidentified.
 	AllowPreflight bool `fingerprint:"-"`
-	// Introspection refines what the issuers say about asking.
-	Introspection RouteIntrospection `fingerprint:"-"`
+	// Asking refines what the issuers say about asking.
+	Asking RouteAsking `fingerprint:"-"`
 	// Cache keeps verified tokens; nil for none.
 	Cache *Cache `clone:"shared" fingerprint:"-"`
 	// Now tells the time; nil means time.Now.
@@ -100,8 +100,8 @@ type Issuer struct {
 	MaxLifetime time.Duration `fingerprint:"-"`
 	// Leeway as in Config, for this issuer.
 	Leeway time.Duration `fingerprint:"-"`
-	// Introspection asks the authorization server; nil for never.
-	Introspection *Introspection `fingerprint:"-"`
+	// Asking asks the authorization server; nil for never.
+	Asking *Asking `fingerprint:"-"`
 }
 
 // Consumer is an application or person known by name, as in InterSystems API Manager and Kong.

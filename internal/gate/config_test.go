@@ -120,21 +120,21 @@ func TestConfigurationMistakes(t *testing.T) {
 		}, `anonymous consumer "guest" could never pass`, "Anonymous"},
 		"a key claim without consumers": {func(c *gate.Config) { c.KeyClaim = "kid" },
 			"key_claim selects a consumer's credential, and there is none", "KeyClaim"},
-		"an age without introspection": {func(c *gate.Config) { c.Introspection.MaxAge = new(time.Duration) },
-			"introspect refines how issuers are asked, and none is", "Introspection"},
+		"an age without introspection": {func(c *gate.Config) { c.Asking.MaxAge = new(time.Duration) },
+			"introspect refines how issuers are asked, and none is", "Asking"},
 		"force with a consumer": {func(c *gate.Config) {
-			c.Consumers, c.Introspection.Mode = []gate.Consumer{shop}, gate.RouteForce
-		}, "introspect force cannot hold for tokens of consumers", "Introspection.Mode"},
-		"force without introspection": {func(c *gate.Config) { c.Introspection.Mode = gate.RouteForce },
-			`introspect force: issuer "https://as.example" has no introspect block`, "Introspection.Mode"},
-		"a negative age": {func(c *gate.Config) { c.Introspection.MaxAge = &age },
-			"introspect max_age is negative", "Introspection.MaxAge"},
+			c.Consumers, c.Asking.Mode = []gate.Consumer{shop}, gate.RouteForce
+		}, "introspect force cannot hold for tokens of consumers", "Asking.Mode"},
+		"force without introspection": {func(c *gate.Config) { c.Asking.Mode = gate.RouteForce },
+			`introspect force: issuer "https://as.example" has no introspect block`, "Asking.Mode"},
+		"a negative age": {func(c *gate.Config) { c.Asking.MaxAge = &age },
+			"introspect max_age is negative", "Asking.MaxAge"},
 		"introspection without a client": {first(func(i *gate.Issuer) {
-			i.Introspection = &gate.Introspection{Mode: gate.IntrospectAlways}
-		}), `issuer "https://as.example"`, "Issuers[0].Introspection.Client"},
+			i.Asking = &gate.Asking{Mode: gate.AskAlways}
+		}), `issuer "https://as.example"`, "Issuers[0].Asking.Client"},
 		"introspection without a mode": {first(func(i *gate.Issuer) {
-			i.Introspection = &gate.Introspection{Client: new(introspect.Client)}
-		}), `issuer "https://as.example"`, "Issuers[0].Introspection.Mode"},
+			i.Asking = &gate.Asking{Client: new(introspect.Client)}
+		}), `issuer "https://as.example"`, "Issuers[0].Asking.Mode"},
 		"a header that the token is in": {func(c *gate.Config) {
 			c.Extractor = extractor(t, bearer.Place{Kind: bearer.Header, Name: "X-Token"})
 			c.ForwardClaims = []gate.ForwardClaim{{path(t, "sub"), "X-User"}, {path(t, "jti"), "X-Token"}}
@@ -148,9 +148,9 @@ func TestConfigurationMistakes(t *testing.T) {
 		"two issuers for the same opaque tokens": {func(c *gate.Config) {
 			c.Issuers = append(c.Issuers, issuer(t, issuerB, key))
 			for i := range c.Issuers {
-				c.Issuers[i].Introspection = &gate.Introspection{Mode: gate.IntrospectOpaque, Client: new(introspect.Client)}
+				c.Issuers[i].Asking = &gate.Asking{Mode: gate.AskOpaque, Client: new(introspect.Client)}
 			}
-		}, "both take the same opaque tokens", "Issuers[1].Introspection.Prefix"},
+		}, "both take the same opaque tokens", "Issuers[1].Asking.Prefix"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g, err := gate.New(config(t, key, c.change))
@@ -171,7 +171,7 @@ func TestConfigurationMistakes(t *testing.T) {
 func TestValidateNeedsNoClient(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	asking := config(t, key, func(c *gate.Config) {
-		c.Issuers[0].Introspection = &gate.Introspection{Mode: gate.IntrospectAlways}
+		c.Issuers[0].Asking = &gate.Asking{Mode: gate.AskAlways}
 	})
 	if err := asking.Validate(); err != nil {
 		t.Errorf("a configuration without a client: %v", err)

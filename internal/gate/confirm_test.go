@@ -51,7 +51,7 @@ func TestAnswerAboutAJWT(t *testing.T) {
 			if c.change != nil {
 				changes = append(changes, c.change)
 			}
-			g := as.gate(gate.IntrospectAlways, key, changes...)
+			g := as.gate(gate.AskAlways, key, changes...)
 			for range 2 {
 				if c.want == "" {
 					accepted(t, g, request(token))
@@ -67,10 +67,10 @@ func TestAgeOfAnswers(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	as := newAS(t)
 	as.says["t"] = active()
-	client := as.introspection(gate.IntrospectOpaque)
+	client := as.introspection(gate.AskOpaque)
 	with := func(age *time.Duration) *gate.Gate {
-		return as.gate(gate.IntrospectOpaque, key, func(c *gate.Config) {
-			c.Issuers[0].Introspection, c.Introspection.MaxAge = client, age
+		return as.gate(gate.AskOpaque, key, func(c *gate.Config) {
+			c.Issuers[0].Asking, c.Asking.MaxAge = client, age
 		})
 	}
 	zero, ten := time.Duration(0), 10*time.Second
@@ -99,10 +99,10 @@ func TestCachedAnswerIsJudgedAnew(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	as := newAS(t)
 	as.says["t"] = active(m{"exp": start.Unix() + 10})
-	client := as.introspection(gate.IntrospectOpaque)
-	same := func(c *gate.Config) { c.Issuers[0].Introspection = client }
-	g := as.gate(gate.IntrospectOpaque, key, same)
-	other := as.gate(gate.IntrospectOpaque, key, same, func(c *gate.Config) { c.Audience = accept("x") })
+	client := as.introspection(gate.AskOpaque)
+	same := func(c *gate.Config) { c.Issuers[0].Asking = client }
+	g := as.gate(gate.AskOpaque, key, same)
+	other := as.gate(gate.AskOpaque, key, same, func(c *gate.Config) { c.Audience = accept("x") })
 	accepted(t, g, request("t"))
 	refused(t, other, request("t"), gate.InvalidAudience)
 	as.clock.advance(10*time.Second - 1)
@@ -129,7 +129,7 @@ func TestIdentityOfAnAnswer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			as := newAS(t)
 			as.says["t"] = c.answer
-			if id := accepted(t, as.gate(gate.IntrospectOpaque, key), request("t")); id.ID != c.want {
+			if id := accepted(t, as.gate(gate.AskOpaque, key), request("t")); id.ID != c.want {
 				t.Errorf("ID %q, want %q", id.ID, c.want)
 			}
 		})

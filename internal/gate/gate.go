@@ -113,8 +113,8 @@ func build(c Config) (*Gate, error) {
 	g := &Gate{
 		realm: c.Realm, extractor: c.Extractor, parties: parties, audience: c.Audience, require: require,
 		revocations: c.Revocations, outputs: outputs, managed: managed, keepToken: c.ForwardToken, optional: c.Optional,
-		allowPreflight: c.AllowPreflight, askMode: c.Introspection.Mode, askOptions: c.Introspection.options(),
-		confirmOptions: c.Introspection.confirmOptions(), now: c.Now,
+		allowPreflight: c.AllowPreflight, askMode: c.Asking.Mode, askOptions: c.Asking.options(),
+		confirmOptions: c.Asking.confirmOptions(), now: c.Now,
 	}
 	if g.now == nil {
 		g.now = time.Now

@@ -15,20 +15,20 @@ func BenchmarkCheckIntrospected(b *testing.B) {
 	b.Run("mode=opaque", func(b *testing.B) {
 		as := newAS(b)
 		as.says["opaque-1-abcdefghijklmnopqrstuvwxyz0123456789"] = active()
-		g := as.gate(gate.IntrospectOpaque, key)
+		g := as.gate(gate.AskOpaque, key)
 		check(b, g, request("opaque-1-abcdefghijklmnopqrstuvwxyz0123456789"), "")
 	})
 	b.Run("mode=opaque/answer=long", func(b *testing.B) {
 		as := newAS(b)
 		as.says["opaque-2"] = active(m{"x": strings.Repeat("x", 20_000)})
-		g := as.gate(gate.IntrospectOpaque, key)
+		g := as.gate(gate.AskOpaque, key)
 		check(b, g, request("opaque-2"), "")
 	})
 	b.Run("mode=always", func(b *testing.B) {
 		as := newAS(b)
 		token := sized(b, key, 850)
 		as.says[token] = active()
-		g := as.gate(gate.IntrospectAlways, key, func(c *gate.Config) { c.Cache = newCache(b, 32<<20) })
+		g := as.gate(gate.AskAlways, key, func(c *gate.Config) { c.Cache = newCache(b, 32<<20) })
 		check(b, g, request(token), "")
 	})
 }
@@ -38,7 +38,7 @@ func TestIntrospectedTokenAllocatesNothing(t *testing.T) {
 	key := tokentest.NewKey(t, "RS256", "k1")
 	as := newAS(t)
 	as.says["opaque-2"] = active(m{"x": strings.Repeat("x", 20_000)})
-	g := as.gate(gate.IntrospectOpaque, key)
+	g := as.gate(gate.AskOpaque, key)
 	r := request("opaque-2")
 	accepted(t, g, r)
 	if allocs := testing.AllocsPerRun(100, func() {

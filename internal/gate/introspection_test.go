@@ -25,7 +25,7 @@ func TestMembersWithoutContent(t *testing.T) {
 	}
 	as := newAS(t)
 	as.says["opaque"] = active(silent, m{"token_type": "Bearer"})
-	id := accepted(t, as.gate(gate.IntrospectOpaque, key), request("opaque"))
+	id := accepted(t, as.gate(gate.AskOpaque, key), request("opaque"))
 	if id.ID != "" || id.Claims.Confirmation.Bound {
 		t.Errorf("identity %+v", id)
 	}
@@ -34,7 +34,7 @@ func TestMembersWithoutContent(t *testing.T) {
 	}
 	token := key.Sign(t, says(m{"scope": "read"}))
 	as.says[token] = active(silent, m{"aud": unsaid, "client_id": "", "scope": unsaid})
-	g := as.gate(gate.IntrospectAlways, key, func(c *gate.Config) { c.Require.Scopes = []string{"read"} })
+	g := as.gate(gate.AskAlways, key, func(c *gate.Config) { c.Require.Scopes = []string{"read"} })
 	if id := accepted(t, g, request(token)); id.ID != "alice" {
 		t.Errorf("ID %q", id.ID)
 	}
@@ -111,7 +111,7 @@ func TestOpaqueTokens(t *testing.T) {
 					if c.change != nil {
 						changes = append(changes, c.change)
 					}
-					g := as.gate(gate.IntrospectOpaque, key, changes...)
+					g := as.gate(gate.AskOpaque, key, changes...)
 					for range 2 { // the second time from the client's cache
 						if c.want != "" {
 							refused(t, g, request("opaque-1"), c.want)
@@ -135,91 +135,91 @@ func TestWhichTokensAreAskedAbout(t *testing.T) {
 	payload, _ := json.Marshal(says())
 	jwe := jwePart(`{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWT"}`) + ".a2V5.aXY.Y3Q.dGFn"
 	for name, c := range map[string]struct {
-		mode   gate.IntrospectMode
+		mode   gate.AskMode
 		change func(*gate.Config)
 		token  string
 		want   gate.Reason
 		asked  int
 	}{
-		"opaque: an opaque token": {gate.IntrospectOpaque, nil, "op.aq.ue", gate.Inactive, 1},
-		"opaque: a good JWT":      {gate.IntrospectOpaque, nil, good, "", 0},
-		"opaque: an expired JWT": {gate.IntrospectOpaque,
+		"opaque: an opaque token": {gate.AskOpaque, nil, "op.aq.ue", gate.Inactive, 1},
+		"opaque: a good JWT":      {gate.AskOpaque, nil, good, "", 0},
+		"opaque: an expired JWT": {gate.AskOpaque,
 			nil, key.Sign(t, says(m{"exp": start.Unix()})), gate.Expired, 0},
-		"opaque: a forged JWT": {gate.IntrospectOpaque,
+		"opaque: a forged JWT": {gate.AskOpaque,
 			nil, tokentest.FlipSignature(t, good), gate.InvalidSignature, 0},
-		"opaque: a damaged JWT": {gate.IntrospectOpaque, nil, good + "=", gate.MalformedToken, 0},
-		"opaque: a JWT after a blank": {gate.IntrospectOpaque, nil,
+		"opaque: a damaged JWT": {gate.AskOpaque, nil, good + "=", gate.MalformedToken, 0},
+		"opaque: a JWT after a blank": {gate.AskOpaque, nil,
 			key.SignRaw(` {"alg":"ES256","kid":"k1"}`, string(payload)), "", 0},
-		"opaque: a forged JWT after a blank": {gate.IntrospectOpaque, nil,
+		"opaque: a forged JWT after a blank": {gate.AskOpaque, nil,
 			tokentest.FlipSignature(t, key.SignRaw(` {"alg":"ES256","kid":"k1"}`, string(payload))), gate.InvalidSignature, 0},
-		"opaque: a damaged JWT after a blank": {gate.IntrospectOpaque, nil,
+		"opaque: a damaged JWT after a blank": {gate.AskOpaque, nil,
 			key.SignRaw(` {"alg":"ES256","kid":"k1"}`, "{") + "=", gate.MalformedToken, 0},
-		"no keys: a damaged one after a blank": {gate.IntrospectOpaque,
+		"no keys: a damaged one after a blank": {gate.AskOpaque,
 			keyless, key.SignRaw(` {"alg":"ES256"}`, "{"), gate.Inactive, 1},
-		"opaque: alg none": {gate.IntrospectOpaque, nil,
+		"opaque: alg none": {gate.AskOpaque, nil,
 			key.SignRaw(`{"alg":"none"}`, `{}`), gate.UnsupportedAlgorithm, 0},
-		"opaque: a JWT of nobody known": {gate.IntrospectOpaque,
+		"opaque: a JWT of nobody known": {gate.AskOpaque,
 			nil, foreign.Sign(t, says(m{"iss": issuerB})), gate.Inactive, 1},
-		"opaque: a logout token of nobody": {gate.IntrospectOpaque, nil,
+		"opaque: a logout token of nobody": {gate.AskOpaque, nil,
 			foreign.Sign(t, says(m{"iss": issuerB}), m{"typ": "logout+jwt"}), gate.InvalidType, 0},
-		"always: an opaque token":            {gate.IntrospectAlways, nil, "opaque", gate.Inactive, 1},
-		"always: an opaque token like a JWT": {gate.IntrospectAlways, nil, "ey.op.aque", gate.Inactive, 1},
-		"always: a damaged JWT":              {gate.IntrospectAlways, nil, good + "=", gate.MalformedToken, 0},
-		"always: a JWT of nobody known": {gate.IntrospectAlways, nil,
+		"always: an opaque token":            {gate.AskAlways, nil, "opaque", gate.Inactive, 1},
+		"always: an opaque token like a JWT": {gate.AskAlways, nil, "ey.op.aque", gate.Inactive, 1},
+		"always: a damaged JWT":              {gate.AskAlways, nil, good + "=", gate.MalformedToken, 0},
+		"always: a JWT of nobody known": {gate.AskAlways, nil,
 			foreign.Sign(t, says(m{"iss": issuerB})), gate.UnknownIssuer, 0},
-		"always: an encrypted token":    {gate.IntrospectAlways, nil, jwe, gate.Inactive, 1},
-		"JWTs only: an opaque token":    {gate.IntrospectJWTs, nil, "opaque", gate.MalformedToken, 0},
-		"JWTs only: an encrypted token": {gate.IntrospectJWTs, nil, jwe, gate.MalformedToken, 0},
-		"JWTs only: a good JWT":         {gate.IntrospectJWTs, nil, good, gate.Inactive, 1},
-		"opaque: an encrypted token":    {gate.IntrospectOpaque, nil, jwe, gate.Inactive, 1},
-		"opaque: encrypted to a shared key": {gate.IntrospectOpaque, nil,
+		"always: an encrypted token":    {gate.AskAlways, nil, jwe, gate.Inactive, 1},
+		"JWTs only: an opaque token":    {gate.AskJWTs, nil, "opaque", gate.MalformedToken, 0},
+		"JWTs only: an encrypted token": {gate.AskJWTs, nil, jwe, gate.MalformedToken, 0},
+		"JWTs only: a good JWT":         {gate.AskJWTs, nil, good, gate.Inactive, 1},
+		"opaque: an encrypted token":    {gate.AskOpaque, nil, jwe, gate.Inactive, 1},
+		"opaque: encrypted to a shared key": {gate.AskOpaque, nil,
 			jwePart(`{"alg":"dir","enc":"A256GCM"}`) + "..aXY.Y3Q.dGFn", gate.Inactive, 1},
-		"opaque: five parts, not encrypted":  {gate.IntrospectOpaque, nil, good + ".a.b", gate.MalformedToken, 0},
-		"opaque: a JWE with a part too many": {gate.IntrospectOpaque, nil, jwe + ".a", gate.MalformedToken, 0},
-		"opaque: a JWE with a part too few": {gate.IntrospectOpaque, nil,
+		"opaque: five parts, not encrypted":  {gate.AskOpaque, nil, good + ".a.b", gate.MalformedToken, 0},
+		"opaque: a JWE with a part too many": {gate.AskOpaque, nil, jwe + ".a", gate.MalformedToken, 0},
+		"opaque: a JWE with a part too few": {gate.AskOpaque, nil,
 			jwe[:strings.LastIndexByte(jwe, '.')], gate.MalformedToken, 0},
-		"no keys: an encrypted token": {gate.IntrospectOpaque, keyless, jwe, gate.Inactive, 1},
-		"prefix: an encrypted token": {gate.IntrospectOpaque,
-			func(c *gate.Config) { c.Issuers[0].Introspection.Prefix = "a_" }, jwe, gate.MalformedToken, 0},
-		"prefix: always, and it begins so": {gate.IntrospectAlways,
-			func(c *gate.Config) { c.Issuers[0].Introspection.Prefix = "a_" }, "a_1", gate.Inactive, 1},
-		"prefix: always, and it does not": {gate.IntrospectAlways,
-			func(c *gate.Config) { c.Issuers[0].Introspection.Prefix = "a_" }, "b_1", gate.MalformedToken, 0},
-		"skip: an opaque token, always": {gate.IntrospectAlways,
-			func(c *gate.Config) { c.Introspection.Mode = gate.RouteSkip }, "opaque", gate.Inactive, 1},
-		"always: a good JWT": {gate.IntrospectAlways, nil, good, gate.Inactive, 1},
-		"always: an expired JWT": {gate.IntrospectAlways,
+		"no keys: an encrypted token": {gate.AskOpaque, keyless, jwe, gate.Inactive, 1},
+		"prefix: an encrypted token": {gate.AskOpaque,
+			func(c *gate.Config) { c.Issuers[0].Asking.Prefix = "a_" }, jwe, gate.MalformedToken, 0},
+		"prefix: always, and it begins so": {gate.AskAlways,
+			func(c *gate.Config) { c.Issuers[0].Asking.Prefix = "a_" }, "a_1", gate.Inactive, 1},
+		"prefix: always, and it does not": {gate.AskAlways,
+			func(c *gate.Config) { c.Issuers[0].Asking.Prefix = "a_" }, "b_1", gate.MalformedToken, 0},
+		"skip: an opaque token, always": {gate.AskAlways,
+			func(c *gate.Config) { c.Asking.Mode = gate.RouteSkip }, "opaque", gate.Inactive, 1},
+		"always: a good JWT": {gate.AskAlways, nil, good, gate.Inactive, 1},
+		"always: an expired JWT": {gate.AskAlways,
 			nil, key.Sign(t, says(m{"exp": start.Unix()})), gate.Expired, 0},
-		"always: a JWT for somebody else": {gate.IntrospectAlways,
+		"always: a JWT for somebody else": {gate.AskAlways,
 			nil, key.Sign(t, says(m{"aud": "x"})), gate.InvalidAudience, 0},
-		"always: a forged JWT": {gate.IntrospectAlways,
+		"always: a forged JWT": {gate.AskAlways,
 			nil, tokentest.FlipSignature(t, good), gate.InvalidSignature, 0},
-		"skip: a good JWT": {gate.IntrospectAlways,
-			func(c *gate.Config) { c.Introspection.Mode = gate.RouteSkip }, good, "", 0},
-		"skip: an opaque token": {gate.IntrospectOpaque,
-			func(c *gate.Config) { c.Introspection.Mode = gate.RouteSkip }, "opaque", gate.Inactive, 1},
-		"force: a good JWT": {gate.IntrospectOpaque,
-			func(c *gate.Config) { c.Introspection.Mode = gate.RouteForce }, good, gate.Inactive, 1},
-		"force: an opaque token": {gate.IntrospectOpaque,
-			func(c *gate.Config) { c.Introspection.Mode = gate.RouteForce }, "opaque", gate.Inactive, 1},
-		"no keys: a JWT": {gate.IntrospectOpaque, keyless, good, gate.Inactive, 1},
-		"no keys: a JWT of nobody known": {gate.IntrospectOpaque,
+		"skip: a good JWT": {gate.AskAlways,
+			func(c *gate.Config) { c.Asking.Mode = gate.RouteSkip }, good, "", 0},
+		"skip: an opaque token": {gate.AskOpaque,
+			func(c *gate.Config) { c.Asking.Mode = gate.RouteSkip }, "opaque", gate.Inactive, 1},
+		"force: a good JWT": {gate.AskOpaque,
+			func(c *gate.Config) { c.Asking.Mode = gate.RouteForce }, good, gate.Inactive, 1},
+		"force: an opaque token": {gate.AskOpaque,
+			func(c *gate.Config) { c.Asking.Mode = gate.RouteForce }, "opaque", gate.Inactive, 1},
+		"no keys: a JWT": {gate.AskOpaque, keyless, good, gate.Inactive, 1},
+		"no keys: a JWT of nobody known": {gate.AskOpaque,
 			keyless, foreign.Sign(t, says(m{"iss": issuerB})), gate.Inactive, 1},
-		"no keys: a damaged JWT": {gate.IntrospectOpaque, keyless, good + "=", gate.Inactive, 1},
-		"prefix: a token that begins so": {gate.IntrospectOpaque,
-			func(c *gate.Config) { c.Issuers[0].Introspection.Prefix = "a_" }, "a_1", gate.Inactive, 1},
-		"prefix: a token that begins not so": {gate.IntrospectOpaque,
-			func(c *gate.Config) { c.Issuers[0].Introspection.Prefix = "a_" }, "b_1", gate.MalformedToken, 0},
-		"prefix: a JWT of nobody known": {gate.IntrospectOpaque,
-			func(c *gate.Config) { c.Issuers[0].Introspection.Prefix = "a_" },
+		"no keys: a damaged JWT": {gate.AskOpaque, keyless, good + "=", gate.Inactive, 1},
+		"prefix: a token that begins so": {gate.AskOpaque,
+			func(c *gate.Config) { c.Issuers[0].Asking.Prefix = "a_" }, "a_1", gate.Inactive, 1},
+		"prefix: a token that begins not so": {gate.AskOpaque,
+			func(c *gate.Config) { c.Issuers[0].Asking.Prefix = "a_" }, "b_1", gate.MalformedToken, 0},
+		"prefix: a JWT of nobody known": {gate.AskOpaque,
+			func(c *gate.Config) { c.Issuers[0].Asking.Prefix = "a_" },
 			foreign.Sign(t, says(m{"iss": issuerB})), gate.UnknownIssuer, 0},
-		"a JSON serialisation is not asked": {gate.IntrospectOpaque, nil, `{"payload":"x"}`, gate.MalformedRequest, 0},
-		"a header without the rest of a JWT": {gate.IntrospectOpaque,
+		"a JSON serialisation is not asked": {gate.AskOpaque, nil, `{"payload":"x"}`, gate.MalformedRequest, 0},
+		"a header without the rest of a JWT": {gate.AskOpaque,
 			nil, "eyJhbGciOiJub25lIn0.e30", gate.MalformedToken, 0},
-		"a consumer's JWT": {gate.IntrospectAlways,
+		"a consumer's JWT": {gate.AskAlways,
 			func(c *gate.Config) { c.Consumers = []gate.Consumer{consumer(t, "s", "s", foreign)} },
 			foreign.WithKID("").Sign(t, says(m{"iss": "s"})), "", 0},
-		"a token longer than the client asks": {gate.IntrospectOpaque,
+		"a token longer than the client asks": {gate.AskOpaque,
 			long, strings.Repeat("a", 17<<10), gate.MalformedToken, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -247,12 +247,12 @@ func jwePart(text string) string { return base64.RawURLEncoding.EncodeToString([
 func TestTwoOpaqueIssuers(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	a, b := newAS(t), newAS(t)
-	g := a.gate(gate.IntrospectOpaque, key, keyless, func(c *gate.Config) {
+	g := a.gate(gate.AskOpaque, key, keyless, func(c *gate.Config) {
 		other := issuer(t, issuerB)
-		other.Introspection = b.introspection(gate.IntrospectOpaque, func(c *introspect.Config) {
+		other.Asking = b.introspection(gate.AskOpaque, func(c *introspect.Config) {
 			c.Issuer, c.Decode = issuerB, gate.DecodeAnswer(issuerB)
 		})
-		other.Introspection.Prefix = "b_"
+		other.Asking.Prefix = "b_"
 		c.Issuers = append(c.Issuers, other)
 	})
 	a.says["b_1"], b.says["b_1"] = active(), active(m{"iss": issuerB, "sub": "bob"})
@@ -298,8 +298,8 @@ func TestNoVerdict(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			as := newAS(t)
-			g := as.gate(gate.IntrospectOpaque, key, func(gc *gate.Config) {
-				gc.Issuers[0].Introspection = as.introspection(gate.IntrospectOpaque, func(config *introspect.Config) {
+			g := as.gate(gate.AskOpaque, key, func(gc *gate.Config) {
+				gc.Issuers[0].Asking = as.introspection(gate.AskOpaque, func(config *introspect.Config) {
 					if c.want == gate.IntrospectionTimeout { // for the others, a slow machine must not be a slow server
 						config.Timeout = 300 * time.Millisecond
 					}
@@ -323,8 +323,8 @@ func TestClientThatDoesNotDecode(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	as := newAS(t)
 	as.says["t"] = active()
-	g := as.gate(gate.IntrospectOpaque, key, func(c *gate.Config) {
-		c.Issuers[0].Introspection = as.introspection(gate.IntrospectOpaque, func(c *introspect.Config) { c.Decode = nil })
+	g := as.gate(gate.AskOpaque, key, func(c *gate.Config) {
+		c.Issuers[0].Asking = as.introspection(gate.AskOpaque, func(c *introspect.Config) { c.Decode = nil })
 	})
 	refused(t, g, request("t"), gate.InternalError)
 }

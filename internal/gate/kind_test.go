@@ -187,7 +187,7 @@ func TestOtherKindsOfTokensAreRefused(t *testing.T) {
 	typed := build(t, key, wanting("jwt", "at+jwt"))
 	profile := build(t, key, profiled)
 	as := newAS(t)
-	opaque, unkept := as.gate(gate.IntrospectOpaque, key, keyless), as.gate(gate.IntrospectOpaque, key)
+	opaque, unkept := as.gate(gate.AskOpaque, key, keyless), as.gate(gate.AskOpaque, key)
 	for name, c := range otherKinds() {
 		t.Run(name, func(t *testing.T) {
 			token := key.Sign(t, says(c.claims), m{"typ": "JWT"})

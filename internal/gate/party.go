@@ -71,7 +71,7 @@ func (p *parties) addIssuer(c *Config, i int) error {
 	p.types = append(p.types, issuer.Types...)
 	p.all = append(p.all, member)
 	p.issuers[issuer.Name] = member
-	if issuer.Introspection != nil && issuer.Introspection.Mode != IntrospectJWTs {
+	if issuer.Asking != nil && issuer.Asking.Mode != AskJWTs {
 		p.opaque = append(p.opaque, member)
 	}
 	return nil
@@ -143,7 +143,7 @@ func (p *parties) addCredential(c *Config, consumer *Consumer, credential *Crede
 	}
 	if _, both := p.issuers[credential.Key]; both {
 		return setting.Errorf("Key",
-			"%s is also the name of an issuer: a token would have two keepers; change one of the two", where)
+			"%s is also the name of an issuer: a token could belong to either; rename one of the two", where)
 	}
 	if credential.Verifier == nil || !credential.Verifier.Algorithms().Has(credential.Algorithm) {
 		return setting.Errorf("Algorithm", "%s: the key does not fit algorithm %v", where, credential.Algorithm)
@@ -157,9 +157,9 @@ func (p *parties) addCredential(c *Config, consumer *Consumer, credential *Crede
 	return nil
 }
 
-// vouching finds who vouches for the token: the consumer whose credential key is the key claim, else the issuer whose
+// partyOf finds who vouches for the token: the consumer whose credential key is the key claim, else the issuer whose
 // name is iss. Nothing is verified yet; the token only selects among what is configured (RFC 8725 section 3.8).
-func (p *parties) vouching(header *jose.Header, set *claims.Set) *party {
+func (p *parties) partyOf(header *jose.Header, set *claims.Set) *party {
 	if len(p.credentials) > 0 {
 		if key, ok := p.untrustedKeyClaim(header, set); ok {
 			if member := p.credentials[key]; member != nil {

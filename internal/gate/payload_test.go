@@ -39,7 +39,7 @@ func TestPayloadOfAJWT(t *testing.T) {
 func TestPayloadOfAnOpaqueToken(t *testing.T) {
 	as := newAS(t)
 	as.says["opaque"] = active(m{"token_type": "Bearer"})
-	g := as.gate(gate.IntrospectOpaque, tokentest.NewKey(t, "ES256", "k1"), forwardingPayload)
+	g := as.gate(gate.AskOpaque, tokentest.NewKey(t, "ES256", "k1"), forwardingPayload)
 	r := request("opaque")
 	id := accepted(t, g, r)
 	g.Strip(r)

@@ -33,12 +33,12 @@ func TestKeyThatIsPending(t *testing.T) {
 	as := newAS(t)
 	for name, g := range map[string]*gate.Gate{
 		"no introspection":  build(t, key, pend),
-		"introspect opaque": as.gate(gate.IntrospectOpaque, key, pend),
-		"introspect always": as.gate(gate.IntrospectAlways, key, pend),
-		"introspect force of route": as.gate(gate.IntrospectOpaque, key, pend,
-			func(c *gate.Config) { c.Introspection.Mode = gate.RouteForce }),
-		"introspect skip of route": as.gate(gate.IntrospectAlways, key, pend,
-			func(c *gate.Config) { c.Introspection.Mode = gate.RouteSkip }),
+		"introspect opaque": as.gate(gate.AskOpaque, key, pend),
+		"introspect always": as.gate(gate.AskAlways, key, pend),
+		"introspect force of route": as.gate(gate.AskOpaque, key, pend,
+			func(c *gate.Config) { c.Asking.Mode = gate.RouteForce }),
+		"introspect skip of route": as.gate(gate.AskAlways, key, pend,
+			func(c *gate.Config) { c.Asking.Mode = gate.RouteSkip }),
 		"optional": build(t, key, pend, func(c *gate.Config) { c.Optional = true }),
 	} {
 		t.Run(name, func(t *testing.T) {

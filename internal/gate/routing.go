@@ -10,27 +10,27 @@ import (
 )
 
 // orderOpaque makes sure that every opaque token has at most one issuer that is asked about it: asking several would
-// show each server the others' tokens. Of issuers without a prefix, one with IntrospectOpaque comes before those with
-// IntrospectAlways, and of several of the latter none is asked.
+// show each server the others' tokens. Of issuers without a prefix, one with AskOpaque comes before those with
+// AskAlways, and of several of the latter none is asked.
 func (p *parties) orderOpaque() error {
 	slices.SortFunc(p.opaque, func(a, b *party) int {
-		x, y := a.issuer.Introspection, b.issuer.Introspection
+		x, y := a.issuer.Asking, b.issuer.Asking
 		return cmp.Or(cmp.Compare(len(y.Prefix), len(x.Prefix)), cmp.Compare(x.Prefix, y.Prefix), cmp.Compare(x.Mode, y.Mode))
 	})
 	p.notTaken = errNoOpaque
 	for i := 1; i < len(p.opaque); i++ {
 		a, b := p.opaque[i-1], p.opaque[i]
-		x, y := a.issuer.Introspection, b.issuer.Introspection
+		x, y := a.issuer.Asking, b.issuer.Asking
 		switch {
 		case x.Prefix != y.Prefix:
-		case x.Prefix == "" && y.Mode == IntrospectAlways: // and so are all that follow
+		case x.Prefix == "" && y.Mode == AskAlways: // and so are all that follow
 			p.opaque = p.opaque[:i]
-			if x.Mode == IntrospectAlways {
+			if x.Mode == AskAlways {
 				p.opaque, p.notTaken = p.opaque[:i-1], errManyOpaque
 			}
 			return nil
 		default:
-			return setting.Errorf(element("Issuers", max(a.index, b.index))+".Introspection.Prefix",
+			return setting.Errorf(element("Issuers", max(a.index, b.index))+".Asking.Prefix",
 				"issuers %q and %q both take the same opaque tokens: "+
 					"give each introspect block a different \"prefix\" with which its tokens begin", a.name, b.name)
 		}
@@ -57,7 +57,7 @@ func (p *parties) askedAbout(token string, what *classified) *party {
 		return what.party // without keys: all its tokens are asked about
 	}
 	for _, party := range p.opaque {
-		if strings.HasPrefix(token, party.issuer.Introspection.Prefix) && party.takes(what.form) {
+		if strings.HasPrefix(token, party.issuer.Asking.Prefix) && party.takes(what.form) {
 			return party
 		}
 	}
@@ -68,7 +68,7 @@ func (p *parties) askedAbout(token string, what *classified) *party {
 func (p *party) takes(what form) bool {
 	switch what {
 	case foreignJWT:
-		return p.issuer.Introspection.Mode == IntrospectOpaque
+		return p.issuer.Asking.Mode == AskOpaque
 	case brokenJWT:
 		return p.issuer.Keys == nil
 	default:

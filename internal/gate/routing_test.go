@@ -14,9 +14,9 @@ import (
 // "introspect always" took opaque tokens still load, and ask the same issuer.
 func TestWhichIssuerIsAskedAboutAnOpaqueToken(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
-	const o, a, j = gate.IntrospectOpaque, gate.IntrospectAlways, gate.IntrospectJWTs
+	const o, a, j = gate.AskOpaque, gate.AskAlways, gate.AskJWTs
 	type in struct {
-		mode   gate.IntrospectMode
+		mode   gate.AskMode
 		prefix string
 	}
 	for name, c := range map[string]struct {
@@ -57,10 +57,10 @@ func TestWhichIssuerIsAskedAboutAnOpaqueToken(t *testing.T) {
 					name := fmt.Sprint("https://as", i+1, ".example")
 					as := newAS(t)
 					issuer := issuer(t, name, key)
-					issuer.Introspection = as.introspection(in.mode, func(c *introspect.Config) {
+					issuer.Asking = as.introspection(in.mode, func(c *introspect.Config) {
 						c.Issuer, c.Decode = name, gate.DecodeAnswer(name)
 					})
-					issuer.Introspection.Prefix = in.prefix
+					issuer.Asking.Prefix = in.prefix
 					gc.Issuers, servers = append(gc.Issuers, issuer), append(servers, as)
 				}
 			})
@@ -101,14 +101,14 @@ func TestTheCauseNamesWhatATokenIs(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	jwe := jwePart(`{"alg":"RSA-OAEP-256","enc":"A256GCM"}`) + ".a2V5.aXY.Y3Q.dGFn"
 	good := key.Sign(t, says())
-	prefixed := func(c *gate.Config) { c.Issuers[0].Introspection.Prefix = "a_" }
-	second := func(mode gate.IntrospectMode) func(*gate.Config) {
+	prefixed := func(c *gate.Config) { c.Issuers[0].Asking.Prefix = "a_" }
+	second := func(mode gate.AskMode) func(*gate.Config) {
 		return func(c *gate.Config) {
 			c.Issuers = append(c.Issuers, issuer(t, issuerB, key))
-			c.Issuers[1].Introspection = &gate.Introspection{Mode: mode, Client: c.Issuers[0].Introspection.Client}
+			c.Issuers[1].Asking = &gate.Asking{Mode: mode, Client: c.Issuers[0].Asking.Client}
 		}
 	}
-	never := func(c *gate.Config) { c.Issuers[0].Introspection = nil }
+	never := func(c *gate.Config) { c.Issuers[0].Asking = nil }
 	for name, c := range map[string]struct {
 		change func(*gate.Config)
 		token  string
@@ -119,18 +119,18 @@ func TestTheCauseNamesWhatATokenIs(t *testing.T) {
 		"opaque, and it begins like a JWT": {never, "every-token", "opaque token, and no issuer here takes those"},
 		"opaque, like a JWT from afar":     {never, "ey.op.aque", "opaque token, and no issuer here takes those"},
 		"opaque, with another prefix":      {prefixed, "opaque", "or those that begin so"},
-		"opaque, and two issuers may take it": {second(gate.IntrospectAlways),
+		"opaque, and two issuers may take it": {second(gate.AskAlways),
 			"opaque", `give each introspect block the "prefix"`},
 		"encrypted, and nobody is ever asked":   {never, jwe, "encrypted token (JWE)"},
 		"encrypted, with another prefix":        {prefixed, jwe, "encrypted token (JWE)"},
-		"encrypted, and two issuers may":        {second(gate.IntrospectAlways), jwe, "encrypted token (JWE)"},
+		"encrypted, and two issuers may":        {second(gate.AskAlways), jwe, "encrypted token (JWE)"},
 		"a JWT that lost its signature":         {never, good[:strings.LastIndexByte(good, '.')], "not three parts"},
 		"a JWT with parts of another behind it": {never, good + ".a.b", "not three parts"},
 		"a JWT with a damaged signature":        {never, good + "=", "not base64url"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			as := newAS(t)
-			f := refused(t, as.gate(gate.IntrospectAlways, key, c.change), request(c.token), gate.MalformedToken)
+			f := refused(t, as.gate(gate.AskAlways, key, c.change), request(c.token), gate.MalformedToken)
 			if f.Cause == nil || !strings.Contains(f.Cause.Error(), c.want) {
 				t.Errorf("cause %v, want %q", f.Cause, c.want)
 			}
@@ -145,7 +145,7 @@ func TestTheCauseNamesWhatATokenIs(t *testing.T) {
 func TestEncryptedTokens(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	jwe := jwePart(`{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWT"}`) + ".a2V5.aXY.Y3Q.dGFn"
-	for _, mode := range []gate.IntrospectMode{gate.IntrospectOpaque, gate.IntrospectAlways} {
+	for _, mode := range []gate.AskMode{gate.AskOpaque, gate.AskAlways} {
 		as := newAS(t)
 		as.says[jwe] = active()
 		if id := accepted(t, as.gate(mode, key), request(jwe)); id.ID != "alice" || id.Issuer != issuerA {
@@ -161,19 +161,19 @@ func TestEncryptedTokens(t *testing.T) {
 func TestAnErrorThatNamesTheToken(t *testing.T) {
 	key, foreign := tokentest.NewKey(t, "ES256", "k1"), tokentest.NewKey(t, "ES256", "foreign")
 	for name, c := range map[string]struct {
-		mode  gate.IntrospectMode
+		mode  gate.AskMode
 		token string
 		code  string
 		want  gate.Reason
 	}{
-		"a stranger's JWT": {gate.IntrospectOpaque,
+		"a stranger's JWT": {gate.AskOpaque,
 			foreign.Sign(t, says(m{"iss": issuerB})), "unsupported_token_type", gate.Inactive},
-		"an opaque token":         {gate.IntrospectOpaque, "opaque", "invalid_token", gate.Inactive},
-		"an opaque token, always": {gate.IntrospectAlways, "opaque", "unsupported_token_type", gate.Inactive},
-		"a JWT that was verified here": {gate.IntrospectAlways,
+		"an opaque token":         {gate.AskOpaque, "opaque", "invalid_token", gate.Inactive},
+		"an opaque token, always": {gate.AskAlways, "opaque", "unsupported_token_type", gate.Inactive},
+		"a JWT that was verified here": {gate.AskAlways,
 			key.Sign(t, says()), "unsupported_token_type", gate.IntrospectionFailed},
-		"such a JWT that the server knew": {gate.IntrospectAlways, key.Sign(t, says()), "invalid_token", gate.Inactive},
-		"our request":                     {gate.IntrospectOpaque, "opaque", "invalid_request", gate.IntrospectionFailed},
+		"such a JWT that the server knew": {gate.AskAlways, key.Sign(t, says()), "invalid_token", gate.Inactive},
+		"our request":                     {gate.AskOpaque, "opaque", "invalid_request", gate.IntrospectionFailed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			as := newAS(t)

@@ -46,7 +46,7 @@ func TestWhatStandsForAFieldIsInTheFingerprint(t *testing.T) {
 		"the default of the claim":  func(c *gate.Config) { c.KeyClaim = gate.DefaultKeyClaim },
 		"another leeway":            func(c *gate.Config) { c.Issuers[0].Leeway = time.Second },
 		"the end of a certificate":  func(c *gate.Config) { c.Consumers[0].Credentials[0].NotAfter = start },
-		"introspection beside keys": func(c *gate.Config) { c.Issuers[0].Introspection = new(gate.Introspection) },
+		"introspection beside keys": func(c *gate.Config) { c.Issuers[0].Asking = new(gate.Asking) },
 	} {
 		if with(change) != base {
 			t.Errorf("%s: another fingerprint", name)
@@ -131,9 +131,9 @@ func TestCopyOfAConfigurationSharesNothing(t *testing.T) {
 func TestGateKeepsItsOwnIntrospectionSettings(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	as := newAS(t)
-	settings := as.introspection(gate.IntrospectOpaque)
-	g := build(t, key, func(c *gate.Config) { c.Issuers[0].Introspection = settings })
-	*settings = gate.Introspection{Mode: gate.IntrospectJWTs, Client: new(introspect.Client)}
+	settings := as.introspection(gate.AskOpaque)
+	g := build(t, key, func(c *gate.Config) { c.Issuers[0].Asking = settings })
+	*settings = gate.Asking{Mode: gate.AskJWTs, Client: new(introspect.Client)}
 	refused(t, g, request("opaque"), gate.Inactive)
 	accepted(t, g, request(key.Sign(t, says())))
 }

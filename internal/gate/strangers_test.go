@@ -54,7 +54,7 @@ func strangersRun(t *testing.T, status int, header http.Header, ttl time.Duratio
 		}
 		defer client.Close()
 		g := build(t, key, keyless, func(c *gate.Config) {
-			c.Issuers[0].Introspection = &gate.Introspection{Mode: gate.IntrospectOpaque, Client: client}
+			c.Issuers[0].Asking = &gate.Asking{Mode: gate.AskOpaque, Client: client}
 			c.Now = time.Now
 		})
 		passes := func(token string) int {

@@ -52,7 +52,7 @@ func (c *Config) validate() error {
 		return setting.Errorf("KeyClaim",
 			"key_claim selects a consumer's credential, and there is none: remove it, or add a consumer")
 	}
-	return setting.In("Introspection", c.validateIntrospection())
+	return setting.In("Asking", c.validateIntrospection())
 }
 
 // element is the path of one element of a list.
@@ -90,14 +90,14 @@ func (i *Issuer) validateRules(route Audience) error {
 		return setting.Errorf("Audience", "no audience: a token meant for another service would be accepted; "+
 			"add \"audience <value>\" here or to bearer_auth, or write out \"audience any\"")
 	}
-	if i.Keys == nil && (i.Introspection == nil || i.Introspection.Mode != IntrospectOpaque) {
+	if i.Keys == nil && (i.Asking == nil || i.Asking.Mode != AskOpaque) {
 		return setting.Errorf("Keys", "no keys, and no \"introspect opaque\" to do without: nothing could verify its tokens")
 	}
 	if i.Keys != nil && i.Algorithms == 0 {
 		return setting.Errorf("Algorithms", "no algorithms: a check that allows nothing")
 	}
-	if in := i.Introspection; in != nil && (in.Mode == 0 || in.Mode > IntrospectJWTs) {
-		return setting.Errorf("Introspection.Mode", "introspection has no mode")
+	if in := i.Asking; in != nil && (in.Mode == 0 || in.Mode > AskJWTs) {
+		return setting.Errorf("Asking.Mode", "introspection has no mode")
 	}
 	if err := ValidateLeeway(i.Leeway); err != nil {
 		return setting.In("Leeway", err)
@@ -118,12 +118,12 @@ func ValidateLeeway(d time.Duration) error {
 
 // validateIntrospection refuses a route that promises more than its issuers can keep.
 func (c *Config) validateIntrospection() error {
-	if age := c.Introspection.MaxAge; age != nil && *age < 0 {
+	if age := c.Asking.MaxAge; age != nil && *age < 0 {
 		return setting.Errorf("MaxAge", "introspect max_age is negative")
 	}
-	if c.Introspection.Mode != RouteForce {
-		none := !slices.ContainsFunc(c.Issuers, func(i Issuer) bool { return i.Introspection != nil })
-		if none && (c.Introspection.Mode != RouteDefault || c.Introspection.MaxAge != nil) {
+	if c.Asking.Mode != RouteForce {
+		none := !slices.ContainsFunc(c.Issuers, func(i Issuer) bool { return i.Asking != nil })
+		if none && (c.Asking.Mode != RouteAsIssuer || c.Asking.MaxAge != nil) {
 			return errors.New("introspect refines how issuers are asked, and none is: add an introspect block to an issuer")
 		}
 		return nil
@@ -133,7 +133,7 @@ func (c *Config) validateIntrospection() error {
 			"introspect force cannot hold for tokens of consumers: no authorization server knows them")
 	}
 	for i := range c.Issuers {
-		if c.Issuers[i].Introspection == nil {
+		if c.Issuers[i].Asking == nil {
 			return setting.Errorf("Mode",
 				"introspect force: issuer %q has no introspect block to ask with", c.Issuers[i].Name)
 		}
@@ -144,8 +144,8 @@ func (c *Config) validateIntrospection() error {
 // canAsk makes sure that there is somebody to ask with. It is the one rule that Validate leaves out.
 func (c *Config) canAsk() error {
 	for i := range c.Issuers {
-		if in := c.Issuers[i].Introspection; in != nil && in.Client == nil {
-			return setting.Errorf(element("Issuers", i)+".Introspection.Client",
+		if in := c.Issuers[i].Asking; in != nil && in.Client == nil {
+			return setting.Errorf(element("Issuers", i)+".Asking.Client",
 				"issuer %q: introspection has no client to ask with", c.Issuers[i].Name)
 		}
 	}

@@ -40,7 +40,7 @@ var harmless = map[string]string{
 		"slices.Contains(pins, sha256.Sum256(cert.RawSubjectPublicKeyInfo))": "hashes of public keys",
 	"internal/gate/cache.go: d[place].Swap(tag) == tag": "tags of a hash whose key never leaves the process; " +
 		"they admit nobody",
-	"internal/gate/routing.go: strings.HasPrefix(token, party.issuer.Introspection.Prefix)": "how an issuer's " +
+	"internal/gate/routing.go: strings.HasPrefix(token, party.issuer.Asking.Prefix)": "how an issuer's " +
 		"opaque tokens begin, which is no secret",
 }
 

@@ -6,24 +6,24 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// IntrospectMode says which tokens of an issuer its authorization server is asked about.
-type IntrospectMode uint8
+// AskMode says which tokens of an issuer its authorization server is asked about.
+type AskMode uint8
 
 // The modes of an issuer.
 const (
-	// IntrospectOpaque asks about tokens that are no JWT of a known issuer.
-	IntrospectOpaque IntrospectMode = iota + 1
-	// IntrospectAlways asks about opaque and encrypted tokens, and about the issuer's JWTs once they have been verified
+	// AskOpaque asks about tokens that are no JWT of a known issuer.
+	AskOpaque AskMode = iota + 1
+	// AskAlways asks about opaque and encrypted tokens, and about the issuer's JWTs once they have been verified
 	// here: they may be revoked. It does not ask about JWTs of others, since every JWT is to be verified here.
-	IntrospectAlways
-	// IntrospectJWTs asks about the issuer's JWTs only, as IntrospectAlways does.
-	IntrospectJWTs
+	AskAlways
+	// AskJWTs asks about the issuer's JWTs only, as AskAlways does.
+	AskJWTs
 )
 
-// Introspection asks an authorization server about the tokens of one issuer (RFC 7662).
-type Introspection struct {
+// Asking asks an authorization server about the tokens of one issuer (RFC 7662).
+type Asking struct {
 	// Mode says which tokens.
-	Mode IntrospectMode
+	Mode AskMode
 	// Prefix is how this issuer's opaque tokens begin; empty for any. Two issuers cannot take the same ones.
 	Prefix string
 	// Client asks. Its Decode must be DecodeAnswer of the issuer's name, or DecodeUserInfo by its mode.
@@ -35,13 +35,13 @@ type RouteMode uint8
 
 // The modes of a route.
 const (
-	RouteDefault RouteMode = iota // as the issuer says
-	RouteForce                    // ask about every token
-	RouteSkip                     // do not ask about JWTs
+	RouteAsIssuer RouteMode = iota // as the issuer says
+	RouteForce                     // ask about every token
+	RouteSkip                      // do not ask about JWTs
 )
 
-// RouteIntrospection is what a route says about asking.
-type RouteIntrospection struct {
+// RouteAsking is what a route says about asking.
+type RouteAsking struct {
 	// Mode refines the issuers' mode.
 	Mode RouteMode
 	// MaxAge is how old a remembered answer may be on this route, 0 being "ask every time"; nil means as old as the
@@ -50,7 +50,7 @@ type RouteIntrospection struct {
 }
 
 // options are what is said with every question.
-func (r RouteIntrospection) options() []introspect.Option {
+func (r RouteAsking) options() []introspect.Option {
 	if r.MaxAge == nil {
 		return nil
 	}
@@ -58,6 +58,6 @@ func (r RouteIntrospection) options() []introspect.Option {
 }
 
 // confirmOptions are said about a token that was verified here: no stranger can make one up.
-func (r RouteIntrospection) confirmOptions() []introspect.Option {
+func (r RouteAsking) confirmOptions() []introspect.Option {
 	return append(r.options(), introspect.Verified())
 }
