@@ -3,13 +3,10 @@ package bearer
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 )
 
-// Challenge is the value of a WWW-Authenticate field: RFC 6750 section 3 with
-// the addition of RFC 9728 section 5.1. All fields but Realm are left out when
-// empty.
+// Challenge is the value of a WWW-Authenticate field (RFC 6750 section 3). All fields but Realm are left out when empty.
 type Challenge struct {
 	// Realm is always written, since the Bearer scheme needs at least one
 	// parameter after it. Any text is escaped as needed.
@@ -25,18 +22,14 @@ type Challenge struct {
 
 	// Scope lists the scopes that are needed, separated by single spaces.
 	Scope string
-
-	// ResourceMetadata is the URL of the protected resource metadata.
-	ResourceMetadata string
 }
 
-// String writes the challenge. The result always parses: characters that a
-// parameter cannot hold are replaced. A scope or URL is left out instead, since
-// a replacement would change its meaning. ValidRealm, ValidScope and
-// ValidResourceMetadata check the configuration, so that neither happens.
+// String writes the challenge. The result always parses: a character that a parameter cannot hold is replaced. A bad
+// scope is left out instead, since a replacement would change its meaning. ValidRealm and ValidScope check the
+// configuration, so that neither happens.
 func (c Challenge) String() string {
 	var out strings.Builder
-	out.Grow(32 + len(c.Realm) + len(c.Error) + len(c.Description) + len(c.Scope) + len(c.ResourceMetadata))
+	out.Grow(32 + len(c.Realm) + len(c.Error) + len(c.Description) + len(c.Scope))
 	out.WriteString(`Bearer realm="`)
 	writeRealm(&out, c.Realm)
 	out.WriteByte('"')
@@ -44,9 +37,6 @@ func (c Challenge) String() string {
 	writeParam(&out, "error_description", c.Description)
 	if validScopes(c.Scope) {
 		writeParam(&out, "scope", c.Scope)
-	}
-	if ValidResourceMetadata(c.ResourceMetadata) == nil {
-		writeParam(&out, "resource_metadata", c.ResourceMetadata)
 	}
 	return out.String()
 }
@@ -133,26 +123,4 @@ func validScopes(scopes string) bool {
 		}
 	}
 	return true
-}
-
-// ValidResourceMetadata checks the configured address of protected resource
-// metadata: an absolute https URL without a fragment (RFC 9728 section 1.2). http
-// is allowed for trying things out.
-func ValidResourceMetadata(address string) error {
-	for i := range len(address) {
-		if !isPlain(address[i]) || address[i] == ' ' {
-			return errors.New("resource metadata URL has a character that URLs cannot have")
-		}
-	}
-	u, err := url.Parse(address)
-	if err != nil {
-		return errors.New("resource metadata is not a URL")
-	}
-	if u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-		return errors.New("resource metadata is not an absolute https URL")
-	}
-	if u.User != nil || strings.Contains(address, "#") {
-		return errors.New("resource metadata URL has user information or a fragment")
-	}
-	return nil
 }
