@@ -7,7 +7,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/bearer"
 )
 
 // privateWriter keeps shared caches from storing an answer to a request whose token was not in Authorization: what RFC
@@ -55,7 +55,7 @@ func (w *privateWriter) mark() {
 	}
 	w.done = true
 	h := w.Header()
-	gate.DropTargeted(h)
+	bearer.DropTargetedCacheControl(h)
 	h["Cache-Control"] = []string{private(h["Cache-Control"])}
 }
 

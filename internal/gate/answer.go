@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/bearer"
@@ -24,7 +23,7 @@ type Answer struct {
 
 // WriteTo sets the answer's fields in h, in place of others of the same names. h gets copies, which are the caller's.
 func (a Answer) WriteTo(h http.Header) {
-	DropTargeted(h)
+	bearer.DropTargetedCacheControl(h)
 	for name, values := range a.Header {
 		h[name] = slices.Clone(values)
 	}
@@ -37,18 +36,6 @@ func headerOf(challenges ...string) http.Header {
 		h["Www-Authenticate"] = challenges
 	}
 	return h
-}
-
-// DropTargeted removes what some shared caches go by in place of Cache-Control: the fields of RFC 9213, such as
-// CDN-Cache-Control, and the older Surrogate-Control. What Cache-Control says would not count there.
-func DropTargeted(h http.Header) {
-	const targeted = "-Cache-Control"
-	for name := range h {
-		if n := len(name) - len(targeted); n > 0 && strings.EqualFold(name[n:], targeted) ||
-			strings.EqualFold(name, "Surrogate-Control") {
-			delete(h, name)
-		}
-	}
 }
 
 // The error descriptions, one per error code or class of status: a client learns the class of its mistake, while which
