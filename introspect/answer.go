@@ -7,7 +7,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -45,25 +44,13 @@ func (c *Client) status(resp *http.Response, method AuthMethod, verified bool) (
 	e := noVerdict(cause, fmt.Errorf("status %d", code))
 	e.Status = code
 	if cause.Temporary() {
-		e.RetryAfter = max(e.RetryAfter, retryAfter(resp.Header, c.cfg.Now()))
+		e.RetryAfter = max(e.RetryAfter, fetch.RetryAfter(resp.Header, c.cfg.Now(), maxRetryAfter))
 	}
 	return "", e
 }
 
 // maxRetryAfter bounds what a server may tell our clients.
 const maxRetryAfter = 5 * time.Minute
-
-// retryAfter reads RFC 9110 section 10.2.3: seconds or a date.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	text := h.Get("Retry-After")
-	if seconds, err := strconv.ParseUint(text, 10, 32); err == nil {
-		return min(time.Duration(seconds)*time.Second, maxRetryAfter)
-	}
-	if date, err := http.ParseTime(text); err == nil {
-		return min(max(date.Sub(now), 0), maxRetryAfter)
-	}
-	return 0
-}
 
 // worthRepeating reports whether the server may do better in a moment: not after 4xx, and not when it names a time to
 // wait.

@@ -245,7 +245,7 @@ func TestRetryAfterIsPassedOnWithinBounds(t *testing.T) {
 		{503, "-5", time.Second},
 		{503, "nonsense", time.Second},
 		{429, "999999999", 5 * time.Minute},
-		{503, "99999999999999999999", time.Second},
+		{503, "99999999999999999999", 5 * time.Minute},
 		{503, time.Now().Add(time.Hour).UTC().Format(http.TimeFormat), 5 * time.Minute},
 		{503, time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat), time.Second},
 		{401, "7", 0},

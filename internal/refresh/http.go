@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -90,11 +89,11 @@ func lifetime(header http.Header, now time.Time) time.Duration {
 		if !strings.EqualFold(name, "max-age") {
 			continue
 		}
-		if age, ok := deltaSeconds(strings.Trim(value, `"`)); ok && (life < 0 || age < life) {
+		if age, ok := fetch.DeltaSeconds(strings.Trim(value, `"`)); ok && (life < 0 || age < life) {
 			life = age
 		}
 	}
-	age, _ := deltaSeconds(header.Get("Age"))
+	age, _ := fetch.DeltaSeconds(header.Get("Age"))
 	if life >= 0 {
 		return max(life-age, 0)
 	}
@@ -103,23 +102,8 @@ func lifetime(header http.Header, now time.Time) time.Duration {
 		if err != nil { // our clock has seen the time in caches go by
 			date, age = now, 0
 		}
-		life = min(max(expires.Sub(date), 0), maxDelta) // a difference too large for a Duration is cut, and may be negative
+		life = min(max(expires.Sub(date), 0), fetch.MaxDelta) // a difference too large for a Duration is cut, and may be negative
 		return max(life-age, 0)
 	}
 	return -1
-}
-
-// maxDelta is above every bound that one would configure and far from the end of time.Duration.
-const maxDelta = 10 * 365 * 24 * time.Hour
-
-// deltaSeconds reads a non-negative number of seconds of any size (RFC 9111 section 1.2.2).
-func deltaSeconds(text string) (time.Duration, bool) {
-	if text == "" || strings.Trim(text, "0123456789") != "" {
-		return 0, false
-	}
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil || n > uint64(maxDelta/time.Second) {
-		return maxDelta, true
-	}
-	return time.Duration(n) * time.Second, true
 }

@@ -26,16 +26,10 @@ func askedToWait(err error, response *fetch.Response, now time.Time) error {
 	if response.Status != http.StatusTooManyRequests && response.Status != http.StatusServiceUnavailable {
 		return err
 	}
-	text := response.Header.Get("Retry-After") // seconds or a date (RFC 9110 section 10.2.3)
-	wait, ok := deltaSeconds(text)
-	if !ok {
-		at, dateErr := http.ParseTime(text)
-		if dateErr != nil {
-			return err
-		}
-		wait = at.Sub(now)
+	if wait := fetch.RetryAfter(response.Header, now, maxHold); wait > 0 {
+		return &holdError{err, wait}
 	}
-	return &holdError{err, min(max(wait, 0), maxHold)}
+	return err
 }
 
 // holdOf is how long the server of a failed fetch wants to be left alone.
