@@ -14,12 +14,12 @@ import (
 	"github.com/caddyjwt/gateway/internal/strictjson"
 )
 
-// ErrAnswer is wrapped by the errors about answers that break the protocol.
+// ErrAnswer is wrapped by errors about answers that break the protocol.
 var ErrAnswer = errors.New("unusable answer")
 
-// status judges an answer that is not 200. Only 200 can carry a verdict (RFC 7662 section 2.2), and 401 is about our
-// credentials, never about the token (RFC 7662 section 2.3). The exceptions are errors that name the token: see
-// [refusalOf].
+// status judges an answer whose status is not 200. Only 200 can carry a verdict (RFC 7662 section 2.2), and 401 is
+// about our credentials, never about the token (RFC 7662 section 2.3). The exceptions are errors that name the token:
+// see [refusalOf].
 func (c *Client) status(resp *http.Response, method AuthMethod, verified bool) (refusal string, _ *NoVerdictError) {
 	code, userInfo := resp.StatusCode, c.cfg.Mode == UserInfo
 	var cause Cause
@@ -49,16 +49,16 @@ func (c *Client) status(resp *http.Response, method AuthMethod, verified bool) (
 	return "", e
 }
 
-// maxRetryAfter bounds what a server may tell our clients.
+// maxRetryAfter is the longest wait that a server can impose on our clients.
 const maxRetryAfter = 5 * time.Minute
 
-// worthRepeating reports whether the server may do better in a moment: not after 4xx, and not when it names a time to
-// wait.
+// worthRepeating reports whether the server may do better in a moment. It may not after 4xx, nor when it names a time
+// to wait.
 func worthRepeating(resp *http.Response) bool {
 	return isDown(resp.StatusCode) && resp.Header.Get("Retry-After") == ""
 }
 
-// read makes a verdict of an answer with status 200.
+// read makes a verdict from an answer with status 200.
 func (c *Client) read(ctx context.Context, resp *http.Response) (Result, error) {
 	text, err := readBody(resp, c.wantedType())
 	if err != nil {
@@ -106,8 +106,8 @@ func readBody(resp *http.Response, wanted string) ([]byte, error) {
 	return text, nil
 }
 
-// checkType demands one Content-Type, without parameters other than charset=utf-8: a page of a captive portal or a
-// proxy is no answer, and an unsigned one is none when signed ones were asked for (RFC 9701 section 5).
+// checkType demands exactly one Content-Type, with no parameter but charset=utf-8. The page of a captive portal or a
+// proxy is not an answer. Nor is an unsigned answer when a signed one was asked for (RFC 9701 section 5).
 func checkType(h http.Header, wanted string) error {
 	values := h.Values("Content-Type")
 	if len(values) != 1 {
@@ -128,8 +128,8 @@ func checkType(h http.Header, wanted string) error {
 	return nil
 }
 
-// openSigned has the signature verified and takes the answer out. The other claims of the JWT are about the answer,
-// not about the token (RFC 9701 section 5).
+// openSigned has the signature verified and extracts the answer. The other claims of the JWT are about the answer, not
+// about the token (RFC 9701 section 5).
 func (c *Client) openSigned(ctx context.Context, jwt []byte) ([]byte, error) {
 	claims, err := c.cfg.VerifySigned(ctx, string(jwt))
 	if err != nil {
@@ -147,7 +147,7 @@ func (c *Client) openSigned(ctx context.Context, jwt []byte) ([]byte, error) {
 }
 
 // readObject reads one JSON object, strictly: two readers of one answer must not see two verdicts. The length of an
-// answer bounds its members.
+// answer already bounds the number of its members.
 func readObject(text []byte) (strictjson.Value, error) {
 	object, err := strictjson.ParseObject(text, strictjson.Limits{Depth: MaxDepth, Members: MaxAnswer})
 	if err != nil {
@@ -156,7 +156,7 @@ func readObject(text []byte) (strictjson.Value, error) {
 	return object, nil
 }
 
-// parseAnswer reads RFC 7662 section 2.2. When the token is not active, no other member is looked at.
+// parseAnswer reads the answer of RFC 7662 section 2.2. When the token is not active, it ignores all other members.
 func parseAnswer(text []byte) (r Result, err error) {
 	object, err := readObject(text)
 	if err != nil {
@@ -165,7 +165,7 @@ func parseAnswer(text []byte) (r Result, err error) {
 	active, _ := object.Member("active")
 	yes, ok := active.Bool()
 	switch {
-	case !ok: // the string "true", 1, null and absence are no answer, and least of all a yes
+	case !ok: // the string "true", 1, null or absence is not an answer, least of all a yes
 		return Result{}, fmt.Errorf(`%w: "active" is not a boolean`, ErrAnswer)
 	case !yes:
 		return Result{}, nil
@@ -183,7 +183,7 @@ func parseAnswer(text []byte) (r Result, err error) {
 	return r, nil
 }
 
-// parseUserInfo reads OpenID Connect Core section 5.3.2, where "sub" is always there.
+// parseUserInfo reads the answer of OpenID Connect Core section 5.3.2, where "sub" is required.
 func parseUserInfo(text []byte) (Result, error) {
 	object, err := readObject(text)
 	if err != nil {

@@ -76,7 +76,7 @@ func TestOnlyABooleanActiveIsAVerdict(t *testing.T) {
 		{"depth over the limit", `{"active":true,"x":` + nested(introspect.MaxDepth) + `}`, protocol},
 		{"objects over the limit",
 			`{"active":true,"x":` + strings.Repeat(`{"x":`, 16) + "1" + strings.Repeat("}", 16) + `}`, protocol},
-		{"depth without end", `{"active":true,"x":` + nested(100_000) + `}`, protocol},
+		{"endless depth", `{"active":true,"x":` + nested(100_000) + `}`, protocol},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got, _ := verdict(t, func() *http.Response { return response(200, test.text) }, nil); got != test.want {
@@ -127,8 +127,8 @@ func TestDatesAreNumbersInRange(t *testing.T) {
 	}
 }
 
-// A date that is null is absent. But null as the end must not make a token without an end.
-func TestDatesThatAreNull(t *testing.T) {
+// A null date counts as absent, except for exp: a null exp must not make a token that never expires.
+func TestNullDates(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"active":true,"nbf":null,"iat":null}`: active,
 		`{"active":true,"exp":null}`:            protocol,

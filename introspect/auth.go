@@ -17,7 +17,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// assertionLife is how long a client assertion is good for. Each request has a new one.
+// assertionLife is how long a client assertion is valid. Each request has a new one.
 const assertionLife = time.Minute
 
 // authenticate adds our credentials to a request, by one method (RFC 6749 section 2.3).
@@ -50,8 +50,8 @@ func (c *Config) authenticate(method AuthMethod, where string, header http.Heade
 	return nil
 }
 
-// basic form-encodes id and secret first (RFC 6749 section 2.3.1), so that a colon in the id does not move the border
-// between the two.
+// basic form-encodes id and secret first (RFC 6749 section 2.3.1), so that a colon in the id is not taken for the
+// separator between the two.
 func (c *Config) basic() string {
 	id, secret := url.QueryEscape(c.ClientID), url.QueryEscape(c.ClientSecret)
 	if c.RawBasic {
@@ -82,7 +82,7 @@ func (c *Config) assertion(method AuthMethod, where string) (string, error) {
 	return token.SignedString(key)
 }
 
-// canSign tries PrivateKey out: the standard library panics at keys of which a part is missing.
+// canSign tries PrivateKey out. It recovers, because the standard library panics on an incomplete key.
 func (c *Config) canSign() (can bool) {
 	defer func() {
 		if recover() != nil {
@@ -106,7 +106,7 @@ func (c *Config) assertionAlg(method AuthMethod) string {
 	return ""
 }
 
-// keyAlgs lists the JWS algorithms that fit a private key, the default first; none means that the key cannot be used.
+// keyAlgs lists the JWS algorithms that fit a private key, the default first. It is empty when the key cannot be used.
 func keyAlgs(key any) []string {
 	switch k := key.(type) {
 	case *rsa.PrivateKey:
@@ -127,12 +127,12 @@ func keyAlgs(key any) []string {
 	return nil
 }
 
-// secretAlgs gives the shortest secret in bytes for each HMAC: its output (RFC 7518 section 3.2).
+// secretAlgs has the shortest secret in bytes for each HMAC: as long as its output (RFC 7518 section 3.2).
 var secretAlgs = map[string]int{"HS256": 32, "HS384": 48, "HS512": 64}
 
-// authMethod decides how to authenticate. The configured method is the operator's word; otherwise the first that fits
-// the credentials, among those that the server supports when it names any (RFC 8414 section 2). Empty means that
-// there is none.
+// authMethod decides how to authenticate. The configured method is the operator's choice and wins. Otherwise it is the
+// first that fits the credentials, among those that the server supports when it names any (RFC 8414 section 2). Empty
+// means that no method fits.
 func (c *Config) authMethod(supported []AuthMethod) AuthMethod {
 	if c.AuthMethod != "" {
 		return c.AuthMethod
@@ -145,7 +145,7 @@ func (c *Config) authMethod(supported []AuthMethod) AuthMethod {
 	return ""
 }
 
-// fitting lists the methods that the credentials are good for, the best known first.
+// fitting lists the methods that the credentials are good for, the most widely supported first.
 func (c *Config) fitting() []AuthMethod {
 	switch {
 	case c.PrivateKey != nil:
@@ -164,8 +164,8 @@ func (c *Config) fitting() []AuthMethod {
 	return nil
 }
 
-// validateAuth demands one set of credentials that fits one method: the endpoint must require some authentication
-// (RFC 7662 section 2.1), and none has to be written out.
+// validateAuth demands credentials that fit exactly one method. The endpoint must require some authentication (RFC 7662
+// section 2.1), so the operator has to write out the method none.
 func (c *Config) validateAuth() error {
 	method := c.authMethod(nil)
 	switch method {
@@ -216,14 +216,14 @@ func (c *Config) validateMethod(method AuthMethod) error {
 	case ClientSecretBasic:
 		control := strings.ContainsFunc(c.ClientID+c.ClientSecret, isControl)
 		if c.RawBasic && (control || strings.Contains(c.ClientID, ":")) {
-			return configError("RawBasic", "without encoding, the client id has no colon, and neither id nor secret has "+
-				"control characters")
+			return configError("RawBasic", "without encoding, the client id must not contain a colon, and neither id nor "+
+				"secret may contain control characters")
 		}
 	case ClientSecretJWT:
 		alg := c.assertionAlg(method)
 		size, ok := secretAlgs[alg]
 		if !ok {
-			return configError("AssertionAlg", "%q: client_secret_jwt knows HS256, HS384 and HS512", alg)
+			return configError("AssertionAlg", "%q does not fit client_secret_jwt; use HS256, HS384 or HS512", alg)
 		}
 		if len(c.ClientSecret) < size {
 			return configError("ClientSecret", "it has %d bytes, and %s needs at least %d", len(c.ClientSecret), alg, size)

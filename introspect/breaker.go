@@ -8,9 +8,9 @@ import (
 // maxBreakerWait bounds how long a server's Retry-After can keep a breaker open.
 const maxBreakerWait = 30 * time.Second
 
-// breakers decide whether the server is asked at all. There are two, because a stranger can make up tokens, and some
-// servers are slow or answer 503 about tokens that they do not know: what happens to such questions must not decide
-// about tokens that are known to be good. Failures about those count for both, as they are no stranger's doing.
+// breakers decide whether the server is asked at all. There are two, because anybody can make up tokens, and some
+// servers are slow or answer 503 about tokens that they do not know. What happens to such questions must not decide
+// about tokens that are known to be good. Failures about known tokens count for both, as no stranger can cause them.
 type breakers struct {
 	unproven breaker
 	proven   breaker
@@ -21,7 +21,7 @@ func newBreakers(cfg *Config) breakers {
 	return breakers{unproven: b, proven: b}
 }
 
-// of gives the breaker that decides about a token.
+// of returns the breaker that decides about a token.
 func (b *breakers) of(proven bool) *breaker {
 	if proven {
 		return &b.proven
@@ -29,14 +29,14 @@ func (b *breakers) of(proven bool) *breaker {
 	return &b.unproven
 }
 
-// allow reports whether a call about a token may start, whether it is the one that tries, and if not, how long to
+// allow reports whether a call about a token may start, and whether it is the probe. If it may not, wait is how long to
 // wait.
 func (b *breakers) allow(proven bool, now time.Time) (ok, probe bool, wait time.Duration) {
 	return b.of(proven).allow(now)
 }
 
-// record takes the outcome of a call. A verdict about a proven token closes both, as the server is there, unless it
-// is a late one.
+// record takes the outcome of a call. A verdict about a proven token shows that the server is up, so it closes both,
+// unless it comes so late that the breaker of proven tokens is not closed.
 func (b *breakers) record(f *flight, now time.Time) {
 	b.of(f.proven).record(f.probe, f.err, now)
 	switch {
@@ -58,33 +58,32 @@ func (b *breakers) state() BreakerState {
 	return BreakerClosed
 }
 
-// breaker stops the calls to a server that does not answer, so that requests fail at once instead of waiting for it
-// one by one. After a number of failures in a row it opens; when the wait is over, one call tries, and decides
-// whether it closes or stays open. It is guarded by the client's mutex, and knows nothing of the cache: what is
-// cached keeps working.
+// breaker stops the calls to a server that does not answer, so that requests fail at once instead of each waiting for
+// it. It opens after a number of failures in a row. After a wait, one call is the probe: its outcome closes the breaker
+// or keeps it open. The client's mutex guards it. It does not know about the cache: cached answers stay in use.
 type breaker struct {
 	threshold int
 	wait      time.Duration
-	limit     time.Duration // of a call
+	limit     time.Duration // the deadline of a call
 
 	state    BreakerState
 	failures int       // in a row, while closed
-	until    time.Time // nobody may try before, while not closed
+	until    time.Time // while not closed: nobody may try before
 }
 
-// health is what a call says about the server.
+// health is what a call tells about the server.
 type health uint8
 
 const (
-	healthUnknown health = iota // nothing: it was not asked
+	healthUnknown health = iota // nothing: the server was not asked
 	healthGood
-	healthAlive // it answers, but that one answer was of no use
+	healthAlive // it answers, but this answer was useless
 	healthBad
 )
 
-// healthOf judges a call. A server is down when it does not answer, or when something in front of it says that it
-// does not (502, 503, 504). Any other answer may depend on the token: servers have said 401, 403, 429 and 500 about
-// tokens that they do not know. Were such answers bad, anybody could switch the server off with invented tokens.
+// healthOf judges a call. A server is down when it does not answer, or when a proxy in front of it says so (502, 503,
+// 504). Any other answer may depend on the token: servers have answered 401, 403, 429 and 500 about tokens that they do
+// not know. If such answers counted as bad, anybody could switch the server off with invented tokens.
 func healthOf(err *NoVerdictError) health {
 	switch {
 	case err == nil:
@@ -93,7 +92,7 @@ func healthOf(err *NoVerdictError) health {
 		return healthUnknown
 	case err.Cause == CauseTimeout, isDown(err.Status):
 		return healthBad
-	case err.Cause == CauseUnavailable && err.Status == 0 && !err.answered: // else keys for the answer are missing
+	case err.Cause == CauseUnavailable && err.Status == 0 && !err.answered: // answered means: our keys are missing
 		return healthBad
 	}
 	return healthAlive
@@ -108,7 +107,7 @@ func isDown(status int) bool {
 	return false
 }
 
-// allow is that of breakers, for one kind of token.
+// allow is as in breakers, for one kind of token.
 func (b *breaker) allow(now time.Time) (ok, probe bool, wait time.Duration) {
 	switch {
 	case b.state == BreakerClosed:
@@ -116,7 +115,7 @@ func (b *breaker) allow(now time.Time) (ok, probe bool, wait time.Duration) {
 	case now.Before(b.until):
 		return false, false, b.until.Sub(now)
 	}
-	// A call that does not come back within its deadline must not be the last one ever.
+	// If the probe never comes back, another may follow after its deadline.
 	b.until = now.Add(b.limit)
 	b.state = BreakerHalfOpen
 	return true, true, 0
@@ -135,7 +134,7 @@ func (b *breaker) record(probe bool, err *NoVerdictError, now time.Time) {
 		if b.failures++; probe || b.failures >= b.threshold {
 			b.open(err, now)
 		}
-	case probe: // learned nothing: the next call tries
+	case probe: // it learned nothing: the next call is the probe
 		b.until, b.state = now, BreakerOpen
 	}
 }

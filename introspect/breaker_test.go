@@ -176,7 +176,7 @@ func TestWhatCountsAsAFailureOfTheServer(t *testing.T) {
 		{"a gateway without a server behind it", 502, "", introspect.CauseUnavailable, true},
 		{"unavailable", 503, "", introspect.CauseUnavailable, true},
 		{"a gateway whose server is late", 504, "", introspect.CauseUnavailable, true},
-		// These answers may depend on the token. A stranger must not switch the server off for all.
+		// These answers may depend on the token. A stranger must not switch the server off for everybody.
 		{"broken", 500, "", introspect.CauseUnavailable, false},
 		{"not built", 501, "", introspect.CauseUnavailable, false},
 		{"a status of somebody's own", 599, "", introspect.CauseUnavailable, false},
@@ -273,8 +273,8 @@ func TestOwnOverloadDoesNotOpenTheBreaker(t *testing.T) {
 	})
 }
 
-// TestAProbeThatNeverComesBackIsNotTheLast: a function that ignores its context must not keep the breaker half open for
-// ever.
+// TestAProbeThatNeverComesBackIsNotTheLast: a function that ignores its context must not keep the breaker half open
+// forever.
 func TestAProbeThatNeverComesBackIsNotTheLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stuck := make(chan struct{})
@@ -313,8 +313,7 @@ func TestAProbeThatNeverComesBackIsNotTheLast(t *testing.T) {
 	})
 }
 
-// TestLateFailuresDoNotLengthenTheWait: calls that were under way when the breaker opened fail
-// one after the other.
+// TestLateFailuresDoNotLengthenTheWait: calls that were under way when the breaker opened fail one after the other.
 func TestLateFailuresDoNotLengthenTheWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0

@@ -9,31 +9,31 @@ import (
 	"github.com/caddyjwt/gateway/internal/hashing"
 )
 
-// cacheKey is a hash of a token for one server: whoever reads the cache learns no token from it, and nobody can look
-// for tokens whose hashes collide.
+// cacheKey is a keyed hash of a token, different for each server. Whoever reads the cache learns no token from it, and
+// nobody can search for tokens whose hashes collide.
 type cacheKey = hashing.TokenHash
 
-// entryOverhead is what an active answer takes beside its text, about.
+// entryOverhead is the approximate size in bytes of an active answer, beside its text.
 const entryOverhead = 512
 
 // cache remembers verdicts. Active and inactive answers live apart, so that a flood of invented tokens, all inactive,
 // cannot evict the tokens in use.
 //
-// Two clocks are at work: an entry's age is measured by the monotonic clock, which nobody can set, and "exp" is
-// compared with the wall clock, which is what it is stated in.
+// It uses two clocks. The age of an entry is measured by the monotonic clock, which nobody can set. "exp" is compared
+// with the wall clock, because it is a wall-clock time.
 type cache struct {
 	tokens   *hashing.Tokens
-	ttl      time.Duration // zero or less: none kept
+	ttl      time.Duration // zero or less: nothing is kept
 	negTTL   time.Duration
 	active   *otter.Cache[cacheKey, *Result]
 	inactive *otter.Cache[cacheKey, negative]
 	clock    clock
 }
 
-// negative is what is remembered of a token that is not active: the verdict, or that there was none.
+// negative is what is remembered about a token that is not active: the verdict, or why there was none.
 type negative struct {
 	verdict Result
-	trouble *NoVerdictError // nil: the verdict counts
+	trouble *NoVerdictError // nil when there is a verdict
 	since   time.Time
 	life    time.Duration
 }
@@ -66,11 +66,11 @@ func newCache(cfg *Config, provider [32]byte) (*cache, error) {
 	return c, err
 }
 
-// weight counts the text twice more for what Decode made of it.
+// weight counts the text three times: the value that Decode makes from it takes about twice its size.
 func weight(r *Result) uint32 { return uint32(entryOverhead + 3*len(r.Answer)) }
 
-// get finds an answer that may still be used for a question with these options, or the trouble that a question about
-// this token has just had.
+// get finds an answer that is fresh enough for a question with these options, or the trouble that a question about this
+// token had a moment ago.
 func (c *cache) get(key cacheKey, now time.Time, o Option) (_ Result, held *NoVerdictError, ok bool) {
 	if r, ok := c.active.GetIfPresent(key); ok && young(now, r.FetchedAt, c.ttl, o) && !r.expired(now) {
 		return *r, nil, true
@@ -84,8 +84,8 @@ func (c *cache) get(key cacheKey, now time.Time, o Option) (_ Result, held *NoVe
 	return Result{}, nil, false
 }
 
-// young reports whether the answer to a question sent then is younger than the time to live and not older than the
-// question allows. A clock that went back makes it old.
+// young reports whether the answer to a question sent at that time is younger than ttl, and no older than the question
+// allows. If the clock went back, the answer counts as old.
 func young(now, sent time.Time, ttl time.Duration, o Option) bool {
 	age := now.Sub(sent)
 	return age >= 0 && age < ttl && (!o.limited || age <= o.maxAge && o.maxAge > 0)
@@ -95,8 +95,8 @@ func (r *Result) expired(now time.Time) bool {
 	return !r.ExpiresAt.IsZero() && !now.Before(r.ExpiresAt)
 }
 
-// life is how long an active answer may be kept from now on: the shorter of what is configured and what is left until
-// "exp" (RFC 7662 section 4).
+// life is how long an active answer may still be kept: what is left of the configured time, or until "exp" if that is
+// sooner (RFC 7662 section 4).
 func (c *cache) life(r *Result, now time.Time) time.Duration {
 	life := c.ttl - now.Sub(r.FetchedAt)
 	if !r.ExpiresAt.IsZero() {
@@ -105,8 +105,8 @@ func (c *cache) life(r *Result, now time.Time) time.Duration {
 	return life
 }
 
-// put stores a verdict and drops what it contradicts, the latter first: in between there is no answer, never an old
-// one.
+// put stores a verdict and drops the one that it contradicts. It drops first, so that readers in between find no answer
+// rather than an old one.
 func (c *cache) put(key cacheKey, r Result, now time.Time) {
 	c.clock.set(now)
 	if !r.Active {
@@ -117,7 +117,7 @@ func (c *cache) put(key cacheKey, r Result, now time.Time) {
 		return
 	}
 	c.inactive.Invalidate(key)
-	// No time left means "do not keep", never "keep without end".
+	// No time left means "do not keep". The store might read it as "keep without end".
 	if c.life(&r, now) <= 0 {
 		c.active.Invalidate(key)
 		return
@@ -149,8 +149,8 @@ func (c *cache) clear() {
 	c.inactive.StopAllGoroutines()
 }
 
-// clock drives eviction; get alone decides whether an entry may be used. The clock moves only when something is
-// stored, so that reads need no second look at the time. It does not tick, so that no goroutine has to be stopped.
+// clock drives eviction; get alone decides whether an entry may be used. It moves only when something is stored, so
+// that reads need not look at the time twice. It does not tick, so no goroutine has to be stopped.
 type clock struct {
 	base    time.Time
 	elapsed atomic.Int64 // nanoseconds since base

@@ -13,7 +13,7 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// counted is a transport that counts its requests and answers with what text gives.
+// counted is a transport that counts its requests and answers with what text returns.
 func counted(calls *atomic.Int64, text func() string) transport {
 	return func(*http.Request) (*http.Response, error) {
 		calls.Add(1)
@@ -112,8 +112,8 @@ func TestACachedAnswerNeverOutlivesExp(t *testing.T) {
 	})
 }
 
-// TestExpIsComparedWithTheWallClock sets the clock of the machine forward, past "exp": the
-// time to live, which is not over, must not keep the answer.
+// TestExpIsComparedWithTheWallClock sets the clock of the machine forward, past "exp". The time to live is not over,
+// but the answer must not be used any more.
 func TestExpIsComparedWithTheWallClock(t *testing.T) {
 	var calls atomic.Int64
 	var skew atomic.Int64
@@ -122,7 +122,7 @@ func TestExpIsComparedWithTheWallClock(t *testing.T) {
 		now := time.Now()
 		if skew.Load() != 0 {
 			// When the wall clock is set, its reading changes while the monotonic one goes on. A test cannot make such a time,
-			// so here both readings are without the monotonic one.
+			// so here both readings lack the monotonic one.
 			now = now.Round(0).Add(time.Duration(skew.Load()))
 		}
 		return now
@@ -202,7 +202,7 @@ func TestAResultCannotBeChanged(t *testing.T) {
 	}
 }
 
-// TestTheSameTokenAtTwoServersIsTwoTokens is for caches that forget whose answer it was.
+// TestTheSameTokenAtTwoServersIsTwoTokens fails for a cache that forgets whose answer it has.
 func TestTheSameTokenAtTwoServersIsTwoTokens(t *testing.T) {
 	good, bad := newServer(t, answer(`{"active":true}`)), newServer(t, answer(`{"active":false}`))
 	a, b := newClient(t, basicConfig(good.URL)), newClient(t, basicConfig(bad.URL))
@@ -237,7 +237,7 @@ func TestNoVerdictIsNotRemembered(t *testing.T) {
 	}
 }
 
-// TestNoStaleAnswers: trouble at the server is no reason to use an answer that is over.
+// TestNoStaleAnswers: trouble at the server is no reason to use an answer whose time is over.
 func TestNoStaleAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		status := 200

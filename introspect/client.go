@@ -10,16 +10,16 @@ import (
 	"github.com/caddyjwt/gateway/internal/fetch"
 )
 
-// Client asks one authorization server as one client of it. It is made by [New] and is safe for concurrent use.
+// Client asks one authorization server, as one of its clients. [New] makes it. It is safe for concurrent use.
 type Client struct {
 	cfg   Config
 	id    [32]byte
 	http  *http.Client
-	own   *fetch.Client // nil when the HTTPClient is the caller's
+	own   *fetch.Client // nil when the caller gave an HTTPClient
 	cache *cache
 	slots chan struct{} // one element for each request under way
-	// unprovenSlots has one element for each request about a token that nobody knows. It is shorter than slots: what
-	// is left of those is for tokens that are known.
+	// unprovenSlots has one element for each request about a token that is not known. It is shorter than slots: the rest
+	// of slots is for known tokens.
 	unprovenSlots chan struct{}
 
 	ctx    context.Context // of the calls; ends with Close
@@ -27,14 +27,14 @@ type Client struct {
 
 	mu            sync.Mutex // guards what follows; never taken for a cache hit
 	flights       map[cacheKey]*flight
-	calls         int // flights that run, also those that a newer one has replaced
+	calls         int // flights that run, also those that a newer one replaced
 	unprovenCalls int // of those, about tokens that are not proven
 	breakers      breakers
 	proven        proven
 	closed        bool
 }
 
-// New makes a client. It does not touch the network. Its errors wrap [ErrConfig]; a mistake in a field is a
+// New makes a client. It does not touch the network. Every error wraps [ErrConfig]; a mistake in one field is a
 // [*ConfigError].
 func New(cfg Config) (*Client, error) {
 	cfg = cfg.withDefaults()
@@ -62,8 +62,8 @@ func New(cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// httpClient copies the configured client and takes from it whatever could carry the token or our credentials
-// elsewhere: redirects and cookies. The deadline is that of the call.
+// httpClient copies the configured client and removes whatever could carry the token or our credentials elsewhere:
+// redirects and cookies. The call has its own deadline, so the copy has none.
 func httpClient(cfg *Config) (*http.Client, *fetch.Client, error) {
 	if cfg.HTTPClient == nil {
 		own, err := fetch.NewClient(fetch.Options{Timeout: cfg.Timeout})
@@ -79,27 +79,28 @@ func httpClient(cfg *Config) (*http.Client, *fetch.Client, error) {
 	return &client, nil, nil
 }
 
-// Option changes one question.
+// Option changes one question. [MaxAge] and [Verified] make options.
 type Option struct {
 	maxAge   time.Duration
 	limited  bool
 	verified bool
 }
 
-// MaxAge refuses answers to a question that was sent longer ago than d, from the cache or from a call under way. Zero
-// asks now. Without it, answers of [Config.CacheTTL] are used.
+// MaxAge accepts only an answer to a question that was sent at most d ago, whether it is cached or still under way.
+// Zero or less asks the server now. Without this option, cached answers are used for as long as [Config.CacheTTL] and
+// [Config.NegativeTTL] allow.
 func MaxAge(d time.Duration) Option { return Option{maxAge: max(d, 0), limited: true} }
 
-// Verified says that the caller has verified the token itself, by its signature for one, so no stranger has made it
-// up. Such a question is treated like one about a token that was active before. It changes one answer: a server that
-// does not introspect such tokens (unsupported_token_type) has no verdict about them, and does not call them
-// inactive.
+// Verified says that the caller has verified the token itself, for example by its signature, so no stranger made it up.
+// Such a question gets the same treatment as one about a token that was active before. It changes the meaning of one
+// answer: with unsupported_token_type the server does not say that the token is inactive. It says that it cannot
+// introspect such tokens, so there is no verdict.
 func Verified() Option { return Option{verified: true} }
 
-// Introspect asks whether the token is active, and waits for the verdict no longer than ctx and [Config.Timeout]
-// allow. Its errors are [ErrToken], when the token is not worth asking about, and [*NoVerdictError].
+// Introspect asks whether the token is active. It waits for the verdict no longer than ctx and [Config.Timeout] allow.
+// The error is [ErrToken] when the token is not worth asking about, and otherwise a [*NoVerdictError].
 //
-// The result may come from the cache. It is what the server said, which is not yet a reason to let anybody in: see
+// The result may come from the cache. It is what the server said, and not yet a reason to let anybody in: see
 // [Result.ActiveAt] and the package documentation.
 func (c *Client) Introspect(ctx context.Context, token string, opts ...Option) (Result, error) {
 	if !c.cfg.askable(token) {
@@ -121,7 +122,7 @@ func (c *Client) Introspect(ctx context.Context, token string, opts ...Option) (
 	return c.ask(ctx, key, token, o)
 }
 
-// and joins two options: the stricter age counts.
+// and merges two options: the stricter age counts.
 func (o Option) and(other Option) Option {
 	if other.limited && (!o.limited || other.maxAge < o.maxAge) {
 		o.limited, o.maxAge = true, other.maxAge
@@ -145,8 +146,8 @@ func (c *Client) observeHit(r Result) {
 	}
 }
 
-// Forget drops the verdict about a token, also that of a call under way, for when its revocation has become known:
-// the next question asks the server.
+// Forget drops the verdict about a token, including that of a call under way, so that the next question asks the
+// server. Call it when you learn that the token was revoked.
 func (c *Client) Forget(token string) {
 	key := c.cache.tokens.Hash(token)
 	c.mu.Lock()
@@ -156,11 +157,11 @@ func (c *Client) Forget(token string) {
 	c.cache.drop(key)
 }
 
-// Fingerprint identifies the configuration: two clients with an equal one are interchangeable. See
+// Fingerprint identifies the configuration. Two clients with equal fingerprints are interchangeable: see
 // [Config.Fingerprint].
 func (c *Client) Fingerprint() [32]byte { return c.id }
 
-// Stats gives the numbers of this moment.
+// Stats returns the numbers of this moment.
 func (c *Client) Stats() Stats {
 	c.mu.Lock()
 	calls, state := c.calls, c.breakers.state()
@@ -171,8 +172,8 @@ func (c *Client) Stats() Stats {
 	return s
 }
 
-// Close ends the calls under way, forgets all answers and closes the connections, unless they are of a client that
-// the caller gave. Questions after that have no verdict.
+// Close ends the calls under way and forgets all answers. It closes the connections, unless they belong to an
+// HTTPClient that the caller gave. Later questions get no verdict: their error wraps [ErrClosed].
 func (c *Client) Close() error {
 	c.mu.Lock()
 	c.closed = true
@@ -185,7 +186,7 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// Format keeps the secrets out of logs.
+// Format keeps the secrets out of logs: whatever the verb, it prints only who asks whom.
 func (c *Client) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "introspect.Client{%v}", c.cfg)
 }

@@ -10,8 +10,8 @@ import (
 
 // Defaults and limits of [Config].
 const (
-	DefaultCacheTTL    = 30 * time.Second // how late a revocation may be seen
-	MaxCacheTTL        = 5 * time.Minute
+	DefaultCacheTTL    = 30 * time.Second // a revocation may go unnoticed for this long
+	MaxCacheTTL        = 5 * time.Minute  // of active and inactive answers
 	DefaultNegativeTTL = 5 * time.Second
 	DefaultTimeout     = 3 * time.Second
 	MaxTimeout         = 30 * time.Second
@@ -22,40 +22,42 @@ const (
 	DefaultBreakerFailures = 10
 	DefaultBreakerWait     = 5 * time.Second
 
-	// MaxToken is the longest token in bytes that is hashed or sent.
+	// MaxToken is the length in bytes of the longest token that is hashed or sent.
 	MaxToken = 16 << 10
-	// MaxAnswer is the longest answer in bytes that is read, after decompression.
+	// MaxAnswer is the length in bytes of the longest answer that is read, after decompression.
 	MaxAnswer = 256 << 10
 	// MaxDepth is how deeply the objects and arrays of an answer may be nested.
 	MaxDepth = 16
 
-	// queuePerSlot times MaxInFlight calls may wait for a free slot. Each costs one goroutine. When the queue is
-	// full, a call fails at once.
+	// queuePerSlot times MaxInFlight calls may wait for a free slot. Each costs one goroutine. When the queue is full, a
+	// call fails at once.
 	queuePerSlot = 16
 )
 
-// Off turns a cache off. It is not zero, because the zero value of a field of [Config] means its default; a setting
-// of "0 seconds" in a configuration file must become Off.
+// Off turns a cache off. It is not zero, because a zero field of [Config] means its default. When a configuration file
+// says "0 seconds", pass Off.
 const Off time.Duration = -1
 
-// HintOff as [Config.TokenTypeHint] sends no hint.
+// HintOff is the [Config.TokenTypeHint] that sends no hint.
 const HintOff = "off"
 
-// Mode is the question that is asked.
+// Mode is the kind of question that is asked.
 type Mode uint8
 
 const (
 	// Introspection posts the token to an RFC 7662 introspection endpoint.
 	Introspection Mode = iota
-	// UserInfo gets the OpenID Connect UserInfo endpoint with the token as the bearer credential: 200 with an object
-	// that has a "sub" is active, 401 is inactive. It is for servers without introspection and is weaker: the answer
-	// says who the user is, but not for which audience, client or scope the token was issued nor when it expires, so
-	// that a token issued for any other application of that server is active here. Checks on those claims have
-	// nothing to look at, and [Result.ExpiresAt] is zero.
+	// UserInfo sends a GET to the OpenID Connect UserInfo endpoint, with the token as the bearer credential. An answer
+	// with status 200 and an object that has a "sub" means active, and 401 means inactive.
+	//
+	// This is for servers without introspection, and it proves less. The answer says who the user is. It does not say for
+	// which audience, client or scope the token was issued, nor when it expires. So a token issued for any other
+	// application of that server is active here. Checks of those claims have nothing to look at, and [Result.ExpiresAt] is
+	// zero.
 	UserInfo
 )
 
-// AuthMethod is how we authenticate to the introspection endpoint. Exactly one is used in a request (RFC 6749 section
+// AuthMethod is how we authenticate to the introspection endpoint. A request uses exactly one method (RFC 6749 section
 // 2.3).
 type AuthMethod string
 
@@ -69,119 +71,122 @@ const (
 	None              AuthMethod = "none"                // only for endpoints protected by other means
 )
 
-// Endpoint is where and how the server wants to be asked, as its metadata says (RFC 8414).
+// Endpoint says where and how the server wants to be asked, according to its metadata (RFC 8414).
 type Endpoint struct {
-	// URL is introspection_endpoint, or userinfo_endpoint in the mode [UserInfo].
+	// URL is introspection_endpoint, or userinfo_endpoint in [UserInfo] mode.
 	URL string
-	// MTLSURL is the same endpoint in mtls_endpoint_aliases (RFC 8705 section 5). Used instead of URL with
-	// [TLSClientAuth]; empty means that there is none.
+	// MTLSURL is the same endpoint in mtls_endpoint_aliases (RFC 8705 section 5). [TLSClientAuth] uses it instead of URL.
+	// Empty means that the server names no such alias.
 	MTLSURL string
-	// AuthMethods is introspection_endpoint_auth_methods_supported. When it is not empty and [Config.AuthMethod] is
-	// empty, the method is chosen from it and from nothing else.
+	// AuthMethods is introspection_endpoint_auth_methods_supported. When it is not empty and [Config.AuthMethod] is empty,
+	// the method must be one of these.
 	AuthMethods []AuthMethod
 }
 
-// Param is one more parameter of the request body.
+// Param is an additional parameter of the request body.
 type Param struct{ Name, Value string }
 
-// Config says which server to ask, and how. The zero value of a field is its default.
+// Config says which server to ask, and how. A zero field means its default.
 type Config struct {
-	// Issuer identifies the authorization server. It is the audience of client assertions and part of the identity;
-	// required with Discover.
+	// Issuer identifies the authorization server. It is the audience of client assertions, and part of the fingerprint.
+	// Required with Discover.
 	Issuer string
-	// Mode is the question asked. Default: [Introspection].
+	// Mode is the kind of question. Default: [Introspection].
 	Mode Mode
 	// Endpoint is the URL to ask: https, or http to a loopback address.
 	Endpoint string
-	// Discover gives the endpoint when it is not configured. It is called for every call to the server, so it should
-	// remember its answer, and must return when its context ends, or it keeps one of the MaxInFlight slots. Its
-	// errors count as unavailable, unless they are a [*NoVerdictError]. Exactly one of Endpoint and Discover is
-	// needed.
+	// Discover returns the endpoint when none is configured. It runs before every call to the server, so it should
+	// remember its answer. It must return when its context ends: until then it occupies one of the MaxInFlight slots. Its
+	// errors count as [CauseUnavailable], unless they are a [*NoVerdictError]. Set either Endpoint or Discover, not both.
 	Discover func(context.Context) (Endpoint, error) `fingerprint:"set"`
 
-	// ClientID is our client identifier at the server. Give the gateway a client of its own: some servers call a
-	// token inactive when the client that got it asks.
+	// ClientID is our client identifier at the server. Register a client for this purpose alone: some servers call a token
+	// inactive when the client that obtained it asks.
 	ClientID string
 	// ClientSecret is for client_secret_basic, client_secret_post and client_secret_jwt.
 	ClientSecret string
-	// AuthMethod is how we authenticate. Default: what fits the credentials, that is client_secret_basic with a
-	// ClientSecret, private_key_jwt with a PrivateKey, bearer with a BearerToken; with Discover, the first of those
-	// that the server supports. There is no default without credentials: that is what [None] is for.
+	// AuthMethod is how we authenticate. The default follows from the credentials: client_secret_basic with a
+	// ClientSecret, private_key_jwt with a PrivateKey, bearer with a BearerToken. With Discover, it is the first fitting
+	// method that the server supports. Without credentials there is no default: say [None] if the endpoint needs no
+	// authentication.
 	AuthMethod AuthMethod
 	// PrivateKey signs the assertions of private_key_jwt: *rsa.PrivateKey of at least 2048 bits, *ecdsa.PrivateKey
 	// (P-256, P-384 or P-521) or ed25519.PrivateKey.
-	PrivateKey crypto.Signer `fingerprint:"-"` // its public half goes in
+	PrivateKey crypto.Signer `fingerprint:"-"` // its public half counts instead
 	// KeyID is the "kid" in the header of the assertions. Default: none.
 	KeyID string
-	// AssertionAlg is the JWS algorithm of the assertions. Default: HS256 for client_secret_jwt; RS256, ES256, ES384,
-	// ES512 or EdDSA by the type of PrivateKey.
+	// AssertionAlg is the JWS algorithm of the assertions. Default: HS256 for client_secret_jwt. For private_key_jwt it
+	// depends on the PrivateKey: RS256, ES256, ES384, ES512 or EdDSA.
 	AssertionAlg string
-	// AssertionAudience is the "aud" of the assertions. Default: Issuer, or the URL asked when Issuer is empty.
+	// AssertionAudience is the "aud" of the assertions. Default: Issuer, or the URL that is asked when Issuer is empty.
 	AssertionAudience string
 	// BearerToken is our own access token for the method bearer.
 	BearerToken string
-	// RawBasic sends client_secret_basic without form-encoding id and secret first. RFC 6749 section 2.3.1 demands
-	// the encoding, but some servers do not decode.
+	// RawBasic leaves out the form-encoding of id and secret in client_secret_basic. RFC 6749 section 2.3.1 demands the
+	// encoding, but some servers do not decode.
 	RawBasic bool
 
-	// Params are added to the request body in this order, each name once.
+	// Params are added to the request body in this order. A name may occur only once.
 	Params []Param
-	// TokenTypeHint is the hint sent. Default: "access_token"; [HintOff] sends none. Servers may ignore it, and it
+	// TokenTypeHint is the hint that is sent. Default: "access_token"; [HintOff] sends none. Servers may ignore it, and it
 	// never changes a verdict.
 	TokenTypeHint string
 
-	// Signed asks for RFC 9701 answers and accepts nothing else; a plain JSON answer is no verdict then. Needs
+	// Signed asks for signed answers (RFC 9701) and accepts nothing else: a plain JSON answer is then no verdict. Needs
 	// VerifySigned.
 	Signed bool
-	// VerifySigned checks the signature of a signed answer, its algorithm and "typ" (token-introspection+jwt), "iss",
-	// "aud" (our ClientID) and a recent "iat", and gives back the claims as JSON, of which only "token_introspection"
-	// is read (RFC 9701 section 5). Its errors are protocol errors, unless they are a [*NoVerdictError], as when
-	// there are no keys. It must return when its context ends.
+	// VerifySigned verifies a signed answer: its signature, its algorithm, "typ" (token-introspection+jwt), "iss", "aud"
+	// (our ClientID), and that "iat" is recent. It returns the claims as JSON. Only "token_introspection" is read from
+	// them (RFC 9701 section 5). Its errors count as [CauseProtocol], unless they are a [*NoVerdictError], for example
+	// because there are no keys yet. It must return when its context ends.
 	VerifySigned func(ctx context.Context, jwt string) ([]byte, error) `fingerprint:"set"`
 
-	// Decode makes [Result.Value] of an active answer, which is one JSON object. It is called once per answer; the
-	// value is shared by all requests and must not change afterwards. An error means that the answer breaks the
-	// protocol. Default: Value stays nil.
+	// Decode makes [Result.Value] from an active answer, which is one JSON object. It runs once per answer. All requests
+	// share the value, so it must not change afterwards. An error means that the answer breaks the protocol. Default:
+	// Value stays nil.
 	Decode func(answer []byte) (any, error) `fingerprint:"set"`
 
-	// CacheTTL is how long an active answer is used, never past its own "exp". Default 30s, at most 5m; [Off] keeps
+	// CacheTTL is how long an active answer is used, but never past its own "exp". Default 30s, at most 5m; [Off] keeps
 	// none.
 	CacheTTL time.Duration
-	// NegativeTTL is the same for inactive answers. Default 5s, at most 5m. After an error status that says nothing
-	// about the server, a token is not asked about again for as long either, but 5s at most: one second when it was
-	// active before, and up to 30s after 429 with Retry-After when it was not.
+	// NegativeTTL is how long an inactive answer is used. Default 5s, at most 5m; [Off] keeps none.
+	//
+	// It also spares the server after an error status that says nothing about the server's health. A token that got such
+	// an answer is not asked about again for NegativeTTL, at most 5s; for a token that is known (see the package
+	// documentation), at most 1s. After 429 with Retry-After, a token that is not known waits as long as the server asks,
+	// up to 30s.
 	NegativeTTL time.Duration
 	// CacheBytes bounds the memory for active answers. Default 16 MiB.
 	CacheBytes int
-	// NegativeEntries bounds the number of these that are remembered. Default 10000.
+	// NegativeEntries bounds the number of inactive answers in memory, recent errors included. Default 10000.
 	NegativeEntries int
 
-	// Timeout is the deadline of a call including waiting for a free slot, the retry and reading the answer. Default
-	// 3s, at most 30s.
+	// Timeout is the deadline of a call. It covers waiting for a free slot, the second attempt and reading the answer.
+	// Default 3s, at most 30s.
 	Timeout time.Duration
-	// MaxInFlight is how many calls run at the same time; 16 times as many may wait. Default 64. A quarter of both,
-	// rounded up, is for tokens that were active before or are [Verified], unless MaxInFlight is 1.
+	// MaxInFlight is how many calls may run at a time; 16 times as many may wait. Default 64, at most 16384. A quarter of
+	// both, rounded up, is reserved for tokens that were active before or are [Verified], unless MaxInFlight is 1.
 	MaxInFlight int
-	// BreakerFailures is how many calls in a row must fail before a circuit breaker opens: no answer, no answer in
-	// time, or 502, 503 or 504. Default 10. There is one breaker for tokens that were active before or are
-	// [Verified], and one for all others, for which failures of both kinds count.
+	// BreakerFailures is how many calls in a row must fail before a circuit breaker opens. Failing means no answer, no
+	// answer in time, or status 502, 503 or 504. Default 10. There are two breakers: one for tokens that were active
+	// before or are [Verified], and one for all others. Failures about the former count for both.
 	BreakerFailures int
-	// BreakerWait is how long it stays open before one call tries again. Default 5s.
+	// BreakerWait is how long an open breaker waits before one call tries the server again. Default 5s, at most 5m.
 	BreakerWait time.Duration
 
-	// HTTPClient makes the requests; its transport holds TLS settings, client certificate and proxy. A copy is used
-	// that follows no redirects, keeps no cookies and has no deadline but Timeout. Default: a client with the
-	// certificate authorities of the system and the proxies of the environment, which connects to no link-local
-	// address. Required for tls_client_auth. A transport that speaks HTTP/2 should send pings ([http.HTTP2Config]),
-	// or it stays with a connection that leads nowhere any more.
+	// HTTPClient makes the requests. Its transport holds TLS settings, the client certificate and the proxy. The package
+	// uses a copy that follows no redirects, keeps no cookies, and has no deadline but Timeout. Default: a client that
+	// trusts the system's certificate authorities, uses the proxies of the environment, and connects to no link-local
+	// address. Required for tls_client_auth. A transport that speaks HTTP/2 should send pings ([http.HTTP2Config]);
+	// otherwise it keeps using connections that have gone dead.
 	HTTPClient *http.Client `fingerprint:"set"`
-	// Identity stands for what makes this server another one but cannot be seen in the other fields, such as the TLS
-	// settings of HTTPClient and what Discover reads. It is hashed into [Config.Fingerprint] and the cache keys.
+	// Identity stands for what makes this server different from another but is invisible in the other fields, such as the
+	// TLS settings of HTTPClient and the source that Discover reads. It goes into [Config.Fingerprint] and the cache keys.
 	Identity string
 
 	// Now is the clock. Default: [time.Now].
 	Now func() time.Time `fingerprint:"-"` // for tests
-	// Observer sees what happens, for metrics.
+	// Observer is notified of what happens, for metrics.
 	Observer Observer `fingerprint:"-"` // changes no verdict
 }
 

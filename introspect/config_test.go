@@ -21,8 +21,8 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// Each change makes a mistake and has the field that the error is about. The text names no field, since programs have
-// their own names for them.
+// Each change makes a mistake in the named field. The error text must not name the field, since programs have their own
+// names for them.
 func TestMistakesInTheConfiguration(t *testing.T) {
 	type config = introspect.Config
 	weak, err := rsa.GenerateKey(rand.Reader, 1024)
@@ -245,7 +245,7 @@ func TestEveryFieldIsPartOfTheFingerprint(t *testing.T) {
 	}
 }
 
-// A configuration that New would refuse has a fingerprint, too: a pool may ask for it first.
+// A configuration that New would refuse has a fingerprint, too: a pool may compute it first.
 func TestTheFingerprintOfABadConfiguration(t *testing.T) {
 	for _, cfg := range []introspect.Config{
 		{},

@@ -134,7 +134,7 @@ func TestTheAliasIsAskedWithACertificate(t *testing.T) {
 	}
 }
 
-// TestAServerThatIsDownAtFirstIsFoundLater: New never fails for trouble of the network.
+// TestAServerThatIsDownAtFirstIsFoundLater: New never fails because of the network.
 func TestAServerThatIsDownAtFirstIsFoundLater(t *testing.T) {
 	s := newServer(t, answer(`{"active":true}`))
 	up := false

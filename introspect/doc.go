@@ -1,32 +1,42 @@
-// Package introspect asks an OAuth 2.0 authorization server whether an access token is active: RFC 7662 token
-// introspection, with RFC 9701 signed answers and OpenID Connect UserInfo as a weaker alternative.
+// Package introspect asks an OAuth 2.0 authorization server whether an access token is active. It speaks token
+// introspection (RFC 7662), with signed answers (RFC 9701) if you want them. For servers without introspection there is
+// OpenID Connect UserInfo, which proves less.
 //
-// There are three verdicts, and the package never mixes them up. The server said that the token is active, or it said
-// that the token is inactive: both are a [Result]. Or there is no verdict, because the server was down, slow,
-// overloaded, broke the protocol or refused our own credentials: that is a [*NoVerdictError] with its [Cause], and it
-// says nothing about the token. Only a status of 200 with a JSON boolean "active" is a verdict (RFC 7662 section
-// 2.2), and a few error codes that can mean nothing but the token: see [Result.Refusal].
+// Each question has one of three outcomes, and the package never mixes them up:
+//
+//   - The server says that the token is active: a [Result].
+//   - The server says that the token is inactive: a [Result], too.
+//   - There is no verdict: a [*NoVerdictError] with its [Cause]. The server was down, slow or overloaded, broke the
+//     protocol, or refused our own credentials. This says nothing about the token.
+//
+// A verdict is an answer with status 200 and a JSON boolean "active" (RFC 7662 section 2.2). A few error codes that can
+// only be about the token are verdicts as well: see [Result.Refusal].
 //
 // # What the caller still has to check
 //
-// An active answer means that the server knows the token, not that the token is meant for the caller. Judge the times
-// with [Result.ActiveAt], and issuer, audience, scope and confirmation with the value that [Config.Decode] made, for
-// every request, on a cached result as well: two routes with different rules share one entry.
+// Active means that the server knows the token, not that the token is meant for the caller. Judge the times with
+// [Result.ActiveAt]. Judge issuer, audience, scope and confirmation by the value that [Config.Decode] made. Do both on
+// every request, also when the result comes from the cache: two routes with different rules share one entry.
 //
 // # Bounds
 //
-// Everything that a stranger can grow is bounded: one total deadline covers waiting, both attempts and the body;
-// calls in flight and calls waiting are capped; answers are capped in bytes after decompression and in depth; active
-// answers live in a cache bounded in bytes, inactive ones in a separate one bounded in number, so that a flood of
-// invented tokens cannot push out the tokens in use; and a circuit breaker stops asking a server that does not
-// answer. Equal questions share one call, which runs on a context of its own: a caller that leaves changes nothing
-// for the others.
+// Everything that a stranger can make grow is bounded:
 //
-// Anybody can make up tokens. What the server does with those decides as little as can be about others: an answer
-// with another status than 502, 503 and 504 never opens the breaker; tokens that were active before, or that the
-// caller has verified ([Verified]), have a breaker and a quarter of the slots of their own. A good token that is new
-// is one among the strangers'.
+//   - One deadline covers a whole call: waiting, both attempts and reading the answer.
+//   - Calls under way and calls waiting are limited in number.
+//   - Answers are limited in bytes, counted after decompression, and in depth.
+//   - Active answers live in a cache limited in bytes. Inactive ones live in another, limited in number. So a flood of
+//     invented tokens cannot evict the tokens in use.
+//   - A circuit breaker stops asking a server that does not answer.
 //
-// Tokens are never stored nor logged. Caches are keyed by a keyed hash of the token, and errors carry neither tokens,
-// nor secrets, nor text that the server sent.
+// Equal questions share one call. The call has a context of its own, so a caller that leaves changes nothing for the
+// others.
+//
+// Anybody can make up tokens, so what the server does with unknown tokens must affect other tokens as little as
+// possible. An answer opens the breaker only if its status is 502, 503 or 504. Known tokens have a breaker and a
+// quarter of the slots to themselves. A token is known when the server has called it active before, or when the caller
+// has verified it (see [Verified]). A good token that is seen for the first time still competes with invented ones.
+//
+// Tokens are never stored or logged. The caches are keyed by a keyed hash of the token. Errors contain no tokens, no
+// secrets, and no text from the server.
 package introspect

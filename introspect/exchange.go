@@ -25,14 +25,14 @@ const (
 	typeForm   = "application/x-www-form-urlencoded"
 )
 
-// exchange asks, and asks once more when the trouble may have been a passing one. Both attempts share the deadline of
-// the flight. The call of a half-open breaker is not repeated.
+// exchange asks the server, and asks once more when the trouble may have been a passing one. Both attempts share the
+// deadline of the flight. A probe is not repeated.
 func (c *Client) exchange(f *flight, token string) (Result, *NoVerdictError) {
 	where, method, err := c.endpoint(f.ctx)
 	switch {
 	case err != nil && f.ctx.Err() != nil:
 		return Result{}, c.cutShort(f)
-	case err != nil: // a deadline in it is not of this call, but of an attempt to discover, an earlier one maybe
+	case err != nil: // a deadline in err is that of a discovery, perhaps an earlier one, and not of this call
 		return Result{}, noVerdict(CauseUnavailable, err)
 	}
 	r, again, noErr := c.attempt(f, where, method, token)
@@ -42,8 +42,8 @@ func (c *Client) exchange(f *flight, token string) (Result, *NoVerdictError) {
 	return r, noErr
 }
 
-// pause waits a moment before the second attempt, a random one so that not all come back together. It gives up when
-// the deadline leaves no time for that attempt.
+// pause waits a moment before the second attempt: a random time, so that callers do not all come back together. It
+// returns false when the deadline leaves no time for that attempt.
 func pause(ctx context.Context) bool {
 	wait := 20*time.Millisecond + rand.N(80*time.Millisecond)
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < 2*wait {
@@ -85,7 +85,7 @@ func (c *Client) endpoint(ctx context.Context) (where string, method AuthMethod,
 	return where, method, nil
 }
 
-// attempt makes one request. Again reports whether a second one makes sense.
+// attempt makes one request. again reports whether a second one makes sense.
 func (c *Client) attempt(
 	f *flight, where string, method AuthMethod, token string,
 ) (r Result, again bool, _ *NoVerdictError) {
@@ -119,15 +119,15 @@ func (c *Client) attempt(
 	return r, false, nil
 }
 
-// maxRest is how much is read of an answer that nobody looks at, and restTime for how long.
+// maxRest is how many bytes are read from a body that nobody needs, and restTime for how long.
 const (
 	maxRest  = 16 << 10
 	restTime = 50 * time.Millisecond
 )
 
-// drain reads the rest of a body that is about to be closed, if there is little: only then can HTTP/1.1 use its
-// connection again. A new one costs a TLS handshake, and strangers could cause any number with tokens that are
-// inactive or that a firewall stops.
+// drain reads the rest of a body that is about to be closed, if it is short: only then can HTTP/1.1 reuse its
+// connection. A new connection costs a TLS handshake. Strangers could cause any number of those, with tokens that are
+// inactive or that a firewall blocks.
 func drain(body io.Reader, cancel context.CancelFunc) {
 	timer := time.AfterFunc(restTime, cancel)
 	defer timer.Stop()
@@ -170,7 +170,7 @@ func (c *Client) wantedType() string {
 	return typeJSON
 }
 
-// form writes a body of the type application/x-www-form-urlencoded in a fixed order.
+// form writes a body of type application/x-www-form-urlencoded, in a fixed order.
 type form struct{ text string }
 
 func (f *form) add(name, value string) {
@@ -180,8 +180,8 @@ func (f *form) add(name, value string) {
 	f.text += url.QueryEscape(name) + "=" + url.QueryEscape(value)
 }
 
-// failed makes the error of a call that ended early. When the deadline or Close is the reason, the error at hand is
-// only a consequence.
+// failed makes the error of a call that ended early. If the deadline or Close ended it, that is the error to report,
+// and err is only a consequence.
 func (c *Client) failed(f *flight, cause Cause, err error) *NoVerdictError {
 	var timeout net.Error
 	switch {
@@ -199,7 +199,7 @@ func (c *Client) failed(f *flight, cause Cause, err error) *NoVerdictError {
 var errBroken = errors.New("the connection broke")
 
 // isPassing reports whether no answer came because there was no connection, or because it broke before the answer
-// began. Timeouts have used up the time, and a certificate does not get better by asking again.
+// began. After a timeout there is no time left, and a bad certificate does not improve by asking again.
 func isPassing(err error) bool {
 	var op *net.OpError
 	var timeout net.Error
@@ -215,13 +215,13 @@ func isPassing(err error) bool {
 	return slices.ContainsFunc(passing, func(target error) bool { return errors.Is(err, target) })
 }
 
-// isEncoding reports whether decompressing failed: then it is not the connection that broke.
+// isEncoding reports whether decompression failed, as opposed to the connection.
 func isEncoding(err error) bool {
 	var corrupt flate.CorruptInputError
 	return errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.As(err, &corrupt)
 }
 
-// display gives a URL without its query.
+// display returns a URL without its query.
 func display(where string) string {
 	before, _, _ := strings.Cut(where, "?")
 	return before

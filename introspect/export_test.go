@@ -5,8 +5,8 @@ import "encoding/binary"
 // MaxProven is for tests.
 const MaxProven = maxProven
 
-// ProvenAfter gives how many tokens are kept of so many that were active one after the other, and how many of the
-// latest without a gap.
+// ProvenAfter adds that many tokens, one after the other. It returns how many are remembered, and how many of the
+// latest are remembered without a gap.
 func ProvenAfter(tokens int) (kept, latest int) {
 	var p proven
 	key := func(i int) (k cacheKey) {

@@ -11,11 +11,12 @@ import (
 // flight is one call to the server, shared by everybody who asks about the same token.
 type flight struct {
 	key     cacheKey
-	ctx     context.Context // has the total deadline; nobody's request
+	ctx     context.Context // has the deadline of the call, and depends on no request
 	cancel  context.CancelFunc
 	started time.Time
-	probe   bool // the call with which a half-open breaker tries
-	// verified: the caller has verified the token itself. Proven: that, or the server has called it active before.
+	probe   bool // a half-open breaker waits for its outcome
+	// verified means that the caller has verified the token itself; proven, that or that the server has called it active
+	// before.
 	verified, proven bool
 	sent             time.Time // when the question was sent; guarded by Client.mu
 
@@ -42,8 +43,8 @@ func (c *Client) ask(ctx context.Context, key cacheKey, token string, o Option) 
 	case <-ctx.Done():
 		return Result{}, callerLeft(ctx.Err())
 	case <-f.ctx.Done():
-		// The verdict is set before the context ends, unless the deadline ended it. Then nobody waits for a function
-		// that does not look at its context.
+		// Unless the deadline ended the context, the verdict was set before. After the deadline nobody waits for a function
+		// that ignores its context.
 		select {
 		case <-f.done:
 		default:
@@ -63,7 +64,7 @@ func callerLeft(err error) *NoVerdictError {
 	return noVerdict(CauseCanceled, err)
 }
 
-// join finds the call to wait for, or the answer that has arrived since the caller looked.
+// join finds the call to wait for, or an answer that has arrived since the caller looked.
 func (c *Client) join(key cacheKey, token string, o Option) (r Result, f *flight, how Lookup, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -89,7 +90,7 @@ func (c *Client) join(key cacheKey, token string, o Option) (r Result, f *flight
 	return r, f, Miss, nil
 }
 
-// start counts a call, unless there are too many or the breaker is open.
+// start registers a call, unless there are too many or the breaker is open.
 func (c *Client) start(f *flight, now time.Time) *NoVerdictError {
 	if !c.hasRoom(f.proven) {
 		return noVerdict(CauseOverloaded, fmt.Errorf("%d calls are in flight or waiting", c.calls))
@@ -118,8 +119,8 @@ func (c *Client) count(f *flight, delta int) {
 	}
 }
 
-// fits reports whether the flight's answer will be young enough for a question asked now. A flight whose time is up
-// has none, though it may still have to come to its end.
+// fits reports whether the flight's answer will be young enough for a question asked now. After its deadline a flight
+// has no answer to give, even if it has not ended yet.
 func (f *flight) fits(now time.Time, o Option) bool {
 	return f.ctx.Err() == nil && (!o.limited || f.sent.IsZero() || now.Sub(f.sent) <= o.maxAge && o.maxAge > 0)
 }
@@ -130,8 +131,8 @@ func breakerOpen(wait time.Duration) *NoVerdictError {
 	return e
 }
 
-// run makes the call on a goroutine of its own. Whatever happens in it, even a panic in one of the configured
-// functions, everybody who waits gets an answer.
+// run makes the call on a goroutine of its own. Whatever happens in it, even a panic in a configured function,
+// everybody who waits gets an answer.
 func (c *Client) run(f *flight, token string) {
 	defer f.cancel()
 	f.err = noVerdict(CauseProtocol, errors.New("a configured function did not return"))
@@ -144,7 +145,7 @@ func (c *Client) run(f *flight, token string) {
 	f.result, f.err = c.call(f, token)
 }
 
-// panicError keeps the text of runtime errors, which hold numbers and types only; that of others could hold the
+// panicError keeps the text of runtime errors, which contains only numbers and types. Any other text could contain the
 // token.
 func panicError(p any) error {
 	if err, ok := p.(runtime.Error); ok {
@@ -163,7 +164,7 @@ func (c *Client) call(f *flight, token string) (Result, *NoVerdictError) {
 			return Result{}, c.cutShort(f)
 		}
 	}
-	if f.ctx.Err() != nil { // the slot came free at the very end
+	if f.ctx.Err() != nil { // the slot came free at the last moment
 		return Result{}, c.cutShort(f)
 	}
 	sent, ok := c.depart(f)
@@ -178,7 +179,8 @@ func (c *Client) call(f *flight, token string) (Result, *NoVerdictError) {
 	return r, nil
 }
 
-// slotsFor lists what a call has to wait for, in this order: who holds one of the slots for all is under way.
+// slotsFor lists the slots that a call needs, in this order. Whoever holds one of c.slots is under way, so that is the
+// last to get.
 func (c *Client) slotsFor(f *flight) []chan struct{} {
 	if f.proven {
 		return []chan struct{}{c.slots}
@@ -186,7 +188,8 @@ func (c *Client) slotsFor(f *flight) []chan struct{} {
 	return []chan struct{}{c.unprovenSlots, c.slots}
 }
 
-// depart notes when the question is sent. The breaker may have opened since the flight began to wait for its slot.
+// depart notes when the question is sent. It returns false when the breaker has opened while the flight waited for its
+// slot.
 func (c *Client) depart(f *flight) (time.Time, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -197,8 +200,8 @@ func (c *Client) depart(f *flight) (time.Time, bool) {
 	return f.sent, true
 }
 
-// finish stores and hands out the verdict. A flight that a newer one has replaced stores nothing: its answer may be
-// older than the newer one's.
+// finish stores the verdict and hands it out. A flight that a newer one has replaced stores nothing, because its answer
+// may be the older one.
 func (c *Client) finish(f *flight) {
 	c.mu.Lock()
 	now := c.cfg.Now()
@@ -209,7 +212,7 @@ func (c *Client) finish(f *flight) {
 			c.remember(f, now)
 		}
 	}
-	if !c.closed { // whose calls failed for that
+	if !c.closed { // Close makes calls fail, which says nothing about the server
 		c.breakers.record(f, now)
 	}
 	c.mu.Unlock()
@@ -217,7 +220,7 @@ func (c *Client) finish(f *flight) {
 	c.cfg.Observer.call(f.result.Active, f.err, now.Sub(f.started))
 }
 
-// remember keeps the verdict, or that there was none.
+// remember keeps the verdict, or the fact that there was none.
 func (c *Client) remember(f *flight, now time.Time) {
 	switch {
 	case f.err != nil:
@@ -234,7 +237,7 @@ func (c *Client) remember(f *flight, now time.Time) {
 	c.cache.put(f.key, f.result, now)
 }
 
-// cutShort says why the context of a flight ended before its verdict was there.
+// cutShort says why the context of a flight ended before there was a verdict.
 func (c *Client) cutShort(f *flight) *NoVerdictError {
 	c.mu.Lock()
 	sent := f.sent

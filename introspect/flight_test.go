@@ -44,8 +44,7 @@ func TestAThousandEqualQuestionsAreOneCall(t *testing.T) {
 	}
 }
 
-// TestAQuestionWithoutPauseIsOneCall has no release to wait for: between looking into the
-// cache and joining a call, the call may end.
+// TestAQuestionWithoutPauseIsOneCall: the call may end between looking into the cache and joining the call.
 func TestAQuestionWithoutPauseIsOneCall(t *testing.T) {
 	var calls atomic.Int64
 	c := newClient(t, fakeConfig(counted(&calls, always(`{"active":true}`))))
@@ -142,7 +141,7 @@ func TestMaxAgeDoesNotJoinAnOlderCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var calls atomic.Int64
 		c := newClient(t, fakeConfig(func(*http.Request) (*http.Response, error) {
-			// The first answer is slow: by the time it is there, the token has been revoked.
+			// The first answer is slow. By the time it arrives, the token has been revoked.
 			if calls.Add(1) == 1 {
 				time.Sleep(2 * time.Second)
 				return response(200, `{"active":true}`), nil
@@ -181,7 +180,7 @@ func TestMaxAgeDoesNotJoinAnOlderCall(t *testing.T) {
 		r, err := c.Introspect(t.Context(), testToken, introspect.MaxAge(time.Millisecond))
 		wantActive(t, false, r, err)
 		wg.Wait()
-		// The slow answer came last but is the older one.
+		// The slow answer came last, but it is the older one.
 		r, err = c.Introspect(t.Context(), testToken)
 		wantActive(t, false, r, err)
 		if calls.Load() != 2 {

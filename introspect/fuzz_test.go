@@ -12,8 +12,8 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// FuzzAnswer gives the client any text as an answer. There is never a panic. A verdict is active only if another reader
-// of JSON agrees.
+// FuzzAnswer gives the client any text as an answer. It must never panic. A verdict is active only if another JSON
+// reader agrees.
 func FuzzAnswer(f *testing.F) {
 	for _, seed := range []string{
 		`{"active":true}`, `{"active":false}`, `{"active":"true"}`, `{"active":true,"active":false}`, `{"Active":true}`,

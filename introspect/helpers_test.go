@@ -21,7 +21,7 @@ const (
 	secret32  = "a-secret-that-is-long-enough-for-HS256"
 )
 
-// server is an authorization server with a handler of the test. It counts its callers.
+// server is an authorization server whose handler the test gives. It counts requests.
 type server struct {
 	*httptest.Server
 	calls  atomic.Int64
@@ -68,7 +68,7 @@ func newClient(tb testing.TB, cfg introspect.Config) *introspect.Client {
 	return c
 }
 
-// wantActive fails unless the verdict is as wanted.
+// wantActive fails the test unless the verdict is as wanted.
 func wantActive(tb testing.TB, want bool, r introspect.Result, err error) {
 	tb.Helper()
 	if err != nil {
@@ -79,7 +79,7 @@ func wantActive(tb testing.TB, want bool, r introspect.Result, err error) {
 	}
 }
 
-// wantCause fails unless there is no verdict, for the cause wanted.
+// wantCause fails the test unless there is no verdict, for the wanted cause.
 func wantCause(tb testing.TB, want introspect.Cause, r introspect.Result, err error) *introspect.NoVerdictError {
 	tb.Helper()
 	var e *introspect.NoVerdictError
@@ -95,7 +95,7 @@ func wantCause(tb testing.TB, want introspect.Cause, r introspect.Result, err er
 	return e
 }
 
-// wantSilent fails if an error contains a secret.
+// wantSilent fails the test if an error contains a secret.
 func wantSilent(tb testing.TB, err error, secrets ...string) {
 	tb.Helper()
 	for _, secret := range secrets {
@@ -122,20 +122,20 @@ func response(status int, text string) *http.Response {
 	}
 }
 
-// stall answers only when the request is given up.
+// stall never answers; it returns when the request is given up.
 func stall(ctx context.Context) (*http.Response, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
 }
 
-// fakeConfig asks a transport.
+// fakeConfig is a configuration that asks a transport.
 func fakeConfig(t transport) introspect.Config {
 	cfg := basicConfig("https://as.example.com/introspect")
 	cfg.HTTPClient = &http.Client{Transport: t}
 	return cfg
 }
 
-// expiring is an active answer with an "exp" that much later than now.
+// expiring is an active answer whose "exp" is that much later than now.
 func expiring(in time.Duration) string {
 	return fmt.Sprintf(`{"active":true,"exp":%d}`, time.Now().Add(in).Unix())
 }

@@ -161,7 +161,7 @@ func compressed(body []byte) http.HandlerFunc {
 	}
 }
 
-// TestTheWorstAnswerIsReadInBoundedTime fills the limit with the texts that cost most to read.
+// TestTheWorstAnswerIsReadInBoundedTime fills the limit with the texts that are slowest to read.
 func TestTheWorstAnswerIsReadInBoundedTime(t *testing.T) {
 	var members strings.Builder
 	for i := 0; members.Len() < introspect.MaxAnswer-100; i++ {
@@ -182,7 +182,7 @@ func TestTheWorstAnswerIsReadInBoundedTime(t *testing.T) {
 			if got, _ := verdict(t, func() *http.Response { return response(200, text) }, nil); got != active {
 				t.Errorf("the verdict is %s", got)
 			}
-			// The bound is far above what is needed, and far below comparing each member with each other.
+			// The bound is far above what is needed, and far below the time to compare every member with every other.
 			if took := tokentest.ProcessorTime(t) - start; took > 5*time.Second {
 				t.Errorf("%d bytes cost %v of processor time", len(text), took)
 			}

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// TestThePackageStandsAlone: the package is public, and its users get no web server and no logger with it.
+// TestThePackageStandsAlone: the package is public, and must not bring a web server or a logger to its users.
 // internal/rules says what it may import of this module.
 func TestThePackageStandsAlone(t *testing.T) {
 	allowed := map[string]bool{"github.com/golang-jwt/jwt/v5": true, "github.com/maypok86/otter/v2": true}

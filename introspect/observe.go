@@ -2,18 +2,18 @@ package introspect
 
 import "time"
 
-// Lookup says how a question was answered.
+// Lookup says where the answer to a question came from.
 type Lookup uint8
 
 const (
 	Hit         Lookup = iota + 1 // from the cache: active
 	NegativeHit                   // from the cache: inactive
-	Shared                        // by a call that another caller had started
-	Miss                          // by a new call
-	Rejected                      // not at all: overloaded, breaker open, closed, or no verdict a moment ago
+	Shared                        // from a call that another caller had started
+	Miss                          // from a new call
+	Rejected                      // no answer: overloaded, breaker open, closed, or no verdict a moment ago
 )
 
-// String gives a stable snake_case name that can be the label of a metric.
+// String returns a stable name in snake_case, fit for the label of a metric.
 func (l Lookup) String() string {
 	switch l {
 	case Hit:
@@ -36,10 +36,10 @@ type BreakerState uint8
 const (
 	BreakerClosed   BreakerState = iota // calls are made
 	BreakerOpen                         // no calls are made
-	BreakerHalfOpen                     // one call tries whether the server is back
+	BreakerHalfOpen                     // one call tests whether the server is back
 )
 
-// String gives a stable snake_case name that can be the label of a metric.
+// String returns a stable name in snake_case, fit for the label of a metric.
 func (s BreakerState) String() string {
 	switch s {
 	case BreakerClosed:
@@ -52,13 +52,13 @@ func (s BreakerState) String() string {
 	return "unknown"
 }
 
-// Observer holds functions that are called when something happens; nil ones are not. They must be fast, safe for
-// concurrent use, and must neither call the client nor panic. What is true at a moment is in [Client.Stats].
+// Observer holds functions that are called when something happens. Nil ones are skipped. They must be fast and safe for
+// concurrent use, and must neither call the client nor panic. For the state of the moment, see [Client.Stats].
 type Observer struct {
 	// Lookup is called once for every question.
 	Lookup func(Lookup)
-	// Call is called after every call, also one that found no free slot, with the verdict, or the error when there is
-	// none, and the time taken from the first caller's question on.
+	// Call is called after every call to the server, also after one that found no free slot. It gets the verdict, or the
+	// error when there is none, and the time since the first caller asked.
 	Call func(active bool, err *NoVerdictError, took time.Duration)
 }
 
@@ -76,10 +76,10 @@ func (o *Observer) call(active bool, err *NoVerdictError, took time.Duration) {
 
 // Stats is a snapshot of a client, for gauges.
 type Stats struct {
-	InFlight        int          // requests to the server that are running
-	Waiting         int          // calls that wait for a free slot
-	Breaker         BreakerState // the worse of the states of the two circuit breakers
-	CacheEntries    int          // active answers kept, about
-	CacheBytes      int          // their size, about
-	NegativeEntries int          // inactive answers and recent errors kept, about
+	InFlight        int          // requests to the server under way
+	Waiting         int          // calls waiting for a free slot
+	Breaker         BreakerState // the worse state of the two circuit breakers
+	CacheEntries    int          // active answers in memory, approximately
+	CacheBytes      int          // their size in bytes, approximately
+	NegativeEntries int          // inactive answers and recent errors in memory, approximately
 }

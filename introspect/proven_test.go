@@ -12,7 +12,7 @@ import (
 )
 
 // TestStrangersDoNotSwitchTheServerOff: the server has no verdict about tokens that it does not know. Strangers ask
-// about a dozen of those at once and about one a second. Beside them, two good tokens a second come that nobody has
+// about a dozen of those at once, and about one a second. Meanwhile two good tokens a second arrive that nobody has
 // seen before.
 func TestStrangersDoNotSwitchTheServerOff(t *testing.T) {
 	for _, test := range []struct {
@@ -78,7 +78,7 @@ func TestStrangersDoNotDecideAboutKnownTokens(t *testing.T) {
 	}
 }
 
-// TestFailuresAboutKnownTokensCountForAll: strangers do not cause them.
+// TestFailuresAboutKnownTokensCountForAll, because strangers cannot cause them.
 func TestFailuresAboutKnownTokensCountForAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newCrowd(t, saying(503, "1"), nil)
@@ -122,8 +122,8 @@ func TestStrangersLeaveRoomForKnownTokens(t *testing.T) {
 	}
 }
 
-// TestATokenWithoutVerdictIsNotAskedAboutAtOnce: a token that is sent again and again does not cause as many questions.
-// The pause depends on whether the token was active before, and on what the server said.
+// TestATokenWithoutVerdictIsNotAskedAboutAtOnce: a token that is sent again and again must not cause a question each
+// time. The pause depends on whether the token was active before, and on what the server said.
 func TestATokenWithoutVerdictIsNotAskedAboutAtOnce(t *testing.T) {
 	const none = time.Duration(0)
 	for _, test := range []struct {
@@ -204,7 +204,7 @@ func TestTheTimeToWaitRunsDown(t *testing.T) {
 	})
 }
 
-// TestATokenIsKnownUntilItIsInactive: after that, a revoked token is like any unknown one.
+// TestATokenIsKnownUntilItIsInactive: from then on, a revoked token is like any unknown one.
 func TestATokenIsKnownUntilItIsInactive(t *testing.T) {
 	for name, end := range map[string]func(*crowd){
 		"inactive": func(b *crowd) {
@@ -233,8 +233,8 @@ func TestATokenIsKnownUntilItIsInactive(t *testing.T) {
 	}
 }
 
-// TestWhatIsKnownIsBounded: a client that can have tokens issued can have many. The latest are known.
-func TestWhatIsKnownIsBounded(t *testing.T) {
+// TestTheMemoryOfKnownTokensIsBounded: a client that can have tokens issued can have many. Only the latest stay known.
+func TestTheMemoryOfKnownTokensIsBounded(t *testing.T) {
 	const max = introspect.MaxProven
 	for tokens, want := range map[int]int{1: 1, max: max, 2 * max: 2 * max, 2*max + 1: max + 1, 7*max - 1: 2*max - 1} {
 		if kept, latest := introspect.ProvenAfter(tokens); kept != want || latest < min(tokens, max) {
@@ -277,7 +277,7 @@ func TestKnownTokensOfAFailingServerAreNotAFlood(t *testing.T) {
 	}
 }
 
-// TestALateAnswerClosesNoBreaker: a question from before the server went down may be answered after that.
+// TestALateAnswerClosesNoBreaker: a question from before the server went down may be answered afterwards.
 func TestALateAnswerClosesNoBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		late := make(chan struct{})

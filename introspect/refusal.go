@@ -13,12 +13,12 @@ const (
 	unsupportedTokenType = "unsupported_token_type" // RFC 7009 section 2.2.1
 )
 
-// refusalOf gives the error code of an answer that refuses the token itself; empty for any other. Such an answer is a
-// verdict: a stranger can have it with a token of his own making, and it must not look like trouble with the server.
+// refusalOf returns the error code of an answer that refuses the token itself; empty for any other answer. A refusal is
+// a verdict: a stranger can provoke one with an invented token, and it must not look like trouble with the server.
 //
-// UserInfo is asked with the token as the credential, so every 401 is about it (RFC 6750 section 3.1), and so is a
-// 403 or 400 that says so. A 403 that does not say so may be of a firewall. To an introspection endpoint the token is
-// a parameter; its errors are about the request (RFC 6749 section 5.2), but for two codes.
+// At UserInfo the token is the credential, so every 401 is about it (RFC 6750 section 3.1). A 403 or 400 is about it
+// only when it says so, because a firewall may send them as well. At an introspection endpoint the token is a
+// parameter, so errors are about the request (RFC 6749 section 5.2), except for two codes.
 func (c *Client) refusalOf(resp *http.Response, method AuthMethod) string {
 	if c.cfg.Mode == UserInfo {
 		switch resp.StatusCode {
@@ -33,13 +33,13 @@ func (c *Client) refusalOf(resp *http.Response, method AuthMethod) string {
 		return ""
 	}
 	codes := []string{unsupportedTokenType}
-	if method != Bearer { // or the invalid one would be our own
+	if method != Bearer { // with it, the invalid token could be our own
 		codes = append(codes, invalidToken)
 	}
 	return oneOf(errorCode(resp), codes...)
 }
 
-// oneOf gives the code if it is in the list.
+// oneOf returns the code if it is in the list, and otherwise an empty text.
 func oneOf(code string, list ...string) string {
 	for _, known := range list {
 		if code == known {
@@ -49,7 +49,7 @@ func oneOf(code string, list ...string) string {
 	return ""
 }
 
-// challenged finds the code of RFC 6750 section 3 in a challenge. Some servers leave out the scheme.
+// challenged finds the error code in a challenge (RFC 6750 section 3). Some servers leave out the scheme.
 var challenged = regexp.MustCompile(`(?:^|[\s,])error\s*=\s*"?(` + invalidToken + `|` + insufficientScope + `)\b`)
 
 func challengeCode(h http.Header) string {
@@ -61,7 +61,7 @@ func challengeCode(h http.Header) string {
 	return ""
 }
 
-// errorCode reads the member "error" of RFC 6749 section 5.2; empty when there is none that can be read.
+// errorCode reads the member "error" (RFC 6749 section 5.2). It is empty when there is no readable one.
 func errorCode(resp *http.Response) string {
 	if checkType(resp.Header, typeJSON) != nil {
 		return ""

@@ -11,7 +11,7 @@ import (
 )
 
 // TestErrorsThatAreAboutTheToken: some servers refuse a token with an error instead of "active":false. A code counts
-// only if it cannot mean anything else.
+// only if it can mean nothing else.
 func TestErrorsThatAreAboutTheToken(t *testing.T) {
 	bearer := func(c *introspect.Config) {
 		c.AuthMethod, c.BearerToken, c.ClientID, c.ClientSecret = introspect.Bearer, "our-own", "", ""
@@ -31,7 +31,7 @@ func TestErrorsThatAreAboutTheToken(t *testing.T) {
 		{"our request is invalid (RFC 6749 section 5.2)", 400, `{"error":"invalid_request"}`, nil, protocol},
 		{"our client is unknown", 400, `{"error":"invalid_client"}`, nil, protocol},
 		{"our client may not ask", 400, `{"error":"unauthorized_client"}`, nil, protocol},
-		{"a code that begins so", 400, `{"error":"unsupported_token_types"}`, nil, protocol},
+		{"a code with the same beginning", 400, `{"error":"unsupported_token_types"}`, nil, protocol},
 		{"another case", 400, `{"Error":"unsupported_token_type"}`, nil, protocol},
 		{"a code in a list", 400, `{"error":["unsupported_token_type"]}`, nil, protocol},
 		{"a code that is null", 400, `{"error":null}`, nil, protocol},
@@ -123,8 +123,8 @@ func TestARefusalIsRemembered(t *testing.T) {
 	})
 }
 
-// TestAServerThatCannotBeAskedAboutItsOwnTokens: such a server must not make a verified token inactive. The client
-// would replace the token by another of the same kind, without end.
+// TestAServerThatCannotBeAskedAboutItsOwnTokens: its answer must not make a verified token inactive. The client would
+// replace the token with another of the same kind, over and over.
 func TestAServerThatCannotBeAskedAboutItsOwnTokens(t *testing.T) {
 	c := newClient(t, fakeConfig(func(*http.Request) (*http.Response, error) {
 		return response(400, `{"error":"unsupported_token_type"}`), nil

@@ -26,7 +26,7 @@ type recorded struct {
 	form         url.Values
 }
 
-// ask sends one question about the token and gives back the request that arrived.
+// ask sends one question about the token and returns the request that arrived.
 func ask(t *testing.T, token string, change func(*introspect.Config)) recorded {
 	t.Helper()
 	var got recorded
@@ -77,7 +77,7 @@ func TestTokensArriveUnchanged(t *testing.T) {
 	}
 }
 
-func TestTheHintCanBeAnotherOrNone(t *testing.T) {
+func TestTheHintCanBeChangedOrLeftOut(t *testing.T) {
 	for hint, want := range map[string]string{"": "access_token", "pat": "pat", introspect.HintOff: ""} {
 		got := ask(t, testToken, func(c *introspect.Config) { c.TokenTypeHint = hint })
 		if got.form.Get("token_type_hint") != want || got.form.Has("token_type_hint") != (want != "") {
@@ -169,7 +169,7 @@ func TestTheCertificateOfTheServerIsVerified(t *testing.T) {
 	wantActive(t, true, r, err)
 }
 
-// The default HTTP client sends no request to an address that gives out credentials of the machine.
+// The default HTTP client sends no request to an address that hands out the machine's credentials.
 func TestTheDefaultClientAsksNoMetadataService(t *testing.T) {
 	c := newClient(t, basicConfig("https://169.254.169.254/i"))
 	r, err := c.Introspect(t.Context(), testToken)
@@ -213,7 +213,7 @@ func TestErrorsHoldNoSecrets(t *testing.T) {
 	}
 }
 
-// The server at the address does not speak HTTP and sends back what it got. The errors of net/http quote it.
+// The server at the address does not speak HTTP and echoes what it got. The errors of net/http quote it.
 func TestErrorsDoNotQuoteWhatIsNotHTTP(t *testing.T) {
 	const secret, token = "s3cret-of-ours", "t0ken-of-a-user"
 	for _, before := range []string{
@@ -251,7 +251,7 @@ func TestErrorsDoNotQuoteWhatIsNotHTTP(t *testing.T) {
 	}
 }
 
-// Plain http is for this machine, whatever a proxy in the environment is for. A process reads its environment once, so
+// Plain http stays on this machine, whatever proxy the environment names. A process reads its environment only once, so
 // another process asks the question.
 func TestPlainHTTPGoesThroughNoProxy(t *testing.T) {
 	if os.Getenv("ASK_WITHOUT_PROXY") != "" {

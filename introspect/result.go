@@ -6,27 +6,27 @@ import (
 	"time"
 )
 
-// Result is a verdict of the authorization server. It is a value: copies share nothing that can be changed, except
-// Value, which must not be.
+// Result is a verdict of the authorization server. Copies share only Value, which nobody may change.
 type Result struct {
-	// Active is what the server said, as of FetchedAt. The other members are set only when it is true, but for
-	// FetchedAt and Refusal. Judge with [Result.ActiveAt], which looks at the times as well.
+	// Active is what the server said at FetchedAt. When it is false, only FetchedAt and Refusal are set. Judge with
+	// [Result.ActiveAt], which looks at the times as well.
 	Active bool
-	// Refusal is the error code with which the server refused the token, in place of "active":false:
-	// unsupported_token_type, invalid_token or insufficient_scope. Empty when it did not.
+	// Refusal is the error code with which the server refused the token instead of saying "active":false:
+	// unsupported_token_type, invalid_token or insufficient_scope. Otherwise it is empty.
 	Refusal string
 	// ExpiresAt and NotBefore are "exp" and "nbf"; zero when the answer has none.
 	ExpiresAt, NotBefore time.Time
-	// FetchedAt is when the question was sent; the answer is no older than that.
+	// FetchedAt is when the question was sent. The answer is no older than that.
 	FetchedAt time.Time
-	// Value is what [Config.Decode] made of the answer.
+	// Value is what [Config.Decode] made from the answer.
 	Value any
 	// Answer is the JSON text of the answer.
 	Answer string
 }
 
-// ActiveAt reports whether the token is active at the given time: whether the server said so and "exp" and "nbf"
-// agree, each give or take leeway. A server may call a token active that has expired by our clock.
+// ActiveAt reports whether the token is active at the given time: the server said so, and "exp" and "nbf" agree, each
+// give or take leeway. The check of the times matters, because a server may call a token active that has expired by our
+// clock.
 func (r Result) ActiveAt(now time.Time, leeway time.Duration) bool {
 	switch {
 	case !r.Active:
@@ -39,16 +39,16 @@ func (r Result) ActiveAt(now time.Time, leeway time.Duration) bool {
 	return true
 }
 
-// Cause says why there is no verdict. It is an error itself, for [errors.Is].
+// Cause says why there is no verdict. It is an error itself, so that [errors.Is] finds it.
 type Cause uint8
 
 const (
-	CauseUnavailable Cause = iota + 1 // not reachable, TLS trouble, 5xx, or the client is closed
+	CauseUnavailable Cause = iota + 1 // unreachable, TLS trouble, 5xx, or the client is closed
 	CauseOverloaded                   // too many calls of our own are in flight or waiting
-	CauseRateLimited                  // the server said 429
-	CauseBreakerOpen                  // the last calls failed; not asked
+	CauseRateLimited                  // the server answered 429
+	CauseBreakerOpen                  // not asked, because the last calls failed
 	CauseTimeout                      // no answer within the deadline
-	CauseProtocol                     // an answer that cannot be understood or trusted
+	CauseProtocol                     // the answer cannot be understood or trusted
 	CauseRefused                      // the server refused our own credentials
 	CauseCanceled                     // the caller left
 
@@ -66,7 +66,7 @@ var causeNames = [causes]string{
 	CauseCanceled:    "canceled",
 }
 
-// String gives a stable snake_case name that can be the label of a metric.
+// String returns a stable name in snake_case, fit for the label of a metric.
 func (c Cause) String() string {
 	if int(c) >= len(causeNames) || causeNames[c] == "" {
 		return "unknown"
@@ -76,8 +76,9 @@ func (c Cause) String() string {
 
 func (c Cause) Error() string { return "introspect: no verdict: " + c.String() }
 
-// Temporary reports whether the trouble may pass by itself, so that a client may come again (503). Otherwise the
-// server or the configuration has to be mended (502), or, for [CauseTimeout], the server was too slow (504).
+// Temporary reports whether the trouble may pass by itself, so that a client may come again (503). Otherwise somebody
+// has to repair the server or the configuration (502). [CauseTimeout] is not temporary, either: the server was too slow
+// (504).
 func (c Cause) Temporary() bool {
 	switch c {
 	case CauseUnavailable, CauseOverloaded, CauseRateLimited, CauseBreakerOpen:
@@ -86,15 +87,16 @@ func (c Cause) Temporary() bool {
 	return false
 }
 
-// NoVerdictError says that the server was not asked or gave no usable answer. It means nothing about the token:
-// neither active nor inactive. One value may go to all who waited for the same call; it must not be changed.
+// NoVerdictError says that the server was not asked or gave no usable answer. The token may be active or not. Everybody
+// who waited for the same call may get the same value, so nobody may change it.
 type NoVerdictError struct {
+	// Cause is why there is no verdict.
 	Cause Cause
-	// RetryAfter is when to try again. At least a second for temporary causes, otherwise zero.
+	// RetryAfter is how long to wait before trying again: at least a second for temporary causes, otherwise zero.
 	RetryAfter time.Duration
-	// Status is the HTTP status that the server answered with; 0 when it did not answer.
+	// Status is the HTTP status of the server's answer; 0 when it did not answer.
 	Status int
-	// Err has the details for a log. It holds no token, no secret and no text of the answer, unless an error of a
+	// Err has the details for a log. It contains no token, no secret and no text from the server, unless an error of a
 	// function in [Config] does.
 	Err error
 
@@ -108,7 +110,7 @@ func (e *NoVerdictError) Error() string {
 	return fmt.Sprintf("%v: %v", e.Cause, e.Err)
 }
 
-// Unwrap gives the [Cause] and the details, so that both can be found with [errors.Is].
+// Unwrap returns the [Cause] and the details, so that [errors.Is] finds both.
 func (e *NoVerdictError) Unwrap() []error {
 	if e.Err == nil {
 		return []error{e.Cause}
@@ -116,7 +118,7 @@ func (e *NoVerdictError) Unwrap() []error {
 	return []error{e.Cause, e.Err}
 }
 
-// atLeast gives the error with a time to wait that is not shorter than d, if it has one.
+// atLeast returns the error with a RetryAfter of at least d, if its cause is temporary.
 func (e *NoVerdictError) atLeast(d time.Duration) *NoVerdictError {
 	changed := *e
 	if e.Cause.Temporary() {
@@ -125,7 +127,7 @@ func (e *NoVerdictError) atLeast(d time.Duration) *NoVerdictError {
 	return &changed
 }
 
-// after gives the error as it is some time later.
+// after returns the error as it is some time later: less of RetryAfter is left.
 func (e *NoVerdictError) after(passed time.Duration) *NoVerdictError {
 	changed := *e
 	if e.Cause.Temporary() {
@@ -134,14 +136,14 @@ func (e *NoVerdictError) after(passed time.Duration) *NoVerdictError {
 	return &changed
 }
 
-// ErrToken is returned for a token that is not worth asking about: empty, longer than [MaxToken], or, in the mode
-// [UserInfo], not fit for a header field. The server is not asked.
-var ErrToken = errors.New("introspect: not a token that could be asked about")
+// ErrToken is returned for a token that is not worth asking about: empty, longer than [MaxToken], or, in [UserInfo]
+// mode, unfit for a header field. The server is not asked.
+var ErrToken = errors.New("introspect: the server cannot be asked about this token")
 
-// ErrClosed is what a closed client's [*NoVerdictError] wraps.
+// ErrClosed is wrapped by the [*NoVerdictError] of a closed client.
 var ErrClosed = errors.New("client is closed")
 
-// noVerdict makes the error. An error that is one already keeps its cause.
+// noVerdict makes the error. If err already is a NoVerdictError, its cause is kept.
 func noVerdict(cause Cause, err error) *NoVerdictError {
 	e := &NoVerdictError{Cause: cause, Err: err}
 	var known *NoVerdictError

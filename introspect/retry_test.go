@@ -23,7 +23,7 @@ type outcome struct {
 	err        error
 }
 
-// outcomes answers one request after the other, the last one for ever, and counts them.
+// outcomes answers one request after the other, and repeats the last answer forever. It counts the requests.
 func outcomes(calls *int, list ...outcome) transport {
 	return func(*http.Request) (*http.Response, error) {
 		o := list[min(*calls, len(list)-1)]
@@ -67,7 +67,7 @@ func TestWhichFailuresAreRetried(t *testing.T) {
 		{"a bad certificate", outcome{err: x509.UnknownAuthorityError{}}, 1, introspect.CauseUnavailable},
 		{"a timeout of the transport",
 			outcome{err: &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}}, 1, introspect.CauseTimeout},
-		{"an error nobody knows", outcome{err: errors.New("?")}, 1, introspect.CauseUnavailable},
+		{"an unknown error", outcome{err: errors.New("?")}, 1, introspect.CauseUnavailable},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -166,7 +166,7 @@ func TestASlowServerIsATimeout(t *testing.T) {
 	})
 }
 
-// TestAServerThatIsDown uses a real socket on which nobody listens, then somebody.
+// TestAServerThatIsDown uses a real socket: first nobody listens on it, then somebody does.
 func TestAServerThatIsDown(t *testing.T) {
 	s := newServer(t, answer(`{"active":true}`))
 	s.Close()
@@ -174,7 +174,7 @@ func TestAServerThatIsDown(t *testing.T) {
 	wantCause(t, introspect.CauseUnavailable, r, err)
 }
 
-// TestAConnectionThatBreaks: before the answer the request is repeated, inside it is not.
+// TestAConnectionThatBreaks: if it breaks before the answer, the request is repeated; if it breaks within, it is not.
 func TestAConnectionThatBreaks(t *testing.T) {
 	s := newServer(t, nil)
 	s.set(func(w http.ResponseWriter, r *http.Request) {

@@ -14,7 +14,7 @@ import (
 
 const signedType = "application/token-introspection+jwt"
 
-// signedConfig asks for signed answers. The "JWT" of the tests is a prefix and the claims.
+// signedConfig asks for signed answers. The "JWT" of these tests is a prefix followed by the claims.
 func signedConfig(s *server) introspect.Config {
 	cfg := basicConfig(s.URL)
 	cfg.Signed = true
@@ -47,7 +47,7 @@ func TestSignedAnswers(t *testing.T) {
 		{"an array", signedType, `signed:{"token_introspection":[{"active":true}]}`, protocol},
 		{"active twice", signedType, `signed:{"token_introspection":{"active":false,"active":true}}`, protocol},
 		{"string active", signedType, `signed:{"token_introspection":{"active":"true"}}`, protocol},
-		{"claims that are no JSON", signedType, `signed:x`, protocol},
+		{"claims that are not JSON", signedType, `signed:x`, protocol},
 		{"an empty body", signedType, ``, protocol},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -101,8 +101,8 @@ func TestTheCauseOfAVerifierIsKept(t *testing.T) {
 	wantCause(t, introspect.CauseProtocol, r, err)
 }
 
-// The server has answered. If the keys for its answer are not there, as for a moment after a rotation, the server is
-// not down.
+// The server has answered. When the keys for its answer are missing, as for a moment after a rotation, the server is
+// still up.
 func TestAnswersThatCannotBeVerifiedOpenNoBreaker(t *testing.T) {
 	s := newServer(t, reply(200, signedType, `signed:{"token_introspection":{"active":true}}`))
 	cfg := signedConfig(s)

@@ -20,16 +20,16 @@ func TestUserInfo(t *testing.T) {
 	}{
 		{"a user", 200, `{"sub":"248289761001","email":"jdoe@example.com"}`, active},
 		{"the token is invalid", 401, `{}`, inactive},
-		{"the token has not the scope openid", 403, `{"error":"insufficient_scope"}`, inactive},
+		{"the token lacks the scope openid", 403, `{"error":"insufficient_scope"}`, inactive},
 		{"the token is invalid, by 403", 403, `{"error":"invalid_token"}`, inactive},
 		{"the token is invalid, by 400", 400, `{"error":"invalid_token"}`, inactive},
-		{"forbidden, and nobody says why", 403, `{}`, protocol},
+		{"forbidden without a reason", 403, `{}`, protocol},
 		{"forbidden by a page", 403, `<html>`, protocol},
 		{"a request that is not understood", 400, `{"error":"invalid_request"}`, protocol},
 		{"active does not matter", 200, `{"sub":"x","active":false}`, active},
 		{"no sub", 200, `{"email":"jdoe@example.com"}`, protocol},
 		{"an empty sub", 200, `{"sub":""}`, protocol},
-		{"a sub that is no string", 200, `{"sub":12345}`, protocol},
+		{"a sub that is not a string", 200, `{"sub":12345}`, protocol},
 		{"sub twice", 200, `{"sub":"a","sub":"b"}`, protocol},
 		{"an array", 200, `["sub"]`, protocol},
 		{"not found", 404, `{"sub":"x"}`, protocol},
@@ -106,7 +106,7 @@ func TestInvalidTokensCostNoConnections(t *testing.T) {
 	}
 }
 
-// The status was the verdict, so the rest of the answer need not come.
+// The status is the verdict, so the rest of the answer need not arrive.
 func TestAVerdictDoesNotWaitForTheRestOfTheAnswer(t *testing.T) {
 	s := newServer(t, func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusUnauthorized)

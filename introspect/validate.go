@@ -16,13 +16,13 @@ var ErrConfig = errors.New("introspect: configuration")
 type ConfigError struct {
 	// Field is the name of the field, such as "ClientSecret" or "Params[1].Name".
 	Field string
-	// Err says what is wrong. Its text names no field, so it fits whatever a program calls its settings.
+	// Err says what is wrong. Its text names no field, so a program may put its own name for the setting before it.
 	Err error
 }
 
 func (e *ConfigError) Error() string { return fmt.Sprintf("%v: %s: %v", ErrConfig, e.Field, e.Err) }
 
-// Unwrap gives [ErrConfig] and Err, so that both can be found with [errors.Is].
+// Unwrap returns [ErrConfig] and Err, so that [errors.Is] finds both.
 func (e *ConfigError) Unwrap() []error {
 	return []error{ErrConfig, &setting.Error{Field: e.Field, Err: e.Err}}
 }
@@ -37,9 +37,9 @@ func (c Config) validate() error {
 	case c.Endpoint == "" && c.Discover == nil:
 		return configError("Endpoint", "missing: say where to ask, or how to discover it")
 	case c.Endpoint != "" && c.Discover != nil:
-		return configError("Endpoint", "it would be discovered, too: remove one of the two")
+		return configError("Endpoint", "it is both configured and discovered: remove one of the two")
 	case c.Discover != nil && c.Issuer == "":
-		return configError("Issuer", "missing: with discovery, it tells one server from another")
+		return configError("Issuer", "missing: discovery needs it to tell one server from another")
 	}
 	if c.Endpoint != "" {
 		if _, err := fetch.CheckURL(c.Endpoint); err != nil {
@@ -55,7 +55,7 @@ func (c Config) validate() error {
 	return c.validateLimits()
 }
 
-// validateQuestion checks what belongs to one mode only.
+// validateQuestion checks the settings that only one mode has.
 func (c Config) validateQuestion() error {
 	switch c.Mode {
 	case Introspection:
@@ -89,8 +89,8 @@ func (c Config) validateUserInfo() error {
 		{"RawBasic", itself, c.RawBasic},
 		{"Signed", "UserInfo has no signed answers: remove it", c.Signed},
 		{"VerifySigned", "UserInfo has no signed answers: remove it", c.VerifySigned != nil},
-		{"Params", "UserInfo is asked without parameters: remove it", len(c.Params) > 0},
-		{"TokenTypeHint", "UserInfo is asked without parameters: remove it", c.TokenTypeHint != ""},
+		{"Params", "a UserInfo request has no parameters: remove it", len(c.Params) > 0},
+		{"TokenTypeHint", "a UserInfo request has no parameters: remove it", c.TokenTypeHint != ""},
 	} {
 		if field.there {
 			return configError(field.name, "%s", field.why)
@@ -99,8 +99,8 @@ func (c Config) validateUserInfo() error {
 	return nil
 }
 
-// validateParams refuses what we send ourselves: a second copy of a parameter is an invalid request (RFC 6749 section
-// 3.2), and could be a second authentication.
+// validateParams refuses parameters that we send ourselves. A second copy makes the request invalid (RFC 6749 section
+// 3.2), and could amount to a second authentication.
 func (c Config) validateParams() error {
 	seen := make(map[string]bool)
 	for i, p := range c.Params {
@@ -109,11 +109,11 @@ func (c Config) validateParams() error {
 		case "":
 			return configError(field, "a name is empty")
 		case "token", "token_type_hint", "client_id", "client_secret", "client_assertion", "client_assertion_type":
-			return configError(field, "%q has a setting of its own; use that, as a second copy would be an invalid request",
+			return configError(field, "%q has a setting of its own; use that, because a second copy makes the request invalid",
 				p.Name)
 		}
 		if seen[p.Name] {
-			return configError(field, "%q is there twice; each name may be sent once", p.Name)
+			return configError(field, "%q is there twice; a name may be sent only once", p.Name)
 		}
 		seen[p.Name] = true
 	}

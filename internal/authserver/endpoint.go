@@ -8,13 +8,13 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// Metadata gives an issuer's metadata. *keyset.Discovery does.
+// Metadata returns an issuer's metadata. *keyset.Discovery implements it.
 type Metadata interface {
 	Metadata(ctx context.Context) (*keyset.Metadata, error)
 }
 
-// Discover makes a function that reads from an issuer's metadata where a client asks about tokens, and how it may
-// authenticate. It is for introspect.Config.Discover. The metadata's own error is passed on.
+// Discover returns a function for introspect.Config.Discover. It reads from an issuer's metadata where a client asks
+// about tokens, and how the client may authenticate. An error of the metadata is passed on.
 func Discover(from Metadata, mode introspect.Mode) func(context.Context) (introspect.Endpoint, error) {
 	return func(ctx context.Context) (introspect.Endpoint, error) {
 		metadata, err := from.Metadata(ctx)

@@ -11,7 +11,7 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// fixed is metadata that is there, or an error.
+// fixed is metadata, or the error in its place.
 type fixed struct {
 	metadata *keyset.Metadata
 	err      error
@@ -56,7 +56,7 @@ func TestEndpointInMetadata(t *testing.T) {
 	}
 }
 
-// If the metadata has no endpoint, that is the fault of the server. If there is no metadata, its error says why.
+// If the metadata names no endpoint, the server is at fault. If there is no metadata, its own error says why.
 func TestNoEndpointInMetadata(t *testing.T) {
 	onlyAlias := &keyset.Metadata{
 		MTLSEndpointAliases: map[string]string{"introspection_endpoint": "https://mtls.as.example/i"},

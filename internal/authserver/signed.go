@@ -1,6 +1,6 @@
-// Package authserver holds rules about what an authorization server says, beside its tokens and its keys: signed
-// answers to introspection (RFC 9701), and the endpoints in its metadata (RFC 8414). It knows the introspection
-// client's types and gives that client what it needs.
+// Package authserver has rules about what an authorization server says apart from its tokens and keys: signed answers
+// to introspection (RFC 9701), and the endpoints in its metadata (RFC 8414). It gives the introspection client what it
+// needs, in that client's types.
 package authserver
 
 import (
@@ -15,8 +15,8 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// MaxAnswerAge is how old a signed answer may be. It was made for this very question, and an old "active" that is
-// replayed would undo a revocation.
+// MaxAnswerAge is how old a signed answer may be. It was made for this very question: replaying an old "active" would
+// undo a revocation.
 const MaxAnswerAge = time.Minute
 
 // answerType is the typ of signed answers (RFC 9701 section 5).
@@ -24,24 +24,25 @@ const answerType = "token-introspection+jwt"
 
 // SignedAnswers verifies signed answers of one authorization server.
 type SignedAnswers struct {
-	// Keys of the issuer verify its answers, as they verify its tokens.
+	// Keys are the issuer's. They verify its answers as they verify its tokens.
 	Keys keyset.Source
 	// Issuer is the iss that answers must have.
 	Issuer string
 	// ClientID is the aud that answers must have: our own name at the server.
 	ClientID string
-	// Algorithms are those that the issuer's tokens may have. Answers may have the same, without those of shared
-	// secrets. Who allows ES256 alone must not be given an answer that is signed with less (RFC 8725 section 3.1).
+	// Algorithms are those that the issuer's tokens may have. Answers may have the same, except for those with shared
+	// secrets. An operator who allows only ES256 must not get an answer that is signed with something weaker (RFC 8725
+	// section 3.1).
 	Algorithms jose.Algorithms
-	// Leeway is the clock difference forgiven.
+	// Leeway is the clock difference that is tolerated.
 	Leeway time.Duration
-	// Now tells the time; nil means time.Now.
+	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
 
-// Verify verifies an answer by RFC 9701 section 5 and gives its claims: the type, the signature, iss, aud and a recent
-// iat. Other top-level claims decide nothing. When the keys are not available the error is an
-// *introspect.NoVerdictError; any other error refuses the answer.
+// Verify verifies an answer as RFC 9701 section 5 demands: its type, signature, iss and aud, and that iat is recent. It
+// returns the claims. Other top-level claims decide nothing. When the keys are not available, the error is an
+// *introspect.NoVerdictError; any other error means that the answer is refused.
 func (s SignedAnswers) Verify(ctx context.Context, answer string) ([]byte, error) {
 	token, err := jose.ParseTyped(answer, nil, answerType)
 	if err != nil {
@@ -64,7 +65,7 @@ func (s SignedAnswers) Verify(ctx context.Context, answer string) ([]byte, error
 	return token.Payload, nil
 }
 
-// check checks the claims that say whose answer this is, for whom, and from when.
+// check checks the claims that say who made the answer, for whom, and when.
 func (s SignedAnswers) check(payload []byte) error {
 	set, err := claims.Decode(payload)
 	if err != nil {

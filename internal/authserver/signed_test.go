@@ -24,7 +24,7 @@ var start = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 type m = map[string]any
 
-// says is what a good signed answer says at the start, with changes; nil removes a claim.
+// says is the claims of a good signed answer, with changes; nil removes a claim.
 func says(changes m) m {
 	set := m{"iss": issuer, "aud": client, "iat": start.Unix(), "token_introspection": m{"active": true}}
 	maps.Copy(set, changes)
@@ -71,7 +71,7 @@ func TestSignedAnswer(t *testing.T) {
 		want   error
 	}{
 		"a good one":                  {good, nil},
-		"no JWT":                      {`{"active":true}`, jose.ErrMalformed},
+		"not a JWT":                   {`{"active":true}`, jose.ErrMalformed},
 		"no type":                     {key.Sign(t, says(nil)), jose.ErrType},
 		"the type of an access token": {key.Sign(t, says(nil), m{"typ": "at+jwt"}), jose.ErrType},
 		"signed by somebody else":     {stranger.Sign(t, says(nil), typed), jose.ErrSignature},
@@ -99,8 +99,8 @@ func TestSignedAnswer(t *testing.T) {
 	}
 }
 
-// An algorithm that is not allowed for the tokens of the issuer is not allowed for its answers. A secret that both
-// sides have does not prove who made the answer.
+// An algorithm that is not allowed for the issuer's tokens is not allowed for its answers. A shared secret does not
+// prove which side made the answer.
 func TestAlgorithmsOfSignedAnswers(t *testing.T) {
 	rsa, ec := tokentest.NewKey(t, "RS256", "r"), tokentest.NewKey(t, "ES256", "e")
 	secret := tokentest.NewKey(t, "HS256", "s")
@@ -125,7 +125,7 @@ func (gone) Find(context.Context, jose.Algorithm, string) ([]*jose.Key, error) {
 	return nil, &keyset.UnavailableError{}
 }
 
-// Without keys nobody can judge the answer, so the client asks the server again later.
+// Without keys the answer cannot be judged, so the client asks the server again later.
 func TestSignedAnswerWithoutKeys(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	s := answers(t, key)

@@ -9,45 +9,41 @@ import (
 )
 
 const (
-	// DefaultFormMemory bounds the memory that the forms of all clients take
-	// together, in the whole process.
+	// DefaultFormMemory bounds the memory that the forms of all clients take together in this process.
 	DefaultFormMemory = 32 << 20
 
-	// grantedForm is what each form may always take, so that ordinary forms are
-	// read while strangers hold large ones. A client can make a server hold as
-	// much anyway, in the header.
+	// grantedForm is what each form may always take, so that ordinary forms are read while strangers hold large ones. A
+	// client can make a server hold as much anyway, in the header.
 	grantedForm = 16 << 10
 
-	// shareOfFree: one form may take an eighth of the free memory, so that
-	// something is always left for the next, smaller form.
+	// shareOfFree: one form may take an eighth of the free memory, so that something is left for the next, smaller form.
 	shareOfFree = 8
 )
 
-// FormMemory bounds what all forms that are read for a token take together.
-// It is safe for concurrent use.
+// FormMemory bounds the memory of all forms that are read to look for a token. It is safe for concurrent use.
 type FormMemory struct {
 	limit int64
 	held  atomic.Int64 // beyond what is granted to each form
 }
 
-// NewFormMemory makes a bound of its own; extractors share one otherwise.
+// NewFormMemory makes a separate bound. Extractors without one share one.
 func NewFormMemory(limit int64) *FormMemory { return &FormMemory{limit: limit} }
 
-// Held is what forms hold now, beyond the 16 KiB that each may have.
+// Held is how many bytes forms hold now, not counting the 16 KiB that each may always take.
 func (m *FormMemory) Held() int64 { return m.held.Load() }
 
 // allForms is the bound for all extractors of the process.
 var allForms = NewFormMemory(DefaultFormMemory)
 
-// share is what one form takes. It grows with what has arrived, not with what
-// was announced: an announcement costs a client nothing.
+// share is the memory that one form takes. It grows with what has arrived, not with what was announced: an announcement
+// costs a client nothing.
 type share struct {
 	memory *FormMemory
 	taken  atomic.Int64
 }
 
-// grow takes the memory for a text of this size, and reports whether there was
-// enough. One goroutine calls it, before anybody can call release.
+// grow takes the memory for a text of this size, and reports whether there was enough. Only one goroutine calls it,
+// before anybody can call release.
 func (s *share) grow(size int64) bool {
 	need := max(0, size-grantedForm)
 	for {
@@ -73,20 +69,18 @@ func (s *share) releaseAfter(ctx context.Context) {
 	}
 }
 
-// pieces are a text as it came. Memory grows with what has arrived, not with
-// what was announced. It grows by another piece: copying the text to a larger
-// buffer would leave the smaller one to the garbage collector.
+// pieces are a text in the pieces in which it arrived. Memory grows with what has arrived, not with what was announced.
+// It grows by adding a piece: copying the text to a larger buffer would leave the smaller one to the garbage collector.
 type pieces struct {
 	list [][]byte
 	size int64
 }
 
-// The sizes of pieces: as much as there is already, between these.
+// A piece is as large as what there is already, but no smaller and no larger than these.
 const smallestPiece, largestPiece = 4 << 10, 64 << 10
 
-// nextPiece is how large the next piece of a text of this size should be. It
-// reaches one byte further than what was announced or may be read: that byte
-// shows the end of the body, or a form that is too large.
+// nextPiece is how large the next piece of a text of this size should be. It has room for one byte more than was
+// announced or may be read. That byte shows whether the body has ended, or is too large.
 func nextPiece(size, announced, limit int64) int64 {
 	next := min(max(size, smallestPiece), largestPiece, limit+1-size)
 	if announced >= size {

@@ -24,7 +24,7 @@ func extractorWith(tb testing.TB, memory *bearer.FormMemory) *bearer.Extractor {
 	return e
 }
 
-// stalled is the body of a client that sends this text and then nothing more until it leaves.
+// stalled is the body of a client that sends this text, and then nothing until it leaves.
 type stalled struct {
 	io.Reader
 	silent func()
@@ -191,7 +191,7 @@ type panicking struct{}
 
 func (panicking) Read([]byte) (int, error) { panic(http.ErrAbortHandler) }
 
-// However many forms grow and end at once, the sum stays under the limit and ends at nothing.
+// However many forms grow and end at once, the sum stays below the limit and returns to zero.
 func TestFormMemoryUnderLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := bearer.NewFormMemory(1 << 20)

@@ -6,18 +6,16 @@ import (
 	"strings"
 )
 
-// Challenge is the value of a WWW-Authenticate field (RFC 6750 section 3). All fields but Realm are left out when empty.
+// Challenge is the value of a WWW-Authenticate field (RFC 6750 section 3). Empty fields are left out, except for Realm.
 type Challenge struct {
-	// Realm is always written, since the Bearer scheme needs at least one
-	// parameter after it. Any text is escaped as needed.
+	// Realm is always written, since the Bearer scheme needs at least one parameter. Any text is escaped as needed.
 	Realm string
 
-	// Error is one of invalid_request, invalid_token and
-	// insufficient_scope; empty when the request had no credentials at all.
+	// Error is one of invalid_request, invalid_token and insufficient_scope; empty when the request had no credentials at
+	// all.
 	Error string
 
-	// Description is a text for developers. It must not come from the
-	// request.
+	// Description is a text for developers. It must not come from the request.
 	Description string
 
 	// Scope lists the scopes that are needed, separated by single spaces.
@@ -56,8 +54,8 @@ func writeRealm(out *strings.Builder, realm string) {
 	}
 }
 
-// writeParam writes a parameter whose value RFC 6750 section 3 limits to
-// printable ASCII without the quote and the backslash.
+// writeParam writes a parameter whose value RFC 6750 section 3 limits to printable ASCII without the quote and the
+// backslash.
 func writeParam(out *strings.Builder, name, value string) {
 	if value == "" {
 		return
@@ -83,12 +81,10 @@ func isPlain(c byte) bool {
 	return ' ' <= c && c <= '~' && c != '"' && c != '\\'
 }
 
-// maxRealm keeps a challenge well below the length of a header line that clients
-// and proxies accept.
+// maxRealm keeps a challenge well below the length of a header line that clients and proxies accept.
 const maxRealm = 256
 
-// ValidRealm checks a configured realm: printable ASCII, quotes and backslashes
-// included.
+// ValidRealm checks a configured realm: printable ASCII, quotes and backslashes included.
 func ValidRealm(realm string) error {
 	if len(realm) > maxRealm {
 		return fmt.Errorf("realm is longer than %d characters", maxRealm)
@@ -101,8 +97,8 @@ func ValidRealm(realm string) error {
 	return nil
 }
 
-// ValidScope checks one configured scope: a scope-token of RFC 6749 section 3.3,
-// that is, printable ASCII without space, quote and backslash.
+// ValidScope checks one configured scope: a scope-token of RFC 6749 section 3.3, that is, printable ASCII without
+// space, quote and backslash.
 func ValidScope(scope string) error {
 	if scope == "" {
 		return errors.New("scope is empty")

@@ -9,8 +9,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/bearer"
 )
 
-// parseChallenge is a strict reader of one challenge with quoted parameters,
-// written from RFC 9110 sections 5.6 and 11 and independent of the writer.
+// parseChallenge is a strict reader of one challenge with quoted parameters, written from RFC 9110 sections 5.6 and 11
+// and independent of the writer.
 func parseChallenge(s string) (map[string]string, error) {
 	rest, ok := strings.CutPrefix(s, "Bearer ")
 	if !ok {

@@ -6,11 +6,10 @@ import (
 	"strings"
 )
 
-// findCookie finds the cookie in all lines of the Cookie field (RFC 6265 section
-// 5.4): HTTP/2 clients may split the field (RFC 9113 section 8.2.3). Values are
-// taken as they are. Double quotes make a value malformed, as does any other
-// character outside the alphabet. An emptied cookie holds no token, but beside a
-// full one of the same name it is a second value.
+// findCookie finds the cookie in all lines of the Cookie field (RFC 6265 section 5.4), because HTTP/2 clients may split
+// the field (RFC 9113 section 8.2.3). It takes values as they are. Double quotes make a value malformed, as does any
+// other character outside of the alphabet. An emptied cookie holds no token, but next to a full one of the same name it
+// counts as a second value.
 func findCookie(lines []string, name string) (presented, error) {
 	var found presented
 	emptied := false
@@ -29,8 +28,7 @@ func findCookie(lines []string, name string) (presented, error) {
 				found = presented{text: value, ok: true}
 			}
 			if strings.Count(part, `"`)%2 == 1 {
-				// Some servers let quotes protect semicolons, others do
-				// not: they disagree about what stands between.
+				// Some servers let quotes protect semicolons and others do not, so they disagree about what stands in between.
 				quoted = !quoted
 			}
 		}
@@ -41,17 +39,16 @@ func findCookie(lines []string, name string) (presented, error) {
 	return found, nil
 }
 
-// isEmptied reports whether the pair is our cookie with an empty value, which some
-// servers write with quotes (RFC 6265 section 4.1.1). Most frameworks leave it so
-// when they delete a cookie that was set with another path or domain.
+// isEmptied reports whether the pair is our cookie with an empty value, which some servers write with quotes (RFC 6265
+// section 4.1.1). Most frameworks leave such a cookie behind when they delete one that was set with another path or
+// domain.
 func isEmptied(pair, name string) bool {
 	value, ours := strings.CutPrefix(strings.Trim(pair, blank), name)
 	return ours && (value == "=" || value == `=""`)
 }
 
-// readCookie reads one pair. White space around the pair does not count. Some
-// servers keep white space around the "=" and others drop it, so it stays in the
-// value and makes it malformed.
+// readCookie reads one pair, and ignores white space around it. Some servers keep white space around the "=" and others
+// drop it. So it stays in the value, which makes the value malformed.
 func readCookie(pair, name string) (value string, ours bool) {
 	rest, ours := strings.CutPrefix(strings.Trim(pair, blank), name)
 	if !ours || rest == "" {
@@ -64,9 +61,8 @@ func readCookie(pair, name string) (value string, ours bool) {
 	return rest, after != rest && strings.HasPrefix(after, "=")
 }
 
-// hidesCookie reports whether some servers, but not all, would take the pair for
-// our cookie. Its name may be like ours, with escapes that CGI programs decode. Or
-// it may stand behind a comma, which separated cookies in RFC 2965 and still does
+// hidesCookie reports whether some servers, but not all, would take the pair for our cookie. Its name may be like ours,
+// with escapes that CGI programs decode. Or ours may follow a comma, which separated cookies in RFC 2965 and still does
 // for some servers.
 func hidesCookie(pair, name string) bool {
 	first := true
@@ -82,8 +78,8 @@ func hidesCookie(pair, name string) bool {
 	return false
 }
 
-// removeCookies takes the named cookies out of the Cookie field, and the field
-// out of the request when nothing is left of it.
+// removeCookies takes the named cookies out of the Cookie field, and the field out of the request when nothing is left
+// of it.
 func removeCookies(h http.Header, names []string) {
 	ours := func(pair string) bool {
 		return slices.ContainsFunc(names, func(name string) bool {

@@ -11,75 +11,67 @@ import (
 
 // What Extract returns when it finds no credential.
 var (
-	// ErrMissing: the request carries no token in any configured place.
-	// Answer 401 with a challenge that has no error code (RFC 6750
-	// section 3.1).
+	// ErrMissing: the request carries no token in any configured place. Answer 401 with a challenge that has no error code
+	// (RFC 6750 section 3.1).
 	ErrMissing = errors.New("no access token in the request")
 
-	// ErrMalformed: the request carries something other than exactly one
-	// well-formed token. Answer 400 with the error code invalid_request.
+	// ErrMalformed: the request carries something other than exactly one well-formed token. Answer 400 with the error code
+	// invalid_request.
 	ErrMalformed = errors.New("not exactly one well-formed access token")
 
 	// ErrTooLong is the ErrMalformed of a token over Options.MaxToken.
 	ErrTooLong = fmt.Errorf("%w: token too long", ErrMalformed)
 
-	// ErrBodyTooLarge: the form body is over Options.MaxForm, or over a
-	// limit set by an earlier handler. Answer 413.
+	// ErrBodyTooLarge: the form body is over Options.MaxForm, or over a limit set by an earlier handler. Answer 413.
 	ErrBodyTooLarge = errors.New("form body too large to look for an access token")
 
-	// ErrOverloaded: the forms of all clients together take too much memory,
-	// and this one is large. Answer 503.
+	// ErrOverloaded: the forms of all clients together take too much memory, and this one is large. Answer 503.
 	ErrOverloaded = errors.New("no memory left for a form of this size: other forms hold it")
 
-	// ErrBodyRead: the form body could not be read to its end, because the
-	// client sent less than it announced, went away, or took too long.
-	// Answer 400.
+	// ErrBodyRead: the form body could not be read to its end, because the client sent less than it announced, went away,
+	// or took too long. Answer 400.
 	ErrBodyRead = errors.New("form body could not be read")
 )
 
-// The ways to be malformed, made once so that a flood of them allocates nothing.
+// The ways to be malformed. They are made once, so that a flood of them allocates nothing.
 var (
 	errTwoPlaces = fmt.Errorf("%w: tokens in more than one place", ErrMalformed)
 	errTwoValues = fmt.Errorf("%w: more than one value in one place", ErrMalformed)
 	errTwoFields = fmt.Errorf("%w: header field sent more than once", ErrMalformed)
-	errSpelling  = fmt.Errorf("%w: header field under another spelling of its name", ErrMalformed)
+	errSpelling  = fmt.Errorf("%w: header field with another spelling of its name", ErrMalformed)
 	errTrailer   = fmt.Errorf("%w: credentials announced in the trailers", ErrMalformed)
 	errList      = fmt.Errorf("%w: several credentials in one header field", ErrMalformed)
 	errSeparator = fmt.Errorf("%w: scheme and token not separated by a space", ErrMalformed)
 	errEmpty     = fmt.Errorf("%w: empty token", ErrMalformed)
 	errAlphabet  = fmt.Errorf("%w: character outside the b64token alphabet", ErrMalformed)
 	errEscape    = fmt.Errorf("%w: invalid percent-encoding", ErrMalformed)
-	errAmbiguous = fmt.Errorf("%w: parameter or cookie that servers read in different ways, maybe for a name like ours",
+	errAmbiguous = fmt.Errorf("%w: parameter or cookie that servers read in different ways, perhaps for a name like ours",
 		ErrMalformed)
 )
 
 // Defaults of Options.
 const (
-	// DefaultMaxToken is as long as the whole header section that Caddy
-	// accepts by default; the longest usual signature (ML-DSA-87) needs
-	// 6,170 characters.
+	// DefaultMaxToken is as long as the whole header section that Caddy accepts by default. The longest common signature
+	// (ML-DSA-87) needs 6,170 characters.
 	DefaultMaxToken = 16 << 10
 
-	// DefaultMaxForm bounds the memory that the form of one request takes.
+	// DefaultMaxForm bounds the form of one request.
 	DefaultMaxForm = 1 << 20
 )
 
-// Options say where tokens are looked for, and how far.
+// Options say where to look for tokens, and how far.
 type Options struct {
-	// Places to look in. Empty means DefaultPlace alone. A token anywhere
-	// else is neither used nor removed.
+	// Places are where to look. Empty means DefaultPlace alone. A token anywhere else is neither used nor removed.
 	Places []Place
 
-	// MaxToken is the greatest length of a token in bytes. Zero means
-	// DefaultMaxToken.
+	// MaxToken is the greatest length of a token in bytes. Zero means DefaultMaxToken.
 	MaxToken int
 
-	// MaxForm is the greatest size in bytes of a form body that is read to
-	// look for a token. Zero means DefaultMaxForm.
+	// MaxForm is the greatest size in bytes of a form body that is read to look for a token. Zero means DefaultMaxForm.
 	MaxForm int64
 
-	// Forms bounds the memory that all forms take together. Nil means the
-	// bound that all extractors of the process share: DefaultFormMemory.
+	// Forms bounds the memory of all forms together. Nil means the bound that the extractors of this process share, of
+	// DefaultFormMemory bytes.
 	Forms *FormMemory
 }
 
@@ -88,11 +80,10 @@ type Credential struct {
 	// Token is never empty and has only the characters of a b64token.
 	Token string `json:"-"`
 
-	// Place is the index into Options.Places of where the token was.
+	// Place is where the token was: an index into Options.Places.
 	Place int
 
-	// Kind of that place. When it is not Header, the answer needs
-	// Cache-Control: private (RFC 6750 section 2.3).
+	// Kind is the kind of that place. Unless it is Header, the answer needs Cache-Control: private (RFC 6750 section 2.3).
 	Kind Kind
 }
 
@@ -101,22 +92,21 @@ func (c Credential) Format(s fmt.State, _ rune) {
 	_, _ = io.WriteString(s, "bearer credential from "+c.Kind.String())
 }
 
-// Extractor finds and removes tokens. It is immutable and safe for concurrent
-// use.
+// Extractor finds and removes tokens. It is immutable and safe for concurrent use.
 type Extractor struct {
 	places   []Place
 	maxToken int
 	maxForm  int64
 	forms    *FormMemory
 
-	// names of the parameter places and cookies, for removal
+	// names of the parameters and cookies, for removal
 	query, cookies, form []string
 
 	// names of the header places that have more than one spelling
 	spelt []string
 }
 
-// NewExtractor checks the options. The error names the place that is wrong.
+// NewExtractor makes an extractor. The error names the place that is wrong.
 func NewExtractor(o Options) (*Extractor, error) {
 	if o.MaxToken < 0 || o.MaxForm < 0 {
 		return nil, errors.New("a limit must not be negative")
@@ -168,27 +158,23 @@ func (e *Extractor) add(p Place) error {
 	return nil
 }
 
-// Places gives the places in effect, with header names in canonical form. A
-// Credential's Place is an index into them.
+// Places returns the places in effect, with header names in canonical form. A Credential's Place is an index into them.
 func (e *Extractor) Places() []Place { return slices.Clone(e.places) }
 
 // Extract finds the one token of the request.
 //
-// Extract looks at every configured place. All of them together must hold one
-// token. A second one is ErrMalformed, even if it is the same (RFC 6750 section
-// 2). An empty one is ErrMalformed, too: a client that fills in a place for a
-// token claims to have one. An empty cookie does not count: browsers send cookies
-// by themselves, and servers delete a cookie by emptying it. Authorization with
-// another scheme, such as Basic, does not count either.
+// It looks at every configured place. All places together must hold exactly one token. A second one is ErrMalformed,
+// even if it is the same (RFC 6750 section 2). So is an empty one: a client that fills in a place for a token claims to
+// have one. An empty cookie does not count, because browsers send cookies by themselves, and servers delete a cookie by
+// emptying it. Authorization with another scheme, such as Basic, does not count either.
 //
-// When there is a form place and the request has a form body (see ReadsBody),
-// Extract reads the body to its end and puts it back into r.Body as it was. It
-// reads nothing of the body when the rest of the request is already malformed, or
-// when the announced length is over the limit. The memory of a form is counted
-// until somebody has read the body, or until the context of the request ends.
+// If there is a form place and the request has a form body (see ReadsBody), Extract reads the body to its end and puts
+// it back into r.Body as it was. It reads nothing of the body when the rest of the request is already malformed, or
+// when the announced length is over the limit. The memory of a form counts until somebody has read the body, or until
+// the context of the request ends.
 //
-// The error is ErrMissing, ErrBodyTooLarge, ErrOverloaded, or wraps ErrMalformed or
-// ErrBodyRead. It never holds a part of a token.
+// The error is ErrMissing, ErrBodyTooLarge or ErrOverloaded, or it wraps ErrMalformed or ErrBodyRead. It never contains
+// a part of a token.
 func (e *Extractor) Extract(r *http.Request) (Credential, error) {
 	if e.respelt(r.Header) || e.respelt(r.Trailer) {
 		return Credential{}, errSpelling
@@ -235,8 +221,7 @@ func (p *Place) find(r *http.Request) (presented, error) {
 	return presented{}, nil
 }
 
-// take checks what place i holds and makes it the credential found, if it is
-// the first.
+// take checks what place i holds, and makes it the credential if it is the first.
 func (e *Extractor) take(found *Credential, i int, value presented) error {
 	if !value.ok {
 		return nil
@@ -246,8 +231,7 @@ func (e *Extractor) take(found *Credential, i int, value presented) error {
 	}
 	token := value.text
 	if value.encoded {
-		// An escaped character takes three bytes at most; so the length is
-		// bounded before anything is decoded.
+		// An escaped character takes at most three bytes, so this bounds the length before anything is decoded.
 		if len(token)/3 > e.maxToken {
 			return ErrTooLong
 		}
@@ -266,8 +250,8 @@ func (e *Extractor) take(found *Credential, i int, value presented) error {
 	return nil
 }
 
-// checkToken is the b64token rule of RFC 6750 section 2.1: at least one of
-// the letters, digits and -._~+/ and then padding.
+// checkToken is the b64token rule of RFC 6750 section 2.1: at least one of the letters, digits and -._~+/ and then
+// padding.
 func checkToken(token string) error {
 	body := strings.TrimRight(token, "=")
 	if token == "" {
@@ -276,8 +260,8 @@ func checkToken(token string) error {
 	if body == "" {
 		return errAlphabet
 	}
-	// Eight bytes at a time and without a branch for each: for a token that was
-	// seen before, this loop takes longer than any other part of the gate.
+	// Eight bytes at a time, and without a branch for each: for a remembered token, this loop takes longer than any other
+	// part of the gate.
 	var foreign byte
 	for ; len(body) >= 8; body = body[8:] {
 		foreign |= foreignBytes[body[0]] | foreignBytes[body[1]] | foreignBytes[body[2]] | foreignBytes[body[3]] |
@@ -292,8 +276,7 @@ func checkToken(token string) error {
 	return nil
 }
 
-// foreignBytes has a 1 for every byte that is not in the b64token alphabet
-// without the padding.
+// foreignBytes has a 1 for every byte that is not in the b64token alphabet without the padding.
 var foreignBytes = func() (set [256]byte) {
 	for c := range set {
 		if !isAlphanumeric(byte(c)) && strings.IndexByte("-._~+/", byte(c)) < 0 {

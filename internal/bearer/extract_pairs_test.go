@@ -187,7 +187,7 @@ func TestCookie(t *testing.T) {
 }
 
 // Most frameworks delete a cookie by emptying it. A user who signs in again has a token in another place and is let in.
-func TestEmptiedCookieIsNoToken(t *testing.T) {
+func TestAnEmptiedCookieDoesNotCount(t *testing.T) {
 	e := extractor(t, bearer.DefaultPlace, inQuery, inCookie, inForm)
 	for _, emptied := range []string{"jwt=", `jwt=""`} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)

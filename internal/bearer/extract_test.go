@@ -179,7 +179,7 @@ func TestCredentialIsNeverPrinted(t *testing.T) {
 	}
 }
 
-func TestErrorsHoldNothingOfTheToken(t *testing.T) {
+func TestErrorsContainNothingOfTheToken(t *testing.T) {
 	e := extractor(t, bearer.DefaultPlace, inQuery, inCookie, inForm)
 	r := httptest.NewRequest(http.MethodPost, "/?jwt=SECRET%zz", nil)
 	for _, breakIt := range []func(){

@@ -12,10 +12,9 @@ import (
 
 const formType = "application/x-www-form-urlencoded"
 
-// ReadsBody reports whether Extract would read the body of this request: there is
-// a form place, and RFC 6750 section 2.2 lets a body of this kind hold a token.
-// Reading blocks until the client has sent the body, so the caller should set a
-// read deadline on the connection first.
+// ReadsBody reports whether Extract would read the body of this request: there is a form place, and RFC 6750 section
+// 2.2 lets a body of this kind hold a token. Reading blocks until the client has sent the body, so the caller should
+// first set a read deadline on the connection.
 func (e *Extractor) ReadsBody(r *http.Request) bool {
 	if len(e.form) == 0 || r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		return false
@@ -24,9 +23,8 @@ func (e *Extractor) ReadsBody(r *http.Request) bool {
 	return ours && err == nil
 }
 
-// isForm reports whether the request carries a form that may hold a token: the
-// method gives a body a meaning, the media type is that of forms, and there is no
-// content coding. Nothing else is read, multipart in particular.
+// isForm reports whether the request carries a form that may hold a token. Its method must give a body a meaning, its
+// media type must be that of forms, and it must have no content coding. Nothing else is read, multipart in particular.
 func isForm(r *http.Request) (bool, error) {
 	switch r.Method {
 	case http.MethodPost, http.MethodPut, http.MethodPatch:
@@ -99,7 +97,7 @@ func (e *Extractor) extractForm(r *http.Request, found *Credential) error {
 		if !isASCII(text) {
 			return errAmbiguous // RFC 6750 section 2.2: the content is entirely ASCII
 		}
-		// Cloned: whoever keeps the token should not keep the body with it.
+		// Cloned, so that whoever keeps the token does not keep the whole body.
 		value.text = strings.Clone(value.text)
 		if err := e.take(found, i, value); err != nil {
 			return err
@@ -117,8 +115,8 @@ func isASCII(s string) bool {
 	return true
 }
 
-// formBody is a request body that was read to its end and put back. It is held
-// until somebody has read it, or until the request is over.
+// formBody is a request body that was read to its end and put back. It stays in memory until somebody has read it, or
+// until the request is over.
 type formBody struct {
 	io.Closer
 	rest  strings.Reader
@@ -141,15 +139,14 @@ func (b *formBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// WriteTo writes what is left of the body; see HasRead.
+// WriteTo writes what is left of the body. HasRead recognises a body by it.
 func (b *formBody) WriteTo(w io.Writer) (int64, error) {
 	n, err := b.rest.WriteTo(w)
 	b.forgetRead()
 	return n, err
 }
 
-// forgetRead lets go of a text that has been read to its end: the request may go
-// on for hours.
+// forgetRead drops a text that has been read to its end, because the request may go on for hours.
 func (b *formBody) forgetRead() {
 	if b.rest.Len() == 0 {
 		b.text = ""
@@ -158,9 +155,8 @@ func (b *formBody) forgetRead() {
 	}
 }
 
-// HasRead reports whether the whole body of the request has been read and put
-// back, by Extract or by an earlier handler. A body in memory is an io.WriterTo;
-// one that a client is still sending is not.
+// HasRead reports whether the whole body of the request has been read and put back, by Extract or by an earlier
+// handler. A body in memory is an io.WriterTo; one that a client is still sending is not.
 func HasRead(r *http.Request) bool {
 	body := r.Body
 	for {
@@ -174,15 +170,14 @@ func HasRead(r *http.Request) bool {
 	return whole
 }
 
-// readForm reads the body to its end and puts it back. When it is too large,
-// breaks off or finds no room, what was read is put back before the rest.
+// readForm reads the body to its end and puts it back. If the body is too large, breaks off or finds no room, the part
+// that was read is put back before the rest.
 func (e *Extractor) readForm(r *http.Request) (string, error) {
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		return "", nil
 	}
 	if r.ContentLength > e.maxForm {
-		// No byte is read, so a client that waits for "100 Continue" gets
-		// the answer before it sends the body.
+		// Nothing is read, so a client that waits for "100 Continue" gets the answer before it sends the body.
 		return "", ErrBodyTooLarge
 	}
 	source := r.Body
@@ -207,10 +202,9 @@ func (e *Extractor) readForm(r *http.Request) (string, error) {
 	return body.text, nil
 }
 
-// readText reads at most MaxForm bytes. It reads up to and including the end of
-// the body, since only then the trailers are known. When the context ends, it
-// closes the body: that ends a blocked read of an HTTP/2 stream at once, and one
-// of an HTTP/1 body at the next byte.
+// readText reads at most MaxForm bytes. It reads up to and including the end of the body, because the trailers are
+// known only then. When the context ends, it closes the body. That ends a blocked read of an HTTP/2 stream at once, and
+// one of an HTTP/1 body at the next byte.
 func (e *Extractor) readText(r *http.Request, share *share) (text pieces, err error) {
 	ctx, body := r.Context(), r.Body
 	stop := context.AfterFunc(ctx, func() { _ = body.Close() })
@@ -246,8 +240,7 @@ func (e *Extractor) readText(r *http.Request, share *share) (text pieces, err er
 	return text, fmt.Errorf("%w: %w", ErrBodyRead, io.ErrNoProgress)
 }
 
-// readError distinguishes a limit set by another handler from trouble with the
-// client.
+// readError distinguishes a limit set by another handler from trouble with the client.
 func readError(err error) error {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return ErrBodyTooLarge

@@ -43,7 +43,7 @@ func TestForm(t *testing.T) {
 		{"escaped once", "access%5Ftoken=" + strings.ReplaceAll(token, ".", "%2E"), nil},
 		{"last of 5,000", strings.Repeat("a=1&", 5000) + "access_token=" + token, nil},
 		{"nothing", "a=1", bearer.ErrMissing},
-		{"bytes that are no form, without ours", "\x00\xff\xfe", bearer.ErrMissing},
+		{"bytes that are not a form, without ours", "\x00\xff\xfe", bearer.ErrMissing},
 		{"twice", "access_token=" + token + "&access_token=" + token, bearer.ErrMalformed},
 		{"empty", "access_token=", bearer.ErrMalformed},
 		{"a plus", "access_token=a+b", bearer.ErrMalformed},
@@ -172,7 +172,7 @@ func TestFormBoundIsExact(t *testing.T) {
 	}
 }
 
-// endless is a body without end; it counts what is taken.
+// endless is a body without end. It counts what is read.
 type endless struct{ taken int }
 
 func (b *endless) Read(p []byte) (int, error) {
@@ -235,8 +235,7 @@ func TestStalledBodyEndsWithTheContext(t *testing.T) {
 	})
 }
 
-// trickle gives a byte a second and cannot be closed, like an HTTP/1 body
-// that is being read.
+// trickle sends a byte a second and cannot be closed, like an HTTP/1 body that is being read.
 type trickle struct{ sent int }
 
 func (b *trickle) Read(p []byte) (int, error) {

@@ -15,7 +15,7 @@ import (
 
 var b64token = regexp.MustCompile(`\A[A-Za-z0-9._~+/-]+=*\z`)
 
-// outcome fails unless the answer is one of those that Extract may give.
+// outcome fails the test unless the error is one of those that Extract may return.
 func outcome(t *testing.T, c bearer.Credential, err error) {
 	t.Helper()
 	switch {
@@ -30,7 +30,7 @@ func outcome(t *testing.T, c bearer.Credential, err error) {
 	}
 }
 
-// plain is a request for the fuzz targets; no parser has had a say in it.
+// plain is a request for the fuzz targets that no parser has touched.
 func plain(method string) *http.Request {
 	return &http.Request{Method: method, URL: &url.URL{Path: "/"}, RequestURI: "/", Header: http.Header{}}
 }
@@ -63,7 +63,7 @@ func FuzzAuthorization(f *testing.F) {
 	})
 }
 
-// withoutParam is a slow second opinion on what stays of a query.
+// withoutParam is a slow second opinion on what remains of a query.
 func withoutParam(query, name string) string {
 	kept := slices.DeleteFunc(strings.Split(query, "&"), func(pair string) bool {
 		raw, _, _ := strings.Cut(pair, "=")
@@ -73,8 +73,7 @@ func withoutParam(query, name string) string {
 	return strings.Join(kept, "&")
 }
 
-// readers are other readings of a query than ours. An accepted request has the
-// same token in each, or none at all.
+// readers read a query in other ways than ours. In an accepted request, each finds the same token, or none at all.
 func readers(query string) map[string][]string {
 	loose := func(separators string) (values []string) {
 		for pair := range strings.FieldsFuncSeq(query, func(c rune) bool { return strings.ContainsRune(separators, c) }) {
@@ -139,8 +138,8 @@ func FuzzQuery(f *testing.F) {
 	})
 }
 
-// A token that is put between the pairs of any query is found there, if it is the only one. Its removal gives the query
-// back byte for byte.
+// A token that is put between the pairs of any query is found there, if it is the only one. Removing it restores the
+// query byte for byte.
 func FuzzQueryRoundTrip(f *testing.F) {
 	f.Add("a=1&b=2", uint(1))
 	f.Add("%zz&&=;+", uint(3))

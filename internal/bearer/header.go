@@ -9,9 +9,8 @@ import (
 // blank is the white space that may surround field values and cookies.
 const blank = " \t"
 
-// findHeader reads a header place. Credentials are not a list, so the field
-// occurs once (RFC 9110 section 5.3), whatever the second one says, and never
-// as a trailer (section 6.5.1).
+// findHeader reads a header place. Credentials are not a list, so the field may occur only once (RFC 9110 section 5.3),
+// whatever the second one says, and never as a trailer (section 6.5.1).
 func (p *Place) findHeader(r *http.Request) (presented, error) {
 	if _, announced := r.Trailer[p.Name]; announced {
 		return presented{}, errTrailer
@@ -42,18 +41,16 @@ func (p *Place) findHeader(r *http.Request) (presented, error) {
 	return presented{}, nil
 }
 
-// InHeader reports whether one of the header places is in use, in whatever
-// spelling of its name.
+// InHeader reports whether one of the header places is in use, in any spelling of its name.
 func (e *Extractor) InHeader(h http.Header) bool {
 	return e.respelt(h) || slices.ContainsFunc(e.places, func(p Place) bool {
 		return p.Kind == Header && len(h[p.Name]) > 0
 	})
 }
 
-// respelt reports whether some readers would take the name of a field for that of
-// a header place. CGI and its heirs make one variable of X-Access-Token,
-// X_Access_Token and X!Access!Token, with the value of any of them. Where the
-// token is passed on, a backend could read one that was never verified.
+// respelt reports whether some readers would take the name of a field for that of a header place. CGI and its
+// descendants make one variable of X-Access-Token, X_Access_Token and X!Access!Token, with the value of any of them.
+// When the token is passed on, a backend could read one that was never verified.
 func (e *Extractor) respelt(fields http.Header) bool {
 	if len(e.spelt) == 0 {
 		return false
@@ -71,8 +68,8 @@ func (e *Extractor) isRespelt(name string) bool {
 	return slices.ContainsFunc(e.spelt, same) && !slices.Contains(e.spelt, name)
 }
 
-// sameSpelling compares names of header fields in any case. All characters but
-// letters and digits are the same to it.
+// sameSpelling compares names of header fields in any case. It takes all characters but letters and digits for the
+// same.
 func sameSpelling(s, t string) bool {
 	if len(s) != len(t) {
 		return false
@@ -85,7 +82,7 @@ func sameSpelling(s, t string) bool {
 	return true
 }
 
-// removeRespelt drops the fields that Extract refuses for their names.
+// removeRespelt removes the fields that Extract refuses because of their names.
 func (e *Extractor) removeRespelt(h http.Header) {
 	if !e.respelt(h) {
 		return
@@ -100,14 +97,13 @@ func (e *Extractor) removeRespelt(h http.Header) {
 type schemeFit uint8
 
 const (
-	schemeOther   schemeFit = iota // another scheme, or one that only begins like ours
+	schemeOther   schemeFit = iota // another scheme, even if it begins like ours
 	schemeOurs                     // our scheme, then spaces, then the rest
-	schemeUnclear                  // our scheme, then something some parsers take for a space
+	schemeUnclear                  // our scheme, then something that some parsers take for a space
 )
 
-// cutScheme splits credentials after the scheme, which is matched in any case
-// (RFC 9110 section 11.1) and is followed by one or more spaces (section
-// 11.4). A tab is not a space.
+// cutScheme splits credentials after the scheme. The scheme is matched in any case (RFC 9110 section 11.1), and one or
+// more spaces follow it (section 11.4). A tab is not a space.
 func cutScheme(value, scheme string) (rest string, fit schemeFit) {
 	if len(value) < len(scheme) || !equalFold(value[:len(scheme)], scheme) {
 		return "", schemeOther
@@ -124,8 +120,8 @@ func cutScheme(value, scheme string) (rest string, fit schemeFit) {
 	return "", schemeOther
 }
 
-// listsScheme reports whether credentials of our scheme follow those of another,
-// as in "Basic x, Bearer y". Some servers split the field at commas.
+// listsScheme reports whether credentials of our scheme follow those of another, as in "Basic x, Bearer y". Some
+// servers split the field at commas.
 func listsScheme(value, scheme string) bool {
 	for {
 		_, rest, more := strings.Cut(value, ",")
@@ -139,8 +135,7 @@ func listsScheme(value, scheme string) bool {
 	}
 }
 
-// removeHeader drops the lines of the field that hold credentials of the
-// place. Those of another scheme stay.
+// removeHeader removes the lines of the field that hold credentials of the place. Those of another scheme stay.
 func (p *Place) removeHeader(h http.Header) {
 	lines, ok := h[p.Name]
 	if !ok {

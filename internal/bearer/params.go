@@ -5,10 +5,9 @@ import (
 	"strings"
 )
 
-// findParam finds the parameter in form-urlencoded text (a URI query or a
-// form body), in one pass and without decoding anything but names that have
-// escapes. Pairs are separated by "&" only, as in the WHATWG URL standard;
-// every name is looked at, however many there are.
+// findParam finds the parameter in form-urlencoded text (a URI query or a form body), in one pass. It decodes nothing
+// but names that have escapes. Only "&" separates pairs, as in the WHATWG URL standard. It looks at every name, however
+// many there are.
 func findParam(text, name string) (presented, error) {
 	var found presented
 	for more := text != ""; more; {
@@ -28,10 +27,9 @@ func findParam(text, name string) (presented, error) {
 	return found, nil
 }
 
-// readPair reports whether the pair is our parameter, and whether every other
-// parser agrees. Some disagree when the name is only like ours. Others do when the
-// pair has a semicolon, at which HTML 4 and older servers split, and one of the
-// parts is ours.
+// readPair reports whether the pair is our parameter, and whether every other parser agrees. Some disagree when the
+// name is only like ours. Others do when the pair has a semicolon and one of the parts is ours: HTML 4 and older
+// servers split there.
 func readPair(pair, name string) (ours, certain bool) {
 	if len(pair) < len(name) {
 		return false, true // decoding makes nothing longer
@@ -49,12 +47,11 @@ func readPair(pair, name string) (ours, certain bool) {
 	return ours, true
 }
 
-// readName compares the name of a pair, percent-decoded once, with ours. Our
-// names have no character that needs an escape, and no plus sign or space.
+// readName compares the name of a pair, percent-decoded once, with ours. Our names have no character that needs an
+// escape, and no plus sign or space.
 //
-// A name with an invalid escape or a NUL in it is not ours, but lenient
-// servers drop what they cannot decode, or stop there. If ours could remain
-// ("j%wt", "jwt%00x") the name is not clear. Nor is one that is only like ours.
+// A name with an invalid escape or a NUL is not ours. But lenient servers drop what they cannot decode, or stop there.
+// If ours could remain ("j%wt", "jwt%00x"), the name is not certain. Nor is one that is only like ours.
 func readName(raw, name string) (ours, certain bool) {
 	if raw == name {
 		return true, true
@@ -84,12 +81,10 @@ func readName(raw, name string) (ours, certain bool) {
 	return false, (!broken || within < len(name)) && !alike(raw, name)
 }
 
-// alike reports whether a less exact server would take a name, percent-decoded
-// once, for ours. PHP drops spaces before a name and makes an underscore of dot,
-// space and bracket ("access.token" is "access_token"). ASP.NET compares in any
-// case. Others trim brackets, or more white space than there is in ASCII. Where
-// the token is passed on, such a server could read one that was never verified.
-// A list ("jwt[]") is not alike: no server takes it for one text.
+// alike reports whether a less exact server would take a name, percent-decoded once, for ours. PHP drops spaces before
+// a name, and turns dot, space and bracket into an underscore ("access.token" is "access_token"). ASP.NET compares in
+// any case. Others trim brackets, or more kinds of white space than ASCII has. When the token is passed on, such a
+// server could read one that was never verified. A list ("jwt[]") is not alike: no server takes it for one text.
 func alike(raw, name string) bool {
 	i := 0
 	next := func() (c byte) {
@@ -122,8 +117,7 @@ func isAround(c byte) bool {
 	return c <= ' ' || c >= 0x7f || strings.IndexByte("+[]", c) >= 0
 }
 
-// decodeByte reads one character, escaped or not. The size is 0 when s begins
-// with an invalid escape.
+// decodeByte reads one character, escaped or not. The size is 0 when s begins with an invalid escape.
 func decodeByte(s string) (c byte, size int) {
 	if s[0] != '%' {
 		return s[0], 1
@@ -151,8 +145,8 @@ func unhex(c byte) (byte, bool) {
 	return 0, false
 }
 
-// unescape decodes a value once. A plus sign is a space here, although it is
-// also a character of the b64token alphabet: clients must write it as %2B.
+// unescape decodes a value once. A plus sign means a space here, although it is also in the b64token alphabet: clients
+// must write it as %2B.
 func unescape(s string) (string, error) {
 	if strings.IndexByte(s, '%') < 0 && strings.IndexByte(s, '+') < 0 {
 		return s, nil
@@ -172,10 +166,9 @@ func unescape(s string) (string, error) {
 	return string(out), nil
 }
 
-// removeParams takes the pairs with these names out of form-urlencoded text,
-// each with one separator. Every other byte stays as it is and where it is.
-// A pair that only some servers would take for ours (Extract has refused the
-// request then) goes as well.
+// removeParams removes the pairs with these names from form-urlencoded text, each with one separator. Every other byte
+// stays as it is and where it is. It also removes a pair that only some servers would take for ours; Extract has
+// refused such a request.
 func removeParams(text string, names []string) (rest string, removed bool) {
 	return removeParts(text, "&", func(pair string) bool {
 		return slices.ContainsFunc(names, func(name string) bool {
@@ -185,8 +178,7 @@ func removeParams(text string, names []string) (rest string, removed bool) {
 	})
 }
 
-// removeParts drops the parts of a separated text that are ours, and copies
-// nothing when none is.
+// removeParts removes the parts of a separated text that are ours. It copies nothing when there is none.
 func removeParts(text, separator string, ours func(part string) bool) (rest string, removed bool) {
 	for part := range strings.SplitSeq(text, separator) {
 		if removed = ours(part); removed {

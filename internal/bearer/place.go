@@ -1,12 +1,9 @@
-// Package bearer is both ends of RFC 6750: it takes the one access token out
-// of a request, and it writes the challenge that answers a missing or refused
-// token.
+// Package bearer is both ends of RFC 6750: it takes the one access token out of a request, and it writes the challenge
+// that answers a missing or refused token.
 //
-// The rule throughout is that a request carries exactly one credential, in
-// one place, readable in only one way. A request that another parser could
-// read differently (two values, a separator that only some servers know, a
-// parameter name that decodes only for the lenient) is refused, never
-// interpreted.
+// The rule throughout: a request carries exactly one credential, in one place, readable in only one way. A request that
+// another parser could read differently is refused, never interpreted. Examples are two values, a separator that only
+// some servers know, and a parameter name that only lenient parsers decode.
 package bearer
 
 import (
@@ -16,11 +13,11 @@ import (
 	"strings"
 )
 
-// Kind says in which part of a request a token is looked for.
+// Kind says in which part of a request to look for a token.
 type Kind uint8
 
-// The parts of a request that can hold a token. The zero Kind is Header, the
-// only one that RFC 6750 obliges a resource server to support.
+// The parts of a request that can hold a token. The zero Kind is Header, the only one that RFC 6750 requires a resource
+// server to support.
 const (
 	Header Kind = iota // a header field, RFC 6750 section 2.1
 	Query              // a parameter of the URI query, RFC 6750 section 2.3
@@ -28,7 +25,7 @@ const (
 	Form               // a parameter of a form body, RFC 6750 section 2.2
 )
 
-// String is the word for the kind in the configuration.
+// String returns the word for the kind in the configuration.
 func (k Kind) String() string {
 	switch k {
 	case Header:
@@ -43,26 +40,23 @@ func (k Kind) String() string {
 	return fmt.Sprintf("Kind(%d)", uint8(k))
 }
 
-// Place is somewhere in a request that a token is looked for.
+// Place is a part of a request in which to look for a token.
 type Place struct {
 	Kind Kind
 
-	// Name of the header field, query parameter, cookie or form parameter.
-	// Header names match in any case, the others exactly. Names that some
-	// servers take for this one, such as X_Access_Token, are refused.
+	// Name is that of the header field, query parameter, cookie or form parameter. Header names match in any case, the
+	// others exactly. Names that some servers take for this one, such as X_Access_Token, are refused.
 	Name string
 
-	// Scheme is the authentication scheme before the token, for headers
-	// only, matched in any case. Empty means that the whole value is the
-	// token.
+	// Scheme is the authentication scheme before the token, matched in any case. Only headers have one. Empty means that
+	// the whole value is the token.
 	Scheme string
 }
 
 // DefaultPlace is where RFC 6750 section 2.1 puts the token.
 var DefaultPlace = Place{Kind: Header, Name: "Authorization", Scheme: "Bearer"}
 
-// String describes the place in the words of the configuration, such as
-// "header Authorization Bearer".
+// String describes the place in the words of the configuration, such as "header Authorization Bearer".
 func (p Place) String() string {
 	text := p.Kind.String() + " " + p.Name
 	if p.Scheme != "" {
@@ -74,8 +68,7 @@ func (p Place) String() string {
 // maxName bounds configured names. Real ones have a dozen characters.
 const maxName = 128
 
-// normalize checks a configured place and returns it with a canonical header
-// name.
+// normalize checks a configured place and returns it with a canonical header name.
 func (p Place) normalize() (Place, error) {
 	if p.Name == "" {
 		return p, errors.New("a name is needed")
@@ -84,7 +77,7 @@ func (p Place) normalize() (Place, error) {
 		return p, fmt.Errorf("the name is longer than %d characters", maxName)
 	}
 	if p.Kind != Header && p.Scheme != "" {
-		return p, fmt.Errorf("a scheme (%q) belongs to a header only", p.Scheme)
+		return p, fmt.Errorf("only a header has a scheme (%q)", p.Scheme)
 	}
 	switch p.Kind {
 	case Header:
@@ -95,8 +88,7 @@ func (p Place) normalize() (Place, error) {
 		}
 	case Query, Form:
 		if !isParamName(p.Name) {
-			return p, fmt.Errorf("%q is not usable as a parameter name: "+
-				"letters, digits and - . _ ~ are", p.Name)
+			return p, fmt.Errorf("%q cannot be a parameter name: use letters, digits and - . _ ~", p.Name)
 		}
 	default:
 		return p, fmt.Errorf("unknown kind of place %d", uint8(p.Kind))
@@ -116,14 +108,13 @@ func (p Place) normalizeHeader() (Place, error) {
 		return p, fmt.Errorf("the header %s cannot hold a token: %s", p.Name, why)
 	}
 	if why := unfitScheme(p.Scheme); why != "" {
-		return p, fmt.Errorf("the scheme %s is not one of bearer tokens: %s", p.Scheme, why)
+		return p, fmt.Errorf("the scheme %s is not for bearer tokens: %s", p.Scheme, why)
 	}
 	return p, nil
 }
 
-// unfitHeader says why a field cannot hold a token; empty when it can. The HTTP
-// server may consume the field, so that a token there is never seen. The field may
-// control the message itself, so that its removal breaks the message. Or it means
+// unfitHeader says why a field cannot hold a token; empty when it can. The HTTP server may consume the field, so that
+// nobody sees the token. The field may control the message, so that its removal breaks the message. Or it means
 // something else.
 func unfitHeader(name string) string {
 	switch name {
@@ -141,18 +132,17 @@ func unfitHeader(name string) string {
 			"checked here; have bearer tokens issued, and use \"header Authorization Bearer\""
 	}
 	if strings.HasPrefix(name, "Sec-") {
-		// A client that offers subprotocols wants one of them in the answer, or
-		// it ends the WebSocket: the token would have to be sent back.
-		return "browsers set Sec-* fields themselves, and of a WebSocket the answer would have " +
+		// A client that offers subprotocols ends the WebSocket unless the answer has one of them. So the token would have to
+		// be sent back.
+		return "browsers set Sec-* fields themselves, and the answer to a WebSocket request would have " +
 			"to repeat the token (RFC 6455 section 1.9); for WebSockets use \"query <name>\" or \"cookie <name>\""
 	}
 	return ""
 }
 
-// unfitScheme says why credentials of a scheme are not a bearer token; empty when
-// they may be one. DPoP and GNAP promise a proof of possession beside the token
-// (RFC 9449 section 7.1, RFC 9635 section 7.2). Nobody checks it here, so a stolen
-// token would pass under a name that rules this out.
+// unfitScheme says why credentials of a scheme are not a bearer token; empty when they may be one. DPoP and GNAP
+// promise a proof of possession with the token (RFC 9449 section 7.1, RFC 9635 section 7.2). Nobody checks it here, so
+// a stolen token would pass under a name that rules this out.
 func unfitScheme(scheme string) string {
 	switch {
 	case equalFold(scheme, "DPoP"):
@@ -175,7 +165,7 @@ func (p Place) conflict(q Place) string {
 	case p.Kind != Header || equalFold(p.Scheme, q.Scheme):
 		return "is given twice"
 	case p.Scheme == "" || q.Scheme == "":
-		return "is given with a scheme and without"
+		return "is given both with and without a scheme"
 	}
 	return ""
 }
@@ -194,8 +184,8 @@ func isTokenByte(c byte) bool {
 	return isAlphanumeric(c) || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
 }
 
-// isParamName allows the unreserved characters of RFC 3986 section 2.3: a
-// name made of them reads the same whether or not it is percent-decoded.
+// isParamName allows the unreserved characters of RFC 3986 section 2.3: a name made of them reads the same whether or
+// not it is percent-decoded.
 func isParamName(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; !isAlphanumeric(c) && strings.IndexByte("-._~", c) < 0 {
@@ -209,8 +199,8 @@ func isAlphanumeric(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
-// equalFold compares in any case, in ASCII only. The Unicode folding of the
-// standard library would read the Kelvin sign as a k.
+// equalFold compares in any case, in ASCII only. The Unicode folding of the standard library would read the Kelvin sign
+// as a k.
 func equalFold(s, t string) bool {
 	if len(s) != len(t) {
 		return false

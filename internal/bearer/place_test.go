@@ -7,7 +7,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/bearer"
 )
 
-// A place that can never hold a bearer token is refused, with the reason and what to write instead.
+// A place that can never hold a bearer token is refused. The error gives the reason, and says what to write instead.
 func TestPlacesThatHoldNoBearerTokenAreRefused(t *testing.T) {
 	for name, test := range map[string]struct {
 		header, scheme string
@@ -39,8 +39,8 @@ func TestPlacesThatHoldNoBearerTokenAreRefused(t *testing.T) {
 	}
 }
 
-// A place that only looks like one of those is accepted.
-func TestPlacesBesideThoseAreAccepted(t *testing.T) {
+// A place that only looks similar is accepted.
+func TestPlacesThatLookSimilarAreAccepted(t *testing.T) {
 	for _, place := range []bearer.Place{
 		{Kind: bearer.Header, Name: "Security-Token"}, {Kind: bearer.Header,
 			Name: "X-DPoP"}, {Kind: bearer.Header, Name: "Token"},

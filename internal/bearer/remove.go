@@ -7,16 +7,13 @@ import (
 	"strings"
 )
 
-// Remove takes every copy of the token out of the configured places, so that the
-// backend does not get it, also where Extract did not find one. All other bytes
-// stay as they were, in their order. The query parameter leaves r.URL, and
-// r.RequestURI, which some handlers and access logs read, and Referer, in which a
-// browser sends the URL of the page before. A digest or signature that the client
-// made over such a body or query no longer fits.
+// Remove removes every copy of the token from the configured places, so that the backend does not get it, even where
+// Extract did not find one. All other bytes stay as they were, in their order. The query parameter leaves r.URL, and
+// r.RequestURI, which some handlers and access logs read, and Referer, in which a browser sends the URL of the previous
+// page. A digest or signature that the client made over such a body or query no longer fits.
 //
-// Remove is called after Extract on the same request: a form body that has not
-// been read by Extract is left alone. Header and URL are changed in place,
-// also for copies of the request that share them.
+// Call Remove after Extract, on the same request: it leaves alone a form body that Extract has not read. It changes
+// header and URL in place, also for copies of the request that share them.
 func (e *Extractor) Remove(r *http.Request) {
 	for i := range e.places {
 		if p := &e.places[i]; p.Kind == Header {
@@ -37,11 +34,10 @@ func (e *Extractor) Remove(r *http.Request) {
 	forgetParams(r, e.form)
 }
 
-// Needs reports whether the header field of this name, in whatever spelling, can
-// hold a token, or is needed to find one in a form. As a trailer it must not
-// travel on: Extract does not see what follows a body, and some servers merge it
-// into the header, although trailers cannot hold credentials (RFC 9110 section
-// 6.5.1). Nor may a client have a proxy remove it (section 7.6.1).
+// Needs reports whether the header field of this name, in any spelling, can hold a token, or is needed to find one in a
+// form. Such a field must not travel on as a trailer. Extract does not see what follows a body, and some servers merge
+// it into the header, although trailers cannot hold credentials (RFC 9110 section 6.5.1). Nor may a client have a proxy
+// remove it (section 7.6.1).
 func (e *Extractor) Needs(name string) bool {
 	return slices.ContainsFunc(e.places, func(p Place) bool {
 		switch p.Kind {
@@ -68,7 +64,7 @@ func (e *Extractor) removeQuery(r *http.Request) {
 	}
 }
 
-// withoutQueryToken takes the parameters out of the text of a URL.
+// withoutQueryToken removes the parameters from the text of a URL.
 func (e *Extractor) withoutQueryToken(text string) string {
 	target, query, ok := strings.Cut(text, "?")
 	if !ok {
@@ -104,8 +100,7 @@ func (e *Extractor) removeForm(r *http.Request) {
 	}
 }
 
-// forgetParams takes the parameters out of forms that an earlier handler had
-// the standard library parse.
+// forgetParams removes the parameters from forms that the standard library has parsed for an earlier handler.
 func forgetParams(r *http.Request, names []string) {
 	for _, name := range names {
 		delete(r.Form, name)

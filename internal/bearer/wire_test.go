@@ -90,8 +90,7 @@ func statusOf(err error) int {
 	return http.StatusInternalServerError
 }
 
-// send writes the bytes to the server and reads one answer; interim answers
-// are reported by their number.
+// send writes the bytes to the server and reads one answer. The number is that of the interim answers before it.
 func (w *wire) send(t *testing.T, raw string) (*http.Response, int) {
 	t.Helper()
 	conn, err := net.Dial("tcp", w.Listener.Addr().String())
@@ -122,7 +121,7 @@ func (w *wire) send(t *testing.T, raw string) (*http.Response, int) {
 	}
 }
 
-// seen takes what the backend saw, or fails.
+// seen returns what the backend saw, or fails the test.
 func (w *wire) seen(t *testing.T) reached {
 	t.Helper()
 	select {

@@ -41,7 +41,7 @@ func TestCloseLeavesNoConnection(t *testing.T) {
 	}
 }
 
-// relay passes bytes on to a server and back. It loses those of connections that came before it was mended, like a
+// relay passes bytes on to a server and back. Until it is repaired, it loses the bytes of earlier connections, like a
 // router that has forgotten them, or like the way to a machine that is gone.
 type relay struct {
 	net.Listener
@@ -92,8 +92,8 @@ func (r *relay) pass(from, to net.Conn, late bool) {
 	}
 }
 
-// HTTP/2 gives up a request and keeps its connection. A connection can lead nowhere any more without anybody saying so.
-// It must not take all later requests along until the system stops sending again what nobody acknowledges.
+// HTTP/2 gives up a request and keeps its connection. A connection may lead nowhere any more without anybody noticing.
+// It must not fail all later requests until the system stops retransmitting.
 func TestAConnectionThatLeadsNowhereIsGivenUp(t *testing.T) {
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, r.Proto)
@@ -122,8 +122,8 @@ func TestAConnectionThatLeadsNowhereIsGivenUp(t *testing.T) {
 }
 
 // A request may be given up at the moment when its client is closed. HTTP/2 keeps the connection of such a request.
-// None of these connections may stay.
-func TestCloseLeavesNoConnectionOfWhatWasGivenUp(t *testing.T) {
+// None of these connections may remain.
+func TestCloseLeavesNoConnectionOfAbandonedRequests(t *testing.T) {
 	for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
 		t.Run(protocol, func(t *testing.T) {
 			asked, closed := make(chan string, 1), make(chan struct{})

@@ -10,9 +10,9 @@ import (
 // errClosed: the client dials no more.
 var errClosed = errors.New("the client is closed")
 
-// connections are all that a client has open, so that none is left when it is closed. To close those that are idle does
-// not do: in HTTP/2 a connection is busy for a moment after its last request was given up, and then kept as long as any
-// other.
+// connections are all open connections of a client, so that none is left when it is closed. Closing the idle ones is
+// not enough: in HTTP/2 a connection is busy for a moment after its last request was given up, and is then kept as long
+// as any other.
 type connections struct {
 	mu     sync.Mutex
 	open   map[*connection]struct{}
@@ -27,7 +27,7 @@ type connection struct {
 
 type dial func(ctx context.Context, network, address string) (net.Conn, error)
 
-// keep makes a dial function keep count of what it opens.
+// keep makes a dial function that records what it opens.
 func (c *connections) keep(open dial) dial {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		if c.ended() {
@@ -38,7 +38,7 @@ func (c *connections) keep(open dial) dial {
 			return nil, err
 		}
 		kept := &connection{conn, c}
-		if !c.add(kept) { // the client was closed meanwhile
+		if !c.add(kept) { // the client was closed in the meantime
 			_ = conn.Close()
 			return nil, errClosed
 		}
@@ -74,7 +74,7 @@ func (c *connection) Close() error {
 	return c.Conn.Close()
 }
 
-// close ends them all, and lets no other begin.
+// close closes them all, and lets no new one begin.
 func (c *connections) close() {
 	c.mu.Lock()
 	open := c.open

@@ -1,9 +1,8 @@
 // Package fetch is the HTTP client for talking to authorization servers: key sets, metadata, introspection.
 //
-// What it may be told to fetch comes partly from others: a metadata document names the address of the keys, a server
-// answers with a redirect, a name resolves to whatever its owner says. So every address is checked where it is used,
-// down to the IP address that is dialled; answers are bounded in size and time; and nothing but https is spoken
-// beyond this machine.
+// Others have a say in what it fetches: a metadata document names the address of the keys, a server answers with a
+// redirect, a name resolves to whatever its owner chooses. So every address is checked where it is used, down to the IP
+// address that is dialled. Answers are bounded in size and time. Nothing but https is spoken beyond this machine.
 package fetch
 
 import (
@@ -19,7 +18,7 @@ import (
 )
 
 const (
-	// DefaultTimeout bounds one Get from beginning to end, redirects and body included.
+	// DefaultTimeout bounds one Get from beginning to end, including redirects and the body.
 	DefaultTimeout = 5 * time.Second
 
 	// MaxBody is the greatest length of a body in bytes, after decompression.
@@ -33,7 +32,7 @@ const (
 )
 
 var (
-	// ErrAddress: the address must not be used, see CheckURL; or what it resolves to must not be dialled.
+	// ErrAddress: CheckURL refuses the address, or what it resolves to must not be dialled.
 	ErrAddress = errors.New("address not allowed")
 
 	// ErrRedirect: a redirect that is not followed.
@@ -42,11 +41,11 @@ var (
 	// ErrTooLarge: the body is longer than MaxBody.
 	ErrTooLarge = errors.New("answer too large")
 
-	// ErrPin: no certificate of the server's has a pinned key.
+	// ErrPin: no certificate of the server has a pinned key.
 	ErrPin = errors.New("no certificate matches the pins")
 )
 
-// Client fetches from one authorization server with one set of TLS settings. It is safe for concurrent use, keeps its
+// Client fetches from one authorization server with one set of TLS settings. It is safe for concurrent use. It has its
 // own connections, and opens none before it is used.
 type Client struct {
 	transport *transport
@@ -59,10 +58,10 @@ type Response struct {
 	Status      int
 	Body        []byte
 	Header      http.Header
-	NotModified bool // the document is still the one with the ETag asked for
+	NotModified bool // the document still has the ETag that was sent
 }
 
-// NewClient makes a client. It touches neither network nor files. The error says which option is unusable.
+// NewClient makes a client. It touches neither the network nor files. The error says which option is unusable.
 func NewClient(options Options) (*Client, error) {
 	transport, err := newTransport(options)
 	if err != nil {
@@ -71,12 +70,12 @@ func NewClient(options Options) (*Client, error) {
 	return &Client{transport: transport, header: options.Header.Clone(), timeout: timeout(options)}, nil
 }
 
-// HTTP is a client with the same connections, TLS settings and checks of addresses, for requests that Get is not made
-// for. It follows no redirects, since such requests carry credentials; it sets no deadline and adds no header fields.
-// It shows the client certificate to every host that it is used for: see HTTPAt.
+// HTTP returns a client with the same connections, TLS settings and address checks, for requests that Get cannot make.
+// It follows no redirects, because such requests carry credentials. It sets no deadline and adds no header fields. It
+// shows the client certificate to every host that it talks to: see HTTPAt.
 func (c *Client) HTTP() *http.Client { return direct(c.transport) }
 
-// HTTPAt is HTTP with the client certificate for the origin of home alone.
+// HTTPAt is HTTP, but shows the client certificate only to the origin of home.
 func (c *Client) HTTPAt(home *url.URL) *http.Client { return direct(homebound{c.transport, home}) }
 
 func direct(transport http.RoundTripper) *http.Client {
@@ -93,14 +92,16 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// Get fetches a document. With an etag it asks for the document only if it has changed (RFC 9110 section 13.1.2). It
-// follows up to three redirects, each checked like the address itself and to the same scheme; the header fields and
-// the client certificate of the options are for the origin of the address, and no other that a redirect leads to. A
+// Get fetches a document. With an etag it asks for the document only if it has changed (RFC 9110 section 13.1.2). A
 // status other than 200 is not an error.
 //
-// An etag is for the document at this very address: two others may well have the same one (RFC 9110 section 8.8.3),
-// as two files of one length that were made in one second. So it is not sent on after a redirect, and none is given
-// back.
+// Get follows up to three redirects. Each target is checked like the address itself, and must have the same scheme. The
+// options' header fields and client certificate go only to the origin of the address, not to another that a redirect
+// leads to.
+//
+// An etag belongs to the document at this very address. Two documents may well have the same one (RFC 9110 section
+// 8.8.3), for example two files of the same length that were made in the same second. So it is not sent on after a
+// redirect, and none is returned.
 func (c *Client) Get(ctx context.Context, address, accept, etag string) (*Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -162,8 +163,8 @@ func (c *Client) get(
 	return response, nil
 }
 
-// Discreet gives an error of net/http without what is not for logs: the address, whose query may contain a key, and
-// what a server sent in place of HTTP, which may be what was sent to it. Errors of this package stay as they are.
+// Discreet returns an error of net/http without the parts that must not be logged: the address, whose query may contain
+// a key, and what a server sent instead of HTTP, which may echo what it got. Errors of this package stay as they are.
 func Discreet(err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
@@ -176,13 +177,13 @@ func Discreet(err error) error {
 	switch {
 	case first < 0 || errors.Is(err, ErrAddress):
 		return err
-	case first == last: // nobody knows where it ends
+	case first == last: // where the quoted text ends is unknown
 		return errors.New(text[:first] + "...")
 	}
 	return errors.New(text[:first] + "..." + text[last+1:])
 }
 
-// redirect is where an answer leads, nil when it is not a redirect (RFC 9110 section 15.4).
+// redirect is where an answer leads; nil when it is not a redirect (RFC 9110 section 15.4).
 func redirect(response *http.Response, from *url.URL) (*url.URL, error) {
 	switch response.StatusCode {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
@@ -205,8 +206,8 @@ func redirect(response *http.Response, from *url.URL) (*url.URL, error) {
 	return next, nil
 }
 
-// read takes the body of a 200, and closes it in any case. The transport has undone gzip by then, so the bound holds
-// for what has to be kept in memory, whatever the length on the wire.
+// read reads the body of an answer with status 200, and closes the body in any case. The transport has undone gzip by
+// then. So the bound holds for what is kept in memory, whatever the length on the wire.
 func read(response *http.Response, conditional bool) (*Response, error) {
 	defer response.Body.Close()
 	result := &Response{

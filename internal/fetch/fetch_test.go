@@ -66,7 +66,7 @@ func TestGet(t *testing.T) {
 	}
 }
 
-func TestStatusIsNoError(t *testing.T) {
+func TestAStatusIsNotAnError(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "a page", http.StatusTeapot) })
 	response, err := client(t, fetch.Options{}).Get(t.Context(), s.URL, "*/*", "")
 	if err != nil || response.Status != http.StatusTeapot || response.Body != nil {
@@ -92,9 +92,9 @@ func TestBodyIsBounded(t *testing.T) {
 		handler http.HandlerFunc
 		want    error
 	}{
-		{"as much as may be", body(fetch.MaxBody), nil},
+		{"the largest", body(fetch.MaxBody), nil},
 		{"a byte more", body(fetch.MaxBody + 1), fetch.ErrTooLarge},
-		{"a length that is announced",
+		{"an announced length",
 			func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "99999999999") }, fetch.ErrTooLarge},
 		{"a gzip bomb", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
@@ -140,7 +140,7 @@ func TestErrorsDoNotQuoteTheAddress(t *testing.T) {
 	}
 }
 
-// The server at the address does not speak HTTP and sends back what it got. The errors of net/http quote it.
+// The server at the address does not speak HTTP and echoes what it got. The errors of net/http quote it.
 func TestErrorsDoNotQuoteWhatIsNotHTTP(t *testing.T) {
 	for _, before := range []string{
 		"", "HTTP/1.1 ", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\n ",

@@ -69,8 +69,8 @@ func TestRedirects(t *testing.T) {
 	}
 }
 
-// The target of a redirect does not get the tag of another document. Its answer that the document still has that tag is
-// not believed.
+// The target of a redirect does not get the tag of another document. If it answers that the document still has that
+// tag, it is not believed.
 func TestAnEntityTagStaysWithItsAddress(t *testing.T) {
 	var asked atomic.Pointer[[]string]
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -108,7 +108,7 @@ func TestHTTPFollowsNoRedirects(t *testing.T) {
 	}
 }
 
-// A server with TLS cannot send us to a service without TLS, not even on this machine.
+// A server with TLS cannot redirect to one without, not even on this machine.
 func TestRedirectFromTLSToPlainHTTP(t *testing.T) {
 	var reached atomic.Int64
 	local := serve(t, func(http.ResponseWriter, *http.Request) { reached.Add(1) })

@@ -12,8 +12,8 @@ import (
 const MaxDelta = 10 * 365 * 24 * time.Hour
 
 // RetryAfter returns how long a server asks to be left alone by Retry-After, in seconds or as a date (RFC 9110 section
-// 10.2.3): at least 0, and at most limit. A number too large to read means limit. What is neither number nor date counts
-// for nothing. Of several fields, which the RFC does not allow, the longest time counts: a server in trouble gets its
+// 10.2.3): at least 0, and at most limit. A number too large to read means limit. What is neither number nor date does
+// not count. Of several fields, which the RFC does not allow, the longest time counts: a server in trouble gets its
 // pause, and limit bounds the harm.
 func RetryAfter(header http.Header, now time.Time, limit time.Duration) time.Duration {
 	var longest time.Duration

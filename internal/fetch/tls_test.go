@@ -91,7 +91,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// asking is a server with TLS that asks for a certificate, and what it has been shown.
+// asking is a server with TLS that asks for a certificate, and records what it is shown.
 func asking(tb testing.TB, handler http.HandlerFunc) (s *httptest.Server, ca []byte, shown *atomic.Int64) {
 	tb.Helper()
 	shown = new(atomic.Int64)
@@ -105,7 +105,7 @@ func asking(tb testing.TB, handler http.HandlerFunc) (s *httptest.Server, ca []b
 	return s, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), shown
 }
 
-// The certificate says who we are. It is for the server that was asked, not for another server that this one leads to.
+// The certificate says who we are. It is for the server that we ask, not for another that this one leads to.
 func TestClientCertificatesStayWithTheirOrigin(t *testing.T) {
 	other, ca, there := asking(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "other") })
 	own, _, here := asking(t, func(w http.ResponseWriter, r *http.Request) {

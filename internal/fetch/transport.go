@@ -20,28 +20,29 @@ import (
 	"github.com/caddyjwt/gateway/internal/hashing"
 )
 
-// Options are the settings towards one server. The zero value is fine for a server with a public certificate.
+// Options are the settings towards one server. The zero value suits a server with a public certificate.
 type Options struct {
 	// CA is PEM text with the certificates of the authorities to trust, in place of the system's.
 	CA []byte
-	// ClientCert and ClientKey are PEM text of a certificate, with its chain, and its private key, to be shown to a server
-	// that asks for one: see Get, HTTP and HTTPAt. Both or neither.
+	// ClientCert and ClientKey are PEM text: a certificate with its chain, and its private key. A server that asks for a
+	// certificate is shown it: see Get, HTTP and HTTPAt. Set both or neither.
 	ClientCert, ClientKey []byte
-	// ServerName is the name that the server's certificate has to be for; empty means the host of the URL.
+	// ServerName is the name that the server's certificate must be for. Empty means the host of the URL.
 	ServerName string
 	// Pins are SHA-256 hashes of SubjectPublicKeyInfos, as in RFC 7469 section 2.4. If there are any, a certificate in the
-	// verified chain has to have one of these keys; this comes on top of the usual verification.
+	// verified chain must have one of these keys, in addition to the usual verification.
 	Pins [][sha256.Size]byte
-	// Header is sent along with every Get. Fields that the client sets itself (Accept, If-None-Match) win.
+	// Header is sent with every Get. Fields that the client sets itself (Accept, If-None-Match) win.
 	Header http.Header
 	// AllowLinkLocal permits link-local addresses and those of cloud metadata services.
 	AllowLinkLocal bool
-	// Timeout bounds one Get in all; zero means DefaultTimeout.
+	// Timeout bounds one Get. Zero means DefaultTimeout.
 	Timeout time.Duration
 }
 
-// ForStrangers are the options for servers that somebody else has chosen, such as metadata: without the header fields
-// and the client certificate, which are for the configured server. differs reports whether there were any.
+// ForStrangers returns the options for servers that somebody else has chosen, such as metadata. It leaves out the
+// header fields and the client certificate, which are for the configured server. differs reports whether there were
+// any.
 func (o Options) ForStrangers() (stranger Options, differs bool) {
 	differs = len(o.Header) > 0 || len(o.ClientCert) > 0
 	o.Header, o.ClientCert, o.ClientKey = nil, nil, nil
@@ -56,10 +57,10 @@ func (o Options) Fingerprint() [sha256.Size]byte {
 	return hashing.Fingerprint(o)
 }
 
-// transport sends each request over the part that may carry it, after a look at its address.
+// transport checks the address of each request, and sends it over the part that may carry it.
 type transport struct {
 	secure         *http.Transport // https, with the client certificate
-	strange        *http.Transport // https to servers that the certificate is not for; the same as secure without one
+	strange        *http.Transport // https to other servers, without the certificate; without one, it is secure
 	local          *http.Transport // http, to loopback addresses only and never through a proxy
 	allowLinkLocal bool
 	connections    *connections // of all parts
@@ -86,7 +87,7 @@ func newTransport(o Options) (*transport, error) {
 	return t, nil
 }
 
-// secure is a transport for https. Its connections show the certificates of the configuration to whoever asks.
+// secure is a transport for https. Its connections show the configured certificate to any server that asks.
 func secure(o Options, config *tls.Config, open *connections) *http.Transport {
 	silence := timeout(o)
 	return base(&http.Transport{
@@ -94,14 +95,14 @@ func secure(o Options, config *tls.Config, open *connections) *http.Transport {
 		DialContext:       open.keep(dialer(allowRemote(o.AllowLinkLocal))),
 		TLSClientConfig:   config,
 		ForceAttemptHTTP2: true,
-		// A request that is given up leaves its connection open in HTTP/2, so one that leads nowhere any more would take
-		// request after request along, until the system gives it up after a quarter of an hour. Other than an answer to a
-		// ping (RFC 9113 section 6.7), nothing tells it from a slow server.
+		// In HTTP/2 a request that is given up leaves its connection open. If the connection leads nowhere any more, it fails
+		// one request after another, until the system gives it up after a quarter of an hour. Only a missing answer to a ping
+		// (RFC 9113 section 6.7) distinguishes it from a slow server.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: silence, PingTimeout: silence},
 	})
 }
 
-// timeout is for how long one Get may last.
+// timeout is how long one Get may last.
 func timeout(o Options) time.Duration {
 	if o.Timeout <= 0 {
 		return DefaultTimeout
@@ -118,7 +119,7 @@ func base(t *http.Transport) *http.Transport {
 	return t
 }
 
-// homebound is a transport whose client certificate is for one origin.
+// homebound is a transport that shows its client certificate to one origin only.
 type homebound struct {
 	*transport
 	home *url.URL
@@ -135,11 +136,11 @@ func (h homebound) RoundTrip(r *http.Request) (*http.Response, error) {
 // RoundTrip implements http.RoundTripper.
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) { return t.send(r, t.secure) }
 
-// send uses the given transport for https.
+// send checks the address, and uses the given transport for https.
 func (t *transport) send(r *http.Request, secure *http.Transport) (*http.Response, error) {
 	u, err := CheckURL(r.URL.String())
 	if err == nil && !t.allowLinkLocal {
-		// What a proxy dials cannot be seen; an address written out can.
+		// What a proxy dials is invisible here, but an address written out is not.
 		if address, parseErr := netip.ParseAddr(u.Hostname()); parseErr == nil && isMetadata(address) {
 			err = fmt.Errorf("%w: %s is link-local or a metadata service", ErrAddress, address)
 		}
@@ -165,7 +166,7 @@ func (t *transport) closeIdle() {
 // CloseIdleConnections makes http.Client.CloseIdleConnections work.
 func (t *transport) CloseIdleConnections() { t.closeIdle() }
 
-// dialer checks each address after it was resolved and before it is dialled, so that no name can lead elsewhere.
+// dialer checks each address after it is resolved and before it is dialled, so that no name can lead elsewhere.
 func dialer(allow func(netip.Addr) error) func(context.Context, string, string) (net.Conn, error) {
 	d := &net.Dialer{
 		Timeout: 3 * time.Second,
@@ -215,14 +216,14 @@ func tlsConfig(o Options) (*tls.Config, error) {
 		config.Certificates = []tls.Certificate{pair}
 	}
 	if pins := slices.Clone(o.Pins); len(pins) > 0 {
-		// Unlike VerifyPeerCertificate, this is called for resumed sessions too.
+		// Unlike VerifyPeerCertificate, this is called for resumed sessions, too.
 		config.VerifyConnection = func(state tls.ConnectionState) error { return checkPins(state, pins) }
 	}
 	return config, nil
 }
 
-// checkPins looks for a pinned key in the chains that were verified; certificates that the server merely sent along
-// prove nothing.
+// checkPins looks for a pinned key in the verified chains. Certificates that the server merely sent along prove
+// nothing.
 func checkPins(state tls.ConnectionState, pins [][sha256.Size]byte) error {
 	for _, chain := range state.VerifiedChains {
 		for _, cert := range chain {

@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// CheckURL parses an absolute URL that may be fetched: https, or http to this very machine (localhost, 127.0.0.0/8,
-// [::1]); with a host, without user information (it would end up in logs) and without a fragment. Placeholders in
-// braces are refused: where keys come from must not depend on a request.
+// CheckURL parses an absolute URL that may be fetched: https, or http to this machine (localhost, 127.0.0.0/8, [::1]).
+// It must have a host, and neither a fragment nor user information, which would end up in logs. Placeholders in braces
+// are refused: where keys come from must not depend on a request.
 func CheckURL(raw string) (*url.URL, error) {
 	if strings.ContainsAny(raw, "{}") {
-		return nil, fmt.Errorf("%w: placeholders and braces are not possible here", ErrAddress)
+		return nil, fmt.Errorf("%w: it has braces, and placeholders do not work here", ErrAddress)
 	}
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -22,28 +22,28 @@ func CheckURL(raw string) (*url.URL, error) {
 	}
 	switch {
 	case u.Scheme != "https" && u.Scheme != "http":
-		return nil, fmt.Errorf("%w: the scheme is %q, it has to be https", ErrAddress, u.Scheme)
+		return nil, fmt.Errorf("%w: the scheme is %q, not https", ErrAddress, u.Scheme)
 	case u.Opaque != "" || u.Hostname() == "":
-		return nil, fmt.Errorf("%w: there is no host", ErrAddress)
+		return nil, fmt.Errorf("%w: it has no host", ErrAddress)
 	case strings.ContainsFunc(u.Host, notHost):
-		return nil, fmt.Errorf("%w: the host has a character that host names and addresses cannot have", ErrAddress)
+		return nil, fmt.Errorf("%w: its host has a character that neither names nor addresses can have", ErrAddress)
 	case u.User != nil:
-		return nil, fmt.Errorf("%w: user information is not possible in a URL", ErrAddress)
+		return nil, fmt.Errorf("%w: it has user information", ErrAddress)
 	case u.Fragment != "" || strings.Contains(raw, "#"):
-		return nil, fmt.Errorf("%w: a fragment is not possible here", ErrAddress)
+		return nil, fmt.Errorf("%w: it has a fragment", ErrAddress)
 	case u.Scheme == "http" && !isLoopbackName(u.Hostname()):
-		return nil, fmt.Errorf("%w: http is for this machine only; %s has to be reached with https", ErrAddress, u.Host)
+		return nil, fmt.Errorf("%w: http is for this machine only; use https for %s", ErrAddress, u.Host)
 	}
 	if port := u.Port(); port != "" {
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			return nil, fmt.Errorf("%w: port %s", ErrAddress, port)
+			return nil, fmt.Errorf("%w: port %s is out of range", ErrAddress, port)
 		}
 	}
 	return u, nil
 }
 
-// SameOrigin reports whether two URLs have the same scheme, host and port (RFC 6454 section 5), a port that is not
-// written being that of the scheme. What is meant for one of them may be shown to the other.
+// SameOrigin reports whether two URLs have the same scheme, host and port (RFC 6454 section 5). A missing port means
+// that of the scheme. What is meant for one of them may be shown to the other.
 func SameOrigin(a, b *url.URL) bool {
 	return a.Scheme == b.Scheme && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
 }
@@ -59,8 +59,8 @@ func port(u *url.URL) string {
 	}
 }
 
-// notHost allows what names, addresses with a zone, and ports are made of. Names in other scripts are written in ASCII
-// (RFC 5891 section 4.4).
+// notHost reports whether a character is never part of a name, an address with a zone, or a port. Names in other
+// scripts are written in ASCII (RFC 5891 section 4.4).
 func notHost(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-._~:[]%", r)
 }
@@ -73,7 +73,7 @@ func isLoopbackName(host string) bool {
 	return err == nil && address.IsLoopback()
 }
 
-// Addresses beyond the link-local ranges at which clouds offer metadata and credentials to their machines.
+// Addresses outside of the link-local ranges at which clouds offer metadata and credentials to their machines.
 var metadata = []netip.Prefix{
 	netip.MustParsePrefix("fd00:ec2::/32"),          // AWS: instances, containers, name servers
 	netip.MustParsePrefix("fd20:ce::254/128"),       // Google
@@ -86,8 +86,8 @@ var metadata = []netip.Prefix{
 	netip.MustParsePrefix("192.0.0.192/32"),         // Oracle
 }
 
-// Prefixes that carry an IPv4 address: in their last 32 bits, but for the local one, whose owner chooses how long the
-// prefix is and so where the address begins.
+// Prefixes of IPv6 addresses that contain an IPv4 address in their last 32 bits. In the local prefix it may begin
+// earlier: its owner chooses how long the prefix is.
 var (
 	nat64     = netip.MustParsePrefix("64:ff9b::/96")   // RFC 6052 section 2.1
 	local64   = netip.MustParsePrefix("64:ff9b:1::/48") // RFC 8215
@@ -95,8 +95,8 @@ var (
 	embedded  = netip.MustParsePrefix("::/96") // RFC 4291 section 2.5.5.1
 )
 
-// isMetadata tells link-local addresses (RFC 3927, RFC 4291 section 2.5.6) and the like, which no authorization server
-// has, but the metadata services of clouds have. An unspecified address would be this machine.
+// isMetadata reports whether an address is link-local (RFC 3927, RFC 4291 section 2.5.6) or similar. Metadata services
+// of clouds have such addresses, and no authorization server has. An unspecified address would mean this machine.
 func isMetadata(address netip.Addr) bool {
 	address = address.Unmap().WithZone("")
 	bytes := address.As16()

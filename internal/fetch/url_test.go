@@ -43,7 +43,7 @@ func TestCheckURL(t *testing.T) {
 	}
 }
 
-func TestAddressesThatAreNotDialled(t *testing.T) {
+func TestForbiddenAddressesAreNotDialled(t *testing.T) {
 	for _, address := range []string{
 		"https://169.254.169.254/", "https://169.254.1.1:8443/",
 		"https://[fe80::1%25lo]/", "https://[fe80::1]/", "https://[fd00:ec2::254]/",
@@ -61,7 +61,7 @@ func TestAddressesThatAreNotDialled(t *testing.T) {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
-	// The addresses next to these are none of them, nor are addresses that a translator leads elsewhere.
+	// Neighbouring addresses are allowed, and so are those that a translator maps to other places.
 	for _, address := range []string{
 		"https://[fd00:ec3::254]/", "https://[64:ff9b:1::7f00:1]/", "https://[64:ff9b::7f00:1]/", "https://[::1]:1/",
 	} {
@@ -70,7 +70,7 @@ func TestAddressesThatAreNotDialled(t *testing.T) {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
-	// When the configuration allows the address, it is dialled. What comes of that does not matter here.
+	// When the configuration allows the address, it is dialled. Whether that succeeds does not matter here.
 	c := client(t, fetch.Options{AllowLinkLocal: true, Timeout: 50 * time.Millisecond})
 	if _, err := c.Get(t.Context(), "https://169.254.169.254/", "*/*", ""); err == nil ||
 		errors.Is(err, fetch.ErrAddress) {

@@ -9,26 +9,26 @@ import (
 	"time"
 )
 
-// Fingerprinter is a type that says itself what its values differ in, such as a key by its thumbprint.
+// Fingerprinter is a type that makes its own fingerprint, for example a key from its thumbprint.
 type Fingerprinter interface{ Fingerprint() [32]byte }
 
-// Fingerprint identifies everything that settings hold, secrets too: two values of one type have the same fingerprint
-// only if they are alike. It is made when a configuration is loaded, and is of no use to another process.
+// Fingerprint identifies everything in the settings, secrets included: two values of one type have the same fingerprint
+// only if they are alike. It is made when a configuration is loaded. It is of no use to another process.
 //
-// It walks structs, pointers, lists and maps, and takes every field in, exported or not. So a new field cannot be
-// forgotten. A field may say otherwise with a tag:
+// It walks structs, pointers, lists and maps, and includes every field, exported or not. So a new field cannot be
+// forgotten. A tag can make an exception for a field:
 //
-//	fingerprint:"-"    it stays out; the comment beside it says why
-//	fingerprint:"set"  only whether it is nil: for functions, channels and interfaces
+//	fingerprint:"-"    it is left out; the comment beside it says why
+//	fingerprint:"set"  only whether it is nil counts: for functions, channels and interfaces
 //
-// A Fingerprinter below the settings themselves is asked and not walked. Nil and empty lists differ. A time.Time
-// counts as an instant, whatever its zone. The settings may be given by a pointer to them.
+// A Fingerprinter inside of the settings is asked for its fingerprint instead of being walked. Nil and empty lists
+// differ. A time.Time counts as an instant, whatever its zone. The settings may be given by a pointer.
 //
 // It panics when the type of the settings has a part that it cannot read: a function, channel or interface without a
 // tag, or an unknown tag. That depends on the type alone, so one call in a test is enough to rule it out. It also
 // panics when the settings contain themselves.
 func Fingerprint(settings any) [32]byte {
-	v := reflect.Indirect(reflect.ValueOf(settings)) // its own method is the one that asks
+	v := reflect.Indirect(reflect.ValueOf(settings)) // its own method is not asked: it may be the caller
 	of := v.Type()
 	if problem := readable(of, of.String(), nil); problem != "" {
 		panic("hashing: " + problem)
@@ -41,10 +41,10 @@ func Fingerprint(settings any) [32]byte {
 }
 
 const (
-	out     = "-"   // what the tag of a field says
-	onlySet = "set" // likewise
+	out     = "-" // values of the tag
+	onlySet = "set"
 
-	// maxDepth ends the walk through settings that contain themselves.
+	// maxDepth ends the walk when settings contain themselves.
 	maxDepth = 64
 )
 
@@ -53,7 +53,7 @@ var (
 	instant       = reflect.TypeFor[time.Time]()
 )
 
-// readable says which part of a type cannot be read; empty when all can.
+// readable says which part of a type cannot be read. It is empty when every part can.
 func readable(t reflect.Type, path string, above []reflect.Type) string {
 	if slices.Contains(above, t) {
 		return ""
@@ -61,7 +61,7 @@ func readable(t reflect.Type, path string, above []reflect.Type) string {
 	below := append(slices.Clip(above), t)
 	if len(above) > 0 && saysItself(t) {
 		if embeds(t) {
-			return fmt.Sprintf("%s: nobody can see whether Fingerprint is of %s or of what it embeds", path, t)
+			return fmt.Sprintf("%s: the method Fingerprint may be that of %s or of a type that it embeds", path, t)
 		}
 		return ""
 	}
@@ -107,7 +107,7 @@ func saysItself(t reflect.Type) bool {
 	return reflect.PointerTo(t).Implements(fingerprinter)
 }
 
-// embeds reports whether a struct may have its method from a field, and so leave out all others.
+// embeds reports whether a struct may have its method from an embedded field, which would leave out all other fields.
 func embeds(t reflect.Type) bool {
 	if t.Kind() != reflect.Struct {
 		return false
@@ -129,7 +129,7 @@ func canBeNil(t reflect.Type) bool {
 	return false
 }
 
-// addressable is a copy whose parts can be read without regard to whether they are exported.
+// addressable returns a copy whose fields can be read even if they are not exported.
 func addressable(v reflect.Value) reflect.Value {
 	copied := reflect.New(v.Type()).Elem()
 	copied.Set(v)
@@ -141,7 +141,7 @@ type walker struct {
 	depth int
 }
 
-// value adds a value that lies within others, and may be a Fingerprinter.
+// value adds a value inside of the settings, which may be a Fingerprinter.
 func (w *walker) value(v reflect.Value) {
 	if w.depth++; w.depth > maxDepth {
 		panic(fmt.Sprintf("hashing: a %s contains itself", v.Type()))
@@ -162,7 +162,7 @@ func (w *walker) value(v reflect.Value) {
 	}
 }
 
-// dynamic adds what an interface holds, and of which type.
+// dynamic adds the type and the fingerprint of what an interface holds.
 func (w *walker) dynamic(v reflect.Value) {
 	w.Flag(!v.IsNil())
 	if v.IsNil() {
@@ -179,7 +179,7 @@ func (w *walker) dynamic(v reflect.Value) {
 	}
 }
 
-// inside adds a value of a kind that can be read.
+// inside adds a value of a readable kind.
 func (w *walker) inside(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Bool:
@@ -238,7 +238,7 @@ func (w *walker) elements(v reflect.Value) {
 	}
 }
 
-// entries adds those of a map by their hashes, in order: a map has none of its own.
+// entries adds the entries of a map, sorted by their hashes: a map itself has no order.
 func (w *walker) entries(v reflect.Value) {
 	var sums [][]byte
 	for iter := v.MapRange(); iter.Next(); {

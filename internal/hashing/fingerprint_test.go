@@ -10,7 +10,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/hashing/hashingtest"
 )
 
-// every has a field of each kind that can be read.
+// every has a field of each readable kind.
 type every struct {
 	Flag       bool
 	Text       string
@@ -52,7 +52,7 @@ type inner struct {
 	hidden []int
 }
 
-// key has a method for its fingerprint, so its other field does not count.
+// key makes its own fingerprint, so its other field does not count.
 type key struct {
 	thumbprint [32]byte
 	beside     func()
@@ -127,7 +127,7 @@ func TestSettingsThatLookAlikeDiffer(t *testing.T) {
 	}
 }
 
-// promoted has a fingerprint that leaves its other field out.
+// promoted gets its method from an embedded field, so its other field would be left out.
 type promoted struct {
 	key
 	Forgotten string

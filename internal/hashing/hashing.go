@@ -1,8 +1,8 @@
-// Package hashing holds the hashes of this process: of tokens, to find them again without keeping them; of secrets,
-// to compare them; and of whole configurations, to know whether two are the same.
+// Package hashing has the hashes of this process: of tokens, to find them again without keeping them; of secrets, to
+// compare them; and of whole configurations, to know whether two are the same.
 //
-// All of them are keyed by one secret that lives as long as the process and is never stored. A hash tells nothing
-// about what was hashed, and after a restart all hashes are others.
+// All are keyed by one secret that lives as long as the process and is never stored. So a hash reveals nothing about
+// what was hashed, and a restart changes every hash.
 package hashing
 
 import (
@@ -14,7 +14,7 @@ import (
 	"sync"
 )
 
-// processKey is the secret behind all hashes. Use Key, so that no two purposes share one.
+// processKey is the secret behind all hashes. Use Key instead, so that no two purposes share a key.
 var processKey = sync.OnceValue(func() []byte {
 	key := make([]byte, sha256.Size)
 	_, _ = rand.Read(key) // crypto/rand.Read never fails: it ends the process instead
@@ -24,15 +24,15 @@ var processKey = sync.OnceValue(func() []byte {
 // Key derives a secret key for one purpose. It is the same for the life of the process.
 func Key(purpose string) [32]byte { return Secret(purpose, nil) }
 
-// Secret hashes a secret for one purpose, so that two can be compared. Nobody outside of this process can search the
-// hash for the secret.
+// Secret hashes a secret for one purpose, so that two secrets can be compared. Nobody outside of this process can find
+// the secret from the hash by guessing.
 func Secret(purpose string, secret []byte) [32]byte {
 	w := NewWriter(purpose)
 	w.Bytes(secret)
 	return w.Sum()
 }
 
-// Writer hashes a sequence of values with HMAC-SHA256. Each text has its length before it, so no two sequences of
+// Writer hashes a sequence of values with HMAC-SHA256. Each text is preceded by its length, so no two sequences of
 // values of the same types look alike.
 type Writer struct{ mac hash.Hash }
 
@@ -68,7 +68,7 @@ func (w Writer) Flag(b bool) {
 	}
 }
 
-// Sum gives the hash of what was added so far.
+// Sum returns the hash of what was added so far.
 func (w Writer) Sum() (sum [32]byte) {
 	w.mac.Sum(sum[:0])
 	return sum

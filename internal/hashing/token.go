@@ -7,19 +7,19 @@ import (
 	"sync"
 )
 
-// TokenHash stands for a token in caches: the text is not kept.
+// TokenHash stands for a token in caches, which do not keep its text.
 type TokenHash [16]byte
 
 // Tokens hashes tokens under one key. It is safe for concurrent use.
 //
-// The hash is GMAC (NIST SP 800-38D) with a constant nonce. That would give the key away if hashes were ever seen.
-// None leaves the process, and without them GMAC is a universal hash under a secret key: whatever two tokens a
-// stranger chooses, they collide with a probability of about 2^-118. It costs a quarter of SHA-256.
+// The hash is GMAC (NIST SP 800-38D) with a constant nonce. Whoever saw its hashes could compute the key, but no hash
+// leaves the process. To those who see none, GMAC is a universal hash under a secret key: any two tokens that a
+// stranger chooses collide with a probability of about 2^-118. It costs a quarter of SHA-256.
 type Tokens struct{ aead cipher.AEAD }
 
 const nonceSize = 12
 
-// NewTokens makes the hash for a purpose and settings. Hashes of other settings are unrelated. It fails where GMAC
+// NewTokens makes the hash for a purpose and settings. Hashes under other settings are unrelated. It fails where GMAC
 // with a given nonce is not allowed.
 func NewTokens(purpose string, settings [32]byte) (*Tokens, error) {
 	key := Secret(purpose, settings[:])
@@ -34,13 +34,13 @@ func NewTokens(purpose string, settings [32]byte) (*Tokens, error) {
 	return &Tokens{aead}, nil
 }
 
-// buffers lend the memory in which a token is hashed.
+// buffers hold the memory in which tokens are hashed.
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
 
 // maxBuffer is the largest buffer that is kept, so that a few giant tokens do not pin memory.
 const maxBuffer = 64 << 10
 
-// Hash hashes a token. It allocates nothing, except for tokens that are longer than those before.
+// Hash hashes a token. It allocates nothing, unless the token is longer than those before.
 func (t *Tokens) Hash(token string) (key TokenHash) {
 	buf := buffers.Get().(*[]byte)
 	*buf = append((*buf)[:0], make([]byte, nonceSize)...)
@@ -49,7 +49,7 @@ func (t *Tokens) Hash(token string) (key TokenHash) {
 	*buf = t.aead.Seal(*buf, (*buf)[:nonceSize], nil, (*buf)[nonceSize:n])
 	copy(key[:], (*buf)[n:])
 	if cap(*buf) <= maxBuffer {
-		clear(*buf) // no token stays in memory that is not in use
+		clear(*buf) // unused memory must not contain a token
 		buffers.Put(buf)
 	}
 	return key

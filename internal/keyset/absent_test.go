@@ -9,7 +9,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// These are all members of a JWK that we read, each with the result for a value of the wrong type.
+// All members of a JWK that we read, each with the result for a value of the wrong type.
 var optionalMembers = map[string]string{
 	"use": "malformed", "key_ops": "malformed", "alg": "malformed", "kid": "malformed", "x5c": "malformed",
 	"d": "private_key", "p": "private_key", "q": "private_key",
@@ -18,8 +18,7 @@ var optionalMembers = map[string]string{
 	"crv": "", "x": "", "y": "", "x5t": "", "x5u": "", "x5t#S256": "", "exp": "", // nothing reads these of an RSA key
 }
 
-// Serialisers that write every field they know publish members without content. Such members disclose nothing and have
-// no meaning.
+// Serialisers that write every known field publish empty members. Such members disclose nothing and mean nothing.
 func TestAMemberWithoutContentIsAbsent(t *testing.T) {
 	key := tokentest.NewKey(t, "RS256", "one").JWK()
 	for name, oddlyTyped := range optionalMembers {
@@ -42,7 +41,7 @@ func TestAMemberWithoutContentIsAbsent(t *testing.T) {
 	}
 	for _, name := range []string{"kty", "n", "e"} {
 		for _, value := range []string{`null`, `""`, `[]`, `{}`, `0`, `false`} {
-			t.Run("the necessary "+name+" is "+value, func(t *testing.T) {
+			t.Run("the required "+name+" is "+value, func(t *testing.T) {
 				wantJudged(t, change(key, map[string]any{name: json.RawMessage(value)}), "malformed")
 			})
 		}
@@ -64,8 +63,8 @@ func TestAPrivateMemberWithContentIsPrivate(t *testing.T) {
 	}
 }
 
-// A server without a key set may publish that member without content.
-func TestMetadataWithoutContentOfAMember(t *testing.T) {
+// A server without a key set may publish an empty member for it.
+func TestMetadataWithEmptyMembers(t *testing.T) {
 	for _, value := range []string{`null`, `""`, `[]`} {
 		m, err := keyset.ParseMetadata([]byte(`{"issuer":"https://as.example.com","jwks_uri":`+value+
 			`,"introspection_endpoint":null,"mtls_endpoint_aliases":null}`), "https://as.example.com", "https://as.example.com")
@@ -80,7 +79,7 @@ func TestMetadataWithoutContentOfAMember(t *testing.T) {
 	}
 }
 
-// wantJudged wants a JWK to be skipped for a reason, or to be taken if there is none, in a set and alone.
+// wantJudged wants a JWK to be skipped for this reason, in a set and alone. Without a reason it wants it to be taken.
 func wantJudged(t *testing.T, jwk, reason string) {
 	t.Helper()
 	for _, text := range []string{`{"keys":[` + jwk + `]}`, jwk} {

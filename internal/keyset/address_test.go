@@ -14,7 +14,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// troubles are answers with which a fetch fails, each in its own way.
+// troubles are answers that make a fetch fail, each in its own way.
 func troubles() map[string]http.HandlerFunc {
 	say := func(status int, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
@@ -38,7 +38,7 @@ func troubles() map[string]http.HandlerFunc {
 
 const secretQuery = "?api_key=hunter2"
 
-// wantAddress wants an error to name the address of the trouble, and no more of the address than that.
+// wantAddress wants an error to name the address of the trouble, but not its query.
 func wantAddress(t *testing.T, err error, address string) {
 	t.Helper()
 	if !errors.Is(err, keyset.ErrUnavailable) ||

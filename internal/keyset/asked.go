@@ -10,17 +10,17 @@ import (
 // maxAsked is how many questions are remembered, at sixteen bytes each.
 const maxAsked = 2048
 
-// asked remembers what was asked for in vain: tokens, and key ids, by their hashes. When it is full it forgets
-// everything. That costs good tokens nothing: a token that is not remembered is never refused because of it.
+// asked remembers what was asked for in vain: tokens and key ids, by their hashes. When it is full it forgets
+// everything. That costs good tokens nothing, because a token that is not remembered is never refused for it.
 //
-// An answer is remembered for a token and not for its key id. Strangers who guess the id of the next key could
-// otherwise have it refused in advance.
+// An answer is remembered for a token, not for its key id. Otherwise strangers who guess the id of the next key could
+// have it refused in advance.
 type asked struct {
-	begun  map[uint64]uint64 // by question, the number of the last fetch that had begun when it was asked
-	forgot uint64            // the same of the moment when everything was last forgotten
+	begun  map[uint64]uint64 // by question: the number of the last fetch that had begun when it was asked
+	forgot uint64            // that number when everything was last forgotten
 }
 
-// note remembers a question, unless it has been waiting for an answer since earlier.
+// note remembers a question, unless it was asked earlier and is still waiting for an answer.
 func (a *asked) note(question, begun, lastGood uint64) {
 	if at, known := a.begun[question]; known && at >= lastGood {
 		return
@@ -32,28 +32,28 @@ func (a *asked) note(question, begun, lastGood uint64) {
 	a.begun[question] = begun
 }
 
-// waiting reports whether a question may have been asked since the last good fetch began: it was, or questions have
-// been forgotten since then.
+// waiting reports whether a question may have been asked since the last good fetch began: either it was, or questions
+// have been forgotten since then.
 func (a *asked) waiting(question, lastGood uint64) bool {
 	begun, known := a.begun[question]
 	return max(begun, a.forgot) >= lastGood && (known || a.forgot > 0)
 }
 
-// answered reports whether the last good fetch began after the question was asked. As the question is asked again, that
-// fetch has not brought the key.
+// answered reports whether the last good fetch began after the question was asked. If so, that fetch has not brought
+// the key: the question would not be asked again.
 func (a *asked) answered(question, lastGood uint64) bool {
 	begun, known := a.begun[question]
 	return known && begun < lastGood
 }
 
-// demand is a request for a key, and what may be remembered of it.
+// demand is a request for a key, and what may be remembered about it.
 type demand struct {
 	alg     jose.Algorithm
 	kid     string
 	id      uint64 // stands for the key id
 	token   uint64 // stands for the token
 	arrived time.Time
-	begun   uint64 // number of the last fetch that had begun by then
+	begun   uint64 // number of the last fetch that had begun when it arrived
 }
 
 func (s *fetched) demand(token Signed) demand {
@@ -65,7 +65,7 @@ func (s *fetched) demand(token Signed) demand {
 	h.SetSeed(seed)
 	_ = h.WriteByte(byte(token.Algorithm))
 	_, _ = h.WriteString(token.KeyID)
-	_ = h.WriteByte(0) // a token without a signature is not its key id
+	_ = h.WriteByte(0) // a token without a signature must not have the hash of its key id
 	_, _ = h.Write(token.Signature)
 	d.token = h.Sum64()
 	return d
@@ -73,5 +73,5 @@ func (s *fetched) demand(token Signed) demand {
 
 var seed = maphash.MakeSeed()
 
-// hashID is what is remembered of a key id: never more than this, however long it is.
+// hashID is all that is remembered about a key id, however long it is.
 func hashID(kid string) uint64 { return maphash.String(seed, kid) }

@@ -2,36 +2,36 @@ package keyset
 
 import "time"
 
-// motive is why a request wants the keys to be fetched. Each has a budget of its own, so that a stranger who spends one
-// leaves the others as they were.
+// motive is why a request wants the keys to be fetched. Each motive has its own budget, so that a stranger who spends
+// one leaves the others as they were.
 type motive uint8
 
 const (
-	unknownID    motive = iota // a key id that has never been in the set. Everybody can invent one
+	unknownID    motive = iota // a key id that has never been in the set. Anybody can invent one
 	unknownAgain               // a second request for such an id since the last fetch
-	retiredID                  // a key id that was in the set and was taken out: old tokens have it
-	badSignature               // a signature that no key at hand has made. Everybody can break one
+	retiredID                  // a key id that was in the set and is not any more: old tokens have it
+	badSignature               // a signature that no known key has made. Anybody can break one
 	motiveCount
 )
 
-// savedFetches is how many fetches for unknown key ids can be saved up: a stray one now and then leaves enough for a
+// savedFetches is how many fetches for unknown key ids can be saved up. So a stray one now and then leaves enough for a
 // rotation.
 const savedFetches = 3
 
-// budget allows one fetch in every interval, and saves up what is not used.
+// budget allows one fetch in every interval, and saves up unused ones.
 type budget struct {
 	every time.Duration
-	most  int       // that can be saved up, one at least
-	full  time.Time // when that many are there
+	most  int       // how many can be saved up, at least one
+	full  time.Time // when that many will be saved up
 }
 
-// wait is the time until a fetch is allowed, 0 for now.
+// wait is the time until a fetch is allowed; 0 for now.
 func (b *budget) wait(now time.Time) time.Duration {
 	missing := max(b.full.Sub(now), 0)
 	return max(missing-time.Duration(b.most-1)*b.every, 0)
 }
 
-// spend takes a fetch out of the budget, and reports whether there was one.
+// spend takes a fetch from the budget, and reports whether there was one.
 func (b *budget) spend(now time.Time) bool {
 	if b.wait(now) > 0 {
 		return false
@@ -43,7 +43,7 @@ func (b *budget) spend(now time.Time) bool {
 	return true
 }
 
-// budgets are those of one source.
+// budgets are the budgets of one source.
 type budgets [motiveCount]budget
 
 func newBudgets(cooldown time.Duration) *budgets {
@@ -56,7 +56,7 @@ func newBudgets(cooldown time.Duration) *budgets {
 	return b
 }
 
-// spend takes a fetch for one of the motives out of the first budget that has one.
+// spend takes a fetch from the first of the motives' budgets that has one.
 func (b *budgets) spend(now time.Time, why ...motive) bool {
 	for _, m := range why {
 		if b[m].spend(now) {
@@ -75,7 +75,7 @@ func (b *budgets) wait(now time.Time, why ...motive) time.Duration {
 	return shortest
 }
 
-// refill gives back all that was spent.
+// refill returns all that was spent.
 func (b *budgets) refill() {
 	for i := range b {
 		b[i].full = time.Time{}

@@ -47,9 +47,9 @@ func (c *tally) String() string {
 // attack runs before each good token, with the id of the next key and the number of calls so far.
 type attack func(t *testing.T, source keyset.Source, next string, n int)
 
-// rotations has the server replace its only key about once a minute. Good tokens come five times a second, and attack
-// runs as often. The tokens of a key are the same few, as clients use a token again. With -short, everything comes half
-// as often.
+// rotations makes the server replace its only key about once a minute. Good tokens arrive five times a second, and
+// attack runs as often. Each key has only a few tokens, because clients use a token repeatedly. With -short, everything
+// happens half as often.
 func rotations(t *testing.T, minutes int, attack attack) (*tally, *server) {
 	t.Helper()
 	good, n := new(tally), 0
@@ -76,8 +76,8 @@ func rotations(t *testing.T, minutes int, attack attack) (*tally, *server) {
 	return good, behind
 }
 
-// Whatever strangers and old tokens do, a good token of a key that was not published ahead is never refused as bad. It
-// waits for half a cooldown at the most.
+// Whatever strangers and old tokens do, a good token is never refused as bad because its key was not published ahead.
+// It waits for half a cooldown at most.
 func TestRotationBesideAttacks(t *testing.T) {
 	minutes := 8
 	if testing.Short() {
@@ -205,7 +205,7 @@ func TestRollingBack(t *testing.T) {
 	}
 }
 
-// The next fetch answers all pending tokens, whatever causes it: with the key, or for good.
+// The next fetch, whatever causes it, settles all pending tokens: it brings the key, or they are refused for good.
 func TestPendingTokensGetAnAnswer(t *testing.T) {
 	two, stranger := tokentest.NewKey(t, "ES256", "two"), tokentest.NewKey(t, "ES256", "stranger")
 	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
@@ -240,7 +240,7 @@ func TestPendingTokensGetAnAnswer(t *testing.T) {
 	})
 }
 
-// There are more invented ids than the source remembers. Bad tokens get their answers later, and good tokens lose
+// When there are more invented ids than the source remembers, bad tokens get their answers later, and good tokens lose
 // nothing.
 func TestMoreInventedIDsThanAreRemembered(t *testing.T) {
 	two := tokentest.NewKey(t, "ES256", "two")
@@ -276,7 +276,7 @@ func TestMoreInventedIDsThanAreRemembered(t *testing.T) {
 	})
 }
 
-func TestASlowServerIsNoTroubleOfKnownKeys(t *testing.T) {
+func TestASlowServerDoesNotDelayKnownKeys(t *testing.T) {
 	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
 		if err := find(t, source, "one"); err != nil {
 			t.Fatal(err)

@@ -18,7 +18,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// certified is a server that asks for a client certificate, and counts its requests and what it was shown.
+// certified is a server that asks for a client certificate. It counts its requests and records what it was shown.
 type certified struct {
 	*httptest.Server
 	asked, shown atomic.Int64

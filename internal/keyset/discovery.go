@@ -20,26 +20,27 @@ import (
 type DiscoveryOptions struct {
 	// Issuer is the issuer identifier. The metadata must have this very text as its issuer.
 	Issuer string
-	// URL of the metadata document. Empty means the places that the standards name: the issuer with
+	// URL is that of the metadata document. Empty means the places that the standards name: first the issuer with
 	// "/.well-known/openid-configuration" after it (OpenID Connect Discovery 1.0 section 4), then with
 	// "/.well-known/oauth-authorization-server" between host and path (RFC 8414 section 3.1).
 	URL string
-	// Fetch has the TLS settings towards the server, for all requests, and header fields and a client certificate that
-	// are for the origin of the metadata only.
+	// Fetch has the TLS settings for all requests. Its header fields and its client certificate go only to the origin of
+	// the metadata.
 	Fetch fetch.Options
-	// Taken says which keys of the set are wanted; the zero value is fine.
+	// Taken says which keys of the set are wanted; the zero value works.
 	Taken Selection
-	// Timing; the zero value is fine. Metadata and keys are fetched together.
+	// Timing says when to fetch; the zero value works. Metadata and keys are fetched together.
 	Timing Timing
-	// MetadataOnly is for issuers whose metadata is wanted and whose keys are not: there never are any.
+	// MetadataOnly is for issuers whose metadata is wanted, but not their keys: there never are any.
 	MetadataOnly bool
-	// Logger gets changes of state; nil for none. It outlives whoever makes the source if the source is shared.
+	// Logger gets changes of state; nil for none. If the source is shared, the logger must outlive whoever made the
+	// source.
 	Logger *slog.Logger `fingerprint:"-"` // what it writes does not change the keys
 
 	transport refresh.Getter `fingerprint:"-"` // for tests
 }
 
-// Fingerprint is a hash of all settings but the logger. One source can serve all who want the same fingerprint.
+// Fingerprint is a hash of all settings but the logger. Owners with the same fingerprint can share one source.
 func (o DiscoveryOptions) Fingerprint() [32]byte { return hashing.Fingerprint(o) }
 
 // Discovery is a source behind the metadata of an issuer.
@@ -50,8 +51,8 @@ type Discovery struct {
 
 var _ Source = (*Discovery)(nil)
 
-// NewDiscovery makes a source of the keys that an issuer's metadata points to. It does not touch the network: the first
-// request for a key or for the metadata does, or Start. Its error is a setting.Error.
+// NewDiscovery makes a source of the keys that an issuer's metadata points to. It does not touch the network: Start
+// does, or the first request for a key or for the metadata. Its error is a setting.Error.
 func NewDiscovery(options DiscoveryOptions) (*Discovery, error) {
 	addresses := []string{options.URL}
 	if options.URL == "" {
@@ -98,8 +99,8 @@ func CheckDiscoverable(issuer string) error {
 	return setting.In("Issuer", err)
 }
 
-// wellKnown is where the metadata of an issuer may be, in the order in which to look. Both standards take a slash off
-// the end of the identifier first.
+// wellKnown returns where the metadata of an issuer may be, in the order in which to look. Both standards first remove
+// a slash from the end of the identifier.
 func wellKnown(issuer string) ([]string, error) {
 	u, err := fetch.CheckURL(issuer)
 	if err != nil {
@@ -108,7 +109,7 @@ func wellKnown(issuer string) ([]string, error) {
 	if u.RawQuery != "" || u.ForceQuery {
 		return nil, fmt.Errorf("%w: an issuer identifier has no query (RFC 8414 section 2)", fetch.ErrAddress)
 	}
-	origin := (&url.URL{Scheme: u.Scheme, Host: u.Host}).String() // the zone of an address is encoded again
+	origin := (&url.URL{Scheme: u.Scheme, Host: u.Host}).String() // String encodes the zone of an address again
 	path := strings.TrimSuffix(u.EscapedPath(), "/")
 	return []string{
 		origin + path + "/.well-known/openid-configuration",
@@ -116,7 +117,7 @@ func wellKnown(issuer string) ([]string, error) {
 	}, nil
 }
 
-// Metadata gives the issuer's metadata. When there is none yet it waits for a fetch as Find does; the error is
+// Metadata returns the issuer's metadata. When there is none yet, it waits for a fetch as Find does. The error is an
 // *UnavailableError.
 func (d *Discovery) Metadata(ctx context.Context) (*Metadata, error) {
 	if m := d.metadata.present(); m != nil {
@@ -129,22 +130,22 @@ func (d *Discovery) Metadata(ctx context.Context) (*Metadata, error) {
 	return nil, &UnavailableError{RetryAfter: time.Second, Err: err}
 }
 
-// metadataLoader gets the metadata of an issuer, and then the keys that it points to. It reads the metadata every time,
-// for an authorization server that moves its keys changes the metadata first.
+// metadataLoader gets the metadata of an issuer, and then the keys that it points to. It reads the metadata every time:
+// an authorization server that moves its keys changes the metadata first.
 type metadataLoader struct {
 	client    refresh.Getter
-	stranger  refresh.Getter // for origins other than the metadata's; nil when it makes no difference
+	stranger  refresh.Getter // for other origins than that of the metadata; nil when it makes no difference
 	issuer    string
 	addresses []string
 	maxStale  time.Duration
-	only      bool // metadata, no keys
+	only      bool // only metadata, no keys
 	keys      jwksLoader
 	resource  refresh.Resource
 
 	current atomic.Pointer[dated]
 }
 
-// dated is metadata and when it was last seen.
+// dated is metadata, where it was found, and when it was last seen.
 type dated struct {
 	metadata *Metadata
 	address  string
@@ -160,7 +161,7 @@ func (l *metadataLoader) Close() error {
 	return l.client.Close()
 }
 
-// present is the metadata, nil when there is none or it is too old.
+// present is the metadata; nil when there is none or it is too old.
 func (l *metadataLoader) present() *Metadata {
 	d := l.current.Load()
 	if d == nil || time.Since(d.seen) >= l.maxStale {
@@ -188,8 +189,8 @@ func (l *metadataLoader) Load(ctx context.Context) (refresh.Outcome[Set], error)
 	return l.keys.Load(ctx)
 }
 
-// clientFor leaves out what identifies us where the keys are at another origin than the metadata, whose address the
-// operator has chosen.
+// clientFor returns the client that fetches the keys. The operator has chosen the address of the metadata. If the keys
+// are at another origin, the client leaves out what identifies us.
 func (l *metadataLoader) clientFor(d *dated) refresh.Getter {
 	from, err1 := url.Parse(d.address)
 	to, err2 := url.Parse(d.metadata.JWKSURI)
@@ -199,13 +200,13 @@ func (l *metadataLoader) clientFor(d *dated) refresh.Getter {
 	return l.client
 }
 
-// refresh reads the metadata, where it was found before or else at the first place that has it. When there is metadata
-// already, it leaves half of the time for the keys: a server of metadata that does not answer must not keep the keys
-// away.
+// refresh reads the metadata from where it was found before, or else from the first place that has it. If there is
+// metadata already, it leaves half of the time for the keys: a server that does not answer about metadata must not keep
+// the keys away.
 //
-// wrong says that the place that had the right document now has a wrong one: then there is nothing to go by. When that
-// place does not answer, the keys may still be where they were. A wrong document at the other place proves nothing, for
-// many servers have the same page at every path.
+// wrong reports that the place that had the right document now has a wrong one: then there is nothing to go by. When
+// that place does not answer, the keys may still be where they were. A wrong document at the other place proves
+// nothing, because many servers answer every path with the same page.
 func (l *metadataLoader) refresh(ctx context.Context) (wrong bool, err error) {
 	if deadline, bounded := ctx.Deadline(); bounded && !l.only && l.present() != nil {
 		var cancel context.CancelFunc
@@ -219,7 +220,7 @@ func (l *metadataLoader) refresh(ctx context.Context) (wrong bool, err error) {
 			err = fmt.Errorf("%s: %w", label(address), err)
 		}
 		if err == nil {
-			l.addresses[0], l.addresses[i] = l.addresses[i], l.addresses[0] // look here first the next time
+			l.addresses[0], l.addresses[i] = l.addresses[i], l.addresses[0] // look here first next time
 			return false, nil
 		}
 		failures = append(failures, err)

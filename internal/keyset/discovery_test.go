@@ -118,7 +118,7 @@ func TestKeysMove(t *testing.T) {
 
 // The document at the other well-known place says nothing about the metadata that was found at this one: many servers
 // answer every path with the same page.
-func TestPageAtTheOtherPlaceKeepsNoKeysAway(t *testing.T) {
+func TestAPageAtTheOtherPlaceTakesNoKeysAway(t *testing.T) {
 	one, two := tokentest.NewKey(t, "ES256", "one"), tokentest.NewKey(t, "ES256", "two")
 	as := tokentest.NewAS(t, tokentest.WithKeys(one))
 	source := discovery(t, keyset.DiscoveryOptions{Issuer: as.URL})

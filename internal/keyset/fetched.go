@@ -7,12 +7,12 @@ import (
 	"github.com/caddyjwt/gateway/internal/refresh"
 )
 
-// Timing says when a source fetches. Each of the motives in budget.go may cause one fetch in a cooldown.
+// Timing says when a source fetches. Each motive in budget.go may cause one fetch in a cooldown.
 type Timing = refresh.Timing
 
 // Stats counts what a source has done so far.
 type Stats struct {
-	Fetches     uint64 // attempts, finished or not
+	Fetches     uint64 // attempts, whether or not they have ended
 	Failures    uint64 // attempts that brought no usable keys
 	NotModified uint64 // attempts that found the keys unchanged by ETag
 	Denied      uint64 // requests for unknown keys that caused no fetch and waited for none
@@ -24,8 +24,8 @@ type Stats struct {
 	Next        time.Time // when the next attempt is due; zero before the first, and while one is under way
 }
 
-// fetched is a source whose keys come over the network. The document decides when they are fetched; what is here finds
-// keys, and decides which requests for keys that are not there may cause a fetch.
+// fetched is a source whose keys come over the network. The document decides when to fetch them. The code here finds
+// keys, and decides which requests for missing keys may cause a fetch.
 type fetched struct {
 	name   string // what the source is called in logs and events
 	timing Timing
@@ -48,12 +48,12 @@ func newFetched(name string, timing Timing, l refresh.Loader[Set], logger *slog.
 	return s
 }
 
-// Start fetches the keys in the background, if that has not happened yet. Without it the first request that needs them
-// does so, which is better for an owner of thousands of sources.
+// Start fetches the keys in the background, unless that has happened before. Without it, the first request that needs
+// them does. That is better for an owner of thousands of sources.
 func (s *fetched) Start() { s.doc.Start() }
 
-// SetObserver makes observe get every event from now on, in order, one at a time, and off all request paths; nil ends
-// that. Only the events that follow wait for it. It may call Close.
+// SetObserver makes observe get every event from now on: in order, one at a time, and outside of all requests; nil ends
+// that. Only later events wait for it. It may call Close.
 func (s *fetched) SetObserver(observe func(Event)) { s.notify.observe(observe) }
 
 // Stats reports what has happened so far.
@@ -78,10 +78,12 @@ func (s *fetched) Current() *Set { return s.doc.Current() }
 // Close implements Source.
 func (s *fetched) Close() error { return s.doc.Close() }
 
-// accept decides what a fetch has changed, under the lock of the document. Keys that are the same stay the same
-// generation. A fetch that has brought new keys gives back what the budgets have spent: no stranger can cause such a
-// one, and the next rotation should not have to wait for it. Keys that come back are not new: behind one address there
-// may be two servers that do not have the same keys, and then every fetch brings those of the other.
+// accept decides what a fetch has changed, under the lock of the document. A set with the same keys keeps its
+// generation.
+//
+// A fetch that has brought new keys refills the budgets: no stranger can cause that, and the next rotation should not
+// have to wait. Keys that come back are not new. Two servers behind one address may have different keys, and then every
+// fetch brings back those of the other.
 func (s *fetched) accept(before, set *Set) *Set {
 	if before.sameKeys(set) {
 		same := *before
@@ -97,7 +99,7 @@ func (s *fetched) accept(before, set *Set) *Set {
 	return set
 }
 
-// report makes events of keys out of those of the document.
+// report makes events about keys from those of the document.
 func (s *fetched) report(e refresh.Event[Set]) {
 	event := Event{Source: s.name, Keys: e.Now.Len(), Err: e.Err, Since: e.Since}
 	switch e.Kind {
@@ -109,13 +111,13 @@ func (s *fetched) report(e refresh.Event[Set]) {
 	case refresh.Changed:
 		event.Kind, event.Skipped = KeysChanged, e.Now.Skipped
 		event.Added, event.Removed = e.Before.changes(e.Now)
-		if len(event.Added)+len(event.Removed) > 0 { // else the same keys in another order
+		if len(event.Added)+len(event.Removed) > 0 { // otherwise only their order has changed
 			s.notify.tell(event)
 		}
 		s.reportCut(e.Before, e.Now)
 	case refresh.Recovered:
 		event.Kind = Recovered
-		if e.Now != nil { // nil when metadata alone is fetched
+		if e.Now != nil { // nil when only metadata is fetched
 			event.Skipped = e.Now.Skipped
 		}
 		s.notify.tell(event)
@@ -128,7 +130,7 @@ func (s *fetched) report(e refresh.Event[Set]) {
 	}
 }
 
-// reportCut makes an event when a set has begun to lack keys of its source.
+// reportCut sends an event when keys of the source begin to be left out of the set.
 func (s *fetched) reportCut(before, set *Set) {
 	if set.cutSince(before) {
 		s.notify.tell(Event{Kind: KeysLeftOut, Source: s.name, Keys: set.Len(), Skipped: set.Skipped})

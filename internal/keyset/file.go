@@ -16,14 +16,14 @@ import (
 )
 
 const (
-	// pollInterval is how often to look whether a file has changed.
+	// pollInterval is how often to check whether a file has changed.
 	pollInterval = 2 * time.Second
 
-	// settle is how long changed content has to stay the same before it is used: a file may be half written.
+	// settle is how long new content must stay the same before it is used, because a file may be half written.
 	settle = 250 * time.Millisecond
 )
 
-// File is a source in a file.
+// File is a source of keys in a file.
 type File struct {
 	path    string
 	taken   Selection
@@ -37,17 +37,16 @@ type File struct {
 	timer   *time.Timer
 	failing bool
 	since   time.Time
-	stat    os.FileInfo       // when content was last read
-	content [sha256.Size]byte // what the current set was made of
-	seen    [sha256.Size]byte // what was last read
+	stat    os.FileInfo       // at the last read
+	content [sha256.Size]byte // hash of what the current set was made from
+	seen    [sha256.Size]byte // hash of what was last read
 }
 
 var _ Source = (*File)(nil)
 
-// NewFile makes a source of the keys in a file, in any of the forms that ParseKeys reads. The file has to be there and
-// usable. Later changes take effect by themselves; when the file cannot be used, or is gone, the keys that it had
-// before stay. A certificate that expires takes all keys of the file with it. The logger gets changes of state; nil for
-// none.
+// NewFile makes a source of the keys in a file, in any of the forms that ParseKeys reads. The file must exist and be
+// usable. Later changes take effect by themselves. When the file becomes unusable or disappears, the keys from before
+// stay. When a certificate expires, all keys of the file go with it. The logger gets changes of state; nil for none.
 func NewFile(path string, taken Selection, logger *slog.Logger) (*File, error) {
 	if err := taken.check(); err != nil {
 		return nil, err
@@ -80,8 +79,8 @@ func (f *File) Current() *Set {
 	return nil
 }
 
-// Err is why the file could not be used when it was last read, without the path, or that a certificate in it has
-// expired; else nil. It never waits.
+// Err says why the file could not be used when it was last read, or that a certificate in it has expired; otherwise it
+// is nil. It does not name the file, and never waits.
 func (f *File) Err() error {
 	if trouble := f.trouble.Load(); trouble != nil {
 		return *trouble
@@ -110,7 +109,7 @@ func (f *File) Close() error {
 	return nil
 }
 
-// check looks at the file. Changed content is used once it has been the same twice.
+// check looks at the file. Changed content is used once it was the same twice in a row.
 func (f *File) check() {
 	f.mu.Lock()
 	next := pollInterval
@@ -129,7 +128,7 @@ func (f *File) check() {
 	f.events.Deliver()
 }
 
-// read looks whether there is something new, and takes it over if it has settled. changed asks for another look soon.
+// read looks for new content, and takes it once it has settled. changed asks for another look soon.
 func (f *File) read() (changed bool, err error) {
 	stat, err := os.Stat(f.path)
 	if err != nil {
@@ -193,7 +192,7 @@ func (f *File) take(data []byte) (err error) {
 	return nil
 }
 
-// fail and recovered report when the file begins to be unusable, and when that is over.
+// fail and recovered report when the file becomes unusable, and when that is over.
 func (f *File) fail(err error) {
 	err = smallfile.WithoutPath(err)
 	f.trouble.Store(&err)

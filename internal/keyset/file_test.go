@@ -42,7 +42,7 @@ func certificatePEM(tb testing.TB, key *tokentest.Key, expires time.Time) string
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
-// strangeCertificate is a certificate whose key is of a kind that nobody knows: the name of the kind is changed.
+// strangeCertificate is a certificate with an unknown kind of key: the name of the kind is changed.
 func strangeCertificate(tb testing.TB, expires time.Time) string {
 	tb.Helper()
 	text := der(tb, certificatePEM(tb, tokentest.NewKey(tb, "ES256", "strange"), expires))
@@ -192,7 +192,7 @@ func TestFileChanges(t *testing.T) {
 	})
 }
 
-// Err gives the present trouble, and not the one that began it. It does not name the file.
+// Err returns the present trouble, not the one that began it. It does not name the file.
 func TestErrOfAFileIsTheLatest(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys")
 	good := tokentest.NewKey(t, "ES256", "").PublicPEM()
@@ -224,7 +224,7 @@ func TestErrOfAFileIsTheLatest(t *testing.T) {
 	})
 }
 
-// A file that is being written is read when it is complete, not before.
+// A file that is being written is not used before it is complete.
 func TestFileHalfWritten(t *testing.T) {
 	one, two := tokentest.NewKey(t, "ES256", "one"), tokentest.NewKey(t, "ES256", "two")
 	path := filepath.Join(t.TempDir(), "keys")

@@ -10,21 +10,22 @@ import (
 	"github.com/caddyjwt/gateway/internal/refresh"
 )
 
-// Find implements Source, for a token of which no more is known than this.
+// Find implements Source. It knows nothing else about the token.
 func (s *fetched) Find(ctx context.Context, alg jose.Algorithm, kid string) ([]*jose.Key, error) {
 	return s.FindFor(ctx, Signed{Algorithm: alg, KeyID: kid})
 }
 
 // FindFor implements Fetcher.
 //
-// A key id that is not there causes a fetch as far as the budgets go; requests that come meanwhile wait for it. With no
-// keys at all every request may cause a fetch, one in Timing.MinBackoff. Keys without an id may be the ones: they are
-// tried first, and Recheck comes next. When nothing can be fetched now:
+// A missing key id causes a fetch if the budgets allow it; requests that arrive meanwhile wait for it. While there are
+// no keys at all, any request may cause a fetch, one in each Timing.MinBackoff. A key without an id may be the right
+// one: it is tried first, and Recheck comes next. When nothing can be fetched now, the error is
+//
 //   - *UnavailableError when the last fetch failed, or there are no keys at all;
 //   - ErrUnknownKey for a token that was asked about before the last fetch began, and for one with the id of a key that
 //     the issuer has taken out;
-//   - else ErrPending, since the issuer may have published the key after the last fetch. A client gives up a token that
-//     is called bad, and what strangers have spent must not make it do so.
+//   - otherwise ErrPending, since the issuer may have published the key after the last fetch. A client gives up a token
+//     that is called bad, and strangers who have spent the budget must not make it do so.
 func (s *fetched) FindFor(ctx context.Context, token Signed) ([]*jose.Key, error) {
 	if keys, _ := s.Current().find(token.Algorithm, token.KeyID); len(keys) > 0 {
 		return keys, nil
@@ -32,7 +33,7 @@ func (s *fetched) FindFor(ctx context.Context, token Signed) ([]*jose.Key, error
 	return s.search(ctx, s.demand(token))
 }
 
-// search finds a key that is not there.
+// search finds a key that the set does not have.
 func (s *fetched) search(ctx context.Context, d demand) ([]*jose.Key, error) {
 	for {
 		f, keys, err := s.join(d)
@@ -43,19 +44,19 @@ func (s *fetched) search(ctx context.Context, d demand) ([]*jose.Key, error) {
 		keys, _ = s.Current().find(d.alg, d.kid)
 		switch {
 		case len(keys) > 0:
-			return keys, nil // they are here, whatever became of the wait
+			return keys, nil // they have arrived, however the wait ended
 		case err != nil:
 			return nil, s.givenUp(err)
 		}
 		if f.Err() == nil && f.Number() <= d.begun {
-			continue // what was sent before this request came need not be what is there now
+			continue // its answer may be older than this request
 		}
 		return nil, s.conclude(f, d)
 	}
 }
 
-// join finds the fetch to wait for, starting one if that is allowed, and counts the caller among the waiters. Without a
-// fetch it gives the answer.
+// join finds the fetch to wait for, or starts one if that is allowed, and counts the caller among the waiters. Without
+// a fetch it returns the answer.
 func (s *fetched) join(d demand) (*refresh.Flight, []*jose.Key, error) {
 	doc := s.doc.Lock()
 	defer doc.Unlock()
@@ -64,7 +65,7 @@ func (s *fetched) join(d demand) (*refresh.Flight, []*jose.Key, error) {
 	}
 	set := s.Current()
 	if keys, _ := set.find(d.alg, d.kid); len(keys) > 0 {
-		return nil, keys, nil // it has just come
+		return nil, keys, nil // the key has just arrived
 	}
 	now := time.Now()
 	f := doc.Flight()
@@ -100,7 +101,7 @@ func (s *fetched) conclude(f *refresh.Flight, d demand) error {
 	return s.refuse(doc, set, d, time.Now())
 }
 
-// refuse answers when there is no key.
+// refuse is the answer when the key is missing.
 func (s *fetched) refuse(doc refresh.Locked[Set], set *Set, d demand, now time.Time) error {
 	switch {
 	case set == nil || doc.Failing():
@@ -114,9 +115,8 @@ func (s *fetched) refuse(doc refresh.Locked[Set], set *Set, d demand, now time.T
 	return &UnavailableError{RetryAfter: max(wait, time.Second), Err: set.lacks(ErrPending)}
 }
 
-// motives are why there may be a fetch for a key id that is not in the set. An id that somebody has asked for since the
-// last fetch may be that of many good tokens: it need not stand in line with those that are invented for one request
-// each.
+// motives are why there may be a fetch for a key id that is not in the set. An id that was asked for since the last
+// fetch may be that of many good tokens. It need not queue with ids that are invented for one request each.
 func (s *fetched) motives(doc refresh.Locked[Set], d demand) []motive {
 	switch {
 	case s.former.hadID(d.id):
@@ -128,7 +128,7 @@ func (s *fetched) motives(doc refresh.Locked[Set], d demand) []motive {
 	}
 }
 
-// launchFor starts a fetch if one of the budgets has one, nil if not.
+// launchFor starts a fetch if one of the budgets allows it; otherwise it returns nil.
 func (s *fetched) launchFor(doc refresh.Locked[Set], now time.Time, why ...motive) *refresh.Flight {
 	if !doc.MayReload(now) || !s.budgets.spend(now, why...) {
 		return nil
@@ -157,8 +157,8 @@ func (s *fetched) delayed(doc refresh.Locked[Set], err error) error {
 	return &UnavailableError{RetryAfter: time.Second, Err: err}
 }
 
-// Recheck implements Fetcher. When it may not fetch and there is no fetch to wait for, it gives no other keys, or an
-// error if the last fetch failed: then nobody knows whether there are others.
+// Recheck implements Fetcher. When it may not fetch and there is no fetch to wait for, it returns no other keys. If the
+// last fetch failed, it returns an error, because then it cannot be known whether there are others.
 func (s *fetched) Recheck(ctx context.Context, token Signed, tried []*jose.Key) ([]*jose.Key, error) {
 	d := s.demand(token)
 	for {
@@ -196,7 +196,7 @@ func (s *fetched) joinRecheck(d demand, tried []*jose.Key) (*refresh.Flight, []*
 	doc := s.doc.Lock()
 	defer doc.Unlock()
 	if others := s.others(d, tried); len(others) > 0 {
-		return nil, others, nil // they have just come
+		return nil, others, nil // they have just arrived
 	}
 	now := time.Now()
 	f := doc.Flight()
@@ -224,7 +224,7 @@ func (s *fetched) joinRecheck(d demand, tried []*jose.Key) (*refresh.Flight, []*
 	return f, nil, nil
 }
 
-// others are the present candidates that have not been tried.
+// others are the present candidates that were not tried yet.
 func (s *fetched) others(d demand, tried []*jose.Key) (others []*jose.Key) {
 	candidates, _ := s.Current().find(d.alg, d.kid)
 	for _, key := range candidates {

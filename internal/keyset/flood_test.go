@@ -86,8 +86,8 @@ func unknown(err error) bool {
 	return errors.Is(err, keyset.ErrUnknownKey) || errors.Is(err, keyset.ErrPending)
 }
 
-// mostFetches is how many fetches invented ids may cause in this time, with the first one: three and one at once, and
-// then one in ten seconds and one in five seconds.
+// mostFetches is how many fetches invented ids may cause in this time, including the first one: three and one at once,
+// then one every ten seconds and one every five seconds.
 func mostFetches(while time.Duration) int {
 	return 1 + 3 + 1 + int(while/(10*time.Second)) + int(while/(5*time.Second))
 }

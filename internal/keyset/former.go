@@ -1,9 +1,9 @@
 package keyset
 
-// maxFormer is how many keys are remembered that have gone, and as many of their ids.
+// maxFormer is how many former keys are remembered, and how many of their ids.
 const maxFormer = 1024
 
-// former are the keys of a source that have gone.
+// former are the keys that a source no longer has.
 type former struct {
 	keys map[member]struct{}
 	ids  map[uint64]struct{} // hashes
@@ -13,8 +13,8 @@ func newFormer() former {
 	return former{keys: make(map[member]struct{}), ids: make(map[uint64]struct{})}
 }
 
-// replace remembers the keys that a new set does not have any more. It reports whether there are keys in the new set
-// that were never there before.
+// replace remembers the keys that a new set no longer has. fresh reports whether the new set has keys that were never
+// there before.
 func (f *former) replace(before, set *Set) (fresh bool) {
 	for _, key := range set.keys {
 		_, was := f.keys[memberOf(key)]
@@ -36,7 +36,7 @@ func (f *former) replace(before, set *Set) (fresh bool) {
 	return fresh
 }
 
-// hadID reports whether a key with this id has gone.
+// hadID reports whether a key with this id is among them.
 func (f *former) hadID(id uint64) bool {
 	_, had := f.ids[id]
 	return had

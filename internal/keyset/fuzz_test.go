@@ -15,8 +15,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// Whatever a file contains, there is no panic, all keys are public ones that may be used, and the next reading gives
-// the same keys.
+// Whatever a file contains, there is no panic, all keys are usable public keys, and reading it again gives the same
+// keys.
 func FuzzParseKeys(f *testing.F) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	rsaKey, ecKey, edKey := tokentest.NewKey(f, "RS256", "one"),
@@ -59,7 +59,7 @@ func FuzzParseKeys(f *testing.F) {
 	})
 }
 
-// wantPublic wants the key to be of a kind, and of a strength, that may verify tokens.
+// wantPublic fails the test unless the key is of a kind and strength that may verify tokens.
 func wantPublic(t *testing.T, key *jose.Key) {
 	t.Helper()
 	if key.Algorithms() == 0 || key.Algorithms()&^jose.AsymmetricAlgorithms() != 0 {

@@ -12,19 +12,19 @@ import (
 	"github.com/caddyjwt/gateway/internal/jose"
 )
 
-// Why a key of a set was skipped though it can be used. The other reasons are of jose.Unusable.
+// Why a key was skipped although it is usable. For the other reasons, see jose.Unusable.
 const (
-	skipDuplicate = "duplicate_key" // the same key as one before
-	skipLimit     = "too_many_keys" // more keys than are taken, see Selection.Max
+	skipDuplicate = "duplicate_key" // the same key as an earlier one
+	skipLimit     = "too_many_keys" // more keys than Selection.Max
 )
 
-// parseJWKS reads the keys that can check signatures out of a JWK Set (RFC 7517 section 5) or a single JWK, in the
-// order of the document, and no more than are to be taken. Each key is judged alone: one that cannot be used, for
-// whatever reason, is counted and the others are kept.
+// parseJWKS reads the keys that can verify signatures from a JWK Set (RFC 7517 section 5) or a single JWK. It keeps the
+// order of the document, and stops when it has as many as may be taken. Each key is judged alone: one that cannot be
+// used, for whatever reason, is counted, and the others are kept.
 //
-// Shared secrets and private keys are never taken: a set that anybody can fetch contains nothing secret.
+// It never takes shared secrets and private keys: a set that anybody can fetch contains nothing secret.
 //
-// It returns ErrFormat when data is neither, and ErrNoKeys, along with what was skipped, when no key of it can be used.
+// It returns ErrFormat when data is neither, and ErrNoKeys, with what was skipped, when it has no usable key.
 func parseJWKS(data []byte, taken Selection) ([]*jose.Key, []Skipped, error) {
 	limit, uses := taken.max(), taken.uses()
 	texts, err := splitJWKS(data)
@@ -80,12 +80,12 @@ func tally(counts map[string]int) []Skipped {
 	return skipped
 }
 
-// splitJWKS finds the elements of the member "keys" of one object. It looks no deeper than it has to, so that what is
-// wrong inside one key does not spoil the others: package strictjson would refuse the whole text. The name is compared
+// splitJWKS finds the elements of the member "keys" of one object. It looks no deeper than it must, so that a defect
+// inside one key does not spoil the others; package strictjson would refuse the whole text. The name is compared
 // exactly (RFC 7517 section 5) and may occur once.
 //
-// An object without "keys" and with "kty" is a JWK, and taken for a set of one: some servers have only one key and
-// publish it so.
+// An object with "kty" and without "keys" is a JWK. It counts as a set of one, because some servers have only one key
+// and publish it like that.
 func splitJWKS(data []byte) ([]json.RawMessage, error) {
 	data = jose.WithoutMark(data)
 	dec := json.NewDecoder(bytes.NewReader(data))

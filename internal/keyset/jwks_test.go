@@ -21,7 +21,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// change is a JWK with some members changed; those that are nil are left out.
+// change returns a JWK with some members changed; nil removes one.
 func change(jwk map[string]any, changes map[string]any) string {
 	jwk = maps.Clone(jwk)
 	maps.Copy(jwk, changes)
@@ -247,7 +247,7 @@ func TestManyKeys(t *testing.T) {
 	}
 }
 
-// Whatever a server sends, there is no panic, no key that may not be used, and no more keys than the selection allows.
+// Whatever a server sends, there is no panic, no unusable key, and no more keys than the selection allows.
 func FuzzParseJWKS(f *testing.F) {
 	for _, test := range skippedJWKs(f) {
 		f.Add([]byte(`{"keys":[` + test.jwk + `]}`))

@@ -10,10 +10,10 @@ import (
 	"github.com/caddyjwt/gateway/internal/jose"
 )
 
-// ParseKeys reads public keys in whatever form they are: a JWK Set or a single JWK, PEM text with public keys or
-// certificates, or one of those in DER. Keys out of PEM and DER have no id, and no use that they could be chosen by.
-// now is the time at which certificates have to be valid; expires is the earliest end of their validity, zero without
-// certificates. With an error there is nothing else but what was skipped.
+// ParseKeys reads public keys in any usual form: a JWK Set or a single JWK, PEM text with public keys or certificates,
+// or a single public key or certificate in DER. Keys from PEM and DER have no id, and no use to choose them by.
+// Certificates must be valid at now. expires is when the first of them expires; zero without certificates. With an
+// error, only skipped may be set.
 func ParseKeys(
 	data []byte, taken Selection, now time.Time,
 ) (keys []*jose.Key, skipped []Skipped, expires time.Time, err error) {
@@ -35,7 +35,7 @@ func ParseKeys(
 	}
 	for _, material := range public {
 		key, err := jose.NewPublicKey("", material, 0)
-		if err != nil { // the kind of key is none that verifies tokens, say
+		if err != nil { // for example a kind of key that cannot verify tokens
 			return nil, nil, time.Time{}, err
 		}
 		keys = append(keys, key)
@@ -43,7 +43,7 @@ func ParseKeys(
 	return keys, nil, expires, nil
 }
 
-// armour puts DER into PEM.
+// armour converts DER to PEM.
 func armour(der []byte) []byte {
 	kind := "PUBLIC KEY"
 	if _, err := x509.ParseCertificate(der); err == nil {

@@ -1,15 +1,15 @@
-// Package keyset says which keys may verify a token of one issuer, and keeps them up to date: keys written in the
-// configuration, in a file, behind a JWKS URL (RFC 7517 section 5), or behind an issuer's metadata (OpenID Connect
-// Discovery 1.0, RFC 8414).
+// Package keyset says which keys may verify the tokens of one issuer, and keeps them up to date. The keys are written
+// in the configuration or in a file, or they are behind a JWKS URL (RFC 7517 section 5) or an issuer's metadata (OpenID
+// Connect Discovery 1.0, RFC 8414).
 //
-// Readers see an immutable Set behind one atomic pointer. A new Set is made in the background. A request waits at most
-// for a fetch that it shares with all others, for two seconds at the most, and cancelling the request does not stop the
-// fetch. Each key that a server sends is judged alone. A server that answers with rubbish, or not at all, does not take
-// away the keys that it gave before, until they are too old to be trusted.
+// Readers see an immutable Set behind one atomic pointer. A new Set is made in the background. A request may wait for a
+// fetch, at most two seconds. It shares the fetch with all others, so cancelling the request does not stop the fetch.
+// Each key that a server sends is judged alone. A server that answers with rubbish, or not at all, does not take away
+// the keys that it sent before, until they are too old to be trusted.
 //
 // A stranger can make up key ids and break signatures. That costs a bounded number of fetches and a few bytes of
-// memory, and it never delays tokens of known keys. Tokens of a key that is not known yet may have to wait, but are
-// never called bad because of it.
+// memory, and it never delays tokens of known keys. Tokens of a key that is not known yet may have to wait, but
+// strangers cannot get them called bad.
 package keyset
 
 import (
@@ -21,22 +21,22 @@ import (
 	"github.com/caddyjwt/gateway/internal/jose"
 )
 
-// maxCandidates is how many keys are tried for one token: for a token without a key id, or when several keys have the
-// same one. Each try is a signature check that a stranger can ask for.
+// maxCandidates is how many keys are tried for one token. There are several when the token has no key id, or when
+// several keys have the same one. Each try is a signature check that a stranger can ask for.
 const maxCandidates = 16
 
-// Source gives the keys of one issuer. It is safe for concurrent use and may be shared by several owners.
+// Source has the keys of one issuer. It is safe for concurrent use and may be shared by several owners.
 type Source interface {
 	// Current is the present set: nil while there are no usable keys, or only keys that are too old. It neither blocks
 	// nor allocates.
 	Current() *Set
 
-	// Find gives the keys that may have made a signature with alg: those with this key id, or for a token without one
-	// (kid empty) all that fit alg; never none and at most 16. A key that has no id of its own is a candidate for every
+	// Find returns the keys that may have made a signature with alg: those with this key id, or, for a token without one
+	// (kid empty), all that fit alg. There is at least one, and at most 16. A key without an id is a candidate for every
 	// id that no other key has. The slice is shared and must not be changed.
 	//
-	// It may wait for a fetch, within ctx and for two seconds at the most. It returns ErrUnknownKey when the issuer has no
-	// such key, and *UnavailableError when nobody can know that now.
+	// Find may wait for a fetch, at most two seconds and no longer than ctx allows. It returns ErrUnknownKey when the
+	// issuer has no such key, and *UnavailableError when that cannot be known now.
 	Find(ctx context.Context, alg jose.Algorithm, kid string) ([]*jose.Key, error)
 
 	// Close stops all background work and waits for its end. It does not wait for an observer. Afterwards there are no
@@ -44,31 +44,32 @@ type Source interface {
 	Close() error
 }
 
-// Fetcher is a Source that can fetch when it has not got what a token needs. It bounds how often, so that strangers
-// cannot have it ask its server without end. Remote and Discovery are Fetchers.
+// Fetcher is a Source that can fetch when it lacks what a token needs. It bounds how often, so that strangers cannot
+// make it ask its server without end. Remote and Discovery are Fetchers.
 type Fetcher interface {
-	// FindFor is Find for one token, and not for others with the same key id.
+	// FindFor is Find, but what it learns counts for this token alone, not for others with the same key id.
 	FindFor(ctx context.Context, token Signed) ([]*jose.Key, error)
 
-	// Recheck gives keys that may have made the token's signature and are not among those tried, none of which has. It
-	// may wait for a fetch as Find does: another key under a known id, and any other for a token without one, show in no
-	// other way. Everybody can break a signature, so these fetches have a budget of their own. There is an
-	// *UnavailableError when it has waited for a fetch in vain, and while the last fetch has failed.
+	// Recheck returns further keys that may have made the token's signature. tried are the candidates so far, none of
+	// which has. There is no other way to notice another key under a known id, or any other key for a token without an id.
+	//
+	// It may wait for a fetch as Find does. Anybody can break a signature, so these fetches have a budget of their own.
+	// The error is an *UnavailableError when it has waited for a fetch in vain, and while the last fetch has failed.
 	Recheck(ctx context.Context, token Signed, tried []*jose.Key) ([]*jose.Key, error)
 }
 
-// Signed is what a source has to know of a token. The signature stands for the token: nobody has one without the other.
+// Signed is what a source needs to know about a token. The signature stands for the token: nobody has one without the
+// other.
 type Signed struct {
 	Algorithm jose.Algorithm
 	KeyID     string
 	Signature []byte
 }
 
-// Verify finds the key of a source that made the token's signature. Beside the errors of Find there is
-// jose.ErrSignature, when there are candidates and none of them made it.
+// Verify finds the key of a source that made the token's signature. In addition to the errors of Find, it returns
+// jose.ErrSignature when there are candidates and none of them made it.
 //
-// A Fetcher is asked for other keys when none of those at hand fits. A signature is tried again only with keys that
-// were not tried before.
+// When no candidate fits, it asks a Fetcher for other keys. It never tries a key twice.
 func Verify(ctx context.Context, source Source, token *jose.Token) (*jose.Key, error) {
 	fetcher, can := source.(Fetcher)
 	if !can {
@@ -94,7 +95,7 @@ func Verify(ctx context.Context, source Source, token *jose.Token) (*jose.Key, e
 	return try(others, token)
 }
 
-// try looks for the key among the candidates, of which there is a bounded number.
+// try looks for the key among the candidates, whose number is bounded.
 func try(candidates []*jose.Key, token *jose.Token) (*jose.Key, error) {
 	err := jose.ErrSignature
 	for _, key := range candidates {
@@ -109,17 +110,17 @@ var (
 	// ErrUnknownKey: the issuer has no key with this id for this algorithm.
 	ErrUnknownKey = errors.New("unknown key")
 
-	// ErrUnavailable: nobody can know now whether the issuer has such a key. Every UnavailableError is one.
+	// ErrUnavailable: it cannot be known now whether the issuer has such a key. Every UnavailableError is one.
 	ErrUnavailable = errors.New("keys unavailable")
 
 	// ErrPending: the issuer may have published the key since the last fetch, and nothing can be fetched now. It is the
-	// Err of an UnavailableError. Strangers can cause it with key ids that they invent.
+	// Err of an UnavailableError. Strangers can cause it with invented key ids.
 	ErrPending = errors.New("the key is not known yet")
 
-	// ErrNoKeys: there is no usable key in what was to be a key set.
+	// ErrNoKeys: the key set has no usable key.
 	ErrNoKeys = errors.New("no usable key")
 
-	// ErrFormat: what was to be a key set, a metadata document or a key file is something else.
+	// ErrFormat: something is not the key set, metadata document or key file that it should be.
 	ErrFormat = errors.New("malformed")
 )
 
@@ -140,20 +141,20 @@ func (e *UnavailableError) Error() string {
 // Is makes the error an ErrUnavailable.
 func (e *UnavailableError) Is(target error) bool { return target == ErrUnavailable }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *UnavailableError) Unwrap() error { return e.Err }
 
 // EventKind is what has happened to a source.
 type EventKind uint8
 
-// What can happen. There is one event for each, when it begins.
+// What can happen. Each event is sent once, when the state begins.
 const (
-	Ready       EventKind = iota + 1 // the first keys are there
+	Ready       EventKind = iota + 1 // the first keys have arrived
 	KeysChanged                      // keys came or went, see Added and Removed
 	Failing                          // refreshing has begun to fail, see Err
 	Recovered                        // refreshing works again
 	Expired                          // the keys have become too old to be used
-	KeysLeftOut                      // a new set has more keys than are taken
+	KeysLeftOut                      // a new set has more keys than the selection takes
 )
 
 // String is the name of the kind, in snake_case.
@@ -183,7 +184,7 @@ type Event struct {
 	Keys    int           // how many keys there are now
 	Added   []string      // names of the keys that came: the key id, or the start of the thumbprint for a key without one
 	Removed []string      // names of the keys that went
-	Skipped []Skipped     // what could not be used, when the keys were read
-	Err     error         // why it is failing
-	Since   time.Duration // Ready, Recovered, Expired: for how long it has been failing
+	Skipped []Skipped     // Ready, KeysChanged, Recovered, KeysLeftOut: the keys that were not taken
+	Err     error         // Failing, Expired: the cause
+	Since   time.Duration // Ready, Recovered, Expired: how long refreshing has been failing
 }

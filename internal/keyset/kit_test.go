@@ -19,8 +19,8 @@ func remote(tb testing.TB, options keyset.RemoteOptions) *keyset.Remote {
 	return source
 }
 
-// within asks again and again until the answer is yes. It fails the test after a time that is far longer than needed,
-// also on a busy machine.
+// within asks again and again until the answer is yes. It fails the test after far more time than is needed, even on a
+// busy machine.
 func within(tb testing.TB, what string, yes func() bool) {
 	tb.Helper()
 	const patience = time.Minute

@@ -136,8 +136,8 @@ func TestLiesTakeNoKeysAway(t *testing.T) {
 	}
 }
 
-// An entity tag is text that we send back to the server. If the server, or something in front of it, does not accept
-// the tag, we must still get the next keys.
+// An entity tag is text that we send back to the server. If the server, or a proxy in front of it, does not accept the
+// tag, we must still get the next keys.
 func TestAnEntityTagDoesNotEndRefreshing(t *testing.T) {
 	timing := keyset.Timing{
 		MinRefresh: time.Millisecond, DefaultRefresh: 50 * time.Millisecond, MaxRefresh: 50 * time.Millisecond,

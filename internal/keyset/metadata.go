@@ -11,8 +11,7 @@ import (
 )
 
 // Metadata is what an issuer says about itself (OpenID Connect Discovery 1.0 section 3, RFC 8414 section 2), as far as
-// a resource server needs it. Every address in it may be fetched as far as fetch.CheckURL can tell; those that may not
-// are left out. It is immutable.
+// a resource server needs it. Endpoints that fetch.CheckURL refuses are left out. It is immutable.
 type Metadata struct {
 	Issuer                   string
 	JWKSURI                  string
@@ -25,7 +24,7 @@ type Metadata struct {
 // Bounds on a metadata document. Real ones have some sixty members.
 var metadataLimits = strictjson.Limits{Depth: 16, Members: 4096}
 
-// parseMetadata reads a metadata document, which has to be of this issuer: the same text, byte for byte (RFC 8414
+// parseMetadata reads a metadata document. It must be that of this issuer: the same text, byte for byte (RFC 8414
 // section 3.3, OpenID Connect Discovery 1.0 section 4.3).
 func parseMetadata(text []byte, issuer, address string) (*Metadata, error) {
 	document, err := strictjson.ParseObject(jose.WithoutMark(text), metadataLimits)
@@ -35,7 +34,7 @@ func parseMetadata(text []byte, issuer, address string) (*Metadata, error) {
 	name, has := document.Member("issuer")
 	if !has || !name.Equal(issuer) {
 		found, _ := name.Str()
-		return nil, fmt.Errorf("%w: the document is of the issuer %.200q, not of %q", ErrFormat, found, issuer)
+		return nil, fmt.Errorf("%w: the document is that of the issuer %.200q, not of %q", ErrFormat, found, issuer)
 	}
 	secure := strings.HasPrefix(strings.ToLower(address), "https:")
 	m := &Metadata{
@@ -44,7 +43,7 @@ func parseMetadata(text []byte, issuer, address string) (*Metadata, error) {
 		UserinfoEndpoint:      endpoint(document, "userinfo_endpoint", secure),
 		MTLSEndpointAliases:   aliases(document, secure),
 	}
-	// A server without a key set may say so by a member without content.
+	// A server without a key set may say so by an empty member.
 	if value, has := document.Member("jwks_uri"); has && value.Kind() != strictjson.Null && !isBlank(value) {
 		if m.JWKSURI = endpoint(document, "jwks_uri", secure); m.JWKSURI == "" {
 			text, _ := value.Str()
@@ -67,8 +66,8 @@ func isBlank(value strictjson.Value) bool {
 	return value.Kind() != strictjson.Object && value.Empty()
 }
 
-// endpoint is an address in a document, empty when it is absent or must not be used. A document that came over https
-// cannot lead to something without: that would be a service on this machine.
+// endpoint is an address in a document; empty when it is absent or must not be used. A document that came over https
+// must not lead to a plain http address, which could only be on this machine.
 func endpoint(document strictjson.Value, name string, secure bool) string {
 	value, _ := document.Member(name)
 	text, ok := value.Str()

@@ -136,9 +136,8 @@ func TestMetadataFailsLater(t *testing.T) {
 	}
 }
 
-// A server that accepts the request for metadata and does not answer must not use up the time that there is for the
-// keys.
-func TestMetadataThatDoesNotComeKeepsNoKeysAway(t *testing.T) {
+// A server that accepts the request for metadata and does not answer must not use up the time for the keys.
+func TestStalledMetadataTakesNoKeysAway(t *testing.T) {
 	one, two := tokentest.NewKey(t, "ES256", "one"), tokentest.NewKey(t, "ES256", "two")
 	const issuer = "https://as.example.com"
 	synctest.Test(t, func(t *testing.T) {
@@ -173,7 +172,7 @@ func TestMetadataThatDoesNotComeKeepsNoKeysAway(t *testing.T) {
 	})
 }
 
-// Whatever a document says, it is of the issuer that was asked for, and leads only to allowed addresses.
+// Whatever a document says, it is accepted only from the right issuer, and leads only to allowed addresses.
 func FuzzMetadata(f *testing.F) {
 	const issuer = "https://as.example.com"
 	for _, seed := range []string{

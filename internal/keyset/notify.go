@@ -10,7 +10,7 @@ import (
 // notifier logs events and hands them to an observer.
 type notifier struct {
 	logger *slog.Logger
-	what   string // is refreshed: keys, or metadata alone
+	what   string // what is refreshed: keys, or metadata alone
 
 	mu       sync.Mutex
 	observer func(Event)
@@ -29,8 +29,8 @@ func (n *notifier) observe(observer func(Event)) {
 	n.observer = observer
 }
 
-// tell logs an event and gives it to the observer, whose panic is only logged. It must not be called under a lock of
-// the source's.
+// tell logs an event and passes it to the observer. If the observer panics, that is only logged. The caller must not
+// hold a lock of the source.
 func (n *notifier) tell(event Event) {
 	n.mu.Lock()
 	observer := n.observer

@@ -135,8 +135,7 @@ func TestRecheckIsBounded(t *testing.T) {
 	})
 }
 
-// A request comes while a fetch is under way that began before it. That fetch need not bring what was published in the
-// meantime.
+// A request arrives during a fetch that began before it. That fetch need not bring what was published in the meantime.
 func TestRecheckOfAFetchThatWasTooEarly(t *testing.T) {
 	old, renewed := tokentest.NewKey(t, "ES256", "one"), tokentest.NewKey(t, "ES256", "renewed").WithKID("one")
 	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
@@ -153,9 +152,8 @@ func TestRecheckOfAFetchThatWasTooEarly(t *testing.T) {
 	})
 }
 
-// A key without an id is tried for every key id. As long as it fits, nothing is fetched, and nobody waits for a server
-// that does not answer. A token that it does not fit is a reason to fetch, within the same budgets as other unknown key
-// ids.
+// A key without an id is tried for every key id. While it fits, nothing is fetched, and nobody waits for a server that
+// does not answer. A token that it does not fit may cause a fetch, within the same budgets as other unknown key ids.
 func TestKeysWithoutAnIDAreTriedFirst(t *testing.T) {
 	key, next, mallory := tokentest.NewKey(t, "ES256", "x"),
 		tokentest.NewKey(t, "ES256", "next"), tokentest.NewKey(t, "ES256", "mallory")
@@ -194,8 +192,8 @@ func TestKeysWithoutAnIDAreTriedFirst(t *testing.T) {
 	})
 }
 
-// While the last fetch has failed, nobody can know whether a signature is bad, or a new key has taken the place of the
-// old one. A client that gets a refusal would give up a good token.
+// While the last fetch has failed, it cannot be known whether a signature is bad or a new key has replaced the old one.
+// A client that is refused would give up a good token.
 func TestSignatureWhileFetchingFails(t *testing.T) {
 	old, fresh := tokentest.NewKey(t, "ES256", "same"), tokentest.NewKey(t, "ES256", "same too").WithKID("same")
 	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
@@ -234,8 +232,8 @@ func TestSignatureWhileFetchingFails(t *testing.T) {
 	})
 }
 
-// Broken signatures can take all places among those who wait for a fetch. A request that finds no free place has no
-// answer yet. It must not be refused as if its token were bad.
+// Requests with broken signatures can take all places among those who wait for a fetch. A request that finds no free
+// place has no answer yet. It must not be refused as if its token were bad.
 func TestNoPlaceToWaitForASignature(t *testing.T) {
 	old, fresh := tokentest.NewKey(t, "ES256", "same"), tokentest.NewKey(t, "ES256", "same too").WithKID("same")
 	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {

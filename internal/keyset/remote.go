@@ -18,17 +18,18 @@ type RemoteOptions struct {
 	URL string
 	// Fetch has the TLS settings and header fields towards the server.
 	Fetch fetch.Options
-	// Taken says which keys of the set are wanted; the zero value is fine.
+	// Taken says which keys of the set are wanted; the zero value works.
 	Taken Selection
-	// Timing; the zero value is fine.
+	// Timing says when to fetch; the zero value works.
 	Timing Timing
-	// Logger gets changes of state; nil for none. It outlives whoever makes the source if the source is shared.
+	// Logger gets changes of state; nil for none. If the source is shared, the logger must outlive whoever made the
+	// source.
 	Logger *slog.Logger `fingerprint:"-"` // what it writes does not change the keys
 
 	transport refresh.Getter `fingerprint:"-"` // for tests
 }
 
-// Fingerprint is a hash of all settings but the logger. One source can serve all who want the same fingerprint.
+// Fingerprint is a hash of all settings but the logger. Owners with the same fingerprint can share one source.
 func (o RemoteOptions) Fingerprint() [32]byte { return hashing.Fingerprint(o) }
 
 // Remote is a source behind a JWKS URL.
@@ -36,8 +37,8 @@ type Remote struct{ *fetched }
 
 var _ Source = (*Remote)(nil)
 
-// NewRemote makes a source of the keys behind a JWKS URL. It does not touch the network: the first request for a key
-// does, or Start. Its error is a setting.Error.
+// NewRemote makes a source of the keys behind a JWKS URL. It does not touch the network: Start does, or the first
+// request for a key. Its error is a setting.Error.
 func NewRemote(options RemoteOptions) (*Remote, error) {
 	if _, err := fetch.CheckURL(options.URL); err != nil {
 		return nil, setting.Errorf("URL", "key set: %w", err)
@@ -56,7 +57,7 @@ func NewRemote(options RemoteOptions) (*Remote, error) {
 	return &Remote{newFetched(label(options.URL), options.Timing, l, options.Logger)}, nil
 }
 
-// label is an address as it is logged: a query may contain something that is not for logs.
+// label is an address as it is logged. It leaves out the query, which may contain secrets.
 func label(address string) string {
 	address, _, _ = strings.Cut(address, "?")
 	return address
@@ -86,9 +87,9 @@ type jwksLoader struct {
 // Close implements refresh.Loader.
 func (l *jwksLoader) Close() error { return l.client.Close() }
 
-// Load implements refresh.Loader. Its errors name the address, which is the metadata's choice with discovery.
+// Load implements refresh.Loader. Its errors name the address, because with discovery it comes from the metadata.
 func (l *jwksLoader) Load(ctx context.Context) (refresh.Outcome[Set], error) {
-	var set *Set // stays nil when it is the one of the load before
+	var set *Set // stays nil when the set is unchanged since the load before
 	_, life, err := l.resource.Get(ctx, l.client, l.url, acceptJWKS, func(body []byte) (err error) {
 		keys, skipped, err := parseJWKS(body, l.taken)
 		if err == nil {

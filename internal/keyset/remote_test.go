@@ -191,8 +191,8 @@ func TestNotModified(t *testing.T) {
 	within(t, "the second key", func() bool { return source.Current().Len() == 2 })
 }
 
-// Two documents may have the same entity tag, such as two files of one length out of one build. When a redirect leads
-// from one to the other, the tag of the first says nothing about the second.
+// Two documents may have the same entity tag, for example two files of the same length from one build. When a redirect
+// leads from one to the other, the tag of the first says nothing about the second.
 func TestAnEntityTagDoesNotFollowARedirect(t *testing.T) {
 	keys := map[string]*tokentest.Key{
 		"/before": tokentest.NewKey(t, "ES256", "one"),

@@ -13,8 +13,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// A server that says when to come back is left alone for that time, up to a minute. Whatever it says, and whoever makes
-// it say so, must not keep the keys away for longer.
+// A server that says when to come back is left alone for that time, up to a minute. Neither the server, nor anybody who
+// provokes such an answer, may keep the keys away for longer.
 func TestRetryAfterOfTheKeyServer(t *testing.T) {
 	body := tokentest.JWKS(tokentest.NewKey(t, "ES256", "one"))
 	for _, c := range []struct {

@@ -7,31 +7,31 @@ import (
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
-// The purposes that keys of a set can be chosen by.
+// The purposes by which keys of a set can be chosen.
 const (
-	// UseSig is the "use" of RFC 7517 section 4.2. A key that names no use has it, too.
+	// UseSig is the "use" of RFC 7517 section 4.2. A key without a use counts as one for signatures.
 	UseSig = "sig"
-	// UseJWTSVID is the "use" of keys for JWT-SVIDs in a SPIFFE bundle, in which each key has to name its use.
+	// UseJWTSVID is the "use" of keys for JWT-SVIDs in a SPIFFE bundle, where each key must have a use.
 	UseJWTSVID = "jwt-svid"
 )
 
 // Bounds on how many usable keys of one document are taken.
 const (
 	DefaultMaxKeys = 100  // authorization servers publish two or three
-	LargestMaxKeys = 1000 // every refresh judges each of them
+	LargestMaxKeys = 1000 // every refresh judges every key
 )
 
-// Selection says which keys of a document are taken. The zero value is fine.
+// Selection says which keys of a document are taken. The zero value works.
 type Selection struct {
-	// Use is what the keys have to be for: UseSig, the default, or UseJWTSVID.
+	// Use is what the keys must be for: UseSig, the default, or UseJWTSVID.
 	Use string
-	// Max is how many usable keys are taken, the first ones of the document. Default DefaultMaxKeys.
+	// Max is how many usable keys are taken, from the start of the document. Default DefaultMaxKeys.
 	Max int
 }
 
 func (s Selection) check() error { return errors.Join(s.CheckUse(), s.CheckMax()) }
 
-// CheckUse returns a setting.Error when there is no such use.
+// CheckUse returns a setting.Error when Use is unknown.
 func (s Selection) CheckUse() error {
 	switch s.Use {
 	case "", UseSig, UseJWTSVID:
@@ -40,7 +40,7 @@ func (s Selection) CheckUse() error {
 	return setting.Errorf("Use", "%q: expected %s or %s", s.Use, UseSig, UseJWTSVID)
 }
 
-// CheckMax returns a setting.Error when no keys would be taken, or too many.
+// CheckMax returns a setting.Error when Max is negative or too large.
 func (s Selection) CheckMax() error {
 	if s.Max < 0 || s.Max > LargestMaxKeys {
 		return setting.Errorf("Max", "%d: expected 1 to %d", s.Max, LargestMaxKeys)
@@ -48,8 +48,8 @@ func (s Selection) CheckMax() error {
 	return nil
 }
 
-// uses are the values of "use" that are wanted, "" for a key that names none. The SPIFFE Trust Domain and Bundle
-// standard, section 4.2.2, has keys without a use ignored.
+// uses are the wanted values of "use", "" for a key without one. The SPIFFE Trust Domain and Bundle standard, section
+// 4.2.2, has keys without a use ignored.
 func (s Selection) uses() []string {
 	if s.Use == UseJWTSVID {
 		return []string{UseJWTSVID}
@@ -64,7 +64,7 @@ func (s Selection) max() int {
 	return s.Max
 }
 
-// Fingerprint is a hash of what is taken, however it was said.
+// Fingerprint is a hash of the selection. A default that is written out makes no difference.
 func (s Selection) Fingerprint() [32]byte {
 	if s.Use == "" {
 		s.Use = UseSig

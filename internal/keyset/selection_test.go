@@ -66,7 +66,7 @@ func TestAByteOrderMarkIsNotPartOfAText(t *testing.T) {
 	}
 }
 
-// A private key or a shared secret of a whole server is not accepted either when it stands alone.
+// A private key or a shared secret of a whole server is refused, even when it stands alone.
 func TestABareJWKIsJudged(t *testing.T) {
 	for reason, jwk := range map[string]string{
 		"private_key":        change(tokentest.NewKey(t, "RS256", "one").JWK(), map[string]any{"d": "AQ"}),
@@ -158,7 +158,7 @@ func TestEveryOptionIsPartOfTheFingerprint(t *testing.T) {
 	hashingtest.EveryField(t, keyset.Selection{}, keyset.Selection.Fingerprint)
 }
 
-func TestTheDefaultsOfASelectionWrittenOutAreNoOtherSource(t *testing.T) {
+func TestDefaultsThatAreWrittenOutMakeNoDifference(t *testing.T) {
 	prints := func(taken keyset.Selection) [3][32]byte {
 		return [3][32]byte{
 			taken.Fingerprint(), keyset.RemoteOptions{URL: "https://a", Taken: taken}.Fingerprint(),
@@ -216,7 +216,7 @@ func TestAKeyBeyondTheBoundIsRefusedByTheNameOfTheBound(t *testing.T) {
 	}
 }
 
-// Most tokens of such a key come when no fetch is possible.
+// Most tokens of such a key arrive when no fetch is possible.
 func TestAKeyBeyondTheBoundThatIsPendingNamesTheBound(t *testing.T) {
 	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
 		s.body = manyKeys(t, 140)

@@ -19,28 +19,28 @@ import (
 	"github.com/caddyjwt/gateway/internal/jose"
 )
 
-// selector picks the keys for an algorithm. It holds only keys that fit it, so that of two keys with one id but of
-// different kinds always the right one is found (RFC 7517 section 4.5 allows such a pair).
+// selector picks the keys for an algorithm. It has only keys that fit the algorithm. So of two keys with the same id
+// but of different kinds (RFC 7517 section 4.5 allows such a pair), it always finds the right one.
 //
-// keyfunc makes the choice because the product's card names it as a part of the product. Nothing else needs it: two
-// maps would do the same. Its price is on this page. The storage has exactly these keys and refuses to change. owners
-// leads from the bare key that keyfunc gives back to the key as this module knows it.
+// keyfunc makes the choice only because the product's card names it as a part of the product: two maps would do the
+// same. Its price is on this page. The storage has exactly these keys and refuses to change. owners leads from the bare
+// key that keyfunc returns to the key as this module knows it.
 //
-// Requests do not pay that price. A set never changes, and neither does what keyfunc says of it. So keyfunc chooses
-// once for each key id when the set is made, and requests find its answers.
+// Requests do not pay that price. A set never changes, so keyfunc's answers about it do not either. keyfunc chooses
+// once for each key id when the set is made, and requests look its answers up.
 type selector struct {
 	choose   jwt.Keyfunc
 	byKID    map[string]*jwkset.JWK
 	all      []*jwkset.JWK       // at most maxCandidates
-	owners   map[any][]*jose.Key // by identity of the material: the key, then others of the same id
+	owners   map[any][]*jose.Key // by identity of the material: the key, then others with the same id
 	nameless []*jose.Key         // keys without an id, at most maxCandidates
 	each     map[any]*jose.Key   // by identity of the material: the key alone
 
 	named   map[string][]*jose.Key // keyfunc's answers by key id
-	unnamed []*jose.Key            // and for tokens without one
+	unnamed []*jose.Key            // its answer for tokens without one
 }
 
-// index makes the selectors. Algorithms for which the keys are the same share one, as the six of RSA mostly do.
+// index makes the selectors. Algorithms with the same keys share one, as the six of RSA mostly do.
 func (s *Set) index() error {
 	stored := make(map[*jose.Key]*jwkset.JWK, len(s.keys))
 	var fitting [len(s.selectors)][]*jose.Key
@@ -84,7 +84,7 @@ func newSelector() (*selector, error) {
 		owners: make(map[any][]*jose.Key),
 		each:   make(map[any]*jose.Key),
 	}
-	// The storage never waits, so the context is of no use to it.
+	// The storage never waits, so it needs no context.
 	chooser, err := keyfunc.New(keyfunc.Options{
 		Ctx: context.Background(), Storage: s, UseWhitelist: []jwkset.USE{jwkset.UseSig},
 	})
@@ -95,7 +95,7 @@ func newSelector() (*selector, error) {
 	return s, nil
 }
 
-// add takes a key in; the first of several with one id is the one that represents them.
+// add adds a key. The first of several keys with the same id represents them.
 func (s *selector) add(key *jose.Key, jwk *jwkset.JWK) {
 	id := identity(jwk.Key())
 	s.each[id] = key
@@ -119,8 +119,8 @@ func (s *selector) add(key *jose.Key, jwk *jwkset.JWK) {
 	}
 }
 
-// settle asks keyfunc for the keys of every key id, and of none. The keys being the same for all algorithms that share
-// the selector, so are the answers.
+// settle asks keyfunc for the keys of every key id, and of tokens without one. The algorithms that share the selector
+// have the same keys, and so the same answers.
 func (s *selector) settle(alg jose.Algorithm) error {
 	s.named = make(map[string][]*jose.Key, len(s.byKID))
 	for kid := range s.byKID {
@@ -143,7 +143,7 @@ func (s *selector) settle(alg jose.Algorithm) error {
 	return nil
 }
 
-// find gives the candidates for a key id, or for a token without one.
+// find returns the candidates for a key id, or for a token without one.
 func (s *selector) find(kid string) (candidates []*jose.Key, exact bool) {
 	if kid == "" {
 		return s.unnamed, true
@@ -154,7 +154,7 @@ func (s *selector) find(kid string) (candidates []*jose.Key, exact bool) {
 	return s.nameless, false
 }
 
-// identity is something comparable that stands for this very piece of key material, not for its value.
+// identity is a comparable value that stands for this very piece of key material, not for its content.
 func identity(material any) any {
 	switch key := material.(type) {
 	case ed25519.PublicKey:
@@ -166,8 +166,8 @@ func identity(material any) any {
 	}
 }
 
-// storable writes a key as a JWK for the storage. A shared secret stays where it is: its JWK has the key's thumbprint,
-// a hash under a key of this process's own, in place of the secret.
+// storable writes a key as a JWK for the storage. A shared secret does not go there: its JWK has the key's thumbprint
+// instead, which is a hash under a key of this process.
 func storable(key *jose.Key) (jwkset.JWK, error) {
 	m := jwkset.JWKMarshal{KID: key.ID, USE: jwkset.UseSig, ALG: soleAlgorithm(key)}
 	encode := base64.RawURLEncoding.EncodeToString
@@ -215,7 +215,7 @@ func (s *selector) KeyRead(_ context.Context, kid string) (jwkset.JWK, error) {
 	return *jwk, nil
 }
 
-// KeyReadAll implements jwkset.Storage. It gives no more keys than may be tried.
+// KeyReadAll implements jwkset.Storage. It returns no more keys than may be tried.
 func (s *selector) KeyReadAll(context.Context) ([]jwkset.JWK, error) {
 	all := make([]jwkset.JWK, len(s.all))
 	for i, jwk := range s.all {
@@ -224,7 +224,7 @@ func (s *selector) KeyReadAll(context.Context) ([]jwkset.JWK, error) {
 	return all, nil
 }
 
-// The rest of jwkset.Storage would change or print the keys, which nobody may.
+// The rest of jwkset.Storage would change or print the keys, which must not happen.
 var errReadOnly = errors.New("key storage is read-only")
 
 // KeyDelete implements jwkset.Storage and refuses.

@@ -14,7 +14,7 @@ type Set struct {
 	// Generation is a new number for every set of keys in this process. Sets with the same generation have the same keys.
 	Generation uint64
 
-	// Skipped is which keys could not be used, sorted by reason.
+	// Skipped says which keys were not taken, sorted by reason.
 	Skipped []Skipped
 
 	keys      []*jose.Key
@@ -22,7 +22,7 @@ type Set struct {
 	selectors [jose.Ed25519 + 1]*selector // by algorithm; nil where no key fits
 }
 
-// member is what makes a key the same key: material, name and purpose.
+// member is what makes two keys the same: material, id and algorithms.
 type member struct {
 	thumbprint [32]byte
 	id         string
@@ -37,7 +37,7 @@ type Skipped struct {
 
 var generations atomic.Uint64
 
-// newSet indexes keys, of which there must be one at least. The order of the keys is the order of candidates.
+// newSet indexes keys. There must be at least one. Their order is the order of candidates.
 func newSet(keys []*jose.Key, skipped []Skipped) (*Set, error) {
 	s := &Set{Skipped: skipped, members: make(map[member]struct{}, len(keys))}
 	for _, key := range keys {
@@ -62,8 +62,8 @@ func memberOf(k *jose.Key) member {
 	return member{k.Thumbprint(), k.ID, k.Algorithms()}
 }
 
-// Has reports whether the key is in the set: the same material with the same id for the same algorithms. Something that
-// was verified with a key is good only as long as that is so.
+// Has reports whether the key is in the set: the same material with the same id for the same algorithms. What was
+// verified with a key is valid only as long as the set has it.
 func (s *Set) Has(k *jose.Key) bool {
 	if s == nil || k == nil {
 		return false
@@ -80,7 +80,7 @@ func (s *Set) Len() int {
 	return len(s.keys)
 }
 
-// Keys are the keys in the order in which they were given.
+// Keys are the keys in the order of their source.
 func (s *Set) Keys() []*jose.Key {
 	if s == nil {
 		return nil
@@ -88,7 +88,7 @@ func (s *Set) Keys() []*jose.Key {
 	return slices.Clone(s.keys)
 }
 
-// Names are what logs and events call the keys, in their order: the key id, or the start of the thumbprint.
+// Names are what logs and events call the keys, in the same order: the key id, or the start of the thumbprint.
 func (s *Set) Names() []string {
 	if s == nil {
 		return nil
@@ -100,7 +100,7 @@ func (s *Set) Names() []string {
 	return names
 }
 
-// find gives the candidates for a token, if there are any. exact says that a key has this very id, or that the token
+// find returns the candidates for a token, if there are any. exact reports whether a key has this very id, or the token
 // has no id.
 func (s *Set) find(alg jose.Algorithm, kid string) (candidates []*jose.Key, exact bool) {
 	if s == nil || int(alg) >= len(s.selectors) || s.selectors[alg] == nil {
@@ -109,7 +109,7 @@ func (s *Set) find(alg jose.Algorithm, kid string) (candidates []*jose.Key, exac
 	return s.selectors[alg].find(kid)
 }
 
-// leftOut is how many keys of the source are not in the set, because there were more than are taken.
+// leftOut is how many keys of the source are not in the set because there were too many.
 func (s *Set) leftOut() int {
 	if s == nil {
 		return 0
@@ -122,8 +122,8 @@ func (s *Set) leftOut() int {
 	return 0
 }
 
-// lacks makes the error about a key that is not in the set, ErrUnknownKey or ErrPending. A set that is only the
-// beginning of what its source has says so: an operator would not look for the cause in a bound.
+// lacks makes the error about a key that is not in the set, ErrUnknownKey or ErrPending. If the set has only the first
+// keys of its source, the error says so: an operator would not suspect a bound.
 func (s *Set) lacks(err error) error {
 	if n := s.leftOut(); n > 0 {
 		return fmt.Errorf("%w: the first %d keys of the set are taken, as max_keys says, and %d more are not",
@@ -132,12 +132,13 @@ func (s *Set) lacks(err error) error {
 	return err
 }
 
-// cutSince reports whether the set has begun to lack keys of its source: it is a new one, or the one before had all.
+// cutSince reports whether keys of the source have just begun to be left out: this is a new set, or the one before had
+// all.
 func (s *Set) cutSince(before *Set) bool {
 	return s.leftOut() > 0 && (before.leftOut() == 0 || before.Generation != s.Generation)
 }
 
-// isReordered reports whether t has the keys of s, no more and no fewer, in any order.
+// isReordered reports whether t has exactly the keys of s, in any order.
 func (s *Set) isReordered(t *Set) bool {
 	return len(s.keys) == len(t.keys) && !slices.ContainsFunc(t.keys, func(k *jose.Key) bool { return !s.Has(k) })
 }
@@ -147,7 +148,7 @@ func (s *Set) sameKeys(t *Set) bool {
 	return slices.EqualFunc(s.keys, t.keys, func(a, b *jose.Key) bool { return memberOf(a) == memberOf(b) })
 }
 
-// changes names the keys that are in t and not in s, and those that are in s and not in t. Either may be nil.
+// changes returns the names of the keys that only t has, and of those that only s has. Either may be nil.
 func (s *Set) changes(t *Set) (added, removed []string) {
 	if t != nil {
 		added = t.without(s)

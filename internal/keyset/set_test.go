@@ -25,7 +25,7 @@ func publicKey(tb testing.TB, key *tokentest.Key, algs ...jose.Algorithm) *jose.
 	return made
 }
 
-// verify does what the gate does with a token: looks for keys and tries them. It gives how many it had to choose from.
+// verify does what the gate does with a token: it looks for keys and tries them. It returns the number of candidates.
 func verify(tb testing.TB, source keyset.Source, token string) (candidates int, err error) {
 	tb.Helper()
 	parsed, err := jose.Parse(token, nil)

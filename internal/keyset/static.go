@@ -8,18 +8,18 @@ import (
 	"github.com/caddyjwt/gateway/internal/jose"
 )
 
-// static is a source that never changes, but for its end.
+// static is a source that never changes, except that it may end.
 type static struct {
 	set     *Set
-	ends    bool      // there is a certificate among the keys
-	expires time.Time // the end of its validity
+	ends    bool      // some keys are from certificates
+	expires time.Time // when the first certificate expires
 }
 
-// newStatic makes a source that ends at a time, or never if that is zero.
+// newStatic makes a source that ends at the given time, or never if that is zero.
 func newStatic(set *Set, expires time.Time) *static { return &static{set, !expires.IsZero(), expires} }
 
-// NewStatic makes a source of keys that are known from the start, one at least. Public keys and shared secrets cannot
-// be in one source: which of the two a token is checked with must not be the token's choice.
+// NewStatic makes a source of keys that are known from the start. There must be at least one. Public keys and shared
+// secrets cannot be in the same source: the token must not choose which of the two it is checked with.
 func NewStatic(keys ...*jose.Key) (Source, error) {
 	for _, key := range keys {
 		if (key.Family() == jose.HMAC) != (keys[0].Family() == jose.HMAC) {
@@ -55,7 +55,8 @@ func (s *static) Current() *Set {
 	return s.set
 }
 
-// unexpired is Current of a source that ends. It is apart so that the compiler can inline Current for all others.
+// unexpired is Current of a source that ends. It is a function of its own, so that the compiler can inline Current for
+// all others.
 func (s *static) unexpired() *Set {
 	if !time.Now().Before(s.expires) {
 		return nil
@@ -75,9 +76,9 @@ func (s *static) Find(_ context.Context, alg jose.Algorithm, kid string) ([]*jos
 	return nil, set.lacks(ErrUnknownKey)
 }
 
-// expiry is why there are no keys any more.
+// expiry says why there are no keys any more.
 func (s *static) expiry() error {
-	return fmt.Errorf("%w has expired at %s", jose.ErrCertificate, s.expires.UTC().Format(time.RFC3339))
+	return fmt.Errorf("%w expired at %s", jose.ErrCertificate, s.expires.UTC().Format(time.RFC3339))
 }
 
 // Close has nothing to stop.

@@ -11,8 +11,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/keyset"
 )
 
-// Stats say when the next attempt is due, and it comes at that time. They say why the last attempt failed as long as it
-// is the last one.
+// Stats say when the next attempt is due, and it happens at that time. They say why the last attempt failed until there
+// is another.
 func TestStatsSayWhatComesNextAndWhatFailed(t *testing.T) {
 	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
 		s.header = http.Header{"Cache-Control": {"max-age=3600"}}

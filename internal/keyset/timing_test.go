@@ -152,8 +152,8 @@ func TestKeysLastUntilTheyAreTooOld(t *testing.T) {
 	})
 }
 
-// However long the server says that its keys are good, they are fetched again before our own bound. That is early
-// enough to survive an outage of some seconds.
+// However long the server says that its keys are good, they are fetched again before our own bound, and early enough to
+// survive an outage of some seconds.
 func TestKeysAreFetchedAgainBeforeTheyAreTooOld(t *testing.T) {
 	timing := keyset.Timing{MaxStale: 5 * time.Minute}
 	inBubble(t, timing, func(t *testing.T, s *server, source *keyset.Remote, events *observed) {

@@ -31,7 +31,7 @@ type vectorFile struct {
 	}
 }
 
-// overrides are vectors, by number, where the files are wrong or we are stricter by a rule. The value says whether the
+// overrides are vectors, by number, where the files are wrong or a rule of ours is stricter. The value says whether the
 // vector is valid.
 var overrides = map[string]map[int]bool{
 	"json_web_signature_test.json": {
@@ -60,7 +60,7 @@ func readVectors(t *testing.T, name string) (file vectorFile) {
 	return file
 }
 
-// asSet makes a JWK Set of one key, and leaves a set as it is.
+// asSet wraps one key in a JWK Set, and leaves a set as it is.
 func asSet(key json.RawMessage) []byte {
 	var set struct{ Keys json.RawMessage }
 	if json.Unmarshal(key, &set) == nil && set.Keys != nil {
@@ -97,7 +97,7 @@ func takes(t *testing.T, set []byte, token string) bool {
 }
 
 // takesSecret reports whether a gate with this secret in its configuration accepts the token. The second result is
-// false for keys that are no secrets.
+// false for keys that are not secrets.
 func takesSecret(t *testing.T, key json.RawMessage, token string) (taken, secret bool) {
 	t.Helper()
 	var jwk struct{ Kty, Alg, K string }
@@ -126,8 +126,8 @@ func takesSecret(t *testing.T, key json.RawMessage, token string) (taken, secret
 	return err == nil && made.Verify(parsed.Header.Algorithm, parsed.SigningInput, parsed.Signature) == nil, true
 }
 
-// Each vector is a token for an issuer with these keys. Secrets never come from a set of keys, so a vector with a
-// secret is refused there. As a secret of the configuration it is judged by its label.
+// Each vector is a token for an issuer with these keys. Secrets never come from a key set, so there a vector with a
+// secret is refused. As a secret of the configuration it is judged by its label.
 func TestVectorsThroughKeySets(t *testing.T) {
 	for _, name := range []string{"json_web_signature_test.json", "json_web_key_test.json", "json_web_crypto_test.json"} {
 		t.Run(name, func(t *testing.T) {
@@ -178,5 +178,5 @@ func published(set []byte) bool {
 	return slices.ContainsFunc(skipped, func(s keyset.Skipped) bool { return s.Reason == "published_key" })
 }
 
-// private reports whether there are private keys, which are not taken from a set.
+// private reports whether there are private keys, which are never taken from a set.
 func private(key json.RawMessage) bool { return strings.Contains(string(key), `"d"`) }

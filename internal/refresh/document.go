@@ -1,9 +1,9 @@
-// Package refresh keeps one remote document fresh: it loads it when somebody first asks, again before it grows too old,
-// and again with growing pauses while that fails. All who ask at a time share one load. The package does not know what
-// the document is; package keyset keeps key sets with it.
+// Package refresh keeps one remote document fresh. It loads the document when somebody first asks, and again before it
+// grows too old. While loading fails, it tries again after growing pauses. All who ask at the same time share one load.
+// The package does not know what the document is; package keyset keeps key sets with it.
 //
-// Readers see an immutable value behind one atomic pointer. Nobody who reads waits, and nobody who waits can stop a
-// load that others wait for, too.
+// Readers see an immutable value behind one atomic pointer and never wait. Nobody who waits can stop a load that others
+// wait for, too.
 package refresh
 
 import (
@@ -15,28 +15,28 @@ import (
 	"time"
 )
 
-// MaxWaiters is how many callers may wait for loads of one document at a time. Each is held in memory meanwhile.
+// MaxWaiters is how many callers may wait for loads of one document at a time. Each costs memory while it waits.
 const MaxWaiters = 1024
 
-// Why a caller has to do without a load.
+// Why a caller gets no load.
 var (
-	// ErrClosed: the document, and so the source that it is from, was closed.
+	// ErrClosed: the document, and so its source, was closed.
 	ErrClosed = errors.New("the source is closed")
 	// ErrBusy: MaxWaiters callers are waiting already.
 	ErrBusy = errors.New("too many requests are waiting for the fetch")
-	// ErrSlow: the load did not end within the time that the caller has for it.
+	// ErrSlow: the load did not end within the time that the caller would wait.
 	ErrSlow = errors.New("the fetch is taking too long")
-	// ErrNoDocument: the server said "not modified" though there is nothing that could be unmodified.
+	// ErrNoDocument: the server answered "not modified", but there is no earlier document.
 	ErrNoDocument = errors.New(`the server answered "not modified" to a first request`)
 )
 
-// Outcome is what a load that went well has brought.
+// Outcome is what a successful load has brought.
 type Outcome[T any] struct {
-	// Value is the document. Nil when it is the one that the load before brought, and when Nothing is set.
+	// Value is the document. It is nil when the document is unchanged since the load before, and when Nothing is set.
 	Value *T
-	// Nothing says that there is no document to keep: the loader keeps by itself what it got.
+	// Nothing says that there is no document to keep, because the loader keeps what it got itself.
 	Nothing bool
-	// Life is for how long the server lets the document be used, negative when it does not say.
+	// Life is how long the server lets the document be used; negative when it does not say.
 	Life time.Duration
 }
 
@@ -46,16 +46,16 @@ type Loader[T any] interface {
 	Close() error
 }
 
-// Hooks are the part of a document's owner. Both are optional.
+// Hooks are what a document's owner adds. Both are optional.
 type Hooks[T any] struct {
-	// Accept gives the value to keep when a load has brought one: loaded, or something made of it and of the value
-	// before. before may be too old by now; there is no call for the first value. It runs under the document's lock.
+	// Accept returns the value to keep after a load has brought one: loaded, or something made from it and the value
+	// before. before may be too old by now. There is no call for the first value. It runs under the document's lock.
 	Accept func(before, loaded *T) *T
-	// Report gets the events in their order, one at a time and off all request paths. It may call Close.
+	// Report gets the events in order, one at a time, and outside of all requests. It may call Close.
 	Report func(Event[T])
 }
 
-// Document is a remote document that is kept fresh. It does nothing before it is first asked, and has no goroutine
+// Document is a remote document that is kept fresh. It does nothing until it is first asked, and has no goroutine
 // between loads.
 type Document[T any] struct {
 	timing Timing
@@ -65,7 +65,7 @@ type Document[T any] struct {
 
 	current atomic.Pointer[snapshot[T]]
 
-	ctx    context.Context // of all loads; no request's
+	ctx    context.Context // of all loads; no request cancels it
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
@@ -79,15 +79,15 @@ type Document[T any] struct {
 	failures   int       // since the last success
 	failedAt   time.Time // when failing began
 	lastErr    error
-	heldUntil  time.Time     // until when the server wants to be left alone
+	heldUntil  time.Time     // the server wants to be left alone until then
 	lastGood   uint64        // the number of the last load that succeeded
 	lastGoodAt time.Time     // when it began
-	expired    bool          // the event Expired was sent
+	expired    bool          // Expired was reported
 	life       time.Duration // as in Outcome, of the last answer that said something
 	stats      Stats
 }
 
-// snapshot is a value and for how long it is good.
+// snapshot is a value and how long it may be used.
 type snapshot[T any] struct {
 	value   *T
 	fetched time.Time
@@ -96,7 +96,7 @@ type snapshot[T any] struct {
 
 // Stats counts what a document's loads have done so far.
 type Stats struct {
-	Loads       uint64    // begun, ended or not
+	Loads       uint64    // started, whether or not they have ended
 	Failures    uint64    // loads that brought nothing usable
 	NotModified uint64    // loads that found the document unchanged
 	Fetched     time.Time // end of the last load that brought or confirmed a value
@@ -105,8 +105,8 @@ type Stats struct {
 	Next        time.Time // when the next load is due; zero before the first, and while one is under way
 }
 
-// New makes a document. It loads nothing yet: the first Await does, or Start, or Locked.Launch. The timing must have
-// its defaults, see Timing.Defaults.
+// New makes a document. It loads nothing yet: that takes Await, Start or Locked.Launch. The timing must have its
+// defaults, see Timing.Defaults.
 func New[T any](timing Timing, loader Loader[T], hooks Hooks[T]) *Document[T] {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Document[T]{
@@ -115,7 +115,7 @@ func New[T any](timing Timing, loader Loader[T], hooks Hooks[T]) *Document[T] {
 	}
 }
 
-// Start has the document loaded in the background, if that has not happened yet.
+// Start loads the document in the background, unless it was loaded before.
 func (d *Document[T]) Start() {
 	l := d.Lock()
 	defer l.Unlock()
@@ -148,8 +148,8 @@ func (d *Document[T]) Stats() Stats {
 	return stats
 }
 
-// Close stops all loads, waits for their end and closes the loader. It does not wait for Report. Afterwards there is no
-// value.
+// Close stops all loads, waits for their end and closes the loader. It does not wait for Report. From then on there is
+// no value.
 func (d *Document[T]) Close() error {
 	d.mu.Lock()
 	d.closed = true
@@ -163,8 +163,8 @@ func (d *Document[T]) Close() error {
 	return d.loader.Close()
 }
 
-// tick is called by the timer. It comes too late when a request has caused a load in the same moment: there is another
-// timer by then.
+// tick is called by the timer. When a request has started a load at the same moment, the tick is late: there is a new
+// timer already.
 func (d *Document[T]) tick() {
 	l := d.Lock()
 	defer l.Unlock()
@@ -181,7 +181,7 @@ func (d *Document[T]) fly(f *Flight) {
 	d.land(f, outcome, err)
 }
 
-// load calls the loader. Whatever a server sends, it must not bring the process down.
+// load calls the loader. Nothing that a server sends may bring the process down.
 func (d *Document[T]) load(ctx context.Context) (outcome Outcome[T], err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -191,7 +191,7 @@ func (d *Document[T]) load(ctx context.Context) (outcome Outcome[T], err error) 
 	return d.loader.Load(ctx)
 }
 
-// land takes over what a load has brought, and sets the time of the next.
+// land stores what a load has brought and schedules the next one.
 func (d *Document[T]) land(f *Flight, outcome Outcome[T], err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -213,11 +213,11 @@ func (d *Document[T]) land(f *Flight, outcome Outcome[T], err error) {
 		d.lastGood, d.lastGoodAt, d.heldUntil = f.number, f.started, time.Time{}
 		delay = d.timing.next(d.life)
 	}
-	d.next = time.Now().Add(delay) // before the timer starts, which is never early then
+	d.next = time.Now().Add(delay) // set before the timer starts, so that the timer is never early
 	d.timer = time.AfterFunc(delay, d.tick)
 }
 
-// take makes a new value the current one. The value before is gone with it.
+// take makes a new value the current one, in place of the one before.
 func (d *Document[T]) take(outcome Outcome[T]) error {
 	now := time.Now()
 	if outcome.Nothing {
@@ -236,7 +236,7 @@ func (d *Document[T]) take(outcome Outcome[T]) error {
 	case value == nil:
 		value = before
 		d.stats.NotModified++
-		if outcome.Life >= 0 { // else what the server said of this document before still holds
+		if outcome.Life >= 0 { // otherwise, what the server said before about this document still holds
 			d.life = outcome.Life
 		}
 	default:
@@ -263,7 +263,7 @@ func (d *Document[T]) take(outcome Outcome[T]) error {
 	return nil
 }
 
-// recovered ends a row of failures, if there was one.
+// recovered ends a series of failures, if there was one.
 func (d *Document[T]) recovered(value *T, now time.Time) {
 	if d.failures > 0 {
 		d.events.Add(Event[T]{Kind: Recovered, Now: value, Since: now.Sub(d.failedAt)})
@@ -271,7 +271,7 @@ func (d *Document[T]) recovered(value *T, now time.Time) {
 	d.failures, d.lastErr = 0, nil
 }
 
-// fail notes a failure. The value stays what it is.
+// fail records a failure. The value stays as it is.
 func (d *Document[T]) fail(err error) {
 	d.stats.Failures++
 	d.failures++

@@ -10,8 +10,8 @@ type Kind uint8
 
 // What can happen.
 const (
-	Ready     Kind = iota + 1 // the first value is there
-	Changed                   // the value is another one
+	Ready     Kind = iota + 1 // the first value has arrived
+	Changed                   // there is a new value
 	Failing                   // loading has begun to fail
 	Recovered                 // loading works again
 	Expired                   // the value has become too old to be used
@@ -22,15 +22,15 @@ type Event[T any] struct {
 	Kind   Kind
 	Before *T            // Changed: the value until then
 	Now    *T            // the present value, nil for none
-	Err    error         // Failing, Expired: why
-	Since  time.Duration // Ready, Recovered, Expired: for how long loading has been failing
+	Err    error         // Failing, Expired: the cause
+	Since  time.Duration // Ready, Recovered, Expired: how long loading has been failing
 }
 
-// maxPending bounds the events that wait for a handler that has not come back.
+// maxPending bounds the events that wait while the handler is busy.
 const maxPending = 64
 
-// Queue hands events to a handler: in order, one at a time, and never under a lock of whoever adds them. Events beyond
-// the 64th that waits are lost.
+// Queue hands events to a handler: in order, one at a time, and never under a lock of the caller of Add. When 64 events
+// are waiting, further ones are lost.
 type Queue[E any] struct {
 	handle func(E)
 
@@ -39,7 +39,7 @@ type Queue[E any] struct {
 	busy    bool
 }
 
-// NewQueue makes a queue; nil handles nothing. The handler must not panic.
+// NewQueue makes a queue. A nil handler drops all events. The handler must not panic.
 func NewQueue[E any](handle func(E)) *Queue[E] {
 	if handle == nil {
 		handle = func(E) {}
@@ -47,7 +47,7 @@ func NewQueue[E any](handle func(E)) *Queue[E] {
 	return &Queue[E]{handle: handle}
 }
 
-// Add puts an event in the queue, for Deliver. It never blocks.
+// Add puts an event in the queue for Deliver. It never blocks on the handler.
 func (q *Queue[E]) Add(event E) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -56,7 +56,7 @@ func (q *Queue[E]) Add(event E) {
 	}
 }
 
-// Deliver empties the queue, unless somebody else is at it.
+// Deliver hands over all events, unless another call is doing so.
 func (q *Queue[E]) Deliver() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -11,23 +11,23 @@ import (
 	"github.com/caddyjwt/gateway/internal/fetch"
 )
 
-// Getter is what a Resource wants of fetch.Client.
+// Getter is the part of fetch.Client that a Resource needs.
 type Getter interface {
 	Get(ctx context.Context, url, accept, etag string) (*fetch.Response, error)
 	Close() error
 }
 
-// Resource gets a document by HTTP, and only if it has changed since the last time. The zero value is ready to use. It
-// is for one goroutine at a time.
+// Resource gets a document by HTTP, and only if it has changed since the last time. The zero value is ready to use.
+// Only one goroutine may use it at a time.
 type Resource struct {
 	url, etag string // of the last answer that was usable
 }
 
-// Get gets a document. It calls read with the body of an answer with status 200, and takes an error of read for its
-// own. notModified says that the server has the same document as at the last successful Get, of the same address. life
-// is for how long the server lets it be used, negative when it does not say.
+// Get gets a document. It calls read with the body of an answer with status 200, and returns read's error. notModified
+// says that the server still has the document of the last successful Get from the same address. life is how long the
+// server lets it be used; negative when it does not say.
 //
-// After an error the document is asked for anew: the server, or a proxy before it, may be choking on the tag itself.
+// After an error, the next Get sends no tag: the server, or a proxy before it, may be choking on the tag itself.
 func (r *Resource) Get(
 	ctx context.Context, client Getter, url, accept string, read func(body []byte) error,
 ) (notModified bool, life time.Duration, err error) {
@@ -40,7 +40,7 @@ func (r *Resource) Get(
 	if err != nil {
 		return false, -1, err
 	}
-	// Only a good answer has a say in when to ask again: an error page may be cacheable for a year.
+	// Only a good answer may decide when to ask again: an error page may be cacheable for a year.
 	now := time.Now()
 	life = lifetime(response.Header, now)
 	switch {
@@ -61,7 +61,8 @@ func (r *Resource) Get(
 // maxTag bounds entity tags: real ones are hashes and times.
 const maxTag = 256
 
-// entityTag is the tag of an answer (RFC 9110 section 8.8.3), empty when there is none that is worth sending back.
+// entityTag is the tag of an answer (RFC 9110 section 8.8.3). It is empty when the answer has none, or one that is too
+// long.
 func entityTag(header http.Header) string {
 	if tag := header.Get("ETag"); len(tag) <= maxTag {
 		return tag
@@ -69,8 +70,8 @@ func entityTag(header http.Header) string {
 	return ""
 }
 
-// describe adds what the server said that its answer was, if that is the likely reason: a media type and nothing else
-// that it may have sent.
+// describe adds to the error what media type the answer claims to be, because a wrong one is often the cause. It adds
+// nothing else from the answer.
 func describe(err error, response *fetch.Response) error {
 	kind, _, mimeErr := mime.ParseMediaType(response.Header.Get("Content-Type"))
 	if mimeErr != nil || len(kind) > 100 || !strings.Contains(kind, "/") {
@@ -79,9 +80,9 @@ func describe(err error, response *fetch.Response) error {
 	return fmt.Errorf("%w (Content-Type %q)", err, kind)
 }
 
-// lifetime is for how long an answer may be used (RFC 9111 section 4.2), negative when it does not say: max-age, or
-// else the time from Date to Expires, less the time it spent in caches. "no-cache" and "no-store" say nothing about
-// that.
+// lifetime is how long an answer may be used (RFC 9111 section 4.2); negative when it does not say. It is max-age, or
+// else the time from Date to Expires, minus the time that the answer spent in caches. "no-cache" and "no-store" say
+// nothing about it.
 func lifetime(header http.Header, now time.Time) time.Duration {
 	life := time.Duration(-1)
 	for directive := range strings.SplitSeq(strings.Join(header.Values("Cache-Control"), ","), ",") {
@@ -99,10 +100,11 @@ func lifetime(header http.Header, now time.Time) time.Duration {
 	}
 	if expires, err := http.ParseTime(header.Get("Expires")); err == nil {
 		date, err := http.ParseTime(header.Get("Date"))
-		if err != nil { // our clock has seen the time in caches go by
+		if err != nil { // counted from our own clock, the time in caches has passed already
 			date, age = now, 0
 		}
-		life = min(max(expires.Sub(date), 0), fetch.MaxDelta) // a difference too large for a Duration is cut, and may be negative
+		// The difference may be negative, or as long as a Duration can be.
+		life = min(max(expires.Sub(date), 0), fetch.MaxDelta)
 		return max(life-age, 0)
 	}
 	return -1

@@ -12,7 +12,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/refresh"
 )
 
-// scripted gives its answers one after another, and then the last one again. It notes the tag of each request.
+// scripted returns its answers one after another, and then repeats the last one. It records the tag of each request.
 type scripted struct {
 	answers []*fetch.Response
 	tags    []string

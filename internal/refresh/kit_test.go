@@ -14,7 +14,7 @@ import (
 
 var errDown = errors.New("connection refused")
 
-// loads is a loader whose answers the test decides.
+// loads is a loader whose answers the test chooses.
 type loads struct {
 	mu      sync.Mutex
 	answer  refresh.Outcome[string]
@@ -88,7 +88,7 @@ func (r *reported) want(t *testing.T, want ...refresh.Kind) {
 	}
 }
 
-// inBubble runs a test in a bubble of its own time, with a document whose loader brings "one" until the test says
+// inBubble runs a test in a bubble with its own time. The loader of its document brings "one" until the test says
 // otherwise.
 func inBubble(
 	t *testing.T, timing refresh.Timing, test func(*testing.T, *loads, *refresh.Document[string], *reported),

@@ -126,8 +126,8 @@ func TestServerThatWantsToBeLeftAlone(t *testing.T) {
 	}
 }
 
-// A request may cause a load in the very moment when the timer is due. One load is enough, whichever comes first. Which
-// one does is chance, so the moment is repeated.
+// A request may cause a load at the very moment when the timer is due. One load is enough, whichever comes first. Which
+// one that is depends on chance, so the test repeats the moment.
 func TestARequestAndTheTimerCauseOneLoad(t *testing.T) {
 	var timing refresh.Timing
 	if err := timing.Defaults(); err != nil {

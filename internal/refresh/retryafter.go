@@ -8,8 +8,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/fetch"
 )
 
-// maxHold is the longest that a server may keep requests from causing a fetch. It is as long as the windows in which
-// servers count requests mostly are, and short enough for a wrong value to do little harm.
+// maxHold is the longest time for which a server may keep requests from causing a fetch. Servers mostly count requests
+// in windows of about this length, and a wrong value does little harm for so short a time.
 const maxHold = time.Minute
 
 // holdError is a failure after which the server wants to be left alone for a while.
@@ -20,8 +20,8 @@ type holdError struct {
 
 func (e *holdError) Unwrap() error { return e.error }
 
-// askedToWait adds to an error what the answer says by Retry-After. The field counts with the two statuses that say
-// "later" (RFC 6585 section 4, RFC 9110 section 15.6.4).
+// askedToWait adds the answer's Retry-After to an error. The field counts only with the two statuses that mean "later"
+// (RFC 6585 section 4, RFC 9110 section 15.6.4).
 func askedToWait(err error, response *fetch.Response, now time.Time) error {
 	if response.Status != http.StatusTooManyRequests && response.Status != http.StatusServiceUnavailable {
 		return err
@@ -32,7 +32,7 @@ func askedToWait(err error, response *fetch.Response, now time.Time) error {
 	return err
 }
 
-// holdOf is how long the server of a failed fetch wants to be left alone.
+// holdOf is how long the server wants to be left alone after a failed fetch.
 func holdOf(err error) time.Duration {
 	if hold, ok := errors.AsType[*holdError](err); ok {
 		return hold.wait

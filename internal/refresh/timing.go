@@ -10,26 +10,26 @@ import (
 // Timing says when a document is loaded, how long requests wait for it, and how long it lasts. Zero fields have the
 // defaults named beside them.
 type Timing struct {
-	// MinRefresh and MaxRefresh bound what the server's Cache-Control may ask for; DefaultRefresh counts when it asks
-	// for nothing. A document is loaded again after four fifths of that time, or of MaxStale if that is less, give or
-	// take a tenth. Default 1m, 24h, 15m.
+	// MinRefresh and MaxRefresh bound what the server's Cache-Control may ask for. DefaultRefresh applies when it asks for
+	// nothing. A document is loaded again after four fifths of that time, give or take a tenth, and never later than four
+	// fifths of MaxStale. Default 1m, 24h, 15m.
 	MinRefresh, MaxRefresh, DefaultRefresh time.Duration
-	// MaxStale is for how long a document is used after the last successful load. Default 24h.
+	// MaxStale is how long a document is used after the last successful load. Default 24h.
 	MaxStale time.Duration
-	// Cooldown is the time in which requests may cause a load while there is a document, each of an owner's motives
-	// one. Default 10s.
+	// Cooldown is the time in which requests may cause one load while there is a document, for each motive that the owner
+	// distinguishes. Default 10s.
 	Cooldown time.Duration
-	// MinBackoff and MaxBackoff bound the time between attempts when loading fails; it doubles from one to the other.
-	// While there is no document at all and requests ask for it, it is MinBackoff. A server that asks for more by
-	// Retry-After gets it, up to a minute. Default 1s, 5m.
+	// MinBackoff and MaxBackoff bound the time between attempts while loading fails; it doubles from one to the other.
+	// When there is no document at all, a request may cause an attempt after MinBackoff. A server that asks for more time
+	// by Retry-After gets it, up to a minute. Default 1s, 5m.
 	MinBackoff, MaxBackoff time.Duration
-	// Timeout bounds one attempt in all. Default 5s.
+	// Timeout bounds one attempt. Default 5s.
 	Timeout time.Duration
 	// Wait is the longest that a request waits for a load. Default 2s.
 	Wait time.Duration
 }
 
-// Defaults fills in the fields that are zero. It returns a setting.Error for a negative field and for a minimum above
+// Defaults fills in the fields that are zero. It returns a setting.Error for a negative field, and for a minimum above
 // its maximum.
 func (t *Timing) Defaults() error {
 	for _, field := range []struct {
@@ -63,12 +63,12 @@ func (t *Timing) Defaults() error {
 	return nil
 }
 
-// next is the time from a success to the next fetch. life is what the server asked for, negative for nothing.
+// next is the time from a success to the next load. life is what the server asked for; negative for nothing.
 func (t Timing) next(life time.Duration) time.Duration {
 	if life < 0 {
 		life = t.DefaultRefresh
 	}
-	// Before the document is too old to be used, whatever the server says: there must be time for another attempt.
+	// Whatever the server says, load again before the document is too old, and early enough for a second attempt.
 	life = min(max(life, t.MinRefresh), t.MaxRefresh, t.MaxStale)
 	return spread(life * 8 / 10)
 }
@@ -86,7 +86,7 @@ func (t Timing) backoff(failures int) time.Duration {
 	return spread(delay)
 }
 
-// spread changes a duration by up to a tenth, so that gateways do not ask in step.
+// spread changes a duration by up to a tenth, so that gateways do not all ask at the same time.
 func spread(d time.Duration) time.Duration {
 	return d + time.Duration((rand.Float64()-0.5)/5*float64(d))
 }

@@ -7,7 +7,7 @@ import (
 
 // Flight is one load.
 type Flight struct {
-	number  uint64 // they are counted from 1
+	number  uint64 // counted from 1
 	started time.Time
 	done    chan struct{}
 	err     error
@@ -16,11 +16,11 @@ type Flight struct {
 // Number is 1 for the first load of a document, 2 for the second.
 func (f *Flight) Number() uint64 { return f.number }
 
-// Err is why the load failed, nil when it went well. Only after Wait has returned nil does it say anything.
+// Err is why the load failed; nil when it succeeded. It is valid only after Wait has returned nil.
 func (f *Flight) Err() error { return f.err }
 
-// Await waits for a load: for the one under way, or for one that it starts. It starts none when the last is too short a
-// time ago, and returns the error of that one. It waits within ctx and Timing.Wait.
+// Await waits for a load: the one under way, or one that it starts. When the last load is too recent, it starts none
+// and returns the error of the last one. It waits no longer than ctx and Timing.Wait allow.
 func (d *Document[T]) Await(ctx context.Context) error {
 	f, err := d.joinAny()
 	if f == nil {
@@ -50,8 +50,8 @@ func (d *Document[T]) joinAny() (*Flight, error) {
 	return f, nil
 }
 
-// Wait waits for the end of a load that the caller has joined, for limit at the most, and gives up the caller's place
-// among the waiters. The error is why it ended early; how the load went is in the flight.
+// Wait waits for the end of a load that the caller has joined, for limit at most. Then the caller no longer counts as a
+// waiter. The error says why the wait ended early; how the load went is in the flight.
 func (d *Document[T]) Wait(ctx context.Context, f *Flight, limit time.Duration) (err error) {
 	timer := time.NewTimer(limit)
 	select {
@@ -68,7 +68,7 @@ func (d *Document[T]) Wait(ctx context.Context, f *Flight, limit time.Duration) 
 	return err
 }
 
-// Lock locks the document, so that its owner can decide about loads, and guard what it decides by.
+// Lock locks the document. Its owner can then decide about loads, and protect its own state with the same lock.
 func (d *Document[T]) Lock() Locked[T] {
 	d.mu.Lock()
 	return Locked[T]{d}
@@ -86,7 +86,7 @@ func (l Locked[T]) Closed() bool { return l.d.closed }
 // Flight is the load under way, nil for none.
 func (l Locked[T]) Flight() *Flight { return l.d.flight }
 
-// Launch starts a load, and gives it, or the one that is under way. The document must not be closed.
+// Launch starts a load and returns it. If one is under way, it returns that one. The document must not be closed.
 func (l Locked[T]) Launch() *Flight {
 	d := l.d
 	if d.flight != nil {
@@ -101,13 +101,13 @@ func (l Locked[T]) Launch() *Flight {
 	d.wg.Add(1)
 	go func(f *Flight) {
 		d.fly(f)
-		d.events.Deliver() // after fly: whoever gets an event may wait for Close
+		d.events.Deliver() // after fly, because a handler may call Close, which waits for fly
 	}(d.flight)
 	return d.flight
 }
 
-// Join counts the caller among those who wait for the load under way. The error is ErrBusy; without one the caller must
-// call Wait.
+// Join counts the caller among those who wait for the load under way. The only error is ErrBusy. Without an error, the
+// caller must call Wait.
 func (l Locked[T]) Join() error {
 	if l.d.waiters >= MaxWaiters {
 		return ErrBusy
@@ -128,25 +128,25 @@ func (l Locked[T]) LastGoodStart() time.Time { return l.d.lastGoodAt }
 // Failing reports whether the last load failed.
 func (l Locked[T]) Failing() bool { return l.d.failures > 0 }
 
-// Err is the error of the last load, nil when it went well.
+// Err is the error of the last load; nil when it succeeded.
 func (l Locked[T]) Err() error { return l.d.lastErr }
 
-// MayLoad reports whether a request may cause a load while there is no value: one in Timing.MinBackoff, and none while
-// the server wants to be left alone.
+// MayLoad reports whether a request may cause a load while there is no value: one in each Timing.MinBackoff, and not
+// while the server wants to be left alone.
 func (l Locked[T]) MayLoad(now time.Time) bool {
 	d := l.d
 	return d.lastStart.IsZero() || now.Sub(d.lastStart) >= d.timing.MinBackoff && !now.Before(d.heldUntil)
 }
 
-// MayReload reports whether a request may cause a load while there is a value. While loads fail there may be one in
-// Timing.Cooldown: that is more often than by the backoff, which may have grown long.
+// MayReload reports whether a request may cause a load while there is a value. While loads fail, it allows one in each
+// Timing.Cooldown. That is more often than the backoff, which may have grown long.
 func (l Locked[T]) MayReload(now time.Time) bool {
 	d := l.d
 	resting := d.failures > 0 && now.Sub(d.lastStart) < d.timing.Cooldown
 	return !resting && !now.Before(d.heldUntil)
 }
 
-// RetryAfter is when a request may cause a load again after one that failed, in whole seconds and at least one.
+// RetryAfter is how long until a request may cause a load again after a failed one: in whole seconds, and at least one.
 func (l Locked[T]) RetryAfter() time.Duration {
 	d := l.d
 	wait := d.timing.MinBackoff

@@ -12,11 +12,11 @@ import (
 // Max is the greatest length of a file, in bytes.
 const Max = 1 << 20
 
-// Read reads a regular file of at most Max bytes. Its errors do not name the file: the caller knows it, and what stands
-// in the place of a path in a configuration may be a key that somebody has put there.
+// Read reads a regular file of at most Max bytes. Its errors do not name the file. The caller knows the path, and in a
+// configuration somebody may have put a key where the path belongs.
 //
-// Read looks at what it has opened. Between a look at the path and the opening, somebody could put a pipe there, and
-// opening a pipe that nobody writes would not return.
+// Read checks the file after opening it, not the path before. In between, somebody could put a pipe there, and opening
+// a pipe that has no writer would block.
 func Read(path string) ([]byte, os.FileInfo, error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -40,7 +40,7 @@ func Read(path string) ([]byte, os.FileInfo, error) {
 	return data, stat, nil
 }
 
-// WithoutPath takes the path off an error of package os.
+// WithoutPath removes the path from an error of package os.
 func WithoutPath(err error) error {
 	if wrapped, ok := errors.AsType[*os.PathError](err); ok {
 		return wrapped.Err

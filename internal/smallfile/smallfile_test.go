@@ -48,7 +48,7 @@ func TestReadRefusesLongAndSpecialFiles(t *testing.T) {
 	}
 }
 
-// The kernel calls it a regular file, and cannot read its first byte.
+// The kernel calls it a regular file, but its first byte cannot be read.
 func TestReadTellsWhyAFileCannotBeRead(t *testing.T) {
 	if _, err := os.Stat("/proc/self/mem"); err != nil {
 		t.Skip("only Linux has such a file")

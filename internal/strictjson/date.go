@@ -12,14 +12,14 @@ const (
 	maxSeconds = 253402300799
 	// maxDigits bounds the text: a 64-bit float written out in full is shorter.
 	maxDigits = 64
-	// maxExponent bounds the exponent: only zero is in range with a greater one.
+	// maxExponent bounds the exponent: with a greater one, only zero is in range.
 	maxExponent = 99
 )
 
-// Date reads a NumericDate: a number of seconds since 1970 (RFC 7519 section 2). It is false for other kinds and for
-// dates before 1970 or after 9999. What is finer than a nanosecond is cut off.
+// Date reads a NumericDate: a number of seconds since 1970 (RFC 7519 section 2). It returns false for other kinds, and
+// for dates before 1970 or after 9999. It drops fractions of a nanosecond.
 //
-// It works on the digits. It never builds a number that could overflow, grow or be rounded.
+// It works on the digits, and never builds a number that could overflow, grow or be rounded.
 func (v Value) Date() (date time.Time, ok bool) {
 	if v.Kind() != Number {
 		return time.Time{}, false
@@ -57,7 +57,7 @@ func splitDate(text string) (seconds, nanos int64, ok bool) {
 			return int64(fraction[i-len(whole)] - '0')
 		}
 	}
-	point := len(whole) + exponent // where the decimal point is among the digits
+	point := len(whole) + exponent // position of the decimal point among the digits
 	for i := range max(point, 0) {
 		if seconds = seconds*10 + digit(i); seconds > maxSeconds {
 			return 0, 0, false

@@ -87,8 +87,8 @@ func FuzzEqual(f *testing.F) {
 	})
 }
 
-// reference reads a text with encoding/json, slowly, and applies each of our own
-// refusals on top. Where several apply, it reports the ErrInvalid they share.
+// reference reads a text with encoding/json, slowly, and adds each of our own refusals. Where several apply, it returns
+// ErrInvalid, which all of them wrap.
 func reference(text string) (any, error) {
 	var value any
 	decoder := json.NewDecoder(strings.NewReader(text))
@@ -124,10 +124,9 @@ func reference(text string) (any, error) {
 
 var escapes = regexp.MustCompile(`\\(u[0-9a-fA-F]{4}|.)`)
 
-// loneSurrogate looks for a surrogate without its other half in the escapes of a
-// valid text.
+// loneSurrogate looks for a surrogate without its other half in the escapes of a valid text.
 func loneSurrogate(text string) bool {
-	high := -1 // where the low half has to be
+	high := -1 // where the low half must be
 	for _, at := range escapes.FindAllStringIndex(text, -1) {
 		var code uint64
 		if at[1]-at[0] == 6 {
@@ -175,7 +174,7 @@ func (w *walker) value(depth int) {
 	_, _ = w.decoder.Token()
 }
 
-// tree is the value in the form in which encoding/json would give it.
+// tree is the value as encoding/json would return it.
 func tree(t *testing.T, v strictjson.Value) any {
 	switch v.Kind() {
 	case strictjson.Null:

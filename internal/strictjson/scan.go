@@ -7,25 +7,25 @@ type scanner struct {
 	text    string
 	pos     int         // the next byte to read
 	depth   int         // how many containers may be open at a time
-	members int         // how many more members there may be
+	members int         // how many more members are allowed
 	level   int         // how many containers are open
 	names   stack[span] // the names in the open objects, innermost last, unquoted
-	collect bool        // whether the members of the outermost object are wanted
+	collect bool        // collect the members of the outermost object in top
 	top     stack[memberSpans]
 }
 
-// memberSpans is where a member is, its name with quotes.
+// memberSpans is where a member is. The name includes its quotes.
 type memberSpans struct{ name, value span }
 
-// syntax is the error for a byte that the grammar does not allow where it is.
+// syntax is the error for a byte that the grammar does not allow in its place.
 func (s *scanner) syntax() error { return s.fail(ErrSyntax) }
 
 func (s *scanner) fail(err error) error {
 	return fmt.Errorf("%w at byte %d", err, s.pos)
 }
 
-// peek is the next byte, or 0 at the end of the text. The two need no telling
-// apart: the grammar has no place for a NUL.
+// peek is the next byte, or 0 at the end of the text. A NUL in the text looks the same, but the grammar has no place
+// for one either.
 func (s *scanner) peek() byte {
 	if s.pos < len(s.text) {
 		return s.text[s.pos]
@@ -84,8 +84,8 @@ func (s *scanner) close() {
 	s.pos++
 }
 
-// object reads an object. The names of its members are on s.names from base on
-// while it is open, above those of the objects around it.
+// object reads an object. While it is open, the names of its members are on s.names from base on, above those of the
+// objects around it.
 func (s *scanner) object() error {
 	if err := s.open(); err != nil {
 		return err
@@ -119,8 +119,7 @@ func (s *scanner) object() error {
 	}
 }
 
-// member reads a name, a colon and a value, and reports whether the name was
-// written with escapes.
+// member reads a name, a colon and a value. escaped reports whether the name was written with escapes.
 func (s *scanner) member() (escaped bool, err error) {
 	if s.peek() != '"' {
 		return false, s.syntax()
@@ -198,8 +197,8 @@ func (s *scanner) string() (escaped bool, err error) {
 	}
 }
 
-// escape reads one escape sequence, or the two of a surrogate pair. A surrogate
-// without its other half is no character at all (RFC 8259 section 8.2).
+// escape reads one escape sequence, or the two of a surrogate pair. A surrogate without its other half is not a
+// character (RFC 8259 section 8.2).
 func (s *scanner) escape() error {
 	s.pos++
 	switch s.peek() {
@@ -232,8 +231,7 @@ func (s *scanner) escape() error {
 	return nil
 }
 
-// number reads a number (RFC 8259 section 6). Its size is not judged: nothing
-// here converts it.
+// number reads a number (RFC 8259 section 6). It does not judge its size, because nothing here converts it.
 func (s *scanner) number() error {
 	if s.peek() == '-' {
 		s.pos++

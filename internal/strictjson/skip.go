@@ -9,11 +9,10 @@ func skipSpace(text string, i int) int {
 	return i
 }
 
-// skipPlain returns the offset of the first byte at or after i that means
-// something inside a string: a quote, a backslash or a control character; or
-// len(text). It looks at eight bytes at a time, because most of a token's text
-// is inside strings. In each of the three tests a byte can be flagged wrongly
-// only above one that is flagged rightly, so the lowest flag is always right.
+// skipPlain returns the offset of the first byte at or after i that has a meaning inside a string: a quote, a backslash
+// or a control character. If there is none, it returns len(text). It looks at eight bytes at a time, because most of a
+// token's text is inside strings. In each of the three tests a byte can be flagged wrongly only above one that is
+// flagged rightly, so the lowest flag is always right.
 func skipPlain(text string, i int) int {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	for ; len(text)-i >= 8; i += 8 {
@@ -40,7 +39,7 @@ func load64(s string) uint64 {
 
 // The functions below walk over text that is known to be valid.
 
-// skipComma steps over what separates two elements or members.
+// skipComma skips what separates two elements or members.
 func skipComma(text string, i int) int {
 	i = skipSpace(text, i)
 	if text[i] == ',' {
@@ -67,7 +66,7 @@ func skipValue(text string, i int) int {
 	return i
 }
 
-// skipContainer counts brackets instead of recursing: that they match is known.
+// skipContainer counts brackets instead of recursing, because they are known to match.
 func skipContainer(text string, i int) int {
 	for open := 0; ; {
 		switch text[i] {

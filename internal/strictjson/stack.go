@@ -1,12 +1,11 @@
 package strictjson
 
-// stack is a stack whose first elements are kept in place, so that reading a text
-// of ordinary size needs no heap at all. (A slice of an array on the caller's
-// stack would not do: the compiler cannot prove that append keeps it there.)
+// stack is a stack that keeps its first elements in place, so that reading a text of ordinary size needs no heap at
+// all. (A slice of an array on the caller's stack would not do: the compiler cannot prove that append keeps it there.)
 type stack[T any] struct {
 	n      int
 	inline [32]T
-	heap   []T // all elements, from the moment there are too many
+	heap   []T // all elements, once there are too many for inline
 }
 
 func (s *stack[T]) push(v T) {
@@ -21,7 +20,7 @@ func (s *stack[T]) push(v T) {
 	s.n++
 }
 
-// from are the elements from base on; the slice is good until the next push.
+// from returns the elements from base on. The slice is valid until the next push.
 func (s *stack[T]) from(base int) []T {
 	if s.heap != nil {
 		return s.heap[base:]

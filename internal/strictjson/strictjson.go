@@ -1,14 +1,11 @@
-// Package strictjson reads the small JSON texts of the JOSE world: JOSE headers,
-// claims sets and key sets. It accepts what RFC 8259 accepts and refuses what
-// two readers could understand in two ways: duplicate member names (RFC 7515
-// section 4, RFC 7519 section 4), also when an escape hides that they are equal;
-// invalid UTF-8 and lone surrogates, which other readers silently turn into
-// U+FFFD; a byte order mark; anything after the value. Names are case-sensitive.
+// Package strictjson reads the small JSON texts of the JOSE world: JOSE headers, claims sets and key sets. It accepts
+// what RFC 8259 accepts, but refuses what two readers could understand in two ways: duplicate member names (RFC 7515
+// section 4, RFC 7519 section 4), even when an escape hides that they are equal; invalid UTF-8 and lone surrogates,
+// which other readers silently turn into U+FFFD; a byte order mark; anything after the value. Names are case-sensitive.
 //
-// One pass judges the whole text. What comes out is a [Value], a piece of the
-// text that is known to be valid and that is read where it lies: there are no
-// maps, no reflection and no intermediate tree. Time is linear in the length of
-// the text, whoever wrote it.
+// One pass judges the whole text. The result is a [Value]: a piece of the text that is known to be valid and is read in
+// place. There are no maps, no reflection and no intermediate tree. The time is linear in the length of the text,
+// whoever wrote it.
 package strictjson
 
 import (
@@ -17,11 +14,10 @@ import (
 	"unicode/utf8"
 )
 
-// ErrInvalid is what every error of this package is, whatever else it is.
+// ErrInvalid is wrapped by every error of this package.
 var ErrInvalid = errors.New("invalid JSON")
 
-// The ways in which a text can be refused. The errors returned wrap one of them
-// and tell the offset; they never quote the text.
+// The ways in which a text can be refused. An error wraps one of them and gives the offset. It never quotes the text.
 var (
 	ErrSyntax    = fmt.Errorf("%w: syntax", ErrInvalid)
 	ErrUTF8      = fmt.Errorf("%w: not UTF-8", ErrInvalid)
@@ -32,45 +28,40 @@ var (
 	ErrNotObject = fmt.Errorf("%w: not an object", ErrInvalid)
 )
 
-// Bounds that hold where [Limits] says nothing.
+// Bounds that apply when [Limits] does not set others.
 const (
 	DefaultDepth   = 16
 	DefaultMembers = 1024
 )
 
-// MaxText is the greatest length of a text, in bytes. It is far above every
-// legitimate one and lets offsets be 32 bits wide; callers have tighter bounds.
+// MaxText is the greatest length of a text, in bytes. It is far above every legitimate one, and keeps offsets within 32
+// bits. Callers have tighter bounds.
 const MaxText = 16 << 20
 
 // Limits bounds what one text may contain.
 type Limits struct {
-	// Depth is how deeply objects and arrays may be nested; the outermost counts
-	// as one. Zero means DefaultDepth.
+	// Depth is how deeply objects and arrays may be nested; the outermost counts as one. Zero means DefaultDepth.
 	Depth int
-	// Members is how many object members there may be in the whole text. Zero
-	// means DefaultMembers.
+	// Members is how many object members the whole text may have. Zero means DefaultMembers.
 	Members int
 }
 
-// Parse validates text as exactly one JSON value of any kind, surrounded by
-// nothing but white space. A string is kept and sliced, bytes are copied once:
-// the Value stays valid whatever becomes of the argument.
+// Parse validates text as exactly one JSON value of any kind, with nothing but white space around it. It keeps a string
+// and slices it; it copies bytes once. So the Value stays valid whatever becomes of the argument.
 func Parse[T ~string | ~[]byte](text T, limits Limits) (Value, error) {
 	s := newScanner(string(text), limits)
 	return s.run(false)
 }
 
-// ParseObject is [Parse] for texts that have to be objects, as a JOSE header
-// (RFC 7515 section 4) and a claims set (RFC 7519 section 7.2) have to be; any
-// other value is ErrNotObject.
+// ParseObject is [Parse] for texts that must be objects, such as a JOSE header (RFC 7515 section 4) and a claims set
+// (RFC 7519 section 7.2). Any other value is ErrNotObject.
 func ParseObject[T ~string | ~[]byte](text T, limits Limits) (Value, error) {
 	s := newScanner(string(text), limits)
 	return s.run(true)
 }
 
-// ParseMembers is [ParseObject] that gives the members of the outermost object,
-// in the order in which they were written, without a second pass over the text.
-// The slice is as long as it has to be.
+// ParseMembers is [ParseObject], but returns the members of the outermost object in the order of the text, without a
+// second pass. The slice has no spare capacity.
 func ParseMembers[T ~string | ~[]byte](text T, limits Limits) ([]Member, error) {
 	s := newScanner(string(text), limits)
 	s.collect = true
@@ -95,8 +86,8 @@ func newScanner(text string, limits Limits) scanner {
 	return scanner{text: text, depth: limits.Depth, members: limits.Members}
 }
 
-// run reads the whole text. UTF-8 is judged first and for all of it, so that the
-// grammar below only has to look at ASCII.
+// run reads the whole text. It checks UTF-8 first and for the whole text, so that the grammar only has to look at
+// ASCII.
 func (s *scanner) run(object bool) (Value, error) {
 	if len(s.text) > MaxText {
 		return Value{}, ErrTooLong

@@ -216,7 +216,7 @@ func TestParseMembers(t *testing.T) {
 			t.Errorf("%s: got %v, %v, want %v", text, got, err, want)
 		}
 	}
-	for _, n := range []int{0, 1, 31, 32, 33, 1000} { // around what is kept in place
+	for _, n := range []int{0, 1, 31, 32, 33, 1000} { // 32 are kept in place
 		got, err := strictjson.ParseMembers(`{`+members(n)+`}`, strictjson.Limits{})
 		if err != nil || len(got) != n || n > 0 && !got[n-1].Name.Equal("n"+strconv.Itoa(n-1)) {
 			t.Errorf("%d members: got %d, %v", n, len(got), err)
@@ -224,8 +224,8 @@ func TestParseMembers(t *testing.T) {
 	}
 }
 
-// The cost of an expensive text is proportional to its length. The bound is a hundred times the cost of the worst text,
-// for slow machines and the race detector. A quadratic reader would need far more.
+// Reading takes time in proportion to the length, even for an expensive text. The bound is a hundred times the cost of
+// the worst text, for slow machines and the race detector. A quadratic reader would need far more.
 func TestTimeIsLinear(t *testing.T) {
 	wide := strictjson.Limits{Depth: 1 << 20, Members: 1 << 20}
 	manyLong := func(escaped string) string { // 16 names of 60 KB that differ at the end
@@ -295,7 +295,7 @@ func TestSuccessDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// members is n members with distinct names.
+// members returns n members with distinct names.
 func members(n int) string {
 	var b strings.Builder
 	for i := range n {
@@ -309,7 +309,7 @@ func members(n int) string {
 	return b.String()
 }
 
-// similar is n members whose distinct names have one length and the same ends.
+// similar returns n members with distinct names of the same length and with the same ends.
 func similar(n int, prefix string) string {
 	var b strings.Builder
 	for i := range n {

@@ -5,8 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// unescape returns the content of a valid string: s itself when there is nothing
-// to unescape.
+// unescape returns the content of a valid string: s itself when there is nothing to unescape.
 func unescape(s string) string {
 	i := strings.IndexByte(s, '\\')
 	if i < 0 {
@@ -26,8 +25,8 @@ func unescape(s string) string {
 
 // equalUnescaped reports whether the content of the valid string s is want.
 func equalUnescaped(s, want string) bool {
-	// Nearly all comparisons end here: an escape is longer than what it stands
-	// for, so content of the same length has none, and shorter content cannot be.
+	// Nearly all comparisons end here. An escape is longer than what it stands for. So content of the same length has no
+	// escape, and shorter content cannot be equal.
 	if len(s) <= len(want) {
 		return s == want && strings.IndexByte(s, '\\') < 0
 	}
@@ -49,7 +48,7 @@ func equalUnescaped(s, want string) bool {
 	}
 }
 
-// unescapeOne decodes the valid escape at the start of s, and tells its length.
+// unescapeOne decodes the valid escape at the start of s, and returns its length.
 func unescapeOne(s string) (r rune, n int) {
 	switch s[1] {
 	case 'b':

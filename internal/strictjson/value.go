@@ -5,7 +5,7 @@ import "iter"
 // Kind is what a value is.
 type Kind uint8
 
-// The kinds of values. Invalid is that of the zero Value only.
+// The kinds of values. Only the zero Value is Invalid.
 const (
 	Invalid Kind = iota
 	Null
@@ -26,9 +26,8 @@ func (k Kind) String() string {
 	return kindNames[Invalid]
 }
 
-// Value is one value inside a text that was found valid. It is as large as a
-// string and meant to be passed by value; it is immutable and safe for
-// concurrent use. The zero Value is of kind Invalid and contains nothing.
+// Value is one value inside of a valid text. It is as large as a string, and meant to be passed by value. It is
+// immutable and safe for concurrent use. The zero Value has the kind Invalid and contains nothing.
 type Value struct{ text string }
 
 // Member is one member of an object.
@@ -37,7 +36,7 @@ type Member struct {
 	Value Value
 }
 
-// Kind tells what the value is.
+// Kind is what the value is.
 func (v Value) Kind() Kind {
 	if v.text == "" {
 		return Invalid
@@ -58,15 +57,15 @@ func (v Value) Kind() Kind {
 	}
 }
 
-// Text is the JSON text of the value as it was written, without white space
-// around it. It shares the memory of the text that was parsed.
+// Text is the JSON text of the value as it was written, without white space around it. It shares memory with the text
+// that was parsed.
 func (v Value) Text() string { return v.text }
 
 // Raw is a copy of the JSON text of the value as it was written.
 func (v Value) Raw() []byte { return []byte(v.text) }
 
-// Str is the content of a string, unescaped; ok is false for other kinds. It
-// allocates only when there is something to unescape.
+// Str is the content of a string, unescaped; ok is false for other kinds. It allocates only when there is something to
+// unescape.
 func (v Value) Str() (s string, ok bool) {
 	if v.Kind() != String {
 		return "", false
@@ -79,8 +78,8 @@ func (v Value) Equal(s string) bool {
 	return v.Kind() == String && equalUnescaped(v.text[1:len(v.text)-1], s)
 }
 
-// Number is the JSON text of a number; ok is false for other kinds. How large a
-// number may be and what it is converted to is for the caller to say.
+// Number is the JSON text of a number; ok is false for other kinds. The caller decides how large it may be, and what to
+// convert it to.
 func (v Value) Number() (text string, ok bool) {
 	if v.Kind() != Number {
 		return "", false
@@ -96,19 +95,17 @@ func (v Value) Bool() (value, ok bool) {
 	return v.text[0] == 't', true
 }
 
-// Elements are the elements of an array, in order; none for other kinds.
+// Elements are the elements of an array, in order. Other kinds have none.
 func (v Value) Elements() iter.Seq[Value] {
 	return func(yield func(Value) bool) { v.elements(yield) }
 }
 
-// Members are the members of an object, name and value, in the order in which
-// they were written; none for other kinds.
+// Members are the names and values of an object's members, in the order of the text. Other kinds have none.
 func (v Value) Members() iter.Seq2[Value, Value] {
 	return func(yield func(name, value Value) bool) { v.eachMember(yield) }
 }
 
-// Member is the member of an object that has exactly this name after unescaping.
-// It does not allocate.
+// Member is the value of the member with exactly this name, after unescaping. It does not allocate.
 func (v Value) Member(name string) (value Value, ok bool) {
 	if v.Kind() != Object {
 		return Value{}, false
@@ -121,8 +118,7 @@ func (v Value) Member(name string) (value Value, ok bool) {
 	return Value{}, false
 }
 
-// Empty reports whether v is an array without elements, an object without members
-// or a string without characters.
+// Empty reports whether v is an array without elements, an object without members or a string without characters.
 func (v Value) Empty() bool {
 	switch v.Kind() {
 	case String:

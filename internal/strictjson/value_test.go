@@ -116,7 +116,7 @@ func TestElements(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	for range parse(t, `[1,2]`).Elements() {
-		break // must not go on after yield said no
+		break // the iterator must stop when yield returns false
 	}
 	for range parse(t, `{"a":1}`).Elements() {
 		t.Error("an object has elements")

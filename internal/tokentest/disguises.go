@@ -21,9 +21,9 @@ import (
 	"unicode/utf16"
 )
 
-// Disguises are the texts, by name, by which somebody may have a public key. Such texts have passed checks for a public
-// key in the place of a shared secret: CVE-2017-11424 (PKCS#1), CVE-2022-29217 (OpenSSH), CVE-2023-48223 (white space).
-// The key is RSA, ECDSA or Ed25519.
+// Disguises are texts, by name, in which somebody may have a public key. Checks for a public key in the place of a
+// shared secret have missed some of them: CVE-2017-11424 (PKCS#1), CVE-2022-29217 (OpenSSH), CVE-2023-48223 (white
+// space). The key is RSA, ECDSA or Ed25519.
 func Disguises(key crypto.PublicKey) map[string][]byte {
 	spki := must(x509.MarshalPKIXPublicKey(key))
 	spkiPEM := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki})
@@ -75,7 +75,7 @@ func Disguises(key crypto.PublicKey) map[string][]byte {
 	return all
 }
 
-// PEMDisguises are forms of a PEM text that differ in what surrounds and divides its lines, by name.
+// PEMDisguises are forms of a PEM text, by name, that differ in what surrounds and separates its lines.
 func PEMDisguises(text []byte) map[string][]byte {
 	s := string(text)
 	return map[string][]byte{
@@ -109,7 +109,7 @@ func utf16LE(s string) []byte {
 	return b
 }
 
-// publicJWK is a public key as RFC 7517 writes it, without any parameter that may be left out.
+// publicJWK is a public key as RFC 7517 writes it, without optional parameters.
 func publicJWK(key crypto.PublicKey) map[string]any {
 	switch key := key.(type) {
 	case *rsa.PublicKey:
@@ -145,7 +145,7 @@ func sshKey(key crypto.PublicKey) (kind string, blob []byte) {
 	return string(parts[0]), blob
 }
 
-// selfSigned is a certificate of a key that another one has signed under the same name.
+// selfSigned is a certificate for a key. Another key has signed it, under the same name.
 func selfSigned(key crypto.PublicKey) []byte {
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().AddDate(1, 0, 0)}
 	_, ca, err := ed25519.GenerateKey(rand.Reader)

@@ -10,13 +10,13 @@ import (
 	"strconv"
 )
 
-// Flaw is what is wrong with a hostile token. Each entry point has a word of its own for it.
+// Flaw is what is wrong with a hostile token. Each entry point has its own word for it.
 type Flaw int
 
 const (
 	Malformed    Flaw = iota + 1 // not a signed JWT at all (RFC 7515 section 5.2, RFC 8725 section 3)
-	NoAlgorithm                  // signed with what is no algorithm for access tokens
-	KeyAlgorithm                 // signed with a real algorithm that is not the key's
+	NoAlgorithm                  // its algorithm is not one for access tokens
+	KeyAlgorithm                 // its algorithm is a real one, but not the key's
 )
 
 // Hostile is a token that no verifier may accept.
@@ -26,8 +26,8 @@ type Hostile struct {
 	Flaw  Flaw
 }
 
-// AlgorithmAttacks are tokens that lie about how they are signed. The key is the only one that the verifier has: an RSA
-// key, for RS256 alone. The payload is a JSON text that would be accepted with a good signature.
+// AlgorithmAttacks are tokens that lie about how they are signed. The verifier must have this key alone: an RSA key,
+// for RS256 only. The payload is a JSON text that would be accepted with a good signature.
 func AlgorithmAttacks(key *Key, payload string) (attacks []Hostile) {
 	add := func(flaw Flaw, token, format string, args ...any) {
 		attacks = append(attacks, Hostile{fmt.Sprintf(format, args...), token, flaw})
@@ -60,7 +60,7 @@ func AlgorithmAttacks(key *Key, payload string) (attacks []Hostile) {
 	add(Malformed, key.SignRaw(`{"alg":"none","alg":"RS256"}`, payload), "alg none and then RS256")
 	add(Malformed, key.SignRaw(`{"alg":"RS256","alg":"none"}`, payload), "alg RS256 and then none")
 
-	// Everybody has the public key, and some verifiers give it to any algorithm that the token names (CVE-2015-9235,
+	// Anybody can have the public key, and some verifiers use it with any algorithm that the token names (CVE-2015-9235,
 	// CVE-2016-5431, CVE-2016-10555, CVE-2024-54150).
 	disguises := Disguises(key.Public())
 	disguises["nothing at all"], disguises["the key id"] = nil, []byte(key.KID)

@@ -13,16 +13,16 @@ type IntrospectionRequest struct {
 	TokenTypeHint string
 	Form          url.Values
 	Header        http.Header
-	ClientID      string // as the client presented it, whichever way
+	ClientID      string // as the client presented it, by any method
 	AuthMethod    string // "client_secret_basic", "client_secret_post", "bearer", "client_assertion", "none"
-	Authenticated bool   // false: the server answered 401 by itself
+	Authenticated bool   // false: the server itself answered 401
 }
 
-// IntrospectionAnswer is what the endpoint answers. Body wins over Claims; with neither the token is inactive.
+// IntrospectionAnswer is what the endpoint answers. Body wins over Claims. Without either, the token is inactive.
 type IntrospectionAnswer struct {
 	Status      int            // default 200
-	Claims      map[string]any // to be written as JSON
-	Body        string         // to be written as it is
+	Claims      map[string]any // written as JSON
+	Body        string         // written as it is
 	ContentType string         // default application/json
 	Header      http.Header
 }
@@ -30,14 +30,14 @@ type IntrospectionAnswer struct {
 type client struct{ id, secret string }
 
 // SetClient makes the introspection endpoint demand this client's authentication, by HTTP Basic or in the form (RFC
-// 6749 section 2.3.1). Without it everybody may ask.
+// 6749 section 2.3.1). Without it anybody may ask.
 func (as *AS) SetClient(id, secret string) {
 	as.mu.Lock()
 	defer as.mu.Unlock()
 	as.client = client{id, secret}
 }
 
-// Introspect sets who answers the questions; nil says inactive to everything.
+// Introspect sets who answers questions; nil answers inactive to all.
 func (as *AS) Introspect(answer func(*IntrospectionRequest) IntrospectionAnswer) {
 	as.mu.Lock()
 	defer as.mu.Unlock()
@@ -78,7 +78,7 @@ func (as *AS) serveIntrospection(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// read takes the question apart and judges the client's authentication. The caller holds the lock.
+// read parses the question and checks the client's authentication. The caller holds the lock.
 func (as *AS) read(r *http.Request) *IntrospectionRequest {
 	request := &IntrospectionRequest{
 		Token: r.PostForm.Get("token"), TokenTypeHint: r.PostForm.Get("token_type_hint"),

@@ -1,8 +1,9 @@
 // Package tokentest has what the tests of a token gate need from the other side of the wire: keys, tokens signed with
-// them, and an authorization server on loopback that speaks the protocols (discovery, JWKS, introspection) and can be
-// made to stall, lie and go away.
+// them, and an authorization server on loopback. The server speaks the protocols (discovery, JWKS, introspection), and
+// can be made to stall, lie and disappear.
 //
-// It is written against the standards with the standard library and golang-jwt only, not with the code that it tests.
+// It is written against the standards, with the standard library and golang-jwt only. It does not use the code that it
+// tests.
 package tokentest
 
 import (
@@ -34,14 +35,14 @@ type Key struct {
 
 type keyName struct{ alg, kid string }
 
-// cache keeps the keys of this process, since making an RSA key takes long.
+// cache keeps the keys of this process, because making an RSA key is slow.
 var cache struct {
 	sync.Mutex
 	keys map[keyName]*Key
 }
 
-// NewKey gives the key of this name and algorithm: the same one for the same two arguments, as long as the process
-// lives, and another one for any others.
+// NewKey returns the key with this id and algorithm. In one process, the same arguments give the same key, and any
+// others give another.
 func NewKey(tb testing.TB, alg, kid string) *Key {
 	tb.Helper()
 	cache.Lock()
@@ -86,7 +87,7 @@ func generate(tb testing.TB, alg string) any {
 	return private
 }
 
-// WithAlg is the same key pair used with another algorithm, whether or not the two go together.
+// WithAlg is the same key pair used with another algorithm, even one that does not fit it.
 func (k *Key) WithAlg(alg string) *Key {
 	other := *k
 	other.Alg = alg
@@ -100,8 +101,8 @@ func (k *Key) WithKID(kid string) *Key {
 	return &other
 }
 
-// Sign makes a token with these claims. The header has alg, typ "JWT" and, if the key has an id, kid; the members of
-// header come on top of them, and one that is nil leaves the parameter out.
+// Sign makes a token with these claims. The header has alg, typ "JWT" and, if the key has an id, kid. The members of
+// header are added or replace them; nil removes one.
 func (k *Key) Sign(tb testing.TB, claims map[string]any, header ...map[string]any) string {
 	tb.Helper()
 	params := map[string]any{"alg": k.Alg, "typ": "JWT"}
@@ -115,7 +116,7 @@ func (k *Key) Sign(tb testing.TB, claims map[string]any, header ...map[string]an
 	return k.SignRaw(marshal(tb, params), marshal(tb, claims))
 }
 
-// SignRaw makes a token of any two texts, whatever they contain, signed with the key's own algorithm.
+// SignRaw makes a token from any two texts, signed with the key's own algorithm.
 func (k *Key) SignRaw(header, payload string) string {
 	input := encode([]byte(header)) + "." + encode([]byte(payload))
 	return input + "." + encode(k.SignBytes(input))

@@ -18,7 +18,7 @@ func (as *AS) OnlyMetadata(kind string) {
 	as.only = kind
 }
 
-// ChangeMetadata makes change be applied to every metadata document served; nil ends that.
+// ChangeMetadata applies change to every metadata document from now on; nil ends that.
 func (as *AS) ChangeMetadata(change func(document map[string]any)) {
 	as.mu.Lock()
 	defer as.mu.Unlock()

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// ProcessorTime is what this process has used so far. A test that bounds a cost counts it, and no time on the clock:
-// how busy the machine is does not matter then.
+// ProcessorTime is the processor time that this process has used so far. A test that bounds a cost measures it instead
+// of the time on the clock, so that a busy machine makes no difference.
 func ProcessorTime(tb testing.TB) time.Duration {
 	tb.Helper()
 	var usage syscall.Rusage

@@ -25,7 +25,7 @@ const (
 
 // AS is an authorization server on loopback. All methods may be called while it serves.
 type AS struct {
-	// URL is the issuer identifier: scheme, host, port and the path given with WithPath, no slash at the end.
+	// URL is the issuer identifier: scheme, host, port and the path given with WithPath, without a slash at the end.
 	URL string
 
 	tb      testing.TB
@@ -44,7 +44,7 @@ type AS struct {
 	answer  func(*IntrospectionRequest) IntrospectionAnswer
 	asked   []*IntrospectionRequest
 	client  client
-	gate    chan struct{} // requests wait for it to be closed; nil: they do not
+	gate    chan struct{} // requests wait until it is closed; nil: they do not wait
 
 	jwksFetches, notModified, metaFetches atomic.Int64
 }
@@ -55,7 +55,7 @@ type Option func(*AS)
 // WithPath puts the issuer below a path, such as "/realms/demo".
 func WithPath(path string) Option { return func(as *AS) { as.path = strings.TrimSuffix(path, "/") } }
 
-// WithTLS makes the server speak https with a certificate that CA vouches for.
+// WithTLS makes the server speak https. Its certificate is the one that CA returns.
 func WithTLS() Option { return func(as *AS) { as.useTLS = true } }
 
 // WithKeys is SetKeys before the server starts.
@@ -66,12 +66,12 @@ func WithClient(id, secret string) Option {
 	return func(as *AS) { as.client = client{id, secret} }
 }
 
-// StartDown makes a server that has an address but nobody listening there until Up.
+// StartDown makes a server that has an address, but does not listen there until Up.
 func StartDown() Option { return func(as *AS) { as.gate = downMark } }
 
 var downMark = make(chan struct{})
 
-// NewAS starts an authorization server, to be stopped when the test ends.
+// NewAS starts an authorization server. It stops when the test ends.
 func NewAS(tb testing.TB, options ...Option) *AS {
 	tb.Helper()
 	as := &AS{tb: tb, headers: http.Header{}}
@@ -95,7 +95,7 @@ func NewAS(tb testing.TB, options ...Option) *AS {
 	return as
 }
 
-// Up starts the server at the address it had before, if it is down.
+// Up starts the server at its former address, if it is down.
 func (as *AS) Up() {
 	as.mu.Lock()
 	defer as.mu.Unlock()
@@ -122,7 +122,7 @@ func (as *AS) Up() {
 	as.server = server
 }
 
-// Down stops the server: connections are cut and new ones refused.
+// Down stops the server. It cuts connections and refuses new ones.
 func (as *AS) Down() {
 	as.mu.Lock()
 	server := as.server
@@ -138,7 +138,7 @@ func (as *AS) Down() {
 	}
 }
 
-// Certificate is the server's own one; nil without WithTLS or while it is down.
+// Certificate is the server's own certificate; nil without WithTLS or while it is down.
 func (as *AS) Certificate() *x509.Certificate {
 	as.mu.Lock()
 	defer as.mu.Unlock()
@@ -181,7 +181,7 @@ func (as *AS) SetJWKSHeader(name, value string) {
 	as.headers.Set(name, value)
 }
 
-// AnswerJWKS makes the JWKS endpoint give this answer instead of the keys; status 0 ends that.
+// AnswerJWKS makes the JWKS endpoint give this answer in place of the keys; status 0 ends that.
 func (as *AS) AnswerJWKS(status int, body string, header ...string) {
 	if status == 0 {
 		as.HandleJWKS(nil)
@@ -197,15 +197,14 @@ func (as *AS) AnswerJWKS(status int, body string, header ...string) {
 	})
 }
 
-// HandleJWKS makes the JWKS endpoint do whatever handler does; nil ends that.
+// HandleJWKS makes handler answer the requests for keys; nil ends that.
 func (as *AS) HandleJWKS(handler http.HandlerFunc) {
 	as.mu.Lock()
 	defer as.mu.Unlock()
 	as.jwks = handler
 }
 
-// Stall makes all requests from now on wait until the function that it returns is called, or the server goes down, or
-// the client leaves.
+// Stall makes all requests from now on wait until release is called, the server goes down, or the client leaves.
 func (as *AS) Stall() (release func()) {
 	as.mu.Lock()
 	defer as.mu.Unlock()
@@ -221,13 +220,13 @@ func (as *AS) Stall() (release func()) {
 	}
 }
 
-// JWKSFetches counts the requests for the keys that have arrived.
+// JWKSFetches is how many requests for the keys have arrived.
 func (as *AS) JWKSFetches() int { return int(as.jwksFetches.Load()) }
 
-// NotModified counts those of them that were answered with 304.
+// NotModified is how many of them were answered with 304.
 func (as *AS) NotModified() int { return int(as.notModified.Load()) }
 
-// MetadataFetches counts the requests for metadata documents.
+// MetadataFetches is how many requests for metadata have arrived.
 func (as *AS) MetadataFetches() int { return int(as.metaFetches.Load()) }
 
 func (as *AS) serve(w http.ResponseWriter, r *http.Request) {

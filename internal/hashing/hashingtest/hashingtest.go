@@ -13,10 +13,10 @@ import (
 
 var fingerprinter = reflect.TypeFor[hashing.Fingerprinter]()
 
-// EveryField changes each field below base, one after the other, and fails for those that do not change the
-// fingerprint. Fields with the tag fingerprint:"-" are left alone. Fields inside of pointers, lists and maps are
-// changed, too, in a new value where base has none. Of a type that makes its own fingerprint, one field that counts
-// is enough: the rest is for the test of that type. An interface must be set in base.
+// EveryField changes each field of base, one after the other, and fails the test for a field that does not change the
+// fingerprint. It skips fields with the tag fingerprint:"-". It also changes fields inside of pointers, lists and maps,
+// in a new value where base has none. In a type that makes its own fingerprint, one field that counts is enough: the
+// rest is for that type's own test. Interfaces must be set in base.
 func EveryField[T any](tb testing.TB, base T, fingerprint func(T) [32]byte) {
 	tb.Helper()
 	settings := reflect.New(reflect.TypeFor[T]()).Elem()
@@ -39,7 +39,7 @@ type visitor struct {
 	any    *bool // set: whether a change has shown, and one is enough
 }
 
-// visit changes a value, and what lies below it. All is as before when it returns.
+// visit changes a value and everything inside of it. When it returns, all is as before.
 func (v *visitor) visit(path string, at reflect.Value, tag string) {
 	v.tb.Helper()
 	if slices.Contains(v.above, at.Type()) {
