@@ -1,9 +1,7 @@
 package integration
 
 import (
-	"fmt"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -17,8 +15,8 @@ func claimSite(t *testing.T, lines ...string) (s *site, issuer string, key *toke
 	return start(t, gateFor(append([]string{issuerByJWKS(as)}, lines...)...)), as.URL, key
 }
 
-// A token is used at the very second of its end, or after it with the help of the leeway. A token is good before exp
-// plus leeway and not at it (RFC 7519 section 4.1.4).
+// Tokens are used at the second in which they expire, or later, in the hope of the leeway. A token is good before exp
+// plus leeway, and no longer at that moment (RFC 7519 section 4.1.4).
 func TestAttackClaimsAtTheEdgeOfExpiry(t *testing.T) {
 	for leeway, seconds := range map[string]int64{"0s": 0, "30s": 30} {
 		s, issuer, key := claimSite(t, "leeway "+leeway)
@@ -33,8 +31,8 @@ func TestAttackClaimsAtTheEdgeOfExpiry(t *testing.T) {
 	}
 }
 
-// A verified token is remembered, and the memory answers for longer than the token lives (class of CVE-2026-33496). The
-// end is judged on every request.
+// The gate remembers a verified token, and might answer from memory after the token has expired (class of
+// CVE-2026-33496). It judges exp on every request.
 func TestAttackClaimsExpiryOfARememberedToken(t *testing.T) {
 	s, issuer, key := claimSite(t, "leeway 0s")
 	s.attack(t, "used until it ends", func(t *testing.T, a *attempt) {
@@ -45,71 +43,6 @@ func TestAttackClaimsExpiryOfARememberedToken(t *testing.T) {
 		}
 		a.refusedFrom(end, token)
 		a.refusedFor(a.send(token), "expired")
-	})
-}
-
-// exp is of another type than the verifier expects, and reading it fails open: as zero, as true, or as absent
-// (GHSA-wxg7-w2v3-w38g). Only a number in range is a date.
-func TestAttackClaimsExpiryOfAnotherType(t *testing.T) {
-	s, issuer, key := claimSite(t, "leeway 0s")
-	later := time.Now().Unix() + 300
-	for name, exp := range map[string]any{
-		"text": strconv.FormatInt(later, 10), "true": true, "array": []int64{later}, "object": map[string]any{"$date": later},
-		"empty text":   "",
-		"date as text": "2099-01-01T00:00:00Z", "negative": -1, "zero": 0, "milliseconds": later * 1000,
-		"microseconds": later * 1000000, "far future": 1e18,
-	} {
-		s.attack(t, name, func(t *testing.T, a *attempt) {
-			a.refusedFor(a.send(key.Sign(t, issuedBy(issuer, "exp", exp))), "malformed_token", "expired")
-		})
-	}
-	s.attack(t, "null", func(t *testing.T, a *attempt) {
-		a.refusedFor(a.send(key.SignRaw(`{"alg":"ES256","kid":"e1"}`,
-			`{"iss":"`+issuer+`","aud":"`+audience+`","exp":null}`)), "malformed_token", "missing_claim")
-	})
-	s.attack(t, "none", func(t *testing.T, a *attempt) {
-		a.refusedFor(a.send(key.Sign(t, issuedBy(issuer, "exp", nil))), "missing_claim")
-	})
-	for _, claim := range []string{"nbf", "iat"} {
-		for name, value := range map[string]any{"text": "0", "true": true, "array": []int{0},
-			"in milliseconds": time.Now().UnixMilli(), "in the future": later} {
-			s.attack(t, claim+" "+name, func(t *testing.T, a *attempt) {
-				a.refusedFor(a.send(key.Sign(t, issuedBy(issuer, claim, value))), "malformed_token", "not_yet_valid")
-			})
-		}
-	}
-}
-
-// The token was issued for somebody else, and the comparison is careless with arrays, prefixes, types or absence:
-// CVE-2020-26160, CVE-2024-5798.
-func TestAttackClaimsAudience(t *testing.T) {
-	s, issuer, key := claimSite(t)
-	for name, aud := range map[string]any{
-		"another": "https://other.example.com", "longer": audience + "/v2", "shorter": audience[:len(audience)-1],
-		"with a slash": audience + "/", "upper case": strings.ToUpper(audience),
-		"space before": " " + audience, "list in a text": "x " + audience, "comma list": "x," + audience, "wildcard": "*",
-		"empty":       "",
-		"empty array": []string{}, "array of others": []string{"a", "b"}, "nested array": [][]string{{audience}},
-		"object":               map[string]int{audience: 1},
-		"array with an object": []any{map[string]string{"aud": audience}}, "number": 1, "true": true,
-		"array of null": []any{nil}, "array with a number": []any{audience, 1},
-		"array with an empty text": []string{audience, ""}, "NUL": audience + "\x00", "client": "api.example.com",
-	} {
-		s.attack(t, name, func(t *testing.T, a *attempt) {
-			a.refusedFor(a.send(key.Sign(t, issuedBy(issuer, "aud", aud))), "invalid_audience", "malformed_token")
-		})
-	}
-	s.attack(t, "none", func(t *testing.T, a *attempt) {
-		a.refusedFor(a.send(key.Sign(t, issuedBy(issuer, "aud", nil))), "invalid_audience")
-	})
-	s.attack(t, "null", func(t *testing.T, a *attempt) {
-		a.refusedFor(a.send(key.SignRaw(`{"alg":"ES256","kid":"e1"}`,
-			fmt.Sprintf(`{"iss":%q,"aud":null,"exp":%d}`, issuer, time.Now().Unix()+300))), "invalid_audience",
-			"malformed_token")
-	})
-	s.attack(t, "in azp and resource only", func(t *testing.T, a *attempt) {
-		a.refusedFor(a.send(key.Sign(t,
-			issuedBy(issuer, "aud", nil, "azp", audience, "resource", audience, "client_id", audience))), "invalid_audience")
 	})
 }
 
@@ -140,8 +73,8 @@ func TestAttackClaimsGateWithoutAudience(t *testing.T) {
 	})
 }
 
-// A token that was verified and remembered on one route is presented on another with another audience: a cache that
-// keeps verdicts instead of facts carries the first route's verdict over (class of CVE-2026-33496).
+// A token that one route has verified and remembered is presented on a route with another audience. A cache that keeps
+// verdicts instead of facts would carry the first verdict over (class of CVE-2026-33496).
 func TestAttackClaimsAudienceOfARememberedToken(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
@@ -168,8 +101,8 @@ func TestAttackClaimsAudienceOfARememberedToken(t *testing.T) {
 	}
 }
 
-// A token lives for years because its issuer is configured that way, and so does a stolen one. max_lifetime bounds the
-// lifetime. It requires iat, so that a token cannot avoid the check.
+// An issuer makes tokens that live for years, and so does a stolen one. max_lifetime bounds the lifetime. It requires
+// iat, so that a token cannot avoid the check.
 func TestAttackClaimsLifetime(t *testing.T) {
 	s, issuer, key := claimSite(t, "max_lifetime 10m")
 	now := time.Now().Unix()

@@ -9,42 +9,14 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// The same member twice, or twice in disguise: one reader takes the first, another the last, and Go's takes other
-// cases and even other letters for the same. All are signed well, so that only the reading refuses. The claims of the
-// route are those that are written exactly so.
-func TestAttackEncodingMembersReadInTwoWays(t *testing.T) {
+// Go's own reader takes other cases and even other letters for the same name. Here they are other names, which say
+// nothing about the token.
+func TestAttackEncodingNamesThatOnlyLookAlike(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	s := start(t, gateFor(issuerByJWKS(as), "forward_claim sub X-User", "forward_claim realm_access.roles X-Roles"))
 	head := `{"alg":"ES256","kid":"e1"}`
-	now := time.Now().Unix()
-	rest := `"iss":"` + as.URL + `","aud":"` + audience + `","exp":` + strconv.FormatInt(now+300, 10)
-	for name, token := range map[string]string{
-		"alg twice, none last":           key.SignRaw(`{"alg":"ES256","alg":"none","kid":"e1"}`, `{`+rest+`}`),
-		"alg twice, none first":          key.SignRaw(`{"alg":"none","alg":"ES256","kid":"e1"}`, `{`+rest+`}`),
-		"alg twice, the same":            key.SignRaw(`{"alg":"ES256","alg":"ES256","kid":"e1"}`, `{`+rest+`}`),
-		"alg twice by escape":            key.SignRaw(`{"alg":"ES256","\u0061lg":"none","kid":"e1"}`, `{`+rest+`}`),
-		"kid twice":                      key.SignRaw(`{"alg":"ES256","kid":"x","kid":"e1"}`, `{`+rest+`}`),
-		"duplicate inside jwk":           key.SignRaw(`{"alg":"ES256","kid":"e1","jwk":{"a":1,"a":2}}`, `{`+rest+`}`),
-		"sub twice":                      key.SignRaw(head, `{"sub":"me","sub":"admin",`+rest+`}`),
-		"sub twice by escape":            key.SignRaw(head, `{"sub":"me","s\u0075b":"admin",`+rest+`}`),
-		"exp twice":                      key.SignRaw(head, `{"exp":1,`+rest+`}`),
-		"aud twice":                      key.SignRaw(head, `{"aud":"x",`+rest+`}`),
-		"unknown claim twice":            key.SignRaw(head, `{"x":1,"x":1,`+rest+`}`),
-		"empty name twice":               key.SignRaw(head, `{"":1,"":2,`+rest+`}`),
-		"duplicate in realm_access":      key.SignRaw(head, `{"realm_access":{"roles":["user"],"roles":["admin"]},`+rest+`}`),
-		"duplicate in an array's object": key.SignRaw(head, `{"a":[{"b":1,"b":2}],`+rest+`}`),
-		"many members and one twice":     key.SignRaw(head, `{`+manyMembers(300)+`"m7":0,`+rest+`}`),
-		"other case of alg only":         key.SignRaw(`{"Alg":"ES256","kid":"e1"}`, `{`+rest+`}`),
-		"other case of exp only":         key.SignRaw(head, `{`+strings.Replace(rest, `"exp"`, `"EXP"`, 1)+`}`),
-		"other case of iss only":         key.SignRaw(head, `{`+strings.Replace(rest, `"iss"`, `"Iss"`, 1)+`}`),
-		"other case of aud only":         key.SignRaw(head, `{`+strings.Replace(rest, `"aud"`, `"AUD"`, 1)+`}`),
-	} {
-		s.attack(t, name, func(t *testing.T, a *attempt) {
-			a.refusedFor(a.send(token), "malformed_token", "missing_claim", "unknown_issuer", "invalid_audience",
-				"unsupported_algorithm")
-		})
-	}
+	rest := `"iss":"` + as.URL + `","aud":"` + audience + `","exp":` + strconv.FormatInt(time.Now().Unix()+300, 10)
 	for name, extra := range map[string]string{
 		"other case":                `"SUB":"admin","Sub":"admin","EXP":1,"Aud":"x","ISS":"x",`,
 		"long s":                    `"ſub":"admin",`,
@@ -83,121 +55,13 @@ func manyMembers(n int) string {
 	return b.String()
 }
 
-// Text that is no JSON, or no UTF-8, but that lenient parsers read, each in its way: two different users become one
-// (invalid bytes both turn into U+FFFD), comments hide claims, numbers are guessed. Everything is signed well.
-func TestAttackEncodingOfJSON(t *testing.T) {
-	key := tokentest.NewKey(t, "ES256", "e1")
-	as := tokentest.NewAS(t, tokentest.WithKeys(key))
-	s := start(t, gateFor(issuerByJWKS(as), "forward_claim sub X-User"))
-	head := `{"alg":"ES256","kid":"e1"}`
-	rest := `"iss":"` + as.URL + `","aud":"` + audience + `","exp":` + strconv.FormatInt(time.Now().Unix()+300, 10)
-	payload := func(extra string) string { return `{` + extra + `,` + rest + `}` }
-	s.attack(t, "control: passes", func(t *testing.T, a *attempt) {
-		a.passed(a.send(key.SignRaw(head, payload(`"sub":"a"`))))
-	})
-	for name, text := range map[string]string{
-		"an invalid byte":            payload("\"sub\":\"a\xff\""),
-		"an overlong slash":          payload("\"sub\":\"a\xc0\xaf\""),
-		"a surrogate in UTF-8":       payload("\"sub\":\"a\xed\xa0\x80\""),
-		"a cut-off sequence":         payload("\"sub\":\"a\xe2\x82\""),
-		"a code point too high":      payload("\"sub\":\"a\xf5\x80\x80\x80\""),
-		"an invalid byte in a name":  payload("\"x\xff\":1"),
-		"a lone surrogate":           payload(`"sub":"a\ud800"`),
-		"a lone low surrogate":       payload(`"sub":"a\udc00"`),
-		"surrogates the wrong way":   payload(`"sub":"\udc00\ud800"`),
-		"a surrogate in a name":      payload(`"a\ud800":1`),
-		"a byte order mark":          "\xef\xbb\xbf" + payload(`"sub":"a"`),
-		"UTF-16":                     "\xff\xfe{\x00}\x00",
-		"an array":                   `[` + payload(`"sub":"a"`) + `]`,
-		"a string":                   `"` + as.URL + `"`,
-		"null":                       `null`,
-		"a number":                   `1`,
-		"white space":                ` `,
-		"two objects":                payload(`"sub":"a"`) + payload(`"sub":"b"`),
-		"text after it":              payload(`"sub":"a"`) + `x`,
-		"a NUL after it":             payload(`"sub":"a"`) + "\x00",
-		"a comment":                  payload(`"sub":"a"/*,"sub":"b"*/`),
-		"a line comment":             payload("\"sub\":\"a\"//\n"),
-		"a comma too many":           `{` + rest + `,}`,
-		"a comma too few":            `{"sub":"a" ` + rest + `}`,
-		"single quotes":              payload(`'sub':'a'`),
-		"no quotes":                  payload(`sub:"a"`),
-		"a bare control character":   payload("\"sub\":\"a\tb\""),
-		"a bare line end":            payload("\"sub\":\"a\nb\""),
-		"an unknown escape":          payload(`"sub":"a\x41"`),
-		"a short escape":             payload(`"sub":"\u41"`),
-		"other white space":          payload("\u00a0\"sub\":\"a\""),
-		"a vertical tab":             payload("\v\"sub\":\"a\""),
-		"not closed":                 `{` + rest,
-		"NaN":                        payload(`"n":NaN`),
-		"Infinity":                   payload(`"n":Infinity`),
-		"hexadecimal":                payload(`"n":0x10`),
-		"a leading zero":             payload(`"n":01`),
-		"a dot at the end":           payload(`"n":1.`),
-		"a dot at the start":         payload(`"n":.5`),
-		"a plus sign":                payload(`"n":+1`),
-		"minus alone":                payload(`"n":-`),
-		"an exponent without digits": payload(`"n":1e`),
-		"underscores":                payload(`"n":1_000`),
-		"True":                       payload(`"n":True`),
-		"undefined":                  payload(`"n":undefined`),
-		"nested too deep":            payload(`"n":` + strings.Repeat(`[`, 3000) + strings.Repeat(`]`, 3000)),
-		"objects nested too deep":    payload(`"n":` + strings.Repeat(`{"a":`, 1000) + `1` + strings.Repeat(`}`, 1000)),
-		"opening brackets":           strings.Repeat(`[`, 9000),
-	} {
-		s.attack(t, name+" in the payload", func(t *testing.T, a *attempt) {
-			a.cheaply(func() { a.refusedFor(a.send(key.SignRaw(head, text)), "malformed_token") })
-		})
-	}
-	for name, text := range map[string]string{
-		"an invalid byte":   "{\"alg\":\"ES256\",\"kid\":\"e1\xff\"}",
-		"a lone surrogate":  `{"alg":"ES256","kid":"e1","x":"\ud800"}`,
-		"a byte order mark": "\xef\xbb\xbf" + head,
-		"an array":          `["ES256"]`,
-		"a string":          `"ES256"`,
-		"null":              `null`,
-		"text after it":     head + `{}`,
-		"a comment":         `{"alg":"ES256",/**/"kid":"e1"}`,
-		"nested too deep":   `{"alg":"ES256","kid":"e1","x":` + strings.Repeat(`[`, 2000) + strings.Repeat(`]`, 2000) + `}`,
-		"many members":      `{` + manyMembers(500) + `"alg":"ES256","kid":"e1"}`,
-		"10 KB":             `{"alg":"ES256","kid":"e1","x":"` + strings.Repeat("x", 7000) + `"}` + strings.Repeat(" ", 2000),
-		"typ a number":      `{"alg":"ES256","kid":"e1","typ":1}`,
-		"cty an array":      `{"alg":"ES256","kid":"e1","cty":["JWT"]}`,
-	} {
-		s.attack(t, name+" in the header", func(t *testing.T, a *attempt) {
-			a.cheaply(func() { a.refusedFor(a.send(key.SignRaw(text, payload(`"sub":"a"`))), "malformed_token") })
-		})
-	}
-}
-
-// Numbers that cost much to read or overflow when converted: CVE-2022-23772 and CVE-2021-33198 in Go's own big numbers,
-// CVE-2025-11230 in a gateway. 1e300 as an int64 is the most negative number, which makes a token valid since ever.
-func TestAttackEncodingNumbers(t *testing.T) {
+// Numbers in claims that nobody asks for are not converted: they cost no more than other text.
+func TestAttackEncodingHugeNumberInAnUnknownClaim(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	s := start(t, gateFor(issuerByJWKS(as)))
 	head := `{"alg":"ES256","kid":"e1"}`
 	exp := strconv.FormatInt(time.Now().Unix()+300, 10)
-	for _, number := range []string{"1e1000000", "1e-1000000", "-1e1000000", "1e99999999999999999999", "1e300", "-1e300",
-		"9223372036854775807", "9223372036854775808",
-		"18446744073709551616", "-9223372036854775809", "253402300800", strings.Repeat("9", 10000),
-		"0." + strings.Repeat("0", 10000) + "1", "-1", "-0.5"} {
-		name := number[:min(len(number), 25)]
-		for _, claim := range []string{"exp", "nbf", "iat"} {
-			if claim != "exp" && number == "1e-1000000" {
-				continue // zero: 1970, which nbf and iat may be
-			}
-			s.attack(t, claim+" "+name, func(t *testing.T, a *attempt) {
-				members := map[string]string{"exp": exp}
-				members[claim] = number
-				text := `{"iss":"` + as.URL + `","aud":"` + audience + `"`
-				for n, v := range members {
-					text += `,"` + n + `":` + v
-				}
-				a.cheaply(func() { a.refusedFor(a.send(key.SignRaw(head, text+"}")), "malformed_token", "expired") })
-			})
-		}
-	}
 	s.attack(t, "a claim that is a huge number is only a text", func(t *testing.T, a *attempt) {
 		a.cheaply(func() {
 			a.passed(a.send(key.SignRaw(head,
@@ -240,17 +104,6 @@ func TestAttackEncodingHugeClaims(t *testing.T) {
 				}
 				a.refusedFor(got, "malformed_token", "malformed_request", "body_too_large")
 			})
-		})
-	}
-	for _, claim := range []string{"exp", "nbf", "iat"} {
-		s.attack(t, claim+" of 300,000 digits", func(t *testing.T, a *attempt) {
-			members := map[string]string{"exp": strconv.FormatInt(time.Now().Unix()+300, 10)}
-			members[claim] = strings.Repeat("9", 300000)
-			text := `{"iss":"` + as.URL + `","aud":"` + audience + `"`
-			for name, number := range members {
-				text += `,"` + name + `":` + number
-			}
-			a.cheaply(func() { a.refusedFor(form(a, key.SignRaw(`{"alg":"ES256","kid":"e1"}`, text+"}")), "malformed_token") })
 		})
 	}
 	s.attack(t, "a megabyte of dots in a form", func(t *testing.T, a *attempt) {

@@ -2,7 +2,6 @@ package integration
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
@@ -12,7 +11,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -41,32 +39,18 @@ func trap(t *testing.T) (url string, connections *atomic.Int64) {
 	return "http://" + listener.Addr().String(), count
 }
 
-// The token brings the key that verifies it, as JWK or as certificate chain: CVE-2018-0114, CVE-2025-24976,
-// CVE-2026-27962. Headers that carry keys decide nothing.
-func TestAttackKeyCarriedByTheToken(t *testing.T) {
+// The token brings its certificate, which an authority has issued that the gate trusts for TLS. That vouches for the
+// name of a server, not for tokens.
+func TestAttackKeyCertifiedByATrustedAuthority(t *testing.T) {
 	good := tokentest.NewKey(t, "RS256", "r1")
 	mallory := tokentest.NewKey(t, "RS256", "mallory")
 	as := tokentest.NewAS(t, tokentest.WithKeys(good))
 	authority, trusted, certified := certifiedBy(t, mallory)
 	s := start(t, gateFor(issuerByJWKS(as, "tls {\n ca "+trusted+"\n}")))
-	der := certificateDER(t, mallory)
-	chain := []string{base64.StdEncoding.EncodeToString(der)}
-	sum := sha256.Sum256(der)
-	for name, header := range map[string]map[string]any{
-		"jwk":                        {"jwk": mallory.JWK()},
-		"jwk with the good kid":      {"jwk": mallory.WithKID("r1").JWK(), "kid": "r1"},
-		"jwk without kid":            {"jwk": mallory.JWK(), "kid": nil},
-		"jwk as text":                {"jwk": asJSON(t, mallory.JWK())},
-		"jwk of a secret":            {"jwk": map[string]any{"kty": "oct", "k": "AAAA"}},
-		"x5c":                        {"x5c": chain},
-		"x5c with the good kid":      {"x5c": chain, "kid": "r1"},
-		"x5c as text":                {"x5c": chain[0]},
-		"x5c of a trusted authority": {"x5c": []string{certified, authority}},
-		"the same with the good kid": {"x5c": []string{certified, authority}, "kid": "r1"},
-		"x5t of the own certificate": {"x5t#S256": b64(string(sum[:])), "kid": "r1"},
-	} {
-		s.attack(t, name, func(t *testing.T, a *attempt) {
-			a.refusedFor(a.send(mallory.Sign(t, issuedBy(as.URL), header)), "unknown_key", "invalid_signature")
+	for kid, reason := range map[string]string{"mallory": "unknown_key", "r1": "invalid_signature"} {
+		header := map[string]any{"x5c": []string{certified, authority}, "kid": kid}
+		s.attack(t, "kid "+kid, func(t *testing.T, a *attempt) {
+			a.refusedFor(a.send(mallory.Sign(t, issuedBy(as.URL), header)), reason)
 		})
 	}
 }
@@ -98,57 +82,9 @@ func certifiedBy(t *testing.T, key *tokentest.Key) (authority, file, certified s
 	return base64.StdEncoding.EncodeToString(der), file, base64.StdEncoding.EncodeToString(leafDER)
 }
 
-// The token names the address where its key is; a verifier that fetches it trusts the attacker, and can be sent to any
-// address inside (SSRF): CVE-2024-21643, CVE-2024-1233, CVE-2026-32301, CVE-2025-52477. Nothing that a token names is
-// fetched.
-func TestAttackKeyAddressInTheToken(t *testing.T) {
-	good := tokentest.NewKey(t, "RS256", "r1")
-	mallory := tokentest.NewKey(t, "RS256", "mallory")
-	as := tokentest.NewAS(t, tokentest.WithKeys(good))
-	s := start(t, gateFor(issuerWithKeys(as.URL, "discovery"), consumerAlice(t)))
-	url, connections := trap(t)
-	host := strings.TrimPrefix(url, "http://")
-	for name, header := range map[string]map[string]any{
-		"jku":                     {"jku": url + "/jwks"},
-		"jku with the good kid":   {"jku": url + "/jwks", "kid": "r1"},
-		"jku by user information": {"jku": "http://" + strings.TrimPrefix(as.URL, "http://") + "@" + host + "/"},
-		"jku of a longer name":    {"jku": as.URL + ".evil.example/jwks"},
-		"jku by redirect":         {"jku": as.URL + "/redirect?u=" + url},
-		"x5u":                     {"x5u": url + "/cert.pem", "kid": "r1"},
-		"kid is a URL":            {"kid": url + "/"},
-		"kid is a file URL":       {"kid": "file:///etc/passwd"},
-		"kid is a path":           {"kid": "../../../../dev/null"},
-		"kid is a query":          {"kid": "r1' UNION SELECT 'secret"},
-		"kid is a command":        {"kid": "r1|curl " + url},
-		"kid has a placeholder":   {"kid": "{file./etc/passwd}"},
-		"kid has line ends":       {"kid": "r1\r\nX-Admin: 1"},
-		"kid has a NUL":           {"kid": "r1\x00"},
-		"kid in another case":     {"kid": "R1"},
-		"kid is empty":            {"kid": ""},
-		"kid is of 4 KB":          {"kid": strings.Repeat("k", 4096)},
-		"kid is a number":         {"kid": 1},
-		"kid is an array":         {"kid": []string{"r1"}},
-		"kid is an object":        {"kid": map[string]any{"r1": "r1"}},
-	} {
-		s.attack(t, name, func(t *testing.T, a *attempt) {
-			a.refusedFor(a.send(mallory.Sign(t, issuedBy(as.URL), header)), "unknown_key", "invalid_signature",
-				"malformed_token")
-		})
-	}
-	for _, iss := range []string{url, url + "/x", as.URL + "/../evil", as.URL + "@" + host, "{env.HOME}", "../../evil",
-		as.URL + "/", strings.ToUpper(as.URL), as.URL + "#x", " " + as.URL} {
-		s.attack(t, "iss "+iss, func(t *testing.T, a *attempt) {
-			a.refusedFor(a.send(mallory.Sign(t, issuedBy(iss))), "unknown_issuer")
-		})
-	}
-	if n := connections.Load(); n != 0 {
-		t.Errorf("%d connections to an address that only tokens name", n)
-	}
-}
-
-// Two keys of one set have the same kid; a verifier that takes the first one fails for half of the tokens or tries a
-// key with an algorithm that it is not for. Each key verifies its own family, the same on every try.
-func TestAttackKeyWithKIDOfAnotherInTheSet(t *testing.T) {
+// Two keys of one set have the same kid. A verifier that takes the first one fails for half of the tokens, or tries a
+// key with an algorithm of another family. Here each key verifies its own family, and always with the same result.
+func TestAttackKeysWithTheSameID(t *testing.T) {
 	rsaKey, ecKey := tokentest.NewKey(t, "RS256", "same"), tokentest.NewKey(t, "ES256", "same")
 	first, second := tokentest.NewKey(t, "EdDSA", "twin"), tokentest.NewKey(t, "EdDSA", "other twin").WithKID("twin")
 	mallory := tokentest.NewKey(t, "RS256", "mallory").WithKID("same")
@@ -175,7 +111,8 @@ func TestAttackKeyWithKIDOfAnotherInTheSet(t *testing.T) {
 }
 
 // Another issuer, trusted for its own tokens, publishes a key with the kid of the first and signs tokens in its name:
-// CVE-2026-49998, where keys were cached by kid alone. Keys are looked for only inside the issuer that iss names.
+// CVE-2026-49998, where keys were cached by kid alone. Keys are looked up only among those of the issuer that iss
+// names.
 func TestAttackKeyOfAnotherIssuer(t *testing.T) {
 	keyA, keyB := tokentest.NewKey(t, "RS256", "k"), tokentest.NewKey(t, "RS256", "k of b").WithKID("k")
 	a, b := tokentest.NewAS(t, tokentest.WithKeys(keyA)), tokentest.NewAS(t, tokentest.WithKeys(keyB))
@@ -205,8 +142,8 @@ func TestAttackKeyOfAnotherIssuer(t *testing.T) {
 	}
 }
 
-// The token has no kid and the set has many keys: trying all of them is work that the attacker orders, and trying keys
-// of the wrong family is confusion. At most sixteen fitting keys are tried.
+// The token has no kid, and the set has many keys. Trying them all is work that the attacker orders. At most sixteen
+// fitting keys are tried.
 func TestAttackKeyTokenWithoutKIDAndManyKeys(t *testing.T) {
 	mallory := tokentest.NewKey(t, "EdDSA", "mallory")
 	for _, n := range []int{1, 2, 90, 200} {
@@ -228,8 +165,8 @@ func TestAttackKeyTokenWithoutKIDAndManyKeys(t *testing.T) {
 	}
 }
 
-// The issuer takes a key back; a verifier that remembers verdicts or keys by kid goes on accepting what the key signed.
-// A withdrawn key takes the remembered tokens with it.
+// The issuer withdraws a key. A verifier that remembers verdicts, or keys by kid, goes on accepting what that key has
+// signed. Here remembered tokens go with their key.
 func TestAttackKeyWithdrawnWhileTokensAreRemembered(t *testing.T) {
 	old, fresh := tokentest.NewKey(t, "RS256", "old"), tokentest.NewKey(t, "RS256", "fresh")
 	as := tokentest.NewAS(t, tokentest.WithKeys(old))

@@ -1,7 +1,6 @@
 package claims_test
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -46,34 +45,6 @@ func TestDates(t *testing.T) {
 			if !got.Equal(want) || got.IsZero() {
 				t.Errorf("%s: got %v, want %v", tt.number, got, want)
 			}
-		}
-	}
-}
-
-func TestRefusedDates(t *testing.T) {
-	for _, date := range []string{
-		"-1", "-0", "-0.5", "-1e300", "1e300", "1e400", "1e1000000", "1e-1000000", "0e1000000", "1e-100",
-		"1e12", "253402300800", "253402300800.0", "2534023008e2",
-		"1700000000000",                              // milliseconds
-		"1700000000000000",                           // microseconds
-		"9223372036854775807", "9223372036854775808", // the edge of 64 bits
-		"18446744073709551615", "18446744073709551616", "18446744075409551616", // the last is 2^64 + 1700000000
-		strings.Repeat("9", 300_000), "0." + strings.Repeat("0", 300_000), "1e" + strings.Repeat("0", 300_000) + "1",
-		"1700000000." + strings.Repeat("0", 54),
-		`"1700000000"`, `"9999999999"`, "true", "false", "null", "[]", "[1700000000]", "{}", `""`,
-	} {
-		for _, claim := range []string{"exp", "nbf", "iat"} {
-			if _, err := claims.Decode([]byte(`{"` + claim + `":` + date + `}`)); !errors.Is(err, claims.ErrMalformed) {
-				t.Errorf("%s %.40s: got %v, want ErrMalformed", claim, date, err)
-			}
-		}
-	}
-}
-
-func TestDatesThatAreNotNumbers(t *testing.T) {
-	for _, date := range []string{"NaN", "Infinity", "-Infinity", "0x10", "01", "1.", ".5", "+1", "1e", "1_000", "1 0"} {
-		if _, err := claims.Decode([]byte(`{"exp":` + date + `}`)); !errors.Is(err, claims.ErrMalformed) {
-			t.Errorf("%s: got %v, want ErrMalformed", date, err)
 		}
 	}
 }

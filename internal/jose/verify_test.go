@@ -53,12 +53,6 @@ func TestVerifyRefusesValuesOutsideTheTable(t *testing.T) {
 	}
 }
 
-// flaws are this package's words for what is wrong with a hostile token.
-var flaws = map[tokentest.Flaw]error{
-	tokentest.Malformed: jose.ErrMalformed, tokentest.NoAlgorithm: jose.ErrAlgorithm,
-	tokentest.KeyAlgorithm: jose.ErrKeyAlgorithm,
-}
-
 func TestVerifyWithstandsAlgorithmAttacks(t *testing.T) {
 	rs := tokentest.NewKey(t, "RS256", "r")
 	key := must(jose.NewPublicKey("r", rs.Public(), jose.MakeAlgorithms(jose.RS256)))

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -136,5 +137,27 @@ func TestTLS(t *testing.T) {
 	}
 	if sum := sha256.Sum256(as.Certificate().RawSubjectPublicKeyInfo); sum == [32]byte{} {
 		t.Error("no certificate")
+	}
+}
+
+// A case that has the name of another one may be the same case, and hides it in the output.
+func TestNamesOfAttacksAreUnique(t *testing.T) {
+	rs, es := tokentest.NewKey(t, "RS256", "r"), tokentest.NewKey(t, "ES256", "e")
+	target := tokentest.Target{
+		Key: es, Stranger: tokentest.NewKey(t, "ES256", "stranger"), Issuer: "https://as.example",
+		Audience: "https://api.example", Now: time.Now(), Trap: "http://127.0.0.1:1",
+	}
+	for list, attacks := range map[string][]tokentest.Hostile{
+		"algorithms": tokentest.AlgorithmAttacks(rs, `{}`), "headers": target.HeaderAttacks(),
+		"claims": target.ClaimAttacks(),
+	} {
+		names := make(map[string]bool)
+		for _, attack := range attacks {
+			if names[attack.Name] || attack.Flaw == 0 {
+				t.Errorf("%s: %q, flaw %d, is there twice or has no flaw", list, attack.Name, attack.Flaw)
+			}
+			names[attack.Name] = true
+		}
+		t.Logf("%s: %d attacks", list, len(attacks))
 	}
 }
