@@ -4,13 +4,15 @@ package e2e_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	pipeline "github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// The packages withstand these attacks one by one. This shows that the list is right: jose refuses the tokens too.
+// The packages run the same lists. Here jose shows that the tokens are what the lists say: it refuses them too.
 func TestAlgorithmAttacksAreRefusedByBoth(t *testing.T) {
 	key := tokentest.NewKey(t, "RS256", "k0")
 	keys := &forge{public: []*tokentest.Key{key}, secret: []*tokentest.Key{tokentest.NewKey(t, "HS256", "s0")}}
@@ -30,4 +32,26 @@ func TestAlgorithmAttacksAreRefusedByBoth(t *testing.T) {
 		}
 	}
 	t.Logf("%d tokens", len(samples))
+}
+
+// jose accepts some of these tokens, since it is more lenient. One of the rules must explain each such difference.
+func TestHeaderAndClaimAttacksAreRefused(t *testing.T) {
+	target := tokentest.Target{
+		Key: tokentest.NewKey(t, "RS256", "k0"), Stranger: tokentest.NewKey(t, "RS256", "stranger"),
+		Issuer: oracleIssuer, Audience: oracleAudience, Now: time.Unix(oracleNow, 0), Trap: "http://127.0.0.1:1",
+	}
+	keys := &forge{public: []*tokentest.Key{target.Key}, secret: []*tokentest.Key{tokentest.NewKey(t, "HS256", "s0")}}
+	samples := []sample{{policy: "public", kind: "a good token", token: target.Good()}}
+	for _, attack := range slices.Concat(target.HeaderAttacks(), target.ClaimAttacks()) {
+		samples = append(samples, sample{policy: "public", kind: attack.Name, token: attack.Token})
+	}
+	g, count := oracleGate(t, keys.public), new(tally)
+	for i, theirs := range askJose(t, keys, samples) {
+		verdict, err := g.Check(oracleRequest(samples[i].token))
+		if good := i == 0; (err == nil && verdict.Outcome == pipeline.Accepted) != good {
+			t.Errorf("we judge wrongly (%v)\n%.2000s", err, samples[i])
+		}
+		count.judge(t, samples[i], theirs, verdict, err)
+	}
+	t.Logf("%d tokens, refused by us alone %d", len(samples), count.onlyJose)
 }

@@ -14,7 +14,7 @@ import (
 	pipeline "github.com/caddyjwt/gateway/internal/gate"
 )
 
-// oracleRule is a rule by which the gate judges otherwise than jose, and why it does.
+// oracleRule is a rule by which the gate judges differently from jose, and the reason for it.
 type oracleRule struct {
 	name, why string
 	reasons   []pipeline.Reason // with which the gate refuses; not for laxer rules
@@ -23,8 +23,8 @@ type oracleRule struct {
 
 func reasons(list ...pipeline.Reason) []pipeline.Reason { return list }
 
-// stricterRules are those that refuse what jose accepts. A rule applies when the token, as a lenient reader without any
-// of our code sees it, breaks it; the first that applies is counted.
+// stricterRules refuse what jose accepts. A rule applies when a lenient reader, which shares no code with the gate,
+// finds that the token breaks it. The first rule that applies is counted.
 var stricterRules = []oracleRule{
 	{"base64url has one spelling", "RFC 7515 section 2: no padding, white space, other alphabet or trailing bits",
 		reasons(pipeline.MalformedToken, pipeline.MalformedRequest), func(r reading) bool { return !r.canonical }},
@@ -63,7 +63,7 @@ var stricterRules = []oracleRule{
 	{"no nested tokens", "RFC 7519 section 5.2: nobody would verify the inner one",
 		reasons(pipeline.MalformedToken), inHeader("cty", func(v any) bool {
 			s, ok := v.(string)
-			return ok && strings.HasSuffix(strings.ToLower(s), "jwt")
+			return ok && tokenTypes.MatchString(s)
 		})},
 	{"iss, sub, jti and client_id are strings that name somebody", "RFC 7519 section 4.1, RFC 8693 section 4.3",
 		reasons(pipeline.MalformedToken), func(r reading) bool {
@@ -71,6 +71,8 @@ var stricterRules = []oracleRule{
 		}},
 	{"aud has only strings that name somebody", "RFC 7519 section 4.1.3",
 		reasons(pipeline.MalformedToken), func(r reading) bool { return r.payload.any(blankInList, "aud") }},
+	{"aud, scope and scp have at most 1024 entries", "a bound on what a stranger sends",
+		reasons(pipeline.MalformedToken), func(r reading) bool { return r.payload.any(longList, "aud", "scope", "scp") }},
 	{"scope and scp are a string or have only strings", "RFC 8693 section 4.2",
 		reasons(pipeline.MalformedToken), func(r reading) bool { return r.payload.any(noStrings, "scope", "scp") }},
 	{"dates are between 1970 and 9999", "RFC 7519 section 2: seconds, not milliseconds or floods of digits",
@@ -105,11 +107,12 @@ var stricterRules = []oracleRule{
 		}},
 }
 
-// laxerRules are those that accept what jose refuses. Whatever they let pass, the signature is one of the issuer's.
+// laxerRules accept what jose refuses. Whatever they let pass, the issuer must have signed it.
 var laxerRules = []oracleRule{}
 
 var (
 	otherTypes   = regexp.MustCompile(`(?i)(\+jwt|sd-jwt)$|^(application/)?(passport|jose\+json)$`)
+	tokenTypes   = regexp.MustCompile(`(?i)jwt$|^(application/)?jose(\+json)?$`)
 	accessTokens = regexp.MustCompile(`(?i)^(application/)?at\+jwt$`)
 	kindWords    = regexp.MustCompile(`(?i)^(serialized-)?id([-_]?token)?$|^(refresh|offline|logout)([-_]?token)?$|` +
 		`^(initial|registration)access[-_]?token$`)
@@ -254,6 +257,12 @@ func blankInList(v any) bool {
 		}
 	}
 	return len(list) == 0
+}
+
+func longList(v any) bool {
+	list, _ := v.([]any)
+	text, _ := v.(string)
+	return max(len(list), len(strings.Fields(text))) > 1024
 }
 
 func noStrings(v any) bool {

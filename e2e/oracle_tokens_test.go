@@ -19,7 +19,7 @@ type sample struct {
 	policy, kind, token string
 }
 
-// String tells a failing test's reader what is in the token.
+// String shows the reader of a failed test what is in the token.
 func (s sample) String() string {
 	r := read(s.token)
 	return fmt.Sprintf("%s, %s keys\nheader  %q\npayload %q\ntoken   %q",
