@@ -3,7 +3,6 @@
 package e2e_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -18,23 +17,25 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
 // gate is a running gateway in front of a backend that notes what reaches it.
 type gate struct {
 	client *http.Client // every request goes to the gateway
-	log    *buffer
+	log    *tokentest.Buffer
 
 	mu   sync.Mutex
 	seen []*http.Request
 	sent []string // tokens, none of which may be in the log
 }
 
-// startGateway runs the binary with what stands inside of bearer_auth { … }.
-// It listens on a Unix socket: no port to be taken in between.
+// startGateway runs the binary with this text inside of bearer_auth { … }. It listens on a Unix socket: another process
+// could take a port before the gateway does.
 func startGateway(t *testing.T, directive string) *gate {
 	t.Helper()
-	g := &gate{log: new(buffer)}
+	g := &gate{log: new(tokentest.Buffer)}
 	backend := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		g.mu.Lock()
 		defer g.mu.Unlock()
@@ -122,8 +123,8 @@ func (g *gate) stop(t *testing.T, cmd *exec.Cmd, ended <-chan struct{}) {
 	}
 }
 
-// get sends a request with a token, if any, and gives back the answer and what
-// the backend saw of it: nil when it saw nothing.
+// get sends a request with a token, if any. It gives the answer, and the request as the backend saw it: nil when it saw
+// nothing.
 func (g *gate) get(t *testing.T, token string, change ...func(*http.Request)) (*http.Response, *http.Request) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://gateway/orders", nil)
@@ -172,8 +173,8 @@ func (g *gate) accepts(t *testing.T, token string) *http.Request {
 	return seen
 }
 
-// refuses sends a token that must not pass. challenge is the error code of
-// RFC 6750 section 3.1, or empty where there must be none.
+// refuses sends a token that must not pass. challenge is the error code of RFC 6750 section 3.1, or empty where there
+// must be none.
 func (g *gate) refuses(t *testing.T, token string, status int, challenge string) *http.Response {
 	t.Helper()
 	res, seen := g.get(t, token)
@@ -211,22 +212,4 @@ func eventually(t *testing.T, what string, done func() bool) {
 			t.Fatalf("not within %s: %s", patience, what)
 		}
 	}
-}
-
-// buffer is a bytes.Buffer that a process may write while a test reads.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

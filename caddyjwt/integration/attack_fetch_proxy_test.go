@@ -2,7 +2,6 @@ package integration
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
@@ -56,7 +55,7 @@ func TestAttackFetchThroughAProxy(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, output)
 	}
-	text := proxy.seen()
+	text := proxy.seen.String()
 	if n := strings.Count(text, "CONNECT as.example.com:443 "); n < 2 {
 		t.Errorf("%d connections for keys and introspection went through the proxy", n)
 	}
@@ -106,7 +105,7 @@ func throughAProxy(t *testing.T) {
 	))
 	s.accepts("opaque-token-of-a-user")
 	s.accepts("local_opaque-token-of-a-user")
-	// That the key is not in the set can be told only with the set at hand.
+	// Only with the key set at hand can the gate say that the key is not in it.
 	s.refused(s.get("/", tokentest.NewKey(t, "ES256", "unpublished").Sign(t, issuedBy("https://as.example.com"))),
 		http.StatusUnauthorized, "unknown_key")
 }
@@ -114,8 +113,7 @@ func throughAProxy(t *testing.T) {
 // connectProxy is an HTTP proxy that keeps all that goes through it.
 type connectProxy struct {
 	url  string
-	mu   sync.Mutex
-	text bytes.Buffer
+	seen tokentest.Buffer
 }
 
 // newConnectProxy starts a proxy that leads to a server, whatever it is asked for.
@@ -140,22 +138,9 @@ func newConnectProxy(t *testing.T, server string) *connectProxy {
 	return proxy
 }
 
-// Write implements io.Writer for what is to be kept.
-func (p *connectProxy) Write(text []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.text.Write(text)
-}
-
-func (p *connectProxy) seen() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.text.String()
-}
-
 func (p *connectProxy) serve(conn net.Conn, server string) {
 	defer conn.Close()
-	reader := bufio.NewReader(io.TeeReader(conn, p))
+	reader := bufio.NewReader(io.TeeReader(conn, &p.seen))
 	request, err := http.ReadRequest(reader)
 	if err != nil || request.Method != http.MethodConnect {
 		_, _ = io.WriteString(conn, "HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
@@ -167,7 +152,7 @@ func (p *connectProxy) serve(conn net.Conn, server string) {
 	}
 	_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n")
 	var back sync.WaitGroup
-	back.Go(func() { _, _ = io.Copy(io.MultiWriter(conn, p), to); _ = conn.Close() })
+	back.Go(func() { _, _ = io.Copy(io.MultiWriter(conn, &p.seen), to); _ = conn.Close() })
 	_, _ = io.Copy(to, reader)
 	_ = to.Close()
 	back.Wait()
