@@ -158,8 +158,7 @@ func TestKeysRotateWithoutARestart(t *testing.T) {
 	old := as.token(t, as.Issuer, "ES256", "read")
 	g.accepts(t, old)
 
-	// A token signed with a key that the gateway has not seen makes it fetch
-	// the key set again, at most every few seconds.
+	// A token with an unknown key makes the gateway fetch the key set again, at most every few seconds.
 	as.rotate(t)
 	renewed := as.token(t, as.Issuer, "ES256", "read")
 	eventually(t, "a token of the new key passes", func() bool {
@@ -168,8 +167,7 @@ func TestKeysRotateWithoutARestart(t *testing.T) {
 	})
 	g.accepts(t, old) // its key is still published
 
-	// The old keys are withdrawn; the gateway learns that with the next fetch,
-	// which a third key brings about.
+	// The old keys are withdrawn. The gateway learns that with the next fetch, for which a third key is the reason.
 	as.rotate(t)
 	as.retire(t)
 	newest := as.token(t, as.Issuer, "ES256", "read")

@@ -15,8 +15,7 @@ import (
 	"testing"
 )
 
-// introspection is an issuer block that asks the authorization server about
-// opaque tokens, as one of the clients that it knows.
+// introspection is an issuer block that asks the authorization server about opaque tokens, as one of its clients.
 func introspection(t *testing.T, client string, more ...string) string {
 	t.Helper()
 	as, ok := provider.Clients[client]

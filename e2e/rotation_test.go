@@ -16,9 +16,9 @@ import (
 	"time"
 )
 
-// A server that changes its keys without any overlap, under load. A token is good while its key is published at the
-// beginning and at the end of a request, as the test has set the server; it is retired when its key is at neither. No
-// good token may ever be called bad, whatever is sent beside it. Run with -v for the counts.
+// A server changes its keys under load, without any overlap. A token is good while the server publishes its key both at
+// the beginning and at the end of a request, and retired when at neither. No good token may ever be called bad,
+// whatever else is sent. Run with -v for the counts.
 
 // step is the time between two new tokens, and the unit of the plans.
 const step = 200 * time.Millisecond
@@ -54,7 +54,7 @@ type signed struct {
 	state int64
 }
 
-// traffic is what clients send to a gateway, and what became of it.
+// traffic is what clients send to a gateway, and how it is answered.
 type traffic struct {
 	as      *authorizationServer
 	g       *gate
@@ -77,7 +77,7 @@ func newTraffic(t *testing.T) *traffic {
 	return l
 }
 
-// run has clients send tokens while the keys change by plan, and judges what became of them.
+// run lets clients send tokens while the keys change by plan, and judges the answers.
 func (l *traffic) run(t *testing.T, steps int, plan map[int]string, invent func(n int) string) {
 	t.Helper()
 	began, stop := time.Now(), make(chan struct{})
@@ -102,7 +102,7 @@ func (l *traffic) run(t *testing.T, steps int, plan map[int]string, invent func(
 	l.judge(t, len(plan), time.Since(began))
 }
 
-// every has a client do something again and again.
+// every makes a client do something again and again.
 func (l *traffic) every(pause time.Duration, stop <-chan struct{}, do func(n int)) {
 	l.workers.Go(func() {
 		tick := time.NewTicker(pause)
@@ -118,7 +118,7 @@ func (l *traffic) every(pause time.Duration, stop <-chan struct{}, do func(n int
 	})
 }
 
-// change has the server change its keys.
+// change makes the server change its keys.
 func (l *traffic) change(t *testing.T, how string) {
 	t.Helper()
 	l.state.Add(1)
@@ -150,7 +150,7 @@ func (l *traffic) pick(list func() []signed) (token signed) {
 	return token
 }
 
-// send sends a token and counts what becomes of it.
+// send sends a token and counts the answer.
 func (l *traffic) send(t *testing.T, token signed) {
 	if token.text == "" {
 		return
@@ -171,7 +171,7 @@ func (l *traffic) send(t *testing.T, token signed) {
 	}
 }
 
-// request gives the status of an answer. One that says "later" says when.
+// request gives the status of an answer. An answer that says "later" must say when.
 func (l *traffic) request(t *testing.T, token string) (status int, ok bool) {
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://gateway/orders", nil)
 	if err != nil {
@@ -208,8 +208,8 @@ func (l *traffic) invented(t *testing.T, kid string, n int) {
 	}
 }
 
-// judge prints the counts, and wants no good token called bad, no retired one accepted in the end, and no more fetches
-// than are documented.
+// judge prints the counts. It wants no good token called bad, no retired one accepted in the end, and no more fetches
+// than the documents say.
 func (l *traffic) judge(t *testing.T, changes int, took time.Duration) {
 	t.Helper()
 	fetches := l.fetches(t)

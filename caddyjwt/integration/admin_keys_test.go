@@ -15,7 +15,7 @@ import (
 )
 
 // The admin endpoint lists key sources whatever the configurations do: before there is a gate, while there is one,
-// through a reload, and after one that failed.
+// through a reload, and after a reload that failed.
 func TestAdminListsKeysThroughReloads(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "listed")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))

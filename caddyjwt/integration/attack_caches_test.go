@@ -43,7 +43,7 @@ func TestAttackAnswerInASharedCache(t *testing.T) {
 // Some shared caches have a header field of their own, and read Cache-Control only where that is missing: RFC 9213
 // section 2.2. The backend or the site may set that field. It must not undo what the gate says. Otherwise another user
 // gets the answer to a token in a cookie, or everybody gets the refusal of one request without a token.
-func TestAttackAnswerInACacheWithAFieldOfItsOwn(t *testing.T) {
+func TestAttackAnswerTargetedCacheControl(t *testing.T) {
 	s := prepare(t)
 	fields := []string{"CDN-Cache-Control", "Example-Cache-Control", "Surrogate-Control"}
 	s.upstream.answer = func(w http.ResponseWriter, _ *http.Request) {

@@ -7,8 +7,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// A word of the configuration is misspelt, or means something else than its author thinks. The check that it should
-// switch on stays off. JSON is read as strictly as a Caddyfile.
+// A word of the configuration is misspelt, or does not mean what its author thinks, and the check behind it stays off.
+// JSON is read as strictly as a Caddyfile.
 func TestAttackConfigurationThatChecksNothing(t *testing.T) {
 	as := tokentest.NewAS(t)
 	s := prepare(t)
@@ -161,8 +161,8 @@ func TestAttackConfigurationThatChecksNothing(t *testing.T) {
 	}
 }
 
-// A new configuration is bad. The gate ends with the old one, or lets everything pass in between. Instead the old one
-// must stay in force.
+// A new configuration is bad. The old gate must not end with it, and nothing may pass in between: the old configuration
+// stays in force.
 func TestAttackConfigurationFailedReloadKeepsTheGate(t *testing.T) {
 	s := start(t, gateFor(consumerAlice(t)))
 	for name, change := range map[string]func(h map[string]any){

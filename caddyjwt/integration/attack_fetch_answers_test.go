@@ -17,8 +17,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// A server answers a byte at a time, or never, and everything that waits for it piles up: slowloris, the other way
-// round. A fetch has one deadline, and requests wait for less. Tokens of known keys do not wait.
+// A server answers a byte at a time, or never, and everything that waits for it piles up: slowloris against a client. A
+// fetch has one deadline, requests wait for less time, and tokens of known keys do not wait at all.
 func TestAttackFetchSlowServer(t *testing.T) {
 	long(t)
 	key, next := tokentest.NewKey(t, "ES256", "slow"), tokentest.NewKey(t, "ES256", "slow-next")
@@ -92,7 +92,7 @@ func TestAttackFetchSlowServer(t *testing.T) {
 
 // A login page, an error page or a script comes in place of the key set. A careless fetcher reads it as an empty set,
 // or finds keys in it. Here that is a failed fetch: the keys stay, and the log says why.
-func TestAttackFetchAnswerThatIsNoKeySet(t *testing.T) {
+func TestAttackFetchAnswerWithoutAKeySet(t *testing.T) {
 	key, mallory := tokentest.NewKey(t, "ES256", "fetched"), tokentest.NewKey(t, "ES256", "mallory")
 	set := tokentest.JWKS(mallory)
 	var zipped bytes.Buffer

@@ -14,9 +14,10 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// Tokens with made-up key ids make the gate fetch the keys for each of them. So it attacks the authorization server for
-// the attacker, or has no fetch left for good tokens: CVE-2026-48524 and its incomplete fix CVE-2026-101917. Each
-// source has a few fetches at once and some more each minute. All other such tokens are refused without a fetch.
+// Tokens with made-up key ids make a gate fetch the keys for each of them. Such a gate attacks the authorization
+// server, or has no fetch left for good tokens: CVE-2026-48524 and its incomplete fix CVE-2026-101917. Here each source
+// allows a few fetches at once and some more each minute. Other tokens with unknown key ids are refused without a
+// fetch.
 func TestAttackFetchUnknownKeyStorm(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "storm")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
@@ -165,8 +166,8 @@ func TestAttackFetchThousandFirstRequests(t *testing.T) {
 	})
 }
 
-// A fetch that belongs to the first request ends when its client hangs up, for all who wait. Here a fetch belongs to no
-// request.
+// If a fetch belonged to the first request, it would end for all who wait when that client hangs up. Here a fetch
+// belongs to no request.
 func TestAttackFetchFirstClientHangsUp(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "hangs-up")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
@@ -201,8 +202,8 @@ func TestAttackFetchFirstClientHangsUp(t *testing.T) {
 	})
 }
 
-// Each reload leaves something behind that fetches for the old configuration, until connections or memory run out. A
-// server that hangs makes it worse. Here everything ends that no configuration needs.
+// Each reload might leave something behind that fetches for the old configuration, until connections or memory run out.
+// A server that hangs makes it worse. Here everything ends that no configuration needs.
 // TestReloadHundredTimesUnderTraffic is about reloads that change nothing.
 func TestAttackFetchReloadsLeakNothing(t *testing.T) {
 	long(t)

@@ -143,9 +143,9 @@ func TestAttackFetchRedirect(t *testing.T) {
 	})
 }
 
-// A server that gets credentials redirects to another server, and the credentials go along: CVE-2024-45336,
-// CVE-2025-4673, CVE-2023-45289. Requests with credentials follow no redirect. A header field for the key server goes
-// only to that server.
+// A server that gets credentials redirects to another server, and a careless client sends the credentials along:
+// CVE-2024-45336, CVE-2025-4673, CVE-2023-45289. Requests with credentials follow no redirect. A header field for the
+// key server goes to that server alone.
 func TestAttackFetchCredentialsAlongARedirect(t *testing.T) {
 	var reached atomic.Int64
 	var leaked atomic.Pointer[http.Header]

@@ -20,9 +20,9 @@ func (a *attempt) form(path, body string, header ...string) answer {
 	return a.do(a.request("POST", path, strings.NewReader(body), append([]string{"Content-Type", formType}, header...)...))
 }
 
-// Queries and forms are decoded in several ways: escapes twice, semicolons as separators (CVE-2022-2880), plus signs as
-// spaces, names cut at NUL, only so many parameters (CVE-2026-39825). Where readers would differ the request is
-// refused, and what is left for the backend has no token in it.
+// Readers decode queries and forms in different ways: escapes twice, semicolons as separators (CVE-2022-2880), plus
+// signs as spaces, names cut at NUL, only so many parameters (CVE-2026-39825). The gate refuses a request that readers
+// would take differently, and leaves no token in what goes to the backend.
 func TestAttackPlaceQueryAndFormDecoding(t *testing.T) {
 	s := start(t, gateFor(consumerAlice(t), "token_from query jwt", "token_from form jwt"))
 	token := hmacKey(t).Sign(t, claims())
@@ -88,7 +88,7 @@ func TestAttackPlaceQueryAndFormDecoding(t *testing.T) {
 
 // The body only looks like a form: it has another charset, a coding, several parts, a method without a body, or two
 // types. The gate reads only the one media type of RFC 6750 section 2.2.
-func TestAttackPlaceBodyThatIsNoForm(t *testing.T) {
+func TestAttackPlaceBodyOfAnotherType(t *testing.T) {
 	s := start(t, gateFor(consumerAlice(t), "token_from form jwt"))
 	token := hmacKey(t).Sign(t, claims())
 	var zipped bytes.Buffer

@@ -15,8 +15,8 @@ func TestAttackIdentityMalformedFrames(t *testing.T) {
 	s, ways, issuer, key := identityEverywhere(t)
 	token := key.Sign(t, issuedBy(issuer, "sub", "me"))
 	bearer := [2]string{"authorization", "Bearer " + token}
-	// arrived are the requests of this attempt that reached the upstream. One of an attempt before, whose stream was ended
-	// when a bad trailer came, may arrive only now; it must not have been told anything either.
+	// arrived are the requests of this attempt that reached the upstream. A request of an earlier attempt may arrive only
+	// now, if a bad trailer ended its stream. It must not carry an identity either.
 	arrived := func(a *attempt, path string) (requests []seen) {
 		for _, got := range a.upstream.take() {
 			a.untouched(got, asMe)
@@ -127,9 +127,9 @@ func TestAttackIdentityMalformedFrames(t *testing.T) {
 	}
 }
 
-// HTTP/2 and HTTP/3 have the target in fields of its own, and the server builds a URL of them that routing and backend
-// may read differently; CONNECT has no path at all, and its extended form (RFC 8441, RFC 9220) opens a tunnel. Without
-// a token nothing passes, and with one nothing passes that is not a path.
+// HTTP/2 and HTTP/3 carry the target in fields of its own. The server makes a URL of them, which routing and backend
+// may read differently. CONNECT has no path at all, and extended CONNECT (RFC 8441, RFC 9220) opens a tunnel. Without a
+// token nothing passes. With one, only requests with a path do.
 func TestAttackRouteTargetsInFrames(t *testing.T) {
 	s, ways := startEverywhere(t, gateFor(consumerAlice(t), "allow_preflight"))
 	token, other := hmacKey(t).Sign(t, claims()), hmacKey(t).Sign(t, claims("sub", "bob", "exp", time.Now().Unix()+200))

@@ -55,8 +55,8 @@ func TestAttackRouteOtherHandlers(t *testing.T) {
 	})
 }
 
-// Files lie behind the gate, and a handler that looks for them, or that replaces answers by them, serves one in place
-// of the refusal. Nothing of a guarded file is in an answer to a request without a token.
+// Files lie behind the gate. Another handler looks for them or replaces answers by them, and may serve one in place of
+// the refusal. No answer to a request without a token has anything of a guarded file.
 func TestAttackRouteFilesBehindTheGate(t *testing.T) {
 	root := t.TempDir()
 	for _, name := range []string{"index.html", "secret.txt", "401.html"} {
@@ -101,8 +101,8 @@ func TestAttackRouteFilesBehindTheGate(t *testing.T) {
 	}
 }
 
-// The configuration is reloaded while requests come; between the old and the new one there must be no moment without a
-// gate, nor one in which good tokens are refused.
+// The configuration is reloaded while requests come. Between the old and the new one there must be no moment without a
+// gate, and none in which good tokens are refused.
 func TestAttackRouteReloadUnderLoad(t *testing.T) {
 	s := start(t, gateFor(consumerAlice(t)))
 	s.attack(t, "ten reloads", func(t *testing.T, a *attempt) {

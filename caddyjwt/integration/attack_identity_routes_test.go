@@ -15,8 +15,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// The header comes after the body, as a trailer, which backends may merge into the headers: CVE-2026-88004. Announced
-// or not, by HTTP/1.1 or HTTP/2, it does not reach the backend, while other trailers do.
+// An identity header comes after the body, as a trailer, which backends may merge into the headers: CVE-2026-88004. It
+// does not reach the backend, announced or not, by HTTP/1.1 or HTTP/2. Other trailers do.
 func TestAttackIdentityTrailer(t *testing.T) {
 	for _, lines := range [][]string{nil, {"token_from header Authorization", "token_from form jwt"}} {
 		s, issuer, key := identitySite(t, lines...)
@@ -75,8 +75,8 @@ func TestAttackIdentityTrailer(t *testing.T) {
 	}
 }
 
-// The same as trailers of a request that comes to an error route behind a handler that hands on a copy of it, because
-// it is refused or its backend is down: the error route gets the request that was copied.
+// The same with an error route behind a handler that passes on a copy of the request. When the copy is refused or its
+// backend is down, the error route gets the original request.
 func TestAttackIdentityTrailerOnErrorRoutesOfACopy(t *testing.T) {
 	t.Setenv("OTEL_TRACES_EXPORTER", "none")
 	credential := "Authorization: Bearer " + hmacKey(t).Sign(t, claims()) + "\r\n"
@@ -180,8 +180,8 @@ func TestAttackIdentityBadTokenIsNotAnonymous(t *testing.T) {
 	}
 }
 
-// An error route has a backend, too: a refused request reaches it with the client's token and the identity that the
-// client made up. Both are gone, and no content behind the gate is served in place of the refusal.
+// The backend of an error route gets refused requests, with the client's token and with an identity that the client
+// made up. Both are removed, and nothing from behind the gate is served in place of the refusal.
 func TestAttackIdentityHeaderOnErrorRoutes(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
@@ -240,8 +240,8 @@ func TestAttackIdentityHeaderOnErrorRoutes(t *testing.T) {
 	}
 }
 
-// The first backend is down and the request goes to another one, which may be of somebody else: CVE-2026-41181. What is
-// sent again has no token either, and the identity that the first one was told.
+// The first backend is down, and the proxy sends the request to another one, which may belong to somebody else:
+// CVE-2026-41181. The second request has no token either, and the same identity as the first.
 func TestAttackIdentityRetriedWithAnotherBackend(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))

@@ -44,8 +44,8 @@ func (a *attempt) overHTTP2() *attempt {
 	return &other
 }
 
-// untouched wants the backend to have been told about these headers only what the gate says: by the name of RFC 9110,
-// and by every name that a CGI-like backend cannot tell from it.
+// untouched wants the backend to have got these headers only as the gate sets them: by the name of RFC 9110, and by
+// every name that a CGI-like backend reads as the same.
 func (a *attempt) untouched(got seen, want map[string]string) {
 	a.t.Helper()
 	told := make(map[string][]string)
@@ -72,7 +72,7 @@ func (a *attempt) untouched(got seen, want map[string]string) {
 	}
 }
 
-// asAlice and asMe are what the backend is told about the two kinds of tokens.
+// asAlice and asMe are the headers of the backend for the two kinds of tokens.
 var (
 	asAlice = map[string]string{
 		"X-Consumer-Id": "42", "X-Consumer-Custom-Id": "c-42", "X-Consumer-Username": "alice",
@@ -90,9 +90,9 @@ func spellings(name string) []string {
 	return all[:7]
 }
 
-// A client sends the headers by which the backend is told who is calling, in names that the backend cannot tell apart:
-// CVE-2026-30851 (Caddy's forward_auth), CVE-2026-52845 (names with underscores before FastCGI). Whatever the outcome,
-// the backend sees only ours; a claim that is absent leaves no header.
+// A client sends identity headers of its own, in names that the backend cannot tell apart: CVE-2026-30851 (Caddy's
+// forward_auth), CVE-2026-52845 (names with underscores before FastCGI). Whatever the outcome, the backend sees only
+// ours. A claim that is absent leaves no header.
 func TestAttackIdentityHeaderFromTheClient(t *testing.T) {
 	s, issuer, key := identitySite(t)
 	for _, name := range managed {
@@ -119,9 +119,8 @@ func TestAttackIdentityHeaderFromTheClient(t *testing.T) {
 	})
 }
 
-// Some backends turn every character of a header's name that is no letter or digit into an underscore before they look
-// at it (lighttpd's CGI variables do), so that X~Consumer~ID is X-Consumer-ID to them: the same as CVE-2026-52845 with
-// rarer characters.
+// Some backends, such as lighttpd's CGI variables, replace every character of a header's name but letters and digits by
+// an underscore. To them X~Consumer~ID is X-Consumer-ID: CVE-2026-52845 with rarer characters.
 func TestAttackIdentityHeaderFromTheClientInRareCharacters(t *testing.T) {
 	s, issuer, key := identitySite(t)
 	for _, c := range "!#$%&'*+^`|~" {
@@ -132,9 +131,8 @@ func TestAttackIdentityHeaderFromTheClientInRareCharacters(t *testing.T) {
 	}
 }
 
-// The client names our header as one that concerns the connection only, and the reverse proxy removes it after we have
-// set it, so that the backend sees nobody, or applies its default: CVE-2024-45410, CVE-2026-29054, CVE-2021-33197,
-// GHSA-w9mr-28mw-j8hg.
+// The client names our header in Connection, and the reverse proxy removes it after the gate has set it. The backend
+// then sees nobody, or applies its default: CVE-2024-45410, CVE-2026-29054, CVE-2021-33197, GHSA-w9mr-28mw-j8hg.
 func TestAttackIdentityHeaderNamedInConnection(t *testing.T) {
 	s, issuer, key := identitySite(t)
 	for name, fields := range map[string][]string{
@@ -180,8 +178,8 @@ func TestAttackIdentityHeaderNamedInConnection(t *testing.T) {
 	})
 }
 
-// A claim has line ends, NUL or other control characters that begin a new header behind a lenient proxy, or break the
-// request with a 502. Such a token is refused, and as a client's mistake.
+// A claim has line ends, NUL or other control characters. They begin a new header behind a lenient proxy, or break the
+// request with a 502. Such a token is refused as the client's mistake.
 func TestAttackIdentityControlCharactersInClaims(t *testing.T) {
 	s, issuer, key := identitySite(t)
 	for _, text := range []string{"a\r\nX-Admin: 1", "a\nX-Admin: 1", "a\rX-Admin: 1", "a\x00b", "a\tb", "a\x1b[31m",
@@ -210,8 +208,8 @@ func TestAttackIdentityControlCharactersInClaims(t *testing.T) {
 	}
 }
 
-// A value is written so that the backend reads more than there is: a comma in one element makes two, a quote closes a
-// text, other letters look like ours. A comma in an element cannot add an element, and text arrives as it was signed.
+// A claim is written so that the backend reads more into it: a comma in one element makes two, a quote closes a text,
+// other letters look like ours. A comma in an element cannot add an element, and text arrives as it was signed.
 func TestAttackIdentityListsAndLetters(t *testing.T) {
 	s, issuer, key := identitySite(t)
 	for name, test := range map[string]struct {
@@ -262,7 +260,7 @@ func TestAttackIdentityForwardedHeadersDecideNothing(t *testing.T) {
 	}
 }
 
-// Many clients at once, each with its own token: a map or buffer that is shared hands one's identity to another.
+// Many clients come at once, each with its own token. A shared map or buffer would give the identity of one to another.
 func TestAttackIdentityMixedUpUnderLoad(t *testing.T) {
 	long(t)
 	s, issuer, key := identitySite(t)

@@ -16,8 +16,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// Thousands of invented tokens, each a question: the authorization server goes down under them, or the gate runs out of
-// memory for those that wait. Few questions are under way, a bounded number waits, and tokens that are known do
+// Each of thousands of invented tokens is a question. The authorization server goes down under them, or the gate runs
+// out of memory for those that wait. Here few questions are under way, a bounded number waits, and known tokens need
 // neither.
 func TestAttackIntrospectFlood(t *testing.T) {
 	const allowed, slots, waiting, clients = 4, 3, 16 * 3, 400 // one slot of four is for tokens that are known
@@ -79,8 +79,8 @@ func TestAttackIntrospectFlood(t *testing.T) {
 	})
 }
 
-// The server is shown tokens that the gate could have refused by itself, and learns who is calling, what they have, and
-// when (RFC 7662 section 5). It is asked only about what passes here.
+// A gate that asks about every token tells the server who is calling, what they have, and when (RFC 7662 section 5).
+// This gate asks only about tokens that pass its own checks.
 func TestAttackIntrospectAskedNeedlessly(t *testing.T) {
 	key, mallory := tokentest.NewKey(t, "ES256", "needless"), tokentest.NewKey(t, "ES256", "mallory")
 	as := introspector(t, tokentest.WithKeys(key))
@@ -134,8 +134,8 @@ func TestAttackIntrospectAskedNeedlessly(t *testing.T) {
 	}
 }
 
-// The gate can be asked whether a token exists: at an address of its own, or by what its refusals say. There is no such
-// address, and all tokens that are not good get the same answer.
+// A stranger asks the gate whether a token exists, at some address, or by what its refusals say. There is no such
+// address, and all bad tokens get the same answer.
 func TestAttackIntrospectGateAsOracle(t *testing.T) {
 	as := introspector(t)
 	as.Introspect(func(r *tokentest.IntrospectionRequest) tokentest.IntrospectionAnswer {
@@ -289,7 +289,7 @@ func TestAttackIntrospectHostileAnswer(t *testing.T) {
 			a.restart(askedAt(server.URL, "timeout "+timeout))
 			sent.Store(0)
 			a.ourFault(a.send("opaque"), test.status) // a timeout would be another status
-			// What is on its way in the buffers of both ends is not taken, but cannot be told from it.
+			// The count includes what is on its way in the buffers of both ends.
 			if n := sent.Load(); n > 64<<20 {
 				t.Errorf("%d bytes were taken", n)
 			}
@@ -297,8 +297,8 @@ func TestAttackIntrospectHostileAnswer(t *testing.T) {
 	}
 }
 
-// The address of the server is that of something else, which does not speak HTTP and sends back what it gets; Go's
-// errors quote that, and so token and credentials are in the log (CWE-532). What a server has sent is not logged.
+// Something else answers at the server's address. It does not speak HTTP and sends back what it gets. Go quotes that in
+// its errors, which brings token and credentials into the log (CWE-532). Here nothing that a server has sent is logged.
 func TestAttackIntrospectEchoInTheLog(t *testing.T) {
 	const key, secret = "k3y-for-the-server-of-the-keys", "s3cr3t-of-the-gateway"
 	s := prepare(t)

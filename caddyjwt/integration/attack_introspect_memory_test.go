@@ -10,9 +10,9 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// The same text is a token at one server and nothing, or another one's, at the other, and the cache gives the answer of
-// the first: CVE-2026-33496, whose keys left the server out. What an answer is remembered under binds the server, our
-// client there, and everything that is sent along.
+// One text is a token at one server, and nothing or another token at another server. A cache that leaves the server out
+// of its keys gives the answer of the first: CVE-2026-33496. Here an answer belongs to the server, to our client there,
+// and to everything that is sent along.
 func TestAttackIntrospectCacheOfAnotherServer(t *testing.T) {
 	one, two := introspector(t), introspector(t)
 	one.Introspect(always(active("sub", "admin")))
@@ -74,8 +74,8 @@ func (a *attempt) refusedFrom(moment time.Time, token string) {
 	a.drain()
 }
 
-// An answer is remembered for longer than the token lives, and the memory answers for a token that has ended (RFC 7662
-// section 4; CWE-613 in several resource servers). The end is judged on every request.
+// An answer is remembered, and might count after the token has expired (RFC 7662 section 4; CWE-613 in several resource
+// servers). The gate judges exp on every request.
 func TestAttackIntrospectRememberedPastItsEnd(t *testing.T) {
 	long(t)
 	key := tokentest.NewKey(t, "ES256", "past")
@@ -120,8 +120,8 @@ func TestAttackIntrospectRememberedPastItsEnd(t *testing.T) {
 	}
 }
 
-// A token is revoked after its answer was remembered, and goes on passing. It does for no longer than cache_ttl says,
-// however often it is used meanwhile, and not at all on a route that takes no remembered answer.
+// A token is revoked after its answer was remembered. It passes for at most cache_ttl more, however often it is used
+// meanwhile, and not at all on a route that takes no remembered answer.
 func TestAttackIntrospectRememberedAfterRevocation(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "revocation")
 	s := prepare(t)
@@ -215,8 +215,8 @@ func TestAttackIntrospectPoisonedByARefusal(t *testing.T) {
 			a.passed(a.send("early"))
 		})
 	}
-	// The token is left alone for seconds then, which is never as long as inactive answers are remembered. The servers
-	// share a gate, so that these seconds pass at the same time.
+	// Then nobody uses the token for seconds, which is longer than inactive answers are ever remembered. The servers share
+	// a gate, so that these seconds pass at the same time.
 	answers := map[string]tokentest.IntrospectionAnswer{
 		"while it refuses us":        {Status: http.StatusUnauthorized},
 		"while it limits the number": {Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"1"}}},

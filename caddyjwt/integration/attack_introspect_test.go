@@ -18,8 +18,8 @@ func askedAt(endpoint string, lines ...string) string {
 }
 
 // The server answers with an "active" that some readers take for true: a text, a number, a list, the last of two. Only
-// a boolean is a verdict (RFC 7662 section 2.2); everything else is no answer, and the token's fault is it not.
-func TestAttackIntrospectActiveIsNoBoolean(t *testing.T) {
+// a boolean is a verdict (RFC 7662 section 2.2). Everything else is the server's fault, not the token's.
+func TestAttackIntrospectActiveMustBeABoolean(t *testing.T) {
 	s := prepare(t)
 	for name, body := range map[string]string{
 		"text":                  `{"active":"true"}`,
@@ -57,8 +57,9 @@ func TestAttackIntrospectActiveIsNoBoolean(t *testing.T) {
 	}
 }
 
-// The endpoint fails, and the failure is read as "not active", which locks everybody out, or as "active", which lets
-// everybody in (RFC 7662 section 2.3). It is neither: the status says whose trouble it is, and the next answer counts.
+// The endpoint fails. A gate that takes this for "not active" locks everybody out, and one that takes it for "active"
+// lets everybody in (RFC 7662 section 2.3). It is neither: the status says whose trouble it is, and the next answer
+// counts.
 func TestAttackIntrospectFailureIsReadAsAVerdict(t *testing.T) {
 	s := prepare(t)
 	const yes = `{"active":true,"sub":"mallory","aud":"` + audience + `"}`
@@ -132,8 +133,8 @@ func TestAttackIntrospectFailureIsReadAsAVerdict(t *testing.T) {
 	}
 }
 
-// The server's answer is about another token: of another issuer, for another service, of another client, or of another
-// kind. An answer is held to the same rules as a token, and must agree with the token when that says something itself.
+// The server answers about another token: of another issuer, service, client or kind. An answer must keep the same
+// rules as a token, and must agree with what the token itself says.
 func TestAttackIntrospectAnswerAboutAnotherToken(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "another")
 	now := time.Now().Unix()
@@ -191,8 +192,8 @@ func TestAttackIntrospectAnswerAboutAnotherToken(t *testing.T) {
 	}
 }
 
-// Answers are wanted signed (RFC 9701), and somebody on the way, or the server itself, gives a plain one, an old one,
-// or one for somebody else. That is no answer.
+// Answers must be signed (RFC 9701). Somebody on the way, or the server itself, gives a plain one, an old one, or one
+// for somebody else. The gate takes none of them.
 func TestAttackIntrospectSignedAnswerIsDowngraded(t *testing.T) {
 	key, mallory := tokentest.NewKey(t, "ES256", "signed"), tokentest.NewKey(t, "ES256", "mallory").WithKID("signed")
 	as := introspector(t, tokentest.WithKeys(key))
@@ -255,8 +256,8 @@ func TestAttackIntrospectSignedAnswerIsDowngraded(t *testing.T) {
 	})
 }
 
-// A token is made so that it becomes more than one parameter of the question, or ends it (CWE-88, as in resource
-// servers that paste it in). It arrives as it is, as one parameter, or is refused before anybody is asked.
+// A token is written so that it becomes more than one parameter of the question, or ends it (CWE-88, in resource
+// servers that paste it in). It arrives unchanged, as one parameter, or is refused before anybody is asked.
 func TestAttackIntrospectParametersInTheToken(t *testing.T) {
 	as := introspector(t)
 	s := start(t,

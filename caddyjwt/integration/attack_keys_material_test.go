@@ -20,8 +20,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// One of several sources of keys skips the signature, because it has a path of its own: CVE-2026-24899, CVE-2026-23518,
-// CVE-2026-38651. Every source refuses a token in which one bit of the signature is changed.
+// One of several key sources has a path of its own in the code, which skips the signature: CVE-2026-24899,
+// CVE-2026-23518, CVE-2026-38651. With every source, one changed bit in the signature makes the token invalid.
 func TestAttackKeySignatureIsCheckedForEverySource(t *testing.T) {
 	key := tokentest.NewKey(t, "RS256", "r1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
@@ -66,8 +66,8 @@ func TestAttackKeySignatureIsCheckedForEverySource(t *testing.T) {
 	}
 }
 
-// The path of a key file is written where the secret belongs, and the path itself, which everybody can guess, becomes
-// the secret: CVE-2021-41106. The two have different names, and the path of a file is no secret.
+// The path of a key file stands where the secret belongs. Everybody can guess the path, which becomes the secret:
+// CVE-2021-41106. Here the two words have different names, and a path is refused as a secret.
 func TestAttackKeyPathTakenAsSecret(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a-file-with-a-long-name-that-holds-the-secret.key")
 	if err := os.WriteFile(path, hmacKey(t).Secret(), 0o600); err != nil {
@@ -256,8 +256,8 @@ func weakSigner(t *testing.T, key *rsa.PrivateKey) func(string) []byte {
 	}
 }
 
-// The key set has a shared secret in it, or the attacker knows that the verifier has one: a symmetric key from a public
-// address is known to everybody. HMAC tokens are not accepted from key sets at all.
+// A key set has a shared secret in it, which everybody can fetch, or the attacker knows that the gate has one. HMAC
+// tokens are never accepted from key sets.
 func TestAttackKeySecretInAKeySet(t *testing.T) {
 	good, secret := tokentest.NewKey(t, "RS256", "good"), tokentest.NewKey(t, "HS256", "oct")
 	as := tokentest.NewAS(t, tokentest.WithKeys(good, secret))
@@ -270,10 +270,10 @@ func TestAttackKeySecretInAKeySet(t *testing.T) {
 	})
 }
 
-// The certificate that verifies tokens has expired or is not valid yet; a compromised key that was retired by expiry
-// would sign for ever (CVE-2026-33810 and CVE-2025-22874 are such lapses in X.509 checks). Such a certificate is
-// refused when the configuration loads.
-func TestAttackKeyOfACertificateOutOfItsTime(t *testing.T) {
+// The certificate that verifies tokens has expired, or is not valid yet. A compromised key that was retired by letting
+// its certificate expire would sign for ever (CVE-2026-33810 and CVE-2025-22874 are such lapses in X.509 checks). Such
+// a certificate is refused when the configuration loads.
+func TestAttackKeyOfACertificateOutsideItsDates(t *testing.T) {
 	key := tokentest.NewKey(t, "RS256", "r1")
 	s := prepare(t)
 	for name, change := range map[string]func(*x509.Certificate){

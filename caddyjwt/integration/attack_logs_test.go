@@ -55,8 +55,8 @@ func TestAttackAnswerTokenInTheLog(t *testing.T) {
 	}
 }
 
-// A page was opened with a token in its URL, and the browser tells that URL to whatever the page asks for next, in
-// Referer: RFC 6750 section 2.3. The backend gets the URL without the token.
+// A page was opened with a token in its URL. The browser sends that URL in Referer with whatever the page asks for next
+// (RFC 6750 section 2.3). The backend gets the URL without the token.
 func TestAttackAnswerTokenInTheReferer(t *testing.T) {
 	s := start(t, gateFor(consumerAlice(t), "token_from header Authorization", "token_from query jwt"))
 	token := hmacKey(t).Sign(t, claims())
@@ -77,9 +77,9 @@ func TestAttackAnswerTokenInTheReferer(t *testing.T) {
 	}
 }
 
-// The access log has requests as they came, tokens in queries and in headers that Caddy does not know included (class
-// of CVE-2026-33620 and CVE-2023-22469). The filters that the documentation gives for it, and for the log of errors,
-// work.
+// The access log has requests as they came, with tokens in queries and in headers that Caddy does not know (class of
+// CVE-2026-33620 and CVE-2023-22469). The filters work that the documentation gives for this log and for the log of
+// errors.
 func TestAttackAnswerTokenInTheAccessLog(t *testing.T) {
 	text, err := os.ReadFile("../../docs/configuration.md")
 	if err != nil {
@@ -131,9 +131,9 @@ func TestAttackAnswerTokenInTheAccessLog(t *testing.T) {
 	}
 }
 
-// The query as the client sent it is kept beside the request, and a placeholder or an error page copies the token from
-// there into headers, redirects and logs: CVE-2023-1387, and RFC 6750 section 2.3 on why URLs are no place for tokens.
-// The original target has no token either.
+// Caddy keeps the original query beside the request. A placeholder or an error page copies the token from there into
+// headers, redirects and logs: CVE-2023-1387, and RFC 6750 section 2.3 on why a URL should carry no token. The original
+// target has no token either.
 func TestAttackAnswerTokenInTheOriginalTarget(t *testing.T) {
 	s := prepare(t)
 	gate := gateFor(consumerAlice(t), "token_from header Authorization", "token_from query jwt")
@@ -164,8 +164,8 @@ func TestAttackAnswerTokenInTheOriginalTarget(t *testing.T) {
 	}
 }
 
-// A handler before the gate passes on a copy of the request, while placeholders are asked of the request itself: the
-// same as above. Error routes have the request itself again, and with it another gate that takes another token.
+// The same where a handler before the gate passes on a copy of the request, while placeholders read the original. Error
+// routes have the original again, and with it another gate that takes another token.
 func TestAttackAnswerTokenInTheOriginalTargetOfACopy(t *testing.T) {
 	t.Setenv("OTEL_TRACES_EXPORTER", "none")
 	token := hmacKey(t).Sign(t, claims())

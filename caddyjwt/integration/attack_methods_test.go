@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// A method is treated as harmless, or unknown to a list: HEAD, TRACE, lower case, made-up ones. All are guarded alike.
+// A list of methods takes one for harmless, or does not know it: HEAD, TRACE, lower case, made-up ones. All are guarded
+// alike.
 func TestAttackRouteMethods(t *testing.T) {
 	s := start(t, gateFor(consumerAlice(t), "allow_preflight"))
 	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT",
@@ -28,8 +29,8 @@ func TestAttackRouteMethods(t *testing.T) {
 	}
 }
 
-// Where preflights pass without a token, every OPTIONS request wants to be one. Only what a browser sends before a
-// cross-origin request is: one Origin, one method, no credentials.
+// Where preflights pass without a token, attackers send any OPTIONS request. Only what a browser sends before a
+// cross-origin request is a preflight: one Origin, one method, no credentials.
 func TestAttackRoutePreflights(t *testing.T) {
 	fields := map[string]string{
 		"no Origin":    "Access-Control-Request-Method: GET\r\n",

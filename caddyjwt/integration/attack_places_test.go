@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Two tokens are in one request, and the gate reads one while the backend, or the next gate, reads the other: RFC 6750
-// section 2. Two places are refused also when both hold the same good token.
+// A request has two tokens: the gate reads one, and the backend or the next gate reads the other (RFC 6750 section 2).
+// Two places are refused even when both hold the same good token.
 func TestAttackPlaceTwoTokens(t *testing.T) {
 	s := start(t,
 		gateFor(consumerAlice(t), "token_from header Authorization", "token_from header X-Token", "token_from query jwt",
@@ -35,7 +35,7 @@ func TestAttackPlaceTwoTokens(t *testing.T) {
 			"two headers":     func(a *attempt) answer { return a.get("/", token, "X-Token", other) },
 		} {
 			if other == "" && (name == "header and cookie" || name == "query and cookie") {
-				continue // an emptied cookie is no token: TestEmptiedCookie
+				continue // an emptied cookie is no token: TestEmptyCookieIsIgnored
 			}
 			s.attack(t, fmt.Sprintf("%s, the other %.3q", name, other), func(t *testing.T, a *attempt) {
 				a.secret(token)
@@ -45,9 +45,8 @@ func TestAttackPlaceTwoTokens(t *testing.T) {
 	}
 }
 
-// A second token is in a header whose name the backend cannot tell from ours (lighttpd's CGI variables have one name
-// for both), so that it reads one that was never verified, where the verified one is passed on: the same as
-// CVE-2026-52845.
+// A second token is in a header whose name the backend cannot tell from ours: lighttpd's CGI variables have one name
+// for both. The backend would read a token that was never verified (CVE-2026-52845).
 func TestAttackPlaceHeaderUnderAnotherSpelling(t *testing.T) {
 	token := hmacKey(t).Sign(t, claims())
 	forged := hmacKey(t).Sign(t, claims("sub", "admin"))
@@ -92,10 +91,10 @@ func TestAttackPlaceTrailer(t *testing.T) {
 	}
 }
 
-// A second token has a name that the backend takes for ours, so that it reads one that was never verified, where the
-// verified one is passed on: PHP makes access_token of "access.token" and of " access_token", and lets the last
-// parameter win and the first cookie; ASP.NET compares in any case; CGI programs decode the names of cookies.
-func TestAttackPlaceNameThatLooksLikeOurs(t *testing.T) {
+// A second token has a name that the backend takes for ours, so that it reads a token that was never verified. PHP
+// makes access_token of "access.token" and of " access_token". It takes the last parameter and the first cookie of a
+// name. ASP.NET ignores case. CGI programs decode the names of cookies.
+func TestAttackPlaceWithASimilarName(t *testing.T) {
 	token := hmacKey(t).Sign(t, claims())
 	forged := hmacKey(t).Sign(t, claims("sub", "admin"))
 	s := start(t, gateFor(consumerAlice(t), "token_from query access_token", "token_from cookie access_token",
@@ -156,8 +155,8 @@ func TestAttackPlaceNotConfigured(t *testing.T) {
 	}
 }
 
-// One header field holds several credentials, or almost the right thing: a lenient parser picks one, the strict one
-// behind it another. Whatever is not exactly one Bearer token does not authenticate.
+// One header field holds several credentials, or almost the right thing. A lenient parser picks one, and the strict one
+// behind it another. Only exactly one Bearer token authenticates.
 func TestAttackPlaceAuthorizationField(t *testing.T) {
 	s := start(t, gateFor(consumerAlice(t)))
 	token := hmacKey(t).Sign(t, claims())
@@ -259,8 +258,8 @@ func TestAttackPlaceRawBytesInTheField(t *testing.T) {
 	}
 }
 
-// The cookie is read by the rules of one server and by those of another: quotes, spaces, commas, prefixes, other cases.
-// What readers may take differently does not authenticate, and nothing of the token travels on.
+// Servers read cookies by different rules: quotes, spaces, commas, prefixes, other cases. What readers may take
+// differently does not authenticate, and no part of the token travels on.
 func TestAttackPlaceCookies(t *testing.T) {
 	s := start(t, gateFor(consumerAlice(t), "token_from cookie jwt"))
 	token := hmacKey(t).Sign(t, claims())

@@ -43,9 +43,9 @@ func claimedInEverySpelling() []string {
 	return fields
 }
 
-// HTTP/2 and HTTP/3 hand a request's headers to the gate in other ways than HTTP/1.1, and a defence that was written
-// for one protocol is missing in another: CVE-2026-30851 and CVE-2026-52845 once more. The client's identity headers,
-// in every spelling, once and twice, reach the backend by none of them.
+// HTTP/2 and HTTP/3 deliver a request's headers in other ways than HTTP/1.1, and may lack a defence that was written
+// for one protocol: CVE-2026-30851 and CVE-2026-52845 once more. By no protocol do the client's identity headers reach
+// the backend, in any spelling, once or twice.
 func TestAttackIdentityHeaderByEveryProtocol(t *testing.T) {
 	s, ways, issuer, key := identityEverywhere(t)
 	me, alice := key.Sign(t, issuedBy(issuer, "sub", "me")), hmacKey(t).Sign(t, claims())
@@ -80,8 +80,8 @@ func TestAttackIdentityHeaderByEveryProtocol(t *testing.T) {
 	}
 }
 
-// Trailers are a part of every protocol, and each server has its own idea of which of them a handler gets to see:
-// CVE-2026-88004. Announced ones, before which the length of the body is known or not, tell the backend nothing.
+// Every protocol has trailers, and each server decides which of them a handler sees: CVE-2026-88004. No announced
+// trailer reaches the backend as an identity, whether or not the length of the body is known before it.
 func TestAttackIdentityTrailerByEveryProtocol(t *testing.T) {
 	everywhere := func(t *testing.T, lines ...string) {
 		s, ways, issuer, key := identityEverywhere(t, lines...)

@@ -12,8 +12,9 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// Scopes are compared as texts that contain each other, or lists are split at other characters than the space: "a,b" or
-// "read\twrite" become scopes, "readonly" is "read". Only exact names in a space-separated list or an array count.
+// A careless gate compares scopes as texts that contain each other, or splits lists at other characters than the space:
+// "a,b" or "read\twrite" become scopes, "readonly" is "read". Only exact names in a space-separated list or an array
+// count.
 func TestAttackClaimsScope(t *testing.T) {
 	s, issuer, key := claimSite(t, "require scope read")
 	s.attack(t, "control: a list", func(t *testing.T, a *attempt) {
@@ -49,8 +50,8 @@ func TestAttackClaimsScope(t *testing.T) {
 	})
 }
 
-// A claim that the route requires is there in another type: a text that contains the value, an object with it as a
-// name, the number one for true.
+// A required claim has another type: a text that contains the value, an object with the value as a name, the number one
+// for true.
 func TestAttackClaimsRequiredValue(t *testing.T) {
 	s, issuer, key := claimSite(t, "require claim role admin", "require claim level 3",
 		"require claim realm_access.roles editor", "require group staff")
@@ -148,8 +149,8 @@ func TestAttackClaimsEmptyIdentity(t *testing.T) {
 	}
 }
 
-// A token of one issuer names, in the claim that selects consumers, a consumer that belongs to another: RFC 8725
-// section 3.8. What the claim selects is a credential, and the credential's own key must have signed.
+// Some claim selects the consumer. A token of one issuer names a consumer there that belongs to another (RFC 8725
+// section 3.8). The claim selects a credential, and the credential's own key must have signed.
 func TestAttackClaimsConsumerNamedByAnotherIssuer(t *testing.T) {
 	s, issuer, key := claimSite(t, consumerAlice(t), "key_claim azp")
 	s.attack(t, "control: the consumer's own", func(t *testing.T, a *attempt) {
@@ -181,8 +182,9 @@ func TestAttackClaimsConsumerNamedByAnotherIssuer(t *testing.T) {
 	}
 }
 
-// A claim has a Caddy placeholder in it, and a configuration that prints the claim expands it once more and hands out
-// secrets: CVE-2026-30852, GHSA-wwhq-w58m-w29c. It reaches the backend as it was written, also by way of header_up.
+// A claim contains a Caddy placeholder. A configuration that prints the claim expands it once more and hands out
+// secrets: CVE-2026-30852, GHSA-wwhq-w58m-w29c. The claim reaches the backend as it was written, also by way of
+// header_up.
 func TestAttackClaimsPlaceholderInAClaim(t *testing.T) {
 	t.Setenv("GATE_SECRET", "the-secret-value")
 	key := tokentest.NewKey(t, "ES256", "e1")
@@ -215,8 +217,8 @@ func TestAttackClaimsPlaceholderInAClaim(t *testing.T) {
 	}
 }
 
-// A claim becomes a part of the path, and its text the path of another user, or a query (CWE-22, CWE-74). The form that
-// the threat model shows lets plain names through and nothing else.
+// A configuration puts a claim into the path. Its text becomes the path of another user, or a query (CWE-22, CWE-74).
+// The form in the threat model lets plain names through and nothing else.
 func TestAttackClaimsInAPath(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "path")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))

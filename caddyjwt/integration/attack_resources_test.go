@@ -148,8 +148,9 @@ func TestAttackResourceSlowForm(t *testing.T) {
 	})
 }
 
-// The gate refuses a request at once, but the announced body never comes, and the server holds the answer back until it
-// has read the body. Such a request costs the attacker nothing, and the gate a connection. The answer must come soon.
+// The gate refuses a request at once, but the announced body never comes, and the server would hold the answer back
+// until it has read the body. Such a request costs the attacker nothing, and the gate a connection. The answer must
+// come soon.
 func TestAttackResourceRefusedWithABodyThatNeverComes(t *testing.T) {
 	long(t)
 	s := start(t, gateFor(consumerAlice(t), "forward_claim role X-Role"))

@@ -13,9 +13,8 @@ import (
 	"time"
 )
 
-// The target is written in a form of which routing sees another path, or none, than the backend does: opaque, absolute
-// with another scheme or with a user, without a slash (RFC 9112 section 3.2). With a good token it may be refused, and
-// without one it never passes.
+// Routing and backend see different paths in one target: opaque, absolute with another scheme or with a user, without a
+// slash (RFC 9112 section 3.2). Without a token it never passes. With a good token it may be refused.
 func TestAttackRouteTargetForms(t *testing.T) {
 	s := start(t, gateFor(consumerAlice(t)))
 	token := hmacKey(t).Sign(t, claims())
@@ -51,8 +50,8 @@ func TestAttackRouteTargetForms(t *testing.T) {
 	}
 }
 
-// Only a part of the site is open, and paths are written so that the gate's route takes them for open ones and the
-// backend for others: dot segments (CVE-2026-33494, CVE-2025-66490, CVE-2026-48020), slashes (CVE-2026-40912,
+// Only a part of the site is open. A path is written so that the gate's route takes it for an open one, and the backend
+// for a guarded one: dot segments (CVE-2026-33494, CVE-2025-66490, CVE-2026-48020), slashes (CVE-2026-40912,
 // CVE-2025-47952, CVE-2026-52844), parameters, fragments (CVE-2023-47106, CVE-2026-41059), queries (CVE-2025-54576).
 func TestAttackRoutePathsAroundTheGate(t *testing.T) {
 	s := start(t,
@@ -76,9 +75,8 @@ func TestAttackRoutePathsAroundTheGate(t *testing.T) {
 	}
 }
 
-// An exception for a path is larger than it looks: Caddy's matcher for paths cleans and decodes what it compares, knows
-// no case, and the backend gets the target as it came. The form that the threat model recommends opens only what is
-// plainly under the path.
+// An exception for a path is larger than it looks: Caddy's path matcher cleans and decodes the path and ignores case,
+// while the backend gets the target as it came. The form in the threat model opens only what is plainly under the path.
 func TestAttackRoutePathsAroundAnException(t *testing.T) {
 	s := start(t,
 		exceptionOfTheThreatModel(t)+"\n"+
@@ -146,9 +144,8 @@ func TestAttackRouteHostSpellings(t *testing.T) {
 	})
 }
 
-// A matcher for more than a hundred hosts looks them up in another way than one for a few, and forgot that names have
-// no case: CVE-2026-27588. What is guarded by such a matcher is guarded in every spelling, and in each it is the same
-// site.
+// A matcher for more than a hundred hosts looks names up in another way than one for a few, and once forgot to ignore
+// case: CVE-2026-27588. It must guard its hosts in every spelling.
 func TestAttackRouteHostAmongMany(t *testing.T) {
 	var many strings.Builder
 	for i := range 150 {
@@ -176,7 +173,7 @@ func TestAttackRouteHostAmongMany(t *testing.T) {
 	}
 }
 
-// asConsumer is what the backend is told about alice where no claim is forwarded.
+// asConsumer are the identity headers for alice where no claim is forwarded.
 var asConsumer = map[string]string{
 	"X-Consumer-Id": "42", "X-Consumer-Custom-Id": "c-42", "X-Consumer-Username": "alice",
 	"X-Consumer-Groups":       "staff,editors",

@@ -66,8 +66,8 @@ func TestAttackSignaturePKCS1Padding(t *testing.T) {
 	}
 }
 
-// PSS allows salts of any length while RFC 7518 section 3.5 fixes it to that of the hash, and hash and mask may be of
-// different kinds. Only the one form that the algorithm's name stands for is accepted.
+// PSS allows salts of any length, while RFC 7518 section 3.5 fixes the length to that of the hash. PSS also allows
+// different hashes for text and mask. Only the one form that the algorithm's name stands for is accepted.
 func TestAttackSignaturePSSParameters(t *testing.T) {
 	s, issuer, keys := signedSite(t)
 	key := keys["PS256"]

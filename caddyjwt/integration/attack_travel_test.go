@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// A client names the field of its own token in Connection: the gate accepts the token, and the reverse proxy removes it
-// on the way to a backend that was to have it (forward_token). So it does with a cookie, and with what an operator sets
-// behind the gate. The same as CVE-2024-45410 with other names.
+// A client names the field of its own token in Connection. The gate accepts the token, and the reverse proxy removes it
+// on the way to a backend that should get it (forward_token). The same goes for a cookie, and for fields that an
+// operator sets behind the gate. It is CVE-2024-45410 with other names.
 func TestAttackTravelTokenNamedInConnection(t *testing.T) {
 	s := prepare(t)
 	s.loadFile(strings.Replace(s.caddyfile("route {\n"+
@@ -51,9 +51,9 @@ func TestAttackTravelTokenNamedInConnection(t *testing.T) {
 	}
 }
 
-// An OPTIONS request looks like a preflight, needs no token therefore, and is more than that for the backend: it opens
-// a WebSocket, has a body, or is another method by a field that frameworks read.
-func TestAttackTravelPreflightThatIsMore(t *testing.T) {
+// An OPTIONS request looks like a preflight, so it needs no token, but it is more than that for the backend: it opens a
+// WebSocket, has a body, or names another method in a field that frameworks read.
+func TestAttackTravelRequestDisguisedAsPreflight(t *testing.T) {
 	s := prepare(t)
 	s.loadFile(bothProtocols(s.caddyfile(gateFor(consumerAlice(t), "allow_preflight"))))
 	s.upstream.answer = func(w http.ResponseWriter, r *http.Request) {
@@ -110,8 +110,8 @@ func TestAttackTravelPreflightThatIsMore(t *testing.T) {
 	}
 }
 
-// In HTTP/3 nobody can know of a request without a length whether it has a body: a preflight's does not travel on. A
-// genuine one passes by every protocol.
+// In HTTP/3 a request without a length may have a body, and nobody can know beforehand. The body of a preflight does
+// not travel on. A genuine preflight passes by every protocol.
 func TestAttackTravelPreflightByEveryProtocol(t *testing.T) {
 	s, ways := startEverywhere(t, gateFor(consumerAlice(t), "allow_preflight"))
 	for _, way := range ways {
@@ -137,9 +137,9 @@ func TestAttackTravelPreflightByEveryProtocol(t *testing.T) {
 	}
 }
 
-// A cookie that a framework has emptied to delete it kept people from signing in again, though they brought a good
-// token.
-func TestEmptiedCookie(t *testing.T) {
+// A framework empties a cookie to delete it. A gate that took the empty cookie for a token would refuse people who
+// bring a good token elsewhere.
+func TestEmptyCookieIsIgnored(t *testing.T) {
 	token := hmacKey(t).Sign(t, claims())
 	for _, line := range []string{"", "optional"} {
 		s := start(t, gateFor(consumerAlice(t), "token_from header Authorization", "token_from cookie t", line))
@@ -215,8 +215,7 @@ func TestAttackTravelManyLargeForms(t *testing.T) {
 	})
 }
 
-// Backends that were set up for oauth2-proxy learn who is calling from the headers that they know, and only from the
-// gate.
+// Backends that were set up for oauth2-proxy get the caller in the headers that they know, and from the gate alone.
 func TestForwardedUser(t *testing.T) {
 	s := start(t,
 		gateFor(consumerAlice(t), "optional", "forward_claim sub X-Forwarded-User", "forward_claim email X-Forwarded-Email",
@@ -239,8 +238,8 @@ func TestForwardedUser(t *testing.T) {
 	}
 }
 
-// A user has a claim of 200 KiB, and the header with it breaks the request at the backend, where nobody knows why. Such
-// a token is refused, and the log names the claim.
+// A user has a claim of 200 KiB. As a header it would break the request at the backend, where nobody knows why. Such a
+// token is refused, and the log names the claim.
 func TestAttackTravelHugeClaim(t *testing.T) {
 	s := start(t, gateFor(consumerAlice(t), "token_from form jwt", "max_token_size 1MiB", "forward_claim roles X-Roles"))
 	for name, roles := range map[string]any{

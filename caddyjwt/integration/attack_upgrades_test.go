@@ -11,8 +11,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// A client upgrades the connection to HTTP/2 in clear text, or to TLS with HTTP inside (RFC 2817), and what it sends
-// then goes to the backend without passing the gate: CVE-2026-88008, CVE-2022-41721. The offer does not reach the
+// A client upgrades the connection to HTTP/2 in clear text, or to TLS with HTTP inside (RFC 2817). What it sends
+// afterwards would go to the backend past the gate: CVE-2026-88008, CVE-2022-41721. The offer does not reach the
 // backend, with a token or without.
 func TestAttackRouteUpgradeToHTTP(t *testing.T) {
 	for _, line := range []string{"", "optional", "allow_preflight"} {
@@ -135,8 +135,8 @@ func TestAttackRouteWebSocketWithATokenInTheURL(t *testing.T) {
 	})
 }
 
-// Two requests come over one connection and the second has no token; a gateway that keeps identity by connection lets
-// it pass as the first one's user (class of CVE-2026-88007). So does one that leaves a body unread.
+// Two requests come over one connection, and the second has no token. A gateway that keeps identity by connection lets
+// it pass as the first one's user (class of CVE-2026-88007). So does a gateway that leaves a body unread.
 func TestAttackRouteConnectionIsReused(t *testing.T) {
 	s := start(t, gateFor(consumerAlice(t)))
 	token := hmacKey(t).Sign(t, claims())

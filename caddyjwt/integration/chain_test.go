@@ -150,7 +150,7 @@ func TestChainTwoGates(t *testing.T) {
 	if a.Header.Get("X-Caller") != "zoe" || got.Header.Get("X-User") != "zoe" {
 		t.Errorf("the caller is %q, and %q at the upstream", a.Header.Get("X-Caller"), got.Header.Get("X-User"))
 	}
-	// The inner gate cannot tell what the outer one says from what a client says.
+	// The inner gate cannot tell the headers of the outer one from those of a client.
 	if got.Header.Get("X-Consumer-Username") != "" || got.Header.Get("X-Gate-Token") != "" ||
 		got.Header.Get("Authorization") != "" {
 		t.Errorf("at the upstream: %v", got.Header)

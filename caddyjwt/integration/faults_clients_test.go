@@ -73,8 +73,8 @@ func (s *site) dribble(request string) (int, error) {
 	return response.StatusCode, response.Body.Close()
 }
 
-// Connections are upgraded through the gate and stay open, while others without a good token are refused the upgrade,
-// some clients leave without a word, and some backends do.
+// Connections are upgraded through the gate and stay open. Clients without a good token get no upgrade. Some clients
+// leave without a word, and some backends do.
 func TestFaultWebSocketsUnderLoad(t *testing.T) {
 	long(t)
 	s, visitors := pemSite(t)

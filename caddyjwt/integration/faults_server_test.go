@@ -82,8 +82,8 @@ func (f *faultyServer) fault(visitors []visitor, begin func(), during func(c *cr
 	return c
 }
 
-// undecided wants clients with a key id that nobody knows to have been told that the keys are unavailable: the gate has
-// asked for them in vain.
+// undecided wants clients with an unknown key id to have got "keys unavailable": the gate has asked for the keys in
+// vain.
 func (c *crowd) undecided() {
 	c.t.Helper()
 	if c.got["unknown key"]["503"] == 0 {
@@ -214,8 +214,8 @@ func TestFaultKeyFileHalfWritten(t *testing.T) {
 	})
 }
 
-// The backend closes connections instead of answering. That is the proxy's matter: it says 502 for those whom the gate
-// has let through, and the gate goes on telling good tokens from bad ones, without remembering anything about it.
+// The backend closes connections instead of answering. The proxy answers 502 to those whom the gate has let through.
+// The gate goes on telling good tokens from bad ones, and remembers nothing of the trouble.
 func TestFaultBackendClosesConnections(t *testing.T) {
 	long(t)
 	const issuer = "https://backend.example.com"
@@ -234,7 +234,7 @@ func TestFaultBackendClosesConnections(t *testing.T) {
 			visitors[i].may = append(visitors[i].may, http.StatusBadGateway)
 		}
 	}
-	// Without a key id there is no unknown one: it is a signature like any other.
+	// Without a key id no key is unknown: the signature is just a bad one.
 	visitors[len(visitors)-1].may = []int{200, 502}
 	s.fault(visitors, func(c *crowd) {
 		for range 3 {

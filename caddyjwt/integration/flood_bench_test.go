@@ -81,7 +81,7 @@ func BenchmarkKeysFlood(b *testing.B) {
 	}
 }
 
-// timed sends good tokens at a steady rate until done, and tells how long each took.
+// timed sends good tokens at a steady rate until done, and gives the time that each took.
 func (s *site) timed(b *testing.B, rate int, token func(int) string, done <-chan struct{}) (took []time.Duration) {
 	b.Helper()
 	tick := time.NewTicker(time.Second / time.Duration(rate))

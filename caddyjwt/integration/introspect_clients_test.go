@@ -42,8 +42,8 @@ func TestIntrospectUserInfo(t *testing.T) {
 	s.accepts("good")
 }
 
-// What a UserInfo answer says of an audience is the client (OpenID Connect Core 1.0 section 5.3.2), as Ory Hydra has
-// it: it contradicts no token, and nothing takes it for the token's.
+// The aud of a UserInfo answer is the client (OpenID Connect Core 1.0 section 5.3.2), as with Ory Hydra. It contradicts
+// no token, and nothing takes it for the token's audience.
 func TestIntrospectUserInfoHasTheAudienceOfTheClient(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))

@@ -74,8 +74,7 @@ func TestIntrospectRememberedAnswerEndsWithExp(t *testing.T) {
 	s.refused(s.get("/", token), http.StatusUnauthorized, "expired")
 }
 
-// A thousand requests with one new token are one question, and the first client's leaving changes nothing for the
-// others.
+// A thousand requests with one new token make one question. It goes on for the others when the first client leaves.
 func TestIntrospectSharesOneQuestion(t *testing.T) {
 	long(t)
 	as := introspector(t)

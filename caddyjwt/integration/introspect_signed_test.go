@@ -10,8 +10,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// Signed answers (RFC 9701) are verified with the issuer's keys; a plain one is none, and neither is one for somebody
-// else, an old one, or one of another type.
+// Signed answers (RFC 9701) are verified with the issuer's keys. A plain answer does not count, nor does one for
+// somebody else, an old one, or one of another type.
 func TestIntrospectSignedAnswers(t *testing.T) {
 	key, mallory := tokentest.NewKey(t, "ES256", "signed"), tokentest.NewKey(t, "ES256", "mallory").WithKID("signed")
 	now := time.Now().Unix()
@@ -68,8 +68,8 @@ func TestIntrospectSignedAnswers(t *testing.T) {
 	}
 }
 
-// What is signed with an algorithm that the issuer's tokens may not have is no answer either. A reload that allows it
-// makes another client, which does not keep to the old settings.
+// An answer does not count if it is signed with an algorithm that the issuer's tokens may not have. A reload that
+// allows the algorithm makes another client, which does not keep the old settings.
 func TestIntrospectSignedAnswersKeepToTheAlgorithms(t *testing.T) {
 	weak, good := tokentest.NewKey(t, "RS256", "answers-rsa"), tokentest.NewKey(t, "ES256", "answers-ec")
 	as := introspector(t, tokentest.WithKeys(weak, good))
@@ -99,8 +99,8 @@ func TestIntrospectSignedAnswersKeepToTheAlgorithms(t *testing.T) {
 	}
 }
 
-// A server whose keys have no ids cannot tell of a rotation. An answer that none of the known keys has signed is a
-// reason to look for others, as a token is.
+// A server whose keys have no ids cannot announce a rotation. When no known key has signed an answer, the gate looks
+// for others, as it does for a token.
 func TestIntrospectSignedAnswersAfterARotationWithoutKeyIDs(t *testing.T) {
 	as := introspector(t)
 	s := start(t, gateForAudience(introspecting(as, "opaque", "signed")))

@@ -218,7 +218,7 @@ func TestIntrospectWithoutKeys(t *testing.T) {
 	s.refused(s.get("/", key.Sign(t, issuedBy(as.URL, "jti", "2"))), http.StatusUnauthorized, "inactive")
 }
 
-// Such an issuer's metadata need not name a key set, and nobody is told that keys are failing which nobody wants.
+// The metadata of such an issuer need not name a key set. Nobody must hear of missing keys that nobody wants.
 func TestIntrospectWithoutKeysWantsNoKeySet(t *testing.T) {
 	as := introspector(t)
 	as.Introspect(always(active()))

@@ -124,8 +124,8 @@ func TestIntrospectBreakerSurvivesReload(t *testing.T) {
 	s.accepts("fresh")
 }
 
-// Some servers answer 401, 429 or 500 about tokens that they do not know. A stranger with invented tokens shuts nobody
-// out.
+// Some servers answer 401, 429 or 500 about tokens that they do not know. A stranger with invented tokens must not lock
+// everybody else out.
 func TestIntrospectStrangersDoNotShutOutGoodTokens(t *testing.T) {
 	for _, status := range []int{401, 429, 500} {
 		t.Run(strconv.Itoa(status), func(t *testing.T) {
@@ -167,8 +167,8 @@ func TestIntrospectStrangersDoNotShutOutGoodTokens(t *testing.T) {
 	}
 }
 
-// Wrong credentials of ours are 401 to everything. The operator sees it, and tokens that come again and again are not
-// as many questions.
+// Our wrong credentials make the server answer 401 to everything. The operator sees it in the log, and tokens that come
+// again do not make a question each.
 func TestIntrospectWrongCredentialsAreLoggedWithoutAFlood(t *testing.T) {
 	as := introspector(t)
 	as.Introspect(always(active()))
@@ -219,7 +219,7 @@ func TestIntrospectAnErrorThatNamesTheToken(t *testing.T) {
 			}
 		})
 	}
-	// A JWT that was verified here is no stranger's: then the server cannot be asked about its own tokens.
+	// A JWT that was verified here comes from no stranger, so the trouble is that of the server.
 	s := start(t, gateForAudience(introspecting(as, "always")))
 	s.ourFaultFor(s.get("/", key.Sign(t, issuedBy(as.URL))), http.StatusBadGateway, "introspection_failed", false)
 	if !s.logged(`"level":"warn"`, "cannot be asked about its own tokens") {

@@ -12,8 +12,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// An authorization server that is down when Caddy starts neither delays the start nor makes tokens invalid, and is
-// noticed as soon as it is there.
+// An authorization server that is down when Caddy starts does not delay the start, and makes no token invalid. The gate
+// notices as soon as the server is there.
 func TestKeysServerDownAtStart(t *testing.T) {
 	for name, lines := range map[string]func(*tokentest.AS) string{
 		"discovery": func(*tokentest.AS) string { return "leeway 5s" },
@@ -98,7 +98,7 @@ func TestKeysServerFailsLater(t *testing.T) {
 	}
 }
 
-// The server changes its signing key under load: without publishing it ahead, and ahead. No good token is refused.
+// The server changes its signing key under load, with and without publishing it ahead. No good token is refused.
 func TestKeysRotateUnderLoad(t *testing.T) {
 	keys := make([]*tokentest.Key, 4)
 	for i := range keys {
@@ -156,7 +156,7 @@ func TestKeysRemovedByTheServer(t *testing.T) {
 	s.accepts(stays)
 }
 
-// The same key id with other material is another key: what the old one signed is good no longer, cached or not.
+// A key with a known id and other material is another key: what the old one signed is good no longer, cached or not.
 func TestKeysReplacedUnderTheSameID(t *testing.T) {
 	key, latest := tokentest.NewKey(t, "ES256", "same"), tokentest.NewKey(t, "ES256", "latest")
 	impostor := tokentest.NewKey(t, "ES256", "other").WithKID("same")
@@ -172,7 +172,7 @@ func TestKeysReplacedUnderTheSameID(t *testing.T) {
 	s.accepts(impostor.Sign(t, issuedBy(as.URL)))
 }
 
-// Bogus key ids from many clients cost a few fetches, and no good token its passage.
+// Invented key ids from many clients cost a few fetches, and keep no good token out.
 func TestKeysSurviveAFloodOfUnknownIDs(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "flooded")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))

@@ -14,8 +14,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// Every source of keys through a whole Caddy, all issuers in one gate: its good token passes; the same with one bit of
-// the signature changed, and one of another issuer's key, do not.
+// Every key source through a whole Caddy, all issuers in one gate. The good token of each passes. The same token with
+// one changed bit in its signature does not, nor does one of another issuer's key.
 func TestKeysOfEverySourceVerify(t *testing.T) {
 	long(t)
 	dir := t.TempDir()

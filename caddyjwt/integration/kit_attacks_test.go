@@ -84,7 +84,7 @@ func (a *attempt) since() string {
 // secret says that a token must not be in the log.
 func (a *attempt) secret(token string) { a.tokens[token] = struct{}{} }
 
-// answered is how many requests of this attempt have been answered with a status, as Caddy's access log tells.
+// answered is how many requests of this attempt have been answered with a status, by Caddy's access log.
 func (a *attempt) answered(status int) int {
 	n := 0
 	for line := range strings.Lines(a.since()) {
@@ -148,9 +148,9 @@ func (a *attempt) reason() string {
 	return lastReason(a.since())
 }
 
-// refusedFor wants the request to have been refused by the gate for one of these reasons, with all that every refusal
-// has: the status and the challenge of that reason, nothing at the upstream, nothing to be cached, nothing of the token
-// in the answer. An unknown key may also be pending, when other attacks have spent what may be fetched.
+// refusedFor wants the gate to have refused the request for one of these reasons, with all that every refusal has: the
+// status and the challenge of that reason, nothing at the upstream, nothing to be cached, nothing of the token in the
+// answer. An unknown key may also be pending, when other attacks have used up the fetches.
 func (a *attempt) refusedFor(got answer, reasons ...string) {
 	a.t.Helper()
 	reason := a.reason()
@@ -185,8 +185,8 @@ func (a *attempt) refusedFor(got answer, reasons ...string) {
 	a.revealsNothing(got)
 }
 
-// ourFault wants the request to have been refused with a status that does not blame the client. The log has few lines
-// about such trouble, so that it is not looked at.
+// ourFault wants the request to have been refused with a status that does not blame the client. It does not look at the
+// log, which has few lines about such trouble.
 func (a *attempt) ourFault(got answer, status int) {
 	a.t.Helper()
 	if got.StatusCode != status {
@@ -209,7 +209,7 @@ func (a *attempt) until(over *atomic.Bool, do func(i int)) {
 	}
 }
 
-// together sends n requests at the same time, does something meanwhile, and counts what came of them.
+// together sends n requests at the same time, does something meanwhile, and counts the outcomes.
 func (a *attempt) together(n int, token func(i int) string, meanwhile func()) map[string]int {
 	a.t.Helper()
 	var clients sync.WaitGroup
@@ -270,8 +270,8 @@ func (a *attempt) revealsNothing(got answer) {
 	}
 }
 
-// neverForwarded wants the request to have been refused as the client's fault, by whomever, and not to have reached the
-// upstream.
+// neverForwarded wants the gate, or Caddy before it, to have refused the request as the client's fault, and nothing at
+// the upstream.
 func (a *attempt) neverForwarded(got answer) {
 	a.t.Helper()
 	if got.StatusCode < 400 || got.StatusCode >= 500 {

@@ -72,7 +72,7 @@ func (m scraped) since(before scraped) scraped {
 	return changes
 }
 
-// counted wants these metrics, and of the same families no others, to have changed by so much.
+// counted wants these metrics to have changed by so much, and no others of the same families.
 func (m scraped) counted(t *testing.T, families string, want scraped) {
 	t.Helper()
 	got := make(scraped)
@@ -98,8 +98,8 @@ func ofIssuer(name, issuer string, more ...string) string {
 	return name + "{" + strings.Join(labels, ",") + "}"
 }
 
-// What came of each request, what the authorization server did, and how the keys are; and a reload starts none of it
-// anew.
+// Metrics count the outcome of each request, what the authorization server did, and the state of the keys. A reload
+// resets none of them.
 func TestMetricsCountWhatHappened(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "measured")
 	as := introspector(t, tokentest.WithKeys(key))
@@ -184,8 +184,8 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 	}
 }
 
-// One issuer in two handlers, with settings that make them two key sources and two clients: the worse of the two is
-// told.
+// Two handlers have one issuer, with settings that make them two key sources and two clients. The metrics show the
+// worse of the two.
 func TestMetricsOfAnIssuerWithSeveralSources(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "twice")
 	as := introspector(t, tokentest.WithKeys(key))
@@ -205,8 +205,8 @@ func TestMetricsOfAnIssuerWithSeveralSources(t *testing.T) {
 	s.scrape().since(before).counted(t, "key_fetches_total", scraped{fetches: 2})
 }
 
-// One of two handlers goes, with its cache and its key source. What those have counted must stay in the sums: less of a
-// counter is one that begins anew for Prometheus, and what is left of it then an increase that never was.
+// One of two handlers goes, with its cache and its key source. The sums must keep what those have counted: to
+// Prometheus, a counter that decreases has begun anew, and what is left of it looks like an increase.
 func TestMetricsNeverDecreaseWhenAHandlerGoes(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "less")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
@@ -233,8 +233,8 @@ func TestMetricsNeverDecreaseWhenAHandlerGoes(t *testing.T) {
 	s.scrape().since(before).counted(t, "cache_lookups_total key_fetches_total", both)
 }
 
-// Metadata that are read for introspection alone bring no keys: they must not be told as keys that are missing, or
-// failing, of an issuer whose keys are in a file, or which has none.
+// Metadata that the gate reads for introspection alone bring no keys. An issuer whose keys are in a file, or which has
+// none, must not be reported for missing or failing keys.
 func TestMetricsAndLogOfMetadataWithoutKeys(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "beside")
 	path := writeFile(t, filepath.Join(t.TempDir(), "key.pem"), key.PublicPEM())
@@ -257,8 +257,8 @@ func TestMetricsAndLogOfMetadataWithoutKeys(t *testing.T) {
 	}
 }
 
-// A stranger sends names of issuers, keys and algorithms, and tokens of every kind, to make Caddy keep a series for
-// each.
+// A stranger sends names of issuers, keys and algorithms, and tokens of every kind, in order to make Caddy keep a
+// series for each.
 func TestAttackMetricsGrowWithWhatStrangersSend(t *testing.T) {
 	long(t)
 	key := tokentest.NewKey(t, "ES256", "series")
@@ -295,8 +295,8 @@ func TestAttackMetricsGrowWithWhatStrangersSend(t *testing.T) {
 	})
 }
 
-// Names and help are as Prometheus wants them, every reason has a series from the start, and docs/metrics.md lists what
-// there is.
+// Names and help are as Prometheus wants them, every reason has a series from the start, and docs/metrics.md lists
+// every metric.
 func TestMetricsAreWellFormedAndDocumented(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "form")
 	as := introspector(t, tokentest.WithKeys(key))

@@ -12,8 +12,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// pend sends tokens with invented key ids until nothing can be fetched for them any more. It gives the answer that says
-// so, and how many had another before.
+// pend sends tokens with invented key ids until the gate may fetch nothing more for them. It gives the answer that says
+// so, and how many tokens had another answer before.
 func pend(t *testing.T, s *site, issuer string) (a answer, unknown int) {
 	t.Helper()
 	mallory := tokentest.NewKey(t, "ES256", "mallory")
@@ -27,9 +27,8 @@ func pend(t *testing.T, s *site, issuer string) (a answer, unknown int) {
 	return a, unknown
 }
 
-// Strangers can have key ids be pending as often as they like. That must not fill the log with errors, nor count as
-// what operators are called for; and the token of a key that is published just then must pass when its client comes
-// back.
+// Strangers can make key ids pending as often as they like. That must not fill the log with errors, or wake operators.
+// The token of a key that was published just then must pass when its client comes back.
 func TestKeyThatIsPending(t *testing.T) {
 	key, next := tokentest.NewKey(t, "ES256", "present"), tokentest.NewKey(t, "ES256", "upcoming")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
@@ -74,7 +73,7 @@ func TestKeyThatIsPending(t *testing.T) {
 	}
 }
 
-// An error route may write the page, as of every refusal.
+// An error route may write the page, as for every refusal.
 func TestErrorPageOfAPendingKey(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "present")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))

@@ -37,8 +37,8 @@ const everywhere = `log_append email {http.auth.user.email}
 		}
 	}`
 
-// A backend must not get "{http.auth.user.id}" as the name of a user, whatever the outcome: it makes an account of that
-// name for everybody who has none.
+// A backend must never get the text "{http.auth.user.id}" as the name of a user. It would make an account of that name,
+// for everybody who has none.
 func TestPlaceholdersAreKnownOnEveryOutcome(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))

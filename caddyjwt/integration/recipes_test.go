@@ -97,7 +97,7 @@ func TestRecipeOfPatterns(t *testing.T) {
 	}
 }
 
-// Three callers with one name are three different callers to a backend that is set up as the manual says.
+// Three callers with one name must be three different callers to a backend that is set up as the manual says.
 func TestRecipeOfCallersWithTheSameName(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	first, second := tokentest.NewAS(t, tokentest.WithKeys(key)), tokentest.NewAS(t, tokentest.WithKeys(key))
@@ -111,7 +111,7 @@ func TestRecipeOfCallersWithTheSameName(t *testing.T) {
 		first.URL + "|alice":  key.Sign(t, issuedBy(first.URL, "sub", "alice", "aud", audience)),
 		second.URL + "|alice": key.Sign(t, issuedBy(second.URL, "sub", "alice", "aud", audience)),
 		"|alice":              hmacKey(t).Sign(t, claims("aud", audience)),
-		// A sub that looks like all of it begins behind the first bar.
+		// When the sub itself looks like issuer and name, the real one begins behind the first bar.
 		first.URL + "|" + second.URL +
 			"|alice": key.Sign(t, issuedBy(first.URL, "sub", second.URL+"|alice", "aud", audience)),
 	} {

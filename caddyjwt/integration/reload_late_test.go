@@ -129,7 +129,7 @@ func (o *onTheWay) tokens() []string {
 	return []string{"opaque", o.key.Sign(o.t, issuedBy(o.as.URL)), o.key.Sign(o.t, issuedBy(lateFileIssuer))}
 }
 
-// served is what became of a request.
+// served is the outcome of a request.
 type served struct {
 	what   string
 	status int
@@ -285,8 +285,8 @@ func TestReloadServesAtALaterGate(t *testing.T) {
 }
 
 // A connection is accepted before the reload, and the header of its request ends after it. net/http cuts such a
-// connection, so that the client tries again; were the request served, then by keys that work.
-func TestReloadRefusesNoHeaderThatEndsLate(t *testing.T) {
+// connection, so that the client tries again. If the request were served, keys that work would have to judge it.
+func TestReloadNeverRefusesAHeaderThatEndsLate(t *testing.T) {
 	o := startOnTheWay(t)
 	o.patient()
 	o.as.Introspect(always(active()))

@@ -230,7 +230,7 @@ func TestReloadRoutesJudgeACachedTokenThemselves(t *testing.T) {
 	}
 }
 
-// deadSite is a site whose listener cannot be opened, which is found out when all else has been provisioned.
+// deadSite is a site whose listener cannot be opened. Caddy finds that out when everything else has been provisioned.
 const deadSite = `
 http://dead.test {
 	bind unix//does/not/exist/s
@@ -238,7 +238,7 @@ http://dead.test {
 }
 `
 
-// A configuration that cannot be loaded leaves the running one as it was, without asking anybody anything.
+// A configuration that cannot be loaded leaves the running one as it was, and sends no question to anybody.
 func TestReloadThatFailsChangesNothing(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "failing")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
@@ -275,7 +275,7 @@ func TestReloadThatFailsChangesNothing(t *testing.T) {
 	s.goroutinesBackTo(before, 5)
 }
 
-// A removed issuer leaves nothing behind, and comes back as a stranger: its keys are fetched anew.
+// A removed issuer leaves nothing behind. When it comes back, its keys are fetched anew.
 func TestReloadWithoutTheIssuerClosesItsKeys(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "removed")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))

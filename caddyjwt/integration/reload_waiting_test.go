@@ -18,9 +18,9 @@ func slowIntrospection(*tokentest.IntrospectionRequest) tokentest.IntrospectionA
 	return active()
 }
 
-// 24 clients with good tokens are at the gate, most of them waiting for an introspection that takes 30 ms, while ten
-// reloads change what the gate asks: each closes something that requests wait for. Nobody is refused, and nothing is
-// left behind.
+// 24 clients with good tokens are at the gate. Most of them wait for an introspection that takes 30 ms. Meanwhile ten
+// reloads change what the gate asks, and each closes something that requests wait for. Nobody is refused, and nothing
+// is left behind.
 func TestReloadRefusesNobodyWhoWaits(t *testing.T) {
 	long(t)
 	key := tokentest.NewKey(t, "ES256", "waiting")

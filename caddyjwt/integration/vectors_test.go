@@ -14,9 +14,9 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// Every token that standards and Wycheproof publish, in each place where a token may be, to a gate that has been given
-// all keys of theirs that it takes. Whether a signature is right is for the tests of packages jose and keyset to say;
-// none of these tokens is an access token for this gate, so none may pass, and none may be trouble.
+// Every token that standards and Wycheproof publish comes in each place where a token may be. The gate has all of their
+// keys that it takes. The tests of packages jose and keyset judge the signatures. Here no token is an access token for
+// this gate, so none may pass, and none may make trouble.
 func TestVectorsThroughCaddy(t *testing.T) {
 	published, keys := readVectors(t)
 	s := prepare(t)

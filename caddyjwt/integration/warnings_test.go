@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// A configuration with many routes tells each warning once, and the next one tells it again.
+// A configuration with many routes logs each warning once, and the next configuration logs it again.
 func TestWarningsAppearOncePerConfiguration(t *testing.T) {
 	const warning = "audience any: an ID token or a refresh token"
 	issuer := func(name string) string {
