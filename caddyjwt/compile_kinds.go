@@ -17,9 +17,9 @@ const (
 // otherKindsWarning says what to write where the audience of an issuer is any and nothing else tells its access tokens
 // from its other tokens. It is empty where there is nothing to say.
 func (c *compiled) otherKindsWarning(plan *issuerPlan) string {
-	untold := c.config.Untold(&plan.issuer)
-	jwts := untold.JWTs && plan.source.kind.verifies()
-	answers := untold.Answers && plan.introspectsOpaque()
+	ambiguous := c.config.Ambiguous(&plan.issuer)
+	jwts := ambiguous.JWTs && plan.source.kind.verifies()
+	answers := ambiguous.Answers && plan.introspectsOpaque()
 	switch {
 	case jwts && answers:
 		return openToOtherKinds + tellBoth

@@ -8,9 +8,9 @@ import (
 
 // The checks below allocate only when they fail.
 
-// CheckTime refuses a token that is not valid at now: exp must be there and lie
-// ahead (RFC 7519 section 4.1.4: not "on or after"), and [CheckNotBefore] must
-// hold. Leeway widens each edge by the same amount; it must not be negative.
+// CheckTime refuses a token that is not valid at now. exp must be present and in the future (RFC 7519 section 4.1.4:
+// the token is refused "on or after" it), and [CheckNotBefore] must accept the token. Leeway widens each edge by the
+// same amount. It must not be negative.
 func CheckTime(s *Set, now time.Time, leeway time.Duration) error {
 	if s.ExpiresAt.IsZero() {
 		return missing("exp")
@@ -21,12 +21,11 @@ func CheckTime(s *Set, now time.Time, leeway time.Duration) error {
 	return CheckNotBefore(s, now, leeway)
 }
 
-// CheckNotBefore refuses an nbf that lies ahead (RFC 7519 section 4.1.5), and an
-// iat that does: a token from the future was issued by a clock that differs from
-// ours. Either may be absent.
+// CheckNotBefore refuses an nbf in the future (RFC 7519 section 4.1.5), and also such an iat, which shows that the
+// issuer's clock differs from ours. Either may be absent.
 func CheckNotBefore(s *Set, now time.Time, leeway time.Duration) error {
 	latest := now.Add(leeway)
-	if s.NotBefore.After(latest) { // an absent date is the zero Time, long past
+	if s.NotBefore.After(latest) { // an absent date is the zero Time, which is in the past
 		return fmt.Errorf("%w: nbf", ErrNotYetValid)
 	}
 	if s.IssuedAt.After(latest) {
@@ -35,8 +34,8 @@ func CheckNotBefore(s *Set, now time.Time, leeway time.Duration) error {
 	return nil
 }
 
-// CheckAudience refuses a token unless one of its audiences is accepted, compared
-// exactly (RFC 7519 section 4.1.3). An empty list accepts nothing.
+// CheckAudience refuses a token unless one of its audiences is accepted, compared exactly (RFC 7519 section 4.1.3). An
+// empty list accepts nothing.
 func CheckAudience(s *Set, accepted []string) error {
 	for _, audience := range s.Audience {
 		if slices.Contains(accepted, audience) {
@@ -46,8 +45,7 @@ func CheckAudience(s *Set, accepted []string) error {
 	return ErrAudience
 }
 
-// CheckIssuer refuses a token unless iss is exactly issuer (RFC 7519 section
-// 4.1.1), which must not be empty.
+// CheckIssuer refuses a token unless its iss is exactly issuer (RFC 7519 section 4.1.1). An empty issuer refuses all.
 func CheckIssuer(s *Set, issuer string) error {
 	if issuer == "" || s.Issuer != issuer {
 		return ErrIssuer
@@ -55,8 +53,8 @@ func CheckIssuer(s *Set, issuer string) error {
 	return nil
 }
 
-// CheckPresent refuses a token unless every path leads to a value. Null, a blank
-// string, an empty array and an empty object count as missing.
+// CheckPresent refuses a token unless every path leads to a value. Null, blank strings, empty arrays and empty objects
+// count as missing.
 func CheckPresent(s *Set, paths []Path) error {
 	for _, path := range paths {
 		if v, ok := s.Lookup(path); !ok || v.IsEmpty() {
@@ -66,9 +64,8 @@ func CheckPresent(s *Set, paths []Path) error {
 	return nil
 }
 
-// CheckLifetime refuses a token that lives longer than longest: from iat, which
-// must be there, to exp, or from now to exp. The first compares two dates of one
-// clock; only the second gets the leeway.
+// CheckLifetime refuses a token that lives longer than longest, from iat to exp or from now to exp. Both claims must be
+// present. Only the second comparison gets the leeway, since in the first both dates come from the same clock.
 func CheckLifetime(s *Set, now time.Time, longest, leeway time.Duration) error {
 	switch {
 	case s.ExpiresAt.IsZero():
@@ -83,8 +80,8 @@ func CheckLifetime(s *Set, now time.Time, longest, leeway time.Duration) error {
 	return nil
 }
 
-// CheckAccessToken refuses a token that lacks a claim of the profile for access
-// tokens (RFC 9068 section 2.2). The other checks judge the values.
+// CheckAccessToken refuses a token that lacks a claim which the profile for access tokens requires (RFC 9068 section
+// 2.2). It does not check the values.
 func CheckAccessToken(s *Set) error {
 	switch {
 	case s.Issuer == "":
@@ -105,7 +102,7 @@ func CheckAccessToken(s *Set) error {
 	return nil
 }
 
-// missing names a claim of the configuration or of a specification.
+// missing is the error for an absent claim. The name comes from the configuration or a specification.
 func missing(claim string) error {
 	return fmt.Errorf("%w: %s", ErrMissing, claim)
 }

@@ -1,8 +1,7 @@
-// Package claims reads what a token says: the claims set of RFC 7519. [Decode]
-// reads the text once and strictly; what has the wrong type is refused there and
-// then, so that a [Set] never holds a claim that means something else to another
-// reader. The checks are pure functions of a set and of what is asked of it, one
-// rule each; they know neither keys nor configuration.
+// Package claims reads what a token says: the claims set of RFC 7519. [Decode] reads the text once and strictly. It
+// refuses claims of the wrong type at once, so that a [Set] never has a claim that means something else to another
+// reader. The checks are pure functions of a set and what is required of it, one rule each. They know neither keys nor
+// configuration.
 package claims
 
 import (
@@ -17,10 +16,10 @@ import (
 
 // Why a claims set, or what it says, is refused.
 var (
-	// ErrMalformed means that the text is not a claims set, or that a registered
-	// claim in it is not what its specification says it is.
+	// ErrMalformed means that the text is not a claims set, or that a registered claim in it is not what its
+	// specification says.
 	ErrMalformed = errors.New("malformed claims")
-	// ErrMissing means that a claim that has to be there is not, or is empty.
+	// ErrMissing means that a required claim is absent or empty.
 	ErrMissing     = errors.New("missing claim")
 	ErrExpired     = errors.New("expired")
 	ErrNotYetValid = errors.New("not yet valid")
@@ -29,11 +28,9 @@ var (
 	ErrLifetime    = errors.New("lifetime too long")
 )
 
-// Set is a decoded claims set. It is immutable, owns its text and is safe for
-// concurrent use; nobody may change its slices. The fields hold the registered
-// claims, empty or zero when the token does not have them: a claim that is there
-// but says nothing is refused by [Decode], so empty means absent. Only lists, aud
-// and scope, may be there and empty.
+// Set is a decoded claims set. It is immutable, owns its text and is safe for concurrent use; its slices must not be
+// changed. The fields hold the registered claims. Empty or zero means absent, since [Decode] refuses a registered claim
+// without content. Only the lists, aud and scope, may be present and empty.
 type Set struct {
 	Issuer   string // iss
 	Subject  string // sub
@@ -53,22 +50,21 @@ type Set struct {
 	extra   int // bytes of strings that had to be unescaped, beside text
 }
 
-// Text is a copy of the JSON text that was decoded.
+// Text returns a copy of the JSON text that was decoded.
 func (s *Set) Text() []byte { return []byte(s.text) }
 
-// Size is about how many bytes of memory the set holds, for whoever keeps sets
-// within a bound.
+// Size estimates how many bytes of memory the set takes, for caches that are bounded in bytes.
 func (s *Set) Size() int {
 	const word, member = int(unsafe.Sizeof("")), int(unsafe.Sizeof(strictjson.Member{}))
 	return int(unsafe.Sizeof(*s)) + len(s.text) + s.extra +
 		word*(cap(s.Audience)+cap(s.Scope)) + member*cap(s.members)
 }
 
-// HasScope reports whether the scope is among those of the token (RFC 6749 section
-// 3.3: case-sensitive, the order means nothing).
+// HasScope reports whether the scope is among those of the token. Scopes are case-sensitive, and their order has no
+// meaning (RFC 6749 section 3.3).
 func (s *Set) HasScope(scope string) bool { return slices.Contains(s.Scope, scope) }
 
-// Claim is the value of the top-level claim of exactly this name.
+// Claim returns the top-level claim of exactly this name.
 func (s *Set) Claim(name string) (Value, bool) {
 	for i := range s.members {
 		if s.members[i].Name.Equal(name) {
@@ -78,7 +74,7 @@ func (s *Set) Claim(name string) (Value, bool) {
 	return Value{}, false
 }
 
-// Lookup is the value that a path leads to. It does not allocate.
+// Lookup returns the value that a path leads to. It does not allocate.
 func (s *Set) Lookup(path Path) (Value, bool) {
 	if len(path.segments) == 0 {
 		return Value{}, false
@@ -96,8 +92,7 @@ func (s *Set) Lookup(path Path) (Value, bool) {
 	return v, true
 }
 
-// malformed is the error for a registered claim of the wrong type. Claim is one
-// of our own names, never one that the token brought.
+// malformed is the error for a registered claim of the wrong type. The name is one of ours, never text from the token.
 func malformed(claim, want string) error {
 	return fmt.Errorf("%w: %s is not %s", ErrMalformed, claim, want)
 }

@@ -6,13 +6,13 @@ import (
 	"github.com/caddyjwt/gateway/internal/strictjson"
 )
 
-// Confirmation is cnf (RFC 7800 section 3.1): the key to which a token is bound. Such a token is not a bearer token:
-// who presents it has to prove possession of that key.
+// Confirmation is cnf (RFC 7800 section 3.1), the key to which a token is bound. Such a token is not a bearer token:
+// whoever presents it must prove possession of that key.
 type Confirmation struct {
-	// Bound reports that there is a cnf claim, whatever it contains.
+	// Bound reports that there is a cnf claim, whatever its content.
 	Bound bool
-	// Unknown reports that the claim says what is not understood here, in place of the two below or beside them: another
-	// member, a thumbprint of another form, or nothing at all. No proof satisfies such a claim.
+	// Unknown reports that the claim is not fully understood: it has another member than the two below, a thumbprint of
+	// another form, or nothing at all. No proof satisfies such a claim.
 	Unknown bool
 	// KeyThumbprint is jkt, the thumbprint of a public key (RFC 9449 section 6.1).
 	KeyThumbprint string
@@ -23,7 +23,7 @@ type Confirmation struct {
 // thumbprintLength is that of SHA-256 in base64url without padding.
 const thumbprintLength = 43
 
-// confirmation reads cnf. It refuses nothing: what it cannot read binds the token all the same.
+// confirmation reads cnf. It refuses nothing, since a claim that it cannot read binds the token all the same.
 func (s *Set) confirmation(v strictjson.Value) Confirmation {
 	c := Confirmation{Bound: true}
 	for name, value := range v.Members() {

@@ -8,43 +8,38 @@ import (
 	"github.com/caddyjwt/gateway/internal/strictjson"
 )
 
-// maxList bounds aud, scope and scp. Each entry costs sixteen bytes beside its
-// text, which matters for a token that is all commas; real tokens have a handful.
+// maxList bounds the number of entries in aud, scope and scp. Each entry costs sixteen bytes beside its text, which
+// adds up in a token that is all commas. Real tokens have a handful.
 const maxList = 1024
 
-// Decode reads a claims set. The text is copied, once; the set's strings share
-// that copy. Anything but one strict JSON object is ErrMalformed, and so is a
-// registered claim that is not what its specification says:
+// Decode reads a claims set. It copies the text once, and the set's strings share that copy. Anything but one strict
+// JSON object is an ErrMalformed, and so is a registered claim that is not what its specification says:
 //
 //   - iss, sub, jti, client_id: a string that is not blank;
-//   - aud: such a string, or an array of them (RFC 7519 section 4.1.3). An empty
-//     array names nobody, so no audience accepts it;
-//   - exp, nbf, iat: a number from 0 to the end of the year 9999, of seconds; a
-//     fraction and an exponent are allowed (RFC 7519 section 2);
-//   - scope, scp: a string of scopes separated by spaces (RFC 6749 section 3.3),
-//     or an array with one scope in each string. Both may be there.
+//   - aud: such a string, or an array of them (RFC 7519 section 4.1.3). An empty array satisfies no audience;
+//   - exp, nbf, iat: a number of seconds, from 0 to the end of the year 9999. A fraction and an exponent are allowed
+//     (RFC 7519 section 2);
+//   - scope, scp: a string of scopes separated by spaces (RFC 6749 section 3.3), or an array with one scope in each
+//     string. Both may be present.
 //
-// Null is none of these. Other claims may be anything (RFC 7519 section 4).
+// So null is refused for all of them. Other claims may be anything (RFC 7519 section 4).
 func Decode(text []byte) (*Set, error) { return decode(text, nil) }
 
-// DecodeAnswer reads what an authorization server answers about a token, as
-// Decode does. All members but "active" are optional there (RFC 7662 section
-// 2.2). Some servers write a member that has no value as null, or a name as an
-// empty string. DecodeAnswer treats such members as absent, registered or not.
-func DecodeAnswer(text []byte) (*Set, error) { return decode(text, saysNothing) }
+// DecodeAnswer reads an authorization server's answer about a token, as Decode does. All members but "active" are
+// optional there (RFC 7662 section 2.2). Some servers write null for a member without a value, or an empty string for a
+// name. DecodeAnswer treats such members as absent, registered or not.
+func DecodeAnswer(text []byte) (*Set, error) { return decode(text, countsAsAbsent) }
 
-// DecodeUserInfo reads an answer of a UserInfo endpoint, as DecodeAnswer does. It
-// leaves out aud: a signed answer has one, and some servers write it into others.
-// It names the client that may read the answer (OpenID Connect Core 1.0 section
-// 5.3.2), not the audience of the token.
+// DecodeUserInfo reads an answer of a UserInfo endpoint, as DecodeAnswer does, but ignores aud. Signed answers have
+// one, and some servers write one into unsigned answers, too. It names the client that may read the answer (OpenID
+// Connect Core 1.0 section 5.3.2), not the audience of the token.
 func DecodeUserInfo(text []byte) (*Set, error) {
-	return decode(text, func(m strictjson.Member) bool { return m.Name.Equal("aud") || saysNothing(m) })
+	return decode(text, func(m strictjson.Member) bool { return m.Name.Equal("aud") || countsAsAbsent(m) })
 }
 
-// saysNothing reports whether a member of an answer stands for its absence. An
-// empty scope does not: it says that no scope was granted. Nor does an exp of
-// null, which must not make a token that never expires.
-func saysNothing(m strictjson.Member) bool {
+// countsAsAbsent reports whether a member of an answer counts as absent. An empty scope does not, since it says that no
+// scope was granted. Neither does a null exp, which must not make a token that never expires.
+func countsAsAbsent(m strictjson.Member) bool {
 	switch name, _ := m.Name.Str(); name {
 	case "exp":
 		return false
@@ -55,7 +50,7 @@ func saysNothing(m strictjson.Member) bool {
 	}
 }
 
-// decode reads a claims set without the members that are to be left out, if any.
+// decode reads a claims set without the members for which out reports true. out may be nil.
 func decode(text []byte, out func(strictjson.Member) bool) (*Set, error) {
 	own := string(text)
 	members, err := strictjson.ParseMembers(own, strictjson.Limits{})
@@ -74,8 +69,8 @@ func decode(text []byte, out func(strictjson.Member) bool) (*Set, error) {
 	return s, nil
 }
 
-// take keeps the value of one member when its name is registered. The names are
-// compared after unescaping, as every other reader would.
+// take keeps the value of one member if its name is registered. Names are compared after unescaping, as every other
+// reader does.
 func (s *Set) take(m strictjson.Member) (err error) {
 	name, _ := m.Name.Str()
 	switch name {
@@ -90,7 +85,7 @@ func (s *Set) take(m strictjson.Member) (err error) {
 	case "aud":
 		s.Audience, err = s.audience(m.Value)
 	case "scope":
-		// scp may have come first; the order of members means nothing.
+		// scp may have come first: the order of members has no meaning.
 		var scope []string
 		scope, err = s.scopes("scope", m.Value, nil)
 		s.Scope = join(scope, s.Scope)
@@ -108,8 +103,8 @@ func (s *Set) take(m strictjson.Member) (err error) {
 	return err
 }
 
-// identifier is a string that names somebody. A blank one names nobody, and is
-// refused so that an empty identity cannot travel any further.
+// identifier reads a string that names somebody or something. It refuses a blank one, so that there is never an empty
+// identity.
 func (s *Set) identifier(claim string, v strictjson.Value) (string, error) {
 	str, ok := s.str(v)
 	if !ok || strings.TrimSpace(str) == "" {
@@ -118,8 +113,8 @@ func (s *Set) identifier(claim string, v strictjson.Value) (string, error) {
 	return str, nil
 }
 
-// str is the content of a string. What has to be unescaped no longer shares the
-// memory of the text: it has its own, as much as the text took with its escapes.
+// str returns the content of a string. A string with escapes does not share the memory of the text, but has its own, of
+// the size that it had with its escapes.
 func (s *Set) str(v strictjson.Value) (string, bool) {
 	str, ok := v.Str()
 	if written := len(v.Text()) - len(`""`); ok && len(str) != written {
@@ -154,8 +149,7 @@ func (s *Set) audience(v strictjson.Value) ([]string, error) {
 	return list, nil
 }
 
-// scopes appends the scopes in v to list. Only a space separates scopes: a comma
-// or a tab is part of a scope.
+// scopes appends the scopes in v to list. Only a space separates scopes: a comma or a tab is part of a scope.
 func (s *Set) scopes(claim string, v strictjson.Value, list []string) ([]string, error) {
 	if str, ok := s.str(v); ok {
 		return splitScopes(claim, str, list)
@@ -177,8 +171,8 @@ func (s *Set) scopes(claim string, v strictjson.Value, list []string) ([]string,
 	return list, nil
 }
 
-// splitScopes appends what is between the spaces of str to list, in two passes so
-// that there is one allocation of the right size.
+// splitScopes appends the scopes between the spaces of str to list. It takes two passes for the sake of one allocation
+// of the right size.
 func splitScopes(claim, str string, list []string) ([]string, error) {
 	n := 0
 	for one := range strings.SplitSeq(str, " ") {
@@ -198,8 +192,7 @@ func splitScopes(claim, str string, list []string) ([]string, error) {
 	return list, nil
 }
 
-// listLen is the number of elements of an array; ok is false for other kinds and
-// for arrays that are too long.
+// listLen returns the number of elements of an array. It is not ok for other values and for arrays that are too long.
 func listLen(v strictjson.Value) (n int, ok bool) {
 	for range v.Elements() {
 		n++

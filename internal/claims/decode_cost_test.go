@@ -11,7 +11,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-func TestSizeIsNearTheTruth(t *testing.T) {
+func TestSizeIsNearTheHeapsSize(t *testing.T) {
 	for name, text := range map[string]string{
 		"typical claims":  typical,
 		"a long escape":   `{"sub":"` + strings.Repeat(`\u0041`, 1000) + `"}`,
@@ -20,11 +20,11 @@ func TestSizeIsNearTheTruth(t *testing.T) {
 		"scopes escaped":  `{"scope":"` + strings.Repeat(`\u0041 `, 1000) + `"}`,
 		"an escaped name": `{"s\u0075b":"` + strings.Repeat("a", 1000) + `"}`,
 	} {
-		t.Run(name, func(t *testing.T) { sizeIsNearTheTruth(t, text) })
+		t.Run(name, func(t *testing.T) { sizeIsNearTheHeapsSize(t, text) })
 	}
 }
 
-func sizeIsNearTheTruth(t *testing.T, text string) {
+func sizeIsNearTheHeapsSize(t *testing.T, text string) {
 	t.Helper()
 	const n = 500
 	sets := make([]*claims.Set, n)
@@ -74,8 +74,8 @@ func TestHostileTextIsRefusedQuickly(t *testing.T) {
 				best = min(best, tokentest.ProcessorTime(t)-start)
 			}
 			t.Log(best)
-			// A few hundred microseconds on an idle machine. Exact arithmetic with
-			// such numbers, or comparing each with each, would take seconds.
+			// A few hundred microseconds on an idle machine. Exact arithmetic with such numbers, or comparing each with
+			// each, would take seconds.
 			if best > 250*time.Millisecond {
 				t.Errorf("took %v", best)
 			}

@@ -11,7 +11,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/strictjson"
 )
 
-// typical is what a token of a common authorization server says.
+// typical are the claims of a token of a common authorization server.
 const typical = `{"iss":"https://auth.example.com/realms/main","sub":"248289761001",` +
 	`"aud":["https://api.example.com","account"],"client_id":"s6BhdRkqt3","exp":1700000300,"nbf":1700000000,` +
 	`"iat":1700000000.25,"jti":"dbe39bf3a3ba4238a513f51d6e1691c4",` +
@@ -57,8 +57,8 @@ func TestDecodeOfAnEmptySet(t *testing.T) {
 	}
 }
 
-// Servers that keep a list of audiences may write the list even when it is empty.
-func TestEmptyAudienceNamesNobody(t *testing.T) {
+// Servers that keep a list of audiences may write the list even if it is empty.
+func TestEmptyAudienceSatisfiesNobody(t *testing.T) {
 	for _, text := range []string{`{"aud":[]}`, `{"aud":[ ]}`} {
 		s := decode(t, text)
 		if s.Audience != nil || !errors.Is(claims.CheckAudience(s, []string{"me"}), claims.ErrAudience) {
@@ -159,7 +159,7 @@ func TestNamesAreCaseSensitive(t *testing.T) {
 	}
 }
 
-func TestEscapesMeanWhatTheyStandFor(t *testing.T) {
+func TestEscapesAreDecoded(t *testing.T) {
 	s := decode(t, `{"\u0069ss":"https:\/\/as.example","a\u0075d":"\u006de","s\u0063ope":"re\u0061d\u0020write"}`)
 	if s.Issuer != "https://as.example" || !slices.Equal(s.Audience, []string{"me"}) ||
 		!slices.Equal(s.Scope, []string{"read", "write"}) {
@@ -173,13 +173,13 @@ func TestScope(t *testing.T) {
 		want       []string
 	}{
 		{"a string", `{"scope":"read write"}`, []string{"read", "write"}},
-		{"spaces in plenty", `{"scope":"  read   write "}`, []string{"read", "write"}},
+		{"many spaces", `{"scope":"  read   write "}`, []string{"read", "write"}},
 		{"an empty string", `{"scope":""}`, nil},
 		{"only spaces", `{"scope":"   "}`, nil},
 		{"an array", `{"scope":["read","write"]}`, []string{"read", "write"}},
 		{"an empty array", `{"scope":[]}`, nil},
 		{"an empty element", `{"scope":["","read"]}`, []string{"read"}},
-		{"an element with a space is one scope that nobody asks for", `{"scope":["read write"]}`, []string{"read write"}},
+		{"an element with a space is one scope", `{"scope":["read write"]}`, []string{"read write"}},
 		{"commas do not separate", `{"scope":"read,write"}`, []string{"read,write"}},
 		{"tabs do not separate", `{"scope":"read\twrite"}`, []string{"read\twrite"}},
 		{"scp as a string", `{"scp":"read write"}`, []string{"read", "write"}},

@@ -44,7 +44,7 @@ func FuzzDecode(f *testing.F) {
 			set.Issuer, set.Subject, set.ID, set.ClientID, set.Audience, set.Scope,
 			set.ExpiresAt, set.NotBefore, set.IssuedAt, set.Confirmation.Bound,
 		}
-		if len(got.scope) == 0 { // an empty list is as good as none
+		if len(got.scope) == 0 { // an empty list counts as absent
 			got.scope = nil
 		}
 		if len(want.scope) == 0 {
@@ -60,7 +60,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// checkLookups finds every claim in each of the ways that there are.
+// checkLookups looks up every claim in each possible way.
 func checkLookups(t *testing.T, set *claims.Set, all map[string]any) {
 	for name, want := range all {
 		paths := []string{}
@@ -116,8 +116,7 @@ func FuzzDate(f *testing.F) {
 	})
 }
 
-// FuzzPath checks that names of any kind are found where they are. No text may make a path that panics or finds
-// something else.
+// FuzzPath checks that paths find names of any kind. No text may make a path that panics or finds something else.
 func FuzzPath(f *testing.F) {
 	f.Add("realm_access", "roles", "a.b")
 	f.Add("a.b", `c\d`, "/a~1b/0")
@@ -173,7 +172,7 @@ func pointer(names ...string) string {
 	return b.String()
 }
 
-// fields is what a set says, as one comparable thing.
+// fields are the fields of a set, as one comparable value.
 type fields struct {
 	issuer, subject, id, clientID string
 	audience, scope               []string
@@ -186,8 +185,8 @@ type referenceSet struct {
 	claims map[string]any
 }
 
-// reference applies the rules of the comment of Decode to the tree that encoding/json builds. It does not check that
-// the text is strict JSON.
+// reference applies the rules in Decode's comment to the tree that encoding/json builds. It does not check that the
+// text is strict JSON.
 func reference(text string) (r referenceSet, ok bool) {
 	if _, err := strictjson.ParseObject(text, strictjson.Limits{}); err != nil {
 		return r, false

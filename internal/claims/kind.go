@@ -6,35 +6,35 @@ import (
 	"github.com/caddyjwt/gateway/internal/strictjson"
 )
 
-// Kind is what a token, or an answer about one, says about its own kind. Tokens of several kinds may have the same
-// issuer, key and audience; the rules for one kind must then not accept another (RFC 8725 section 3.12).
+// Kind is what the claims of a token, or of an answer about one, declare about its kind. Tokens of several kinds may
+// have the same issuer, key and audience. The rules for one kind must not accept another (RFC 8725 section 3.12).
 type Kind struct {
-	// Access reports that it says to be an access token.
+	// Access reports that a claim declares an access token.
 	Access bool
-	// Bound reports that it says to be an access token that is bound to a key (DPoP, RFC 9449 section 5).
+	// Bound reports that a claim declares an access token that is bound to a key (DPoP, RFC 9449 section 5).
 	Bound bool
-	// Others is what it says to be instead, in each claim that says so. The order of claims means nothing.
+	// Others has the other kinds that claims declare, one for each such claim. Their order has no meaning.
 	Others []Other
 }
 
-// Other is a kind of token that is no access token.
+// Other is a kind of token other than an access token.
 type Other struct {
-	// Name is "id", "refresh" or their like, or a media type in lower case, without "application/".
+	// Name is a word such as "id" or "refresh", or a media type in lower case and without "application/".
 	Name string
-	// By is the claim that says so: one of our own names.
+	// By is the claim that declares the kind. It is one of our own names, never text from the token.
 	By string
 }
 
-// KindOf reads what a JWT says about its kind. An unknown word says nothing: no specification defines these claims for
-// all JWTs, and other issuers mean something else by them.
+// KindOf reads what a JWT declares about its kind. Unknown words are ignored: no specification defines these claims for
+// all JWTs, and some issuers use them for other purposes.
 func KindOf(s *Set) Kind { return kindOf(s, false) }
 
-// KindOfAnswer reads what an authorization server's answer says about the kind of a token. There token_type is
-// registered as the type of an access token (RFC 7662 section 2.2), so an unknown type is not an access token. The
-// same holds for token_use, which Ory Hydra and Amazon Cognito have.
+// KindOfAnswer reads what an authorization server's answer declares about the kind of a token. There, token_type is
+// registered as the type of an access token (RFC 7662 section 2.2), so an unknown word means another kind. The same
+// applies to token_use, which Ory Hydra and Amazon Cognito write.
 func KindOfAnswer(s *Set) Kind { return kindOf(s, true) }
 
-// OtherKind is the kind that a word names when it is not an access token; otherwise it is empty.
+// OtherKind returns the kind that a word names, unless it names an access token or no kind. Then it is empty.
 func OtherKind(word string) string {
 	switch kind := kindNamed(word); kind {
 	case access, bound, unknown:
@@ -53,48 +53,47 @@ func kindOf(s *Set, answer bool) (k Kind) {
 		switch name, _ := m.Name.Str(); name {
 		case "token_type", // RFC 7662 section 2.2; in JWTs of Django's Simple JWT: access, refresh
 			"token_use": // Amazon Cognito: access, id; Ory Hydra: access_token, refresh_token
-			k.hear(name, m.Value, answer)
+			k.declare(name, m.Value, answer)
 		case "typ", // Keycloak: Bearer, ID, Refresh, Offline, Logout
 			"tokenName", // ForgeRock and Ping AM: access_token, refresh_token, id_token
 			"tokenType", // Casdoor: access-token, refresh-token
 			"purpose":   // Curity: access_token, id
-			k.hear(name, m.Value, false)
-		case "type": // Flask-JWT-Extended: access, refresh. To others it is the type of anything
+			k.declare(name, m.Value, false)
+		case "type": // Flask-JWT-Extended: access, refresh. Others use it for types of any kind
 			if word, _ := m.Value.Str(); kindNamed(word) == refresh {
-				k.is(refresh, name)
+				k.addOther(refresh, name)
 			}
-
 		case "events": // RFC 8417 section 2.2: an object. Any other value is somebody's private claim
 			if m.Value.Kind() == strictjson.Object {
-				k.is("secevent+jwt", name)
+				k.addOther("secevent+jwt", name)
 			}
 		case "vp": // W3C Verifiable Credentials Data Model 1.1 section 6.3.1: an object
 			if m.Value.Kind() == strictjson.Object {
-				k.is("vp+jwt", name)
+				k.addOther("vp+jwt", name)
 			}
 		case "token_introspection": // RFC 9701 section 5
-			k.is("token-introspection+jwt", name)
+			k.addOther("token-introspection+jwt", name)
 		case "status_list": // Token Status List section 5.1. A token with a status has its list inside "status"
-			k.is("statuslist+jwt", name)
+			k.addOther("statuslist+jwt", name)
 		case "c_hash", // OpenID Connect Core 1.0 section 3.3.2.11
 			"s_hash",  // Financial-grade API 1.0 part 2 section 5.1
 			"sub_jwk": // OpenID Connect Core 1.0 section 7.4
-			k.is(id, name)
+			k.addOther(id, name)
 		case "htm", "htu": // RFC 9449 section 4.2: a DPoP proof has both
 			if proof++; proof == 2 {
-				k.is("dpop+jwt", "htm")
+				k.addOther("dpop+jwt", "htm")
 			}
 		case "response_type", "client_id": // RFC 9101 section 4: a request object has both
 			if request++; request == 2 {
-				k.is("oauth-authz-req+jwt", "response_type")
+				k.addOther("oauth-authz-req+jwt", "response_type")
 			}
 		}
 	}
 	return k
 }
 
-// hear reads a claim whose value is a word for the kind. In a closed claim, an unknown word is another kind.
-func (k *Kind) hear(name string, value strictjson.Value, closed bool) {
+// declare reads a claim whose value is a word for the kind. In a closed claim, an unknown word means another kind.
+func (k *Kind) declare(name string, value strictjson.Value, closed bool) {
 	word, isText := value.Str()
 	switch kind := kindNamed(word); {
 	case isText && kind == access:
@@ -102,14 +101,14 @@ func (k *Kind) hear(name string, value strictjson.Value, closed bool) {
 	case isText && kind == bound:
 		k.Access, k.Bound = true, true
 	case isText && kind != unknown:
-		k.is(kind, name)
+		k.addOther(kind, name)
 	case closed:
-		k.is("unknown kind", name)
+		k.addOther("unknown kind", name)
 	}
 }
 
-// is notes another kind.
-func (k *Kind) is(kind, claim string) { k.Others = append(k.Others, Other{kind, claim}) }
+// addOther records that a claim declares another kind.
+func (k *Kind) addOther(kind, claim string) { k.Others = append(k.Others, Other{kind, claim}) }
 
 // Kinds that words name, beside media types.
 const (
@@ -126,10 +125,10 @@ const (
 // tokenTypeURN precedes the names of token types in RFC 8693 section 3.
 const tokenTypeURN = "urn:ietf:params:oauth:token-type:"
 
-// kindNamed is the kind that a word of some server names. Case, hyphens and underscores do not matter: "idToken",
-// "ID_TOKEN" and "id-token" mean the same to every server.
+// kindNamed returns the kind that a word names for some server. Case, hyphens and underscores do not matter: "idToken",
+// "ID_TOKEN" and "id-token" mean the same everywhere.
 func kindNamed(word string) string {
-	if strings.EqualFold(word, "N_A") { // RFC 8693 section 2.2.1: from a token exchange, and no token type applies
+	if strings.EqualFold(word, "N_A") { // RFC 8693 section 2.2.1: token exchange's word for "not applicable"
 		return access
 	}
 	var buf [32]byte
@@ -155,7 +154,7 @@ func kindNamed(word string) string {
 	return unknown
 }
 
-// fold appends the letters of a word in lower case, without hyphens and underscores, as far as there is room.
+// fold appends a word in lower case, without hyphens and underscores. The result is nil if there is no room for it.
 func fold(buf []byte, word string) []byte {
 	for i := range len(word) {
 		c := word[i]

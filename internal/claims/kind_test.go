@@ -22,7 +22,7 @@ func TestKindOf(t *testing.T) {
 		jwt    claims.Kind
 		answer claims.Kind
 	}{
-		"nothing said": {`{"sub":"alice"}`, nothing, nothing},
+		"nothing declared": {`{"sub":"alice"}`, nothing, nothing},
 
 		"Keycloak: typ Bearer":        {`{"typ":"Bearer"}`, access, access},
 		"Keycloak: typ ID":            {`{"typ":"ID"}`, is("id", "typ"), is("id", "typ")},
@@ -89,14 +89,14 @@ func TestKindOf(t *testing.T) {
 		"access does not outdo others": {`{"token_use":"access","typ":"ID"}`, too(is("id", "typ")), too(is("id", "typ"))},
 
 		// In an answer these two members have one meaning only. In a token anybody may have used the names.
-		"token_type of nobody": {`{"token_type":"JWT"}`, nothing, unknown("token_type")},
-		"token_type empty":     {`{"token_type":""}`, nothing, unknown("token_type")},
-		"token_type a list":    {`{"token_type":["Bearer"]}`, nothing, unknown("token_type")},
-		"token_type a number":  {`{"token_type":1}`, nothing, unknown("token_type")},
-		"token_use of nobody":  {`{"token_use":"service"}`, nothing, unknown("token_use")},
-		"token_use a list":     {`{"token_use":["access"]}`, nothing, unknown("token_use")},
-		"typ of nobody":        {`{"typ":"user"}`, nothing, nothing},
-		"typ a list":           {`{"typ":["ID"]}`, nothing, nothing},
+		"token_type unknown":  {`{"token_type":"JWT"}`, nothing, unknown("token_type")},
+		"token_type empty":    {`{"token_type":""}`, nothing, unknown("token_type")},
+		"token_type a list":   {`{"token_type":["Bearer"]}`, nothing, unknown("token_type")},
+		"token_type a number": {`{"token_type":1}`, nothing, unknown("token_type")},
+		"token_use unknown":   {`{"token_use":"service"}`, nothing, unknown("token_use")},
+		"token_use a list":    {`{"token_use":["access"]}`, nothing, unknown("token_use")},
+		"typ unknown":         {`{"typ":"user"}`, nothing, nothing},
+		"typ a list":          {`{"typ":["ID"]}`, nothing, nothing},
 		"null says nothing": {`{"token_type":null,"token_use":null,"typ":null,"events":null,"status_list":null}`,
 			nothing, nothing},
 		"a type of anything":           {`{"type":"id"}`, nothing, nothing},

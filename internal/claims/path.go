@@ -12,26 +12,24 @@ import (
 // ErrPath means that a text is not a claim path.
 var ErrPath = errors.New("invalid claim path")
 
-// Path leads to a value inside a claims set. Its segments are literal names:
-// there are no wildcards. It is immutable; the zero Path leads nowhere.
+// Path leads to a value inside a claims set. Its segments are literal names, and there are no wildcards. It is
+// immutable. The zero Path leads nowhere.
 type Path struct {
 	text     string
 	segments []string
 	pointer  bool
 }
 
-// ParsePath reads a path in one of three notations, told apart by the text:
+// ParsePath parses a path in one of three notations, which the text itself shows:
 //
-//   - with "://" anywhere: one name of the outermost object, taken literally, such
-//     as https://example.com/roles, the way public claim names are made (RFC 7519
-//     section 4.2);
-//   - with a slash at the start: a JSON pointer (RFC 6901), where ~1 is a slash
-//     and ~0 a tilde; only here a number is also the index of an array's element;
-//   - else names separated by dots, such as realm_access.roles, where \. is a dot
-//     in a name and \\ a backslash.
+//   - with "://" anywhere: the literal name of a top-level claim, such as https://example.com/roles. Public claim names
+//     have this form (RFC 7519 section 4.2);
+//   - with a slash at the start: a JSON pointer (RFC 6901), in which ~1 stands for a slash and ~0 for a tilde. Only
+//     here can a number be the index of an array's element;
+//   - otherwise: names separated by dots, such as realm_access.roles. In a name, \. stands for a dot and \\ for a
+//     backslash.
 //
-// Empty names cannot be addressed, nor can anything deeper than a token may be
-// nested.
+// Empty names cannot be addressed. A path has at most as many names as a token may be nested deep.
 func ParsePath(text string) (Path, error) {
 	if !utf8.ValidString(text) {
 		return Path{}, fmt.Errorf("%w: not UTF-8", ErrPath)
@@ -61,7 +59,7 @@ func ParsePath(text string) (Path, error) {
 	return p, nil
 }
 
-// String is the text that was parsed.
+// String returns the text that was parsed.
 func (p Path) String() string { return p.text }
 
 // splitPointer applies RFC 6901 sections 3 and 4.
@@ -103,7 +101,7 @@ func splitDots(text string) ([]string, error) {
 	return append(segments, segment.String()), nil
 }
 
-// step goes from a value to what one segment names inside it.
+// step returns what one segment names inside a value.
 func (p Path) step(v strictjson.Value, segment string) (strictjson.Value, bool) {
 	if !p.pointer || v.Kind() != strictjson.Array {
 		return v.Member(segment)

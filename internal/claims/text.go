@@ -7,21 +7,19 @@ import (
 	"github.com/caddyjwt/gateway/internal/strictjson"
 )
 
-// Text is the value as one line of text, for a header:
+// Text returns the value as one line of text, for a header:
 //
-//   - a string, number or boolean is one member, as it is;
-//   - an array of strings, none of them empty, is its members, with commas
-//     between them;
-//   - all else, an empty array included, is JSON without white space.
+//   - a string, number or boolean is written as one member;
+//   - an array of non-empty strings is written as its members, separated by commas;
+//   - anything else, including an empty array, is written as JSON without white space.
 //
-// Nobody can make one value look like another by what is in a string. In a
-// member, "%", "," and quotes are percent-encoded (RFC 3986 section 2.1), and so
-// are "[" and "{" at its beginning, with which JSON begins, and blanks at its
-// ends, which whoever splits a list takes off (RFC 9110 section 5.6.1). In a
-// string of JSON, a comma is \u002c. So whoever splits the text at commas finds
-// the members of the value, and no others, and gets each by percent-decoding. A
-// string, a number and an array of one string have one text when they have one
-// member, as they mean the same (compare RFC 7519 section 4.1.3).
+// The content of a string cannot make one value look like another. In a member, "%", "," and quotes are percent-encoded
+// (RFC 3986 section 2.1). So are "[" and "{" at its beginning, where they would look like JSON, and blanks at its ends,
+// which readers of lists remove (RFC 9110 section 5.6.1). In a JSON string, a comma is written as \u002c. So a reader
+// that splits the text at commas finds exactly the members of the value, and percent-decoding restores each.
+//
+// A string, a number and an array of one string have the same text if their one member is the same, since they mean the
+// same (compare RFC 7519 section 4.1.3).
 //
 // Null has no text. The text may contain control characters.
 func (v Value) Text() (text string, ok bool) {
@@ -57,8 +55,8 @@ func joinMembers(array strictjson.Value) (string, bool) {
 	return b.String(), b.Len() > 0
 }
 
-// member encodes what could be read as something else than a part of one text.
-// Nearly always there is none.
+// member encodes the characters that a reader could take for something other than a part of this member. Most members
+// have none.
 func member(s string) string {
 	inner := strings.TrimFunc(s, isBlank)
 	if len(inner) == len(s) && !strings.ContainsAny(s, `%,"`) && !beginsJSON(s) {
@@ -79,17 +77,15 @@ func member(s string) string {
 	return b.String()
 }
 
-// isBlank knows the blanks of Unicode, some of which some languages trim, and the
-// byte order mark, which JavaScript trims. What breaks lines is no blank: it is
-// refused in a header.
+// isBlank reports whether a character is one of Unicode's blanks, of which languages trim various ones, or the byte
+// order mark, which JavaScript trims. Line breaks do not count, since a header cannot have them.
 func isBlank(r rune) bool { return r == byteOrderMark || unicode.Is(unicode.Zs, r) }
 
 const byteOrderMark = '\ufeff'
 
 func beginsJSON(s string) bool { return s != "" && (s[0] == '[' || s[0] == '{') }
 
-// compact takes the white space between the tokens out of a valid JSON text, and
-// the commas out of its strings.
+// compact removes the white space between the tokens of a valid JSON text, and escapes the commas in its strings.
 func compact(text string) string {
 	if !strings.ContainsAny(text, ", \t\r\n") {
 		return text

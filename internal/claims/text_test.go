@@ -73,8 +73,7 @@ func TestText(t *testing.T) {
 	}
 }
 
-// meaning is what a value says, according to the standard library: its members, or the value itself if it has no
-// members.
+// meaning is what a value means according to the standard library: its members, or the value itself if it has none.
 func meaning(tb testing.TB, text string) (members []string, other string) {
 	tb.Helper()
 	decoder := json.NewDecoder(strings.NewReader(text))
@@ -108,7 +107,8 @@ func meaning(tb testing.TB, text string) (members []string, other string) {
 	return nil, string(again)
 }
 
-// readBack is a backend. It reads JSON as JSON. It splits any other text at commas and decodes each member.
+// readBack reads a text as a backend does: JSON as JSON, and any other text by splitting it at commas and decoding each
+// member.
 func readBack(tb testing.TB, text string) (members []string, other string) {
 	tb.Helper()
 	if strings.HasPrefix(text, "[") || strings.HasPrefix(text, "{") {
@@ -124,7 +124,8 @@ func readBack(tb testing.TB, text string) (members []string, other string) {
 	return members, ""
 }
 
-// checkText wants a backend to read in the text what the value says, so that values with the same text say the same.
+// checkText requires that a backend reads from the text what the value means. So values with the same text mean the
+// same.
 func checkText(tb testing.TB, value string) {
 	tb.Helper()
 	text, ok := claim(tb, value).Text()
@@ -138,7 +139,7 @@ func checkText(tb testing.TB, value string) {
 	if wantMembers, wantOther := meaning(tb, value); !slices.Equal(members, wantMembers) || other != wantOther {
 		tb.Fatalf("%s became %q, in which a backend reads %q%s", value, text, members, other)
 	}
-	// A backend that splits JSON as well finds no member that is a text, since those begin or end with a quote.
+	// A backend that splits even JSON at commas must not cut a string in two: a part of it could pass for a member.
 	if members == nil {
 		for part := range strings.SplitSeq(text, ",") {
 			part = strings.ReplaceAll(strings.ReplaceAll(part, `\\`, ""), `\"`, "")
@@ -149,9 +150,9 @@ func checkText(tb testing.TB, value string) {
 	}
 }
 
-// Whatever the strings of a claim contain, a backend reads in its text what the claim says. The test tries all short
-// values of characters that have a meaning somewhere.
-func TestTextIsReadInOneWay(t *testing.T) {
+// Whatever the strings of a claim contain, a backend reads from its text what the claim means. The test tries all short
+// values made of characters that have a meaning somewhere.
+func TestTextHasOneMeaning(t *testing.T) {
 	texts := []string{`""`}
 	for _, alphabet := range []string{"a,\"%[]{} 2C1:\\\u00a0", "a,[\" %"} {
 		layer := []string{""}
@@ -191,7 +192,7 @@ func TestTextIsReadInOneWay(t *testing.T) {
 }
 
 // Two different values have different texts.
-func TestTextsThatWereAlike(t *testing.T) {
+func TestDifferentValuesHaveDifferentTexts(t *testing.T) {
 	for _, pair := range [][2]string{
 		{`"a,admin"`, `["a","admin"]`},
 		{`"[\"admin\"]"`, `["admin"]`},
@@ -227,7 +228,7 @@ func FuzzText(f *testing.F) {
 		}
 		if v, ok := set.Claim("x"); ok && !strings.ContainsAny(value, "\t\r\n") {
 			if text, _ := v.Text(); strings.TrimSpace(text) != text {
-				return // a control character at an end, which no header has
+				return // a control character at an end, which a header cannot have
 			}
 			checkText(t, value)
 		}

@@ -7,13 +7,13 @@ import (
 	"github.com/caddyjwt/gateway/internal/strictjson"
 )
 
-// TextOf is the text of a value that Any returned, in the form of Text; empty when
-// Text has none. Any keeps neither the order of members nor the spelling of
-// numbers: members come sorted by name, and numbers in their shortest form.
+// TextOf returns the text, in the form of Text, of a value that Any returned. It is empty if Text has none. Any keeps
+// neither the order of members nor the spelling of numbers, so members are sorted by name, and numbers have their
+// shortest form.
 func TextOf(value any) string {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false) // a backend is no browser
+	encoder.SetEscapeHTML(false) // a backend is not a browser
 	if err := encoder.Encode(value); err != nil {
 		return ""
 	}

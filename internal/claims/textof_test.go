@@ -6,7 +6,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/claims"
 )
 
-// A value of Any has the same text as the claim, except for what Any does not keep.
+// A value of Any has the same text as its claim, except for what Any does not keep.
 func TestTextOf(t *testing.T) {
 	for _, text := range []string{
 		`"x"`, `""`, `"a,b"`, `7`, `-1.5`, `true`, `[]`, `["a","b"]`, `["a,b"]`, `["a"," b"]`, `["a",1]`, `[null]`, `{}`,
@@ -36,7 +36,7 @@ func TestTextOf(t *testing.T) {
 	}
 }
 
-// deep is a list in a list, and so on.
+// deep is a list that is nested n deep.
 func deep(n int) any {
 	if n == 0 {
 		return "x"

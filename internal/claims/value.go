@@ -12,14 +12,13 @@ import (
 // Value is the value of a claim. It is immutable and small.
 type Value struct{ json strictjson.Value }
 
-// JSON is the value as it stands in the token.
+// JSON returns the value as it is written in the token.
 func (v Value) JSON() strictjson.Value { return v.json }
 
-// Matches reports whether the value is want, or an array that contains it. A string
-// must be equal to want; a number or boolean must have it as its JSON text. In an
-// array, an object counts by its member "value": so SCIM writes groups, roles and
-// entitlements (RFC 9068 section 2.2.3.1). All is compared exactly: 1.0 is not 1.
-// Matches does not allocate.
+// Matches reports whether the value is want, or an array that contains it. A string must be equal to want. A number or
+// boolean must have it as its JSON text. An object in an array counts by its member "value", since SCIM writes groups,
+// roles and entitlements that way (RFC 9068 section 2.2.3.1). Everything is compared exactly: 1.0 is not 1. Matches
+// does not allocate.
 func (v Value) Matches(want string) bool {
 	if v.json.Kind() != strictjson.Array {
 		return scalarEqual(v.json, want)
@@ -46,9 +45,9 @@ func scalarEqual(v strictjson.Value, want string) bool {
 	}
 }
 
-// Any is the value as Go sees it: nil, bool, string, int64, float64, []any or
-// map[string]any. A number beyond float64 is a string of its JSON text. So is a
-// whole number beyond int64, which float64 would round.
+// Any returns the value as a Go value: nil, bool, string, int64, float64, []any or map[string]any. A number outside the
+// range of float64 becomes a string of its JSON text. So does an integer outside the range of int64, which float64
+// would round.
 func (v Value) Any() any { return anyOf(v.json) }
 
 func anyOf(v strictjson.Value) any {
@@ -93,8 +92,7 @@ func number(text string) any {
 	return f
 }
 
-// IsEmpty reports whether the value is null, a blank string, an array without
-// elements, or an object without members.
+// IsEmpty reports whether the value is null, a blank string, an array without elements, or an object without members.
 func (v Value) IsEmpty() bool {
 	switch v.json.Kind() {
 	case strictjson.Null:

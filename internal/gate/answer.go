@@ -10,18 +10,18 @@ import (
 	"github.com/caddyjwt/gateway/internal/bearer"
 )
 
-// Answer is what a refused client gets: a status and the headers that go with it.
+// Answer is the response to a refused request: a status and headers.
 type Answer struct {
 	// Status is the HTTP status code.
 	Status int
-	// Header has the fields of the answer, each challenge as a field of its own. All requests share it: nobody may
-	// change it.
+	// Header has the fields of the response. Each challenge is a field line of its own. All requests share the map, so
+	// it must not be changed.
 	Header http.Header
-	// Text is what a client may know, in words: for error pages and for logs that anybody may read.
+	// Text tells the client as much as it may know. It suits error pages, and logs that anybody may read.
 	Text string
 }
 
-// WriteTo sets the answer's fields in h, in place of others of the same names. h gets copies, which are the caller's.
+// WriteTo sets the answer's fields in h and replaces fields of the same names. The caller may change the copies in h.
 func (a Answer) WriteTo(h http.Header) {
 	bearer.DropTargetedCacheControl(h)
 	for name, values := range a.Header {
@@ -29,7 +29,7 @@ func (a Answer) WriteTo(h http.Header) {
 	}
 }
 
-// headerOf makes the fields of an answer. No refusal may be stored by a cache: the next token may be a good one.
+// headerOf makes the fields of an answer. Caches must not store a refusal: the next token may be good.
 func headerOf(challenges ...string) http.Header {
 	h := http.Header{"Cache-Control": {"no-store"}}
 	if len(challenges) > 0 {
@@ -38,9 +38,10 @@ func headerOf(challenges ...string) http.Header {
 	return h
 }
 
-// The error descriptions, one per error code or class of status: a client learns the class of its mistake, while which
-// rule refused it is for the operator's log. Telling an unknown key from a bad signature or an unknown issuer would
-// make the gate an oracle. Those without an error code are in no challenge (RFC 6750 section 3.1), but on error pages.
+// The error descriptions, one per error code or class of status. A client learns the class of its mistake; the rule
+// that refused it is for the operator's log only. A gate that distinguished an unknown key from a bad signature or an
+// unknown issuer would be an oracle. A description without an error code appears on error pages, but not in a challenge
+// (RFC 6750 section 3.1).
 const (
 	describeMissing           = "an access token is needed"
 	describeUnavailable       = "the access token cannot be checked at the moment; try again later"
@@ -50,20 +51,22 @@ const (
 	describeInsufficientScope = "the access token does not give the rights that this resource requires"
 )
 
-// Answer maps a failure to what the client gets; this is the only place that knows.
+// Answer maps a failure to the response to the client. No other code decides that.
 //
 //	situation                                             status  challenge (RFC 6750 section 3.1)
 //	no credentials                                        401     Bearer with realm (and scope), no error code
 //	not one well-formed credential                        400     error="invalid_request"
-//	form body longer than is read                         413     error="invalid_request"
+//	form body over the limit                              413     error="invalid_request"
 //	token malformed, unknown, expired, inactive, …        401     error="invalid_token"
-//	token fine, but not enough for this route             403     error="insufficient_scope", scope="…"
+//	valid token, but not enough for this route            403     error="insufficient_scope", scope="…"
 //	key not known yet, no keys, no authorization server   503     none; Retry-After
-//	forms take all the memory that they may               503     none; Retry-After
+//	form bodies use all the memory they may               503     none; Retry-After
 //	authorization server broke the protocol               502     none
 //	authorization server too slow                         504     none
-//	the client left before there was an answer            499     none (for the access log: nobody reads it)
+//	the client left before there was an answer            499     none (seen only in the access log)
 //	a fault of ours                                       500     none
+//
+// A Challenge in the failure replaces the one above, but for status 503, which has none.
 func (g *Gate) Answer(f *Failure) Answer {
 	answer, ok := g.answers[f.Reason]
 	if !ok {
@@ -81,7 +84,7 @@ func (g *Gate) Answer(f *Failure) Answer {
 	return answer
 }
 
-// prepare makes the answers to all reasons: they depend on nothing else but on when to try again.
+// prepare makes the answers to all reasons once. Only Retry-After and a failure's own Challenge vary by request.
 func (g *Gate) prepare() {
 	g.answers = make(map[Reason]Answer)
 	for _, reason := range Reasons() {
@@ -94,7 +97,7 @@ func (g *Gate) answerTo(reason Reason) Answer {
 	status, text := http.StatusUnauthorized, ""
 	switch reason {
 	case MissingToken:
-		// RFC 6750 section 3.1: no error code when the request lacks any authentication information.
+		// RFC 6750 section 3.1: no error code if the request lacks any authentication information.
 		challenge.Scope, text = g.require.scopeText, describeMissing
 	case MalformedRequest:
 		status = http.StatusBadRequest
@@ -125,11 +128,11 @@ func (g *Gate) answerTo(reason Reason) Answer {
 	return Answer{status, headerOf(challenge.String()), text}
 }
 
-// statusClientClosedRequest is what nginx and Caddy log when the client has gone.
+// statusClientClosedRequest is the status that nginx and Caddy log when the client has gone.
 const statusClientClosedRequest = 499
 
-// retryAfter is in whole seconds, rounded up, and never zero: "at once" would invite a stampede (RFC 9110 section
-// 10.2.3).
+// retryAfter gives whole seconds (RFC 9110 section 10.2.3), rounded up. It is never zero, which would invite a
+// stampede.
 func retryAfter(d time.Duration) string {
 	return strconv.Itoa(max(1, int(math.Ceil(d.Seconds()))))
 }

@@ -39,12 +39,12 @@ func TestReasonsAreListed(t *testing.T) {
 	snake := regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`)
 	for i, reason := range declared {
 		if !snake.MatchString(string(reason)) || slices.Contains(declared[:i], reason) {
-			t.Errorf("%q is not a snake_case text of its own", reason)
+			t.Errorf("%q is not in snake_case or not unique", reason)
 		}
 	}
 }
 
-// The challenges are here in full, since they are an interface.
+// The challenges are written out in full, since clients depend on them.
 const (
 	noToken        = `Bearer realm="api", scope="read write"`
 	invalidRequest = `Bearer realm="api", error="invalid_request", ` +
@@ -110,8 +110,8 @@ func challengeOf(a gate.Answer) string {
 	return strings.Join(a.Header["Www-Authenticate"], " and another: ")
 }
 
-// Answers are made when the configuration loads. A handler that changes one must not change those of others.
-func TestAnswersStayAsTheyAre(t *testing.T) {
+// All requests share an answer. A handler that changes its copy must not change that of another request.
+func TestAnswersAreNotChangedByTheirUsers(t *testing.T) {
 	g := build(t, tokentest.NewKey(t, "ES256", "k1"))
 	for _, reason := range gate.Reasons() {
 		answer := g.Answer(&gate.Failure{Reason: reason})
@@ -149,8 +149,8 @@ func TestRetryAfterIsNeverAtOnce(t *testing.T) {
 	}
 }
 
-// What a client sends never comes back in an answer, whatever is wrong with it.
-func TestAnswerHasNothingOfTheClient(t *testing.T) {
+// An answer never repeats what the client has sent.
+func TestAnswerRepeatsNothingOfTheClient(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	g := build(t, key, func(c *gate.Config) { c.Realm = `say "hi" \` })
 	const mark = `EVIL", error="x`
@@ -181,9 +181,8 @@ func TestAnswerHasNothingOfTheClient(t *testing.T) {
 	}
 }
 
-// Every refusal has a text for error pages. It is the text of the challenge, if there is one, and otherwise a text for
-// the class of the status. Reasons that a client must not distinguish have the same text, and the text never is the
-// reason.
+// Every refusal has a text for error pages: that of the challenge if it has one, and otherwise one for the class of the
+// status. Reasons that a client must not distinguish have the same text. The text is never the reason.
 func TestAnswerHasATextForErrorPages(t *testing.T) {
 	texts := make(map[string]string) // by status and challenge
 	for _, reason := range gate.Reasons() {

@@ -8,11 +8,11 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// anyAudience makes issuerA one whose tokens may be for anybody.
+// anyAudience lets issuerA's tokens be for anybody.
 func anyAudience(c *gate.Config) { c.Issuers[0].Audience = gate.Audience{Any: true} }
 
 // InterSystems IRIS signs both tokens of its /login with one key. Only the sub distinguishes them.
-func TestAnyAudienceNeedsSomebody(t *testing.T) {
+func TestAnyAudienceNeedsSubjectOrClient(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	login := m{"aud": nil, "sid": "dY01bRT0faBRrnWgBq2aFikW", "app": "/api/ttrg/"}
 	nobody, client := m{"sub": nil}, m{"sub": nil, "client_id": "c"}
@@ -26,8 +26,8 @@ func TestAnyAudienceNeedsSomebody(t *testing.T) {
 		"the access token":          {[]func(*gate.Config){anyAudience}, []m{login, {"sub": "_SYSTEM"}}, "JWT", ""},
 		"the refresh token":         {[]func(*gate.Config){anyAudience}, []m{login, nobody}, "JWT", gate.MissingClaim},
 		"any audience of the route": {[]func(*gate.Config){route}, []m{login, nobody}, "JWT", gate.MissingClaim},
-		"a client is somebody":      {[]func(*gate.Config){anyAudience}, []m{login, client}, "JWT", ""},
-		"an audience shows it":      {nil, []m{nobody}, "JWT", ""},
+		"a client is enough":        {[]func(*gate.Config){anyAudience}, []m{login, client}, "JWT", ""},
+		"an audience is enough":     {nil, []m{nobody}, "JWT", ""},
 		"an audience of the route, too": {[]func(*gate.Config){anyAudience,
 			func(c *gate.Config) { c.Audience = accept(api) }},
 			[]m{nobody}, "JWT", ""},
@@ -45,7 +45,7 @@ func TestAnyAudienceNeedsSomebody(t *testing.T) {
 			[]m{nobody}, "JWT", gate.MissingClaim},
 		"a type beside one that all have": {[]func(*gate.Config){anyAudience, wanting("at+jwt", "jwt")},
 			[]m{nobody}, "at+jwt", gate.MissingClaim},
-		"a lifetime does not show it": {[]func(*gate.Config){anyAudience, func(c *gate.Config) { c.MaxLifetime = 1 << 40 }},
+		"a lifetime is not enough": {[]func(*gate.Config){anyAudience, func(c *gate.Config) { c.MaxLifetime = 1 << 40 }},
 			[]m{login, nobody}, "JWT", gate.MissingClaim},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -62,8 +62,8 @@ func TestAnyAudienceNeedsSomebody(t *testing.T) {
 	}
 }
 
-// A route with an audience remembers a token without sub. A route that takes any audience must not accept it for that.
-func TestAnyAudienceDoesNotShareWhatAnAudienceLetIn(t *testing.T) {
+// A route with an audience caches a token without sub. A route with any audience must not accept it from the cache.
+func TestAnyAudienceDoesNotAcceptTokensCachedWithAnAudience(t *testing.T) {
 	key, cache := tokentest.NewKey(t, "ES256", "k1"), newCache(t, 1<<20)
 	narrow, _ := cached(t, cache, key)
 	wide, keys := cached(t, cache, key, anyAudience)
@@ -76,8 +76,8 @@ func TestAnyAudienceDoesNotShareWhatAnAudienceLetIn(t *testing.T) {
 	}
 }
 
-// An authorization server calls refresh tokens active, too. oidc-provider's answer about one says client_id and mostly
-// sub, and leaves out token_type.
+// An authorization server calls refresh tokens active, too. The answer of oidc-provider about one has client_id and
+// usually sub, but no token_type.
 func TestAnyAudienceNeedsAnAnswerAboutAnAccessToken(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	refresh := m{"aud": nil, "client_id": "app", "scope": "openid offline_access"}
@@ -95,7 +95,7 @@ func TestAnyAudienceNeedsAnAnswerAboutAnAccessToken(t *testing.T) {
 		"token_type DPoP":                  {nil, m{"token_type": "DPoP"}, gate.ProofRequired},
 		"token_type DPoP and cnf":          {nil, m{"token_type": "DPoP", "cnf": m{"jkt": "x"}}, gate.ProofRequired},
 		"token_type JWT":                   {nil, m{"token_type": "JWT"}, gate.InvalidType},
-		"token_type that is null":          {nil, m{"token_type": unsaid}, gate.InvalidType},
+		"token_type that is null":          {nil, m{"token_type": null}, gate.InvalidType},
 		"token_use access_token":           {nil, m{"token_use": "access_token"}, ""},
 		"typ Bearer":                       {nil, m{"typ": "Bearer"}, ""},
 		"typ JWT":                          {nil, m{"typ": "JWT"}, gate.InvalidType},
@@ -130,7 +130,7 @@ func TestAnyAudienceNeedsAnAnswerAboutAnAccessToken(t *testing.T) {
 			}
 		})
 	}
-	t.Run("with an audience it need not say so", func(t *testing.T) {
+	t.Run("with an audience the answer need not declare it", func(t *testing.T) {
 		as := newAS(t)
 		as.says["opaque"] = active()
 		accepted(t, as.gate(gate.AskOpaque, key), request("opaque"))
@@ -148,8 +148,8 @@ func TestAnyAudienceNeedsAnAnswerAboutAnAccessToken(t *testing.T) {
 	})
 }
 
-// With "introspect always", either the JWT or the answer about it says that it is an access token.
-func TestAnyAudienceAndAnAnswerAboutAJWT(t *testing.T) {
+// With "introspect always", either the JWT or the answer about it must declare that it is an access token.
+func TestAnyAudienceNeedsJWTOrAnswerToDeclareAnAccessToken(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	for name, c := range map[string]struct {
 		change []func(*gate.Config)

@@ -10,10 +10,10 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// mustAsk reports whether a token that was verified here is also to be asked about.
-func (g *Gate) mustAsk(found *known) bool {
+// mustAsk reports whether the authorization server must be asked about a token that was verified here.
+func (g *Gate) mustAsk(found *authenticated) bool {
 	p := found.party
-	if found.how.opaque || p.issuer == nil || p.issuer.Asking == nil {
+	if found.traits.opaque || p.issuer == nil || p.issuer.Asking == nil {
 		return false
 	}
 	switch g.askMode {
@@ -26,7 +26,8 @@ func (g *Gate) mustAsk(found *known) bool {
 	}
 }
 
-// query asks the party's authorization server and gives its answer about an active token.
+// query asks the party's authorization server. It returns what the server says about an active token; an inactive one
+// is a failure.
 func (g *Gate) query(
 	ctx context.Context, p *party, token string, options []introspect.Option,
 ) (*statement, error) {
@@ -35,77 +36,78 @@ func (g *Gate) query(
 		return nil, about(noVerdict(err), p)
 	}
 	if !result.Active {
-		return nil, about(fail(Inactive, refusedBy(&result)), p)
+		return nil, about(fail(Inactive, refusalCause(&result)), p)
 	}
-	said, ok := result.Value.(*statement)
+	s, ok := result.Value.(*statement)
 	if !ok {
 		return nil, about(fail(InternalError, errors.New("the introspection client does not decode answers")), p)
 	}
-	return said, nil
+	return s, nil
 }
 
-// refusedBy is the cause where the server has refused the token by an error.
-func refusedBy(result *introspect.Result) error {
+// refusalCause is the cause if the server refused the token with an error code. It is nil for "active": false.
+func refusalCause(result *introspect.Result) error {
 	if result.Refusal == "" {
 		return nil
 	}
-	return fmt.Errorf("the server answered %s in place of \"active\": false", result.Refusal)
+	return fmt.Errorf("the server answered %s instead of \"active\": false", result.Refusal)
 }
 
-// ask establishes the identity of an opaque token from the answer alone. The answer is held to the rules for claims.
-func (g *Gate) ask(ctx context.Context, p *party, token string) (known, error) {
-	said, err := g.query(ctx, p, token, g.askOptions)
+// ask authenticates an opaque token by the authorization server's answer alone. The rules for claims apply to the
+// answer.
+func (g *Gate) ask(ctx context.Context, p *party, token string) (authenticated, error) {
+	s, err := g.query(ctx, p, token, g.askOptions)
 	if err != nil {
-		return known{}, err
+		return authenticated{}, err
 	}
-	if err := p.checkStatement(said); err != nil {
-		return known{}, about(err, p)
+	if err := p.checkStatement(s); err != nil {
+		return authenticated{}, about(err, p)
 	}
-	if err := checkSaid(p.untold.Answers, said.kind.Access); err != nil {
-		return known{}, about(err, p)
+	if err := requireDeclared(p.ambiguous.Answers, s.kind.Access); err != nil {
+		return authenticated{}, about(err, p)
 	}
-	if err := claims.CheckPresent(said.identity.Claims, p.issuer.Require); err != nil {
-		return known{}, about(claimFailure(err), p)
+	if err := claims.CheckPresent(s.identity.Claims, p.issuer.Require); err != nil {
+		return authenticated{}, about(claimFailure(err), p)
 	}
-	return known{
-		identity: &said.identity, party: p,
-		how: manner{opaque: true, saysAccess: said.kind.Access, bound: said.bound()},
+	return authenticated{
+		identity: &s.identity, party: p,
+		traits: traits{opaque: true, declaredAccess: s.kind.Access, bound: s.bound()},
 	}, nil
 }
 
-// confirm asks about a JWT that was verified here. The answer must be about the same token: when both name an issuer,
-// subject, client or audience, they must agree. What the answer does say about time, audience and scope must be good
-// enough for this route as well; what it leaves out, the token has said.
-func (g *Gate) confirm(of *Request, local *known, token string) error {
+// confirm asks about a JWT that was verified here. The answer must be about the same token: where both name an issuer,
+// subject, client or audience, they must agree. Whatever the answer says about time, audience and scope must satisfy
+// this route, too. For what it leaves out, the token's own claims stand.
+func (g *Gate) confirm(req *Request, local *authenticated, token string) error {
 	p := local.party
-	said, err := g.query(of.HTTP.Context(), p, token, g.confirmOptions)
+	s, err := g.query(req.HTTP.Context(), p, token, g.confirmOptions)
 	if err != nil {
 		return err
 	}
-	if err := p.checkStatement(said); err != nil {
+	if err := p.checkStatement(s); err != nil {
 		return err
 	}
-	if err := checkSaid(p.untold.JWTs, local.how.saysAccess || said.kind.Access); err != nil {
+	if err := requireDeclared(p.ambiguous.JWTs, local.traits.declaredAccess || s.kind.Access); err != nil {
 		return err
 	}
-	remote := said.identity.Claims
+	remote := s.identity.Claims
 	if err := contradicts(local.identity.Claims, remote); err != nil {
 		return err
 	}
 	if err := judgeTime(remote, p, true, g.now()); err != nil {
 		return err
 	}
-	if _, aud := remote.Claim("aud"); aud { // an empty one as well: then it is for nobody
+	if _, aud := remote.Claim("aud"); aud { // an empty aud counts, too: such a token is for nobody
 		if err := g.judgeAudience(remote, p); err != nil {
 			return err
 		}
 	}
-	if err := prove(of, said.bound()); err != nil {
+	if err := checkProof(req, s.bound()); err != nil {
 		return err
 	}
 	_, scope := remote.Claim("scope")
 	_, scp := remote.Claim("scp")
-	if scope || scp { // an empty one says that nothing is left
+	if scope || scp { // an empty list counts, too: no scope is left
 		if f := g.require.scopes.in(remote); f != nil {
 			return f
 		}
@@ -113,21 +115,22 @@ func (g *Gate) confirm(of *Request, local *known, token string) error {
 	return nil
 }
 
-// checkStatement checks what an answer must be, whatever the time and the route.
-func (p *party) checkStatement(said *statement) error {
-	set := said.identity.Claims
+// checkStatement checks what depends on neither time nor route.
+func (p *party) checkStatement(s *statement) error {
+	set := s.identity.Claims
 	if set.Issuer != "" { // optional in an answer (RFC 7662 section 2.2)
 		if err := claims.CheckIssuer(set, p.name); err != nil {
 			return claimFailure(err)
 		}
 	}
-	if err := p.wantsKind(said.kind); err != nil { // a server may call other tokens active, too (RFC 7662 section 2.1)
+	// A server may also introspect tokens of other kinds, and call them active (RFC 7662 section 2.1).
+	if err := p.checkDeclaredKind(s.kind); err != nil {
 		return fail(InvalidType, err)
 	}
 	return nil
 }
 
-// contradicts compares what token and answer both say.
+// contradicts refuses an answer that disagrees with the token about something that both of them state.
 func contradicts(token, answer *claims.Set) error {
 	differ := func(a, b string) bool { return a != "" && b != "" && a != b }
 	switch {
@@ -144,24 +147,24 @@ func contradicts(token, answer *claims.Set) error {
 	return nil
 }
 
-// noVerdict gives the Reason when the authorization server was asked and gave no usable answer. But for a
-// token that cannot be asked about, it is not the client's fault, and so never invalid_token.
+// noVerdict is the failure when the authorization server gave no usable answer. That is not the client's fault, so it
+// never leads to invalid_token. The exception is a token that cannot be asked about.
 func noVerdict(err error) *Failure {
 	if errors.Is(err, introspect.ErrToken) {
 		return fail(MalformedToken, err)
 	}
-	trouble, ok := errors.AsType[*introspect.NoVerdictError](err)
+	none, ok := errors.AsType[*introspect.NoVerdictError](err)
 	if !ok {
 		return fail(IntrospectionUnavailable, err)
 	}
 	reason := IntrospectionUnavailable
-	switch trouble.Cause {
+	switch none.Cause {
 	case introspect.CauseTimeout:
 		reason = IntrospectionTimeout
 	case introspect.CauseProtocol, introspect.CauseRefused:
 		reason = IntrospectionFailed
 	}
 	f := fail(reason, err)
-	f.RetryAfter = trouble.RetryAfter
+	f.RetryAfter = none.RetryAfter
 	return f
 }

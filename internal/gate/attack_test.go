@@ -16,11 +16,11 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// patience is the most processor time that a refusal may cost. It is far above what is needed (see
-// BenchmarkCheckRefused), since machines that run tests are slow. It is far below what an attack would gain.
+// patience is the most processor time that a refusal may cost. It is far above what a refusal needs (see
+// BenchmarkCheckRefused), since machines that run tests are slow. It is far below what an attack would have to cost.
 const patience = 200 * time.Millisecond
 
-// withstands wants a 4xx for the reason, without a panic, at little cost, and with none of the text of the client.
+// withstands requires a 4xx for the reason, without a panic and at little cost.
 func withstands(t *testing.T, g *gate.Gate, token string, want gate.Reason) {
 	t.Helper()
 	f := refused(t, g, request(token), want)
@@ -41,7 +41,7 @@ func withstands(t *testing.T, g *gate.Gate, token string, want gate.Reason) {
 
 func b64(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 
-// flaws are the gate's words for what is wrong with a hostile token.
+// flaws maps what is wrong with a hostile token to the gate's reason.
 var flaws = map[tokentest.Flaw]gate.Reason{
 	tokentest.Malformed: gate.MalformedToken, tokentest.NoAlgorithm: gate.UnsupportedAlgorithm,
 	tokentest.KeyAlgorithm: gate.UnsupportedAlgorithm, tokentest.Critical: gate.MalformedToken,

@@ -9,7 +9,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// lavish lets tokens of a megabyte through to the parsers, which must withstand them as well.
+// lavish lets tokens of up to a mebibyte through to the parsers, which must withstand them, too.
 func lavish(tb testing.TB) func(*gate.Config) {
 	return func(c *gate.Config) {
 		var err error

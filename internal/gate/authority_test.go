@@ -10,7 +10,7 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// authority is an authorization server with a table of what it says about tokens, on the test's clock.
+// authority is an authorization server with a table of answers about tokens. It uses the test's clock.
 type authority struct {
 	*tokentest.AS
 	tb    testing.TB
@@ -27,7 +27,7 @@ func newAS(tb testing.TB) *authority {
 	return a
 }
 
-// asked is how many questions have arrived.
+// asked returns how many questions have arrived.
 func (a *authority) asked() int { return len(a.IntrospectionRequests()) }
 
 // introspection asks the authority on behalf of an issuer, issuerA by default.
@@ -56,13 +56,13 @@ func (a *authority) gate(mode gate.AskMode, key *tokentest.Key, changes ...func(
 	}}, changes...)...)
 }
 
-// active is a good answer.
+// active is the answer about a good token.
 func active(changes ...m) m { return says(append([]m{{"active": true}}, changes...)...) }
 
-// long lets tokens through that are longer than usual.
+// long accepts tokens that are longer than usual.
 func long(c *gate.Config) {
 	c.Extractor, _ = bearer.NewExtractor(bearer.Options{MaxToken: 1 << 20})
 }
 
-// keyless makes issuerA one whose tokens are verified by asking alone.
+// keyless takes away issuerA's keys, so that all its tokens are asked about.
 func keyless(c *gate.Config) { c.Issuers[0].Keys, c.Issuers[0].Algorithms = nil, 0 }

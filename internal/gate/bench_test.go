@@ -39,7 +39,7 @@ func check(b *testing.B, g *gate.Gate, r *http.Request, want gate.Reason) {
 	}
 }
 
-// One token in use on all processors: "go test -bench HitParallel -cpu 1,2,8" shows that there is no lock.
+// One token is in use on all processors. "go test -bench HitParallel -cpu 1,2,8" shows that there is no lock.
 func BenchmarkCheckHitParallel(b *testing.B) {
 	key := tokentest.NewKey(b, "RS256", "k1")
 	token := sized(b, key, 850)
@@ -114,7 +114,7 @@ func hits(b *testing.B, g *gate.Gate, list []*http.Request) {
 	}
 }
 
-// crowds are gates with full caches; filling one takes a while, so each is made once.
+// crowds are gates with full caches. Filling one takes a while, so each is made once.
 var crowds = map[int]*gate.Gate{}
 
 func crowded(b *testing.B, key *tokentest.Key, n int) *gate.Gate {
@@ -160,7 +160,7 @@ func BenchmarkCheckCold(b *testing.B) {
 	}
 	key := tokentest.NewKey(b, "EdDSA", "k1")
 	b.Run("alg=EdDSA/op=check/cache=on", func(b *testing.B) {
-		// Every token is a different one, so each is stored. The ring has more tokens than the cache holds, so none is found.
+		// Every token is different, so each is stored. There are more tokens than the cache holds, so none is found.
 		cache := newCache(b, 64<<10)
 		g, _ := cached(b, cache, key)
 		list := requests(b, 2000, func(i int) string { return sized(b, key, 850, m{"jti": fmt.Sprint(i)}) })
@@ -183,7 +183,7 @@ func BenchmarkCheckRefused(b *testing.B) {
 		{"opaque", "2YotnFZFEjr1zCsicMWpAA", gate.MalformedToken},
 		{"damaged", good + "=", gate.MalformedToken},
 		{"alg-none", key.SignRaw(`{"alg":"none"}`, `{}`), gate.UnsupportedAlgorithm},
-		{"foreign-type", key.Sign(b, says(), m{"typ": "logout+jwt"}), gate.InvalidType},
+		{"other-kind", key.Sign(b, says(), m{"typ": "logout+jwt"}), gate.InvalidType},
 		{"unknown-issuer", sign(m{"iss": issuerB}), gate.UnknownIssuer},
 		{"unknown-key", key.WithKID("other").Sign(b, says()), gate.UnknownKey},
 		{"signature", tokentest.FlipSignature(b, good), gate.InvalidSignature},
@@ -208,7 +208,7 @@ func BenchmarkCheckRefused(b *testing.B) {
 	}
 }
 
-// The answer is a part of every refusal.
+// Every refusal includes an answer.
 func BenchmarkAnswer(b *testing.B) {
 	g := build(b, tokentest.NewKey(b, "ES256", "k1"))
 	f := &gate.Failure{Reason: gate.Expired}

@@ -9,55 +9,55 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// The gate's border: who takes the token out of a request, who is asked about it, who knows that it is revoked, what a
-// route requires, and what the backend learns. The steps between them and their order are not to be chosen: they are
-// what makes the gate safe. All of these are used by many requests at once.
+// The interfaces at the gate's border: extracting the token, asking about it, revocation, requirements, and output to
+// the backend. Implementations can be exchanged. The steps between them and their order are fixed, since they make the
+// gate safe. Each implementation must be safe for concurrent use.
 
-// Extractor finds the token of a request, and takes it out. *bearer.Extractor is one.
+// Extractor finds the token in a request and removes it. *bearer.Extractor implements it.
 type Extractor interface {
-	// Places lists where a token may be. A Credential names its place by the index.
+	// Places lists where a token may be. A Credential refers to its place by the index.
 	Places() []bearer.Place
 	// Extract finds the one token of a request. The error is or wraps one of bearer's, such as bearer.ErrMissing; any
 	// other counts as a malformed request.
 	Extract(r *http.Request) (bearer.Credential, error)
-	// ReadsBody reports whether Extract reads the request's body. It gives the body back.
+	// ReadsBody reports whether Extract reads the request's body. Extract puts the body back.
 	ReadsBody(r *http.Request) bool
-	// InHeader reports whether there is something in one of the places that are header fields or cookies.
+	// InHeader reports whether a header field is present that may hold a token, in whatever spelling. Cookies do not
+	// count.
 	InHeader(h http.Header) bool
 	// Needs reports whether a header field, in whatever spelling, may hold a token.
 	Needs(field string) bool
-	// Remove takes whatever is in the places out of a request.
+	// Remove removes the content of all places from a request.
 	Remove(r *http.Request)
 }
 
-// Asker asks an authorization server about tokens. *introspect.Client is one.
+// Asker asks an authorization server about tokens. *introspect.Client implements it.
 type Asker interface {
 	// Introspect asks about a token. The Value of an active answer comes from DecodeAnswer or DecodeUserInfo. The error
-	// is introspect.ErrToken for a token that cannot be asked about, and an *introspect.NoVerdictError where the server
-	// gave no usable answer; any other means that it could not be asked.
+	// is introspect.ErrToken for a token that cannot be asked about, and an *introspect.NoVerdictError if the server
+	// gave no usable answer. Any other error means that the server could not be asked.
 	Introspect(ctx context.Context, token string, options ...introspect.Option) (introspect.Result, error)
 }
 
 // Revocations knows which tokens are revoked before they expire.
 type Revocations interface {
-	// Revoked reports whether the token of an identity is revoked. It is called for each request with a token, also
-	// when the token is remembered: it must answer from memory. An error says that nobody knows; the request is refused
-	// with 503 then.
+	// Revoked reports whether the token of an identity is revoked. It is called for each request with a token, even if
+	// the token is cached, so it must answer from memory. An error means that the state is unknown; the request is then
+	// refused with status 503.
 	Revoked(id *Identity, now time.Time) (bool, error)
 }
 
-// Requirement is something that a route asks of an identity.
+// Requirement is something that a route requires of an identity.
 type Requirement interface {
-	// Check gives the failure of an identity that does not bring what is required, and nil for one that does. An
-	// anonymous identity has no claims. A failure may name the challenge that the client gets.
+	// Check returns a failure unless the identity meets the requirement. An anonymous identity has no claims. The
+	// failure may carry a Challenge for the client.
 	Check(id *Identity, now time.Time) *Failure
 }
 
-// Output tells the backend in header fields who is calling.
+// Output sets header fields from which the backend learns who is calling.
 type Output interface {
-	// Names lists the fields that Write may set. They are removed from every request first, however a client spells
-	// them.
+	// Names lists the fields that Write may set. Strip removes them from every request first, in whatever spelling.
 	Names() []string
-	// Write sets fields. An error refuses the request; the gate removes what was set then.
+	// Write sets fields. An error refuses the request, and the gate removes what was set.
 	Write(h http.Header, id *Identity) error
 }

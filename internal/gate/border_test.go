@@ -22,7 +22,7 @@ func (inPath) Extract(r *http.Request) (bearer.Credential, error) {
 	return bearer.Credential{Token: strings.TrimPrefix(r.URL.Path, "/")}, nil
 }
 
-func TestAnotherExtractor(t *testing.T) {
+func TestCustomExtractor(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	as := newAS(t)
 	g := as.gate(gate.AskOpaque, key, func(c *gate.Config) { c.Extractor = inPath{extractor(t)} })
@@ -45,9 +45,9 @@ func (f askerFunc) Introspect(_ context.Context, token string, _ ...introspect.O
 	return f(token)
 }
 
-func TestAnotherAsker(t *testing.T) {
+func TestCustomAsker(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
-	said, err := gate.DecodeAnswer(issuerA)([]byte(`{"sub":"bob","aud":"` + api + `"}`))
+	statement, err := gate.DecodeAnswer(issuerA)([]byte(`{"sub":"bob","aud":"` + api + `"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestAnotherAsker(t *testing.T) {
 			func(token string) (introspect.Result, error) {
 				switch token {
 				case "bob":
-					return introspect.Result{Active: true, Value: said}, nil
+					return introspect.Result{Active: true, Value: statement}, nil
 				case "else":
 					return introspect.Result{Active: true, Value: new(gate.Identity)}, nil
 				case "down":
@@ -85,8 +85,8 @@ func (r *revocations) Revoked(id *gate.Identity, now time.Time) (bool, error) {
 	return r.subjects[id.Claims.Subject] && !now.Before(start), r.trouble
 }
 
-// A revocation holds from the next request on, also for a token that is remembered.
-func TestRevokedTokenIsRefusedThoughItIsRemembered(t *testing.T) {
+// A revocation takes effect with the next request, even for a cached token.
+func TestRevokedTokenIsRefusedThoughItIsCached(t *testing.T) {
 	key, revoked := tokentest.NewKey(t, "ES256", "k1"), &revocations{subjects: make(map[string]bool)}
 	as := newAS(t)
 	g := as.gate(gate.AskAlways, key, func(c *gate.Config) {
@@ -132,7 +132,7 @@ func (fresh) Check(id *gate.Identity, now time.Time) *gate.Failure {
 	return nil
 }
 
-func TestAnotherRequirement(t *testing.T) {
+func TestCustomRequirement(t *testing.T) {
 	key, clock := tokentest.NewKey(t, "ES256", "k1"), newClock()
 	g := build(t, key, func(c *gate.Config) {
 		c.Now, c.Cache, c.Require = clock.now, newCache(t, 1<<20), gate.Requirements{
@@ -168,7 +168,7 @@ type never struct{ failure *gate.Failure }
 
 func (n never) Check(*gate.Identity, time.Time) *gate.Failure { return n.failure }
 
-// What the gate adds to a failure is about one request. It must not show in another.
+// What the gate adds to a failure is about one request. It must not appear in another.
 func TestFailuresOfARequirementAreNotShared(t *testing.T) {
 	key, same := tokentest.NewKey(t, "ES256", "k1"), &gate.Failure{Reason: gate.ClaimMismatch}
 	g := build(t, key, func(c *gate.Config) { c.Require.Others = []gate.Requirement{never{same}} })
@@ -183,8 +183,8 @@ func TestFailuresOfARequirementAreNotShared(t *testing.T) {
 	}
 }
 
-// What is missing is a mistake in the configuration, and no panic at the first request.
-func TestNilOnTheBorder(t *testing.T) {
+// A nil implementation is a mistake in the configuration, not a panic at the first request.
+func TestNilImplementationIsAMistake(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	for field, change := range map[string]func(*gate.Config){
 		"Require.Others[1]": func(c *gate.Config) { c.Require.Others = []gate.Requirement{fresh{}, nil} },
@@ -210,7 +210,7 @@ func (b badge) Write(h http.Header, id *gate.Identity) error {
 	return b.err
 }
 
-func TestAnotherOutput(t *testing.T) {
+func TestCustomOutput(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	with := func(outputs ...gate.Output) func(*gate.Config) { return func(c *gate.Config) { c.Outputs = outputs } }
 	g := build(t, key, with(badge{names: []string{"X-Badge", "X-Badge-Color"}}))

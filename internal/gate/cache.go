@@ -17,52 +17,53 @@ import (
 	"github.com/caddyjwt/gateway/internal/jose"
 )
 
-// DefaultCacheSize is how many bytes of verified tokens are kept when nothing else is said.
+// DefaultCacheSize is the default size of the cache of verified tokens, in bytes.
 const DefaultCacheSize = 32 << 20
 
-// minCacheSize is the smallest useful cache: below it, one token could displace all others.
+// minCacheSize is the smallest useful cache, in bytes. In a smaller one, one token could displace all others.
 const minCacheSize = 64 << 10
 
-// entryOverhead is what an entry costs beside its claims: the identity, the key, and the store's own node. Measured by
-// TestCachedTokenMemory, rounded up.
+// entryOverhead is how many bytes an entry costs beside its claims: the identity, the key, and the store's own node. It
+// is what TestCachedTokenMemory measures, rounded up.
 const entryOverhead = 256
 
-// Cache keeps verified tokens, so that a token seen before costs a hash and a look-up instead of a signature. It is
-// shared by all gates of a process that use the same size, and may outlive any of them:
+// Cache keeps verified tokens, so that a token seen before costs a hash and a look-up instead of a signature. All gates
+// of a process that use the same size share one cache, which may outlive any of them:
 //
-//   - An entry is found by a keyed hash of the token. Every fingerprint of what judged it has a key of its own, so
-//     verdicts of other settings are out of reach, and so are collisions aimed at by a stranger. The text is not kept.
-//   - An entry is immutable. It says who vouched for the token and what it says. Time, audience and requirements are
-//     judged on every hit, and the verifying key must still be in force.
-//   - Failures are not kept: they would let a stranger fill the cache.
+//   - An entry is found by a keyed hash of the token, whose text is not kept. The hash key depends on the fingerprint
+//     of the settings under which the token was verified. So a gate with other settings cannot find the entry, and a
+//     stranger cannot construct collisions.
+//   - An entry is immutable. It has the party that vouched for the token and the token's claims. Time, audience and
+//     requirements are checked on every hit, and the verifying key must still be in force.
+//   - Failures are not kept: strangers could fill the cache with them.
 //
-// A token is kept from the second time on that it is seen, and the store admits by frequency (W-TinyLFU): a flood of
-// one-time tokens neither displaces those in use nor gives the garbage collector anything to keep.
+// A token is kept when it is seen for the second time, and the store admits by frequency (W-TinyLFU). So a flood of
+// one-time tokens neither displaces those in use nor leaves anything for the garbage collector to keep.
 type Cache struct {
 	seen  doorkeeper
-	eager bool // for tests: keeps a token the first time
+	eager bool // for tests: keeps a token when it is seen for the first time
 	store *otter.Cache[cacheKey, *entry]
 }
 
-// doorkeeper remembers, in a fixed space and without a lock, which tokens were verified of late: the tag of one token
-// in each place, the last one that came. To forget one, or to take two for one, costs a signature or a place in the
-// store, and never lets anybody in.
+// doorkeeper remembers which tokens were verified recently, in a fixed space and without a lock. Each slot holds the
+// tag of the last token that fell into it. Forgetting a token, or mistaking one for another, costs a signature or an
+// entry in the store. It never lets anybody in.
 type doorkeeper [1 << 15]atomic.Uint32
 
-// knows reports whether the token has been here before, and remembers it.
-func (d *doorkeeper) knows(key *cacheKey) bool {
-	place := binary.LittleEndian.Uint32(key[:]) % uint32(len(d))
+// hasSeen reports whether the token has been here before, and remembers it.
+func (d *doorkeeper) hasSeen(key *cacheKey) bool {
+	slot := binary.LittleEndian.Uint32(key[:]) % uint32(len(d))
 	tag := binary.LittleEndian.Uint32(key[4:])
-	return d[place].Swap(tag) == tag
+	return d[slot].Swap(tag) == tag
 }
 
 type cacheKey = hashing.TokenHash
 
-// ValidateCacheSize checks a size alone.
+// ValidateCacheSize refuses a size, in bytes, that is too small to be useful.
 func ValidateCacheSize(size int64) error {
 	if size < minCacheSize {
 		return fmt.Errorf("a cache of %d bytes is smaller than %d, the least that is useful; "+
-			"\"off\" (-1 in JSON) goes without",
+			"\"off\" (-1 in JSON) turns it off",
 			size, minCacheSize)
 	}
 	return nil
@@ -96,61 +97,62 @@ func (c *Cache) Close() {
 	c.store.StopAllGoroutines()
 }
 
-// CacheStats is a snapshot of a cache.
+// CacheStats is a snapshot of a cache. Tokens and Bytes are estimates.
 type CacheStats struct {
-	Hits, Misses uint64 // look-ups of what may be a JWT
-	Tokens       int    // kept, about
-	Bytes        uint64 // what they count against the size, about
+	Hits, Misses uint64 // look-ups of tokens that may be JWTs
+	Tokens       int    // kept at the moment
+	Bytes        uint64 // how much of the size they use
 }
 
-// Stats tells what has happened so far.
+// Stats returns what has been counted since the cache was made.
 func (c *Cache) Stats() CacheStats {
 	counted := c.store.Stats()
 	return CacheStats{counted.Hits, counted.Misses, c.store.EstimatedSize(), c.store.WeightedSize()}
 }
 
-// keyed hashes tokens for one fingerprint of settings.
-type keyed struct{ tokens *hashing.Tokens }
+// tokenHasher makes the cache keys of tokens for one fingerprint of settings. The zero value is for a gate without a
+// cache.
+type tokenHasher struct{ tokens *hashing.Tokens }
 
-// hasher makes the hash for settings. A nil cache has none.
-func (c *Cache) hasher(settings [32]byte) (keyed, error) {
+// hasher makes the tokenHasher for a fingerprint. The cache may be nil.
+func (c *Cache) hasher(fingerprint [32]byte) (tokenHasher, error) {
 	if c == nil {
-		return keyed{}, nil
+		return tokenHasher{}, nil
 	}
-	tokens, err := hashing.NewTokens("gate", settings)
+	tokens, err := hashing.NewTokens("gate", fingerprint)
 	if err != nil {
-		return keyed{}, fmt.Errorf("the cache cannot hash tokens in this environment; turn it off: %w", err)
+		return tokenHasher{}, fmt.Errorf("the cache cannot hash tokens in this environment; turn it off: %w", err)
 	}
-	return keyed{tokens}, nil
+	return tokenHasher{tokens}, nil
 }
 
-// hash gives the key of a token; false when there is no point, because there is no cache or the token cannot be a JWT.
-func (k keyed) hash(token string) (key cacheKey, ok bool) {
-	if k.tokens == nil || !startsAsJWT(token) {
+// key returns the cache key of a token. It is not ok if there is no cache or if the token cannot be a JWT.
+func (h tokenHasher) key(token string) (key cacheKey, ok bool) {
+	if h.tokens == nil || !startsAsJWT(token) {
 		return key, false
 	}
-	return k.tokens.Hash(token), true
+	return h.tokens.Hash(token), true
 }
 
-// entry is what the cache remembers of a verified token.
+// entry is what the cache keeps of a verified token.
 type entry struct {
 	identity *Identity
-	key      *jose.Key // that verified the token
-	party    int       // the index of who vouched
-	how      manner
+	key      *jose.Key // verified the token
+	party    int       // index of the party that vouched for it
+	traits   traits
 	life     time.Duration
 }
 
-// get gives what is remembered of a token; nil when there is nothing.
+// get returns the entry of a token, or nil.
 func (c *Cache) get(key *cacheKey) *entry {
-	remembered, _ := c.store.GetIfPresent(*key)
-	return remembered
+	e, _ := c.store.GetIfPresent(*key)
+	return e
 }
 
-// put keeps a verified token, if it is not the first time, until it has expired, by the leeway of whoever saw it first:
-// on a route that is more patient, it is verified once more.
+// put keeps a verified token until it expires, unless it is seen for the first time. The leeway is that of the gate
+// that stores it. A gate with a longer one has to verify the token again in the time between.
 func (c *Cache) put(key cacheKey, e entry, leeway time.Duration, now time.Time) {
-	if !c.seen.knows(&key) && !c.eager {
+	if !c.seen.hasSeen(&key) && !c.eager {
 		return
 	}
 	if life := e.identity.Claims.ExpiresAt.Add(leeway).Sub(now); life > 0 {
@@ -160,17 +162,17 @@ func (c *Cache) put(key cacheKey, e entry, leeway time.Duration, now time.Time) 
 	}
 }
 
-// weight is what an entry costs in bytes, twice: the garbage collector lets the heap grow to twice what lives in it,
-// and the size of a cache is meant as what it takes from the system.
+// weight is twice the number of bytes that an entry takes. The size of a cache is the memory that it takes from the
+// system, and the garbage collector lets the heap grow to twice its live size.
 func (e *entry) weight() uint32 {
 	bytes := entryOverhead + int(unsafe.Sizeof(*e)) + int(unsafe.Sizeof(*e.identity)) + e.identity.Claims.Size()
 	return uint32(2 * bytes) //nolint:gosec // a token is at most 1 MiB
 }
 
-// fingerprintSecret keys the fingerprints of tokens in logs, so that a log cannot be used to test guessed tokens.
+// fingerprintSecret keys the fingerprints of tokens in logs, so that nobody can test guessed tokens against a log.
 var fingerprintSecret = hashing.Key("tokens in logs")
 
-// tokenFingerprint ties log lines about one token together without telling anything of it.
+// tokenFingerprint identifies a token across log lines and reveals nothing about it.
 func tokenFingerprint(token string) string {
 	buf := buffers.Get().(*[]byte)
 	*buf = append(append((*buf)[:0], fingerprintSecret[:]...), token...)

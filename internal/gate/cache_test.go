@@ -14,8 +14,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// cached is a gate with a cache, and its source of keys. The count of the source shows whether a token came from the
-// cache.
+// cached is a gate with a cache, and its source of keys. The source counts how many tokens did not come from the cache.
 func cached(
 	tb testing.TB, cache *gate.Cache, key *tokentest.Key, changes ...func(*gate.Config),
 ) (*gate.Gate, *fakeKeys) {
@@ -64,7 +63,7 @@ func TestTokensOfAWithdrawnKeyAreRefused(t *testing.T) {
 	accepted(t, g, request(token))
 }
 
-func TestExpiredInTheSameSecond(t *testing.T) {
+func TestCachedTokenExpiresToTheNanosecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		key := tokentest.NewKey(t, "ES256", "k1")
 		g, _ := cached(t, newCache(t, 1<<20), key, func(c *gate.Config) { c.Now = nil })
@@ -100,8 +99,8 @@ func TestEntriesExpire(t *testing.T) {
 	})
 }
 
-// Gates share entries when they differ only in what is judged on every request.
-func TestWhatGatesShare(t *testing.T) {
+// Gates share entries if they differ only in settings that are applied to every request.
+func TestSettingsOfGatesThatShareEntries(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	token := key.Sign(t, says(m{"scope": "read"}))
 	for name, c := range map[string]struct {
@@ -141,8 +140,9 @@ func TestWhatGatesShare(t *testing.T) {
 	}
 }
 
-// Gates that differ in a setting that decides whose token it is do not see the entries of each other.
-func TestWhatGatesDoNotShare(t *testing.T) {
+// Gates do not see each other's entries if they differ in a setting that decides whose token it is, or whether it is
+// good.
+func TestSettingsOfGatesThatDoNotShareEntries(t *testing.T) {
 	key, secret := tokentest.NewKey(t, "ES256", "k1"), tokentest.NewKey(t, "HS256", "s")
 	base := func(c *gate.Config) {
 		shop := consumer(t, "shop", "shop-key", secret)
@@ -155,7 +155,7 @@ func TestWhatGatesDoNotShare(t *testing.T) {
 	}
 	tokens := []string{key.Sign(t, says()), secret.Sign(t, says(m{"iss": "shop-key"}))}
 	for name, change := range map[string]func(*gate.Config){
-		"an algorithm more": func(c *gate.Config) {
+		"one more algorithm": func(c *gate.Config) {
 			c.Issuers[0].Algorithms = c.Issuers[0].Algorithms.With(jose.RS256)
 		},
 		"other keys":              func(c *gate.Config) { c.Issuers[0].KeysID[31] = 9 },
@@ -163,10 +163,10 @@ func TestWhatGatesDoNotShare(t *testing.T) {
 		"the profile":             func(c *gate.Config) { c.Issuers[1].AccessTokenProfile = true },
 		"a required claim":        func(c *gate.Config) { c.Issuers[0].Require = []claims.Path{path(t, "sub")} },
 		"an audience that is any": anyAudience,
-		"an issuer less":          func(c *gate.Config) { c.Issuers = c.Issuers[:1] },
-		"issuers the other way":   func(c *gate.Config) { c.Issuers[0], c.Issuers[1] = c.Issuers[1], c.Issuers[0] },
+		"one issuer less":         func(c *gate.Config) { c.Issuers = c.Issuers[:1] },
+		"issuers in reverse":      func(c *gate.Config) { c.Issuers[0], c.Issuers[1] = c.Issuers[1], c.Issuers[0] },
 		"the key claim":           func(c *gate.Config) { c.KeyClaim = "kid" },
-		"a consumer more": func(c *gate.Config) {
+		"one more consumer": func(c *gate.Config) {
 			c.Consumers = append(c.Consumers, consumer(t, "new", "new", secret))
 		},
 		"a consumer's name":      shop(func(c *gate.Consumer) { c.Username = "store" }),
@@ -196,9 +196,9 @@ func TestWhatGatesDoNotShare(t *testing.T) {
 	}
 }
 
-// A gate without keys cannot have the same settings as one with keys. If the caller confuses the two, there must be no
-// panic.
-func TestSameSettingsWithoutKeys(t *testing.T) {
+// A gate without keys has other settings than one with keys. If a caller gives both the same KeysID, that must not
+// cause a panic.
+func TestCachedTokenOfAnIssuerThatLostItsKeys(t *testing.T) {
 	key, cache := tokentest.NewKey(t, "ES256", "k1"), newCache(t, 1<<20)
 	token := key.Sign(t, says())
 	g1, _ := cached(t, cache, key)
@@ -215,7 +215,7 @@ func TestSameSettingsWithoutKeys(t *testing.T) {
 	refused(t, g2, request(token), gate.Inactive)
 }
 
-func TestWhatIsNotKept(t *testing.T) {
+func TestTokensThatAreNotCached(t *testing.T) {
 	key, cache := tokentest.NewKey(t, "ES256", "k1"), newCache(t, 1<<20)
 	g, _ := cached(t, cache, key)
 	for _, token := range []string{
@@ -233,9 +233,9 @@ func TestWhatIsNotKept(t *testing.T) {
 	}
 }
 
-// A token that is bound to a key is verified once and remembered, so that a request costs no more than a proof of
-// possession. Without a proof each request is refused, however the token says that it is bound.
-func TestBoundTokenIsRememberedAndRefusedEachTime(t *testing.T) {
+// A token that is bound to a key is verified once and cached, so that further requests need only a proof of possession.
+// Each request without a proof is refused, in whatever way the token says that it is bound.
+func TestBoundTokenIsCachedAndRefusedEachTime(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	thumbprint := strings.Repeat("x", 43)
 	for name, bound := range map[string]m{
@@ -262,7 +262,7 @@ func TestBoundTokenIsRememberedAndRefusedEachTime(t *testing.T) {
 	}
 }
 
-// No server is asked about a token that nobody has proved to possess.
+// No server is asked about a bound token without a proof of possession.
 func TestBoundTokenIsNotAskedAbout(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	as := newAS(t)

@@ -19,7 +19,7 @@ type minter struct {
 	filler string
 }
 
-// newMinter makes tokens of about this many bytes, 180 at the least.
+// newMinter is for tokens of about this many bytes, but at least 180.
 func newMinter(tb testing.TB, size int) *minter {
 	b := &minter{tb: tb, key: tokentest.NewKey(tb, "HS256", "minter").WithKID("")}
 	b.header = base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256"}`)) + "."
@@ -42,7 +42,7 @@ func (b *minter) gate(cache *gate.Cache, key *tokentest.Key) *gate.Gate {
 	})
 }
 
-// Tokens in use stay in the cache however many others come by once.
+// Tokens in use stay in the cache, however many others are seen once.
 func TestFloodOfOneTimeTokens(t *testing.T) {
 	cache, mint := newCache(t, 256<<10), newMinter(t, 0)
 	g := mint.gate(cache, tokentest.NewKey(t, "ES256", "k1"))
@@ -78,8 +78,8 @@ func TestFloodOfOneTimeTokens(t *testing.T) {
 	}
 }
 
-// TestCachedTokenMemory measures what a cached token costs and compares it with what the cache accounts for it. If the
-// account is too small, the bound on the cache is no bound.
+// TestCachedTokenMemory compares what a cached token costs with what the cache accounts for it. If the account were too
+// small, the cache would exceed its size.
 func TestCachedTokenMemory(t *testing.T) {
 	const tokens = 20_000
 	sizes := []int{700, 200, 3000}

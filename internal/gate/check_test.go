@@ -46,7 +46,7 @@ func TestVerdictNamesThePlaceOfTheToken(t *testing.T) {
 		"in another header":    {func(r *http.Request) { r.Header.Set("X-Token", token) }, false},
 		"in a cookie":          {func(r *http.Request) { r.Header.Set("Cookie", "t="+token) }, false},
 		"in a query parameter": {func(r *http.Request) { r.URL.RawQuery = "jwt=" + token }, false},
-		"with Basic beside it ": {func(r *http.Request) {
+		"with Basic beside it": {func(r *http.Request) {
 			r.Header.Set("Authorization", "Basic x")
 			r.URL.RawQuery = "jwt=" + token
 		}, false},
@@ -100,7 +100,7 @@ func TestRequestsWithoutToken(t *testing.T) {
 		reason  gate.Reason
 	}{
 		"no token is refused": {plain, request(""), 0, gate.MissingToken},
-		"Basic is no token": {plain,
+		"Basic is not a token": {plain,
 			cors("GET", "Authorization", "Basic eA=="), 0, gate.MissingToken},
 		"a token in a place that is not configured": {plain,
 			httptest.NewRequest("GET", "/?access_token=x", nil), 0, gate.MissingToken},
@@ -114,16 +114,16 @@ func TestRequestsWithoutToken(t *testing.T) {
 		"anonymous does not forgive a bad token": {anonymous, request("x.y"), 0, gate.MalformedToken},
 		"a preflight is refused by default":      {plain, cors("OPTIONS", genuine...), 0, gate.MissingToken},
 		"a preflight passes where allowed":       {preflight, cors("OPTIONS", genuine...), gate.Preflight, ""},
-		"requirements do not hold up a preflight": {with(preflight, scope),
+		"requirements do not apply to a preflight": {with(preflight, scope),
 			cors("OPTIONS", genuine...), gate.Preflight, ""},
-		"OPTIONS without Origin is no preflight":   {preflight, cors("OPTIONS", genuine[2:]...), 0, gate.MissingToken},
-		"OPTIONS without a method is no preflight": {preflight, cors("OPTIONS", genuine[:2]...), 0, gate.MissingToken},
-		"GET is no preflight":                      {preflight, cors("GET", genuine...), 0, gate.MissingToken},
-		"a preflight never has credentials": {preflight,
+		"OPTIONS without Origin is not a preflight":   {preflight, cors("OPTIONS", genuine[2:]...), 0, gate.MissingToken},
+		"OPTIONS without a method is not a preflight": {preflight, cors("OPTIONS", genuine[:2]...), 0, gate.MissingToken},
+		"GET is not a preflight":                      {preflight, cors("GET", genuine...), 0, gate.MissingToken},
+		"a request with credentials is not a preflight": {preflight,
 			cors("OPTIONS", append(genuine, "Authorization", "Bearer x")...), 0, gate.MalformedToken},
-		"nor a token in another header": {with(preflight, inHeader),
+		"nor is one with a token in another header": {with(preflight, inHeader),
 			cors("OPTIONS", append(genuine, "X-Token", "x")...), 0, gate.MalformedToken},
-		"nor one in another spelling": {with(preflight, inHeader),
+		"nor is one with that header in another spelling": {with(preflight, inHeader),
 			cors("OPTIONS", append(genuine, "X_Token", "x")...), 0, gate.MalformedRequest},
 		"an opaque target is refused": {with(preflight, optional),
 			&http.Request{Method: "GET", URL: &url.URL{Scheme: "http", Opaque: "http://x/admin"}, Header: http.Header{}},
@@ -187,7 +187,7 @@ func TestMalformedRequests(t *testing.T) {
 	}
 }
 
-// When forms of others hold the memory, a large form is refused, but not as a mistake of the client. A short form is
+// If other forms use all the memory, a large form is refused, though not as a mistake of the client. A short form is
 // read.
 func TestFormsBeyondTheMemoryLimit(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")

@@ -11,31 +11,31 @@ import (
 type form uint8
 
 const (
-	opaqueToken    form = iota // no JWT: only its server can read it
+	opaqueToken    form = iota // not a JWT: only its server can read it
 	encryptedToken             // a JWE: only its server can read it
-	brokenJWT                  // looks like a JWT and is not a well-formed one
-	otherJWT                   // of another kind than an access token
-	foreignJWT                 // nobody configured here vouches for it
-	knownJWT                   // an issuer or credential configured here is to vouch for it
+	brokenJWT                  // looks like a JWT, but is not well-formed
+	otherKindJWT               // of another kind than an access token
+	unknownJWT                 // it names no party that is configured here
+	knownJWT                   // it names a party that is configured here
 )
 
-// classified is what is known about a token before anything is verified or asked.
-type classified struct {
+// classification is what is known about a token before it is verified or asked about.
+type classification struct {
 	form form
-	// party is whose token it claims to be; nil unless it is a JWT of somebody who is configured here.
+	// party is the one that the token names; nil unless it is a JWT that names a configured party.
 	party *party
-	// reason and cause are why the token is refused when nobody is asked about it. A knownJWT has none.
+	// reason and cause say why the token is refused if nobody is asked about it. They are empty for a knownJWT.
 	reason Reason
 	cause  error
 }
 
 // failure is the refusal of a token that nobody is asked about.
-func (c *classified) failure() *Failure { return about(fail(c.reason, c.cause), c.party) }
+func (c *classification) failure() *Failure { return about(fail(c.reason, c.cause), c.party) }
 
-// verifiable reports whether the token is to be verified here.
-func (c *classified) verifiable() bool { return c.form == knownJWT && c.party.verifies() }
+// verifiable reports whether the token must be verified here.
+func (c *classification) verifiable() bool { return c.form == knownJWT && c.party.verifies() }
 
-// parsedJWT is a JWT taken apart. Its parts lie in a borrowed buffer until release.
+// parsedJWT is a parsed JWT. Its parts lie in a borrowed buffer until release.
 type parsedJWT struct {
 	jose.Token
 	set    *claims.Set
@@ -49,12 +49,12 @@ func (j *parsedJWT) release() {
 	}
 }
 
-// classify finds out what a token is. That decides everything that follows: who verifies it, or who is asked about it.
-// Until a signature holds, the token only selects among what is configured. A JWT of somebody who is configured here is
-// left in jwt.
-func (p *parties) classify(token string, jwt *parsedJWT) classified {
-	if !startsAsJWT(token) && !jose.LooksLikeJWT(token) { // the latter sees JWTs that are written oddly
-		return classified{form: opaqueToken, reason: MalformedToken, cause: p.notTaken}
+// classify finds out what a token is. The result decides what follows: who verifies the token, or who is asked about
+// it. Nothing is verified yet, so the token only selects among the configured parties. The caller releases jwt, which
+// holds the parsed token if the result is a knownJWT.
+func (p *parties) classify(token string, jwt *parsedJWT) classification {
+	if !startsAsJWT(token) && !jose.LooksLikeJWT(token) { // LooksLikeJWT also recognises JWTs in unusual encodings
+		return classification{form: opaqueToken, reason: MalformedToken, cause: p.notAsked}
 	}
 	jwt.buffer = borrow(len(token))
 	var err error
@@ -62,35 +62,35 @@ func (p *parties) classify(token string, jwt *parsedJWT) classified {
 		return p.classifyUnparsed(token, err)
 	}
 	if jwt.set, err = claims.Decode(jwt.Payload); err != nil {
-		return classified{form: brokenJWT, reason: MalformedToken, cause: err}
+		return classification{form: brokenJWT, reason: MalformedToken, cause: err}
 	}
 	jwt.kind = claims.KindOf(jwt.set)
 	party := p.partyOf(&jwt.Header, jwt.set)
-	if err := party.acceptsKind(&jwt.Header, jwt.kind); err != nil {
-		return classified{form: otherJWT, party: party, reason: InvalidType, cause: err}
+	if err := party.checkKind(&jwt.Header, jwt.kind); err != nil {
+		return classification{form: otherKindJWT, party: party, reason: InvalidType, cause: err}
 	}
 	if party == nil {
-		return classified{form: foreignJWT, reason: UnknownIssuer}
+		return classification{form: unknownJWT, reason: UnknownIssuer}
 	}
-	return classified{form: knownJWT, party: party}
+	return classification{form: knownJWT, party: party}
 }
 
-// classifyUnparsed finds out what a token is that is no well-formed JWT. An opaque or encrypted one is not damaged: its
-// cause says why nobody is asked about it.
-func (p *parties) classifyUnparsed(token string, err error) classified {
+// classifyUnparsed classifies a token that is not a well-formed JWT; err is the parser's. An opaque or encrypted token
+// is not broken, so its cause says why nobody is asked about it, and not what the parser found.
+func (p *parties) classifyUnparsed(token string, err error) classification {
 	switch {
 	case errors.Is(err, jose.ErrType):
-		return classified{form: otherJWT, reason: InvalidType, cause: err}
+		return classification{form: otherKindJWT, reason: InvalidType, cause: err}
 	case jose.IsEncrypted(token):
-		return classified{form: encryptedToken, reason: MalformedToken, cause: errNoEncrypted}
+		return classification{form: encryptedToken, reason: MalformedToken, cause: errNoEncrypted}
 	case !jose.LooksLikeJWT(token):
-		return classified{form: opaqueToken, reason: MalformedToken, cause: p.notTaken}
+		return classification{form: opaqueToken, reason: MalformedToken, cause: p.notAsked}
 	case errors.Is(err, jose.ErrAlgorithm):
-		return classified{form: brokenJWT, reason: UnsupportedAlgorithm, cause: err}
+		return classification{form: brokenJWT, reason: UnsupportedAlgorithm, cause: err}
 	default:
-		return classified{form: brokenJWT, reason: MalformedToken, cause: err}
+		return classification{form: brokenJWT, reason: MalformedToken, cause: err}
 	}
 }
 
-// startsAsJWT is a quick look: a JOSE header is a JSON object, whose first byte makes the token start with an "e".
+// startsAsJWT is a quick test. A JOSE header is a JSON object, so its first byte is "{" and that of the token is "e".
 func startsAsJWT(token string) bool { return token != "" && token[0] == 'e' }

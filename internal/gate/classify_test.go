@@ -8,7 +8,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// The text of a token alone decides its form. Signature, key source and server do not matter.
+// The text of a token alone decides its form, whatever its signature, the key source or the server.
 func TestFormOfAToken(t *testing.T) {
 	key, stranger := tokentest.NewKey(t, "ES256", "k1"), tokentest.NewKey(t, "ES256", "stranger")
 	g := build(t, key)
@@ -20,11 +20,11 @@ func TestFormOfAToken(t *testing.T) {
 		"a forged JWT":                        {tokentest.FlipSignature(t, good), "known"},
 		"a JWT that another key has signed":   {stranger.Sign(t, says()), "known"},
 		"an expired JWT":                      {key.Sign(t, says(m{"exp": start.Unix() - 300})), "known"},
-		"a JWT of an issuer from elsewhere":   {key.Sign(t, says(m{"iss": issuerB})), "foreign"},
-		"a JWT without an issuer":             {key.Sign(t, says(m{"iss": nil})), "foreign"},
-		"a logout token by its typ":           {key.Sign(t, says(), m{"typ": "logout+jwt"}), "other"},
-		"an ID token by a claim":              {key.Sign(t, says(m{"token_use": "id"})), "other"},
-		"another kind of an issuer elsewhere": {key.Sign(t, says(m{"iss": issuerB, "token_use": "id"})), "other"},
+		"a JWT of an unknown issuer":          {key.Sign(t, says(m{"iss": issuerB})), "unknown"},
+		"a JWT without an issuer":             {key.Sign(t, says(m{"iss": nil})), "unknown"},
+		"a logout token by its typ":           {key.Sign(t, says(), m{"typ": "logout+jwt"}), "other kind"},
+		"an ID token by a claim":              {key.Sign(t, says(m{"token_use": "id"})), "other kind"},
+		"another kind of an unknown issuer":   {key.Sign(t, says(m{"iss": issuerB, "token_use": "id"})), "other kind"},
 		"a JWT with padding behind it":        {good + "=", "broken"},
 		"a JWT that lost its signature":       {good[:strings.LastIndexByte(good, '.')], "broken"},
 		"a JWT without an algorithm":          {encoded([]byte(`{"alg":"none"}`)) + "." + body, "broken"},

@@ -5,9 +5,9 @@ import (
 	"reflect"
 )
 
-// clone copies the configuration with all that lies below it, so that what the gate keeps is the gate's alone. What a
-// field with the tag clone:"shared" points to is shared: it is immutable, or meant to be one for all. What is behind an
-// interface or a function is shared, too. So are fields that are not exported: they are not ours to copy.
+// clone makes a deep copy of the configuration, so that the caller cannot change what the gate keeps. Three things are
+// shared: what a field with the tag clone:"shared" points to, since it is immutable or common to all gates; what is
+// behind an interface or a function; and unexported fields, which belong to other packages.
 func (c Config) clone() Config { return cloned(reflect.ValueOf(c)).Interface().(Config) }
 
 func cloned(v reflect.Value) reflect.Value {
@@ -37,7 +37,7 @@ func cloned(v reflect.Value) reflect.Value {
 		out.Elem().Set(cloned(v.Elem()))
 		return out
 	case reflect.Map, reflect.Chan, reflect.UnsafePointer:
-		panic(fmt.Sprintf("gate: a configuration cannot be copied with a %s in it; copy it here, or tag it", v.Type()))
+		panic(fmt.Sprintf("gate: cannot copy a configuration that contains a %s: handle it here, or tag the field", v.Type()))
 	default:
 		return v
 	}

@@ -8,99 +8,103 @@ import (
 	"github.com/caddyjwt/gateway/internal/keyset"
 )
 
-// DefaultLeeway is the clock difference that is forgiven between an authorization server and us. InterSystems' access
-// tokens live 60 seconds; a leeway in the order of a token's life would be a second life.
+// DefaultLeeway is the clock difference tolerated between an authorization server and this one. It is short because
+// some tokens are: InterSystems' access tokens live 60 seconds, and a leeway of that size would double their life.
 const DefaultLeeway = 5 * time.Second
 
 // MaxLeeway bounds the leeway: RFC 7519 section 4.1.4 allows "no more than a few minutes".
 const MaxLeeway = 5 * time.Minute
 
-// DefaultKeyClaim selects a consumer's credential when nothing else is said, as in Kong.
+// DefaultKeyClaim is the claim that selects a consumer's credential by default, as in Kong.
 const DefaultKeyClaim = "iss"
 
 // Config is everything that a Gate needs; New checks it and copies what it keeps.
 //
-// A field with the tag fingerprint:"-" has no say in whether a remembered token is good and whose it is. It is judged
-// on each request, or is about something else. Gates that differ in another field share no remembered tokens.
+// Gates that differ in a field share no cached tokens, unless the field has the tag fingerprint:"-". Such a field does
+// not affect whether a cached token is good or whose it is: the gate applies it to every request, or uses it for
+// something else.
 type Config struct {
 	// Realm names the protection space in challenges.
 	Realm string `fingerprint:"-"`
-	// Extractor finds the token in a request.
+	// Extractor finds the token in a request and removes it from there.
 	Extractor Extractor `fingerprint:"-"`
-	// Audience must be satisfied by every token on this route; the zero value asks for nothing.
+	// Audience must be satisfied by every token on this route. The zero value adds nothing to the issuers' audiences.
 	Audience Audience `fingerprint:"-"`
-	// Leeway is the clock difference forgiven for tokens of consumers. Between 0 and MaxLeeway.
+	// Leeway is the clock difference tolerated for tokens of consumers, between 0 and MaxLeeway.
 	Leeway time.Duration `fingerprint:"-"`
-	// MaxLifetime bounds exp - iat and the remaining life of every token; 0 means no bound.
+	// MaxLifetime bounds exp - iat and the remaining life of every token. 0 means no bound.
 	MaxLifetime time.Duration `fingerprint:"-"`
 	// Issuers vouch for the tokens whose iss is exactly their name.
 	Issuers []Issuer
 	// Consumers vouch for the tokens whose key claim is exactly the key of one of their credentials.
 	Consumers []Consumer
-	// KeyClaim selects a credential: looked for in the payload, then in the JOSE header. Empty means DefaultKeyClaim.
+	// KeyClaim selects a credential. It is looked for in the payload, then in the JOSE header. Empty means
+	// DefaultKeyClaim.
 	KeyClaim string
-	// Require is what an accepted token must bring for this route.
+	// Require is what this route requires of an accepted token.
 	Require Requirements `fingerprint:"-"`
-	// ForwardClaims tells the backend claims in headers.
+	// ForwardClaims sends single claims to the backend, each in a header.
 	ForwardClaims []ForwardClaim `fingerprint:"-"`
-	// ForwardPayload names a header that tells the backend all claims at once; empty for none. Its name follows the rules
-	// for those of ForwardClaims.
+	// ForwardPayload names a header that sends all claims to the backend; empty means no such header. The name follows
+	// the rules for those of ForwardClaims.
 	ForwardPayload string `fingerprint:"-"`
-	// Outputs tell the backend more. Their names follow the rules for those of ForwardClaims.
+	// Outputs set further headers for the backend. Their names follow the rules for those of ForwardClaims.
 	Outputs []Output `fingerprint:"-"`
-	// Revocations knows which tokens are revoked; nil for none.
+	// Revocations knows which tokens are revoked. Nil means that the gate does not check for that.
 	Revocations Revocations `fingerprint:"-"`
-	// ForwardToken leaves the token in the request; by default it is removed.
+	// ForwardToken leaves the token in the request. By default it is removed.
 	ForwardToken bool `fingerprint:"-"`
 	// Optional lets a request without any token pass, unidentified.
 	Optional bool `fingerprint:"-"`
-	// Anonymous is the username of the consumer as which a request without any token passes; empty for none.
+	// Anonymous is the username of the consumer that a request without any token counts as. If it is empty, such a
+	// request is refused unless Optional is set.
 	Anonymous string `fingerprint:"-"`
 	// AllowPreflight lets a genuine CORS preflight pass, unidentified.
 	AllowPreflight bool `fingerprint:"-"`
-	// Asking refines what the issuers say about asking.
+	// Asking overrides, for this route, what the issuers' own Asking says.
 	Asking RouteAsking `fingerprint:"-"`
-	// Cache keeps verified tokens; nil for none.
+	// Cache keeps verified tokens. Nil means that every token is verified again.
 	Cache *Cache `clone:"shared" fingerprint:"-"`
-	// Now tells the time; nil means time.Now.
+	// Now is the clock; nil means time.Now.
 	Now func() time.Time `fingerprint:"-"`
 }
 
 // Audience says who a token must be meant for (RFC 7519 section 4.1.3).
 type Audience struct {
-	// Any accepts every audience, and none: it must be written out.
+	// Any accepts every aud, and a token without one. It must be set explicitly: an empty list does not mean it.
 	Any bool
-	// Accepted are the values of which the token's aud must contain at least one, compared exactly.
+	// Accepted lists values. The token's aud must contain at least one of them, compared exactly.
 	Accepted []string
 }
 
-// configured reports whether there is any setting at all.
+// configured reports whether the audience says anything.
 func (a Audience) configured() bool { return a.Any || len(a.Accepted) > 0 }
 
 // Issuer is one authorization server whose JWTs are accepted.
 type Issuer struct {
 	// Name is compared with the token's iss, byte for byte.
 	Name string
-	// Keys verify its tokens. KeysID stands for them in the fingerprint.
+	// Keys verify its tokens. Nil means that all its tokens are asked about. KeysID stands for Keys in the fingerprint.
 	Keys keyset.Source `fingerprint:"-"`
-	// KeysID fingerprints the settings of Keys: cached verdicts of other settings are out of reach.
+	// KeysID is a fingerprint of the settings of Keys. Gates whose key settings differ share no cached tokens.
 	KeysID [32]byte
-	// Audience of tokens of this issuer, beside the route's.
+	// Audience of tokens of this issuer. The route's audience must be satisfied, too.
 	Audience Audience `fingerprint:"-"`
-	// Algorithms allowed; never empty.
+	// Algorithms lists what is allowed; it must not be empty if there are Keys.
 	Algorithms jose.Algorithms
-	// Types allowed as JOSE typ, lower case and without "application/"; empty means any that is not another kind of
-	// JWT. Another kind passes only when it is named here: by its typ, or by the word for what its payload says it is.
+	// Types lists the JOSE typ values that are allowed, in lower case and without "application/". Empty allows all but
+	// those of other kinds of JWT. Another kind passes only if it is named here, by its typ or by the word that its
+	// payload uses for the kind.
 	Types []string
-	// AccessTokenProfile asks for the whole of RFC 9068.
+	// AccessTokenProfile requires everything that RFC 9068 does.
 	AccessTokenProfile bool
-	// Require lists claims that must be there, beyond exp and iss.
+	// Require lists claims that must be present, beyond exp and iss.
 	Require []claims.Path
-	// MaxLifetime as in Config; the smaller of the two counts.
+	// MaxLifetime as in Config. The smaller of the two applies.
 	MaxLifetime time.Duration `fingerprint:"-"`
 	// Leeway as in Config, for this issuer.
 	Leeway time.Duration `fingerprint:"-"`
-	// Asking asks the authorization server; nil for never.
+	// Asking says how to ask the authorization server. Nil means never.
 	Asking *Asking `fingerprint:"-"`
 }
 
@@ -108,45 +112,45 @@ type Issuer struct {
 type Consumer struct {
 	// Username is unique among the consumers.
 	Username string
-	// ID and CustomID are told to the backend; both are optional.
+	// ID and CustomID are optional. They are forwarded to the backend.
 	ID, CustomID string
-	// Groups satisfy "require group" and are told to the backend.
+	// Groups satisfy "require group" and are forwarded to the backend.
 	Groups []string
-	// Credentials verify the consumer's tokens; none for a consumer that is only ever anonymous.
+	// Credentials verify the consumer's tokens. A consumer that serves as the anonymous one needs no credentials.
 	Credentials []Credential
 }
 
 // Credential is one key of a consumer.
 type Credential struct {
-	// Key is the value of the key claim that selects this credential; unique among all credentials.
+	// Key is the value of the key claim that selects this credential. It is unique among all credentials.
 	Key string
 	// Algorithm is the only one accepted.
 	Algorithm jose.Algorithm
 	// Verifier is the public key or secret. Its thumbprint stands for it in the fingerprint.
 	Verifier *jose.Key `clone:"shared" fingerprint:"-"`
-	// NotAfter is when the certificate of the key expires; zero for a key without one.
+	// NotAfter is when the key's certificate expires. It is zero for a key without a certificate.
 	NotAfter time.Time `fingerprint:"-"`
 }
 
-// Requirements are what this route asks of an accepted token.
+// Requirements are what a route requires of an accepted token.
 type Requirements struct {
-	// Scopes must all be there.
+	// Scopes must all be present.
 	Scopes []string
-	// Claims must each be satisfied.
+	// Claims must all be satisfied.
 	Claims []ClaimRequirement
-	// Groups: at least one must be there. For a consumer they are its groups, for an issuer's token the groups claim.
+	// Groups: at least one must match, among the groups of a consumer or in the groups claim of an issuer's token.
 	Groups []string
-	// Others must all be satisfied, after those above.
+	// Others must all be satisfied. They are checked last.
 	Others []Requirement
 }
 
-// ClaimRequirement asks for a claim, with one of the values when there are any.
+// ClaimRequirement requires a claim. If there are Values, the claim must have one of them.
 type ClaimRequirement struct {
 	Path   claims.Path
 	Values []string
 }
 
-// ForwardClaim tells the backend a claim in a header.
+// ForwardClaim sends a claim to the backend in a header.
 type ForwardClaim struct {
 	Path   claims.Path
 	Header string

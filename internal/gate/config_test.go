@@ -42,7 +42,7 @@ func TestConfigurationMistakes(t *testing.T) {
 	}{
 		"no extractor": {func(c *gate.Config) { c.Extractor = nil },
 			"no place to take the token from", "Extractor"},
-		"nobody vouches": {func(c *gate.Config) { c.Issuers = nil },
+		"no party": {func(c *gate.Config) { c.Issuers = nil },
 			"nobody vouches for a token: add an issuer, or a consumer with a credential", "Issuers"},
 		"a consumer without credentials": {func(c *gate.Config) {
 			c.Issuers, c.Consumers = nil, []gate.Consumer{{Username: "x"}}
@@ -84,7 +84,7 @@ func TestConfigurationMistakes(t *testing.T) {
 		"a consumer twice": {consumers(shop, gate.Consumer{Username: "shop"}),
 			`consumer "shop" is configured twice`, "Consumers[1].Username"},
 		"a consumer with a line break": {edited(func(c *gate.Consumer) { c.CustomID = "a\r\nb" }),
-			`consumer "shop": "a\r\nb" cannot be told to the backend`, "Consumers[0].CustomID"},
+			`consumer "shop": "a\r\nb" cannot be sent to the backend`, "Consumers[0].CustomID"},
 		"a consumer that is not UTF-8": {edited(func(c *gate.Consumer) { c.ID = "\xff" }),
 			"it is not UTF-8", "Consumers[0].ID"},
 		"a group with a comma": {edited(func(c *gate.Consumer) { c.Groups = []string{"a,b"} }),
@@ -94,7 +94,7 @@ func TestConfigurationMistakes(t *testing.T) {
 		"a credential without a key": {credential(func(c *gate.Credential) { c.Key = "" }),
 			`consumer "shop": a credential has no key: give the value of the tokens' iss`, "Consumers[0].Credentials[0].Key"},
 		"a credential with a NUL": {credential(func(c *gate.Credential) { c.Key = "a\x00" }),
-			"cannot be told to the backend", "Consumers[0].Credentials[0].Key"},
+			"cannot be sent to the backend", "Consumers[0].Credentials[0].Key"},
 		"a credential twice": {consumers(shop, consumer(t, "other", "shop-key", key)),
 			`credential "shop-key" belongs to consumer "shop" already`, "Consumers[1].Credentials[0].Key"},
 		"a credential that is an issuer": {credential(func(c *gate.Credential) { c.Key = issuerA }),
@@ -121,10 +121,10 @@ func TestConfigurationMistakes(t *testing.T) {
 		"a key claim without consumers": {func(c *gate.Config) { c.KeyClaim = "kid" },
 			"key_claim selects a consumer's credential, and there is none", "KeyClaim"},
 		"an age without introspection": {func(c *gate.Config) { c.Asking.MaxAge = new(time.Duration) },
-			"introspect refines how issuers are asked, and none is", "Asking"},
+			"introspect changes how issuers are asked, and no issuer is", "Asking"},
 		"force with a consumer": {func(c *gate.Config) {
 			c.Consumers, c.Asking.Mode = []gate.Consumer{shop}, gate.RouteForce
-		}, "introspect force cannot hold for tokens of consumers", "Asking.Mode"},
+		}, "introspect force does not go with consumers", "Asking.Mode"},
 		"force without introspection": {func(c *gate.Config) { c.Asking.Mode = gate.RouteForce },
 			`introspect force: issuer "https://as.example" has no introspect block`, "Asking.Mode"},
 		"a negative age": {func(c *gate.Config) { c.Asking.MaxAge = &age },
@@ -177,7 +177,7 @@ func TestValidateNeedsNoClient(t *testing.T) {
 		t.Errorf("a configuration without a client: %v", err)
 	}
 	if _, err := gate.New(asking); err == nil {
-		t.Error("a gate that has nobody to ask with")
+		t.Error("a gate without a client to ask with")
 	}
 	wrong := config(t, key, func(c *gate.Config) { c.Anonymous = "guest" })
 	if err := wrong.Validate(); setting.Field(err) != "Anonymous" {
@@ -193,7 +193,7 @@ func TestCacheTooSmall(t *testing.T) {
 	}
 }
 
-// New reads the configuration of the caller and does not change it. A later change to it changes no gate.
+// New does not change the caller's configuration, and a later change to that does not change the gate.
 func TestConfigurationIsCopied(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	c := config(t, key, func(c *gate.Config) {

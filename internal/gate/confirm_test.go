@@ -9,7 +9,7 @@ import (
 )
 
 // The JWT that is verified here and the answer of the server must be about the same token.
-func TestAnswerAboutAJWT(t *testing.T) {
+func TestConfirmationOfAJWT(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	token := key.Sign(t,
 		says(m{"client_id": "app", "aud": []string{api, "other"}, "roles": []string{"a"}, "scope": "read"}))
@@ -28,7 +28,7 @@ func TestAnswerAboutAJWT(t *testing.T) {
 		"another audience":                   {nil, active(m{"aud": "x"}), gate.Contradiction},
 		"an audience of the token, not ours": {nil, active(m{"aud": "other"}), gate.InvalidAudience},
 		"a part of the audience":             {nil, active(m{"aud": api}), ""},
-		"an audience of nobody":              {nil, active(m{"aud": []string{}}), gate.InvalidAudience},
+		"an empty audience":                  {nil, active(m{"aud": []string{}}), gate.InvalidAudience},
 		"expired there":                      {nil, active(m{"exp": start.Unix()}), gate.Expired},
 		"not yet valid there":                {nil, active(m{"nbf": start.Unix() + 1}), gate.NotYetValid},
 		"bound there":                        {nil, active(m{"cnf": m{}}), gate.ProofRequired},
@@ -37,11 +37,11 @@ func TestAnswerAboutAJWT(t *testing.T) {
 		"a required claim in both":           {require, active(m{"roles": []string{"b"}}), ""},
 		"a scope only in the token": {func(c *gate.Config) { c.Require.Scopes = []string{"read"} },
 			m{"active": true}, ""},
-		"a scope that the answer has no more": {func(c *gate.Config) { c.Require.Scopes = []string{"read"} },
+		"a scope that the answer lacks": {func(c *gate.Config) { c.Require.Scopes = []string{"read"} },
 			active(m{"scope": "openid"}), gate.InsufficientScope},
 		"no scope left in the answer": {func(c *gate.Config) { c.Require.Scopes = []string{"read"} },
 			active(m{"scope": ""}), gate.InsufficientScope},
-		"a scope that only the answer has now": {func(c *gate.Config) { c.Require.Scopes = []string{"write"} },
+		"a scope that only the answer has": {func(c *gate.Config) { c.Require.Scopes = []string{"write"} },
 			active(m{"scope": "write"}), gate.InsufficientScope},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -63,7 +63,7 @@ func TestAnswerAboutAJWT(t *testing.T) {
 	}
 }
 
-func TestAgeOfAnswers(t *testing.T) {
+func TestMaxAgeOfAnswers(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	as := newAS(t)
 	as.says["t"] = active()

@@ -7,7 +7,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// A token is kept when it comes the second time: it is verified twice, and then no more.
+// A token is kept when it is seen for the second time: it is verified twice, and then not again.
 func TestTokenIsKeptFromTheSecondTimeOn(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	cache := realCache(t, 1<<20)
@@ -21,7 +21,7 @@ func TestTokenIsKeptFromTheSecondTimeOn(t *testing.T) {
 	}
 }
 
-// Tokens that come once leave nothing behind but a tag each.
+// Tokens that are seen once leave only a tag behind.
 func TestOneTimeTokensAreNotKept(t *testing.T) {
 	key := tokentest.NewKey(t, "HS256", "k1")
 	cache := realCache(t, 1<<20)

@@ -24,8 +24,8 @@ var identityHeaders = []string{
 	"X-Consumer-Groups", "X-Credential-Identifier", "X-Anonymous-Consumer",
 }
 
-// isManaged compares names like a backend that takes all characters but letters and digits for the same. It is a second
-// opinion on our comparison.
+// isManaged compares names like a backend that cannot distinguish characters other than letters and digits. It is an
+// independent check of headerNames.
 func isManaged(name string, more ...string) bool {
 	alike := func(s string) string {
 		b := []byte(s)
@@ -43,7 +43,7 @@ func isManaged(name string, more ...string) bool {
 	return slices.ContainsFunc(identityHeaders, same) || slices.ContainsFunc(more, same)
 }
 
-// Whatever a token claims, a backend reads it as one value of one header and as nothing else.
+// Whatever a claim contains, a backend reads it as one value of one header, and as nothing else.
 func FuzzForwardedClaim(f *testing.F) {
 	for _, value := range []string{
 		`"alice"`, `" admin "`, `"a\r\nX-Admin: 1"`, `"\u0000"`, `"\u0085\u2028"`,
@@ -79,20 +79,20 @@ func FuzzForwardedClaim(f *testing.F) {
 		if err != nil && gate.FailureOf(err).Reason != gate.UnsafeClaim {
 			t.Fatalf("error %v", err)
 		}
-		told := onlyManaged(t, before, r.Header)
-		if err != nil && len(told) > 0 {
-			t.Fatalf("refused, and yet the backend gets %q", told)
+		added := onlyManaged(t, before, r.Header)
+		if err != nil && len(added) > 0 {
+			t.Fatalf("refused, and yet the backend gets %q", added)
 		}
-		if got, want := told["X-Value"], plainText(text, claim); err == nil && want != "" && got != want {
+		if got, want := added["X-Value"], plainText(text, claim); err == nil && want != "" && got != want {
 			t.Fatalf("%q became %q", want, got)
 		}
 	})
 }
 
-// onlyManaged gives the managed headers that were added. Nothing else may have changed.
+// onlyManaged returns the managed headers that were added. Nothing else may have changed.
 func onlyManaged(t *testing.T, before, after http.Header) map[string]string {
 	t.Helper()
-	told := make(map[string]string)
+	added := make(map[string]string)
 	others := after.Clone()
 	for name, values := range after {
 		if !isManaged(name, "X-Value", "X-User") {
@@ -102,7 +102,7 @@ func onlyManaged(t *testing.T, before, after http.Header) map[string]string {
 		if len(values) != 1 || name != http.CanonicalHeaderKey(name) {
 			t.Fatalf("%q: %q", name, values)
 		}
-		told[name] = values[0]
+		added[name] = values[0]
 		if v := values[0]; v == "" || strings.Contains(v, "forged") || !httpguts.ValidHeaderFieldValue(v) ||
 			strings.ContainsFunc(v, unicode.IsControl) || textproto.TrimString(v) != v {
 			t.Fatalf("%s: %q would not arrive as it is", name, v)
@@ -111,7 +111,7 @@ func onlyManaged(t *testing.T, before, after http.Header) map[string]string {
 	if !maps.EqualFunc(before, others, slices.Equal) {
 		t.Fatalf("other headers: %q became %q", before, others)
 	}
-	return told
+	return added
 }
 
 // plainText is a claim, read by the standard library, if it is a string that needs no escapes. Otherwise it is empty.
@@ -127,7 +127,7 @@ func plainText(text, claim string) string {
 	return value
 }
 
-// Whatever a client sends, nothing is left under a managed name in any spelling. Everything else stays as it was.
+// Whatever a client sends, nothing is left under a managed name, in any spelling. Everything else stays as it was.
 func FuzzStrip(f *testing.F) {
 	f.Add("X-Consumer-ID", "admin", "close, X-Consumer-Id", "websocket", "X-Consumer-Groups")
 	f.Add("x_consumer.username", "a", "x-consumer-username,,keep-alive", "h2c", "Digest")
@@ -198,15 +198,14 @@ func options(fields []string) (list []string) {
 	return list
 }
 
-// aboutConnection are the options that may stay. They are compared like a backend that takes all characters but letters
-// and digits for the same.
+// aboutConnection leaves the options that may stay. It compares them like a backend that cannot distinguish characters
+// other than letters and digits.
 func aboutConnection(list []string) []string {
 	stays := regexp.MustCompile(`(?i)^(close|keep[^a-z0-9]alive|upgrade|http2[^a-z0-9]settings|te)$`)
 	return slices.DeleteFunc(list, func(option string) bool { return !stays.MatchString(option) })
 }
 
-// named reports whether a proxy would remove the field, which is neither identity nor a credential, because of
-// Connection.
+// named reports whether Connection makes a proxy remove the field. Fields that concern identity do not count.
 func named(h http.Header, field string) bool {
 	stays := regexp.MustCompile(`(?i)^(close|keep.alive|upgrade|http2.settings|te|authorization|cookie|connection)$`)
 	if stays.MatchString(field) {
@@ -217,14 +216,14 @@ func named(h http.Header, field string) bool {
 	})
 }
 
-// Of all Authorization values, only those with the one good token pass, and the others get an answer that parses.
+// Only Authorization values with the one good token pass. All others get a well-formed answer.
 func FuzzCheck(f *testing.F) {
 	for _, seed := range []string{
 		"Bearer {token}", "bearer   {token} ", "BEARER {token}", "{token}",
 		"Bearer\t{token}", "Bearer {token},", "Bearer {token}=",
 		"Bearer {header}.{payload}.", "Bearer {header}..{signature}",
 		"Bearer {header}.{payload}.{signature}", "Bearer {header}.{header}.{signature}",
-		"Bearer {token}.{token}", "Bearer {foreign}", "Bearer {expired}",
+		"Bearer {token}.{token}", "Bearer {other}", "Bearer {expired}",
 		"Basic {token}", "Basic x, Bearer {token}", "Bearer", "", "Bearer e30.e30.e30",
 	} {
 		f.Add(seed, "")
@@ -235,7 +234,7 @@ func FuzzCheck(f *testing.F) {
 	good := key.Sign(f, says(m{"scope": "read write"}))
 	parts := strings.Split(good, ".")
 	fill := strings.NewReplacer("{token}", good, "{header}", parts[0], "{payload}", parts[1], "{signature}", parts[2],
-		"{foreign}", tokentest.NewKey(f, "EdDSA", "k2").WithKID("k1").Sign(f, says()),
+		"{other}", tokentest.NewKey(f, "EdDSA", "k2").WithKID("k1").Sign(f, says()),
 		"{expired}", key.Sign(f, says(m{"exp": start.Unix() - 300})))
 	legal := regexp.MustCompile(`\A[ \t]*[Bb][Ee][Aa][Rr][Ee][Rr] +` + regexp.QuoteMeta(good) + `[ \t]*\z`)
 	scopes := func(c *gate.Config) { c.Require.Scopes = []string{"read", "write"} }
@@ -249,7 +248,7 @@ func FuzzCheck(f *testing.F) {
 			r.Header["Authorization"] = []string{first, second}
 		}
 		verdict, err := g.Check(direct(r))
-		for range 3 { // seen, kept, remembered
+		for range 3 { // seen, stored, found
 			again, err2 := cached.Check(direct(r))
 			if again.Outcome != verdict.Outcome || (err == nil) != (err2 == nil) || err != nil && err.Error() != err2.Error() {
 				t.Fatalf("%q: %v (%v), and with a cache %v (%v)", first, verdict.Outcome, err, again.Outcome, err2)
@@ -265,12 +264,12 @@ func FuzzCheck(f *testing.F) {
 	})
 }
 
-// A bearer challenge by RFC 9110 section 11.6.1, with values as RFC 6750 section 3 allows them.
+// challengeForm is a bearer challenge (RFC 9110 section 11.6.1) with values that RFC 6750 section 3 allows.
 var challengeForm = regexp.MustCompile(`\ABearer realm="api"` +
 	`(?:, error="(invalid_request|invalid_token|insufficient_scope)", error_description="[ !#-\[\]-~]+")?` +
 	`(?:, scope="(?:[!#-\[\]-~]+(?: [!#-\[\]-~]+)*)")?\z`)
 
-// refusedProperly wants a known reason whose answer is a client error with the challenge that belongs to it.
+// refusedProperly requires a known reason whose answer is a client error with the challenge that belongs to it.
 func refusedProperly(t *testing.T, g *gate.Gate, err error) {
 	t.Helper()
 	failure := gate.FailureOf(err)
@@ -291,7 +290,7 @@ func refusedProperly(t *testing.T, g *gate.Gate, err error) {
 	}
 }
 
-// A token with a good signature is accepted only when an independent reader finds in it what must be there.
+// A token with a good signature is accepted only if an independent reader finds everything in it that it must have.
 func FuzzSignedClaims(f *testing.F) {
 	good := `{"iss":"` + issuerA + `","sub":"alice","aud":"` + api + `","exp":1795435500}`
 	f.Add(`{"alg":"EdDSA","kid":"k1"}`, good)

@@ -1,13 +1,15 @@
 // Package gate decides whether a request may pass, and as whom. It is the pipeline of the product as a plain Go type:
 //
-//	extract     request → raw token and where it was found           (bearer)
-//	resolve     untrusted iss, key claim or shape → who vouches       (this package)
-//	verify      signature, keys, what the token says                  (jose, keyset, claims)
-//	introspect  the authorization server's word                       (introspect)
-//	authorize   what this route requires                              (this package)
+//	extract     request → raw token, and the place that it came from (bearer)
+//	resolve     untrusted iss, key claim or form → party             (this package)
+//	verify      signature, keys and claims                           (jose, keyset, claims)
+//	ask         the authorization server, if it must be asked        (introspect)
+//	authorize   what this route requires                             (this package)
 //
-// A failure anywhere is one type with an enumerated Reason, which one function turns into a status and a challenge.
-// The package knows nothing of Caddy.
+// A party is who vouches for a token: an issuer, or one credential of a consumer.
+//
+// Every step fails with the same type, Failure, which has an enumerated Reason. One function turns it into a status and
+// a challenge. The package does not depend on Caddy.
 package gate
 
 import (
@@ -22,31 +24,31 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// Outcome says how a request that may pass came to pass.
+// Outcome says why a request may pass.
 type Outcome uint8
 
-// The outcomes. The zero value is not one of them, so that nothing passes by accident.
+// The outcomes. The zero value is not one of them, so nothing passes by accident.
 const (
 	Accepted     Outcome = iota + 1 // a token was verified
-	Anonymous                       // no token; identified as the anonymous consumer
-	Unidentified                    // no token; optional
+	Anonymous                       // no token; the request counts as the anonymous consumer's
+	Unidentified                    // no token, and the route does not insist on one
 	Preflight                       // a CORS preflight, which cannot carry a token
 )
 
-// Verdict is what Check says of a request that may pass.
+// Verdict is the result of Check for a request that may pass.
 type Verdict struct {
 	Outcome Outcome
 	// Identity is who is calling; nil for Unidentified and Preflight.
 	Identity *Identity
-	// InAuthorization tells that the token was in the Authorization header, whose presence keeps shared caches from
-	// storing the answer (RFC 9111 section 3.5). Elsewhere somebody has to say so.
+	// InAuthorization reports that the token was in the Authorization header. Shared caches do not store the response
+	// to such a request (RFC 9111 section 3.5). For a token in another place the response itself must forbid that.
 	InAuthorization bool
 }
 
-// Passes reports whether the request may pass. The zero Verdict says nothing, and so no.
+// Passes reports whether the request may pass. The zero Verdict does not pass.
 func (v Verdict) Passes() bool { return v.Outcome != 0 }
 
-// Gate guards one route. It is immutable: any number of requests may use it at once, without a lock.
+// Gate guards one route. It is immutable, so any number of requests may use it at once without a lock.
 type Gate struct {
 	answers         map[Reason]Answer
 	realm           string
@@ -56,40 +58,40 @@ type Gate struct {
 	require         requirements
 	revocations     Revocations
 	outputs         []Output
-	managed         headerNames // what the outputs may set
+	managed         headerNames // names that the outputs may set
 	keepToken       bool
 	optional        bool
 	anonymous       *Identity
 	allowPreflight  bool
-	inAuthorization []bool // by place
+	inAuthorization []bool // by place: see Verdict
 	queryToken      bool   // a query parameter is one of the places
 	askMode         RouteMode
 	askOptions      []introspect.Option
 	confirmOptions  []introspect.Option
 	cache           *Cache
-	hash            keyed // of tokens, for the cache
+	hasher          tokenHasher // for the cache
 	now             func() time.Time
 }
 
-// New checks the configuration and builds the gate. It does nothing else: no network, no goroutine. An error names its
-// setting as that of Config.Validate does.
+// New checks the configuration and builds the gate. It uses no network and starts no goroutine. An error names its
+// setting, as an error of Config.Validate does.
 func New(c Config) (*Gate, error) {
 	c = c.clone()
 	g, err := build(c)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.canAsk(); err != nil {
+	if err := c.checkClients(); err != nil {
 		return nil, err
 	}
 	g.cache = c.Cache
-	if g.hash, err = c.Cache.hasher(fingerprint(&c, g.parties)); err != nil {
+	if g.hasher, err = c.Cache.hasher(fingerprint(&c, g.parties)); err != nil {
 		return nil, setting.In("Cache", err)
 	}
 	return g, nil
 }
 
-// build makes a gate without its cache. The gate keeps parts of the configuration.
+// build makes a gate without its cache. The gate keeps parts of the configuration, so the caller must not change it.
 func build(c Config) (*Gate, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
@@ -104,7 +106,7 @@ func build(c Config) (*Gate, error) {
 	}
 	if c.Optional && !require.empty() {
 		return nil, setting.Errorf("Optional", "optional and require exclude each other: "+
-			"a request without a token brings nothing that is required; remove one of the two")
+			"a request without a token cannot meet a requirement; remove one of the two")
 	}
 	outputs, managed, err := c.outputs()
 	if err != nil {
@@ -123,15 +125,15 @@ func build(c Config) (*Gate, error) {
 		g.inAuthorization = append(g.inAuthorization, place.Kind == bearer.Header && place.Name == "Authorization")
 		g.queryToken = g.queryToken || place.Kind == bearer.Query
 	}
-	if err := g.admitAs(c.Anonymous); err != nil {
+	if err := g.setAnonymous(c.Anonymous); err != nil {
 		return nil, setting.In("Anonymous", err)
 	}
 	g.prepare()
 	return g, nil
 }
 
-// admitAs sets the consumer as which requests without a token pass; an empty username is nobody.
-func (g *Gate) admitAs(username string) error {
+// setAnonymous sets the consumer that requests without a token count as. An empty username means that there is not one.
+func (g *Gate) setAnonymous(username string) error {
 	if username == "" {
 		return nil
 	}
@@ -141,51 +143,53 @@ func (g *Gate) admitAs(username string) error {
 	}
 	g.anonymous = &Identity{ID: consumer.Username, Consumer: consumer, Anonymous: true}
 	if g.require.satisfiedBy(g.anonymous, g.now()) != nil {
-		return fmt.Errorf("anonymous consumer %q could never pass: it does not bring what the route requires", username)
+		return fmt.Errorf("anonymous consumer %q could never pass: it does not meet what the route requires", username)
 	}
 	return nil
 }
 
-// Check decides about a request. The error, when there is one, is a *Failure. A form body that may hold the token is
-// read and given back; nothing else of the request changes.
-func (g *Gate) Check(of Request) (Verdict, error) {
-	r := of.HTTP
+// Check decides whether a request may pass. An error is always a *Failure. Check reads a form body that may hold the
+// token and puts it back. It changes nothing else in the request.
+func (g *Gate) Check(req Request) (Verdict, error) {
+	r := req.HTTP
 	if err := bearer.HasMethod(r); err != nil {
 		return Verdict{}, fail(MalformedRequest, err)
 	}
 	if err := bearer.InOriginForm(r); err != nil {
 		return Verdict{}, fail(MalformedRequest, err)
 	}
-	if g.letsPreflight(r) {
+	if g.passesAsPreflight(r) {
 		return Verdict{Outcome: Preflight}, nil
 	}
 	credential, err := g.extractor.Extract(r)
 	if err != nil {
 		return g.withoutToken(err)
 	}
-	if credential.Token == "" { // an Extractor must say so; no server is asked about nothing
+	if credential.Token == "" { // a mistake of the Extractor: no server may be asked about an empty token
 		return Verdict{}, fail(MalformedRequest, errEmptyToken)
 	}
-	identity, err := g.identify(&of, credential.Token)
+	identity, err := g.identify(&req, credential.Token)
 	if err != nil {
 		return Verdict{}, refusal(r.Context(), err, credential.Token)
 	}
 	return Verdict{Outcome: Accepted, Identity: identity, InAuthorization: g.inAuthorization[credential.Place]}, nil
 }
 
-var errEmptyToken = errors.New("the extractor gave an empty token")
+var errEmptyToken = errors.New("the extractor returned an empty token")
 
-// letsPreflight reports whether the request passes as a preflight. One with a token in a header is none, whatever the
-// header: browsers send no such field with a preflight, and the token would travel on unverified where it is kept.
-func (g *Gate) letsPreflight(r *http.Request) bool {
+// passesAsPreflight reports whether the request passes as a CORS preflight. A request with a field that may hold the
+// token does not: browsers send no such field with a preflight, and a route that keeps the token would forward it
+// unverified. Cookies and the query do not count.
+func (g *Gate) passesAsPreflight(r *http.Request) bool {
 	return g.allowPreflight && bearer.IsPreflight(r) && !g.extractor.InHeader(r.Header)
 }
 
-// ReadsBody reports whether Check will read the request's body: only a form that may hold the token. Whoever owns the
-// connection should set a read deadline then, since nothing else wakes up a read from a client that has gone silent.
+// ReadsBody reports whether Check will read the request's body, which it does only for a form that may hold the token.
+// The owner of the connection should then set a read deadline: nothing else ends a read from a client that has gone
+// silent.
 func (g *Gate) ReadsBody(r *http.Request) bool { return g.extractor.ReadsBody(r) }
 
-// withoutToken decides about a request from which no single token could be taken.
+// withoutToken decides about a request in which the extractor did not find exactly one token.
 func (g *Gate) withoutToken(err error) (Verdict, error) {
 	switch {
 	case errors.Is(err, bearer.ErrMissing):
@@ -201,8 +205,8 @@ func (g *Gate) withoutToken(err error) (Verdict, error) {
 	}
 }
 
-// unidentified lets a request without any token pass where the configuration says so. New has made sure that this does
-// not get around what the route requires.
+// unidentified lets a request without any token pass where the configuration allows it. New has made sure that such a
+// request does not bypass the route's requirements.
 func (g *Gate) unidentified() (Verdict, error) {
 	switch {
 	case g.anonymous != nil:
@@ -214,7 +218,8 @@ func (g *Gate) unidentified() (Verdict, error) {
 	}
 }
 
-// refusal ties the failure to its token by fingerprint. What failed because the client hung up is nobody's trouble.
+// refusal adds the token's fingerprint to the failure. A lookup that failed only because the client hung up becomes
+// ClientGone, so that logs and metrics do not blame a server for it.
 func refusal(ctx context.Context, err error, token string) error {
 	f := FailureOf(err)
 	switch f.Reason {

@@ -25,7 +25,7 @@ const (
 	api     = "https://api.example"
 )
 
-// start is when most tests happen.
+// start is the time at which most tests run.
 var start = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 // clock is a clock that only the test moves.
@@ -51,7 +51,7 @@ func alg(tb testing.TB, name string) jose.Algorithm {
 	return a
 }
 
-// verifier is the half of a key that the gate has.
+// verifier is the gate's half of a key.
 func verifier(tb testing.TB, key *tokentest.Key) *jose.Key {
 	tb.Helper()
 	algs := jose.MakeAlgorithms(alg(tb, key.Alg))
@@ -65,7 +65,7 @@ func verifier(tb testing.TB, key *tokentest.Key) *jose.Key {
 	return k
 }
 
-// fakeKeys is a source whose keys can vanish or be unavailable. It counts how often it is asked, which is once for
+// fakeKeys is a source whose keys can vanish or be unavailable. It counts the calls of Find, of which there is one for
 // every token that did not come from the cache.
 type fakeKeys struct {
 	source atomic.Pointer[keyset.Source]
@@ -96,7 +96,7 @@ func (f *fakeKeys) set(tb testing.TB, keys ...*tokentest.Key) {
 // gone leaves the source without any keys.
 func (f *fakeKeys) gone() { f.source.Store(nil) }
 
-// fail makes the source answer every question with err.
+// fail makes every call of Find fail with err.
 func (f *fakeKeys) fail(err error) { f.err.Store(&err) }
 
 func (f *fakeKeys) Current() *keyset.Set {
@@ -119,7 +119,7 @@ func (f *fakeKeys) Find(ctx context.Context, alg jose.Algorithm, kid string) ([]
 
 func (f *fakeKeys) Close() error { return nil }
 
-// issuer is one that has these keys and the audience of the API.
+// issuer is an issuer with these keys and the audience of the API.
 func issuer(tb testing.TB, name string, keys ...*tokentest.Key) gate.Issuer {
 	tb.Helper()
 	i := gate.Issuer{Name: name, Audience: accept(api)}
@@ -135,7 +135,7 @@ func issuer(tb testing.TB, name string, keys ...*tokentest.Key) gate.Issuer {
 
 func accept(audiences ...string) gate.Audience { return gate.Audience{Accepted: audiences} }
 
-// consumer is one with a credential.
+// consumer is a consumer with one credential.
 func consumer(tb testing.TB, username, credential string, key *tokentest.Key) gate.Consumer {
 	tb.Helper()
 	return gate.Consumer{Username: username, Credentials: []gate.Credential{
@@ -143,7 +143,7 @@ func consumer(tb testing.TB, username, credential string, key *tokentest.Key) ga
 	}}
 }
 
-// config is a gate for the tokens of issuerA signed with key, at the start.
+// config is the configuration of a gate for tokens of issuerA that are signed with key. Its clock stands at start.
 func config(tb testing.TB, key *tokentest.Key, changes ...func(*gate.Config)) gate.Config {
 	tb.Helper()
 	c := gate.Config{
@@ -181,7 +181,7 @@ func open(tb testing.TB, c gate.Config) *gate.Gate {
 	return g
 }
 
-// newCache makes a cache that keeps tokens from the first time on, which most tests are easier with.
+// newCache makes a cache that keeps a token when it is seen for the first time, which makes most tests simpler.
 func newCache(tb testing.TB, size int64) *gate.Cache {
 	tb.Helper()
 	cache := realCache(tb, size)
@@ -201,7 +201,7 @@ func realCache(tb testing.TB, size int64) *gate.Cache {
 
 type m = map[string]any
 
-// says is what a good token of issuerA says at the start, with changes; nil removes a claim.
+// says are the claims of a good token of issuerA at start, with changes. A nil removes a claim.
 func says(changes ...m) m {
 	set := m{"iss": issuerA, "sub": "alice", "aud": api, "iat": start.Unix(), "exp": start.Unix() + 300}
 	for _, change := range changes {
@@ -211,7 +211,7 @@ func says(changes ...m) m {
 	return set
 }
 
-// request carries a token in the usual place; none when it is empty.
+// request carries a token in the Authorization header, unless the token is empty.
 func request(token string) *http.Request {
 	r := httptest.NewRequest(http.MethodGet, "/orders?page=2", nil)
 	if token != "" {
@@ -223,7 +223,7 @@ func request(token string) *http.Request {
 // direct is a request that came without a proxy.
 func direct(r *http.Request) gate.Request { return gate.Request{HTTP: r, Facts: gate.Direct(r)} }
 
-// accepted wants the request to pass, and gives the identity.
+// accepted requires the request to pass, and returns the identity.
 func accepted(tb testing.TB, g *gate.Gate, r *http.Request) *gate.Identity {
 	tb.Helper()
 	verdict, err := g.Check(direct(r))
@@ -236,7 +236,7 @@ func accepted(tb testing.TB, g *gate.Gate, r *http.Request) *gate.Identity {
 	return verdict.Identity
 }
 
-// refused wants the request to be refused for a reason, and gives the failure.
+// refused requires the request to be refused for a reason, and returns the failure.
 func refused(tb testing.TB, g *gate.Gate, r *http.Request, want gate.Reason) *gate.Failure {
 	tb.Helper()
 	verdict, err := g.Check(direct(r))
@@ -274,7 +274,7 @@ func path(tb testing.TB, text string) claims.Path {
 	return p
 }
 
-// emptyKeys is a source that breaks its contract: neither keys nor an error.
+// emptyKeys is a source that breaks its contract: Find returns neither keys nor an error.
 type emptyKeys struct{ keyset.Source }
 
 func (emptyKeys) Find(context.Context, jose.Algorithm, string) ([]*jose.Key, error) { return nil, nil }

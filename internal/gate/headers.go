@@ -7,11 +7,11 @@ import (
 	"unicode/utf8"
 )
 
-// headerNames is a set of names of fields, normalised: lower case, with whatever is neither letter nor digit read as
-// "-", because CGI-like backends cannot tell those characters apart.
+// headerNames is a set of normalised field names: in lower case, with "-" for every character that is neither a letter
+// nor a digit. CGI-like backends cannot distinguish those characters.
 type headerNames struct {
 	names   map[string]struct{}
-	lengths uint64 // bit n is set when a name has length n: most headers need no further look
+	lengths uint64 // bit n is set if a name has length n, which rules out most fields without a look-up
 }
 
 func namesOf(names ...string) headerNames {
@@ -22,30 +22,31 @@ func namesOf(names ...string) headerNames {
 	return m
 }
 
-// forwardable refuses a name that cannot tell the backend anything safely.
-func forwardable(name string) error {
-	if name == "" || strings.ContainsFunc(name, notHeaderName) {
+// checkHeaderName refuses a header name in which a backend could not safely receive anything.
+func checkHeaderName(name string) error {
+	if name == "" || strings.ContainsFunc(name, isOutsideHeaderName) {
 		return errors.New("a header name has only letters, digits and hyphens here")
 	}
 	if len(name) > maxManagedName {
 		return fmt.Errorf("a header name has at most %d characters here", maxManagedName)
 	}
-	return reservedFor(name)
+	return checkReserved(name)
 }
 
-// notHeaderName allows the part of RFC 9110's token that every backend reads the same: "_" and "." have aliases.
-func notHeaderName(r rune) bool {
+// isOutsideHeaderName allows only the characters of a token (RFC 9110 section 5.6.2) that every backend reads alike.
+// Some read "_" and "." as other characters.
+func isOutsideHeaderName(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-'
 }
 
-const maxManagedName = 63 // so that lengths fits a word
+const maxManagedName = 63 // bytes, so that headerNames.lengths fits a word
 
 func (m *headerNames) add(name string) {
 	m.names[strings.ToLower(name)] = struct{}{}
 	m.lengths |= 1 << len(name)
 }
 
-// has reports whether a header name, in whatever spelling, is in the set.
+// has reports whether a field name, in whatever spelling, is in the set.
 func (m *headerNames) has(name string) bool {
 	if len(name) > maxManagedName || m.lengths&(1<<len(name)) == 0 {
 		return false
@@ -65,13 +66,13 @@ func (m *headerNames) has(name string) bool {
 	return found
 }
 
-// maxForwarded bounds the header of one claim: a token may be longer than what backends accept in one line, and they
-// would refuse the whole request, each in its own way.
+// maxForwarded bounds a forwarded header value, in bytes. A token may be longer than what backends accept in one line;
+// they would refuse the whole request, each in its own way.
 const maxForwarded = 8 << 10
 
-// headerSafe refuses what would not arrive as it was sent: control characters could end the header and begin another
-// (RFC 9110 section 5.5), and C1 controls do so for lenient readers.
-func headerSafe(s string) error {
+// checkHeaderValue refuses a value that would not arrive as it was sent. A control character could end the field and
+// begin another (RFC 9110 section 5.5); for lenient readers, C1 controls do so, too.
+func checkHeaderValue(s string) error {
 	if len(s) > maxForwarded {
 		return fmt.Errorf("it needs %d bytes in a header, and may have %d: forward a smaller claim", len(s), maxForwarded)
 	}

@@ -35,7 +35,7 @@ func TestClaimAsHeader(t *testing.T) {
 		"an escape of a blank":       {`"%20admin"`, "%2520admin", false},
 		"8 KiB":                      {`"` + strings.Repeat("a", 8<<10) + `"`, strings.Repeat("a", 8<<10), false},
 		"8 KiB and a byte":           {`"` + strings.Repeat("a", 8<<10+1) + `"`, "", true},
-		"8 KiB with what it takes":   {`"` + strings.Repeat("a", 8<<10-1) + `,"`, "", true},
+		"8 KiB by percent-encoding":  {`"` + strings.Repeat("a", 8<<10-1) + `,"`, "", true},
 		"a long array":               {`[` + strings.Repeat(`",",`, 2100) + `"a"]`, "", true},
 		"blanks inside an element":   {`["a b","c"]`, "a b,c", false},
 		"an array of numbers":        {`[1, 2]`, "[1,2]", false},
@@ -88,7 +88,7 @@ func TestClaimAsHeader(t *testing.T) {
 	}
 }
 
-// A refused request may still reach the backend of an error page. It must not look like one that was accepted.
+// A refused request may still reach the backend of an error route. It must not look like one that was accepted.
 func TestUnsafeClaimLeavesNoIdentityBehind(t *testing.T) {
 	key := tokentest.NewKey(t, "HS256", "s")
 	g := build(t, key, forward(t, "sub", "X-User", "v", "X-Value"), func(c *gate.Config) {

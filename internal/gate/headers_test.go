@@ -14,7 +14,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// forward adds headers with claims.
+// forward forwards claims in headers. The pairs are a claim's path and a header's name.
 func forward(tb testing.TB, pairs ...string) func(*gate.Config) {
 	return func(c *gate.Config) {
 		for i := 0; i < len(pairs); i += 2 {
@@ -68,22 +68,22 @@ func TestConnectionOptions(t *testing.T) {
 	}
 	sent := http.Header{"X-Other": {"1"}, "Content-Type": {"text/plain"}, "Cookie": {"s=1"}, "Te": {"trailers"}}
 	for name, c := range map[string]struct{ fields, want []string }{
-		"none":                          {nil, nil},
-		"about the connection":          {[]string{"keep-alive, Close"}, []string{"keep-alive, Close"}},
-		"an upgrade":                    {[]string{"Upgrade,TE"}, []string{"Upgrade,TE"}},
-		"ours alone":                    {[]string{"X-Consumer-ID"}, nil},
-		"in lower case":                 {[]string{"close, x-consumer-id"}, []string{"close"}},
-		"with an underscore":            {[]string{"x_consumer_id, close"}, []string{"close"}},
-		"with empty options":            {[]string{",, X-User ,,\t"}, nil},
-		"in the second line":            {[]string{"Upgrade", "X-Consumer-Username, TE"}, []string{"Upgrade, TE"}},
-		"two of ours":                   {[]string{"X-User,X-Consumer-Groups"}, nil},
-		"Authorization":                 {[]string{"close, Authorization"}, []string{"close"}},
-		"Authorization, oddly spelt":    {[]string{"\tAUTHORIZATION\t,close", "authorization"}, []string{"close"}},
-		"Cookie":                        {[]string{"keep-alive,cookie"}, []string{"keep-alive"}},
-		"another token header":          {[]string{"X-Access-Token", "x_access_token"}, nil},
-		"the type of a form":            {[]string{"Content-Type"}, nil},
-		"all of them":                   {[]string{"Authorization, Cookie, X-Access-Token,close"}, []string{"close"}},
-		"one that an operator sets yet": {[]string{"close, X-Remote-User"}, []string{"close"}},
+		"none":                         {nil, nil},
+		"about the connection":         {[]string{"keep-alive, Close"}, []string{"keep-alive, Close"}},
+		"an upgrade":                   {[]string{"Upgrade,TE"}, []string{"Upgrade,TE"}},
+		"an identity header alone":     {[]string{"X-Consumer-ID"}, nil},
+		"in lower case":                {[]string{"close, x-consumer-id"}, []string{"close"}},
+		"with an underscore":           {[]string{"x_consumer_id, close"}, []string{"close"}},
+		"with empty options":           {[]string{",, X-User ,,\t"}, nil},
+		"in the second line":           {[]string{"Upgrade", "X-Consumer-Username, TE"}, []string{"Upgrade, TE"}},
+		"two identity headers":         {[]string{"X-User,X-Consumer-Groups"}, nil},
+		"Authorization":                {[]string{"close, Authorization"}, []string{"close"}},
+		"Authorization, oddly spelled": {[]string{"\tAUTHORIZATION\t,close", "authorization"}, []string{"close"}},
+		"Cookie":                       {[]string{"keep-alive,cookie"}, []string{"keep-alive"}},
+		"another token header":         {[]string{"X-Access-Token", "x_access_token"}, nil},
+		"the type of a form":           {[]string{"Content-Type"}, nil},
+		"all of them":                  {[]string{"Authorization, Cookie, X-Access-Token,close"}, []string{"close"}},
+		"one that an operator may set": {[]string{"close, X-Remote-User"}, []string{"close"}},
 	} {
 		for _, keep := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, forward_token %t", name, keep), func(t *testing.T) {
@@ -112,8 +112,8 @@ func TestConnectionOptions(t *testing.T) {
 	})
 }
 
-// A preflight passes without a token, so a backend must not take it for another kind of request.
-func TestPreflightIsNothingElseForTheBackend(t *testing.T) {
+// A preflight passes without a token, so the backend must not take it for another kind of request.
+func TestBackendSeesAPreflightAsNothingElse(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	sent := func(g *gate.Gate, major int) (*http.Request, error) {
 		r := httptest.NewRequest(http.MethodOptions, "/?_method=DELETE", strings.NewReader("a=1"))
@@ -193,7 +193,7 @@ func TestConsumerHeaders(t *testing.T) {
 	g := build(t, key, func(c *gate.Config) {
 		c.Consumers, c.Anonymous = []gate.Consumer{shop, guest}, "guest"
 	})
-	told := func(r *http.Request) http.Header {
+	forwarded := func(r *http.Request) http.Header {
 		verdict, err := g.Check(direct(r))
 		if err != nil {
 			t.Fatal(err)
@@ -206,14 +206,14 @@ func TestConsumerHeaders(t *testing.T) {
 		}
 		return r.Header
 	}
-	same(t, told(request(key.Sign(t, says(m{"iss": "shop-key"})))), http.Header{
+	same(t, forwarded(request(key.Sign(t, says(m{"iss": "shop-key"})))), http.Header{
 		"X-Consumer-Id": {"42"}, "X-Consumer-Custom-Id": {"Müller & Söhne"}, "X-Consumer-Username": {"shop"},
 		"X-Consumer-Groups": {"partners,eu"}, "X-Credential-Identifier": {"shop-key"},
 	})
-	same(t, told(request("")), http.Header{"X-Consumer-Username": {"guest"}, "X-Anonymous-Consumer": {"true"}})
+	same(t, forwarded(request("")), http.Header{"X-Consumer-Username": {"guest"}, "X-Anonymous-Consumer": {"true"}})
 }
 
-// same wants exactly these headers.
+// same requires exactly these headers.
 func same(tb testing.TB, got, want http.Header) {
 	tb.Helper()
 	for name := range want {

@@ -6,42 +6,43 @@ import (
 	"github.com/caddyjwt/gateway/internal/claims"
 )
 
-// Identity is who is calling. It is immutable and may be shared by many requests: nothing writes to it once it is made.
+// Identity is who is calling. It is immutable, and many requests may share it.
 type Identity struct {
-	// ID is the consumer's username, else the token's sub; empty when there is neither.
+	// ID is the consumer's username or the subject of an issuer's token. An authorization server's answer without sub
+	// may have a username instead. ID is empty if there is no such name.
 	ID string
-	// Issuer is the token's issuer as configured; empty for a consumer.
+	// Issuer is the configured name of the token's issuer. It is empty for a consumer.
 	Issuer string
-	// Consumer is the known consumer, nil for a token of an issuer.
+	// Consumer is nil for a token of an issuer.
 	Consumer *Consumer
-	// CredentialKey is the key of the credential that verified the token; empty without a consumer's token.
+	// CredentialKey is the key of the credential that verified a consumer's token. Otherwise it is empty.
 	CredentialKey string
-	// Anonymous reports that there was no token.
+	// Anonymous reports that the request had no token and counts as the anonymous consumer's.
 	Anonymous bool
-	// Claims is what the token, or the authorization server's answer about it, says; nil when anonymous.
+	// Claims are those of the token, or of the authorization server's answer about it. It is nil if Anonymous is set.
 	Claims *claims.Set
 }
 
-// known is an identity, and how it came to be known. It belongs to one request.
-type known struct {
+// authenticated is the result of authenticating a token. It belongs to one request.
+type authenticated struct {
 	identity *Identity
 	party    *party
-	how      manner
+	traits   traits
 }
 
-// manner is how an identity came to be known. It is a type of its own because known has few fields then: Go keeps such
-// a struct in registers, which a token seen before gains from.
-type manner struct {
-	// opaque reports that nothing was verified here: all that is known is the authorization server's answer.
+// traits are the properties of a token that decide how it may be used. They are a type of their own to keep the number
+// of fields in authenticated small: Go passes such a struct in registers, which makes cache hits faster.
+type traits struct {
+	// opaque reports that the token was not verified here, so only the authorization server's answer is known.
 	opaque bool
-	// saysAccess reports that the token, or the answer, says to be an access token or about one.
-	saysAccess bool
-	// bound reports that the token, or the answer, says that the token is bound to a key, with cnf or without.
+	// declaredAccess reports that the token, or the answer about it, declares that it is an access token.
+	declaredAccess bool
+	// bound reports that the token, or the answer about it, says that it is bound to a key, by cnf or otherwise.
 	bound bool
 }
 
-// newIdentity makes the identity of a verified token. The subject, if there is one, says something: claims refuses a
-// blank one, since an empty identity header is "nobody" to some backends and an administrator to others.
+// newIdentity makes the identity of a verified token. The subject may be absent, but not blank: package claims refuses
+// that, since some backends read an empty identity header as "nobody" and others as an administrator.
 func newIdentity(p *party, set *claims.Set) *Identity {
 	if p.consumer != nil {
 		return &Identity{ID: p.consumer.Username, Consumer: p.consumer, CredentialKey: p.credential.Key, Claims: set}
@@ -49,7 +50,7 @@ func newIdentity(p *party, set *claims.Set) *Identity {
 	return &Identity{ID: set.Subject, Issuer: p.name, Claims: set}
 }
 
-// String gives the ID: an Identity that is printed by accident tells nothing else. Nobody has none.
+// String returns the ID, so that an Identity that is printed by accident reveals nothing else. It is empty for nil.
 func (id *Identity) String() string {
 	if id == nil {
 		return ""
@@ -57,7 +58,8 @@ func (id *Identity) String() string {
 	return id.ID
 }
 
-// Claim looks up a claim for a placeholder; ok is false when there is none. The value is the caller's own.
+// Claim looks up a claim for a placeholder. The path is in the notation of claims.ParsePath. The caller may change the
+// value.
 func (id *Identity) Claim(path string) (value any, ok bool) {
 	if id.Claims == nil {
 		return nil, false

@@ -13,15 +13,15 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// unsaid is written as null; a bare nil takes a member out.
-var unsaid *int
+// null is written as JSON's null. A bare nil removes a member.
+var null *int
 
-// Janssen and other servers write members that have no content.
-func TestMembersWithoutContent(t *testing.T) {
+// Janssen and other servers write members without content.
+func TestMembersWithoutContentCountAsAbsent(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	silent := m{
-		"sub": "", "nbf": unsaid, "acr_values": unsaid, "cnf": unsaid, "jti": unsaid, "username": unsaid,
-		"token_type": unsaid, "token_use": unsaid, "iss": unsaid, "scp": unsaid,
+		"sub": "", "nbf": null, "acr_values": null, "cnf": null, "jti": null, "username": null,
+		"token_type": null, "token_use": null, "iss": null, "scp": null,
 	}
 	as := newAS(t)
 	as.says["opaque"] = active(silent, m{"token_type": "Bearer"})
@@ -33,7 +33,7 @@ func TestMembersWithoutContent(t *testing.T) {
 		t.Error("a claim that is null in the answer is there")
 	}
 	token := key.Sign(t, says(m{"scope": "read"}))
-	as.says[token] = active(silent, m{"aud": unsaid, "client_id": "", "scope": unsaid})
+	as.says[token] = active(silent, m{"aud": null, "client_id": "", "scope": null})
 	g := as.gate(gate.AskAlways, key, func(c *gate.Config) { c.Require.Scopes = []string{"read"} })
 	if id := accepted(t, g, request(token)); id.ID != "alice" {
 		t.Errorf("ID %q", id.ID)
@@ -93,12 +93,12 @@ func TestOpaqueTokens(t *testing.T) {
 			active(m{"exp": nil}), gate.MissingClaim},
 		"a date that is text":       {nil, active(m{"exp": "tomorrow"}), gate.IntrospectionFailed},
 		"a blank subject":           {nil, active(m{"sub": " "}), gate.IntrospectionFailed},
-		"active is null":            {nil, active(m{"active": unsaid}), gate.IntrospectionFailed},
-		"an end that is null":       {nil, active(m{"exp": unsaid}), gate.IntrospectionFailed},
-		"an audience that is null":  {nil, active(m{"aud": unsaid}), gate.InvalidAudience},
+		"active is null":            {nil, active(m{"active": null}), gate.IntrospectionFailed},
+		"an end that is null":       {nil, active(m{"exp": null}), gate.IntrospectionFailed},
+		"an audience that is null":  {nil, active(m{"aud": null}), gate.InvalidAudience},
 		"an audience that is empty": {nil, active(m{"aud": ""}), gate.InvalidAudience},
 		"a scope that is null": {func(c *gate.Config) { c.Require.Scopes = []string{"read"} },
-			active(m{"scope": unsaid}), gate.InsufficientScope},
+			active(m{"scope": null}), gate.InsufficientScope},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for shape, change := range map[string]func(*gate.Config){
@@ -130,7 +130,7 @@ func TestOpaqueTokens(t *testing.T) {
 
 func TestWhichTokensAreAskedAbout(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
-	foreign := tokentest.NewKey(t, "ES256", "foreign")
+	stranger := tokentest.NewKey(t, "ES256", "stranger")
 	good := key.Sign(t, says())
 	payload, _ := json.Marshal(says())
 	jwe := jwePart(`{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWT"}`) + ".a2V5.aXY.Y3Q.dGFn"
@@ -158,15 +158,15 @@ func TestWhichTokensAreAskedAbout(t *testing.T) {
 			keyless, key.SignRaw(` {"alg":"ES256"}`, "{"), gate.Inactive, 1},
 		"opaque: alg none": {gate.AskOpaque, nil,
 			key.SignRaw(`{"alg":"none"}`, `{}`), gate.UnsupportedAlgorithm, 0},
-		"opaque: a JWT of nobody known": {gate.AskOpaque,
-			nil, foreign.Sign(t, says(m{"iss": issuerB})), gate.Inactive, 1},
-		"opaque: a logout token of nobody": {gate.AskOpaque, nil,
-			foreign.Sign(t, says(m{"iss": issuerB}), m{"typ": "logout+jwt"}), gate.InvalidType, 0},
+		"opaque: a JWT of an unknown issuer": {gate.AskOpaque,
+			nil, stranger.Sign(t, says(m{"iss": issuerB})), gate.Inactive, 1},
+		"opaque: a logout token of an unknown issuer": {gate.AskOpaque, nil,
+			stranger.Sign(t, says(m{"iss": issuerB}), m{"typ": "logout+jwt"}), gate.InvalidType, 0},
 		"always: an opaque token":            {gate.AskAlways, nil, "opaque", gate.Inactive, 1},
 		"always: an opaque token like a JWT": {gate.AskAlways, nil, "ey.op.aque", gate.Inactive, 1},
 		"always: a damaged JWT":              {gate.AskAlways, nil, good + "=", gate.MalformedToken, 0},
-		"always: a JWT of nobody known": {gate.AskAlways, nil,
-			foreign.Sign(t, says(m{"iss": issuerB})), gate.UnknownIssuer, 0},
+		"always: a JWT of an unknown issuer": {gate.AskAlways, nil,
+			stranger.Sign(t, says(m{"iss": issuerB})), gate.UnknownIssuer, 0},
 		"always: an encrypted token":    {gate.AskAlways, nil, jwe, gate.Inactive, 1},
 		"JWTs only: an opaque token":    {gate.AskJWTs, nil, "opaque", gate.MalformedToken, 0},
 		"JWTs only: an encrypted token": {gate.AskJWTs, nil, jwe, gate.MalformedToken, 0},
@@ -203,22 +203,22 @@ func TestWhichTokensAreAskedAbout(t *testing.T) {
 		"force: an opaque token": {gate.AskOpaque,
 			func(c *gate.Config) { c.Asking.Mode = gate.RouteForce }, "opaque", gate.Inactive, 1},
 		"no keys: a JWT": {gate.AskOpaque, keyless, good, gate.Inactive, 1},
-		"no keys: a JWT of nobody known": {gate.AskOpaque,
-			keyless, foreign.Sign(t, says(m{"iss": issuerB})), gate.Inactive, 1},
+		"no keys: a JWT of an unknown issuer": {gate.AskOpaque,
+			keyless, stranger.Sign(t, says(m{"iss": issuerB})), gate.Inactive, 1},
 		"no keys: a damaged JWT": {gate.AskOpaque, keyless, good + "=", gate.Inactive, 1},
 		"prefix: a token that begins so": {gate.AskOpaque,
 			func(c *gate.Config) { c.Issuers[0].Asking.Prefix = "a_" }, "a_1", gate.Inactive, 1},
-		"prefix: a token that begins not so": {gate.AskOpaque,
+		"prefix: a token that begins otherwise": {gate.AskOpaque,
 			func(c *gate.Config) { c.Issuers[0].Asking.Prefix = "a_" }, "b_1", gate.MalformedToken, 0},
-		"prefix: a JWT of nobody known": {gate.AskOpaque,
+		"prefix: a JWT of an unknown issuer": {gate.AskOpaque,
 			func(c *gate.Config) { c.Issuers[0].Asking.Prefix = "a_" },
-			foreign.Sign(t, says(m{"iss": issuerB})), gate.UnknownIssuer, 0},
+			stranger.Sign(t, says(m{"iss": issuerB})), gate.UnknownIssuer, 0},
 		"a JSON serialisation is not asked": {gate.AskOpaque, nil, `{"payload":"x"}`, gate.MalformedRequest, 0},
 		"a header without the rest of a JWT": {gate.AskOpaque,
 			nil, "eyJhbGciOiJub25lIn0.e30", gate.MalformedToken, 0},
 		"a consumer's JWT": {gate.AskAlways,
-			func(c *gate.Config) { c.Consumers = []gate.Consumer{consumer(t, "s", "s", foreign)} },
-			foreign.WithKID("").Sign(t, says(m{"iss": "s"})), "", 0},
+			func(c *gate.Config) { c.Consumers = []gate.Consumer{consumer(t, "s", "s", stranger)} },
+			stranger.WithKID("").Sign(t, says(m{"iss": "s"})), "", 0},
 		"a token longer than the client asks": {gate.AskOpaque,
 			long, strings.Repeat("a", 17<<10), gate.MalformedToken, 0},
 	} {
@@ -270,7 +270,7 @@ func TestTwoOpaqueIssuers(t *testing.T) {
 	}
 }
 
-// A missing verdict is never the fault of the client. The status says whose fault it is.
+// A missing verdict is never the client's fault. The status says whose fault it is.
 func TestNoVerdict(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	answer := func(answer tokentest.IntrospectionAnswer) func(*authority) {
@@ -293,8 +293,8 @@ func TestNoVerdict(t *testing.T) {
 			gate.IntrospectionFailed, 502},
 		"active twice": {answer(tokentest.IntrospectionAnswer{Body: `{"active":false,"active":true}`}),
 			gate.IntrospectionFailed, 502},
-		"no active at all":     {answer(tokentest.IntrospectionAnswer{Body: `{}`}), gate.IntrospectionFailed, 502},
-		"an answer of another": {answer(tokentest.IntrospectionAnswer{Status: 404}), gate.IntrospectionFailed, 502},
+		"no active at all": {answer(tokentest.IntrospectionAnswer{Body: `{}`}), gate.IntrospectionFailed, 502},
+		"404":              {answer(tokentest.IntrospectionAnswer{Status: 404}), gate.IntrospectionFailed, 502},
 	} {
 		t.Run(name, func(t *testing.T) {
 			as := newAS(t)

@@ -8,14 +8,14 @@ import (
 	"github.com/caddyjwt/gateway/internal/claims"
 )
 
-// judge applies what changes with time and route to a token of which the rest is known, on every request anew: a
-// cached verdict must not outlive exp, nor carry one route's audience to another.
-func (g *Gate) judge(found *known, now time.Time) error {
+// judge applies the rules that depend on time or route to an authenticated token. It runs for every request: a cached
+// token must not outlive exp, nor carry one route's audience over to another.
+func (g *Gate) judge(found *authenticated, now time.Time) error {
 	set, party := found.identity.Claims, found.party
 	if c := party.credential; c != nil && !c.NotAfter.IsZero() && !now.Before(c.NotAfter) {
 		return fail(UnknownKey, errors.New("the credential's certificate has expired"))
 	}
-	if err := judgeTime(set, party, found.how.opaque, now); err != nil {
+	if err := judgeTime(set, party, found.traits.opaque, now); err != nil {
 		return err
 	}
 	if party.maxLifetime > 0 {
@@ -26,25 +26,26 @@ func (g *Gate) judge(found *known, now time.Time) error {
 	return g.judgeAudience(set, party)
 }
 
-// prove refuses a token that is bound to a key. Whoever presents it would have to prove possession of that key, with
-// each request and by what only that request has (RFC 7800, RFC 8705 section 3, RFC 9449 section 7.2). No proof is
-// understood yet, so no such token passes.
-func prove(_ *Request, bound bool) error {
+// checkProof refuses a token that is bound to a key. Whoever presents it would have to prove possession of that key
+// anew with each request (RFC 7800, RFC 8705 section 3, RFC 9449 section 7.2). No form of proof is supported yet, so no
+// such token passes.
+func checkProof(_ *Request, bound bool) error {
 	if bound {
 		return fail(ProofRequired, nil)
 	}
 	return nil
 }
 
-// revoked refuses a token that was revoked before its end. When nobody knows, it may have been.
-func (g *Gate) revoked(id *Identity, now time.Time) error {
+// checkRevoked refuses a token that was revoked before it expired. If that cannot be found out, the token is refused,
+// too: it may have been revoked.
+func (g *Gate) checkRevoked(id *Identity, now time.Time) error {
 	if g.revocations == nil {
 		return nil
 	}
 	revoked, err := g.revocations.Revoked(id, now)
 	switch {
 	case err != nil:
-		return fail(IntrospectionUnavailable, fmt.Errorf("nobody knows whether the token is revoked: %w", err))
+		return fail(IntrospectionUnavailable, fmt.Errorf("cannot find out whether the token is revoked: %w", err))
 	case revoked:
 		return fail(Inactive, errRevoked)
 	}
@@ -53,7 +54,7 @@ func (g *Gate) revoked(id *Identity, now time.Time) error {
 
 var errRevoked = errors.New("the token is revoked")
 
-// judgeAudience holds the token to the audience of the route and to that of its issuer.
+// judgeAudience checks the audience against that of the route and that of the issuer. Both must be satisfied.
 func (g *Gate) judgeAudience(set *claims.Set, party *party) error {
 	if len(g.audience.Accepted) > 0 {
 		if err := claims.CheckAudience(set, g.audience.Accepted); err != nil {
@@ -68,7 +69,7 @@ func (g *Gate) judgeAudience(set *claims.Set, party *party) error {
 	return nil
 }
 
-// judgeTime checks exp, nbf and iat. A JWT must have exp; in an answer it is optional (RFC 7662 section 2.2).
+// judgeTime checks exp, nbf and iat. A JWT must have exp. In an answer it is optional (RFC 7662 section 2.2).
 func judgeTime(set *claims.Set, party *party, answer bool, now time.Time) error {
 	check := claims.CheckTime
 	if answer && set.ExpiresAt.IsZero() {
@@ -80,7 +81,7 @@ func judgeTime(set *claims.Set, party *party, answer bool, now time.Time) error 
 	return nil
 }
 
-// claimFailure gives the Reason of a rule about claims.
+// claimFailure turns an error of package claims into a failure.
 func claimFailure(err error) *Failure {
 	switch {
 	case errors.Is(err, claims.ErrExpired):

@@ -9,7 +9,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// TestTimeEdges looks at each date at its edge, for a new token and for one in the cache. The two must not differ.
+// TestTimeEdges tests each date at its edge, for a new token and for a cached one. The results must not differ.
 func TestTimeEdges(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	now := start.Unix()
@@ -77,7 +77,7 @@ func TestClockThatGoesBack(t *testing.T) {
 	refused(t, g, request(token), gate.Expired)
 }
 
-func TestLeewayBelongsToWhoVouches(t *testing.T) {
+func TestLeewayBelongsToTheParty(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	g := build(t, key, func(c *gate.Config) {
 		c.Leeway = time.Minute

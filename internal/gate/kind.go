@@ -10,109 +10,111 @@ import (
 	"github.com/caddyjwt/gateway/internal/jose"
 )
 
-// One authorization server signs access tokens, ID tokens and others with the same keys. The rules here keep the others
-// out (RFC 8725 section 3.12): by what a token says about its kind, and where the audience does not help, by what it
-// lacks.
+// An authorization server signs access tokens, ID tokens and others with the same keys. The rules in this file keep the
+// other kinds out (RFC 8725 section 3.12). They go by what a token says about its own kind. Where the audience is any,
+// a token must also show something that the other kinds lack.
 
 // accessTokenType is the typ of access tokens (RFC 9068 section 2.1).
 const accessTokenType = "at+jwt"
 
 var (
-	errOtherType = errors.New("typ is that of another kind of JWT; if it is that of the issuer's access tokens, " +
+	errOtherType = errors.New("typ is that of another kind of JWT; if the issuer's access tokens have it, " +
 		"name it with \"type\"")
-	errUnsaid = errors.New("the answer does not say that it is about an access token, and the audience is any: " +
-		"give the issuer an audience, or have it \"require\" what only answers about access tokens have")
-	errNameless = fmt.Errorf("%w: sub or client_id, where the audience is any and nothing else tells access tokens apart",
+	errUndeclared = errors.New("the answer does not say that it is about an access token, and the audience is any: " +
+		"give the issuer an audience, or let it \"require\" a claim that only answers about access tokens have")
+	errNoSubjectOrClient = fmt.Errorf(
+		"%w: sub or client_id, which is needed because the audience is any and nothing else identifies access tokens",
 		claims.ErrMissing)
 )
 
-// acceptsKind refuses another kind of JWT than an access token, whosever it is, unless the issuer's "type" names that
-// kind. It comes before the signature: no server is ever asked about such a token. The error is the cause of an
-// InvalidType.
-func (p *party) acceptsKind(header *jose.Header, kind claims.Kind) error {
-	if header.Foreign {
-		if !p.wants(header.Type) {
+// checkKind refuses JWTs of other kinds than access tokens, unless the issuer's "type" names the kind. The party may be
+// nil. The check comes before the signature, so no server is ever asked about such a token. The error is the cause of
+// an InvalidType.
+func (p *party) checkKind(header *jose.Header, kind claims.Kind) error {
+	if header.OtherKind {
+		if !p.namesType(header.Type) {
 			return errOtherType
 		}
-		return nil // an explicit type that was asked for (RFC 8725 section 3.11): nothing in the payload says more
+		return nil // an explicit type that the issuer's "type" names (RFC 8725 section 3.11) outweighs the payload
 	}
-	if claims.OtherKind(header.Type) != "" && !p.wants(header.Type) {
+	if claims.OtherKind(header.Type) != "" && !p.namesType(header.Type) {
 		return errOtherType
 	}
-	return p.wantsKind(kind)
+	return p.checkDeclaredKind(kind)
 }
 
-// wantsKind refuses what says that it is no access token, unless the issuer's "type" names every kind that it says. The
-// error is the cause of an InvalidType.
-func (p *party) wantsKind(kind claims.Kind) error {
+// checkDeclaredKind refuses a token or answer whose claims declare other kinds than an access token, unless the
+// issuer's "type" names each of those kinds. The error is the cause of an InvalidType.
+func (p *party) checkDeclaredKind(kind claims.Kind) error {
 	for _, other := range kind.Others {
-		if !p.wants(other.Name) {
-			return fmt.Errorf("%s says that this is no access token", other.By)
+		if !p.namesType(other.Name) {
+			return fmt.Errorf("%s says that this is not an access token", other.By)
 		}
 	}
 	return nil
 }
 
-// wants reports whether the issuer's "type" names this type or kind of token. A consumer's tokens have no such word.
-func (p *party) wants(kind string) bool {
+// namesType reports whether the issuer's "type" names this type or kind of token. Consumers have no "type".
+func (p *party) namesType(kind string) bool {
 	return p != nil && p.issuer != nil && slices.Contains(p.issuer.Types, kind)
 }
 
-// checkType holds a JWT to the issuer's "type". Where the payload says another kind, that was held to it before.
+// checkType checks typ against the issuer's "type". If the payload declares other kinds, checkKind has made sure that
+// "type" names those.
 func (p *party) checkType(header *jose.Header, kind claims.Kind) error {
-	if len(p.issuer.Types) == 0 || p.wants(header.Type) || len(kind.Others) > 0 {
+	if len(p.issuer.Types) == 0 || p.namesType(header.Type) || len(kind.Others) > 0 {
 		return nil
 	}
 	return fail(InvalidType, fmt.Errorf("typ is not one of %q", p.issuer.Types))
 }
 
-// checkNamed asks a JWT for somebody whose token it is, where nothing else tells access tokens from others. An access
-// token names its subject or its client (RFC 9068 section 2.2: both). Some refresh tokens differ from their access
+// checkSubjectOrClient requires a subject or a client if no setting distinguishes access tokens from other JWTs. An
+// access token names its subject or its client (RFC 9068 section 2.2: both). Some refresh tokens differ from access
 // tokens in nothing else: those of InterSystems IRIS have no sub.
-func (p *party) checkNamed(set *claims.Set) error {
-	if p.untold.JWTs && set.Subject == "" && set.ClientID == "" {
-		return fail(MissingClaim, errNameless)
+func (p *party) checkSubjectOrClient(set *claims.Set) error {
+	if p.ambiguous.JWTs && set.Subject == "" && set.ClientID == "" {
+		return fail(MissingClaim, errNoSubjectOrClient)
 	}
 	return nil
 }
 
-// checkSaid wants somebody to say that this is an access token, where nothing else tells. Servers call refresh tokens
-// active, too, and some answer about them without token_type, and with nothing else that differs (RFC 7662 section 2.2:
-// token_type is that of an access token).
-func checkSaid(untold, said bool) error {
-	if untold && !said {
-		return fail(InvalidType, errUnsaid)
+// requireDeclared requires that the token or the answer declares an access token, if no setting distinguishes those
+// from other kinds. Servers call refresh tokens active, too. Some of their answers about refresh tokens differ from
+// others only in that they lack token_type, which is the type of an access token (RFC 7662 section 2.2).
+func requireDeclared(ambiguous, declared bool) error {
+	if ambiguous && !declared {
+		return fail(InvalidType, errUndeclared)
 	}
 	return nil
 }
 
-// Untold says of which tokens of an issuer nothing that is configured tells access tokens from other kinds.
-type Untold struct {
-	JWTs    bool // that are verified here
-	Answers bool // about tokens that the authorization server is asked about, opaque as they are
+// Ambiguous reports for which tokens of an issuer no setting distinguishes access tokens from other kinds.
+type Ambiguous struct {
+	JWTs    bool // JWTs that are verified here
+	Answers bool // answers about tokens that are not verified here
 }
 
-// Untold reports where the audience is any, for the issuer and for the route, and the issuer asks for nothing that only
-// an access token has. An audience does tell kinds apart: that of an ID token is the client (OpenID Connect Core 1.0
-// section 2), that of a refresh token the authorization server.
-func (c *Config) Untold(i *Issuer) Untold {
+// Ambiguous looks at the settings of an issuer and the route. Tokens are ambiguous if both audiences are any, and the
+// issuer requires nothing that only an access token has. An audience does distinguish kinds: that of an ID token is the
+// client (OpenID Connect Core 1.0 section 2), that of a refresh token the authorization server.
+func (c *Config) Ambiguous(i *Issuer) Ambiguous {
 	if len(c.Audience.Accepted) > 0 || len(i.Audience.Accepted) > 0 {
-		return Untold{}
+		return Ambiguous{}
 	}
 	typed := len(i.Types) > 0 && !slices.Contains(i.Types, "jwt") && !slices.Contains(i.Types, "jose")
-	return Untold{
-		JWTs:    !i.AccessTokenProfile && !typed && !requiresBeyond(i.Require, inEveryJWT),
-		Answers: !requiresBeyond(i.Require, inEveryAnswer),
+	return Ambiguous{
+		JWTs:    !i.AccessTokenProfile && !typed && !requiresBeyond(i.Require, commonInJWTs),
+		Answers: !requiresBeyond(i.Require, commonInAnswers),
 	}
 }
 
-// What tokens of all kinds may have. To require it tells no kinds apart.
+// Claims that tokens of all kinds may have, so that requiring them does not distinguish kinds.
 var (
-	inEveryJWT    = []string{"iss", "aud", "exp", "nbf", "iat", "jti", "scope", "scp"}
-	inEveryAnswer = append([]string{"active", "sub", "username", "client_id"}, inEveryJWT...)
+	commonInJWTs    = []string{"iss", "aud", "exp", "nbf", "iat", "jti", "scope", "scp"}
+	commonInAnswers = append([]string{"active", "sub", "username", "client_id"}, commonInJWTs...)
 )
 
-// requiresBeyond reports whether a claim is required that is not a common one.
+// requiresBeyond reports whether a claim is required that is not among the common ones.
 func requiresBeyond(required []claims.Path, common []string) bool {
 	return slices.ContainsFunc(required, func(p claims.Path) bool {
 		name := p.String()

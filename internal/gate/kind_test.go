@@ -9,12 +9,12 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// wanting makes issuerA one whose tokens have one of these types.
+// wanting sets the "type" of issuerA.
 func wanting(types ...string) func(*gate.Config) {
 	return func(c *gate.Config) { c.Issuers[0].Types = types }
 }
 
-// requiring makes issuerA one whose tokens have these claims.
+// requiring lets issuerA require these claims.
 func requiring(t *testing.T, paths ...string) func(*gate.Config) {
 	return func(c *gate.Config) {
 		for _, p := range paths {
@@ -23,11 +23,11 @@ func requiring(t *testing.T, paths ...string) func(*gate.Config) {
 	}
 }
 
-// profiled makes issuerA one whose tokens follow RFC 9068.
+// profiled requires issuerA's tokens to follow RFC 9068.
 func profiled(c *gate.Config) { c.Issuers[0].AccessTokenProfile = true }
 
-// realAccessTokens are access tokens, and others that are used as such, in the forms that well-known servers issue.
-// None of them may be taken for another kind of token.
+// realAccessTokens are access tokens, and others that are used as such, as well-known servers issue them. None of them
+// may be mistaken for another kind of token.
 func realAccessTokens() map[string]struct{ header, claims m } {
 	type token = struct{ header, claims m }
 	jwt, typed, plain := m{"typ": "JWT"}, m{"typ": "at+jwt"}, m{"typ": nil}
@@ -146,7 +146,7 @@ func TestRealAccessTokensPass(t *testing.T) {
 	}
 }
 
-// otherKinds are tokens whose payload says that they are no access tokens, with the word by which "type" names them.
+// otherKinds are tokens whose payload says that they are not access tokens, with the word by which "type" names them.
 func otherKinds() map[string]struct {
 	claims m
 	kind   string
@@ -199,7 +199,7 @@ func TestOtherKindsOfTokensAreRefused(t *testing.T) {
 			full := says(m{"client_id": "c", "jti": "j"}, c.claims)
 			refused(t, profile, request(key.Sign(t, full, m{"typ": "at+jwt"})), gate.InvalidType)
 
-			// Nor does the authorization server get to see it.
+			// The authorization server must not get to see it, either.
 			refused(t, opaque, request(token), gate.InvalidType)
 			refused(t, unkept, request(key.Sign(t, says(c.claims, m{"iss": issuerB}))), gate.InvalidType)
 			if n := as.asked(); n != 0 {
@@ -209,8 +209,8 @@ func TestOtherKindsOfTokensAreRefused(t *testing.T) {
 	}
 }
 
-// An operator who wants tokens of another kind names that kind. Tokens of other kinds still do not pass.
-func TestTypeNamesOtherKinds(t *testing.T) {
+// An operator who wants tokens of another kind names it. Tokens of still other kinds do not pass.
+func TestTypeAcceptsOtherKinds(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	for name, c := range otherKinds() {
 		t.Run(name, func(t *testing.T) {
@@ -245,7 +245,7 @@ func TestTypeNamesOtherKinds(t *testing.T) {
 				request(key.Sign(t, says(m{"iss": "https://nobody.example"}), m{"typ": typ})), gate.InvalidType)
 		})
 	}
-	// The operator must name every kind that a token says, in any order.
+	// The operator must name every kind that a token declares, in any order.
 	for _, text := range []string{`{"typ":"Logout","events":{},%s}`, `{"events":{},"typ":"Logout",%s}`} {
 		rest, _ := json.Marshal(says())
 		token := key.SignRaw(`{"alg":"ES256","kid":"k1"}`, fmt.Sprintf(text, rest[1:len(rest)-1]))
@@ -259,8 +259,8 @@ func TestTypeNamesOtherKinds(t *testing.T) {
 	accepted(t, build(t, key, wanting("refresh_token")), request(key.Sign(t, says(), m{"typ": "refresh_token"})))
 }
 
-// A token that says it is bound is judged like one with a cnf: after the signature.
-func TestBoundTokenByItsKind(t *testing.T) {
+// A token that is bound by its kind is refused like one with cnf: after its signature was verified.
+func TestTokenThatIsBoundByItsKind(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	g := build(t, key)
 	for _, set := range []m{{"typ": "DPoP"}, {"token_type": "DPoP"}} {

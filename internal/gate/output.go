@@ -11,7 +11,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
-// The headers of InterSystems API Manager and Kong by which the backend learns who is calling.
+// The headers of InterSystems API Manager and Kong from which the backend learns who is calling.
 const (
 	headerConsumerID       = "X-Consumer-Id"
 	headerConsumerCustomID = "X-Consumer-Custom-Id"
@@ -21,13 +21,13 @@ const (
 	headerAnonymous        = "X-Anonymous-Consumer"
 )
 
-// outputs lists what tells the backend who is calling, and the names that it manages. It refuses names that cannot
-// carry a claim safely, that hold the token, or that two outputs want.
+// outputs lists the outputs and the header names that they manage. It refuses a name that cannot safely carry a claim,
+// that may hold the token, or that two outputs use.
 func (c *Config) outputs() ([]Output, headerNames, error) {
 	list := []Output{consumerHeaders{}}
 	managed := namesOf(consumerHeaders{}.Names()...)
 	for i, claim := range c.ForwardClaims {
-		if err := c.admitsHeader(&managed, claim.Header); err != nil {
+		if err := c.checkOutputName(&managed, claim.Header); err != nil {
 			return nil, managed, setting.In(element("ForwardClaims", i), claim.mistake(err))
 		}
 		claim.Header = textproto.CanonicalMIMEHeaderKey(claim.Header)
@@ -35,7 +35,7 @@ func (c *Config) outputs() ([]Output, headerNames, error) {
 		list = append(list, &claim)
 	}
 	if name := c.ForwardPayload; name != "" {
-		if err := c.admitsHeader(&managed, name); err != nil {
+		if err := c.checkOutputName(&managed, name); err != nil {
 			return nil, managed, setting.Errorf("ForwardPayload", "forward_payload %s: %w", name, err)
 		}
 		payload := forwardPayload(textproto.CanonicalMIMEHeaderKey(name))
@@ -47,7 +47,7 @@ func (c *Config) outputs() ([]Output, headerNames, error) {
 			return nil, managed, setting.Errorf(element("Outputs", i), "an output is nil")
 		}
 		for _, name := range output.Names() {
-			if err := c.admitsHeader(&managed, name); err != nil {
+			if err := c.checkOutputName(&managed, name); err != nil {
 				return nil, managed, setting.Errorf(element("Outputs", i), "header %s: %w", name, err)
 			}
 			managed.add(name)
@@ -57,9 +57,9 @@ func (c *Config) outputs() ([]Output, headerNames, error) {
 	return list, managed, nil
 }
 
-// admitsHeader refuses a header name that cannot tell the backend anything here.
-func (c *Config) admitsHeader(taken *headerNames, name string) error {
-	if err := forwardable(name); err != nil {
+// checkOutputName refuses a header name that an output cannot have in this configuration.
+func (c *Config) checkOutputName(taken *headerNames, name string) error {
+	if err := checkHeaderName(name); err != nil {
 		return err
 	}
 	if c.Extractor.Needs(name) {
@@ -71,19 +71,19 @@ func (c *Config) admitsHeader(taken *headerNames, name string) error {
 	return nil
 }
 
-// Annotate tells the backend who is calling, after Strip has removed what the client claimed. It refuses a claim that
-// cannot be a header value; the request must not travel on then.
+// Annotate sets the headers from which the backend learns who is calling. Call Strip first: it removes those that the
+// client has sent. If a claim cannot be a header value, the error is a *Failure, and the request must not be forwarded.
 func (g *Gate) Annotate(r *http.Request, identity *Identity) error {
 	for _, output := range g.outputs {
 		if err := output.Write(r.Header, identity); err != nil {
-			g.managed.stripHeader(r.Header) // an error route must not learn who was refused
+			g.managed.stripHeader(r.Header) // the backend of an error route must not take the refused caller for accepted
 			return FailureOf(err)
 		}
 	}
 	return nil
 }
 
-// consumerHeaders tell the backend about a consumer.
+// consumerHeaders is the output about a consumer.
 type consumerHeaders struct{}
 
 // Names implements Output.
@@ -107,9 +107,9 @@ func (consumerHeaders) Write(h http.Header, id *Identity) error {
 	return nil
 }
 
-// Validate refuses header names that cannot carry a claim safely.
+// Validate refuses a header name that cannot safely carry a claim.
 func (f ForwardClaim) Validate() error {
-	if err := forwardable(f.Header); err != nil {
+	if err := checkHeaderName(f.Header); err != nil {
 		return f.mistake(err)
 	}
 	return nil
@@ -122,7 +122,7 @@ func (f ForwardClaim) mistake(err error) error {
 // Names implements Output.
 func (f *ForwardClaim) Names() []string { return []string{f.Header} }
 
-// Write implements Output: no claim, no header.
+// Write implements Output. Without the claim there is no header.
 func (f *ForwardClaim) Write(h http.Header, id *Identity) error {
 	if id.Claims == nil {
 		return nil
@@ -135,21 +135,21 @@ func (f *ForwardClaim) Write(h http.Header, id *Identity) error {
 	if !ok {
 		return nil
 	}
-	if err := headerSafe(text); err != nil {
+	if err := checkHeaderValue(text); err != nil {
 		return fail(UnsafeClaim, fmt.Errorf("claim %v: %w", f.Path, err))
 	}
 	set(h, f.Header, text)
 	return nil
 }
 
-// forwardPayload is the header that tells the backend all claims at once.
+// forwardPayload is the name of the header that has all claims.
 type forwardPayload string
 
 // Names implements Output.
 func (name forwardPayload) Names() []string { return []string{string(name)} }
 
-// Write implements Output. The payload is encoded as in a JWT (RFC 7515 section 2), so no byte of it can be mistaken
-// for a part of the header. Without claims there is no header.
+// Write implements Output. The payload is encoded in base64url, as in a JWT (RFC 7515 section 2), so none of its bytes
+// can break the header. Without claims there is no header.
 func (name forwardPayload) Write(h http.Header, id *Identity) error {
 	if id.Claims == nil {
 		return nil
@@ -163,7 +163,7 @@ func (name forwardPayload) Write(h http.Header, id *Identity) error {
 	return nil
 }
 
-// set writes a header under its canonical name; nothing is no header.
+// set sets a header by its canonical name. An empty value sets none.
 func set(h http.Header, name, value string) {
 	if value != "" {
 		h[name] = []string{value}

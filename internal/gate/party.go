@@ -11,10 +11,9 @@ import (
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
-// party is who vouches for a token: an issuer, or one credential of a consumer. Its index is stable for one
-// fingerprint of the gate, so that a cached token can name it across config reloads.
+// party is who vouches for a token: an issuer, or one credential of a consumer.
 type party struct {
-	index       int
+	index       int    // stable as long as the gate's fingerprint is, so a cached token can refer to it across reloads
 	name        string // the issuer's name, or the credential's key
 	issuer      *Issuer
 	consumer    *Consumer
@@ -22,10 +21,10 @@ type party struct {
 	algorithms  jose.Algorithms
 	leeway      time.Duration
 	maxLifetime time.Duration
-	untold      Untold
+	ambiguous   Ambiguous
 }
 
-// parties finds who vouches for a token, at the same cost for one as for a hundred thousand.
+// parties finds the party that vouches for a token. The cost does not depend on the number of parties.
 type parties struct {
 	all         []*party
 	issuers     map[string]*party // by name
@@ -33,11 +32,11 @@ type parties struct {
 	consumers   map[string]*Consumer
 	keyClaim    string
 	opaque      []*party // issuers that take opaque tokens, the longest prefix first
-	types       []string // that some issuer wants its tokens to have
-	notTaken    error    // why no other issuer does
+	types       []string // all Types of the issuers
+	notAsked    error    // the cause when no issuer takes an opaque token
 }
 
-// index builds the look-up tables and refuses whatever would make a look-up ambiguous.
+// index builds the look-up tables. It refuses whatever would make a look-up ambiguous.
 func index(c *Config) (*parties, error) {
 	p := &parties{
 		issuers:     make(map[string]*party, len(c.Issuers)),
@@ -66,7 +65,7 @@ func (p *parties) addIssuer(c *Config, i int) error {
 	member := &party{
 		index: len(p.all), name: issuer.Name, issuer: issuer,
 		algorithms: issuer.Algorithms, leeway: issuer.Leeway, maxLifetime: shorter(c.MaxLifetime, issuer.MaxLifetime),
-		untold: c.Untold(issuer),
+		ambiguous: c.Ambiguous(issuer),
 	}
 	p.types = append(p.types, issuer.Types...)
 	p.all = append(p.all, member)
@@ -85,38 +84,38 @@ func (p *parties) addConsumer(c *Config, consumer *Consumer) error {
 	if _, twice := p.consumers[consumer.Username]; twice {
 		return setting.Errorf("Username", "%s is configured twice: put all its credentials into one block", where)
 	}
-	// A copy of its own: a cached identity keeps it alive, and must not keep all others of an old configuration.
-	known := *consumer
-	known.Credentials = nil
-	p.consumers[known.Username] = &known
-	if err := known.validate(); err != nil {
+	// A cached identity keeps its consumer alive. A copy of its own does not keep all others of an old configuration.
+	own := *consumer
+	own.Credentials = nil
+	p.consumers[own.Username] = &own
+	if err := own.validate(); err != nil {
 		return fmt.Errorf("%s: %w", where, err)
 	}
 	for i := range consumer.Credentials {
-		if err := p.addCredential(c, &known, &consumer.Credentials[i]); err != nil {
+		if err := p.addCredential(c, &own, &consumer.Credentials[i]); err != nil {
 			return fmt.Errorf("%s: %w", where, setting.In(element("Credentials", i), err))
 		}
 	}
 	return nil
 }
 
-// validate refuses what cannot be told to the backend.
+// validate refuses what cannot be sent to the backend in a header.
 func (c *Consumer) validate() error {
-	told := func(field, value string) error {
-		if err := headerSafe(value); err != nil {
-			return setting.Errorf(field, "%q cannot be told to the backend: %w", value, err)
+	check := func(field, value string) error {
+		if err := checkHeaderValue(value); err != nil {
+			return setting.Errorf(field, "%q cannot be sent to the backend: %w", value, err)
 		}
 		return nil
 	}
 	for _, value := range []struct{ field, text string }{
 		{"Username", c.Username}, {"ID", c.ID}, {"CustomID", c.CustomID},
 	} {
-		if err := told(value.field, value.text); err != nil {
+		if err := check(value.field, value.text); err != nil {
 			return err
 		}
 	}
 	for _, group := range c.Groups {
-		if err := told("Groups", group); err != nil {
+		if err := check("Groups", group); err != nil {
 			return err
 		}
 	}
@@ -134,8 +133,8 @@ func (p *parties) addCredential(c *Config, consumer *Consumer, credential *Crede
 		return setting.Errorf("Key", "a credential has no key: give the value of the tokens' %s", p.keyClaim)
 	}
 	where := fmt.Sprintf("credential %q", credential.Key)
-	if err := headerSafe(credential.Key); err != nil {
-		return setting.Errorf("Key", "%s cannot be told to the backend: %w", where, err)
+	if err := checkHeaderValue(credential.Key); err != nil {
+		return setting.Errorf("Key", "%s cannot be sent to the backend: %w", where, err)
 	}
 	if other, twice := p.credentials[credential.Key]; twice {
 		return setting.Errorf("Key", "%s belongs to consumer %q already: a credential key selects exactly one credential",
@@ -157,8 +156,8 @@ func (p *parties) addCredential(c *Config, consumer *Consumer, credential *Crede
 	return nil
 }
 
-// partyOf finds who vouches for the token: the consumer whose credential key is the key claim, else the issuer whose
-// name is iss. Nothing is verified yet; the token only selects among what is configured (RFC 8725 section 3.8).
+// partyOf finds the party that the token names: the credential whose key is the key claim, or else the issuer whose
+// name is iss. Nothing is verified yet, so the token only selects among the configured parties (RFC 8725 section 3.8).
 func (p *parties) partyOf(header *jose.Header, set *claims.Set) *party {
 	if len(p.credentials) > 0 {
 		if key, ok := p.untrustedKeyClaim(header, set); ok {
@@ -179,7 +178,7 @@ func (p *parties) untrustedKeyClaim(header *jose.Header, set *claims.Set) (strin
 		return set.Issuer, true
 	}
 	if value, ok := set.Claim(p.keyClaim); ok {
-		return value.JSON().Str() // a number or an array selects nobody, and does not uncover the header's
+		return value.JSON().Str() // any other type selects nothing, and the header's parameter does not count then
 	}
 	return header.Text(p.keyClaim)
 }

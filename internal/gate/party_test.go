@@ -26,7 +26,7 @@ func mixed(tb testing.TB, changes ...func(*gate.Config)) (*gate.Gate, map[string
 	return open(tb, c), keys
 }
 
-func TestWhoVouchesByIssuer(t *testing.T) {
+func TestPartyOfAToken(t *testing.T) {
 	g, keys := mixed(t)
 	for name, c := range map[string]struct {
 		key  string
@@ -82,7 +82,7 @@ func TestKeyClaimInPayloadThenHeader(t *testing.T) {
 			says(m{"iss": "robot-key"}), m{"iss": "shop-key"}, ""},
 		"an unknown iss in the payload hides the header": {nil, "shop",
 			says(m{"iss": "nobody"}), m{"iss": "shop-key"}, gate.UnknownIssuer},
-		"a header is no issuer":        {nil, "A", says(m{"iss": nil}), m{"iss": issuerA}, gate.UnknownIssuer},
+		"a header is not an issuer":    {nil, "A", says(m{"iss": nil}), m{"iss": issuerA}, gate.UnknownIssuer},
 		"another claim in the payload": {byKID, "shop", says(m{"iss": "x", "kid": "shop-key"}), nil, ""},
 		"another claim in the header":  {byKID, "shop", says(m{"iss": "x"}), m{"kid": "shop-key"}, ""},
 		"the payload wins over the header": {byKID, "robot",
@@ -95,8 +95,8 @@ func TestKeyClaimInPayloadThenHeader(t *testing.T) {
 			says(m{"iss": "x", "kid": []string{"shop-key"}}), nil, gate.UnknownIssuer},
 		"an object in the header selects nobody": {func(c *gate.Config) { c.KeyClaim = "who" },
 			"shop", says(m{"iss": "x"}), m{"who": m{"a": "shop-key"}}, gate.UnknownIssuer},
-		"iss is not the key claim any more": {byKID, "shop", says(m{"iss": "shop-key"}), nil, gate.UnknownIssuer},
-		"issuers are found as before":       {byKID, "A", says(), nil, ""},
+		"iss is no longer the key claim": {byKID, "shop", says(m{"iss": "shop-key"}), nil, gate.UnknownIssuer},
+		"issuers are found as before":    {byKID, "A", says(), nil, ""},
 		"a case-folded name is another claim": {byKID, "shop",
 			says(m{"iss": "x", "KID": "shop-key"}), nil, gate.UnknownIssuer},
 	} {

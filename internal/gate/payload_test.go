@@ -35,7 +35,7 @@ func TestPayloadOfAJWT(t *testing.T) {
 	}
 }
 
-// Of an opaque token the backend gets what the authorization server says about it.
+// For an opaque token the backend gets the authorization server's answer about it.
 func TestPayloadOfAnOpaqueToken(t *testing.T) {
 	as := newAS(t)
 	as.says["opaque"] = active(m{"token_type": "Bearer"})
@@ -67,11 +67,11 @@ func TestPayloadWithoutClaims(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := r.Header[payloadHeader]; got != nil {
-		t.Errorf("nobody's payload is %q", got)
+		t.Errorf("a request without a token has the payload %q", got)
 	}
 }
 
-// Backends refuse header lines that are too long, each in its own way; the gate says so first.
+// Backends refuse header lines that are too long, each in its own way. The gate refuses the request first.
 func TestPayloadThatIsTooLong(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	g := build(t, key, forwardingPayload, forward(t, "sub", "X-User"))

@@ -25,8 +25,8 @@ func (p pendingKeys) Find(ctx context.Context, alg jose.Algorithm, kid string) (
 	return keys, err
 }
 
-// A key that may be published at any moment is no fault of the token and no trouble of the issuer. Nobody else is asked
-// about such a token, whatever issuer and route say about introspection.
+// A key that may be published at any moment is neither the token's fault nor the issuer's. No server is asked about
+// such a token, whatever the introspect settings of issuer and route are.
 func TestKeyThatIsPending(t *testing.T) {
 	key, next := tokentest.NewKey(t, "ES256", "k1"), tokentest.NewKey(t, "ES256", "k2")
 	pend := func(c *gate.Config) { c.Issuers[0].Keys = pendingKeys{newKeys(t, key)} }
@@ -66,7 +66,7 @@ func TestClientThatLeavesAPendingKey(t *testing.T) {
 	refused(t, g, request(next.Sign(t, says())).WithContext(ctx), gate.ClientGone)
 }
 
-// Issuers with one key set share the budget of fetches. Each has answers of its own.
+// Issuers with the same key set share its budget of fetches, but failures name the right issuer.
 func TestIssuersThatShareASource(t *testing.T) {
 	first, second := tokentest.NewKey(t, "ES256", "k1"), tokentest.NewKey(t, "ES256", "second").WithKID("k1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(first))
@@ -87,7 +87,7 @@ func TestIssuersThatShareASource(t *testing.T) {
 	accepted(t, g, request(second.Sign(t, says(b)))) // the same id, another key
 	accepted(t, g, request(second.Sign(t, says())))
 	refused(t, g, request(first.Sign(t, says())), gate.InvalidSignature)
-	// Whatever may be fetched for invented ids is spent at one of them.
+	// One of the issuers uses up the budget for invented key ids.
 	mallory := tokentest.NewKey(t, "ES256", "mallory")
 	for i := 0; ; i++ {
 		verdict, err := g.Check(direct(request(mallory.WithKID(fmt.Sprint("invented ", i)).Sign(t, says()))))

@@ -41,14 +41,14 @@ func TestTokenIsRefusedWithItsReason(t *testing.T) {
 			key.Sign(t, says(), m{"crit": []string{"x"}}), gate.MalformedToken},
 		"alg none": {plain,
 			key.SignRaw(`{"alg":"none"}`, `{"iss":"`+issuerA+`"}`), gate.UnsupportedAlgorithm},
-		"an algorithm that the issuer has not": {plain,
+		"an algorithm that the issuer lacks": {plain,
 			tokentest.NewKey(t, "EdDSA", "k1").Sign(t, says()), gate.UnsupportedAlgorithm},
 		"a logout token":               {plain, typ("logout+jwt"), gate.InvalidType},
 		"a security event":             {plain, sign(m{"events": m{"x": m{}}}), gate.InvalidType},
 		"a token bound to a key":       {plain, sign(m{"cnf": m{"jkt": "x"}}), gate.ProofRequired},
 		"an unknown issuer":            {plain, sign(m{"iss": issuerB}), gate.UnknownIssuer},
 		"no issuer":                    {plain, sign(m{"iss": nil}), gate.UnknownIssuer},
-		"an issuer with a slash more":  {plain, sign(m{"iss": issuerA + "/"}), gate.UnknownIssuer},
+		"an issuer with another slash": {plain, sign(m{"iss": issuerA + "/"}), gate.UnknownIssuer},
 		"an issuer in another case":    {plain, sign(m{"iss": strings.ToUpper(issuerA)}), gate.UnknownIssuer},
 		"an unknown key":               {plain, other.Sign(t, says()), gate.UnknownKey},
 		"another key under a known id": {plain, other.WithKID("k1").Sign(t, says()), gate.InvalidSignature},
@@ -67,8 +67,8 @@ func TestTokenIsRefusedWithItsReason(t *testing.T) {
 		"for no audience":                       {plain, sign(m{"aud": nil}), gate.InvalidAudience},
 		"a blank subject":                       {plain, sign(m{"sub": " "}), gate.MalformedToken},
 		"no subject":                            {plain, sign(m{"sub": nil}), ""},
-		"a type that is not wanted":             {types("at+jwt"), typ("JWT"), gate.InvalidType},
-		"no type where one is wanted":           {types("at+jwt"), typ(nil), gate.InvalidType},
+		"a type that is not named":              {types("at+jwt"), typ("JWT"), gate.InvalidType},
+		"no type where one is named":            {types("at+jwt"), typ(nil), gate.InvalidType},
 		"one of two types, in another spelling": {types("jwt", "at+jwt"), typ("application/AT+JWT"), ""},
 		"the profile with everything":           {profile, key.Sign(t, says(full), m{"typ": "at+jwt"}), ""},
 		"the profile without its type":          {profile, key.Sign(t, says(full)), gate.InvalidType},
@@ -124,7 +124,7 @@ func TestSourceWithNeitherKeysNorErrorRefuses(t *testing.T) {
 	refused(t, g, request(key.Sign(t, says())), gate.InvalidSignature)
 }
 
-func TestFailureHoldsNothingOfTheToken(t *testing.T) {
+func TestFailureContainsNothingOfTheToken(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	g := build(t, key)
 	kid := strings.Repeat("k", 500)

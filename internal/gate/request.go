@@ -6,34 +6,36 @@ import (
 	"net/netip"
 )
 
-// Request is a request, and what only the server that took it knows about it. It is made once, by the adapter.
+// Request is an HTTP request together with what only the server that received it knows. The adapter makes it once.
 type Request struct {
-	// HTTP is the request. Check reads a form body that may hold the token and gives it back; nothing else changes.
+	// HTTP is the request. Check may read a form body that may hold the token, and then puts it back. It changes
+	// nothing else.
 	HTTP *http.Request
-	// Facts about the request. Direct gives those of a server without proxies in front.
+	// Facts about the request. Direct has those of a server without trusted proxies.
 	Facts Facts
 }
 
-// Facts are what a server knows about a request beside what the client wrote into it. Where proxies stand in front of
-// the server, the facts are about what happened before the outermost one that is trusted. They are computed when a rule
-// needs them: a request that no such rule looks at pays nothing.
+// Facts are what a server knows about a request beyond its content. Behind trusted proxies they describe the request as
+// the outermost of those received it. They are computed only when a rule needs them, so other requests pay nothing.
 type Facts interface {
-	// Scheme is "https" or "http", as the client used it; empty when a trusted proxy does not say exactly that.
+	// Scheme is "https" or "http", as the client used it. It is empty if a trusted proxy does not give exactly one of
+	// them.
 	Scheme() string
-	// Host is the authority that the client addressed, with a port where it gave one; empty when a trusted proxy names
-	// several.
+	// Host is the authority that the client addressed, with the port if it gave one. It is empty if a trusted proxy
+	// names several.
 	Host() string
-	// Certificate is that of the client, whose key it proved to have; nil when there is none, or when the connection is
-	// that of a trusted proxy. Nobody has verified more of it than the server's own settings ask for.
+	// Certificate is the client's. The client has proved possession of its key. Beyond that the certificate is verified
+	// only as far as the server's settings require. It is nil if the client has none, or if the connection comes from a
+	// trusted proxy.
 	Certificate() *x509.Certificate
-	// Client is the client's address; the zero Addr when it is not known.
+	// Client is the client's address, or the zero Addr if it is unknown.
 	Client() netip.Addr
 }
 
-// Direct gives the facts of the connection itself: there is no proxy to be trusted.
+// Direct returns the facts of the connection itself, without trusting any proxy.
 func Direct(r *http.Request) Facts { return direct{r} }
 
-// direct is one pointer, so that it becomes Facts without an allocation.
+// direct is a single pointer, so converting it to Facts does not allocate.
 type direct struct{ *http.Request }
 
 func (d direct) Scheme() string {

@@ -11,14 +11,14 @@ import (
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
-// requirements are Requirements made ready for use: scopes first, then claims, groups and the others.
+// requirements are compiled Requirements, in the order in which they are checked: scopes, claims, groups and others.
 type requirements struct {
 	list      []Requirement
-	scopes    scopeRequirement // also of what an authorization server answers
-	scopeText string           // for the challenge: all of them in one, so that a client can ask for all at once
+	scopes    scopeRequirement // apply to an authorization server's answer, too
+	scopeText string           // all scopes for the challenge, so that a client can request them at once
 }
 
-// compileRequirements checks requirements and makes them ready.
+// compileRequirements checks requirements and compiles them.
 func compileRequirements(r Requirements) (requirements, error) {
 	if err := r.Validate(); err != nil {
 		return requirements{}, err
@@ -39,7 +39,7 @@ func compileRequirements(r Requirements) (requirements, error) {
 	return out, nil
 }
 
-// Validate refuses a requirement that would require nothing, or that no challenge could name.
+// Validate refuses empty requirements, and scopes that a challenge could not carry.
 func (r Requirements) Validate() error {
 	for _, scope := range r.Scopes {
 		if err := bearer.ValidScope(scope); err != nil {
@@ -62,7 +62,7 @@ func (r Requirements) Validate() error {
 
 func (r *requirements) empty() bool { return len(r.list) == 0 }
 
-// satisfiedBy reports the first requirement that the identity does not satisfy.
+// satisfiedBy returns the failure of the first requirement that the identity does not satisfy.
 func (r *requirements) satisfiedBy(id *Identity, now time.Time) error {
 	for _, requirement := range r.list {
 		if f := requirement.Check(id, now); f != nil {
@@ -72,7 +72,7 @@ func (r *requirements) satisfiedBy(id *Identity, now time.Time) error {
 	return nil
 }
 
-// scopeRequirement asks for all of these scopes.
+// scopeRequirement requires all of these scopes.
 type scopeRequirement []string
 
 // Check implements Requirement.
@@ -114,21 +114,22 @@ func (c *ClaimRequirement) satisfiedBy(set *claims.Set) bool {
 	return false
 }
 
-// groupRequirement asks for one of these groups.
+// groupRequirement requires one of these groups.
 type groupRequirement []string
 
 // Check implements Requirement.
 func (r groupRequirement) Check(id *Identity, _ time.Time) *Failure {
 	if !slices.ContainsFunc(r, id.inGroup) {
-		return fail(ClaimMismatch, fmt.Errorf("none of the groups %q", []string(r)))
+		return fail(ClaimMismatch, fmt.Errorf("the caller is in none of the groups %q", []string(r)))
 	}
 	return nil
 }
 
-// otherRequirement is a requirement that is not the gate's own.
+// otherRequirement is a requirement from outside of this package.
 type otherRequirement struct{ Requirement }
 
-// Check implements Requirement. The gate writes into a failure whose token it was, so each request needs its own.
+// Check implements Requirement. It copies the failure: the gate adds the token's fingerprint to it, so requests must
+// not share one.
 func (r otherRequirement) Check(id *Identity, now time.Time) *Failure {
 	f := r.Requirement.Check(id, now)
 	if f == nil {

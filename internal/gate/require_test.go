@@ -7,8 +7,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// TestRequirements is the truth table: scopes are AND, the values of a claim and the groups are OR, and the three kinds
-// are AND. Every case runs twice, so that the same rules hold for a cached token.
+// TestRequirements is a truth table. Scopes combine with AND, the values of a claim and the groups with OR, and the
+// three kinds of requirement with AND. Every case runs twice, so that the same rules apply to a cached token.
 func TestRequirements(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	scopes := func(list ...string) gate.Requirements { return gate.Requirements{Scopes: list} }
@@ -63,7 +63,7 @@ func TestRequirements(t *testing.T) {
 			m{"realm": m{"roles": "x admin"}}, gate.ClaimMismatch},
 		"a name with dots":                 {claim("https://x.example/role", "a"), m{"https://x.example/role": "a"}, ""},
 		"a name is not a path":             {claim("realm.roles", "a"), m{"realm.roles": "a"}, gate.ClaimMismatch},
-		"an object is no value":            {claim("tenant", "a"), m{"tenant": m{"a": true}}, gate.ClaimMismatch},
+		"an object is not a value":         {claim("tenant", "a"), m{"tenant": m{"a": true}}, gate.ClaimMismatch},
 		"null is not the text null":        {claim("tenant", "null"), m{"tenant": (*int)(nil)}, gate.ClaimMismatch},
 		"one of the groups":                {groups("a", "b"), m{"groups": []string{"b", "c"}}, ""},
 		"a single group":                   {groups("a"), m{"groups": "a"}, ""},
@@ -90,7 +90,7 @@ func TestRequirements(t *testing.T) {
 	}
 }
 
-// A consumer's groups come from the configuration; a token cannot add to them.
+// A consumer's groups come from the configuration. A token cannot add to them.
 func TestGroupsOfConsumers(t *testing.T) {
 	key := tokentest.NewKey(t, "HS256", "s")
 	shop := consumer(t, "shop", "shop-key", key)
@@ -105,7 +105,7 @@ func TestGroupsOfConsumers(t *testing.T) {
 	refused(t, with("staff"), request(token), gate.ClaimMismatch)
 }
 
-// A client that is not who it says learns nothing about what the route requires.
+// Requirements are checked last, so that a bad token is refused for what is wrong with it.
 func TestRequirementsComeLast(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	g := build(t, key, func(c *gate.Config) { c.Require.Scopes = []string{"admin"} })

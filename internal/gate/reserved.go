@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// reservation is why some names of headers cannot carry a claim. A "*" at the end stands for the rest of a name.
+// reservation says why some header names cannot carry a claim. A "*" at the end of a name stands for any rest.
 type reservation struct {
 	why   string
 	names []string
 }
 
-// reserved are the names, in lower case, that mean something to HTTP, to proxies, to browsers or to frameworks, or that
-// would not arrive.
+// reserved lists names, in lower case, that have a meaning in HTTP, to proxies, to browsers or to frameworks, or that
+// would not reach the backend.
 var reserved = []reservation{
 	{"it never arrives at the backend: reverse_proxy removes it (compare RFC 9110 section 7.6.1)", []string{
 		"alt-svc", "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te",
@@ -50,23 +50,23 @@ var reserved = []reservation{
 	}},
 }
 
-// identityOfProxies are the names that look like those above, and by which oauth2-proxy and others tell who is calling.
+// identityOfProxies lists exceptions: names in which oauth2-proxy and others tell the backend who is calling.
 var identityOfProxies = []string{
 	"x-forwarded-email", "x-forwarded-groups", "x-forwarded-preferred-username", "x-forwarded-user",
 }
 
-// reservedFor says why a name cannot carry a claim; nothing when it can.
-func reservedFor(name string) error {
+// checkReserved refuses a name that is reserved, and says for what.
+func checkReserved(name string) error {
 	name = strings.ToLower(name)
 	if slices.Contains(identityOfProxies, name) {
 		return nil
 	}
-	fits := func(pattern string) bool {
+	matches := func(pattern string) bool {
 		prefix, more := strings.CutSuffix(pattern, "*")
 		return name == pattern || more && strings.HasPrefix(name, prefix)
 	}
 	for _, r := range reserved {
-		if slices.ContainsFunc(r.names, fits) {
+		if slices.ContainsFunc(r.names, matches) {
 			return fmt.Errorf("%s; choose another name, such as X-User-Name", r.why)
 		}
 	}

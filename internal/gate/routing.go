@@ -9,24 +9,24 @@ import (
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
-// orderOpaque makes sure that every opaque token has at most one issuer that is asked about it: asking several would
-// show each server the others' tokens. Of issuers without a prefix, one with AskOpaque comes before those with
-// AskAlways, and of several of the latter none is asked.
+// orderOpaque makes sure that at most one issuer is asked about an opaque token. Asking several would show each server
+// the others' tokens. Of issuers without a prefix, one with AskOpaque has precedence over those with AskAlways. If
+// several have AskAlways and none has AskOpaque, none of them is asked.
 func (p *parties) orderOpaque() error {
 	slices.SortFunc(p.opaque, func(a, b *party) int {
 		x, y := a.issuer.Asking, b.issuer.Asking
 		return cmp.Or(cmp.Compare(len(y.Prefix), len(x.Prefix)), cmp.Compare(x.Prefix, y.Prefix), cmp.Compare(x.Mode, y.Mode))
 	})
-	p.notTaken = errNoOpaque
+	p.notAsked = errNoOpaque
 	for i := 1; i < len(p.opaque); i++ {
 		a, b := p.opaque[i-1], p.opaque[i]
 		x, y := a.issuer.Asking, b.issuer.Asking
 		switch {
 		case x.Prefix != y.Prefix:
-		case x.Prefix == "" && y.Mode == AskAlways: // and so are all that follow
+		case x.Prefix == "" && y.Mode == AskAlways: // the same holds for all that follow
 			p.opaque = p.opaque[:i]
 			if x.Mode == AskAlways {
-				p.opaque, p.notTaken = p.opaque[:i-1], errManyOpaque
+				p.opaque, p.notAsked = p.opaque[:i-1], errManyOpaque
 			}
 			return nil
 		default:
@@ -40,34 +40,33 @@ func (p *parties) orderOpaque() error {
 
 // Why nobody is asked about an opaque token.
 var (
-	errNoOpaque   = errors.New("opaque token, and no issuer here takes those, or those that begin so")
+	errNoOpaque   = errors.New("opaque token, but no issuer here takes opaque tokens that begin like this one")
 	errManyOpaque = errors.New("opaque token, and several issuers here with \"introspect always\" may take those: " +
 		"give each introspect block the \"prefix\" with which its tokens begin")
-	errNoEncrypted = errors.New("encrypted token (JWE), and no issuer here takes those as it takes opaque ones")
+	errNoEncrypted = errors.New("encrypted token (JWE), but no issuer here takes it: one that takes opaque tokens would")
 )
 
-// askedAbout finds the issuer whose server is asked about a token that is not verified here; nil when nobody is. A JWT
-// that is broken is not worth a question, unless its issuer verifies nothing here and so has no say in what its tokens
-// look like.
-func (p *parties) askedAbout(token string, what *classified) *party {
-	switch what.form {
-	case otherJWT:
-		return nil // another kind of JWT is no access token, whosever it is (RFC 8725 section 3.12)
+// askedAbout returns the issuer whose server is asked about a token that is not verified here, or nil. A broken JWT is
+// not worth a question, with one exception: if an issuer has no keys here, its tokens may look like anything.
+func (p *parties) askedAbout(token string, class *classification) *party {
+	switch class.form {
+	case otherKindJWT:
+		return nil // never an access token, whoever issued it (RFC 8725 section 3.12)
 	case knownJWT:
-		return what.party // without keys: all its tokens are asked about
+		return class.party // it has no keys, so its server is asked about all its tokens
 	}
 	for _, party := range p.opaque {
-		if strings.HasPrefix(token, party.issuer.Asking.Prefix) && party.takes(what.form) {
+		if strings.HasPrefix(token, party.issuer.Asking.Prefix) && party.takes(class.form) {
 			return party
 		}
 	}
 	return nil
 }
 
-// takes reports whether the issuer's server is asked about tokens of this form.
-func (p *party) takes(what form) bool {
-	switch what {
-	case foreignJWT:
+// takes reports whether the issuer's server is asked about tokens of this form that name no configured party.
+func (p *party) takes(f form) bool {
+	switch f {
+	case unknownJWT:
 		return p.issuer.Asking.Mode == AskOpaque
 	case brokenJWT:
 		return p.issuer.Keys == nil

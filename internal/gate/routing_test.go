@@ -10,7 +10,7 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// At most one issuer is asked about an opaque token, since asking shows the token. Configurations that loaded before
+// At most one issuer is asked about an opaque token, since asking reveals the token. Configurations from before
 // "introspect always" took opaque tokens still load, and ask the same issuer.
 func TestWhichIssuerIsAskedAboutAnOpaqueToken(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
@@ -35,7 +35,7 @@ func TestWhichIssuerIsAskedAboutAnOpaqueToken(t *testing.T) {
 		"three always, one with a prefix":  {[]in{{a, ""}, {a, "b_"}, {a, ""}}, map[string]int{"b_1": 2}, ""},
 		"always, and opaque with a prefix": {[]in{{a, ""}, {o, "b_"}}, map[string]int{"x": 1, "b_1": 2}, ""},
 		"opaque, and always with a prefix": {[]in{{a, "b_"}, {o, ""}}, map[string]int{"x": 2, "b_1": 1}, ""},
-		"JWTs take no part":                {[]in{{j, ""}, {a, ""}, {j, ""}}, map[string]int{"x": 2, "b_1": 2}, ""},
+		"JWTs do not count":                {[]in{{j, ""}, {a, ""}, {j, ""}}, map[string]int{"x": 2, "b_1": 2}, ""},
 		"the longer prefix":                {[]in{{a, "b"}, {o, "b_"}, {o, ""}}, map[string]int{"x": 3, "b_1": 2}, ""},
 		"two opaque":                       {[]in{{o, ""}, {o, ""}}, nil, "both take the same opaque tokens"},
 		"two opaque and always":            {[]in{{o, ""}, {a, ""}, {o, ""}}, nil, "both take the same opaque tokens"},
@@ -114,11 +114,11 @@ func TestTheCauseNamesWhatATokenIs(t *testing.T) {
 		token  string
 		want   string
 	}{
-		"opaque, and nobody is ever asked": {never, "opaque", "opaque token, and no issuer here takes those"},
-		"opaque with dots":                 {never, "an.opaque.token", "opaque token, and no issuer here takes those"},
-		"opaque, and it begins like a JWT": {never, "every-token", "opaque token, and no issuer here takes those"},
-		"opaque, like a JWT from afar":     {never, "ey.op.aque", "opaque token, and no issuer here takes those"},
-		"opaque, with another prefix":      {prefixed, "opaque", "or those that begin so"},
+		"opaque, and nobody is ever asked": {never, "opaque", "opaque token, but no issuer here takes"},
+		"opaque with dots":                 {never, "an.opaque.token", "opaque token, but no issuer here takes"},
+		"opaque, and it begins like a JWT": {never, "every-token", "opaque token, but no issuer here takes"},
+		"opaque, similar to a JWT":         {never, "ey.op.aque", "opaque token, but no issuer here takes"},
+		"opaque, with another prefix":      {prefixed, "opaque", "tokens that begin like this one"},
 		"opaque, and two issuers may take it": {second(gate.AskAlways),
 			"opaque", `give each introspect block the "prefix"`},
 		"encrypted, and nobody is ever asked":   {never, jwe, "encrypted token (JWE)"},
@@ -156,10 +156,11 @@ func TestEncryptedTokens(t *testing.T) {
 	}
 }
 
-// An error that is about the token counts against the token, and the log has the code. For a JWT that was verified here
-// it means trouble with the server, which cannot be asked about its own tokens.
-func TestAnErrorThatNamesTheToken(t *testing.T) {
-	key, foreign := tokentest.NewKey(t, "ES256", "k1"), tokentest.NewKey(t, "ES256", "foreign")
+// An error code that is about the token counts as "inactive", and the log has the code. There is one exception: a
+// server that does not support a JWT that was verified here cannot introspect its own tokens, which is the server's
+// fault.
+func TestErrorCodesAboutTheToken(t *testing.T) {
+	key, stranger := tokentest.NewKey(t, "ES256", "k1"), tokentest.NewKey(t, "ES256", "stranger")
 	for name, c := range map[string]struct {
 		mode  gate.AskMode
 		token string
@@ -167,7 +168,7 @@ func TestAnErrorThatNamesTheToken(t *testing.T) {
 		want  gate.Reason
 	}{
 		"a stranger's JWT": {gate.AskOpaque,
-			foreign.Sign(t, says(m{"iss": issuerB})), "unsupported_token_type", gate.Inactive},
+			stranger.Sign(t, says(m{"iss": issuerB})), "unsupported_token_type", gate.Inactive},
 		"an opaque token":         {gate.AskOpaque, "opaque", "invalid_token", gate.Inactive},
 		"an opaque token, always": {gate.AskAlways, "opaque", "unsupported_token_type", gate.Inactive},
 		"a JWT that was verified here": {gate.AskAlways,

@@ -12,17 +12,17 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// A field of the configuration must change the fingerprint, or say by a tag why it need not. Otherwise gates could
-// share remembered tokens that must not.
-func TestEveryFieldIsPartOfTheFingerprintOrSaysWhyNot(t *testing.T) {
+// A field of the configuration must change the fingerprint, unless a tag leaves it out. Otherwise gates could share
+// cached tokens that they must not share.
+func TestEveryFieldIsPartOfTheFingerprintOrHasATag(t *testing.T) {
 	c := config(t, tokentest.NewKey(t, "ES256", "k1"))
 	c.Issuers[0].Keys = nil // an interface, which KeysID stands for
 	hashingtest.EveryField(t, gate.Config{}, gate.FieldsFingerprint)
 	hashingtest.EveryField(t, c, gate.FieldsFingerprint)
 }
 
-// A field that a tag leaves out of the fingerprint has a substitute there, or is judged on each request.
-func TestWhatStandsForAFieldIsInTheFingerprint(t *testing.T) {
+// A field that a tag leaves out of the fingerprint has a substitute there, or is applied to every request.
+func TestSubstitutesOfFieldsAreInTheFingerprint(t *testing.T) {
 	one, two := tokentest.NewKey(t, "ES256", "k1"), tokentest.NewKey(t, "ES256", "k2")
 	with := func(change func(*gate.Config)) [32]byte {
 		return gate.Fingerprint(config(t, one, func(c *gate.Config) {
@@ -54,7 +54,7 @@ func TestWhatStandsForAFieldIsInTheFingerprint(t *testing.T) {
 	}
 }
 
-// filled gives every field that can be reached a value, one element to each list. Interfaces and functions stay nil.
+// filled sets every field that can be reached, with one element in each list. Interfaces and functions stay nil.
 func filled(t *testing.T, v reflect.Value) {
 	t.Helper()
 	switch v.Kind() {
@@ -90,7 +90,7 @@ func filled(t *testing.T, v reflect.Value) {
 	}
 }
 
-// spoil changes everything that a value shares with its copies: what its lists and pointers lead to.
+// spoil changes everything that a value shares with its copies, which is what its lists and pointers lead to.
 func spoil(v reflect.Value, behind bool) {
 	switch v.Kind() {
 	case reflect.Struct:
@@ -113,7 +113,7 @@ func spoil(v reflect.Value, behind bool) {
 	}
 }
 
-// A gate keeps a copy of its configuration. A field that the copy shares with the original could be changed under it.
+// A gate keeps a copy of its configuration. Nobody may be able to change the copy through the original.
 func TestCopyOfAConfigurationSharesNothing(t *testing.T) {
 	var original, want gate.Config
 	filled(t, reflect.ValueOf(&original).Elem())

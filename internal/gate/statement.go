@@ -4,15 +4,15 @@ import (
 	"github.com/caddyjwt/gateway/internal/claims"
 )
 
-// statement is what an authorization server's answer says about an active token. It is immutable, and made once for all
-// requests that use the answer.
+// statement is what an authorization server's answer says about an active token. It is immutable. It is made once per
+// answer and shared by all requests that use the answer.
 type statement struct {
 	identity Identity
 	kind     claims.Kind
 }
 
-// DecodeAnswer reads an active answer, once for all requests that will use it. It is the Decode of the client that asks
-// on behalf of the named issuer.
+// DecodeAnswer returns the Decode of a client that asks about tokens of the named issuer. It reads an active answer
+// once for all requests that use it.
 func DecodeAnswer(issuer string) func(answer []byte) (any, error) {
 	return func(answer []byte) (any, error) {
 		set, err := claims.DecodeAnswer(answer)
@@ -23,8 +23,8 @@ func DecodeAnswer(issuer string) func(answer []byte) (any, error) {
 	}
 }
 
-// DecodeUserInfo is DecodeAnswer for a client that asks the UserInfo endpoint. Its answer needs no word about the kind
-// of token: that endpoint takes access tokens only (OpenID Connect Core 1.0 section 5.3.1).
+// DecodeUserInfo is DecodeAnswer for a client that asks the UserInfo endpoint. That endpoint takes access tokens only
+// (OpenID Connect Core 1.0 section 5.3.1), so its answer need not declare the kind of the token.
 func DecodeUserInfo(issuer string) func(answer []byte) (any, error) {
 	return func(answer []byte) (any, error) {
 		set, err := claims.DecodeUserInfo(answer)
@@ -37,7 +37,7 @@ func DecodeUserInfo(issuer string) func(answer []byte) (any, error) {
 	}
 }
 
-// bound reports that the token is bound to a key (RFC 8705 section 3.2, RFC 9449 section 6.2).
+// bound reports whether the token is bound to a key (RFC 8705 section 3.2, RFC 9449 section 6.2).
 func (s *statement) bound() bool { return s.identity.Claims.Confirmation.Bound || s.kind.Bound }
 
 func newStatement(issuer string, set *claims.Set) *statement {

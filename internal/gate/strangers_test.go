@@ -14,7 +14,7 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// roundTrip is a server without sockets, for a bubble of synctest.
+// roundTrip is a server without sockets, which a synctest bubble needs.
 type roundTrip func(*http.Request) *http.Response
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -25,10 +25,10 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, r.Context().Err()
 }
 
-// strangersRun sends twelve invented tokens at once and one more at every full second, for twenty seconds. Beside them
-// it sends two good tokens a second that nobody has seen before, and one that is in use, about which the server is
-// asked when the time to live is over. About invented tokens the server has this status and no verdict, or for zero no
-// answer at all. It gives how many of the good ones passed.
+// strangersRun sends twelve invented tokens at once, and one more every second, for twenty seconds. Twice a second it
+// also sends a good token that is new, and one that is in use. The server is asked about the latter whenever ttl is
+// over. About invented tokens the server answers with this status and no verdict; for status 0 it does not answer. The
+// results are how many of the good tokens passed, and how many of each were sent.
 func strangersRun(t *testing.T, status int, header http.Header, ttl time.Duration) (fresh, known, sent int) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	synctest.Test(t, func(t *testing.T) {
@@ -87,8 +87,8 @@ func strangersRun(t *testing.T, status int, header http.Header, ttl time.Duratio
 	return fresh, known, sent
 }
 
-// Some servers answer 401, 429 or 500 about tokens that they do not know. A stranger who invents tokens must not shut
-// out good tokens in this way.
+// Some servers answer 401, 429 or 500 about tokens that they do not know. Strangers who invent tokens must not be able
+// to shut out good tokens that way.
 func TestStrangersDoNotShutOutGoodTokens(t *testing.T) {
 	for _, c := range []struct {
 		status int
@@ -106,8 +106,8 @@ func TestStrangersDoNotShutOutGoodTokens(t *testing.T) {
 	}
 }
 
-// A server in trouble answers like this, too: 502, 503, 504, or nothing in time. If it answers so about unknown tokens
-// only, it counts as down for new tokens. Tokens in use are not affected.
+// These answers are also those of a server in trouble: 502, 503, 504, or nothing in time. A server that gives them
+// about unknown tokens counts as down for new tokens. Tokens in use are not affected.
 func TestStrangersDoNotShutOutTokensInUse(t *testing.T) {
 	for _, status := range []int{0, 502, 503, 504} {
 		fresh, known, sent := strangersRun(t, status, nil, time.Second)

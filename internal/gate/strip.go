@@ -11,11 +11,12 @@ import (
 	"github.com/caddyjwt/gateway/internal/bearer"
 )
 
-// Strip removes from a request whatever a client must not tell the backend: the managed headers in every spelling, the
-// same as trailers, and the token, in trailers always; and it takes Connection out of the client's hands. It is for
-// every outcome, a refusal included: an error route may have a backend too.
+// Strip removes whatever the client must not pass to the backend: the managed headers in every spelling, also as
+// trailers, and the token, unless ForwardToken keeps it. A token in a trailer always goes. Strip also prevents the
+// client from removing headers by means of Connection. Call it for every outcome, refusals included: an error route may
+// have a backend, too.
 func (g *Gate) Strip(r *http.Request) {
-	if g.letsPreflight(r) {
+	if g.passesAsPreflight(r) {
 		stripPreflight(r)
 	}
 	g.managed.stripHeader(r.Header)
@@ -29,16 +30,16 @@ func (g *Gate) Strip(r *http.Request) {
 		g.extractor.Remove(r)
 	}
 	if len(r.Trailer) > 0 || r.ContentLength < 0 || r.ProtoMajor > 2 {
-		g.stripTrailer(r) // last, since Remove has to know the body again that was read
+		g.stripTrailer(r) // last, since Remove must recognise the body that Extract read
 	}
 }
 
-// TakesQuery reports whether a token that is taken out of the request can have been in its query.
+// TakesQuery reports whether Strip may remove a token from the query.
 func (g *Gate) TakesQuery() bool { return g.queryToken && !g.keepToken }
 
-// StripTarget removes the token from a copy of the request's target that somebody keeps, a URL and the text of the
-// request line: Caddy restores both for error routes, and tells them to placeholders, logs and FastCGI backends. The
-// URL is changed in place; the text without the token comes back, and whether it is another one.
+// StripTarget removes the token from a copy of the request target: a URL, and the text of the request line. Caddy keeps
+// such a copy, restores it for error routes, and passes it to placeholders, logs and FastCGI backends. StripTarget
+// changes the URL in place. It returns the text without the token, and reports whether the text has changed.
 func (g *Gate) StripTarget(u *url.URL, text string) (stripped string, changed bool) {
 	if !g.TakesQuery() || u == nil || u.RawQuery == "" {
 		return text, false
@@ -48,7 +49,8 @@ func (g *Gate) StripTarget(u *url.URL, text string) (stripped string, changed bo
 	return r.RequestURI, r.RequestURI != text
 }
 
-// stripHeader deletes by raw key: Del would miss names that are not in canonical form.
+// stripHeader deletes the set's names from h. It uses raw keys, since Header.Del would miss names that are not in
+// canonical form.
 func (m *headerNames) stripHeader(h http.Header) {
 	for name := range h {
 		if m.has(name) {
@@ -57,9 +59,9 @@ func (m *headerNames) stripHeader(h http.Header) {
 	}
 }
 
-// stripUpgrade refuses to pass on an upgrade to HTTP in another dress: to HTTP/2 in clear text (RFC 9113 section 3.1
-// has given it up), to TLS (RFC 2817) and to another version of HTTP. Inside the tunnel that a backend would open, a
-// client could send any number of requests that no gate sees. WebSocket and others stay.
+// stripUpgrade removes upgrades to other forms of HTTP: to HTTP/2 in clear text (deprecated by RFC 9113 section 3.1),
+// to TLS (RFC 2817) and to another version of HTTP. In the tunnel that a backend would open, a client could send any
+// number of requests that no gate sees. WebSocket and other protocols stay.
 func stripUpgrade(h http.Header, fields []string) {
 	for _, field := range fields {
 		for protocol := range strings.SplitSeq(field, ",") {
@@ -74,23 +76,22 @@ func stripUpgrade(h http.Header, fields []string) {
 	}
 }
 
-// methodOverrides are the fields by which some backends take another method than that of the request line.
+// methodOverrides are fields with which some backends replace the method of the request line.
 var methodOverrides = namesOf("X-HTTP-Method", "X-HTTP-Method-Override", "X-Method-Override")
 
-// stripPreflight makes sure that a preflight, which passes without a token, is no more than that for the backend: it
-// stays OPTIONS, and has no body. The query stays: it belongs to what the preflight asks about, and frameworks that
-// read a method there, such as "_method", do so for POST.
+// stripPreflight makes sure that the backend sees a preflight, which passes without a token, as nothing else: its
+// method stays OPTIONS, and it has no body. The query stays, since it is part of what the preflight asks about.
+// Frameworks that read a method from the query, such as "_method", do so for POST only.
 func stripPreflight(r *http.Request) {
 	methodOverrides.stripHeader(r.Header)
 	bearer.DropBody(r)
 }
 
-// settleConnection does at the gate what Connection asks of a proxy behind it (RFC 9110 section 7.6.1): fields that it
-// names are removed now, so that nothing that is set from here on can be removed by a client's word: our identity
-// headers, and what an operator sets. Credentials and identity are not the client's to remove; they stay where they
-// are.
+// settleConnection does what Connection asks of the proxy behind the gate (RFC 9110 section 7.6.1): it removes the
+// fields that Connection names. The proxy would do so after the gate and the operator have set headers, and so the
+// client could have them removed. Connection cannot name credentials and identity headers: those stay.
 func (g *Gate) settleConnection(h http.Header, fields []string) {
-	kept := make([]string, 0, 4) // on the stack, as a rule
+	kept := make([]string, 0, 4) // usually on the stack
 	settled := true
 	for _, field := range fields {
 		for option := range strings.SplitSeq(field, ",") {
@@ -114,22 +115,25 @@ func (g *Gate) settleConnection(h http.Header, fields []string) {
 	}
 }
 
-// aboutConnection are the options that say something about the connection itself, beside or in place of a field.
+// aboutConnection lists the options that say something about the connection itself, whether or not they name a field.
 var aboutConnection = namesOf("close", "keep-alive", "Upgrade", "HTTP2-Settings", "TE")
 
-// concernsIdentity reports whether a field says who is calling: credentials, whether or not they travel on, and what we
-// tell the backend, in every spelling. A client may neither send such a field as a trailer nor name it in Connection.
+// concernsIdentity reports whether a field, in whatever spelling, says who is calling: credentials, whether or not they
+// are forwarded, and the headers that outputs set. A client may neither send such a field as a trailer nor name it in
+// Connection.
 func (g *Gate) concernsIdentity(name string) bool {
 	return g.managed.has(name) || credentials.has(name) || g.extractor.Needs(name)
 }
 
 var credentials = namesOf("Authorization", "Cookie")
 
-// stripTrailer removes managed names, and those of fields that may hold a token, from the announced trailers now and
-// from the received ones when the body ends; the latter also when the token stays, since nobody has looked at these.
-// net/http fills the map then, announced or not, and a proxy forwards it whole. A body of known length has no trailers
-// in HTTP/1.1; in HTTP/2 it has only those that were announced. In HTTP/3 any body may have any (RFC 9114 section 4.1),
-// and the server gives the handler all of them, in a map of their own.
+// stripTrailer removes fields that concern identity from the trailers: from the announced ones now, and from the
+// received ones when the body ends. It does so even if the request keeps the token, since no token in a trailer was
+// verified.
+//
+// When the body ends, net/http puts all received trailers into the map, announced or not, and a proxy forwards all of
+// them. A body of known length has no trailers in HTTP/1.1, and in HTTP/2 only those that were announced. In HTTP/3 any
+// body may have any trailers (RFC 9114 section 4.1), and the server passes all of them to the handler in a new map.
 func (g *Gate) stripTrailer(r *http.Request) {
 	b := &trailerBody{ReadCloser: r.Body, request: r, gate: g}
 	b.strip()
@@ -138,8 +142,8 @@ func (g *Gate) stripTrailer(r *http.Request) {
 	}
 }
 
-// trailerBody removes the names that must not be there from the trailers of a request when its body has ended, before
-// whoever read or closed it looks at them.
+// trailerBody removes fields from a request's trailers when its body has ended, before the reader of the body sees
+// them.
 type trailerBody struct {
 	io.ReadCloser
 	request *http.Request
@@ -147,7 +151,7 @@ type trailerBody struct {
 	mu      sync.Mutex // a transport may close the body while it is being read
 }
 
-// Unwrap is for bearer.HasRead, which looks for what is inside.
+// Unwrap is for bearer.HasRead, which looks for the body inside.
 func (b *trailerBody) Unwrap() io.ReadCloser { return b.ReadCloser }
 
 func (b *trailerBody) strip() {
@@ -168,7 +172,7 @@ func (b *trailerBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close may read what is left, trailers included.
+// Close closes the body, which may read the rest of it, trailers included.
 func (b *trailerBody) Close() error {
 	err := b.ReadCloser.Close()
 	b.strip()

@@ -22,7 +22,7 @@ func TestTrailersCarryNoIdentity(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	token := key.Sign(t, says())
 	g := build(t, key, forward(t, "name", "X-User"))
-	// A handler between gate and proxy that reads the body first, as buffering does.
+	// buffered is a handler between gate and proxy that reads the whole body first.
 	buffered := func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
@@ -61,7 +61,7 @@ func TestTrailersCarryNoIdentity(t *testing.T) {
 	}
 }
 
-// A trailer may be read without any proxy: from the request that the gate has seen, when the body has ended.
+// A handler without a proxy may read trailers from the request itself, when the body has ended.
 func TestTrailersOfTheRequestItself(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	token := key.Sign(t, says())
@@ -92,8 +92,8 @@ func TestTrailersOfTheRequestItself(t *testing.T) {
 	}
 }
 
-// Nobody looks at what comes after the body. A token there was never verified, and some backends merge trailers into
-// the header.
+// The gate takes no token from a trailer. Such a token was never verified, and some backends merge trailers into the
+// header.
 func TestTrailersCarryNoToken(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	token := key.Sign(t, says())
@@ -128,7 +128,7 @@ func TestTrailersCarryNoToken(t *testing.T) {
 	}
 }
 
-// A form that may hold the token is read by the gate itself, trailers included.
+// The gate itself reads a form that may hold the token, trailers included.
 func TestTrailersOfAForm(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	g := build(t, key, forward(t, "name", "X-User"), func(c *gate.Config) {
@@ -249,14 +249,14 @@ func TestTrailersOverHTTP3(t *testing.T) {
 	}
 }
 
-// A proxy may close the body while it is being read. The transport of Go does so when a request ends early, and so do
-// the two directions of a WebSocket over HTTP/2. Both ends look at the trailers. If two goroutines use one map at once,
-// the process ends.
+// A proxy may close the body while it is being read. Go's transport does so when a request ends early, and so do the
+// two directions of a WebSocket over HTTP/2. Both Read and Close strip the trailers. If two goroutines change a map at
+// once, the process crashes.
 func TestTrailersWhenTheBodyIsClosedWhileItIsRead(t *testing.T) {
 	g := build(t, tokentest.NewKey(t, "ES256", "k1"), forward(t, "name", "X-User"))
-	rounds := 4000 // one in some hundreds ends badly when nothing guards the map
+	rounds := 4000 // without a guard, one in a few hundred crashes
 	if testing.Short() {
-		rounds = 200 // the race detector needs no luck
+		rounds = 200 // enough for the race detector
 	}
 	for range rounds {
 		r := httptest.NewRequest(http.MethodPost, "http://gw/", strings.NewReader("hello"))
@@ -275,8 +275,8 @@ func TestTrailersWhenTheBodyIsClosedWhileItIsRead(t *testing.T) {
 	}
 }
 
-// meeting is a body whose reader and closer return at the same moment, when it has brought its trailers. Many of these
-// have our names, so that there is work for both.
+// meeting is a body whose Read and Close return at the same moment, after it has added its trailers. Many of these have
+// managed names, so that both have something to remove.
 type meeting struct {
 	trailer http.Header
 	once    sync.Once

@@ -11,15 +11,15 @@ import (
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
-// Validate refuses what New would refuse. It needs no client to ask with, so that a configuration can be checked before
-// anything is opened. An error names its setting by the path in Config, such as "Issuers[1].Audience": see
+// Validate refuses what New would refuse, except an Asking without a Client: so a configuration can be checked before
+// any client is opened. An error names its setting by the path in Config, such as "Issuers[1].Audience": see
 // setting.Field.
 func (c Config) Validate() error {
 	_, err := build(c)
 	return err
 }
 
-// validate checks everything that needs no look-up table.
+// validate checks everything that can be checked without the look-up tables.
 func (c *Config) validate() error {
 	if c.Extractor == nil {
 		return setting.Errorf("Extractor", "no place to take the token from")
@@ -52,7 +52,7 @@ func (c *Config) validate() error {
 		return setting.Errorf("KeyClaim",
 			"key_claim selects a consumer's credential, and there is none: remove it, or add a consumer")
 	}
-	return setting.In("Asking", c.validateIntrospection())
+	return setting.In("Asking", c.validateAsking())
 }
 
 // element is the path of one element of a list.
@@ -91,10 +91,10 @@ func (i *Issuer) validateRules(route Audience) error {
 			"add \"audience <value>\" here or to bearer_auth, or write out \"audience any\"")
 	}
 	if i.Keys == nil && (i.Asking == nil || i.Asking.Mode != AskOpaque) {
-		return setting.Errorf("Keys", "no keys, and no \"introspect opaque\" to do without: nothing could verify its tokens")
+		return setting.Errorf("Keys", "no keys, and no \"introspect opaque\" in their place: nothing could verify its tokens")
 	}
 	if i.Keys != nil && i.Algorithms == 0 {
-		return setting.Errorf("Algorithms", "no algorithms: a check that allows nothing")
+		return setting.Errorf("Algorithms", "no algorithms: every token would be refused")
 	}
 	if in := i.Asking; in != nil && (in.Mode == 0 || in.Mode > AskJWTs) {
 		return setting.Errorf("Asking.Mode", "introspection has no mode")
@@ -108,7 +108,7 @@ func (i *Issuer) validateRules(route Audience) error {
 	return nil
 }
 
-// ValidateLeeway checks a leeway alone.
+// ValidateLeeway refuses a leeway that is negative or above MaxLeeway.
 func ValidateLeeway(d time.Duration) error {
 	if d < 0 || d > MaxLeeway {
 		return fmt.Errorf("leeway %v is not between 0s and %v", d, MaxLeeway)
@@ -116,37 +116,37 @@ func ValidateLeeway(d time.Duration) error {
 	return nil
 }
 
-// validateIntrospection refuses a route that promises more than its issuers can keep.
-func (c *Config) validateIntrospection() error {
+// validateAsking refuses a route's setting for asking if the issuers cannot be asked that way.
+func (c *Config) validateAsking() error {
 	if age := c.Asking.MaxAge; age != nil && *age < 0 {
 		return setting.Errorf("MaxAge", "introspect max_age is negative")
 	}
 	if c.Asking.Mode != RouteForce {
 		none := !slices.ContainsFunc(c.Issuers, func(i Issuer) bool { return i.Asking != nil })
 		if none && (c.Asking.Mode != RouteAsIssuer || c.Asking.MaxAge != nil) {
-			return errors.New("introspect refines how issuers are asked, and none is: add an introspect block to an issuer")
+			return errors.New("introspect changes how issuers are asked, and no issuer is: add an introspect block to one")
 		}
 		return nil
 	}
 	if c.hasCredentials() {
 		return setting.Errorf("Mode",
-			"introspect force cannot hold for tokens of consumers: no authorization server knows them")
+			"introspect force does not go with consumers that have credentials: no authorization server knows their tokens")
 	}
 	for i := range c.Issuers {
 		if c.Issuers[i].Asking == nil {
 			return setting.Errorf("Mode",
-				"introspect force: issuer %q has no introspect block to ask with", c.Issuers[i].Name)
+				"introspect force: issuer %q has no introspect block, which says how to ask", c.Issuers[i].Name)
 		}
 	}
 	return nil
 }
 
-// canAsk makes sure that there is somebody to ask with. It is the one rule that Validate leaves out.
-func (c *Config) canAsk() error {
+// checkClients makes sure that every Asking has a client. It is the one rule that Validate leaves out.
+func (c *Config) checkClients() error {
 	for i := range c.Issuers {
 		if in := c.Issuers[i].Asking; in != nil && in.Client == nil {
 			return setting.Errorf(element("Issuers", i)+".Asking.Client",
-				"issuer %q: introspection has no client to ask with", c.Issuers[i].Name)
+				"issuer %q: introspection has no client", c.Issuers[i].Name)
 		}
 	}
 	return nil

@@ -10,34 +10,34 @@ import (
 	"github.com/caddyjwt/gateway/internal/keyset"
 )
 
-// identify finds out whose token this is and whether it is good for this route, now.
-func (g *Gate) identify(of *Request, token string) (*Identity, error) {
-	ctx := of.HTTP.Context()
+// identify authenticates a token, and checks that it may pass this route now.
+func (g *Gate) identify(req *Request, token string) (*Identity, error) {
+	ctx := req.HTTP.Context()
 	found, err := g.authenticate(ctx, token)
 	if err != nil {
 		return nil, err
 	}
-	if err := g.admit(of, &found, token); err != nil {
+	if err := g.admit(req, &found, token); err != nil {
 		return nil, about(err, found.party)
 	}
 	return found.identity, nil
 }
 
-// admit holds an identity to what changes with time and route, on every request anew: also where the token, or the
-// answer about it, is remembered.
-func (g *Gate) admit(of *Request, found *known, token string) error {
+// admit checks everything that depends on time or route. It runs for every request, even if the token, or the answer
+// about it, is cached.
+func (g *Gate) admit(req *Request, found *authenticated, token string) error {
 	now := g.now()
 	if err := g.judge(found, now); err != nil {
 		return err
 	}
-	if err := prove(of, found.how.bound); err != nil {
+	if err := checkProof(req, found.traits.bound); err != nil {
 		return err
 	}
-	if err := g.revoked(found.identity, now); err != nil {
+	if err := g.checkRevoked(found.identity, now); err != nil {
 		return err
 	}
 	if g.mustAsk(found) {
-		if err := g.confirm(of, found, token); err != nil {
+		if err := g.confirm(req, found, token); err != nil {
 			return err
 		}
 		now = g.now()
@@ -45,73 +45,74 @@ func (g *Gate) admit(of *Request, found *known, token string) error {
 	return g.require.satisfiedBy(found.identity, now)
 }
 
-// authenticate establishes who issued the token and what it says: from the cache, by its signature, or, when it is not
-// to be verified here, by asking the authorization server.
-func (g *Gate) authenticate(ctx context.Context, token string) (known, error) {
-	key, cacheable := g.hash.hash(token)
+// authenticate establishes the identity behind a token: from the cache, by verifying its signature, or by asking the
+// authorization server about a token that is not verified here.
+func (g *Gate) authenticate(ctx context.Context, token string) (authenticated, error) {
+	key, cacheable := g.hasher.key(token)
 	if cacheable {
 		if found := g.cached(&key); found.identity != nil {
 			return found, nil
 		}
 	}
-	what, verified, err := g.verify(ctx, token)
+	class, verified, err := g.verify(ctx, token)
 	if err != nil {
-		return known{}, about(err, what.party)
+		return authenticated{}, about(err, class.party)
 	}
 	if verified.identity != nil {
 		if cacheable {
-			g.cache.put(key, verified, what.party.leeway, g.now())
+			g.cache.put(key, verified, class.party.leeway, g.now())
 		}
-		return verified.known(what.party), nil
+		return verified.authenticated(class.party), nil
 	}
-	asked := g.parties.askedAbout(token, &what)
+	asked := g.parties.askedAbout(token, &class)
 	if asked == nil {
-		return known{}, what.failure()
+		return authenticated{}, class.failure()
 	}
 	return g.ask(ctx, asked, token)
 }
 
-// cached gives what is known of a token that was verified before under the same settings, if the key that verified it
-// is still in force: a key that was withdrawn takes every cached token with it, at once. The settings being the same,
-// the index names the same party, though perhaps of a newer configuration with another audience or leeway.
-func (g *Gate) cached(key *cacheKey) known {
-	remembered := g.cache.get(key)
-	if remembered == nil || remembered.party >= len(g.parties.all) {
-		return known{}
+// cached returns a token that was verified before under the same settings, if the key that verified it is still in
+// force: withdrawing a key invalidates all its cached tokens at once. Since the settings are the same, the index refers
+// to the same party, though perhaps to that of a newer configuration with another audience or leeway.
+func (g *Gate) cached(key *cacheKey) authenticated {
+	e := g.cache.get(key)
+	if e == nil || e.party >= len(g.parties.all) {
+		return authenticated{}
 	}
-	party := g.parties.all[remembered.party]
+	party := g.parties.all[e.party]
 	if party.issuer != nil { // a credential's key is part of the fingerprint
-		if party.issuer.Keys == nil || !party.issuer.Keys.Current().Has(remembered.key) {
-			return known{}
+		if party.issuer.Keys == nil || !party.issuer.Keys.Current().Has(e.key) {
+			return authenticated{}
 		}
 	}
-	return remembered.known(party)
+	return e.authenticated(party)
 }
 
-// known is what an entry says about a token of this party.
-func (e *entry) known(p *party) known {
-	return known{identity: e.identity, party: p, how: e.how}
+// authenticated combines a cache entry with its party in this gate.
+func (e *entry) authenticated(p *party) authenticated {
+	return authenticated{identity: e.identity, party: p, traits: e.traits}
 }
 
-// verify classifies a token, and verifies it when that is to be done here. Otherwise there is neither an identity nor
-// an error.
-func (g *Gate) verify(ctx context.Context, token string) (classified, entry, error) {
+// verify classifies a token, and verifies it if that must be done here. Otherwise the entry has no identity, and the
+// error is nil.
+func (g *Gate) verify(ctx context.Context, token string) (classification, entry, error) {
 	var jwt parsedJWT
 	defer jwt.release()
-	what := g.parties.classify(token, &jwt)
-	if !what.verifiable() {
-		return what, entry{}, nil
+	class := g.parties.classify(token, &jwt)
+	if !class.verifiable() {
+		return class, entry{}, nil
 	}
-	verified, err := what.party.verify(ctx, &jwt)
-	return what, verified, err
+	verified, err := class.party.verify(ctx, &jwt)
+	return class, verified, err
 }
 
-// verifies reports whether the party has keys by which its tokens are verified here.
+// verifies reports whether the party has keys, so that its tokens are verified here.
 func (p *party) verifies() bool { return p.credential != nil || p.issuer.Keys != nil }
 
-// verify checks a JWT of the party. Cheap refusals come first, and the key source last: it may have to fetch.
+// verify verifies a JWT of the party. The cheap check of the algorithm comes first, since the key source may have to
+// fetch.
 func (p *party) verify(ctx context.Context, jwt *parsedJWT) (entry, error) {
-	if err := p.accepts(&jwt.Header); err != nil {
+	if err := p.checkAlgorithm(&jwt.Header); err != nil {
 		return entry{}, err
 	}
 	key, err := p.verifySignature(ctx, jwt.Token)
@@ -125,23 +126,23 @@ func (p *party) verify(ctx context.Context, jwt *parsedJWT) (entry, error) {
 	}
 	return entry{
 		identity: newIdentity(p, jwt.set), key: key, party: p.index,
-		how: manner{
-			saysAccess: jwt.kind.Access || jwt.Header.Type == accessTokenType,
-			bound:      jwt.set.Confirmation.Bound || jwt.kind.Bound,
+		traits: traits{
+			declaredAccess: jwt.kind.Access || jwt.Header.Type == accessTokenType,
+			bound:          jwt.set.Confirmation.Bound || jwt.kind.Bound,
 		},
 	}, nil
 }
 
-// accepts checks the JOSE header against what the party allows. The algorithm is the operator's choice, never the
+// checkAlgorithm checks the algorithm against those that the party allows. It is the operator's choice, never the
 // token's (RFC 8725 section 3.1).
-func (p *party) accepts(header *jose.Header) error {
+func (p *party) checkAlgorithm(header *jose.Header) error {
 	if !p.algorithms.Has(header.Algorithm) {
 		return fail(UnsupportedAlgorithm, fmt.Errorf("%v is not allowed here", header.Algorithm))
 	}
 	return nil
 }
 
-// verifySignature finds the key inside what belongs to the party, and nowhere else (RFC 8725 section 3.8).
+// verifySignature uses keys of this party, and no others (RFC 8725 section 3.8).
 func (p *party) verifySignature(ctx context.Context, token jose.Token) (*jose.Key, error) {
 	if p.credential != nil {
 		key := p.credential.Verifier
@@ -157,7 +158,7 @@ func (p *party) verifySignature(ctx context.Context, token jose.Token) (*jose.Ke
 	return key, nil
 }
 
-// checkForm checks what a token must be, whatever the time and the route: the typ and the claims of its issuer.
+// checkForm checks what depends on neither time nor route: typ, and the claims that the issuer requires.
 func (p *party) checkForm(header *jose.Header, set *claims.Set, kind claims.Kind) error {
 	if p.issuer == nil {
 		return nil
@@ -173,7 +174,7 @@ func (p *party) checkForm(header *jose.Header, set *claims.Set, kind claims.Kind
 			return claimFailure(err)
 		}
 	}
-	if err := p.checkNamed(set); err != nil {
+	if err := p.checkSubjectOrClient(set); err != nil {
 		return err
 	}
 	if err := claims.CheckPresent(set, p.issuer.Require); err != nil {
@@ -182,6 +183,7 @@ func (p *party) checkForm(header *jose.Header, set *claims.Set, kind claims.Kind
 	return nil
 }
 
+// keyFailure turns an error of keyset.Verify into a failure.
 func keyFailure(err error) *Failure {
 	switch {
 	case errors.Is(err, keyset.ErrUnknownKey):
@@ -199,7 +201,7 @@ func keyFailure(err error) *Failure {
 	return f
 }
 
-// about adds who was to vouch for the token.
+// about adds the party that was to vouch for the token. It may be nil.
 func about(err error, p *party) *Failure {
 	f := FailureOf(err)
 	if p != nil && f.Issuer == "" {
@@ -208,5 +210,5 @@ func about(err error, p *party) *Failure {
 	return f
 }
 
-// clip bounds a text of the client's for the log.
+// clip bounds a text from the client to 64 bytes, for the log.
 func clip(s string) string { return s[:min(len(s), 64)] }

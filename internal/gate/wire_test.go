@@ -17,7 +17,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// recorder is a backend that keeps what it got, trailers included.
+// recorder is a backend that records the last request, trailers included.
 type recorder struct {
 	mu      sync.Mutex
 	header  http.Header
@@ -33,8 +33,8 @@ func (b *recorder) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 	b.header, b.trailer, b.uri, b.body = r.Header, r.Trailer, r.RequestURI, string(body)
 }
 
-// front is a real server with the gate and a reverse proxy in front of a recorder. The proxy gets the request by way of
-// next.
+// front is a real server with the gate and a reverse proxy in front of a recorder. If next is not nil, it wraps the
+// proxy.
 func front(t *testing.T, g *gate.Gate, next func(http.Handler) http.Handler) (address string, backend *recorder) {
 	t.Helper()
 	backend = new(recorder)
@@ -66,7 +66,7 @@ func front(t *testing.T, g *gate.Gate, next func(http.Handler) http.Handler) (ad
 	return server.Listener.Addr().String(), backend
 }
 
-// send writes a request as it is and gives the status.
+// send writes a request as it is and returns the status.
 func send(t *testing.T, address, text string) int {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)

@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// Algorithm is a signature algorithm by its name in the "alg" header parameter (RFC 7518 section 3.1, RFC 8037
-// section 3.1, RFC 9864 section 2.2). The zero value is no algorithm; there is no value for "none".
+// Algorithm is a signature algorithm by its name in the "alg" header parameter (RFC 7518 section 3.1, RFC 8037 section
+// 3.1, RFC 9864 section 2.2). The zero value is no algorithm; there is no value for "none".
 type Algorithm uint8
 
-// The algorithms. EdDSA and Ed25519 are two names of the same signature here: RFC 9864 gives Ed25519 its own name, and
-// of the curves that the older name EdDSA may mean, only Ed25519 is supported.
+// The algorithms. EdDSA and Ed25519 name the same signature here. RFC 9864 gave Ed25519 a name of its own; of the
+// curves that the older name EdDSA may mean, only Ed25519 is supported.
 const (
 	HS256 Algorithm = iota + 1
 	HS384
@@ -31,10 +31,10 @@ const (
 	algorithmEnd // one past the last
 )
 
-// Family is what kind of key an algorithm needs (the "kty" of RFC 7517 section 4.1). A key has exactly one family.
+// Family is the kind of key that an algorithm needs ("kty", RFC 7517 section 4.1). A key has exactly one family.
 type Family uint8
 
-// The families. The zero value is none of them.
+// The families. The zero value is not one of them.
 const (
 	HMAC Family = iota + 1 // "oct": a shared secret
 	RSA                    // "RSA"
@@ -63,7 +63,7 @@ var algorithms = [algorithmEnd]struct {
 }
 
 // ParseAlgorithm finds the algorithm with this name. Names are compared exactly, case included (RFC 7515 section
-// 4.1.1); "none" is as unknown as any other word.
+// 4.1.1). "none" is not among them.
 func ParseAlgorithm(name string) (Algorithm, bool) {
 	for alg := HS256; alg < algorithmEnd; alg++ {
 		if algorithms[alg].name == name {
@@ -73,7 +73,7 @@ func ParseAlgorithm(name string) (Algorithm, bool) {
 	return 0, false
 }
 
-// String gives the name as in the "alg" header parameter, "invalid" for a value outside the table.
+// String returns the name as in the "alg" header parameter, or "invalid" for a value outside the table.
 func (a Algorithm) String() string {
 	if a == 0 || a >= algorithmEnd {
 		return "invalid"
@@ -81,7 +81,7 @@ func (a Algorithm) String() string {
 	return algorithms[a].name
 }
 
-// Family is the kind of key the algorithm needs; zero for a value outside the table.
+// Family returns the kind of key that the algorithm needs, or zero for a value outside the table.
 func (a Algorithm) Family() Family {
 	if a >= algorithmEnd {
 		return 0
@@ -89,7 +89,7 @@ func (a Algorithm) Family() Family {
 	return algorithms[a].family
 }
 
-// String gives the family as in the "kty" member of a JWK, "invalid" for a value outside the table.
+// String returns the family as in the "kty" member of a JWK, or "invalid" for a value outside the table.
 func (f Family) String() string {
 	switch f {
 	case HMAC:
@@ -116,10 +116,10 @@ const (
 	okpAlgorithms  Algorithms = 1<<EdDSA | 1<<Ed25519
 )
 
-// AsymmetricAlgorithms is the set of the algorithms that verify with a public key.
+// AsymmetricAlgorithms is the set of algorithms that verify with a public key.
 func AsymmetricAlgorithms() Algorithms { return rsaAlgorithms | ecAlgorithms | okpAlgorithms }
 
-// HMACAlgorithms is the set of the algorithms that verify with a shared secret.
+// HMACAlgorithms is the set of algorithms that verify with a shared secret.
 func HMACAlgorithms() Algorithms { return hmacAlgorithms }
 
 // MakeAlgorithms makes a set. Values outside the table are left out.
@@ -136,7 +136,7 @@ func (s Algorithms) Has(alg Algorithm) bool {
 	return alg > 0 && alg < algorithmEnd && s&(1<<alg) != 0
 }
 
-// With is the set with alg in it.
+// With returns the set with alg added. A value outside the table is not added.
 func (s Algorithms) With(alg Algorithm) Algorithms {
 	if alg == 0 || alg >= algorithmEnd {
 		return s
@@ -144,10 +144,10 @@ func (s Algorithms) With(alg Algorithm) Algorithms {
 	return s | 1<<alg
 }
 
-// Union is the set of what is in either.
+// Union returns the algorithms that are in either set.
 func (s Algorithms) Union(t Algorithms) Algorithms { return s | t }
 
-// Intersect is the set of what is in both.
+// Intersect returns the algorithms that are in both sets.
 func (s Algorithms) Intersect(t Algorithms) Algorithms { return s & t }
 
 // All yields the algorithms of the set in the order of the constants.

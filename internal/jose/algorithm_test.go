@@ -8,7 +8,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/jose"
 )
 
-// is is errors.Is for tables in which nil means success.
+// is reports whether err is want. Unlike errors.Is it takes nil for success.
 func is(err, want error) bool {
 	if want == nil {
 		return err == nil
@@ -39,7 +39,7 @@ func TestUnknownAlgorithmNames(t *testing.T) {
 		"RSA1_5", "RSA-OAEP", "dir", "A128KW", "ECDH-ES", "PBES2-HS256+A128KW", "RS\u212A56", "H\u017F256",
 	} {
 		if alg, ok := jose.ParseAlgorithm(name); ok || alg != 0 {
-			t.Errorf("ParseAlgorithm(%q) = %v, want none", name, alg)
+			t.Errorf("ParseAlgorithm(%q) = %v, want no algorithm", name, alg)
 		}
 	}
 }

@@ -14,8 +14,8 @@ var sextets = func() (table [256]byte) {
 	return table
 }()
 
-// quads are the sextets shifted to each of the four places in three bytes, with a bit above them for what is invalid,
-// so that four characters cost four look-ups and one test.
+// quads has the sextets shifted to each of the four places in three bytes. A bit above them marks what is invalid, so
+// four characters cost four look-ups and one test.
 var quads = func() (table [4][256]uint32) {
 	for place := range table {
 		for c, sextet := range sextets {
@@ -29,14 +29,14 @@ var quads = func() (table [4][256]uint32) {
 	return table
 }()
 
-// decodedLen is how many bytes n characters of unpadded base64url stand for, when they stand for any.
+// decodedLen is how many bytes n characters of valid, unpadded base64url stand for.
 func decodedLen(n int) int { return n/4*3 + n%4*6/8 }
 
 // decode decodes text into dst, which must have room for decodedLen(len(text)) bytes, and returns how many it wrote.
 //
-// Exactly one text decodes to given bytes (RFC 7515 section 2): no padding, no white space, no other alphabet, no
-// non-zero bits after the last byte. encoding/base64 skips CR and LF even in its strict mode, and would need a second
-// pass over the text to find them.
+// Exactly one text decodes to given bytes (RFC 7515 section 2): padding, white space, other alphabets and non-zero bits
+// after the last byte are refused. encoding/base64 would skip CR and LF even in its strict mode, so it would need a
+// second pass over the text.
 func decode(dst []byte, text string) (n int, ok bool) {
 	var wrong uint32
 	for len(text) >= 8 {
@@ -75,7 +75,7 @@ func decode(dst []byte, text string) (n int, ok bool) {
 		}
 		dst[n], dst[n+1] = a<<2|b>>4, b<<4|c>>2
 		return n + 2, true
-	default: // six bits are no byte
+	default: // one character: six bits do not make a byte
 		return 0, false
 	}
 }

@@ -19,7 +19,7 @@ func TestDecodeAllLengths(t *testing.T) {
 	}
 }
 
-// RFC 7515 section 2: one text for given bytes.
+// Only one text stands for given bytes (RFC 7515 section 2).
 func TestDecodeRefuses(t *testing.T) {
 	for name, text := range map[string]string{
 		"padding":                          "YQ==",
@@ -63,7 +63,7 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
-// The decoder agrees with encoding/base64 in its strict mode, except on CR and LF, which that one skips.
+// The decoder agrees with the strict mode of encoding/base64, except on CR and LF, which encoding/base64 skips.
 func FuzzDecode(f *testing.F) {
 	for _, text := range []string{"", "YQ", "YWE", "YWFh", "YR", "YWF", "-_-_", "AA\nAA", "A", "AAAAA", "\xff\xff"} {
 		f.Add(text)

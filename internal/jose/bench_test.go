@@ -21,8 +21,8 @@ import (
 // payloadBytes makes RS256 tokens of about 850 bytes, the size of the access tokens of common authorization servers.
 const payloadBytes = 330
 
-// bare is the check of a signature by crypto/* alone: the hash and one call. Everything that does not depend on the
-// token is prepared.
+// bare verifies a signature by crypto/* alone: the hash and one call. Everything that does not depend on the token is
+// prepared.
 func bare(s *signer, signature []byte) func(input string) bool {
 	newHash, id := hashOf(s.alg)
 	switch key := s.private.(type) {
@@ -97,9 +97,9 @@ func BenchmarkVerify(b *testing.B) {
 	}
 }
 
-// BenchmarkVerifyWrongMAC has MACs that are wrong in one byte only. If the time shows which byte it is, a stranger can
-// guess a MAC byte by byte (CVE-2016-7036, CVE-2024-25714). Look for a difference between the two that stays with more
-// runs. No test asserts a time; internal/rules looks at the comparison itself.
+// BenchmarkVerifyWrongMAC has MACs with one wrong byte. If the time shows which byte it is, a stranger can guess a MAC
+// byte by byte (CVE-2016-7036, CVE-2024-25714). Look for a difference between the two that persists with more runs. No
+// test asserts a time; internal/rules checks the comparison itself.
 func BenchmarkVerifyWrongMAC(b *testing.B) {
 	for _, alg := range []jose.Algorithm{jose.HS256, jose.HS384, jose.HS512} {
 		s := signers()[alg]
@@ -168,7 +168,7 @@ func BenchmarkLooksLikeJWT(b *testing.B) {
 	}
 }
 
-// What a check may allocate beyond crypto/* itself.
+// Verify may allocate little beyond what crypto/* itself does.
 func TestVerifyAllocations(t *testing.T) {
 	runs := 20
 	if testing.Short() {

@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// Bounds on what a stranger sends.
+// Bounds, in bytes, on what a stranger sends.
 const (
-	// maxToken is far above what a request may carry (the extractor's own bound is lower) and keeps the work for one
-	// token finite whoever calls.
+	// maxToken is far above what a request may carry, since the extractor's own bound is lower. It bounds the work for
+	// one token, whoever the caller is.
 	maxToken = 1 << 20
-	// maxHeader leaves room for a certificate chain in "x5c", which some issuers send and nobody here reads.
+	// maxHeader leaves room for a certificate chain in "x5c", which some issuers send. It is not read here.
 	maxHeader = 8 << 10
 )
 
@@ -19,14 +19,14 @@ var (
 	errParts      = fmt.Errorf("%w: not three parts", ErrMalformed)
 	errEmptyPart  = fmt.Errorf("%w: empty part", ErrMalformed)
 	errEncoding   = fmt.Errorf("%w: not base64url", ErrMalformed)
-	errOtherType  = fmt.Errorf("%w: not the type that is wanted", ErrType)
+	errOtherType  = fmt.Errorf("%w: not the wanted type", ErrType)
 	errHeaderSize = fmt.Errorf("%w: header too long", ErrMalformed)
 )
 
-// Token is a JWS in compact serialisation (RFC 7515 section 7.1) taken apart. Nothing in it is true before
-// [Key.Verify] has said so.
+// Token is a parsed JWS in compact serialisation (RFC 7515 section 7.1). Nothing in it may be believed before
+// [Key.Verify] has accepted the signature.
 type Token struct {
-	// Header is the decoded JOSE header. It keeps its own copy of the text.
+	// Header is the decoded JOSE header. It has its own copy of the text.
 	Header Header
 
 	// Payload is the decoded second part, never empty. It lies in the buffer that Parse was given.
@@ -35,22 +35,22 @@ type Token struct {
 	// Signature is the decoded third part, never empty. It lies in the buffer that Parse was given.
 	Signature []byte
 
-	// SigningInput is what is signed: the first two parts as they were received, with the dot between them (RFC 7515
-	// section 5.2). It is a piece of the token's text.
+	// SigningInput is what is signed: the first two parts as received, with the dot between them (RFC 7515 section
+	// 5.2). It is a substring of the token.
 	SigningInput string
 }
 
-// Parse takes a token apart: three non-empty parts of strict base64url, of which the first is a JSON object that
-// [Header] describes. It checks no signature, and it does not read the payload.
+// Parse parses a token of three non-empty parts in strict base64url. The first is a JSON object that [Header]
+// describes. Parse neither checks the signature nor reads the payload.
 //
-// It decodes into the capacity of buf and into new memory when that is less than three quarters of the token; buf may
-// be nil. A caller that reuses a buffer must be done with Payload and Signature by then.
+// It decodes into buf if its capacity is at least three quarters of the token's length, and otherwise into new memory.
+// buf may be nil. A caller that reuses buf must no longer need Payload and Signature.
 //
-// A type of another kind of JWT than an access token is refused, unless it is one of those wanted: lower case, without
-// "application/".
+// A token whose typ is that of another kind of JWT than an access token is refused, unless the typ is among the wanted
+// ones. These are in lower case and without "application/".
 //
-// Errors are [ErrMalformed], [ErrAlgorithm] and [ErrType], or wrap them. All of them exist beforehand, so that refusing
-// rubbish costs no more than reading it.
+// Errors are [ErrMalformed], [ErrAlgorithm] and [ErrType], or wrap them. They are made in advance, so refusing a token
+// does not allocate.
 func Parse(token string, buf []byte, wanted ...string) (Token, error) {
 	if len(token) > maxToken {
 		return Token{}, errTooLong
@@ -67,7 +67,7 @@ func Parse(token string, buf []byte, wanted ...string) (Token, error) {
 	}
 	buf = buf[:cap(buf)]
 
-	// The reader of JSON copies the header, so the payload may overwrite it in the buffer.
+	// The JSON parser copies the header, so the payload may overwrite it in the buffer.
 	n, ok := decode(buf, token[:first])
 	if !ok {
 		return Token{}, errEncoding
@@ -88,8 +88,8 @@ func Parse(token string, buf []byte, wanted ...string) (Token, error) {
 	return t, nil
 }
 
-// ParseTyped is like Parse for a JWT that is meant to be of one particular type, such as "token-introspection+jwt" (RFC
-// 9701 section 5): lower case, without "application/". Every other type is refused, and so is none.
+// ParseTyped is like Parse for a JWT that must have one particular typ, such as "token-introspection+jwt" (RFC 9701
+// section 5). typ is in lower case and without "application/". A token with any other typ, or without one, is refused.
 func ParseTyped(token string, buf []byte, typ string) (Token, error) {
 	t, err := Parse(token, buf, typ)
 	if err == nil && t.Header.Type != typ {
@@ -98,8 +98,8 @@ func ParseTyped(token string, buf []byte, typ string) (Token, error) {
 	return t, err
 }
 
-// dots finds the two dots of a token. It looks for a third one before anything is decoded, and never for a fourth: a
-// token of dots only is refused in constant memory.
+// dots finds the two dots of a token. It looks for a third before anything is decoded, and never for a fourth, so a
+// token that consists of dots is refused in constant memory.
 func dots(token string) (first, second int, err error) {
 	first = strings.IndexByte(token, '.')
 	if first < 0 {

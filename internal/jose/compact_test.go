@@ -95,7 +95,7 @@ func TestParseUsesTheBuffer(t *testing.T) {
 	}
 }
 
-// A text that is refused early costs the same, however long it is.
+// Refusing a text early costs the same, however long it is.
 func TestParseOfDotsAllocatesNothing(t *testing.T) {
 	for _, token := range []string{
 		strings.Repeat(".", 15000), "a" + strings.Repeat(".", 1<<20),
@@ -117,7 +117,7 @@ func TestParseAllocations(t *testing.T) {
 	}
 }
 
-// A text that is accepted is the only way to write the token. An independent decoder agrees with ours.
+// An accepted text is the only encoding of its token. An independent decoder agrees with ours.
 func FuzzParse(f *testing.F) {
 	for _, s := range signers() {
 		f.Add(s.token(60))
@@ -175,8 +175,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// FuzzMutation changes one byte or bit of a token, adds a byte, leaves one out, or cuts off an end. Whatever the
-// algorithm, the token is refused unless nothing changed.
+// FuzzMutation changes a byte or bit of a token, adds a byte, removes one, or cuts off an end. The token must be
+// refused unless nothing changed, whatever the algorithm.
 func FuzzMutation(f *testing.F) {
 	algs := allAlgorithms()
 	tokens := map[jose.Algorithm]string{}

@@ -1,17 +1,17 @@
 package jose
 
-// Constructors without the refusal of published keys, for test vectors: their keys are published.
+// Constructors that accept published keys, which test vectors have.
 var (
 	NewExamplePublicKey = newPublicKey
 	NewExampleSecretKey = newSecretKey
 )
 
-// Decode is the decoder of base64url with a buffer of the right size.
+// Decode decodes base64url into a buffer of the right size.
 func Decode(text string) ([]byte, bool) {
 	buf := make([]byte, decodedLen(len(text)))
 	n, ok := decode(buf, text)
 	return buf[:n], ok
 }
 
-// HasROCA is the fingerprint check on an RSA modulus.
+// HasROCA checks an RSA modulus for CVE-2017-15361.
 var HasROCA = hasROCA

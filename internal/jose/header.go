@@ -7,14 +7,14 @@ import (
 	"github.com/caddyjwt/gateway/internal/strictjson"
 )
 
-// Bounds on header parameters that travel further than this package.
+// Bounds, in bytes, on header parameters that other packages use.
 const (
-	maxKeyID = 512 // key identifiers are thumbprints, names, URLs
-	maxType  = 127 // a media subtype, RFC 6838 section 4.2
+	maxKeyID = 512 // key identifiers are thumbprints, names or URLs
+	maxType  = 127 // for a media type's name (RFC 6838 section 4.2)
 )
 
-// headerLimits bounds the nesting and the number of members of a header. Of the registered parameters the deepest is
-// "jwk", an object with an array in it.
+// headerLimits bounds the nesting of a header and the number of its members. The deepest registered parameter is "jwk",
+// an object that may contain an array.
 var headerLimits = strictjson.Limits{Depth: 5, Members: 64}
 
 var (
@@ -26,34 +26,34 @@ var (
 	errContentType  = fmt.Errorf("%w: \"cty\" is not a media type", ErrMalformed)
 	errUnencoded    = fmt.Errorf("%w: unencoded payload", ErrMalformed)
 	errMediaType    = fmt.Errorf("%w: \"typ\" is not a media type without parameters", ErrType)
-	errForeignType  = fmt.Errorf("%w: another kind of JWT than an access token", ErrType)
+	errOtherKind    = fmt.Errorf("%w: another kind of JWT than an access token", ErrType)
 	errContentParam = fmt.Errorf("%w: \"cty\" is not a string", ErrMalformed)
 )
 
 // Header is a JOSE header (RFC 7515 section 4): one JSON object without duplicate names, with names compared exactly.
 //
-// Parameters that name or carry keys ("jku", "jwk", "x5u", "x5c", "x5t") and unknown ones are ignored, as sections 4.1
-// and 4.2 want it; they decide nothing.
+// Parameters that name or contain keys ("jku", "jwk", "x5u", "x5c", "x5t") are ignored, and so are unknown ones, as
+// sections 4.1 and 4.2 require.
 type Header struct {
 	// Algorithm is what the token claims to be signed with.
 	Algorithm Algorithm
 
-	// KeyID is the "kid" parameter, compared byte by byte, at most 512 bytes; empty when there is none.
+	// KeyID is the "kid" parameter, compared byte by byte, of at most 512 bytes. It is empty only if there is none.
 	KeyID string
 
-	// Type is the "typ" parameter as a media type in lower case, without the prefix "application/": "jwt", "at+jwt".
-	// It is empty when the parameter is absent, and only then.
+	// Type is the "typ" parameter as a media type, in lower case and without the prefix "application/", such as "jwt"
+	// or "at+jwt". It is empty only if there is none.
 	Type string
 
-	// Foreign reports that Type is that of another kind of JWT than an access token, and that the caller wants it.
-	Foreign bool
+	// OtherKind reports that Type is that of another kind of JWT than an access token. The caller wanted that type.
+	OtherKind bool
 
 	object strictjson.Value
 }
 
-// Text gives a header parameter that is a string, whatever its name; false when it is absent or something else.
-// It is for the key claim of a consumer credential, which may stand in the header. It is unsigned until verified like
-// all the rest.
+// Text returns a header parameter by name. It is not ok if the parameter is absent or not a string. It is for the key
+// claim of a consumer's credential, which may be in the header. Like the rest of the header, it may be forged until the
+// signature has been verified.
 func (h *Header) Text(name string) (string, bool) {
 	value, ok := h.object.Member(name)
 	if !ok {
@@ -62,7 +62,8 @@ func (h *Header) Text(name string) (string, bool) {
 	return value.Str()
 }
 
-// parseHeader judges a decoded header, in one walk over its members. Of the foreign types, only the wanted ones pass.
+// parseHeader parses a decoded header and checks its members. Among the types of other kinds, only the wanted ones
+// pass.
 func parseHeader(text []byte, wanted []string) (Header, error) {
 	object, err := strictjson.ParseObject(text, headerLimits)
 	if err != nil {
@@ -80,7 +81,7 @@ func parseHeader(text []byte, wanted []string) (Header, error) {
 	return h, nil
 }
 
-// parameter judges one header parameter.
+// parameter checks one header parameter, and keeps it if it is needed.
 func (h *Header) parameter(name, value strictjson.Value, wanted []string) error {
 	text, _ := name.Str()
 	switch text {
@@ -93,15 +94,14 @@ func (h *Header) parameter(name, value strictjson.Value, wanted []string) error 
 	case "cty":
 		return checkContentType(value)
 	case "crit":
-		// RFC 7515 section 4.1.11: a recipient must refuse what it does not understand, and we understand no extension.
-		// An empty list, names from the standards, or something that is no list are errors as well.
+		// RFC 7515 section 4.1.11: a recipient must refuse extensions that it does not understand, and we understand
+		// none. An empty list, names from the standards, and anything but a list are errors as well.
 		return ErrCritical
 	case "b64":
-		// RFC 7797 section 7: a JWT must not use it. With "true" it would change nothing, but says that the sender
-		// plays with it.
+		// RFC 7797 section 7: a JWT must not use it. "true" would change nothing, but no honest sender writes it.
 		return errUnencoded
 	case "enc", "zip":
-		// RFC 7516 section 9: these tell a JWE from a JWS.
+		// RFC 7516 section 9: "enc" distinguishes a JWE from a JWS.
 		return ErrEncrypted
 	}
 	return nil
@@ -120,7 +120,7 @@ func (h *Header) setAlgorithm(value strictjson.Value) error {
 
 func (h *Header) setKeyID(value strictjson.Value) error {
 	kid, ok := value.Str()
-	if !ok || kid == "" || len(kid) > maxKeyID { // an empty one names nothing, and must not count as none
+	if !ok || kid == "" || len(kid) > maxKeyID { // an empty kid names no key, and must not count as absent
 		return errKeyID
 	}
 	h.KeyID = kid
@@ -136,15 +136,15 @@ func (h *Header) setType(value strictjson.Value, wanted []string) error {
 	if !ok {
 		return errMediaType
 	}
-	h.Type, h.Foreign = typ, isForeign(typ)
-	if h.Foreign && !slices.Contains(wanted, typ) {
-		return errForeignType
+	h.Type, h.OtherKind = typ, isOtherKind(typ)
+	if h.OtherKind && !slices.Contains(wanted, typ) {
+		return errOtherKind
 	}
 	return nil
 }
 
-// checkContentType refuses a payload that is declared to be a token again (RFC 7519 section 5.2): what is inside would
-// need a verification of its own, so nothing inside may be read as claims.
+// checkContentType refuses a payload that is itself a token (RFC 7519 section 5.2). The inner token would have to be
+// verified, too, before any of its claims may be read.
 func checkContentType(value strictjson.Value) error {
 	text, ok := value.Str()
 	if !ok {

@@ -10,13 +10,13 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// parseHeader reads a header through Parse, the only way in.
+// parseHeader parses a header by means of Parse.
 func parseHeader(header string, wanted ...string) (jose.Header, error) {
 	token, err := jose.Parse(encode(header)+"."+encode("{}")+"."+encode("x"), nil, wanted...)
 	return token.Header, err
 }
 
-// flaws are this package's words for what is wrong with a hostile token. The others are for those who read claims.
+// flaws maps what is wrong with a hostile token to the error of this package. The other flaws concern claims.
 var flaws = map[tokentest.Flaw]error{
 	tokentest.Malformed: jose.ErrMalformed, tokentest.NoAlgorithm: jose.ErrAlgorithm,
 	tokentest.KeyAlgorithm: jose.ErrKeyAlgorithm, tokentest.Critical: jose.ErrCritical, tokentest.Nested: jose.ErrNested,
@@ -66,9 +66,9 @@ func TestHeaderAccepts(t *testing.T) {
 		"names that only fold to ours": "{\"alg\":\"ES256\",\"\u212Aid\":1,\"\u017Fub\":2}",
 		"keys and addresses, not read": `{"alg":"ES256","jwk":{"kty":"EC"},"jku":"http://evil.example",` +
 			`"x5u":"x","x5c":["x"],"x5t":"x","x5t#S256":"x"}`,
-		"unknown parameters":            `{"alg":"ES256","nonce":"n","x":{"y":[{"z":null}]}}`,
-		"content type that is no token": `{"alg":"ES256","cty":"json"}`,
-		"64 parameters":                 `{"alg":"ES256"` + many(63) + `}`,
+		"unknown parameters":             `{"alg":"ES256","nonce":"n","x":{"y":[{"z":null}]}}`,
+		"content type of something else": `{"alg":"ES256","cty":"json"}`,
+		"64 parameters":                  `{"alg":"ES256"` + many(63) + `}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			h, err := parseHeader(header)
@@ -113,7 +113,7 @@ func TestHeaderType(t *testing.T) {
 	}
 }
 
-func TestHeaderRefusesForeignTypes(t *testing.T) {
+func TestHeaderRefusesTypesOfOtherKinds(t *testing.T) {
 	for _, typ := range tokentest.ForeignTypes() {
 		for _, spelling := range []string{
 			typ, strings.ToUpper(typ), "application/" + typ, "Application/" + strings.ToUpper(typ),
@@ -127,7 +127,7 @@ func TestHeaderRefusesForeignTypes(t *testing.T) {
 				t.Errorf("typ %q where others are wanted: got %v", spelling, err)
 			}
 			h, err := parseHeader(`{"alg":"ES256","typ":"`+spelling+`"}`, "jwt", typ)
-			if err != nil || h.Type != typ || !h.Foreign {
+			if err != nil || h.Type != typ || !h.OtherKind {
 				t.Errorf("typ %q where it is wanted: got %+v, %v", spelling, h, err)
 			}
 		}
@@ -137,12 +137,12 @@ func TestHeaderRefusesForeignTypes(t *testing.T) {
 	}
 }
 
-// These types say nothing about the kind, or say that this is an access token.
-func TestHeaderTakesTypesOfAccessTokens(t *testing.T) {
+// These types say nothing about the kind, or mean an access token.
+func TestHeaderAcceptsTypesOfAccessTokens(t *testing.T) {
 	for _, typ := range []string{
 		"JWT", "at+jwt", "AT+JWT", "application/at+jwt", "JOSE", "JWS", "Bearer", "jwt+x", "example.com-token",
 	} {
-		if h, err := parseHeader(`{"alg":"ES256","typ":"` + typ + `"}`); err != nil || h.Foreign {
+		if h, err := parseHeader(`{"alg":"ES256","typ":"` + typ + `"}`); err != nil || h.OtherKind {
 			t.Errorf("typ %q: got %+v, %v", typ, h, err)
 		}
 	}

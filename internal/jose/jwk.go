@@ -11,10 +11,10 @@ import (
 	"github.com/caddyjwt/gateway/internal/strictjson"
 )
 
-// Unusable is why a JWK cannot be used: one word in snake_case, which users see in logs. It is an ErrKey.
+// Unusable says why a JWK cannot be used, in one snake_case word for logs. It is an ErrKey.
 type Unusable string
 
-// Why a JWK cannot be used.
+// The reasons why a JWK cannot be used.
 const (
 	JWKMalformed            Unusable = "malformed"             // not a JWK, or its values are not those of a key
 	JWKAmbiguous            Unusable = "duplicate_member"      // a member name occurs twice
@@ -23,13 +23,13 @@ const (
 	JWKUnsupportedAlgorithm Unusable = "unsupported_algorithm" // alg is unknown or not one of this kind of key
 	JWKSymmetric            Unusable = "symmetric_key"         // kty is oct
 	JWKPrivate              Unusable = "private_key"           // contains private members that are not empty
-	JWKNotForSignatures     Unusable = "not_for_signatures"    // says its use or its key_ops
+	JWKNotForSignatures     Unusable = "not_for_signatures"    // by its use or its key_ops
 	JWKWeak                 Unusable = "weak_key"              // RSA under 2048 bits or with a bad exponent, a bad point
-	JWKPublished            Unusable = "published_key"         // an example out of a standard
+	JWKPublished            Unusable = "published_key"         // an example from a standard
 	JWKCertificate          Unusable = "certificate_mismatch"  // x5c is unreadable or has another key
 )
 
-// Error gives the word and what it is about.
+// Error says that the key is unusable, and adds the word.
 func (u Unusable) Error() string { return ErrKey.Error() + ": " + string(u) }
 
 // Is makes the reason an ErrKey.
@@ -42,12 +42,12 @@ const maxOps = 16
 // "priv" of the post-quantum kinds).
 var privateMembers = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv", "seed"}
 
-// ParseJWK makes a key for checking signatures of a public JSON Web Key (RFC 7517 section 4). uses are the values of
-// its member "use" that are wanted, with "" for a key that names no use; by default they are "" and "sig". The key is
-// for the algorithm that it names, or else for all that fit it.
+// ParseJWK makes a Key from a public JSON Web Key (RFC 7517 section 4). uses are the accepted values of its member
+// "use", with "" for a key without one; the default is "" and "sig". The Key is for the algorithm that the JWK names,
+// or otherwise for all that fit it.
 //
-// It refuses what [NewPublicKey] refuses, secrets and private keys, and whatever two readers could understand in two
-// ways. The error is always an [Unusable].
+// It refuses what [NewPublicKey] refuses, secrets, private keys, and whatever readers could understand differently. The
+// error is always an [Unusable].
 func ParseJWK(text []byte, uses ...string) (*Key, error) {
 	key, reason := judgeJWK(text, uses)
 	if reason != "" {
@@ -56,7 +56,7 @@ func ParseJWK(text []byte, uses ...string) (*Key, error) {
 	return key, nil
 }
 
-// judgeJWK is ParseJWK with an empty reason for a key that can be used.
+// judgeJWK is ParseJWK with an [Unusable] in place of an error. It is empty for a usable key.
 func judgeJWK(text []byte, uses []string) (*Key, Unusable) {
 	jwk, err := strictjson.ParseObject(text, strictjson.Limits{})
 	switch {
@@ -101,11 +101,11 @@ func judgeJWK(text []byte, uses []string) (*Key, Unusable) {
 	return key, ""
 }
 
-// filled is a member that has content. One that is null, an empty text or an empty list counts as absent, whatever its
-// name: some serialisers, .NET's among them, write every member they know, also with public keys. Such a member
-// discloses nothing. Anything else is there, also when its type is odd.
+// filled returns a member that has content. One that is null, an empty string or an empty array counts as absent,
+// whatever its name: some serialisers, such as .NET's, write every member they know, even for public keys. Such a
+// member discloses nothing. Any other value counts as present, whatever its type.
 //
-// Members of a JWK are read by this function only.
+// All members of a JWK must be read by this function.
 func filled(object strictjson.Value, name string) (value strictjson.Value, has bool) {
 	value, has = object.Member(name)
 	switch value.Kind() {
@@ -117,7 +117,7 @@ func filled(object strictjson.Value, name string) (value strictjson.Value, has b
 	return value, has
 }
 
-// textMember is a member that is a string, empty when it is absent. Anything else is not ok.
+// textMember returns a member that is a string. It is empty if the member is absent, and not ok if it is not a string.
 func textMember(jwk strictjson.Value, name string) (text string, ok bool) {
 	value, has := filled(jwk, name)
 	if !has {
@@ -126,8 +126,8 @@ func textMember(jwk strictjson.Value, name string) (text string, ok bool) {
 	return value.Str()
 }
 
-// judgePurpose refuses keys that are not for checking signatures (RFC 7517 sections 4.2 and 4.3): by use, by key_ops,
-// or because the two contradict each other.
+// judgePurpose refuses keys that are not for verifying signatures, by "use", by "key_ops", or because the two
+// contradict each other (RFC 7517 sections 4.2 and 4.3).
 func judgePurpose(jwk strictjson.Value, uses []string) Unusable {
 	use, ok := textMember(jwk, "use")
 	switch {
@@ -176,8 +176,8 @@ func judgeAlgorithm(jwk strictjson.Value) (Algorithms, Unusable) {
 	return MakeAlgorithms(alg), ""
 }
 
-// publicMembers has jwkset make a key of the public members of a JWK and compare it with the certificate in x5c, if
-// any. No other member gets there: nothing is ever fetched from x5u, and x5t says nothing that is needed.
+// publicMembers lets jwkset make a key from the public members of a JWK and compare it with the certificate in x5c, if
+// there is one. jwkset sees no other members: nothing is ever fetched from x5u, and x5t is not needed.
 func publicMembers(jwk strictjson.Value, kty string) (jwkset.JWK, Unusable) {
 	m := jwkset.JWKMarshal{KTY: jwkset.KTY(kty)}
 	fields := map[string]*string{"n": &m.N, "e": &m.E}
@@ -186,7 +186,7 @@ func publicMembers(jwk strictjson.Value, kty string) (jwkset.JWK, Unusable) {
 		fields = map[string]*string{"x": &m.X, "y": &m.Y}
 	case "OKP":
 		fields = map[string]*string{"x": &m.X}
-		m.ALG = jwkset.AlgEdDSA // what jwkset wants to see beside a certificate
+		m.ALG = jwkset.AlgEdDSA // jwkset needs it for a key with a certificate
 	}
 	for name, field := range fields {
 		text, ok := textMember(jwk, name)
@@ -214,7 +214,7 @@ func publicMembers(jwk strictjson.Value, kty string) (jwkset.JWK, Unusable) {
 	case err == nil:
 		return parsed, ""
 	case m.X5C != nil:
-		m.X5C = nil // tell a wrong certificate from a wrong key
+		m.X5C = nil // to distinguish a wrong certificate from a wrong key
 		if _, err := jwkset.NewJWKFromMarshal(m, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{}); err == nil {
 			return jwkset.JWK{}, JWKCertificate
 		}
@@ -222,8 +222,8 @@ func publicMembers(jwk strictjson.Value, kty string) (jwkset.JWK, Unusable) {
 	return jwkset.JWK{}, JWKMalformed
 }
 
-// judgeCurve checks the curve and that coordinates have its full length, no more and no less (RFC 7518 section
-// 6.2.1.2, RFC 8037 section 2).
+// judgeCurve checks the curve, and that each coordinate has exactly the curve's length (RFC 7518 section 6.2.1.2, RFC
+// 8037 section 2).
 func judgeCurve(crv, kty, x, y string) Unusable {
 	var size int
 	switch {
@@ -246,14 +246,14 @@ func judgeCurve(crv, kty, x, y string) Unusable {
 	return ""
 }
 
-// encodes reports whether text is so many bytes in base64url. Padding, which some servers write, is overlooked.
+// encodes reports whether text is base64url of this many bytes. It ignores padding, which some servers write.
 func encodes(text string, size int) bool {
 	b, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(text, "="))
 	return err == nil && len(b) == size
 }
 
-// certificate is the first of the certificates in x5c, the one of the key itself (RFC 7517 section 4.7). No trust
-// comes from it.
+// certificate returns the first certificate in x5c, which is that of the key itself (RFC 7517 section 4.7). It is not a
+// reason to trust the key.
 func certificate(jwk strictjson.Value) ([]string, Unusable) {
 	chain, has := filled(jwk, "x5c")
 	if !has {
@@ -272,7 +272,7 @@ func certificate(jwk strictjson.Value) ([]string, Unusable) {
 	return nil, ""
 }
 
-// unusable puts an error of the key's constructor into a word.
+// unusable turns an error of [NewPublicKey] into a word.
 func unusable(err error) Unusable {
 	switch {
 	case errors.Is(err, ErrWeakKey):

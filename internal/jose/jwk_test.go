@@ -10,7 +10,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// withMembers is a JWK with some members changed; nil takes one away.
+// withMembers is a JWK with some members changed. A nil removes a member.
 func withMembers(jwk, changes map[string]any) []byte {
 	jwk = maps.Clone(jwk)
 	maps.Copy(jwk, changes)
@@ -36,7 +36,7 @@ func TestParseJWK(t *testing.T) {
 	}
 }
 
-func TestParseJWKTakesTheUsesThatAreWanted(t *testing.T) {
+func TestParseJWKAcceptsTheWantedUses(t *testing.T) {
 	type m = map[string]any
 	plain := tokentest.NewKey(t, "ES256", "one").JWK()
 	for _, c := range []struct {
@@ -61,8 +61,8 @@ func TestParseJWKTakesTheUsesThatAreWanted(t *testing.T) {
 	}
 }
 
-// The proof of RFC 9449 section 4 brings its own key. Such a key comes from a stranger.
-func TestParseJWKRefusesWithAWordAndErrKey(t *testing.T) {
+// A DPoP proof contains its own key (RFC 9449 section 4), which comes from a stranger.
+func TestParseJWKRefusesUnusableKeys(t *testing.T) {
 	type m = map[string]any
 	plain := tokentest.NewKey(t, "ES256", "one").JWK()
 	for want, text := range map[jose.Unusable][]byte{

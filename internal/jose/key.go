@@ -14,11 +14,11 @@ import (
 // Bounds on RSA keys, in bits.
 const (
 	minModulus = 2048  // RFC 7518 section 3.3
-	maxModulus = 16384 // a check takes milliseconds above it, which is a stranger's to cause
+	maxModulus = 16384 // above it, strangers could make each verification take milliseconds
 )
 
-// Key is a key that can check signatures of one family, and of that family only the algorithms it was made for. A
-// public key can therefore never be used as the secret of a MAC. It is immutable and safe for concurrent use.
+// Key verifies signatures of one family, with only those of its algorithms that the key was made for. So a public key
+// can never be used as the secret of a MAC. A Key is immutable and safe for concurrent use.
 type Key struct {
 	// ID is the key's "kid" (RFC 7517 section 4.5), empty when it has none.
 	ID string
@@ -31,12 +31,12 @@ type Key struct {
 	doubt      string
 }
 
-// NewPublicKey makes a key of a *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey, which is copied. It may be used
-// for those of algs that fit it; no algs at all means all that fit.
+// NewPublicKey makes a Key from a *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey, which is copied. The Key is
+// for those of algs that fit it. Empty algs means all that fit.
 //
-// It refuses RSA under 2048 or over 16384 bits and with an even exponent or one (ErrWeakKey), points that are not on
-// the curve or of small order, other types (ErrKey), and keys whose private half is printed in a standard or on a
-// well-known site (ErrPublishedKey). When none of algs fits the error is ErrKeyAlgorithm.
+// Errors are ErrKey for other types, points that are not on their curve, and RSA keys over 16384 bits; ErrWeakKey for
+// RSA keys under 2048 bits, exponents that are even or one, and points of small order; ErrPublishedKey for keys whose
+// private half is printed in a standard or on a well-known site; and ErrKeyAlgorithm if none of algs fits.
 func NewPublicKey(id string, key crypto.PublicKey, algs Algorithms) (*Key, error) {
 	k, err := newPublicKey(id, key, algs)
 	if err != nil {
@@ -72,7 +72,7 @@ func newPublicKey(id string, key crypto.PublicKey, algs Algorithms) (*Key, error
 	return k, nil
 }
 
-// narrow leaves only the wanted algorithms; none wanted means all.
+// narrow leaves only the wanted algorithms. Empty means all.
 func (k *Key) narrow(wanted Algorithms) error {
 	if wanted == 0 {
 		return nil
@@ -135,10 +135,9 @@ func (k *Key) setEC(key *ecdsa.PublicKey) error {
 	return nil
 }
 
-// uncompressed encodes the point of a key (SEC 1 section 2.3.3). A key that was put together by hand may lack its
-// coordinates.
+// uncompressed encodes the point of a key (SEC 1 section 2.3.3). A key that was assembled by hand may lack coordinates.
 func uncompressed(key *ecdsa.PublicKey) ([]byte, error) {
-	if key.X == nil || key.Y == nil { //nolint:staticcheck // deprecated, but only so can a missing point be seen
+	if key.X == nil || key.Y == nil { //nolint:staticcheck // deprecated, but nothing else shows a missing point
 		return nil, fmt.Errorf("%w: EC key without point", ErrKey)
 	}
 	point, err := key.Bytes()
@@ -158,17 +157,18 @@ func (k *Key) setEd25519(key ed25519.PublicKey) error {
 	return nil
 }
 
-// Algorithms is the set of algorithms that the key may be used with, never empty.
+// Algorithms returns the algorithms that the key is for. The set is never empty.
 func (k *Key) Algorithms() Algorithms { return k.algs }
 
-// Family is the one family that the key belongs to.
+// Family returns the one family that the key belongs to.
 func (k *Key) Family() Family { return k.family }
 
 // Thumbprint identifies the key's material within this process. For public keys it is the JWK thumbprint with SHA-256
-// (RFC 7638); for secrets a keyed hash that is different in every process and reveals nothing about the secret.
+// (RFC 7638). For secrets it is a keyed hash that is different in every process and reveals nothing about the secret.
 func (k *Key) Thumbprint() [32]byte { return k.thumbprint }
 
-// PublicKey is a *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey, not to be changed. It is nil for secrets.
+// PublicKey returns a *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey, which must not be changed. It is nil for
+// secrets.
 func (k *Key) PublicKey() crypto.PublicKey {
 	if k.family == HMAC {
 		return nil
@@ -176,11 +176,11 @@ func (k *Key) PublicKey() crypto.PublicKey {
 	return k.key
 }
 
-// Doubt says why a secret may not be random, as the predicate of a sentence, and nothing of the secret itself. It is
-// empty if nothing speaks for that, and for public keys.
+// Doubt says why a secret may not be random, as the predicate of a sentence such as "it repeats itself". It reveals
+// nothing of the secret. It is empty for secrets that look random, and for public keys.
 func (k *Key) Doubt() string { return k.doubt }
 
-// Format writes a description, the same for every verb: no secret must reach a log because somebody printed a struct.
+// Format writes the same description for every verb, so that no secret gets into a log when somebody prints a struct.
 func (k Key) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "%v key %q for %v", k.family, k.ID, k.algs)
 }

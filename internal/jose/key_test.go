@@ -104,7 +104,7 @@ func TestPublicKeyRefusesUnusableKeys(t *testing.T) {
 }
 
 func TestPublicKeyRefusesBadRSA(t *testing.T) {
-	modulus := func(bits int) *big.Int { // not a product of two primes, which nobody can see
+	modulus := func(bits int) *big.Int { // not a product of two primes, but the constructor cannot know that
 		n := must(rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), uint(bits))))
 		return n.SetBit(n.SetBit(n, bits-1, 1), 0, 1)
 	}
@@ -158,11 +158,11 @@ func TestPublicKeyRefusesROCA(t *testing.T) {
 	_, err := jose.NewPublicKey("", &rsa.PublicKey{N: power, E: 65537}, 0)
 	requireErr(t, err, jose.ErrWeakKey)
 	if jose.HasROCA(signers()[jose.RS256].public().(*rsa.PublicKey).N) {
-		t.Error("sound modulus taken for a faulty one")
+		t.Error("a sound modulus counts as faulty")
 	}
 }
 
-// The encodings of the eight points of small order, of which some are not canonical, and other bad ones.
+// The encodings of the eight points of small order, canonical or not, and other bad encodings.
 func TestPublicKeyRefusesBadEd25519(t *testing.T) {
 	for _, encoded := range []string{
 		"0100000000000000000000000000000000000000000000000000000000000000",

@@ -2,27 +2,27 @@ package jose
 
 import "strings"
 
-// otherTypes are types of other kinds of JWT that do not look like it.
+// otherTypes are types of other kinds of JWT whose names do not show that.
 var otherTypes = map[string]bool{
 	"passport":  true, // RFC 8225 section 4.1
 	"jose+json": true, // JSON serialisation, RFC 7515 section 4.1.9
 }
 
-// isForeign reports whether a type, as mediaType gives it, is that of another kind of JWT than an access token. Such a
-// JWT must not be taken for one even when its issuer and audience are right (RFC 8725 sections 3.11 and 3.12).
+// isOtherKind reports whether a type, as mediaType gives it, is that of another kind of JWT than an access token. Such
+// a JWT must not be taken for one even when its issuer and audience are right (RFC 8725 sections 3.11 and 3.12).
 //
 // Explicit types end in "+jwt" (RFC 8725 section 3.11, RFC 8417 section 7.2), and those with selective disclosure in
-// "sd-jwt" (RFC 9901). The one of them that names access tokens is "at+jwt" (RFC 9068 section 2.1). So a kind that is
-// invented tomorrow is foreign already. "JWT", and no type, say nothing about the kind.
-func isForeign(typ string) bool {
+// "sd-jwt" (RFC 9901). Only "at+jwt" means access tokens (RFC 9068 section 2.1). So kinds that are invented later are
+// covered. "JWT", or no type, says nothing about the kind.
+func isOtherKind(typ string) bool {
 	if typ == "at+jwt" {
 		return false
 	}
 	return strings.HasSuffix(typ, "+jwt") || strings.HasSuffix(typ, "sd-jwt") || otherTypes[typ]
 }
 
-// mediaType normalises the value of "typ" or "cty": a missing prefix "application/" counts as present (RFC 7515
-// section 4.1.9), and case does not matter (RFC 2045 section 5.1). The result is in lower case and without that prefix.
+// mediaType normalises the value of "typ" or "cty": a missing prefix "application/" counts as present (RFC 7515 section
+// 4.1.9), and case does not matter (RFC 2045 section 5.1). The result is in lower case and without that prefix.
 // Parameters are refused: a comparison that ignored them would be ambiguous.
 func mediaType(text string) (string, bool) {
 	switch text { // nearly all tokens
@@ -63,7 +63,8 @@ func isRestrictedName(s string) bool {
 	return true
 }
 
-// isTokenType reports whether content of this type is a token that would have to be verified before it is read.
+// isTokenType reports whether content of this type is itself a token, which would have to be verified before it is
+// read.
 func isTokenType(typ string) bool {
-	return typ == "jwt" || typ == "jose" || typ == "at+jwt" || isForeign(typ)
+	return typ == "jwt" || typ == "jose" || typ == "at+jwt" || isOtherKind(typ)
 }

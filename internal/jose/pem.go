@@ -16,15 +16,15 @@ const (
 	maxPEMKeys = 100
 )
 
-// ParsePEM reads the public keys out of a PEM text: "PUBLIC KEY" (RFC 7468 section 13), "RSA PUBLIC KEY" (RFC 8017
-// appendix A.1.1) and "CERTIFICATE" (RFC 7468 section 5). Text outside the blocks is skipped, as openssl writes it.
-// There is at least one key, and at most 100; whether they can be used is for [NewPublicKey] to say.
+// ParsePEM reads the public keys in a PEM text: "PUBLIC KEY" (RFC 7468 section 13), "RSA PUBLIC KEY" (RFC 8017 appendix
+// A.1.1) and "CERTIFICATE" (RFC 7468 section 5). It skips text outside the blocks, which openssl writes. There must be
+// between 1 and 100 keys. [NewPublicKey] decides whether a key can be used.
 //
-// Certificates have to be valid at the time now and, when they say what their key is for, for signatures; nothing else
-// of them is looked at, since it is the file that is trusted. The time returned is the earliest at which one of them
-// expires, zero when there are none.
+// Certificates must be valid at the time now. If they restrict the use of their key, it must be for signatures. Nothing
+// else in them is checked, since it is the file that is trusted. The time returned is the earliest at which one of the
+// certificates expires, or zero if there are none.
 //
-// Private keys are refused (ErrPrivateKey), and so is a file with a single block that cannot be read (ErrKey).
+// Private keys are an ErrPrivateKey. One block that cannot be read makes the whole text an ErrKey.
 func ParsePEM(data []byte, now time.Time) ([]crypto.PublicKey, time.Time, error) {
 	var (
 		keys     []crypto.PublicKey
@@ -52,7 +52,7 @@ func ParsePEM(data []byte, now time.Time) ([]crypto.PublicKey, time.Time, error)
 			notAfter = expiry
 		}
 	}
-	// pem.Decode skips a damaged block like any other text. To go on without it would mean to go on without a key.
+	// pem.Decode skips a damaged block like any other text. Going on without it would lose a key silently.
 	if n := bytes.Count(data, []byte("-----BEGIN")); n != len(keys) {
 		return nil, time.Time{}, damagedBlock(data)
 	}
@@ -62,7 +62,7 @@ func ParsePEM(data []byte, now time.Time) ([]crypto.PublicKey, time.Time, error)
 	return keys, notAfter, nil
 }
 
-// damagedBlock says what is mostly wrong: environment variables lose line ends.
+// damagedBlock names the usual cause: line ends are lost in environment variables.
 func damagedBlock(data []byte) error {
 	if bytes.Contains(data, []byte(`\n`)) {
 		return fmt.Errorf("%w: damaged PEM block: it has \"\\n\" written out where a line has to end", ErrKey)
@@ -70,7 +70,7 @@ func damagedBlock(data []byte) error {
 	return fmt.Errorf("%w: damaged PEM block: is a part missing, or have line ends become blanks?", ErrKey)
 }
 
-// parseBlock reads one key; the time is when its certificate expires.
+// parseBlock reads one key. The time is when its certificate expires, or zero for a key without one.
 func parseBlock(block *pem.Block, now time.Time) (crypto.PublicKey, time.Time, error) {
 	switch {
 	case block.Type == "PUBLIC KEY":

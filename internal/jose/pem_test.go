@@ -17,7 +17,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/jose"
 )
 
-// epoch is the time at which the tests take place.
+// epoch is the time at which the tests run.
 var epoch = time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)
 
 func pemBlock(kind string, der []byte) string {
@@ -149,7 +149,7 @@ func TestParsePEMRefuses(t *testing.T) {
 }
 
 // Environment variables lose the line ends of PEM. The error says so.
-func TestParsePEMSaysWhatBecameOfLineEnds(t *testing.T) {
+func TestParsePEMNamesLostLineEnds(t *testing.T) {
 	good := pemBlock("PUBLIC KEY", must(x509.MarshalPKIXPublicKey(signers()[jose.ES256].public())))
 	for instead, want := range map[string]string{`\n`: `"\n" written out`, " ": "have line ends become blanks"} {
 		_, _, err := jose.ParsePEM([]byte(strings.ReplaceAll(good, "\n", instead)), epoch)
@@ -160,7 +160,7 @@ func TestParsePEMSaysWhatBecameOfLineEnds(t *testing.T) {
 	}
 }
 
-// Keys that can be read but not used are refused one step later.
+// NewPublicKey refuses keys that can be read but not used.
 func TestParsePEMLeavesStrengthToNewPublicKey(t *testing.T) {
 	weak := "-----BEGIN PUBLIC KEY-----\n" +
 		"MCowBQYDK2VuAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n" + // X25519
@@ -202,7 +202,7 @@ func anyRefusal(k *jose.Key) error {
 	return jose.ErrKeyAlgorithm
 }
 
-// certificate is self-signed by a key of its own, which is enough for what the package looks at.
+// certificate is signed by a key that nobody knows. The package does not check who signed it.
 func certificate(t *testing.T, key crypto.PublicKey, change func(*x509.Certificate)) []byte {
 	t.Helper()
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: epoch, NotAfter: epoch.Add(24 * time.Hour)}

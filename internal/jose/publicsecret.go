@@ -12,14 +12,15 @@ import (
 	"strings"
 )
 
-// recogniseKey says in words what a would-be secret really is, when it is a key or a certificate; empty otherwise.
+// recogniseKey says in words what kind of key or certificate a supposed secret is. It is empty if the secret is
+// neither.
 //
-// Libraries that told public keys from secrets by how a text begins have been passed by with white space, byte order
-// marks, other line ends and other encodings, again and again. So this looks at what is left of the text without all
-// that, and looks into the encodings that keys are handed around in.
+// Some libraries distinguish public keys from secrets by the beginning of the text. They have been bypassed again and
+// again, with white space, byte order marks, other line ends and other encodings. So recogniseKey ignores all that, and
+// looks into the usual encodings of keys.
 func recogniseKey(secret []byte) string { return recognise(secret, 2) }
 
-// recognise undoes at most depth encodings.
+// recognise looks into at most depth nested encodings.
 func recognise(secret []byte, depth int) string {
 	if what := binaryKey(secret); what != "" {
 		return what
@@ -42,14 +43,14 @@ func recognise(secret []byte, depth int) string {
 	return ""
 }
 
-// hasMembers reports whether a text without white space is JSON with a member in it, as every JWK has. Of random bytes,
-// what is visible is "[]" or "[7]" often enough for somebody to meet it.
+// hasMembers reports whether a text without white space is JSON with a member in it, as every JWK is. Other JSON does
+// not count: the visible part of random bytes is something like "[]" or "[7]" often enough to matter.
 func hasMembers(text string) bool {
 	return text != "" && (text[0] == '{' || text[0] == '[') && strings.Contains(text, `":`) && json.Valid([]byte(text))
 }
 
-// visible leaves out everything but printable ASCII: white space of all kinds, byte order marks, the zero bytes of
-// UTF-16, and line ends that somebody wrote as backslash and letter.
+// visible keeps only printable ASCII. That removes white space of all kinds, byte order marks and the zero bytes of
+// UTF-16. It also removes line ends that are written as a backslash and a letter.
 func visible(secret []byte) string {
 	kept := make([]byte, 0, len(secret))
 	for _, b := range secret {
@@ -62,7 +63,7 @@ func visible(secret []byte) string {
 
 var lineEnds = strings.NewReplacer(`\r`, "", `\n`, "", `\t`, "")
 
-// armoured recognises the text forms of keys: PEM (RFC 7468) and its cousin with four dashes (RFC 4716), and OpenSSH
+// armoured recognises the text forms of keys: PEM (RFC 7468), its variant with four dashes (RFC 4716), and OpenSSH
 // lines, whose base64 begins with the name of the algorithm.
 func armoured(text string) string {
 	lower := strings.ToLower(text)
@@ -80,7 +81,7 @@ func armoured(text string) string {
 	}
 }
 
-// decodings are the texts that text may be an encoding of.
+// decodings returns what text stands for if it is hex or base64.
 func decodings(text string) (decoded [][]byte) {
 	text = strings.Trim(text, `"'`+"`")
 	if b, err := hex.DecodeString(strings.ReplaceAll(text, ":", "")); err == nil {
@@ -96,7 +97,7 @@ func decodings(text string) (decoded [][]byte) {
 // standardAlphabet turns base64url into base64.
 var standardAlphabet = strings.NewReplacer("-", "+", "_", "/")
 
-// binaryKey recognises the binary forms of keys and certificates, whatever follows them.
+// binaryKey recognises the binary forms of keys and certificates, even if other bytes follow.
 func binaryKey(b []byte) string {
 	for _, prefix := range []string{"\x00\x00\x00\x07ssh-", "\x00\x00\x00\x0bssh-ed25519", "\x00\x00\x00\x13ecdsa-sha2-"} {
 		if bytes.HasPrefix(b, []byte(prefix)) {
@@ -109,7 +110,7 @@ func binaryKey(b []byte) string {
 		}
 	}
 	b = bytes.TrimLeft(b, "\xef\xbb\xbf \t\r\n")
-	if len(b) == 0 || b[0] != sequence { // nearly all secrets; eight parsers would cost more than all other checks
+	if len(b) == 0 || b[0] != sequence { // nearly all secrets; the parsers below would cost more than all other checks
 		return ""
 	}
 	var first asn1.RawValue
@@ -119,7 +120,8 @@ func binaryKey(b []byte) string {
 	return derKey(first.FullBytes)
 }
 
-// sequence is the first byte of every SEQUENCE in DER (X.690 sections 8.1.2 and 8.9.1). All that derKey knows are such.
+// sequence is the first byte of every SEQUENCE in DER (X.690 sections 8.1.2 and 8.9.1). All forms that derKey
+// recognises are sequences.
 const sequence = 0x30
 
 func derKey(der []byte) string {

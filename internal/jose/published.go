@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// published are the keys that anybody can sign with, because both halves are printed somewhere: by the thumbprint of
-// RFC 7638 for public keys, by SHA-256 for secrets; and where they are printed.
+// published are keys that anybody can sign with, since their private half is printed somewhere. A public key is listed
+// by its thumbprint (RFC 7638), a secret by its SHA-256. The value says where the key is printed.
 var published = map[string]string{
 	"c8ecc9361a05e285f04c26f9572131a6deab07e9e2b865053c6f75a4d8bd2b32": "RFC 7515 appendix A.1",
 	"22c527ebf7b4e0c692857148212329e241bad8b5b33083f2fccbd2039a49817f": "RFC 7515 appendix A.2",
@@ -51,7 +51,7 @@ var published = map[string]string{
 	"136cb1c5a79bc9d943efda382fde1bfa26e0e140ff444657cf7fb056e2977b1c": "a widely copied Spring Security tutorial",
 }
 
-// checkPublished takes a thumbprint or the hash of a secret.
+// checkPublished takes the thumbprint of a public key or the hash of a secret.
 func checkPublished(sum [32]byte) error {
 	if where, ok := published[hex.EncodeToString(sum[:])]; ok {
 		return fmt.Errorf("%w (%s)", ErrPublishedKey, where)
@@ -59,8 +59,7 @@ func checkPublished(sum [32]byte) error {
 	return nil
 }
 
-// checkPublishedSecret also looks at what the secret may be an encoding of: examples are copied with and without
-// decoding them.
+// checkPublishedSecret also checks what the secret may be an encoding of: people copy examples in both forms.
 func checkPublishedSecret(secret []byte) error {
 	for _, form := range append(decodings(visible(secret)), secret) {
 		if err := checkPublished(sha256.Sum256(form)); err != nil {

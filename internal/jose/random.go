@@ -7,21 +7,22 @@ import (
 	"slices"
 )
 
-// A key of a MAC that a person has thought up is guessed, however long it is (RFC 8725 section 3.5). Nothing tells what
-// is random; but a text that takes only a few pieces to write down is not. A piece is a single byte, a copy of what
-// came before, a stretch of the alphabet or of a keyboard, or a word that many passwords have. The bounds are far from
-// what generators make: of three million times 32 hexadecimal digits, none took fewer than 22 pieces.
+// A MAC key that a person has made up can be guessed, however long it is (RFC 8725 section 3.5). No test shows that a
+// text is random. But a text that consists of only a few pieces is not random. A piece is a single byte, a copy of an
+// earlier part, a stretch of the alphabet or of a keyboard row, or a word that is common in passwords. The bounds are
+// far below what generators make: among three million texts of 32 random hexadecimal digits, none had fewer than 22
+// pieces.
 const (
-	plainPieces    = 14   // a text of fewer is not random
-	doubtfulPieces = 20   // a text of fewer may not be
-	plainBits      = 64   // a text whose different bytes can say less at most is not random
-	doubtfulBits   = 100  // a text whose different bytes can say less at most may not be
-	leastPiece     = 4    // shorter copies and stretches come about by themselves
-	maxJudged      = 1024 // of a longer text the beginning and the end
+	plainPieces    = 14   // a text of fewer pieces is not random
+	doubtfulPieces = 20   // a text of fewer pieces may not be random
+	plainBits      = 64   // a text of fewer bits, see differentBits, is not random
+	doubtfulBits   = 100  // a text of fewer bits may not be random
+	leastPiece     = 4    // bytes; shorter copies and stretches occur by chance
+	maxJudged      = 1024 // bytes; of a longer text only the beginning and the end are judged
 )
 
-// Words that many passwords have, in lower case, and rows of keyboards. All words are so long that random text hardly
-// ever contains one.
+// Words that are common in passwords, in lower case, and rows of keyboards. The words are long enough that random text
+// hardly ever contains one.
 var (
 	passwordWords = []string{
 		"password", "passwort", "passphrase", "secret", "geheim", "changeme", "change-me", "change_me", "example", "default",
@@ -33,7 +34,7 @@ var (
 	}
 )
 
-// wellKnown are the words, and the rows from each key on in both directions, by their first byte.
+// wellKnown has the words, and the rows from each key on in both directions, by their first byte.
 var wellKnown = func() (known [256][]string) {
 	add := func(text string) { known[text[0]] = append(known[text[0]], text) }
 	for _, word := range passwordWords {
@@ -50,12 +51,12 @@ var wellKnown = func() (known [256][]string) {
 	return known
 }()
 
-// checkRandom refuses what is plainly not random, and what is an encoding of that. Its error does not say what the
-// secret looks like.
+// checkRandom refuses a secret that is plainly not random, or is an encoding of such a text. The error does not
+// describe the secret.
 func checkRandom(secret []byte) error {
 	few := differentBits(secret) < plainBits
 	for _, form := range append(decodings(visible(secret)), secret) {
-		few = few || takesFew(form)
+		few = few || hasFewPieces(form)
 	}
 	if !few {
 		return nil
@@ -64,20 +65,20 @@ func checkRandom(secret []byte) error {
 		"easily guessed (RFC 8725 section 3.5); make one with \"openssl rand -hex 32\"", ErrWeakKey)
 }
 
-// takesFew reports whether a text takes so few pieces to write down that it is not random. Of a short one, three
-// eighths must be saved: what 32 hexadecimal digits stand for is 16 bytes, and four of them are in a row of keys now
-// and then.
-func takesFew(text []byte) bool {
+// hasFewPieces reports whether a text has so few pieces that it is not random. For a short text the bound is five
+// pieces per eight bytes. Otherwise, among the 16 bytes that 32 hexadecimal digits stand for, four bytes that happen to
+// be neighbours on a keyboard would make a random secret fail.
+func hasFewPieces(text []byte) bool {
 	enough := min(plainPieces, len(text)*5/8)
 	return len(text) > plainPieces && pieces(sample(text), enough) < enough
 }
 
-// doubt says why a secret may not be random, empty if nothing speaks for that.
+// doubt says why a secret may not be random. It is empty if the secret looks random.
 func doubt(secret []byte) string {
 	text := sample(secret)
 	for _, word := range passwordWords {
 		if bytes.Contains(text, []byte(word)) {
-			return "it has a word in it that many passwords have"
+			return "it contains a word that is common in passwords"
 		}
 	}
 	switch {
@@ -89,7 +90,7 @@ func doubt(secret []byte) string {
 	return ""
 }
 
-// sample is the part of a text that is judged, without regard to case.
+// sample returns the part of a text that is judged, in lower case.
 func sample(text []byte) []byte {
 	if len(text) > maxJudged {
 		text = append(bytes.Clone(text[:maxJudged/2]), text[len(text)-maxJudged/2:]...)
@@ -103,7 +104,7 @@ func sample(text []byte) []byte {
 	return lower
 }
 
-// differentBits is how much a text of that length can say with the different bytes that it has.
+// differentBits is the most information, in bits, that a text of this length can have with this many different bytes.
 func differentBits(text []byte) float64 {
 	var seen [256]bool
 	different := 0
@@ -116,7 +117,7 @@ func differentBits(text []byte) float64 {
 	return float64(len(text)) * math.Log2(float64(max(different, 1)))
 }
 
-// pieces is how many pieces a text takes to write down. Counting ends when there are enough.
+// pieces counts the pieces of a text. It stops when there are enough.
 func pieces(text []byte, enough int) (n int) {
 	for i := 0; i < len(text) && n < enough; n++ {
 		length := max(copied(text, i), stretch(text[i:]), known(text[i:]))
@@ -128,7 +129,7 @@ func pieces(text []byte, enough int) (n int) {
 	return n
 }
 
-// copied is for how long the text goes on at i as it did somewhere before.
+// copied is the number of bytes at i that repeat an earlier part of the text.
 func copied(text []byte, i int) (longest int) {
 	for from := range i {
 		n := 0
@@ -140,7 +141,7 @@ func copied(text []byte, i int) (longest int) {
 	return longest
 }
 
-// stretch is for how long the text counts up or down, or stays the same.
+// stretch is the number of bytes at the beginning that count up or down, or are all the same.
 func stretch(text []byte) int {
 	if len(text) < 2 {
 		return 1
@@ -155,7 +156,7 @@ func stretch(text []byte) int {
 	return n
 }
 
-// known is for how long the text goes along a row of keys or a word.
+// known is the number of bytes at the beginning that follow a keyboard row or a word.
 func known(text []byte) (longest int) {
 	for _, candidate := range wellKnown[text[0]] {
 		n := 0

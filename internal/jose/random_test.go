@@ -12,7 +12,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/jose"
 )
 
-// plainSecrets are long enough, but everybody would try them.
+// plainSecrets are long enough, but easily guessed.
 var plainSecrets = map[string]string{
 	"sixteen random digits twice over": strings.Repeat("9d1f8a3c5e7b4260", 2),
 	"one zero byte over and over":      strings.Repeat("\x00", 64),
@@ -21,7 +21,7 @@ var plainSecrets = map[string]string{
 	"two letters over and over":        strings.Repeat("ab", 16),
 	"two bytes over and over":          strings.Repeat("\x00\xff", 32),
 	"a word over and over":             strings.Repeat("password", 4),
-	"a word that nobody has listed":    strings.Repeat("changeit", 8),
+	"a word that is not listed":        strings.Repeat("changeit", 8),
 	"a word in changing case":          "PasswordpasswordPASSWORDpassword",
 	"a word with numbers":              "password1password2password3password4",
 	"a name over and over":             strings.Repeat("InterSystems", 3),
@@ -37,7 +37,7 @@ var plainSecrets = map[string]string{
 	"columns of a keyboard":            "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p",
 	"few letters in disorder":          "abaabbabaaabbbababbabaabbbaaabab",
 	"three letters in disorder":        "abcacbbacabbcacabcbaacbcabacbbca",
-	"words that many passwords have":   "secret-password-changeme-example-1",
+	"words common in passwords":        "secret-password-changeme-example-1",
 	"a word over and over, in hex":     hex.EncodeToString([]byte(strings.Repeat("password", 4))),
 	"a word twice, in hex":             hex.EncodeToString([]byte("passwordpassword")),
 	"digits in a row, in hex":          hex.EncodeToString([]byte("1234567890123456")),
@@ -87,8 +87,8 @@ func TestSecretsThatAreDoubtful(t *testing.T) {
 	}
 }
 
-// These are the generators that people use. The numbers are the same in every run and for each generator, so that the
-// test cannot fail by bad luck.
+// The generators are those that people use. The random numbers are the same in every run, so that the test cannot fail
+// by chance.
 func TestRandomSecretsAreNeitherRefusedNorDoubted(t *testing.T) {
 	var source *rand.ChaCha8
 	var random *rand.Rand
@@ -139,7 +139,7 @@ func TestRandomSecretsAreNeitherRefusedNorDoubted(t *testing.T) {
 			random = rand.New(source)
 			n := many
 			if len(generate()) > 1000 {
-				n /= 10 // a long text takes as long as many, and looks less like something else
+				n /= 10 // a long text costs more, and is less likely to look like something else
 			}
 			for range n {
 				secret := generate()
@@ -155,9 +155,9 @@ func TestRandomSecretsAreNeitherRefusedNorDoubted(t *testing.T) {
 	}
 }
 
-// A random secret can look like something else when it is decoded, as one in some ten thousand does. The readable part
-// of these 16 bytes is JSON without content, such as "[]", or four of them are in a row of keys, such as "FGhj".
-func TestRandomSecretsThatLookLikeSomething(t *testing.T) {
+// One in some ten thousand random secrets looks like something else when it is decoded. Among the 16 bytes that these
+// stand for, the printable ones are JSON without content, such as "[]", or four follow a keyboard row, such as "FGhj".
+func TestRandomSecretsThatLookLikeSomethingElse(t *testing.T) {
 	for _, secret := range []string{
 		"1d726d7b298e077e1b7a085b87837c1d", "6fcba25029c5bf84baee5c68b749594f", "77F03265C98C38AF16680A50B945FBAD",
 		"e08457350d18c551c15502945863c745",

@@ -5,13 +5,14 @@ import (
 	"fmt"
 )
 
-// NewSecretKey makes a key for HS256, HS384 and HS512 of a shared secret, which is copied. It may be used for those of
-// algs that are of this family, and the secret has to be at least as long as the hash of each of them (RFC 7518 section
-// 3.2); no algs at all means all that the secret is long enough for.
+// NewSecretKey makes a Key for HS256, HS384 and HS512 from a shared secret, which is copied. The Key is for those of
+// algs that are of this family. The secret must be at least as long as the hash of each of them (RFC 7518 section 3.2).
+// Empty algs means all that the secret is long enough for.
 //
-// A secret has to be secret. What is refused, as far as it can be told: public and private keys and certificates in
-// every form they are written in (ErrPublicSecret), the secrets that standards and well-known sites use as examples
-// (ErrPublishedKey), and what is plainly not random (ErrWeakKey). [Key.Doubt] says where that is not so plain.
+// A secret must be known to nobody else. As far as that can be recognised, errors are ErrPublicSecret for public keys,
+// private keys and certificates in all usual forms, ErrPublishedKey for the examples of standards and well-known sites,
+// and ErrWeakKey for what is too short or plainly not random. [Key.Doubt] has the less plain cases. ErrKeyAlgorithm
+// means that none of algs is of this family.
 func NewSecretKey(id string, secret []byte, algs Algorithms) (*Key, error) {
 	if err := checkPublishedSecret(secret); err != nil {
 		return nil, err

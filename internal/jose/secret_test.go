@@ -42,9 +42,9 @@ func TestSecretRefusesPublicKeys(t *testing.T) {
 	}
 }
 
-// Secrets whose first byte is not that of a SEQUENCE are not given to these parsers. Nothing is missed by that: they
+// Secrets whose first byte is not that of a SEQUENCE are not passed to these parsers. That misses nothing: the parsers
 // refuse whatever begins with another byte.
-func TestKeysInDERBeginWithOneByte(t *testing.T) {
+func TestKeysInDERAllBeginWithTheSameByte(t *testing.T) {
 	rsaKey, ecKey := signers()[jose.RS256].private.(*rsa.PrivateKey), signers()[jose.ES256].private.(*ecdsa.PrivateKey)
 	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
 	for name, c := range map[string]struct {
@@ -155,11 +155,11 @@ func TestSecretLength(t *testing.T) {
 		err    error
 	}{
 		{"no secret", 0, 0, 0, jose.ErrWeakKey},
-		{"one byte less than any needs", 31, 0, 0, jose.ErrWeakKey},
+		{"one byte short of any", 31, 0, 0, jose.ErrWeakKey},
 		{"enough for one", 32, 0, hs(jose.HS256), nil},
-		{"one byte less than two need", 47, 0, hs(jose.HS256), nil},
+		{"one byte short of two", 47, 0, hs(jose.HS256), nil},
 		{"enough for two", 48, 0, hs(jose.HS256, jose.HS384), nil},
-		{"one byte less than all need", 63, 0, hs(jose.HS256, jose.HS384), nil},
+		{"one byte short of all", 63, 0, hs(jose.HS256, jose.HS384), nil},
 		{"enough for all", 64, 0, jose.HMACAlgorithms(), nil},
 		{"the one that is wanted", 64, hs(jose.HS384), hs(jose.HS384), nil},
 		{"public-key algorithms in the list do not count", 64, hs(jose.HS384, jose.RS256), hs(jose.HS384), nil},
@@ -183,8 +183,8 @@ func TestSecretLength(t *testing.T) {
 	}
 }
 
-// RFC 7515 appendix A.1, the secrets that jwt.io shows, and a tutorial's, also in the encodings they are copied in.
-func TestSecretRefusesPublishedOnes(t *testing.T) {
+// The secrets of RFC 7515 appendix A.1, jwt.io and a tutorial, also in the encodings in which people copy them.
+func TestSecretRefusesPublishedSecrets(t *testing.T) {
 	rfc := "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow"
 	raw := must(base64.RawURLEncoding.DecodeString(rfc))
 	spring := "404E635266556A586E3272357538782F413F4428472B4B6250645367566B5970"

@@ -67,7 +67,7 @@ func (s *signer) newKey(id string, algs jose.Algorithms) (*jose.Key, error) {
 
 func (s *signer) public() crypto.PublicKey { return s.private.(crypto.Signer).Public() }
 
-// sign makes a token of any two texts.
+// sign makes a token from any header and payload.
 func (s *signer) sign(header, payload string) string {
 	input := encode(header) + "." + encode(payload)
 	return input + "." + encode(string(must(s.method.Sign(input, s.private))))
@@ -79,7 +79,7 @@ func (s *signer) token(n int) string {
 	return s.sign(fmt.Sprintf(`{"alg":"%s","kid":"2026-11","typ":"at+jwt"}`, s.alg), payload[:n-2]+`"}`)
 }
 
-// accepts is what the gate does with a token, as far as this package goes.
+// accepts does with a token what the gate does by means of this package.
 func accepts(key *jose.Key, token string) error {
 	t, err := jose.Parse(token, nil)
 	if err != nil {
@@ -88,7 +88,7 @@ func accepts(key *jose.Key, token string) error {
 	return key.Verify(t.Header.Algorithm, t.SigningInput, t.Signature)
 }
 
-// all yields the algorithms in order.
+// allAlgorithms lists the algorithms in order.
 func allAlgorithms() []jose.Algorithm {
 	var algs []jose.Algorithm
 	for alg := range jose.AsymmetricAlgorithms().Union(jose.HMACAlgorithms()).All() {

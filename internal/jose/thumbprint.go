@@ -17,7 +17,7 @@ func rsaThumbprint(key *rsa.PublicKey) [32]byte {
 	return sha256.Sum256([]byte(`{"e":"` + base64url(e) + `","kty":"RSA","n":"` + base64url(key.N.Bytes()) + `"}`))
 }
 
-// ecThumbprint takes the point in its uncompressed form; the algorithm stands for its curve.
+// ecThumbprint takes the point in its uncompressed form. The algorithm stands for the curve.
 func ecThumbprint(alg Algorithm, point []byte) [32]byte {
 	curve := map[Algorithm]string{ES256: "P-256", ES384: "P-384", ES512: "P-521"}[alg]
 	x, y := point[1:1+len(point)/2], point[1+len(point)/2:]
@@ -25,12 +25,12 @@ func ecThumbprint(alg Algorithm, point []byte) [32]byte {
 		`{"crv":"` + curve + `","kty":"EC","x":"` + base64url(x) + `","y":"` + base64url(y) + `"}`))
 }
 
-// okpThumbprint is in RFC 8037 section 2.
+// okpThumbprint follows RFC 8037 section 2.
 func okpThumbprint(key ed25519.PublicKey) [32]byte {
 	return sha256.Sum256([]byte(`{"crv":"Ed25519","kty":"OKP","x":"` + base64url(key) + `"}`))
 }
 
-// secretThumbprint is keyed by the process: a plain hash of a secret could be searched.
+// secretThumbprint is keyed by the process: a plain hash would let others test guesses of the secret.
 func secretThumbprint(secret []byte) [32]byte { return hashing.Secret("thumbprint", secret) }
 
 func base64url(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }

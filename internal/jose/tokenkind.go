@@ -7,11 +7,11 @@ import (
 	"github.com/caddyjwt/gateway/internal/strictjson"
 )
 
-// LooksLikeJWT reports whether a token is a JWT and not an opaque token, which may contain dots too: the text before
-// the first dot is an encoded JSON object with a member "alg".
+// LooksLikeJWT reports whether a token is a JWT, and not an opaque token, which may contain dots, too. The text before
+// the first dot of a JWT is an encoded JSON object with a member "alg".
 //
-// It is lenient on purpose. A JWT that is damaged or written oddly is still one, to be refused by [Parse]; taken for
-// opaque it would reach another reader, who might not see the damage.
+// It is lenient on purpose. A JWT that is damaged or encoded unusually must be refused by [Parse]. If it counted as
+// opaque, another reader would get it, and might not notice the damage.
 func LooksLikeJWT(token string) bool {
 	first, _, dot := strings.Cut(token, ".")
 	if !dot {
@@ -24,8 +24,8 @@ func LooksLikeJWT(token string) bool {
 		(bytes.Contains(text, []byte(`"alg"`)) || bytes.Contains(text, []byte(`\u`)))
 }
 
-// IsEncrypted reports whether a token is a JWE in compact serialisation (RFC 7516 section 7.1): five parts, of which
-// the first is a JSON object with the members "alg" and "enc" (section 4.1). The others may be anything.
+// IsEncrypted reports whether a token is a JWE in compact serialisation (RFC 7516 section 7.1): five parts, the first
+// of which is a JSON object with the members "alg" and "enc" (section 4.1). The other parts may be anything.
 func IsEncrypted(token string) bool {
 	first, rest, _ := strings.Cut(token, ".")
 	if len(first) > (maxHeader*4+2)/3 || strings.Count(rest, ".") != 3 {
@@ -49,8 +49,8 @@ func IsEncrypted(token string) bool {
 	return true
 }
 
-// lenient appends what text decodes to for the most tolerant of readers: both alphabets of RFC 4648, and everything
-// outside them skipped. Zero bytes are left out as well, which makes ASCII of UTF-16.
+// lenient appends what the most tolerant reader would decode text to. It takes both alphabets of RFC 4648 and skips
+// everything else. It also skips decoded zero bytes, which turns UTF-16 into ASCII.
 func lenient(dst []byte, text string) []byte {
 	var group, bits uint
 	for i := range len(text) {

@@ -12,22 +12,22 @@ import (
 func TestLooksLikeJWT(t *testing.T) {
 	jwt := encode(`{"alg":"ES256"}`)
 	for name, token := range map[string]string{
-		"a JWT":                     signers()[jose.ES256].token(100),
-		"unknown algorithm":         encode(`{"alg":"none"}`) + "..",
-		"two parts":                 jwt + ".e30",
-		"a JWE":                     encode(`{"alg":"dir","enc":"A128GCM"}`) + "....",
-		"one that is written oddly": encode(" \r\n{ \"alg\" :1}") + ".x",
-		"with padding":              encode(`{"alg":"ES256"} `) + "=.x.y",
-		"with line ends":            jwt[:5] + "\n" + jwt[5:] + ".x.y",
-		"in the other alphabet":     strings.ReplaceAll(encode(`{"alg":"ES256","x":"???"}`), "_", "/") + ".x.y",
-		"with a byte order mark":    encode("\ufeff"+`{"alg":"ES256"}`) + ".x.y",
-		"in UTF-16":                 encode(utf16LE(`{"alg":"ES256"}`)) + ".x.y",
-		"with an escaped name":      encode(`{"\u0061lg":"ES256"}`) + ".x.y",
-		"with a duplicate":          encode(`{"alg":"ES256","alg":"ES256"}`) + ".x.y",
-		"with alg far behind":       encode(`{"x":"`+strings.Repeat("x", 20000)+`","alg":"ES256"}`) + ".x.y",
+		"a JWT":                  signers()[jose.ES256].token(100),
+		"unknown algorithm":      encode(`{"alg":"none"}`) + "..",
+		"two parts":              jwt + ".e30",
+		"a JWE":                  encode(`{"alg":"dir","enc":"A128GCM"}`) + "....",
+		"with odd white space":   encode(" \r\n{ \"alg\" :1}") + ".x",
+		"with padding":           encode(`{"alg":"ES256"} `) + "=.x.y",
+		"with line ends":         jwt[:5] + "\n" + jwt[5:] + ".x.y",
+		"in the other alphabet":  strings.ReplaceAll(encode(`{"alg":"ES256","x":"???"}`), "_", "/") + ".x.y",
+		"with a byte order mark": encode("\ufeff"+`{"alg":"ES256"}`) + ".x.y",
+		"in UTF-16":              encode(utf16LE(`{"alg":"ES256"}`)) + ".x.y",
+		"with an escaped name":   encode(`{"\u0061lg":"ES256"}`) + ".x.y",
+		"with a duplicate":       encode(`{"alg":"ES256","alg":"ES256"}`) + ".x.y",
+		"with alg far behind":    encode(`{"x":"`+strings.Repeat("x", 20000)+`","alg":"ES256"}`) + ".x.y",
 	} {
 		if !jose.LooksLikeJWT(token) {
-			t.Errorf("%s is taken for opaque", name)
+			t.Errorf("%s counts as opaque", name)
 		}
 	}
 	for name, token := range map[string]string{
@@ -42,7 +42,7 @@ func TestLooksLikeJWT(t *testing.T) {
 		"part two":             "x." + jwt + ".y",
 	} {
 		if jose.LooksLikeJWT(token) {
-			t.Errorf("%s is taken for a JWT", name)
+			t.Errorf("%s counts as a JWT", name)
 		}
 	}
 }
@@ -57,7 +57,7 @@ func TestIsEncrypted(t *testing.T) {
 		"nothing else in parts": encode(`{"alg":"dir","enc":"A128GCM"}`) + "....",
 	} {
 		if !jose.IsEncrypted(token) || !jose.LooksLikeJWT(token) {
-			t.Errorf("%s is not seen", name)
+			t.Errorf("%s does not count as a JWE", name)
 		}
 		if _, err := jose.Parse(token, nil); !is(err, jose.ErrMalformed) {
 			t.Errorf("%s parses with %v", name, err)
@@ -74,7 +74,7 @@ func TestIsEncrypted(t *testing.T) {
 		"six parts":             jwe + rest + ".a",
 		"without enc":           encode(`{"alg":"dir"}`) + rest,
 		"without alg":           encode(`{"enc":"A128GCM"}`) + rest,
-		"enc is no text":        encode(`{"alg":"dir","enc":1}`) + rest,
+		"enc is not a string":   encode(`{"alg":"dir","enc":1}`) + rest,
 		"enc is empty":          encode(`{"alg":"dir","enc":""}`) + rest,
 		"enc twice":             encode(`{"alg":"dir","enc":"A128GCM","enc":"A128GCM"}`) + rest,
 		"not base64url":         jwe + "=" + rest,
@@ -85,7 +85,7 @@ func TestIsEncrypted(t *testing.T) {
 		"the header comes last": "a2V5.aXY.Y3Q.dGFn." + jwe,
 	} {
 		if jose.IsEncrypted(token) {
-			t.Errorf("%s is taken for a JWE", name)
+			t.Errorf("%s counts as a JWE", name)
 		}
 	}
 }

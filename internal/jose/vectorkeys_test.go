@@ -14,7 +14,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/jose"
 )
 
-// jwk is a key as the vectors have it.
+// jwk is a key in the form that the vectors have.
 type jwk struct {
 	Kty, Crv, X, Y, N, E, K, Alg, Use, Kid string
 	KeyOps                                 []string `json:"key_ops"`
@@ -22,7 +22,7 @@ type jwk struct {
 
 var errNotForVerifying = errors.New("JWK is not for verifying")
 
-// key makes a Key of a JWK, without the refusal of published ones.
+// key makes a Key from a JWK. Unlike the product it accepts published keys.
 func (j *jwk) key() (*jose.Key, error) {
 	if j.Use != "" && j.Use != "sig" || j.KeyOps != nil && j.Kty != "oct" && !slices.Contains(j.KeyOps, "verify") {
 		return nil, errNotForVerifying

@@ -63,7 +63,7 @@ func TestVectorsRFC(t *testing.T) {
 	}
 }
 
-// published gives what the product says to a key.
+// published returns the product's error for a published key.
 func published(j *jwk) error {
 	if j.Kty == "oct" {
 		_, err := jose.NewSecretKey("", raw(j.K), 0)

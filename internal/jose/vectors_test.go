@@ -33,9 +33,9 @@ func vectors(t *testing.T, v any, path ...string) {
 	}
 }
 
-// The label of a vector may be wrong for us; the reasons are in the vectors' own description.
+// wycheproofJWS has the vectors whose label is wrong for us. Their own description says why.
 var wycheproofJWS = map[int]string{
-	367: "valid",   // said to have padding, which the file has lost
+	367: "valid",   // meant to have padding, which the file has lost
 	370: "valid",   // the same
 	372: "invalid", // a question mark inside a part
 	373: "invalid", // the same
@@ -76,7 +76,7 @@ func TestVectorsWycheproofJWS(t *testing.T) {
 				want = override
 			}
 			if want == "valid" && is(err, jose.ErrMalformed) && test.Comment == "emptyPayload" {
-				emptyPayload++ // a JWS, but no JWT: a claims set is an object
+				emptyPayload++ // a JWS, but not a JWT: a claims set is an object
 				continue
 			}
 			if (err == nil) != (want == "valid") {
@@ -167,8 +167,8 @@ func TestVectorsWycheproofRaw(t *testing.T) {
 	}
 }
 
-// TestVectorsWycheproofHMAC runs the vectors of MACs. Some have a tag cut short or a key shorter than the hash. HMAC's
-// own rules allow that (RFC 2104 sections 3 and 5); RFC 7518 section 3.2 does not.
+// TestVectorsWycheproofHMAC runs the vectors of MACs. Some have a truncated tag, or a key shorter than the hash. RFC
+// 2104 sections 3 and 5 allow that for HMAC; RFC 7518 section 3.2 does not.
 func TestVectorsWycheproofHMAC(t *testing.T) {
 	for name, alg := range map[string]jose.Algorithm{
 		"hmac_sha256_test.json": jose.HS256,
@@ -223,7 +223,7 @@ func TestVectorsMLDSA(t *testing.T) {
 	}
 }
 
-// JWE vectors are refused whatever their label.
+// JWE vectors are refused, whatever their label.
 func TestVectorsWycheproofJWE(t *testing.T) {
 	var file struct {
 		NumberOfTests int

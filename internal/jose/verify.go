@@ -14,8 +14,8 @@ type method interface {
 	Verify(signingString string, signature []byte, key any) error
 }
 
-// methods are values of our own, neither from golang-jwt's registry nor its exported variables: any other module in
-// the program could change those.
+// methods are values of our own. Any other module in the program could change golang-jwt's registry and its exported
+// variables.
 var methods = [algorithmEnd]method{
 	HS256:   &jwt.SigningMethodHMAC{Name: "HS256", Hash: crypto.SHA256},
 	HS384:   &jwt.SigningMethodHMAC{Name: "HS384", Hash: crypto.SHA384},
@@ -33,8 +33,8 @@ var methods = [algorithmEnd]method{
 	Ed25519: &jwt.SigningMethodEd25519{},
 }
 
-// newPSS wants the salt to be as long as the hash, as RFC 7518 section 3.5 has it. golang-jwt's own values take a salt
-// of any length.
+// newPSS requires the salt to be as long as the hash (RFC 7518 section 3.5). golang-jwt's own values accept a salt of
+// any length.
 func newPSS(name string, hash crypto.Hash) *jwt.SigningMethodRSAPSS {
 	salt := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: hash}
 	return &jwt.SigningMethodRSAPSS{
@@ -46,9 +46,9 @@ func newPSS(name string, hash crypto.Hash) *jwt.SigningMethodRSAPSS {
 
 // Verify checks the signature over the bytes of signingInput, which is [Token.SigningInput].
 //
-// The algorithm comes from the token, so it decides nothing: one that is not the key's is [ErrKeyAlgorithm]. A
-// signature that is wrong in whatever way is [ErrSignature], with nothing about how or where. MACs are compared in
-// constant time (RFC 7518 section 3.2).
+// The algorithm comes from the token, so it cannot be trusted: if the key is not for it, the error is
+// [ErrKeyAlgorithm]. For a wrong signature the error is [ErrSignature], which says nothing about how or where it is
+// wrong. MACs are compared in constant time (RFC 7518 section 3.2).
 func (k *Key) Verify(alg Algorithm, signingInput string, signature []byte) error {
 	if !k.algs.Has(alg) {
 		return ErrKeyAlgorithm
@@ -62,8 +62,8 @@ func (k *Key) Verify(alg Algorithm, signingInput string, signature []byte) error
 	return nil
 }
 
-// signatureSize is the one length, in bytes, that a signature may have: ECDSA as R and S side by side, each as long as
-// the field (RFC 7518 section 3.4), RSA as long as the modulus (RFC 8017 section 8), MACs untruncated.
+// signatureSize is the only length, in bytes, that a signature may have. ECDSA has R and S side by side, each as long
+// as the field (RFC 7518 section 3.4). RSA is as long as the modulus (RFC 8017 section 8). MACs are not truncated.
 func (k *Key) signatureSize(alg Algorithm) int {
 	if k.family == HMAC {
 		return hashSize(alg)
@@ -71,7 +71,7 @@ func (k *Key) signatureSize(alg Algorithm) int {
 	return k.size
 }
 
-// hashSize is the length of an HMAC algorithm's output, in bytes, and so the least length of its secret (RFC 7518
+// hashSize is the length of an HMAC algorithm's output in bytes. It is also the least length of its secret (RFC 7518
 // section 3.2).
 func hashSize(alg Algorithm) int {
 	switch alg {

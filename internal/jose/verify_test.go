@@ -28,7 +28,7 @@ func TestVerifyAcceptsEachAlgorithm(t *testing.T) {
 	}
 }
 
-// The token names an algorithm, and the key was made for another one.
+// The token names an algorithm that the key was not made for.
 func TestVerifyRefusesEveryOtherAlgorithm(t *testing.T) {
 	for _, of := range allAlgorithms() {
 		for _, named := range allAlgorithms() {
@@ -38,7 +38,7 @@ func TestVerifyRefusesEveryOtherAlgorithm(t *testing.T) {
 			token := signers()[named].token(100)
 			requireErr(t, accepts(signers()[of].key, token), jose.ErrKeyAlgorithm)
 
-			// The signature is right for the key, only the name of the algorithm is not.
+			// The signature is the key's, and only the name of the algorithm is wrong.
 			token = signers()[of].sign(fmt.Sprintf(`{"alg":"%s"}`, named), `{}`)
 			requireErr(t, accepts(signers()[of].key, token), jose.ErrKeyAlgorithm)
 		}
@@ -64,7 +64,7 @@ func TestVerifyWithstandsAlgorithmAttacks(t *testing.T) {
 	}
 }
 
-// The same with keys of other kinds: everybody knows the public key, so everybody can compute a MAC with its text.
+// Everybody knows the public key, so everybody can compute a MAC with its text. This covers further kinds of keys.
 func TestVerifyRefusesMACWithPublicKeyText(t *testing.T) {
 	for _, alg := range []jose.Algorithm{jose.RS256, jose.ES256, jose.EdDSA} {
 		s := signers()[alg]
@@ -100,7 +100,7 @@ func TestVerifyRefusesSwappedPayload(t *testing.T) {
 	}
 }
 
-// Each bit of the token's text turned over, and each bit of the signature itself.
+// Each bit of the token's text is flipped, and each bit of the signature itself.
 func TestVerifyRefusesEveryBitFlip(t *testing.T) {
 	for _, alg := range allAlgorithms() {
 		t.Run(alg.String(), func(t *testing.T) {
@@ -126,9 +126,8 @@ func TestVerifyRefusesEveryBitFlip(t *testing.T) {
 	}
 }
 
-// stride is how far apart the flipped bits are. It is one where a signature costs microseconds. Where crypto/ecdsa
-// takes about a millisecond, each byte still has a bit flipped, and each bit of a byte its turn. With -short it is a
-// sample.
+// stride is the distance between flipped bits. It is one where a signature costs microseconds. Where crypto/ecdsa takes
+// about a millisecond, a bit of each byte is still flipped, in turn each of the eight. With -short it is a sample.
 func stride(alg jose.Algorithm) int {
 	switch {
 	case testing.Short():
@@ -140,7 +139,7 @@ func stride(alg jose.Algorithm) int {
 	}
 }
 
-// Each part of the token's text missing at either end, and each length of signature.
+// The token's text is cut at either end, at each length, and so is the signature.
 func TestVerifyRefusesEveryTruncation(t *testing.T) {
 	for _, alg := range allAlgorithms() {
 		t.Run(alg.String(), func(t *testing.T) {
@@ -212,7 +211,7 @@ func TestVerifyRefusesForgedECDSA(t *testing.T) {
 	}
 }
 
-// S + L is the same signature to a verifier that does not reduce (RFC 8032 section 5.1.7).
+// To a verifier that does not check the range of S, S + L is the same signature (RFC 8032 section 5.1.7).
 func TestVerifyRefusesMalleableEd25519(t *testing.T) {
 	s := signers()[jose.EdDSA]
 	parsed := must(jose.Parse(s.token(100), nil))
@@ -228,7 +227,7 @@ func TestVerifyRefusesMalleableEd25519(t *testing.T) {
 	requireErr(t, s.key.Verify(jose.EdDSA, parsed.SigningInput, parsed.Signature), jose.ErrSignature)
 }
 
-// RFC 7518 section 3.5: the salt is as long as the hash. golang-jwt by itself accepts every length.
+// The salt must be as long as the hash (RFC 7518 section 3.5). golang-jwt by itself accepts any length.
 func TestVerifyRefusesPSSWithAnotherSalt(t *testing.T) {
 	s := signers()[jose.PS256]
 	input := encode(`{"alg":"PS256"}`) + "." + encode(`{}`)
@@ -246,8 +245,8 @@ func TestVerifyRefusesPSSWithAnotherSalt(t *testing.T) {
 	}
 }
 
-// A signature made with one scheme or hash is presented under the name of another of the same key.
-func TestVerifyKeepsSchemesOfAKeyApart(t *testing.T) {
+// A signature with one scheme or hash is presented under the name of another that the same key has.
+func TestVerifyDoesNotMixSchemesOfAKey(t *testing.T) {
 	rsaAlgs := []jose.Algorithm{jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512}
 	key := must(signers()[jose.RS256].newKey("", 0))
 	for _, made := range rsaAlgs {
@@ -262,7 +261,7 @@ func TestVerifyKeepsSchemesOfAKeyApart(t *testing.T) {
 	}
 }
 
-// RFC 9864: two names of the same signature; a policy may allow only one of them.
+// EdDSA and Ed25519 are names of the same signature (RFC 9864). A key may be for only one of them.
 func TestVerifyEd25519UnderBothNames(t *testing.T) {
 	s := signers()[jose.EdDSA]
 	both := must(s.newKey("", 0))
@@ -274,7 +273,7 @@ func TestVerifyEd25519UnderBothNames(t *testing.T) {
 	requireErr(t, accepts(one, s.sign(`{"alg":"EdDSA"}`, `{}`)), jose.ErrKeyAlgorithm)
 }
 
-// A module that changes the exported variables of golang-jwt does not change how we verify.
+// Another module that changes golang-jwt's exported variables must not change how we verify.
 func TestVerifyDoesNotUseSharedMethods(t *testing.T) {
 	s := signers()[jose.HS256]
 	token := s.token(100)

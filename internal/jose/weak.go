@@ -6,16 +6,16 @@ import (
 	"math/big"
 )
 
-// The field and curve constants of edwards25519 (RFC 8032 section 5.1), and the y-coordinates of the points whose order
-// divides eight. Under such a key anybody can make signatures that verify.
+// The prime and the constant d of edwards25519 (RFC 8032 section 5.1), and the y-coordinate of points of order eight.
+// Anybody can make signatures that verify under a key whose order divides eight.
 var (
 	edPrime, _  = new(big.Int).SetString("7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffed", 16)
 	edD, _      = new(big.Int).SetString("52036cee2b6ffe738cc740797779e89800700a4d4141d8ab75eb4dca135978a3", 16)
 	edSmallY, _ = new(big.Int).SetString("7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd84d3d706a17c7", 16)
 )
 
-// checkEd25519 refuses what is no canonical encoding of a point on the curve, and points of small order. crypto/ed25519
-// finds the first out at every signature anew, and never minds the second.
+// checkEd25519 refuses anything but the canonical encoding of a point on the curve, and points of small order.
+// crypto/ed25519 checks the encoding anew for every signature, and accepts points of small order.
 func checkEd25519(key ed25519.PublicKey) error {
 	if len(key) != ed25519.PublicKeySize {
 		return fmt.Errorf("%w: Ed25519 key has %d bytes instead of %d", ErrKey, len(key), ed25519.PublicKeySize)
@@ -31,7 +31,7 @@ func checkEd25519(key ed25519.PublicKey) error {
 		return fmt.Errorf("%w: Ed25519 point is not in its canonical form", ErrKey)
 	}
 
-	// x² = (y² - 1) / (d·y² + 1); d is chosen so that the divisor is never zero.
+	// x² = (y² - 1) / (d·y² + 1). By the choice of d the divisor is never zero.
 	one := big.NewInt(1)
 	yy := new(big.Int).Mul(y, y)
 	divisor := new(big.Int).Mul(edD, yy)
@@ -50,14 +50,14 @@ func checkEd25519(key ed25519.PublicKey) error {
 	return nil
 }
 
-// rocaPrimes are the primes up to 167 modulo which not every residue is a power of 65537. All of them together take a
-// sound modulus for a faulty one less than once in 10^8 keys.
+// rocaPrimes are the primes up to 167 modulo which not every residue is a power of 65537. Together they mistake a sound
+// modulus for a faulty one less than once in 10^8 keys.
 var rocaPrimes = [...]uint64{
 	11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157,
 }
 
-// hasROCA reports whether a modulus has the fingerprint of a library whose keys can be factored (CVE-2017-15361):
-// modulo small primes it is a power of 65537.
+// hasROCA reports whether a modulus comes from a library whose keys can be factored (CVE-2017-15361). Such a modulus is
+// a power of 65537 modulo small primes.
 func hasROCA(n *big.Int) bool {
 	for _, prime := range rocaPrimes {
 		residue := new(big.Int).Mod(n, new(big.Int).SetUint64(prime)).Uint64()

@@ -1,7 +1,6 @@
-// Package rules holds no code, only tests of what the design demands of the
-// source tree as a whole: who may import whom, how long a file and a package
-// may be, that every package says what it is, and that every place that names
-// a version names the same one.
+// Package rules has only tests. They check what the design requires of the source tree as a whole: which package may
+// import which, how long files and packages may be, that every package has a comment, that docs/architecture.md matches
+// the tree, that secrets are compared in constant time, and that versions agree wherever they are named.
 package rules_test
 
 import (
@@ -24,7 +23,7 @@ const (
 	own  = "github.com/caddyjwt/gateway"
 )
 
-// listed is what these tests read of a package.
+// listed is what these tests need to know about a package.
 type listed struct {
 	ImportPath   string   // a test program has "p.test", a package compiled for a test "p [q.test]"
 	Dir          string   // where its files are
@@ -32,12 +31,12 @@ type listed struct {
 	Doc          string   // first sentence of the package comment
 	GoFiles      []string // without tests
 	Imports      []string // direct; without those of tests
-	TestImports  []string // of tests inside of the package
-	XTestImports []string // of tests outside of it
+	TestImports  []string // of the tests inside the package
+	XTestImports []string // of the tests outside of it
 }
 
-// everything is all packages of the module, and all that they and their tests
-// are linked with. One run of the go command serves all tests.
+// everything lists all packages of the module, and all that they and their tests are linked with. One run of the go
+// command serves all tests.
 var everything = sync.OnceValues(func() ([]listed, error) {
 	cmd := exec.Command("go", "list",
 		"-e", // the compiler reports an import that cannot be found
@@ -63,7 +62,7 @@ var everything = sync.OnceValues(func() ([]listed, error) {
 	}
 })
 
-// all is what the go command lists: see everything.
+// all returns everything.
 func all(t *testing.T) []listed {
 	t.Helper()
 	watchTree(t)
@@ -74,7 +73,7 @@ func all(t *testing.T) []listed {
 	return packages
 }
 
-// ours is every package of this repository once, without the test programs.
+// ours lists every package of this repository once, without the test programs.
 func ours(t *testing.T) []listed {
 	t.Helper()
 	var packages []listed
@@ -91,8 +90,8 @@ func ours(t *testing.T) []listed {
 	return packages
 }
 
-// benchPackages are those of the module in bench. The go command would need
-// all of that module's dependencies to list them.
+// benchPackages lists the packages of the module in bench. The go command could list them only with all of that
+// module's dependencies.
 func benchPackages(t *testing.T) []listed {
 	t.Helper()
 	var packages []listed
@@ -122,9 +121,8 @@ func benchPackages(t *testing.T) []listed {
 	return packages
 }
 
-// watchTree opens every directory of the module, so that "go test" sees what
-// these tests depend on: it knows what a test opens, but not what the go
-// command started by the test reads, and would serve an old result from its
+// watchTree opens every directory of the module, so that "go test" knows what these tests depend on. It sees what a
+// test opens, but not what a go command that the test starts reads. Without this, it would serve an old result from its
 // cache after an import was added.
 func watchTree(t *testing.T) {
 	t.Helper()
@@ -142,26 +140,25 @@ func watchTree(t *testing.T) {
 func TestEveryPackageHasAComment(t *testing.T) {
 	for _, p := range ours(t) {
 		if len(p.GoFiles) == 0 {
-			continue // only tests: nothing that anybody could import
+			continue // only tests, so nobody can import it
 		}
 		if p.Doc == "" {
-			t.Errorf("%s has no package comment: say in one sentence what it is for", p.ImportPath)
+			t.Errorf("%s has no package comment: say what the package is for", p.ImportPath)
 		}
 	}
 }
 
-func TestNoPackageHasANameThatSaysNothing(t *testing.T) {
+func TestNoPackageHasAVagueName(t *testing.T) {
 	for _, p := range ours(t) {
 		for _, vague := range []string{"util", "utils", "common", "helper", "helpers", "misc", "shared", "types"} {
 			if p.Name == vague {
-				t.Errorf("%s: a package is named for what it provides, and %q names nothing", p.ImportPath, vague)
+				t.Errorf("%s: name the package for what it provides; %q does not say that", p.ImportPath, vague)
 			}
 		}
 	}
 }
 
-// short is an import path without the module's part of it; "." for the package
-// in the root.
+// short is an import path relative to the module. It is "." for the package in the root.
 func short(importPath string) string {
 	if importPath == own {
 		return "."

@@ -7,13 +7,12 @@ import (
 	"testing"
 )
 
-// arrows are the packages of ours that each package may import directly. Its
-// tests may also import the package itself, and the packages whose names end
-// in "test". The direction is the way of a request through the house (see
-// docs/architecture.md): what is judged first knows nothing of what comes later.
+// arrows lists which of our packages each package may import directly. Its tests may also import the package itself,
+// and packages whose names end in "test". The imports follow a request's way through the packages (see
+// docs/architecture.md): a package does not depend on those that come later.
 var arrows = map[string][]string{
-	// introspect is public, and its users never see what it imports here. Its rules for JSON, addresses, dates and
-	// secrets are those of the gate: each stands once.
+	// introspect is public, but does not expose what it imports here. It has the gate's rules for JSON, addresses,
+	// dates and secrets, so that each of them exists only once.
 	"introspect": {"internal/hashing", "internal/strictjson", "internal/fetch", "internal/setting"},
 
 	"internal/setting":             nil,
@@ -36,7 +35,7 @@ var arrows = map[string][]string{
 		"introspect",
 	},
 
-	// The next Caddy modules use these as well, so they do not know the handler.
+	// Further Caddy modules will use these, too, so they must not depend on the handler.
 	"caddyjwt/words": {"internal/setting", "internal/smallfile"},
 	"caddyjwt/pool": {
 		"internal/gate", "internal/keyset", "introspect",
@@ -44,12 +43,12 @@ var arrows = map[string][]string{
 	},
 	"caddyjwt/process": {
 		"caddyjwt/pool", "internal/gate", "internal/keyset", "introspect",
-		"internal/jose", // its tests make keys as well
+		"internal/jose", // its tests make keys, too
 	},
 
 	"caddyjwt": {
 		"caddyjwt/words", "caddyjwt/pool", "caddyjwt/process",
-		"internal/gate", "internal/authserver", "introspect", // and what builds their values
+		"internal/gate", "internal/authserver", "introspect", // and what their configurations are made of:
 		"internal/bearer", "internal/claims", "internal/fetch", "internal/hashing", "internal/jose", "internal/keyset",
 		"internal/setting",
 	},
@@ -58,23 +57,23 @@ var arrows = map[string][]string{
 	"cmd/caddy":        {"."},
 	"cmd/build":        nil, // it runs before anything else can be built
 
-	"internal/tokentest": nil, // it forges what the others judge, so it must not share their code
-	"internal/rules":     nil, // it reads the others, and is linked with none
+	"internal/tokentest": nil, // it forges what the others check, so it must not share their code
+	"internal/rules":     nil, // it only reads the source of the others
 	"bench":              nil, // it compares processes
 	"bench/caddybench":   {"."},
-	// The integration tests ask over the wire; the oracle of e2e has the verdict without one.
+	// The integration tests send requests. The oracle of e2e compares verdicts without any.
 	"caddyjwt/integration": {".", "internal/gate"},
 	"e2e":                  {"internal/bearer", "internal/gate", "internal/jose", "internal/keyset"},
 }
 
-// caddyFree are the packages that must not be linked with Caddy: those that
-// judge tokens, and the fakes for their tests.
+// caddyFree reports whether a package must not be linked with Caddy. That applies to those that check tokens, and to
+// the fakes for their tests.
 func caddyFree(name string) bool {
 	return name == "introspect" || strings.HasPrefix(name, "internal/") && name != "internal/rules"
 }
 
-// foreign are the modules that the packages above must not be linked with,
-// neither directly nor through others, nor in their tests.
+// foreign lists the modules with which these packages must not be linked, directly or indirectly, not even in their
+// tests.
 var foreign = []string{
 	"github.com/caddyserver/",
 	"go.uber.org/zap",
@@ -82,11 +81,11 @@ var foreign = []string{
 }
 
 const (
-	whyForeign = "these packages know nothing of Caddy, so that they test in a fraction of a second " +
-		"(linked with Caddy it is over a minute cold) and so that what decides about a token can be read without it; " +
-		"code that needs Caddy, its logger or its metrics belongs into caddyjwt or below it"
-	whyArrows = "each package knows only what comes before it on a request's way, so that it can be read, tested and " +
-		"changed alone; if the new arrow is right, change the list in this test and the picture in docs/architecture.md"
+	whyForeign = "these packages do not depend on Caddy, so that their tests build in a fraction of a second " +
+		"(a cold build with Caddy takes over a minute), and so that reading them takes no knowledge of Caddy; " +
+		"code that needs Caddy, its logger or its metrics belongs in caddyjwt or below it"
+	whyArrows = "each package depends only on those that come before it on a request's way, so that it can be read, " +
+		"tested and changed alone; if the new import is right, change this test's list and the table in docs/architecture.md"
 )
 
 func TestPackagesImportOnlyAlongTheArrows(t *testing.T) {
@@ -96,30 +95,32 @@ func TestPackagesImportOnlyAlongTheArrows(t *testing.T) {
 		found[name] = true
 		allowed, ruled := arrows[name]
 		if !ruled {
-			t.Errorf("%s is not in the list of this test: add it, with what it may import of ours:\n%s", name, whyArrows)
+			t.Errorf("%s is not in the list of this test: add it, with those of our packages that it may import:\n%s",
+				name, whyArrows)
 			continue
 		}
 		for _, imported := range against(p.Imports, allowed) {
-			t.Errorf("%s imports %s, and may import only %v of ours:\n%s", name, imported, allowed, whyArrows)
+			t.Errorf("%s imports %s, but of our packages it may import only %v:\n%s", name, imported, allowed, whyArrows)
 		}
 		for _, imported := range against(slices.Concat(p.TestImports, p.XTestImports), allowed) {
 			if imported == name || strings.HasSuffix(imported, "test") {
 				continue
 			}
-			t.Errorf("the tests of %s import %s, and may import only %v of ours:\n%s", name, imported, allowed, whyArrows)
+			t.Errorf("the tests of %s import %s, but of our packages they may import only %v:\n%s",
+				name, imported, allowed, whyArrows)
 		}
 		for _, unused := range unneeded(slices.Concat(p.Imports, p.TestImports, p.XTestImports), allowed) {
-			t.Errorf("neither %s nor its tests import %s: take the arrow out of the list of this test", name, unused)
+			t.Errorf("neither %s nor its tests import %s: remove that from the list of this test", name, unused)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(arrows)) {
 		if !found[name] {
-			t.Errorf("%s is not in the tree: take it out of the list of this test", name)
+			t.Errorf("%s is not in the tree: remove it from the list of this test", name)
 		}
 	}
 }
 
-// against are the packages of ours among the imported ones that are not allowed.
+// against returns those of our packages that are imported but not allowed.
 func against(imports, allowed []string) (wrong []string) {
 	for _, imported := range imports {
 		mine := imported == own || strings.HasPrefix(imported, own+"/")
@@ -130,7 +131,7 @@ func against(imports, allowed []string) (wrong []string) {
 	return wrong
 }
 
-// unneeded are the packages that may be imported and are not.
+// unneeded returns the packages that are allowed but not imported.
 func unneeded(imports, allowed []string) (unused []string) {
 	for _, name := range allowed {
 		if !slices.Contains(imports, own+"/"+name) && !(name == "." && slices.Contains(imports, own)) {
@@ -151,31 +152,30 @@ func TestTheRuleFindsImportsAgainstTheArrows(t *testing.T) {
 	}
 }
 
-func TestPackagesThatJudgeTokensKnowNothingOfCaddy(t *testing.T) {
+func TestPackagesThatCheckTokensAreNotLinkedWithCaddy(t *testing.T) {
 	graph := map[string][]string{}
 	packages := all(t)
 	for _, p := range packages {
 		graph[p.ImportPath] = p.Imports
 	}
-	judged := 0
+	checked := 0
 	for _, p := range packages {
 		name := short(strings.TrimSuffix(p.ImportPath, ".test"))
 		if !strings.HasPrefix(p.ImportPath, own+"/") || strings.Contains(name, " ") || !caddyFree(name) {
 			continue
 		}
-		judged++
+		checked++
 		if path := wayToForeign(graph, p.ImportPath); path != nil {
 			t.Errorf("%s is linked with %s:\n\t%s\n%s",
 				short(p.ImportPath), path[len(path)-1], strings.Join(path, "\n\timports "), whyForeign)
 		}
 	}
-	if judged == 0 {
+	if checked == 0 {
 		t.Fatal("none of the packages exists: this test would check nothing")
 	}
 }
 
-// wayToForeign is the shortest chain of imports from a package to one that it
-// must not be linked with; nil when there is none.
+// wayToForeign returns the shortest chain of imports from a package to one of a foreign module, or nil.
 func wayToForeign(graph map[string][]string, from string) []string {
 	cameFrom := map[string]string{from: ""}
 	for queue := []string{from}; len(queue) > 0; queue = queue[1:] {
@@ -206,7 +206,7 @@ func TestTheRuleFindsAChainThatLeadsToCaddy(t *testing.T) {
 	graph := map[string][]string{
 		"gate":   {"fmt", "keyset"},
 		"keyset": {"fmt", "logging"},
-		// A ring must not keep the search from ending.
+		// The search must end although the graph has a cycle.
 		"logging": {"gate", "go.uber.org/zap"},
 	}
 	want := []string{"gate", "keyset", "logging", "go.uber.org/zap"}
@@ -214,6 +214,6 @@ func TestTheRuleFindsAChainThatLeadsToCaddy(t *testing.T) {
 		t.Errorf("way = %v, want %v", got, want)
 	}
 	if got := wayToForeign(graph, "fmt"); got != nil {
-		t.Errorf("way from fmt = %v, want none", got)
+		t.Errorf("way from fmt = %v, want nil", got)
 	}
 }

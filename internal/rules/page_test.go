@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// The page that describes the house is of use only as long as it is true. These tests compare its tables and names with
-// the tree.
+// The page that describes the architecture is useful only as long as it is true. These tests compare its tables and
+// names with the tree.
 const page = "docs/architecture.md"
 
 func TestThePageNamesEveryProductFile(t *testing.T) {
@@ -35,14 +35,14 @@ func TestThePageNamesEveryProductFile(t *testing.T) {
 	}
 }
 
-// isProduct reports whether a package is part of what people get. What compares gateways and what is for tests alone
-// has its row on the page, and no list of files.
+// isProduct reports whether a package is part of the product. Packages that compare gateways, or are only for tests,
+// have a row on the page, but no list of files.
 func isProduct(name string) bool {
 	return !strings.HasPrefix(name, "bench") && !strings.HasSuffix(name, "test") && name != "e2e" &&
 		name != "internal/rules" && name != "caddyjwt/integration"
 }
 
-// goFiles lists the Go files of a directory, those for all systems and for tests among them.
+// goFiles lists the Go files of a directory, including those for other systems and for tests.
 func goFiles(t *testing.T, dir string) []string {
 	t.Helper()
 	names, err := fs.Glob(os.DirFS(dir), "*.go")
@@ -74,7 +74,7 @@ func unequalFiles(listed, tree map[string][]string) (problems []string) {
 	return problems
 }
 
-// filesOnPage reads the table of files. A row without a package goes on with that of the row above.
+// filesOnPage reads the table of files. A row without a package belongs to the package of the row above.
 func filesOnPage(text string) map[string][]string {
 	files := make(map[string][]string)
 	name := ""
@@ -91,7 +91,7 @@ func filesOnPage(text string) map[string][]string {
 	return files
 }
 
-func TestThePageHasTheArrows(t *testing.T) {
+func TestThePageHasTheAllowedImports(t *testing.T) {
 	listed := make(map[string][]string)
 	for _, row := range table(readPage(t), "| Package | Job | May import of ours |") {
 		name := codes(row[0])
@@ -132,8 +132,8 @@ func unequalArrows(listed, allowed map[string][]string) (problems []string) {
 
 func sorted(names []string) []string { return slices.Sorted(slices.Values(names)) }
 
-// Wherever the page names a file or a package, also in its pictures, there is one.
-func TestThePageNamesNothingThatIsNotThere(t *testing.T) {
+// Every file and package that the page names exists, also those in its diagrams.
+func TestThePageNamesOnlyFilesThatExist(t *testing.T) {
 	var paths []string
 	for _, p := range ours(t) {
 		for _, file := range goFiles(t, p.Dir) {
@@ -143,7 +143,7 @@ func TestThePageNamesNothingThatIsNotThere(t *testing.T) {
 	text := readPage(t)
 	names := goFile.FindAllString(text, -1)
 	if len(names) < 100 {
-		t.Fatalf("%s names %d files: the test cannot be right", page, len(names))
+		t.Fatalf("%s names only %d files: this test does not find them", page, len(names))
 	}
 	for _, name := range names {
 		if !slices.ContainsFunc(paths, func(p string) bool { return strings.HasSuffix(p, "/"+name) }) {
@@ -161,8 +161,8 @@ func TestThePageNamesNothingThatIsNotThere(t *testing.T) {
 	}
 }
 
-// A function, type or table that the page names is still called so.
-func TestThePageNamesNothingByAFormerName(t *testing.T) {
+// Functions, types and tables that the page names still have those names.
+func TestThePageNamesOnlyIdentifiersThatExist(t *testing.T) {
 	known := make(map[string]bool)
 	for _, p := range ours(t) {
 		for _, file := range goFiles(t, p.Dir) {
@@ -180,7 +180,7 @@ func TestThePageNamesNothingByAFormerName(t *testing.T) {
 	}
 	names := identifiers(readPage(t))
 	if len(names) < 100 {
-		t.Fatalf("%s names %d functions and the like: the test cannot be right", page, len(names))
+		t.Fatalf("%s names only %d identifiers: this test does not find them", page, len(names))
 	}
 	for _, name := range names {
 		if !known[name] && name != "RACE" { // of the Makefile: see TestEveryPackageThatSharesMemoryIsTestedForRaces
@@ -189,7 +189,7 @@ func TestThePageNamesNothingByAFormerName(t *testing.T) {
 	}
 }
 
-// identifiers are what the page names in code spans, and at the beginning of the lines of its picture.
+// identifiers returns what the page names in code spans, and at the beginning of lines in its first diagram.
 func identifiers(text string) (names []string) {
 	spans := codes(text)
 	_, picture, _ := strings.Cut(text, "\n```\n")
@@ -205,7 +205,7 @@ func identifiers(text string) (names []string) {
 	return names
 }
 
-// The reasons why a package is longer than others stand on the page.
+// The page gives the reasons why some packages are longer than others.
 func TestThePageNamesTheLongPackages(t *testing.T) {
 	_, section, found := strings.Cut(readPage(t), "\n## Sizes\n")
 	section, _, _ = strings.Cut(section, "\n## ")
@@ -231,7 +231,7 @@ var (
 	codeSpan  = regexp.MustCompile("`([^`\n]+)`")
 )
 
-// codes are the code spans of a text.
+// codes returns the code spans of a text.
 func codes(text string) (spans []string) {
 	for _, found := range codeSpan.FindAllStringSubmatch(text, -1) {
 		spans = append(spans, found[1])
@@ -239,7 +239,7 @@ func codes(text string) (spans []string) {
 	return spans
 }
 
-// table gives the rows of the table with this heading, cell by cell.
+// table returns the rows of the table with this heading, cell by cell.
 func table(text, heading string) (rows [][]string) {
 	_, body, _ := strings.Cut(text, "\n"+heading+"\n")
 	for line := range strings.Lines(body) {

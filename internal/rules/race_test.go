@@ -11,8 +11,8 @@ import (
 
 var raceList = regexp.MustCompile(`(?m)^RACE *:= *(.*)$`)
 
-// The race detector takes many times as long, so CI uses it only for packages where goroutines share memory. A package
-// that shares memory imports sync.
+// The race detector makes tests many times slower, so CI uses it only for packages in which goroutines share memory.
+// Such a package imports sync.
 func TestEveryPackageThatSharesMemoryIsTestedForRaces(t *testing.T) {
 	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
 	if err != nil {

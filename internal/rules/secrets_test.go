@@ -15,30 +15,30 @@ import (
 	"testing"
 )
 
-// The time of a comparison shows how far a secret and the text of a stranger agree, and so, byte by byte, the secret.
-// MACs, keys and tokens were guessed in this way: CVE-2015-10004, CVE-2016-7036, CVE-2024-25714, CVE-2024-42368. Such a
-// comparison must use crypto/hmac or crypto/subtle (RFC 7518 section 3.2). A test cannot assert a time, so this one
-// reads the source.
+// The duration of a comparison shows how many bytes of a secret and a stranger's text agree. That reveals the secret
+// byte by byte. MACs, keys and tokens were guessed in this way: CVE-2015-10004, CVE-2016-7036, CVE-2024-25714,
+// CVE-2024-42368. Such a comparison must use crypto/hmac or crypto/subtle (RFC 7518 section 3.2). A test cannot assert
+// a duration, so this one reads the source.
 
-// secretNames are names of values that must not be compared in any other way. Hashes of public values are among them,
-// since a name does not show the difference.
+// secretNames matches names of values that must not be compared in any other way. It also matches hashes of public
+// values, since a name does not show the difference.
 var secretNames = regexp.MustCompile(
 	`(?i)(secrets?|mac|macs|signatures?|passwords?|tags?|tokens?|thumbprints?|digests?|pins?|fingerprints?)$`,
 )
 
-// hasty are the functions that return at the first difference.
+// hasty lists functions that return at the first difference.
 var hasty = []string{
 	"bytes.Equal", "bytes.Compare", "bytes.HasPrefix", "slices.Equal", "slices.Compare", "slices.Contains", "slices.Index",
 	"strings.Compare", "strings.EqualFold", "strings.HasPrefix", "reflect.DeepEqual",
 }
 
-// harmless are the comparisons that do not show a secret to a stranger, by file and expression, with the reason.
+// harmless lists comparisons, by file and expression, that do not reveal a secret to a stranger. The value says why.
 var harmless = map[string]string{
 	"caddyjwt/module.go: credential.Secret == exampleSecret": "when the configuration loads, " +
 		"with a secret that everybody knows",
 	"internal/fetch/transport.go: " +
 		"slices.Contains(pins, sha256.Sum256(cert.RawSubjectPublicKeyInfo))": "hashes of public keys",
-	"internal/gate/cache.go: d[place].Swap(tag) == tag": "tags of a hash whose key never leaves the process; " +
+	"internal/gate/cache.go: d[slot].Swap(tag) == tag": "tags of a hash whose key never leaves the process; " +
 		"they admit nobody",
 	"internal/gate/routing.go: strings.HasPrefix(token, party.issuer.Asking.Prefix)": "how an issuer's " +
 		"opaque tokens begin, which is no secret",
@@ -68,8 +68,7 @@ func TestSecretsAreNotComparedHastily(t *testing.T) {
 				comparison := filepath.ToSlash(relative) + ": " + text
 				used[comparison] = true
 				if _, ok := harmless[comparison]; !ok {
-					t.Errorf("%s\ncompare it with crypto/subtle or hmac.Equal, or say in this test why nobody learns from the time",
-						comparison)
+					t.Errorf("%s\nuse crypto/subtle or hmac.Equal, or say in this test why the duration reveals nothing", comparison)
 				}
 			}
 			return nil
@@ -80,13 +79,13 @@ func TestSecretsAreNotComparedHastily(t *testing.T) {
 	}
 	for _, comparison := range slices.Sorted(maps.Keys(harmless)) {
 		if !used[comparison] {
-			t.Errorf("%s is not in the tree any more: take it out of this test", comparison)
+			t.Errorf("%s is no longer in the tree: remove it from this test", comparison)
 		}
 	}
 }
 
-// hastyComparisons are the comparisons in a file, by operator or function, with a secret on one side and no constant on
-// the other.
+// hastyComparisons finds comparisons in a file, by operator or function, of a secret with something that is not a
+// constant.
 func hastyComparisons(file *ast.File) (found []string) {
 	ast.Inspect(file, func(node ast.Node) bool {
 		switch node := node.(type) {
@@ -112,7 +111,7 @@ func isConstant(expr ast.Expr) bool {
 		return true
 	case *ast.Ident:
 		return expr.Name == "nil" || expr.Name == "true" || expr.Name == "false" || expr.Name == "HMAC"
-	case *ast.CallExpr: // a length, and a constant made another type
+	case *ast.CallExpr: // a length, or a converted constant
 		if len(expr.Args) == 1 {
 			_, literal := expr.Args[0].(*ast.BasicLit)
 			return literal || types.ExprString(expr.Fun) == "len"
@@ -123,8 +122,8 @@ func isConstant(expr ast.Expr) bool {
 	return false
 }
 
-// isSecret looks at the last name of an expression. That of key.Secret()[:8] is Secret, and so is that of
-// string(key.secret).
+// isSecret goes by the last name in an expression. That of key.Secret()[:8] is Secret; that of string(key.secret) is
+// secret.
 func isSecret(expr ast.Expr) bool {
 	switch expr := expr.(type) {
 	case *ast.Ident:
@@ -179,8 +178,8 @@ func f() {
 	}
 }
 
-// golang-jwt makes the only comparison of a MAC with the text of a stranger, since internal/jose leaves it to the
-// method of the algorithm.
+// Only golang-jwt compares a MAC with a stranger's text, since internal/jose leaves that to the method of the
+// algorithm.
 func TestMACsAreComparedInConstantTime(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/golang-jwt/jwt/v5")
 	cmd.Dir = root
@@ -206,6 +205,6 @@ func TestMACsAreComparedInConstantTime(t *testing.T) {
 		})
 	}
 	if found := hastyComparisons(file); equal != 1 || len(found) > 0 {
-		t.Errorf("golang-jwt compares MACs %d times by hmac.Equal, and hastily in %q", equal, found)
+		t.Errorf("golang-jwt compares MACs with hmac.Equal %d times, and hastily in %q", equal, found)
 	}
 }

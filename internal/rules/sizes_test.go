@@ -9,14 +9,13 @@ import (
 	"testing"
 )
 
-// A reader takes in a file at a sitting, and a package in a day.
+// A reader should understand a file in one sitting, and a package in a day.
 const (
 	longestFile    = 350   // lines
 	longestPackage = 2_500 // lines of its files without tests
 )
 
-// longPackages have more lines than a package should, for a reason. The number
-// is how many they may have.
+// longPackages may have more lines than other packages, for a reason.
 var longPackages = map[string]struct {
 	lines int
 	why   string
@@ -25,7 +24,7 @@ var longPackages = map[string]struct {
 	"internal/gate": {3_100, "the steps of the pipeline stay in one place: their order is the security argument"},
 }
 
-// longFiles have more lines than a file should, for a reason.
+// longFiles may have more lines than other files, for a reason.
 var longFiles = map[string]string{}
 
 func TestFilesAndPackagesAreShort(t *testing.T) {
@@ -45,7 +44,7 @@ func TestFilesAndPackagesAreShort(t *testing.T) {
 			path := name + "/" + file
 			files[path] = true
 			if longFiles[path] == "" {
-				t.Errorf("%s has %d lines, want at most %d: divide it, or give a reason in this test", path, lines, longestFile)
+				t.Errorf("%s has %d lines, want at most %d: split it, or give a reason in this test", path, lines, longestFile)
 			}
 		}
 		if sum <= longestPackage {
@@ -53,17 +52,17 @@ func TestFilesAndPackagesAreShort(t *testing.T) {
 		}
 		packages[name] = true
 		if allowed := max(longestPackage, longPackages[name].lines); sum > allowed {
-			t.Errorf("%s has %d lines, want at most %d: divide it, or give a reason in this test", name, sum, allowed)
+			t.Errorf("%s has %d lines, want at most %d: split it, or give a reason in this test", name, sum, allowed)
 		}
 	}
 	for _, path := range slices.Sorted(maps.Keys(longFiles)) {
 		if !files[path] {
-			t.Errorf("%s is short enough: take it out of this test", path)
+			t.Errorf("%s is short enough: remove it from this test", path)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(longPackages)) {
 		if !packages[name] {
-			t.Errorf("%s is short enough: take it out of this test", name)
+			t.Errorf("%s is short enough: remove it from this test", name)
 		}
 	}
 }

@@ -16,10 +16,9 @@ import (
 
 const caddyModule = "github.com/caddyserver/caddy/v2"
 
-// The working tree can be run in three ways: "go run ./cmd/caddy" takes its
-// versions from go.mod, "go run ./cmd/build" from xcaddy.json, and cmd/caddy
-// lists the plugins a third time, as imports. All must be the same Caddy, or
-// a test of one says nothing about the others.
+// The working tree can be run in two ways: "go run ./cmd/caddy" takes its versions from go.mod, and "go run
+// ./cmd/build" from xcaddy.json. cmd/caddy also lists the plugins, as imports. All must describe the same Caddy, or a
+// test of one says nothing about the other.
 
 func TestXcaddyBuildsTheCaddyOfGoMod(t *testing.T) {
 	if got, want := manifest(t).CaddyVersion, required(t)[caddyModule]; got != want {
@@ -32,17 +31,17 @@ func TestPluginsHaveTheSameVersionsInXcaddyJSONAndGoMod(t *testing.T) {
 	for _, plugin := range manifest(t).Plugins {
 		if plugin.PackagePath == own {
 			if plugin.Version != "" {
-				t.Errorf("xcaddy.json names %s: the version of our own module is for the command line to say", plugin)
+				t.Errorf("xcaddy.json names %s: the version of our own module belongs on the command line", plugin)
 			}
 			continue
 		}
 		if want := moduleVersion(versions, plugin.PackagePath); plugin.Version != want {
-			t.Errorf("xcaddy.json has %s, go.mod requires %q of it: change both together", plugin, want)
+			t.Errorf("xcaddy.json has %s, but go.mod requires its version %q: change both together", plugin, want)
 		}
 	}
 }
 
-// What bench measures must be what people get.
+// bench must measure what users get.
 func TestBenchHasTheVersionsOfGoMod(t *testing.T) {
 	versions, bench := required(t), requiredBy(t, filepath.Join(root, "bench"), own+"/bench")
 	if bench[caddyModule] == "" {
@@ -50,7 +49,7 @@ func TestBenchHasTheVersionsOfGoMod(t *testing.T) {
 	}
 	for path, version := range bench {
 		if want, both := versions[path]; both && version != want {
-			t.Errorf("bench/go.mod requires %s %s, and go.mod %s: run \"go mod tidy\" in bench", path, version, want)
+			t.Errorf("bench/go.mod requires %s %s, but go.mod %s: run \"go mod tidy\" in bench", path, version, want)
 		}
 	}
 }
@@ -60,8 +59,8 @@ var (
 	pinnedAction = regexp.MustCompile(`^[\w./-]+@[0-9a-f]{40} # v[\d.]+$`)
 )
 
-// A tag of an action can be moved to another commit by whoever takes over its
-// repository, as happened to tj-actions/changed-files (CVE-2025-30066).
+// Whoever takes over an action's repository can move its tags to other commits, as happened to tj-actions/changed-files
+// (CVE-2025-30066).
 func TestActionsArePinnedByTheirCommits(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(root, ".github", "workflows", "*.yml"))
 	if err != nil || len(files) == 0 {
@@ -74,7 +73,7 @@ func TestActionsArePinnedByTheirCommits(t *testing.T) {
 		}
 		for _, used := range usedAction.FindAllSubmatch(text, -1) {
 			if !pinnedAction.Match(used[1]) {
-				t.Errorf("%s uses %s: name its commit, and the version in a comment", filepath.Base(file), used[1])
+				t.Errorf("%s uses %s: give its commit, and its version in a comment", filepath.Base(file), used[1])
 			}
 		}
 	}
@@ -91,14 +90,14 @@ func TestCmdCaddyImportsThePluginsOfXcaddyJSON(t *testing.T) {
 			continue
 		}
 		if got := slices.Sorted(slices.Values(p.Imports)); !slices.Equal(got, want) {
-			t.Errorf("cmd/caddy imports\n\t%v\nand xcaddy.json means\n\t%v", got, want)
+			t.Errorf("cmd/caddy imports\n\t%v\nbut by xcaddy.json it should import\n\t%v", got, want)
 		}
 		return
 	}
 	t.Error("there is no cmd/caddy")
 }
 
-// manifest reads xcaddy.json; how strictly, is for the tests of cmd/build.
+// manifest reads xcaddy.json. The tests of cmd/build check the file more strictly.
 func manifest(t *testing.T) xcaddy.Builder {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, "xcaddy.json"))
@@ -112,13 +111,13 @@ func manifest(t *testing.T) xcaddy.Builder {
 	return builder
 }
 
-// required is what the go.mod of this module requires, module by module.
+// required returns the versions in this module's go.mod, by module.
 func required(t *testing.T) map[string]string {
 	t.Helper()
 	return requiredBy(t, root, own)
 }
 
-// requiredBy is what the go.mod in a directory requires, module by module.
+// requiredBy returns the versions in the go.mod of a directory, by module.
 func requiredBy(t *testing.T, dir, module string) map[string]string {
 	t.Helper()
 	watchTree(t)
@@ -136,7 +135,7 @@ func requiredBy(t *testing.T, dir, module string) map[string]string {
 		t.Fatal(err)
 	}
 	if file.Module.Path != module {
-		t.Fatalf("the go.mod in %s is that of %s, and these tests are about %s", dir, file.Module.Path, module)
+		t.Fatalf("the go.mod in %s is that of %s, not of %s", dir, file.Module.Path, module)
 	}
 	versions := map[string]string{}
 	for _, module := range file.Require {
@@ -145,7 +144,7 @@ func requiredBy(t *testing.T, dir, module string) map[string]string {
 	return versions
 }
 
-// moduleVersion is the version of the module that holds a package.
+// moduleVersion returns the version of the module that a package belongs to.
 func moduleVersion(versions map[string]string, importPath string) string {
 	for path := importPath; path != "."; path = strings.TrimSuffix(filepath.ToSlash(filepath.Dir(path)), "/") {
 		if version, ok := versions[path]; ok {

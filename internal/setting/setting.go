@@ -1,5 +1,5 @@
-// Package setting names the setting that a mistake in a configuration is about. The reader of that configuration can
-// then say where the mistake stands, such as the line of a Caddyfile.
+// Package setting has the error for a mistake in a configuration. It names the setting, so that the reader of the
+// configuration can say where the mistake is, such as on which line of a Caddyfile.
 package setting
 
 import (
@@ -10,26 +10,26 @@ import (
 
 // Error is a mistake in one setting.
 type Error struct {
-	// Field is the path of the setting from the configuration that was checked, in Go's spelling, such as
+	// Field is the path to the setting, in Go's spelling and relative to the configuration that was checked, such as
 	// "Issuers[1].Audience".
 	Field string
-	// Err says what is wrong and how to mend it. Its text does not need the field's name to be understood.
+	// Err says what is wrong and how to fix it. Its text is clear without the field's name.
 	Err error
 }
 
-// Error gives the text alone: the caller that shows it knows a better name for the field.
+// Error returns the text of Err alone. Whoever shows it to a user has a better name for the field.
 func (e *Error) Error() string { return e.Err.Error() }
 
-// Unwrap gives Err.
+// Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Errorf makes an Error of a format, as fmt.Errorf does.
+// Errorf makes an Error. It formats the text as fmt.Errorf does.
 func Errorf(field, format string, args ...any) error {
 	return &Error{Field: field, Err: fmt.Errorf(format, args...)}
 }
 
-// In adds where the setting lies: the field of an error becomes one inside of outer. An error without a field is about
-// outer itself. The text of err stays, with everything that wraps the Error. Nil stays nil.
+// In says that an error is about something inside of outer: it prepends outer to the error's field. An error without a
+// field becomes one about outer itself. The text stays the same. Nil stays nil.
 func In(outer string, err error) error {
 	if err == nil {
 		return nil
@@ -40,7 +40,7 @@ func In(outer string, err error) error {
 	return &Error{Field: outer, Err: err}
 }
 
-// Field gives the path of the setting that an error is about, or "".
+// Field returns the path of the setting that an error is about, or "".
 func Field(err error) string {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Field

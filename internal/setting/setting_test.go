@@ -9,7 +9,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
-func TestFieldLeadsFromTheOutermostConfiguration(t *testing.T) {
+func TestFieldBeginsWithTheOutermostConfiguration(t *testing.T) {
 	inner := setting.Errorf("Leeway", "%w: too long", io.ErrUnexpectedEOF)
 	err := setting.In("Issuers", setting.In("[1]", fmt.Errorf("issuer %q: %w", "https://a.example", inner)))
 	if got, want := setting.Field(err), "Issuers[1].Leeway"; got != want {
@@ -23,14 +23,14 @@ func TestFieldLeadsFromTheOutermostConfiguration(t *testing.T) {
 	}
 }
 
-func TestErrorWithoutAFieldIsAboutTheOuterOne(t *testing.T) {
+func TestErrorWithoutAFieldIsAboutTheOuterField(t *testing.T) {
 	if got, want := setting.Field(setting.In("TLS", io.EOF)), "TLS"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if setting.In("TLS", nil) != nil {
-		t.Error("no error became one")
+		t.Error("nil became an error")
 	}
 	if got := setting.Field(io.EOF); got != "" {
-		t.Errorf("an error that names no field has %q", got)
+		t.Errorf("an error without a field has %q", got)
 	}
 }
