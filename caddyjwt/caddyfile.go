@@ -131,15 +131,16 @@ var handlerTable = words.Table[Handler]{Name: "bearer_auth", Words: []words.Word
 		Reader: words.Duration(func(h *Handler) *caddy.Duration { return &h.MaxLifetime })},
 	{Name: "issuer", Usage: []string{"<iss>"}, Needs: "the name that tokens have as \"iss\"", Repeatable: true,
 		Reader: words.Named(func(h *Handler) *[]Issuer { return &h.Issuers },
-			func(i *Issuer) *string { return &i.Issuer }, &issuerTable, quoted, variable, blankList, documentAsIssuer,
-			star("an issuer is compared exactly", "write an issuer block for each one"))},
+			func(i *Issuer) *string { return &i.Issuer }, &issuerTable,
+			words.SingleQuotes, words.ShellVariable, words.QuotedAddresses, documentAsIssuer,
+			words.Wildcard("an issuer is compared exactly", "write an issuer block for each one"))},
 	{Name: "consumer", Usage: []string{"<username>"}, Needs: "a username", Repeatable: true,
 		Reader: words.Named(func(h *Handler) *[]Consumer { return &h.Consumers },
-			func(c *Consumer) *string { return &c.Username }, &consumerTable, quoted, variable,
-			star("a consumer has one name", "write a consumer block for each one"))},
+			func(c *Consumer) *string { return &c.Username }, &consumerTable, words.SingleQuotes, words.ShellVariable,
+			words.Wildcard("a consumer has one name", "write a consumer block for each one"))},
 	{Name: "key_claim", Usage: []string{"<claim>"},
-		Reader: words.Text(func(h *Handler) *string { return &h.KeyClaim }, quoted, keyClaimAsPath,
-			star("key_claim is the name of one claim", "write the name"))},
+		Reader: words.Text(func(h *Handler) *string { return &h.KeyClaim }, words.SingleQuotes, keyClaimAsPath,
+			words.Wildcard("key_claim is the name of one claim", "write the name"))},
 	{Name: "require", Repeatable: true,
 		Usage:  []string{"scope <scope...>", "claim <path> [<value...>]", "group <group...>"},
 		Reader: words.Custom(readRequirement, func(h *Handler) []any { return []any{&h.Require} })},
@@ -178,9 +179,11 @@ func audience[T any](fields func(*T) (accepted *[]string, everything *bool)) wor
 			return nil
 		}
 		*accepted = args
-		return b.Check("audience", []words.Mistake{quoted, variable, comma, blankList, capitalAny,
-			star("an audience is compared exactly", "list each one, or write \"audience any\" and have other claims "+
-				"say for whom tokens must be")}, args...)
+		return b.Check("audience", []words.Mistake{
+			words.SingleQuotes, words.ShellVariable, words.CommaList, words.QuotedAddresses, capitalAny,
+			words.Wildcard("an audience is compared exactly", "list each one, or write \"audience any\" and require other "+
+				"claims that say for whom a token is"),
+		}, args...)
 	}, func(into *T) []any {
 		accepted, everything := fields(into)
 		return []any{accepted, everything}

@@ -10,12 +10,13 @@ var consumerTable = words.Table[Consumer]{Name: "consumer", Words: []words.Word[
 	{Name: "id", Usage: []string{"<id>"}, Reader: words.Text(func(c *Consumer) *string { return &c.ID })},
 	{Name: "custom_id", Usage: []string{"<id>"}, Reader: words.Text(func(c *Consumer) *string { return &c.CustomID })},
 	{Name: "groups", Usage: []string{"<group...>"},
-		Reader: words.Texts(func(c *Consumer) *[]string { return &c.Groups }, quoted, variable, comma,
-			star("a group is compared exactly", "list each one"))},
+		Reader: words.Texts(func(c *Consumer) *[]string { return &c.Groups },
+			words.SingleQuotes, words.ShellVariable, words.CommaList,
+			words.Wildcard("a group is compared exactly", "list each one"))},
 	{Name: "credential", Usage: []string{"<key>"}, Needs: "the value of the key claim", Repeatable: true,
 		Reader: words.Named(func(c *Consumer) *[]Credential { return &c.Credentials },
-			func(c *Credential) *string { return &c.Key }, &credentialTable, quoted, variable,
-			star("the key of a credential is compared exactly", "write a credential for each key"))},
+			func(c *Credential) *string { return &c.Key }, &credentialTable, words.SingleQuotes, words.ShellVariable,
+			words.Wildcard("the key of a credential is compared exactly", "write a credential for each key"))},
 }}
 
 var credentialTable = words.Table[Credential]{Name: "credential", Words: []words.Word[Credential]{

@@ -13,10 +13,10 @@ var issuerTable = words.Table[Issuer]{Name: "issuer", Words: []words.Word[Issuer
 	{Name: "audience", Usage: audienceUsage,
 		Reader: audience(func(i *Issuer) (*[]string, *bool) { return &i.Audience, &i.AnyAudience })},
 	{Name: "algorithms", Usage: []string{"<alg...>"},
-		Reader: words.Texts(func(i *Issuer) *[]string { return &i.Algorithms }, quoted, comma)},
+		Reader: words.Texts(func(i *Issuer) *[]string { return &i.Algorithms }, words.SingleQuotes, words.CommaList)},
 	{Name: "type", Usage: []string{"<typ...>"},
-		Reader: words.Texts(func(i *Issuer) *[]string { return &i.Types }, quoted, comma, anyType,
-			starInName("a type is compared exactly", "list each one, or leave the word out"))},
+		Reader: words.Texts(func(i *Issuer) *[]string { return &i.Types }, words.SingleQuotes, words.CommaList, anyType,
+			words.WildcardInName("a type is compared exactly", "list each one, or leave the word out"))},
 	{Name: "profile", Usage: []string{"rfc9068"}, Reader: words.Text(func(i *Issuer) *string { return &i.Profile })},
 	{Name: "require", Usage: []string{"<claim...>"},
 		Reader: words.Custom(readRequiredClaims, func(i *Issuer) []any { return []any{&i.Require} })},
@@ -49,7 +49,8 @@ var introspectTable = words.Table[Introspect]{Name: "introspect", Words: []words
 	{Name: "verify", Usage: []string{"introspection|userinfo"},
 		Reader: words.Text(func(i *Introspect) *string { return &i.Verify })},
 	{Name: "prefix", Usage: []string{"<text>"},
-		Reader: words.Text(func(i *Introspect) *string { return &i.Prefix }, quoted, variable, starInPrefix)},
+		Reader: words.Text(func(i *Introspect) *string { return &i.Prefix },
+			words.SingleQuotes, words.ShellVariable, wildcardInPrefix)},
 	{Name: "endpoint", Usage: []string{"<url>"},
 		Reader: words.Custom(readEndpoint, func(i *Introspect) []any { return []any{&i.Endpoint} })},
 	{Name: "client_id", Usage: []string{"<id>"}, Reader: words.Text(func(i *Introspect) *string { return &i.ClientID })},
@@ -136,8 +137,8 @@ func readRequiredClaims(b *words.Block, issuer *Issuer) error {
 		}
 	}
 	issuer.Require = claims
-	return b.Check("require", []words.Mistake{quoted, jsonPath, index, pathComma, equalsInIssuer,
-		starInName("a claim path has no wildcards", "name the claim")}, claims...)
+	return b.Check("require", []words.Mistake{words.SingleQuotes, jsonPath, index, pathComma, equalsInIssuer,
+		words.WildcardInName("a claim path names one claim", "write its name")}, claims...)
 }
 
 func readRequestHeader(b *words.Block, issuer *Issuer) error {

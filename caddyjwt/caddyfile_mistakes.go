@@ -2,129 +2,61 @@ package caddyjwt
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 )
 
-// The mistakes of this file are values that could be taken as they stand, and surely are not meant so: they would
-// load, and refuse every token.
-//
-// Mistakes are looked for in what somebody typed into a Caddyfile. Programs write JSON, so a "*" in it is meant. What
-// a placeholder gives is not looked at: on another machine it may be something else. Whoever means a value that looks
-// like a mistake writes it in one of these two ways.
+// The mistakes of this file are about tokens and their claims (see words.Mistake). Each would load, and then the gate
+// would refuse every token.
 
-// Mistakes of words that are followed by values of several kinds.
+// Mistakes of words that take values of several kinds.
 var (
-	scopeMistakes = []words.Mistake{quoted, variable, comma, operator,
-		star("a scope is compared exactly", "list each one, or see \"Patterns\" in docs/configuration.md")}
-	groupMistakes = []words.Mistake{quoted, variable, comma, operator,
-		star("a group is compared exactly", "list each one")}
-	pathMistakes = []words.Mistake{quoted, jsonPath, index, pathComma, equals,
-		starInName("a claim path has no wildcards", "name the claim; an array is searched by itself")}
-	valueMistakes = []words.Mistake{quoted, variable, lastComma, comparison,
-		star("a claim is compared exactly", "list each value, or see \"Patterns\" in docs/configuration.md")}
-	forwardMistakes = []words.Mistake{quoted, jsonPath, index, pathComma,
-		starInName("a claim path has no wildcards", "name the claim; an array or an object is forwarded as a whole")}
+	scopeMistakes = []words.Mistake{words.SingleQuotes, words.ShellVariable, words.CommaList, operator,
+		words.Wildcard("a scope is compared exactly", "list each one, or see \"Patterns\" in docs/configuration.md")}
+	groupMistakes = []words.Mistake{words.SingleQuotes, words.ShellVariable, words.CommaList, operator,
+		words.Wildcard("a group is compared exactly", "list each one")}
+	pathMistakes = []words.Mistake{words.SingleQuotes, jsonPath, index, pathComma, equals,
+		words.WildcardInName("a claim path names one claim", "write its name; every element of an array is compared")}
+	valueMistakes = []words.Mistake{words.SingleQuotes, words.ShellVariable, words.TrailingComma, comparison,
+		words.Wildcard("a claim is compared exactly", "list each value, or see \"Patterns\" in docs/configuration.md")}
+	forwardMistakes = []words.Mistake{words.SingleQuotes, jsonPath, index, pathComma,
+		words.WildcardInName("a claim path names one claim", "write its name; an array or an object is forwarded as a whole")}
 )
 
-// star knows wildcards: nothing here has any.
-func star(rule, cure string) words.Mistake {
-	return starMeantIn("JSON or as a placeholder such as {env.NAME}", rule, cure)
-}
-
-// starInName is for words in which no placeholder is resolved.
-func starInName(rule, cure string) words.Mistake { return starMeantIn("JSON", rule, cure) }
-
-func starMeantIn(elsewhere, rule, cure string) words.Mistake {
-	return func(value string) string {
-		if !strings.Contains(value, "*") {
-			return ""
-		}
-		return fmt.Sprintf("%s, and \"*\" stands for itself: %s (if a token really has a \"*\" there, write it in %s)",
-			rule, cure, elsewhere)
-	}
-}
-
-// starInPrefix needs no other way to be written: no token has a "*" (RFC 6750 section 2.1).
-func starInPrefix(value string) string {
+// wildcardInPrefix names no way to write a literal "*": no token has one (RFC 6750 section 2.1).
+func wildcardInPrefix(value string) string {
 	if !strings.Contains(value, "*") {
 		return ""
 	}
-	return "this is how tokens begin, whatever follows: leave out the \"*\""
-}
-
-// comma knows lists as other configurations write them.
-func comma(value string) string {
-	if !strings.Contains(value, ",") {
-		return ""
-	}
-	parts := strings.FieldsFunc(value, func(c rune) bool { return c == ',' || c == ' ' })
-	if len(parts) == 0 {
-		return "values are separated by blanks: leave the comma out"
-	}
-	return "values are separated by blanks, not by commas: " + strings.Join(parts, " ")
-}
-
-// lastComma is for values in which a comma may be meant, such as a distinguished name.
-func lastComma(value string) string {
-	if !strings.HasSuffix(value, ",") {
-		return ""
-	}
-	return comma(value)
-}
-
-// blankList knows several addresses in one pair of quotes.
-func blankList(value string) string {
-	parts := strings.Fields(value)
-	if len(parts) < 2 || slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(part, "://") }) {
-		return ""
-	}
-	return "what stands in one pair of quotes is one value: put each into its own, or leave the quotes out"
-}
-
-// quoted knows the quotes of YAML and of shells.
-func quoted(value string) string {
-	if len(value) < 2 || value[0] != '\'' || value[len(value)-1] != '\'' {
-		return ""
-	}
-	return fmt.Sprintf("' is no quote in a Caddyfile, but a part of the value: write %q", value[1:len(value)-1])
-}
-
-// variable knows variables as shells write them.
-func variable(value string) string {
-	if !words.IsShellVariable(value) {
-		return ""
-	}
-	return words.VariableCure
+	return "a prefix matches whatever follows it: leave out the \"*\""
 }
 
 func capitalAny(value string) string {
 	if !strings.EqualFold(value, "any") || value == "any" {
 		return ""
 	}
-	return "the word that accepts everything is written \"any\""
+	return "the word that accepts every audience is written in lower case: any"
 }
 
 func anyType(value string) string {
 	if !strings.EqualFold(value, "any") {
 		return ""
 	}
-	return "no token says so of itself: to accept any type, leave the word out"
+	return "no token has this type: to accept any type, leave the word out"
 }
 
-// operator knows an "or" between values that must all be there.
+// operator recognizes an "or" between values.
 func operator(value string) string {
 	switch strings.ToLower(value) {
 	case "|", "||", "&", "&&", "or", "and":
-		return "values follow each other without a word between: of scopes all must be there, of groups one; " +
+		return "values stand side by side without an operator: a token needs all scopes, and one of the groups; " +
 			"for one scope of several, see \"Patterns\" in docs/configuration.md"
 	}
 	return ""
 }
 
-// comparison knows the operators of expressions.
+// comparison recognizes the operators of expressions.
 func comparison(value string) string {
 	switch value {
 	case "=", "==", "===", ":", ":=", "!=", "=~", ">", ">=", "<", "<=", "|", "||":
@@ -134,23 +66,23 @@ func comparison(value string) string {
 	return ""
 }
 
-// literalName reports whether a path is taken as it stands or is a JSON pointer: in these any character may be meant.
+// literalName reports whether a path is one name as it stands or a JSON pointer. Both may have any character.
 func literalName(path string) bool {
 	return strings.Contains(path, "://") || strings.HasPrefix(path, "/")
 }
 
-// jsonPath knows paths that begin at the root.
+// jsonPath recognizes paths that begin at the root.
 func jsonPath(path string) string {
 	rest, found := strings.CutPrefix(path, "$.")
 	if !found {
 		return ""
 	}
-	return fmt.Sprintf("a claim path begins with the name of the claim: %s", rest)
+	return fmt.Sprintf("a claim path begins with the name of a claim, not with \"$\": %s", rest)
 }
 
-// index knows brackets. Only a JSON pointer leads into an array (RFC 6901).
+// index recognizes brackets. Only a JSON pointer leads into an array (RFC 6901).
 func index(path string) string {
-	if strings.HasPrefix(path, "/") || strings.Contains(path, "://[") { // the latter is an address of IPv6
+	if strings.HasPrefix(path, "/") || strings.Contains(path, "://[") { // the latter is an IPv6 address
 		return ""
 	}
 	name, rest, found := strings.Cut(path, "[")
@@ -158,9 +90,9 @@ func index(path string) string {
 		return ""
 	}
 	if strings.HasPrefix(rest, "]") || strings.HasPrefix(rest, "*]") {
-		return fmt.Sprintf("an array is searched by itself: %s", name)
+		return fmt.Sprintf("every element of an array is compared, so leave out the brackets: %s", name)
 	}
-	return fmt.Sprintf("a claim path has no brackets; a JSON pointer leads into an array: %s", pointer(path))
+	return fmt.Sprintf("a claim path has no brackets: to reach one element, use a JSON pointer: %s", pointer(path))
 }
 
 // pointer writes a path with brackets as a JSON pointer.
@@ -174,36 +106,36 @@ func pointer(path string) string {
 	return "/" + strings.ReplaceAll(strings.TrimPrefix(path, "."), ".", "/")
 }
 
-// pathComma knows lists of paths.
+// pathComma recognizes lists of paths.
 func pathComma(path string) string {
 	if literalName(path) {
 		return ""
 	}
-	return comma(path)
+	return words.CommaList(path)
 }
 
-// equals knows a name and a value in one.
+// equals recognizes a name and a value in one.
 func equals(path string) string {
 	name, value, found := strings.Cut(path, "=")
 	if !found || literalName(path) {
 		return ""
 	}
-	return fmt.Sprintf("the value follows the path after a blank: require claim %s %s (a name that has a \"=\" is "+
-		"written as a JSON pointer: /%s)", strings.TrimRight(name, "!"), strings.TrimLeft(value, "=~"), path)
+	return fmt.Sprintf("a blank separates path and value: require claim %s %s (for a name with a \"=\", use a JSON "+
+		"pointer: /%s)", strings.TrimRight(name, "!"), strings.TrimLeft(value, "=~"), path)
 }
 
 func equalsInIssuer(path string) string {
 	if equals(path) == "" {
 		return ""
 	}
-	return "require names claims that must be there; what one of them must be is said outside of the issuer block: " +
+	return "in an issuer block, require takes names of claims only; to compare a value, write this outside the block: " +
 		"require claim <path> <value...>"
 }
 
-// keyClaimAsPath knows paths where one name is meant.
+// keyClaimAsPath recognizes paths where one name is meant.
 func keyClaimAsPath(value string) string {
 	if !strings.HasPrefix(value, "/") && !strings.HasPrefix(value, "$.") {
 		return ""
 	}
-	return "key_claim is the name of a claim at the top, not a path: write the name alone"
+	return "key_claim takes the name of a top-level claim, not a path: write the name alone"
 }

@@ -42,7 +42,7 @@ func mistakenPlace(b *words.Block, args []string) error {
 	case strings.EqualFold(args[0], "Authorization"):
 		return b.Errf("token_from is followed by the kind of place: %s", usual)
 	case len(args) > 1 && strings.Contains(args[1], "*"):
-		return b.Errf("token_from %s %s: a place has one name, and \"*\" stands for itself: write a line for each place",
+		return b.Errf("token_from %s %s: a place has one name, so \"*\" is not a wildcard: write a line for each place",
 			args[0], args[1])
 	case args[0] == "header" && len(args) > 1 && strings.HasSuffix(args[1], ":"):
 		return b.Errf("token_from header %s: the name of a header is written without the colon", args[1])

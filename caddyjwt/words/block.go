@@ -154,20 +154,3 @@ func (b *Block) Many() ([]string, error) {
 	}
 	return args, nil
 }
-
-// Check looks for mistakes in values of the word. what is how the error names it.
-func (b *Block) Check(what string, mistakes []Mistake, values ...string) error {
-	for _, value := range values {
-		typed := Typed(value)
-		for _, mistake := range mistakes {
-			if why := mistake(typed); why != "" {
-				return b.d.Errf("%s %q: %s", what, value, why)
-			}
-		}
-	}
-	return nil
-}
-
-// Mistake knows values that could be taken as they stand, and surely are not meant so. It says what is wrong and what
-// to write instead, or nothing when the value may be meant. It sees what somebody typed, without the placeholders.
-type Mistake func(value string) string

@@ -21,8 +21,8 @@ func (s *Settings) Secret(value string, isBase64 bool) (secret []byte, known boo
 		return nil, false, nil
 	}
 	if !isBase64 {
-		if IsShellVariable(value) {
-			return nil, false, errors.New("secret is the name of a variable, which anybody may guess: " + VariableCure)
+		if cure := ShellVariable(value); cure != "" {
+			return nil, false, errors.New("secret is the name of a variable, which anybody can guess: " + cure)
 		}
 		if IsPath(text) {
 			return nil, false, errors.New("secret is the path of a file: to use its content, write {file./the/path}")
@@ -40,16 +40,6 @@ func (s *Settings) Secret(value string, isBase64 bool) (secret []byte, known boo
 	}
 	return secret, true, nil
 }
-
-// IsShellVariable reports whether a value is a variable as shells and Compose write it ("$NAME"). Caddy takes it as it
-// stands.
-func IsShellVariable(value string) bool {
-	name, found := strings.CutPrefix(value, "$")
-	return found && name != "" && strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == ""
-}
-
-// VariableCure says how a variable is written here.
-const VariableCure = "an environment variable is written {env.NAME}, or {$NAME} in a Caddyfile"
 
 // IsPath reports whether a text in place of a secret or of PEM is a path: whoever writes one means the content, and a
 // path is easily guessed. A secret may begin with a slash, too; a path either is there or ends like the name of a
