@@ -2,10 +2,9 @@
 //
 //	xcaddy build --with github.com/caddyjwt/gateway
 //
-// It registers the handler http.handlers.bearer_auth with the Caddyfile
-// directive bearer_auth, the app and the global option of the same name, and
-// the admin routes under /bearer_auth/, see package caddyjwt; and the command
-// "caddy bearer-auth", see package command.
+// It registers the handler http.handlers.bearer_auth with the Caddyfile directive bearer_auth, the app and the global
+// option of the same name, and the admin routes under /bearer_auth/ (package caddyjwt), and the command "caddy
+// bearer-auth" (package command).
 package gateway
 
 import (

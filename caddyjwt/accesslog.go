@@ -18,10 +18,10 @@ const (
 	issuerField = "auth_issuer"
 )
 
-// tellRefused tells of a refusal: to error routes, to the access log, to metrics and to our own log.
-func (h *Handler) tellRefused(r *http.Request, told *refusal, status int) {
-	failure := told.failure
-	publish(r, told)
+// reportRefusal reports a refusal to error routes, the access log, metrics and our own log.
+func (h *Handler) reportRefusal(r *http.Request, refused *refusal, status int) {
+	failure := refused.failure
+	publish(r, refused)
 	logged := hasAccessLog(r)
 	if logged {
 		addToAccessLog(r, failure)
@@ -30,8 +30,8 @@ func (h *Handler) tellRefused(r *http.Request, told *refusal, status int) {
 	h.log.refused(failure, status, logged)
 }
 
-// hasAccessLog reports whether the site that the request is for has an access log. Caddy's server keeps this rule to
-// itself (caddyhttp.Server.shouldLogRequest).
+// hasAccessLog reports whether the request's site has an access log. Caddy does not export this rule
+// (caddyhttp.Server.shouldLogRequest).
 func hasAccessLog(r *http.Request) bool {
 	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok || server == nil || server.Logs == nil {
@@ -56,7 +56,7 @@ func hasAccessLog(r *http.Request) bool {
 
 func withoutPort(host string) string {
 	if !strings.Contains(host, ":") {
-		return host // SplitHostPort would make an error for it
+		return host // SplitHostPort would allocate an error
 	}
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		return name
@@ -64,8 +64,8 @@ func withoutPort(host string) string {
 	return strings.Trim(host, "[]")
 }
 
-// matchesHost reports whether a host has a name in which the first labels may be "*". It does for the access log what
-// Caddy does there (certmagic.MatchWildcard), and leaves nothing on the heap.
+// matchesHost reports whether a host matches a name in which the first labels may be "*". It follows Caddy's rule for
+// the access log (certmagic.MatchWildcard), but does not allocate.
 func matchesHost(host, name string) bool {
 	for !strings.EqualFold(host, name) {
 		_, host2, more := strings.Cut(host, ".")
@@ -78,9 +78,9 @@ func matchesHost(host, name string) bool {
 	return true
 }
 
-// addToAccessLog adds the reason to what the access log will have of this request, unless it is to be left out there
-// ("log_skip"). When several gates refuse it, one of them in an error route, the last one has the say. A gate that lets
-// a request pass adds nothing: each field costs more on the heap than the gate itself.
+// addToAccessLog adds the reason to the request's line in the access log, unless the request is left out there
+// ("log_skip"). If several gates refuse it, one of them in an error route, the last one counts. A gate that lets a
+// request pass adds nothing: each field would allocate more than the gate itself.
 func addToAccessLog(r *http.Request, failure *gate.Failure) {
 	ctx := r.Context()
 	if skip, _ := caddyhttp.GetVar(ctx, caddyhttp.LogSkipVar).(bool); skip {
@@ -101,8 +101,8 @@ func addToAccessLog(r *http.Request, failure *gate.Failure) {
 	}
 }
 
-// notAsError keeps the line of a request from being one of level error, as Caddy writes those of all 5xx: strangers can
-// cause it at will. A level that the operator has set stays.
+// notAsError lowers the level of a request's line from error, which Caddy uses for every 5xx: strangers can cause this
+// one at will. A level that the operator has set stays.
 func notAsError(r *http.Request) {
 	if ctx := r.Context(); caddyhttp.GetVar(ctx, caddyhttp.LogLevelVar) == nil {
 		caddyhttp.SetVar(ctx, caddyhttp.LogLevelVar, zapcore.InfoLevel.String())

@@ -8,7 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// The gate decides as Caddy's server does: by host, and some hosts may be skipped.
+// Like Caddy's server, the gate decides by host, and some hosts may be skipped.
 func TestWhichSiteHasAnAccessLog(t *testing.T) {
 	type logs = caddyhttp.ServerLogConfig
 	named := func(hosts ...string) map[string]caddyhttp.StringArray {

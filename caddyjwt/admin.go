@@ -22,14 +22,14 @@ func init() { caddy.RegisterModule(new(adminAPI)) }
 //
 //	GET /bearer_auth/keys  the key sources in use, as JSON
 //
-// Caddy makes it before the apps of a configuration, and keeps it when they fail to load: then the old ones go on. So
-// it keeps nothing of a configuration, and looks up what the process has with each request. Caddy itself checks who may
-// ask (admin options origins, enforce_origin, remote).
+// Caddy makes it before the apps of a configuration, and keeps it even if they fail to load and the old ones go on. So
+// it holds nothing of a configuration, and looks up the state of the process for each request. Caddy itself checks who
+// may ask (admin options origins, enforce_origin, remote).
 //
-// Nothing that it shows is secret: no key material, and addresses in errors without their query, which may contain a
-// key.
+// Nothing that it shows is secret. There is no key material, and addresses in errors lack their query, which may
+// contain an API key.
 type adminAPI struct {
-	shared *process.State // nil for that of the process
+	shared *process.State // nil means process.Shared
 }
 
 // CaddyModule returns the Caddy module information.
@@ -47,8 +47,8 @@ func (a *adminAPI) Routes() []caddy.AdminRoute {
 
 // keysAnswer is the answer about keys.
 type keysAnswer struct {
-	// Sources are the key sources that handlers share, sorted by issuer, kind and key ids. Keys that are in the
-	// configuration itself are not among them.
+	// Sources are the key sources that handlers share, sorted by issuer, kind and key ids. Keys in the configuration
+	// itself are not among them.
 	Sources []describedSource `json:"sources"`
 }
 
@@ -59,15 +59,15 @@ type describedSource struct {
 	Kind string `json:"kind"`
 	// Keys is the number of usable keys.
 	Keys int `json:"keys"`
-	// KeyIDs are the key ids, or "sha256:" and the start of the thumbprint for a key without one.
+	// KeyIDs are the key ids. A key without one has "sha256:" and the start of its thumbprint.
 	KeyIDs []string `json:"key_ids"`
-	// Age is the number of seconds since the keys were fetched, in tenths. Absent for a file, and before the first
+	// Age is the number of seconds since the keys were fetched, rounded to tenths. Absent for a file, and before the first
 	// fetch.
 	Age *float64 `json:"age_seconds,omitempty"`
 	// NextFetch is when the keys are fetched again, unless a request needs them earlier: UTC, in whole seconds. Absent
 	// for a file, before the first fetch, and while one is under way.
 	NextFetch *time.Time `json:"next_fetch,omitempty"`
-	// LastError is why the last attempt to read the keys failed, or that a certificate in the file has expired. Absent
+	// LastError says why the last attempt to read the keys failed, or that a certificate in the file has expired. Absent
 	// otherwise.
 	LastError string `json:"last_error,omitempty"`
 }
@@ -76,7 +76,7 @@ func (a *adminAPI) keys(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet {
 		w.Header().Set("Allow", http.MethodGet)
 		return caddy.APIError{
-			HTTPStatus: http.StatusMethodNotAllowed, Err: errors.New("method not allowed: the keys can only be read, with GET"),
+			HTTPStatus: http.StatusMethodNotAllowed, Err: errors.New("method not allowed: read the keys with GET"),
 		}
 	}
 	shared := a.shared
@@ -88,9 +88,9 @@ func (a *adminAPI) keys(w http.ResponseWriter, r *http.Request) error {
 	return json.NewEncoder(w).Encode(keysAnswer{describeSources(shared.Pool, time.Now())})
 }
 
-// describeSources describes the sources that have keys for somebody.
+// describeSources describes the sources that have keys for an issuer.
 func describeSources(objects *pool.Pool, now time.Time) []describedSource {
-	described := []describedSource{} // in JSON an empty list, and not null
+	described := []describedSource{} // in JSON an empty list, not null
 	for source := range objects.Sources() {
 		if issuers := source.Issuers(); len(issuers) > 0 {
 			described = append(described, describeSource(source, issuers, now))
@@ -118,7 +118,7 @@ func describeSource(source *pool.Source, issuers []string, now time.Time) descri
 			out.Age = &age
 		}
 		if !stats.Next.IsZero() {
-			next := stats.Next.UTC().Truncate(time.Second) // in the local zone, it would differ between machines
+			next := stats.Next.UTC().Truncate(time.Second) // the local zone differs between machines
 			out.NextFetch = &next
 		}
 	}

@@ -29,7 +29,7 @@ func askAdmin(t *testing.T, a *adminAPI, method string) (*httptest.ResponseRecor
 	return w, routes[0].Handler.ServeHTTP(w, httptest.NewRequest(method, routes[0].Pattern, nil))
 }
 
-// listed is what the admin endpoint says about keys, by the first issuer.
+// listed is the sources that the admin endpoint lists, by first issuer.
 func listed(t *testing.T, a *adminAPI) (text string, sources map[string]describedSource) {
 	t.Helper()
 	w, err := askAdmin(t, a, http.MethodGet)
@@ -119,7 +119,7 @@ func TestAdminListsKeySources(t *testing.T) {
 	}
 }
 
-// Handlers of two configurations with the same settings have one source. It is listed once, with all of its issuers.
+// Handlers of two configurations with the same settings share one source. It is listed once, with all its issuers.
 func TestAdminListsASharedSourceOnce(t *testing.T) {
 	a := &adminAPI{shared: process.New()}
 	for _, issuer := range []string{"https://b.example", "https://a.example", "https://b.example"} {
@@ -139,8 +139,8 @@ func TestAdminListsASharedSourceOnce(t *testing.T) {
 	}
 }
 
-// Sources that differ in their keys alone come in one order, although the pool has none.
-func TestAdminListsInOneOrder(t *testing.T) {
+// Sources that differ only in their keys come in a fixed order, although the pool has no order.
+func TestAdminListsInAFixedOrder(t *testing.T) {
 	a := &adminAPI{shared: process.New()}
 	for _, kid := range []string{"c", "a", "d", "b"} {
 		file := filepath.Join(t.TempDir(), "jwks.json")
@@ -167,7 +167,7 @@ func TestAdminListsInOneOrder(t *testing.T) {
 	}
 }
 
-func TestAdminAnswersToGETAlone(t *testing.T) {
+func TestAdminAnswersOnlyToGET(t *testing.T) {
 	for _, method := range []string{"HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "get"} {
 		w, err := askAdmin(t, &adminAPI{shared: process.New()}, method)
 		refused, ok := errors.AsType[caddy.APIError](err)

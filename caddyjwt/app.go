@@ -14,7 +14,7 @@ func init() {
 
 // App is what all bearer_auth handlers of a configuration have in common.
 //
-// It has no settings yet. Handlers work without it: a configuration needs this app only to give it settings.
+// It has no settings yet. Handlers work without it: a configuration needs this app only to change its settings.
 type App struct{}
 
 // CaddyModule returns the Caddy module information.
@@ -25,9 +25,9 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Start implements caddy.App. What must not be opened while a configuration is only being validated is opened here:
-// "caddy validate" provisions an app beside a running Caddy, and does not start it. Caddy starts apps in no fixed
-// order, so requests may come earlier.
+// Start implements caddy.App. It is the place to open what must stay closed while a configuration is only validated:
+// "caddy validate" provisions an app beside a running Caddy, but does not start it. Caddy starts apps in no fixed
+// order, so requests may come before Start.
 func (*App) Start() error { return nil }
 
 // Stop implements caddy.App. Caddy calls it when the next configuration has started.
@@ -45,8 +45,8 @@ func (*App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.Errf("the global option bearer_auth takes its settings in a block, not as arguments: %q", d.Val())
 	}
 	if d.NextBlock(0) {
-		return d.Errf("the global option bearer_auth has no settings yet, and so no %q; what a gate demands is written in "+
-			"the bearer_auth block of a site", d.Val())
+		return d.Errf("unknown word %q: the global option bearer_auth has no settings yet; those of a gate go in the "+
+			"bearer_auth block of a site", d.Val())
 	}
 	return nil
 }
@@ -54,7 +54,7 @@ func (*App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	if existing != nil {
 		d.Next()
-		return nil, d.Err("the global option bearer_auth is there already: put all of its settings into one block")
+		return nil, d.Err("the global option bearer_auth is given twice: put all its settings into one block")
 	}
 	app := new(App)
 	if err := app.UnmarshalCaddyfile(d); err != nil {

@@ -33,9 +33,10 @@ func TestGlobalOptionBecomesAnApp(t *testing.T) {
 
 func TestGlobalOptionRefusesWhatItDoesNotKnow(t *testing.T) {
 	for name, c := range map[string]struct{ caddyfile, want string }{
-		"a word":      {"{\n\tbearer_auth {\n\t\trealm x\n\t}\n}\n", `no settings yet, and so no "realm"`},
+		"a word": {"{\n\tbearer_auth {\n\t\trealm x\n\t}\n}\n",
+			`unknown word "realm": the global option bearer_auth has no settings yet`},
 		"an argument": {"{\n\tbearer_auth on\n}\n", `takes its settings in a block, not as arguments: "on"`},
-		"twice":       {"{\n\tbearer_auth\n\tbearer_auth\n}\n", "is there already"},
+		"twice":       {"{\n\tbearer_auth\n\tbearer_auth\n}\n", "is given twice"},
 	} {
 		_, err := adaptAll(c.caddyfile)
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "Caddyfile:") {

@@ -14,14 +14,14 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// The benchmarks send requests through Caddy's own handler chain, which is compiled from JSON as a server does it. What
-// the gate costs is the difference to the same chain with a handler that does nothing, measured in the same run:
+// The benchmarks send requests through Caddy's own handler chain, compiled from JSON as a server does. The cost of the
+// gate is the difference to the same chain with a handler that does nothing, measured in the same run:
 //
 //	go test -run '^$' -bench Chain -count 6 ./caddyjwt
 
 func init() { caddy.RegisterModule(noop{}) }
 
-// noop is what any handler costs that is in the chain at all.
+// noop has the cost of any handler in the chain.
 type noop struct{}
 
 func (noop) CaddyModule() caddy.ModuleInfo {
@@ -78,7 +78,7 @@ func issuerJSON(tb testing.TB, key *tokentest.Key, fields map[string]any) string
 	return string(text)
 }
 
-// accessToken is one as common authorization servers issue them; with RS256 it has about 850 characters.
+// accessToken is like those of common authorization servers. With RS256 it has about 850 characters.
 func accessToken(tb testing.TB, key *tokentest.Key) string {
 	tb.Helper()
 	now := time.Now().Unix()
@@ -89,8 +89,8 @@ func accessToken(tb testing.TB, key *tokentest.Key) string {
 	}, map[string]any{"typ": "at+jwt"})
 }
 
-// exchange is what a server does for one request: it makes the request's context and runs the chain. What net/http does
-// for it, such as reading the headers, is done once.
+// exchange does what a server does for one request: it makes the request's context and runs the chain. The work of
+// net/http, such as reading the headers, is done once.
 type exchange struct {
 	chain         caddyhttp.Handler
 	server        *caddyhttp.Server
@@ -111,7 +111,7 @@ func newExchange(tb testing.TB, handler, token string) *exchange {
 	}
 }
 
-// logged makes the server one with an access log.
+// logged gives the server an access log.
 func (e *exchange) logged() *exchange {
 	e.server.Logs = new(caddyhttp.ServerLogConfig)
 	return e
@@ -196,8 +196,8 @@ func BenchmarkChainParallel(b *testing.B) {
 	}
 }
 
-// TestHitAllocations bounds what the gate leaves on the heap for a token that was seen before, beyond a handler that
-// does nothing and the headers that it sets, with and without an access log.
+// TestHitAllocations bounds the allocations of the gate for a token seen before, with and without an access log. The
+// headers that it sets, and those of a handler that does nothing, do not count.
 func TestHitAllocations(t *testing.T) {
 	if race {
 		t.Skip("the race detector changes what is allocated")
@@ -228,7 +228,7 @@ func TestHitAllocations(t *testing.T) {
 	}
 }
 
-// allocations counts those of one request through the chain.
+// allocations counts the allocations of one request through the chain.
 func allocations(t *testing.T, e *exchange) float64 {
 	t.Helper()
 	return testing.AllocsPerRun(200, func() {

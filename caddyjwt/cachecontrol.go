@@ -10,8 +10,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/bearer"
 )
 
-// privateWriter keeps shared caches from storing an answer to a request whose token was not in Authorization: what RFC
-// 9111 section 3.5 does for that header, nothing does for other places (RFC 6750 section 2.3).
+// privateWriter keeps shared caches from storing an answer to a request whose token was not in Authorization. For that
+// header RFC 9111 section 3.5 does so; for other places nothing does (RFC 6750 section 2.3).
 type privateWriter struct {
 	caddyhttp.ResponseWriterWrapper
 	done bool
@@ -21,7 +21,7 @@ func keepPrivate(w http.ResponseWriter) *privateWriter {
 	return &privateWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
 }
 
-// WriteHeader adds the directive to the final header; informational answers have none to add it to.
+// WriteHeader adds the directive to the final header. Informational answers do not need it.
 func (w *privateWriter) WriteHeader(status int) {
 	if status >= 200 || status == http.StatusSwitchingProtocols {
 		w.mark()
@@ -29,26 +29,26 @@ func (w *privateWriter) WriteHeader(status int) {
 	w.ResponseWriterWrapper.WriteHeader(status)
 }
 
-// Write is here because a handler may write without a call of WriteHeader.
+// Write is needed because a handler may write without calling WriteHeader.
 func (w *privateWriter) Write(p []byte) (int, error) {
 	w.mark()
 	return w.ResponseWriterWrapper.Write(p)
 }
 
-// ReadFrom is here for the same reason, and lets large answers go on taking the short way.
+// ReadFrom is needed for the same reason, and keeps the short way for large answers open.
 func (w *privateWriter) ReadFrom(r io.Reader) (int64, error) {
 	w.mark()
 	return w.ResponseWriterWrapper.ReadFrom(r)
 }
 
-// FlushError is here because a handler may send the header before there is anything to write. The name is the one that
-// http.ResponseController looks for.
+// FlushError is needed because a handler may send the header before it has anything to write. http.ResponseController
+// looks for a method of this name.
 func (w *privateWriter) FlushError() error {
 	w.mark()
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// mark adds the directive to the header, once. What comes after it has been sent is too late anyway.
+// mark adds the directive to the header, once. After the header has been sent it is too late anyway.
 func (w *privateWriter) mark() {
 	if w.done {
 		return
@@ -59,7 +59,7 @@ func (w *privateWriter) mark() {
 	h["Cache-Control"] = []string{private(h["Cache-Control"])}
 }
 
-// private drops what would let a shared cache store the answer, and says so.
+// private is a Cache-Control without what would let a shared cache store the answer, and with "private" or "no-store".
 func private(fields []string) string {
 	kept := []string{"private"}
 	for _, field := range fields {

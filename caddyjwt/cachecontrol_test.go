@@ -11,7 +11,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// However a handler answers, and even if it does not, the answer to a token in the query is kept out of shared caches.
+// However a handler answers, even if it writes nothing, shared caches must not store the answer to a token in the
+// query.
 func TestAnswersToTokensInTheQueryArePrivate(t *testing.T) {
 	h := provisioned(t, `{"token_from":[{"in":"query","name":"jwt"}],"consumers":[`+consumerJSON(t)+`]}`)
 	public := func(w http.ResponseWriter) { w.Header().Set("Cache-Control", "public, max-age=60") }

@@ -104,7 +104,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //	    cache            <size>|off
 //	}
 //
-// A word that is not marked repeatable may be given once.
+// A word that is not marked repeatable may be given only once.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive
 	lines, err := directive.Read(d, h)
@@ -263,7 +263,7 @@ func readRequirement(b *words.Block, h *Handler) error {
 	return nil
 }
 
-// markEach remembers the line of elements that a list is about to get.
+// markEach remembers the line for the elements that a list is about to get.
 func markEach(b *words.Block, list string, from, count int) {
 	b.Mark(list)
 	for i := from; i < from+count; i++ {
@@ -285,7 +285,7 @@ func readRouteIntrospect(b *words.Block, h *Handler) error {
 		}
 		r.MaxAge = (*caddy.Duration)(&age)
 	case len(args) != 0 || r.Mode == "":
-		return b.WrongUsage("an issuer block says who is asked, and how")
+		return b.WrongUsage("endpoint and credentials go in the introspect block of an issuer")
 	}
 	h.Introspect = r
 	return nil

@@ -27,8 +27,8 @@ var credentialTable = words.Table[Credential]{Name: "credential", Words: []words
 		Reader: words.Custom(readSecret, func(c *Credential) []any { return []any{&c.Secret, &c.Base64} })},
 }}
 
-// secretHint helps with a value that is too long or not there. The value is not quoted.
-const secretHint = "a value with blanks in it is put in quotes, and an unset variable gives no value"
+// secretHint is for a secret with too many words, or none. The secret is not quoted.
+const secretHint = "put a value with blanks in quotes, and check that its variable is set"
 
 func readSecret(b *words.Block, c *Credential) error {
 	args := b.Args()

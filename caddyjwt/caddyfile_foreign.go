@@ -2,7 +2,8 @@ package caddyjwt
 
 import "github.com/caddyjwt/gateway/caddyjwt/words"
 
-// foreign are words of other products, and those that newcomers try first. Each has one sentence: what to write here.
+// foreign are words of other products, and words that newcomers try first. The value is one sentence: what to write
+// here.
 var foreign = words.Foreign{
 	// Kong and InterSystems API Manager
 	"uri_param_names":          "here: token_from query <name>",
@@ -40,7 +41,7 @@ var foreign = words.Foreign{
 	"user_claims":        "here: forward_claim <path> <header>, and {http.auth.user.id}",
 	"meta_claims":        "here: forward_claim <path> <header>, and {http.auth.user.<claim>}",
 	"skip_verification":  noSwitch,
-	"trusted_tokens":     "here: an issuer block for each who issues tokens",
+	"trusted_tokens":     "here: an issuer block for each issuer",
 	// Envoy and Istio
 	"remote_jwks":            jwksURL,
 	"local_jwks":             "here, in an issuer block: keys file <path>, or keys pem <text>",
@@ -75,7 +76,7 @@ var foreign = words.Foreign{
 	"auth_jwt_key_request": jwksURL,
 	"auth_jwt_key_file":    "here, in an issuer block: keys file <path>",
 	"auth_jwt_leeway":      "here: leeway <duration>",
-	"auth_jwt_type":        "encrypted tokens are asked about: introspect, in an issuer block",
+	"auth_jwt_type":        "here the server is asked about encrypted tokens: introspect, in an issuer block",
 	"auth_jwt_claim_set":   "here: {http.auth.user.<claim>}",
 	"auth_jwt_require":     "here: require claim <path> [<value...>]",
 	// oauth2-proxy
@@ -86,7 +87,7 @@ var foreign = words.Foreign{
 	"oidc_groups_claim":         "here: require claim <path> <group...>",
 	"extra_jwt_issuers":         "here: an issuer block for each",
 	"allowed_groups":            "here: require group <group...>",
-	"skip_jwt_bearer_tokens":    "here bearer tokens are all that is taken: leave this out",
+	"skip_jwt_bearer_tokens":    "here only bearer tokens are accepted: leave this out",
 	"pass_access_token":         "here: forward_token",
 	"pass_authorization_header": "here: forward_token",
 	"set_xauthrequest":          "here: forward_claim <path> <header>",

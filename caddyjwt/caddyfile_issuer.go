@@ -78,7 +78,7 @@ var introspectTable = words.Table[Introspect]{Name: "introspect", Words: []words
 		Reader: words.Number(func(i *Introspect) *int { return &i.MaxInFlight })},
 }}
 
-// readKeys reads the source and what follows it. Nothing is quoted: it may be a secret.
+// readKeys reads the source and its value. Errors quote neither: a secret may be in the wrong place.
 func readKeys(b *words.Block, issuer *Issuer) error {
 	args := b.Args()
 	if len(args) == 0 {
@@ -105,9 +105,9 @@ func readKeys(b *words.Block, issuer *Issuer) error {
 	return mistakenKeys(b, keys)
 }
 
-// noSource says what is meant by a value without its source.
+// noSource is the error for a value without its source. It guesses the source from the value.
 func noSource(b *words.Block, value string) error {
-	const first = "the source comes first"
+	const first = "the kind of key source comes first"
 	switch {
 	case strings.Contains(value, "://"):
 		return b.WrongForm("jwks", first)
@@ -122,8 +122,8 @@ func noSource(b *words.Block, value string) error {
 	return b.WrongUsage(first)
 }
 
-// readRequiredClaims reads names of claims. What a route requires is another word, of the same name in the block around
-// this one: written here it would ask for claims with the names "scope" and "orders:read".
+// readRequiredClaims reads names of claims. The block around this one has another word of the same name, for what the
+// route requires. Written here, "require scope orders:read" would ask for claims named "scope" and "orders:read".
 func readRequiredClaims(b *words.Block, issuer *Issuer) error {
 	claims, err := b.Many()
 	if err != nil {
@@ -132,8 +132,8 @@ func readRequiredClaims(b *words.Block, issuer *Issuer) error {
 	switch first := claims[0]; first {
 	case "scope", "claim", "group":
 		if len(claims) > 1 {
-			return b.Errf("issuer: require names claims that must be there; \"require %s …\" of the route stands outside of "+
-				"the issuer block (if a claim with the name %q is meant, name it last)", first, first)
+			return b.Errf("issuer: require takes names of claims here: move \"require %s …\" out of the issuer block "+
+				"(to require a claim named %q, write it last)", first, first)
 		}
 	}
 	issuer.Require = claims
@@ -159,7 +159,7 @@ func readIntrospect(b *words.Block, issuer *Issuer) error {
 	if args := b.Args(); len(args) > 1 {
 		return b.WrongUsage("")
 	} else if len(args) == 1 && strings.Contains(args[0], "://") {
-		return b.Errf("introspect is followed by opaque or always; the address stands in its block: endpoint <url>")
+		return b.Errf("introspect takes opaque or always, not an address: write it inside the block: endpoint <url>")
 	} else if len(args) == 1 {
 		i.Mode = args[0]
 	}
@@ -167,14 +167,14 @@ func readIntrospect(b *words.Block, issuer *Issuer) error {
 	return words.ReadInto(b, "Introspect", &introspectTable, i)
 }
 
-// readEndpoint reads the address of introspection.
+// readEndpoint reads the address of the endpoint.
 func readEndpoint(b *words.Block, i *Introspect) (err error) {
 	if i.Endpoint, err = b.One(); err != nil {
 		return err
 	}
 	if segments := pathOf(words.Typed(i.Endpoint)); isMetadata(segments) || isKeySet(segments) {
-		return b.Errf("endpoint: this is the address of a document, and not where questions are answered: " +
-			"leave the word out when the metadata name the endpoint")
+		return b.Errf("endpoint: this is the address of a document, not of an endpoint: " +
+			"leave the word out if the issuer's metadata name the endpoint")
 	}
 	return nil
 }

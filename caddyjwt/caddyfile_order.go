@@ -8,7 +8,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 )
 
-// mistakenRequirement looks for mistakes in what follows require.
+// mistakenRequirement looks for mistakes in the values of require.
 func mistakenRequirement(b *words.Block, kind string, values []string) error {
 	switch kind {
 	case "scope":
@@ -30,7 +30,7 @@ func mistakenRequirement(b *words.Block, kind string, values []string) error {
 	return b.Errf("require %q: expected scope, claim or group%s", kind, hint)
 }
 
-// mistakenPlace looks for mistakes in what follows token_from.
+// mistakenPlace looks for mistakes in the values of token_from.
 func mistakenPlace(b *words.Block, args []string) error {
 	const usual = "token_from header Authorization Bearer"
 	switch {
@@ -38,21 +38,21 @@ func mistakenPlace(b *words.Block, args []string) error {
 		return nil
 	case strings.EqualFold(args[0], "Bearer"),
 		args[0] == "header" && len(args) == 2 && strings.EqualFold(args[1], "Bearer"):
-		return b.Errf("Bearer is a scheme, and no name of a header: %s", usual)
+		return b.Errf("Bearer is a scheme, not the name of a header: write %s", usual)
 	case strings.EqualFold(args[0], "Authorization"):
-		return b.Errf("token_from is followed by the kind of place: %s", usual)
+		return b.Errf("token_from takes the kind of place first: write %s", usual)
 	case len(args) > 1 && strings.Contains(args[1], "*"):
 		return b.Errf("token_from %s %s: a place has one name, so \"*\" is not a wildcard: write a line for each place",
 			args[0], args[1])
 	case args[0] == "header" && len(args) > 1 && strings.HasSuffix(args[1], ":"):
-		return b.Errf("token_from header %s: the name of a header is written without the colon", args[1])
+		return b.Errf("token_from header %s: leave out the colon after the header's name", args[1])
 	case args[0] == "header" && len(args) > 1 && len(strings.Fields(args[1])) > 1:
-		return b.Errf("token_from header %q: name and scheme are two words: leave the quotes out", args[1])
+		return b.Errf("token_from header %q: name and scheme are two values: leave the quotes out", args[1])
 	}
 	return unknownPlace(b, args[0])
 }
 
-// unknownPlace says which kind of place may have been meant, if the kind is not one.
+// unknownPlace suggests a kind of place for an unknown one.
 func unknownPlace(b *words.Block, kind string) error {
 	if placeOf(kind) != nil {
 		return nil
@@ -70,7 +70,7 @@ func unknownPlace(b *words.Block, kind string) error {
 	return b.Errf("token_from %q: there is no such place (did you mean %q?)", kind, meant)
 }
 
-// reversed knows the order of header_up, name before value.
+// reversed recognizes the order of header_up: header before value.
 func reversed(b *words.Block, first, second string) error {
 	if claim, found := strings.CutPrefix(second, "{http.auth.user."); found {
 		second = strings.TrimSuffix(claim, "}")
@@ -80,11 +80,11 @@ func reversed(b *words.Block, first, second string) error {
 		return nil
 	}
 	return b.Errf("forward_claim %s %s: the claim comes first, then the header: did you mean \"forward_claim %s %s\"? "+
-		"(a header that is really called %q is written %q)", first, second, second, first, second,
+		"(for a header named %q, write %q)", first, second, second, first, second,
 		textproto.CanonicalMIMEHeaderKey(second))
 }
 
-// looksLikeHeader reports whether a text is a header name as people write them, and hardly a claim.
+// looksLikeHeader reports whether a text is likely a header name and hardly a claim.
 func looksLikeHeader(text string) bool {
 	for _, c := range text {
 		if c != '-' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
@@ -94,7 +94,7 @@ func looksLikeHeader(text string) bool {
 	return text != "" && ('A' <= text[0] && text[0] <= 'Z' || strings.HasPrefix(text, "x-"))
 }
 
-// looksLikeClaim reports whether a text is a claim as people write them, and hardly a header.
+// looksLikeClaim reports whether a text is likely a claim and hardly a header name.
 func looksLikeClaim(text string) bool {
 	return text != "" && !strings.Contains(text, "-") && text == strings.ToLower(text)
 }

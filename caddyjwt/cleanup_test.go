@@ -10,7 +10,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/process"
 )
 
-// The last step of Provision fails. By then the handler gets events about a source that another handler has, too.
+// The last step of Provision fails. By then the handler listens to a source that another handler has, too.
 func TestProvisionFailsAfterItListens(t *testing.T) {
 	shared := process.New()
 	handlerFor := func(issuer string) *Handler {

@@ -14,22 +14,22 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// defaultRealm names the protection space when the configuration does not: RFC 6750 section 3 wants at least one
-// parameter in a challenge.
+// defaultRealm is the realm when the configuration has none: RFC 6750 section 3 requires at least one parameter in a
+// challenge.
 const defaultRealm = "api"
 
-// compiled is a configuration that has passed every check that needs neither the network nor what outlives a
-// configuration; the plans say how to open the rest.
+// compiled is a configuration that has passed all checks that need neither the network nor the state of the process.
+// The plans say how to open the rest.
 type compiled struct {
 	config gate.Config
 	plans  []issuerPlan // one for each issuer
 	cache  int64        // size; 0 for none
 
-	// Whether everything is known that decides if the anonymous consumer exists and may pass: see words.Settings.
+	// Whether all values are known that decide if the anonymous consumer exists and may pass: see words.Settings.
 	anonymousKnown bool
 }
 
-// compile resolves placeholders and checks every setting alone. An error names the field of the handler: see setting.
+// compile resolves placeholders and checks every setting on its own. An error names the handler's field: see setting.
 func (h *Handler) compile(s *words.Settings) (*compiled, error) {
 	c := &compiled{anonymousKnown: true}
 	config := &c.config
@@ -64,7 +64,7 @@ func (h *Handler) compile(s *words.Settings) (*compiled, error) {
 	return c, setting.In("CacheSize", err)
 }
 
-// compileCache gives the size of the cache, 0 for none.
+// compileCache is the size of the cache in bytes, 0 for no cache.
 func (h *Handler) compileCache() (int64, error) {
 	switch h.CacheSize {
 	case 0:
@@ -85,8 +85,8 @@ func (h *Handler) compileParties(s *words.Settings, c *compiled) error {
 		if in := plan.introspect; in != nil && in.config.Mode == introspect.UserInfo && in.mode == gate.AskOpaque &&
 			len(h.Audience) > 0 {
 			return setting.Errorf(element("Issuers", i)+".Introspect.Verify",
-				"issuer %q: verify userinfo cannot tell for whom a token was issued, so none could satisfy the "+
-					"audience of bearer_auth; give each issuer its own", plan.issuer.Name)
+				"issuer %q: verify userinfo does not tell a token's audience, so no token could satisfy the audience of "+
+					"bearer_auth: move it into the blocks of the other issuers", plan.issuer.Name)
 		}
 		c.plans = append(c.plans, plan)
 		c.config.Issuers = append(c.config.Issuers, plan.issuer)
@@ -103,7 +103,7 @@ func (h *Handler) compileParties(s *words.Settings, c *compiled) error {
 	return nil
 }
 
-// compileRoute handles what concerns the route rather than who vouches for tokens.
+// compileRoute handles settings of the route, as opposed to those of issuers and consumers.
 func (h *Handler) compileRoute(s *words.Settings, c *compiled) (err error) {
 	config := &c.config
 	if h.Require != nil {

@@ -13,8 +13,8 @@ import (
 // authMethod is one way to authenticate at an introspection endpoint.
 type authMethod struct {
 	name introspect.AuthMethod
-	also []string // what people call it elsewhere
-	// check is what the method needs beyond what the client checks itself; nil for nothing.
+	also []string // its names elsewhere
+	// check checks what the method needs and the client does not check itself. It may be nil.
 	check func(i *Introspect, of *Issuer, out *askingPlan) error
 }
 
@@ -29,7 +29,7 @@ var authMethods = []authMethod{
 	{name: introspect.None, also: []string{"off", "public"}},
 }
 
-// checkMethod checks the method of authentication. When none is named, the client chooses one.
+// checkMethod checks the method of authentication. If the configuration names none, the client chooses one.
 func (i *Introspect) checkMethod(of *Issuer, out *askingPlan) error {
 	if i.AuthMethod == "" {
 		return nil
@@ -51,18 +51,18 @@ func (i *Introspect) checkMethod(of *Issuer, out *askingPlan) error {
 	if meant := words.MostAlike(i.AuthMethod, names); meant != "" {
 		return unknownMethod(i.AuthMethod, meant)
 	}
-	return setting.Errorf("AuthMethod", "auth_method %q is unknown; known are %s", i.AuthMethod, alternatives(names))
+	return setting.Errorf("AuthMethod", "auth_method %q is unknown; expected %s", i.AuthMethod, alternatives(names))
 }
 
 func unknownMethod(name, meant string) error {
 	return setting.In("AuthMethod", fmt.Errorf("auth_method %q is unknown (did you mean %q?)", name, meant))
 }
 
-// checkAssertionSecret wants a random secret. With other methods it is a password, which only the server checks; here
-// whoever sees an assertion can try secrets.
+// checkAssertionSecret requires a random secret. In other methods the secret is a password, which only the server can
+// check. Here everybody who sees an assertion can try secrets against it.
 func (i *Introspect) checkAssertionSecret(_ *Issuer, out *askingPlan) error {
 	if i.ClientSecret == "" {
-		return nil // the client says so
+		return nil // the client reports this
 	}
 	key, err := jose.NewSecretKey("", []byte(out.config.ClientSecret), jose.MakeAlgorithms(jose.HS256))
 	if err != nil {

@@ -53,7 +53,7 @@ func (c *Credential) compile(s *words.Settings, now time.Time) (gate.Credential,
 	}
 	if c.Algorithm == "" {
 		return out, setting.Errorf("Algorithm",
-			"%s: no algorithm: the credential, not the token, decides; add for example \"algorithm RS256\"", where)
+			"%s: no algorithm: add the one that its tokens use, such as \"algorithm RS256\"", where)
 	}
 	algorithm, ok := jose.ParseAlgorithm(c.Algorithm)
 	if !ok {
@@ -63,30 +63,30 @@ func (c *Credential) compile(s *words.Settings, now time.Time) (gate.Credential,
 	if out.Verifier, out.NotAfter, err = c.verifier(s, algorithm, now); err != nil {
 		return out, fmt.Errorf("%s: %w", where, err)
 	}
-	if out.Verifier == nil { // not known yet; whatever else is wrong can be found all the same
+	if out.Verifier == nil { // not known yet; all else can still be checked
 		out.Algorithm = jose.HS256
 		out.Verifier, err = jose.NewSecretKey("", []byte(unguessable()), jose.MakeAlgorithms(jose.HS256))
 	}
 	return out, err
 }
 
-// unguessable stands for a secret that is not known yet.
+// unguessable stands in for a secret that is not known yet. If it were used by mistake, no token would pass.
 func unguessable() string { return rand.Text() + rand.Text() }
 
-// verifier reads the one key of a credential, which must be of the algorithm's family. It is nil when it is not known
-// yet.
+// verifier reads the one key of a credential, which must fit the algorithm: the credential decides that, never the
+// token. The key is nil while it is not known.
 func (c *Credential) verifier(
 	s *words.Settings, algorithm jose.Algorithm, now time.Time,
 ) (*jose.Key, time.Time, error) {
 	switch {
 	case c.Base64 && c.Secret == "":
-		return nil, time.Time{}, setting.Errorf("Base64", "base64 says how the secret is written, and there is none")
+		return nil, time.Time{}, setting.Errorf("Base64", "base64 is about a secret, and there is none: remove it")
 	case c.PublicKey != "" && c.Secret != "":
-		return nil, time.Time{}, setting.Errorf("Secret", "both a public_key and a secret: a credential has one of the two")
+		return nil, time.Time{}, setting.Errorf("Secret", "both a public_key and a secret: a credential takes one of them")
 	case algorithm.Family() == jose.HMAC && c.Secret == "":
-		return nil, time.Time{}, setting.Errorf("Algorithm", "%v needs a secret", algorithm)
+		return nil, time.Time{}, setting.Errorf("Algorithm", "algorithm %v needs a secret", algorithm)
 	case algorithm.Family() != jose.HMAC && c.PublicKey == "":
-		return nil, time.Time{}, setting.Errorf("Algorithm", "%v needs a public_key", algorithm)
+		return nil, time.Time{}, setting.Errorf("Algorithm", "algorithm %v needs a public_key", algorithm)
 	case c.Secret != "":
 		secret, known, err := s.Secret(c.Secret, c.Base64)
 		if err != nil || !known {
@@ -111,7 +111,7 @@ func (c *Credential) publicKey(
 		return nil, time.Time{}, wrap("public_key", err)
 	}
 	if len(publics) != 1 {
-		return nil, time.Time{}, fmt.Errorf("public_key has %d keys: a credential has one", len(publics))
+		return nil, time.Time{}, fmt.Errorf("public_key has %d keys: a credential takes one", len(publics))
 	}
 	key, err := jose.NewPublicKey("", publics[0], jose.MakeAlgorithms(algorithm))
 	return key, notAfter, wrap("public_key", err)

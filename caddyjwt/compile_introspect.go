@@ -70,48 +70,48 @@ func (i *Introspect) compile(s *words.Settings, of *Issuer, plan *issuerPlan) (*
 		return nil, err
 	}
 	if err := out.check(); err != nil {
-		return nil, inOurWords(err)
+		return nil, byOurField(err)
 	}
 	return out, nil
 }
 
-// withoutAudience handles answers that cannot tell for whom a token was issued, as those of UserInfo. A JWT says it
-// itself.
+// withoutAudience handles UserInfo, whose answers do not tell a token's audience. A JWT has it itself.
 func (p *askingPlan) withoutAudience(of *Issuer) error {
 	switch {
 	case of.AnyAudience:
 	case p.mode == gate.AskOpaque:
-		return setting.Errorf("Verify", "verify userinfo cannot tell for whom a token was issued: "+
-			"if every token of this issuer may pass, write out \"audience any\" in the issuer block")
+		return setting.Errorf("Verify", "verify userinfo does not tell a token's audience: "+
+			"to accept every token of this issuer, write \"audience any\" in the issuer block")
 	case of.Introspect.Prefix != "":
 		return setting.Errorf("Prefix",
-			"prefix is how opaque tokens begin, and verify userinfo with an audience takes none: remove it")
+			"prefix is about opaque tokens, which verify userinfo cannot accept with an audience: remove it")
 	default:
 		p.mode = gate.AskJWTs
 	}
 	return nil
 }
 
-// checkBeside checks what the settings need of the issuer's keys and of its TLS settings.
+// checkBeside checks that the issuer has the keys and the address that the settings need.
 func (i *Introspect) checkBeside(p *askingPlan, source *sourcePlan) error {
 	switch {
 	case i.Signed && !source.kind.verifies():
-		return setting.Errorf("Signed", "signed answers are verified with the issuer's keys: \"keys %s\" has none",
+		return setting.Errorf("Signed", "signed answers need the issuer's public keys, and \"keys %s\" has none",
 			source.kind.name)
 	case i.Signed && source.kind.shared:
-		return setting.Errorf("Signed", "signed answers are verified with public keys: \"keys %s\" has none",
+		return setting.Errorf("Signed", "signed answers need the issuer's public keys, and \"keys %s\" has none",
 			source.kind.name)
 	case i.Signed && i.ClientID == "" && p.config.Mode == introspect.Introspection:
 		return setting.Errorf("Signed",
 			"signed answers name the client that they are for (RFC 9701 section 5): add client_id")
 	}
 	if i.Endpoint == "" && source.metadata == "" && source.issuerKnown {
-		return wrap("discovering the endpoint (or give one with \"endpoint\")", keyset.CheckDiscoverable(source.issuer))
+		return wrap("the endpoint cannot be discovered from this issuer; add \"endpoint <url>\"",
+			keyset.CheckDiscoverable(source.issuer))
 	}
 	return nil
 }
 
-// compileTexts resolves the texts. What is not known yet is as good as there, so that all else can be checked.
+// compileTexts resolves the texts. Those that are not known yet get stand-ins, so that all else can be checked.
 func (i *Introspect) compileTexts(s *words.Settings, out *askingPlan) error {
 	var endpoint, secret bool // whether they are known
 	for _, text := range []struct {
@@ -154,7 +154,7 @@ func (i *Introspect) compileKey(s *words.Settings, out *askingPlan) error {
 	case err != nil:
 	case known:
 		out.config.PrivateKey, err = parsePrivateKey([]byte(text))
-	default: // some key, so that all else can be checked
+	default: // any key will do, so that all else can be checked
 		_, out.config.PrivateKey, err = ed25519.GenerateKey(nil)
 	}
 	return setting.In("PrivateKey", err)
@@ -175,7 +175,8 @@ func (i *Introspect) compileParams(s *words.Settings, config *introspect.Config)
 	return nil
 }
 
-// compileTTLs checks what the client would check, too: it has another way to say that nothing is remembered.
+// compileTTLs checks the times in the words of the configuration. The client would check them too, but has another
+// value for "remember nothing".
 func (i *Introspect) compileTTLs(config *introspect.Config) error {
 	for _, ttl := range []struct {
 		field, word string
@@ -187,14 +188,14 @@ func (i *Introspect) compileTTLs(config *introspect.Config) error {
 	} {
 		*ttl.into = lifetime(ttl.given)
 		if *ttl.into > introspect.MaxCacheTTL || *ttl.into < 0 && *ttl.into != introspect.Off {
-			return setting.Errorf(ttl.field, "%s: %v is not possible: use a time up to %v, or 0s to remember nothing",
+			return setting.Errorf(ttl.field, "%s %v is not between 0s (nothing is remembered) and %v",
 				ttl.word, *ttl.into, introspect.MaxCacheTTL)
 		}
 	}
 	return nil
 }
 
-// lifetime translates "not said" and "0s", which a pointer tells apart, for the client.
+// lifetime translates a missing duration and "0s" to what the client calls them.
 func lifetime(d *caddy.Duration) time.Duration {
 	switch {
 	case d == nil:

@@ -13,7 +13,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
-// issuerPlan is an issuer whose settings have been checked, and how to open what it needs.
+// issuerPlan is an issuer whose settings have been checked, with what is needed to open its keys and its client.
 type issuerPlan struct {
 	issuer     gate.Issuer
 	source     sourcePlan
@@ -29,8 +29,8 @@ func (i *Issuer) compile(s *words.Settings, leeway time.Duration) (issuerPlan, e
 	if name == "" {
 		return plan, setting.Errorf("Issuer", "an issuer has no name: give the exact value of the tokens' iss")
 	}
-	if !utf8.ValidString(name) { // nor could it be the label of a metric
-		return plan, setting.Errorf("Issuer", "issuer %q: the name is not UTF-8, as every token's iss is", name)
+	if !utf8.ValidString(name) { // it could not be the label of a metric either
+		return plan, setting.Errorf("Issuer", "issuer %q: the name is not UTF-8, so no token can have it", name)
 	}
 	plan.issuer.Name = name
 	plan.source.issuer, plan.source.issuerKnown = name, known
@@ -48,7 +48,7 @@ func (i *Issuer) compile(s *words.Settings, leeway time.Duration) (issuerPlan, e
 	return plan, nil
 }
 
-// compileRules handles what tokens of the issuer must be.
+// compileRules handles what the issuer's tokens must satisfy.
 func (i *Issuer) compileRules(s *words.Settings, out *gate.Issuer, leeway time.Duration) (err error) {
 	if out.Audience, err = compileAudience(s, i.Audience, i.AnyAudience); err != nil {
 		return err
@@ -61,7 +61,7 @@ func (i *Issuer) compileRules(s *words.Settings, out *gate.Issuer, leeway time.D
 	case "rfc9068":
 		out.AccessTokenProfile = true
 		if len(out.Types) > 0 && !slices.Contains(out.Types, "at+jwt") {
-			return setting.Errorf("Types", "type %q contradicts profile rfc9068, which wants at+jwt", i.Types)
+			return setting.Errorf("Types", "type %q contradicts profile rfc9068, which requires at+jwt", i.Types)
 		}
 	default:
 		return setting.Errorf("Profile", "unknown profile %q; the only one is rfc9068", i.Profile)
@@ -91,7 +91,7 @@ func claimPaths(what string, texts []string) ([]claims.Path, error) {
 	return paths, nil
 }
 
-// normalTypes makes typ values comparable with what a token's header is read as.
+// normalTypes brings typ values into the form in which a token's header is read.
 func normalTypes(types []string) ([]string, error) {
 	if err := words.NotEmpty("type", types); err != nil {
 		return nil, err

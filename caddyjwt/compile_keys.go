@@ -18,21 +18,21 @@ type sourcePlan struct {
 	kind        *keySource
 	issuer      string
 	issuerKnown bool
-	metadata    string // their address, if the configuration has one
-	url         string // of the key set
+	metadata    string // address of the metadata, if the configuration has one
+	url         string // address of the key set
 	path        string
 	pem         string
-	static      []*jose.Key // of a secret
+	static      []*jose.Key // keys that are made of a secret
 	taken       keyset.Selection
 	fetch       fetch.Options
 	maxStale    time.Duration
 }
 
-// leastStale is the least max_stale: keys are fetched again before they are too old, and nobody's server should be
-// asked more often than once a minute because of that.
+// leastStale is the least max_stale. Keys are fetched again before they are too old, and that must not burden a server
+// more often than once a minute.
 const leastStale = caddy.Duration(time.Minute)
 
-// compileKeys handles where the keys come from, and so which algorithms there can be.
+// compileKeys handles where the keys come from, and with that the possible algorithms.
 func (i *Issuer) compileKeys(s *words.Settings, plan *issuerPlan) (err error) {
 	keys := Keys{Source: "discovery"}
 	if i.Keys != nil {
@@ -47,7 +47,7 @@ func (i *Issuer) compileKeys(s *words.Settings, plan *issuerPlan) (err error) {
 		return err
 	}
 	if i.MaxStale != 0 && i.MaxStale < leastStale {
-		return setting.Errorf("MaxStale", "max_stale %v is less than %v: keys would have to be fetched without a break",
+		return setting.Errorf("MaxStale", "max_stale %v is less than %v: keys would be fetched too often",
 			time.Duration(i.MaxStale), time.Duration(leastStale))
 	}
 	plan.source.kind, plan.source.maxStale = source, time.Duration(i.MaxStale)
@@ -70,7 +70,7 @@ func (i *Issuer) compileKeys(s *words.Settings, plan *issuerPlan) (err error) {
 	return nil
 }
 
-// compileAlgorithms gives those that tokens may use: the ones that are named, or all that the source can be for.
+// compileAlgorithms is the algorithms that tokens may use: the configured ones, or else all that fit the source.
 func (i *Issuer) compileAlgorithms(source *keySource) (jose.Algorithms, error) {
 	if err := words.NotEmpty("algorithms", i.Algorithms); err != nil {
 		return 0, setting.In("Algorithms", err)
@@ -86,8 +86,8 @@ func (i *Issuer) compileAlgorithms(source *keySource) (jose.Algorithms, error) {
 	if !source.verifies() && (i.Algorithms != nil || i.Types != nil || i.Profile != "") {
 		return 0, setting.In(firstThere(
 			field{"Algorithms", i.Algorithms != nil}, field{"Types", i.Types != nil}, field{"Profile", true}),
-			fmt.Errorf("algorithms, type and profile are about JWTs that are verified here, and keys %s verifies nothing: "+
-				"say where the keys are, or leave these words out", source.name))
+			fmt.Errorf("algorithms, type and profile are for JWTs that are verified here, and keys %s verifies none: "+
+				"remove these words, or name another source of keys", source.name))
 	}
 	possible := jose.AsymmetricAlgorithms()
 	if source.shared {
@@ -104,7 +104,7 @@ func (i *Issuer) compileAlgorithms(source *keySource) (jose.Algorithms, error) {
 	return allowed, nil
 }
 
-// checkServer refuses settings about a server when none is asked.
+// checkServer refuses settings for requests to a server when no such requests are made.
 func (i *Issuer) checkServer(source *keySource) error {
 	if source.fetched {
 		return nil
@@ -114,23 +114,23 @@ func (i *Issuer) checkServer(source *keySource) error {
 		return setting.In(firstThere(
 			field{"TLS", i.TLS != nil}, field{"RequestHeaders", i.RequestHeaders != nil},
 			field{"AllowLinkLocal", i.AllowLinkLocal}, field{"MaxStale", true}),
-			fmt.Errorf("tls, request_header, allow_link_local and max_stale are about a server, and keys %s asks none",
-				source.name))
+			fmt.Errorf("tls, request_header, allow_link_local and max_stale are for requests to a server, and keys %s "+
+				"makes none: remove them", source.name))
 	case i.Introspect != nil && i.Introspect.Endpoint != "" && (i.RequestHeaders != nil || i.MaxStale != 0):
 		return setting.In(firstThere(field{"RequestHeaders", i.RequestHeaders != nil}, field{"MaxStale", true}),
-			fmt.Errorf("request_header and max_stale are about fetching keys and metadata, and neither are fetched with "+
-				"keys %s and the endpoint of introspect given", source.name))
+			fmt.Errorf("request_header and max_stale are for fetching keys and metadata, and neither is fetched with "+
+				"keys %s and an endpoint in introspect: remove them", source.name))
 	}
 	return nil
 }
 
-// field is one of several that an error is about, and whether the configuration has it.
+// field is one of the settings that an error is about. there says whether the configuration has it.
 type field struct {
 	name  string
 	there bool
 }
 
-// firstThere is the name of the first that is there.
+// firstThere is the name of the first field that the configuration has.
 func firstThere(fields ...field) string {
 	for _, f := range fields {
 		if f.there {
@@ -140,11 +140,11 @@ func firstThere(fields ...field) string {
 	return ""
 }
 
-// selectKeys says which keys of a set are taken.
+// selectKeys handles which keys of a key set are taken.
 func (i *Issuer) selectKeys(source *keySource, taken *keyset.Selection) error {
 	if !source.keySet && (i.KeyUse != "" || i.MaxKeys != 0) {
 		return setting.In(firstThere(field{"KeyUse", i.KeyUse != ""}, field{"MaxKeys", true}),
-			fmt.Errorf("key_use and max_keys choose among the keys of a key set, and keys %s has none: remove them",
+			fmt.Errorf("key_use and max_keys choose from a key set, and keys %s has none: remove them",
 				source.name))
 	}
 	*taken = keyset.Selection{Use: i.KeyUse, Max: i.MaxKeys}

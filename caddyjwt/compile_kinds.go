@@ -5,7 +5,7 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// What to write where the audience is any, by what the issuer's tokens are.
+// What to write in a block with "audience any", by the tokens that the issuer has.
 const (
 	openToOtherKinds = "audience any: an ID token or a refresh token of this issuer may be taken for an access token; " +
 		`write "audience <value>", or `
@@ -14,8 +14,8 @@ const (
 	tellBoth    = `"require <claim>" with a claim that its access tokens and its answers about them have, and no others`
 )
 
-// otherKindsWarning says what to write where the audience of an issuer is any and nothing else tells its access tokens
-// from its other tokens. It is empty where there is nothing to say.
+// otherKindsWarning warns of an issuer with "audience any" if nothing else tells its access tokens from its other
+// tokens. It is "" if all is well.
 func (c *compiled) otherKindsWarning(plan *issuerPlan) string {
 	ambiguous := c.config.Ambiguous(&plan.issuer)
 	jwts := ambiguous.JWTs && plan.source.kind.verifies()
@@ -32,8 +32,8 @@ func (c *compiled) otherKindsWarning(plan *issuerPlan) string {
 	}
 }
 
-// introspectsOpaque reports whether the server is asked about opaque tokens, and by introspection: a UserInfo endpoint
-// takes access tokens only (OpenID Connect Core 1.0 section 5.3.1).
+// introspectsOpaque reports whether the server is asked about opaque tokens by introspection. A UserInfo endpoint does
+// not count: it takes only access tokens (OpenID Connect Core 1.0 section 5.3.1).
 func (p *issuerPlan) introspectsOpaque() bool {
 	in := p.introspect
 	return in != nil && in.mode != gate.AskJWTs && in.config.Mode == introspect.Introspection

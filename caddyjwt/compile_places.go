@@ -26,7 +26,7 @@ var tokenPlaces = []tokenPlace{
 	{name: "form", kind: bearer.Form},
 }
 
-// placeOf finds the row of a name, or nil.
+// placeOf is the row with this name, or nil.
 func placeOf(name string) *tokenPlace {
 	i := slices.IndexFunc(tokenPlaces, func(p tokenPlace) bool { return p.name == name })
 	if i < 0 {
@@ -43,7 +43,7 @@ func placeNames() []string {
 	return names
 }
 
-// placeUsage is how the places are written: those with a scheme, and those without.
+// placeUsage is the usage of token_from: one form for places with a scheme, one for those without.
 func placeUsage() []string {
 	var with, without []string
 	for _, place := range tokenPlaces {
@@ -56,7 +56,7 @@ func placeUsage() []string {
 	return []string{strings.Join(with, "|") + " <name> [<scheme>]", strings.Join(without, "|") + " <name>"}
 }
 
-// alternatives are names as a sentence lists them.
+// alternatives lists names as a sentence does: "a, b or c".
 func alternatives(names []string) string {
 	last := len(names) - 1
 	return strings.Join(names[:last], ", ") + " or " + names[last]
@@ -86,7 +86,7 @@ func (h *Handler) extractor() (*bearer.Extractor, error) {
 	return extractor, nil
 }
 
-// firstMistaken is the index of the first place that cannot be taken with those before it: when a place is there twice,
+// firstMistaken is the index of the first place that cannot be taken with those before it. If a place is given twice,
 // the second is the mistake.
 func firstMistaken(options bearer.Options) int {
 	places := options.Places

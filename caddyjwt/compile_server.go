@@ -17,10 +17,10 @@ import (
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
-// fetchOptions says how to talk to the issuer's server.
+// fetchOptions compiles the settings for requests to the issuer's server.
 func (i *Issuer) fetchOptions(s *words.Settings) (fetch.Options, error) {
 	options := fetch.Options{AllowLinkLocal: i.AllowLinkLocal}
-	for _, name := range slices.Sorted(maps.Keys(i.RequestHeaders)) { // in order: two spellings of one name share a field
+	for _, name := range slices.Sorted(maps.Keys(i.RequestHeaders)) { // sorted: two spellings of one name share a field
 		values, err := requestHeader(s, name, i.RequestHeaders[name])
 		if err != nil {
 			return options, setting.In("RequestHeaders["+name+"]", err)
@@ -49,12 +49,12 @@ func requestHeader(s *words.Settings, name string, values []string) ([]string, e
 	return values, nil
 }
 
-// checkRequestHeader refuses what would make every request fail, and what the client sets itself.
+// checkRequestHeader refuses fields that would make every request fail, and those that the client sets itself.
 func checkRequestHeader(name string, values []string) error {
 	switch http.CanonicalHeaderKey(name) {
 	case "Host", "Content-Length", "Transfer-Encoding", "Connection", "Trailer", "Upgrade", "Te", "Accept",
 		"If-None-Match":
-		return errors.New("this field is not for the configuration to set")
+		return errors.New("the gate sets this field itself: remove it")
 	}
 	if !httpguts.ValidHeaderFieldName(name) {
 		return errors.New("this is not the name of a header field")
@@ -69,7 +69,7 @@ func checkRequestHeader(name string, values []string) error {
 
 func (t *TLS) compile(s *words.Settings, options *fetch.Options) error {
 	if len(t.CA) == 0 && t.ClientCert == "" && t.ClientKey == "" && t.ServerName == "" && len(t.Pins) == 0 {
-		return errors.New("it is empty: leave it out, or say what is different from the system's settings")
+		return errors.New("it has no settings: leave it out, or add one")
 	}
 	if err := t.authorities(s, options); err != nil {
 		return setting.In("CA", err)
@@ -97,7 +97,8 @@ func (t *TLS) compile(s *words.Settings, options *fetch.Options) error {
 	return tryTLS(options)
 }
 
-// tryTLS finds out whether the certificates are such, and the private key one of theirs: each alone, to name its field.
+// tryTLS checks that the certificates can be read, and that the private key is that of the client certificate. It tries
+// each setting alone, so that an error names its field.
 func tryTLS(options *fetch.Options) error {
 	for _, part := range []struct {
 		field   string
@@ -134,7 +135,7 @@ func (t *TLS) authorities(s *words.Settings, options *fetch.Options) error {
 	return nil
 }
 
-// clientCertificate reads certificate and key. Without both of them there is nothing to check.
+// clientCertificate reads certificate and key. While one of them is not known, neither is used.
 func (t *TLS) clientCertificate(s *words.Settings, options *fetch.Options) error {
 	if (t.ClientCert == "") != (t.ClientKey == "") {
 		return setting.Errorf(firstThere(field{"ClientCert", t.ClientCert != ""}, field{"ClientKey", true}),

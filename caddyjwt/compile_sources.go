@@ -16,31 +16,32 @@ import (
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
-// keySource is one kind of key source. A new one needs a row here.
+// keySource is one kind of key source. A new kind needs a row in keySources.
 type keySource struct {
 	name  string // as Keys.Source
 	usage string // what follows the name in a Caddyfile
-	hint  string // what the error adds when something else follows
+	hint  string // added to the error when something else follows
 
-	value    func(*Keys) *string // the setting that it needs; nil for a source without
+	value    func(*Keys) *string // the setting that it needs; nil if it needs none
 	needs    string              // what that setting is
-	optional bool                // it can do without
+	optional bool                // the setting may be missing
 	base64   bool                // the value may be in base64
 
 	fetched bool // asks a server for keys
-	keySet  bool // has a key set, of whose keys key_use and max_keys choose
+	keySet  bool // has a key set, from which key_use and max_keys choose
 	shared  bool // its keys are shared secrets, for HS algorithms
 
-	// plan resolves and checks the setting. Keys that are in the configuration are read here.
+	// plan resolves and checks the setting, and reads keys that are in the configuration.
 	plan func(c *keyCheck) error
-	// open opens what the plan says. The second result fingerprints its settings. It is nil for a source without keys.
+	// open opens the source that the plan describes. The second result fingerprints its settings. open is nil for a source
+	// without keys.
 	open func(o opener, l *pool.Lease, plan *sourcePlan) (keyset.Source, [32]byte, error)
 }
 
 // verifies reports whether the source has keys, so that JWTs are verified here.
 func (s *keySource) verifies() bool { return s.open != nil }
 
-// keyCheck is what the check of one source works on.
+// keyCheck is the state of checking one source.
 type keyCheck struct {
 	settings *words.Settings
 	keys     *Keys
@@ -58,14 +59,14 @@ var keySources = []keySource{
 	{name: "file", usage: "<path>", value: func(k *Keys) *string { return &k.Path }, needs: "path",
 		keySet: true, plan: (*keyCheck).file, open: opener.openFile},
 	{name: "pem", usage: "<text>", value: func(k *Keys) *string { return &k.PEM }, needs: "PEM text",
-		hint: "a value with blanks in it is put in quotes, and that of a file is written {file./path}",
+		hint: "put PEM text in quotes, or write {file./path} for the content of a file",
 		plan: (*keyCheck).pem, open: opener.openPEM},
 	{name: "secret", usage: "<value> [base64]", value: func(k *Keys) *string { return &k.Secret }, needs: "value",
 		hint: secretHint, base64: true, shared: true, plan: (*keyCheck).secret, open: opener.openSecret},
 	{name: "none"},
 }
 
-// source finds the row of the keys' source, or nil.
+// source is the row of the keys' source, or nil.
 func (k *Keys) source() *keySource {
 	i := slices.IndexFunc(keySources, func(s keySource) bool { return s.name == k.Source })
 	if i < 0 {
@@ -101,16 +102,16 @@ var keyFields = []struct {
 	{"Secret", "secret", func(k *Keys) *string { return &k.Secret }},
 }
 
-// alone refuses settings of another source: they would look as if they did something.
+// alone refuses settings of other sources: they would look as if they had an effect.
 func (k *Keys) alone(source *keySource) error {
 	for _, other := range keyFields {
 		value := other.value(k)
 		if *value != "" && (source.value == nil || source.value(k) != value) {
-			return setting.Errorf(other.field, "keys %s has no %s", k.Source, other.name)
+			return setting.Errorf(other.field, "keys %s takes no %s: remove it", k.Source, other.name)
 		}
 	}
 	if k.Base64 && !source.base64 {
-		return setting.Errorf("Base64", "base64 says how a secret is written, and keys %s has none", k.Source)
+		return setting.Errorf("Base64", "base64 is about a secret, and keys %s has none: remove it", k.Source)
 	}
 	return nil
 }
@@ -119,7 +120,7 @@ func (k *Keys) alone(source *keySource) error {
 func (k *Keys) compile(
 	s *words.Settings, source *keySource, plan *sourcePlan, chosen bool, allowed *jose.Algorithms,
 ) error {
-	if source.value == nil { // and so nothing to plan
+	if source.value == nil { // nothing to plan
 		return nil
 	}
 	c := &keyCheck{settings: s, keys: k, plan: plan, chosen: chosen, allowed: allowed, value: *source.value(k)}
@@ -129,7 +130,7 @@ func (k *Keys) compile(
 	return source.plan(c)
 }
 
-// resolved resolves the setting. When it is not known, there is nothing to check.
+// resolved resolves the setting. A setting that is not known needs no check.
 func (c *keyCheck) resolved() (known bool, err error) {
 	c.value, known, err = c.settings.Text("keys "+c.keys.Source, c.value)
 	return known, err
@@ -148,8 +149,8 @@ func (c *keyCheck) discovery() error {
 	if !c.plan.issuerKnown {
 		return nil
 	}
-	return wrap("the issuer is also the address from which its keys are discovered; if it is not, "+
-		"say where the keys are with \"keys …\"", keyset.CheckDiscoverable(c.plan.issuer))
+	return wrap("keys cannot be discovered from this issuer; say where they are with \"keys …\"",
+		keyset.CheckDiscoverable(c.plan.issuer))
 }
 
 func (o opener) openDiscovery(l *pool.Lease, plan *sourcePlan) (keyset.Source, [32]byte, error) {
@@ -205,8 +206,8 @@ func (c *keyCheck) pem() error {
 	}
 	c.plan.pem = c.value
 	if !strings.Contains(c.value, words.PEMBegin) && words.IsPath(c.value) {
-		return errors.New("keys pem: this is the path of a file: " +
-			"write \"keys file\" before it, or keys pem {file./the/path}")
+		return errors.New("keys pem: this is the path of a file, not PEM text: " +
+			"write keys file <path>, or keys pem {file./the/path}")
 	}
 	return wrap("keys pem", c.checkKeys([]byte(c.value)))
 }
@@ -216,7 +217,7 @@ func (opener) openPEM(_ *pool.Lease, plan *sourcePlan) (keyset.Source, [32]byte,
 	return source, hashing.Fingerprint(struct{ PEM string }{plan.pem}), err
 }
 
-// secret makes a key for the algorithms chosen, or else for those that it is long enough for.
+// secret makes a key for the configured algorithms, or else for all that the secret is long enough for.
 func (c *keyCheck) secret() error {
 	secret, known, err := c.settings.Secret(c.value, c.keys.Base64)
 	if err != nil || !known {
@@ -239,7 +240,7 @@ func (opener) openSecret(_ *pool.Lease, plan *sourcePlan) (keyset.Source, [32]by
 	return source, fingerprintKeys(plan.static), err
 }
 
-// checkKeys makes sure that there is a key in the text that one of the algorithms can use.
+// checkKeys checks that the text has a key for one of the algorithms.
 func (c *keyCheck) checkKeys(text []byte) error {
 	keys, _, _, err := keyset.ParseKeys(text, c.plan.taken, time.Now())
 	if err != nil {
@@ -250,7 +251,7 @@ func (c *keyCheck) checkKeys(text []byte) error {
 		possible = possible.Union(key.Algorithms())
 	}
 	if possible.Intersect(*c.allowed) == 0 {
-		return fmt.Errorf("no key in it is for the algorithms %v; those there are for %v", *c.allowed, possible)
+		return fmt.Errorf("no key in it fits the algorithms %v; its keys are for %v", *c.allowed, possible)
 	}
 	return nil
 }

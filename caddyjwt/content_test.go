@@ -17,13 +17,13 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// around is what editors and programs put around a text.
+// around has texts with what editors and programs put around them.
 var around = map[string][2]string{
 	"nothing": {"", ""}, "LF": {"", "\n"}, "CR": {"", "\r"}, "CRLF": {"", "\r\n"}, "two line ends": {"", "\r\n\r\n"},
 	"a byte order mark": {"\ufeff", ""}, "a byte order mark and CRLF": {"\ufeff", "\r\n"},
 }
 
-// given is the ways to give a text: by variable, by file, both in the middle of something, and as it stands.
+// given has the ways to give a text: by variable, by file, both inside another text, and as it stands.
 func given(t *testing.T, text string) map[string]string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "value.txt")
@@ -100,8 +100,8 @@ func TestASecretInBase64MayEndInALineEnd(t *testing.T) {
 	}
 }
 
-// PEM may have lines of any system, wherever it is read.
-func TestLinesOfPEMMayEndAnyhow(t *testing.T) {
+// PEM may have the line ends of any system, wherever it is read.
+func TestPEMMayHaveAnyLineEnds(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "pem")
 	cert := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: selfSigned(t, key)}))
 	for name, change := range map[string]func(string) string{
@@ -164,7 +164,7 @@ func TestLinesOfPEMMayEndAnyhow(t *testing.T) {
 	}
 }
 
-// selfSigned is a certificate of the key.
+// selfSigned is a certificate for the key.
 func selfSigned(t *testing.T, key *tokentest.Key) []byte {
 	t.Helper()
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}

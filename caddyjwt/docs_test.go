@@ -28,8 +28,7 @@ func cells(row string) []string {
 	return list
 }
 
-// Every Reason has a row in docs/errors.md, in the order of the rules, with the status and error code that the gate
-// gives to clients.
+// Every Reason has a row in docs/errors.md, in the order of the rules, with the status and error code that clients get.
 func TestErrorReferenceHasEveryReason(t *testing.T) {
 	var documented []gate.Reason
 	inTable := false
@@ -64,8 +63,8 @@ func TestErrorReferenceHasEveryReason(t *testing.T) {
 	}
 }
 
-// Every test that the documentation names exists: a defence whose test was renamed or removed is not tested as said.
-// Every attack is in the threat model: it shows what was tried.
+// Every test that the documentation names exists, so a renamed or removed test of a defence is noticed. Every attack is
+// in the threat model, which shows what was tried.
 func TestDocumentationNamesRealTestsAndEveryAttack(t *testing.T) {
 	exists := make(map[string]bool)
 	declaration := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)[A-Z][A-Za-z0-9]*)\(`)
@@ -116,7 +115,7 @@ func TestDocumentationNamesRealTestsAndEveryAttack(t *testing.T) {
 	}
 }
 
-// Every Caddyfile in the documentation adapts. What they read from /etc/caddy is made for the test.
+// Every Caddyfile in the documentation adapts. The test makes the files that they read from /etc/caddy.
 func TestCaddyfilesInTheDocumentation(t *testing.T) {
 	dir := t.TempDir()
 	key := tokentest.NewKey(t, "RS256", "docs")

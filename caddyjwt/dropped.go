@@ -10,8 +10,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/bearer"
 )
 
-// warnOfDroppedPlaces names headers that may hold the token and never arrive. This is a warning and not an error,
-// because only the server knows which ones it drops, and a Caddyfile configures that elsewhere.
+// warnOfDroppedPlaces names headers that are places for a token and never arrive. This is a warning, not an error: only
+// the server knows which fields it drops, and a Caddyfile configures that elsewhere.
 func (h *Handler) warnOfDroppedPlaces(ctx caddy.Context, built *compiled) {
 	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok || server == nil {
@@ -19,8 +19,8 @@ func (h *Handler) warnOfDroppedPlaces(ctx caddy.Context, built *compiled) {
 	}
 	for _, place := range built.config.Extractor.Places() {
 		if place.Kind == bearer.Header && isDropped(server, place.Name) {
-			h.log.warn("no token is found in this header: Caddy drops fields with \"_\" or \".\" in their names; have clients "+
-				"send another one, or name it in the server option expected_underscore_headers or expected_dot_headers",
+			h.log.warn("tokens in this header never arrive: Caddy drops fields with \"_\" or \".\" in their names; use another "+
+				"header, or list this one in the server option expected_underscore_headers or expected_dot_headers",
 				zap.String("header", place.Name))
 		}
 	}
@@ -36,7 +36,7 @@ func isDropped(server *caddyhttp.Server, name string) bool {
 		!(dot && isExpected(server.ExpectedDotHeaders, name, !underscore))
 }
 
-// isExpected reports whether a list has a name in lower case, as it stands or by how it begins ("webhook_*").
+// isExpected reports whether a list has a name in lower case: the name itself, or a prefix of it ("webhook_*").
 func isExpected(list []string, name string, globs bool) bool {
 	for _, entry := range list {
 		entry = strings.ToLower(entry)

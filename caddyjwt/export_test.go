@@ -3,8 +3,8 @@ package caddyjwt
 // Directive has the tables of all blocks.
 var Directive = &directive
 
-// Lacks gives the variables and files that are not here. Adapting does not need them; loading fails without them.
-func (h *Handler) Lacks() ([]error, error) { return h.lacks() }
+// Missing returns an error for each missing variable and file. Adapting does not need them; loading fails without them.
+func (h *Handler) Missing() ([]error, error) { return h.missing() }
 
 // WithoutKeys names the kinds of key sources that verify nothing.
 func WithoutKeys() (names []string) {

@@ -11,8 +11,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/gate"
 )
 
-// facts are what Caddy knows about a request. What a proxy says in X-Forwarded-* counts only if Caddy trusts the proxy
-// (the server's trusted_proxies). It is one pointer, so that it becomes gate.Facts without an allocation.
+// facts are what Caddy knows about a request. X-Forwarded-* fields count only from a proxy that Caddy trusts (the
+// server's trusted_proxies). The struct is one pointer, so turning it into gate.Facts does not allocate.
 type facts struct{ *http.Request }
 
 // Scheme implements gate.Facts.
@@ -30,7 +30,7 @@ func (f facts) Scheme() string {
 	}
 }
 
-// Host implements gate.Facts. An earlier handler may have given the request another host than it came with.
+// Host implements gate.Facts. The original request counts: an earlier handler may have changed the host.
 func (f facts) Host() string {
 	if said, told := f.forwarded("X-Forwarded-Host"); told {
 		return said
@@ -49,7 +49,7 @@ func (f facts) Certificate() *x509.Certificate {
 	return gate.Direct(f.Request).Certificate()
 }
 
-// Client implements gate.Facts. Caddy has found the address out already.
+// Client implements gate.Facts. Caddy has determined the address already.
 func (f facts) Client() netip.Addr {
 	text, known := caddyhttp.GetVar(f.Context(), caddyhttp.ClientIPVarKey).(string)
 	if !known {
@@ -62,7 +62,8 @@ func (f facts) Client() netip.Addr {
 	return address.Unmap()
 }
 
-// forwarded is what a trusted proxy says in a field: empty unless it says one thing.
+// forwarded is a field of a trusted proxy. It is "" if the field has more than one value. told is false without a
+// trusted proxy or the field.
 func (f facts) forwarded(field string) (said string, told bool) {
 	values := f.Header[field]
 	if len(values) == 0 || !f.proxied() {
@@ -74,7 +75,7 @@ func (f facts) forwarded(field string) (said string, told bool) {
 	return strings.TrimSpace(values[0]), true
 }
 
-// proxied reports whether a trusted proxy has sent the request.
+// proxied reports whether the request came through a trusted proxy.
 func (f facts) proxied() bool {
 	trusted, _ := caddyhttp.GetVar(f.Context(), caddyhttp.TrustedProxyVarKey).(bool)
 	return trusted

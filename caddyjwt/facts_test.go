@@ -13,8 +13,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/gate"
 )
 
-// taken is a request as Caddy hands it on: over TLS, with a client certificate, and with what Caddy found out about its
-// sender.
+// taken is a request as Caddy passes it to handlers: over TLS, with a client certificate, and with what Caddy knows
+// about its sender.
 func taken(trusted bool, header http.Header) *http.Request {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Host, r.RemoteAddr, r.Header = "rewritten.example", "192.0.2.1:4711", header
@@ -53,7 +53,7 @@ func TestFactsBehindProxies(t *testing.T) {
 	}
 }
 
-// On the connection of a proxy, the certificate is the proxy's own.
+// The certificate on a proxy's connection is the proxy's own.
 func TestCertificateOfAProxyIsNotTheClients(t *testing.T) {
 	if r := taken(false, nil); (facts{r}).Certificate() != r.TLS.PeerCertificates[0] {
 		t.Error("a client's certificate is not known")

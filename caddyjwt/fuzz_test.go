@@ -19,9 +19,9 @@ import (
 // mark is part of every secret of FuzzCaddyfile.
 const mark = "hunter2"
 
-// Whatever stands in the block, there is no panic, and no secret in the error. An accepted block becomes JSON, the same
-// each time, and reading it loses nothing. The JSON loads where its variables and files are: otherwise a mistake would
-// be reported without its line.
+// Whatever is in the block, nothing panics, and no error has a secret. An accepted block becomes JSON, the same each
+// time, and reading it loses nothing. If its variables and files exist, the JSON loads: otherwise a mistake would be
+// reported without its line.
 func FuzzCaddyfile(f *testing.F) {
 	f.Setenv("GATE_TEST_SECRET", "5a6f1c0e9d3b47a28c1e0f7d6b5a4938")
 	for _, block := range adaptedBlocks(f) {
@@ -106,13 +106,13 @@ func adaptsLoads(t *testing.T, ctx caddy.Context, block string) {
 		child, cancel := caddy.NewContext(ctx)
 		_, err := child.LoadModuleByID("http.handlers.bearer_auth", stripped)
 		cancel()
-		if missing, _ := read.Lacks(); err != nil && len(missing) == 0 {
+		if missing, _ := read.Missing(); err != nil && len(missing) == 0 {
 			t.Fatalf("adapted, but cannot be loaded: %v", err)
 		}
 	}
 }
 
-// onlyInSecrets reports whether the mark is nowhere but in the value of a secret, as a whole word of the configuration.
+// onlyInSecrets reports whether the mark occurs only in values of secrets, as a whole word of the configuration.
 func onlyInSecrets(tokens []caddyfile.Token) bool {
 	var words []string
 	line := -1
@@ -159,7 +159,7 @@ func adaptedBlocks(tb testing.TB) (blocks []string) {
 	return blocks
 }
 
-// decode reads JSON and keeps numbers as they are written.
+// decode reads JSON and keeps numbers as written.
 func decode(t *testing.T, text []byte) (tree any) {
 	t.Helper()
 	decoder := json.NewDecoder(bytes.NewReader(text))

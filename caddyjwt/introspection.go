@@ -13,17 +13,17 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// questioner is what asks, and shows the client certificate of "tls": to the configured endpoint, or to the origin of
-// the metadata. To an endpoint elsewhere that metadata name it is shown only if it is how we authenticate. Then it has
-// to be, since an alias for mutual TLS may well be another host (RFC 8705 section 5), and the issuer's own metadata
-// vouch for it.
+// questioner is the client that asks. It shows the client certificate of "tls" only to the configured endpoint, or to
+// the origin of the metadata. An endpoint elsewhere that the metadata name sees it only if the certificate is how we
+// authenticate. It must then: an alias for mutual TLS may be on another host (RFC 8705 section 5), and the issuer's own
+// metadata vouch for it.
 func (p *issuerPlan) questioner(transport *fetch.Client) *http.Client {
 	config := &p.introspect.config
 	if config.Endpoint != "" || config.AuthMethod == introspect.TLSClientAuth {
 		return transport.HTTP()
 	}
 	home, err := url.Parse(p.source.metadataAddress())
-	if err != nil { // which checking the settings has ruled out
+	if err != nil { // ruled out when the settings were checked
 		home = new(url.URL)
 	}
 	return transport.HTTPAt(home)
@@ -46,7 +46,7 @@ func (p *askingPlan) check() error {
 	return client.Close()
 }
 
-// clientFields are our fields for those of introspect.Config.
+// clientFields are the fields of Introspect for those of introspect.Config.
 var clientFields = map[string]string{
 	"Mode":          "Verify",
 	"Endpoint":      "Endpoint",
@@ -68,9 +68,9 @@ var clientFields = map[string]string{
 	"MaxInFlight":   "MaxInFlight",
 }
 
-// inOurWords makes an error of the client's speak of the configuration that the user has written. What the user wrote
-// stays as it is.
-func inOurWords(err error) error {
+// byOurField turns an error about a field of introspect.Config into one about the field and the word of Introspect.
+// What the user wrote stays as it is.
+func byOurField(err error) error {
 	mistake, ok := errors.AsType[*introspect.ConfigError](err)
 	if !ok {
 		return err
@@ -86,7 +86,7 @@ func inOurWords(err error) error {
 	return setting.Errorf(field+below, "%s: %w", introspectWordFor(field), mistake.Err)
 }
 
-// introspectWordFor is the word of an introspect block that fills a field, or the field where none does.
+// introspectWordFor is the word of an introspect block that fills a field, or the field's name if no word does.
 func introspectWordFor(field string) string {
 	for _, word := range directive.Tables()["introspect"] {
 		if slices.Contains(word.Fields, field) {

@@ -33,24 +33,24 @@ func TestEveryFieldOfTheIntrospectionClientHasAWord(t *testing.T) {
 	}
 }
 
-func TestMistakesOfTheClientAreAboutOurFields(t *testing.T) {
+func TestErrorsOfTheClientNameOurFields(t *testing.T) {
 	cause := errors.New("Timeout of CacheTTL")
 	for _, test := range []struct{ theirs, field, text string }{
 		{"Mode", "Verify", "verify: Timeout of CacheTTL"},
 		{"Params[1].Name", "Params[1].Name", "param: Timeout of CacheTTL"},
 		{"Identity", "Identity", "introspect: configuration: Identity: Timeout of CacheTTL"},
 	} {
-		err := inOurWords(&introspect.ConfigError{Field: test.theirs, Err: cause})
+		err := byOurField(&introspect.ConfigError{Field: test.theirs, Err: cause})
 		if setting.Field(err) != test.field || err.Error() != test.text || !errors.Is(err, cause) {
 			t.Errorf("%s: the error about %q says %q", test.theirs, setting.Field(err), err)
 		}
 	}
-	if inOurWords(cause) != cause {
+	if byOurField(cause) != cause {
 		t.Error("an error without a field has changed")
 	}
 }
 
-func TestClientsThatDifferHaveOtherIdentities(t *testing.T) {
+func TestClientsThatDifferHaveDifferentIdentities(t *testing.T) {
 	opened := opener{shared: process.Shared()}
 	seen := map[string]string{opened.askerIdentity(new(issuerPlan), [32]byte{}): "nothing"}
 	for name, change := range map[string]func(*issuerPlan, *[32]byte){

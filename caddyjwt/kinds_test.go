@@ -11,8 +11,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// A configuration that takes every kind of token of an issuer logs a warning when it loads. It says what to write.
-func TestWarningThatNothingTellsKindsApart(t *testing.T) {
+// A configuration that accepts every kind of token of an issuer logs a warning when it loads, which says what to write.
+func TestWarnsIfNothingTellsKindsOfTokensApart(t *testing.T) {
 	keys := `"keys":{"source":"pem","pem":` + quote(tokentest.NewKey(t, "ES256", "k1").PublicPEM()) + `}`
 	none := `"keys":{"source":"none"}`
 	ask := `"introspect":{"endpoint":"https://as.example/introspect","client_id":"c","client_secret":"0123456789abcdef"}`

@@ -12,7 +12,7 @@ import (
 )
 
 // A configuration can be adapted without the variables and files of production. Loading it names what is missing.
-func TestWhatIsMissingIsAnErrorOfLoading(t *testing.T) {
+func TestMissingValuesAreErrorsOnLoading(t *testing.T) {
 	off := false
 	ctx, err := caddy.ProvisionContext(&caddy.Config{Admin: &caddy.AdminConfig{
 		Disabled: true, Config: &caddy.ConfigSettings{Persist: &off},
@@ -21,27 +21,27 @@ func TestWhatIsMissingIsAnErrorOfLoading(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, test := range map[string]struct{ caddyfile, want string }{
-		"a scope":               {inGate("require scope {env.GATE_TEST_UNSET}"), "{env.GATE_TEST_UNSET} gives nothing"},
-		"an audience":           {inIssuer("audience https://{env.GATE_TEST_UNSET}"), "{env.GATE_TEST_UNSET} gives nothing"},
-		"an issuer":             {named("{file./no/such/issuer}"), "{file./no/such/issuer} gives nothing"},
-		"a consumer who is any": {inGate("anonymous {env.GATE_TEST_UNSET}"), "{env.GATE_TEST_UNSET} gives nothing"},
-		"a group of a consumer": {inConsumer("groups {env.GATE_TEST_UNSET}"), "{env.GATE_TEST_UNSET} gives nothing"},
-		"the URL of keys":       {inIssuer("keys jwks {env.GATE_TEST_UNSET}"), "{env.GATE_TEST_UNSET} gives nothing"},
+		"a scope":               {inGate("require scope {env.GATE_TEST_UNSET}"), "{env.GATE_TEST_UNSET} has no value"},
+		"an audience":           {inIssuer("audience https://{env.GATE_TEST_UNSET}"), "{env.GATE_TEST_UNSET} has no value"},
+		"an issuer":             {named("{file./no/such/issuer}"), "{file./no/such/issuer} has no value"},
+		"a consumer who is any": {inGate("anonymous {env.GATE_TEST_UNSET}"), "{env.GATE_TEST_UNSET} has no value"},
+		"a group of a consumer": {inConsumer("groups {env.GATE_TEST_UNSET}"), "{env.GATE_TEST_UNSET} has no value"},
+		"the URL of keys":       {inIssuer("keys jwks {env.GATE_TEST_UNSET}"), "{env.GATE_TEST_UNSET} has no value"},
 		"a file of keys":        {inIssuer("keys file /no/such/keys.json"), "/no/such/keys.json"},
-		"keys in a file":        {inIssuer("keys pem {file./no/such/keys.pem}"), "{file./no/such/keys.pem} gives nothing"},
+		"keys in a file":        {inIssuer("keys pem {file./no/such/keys.pem}"), "{file./no/such/keys.pem} has no value"},
 		"a shared secret": {inIssuer("keys secret {env.GATE_TEST_UNSET} base64"),
-			"{env.GATE_TEST_UNSET} gives nothing"},
+			"{env.GATE_TEST_UNSET} has no value"},
 		"a header for requests": {inIssuer("request_header X-Key {env.GATE_TEST_UNSET}"),
-			"{env.GATE_TEST_UNSET} gives nothing"},
+			"{env.GATE_TEST_UNSET} has no value"},
 		"an authority": {inIssuer("tls {\n\t\t\t\tca /no/such/ca.pem\n\t\t\t}"), "/no/such/ca.pem"},
 		"a client certificate": {inIssuer("tls {\n\t\t\t\tclient_cert /no/such/c.pem\n\t\t\t\t" +
 			"client_key /no/such/k.pem\n\t\t\t}"), "/no/such/c.pem"},
 		"a secret of our client": {inIssuer("introspect {\n\t\t\t\tclient_id a\n\t\t\t\t" +
-			"client_secret {env.GATE_TEST_UNSET}\n\t\t\t}"), "{env.GATE_TEST_UNSET} gives nothing"},
+			"client_secret {env.GATE_TEST_UNSET}\n\t\t\t}"), "{env.GATE_TEST_UNSET} has no value"},
 		"a key of our client": {inIssuer("introspect {\n\t\t\t\tclient_id a\n\t\t\t\tprivate_key /no/such/key.pem\n\t\t\t}"),
 			"/no/such/key.pem"},
 		"a consumer's secret": {inConsumer("credential k {\n\t\t\t\talgorithm HS256\n\t\t\t\t" +
-			"secret {env.GATE_TEST_UNSET}\n\t\t\t}"), "{env.GATE_TEST_UNSET} gives nothing"},
+			"secret {env.GATE_TEST_UNSET}\n\t\t\t}"), "{env.GATE_TEST_UNSET} has no value"},
 		"a consumer's key": {inConsumer("credential k {\n\t\t\t\talgorithm RS256\n\t\t\t\t" +
 			"public_key /no/such/key.pem\n\t\t\t}"), "/no/such/key.pem"},
 	} {
@@ -65,7 +65,7 @@ func TestWhatIsMissingIsAnErrorOfLoading(t *testing.T) {
 	}
 }
 
-// A word of another product gets a sentence that says what to write here.
+// The error for a word of another product says what to write here.
 func TestWordsOfOtherProductsAreKnown(t *testing.T) {
 	for _, word := range strings.Fields(`
 		uri_param_names header_names cookie_names key_claim_name claims_to_verify secret_is_base64 run_on_preflight

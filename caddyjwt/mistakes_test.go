@@ -113,18 +113,18 @@ func TestMistakesOfACaddyfileNameTheCure(t *testing.T) {
 		"header before URL": {inGate("forward_claim X-Tenant https://example.com/tenant"),
 			`"forward_claim https://example.com/tenant X-Tenant"`},
 		"header without hyphen before claim": {inGate("forward_claim User sub"),
-			`a header that is really called "sub" is written "Sub"`},
+			`for a header named "sub", write "Sub"`},
 		"header with a colon before claim": {inGate("forward_claim X-User: sub"), `"forward_claim sub X-User"`},
 		"an index behind a dot":            {inGate("require claim roles.[0] admin"), ": /roles/0"},
 		"a consumer without a name":        {inGate("consumer"), "needs a username"},
 		"header before placeholder": {inGate("forward_claim X-User {http.auth.user.sub}"),
 			`"forward_claim sub X-User"`},
 		"a scheme as header": {inGate("token_from header Bearer"),
-			"Bearer is a scheme, and no name of a header: token_from header Authorization Bearer"},
+			"Bearer is a scheme, not the name of a header: write token_from header Authorization Bearer"},
 		"a scheme as place": {inGate("token_from bearer"), "token_from header Authorization Bearer"},
 		"a header as place": {inGate("token_from Authorization Bearer"),
 			"token_from header Authorization Bearer"},
-		"a header with its colon":     {inGate("token_from header Authorization: Bearer"), "without the colon"},
+		"a header with its colon":     {inGate("token_from header Authorization: Bearer"), "leave out the colon"},
 		"header and scheme in quotes": {inGate(`token_from header "Authorization Bearer"`), "leave the quotes out"},
 		"cookies as header":           {inGate("token_from header Cookie"), `write "cookie <name>"`},
 		"several headers":             {inGate("token_from headers X-Token"), `did you mean "header"?`},
@@ -134,7 +134,7 @@ func TestMistakesOfACaddyfileNameTheCure(t *testing.T) {
 		"a token with a proof":        {inGate("token_from header Authorization DPoP"), "RFC 9449 section 7.1"},
 		"credentials for a proxy":     {inGate("token_from header Proxy-Authorization"), "RFC 9110 section 11.7"},
 		"metadata as issuer": {named("https://auth.example.com/.well-known/openid-configuration"),
-			`the issuer is what the document has as "issuer"`},
+			`write the value of its "issuer" member`},
 		"metadata of RFC 8414 as issuer": {
 			named("https://auth.example.com/.well-known/oauth-authorization-server/tenant"), `"/.well-known/"`,
 		},
@@ -189,7 +189,7 @@ func TestMistakesOfACaddyfileNameTheCure(t *testing.T) {
 		"one group of a consumer":               {inConsumer("group staff"), `did you mean "groups"?`},
 		"a comment of C":                        {inGate("// the orders"), "a comment begins with #"},
 		"a directive behind a brace that lacks": {inGate("respond ok"), "is a } missing before it?"},
-		"a colon as in YAML":                    {inGate("realm: orders"), "without the colon"},
+		"a colon as in YAML":                    {inGate("realm: orders"), "words have no colon"},
 		"a variable of a shell as issuer":       {named("$ISSUER"), "is written {env.NAME}"},
 		"a variable of a shell as audience":     {inIssuer("audience $API_AUDIENCE"), "is written {env.NAME}"},
 		"a variable of a shell as a value":      {inGate("require claim azp $CLIENT_1"), "is written {env.NAME}"},
@@ -220,7 +220,7 @@ func TestMistakesOfACaddyfileNameTheCure(t *testing.T) {
 }
 
 // A value that only looks like a mistake loads.
-func TestValuesBesideMistakesLoad(t *testing.T) {
+func TestValuesThatOnlyLookLikeMistakesLoad(t *testing.T) {
 	for name, caddyfile := range map[string]string{
 		"an issuer that ends like an endpoint":  named("https://uaa.example.com/oauth/token"),
 		"an issuer with a slash at its end":     named("https://auth.example.com/"),
@@ -271,7 +271,7 @@ func TestValuesBesideMistakesLoad(t *testing.T) {
 }
 
 // Programs write JSON, so a value in it is never taken for a mistake.
-func TestJSONMaySayWhatWouldBeAMistakeInACaddyfile(t *testing.T) {
+func TestJSONIsNotSearchedForMistakes(t *testing.T) {
 	off := false
 	ctx, err := caddy.ProvisionContext(&caddy.Config{Admin: &caddy.AdminConfig{
 		Disabled: true, Config: &caddy.ConfigSettings{Persist: &off},

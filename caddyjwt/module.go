@@ -29,11 +29,12 @@ func init() {
 
 // Handler lets a request through only with a valid OAuth 2.0 access token, for backends that have no authentication of
 // their own. It finds the token, verifies it against issuers (remote key sets, files, certificates, secrets) and
-// consumer credentials, checks what the route requires, removes the token and whatever identity the client claimed, and
-// tells the backend who is calling. Everything else is refused with the right status and an RFC 6750 challenge.
+// consumer credentials, and checks what the route requires. Then it removes the token and whatever identity the client
+// claimed, and tells the backend who is calling. Every other request is refused with the right status and an RFC 6750
+// challenge.
 //
-// Fields whose comment says so resolve the placeholders {env.*} and {file.*} when the configuration loads. One that
-// gives nothing is an error: a check must not vanish because a variable is unset.
+// Fields whose comment says so resolve the placeholders {env.*} and {file.*} when the configuration loads. A
+// placeholder without a value is an error: a check must not vanish because a variable is unset.
 //
 // Placeholders for other handlers:
 //
@@ -44,76 +45,77 @@ func init() {
 // `{http.auth.bearer.issuer}` | the issuer of the accepted token, as configured
 // `{http.auth.bearer.reason}` | in error routes: why the request was refused, such as `expired`
 //
-// Behind the gate all of them are known, on every outcome: empty in a text and null in an expression where there is no
-// value.
+// Behind the gate all of them are known, whatever the outcome. One without a value is empty in a text, and null in an
+// expression.
 type Handler struct {
 	// Name of the protection space, shown in challenges: printable ASCII, at most 256 characters. Default: "api".
 	// Placeholders are resolved.
 	Realm string `json:"realm,omitempty"`
-	// Where a token may be; a request must have exactly one, in one place. Default: the header Authorization with the
-	// scheme Bearer, and nothing else.
+	// Where a token may be. A request must have exactly one token, in one place. Default: only the header Authorization
+	// with the scheme Bearer.
 	TokenFrom []TokenPlace `json:"token_from,omitempty"`
-	// The longest token in bytes, at most 1048576 (1 MiB). Default: 16384. Caddy's own limit on request headers (server
-	// option max_header_bytes) may be lower.
+	// The longest token in bytes, at most 1048576 (1 MiB). Default: 16384 (16 KiB). Caddy's own limit on request headers
+	// (server option max_header_bytes) may be lower.
 	MaxTokenSize int `json:"max_token_size,omitempty"`
-	// Audiences of which the "aud" of every token on this route must contain one, compared exactly. Issuers need an
-	// audience, here or their own; consumers may go without. Default: nothing is asked. Placeholders are resolved.
+	// Audiences of which the "aud" of every token on this route must contain one, compared exactly. Every issuer needs an
+	// audience, here or its own; consumers may go without. Default: any audience satisfies the route. Placeholders are
+	// resolved.
 	Audience []string `json:"audience,omitempty"`
 	// Accept tokens whatever their audience. Dangerous: a token that the same authorization server issued for any other
 	// service opens this one too (RFC 9068 section 4). Not together with audience.
 	AnyAudience bool `json:"any_audience,omitempty"`
-	// The difference between an issuer's clock and ours that is forgiven, for "exp", "nbf" and "iat": 0s to 5m. Default:
-	// 5s.
+	// How far an issuer's clock may be from ours, for "exp", "nbf" and "iat": 0s to 5m. Default: 5s.
 	Leeway *caddy.Duration `json:"leeway,omitempty"`
-	// The longest life that a token may have, from "iat" to "exp" and from now to "exp". "iat" must be there then.
+	// The longest life that a token may have, from "iat" to "exp" and from now to "exp". Such a token must have "iat".
 	// Default: no bound.
 	MaxLifetime caddy.Duration `json:"max_lifetime,omitempty"`
-	// Authorization servers whose tokens are accepted. Default: none; then there must be a consumer with a credential.
+	// Authorization servers whose tokens are accepted. Default: none; then a consumer must have a credential.
 	Issuers []Issuer `json:"issuers,omitempty"`
 	// Consumers whose tokens are accepted. Default: none.
 	Consumers []Consumer `json:"consumers,omitempty"`
-	// The claim whose value selects a consumer's credential: looked for in the payload, then in the JOSE header. Such a
-	// token goes to the consumer; others go to the issuer that "iss" names. A name, not a path; only with consumers.
-	// Default: "iss". Placeholders are resolved.
+	// The claim whose value selects a consumer's credential, in the payload or else in the JOSE header. If a credential
+	// has that value, it verifies the token; otherwise the issuer that "iss" names does. A name, not a path; only with
+	// consumers. Default: "iss". Placeholders are resolved.
 	KeyClaim string `json:"key_claim,omitempty"`
 	// What this route requires of an accepted token. Default: nothing beyond being accepted.
 	Require *Requirements `json:"require,omitempty"`
-	// Claims to tell the backend in headers. Default: none; of an issuer's token the backend learns nothing then.
+	// Claims that the backend gets in headers. Default: none; the backend then learns nothing from an issuer's token.
 	ForwardClaims []ForwardClaim `json:"forward_claims,omitempty"`
-	// Name of a header that tells the backend all claims at once: the token's payload, or the introspection answer about
-	// an opaque token, as base64url without padding (RFC 7515 section 2). The rules for names are those of a claim's
-	// header. A payload that needs more than 8 KiB there, which is 6 KiB of JSON, refuses the request. Default: none.
+	// Name of a header that gives the backend all claims at once: the token's payload, or the introspection answer about
+	// an opaque token, as base64url without padding (RFC 7515 section 2). The rules for its name are those for a claim's
+	// header. A request whose payload takes more than 8 KiB there, which is 6 KiB of JSON, is refused. Default: none.
 	ForwardPayload string `json:"forward_payload,omitempty"`
 	// Leave the token in the request. Default: it is removed from every configured place, because whoever has a token
 	// can use it.
 	ForwardToken bool `json:"forward_token,omitempty"`
 	// Let a request without any token pass, unidentified: the backend must not take it for an authenticated one. A bad
-	// token never passes. Not together with require or anonymous. Default: it is refused.
+	// token never passes. Not together with require or anonymous. Default: a request without a token is refused.
 	Optional bool `json:"optional,omitempty"`
-	// Let a request without any token pass as the consumer with this username, who must exist and bring what require asks
-	// for: everybody is this consumer. A bad token never passes. Default: it is refused. Placeholders are resolved.
+	// Let a request without any token pass as the consumer with this username. The consumer must exist and meet require.
+	// Everybody can be this consumer. A bad token never passes. Default: a request without a token is refused.
+	// Placeholders are resolved.
 	Anonymous string `json:"anonymous,omitempty"`
-	// Let a genuine CORS preflight pass: OPTIONS with one Origin and one Access-Control-Request-Method, without
-	// Authorization, Cookie, other headers that token_from names, Upgrade, Expect and a body. It gets no identity, and
-	// loses fields that name another method, such as X-HTTP-Method-Override. Default: it needs a token, which browsers do
-	// not send with it.
+	// Let a genuine CORS preflight pass: OPTIONS with one Origin and one Access-Control-Request-Method, and without a
+	// body, Authorization, Cookie, Upgrade, Expect and other headers that token_from names. It gets no identity, and loses
+	// fields that name another method, such as X-HTTP-Method-Override. Default: a preflight needs a token, and browsers do
+	// not send one with it.
 	AllowPreflight bool `json:"allow_preflight,omitempty"`
 	// Refine, for this route, when issuers are asked about tokens. Default: as each issuer says.
 	Introspect *RouteIntrospect `json:"introspect,omitempty"`
-	// Memory for verified tokens in bytes, at least 65536; -1 turns the cache off. A token is kept from the second time on
-	// that it is seen. All handlers with the same size share one cache, which survives configuration reloads. Default:
+	// Memory for verified tokens in bytes, at least 65536; -1 turns the cache off. A token is kept when it is seen for the
+	// second time. All handlers with the same size share one cache, which survives configuration reloads. Default:
 	// 33554432 (32 MiB).
 	CacheSize int64 `json:"cache_size,omitempty"`
 
-	gate      *gate.Gate // for everything but Check, which asks: see ask
+	gate      *gate.Gate // for everything except Check: see ask
 	leases    *pool.Leases[*gate.Gate]
 	endEvents func() // about keys, for Cleanup
 	log       *reporter
 	shared    *process.State // with all handlers of the process
 }
 
-// CaddyModule returns the Caddy module information. It is asked for with each event, also while Cleanup is under way;
-// so it does not copy the handler.
+// CaddyModule returns the Caddy module information. Caddy calls it for every event, even during Cleanup, so it must not
+// copy the handler.
 func (*Handler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
 		ID:  "http.handlers.bearer_auth",
@@ -153,7 +155,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 // exampleSecret is the secret in Caddyfile.example, which everybody knows.
 const exampleSecret = "only-for-trying-out-0123456789abcdef"
 
-// warnOfExample says so when the example has become somebody's configuration.
+// warnOfExample warns when the example has become somebody's configuration.
 func (h *Handler) warnOfExample() {
 	for _, consumer := range h.Consumers {
 		for _, credential := range consumer.Credentials {
@@ -165,7 +167,7 @@ func (h *Handler) warnOfExample() {
 	}
 }
 
-// warnOfOtherKinds says so when nothing in an issuer's block tells its access tokens from its other tokens.
+// warnOfOtherKinds warns when nothing in an issuer's block tells its access tokens from its other tokens.
 func (h *Handler) warnOfOtherKinds(built *compiled) {
 	for i := range built.plans {
 		if warning := built.otherKindsWarning(&built.plans[i]); warning != "" {
@@ -174,8 +176,8 @@ func (h *Handler) warnOfOtherKinds(built *compiled) {
 	}
 }
 
-// Cleanup gives back what Provision took, also when Provision failed half-way. What requests are waiting for is closed
-// with the verdict of the last one: Caddy does not wait for requests.
+// Cleanup gives back what Provision took, even if Provision failed half-way. Caddy does not wait for requests, so what
+// they still ask is closed after the last one has its verdict.
 func (h *Handler) Cleanup() error {
 	if h.endEvents != nil {
 		h.endEvents()
@@ -187,11 +189,11 @@ func (h *Handler) Cleanup() error {
 	return h.leases.End()
 }
 
-// ServeHTTP lets the request through or refuses it. Whatever comes of it, the request loses the token and what the
-// client claimed to be: an error route may have a backend, too.
+// ServeHTTP lets the request through or refuses it. Either way the request loses the token and the identity that the
+// client claimed: an error route may have a backend, too.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	verdict, err := h.decide(w, r)
-	unread := r.ContentLength != 0 && !bearer.HasRead(r) // told now, before strip wraps the body
+	unread := r.ContentLength != 0 && !bearer.HasRead(r) // strip wraps the body, so ask now
 	h.strip(r)
 	if err == nil && !verdict.Passes() {
 		err = gate.InternalError
@@ -222,26 +224,26 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	}
 	private := keepPrivate(w)
 	err := next.ServeHTTP(private, r)
-	private.mark() // an answer that is still to come: an empty one, or that of an error route
+	private.mark() // for an answer still to come: an empty one, or that of an error route
 	return err
 }
 
 // formTimeout is how long a client may take to send a form that may hold its token.
 const formTimeout = 10 * time.Second
 
-// refusedBodyTimeout is for how long a refused client may go on sending its request's body: the server reads some of
-// what has not been read before it sends the answer, and must not wait for a client that does not send any. Once an
-// error route has read the body to its end, net/http takes the deadline away.
+// refusedBodyTimeout is how long a refused client may go on sending its request's body. Before the answer, the server
+// reads some of what is left of the body, and must not wait for a client that sends nothing. Once an error route has
+// read the body to its end, net/http removes the deadline.
 const refusedBodyTimeout = time.Second
 
-// maxTrailedBody is how much is read of a body before trailers that an error route must not see: as much as the server
-// reads of one that nobody has read.
+// maxTrailedBody is how many bytes are read of a body whose trailers an error route must not see. The server itself
+// reads as much of an unread body.
 const maxTrailedBody = 256 << 10
 
-// endTrailers has the body end before an error route looks at the request. It is the end of the body that takes names
-// out of the trailers; but behind a handler that passes on a copy of the request, such as tracing or forward_auth, the
-// error route gets the one that was copied, with the same trailers and another body. So there is none for it when there
-// are trailers.
+// endTrailers reads a body with trailers to its end before an error route sees the request, because forbidden names are
+// removed from the trailers at the end of the body. It cannot be left to the error route: behind a handler that passes
+// on a copy of the request, such as tracing or forward_auth, that route gets the original, with the same trailers and
+// another body. So an error route gets no body when there are trailers.
 func endTrailers(w http.ResponseWriter, r *http.Request) {
 	if r.Trailer == nil || r.Body == nil {
 		return
@@ -253,9 +255,9 @@ func endTrailers(w http.ResponseWriter, r *http.Request) {
 	limitReading(w, 0)
 }
 
-// decide asks the gate. When that means to read a form, the client has a deadline: nothing else would wake up a read
-// from one that has fallen silent. Nothing may be left of it when the body has been read: the server watches the
-// connection then, and would take the deadline for the client's end.
+// decide asks the gate. If the gate has to read a form, the client gets a deadline: nothing else would end a read from
+// a client that has fallen silent. The deadline must be gone once the body has been read: from then on the server
+// watches the connection, and would take the deadline for the client hanging up.
 func (h *Handler) decide(w http.ResponseWriter, r *http.Request) (gate.Verdict, error) {
 	if !h.gate.ReadsBody(r) {
 		return h.ask(r)
@@ -268,8 +270,8 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request) (gate.Verdict, 
 	return verdict, err
 }
 
-// limitReading gives the client a deadline for what it still sends; 0 is none. Where it cannot be set there is no need:
-// HTTP/3 has limits of its own.
+// limitReading gives the client a deadline for what it still sends; 0 removes it. Where it cannot be set it is not
+// needed: HTTP/3 has limits of its own.
 func limitReading(w http.ResponseWriter, limit time.Duration) {
 	var deadline time.Time
 	if limit > 0 {
@@ -278,10 +280,10 @@ func limitReading(w http.ResponseWriter, limit time.Duration) {
 	_ = http.NewResponseController(w).SetReadDeadline(deadline)
 }
 
-// strip removes what must not travel on from the request, and the token from the original target that Caddy keeps for
-// error routes, placeholders and FastCGI. Caddy keeps that target by value, so the request gets a context with another
-// one. A handler before the gate, such as tracing, may have passed on a copy of the request. Caddy still evaluates the
-// placeholder of the target against the first request, so strip sets the placeholder by name, too.
+// strip removes from the request what must not travel on. It also removes the token from the original target, which
+// Caddy keeps for error routes, placeholders and FastCGI. Caddy keeps that target by value, so the request gets a
+// context with another one. A handler before the gate, such as tracing, may have passed on a copy of the request. Caddy
+// still evaluates the placeholder of the target against the first request, so strip sets the placeholder by name, too.
 func (h *Handler) strip(r *http.Request) {
 	h.gate.Strip(r)
 	if !h.gate.TakesQuery() {
@@ -295,7 +297,7 @@ func (h *Handler) strip(r *http.Request) {
 	repl, known := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	if known {
 		if told, ok := repl.GetString(originalURI); ok {
-			text = told // from which another gate may have taken its token already
+			text = told // another gate may have removed its token from it already
 		}
 	}
 	text, changed := h.gate.StripTarget(original.URL, text)

@@ -9,7 +9,7 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// stub puts something that cannot be asked in the place of all that would be opened.
+// stub puts stubs, which cannot be asked, in place of everything that would be opened.
 func (c *compiled) stub() {
 	for i, plan := range c.plans {
 		issuer := &c.config.Issuers[i]
@@ -24,15 +24,16 @@ func (c *compiled) stub() {
 	}
 }
 
-// check is everything that can be checked without the network, and without the variables and files that are not here:
-// they may be where the configuration will load. An error names the field of the handler.
+// check checks everything that it can without the network, and without the variables and files that are missing here:
+// they may exist where the configuration will load. An error names the handler's field.
 func (h *Handler) check() error {
-	_, err := h.lacks()
+	_, err := h.missing()
 	return err
 }
 
-// lacks gives what check has left out: the errors that loading the configuration here would give.
-func (h *Handler) lacks() ([]error, error) {
+// missing is check, and returns what check leaves out: the errors about missing variables and files that loading the
+// configuration here would give.
+func (h *Handler) missing() ([]error, error) {
 	s := words.NewDeferringSettings()
 	built, err := h.compile(s)
 	if err != nil {
@@ -43,21 +44,21 @@ func (h *Handler) lacks() ([]error, error) {
 		built.config.Anonymous = ""
 	}
 	if err := built.config.Validate(); err != nil {
-		return nil, &setting.Error{Field: ourField(setting.Field(err)), Err: err}
+		return nil, &setting.Error{Field: handlerField(setting.Field(err)), Err: err}
 	}
 	return s.Missing(), nil
 }
 
-// gateFields are names of fields in gate.Config that have another name in Handler. Those without a name of ours are
-// parts of the field before them.
+// gateFields are fields of gate.Config with the names that they have in Handler. Those without a name are parts of the
+// field before them.
 var gateFields = map[string]string{
 	"Extractor": "TokenFrom", "Name": "Issuer", "Asking": "Introspect", "AccessTokenProfile": "Profile",
 	"Path": "Claim", "Cache": "CacheSize", "Any": "", "Accepted": "", "Client": "", "Verifier": "", "NotAfter": "",
 	"KeysID": "",
 }
 
-// ourField is the path in Handler for one in gate.Config.
-func ourField(path string) string {
+// handlerField is the path in Handler for a path in gate.Config.
+func handlerField(path string) string {
 	var ours strings.Builder
 	for part := range strings.SplitSeq(path, ".") {
 		name, index, indexed := strings.Cut(part, "[")

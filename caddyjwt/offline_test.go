@@ -14,7 +14,7 @@ import (
 // noWords are fields of the gate's configuration that a handler cannot set.
 var noWords = []string{"Now", "Revocations", "Outputs[0]", "Require.Others[0]"}
 
-// For each field in which the gate may find a mistake, the handler has a field.
+// The handler has a field for each field in which the gate may find a mistake.
 func TestFieldsOfTheGateAreFieldsOfTheHandler(t *testing.T) {
 	count := 0
 	for _, path := range paths(reflect.TypeFor[gate.Config](), "") {
@@ -22,7 +22,7 @@ func TestFieldsOfTheGateAreFieldsOfTheHandler(t *testing.T) {
 			continue
 		}
 		count++
-		if ours := ourField(path); !hasPath(reflect.TypeFor[Handler](), ours) {
+		if ours := handlerField(path); !hasPath(reflect.TypeFor[Handler](), ours) {
 			t.Errorf("the handler has no %s, for the gate's %s", ours, path)
 		}
 	}
@@ -31,7 +31,7 @@ func TestFieldsOfTheGateAreFieldsOfTheHandler(t *testing.T) {
 	}
 }
 
-// paths are those of the exported fields, with [0] for the elements of lists.
+// paths are the paths of the exported fields, with [0] for the elements of lists.
 func paths(structure reflect.Type, prefix string) (found []string) {
 	for i := range structure.NumField() {
 		field := structure.Field(i)
@@ -73,7 +73,7 @@ func hasPath(structure reflect.Type, path string) bool {
 	return true
 }
 
-// A mistake names the field of the handler that it is in.
+// An error about a mistake names the handler's field.
 func TestMistakesNameTheirField(t *testing.T) {
 	const issuer = `"audience":["x"],"issuers":[{"issuer":"https://a.example"},{"issuer":"https://b.example",`
 	const consumer = `"consumers":[{"username":"a","credentials":[{"key":"k","algorithm":"HS256",` +

@@ -21,13 +21,13 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// opener makes gates of a configuration, and takes from the pool what they ask.
+// opener makes the gate of a configuration, and takes the key sources, clients and cache for it from the pool.
 type opener struct {
 	*compiled
 	shared *process.State
 }
 
-// open makes the gate. It may be called again after the configuration has ended.
+// open makes the gate. It may be called again after the configuration has ended: see pool.Leases.
 func (o opener) open(l *pool.Lease) (*gate.Gate, error) {
 	config := o.config
 	config.Issuers = slices.Clone(config.Issuers)
@@ -48,7 +48,7 @@ func (o opener) open(l *pool.Lease) (*gate.Gate, error) {
 func (o opener) openIssuer(l *pool.Lease, plan *issuerPlan, issuer *gate.Issuer) error {
 	source, id, err := o.openSource(l, &plan.source)
 	if err != nil && l.Late() {
-		// Tokens of other issuers still get their verdicts. A client that is made with this source is for nobody else.
+		// Tokens of other issuers must still get their verdicts. The id keeps others from sharing a client with this source.
 		source, id, err = lostSource{err}, hashing.Fingerprint(struct{ Lost [32]byte }{id}), nil
 	}
 	if err != nil {
@@ -72,17 +72,18 @@ func (o opener) openSource(l *pool.Lease, plan *sourcePlan) (keyset.Source, [32]
 
 func (p *sourcePlan) timing() keyset.Timing { return keyset.Timing{MaxStale: p.maxStale} }
 
-// discovery says how to read the issuer's metadata.
+// discovery is the options for reading the issuer's metadata.
 func (o opener) discovery(p *sourcePlan) keyset.DiscoveryOptions {
 	return keyset.DiscoveryOptions{
 		Issuer: p.issuer, URL: p.metadata, Fetch: p.fetch, Timing: p.timing(), Logger: o.shared.Log.Keys,
 	}
 }
 
-// metadataAddress is the address that the operator has given for the issuer's metadata.
+// metadataAddress has the origin of the issuer's metadata: it is their configured address, or else the issuer, from
+// which the address is derived.
 func (p *sourcePlan) metadataAddress() string { return cmp.Or(p.metadata, p.issuer) }
 
-// pooledSource finds or makes a key source that is shared and outlives this configuration.
+// pooledSource takes a key source from the pool, where it is shared and may outlive this configuration, or opens it.
 func pooledSource(
 	l *pool.Lease, plan *sourcePlan, settings [32]byte, open func() (keyset.Source, error),
 ) (keyset.Source, [32]byte, error) {
@@ -94,7 +95,7 @@ func pooledSource(
 	return source, id, err
 }
 
-// openAsking finds or makes the client that asks an issuer's authorization server.
+// openAsking takes the client that asks an issuer's authorization server from the pool, or makes it.
 func (o opener) openAsking(
 	l *pool.Lease, plan *issuerPlan, keys keyset.Source, keysID [32]byte,
 ) (*gate.Asking, error) {
@@ -134,8 +135,8 @@ func (o opener) openAsking(
 	}, nil
 }
 
-// askerIdentity stands for what makes two clients differ beside their own settings. A client keeps what it was made
-// with: its connections, its key source, where it discovers, and what signed answers must be.
+// askerIdentity fingerprints what a client was made with beside its own settings, and keeps: its connections, its key
+// source, where it discovers, and how it verifies signed answers. Clients that differ in these must not be shared.
 func (o opener) askerIdentity(p *issuerPlan, keys [32]byte) string {
 	sum := hashing.Fingerprint(struct {
 		Connections fetch.Options
@@ -147,8 +148,8 @@ func (o opener) askerIdentity(p *issuerPlan, keys [32]byte) string {
 	return string(sum[:])
 }
 
-// metadataSource is where the endpoint is discovered: the key source, when it is of that kind, or one beside it. That
-// one has no keys, so neither events nor metrics of the issuer's keys come from it.
+// metadataSource is where the endpoint is discovered: the key source if it reads metadata, or else a source of its own.
+// That one has no keys, so it causes no events and no metrics about the issuer's keys.
 func (o opener) metadataSource(l *pool.Lease, plan *issuerPlan, keys keyset.Source) (*keyset.Discovery, error) {
 	if discovery, ok := keys.(*keyset.Discovery); ok {
 		return discovery, nil
@@ -164,7 +165,7 @@ func (o opener) metadataSource(l *pool.Lease, plan *issuerPlan, keys keyset.Sour
 	return source.(*keyset.Discovery), nil
 }
 
-// ask puts a request to the gate, and holds what the gate asks until the verdict.
+// ask has the gate check a request. Until the verdict it holds the lease, so that key sources and clients stay open.
 func (h *Handler) ask(r *http.Request) (gate.Verdict, error) {
 	held, err := h.leases.Hold()
 	if err != nil {
@@ -174,7 +175,8 @@ func (h *Handler) ask(r *http.Request) (gate.Verdict, error) {
 	return held.Value.Check(gate.Request{HTTP: r, Facts: facts{r}})
 }
 
-// lostSource stands for the keys of an ended configuration that cannot be opened again: their file has gone.
+// lostSource stands in for keys of an ended configuration that cannot be opened again, for example because their file
+// is gone.
 type lostSource struct{ err error }
 
 func (lostSource) Current() *keyset.Set { return nil }
@@ -196,7 +198,7 @@ func fingerprintKeys(keys []*jose.Key) [32]byte {
 	return hashing.Fingerprint(struct{ Keys []identity }{identities})
 }
 
-// unopened stands for a key source while a Caddyfile is checked: nothing is asked of it.
+// unopened stands in for a key source while a configuration is only checked.
 type unopened struct{}
 
 func (unopened) Current() *keyset.Set { return nil }

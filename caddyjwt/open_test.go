@@ -17,7 +17,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// ended is a handler of an authorization server, whose introspection waits for the test.
+// ended is a handler, and an authorization server whose introspection waits for the test.
 type ended struct {
 	*Handler
 	config  string
@@ -86,7 +86,7 @@ func within(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// nothingRuns wants no goroutines but those of the beginning.
+// nothingRuns fails the test if there are goroutines that were not there at its beginning.
 func nothingRuns(t *testing.T) {
 	t.Helper()
 	present := goleak.IgnoreCurrent()
@@ -95,7 +95,7 @@ func nothingRuns(t *testing.T) {
 
 // The configuration ends while a request waits for its verdict. The request gets it, and no event about keys follows.
 // Then all is closed, even if the next handler has not come back, as with a WebSocket.
-func TestCleanupWaitsForVerdictsAndForNothingElse(t *testing.T) {
+func TestCleanupWaitsOnlyForVerdicts(t *testing.T) {
 	nothingRuns(t)
 	e := ending(t)
 	inside, leave, done := make(chan struct{}), make(chan struct{}), make(chan error)
@@ -215,8 +215,8 @@ func TestLeasesComeAndGo(t *testing.T) {
 	eventuallyEmpty(t)
 }
 
-// A key file that went with its configuration takes away its own keys, and nobody else's.
-func TestLateRequestWhoseKeyFileHasGone(t *testing.T) {
+// A late request whose key file is gone loses the keys of that file, but no others.
+func TestLateRequestWithoutItsKeyFile(t *testing.T) {
 	nothingRuns(t)
 	e := ending(t)
 	e.end(t)

@@ -3,22 +3,22 @@ package caddyjwt
 import "github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 // A directive has its place in the sequence of Caddy's directives: directly before or after another one. Caddy panics
-// at the start of the process when that neighbour is not a directive of its standard distribution, or when a directive
-// gets a second place. So no plugin can stand beside another plugin's directive, not even beside one of its own.
+// at the start of the process if that neighbour is not a directive of its standard distribution, or if a directive gets
+// a second place. So a directive cannot be placed beside a plugin's directive, not even one of the same plugin.
 //
-// Of two directives on the same side of the same neighbour, the one that was registered later is nearer to it. Their
-// sequence depends on which is linked first. So each directive of this project that has to come before or after
-// another one of ours needs a neighbour of its own:
+// Of two directives on the same side of the same neighbour, the one that is registered later is nearer to it, so their
+// sequence depends on which is linked first. So each directive of this project that must come before or after another
+// one of ours needs a neighbour of its own:
 //
 //	token_issuer  after try_files
 //	bearer_auth   before basic_auth
 //
 // try_files comes before basic_auth in Caddy's list. So token_issuer comes before bearer_auth whichever is registered
-// first, and even if nothing stands between the two neighbours. What has to come after bearer_auth can stand before
-// request_header, which is behind all of Caddy's own authentication. "basicauth", the old name, is no good neighbour:
-// once Caddy drops it, it would panic.
+// first, even if nothing stands between the two neighbours. What must come after bearer_auth can be placed before
+// request_header, which comes after all of Caddy's own authentication. Do not use "basicauth", the old name: once Caddy
+// drops it, the process would panic.
 //
-// The global option "order" of a Caddyfile overrules all that.
+// The global option "order" of a Caddyfile overrides all this.
 func init() {
 	httpcaddyfile.RegisterDirectiveOrder("bearer_auth", httpcaddyfile.Before, "basic_auth")
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/gate"
 )
 
-// verdictVar is where the gate's verdict about a request is kept among Caddy's request variables: the *gate.Identity of
-// one that passes, nil when it has none, or the *refusal.
+// verdictVar is the name of the gate's verdict among Caddy's request variables: the *gate.Identity of a request that
+// passes, nil if it has none; or the *refusal.
 const verdictVar = "bearer_auth.verdict"
 
 const (
@@ -23,12 +23,12 @@ const (
 	bearerPrefix = "http.auth.bearer."
 )
 
-// publish makes a verdict known to placeholders, and so to matchers, logs and other handlers. Nothing is resolved
-// before somebody asks. From then on every placeholder under the two prefixes is known, whatever the outcome: Caddy
-// leaves an unknown one in the text, and a backend would take "{http.auth.user.id}" for the name of a user.
+// publish makes a verdict known to placeholders, and so to matchers, logs and other handlers. A placeholder is resolved
+// only when somebody asks for it. From now on every placeholder under the two prefixes is known, whatever the outcome:
+// Caddy would leave an unknown one in the text, and a backend would take "{http.auth.user.id}" for the name of a user.
 //
-// When several bearer_auth handlers are in one chain, the last one decides about all placeholders. So it does about the
-// user that another handler has set before it. One that comes later and sets a user of its own has the say after that.
+// With several bearer_auth handlers in one chain, the last one decides all placeholders. It also replaces the user that
+// another handler has set before it. A later handler may again replace the user.
 func publish(r *http.Request, verdict any) {
 	ctx := r.Context()
 	vars, ok := ctx.Value(caddyhttp.VarsCtxKey).(map[string]any)
@@ -58,7 +58,7 @@ func placeholder(verdict any, name string) (value any, known bool) {
 	return nil, false
 }
 
-// ofUser is what {http.auth.user.<name>} stands for.
+// ofUser is the value of {http.auth.user.<name>}.
 func ofUser(identity *gate.Identity, name string) any {
 	if identity == nil {
 		return nil
@@ -70,7 +70,7 @@ func ofUser(identity *gate.Identity, name string) any {
 	return printable(value)
 }
 
-// ofVerdict is what {http.auth.bearer.<name>} stands for. The issuer of a consumer is empty, and not nil.
+// ofVerdict is the value of {http.auth.bearer.<name>}. The issuer of a consumer's token is "", not nil.
 func ofVerdict(verdict any, name string) any {
 	switch verdict := verdict.(type) {
 	case *gate.Identity:
@@ -95,14 +95,15 @@ func orNil(text string) any {
 	return text
 }
 
-// list and object are a claim's array and object, as expressions and templates know them. In a text they have the form
-// of forward_claim; Caddy would print them as Go does. In a log they are arrays and objects.
+// list and object are a claim's array and object, as expressions and templates see them. In a text they print as in
+// forward_claim, not in Go's notation, which Caddy would use. In a log they are arrays and objects.
 type (
 	list   []any
 	object map[string]any
 )
 
-// printable gives arrays and objects their text, at every depth. The value must be nobody else's.
+// printable makes arrays and objects, at every depth, print as in forward_claim. It changes the value, so nobody else
+// may have it.
 func printable(value any) any {
 	switch value := value.(type) {
 	case []any:

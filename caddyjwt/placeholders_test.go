@@ -18,7 +18,7 @@ import (
 
 func init() { caddy.RegisterModule(new(login)) }
 
-// login is a provider for Caddy's own handler for authentication: whoever asks is this user.
+// login is a provider for Caddy's own authentication handler. Every request is this user's.
 type login struct {
 	User string `json:"user"`
 }
@@ -36,7 +36,7 @@ func (l *login) Authenticate(http.ResponseWriter, *http.Request) (caddyauth.User
 
 const loginJSON = `{"handler": "authentication", "providers": {"bearer_auth_login": {"user": "bob"}}}`
 
-// visit sends one request through handlers, and gives what came of it with the replacer that they have filled.
+// visit sends one request through handlers, and returns the result and the replacer that they have filled.
 func visit(t *testing.T, handlers, token string, header http.Header) (*http.Request, *caddy.Replacer, error) {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://api.example.com/", nil)
@@ -52,7 +52,7 @@ func visit(t *testing.T, handlers, token string, header http.Header) (*http.Requ
 	return r, repl, err
 }
 
-// saying is a token with these claims beside those that must be there.
+// saying is a token with these claims and the required ones.
 func saying(t *testing.T, key *tokentest.Key, extra map[string]any) string {
 	t.Helper()
 	all := map[string]any{
@@ -65,8 +65,8 @@ func saying(t *testing.T, key *tokentest.Key, extra map[string]any) string {
 	return key.Sign(t, all)
 }
 
-// A handler for authentication that comes before the gate, or after it, sets placeholders of its own. The gate takes
-// away what came before: it decides who is calling. It hides nothing that comes after.
+// An authentication handler before or after the gate sets placeholders of its own. The gate removes those set before:
+// it decides who is calling. It hides none that are set after it.
 func TestPlaceholdersBesideAnotherAuthentication(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "")
 	zoe := saying(t, key, map[string]any{"sub": "zoe", "email": "zoe@example.com"})
@@ -92,7 +92,7 @@ func TestPlaceholdersBesideAnotherAuthentication(t *testing.T) {
 }
 
 // What the gate keeps among Caddy's variables reveals nothing when it is printed.
-func TestVerdictAmongTheVariablesTellsNothing(t *testing.T) {
+func TestVerdictVariablePrintsNothing(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "")
 	handler := issuerJSON(t, key, map[string]any{"optional": true})
 	for name, test := range map[string]struct{ token, want string }{
@@ -147,8 +147,8 @@ func TestPlaceholdersPrintWhatForwardClaimSends(t *testing.T) {
 	}
 }
 
-// So do the lists and objects inside, when a template takes them out.
-func TestPlaceholdersPrintWhatIsInside(t *testing.T) {
+// So have the lists and objects inside, when a template takes them out.
+func TestPlaceholdersPrintNestedListsAndObjects(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "")
 	_, repl, err := visit(t, issuerJSON(t, key, nil), saying(t, key, map[string]any{
 		"list": []any{[]any{"a", "b"}, map[string]any{"x": 1}},

@@ -91,7 +91,7 @@ func TestProvisionErrors(t *testing.T) {
 		"signed for nobody":      {issuer(`"introspect":{"bearer_token":"b","signed":true}`), "add client_id"},
 		"no certificate to show": {issuer(`"introspect":{"client_id":"a","auth_method":"tls_client_auth"}`), "client_cert"},
 		"prefix of no tokens": {issuer(`"introspect":{"mode":"always","verify":"userinfo","prefix":"x"}`),
-			"prefix is how opaque tokens begin, and verify userinfo with an audience takes none"},
+			"prefix is about opaque tokens, which verify userinfo cannot accept"},
 		"key_id of no key": {issuer(`"introspect":{"client_id":"a",` +
 			`"client_secret":"9d1f8a3c5e7b42604f8e1a2b3c4d5e6f","key_id":"x"}`), "key_id names"},
 		"raw_basic for userinfo": {issuer(`"introspect":{"mode":"always","verify":"userinfo","raw_basic":true}`),
@@ -99,19 +99,20 @@ func TestProvisionErrors(t *testing.T) {
 		"signed userinfo": {issuer(`"introspect":{"mode":"always","verify":"userinfo","signed":true}`),
 			"signed: UserInfo has no signed answers: remove it"},
 		"max_stale of nothing": {issuer(`"max_stale":"1h","keys":{"source":"none"},` +
-			`"introspect":{"endpoint":"https://as.example/i","auth_method":"none"}`), "neither are fetched"},
+			`"introspect":{"endpoint":"https://as.example/i","auth_method":"none"}`), "neither is fetched"},
 		"header for nothing": {issuer(`"request_headers":{"X-Key":["a"]},"keys":{"source":"none"},` +
-			`"introspect":{"endpoint":"https://as.example/i","auth_method":"none"}`), "neither are fetched"},
+			`"introspect":{"endpoint":"https://as.example/i","auth_method":"none"}`), "neither is fetched"},
 		"placeholder as a claim": {`{"require":{"claims":[{"claim":"{env.NOT_UTF8}"}]},"consumers":[` + alice + `]}`,
-			"require claim: no placeholder"},
+			"require claim: placeholders are not resolved here"},
 		"placeholder to forward": {`{"forward_claims":[{"claim":"{env.NOT_UTF8}","header":"X-A"}],"consumers":[` + alice +
-			`]}`, "forward_claim: no placeholder"},
+			`]}`, "forward_claim: placeholders are not resolved here"},
 		"placeholder as a place": {`{"token_from":[{"in":"query","name":"{env.NOT_UTF8}"}],"consumers":[` + alice + `]}`,
-			"token_from: no placeholder"},
-		"placeholder as a type":   {issuer(`"type":["{env.NOT_UTF8}"]`), "type: no placeholder"},
-		"placeholder to be there": {issuer(`"require":["{file./etc/hostname}"]`), "require: no placeholder"},
+			"token_from: placeholders are not resolved here"},
+		"placeholder as a type": {issuer(`"type":["{env.NOT_UTF8}"]`), "type: placeholders are not resolved here"},
+		"placeholder to be there": {issuer(`"require":["{file./etc/hostname}"]`),
+			"require: placeholders are not resolved here"},
 		"placeholder of a param": {issuer(`"introspect":{"auth_method":"none","params":[{"name":"{env.NOT_UTF8}",` +
-			`"value":"x"}]}`), "param: no placeholder"},
+			`"value":"x"}]}`), "param: placeholders are not resolved here"},
 		"two takers of opaque tokens": {`{"audience":["x"],"issuers":[
 			{"issuer":"https://a.example","introspect":{"auth_method":"none"}},` +
 			`{"issuer":"https://b.example","introspect":{"auth_method":"none"}}]}`, "prefix"},
@@ -184,7 +185,7 @@ func quote(text string) string {
 	return string(quoted)
 }
 
-// An error does not quote a key that stands where the path of a file belongs, as with {file./path} in place of /path.
+// An error does not quote a key in place of a path, which {file./path} instead of /path gives.
 func TestErrorsDoNotQuoteKeysInPlaceOfPaths(t *testing.T) {
 	const mark = "0123456789abcdef"
 	jwk := filepath.Join(t.TempDir(), "jwk")

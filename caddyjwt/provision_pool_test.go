@@ -50,7 +50,8 @@ func counting(t *testing.T) (address string, connections func() int) {
 	}
 }
 
-// everything is a handler that takes one of each from the pool, with all servers at an address, and with more issuers.
+// everything is a handler that takes one object of each kind from the pool, with all servers at one address, and with
+// more issuers.
 func everything(address, file, more string) string {
 	base := "http://" + address
 	return `{"audience":["x"],"issuers":[

@@ -16,7 +16,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// newContext is a context such as Caddy gives to modules. Its end cleans up the modules that were loaded with it.
+// newContext is a context like the one that Caddy gives to modules. Its end cleans up the modules that were loaded with
+// it.
 func newContext(t *testing.T) (caddy.Context, func()) {
 	t.Helper()
 	off := false
@@ -41,7 +42,7 @@ func parse(t *testing.T, text string) *Handler {
 	return h
 }
 
-// provisioned is a handler made from JSON, to be cleaned up by the test's end.
+// provisioned is a handler made from JSON. The end of the test cleans it up.
 func provisioned(t *testing.T, text string) *Handler {
 	t.Helper()
 	ctx, _ := newContext(t)
@@ -62,7 +63,7 @@ func wantEmptyPool(t *testing.T) {
 	}
 }
 
-// serve sends a request and gives the status that the client would get.
+// serve sends a request and returns the status that the client would get.
 func serve(t *testing.T, h *Handler, r *http.Request) (int, http.Header) {
 	t.Helper()
 	w := httptest.NewRecorder()

@@ -9,8 +9,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/gate"
 )
 
-// refusal is a failure as Caddy gets it. Its text is on every error page that says {err.message}, and in Caddy's error
-// log: what a client may know, and not the reason.
+// refusal is a failure as Caddy sees it. Its text is on every error page with {err.message}, and in Caddy's error log.
+// So it has only what a client may know, not the reason.
 type refusal struct {
 	failure *gate.Failure
 	text    string
@@ -21,29 +21,29 @@ func (r *refusal) Error() string { return r.text }
 // Unwrap lets errors.Is find the reason.
 func (r *refusal) Unwrap() error { return r.failure }
 
-// refuse sets the answer's headers and hands an error to Caddy, so that handle_errors can write the page. The error has
-// no stack trace: it would name this line for every refusal, and cost as much as all the rest.
+// refuse sets the answer's headers and returns an error to Caddy, so that handle_errors can write the page. The error
+// has no stack trace: it would always name this line, and cost as much as all the rest.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) error {
 	failure := gate.FailureOf(err)
 	answer := h.gate.Answer(failure)
 	answer.WriteTo(w.Header())
-	told := &refusal{failure: failure, text: answer.Text}
-	h.tellRefused(r, told, answer.Status)
+	refused := &refusal{failure: failure, text: answer.Text}
+	h.reportRefusal(r, refused, answer.Status)
 	if failure.Reason == gate.KeyPending && !hasErrorRoutes(r) {
-		w.WriteHeader(answer.Status) // as an error, Caddy would log it as one, and strangers can cause it at will
+		w.WriteHeader(answer.Status) // Caddy would log an error, and strangers can cause it at will
 		return nil
 	}
-	return caddyhttp.HandlerError{Err: told, StatusCode: answer.Status, ID: errorID()}
+	return caddyhttp.HandlerError{Err: refused, StatusCode: answer.Status, ID: errorID()}
 }
 
-// hasErrorRoutes reports whether somebody may want to write the page of a refusal.
+// hasErrorRoutes reports whether an error route may want to write the page of a refusal.
 func hasErrorRoutes(r *http.Request) bool {
 	server, known := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	return !known || server.Errors != nil && len(server.Errors.Routes) > 0
 }
 
-// errorID makes the {err.id} of an error in the form that Caddy gives it: nine of these letters and digits. It tells
-// log lines apart and protects nothing.
+// errorID makes the {err.id} of an error in Caddy's form: nine of these letters and digits. It only tells log lines
+// apart, so it needs no strong randomness.
 func errorID() string {
 	const alphabet = "abcdefghijkmnpqrstuvwxyz23456789"
 	random := rand.Uint64()

@@ -15,21 +15,22 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// troubleInterval is how often trouble of one kind is logged: an authorization server that is down fails every request.
+// troubleInterval is how often one kind of trouble is logged at most: an authorization server that is down fails every
+// request.
 const troubleInterval = 10 * time.Second
 
-// reporter writes to the log what operators should see. What clients can cause is logged at debug level, and counted
-// where no access log has it. Trouble on our side is a warning. No byte of a token is ever logged.
+// reporter writes the log for operators. What clients can cause is logged at debug level, and counted if no access log
+// has it. Trouble on our side is a warning. No byte of a token is ever logged.
 type reporter struct {
 	logger  *zap.Logger
-	trouble sync.Map // of troubleKind to *trouble; as many as there are reasons, issuers and causes
+	trouble sync.Map // troubleKind to *trouble; bounded by reasons, issuers and causes
 	tally   *tally
 
-	warnings      *process.Warnings // given already
+	warnings      *process.Warnings // those given already
 	configuration process.Configuration
 }
 
-// troubleKind is what makes trouble the same trouble. The trouble of one server must not hide that of another. The
+// troubleKind decides what counts as the same trouble. Trouble with one server must not hide trouble with another. The
 // first of a series ("connection refused") must not hide what it leads to ("the breaker is open"), nor the reverse.
 type troubleKind struct {
 	reason gate.Reason
@@ -45,7 +46,7 @@ func kindOf(f *gate.Failure) troubleKind {
 	return kind
 }
 
-// trouble remembers when a kind of trouble was last logged, and how often it has come since without being logged.
+// trouble remembers when a kind of trouble was last logged, and how often it has occurred since.
 type trouble struct {
 	logged atomic.Int64 // Unix time in nanoseconds
 	hidden atomic.Int64
@@ -55,17 +56,17 @@ func newReporter(logger *zap.Logger) *reporter {
 	return &reporter{logger: logger, tally: newTally(logger), warnings: new(process.Warnings)}
 }
 
-// warn says something about the configuration, once for all of its handlers.
+// warn logs a warning about the configuration, once for all of its handlers.
 func (r *reporter) warn(message string, fields ...zap.Field) {
 	if r.warnings.New(r.configuration, message, fields) {
 		r.logger.Warn(message, fields...)
 	}
 }
 
-// failedToClose is for errors of what outlives a configuration. No request can do anything about them.
+// failedToClose logs an error of closing what outlived its configuration. There is no request to give it to.
 func (r *reporter) failedToClose(err error) { r.logger.Error(err.Error()) }
 
-// refused reports a refusal with the answer's status. logged means that an access log has the request, with the reason.
+// refused logs a refusal with the answer's status. logged means that an access log has the request, with the reason.
 func (r *reporter) refused(f *gate.Failure, status int, logged bool) {
 	level, troubled := zapcore.DebugLevel, isTrouble(f.Reason, status)
 	if !logged && !troubled {
@@ -101,14 +102,14 @@ func (r *reporter) refused(f *gate.Failure, status int, logged bool) {
 	entry.Write(fields...)
 }
 
-// isTrouble reports whether operators should look at a refusal. A key that is not known yet is no trouble: strangers
+// isTrouble reports whether operators should look at a refusal. A key that is not known yet is not trouble: strangers
 // can invent key ids.
 func isTrouble(reason gate.Reason, status int) bool {
 	return status >= http.StatusInternalServerError && reason != gate.KeyPending
 }
 
-// due reports whether it is time to log again, and how many times were not logged since. A clock that is set back does
-// not silence the log until it has caught up.
+// due reports whether it is time to log again, and how many times were not logged since the last. A clock that is set
+// back must not silence the log until it has caught up.
 func (t *trouble) due(now time.Time) (hidden int64, due bool) {
 	last := t.logged.Load()
 	age := now.UnixNano() - last

@@ -8,7 +8,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/gate"
 )
 
-// Operators are not called for what strangers can cause at will.
+// Operators must not be alarmed by what strangers can cause at will.
 func TestTroubleIsWhatOperatorsCanMend(t *testing.T) {
 	for _, c := range []struct {
 		reason gate.Reason

@@ -2,7 +2,7 @@ package caddyjwt
 
 import "go.uber.org/zap"
 
-// warnOfSecrets names secrets that may not be random. What plainly is not has been refused.
+// warnOfSecrets names secrets that may not be random. Those that plainly are not have been refused.
 func (h *Handler) warnOfSecrets(built *compiled) {
 	warn := func(doubt string, where ...zap.Field) {
 		if doubt != "" {

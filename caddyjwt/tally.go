@@ -9,21 +9,21 @@ import (
 	"github.com/caddyjwt/gateway/internal/gate"
 )
 
-// tallyInterval is how often refusals of one reason are logged where no access log has them.
+// tallyInterval is how often refusals of one reason are logged if no access log has them.
 const tallyInterval = time.Minute
 
-// tally logs refusals. It logs the first one of a reason at once, so that whoever tries something out sees it. It logs
-// those that follow as a number, once in a minute. So a stranger can cause one line per reason and minute, and no more.
-// When no more requests come, a timer has the rest logged. It runs only within a minute that has begun.
+// tally logs refusals. It logs the first one of a reason at once, so that whoever tries something out sees it, and
+// those that follow as a number, once a minute. So a stranger can cause at most one line per reason and minute. A timer
+// logs the rest when no more requests come. It runs only within a minute that has begun.
 type tally struct {
 	logger *zap.Logger
 
 	mu      sync.Mutex
-	minutes map[gate.Reason]*tallied // that have begun
+	minutes map[gate.Reason]*tallied // begun and not over
 	closed  bool
 }
 
-// tallied is what came within a minute, after its first refusal.
+// tallied is one minute's refusals of one reason, after the first.
 type tallied struct {
 	status int
 	count  int
@@ -48,7 +48,7 @@ func (t *tally) isFirst(reason gate.Reason, status int) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch minute := t.minutes[reason]; {
-	case t.closed: // a request that has outlived its configuration
+	case t.closed: // the request has outlived its configuration
 		return false
 	case minute != nil:
 		minute.count++
@@ -62,7 +62,7 @@ func (t *tally) isFirst(reason gate.Reason, status int) bool {
 	}
 }
 
-// minuteOver logs what came within the minute. When something did, the next minute begins.
+// minuteOver logs the refusals within the minute. If there were any, the next minute begins.
 func (t *tally) minuteOver(reason gate.Reason) {
 	status, count := t.take(reason)
 	if count > 0 {

@@ -91,8 +91,8 @@ func TestTallyEndsWithItsConfiguration(t *testing.T) {
 	})
 }
 
-// Where nobody reads lines of this level, nothing is counted.
-func TestTallyOfALogThatDoesNotTakeIt(t *testing.T) {
+// If the log does not take lines of this level, nothing is counted.
+func TestTallyCountsNothingForADisabledLevel(t *testing.T) {
 	tally, logged := observed(zap.WarnLevel)
 	tally.add(gate.Expired, 401)
 	wants(t, "a log of warnings", logged())

@@ -15,17 +15,17 @@ import (
 	"github.com/caddyjwt/gateway/internal/jose"
 )
 
-// What this file exports is for the tools of package command. They look at a configuration, and run none.
+// This file exports what the tools of package command need. They look at a configuration without running it.
 
-// Offline is the gate of a configuration that asks nobody: it opens no key source, and calls no server. So it can judge
-// tokens of consumers, and no others.
+// Offline is the gate of a configuration without the network: it opens no key source and calls no server. So it can
+// judge only tokens of consumers.
 type Offline struct {
 	gate   *gate.Gate
 	config gate.Config
 }
 
-// Offline checks the configuration and makes its gate. now is the gate's clock. The error is what Caddy would say when
-// it loads the configuration.
+// Offline checks the configuration and makes its gate. now is the gate's clock. An error is the one that Caddy would
+// report when it loads the configuration.
 func (h *Handler) Offline(now func() time.Time) (*Offline, error) {
 	built, err := h.compile(words.NewSettings())
 	if err != nil {
@@ -43,13 +43,13 @@ func (h *Handler) Offline(now func() time.Time) (*Offline, error) {
 // KeyClaim is the name of the claim that selects a consumer's credential.
 func (o *Offline) KeyClaim() string { return cmp.Or(o.config.KeyClaim, gate.DefaultKeyClaim) }
 
-// Audience is the audiences of which a token's "aud" must have one. It is empty when the gate does not ask.
+// Audience is the audiences of which a token's "aud" must have one. It is empty if the route accepts any.
 func (o *Offline) Audience() []string { return o.config.Audience.Accepted }
 
-// Scopes are the scopes that a token must have, all of them.
+// Scopes are the scopes that a token must have: all of them.
 func (o *Offline) Scopes() []string { return o.config.Require.Scopes }
 
-// Try sends a request with the token to the gate, in the first place where a token may be. An error is a *gate.Failure.
+// Try has the gate check a request with the token in the first configured place. An error is a *gate.Failure.
 func (o *Offline) Try(token string) error {
 	r := requestWith(o.config.Extractor.Places()[0], token)
 	verdict, err := o.gate.Check(gate.Request{HTTP: r, Facts: gate.Direct(r)})
@@ -98,13 +98,14 @@ func (c *Credential) ResolveKey() (string, error) {
 	return key, err
 }
 
-// ResolveSecret is the bytes of the credential's secret, which sign its tokens. Errors do not quote it.
+// ResolveSecret is the bytes of the credential's secret, with which its tokens are signed. Errors do not quote it.
 func (c *Credential) ResolveSecret() ([]byte, error) {
 	secret, _, err := words.NewSettings().Secret(c.Secret, c.Base64)
 	return secret, err
 }
 
-// Verifier reads and checks the key that verifies the credential's tokens, and says which one algorithm they may use.
+// Verifier reads and checks the key that verifies the credential's tokens. The algorithm is the only one that they may
+// use.
 func (c *Credential) Verifier(now time.Time) (*jose.Key, jose.Algorithm, error) {
 	compiled, err := c.compile(words.NewSettings(), now)
 	return compiled.Verifier, compiled.Algorithm, err

@@ -25,8 +25,8 @@ var sections = map[string]reflect.Type{
 	"credential":  reflect.TypeFor[caddyjwt.Credential](),
 }
 
-// The comment of UnmarshalCaddyfile is what the tables of words say.
-func TestSyntaxCardIsThatOfTheTables(t *testing.T) {
+// The comment of UnmarshalCaddyfile has the syntax card that the tables make.
+func TestSyntaxCardMatchesTheTables(t *testing.T) {
 	if card, want := syntaxCard(t), caddyjwt.Directive.Card("[<matcher>]"); card != want {
 		t.Errorf("the comment of UnmarshalCaddyfile has\n%s\nthe tables give\n%s", card, want)
 	}
@@ -119,7 +119,7 @@ func TestConfigurationReferenceHasEveryJSONField(t *testing.T) {
 	}
 }
 
-// compare holds the two lists of one section against each other, in both directions.
+// compare compares two lists of one section, in both directions.
 func compare(t *testing.T, section, source string, want, got []string) {
 	t.Helper()
 	for _, text := range want {

@@ -1,8 +1,8 @@
-// Package command is the command "caddy bearer-auth": tools that look at a configuration with bearer_auth handlers, and
-// run none. Import it for its side effect, which adds the command to Caddy's.
+// Package command is the command "caddy bearer-auth": tools that look at a configuration with bearer_auth handlers
+// without running it. Import it for its side effect, which adds the command to Caddy.
 //
-// A tool is one more file here: a function that makes its cobra.Command, and configFile to read the configuration that
-// it is about. What it wants to know of a handler, package caddyjwt exports.
+// A new tool is one more file here: a function that makes its cobra.Command, with configFile to read the configuration.
+// What it needs to know of a handler is exported by package caddyjwt.
 package command
 
 import (
@@ -16,7 +16,7 @@ func init() {
 		Usage: "mint --config <file> --consumer <name> [--claim k=v ...] [--lifetime 5m] [--private-key file]",
 		Short: "Tools for the bearer_auth handler",
 		Long: `
-Tools for trying out and testing what the bearer_auth handler guards.`,
+Tools for trying out and testing a site that the bearer_auth handler guards.`,
 		CobraFunc: func(cmd *cobra.Command) { cmd.AddCommand(mintCommand()) },
 	})
 }

@@ -14,13 +14,13 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt"
 )
 
-// configFile is the configuration that a tool is about, as its flags name it.
+// configFile is the configuration that a tool looks at, as its flags name it.
 type configFile struct{ path, adapter string }
 
 // addTo adds the flags.
 func (c *configFile) addTo(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVarP(&c.path, "config", "c", "Caddyfile", "Config file")
+	flags.StringVarP(&c.path, "config", "c", "Caddyfile", "Configuration file")
 	flags.StringVarP(&c.adapter, "adapter", "a", "", "Config adapter (default: caddyfile, unless the file ends in .json)")
 }
 
@@ -61,7 +61,7 @@ func (c *configFile) json() ([]byte, error) {
 	return text, nil
 }
 
-// findHandlers collects the bearer_auth handlers anywhere in a config: they may be nested in routes to any depth.
+// findHandlers collects the bearer_auth handlers anywhere in a config: routes may nest to any depth.
 func findHandlers(node any, found *[]*caddyjwt.Handler) error {
 	switch node := node.(type) {
 	case []any:
@@ -83,7 +83,7 @@ func findHandlers(node any, found *[]*caddyjwt.Handler) error {
 			*found = append(*found, h)
 			return nil
 		}
-		for _, name := range slices.Sorted(maps.Keys(node)) { // so that the same consumer is found each time
+		for _, name := range slices.Sorted(maps.Keys(node)) { // sorted, so that each run finds the same consumer
 			if err := findHandlers(node[name], found); err != nil {
 				return err
 			}

@@ -44,13 +44,13 @@ func mintCommand() *cobra.Command {
 		Use:   "mint --config <file> --consumer <name>",
 		Short: "Prints a token that the configured gate accepts",
 		Long: `
-Prints an access token for a consumer of a bearer_auth handler in the config file, signed with the consumer's
-credential: HMAC credentials with the secret from the config, all others with the private key given. The token is
-tried on the handler before it is printed, without the network; one that would be refused is an error. When several
-handlers know the consumer, the token is for the first that accepts it.
+Prints an access token for a consumer of a bearer_auth handler in the config file. The token is signed with the
+consumer's credential: an HMAC credential with the secret from the config, any other with the key from --private-key.
+Before printing it, the command tries the token on the handler, without the network, and fails if the handler refuses
+it. If several handlers know the consumer, the token is for the first one that accepts it.
 
-This serves trying out and testing. In production, tokens come from your authorization server or from the
-consumer itself; a secret that can be read by whoever runs this command is a secret of the gateway's.`,
+This is for trying out and testing. In production, tokens come from your authorization server or from the consumer
+itself, and whoever runs this command should not be able to read a consumer's secret.`,
 		Example: `  caddy bearer-auth mint --config Caddyfile --consumer alice
   caddy bearer-auth mint --config Caddyfile --consumer alice --claim scope="read write" --claim level=3 --lifetime 1h
   curl -H "Authorization: Bearer $(caddy bearer-auth mint --config Caddyfile --consumer alice)" localhost:8080/`,
@@ -69,17 +69,17 @@ consumer itself; a secret that can be read by whoever runs this command is a sec
 	flags.StringVar(&o.consumer, "consumer", "", "Username of the consumer (required)")
 	flags.StringVar(&o.credential, "credential", "", "Key of the credential (default: the consumer's first)")
 	flags.StringArrayVar(&o.claims, "claim", nil,
-		"A claim as name=value; a value that is JSON is taken as such. Repeatable")
+		"A claim as name=value; a value that is valid JSON is used as JSON. Repeatable")
 	o.lifetime = lifetimeFlag(defaultLifetime)
-	flags.Var(&o.lifetime, "lifetime", "How long the token is valid; less than nothing, such as -1m, makes an expired one")
+	flags.Var(&o.lifetime, "lifetime", "How long the token is valid; a negative one, such as -1m, makes an expired token")
 	flags.StringVar(&o.privateKey, "private-key", "", "PEM file of the private key, for RS, PS, ES and EdDSA credentials")
 	return cmd
 }
 
-// mint makes a token that one of the gates accepts: the first, where several know the consumer.
+// mint makes a token for the first gate that knows the consumer and accepts the token.
 func (o *mintOptions) mint() (string, error) {
 	if o.consumer == "" {
-		return "", errors.New("which consumer? Name one with --consumer")
+		return "", errors.New("no consumer: name one with --consumer")
 	}
 	handlers, err := o.config.handlers()
 	if err != nil {
@@ -104,7 +104,7 @@ func (o *mintOptions) mint() (string, error) {
 				return "", err
 			}
 			if credential == nil {
-				continue // a gate may know the consumer without one, and another one with it
+				continue // another gate may know the consumer with a credential
 			}
 			token, err := o.mintFor(h, credential, key)
 			if err == nil {
@@ -119,24 +119,23 @@ func (o *mintOptions) mint() (string, error) {
 	return "", o.nobody(handlers, known)
 }
 
-// allRefused is the error of the one gate, or of each.
+// allRefused is the error of the only gate, or the errors of all.
 func allRefused(refused []error) error {
 	if len(refused) == 1 {
 		return refused[0]
 	}
-	return fmt.Errorf("%d gates know this consumer, and none accepts the token:\n%w",
+	return fmt.Errorf("%d gates know this consumer, and all refuse the token:\n%w",
 		len(refused), errors.Join(refused...))
 }
 
-// nobody says why there is nobody to sign for.
+// nobody says why there is no credential to sign with.
 func (o *mintOptions) nobody(handlers []*caddyjwt.Handler, known []string) error {
 	switch {
 	case len(handlers) == 0:
 		return fmt.Errorf("%s has no bearer_auth", o.config.path)
 	case len(known) == 0:
-		return fmt.Errorf("%s has no consumer, and only for consumers can mint sign: tokens of an issuer come from its "+
-			"authorization server, whose token endpoint gives them to a client that you have registered there; "+
-			"to try the gate without that server, add a consumer", o.config.path)
+		return fmt.Errorf("%s has no consumer, and mint can sign only for consumers; get an issuer's token from the token "+
+			"endpoint of its authorization server, or add a consumer to try the gate without that server", o.config.path)
 	case !slices.Contains(known, o.consumer):
 		return fmt.Errorf("%s has no consumer %q; it has: %s", o.config.path, o.consumer, strings.Join(known, ", "))
 	case o.credential == "":
@@ -146,7 +145,8 @@ func (o *mintOptions) nobody(handlers []*caddyjwt.Handler, known []string) error
 	}
 }
 
-// credentialOf is the credential that was asked for, or else the first, and its key; nil when there is none.
+// credentialOf is the credential that was asked for, or else the first, and its key. It is nil if there is no such
+// credential.
 func (o *mintOptions) credentialOf(consumer *caddyjwt.Consumer) (*caddyjwt.Credential, string, error) {
 	for i := range consumer.Credentials {
 		key, err := consumer.Credentials[i].ResolveKey()

@@ -13,7 +13,7 @@ import (
 const bobWithASecret = "consumer bob {\ngroups staff\ncredential bob-key {\nalgorithm HS256\n" +
 	"secret 9d1f8a3c5e7b42604f8e1a2b3c4d5e6f\n}\n}"
 
-// writeFile writes a file of its own.
+// writeFile writes a new file.
 func writeFile(t *testing.T, name, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
@@ -23,7 +23,7 @@ func writeFile(t *testing.T, name, text string) string {
 	return path
 }
 
-// A private key that is not the one of the credential is an error that names both.
+// A private key other than the credential's is an error that names both keys.
 func TestMintRefusesAnotherPrivateKey(t *testing.T) {
 	for _, algorithm := range []string{"RS256", "ES256", "EdDSA"} {
 		t.Run(algorithm, func(t *testing.T) {
@@ -48,7 +48,7 @@ func TestMintRefusesAnotherPrivateKey(t *testing.T) {
 }
 
 // A token that the gate would refuse is not printed. The error says why, and how to make one that passes.
-func TestMintRefusesWhatTheGateWould(t *testing.T) {
+func TestMintPrintsNoTokenThatTheGateRefuses(t *testing.T) {
 	rsa := writeFile(t, "rsa.pem", tokentest.NewKey(t, "RS256", "").PrivatePEM())
 	ec := writeFile(t, "ec.pem", tokentest.NewKey(t, "ES256", "").PublicPEM())
 	for name, test := range map[string]struct {
@@ -70,14 +70,14 @@ func TestMintRefusesWhatTheGateWould(t *testing.T) {
 			[]string{"--claim", "aud=x"}, "invalid_audience"},
 		"an end of its own": {[]string{bobWithASecret}, []string{"--claim", "exp=1"}, "expired"},
 		"no end": {[]string{bobWithASecret}, []string{"--claim", "exp=null"},
-			"exp is not a number; look at what --claim says"},
+			"exp is not a number; check the values of --claim"},
 		"a start in the future": {[]string{bobWithASecret}, []string{"--claim", "nbf=99999999999"}, "not_yet_valid"},
 		"longer than may be": {[]string{"max_lifetime 1m", bobWithASecret}, nil,
 			"--lifetime 5m0s is longer than the max_lifetime of the gate: give --lifetime=1m0s or less"},
 		"longer by a claim": {[]string{"max_lifetime 1h", bobWithASecret}, []string{"--claim", "exp=99999999999"},
-			"leave times to --lifetime"},
+			"set times only with --lifetime"},
 		"bound to a key": {[]string{bobWithASecret}, []string{"--claim", `cnf={"jkt":"x"}`},
-			"proof_required; look at what --claim says"},
+			"proof_required; check the values of --claim"},
 		"a security event": {[]string{bobWithASecret},
 			[]string{"--claim", `events={"https://schemas.openid.net/event":{}}`}, "invalid_type"},
 		"a subject that is a number": {[]string{bobWithASecret}, []string{"--claim", "sub=3"}, "malformed_token"},
@@ -87,12 +87,12 @@ func TestMintRefusesWhatTheGateWould(t *testing.T) {
 		"expired and without a scope": {[]string{"require scope read", bobWithASecret}, []string{"--lifetime=-1m"},
 			"insufficient_scope"},
 		"a private key for a secret": {[]string{bobWithASecret}, []string{"--private-key", rsa},
-			"has a secret, with which its tokens are signed: leave out --private-key"},
+			"signs with its secret: leave out --private-key"},
 		"a private key of another kind": {[]string{"consumer bob {", "credential bob-key {",
 			"algorithm ES256", "public_key " + ec, "}", "}"},
 			[]string{"--private-key", rsa}, "--private-key " + rsa},
 		"nobody to sign for": {[]string{"issuer https://auth.example.com", "audience any"}, nil,
-			"has no consumer, and only for consumers can mint sign: tokens of an issuer come from its authorization server"},
+			"has no consumer, and mint can sign only for consumers"},
 		"a lifetime without a unit": {[]string{bobWithASecret}, []string{"--lifetime", "5"},
 			"expected a duration such as 30s, 5m or 1h"},
 	} {
@@ -110,7 +110,7 @@ func TestMintRefusesWhatTheGateWould(t *testing.T) {
 }
 
 // The token is tried where the gate looks for it.
-func TestMintTriesTheTokenWhereverItMayBe(t *testing.T) {
+func TestMintTriesTheTokenInEveryKindOfPlace(t *testing.T) {
 	for _, place := range []string{
 		"header X-Token", "header X-Token Token", "header Authorization JWT", "query access_token", "cookie access_token",
 		"form access_token",
@@ -137,8 +137,8 @@ func TestMintMakesAnExpiredToken(t *testing.T) {
 	}
 }
 
-// Where several gates know the consumer, one that accepts the token is enough. When none does, the error has the
-// reason of each.
+// If several gates know the consumer, one that accepts the token is enough. If all refuse it, the error has each one's
+// reason.
 func TestMintTriesEveryGateThatKnowsTheConsumer(t *testing.T) {
 	config := func(second string) string {
 		return writeFile(t, "Caddyfile", "http://localhost {\nbearer_auth /admin/* {\nrequire scope admin\n"+bobWithASecret+
@@ -182,7 +182,7 @@ func TestMintSignsForEveryKeyClaim(t *testing.T) {
 				t.Errorf("status %d, X-Consumer-Username %q", status, identity.Get("X-Consumer-Username"))
 			}
 			_, err = mint("--config", config, "--consumer", "bob", "--claim", claim+"=other")
-			if err == nil || !strings.Contains(err.Error(), "choose that with --credential") {
+			if err == nil || !strings.Contains(err.Error(), "use --credential instead") {
 				t.Errorf("a second value for the key claim: error %v", err)
 			}
 		})

@@ -129,7 +129,7 @@ func TestMintSaysWhatIsMissing(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no consumer":      {[]string{"--config", config}, "which consumer? Name one with --consumer"},
+		"no consumer":      {[]string{"--config", config}, "no consumer: name one with --consumer"},
 		"unknown consumer": {[]string{"--config", config, "--consumer", "eve"}, `no consumer "eve"; it has: bob`},
 		"unknown credential": {[]string{"--config", config, "--consumer", "bob", "--credential", "x"},
 			`consumer "bob" has no credential "x"`},
@@ -153,7 +153,7 @@ func TestMintSaysWhatIsMissing(t *testing.T) {
 }
 
 // A claim has the value that --claim gives it, to the last digit.
-func TestMintedClaimsAreWhatWasSaid(t *testing.T) {
+func TestMintedClaimsAreThoseOfTheFlags(t *testing.T) {
 	config := caddyfileFor(t, "consumer bob {", "credential bob-key {", "algorithm HS256",
 		"secret 9d1f8a3c5e7b42604f8e1a2b3c4d5e6f", "}", "}")
 	for said, want := range map[string]string{

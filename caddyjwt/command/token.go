@@ -17,13 +17,13 @@ import (
 	"github.com/caddyjwt/gateway/internal/jose"
 )
 
-// mintFor makes the token for a credential of a handler's, and tries it there.
+// mintFor makes a token for a credential of a handler, and tries it there.
 func (o *mintOptions) mintFor(h *caddyjwt.Handler, credential *caddyjwt.Credential, key string) (string, error) {
 	now := time.Now()
 	issued := o.issued(h, now)
 	offline, err := h.Offline(func() time.Time {
 		if o.lifetime <= 0 {
-			return issued // an expired token is wanted; all else about it is right
+			return issued // an expired token is wanted, and all else must be right
 		}
 		return now
 	})
@@ -44,12 +44,12 @@ func (o *mintOptions) mintFor(h *caddyjwt.Handler, credential *caddyjwt.Credenti
 	}
 	signed, err := token.SignedString(signingKey)
 	if err != nil {
-		return "", fmt.Errorf("signing with %s: %w; does the private key fit the algorithm?", credential.Algorithm, err)
+		return "", fmt.Errorf("signing with %s: %w; check that the private key fits the algorithm", credential.Algorithm, err)
 	}
 	return signed, accepted(offline, signed)
 }
 
-// issued is when the token is said to have been made: now, or, for one that is to be expired, before its end.
+// issued is the token's iat: now, or, for a token that is to be expired, some time before its exp.
 func (o *mintOptions) issued(h *caddyjwt.Handler, now time.Time) time.Time {
 	if o.lifetime > 0 {
 		return now
@@ -61,7 +61,7 @@ func (o *mintOptions) issued(h *caddyjwt.Handler, now time.Time) time.Time {
 	return now.Add(time.Duration(o.lifetime) - life)
 }
 
-// unsigned puts the claims and the key claim together.
+// unsigned makes the token, with the claims and the key claim.
 func (o *mintOptions) unsigned(c *caddyjwt.Credential, claims jwt.MapClaims, keyClaim, key string) (*jwt.Token, error) {
 	name := c.Algorithm
 	if name == "Ed25519" { // RFC 9864; golang-jwt has the same signatures under the older name only
@@ -81,7 +81,7 @@ func (o *mintOptions) unsigned(c *caddyjwt.Credential, claims jwt.MapClaims, key
 	return token, nil
 }
 
-// claimsFor makes the claims but for the key claim: what every gate asks for, then what the command line says.
+// claimsFor makes the claims except for the key claim: first those that gates ask for, then those of the command line.
 func (o *mintOptions) claimsFor(
 	h *caddyjwt.Handler, offline *caddyjwt.Offline, issued, expires time.Time,
 ) (jwt.MapClaims, error) {
@@ -104,11 +104,11 @@ func (o *mintOptions) claimsFor(
 			return nil, fmt.Errorf("--claim %q: expected name=value", claim)
 		}
 		if name == offline.KeyClaim() {
-			return nil, fmt.Errorf("--claim %s: this claim selects the credential; choose that with --credential", name)
+			return nil, fmt.Errorf("--claim %s: this claim selects the credential; use --credential instead", name)
 		}
 		claims[name] = value
 		if json.Valid([]byte(value)) {
-			claims[name] = json.RawMessage(value) // as it is: a long number must not be rounded
+			claims[name] = json.RawMessage(value) // verbatim: a long number must not be rounded
 		}
 	}
 	return claims, nil
@@ -117,7 +117,7 @@ func (o *mintOptions) claimsFor(
 func (o *mintOptions) signingKey(credential *caddyjwt.Credential, now time.Time) (any, error) {
 	if credential.Secret != "" {
 		if o.privateKey != "" {
-			return nil, fmt.Errorf("credential %q has a secret, with which its tokens are signed: leave out --private-key",
+			return nil, fmt.Errorf("credential %q signs with its secret: leave out --private-key",
 				credential.Key)
 		}
 		return credential.ResolveSecret()
@@ -152,7 +152,7 @@ func (o *mintOptions) signingKey(credential *caddyjwt.Credential, now time.Time)
 
 func thumbprint(sum [32]byte) string { return base64.RawURLEncoding.EncodeToString(sum[:]) }
 
-// accepted tries the token, and says why the gate refuses it.
+// accepted tries the token, and returns an error that says why the gate refuses it.
 func accepted(offline *caddyjwt.Offline, token string) error {
 	err := offline.Try(token)
 	if err == nil {
@@ -169,7 +169,7 @@ func accepted(offline *caddyjwt.Offline, token string) error {
 	return errors.New("the gate refuses this token: " + text)
 }
 
-// hintFor says which flag makes a token that is not refused like this, where one does.
+// hintFor says which flag helps against a refusal. It is "" if none does.
 func hintFor(reason gate.Reason, offline *caddyjwt.Offline) string {
 	switch reason {
 	case gate.InsufficientScope:
@@ -177,11 +177,11 @@ func hintFor(reason gate.Reason, offline *caddyjwt.Offline) string {
 	case gate.ClaimMismatch:
 		return "give a claim with --claim name=value; the groups of a consumer are in its block"
 	case gate.InvalidAudience:
-		return "leave out --claim aud, or give one of the gate's audiences"
+		return "leave out --claim aud, or set it to one of the gate's audiences"
 	case gate.Expired, gate.NotYetValid, gate.LifetimeTooLong:
-		return "leave times to --lifetime; a negative one such as --lifetime=-1m makes an expired token"
+		return "set times only with --lifetime; a negative one such as --lifetime=-1m makes an expired token"
 	case gate.ProofRequired, gate.InvalidType, gate.UnsafeClaim, gate.MalformedToken, gate.MissingClaim:
-		return "look at what --claim says"
+		return "check the values of --claim"
 	}
 	return ""
 }

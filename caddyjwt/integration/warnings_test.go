@@ -62,7 +62,7 @@ func TestWarningForPlacesThatCaddyDrops(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.inForce()
-			if s.logged("no token is found in this header") != c.dropped {
+			if s.logged("tokens in this header never arrive") != c.dropped {
 				t.Errorf("told: %v", !c.dropped)
 			}
 			want := http.StatusOK

@@ -11,10 +11,10 @@ type Cache struct {
 	*gate.Cache
 
 	totals *totals
-	seen   gate.CacheStats // what has been added to the totals; guarded by them
+	seen   gate.CacheStats // what is in the totals already; guarded by their lock
 }
 
-// Cache finds or makes the cache of verified tokens with this size in bytes.
+// Cache takes the cache of verified tokens with this size in bytes from the pool, or makes it.
 func (l *Lease) Cache(size int64) (*gate.Cache, error) {
 	cache, err := Take(l, "cache", strconv.FormatInt(size, 10), func() (*Cache, error) {
 		cache, err := gate.NewCache(size)
@@ -26,7 +26,7 @@ func (l *Lease) Cache(size int64) (*gate.Cache, error) {
 	return cache.Cache, nil
 }
 
-// Count adds to the totals of the pool what the cache has counted meanwhile, and says how the cache is.
+// Count adds to the pool's totals what the cache has counted since the last Count. It returns the cache's counters.
 func (c *Cache) Count() gate.CacheStats { return c.totals.addCache(c) }
 
 // Destruct implements caddy.Destructor.

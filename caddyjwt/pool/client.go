@@ -11,14 +11,14 @@ import (
 type Client struct {
 	*introspect.Client
 
-	// Issuer is the issuer about whose tokens the client asks, as configured.
+	// Issuer is the configured name of the issuer about whose tokens the client asks.
 	Issuer string
 
 	transport io.Closer
 }
 
-// Client finds or opens the client that asks an authorization server about an issuer's tokens. id is a fingerprint of
-// its settings. open gives the client, and the connections that close with it.
+// Client takes the client that asks an authorization server about an issuer's tokens from the pool, or opens it. id is
+// a fingerprint of its settings. open returns the client, and its connections, which close with it.
 func (l *Lease) Client(
 	issuer string, id [32]byte, open func() (*introspect.Client, io.Closer, error),
 ) (*introspect.Client, error) {

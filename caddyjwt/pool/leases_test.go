@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Requests come and go from many sides while the configuration ends and after it. A lease is open for whoever holds it.
-// Each that was opened is closed once.
+// Requests come and go concurrently while the configuration ends and afterwards. A lease is open as long as somebody
+// holds it. Each lease that was opened is closed once.
 func TestLeaseIsOpenForItsHolders(t *testing.T) {
 	for range 200 {
 		var mu sync.Mutex
@@ -74,7 +74,7 @@ func TestLeaseIsClosedInReverse(t *testing.T) {
 	}
 }
 
-// BenchmarkLease is what a request pays to keep open what it asks.
+// BenchmarkLease measures what it costs a request to hold a lease.
 func BenchmarkLease(b *testing.B) {
 	ls, err := Begin(New(nil), func(*Lease) (*int, error) { return new(int), nil }, func(err error) { b.Error(err) })
 	if err != nil {

@@ -92,7 +92,7 @@ func TestFetchesAreCountedForTheIssuersOfThatTime(t *testing.T) {
 	}
 }
 
-func TestPoolHandsOnWhatHappensToASource(t *testing.T) {
+func TestPoolPassesOnEventsOfASource(t *testing.T) {
 	var seen []keyset.EventKind
 	p := New(func(_ *Source, e keyset.Event) { seen = append(seen, e.Kind) })
 	source := new(fake)
@@ -110,7 +110,7 @@ func TestPoolHandsOnWhatHappensToASource(t *testing.T) {
 // silent is a key source that only finds keys.
 type silent struct{ keyset.Source }
 
-// reading is one that reads a file.
+// reading is a key source that reads a file.
 type reading struct{ silent }
 
 func (reading) Err() error { return io.ErrUnexpectedEOF }
@@ -131,7 +131,7 @@ func TestErrOfASourceIsItsOwn(t *testing.T) {
 	}
 }
 
-// A source without an issuer is shared like any other. Nobody is named as its issuer.
+// A source without an issuer is shared like any other, and has no issuers.
 func TestSourceForNoIssuerIsNotCounted(t *testing.T) {
 	p, source := New(nil), new(fake)
 	l := take(t, p, "", source)
@@ -151,7 +151,7 @@ type other struct{}
 
 func (other) Destruct() error { return nil }
 
-// Two modules that use one key for different types get an error, and not each other's objects.
+// Two modules that use one key for different types get an error, not each other's objects.
 func TestTakeRefusesAnObjectOfAnotherType(t *testing.T) {
 	p := New(nil)
 	first := take(t, p, "https://a.example", new(fake))

@@ -11,7 +11,7 @@ import (
 type Source struct {
 	keyset.Source
 
-	// Kind is the word that the configuration has for where the keys come from.
+	// Kind is the configuration's word for where the keys come from.
 	Kind string
 
 	totals *totals
@@ -20,21 +20,21 @@ type Source struct {
 	uses map[string]*use // by issuer
 }
 
-// use is what leases do with a source for an issuer.
+// use is the use of a source for one issuer.
 type use struct {
 	leases int
-	seen   keyset.Stats // what has been added to the totals
+	seen   keyset.Stats // what is in the totals already
 }
 
-// Observable is a key source that says what happens to it.
+// Observable is a key source that reports its events.
 type Observable interface{ SetObserver(func(keyset.Event)) }
 
 // Fetcher is a key source that fetches, and counts how often.
 type Fetcher interface{ Stats() keyset.Stats }
 
-// Source finds or opens a key source. id is a fingerprint of its settings, kind the configuration's word for where the
-// keys come from. What the source counts, from now until the lease is closed, is counted for the issuer. A source
-// without keys of its own, which only reads metadata, is for no issuer: "".
+// Source takes a key source from the pool, or opens it. id is a fingerprint of its settings, kind the configuration's
+// word for where the keys come from. Until the lease is closed, what the source counts is counted for the issuer. A
+// source that only reads metadata, and has no keys, is for no issuer: "".
 func (l *Lease) Source(issuer, kind string, id [32]byte, open func() (keyset.Source, error)) (keyset.Source, error) {
 	source, err := Take(l, "keys", string(id[:]), func() (*Source, error) {
 		opened, err := open()
@@ -62,7 +62,7 @@ func (l *Lease) Source(issuer, kind string, id [32]byte, open func() (keyset.Sou
 // Destruct implements caddy.Destructor.
 func (s *Source) Destruct() error { return s.Close() }
 
-// Stats are the counters of the source. A source that does not fetch has none, and reports false.
+// Stats are the counters of the source. fetches is false for a source that does not fetch, and so has none.
 func (s *Source) Stats() (stats keyset.Stats, fetches bool) {
 	from, fetches := s.Source.(Fetcher)
 	if fetches {
@@ -71,7 +71,7 @@ func (s *Source) Stats() (stats keyset.Stats, fetches bool) {
 	return stats, fetches
 }
 
-// Issuers are the issuers whose keys the source has for leases that are open, in order.
+// Issuers are the issuers that open leases have taken the source for, sorted.
 func (s *Source) Issuers() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,7 +83,7 @@ func (s *Source) Issuers() []string {
 	return issuers
 }
 
-// Err is why the keys could not be read the last time, or cannot be used any more; else nil.
+// Err says why the keys could not be read the last time, or cannot be used any more. It is nil if all is well.
 func (s *Source) Err() error {
 	if stats, fetches := s.Stats(); fetches {
 		return stats.Err
@@ -94,7 +94,7 @@ func (s *Source) Err() error {
 	return nil
 }
 
-// use begins to count for an issuer: what came before was for others.
+// use begins to count for an issuer. What the source has counted before was for others.
 func (s *Source) use(issuer string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,7 +115,7 @@ func (s *Source) used(issuer string) {
 	}
 }
 
-// Count adds to the totals of the pool what the source has counted meanwhile.
+// Count adds to the pool's totals what the source has counted since the last Count.
 func (s *Source) Count() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -7,8 +7,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/keyset"
 )
 
-// totals are what all objects have counted that there have ever been in a pool. A sum of those that are there now would
-// become less when one of them ends, and Prometheus takes that for a counter that begins anew.
+// totals are the counts of all objects that have ever been in a pool. A sum over those that exist now would drop when
+// one of them ends, and Prometheus takes a drop for a counter that starts again.
 type totals struct {
 	mu      sync.Mutex
 	cache   gate.CacheStats         // hits and misses
@@ -28,7 +28,7 @@ func (t *totals) addCache(c *Cache) gate.CacheStats {
 	return now
 }
 
-// addFetches adds what a source has counted for an issuer since it was seen. The result is what is seen now.
+// addFetches adds what a source has counted for an issuer since it was last seen, and returns what to remember as seen.
 func (t *totals) addFetches(issuer string, seen, now keyset.Stats) keyset.Stats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -39,15 +39,15 @@ func (t *totals) addFetches(issuer string, seen, now keyset.Stats) keyset.Stats 
 	return now
 }
 
-// CacheLookups are the hits and misses of all caches so far, up to their last Count.
+// CacheLookups are the hits and misses of all caches ever, up to their last Count.
 func (p *Pool) CacheLookups() (hits, misses uint64) {
 	p.totals.mu.Lock()
 	defer p.totals.mu.Unlock()
 	return p.totals.cache.Hits, p.totals.cache.Misses
 }
 
-// Fetches are the attempts to fetch an issuer's keys so far, and how many of them failed, up to the last Count of its
-// sources.
+// Fetches are the attempts ever made to fetch an issuer's keys, and how many of them failed, up to the last Count of
+// its sources.
 func (p *Pool) Fetches(issuer string) (attempts, failures uint64) {
 	p.totals.mu.Lock()
 	defer p.totals.mu.Unlock()

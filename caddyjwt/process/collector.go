@@ -9,11 +9,11 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// pooledState says, when it is asked, how the pooled objects are. Where an issuer has several, because handlers give it
-// different settings, it adds up what is counted, and of the rest it gives the worst.
+// pooledState collects metrics of the pooled objects when Prometheus asks. If an issuer has several objects, because
+// handlers give it different settings, it adds up counts, and takes the worst of all other values.
 type pooledState struct {
 	objects *pool.Pool
-	events  *Events // know the issuers of running configurations
+	events  *Events // for the issuers of running configurations
 }
 
 func describe(name, help string, labels ...string) *prometheus.Desc {
@@ -23,7 +23,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 var (
 	keysDesc     = describe("keys", "Usable keys of an issuer.", "issuer")
 	fetchesDesc  = describe("key_fetches_total", "Attempts to fetch an issuer's keys.", "issuer")
-	failuresDesc = describe("key_fetch_failures_total", "Attempts to fetch an issuer's keys that brought none.", "issuer")
+	failuresDesc = describe("key_fetch_failures_total", "Failed attempts to fetch an issuer's keys.", "issuer")
 	failingDesc  = describe("keys_failing", "Whether the last attempt to fetch an issuer's keys failed.", "issuer")
 	fetchedDesc  = describe("keys_fetched_timestamp_seconds", "When an issuer's keys were last fetched.", "issuer")
 	inFlightDesc = describe("introspection_in_flight", "Questions to the authorization server under way.", "issuer")
@@ -114,15 +114,15 @@ func oneIf(is bool) float64 {
 	return 0
 }
 
-// keysState is how the keys of an issuer are.
+// keysState is the state of an issuer's keys.
 type keysState struct {
 	keys    int
-	remote  bool // fetched, and not from a file
+	remote  bool // fetched, not read from a file
 	failing bool
 	fetched time.Time
 }
 
-// with adds another source of the issuer's; s may be nil.
+// with adds another source of the same issuer. s may be nil.
 func (s *keysState) with(source *pool.Source) *keysState {
 	have := 0
 	if set := source.Current(); set != nil {
@@ -144,7 +144,7 @@ func (s *keysState) with(source *pool.Source) *keysState {
 	return s
 }
 
-// worse is the state of two clients together; the first may be nil.
+// worse combines the state of two clients. The first may be nil.
 func worse(s *introspect.Stats, other introspect.Stats) *introspect.Stats {
 	if s == nil {
 		return &other

@@ -12,15 +12,16 @@ import (
 	"github.com/caddyjwt/gateway/internal/keyset"
 )
 
-// Events turns what happens to key sources into Caddy events. Each issuer of each running configuration gets an event
-// once, however many handlers it has. A configuration that fails to load, or ends, takes away its own listeners and no
-// others. Requests of an ended configuration may use a source for a while, but the configuration gets no events.
+// Events turns events of key sources into Caddy events. There is one Caddy event for each issuer of each running
+// configuration, however many handlers it has. A configuration that fails to load, or ends, removes its own listeners
+// and no others. Requests of an ended configuration may use a source for a while, but the configuration gets no more
+// events.
 type Events struct {
 	mu        sync.Mutex
 	listeners map[*pool.Source]subscriptions
 }
 
-// listener is who gets an event.
+// listener is a receiver of events: one issuer in one configuration.
 type listener struct {
 	events *caddyevents.App // one for each configuration
 	issuer string
@@ -35,7 +36,7 @@ type subscription struct {
 
 func newEvents() *Events { return &Events{listeners: make(map[*pool.Source]subscriptions)} }
 
-// Listen turns what happens to the keys of a lease's issuers into Caddy events, for a module of this configuration:
+// Listen sends events about the keys of a lease's issuers to the Caddy events of a module's configuration:
 //
 //	bearer_auth_keys_ready      the first keys are there
 //	bearer_auth_keys_changed    keys came or went: added, removed
@@ -43,7 +44,7 @@ func newEvents() *Events { return &Events{listeners: make(map[*pool.Source]subsc
 //	bearer_auth_keys_recovered  refreshing works again
 //	bearer_auth_keys_expired    the keys have become too old to be used
 //
-// The returned function ends that for this module. It is to be called once.
+// Call end once, when the module ends.
 func (e *Events) Listen(ctx caddy.Context, lease *pool.Lease) (end func(), err error) {
 	sources := slices.Clone(lease.Sources())
 	if len(sources) == 0 {
@@ -87,7 +88,7 @@ func (e *Events) remove(source *pool.Source, to listener) {
 	}
 }
 
-// Issuers are the issuers of running configurations that a source has keys for, each once and in no order.
+// Issuers are the issuers of running configurations that a source has keys for: each once, in no order.
 func (e *Events) Issuers(source *pool.Source) []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -106,11 +107,11 @@ var eventNames = map[keyset.EventKind]string{
 	keyset.Expired:     "bearer_auth_keys_expired",
 }
 
-// tell is what the pool calls.
+// tell emits an event. The pool calls it.
 func (e *Events) tell(source *pool.Source, event keyset.Event) {
 	name, known := eventNames[event.Kind]
 	if !known {
-		return // it is for the log
+		return // only for the log
 	}
 	e.mu.Lock()
 	all := maps.Clone(e.listeners[source])
@@ -128,8 +129,8 @@ func (e *Events) tell(source *pool.Source, event keyset.Event) {
 	}
 }
 
-// onlyInForce leaves out the listeners of a configuration that is still loading, or has ended: handlers are being added
-// to its events app, which nobody may use meanwhile. Where there are no others, as with the first configuration, these
+// onlyInForce removes listeners of configurations that have ended or are still loading: while one loads, handlers are
+// added to its events app, and nobody may use it. If no other listeners remain, as with the first configuration, all
 // get the event.
 func onlyInForce(all subscriptions) {
 	app, err := caddy.ActiveContext().AppIfConfigured("events")

@@ -13,7 +13,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/keyset"
 )
 
-// eventful is a key source that lets a test say what happens to it.
+// eventful is a key source whose events the test makes.
 type eventful struct{ observe func(keyset.Event) }
 
 func (*eventful) Current() *keyset.Set                     { return nil }

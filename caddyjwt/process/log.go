@@ -10,13 +10,13 @@ import (
 	"go.uber.org/zap/exp/zapslog"
 )
 
-// Log is where what outlives a configuration writes to: the logs of the configuration that is in force at that moment,
-// not of the one that happened to come first.
+// Log is the log of what outlives a configuration. Each line goes to the logs of the configuration that is in force at
+// that moment, not of the one that happened to come first.
 type Log struct {
 	// Keys is for key sources.
 	Keys *slog.Logger
 
-	// loading is of the configuration that was loaded last, which has the say while none is in force.
+	// loading is the logger of the configuration that was loaded last. It is used while no configuration is in force.
 	loading atomic.Pointer[zap.Logger]
 }
 
@@ -39,21 +39,21 @@ func (l *Log) current() *zap.Logger {
 	return caddy.Log()
 }
 
-// keysLog names the log lines of key sources, by which the logs of a configuration choose what they take. The default
-// log alone will not do: Caddy takes out of it what the "include" of another names.
+// keysLog names the log lines of key sources: logs of a configuration choose their lines by name. Writing to the
+// default log is not enough: Caddy excludes from it what another log's "include" names.
 type keysLog struct{}
 
 const keysLogName = "http.handlers.bearer_auth.keys"
 
-// CaddyModule implements caddy.Module. It is not registered: nothing of it can be loaded.
+// CaddyModule implements caddy.Module. The module is not registered, so no configuration can load it.
 func (keysLog) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: keysLogName, New: func() caddy.Module { return keysLog{} }}
 }
 
-// noTraces leaves out the stack of errors: it says nothing about a server that is down.
+// noTraces leaves out stack traces: they say nothing about a server that is down.
 var noTraces = zapslog.AddStacktraceAt(slog.Level(127))
 
-// handler asks with every line where it goes.
+// handler looks up for every line where it goes.
 type handler struct {
 	log   *Log
 	attrs []slog.Attr
@@ -79,5 +79,5 @@ func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return handler{h.log, append(h.attrs[:len(h.attrs):len(h.attrs)], attrs...)}
 }
 
-// WithGroup is not used by the sources; their attributes stay at the top level.
+// WithGroup ignores groups, which key sources do not use.
 func (h handler) WithGroup(string) slog.Handler { return h }

@@ -11,10 +11,10 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// Metrics counts for all handlers of the process. Caddy begins a registry of its own with every configuration; each is
-// given these same collectors, so that nothing is counted anew after a reload.
+// Metrics counts for all handlers of the process. Caddy makes a new registry for every configuration. Each gets these
+// same collectors, so that counters do not start again after a reload.
 //
-// Labels have values from closed lists and names of issuers from the configuration, never a word of a client's.
+// Labels have values from closed lists, and names of issuers from the configuration; never text from a client.
 type Metrics struct {
 	requests *prometheus.CounterVec // outcome, reason
 	passed   [gate.Preflight + 1]prometheus.Counter
@@ -31,16 +31,16 @@ func newMetrics(objects *pool.Pool, events *Events) *Metrics {
 	m := &Metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: metricPrefix + "requests_total",
-			Help: "Requests by what came of them, and for refused ones the reason.",
+			Help: "Requests by outcome, refused ones also by reason.",
 		}, []string{"outcome", "reason"}),
 		refused: make(map[gate.Reason]prometheus.Counter),
 		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: metricPrefix + "introspection_lookups_total",
-			Help: "Questions about tokens by how they were answered.",
+			Help: "Questions about tokens, by how they were answered.",
 		}, []string{"issuer", "result"}),
 		calls: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    metricPrefix + "introspection_seconds",
-			Help:    "Time that calls to the authorization server took, by verdict or by why there was none.",
+			Help:    "Duration of calls to the authorization server, by verdict or by why there was none.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
 		}, []string{"issuer", "verdict"}),
 	}
@@ -57,7 +57,8 @@ func newMetrics(objects *pool.Pool, events *Events) *Metrics {
 	return m
 }
 
-// Register adds the collectors to the registry of a configuration, which has them already after its first handler.
+// Register adds the collectors to the registry of a configuration. Each of its handlers calls it; the first one adds
+// them.
 func (m *Metrics) Register(registry *prometheus.Registry) error {
 	if registry == nil {
 		return nil
@@ -71,7 +72,7 @@ func (m *Metrics) Register(registry *prometheus.Registry) error {
 	return nil
 }
 
-// Pass counts a request that may pass.
+// Pass counts a request that passes.
 func (m *Metrics) Pass(outcome gate.Outcome) { m.passed[outcome].Inc() }
 
 // Refuse counts a refused request.
@@ -81,7 +82,7 @@ func (m *Metrics) Refuse(reason gate.Reason) {
 	}
 }
 
-// Observer counts what an introspection client does for an issuer.
+// Observer returns an observer that counts what an introspection client does for an issuer.
 func (m *Metrics) Observer(issuer string) introspect.Observer {
 	return introspect.Observer{
 		Lookup: func(l introspect.Lookup) { m.lookups.WithLabelValues(issuer, l.String()).Inc() },

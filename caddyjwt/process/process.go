@@ -1,14 +1,14 @@
-// Package process is what the process keeps while configurations of Caddy come and go: the pool of what they share, the
-// counters, who hears of events, and the log of all that.
+// Package process has the state that the process keeps while configurations of Caddy come and go: the pool of what they
+// share, the metrics, the listeners for events, and the log of all that.
 //
-// There is one value for the whole process, State. Its parts do not know of each other, except for what New hands them:
-// metrics read the pool and ask who listens, and the pool tells the events. Handlers are not known here, so that each
-// Caddy module of this project can use it.
+// There is one State for the whole process. Its parts know of each other only what New gives them: metrics read the
+// pool and ask who listens, and the pool calls the events. The package does not know handlers, so each Caddy module of
+// this project can use it.
 package process
 
 import "github.com/caddyjwt/gateway/caddyjwt/pool"
 
-// State is what outlives a configuration. Use Shared, or in a test New.
+// State is what outlives a configuration. Use Shared, or New in a test.
 type State struct {
 	Pool     *pool.Pool
 	Events   *Events
@@ -26,7 +26,7 @@ func New() *State {
 	}
 }
 
-// Shared is the state of this process. Every module uses it, unless a test has given it another.
+// Shared is the state of this process. Every module uses it, unless a test gives it another one.
 func Shared() *State { return shared }
 
 var shared = New()

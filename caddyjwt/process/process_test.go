@@ -68,7 +68,7 @@ func TestMetricsOutliveARegistry(t *testing.T) {
 	}
 }
 
-// configuration is one of its own, for as long as the test runs.
+// configuration is a new configuration, which lasts as long as the test.
 func configuration(t *testing.T) Configuration {
 	t.Helper()
 	registry := prometheus.NewRegistry()

@@ -10,15 +10,15 @@ import (
 	"go.uber.org/zap"
 )
 
-// Warnings remembers what has been said about the configuration that was loaded last. Twenty routes with the same
-// issuer have one thing to say of it. A configuration that is loaded later says it again.
+// Warnings remembers the warnings about the configuration that was loaded last, so that twenty routes with the same
+// issuer give one warning about it. The next configuration gives it again.
 type Warnings struct {
 	mu    sync.Mutex
 	of    Configuration
 	given map[string]bool
 }
 
-// Configuration tells configurations apart. It keeps nothing of them.
+// Configuration identifies a configuration, without keeping anything of it in memory.
 type Configuration struct {
 	registry weak.Pointer[prometheus.Registry] // Caddy makes one for each
 }
@@ -28,7 +28,7 @@ func ConfigurationOf(ctx caddy.Context) Configuration {
 	return Configuration{weak.Make(ctx.GetMetricsRegistry())}
 }
 
-// New reports whether a warning is new to a configuration. Where the configuration is not known, each warning is new.
+// New reports whether a warning is new for a configuration. If the configuration is not known, every warning is new.
 func (w *Warnings) New(to Configuration, message string, fields []zap.Field) bool {
 	if to == (Configuration{}) {
 		return true

@@ -10,7 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
-// Block is where reading stands: at one word of one block.
+// Block is the reader's position in a Caddyfile: one word of one block.
 type Block struct {
 	d       *caddyfile.Dispenser
 	lines   *Lines
@@ -38,7 +38,7 @@ func readTable[T any](b *Block, table *Table[T], into *T) error {
 		}
 		at.entry = word.entry()
 		if line, twice := seen[name]; twice && !word.Repeatable {
-			return b.d.Errf("%s: %q is given on line %d already; it may be given once", table.Name, name, line)
+			return b.d.Errf("%s: %q is already on line %d; remove one of the two", table.Name, name, line)
 		}
 		seen[name] = b.d.Line()
 		if err := readWord(at, word, into); err != nil {
@@ -48,15 +48,15 @@ func readTable[T any](b *Block, table *Table[T], into *T) error {
 	return nil
 }
 
-// ReadInto reads the block that may follow the current word into a field of its struct. path is that of the field, such
-// as "Introspect", or "Issuers[1]".
+// ReadInto reads the block that may follow the current word into a field of its struct. path is the field's, such as
+// "Introspect" or "Issuers[1]".
 func ReadInto[U any](b *Block, path string, table *Table[U], into *U) error {
 	inner := *b
 	inner.path = join(b.path, path)
 	return readTable(&inner, table, into)
 }
 
-// readWord reads a word, and remembers the line of what it has filled.
+// readWord reads a word, and remembers its line for each field that it has filled.
 func readWord[T any](b *Block, word *Word[T], into *T) error {
 	fields := word.fills(into)
 	before := make([]int, len(fields))
@@ -75,7 +75,7 @@ func readWord[T any](b *Block, word *Word[T], into *T) error {
 	return nil
 }
 
-// elements counts those of a list.
+// elements is the length of a list, and 0 for any other field.
 func elements(field any) int {
 	if list := reflect.ValueOf(field).Elem(); list.Kind() == reflect.Slice {
 		return list.Len()
@@ -101,11 +101,11 @@ func (b *Block) Args() []string { return b.d.RemainingArgs() }
 // Errf makes an error with the line of what was read last.
 func (b *Block) Errf(format string, args ...any) error { return b.d.Errf(format, args...) }
 
-// WrongUsage is the error when what follows a word is not what its forms say. It quotes nothing: what is too much may
-// be the second half of a secret with a blank in it. hint is added, unless it is empty.
+// WrongUsage is the error for values that fit none of the word's forms. It quotes nothing: a surplus value may be the
+// second half of a secret with a blank in it. A hint is added unless it is empty.
 func (b *Block) WrongUsage(hint string) error { return b.wrongUsage(b.entry.Forms(), hint) }
 
-// WrongForm is WrongUsage for the forms alone that begin with a kind: one of the words before the first blank.
+// WrongForm is WrongUsage with the forms of one kind only. The kinds of a form stand before its first blank.
 func (b *Block) WrongForm(kind, hint string) error {
 	var forms []string
 	for _, usage := range b.entry.Usage {
@@ -132,7 +132,7 @@ func (b *Block) One() (string, error) {
 		return "", b.d.Errf("%s: %q needs %s: %s; is an environment variable unset?",
 			b.table, b.entry.Name, cmp.Or(b.entry.needs, "a value"), form)
 	case len(args) > 1:
-		return "", b.d.Errf("%s: %q takes one value, not %d: %s; one with blanks in it is put in quotes",
+		return "", b.d.Errf("%s: %q takes one value, not %d: %s; put a value with blanks in quotes",
 			b.table, b.entry.Name, len(args), form)
 	case strings.TrimSpace(args[0]) == "":
 		return "", b.d.Errf("%s: %q is empty; is an environment variable unset?", b.table, b.entry.Name)
@@ -140,7 +140,7 @@ func (b *Block) One() (string, error) {
 	return args[0], nil
 }
 
-// Many reads at least one value, none of them empty.
+// Many reads one value or more. None of them may be empty.
 func (b *Block) Many() ([]string, error) {
 	args := b.d.RemainingArgs()
 	if len(args) == 0 {

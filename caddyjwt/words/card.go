@@ -5,8 +5,8 @@ import "strings"
 // repeatable is how the syntax card marks a word that may be given more than once.
 const repeatable = "# repeatable"
 
-// Card is the syntax card of the directive: every word of every block, as a Caddyfile has them. before is what stands
-// between the directive and its block, such as "[<matcher>]".
+// Card is the syntax card of the directive: every word of every block, as in a Caddyfile. before is what stands between
+// the directive and its block, such as "[<matcher>]".
 func (d *Directive[T]) Card(before string) string {
 	var card strings.Builder
 	card.WriteString(strings.TrimSpace(d.Name+" "+before) + " {\n")
@@ -32,7 +32,7 @@ func writeCard(card *strings.Builder, entries []Entry, depth int) {
 	}
 	gap := false
 	for i, e := range entries {
-		apart := depth == 1 && e.inside != nil && e.Repeatable // stands between empty lines
+		apart := depth == 1 && e.inside != nil && e.Repeatable // empty lines before and after it
 		if i > 0 && (apart || gap) {
 			card.WriteString("\n")
 		}
@@ -50,7 +50,7 @@ func writeCard(card *strings.Builder, entries []Entry, depth int) {
 	}
 }
 
-// cardLines are the forms of a word, with what follows it in one column.
+// cardLines are the forms of a word, one a line, with their usages in a column.
 func cardLines(e *Entry, width int) []string {
 	if e.inside != nil {
 		return []string{e.Forms()[0] + " {"}

@@ -9,10 +9,10 @@ import (
 	"github.com/caddyjwt/gateway/internal/smallfile"
 )
 
-// PEMBegin is in every PEM text, and in no path.
+// PEMBegin is in every PEM text, and never in a path.
 const PEMBegin = "-----BEGIN"
 
-// File is Text and ReadFile, for a setting that has the path of a file.
+// File resolves a setting that has the path of a file, and reads the file: Text, then ReadFile.
 func (s *Settings) File(what, value string) (content []byte, known bool, err error) {
 	path, known, err := s.Text(what, value)
 	if err != nil || !known {
@@ -21,7 +21,7 @@ func (s *Settings) File(what, value string) (content []byte, known bool, err err
 	return s.ReadFile(what, path)
 }
 
-// ReadFile reads a file with keys or certificates. When known is false, the file is not there yet.
+// ReadFile reads a file with keys or certificates. When known is false, the file does not exist yet.
 func (s *Settings) ReadFile(what, path string) (content []byte, known bool, err error) {
 	content, _, err = smallfile.Read(path)
 	if err != nil {
@@ -31,8 +31,8 @@ func (s *Settings) ReadFile(what, path string) (content []byte, known bool, err 
 	return content, true, nil
 }
 
-// PEM gives the PEM text of a setting that has either the text or the path of its file. When known is false, there is
-// none yet.
+// PEM is the PEM text of a setting that has either the text itself or the path of a file. When known is false, a
+// variable or the file is missing, and so is the text.
 func (s *Settings) PEM(what, value string) (text string, known bool, err error) {
 	text, known, err = s.Text(what, value)
 	if err != nil || !known || strings.Contains(text, PEMBegin) {
@@ -41,25 +41,27 @@ func (s *Settings) PEM(what, value string) (text string, known bool, err error) 
 	content, _, err := smallfile.Read(text)
 	if err != nil {
 		err = notAPath(text, err)
-		err = s.unread(text, err, fmt.Errorf("%s is neither PEM text nor a file that can be read: %w", what+named(text), err))
+		err = s.unread(text, err, fmt.Errorf("%s is neither PEM text nor a readable file: %w", what+named(text), err))
 		return "", false, err
 	}
 	return string(content), true, nil
 }
 
-// notAPath says what a text is that was taken for the path of a file, or gives the cause why that cannot be read.
+// notAPath says what a text is that was written in place of a path. For a path, it returns the cause why the file
+// cannot be read.
 func notAPath(text string, cause error) error {
 	switch {
 	case strings.Contains(text, PEMBegin):
-		return errors.New("this is PEM text, and not the path of a file")
+		return errors.New("this is PEM text, not the path of a file: save it to a file, and give its path")
 	case strings.Contains(text, "://"):
-		return errors.New("this is an address, and not the path of a file: save what it answers in a file")
+		return errors.New("this is an address, not the path of a file: download the file, and give its path")
 	}
 	return cause
 }
 
-// unread decides about a file that could not be read, because of cause: whether that is full, an error, or its content
-// is not known yet. A text that may be a key, or no name of a file, will be no file later either.
+// unread decides about a file that could not be read. A file that does not exist may come later, so its content is only
+// unknown. All else is an error, full, whose cause is cause. So is a path that may be a key, or that cannot name a
+// file: no such file will ever come.
 func (s *Settings) unread(path string, cause, full error) error {
 	if named(path) != "" && errors.Is(cause, fs.ErrNotExist) {
 		return s.later(full)
@@ -67,9 +69,9 @@ func (s *Settings) unread(path string, cause, full error) error {
 	return full
 }
 
-// named is how an error names a file, if it can. What stands in the place of a path may be a key that somebody has put
-// there, or that a placeholder has: PEM text has lines and dashes, a JWK has braces, and base64 and hex have no dot.
-// Nor is an address named, whose query may have a secret.
+// named is how an error names a file, or "" when it must not. In place of a path there may be a key, typed or from a
+// placeholder: PEM text has lines and dashes, a JWK has braces, and base64 and hex have no dot. An address is not named
+// either, because its query may have a secret.
 func named(path string) string {
 	const longest = 255 // no file system takes a longer name
 	if len(path) > longest || strings.ContainsAny(path, "\n{?") ||

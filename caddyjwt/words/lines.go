@@ -9,7 +9,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
-// Lines knows where in a Caddyfile each field of a struct was given.
+// Lines knows on which line of a Caddyfile each field of a struct was given.
 type Lines struct {
 	directive caddyfile.Token
 	words     map[string]caddyfile.Token // by the path of the field
@@ -26,8 +26,8 @@ func (l *Lines) remember(path string, word caddyfile.Token) {
 	}
 }
 
-// Wrap gives an error its line: that of the word for its field (see [setting.Field]). When the field was not given, it
-// is the line of the block that it belongs in, and at last that of the directive.
+// Wrap adds a line to an error: that of the word for its field (see [setting.Field]). For a field that was not given,
+// it is the line of the block around it, or else of the directive.
 func (l *Lines) Wrap(err error) error {
 	if err == nil {
 		return nil
@@ -47,7 +47,7 @@ func (l *Lines) find(path string) caddyfile.Token {
 	return l.directive
 }
 
-// join puts a field behind the path of the struct that it is a field of.
+// join appends a field to the path of its struct.
 func join(path, field string) string {
 	if path == "" || strings.HasPrefix(field, "[") {
 		return path + field

@@ -15,7 +15,7 @@ func Text[T any](field func(*T) *string, mistakes ...Mistake) Reader[T] {
 	})
 }
 
-// Texts reads at least one value.
+// Texts reads one value or more.
 func Texts[T any](field func(*T) *[]string, mistakes ...Mistake) Reader[T] {
 	return Reader[T]{
 		read: func(b *Block, into *T) error {
@@ -30,7 +30,7 @@ func Texts[T any](field func(*T) *[]string, mistakes ...Mistake) Reader[T] {
 	}
 }
 
-// Flag reads nothing: the word alone sets the field.
+// Flag reads no value: the word alone sets the field.
 func Flag[T any](field func(*T) *bool) Reader[T] {
 	return Reader[T]{
 		read: func(b *Block, into *T) error {
@@ -56,7 +56,7 @@ func Duration[T any](field func(*T) *caddy.Duration) Reader[T] {
 	})
 }
 
-// DurationOrZero reads a duration where zero differs from nothing.
+// DurationOrZero reads a duration that may be zero, which differs from a field that was not given.
 func DurationOrZero[T any](field func(*T) **caddy.Duration) Reader[T] {
 	return value(field, func(b *Block, text string, into **caddy.Duration) error {
 		parsed, err := caddy.ParseDuration(text)
@@ -73,14 +73,15 @@ func Number[T any](field func(*T) *int) Reader[T] {
 	return value(field, func(b *Block, text string, into *int) error {
 		parsed, err := strconv.Atoi(text)
 		if err != nil || parsed <= 0 {
-			return b.d.Errf("%s: %s %q: expected a positive number", b.table, b.entry.Name, text)
+			return b.d.Errf("%s: %s %q: expected a whole number of at least 1", b.table, b.entry.Name, text)
 		}
 		*into = parsed
 		return nil
 	})
 }
 
-// Parsed reads one value by a function of its own.
+// Parsed reads one value with a function of the caller's. Errors have the word and the value before the function's
+// text.
 func Parsed[T, F any](field func(*T) *F, parse func(text string) (F, error)) Reader[T] {
 	return value(field, func(b *Block, text string, into *F) (err error) {
 		*into, err = parse(text)
@@ -105,12 +106,12 @@ func value[T, F any](field func(*T) *F, read func(*Block, string, *F) error) Rea
 	}
 }
 
-// Only reads a block of words, without a value before it.
+// Only reads a word that is followed by a block and no value.
 func Only[T, U any](field func(*T) **U, table *Table[U]) Reader[T] {
 	return Reader[T]{
 		read: func(b *Block, into *T) error {
 			if b.d.NextArg() {
-				return b.d.Errf("%s: %q takes its settings in a block", b.table, b.entry.Name)
+				return b.d.Errf("%s: %q takes its settings in a block, not on its line", b.table, b.entry.Name)
 			}
 			*field(into) = new(U)
 			return ReadInto(b, b.entry.Fields[0], table, *field(into))
@@ -120,7 +121,7 @@ func Only[T, U any](field func(*T) **U, table *Table[U]) Reader[T] {
 	}
 }
 
-// Named reads one value, the name of something, and the block of its words, if there is one: a new element of a list.
+// Named reads a new element of a list: one value, which is the element's name, and the block that may follow.
 func Named[T, U any](list func(*T) *[]U, name func(*U) *string, table *Table[U], mistakes ...Mistake) Reader[T] {
 	return Reader[T]{
 		read: func(b *Block, into *T) error {

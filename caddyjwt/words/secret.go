@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// Secret gives the bytes of a secret. Its errors never quote the secret. When known is false, there are none yet.
+// Secret resolves a secret to its bytes. Its errors never quote the secret. When known is false, there are no bytes
+// yet.
 func (s *Settings) Secret(value string, isBase64 bool) (secret []byte, known bool, err error) {
 	text, known, err := s.Text("secret", value)
 	if err != nil {
@@ -25,7 +26,7 @@ func (s *Settings) Secret(value string, isBase64 bool) (secret []byte, known boo
 			return nil, false, errors.New("secret is the name of a variable, which anybody can guess: " + cure)
 		}
 		if IsPath(text) {
-			return nil, false, errors.New("secret is the path of a file: to use its content, write {file./the/path}")
+			return nil, false, errors.New("secret is the path of a file, not its content: write {file./the/path}")
 		}
 		return []byte(text), true, nil
 	}
@@ -41,9 +42,9 @@ func (s *Settings) Secret(value string, isBase64 bool) (secret []byte, known boo
 	return secret, true, nil
 }
 
-// IsPath reports whether a text in place of a secret or of PEM is a path: whoever writes one means the content, and a
-// path is easily guessed. A secret may begin with a slash, too; a path either is there or ends like the name of a
-// file.
+// IsPath reports whether a text in place of a secret or of PEM is a path. Whoever writes a path means the content of
+// the file, and a path is easily guessed. A secret may begin with a slash, too, so only two kinds of text are paths:
+// those of a file that exists, and those that end like a file name.
 func IsPath(text string) bool {
 	if _, err := os.Stat(text); err == nil {
 		return true

@@ -10,25 +10,25 @@ import (
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
-// Settings reads what the values of a configuration stand for: placeholders that are known when it loads ({env.*},
-// {file.*}), and files. One that gives nothing is an error: an unset variable must not become an empty check.
+// Settings resolves the values of a configuration: placeholders that are known when it loads ({env.*}, {file.*}), and
+// files. A placeholder without a value is an error: an unset variable must not turn a check into an empty one.
 type Settings struct {
 	repl    *caddy.Replacer
 	defers  bool
 	missing []error
 }
 
-// NewSettings is for loading a configuration, and for whatever else needs all that its values stand for.
+// NewSettings makes Settings for loading a configuration, and for everything else that needs all values.
 func NewSettings() *Settings { return &Settings{repl: caddy.NewReplacer()} }
 
-// NewDeferringSettings is for adapting a configuration, which may happen on another machine than the one that loads it.
-// A variable or a file that is not there is no error, but its value is not known.
+// NewDeferringSettings makes Settings for adapting a configuration, perhaps on another machine than the one that loads
+// it. A missing variable or file is not an error there; its value is unknown.
 func NewDeferringSettings() *Settings { return &Settings{repl: caddy.NewReplacer(), defers: true} }
 
-// Missing are the errors that loading the configuration here would give because a variable or a file is not there.
+// Missing are the errors for missing variables and files that loading the configuration on this machine would give.
 func (s *Settings) Missing() []error { return s.missing }
 
-// later decides about a value that is not there. Without an error the value is not known.
+// later decides about a missing value: nil means that it is unknown for now.
 func (s *Settings) later(err error) error {
 	if !s.defers {
 		return err
@@ -37,10 +37,10 @@ func (s *Settings) later(err error) error {
 	return nil
 }
 
-// Text replaces the placeholders in a value. what is how errors name the setting. An empty value stays empty.
+// Text resolves the placeholders in a value. what is how errors name the setting. An empty value stays empty.
 //
-// When known is false, the text only stands in for one that nobody can know yet: it differs from all others, and can be
-// neither checked nor used.
+// When known is false, nobody can know the text yet, and the one returned only stands in for it. It differs from the
+// stand-ins of other values. It can be neither checked nor used.
 func (s *Settings) Text(what, value string) (text string, known bool, err error) {
 	if value == "" {
 		return "", true, nil
@@ -70,7 +70,7 @@ func (s *Settings) Text(what, value string) (text string, known bool, err error)
 	return text, true, nil
 }
 
-// Texts is Text for a list. An error has the index as its field; known is true when all are.
+// Texts is Text for a list. An error has the index as its field. known is true when all texts are known.
 func (s *Settings) Texts(what string, values []string) (texts []string, known bool, err error) {
 	if err := NotEmpty(what, values); err != nil {
 		return nil, false, err
@@ -89,8 +89,8 @@ func (s *Settings) Texts(what string, values []string) (texts []string, known bo
 	return texts, known, nil
 }
 
-// standIn is a text in place of one that is not known: what was written, so that an error names it and the same text is
-// the same, or a number when that has characters that a check may refuse.
+// standIn stands for a text that is not known. It is the text as written, so that errors show it and equal texts stay
+// equal; or a number, if a check could refuse the text for its length or its characters.
 func (s *Settings) standIn(value string) string {
 	const longest = 64
 	harmful := func(c rune) bool {
@@ -102,36 +102,36 @@ func (s *Settings) standIn(value string) string {
 	return value
 }
 
-// given reports whether a placeholder is for something outside of the configuration, which may be there later.
+// given reports whether a placeholder stands for something outside of the configuration, which may be there later.
 func given(name string) bool {
 	return strings.HasPrefix(name, "env.") || strings.HasPrefix(name, "file.")
 }
 
-// content is a value without what editors and programs put around it in a file or a variable: line ends behind it, CR,
-// LF or both, and a byte order mark before it. Every text of the configuration is read so, secrets and tokens among
-// them; one whose bytes do end in a line end is written in base64.
+// content is a value without what editors and programs put around it in a file or a variable: a byte order mark before
+// it, and line ends (CR, LF or both) behind it. This goes for every text of the configuration, secrets and tokens
+// included. A secret whose bytes do end in a line end has to be written in base64.
 func content(text string) string {
 	return strings.TrimRight(strings.TrimPrefix(text, "\ufeff"), "\r\n")
 }
 
-const placeholderAdvice = " (only placeholders known at start, such as {env.NAME} and {file./path}, can be used " +
-	"here, and they must give something; a brace that is meant literally is written \\{)"
+const placeholderAdvice = " (use {env.NAME} or {file./path}, which must have a value when the configuration loads; " +
+	"a literal brace is written \\{)"
 
-// placeholders are how those begin that somebody may write.
+// placeholders are the beginnings of the placeholders that people write.
 var placeholders = []string{"{env.", "{file.", "{http.", "{$"}
 
-// nothing says that a placeholder gives nothing. Only what surely is one is named: the text of a value may be a secret,
-// and a brace in it no placeholder at all.
+// nothing says that a placeholder has no value. It names only what surely is a placeholder: the text may be a secret
+// that happens to contain a brace.
 func nothing(name string) string {
 	for _, known := range placeholders {
 		if strings.HasPrefix("{"+name, known) {
-			return "{" + name + "} gives nothing"
+			return "{" + name + "} has no value"
 		}
 	}
 	return "there is no such placeholder"
 }
 
-// Typed is a value without the placeholders in it.
+// Typed is what somebody typed of a value: all but the placeholders.
 func Typed(value string) string {
 	for _, known := range placeholders {
 		for {
@@ -146,21 +146,21 @@ func Typed(value string) string {
 	return value
 }
 
-// Literal refuses a placeholder where none is resolved: as a name it would be that of nothing.
+// Literal refuses a placeholder in a setting where none is resolved: there it would be a name that nothing has.
 func Literal(what, value string) error {
 	for _, known := range placeholders {
 		if strings.Contains(value, known) {
-			return fmt.Errorf("%s: no placeholder is resolved here; write the value itself, or {$NAME} in a Caddyfile", what)
+			return fmt.Errorf("%s: placeholders are not resolved here; write the value itself, or {$NAME} in a Caddyfile", what)
 		}
 	}
 	return nil
 }
 
-// NotEmpty refuses a list without a value, which only JSON can have: whoever wrote it, or the program that did, meant
-// to restrict something, and nothing would be.
+// NotEmpty refuses an empty list, which only JSON can have. Whoever wrote it meant to restrict something, and it would
+// restrict nothing.
 func NotEmpty[T any](what string, values []T) error {
 	if values != nil && len(values) == 0 {
-		return fmt.Errorf("%s is an empty list: leave it out, or give it a value", what)
+		return fmt.Errorf("%s is an empty list: leave it out, or add a value", what)
 	}
 	return nil
 }

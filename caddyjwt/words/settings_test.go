@@ -12,7 +12,7 @@ import (
 
 // A missing variable or file is an error when a configuration loads, and the error names it. When the configuration is
 // adapted, the value is not known.
-func TestWhatIsMissing(t *testing.T) {
+func TestMissingValuesAreDeferred(t *testing.T) {
 	dir := t.TempDir()
 	for name, test := range map[string]struct {
 		read func(*words.Settings) (known bool, err error)
@@ -21,19 +21,19 @@ func TestWhatIsMissing(t *testing.T) {
 		"a variable": {func(s *words.Settings) (bool, error) {
 			_, known, err := s.Text("realm", "{env.WORDS_TEST_UNSET}")
 			return known, err
-		}, "realm: {env.WORDS_TEST_UNSET} gives nothing"},
+		}, "realm: {env.WORDS_TEST_UNSET} has no value"},
 		"the second variable": {func(s *words.Settings) (bool, error) {
 			_, known, err := s.Text("realm", "{env.WORDS_TEST_SET}{env.WORDS_TEST_UNSET}")
 			return known, err
-		}, "realm: {env.WORDS_TEST_UNSET} gives nothing"},
+		}, "realm: {env.WORDS_TEST_UNSET} has no value"},
 		"one of a list": {func(s *words.Settings) (bool, error) {
 			_, known, err := s.Texts("scope", []string{"a", "{env.WORDS_TEST_UNSET}", "b"})
 			return known, err
-		}, "scope: {env.WORDS_TEST_UNSET} gives nothing"},
+		}, "scope: {env.WORDS_TEST_UNSET} has no value"},
 		"the file of a placeholder": {func(s *words.Settings) (bool, error) {
 			_, known, err := s.Secret("{file."+dir+"/none}", true)
 			return known, err
-		}, "secret: {file." + dir + "/none} gives nothing"},
+		}, "secret: {file." + dir + "/none} has no value"},
 		"a file": {func(s *words.Settings) (bool, error) {
 			_, known, err := s.File("ca", filepath.Join(dir, "none.pem"))
 			return known, err
@@ -41,11 +41,11 @@ func TestWhatIsMissing(t *testing.T) {
 		"a file of PEM": {func(s *words.Settings) (bool, error) {
 			_, known, err := s.PEM("public_key", filepath.Join(dir, "none.pem"))
 			return known, err
-		}, "none.pem\" is neither PEM text nor a file that can be read"},
+		}, "none.pem\" is neither PEM text nor a readable file"},
 		"a path by a variable": {func(s *words.Settings) (bool, error) {
 			_, known, err := s.File("ca", "{env.WORDS_TEST_UNSET}")
 			return known, err
-		}, "ca: {env.WORDS_TEST_UNSET} gives nothing"},
+		}, "ca: {env.WORDS_TEST_UNSET} has no value"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("WORDS_TEST_SET", "x")
@@ -65,7 +65,7 @@ func TestWhatIsMissing(t *testing.T) {
 }
 
 // A value that cannot be used is an error whenever it is read, and so is one that can never exist.
-func TestWhatCannotBeUsedIsNotDeferred(t *testing.T) {
+func TestUnusableValuesAreNotDeferred(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("WORDS_TEST_BLANK", "  ")
 	for name, read := range map[string]func(*words.Settings) error{
@@ -133,8 +133,8 @@ func TestErrorsOfAListNameTheElement(t *testing.T) {
 	}
 }
 
-// A value may have a brace that begins no placeholder, and it may be a secret.
-func TestErrorsDoNotQuoteWhatIsNoPlaceholder(t *testing.T) {
+// A brace in a value need not begin a placeholder, and the value may be a secret.
+func TestErrorsDoNotQuoteTextThatIsNotAPlaceholder(t *testing.T) {
 	for _, value := range []string{"{hunter2}", "a{hunter2 }b", "{}hunter2", "{hunter2.env.A}"} {
 		for _, s := range []*words.Settings{words.NewSettings(), words.NewDeferringSettings()} {
 			_, _, err := s.Secret(value, false)
@@ -156,7 +156,7 @@ func TestReadFileGivesTheContent(t *testing.T) {
 	}
 }
 
-// An address that stands in the place of a path is not quoted, with its scheme or without: a query may have a secret.
+// An address in place of a path is not quoted, with its scheme or without: a query may have a secret.
 func TestNoAddressIsQuotedAsAPath(t *testing.T) {
 	for _, address := range []string{"https://pki.example/ca.pem?key=hunter2", "pki.example/ca.pem?key=hunter2"} {
 		_, _, err := words.NewSettings().File("ca", address)

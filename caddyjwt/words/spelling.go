@@ -8,22 +8,22 @@ import (
 	"unicode"
 )
 
-// Foreign are words of other products, and those that newcomers try first. Each has one sentence: what to write here.
+// Foreign are words of other products, and words that newcomers try first. The value is one sentence: what to write
+// instead.
 type Foreign map[string]string
 
-// unknown says what may have been meant: a word of another product, one that is spelt alike, or one of another block.
-// It does not list the words of the block: a list of twenty helps nobody.
+// unknown is the error for an unknown word. It says what may have been meant: a word of another product, a similar
+// word, or a word of another block. It does not list all words of the block: a list of twenty helps nobody.
 func (b *Block) unknown(name string, table listing) error {
 	var known []string
 	for _, entry := range table.entries() {
 		known = append(known, entry.Name)
 	}
 	if word, joined := withoutValue(name); joined {
-		return b.d.Errf("%s: a blank is missing behind %q: a word and its value are two", b.table, word)
+		return b.d.Errf("%s: a blank is missing after %q, between word and value", b.table, word)
 	}
 	if !nameable(name) {
-		return b.d.Errf("%s: a word is missing before a value, or the value is not in quotes: what has blanks or several "+
-			"lines in it is put in quotes", b.table)
+		return b.d.Errf("%s: a line must begin with a word; a value with blanks or several lines needs quotes", b.table)
 	}
 	var hint string
 	if here := b.hereInstead(name); here != "" && !slices.Contains(known, name+"s") {
@@ -31,14 +31,15 @@ func (b *Block) unknown(name string, table listing) error {
 	} else if meant := MostAlike(name, known); meant != "" {
 		hint = fmt.Sprintf("did you mean %q?", meant)
 	} else if homes := b.blocksWith(name); len(homes) > 0 {
-		hint = "it belongs in the block of " + strings.Join(homes, " or ")
+		hint = "it belongs in the " + strings.Join(homes, " or ") + " block"
 	} else {
 		return b.d.Errf("%s: unknown word %q", b.table, name)
 	}
 	return b.d.Errf("%s: unknown word %q (%s)", b.table, name, hint)
 }
 
-// withoutValue parts a word from a value that stands too close to it, as in "client_secret=x". That may be a secret.
+// withoutValue splits a word from a value without a blank between them, as in "client_secret=x". The value may be a
+// secret.
 func withoutValue(name string) (word string, joined bool) {
 	at := strings.IndexAny(name, "=:")
 	if at <= 0 || at == len(name)-1 {
@@ -47,8 +48,7 @@ func withoutValue(name string) (word string, joined bool) {
 	return name[:at], true
 }
 
-// nameable reports whether a text could be a word of anything, so that it may be shown. A line of a key that is not in
-// quotes could not.
+// nameable reports whether a text could be a word, so that an error may show it. A line of an unquoted key could not.
 func nameable(name string) bool {
 	const longest = 40
 	return len(name) <= longest && (strings.HasPrefix(name, "//") || !strings.ContainsFunc(name, func(c rune) bool {
@@ -56,19 +56,19 @@ func nameable(name string) bool {
 	}))
 }
 
-// directives of Caddy that stand behind a handler. Inside its block they mean that a brace is missing.
+// directives of Caddy that often follow a handler. One inside its block means that a brace is missing.
 const directives = " abort encode error file_server handle handle_errors handle_path import log php_fastcgi respond " +
 	"reverse_proxy root route templates "
 
-// hereInstead says what is written here in place of a word, or nothing.
+// hereInstead says what to write in place of a word that belongs elsewhere, or "".
 func (b *Block) hereInstead(name string) string {
 	switch {
 	case strings.HasPrefix(name, "//"):
 		return "a comment begins with #"
 	case strings.HasSuffix(name, ":"):
-		return "a word is written without the colon"
+		return "words have no colon: leave it out"
 	case strings.Contains(directives, " "+name+" "):
-		return "a directive of Caddy: is a } missing before it?"
+		return "this is a directive of Caddy; is a } missing before it?"
 	}
 	return b.foreign[name]
 }
@@ -83,7 +83,8 @@ func (b *Block) blocksWith(name string) (names []string) {
 	return names
 }
 
-// MostAlike is the known word that is at most two slips of the pen away from a word, or part of it, or "".
+// MostAlike is the known word that a word contains, or else the closest one that at most two slips of the pen turn into
+// it. It is "" when there is no such word.
 func MostAlike(word string, known []string) string {
 	best, least := "", 3
 	for _, candidate := range known {
@@ -97,7 +98,7 @@ func MostAlike(word string, known []string) string {
 	return best
 }
 
-// slips counts the letters that are missing, too many or wrong (Levenshtein's distance).
+// slips counts letters that are missing, surplus or wrong: the Levenshtein distance, or 3 when it is surely above 2.
 func slips(a, b string) int {
 	if len(a) > len(b)+2 || len(b) > len(a)+2 {
 		return 3 // as good as any

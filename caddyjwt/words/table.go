@@ -6,11 +6,11 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
-// Table has the words of one block, which fill a T.
+// Table has the words of one block. They fill a T.
 type Table[T any] struct {
-	// Name of the block: the word before it.
+	// Name of the block, which is the word before it.
 	Name string
-	// Words in the order of the syntax card.
+	// Words, in the order of the syntax card.
 	Words []Word[T]
 }
 
@@ -18,42 +18,42 @@ type Table[T any] struct {
 type Word[T any] struct {
 	// Name is the word itself.
 	Name string
-	// Usage is what follows the word, as the syntax card writes it: one text for each form, none for a word alone.
+	// Usage is what follows the word, as the syntax card writes it: one text for each form. It is empty for a word alone.
 	Usage []string
-	// Needs is what must follow, for the error when nothing does. Default: "a value".
+	// Needs is what the error asks for when nothing follows the word. Default: "a value".
 	Needs string
-	// Repeatable words may be given more than once. Any other is refused the second time: of two values, one would
+	// Repeatable words may be given more than once. All others are refused the second time: one of two values would
 	// silently win.
 	Repeatable bool
-	// Reader reads what follows, and fills the field.
+	// Reader reads what follows the word, and fills the field.
 	Reader[T]
 }
 
-// Reader reads what follows a word. Make one with Text, Flag, Block and the like, or with Custom.
+// Reader reads what follows a word. Make one with Text, Flag, Named and the like, or with Custom.
 type Reader[T any] struct {
 	read   func(*Block, *T) error
 	fills  func(*T) []any // pointers to the fields
 	inside listing        // the table of the block that may follow
 }
 
-// Custom is a reader for a word like no other. fills gives pointers to the fields of T that it may fill; of a list
-// inside one of them, read marks the elements itself: see [Block.Mark].
+// Custom makes a reader for a word like no other. fills returns pointers to the fields of T that read may fill.
+// Elements of a list further inside a field are read's to mark: see [Block.Mark].
 func Custom[T any](read func(*Block, *T) error, fills func(*T) []any) Reader[T] {
 	return Reader[T]{read: read, fills: fills}
 }
 
-// WithBlock says which table's words may follow what a custom reader reads: see [ReadInto].
+// WithBlock tells the table whose block a custom reader reads with [ReadInto].
 func WithBlock[T, U any](r Reader[T], table *Table[U]) Reader[T] {
 	r.inside = table
 	return r
 }
 
-// Entry is a row of a table, for whoever compares the tables with a manual.
+// Entry describes a row of a table, for tests that compare the tables with a manual.
 type Entry struct {
 	Name       string
 	Usage      []string
 	Repeatable bool
-	// Fields that the word fills: their names in the struct, and in JSON.
+	// Fields that the word fills: their names in the struct. JSON: their names in JSON.
 	Fields, JSON []string
 	// Block is the name of the block that may follow, or "".
 	Block string
@@ -62,7 +62,7 @@ type Entry struct {
 	inside listing
 }
 
-// Forms are the ways to write a word with what follows it.
+// Forms are the ways to write a word and what follows it.
 func (e *Entry) Forms() []string {
 	if len(e.Usage) == 0 {
 		return []string{e.Name}
@@ -115,7 +115,7 @@ func fieldAt(structure reflect.Value, pointer any) (name, json string) {
 	panic("words: a row of a table fills no field of its struct")
 }
 
-// Directive is a table with all blocks inside of it.
+// Directive is the table of a directive's outermost block, and through it the tables of all blocks inside.
 type Directive[T any] struct {
 	*Table[T]
 	// Foreign are words of other products.
@@ -144,7 +144,8 @@ func allTables(root listing) map[string][]Entry {
 	return found
 }
 
-// Read fills a struct from a directive, whose name is the current token. The lines are those of what it has read.
+// Read fills a struct from a directive whose name is the current token. The lines are those of the fields that it
+// filled.
 func (d *Directive[T]) Read(from *caddyfile.Dispenser, into *T) (*Lines, error) {
 	b := &Block{d: from, lines: newLines(from.Token()), root: d.Table, foreign: d.Foreign, entry: Entry{Name: d.Name}}
 	if from.NextArg() {

@@ -74,7 +74,7 @@ func readGoods(b *words.Block, s *shop) error {
 	return nil
 }
 
-// read reads the directive out of the lines of its block.
+// read reads the directive with these lines in its block.
 func read(t *testing.T, lines ...string) (shop, *words.Lines, error) {
 	t.Helper()
 	tokens, err := caddyfile.Tokenize([]byte("shop {\n"+strings.Join(lines, "\n")+"\n}\n"), "Caddyfile")
@@ -100,7 +100,7 @@ func TestReadFillsTheStruct(t *testing.T) {
 	}
 }
 
-// Each mistake of reading has its line, says what is wrong, and how the word is written.
+// The error for each mistake has its line, and says what is wrong and how the word is written.
 func TestReadRefusesMistakes(t *testing.T) {
 	for name, test := range map[string]struct {
 		lines []string
@@ -115,24 +115,24 @@ func TestReadRefusesMistakes(t *testing.T) {
 		"an empty value":          {[]string{`name ""`}, `shop: "name" is empty`},
 		"no duration":             {[]string{"hours -8h"}, `hours "-8h": expected a positive duration`},
 		"no number": {[]string{"counter {", "tills 0", "}"},
-			`counter: tills "0": expected a positive number, at Caddyfile:3`},
+			`counter: tills "0": expected a whole number of at least 1, at Caddyfile:3`},
 		"an argument and a block": {[]string{"counter x {", "}"},
 			`"counter" takes its settings in a block`},
 		"a word twice": {[]string{"name a", "open", "name b"},
-			`shop: "name" is given on line 2 already; it may be given once, at Caddyfile:4`},
+			`shop: "name" is already on line 2; remove one of the two, at Caddyfile:4`},
 		"twice in a block": {[]string{"clerk a {", "rest 1s", "rest 2s", "}"},
-			`clerk: "rest" is given on line 3 already`},
+			`clerk: "rest" is already on line 3`},
 		"a block without need": {[]string{"open {", "x", "}"}, `shop: "open" takes no block`},
 		"a word spelt alike": {[]string{"houres 8h"},
 			`shop: unknown word "houres" (did you mean "hours"?), at Caddyfile:2`},
 		"a word of another block": {[]string{"tills 3"},
-			`shop: unknown word "tills" (it belongs in the block of counter)`},
+			`shop: unknown word "tills" (it belongs in the counter block)`},
 		"a word of a block around": {[]string{"clerk a {", "open", "}"},
-			`clerk: unknown word "open" (it belongs in the block of shop), at Caddyfile:3`},
+			`clerk: unknown word "open" (it belongs in the shop block), at Caddyfile:3`},
 		"a word of another shop": {[]string{"staff ann"},
 			`shop: unknown word "staff" (here: clerk <name>)`},
 		"a word of nobody":        {[]string{"xyzzy"}, `shop: unknown word "xyzzy", at Caddyfile:2`},
-		"a colon":                 {[]string{"name: x"}, "without the colon"},
+		"a colon":                 {[]string{"name: x"}, "words have no colon"},
 		"a brace that is missing": {[]string{"respond ok"}, "is a } missing before it?"},
 		"a value that is mistaken": {[]string{"name ACME"},
 			`name "ACME": write it in small letters`},
@@ -148,14 +148,14 @@ func TestReadRefusesMistakes(t *testing.T) {
 	}
 }
 
-// Mistakes are looked for in what somebody typed, and not in the value of a placeholder.
+// Only what somebody typed is searched for mistakes, not the value of a placeholder.
 func TestMistakesAreLookedForInWhatIsTyped(t *testing.T) {
 	if s, _, err := read(t, "name {env.ACME}"); err != nil || s.Name != "{env.ACME}" {
 		t.Errorf("read %+v, error %v", s, err)
 	}
 }
 
-// An error gets the line of the word for its field, or of what is around it.
+// An error gets the line of the word for its field, or of the block around it.
 func TestLinesKnowFields(t *testing.T) {
 	_, lines, err := read(t, "name corner", "clerk ann", "clerk bob {", "rest 1s", "}",
 		"goods sold tea milk", "goods used books", "counter {", "tills 3", "}")

@@ -5,10 +5,9 @@
 //	go run ./cmd/build -version v1.2.3        # a published version instead
 //	go run ./cmd/build -os linux -arch arm64  # for another machine
 //
-// The manifest is the JSON form of xcaddy's own Builder, so every field of
-// that type may be used, and one that it does not have is an error. The
-// result does not depend on what go.mod of a working tree happens to resolve:
-// xcaddy makes a module of its own in a temporary directory.
+// The manifest is the JSON form of xcaddy's own Builder. It may have every field of that type; an unknown field is an
+// error. The result does not depend on what the go.mod of a working tree resolves to: xcaddy makes a module of its own
+// in a temporary directory.
 package main
 
 import (
@@ -27,8 +26,8 @@ import (
 )
 
 func main() {
-	// The go commands that xcaddy starts get the terminal's signals too; the
-	// context makes xcaddy wait for them and remove its temporary directory.
+	// The go commands that xcaddy starts get the terminal's signals too. The context makes xcaddy wait for them and remove
+	// its temporary directory.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	switch err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); {
@@ -56,8 +55,8 @@ func parseOptions(args []string, usage io.Writer) (options, error) {
 	flags.StringVar(&opts.config, "config", "xcaddy.json", "the manifest, in the JSON form of xcaddy's Builder")
 	flags.StringVar(&opts.output, "output", "./caddy", "where the binary goes")
 	flags.StringVar(&opts.version, "version", "", "build this version of the plugin (v1.2.3) instead of the working tree")
-	// "GOOS=… go run" would build this very program for the other system and
-	// then fail to start it, hence flags beside the environment.
+	// These are flags, not only environment variables, because "GOOS=… go run" would build this program for the other
+	// system, and then fail to start it.
 	flags.StringVar(&opts.os, "os", "", "target system (default: the manifest's, then $GOOS)")
 	flags.StringVar(&opts.arch, "arch", "", "target processor (default: the manifest's, then $GOARCH)")
 	if err := flags.Parse(args); err != nil {
@@ -91,8 +90,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// plan turns the manifest and the command line into the Builder to run, and
-// says in words where the plugin's own code will come from.
+// plan turns the manifest and the command line into the Builder to run. The text says where the plugin's own code comes
+// from.
 func plan(ctx context.Context, opts options) (xcaddy.Builder, string, error) {
 	builder, err := readManifest(opts.config)
 	if err != nil {

@@ -20,8 +20,8 @@ var (
 	errPinned    = errors.New("the manifest already names a version of the module")
 )
 
-// readManifest reads the JSON form of xcaddy's Builder. It is strict: a
-// misspelt field would otherwise silently build something else than asked.
+// readManifest reads the JSON form of xcaddy's Builder. It is strict: otherwise a misspelt field would silently build
+// something else.
 func readManifest(path string) (xcaddy.Builder, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -36,23 +36,21 @@ func readManifest(path string) (xcaddy.Builder, error) {
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return xcaddy.Builder{}, fmt.Errorf("%w %s: text after the object", errManifest, path)
 	}
-	// Without a version xcaddy takes the newest Caddy of the day, and two
-	// builds of one commit would differ.
+	// Without a version, xcaddy takes the newest Caddy of the day, and two builds of one commit differ.
 	if builder.CaddyVersion == "" {
 		return xcaddy.Builder{}, fmt.Errorf("%w %s: caddy_version is missing", errManifest, path)
 	}
 	return builder, nil
 }
 
-// module is what "go list -m" says of the module that this program is part of.
+// module is what "go list -m" prints about a module.
 type module struct {
 	Path string // import path
 	Dir  string // directory of go.mod
 }
 
-// mainModule finds the module around dir. It asks the go command, whose rules
-// for finding go.mod are the ones that count; a workspace around the tree is
-// left out, since xcaddy builds outside of it.
+// mainModule finds the module around dir. It asks the go command, whose rules for finding go.mod count. It ignores a
+// workspace around the tree, since xcaddy builds outside of it.
 func mainModule(ctx context.Context, dir string) (module, error) {
 	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-json=Path,Dir")
 	cmd.Dir = dir
@@ -72,10 +70,9 @@ func mainModule(ctx context.Context, dir string) (module, error) {
 	return own, nil
 }
 
-// workingTree is the version under which the build knows the working tree. Any
-// would do, since the replacement holds for all of them; without one xcaddy's
-// "go get" asks the module proxy for the newest published version first, and
-// the build of a tree would depend on what is, or is not, published.
+// workingTree is the version that the build gives the working tree. Any version would do, since the replacement holds
+// for all. Without one, xcaddy's "go get" would ask the module proxy for the newest published version, and the build of
+// a tree would depend on what is published.
 const workingTree = "v0.0.0"
 
 // useWorkingTree makes the builder take our own module from its directory.

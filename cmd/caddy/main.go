@@ -1,5 +1,5 @@
-// Command caddy is Caddy with its standard modules and the token gate: what "xcaddy build" would make,
-// kept as a main package so that "go run ./cmd/caddy" works in a clone with nothing but Go.
+// Command caddy is Caddy with its standard modules and the token gate, as "xcaddy build" would make it. As a main
+// package, "go run ./cmd/caddy" works in a clone with nothing but Go.
 package main
 
 import (
