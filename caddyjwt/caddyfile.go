@@ -2,7 +2,6 @@ package caddyjwt
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -247,28 +246,20 @@ func readRequirement(b *words.Block, h *Handler) error {
 	}
 	switch kind {
 	case "scope":
-		markEach(b, "Require.Scopes", len(r.Scopes), len(values))
+		b.MarkElements("Require.Scopes", len(r.Scopes), len(r.Scopes)+len(values))
 		r.Scopes = append(r.Scopes, values...)
 	case "claim":
-		markEach(b, "Require.Claims", len(r.Claims), 1)
+		b.MarkElements("Require.Claims", len(r.Claims), len(r.Claims)+1)
 		claim := ClaimRequirement{Claim: values[0]}
 		if len(values) > 1 {
 			claim.Values = values[1:]
 		}
 		r.Claims = append(r.Claims, claim)
 	case "group":
-		markEach(b, "Require.Groups", len(r.Groups), len(values))
+		b.MarkElements("Require.Groups", len(r.Groups), len(r.Groups)+len(values))
 		r.Groups = append(r.Groups, values...)
 	}
 	return nil
-}
-
-// markEach remembers the line for the elements that a list is about to get.
-func markEach(b *words.Block, list string, from, count int) {
-	b.Mark(list)
-	for i := from; i < from+count; i++ {
-		b.Mark(fmt.Sprintf("%s[%d]", list, i))
-	}
 }
 
 func readRouteIntrospect(b *words.Block, h *Handler) error {

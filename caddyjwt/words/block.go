@@ -19,7 +19,7 @@ type Block struct {
 	table   string // name of the block that the word stands in
 	path    string // of the struct that the block fills
 	entry   Entry
-	token   caddyfile.Token // the word itself
+	token   *caddyfile.Token // the word itself
 }
 
 // readTable reads the words of the block that may follow the current word.
@@ -31,12 +31,14 @@ func readTable[T any](b *Block, table *Table[T], into *T) error {
 		if name == "{" {
 			return b.d.Errf("%s: %q takes no block", table.Name, at.entry.Name)
 		}
-		at.token = b.d.Token()
-		word := table.find(name)
-		if word == nil {
+		token := b.d.Token()
+		at.token = &token
+		i := table.find(name)
+		if i < 0 {
 			return at.unknown(name, table)
 		}
-		at.entry = word.entry()
+		word := &table.Words[i]
+		at.entry = table.entries()[i]
 		if line, twice := seen[name]; twice && !word.Repeatable {
 			return b.d.Errf("%s: %q is already on line %d; remove one of the two", table.Name, name, line)
 		}
@@ -67,10 +69,7 @@ func readWord[T any](b *Block, word *Word[T], into *T) error {
 		return err
 	}
 	for i, field := range fields {
-		b.Mark(b.entry.Fields[i])
-		for n := before[i]; n < elements(field); n++ {
-			b.Mark(fmt.Sprintf("%s[%d]", b.entry.Fields[i], n))
-		}
+		b.MarkElements(b.entry.Fields[i], before[i], elements(field))
 	}
 	return nil
 }
@@ -83,17 +82,26 @@ func elements(field any) int {
 	return 0
 }
 
-func (t *Table[T]) find(name string) *Word[T] {
-	for i := range t.Words {
-		if t.Words[i].Name == name {
-			return &t.Words[i]
-		}
-	}
-	return nil
+// find is the index of the word with this name, or -1.
+func (t *Table[T]) find(name string) int {
+	return slices.IndexFunc(t.Words, func(w Word[T]) bool { return w.Name == name })
 }
 
 // Mark remembers the line of the word for a field of the struct that the block fills.
 func (b *Block) Mark(field string) { b.lines.remember(join(b.path, field), b.token) }
+
+// MarkElements is Mark for a list and for the elements that the word has added: those from index from up to index to,
+// exclusive. Elements of the list's first word have the line of the list, and need no entries of their own: a list may
+// be long.
+func (b *Block) MarkElements(list string, from, to int) {
+	b.Mark(list)
+	if from == 0 {
+		return
+	}
+	for n := from; n < to; n++ {
+		b.Mark(fmt.Sprintf("%s[%d]", list, n))
+	}
+}
 
 // Args reads what follows the word on its line.
 func (b *Block) Args() []string { return b.d.RemainingArgs() }

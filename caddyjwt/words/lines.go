@@ -12,15 +12,15 @@ import (
 // Lines knows on which line of a Caddyfile each field of a struct was given.
 type Lines struct {
 	directive caddyfile.Token
-	words     map[string]caddyfile.Token // by the path of the field
+	words     map[string]*caddyfile.Token // by the path of the field
 }
 
 func newLines(directive caddyfile.Token) *Lines {
-	return &Lines{directive: directive, words: make(map[string]caddyfile.Token)}
+	return &Lines{directive: directive, words: make(map[string]*caddyfile.Token)}
 }
 
 // remember keeps the first word for a field.
-func (l *Lines) remember(path string, word caddyfile.Token) {
+func (l *Lines) remember(path string, word *caddyfile.Token) {
 	if _, known := l.words[path]; !known {
 		l.words[path] = word
 	}
@@ -40,7 +40,7 @@ func (l *Lines) Wrap(err error) error {
 func (l *Lines) find(path string) caddyfile.Token {
 	for path != "" {
 		if word, known := l.words[path]; known {
-			return word
+			return *word
 		}
 		path = path[:max(0, strings.LastIndexAny(path, ".["))]
 	}

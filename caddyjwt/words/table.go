@@ -2,6 +2,7 @@ package words
 
 import (
 	"reflect"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
@@ -12,6 +13,9 @@ type Table[T any] struct {
 	Name string
 	// Words, in the order of the syntax card.
 	Words []Word[T]
+
+	once sync.Once
+	rows []Entry // made once: a Caddyfile may have thousands of blocks of this kind
 }
 
 // Word is one row of a table.
@@ -83,11 +87,13 @@ type listing interface {
 func (t *Table[T]) name() string { return t.Name }
 
 func (t *Table[T]) entries() []Entry {
-	entries := make([]Entry, len(t.Words))
-	for i := range t.Words {
-		entries[i] = t.Words[i].entry()
-	}
-	return entries
+	t.once.Do(func() {
+		t.rows = make([]Entry, len(t.Words))
+		for i := range t.Words {
+			t.rows[i] = t.Words[i].entry()
+		}
+	})
+	return t.rows
 }
 
 func (w *Word[T]) entry() Entry {
