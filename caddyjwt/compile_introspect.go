@@ -94,10 +94,7 @@ func (p *askingPlan) withoutAudience(of *Issuer) error {
 // checkBeside checks that the issuer has the keys and the address that the settings need.
 func (i *Introspect) checkBeside(p *askingPlan, source *sourcePlan) error {
 	switch {
-	case i.Signed && !source.kind.verifies():
-		return setting.Errorf("Signed", "signed answers need the issuer's public keys, and \"keys %s\" has none",
-			source.kind.name)
-	case i.Signed && source.kind.shared:
+	case i.Signed && (source.kind.shared || !source.kind.verifies()):
 		return setting.Errorf("Signed", "signed answers need the issuer's public keys, and \"keys %s\" has none",
 			source.kind.name)
 	case i.Signed && i.ClientID == "" && p.config.Mode == introspect.Introspection:

@@ -61,9 +61,9 @@ func TestProvisionErrors(t *testing.T) {
 		"short secret": {issuer(`"keys":{"source":"secret","secret":"short"}`), "secret"},
 		"a secret that is a word": {issuer(`"keys":{"source":"secret","secret":"hunter22hunter22hunter22hunter22"}`),
 			"keys secret: unusable key: too weak"},
-		"a consumer's secret, too": {`{"consumers":[{"username":"a","credentials":[{"key":"k","algorithm":"HS256",` +
+		"a consumer's weak secret": {`{"consumers":[{"username":"a","credentials":[{"key":"k","algorithm":"HS256",` +
 			`"secret":"hunter22hunter22hunter22hunter22"}]}]}`, `credential "k": secret: unusable key: too weak`},
-		"and that of an assertion": {issuer(`"introspect":{"client_id":"a",` +
+		"the secret of an assertion": {issuer(`"introspect":{"client_id":"a",` +
 			`"client_secret":"hunter22hunter22hunter22hunter22","auth_method":"client_secret_jwt"}`),
 			"client_secret: unusable key: too weak"},
 		"public key as secret": {issuer(`"keys":{"source":"secret","secret":` +
@@ -79,7 +79,7 @@ func TestProvisionErrors(t *testing.T) {
 		"malformed pin":           {issuer(`"tls":{"pin":["x"]}`), "pin"},
 		"missing ca":              {issuer(`"tls":{"ca":["/does/not/exist"]}`), "ca"},
 		"introspect mode":         {issuer(`"introspect":{"mode":"maybe"}`), "maybe"},
-		"introspect nobody":       {issuer(`"introspect":{}`), "introspect"},
+		"introspect, no client":   {issuer(`"introspect":{}`), "introspect"},
 		"introspect over http":    {issuer(`"introspect":{"endpoint":"http://as.example/i","auth_method":"none"}`), "http"},
 		"userinfo with an audience": {issuer(`"introspect":{"verify":"userinfo","endpoint":"https://as.example/u"}`),
 			"userinfo"},
@@ -98,9 +98,9 @@ func TestProvisionErrors(t *testing.T) {
 			"raw_basic: UserInfo is asked with the token itself"},
 		"signed userinfo": {issuer(`"introspect":{"mode":"always","verify":"userinfo","signed":true}`),
 			"signed: UserInfo has no signed answers: remove it"},
-		"max_stale of nothing": {issuer(`"max_stale":"1h","keys":{"source":"none"},` +
+		"max_stale without fetching": {issuer(`"max_stale":"1h","keys":{"source":"none"},` +
 			`"introspect":{"endpoint":"https://as.example/i","auth_method":"none"}`), "neither is fetched"},
-		"header for nothing": {issuer(`"request_headers":{"X-Key":["a"]},"keys":{"source":"none"},` +
+		"request header without fetching": {issuer(`"request_headers":{"X-Key":["a"]},"keys":{"source":"none"},` +
 			`"introspect":{"endpoint":"https://as.example/i","auth_method":"none"}`), "neither is fetched"},
 		"placeholder as a claim": {`{"require":{"claims":[{"claim":"{env.NOT_UTF8}"}]},"consumers":[` + alice + `]}`,
 			"require claim: placeholders are not resolved here"},
@@ -109,7 +109,7 @@ func TestProvisionErrors(t *testing.T) {
 		"placeholder as a place": {`{"token_from":[{"in":"query","name":"{env.NOT_UTF8}"}],"consumers":[` + alice + `]}`,
 			"token_from: placeholders are not resolved here"},
 		"placeholder as a type": {issuer(`"type":["{env.NOT_UTF8}"]`), "type: placeholders are not resolved here"},
-		"placeholder to be there": {issuer(`"require":["{file./etc/hostname}"]`),
+		"placeholder as a required claim": {issuer(`"require":["{file./etc/hostname}"]`),
 			"require: placeholders are not resolved here"},
 		"placeholder of a param": {issuer(`"introspect":{"auth_method":"none","params":[{"name":"{env.NOT_UTF8}",` +
 			`"value":"x"}]}`), "param: placeholders are not resolved here"},
@@ -127,25 +127,25 @@ func TestProvisionErrors(t *testing.T) {
 			"require scope is an empty list"},
 		"empty list of values": {`{"require":{"claims":[{"claim":"a","values":[]}]},"consumers":[` + alice + `]}`,
 			"require claim a is an empty list"},
-		"empty list of places":     {`{"token_from":[],"consumers":[` + alice + `]}`, "token_from is an empty list"},
-		"empty list of algorithms": {issuer(`"algorithms":[]`), "algorithms is an empty list"},
-		"empty list of types":      {issuer(`"type":[]`), "type is an empty list"},
-		"empty list of claims":     {issuer(`"require":[]`), "require is an empty list"},
-		"empty list of pins":       {issuer(`"tls":{"server_name":"x","pin":[]}`), "pin is an empty list"},
-		"header without a value":   {issuer(`"request_headers":{"X-Key":[]}`), "request_header X-Key is an empty list"},
-		"tls without a setting":    {issuer(`"tls":{}`), "leave it out"},
-		"ca without a certificate": {issuer(`"tls":{"ca":["provision_test.go"]}`), "no certificate"},
-		"route asks for nothing":   {`{"introspect":{},"consumers":[` + alice + `]}`, "says nothing"},
-		"base64 without a secret":  {issuer(`"keys":{"source":"discovery","base64":true}`), "base64"},
-		"short max_stale":          {issuer(`"max_stale":"30s"`), "max_stale 30s is less than 1m"},
-		"null as a consumer":       {`{"consumers":[null,` + alice + `]}`, "username"},
-		"null as an issuer":        {issuer(`"keys":null},null,{"issuer":"https://b.example"`), "no name"},
-		"null as a credential":     {`{"consumers":[{"username":"a","credentials":[null]}]}`, "no algorithm"},
-		"null as a forwarded one":  {`{"forward_claims":[null],"consumers":[` + alice + `]}`, "forward_claim"},
-		"null as a place":          {`{"token_from":[null],"consumers":[` + alice + `]}`, "token_from"},
+		"empty list of places":        {`{"token_from":[],"consumers":[` + alice + `]}`, "token_from is an empty list"},
+		"empty list of algorithms":    {issuer(`"algorithms":[]`), "algorithms is an empty list"},
+		"empty list of types":         {issuer(`"type":[]`), "type is an empty list"},
+		"empty list of claims":        {issuer(`"require":[]`), "require is an empty list"},
+		"empty list of pins":          {issuer(`"tls":{"server_name":"x","pin":[]}`), "pin is an empty list"},
+		"header without a value":      {issuer(`"request_headers":{"X-Key":[]}`), "request_header X-Key is an empty list"},
+		"tls without a setting":       {issuer(`"tls":{}`), "leave it out"},
+		"ca without a certificate":    {issuer(`"tls":{"ca":["provision_test.go"]}`), "no certificate"},
+		"empty introspect of a route": {`{"introspect":{},"consumers":[` + alice + `]}`, "says nothing"},
+		"base64 without a secret":     {issuer(`"keys":{"source":"discovery","base64":true}`), "base64"},
+		"short max_stale":             {issuer(`"max_stale":"30s"`), "max_stale 30s is less than 1m"},
+		"null as a consumer":          {`{"consumers":[null,` + alice + `]}`, "username"},
+		"null as an issuer":           {issuer(`"keys":null},null,{"issuer":"https://b.example"`), "no name"},
+		"null as a credential":        {`{"consumers":[{"username":"a","credentials":[null]}]}`, "no algorithm"},
+		"null as a forwarded claim":   {`{"forward_claims":[null],"consumers":[` + alice + `]}`, "forward_claim"},
+		"null as a place":             {`{"token_from":[null],"consumers":[` + alice + `]}`, "token_from"},
 		"a private key in base64": {`{"consumers":[{"username":"a","credentials":[{"key":"k","algorithm":"ES256",` +
 			`"public_key":"MIGHAgEAMBMG/0123456789abcdef` + strings.Repeat("A", 150) + `"}]}]}`, "neither PEM"},
-		"a short one in base64": {`{"consumers":[{"username":"a","credentials":[{"key":"k","algorithm":"EdDSA",` +
+		"a short private key in base64": {`{"consumers":[{"username":"a","credentials":[{"key":"k","algorithm":"EdDSA",` +
 			`"public_key":"MC4CAQAwBQYDK2VwBCIEIG/0123456789abcdef"}]}]}`, "neither PEM"},
 		"the text of a client_key": {issuer(`"tls":{"client_cert":"provision_test.go","client_key":` +
 			quote(tokentest.NewKey(t, "ES256", "p").PrivatePEM()) + `}`), "client_key"},

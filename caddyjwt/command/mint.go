@@ -116,7 +116,7 @@ func (o *mintOptions) mint() (string, error) {
 	if len(refused) > 0 {
 		return "", allRefused(refused)
 	}
-	return "", o.nobody(handlers, known)
+	return "", o.noCredential(handlers, known)
 }
 
 // allRefused is the error of the only gate, or the errors of all.
@@ -128,8 +128,8 @@ func allRefused(refused []error) error {
 		len(refused), errors.Join(refused...))
 }
 
-// nobody says why there is no credential to sign with.
-func (o *mintOptions) nobody(handlers []*caddyjwt.Handler, known []string) error {
+// noCredential says why there is no credential to sign with.
+func (o *mintOptions) noCredential(handlers []*caddyjwt.Handler, known []string) error {
 	switch {
 	case len(handlers) == 0:
 		return fmt.Errorf("%s has no bearer_auth", o.config.path)

@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// Mistake recognizes values that would load as they stand, and that nobody means so. It says what is wrong and what to
-// write instead; "" means that the value is fine. It sees what somebody typed, without the placeholders.
+// Mistake recognizes values that would load but are surely not meant. It says what is wrong and what to write instead,
+// or "" if the value is fine. It sees what somebody typed, without the placeholders.
 //
-// Only a Caddyfile is searched for mistakes, because people type it. Programs write JSON, so what is in it is meant.
-// Nor is the value of a placeholder searched: it may differ on another machine. So whoever does mean a value that looks
-// like a mistake writes it in JSON or as a placeholder.
+// Only a Caddyfile is searched for mistakes: people type it, while programs write JSON. The value of a placeholder is
+// not searched either, because it may differ on another machine. So a value that looks like a mistake but is meant can
+// be written in JSON, or as a placeholder.
 type Mistake func(value string) string
 
 // Check looks for mistakes in values of the word. what is how the error names it.
