@@ -6,7 +6,6 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/caddyjwt/gateway/internal/tokentest"
 	"github.com/caddyjwt/gateway/introspect"
 )
 
@@ -96,10 +96,7 @@ func TestOneMethodIsUsed(t *testing.T) {
 }
 
 func TestAssertionsProveTheClient(t *testing.T) {
-	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
+	rsaKey := tokentest.NewRSA()
 	_, edKey, _ := ed25519.GenerateKey(rand.Reader)
 	ec256, ec384, ec521 := ecKey(t, elliptic.P256()), ecKey(t, elliptic.P384()), ecKey(t, elliptic.P521())
 	for _, test := range []struct {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/caddyjwt/gateway/internal/hashing/hashingtest"
 	"github.com/caddyjwt/gateway/internal/setting"
+	"github.com/caddyjwt/gateway/internal/tokentest"
 	"github.com/caddyjwt/gateway/introspect"
 )
 
@@ -29,10 +30,7 @@ func TestMistakesInTheConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	strong, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
+	strong := tokentest.NewRSA()
 	var nilKey *rsa.PrivateKey
 	p224 := ecKey(t, elliptic.P224())
 	p256 := ecKey(t, elliptic.P256())

@@ -7,7 +7,6 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
@@ -18,6 +17,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
 // signer makes tokens with a real private key or secret.
@@ -30,7 +30,7 @@ type signer struct {
 
 // signers has one signer for each algorithm. The three RS and the three PS share a key, as do EdDSA and Ed25519.
 var signers = sync.OnceValue(func() map[jose.Algorithm]*signer {
-	rsaKey := must(rsa.GenerateKey(rand.Reader, 2048))
+	rsaKey := tokentest.NewRSA()
 	_, edKey, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		panic(err)

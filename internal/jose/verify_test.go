@@ -82,7 +82,7 @@ func TestVerifyRefusesAnotherKey(t *testing.T) {
 	_, edKey, _ := ed25519.GenerateKey(rand.Reader)
 	others := map[jose.Algorithm]any{
 		jose.HS256: randomBytes(32),
-		jose.RS256: must(rsa.GenerateKey(rand.Reader, 2048)),
+		jose.RS256: tokentest.NewRSA(),
 		jose.ES256: must(ecdsa.GenerateKey(signers()[jose.ES256].private.(*ecdsa.PrivateKey).Curve, rand.Reader)),
 		jose.EdDSA: edKey,
 	}

@@ -12,7 +12,6 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -35,7 +34,7 @@ type Key struct {
 
 type keyName struct{ alg, kid string }
 
-// cache keeps the keys of this process, because making an RSA key is slow.
+// cache keeps the keys of this process.
 var cache struct {
 	sync.Mutex
 	keys map[keyName]*Key
@@ -65,7 +64,7 @@ func generate(tb testing.TB, alg string) any {
 	var err error
 	switch alg {
 	case "RS256", "RS384", "RS512", "PS256", "PS384", "PS512":
-		private, err = rsa.GenerateKey(rand.Reader, 2048)
+		private = NewRSA()
 	case "ES256":
 		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	case "ES384":
