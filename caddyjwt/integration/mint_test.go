@@ -1,4 +1,4 @@
-package command
+package integration
 
 import (
 	"bytes"
@@ -13,19 +13,22 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	_ "github.com/caddyserver/caddy/v2/modules/standard"
+	"github.com/spf13/cobra"
 
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// mint runs the command.
+// mint runs the command "caddy bearer-auth mint". Its tests are here because a binary of their own would have the whole
+// Caddy in it, and take longer to link than they take to run.
 func mint(args ...string) (string, error) {
-	cmd := mintCommand()
+	cmd := new(cobra.Command)
+	caddycmd.Commands()["bearer-auth"].CobraFunc(cmd)
 	var out bytes.Buffer
 	cmd.SetOut(&out)
 	cmd.SetErr(&out)
-	cmd.SetArgs(args)
+	cmd.SetArgs(append([]string{"mint"}, args...))
 	err := cmd.Execute()
 	return strings.TrimSpace(out.String()), err
 }
@@ -33,22 +36,14 @@ func mint(args ...string) (string, error) {
 // caddyfileFor writes a Caddyfile with this bearer_auth block.
 func caddyfileFor(t *testing.T, lines ...string) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "Caddyfile")
 	text := "example.com {\n\tbearer_auth {\n" + strings.Join(lines, "\n") + "\n\t}\n}\n"
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return newFile(t, "Caddyfile", text)
 }
 
 // send gives the request with the token to the handler of a config file, provisioned as Caddy does it.
 func send(t *testing.T, config, token string) (status int, identity http.Header) {
 	t.Helper()
-	handlers, err := (&configFile{path: config, adapter: "caddyfile"}).handlers()
-	if err != nil || len(handlers) != 1 {
-		t.Fatalf("%d handlers, error %v", len(handlers), err)
-	}
-	h := handlers[0]
+	h := handlerOf(t, config)
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
 	defer cancel()
 	defer h.Cleanup()
@@ -64,7 +59,7 @@ func send(t *testing.T, config, token string) (status int, identity http.Header)
 		identity = r.Header.Clone()
 		return nil
 	})
-	err = h.ServeHTTP(w, r, next)
+	err := h.ServeHTTP(w, r, next)
 	if handlerError, ok := err.(caddyhttp.HandlerError); ok {
 		reason, _ := repl.GetString("http.auth.bearer.reason")
 		t.Logf("refused: %s", reason)
@@ -74,6 +69,42 @@ func send(t *testing.T, config, token string) (status int, identity http.Header)
 		t.Fatal(err)
 	}
 	return http.StatusOK, identity
+}
+
+// handler is what the tests use of a bearer_auth handler.
+type handler interface {
+	caddy.Provisioner
+	caddy.CleanerUpper
+	caddyhttp.MiddlewareHandler
+}
+
+// handlerOf is the one handler of a Caddyfile.
+func handlerOf(t *testing.T, path string) handler {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := adapt(string(text))
+	var tree any
+	if err != nil || json.Unmarshal(config, &tree) != nil {
+		t.Fatal(err)
+	}
+	var found []map[string]any
+	eachHandler(tree, func(handler map[string]any) { found = append(found, handler) })
+	if len(found) != 1 {
+		t.Fatalf("%d handlers in %s", len(found), path)
+	}
+	delete(found[0], "handler")
+	info, err := caddy.GetModule("http.handlers.bearer_auth")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := info.New().(handler)
+	if err := caddy.StrictUnmarshalJSON([]byte(asJSON(t, found[0])), h); err != nil {
+		t.Fatal(err)
+	}
+	return h
 }
 
 func TestMintedTokenOpensTheExample(t *testing.T) {

@@ -1,8 +1,7 @@
-package command
+package integration
 
 import (
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,22 +12,18 @@ import (
 const bobWithASecret = "consumer bob {\ngroups staff\ncredential bob-key {\nalgorithm HS256\n" +
 	"secret 9d1f8a3c5e7b42604f8e1a2b3c4d5e6f\n}\n}"
 
-// writeFile writes a new file.
-func writeFile(t *testing.T, name, text string) string {
+// newFile writes a file in a new directory and returns its path.
+func newFile(t *testing.T, name, text string) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return writeFile(t, filepath.Join(t.TempDir(), name), text)
 }
 
 // A private key other than the credential's is an error that names both keys.
 func TestMintRefusesAnotherPrivateKey(t *testing.T) {
 	for _, algorithm := range []string{"RS256", "ES256", "EdDSA"} {
 		t.Run(algorithm, func(t *testing.T) {
-			public := writeFile(t, "public.pem", tokentest.NewKey(t, algorithm, "ours").PublicPEM())
-			other := writeFile(t, "other.pem", tokentest.NewKey(t, algorithm, "theirs").PrivatePEM())
+			public := newFile(t, "public.pem", tokentest.NewKey(t, algorithm, "ours").PublicPEM())
+			other := newFile(t, "other.pem", tokentest.NewKey(t, algorithm, "theirs").PrivatePEM())
 			config := caddyfileFor(t, "consumer bob {", "credential bob-key {",
 				"algorithm "+algorithm, "public_key "+public, "}", "}")
 			out, err := mint("--config", config, "--consumer", "bob", "--private-key", other)
@@ -49,8 +44,8 @@ func TestMintRefusesAnotherPrivateKey(t *testing.T) {
 
 // A token that the gate would refuse is not printed. The error says why, and how to make one that passes.
 func TestMintPrintsNoTokenThatTheGateRefuses(t *testing.T) {
-	rsa := writeFile(t, "rsa.pem", tokentest.NewKey(t, "RS256", "").PrivatePEM())
-	ec := writeFile(t, "ec.pem", tokentest.NewKey(t, "ES256", "").PublicPEM())
+	rsa := newFile(t, "rsa.pem", tokentest.NewKey(t, "RS256", "").PrivatePEM())
+	ec := newFile(t, "ec.pem", tokentest.NewKey(t, "ES256", "").PublicPEM())
 	for name, test := range map[string]struct {
 		gate []string
 		args []string
@@ -141,7 +136,7 @@ func TestMintMakesAnExpiredToken(t *testing.T) {
 // reason.
 func TestMintTriesEveryGateThatKnowsTheConsumer(t *testing.T) {
 	config := func(second string) string {
-		return writeFile(t, "Caddyfile", "http://localhost {\nbearer_auth /admin/* {\nrequire scope admin\n"+bobWithASecret+
+		return newFile(t, "Caddyfile", "http://localhost {\nbearer_auth /admin/* {\nrequire scope admin\n"+bobWithASecret+
 			"\n}\nbearer_auth /orders/* {\n"+second+"\n"+bobWithASecret+"\n}\n}\n")
 	}
 	if token, err := mint("--config", config("realm x"), "--consumer", "bob"); err != nil ||
