@@ -10,7 +10,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	"github.com/caddyjwt/gateway/caddyjwt/process"
 	"github.com/caddyjwt/gateway/internal/tokentest"
