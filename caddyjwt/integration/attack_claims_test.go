@@ -34,6 +34,7 @@ func TestAttackClaimsAtTheEdgeOfExpiry(t *testing.T) {
 // The gate remembers a verified token, and might answer from memory after the token has expired (class of
 // CVE-2026-33496). It judges exp on every request.
 func TestAttackClaimsExpiryOfARememberedToken(t *testing.T) {
+	long(t)
 	s, issuer, key := claimSite(t, "leeway 0s")
 	s.attack(t, "used until it ends", func(t *testing.T, a *attempt) {
 		end := time.Now().Truncate(time.Second).Add(3 * time.Second)

@@ -58,6 +58,7 @@ func TestAttackFetchUnknownKeyStorm(t *testing.T) {
 // one fetch. Few requests wait for it, and not for long. Known keys do not wait. TestWaitingIsBounded in
 // internal/keyset shows that no more than 1024 wait. It can stop the clock.
 func TestAttackFetchUnknownKeyStormAtASlowServer(t *testing.T) {
+	long(t)
 	key := tokentest.NewKey(t, "ES256", "slow-storm")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	s := start(t, gateFor(issuerByJWKS(as)))

@@ -20,6 +20,7 @@ import (
 // out of memory for those that wait. Here few questions are under way, a bounded number waits, and known tokens need
 // neither.
 func TestAttackIntrospectFlood(t *testing.T) {
+	long(t)
 	const allowed, slots, waiting, clients = 4, 3, 16 * 3, 400 // one slot of four is for tokens that are known
 	as := introspector(t)
 	var busy, most atomic.Int64

@@ -123,6 +123,7 @@ func TestAttackIntrospectRememberedPastItsEnd(t *testing.T) {
 // A token is revoked after its answer was remembered. It passes for at most cache_ttl more, however often it is used
 // meanwhile, and not at all on a route that takes no remembered answer.
 func TestAttackIntrospectRememberedAfterRevocation(t *testing.T) {
+	long(t)
 	key := tokentest.NewKey(t, "ES256", "revocation")
 	s := prepare(t)
 	for mode, token := range map[string]func(as *tokentest.AS) string{

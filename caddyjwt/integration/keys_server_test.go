@@ -100,6 +100,7 @@ func TestKeysServerFailsLater(t *testing.T) {
 
 // The server changes its signing key under load, with and without publishing it ahead. No good token is refused.
 func TestKeysRotateUnderLoad(t *testing.T) {
+	long(t)
 	keys := make([]*tokentest.Key, 4)
 	for i := range keys {
 		keys[i] = tokentest.NewKey(t, "ES256", "rotation-"+strconv.Itoa(i))
@@ -174,6 +175,7 @@ func TestKeysReplacedUnderTheSameID(t *testing.T) {
 
 // Invented key ids from many clients cost a few fetches, and keep no good token out.
 func TestKeysSurviveAFloodOfUnknownIDs(t *testing.T) {
+	long(t)
 	key := tokentest.NewKey(t, "ES256", "flooded")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	s := start(t, gateForAudience(issuerBlock(as.URL, "keys jwks "+as.JWKSURL())))

@@ -98,11 +98,11 @@ func TestScaleThousandIssuersInACaddyfile(t *testing.T) {
 	}
 }
 
-// A hundred thousand consumers with secrets of their own (ten thousand with -short).
+// A hundred thousand consumers with secrets of their own (three thousand with -short).
 func TestScaleHundredThousandConsumers(t *testing.T) {
 	n := 100_000
 	if testing.Short() {
-		n = 10_000
+		n = 3_000
 	}
 	key := hmacKey(t)
 	secret := base64.StdEncoding.EncodeToString(key.Secret())

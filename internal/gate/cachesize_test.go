@@ -81,7 +81,7 @@ func TestFloodOfOneTimeTokens(t *testing.T) {
 // TestCachedTokenMemory compares what a cached token costs with what the cache accounts for it. If the account were too
 // small, the cache would exceed its size.
 func TestCachedTokenMemory(t *testing.T) {
-	const tokens = 20_000
+	tokens := sample(20_000)
 	sizes := []int{700, 200, 3000}
 	if testing.Short() {
 		sizes = sizes[:1]
@@ -112,6 +112,14 @@ func TestCachedTokenMemory(t *testing.T) {
 	}
 }
 
+// sample is the number of tokens, or a third of it with -short.
+func sample(tokens int) int {
+	if testing.Short() {
+		return tokens / 3
+	}
+	return tokens
+}
+
 func heap() uint64 {
 	var stats runtime.MemStats
 	runtime.GC()
@@ -125,7 +133,7 @@ func TestCacheIsBoundedInBytes(t *testing.T) {
 	cache, mint := newCache(t, size), newMinter(t, 2000)
 	g := mint.gate(cache, tokentest.NewKey(t, "ES256", "k1"))
 	before := heap()
-	for i := range 10_000 { // some 28 MiB
+	for i := range sample(10_000) { // some 28 MiB, or 9 with -short
 		accepted(t, g, request(mint.token(i)))
 	}
 	cache.CleanUp()

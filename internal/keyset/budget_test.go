@@ -49,13 +49,13 @@ type attack func(t *testing.T, source keyset.Source, next string, n int)
 
 // rotations makes the server replace its only key about once a minute. Good tokens arrive five times a second, and
 // attack runs as often. Each key has only a few tokens, because clients use a token repeatedly. With -short, everything
-// happens half as often.
+// happens a quarter as often.
 func rotations(t *testing.T, minutes int, attack attack) (*tally, *server) {
 	t.Helper()
 	good, n := new(tally), 0
 	pause := 200 * time.Millisecond
 	if testing.Short() {
-		pause *= 2
+		pause *= 4
 	}
 	var behind *server
 	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
@@ -243,6 +243,10 @@ func TestPendingTokensGetAnAnswer(t *testing.T) {
 // When there are more invented ids than the source remembers, bad tokens get their answers later, and good tokens lose
 // nothing.
 func TestMoreInventedIDsThanAreRemembered(t *testing.T) {
+	rounds := 20
+	if testing.Short() {
+		rounds = 5
+	}
 	two := tokentest.NewKey(t, "ES256", "two")
 	inBubble(t, keyset.Timing{}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
 		flood := func() {
@@ -256,7 +260,7 @@ func TestMoreInventedIDsThanAreRemembered(t *testing.T) {
 		if err := find(t, source, "one"); err != nil {
 			t.Fatal(err)
 		}
-		for range 20 {
+		for range rounds {
 			flood()
 			s.set(func(s *server) { s.body = tokentest.JWKS(two) })
 			start := time.Now()
