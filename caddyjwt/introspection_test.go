@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/caddyjwt/gateway/caddyjwt/process"
+	"github.com/caddyjwt/gateway/internal/hashing/hashingtest"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/introspect"
@@ -52,7 +53,12 @@ func TestErrorsOfTheClientNameOurFields(t *testing.T) {
 
 func TestClientsThatDifferHaveDifferentIdentities(t *testing.T) {
 	opened := opener{shared: process.Shared()}
-	seen := map[string]string{opened.askerIdentity(new(issuerPlan), [32]byte{}): "nothing"}
+	identity := func(change func(*issuerPlan, *[32]byte)) string {
+		plan, keys := issuerPlan{introspect: new(askingPlan)}, [32]byte{}
+		change(&plan, &keys)
+		return opened.askerSettings(&plan, nil, keys).id()
+	}
+	seen := map[string]string{identity(func(*issuerPlan, *[32]byte) {}): "nothing"}
 	for name, change := range map[string]func(*issuerPlan, *[32]byte){
 		"TLS settings":     func(p *issuerPlan, _ *[32]byte) { p.source.fetch.ServerName = "a" },
 		"keys":             func(_ *issuerPlan, keys *[32]byte) { keys[0] = 1 },
@@ -60,13 +66,15 @@ func TestClientsThatDifferHaveDifferentIdentities(t *testing.T) {
 		"leeway":           func(p *issuerPlan, _ *[32]byte) { p.issuer.Leeway = 1 },
 		"algorithms":       func(p *issuerPlan, _ *[32]byte) { p.issuer.Algorithms = jose.MakeAlgorithms(jose.ES256) },
 	} {
-		var plan issuerPlan
-		var keys [32]byte
-		change(&plan, &keys)
-		identity := opened.askerIdentity(&plan, keys)
-		if other, has := seen[identity]; has {
+		id := identity(change)
+		if other, has := seen[id]; has {
 			t.Errorf("another %s and another %s are one client", name, other)
 		}
-		seen[identity] = name
+		seen[id] = name
 	}
+}
+
+// What a client keeps beside its own settings must be in its identity, or it would be used for other settings.
+func TestEverySettingOfAnAskerIsInItsIdentity(t *testing.T) {
+	hashingtest.EveryField(t, askerSettings{}, func(s askerSettings) [32]byte { return [32]byte([]byte(s.id())) })
 }

@@ -107,13 +107,11 @@ func (o opener) openAsking(
 		}
 		config.Discover = authserver.Discover(metadata, config.Mode)
 	}
+	settings := o.askerSettings(plan, keys, keysID)
 	if config.Signed {
-		config.VerifySigned = authserver.SignedAnswers{
-			Keys: keys, Issuer: plan.issuer.Name, ClientID: config.ClientID,
-			Algorithms: plan.issuer.Algorithms, Leeway: plan.issuer.Leeway,
-		}.Verify
+		config.VerifySigned = settings.signed.Verify
 	}
-	config.Identity = o.askerIdentity(plan, keysID)
+	config.Identity = settings.id()
 	client, err := l.Client(plan.issuer.Name, config.Fingerprint(), func() (*introspect.Client, io.Closer, error) {
 		transport, err := fetch.NewClient(plan.source.fetch)
 		if err != nil {
@@ -135,16 +133,28 @@ func (o opener) openAsking(
 	}, nil
 }
 
-// askerIdentity fingerprints what a client was made with beside its own settings, and keeps: its connections, its key
-// source, where it discovers, and how it verifies signed answers. Clients that differ in these must not be shared.
-func (o opener) askerIdentity(p *issuerPlan, keys [32]byte) string {
-	sum := hashing.Fingerprint(struct {
-		Connections fetch.Options
-		Keys        [32]byte
-		Discovery   keyset.DiscoveryOptions
-		Leeway      time.Duration
-		Algorithms  jose.Algorithms
-	}{p.source.fetch, keys, o.discovery(&p.source), p.issuer.Leeway, p.issuer.Algorithms})
+// askerSettings are what a client was made with beside its own settings, and keeps. Clients that differ in these must
+// not be shared.
+type askerSettings struct {
+	connections fetch.Options
+	keys        [32]byte // the fingerprint of the key source
+	discovery   keyset.DiscoveryOptions
+	signed      authserver.SignedAnswers
+}
+
+func (o opener) askerSettings(plan *issuerPlan, keys keyset.Source, keysID [32]byte) askerSettings {
+	return askerSettings{
+		connections: plan.source.fetch, keys: keysID, discovery: o.discovery(&plan.source),
+		signed: authserver.SignedAnswers{
+			Keys: keys, Issuer: plan.issuer.Name, ClientID: plan.introspect.config.ClientID,
+			Algorithms: plan.issuer.Algorithms, Leeway: plan.issuer.Leeway,
+		},
+	}
+}
+
+// id is the fingerprint of the settings, which a client's own settings contain.
+func (s askerSettings) id() string {
+	sum := hashing.Fingerprint(s)
 	return string(sum[:])
 }
 

@@ -24,8 +24,9 @@ const answerType = "token-introspection+jwt"
 
 // SignedAnswers verifies signed answers of one authorization server.
 type SignedAnswers struct {
-	// Keys are the issuer's. They verify its answers as they verify its tokens.
-	Keys keyset.Source
+	// Keys are the issuer's. They verify its answers as they verify its tokens. A fingerprint of these settings leaves
+	// them out, because a key source has its own fingerprint.
+	Keys keyset.Source `fingerprint:"-"`
 	// Issuer is the iss that answers must have.
 	Issuer string
 	// ClientID is the aud that answers must have: our own name at the server.
@@ -37,7 +38,7 @@ type SignedAnswers struct {
 	// Leeway is the clock difference that is tolerated.
 	Leeway time.Duration
 	// Now is the clock; nil means time.Now.
-	Now func() time.Time
+	Now func() time.Time `fingerprint:"-"` // for tests
 }
 
 // Verify verifies an answer as RFC 9701 section 5 demands: its type, signature, iss and aud, and that iat is recent. It
