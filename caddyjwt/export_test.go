@@ -15,3 +15,11 @@ func WithoutKeys() (names []string) {
 	}
 	return names
 }
+
+// AuthMethods names the methods of authentication at an introspection endpoint.
+func AuthMethods() (names []string) {
+	for _, method := range authMethods {
+		names = append(names, string(method.name))
+	}
+	return names
+}
