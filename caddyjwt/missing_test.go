@@ -72,7 +72,9 @@ func TestWordsOfOtherProductsAreKnown(t *testing.T) {
 		maximum_expiration sign_key sign_alg jwk_url from_query from_header from_cookies issuer_whitelist audience_whitelist
 		user_claims meta_claims skip_verification remote_jwks jwksUri audiences forward_payload_header outputPayloadToHeader
 		from_headers from_params auth_jwt_key_request auth_jwt_key_file auth_jwt_leeway oidc_issuer_url
-		skip_jwt_bearer_tokens jwks_url scope scopes insecure_skip_verify jwks discovery url`) {
+		skip_jwt_bearer_tokens jwks_url scope scopes insecure_skip_verify jwks discovery url
+		config.uri_param_names config.header_names oidc-issuer-url oidc-jwks-url jwksUrl insecureSkipVerify cookieName
+		groups_required value_prefix allow_missing auth_jwt_require_claim allowed_roles iss aud alg ca_file`) {
 		for place, caddyfile := range map[string]string{
 			"the handler": inGate(word + " x"), "an issuer": inIssuer(word + " x"),
 		} {

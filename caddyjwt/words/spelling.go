@@ -9,8 +9,28 @@ import (
 )
 
 // Foreign are words of other products, and words that newcomers try first. The value is one sentence: what to write
-// instead.
+// instead. The key is the word as bare spells it.
 type Foreign map[string]string
+
+// NewForeign makes a Foreign from rows of a sentence and the words that it answers, which are separated by blanks. It
+// panics when a word has two sentences.
+func NewForeign(rows [][2]string) Foreign {
+	found := make(Foreign)
+	for _, row := range rows {
+		for word := range strings.FieldsSeq(row[1]) {
+			if _, twice := found[bare(word)]; twice {
+				panic("words: two sentences for " + word)
+			}
+			found[bare(word)] = row[0]
+		}
+	}
+	return found
+}
+
+// bare is a word without what products spell differently: capitals, "_", "-", and the "config." of Kong.
+func bare(name string) string {
+	return strings.NewReplacer("_", "", "-", "").Replace(strings.TrimPrefix(strings.ToLower(name), "config."))
+}
 
 // unknown is the error for an unknown word. It says what may have been meant: a word of another product, a similar
 // word, or a word of another block. It does not list all words of the block: a list of twenty helps nobody.
@@ -70,7 +90,7 @@ func (b *Block) hereInstead(name string) string {
 	case strings.Contains(directives, " "+name+" "):
 		return "this is a directive of Caddy; is a } missing before it?"
 	}
-	return b.foreign[name]
+	return b.foreign[bare(name)]
 }
 
 func (b *Block) blocksWith(name string) (names []string) {

@@ -210,3 +210,16 @@ func TestCard(t *testing.T) {
 		t.Errorf("card:\n%s\nwant:\n%s", got, want)
 	}
 }
+
+func TestAWordOfAnotherProductHasOneSentence(t *testing.T) {
+	found := words.NewForeign([][2]string{{"here: clerk <name>", "staff crew_member"}})
+	if len(found) != 2 {
+		t.Errorf("two words became %v", found)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a word with two sentences was taken")
+		}
+	}()
+	words.NewForeign([][2]string{{"one", "crew_member"}, {"two", "CrewMember"}})
+}
