@@ -23,3 +23,11 @@ func AuthMethods() (names []string) {
 	}
 	return names
 }
+
+// KeyFields names the fields of Keys that one kind of key source has and another has not.
+func KeyFields() (names []string) {
+	for _, field := range keyFields {
+		names = append(names, field.field)
+	}
+	return names
+}
