@@ -86,7 +86,7 @@ func (i *Issuer) compileAlgorithms(source *keySource) (jose.Algorithms, error) {
 	if !source.verifies() && (i.Algorithms != nil || i.Types != nil || i.Profile != "") {
 		return 0, setting.In(firstThere(
 			field{"Algorithms", i.Algorithms != nil}, field{"Types", i.Types != nil}, field{"Profile", true}),
-			fmt.Errorf("algorithms, type and profile are for JWTs that are verified here, and keys %s verifies none: "+
+			fmt.Errorf("keys %s verifies nothing here, so algorithms, type and profile have no effect: "+
 				"remove these words, or name another source of keys", source.name))
 	}
 	possible := jose.AsymmetricAlgorithms()
@@ -124,7 +124,7 @@ func (i *Issuer) checkServer(source *keySource) error {
 	return nil
 }
 
-// field is one of the settings that an error is about. there says whether the configuration has it.
+// field is one of the settings that an error is about. there is true if the configuration has it.
 type field struct {
 	name  string
 	there bool

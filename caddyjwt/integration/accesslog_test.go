@@ -164,7 +164,7 @@ func TestTallyIsLoggedAtTheEnd(t *testing.T) {
 		s.get("/", "")
 	}
 	s.loadFile(strings.Replace(s.caddyfile(gateFor(consumerAlice(t))), "\tlog\n", "", 1))
-	eventually(t, "the rest is told", func() bool { return len(s.tallied()) == 2 })
+	eventually(t, "the log has the rest", func() bool { return len(s.tallied()) == 2 })
 	if got := fmt.Sprint(s.tallied()); got != "[missing_token 1 missing_token 4]" {
 		t.Errorf("told: %s", got)
 	}

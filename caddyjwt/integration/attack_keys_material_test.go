@@ -233,7 +233,7 @@ func TestAttackKeyThatMustNotVerify(t *testing.T) {
 				}
 			}
 			if strings.Contains(name, "priv") || strings.Contains(name, "prime") {
-				eventually(t, "somebody is told that a private key was published", func() bool {
+				eventually(t, "the log has the published private key", func() bool {
 					return strings.Contains(a.log(), "private_key")
 				})
 			}

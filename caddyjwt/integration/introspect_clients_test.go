@@ -62,7 +62,7 @@ func TestIntrospectUserInfoHasTheAudienceOfTheClient(t *testing.T) {
 	opaque := start(t,
 		gateFor(issuerBlock(as.URL, "audience any", "introspect opaque "+userInfo), "forward_claim aud X-Aud"))
 	if got := opaque.passed(opaque.get("/", "opaque")).Header.Get("X-Aud"); got != "" {
-		t.Errorf("the backend is told an audience of the token: %q", got)
+		t.Errorf("the backend gets an audience of the token: %q", got)
 	}
 }
 

@@ -31,7 +31,7 @@ type vectorFile struct {
 	}
 }
 
-// overrides are vectors, by number, where the files are wrong or a rule of ours is stricter. The value says whether the
+// overrides are vectors, by number, where the files are wrong or a rule of ours is stricter. The value is true if the
 // vector is valid.
 var overrides = map[string]map[int]bool{
 	"json_web_signature_test.json": {
