@@ -201,7 +201,8 @@ func (c *Client) depart(f *flight) (time.Time, bool) {
 }
 
 // finish stores the verdict and hands it out. A flight that a newer one has replaced stores nothing, because its answer
-// may be the older one.
+// may be the older one. The observer hears of the call first: metrics that lag behind an answer surprise those who read
+// them.
 func (c *Client) finish(f *flight) {
 	c.mu.Lock()
 	now := c.cfg.Now()
@@ -216,8 +217,8 @@ func (c *Client) finish(f *flight) {
 		c.breakers.record(f, now)
 	}
 	c.mu.Unlock()
-	close(f.done)
 	c.cfg.Observer.call(f.result.Active, f.err, now.Sub(f.started))
+	close(f.done)
 }
 
 // remember keeps the verdict, or the fact that there was none.

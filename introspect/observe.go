@@ -57,8 +57,8 @@ func (s BreakerState) String() string {
 type Observer struct {
 	// Lookup is called once for every question.
 	Lookup func(Lookup)
-	// Call is called after every call to the server, also after one that found no free slot. It gets the verdict, or the
-	// error when there is none, and the time since the first caller asked.
+	// Call is called after every call to the server, also after one that found no free slot, and before any caller gets
+	// the verdict. It gets the verdict, or the error if there is no verdict, and the time since the first caller asked.
 	Call func(active bool, err *NoVerdictError, took time.Duration)
 }
 

@@ -26,6 +26,7 @@ func TestTheObserverHearsOfEverything(t *testing.T) {
 				if took != time.Second {
 					t.Errorf("a call took %v", took)
 				}
+				time.Sleep(time.Millisecond) // nobody gets the verdict before the observer has it
 				switch {
 				case err != nil:
 					calls[err.Cause.String()]++
@@ -35,10 +36,7 @@ func TestTheObserverHearsOfEverything(t *testing.T) {
 			},
 		}
 		c := newClient(t, cfg)
-		ask := func(token string) {
-			c.Introspect(t.Context(), token)
-			synctest.Wait()
-		}
+		ask := func(token string) { c.Introspect(t.Context(), token) }
 		ask("a")
 		ask("a")
 		text = `{"active":false}`
