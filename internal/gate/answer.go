@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"maps"
 	"math"
 	"net/http"
 	"slices"
@@ -66,25 +67,34 @@ const (
 //	the client left before there was an answer            499     none (seen only in the access log)
 //	a fault of ours                                       500     none
 //
-// A Challenge in the failure replaces the one above, but for status 503, which has none.
+// Challenges in the failure replace the one above, except for status 503, which has none.
 func (g *Gate) Answer(f *Failure) Answer {
 	answer, ok := g.answers[f.Reason]
 	if !ok {
 		answer = g.answerTo(f.Reason)
 	}
-	if f.Challenge != nil {
-		challenge := *f.Challenge
-		challenge.Realm = g.realm
-		answer.Header = headerOf(challenge.String())
-	}
-	if answer.Status == http.StatusServiceUnavailable {
+	switch {
+	case answer.Status == http.StatusServiceUnavailable:
 		answer.Header = headerOf()
 		answer.Header["Retry-After"] = []string{retryAfter(f.RetryAfter)}
+	case f.Challenges != nil:
+		challenges := make([]string, 0, len(f.Challenges))
+		for _, challenge := range f.Challenges {
+			challenge.Realm = g.realm
+			challenges = append(challenges, challenge.String())
+		}
+		answer.Header = headerOf(challenges...)
+	}
+	if len(f.Header) > 0 {
+		header := f.Header.Clone()
+		maps.Copy(header, answer.Header)
+		answer.Header = header
 	}
 	return answer
 }
 
-// prepare makes the answers to all reasons once. Only Retry-After and a failure's own Challenge vary by request.
+// prepare makes the answers to all reasons once. Only Retry-After, and a failure's own challenges and fields, vary by
+// request.
 func (g *Gate) prepare() {
 	g.answers = make(map[Reason]Answer)
 	for _, reason := range Reasons() {

@@ -42,6 +42,9 @@ func (g *Gate) query(
 	if !ok {
 		return nil, about(fail(InternalError, errors.New("the introspection client does not decode answers")), p)
 	}
+	if s.identity.Issuer != p.name {
+		return nil, about(fail(InternalError, errors.New("the introspection client decodes for another issuer")), p)
+	}
 	return s, nil
 }
 

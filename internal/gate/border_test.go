@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +23,18 @@ func (inPath) Extract(r *http.Request) (bearer.Credential, error) {
 	return bearer.Credential{Token: strings.TrimPrefix(r.URL.Path, "/")}, nil
 }
 
+// elsewhere finds the token in a place that does not exist.
+type elsewhere struct {
+	gate.Extractor
+	place int
+}
+
+func (e elsewhere) Extract(r *http.Request) (bearer.Credential, error) {
+	credential, err := e.Extractor.Extract(r)
+	credential.Place = e.place
+	return credential, err
+}
+
 func TestCustomExtractor(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	as := newAS(t)
@@ -33,6 +46,10 @@ func TestCustomExtractor(t *testing.T) {
 	}
 	r.URL.Path = "/"
 	refused(t, g, r, gate.MalformedRequest)
+	for _, place := range []int{-1, 1} {
+		g := build(t, key, func(c *gate.Config) { c.Extractor = elsewhere{extractor(t), place} })
+		refused(t, g, request(key.Sign(t, says())), gate.InternalError)
+	}
 	if n := as.asked(); n != 0 {
 		t.Errorf("the server was asked %d times about an empty token", n)
 	}
@@ -51,12 +68,18 @@ func TestCustomAsker(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	other, err := gate.DecodeAnswer("https://b.example")([]byte(`{"sub":"bob","aud":"` + api + `"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
 	g := build(t, key, func(c *gate.Config) {
 		c.Issuers[0].Asking = &gate.Asking{Mode: gate.AskOpaque, Client: askerFunc(
 			func(token string) (introspect.Result, error) {
 				switch token {
 				case "bob":
 					return introspect.Result{Active: true, Value: statement}, nil
+				case "other":
+					return introspect.Result{Active: true, Value: other}, nil
 				case "else":
 					return introspect.Result{Active: true, Value: new(gate.Identity)}, nil
 				case "down":
@@ -70,6 +93,7 @@ func TestCustomAsker(t *testing.T) {
 	}
 	refused(t, g, request("eve"), gate.Inactive)
 	refused(t, g, request("else"), gate.InternalError)
+	refused(t, g, request("other"), gate.InternalError)
 	refused(t, g, request("down"), gate.IntrospectionUnavailable)
 }
 
@@ -126,7 +150,11 @@ type fresh struct{}
 func (fresh) Check(id *gate.Identity, now time.Time) *gate.Failure {
 	if id.Claims == nil || now.Sub(id.Claims.IssuedAt) > time.Minute {
 		return &gate.Failure{
-			Reason: gate.ClaimMismatch, Challenge: &bearer.Challenge{Error: "insufficient_user_authentication"},
+			Reason: gate.ClaimMismatch,
+			Challenges: []bearer.Challenge{
+				{Realm: "its own", Error: "insufficient_user_authentication"}, {Error: "invalid_token", Scope: "read"},
+			},
+			Header: http.Header{"Dpop-Nonce": {"n"}, "Cache-Control": {"public"}, "Www-Authenticate": {"Basic"}},
 		}
 	}
 	return nil
@@ -143,8 +171,14 @@ func TestCustomRequirement(t *testing.T) {
 	accepted(t, g, request(token))
 	clock.advance(time.Minute + 1)
 	answer := g.Answer(refused(t, g, request(token), gate.ClaimMismatch))
-	if want := `Bearer realm="api", error="insufficient_user_authentication"`; challengeOf(answer) != want {
-		t.Errorf("challenge %s, want %s", challengeOf(answer), want)
+	if want := (http.Header{
+		"Www-Authenticate": {
+			`Bearer realm="api", error="insufficient_user_authentication"`,
+			`Bearer realm="api", error="invalid_token", scope="read"`,
+		},
+		"Dpop-Nonce": {"n"}, "Cache-Control": {"no-store"},
+	}); !reflect.DeepEqual(answer.Header, want) {
+		t.Errorf("fields %v, want %v", answer.Header, want)
 	}
 	f := refused(t, g, request(key.Sign(t, says())), gate.InsufficientScope) // scopes come first
 	if got := challengeOf(g.Answer(f)); !strings.Contains(got, `scope="read"`) {
@@ -163,6 +197,30 @@ func TestCustomRequirement(t *testing.T) {
 	}
 }
 
+// until is a requirement that everybody meets until a time.
+type until time.Time
+
+func (u until) Check(_ *gate.Identity, now time.Time) *gate.Failure {
+	if now.Before(time.Time(u)) {
+		return nil
+	}
+	return &gate.Failure{Reason: gate.ClaimMismatch}
+}
+
+// The anonymous consumer must meet the requirements at each request, not only when the gate is made.
+func TestRequirementOfTheAnonymousConsumer(t *testing.T) {
+	clock := newClock()
+	g := build(t, tokentest.NewKey(t, "ES256", "k1"), func(c *gate.Config) {
+		c.Consumers, c.Anonymous, c.Now = []gate.Consumer{{Username: "guest"}}, "guest", clock.now
+		c.Require.Others = []gate.Requirement{until(start.Add(time.Minute))}
+	})
+	if verdict, err := g.Check(direct(request(""))); err != nil || verdict.Outcome != gate.Anonymous {
+		t.Errorf("verdict %v, error %v", verdict, err)
+	}
+	clock.advance(time.Minute)
+	refused(t, g, request(""), gate.ClaimMismatch)
+}
+
 // never is a requirement that gives the same failure to all requests.
 type never struct{ failure *gate.Failure }
 
@@ -178,7 +236,7 @@ func TestFailuresOfARequirementAreNotShared(t *testing.T) {
 	if fingerprint == "" || first.Token != fingerprint || second.Token == fingerprint || first.Issuer != issuerA {
 		t.Errorf("failures %+v and %+v", first, second)
 	}
-	if *same != (gate.Failure{Reason: gate.ClaimMismatch}) {
+	if !reflect.DeepEqual(*same, gate.Failure{Reason: gate.ClaimMismatch}) {
 		t.Errorf("the requirement's own failure is now %+v", same)
 	}
 }
@@ -227,6 +285,11 @@ func TestCustomOutput(t *testing.T) {
 	g = build(t, key, with(badge{names: []string{"X-Badge"}, err: errors.New("no ink")}))
 	if err := g.Annotate(r, id); gate.FailureOf(err).Reason != gate.InternalError || r.Header["X-Badge"] != nil {
 		t.Errorf("error %v, headers %v", err, r.Header)
+	}
+	same := &gate.Failure{Reason: gate.UnsafeClaim}
+	g = build(t, key, with(badge{names: []string{"X-Badge"}, err: same}))
+	if f := gate.FailureOf(g.Annotate(r, id)); f.Reason != gate.UnsafeClaim || f.Issuer != issuerA || f == same {
+		t.Errorf("failure %+v", f)
 	}
 	for name, wrong := range map[string]badge{
 		"taken":    {names: []string{"X-Badge", "x-consumer-id"}},

@@ -20,8 +20,8 @@ func borrow(n int) *[]byte {
 
 // release erases a buffer and gives it back. It leaves a large one to the garbage collector.
 func release(buf *[]byte) {
+	clear(*buf)
 	if cap(*buf) <= maxBuffer {
-		clear(*buf)
 		buffers.Put(buf)
 	}
 }

@@ -165,8 +165,8 @@ func (g *Gate) Check(req Request) (Verdict, error) {
 	if err != nil {
 		return g.withoutToken(err)
 	}
-	if credential.Token == "" { // a mistake of the Extractor: no server may be asked about an empty token
-		return Verdict{}, fail(MalformedRequest, errEmptyToken)
+	if err := g.checkCredential(credential); err != nil {
+		return Verdict{}, err
 	}
 	identity, err := g.identify(&req, credential.Token)
 	if err != nil {
@@ -175,7 +175,18 @@ func (g *Gate) Check(req Request) (Verdict, error) {
 	return Verdict{Outcome: Accepted, Identity: identity, InAuthorization: g.inAuthorization[credential.Place]}, nil
 }
 
-var errEmptyToken = errors.New("the extractor returned an empty token")
+// checkCredential refuses the mistakes of an Extractor. No server may be asked about an empty token, and the place must
+// be one of Places.
+func (g *Gate) checkCredential(credential bearer.Credential) error {
+	switch {
+	case credential.Token == "":
+		return fail(MalformedRequest, errors.New("the extractor returned an empty token"))
+	case credential.Place < 0 || credential.Place >= len(g.inAuthorization):
+		return fail(InternalError, fmt.Errorf("the extractor returned place %d of %d", credential.Place,
+			len(g.inAuthorization)))
+	}
+	return nil
+}
 
 // passesAsPreflight reports whether the request passes as a CORS preflight. A request with a field that may hold the
 // token does not: browsers send no such field with a preflight, and a route that keeps the token would forward it
@@ -206,10 +217,13 @@ func (g *Gate) withoutToken(err error) (Verdict, error) {
 }
 
 // unidentified lets a request without any token pass where the configuration allows it. New has made sure that such a
-// request does not bypass the route's requirements.
+// request does not bypass the route's requirements. What the anonymous consumer satisfied then may have changed since.
 func (g *Gate) unidentified() (Verdict, error) {
 	switch {
 	case g.anonymous != nil:
+		if err := g.require.satisfiedBy(g.anonymous, g.now()); err != nil {
+			return Verdict{}, err
+		}
 		return Verdict{Outcome: Anonymous, Identity: g.anonymous}, nil
 	case g.optional:
 		return Verdict{Outcome: Unidentified}, nil

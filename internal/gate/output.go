@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -77,7 +78,9 @@ func (g *Gate) Annotate(r *http.Request, identity *Identity) error {
 	for _, output := range g.outputs {
 		if err := output.Write(r.Header, identity); err != nil {
 			g.managed.stripHeader(r.Header) // the backend of an error route must not take the refused caller for accepted
-			return FailureOf(err)
+			f := *FailureOf(err)            // a copy: an Output may return the same failure for several requests
+			f.Issuer = cmp.Or(identity.Issuer, identity.CredentialKey)
+			return &f
 		}
 	}
 	return nil

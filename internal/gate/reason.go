@@ -2,6 +2,7 @@ package gate
 
 import (
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/bearer"
@@ -72,9 +73,12 @@ type Failure struct {
 	KeyID string
 	// Token is a short keyed fingerprint of the token, by which log lines can be matched. It is no part of its text.
 	Token string
-	// Challenge replaces the challenge that belongs to the Reason, except for its realm, which is always the gate's.
-	// Nil keeps that of the Reason.
-	Challenge *bearer.Challenge
+	// Challenges replace the challenge that belongs to the Reason, except for the realm, which is always the gate's. Nil
+	// keeps that of the Reason. An answer with status 503 has no challenge.
+	Challenges []bearer.Challenge
+	// Header has other fields for the client, such as DPoP-Nonce (RFC 9449 section 8). The gate's own fields replace
+	// those of the same name.
+	Header http.Header
 	// RetryAfter is how long a client should wait if the fault is on our side. It is zero if that is unknown.
 	RetryAfter time.Duration
 }
