@@ -216,7 +216,7 @@ func TestAttackFetchReloadsLeakNothing(t *testing.T) {
 		return gateFor("realm r"+strconv.Itoa(i), issuerByDiscovery(as, append(ask, "max_stale "+strconv.Itoa(i+1)+"h")...),
 			issuerByDiscovery(stalled, "max_stale "+strconv.Itoa(i+1)+"h"))
 	}
-	s := start(t, gate(0)).patient()
+	s := start(t, gate(0))
 	s.attack(t, "a hundred reloads with other settings", func(t *testing.T, a *attempt) {
 		token := key.Sign(t, issuedBy(as.URL))
 		a.passed(a.send(token))

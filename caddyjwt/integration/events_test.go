@@ -167,7 +167,7 @@ func TestEventsReportWhatHappensToKeys(t *testing.T) {
 	first, second, third := tokentest.NewKey(t, "ES256", "first"), tokentest.NewKey(t, "ES256", "second"),
 		tokentest.NewKey(t, "ES256", "third")
 	as := tokentest.NewAS(t, tokentest.WithKeys(first))
-	s := prepare(t).patient()
+	s := prepare(t)
 	s.loadWithEvents("a", gateForAudience(issuerBlock(as.URL, "leeway 5s")))
 	noEvent(t) // nothing is fetched before it is needed
 
@@ -208,7 +208,7 @@ func TestEventsReportWhatHappensToKeys(t *testing.T) {
 func TestEventsGoToTheNewConfiguration(t *testing.T) {
 	first, second := tokentest.NewKey(t, "ES256", "first"), tokentest.NewKey(t, "ES256", "second")
 	as := tokentest.NewAS(t, tokentest.WithKeys(first))
-	s := prepare(t).patient()
+	s := prepare(t)
 	gate := gateForAudience(issuerBlock(as.URL, "leeway 5s"))
 	s.loadWithEvents("old", gate)
 	s.accepts(first.Sign(t, issuedBy(as.URL)))
@@ -227,7 +227,7 @@ func TestEventsGoToTheNewConfiguration(t *testing.T) {
 func TestEventHandlersMayReload(t *testing.T) {
 	first, second := tokentest.NewKey(t, "ES256", "first"), tokentest.NewKey(t, "ES256", "second")
 	as, other := tokentest.NewAS(t, tokentest.WithKeys(first)), tokentest.NewAS(t, tokentest.WithKeys(second))
-	s := prepare(t).patient()
+	s := prepare(t)
 	loaded := make(chan error, 1)
 	react := func() { loaded <- s.tryLoad(s.caddyfile(gateForAudience(issuerBlock(other.URL)))) }
 	eventReaction.Store(&react)
@@ -254,7 +254,7 @@ func TestEventHandlersMayReload(t *testing.T) {
 func TestEventsStayWhenAReloadFails(t *testing.T) {
 	first, second := tokentest.NewKey(t, "ES256", "first"), tokentest.NewKey(t, "ES256", "second")
 	as := tokentest.NewAS(t, tokentest.WithKeys(first))
-	s := prepare(t).patient()
+	s := prepare(t)
 	gate := gateForAudience(issuerBlock(as.URL, "leeway 5s"))
 	s.loadWithEvents("running", gate)
 	s.accepts(first.Sign(t, issuedBy(as.URL)))
@@ -275,7 +275,7 @@ func TestEventsStayWhenAReloadFails(t *testing.T) {
 func TestEventsLeaveALoadingConfigurationAlone(t *testing.T) {
 	keys := []*tokentest.Key{tokentest.NewKey(t, "ES256", "k0"), tokentest.NewKey(t, "ES256", "k1")}
 	as := tokentest.NewAS(t, tokentest.WithKeys(keys[0]))
-	s := prepare(t).patient()
+	s := prepare(t)
 	gate := gateForAudience(issuerBlock(as.URL, "leeway 5s"))
 	s.loadWithEvents("running", gate)
 	s.accepts(keys[0].Sign(t, issuedBy(as.URL)))
@@ -309,7 +309,7 @@ func TestEventsLeaveALoadingConfigurationAlone(t *testing.T) {
 func TestEventsNameEveryIssuerOfASharedSource(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "shared")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
-	s := prepare(t).patient()
+	s := prepare(t)
 	s.loadWithEvents("a", gateForAudience(
 		issuerBlock("https://one.example.com", "keys jwks "+as.JWKSURL()),
 		issuerBlock("https://two.example.com", "keys jwks "+as.JWKSURL())))
@@ -330,7 +330,7 @@ func TestEventsOfAKeyFile(t *testing.T) {
 	long(t)
 	first, second := tokentest.NewKey(t, "ES256", "first"), tokentest.NewKey(t, "ES256", "second")
 	path := writeFile(t, filepath.Join(t.TempDir(), "jwks.json"), tokentest.JWKS(first))
-	s := prepare(t).patient()
+	s := prepare(t)
 	s.loadWithEvents("a", gateForAudience(issuerBlock("https://file.example.com", "keys file "+path)))
 	noEvent(t) // it is ready since the configuration has loaded
 	writeFile(t, path, tokentest.JWKS(second))

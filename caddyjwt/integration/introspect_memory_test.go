@@ -119,7 +119,7 @@ func TestIntrospectSharesOneQuestion(t *testing.T) {
 func TestIntrospectStateSurvivesReload(t *testing.T) {
 	as := introspector(t)
 	as.Introspect(always(active()))
-	s := start(t, gateForAudience(introspecting(as, "opaque"))).patient()
+	s := start(t, gateForAudience(introspecting(as, "opaque")))
 	s.accepts("token")
 	for i := range 3 {
 		s.load(gateForAudience("realm r"+strconv.Itoa(i), introspecting(as, "opaque")))
@@ -141,7 +141,7 @@ func TestIntrospectProvidersDoNotShareAnswers(t *testing.T) {
 	one, two := introspector(t), introspector(t)
 	one.Introspect(always(active()))
 	s := start(t,
-		gateForAudience(introspecting(one, "opaque", "prefix one_"), introspecting(two, "opaque", "prefix two_"))).patient()
+		gateForAudience(introspecting(one, "opaque", "prefix one_"), introspecting(two, "opaque", "prefix two_")))
 	s.accepts("one_token")
 	s.refused(s.get("/", "two_token"), http.StatusUnauthorized, "inactive")
 	s.refused(s.get("/", "three_token"), http.StatusUnauthorized, "malformed_token")
@@ -158,7 +158,7 @@ func TestIntrospectReloadWithOtherKeySettingsStillFindsTheEndpoint(t *testing.T)
 		return strings.Replace(gateForAudience(introspecting(as, "opaque")), "introspect opaque",
 			"max_stale "+stale+"\nintrospect opaque", 1)
 	}
-	s := start(t, block("1h")).patient()
+	s := start(t, block("1h"))
 	s.accepts("first")
 	s.load(block("2h"))
 	s.accepts("second")
@@ -182,7 +182,7 @@ func TestIntrospectReloadWithOtherKeysForgetsTheOldOnes(t *testing.T) {
 			"introspect opaque", keys+"\nintrospect opaque", 1))
 	}
 	pem := func(k *tokentest.Key) string { return gate("keys pem `" + k.PublicPEM() + "`") }
-	s := start(t, pem(old)).patient()
+	s := start(t, pem(old))
 	as.Introspect(always(answer(old)))
 	s.accepts("first")
 	s.load(pem(current))

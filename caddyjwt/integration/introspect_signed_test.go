@@ -85,7 +85,7 @@ func TestIntrospectSignedAnswersKeepToTheAlgorithms(t *testing.T) {
 		return gateForAudience(strings.Replace(introspecting(as, "opaque", "signed"), "introspect opaque",
 			algorithms+"\nintrospect opaque", 1))
 	}
-	s := start(t, gate("algorithms ES256")).patient()
+	s := start(t, gate("algorithms ES256"))
 	as.Introspect(always(signedBy(good)))
 	s.accepts("first")
 	as.Introspect(always(signedBy(weak)))

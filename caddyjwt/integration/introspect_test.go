@@ -97,7 +97,7 @@ func TestIntrospectAlwaysAsksAboutOpaqueTokens(t *testing.T) {
 	part := base64.RawURLEncoding.EncodeToString
 	jwe := part([]byte(`{"alg":"RSA-OAEP-256","enc":"A256GCM"}`)) + ".a2V5.aXY.Y3Q.dGFn"
 	foreign := tokentest.NewKey(t, "ES256", "foreign").Sign(t, issuedBy("https://nobody.example.com"))
-	s := start(t, gateForAudience(introspecting(as, "always"), "forward_claim sub X-Sub")).patient()
+	s := start(t, gateForAudience(introspecting(as, "always"), "forward_claim sub X-Sub"))
 	who := func(token, want string) {
 		t.Helper()
 		if got := s.passed(s.get("/", token)).Header.Get("X-Sub"); got != want {

@@ -101,7 +101,7 @@ func TestIntrospectBreakerSurvivesReload(t *testing.T) {
 	gate := func(i int, lines ...string) string {
 		return gateForAudience("realm r"+strconv.Itoa(i), introspecting(as, "opaque", lines...))
 	}
-	s := start(t, gate(0)).patient()
+	s := start(t, gate(0))
 	began := time.Now()
 	for i := range 10 {
 		if status, err := s.status("bogus-" + strconv.Itoa(i)); err != nil || status != http.StatusServiceUnavailable {
@@ -172,7 +172,7 @@ func TestIntrospectStrangersDoNotShutOutGoodTokens(t *testing.T) {
 func TestIntrospectWrongCredentialsAreLoggedWithoutAFlood(t *testing.T) {
 	as := introspector(t)
 	as.Introspect(always(active()))
-	s := start(t, gateForAudience(introspecting(as, "opaque", "endpoint "+as.IntrospectionURL()))).patient()
+	s := start(t, gateForAudience(introspecting(as, "opaque", "endpoint "+as.IntrospectionURL())))
 	as.SetClient("gateway", "another")
 	began := time.Now()
 	for range 100 {

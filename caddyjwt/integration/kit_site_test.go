@@ -125,11 +125,14 @@ func prepare(t testing.TB) *site {
 	s := &site{t: t, upstream: newUpstream(t), socket: filepath.Join(dir, "s"), logFile: filepath.Join(dir, "log"),
 		base: "http://gate.test", written: new(int)}
 	s.client = &http.Client{
-		Transport:     &http.Transport{DialContext: s.dial, MaxIdleConnsPerHost: 64},
+		Transport:     retryCut{&http.Transport{DialContext: s.dial, MaxIdleConnsPerHost: 64}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Timeout:       patience,
 	}
 	t.Cleanup(func() {
+		if strings.Contains(s.log(), "panic serving") {
+			t.Error("the log has a panic")
+		}
 		s.client.CloseIdleConnections()
 		s.tunnelsEnd()
 		if err := caddy.Stop(); err != nil {

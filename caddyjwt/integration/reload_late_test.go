@@ -248,7 +248,6 @@ func (o *onTheWay) upload(way way, results chan<- served) {
 // after the answer of a backend.
 func TestReloadServesAtALaterGate(t *testing.T) {
 	o := startOnTheWay(t)
-	o.patient()
 	o.as.Introspect(always(active()))
 	bearer := gateForAudience(issuerBlock(o.as.URL, "introspect opaque {", "client_id gateway", "client_secret s3cr3t",
 		"}"),
@@ -288,7 +287,6 @@ func TestReloadServesAtALaterGate(t *testing.T) {
 // connection, so that the client tries again. If the request were served, keys that work would have to judge it.
 func TestReloadNeverRefusesAHeaderThatEndsLate(t *testing.T) {
 	o := startOnTheWay(t)
-	o.patient()
 	o.as.Introspect(always(active()))
 	for _, token := range o.tokens() {
 		o.load(o.config(0))

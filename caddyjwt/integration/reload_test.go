@@ -32,7 +32,7 @@ func TestReloadHundredTimesUnderTraffic(t *testing.T) {
 			issuerBlock("https://secret.example.com",
 				"keys secret "+base64.StdEncoding.EncodeToString(secret.Secret())+" base64"))
 	}
-	s := start(t, gate(0)).patient()
+	s := start(t, gate(0))
 	tokens := []string{
 		key.Sign(t, issuedBy(as.URL)), key.Sign(t, issuedBy("https://jwks.example.com")),
 		key.Sign(t, issuedBy("https://file.example.com")), secret.WithKID("").Sign(t, issuedBy("https://secret.example.com")),
@@ -175,7 +175,7 @@ func TestReloadWithOtherSettingsForgetsVerdicts(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := start(t, test.before).patient()
+			s := start(t, test.before)
 			s.accepts(test.token)
 			s.accepts(test.token)
 			s.load(test.after)
@@ -196,7 +196,7 @@ func TestReloadRenamesAConsumer(t *testing.T) {
 		return gateFor("consumer " + name + " {\n groups " + group + "\n credential alice-key {\n algorithm HS256\n secret " +
 			base64.StdEncoding.EncodeToString(hmacKey(t).Secret()) + " base64\n}\n}")
 	}
-	s := start(t, block("alice", "staff")).patient()
+	s := start(t, block("alice", "staff"))
 	token := hmacKey(t).Sign(t, claims())
 	s.accepts(token)
 	s.accepts(token)
@@ -217,7 +217,7 @@ func TestReloadRoutesJudgeACachedTokenThemselves(t *testing.T) {
 	}
 	s := start(t, gate("/orders", "audience "+audience)+"\n"+gate("/other", "audience https://other.example.com")+
 		"\n"+gate("/admin", "audience "+audience, "require scope admin")+"\n"+
-		gate("/short", "audience "+audience, "max_lifetime 1m")).patient()
+		gate("/short", "audience "+audience, "max_lifetime 1m"))
 	token := key.Sign(t, issuedBy(as.URL))
 	for range 2 {
 		s.passed(s.get("/orders", token))
@@ -243,7 +243,7 @@ func TestReloadThatFailsChangesNothing(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "failing")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	issuer := issuerBlock(as.URL, "leeway 5s")
-	s := start(t, gateForAudience(issuer)).patient()
+	s := start(t, gateForAudience(issuer))
 	token := key.Sign(t, issuedBy(as.URL))
 	s.accepts(token)
 	before := s.goroutines()
@@ -280,7 +280,7 @@ func TestReloadWithoutTheIssuerClosesItsKeys(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "removed")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	with, without := gateForAudience(issuerBlock(as.URL, "leeway 5s")), gateFor(consumerAlice(t))
-	s := start(t, with).patient()
+	s := start(t, with)
 	token := key.Sign(t, issuedBy(as.URL))
 	s.accepts(token)
 	s.load(without)

@@ -51,7 +51,7 @@ func TestReloadRefusesNobodyWhoWaits(t *testing.T) {
 	add("discovered keys", 1, func() string { return key.Sign(t, issuedBy(as.URL, "jti", next())) })
 	add("key file", 1, func() string { return key.Sign(t, issuedBy(fileIssuer, "jti", next())) })
 
-	s := start(t, gateFor(consumerAlice(t))).patient()
+	s := start(t, gateFor(consumerAlice(t)))
 	s.accepts(hmacKey(t).Sign(t, claims()))
 	before := s.goroutines()
 	s.load(config(0))

@@ -51,7 +51,7 @@ func TestScaleTenThousandIssuers(t *testing.T) {
 	for i := range issuers {
 		issuers[i] = map[string]any{"issuer": strings.TrimSuffix(as.URL, "9999") + strconv.Itoa(i)}
 	}
-	s := prepare(t).patient()
+	s := prepare(t)
 	s.loadHandler(map[string]any{"audience": []string{audience}, "issuers": issuers[:1]})
 	small, before := heap(), s.goroutines()
 
@@ -88,7 +88,7 @@ func TestScaleThousandIssuersInACaddyfile(t *testing.T) {
 	for i := range 1000 {
 		blocks = append(blocks, issuerBlock(fmt.Sprintf("https://issuer-%d.example.com", i), "leeway 5s"))
 	}
-	s := prepare(t).patient()
+	s := prepare(t)
 	before := tokentest.ProcessorTime(t)
 	s.load(gateForAudience(blocks...))
 	cost := tokentest.ProcessorTime(t) - before
@@ -116,7 +116,7 @@ func TestScaleHundredThousandConsumers(t *testing.T) {
 			map[string]any{"key": "key-" + strconv.Itoa(i), "algorithm": "HS256", "secret": own, "base64": true},
 		}}
 	}
-	s := prepare(t).patient()
+	s := prepare(t)
 	s.loadHandler(map[string]any{"consumers": consumers[:1]})
 	small, before := heap(), s.goroutines()
 
@@ -150,7 +150,7 @@ func TestScaleThousandIdentitiesAtOnce(t *testing.T) {
 			"email": strings.TrimPrefix(r.Token, "opaque-") + "@example.com",
 		}}
 	})
-	s := prepare(t).patient()
+	s := prepare(t)
 	s.upstream.answer = func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s %s %s", r.Header["X-Sub"], r.Header["X-Email"], r.Header["X-Consumer-Username"])
 	}
