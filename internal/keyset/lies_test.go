@@ -100,10 +100,10 @@ func TestLiesTakeNoKeysAway(t *testing.T) {
 			events := new(observed)
 			timeout := time.Minute
 			if name == "no answer" || name == "a body that never ends" {
-				timeout = time.Second / 2 // twice of it passes
+				timeout = time.Second / 4 // twice of it passes
 			}
 			source := remote(t, keyset.RemoteOptions{URL: as.JWKSURL(), Timing: keyset.Timing{
-				MinRefresh: time.Millisecond, DefaultRefresh: 100 * time.Millisecond, MaxRefresh: 100 * time.Millisecond,
+				MinRefresh: time.Millisecond, DefaultRefresh: 20 * time.Millisecond, MaxRefresh: 20 * time.Millisecond,
 				MinBackoff: 10 * time.Millisecond, MaxBackoff: 10 * time.Millisecond, Timeout: timeout,
 			}})
 			source.SetObserver(events.add)
