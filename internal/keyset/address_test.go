@@ -48,6 +48,7 @@ func wantAddress(t *testing.T, err error, address string) {
 }
 
 func TestFetchErrorsNameTheAddress(t *testing.T) {
+	t.Parallel()
 	key := tokentest.NewKey(t, "ES256", "one")
 	for name, trouble := range troubles() {
 		t.Run("a key set: "+name, func(t *testing.T) {

@@ -91,6 +91,7 @@ func lies(tb testing.TB) map[string]http.HandlerFunc {
 }
 
 func TestLiesTakeNoKeysAway(t *testing.T) {
+	t.Parallel()
 	key := tokentest.NewKey(t, "ES256", "one")
 	token := key.Sign(t, claims())
 	for name, lie := range lies(t) {
@@ -205,6 +206,7 @@ func TestAnEntityTagDoesNotEndRefreshing(t *testing.T) {
 }
 
 func TestLiesAtTheStart(t *testing.T) {
+	t.Parallel()
 	for name, lie := range lies(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -74,6 +74,7 @@ func TestDownAtTheStart(t *testing.T) {
 }
 
 func TestRotation(t *testing.T) {
+	t.Parallel()
 	for _, ahead := range []bool{true, false} {
 		t.Run(fmt.Sprintf("published ahead %v", ahead), func(t *testing.T) {
 			t.Parallel()
@@ -152,6 +153,7 @@ func TestTwoRotationsInARow(t *testing.T) {
 
 // A server that writes its keys in another order each time has not changed them, so there is no event.
 func TestAnotherOrderIsNoChange(t *testing.T) {
+	t.Parallel()
 	one, two := tokentest.NewKey(t, "ES256", "one"), tokentest.NewKey(t, "ES256", "two")
 	as := tokentest.NewAS(t)
 	var asked atomic.Int64
@@ -175,6 +177,7 @@ func TestAnotherOrderIsNoChange(t *testing.T) {
 }
 
 func TestNotModified(t *testing.T) {
+	t.Parallel()
 	key := tokentest.NewKey(t, "ES256", "one")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	source := remote(t, keyset.RemoteOptions{
