@@ -67,34 +67,40 @@ const (
 //	the client left before there was an answer            499     none (seen only in the access log)
 //	a fault of ours                                       500     none
 //
-// Challenges in the failure replace the one above, except for status 503, which has none.
+// Challenges in the failure's Reply replace the one above, except for status 503, which has none.
 func (g *Gate) Answer(f *Failure) Answer {
 	answer, ok := g.answers[f.Reason]
 	if !ok {
 		answer = g.answerTo(f.Reason)
 	}
-	switch {
-	case answer.Status == http.StatusServiceUnavailable:
+	if answer.Status == http.StatusServiceUnavailable {
 		answer.Header = headerOf()
 		answer.Header["Retry-After"] = []string{retryAfter(f.RetryAfter)}
-	case f.Challenges != nil:
-		challenges := make([]string, 0, len(f.Challenges))
-		for _, challenge := range f.Challenges {
-			challenge.Realm = g.realm
-			challenges = append(challenges, challenge.String())
-		}
-		answer.Header = headerOf(challenges...)
 	}
-	if len(f.Header) > 0 {
-		header := f.Header.Clone()
-		maps.Copy(header, answer.Header)
-		answer.Header = header
+	if f.Reply != nil {
+		answer.Header = g.headerWith(f.Reply, answer)
 	}
 	return answer
 }
 
-// prepare makes the answers to all reasons once. Only Retry-After, and a failure's own challenges and fields, vary by
-// request.
+// headerWith makes the fields of an answer with a Reply.
+func (g *Gate) headerWith(reply *Reply, answer Answer) http.Header {
+	own := answer.Header
+	if reply.Challenges != nil && answer.Status != http.StatusServiceUnavailable {
+		challenges := make([]string, 0, len(reply.Challenges))
+		for _, challenge := range reply.Challenges {
+			challenge.Realm = g.realm
+			challenges = append(challenges, challenge.String())
+		}
+		own = headerOf(challenges...)
+	}
+	header := make(http.Header, len(reply.Header)+len(own))
+	maps.Copy(header, reply.Header)
+	maps.Copy(header, own)
+	return header
+}
+
+// prepare makes the answers to all reasons once. Only Retry-After, and a failure's own Reply, vary by request.
 func (g *Gate) prepare() {
 	g.answers = make(map[Reason]Answer)
 	for _, reason := range Reasons() {

@@ -50,7 +50,7 @@ type Revocations interface {
 // Requirement is something that a route requires of an identity.
 type Requirement interface {
 	// Check returns a failure unless the identity meets the requirement. An anonymous identity has no claims. The
-	// failure may carry Challenges and a Header for the client.
+	// failure may carry a Reply for the client.
 	Check(id *Identity, now time.Time) *Failure
 }
 

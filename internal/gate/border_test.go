@@ -151,10 +151,12 @@ func (fresh) Check(id *gate.Identity, now time.Time) *gate.Failure {
 	if id.Claims == nil || now.Sub(id.Claims.IssuedAt) > time.Minute {
 		return &gate.Failure{
 			Reason: gate.ClaimMismatch,
-			Challenges: []bearer.Challenge{
-				{Realm: "its own", Error: "insufficient_user_authentication"}, {Error: "invalid_token", Scope: "read"},
+			Reply: &gate.Reply{
+				Challenges: []bearer.Challenge{
+					{Realm: "its own", Error: "insufficient_user_authentication"}, {Error: "invalid_token", Scope: "read"},
+				},
+				Header: http.Header{"Dpop-Nonce": {"n"}, "Cache-Control": {"public"}, "Www-Authenticate": {"Basic"}},
 			},
-			Header: http.Header{"Dpop-Nonce": {"n"}, "Cache-Control": {"public"}, "Www-Authenticate": {"Basic"}},
 		}
 	}
 	return nil

@@ -73,14 +73,20 @@ type Failure struct {
 	KeyID string
 	// Token is a short keyed fingerprint of the token, by which log lines can be matched. It is no part of its text.
 	Token string
+	// Reply changes the answer to the client. Nil keeps the one that belongs to the Reason.
+	Reply *Reply
+	// RetryAfter is how long a client should wait if the fault is on our side. It is zero if that is unknown.
+	RetryAfter time.Duration
+}
+
+// Reply is what one failure tells the client beside what its Reason tells.
+type Reply struct {
 	// Challenges replace the challenge that belongs to the Reason, except for the realm, which is always the gate's. Nil
 	// keeps that of the Reason. An answer with status 503 has no challenge.
 	Challenges []bearer.Challenge
-	// Header has other fields for the client, such as DPoP-Nonce (RFC 9449 section 8). The gate's own fields replace
-	// those of the same name.
+	// Header has other fields, such as DPoP-Nonce (RFC 9449 section 8). The gate's own fields replace those of the same
+	// name.
 	Header http.Header
-	// RetryAfter is how long a client should wait if the fault is on our side. It is zero if that is unknown.
-	RetryAfter time.Duration
 }
 
 // Error returns the Reason alone. It is for logs and tests; what a client may know is in Answer.
