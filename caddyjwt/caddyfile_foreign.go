@@ -3,8 +3,8 @@ package caddyjwt
 import "github.com/caddyjwt/gateway/caddyjwt/words"
 
 // foreign are words of Kong and InterSystems API Manager, other plugins of Caddy, Envoy, Istio, Traefik, nginx and
-// oauth2-proxy, and words that newcomers try first. Each row has a sentence, which says what to write here, and the words
-// that it answers.
+// oauth2-proxy, and words that newcomers try first. Each row has a sentence, which says what to write here, and the
+// words that it answers.
 var foreign = words.NewForeign([][2]string{
 	// Who issues tokens, and what else there is.
 	{"here: max_lifetime <duration>", "maximum_expiration"},

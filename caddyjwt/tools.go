@@ -70,6 +70,7 @@ func requestWith(place bearer.Place, token string) *http.Request {
 	r := &http.Request{
 		Method: http.MethodGet, URL: &url.URL{Path: "/"}, RequestURI: "/", Header: make(http.Header), Body: http.NoBody,
 	}
+	//exhaustive:enforce
 	switch place.Kind {
 	case bearer.Header:
 		r.Header.Set(place.Name, strings.TrimPrefix(place.Scheme+" "+token, " "))

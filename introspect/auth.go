@@ -22,6 +22,7 @@ const assertionLife = time.Minute
 
 // authenticate adds our credentials to a request, by one method (RFC 6749 section 2.3).
 func (c *Config) authenticate(method AuthMethod, where string, header http.Header, body *form) error {
+	//exhaustive:enforce
 	switch method {
 	case ClientSecretBasic:
 		header.Set("Authorization", "Basic "+c.basic())
@@ -168,6 +169,7 @@ func (c *Config) fitting() []AuthMethod {
 // section 2.1), so the operator has to write out the method none.
 func (c *Config) validateAuth() error {
 	method := c.authMethod(nil)
+	//exhaustive:enforce
 	switch method {
 	case "":
 		return configError("AuthMethod", "no client authentication: give a client secret, a private key or a bearer token, "+
@@ -212,6 +214,7 @@ func (c *Config) validateAuth() error {
 }
 
 func (c *Config) validateMethod(method AuthMethod) error {
+	//exhaustive:enforce
 	switch method {
 	case ClientSecretBasic:
 		control := strings.ContainsFunc(c.ClientID+c.ClientSecret, isControl)
@@ -252,6 +255,7 @@ func (c *Config) validateMethod(method AuthMethod) error {
 		if !isPrintable(c.BearerToken) {
 			return configError("BearerToken", "it is not one word of visible ASCII")
 		}
+	case ClientSecretPost, None: // any values will do
 	}
 	return nil
 }

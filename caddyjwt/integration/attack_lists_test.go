@@ -17,8 +17,8 @@ var flaws = map[tokentest.Flaw]string{
 	tokentest.NotYetValid: "not_yet_valid", tokentest.NoExpiry: "missing_claim", tokentest.Bound: "proof_required",
 }
 
-// withstands wants each token of a list to be refused for its flaw, at little cost. With -short it sends every fifth one:
-// the packages try all of them.
+// withstands wants each token of a list to be refused for its flaw, at little cost. With -short it sends every fifth
+// one: the packages try all of them.
 func (s *site) withstands(t *testing.T, of string, attacks []tokentest.Hostile) {
 	t.Helper()
 	step := 1

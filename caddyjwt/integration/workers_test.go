@@ -60,9 +60,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// long leaves a test out with -short: it takes more than a quarter of a second of processor time, or seconds of waiting,
-// and quicker tests prove its rule as well. The race detector has most to find in such tests, so they run with it all
-// the same.
+// long leaves a test out with -short. Such a test takes more than a quarter of a second of processor time, or waits for
+// seconds, and quicker tests prove its rule as well. The race detector has most to find in such tests, so they run with
+// it all the same.
 func long(t *testing.T) {
 	t.Helper()
 	if testing.Short() && !raced {

@@ -143,6 +143,7 @@ func (e *Extractor) add(p Place) error {
 		}
 	}
 	e.places = append(e.places, p)
+	//exhaustive:enforce
 	switch p.Kind {
 	case Header:
 		if strings.ContainsFunc(p.Name, func(c rune) bool { return !isAlphanumeric(byte(c)) }) {
@@ -209,6 +210,7 @@ type presented struct {
 
 // find looks into the place, unless it is the body.
 func (p *Place) find(r *http.Request) (presented, error) {
+	//exhaustive:enforce
 	switch p.Kind {
 	case Header:
 		return p.findHeader(r)

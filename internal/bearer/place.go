@@ -79,6 +79,7 @@ func (p Place) normalize() (Place, error) {
 	if p.Kind != Header && p.Scheme != "" {
 		return p, fmt.Errorf("only a header has a scheme (%q)", p.Scheme)
 	}
+	//exhaustive:enforce
 	switch p.Kind {
 	case Header:
 		return p.normalizeHeader()

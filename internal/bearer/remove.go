@@ -40,6 +40,7 @@ func (e *Extractor) Remove(r *http.Request) {
 // remove it (section 7.6.1).
 func (e *Extractor) Needs(name string) bool {
 	return slices.ContainsFunc(e.places, func(p Place) bool {
+		//exhaustive:enforce
 		switch p.Kind {
 		case Header:
 			return sameSpelling(name, p.Name)

@@ -98,8 +98,9 @@ func anchors(text string) (ids []string) {
 
 func TestTheRuleFindsBrokenLinks(t *testing.T) {
 	documents := map[string]string{
-		"README.md": "# A gate\n[good](docs/a.md#when-it-asks) [good](LICENSE) [good](#a-gate) [good](https://example.com/#x)\n" +
-			"`[code](nowhere.md)`\n```\n[code](nowhere.md)\n```\n[bad](docs/b.md) [bad](docs/a.md#code) [bad](#gate)\n\n[ref]: bad.md\n",
+		"README.md": "# A gate\n[good](docs/a.md#when-it-asks) [good](LICENSE) [good](#a-gate)\n" +
+			"[good](https://example.com/#x)\n`[code](nowhere.md)`\n```\n[code](nowhere.md)\n```\n" +
+			"[bad](docs/b.md) [bad](docs/a.md#code) [bad](#gate)\n\n[ref]: bad.md\n",
 		"docs/a.md": "## When it asks\n```\n# code\n```\n## `introspect` of an issuer, and [more](../LICENSE)\n" +
 			"## When it asks\n[good](#introspect-of-an-issuer-and-more) [good](#when-it-asks-1) [good](../README.md#a-gate)\n" +
 			"[bad](README.md)\n",

@@ -23,7 +23,7 @@ const (
 	Nested                                       // the payload is said to be a token again (RFC 7519 section 5.2)
 	Encrypted                                    // parameters of a JWE in a JWS (RFC 7516 section 9)
 	OtherType                                    // typ is not that of an access token (RFC 8725 section 3.11)
-	OtherKind                                    // a word or a claim is that of another kind of token (RFC 8725 section 3.12)
+	OtherKind                                    // a word or claim is of another kind of token (RFC 8725 section 3.12)
 	UnknownKey                                   // the issuer has no key with this id, and another key has signed
 	Forged                                       // another key has signed in the name of the issuer's key
 	OtherIssuer                                  // iss is missing or somebody else (RFC 7519 section 4.1.1)
