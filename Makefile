@@ -20,7 +20,7 @@ FUZZTIME ?= 1m
 CADDY ?= latest
 
 .DEFAULT_GOAL := help
-.PHONY: help test race fuzz bench bench-whole e2e build run lint vuln fmt update-caddy check clean
+.PHONY: help test race fuzz bench bench-whole e2e e2e-all build run lint vuln fmt update-caddy check clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -44,6 +44,11 @@ bench-whole: ## this gateway, plain Caddy and HAProxy as processes, about five m
 e2e: ## tests against a real authorization server (needs Node.js 20 or newer)
 	npm ci --ignore-scripts --no-audit --no-fund --prefix e2e
 	go test -tags e2e ./e2e/...
+
+e2e-all: ## the tests of e2e, and those with servers that are Go modules of their own
+	npm ci --ignore-scripts --no-audit --no-fund --prefix e2e
+	cd e2e/zitadel && go vet .
+	go test -count=1 -tags e2e,e2eall ./e2e/...
 
 build: ## the custom Caddy of xcaddy.json, from this tree
 	go run ./cmd/build

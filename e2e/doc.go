@@ -10,5 +10,10 @@
 // Some tests go around the binary: package gate and the npm package jose (oracle/) judge random tokens, and the hostile
 // tokens of internal/tokentest. ORACLE_SEED=<n> makes other random tokens.
 //
-// There is no larger set: "make e2e" runs every test here, skips none, and needs no other server.
+// "make e2e-all" adds the build tag e2eall and with it a larger server: the example OpenID Provider of
+// github.com/zitadel/oidc (zitadel/). It is a module of its own, whose go.sum pins what it is built from. A server that
+// cannot be built fails its test.
+//
+// Hydra, dex and Chromium are not part of it. The first two have replace directives in their go.mod, so that
+// "go install" refuses them: they need a checkout. Chromium needs a package of the operating system.
 package e2e
