@@ -14,6 +14,6 @@
 // github.com/zitadel/oidc (zitadel/). It is a module of its own, whose go.sum pins what it is built from. A server that
 // cannot be built fails its test.
 //
-// Hydra, dex and Chromium are not part of it. The first two have replace directives in their go.mod, so that
-// "go install" refuses them: they need a checkout. Chromium needs a package of the operating system.
+// Hydra and dex are not part of it: their go.mod files have replace directives, so that they need a checkout. Nor is a
+// browser: nothing here runs in one yet.
 package e2e
