@@ -45,10 +45,11 @@ e2e: ## tests against a real authorization server (needs Node.js 20 or newer)
 	npm ci --ignore-scripts --no-audit --no-fund --prefix e2e
 	go test -tags e2e ./e2e/...
 
-e2e-all: ## the tests of e2e, and those with servers that are Go modules of their own
+e2e-all: ## the tests of e2e, and those with Hydra and zitadel (needs a C compiler, too)
 	npm ci --ignore-scripts --no-audit --no-fund --prefix e2e
+	cd e2e/hydra && go vet -tags sqlite .
 	cd e2e/zitadel && go vet .
-	go test -count=1 -tags e2e,e2eall ./e2e/...
+	go test -count=1 -timeout 20m -tags e2e,e2eall ./e2e/...
 
 build: ## the custom Caddy of xcaddy.json, from this tree
 	go run ./cmd/build

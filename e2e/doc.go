@@ -10,10 +10,10 @@
 // Some tests go around the binary: package gate and the npm package jose (oracle/) judge random tokens, and the hostile
 // tokens of internal/tokentest. ORACLE_SEED=<n> makes other random tokens.
 //
-// "make e2e-all" adds the build tag e2eall and with it a larger server: the example OpenID Provider of
-// github.com/zitadel/oidc (zitadel/). It is a module of its own, whose go.sum pins what it is built from. A server that
-// cannot be built fails its test.
+// "make e2e-all" adds the build tag e2eall and with it larger servers: Ory Hydra (hydra/) and the example OpenID
+// Provider of github.com/zitadel/oidc (zitadel/). Each is a module of its own, whose go.sum pins what it is built from.
+// Hydra's database needs a C compiler. A server that cannot be built fails its test.
 //
-// Hydra and dex are not part of it: their go.mod files have replace directives, so that they need a checkout. Nor is a
-// browser: nothing here runs in one yet.
+// dex is not part of it: its releases are tagged v2 without /v2 in the module path, so that no go.mod can require one.
+// Nor is a browser: nothing here runs in one yet.
 package e2e
