@@ -78,15 +78,6 @@ func (v Value) Equal(s string) bool {
 	return v.Kind() == String && equalUnescaped(v.text[1:len(v.text)-1], s)
 }
 
-// Number is the JSON text of a number; ok is false for other kinds. The caller decides how large it may be, and what to
-// convert it to.
-func (v Value) Number() (text string, ok bool) {
-	if v.Kind() != Number {
-		return "", false
-	}
-	return v.text, true
-}
-
 // Bool is a boolean; ok is false for other kinds.
 func (v Value) Bool() (value, ok bool) {
 	if v.Kind() != Bool {
