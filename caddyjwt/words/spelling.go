@@ -29,8 +29,11 @@ func NewForeign(rows [][2]string) Foreign {
 
 // bare is a word without what products spell differently: capitals, "_", "-", and the "config." of Kong.
 func bare(name string) string {
-	return strings.NewReplacer("_", "", "-", "").Replace(strings.TrimPrefix(strings.ToLower(name), "config."))
+	return joints.Replace(strings.TrimPrefix(strings.ToLower(name), "config."))
 }
+
+// joints removes what products put between the parts of a word. Made once: a table of foreign words needs it for each.
+var joints = strings.NewReplacer("_", "", "-", "")
 
 // unknown is the error for an unknown word. It says what may have been meant: a word of another product, a similar
 // word, or a word of another block. It does not list all words of the block: a list of twenty helps nobody.
