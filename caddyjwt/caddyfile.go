@@ -43,7 +43,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //	        algorithms        <alg...>
 //	        type              <typ...>
 //	        profile           rfc9068
-//	        require           <claim...>
+//	        required_claims   <claim...>
 //	        max_lifetime      <duration>
 //	        leeway            <duration>
 //	        max_stale         <duration>

@@ -21,6 +21,7 @@ var foreign = words.NewForeign([][2]string{
 	{"bearer_auth is always on: leave this out", "auth_jwt_enabled"},
 	{"here: issuer <iss>", "oidc_issuer_url iss"},
 	{"iss is always compared: leave this out", "insecure_oidc_skip_issuer_verification"},
+	{"here: required_claims <claim...>; what the route requires goes outside the issuer block", "require"},
 	// Keys, and the server that has them.
 	{"here an issuer has one key set: keys jwks <url>", "extra_jwks_uris"},
 	{"here, in an issuer block: request_header <name> <value>", "discovery_headers_names"},

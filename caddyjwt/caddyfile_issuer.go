@@ -18,8 +18,8 @@ var issuerTable = words.Table[Issuer]{Name: "issuer", Words: []words.Word[Issuer
 		Reader: words.Texts(func(i *Issuer) *[]string { return &i.Types }, words.SingleQuotes, words.CommaList, anyType,
 			words.WildcardInName("a type is compared exactly", "list each one, or leave the word out"))},
 	{Name: "profile", Usage: []string{"rfc9068"}, Reader: words.Text(func(i *Issuer) *string { return &i.Profile })},
-	{Name: "require", Usage: []string{"<claim...>"},
-		Reader: words.Custom(readRequiredClaims, func(i *Issuer) []any { return []any{&i.Require} })},
+	{Name: "required_claims", Usage: []string{"<claim...>"},
+		Reader: words.Custom(readRequiredClaims, func(i *Issuer) []any { return []any{&i.RequiredClaims} })},
 	{Name: "max_lifetime", Usage: []string{"<duration>"},
 		Reader: words.Duration(func(i *Issuer) *caddy.Duration { return &i.MaxLifetime })},
 	{Name: "leeway", Usage: []string{"<duration>"},
@@ -122,8 +122,8 @@ func noSource(b *words.Block, value string) error {
 	return b.WrongUsage(first)
 }
 
-// readRequiredClaims reads names of claims. The block around this one has another word of the same name, for what the
-// route requires. Written here, "require scope orders:read" would ask for claims named "scope" and "orders:read".
+// readRequiredClaims reads names of claims. Written like the require of a route, "required_claims scope orders:read"
+// would ask for claims named "scope" and "orders:read".
 func readRequiredClaims(b *words.Block, issuer *Issuer) error {
 	claims, err := b.Many()
 	if err != nil {
@@ -132,12 +132,12 @@ func readRequiredClaims(b *words.Block, issuer *Issuer) error {
 	switch first := claims[0]; first {
 	case "scope", "claim", "group":
 		if len(claims) > 1 {
-			return b.Errf("issuer: require takes names of claims here: move \"require %s …\" out of the issuer block "+
+			return b.Errf("issuer: required_claims takes names of claims: outside the issuer block, write \"require %s …\" "+
 				"(to require a claim named %q, write it last)", first, first)
 		}
 	}
-	issuer.Require = claims
-	return b.Check("require", []words.Mistake{words.SingleQuotes, jsonPath, index, pathComma, equalsInIssuer,
+	issuer.RequiredClaims = claims
+	return b.Check("required_claims", []words.Mistake{words.SingleQuotes, jsonPath, index, pathComma, equalsInIssuer,
 		words.WildcardInName("a claim path names one claim", "write its name")}, claims...)
 }
 

@@ -128,7 +128,7 @@ func equalsInIssuer(path string) string {
 	if equals(path) == "" {
 		return ""
 	}
-	return "in an issuer block, require takes names of claims only; to compare a value, write this outside the block: " +
+	return "required_claims takes names of claims only; to compare a value, write this outside the issuer block: " +
 		"require claim <path> <value...>"
 }
 

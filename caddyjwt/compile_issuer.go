@@ -66,8 +66,8 @@ func (i *Issuer) compileRules(s *words.Settings, out *gate.Issuer, leeway time.D
 	default:
 		return setting.Errorf("Profile", "unknown profile %q; the only one is rfc9068", i.Profile)
 	}
-	if out.Require, err = claimPaths("require", i.Require); err != nil {
-		return setting.In("Require", err)
+	if out.RequiredClaims, err = claimPaths("required_claims", i.RequiredClaims); err != nil {
+		return setting.In("RequiredClaims", err)
 	}
 	out.MaxLifetime, out.Leeway = time.Duration(i.MaxLifetime), leeway
 	if i.Leeway != nil {

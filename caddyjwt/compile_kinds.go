@@ -9,9 +9,11 @@ import (
 const (
 	openToOtherKinds = "audience any: an ID token or a refresh token of this issuer may be taken for an access token; " +
 		`write "audience <value>", or `
-	tellJWTs    = `"profile rfc9068", or "type at+jwt", or "require <claim>" with a claim that only its access tokens have`
-	tellAnswers = `"require token_type" if its answers about access tokens have that`
-	tellBoth    = `"require <claim>" with a claim that its access tokens and its answers about them have, and no others`
+	tellJWTs    = `"profile rfc9068", or "type at+jwt", or ` + requiredClaims + `that only its access tokens have`
+	tellAnswers = `"required_claims token_type" if its answers about access tokens have that`
+	tellBoth    = requiredClaims + `that its access tokens and its answers about them have, and no others`
+
+	requiredClaims = `"required_claims <claim>" with a claim `
 )
 
 // otherKindsWarning warns of an issuer with "audience any" if nothing else tells its access tokens from its other

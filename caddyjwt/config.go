@@ -34,9 +34,9 @@ type Issuer struct {
 	// the handler. When both have one, a token must satisfy both. Default: the handler's alone. Placeholders are resolved.
 	Audience []string `json:"audience,omitempty"`
 	// Accept tokens whatever their audience. Dangerous: a token that the same authorization server issued for any other
-	// service opens this one too (RFC 9068 section 4). Unless type, profile or require tells access tokens from others, a
-	// JWT must then have "sub" or "client_id", and an introspection answer must say that it is about an access token. Not
-	// together with audience.
+	// service opens this one too (RFC 9068 section 4). Unless type, profile or required_claims tells access tokens from
+	// others, a JWT must then have "sub" or "client_id", and an introspection answer must say that it is about an access
+	// token. Not together with audience.
 	AnyAudience bool `json:"any_audience,omitempty"`
 	// Algorithms that tokens may use: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA and Ed25519;
 	// with a secret, HS256, HS384 and HS512. Default: with public keys, all asymmetric ones that fit the key; with a
@@ -52,7 +52,7 @@ type Issuer struct {
 	Profile string `json:"profile,omitempty"`
 	// Claims that must be present and not empty, beside "exp" and "iss": paths, as in a requirement of the handler.
 	// Default: none.
-	Require []string `json:"require,omitempty"`
+	RequiredClaims []string `json:"required_claims,omitempty"`
 	// The longest life that a token may have, from "iat" to "exp" and from now to "exp". Such a token must have "iat".
 	// Default: no bound. If the handler has a bound too, the shorter one counts.
 	MaxLifetime caddy.Duration `json:"max_lifetime,omitempty"`

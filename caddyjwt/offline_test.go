@@ -101,7 +101,7 @@ func TestMistakesNameTheirField(t *testing.T) {
 		{`{` + issuer + `"algorithms":["RS256","RS255"]}]}`, "Issuers[1].Algorithms[1]"},
 		{`{` + issuer + `"type":["a","A"]}]}`, "Issuers[1].Types[1]"},
 		{`{` + issuer + `"profile":"rfc1"}]}`, "Issuers[1].Profile"},
-		{`{` + issuer + `"require":["a","a..b"]}]}`, "Issuers[1].Require[1]"},
+		{`{` + issuer + `"required_claims":["a","a..b"]}]}`, "Issuers[1].RequiredClaims[1]"},
 		{`{` + issuer + `"max_stale":"1s"}]}`, "Issuers[1].MaxStale"},
 		{`{` + issuer + `"key_use":"enc"}]}`, "Issuers[1].KeyUse"},
 		{`{` + issuer + `"max_keys":5000}]}`, "Issuers[1].MaxKeys"},

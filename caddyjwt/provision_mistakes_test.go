@@ -109,8 +109,8 @@ func TestProvisionErrors(t *testing.T) {
 		"placeholder as a place": {`{"token_from":[{"in":"query","name":"{env.NOT_UTF8}"}],"consumers":[` + alice + `]}`,
 			"token_from: placeholders are not resolved here"},
 		"placeholder as a type": {issuer(`"type":["{env.NOT_UTF8}"]`), "type: placeholders are not resolved here"},
-		"placeholder as a required claim": {issuer(`"require":["{file./etc/hostname}"]`),
-			"require: placeholders are not resolved here"},
+		"placeholder as a required claim": {issuer(`"required_claims":["{file./etc/hostname}"]`),
+			"required_claims: placeholders are not resolved here"},
 		"placeholder of a param": {issuer(`"introspect":{"auth_method":"none","params":[{"name":"{env.NOT_UTF8}",` +
 			`"value":"x"}]}`), "param: placeholders are not resolved here"},
 		"two takers of opaque tokens": {`{"audience":["x"],"issuers":[
@@ -130,7 +130,7 @@ func TestProvisionErrors(t *testing.T) {
 		"empty list of places":        {`{"token_from":[],"consumers":[` + alice + `]}`, "token_from is an empty list"},
 		"empty list of algorithms":    {issuer(`"algorithms":[]`), "algorithms is an empty list"},
 		"empty list of types":         {issuer(`"type":[]`), "type is an empty list"},
-		"empty list of claims":        {issuer(`"require":[]`), "require is an empty list"},
+		"empty list of claims":        {issuer(`"required_claims":[]`), "required_claims is an empty list"},
 		"empty list of pins":          {issuer(`"tls":{"server_name":"x","pin":[]}`), "pin is an empty list"},
 		"header without a value":      {issuer(`"request_headers":{"X-Key":[]}`), "request_header X-Key is an empty list"},
 		"tls without a setting":       {issuer(`"tls":{}`), "leave it out"},

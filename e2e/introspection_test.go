@@ -92,7 +92,7 @@ func TestARefreshTokenIsRefusedWhateverTheAudience(t *testing.T) {
 		"an audience":             {"audience " + api},
 		"any audience":            {"audience any"},
 		"any audience, no keys":   {"audience any", "keys none"},
-		"any, and a member of it": {"audience any", "require token_type"},
+		"any, and a member of it": {"audience any", "required_claims token_type"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			block := strings.Join(append(lines, introspection(t, "basic")), "\n")

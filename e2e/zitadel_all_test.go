@@ -129,7 +129,7 @@ func (z *zitadel) othersAreRefused(t *testing.T) {
 // member must say that they are about an access token: "What is checked of an answer" in docs/introspection.md.
 func (z *zitadel) opaquePassUntilRevoked(t *testing.T) {
 	tokens := z.login(t, opaqueClient)
-	g := startGateway(t, z.trust("any", "require email", z.introspection("opaque", opaqueClient))+`
+	g := startGateway(t, z.trust("any", "required_claims email", z.introspection("opaque", opaqueClient))+`
 		forward_claim sub X-User
 		forward_claim client_id X-Client`)
 	seen := g.accepts(t, tokens.AccessToken)

@@ -111,9 +111,9 @@ func TestAttackIntrospectAskedNeedlessly(t *testing.T) {
 	}
 	s := prepare(t)
 	for gate, lines := range map[string][]string{
-		"opaque": {strings.Replace(introspecting(as, "opaque"), "introspect", "require sub\nintrospect", 1)},
-		"always": {strings.Replace(introspecting(as, "always"), "introspect", "require sub\nintrospect", 1)},
-		"force": {strings.Replace(introspecting(as, "opaque"), "introspect", "require sub\nintrospect", 1),
+		"opaque": {strings.Replace(introspecting(as, "opaque"), "introspect", "required_claims sub\nintrospect", 1)},
+		"always": {strings.Replace(introspecting(as, "always"), "introspect", "required_claims sub\nintrospect", 1)},
+		"force": {strings.Replace(introspecting(as, "opaque"), "introspect", "required_claims sub\nintrospect", 1),
 			"introspect force"},
 	} {
 		for name, token := range tokens {

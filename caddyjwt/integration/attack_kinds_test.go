@@ -113,7 +113,7 @@ func TestAttackKindRefreshTokenThatIsActive(t *testing.T) {
 			a.restart(gateFor(block + "}"))
 			answers()
 			a.refusedFor(a.send("refresh"), "invalid_type")
-			a.restart(gateFor(block + "require token_type\n}"))
+			a.restart(gateFor(block + "required_claims token_type\n}"))
 			a.refusedFor(a.send("refresh"), "missing_claim")
 			answers("token_type", "DPoP")
 			a.refusedFor(a.send("bound"), "proof_required")

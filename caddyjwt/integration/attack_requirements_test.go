@@ -139,7 +139,7 @@ func TestAttackClaimsEmptyIdentity(t *testing.T) {
 		})
 	}
 	s.load(gateFor("issuer " + issuer + " {\n audience " + audience + "\n keys jwks " + issuer +
-		"/jwks\n require email groups sub\n}"))
+		"/jwks\n required_claims email groups sub\n}"))
 	for name, change := range map[string][]any{"missing": {"email", nil}, "empty": {"email", ""},
 		"an empty array": {"groups", []string{}}, "blank": {"email", "  "}} {
 		s.attack(t, "required claim "+name, func(t *testing.T, a *attempt) {

@@ -136,6 +136,6 @@ func TestRecipeOfCallersWithTheSameNameInAnswers(t *testing.T) {
 	if a := s.get("/", "opaque"); a.body != "alice" {
 		t.Errorf("status %d, body %q", a.StatusCode, a.body)
 	}
-	s.load(gateForAudience(strings.Replace(introspecting(as, "opaque"), "{", "{\nrequire sub", 1)))
+	s.load(gateForAudience(strings.Replace(introspecting(as, "opaque"), "{", "{\nrequired_claims sub", 1)))
 	s.refused(s.get("/", "opaque"), http.StatusUnauthorized, "missing_claim")
 }

@@ -138,7 +138,7 @@ func TestReloadWithOtherSettingsForgetsVerdicts(t *testing.T) {
 		},
 		"required claim": {
 			before: gateForAudience(issuerBlock(issuer, pem(es))),
-			after:  gateForAudience(issuerBlock(issuer, pem(es), "require email")),
+			after:  gateForAudience(issuerBlock(issuer, pem(es), "required_claims email")),
 			token:  es.Sign(t, issuedBy(issuer)), reason: "missing_claim",
 		},
 		"max_lifetime": {

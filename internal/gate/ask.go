@@ -69,7 +69,7 @@ func (g *Gate) ask(ctx context.Context, p *party, token string) (authenticated, 
 	if err := requireDeclared(p.ambiguous.Answers, s.kind.Access); err != nil {
 		return authenticated{}, about(err, p)
 	}
-	if err := claims.CheckPresent(s.identity.Claims, p.issuer.Require); err != nil {
+	if err := claims.CheckPresent(s.identity.Claims, p.issuer.RequiredClaims); err != nil {
 		return authenticated{}, about(claimFailure(err), p)
 	}
 	return authenticated{

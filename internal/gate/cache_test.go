@@ -161,7 +161,7 @@ func TestSettingsOfGatesThatDoNotShareEntries(t *testing.T) {
 		"other keys":              func(c *gate.Config) { c.Issuers[0].KeysID[31] = 9 },
 		"a type":                  func(c *gate.Config) { c.Issuers[0].Types = []string{"jwt"} },
 		"the profile":             func(c *gate.Config) { c.Issuers[1].AccessTokenProfile = true },
-		"a required claim":        func(c *gate.Config) { c.Issuers[0].Require = []claims.Path{path(t, "sub")} },
+		"a required claim":        func(c *gate.Config) { c.Issuers[0].RequiredClaims = []claims.Path{path(t, "sub")} },
 		"an audience that is any": anyAudience,
 		"one issuer less":         func(c *gate.Config) { c.Issuers = c.Issuers[:1] },
 		"issuers in reverse":      func(c *gate.Config) { c.Issuers[0], c.Issuers[1] = c.Issuers[1], c.Issuers[0] },

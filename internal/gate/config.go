@@ -98,8 +98,8 @@ type Issuer struct {
 	Types []string
 	// AccessTokenProfile requires everything that RFC 9068 does.
 	AccessTokenProfile bool
-	// Require lists claims that must be present, beyond exp and iss.
-	Require []claims.Path
+	// RequiredClaims lists claims that must be present, beyond exp and iss.
+	RequiredClaims []claims.Path
 	// MaxLifetime as in Config. The smaller of the two applies.
 	MaxLifetime time.Duration `fingerprint:"-"`
 	// Leeway as in Config, for this issuer.

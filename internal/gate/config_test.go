@@ -209,6 +209,6 @@ func TestConfigurationIsCopied(t *testing.T) {
 	accepted(t, g, request(token))
 	c.Audience.Accepted[0], c.Require.Scopes[0] = "https://else.example", "write"
 	c.Issuers[0].Audience.Accepted[0], c.Issuers[0].Algorithms = "https://else.example", jose.MakeAlgorithms(jose.HS256)
-	c.Issuers[0].Require = []claims.Path{path(t, "x")}
+	c.Issuers[0].RequiredClaims = []claims.Path{path(t, "x")}
 	accepted(t, g, request(token))
 }

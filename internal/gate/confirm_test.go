@@ -13,7 +13,9 @@ func TestConfirmationOfAJWT(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	token := key.Sign(t,
 		says(m{"client_id": "app", "aud": []string{api, "other"}, "roles": []string{"a"}, "scope": "read"}))
-	require := func(c *gate.Config) { c.Issuers[0].Require = append(c.Issuers[0].Require, path(t, "roles")) }
+	require := func(c *gate.Config) {
+		c.Issuers[0].RequiredClaims = append(c.Issuers[0].RequiredClaims, path(t, "roles"))
+	}
 	for name, c := range map[string]struct {
 		change func(*gate.Config)
 		answer m

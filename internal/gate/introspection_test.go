@@ -42,7 +42,9 @@ func TestMembersWithoutContentCountAsAbsent(t *testing.T) {
 
 func TestOpaqueTokens(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
-	roles := func(c *gate.Config) { c.Issuers[0].Require = append(c.Issuers[0].Require, path(t, "roles")) }
+	roles := func(c *gate.Config) {
+		c.Issuers[0].RequiredClaims = append(c.Issuers[0].RequiredClaims, path(t, "roles"))
+	}
 	for name, c := range map[string]struct {
 		change func(*gate.Config)
 		answer m
@@ -75,13 +77,13 @@ func TestOpaqueTokens(t *testing.T) {
 		"a required claim":                    {roles, active(m{"roles": []string{"a"}}), ""},
 		"a required claim is missing":         {roles, active(), gate.MissingClaim},
 		"an end that is required": {func(c *gate.Config) {
-			c.Issuers[0].Require = append(c.Issuers[0].Require, path(t, "exp"))
+			c.Issuers[0].RequiredClaims = append(c.Issuers[0].RequiredClaims, path(t, "exp"))
 		}, active(m{"exp": nil}), gate.MissingClaim},
 		"an issuer that is required": {func(c *gate.Config) {
-			c.Issuers[0].Require = append(c.Issuers[0].Require, path(t, "iss"))
+			c.Issuers[0].RequiredClaims = append(c.Issuers[0].RequiredClaims, path(t, "iss"))
 		}, active(m{"iss": nil}), gate.MissingClaim},
 		"a subject that is required": {func(c *gate.Config) {
-			c.Issuers[0].Require = append(c.Issuers[0].Require, path(t, "sub"))
+			c.Issuers[0].RequiredClaims = append(c.Issuers[0].RequiredClaims, path(t, "sub"))
 		}, active(m{"sub": nil}), gate.MissingClaim},
 		"enough scope": {func(c *gate.Config) { c.Require.Scopes = []string{"read"} },
 			active(m{"scope": "read"}), ""},

@@ -21,7 +21,7 @@ var (
 	errOtherType = errors.New("typ is that of another kind of JWT; if the issuer's access tokens have it, " +
 		"name it with \"type\"")
 	errUndeclared = errors.New("the answer does not say that it is about an access token, and the audience is any: " +
-		"give the issuer an audience, or let it \"require\" a claim that only answers about access tokens have")
+		"give the issuer an audience, or name in its required_claims one that only answers about access tokens have")
 	errNoSubjectOrClient = fmt.Errorf(
 		"%w: sub or client_id, which is needed because the audience is any and nothing else identifies access tokens",
 		claims.ErrMissing)
@@ -103,8 +103,8 @@ func (c *Config) Ambiguous(i *Issuer) Ambiguous {
 	}
 	typed := len(i.Types) > 0 && !slices.Contains(i.Types, "jwt") && !slices.Contains(i.Types, "jose")
 	return Ambiguous{
-		JWTs:    !i.AccessTokenProfile && !typed && !requiresBeyond(i.Require, commonInJWTs),
-		Answers: !requiresBeyond(i.Require, commonInAnswers),
+		JWTs:    !i.AccessTokenProfile && !typed && !requiresBeyond(i.RequiredClaims, commonInJWTs),
+		Answers: !requiresBeyond(i.RequiredClaims, commonInAnswers),
 	}
 }
 

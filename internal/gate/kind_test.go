@@ -18,7 +18,7 @@ func wanting(types ...string) func(*gate.Config) {
 func requiring(t *testing.T, paths ...string) func(*gate.Config) {
 	return func(c *gate.Config) {
 		for _, p := range paths {
-			c.Issuers[0].Require = append(c.Issuers[0].Require, path(t, p))
+			c.Issuers[0].RequiredClaims = append(c.Issuers[0].RequiredClaims, path(t, p))
 		}
 	}
 }

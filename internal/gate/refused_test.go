@@ -21,7 +21,7 @@ func TestTokenIsRefusedWithItsReason(t *testing.T) {
 	profile := func(c *gate.Config) { c.Issuers[0].AccessTokenProfile = true }
 	full := m{"client_id": "app", "jti": "1"}
 	need := func(c *gate.Config) {
-		c.Issuers[0].Require = append(c.Issuers[0].Require, path(t, "tenant.id"))
+		c.Issuers[0].RequiredClaims = append(c.Issuers[0].RequiredClaims, path(t, "tenant.id"))
 	}
 	for name, c := range map[string]struct {
 		change func(*gate.Config)

@@ -177,7 +177,7 @@ func (p *party) checkForm(header *jose.Header, set *claims.Set, kind claims.Kind
 	if err := p.checkSubjectOrClient(set); err != nil {
 		return err
 	}
-	if err := claims.CheckPresent(set, p.issuer.Require); err != nil {
+	if err := claims.CheckPresent(set, p.issuer.RequiredClaims); err != nil {
 		return claimFailure(err)
 	}
 	return nil
