@@ -49,7 +49,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //	        max_stale         <duration>
 //	        key_use           sig|jwt-svid
 //	        max_keys          <n>
-//	        request_header    <name> <value>   # repeatable
+//	        header_up         <name> <value>   # repeatable
 //	        allow_link_local
 //	        tls {
 //	            ca           <file...>

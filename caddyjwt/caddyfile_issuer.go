@@ -28,8 +28,8 @@ var issuerTable = words.Table[Issuer]{Name: "issuer", Words: []words.Word[Issuer
 		Reader: words.Duration(func(i *Issuer) *caddy.Duration { return &i.MaxStale })},
 	{Name: "key_use", Usage: []string{"sig|jwt-svid"}, Reader: words.Text(func(i *Issuer) *string { return &i.KeyUse })},
 	{Name: "max_keys", Usage: []string{"<n>"}, Reader: words.Number(func(i *Issuer) *int { return &i.MaxKeys })},
-	{Name: "request_header", Usage: []string{"<name> <value>"}, Repeatable: true,
-		Reader: words.Custom(readRequestHeader, func(i *Issuer) []any { return []any{&i.RequestHeaders} })},
+	{Name: "header_up", Usage: []string{"<name> <value>"}, Repeatable: true,
+		Reader: words.Custom(readHeaderUp, func(i *Issuer) []any { return []any{&i.RequestHeaders} })},
 	{Name: "allow_link_local", Reader: words.Flag(func(i *Issuer) *bool { return &i.AllowLinkLocal })},
 	{Name: "tls", Reader: words.Only(func(i *Issuer) **TLS { return &i.TLS }, &tlsTable)},
 	{Name: "introspect", Usage: []string{"[opaque|always]"},
@@ -141,10 +141,13 @@ func readRequiredClaims(b *words.Block, issuer *Issuer) error {
 		words.WildcardInName("a claim path names one claim", "write its name")}, claims...)
 }
 
-func readRequestHeader(b *words.Block, issuer *Issuer) error {
+func readHeaderUp(b *words.Block, issuer *Issuer) error {
 	args := b.Args()
 	if len(args) != 2 {
 		return b.WrongUsage("")
+	}
+	if strings.ContainsAny(args[0][:min(1, len(args[0]))], "+-?>") {
+		return b.Errf("header_up %s: here it takes a name and a value: leave the %q before the name out", args[0], args[0][:1])
 	}
 	if issuer.RequestHeaders == nil {
 		issuer.RequestHeaders = make(map[string][]string)

@@ -114,11 +114,11 @@ func (i *Issuer) checkServer(source *keySource) error {
 		return setting.In(firstThere(
 			field{"TLS", i.TLS != nil}, field{"RequestHeaders", i.RequestHeaders != nil},
 			field{"AllowLinkLocal", i.AllowLinkLocal}, field{"MaxStale", true}),
-			fmt.Errorf("tls, request_header, allow_link_local and max_stale are for requests to a server, and keys %s "+
+			fmt.Errorf("tls, header_up, allow_link_local and max_stale are for requests to a server, and keys %s "+
 				"makes none: remove them", source.name))
 	case i.Introspect != nil && i.Introspect.Endpoint != "" && (i.RequestHeaders != nil || i.MaxStale != 0):
 		return setting.In(firstThere(field{"RequestHeaders", i.RequestHeaders != nil}, field{"MaxStale", true}),
-			fmt.Errorf("request_header and max_stale are for fetching keys and metadata, and neither is fetched with "+
+			fmt.Errorf("header_up and max_stale are for fetching keys and metadata, and neither is fetched with "+
 				"keys %s and an endpoint in introspect: remove them", source.name))
 	}
 	return nil

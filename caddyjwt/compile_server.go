@@ -39,12 +39,12 @@ func (i *Issuer) fetchOptions(s *words.Settings) (fetch.Options, error) {
 }
 
 func requestHeader(s *words.Settings, name string, values []string) ([]string, error) {
-	values, _, err := s.Texts("request_header "+name, append([]string{}, values...))
+	values, _, err := s.Texts("header_up "+name, append([]string{}, values...))
 	if err != nil {
 		return nil, err
 	}
 	if err := checkRequestHeader(name, values); err != nil {
-		return nil, fmt.Errorf("request_header %q: %w", name, err)
+		return nil, fmt.Errorf("header_up %q: %w", name, err)
 	}
 	return values, nil
 }

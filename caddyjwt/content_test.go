@@ -66,7 +66,7 @@ func TestLineEndsAreNotPartOfAValue(t *testing.T) {
 				t.Fatalf("%s by %q: %v", name, value, err)
 			}
 			for field, got := range map[string]string{
-				"request_header": plan.source.fetch.Header.Get("X-Api-Key"), "prefix": plan.introspect.prefix,
+				"header_up": plan.source.fetch.Header.Get("X-Api-Key"), "prefix": plan.introspect.prefix,
 				"client_id":     asked.ClientID,
 				"client_secret": asked.ClientSecret, "param": asked.Params[0].Value, "token_type_hint": asked.TokenTypeHint,
 				"bearer_token": bearing.introspect.config.BearerToken,

@@ -30,7 +30,7 @@ func FuzzCaddyfile(f *testing.F) {
 	}
 	for _, line := range []string{
 		"keys secret " + mark, "keys secret " + mark + " base64", "keys secret " + mark + " base65",
-		"request_header X-Key " + mark,
+		"header_up X-Key " + mark,
 		"introspect {\nclient_id a\nclient_secret " + mark + "\n}",
 		"introspect {\nauth_method bearer\nbearer_token " + mark + "\n}",
 		"introspect {\nclient_id a\nprivate_key \"-----BEGIN PRIVATE KEY-----\n" + mark + "\n-----END PRIVATE KEY-----\"\n}",
@@ -127,7 +127,7 @@ func onlyInSecrets(tokens []caddyfile.Token) bool {
 		}
 		secret := len(words) >= 2 && words[0] == "secret" ||
 			len(words) == 2 && slices.Contains([]string{"client_secret", "bearer_token", "private_key"}, words[0]) ||
-			len(words) == 3 && words[0] == "request_header" ||
+			len(words) == 3 && words[0] == "header_up" ||
 			len(words) >= 3 && words[0] == "keys" && words[1] == "secret"
 		if !secret || strings.Contains(token.Text, "{env.") || strings.Contains(token.Text, "{file.") ||
 			strings.Contains(token.Text, "{http.") || strings.Contains(token.Text, "{$") {

@@ -31,7 +31,7 @@ func TestMissingValuesAreErrorsOnLoading(t *testing.T) {
 		"keys in a file":        {inIssuer("keys pem {file./no/such/keys.pem}"), "{file./no/such/keys.pem} has no value"},
 		"a shared secret": {inIssuer("keys secret {env.GATE_TEST_UNSET} base64"),
 			"{env.GATE_TEST_UNSET} has no value"},
-		"a header for requests": {inIssuer("request_header X-Key {env.GATE_TEST_UNSET}"),
+		"a header for requests": {inIssuer("header_up X-Key {env.GATE_TEST_UNSET}"),
 			"{env.GATE_TEST_UNSET} has no value"},
 		"an authority": {inIssuer("tls {\n\t\t\t\tca /no/such/ca.pem\n\t\t\t}"), "/no/such/ca.pem"},
 		"a client certificate": {inIssuer("tls {\n\t\t\t\tclient_cert /no/such/c.pem\n\t\t\t\t" +

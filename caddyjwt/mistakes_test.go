@@ -88,6 +88,7 @@ func TestMistakesOfACaddyfileNameTheCure(t *testing.T) {
 			"outside the issuer block: require claim <path> <value...>"},
 		"a scope among required claims": {inIssuer("required_claims scope orders:read"),
 			`outside the issuer block, write "require scope …"`},
+		"an operator of Caddy's header_up": {inIssuer("header_up +X-Key a"), `leave the "+" before the name out`},
 		"an equals sign between": {inGate("require claim azp = spa"),
 			"values follow the path without an operator"},
 		"a comparison": {inGate("require claim age >= 18"), `see "Patterns"`},

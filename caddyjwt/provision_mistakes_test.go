@@ -132,7 +132,7 @@ func TestProvisionErrors(t *testing.T) {
 		"empty list of types":         {issuer(`"type":[]`), "type is an empty list"},
 		"empty list of claims":        {issuer(`"required_claims":[]`), "required_claims is an empty list"},
 		"empty list of pins":          {issuer(`"tls":{"server_name":"x","pin":[]}`), "pin is an empty list"},
-		"header without a value":      {issuer(`"request_headers":{"X-Key":[]}`), "request_header X-Key is an empty list"},
+		"header without a value":      {issuer(`"request_headers":{"X-Key":[]}`), "header_up X-Key is an empty list"},
 		"tls without a setting":       {issuer(`"tls":{}`), "leave it out"},
 		"ca without a certificate":    {issuer(`"tls":{"ca":["provision_test.go"]}`), "no certificate"},
 		"empty introspect of a route": {`{"introspect":{},"consumers":[` + alice + `]}`, "says nothing"},

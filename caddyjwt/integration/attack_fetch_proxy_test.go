@@ -97,7 +97,7 @@ func throughAProxy(t *testing.T) {
 	credentials := []string{"client_id gateway", "client_secret s3cr3t-of-the-gateway", "auth_method client_secret_basic"}
 	s := start(t, gateFor(
 		issuerWithKeys("https://as.example.com", "jwks https://as.example.com/jwks", append(append([]string{
-			"tls {", "ca " + os.Getenv(proxied), "}", "request_header X-Api-Key k3y-for-the-keys",
+			"tls {", "ca " + os.Getenv(proxied), "}", "header_up X-Api-Key k3y-for-the-keys",
 			"introspect opaque {", "endpoint https://as.example.com/introspect",
 		}, credentials...), "}")...),
 		issuerWithKeys(local.URL, "discovery",

@@ -193,7 +193,7 @@ func TestAttackFetchCredentialsAlongARedirect(t *testing.T) {
 			own.Store(&header)
 			http.Redirect(w, r, to.JWKSURL(), http.StatusFound)
 		})
-		a.restart(gateFor(issuerByJWKS(as, "request_header X-Api-Key k3y", "request_header Authorization t0ken")))
+		a.restart(gateFor(issuerByJWKS(as, "header_up X-Api-Key k3y", "header_up Authorization t0ken")))
 		token := key.Sign(t, issuedBy(as.URL))
 		eventually(t, "the keys are there", func() bool { status, _ := a.status(token); return status == http.StatusOK })
 		a.drain()

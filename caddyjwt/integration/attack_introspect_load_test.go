@@ -326,7 +326,7 @@ func TestAttackIntrospectEchoInTheLog(t *testing.T) {
 			defer echo.Close()
 			const token = "opaque-token-of-a-user"
 			a.restart(gateFor(
-				issuerWithKeys("https://as.example.com", "jwks "+echo.URL+"/jwks", "request_header X-Api-Key "+key,
+				issuerWithKeys("https://as.example.com", "jwks "+echo.URL+"/jwks", "header_up X-Api-Key "+key,
 					"introspect opaque {", "endpoint "+echo.URL+"/introspect", "client_id gateway", "client_secret "+secret,
 					"auth_method client_secret_post", "}"),
 			))
