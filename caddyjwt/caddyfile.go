@@ -94,7 +94,8 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //	    require          claim <path> [<value...>]   # repeatable
 //	    require          group <group...>            # repeatable
 //	    introspect       [force|skip] [max_age <duration>]
-//	    forward_claim    <path> <header>             # repeatable
+//	    forward_claims   <Header> <path>             # repeatable
+//	    forward_claims   { <Header> <path> ... }     # repeatable
 //	    forward_payload  <header>
 //	    forward_token
 //	    optional
@@ -145,8 +146,8 @@ var handlerTable = words.Table[Handler]{Name: "bearer_auth", Words: []words.Word
 		Reader: words.Custom(readRequirement, func(h *Handler) []any { return []any{&h.Require} })},
 	{Name: "introspect", Usage: []string{"[force|skip] [max_age <duration>]"},
 		Reader: words.Custom(readRouteIntrospect, func(h *Handler) []any { return []any{&h.Introspect} })},
-	{Name: "forward_claim", Usage: []string{"<path> <header>"}, Repeatable: true,
-		Reader: words.Custom(readForwardClaim, func(h *Handler) []any { return []any{&h.ForwardClaims} })},
+	{Name: "forward_claims", Usage: []string{"<Header> <path>", "{ <Header> <path> ... }"}, Repeatable: true,
+		Reader: words.Custom(readForwardClaims, func(h *Handler) []any { return []any{&h.ForwardClaims} })},
 	{Name: "forward_payload", Usage: []string{"<header>"},
 		Reader: words.Text(func(h *Handler) *string { return &h.ForwardPayload })},
 	{Name: "forward_token", Reader: words.Flag(func(h *Handler) *bool { return &h.ForwardToken })},
@@ -279,20 +280,5 @@ func readRouteIntrospect(b *words.Block, h *Handler) error {
 		return b.WrongUsage("endpoint and credentials go in the introspect block of an issuer")
 	}
 	h.Introspect = r
-	return nil
-}
-
-func readForwardClaim(b *words.Block, h *Handler) error {
-	args := b.Args()
-	if len(args) != 2 {
-		return b.WrongUsage("")
-	}
-	if err := reversed(b, args[0], args[1]); err != nil {
-		return err
-	}
-	if err := b.Check("forward_claim", forwardMistakes, args[0]); err != nil {
-		return err
-	}
-	h.ForwardClaims = append(h.ForwardClaims, ForwardClaim{Claim: args[0], Header: args[1]})
 	return nil
 }

@@ -78,14 +78,14 @@ var foreign = words.NewForeign([][2]string{
 	{"here: consumer <username>", "username"},
 	// What the backend learns.
 	{"here the token is removed; to leave it in the request: forward_token", "hide_credentials stripAuthorizationHeader"},
-	{"here: forward_claim <path> <header>",
-		"upstream_headers_claims upstream_headers_names claim_to_headers outputClaimToHeaders forwardHeaders " +
+	{"here: forward_claims <Header> <path>",
+		"forward_claim upstream_headers_claims upstream_headers_names claim_to_headers outputClaimToHeaders forwardHeaders " +
 			"headerMap auth_jwt_extract_claims set_xauthrequest pass_user_headers"},
-	{"here: forward_claim <path> <header>, and {http.auth.user.id}",
+	{"here: forward_claims <Header> <path>, and {http.auth.user.id}",
 		"user_claims usernameClaim user_id_claim oidc_email_claim"},
-	{"here: forward_claim <path> <header>, and {http.auth.user.<claim>}", "meta_claims"},
+	{"here: forward_claims <Header> <path>, and {http.auth.user.<claim>}", "meta_claims"},
 	{"here: forward_payload <header>", "forward_payload_header outputPayloadToHeader pad_forward_payload_header"},
 	{"here: forward_token", "forward forwardOriginalToken pass_access_token pass_authorization_header"},
 	{"here: {http.auth.user.<claim>}", "payload_in_metadata auth_jwt_claim_set"},
-	{"here: token_from header <name> [<scheme>], or forward_claim <path> <header>", "header"},
+	{"here: token_from header <name> [<scheme>], or forward_claims <Header> <path>", "header"},
 })

@@ -70,18 +70,17 @@ func unknownPlace(b *words.Block, kind string) error {
 	return b.Errf("token_from %q: there is no such place (did you mean %q?)", kind, meant)
 }
 
-// reversed recognizes the order of header_up: header before value.
+// reversed recognizes a claim that stands before its header.
 func reversed(b *words.Block, first, second string) error {
-	if claim, found := strings.CutPrefix(second, "{http.auth.user."); found {
-		second = strings.TrimSuffix(claim, "}")
+	claim, header := first, strings.TrimSuffix(second, ":")
+	if name, found := strings.CutPrefix(claim, "{http.auth.user."); found {
+		claim = strings.TrimSuffix(name, "}")
 	}
-	first = strings.TrimSuffix(first, ":")
-	if !looksLikeHeader(first) || !looksLikeClaim(second) {
+	if !looksLikeHeader(header) || !looksLikeClaim(claim) {
 		return nil
 	}
-	return b.Errf("forward_claim %s %s: the claim comes first, then the header: did you mean \"forward_claim %s %s\"? "+
-		"(for a header named %q, write %q)", first, second, second, first, second,
-		textproto.CanonicalMIMEHeaderKey(second))
+	return b.Errf("forward_claims %s %s: the header comes first, then the claim: did you mean \"%s %s\"? "+
+		"(for a header named %q, write %q)", first, second, header, claim, claim, textproto.CanonicalMIMEHeaderKey(claim))
 }
 
 // looksLikeHeader reports whether a text is likely a header name and hardly a claim.

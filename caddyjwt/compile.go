@@ -172,7 +172,7 @@ func claimPath(what, text string) (claims.Path, error) {
 }
 
 func (f ForwardClaim) compile() (gate.ForwardClaim, error) {
-	path, err := claimPath("forward_claim", f.Claim)
+	path, err := claimPath("forward_claims", f.Claim)
 	if err != nil {
 		return gate.ForwardClaim{}, setting.In("Claim", err)
 	}

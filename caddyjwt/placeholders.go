@@ -96,13 +96,13 @@ func orNil(text string) any {
 }
 
 // list and object are a claim's array and object, as expressions and templates see them. In a text they print as in
-// forward_claim, not in Go's notation, which Caddy would use. In a log they are arrays and objects.
+// forward_claims, not in Go's notation, which Caddy would use. In a log they are arrays and objects.
 type (
 	list   []any
 	object map[string]any
 )
 
-// printable makes arrays and objects, at every depth, print as in forward_claim. It changes the value, so nobody else
+// printable makes arrays and objects, at every depth, print as in forward_claims. It changes the value, so nobody else
 // may have it.
 func printable(value any) any {
 	switch value := value.(type) {

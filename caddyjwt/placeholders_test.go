@@ -107,7 +107,7 @@ func TestVerdictVariablePrintsNothing(t *testing.T) {
 	}
 }
 
-// In a text, a list or object has the form that forward_claim gives it.
+// In a text, a list or object has the form that forward_claims gives it.
 func TestPlaceholdersPrintWhatForwardClaimSends(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "")
 	handler := issuerJSON(t, key, map[string]any{"forward_claims": []any{map[string]any{"claim": "it", "header": "X-It"}}})

@@ -105,7 +105,7 @@ func TestProvisionErrors(t *testing.T) {
 		"placeholder as a claim": {`{"require":{"claims":[{"claim":"{env.NOT_UTF8}"}]},"consumers":[` + alice + `]}`,
 			"require claim: placeholders are not resolved here"},
 		"placeholder to forward": {`{"forward_claims":[{"claim":"{env.NOT_UTF8}","header":"X-A"}],"consumers":[` + alice +
-			`]}`, "forward_claim: placeholders are not resolved here"},
+			`]}`, "forward_claims: placeholders are not resolved here"},
 		"placeholder as a place": {`{"token_from":[{"in":"query","name":"{env.NOT_UTF8}"}],"consumers":[` + alice + `]}`,
 			"token_from: placeholders are not resolved here"},
 		"placeholder as a type": {issuer(`"type":["{env.NOT_UTF8}"]`), "type: placeholders are not resolved here"},
@@ -141,7 +141,7 @@ func TestProvisionErrors(t *testing.T) {
 		"null as a consumer":          {`{"consumers":[null,` + alice + `]}`, "username"},
 		"null as an issuer":           {issuer(`"keys":null},null,{"issuer":"https://b.example"`), "no name"},
 		"null as a credential":        {`{"consumers":[{"username":"a","credentials":[null]}]}`, "no algorithm"},
-		"null as a forwarded claim":   {`{"forward_claims":[null],"consumers":[` + alice + `]}`, "forward_claim"},
+		"null as a forwarded claim":   {`{"forward_claims":[null],"consumers":[` + alice + `]}`, "forward_claims"},
 		"null as a place":             {`{"token_from":[null],"consumers":[` + alice + `]}`, "token_from"},
 		"a private key in base64": {`{"consumers":[{"username":"a","credentials":[{"key":"k","algorithm":"ES256",` +
 			`"public_key":"MIGHAgEAMBMG/0123456789abcdef` + strings.Repeat("A", 150) + `"}]}]}`, "neither PEM"},

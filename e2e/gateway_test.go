@@ -45,9 +45,9 @@ func TestTheKeySetMayBeNamedInsteadOfDiscovered(t *testing.T) {
 
 func TestTheBackendLearnsTheIdentityFromTheGatewayAlone(t *testing.T) {
 	g := startGateway(t, trust(provider.Issuer)+`
-		forward_claim client_id X-Client
-		forward_claim realm_access.roles X-Roles
-		forward_claim https://example.com/department X-Department`)
+		forward_claims X-Client client_id
+		forward_claims X-Roles realm_access.roles
+		forward_claims X-Department https://example.com/department`)
 	token := provider.token(t, provider.Issuer, "ES256", "read")
 
 	_, seen := g.get(t, token, func(r *http.Request) {

@@ -170,7 +170,8 @@ func (h *hydra) introspection(mode string) string {
 }
 
 func (h *hydra) jwtsPass(t *testing.T) {
-	g := startGateway(t, trust(h.issuer)+"require scope read\nforward_claim client_id X-Client\nforward_claim sub X-User")
+	g := startGateway(t, trust(h.issuer)+"require scope read\n"+
+		"forward_claims X-Client client_id\nforward_claims X-User sub")
 	seen := g.accepts(t, h.token(t, jwtClient, api))
 	hasHeaders(t, seen, map[string]string{"X-Client": jwtClient, "X-User": jwtClient, "Authorization": ""})
 	seen = g.accepts(t, h.login(t, jwtClient).AccessToken)
@@ -194,7 +195,7 @@ func (h *hydra) othersAreRefused(t *testing.T) {
 
 func (h *hydra) opaquePassUntilRevoked(t *testing.T) {
 	g := startGateway(t, trust(h.issuer, "keys none", h.introspection("opaque"))+
-		"require scope read\nforward_claim client_id X-Client\nforward_claim sub X-User")
+		"require scope read\nforward_claims X-Client client_id\nforward_claims X-User sub")
 	tokens := h.login(t, opaqueClient)
 	seen := g.accepts(t, tokens.AccessToken)
 	hasHeaders(t, seen, map[string]string{"X-Client": opaqueClient, "X-User": "alice", "Authorization": ""})

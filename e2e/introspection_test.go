@@ -53,7 +53,7 @@ func TestOpaqueTokensPassWithEveryWayToAuthenticateTheGateway(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			g := startGateway(t, trust(provider.Issuer, introspection(t, test.client, test.more...))+
-				"forward_claim client_id X-Client\n")
+				"forward_claims X-Client client_id\n")
 			seen := g.accepts(t, provider.token(t, provider.Issuer, "opaque", "read"))
 			if got := seen.Header.Get("X-Client"); got != "caller" {
 				t.Errorf("X-Client %q at the backend, want caller", got)

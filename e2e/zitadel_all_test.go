@@ -96,8 +96,8 @@ func (z *zitadel) introspection(mode, client string) string {
 
 func (z *zitadel) jwtsPass(t *testing.T) {
 	g := startGateway(t, z.trust(jwtClient)+`
-		forward_claim sub X-User
-		forward_claim custom_claim.client X-Client`)
+		forward_claims X-User sub
+		forward_claims X-Client custom_claim.client`)
 	seen := g.accepts(t, z.login(t, jwtClient).AccessToken)
 	hasHeaders(t, seen, map[string]string{"X-User": "id2", "X-Client": jwtClient, "Authorization": ""})
 }
@@ -130,8 +130,8 @@ func (z *zitadel) othersAreRefused(t *testing.T) {
 func (z *zitadel) opaquePassUntilRevoked(t *testing.T) {
 	tokens := z.login(t, opaqueClient)
 	g := startGateway(t, z.trust("any", "required_claims email", z.introspection("opaque", opaqueClient))+`
-		forward_claim sub X-User
-		forward_claim client_id X-Client`)
+		forward_claims X-User sub
+		forward_claims X-Client client_id`)
 	seen := g.accepts(t, tokens.AccessToken)
 	hasHeaders(t, seen, map[string]string{"X-User": "id2", "X-Client": opaqueClient, "Authorization": ""})
 	g.refuses(t, tokens.RefreshToken, http.StatusUnauthorized, "invalid_token")

@@ -88,7 +88,7 @@ func TestAttackIdentityTrailerOnErrorRoutesOfACopy(t *testing.T) {
 		"forward_auth": "forward_auth " + before.addr() + " {\nuri /check\n}",
 	} {
 		s.behind("route {\n"+first+"\nGATE\nreverse_proxy 127.0.0.1:1\n}\nhandle_errors {\nBACKEND\n}", consumerAlice(t),
-			"forward_claim sub X-User")
+			"forward_claims X-User sub")
 		for _, announced := range []string{"", "Trailer: X-Sum\r\n", "Trailer: X-User\r\n",
 			"Trailer: X-Sum, X-Consumer-Username\r\n"} {
 			for who, field := range map[string]string{"a stranger": "", "alice": credential} {
@@ -187,7 +187,7 @@ func TestAttackIdentityHeaderOnErrorRoutes(t *testing.T) {
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	s := prepare(t)
 	pages := newUpstream(t)
-	gate := gateFor(issuerByJWKS(as), "forward_claim sub X-User", "forward_claim roles X-Roles",
+	gate := gateFor(issuerByJWKS(as), "forward_claims X-User sub", "forward_claims X-Roles roles",
 		"token_from header Authorization", "token_from query jwt", "token_from cookie jwt", "token_from form jwt")
 	s.loadFile(bothProtocols(strings.Replace(s.caddyfile(gate), "reverse_proxy "+s.upstream.addr(),
 		"reverse_proxy "+s.upstream.addr()+"\nhandle_errors {\n reverse_proxy "+pages.addr()+"\n}", 1)))
@@ -246,7 +246,7 @@ func TestAttackIdentityRetriedWithAnotherBackend(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	s := prepare(t)
-	gate := gateFor(issuerByJWKS(as), "forward_claim sub X-User", "forward_claim roles X-Roles",
+	gate := gateFor(issuerByJWKS(as), "forward_claims X-User sub", "forward_claims X-Roles roles",
 		"token_from header Authorization", "token_from header X-Token", "token_from query jwt", "token_from cookie jwt",
 		"token_from form jwt")
 	dead := "unix/" + filepath.Join(t.TempDir(), "nobody")
@@ -299,7 +299,7 @@ func TestAttackIdentityBehindFastCGI(t *testing.T) {
 			s.upstream.mu.Unlock()
 		}))
 	}()
-	gate := gateFor(issuerByJWKS(as), consumerAlice(t), "forward_claim sub X-User", "forward_claim roles X-Roles",
+	gate := gateFor(issuerByJWKS(as), consumerAlice(t), "forward_claims X-User sub", "forward_claims X-Roles roles",
 		"token_from header Authorization", "token_from query jwt", "token_from cookie jwt")
 	for name, backend := range map[string]string{
 		"transport fastcgi": "reverse_proxy unix/" + socket + " {\n transport fastcgi {\n root /srv\n split .php\n }\n}",

@@ -23,7 +23,7 @@ func identitySite(t *testing.T, lines ...string) (s *site, issuer string, key *t
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	s = prepare(t)
 	s.loadFile(bothProtocols(s.caddyfile(gateFor(append([]string{issuerByJWKS(as), consumerAlice(t),
-		"forward_claim sub X-User", "forward_claim roles X-Roles"}, lines...)...))))
+		"forward_claims X-User sub", "forward_claims X-Roles roles"}, lines...)...))))
 	return s, as.URL, key
 }
 

@@ -14,7 +14,7 @@ import (
 func TestAttackEncodingNamesThatOnlyLookAlike(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
-	s := start(t, gateFor(issuerByJWKS(as), "forward_claim sub X-User", "forward_claim realm_access.roles X-Roles"))
+	s := start(t, gateFor(issuerByJWKS(as), "forward_claims X-User sub", "forward_claims X-Roles realm_access.roles"))
 	head := `{"alg":"ES256","kid":"e1"}`
 	rest := `"iss":"` + as.URL + `","aud":"` + audience + `","exp":` + strconv.FormatInt(time.Now().Unix()+300, 10)
 	for name, extra := range map[string]string{

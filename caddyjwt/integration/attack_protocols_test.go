@@ -19,8 +19,8 @@ func identityEverywhere(t *testing.T, lines ...string) (s *site, ways []way, iss
 		lines, after = lines[:n-1], "\n"+lines[n-1]
 	}
 	s, ways = startEverywhere(t,
-		gateFor(append([]string{issuerByJWKS(as), consumerAlice(t), "forward_claim sub X-User",
-			"forward_claim roles X-Roles"}, lines...)...)+after)
+		gateFor(append([]string{issuerByJWKS(as), consumerAlice(t), "forward_claims X-User sub",
+			"forward_claims X-Roles roles"}, lines...)...)+after)
 	return s, ways, as.URL, key
 }
 

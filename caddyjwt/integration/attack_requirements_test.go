@@ -115,8 +115,8 @@ func TestAttackClaimsEveryCombinationOfRequirements(t *testing.T) {
 // The identity is empty, blank or missing, which some backends read as "nobody to restrict" and others as the first
 // user: CVE-2026-23990. An empty identity never becomes a header.
 func TestAttackClaimsEmptyIdentity(t *testing.T) {
-	s, issuer, key := claimSite(t, "forward_claim sub X-User", "forward_claim email X-Email",
-		"forward_claim groups X-Groups")
+	s, issuer, key := claimSite(t, "forward_claims X-User sub", "forward_claims X-Email email",
+		"forward_claims X-Groups groups")
 	for name, sub := range map[string]any{"empty": "", "a space": " ", "blank": " \t\n", "a number": 0, "false": false,
 		"an array": []string{"admin"}, "an object": map[string]any{"id": "admin"}, "a NUL": "\x00",
 		"a zero-width": "\u2028"} {
@@ -190,7 +190,7 @@ func TestAttackClaimsPlaceholderInAClaim(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	s := prepare(t)
-	gate := gateFor(issuerByJWKS(as), "forward_claim sub X-User", "forward_claim name X-Name")
+	gate := gateFor(issuerByJWKS(as), "forward_claims X-User sub", "forward_claims X-Name name")
 	s.loadFile(strings.Replace(s.caddyfile(gate), "reverse_proxy "+s.upstream.addr(),
 		"header >X-Back {http.auth.user.name}\nreverse_proxy "+s.upstream.addr()+
 			" {\n header_up X-Id {http.auth.user.id}\n header_up X-Up {http.auth.user.name}\n}\n", 1))

@@ -153,7 +153,7 @@ func TestAttackResourceSlowForm(t *testing.T) {
 // come soon.
 func TestAttackResourceRefusedWithABodyThatNeverComes(t *testing.T) {
 	long(t)
-	s := start(t, gateFor(consumerAlice(t), "forward_claim role X-Role"))
+	s := start(t, gateFor(consumerAlice(t), "forward_claims X-Role role"))
 	unsafe := hmacKey(t).Sign(t, claims("role", "a\nb")) // found out when the backend is to be told
 	for name, fields := range map[string]string{"with a length": "Content-Length: 100\r\n",
 		"chunked": "Transfer-Encoding: chunked\r\n"} {

@@ -15,7 +15,7 @@ import (
 func TestAttackTravelTokenNamedInConnection(t *testing.T) {
 	s := prepare(t)
 	s.loadFile(strings.Replace(s.caddyfile("route {\n"+
-		gateFor(consumerAlice(t), "forward_token", "forward_claim sub X-User", "token_from header Authorization",
+		gateFor(consumerAlice(t), "forward_token", "forward_claims X-User sub", "token_from header Authorization",
 			"token_from header X-Token", "token_from cookie jwt", "token_from form jwt")+
 		"\n\trequest_header X-Remote-User {http.auth.user.id}\n"), "reverse_proxy "+s.upstream.addr(),
 		"reverse_proxy "+s.upstream.addr()+"\n}", 1))
@@ -218,8 +218,8 @@ func TestAttackTravelManyLargeForms(t *testing.T) {
 // Backends that were set up for oauth2-proxy get the caller in the headers that they know, and from the gate alone.
 func TestForwardedUser(t *testing.T) {
 	s := start(t,
-		gateFor(consumerAlice(t), "optional", "forward_claim sub X-Forwarded-User", "forward_claim email X-Forwarded-Email",
-			"forward_claim roles X-Forwarded-Groups", "forward_claim name X-Forwarded-Preferred-Username"))
+		gateFor(consumerAlice(t), "optional", "forward_claims X-Forwarded-User sub", "forward_claims X-Forwarded-Email email",
+			"forward_claims X-Forwarded-Groups roles", "forward_claims X-Forwarded-Preferred-Username name"))
 	forged := []string{"X-Forwarded-User", "admin", "x_forwarded_user", "admin", "X-Forwarded-Email", "admin",
 		"X-Forwarded-Groups", "admin"}
 	token := hmacKey(t).Sign(t, claims("email", "me@example.com", "roles", []string{"a", "b"}, "name", "Me"))
@@ -241,7 +241,7 @@ func TestForwardedUser(t *testing.T) {
 // A user has a claim of 200 KiB. As a header it would break the request at the backend, where nobody knows why. Such a
 // token is refused, and the log names the claim.
 func TestAttackTravelHugeClaim(t *testing.T) {
-	s := start(t, gateFor(consumerAlice(t), "token_from form jwt", "max_token_size 1MiB", "forward_claim roles X-Roles"))
+	s := start(t, gateFor(consumerAlice(t), "token_from form jwt", "max_token_size 1MiB", "forward_claims X-Roles roles"))
 	for name, roles := range map[string]any{
 		"a text": strings.Repeat("a", 200<<10), "an array": strings.Split(strings.Repeat("a,", 100<<10)+"a", ","),
 		"an object": map[string]string{"a": strings.Repeat("a", 200<<10)},

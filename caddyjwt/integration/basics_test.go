@@ -8,7 +8,7 @@ import (
 )
 
 func TestTokenOpensTheGateAndTheBackendLearnsWhoCalls(t *testing.T) {
-	s := start(t, gateFor(consumerAlice(t), "forward_claim email X-Email"))
+	s := start(t, gateFor(consumerAlice(t), "forward_claims X-Email email"))
 	token := hmacKey(t).Sign(t, claims("email", "alice@example.com"))
 
 	got := s.passed(s.get("/orders?a=1", token))

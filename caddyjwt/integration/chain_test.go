@@ -142,7 +142,7 @@ func TestChainTwoGates(t *testing.T) {
 	s := prepare(t)
 	outer := gateFor(consumerAlice(t), "token_from header X-Gate-Token")
 	s.behind("route {\n"+outer+"\nGATE\nheader X-Caller {http.auth.user.id}\nBACKEND\n}", issuerByJWKS(as),
-		"forward_claim sub X-User")
+		"forward_claims X-User sub")
 	alice, zoe := hmacKey(t).Sign(t, claims()), key.Sign(t, issuedBy(as.URL, "sub", "zoe"))
 
 	a := s.get("/", zoe, "X-Gate-Token", alice)

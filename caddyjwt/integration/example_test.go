@@ -230,7 +230,7 @@ func uncommented(text string) string {
 // setting tells a commented-out setting outside of any commented-out block from prose.
 func setting(code string) bool {
 	word, _, _ := strings.Cut(code, " ")
-	return word == "require" || word == "forward_claim"
+	return word == "require" || word == "forward_claims"
 }
 
 func b2i(b bool) int {

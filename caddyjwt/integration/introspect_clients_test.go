@@ -32,7 +32,7 @@ func TestIntrospectUserInfo(t *testing.T) {
 	t.Cleanup(server.Close)
 	as := tokentest.NewAS(t)
 	s := start(t, gateFor(issuerBlock(as.URL, "audience any",
-		"introspect opaque {\nverify userinfo\nendpoint "+server.URL+"\n}"), "forward_claim email X-Email"))
+		"introspect opaque {\nverify userinfo\nendpoint "+server.URL+"\n}"), "forward_claims X-Email email"))
 	if got := s.passed(s.get("/", "good")).Header.Get("X-Email"); got != "alice@example.com" {
 		t.Errorf("X-Email %q", got)
 	}
@@ -60,7 +60,7 @@ func TestIntrospectUserInfoHasTheAudienceOfTheClient(t *testing.T) {
 	s.refused(s.get("/", key.Sign(t, issuedBy(as.URL, "sub", "bob"))), http.StatusUnauthorized, "contradiction")
 
 	opaque := start(t,
-		gateFor(issuerBlock(as.URL, "audience any", "introspect opaque "+userInfo), "forward_claim aud X-Aud"))
+		gateFor(issuerBlock(as.URL, "audience any", "introspect opaque "+userInfo), "forward_claims X-Aud aud"))
 	if got := opaque.passed(opaque.get("/", "opaque")).Header.Get("X-Aud"); got != "" {
 		t.Errorf("the backend gets an audience of the token: %q", got)
 	}

@@ -22,7 +22,7 @@ func TestIntrospectOpaque(t *testing.T) {
 		return active("username", "Alice", "email", "alice@example.com", "scope", "read")
 	})
 	s := start(t,
-		gateForAudience(introspecting(as, "opaque", "param resource https://api"), "forward_claim email X-Email",
+		gateForAudience(introspecting(as, "opaque", "param resource https://api"), "forward_claims X-Email email",
 			"require scope read"))
 	for range 3 {
 		got := s.passed(s.get("/", "good-token.with_odd~chars+/=="))
@@ -97,7 +97,7 @@ func TestIntrospectAlwaysAsksAboutOpaqueTokens(t *testing.T) {
 	part := base64.RawURLEncoding.EncodeToString
 	jwe := part([]byte(`{"alg":"RSA-OAEP-256","enc":"A256GCM"}`)) + ".a2V5.aXY.Y3Q.dGFn"
 	foreign := tokentest.NewKey(t, "ES256", "foreign").Sign(t, issuedBy("https://nobody.example.com"))
-	s := start(t, gateForAudience(introspecting(as, "always"), "forward_claim sub X-Sub"))
+	s := start(t, gateForAudience(introspecting(as, "always"), "forward_claims X-Sub sub"))
 	who := func(token, want string) {
 		t.Helper()
 		if got := s.passed(s.get("/", token)).Header.Get("X-Sub"); got != want {
@@ -108,12 +108,12 @@ func TestIntrospectAlwaysAsksAboutOpaqueTokens(t *testing.T) {
 	who(jwe, "always")
 	s.refused(s.get("/", foreign), http.StatusUnauthorized, "unknown_issuer")
 
-	s.load(gateForAudience(introspecting(as, "always"), introspecting(other, "opaque"), "forward_claim sub X-Sub"))
+	s.load(gateForAudience(introspecting(as, "always"), introspecting(other, "opaque"), "forward_claims X-Sub sub"))
 	who("opaque", "opaque")
 	who(jwe, "opaque")
 
 	s.load(gateForAudience(introspecting(as, "always", "prefix a_"), introspecting(other, "opaque"),
-		"forward_claim sub X-Sub"))
+		"forward_claims X-Sub sub"))
 	who("a_opaque", "always")
 	who("opaque", "opaque")
 

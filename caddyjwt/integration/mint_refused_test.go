@@ -76,7 +76,7 @@ func TestMintPrintsNoTokenThatTheGateRefuses(t *testing.T) {
 		"a security event": {[]string{bobWithASecret},
 			[]string{"--claim", `events={"https://schemas.openid.net/event":{}}`}, "invalid_type"},
 		"a subject that is a number": {[]string{bobWithASecret}, []string{"--claim", "sub=3"}, "malformed_token"},
-		"a claim that has two lines": {[]string{"forward_claim email X-Email", bobWithASecret},
+		"a claim that has two lines": {[]string{"forward_claims X-Email email", bobWithASecret},
 			[]string{"--claim", "email=a\r\nb"}, "unsafe_claim"},
 		"longer than a token may be": {[]string{"max_token_size 100B", bobWithASecret}, nil, "malformed_request"},
 		"expired and without a scope": {[]string{"require scope read", bobWithASecret}, []string{"--lifetime=-1m"},

@@ -156,7 +156,7 @@ func TestScaleThousandIdentitiesAtOnce(t *testing.T) {
 	}
 	s.load(gateForAudience(issuerBlock(as.URL, "introspect opaque {", "auth_method none", "timeout 20s", "}"),
 		consumerAlice(t),
-		"forward_claim sub X-Sub", "forward_claim email X-Email"))
+		"forward_claims X-Sub sub", "forward_claims X-Email email"))
 	tokens := make([]string, n)
 	for i := range tokens {
 		if i%10 == 0 {

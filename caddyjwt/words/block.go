@@ -106,6 +106,24 @@ func (b *Block) MarkElements(list string, from, to int) {
 // Args reads what follows the word on its line.
 func (b *Block) Args() []string { return b.d.RemainingArgs() }
 
+// EachLine reads the block that may follow the word, when its lines begin with values and not with words of a table. It
+// hands the values of each line to read, where [Block.Mark] remembers that line.
+func (b *Block) EachLine(read func(values []string) error) error {
+	word := b.token
+	defer func() { b.token = word }()
+	for nesting := b.d.Nesting(); b.d.NextBlock(nesting); {
+		if b.d.Val() == "{" {
+			return b.d.Errf("%s: a line of %q takes no block", b.table, b.entry.Name)
+		}
+		token := b.d.Token()
+		b.token = &token
+		if err := read(append([]string{token.Text}, b.d.RemainingArgs()...)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Errf makes an error with the line of what was read last.
 func (b *Block) Errf(format string, args ...any) error { return b.d.Errf(format, args...) }
 

@@ -49,7 +49,7 @@ func (b *Block) unknown(name string, table listing) error {
 		return b.d.Errf("%s: a line must begin with a word; a value with blanks or several lines needs quotes", b.table)
 	}
 	var hint string
-	if here := b.hereInstead(name); here != "" && !slices.Contains(known, name+"s") {
+	if here := b.hereInstead(name); here != "" && (!slices.Contains(known, name+"s") || strings.Contains(here, name+"s")) {
 		hint = here
 	} else if meant := MostAlike(name, known); meant != "" {
 		hint = fmt.Sprintf("did you mean %q?", meant)

@@ -141,7 +141,7 @@ func TestForwardClaimMistakes(t *testing.T) {
 				_, err := gate.New(config(t, key, forward(t, "a", "X-Taken", "sub", name), func(c *gate.Config) {
 					c.Extractor = extractor(t, bearer.DefaultPlace, bearer.Place{Kind: bearer.Header, Name: "X-Access-Token"})
 				}))
-				if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "forward_claim sub") {
+				if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "forward_claims ") {
 					t.Errorf("error %v, want %q", err, want)
 				}
 			})

@@ -119,7 +119,7 @@ func (f ForwardClaim) Validate() error {
 }
 
 func (f ForwardClaim) mistake(err error) error {
-	return setting.Errorf("Header", "forward_claim %v %s: %w", f.Path, f.Header, err)
+	return setting.Errorf("Header", "forward_claims %s %v: %w", f.Header, f.Path, err)
 }
 
 // Names implements Output.
@@ -160,7 +160,7 @@ func (name forwardPayload) Write(h http.Header, id *Identity) error {
 	text := base64.RawURLEncoding.EncodeToString(id.Claims.Text())
 	if len(text) > maxForwarded {
 		return fail(UnsafeClaim, fmt.Errorf("the payload needs %d bytes in a header, and may have %d: "+
-			"forward the claims that matter, with forward_claim", len(text), maxForwarded))
+			"forward the claims that matter, with forward_claims", len(text), maxForwarded))
 	}
 	set(h, string(name), text)
 	return nil
