@@ -45,8 +45,8 @@ func (*App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.Errf("the global option bearer_auth takes its settings in a block, not as arguments: %q", d.Val())
 	}
 	if d.NextBlock(0) {
-		return d.Errf("unknown word %q: the global option bearer_auth has no settings yet; those of a gate go in the "+
-			"bearer_auth block of a site", d.Val())
+		return d.Errf("unrecognized subdirective %q: the global option bearer_auth has no settings yet; those of a gate "+
+			"go in the bearer_auth block of a site", d.Val())
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ func TestGlobalOptionBecomesAnApp(t *testing.T) {
 func TestGlobalOptionRefusesWhatItDoesNotKnow(t *testing.T) {
 	for name, c := range map[string]struct{ caddyfile, want string }{
 		"a word": {"{\n\tbearer_auth {\n\t\trealm x\n\t}\n}\n",
-			`unknown word "realm": the global option bearer_auth has no settings yet`},
+			`unrecognized subdirective "realm": the global option bearer_auth has no settings yet`},
 		"an argument": {"{\n\tbearer_auth on\n}\n", `takes its settings in a block, not as arguments: "on"`},
 		"twice":       {"{\n\tbearer_auth\n\tbearer_auth\n}\n", "is given twice"},
 	} {

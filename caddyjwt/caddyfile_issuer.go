@@ -147,7 +147,8 @@ func readHeaderUp(b *words.Block, issuer *Issuer) error {
 		return b.WrongUsage("")
 	}
 	if strings.ContainsAny(args[0][:min(1, len(args[0]))], "+-?>") {
-		return b.Errf("header_up %s: here it takes a name and a value: leave the %q before the name out", args[0], args[0][:1])
+		return b.Errf("header_up %s: here it takes a name and a value: leave the %q before the name out",
+			args[0], args[0][:1])
 	}
 	if issuer.RequestHeaders == nil {
 		issuer.RequestHeaders = make(map[string][]string)

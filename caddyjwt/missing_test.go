@@ -74,11 +74,12 @@ func TestWordsOfOtherProductsAreKnown(t *testing.T) {
 		from_headers from_params auth_jwt_key_request auth_jwt_key_file auth_jwt_leeway oidc_issuer_url
 		skip_jwt_bearer_tokens jwks_url scope scopes insecure_skip_verify jwks discovery url
 		config.uri_param_names config.header_names oidc-issuer-url oidc-jwks-url jwksUrl insecureSkipVerify cookieName
-		groups_required value_prefix allow_missing auth_jwt_require_claim allowed_roles iss aud alg ca_file forward_claim request_header`) {
+		groups_required value_prefix allow_missing auth_jwt_require_claim allowed_roles iss aud alg ca_file forward_claim
+		request_header`) {
 		for place, caddyfile := range map[string]string{
 			"the handler": inGate(word + " x"), "an issuer": inIssuer(word + " x"),
 		} {
-			hint := regexp.MustCompile(`: unknown word "` + word + `" \(.+\), at Caddyfile:5\n$`)
+			hint := regexp.MustCompile(`: unrecognized subdirective "` + word + `" \(.+\), at Caddyfile:5\n$`)
 			if got := adapted(t, caddyfile); !hint.MatchString(got) {
 				t.Errorf("%s in %s: %s", word, place, got)
 			}

@@ -56,9 +56,9 @@ func (b *Block) unknown(name string, table listing) error {
 	} else if homes := b.blocksWith(name); len(homes) > 0 {
 		hint = "it belongs in the " + strings.Join(homes, " or ") + " block"
 	} else {
-		return b.d.Errf("%s: unknown word %q", b.table, name)
+		return b.d.Errf("%s: unrecognized subdirective %q", b.table, name)
 	}
-	return b.d.Errf("%s: unknown word %q (%s)", b.table, name, hint)
+	return b.d.Errf("%s: unrecognized subdirective %q (%s)", b.table, name, hint)
 }
 
 // withoutValue splits a word from a value without a blank between them, as in "client_secret=x". The value may be a
