@@ -23,7 +23,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 
 // UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
 //
-//	bearer_auth [<matcher>] {
+//	bearer_auth [<matcher>] [<issuer> <audience>] {
 //	    realm            <text>
 //	    token_from       header <name> [<scheme>]    # repeatable
 //	    token_from       query|cookie|form <name>    # repeatable
@@ -104,18 +104,25 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //	    cache            <size>|off
 //	}
 //
-// A word that is not marked repeatable may be given only once.
+// An issuer and an audience on the line mean the same as an issuer block with that audience, and need no block. A word
+// that is not marked repeatable may be given only once.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive
+	issuerOnLine := d.CountRemainingArgs() > 0
 	lines, err := directive.Read(d, h)
 	if err != nil {
 		return err
+	}
+	if issuerOnLine {
+		if err := h.issuerOnce(); err != nil {
+			return lines.Wrap(err)
+		}
 	}
 	return lines.Wrap(h.check())
 }
 
 // directive is bearer_auth with all of its words.
-var directive = words.Directive[Handler]{Table: &handlerTable, Foreign: foreign}
+var directive = words.Directive[Handler]{Table: &handlerTable, Line: readLine, Foreign: foreign}
 
 var handlerTable = words.Table[Handler]{Name: "bearer_auth", Words: []words.Word[Handler]{
 	{Name: "realm", Usage: []string{"<text>"}, Reader: words.Text(func(h *Handler) *string { return &h.Realm })},
@@ -131,9 +138,7 @@ var handlerTable = words.Table[Handler]{Name: "bearer_auth", Words: []words.Word
 		Reader: words.Duration(func(h *Handler) *caddy.Duration { return &h.MaxLifetime })},
 	{Name: "issuer", Usage: []string{"<iss>"}, Needs: "the name that tokens have as \"iss\"", Repeatable: true,
 		Reader: words.Named(func(h *Handler) *[]Issuer { return &h.Issuers },
-			func(i *Issuer) *string { return &i.Issuer }, &issuerTable,
-			words.SingleQuotes, words.ShellVariable, words.QuotedAddresses, documentAsIssuer,
-			words.Wildcard("an issuer is compared exactly", "write an issuer block for each one"))},
+			func(i *Issuer) *string { return &i.Issuer }, &issuerTable, issuerMistakes...)},
 	{Name: "consumer", Usage: []string{"<username>"}, Needs: "a username", Repeatable: true,
 		Reader: words.Named(func(h *Handler) *[]Consumer { return &h.Consumers },
 			func(c *Consumer) *string { return &c.Username }, &consumerTable, words.SingleQuotes, words.ShellVariable,
@@ -179,11 +184,7 @@ func audience[T any](fields func(*T) (accepted *[]string, everything *bool)) wor
 			return nil
 		}
 		*accepted = args
-		return b.Check("audience", []words.Mistake{
-			words.SingleQuotes, words.ShellVariable, words.CommaList, words.QuotedAddresses, capitalAny,
-			words.Wildcard("an audience is compared exactly", "list each one, or write \"audience any\" and require other "+
-				"claims that say for whom a token is"),
-		}, args...)
+		return b.Check("audience", audienceMistakes, args...)
 	}, func(into *T) []any {
 		accepted, everything := fields(into)
 		return []any{accepted, everything}

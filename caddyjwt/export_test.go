@@ -1,5 +1,8 @@
 package caddyjwt
 
+// LineUsage is what may stand between bearer_auth and its block.
+const LineUsage = lineUsage
+
 // Directive has the tables of all blocks.
 var Directive = &directive
 

@@ -27,7 +27,7 @@ var sections = map[string]reflect.Type{
 
 // The comment of UnmarshalCaddyfile has the syntax card that the tables make.
 func TestSyntaxCardMatchesTheTables(t *testing.T) {
-	if card, want := syntaxCard(t), caddyjwt.Directive.Card("[<matcher>]"); card != want {
+	if card, want := syntaxCard(t), caddyjwt.Directive.Card(caddyjwt.LineUsage); card != want {
 		t.Errorf("the comment of UnmarshalCaddyfile has\n%s\nthe tables give\n%s", card, want)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
 func TestTokenOpensTheGateAndTheBackendLearnsWhoCalls(t *testing.T) {
@@ -28,6 +30,22 @@ func TestTokenOpensTheGateAndTheBackendLearnsWhoCalls(t *testing.T) {
 	if got.URI != "/orders?a=1" {
 		t.Errorf("URI %q at the upstream", got.URI)
 	}
+}
+
+// Tokens of an issuer that is on the line of bearer_auth open the gate, those for another audience do not.
+func TestIssuerAndAudienceOnTheLine(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	as := tokentest.NewAS(t, tokentest.WithKeys(key))
+	s := start(t, "bearer_auth /api/* "+as.URL+" "+audience+" {\n\t\tforward_claims X-User sub\n\t}")
+	good := key.Sign(t, issuedBy(as.URL, "aud", audience, "sub", "zoe"))
+
+	if got := s.passed(s.get("/api/orders", good)).Header.Get("X-User"); got != "zoe" {
+		t.Errorf("the backend got the user %q", got)
+	}
+	s.refused(s.get("/api/orders", ""), http.StatusUnauthorized, "missing_token")
+	s.refused(s.get("/api/orders", key.Sign(t, issuedBy(as.URL, "aud", "https://else.example", "sub", "zoe"))),
+		http.StatusUnauthorized, "invalid_audience")
+	s.passed(s.get("/elsewhere", ""))
 }
 
 func TestRequestWithoutTokenIsChallenged(t *testing.T) {

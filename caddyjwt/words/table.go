@@ -124,6 +124,9 @@ func fieldAt(structure reflect.Value, pointer any) (name, json string) {
 // Directive is the table of a directive's outermost block, and through it the tables of all blocks inside.
 type Directive[T any] struct {
 	*Table[T]
+	// Line reads what stands on the line of the directive, behind its matcher. It is called only if something does.
+	// Default: an error.
+	Line func(*Block, *T) error
 	// Foreign are words of other products.
 	Foreign Foreign
 }
@@ -153,9 +156,16 @@ func allTables(root listing) map[string][]Entry {
 // Read fills a struct from a directive whose name is the current token. The lines are those of the fields that it
 // filled.
 func (d *Directive[T]) Read(from *caddyfile.Dispenser, into *T) (*Lines, error) {
-	b := &Block{d: from, lines: newLines(from.Token()), root: d.Table, foreign: d.Foreign, entry: Entry{Name: d.Name}}
-	if from.NextArg() {
-		return nil, from.Errf("%s takes its settings in a block, not as arguments: %q", d.Name, from.Val())
+	token := from.Token()
+	b := &Block{d: from, lines: newLines(token), root: d.Table, foreign: d.Foreign, entry: Entry{Name: d.Name}, token: &token}
+	switch {
+	case from.CountRemainingArgs() == 0:
+	case d.Line == nil:
+		return nil, from.Errf("%s takes its settings in a block, not as arguments", d.Name)
+	default:
+		if err := d.Line(b, into); err != nil {
+			return nil, err
+		}
 	}
 	return b.lines, readTable(b, d.Table, into)
 }
