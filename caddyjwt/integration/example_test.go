@@ -77,7 +77,7 @@ func TestExampleBlocksAreGood(t *testing.T) {
 		}
 		config = strings.ReplaceAll(config, path, pem)
 	}
-	if strings.Count(config, "bearer_auth") < 4 {
+	if strings.Count(config, "bearer_auth") < 3 || strings.Count(config, "import gate {") < 3 {
 		t.Fatalf("the blocks were not found:\n%s", config)
 	}
 	if _, err := adapt(config); err != nil {
@@ -99,6 +99,7 @@ func TestExampleBelievesNoClient(t *testing.T) {
 				"groups", []string{"staff"}, "realm_access", map[string]any{"roles": []string{"clerk"}}))
 	}
 	api, browser := "Bearer "+says("https://api.example.com"), "access_token="+says("https://www.example.com")
+	reader := "Bearer " + key.Sign(t, issuedBy(as.URL, "aud", "https://api.example.com", "scope", "orders:read"))
 	alice, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims(claims())).SignedString([]byte(exampleSecret))
 	if err != nil {
 		t.Fatal(err)
@@ -119,6 +120,18 @@ func TestExampleBelievesNoClient(t *testing.T) {
 		s.believesNoClient(t, "8081", "GET", "/account", "zoe", "Cookie", browser)
 		s.believesNoClient(t, "8082", "GET", "/", "zoe", "Authorization", api)
 		s.believesNoClient(t, "8082", "POST", "/", "zoe", "Authorization", api)
+		s.believesNoClient(t, "8082", "GET", "/admin/users", "zoe", "Authorization", api)
+		s.believesNoClient(t, "8082", "GET", "/", "alice", "Authorization", reader)
+		for _, forbidden := range []struct{ method, path string }{
+			{http.MethodPost, "/"}, {http.MethodDelete, "/orders/1"}, {http.MethodGet, "/admin/users"},
+			{http.MethodPost, "/admin/users"},
+		} {
+			r := s.request(forbidden.method, forbidden.path, nil, "Authorization", reader)
+			r.Host = "site8082.test"
+			if a := s.do(r); a.StatusCode != http.StatusForbidden {
+				t.Errorf("%s %s with a token that may read orders: status %d", forbidden.method, forbidden.path, a.StatusCode)
+			}
+		}
 		for site, path := range map[string]string{"8080": "/", "8081": "/account/keys", "8082": "/"} {
 			r := s.request(http.MethodGet, path, nil)
 			r.Host = "site" + site + ".test"
