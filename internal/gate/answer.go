@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"maps"
 	"math"
 	"net/http"
@@ -11,7 +12,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/bearer"
 )
 
-// Answer is the response to a refused request: a status and headers.
+// Answer is the response to a refused request: a status and headers, and what a body may say.
 type Answer struct {
 	// Status is the HTTP status code.
 	Status int
@@ -20,6 +21,9 @@ type Answer struct {
 	Header http.Header
 	// Text tells the client as much as it may know. It suits error pages, and logs that anybody may read.
 	Text string
+	// Code is the error code of the challenge (RFC 6750 section 3.1), the first one if there are several challenges. Text
+	// is then its description, if it has one. Code is empty for a request without a token, and for trouble of ours.
+	Code string
 }
 
 // WriteTo sets the answer's fields in h and replaces fields of the same names. The caller may change the copies in h.
@@ -78,26 +82,30 @@ func (g *Gate) Answer(f *Failure) Answer {
 		answer.Header["Retry-After"] = []string{retryAfter(f.RetryAfter)}
 	}
 	if f.Reply != nil {
-		answer.Header = g.headerWith(f.Reply, answer)
+		answer = g.withReply(answer, f.Reply)
 	}
 	return answer
 }
 
-// headerWith makes the fields of an answer with a Reply.
-func (g *Gate) headerWith(reply *Reply, answer Answer) http.Header {
+// withReply is an answer with a Reply in it.
+func (g *Gate) withReply(answer Answer, reply *Reply) Answer {
 	own := answer.Header
 	if reply.Challenges != nil && answer.Status != http.StatusServiceUnavailable {
 		challenges := make([]string, 0, len(reply.Challenges))
+		answer.Code = ""
 		for _, challenge := range reply.Challenges {
 			challenge.Realm = g.realm
 			challenges = append(challenges, challenge.String())
+			if answer.Code == "" && challenge.Error != "" {
+				answer.Code, answer.Text = challenge.Error, cmp.Or(challenge.Description, answer.Text)
+			}
 		}
 		own = headerOf(challenges...)
 	}
-	header := make(http.Header, len(reply.Header)+len(own))
-	maps.Copy(header, reply.Header)
-	maps.Copy(header, own)
-	return header
+	answer.Header = make(http.Header, len(reply.Header)+len(own))
+	maps.Copy(answer.Header, reply.Header)
+	maps.Copy(answer.Header, own)
+	return answer
 }
 
 // prepare makes the answers to all reasons once. Only Retry-After, and a failure's own Reply, vary by request.
@@ -126,22 +134,22 @@ func (g *Gate) answerTo(reason Reason) Answer {
 		challenge.Error, challenge.Description = "insufficient_scope", describeInsufficientScope
 		challenge.Scope = g.require.scopeText
 	case Overloaded, KeyPending, KeysUnavailable, IntrospectionUnavailable:
-		return Answer{http.StatusServiceUnavailable, headerOf(), describeUnavailable}
+		return Answer{Status: http.StatusServiceUnavailable, Header: headerOf(), Text: describeUnavailable}
 	case IntrospectionFailed:
-		return Answer{http.StatusBadGateway, headerOf(), describeFailed}
+		return Answer{Status: http.StatusBadGateway, Header: headerOf(), Text: describeFailed}
 	case IntrospectionTimeout:
-		return Answer{http.StatusGatewayTimeout, headerOf(), describeFailed}
+		return Answer{Status: http.StatusGatewayTimeout, Header: headerOf(), Text: describeFailed}
 	case ClientGone:
-		return Answer{statusClientClosedRequest, headerOf(), describeFailed}
+		return Answer{Status: statusClientClosedRequest, Header: headerOf(), Text: describeFailed}
 	case InternalError:
-		return Answer{http.StatusInternalServerError, headerOf(), describeFailed}
+		return Answer{Status: http.StatusInternalServerError, Header: headerOf(), Text: describeFailed}
 	default:
 		challenge.Error, challenge.Description = "invalid_token", describeInvalidToken
 	}
 	if challenge.Description != "" {
 		text = challenge.Description
 	}
-	return Answer{status, headerOf(challenge.String()), text}
+	return Answer{Status: status, Header: headerOf(challenge.String()), Text: text, Code: challenge.Error}
 }
 
 // statusClientClosedRequest is the status that nginx and Caddy log when the client has gone.

@@ -94,6 +94,9 @@ func TestAnswerToEveryReason(t *testing.T) {
 			got := g.Answer(&gate.Failure{Reason: reason, RetryAfter: 7*time.Second + 1, Issuer: "x", KeyID: `k"1`, Token: "t"})
 			h := http.Header{"Cache-Control": {"public"}, "Cdn-Cache-Control": {"public"}}
 			got.WriteTo(h)
+			if code := errorIn(w.challenge); got.Code != code {
+				t.Errorf("code %q, want %q, as in the challenge", got.Code, code)
+			}
 			if got.Status != w.status || h.Get("Cache-Control") != "no-store" || h.Get("WWW-Authenticate") != w.challenge ||
 				h.Get("Retry-After") != w.retry || h.Get("CDN-Cache-Control") != "" {
 				t.Errorf("status %d, headers %v; want %+v", got.Status, h, w)
@@ -108,6 +111,13 @@ func TestAnswerToEveryReason(t *testing.T) {
 // challengeOf is the one challenge of an answer; empty when it has none.
 func challengeOf(a gate.Answer) string {
 	return strings.Join(a.Header["Www-Authenticate"], " and another: ")
+}
+
+// errorIn is the error code of a challenge. It is empty if the challenge has none.
+func errorIn(challenge string) string {
+	_, rest, _ := strings.Cut(challenge, ` error="`)
+	code, _, _ := strings.Cut(rest, `"`)
+	return code
 }
 
 // All requests share an answer. A handler that changes its copy must not change that of another request.

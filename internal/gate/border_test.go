@@ -153,7 +153,9 @@ func (fresh) Check(id *gate.Identity, now time.Time) *gate.Failure {
 			Reason: gate.ClaimMismatch,
 			Reply: &gate.Reply{
 				Challenges: []bearer.Challenge{
-					{Realm: "its own", Error: "insufficient_user_authentication"}, {Error: "invalid_token", Scope: "read"},
+					{Scope: "read"},
+					{Realm: "its own", Error: "insufficient_user_authentication", Description: "log in again"},
+					{Error: "invalid_token", Scope: "read"},
 				},
 				Header: http.Header{"Dpop-Nonce": {"n"}, "Cache-Control": {"public"}, "Www-Authenticate": {"Basic"}},
 			},
@@ -175,12 +177,16 @@ func TestCustomRequirement(t *testing.T) {
 	answer := g.Answer(refused(t, g, request(token), gate.ClaimMismatch))
 	if want := (http.Header{
 		"Www-Authenticate": {
-			`Bearer realm="api", error="insufficient_user_authentication"`,
+			`Bearer realm="api", scope="read"`,
+			`Bearer realm="api", error="insufficient_user_authentication", error_description="log in again"`,
 			`Bearer realm="api", error="invalid_token", scope="read"`,
 		},
 		"Dpop-Nonce": {"n"}, "Cache-Control": {"no-store"},
 	}); !reflect.DeepEqual(answer.Header, want) {
 		t.Errorf("fields %v, want %v", answer.Header, want)
+	}
+	if answer.Code != "insufficient_user_authentication" || answer.Text != "log in again" {
+		t.Errorf("code %q and text %q are not those of the first challenge with a code", answer.Code, answer.Text)
 	}
 	f := refused(t, g, request(key.Sign(t, says())), gate.InsufficientScope) // scopes come first
 	if got := challengeOf(g.Answer(f)); !strings.Contains(got, `scope="read"`) {
