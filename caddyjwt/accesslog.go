@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddyjwt/gateway/caddyjwt/verdict"
 	"github.com/caddyjwt/gateway/internal/gate"
 )
 
@@ -18,10 +19,16 @@ const (
 	issuerField = "auth_issuer"
 )
 
+// reportPass reports to placeholders, matchers and metrics that a request passes.
+func (h *Handler) reportPass(r *http.Request, passed gate.Verdict) {
+	h.shared.Metrics.Pass(passed.Outcome)
+	verdict.Pass(r, passed.Identity)
+}
+
 // reportRefusal reports a refusal to error routes, the access log, metrics and our own log.
-func (h *Handler) reportRefusal(r *http.Request, refused *refusal, status int) {
-	failure := refused.failure
-	publish(r, refused)
+func (h *Handler) reportRefusal(r *http.Request, refused *verdict.Refusal, status int) {
+	failure := refused.Failure
+	verdict.Refuse(r, refused)
 	logged := hasAccessLog(r)
 	if logged {
 		addToAccessLog(r, failure)

@@ -208,8 +208,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		endTrailers(w, r)
 		return h.refuse(w, r, err)
 	}
-	h.shared.Metrics.Pass(verdict.Outcome)
-	publish(r, verdict.Identity)
+	h.reportPass(r, verdict)
 	if err := h.serve(w, r, next, verdict); err != nil {
 		endTrailers(w, r)
 		return err

@@ -6,20 +6,9 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddyjwt/gateway/caddyjwt/verdict"
 	"github.com/caddyjwt/gateway/internal/gate"
 )
-
-// refusal is a failure as Caddy sees it. Its text is on every error page with {err.message}, and in Caddy's error log.
-// So it has only what a client may know, not the reason.
-type refusal struct {
-	failure *gate.Failure
-	text    string
-}
-
-func (r *refusal) Error() string { return r.text }
-
-// Unwrap lets errors.Is find the reason.
-func (r *refusal) Unwrap() error { return r.failure }
 
 // refuse sets the answer's headers and returns an error to Caddy, so that handle_errors can write the page. The error
 // has no stack trace: it would always name this line, and cost as much as all the rest.
@@ -27,7 +16,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) erro
 	failure := gate.FailureOf(err)
 	answer := h.gate.Answer(failure)
 	answer.WriteTo(w.Header())
-	refused := &refusal{failure: failure, text: answer.Text}
+	refused := &verdict.Refusal{Failure: failure, Text: answer.Text, Code: answer.Code}
 	h.reportRefusal(r, refused, answer.Status)
 	if failure.Reason == gate.KeyPending && !hasErrorRoutes(r) {
 		w.WriteHeader(answer.Status) // Caddy would log an error, and strangers can cause it at will

@@ -46,8 +46,10 @@ var arrows = map[string][]string{
 		"internal/jose", // its tests make keys, too
 	},
 
+	"caddyjwt/verdict": {"internal/gate", "internal/claims"},
+
 	"caddyjwt": {
-		"caddyjwt/words", "caddyjwt/pool", "caddyjwt/process",
+		"caddyjwt/words", "caddyjwt/pool", "caddyjwt/process", "caddyjwt/verdict",
 		"internal/gate", "internal/authserver", "introspect", // and what their configurations are made of:
 		"internal/bearer", "internal/claims", "internal/fetch", "internal/hashing", "internal/jose", "internal/keyset",
 		"internal/setting",

@@ -1,49 +1,20 @@
-package caddyjwt
+package verdict
 
 import (
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/gate"
 )
 
-// verdictVar is the name of the gate's verdict among Caddy's request variables: the *gate.Identity of a request that
-// passes, nil if it has none; or the *refusal.
-const verdictVar = "bearer_auth.verdict"
-
 const (
 	userPrefix   = "http.auth.user."
 	bearerPrefix = "http.auth.bearer."
 )
-
-// publish makes a verdict known to placeholders, and so to matchers, logs and other handlers. A placeholder is resolved
-// only when somebody asks for it. From now on every placeholder under the two prefixes is known, whatever the outcome:
-// Caddy would leave an unknown one in the text, and a backend would take "{http.auth.user.id}" for the name of a user.
-//
-// With several bearer_auth handlers in one chain, the last one decides all placeholders. It also replaces the user that
-// another handler has set before it. A later handler may again replace the user.
-func publish(r *http.Request, verdict any) {
-	ctx := r.Context()
-	vars, ok := ctx.Value(caddyhttp.VarsCtxKey).(map[string]any)
-	if !ok {
-		return
-	}
-	_, again := vars[verdictVar]
-	vars[verdictVar] = verdict
-	if repl, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		repl.DeleteByPrefix(userPrefix)
-		if !again {
-			repl.Map(func(name string) (any, bool) { return placeholder(vars[verdictVar], name) })
-		}
-	}
-}
 
 // placeholder resolves {http.auth.user.id}, {http.auth.user.<claim>}, {http.auth.bearer.issuer} and
 // {http.auth.bearer.reason}. What has no value is nil: empty in a text, null in an expression.
@@ -77,12 +48,12 @@ func ofVerdict(verdict any, name string) any {
 		if verdict != nil && name == "issuer" {
 			return verdict.Issuer
 		}
-	case *refusal:
+	case *Refusal:
 		switch name {
 		case "issuer":
-			return orNil(verdict.failure.Issuer)
+			return orNil(verdict.Failure.Issuer)
 		case "reason":
-			return string(verdict.failure.Reason)
+			return string(verdict.Failure.Reason)
 		}
 	}
 	return nil

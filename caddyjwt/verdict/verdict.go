@@ -1,0 +1,73 @@
+// Package verdict tells the handlers, matchers and logs that come after a gate what the gate has decided about a request:
+// in placeholders, and to Go code that asks for it.
+package verdict
+
+import (
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyjwt/gateway/internal/gate"
+)
+
+// variable is the name of the gate's verdict among Caddy's request variables: the *gate.Identity of a request that
+// passes, nil if it has none; or the *Refusal. Error routes have the same variables.
+const variable = "bearer_auth.verdict"
+
+// Refusal is a failure as Caddy sees it. Its text is on every error page with {err.message}, and in Caddy's error log.
+// So it has only what a client may know, not the reason.
+type Refusal struct {
+	// Failure is for the operator, not for the client.
+	Failure *gate.Failure
+	// Text and Code are those of the answer that the client gets.
+	Text, Code string
+}
+
+// Error returns the Text.
+func (r *Refusal) Error() string { return r.Text }
+
+// Unwrap lets errors.Is find the reason.
+func (r *Refusal) Unwrap() error { return r.Failure }
+
+// Pass publishes that the gate lets a request pass. The identity is nil if the request has none.
+//
+// With several bearer_auth handlers in one chain, the last one decides all placeholders. It also replaces the user that
+// another handler has set before it. A later handler may again replace the user.
+func Pass(r *http.Request, identity *gate.Identity) { publish(r, identity) }
+
+// Refuse publishes that the gate refuses a request.
+func Refuse(r *http.Request, refusal *Refusal) { publish(r, refusal) }
+
+// Of returns what the last gate has decided about a request. The identity is nil for a request that has none: one that
+// was refused, came without a token, or needs none. If no gate has handled the request, handled is false.
+func Of(r *http.Request) (identity *gate.Identity, handled bool) {
+	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+	switch verdict := vars[variable].(type) {
+	case *gate.Identity:
+		return verdict, true
+	case *Refusal:
+		return nil, true
+	default: // nothing, or what the configuration has put there
+		return nil, false
+	}
+}
+
+// publish makes a verdict known to placeholders, and so to matchers, logs and other handlers. A placeholder is resolved
+// only when somebody asks for it. From now on every placeholder under the two prefixes is known, whatever the outcome:
+// Caddy would leave an unknown one in the text, and a backend would take "{http.auth.user.id}" for the name of a user.
+func publish(r *http.Request, verdict any) {
+	ctx := r.Context()
+	vars, ok := ctx.Value(caddyhttp.VarsCtxKey).(map[string]any)
+	if !ok {
+		return
+	}
+	_, again := vars[variable]
+	vars[variable] = verdict
+	if repl, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.DeleteByPrefix(userPrefix)
+		if !again {
+			repl.Map(func(name string) (any, bool) { return placeholder(vars[variable], name) })
+		}
+	}
+}
