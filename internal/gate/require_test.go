@@ -86,6 +86,10 @@ func TestRequirements(t *testing.T) {
 					refused(t, g, request(token), c.want)
 				}
 			}
+			condition := gate.Condition{Requirements: c.require}
+			if id := accepted(t, build(t, key), request(token)); condition.Holds(id) != (c.want == "") {
+				t.Errorf("a gate decides otherwise than a condition with the same requirements: it holds: %v", c.want != "")
+			}
 		})
 	}
 }

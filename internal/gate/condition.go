@@ -1,0 +1,52 @@
+package gate
+
+import (
+	"slices"
+
+	"github.com/caddyjwt/gateway/internal/setting"
+)
+
+// Condition is what a matcher asks of an identity. All of it must hold. An empty list asks nothing.
+type Condition struct {
+	// Requirements has scopes, claims and groups, under the rules that they have as requirements of a route. Others must be
+	// empty: their answers are for clients.
+	Requirements
+	// Consumers: the identity must be one of these, by username.
+	Consumers []string
+	// Issuers: one of these must have issued the token. They are configured names.
+	Issuers []string
+}
+
+// Validate refuses what could not be meant. An empty issuer would be that of every consumer.
+func (c *Condition) Validate() error {
+	switch {
+	case slices.Contains(c.Consumers, ""):
+		return setting.Errorf("Consumers", "a consumer is empty")
+	case slices.Contains(c.Issuers, ""):
+		return setting.Errorf("Issuers", "an issuer is empty")
+	case len(c.Others) > 0:
+		return setting.Errorf("Others", "a condition has no other requirements")
+	}
+	return c.Requirements.Validate()
+}
+
+// Holds reports whether the condition holds for an identity. Nobody, which is nil, fulfils no condition. Unlike the
+// requirements of a gate, a condition does not say what is missing. So Holds never allocates.
+func (c *Condition) Holds(id *Identity) bool {
+	if id == nil {
+		return false
+	}
+	for _, scope := range c.Scopes {
+		if id.Claims == nil || !id.Claims.HasScope(scope) {
+			return false
+		}
+	}
+	for i := range c.Claims {
+		if !c.Claims[i].satisfiedBy(id.Claims) {
+			return false
+		}
+	}
+	return (len(c.Groups) == 0 || slices.ContainsFunc(c.Groups, id.inGroup)) &&
+		(len(c.Consumers) == 0 || id.Consumer != nil && slices.Contains(c.Consumers, id.Consumer.Username)) &&
+		(len(c.Issuers) == 0 || slices.Contains(c.Issuers, id.Issuer))
+}
