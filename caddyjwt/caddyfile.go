@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/dustin/go-humanize"
 
+	"github.com/caddyjwt/gateway/caddyjwt/require"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 )
 
@@ -239,7 +240,7 @@ func readRequirement(b *words.Block, h *Handler) error {
 		return b.WrongUsage("")
 	}
 	if h.Require == nil {
-		h.Require = new(Requirements)
+		h.Require = new(require.Requirements)
 	}
 	r := h.Require
 	kind, values := args[0], args[1:]
@@ -252,7 +253,7 @@ func readRequirement(b *words.Block, h *Handler) error {
 		r.Scopes = append(r.Scopes, values...)
 	case "claim":
 		b.MarkElements("Require.Claims", len(r.Claims), len(r.Claims)+1)
-		claim := ClaimRequirement{Claim: values[0]}
+		claim := require.Claim{Claim: values[0]}
 		if len(values) > 1 {
 			claim.Values = values[1:]
 		}

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyjwt/gateway/caddyjwt/require"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
-	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/setting"
@@ -107,8 +107,11 @@ func (h *Handler) compileParties(s *words.Settings, c *compiled) error {
 func (h *Handler) compileRoute(s *words.Settings, c *compiled) (err error) {
 	config := &c.config
 	if h.Require != nil {
+		if h.Require.Empty() {
+			return setting.Errorf("Require", "require asks for nothing: leave it out, or add a scope, claim or group")
+		}
 		var known bool
-		if config.Require, known, err = h.Require.compile(s); err != nil {
+		if config.Require, known, err = h.Require.Compile(s, "require"); err != nil {
 			return setting.In("Require", err)
 		}
 		c.anonymousKnown = c.anonymousKnown && known
@@ -135,44 +138,8 @@ func (h *Handler) compileRoute(s *words.Settings, c *compiled) (err error) {
 	return nil
 }
 
-func (r *Requirements) compile(s *words.Settings) (out gate.Requirements, known bool, err error) {
-	if len(r.Scopes) == 0 && len(r.Claims) == 0 && len(r.Groups) == 0 {
-		return out, false, errors.New("require asks for nothing: leave it out, or add a scope, claim or group")
-	}
-	var scopes, groups bool
-	if out.Scopes, scopes, err = s.Texts("require scope", r.Scopes); err != nil {
-		return out, false, setting.In("Scopes", err)
-	}
-	if out.Groups, groups, err = s.Texts("require group", r.Groups); err != nil {
-		return out, false, setting.In("Groups", err)
-	}
-	if err := words.NotEmpty("require claims", r.Claims); err != nil {
-		return out, false, setting.In("Claims", err)
-	}
-	for i, claim := range r.Claims {
-		path, err := claimPath("require claim", claim.Claim)
-		if err != nil {
-			return out, false, setting.In(element("Claims", i), err)
-		}
-		values, _, err := s.Texts("require claim "+claim.Claim, claim.Values)
-		if err != nil {
-			return out, false, setting.In(element("Claims", i), err)
-		}
-		out.Claims = append(out.Claims, gate.ClaimRequirement{Path: path, Values: values})
-	}
-	return out, scopes && groups, nil
-}
-
-func claimPath(what, text string) (claims.Path, error) {
-	if err := words.Literal(what, text); err != nil {
-		return claims.Path{}, err
-	}
-	path, err := claims.ParsePath(text)
-	return path, wrap(what, err)
-}
-
 func (f ForwardClaim) compile() (gate.ForwardClaim, error) {
-	path, err := claimPath("forward_claims", f.Claim)
+	path, err := require.ClaimPath("forward_claims", f.Claim)
 	if err != nil {
 		return gate.ForwardClaim{}, setting.In("Claim", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/caddyjwt/gateway/caddyjwt/require"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/gate"
@@ -82,7 +83,7 @@ func claimPaths(what string, texts []string) ([]claims.Path, error) {
 	}
 	var paths []claims.Path
 	for n, text := range texts {
-		path, err := claimPath(what, text)
+		path, err := require.ClaimPath(what, text)
 		if err != nil {
 			return nil, setting.In(element("", n), err)
 		}

@@ -171,28 +171,6 @@ type Credential struct {
 	Base64 bool `json:"base64,omitempty"`
 }
 
-// Requirements are what a route asks of an accepted token. A token that does not meet them is refused with 403
-// insufficient_scope.
-type Requirements struct {
-	// Scopes that the token must have, all of them, in "scope" or "scp". Default: none. Placeholders are resolved.
-	Scopes []string `json:"scopes,omitempty"`
-	// Claims that the token must have, all of them. Default: none.
-	Claims []ClaimRequirement `json:"claims,omitempty"`
-	// Groups of which the token must have one: among the consumer's groups, or in the "groups" claim of an issuer's token.
-	// Default: none. Placeholders are resolved.
-	Groups []string `json:"groups,omitempty"`
-}
-
-// ClaimRequirement asks for a claim.
-type ClaimRequirement struct {
-	// Path of the claim: names joined by dots (realm_access.roles), with "\." for a dot inside a name. A path with "://"
-	// in it is one name as it stands (https://example.com/roles). A path that begins with "/" is a JSON pointer.
-	Claim string `json:"claim"`
-	// Values of which the claim must be one, or contain one if it is an array. Compared exactly. Default: any value that
-	// is not empty. Placeholders are resolved.
-	Values []string `json:"values,omitempty"`
-}
-
 // ForwardClaim gives the backend a claim in a header.
 type ForwardClaim struct {
 	// Path of the claim, as in a requirement.

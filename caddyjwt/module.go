@@ -18,6 +18,7 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
 	"github.com/caddyjwt/gateway/caddyjwt/process"
+	"github.com/caddyjwt/gateway/caddyjwt/require"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/gate"
@@ -77,8 +78,9 @@ type Handler struct {
 	// has that value, it verifies the token; otherwise the issuer that "iss" names does. A name, not a path; only with
 	// consumers. Default: "iss". Placeholders are resolved.
 	KeyClaim string `json:"key_claim,omitempty"`
-	// What this route requires of an accepted token. Default: nothing beyond being accepted.
-	Require *Requirements `json:"require,omitempty"`
+	// What this route requires of an accepted token. One that does not have it is refused with 403 insufficient_scope.
+	// Default: nothing beyond being accepted.
+	Require *require.Requirements `json:"require,omitempty"`
 	// Claims that the backend gets in headers. Default: none; the backend then learns nothing from an issuer's token.
 	ForwardClaims []ForwardClaim `json:"forward_claims,omitempty"`
 	// Name of a header that gives the backend all claims at once: the token's payload, or the introspection answer about

@@ -46,10 +46,11 @@ var arrows = map[string][]string{
 		"internal/jose", // its tests make keys, too
 	},
 
+	"caddyjwt/require": {"caddyjwt/words", "internal/gate", "internal/claims", "internal/setting"},
 	"caddyjwt/verdict": {"internal/gate", "internal/claims"},
 
 	"caddyjwt": {
-		"caddyjwt/words", "caddyjwt/pool", "caddyjwt/process", "caddyjwt/verdict",
+		"caddyjwt/words", "caddyjwt/pool", "caddyjwt/process", "caddyjwt/require", "caddyjwt/verdict",
 		"internal/gate", "internal/authserver", "introspect", // and what their configurations are made of:
 		"internal/bearer", "internal/claims", "internal/fetch", "internal/hashing", "internal/jose", "internal/keyset",
 		"internal/setting",

@@ -1,0 +1,81 @@
+// Package require has what can be required of a caller by scope, claim and group: the JSON, the Caddyfile, the mistakes
+// in both, and the way into the gate's own types. The handler and the matcher use it, so both have the same rules.
+package require
+
+import (
+	"fmt"
+
+	"github.com/caddyjwt/gateway/caddyjwt/words"
+	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/setting"
+)
+
+// Requirements are what an accepted token must have.
+type Requirements struct {
+	// Scopes that the token must have, all of them, in "scope" or "scp". Default: none. Placeholders are resolved.
+	Scopes []string `json:"scopes,omitempty"`
+	// Claims that the token must have, all of them. Default: none.
+	Claims []Claim `json:"claims,omitempty"`
+	// Groups of which the token must have one: among the consumer's groups, or in the "groups" claim of an issuer's token.
+	// Default: none. Placeholders are resolved.
+	Groups []string `json:"groups,omitempty"`
+}
+
+// Claim asks for a claim.
+type Claim struct {
+	// Path of the claim: names joined by dots (realm_access.roles), with "\." for a dot inside a name. A path with "://"
+	// in it is one name as it stands (https://example.com/roles). A path that begins with "/" is a JSON pointer.
+	Claim string `json:"claim"`
+	// Values of which the claim must be one, or contain one if it is an array. Compared exactly. Default: any value that
+	// is not empty. Placeholders are resolved.
+	Values []string `json:"values,omitempty"`
+}
+
+// Empty reports whether nothing is required.
+func (r *Requirements) Empty() bool {
+	return len(r.Scopes) == 0 && len(r.Claims) == 0 && len(r.Groups) == 0
+}
+
+// Compile resolves placeholders and checks every setting on its own. word is how errors name the requirements, and
+// their fields are relative to them. known is true when all scopes and groups are known (see words.Settings).
+func (r *Requirements) Compile(s *words.Settings, word string) (out gate.Requirements, known bool, err error) {
+	var scopes, groups bool
+	if out.Scopes, scopes, err = s.Texts(word+" scope", r.Scopes); err != nil {
+		return out, false, setting.In("Scopes", err)
+	}
+	if out.Groups, groups, err = s.Texts(word+" group", r.Groups); err != nil {
+		return out, false, setting.In("Groups", err)
+	}
+	if err := words.NotEmpty(word+" claims", r.Claims); err != nil {
+		return out, false, setting.In("Claims", err)
+	}
+	for i, claim := range r.Claims {
+		compiled, err := claim.compile(s, word+" claim")
+		if err != nil {
+			return out, false, setting.In(fmt.Sprintf("Claims[%d]", i), err)
+		}
+		out.Claims = append(out.Claims, compiled)
+	}
+	return out, scopes && groups, nil
+}
+
+func (c *Claim) compile(s *words.Settings, word string) (out gate.ClaimRequirement, err error) {
+	if out.Path, err = ClaimPath(word, c.Claim); err != nil {
+		return out, err
+	}
+	out.Values, _, err = s.Texts(word+" "+c.Claim, c.Values)
+	return out, err
+}
+
+// ClaimPath reads the path of a claim. word is how errors name it.
+func ClaimPath(word, text string) (claims.Path, error) {
+	if err := words.Literal(word, text); err != nil {
+		return claims.Path{}, err
+	}
+	path, err := claims.ParsePath(text)
+	if err != nil {
+		return claims.Path{}, fmt.Errorf("%s: %w", word, err)
+	}
+	return path, nil
+}
