@@ -44,7 +44,9 @@ func init() {
 // `{http.auth.user.id}` | the consumer's username, else the token's `sub`; also the access log's `user_id`
 // `{http.auth.user.<claim>}` | a claim, by path, with its own type
 // `{http.auth.bearer.issuer}` | the issuer of the accepted token, as configured
-// `{http.auth.bearer.reason}` | in error routes: why the request was refused, such as `expired`
+// `{http.auth.bearer.reason}` | in error routes: why the request was refused, such as `expired`; not for clients
+// `{http.auth.bearer.error}` | in error routes: the error code that the client gets, such as `invalid_token`
+// `{http.auth.bearer.error_description}` | in error routes: its description
 //
 // Behind the gate all of them are known, whatever the outcome. One without a value is empty in a text, and null in an
 // expression.

@@ -10,7 +10,8 @@ import (
 
 // allOfThem is every placeholder that a manual or a template may name, in one text.
 const allOfThem = "[{http.auth.user.id}|{http.auth.user.email}|{http.auth.user.no.such}|" +
-	"{http.auth.bearer.issuer}|{http.auth.bearer.reason}|{http.auth.bearer.other}]"
+	"{http.auth.bearer.issuer}|{http.auth.bearer.reason}|{http.auth.bearer.error}|" +
+	"{http.auth.bearer.error_description}|{http.auth.bearer.other}]"
 
 // everywhere has that text wherever an administrator may put it, in front of a backend, of a page and of errors.
 const everywhere = `log_append email {http.auth.user.email}
@@ -37,6 +38,10 @@ const everywhere = `log_append email {http.auth.user.email}
 		}
 	}`
 
+// expiredTold is allOfThem for an expired token.
+const expiredTold = "[|||ISSUER|expired|invalid_token|" +
+	"the access token is expired, revoked, malformed or otherwise invalid|]"
+
 // A backend must never get the text "{http.auth.user.id}" as the name of a user. It would make an account of that name,
 // for everybody who has none.
 func TestPlaceholdersAreKnownOnEveryOutcome(t *testing.T) {
@@ -47,17 +52,17 @@ func TestPlaceholdersAreKnownOnEveryOutcome(t *testing.T) {
 	expired := key.Sign(t, issuedBy(as.URL, "sub", "zoe", "exp", 1))
 	alice := hmacKey(t).Sign(t, claims())
 	for name, test := range map[string]struct{ line, second, method, token, want string }{
-		"optional, no token":                {line: "optional", want: "[|||||]"},
-		"anonymous":                         {line: "anonymous alice", want: "[alice|||||]"},
-		"a preflight":                       {line: "allow_preflight", method: http.MethodOptions, want: "[|||||]"},
-		"a good token":                      {token: zoe, want: "[zoe|zoe@example.com||ISSUER||]"},
-		"a good token without these claims": {token: nameless, want: "[|||ISSUER||]"},
-		"a consumer's token":                {token: alice, want: "[alice|||||]"},
-		"refused, and an error route with a backend": {token: expired, want: "[|||ISSUER|expired|]"},
-		"no token, and an error route":               {want: "[||||missing_token|]"},
-		"two gates, the second without a token":      {second: "optional", token: zoe, want: "[|||||]"},
-		"two gates, the second one refuses":          {second: "realm second", token: zoe, want: "[||||missing_token|]"},
-		"two gates, the first one refuses":           {second: "optional", token: expired, want: "[|||ISSUER|expired|]"},
+		"optional, no token":                {line: "optional", want: "[|||||||]"},
+		"anonymous":                         {line: "anonymous alice", want: "[alice|||||||]"},
+		"a preflight":                       {line: "allow_preflight", method: http.MethodOptions, want: "[|||||||]"},
+		"a good token":                      {token: zoe, want: "[zoe|zoe@example.com||ISSUER||||]"},
+		"a good token without these claims": {token: nameless, want: "[|||ISSUER||||]"},
+		"a consumer's token":                {token: alice, want: "[alice|||||||]"},
+		"refused, and an error route with a backend": {token: expired, want: expiredTold},
+		"no token, and an error route":               {want: "[||||missing_token|||]"},
+		"two gates, the second without a token":      {second: "optional", token: zoe, want: "[|||||||]"},
+		"two gates, the second one refuses":          {second: "realm second", token: zoe, want: "[||||missing_token|||]"},
+		"two gates, the first one refuses":           {second: "optional", token: expired, want: expiredTold},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := prepare(t)
@@ -75,6 +80,54 @@ func TestPlaceholdersAreKnownOnEveryOutcome(t *testing.T) {
 			eventually(t, "the access log has all three", func() bool { return strings.Count(s.log(), `"email":`) == 3 })
 			if strings.Contains(s.log(), `"email":"{`) {
 				t.Error("the access log has a placeholder")
+			}
+		})
+	}
+}
+
+// The error code and its description are those of the challenge, for every code. Where the challenge has none, and
+// where there is no challenge, the placeholders are empty.
+func TestPlaceholdersHaveTheErrorOfTheChallenge(t *testing.T) {
+	const down = "https://down.example.com"
+	good := hmacKey(t).Sign(t, claims())
+	s := prepare(t)
+	s.behind(`BACKEND
+		GATE
+		handle_errors {
+			respond "{http.auth.bearer.error}|{http.auth.bearer.error_description}" {err.status_code}
+		}`, consumerAlice(t), issuerWithKeys(down, "jwks http://127.0.0.1:1/"), "require scope never")
+	for name, test := range map[string]struct {
+		tokens []string
+		status int
+		code   string
+	}{
+		"no token":                  {nil, 401, ""},
+		"a bad token":               {[]string{"x.y.z"}, 401, "invalid_token"},
+		"two tokens":                {[]string{good, good}, 400, "invalid_request"},
+		"a token without the scope": {[]string{good}, 403, "insufficient_scope"},
+		"no keys for the token": {
+			[]string{tokentest.NewKey(t, "ES256", "e1").Sign(t, issuedBy(down))}, 503, "",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := s.in(t)
+			r := s.request(http.MethodGet, "/", nil)
+			for _, token := range test.tokens {
+				r.Header.Add("Authorization", "Bearer "+token)
+			}
+			a := s.do(r)
+			want := "|"
+			if field := a.Header.Get("WWW-Authenticate"); field != "" {
+				challenge, err := parseChallenge(field)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want = challenge["error"] + "|" + challenge["error_description"]
+			}
+			code, _, _ := strings.Cut(a.body, "|")
+			if a.StatusCode != test.status || a.body != want || code != test.code {
+				t.Errorf("status %d, %q; want status %d, code %q, and what the challenge says: %q",
+					a.StatusCode, a.body, test.status, test.code, want)
 			}
 		})
 	}

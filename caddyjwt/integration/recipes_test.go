@@ -2,6 +2,7 @@ package integration
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"os"
 	"strings"
@@ -13,7 +14,13 @@ import (
 // recipe is the n-th Caddyfile of a section of docs/configuration.md: the inside of its one site, with other addresses.
 func (s *site) recipe(section string, n int, addresses ...string) {
 	s.t.Helper()
-	text, err := os.ReadFile("../../docs/configuration.md")
+	s.recipeIn("configuration.md", section, n, addresses...)
+}
+
+// recipeIn is recipe for any document.
+func (s *site) recipeIn(document, section string, n int, addresses ...string) {
+	s.t.Helper()
+	text, err := os.ReadFile("../../docs/" + document)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -138,4 +145,39 @@ func TestRecipeOfCallersWithTheSameNameInAnswers(t *testing.T) {
 	}
 	s.load(gateForAudience(strings.Replace(introspecting(as, "opaque"), "{", "{\nrequired_claims sub", 1)))
 	s.refused(s.get("/", "opaque"), http.StatusUnauthorized, "missing_claim")
+}
+
+// The JSON body that the manual shows, for every answer to a client's mistake that has a page.
+func TestRecipeOfErrorsAsJSON(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "e1")
+	as := tokentest.NewAS(t, tokentest.WithKeys(key))
+	s := prepare(t)
+	const api = "audience https://api.example.com"
+	s.recipeIn("errors.md", "In error routes", 2, "https://auth.example.com", as.URL, api, api+"\nrequire scope orders")
+	expired := key.Sign(t, issuedBy(as.URL, "exp", 1))
+	good := key.Sign(t, issuedBy(as.URL, "aud", "https://api.example.com"))
+	for name, test := range map[string]struct {
+		token  string
+		status int
+		code   string
+	}{
+		"no token":                  {"", 401, ""},
+		"an expired token":          {expired, 401, "invalid_token"},
+		"a token without the scope": {good, 403, "insufficient_scope"},
+	} {
+		a := s.get("/", test.token)
+		var body struct {
+			Error       *string `json:"error"`
+			Description *string `json:"error_description"`
+		}
+		if err := json.Unmarshal([]byte(a.body), &body); err != nil || body.Error == nil || body.Description == nil {
+			t.Errorf("%s: body %q: %v", name, a.body, err)
+			continue
+		}
+		if a.StatusCode != test.status || *body.Error != test.code || (*body.Description == "") != (test.code == "") ||
+			a.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("%s: status %d, %s %s; want status %d and code %q", name, a.StatusCode,
+				a.Header.Get("Content-Type"), a.body, test.status, test.code)
+		}
+	}
 }

@@ -16,8 +16,8 @@ const (
 	bearerPrefix = "http.auth.bearer."
 )
 
-// placeholder resolves {http.auth.user.id}, {http.auth.user.<claim>}, {http.auth.bearer.issuer} and
-// {http.auth.bearer.reason}. What has no value is nil: empty in a text, null in an expression.
+// placeholder resolves {http.auth.user.*} and {http.auth.bearer.*}. What has no value is nil: empty in a text, null in
+// an expression.
 func placeholder(verdict any, name string) (value any, known bool) {
 	if claim, ours := strings.CutPrefix(name, userPrefix); ours {
 		identity, _ := verdict.(*gate.Identity)
@@ -54,6 +54,12 @@ func ofVerdict(verdict any, name string) any {
 			return orNil(verdict.Failure.Issuer)
 		case "reason":
 			return string(verdict.Failure.Reason)
+		case "error":
+			return orNil(verdict.Code)
+		case "error_description": // there is none without a code (RFC 6750 section 3.1)
+			if verdict.Code != "" {
+				return verdict.Text
+			}
 		}
 	}
 	return nil

@@ -1,5 +1,5 @@
-// Package verdict tells the handlers, matchers and logs that come after a gate what the gate has decided about a request:
-// in placeholders, and to Go code that asks for it.
+// Package verdict publishes what a gate has decided about a request, for the handlers, matchers and logs that come
+// after it: in placeholders, and for Go code that asks.
 package verdict
 
 import (
@@ -20,7 +20,7 @@ const variable = "bearer_auth.verdict"
 type Refusal struct {
 	// Failure is for the operator, not for the client.
 	Failure *gate.Failure
-	// Text and Code are those of the answer that the client gets.
+	// Text and Code are those of the answer that the client gets. With a Code, the Text is its description.
 	Text, Code string
 }
 
