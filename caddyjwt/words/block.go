@@ -25,29 +25,39 @@ type Block struct {
 // readTable reads the words of the block that may follow the current word.
 func readTable[T any](b *Block, table *Table[T], into *T) error {
 	seen := make(map[string]int)
-	at := &Block{d: b.d, lines: b.lines, root: b.root, foreign: b.foreign, table: table.Name, path: b.path, entry: b.entry}
+	at := b.of(table.Name)
 	for nesting := b.d.Nesting(); b.d.NextBlock(nesting); {
-		name := b.d.Val()
-		if name == "{" {
-			return b.d.Errf("%s: %q takes no block", table.Name, at.entry.Name)
-		}
-		token := b.d.Token()
-		at.token = &token
-		i := table.find(name)
-		if i < 0 {
-			return at.unknown(name, table)
-		}
-		word := &table.Words[i]
-		at.entry = table.entries()[i]
-		if line, twice := seen[name]; twice && !word.Repeatable {
-			return b.d.Errf("%s: %q is already on line %d; remove one of the two", table.Name, name, line)
-		}
-		seen[name] = b.d.Line()
-		if err := readWord(at, word, into); err != nil {
+		if err := readNext(at, table, into, seen); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// of is the position before the first word of a table.
+func (b *Block) of(table string) *Block {
+	return &Block{d: b.d, lines: b.lines, root: b.root, foreign: b.foreign, table: table, path: b.path, entry: b.entry}
+}
+
+// readNext reads the current word of a table. seen has the lines of those before it.
+func readNext[T any](at *Block, table *Table[T], into *T, seen map[string]int) error {
+	name := at.d.Val()
+	if name == "{" {
+		return at.d.Errf("%s: %q takes no block", table.Name, at.entry.Name)
+	}
+	token := at.d.Token()
+	at.token = &token
+	i := table.find(name)
+	if i < 0 {
+		return at.unknown(name, table)
+	}
+	word := &table.Words[i]
+	at.entry = table.entries()[i]
+	if line, twice := seen[name]; twice && !word.Repeatable {
+		return at.d.Errf("%s: %q is already on line %d; remove one of the two", table.Name, name, line)
+	}
+	seen[name] = at.d.Line()
+	return readWord(at, word, into)
 }
 
 // ReadInto reads the block that may follow the current word into a field of its struct. path is the field's, such as

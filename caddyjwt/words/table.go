@@ -169,3 +169,19 @@ func (d *Directive[T]) Read(from *caddyfile.Dispenser, into *T) (*Lines, error) 
 	}
 	return b.lines, readTable(b, d.Table, into)
 }
+
+// ReadMatcher fills a struct from the lines of a request matcher. Each line has the matcher's name and a word of the
+// table, or a block of words. Caddy gives all lines of one named matcher at once.
+func (d *Directive[T]) ReadMatcher(from *caddyfile.Dispenser, into *T) (*Lines, error) {
+	from.Next()
+	b := &Block{d: from, lines: newLines(from.Token()), root: d.Table, foreign: d.Foreign, entry: Entry{Name: d.Name}}
+	at, seen := b.of(d.Name), make(map[string]int)
+	for more := true; more; more = from.Next() {
+		for from.NextArg() || from.NextBlock(0) {
+			if err := readNext(at, d.Table, into, seen); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return b.lines, nil
+}

@@ -1,6 +1,7 @@
 package words_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -174,6 +175,43 @@ func TestLinesKnowFields(t *testing.T) {
 	}
 	if err := lines.Wrap(nil); err != nil {
 		t.Errorf("nothing wrong: %v", err)
+	}
+}
+
+// A matcher has its words on its lines, in a block, or both. Caddy joins the lines of one named matcher.
+func TestReadMatcher(t *testing.T) {
+	for name, test := range map[string]struct {
+		text, want string
+	}{
+		"a line":                    {"shop goods sold tea milk", "[tea milk] at 1"},
+		"two lines":                 {"shop goods sold tea\nshop goods used books", "[tea books] at 2"},
+		"a block":                   {"shop {\ngoods sold tea\ngoods used books\n}", "[tea books] at 3"},
+		"a line and a block":        {"shop goods sold tea {\ngoods used books\n}", "[tea books] at 2"},
+		"a block and a line":        {"shop {\ngoods sold tea\n}\nshop goods used books", "[tea books] at 4"},
+		"nothing":                   {"shop", "[] at 1"},
+		"an empty block":            {"shop {\n}", "[] at 1"},
+		"an unknown word":           {"shop open\nshop xyzzy", `shop: unrecognized subdirective "xyzzy", at Caddyfile:2`},
+		"a word twice":              {"shop name a\nshop name b", `shop: "name" is already on line 1`},
+		"a wrong value on a line":   {"shop goods", "expected: goods sold <thing...>"},
+		"a wrong value in a block":  {"shop {\ngoods sold tea\nhours x\n}", `shop: hours "x": expected`},
+		"a block where none may be": {"shop {\nopen {\nx\n}\n}", `shop: "open" takes no block`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tokens, err := caddyfile.Tokenize([]byte(test.text), "Caddyfile")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var s shop
+			lines, err := directive.ReadMatcher(caddyfile.NewDispenser(tokens), &s)
+			got := fmt.Sprint(err)
+			if err == nil {
+				_, line, _ := strings.Cut(lines.Wrap(setting.Errorf("Goods[1]", "wrong")).Error(), "Caddyfile:")
+				got = fmt.Sprint(s.Goods, " at ", line)
+			}
+			if !strings.HasPrefix(got, test.want) {
+				t.Errorf("%s, want %s", got, test.want)
+			}
+		})
 	}
 }
 
