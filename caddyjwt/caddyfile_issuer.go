@@ -1,10 +1,12 @@
 package caddyjwt
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddyjwt/gateway/caddyjwt/require"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 )
 
@@ -137,8 +139,8 @@ func readRequiredClaims(b *words.Block, issuer *Issuer) error {
 		}
 	}
 	issuer.RequiredClaims = claims
-	return b.Check("required_claims", []words.Mistake{words.SingleQuotes, jsonPath, index, pathComma, equalsInIssuer,
-		words.WildcardInName("a claim path names one claim", "write its name")}, claims...)
+	return b.Check("required_claims", append(slices.Clone(require.PathMistakes), equalsInIssuer,
+		words.WildcardInName("a claim path names one claim", "write its name")), claims...)
 }
 
 func readHeaderUp(b *words.Block, issuer *Issuer) error {

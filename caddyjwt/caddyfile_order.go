@@ -5,21 +5,15 @@ import (
 	"net/textproto"
 	"strings"
 
+	"github.com/caddyjwt/gateway/caddyjwt/require"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 )
 
 // mistakenRequirement looks for mistakes in the values of require.
 func mistakenRequirement(b *words.Block, kind string, values []string) error {
 	switch kind {
-	case "scope":
-		return b.Check("require scope", scopeMistakes, values...)
-	case "group":
-		return b.Check("require group", groupMistakes, values...)
-	case "claim":
-		if err := b.Check("require claim", pathMistakes, values[0]); err != nil {
-			return err
-		}
-		return b.Check("require claim value", valueMistakes, values[1:]...)
+	case "scope", "claim", "group":
+		return require.Check(b, "require", kind, values)
 	}
 	hint := ""
 	if meant := words.MostAlike(kind, []string{"scope", "claim", "group"}); meant != "" {

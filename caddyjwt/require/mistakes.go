@@ -1,0 +1,123 @@
+package require
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/caddyjwt/gateway/caddyjwt/words"
+)
+
+// The mistakes of this file would load, and then no token would ever meet the requirement (see words.Mistake).
+
+// PathMistakes are mistakes in the notation of a claim path.
+var PathMistakes = []words.Mistake{words.SingleQuotes, jsonPath, index, pathComma}
+
+// Check looks for mistakes in the values that follow "scope", "claim" or "group" in a Caddyfile. word is what stands
+// before the kind: "require", or the name of the matcher. A claim has at least one value, its path.
+func Check(b *words.Block, word, kind string, values []string) error {
+	const patterns = ", or see \"Patterns\" in docs/configuration.md"
+	what := word + " " + kind
+	switch kind {
+	case "scope":
+		return b.Check(what, listMistakes("a scope", "list each one"+patterns), values...)
+	case "group":
+		return b.Check(what, listMistakes("a group", "list each one"), values...)
+	}
+	paths := append(slices.Clone(PathMistakes), func(path string) string { return equals(word, path) },
+		words.WildcardInName("a claim path names one claim", "write its name; every element of an array is compared"))
+	if err := b.Check(what, paths, values[0]); err != nil {
+		return err
+	}
+	return b.Check(what+" value", []words.Mistake{
+		words.SingleQuotes, words.ShellVariable, words.TrailingComma,
+		func(value string) string { return comparison(word, value) },
+		words.Wildcard("a claim is compared exactly", "list each value"+patterns),
+	}, values[1:]...)
+}
+
+func listMistakes(what, cure string) []words.Mistake {
+	return []words.Mistake{words.SingleQuotes, words.ShellVariable, words.CommaList, operator,
+		words.Wildcard(what+" is compared exactly", cure)}
+}
+
+// operator recognizes an "or" between values.
+func operator(value string) string {
+	switch strings.ToLower(value) {
+	case "|", "||", "&", "&&", "or", "and":
+		return "values stand side by side without an operator: a token needs all scopes, and one of the groups; " +
+			"for one scope of several, see \"Patterns\" in docs/configuration.md"
+	}
+	return ""
+}
+
+// comparison recognizes the operators of expressions. word is what stands before the kind.
+func comparison(word, value string) string {
+	switch value {
+	case "=", "==", "===", ":", ":=", "!=", "=~", ">", ">=", "<", "<=", "|", "||":
+		return "values follow the path without an operator: " + word + " claim <path> <value...>; " +
+			"for any other comparison, see \"Patterns\" in docs/configuration.md"
+	}
+	return ""
+}
+
+// literalName reports whether a path is one name as it stands or a JSON pointer. Both may have any character.
+func literalName(path string) bool {
+	return strings.Contains(path, "://") || strings.HasPrefix(path, "/")
+}
+
+// jsonPath recognizes paths that begin at the root.
+func jsonPath(path string) string {
+	rest, found := strings.CutPrefix(path, "$.")
+	if !found {
+		return ""
+	}
+	return fmt.Sprintf("a claim path begins with the name of a claim, not with \"$\": %s", rest)
+}
+
+// index recognizes brackets. Only a JSON pointer leads into an array (RFC 6901).
+func index(path string) string {
+	if strings.HasPrefix(path, "/") || strings.Contains(path, "://[") { // the latter is an IPv6 address
+		return ""
+	}
+	name, rest, found := strings.Cut(path, "[")
+	if !found {
+		return ""
+	}
+	if strings.HasPrefix(rest, "]") || strings.HasPrefix(rest, "*]") {
+		return fmt.Sprintf("every element of an array is compared, so leave out the brackets: %s", name)
+	}
+	return fmt.Sprintf("a claim path has no brackets: to reach one element, use a JSON pointer: %s", pointer(path))
+}
+
+// pointer writes a path with brackets as a JSON pointer.
+func pointer(path string) string {
+	if strings.Contains(path, "://") {
+		name, rest, _ := strings.Cut(path, "[")
+		return "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name) + pointer("["+rest)
+	}
+	bare := strings.NewReplacer("~", "~0", "/", "~1", ".[", ".", "[", ".", "]", "", `"`, "", "'", "")
+	path = bare.Replace(strings.TrimPrefix(path, "$"))
+	return "/" + strings.ReplaceAll(strings.TrimPrefix(path, "."), ".", "/")
+}
+
+// pathComma recognizes lists of paths.
+func pathComma(path string) string {
+	if literalName(path) {
+		return ""
+	}
+	return words.CommaList(path)
+}
+
+// HasEquals reports whether a path seems to be a name and a value in one.
+func HasEquals(path string) bool { return strings.Contains(path, "=") && !literalName(path) }
+
+// equals recognizes a name and a value in one. word is what stands before the kind.
+func equals(word, path string) string {
+	if !HasEquals(path) {
+		return ""
+	}
+	name, value, _ := strings.Cut(path, "=")
+	return fmt.Sprintf("a blank separates path and value: %s claim %s %s (for a name with a \"=\", use a JSON "+
+		"pointer: /%s)", word, strings.TrimRight(name, "!"), strings.TrimLeft(value, "=~"), path)
+}
