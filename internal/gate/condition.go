@@ -3,6 +3,7 @@ package gate
 import (
 	"slices"
 
+	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
@@ -19,6 +20,11 @@ type Condition struct {
 
 // Validate refuses what could not be meant. An empty issuer would be that of every consumer.
 func (c *Condition) Validate() error {
+	for _, scope := range c.Scopes {
+		if err := bearer.ValidScope(scope); err != nil {
+			return setting.Errorf("Scopes", "scope %q: %w", scope, err)
+		}
+	}
 	switch {
 	case slices.Contains(c.Consumers, ""):
 		return setting.Errorf("Consumers", "a consumer is empty")
