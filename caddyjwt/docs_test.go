@@ -13,6 +13,7 @@ import (
 
 	caddyfileformat "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	_ "github.com/caddyjwt/gateway/caddyjwt/matcher"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )

@@ -9,8 +9,8 @@ import (
 
 // Condition is what a matcher asks of an identity. All of it must hold. An empty list asks nothing.
 type Condition struct {
-	// Requirements has scopes, claims and groups, under the rules that they have as requirements of a route. Others must be
-	// empty: their answers are for clients.
+	// Requirements has scopes, claims and groups, under the rules that they have as requirements of a route. Others must
+	// be empty: their answers are for clients.
 	Requirements
 	// Consumers: the identity must be one of these, by username.
 	Consumers []string

@@ -54,9 +54,14 @@ var arrows = map[string][]string{
 		"internal/gate", "internal/authserver", "introspect", // and what their configurations are made of:
 		"internal/bearer", "internal/claims", "internal/fetch", "internal/hashing", "internal/jose", "internal/keyset",
 		"internal/setting",
+		"caddyjwt/matcher", // its tests adapt the Caddyfiles of the documents
+	},
+	"caddyjwt/matcher": {
+		"caddyjwt/require", "caddyjwt/verdict", "caddyjwt/words", "internal/gate", "internal/setting",
+		"internal/claims", // its tests make identities
 	},
 	"caddyjwt/command": {"caddyjwt", "internal/gate", "internal/jose"},
-	".":                {"caddyjwt", "caddyjwt/command"},
+	".":                {"caddyjwt", "caddyjwt/command", "caddyjwt/matcher"},
 	"cmd/caddy":        {"."},
 	"cmd/build":        nil, // it runs before anything else can be built
 

@@ -1,0 +1,4 @@
+package matcher
+
+// Directive has the words of the matcher.
+var Directive = &directive
