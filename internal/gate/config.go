@@ -56,6 +56,9 @@ type Config struct {
 	ForwardToken bool `fingerprint:"-"`
 	// Optional lets a request without any token pass, unidentified.
 	Optional bool `fingerprint:"-"`
+	// OptionalExpired makes a token in a cookie count as none once it has expired, if nothing else is wrong with it. It
+	// needs Optional. Browsers send a cookie until somebody deletes it. In any other place an expired token is refused.
+	OptionalExpired bool `fingerprint:"-"`
 	// Anonymous is the username of the consumer that a request without any token counts as. If it is empty, such a
 	// request is refused unless Optional is set.
 	Anonymous string `fingerprint:"-"`

@@ -43,6 +43,8 @@ type Verdict struct {
 	// InAuthorization reports that the token was in the Authorization header. Shared caches do not store the response
 	// to such a request (RFC 9111 section 3.5). For a token in another place the response itself must forbid that.
 	InAuthorization bool
+	// TokenExpired reports that the request has a token that counts as none: see Config.OptionalExpired. Call RemoveToken.
+	TokenExpired bool
 }
 
 // Passes reports whether the request may pass. The zero Verdict does not pass.
@@ -64,6 +66,7 @@ type Gate struct {
 	anonymous       *Identity
 	allowPreflight  bool
 	inAuthorization []bool // by place: see Verdict
+	expiredIsNone   []bool // by place: see Config.OptionalExpired
 	queryToken      bool   // a query parameter is one of the places
 	askMode         RouteMode
 	askOptions      []introspect.Option
@@ -123,6 +126,7 @@ func build(c Config) (*Gate, error) {
 	}
 	for _, place := range c.Extractor.Places() {
 		g.inAuthorization = append(g.inAuthorization, place.Kind == bearer.Header && place.Name == "Authorization")
+		g.expiredIsNone = append(g.expiredIsNone, c.OptionalExpired && place.Kind == bearer.Cookie)
 		g.queryToken = g.queryToken || place.Kind == bearer.Query
 	}
 	if err := g.setAnonymous(c.Anonymous); err != nil {
@@ -168,8 +172,12 @@ func (g *Gate) Check(req Request) (Verdict, error) {
 	if err := g.checkCredential(credential); err != nil {
 		return Verdict{}, err
 	}
+	req.expiredIsNone = g.expiredIsNone[credential.Place]
 	identity, err := g.identify(&req, credential.Token)
 	if err != nil {
+		if FailureOf(err).countsAsNone {
+			return Verdict{Outcome: Unidentified, TokenExpired: true}, nil
+		}
 		return Verdict{}, refusal(r.Context(), err, credential.Token)
 	}
 	return Verdict{Outcome: Accepted, Identity: identity, InAuthorization: g.inAuthorization[credential.Place]}, nil

@@ -18,6 +18,11 @@ func (g *Gate) judge(found *authenticated, now time.Time) error {
 	if err := judgeTime(set, party, found.traits.opaque, now); err != nil {
 		return err
 	}
+	return g.judgeRest(set, party, now)
+}
+
+// judgeRest applies the rules that do not depend on whether the token has expired.
+func (g *Gate) judgeRest(set *claims.Set, party *party, now time.Time) error {
 	if party.maxLifetime > 0 {
 		if err := claims.CheckLifetime(set, now, party.maxLifetime, party.leeway); err != nil {
 			return claimFailure(err)

@@ -77,6 +77,8 @@ type Failure struct {
 	Reply *Reply
 	// RetryAfter is how long a client should wait if the fault is on our side. It is zero if that is unknown.
 	RetryAfter time.Duration
+
+	countsAsNone bool // the token has expired, nothing else is wrong with it, and so the request passes without identity
 }
 
 // Reply is what one failure tells the client beside what its Reason tells.

@@ -13,6 +13,8 @@ type Request struct {
 	HTTP *http.Request
 	// Facts about the request. Direct has those of a server without trusted proxies.
 	Facts Facts
+
+	expiredIsNone bool // the token is in a place where it counts as none once it has expired
 }
 
 // Facts are what a server knows about a request beyond its content. Behind trusted proxies they describe the request as

@@ -43,6 +43,9 @@ func (c *Config) validate() error {
 		return setting.Errorf("Anonymous", "optional and anonymous exclude each other: "+
 			"a request without a token is either unidentified or that consumer")
 	}
+	if err := c.validateOptionalExpired(); err != nil {
+		return err
+	}
 	for i := range c.Issuers {
 		if err := c.Issuers[i].validate(c.Audience); err != nil {
 			return setting.In(element("Issuers", i), err)

@@ -28,7 +28,7 @@ func (g *Gate) identify(req *Request, token string) (*Identity, error) {
 func (g *Gate) admit(req *Request, found *authenticated, token string) error {
 	now := g.now()
 	if err := g.judge(found, now); err != nil {
-		return err
+		return g.forgiveExpiry(req, found, now, err)
 	}
 	if err := checkProof(req, found.traits.bound); err != nil {
 		return err
