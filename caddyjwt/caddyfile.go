@@ -99,7 +99,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //	    forward_claims   { <Header> <path> ... }     # repeatable
 //	    forward_payload  <header>
 //	    forward_token
-//	    optional
+//	    optional         [expired]
 //	    anonymous        <username>
 //	    allow_preflight
 //	    cache            <size>|off
@@ -157,7 +157,8 @@ var handlerTable = words.Table[Handler]{Name: "bearer_auth", Words: []words.Word
 	{Name: "forward_payload", Usage: []string{"<header>"},
 		Reader: words.Text(func(h *Handler) *string { return &h.ForwardPayload })},
 	{Name: "forward_token", Reader: words.Flag(func(h *Handler) *bool { return &h.ForwardToken })},
-	{Name: "optional", Reader: words.Flag(func(h *Handler) *bool { return &h.Optional })},
+	{Name: "optional", Usage: []string{"[expired]"},
+		Reader: words.Custom(readOptional, func(h *Handler) []any { return []any{&h.Optional, &h.OptionalExpired} })},
 	{Name: "anonymous", Usage: []string{"<username>"},
 		Reader: words.Text(func(h *Handler) *string { return &h.Anonymous })},
 	{Name: "allow_preflight", Reader: words.Flag(func(h *Handler) *bool { return &h.AllowPreflight })},
@@ -282,5 +283,17 @@ func readRouteIntrospect(b *words.Block, h *Handler) error {
 		return b.WrongUsage("endpoint and credentials go in the introspect block of an issuer")
 	}
 	h.Introspect = r
+	return nil
+}
+
+func readOptional(b *words.Block, h *Handler) error {
+	h.Optional = true
+	switch args := b.Args(); {
+	case len(args) == 0:
+	case len(args) == 1 && args[0] == "expired":
+		h.OptionalExpired = true
+	default:
+		return b.WrongUsage("any other bad token is refused")
+	}
 	return nil
 }

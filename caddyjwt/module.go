@@ -95,6 +95,10 @@ type Handler struct {
 	// Let a request without any token pass, unidentified: the backend must not take it for an authenticated one. A bad
 	// token never passes. Not together with require or anonymous. Default: a request without a token is refused.
 	Optional bool `json:"optional,omitempty"`
+	// Let a token in a cookie count as none once it has expired: browsers send a cookie until somebody deletes it. Every
+	// other rule holds, so a token that was never good here is refused. Elsewhere an expired token is refused, too. Needs
+	// optional, and a cookie in token_from. The token is removed even with forward_token. Default: it is refused.
+	OptionalExpired bool `json:"optional_expired,omitempty"`
 	// Let a request without any token pass as the consumer with this username. The consumer must exist and meet require.
 	// Everybody can be this consumer. A bad token never passes. Default: a request without a token is refused.
 	// Placeholders are resolved.
@@ -198,6 +202,9 @@ func (h *Handler) Cleanup() error {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	verdict, err := h.decide(w, r)
 	unread := r.ContentLength != 0 && !bearer.HasRead(r) // strip wraps the body, so ask now
+	if verdict.TokenExpired {
+		h.gate.RemoveToken(r)
+	}
 	h.strip(r)
 	if err == nil && !verdict.Passes() {
 		err = gate.InternalError
