@@ -24,6 +24,8 @@ type Answer struct {
 	// Code is the error code of the challenge (RFC 6750 section 3.1), the first one if there are several challenges. Text
 	// is then its description, if it has one. Code is empty for a request without a token, and for trouble of ours.
 	Code string
+	// Scope is that of the same challenge: the scopes that are needed, separated by single spaces. It may be empty.
+	Scope string
 }
 
 // WriteTo sets the answer's fields in h and replaces fields of the same names. The caller may change the copies in h.
@@ -92,12 +94,13 @@ func (g *Gate) withReply(answer Answer, reply *Reply) Answer {
 	own := answer.Header
 	if reply.Challenges != nil && answer.Status != http.StatusServiceUnavailable {
 		challenges := make([]string, 0, len(reply.Challenges))
-		answer.Code = ""
+		answer.Code, answer.Scope = "", ""
 		for _, challenge := range reply.Challenges {
 			challenge.Realm = g.realm
 			challenges = append(challenges, challenge.String())
 			if answer.Code == "" && challenge.Error != "" {
 				answer.Code, answer.Text = challenge.Error, cmp.Or(challenge.Description, answer.Text)
+				answer.Scope = challenge.Scope
 			}
 		}
 		own = headerOf(challenges...)
@@ -149,7 +152,9 @@ func (g *Gate) answerTo(reason Reason) Answer {
 	if challenge.Description != "" {
 		text = challenge.Description
 	}
-	return Answer{Status: status, Header: headerOf(challenge.String()), Text: text, Code: challenge.Error}
+	return Answer{
+		Status: status, Header: headerOf(challenge.String()), Text: text, Code: challenge.Error, Scope: challenge.Scope,
+	}
 }
 
 // statusClientClosedRequest is the status that nginx and Caddy log when the client has gone.

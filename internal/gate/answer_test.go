@@ -97,6 +97,9 @@ func TestAnswerToEveryReason(t *testing.T) {
 			if code := errorIn(w.challenge); got.Code != code {
 				t.Errorf("code %q, want %q, as in the challenge", got.Code, code)
 			}
+			if strings.Contains(w.challenge, `scope="read write"`) != (got.Scope == "read write") {
+				t.Errorf("scope %q beside the challenge %s", got.Scope, w.challenge)
+			}
 			if got.Status != w.status || h.Get("Cache-Control") != "no-store" || h.Get("WWW-Authenticate") != w.challenge ||
 				h.Get("Retry-After") != w.retry || h.Get("CDN-Cache-Control") != "" {
 				t.Errorf("status %d, headers %v; want %+v", got.Status, h, w)

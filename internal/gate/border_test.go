@@ -154,7 +154,7 @@ func (fresh) Check(id *gate.Identity, now time.Time) *gate.Failure {
 			Reply: &gate.Reply{
 				Challenges: []bearer.Challenge{
 					{Scope: "read"},
-					{Realm: "its own", Error: "insufficient_user_authentication", Description: "log in again"},
+					{Realm: "its own", Error: "insufficient_user_authentication", Description: "log in again", Scope: "write"},
 					{Error: "invalid_token", Scope: "read"},
 				},
 				Header: http.Header{"Dpop-Nonce": {"n"}, "Cache-Control": {"public"}, "Www-Authenticate": {"Basic"}},
@@ -178,15 +178,16 @@ func TestCustomRequirement(t *testing.T) {
 	if want := (http.Header{
 		"Www-Authenticate": {
 			`Bearer realm="api", scope="read"`,
-			`Bearer realm="api", error="insufficient_user_authentication", error_description="log in again"`,
+			`Bearer realm="api", error="insufficient_user_authentication", error_description="log in again", scope="write"`,
 			`Bearer realm="api", error="invalid_token", scope="read"`,
 		},
 		"Dpop-Nonce": {"n"}, "Cache-Control": {"no-store"},
 	}); !reflect.DeepEqual(answer.Header, want) {
 		t.Errorf("fields %v, want %v", answer.Header, want)
 	}
-	if answer.Code != "insufficient_user_authentication" || answer.Text != "log in again" {
-		t.Errorf("code %q and text %q are not those of the first challenge with a code", answer.Code, answer.Text)
+	if answer.Code != "insufficient_user_authentication" || answer.Text != "log in again" || answer.Scope != "write" {
+		t.Errorf("code %q, text %q and scope %q are not those of the first challenge with a code", answer.Code, answer.Text,
+			answer.Scope)
 	}
 	f := refused(t, g, request(key.Sign(t, says())), gate.InsufficientScope) // scopes come first
 	if got := challengeOf(g.Answer(f)); !strings.Contains(got, `scope="read"`) {
