@@ -21,6 +21,7 @@ var arrows = map[string][]string{
 	"internal/hashing/hashingtest": {"internal/hashing"},
 	"internal/strictjson":          nil,
 	"internal/bearer":              nil,
+	"internal/problem":             nil,
 	"internal/fetch":               {"internal/hashing"},
 	"internal/refresh":             {"internal/fetch", "internal/setting"},
 	"internal/jose":                {"internal/strictjson", "internal/hashing"},

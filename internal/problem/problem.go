@@ -1,0 +1,65 @@
+// Package problem makes the body of a refusal: the problem details of RFC 9457, in a form that the client accepts.
+package problem
+
+import (
+	"encoding/json"
+	"net/http"
+)
+
+// manual is where each type of problem is explained. A type is a promise: it must not change (RFC 9457 section 3.1.1).
+const manual = "https://github.com/caddyjwt/gateway/blob/main/docs/errors.md#"
+
+// blank is the type of a problem about which the status says it all (RFC 9457 section 4.2.1).
+const blank = "about:blank"
+
+// Details are the members of a problem (RFC 9457 section 3.1), and two of RFC 6750. They tell a client what the
+// challenge tells it, and nothing else: a body that distinguished one bad token from another would be an oracle.
+type Details struct {
+	// Type is a URI that stands for the error code. It never stands for a reason.
+	Type string `json:"type"`
+	// Title is a text for people. It is always the same for a type.
+	Title string `json:"title"`
+	// Status is the HTTP status code.
+	Status int `json:"status"`
+	// Detail is the error description of the challenge, or what the gate says in its place.
+	Detail string `json:"detail"`
+	// Error is the error code of the challenge (RFC 6750 section 3.1). It is empty if the challenge has none.
+	Error string `json:"error,omitempty"`
+	// Scope is that of the challenge: the scopes that are needed, separated by single spaces.
+	Scope string `json:"scope,omitempty"`
+}
+
+// titles of the types, by error code. No code means that no token came.
+var titles = map[string]string{
+	"":                   "Access token needed",
+	"invalid_request":    "Not one access token",
+	"invalid_token":      "Invalid access token",
+	"insufficient_scope": "Insufficient rights",
+}
+
+// Of describes a refusal with this status and with what its challenge says. Code and scope may be empty.
+func Of(status int, code, description, scope string) Details {
+	d := Details{Type: manual + code, Title: titles[code], Status: status, Detail: description, Error: code, Scope: scope}
+	switch {
+	case code == "" && status == http.StatusUnauthorized:
+		d.Type = manual + "token_needed"
+	case code == "":
+		d.Type, d.Title = blank, http.StatusText(status)
+	case d.Title == "": // another document's code, such as that of RFC 9470 section 3
+		d.Title = http.StatusText(status)
+	}
+	return d
+}
+
+// Body writes the problem in the form that the client accepts best. accept has the lines of its Accept field.
+func (d Details) Body(accept []string) (contentType string, body []byte) {
+	form := preferred(accept)
+	if form.text {
+		return form.contentType, []byte(d.Detail + "\n")
+	}
+	body, err := json.Marshal(d)
+	if err != nil { // cannot happen: these are texts and a number
+		return form.contentType, nil
+	}
+	return form.contentType, append(body, '\n')
+}
