@@ -102,6 +102,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //	    optional         [expired]
 //	    anonymous        <username>
 //	    allow_preflight
+//	    error_format     problem
 //	    cache            <size>|off
 //	}
 //
@@ -162,6 +163,8 @@ var handlerTable = words.Table[Handler]{Name: "bearer_auth", Words: []words.Word
 	{Name: "anonymous", Usage: []string{"<username>"},
 		Reader: words.Text(func(h *Handler) *string { return &h.Anonymous })},
 	{Name: "allow_preflight", Reader: words.Flag(func(h *Handler) *bool { return &h.AllowPreflight })},
+	{Name: "error_format", Usage: []string{"problem"},
+		Reader: words.Text(func(h *Handler) *string { return &h.ErrorFormat })},
 	{Name: "cache", Usage: []string{"<size>|off"},
 		Reader: words.Parsed(func(h *Handler) *int64 { return &h.CacheSize }, parseCacheSize)},
 }}

@@ -135,7 +135,7 @@ func (h *Handler) compileRoute(s *words.Settings, c *compiled) (err error) {
 	config.Anonymous, c.anonymousKnown = anonymous, c.anonymousKnown && known
 	config.ForwardToken, config.Optional, config.AllowPreflight = h.ForwardToken, h.Optional, h.AllowPreflight
 	config.OptionalExpired, config.ForwardPayload = h.OptionalExpired, h.ForwardPayload
-	return nil
+	return h.checkErrorFormat()
 }
 
 func (f ForwardClaim) compile() (gate.ForwardClaim, error) {

@@ -108,6 +108,11 @@ type Handler struct {
 	// fields that name another method, such as X-HTTP-Method-Override. Default: a preflight needs a token, and browsers do
 	// not send one with it.
 	AllowPreflight bool `json:"allow_preflight,omitempty"`
+	// What the body of a refusal is. "problem": problem details of RFC 9457, as application/problem+json,
+	// application/json or text/plain, by the request's Accept. They tell what the challenge tells. The gate then writes
+	// the whole answer, so handle_errors does not run, and http.log.error has no line about it. HEAD and gRPC requests get
+	// no body. Default: no body, unless an error route writes one.
+	ErrorFormat string `json:"error_format,omitempty"`
 	// Refine, for this route, when issuers are asked about tokens. Default: as each issuer says.
 	Introspect *RouteIntrospect `json:"introspect,omitempty"`
 	// Memory for verified tokens in bytes, at least 65536; -1 turns the cache off. A token is kept when it is seen for the

@@ -11,13 +11,18 @@ import (
 )
 
 // refuse sets the answer's headers and returns an error to Caddy, so that handle_errors can write the page. The error
-// has no stack trace: it would always name this line, and cost as much as all the rest.
+// has no stack trace: it would always name this line, and cost as much as all the rest. With ErrorFormat, refuse writes
+// the whole answer, and Caddy sees no error.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) error {
 	failure := gate.FailureOf(err)
 	answer := h.gate.Answer(failure)
 	answer.WriteTo(w.Header())
 	refused := &verdict.Refusal{Failure: failure, Text: answer.Text, Code: answer.Code}
 	h.reportRefusal(r, refused, answer.Status)
+	if h.ErrorFormat != "" {
+		writeProblem(w, r, &answer)
+		return nil
+	}
 	if failure.Reason == gate.KeyPending && !hasErrorRoutes(r) {
 		w.WriteHeader(answer.Status) // Caddy would log an error, and strangers can cause it at will
 		return nil

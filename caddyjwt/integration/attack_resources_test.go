@@ -153,17 +153,20 @@ func TestAttackResourceSlowForm(t *testing.T) {
 // come soon.
 func TestAttackResourceRefusedWithABodyThatNeverComes(t *testing.T) {
 	long(t)
-	s := start(t, gateFor(consumerAlice(t), "forward_claims X-Role role"))
 	unsafe := hmacKey(t).Sign(t, claims("role", "a\nb")) // found out when the backend is to be told
-	for name, fields := range map[string]string{"with a length": "Content-Length: 100\r\n",
-		"chunked": "Transfer-Encoding: chunked\r\n"} {
-		s.attack(t, name, func(t *testing.T, a *attempt) {
-			a.refusedFor(a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Type: text/plain\r\n"+fields+"\r\n"),
-				"missing_token")
-		})
-		s.attack(t, name+", with a token", func(t *testing.T, a *attempt) {
-			a.refusedFor(a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Type: text/plain\r\nAuthorization: Bearer "+unsafe+
-				"\r\n"+fields+"\r\n"), "unsafe_claim")
-		})
+	for _, line := range []string{"", "error_format problem"} {
+		s := start(t, gateFor(consumerAlice(t), "forward_claims X-Role role", line))
+		for name, fields := range map[string]string{"with a length": "Content-Length: 100\r\n",
+			"chunked":                "Transfer-Encoding: chunked\r\n",
+			"chunked, with trailers": "Transfer-Encoding: chunked\r\nTrailer: A\r\n",
+		} {
+			request := "POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Type: text/plain\r\n" + fields
+			s.attack(t, name+", "+line, func(t *testing.T, a *attempt) {
+				a.refusedFor(a.raw(request+"\r\n"), "missing_token")
+			})
+			s.attack(t, name+", with a token, "+line, func(t *testing.T, a *attempt) {
+				a.refusedFor(a.raw(request+"Authorization: Bearer "+unsafe+"\r\n\r\n"), "unsafe_claim")
+			})
+		}
 	}
 }

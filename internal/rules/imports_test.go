@@ -54,7 +54,7 @@ var arrows = map[string][]string{
 		"caddyjwt/words", "caddyjwt/pool", "caddyjwt/process", "caddyjwt/require", "caddyjwt/verdict",
 		"internal/gate", "internal/authserver", "introspect", // and what their configurations are made of:
 		"internal/bearer", "internal/claims", "internal/fetch", "internal/hashing", "internal/jose", "internal/keyset",
-		"internal/setting",
+		"internal/problem", "internal/setting",
 		"caddyjwt/matcher", // its tests adapt the Caddyfiles of the documents
 	},
 	"caddyjwt/matcher": {
