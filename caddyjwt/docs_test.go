@@ -15,6 +15,7 @@ import (
 
 	_ "github.com/caddyjwt/gateway/caddyjwt/matcher"
 	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/problem"
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
@@ -61,6 +62,25 @@ func TestErrorReferenceHasEveryReason(t *testing.T) {
 	}
 	if !slices.Equal(documented, gate.Reasons()) {
 		t.Errorf("docs/errors.md has\n%v\nthe gate has\n%v", documented, gate.Reasons())
+	}
+}
+
+// Every type of problem is an address of docs/errors.md, where a heading explains it.
+func TestErrorReferenceExplainsEveryTypeOfProblem(t *testing.T) {
+	text, types := readDoc(t, "docs/errors.md"), make(map[string]bool)
+	for _, reason := range gate.Reasons() {
+		answer := new(gate.Gate).Answer(&gate.Failure{Reason: reason})
+		types[problem.Of(answer.Status, answer.Code, answer.Text, answer.Scope).Type] = true
+	}
+	for uri := range types {
+		address, heading, ok := strings.Cut(uri, "#")
+		if uri != "about:blank" && (!ok || !strings.HasSuffix(address, "/docs/errors.md") ||
+			!strings.Contains(text, "\n### `"+heading+"`\n")) {
+			t.Errorf("docs/errors.md does not explain %s", uri)
+		}
+	}
+	if len(types) != 5 {
+		t.Errorf("%d types: %v", len(types), types)
 	}
 }
 

@@ -44,7 +44,11 @@ func TestProvisionErrors(t *testing.T) {
 			`"consumers":[` + alice + `]}`, "RFC 9110 section 11.7"},
 		"place of a subprotocol": {`{"token_from":[{"in":"header","name":"Sec-WebSocket-Protocol"}],"consumers":[` +
 			alice + `]}`, "RFC 6455 section 1.9"},
-		"realm with a control":   {`{"realm":"a\u0001b","consumers":[` + alice + `]}`, "realm"},
+		"realm with a control": {`{"realm":"a\u0001b","consumers":[` + alice + `]}`, "realm"},
+		"optional_expired alone": {`{"optional_expired":true,"token_from":[{"in":"cookie","name":"t"}],"consumers":[` +
+			alice + `]}`, "set optional, too"},
+		"an error format that does not exist": {`{"error_format":"html","consumers":[` + alice + `]}`,
+			`unknown error_format "html": the only one is problem`},
 		"optional and anonymous": {`{"optional":true,"anonymous":"alice","consumers":[` + alice + `]}`, "exclude"},
 		"unknown anonymous":      {`{"anonymous":"bob","consumers":[` + alice + `]}`, "does not exist"},
 		"consumer twice":         {`{"consumers":[` + alice + `,` + alice + `]}`, "alice"},
