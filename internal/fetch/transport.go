@@ -38,6 +38,8 @@ type Options struct {
 	AllowLinkLocal bool
 	// Timeout bounds one Get. Zero means DefaultTimeout.
 	Timeout time.Duration
+	// Observe is called after each exchange, redirects included. It must be safe for concurrent use. Nil for none.
+	Observe func(Exchange) `fingerprint:"-"` // it changes no answer
 }
 
 // ForStrangers returns the options for servers that somebody else has chosen, such as metadata. It leaves out the
@@ -64,6 +66,7 @@ type transport struct {
 	local          *http.Transport // http, to loopback addresses only and never through a proxy
 	allowLinkLocal bool
 	connections    *connections // of all parts
+	observe        func(Exchange)
 }
 
 func newTransport(o Options) (*transport, error) {
@@ -77,6 +80,7 @@ func newTransport(o Options) (*transport, error) {
 		local:          base(&http.Transport{DialContext: open.keep(dialer(allowLoopback))}),
 		allowLinkLocal: o.AllowLinkLocal,
 		connections:    open,
+		observe:        o.Observe,
 	}
 	t.strange = t.secure
 	if len(config.Certificates) > 0 {
@@ -138,6 +142,16 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) { return 
 
 // send checks the address, and uses the given transport for https.
 func (t *transport) send(r *http.Request, secure *http.Transport) (*http.Response, error) {
+	if t.observe == nil {
+		return t.exchange(r, secure)
+	}
+	sent := time.Now()
+	response, err := t.exchange(r, secure)
+	t.observe(exchangeOf(r, response, err, sent))
+	return response, err
+}
+
+func (t *transport) exchange(r *http.Request, secure *http.Transport) (*http.Response, error) {
 	u, err := CheckURL(r.URL.String())
 	if err == nil && !t.allowLinkLocal {
 		// What a proxy dials is invisible here, but an address written out is not.
