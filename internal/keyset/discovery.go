@@ -130,6 +130,16 @@ func (d *Discovery) Metadata(ctx context.Context) (*Metadata, error) {
 	return nil, &UnavailableError{RetryAfter: time.Second, Err: err}
 }
 
+// Found returns the metadata that is there now, and the address where it was found, without its query. It is nil when
+// there is none. It never waits.
+func (d *Discovery) Found() (*Metadata, string) {
+	found := d.metadata.current.Load()
+	if found == nil || d.metadata.present() == nil {
+		return nil, ""
+	}
+	return found.metadata, label(found.address)
+}
+
 // metadataLoader gets the metadata of an issuer, and then the keys that it points to. It reads the metadata every time:
 // an authorization server that moves its keys changes the metadata first.
 type metadataLoader struct {

@@ -1,6 +1,7 @@
 package keyset
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -51,6 +52,9 @@ func newFetched(name string, timing Timing, l refresh.Loader[Set], logger *slog.
 // Start fetches the keys in the background, unless that has happened before. Without it, the first request that needs
 // them does. That is better for an owner of thousands of sources.
 func (s *fetched) Start() { s.doc.Start() }
+
+// Preload is Start, and waits for the end of the first fetch or of ctx. How the fetch went is in the log and in Stats.
+func (s *fetched) Preload(ctx context.Context) { s.doc.Preload(ctx) }
 
 // SetObserver makes observe get every event from now on: in order, one at a time, and outside of all requests; nil ends
 // that. Only later events wait for it. It may call Close.

@@ -91,6 +91,14 @@ func (f *File) Err() error {
 	return nil
 }
 
+// Expires is when the first certificate in the file expires; zero without certificates, and once the file is closed.
+func (f *File) Expires() time.Time {
+	if s := f.current.Load(); s != nil {
+		return s.Expires()
+	}
+	return time.Time{}
+}
+
 // Find implements Source. It never waits.
 func (f *File) Find(ctx context.Context, alg jose.Algorithm, kid string) ([]*jose.Key, error) {
 	if s := f.current.Load(); s != nil {

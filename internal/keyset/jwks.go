@@ -14,8 +14,8 @@ import (
 
 // Why a key was skipped although it is usable. For the other reasons, see jose.Unusable.
 const (
-	skipDuplicate = "duplicate_key" // the same key as an earlier one
-	skipLimit     = "too_many_keys" // more keys than Selection.Max
+	skipDuplicate  = "duplicate_key" // the same key as an earlier one
+	SkippedByLimit = "too_many_keys" // more keys than Selection.Max
 )
 
 // parseJWKS reads the keys that can verify signatures from a JWK Set (RFC 7517 section 5) or a single JWK. It keeps the
@@ -36,7 +36,7 @@ func parseJWKS(data []byte, taken Selection) ([]*jose.Key, []Skipped, error) {
 	seen := make(map[member]struct{}, min(len(texts), limit))
 	for i, text := range texts {
 		if len(keys) == limit {
-			counts[skipLimit] += len(texts) - i
+			counts[SkippedByLimit] += len(texts) - i
 			break
 		}
 		key, err := jose.ParseJWK(text, uses...)

@@ -3,6 +3,7 @@ package keyset
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/caddyjwt/gateway/internal/fetch"
@@ -19,7 +20,27 @@ type Metadata struct {
 	IntrospectionAuthMethods []string // introspection_endpoint_auth_methods_supported
 	UserinfoEndpoint         string
 	MTLSEndpointAliases      map[string]string // mtls_endpoint_aliases (RFC 8705 section 5): endpoint to address
+
+	// IDTokenAlgorithms is id_token_signing_alg_values_supported. No member names the algorithms of access tokens, but
+	// most servers sign both kinds alike.
+	IDTokenAlgorithms []string
+	// LeftOut names the endpoints that the document has and that must not be used, such as "introspection_endpoint".
+	LeftOut []string
 }
+
+// IssuerError says that a metadata document belongs to another issuer. It is an ErrFormat.
+type IssuerError struct {
+	Found string // what the document has as its issuer; empty when it has none
+	Want  string
+}
+
+// Error quotes both issuers.
+func (e *IssuerError) Error() string {
+	return fmt.Sprintf("%v: the document is that of the issuer %.200q, not of %q", ErrFormat, e.Found, e.Want)
+}
+
+// Unwrap returns ErrFormat.
+func (e *IssuerError) Unwrap() error { return ErrFormat }
 
 // Bounds on a metadata document. Real ones have some sixty members.
 var metadataLimits = strictjson.Limits{Depth: 16, Members: 4096}
@@ -34,7 +55,7 @@ func parseMetadata(text []byte, issuer, address string) (*Metadata, error) {
 	name, has := document.Member("issuer")
 	if !has || !name.Equal(issuer) {
 		found, _ := name.Str()
-		return nil, fmt.Errorf("%w: the document is that of the issuer %.200q, not of %q", ErrFormat, found, issuer)
+		return nil, &IssuerError{found, issuer}
 	}
 	secure := strings.HasPrefix(strings.ToLower(address), "https:")
 	m := &Metadata{
@@ -44,26 +65,43 @@ func parseMetadata(text []byte, issuer, address string) (*Metadata, error) {
 		MTLSEndpointAliases:   aliases(document, secure),
 	}
 	// A server without a key set may say so by an empty member.
-	if value, has := document.Member("jwks_uri"); has && value.Kind() != strictjson.Null && !isBlank(value) {
+	if value, has := document.Member("jwks_uri"); has && !isBlank(value) {
 		if m.JWKSURI = endpoint(document, "jwks_uri", secure); m.JWKSURI == "" {
 			text, _ := value.Str()
 			_, err := fetch.CheckURL(text)
 			return nil, fmt.Errorf(`"jwks_uri": %w`, cmp.Or(err, fetch.ErrAddress))
 		}
 	}
-	if methods, has := document.Member("introspection_endpoint_auth_methods_supported"); has {
-		for method := range methods.Elements() {
-			if text, ok := method.Str(); ok {
-				m.IntrospectionAuthMethods = append(m.IntrospectionAuthMethods, text)
-			}
+	m.IntrospectionAuthMethods = texts(document, "introspection_endpoint_auth_methods_supported")
+	m.IDTokenAlgorithms = texts(document, "id_token_signing_alg_values_supported")
+	for name, address := range map[string]string{
+		"introspection_endpoint": m.IntrospectionEndpoint, "userinfo_endpoint": m.UserinfoEndpoint,
+	} {
+		if value, has := document.Member(name); has && !isBlank(value) && address == "" {
+			m.LeftOut = append(m.LeftOut, name)
 		}
 	}
+	slices.Sort(m.LeftOut)
 	return m, nil
 }
 
-// isBlank reports whether a value is an empty text or an empty list.
+// texts is the texts in a list; nil when the document has no such list.
+func texts(document strictjson.Value, name string) (found []string) {
+	list, has := document.Member(name)
+	if !has {
+		return nil
+	}
+	for element := range list.Elements() {
+		if text, ok := element.Str(); ok {
+			found = append(found, text)
+		}
+	}
+	return found
+}
+
+// isBlank reports whether a value is null, an empty text or an empty list.
 func isBlank(value strictjson.Value) bool {
-	return value.Kind() != strictjson.Object && value.Empty()
+	return value.Kind() == strictjson.Null || value.Kind() != strictjson.Object && value.Empty()
 }
 
 // endpoint is an address in a document; empty when it is absent or must not be used. A document that came over https

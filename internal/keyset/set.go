@@ -115,7 +115,7 @@ func (s *Set) leftOut() int {
 		return 0
 	}
 	for _, skipped := range s.Skipped {
-		if skipped.Reason == skipLimit {
+		if skipped.Reason == SkippedByLimit {
 			return skipped.Count
 		}
 	}

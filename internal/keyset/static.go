@@ -76,6 +76,9 @@ func (s *static) Find(_ context.Context, alg jose.Algorithm, kid string) ([]*jos
 	return nil, set.lacks(ErrUnknownKey)
 }
 
+// Expires is when the first certificate of the keys expires; zero without certificates.
+func (s *static) Expires() time.Time { return s.expires }
+
 // expiry says why there are no keys any more.
 func (s *static) expiry() error {
 	return fmt.Errorf("%w expired at %s", jose.ErrCertificate, s.expires.UTC().Format(time.RFC3339))

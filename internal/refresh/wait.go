@@ -32,6 +32,23 @@ func (d *Document[T]) Await(ctx context.Context) error {
 	return f.err
 }
 
+// Preload makes sure that the document has been loaded once, or that this has been tried, and waits for the end of that
+// load or of ctx. It starts no second load: after a failure, the timer tries again. The caller is not one of the waiters
+// that MaxWaiters bounds, because those are requests.
+func (d *Document[T]) Preload(ctx context.Context) {
+	d.Start()
+	l := d.Lock()
+	f := l.Flight()
+	l.Unlock()
+	if f == nil {
+		return
+	}
+	select {
+	case <-f.done:
+	case <-ctx.Done():
+	}
+}
+
 func (d *Document[T]) joinAny() (*Flight, error) {
 	l := d.Lock()
 	defer l.Unlock()
