@@ -17,6 +17,6 @@ func init() {
 		Short: "Tools for the bearer_auth handler",
 		Long: `
 Tools for trying out and testing a site that the bearer_auth handler guards.`,
-		CobraFunc: func(cmd *cobra.Command) { cmd.AddCommand(mintCommand()) },
+		CobraFunc: func(cmd *cobra.Command) { cmd.AddCommand(mintCommand(), checkCommand()) },
 	})
 }

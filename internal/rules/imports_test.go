@@ -31,6 +31,10 @@ var arrows = map[string][]string{
 		"internal/hashing", "internal/smallfile",
 	},
 	"internal/authserver": {"internal/jose", "internal/claims", "internal/keyset", "introspect"},
+	"internal/diagnose": {
+		"internal/fetch", "internal/jose", "internal/keyset", "introspect",
+		"internal/authserver", // its tests discover endpoints
+	},
 	"internal/gate": {
 		"internal/bearer", "internal/jose", "internal/keyset", "internal/claims", "internal/setting", "internal/hashing",
 		"introspect",
@@ -55,13 +59,14 @@ var arrows = map[string][]string{
 		"internal/gate", "internal/authserver", "introspect", // and what their configurations are made of:
 		"internal/bearer", "internal/claims", "internal/fetch", "internal/hashing", "internal/jose", "internal/keyset",
 		"internal/problem", "internal/setting",
-		"caddyjwt/matcher", // its tests adapt the Caddyfiles of the documents
+		"internal/diagnose", // what the command "check" is given
+		"caddyjwt/matcher",  // its tests adapt the Caddyfiles of the documents
 	},
 	"caddyjwt/matcher": {
 		"caddyjwt/require", "caddyjwt/verdict", "caddyjwt/words", "internal/gate", "internal/setting",
 		"internal/claims", // its tests make identities
 	},
-	"caddyjwt/command": {"caddyjwt", "internal/gate", "internal/jose"},
+	"caddyjwt/command": {"caddyjwt", "internal/diagnose", "internal/gate", "internal/jose"},
 	".":                {"caddyjwt", "caddyjwt/command", "caddyjwt/matcher"},
 	"cmd/caddy":        {"."},
 	"cmd/build":        nil, // it runs before anything else can be built

@@ -1,0 +1,160 @@
+package caddyjwt
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/caddyjwt/gateway/caddyjwt/pool"
+	"github.com/caddyjwt/gateway/caddyjwt/process"
+	"github.com/caddyjwt/gateway/caddyjwt/words"
+	"github.com/caddyjwt/gateway/internal/diagnose"
+	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/hashing"
+	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/introspect"
+)
+
+// Probe is what package diagnose needs to check the servers of gates: their issuers, opened as for a gate but sharing
+// nothing with one. Make it with NewProbe, and close it.
+type Probe struct {
+	// Issuers are the issuers of all gates. Those with the same settings are there once.
+	Issuers []diagnose.Issuer
+	// Certificates are those of consumers' credentials.
+	Certificates []diagnose.Certificate
+
+	known map[[32]byte]int // place in Issuers, by what makes two of them the same
+	ends  []func() error
+}
+
+// NewProbe compiles the handlers and opens what their issuers need. It does not touch the network. An error is the one
+// that Caddy would report when it loads the configuration.
+func NewProbe(handlers []*Handler) (*Probe, error) {
+	p := &Probe{known: make(map[[32]byte]int)}
+	for _, h := range handlers {
+		if err := p.add(h); err != nil {
+			return nil, errors.Join(err, p.Close())
+		}
+	}
+	return p, nil
+}
+
+// Close closes sources and clients.
+func (p *Probe) Close() error {
+	var errs []error
+	for _, end := range p.ends {
+		errs = append(errs, end())
+	}
+	p.ends = nil
+	return errors.Join(errs...)
+}
+
+func (p *Probe) add(h *Handler) error {
+	built, err := h.compile(words.NewSettings())
+	if err != nil {
+		return err
+	}
+	for i := range built.plans {
+		if err := p.open(built, &built.plans[i]); err != nil {
+			return fmt.Errorf("issuer %q: %w", built.plans[i].issuer.Name, err)
+		}
+	}
+	built.stub()
+	if err := built.config.Validate(); err != nil {
+		return err
+	}
+	for i := range h.Consumers {
+		for n := range h.Consumers[i].Credentials {
+			if err := p.addCredential(&h.Consumers[i], &h.Consumers[i].Credentials[n]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (p *Probe) addCredential(consumer *Consumer, credential *Credential) error {
+	compiled, err := credential.compile(words.NewSettings(), time.Now())
+	if err != nil || compiled.NotAfter.IsZero() {
+		return err
+	}
+	username, err := consumer.ResolveUsername()
+	if err != nil {
+		return err
+	}
+	p.Certificates = append(p.Certificates, diagnose.Certificate{
+		What:     fmt.Sprintf("certificate of consumer %q, credential %q", username, compiled.Key),
+		NotAfter: compiled.NotAfter,
+	})
+	return nil
+}
+
+// open opens an issuer, unless the probe has it already. Each issuer has a pool of its own, so that no exchange counts
+// for two of them.
+func (p *Probe) open(built *compiled, plan *issuerPlan) error {
+	seen := new(diagnose.Exchanges)
+	plan.source.fetch.Observe = seen.Add
+	o := opener{built, process.New()}
+	o.shared.Log.Keys = slog.New(slog.DiscardHandler) // the report has it all
+	var id [32]byte
+	leases, err := pool.Begin(o.shared.Pool, func(l *pool.Lease) (issuer diagnose.Issuer, err error) {
+		issuer, id, err = o.probe(l, plan)
+		issuer.Exchanges = seen
+		return issuer, err
+	}, func(error) {})
+	if err != nil {
+		return err
+	}
+	if at, twice := p.known[id]; twice {
+		p.Issuers[at].Gates++
+		return leases.End()
+	}
+	p.known[id] = len(p.Issuers)
+	p.Issuers = append(p.Issuers, leases.Ours().Value)
+	p.ends = append(p.ends, leases.End)
+	return nil
+}
+
+// probe opens one issuer. The second result is the same for issuers whose checks would have the same result.
+func (o opener) probe(l *pool.Lease, plan *issuerPlan) (diagnose.Issuer, [32]byte, error) {
+	opened := plan.issuer
+	if err := o.openIssuer(l, plan, &opened); err != nil {
+		return diagnose.Issuer{}, [32]byte{}, err
+	}
+	issuer := diagnose.Issuer{
+		Name: opened.Name, Gates: 1, KeysFrom: plan.source.kind.name, KeySet: plan.source.url,
+		Algorithms: opened.Algorithms, Leeway: opened.Leeway, Keys: opened.Keys,
+		Files: append(diagnose.Certificates("client_cert", plan.source.fetch.ClientCert),
+			diagnose.Certificates("a certificate in \"ca\"", plan.source.fetch.CA)...),
+	}
+	identity := struct {
+		Name         string
+		Keys, Client [32]byte
+		Algorithms   jose.Algorithms
+		Leeway       time.Duration
+	}{Name: opened.Name, Keys: opened.KeysID, Algorithms: opened.Algorithms, Leeway: opened.Leeway}
+	if plan.source.kind.name == "discovery" || plan.introspect != nil && plan.introspect.config.Endpoint == "" {
+		metadata, err := o.metadataSource(l, plan, opened.Keys)
+		if err != nil {
+			return diagnose.Issuer{}, [32]byte{}, err
+		}
+		issuer.Metadata = metadata
+	}
+	if client, asks := askingClient(opened.Asking); asks {
+		identity.Client = client.Fingerprint()
+		issuer.Asking = &diagnose.Asking{
+			Client: client, Endpoint: plan.introspect.config.Endpoint, Prefix: opened.Asking.Prefix,
+			UserInfo: plan.introspect.config.Mode == introspect.UserInfo, Signed: plan.introspect.config.Signed,
+		}
+	}
+	return issuer, hashing.Fingerprint(identity), nil
+}
+
+func askingClient(asking *gate.Asking) (*introspect.Client, bool) {
+	if asking == nil {
+		return nil, false
+	}
+	client, is := asking.Client.(*introspect.Client)
+	return client, is
+}
