@@ -113,7 +113,7 @@ problem  http://127.0.0.1:10003   discovery  1 of 2  error          1
 
 http://127.0.0.1:10001
   key a: EC for ES256
-  note (keys_skipped): 1 key is not used: not_for_signatures
+  note (keys_skipped): 1 key is not used: not_for_signatures (enc)
 
 http://127.0.0.1:10002/
   problem (issuer_differs): the metadata names the issuer http://127.0.0.1:10002, not ` +

@@ -162,12 +162,13 @@ func TestFindings(t *testing.T) {
 		"the key set is for encryption": {
 			keysAre(200, tokentest.JWKSOf(encryption)), problem(diagnose.NoKeys, "not_for_signatures")},
 		"the key set also has keys for encryption": {
-			keysAre(200, tokentest.JWKSOf(rsa.JWK(), encryption)), note(diagnose.KeysSkipped, "1 key is", "not_for_signatures")},
+			keysAre(200, tokentest.JWKSOf(rsa.JWK(), encryption)),
+			note(diagnose.KeysSkipped, "1 key is not used: not_for_signatures (e)")},
 		"the key set has a private key": {
 			keysAre(200, tokentest.JWKSOf(rsa.JWK(), private)), problem(diagnose.PrivateKeys, "at once")},
 		"the key set has a key of an unknown kind": {
 			keysAre(200, tokentest.JWKSOf(rsa.JWK(), map[string]any{"kty": "XYZ"})),
-			warning(diagnose.KeysSkipped, "unsupported_key_type")},
+			warning(diagnose.KeysSkipped, "unsupported_key_type (#2)")},
 		"the key set is longer than max_keys": {
 			func(t *testing.T, s *setup) { s.as.SetKeys(rsa, ec); s.taken.Max = 1 },
 			warning(diagnose.KeysLeftOut, "max_keys")},

@@ -33,6 +33,9 @@ func TestAttackReportOfAHostileServer(t *testing.T) {
 			}
 			s.as.AnswerJWKS(200, tokentest.JWKSOf(keys...))
 		},
+		"ids of keys that cannot be used": func(s *setup) {
+			s.as.AnswerJWKS(200, tokentest.JWKSOf(key, map[string]any{"kty": controls, "kid": controls}))
+		},
 		"the issuer of the metadata": func(s *setup) {
 			s.as.ChangeMetadata(func(document map[string]any) {
 				document["issuer"] = controls + strings.Repeat("i", 1<<16)
@@ -73,6 +76,9 @@ func TestAttackReportOfAHostileServer(t *testing.T) {
 			var all []string
 			for _, key := range report.Keys {
 				all = append(all, key.Name)
+			}
+			for _, skipped := range report.Skipped {
+				all = append(append(all, skipped.Names...), skipped.Reason)
 			}
 			for _, f := range report.Findings {
 				all = append(all, f.Text, f.Cure)

@@ -33,7 +33,7 @@ func (q *inquiry) keys(ctx context.Context) {
 		return
 	}
 	for _, skipped := range set.Skipped {
-		q.skipped(skipped)
+		q.skipped(skipped, set.SkippedKeys)
 	}
 	names, used := set.Names(), 0
 	for i, key := range set.Keys() {
@@ -76,8 +76,14 @@ func (q *inquiry) noKeys(before int) {
 }
 
 // skipped reports keys that were not taken.
-func (q *inquiry) skipped(s keyset.Skipped) {
-	q.Skipped = append(q.Skipped, Skipped{s.Reason, s.Count})
+func (q *inquiry) skipped(s keyset.Skipped, keys []keyset.SkippedKey) {
+	names := []string{}
+	for _, key := range keys {
+		if key.Reason == s.Reason {
+			names = append(names, short(key.Name))
+		}
+	}
+	q.Skipped = append(q.Skipped, Skipped{s.Reason, s.Count, names})
 	switch s.Reason {
 	case keyset.SkippedByLimit:
 		q.find(Warning, KeysLeftOut, fmt.Sprintf("the key set has %d more than max_keys takes: tokens of the others "+
@@ -86,15 +92,19 @@ func (q *inquiry) skipped(s keyset.Skipped) {
 		q.find(Problem, PrivateKeys, fmt.Sprintf("%d of the published keys have their private half: whoever reads the key "+
 			"set can sign with them, so the gate does not use them", s.Count), "replace these keys on the server at once")
 	case string(jose.JWKNotForSignatures):
-		q.find(Note, KeysSkipped, skippedText(s), "")
+		q.find(Note, KeysSkipped, skippedText(s, names), "")
 	default:
-		q.find(Warning, KeysSkipped, skippedText(s), "tokens of these keys are refused; docs/keys.md has the reasons")
+		q.find(Warning, KeysSkipped, skippedText(s, names), "tokens of these keys are refused; docs/keys.md has the reasons")
 	}
 }
 
-func skippedText(s keyset.Skipped) string {
+func skippedText(s keyset.Skipped, names []string) string {
+	text := fmt.Sprintf("%d keys are not used: %s", s.Count, s.Reason)
 	if s.Count == 1 {
-		return "1 key is not used: " + s.Reason
+		text = "1 key is not used: " + s.Reason
 	}
-	return fmt.Sprintf("%d keys are not used: %s", s.Count, s.Reason)
+	if len(names) == 0 {
+		return text
+	}
+	return text + " (" + strings.Join(names, " ") + ")"
 }

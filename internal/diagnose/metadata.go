@@ -65,7 +65,8 @@ func (q *inquiry) differs(err *keyset.IssuerError) {
 	}
 	if strings.ContainsAny(err.Found, "{}") {
 		q.find(Problem, IssuerTemplate, fmt.Sprintf("the metadata is a template for many issuers, %s: "+
-			"each tenant is an issuer of its own", found), "write the tenant's own issuer, as its tokens have it in iss, in an issuer block for each")
+			"each tenant is an issuer of its own", found),
+			"write the tenant's own issuer, as its tokens have it in iss, in an issuer block for each")
 		return
 	}
 	text := fmt.Sprintf("the metadata names the issuer %s, not %s", found, q.Issuer)

@@ -129,6 +129,8 @@ type Key struct {
 type Skipped struct {
 	Reason string `json:"reason"`
 	Count  int    `json:"count"`
+	// Names are the ids of the first of them, or their places in the key set, such as "#3".
+	Names []string `json:"names"`
 }
 
 // Introspection is how a question about a made-up token went.

@@ -91,7 +91,7 @@ func (s *fetched) Close() error { return s.doc.Close() }
 func (s *fetched) accept(before, set *Set) *Set {
 	if before.sameKeys(set) {
 		same := *before
-		same.Skipped = set.Skipped
+		same.Skipped, same.SkippedKeys = set.Skipped, set.SkippedKeys
 		return &same
 	}
 	if before.isReordered(set) {

@@ -18,20 +18,27 @@ const (
 	SkippedByLimit = "too_many_keys" // more keys than Selection.Max
 )
 
-// parseJWKS reads the keys that can verify signatures from a JWK Set (RFC 7517 section 5) or a single JWK. It keeps the
+// parseJWKS is readJWKS without the names of what was skipped.
+func parseJWKS(data []byte, taken Selection) ([]*jose.Key, []Skipped, error) {
+	keys, skipped, _, err := readJWKS(data, taken)
+	return keys, skipped, err
+}
+
+// readJWKS reads the keys that can verify signatures from a JWK Set (RFC 7517 section 5) or a single JWK. It keeps the
 // order of the document, and stops when it has as many as may be taken. Each key is judged alone: one that cannot be
 // used, for whatever reason, is counted, and the others are kept.
 //
 // It never takes shared secrets and private keys: a set that anybody can fetch contains nothing secret.
 //
 // It returns ErrFormat when data is neither, and ErrNoKeys, with what was skipped, when it has no usable key.
-func parseJWKS(data []byte, taken Selection) ([]*jose.Key, []Skipped, error) {
+func readJWKS(data []byte, taken Selection) ([]*jose.Key, []Skipped, []SkippedKey, error) {
 	limit, uses := taken.max(), taken.uses()
 	texts, err := splitJWKS(data)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	var keys []*jose.Key
+	var named []SkippedKey
 	counts := make(map[string]int)
 	seen := make(map[member]struct{}, min(len(texts), limit))
 	for i, text := range texts {
@@ -43,10 +50,12 @@ func parseJWKS(data []byte, taken Selection) ([]*jose.Key, []Skipped, error) {
 		if err != nil {
 			reason, _ := errors.AsType[jose.Unusable](err)
 			counts[string(reason)]++
+			named = nameSkipped(named, text, i, string(reason))
 			continue
 		}
 		if _, twice := seen[memberOf(key)]; twice {
 			counts[skipDuplicate]++
+			named = nameSkipped(named, text, i, skipDuplicate)
 			continue
 		}
 		seen[memberOf(key)] = struct{}{}
@@ -54,9 +63,30 @@ func parseJWKS(data []byte, taken Selection) ([]*jose.Key, []Skipped, error) {
 	}
 	skipped := tally(counts)
 	if len(keys) == 0 {
-		return nil, skipped, noKeys(skipped)
+		return nil, skipped, named, noKeys(skipped)
 	}
-	return keys, skipped, nil
+	return keys, skipped, named, nil
+}
+
+// mostNamed and longestName bound what is kept of skipped keys: their ids are whatever the server wrote.
+const (
+	mostNamed   = 16
+	longestName = 64
+)
+
+// nameSkipped adds a skipped key to the named ones, unless there are enough. i is its place in the set.
+func nameSkipped(named []SkippedKey, text json.RawMessage, i int, reason string) []SkippedKey {
+	if len(named) == mostNamed {
+		return named
+	}
+	var key struct {
+		ID string `json:"kid"`
+	}
+	// The key may be malformed. Then it has its place as its name.
+	if err := json.Unmarshal(text, &key); err != nil || key.ID == "" || len(key.ID) > longestName {
+		key.ID = fmt.Sprintf("#%d", i+1)
+	}
+	return append(named, SkippedKey{key.ID, reason})
 }
 
 // noKeys says why none of the keys could be used.

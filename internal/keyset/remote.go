@@ -91,9 +91,12 @@ func (l *jwksLoader) Close() error { return l.client.Close() }
 func (l *jwksLoader) Load(ctx context.Context) (refresh.Outcome[Set], error) {
 	var set *Set // stays nil when the set is unchanged since the load before
 	_, life, err := l.resource.Get(ctx, l.client, l.url, acceptJWKS, func(body []byte) (err error) {
-		keys, skipped, err := parseJWKS(body, l.taken)
-		if err == nil {
-			set, err = newSet(keys, skipped)
+		keys, skipped, named, err := readJWKS(body, l.taken)
+		if err != nil {
+			return err
+		}
+		if set, err = newSet(keys, skipped); err == nil {
+			set.SkippedKeys = named
 		}
 		return err
 	})

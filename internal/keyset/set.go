@@ -17,6 +17,9 @@ type Set struct {
 	// Skipped says which keys were not taken, sorted by reason.
 	Skipped []Skipped
 
+	// SkippedKeys are the first of these keys, for keys from the network. Those beyond Selection.Max are not among them.
+	SkippedKeys []SkippedKey
+
 	keys      []*jose.Key
 	members   map[member]struct{}
 	selectors [jose.Ed25519 + 1]*selector // by algorithm; nil where no key fits
@@ -33,6 +36,12 @@ type member struct {
 type Skipped struct {
 	Reason string // snake_case
 	Count  int
+}
+
+// SkippedKey is a key that was not taken. Its name is what the server wrote.
+type SkippedKey struct {
+	Name   string // key id, or the place in the set, such as "#3", for a key without one
+	Reason string // as in Skipped
 }
 
 var generations atomic.Uint64
