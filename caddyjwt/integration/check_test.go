@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"math/big"
+	"net/http"
 	"os"
 	"reflect"
 	"regexp"
@@ -276,5 +277,40 @@ func TestCheckIsInterrupted(t *testing.T) {
 	out, status := runCheck(t, "--config", config, "--timeout", "1h")
 	if status != 1 || !strings.Contains(out, "not_checked") || !slices.Contains(strings.Fields(out), good.URL) {
 		t.Errorf("status %d, output:\n%s", status, out)
+	}
+}
+
+// The servers are asked as the gate would ask them: with its authorities, its header fields and its credentials.
+func TestCheckUsesTheSettingsOfTheConfiguration(t *testing.T) {
+	as := tokentest.NewAS(t, tokentest.WithTLS(), tokentest.WithClient("gate", "secret"))
+	as.HandleJWKS(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Key") != "sesame" {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		_, _ = w.Write([]byte(tokentest.JWKS(tokentest.NewKey(t, "ES256", "a"))))
+	})
+	const header = "header_up X-Key sesame"
+	plain := "http" + strings.TrimPrefix(as.JWKSURL(), "https")
+	ca := "tls {\nca " + newFile(t, "ca.pem", string(as.CA())) + "\n}"
+	asked := func(secret string) string { return "introspect {\nclient_id gate\nclient_secret " + secret + "\n}" }
+	for name, c := range map[string]struct {
+		settings []string
+		code     string // of the problem, if there is one
+	}{
+		"all settings":             {[]string{header, ca, asked("secret")}, ""},
+		"no header field":          {[]string{ca, asked("secret")}, "status"},
+		"no authority":             {[]string{header, asked("secret")}, "tls_untrusted"},
+		"another secret":           {[]string{header, ca, asked("wrong")}, "credentials_refused"},
+		"no introspection at all":  {[]string{header, ca}, ""},
+		"plain http to a TLS port": {[]string{header, "keys jwks " + plain}, "status"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			lines := append([]string{"audience x", "issuer " + as.URL + " {"}, c.settings...)
+			out, status := runCheck(t, "--config", caddyfileFor(t, append(lines, "}")...))
+			if (status == 1) != (c.code != "") || !strings.Contains(out, c.code) {
+				t.Errorf("status %d, output:\n%s", status, out)
+			}
+		})
 	}
 }

@@ -6,6 +6,7 @@ package diagnose
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -67,6 +68,7 @@ func Run(ctx context.Context, issuers []Issuer, done func(n int)) []Report {
 	}
 	close(next)
 	workers.Wait()
+	blameOurClock(reports)
 	return reports
 }
 
@@ -89,8 +91,11 @@ func check(ctx context.Context, issuer *Issuer) Report {
 		q.servers(time.Now())
 	}
 	if ctx.Err() != nil {
-		q.find(Problem, NotChecked, "the check ended before this issuer was done",
-			"raise --timeout, and look for servers that do not answer")
+		cure := ""
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			cure = "raise --timeout, and look for servers that do not answer"
+		}
+		q.find(Problem, NotChecked, "the check ended before this issuer was done", cure)
 	}
 	q.Result = worst(q.Findings)
 	slices.SortStableFunc(q.Findings, func(a, b Finding) int { return b.Level.rank() - a.Level.rank() })

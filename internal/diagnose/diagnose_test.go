@@ -189,7 +189,7 @@ func TestFindings(t *testing.T) {
 			func(_ *testing.T, s *setup) { s.as.Down() }, problem(diagnose.ConnectionRefused, "start the server")},
 		"the host does not exist": {
 			func(_ *testing.T, s *setup) { s.name = "https://auth.invalid" },
-			problem(diagnose.UnknownHost, "auth.invalid", "spelling")},
+			problem(diagnose.UnknownHost, "auth.invalid: dial tcp", "spelling")},
 		"the server does not answer": {
 			func(_ *testing.T, s *setup) { s.as.Stall(); s.timeout = 50 * time.Millisecond },
 			problem(diagnose.Timeout, "firewall")},
@@ -342,5 +342,34 @@ func TestQueriesAreNotReported(t *testing.T) {
 		if text := fmt.Sprintf("%+v", s.check(t)); strings.Contains(text, secret) {
 			t.Errorf("down %v: %s", down, text)
 		}
+	}
+}
+
+// If the servers agree with each other, the wrong clock is ours.
+func TestWhoseClockIsWrong(t *testing.T) {
+	for name, c := range map[string]struct {
+		offsets []time.Duration
+		ours    bool
+	}{
+		"one server differs":                    {[]time.Duration{time.Hour}, false},
+		"two servers differ by the same":        {[]time.Duration{time.Hour, time.Hour}, true},
+		"two servers differ by different times": {[]time.Duration{time.Hour, 2 * time.Hour}, false},
+		"one of two servers differs":            {[]time.Duration{time.Hour, 0}, false},
+		"both differ in different directions":   {[]time.Duration{time.Hour, -time.Hour}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var issuers []diagnose.Issuer
+			for _, offset := range c.offsets {
+				s := newSetup(t)
+				dateIs(offset)(t, s)
+				issuers = append(issuers, s.open(t))
+			}
+			report := diagnose.Run(t.Context(), issuers, func(int) {})[0]
+			if ours := has(report.Findings, found{
+				diagnose.Problem, diagnose.ClockDiffers, []string{"the clock of this machine is wrong"},
+			}); ours != c.ours {
+				t.Errorf("%+v", report.Findings)
+			}
+		})
 	}
 }

@@ -1,10 +1,7 @@
 package diagnose
 
 import (
-	"net/http"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -70,40 +67,3 @@ func (q *inquiry) server(host string) *Server {
 	q.Servers = append(q.Servers, Server{Host: host})
 	return &q.Servers[len(q.Servers)-1]
 }
-
-// clockOffset is by how much the server's clock is at least ahead of ours; negative when it is behind. "Date" has no
-// fractions of a second, and the answer took its time, so a small offset is invisible. Whatever time the answer spent
-// in caches counts, too (RFC 9111 section 4.2.3).
-func clockOffset(e fetch.Exchange) (offset time.Duration, known bool) {
-	date, err := http.ParseTime(e.Header.Get("Date"))
-	if err != nil {
-		return 0, false
-	}
-	if age, err := strconv.ParseUint(strings.TrimSpace(e.Header.Get("Age")), 10, 31); err == nil {
-		date = date.Add(time.Duration(age) * time.Second)
-	}
-	switch ahead, behind := date.Sub(e.Received), e.Sent.Sub(date.Add(time.Second)); {
-	case ahead > 0:
-		return ahead.Round(time.Second), true
-	case behind > 0:
-		return -behind.Round(time.Second), true
-	}
-	return 0, true
-}
-
-// judgeClock compares a difference with the leeway. If the server is ahead, its new tokens are not valid yet. If it is
-// behind, they end early, so only a large difference matters.
-func (q *inquiry) judgeClock(host string, offset time.Duration) {
-	const cure = "set both clocks by NTP; the gate allows for a difference of up to \"leeway\""
-	switch {
-	case offset > q.of.Leeway:
-		q.find(Problem, ClockDiffers, "the clock of "+host+" is "+offset.String()+" ahead of ours, and leeway is "+
-			q.of.Leeway.String()+": its new tokens may be refused as not_yet_valid", cure)
-	case -offset > max(q.of.Leeway, shortestLag):
-		q.find(Warning, ClockDiffers, "the clock of "+host+" is "+(-offset).String()+" behind ours: its tokens end "+
-			"early here", cure)
-	}
-}
-
-// shortestLag is how far behind a server may be without a warning.
-const shortestLag = 5 * time.Second

@@ -134,10 +134,11 @@ func TestCheckWithoutTime(t *testing.T) {
 	s := newSetup(t)
 	ctx, cancel := context.WithTimeout(t.Context(), -time.Second)
 	defer cancel()
-	report := diagnose.Run(ctx, []diagnose.Issuer{s.open(t)}, func(int) {})[0]
+	issuer := s.open(t)
+	report := diagnose.Run(ctx, []diagnose.Issuer{issuer}, func(int) {})[0]
 	expect(t, report, problem(diagnose.NotChecked, "--timeout"))
-	if n := s.as.MetadataFetches(); n != 0 {
-		t.Errorf("%d requests", n)
+	if n := issuer.Metadata.Stats().Fetches; n != 0 {
+		t.Errorf("%d fetches", n)
 	}
 }
 

@@ -106,6 +106,9 @@ func TestFindingsAboutTLS(t *testing.T) {
 		"all is well": {good, nil, nil, nil},
 		"the authority is unknown": {good, nil, func(s *setup) { s.fetch.CA = nil },
 			problem(diagnose.TLSUntrusted, "127.0.0.1", `ca <file>`)},
+		// The error of package x509 quotes names here, so the text that is fit for a log has lost its type.
+		"the authority is another of the same name": {good, nil,
+			func(s *setup) { s.fetch.CA = asPEM(newAuthority(t).cert) }, problem(diagnose.TLSUntrusted, "127.0.0.1")},
 		"the certificate is for another name": {good, nil, func(s *setup) { s.fetch.ServerName = "auth.example" },
 			problem(diagnose.TLSWrongName, "keys.example", "server_name")},
 		"the certificate has expired": {life{-50 * day, -day}, nil, nil,
