@@ -2,6 +2,8 @@ package caddyjwt
 
 import (
 	"errors"
+	"fmt"
+	"strconv"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -223,6 +225,9 @@ func parseTokenSize(text string) (int, error) {
 	n, err := humanize.ParseBytes(text)
 	if err != nil || n == 0 || n > maxTokenSize {
 		return 0, errors.New("expected a size from 1 to 1MiB, such as 16KiB")
+	}
+	if _, err := strconv.Atoi(text); err == nil && n < 1024 {
+		return 0, fmt.Errorf("hardly any token is that short: write the unit, %sKiB or %sB", text, text)
 	}
 	return int(n), nil
 }

@@ -28,6 +28,32 @@ func documentAsIssuer(value string) string {
 	return ""
 }
 
+// nobodysIssuer recognizes names that no token of a well-known server has as its "iss": the slash at the end differs,
+// or the name is that of many tenants. Any difference counts (RFC 9068 section 4).
+func nobodysIssuer(value string) string {
+	u, err := url.Parse(value)
+	if err != nil {
+		return ""
+	}
+	segments, slash := strings.Split(strings.Trim(u.Path, "/"), "/"), strings.HasSuffix(u.Path, "/")
+	switch host := u.Hostname(); {
+	case strings.HasSuffix(host, ".auth0.com") && u.Path == "":
+		return "the issuers of Auth0 end in a slash: add it"
+	case host == "sts.windows.net" && u.Path == "/"+segments[0] && segments[0] != "":
+		return "the issuers at sts.windows.net end in a slash: add it"
+	case slash && len(segments) > 1 && segments[len(segments)-2] == "realms":
+		return "the issuers of Keycloak end without a slash: remove it"
+	case host == "login.microsoftonline.com" && (slices.Contains(manyTenants, segments[0]) ||
+		strings.Contains(segments[0], ".") && segments[0] != "v2.0"):
+		return "tokens of Entra ID have the id of their tenant here, and never its name or \"common\": " +
+			"write https://login.microsoftonline.com/<tenant id>/v2.0"
+	}
+	return ""
+}
+
+// manyTenants are the names with which an application asks Entra ID for tokens of any tenant. No token has them.
+var manyTenants = []string{"common", "organizations", "consumers"}
+
 // pathOf is the segments of a URL's path, without empty ones. It is nil for a text that is not a URL.
 func pathOf(address string) []string {
 	u, err := url.Parse(address)

@@ -13,10 +13,12 @@ import (
 const lineUsage = "[<matcher>] [<issuer> <audience>]"
 
 var (
-	issuerMistakes = []words.Mistake{words.SingleQuotes, words.ShellVariable, words.QuotedAddresses, documentAsIssuer,
-		words.Wildcard("an issuer is compared exactly", "write an issuer block for each one")}
+	issuerMistakes = []words.Mistake{words.SingleQuotes, words.ShellVariable, words.QuotedAddresses, words.Unfilled,
+		words.OuterBlanks, documentAsIssuer,
+		words.Wildcard("an issuer is compared exactly", "write an issuer block for each one"), nobodysIssuer}
 	audienceMistakes = []words.Mistake{words.SingleQuotes, words.ShellVariable, words.CommaList, words.QuotedAddresses,
-		capitalAny, words.Wildcard("an audience is compared exactly", "list each one, or write \"audience any\" and "+
+		words.Unfilled, words.OuterBlanks, capitalAny,
+		words.Wildcard("an audience is compared exactly", "list each one, or write \"audience any\" and "+
 			"require other claims that say for whom a token is")}
 )
 

@@ -62,11 +62,11 @@ func TestMatcherInACaddyfile(t *testing.T) {
 // A mistake does not load. The error says what is wrong, what to write instead, and on which line.
 func TestMatcherMistakesInACaddyfile(t *testing.T) {
 	for text, want := range map[string]string{
-		"bearer":                               "matcher bearer asks for nothing: add a scope, claim, group, consumer or issuer",
+		"bearer":                               "asks for nothing: add a scope, claim, group, consumer or issuer",
 		"bearer scope":                         `bearer: "scope" needs at least one value: scope <scope...>`,
 		"bearer claim":                         `bearer: "claim" needs at least one value: claim <path> [<value...>]`,
-		"bearer {\ngroup staff\nscope \"\"\n}": `a value of "scope" is empty; is an environment variable unset?, at Caddyfile:3`,
-		"bearer group a\nbearer roles admin":   `unrecognized subdirective "roles" (roles are in a claim: claim <path> <role...>), at Caddyfile:2`,
+		"bearer {\ngroup staff\nscope \"\"\n}": `"scope" is empty; is an environment variable unset?, at Caddyfile:3`,
+		"bearer group a\nbearer roles admin":   `"roles" (roles are in a claim: claim <path> <role...>), at Caddyfile:2`,
 		"bearer scopes a":                      `unrecognized subdirective "scopes" (did you mean "scope"?)`,
 		"bearer orders:write":                  `bearer: a blank is missing after "orders", between word and value`,
 		"bearer any":                           "to match whoever has an identity",
@@ -141,6 +141,7 @@ func TestManualHasEveryWordOfTheMatcher(t *testing.T) {
 		}
 	}
 	if !slices.Equal(got, want) {
-		t.Errorf("docs/configuration.md has\n%s\nthe table of words gives\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		t.Errorf("docs/configuration.md has\n%s\nthe table of words gives\n%s",
+			strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }

@@ -64,8 +64,8 @@ func (m *Matcher) Provision(caddy.Context) (err error) {
 
 // errNoGate is for the log of the operator, who has to change the configuration. Error pages may show it, too.
 var errNoGate = errors.New("matcher bearer: no bearer_auth has handled this request, so who is calling is not known; " +
-	"put a bearer_auth before the matcher, and both in a \"route\" if Caddy runs the matcher's directive earlier, such as " +
-	"header, redir or rewrite")
+	"put a bearer_auth before the matcher, and both in a \"route\" if Caddy runs the matcher's directive earlier, such " +
+	"as header, redir or rewrite")
 
 // MatchWithError reports whether the caller has what the matcher asks. It is an error if no gate has handled the
 // request. Caddy answers that with status 500.

@@ -11,7 +11,7 @@ import (
 // The mistakes of this file would load, and then no token would ever meet the requirement (see words.Mistake).
 
 // PathMistakes are mistakes in the notation of a claim path.
-var PathMistakes = []words.Mistake{words.SingleQuotes, jsonPath, index, pathComma}
+var PathMistakes = []words.Mistake{words.SingleQuotes, jsonPath, index, pathComma, words.Unfilled}
 
 // Check looks for mistakes in the values that follow "scope", "claim" or "group" in a Caddyfile. word is what stands
 // before the kind: "require", or the name of the matcher. A claim has at least one value, its path.
@@ -29,16 +29,38 @@ func Check(b *words.Block, word, kind string, values []string) error {
 	if err := b.Check(what, paths, values[0]); err != nil {
 		return err
 	}
+	if values[0] == "scope" && len(values) > 1 {
+		return b.Errf("%s scope: the claim has all scopes of a token in one text, so no single one is equal to it: write "+
+			"\"%s scope <scope...>\" (to compare the whole text, write the path as /scope)", what, word)
+	}
+	if err := betweenValues(b, what, values[1:]); err != nil {
+		return err
+	}
 	return b.Check(what+" value", []words.Mistake{
-		words.SingleQuotes, words.ShellVariable, words.TrailingComma,
+		words.SingleQuotes, words.ShellVariable, words.TrailingComma, words.Unfilled, words.OuterBlanks,
 		func(value string) string { return comparison(word, value) },
 		words.Wildcard("a claim is compared exactly", "list each value"+patterns),
 	}, values[1:]...)
 }
 
 func listMistakes(what, cure string) []words.Mistake {
-	return []words.Mistake{words.SingleQuotes, words.ShellVariable, words.CommaList, operator,
+	return []words.Mistake{words.SingleQuotes, words.ShellVariable, words.CommaList, operator, words.Unfilled,
+		words.OuterBlanks,
 		words.Wildcard(what+" is compared exactly", cure)}
+}
+
+// betweenValues recognizes an "and" between the values of a claim. It would not hold: one of the values is enough.
+func betweenValues(b *words.Block, what string, values []string) error {
+	for i, value := range values {
+		switch strings.ToLower(value) {
+		case "and", "&&", "&", "or", "||", "|":
+			if i > 0 && i < len(values)-1 {
+				return b.Errf("%s: leave out %q: one of the values is enough; to ask for several, write a line for each",
+					what, value)
+			}
+		}
+	}
+	return nil
 }
 
 // operator recognizes an "or" between values.

@@ -2,6 +2,7 @@ package words
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -79,6 +80,27 @@ func SingleQuotes(value string) string {
 		return ""
 	}
 	return fmt.Sprintf("a Caddyfile takes single quotes as part of the value: write %q", value[1:len(value)-1])
+}
+
+// unfilled is a blank of a manual.
+var unfilled = regexp.MustCompile(`<[\w][\w. -]*>`)
+
+// Unfilled recognizes a blank of a manual that nobody has filled in, such as "<aud>".
+func Unfilled(value string) string {
+	blank := unfilled.FindString(value)
+	if blank == "" {
+		return ""
+	}
+	return blank + " stands for a value of yours: write that instead"
+}
+
+// OuterBlanks recognizes blanks at the ends of a value, which quotes have kept.
+func OuterBlanks(value string) string {
+	trimmed := strings.TrimSpace(value)
+	if trimmed == value || trimmed == "" {
+		return ""
+	}
+	return fmt.Sprintf("a blank inside of quotes belongs to the value: write %q", trimmed)
 }
 
 // ShellVariable recognizes a variable as shells and Compose write it ("$NAME"). Caddy takes it as it stands.

@@ -21,6 +21,8 @@ func TestMistakesSayWhatToWrite(t *testing.T) {
 		"a comma at the end":   {words.TrailingComma, "a,", "not by commas: a"},
 		"addresses in quotes":  {words.QuotedAddresses, "https://a https://b", "leave the quotes out"},
 		"single quotes":        {words.SingleQuotes, "'a b'", `write "a b"`},
+		"a blank to fill in":   {words.Unfilled, "https://<your-domain>/", "<your-domain> stands for a value of yours"},
+		"a blank at the end":   {words.OuterBlanks, "a ", `write "a"`},
 		"a variable of shells": {words.ShellVariable, "$API_KEY1", "{env.NAME}"},
 	} {
 		if got := test.mistake(test.value); !strings.Contains(got, test.want) {
@@ -45,6 +47,10 @@ func TestMistakesLeaveOtherValuesAlone(t *testing.T) {
 		"one quote":                 {words.SingleQuotes, "'"},
 		"an apostrophe":             {words.SingleQuotes, "'s-Hertogenbosch"},
 		"a dollar sign":             {words.ShellVariable, "$"},
+		"an arrow":                  {words.Unfilled, "a->b"},
+		"a tag with a slash":        {words.Unfilled, "</a>"},
+		"a blank inside":            {words.OuterBlanks, "a b"},
+		"nothing but blanks":        {words.OuterBlanks, " "},
 		"a price":                   {words.ShellVariable, "$5.00"},
 		"a variable in small print": {words.ShellVariable, "$user"},
 	} {

@@ -157,7 +157,9 @@ func allTables(root listing) map[string][]Entry {
 // filled.
 func (d *Directive[T]) Read(from *caddyfile.Dispenser, into *T) (*Lines, error) {
 	token := from.Token()
-	b := &Block{d: from, lines: newLines(token), root: d.Table, foreign: d.Foreign, entry: Entry{Name: d.Name}, token: &token}
+	b := &Block{
+		d: from, lines: newLines(token), root: d.Table, foreign: d.Foreign, entry: Entry{Name: d.Name}, token: &token,
+	}
 	switch {
 	case from.CountRemainingArgs() == 0:
 	case d.Line == nil:

@@ -24,7 +24,8 @@ func TestConditions(t *testing.T) {
 		condition gate.Condition
 		meet      []string
 	}{
-		"a consumer":                         {gate.Condition{Consumers: []string{"other", "shop"}}, []string{"a consumer", "the anonymous"}},
+		"a consumer": {gate.Condition{Consumers: []string{"other", "shop"}},
+			[]string{"a consumer", "the anonymous"}},
 		"a consumer that the user's name is": {gate.Condition{Consumers: []string{"alice"}}, nil},
 		"an issuer":                          {gate.Condition{Issuers: []string{issuerB, issuerA}}, []string{"a user"}},
 		"another issuer":                     {gate.Condition{Issuers: []string{issuerB}}, nil},
@@ -73,7 +74,8 @@ func TestConditionsAllocateNothing(t *testing.T) {
 		t.Skip("the race detector allocates")
 	}
 	key := tokentest.NewKey(t, "ES256", "k1")
-	id := accepted(t, build(t, key), request(key.Sign(t, says(m{"scope": "read", "groups": []string{"a", "staff"}, "tenant": 7}))))
+	token := key.Sign(t, says(m{"scope": "read", "groups": []string{"a", "staff"}, "tenant": 7}))
+	id := accepted(t, build(t, key), request(token))
 	for _, group := range []string{"staff", "nobody"} {
 		condition := gate.Condition{Issuers: []string{issuerA}, Requirements: gate.Requirements{
 			Scopes: []string{"read"}, Groups: []string{group},
