@@ -20,13 +20,14 @@ import (
 // BenchmarkCheckRefused), since machines that run tests are slow. It is far below what an attack would have to cost.
 const patience = 200 * time.Millisecond
 
-// withstands requires a 4xx for the reason, without a panic and at little cost.
+// withstands requires a 4xx for the reason, without a panic and at little cost. Explain must say the same.
 func withstands(t *testing.T, g *gate.Gate, token string, want gate.Reason) {
 	t.Helper()
 	f := refused(t, g, request(token), want)
 	if answer := g.Answer(f); answer.Status < 400 || answer.Status > 499 {
 		t.Errorf("status %d", answer.Status)
 	}
+	agrees(t, g, request(token))
 	best := time.Hour
 	for tries := 0; tries < 20 && best > patience; tries++ {
 		r := request(token)

@@ -12,8 +12,8 @@ import (
 // token must not outlive exp, nor carry one route's audience over to another.
 func (g *Gate) judge(found *authenticated, now time.Time) error {
 	set, party := found.identity.Claims, found.party
-	if c := party.credential; c != nil && !c.NotAfter.IsZero() && !now.Before(c.NotAfter) {
-		return fail(UnknownKey, errors.New("the credential's certificate has expired"))
+	if err := party.checkCertificate(now); err != nil {
+		return err
 	}
 	if err := judgeTime(set, party, found.traits.opaque, now); err != nil {
 		return err
@@ -29,6 +29,14 @@ func (g *Gate) judgeRest(set *claims.Set, party *party, now time.Time) error {
 		}
 	}
 	return g.judgeAudience(set, party)
+}
+
+// checkCertificate refuses the tokens of a credential whose certificate has expired.
+func (p *party) checkCertificate(now time.Time) error {
+	if c := p.credential; c != nil && !c.NotAfter.IsZero() && !now.Before(c.NotAfter) {
+		return fail(UnknownKey, errors.New("the credential's certificate has expired"))
+	}
+	return nil
 }
 
 // checkProof refuses a token that is bound to a key. Whoever presents it would have to prove possession of that key

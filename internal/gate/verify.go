@@ -167,17 +167,25 @@ func (p *party) checkForm(header *jose.Header, set *claims.Set, kind claims.Kind
 		return err
 	}
 	if p.issuer.AccessTokenProfile {
-		if header.Type != accessTokenType { // RFC 9068 section 4
-			return fail(InvalidType, errors.New("typ is not at+jwt"))
-		}
-		if err := claims.CheckAccessToken(set); err != nil {
-			return claimFailure(err)
+		if err := p.checkProfile(header, set); err != nil {
+			return err
 		}
 	}
 	if err := p.checkSubjectOrClient(set); err != nil {
 		return err
 	}
 	if err := claims.CheckPresent(set, p.issuer.RequiredClaims); err != nil {
+		return claimFailure(err)
+	}
+	return nil
+}
+
+// checkProfile checks what RFC 9068 demands of a token.
+func (p *party) checkProfile(header *jose.Header, set *claims.Set) error {
+	if header.Type != accessTokenType { // RFC 9068 section 4
+		return fail(InvalidType, errors.New("typ is not at+jwt"))
+	}
+	if err := claims.CheckAccessToken(set); err != nil {
 		return claimFailure(err)
 	}
 	return nil

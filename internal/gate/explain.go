@@ -1,0 +1,296 @@
+package gate
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/bearer"
+	"github.com/caddyjwt/gateway/internal/claims"
+)
+
+// explainer makes an Explanation.
+type explainer struct {
+	Explanation
+	gate  *Gate
+	req   *Request
+	token string
+	jwt   parsedJWT
+	party *party // nil if the token names none
+	now   time.Time
+}
+
+// Explain judges a request as Check does, for somebody who wants to know why it is refused. It calls the functions of
+// Check in the same order, and goes on behind a failure with all rules that still make sense. The verdict is that of
+// Check. Where Check ends with ErrOffline, the first rule that fails decides.
+//
+// Explain is for tools, and slow. Use a gate without a cache.
+func (g *Gate) Explain(req Request) *Explanation {
+	e := &explainer{gate: g, req: &req, now: g.now()}
+	defer func() { e.jwt.release() }()
+	verdict, err := g.Check(req)
+	identity := e.walk()
+	if identity == nil {
+		identity = verdict.Identity
+	}
+	e.forward(identity)
+	e.conclude(verdict, err)
+	return &e.Explanation
+}
+
+// conclude takes over the verdict of Check.
+func (e *explainer) conclude(verdict Verdict, err error) {
+	first := slices.IndexFunc(e.Steps, func(s Step) bool { return s.Result == Failed })
+	switch {
+	case errors.Is(err, ErrOffline) && first < 0:
+		e.Open = true
+	case errors.Is(err, ErrOffline):
+		e.Failure = fail(e.Steps[first].Reason, textError(e.Steps[first].Detail))
+	case err != nil:
+		e.Failure = FailureOf(err)
+	case first >= 0 && e.Steps[first].Rule == "forward": // Check does not write the fields
+		e.Failure = fail(e.Steps[first].Reason, textError(e.Steps[first].Detail))
+	default:
+		e.Outcome = verdict.Outcome
+	}
+	if e.Failure != nil {
+		e.Forwarded = nil
+	}
+}
+
+// textError is a text as an error.
+type textError string
+
+func (e textError) Error() string { return string(e) }
+
+// walk applies the rules. It returns the identity behind the token, which may be unverified.
+func (e *explainer) walk() *Identity {
+	r := e.req.HTTP
+	err := bearer.HasMethod(r)
+	if err == nil {
+		err = bearer.InOriginForm(r)
+	}
+	if err != nil {
+		e.fails("request", fail(MalformedRequest, err))
+		return e.stop("the request is not one that a server would pass on")
+	}
+	e.passes("request")
+	if e.gate.passesAsPreflight(r) {
+		e.add(Step{Rule: "token", Result: Passed, Came: []string{"a CORS preflight, which needs no token"}})
+		return nil
+	}
+	if !e.extract() {
+		return nil
+	}
+	e.Unverified = true
+	return e.classify()
+}
+
+// extract finds the token. It reports whether there is one.
+func (e *explainer) extract() bool {
+	places := e.gate.extractor.Places()
+	step := Step{Rule: "token", Result: Passed}
+	for _, place := range places {
+		step.Expected = append(step.Expected, place.String())
+	}
+	credential, err := e.gate.extractor.Extract(e.req.HTTP)
+	if err == nil {
+		err = e.gate.checkCredential(credential)
+	} else {
+		var verdict Verdict
+		if verdict, err = e.gate.withoutToken(err); err == nil {
+			step.Came = []string{"no token"}
+			if verdict.Outcome == Anonymous {
+				step.Came[0] += fmt.Sprintf("; the request counts as the consumer %q", verdict.Identity.ID)
+			}
+			e.add(step)
+			return false
+		}
+	}
+	if err != nil {
+		e.addFailure(step, err)
+		if errors.Is(err, MissingToken) {
+			e.stop("there is no token")
+		} else {
+			e.stop("there is not exactly one token that can be read")
+		}
+		return false
+	}
+	step.Came = []string{places[credential.Place].String()}
+	e.add(step)
+	e.token = credential.Token
+	return true
+}
+
+// classify finds out what the token is, and goes on accordingly.
+func (e *explainer) classify() *Identity {
+	class := e.gate.parties.classify(e.token, &e.jwt)
+	e.use(class.party)
+	asked := e.gate.parties.askedAbout(e.token, &class)
+	if class.verifiable() {
+		asked = nil
+	}
+	format := Step{Rule: "format", Result: Passed, Came: []string{class.form.String()}}
+	if e.jwt.set == nil { // opaque, encrypted or broken
+		if asked != nil {
+			e.add(format)
+			return e.ask(asked)
+		}
+		if class.reason == InvalidType {
+			format.Rule = "kind"
+		}
+		e.addFailure(format, class.failure())
+		return e.stop("the token cannot be read")
+	}
+	e.add(format)
+	e.kind(&class)
+	if class.form == unknownJWT && asked == nil || class.form == otherKindJWT && class.party == nil {
+		f := fail(UnknownIssuer, nil)
+		if class.form == unknownJWT {
+			f = class.failure()
+		}
+		e.addFailure(e.issuerStep(), f)
+		e.assume()
+	} else if e.party != nil {
+		e.add(e.issuerStep())
+	}
+	if asked != nil {
+		return e.ask(asked)
+	}
+	return e.verify()
+}
+
+// kind applies the rules for kinds of tokens.
+func (e *explainer) kind(class *classification) {
+	step := Step{Rule: "kind", Result: Passed, Came: e.kindsThatCame(), Expected: []string{"an access token"}}
+	if e.party != nil && e.party.issuer != nil {
+		step.Expected = append(step.Expected, e.party.issuer.Types...)
+	}
+	if class.form == otherKindJWT {
+		e.addFailure(step, class.failure())
+		return
+	}
+	e.add(step)
+}
+
+// use makes a party the one whose rules apply.
+func (e *explainer) use(p *party) {
+	if e.party = p; p == nil {
+		return
+	}
+	if p.issuer != nil {
+		e.Issuer = p.name
+	} else {
+		e.Consumer = p.consumer.Username
+	}
+}
+
+// assume applies the rules of the only issuer to a token that names no party: the name is often the only mistake.
+func (e *explainer) assume() {
+	if all := e.gate.parties.all; len(all) == 1 && all[0].issuer != nil && all[0].verifies() {
+		e.use(all[0])
+		e.Assumed = true
+	}
+}
+
+// verify applies the rules for a JWT that is verified here.
+func (e *explainer) verify() *Identity {
+	p, header, set := e.party, &e.jwt.Header, e.jwt.set
+	if p == nil {
+		e.skip("algorithm", "no issuer or consumer of this gate has issued the token")
+		e.skip("signature", "no issuer or consumer of this gate has issued the token")
+		p = &party{leeway: DefaultLeeway}
+	} else {
+		e.signature(p)
+	}
+	if p.issuer != nil {
+		e.form(p, header, set)
+	}
+	identity := &Identity{ID: set.Subject, Claims: set}
+	if e.party != nil {
+		identity = newIdentity(p, set)
+	}
+	found := &authenticated{identity: identity, party: p, traits: traits{
+		declaredAccess: e.jwt.kind.Access || header.Type == accessTokenType,
+		bound:          set.Confirmation.Bound || e.jwt.kind.Bound,
+	}}
+	return e.admit(found)
+}
+
+// signature applies the rules about the algorithm and the signature.
+func (e *explainer) signature(p *party) {
+	alg := Step{Rule: "algorithm", Result: Passed, Came: []string{e.jwt.Header.Algorithm.String()},
+		Expected: []string{p.algorithms.String()}}
+	if err := p.checkAlgorithm(&e.jwt.Header); err != nil {
+		e.addFailure(alg, err)
+		e.skip("signature", "the algorithm is not allowed")
+		return
+	}
+	e.add(alg)
+	step := Step{Rule: "signature", Result: Passed}
+	if id := e.jwt.Header.KeyID; id != "" {
+		step.Came = []string{"kid " + clip(id)}
+	}
+	_, err := p.verifySignature(e.req.HTTP.Context(), e.jwt.Token)
+	e.addOr(step, err, "the keys of this issuer are fetched from its server")
+	if err == nil && !e.Assumed {
+		e.Unverified = false
+	}
+}
+
+// form is checkForm, rule by rule.
+func (e *explainer) form(p *party, header *jwtHeader, set *claims.Set) {
+	if len(p.issuer.Types) > 0 {
+		e.addOr(Step{Rule: "type", Result: Passed, Came: typeOf(header), Expected: p.issuer.Types},
+			p.checkType(header, e.jwt.kind), "")
+	}
+	if p.issuer.AccessTokenProfile {
+		e.addOr(Step{Rule: "profile", Result: Passed, Expected: []string{"rfc9068"}}, p.checkProfile(header, set), "")
+	}
+	if p.ambiguous.JWTs {
+		e.addOr(Step{Rule: "subject_or_client", Result: Passed}, p.checkSubjectOrClient(set), "")
+	}
+	if len(p.issuer.RequiredClaims) > 0 {
+		step := Step{Rule: "required_claims", Result: Passed}
+		for _, path := range p.issuer.RequiredClaims {
+			step.Expected = append(step.Expected, path.String())
+		}
+		var err error
+		if missing := claims.CheckPresent(set, p.issuer.RequiredClaims); missing != nil {
+			err = claimFailure(missing)
+		}
+		e.addOr(step, err, "")
+	}
+}
+
+// ask has the authorization server judge a token that is not verified here.
+func (e *explainer) ask(p *party) *Identity {
+	e.use(p)
+	step := Step{Rule: "introspection", Result: Passed}
+	found, err := e.gate.ask(e.req.HTTP.Context(), p, e.token)
+	e.addOr(step, err, "the authorization server would be asked about this token")
+	if err != nil {
+		return e.stop("they depend on the answer of the authorization server")
+	}
+	e.Unverified = false
+	return e.admit(&found)
+}
+
+// forward writes the fields for the backend.
+func (e *explainer) forward(identity *Identity) {
+	if identity == nil {
+		return
+	}
+	r := &http.Request{Header: make(http.Header)}
+	step := Step{Rule: "forward", Result: Passed}
+	if err := e.gate.Annotate(r, identity); err != nil {
+		e.addFailure(step, err)
+		return
+	}
+	e.Forwarded = e.gate.fields(r.Header)
+	if len(e.Forwarded) > 0 {
+		e.add(step)
+	}
+}

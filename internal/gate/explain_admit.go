@@ -1,0 +1,217 @@
+package gate
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/jose"
+)
+
+type jwtHeader = jose.Header
+
+// admit applies the rules of Gate.admit one by one.
+func (e *explainer) admit(found *authenticated) *Identity {
+	g, set, p := e.gate, found.identity.Claims, found.party
+	if c := p.credential; c != nil && !c.NotAfter.IsZero() {
+		e.addOr(Step{Rule: "certificate", Result: Passed, Expected: []string{"not after " + date(c.NotAfter)}},
+			p.checkCertificate(e.now), "")
+	}
+	e.addOr(Step{
+		Rule: "time", Result: Passed, Came: datesOf(set),
+		Expected: []string{"now " + date(e.now), fmt.Sprintf("leeway %v", p.leeway)},
+	}, judgeTime(set, p, found.traits.opaque, e.now), "")
+	if p.maxLifetime > 0 {
+		e.lifetime(set, p)
+	}
+	if accepted := g.audience.Accepted; len(accepted) > 0 {
+		e.addOr(Step{Rule: "audience", Result: Passed, Came: set.Audience, Expected: accepted},
+			g.judgeAudience(set, &party{}), "")
+	}
+	if p.issuer != nil && len(p.issuer.Audience.Accepted) > 0 {
+		e.addOr(Step{Rule: "issuer_audience", Result: Passed, Came: set.Audience, Expected: p.issuer.Audience.Accepted},
+			new(Gate).judgeAudience(set, p), "")
+	}
+	e.addOr(Step{Rule: "proof", Result: Passed}, checkProof(e.req, found.traits.bound), "")
+	if g.revocations != nil {
+		e.addOr(Step{Rule: "revocation", Result: Passed}, g.checkRevoked(found.identity, e.now), "")
+	}
+	if e.party != nil && g.mustAsk(found) {
+		e.confirm(found)
+	}
+	for _, requirement := range g.require.list {
+		e.require(requirement, found.identity)
+	}
+	return found.identity
+}
+
+func (e *explainer) lifetime(set *claims.Set, p *party) {
+	step := Step{Rule: "lifetime", Result: Passed, Expected: []string{p.maxLifetime.String()}}
+	if !set.ExpiresAt.IsZero() && !set.IssuedAt.IsZero() {
+		step.Came = []string{set.ExpiresAt.Sub(set.IssuedAt).String()}
+	}
+	var err error
+	if wrong := claims.CheckLifetime(set, e.now, p.maxLifetime, p.leeway); wrong != nil {
+		err = claimFailure(wrong)
+	}
+	e.addOr(step, err, "")
+}
+
+// confirm asks the authorization server about a JWT that is good so far. Check would not send it any other.
+func (e *explainer) confirm(found *authenticated) {
+	good := !e.Unverified && !slices.ContainsFunc(e.Steps, func(s Step) bool { return s.Result == Failed })
+	switch {
+	case good:
+		e.addOr(Step{Rule: "introspection", Result: Passed}, e.gate.confirm(e.req, found, e.token),
+			"the authorization server would be asked about this token")
+	case e.Unverified:
+		e.skip("introspection", "the authorization server is asked only about tokens with a good signature")
+	default:
+		e.skip("introspection", "the authorization server is not asked about a token that is refused anyway")
+	}
+}
+
+// require applies one requirement of the route.
+func (e *explainer) require(requirement Requirement, id *Identity) {
+	step := Step{Rule: "require", Result: Passed}
+	switch r := requirement.(type) {
+	case scopeRequirement:
+		step.Rule, step.Expected = "require_scope", r
+		if id.Claims != nil {
+			step.Came = id.Claims.Scope
+		}
+	case *ClaimRequirement:
+		step.Rule, step.Expected = "require_claim", append([]string{r.Path.String()}, r.Values...)
+		if id.Claims != nil {
+			if value, ok := id.Claims.Lookup(r.Path); ok {
+				step.Came = textOf(value)
+			}
+		}
+	case groupRequirement:
+		step.Rule, step.Expected = "require_group", r
+		step.Came = id.groups()
+	}
+	if f := requirement.Check(id, e.now); f != nil {
+		e.addFailure(step, f)
+		return
+	}
+	e.add(step)
+}
+
+// groups are those among which a required one is looked for.
+func (id *Identity) groups() []string {
+	if id.Consumer != nil {
+		return id.Consumer.Groups
+	}
+	if id.Claims == nil {
+		return nil
+	}
+	value, ok := id.Claims.Claim("groups")
+	if !ok {
+		return nil
+	}
+	return textOf(value)
+}
+
+// textOf is a claim as JSON text.
+func textOf(value claims.Value) []string {
+	text, err := json.Marshal(value.Any())
+	if err != nil {
+		return nil
+	}
+	return []string{string(text)}
+}
+
+// issuerStep is the step that finds the party.
+func (e *explainer) issuerStep() Step {
+	p := e.gate.parties
+	step := Step{Rule: "issuer", Result: Passed}
+	if iss := e.jwt.set.Issuer; iss != "" {
+		step.Came = append(step.Came, "iss "+iss)
+	}
+	if len(p.credentials) > 0 && p.keyClaim != "iss" {
+		if key, ok := p.untrustedKeyClaim(&e.jwt.Header, e.jwt.set); ok {
+			step.Came = append(step.Came, p.keyClaim+" "+key)
+		}
+	}
+	for _, member := range p.all {
+		if member.issuer != nil {
+			step.Expected = append(step.Expected, "iss "+member.name)
+		} else {
+			step.Expected = append(step.Expected, p.keyClaim+" "+member.name)
+		}
+	}
+	return step
+}
+
+// kindsThatCame are the typ of the header, and the kinds that the payload declares.
+func (e *explainer) kindsThatCame() []string {
+	came := typeOf(&e.jwt.Header)
+	if e.jwt.kind.Access {
+		came = append(came, "an access token, by a claim")
+	}
+	for _, other := range e.jwt.kind.Others {
+		came = append(came, other.Name+", by the claim "+other.By)
+	}
+	return came
+}
+
+func typeOf(header *jwtHeader) []string {
+	if header.Type == "" {
+		return []string{"no typ"}
+	}
+	return []string{"typ " + header.Type}
+}
+
+// datesOf are the dates that decide whether a token is valid now.
+func datesOf(set *claims.Set) (dates []string) {
+	for _, claim := range []struct {
+		name string
+		at   time.Time
+	}{{"exp", set.ExpiresAt}, {"nbf", set.NotBefore}, {"iat", set.IssuedAt}} {
+		if !claim.at.IsZero() {
+			dates = append(dates, claim.name+" "+date(claim.at))
+		}
+	}
+	return dates
+}
+
+func date(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// String names the form for people.
+func (f form) String() string {
+	switch f {
+	case opaqueToken:
+		return "an opaque token, which only its server can read"
+	case encryptedToken:
+		return "an encrypted token (JWE), which only its server can read"
+	case brokenJWT:
+		return "a JWT that is not well-formed"
+	default:
+		return "a JWT"
+	}
+}
+
+// fields lists what the outputs have set. The payload of a token is a part of it, so forward_payload's field has a
+// description in place of its value.
+func (g *Gate) fields(header http.Header) (fields []HeaderField) {
+	payload := func(name string) bool {
+		return slices.ContainsFunc(g.outputs, func(o Output) bool {
+			whole, ok := o.(forwardPayload)
+			return ok && string(whole) == name
+		})
+	}
+	for _, name := range slices.Sorted(maps.Keys(header)) {
+		value := strings.Join(header[name], ", ")
+		if payload(name) {
+			value = fmt.Sprintf("(all claims, %d bytes in base64url)", len(value))
+		}
+		fields = append(fields, HeaderField{name, value})
+	}
+	return fields
+}
