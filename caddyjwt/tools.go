@@ -75,12 +75,12 @@ func requestWith(place bearer.Place, token string) *http.Request {
 	case bearer.Header:
 		r.Header.Set(place.Name, strings.TrimPrefix(place.Scheme+" "+token, " "))
 	case bearer.Query:
-		r.URL.RawQuery = place.Name + "=" + token
+		r.URL.RawQuery = place.Name + "=" + url.QueryEscape(token)
 		r.RequestURI += "?" + r.URL.RawQuery
 	case bearer.Cookie:
 		r.Header.Set("Cookie", place.Name+"="+token)
 	case bearer.Form:
-		body := place.Name + "=" + token
+		body := place.Name + "=" + url.QueryEscape(token)
 		r.Method, r.Body, r.ContentLength = http.MethodPost, io.NopCloser(strings.NewReader(body)), int64(len(body))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}

@@ -13,10 +13,10 @@ import (
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "bearer-auth",
-		Usage: "mint --config <file> --consumer <name> [--claim k=v ...] [--lifetime 5m] [--private-key file]",
+		Usage: "mint|explain --config <file> ...",
 		Short: "Tools for the bearer_auth handler",
 		Long: `
 Tools for trying out and testing a site that the bearer_auth handler guards.`,
-		CobraFunc: func(cmd *cobra.Command) { cmd.AddCommand(mintCommand(), checkCommand()) },
+		CobraFunc: func(cmd *cobra.Command) { cmd.AddCommand(mintCommand(), explainCommand(), checkCommand()) },
 	})
 }

@@ -235,7 +235,7 @@ func (e *explainer) signature(p *party) {
 	}
 	_, err := p.verifySignature(e.req.HTTP.Context(), e.jwt.Token)
 	e.addOr(step, err, "the keys of this issuer are fetched from its server")
-	if err == nil && !e.Assumed {
+	if err == nil {
 		e.Unverified = false
 	}
 }

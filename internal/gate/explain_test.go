@@ -192,7 +192,7 @@ func TestExplainAssumesTheOnlyIssuer(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	g := build(t, key)
 	e := agrees(t, g, request(key.Sign(t, says(m{"iss": issuerA + "/", "aud": "x"}))))
-	if !e.Assumed || e.Issuer != issuerA || !e.Unverified || !slices.Contains(results(e), "signature pass") ||
+	if !e.Assumed || e.Issuer != issuerA || e.Unverified || !slices.Contains(results(e), "signature pass") ||
 		!slices.Contains(results(e), "issuer_audience fail") {
 		t.Errorf("%+v", e)
 	}

@@ -66,10 +66,13 @@ var arrows = map[string][]string{
 		"caddyjwt/require", "caddyjwt/verdict", "caddyjwt/words", "internal/gate", "internal/setting",
 		"internal/claims", // its tests make identities
 	},
-	"caddyjwt/command": {"caddyjwt", "internal/diagnose", "internal/gate", "internal/jose"},
-	".":                {"caddyjwt", "caddyjwt/command", "caddyjwt/matcher"},
-	"cmd/caddy":        {"."},
-	"cmd/build":        nil, // it runs before anything else can be built
+	"internal/paste": nil,
+	"caddyjwt/command": {
+		"caddyjwt", "internal/bearer", "internal/diagnose", "internal/gate", "internal/jose", "internal/paste",
+	},
+	".":         {"caddyjwt", "caddyjwt/command", "caddyjwt/matcher"},
+	"cmd/caddy": {"."},
+	"cmd/build": nil, // it runs before anything else can be built
 
 	"internal/tokentest": nil, // it forges what the others check, so it must not share their code
 	"internal/rules":     nil, // it only reads the source of the others

@@ -1,0 +1,315 @@
+package command
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/bearer"
+	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/jose"
+)
+
+// advice is what would change the answer.
+type advice struct {
+	// Line is a line of a Caddyfile. It is empty if no line should: then the token or the request has to change.
+	Line string `json:"line,omitempty"`
+	// Where is the block for the line.
+	Where string `json:"where,omitempty"`
+	// Note is a sentence about it.
+	Note string `json:"note"`
+}
+
+func (a *advice) write(b *strings.Builder) {
+	if a.Line == "" {
+		fmt.Fprintf(b, "  What helps:        %s\n", printable(a.Note))
+		return
+	}
+	fmt.Fprintf(b, "  What would change the answer:  %s\n    %s\n    %s\n", a.Line, printable(a.Where), printable(a.Note))
+}
+
+// subject is what an advice is about: the first rule that refuses the request.
+type subject struct {
+	gate.Step
+	config      *gate.Config
+	explanation *gate.Explanation
+	request     *http.Request
+}
+
+// advise says what would change the answer to a refused request.
+func advise(config gate.Config, e *gate.Explanation, r *http.Request) *advice {
+	s := &subject{config: &config, explanation: e, request: r}
+	s.Reason = e.Failure.Reason
+	if i := slices.IndexFunc(e.Steps, func(s gate.Step) bool { return s.Result == gate.Failed }); i >= 0 {
+		s.Step = e.Steps[i]
+	}
+	if write := advices[s.Reason]; write != nil {
+		return write(s)
+	}
+	return &advice{Note: "See the table of reasons in docs/errors.md."}
+}
+
+// advices has one function for each reason. A test requires it.
+var advices = map[gate.Reason]func(*subject) *advice{
+	gate.MalformedRequest: (*subject).malformedRequest,
+	gate.BodyTooLarge: note("Send the token in the header Authorization, or take \"token_from form\" off routes with " +
+		"large forms."),
+	gate.Overloaded:           note("Send the token in the header Authorization, or a shorter form."),
+	gate.MissingToken:         (*subject).missingToken,
+	gate.MalformedToken:       (*subject).malformedToken,
+	gate.UnsupportedAlgorithm: (*subject).algorithm,
+	gate.InvalidType:          (*subject).invalidType,
+	gate.UnknownIssuer:        (*subject).unknownIssuer,
+	gate.UnknownKey: note("Get a new token: the server that signed this one has published no such key. If all tokens " +
+		"are refused so, run \"caddy bearer-auth check\"."),
+	gate.InvalidSignature: note("Get a new token: this one was changed, cut short when it was copied, or signed with " +
+		"another key."),
+	gate.Expired:         (*subject).expired,
+	gate.NotYetValid:     (*subject).notYetValid,
+	gate.LifetimeTooLong: (*subject).lifetime,
+	gate.InvalidIssuer: note("The introspection endpoint belongs to another issuer, or serves several: check " +
+		"\"endpoint\" in the introspect block."),
+	gate.InvalidAudience: (*subject).audience,
+	gate.MissingClaim:    (*subject).missingClaim,
+	gate.ProofRequired: note("No line should: without its proof of possession, such a token is not a bearer token. Have " +
+		"the server issue bearer tokens for this API."),
+	gate.Inactive: note("Get a new token. If new tokens are inactive, too, see \"Good tokens are inactive\" in " +
+		"docs/introspection.md."),
+	gate.Contradiction: note("Token and answer are about different things: check \"endpoint\" in the introspect block."),
+	gate.UnsafeClaim: note("The forward_claims or forward_payload of this claim refuses it: forward another claim, or " +
+		"clean the data at the authorization server."),
+	gate.InsufficientScope: (*subject).scope,
+	gate.ClaimMismatch:     (*subject).claim,
+	gate.KeyPending:        note("Wait some seconds and try again. If it stays so, run \"caddy bearer-auth check\"."),
+	gate.KeysUnavailable: note("The issuer's keys cannot be had: run \"caddy bearer-auth check\", and see " +
+		"docs/keys.md."),
+	gate.IntrospectionUnavailable: note("The authorization server cannot be asked: run \"caddy bearer-auth check\", and " +
+		"see docs/introspection.md."),
+	gate.IntrospectionFailed: note("Check \"client_id\", \"client_secret\" and \"auth_method\" in the introspect " +
+		"block: run \"caddy bearer-auth check\"."),
+	gate.IntrospectionTimeout: note("Raise \"timeout\" in the introspect block, or look at the server."),
+	gate.ClientGone:           note("The command was interrupted: run it again."),
+	gate.InternalError:        note("This is a fault of the gate: please report it."),
+}
+
+func note(text string) func(*subject) *advice {
+	return func(*subject) *advice { return &advice{Note: text} }
+}
+
+const inGate = "in the bearer_auth block"
+
+// block names the block of the party whose rules apply.
+func (s *subject) block() string {
+	switch e := s.explanation; {
+	case e.Issuer != "":
+		return "in the block of issuer " + strconv.Quote(e.Issuer)
+	case e.Consumer != "":
+		return "in the block of consumer " + strconv.Quote(e.Consumer)
+	default:
+		return inGate
+	}
+}
+
+// issuer is the issuer whose rules apply, or nil.
+func (s *subject) issuer() *gate.Issuer {
+	i := slices.IndexFunc(s.config.Issuers, func(i gate.Issuer) bool { return i.Name == s.explanation.Issuer })
+	if i < 0 {
+		return nil
+	}
+	return &s.config.Issuers[i]
+}
+
+// line is a line of a Caddyfile, with values in quotes where they need some.
+func line(words ...string) string {
+	out := make([]string, len(words))
+	for i, word := range words {
+		out[i] = word
+		if word == "" || strings.ContainsAny(word, " \"`{}#\\") || printable(word) != word {
+			out[i] = strconv.Quote(word)
+		}
+	}
+	return clip(strings.Join(out, " "))
+}
+
+func (s *subject) malformedRequest() *advice {
+	if strings.Contains(s.Detail, bearer.ErrTooLong.Error()) {
+		return &advice{Line: "max_token_size 65536", Where: inGate,
+			Note: "The token is longer than the gate allows. Choose the size of your longest tokens, in bytes."}
+	}
+	return &advice{Note: "Send exactly one well-formed token, once, in one of the places that the gate looks at."}
+}
+
+func (s *subject) malformedToken() *advice {
+	if len(s.Came) == 1 && !strings.Contains(s.Came[0], "JWT") || strings.Contains(s.Detail, "encrypted") {
+		return &advice{Line: "introspect opaque { … }", Where: "in the block of the issuer that issued the token",
+			Note: "Only its server can read the token, so the gate has to ask it. See docs/introspection.md."}
+	}
+	return &advice{Note: "Get a new token, and copy all of it. If it is whole, the server writes tokens that no strict " +
+		"reader accepts."}
+}
+
+func (s *subject) algorithm() *advice {
+	issuer := s.issuer()
+	if s.Rule == "algorithm" && len(s.Came) == 1 && issuer != nil {
+		came, known := jose.ParseAlgorithm(s.Came[0])
+		shared := jose.HMACAlgorithms()
+		if known && shared.Has(came) == (issuer.Algorithms&shared != 0) {
+			words := append([]string{"algorithms"}, strings.Fields(issuer.Algorithms.String())...)
+			return &advice{Line: line(append(words, s.Came[0])...), Where: s.block(),
+				Note: "Add it only if the server really signs with this algorithm."}
+		}
+	}
+	return &advice{Note: "No line should: the token says that it is signed in a way that its keys are not for. Have the " +
+		"server sign with an algorithm that the gate allows here."}
+}
+
+func (s *subject) invalidType() *advice {
+	came := ""
+	if len(s.Came) > 0 {
+		came = strings.TrimPrefix(s.Came[0], "typ ")
+	}
+	switch {
+	case s.Rule == "type" && came != "" && came != "no typ" && s.issuer() != nil:
+		return &advice{Line: line(append(append([]string{"type"}, s.issuer().Types...), came)...), Where: s.block(),
+			Note: "Add it only if access tokens of this server have this typ."}
+	case s.Rule == "type":
+		return &advice{Note: "The line \"type\" refuses tokens without a typ: remove it, if the server's access tokens " +
+			"have none."}
+	case s.Rule == "profile":
+		return &advice{Note: "The line \"profile rfc9068\" asks for the typ at+jwt: remove it, if the server does not keep " +
+			"that profile."}
+	}
+	return &advice{Note: "No line should: this is not an access token, or does not say that it is one. Send the access " +
+		"token. If the server's access tokens look so, see \"Kinds of tokens\" in docs/configuration.md."}
+}
+
+func (s *subject) unknownIssuer() *advice {
+	for _, came := range s.Came {
+		iss, ok := strings.CutPrefix(came, "iss ")
+		if !ok {
+			continue
+		}
+		a := &advice{Line: line("issuer", iss), Where: inGate,
+			Note: "Add it only if you trust this server. It needs an audience, too."}
+		for _, known := range s.config.Issuers {
+			if nearly(known.Name) == nearly(iss) {
+				a.Note = fmt.Sprintf("It differs only a little from the issuer %s, which is configured: write it as the token "+
+					"does, in place of that one.", strconv.Quote(known.Name))
+			}
+		}
+		return a
+	}
+	return &advice{Note: "No line should: the token says neither who issued it (iss), nor which credential it belongs to."}
+}
+
+// nearly is an issuer without what people get wrong: the case, the scheme, the slash at the end, and the path of its
+// metadata.
+func nearly(issuer string) string {
+	issuer = strings.ToLower(issuer)
+	if _, rest, ok := strings.Cut(issuer, "://"); ok {
+		issuer = rest
+	}
+	issuer, _, _ = strings.Cut(issuer, "/.well-known/")
+	return strings.TrimRight(issuer, "/")
+}
+
+func (s *subject) expired() *advice {
+	exp, ok := at(s.Came, "exp")
+	now, _ := at(s.Expected, "now")
+	return s.leeway(now.Sub(exp), ok, "Get a new token.")
+}
+
+func (s *subject) notYetValid() *advice {
+	now, _ := at(s.Expected, "now")
+	nbf, ok := at(s.Came, "nbf")
+	if iat, there := at(s.Came, "iat"); there && iat.After(nbf) {
+		nbf, ok = iat, true
+	}
+	return s.leeway(nbf.Sub(now), ok, "Compare the clocks, or try again later.")
+}
+
+// leeway advises a leeway if one would be long enough.
+func (s *subject) leeway(needed time.Duration, known bool, otherwise string) *advice {
+	seconds := int(math.Ceil(needed.Seconds()/5))*5 + 10 // there is time between this and the next request
+	if !known || time.Duration(seconds)*time.Second > gate.MaxLeeway {
+		return &advice{Note: otherwise + " No leeway is long enough, and none should be."}
+	}
+	where := inGate
+	if s.explanation.Issuer != "" {
+		where = s.block()
+	}
+	return &advice{Line: fmt.Sprintf("leeway %ds", seconds), Where: where,
+		Note: "Do so only if the clocks differ by this much, and cannot be set right. " + otherwise}
+}
+
+// at is a date among values such as "exp 2026-11-23T12:00:00Z".
+func at(values []string, name string) (time.Time, bool) {
+	for _, value := range values {
+		if text, ok := strings.CutPrefix(value, name+" "); ok {
+			date, err := time.Parse(time.RFC3339, text)
+			return date, err == nil
+		}
+	}
+	return time.Time{}, false
+}
+
+func (s *subject) lifetime() *advice {
+	where := inGate
+	if issuer := s.issuer(); issuer != nil && issuer.MaxLifetime != 0 &&
+		(s.config.MaxLifetime == 0 || issuer.MaxLifetime < s.config.MaxLifetime) {
+		where = s.block()
+	}
+	if len(s.Came) == 1 {
+		return &advice{Line: line("max_lifetime", s.Came[0]), Where: where,
+			Note: "Better have the server issue shorter tokens. The bound counts from now, too."}
+	}
+	return &advice{Note: "The line \"max_lifetime\" refuses it: have the server issue shorter tokens."}
+}
+
+func (s *subject) audience() *advice {
+	where, accepted := inGate, s.config.Audience.Accepted
+	if issuer := s.issuer(); s.Rule == "issuer_audience" && issuer != nil {
+		where, accepted = s.block(), issuer.Audience.Accepted
+	}
+	if len(s.Came) == 0 {
+		return &advice{Note: "Have the client ask for a token for this API: this one has no audience. \"audience any\" " +
+			"accepts tokens for other APIs, too, and is dangerous without a \"require\" that tells them apart."}
+	}
+	return &advice{Line: line(slices.Concat([]string{"audience"}, accepted, s.Came[:1])...), Where: where,
+		Note: "Add it only if it names this API. Otherwise have the client ask for a token for one of those accepted."}
+}
+
+func (s *subject) missingClaim() *advice {
+	switch s.Rule {
+	case "required_claims":
+		return &advice{Note: line(append([]string{"required_claims"}, s.Expected...)...) + " asks for it, " + s.block() +
+			": have the server add the claim, or remove the name there."}
+	case "profile":
+		return &advice{Note: "The line \"profile rfc9068\" asks for it: have the server add the claim, or remove the line " +
+			s.block() + "."}
+	case "lifetime":
+		return &advice{Note: "The line \"max_lifetime\" asks for it: have the server add the claim, or remove the line."}
+	case "subject_or_client":
+		return &advice{Line: "audience <value>", Where: s.block(),
+			Note: "With an audience, the gate needs no other sign that this is an access token."}
+	}
+	return &advice{Note: "No line should: have the server add the claim. A token without an end is valid for ever."}
+}
+
+func (s *subject) scope() *advice {
+	return &advice{Note: line(append([]string{"require", "scope"}, s.Expected...)...) + " asks for it, " + inGate +
+		": have the client ask for these scopes."}
+}
+
+func (s *subject) claim() *advice {
+	kind := "claim"
+	if s.Rule == "require_group" {
+		kind = "group"
+	}
+	return &advice{Note: line(append([]string{"require", kind}, s.Expected...)...) + " asks for it, " + inGate +
+		": give the caller what it asks for at the authorization server, or add a value there."}
+}

@@ -1,0 +1,312 @@
+package command
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/caddyjwt/gateway/internal/gate"
+)
+
+// Verdicts of a gate, and of all gates together. Their texts are part of the JSON.
+const (
+	passes    = "passes"
+	refused   = "refused"
+	undecided = "undecided"
+)
+
+// report is the output of explain. docs/errors.md documents its JSON.
+type report struct {
+	Verdict string    `json:"verdict"`
+	Gates   []*judged `json:"gates"`
+}
+
+// judged is what one gate says.
+type judged struct {
+	title string
+
+	Number     int         `json:"number"`
+	Server     string      `json:"server"`
+	Hosts      []string    `json:"hosts,omitempty"`
+	Paths      []string    `json:"paths,omitempty"`
+	Matchers   []string    `json:"matchers,omitempty"`
+	Verdict    string      `json:"verdict"`
+	Outcome    string      `json:"outcome,omitempty"`
+	Reason     string      `json:"reason,omitempty"`
+	Cause      string      `json:"cause,omitempty"`
+	Issuer     string      `json:"issuer,omitempty"`
+	Consumer   string      `json:"consumer,omitempty"`
+	Assumed    bool        `json:"assumed,omitempty"`
+	Unverified bool        `json:"unverified,omitempty"`
+	Steps      []step      `json:"steps"`
+	Answer     *answer     `json:"answer,omitempty"`
+	Backend    http.Header `json:"backend,omitempty"`
+	Change     *advice     `json:"change,omitempty"`
+}
+
+// step is one rule.
+type step struct {
+	Rule     string   `json:"rule"`
+	Result   string   `json:"result"`
+	Reason   string   `json:"reason,omitempty"`
+	Detail   string   `json:"detail,omitempty"`
+	Came     []string `json:"came,omitempty"`
+	Expected []string `json:"expected,omitempty"`
+}
+
+// answer is what the client would see.
+type answer struct {
+	Status int         `json:"status"`
+	Header http.Header `json:"header"`
+}
+
+func newJudged(g *siteGate, e *gate.Explanation, a gate.Answer) *judged {
+	j := &judged{
+		title: g.title(), Number: g.number, Server: g.server, Hosts: g.hosts(), Paths: g.routes(), Matchers: g.conditions(),
+		Verdict: passes, Issuer: e.Issuer, Consumer: e.Consumer, Assumed: e.Assumed, Unverified: e.Unverified,
+	}
+	for _, s := range e.Steps {
+		j.Steps = append(j.Steps, step{
+			s.Rule, string(s.Result), string(s.Reason), clip(s.Detail), clipped(s.Came), clipped(s.Expected),
+		})
+	}
+	for _, field := range e.Forwarded {
+		if j.Backend == nil {
+			j.Backend = make(http.Header)
+		}
+		j.Backend[field.Name] = []string{clip(field.Value)}
+	}
+	switch e.Outcome {
+	case gate.Accepted:
+		j.Outcome = "accepted"
+	case gate.Anonymous:
+		j.Outcome = "anonymous"
+	case gate.Unidentified:
+		j.Outcome = "unidentified"
+	case gate.Preflight:
+		j.Outcome = "preflight"
+	}
+	if e.Open {
+		j.Verdict = undecided
+	}
+	if f := e.Failure; f != nil {
+		j.Verdict, j.Reason = refused, string(f.Reason)
+		j.Answer = &answer{a.Status, a.Header}
+		if f.Cause != nil {
+			j.Cause = clip(f.Cause.Error())
+		}
+	}
+	return j
+}
+
+// sum is the verdict of all gates: one that lets the request pass is enough.
+func (r *report) sum() {
+	r.Verdict = refused
+	for _, verdict := range []string{undecided, passes} {
+		if slices.ContainsFunc(r.Gates, func(j *judged) bool { return j.Verdict == verdict }) {
+			r.Verdict = verdict
+		}
+	}
+}
+
+func (r *report) status() int {
+	switch r.Verdict {
+	case passes:
+		return 0
+	case undecided:
+		return exitUndecided
+	default:
+		return exitRefused
+	}
+}
+
+// writeJSON writes the report for programs. It is ASCII, so that no terminal takes a part of it for a command.
+func (r *report) writeJSON(w io.Writer) error {
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	for _, c := range string(text) {
+		switch {
+		case c < 0x7f:
+			b.WriteRune(c)
+		case c <= 0xffff:
+			fmt.Fprintf(&b, "\\u%04x", c)
+		default:
+			high, low := utf16.EncodeRune(c)
+			fmt.Fprintf(&b, "\\u%04x\\u%04x", high, low)
+		}
+	}
+	b.WriteByte('\n')
+	_, err = io.WriteString(w, b.String())
+	return err
+}
+
+// write writes the report for people.
+func (r *report) write(w io.Writer) error {
+	var b strings.Builder
+	for i, j := range r.Gates {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		j.write(&b)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (j *judged) write(b *strings.Builder) {
+	fmt.Fprintf(b, "%s\n\n", j.title)
+	for _, s := range j.Steps {
+		s.write(b)
+	}
+	b.WriteString("\n")
+	j.writeVerdict(b)
+	if j.Unverified {
+		b.WriteString("  The signature is not verified: everything that the token says may be invented.\n")
+	}
+	if j.Assumed {
+		fmt.Fprintf(b, "  The token does not name issuer %s. Its rules were applied because it is the only one.\n",
+			strconv.Quote(j.Issuer))
+	}
+	for _, name := range slices.Sorted(maps.Keys(j.Backend)) {
+		fmt.Fprintf(b, "  The backend gets:  %s: %s\n", name, printable(strings.Join(j.Backend[name], ", ")))
+	}
+	if j.Change != nil {
+		j.Change.write(b)
+	}
+}
+
+// write writes one rule: what came and what was expected where they say something.
+func (s *step) write(b *strings.Builder) {
+	came, expected := quoted(s.Came), quoted(s.Expected)
+	switch s.Result {
+	case string(gate.Passed):
+		fmt.Fprintf(b, "  pass  %s", s.Rule)
+		if came != "" {
+			b.WriteString(": " + came)
+		}
+		b.WriteString("\n")
+	case string(gate.NotChecked):
+		fmt.Fprintf(b, "  ?     %s: not checked, because %s\n", s.Rule, printable(s.Detail))
+	default:
+		fmt.Fprintf(b, "  FAIL  %s: %s", s.Rule, s.Reason)
+		if s.Detail != "" {
+			b.WriteString(": " + printable(s.Detail))
+		}
+		b.WriteString("\n")
+		if came == "" && expected != "" {
+			came = "nothing"
+		}
+		if came != "" {
+			fmt.Fprintf(b, "          came      %s\n", came)
+		}
+		if expected != "" {
+			fmt.Fprintf(b, "          expected  %s\n", expected)
+		}
+	}
+}
+
+func (j *judged) writeVerdict(b *strings.Builder) {
+	switch j.Verdict {
+	case passes:
+		fmt.Fprintf(b, "  The request passes%s.\n", j.as())
+	case undecided:
+		var open []string
+		for _, s := range j.Steps {
+			if s.Result == string(gate.NotChecked) {
+				open = append(open, s.Rule)
+			}
+		}
+		fmt.Fprintf(b, "  Undecided: no rule refuses the request, but some could not be checked (%s). Use --fetch.\n",
+			strings.Join(open, ", "))
+	default:
+		fmt.Fprintf(b, "  The request is refused: %s.\n  The client sees:   status %d\n", j.Reason, j.Answer.Status)
+		for _, name := range slices.Sorted(maps.Keys(j.Answer.Header)) {
+			for _, value := range j.Answer.Header[name] {
+				fmt.Fprintf(b, "                     %s: %s\n", name, printable(value))
+			}
+		}
+	}
+}
+
+// as says as whom a request passes.
+func (j *judged) as() string {
+	switch {
+	case j.Outcome != "accepted":
+		return ", " + j.Outcome
+	case j.Consumer != "":
+		return ", with a token of consumer " + strconv.Quote(j.Consumer)
+	default:
+		return ", with a token of issuer " + strconv.Quote(j.Issuer)
+	}
+}
+
+// Bounds on what is shown of one list and of one text, in values and bytes.
+const (
+	mostValues  = 10
+	longestText = 300
+)
+
+// clipped bounds a list.
+func clipped(list []string) []string {
+	var out []string
+	for _, text := range list[:min(len(list), mostValues)] {
+		out = append(out, clip(text))
+	}
+	if left := len(list) - mostValues; left > 0 {
+		out = append(out, fmt.Sprintf("and %d more", left))
+	}
+	return out
+}
+
+// clip bounds a text.
+func clip(text string) string {
+	if len(text) <= longestText {
+		return text
+	}
+	cut := longestText
+	for !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return fmt.Sprintf("%s… (%d bytes)", text[:cut], len(text))
+}
+
+// quoted is a list in quotes, so that no value can look like two or control a terminal.
+func quoted(list []string) string {
+	var out []string
+	for _, text := range list {
+		out = append(out, strconv.Quote(text))
+	}
+	return strings.Join(out, ", ")
+}
+
+// printable escapes what a terminal may take for a command, or a reader for another line.
+func printable(text string) string {
+	var b strings.Builder
+	for _, c := range text {
+		if strconv.IsPrint(c) {
+			b.WriteRune(c)
+		} else {
+			b.WriteString(strings.Trim(strconv.QuoteRune(c), "'"))
+		}
+	}
+	return b.String()
+}
+
+// some is a list with at most n values.
+func some(list []string, n int) string {
+	text := strings.Join(list[:min(len(list), n)], " ")
+	if left := len(list) - n; left > 0 {
+		text += fmt.Sprintf(" and %d more", left)
+	}
+	return text
+}

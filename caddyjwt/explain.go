@@ -1,0 +1,100 @@
+package caddyjwt
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"slices"
+
+	"github.com/caddyjwt/gateway/caddyjwt/pool"
+	"github.com/caddyjwt/gateway/caddyjwt/process"
+	"github.com/caddyjwt/gateway/caddyjwt/words"
+	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/keyset"
+	"github.com/caddyjwt/gateway/introspect"
+)
+
+// Explainer is the gate of a configuration for the command that explains verdicts. Close it when done.
+type Explainer struct {
+	leases *pool.Leases[*gate.Gate]
+	config gate.Config
+}
+
+// Explainer checks the configuration and makes its gate. Keys that are in the configuration or in a file are opened.
+// With fetch, all others are, too, and servers are asked; otherwise the rules that need them are not checked. It shares
+// nothing with handlers. An error is the one that Caddy would report when it loads the configuration.
+func (h *Handler) Explainer(fetch bool) (*Explainer, error) {
+	built, err := h.compile(words.NewSettings())
+	if err != nil {
+		return nil, err
+	}
+	built.cache = 0 // a cached verdict has no steps
+	state := process.New()
+	state.Log.Keys = slog.New(slog.DiscardHandler) // the explanation says what they would say
+	o := opener{built, state}
+	open := o.openLocal
+	if fetch {
+		open = o.open
+	}
+	leases, err := pool.Begin(state.Pool, open, func(error) {})
+	if err != nil {
+		return nil, err
+	}
+	return &Explainer{leases, built.config}, nil
+}
+
+// openLocal makes the gate without what needs a server.
+func (o opener) openLocal(l *pool.Lease) (*gate.Gate, error) {
+	config := o.config
+	config.Issuers = slices.Clone(config.Issuers)
+	for i := range o.plans {
+		plan, issuer := &o.plans[i], &config.Issuers[i]
+		if plan.introspect != nil {
+			issuer.Asking = &gate.Asking{Mode: plan.introspect.mode, Prefix: plan.introspect.prefix, Client: offline{}}
+		}
+		if plan.source.kind.fetched {
+			issuer.Keys = offline{}
+			continue
+		}
+		var err error
+		if issuer.Keys, issuer.KeysID, err = o.openSource(l, &plan.source); err != nil {
+			return nil, wrap("issuer "+issuer.Name, err)
+		}
+	}
+	return gate.New(config)
+}
+
+// offline stands in for a server that must not be asked.
+type offline struct{}
+
+func (offline) Current() *keyset.Set { return nil }
+func (offline) Close() error         { return nil }
+func (offline) Find(context.Context, jose.Algorithm, string) ([]*jose.Key, error) {
+	return nil, gate.ErrOffline
+}
+
+func (offline) Introspect(context.Context, string, ...introspect.Option) (introspect.Result, error) {
+	return introspect.Result{}, gate.ErrOffline
+}
+
+// Close gives back what the gate has opened.
+func (x *Explainer) Close() error { return x.leases.End() }
+
+// Config is the settings of the gate.
+func (x *Explainer) Config() gate.Config { return x.config }
+
+// Request is a request with the token in the first configured place.
+func (x *Explainer) Request(token string) *http.Request {
+	return requestWith(x.config.Extractor.Places()[0], token)
+}
+
+// Explain judges a request. If the gate refuses it, the answer is the one for the client.
+func (x *Explainer) Explain(r *http.Request) (*gate.Explanation, gate.Answer) {
+	g := x.leases.Ours().Value
+	e := g.Explain(gate.Request{HTTP: r, Facts: gate.Direct(r)})
+	if e.Failure == nil {
+		return e, gate.Answer{}
+	}
+	return e, g.Answer(e.Failure)
+}
