@@ -105,6 +105,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //	    anonymous        <username>
 //	    allow_preflight
 //	    error_format     problem
+//	    public           <path...>                   # repeatable
 //	    cache            <size>|off
 //	}
 //
@@ -167,6 +168,8 @@ var handlerTable = words.Table[Handler]{Name: "bearer_auth", Words: []words.Word
 	{Name: "allow_preflight", Reader: words.Flag(func(h *Handler) *bool { return &h.AllowPreflight })},
 	{Name: "error_format", Usage: []string{"problem"},
 		Reader: words.Text(func(h *Handler) *string { return &h.ErrorFormat })},
+	{Name: "public", Usage: []string{"<path...>"}, Repeatable: true,
+		Reader: words.Custom(readPublic, func(h *Handler) []any { return []any{&h.Public} })},
 	{Name: "cache", Usage: []string{"<size>|off"},
 		Reader: words.Parsed(func(h *Handler) *int64 { return &h.CacheSize }, parseCacheSize)},
 }}

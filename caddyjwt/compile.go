@@ -135,6 +135,9 @@ func (h *Handler) compileRoute(s *words.Settings, c *compiled) (err error) {
 	config.Anonymous, c.anonymousKnown = anonymous, c.anonymousKnown && known
 	config.ForwardToken, config.Optional, config.AllowPreflight = h.ForwardToken, h.Optional, h.AllowPreflight
 	config.OptionalExpired, config.ForwardPayload = h.OptionalExpired, h.ForwardPayload
+	if config.Public, err = h.compilePublic(); err != nil {
+		return err
+	}
 	return h.checkErrorFormat()
 }
 

@@ -41,6 +41,12 @@ func (f facts) Host() string {
 	return f.Request.Host
 }
 
+// Target implements gate.Facts. Without the original request nobody knows what handlers have rewritten.
+func (f facts) Target() string {
+	original, _ := f.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+	return original.RequestURI
+}
+
 // Certificate implements gate.Facts. The certificate of a trusted proxy is not the client's.
 func (f facts) Certificate() *x509.Certificate {
 	if f.proxied() {

@@ -113,6 +113,13 @@ type Handler struct {
 	// the whole answer, so handle_errors does not run, and http.log.error has no line about it. HEAD and gRPC requests get
 	// no body. Default: no body, unless an error route writes one.
 	ErrorFormat string `json:"error_format,omitempty"`
+	// Paths whose requests need no token, such as "/" or "/healthz", or everything below one: "/assets/*". Such a request
+	// passes unidentified with any method and query, also where require asks for something. It loses the identity that
+	// the client claims, a token in a configured place, which is not judged, and fields that name another path or method.
+	// The path is the one after rewrites. It must be written exactly so, in letters, digits and -._~@/, and the target
+	// that the client sent must also be plain. Any other spelling needs a token. Placeholders are not resolved. Default:
+	// none.
+	Public []string `json:"public,omitempty"`
 	// Refine, for this route, when issuers are asked about tokens. Default: as each issuer says.
 	Introspect *RouteIntrospect `json:"introspect,omitempty"`
 	// Memory for verified tokens in bytes, at least 65536; -1 turns the cache off. A token is kept when it is seen for the
@@ -210,7 +217,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if verdict.TokenExpired {
 		h.gate.RemoveToken(r)
 	}
-	h.strip(r)
+	h.strip(r, verdict)
 	if err == nil && !verdict.Passes() {
 		err = gate.InternalError
 	}
@@ -299,9 +306,12 @@ func limitReading(w http.ResponseWriter, limit time.Duration) {
 // Caddy keeps for error routes, placeholders and FastCGI. Caddy keeps that target by value, so the request gets a
 // context with another one. A handler before the gate, such as tracing, may have passed on a copy of the request. Caddy
 // still evaluates the placeholder of the target against the first request, so strip sets the placeholder by name, too.
-func (h *Handler) strip(r *http.Request) {
+func (h *Handler) strip(r *http.Request, verdict gate.Verdict) {
+	if verdict.Outcome == gate.Public {
+		h.gate.StripPublic(r)
+	}
 	h.gate.Strip(r)
-	if !h.gate.TakesQuery() {
+	if !h.gate.TakesQuery(verdict.Outcome) {
 		return
 	}
 	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)

@@ -32,7 +32,7 @@ func (h *Handler) Offline(now func() time.Time) (*Offline, error) {
 		return nil, err
 	}
 	built.stub()
-	built.config.Now = now
+	built.config.Now, built.config.Public = now, nil // the token is to be judged, whatever the path
 	g, err := gate.New(built.config)
 	if err != nil {
 		return nil, err

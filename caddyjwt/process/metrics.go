@@ -17,7 +17,7 @@ import (
 // Labels have values from closed lists, and names of issuers from the configuration; never text from a client.
 type Metrics struct {
 	requests *prometheus.CounterVec // outcome, reason
-	passed   [gate.Preflight + 1]prometheus.Counter
+	passed   [gate.Public + 1]prometheus.Counter
 	refused  map[gate.Reason]prometheus.Counter
 	lookups  *prometheus.CounterVec   // issuer, result
 	calls    *prometheus.HistogramVec // issuer, verdict
@@ -46,7 +46,7 @@ func newMetrics(objects *pool.Pool, events *Events) *Metrics {
 	}
 	for outcome, name := range map[gate.Outcome]string{
 		gate.Accepted: "accepted", gate.Anonymous: "anonymous",
-		gate.Unidentified: "unidentified", gate.Preflight: "preflight",
+		gate.Unidentified: "unidentified", gate.Preflight: "preflight", gate.Public: "public",
 	} {
 		m.passed[outcome] = m.requests.WithLabelValues(name, "")
 	}

@@ -74,6 +74,20 @@ func isFormType(value string) bool {
 	return true
 }
 
+// ReadForm reads a form that may hold a token, as Extract does, so that Remove finds the token in it. It looks at no
+// other place, and judges no token. The errors are those of Extract, except for ErrMissing.
+func (e *Extractor) ReadForm(r *http.Request) error {
+	if len(e.form) == 0 {
+		return nil
+	}
+	ours, err := isForm(r)
+	if err != nil || !ours {
+		return err
+	}
+	_, err = e.readForm(r)
+	return err
+}
+
 // extractForm looks for the form places in the body.
 func (e *Extractor) extractForm(r *http.Request, found *Credential) error {
 	if ours, err := isForm(r); err != nil || !ours {

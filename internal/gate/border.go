@@ -20,6 +20,9 @@ type Extractor interface {
 	// Extract finds the one token of a request. The error is or wraps one of bearer's, such as bearer.ErrMissing; any
 	// other counts as a malformed request.
 	Extract(r *http.Request) (bearer.Credential, error)
+	// ReadForm reads a form that may hold a token, as Extract does, so that Remove finds the token in it. It judges no
+	// token. Its errors are those of Extract.
+	ReadForm(r *http.Request) error
 	// ReadsBody reports whether Extract reads the request's body. Extract puts the body back.
 	ReadsBody(r *http.Request) bool
 	// InHeader reports whether a header field is present that may hold a token, in whatever spelling. Cookies do not

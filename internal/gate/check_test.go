@@ -220,7 +220,8 @@ func TestZeroVerdictDoesNotPass(t *testing.T) {
 	if (gate.Verdict{}).Passes() || (gate.Verdict{Identity: new(gate.Identity), InAuthorization: true}).Passes() {
 		t.Error("it passes")
 	}
-	for _, outcome := range []gate.Outcome{gate.Accepted, gate.Anonymous, gate.Unidentified, gate.Preflight} {
+	for _, outcome := range []gate.Outcome{gate.Accepted, gate.Anonymous, gate.Unidentified, gate.Preflight,
+		gate.Public} {
 		if !(gate.Verdict{Outcome: outcome}).Passes() {
 			t.Errorf("outcome %d does not pass", outcome)
 		}

@@ -64,6 +64,9 @@ type Config struct {
 	Anonymous string `fingerprint:"-"`
 	// AllowPreflight lets a genuine CORS preflight pass, unidentified.
 	AllowPreflight bool `fingerprint:"-"`
+	// Public lists paths whose requests need no token, as publicpath.Set takes them. Their tokens are not judged but
+	// removed.
+	Public []string `fingerprint:"-"`
 	// Asking overrides, for this route, what the issuers' own Asking says.
 	Asking RouteAsking `fingerprint:"-"`
 	// Cache keeps verified tokens. Nil means that every token is verified again.

@@ -157,6 +157,7 @@ func TestConfigurationMistakes(t *testing.T) {
 				c.Issuers[i].Asking = &gate.Asking{Mode: gate.AskOpaque, Client: new(introspect.Client)}
 			}
 		}, "both take the same opaque tokens", "Issuers[1].Asking.Prefix"},
+		"a public path that would open others": {opening("/a", "/b*"), `public "/b*": "*" stands only`, "Public[1]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g, err := gate.New(config(t, key, c.change))

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/bearer"
+	"github.com/caddyjwt/gateway/internal/publicpath"
 	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/introspect"
 )
@@ -33,12 +34,13 @@ const (
 	Anonymous                       // no token; the request counts as the anonymous consumer's
 	Unidentified                    // no token, and the route does not insist on one
 	Preflight                       // a CORS preflight, which cannot carry a token
+	Public                          // a public page, which needs no token; the request's own was not judged
 )
 
 // Verdict is the result of Check for a request that may pass.
 type Verdict struct {
 	Outcome Outcome
-	// Identity is who is calling; nil for Unidentified and Preflight.
+	// Identity is who is calling; nil for Unidentified, Preflight and Public.
 	Identity *Identity
 	// InAuthorization reports that the token was in the Authorization header. Shared caches do not store the response
 	// to such a request (RFC 9111 section 3.5). For a token in another place the response itself must forbid that.
@@ -65,6 +67,7 @@ type Gate struct {
 	optional        bool
 	anonymous       *Identity
 	allowPreflight  bool
+	public          publicpath.Set
 	inAuthorization []bool // by place: see Verdict
 	expiredIsNone   []bool // by place: see Config.OptionalExpired
 	queryToken      bool   // a query parameter is one of the places
@@ -115,10 +118,14 @@ func build(c Config) (*Gate, error) {
 	if err != nil {
 		return nil, err
 	}
+	public, err := c.publicPaths()
+	if err != nil {
+		return nil, err
+	}
 	g := &Gate{
 		realm: c.Realm, extractor: c.Extractor, parties: parties, audience: c.Audience, require: require,
 		revocations: c.Revocations, outputs: outputs, managed: managed, keepToken: c.ForwardToken, optional: c.Optional,
-		allowPreflight: c.AllowPreflight, askMode: c.Asking.Mode, askOptions: c.Asking.options(),
+		allowPreflight: c.AllowPreflight, public: public, askMode: c.Asking.Mode, askOptions: c.Asking.options(),
 		confirmOptions: c.Asking.confirmOptions(), now: c.Now,
 	}
 	if g.now == nil {
@@ -164,6 +171,9 @@ func (g *Gate) Check(req Request) (Verdict, error) {
 	}
 	if g.passesAsPreflight(r) {
 		return Verdict{Outcome: Preflight}, nil
+	}
+	if g.isPublic(&req) {
+		return g.asPublic(r)
 	}
 	credential, err := g.extractor.Extract(r)
 	if err != nil {

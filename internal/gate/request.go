@@ -30,6 +30,8 @@ type Facts interface {
 	// only as far as the server's settings require. It is nil if the client has none, or if the connection comes from a
 	// trusted proxy.
 	Certificate() *x509.Certificate
+	// Target is the target in the request line, before any handler rewrote it. It is empty if it is unknown.
+	Target() string
 	// Client is the client's address, or the zero Addr if it is unknown.
 	Client() netip.Addr
 }
@@ -48,6 +50,8 @@ func (d direct) Scheme() string {
 }
 
 func (d direct) Host() string { return d.Request.Host }
+
+func (d direct) Target() string { return d.RequestURI }
 
 func (d direct) Certificate() *x509.Certificate {
 	if d.TLS == nil || len(d.TLS.PeerCertificates) == 0 {

@@ -34,14 +34,17 @@ func (g *Gate) Strip(r *http.Request) {
 	}
 }
 
-// TakesQuery reports whether Strip may remove a token from the query.
-func (g *Gate) TakesQuery() bool { return g.queryToken && !g.keepToken }
+// TakesQuery reports whether a token in the query is removed from a request with this outcome.
+func (g *Gate) TakesQuery(outcome Outcome) bool {
+	return g.queryToken && (!g.keepToken || outcome == Public)
+}
 
 // StripTarget removes the token from a copy of the request target: a URL, and the text of the request line. Caddy keeps
 // such a copy, restores it for error routes, and passes it to placeholders, logs and FastCGI backends. StripTarget
-// changes the URL in place. It returns the text without the token, and reports whether the text has changed.
+// changes the URL in place. It returns the text without the token, and reports whether the text has changed. Call it
+// only if TakesQuery says so.
 func (g *Gate) StripTarget(u *url.URL, text string) (stripped string, changed bool) {
-	if !g.TakesQuery() || u == nil || u.RawQuery == "" {
+	if u == nil || u.RawQuery == "" {
 		return text, false
 	}
 	r := &http.Request{Method: http.MethodGet, URL: u, RequestURI: text, Header: make(http.Header)}
@@ -127,9 +130,9 @@ func (g *Gate) concernsIdentity(name string) bool {
 
 var credentials = namesOf("Authorization", "Cookie")
 
-// stripTrailer removes fields that concern identity from the trailers: from the announced ones now, and from the
-// received ones when the body ends. It does so even if the request keeps the token, since no token in a trailer was
-// verified.
+// stripTrailer removes fields that concern identity or name another target from the trailers, which must have neither
+// (RFC 9110 section 6.5.1): from the announced ones now, and from the received ones when the body ends. It does so even
+// if the request keeps the token, since no token in a trailer was verified.
 //
 // When the body ends, net/http puts all received trailers into the map, announced or not, and a proxy forwards all of
 // them. A body of known length has no trailers in HTTP/1.1, and in HTTP/2 only those that were announced. In HTTP/3 any
@@ -158,7 +161,7 @@ func (b *trailerBody) strip() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for name := range b.request.Trailer {
-		if b.gate.concernsIdentity(name) {
+		if b.gate.concernsIdentity(name) || methodOverrides.has(name) || targetOverrides.has(name) {
 			delete(b.request.Trailer, name)
 		}
 	}

@@ -22,6 +22,7 @@ var arrows = map[string][]string{
 	"internal/strictjson":          nil,
 	"internal/bearer":              nil,
 	"internal/problem":             nil,
+	"internal/publicpath":          nil,
 	"internal/fetch":               {"internal/hashing"},
 	"internal/refresh":             {"internal/fetch", "internal/setting"},
 	"internal/jose":                {"internal/strictjson", "internal/hashing"},
@@ -37,7 +38,7 @@ var arrows = map[string][]string{
 	},
 	"internal/gate": {
 		"internal/bearer", "internal/jose", "internal/keyset", "internal/claims", "internal/setting", "internal/hashing",
-		"introspect",
+		"internal/publicpath", "introspect",
 	},
 
 	// Further Caddy modules will use these, too, so they must not depend on the handler.
