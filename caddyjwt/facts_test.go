@@ -22,7 +22,7 @@ func taken(trusted bool, header http.Header) *http.Request {
 	ctx := context.WithValue(r.Context(), caddyhttp.VarsCtxKey, map[string]any{
 		caddyhttp.TrustedProxyVarKey: trusted, caddyhttp.ClientIPVarKey: "198.51.100.7",
 	})
-	ctx = context.WithValue(ctx, caddyhttp.OriginalRequestCtxKey, http.Request{Host: "api.example"})
+	ctx = context.WithValue(ctx, caddyhttp.OriginalRequestCtxKey, http.Request{Host: "api.example", RequestURI: "/asked"})
 	return r.WithContext(ctx)
 }
 
@@ -50,6 +50,21 @@ func TestFactsBehindProxies(t *testing.T) {
 		if f.Scheme() != c.scheme || f.Host() != c.host {
 			t.Errorf("%s: %q, %q; want %q, %q", name, f.Scheme(), f.Host(), c.scheme, c.host)
 		}
+	}
+}
+
+// Without the original request, nobody knows whether the target was rewritten.
+func TestTargetIsTheOneThatTheClientSent(t *testing.T) {
+	r := taken(true, http.Header{"X-Original-Url": {"/claimed"}, "X-Forwarded-Uri": {"/claimed"}})
+	r.RequestURI = "/rewritten"
+	if target := (facts{r}).Target(); target != "/asked" {
+		t.Errorf("target %q", target)
+	}
+	if target := (facts{httptest.NewRequest("GET", "/rewritten", nil)}).Target(); target != "" {
+		t.Errorf("target %q without the original request", target)
+	}
+	if n := testing.AllocsPerRun(100, func() { _ = facts{r}.Target() }); n != 0 {
+		t.Errorf("the target allocates %v times", n)
 	}
 }
 

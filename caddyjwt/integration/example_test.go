@@ -115,7 +115,7 @@ func TestExampleBelievesNoClient(t *testing.T) {
 		s.loadExampleBehindNames(as, uncommented)
 		s.believesNoClient(t, "8080", "GET", "/", "zoe", "Authorization", api)
 		s.believesNoClient(t, "8081", "GET", "/", "")
-		s.believesNoClient(t, "8081", "GET", "/news", "", "Cookie", browser)
+		s.believesNoClient(t, "8081", "GET", "/assets/app.js", "", "Cookie", browser)
 		s.believesNoClient(t, "8081", "POST", "/", "")
 		s.believesNoClient(t, "8081", "GET", "/account", "zoe", "Cookie", browser)
 		s.believesNoClient(t, "8082", "GET", "/", "zoe", "Authorization", api)

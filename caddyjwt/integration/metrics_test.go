@@ -108,7 +108,7 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 	two := tokentest.JWKS(key, tokentest.NewKey(t, "RS256", "second"))
 	path := writeFile(t, filepath.Join(t.TempDir(), "jwks.json"), two)
 	gate := func(realm string) string {
-		return gateForAudience("realm "+realm, "optional", introspecting(as, "opaque"),
+		return gateForAudience("realm "+realm, "optional", "public /open", introspecting(as, "opaque"),
 			issuerBlock(jwks, "keys jwks "+as.JWKSURL()), issuerBlock(file, "keys file "+path))
 	}
 	s := prepare(t)
@@ -122,6 +122,7 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 	s.accepts(key.Sign(t, issuedBy(jwks)))
 	s.accepts(key.Sign(t, issuedBy(file)))
 	s.passed(s.get("/", ""))
+	s.passed(s.get("/open", "neither good nor bad"))
 	s.refused(s.get("/", key.Sign(t, issuedBy(as.URL, "exp", time.Now().Unix()-60))), 401, "expired")
 	for range 2 {
 		s.accepts(liveToken + "1")
@@ -130,7 +131,7 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 	first := s.scrape()
 	changes := first.since(before)
 	changes.counted(t, "requests_total", scraped{
-		requests("accepted", ""): 8, requests("unidentified", ""): 1,
+		requests("accepted", ""): 8, requests("unidentified", ""): 1, requests("public", ""): 1,
 		requests("refused", "expired"): 1, requests("refused", "inactive"): 2,
 	})
 	changes.counted(t, "cache_lookups_total", scraped{
