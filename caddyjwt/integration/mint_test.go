@@ -183,6 +183,18 @@ func TestMintSaysWhatIsMissing(t *testing.T) {
 	}
 }
 
+// The token is judged, even if the paths that need one are others.
+func TestMintBesidePublicPaths(t *testing.T) {
+	config := caddyfileFor(t, consumerAlice(t), "public / /healthz")
+	if out, err := mint("--config", config, "--consumer", "alice"); err != nil || strings.Count(out, ".") != 2 {
+		t.Errorf("%q, error %v", out, err)
+	}
+	config = caddyfileFor(t, consumerAlice(t), "public /", "require claim department sales")
+	if out, err := mint("--config", config, "--consumer", "alice"); err == nil {
+		t.Errorf("a token that the gate refuses: %q", out)
+	}
+}
+
 // A claim has the value that --claim gives it, to the last digit.
 func TestMintedClaimsAreThoseOfTheFlags(t *testing.T) {
 	config := caddyfileFor(t, "consumer bob {", "credential bob-key {", "algorithm HS256",
