@@ -25,6 +25,10 @@ type Stats struct {
 	Next        time.Time // when the next attempt is due; zero before the first, and while one is under way
 }
 
+// cureOfFetch is for a source that has no keys and cannot fetch any.
+const cureOfFetch = "compare the issuer and its addresses with those of the authorization server, then reload; " +
+	"\"caddy bearer-auth check\" tries them one by one; until a fetch succeeds, its tokens get 503"
+
 // fetched is a source whose keys come over the network. The document decides when to fetch them. The code here finds
 // keys, and decides which requests for missing keys may cause a fetch.
 type fetched struct {
@@ -45,6 +49,7 @@ func newFetched(name string, timing Timing, l refresh.Loader[Set], logger *slog.
 		name: name, timing: timing, notify: newNotifier(logger, name),
 		budgets: newBudgets(timing.Cooldown), asked: asked{begun: make(map[uint64]uint64)}, former: newFormer(),
 	}
+	s.notify.cure = cureOfFetch
 	s.doc = refresh.New(timing, l, refresh.Hooks[Set]{Accept: s.accept, Report: s.report})
 	return s
 }

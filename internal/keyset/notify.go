@@ -11,6 +11,7 @@ import (
 type notifier struct {
 	logger *slog.Logger
 	what   string // what is refreshed: keys, or metadata alone
+	cure   string // what to do when there never was anything; empty for nothing
 
 	mu       sync.Mutex
 	observer func(Event)
@@ -74,6 +75,9 @@ func (n *notifier) log(event Event) {
 	}
 	if event.Since > 0 {
 		attrs = append(attrs, slog.Duration("failing_for", event.Since))
+	}
+	if event.Kind == Failing && event.Keys == 0 && n.cure != "" {
+		attrs = append(attrs, slog.String("cure", n.cure))
 	}
 	if event.Err != nil {
 		attrs = append(attrs, slog.String("error", event.Err.Error()))

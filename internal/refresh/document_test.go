@@ -268,3 +268,60 @@ func TestStartLoadsOnce(t *testing.T) {
 		}
 	})
 }
+
+func TestPreloadWaitsForTheFirstLoad(t *testing.T) {
+	inBubble(t, refresh.Timing{}, func(t *testing.T, l *loads, doc *refresh.Document[string], _ *reported) {
+		l.set(func(l *loads) { l.latency = time.Second })
+		doc.Preload(t.Context())
+		wantValue(t, doc, "one")
+		doc.Preload(t.Context())
+		if l.count() != 1 {
+			t.Errorf("%d loads", l.count())
+		}
+	})
+	inBubble(t, refresh.Timing{}, func(t *testing.T, l *loads, doc *refresh.Document[string], _ *reported) {
+		l.set(func(l *loads) { l.latency = time.Second })
+		doc.Start()
+		synctest.Wait()
+		doc.Preload(t.Context()) // it waits for the load of somebody else
+		wantValue(t, doc, "one")
+		if l.count() != 1 {
+			t.Errorf("%d loads", l.count())
+		}
+	})
+}
+
+func TestPreloadLeavesTheNextTryToTheTimer(t *testing.T) {
+	inBubble(t, refresh.Timing{}, func(t *testing.T, l *loads, doc *refresh.Document[string], _ *reported) {
+		l.set(func(l *loads) { l.err = errDown })
+		for range 3 {
+			doc.Preload(t.Context())
+		}
+		if l.count() != 1 {
+			t.Errorf("%d loads", l.count())
+		}
+		l.set(func(l *loads) { l.err = nil })
+		time.Sleep(2 * time.Second)
+		wantValue(t, doc, "one")
+	})
+}
+
+func TestTheEndOfAPreloadIsNotTheEndOfTheLoad(t *testing.T) {
+	inBubble(t, refresh.Timing{}, func(t *testing.T, l *loads, doc *refresh.Document[string], _ *reported) {
+		l.set(func(l *loads) { l.latency = time.Second })
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		began := time.Now()
+		doc.Preload(ctx)
+		if took := time.Since(began); took != 0 {
+			t.Errorf("it waited for %v", took)
+		}
+		time.Sleep(2 * time.Second)
+		wantValue(t, doc, "one")
+		doc.Close()
+		doc.Preload(t.Context())
+		if l.count() != 1 {
+			t.Errorf("%d loads", l.count())
+		}
+	})
+}
