@@ -5,6 +5,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/caddyjwt/gateway/caddyjwt/startup"
 )
 
 func init() {
@@ -12,10 +14,15 @@ func init() {
 	httpcaddyfile.RegisterGlobalOption("bearer_auth", parseGlobalOption)
 }
 
-// App is what all bearer_auth handlers of a configuration have in common.
-//
-// It has no settings yet. Handlers work without it: a configuration needs this app only to change its settings.
-type App struct{}
+// App is what all bearer_auth handlers of a configuration have in common. A configuration needs to name it only to
+// change its settings: handlers load it themselves.
+type App struct {
+	// Fetch the keys and metadata of all issuers in the background as soon as the configuration is in force, as prefetch
+	// of an issuer does for one. Default: what the issuer says.
+	Prefetch bool `json:"prefetch,omitempty"`
+
+	startup startup.Startup
+}
 
 // CaddyModule returns the Caddy module information.
 func (*App) CaddyModule() caddy.ModuleInfo {
@@ -25,28 +32,51 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Start implements caddy.App. It is the place to open what must stay closed while a configuration is only validated:
-// "caddy validate" provisions an app beside a running Caddy, but does not start it. Caddy starts apps in no fixed
-// order, so requests may come before Start.
+// appOf is the app of the configuration that a module is provisioned for. Caddy also starts apps that were loaded in
+// this way.
+func appOf(ctx caddy.Context) (*App, error) {
+	app, err := ctx.App("bearer_auth")
+	if err != nil {
+		return nil, err
+	}
+	return app.(*App), nil
+}
+
+// Provision prepares what happens when the configuration is in force.
+func (a *App) Provision(ctx caddy.Context) error { return a.startup.Provision(ctx) }
+
+// Start implements caddy.App. It does nothing: see package startup.
 func (*App) Start() error { return nil }
 
 // Stop implements caddy.App. Caddy calls it when the next configuration has started.
-func (*App) Stop() error { return nil }
+func (a *App) Stop() error {
+	a.startup.Stop()
+	return nil
+}
 
 // UnmarshalCaddyfile sets up the app from the global option. Syntax:
 //
 //	{
 //	    bearer_auth {
+//	        prefetch
 //	    }
 //	}
-func (*App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the option
 	if d.NextArg() {
 		return d.Errf("the global option bearer_auth takes its settings in a block, not as arguments: %q", d.Val())
 	}
-	if d.NextBlock(0) {
-		return d.Errf("unrecognized subdirective %q: the global option bearer_auth has no settings yet; those of a gate "+
-			"go in the bearer_auth block of a site", d.Val())
+	for d.NextBlock(0) {
+		switch {
+		case d.Val() != "prefetch":
+			return d.Errf("unrecognized subdirective %q: the global option bearer_auth has only prefetch; the settings of a "+
+				"gate go in the bearer_auth block of a site", d.Val())
+		case a.Prefetch:
+			return d.Err("prefetch is given twice: remove one of the two")
+		case d.NextArg():
+			return d.Errf("prefetch stands alone: remove %q", d.Val())
+		}
+		a.Prefetch = true
 	}
 	return nil
 }
@@ -66,5 +96,6 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 // Interface guards.
 var (
 	_ caddy.App             = (*App)(nil)
+	_ caddy.Provisioner     = (*App)(nil)
 	_ caddyfile.Unmarshaler = (*App)(nil)
 )

@@ -3,6 +3,7 @@ package caddyjwt_test
 import (
 	"encoding/json"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyjwt/gateway/caddyjwt"
 )
 
 // adaptAll is the whole JSON of a Caddyfile.
@@ -26,6 +29,10 @@ func TestGlobalOptionBecomesAnApp(t *testing.T) {
 			t.Errorf("%q: %s, %v; want %s", option, got, err, want)
 		}
 	}
+	const want = `{"apps":{"bearer_auth":{"prefetch":true}}}`
+	if got, err := adaptAll("{\n\tbearer_auth {\n\t\tprefetch\n\t}\n}\n"); err != nil || got != want {
+		t.Errorf("prefetch: %s, %v; want %s", got, err, want)
+	}
 	if got, err := adaptAll("{\n\tskip_install_trust\n}\n"); err != nil || strings.Contains(got, "bearer_auth") {
 		t.Errorf("without the option: %s, %v", got, err)
 	}
@@ -34,7 +41,11 @@ func TestGlobalOptionBecomesAnApp(t *testing.T) {
 func TestGlobalOptionRefusesWhatItDoesNotKnow(t *testing.T) {
 	for name, c := range map[string]struct{ caddyfile, want string }{
 		"a word": {"{\n\tbearer_auth {\n\t\trealm x\n\t}\n}\n",
-			`unrecognized subdirective "realm": the global option bearer_auth has no settings yet`},
+			`unrecognized subdirective "realm": the global option bearer_auth has only prefetch`},
+		"a value": {"{\n\tbearer_auth {\n\t\tprefetch yes\n\t}\n}\n", `prefetch stands alone: remove "yes"`},
+		"a block": {"{\n\tbearer_auth {\n\t\tprefetch {\n\t\t}\n\t}\n}\n", `unrecognized subdirective "{"`},
+		"a word twice": {"{\n\tbearer_auth {\n\t\tprefetch\n\t\tprefetch\n\t}\n}\n",
+			"prefetch is given twice: remove one of the two"},
 		"an argument": {"{\n\tbearer_auth on\n}\n", `takes its settings in a block, not as arguments: "on"`},
 		"twice":       {"{\n\tbearer_auth\n\tbearer_auth\n}\n", "is given twice"},
 	} {
@@ -45,11 +56,11 @@ func TestGlobalOptionRefusesWhatItDoesNotKnow(t *testing.T) {
 	}
 }
 
-func TestAppHasNoSettings(t *testing.T) {
+func TestAppRefusesSettingsThatDoNotExist(t *testing.T) {
 	off := false
 	config := &caddy.Config{
 		Admin:   &caddy.AdminConfig{Disabled: true, Config: &caddy.ConfigSettings{Persist: &off}},
-		AppsRaw: caddy.ModuleMap{"bearer_auth": json.RawMessage(`{}`)},
+		AppsRaw: caddy.ModuleMap{"bearer_auth": json.RawMessage(`{"prefetch":true}`)},
 	}
 	if err := caddy.Validate(config); err != nil {
 		t.Fatal(err)
@@ -57,6 +68,17 @@ func TestAppHasNoSettings(t *testing.T) {
 	config.AppsRaw["bearer_auth"] = json.RawMessage(`{"realm":"x"}`)
 	if err := caddy.Validate(config); err == nil || !strings.Contains(err.Error(), "realm") {
 		t.Errorf("a setting that does not exist: error %v", err)
+	}
+}
+
+// The manual has every setting of the app, in its section.
+func TestManualHasEverySettingOfTheApp(t *testing.T) {
+	_, section, _ := strings.Cut(readDoc(t, "docs/configuration.md"), "\n## Global option\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	for _, field := range jsonFields(reflect.TypeFor[caddyjwt.App](), "") {
+		if !strings.Contains(section, "| `"+field+"` | `"+field+"` |") {
+			t.Errorf("docs/configuration.md, section Global option, lacks %q", field)
+		}
 	}
 }
 

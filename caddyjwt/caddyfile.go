@@ -54,6 +54,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //	        max_keys          <n>
 //	        header_up         <name> <value>   # repeatable
 //	        allow_link_local
+//	        prefetch
 //	        tls {
 //	            ca           <file...>
 //	            client_cert  <file>

@@ -33,6 +33,7 @@ var issuerTable = words.Table[Issuer]{Name: "issuer", Words: []words.Word[Issuer
 	{Name: "header_up", Usage: []string{"<name> <value>"}, Repeatable: true,
 		Reader: words.Custom(readHeaderUp, func(i *Issuer) []any { return []any{&i.RequestHeaders} })},
 	{Name: "allow_link_local", Reader: words.Flag(func(i *Issuer) *bool { return &i.AllowLinkLocal })},
+	{Name: "prefetch", Reader: words.Flag(func(i *Issuer) *bool { return &i.Prefetch })},
 	{Name: "tls", Reader: words.Only(func(i *Issuer) **TLS { return &i.TLS }, &tlsTable)},
 	{Name: "introspect", Usage: []string{"[opaque|always]"},
 		Reader: words.WithBlock(words.Custom(readIntrospect, func(i *Issuer) []any { return []any{&i.Introspect} }),

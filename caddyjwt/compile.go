@@ -25,6 +25,8 @@ type compiled struct {
 	plans  []issuerPlan // one for each issuer
 	cache  int64        // size; 0 for none
 
+	prefetchAll bool // whatever the issuers say; the app decides that
+
 	// Whether all values are known that decide if the anonymous consumer exists and may pass: see words.Settings.
 	anonymousKnown bool
 }

@@ -19,6 +19,7 @@ type issuerPlan struct {
 	issuer     gate.Issuer
 	source     sourcePlan
 	introspect *askingPlan
+	prefetch   bool // fetch before the first request
 }
 
 func (i *Issuer) compile(s *words.Settings, leeway time.Duration) (issuerPlan, error) {
@@ -35,6 +36,7 @@ func (i *Issuer) compile(s *words.Settings, leeway time.Duration) (issuerPlan, e
 	}
 	plan.issuer.Name = name
 	plan.source.issuer, plan.source.issuerKnown = name, known
+	plan.prefetch = i.Prefetch
 	if err := i.compileRules(s, &plan.issuer, leeway); err != nil {
 		return plan, fmt.Errorf("issuer %q: %w", name, err)
 	}

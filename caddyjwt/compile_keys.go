@@ -109,6 +109,10 @@ func (i *Issuer) checkServer(source *keySource) error {
 	if source.fetched {
 		return nil
 	}
+	if i.Prefetch && (i.Introspect == nil || i.Introspect.Endpoint != "") {
+		return setting.Errorf("Prefetch", "prefetch is for keys and metadata from a server, and nothing is fetched with "+
+			"keys %s: remove it", source.name)
+	}
 	switch {
 	case i.Introspect == nil && (i.TLS != nil || i.RequestHeaders != nil || i.AllowLinkLocal || i.MaxStale != 0):
 		return setting.In(firstThere(

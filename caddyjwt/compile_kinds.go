@@ -1,6 +1,8 @@
 package caddyjwt
 
 import (
+	"go.uber.org/zap"
+
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/introspect"
 )
@@ -39,4 +41,13 @@ func (c *compiled) otherKindsWarning(plan *issuerPlan) string {
 func (p *issuerPlan) introspectsOpaque() bool {
 	in := p.introspect
 	return in != nil && in.mode != gate.AskJWTs && in.config.Mode == introspect.Introspection
+}
+
+// warnOfOtherKinds warns when nothing in an issuer's block tells its access tokens from its other tokens.
+func (h *Handler) warnOfOtherKinds(built *compiled) {
+	for i := range built.plans {
+		if warning := built.otherKindsWarning(&built.plans[i]); warning != "" {
+			h.log.warn(warning, zap.String("issuer", built.plans[i].issuer.Name))
+		}
+	}
 }

@@ -77,6 +77,10 @@ type Issuer struct {
 	// How many usable keys are taken from the issuer's key set, from its start: 1 to 1000. Tokens of the other keys are
 	// refused as unknown_key or key_pending. Only with keys from discovery, jwks or a file. Default: 100.
 	MaxKeys int `json:"max_keys,omitempty"`
+	// Fetch keys and metadata in the background as soon as the configuration is in force, without delaying it. A mistake
+	// in an address is then logged when the configuration is loaded, and the first request need not wait. From then on
+	// they are kept fresh, even without requests. Default: as the app bearer_auth says, or else at the first request.
+	Prefetch bool `json:"prefetch,omitempty"`
 	// Ask the authorization server about tokens (RFC 7662). Default: never.
 	Introspect *Introspect `json:"introspect,omitempty"`
 }
@@ -96,7 +100,8 @@ type Keys struct {
 	//   - "none" verifies nothing here: the authorization server is asked about every token. Needs "introspect" in mode
 	//     "opaque", and excludes algorithms, type and profile.
 	//
-	// Keys from the network are fetched in the background when first needed, never while the configuration loads.
+	// Keys from the network are fetched in the background: when first needed or, with prefetch, once the configuration is
+	// in force; never while it loads.
 	Source string `json:"source,omitempty"`
 	// URL of the JWK set, or of the discovery document (default: derived from the issuer). https, or http to a loopback
 	// address. Placeholders are resolved.

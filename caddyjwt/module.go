@@ -4,7 +4,6 @@
 package caddyjwt
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +18,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
 	"github.com/caddyjwt/gateway/caddyjwt/process"
 	"github.com/caddyjwt/gateway/caddyjwt/require"
+	"github.com/caddyjwt/gateway/caddyjwt/startup"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/gate"
@@ -127,11 +127,12 @@ type Handler struct {
 	// 33554432 (32 MiB).
 	CacheSize int64 `json:"cache_size,omitempty"`
 
-	gate      *gate.Gate // for everything except Check: see ask
-	leases    *pool.Leases[*gate.Gate]
-	endEvents func() // about keys, for Cleanup
-	log       *reporter
-	shared    *process.State // with all handlers of the process
+	gate       *gate.Gate // for everything except Check: see ask
+	leases     *pool.Leases[*gate.Gate]
+	endEvents  func() // about keys, for Cleanup
+	notInForce func() // takes the gate back from the app's startup
+	log        *reporter
+	shared     *process.State // with all handlers of the process
 }
 
 // CaddyModule returns the Caddy module information. Caddy calls it for every event, even during Cleanup, so it must not
@@ -143,7 +144,8 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision builds the gate. It touches no network: keys and metadata are fetched when first needed.
+// Provision builds the gate. It touches no network: keys and metadata are fetched when first needed, or once
+// the configuration is in force.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.shared == nil {
 		h.shared = process.Shared()
@@ -151,11 +153,17 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.log = newReporter(ctx.Logger())
 	h.log.warnings, h.log.configuration = h.shared.Warnings, process.ConfigurationOf(ctx)
 	h.shared.Log.Loading(ctx)
+	app, err := appOf(ctx)
+	if err != nil {
+		return err
+	}
 	built, err := h.compile(words.NewSettings())
 	if err != nil {
 		return err
 	}
-	if h.leases, err = pool.Begin(h.shared.Pool, opener{built, h.shared}.open, h.log.failedToClose); err != nil {
+	built.prefetchAll = app.Prefetch
+	o := opener{built, h.shared}
+	if h.leases, err = pool.Begin(h.shared.Pool, o.open, h.log.failedToClose); err != nil {
 		return err
 	}
 	h.gate = h.leases.Ours().Value
@@ -169,6 +177,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.warnOfOtherKinds(built)
 	h.warnOfSecrets(built)
 	h.warnOfDroppedPlaces(ctx, built)
+	h.notInForce = app.startup.Add(startup.Gate{
+		Logger: h.log.logger, Line: o.summary(ctx), Prefetch: h.leases.Ours().Prefetched(),
+	})
 	return nil
 }
 
@@ -187,21 +198,16 @@ func (h *Handler) warnOfExample() {
 	}
 }
 
-// warnOfOtherKinds warns when nothing in an issuer's block tells its access tokens from its other tokens.
-func (h *Handler) warnOfOtherKinds(built *compiled) {
-	for i := range built.plans {
-		if warning := built.otherKindsWarning(&built.plans[i]); warning != "" {
-			h.log.warn(warning, zap.String("issuer", built.plans[i].issuer.Name))
-		}
-	}
-}
-
 // Cleanup gives back what Provision took, even if Provision failed half-way. Caddy does not wait for requests, so what
 // they still ask is closed after the last one has its verdict.
 func (h *Handler) Cleanup() error {
 	if h.endEvents != nil {
 		h.endEvents()
 		h.endEvents = nil
+	}
+	if h.notInForce != nil {
+		h.notInForce()
+		h.notInForce = nil
 	}
 	if h.log != nil {
 		h.log.tally.close()
@@ -301,43 +307,6 @@ func limitReading(w http.ResponseWriter, limit time.Duration) {
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(deadline)
 }
-
-// strip removes from the request what must not travel on. It also removes the token from the original target, which
-// Caddy keeps for error routes, placeholders and FastCGI. Caddy keeps that target by value, so the request gets a
-// context with another one. A handler before the gate, such as tracing, may have passed on a copy of the request. Caddy
-// still evaluates the placeholder of the target against the first request, so strip sets the placeholder by name, too.
-func (h *Handler) strip(r *http.Request, verdict gate.Verdict) {
-	if verdict.Outcome == gate.Public {
-		h.gate.StripPublic(r)
-	}
-	h.gate.Strip(r)
-	if !h.gate.TakesQuery(verdict.Outcome) {
-		return
-	}
-	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
-	if !ok {
-		return
-	}
-	text := original.RequestURI
-	repl, known := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	if known {
-		if told, ok := repl.GetString(originalURI); ok {
-			text = told // another gate may have removed its token from it already
-		}
-	}
-	text, changed := h.gate.StripTarget(original.URL, text)
-	if !changed {
-		return
-	}
-	if known {
-		repl.Set(originalURI, text)
-	}
-	original.RequestURI = text
-	*r = *r.WithContext(context.WithValue(r.Context(), caddyhttp.OriginalRequestCtxKey, original))
-}
-
-// originalURI is the placeholder for the original request line.
-const originalURI = "http.request.orig_uri"
 
 // Interface guards.
 var (

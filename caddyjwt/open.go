@@ -55,12 +55,17 @@ func (o opener) openIssuer(l *pool.Lease, plan *issuerPlan, issuer *gate.Issuer)
 		return err
 	}
 	issuer.Keys, issuer.KeysID = source, id
+	if o.prefetches(plan) {
+		l.Prefetch(source)
+	}
 	if plan.introspect == nil {
 		return nil
 	}
 	issuer.Asking, err = o.openAsking(l, plan, source, id)
 	return wrap("introspect", err)
 }
+
+func (o opener) prefetches(plan *issuerPlan) bool { return o.prefetchAll || plan.prefetch }
 
 // openSource opens the key source of an issuer, if it has one. The second result fingerprints its settings.
 func (o opener) openSource(l *pool.Lease, plan *sourcePlan) (keyset.Source, [32]byte, error) {
@@ -104,6 +109,9 @@ func (o opener) openAsking(
 		metadata, err := o.metadataSource(l, plan, keys)
 		if err != nil {
 			return nil, err
+		}
+		if o.prefetches(plan) {
+			l.Prefetch(metadata)
 		}
 		config.Discover = authserver.Discover(metadata, config.Mode)
 	}

@@ -2,7 +2,6 @@ package integration
 
 import (
 	"bytes"
-	"context"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
@@ -44,7 +43,11 @@ func caddyfileFor(t *testing.T, lines ...string) string {
 func send(t *testing.T, config, token string) (status int, identity http.Header) {
 	t.Helper()
 	h := handlerOf(t, config)
-	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
+	root, err := caddy.ProvisionContext(&caddy.Config{Admin: &caddy.AdminConfig{Disabled: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := caddy.NewContext(root)
 	defer cancel()
 	defer h.Cleanup()
 	if err := h.Provision(ctx); err != nil {
@@ -59,7 +62,7 @@ func send(t *testing.T, config, token string) (status int, identity http.Header)
 		identity = r.Header.Clone()
 		return nil
 	})
-	err := h.ServeHTTP(w, r, next)
+	err = h.ServeHTTP(w, r, next)
 	if handlerError, ok := err.(caddyhttp.HandlerError); ok {
 		reason, _ := repl.GetString("http.auth.bearer.reason")
 		t.Logf("refused: %s", reason)

@@ -1,9 +1,12 @@
 package pool
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/caddyjwt/gateway/internal/keyset"
 )
 
 // Lease is what somebody has taken from a pool, and gives back all at once. It is not safe for concurrent use. Leases
@@ -13,7 +16,12 @@ type Lease struct {
 	late    bool
 	release []func() error // in the order in which things were taken
 	sources []UsedSource
+	early   []Preloader
 }
+
+// Preloader is a source that can fetch before a request asks it. Preload waits for the end of the first fetch, or of
+// ctx.
+type Preloader interface{ Preload(ctx context.Context) }
 
 // UsedSource is a key source that a lease has taken, and the issuer that it was taken for.
 type UsedSource struct {
@@ -26,6 +34,17 @@ func (l *Lease) Late() bool { return l.late }
 
 // Sources are the key sources that the lease has taken for issuers, in the order in which it took them.
 func (l *Lease) Sources() []UsedSource { return l.sources }
+
+// Prefetch says that the configuration wants a source to fetch before the first request. Sources that never fetch do
+// not count.
+func (l *Lease) Prefetch(source keyset.Source) {
+	if fetches, ok := source.(Preloader); ok {
+		l.early = append(l.early, fetches)
+	}
+}
+
+// Prefetched are the sources that Prefetch named. A source may occur twice.
+func (l *Lease) Prefetched() []Preloader { return l.early }
 
 func (l *Lease) onClose(release func() error) { l.release = append(l.release, release) }
 

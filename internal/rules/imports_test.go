@@ -41,6 +41,8 @@ var arrows = map[string][]string{
 		"internal/publicpath", "introspect",
 	},
 
+	"internal/summary": {"internal/gate", "internal/jose"},
+
 	// Further Caddy modules will use these, too, so they must not depend on the handler.
 	"caddyjwt/words": {"internal/setting", "internal/smallfile"},
 	"caddyjwt/pool": {
@@ -51,12 +53,14 @@ var arrows = map[string][]string{
 		"caddyjwt/pool", "internal/gate", "internal/keyset", "introspect",
 		"internal/jose", // its tests make keys, too
 	},
+	"caddyjwt/startup": {"caddyjwt/pool", "internal/summary"},
 
 	"caddyjwt/require": {"caddyjwt/words", "internal/gate", "internal/claims", "internal/setting"},
 	"caddyjwt/verdict": {"internal/gate", "internal/claims"},
 
 	"caddyjwt": {
-		"caddyjwt/words", "caddyjwt/pool", "caddyjwt/process", "caddyjwt/require", "caddyjwt/verdict",
+		"caddyjwt/words", "caddyjwt/pool", "caddyjwt/process", "caddyjwt/startup", "caddyjwt/require", "caddyjwt/verdict",
+		"internal/summary",
 		"internal/gate", "internal/authserver", "introspect", // and what their configurations are made of:
 		"internal/bearer", "internal/claims", "internal/fetch", "internal/hashing", "internal/jose", "internal/keyset",
 		"internal/problem", "internal/setting",

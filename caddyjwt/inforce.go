@@ -1,0 +1,37 @@
+package caddyjwt
+
+import (
+	"cmp"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/summary"
+)
+
+// summary says what the gate has understood, for the line at its start. It names the server, because a configuration
+// may have many gates.
+func (o opener) summary(ctx caddy.Context) []summary.Item {
+	of := summary.Gate{Config: o.config, Cache: o.cache}
+	for i := range o.plans {
+		plan := &o.plans[i]
+		source := summary.Source{Keys: plan.source.kind.name, Prefetch: o.prefetches(plan)}
+		discovers := plan.introspect != nil && plan.introspect.config.Endpoint == ""
+		source.Prefetch = source.Prefetch && (plan.source.kind.fetched || discovers)
+		if plan.introspect != nil {
+			source.Introspect = askModes[plan.introspect.mode]
+		}
+		of.Sources = append(of.Sources, source)
+	}
+	items := summary.Of(of)
+	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server != nil {
+		items = append([]summary.Item{{Name: "server", Text: cmp.Or(server.Name(), "unnamed")}}, items...)
+	}
+	return items
+}
+
+// askModes are the modes in words.
+var askModes = map[gate.AskMode]string{
+	gate.AskOpaque: "opaque", gate.AskAlways: "always", gate.AskJWTs: "always, only for JWTs",
+}

@@ -1,0 +1,239 @@
+// Package summary says in a few words what a gate has understood, so that an operator can compare it with what was
+// meant. A configuration that reads well may do something else: "token_from cookie t" alone makes the header
+// Authorization count no more.
+//
+// A summary is short, however long the configuration is. It has names and rules, and nothing that is secret: no key, no
+// secret, and no address of a server, because that may have credentials in its query.
+package summary
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/jose"
+)
+
+const (
+	maxParties = 3   // issuers, and consumers
+	maxNames   = 10  // of any other list
+	maxText    = 120 // bytes of one name
+)
+
+// Item is one aspect of a gate. Name is in snake_case.
+type Item struct{ Name, Text string }
+
+// Gate is what the summary is about.
+type Gate struct {
+	// Config of the gate. Its Keys, Asking and Cache may be missing.
+	Config gate.Config
+	// Sources say, for each issuer of the Config, where its keys come from.
+	Sources []Source
+	// Cache is the size of the cache in bytes; 0 for none.
+	Cache int64
+}
+
+// Source is what Config does not say about an issuer.
+type Source struct {
+	// Keys is the kind of the key source, such as "discovery".
+	Keys string
+	// Introspect is the mode, such as "always"; empty when the issuer is not asked about tokens.
+	Introspect string
+	// Prefetch is set when keys and metadata are fetched before the first request.
+	Prefetch bool
+}
+
+// Of is the summary of a gate. What the gate does not use has no item.
+func Of(g Gate) []Item {
+	c := &g.Config
+	var items []Item
+	add := func(name, text string) {
+		if text != "" {
+			items = append(items, Item{name, text})
+		}
+	}
+	var places []string
+	for _, place := range c.Extractor.Places() {
+		places = append(places, place.String())
+	}
+	add("tokens_from", first(places, ", "))
+	add("issuers", parties(len(c.Issuers), func(i int) string { return issuer(&c.Issuers[i], g.Sources[i]) }))
+	add("consumers", parties(len(c.Consumers), func(i int) string { return short(c.Consumers[i].Username) }))
+	if len(c.Consumers) > 0 {
+		add("key_claim", short(cmp.Or(c.KeyClaim, gate.DefaultKeyClaim)))
+	}
+	add("audience", audience(c.Audience))
+	add("requires", first(requirements(c.Require), "; "))
+	add("max_lifetime", duration(c.MaxLifetime))
+	add("introspect", asking(c.Asking))
+	add("without_token", withoutToken(c))
+	if c.OptionalExpired {
+		add("expired_cookie", "counts as no token")
+	}
+	add("public", list(c.Public, maxNames, " "))
+	if c.AllowPreflight {
+		add("preflight", "passes")
+	}
+	add("forwards", first(forwards(c), ", "))
+	add("cache", size(g.Cache))
+	return items
+}
+
+func issuer(i *gate.Issuer, s Source) string {
+	facts := []string{"keys " + s.Keys}
+	if s.Prefetch {
+		facts = append(facts, "prefetch")
+	}
+	if text := audience(i.Audience); text != "" {
+		facts = append(facts, "audience "+text)
+	}
+	if i.Algorithms != jose.AsymmetricAlgorithms() && s.Keys != "none" {
+		facts = append(facts, "algorithms "+i.Algorithms.String())
+	}
+	if len(i.Types) > 0 {
+		facts = append(facts, "type "+list(i.Types, maxParties, " "))
+	}
+	if i.AccessTokenProfile {
+		facts = append(facts, "profile rfc9068")
+	}
+	var claims []string
+	for _, path := range i.RequiredClaims {
+		claims = append(claims, path.String())
+	}
+	if len(claims) > 0 {
+		facts = append(facts, "required_claims "+list(claims, maxParties, " "))
+	}
+	if text := duration(i.MaxLifetime); text != "" {
+		facts = append(facts, "max_lifetime "+text)
+	}
+	if s.Introspect != "" {
+		facts = append(facts, "introspect "+s.Introspect)
+	}
+	return short(i.Name) + " (" + strings.Join(facts, ", ") + ")"
+}
+
+func audience(a gate.Audience) string {
+	if a.Any {
+		return "any"
+	}
+	return list(a.Accepted, maxParties, " or ")
+}
+
+func requirements(r gate.Requirements) (all []string) {
+	if len(r.Scopes) > 0 {
+		all = append(all, "scope "+list(r.Scopes, maxNames, " "))
+	}
+	for _, claim := range r.Claims {
+		text := "claim " + short(claim.Path.String())
+		if len(claim.Values) > 0 {
+			text += " = " + list(claim.Values, maxParties, " or ")
+		}
+		all = append(all, text)
+	}
+	if len(r.Groups) > 0 {
+		all = append(all, "group "+list(r.Groups, maxNames, " or "))
+	}
+	return all
+}
+
+func asking(r gate.RouteAsking) string {
+	var facts []string
+	switch r.Mode {
+	case gate.RouteForce:
+		facts = append(facts, "force")
+	case gate.RouteSkip:
+		facts = append(facts, "skip")
+	case gate.RouteAsIssuer:
+	}
+	if r.MaxAge != nil {
+		facts = append(facts, "max_age "+r.MaxAge.String())
+	}
+	return strings.Join(facts, " ")
+}
+
+func withoutToken(c *gate.Config) string {
+	switch {
+	case c.Anonymous != "":
+		return "passes as the consumer " + short(c.Anonymous)
+	case c.Optional:
+		return "passes without identity"
+	default:
+		return "refused"
+	}
+}
+
+func forwards(c *gate.Config) (all []string) {
+	for _, claim := range c.ForwardClaims {
+		all = append(all, short(claim.Header)+" from "+short(claim.Path.String()))
+	}
+	if c.ForwardPayload != "" {
+		all = append(all, short(c.ForwardPayload)+" with all claims")
+	}
+	if c.ForwardToken {
+		all = append([]string{"the token"}, all...) // first, where no long list hides it
+	}
+	return all
+}
+
+// parties lists the first parties. It asks only for those: there may be a hundred thousand.
+func parties(n int, text func(i int) string) string {
+	var all []string
+	for i := range min(n, maxParties) {
+		all = append(all, text(i))
+	}
+	return joined(all, n, "; ")
+}
+
+// list has the first names of a list, and how many more there are.
+func list(names []string, limit int, between string) string {
+	var all []string
+	for _, name := range names[:min(len(names), limit)] {
+		all = append(all, short(name))
+	}
+	return joined(all, len(names), between)
+}
+
+// first has the first texts of a list, and how many more there are.
+func first(texts []string, between string) string {
+	return joined(texts[:min(len(texts), maxNames)], len(texts), between)
+}
+
+func joined(these []string, n int, between string) string {
+	text := strings.Join(these, between)
+	switch more := n - len(these); {
+	case more == 0:
+		return text
+	case between == " or ":
+		return fmt.Sprintf("%s or one of %d more", text, more)
+	default:
+		return fmt.Sprintf("%s%sand %d more", text, between, more)
+	}
+}
+
+// short bounds a text.
+func short(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxText], "") + "…"
+}
+
+func duration(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return d.String()
+}
+
+func size(bytes int64) string {
+	switch {
+	case bytes == 0:
+		return "off"
+	case bytes%(1<<20) == 0:
+		return fmt.Sprintf("%d MiB", bytes>>20)
+	default:
+		return fmt.Sprintf("%d bytes", bytes)
+	}
+}
