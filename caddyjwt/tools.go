@@ -17,11 +17,12 @@ import (
 
 // This file exports what the tools of package command need. They look at a configuration without running it.
 
-// Offline is the gate of a configuration without the network: it opens no key source and calls no server. So it can
-// judge only tokens of consumers.
+// Offline is the gate of a configuration without the network. So it can judge only tokens of consumers, and of issuers
+// whose keys are in the configuration or in a file, as far as nobody is asked about them.
 type Offline struct {
-	gate   *gate.Gate
-	config gate.Config
+	gate    *gate.Gate
+	config  gate.Config
+	issuers []OfflineIssuer
 }
 
 // Offline checks the configuration and makes its gate. now is the gate's clock. An error is the one that Caddy would
@@ -32,12 +33,16 @@ func (h *Handler) Offline(now func() time.Time) (*Offline, error) {
 		return nil, err
 	}
 	built.stub()
+	issuers, err := built.issuersHere(h, time.Now())
+	if err != nil {
+		return nil, err
+	}
 	built.config.Now, built.config.Public = now, nil // the token is to be judged, whatever the path
 	g, err := gate.New(built.config)
 	if err != nil {
 		return nil, err
 	}
-	return &Offline{g, built.config}, nil
+	return &Offline{g, built.config, issuers}, nil
 }
 
 // KeyClaim is the name of the claim that selects a consumer's credential.

@@ -13,7 +13,7 @@ import (
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "bearer-auth",
-		Usage: "mint|explain --config <file> ...",
+		Usage: "mint|explain|check --config <file> ...",
 		Short: "Tools for the bearer_auth handler",
 		Long: `
 Tools for trying out and testing a site that the bearer_auth handler guards.`,

@@ -15,10 +15,12 @@ import (
 
 // mintOptions are the flags of the command.
 type mintOptions struct {
-	config                           configFile
-	consumer, credential, privateKey string
-	claims                           []string
-	lifetime                         lifetimeFlag
+	config               configFile
+	consumer, credential string
+	issuer, subject      string
+	privateKey           string
+	claims               []string
+	lifetime             lifetimeFlag
 }
 
 const defaultLifetime = 5 * time.Minute
@@ -41,17 +43,20 @@ func (*lifetimeFlag) Type() string     { return "duration" }
 func mintCommand() *cobra.Command {
 	var o mintOptions
 	cmd := &cobra.Command{
-		Use:   "mint --config <file> --consumer <name>",
+		Use:   "mint --config <file> --consumer <name>|--issuer <iss>",
 		Short: "Prints a token that the configured gate accepts",
 		Long: `
-Prints an access token for a consumer of a bearer_auth handler in the config file. The token is signed with the
-consumer's credential: an HMAC credential with the secret from the config, any other with the key from --private-key.
+Prints an access token for a consumer of a bearer_auth handler in the config file, or of one of its issuers. A secret is
+taken from the config. With a public key, the token is signed with the private key from --private-key. So an issuer must
+have its keys in the config or in a file: "keys secret", "keys pem" or "keys file". The token has the claims that the
+handler asks for: iss, aud, sub, iat, exp, jti and, for an issuer, the scopes of "require scope".
 Before printing it, the command tries the token on the handler, without the network, and fails if the handler refuses
-it. If several handlers know the consumer, the token is for the first one that accepts it.
+it. If several handlers know the consumer or issuer, the token is for the first one that accepts it.
 
 This is for trying out and testing. In production, tokens come from your authorization server or from the consumer
-itself, and whoever runs this command should not be able to read a consumer's secret.`,
+itself, and whoever runs this command should not be able to read a secret or private key of theirs.`,
 		Example: `  caddy bearer-auth mint --config Caddyfile --consumer alice
+  caddy bearer-auth mint --config Caddyfile --issuer https://auth.example.com --private-key key.pem --subject zoe
   caddy bearer-auth mint --config Caddyfile --consumer alice --claim scope="read write" --claim level=3 --lifetime 1h
   curl -H "Authorization: Bearer $(caddy bearer-auth mint --config Caddyfile --consumer alice)" localhost:8080/`,
 		Args: cobra.NoArgs,
@@ -66,25 +71,41 @@ itself, and whoever runs this command should not be able to read a consumer's se
 	}
 	o.config.addTo(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&o.consumer, "consumer", "", "Username of the consumer (required)")
+	flags.StringVar(&o.consumer, "consumer", "", "Username of the consumer")
 	flags.StringVar(&o.credential, "credential", "", "Key of the credential (default: the consumer's first)")
+	flags.StringVar(&o.issuer, "issuer", "", "Name of the issuer; give this or --consumer")
+	flags.StringVar(&o.subject, "subject", "", "The sub of an issuer's token (default: \""+defaultSubject+"\")")
 	flags.StringArrayVar(&o.claims, "claim", nil,
 		"A claim as name=value; a value that is valid JSON is used as JSON. Repeatable")
 	o.lifetime = lifetimeFlag(defaultLifetime)
 	flags.Var(&o.lifetime, "lifetime", "How long the token is valid; a negative one, such as -1m, makes an expired token")
-	flags.StringVar(&o.privateKey, "private-key", "", "PEM file of the private key, for RS, PS, ES and EdDSA credentials")
+	flags.StringVar(&o.privateKey, "private-key", "", "PEM file of the private key, for RS, PS, ES and EdDSA")
 	return cmd
 }
 
-// mint makes a token for the first gate that knows the consumer and accepts the token.
+// mint makes a token for the first gate that knows the consumer or issuer and accepts the token.
 func (o *mintOptions) mint() (string, error) {
-	if o.consumer == "" {
-		return "", errors.New("no consumer: name one with --consumer")
+	switch {
+	case o.consumer == "" && o.issuer == "":
+		return "", errors.New("nobody to sign for: name a consumer with --consumer, or an issuer with --issuer")
+	case o.consumer != "" && o.issuer != "":
+		return "", errors.New("--consumer and --issuer exclude each other: leave out one of them")
+	case o.issuer != "" && o.credential != "":
+		return "", errors.New("--credential belongs to --consumer: leave it out")
+	case o.consumer != "" && o.subject != "":
+		return "", errors.New("--subject belongs to --issuer: give a consumer's token another one with --claim sub=…")
 	}
 	handlers, err := o.config.handlers()
 	if err != nil {
 		return "", err
 	}
+	if o.issuer != "" {
+		return o.mintOfIssuer(handlers)
+	}
+	return o.mintOfConsumer(handlers)
+}
+
+func (o *mintOptions) mintOfConsumer(handlers []*caddyjwt.Handler) (string, error) {
 	var known []string
 	var refused []error
 	for _, h := range handlers {
@@ -114,18 +135,18 @@ func (o *mintOptions) mint() (string, error) {
 		}
 	}
 	if len(refused) > 0 {
-		return "", allRefused(refused)
+		return "", allRefused("consumer", refused)
 	}
 	return "", o.noCredential(handlers, known)
 }
 
 // allRefused is the error of the only gate, or the errors of all.
-func allRefused(refused []error) error {
+func allRefused(party string, refused []error) error {
 	if len(refused) == 1 {
 		return refused[0]
 	}
-	return fmt.Errorf("%d gates know this consumer, and all refuse the token:\n%w",
-		len(refused), errors.Join(refused...))
+	return fmt.Errorf("%d gates know this %s, and all refuse the token:\n%w",
+		len(refused), party, errors.Join(refused...))
 }
 
 // noCredential says why there is no credential to sign with.
@@ -134,8 +155,8 @@ func (o *mintOptions) noCredential(handlers []*caddyjwt.Handler, known []string)
 	case len(handlers) == 0:
 		return fmt.Errorf("%s has no bearer_auth", o.config.path)
 	case len(known) == 0:
-		return fmt.Errorf("%s has no consumer, and mint can sign only for consumers; get an issuer's token from the token "+
-			"endpoint of its authorization server, or add a consumer to try the gate without that server", o.config.path)
+		return fmt.Errorf("%s has no consumer; name an issuer with --issuer if its keys are here, or else get a token from "+
+			"the token endpoint of its authorization server", o.config.path)
 	case !slices.Contains(known, o.consumer):
 		return fmt.Errorf("%s has no consumer %q; it has: %s", o.config.path, o.consumer, strings.Join(known, ", "))
 	case o.credential == "":

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"crypto"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
@@ -20,64 +21,77 @@ import (
 // mintFor makes a token for a credential of a handler, and tries it there.
 func (o *mintOptions) mintFor(h *caddyjwt.Handler, credential *caddyjwt.Credential, key string) (string, error) {
 	now := time.Now()
-	issued := o.issued(h, now)
-	offline, err := h.Offline(func() time.Time {
-		if o.lifetime <= 0 {
-			return issued // an expired token is wanted, and all else must be right
-		}
-		return now
-	})
+	issued := o.issued(time.Duration(h.MaxLifetime), now)
+	offline, err := o.offline(h, issued, now)
 	if err != nil {
-		return "", fmt.Errorf("this gate would not load: %w", err)
+		return "", err
 	}
 	claims, err := o.claimsFor(h, offline, issued, now.Add(time.Duration(o.lifetime)))
 	if err != nil {
 		return "", err
 	}
-	token, err := o.unsigned(credential, claims, offline.KeyClaim(), key)
+	token, err := unsigned(credential.Algorithm, claims)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("credential %q: %w", credential.Key, err)
+	}
+	if claim := offline.KeyClaim(); claim == "kid" {
+		token.Header["kid"] = key
+	} else {
+		claims[claim] = key
 	}
 	signingKey, err := o.signingKey(credential, now)
 	if err != nil {
 		return "", err
 	}
-	signed, err := token.SignedString(signingKey)
-	if err != nil {
-		return "", fmt.Errorf("signing with %s: %w; check that the private key fits the algorithm", credential.Algorithm, err)
+	return signed(token, signingKey, offline)
+}
+
+// offline is the gate on which the token is tried. If an expired token is wanted, its clock stands at the token's iat,
+// because all else must be right.
+func (o *mintOptions) offline(h *caddyjwt.Handler, issued, now time.Time) (*caddyjwt.Offline, error) {
+	if o.lifetime <= 0 {
+		now = issued
 	}
-	return signed, accepted(offline, signed)
+	offline, err := h.Offline(func() time.Time { return now })
+	if err != nil {
+		return nil, fmt.Errorf("this gate would not load: %w", err)
+	}
+	return offline, nil
+}
+
+// signed signs a token and tries it.
+func signed(token *jwt.Token, key any, offline *caddyjwt.Offline) (string, error) {
+	text, err := token.SignedString(key)
+	if err != nil {
+		return "", fmt.Errorf("signing with %s: %w; check that the private key fits the algorithm", token.Header["alg"], err)
+	}
+	return text, accepted(offline, text)
 }
 
 // issued is the token's iat: now, or, for a token that is to be expired, some time before its exp.
-func (o *mintOptions) issued(h *caddyjwt.Handler, now time.Time) time.Time {
+func (o *mintOptions) issued(longest time.Duration, now time.Time) time.Time {
 	if o.lifetime > 0 {
 		return now
 	}
 	life := defaultLifetime
-	if longest := time.Duration(h.MaxLifetime); longest > 0 {
+	if longest > 0 {
 		life = min(life, longest)
 	}
 	return now.Add(time.Duration(o.lifetime) - life)
 }
 
-// unsigned makes the token, with the claims and the key claim.
-func (o *mintOptions) unsigned(c *caddyjwt.Credential, claims jwt.MapClaims, keyClaim, key string) (*jwt.Token, error) {
-	name := c.Algorithm
+// unsigned makes the token.
+func unsigned(algorithm string, claims jwt.MapClaims) (*jwt.Token, error) {
+	name := algorithm
 	if name == "Ed25519" { // RFC 9864; golang-jwt has the same signatures under the older name only
 		name = "EdDSA"
 	}
 	method := jwt.GetSigningMethod(name)
 	if method == nil {
-		return nil, fmt.Errorf("credential %q: mint cannot sign with %s", c.Key, c.Algorithm)
+		return nil, fmt.Errorf("mint cannot sign with %s", algorithm)
 	}
 	token := jwt.NewWithClaims(method, claims)
-	token.Header["alg"] = c.Algorithm
-	if keyClaim == "kid" {
-		token.Header["kid"] = key
-	} else {
-		claims[keyClaim] = key
-	}
+	token.Header["alg"] = algorithm
 	return token, nil
 }
 
@@ -85,9 +99,8 @@ func (o *mintOptions) unsigned(c *caddyjwt.Credential, claims jwt.MapClaims, key
 func (o *mintOptions) claimsFor(
 	h *caddyjwt.Handler, offline *caddyjwt.Offline, issued, expires time.Time,
 ) (jwt.MapClaims, error) {
-	if longest := time.Duration(h.MaxLifetime); longest > 0 && time.Duration(o.lifetime) > longest {
-		return nil, fmt.Errorf("--lifetime %v is longer than the max_lifetime of the gate: give --lifetime=%v or less",
-			&o.lifetime, longest)
+	if err := o.notLonger(time.Duration(h.MaxLifetime)); err != nil {
+		return nil, err
 	}
 	claims := jwt.MapClaims{
 		"sub": o.consumer,
@@ -98,20 +111,34 @@ func (o *mintOptions) claimsFor(
 	if audience := offline.Audience(); len(audience) > 0 {
 		claims["aud"] = audience[0]
 	}
+	return claims, o.addClaims(claims, offline.KeyClaim(), "this claim selects the credential; use --credential instead")
+}
+
+// addClaims adds those of the command line. fixed is the claim that they must not change, and why says why.
+func (o *mintOptions) addClaims(claims jwt.MapClaims, fixed, why string) error {
 	for _, claim := range o.claims {
 		name, value, ok := strings.Cut(claim, "=")
 		if !ok || name == "" {
-			return nil, fmt.Errorf("--claim %q: expected name=value", claim)
+			return fmt.Errorf("--claim %q: expected name=value", claim)
 		}
-		if name == offline.KeyClaim() {
-			return nil, fmt.Errorf("--claim %s: this claim selects the credential; use --credential instead", name)
+		if name == fixed {
+			return fmt.Errorf("--claim %s: %s", name, why)
 		}
 		claims[name] = value
 		if json.Valid([]byte(value)) {
 			claims[name] = json.RawMessage(value) // verbatim: a long number must not be rounded
 		}
 	}
-	return claims, nil
+	return nil
+}
+
+// notLonger refuses a lifetime above a bound, which is 0 for none.
+func (o *mintOptions) notLonger(longest time.Duration) error {
+	if longest > 0 && time.Duration(o.lifetime) > longest {
+		return fmt.Errorf("--lifetime %v is longer than the max_lifetime of the gate: give --lifetime=%v or less",
+			&o.lifetime, longest)
+	}
+	return nil
 }
 
 func (o *mintOptions) signingKey(credential *caddyjwt.Credential, now time.Time) (any, error) {
@@ -126,13 +153,9 @@ func (o *mintOptions) signingKey(credential *caddyjwt.Credential, now time.Time)
 		return nil, fmt.Errorf("credential %q verifies with a public key: give its private key with --private-key",
 			credential.Key)
 	}
-	text, err := os.ReadFile(o.privateKey)
+	key, err := o.readPrivateKey()
 	if err != nil {
 		return nil, err
-	}
-	key, err := caddyjwt.ParsePrivateKey(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", o.privateKey, err)
 	}
 	verifier, algorithm, err := credential.Verifier(now)
 	if err != nil {
@@ -146,6 +169,18 @@ func (o *mintOptions) signingKey(credential *caddyjwt.Credential, now time.Time)
 		return nil, fmt.Errorf("--private-key %s is not the key of credential %q: the public key that belongs to it has the "+
 			"thumbprint %s, and that of the credential has %s (RFC 7638)",
 			o.privateKey, credential.Key, thumbprint(has), thumbprint(needs))
+	}
+	return key, nil
+}
+
+func (o *mintOptions) readPrivateKey() (crypto.Signer, error) {
+	text, err := os.ReadFile(o.privateKey)
+	if err != nil {
+		return nil, err
+	}
+	key, err := caddyjwt.ParsePrivateKey(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.privateKey, err)
 	}
 	return key, nil
 }
@@ -175,12 +210,15 @@ func hintFor(reason gate.Reason, offline *caddyjwt.Offline) string {
 	case gate.InsufficientScope:
 		return fmt.Sprintf("give it with --claim scope=%q", strings.Join(offline.Scopes(), " "))
 	case gate.ClaimMismatch:
-		return "give a claim with --claim name=value; the groups of a consumer are in its block"
+		return "give a claim with --claim name=value; the groups of a consumer are in its block, and those of an issuer's " +
+			"token in --claim groups='[\"…\"]'"
 	case gate.InvalidAudience:
 		return "leave out --claim aud, or set it to one of the gate's audiences"
 	case gate.Expired, gate.NotYetValid, gate.LifetimeTooLong:
 		return "set times only with --lifetime; a negative one such as --lifetime=-1m makes an expired token"
-	case gate.ProofRequired, gate.InvalidType, gate.UnsafeClaim, gate.MalformedToken, gate.MissingClaim:
+	case gate.MissingClaim:
+		return "give it with --claim name=value, or check the values of --claim"
+	case gate.ProofRequired, gate.InvalidType, gate.UnsafeClaim, gate.MalformedToken:
 		return "check the values of --claim"
 	}
 	return ""

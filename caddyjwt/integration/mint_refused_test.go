@@ -87,7 +87,7 @@ func TestMintPrintsNoTokenThatTheGateRefuses(t *testing.T) {
 			"algorithm ES256", "public_key " + ec, "}", "}"},
 			[]string{"--private-key", rsa}, "--private-key " + rsa},
 		"nobody to sign for": {[]string{"issuer https://auth.example.com", "audience any"}, nil,
-			"has no consumer, and mint can sign only for consumers"},
+			"has no consumer; name an issuer with --issuer if its keys are here"},
 		"a lifetime without a unit": {[]string{bobWithASecret}, []string{"--lifetime", "5"},
 			"expected a duration such as 30s, 5m or 1h"},
 	} {

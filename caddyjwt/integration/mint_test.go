@@ -163,7 +163,7 @@ func TestMintSaysWhatIsMissing(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no consumer":      {[]string{"--config", config}, "no consumer: name one with --consumer"},
+		"nobody":           {[]string{"--config", config}, "nobody to sign for: name a consumer with --consumer"},
 		"unknown consumer": {[]string{"--config", config, "--consumer", "eve"}, `no consumer "eve"; it has: bob`},
 		"unknown credential": {[]string{"--config", config, "--consumer", "bob", "--credential", "x"},
 			`consumer "bob" has no credential "x"`},

@@ -1,0 +1,86 @@
+package caddyjwt
+
+import (
+	"time"
+
+	"github.com/caddyjwt/gateway/caddyjwt/words"
+	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/keyset"
+	"github.com/caddyjwt/gateway/internal/setting"
+)
+
+// OfflineIssuer is an issuer of an Offline gate, with all that a token of it must have.
+type OfflineIssuer struct {
+	gate.Issuer
+	// KeySource is the kind of the issuer's key source, such as "file".
+	KeySource string
+	// Keys verify its tokens. They are nil when they are not here.
+	Keys []*jose.Key
+	// Asked is set if the authorization server is asked about tokens that were verified here. It would not know a token
+	// that it has not issued.
+	Asked bool
+
+	keys *Keys
+}
+
+// Issuers are the issuers of the gate, in the order of the configuration.
+func (o *Offline) Issuers() []OfflineIssuer { return o.issuers }
+
+// ResolveSecret is the bytes of the secret that the issuer shares with the gate. It is nil if there is none. Errors do
+// not quote it.
+func (i *OfflineIssuer) ResolveSecret() ([]byte, error) {
+	if i.keys == nil || i.keys.Secret == "" {
+		return nil, nil
+	}
+	secret, _, err := words.NewSettings().Secret(i.keys.Secret, i.keys.Base64)
+	return secret, err
+}
+
+// issuersHere describes the issuers, and gives those whose keys are here their keys in place of stubs.
+func (c *compiled) issuersHere(h *Handler, now time.Time) ([]OfflineIssuer, error) {
+	all := make([]OfflineIssuer, len(c.plans))
+	for i := range c.plans {
+		plan, issuer := &c.plans[i], &c.config.Issuers[i]
+		keys, err := plan.source.keysHere(now)
+		if err == nil && keys != nil {
+			issuer.Keys, err = keyset.NewStatic(keys...)
+		}
+		if err != nil {
+			return nil, setting.In(element("Issuers", i), err)
+		}
+		all[i] = OfflineIssuer{
+			Issuer: *issuer, KeySource: plan.source.kind.name, Keys: keys, Asked: c.asks(plan), keys: h.Issuers[i].Keys,
+		}
+	}
+	return all, nil
+}
+
+// asks reports whether the server of an issuer is asked about JWTs that were verified here.
+func (c *compiled) asks(plan *issuerPlan) bool {
+	switch {
+	case plan.introspect == nil || c.config.Asking.Mode == gate.RouteSkip:
+		return false
+	case c.config.Asking.Mode == gate.RouteForce:
+		return true
+	}
+	return plan.introspect.mode != gate.AskOpaque
+}
+
+// keysHere are the keys that need no network; nil for none.
+func (p *sourcePlan) keysHere(now time.Time) ([]*jose.Key, error) {
+	text := []byte(p.pem)
+	switch {
+	case p.static != nil:
+		return p.static, nil
+	case p.path != "":
+		var err error
+		if text, _, err = words.NewSettings().ReadFile("keys file", p.path); err != nil {
+			return nil, err
+		}
+	case p.pem == "":
+		return nil, nil
+	}
+	keys, _, _, err := keyset.ParseKeys(text, p.taken, now)
+	return keys, err
+}
