@@ -205,16 +205,20 @@ func (s *site) loadExample() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	if err := s.tryLoad(s.onSockets(string(text))); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// onSockets is a Caddyfile whose site on :8080, and the backend of the example, are on sockets instead.
+func (s *site) onSockets(config string) string {
 	backend := filepath.Join(filepath.Dir(s.socket), "b")
-	config := strings.NewReplacer(
+	return strings.NewReplacer(
 		"persist_config off\n", "persist_config off\n\tlog {\n\t\toutput file "+s.logFile+"\n\t}\n",
 		"\n:8080 {\n", "\nhttp://gate.test {\n\tbind unix/"+s.socket+"\n",
 		"reverse_proxy 127.0.0.1:9000\n}\n\n# A site", "reverse_proxy unix/"+backend+"\n}\n\n# A site",
 		"bind 127.0.0.1\n", "bind unix/"+backend+"\n",
-	).Replace(string(text))
-	if err := s.tryLoad(config); err != nil {
-		s.t.Fatal(err)
-	}
+	).Replace("\n" + config)
 }
 
 // uncommented takes the comment signs off whole blocks: lines that look like configuration, not like prose.
