@@ -20,8 +20,9 @@ func (c *Config) validateOptionalExpired() error {
 		return setting.Errorf("OptionalExpired",
 			"optional_expired says which tokens count as none, and a request without a token is refused: set optional, too")
 	case !slices.ContainsFunc(c.Extractor.Places(), inCookie):
-		return setting.Errorf("OptionalExpired", "optional expired is for tokens in cookies, and no token is taken from a cookie: "+
-			"add \"token_from cookie <name>\", or write \"optional\" alone")
+		return setting.Errorf("OptionalExpired",
+			"optional expired is for tokens in cookies, and no token is taken from a cookie: "+
+				"add \"token_from cookie <name>\", or write \"optional\" alone")
 	}
 	return nil
 }
