@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt/verdict"
 	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/problem"
 )
 
 // refuse sets the answer's headers and returns an error to Caddy, so that handle_errors can write the page. The error
@@ -20,7 +21,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) erro
 	refused := &verdict.Refusal{Failure: failure, Text: answer.Text, Code: answer.Code}
 	h.reportRefusal(r, refused, answer.Status)
 	if h.ErrorFormat != "" {
-		writeProblem(w, r, &answer)
+		problem.Of(answer.Status, answer.Code, answer.Text, answer.Scope).Write(w, r)
 		return nil
 	}
 	if failure.Reason == gate.KeyPending && !hasErrorRoutes(r) {
