@@ -131,8 +131,8 @@ func crowded(b *testing.B, key *tokentest.Key, n int) *gate.Gate {
 	r := request("x")
 	for i := range n {
 		r.Header["Authorization"][0] = "Bearer " + mint.token(i)
-		if _, err := g.Check(direct(r)); err != nil {
-			b.Fatal(err)
+		for range 2 { // a token is kept when it comes for the second time
+			accepted(b, g, r)
 		}
 	}
 	cache.CleanUp()
