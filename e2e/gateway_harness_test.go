@@ -23,17 +23,27 @@ import (
 
 // gate is a running gateway in front of a backend that notes what reaches it.
 type gate struct {
-	client *http.Client // every request goes to the gateway
-	log    *tokentest.Buffer
+	client  *http.Client // every request goes to the gateway
+	log     *tokentest.Buffer
+	socket  string // where it listens
+	backend string // address of the backend
 
 	mu   sync.Mutex
 	seen []*http.Request
 	sent []string // tokens, none of which may be in the log
 }
 
-// startGateway runs the binary with this text inside of bearer_auth { … }. It listens on a Unix socket: another process
-// could take a port before the gateway does.
+// startGateway runs the binary with this text inside of bearer_auth { … }.
 func startGateway(t *testing.T, directive string) *gate {
+	t.Helper()
+	return startSite(t, func(backend string) string {
+		return "bearer_auth {\n" + directive + "\n}\nreverse_proxy " + backend
+	})
+}
+
+// startSite runs the binary with one site that has this text. It listens on a Unix socket: another process could take a
+// port before the gateway does.
+func startSite(t *testing.T, site func(backend string) string) *gate {
 	t.Helper()
 	g := &gate{log: new(tokentest.Buffer)}
 	backend := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -49,7 +59,8 @@ func startGateway(t *testing.T, directive string) *gate {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	socket, config := filepath.Join(dir, "s"), filepath.Join(dir, "Caddyfile")
-	if err := os.WriteFile(config, fmt.Appendf(nil, caddyfile, dir, socket, directive, backend.URL), 0o600); err != nil {
+	g.socket, g.backend = socket, strings.TrimPrefix(backend.URL, "http://")
+	if err := os.WriteFile(config, fmt.Appendf(nil, caddyfile, dir, socket, site(g.backend)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 
@@ -62,27 +73,37 @@ func startGateway(t *testing.T, directive string) *gate {
 	go func() { _ = cmd.Wait(); close(ended) }()
 	t.Cleanup(func() { g.stop(t, cmd, ended) })
 
-	dialer := new(net.Dialer)
+	g.through(t, socket)
+	listens(t, "the gateway", socket, ended)
+	return g
+}
+
+// through makes all requests go to this socket.
+func (g *gate) through(t *testing.T, socket string) {
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, "unix", socket)
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
 		},
 	}
 	t.Cleanup(transport.CloseIdleConnections)
 	g.client = &http.Client{Transport: transport, Timeout: 30 * time.Second}
-	eventually(t, "the gateway listens", func() bool {
+}
+
+// listens waits until a process that must not end listens on a socket.
+func listens(t *testing.T, who, socket string, ended <-chan struct{}) {
+	t.Helper()
+	eventually(t, who+" listens", func() bool {
 		select {
 		case <-ended:
-			t.Fatal("the gateway has ended")
+			t.Fatal(who + " has ended")
 		default:
 		}
-		conn, err := dialer.DialContext(t.Context(), "unix", socket)
+		conn, err := new(net.Dialer).DialContext(t.Context(), "unix", socket)
 		if err == nil {
 			err = conn.Close()
 		}
 		return err == nil
 	})
-	return g
 }
 
 const caddyfile = `{
@@ -94,10 +115,7 @@ const caddyfile = `{
 }
 http:// {
 	bind unix/%s
-	bearer_auth {
-		%s
-	}
-	reverse_proxy %s
+	%s
 }
 `
 

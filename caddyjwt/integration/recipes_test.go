@@ -20,6 +20,12 @@ func (s *site) recipe(section string, n int, addresses ...string) {
 // recipeIn is recipe for any document.
 func (s *site) recipeIn(document, section string, n int, addresses ...string) {
 	s.t.Helper()
+	s.loadFile(s.recipeText(document, section, n, addresses...))
+}
+
+// recipeText is the whole Caddyfile of a recipe.
+func (s *site) recipeText(document, section string, n int, addresses ...string) string {
+	s.t.Helper()
 	text, err := os.ReadFile("../../docs/" + document)
 	if err != nil {
 		s.t.Fatal(err)
@@ -39,7 +45,7 @@ func (s *site) recipeIn(document, section string, n int, addresses ...string) {
 		}
 	}
 	inside = strings.NewReplacer(append(addresses, "localhost:9000", s.upstream.addr())...).Replace(inside)
-	s.loadFile(strings.Replace(s.caddyfile(inside), "\n\treverse_proxy "+s.upstream.addr()+"\n}", "\n}", 1))
+	return strings.Replace(s.caddyfile(inside), "\n\treverse_proxy "+s.upstream.addr()+"\n}", "\n}", 1)
 }
 
 // The patterns that the manual shows, against claims that come near.
