@@ -10,13 +10,16 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyjwt/gateway/caddyjwt/verdict"
+	"github.com/caddyjwt/gateway/internal/causes"
 	"github.com/caddyjwt/gateway/internal/gate"
 )
 
 // The fields of refusals in Caddy's access log. The name of an issuer is the configured one, never the token's text.
+// Only the cause may repeat texts of the token, cut and quoted.
 const (
 	reasonField = "auth_reason"
 	issuerField = "auth_issuer"
+	causeField  = "auth_cause"
 )
 
 // reportPass reports to placeholders, matchers and metrics that a request passes.
@@ -98,14 +101,19 @@ func addToAccessLog(r *http.Request, failure *gate.Failure) {
 		return
 	}
 	fields.Set(zap.String(reasonField, string(failure.Reason)))
-	issuer := zap.String(issuerField, failure.Issuer)
-	if failure.Issuer == "" {
-		issuer = zap.Field{Key: issuerField, Type: zapcore.SkipType} // in place of another gate's
-	}
-	fields.Set(issuer)
+	fields.Set(textOrNone(issuerField, failure.Issuer))
+	fields.Set(textOrNone(causeField, causes.Line(failure.Cause)))
 	if failure.Reason == gate.KeyPending {
 		notAsError(r)
 	}
+}
+
+// textOrNone is a field, or nothing in place of another gate's field.
+func textOrNone(name, text string) zap.Field {
+	if text == "" {
+		return zap.Field{Key: name, Type: zapcore.SkipType}
+	}
+	return zap.String(name, text)
 }
 
 // notAsError lowers the level of a request's line from error, which Caddy uses for every 5xx: strangers can cause this

@@ -220,9 +220,6 @@ func (h *Handler) Cleanup() error {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	verdict, err := h.decide(w, r)
 	unread := r.ContentLength != 0 && !bearer.HasRead(r) // strip wraps the body, so ask now
-	if verdict.TokenExpired {
-		h.gate.RemoveToken(r)
-	}
 	h.strip(r, verdict)
 	if err == nil && !verdict.Passes() {
 		err = gate.InternalError

@@ -24,8 +24,10 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) erro
 		problem.Of(answer.Status, answer.Code, answer.Text, answer.Scope).Write(w, r)
 		return nil
 	}
-	if failure.Reason == gate.KeyPending && !hasErrorRoutes(r) {
-		w.WriteHeader(answer.Status) // Caddy would log an error, and strangers can cause it at will
+	if answer.Status >= http.StatusInternalServerError && failure.Reason != gate.InternalError && !hasErrorRoutes(r) {
+		// Caddy would log an error for each request. Strangers can cause KeyPending at will, and of the others the reporter
+		// has written as much as operators need.
+		w.WriteHeader(answer.Status)
 		return nil
 	}
 	return caddyhttp.HandlerError{Err: refused, StatusCode: answer.Status, ID: errorID()}

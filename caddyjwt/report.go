@@ -11,7 +11,9 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyjwt/gateway/caddyjwt/process"
+	"github.com/caddyjwt/gateway/internal/causes"
 	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/keyset"
 	"github.com/caddyjwt/gateway/introspect"
 )
 
@@ -20,11 +22,13 @@ import (
 const troubleInterval = 10 * time.Second
 
 // reporter writes the log for operators. What clients can cause is logged at debug level, and counted if no access log
-// has it. Trouble on our side is a warning. No byte of a token is ever logged.
+// has it. Trouble on our side is a warning. A token is never logged, nor its signature. A cause may repeat a few of its
+// texts, cut and quoted.
 type reporter struct {
 	logger  *zap.Logger
 	trouble sync.Map // troubleKind to *trouble; bounded by reasons, issuers and causes
 	tally   *tally
+	clocks  causes.Clocks
 
 	warnings      *process.Warnings // those given already
 	configuration process.Configuration
@@ -70,10 +74,17 @@ func (r *reporter) failedToClose(err error) { r.logger.Error(err.Error()) }
 func (r *reporter) refused(f *gate.Failure, status int, logged bool) {
 	level, troubled := zapcore.DebugLevel, isTrouble(f.Reason, status)
 	if !logged && !troubled {
-		r.tally.add(f.Reason, status)
+		r.tally.add(f, status)
+	}
+	if f.Off != 0 && f.Token != "" && r.clocks.Wrong(f.Issuer, f.Token, f.Off, time.Now()) {
+		r.logger.Warn("several tokens of this issuer are late or early by about the same time: is a clock wrong, "+
+			"its own or that of this server?", withTexts(nil, brief(f))...)
 	}
 	if troubled {
 		level = zapcore.WarnLevel
+		if toldBySource(f, time.Now()) {
+			level, troubled = zapcore.DebugLevel, false
+		}
 	}
 	entry := r.logger.Check(level, "request refused")
 	if entry == nil {
@@ -91,15 +102,26 @@ func (r *reporter) refused(f *gate.Failure, status int, logged bool) {
 		}
 	}
 	fields = append(fields, zap.String("reason", string(f.Reason)), zap.Int("status", status))
-	for _, field := range []struct{ name, value string }{{"issuer", f.Issuer}, {"kid", f.KeyID}, {"token", f.Token}} {
+	entry.Write(withTexts(fields, f)...)
+}
+
+// withTexts adds what is known about a refusal beside its reason.
+func withTexts(fields []zap.Field, f *gate.Failure) []zap.Field {
+	for _, field := range []struct{ name, value string }{
+		{"issuer", f.Issuer}, {"kid", f.KeyID}, {"token", f.Token}, {"cause", causes.Line(f.Cause)},
+	} {
 		if field.value != "" {
 			fields = append(fields, zap.String(field.name, field.value))
 		}
 	}
-	if f.Cause != nil {
-		fields = append(fields, zap.NamedError("cause", f.Cause))
-	}
-	entry.Write(fields...)
+	return fields
+}
+
+// toldBySource reports whether the key source has just written a warning about this very trouble. The first request
+// causes both the fetch that fails and the refusal. If the trouble goes on, refusals are logged, too.
+func toldBySource(f *gate.Failure, now time.Time) bool {
+	keys, ok := errors.AsType[*keyset.UnavailableError](f)
+	return ok && !keys.FailingSince.IsZero() && now.Sub(keys.FailingSince) < troubleInterval
 }
 
 // isTrouble reports whether operators should look at a refusal. A key that is not known yet is not trouble: strangers

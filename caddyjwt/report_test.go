@@ -1,11 +1,19 @@
 package caddyjwt
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
 	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/keyset"
 )
 
 // Operators must not be alarmed by what strangers can cause at will.
@@ -51,5 +59,53 @@ func TestTroubleIsLoggedOnceInAWhile(t *testing.T) {
 		if hidden, due := kind.due(start.Add(c.at)); due != c.due || hidden != c.hidden {
 			t.Errorf("%s: due %v, %d hidden; want %v, %d", c.name, due, hidden, c.due, c.hidden)
 		}
+	}
+}
+
+// A key source writes its own warning when fetching begins to fail. The refusals that follow at once are not another
+// one, but those later are, so that nobody has to search old logs.
+func TestTroubleOfAKeySourceIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core, logs := observer.New(zap.WarnLevel)
+		r := newReporter(zap.New(core))
+		defer r.tally.close()
+		began := time.Now()
+		refuse := func(since time.Time) int {
+			r.refused(&gate.Failure{Reason: gate.KeysUnavailable, Issuer: "https://as", Cause: &keyset.UnavailableError{
+				Err: errors.New("status 404"), FailingSince: since,
+			}}, http.StatusServiceUnavailable, false)
+			return len(logs.TakeAll())
+		}
+		if n := refuse(began); n != 0 {
+			t.Errorf("%d lines at once", n)
+		}
+		if n := refuse(time.Time{}); n != 1 {
+			t.Errorf("%d lines about other trouble", n)
+		}
+		time.Sleep(troubleInterval)
+		if n := refuse(began); n != 1 {
+			t.Errorf("%d lines later", n)
+		}
+		if n := refuse(began); n != 0 {
+			t.Errorf("%d lines at once after that", n)
+		}
+	})
+}
+
+// Tokens that are early or late by the same time are a sign of a wrong clock. One such line is enough.
+func TestWrongClocksAreToldOnce(t *testing.T) {
+	core, logs := observer.New(zap.WarnLevel)
+	r := newReporter(zap.New(core))
+	defer r.tally.close()
+	for _, token := range []string{"a", "b", "c", "d", "e"} {
+		r.refused(&gate.Failure{Reason: gate.NotYetValid, Issuer: "https://as", Token: token, KeyID: "kid",
+			Off: -time.Minute, Cause: errors.New("nbf is 1m0s ahead")}, http.StatusUnauthorized, true)
+	}
+	entries := logs.TakeAll()
+	if len(entries) != 1 || !strings.Contains(entries[0].Message, "is a clock wrong") {
+		t.Fatalf("%v", entries)
+	}
+	if fields := fmt.Sprint(entries[0].ContextMap()); fields != "map[cause:nbf is 1m0s ahead issuer:https://as]" {
+		t.Errorf("fields %s", fields)
 	}
 }

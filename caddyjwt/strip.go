@@ -15,8 +15,11 @@ import (
 // context with another one. A handler before the gate, such as tracing, may have passed on a copy of the request. Caddy
 // still evaluates the placeholder of the target against the first request, so strip sets the placeholder by name, too.
 func (h *Handler) strip(r *http.Request, verdict gate.Verdict) {
-	if verdict.Outcome == gate.Public {
+	switch {
+	case verdict.Outcome == gate.Public:
 		h.gate.StripPublic(r)
+	case verdict.TokenExpired:
+		h.gate.RemoveToken(r)
 	}
 	h.gate.Strip(r)
 	if !h.gate.TakesQuery(verdict.Outcome) {

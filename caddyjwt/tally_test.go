@@ -1,7 +1,9 @@
 package caddyjwt
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -14,6 +16,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/gate"
 )
 
+func refusalFor(reason gate.Reason) *gate.Failure { return &gate.Failure{Reason: reason} }
+
 // observed is a tally with what it has logged so far.
 func observed(level zapcore.Level) (*tally, func() []string) {
 	core, logs := observer.New(level)
@@ -22,6 +26,9 @@ func observed(level zapcore.Level) (*tally, func() []string) {
 			fields := entry.ContextMap()
 			lines = append(lines, fmt.Sprint(entry.Level, " ", entry.Message, ": ",
 				fields["reason"], " ", fields["status"], " ", fields["count"]))
+			if cause, has := fields["cause"]; has {
+				lines[len(lines)-1] += fmt.Sprint(" ", fields["issuer"], " ", cause)
+			}
 		}
 		return lines
 	}
@@ -39,12 +46,12 @@ func wants(t *testing.T, what string, got []string, want ...string) {
 func TestTallyLogsOncePerReasonAndMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tally, logged := observed(zap.InfoLevel)
-		tally.add(gate.Expired, 401)
+		tally.add(refusalFor(gate.Expired), 401)
 		wants(t, "the first one", logged(), "info requests refused: expired 401 1")
 		for range 1000 {
-			tally.add(gate.Expired, 401)
+			tally.add(refusalFor(gate.Expired), 401)
 		}
-		tally.add(gate.MissingToken, 401)
+		tally.add(refusalFor(gate.MissingToken), 401)
 		wants(t, "another reason beside a thousand of the first", logged(), "info requests refused: missing_token 401 1")
 		time.Sleep(tallyInterval - time.Nanosecond)
 		synctest.Wait()
@@ -53,9 +60,9 @@ func TestTallyLogsOncePerReasonAndMinute(t *testing.T) {
 		synctest.Wait()
 		wants(t, "when it is over", logged(), "info requests refused: expired 401 1000")
 
-		tally.add(gate.MissingToken, 401)
+		tally.add(refusalFor(gate.MissingToken), 401)
 		wants(t, "a new minute for what was logged long ago", logged(), "info requests refused: missing_token 401 1")
-		tally.add(gate.Expired, 401)
+		tally.add(refusalFor(gate.Expired), 401)
 		wants(t, "the first minute is followed by a second", logged())
 		time.Sleep(tallyInterval)
 		synctest.Wait()
@@ -69,21 +76,47 @@ func TestTallyLogsOncePerReasonAndMinute(t *testing.T) {
 	})
 }
 
+// The first line has the cause, and the number after a minute has the cause of one of those that it counts. Both are
+// one line of bounded length.
+func TestTallyNamesACause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tally, logged := observed(zap.InfoLevel)
+		defer tally.close()
+		refuse := func(cause string) {
+			tally.add(&gate.Failure{
+				Reason: gate.Expired, Issuer: "https://as", KeyID: "k", Token: "t", Cause: errors.New(cause),
+			}, 401)
+		}
+		refuse("first")
+		wants(t, "at once", logged(), "info requests refused: expired 401 1 https://as first")
+		refuse("second\n" + strings.Repeat("x", 2000))
+		refuse("third")
+		time.Sleep(tallyInterval)
+		synctest.Wait()
+		wants(t, "after a minute", logged(),
+			"info requests refused: expired 401 2 https://as second "+strings.Repeat("x", 993)+"...")
+		tally.add(refusalFor(gate.Expired), 401)
+		refuse("fourth")
+		tally.close()
+		wants(t, "at the end", logged(), "info requests refused: expired 401 2")
+	})
+}
+
 // When a configuration ends, the tally logs what it has not logged yet. Nothing is left, and later refusals start
 // nothing.
 func TestTallyEndsWithItsConfiguration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tally, logged := observed(zap.InfoLevel)
 		for range 3 {
-			tally.add(gate.Expired, 401)
-			tally.add(gate.InsufficientScope, 403)
+			tally.add(refusalFor(gate.Expired), 401)
+			tally.add(refusalFor(gate.InsufficientScope), 403)
 		}
-		tally.add(gate.MissingToken, 401)
+		tally.add(refusalFor(gate.MissingToken), 401)
 		logged()
 		tally.close()
 		wants(t, "at the end", logged(),
 			"info requests refused: expired 401 2", "info requests refused: insufficient_scope 403 2")
-		tally.add(gate.Expired, 401)
+		tally.add(refusalFor(gate.Expired), 401)
 		tally.close()
 		time.Sleep(2 * tallyInterval)
 		synctest.Wait()
@@ -94,7 +127,7 @@ func TestTallyEndsWithItsConfiguration(t *testing.T) {
 // If the log does not take lines of this level, nothing is counted.
 func TestTallyCountsNothingForADisabledLevel(t *testing.T) {
 	tally, logged := observed(zap.WarnLevel)
-	tally.add(gate.Expired, 401)
+	tally.add(refusalFor(gate.Expired), 401)
 	wants(t, "a log of warnings", logged())
 	if len(tally.minutes) != 0 {
 		t.Error("a minute has begun")
@@ -110,7 +143,7 @@ func TestTallyCountsEveryRefusalOnce(t *testing.T) {
 		for range 8 {
 			all.Go(func() {
 				for range 500 {
-					tally.add(gate.Expired, 401)
+					tally.add(refusalFor(gate.Expired), 401)
 					time.Sleep(time.Second / 3)
 				}
 			})

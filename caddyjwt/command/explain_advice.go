@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/bearer"
+	"github.com/caddyjwt/gateway/internal/causes"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/jose"
 )
@@ -195,26 +196,17 @@ func (s *subject) unknownIssuer() *advice {
 		}
 		a := &advice{Line: line("issuer", iss), Where: inGate,
 			Note: "Add it only if you trust this server. It needs an audience, too."}
+		var names []string
 		for _, known := range s.config.Issuers {
-			if nearly(known.Name) == nearly(iss) {
-				a.Note = fmt.Sprintf("It differs only a little from the issuer %s, which is configured: write it as the token "+
-					"does, in place of that one.", strconv.Quote(known.Name))
-			}
+			names = append(names, known.Name)
+		}
+		if near, found := causes.NewIssuers(names).Near(iss); found {
+			a.Note = fmt.Sprintf("If it is the server that is configured as %s, write it as the token does, in place of "+
+				"that name.", strconv.Quote(near))
 		}
 		return a
 	}
 	return &advice{Note: "No line should: the token says neither who issued it (iss), nor which credential it belongs to."}
-}
-
-// nearly is an issuer without what people get wrong: the case, the scheme, the slash at the end, and the path of its
-// metadata.
-func nearly(issuer string) string {
-	issuer = strings.ToLower(issuer)
-	if _, rest, ok := strings.Cut(issuer, "://"); ok {
-		issuer = rest
-	}
-	issuer, _, _ = strings.Cut(issuer, "/.well-known/")
-	return strings.TrimRight(issuer, "/")
 }
 
 func (s *subject) expired() *advice {

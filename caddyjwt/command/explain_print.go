@@ -22,7 +22,7 @@ const (
 	undecided = "undecided"
 )
 
-// report is the output of explain. docs/errors.md documents its JSON.
+// report is the output of explain. docs/tools.md documents its JSON.
 type report struct {
 	Verdict string    `json:"verdict"`
 	Gates   []*judged `json:"gates"`
@@ -92,6 +92,8 @@ func newJudged(g *siteGate, e *gate.Explanation, a gate.Answer) *judged {
 		j.Outcome = "unidentified"
 	case gate.Preflight:
 		j.Outcome = "preflight"
+	case gate.Public:
+		j.Outcome = "public"
 	}
 	if e.Open {
 		j.Verdict = undecided

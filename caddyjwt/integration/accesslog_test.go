@@ -91,6 +91,10 @@ func TestAccessLogHasTheReason(t *testing.T) {
 				s.client, s.base = way.client, strings.TrimSuffix(way.url, "/")
 				var a answer
 				line := s.logs(fmt.Sprint("/", way.name, "/", i), func(path string) { a = s.get(path, test.token) })
+				cause, has := line["auth_cause"]
+				if has != (test.reason != nil) || has && strings.Contains(a.body, fmt.Sprint(cause)) {
+					t.Errorf("auth_cause %v, and the page says %q", cause, a.body)
+				}
 				if line["auth_reason"] != test.reason || line["auth_issuer"] != test.issuer {
 					t.Errorf("auth_reason %v, auth_issuer %v; want %v, %v", line["auth_reason"], line["auth_issuer"], test.reason,
 						test.issuer)
@@ -191,11 +195,14 @@ func TestAccessLogOfTwoGates(t *testing.T) {
 	for i, test := range []struct {
 		name, first, second string
 		reason, issuer      any
+		cause               string // how it begins
 	}{
-		{"both let it pass", zoe, alice, nil, nil},
-		{"the second refuses", zoe, "", "missing_token", nil},
-		{"the first refuses, and that of the error route as well", expired, "", "missing_token", nil},
-		{"the first refuses, and that of the error route lets it pass", expired, alice, "expired", as.URL},
+		{"both let it pass", zoe, alice, nil, nil, ""},
+		{"the second refuses", zoe, "", "missing_token", nil, "no token in header X-Second"},
+		{"the first refuses, and that of the error route as well", expired, "", "missing_token", nil,
+			"no token in header X-Second"},
+		{"the first refuses, and that of the error route lets it pass", expired, alice, "expired", as.URL,
+			"expired: exp was"},
 	} {
 		line := s.logs(fmt.Sprint("/", i), func(path string) {
 			r := s.request(http.MethodGet, path, nil, "Authorization", "Bearer "+test.first)
@@ -207,6 +214,10 @@ func TestAccessLogOfTwoGates(t *testing.T) {
 		_, has := line["auth_issuer"]
 		if line["auth_reason"] != test.reason || line["auth_issuer"] != test.issuer || has != (test.issuer != nil) {
 			t.Errorf("%s: auth_reason %v, auth_issuer %v", test.name, line["auth_reason"], line["auth_issuer"])
+		}
+		cause, _ := line["auth_cause"].(string)
+		if !strings.HasPrefix(cause, test.cause) || (cause == "") != (test.cause == "") {
+			t.Errorf("%s: auth_cause %q", test.name, cause)
 		}
 	}
 }

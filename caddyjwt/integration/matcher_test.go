@@ -178,7 +178,7 @@ func TestMatcherWithoutAToken(t *testing.T) {
 	who := newCallers(t)
 	s := prepare(t)
 	for line, want := range map[string]string{
-		"optional": "no", "allow_preflight": "no", "anonymous alice": "alice", "anonymous guest": "no",
+		"optional": "no", "public /": "no", "allow_preflight": "no", "anonymous alice": "alice", "anonymous guest": "no",
 	} {
 		parties := append(who.parties(t), line, "consumer guest {\ngroups guests\n}")
 		s.behind(`@alice {

@@ -52,9 +52,11 @@ func TestPlaceholdersAreKnownOnEveryOutcome(t *testing.T) {
 	expired := key.Sign(t, issuedBy(as.URL, "sub", "zoe", "exp", 1))
 	alice := hmacKey(t).Sign(t, claims())
 	for name, test := range map[string]struct{ line, second, method, token, want string }{
-		"optional, no token":                         {line: "optional", want: "[|||||||]"},
-		"anonymous":                                  {line: "anonymous alice", want: "[alice|||||||]"},
-		"a preflight":                                {line: "allow_preflight", method: http.MethodOptions, want: "[|||||||]"},
+		"optional, no token": {line: "optional", want: "[|||||||]"},
+		"anonymous":          {line: "anonymous alice", want: "[alice|||||||]"},
+		"a preflight": {
+			line: "allow_preflight", method: http.MethodOptions, want: "[|||||||]",
+		},
 		"a public path, a good token":                {line: "public / /page /error", token: zoe, want: "[|||||||]"},
 		"a good token":                               {token: zoe, want: "[zoe|zoe@example.com||ISSUER||||]"},
 		"a good token without these claims":          {token: nameless, want: "[|||ISSUER||||]"},

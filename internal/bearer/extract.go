@@ -35,7 +35,6 @@ var (
 
 // The ways to be malformed. They are made once, so that a flood of them allocates nothing.
 var (
-	errTwoPlaces = fmt.Errorf("%w: tokens in more than one place", ErrMalformed)
 	errTwoValues = fmt.Errorf("%w: more than one value in one place", ErrMalformed)
 	errTwoFields = fmt.Errorf("%w: header field sent more than once", ErrMalformed)
 	errSpelling  = fmt.Errorf("%w: header field with another spelling of its name", ErrMalformed)
@@ -104,6 +103,11 @@ type Extractor struct {
 
 	// names of the header places that have more than one spelling
 	spelt []string
+
+	// Errors that name a setting. They are made once, as those above.
+	tooLong   error
+	second    []error // by place: it has a token, and so has an earlier place
+	formLimit error
 }
 
 // NewExtractor makes an extractor. The error names the place that is wrong.
@@ -121,6 +125,8 @@ func NewExtractor(o Options) (*Extractor, error) {
 	if e.maxForm == 0 {
 		e.maxForm = DefaultMaxForm
 	}
+	e.tooLong = fmt.Errorf("%w, of more than %d bytes", ErrTooLong, e.maxToken)
+	e.formLimit = fmt.Errorf("%w: it has more than %d bytes", ErrBodyTooLarge, e.maxForm)
 	if len(o.Places) == 0 {
 		o.Places = []Place{DefaultPlace}
 	}
@@ -143,6 +149,7 @@ func (e *Extractor) add(p Place) error {
 		}
 	}
 	e.places = append(e.places, p)
+	e.second = append(e.second, fmt.Errorf("%w: tokens in more than one place, one of them in %v", ErrMalformed, p))
 	//exhaustive:enforce
 	switch p.Kind {
 	case Header:
@@ -174,7 +181,7 @@ func (e *Extractor) Places() []Place { return slices.Clone(e.places) }
 // when the announced length is over the limit. The memory of a form counts until somebody has read the body, or until
 // the context of the request ends.
 //
-// The error is ErrMissing, ErrBodyTooLarge or ErrOverloaded, or it wraps ErrMalformed or ErrBodyRead. It never contains
+// The error is ErrMissing or ErrOverloaded, or it wraps ErrMalformed, ErrBodyTooLarge or ErrBodyRead. It never contains
 // a part of a token.
 func (e *Extractor) Extract(r *http.Request) (Credential, error) {
 	if e.respelt(r.Header) || e.respelt(r.Trailer) {
@@ -229,13 +236,13 @@ func (e *Extractor) take(found *Credential, i int, value presented) error {
 		return nil
 	}
 	if found.Token != "" {
-		return errTwoPlaces
+		return e.second[i]
 	}
 	token := value.text
 	if value.encoded {
 		// An escaped character takes at most three bytes, so this bounds the length before anything is decoded.
 		if len(token)/3 > e.maxToken {
-			return ErrTooLong
+			return e.tooLong
 		}
 		var err error
 		if token, err = unescape(token); err != nil {
@@ -243,7 +250,7 @@ func (e *Extractor) take(found *Credential, i int, value presented) error {
 		}
 	}
 	if len(token) > e.maxToken {
-		return ErrTooLong
+		return e.tooLong
 	}
 	if err := checkToken(token); err != nil {
 		return err

@@ -192,12 +192,12 @@ func (e *Extractor) readForm(r *http.Request) (string, error) {
 	}
 	if r.ContentLength > e.maxForm {
 		// Nothing is read, so a client that waits for "100 Continue" gets the answer before it sends the body.
-		return "", ErrBodyTooLarge
+		return "", e.formLimit
 	}
 	source := r.Body
 	if body, ok := source.(*formBody); ok && body.whole() {
 		if int64(len(body.text)) > e.maxForm {
-			return "", ErrBodyTooLarge
+			return "", e.formLimit
 		}
 		return body.text, nil // an earlier extractor has read it
 	}
@@ -239,7 +239,7 @@ func (e *Extractor) readText(r *http.Request, share *share) (text pieces, err er
 		n, err := body.Read(room)
 		text.fill(n)
 		if text.size > e.maxForm {
-			return text, ErrBodyTooLarge
+			return text, e.formLimit
 		}
 		if err == io.EOF {
 			return text, nil
@@ -256,8 +256,8 @@ func (e *Extractor) readText(r *http.Request, share *share) (text pieces, err er
 
 // readError distinguishes a limit set by another handler from trouble with the client.
 func readError(err error) error {
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return ErrBodyTooLarge
+	if limit, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return fmt.Errorf("%w: it has more than %d bytes, the limit before the gate", ErrBodyTooLarge, limit.Limit)
 	}
 	return fmt.Errorf("%w: %w", ErrBodyRead, err)
 }

@@ -16,7 +16,7 @@ func CheckTime(s *Set, now time.Time, leeway time.Duration) error {
 		return missing("exp")
 	}
 	if !now.Before(s.ExpiresAt.Add(leeway)) {
-		return ErrExpired
+		return &TimeError{ErrExpired, "exp", now.Sub(s.ExpiresAt), leeway}
 	}
 	return CheckNotBefore(s, now, leeway)
 }
@@ -26,10 +26,10 @@ func CheckTime(s *Set, now time.Time, leeway time.Duration) error {
 func CheckNotBefore(s *Set, now time.Time, leeway time.Duration) error {
 	latest := now.Add(leeway)
 	if s.NotBefore.After(latest) { // an absent date is the zero Time, which is in the past
-		return fmt.Errorf("%w: nbf", ErrNotYetValid)
+		return &TimeError{ErrNotYetValid, "nbf", now.Sub(s.NotBefore), leeway}
 	}
 	if s.IssuedAt.After(latest) {
-		return fmt.Errorf("%w: iat", ErrNotYetValid)
+		return &TimeError{ErrNotYetValid, "iat", now.Sub(s.IssuedAt), leeway}
 	}
 	return nil
 }
@@ -42,13 +42,13 @@ func CheckAudience(s *Set, accepted []string) error {
 			return nil
 		}
 	}
-	return ErrAudience
+	return &AudienceError{s, accepted}
 }
 
 // CheckIssuer refuses a token unless its iss is exactly issuer (RFC 7519 section 4.1.1). An empty issuer refuses all.
 func CheckIssuer(s *Set, issuer string) error {
 	if issuer == "" || s.Issuer != issuer {
-		return ErrIssuer
+		return &IssuerError{s.Issuer, issuer}
 	}
 	return nil
 }
@@ -57,8 +57,11 @@ func CheckIssuer(s *Set, issuer string) error {
 // count as missing.
 func CheckPresent(s *Set, paths []Path) error {
 	for _, path := range paths {
-		if v, ok := s.Lookup(path); !ok || v.IsEmpty() {
+		switch v, ok := s.Lookup(path); {
+		case !ok:
 			return missing(path.String())
+		case v.IsEmpty():
+			return fmt.Errorf("%w: %v is there, but empty", ErrMissing, path)
 		}
 	}
 	return nil
@@ -73,9 +76,9 @@ func CheckLifetime(s *Set, now time.Time, longest, leeway time.Duration) error {
 	case s.IssuedAt.IsZero():
 		return missing("iat")
 	case s.ExpiresAt.After(s.IssuedAt.Add(longest)):
-		return ErrLifetime
+		return &LifetimeError{"iat", s.ExpiresAt.Sub(s.IssuedAt), longest}
 	case s.ExpiresAt.After(now.Add(longest).Add(leeway)):
-		return ErrLifetime
+		return &LifetimeError{"now", s.ExpiresAt.Sub(now), longest}
 	}
 	return nil
 }
@@ -100,9 +103,4 @@ func CheckAccessToken(s *Set) error {
 		return missing("jti")
 	}
 	return nil
-}
-
-// missing is the error for an absent claim. The name comes from the configuration or a specification.
-func missing(claim string) error {
-	return fmt.Errorf("%w: %s", ErrMissing, claim)
 }

@@ -5,27 +5,11 @@
 package claims
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"time"
 	"unsafe"
 
 	"github.com/caddyjwt/gateway/internal/strictjson"
-)
-
-// Why a claims set, or what it says, is refused.
-var (
-	// ErrMalformed means that the text is not a claims set, or that a registered claim in it is not what its
-	// specification says.
-	ErrMalformed = errors.New("malformed claims")
-	// ErrMissing means that a required claim is absent or empty.
-	ErrMissing     = errors.New("missing claim")
-	ErrExpired     = errors.New("expired")
-	ErrNotYetValid = errors.New("not yet valid")
-	ErrIssuer      = errors.New("not this issuer")
-	ErrAudience    = errors.New("not for this audience")
-	ErrLifetime    = errors.New("lifetime too long")
 )
 
 // Set is a decoded claims set. It is immutable, owns its text and is safe for concurrent use; its slices must not be
@@ -90,9 +74,4 @@ func (s *Set) Lookup(path Path) (Value, bool) {
 		return Value{}, false
 	}
 	return v, true
-}
-
-// malformed is the error for a registered claim of the wrong type. The name is one of ours, never text from the token.
-func malformed(claim, want string) error {
-	return fmt.Errorf("%w: %s is not %s", ErrMalformed, claim, want)
 }

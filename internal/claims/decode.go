@@ -108,7 +108,7 @@ func (s *Set) take(m strictjson.Member) (err error) {
 func (s *Set) identifier(claim string, v strictjson.Value) (string, error) {
 	str, ok := s.str(v)
 	if !ok || strings.TrimSpace(str) == "" {
-		return "", malformed(claim, "a non-blank string")
+		return "", malformed(claim, v, "a non-blank string")
 	}
 	return str, nil
 }
@@ -133,8 +133,10 @@ func (s *Set) audience(v strictjson.Value) ([]string, error) {
 	}
 	n, ok := listLen(v)
 	switch {
+	case n > maxList:
+		return nil, tooLong("aud", n)
 	case !ok:
-		return nil, malformed("aud", "a string or an array of strings")
+		return nil, malformed("aud", v, "a string or an array of strings")
 	case n == 0:
 		return nil, nil
 	}
@@ -155,14 +157,17 @@ func (s *Set) scopes(claim string, v strictjson.Value, list []string) ([]string,
 		return splitScopes(claim, str, list)
 	}
 	n, ok := listLen(v)
-	if !ok {
-		return nil, malformed(claim, "a string or an array of strings")
+	switch {
+	case n > maxList:
+		return nil, tooLong(claim, n)
+	case !ok:
+		return nil, malformed(claim, v, "a string or an array of strings")
 	}
 	list = grow(list, n)
 	for e := range v.Elements() {
 		one, ok := s.str(e)
 		if !ok {
-			return nil, malformed(claim, "a string or an array of strings")
+			return nil, malformed("an element of "+claim, e, "a string")
 		}
 		if one != "" {
 			list = append(list, one)
@@ -181,7 +186,7 @@ func splitScopes(claim, str string, list []string) ([]string, error) {
 		}
 	}
 	if n > maxList {
-		return nil, malformed(claim, "a list of reasonable length")
+		return nil, tooLong(claim, n)
 	}
 	list = grow(list, n)
 	for one := range strings.SplitSeq(str, " ") {

@@ -13,13 +13,13 @@ func TestManualHasEveryCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	manual, err := os.ReadFile("../../docs/errors.md")
+	manual, err := os.ReadFile("../../docs/tools.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, rows, found := strings.Cut(string(manual), "### What the check can find\n")
 	if !found {
-		t.Fatal("docs/errors.md has no list of codes")
+		t.Fatal("docs/tools.md has no list of codes")
 	}
 	rows, _, _ = strings.Cut(rows, "\n#")
 	codes := make(map[string]bool)
@@ -38,13 +38,13 @@ func TestManualHasEveryCode(t *testing.T) {
 		for _, code := range regexp.MustCompile("`(\\w+)`").FindAllStringSubmatch(cells[1], -1) {
 			documented[code[1]] = true
 			if !codes[code[1]] {
-				t.Errorf("docs/errors.md has %q, which is not a code", code[1])
+				t.Errorf("docs/tools.md has %q, which is not a code", code[1])
 			}
 		}
 	}
 	for code := range codes {
 		if !documented[code] {
-			t.Errorf("docs/errors.md has no row for %q", code)
+			t.Errorf("docs/tools.md has no row for %q", code)
 		}
 	}
 }

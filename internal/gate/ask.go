@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/caddyjwt/gateway/internal/causes"
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/introspect"
 )
@@ -48,10 +49,12 @@ func (g *Gate) query(
 	return s, nil
 }
 
-// refusalCause is the cause if the server refused the token with an error code. It is nil for "active": false.
+var errInactive = errors.New("the server answered \"active\": false: to it the token is expired, revoked or unknown")
+
+// refusalCause is the cause if the server does not call the token active, or refused it with an error code.
 func refusalCause(result *introspect.Result) error {
 	if result.Refusal == "" {
-		return nil
+		return errInactive
 	}
 	return fmt.Errorf("the server answered %s instead of \"active\": false", result.Refusal)
 }
@@ -69,8 +72,8 @@ func (g *Gate) ask(ctx context.Context, p *party, token string) (authenticated, 
 	if err := requireDeclared(p.ambiguous.Answers, s.kind.Access); err != nil {
 		return authenticated{}, about(err, p)
 	}
-	if err := claims.CheckPresent(s.identity.Claims, p.issuer.RequiredClaims); err != nil {
-		return authenticated{}, about(claimFailure(err), p)
+	if err := p.checkRequired(s.identity.Claims); err != nil {
+		return authenticated{}, about(err, p)
 	}
 	return authenticated{
 		identity: &s.identity, party: p,
@@ -98,21 +101,21 @@ func (g *Gate) confirm(req *Request, local *authenticated, token string) error {
 		return err
 	}
 	if err := judgeTime(remote, p, true, g.now()); err != nil {
-		return err
+		return inAnswer(err)
 	}
 	if _, aud := remote.Claim("aud"); aud { // an empty aud counts, too: such a token is for nobody
 		if err := g.judgeAudience(remote, p); err != nil {
-			return err
+			return inAnswer(err)
 		}
 	}
-	if err := checkProof(req, s.bound()); err != nil {
-		return err
+	if err := checkProof(req, s.bound(), remote); err != nil {
+		return inAnswer(err)
 	}
 	_, scope := remote.Claim("scope")
 	_, scp := remote.Claim("scp")
 	if scope || scp { // an empty list counts, too: no scope is left
 		if f := g.require.scopes.in(remote); f != nil {
-			return f
+			return inAnswer(f)
 		}
 	}
 	return nil
@@ -123,12 +126,12 @@ func (p *party) checkStatement(s *statement) error {
 	set := s.identity.Claims
 	if set.Issuer != "" { // optional in an answer (RFC 7662 section 2.2)
 		if err := claims.CheckIssuer(set, p.name); err != nil {
-			return claimFailure(err)
+			return inAnswer(claimFailure(err))
 		}
 	}
 	// A server may also introspect tokens of other kinds, and call them active (RFC 7662 section 2.1).
 	if err := p.checkDeclaredKind(s.kind); err != nil {
-		return fail(InvalidType, err)
+		return inAnswer(fail(InvalidType, err))
 	}
 	return nil
 }
@@ -138,14 +141,16 @@ func contradicts(token, answer *claims.Set) error {
 	differ := func(a, b string) bool { return a != "" && b != "" && a != b }
 	switch {
 	case differ(token.Issuer, answer.Issuer):
-		return fail(Contradiction, errors.New("iss differs"))
+		return fail(Contradiction, fmt.Errorf("iss is %s in the token, and %s in the server's answer",
+			causes.Quote(token.Issuer), causes.Quote(answer.Issuer)))
 	case differ(token.Subject, answer.Subject):
-		return fail(Contradiction, errors.New("sub differs"))
+		return fail(Contradiction, errors.New("sub in the token differs from sub in the server's answer"))
 	case differ(token.ClientID, answer.ClientID):
-		return fail(Contradiction, errors.New("client_id differs"))
+		return fail(Contradiction, errors.New("client_id in the token differs from client_id in the server's answer"))
 	case len(token.Audience) > 0 && len(answer.Audience) > 0 &&
 		!slices.ContainsFunc(token.Audience, func(aud string) bool { return slices.Contains(answer.Audience, aud) }):
-		return fail(Contradiction, errors.New("aud has nothing in common"))
+		return fail(Contradiction, fmt.Errorf("aud is %s in the token, and %s in the server's answer",
+			causes.List(token.Audience), causes.List(answer.Audience)))
 	}
 	return nil
 }

@@ -59,7 +59,7 @@ func (p *parties) classify(token string, jwt *parsedJWT) classification {
 	jwt.buffer = borrow(len(token))
 	var err error
 	if jwt.Token, err = jose.Parse(token, (*jwt.buffer)[:0], p.types...); err != nil {
-		return p.classifyUnparsed(token, err)
+		return p.classifyUnparsed(token, &jwt.Header, err)
 	}
 	if jwt.set, err = claims.Decode(jwt.Payload); err != nil {
 		return classification{form: brokenJWT, reason: MalformedToken, cause: err}
@@ -70,23 +70,24 @@ func (p *parties) classify(token string, jwt *parsedJWT) classification {
 		return classification{form: otherKindJWT, party: party, reason: InvalidType, cause: err}
 	}
 	if party == nil {
-		return classification{form: unknownJWT, reason: UnknownIssuer}
+		return classification{form: unknownJWT, reason: UnknownIssuer, cause: p.unknownIssuer(&jwt.Header, jwt.set)}
 	}
 	return classification{form: knownJWT, party: party}
 }
 
-// classifyUnparsed classifies a token that is not a well-formed JWT; err is the parser's. An opaque or encrypted token
-// is not broken, so its cause says why nobody is asked about it, and not what the parser found.
-func (p *parties) classifyUnparsed(token string, err error) classification {
+// classifyUnparsed classifies a token that is not a well-formed JWT. err is the parser's, and header what it read
+// before. An opaque or encrypted token is not broken, so its cause says why nobody is asked about it, and not what the
+// parser found.
+func (p *parties) classifyUnparsed(token string, header *jose.Header, err error) classification {
 	switch {
 	case errors.Is(err, jose.ErrType):
-		return classification{form: otherKindJWT, reason: InvalidType, cause: err}
+		return classification{form: otherKindJWT, reason: InvalidType, cause: ownType(header, err)}
 	case jose.IsEncrypted(token):
 		return classification{form: encryptedToken, reason: MalformedToken, cause: errNoEncrypted}
 	case !jose.LooksLikeJWT(token):
 		return classification{form: opaqueToken, reason: MalformedToken, cause: p.notAsked}
 	case errors.Is(err, jose.ErrAlgorithm):
-		return classification{form: brokenJWT, reason: UnsupportedAlgorithm, cause: err}
+		return classification{form: brokenJWT, reason: UnsupportedAlgorithm, cause: p.unknownAlgorithm(header)}
 	default:
 		return classification{form: brokenJWT, reason: MalformedToken, cause: err}
 	}

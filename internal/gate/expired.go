@@ -42,7 +42,7 @@ func (g *Gate) forgiveExpiry(req *Request, found *authenticated, now time.Time, 
 	if err := g.judgeRest(set, found.party, now); err != nil {
 		return err
 	}
-	if err := checkProof(req, found.traits.bound); err != nil {
+	if err := checkProof(req, found.traits.bound, set); err != nil {
 		return err
 	}
 	if err := g.checkRevoked(found.identity, now); err != nil {

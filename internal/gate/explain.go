@@ -20,6 +20,8 @@ type explainer struct {
 	jwt   parsedJWT
 	party *party // nil if the token names none
 	now   time.Time
+	// expiredIsNone reports that the token, if it has expired, counts as none. expired reports that this is so.
+	expiredIsNone, expired bool
 }
 
 // Explain judges a request as Check does, for somebody who wants to know why it is refused. It calls the functions of
@@ -32,7 +34,9 @@ func (g *Gate) Explain(req Request) *Explanation {
 	defer func() { e.jwt.release() }()
 	verdict, err := g.Check(req)
 	identity := e.walk()
-	if identity == nil {
+	if verdict.TokenExpired {
+		identity = nil
+	} else if identity == nil {
 		identity = verdict.Identity
 	}
 	e.forward(identity)
@@ -81,11 +85,22 @@ func (e *explainer) walk() *Identity {
 		e.add(Step{Rule: "token", Result: Passed, Came: []string{"a CORS preflight, which needs no token"}})
 		return nil
 	}
+	if e.gate.isPublic(e.req) {
+		return e.public()
+	}
 	if !e.extract() {
 		return nil
 	}
 	e.Unverified = true
 	return e.classify()
+}
+
+// public lets a request to a public path pass.
+func (e *explainer) public() *Identity {
+	step := Step{Rule: "token", Result: Passed, Came: []string{"a public path, which needs no token"}}
+	_, err := e.gate.asPublic(e.req.HTTP)
+	e.addOr(step, err, "")
+	return nil
 }
 
 // extract finds the token. It reports whether there is one.
@@ -100,7 +115,7 @@ func (e *explainer) extract() bool {
 		err = e.gate.checkCredential(credential)
 	} else {
 		var verdict Verdict
-		if verdict, err = e.gate.withoutToken(err); err == nil {
+		if verdict, err = e.gate.withoutToken(e.req.HTTP, err); err == nil {
 			step.Came = []string{"no token"}
 			if verdict.Outcome == Anonymous {
 				step.Came[0] += fmt.Sprintf("; the request counts as the consumer %q", verdict.Identity.ID)
@@ -120,7 +135,7 @@ func (e *explainer) extract() bool {
 	}
 	step.Came = []string{places[credential.Place].String()}
 	e.add(step)
-	e.token = credential.Token
+	e.token, e.expiredIsNone = credential.Token, e.gate.expiredIsNone[credential.Place]
 	return true
 }
 
@@ -257,11 +272,7 @@ func (e *explainer) form(p *party, header *jwtHeader, set *claims.Set) {
 		for _, path := range p.issuer.RequiredClaims {
 			step.Expected = append(step.Expected, path.String())
 		}
-		var err error
-		if missing := claims.CheckPresent(set, p.issuer.RequiredClaims); missing != nil {
-			err = claimFailure(missing)
-		}
-		e.addOr(step, err, "")
+		e.addOr(step, p.checkRequired(set), "")
 	}
 }
 

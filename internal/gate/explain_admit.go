@@ -2,6 +2,7 @@ package gate
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -22,10 +23,7 @@ func (e *explainer) admit(found *authenticated) *Identity {
 		e.addOr(Step{Rule: "certificate", Result: Passed, Expected: []string{"not after " + date(c.NotAfter)}},
 			p.checkCertificate(e.now), "")
 	}
-	e.addOr(Step{
-		Rule: "time", Result: Passed, Came: datesOf(set),
-		Expected: []string{"now " + date(e.now), fmt.Sprintf("leeway %v", p.leeway)},
-	}, judgeTime(set, p, found.traits.opaque, e.now), "")
+	e.time(set, p, found.traits.opaque)
 	if p.maxLifetime > 0 {
 		e.lifetime(set, p)
 	}
@@ -37,11 +35,11 @@ func (e *explainer) admit(found *authenticated) *Identity {
 		e.addOr(Step{Rule: "issuer_audience", Result: Passed, Came: set.Audience, Expected: p.issuer.Audience.Accepted},
 			new(Gate).judgeAudience(set, p), "")
 	}
-	e.addOr(Step{Rule: "proof", Result: Passed}, checkProof(e.req, found.traits.bound), "")
+	e.addOr(Step{Rule: "proof", Result: Passed}, checkProof(e.req, found.traits.bound, set), "")
 	if g.revocations != nil {
 		e.addOr(Step{Rule: "revocation", Result: Passed}, g.checkRevoked(found.identity, e.now), "")
 	}
-	if e.party != nil && g.mustAsk(found) {
+	if e.party != nil && !e.expired && g.mustAsk(found) {
 		e.confirm(found)
 	}
 	for _, requirement := range g.require.list {
@@ -50,16 +48,28 @@ func (e *explainer) admit(found *authenticated) *Identity {
 	return found.identity
 }
 
+// time applies the rules for dates. An expired token that counts as none breaks only the others: see forgiveExpiry.
+func (e *explainer) time(set *claims.Set, p *party, answer bool) {
+	step := Step{
+		Rule: "time", Result: Passed, Came: datesOf(set),
+		Expected: []string{"now " + date(e.now), fmt.Sprintf("leeway %v", p.leeway)},
+	}
+	err := judgeTime(set, p, answer, e.now)
+	if e.expiredIsNone && errors.Is(err, Expired) {
+		e.expired, step.Detail, err = true, "expired, which counts as no token in this cookie if nothing else is wrong", nil
+		if early := claims.CheckNotBefore(set, e.now, p.leeway); early != nil {
+			err = claimFailure(early)
+		}
+	}
+	e.addOr(step, err, "")
+}
+
 func (e *explainer) lifetime(set *claims.Set, p *party) {
 	step := Step{Rule: "lifetime", Result: Passed, Expected: []string{p.maxLifetime.String()}}
 	if !set.ExpiresAt.IsZero() && !set.IssuedAt.IsZero() {
 		step.Came = []string{set.ExpiresAt.Sub(set.IssuedAt).String()}
 	}
-	var err error
-	if wrong := claims.CheckLifetime(set, e.now, p.maxLifetime, p.leeway); wrong != nil {
-		err = claimFailure(wrong)
-	}
-	e.addOr(step, err, "")
+	e.addOr(step, p.checkLifetime(set, e.now), "")
 }
 
 // confirm asks the authorization server about a JWT that is good so far. Check would not send it any other.

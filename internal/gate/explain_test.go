@@ -98,6 +98,7 @@ func TestExplainAgreesWithCheckAboutRequests(t *testing.T) {
 	preflight.Header.Set("Access-Control-Request-Method", "PUT")
 	opaqueTarget := request(good)
 	opaqueTarget.URL.Path = "orders"
+	public := func(path string) func(*gate.Config) { return func(c *gate.Config) { c.Public = []string{path} } }
 	guest := func(c *gate.Config) {
 		c.Consumers, c.Anonymous = []gate.Consumer{{Username: "guest"}}, "guest"
 	}
@@ -111,6 +112,8 @@ func TestExplainAgreesWithCheckAboutRequests(t *testing.T) {
 		"no token where there is an anonymous":  {guest, request("")},
 		"a preflight":                           {func(c *gate.Config) { c.AllowPreflight = true }, preflight},
 		"a preflight where it needs a token":    {places, preflight},
+		"a public path":                         {public("/orders"), request(good)},
+		"beside a public path":                  {public("/order"), request("")},
 		"two fields":                            {places, twice},
 		"a target that is not in origin form":   {places, opaqueTarget},
 		"a token in a form":                     {places, form("jwt=" + good)},
@@ -142,7 +145,10 @@ func TestExplainAgreesWithCheckAboutRequests(t *testing.T) {
 			keys.gone()
 			c.Issuers[0].Keys = keys
 		}, request(good)},
-		"a token that was revoked": {func(c *gate.Config) { c.Revocations = revokes(true) }, request(good)},
+		"a token that was revoked":                {func(c *gate.Config) { c.Revocations = revokes(true) }, request(good)},
+		"an expired cookie that counts as none":   {forgiving, withCookies("t=" + key.Sign(t, expired()))},
+		"an expired cookie for another audience":  {forgiving, withCookies("t=" + key.Sign(t, expired(m{"aud": "x"})))},
+		"an expired token that is not a cookie's": {forgiving, request(key.Sign(t, expired()))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			agrees(t, build(t, key, c.change), c.request)

@@ -68,6 +68,8 @@ type Gate struct {
 	anonymous       *Identity
 	allowPreflight  bool
 	public          publicpath.Set
+	places          []bearer.Place
+	noToken         error  // the cause for a request that has nothing like a token
 	inAuthorization []bool // by place: see Verdict
 	expiredIsNone   []bool // by place: see Config.OptionalExpired
 	queryToken      bool   // a query parameter is one of the places
@@ -131,7 +133,9 @@ func build(c Config) (*Gate, error) {
 	if g.now == nil {
 		g.now = time.Now
 	}
-	for _, place := range c.Extractor.Places() {
+	g.places = c.Extractor.Places()
+	g.noToken = noTokenIn(g.places)
+	for _, place := range g.places {
 		g.inAuthorization = append(g.inAuthorization, place.Kind == bearer.Header && place.Name == "Authorization")
 		g.expiredIsNone = append(g.expiredIsNone, c.OptionalExpired && place.Kind == bearer.Cookie)
 		g.queryToken = g.queryToken || place.Kind == bearer.Query
@@ -177,7 +181,7 @@ func (g *Gate) Check(req Request) (Verdict, error) {
 	}
 	credential, err := g.extractor.Extract(r)
 	if err != nil {
-		return g.withoutToken(err)
+		return g.withoutToken(r, err)
 	}
 	if err := g.checkCredential(credential); err != nil {
 		return Verdict{}, err
@@ -219,10 +223,10 @@ func (g *Gate) passesAsPreflight(r *http.Request) bool {
 func (g *Gate) ReadsBody(r *http.Request) bool { return g.extractor.ReadsBody(r) }
 
 // withoutToken decides about a request in which the extractor did not find exactly one token.
-func (g *Gate) withoutToken(err error) (Verdict, error) {
+func (g *Gate) withoutToken(r *http.Request, err error) (Verdict, error) {
 	switch {
 	case errors.Is(err, bearer.ErrMissing):
-		return g.unidentified()
+		return g.unidentified(r)
 	case errors.Is(err, bearer.ErrBodyTooLarge):
 		return Verdict{}, fail(BodyTooLarge, err)
 	case errors.Is(err, bearer.ErrOverloaded):
@@ -236,7 +240,7 @@ func (g *Gate) withoutToken(err error) (Verdict, error) {
 
 // unidentified lets a request without any token pass where the configuration allows it. New has made sure that such a
 // request does not bypass the route's requirements. What the anonymous consumer satisfied then may have changed since.
-func (g *Gate) unidentified() (Verdict, error) {
+func (g *Gate) unidentified(r *http.Request) (Verdict, error) {
 	switch {
 	case g.anonymous != nil:
 		if err := g.require.satisfiedBy(g.anonymous, g.now()); err != nil {
@@ -246,7 +250,7 @@ func (g *Gate) unidentified() (Verdict, error) {
 	case g.optional:
 		return Verdict{Outcome: Unidentified}, nil
 	default:
-		return Verdict{}, fail(MissingToken, nil)
+		return Verdict{}, fail(MissingToken, g.missingToken(r))
 	}
 }
 
@@ -257,7 +261,8 @@ func refusal(ctx context.Context, err error, token string) error {
 	switch f.Reason {
 	case KeyPending, KeysUnavailable, IntrospectionUnavailable, IntrospectionTimeout, IntrospectionFailed:
 		if errors.Is(ctx.Err(), context.Canceled) {
-			f = &Failure{Reason: ClientGone, Issuer: f.Issuer}
+			f = &Failure{Reason: ClientGone, Issuer: f.Issuer, Cause: fmt.Errorf(
+				"the client hung up while the gate waited for keys or for the authorization server (%s)", string(f.Reason))}
 		}
 	}
 	f.Token = tokenFingerprint(token)

@@ -23,18 +23,28 @@ func (g *Gate) judge(found *authenticated, now time.Time) error {
 
 // judgeRest applies the rules that do not depend on whether the token has expired.
 func (g *Gate) judgeRest(set *claims.Set, party *party, now time.Time) error {
-	if party.maxLifetime > 0 {
-		if err := claims.CheckLifetime(set, now, party.maxLifetime, party.leeway); err != nil {
-			return claimFailure(err)
-		}
+	if err := party.checkLifetime(set, now); err != nil {
+		return err
 	}
 	return g.judgeAudience(set, party)
+}
+
+// checkLifetime refuses a token that lives longer than the shorter max_lifetime of the route and the issuer.
+func (p *party) checkLifetime(set *claims.Set, now time.Time) error {
+	if p.maxLifetime == 0 {
+		return nil
+	}
+	if err := claims.CheckLifetime(set, now, p.maxLifetime, p.leeway); err != nil {
+		return claimFailure(err).adding(" (max_lifetime)")
+	}
+	return nil
 }
 
 // checkCertificate refuses the tokens of a credential whose certificate has expired.
 func (p *party) checkCertificate(now time.Time) error {
 	if c := p.credential; c != nil && !c.NotAfter.IsZero() && !now.Before(c.NotAfter) {
-		return fail(UnknownKey, errors.New("the credential's certificate has expired"))
+		return fail(UnknownKey, fmt.Errorf("the credential's certificate has expired at %s",
+			c.NotAfter.UTC().Format(time.RFC3339)))
 	}
 	return nil
 }
@@ -42,9 +52,9 @@ func (p *party) checkCertificate(now time.Time) error {
 // checkProof refuses a token that is bound to a key. Whoever presents it would have to prove possession of that key
 // anew with each request (RFC 7800, RFC 8705 section 3, RFC 9449 section 7.2). No form of proof is supported yet, so no
 // such token passes.
-func checkProof(_ *Request, bound bool) error {
+func checkProof(_ *Request, bound bool, set *claims.Set) error {
 	if bound {
-		return fail(ProofRequired, nil)
+		return fail(ProofRequired, boundTo(set.Confirmation))
 	}
 	return nil
 }
@@ -71,12 +81,12 @@ var errRevoked = errors.New("the token is revoked")
 func (g *Gate) judgeAudience(set *claims.Set, party *party) error {
 	if len(g.audience.Accepted) > 0 {
 		if err := claims.CheckAudience(set, g.audience.Accepted); err != nil {
-			return claimFailure(err)
+			return claimFailure(err).adding(", by the audience of the route")
 		}
 	}
 	if party.issuer != nil && len(party.issuer.Audience.Accepted) > 0 {
 		if err := claims.CheckAudience(set, party.issuer.Audience.Accepted); err != nil {
-			return claimFailure(err)
+			return claimFailure(err).adding(", by the audience of the issuer")
 		}
 	}
 	return nil
@@ -96,11 +106,15 @@ func judgeTime(set *claims.Set, party *party, answer bool, now time.Time) error 
 
 // claimFailure turns an error of package claims into a failure.
 func claimFailure(err error) *Failure {
+	if wrong, ok := errors.AsType[*claims.TimeError](err); ok {
+		f := fail(Expired, err)
+		if errors.Is(err, claims.ErrNotYetValid) {
+			f.Reason = NotYetValid
+		}
+		f.Off = wrong.Off
+		return f
+	}
 	switch {
-	case errors.Is(err, claims.ErrExpired):
-		return fail(Expired, err)
-	case errors.Is(err, claims.ErrNotYetValid):
-		return fail(NotYetValid, err)
 	case errors.Is(err, claims.ErrAudience):
 		return fail(InvalidAudience, err)
 	case errors.Is(err, claims.ErrIssuer):

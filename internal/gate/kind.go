@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddyjwt/gateway/internal/causes"
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/jose"
 )
@@ -18,8 +19,6 @@ import (
 const accessTokenType = "at+jwt"
 
 var (
-	errOtherType = errors.New("typ is that of another kind of JWT; if the issuer's access tokens have it, " +
-		"name it with \"type\"")
 	errUndeclared = errors.New("the answer does not say that it is about an access token, and the audience is any: " +
 		"give the issuer an audience, or name in its required_claims one that only answers about access tokens have")
 	errNoSubjectOrClient = fmt.Errorf(
@@ -33,14 +32,20 @@ var (
 func (p *party) checkKind(header *jose.Header, kind claims.Kind) error {
 	if header.OtherKind {
 		if !p.namesType(header.Type) {
-			return errOtherType
+			return otherType(header)
 		}
 		return nil // an explicit type that the issuer's "type" names (RFC 8725 section 3.11) outweighs the payload
 	}
 	if claims.OtherKind(header.Type) != "" && !p.namesType(header.Type) {
-		return errOtherType
+		return otherType(header)
 	}
 	return p.checkDeclaredKind(kind)
+}
+
+// otherType is the cause for a typ of another kind.
+func otherType(header *jose.Header) error {
+	return fmt.Errorf("typ is %s, which is that of another kind of JWT than an access token; "+
+		"if the issuer's access tokens have it, name it with \"type\"", causes.Quote(header.Type))
 }
 
 // checkDeclaredKind refuses a token or answer whose claims declare other kinds than an access token, unless the
@@ -48,7 +53,8 @@ func (p *party) checkKind(header *jose.Header, kind claims.Kind) error {
 func (p *party) checkDeclaredKind(kind claims.Kind) error {
 	for _, other := range kind.Others {
 		if !p.namesType(other.Name) {
-			return fmt.Errorf("%s says that this is not an access token", other.By)
+			return fmt.Errorf("%s says that this is a token of the kind %s, and not an access token",
+				other.By, causes.Quote(other.Name))
 		}
 	}
 	return nil
@@ -65,7 +71,8 @@ func (p *party) checkType(header *jose.Header, kind claims.Kind) error {
 	if len(p.issuer.Types) == 0 || p.namesType(header.Type) || len(kind.Others) > 0 {
 		return nil
 	}
-	return fail(InvalidType, fmt.Errorf("typ is not one of %q", p.issuer.Types))
+	return fail(InvalidType, fmt.Errorf("typ is %s, and allowed here is %s",
+		causes.Quote(header.Type), causes.List(p.issuer.Types)))
 }
 
 // checkSubjectOrClient requires a subject or a client if no setting distinguishes access tokens from other JWTs. An

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyjwt/gateway/internal/causes"
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/setting"
@@ -31,9 +32,11 @@ type parties struct {
 	credentials map[string]*party // by credential key
 	consumers   map[string]*Consumer
 	keyClaim    string
-	opaque      []*party // issuers that take opaque tokens, the longest prefix first
-	types       []string // all Types of the issuers
-	notAsked    error    // the cause when no issuer takes an opaque token
+	opaque      []*party        // issuers that take opaque tokens, the longest prefix first
+	types       []string        // all Types of the issuers
+	algorithms  jose.Algorithms // of all parties
+	near        *causes.Issuers // for tokens of unknown issuers
+	notAsked    error           // the cause when no issuer takes an opaque token
 }
 
 // index builds the look-up tables. It refuses whatever would make a look-up ambiguous.
@@ -53,6 +56,14 @@ func index(c *Config) (*parties, error) {
 		if err := p.addConsumer(c, &c.Consumers[i]); err != nil {
 			return nil, setting.In(element("Consumers", i), err)
 		}
+	}
+	names := make([]string, 0, len(c.Issuers))
+	for i := range c.Issuers {
+		names = append(names, c.Issuers[i].Name)
+	}
+	p.near = causes.NewIssuers(names)
+	for _, member := range p.all {
+		p.algorithms = p.algorithms.Union(member.algorithms)
 	}
 	return p, p.orderOpaque()
 }

@@ -30,7 +30,7 @@ func (g *Gate) isPublic(req *Request) bool {
 // asPublic lets a public request pass. Nobody judges its token, so Remove must find it in a form, too.
 func (g *Gate) asPublic(r *http.Request) (Verdict, error) {
 	if err := g.extractor.ReadForm(r); err != nil {
-		return g.withoutToken(err)
+		return g.withoutToken(r, err)
 	}
 	return Verdict{Outcome: Public}, nil
 }

@@ -64,7 +64,9 @@ func Reasons() []Reason {
 type Failure struct {
 	// Reason is the rule that refused the request.
 	Reason Reason
-	// Cause has details for operators. It is nil if the Reason says it all. It never contains any part of a token.
+	// Cause has details for operators: what came, and what was expected. It is nil if the Reason says it all. It may
+	// repeat texts of the token, but no more than a few of its iss, aud, alg, typ, kid, key claim and scopes, cut and
+	// quoted. It never has a part of the token as it was sent, such as its signature.
 	Cause error
 	// Issuer is the configured name of the party that was to vouch for the token: an issuer, or a credential's key. It
 	// is empty if no party was found.
@@ -73,6 +75,9 @@ type Failure struct {
 	KeyID string
 	// Token is a short keyed fingerprint of the token, by which log lines can be matched. It is no part of its text.
 	Token string
+	// Off is how long ago a token with the Reason Expired has expired. With NotYetValid, it is negative: by how much the
+	// token is ahead of our clock. The token is verified.
+	Off time.Duration
 	// Reply changes the answer to the client. Nil keeps the one that belongs to the Reason.
 	Reply *Reply
 	// RetryAfter is how long a client should wait if the fault is on our side. It is zero if that is unknown.

@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -81,7 +80,7 @@ func (r scopeRequirement) Check(id *Identity, _ time.Time) *Failure { return r.i
 func (r scopeRequirement) in(set *claims.Set) *Failure {
 	for _, scope := range r {
 		if set == nil || !set.HasScope(scope) {
-			return fail(InsufficientScope, fmt.Errorf("scope %q is missing", scope))
+			return fail(InsufficientScope, &missingScope{r, set})
 		}
 	}
 	return nil
@@ -90,7 +89,7 @@ func (r scopeRequirement) in(set *claims.Set) *Failure {
 // Check implements Requirement.
 func (c *ClaimRequirement) Check(id *Identity, _ time.Time) *Failure {
 	if !c.satisfiedBy(id.Claims) {
-		return fail(ClaimMismatch, fmt.Errorf("claim %v is missing or has none of the required values", c.Path))
+		return fail(ClaimMismatch, &differentClaim{c, id.Claims})
 	}
 	return nil
 }
@@ -120,7 +119,7 @@ type groupRequirement []string
 // Check implements Requirement.
 func (r groupRequirement) Check(id *Identity, _ time.Time) *Failure {
 	if !slices.ContainsFunc(r, id.inGroup) {
-		return fail(ClaimMismatch, fmt.Errorf("the caller is in none of the groups %q", []string(r)))
+		return fail(ClaimMismatch, &otherGroup{r, id})
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/caddyjwt/gateway/internal/causes"
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/keyset"
@@ -30,7 +31,7 @@ func (g *Gate) admit(req *Request, found *authenticated, token string) error {
 	if err := g.judge(found, now); err != nil {
 		return g.forgiveExpiry(req, found, now, err)
 	}
-	if err := checkProof(req, found.traits.bound); err != nil {
+	if err := checkProof(req, found.traits.bound, found.identity.Claims); err != nil {
 		return err
 	}
 	if err := g.checkRevoked(found.identity, now); err != nil {
@@ -137,7 +138,8 @@ func (p *party) verify(ctx context.Context, jwt *parsedJWT) (entry, error) {
 // token's (RFC 8725 section 3.1).
 func (p *party) checkAlgorithm(header *jose.Header) error {
 	if !p.algorithms.Has(header.Algorithm) {
-		return fail(UnsupportedAlgorithm, fmt.Errorf("%v is not allowed here", header.Algorithm))
+		return fail(UnsupportedAlgorithm, fmt.Errorf("alg is %v, and allowed here is %v",
+			header.Algorithm, p.algorithms))
 	}
 	return nil
 }
@@ -147,7 +149,7 @@ func (p *party) verifySignature(ctx context.Context, token jose.Token) (*jose.Ke
 	if p.credential != nil {
 		key := p.credential.Verifier
 		if err := key.Verify(token.Header.Algorithm, token.SigningInput, token.Signature); err != nil {
-			return nil, fail(InvalidSignature, err)
+			return nil, fail(InvalidSignature, err).adding(": it was not made with the key of this credential")
 		}
 		return key, nil
 	}
@@ -174,8 +176,13 @@ func (p *party) checkForm(header *jose.Header, set *claims.Set, kind claims.Kind
 	if err := p.checkSubjectOrClient(set); err != nil {
 		return err
 	}
+	return p.checkRequired(set)
+}
+
+// checkRequired refuses a token, or an answer about one, that lacks a claim which the issuer's tokens must have.
+func (p *party) checkRequired(set *claims.Set) error {
 	if err := claims.CheckPresent(set, p.issuer.RequiredClaims); err != nil {
-		return claimFailure(err)
+		return claimFailure(err).adding(requiredByIssuer)
 	}
 	return nil
 }
@@ -183,10 +190,11 @@ func (p *party) checkForm(header *jose.Header, set *claims.Set, kind claims.Kind
 // checkProfile checks what RFC 9068 demands of a token.
 func (p *party) checkProfile(header *jose.Header, set *claims.Set) error {
 	if header.Type != accessTokenType { // RFC 9068 section 4
-		return fail(InvalidType, errors.New("typ is not at+jwt"))
+		return fail(InvalidType, fmt.Errorf("typ is %s, and profile rfc9068 allows only at+jwt",
+			causes.Quote(header.Type)))
 	}
 	if err := claims.CheckAccessToken(set); err != nil {
-		return claimFailure(err)
+		return claimFailure(err).adding(", which profile rfc9068 requires")
 	}
 	return nil
 }

@@ -49,7 +49,8 @@ type Token struct {
 // A token whose typ is that of another kind of JWT than an access token is refused, unless the typ is among the wanted
 // ones. These are in lower case and without "application/".
 //
-// Errors are [ErrMalformed], [ErrAlgorithm] and [ErrType], or wrap them. They are made in advance, so refusing a token
+// Errors are [ErrMalformed], [ErrAlgorithm] and [ErrType], or wrap them. With the last two, the result has a header
+// with nothing but [Header.Text], so that a log can say what came. The errors are made in advance, so refusing a token
 // does not allocate.
 func Parse(token string, buf []byte, wanted ...string) (Token, error) {
 	if len(token) > maxToken {
@@ -74,7 +75,7 @@ func Parse(token string, buf []byte, wanted ...string) (Token, error) {
 	}
 	t := Token{SigningInput: token[:second]}
 	if t.Header, err = parseHeader(buf[:n], wanted); err != nil {
-		return Token{}, err
+		return Token{Header: t.Header}, err
 	}
 	n, ok = decode(buf, token[first+1:second])
 	if !ok {

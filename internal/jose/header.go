@@ -62,7 +62,8 @@ func (h *Header) Text(name string) (string, bool) {
 	return value.Str()
 }
 
-// parseHeader parses a decoded header and checks its members. Among the types of other kinds, only the wanted ones
+// parseHeader parses a decoded header and checks its members. With an error, the result has nothing but the text of the
+// members, for the log. Among the types of other kinds, only the wanted ones
 // pass.
 func parseHeader(text []byte, wanted []string) (Header, error) {
 	object, err := strictjson.ParseObject(text, headerLimits)
@@ -72,7 +73,7 @@ func parseHeader(text []byte, wanted []string) (Header, error) {
 	h := Header{object: object}
 	for name, value := range object.Members() {
 		if err := h.parameter(name, value, wanted); err != nil {
-			return Header{}, err
+			return Header{object: object}, err
 		}
 	}
 	if h.Algorithm == 0 {

@@ -95,7 +95,7 @@ func (s *fetched) conclude(f *refresh.Flight, d demand) error {
 	defer doc.Unlock()
 	set := s.Current()
 	if f.Err() != nil {
-		return &UnavailableError{RetryAfter: doc.RetryAfter(), Err: f.Err()}
+		return unavailable(doc, f.Err())
 	}
 	s.asked.note(d.token, d.begun, doc.LastGood())
 	return s.refuse(doc, set, d, time.Now())
@@ -105,14 +105,20 @@ func (s *fetched) conclude(f *refresh.Flight, d demand) error {
 func (s *fetched) refuse(doc refresh.Locked[Set], set *Set, d demand, now time.Time) error {
 	switch {
 	case set == nil || doc.Failing():
-		return &UnavailableError{RetryAfter: doc.RetryAfter(), Err: doc.Err()}
+		return unavailable(doc, doc.Err())
 	case s.former.hadID(d.id) || s.asked.answered(d.token, doc.LastGood()):
-		return set.lacks(ErrUnknownKey)
+		return set.lacks(ErrUnknownKey, d.alg, d.kid, now.Sub(doc.LastGoodStart()))
 	}
 	s.asked.note(d.token, d.begun, doc.LastGood())
 	s.asked.note(d.id, d.begun, doc.LastGood())
 	wait := s.budgets.wait(now, s.motives(doc, d)...)
-	return &UnavailableError{RetryAfter: max(wait, time.Second), Err: set.lacks(ErrPending)}
+	err := set.lacks(ErrPending, d.alg, d.kid, now.Sub(doc.LastGoodStart()))
+	return &UnavailableError{RetryAfter: max(wait, time.Second), Err: err}
+}
+
+// unavailable is the answer when the last fetch failed, or there are no keys at all.
+func unavailable(doc refresh.Locked[Set], err error) error {
+	return &UnavailableError{RetryAfter: doc.RetryAfter(), Err: err, FailingSince: doc.FailingSince()}
 }
 
 // motives are why there may be a fetch for a key id that is not in the set. An id that was asked for since the last
@@ -185,7 +191,7 @@ func (s *fetched) concludeRecheck(f *refresh.Flight, d demand) error {
 	doc := s.doc.Lock()
 	defer doc.Unlock()
 	if f.Err() != nil {
-		return &UnavailableError{RetryAfter: doc.RetryAfter(), Err: f.Err()}
+		return unavailable(doc, f.Err())
 	}
 	s.asked.note(d.token, d.begun, doc.LastGood())
 	return nil
@@ -213,7 +219,7 @@ func (s *fetched) joinRecheck(d demand, tried []*jose.Key) (*refresh.Flight, []*
 	if f == nil {
 		s.denied++
 		if doc.Failing() {
-			return nil, nil, &UnavailableError{RetryAfter: doc.RetryAfter(), Err: doc.Err()}
+			return nil, nil, unavailable(doc, doc.Err())
 		}
 		return nil, nil, nil
 	}

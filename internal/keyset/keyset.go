@@ -77,7 +77,8 @@ func Verify(ctx context.Context, source Source, token *jose.Token) (*jose.Key, e
 		if err != nil {
 			return nil, err
 		}
-		return try(candidates, token)
+		key, err := try(candidates, token)
+		return key, untrue(err, candidates)
 	}
 	signed := Signed{token.Header.Algorithm, token.Header.KeyID, token.Signature}
 	candidates, err := fetcher.FindFor(ctx, signed)
@@ -92,7 +93,8 @@ func Verify(ctx context.Context, source Source, token *jose.Token) (*jose.Key, e
 	if err != nil {
 		return nil, err
 	}
-	return try(others, token)
+	key, err = try(others, token)
+	return key, untrue(err, append(candidates[:len(candidates):len(candidates)], others...))
 }
 
 // try looks for the key among the candidates, whose number is bounded.
@@ -128,6 +130,9 @@ var (
 type UnavailableError struct {
 	RetryAfter time.Duration // at least a second
 	Err        error         // the cause, for the log; may be nil
+
+	// FailingSince is when refreshing began to fail. That was logged then. It is zero if refreshing does not fail.
+	FailingSince time.Time
 }
 
 // Error describes the cause.

@@ -2,7 +2,6 @@ package keyset
 
 import (
 	"encoding/hex"
-	"fmt"
 	"slices"
 	"sync/atomic"
 
@@ -129,16 +128,6 @@ func (s *Set) leftOut() int {
 		}
 	}
 	return 0
-}
-
-// lacks makes the error about a key that is not in the set, ErrUnknownKey or ErrPending. If the set has only the first
-// keys of its source, the error says so: an operator would not suspect a bound.
-func (s *Set) lacks(err error) error {
-	if n := s.leftOut(); n > 0 {
-		return fmt.Errorf("%w: the first %d keys of the set are taken, as max_keys says, and %d more are not",
-			err, s.Len(), n)
-	}
-	return err
 }
 
 // cutSince reports whether keys of the source have just begun to be left out: this is a new set, or the one before had

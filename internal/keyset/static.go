@@ -73,7 +73,7 @@ func (s *static) Find(_ context.Context, alg jose.Algorithm, kid string) ([]*jos
 	if keys, _ := set.find(alg, kid); len(keys) > 0 {
 		return keys, nil
 	}
-	return nil, set.lacks(ErrUnknownKey)
+	return nil, set.lacks(ErrUnknownKey, alg, kid, -1)
 }
 
 // Expires is when the first certificate of the keys expires; zero without certificates.

@@ -33,8 +33,8 @@ func (d *Document[T]) Await(ctx context.Context) error {
 }
 
 // Preload makes sure that the document has been loaded once, or that this has been tried, and waits for the end of that
-// load or of ctx. It starts no second load: after a failure, the timer tries again. The caller is not one of the waiters
-// that MaxWaiters bounds, because those are requests.
+// load or of ctx. It starts no second load: after a failure, the timer tries again. The caller is not one of the
+// waiters that MaxWaiters bounds, because those are requests.
 func (d *Document[T]) Preload(ctx context.Context) {
 	d.Start()
 	l := d.Lock()
@@ -144,6 +144,14 @@ func (l Locked[T]) LastGoodStart() time.Time { return l.d.lastGoodAt }
 
 // Failing reports whether the last load failed.
 func (l Locked[T]) Failing() bool { return l.d.failures > 0 }
+
+// FailingSince is when loads began to fail; zero when the last one succeeded. It was reported then.
+func (l Locked[T]) FailingSince() time.Time {
+	if l.d.failures == 0 {
+		return time.Time{}
+	}
+	return l.d.failedAt
+}
 
 // Err is the error of the last load; nil when it succeeded.
 func (l Locked[T]) Err() error { return l.d.lastErr }

@@ -20,16 +20,17 @@ var arrows = map[string][]string{
 	"internal/hashing":             nil,
 	"internal/hashing/hashingtest": {"internal/hashing"},
 	"internal/strictjson":          nil,
+	"internal/causes":              nil,
 	"internal/bearer":              nil,
 	"internal/problem":             nil,
 	"internal/publicpath":          nil,
 	"internal/fetch":               {"internal/hashing"},
 	"internal/refresh":             {"internal/fetch", "internal/setting"},
 	"internal/jose":                {"internal/strictjson", "internal/hashing"},
-	"internal/claims":              {"internal/strictjson"},
+	"internal/claims":              {"internal/strictjson", "internal/causes"},
 	"internal/keyset": {
 		"internal/jose", "internal/strictjson", "internal/fetch", "internal/refresh", "internal/setting",
-		"internal/hashing", "internal/smallfile",
+		"internal/hashing", "internal/smallfile", "internal/causes",
 	},
 	"internal/authserver": {"internal/jose", "internal/claims", "internal/keyset", "introspect"},
 	"internal/diagnose": {
@@ -38,7 +39,7 @@ var arrows = map[string][]string{
 	},
 	"internal/gate": {
 		"internal/bearer", "internal/jose", "internal/keyset", "internal/claims", "internal/setting", "internal/hashing",
-		"internal/publicpath", "introspect",
+		"internal/publicpath", "introspect", "internal/causes", "internal/strictjson",
 	},
 
 	"internal/summary": {"internal/gate", "internal/jose"},
@@ -63,7 +64,7 @@ var arrows = map[string][]string{
 		"internal/summary",
 		"internal/gate", "internal/authserver", "introspect", // and what their configurations are made of:
 		"internal/bearer", "internal/claims", "internal/fetch", "internal/hashing", "internal/jose", "internal/keyset",
-		"internal/problem", "internal/setting",
+		"internal/problem", "internal/setting", "internal/causes",
 		"internal/diagnose", // what the command "check" is given
 		"caddyjwt/matcher",  // its tests adapt the Caddyfiles of the documents
 	},
@@ -73,7 +74,8 @@ var arrows = map[string][]string{
 	},
 	"internal/paste": nil,
 	"caddyjwt/command": {
-		"caddyjwt", "internal/bearer", "internal/diagnose", "internal/gate", "internal/jose", "internal/paste",
+		"caddyjwt", "internal/bearer", "internal/causes", "internal/diagnose", "internal/gate", "internal/jose",
+		"internal/paste",
 	},
 	".":         {"caddyjwt", "caddyjwt/command", "caddyjwt/matcher"},
 	"cmd/caddy": {"."},

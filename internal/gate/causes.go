@@ -1,0 +1,229 @@
+package gate
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/caddyjwt/gateway/internal/bearer"
+	"github.com/caddyjwt/gateway/internal/causes"
+	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/strictjson"
+)
+
+// Causes name what came and what was expected. A stranger's text in them is cut and quoted. Of the claims, only iss,
+// aud, the key claim and scopes are repeated: other values may be personal. Those that strangers can cause at will are
+// written only when somebody reads them.
+
+// unknownIssuer is the cause of an UnknownIssuer.
+type unknownIssuer struct {
+	parties *parties
+	issuer  string // iss, if there is one
+	key     string // the key claim, if there is one
+}
+
+func (p *parties) unknownIssuer(header *jose.Header, set *claims.Set) error {
+	cause := &unknownIssuer{parties: p, issuer: set.Issuer}
+	if len(p.credentials) > 0 {
+		cause.key, _ = p.untrustedKeyClaim(header, set)
+	}
+	return cause
+}
+
+// Error compares the token's iss and key claim with the configuration.
+func (u *unknownIssuer) Error() string {
+	p, text := u.parties, "the token has no iss"
+	if u.issuer != "" {
+		text = "iss is " + causes.Quote(u.issuer)
+	}
+	if near := p.near.Describe(u.issuer); near != "" {
+		text += ", and " + near
+	}
+	switch {
+	case len(p.credentials) == 0:
+		return text
+	case u.key == "":
+		return fmt.Sprintf("%s; it has no key claim %s either, which would name one of the %d credentials here",
+			text, causes.Quote(p.keyClaim), len(p.credentials))
+	default:
+		return fmt.Sprintf("%s; the key claim %s is %s, which is none of the %d credentials here",
+			text, causes.Quote(p.keyClaim), causes.Quote(u.key), len(p.credentials))
+	}
+}
+
+// missingToken is the cause of a MissingToken. It is written at once, because the request does not stay as it is.
+func (g *Gate) missingToken(r *http.Request) error {
+	elsewhere := bearer.Elsewhere(r, g.places)
+	if elsewhere == "" {
+		return g.noToken
+	}
+	return fmt.Errorf("%w; the request has %s", g.noToken, elsewhere)
+}
+
+// noTokenIn makes the cause for requests that have nothing like a token.
+func noTokenIn(places []bearer.Place) error {
+	names := make([]string, len(places))
+	for i, place := range places {
+		names[i] = place.String()
+	}
+	if len(names) > 3 {
+		return fmt.Errorf("no token in %s, or %d other places", strings.Join(names[:3], ", "), len(names)-3)
+	}
+	return fmt.Errorf("no token in %s", strings.Join(names, ", "))
+}
+
+// unknownAlgorithm is the cause for an alg that is none of ours, such as "none". Which algorithms the issuer allows is
+// not known: the payload has not been read.
+func (p *parties) unknownAlgorithm(header *jose.Header) error {
+	name, _ := header.Text("alg")
+	return fmt.Errorf("alg is %s, and allowed here is %v: %w", causes.Quote(name), p.algorithms, jose.ErrAlgorithm)
+}
+
+// ownType is the cause for a typ that is wrong by itself.
+func ownType(header *jose.Header, err error) error {
+	typ, there := header.Text("typ")
+	if !there {
+		return err
+	}
+	return fmt.Errorf("typ is %s: %w", causes.Quote(typ), err)
+}
+
+// missingScope is the cause of an InsufficientScope.
+type missingScope struct {
+	required []string
+	set      *claims.Set
+}
+
+// Error names the scopes that are missing, and those that the token has.
+func (m *missingScope) Error() string {
+	if m.set == nil {
+		return "required is the scope " + causes.List(m.required) + ", and there is no token"
+	}
+	missing := slices.DeleteFunc(slices.Clone(m.required), m.set.HasScope)
+	has := "it has none"
+	if len(m.set.Scope) > 0 {
+		has = "it has " + causes.List(m.set.Scope)
+	}
+	if len(missing) == 1 {
+		return fmt.Sprintf("the token lacks the scope %s, and %s", causes.List(missing), has)
+	}
+	return fmt.Sprintf("the token lacks the scopes %s, and %s", causes.List(missing), has)
+}
+
+// differentClaim is the cause of a ClaimMismatch by a claim.
+type differentClaim struct {
+	*ClaimRequirement
+	set *claims.Set
+}
+
+// Error names the claim, what was looked for, and whether the claim is there. It does not repeat the value.
+func (d *differentClaim) Error() string {
+	is := "is not there"
+	if d.set != nil {
+		if value, there := d.set.Lookup(d.Path); there {
+			is = "is there, but it is " + shapeOf(value)
+		}
+	}
+	if len(d.Values) == 0 {
+		return fmt.Sprintf("the claim %s %s, and required is any value", causes.Quote(d.Path.String()), is)
+	}
+	return fmt.Sprintf("the claim %s %s, and required is %s", causes.Quote(d.Path.String()), is, causes.List(d.Values))
+}
+
+// shapeOf describes a value that is not the required one, without repeating it.
+func shapeOf(value claims.Value) string {
+	json := value.JSON()
+	switch {
+	case value.IsEmpty():
+		return "empty"
+	case json.Kind() == strictjson.Array:
+		n := 0
+		for range json.Elements() {
+			n++
+		}
+		return fmt.Sprintf("a list of %d other values", n)
+	default:
+		return "another " + json.Kind().String()
+	}
+}
+
+// otherGroup is the cause of a ClaimMismatch by a group.
+type otherGroup struct {
+	required []string
+	id       *Identity
+}
+
+// Error says where groups were looked for, since many servers have them in a claim of another name. The groups of a
+// consumer are the operator's own texts.
+func (o *otherGroup) Error() string {
+	required := "required is one of the groups " + causes.List(o.required)
+	switch {
+	case o.id.Consumer != nil && len(o.id.Consumer.Groups) == 0:
+		return fmt.Sprintf("%s, and the consumer %s has none", required, causes.Quote(o.id.Consumer.Username))
+	case o.id.Consumer != nil:
+		return fmt.Sprintf("%s, and the consumer %s has %s", required, causes.Quote(o.id.Consumer.Username),
+			causes.List(o.id.Consumer.Groups))
+	case o.id.Claims == nil:
+		return required + ", and there is no token"
+	}
+	value, there := o.id.Claims.Claim(groupsClaim)
+	if !there {
+		return fmt.Sprintf("%s, and the token has no claim %q: if its groups are in another claim, require that one "+
+			"with \"require claim\"", required, groupsClaim)
+	}
+	return fmt.Sprintf("%s, and the token's claim %q is %s", required, groupsClaim, shapeOf(value))
+}
+
+// boundTo is the cause of a ProofRequired: what the token is bound to, and by what it says so.
+func boundTo(c claims.Confirmation) error {
+	switch {
+	case !c.Bound:
+		return errDPoPType
+	case c.KeyThumbprint != "" && c.CertificateThumbprint != "":
+		return errors.New("cnf binds the token to a DPoP key (jkt) and to a client certificate (x5t#S256): " + onlyBearer)
+	case c.KeyThumbprint != "":
+		return errors.New("cnf binds the token to a DPoP key (jkt): " + onlyBearer)
+	case c.CertificateThumbprint != "":
+		return errors.New("cnf binds the token to a client certificate (x5t#S256): " + onlyBearer)
+	default:
+		return errors.New("cnf binds the token to something that is not understood: " + onlyBearer)
+	}
+}
+
+const onlyBearer = "proofs are not checked here, and only bearer tokens are accepted"
+
+var errDPoPType = errors.New("the token type is DPoP, so the token is bound to a key: " + onlyBearer)
+
+// requiredByIssuer is added to a missing claim.
+const requiredByIssuer = ", which required_claims of the issuer names"
+
+// annotated adds to an error what is known about it elsewhere. The text is written only when somebody reads it.
+type annotated struct {
+	before string
+	err    error
+	after  string
+}
+
+// Error returns the whole text.
+func (a *annotated) Error() string { return a.before + a.err.Error() + a.after }
+
+// Unwrap returns the error without the addition.
+func (a *annotated) Unwrap() error { return a.err }
+
+// adding adds to the end of the failure's cause.
+func (f *Failure) adding(text string) *Failure {
+	f.Cause = &annotated{err: f.Cause, after: text}
+	return f
+}
+
+// inAnswer says that a failure is about the server's answer, and not about the token itself.
+func inAnswer(err error) *Failure {
+	f := FailureOf(err)
+	if f.Cause != nil {
+		f.Cause = &annotated{before: "in the server's answer: ", err: f.Cause}
+	}
+	return f
+}
