@@ -172,7 +172,8 @@ func TestAttackPublicFieldsThatNameAnotherPage(t *testing.T) {
 	s, ways := startPublic(t, "forward_claims X-User sub", "forward_claims X-Roles roles")
 	names := []string{"X-Original-URL", "X-Rewrite-URL", "X-Original-URI", "X-Original-Path", "X-Envoy-Original-Path",
 		"X-Replaced-Path", "X-Forwarded-Uri", "X-Forwarded-Path", "X-Forwarded-Prefix", "X-Script-Name", "Script-Name",
-		"Path-Info", "Destination", "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"}
+		"Path-Info", "Destination", "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override",
+		"X-Original-Method", "X-Original-Host", "X-Host", "X-HTTP-Host-Override"}
 	var fields []string
 	for _, name := range names {
 		for _, spelling := range spellings(name) {

@@ -27,6 +27,9 @@ func checkHeaderName(name string) error {
 	if name == "" || strings.ContainsFunc(name, isOutsideHeaderName) {
 		return errors.New("a header name has only letters, digits and hyphens here")
 	}
+	if name[0] == '-' || name[len(name)-1] == '-' {
+		return errors.New("a header name begins and ends with a letter or a digit here")
+	}
 	if len(name) > maxManagedName {
 		return fmt.Errorf("a header name has at most %d characters here", maxManagedName)
 	}

@@ -107,6 +107,7 @@ func TestForwardClaimMistakes(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	for want, names := range map[string][]string{
 		"only letters, digits and hyphens": {"", "X User", "X_User", "X.User", "X-Üser", "X:", "X\r\nY"},
+		"begins and ends with a letter":    {"-", "-X-User", "X-User-"},
 		"at most 63 characters":            {strings.Repeat("x", 64)},
 		"already taken": {
 			"X-Consumer-ID", "x-consumer-username", "X-CONSUMER-GROUPS", "X-Credential-Identifier", "X-Anonymous-Consumer",

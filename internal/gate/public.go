@@ -35,12 +35,13 @@ func (g *Gate) asPublic(r *http.Request) (Verdict, error) {
 	return Verdict{Outcome: Public}, nil
 }
 
-// targetOverrides are fields in which some backends look for the path, or a part of it, instead of in the request line.
-// IIS and Symfony do, and servers behind gateways that keep the original target or remove a prefix. Destination is
-// where WebDAV copies a page to (RFC 4918 section 10.3).
+// targetOverrides are fields in which some backends look for the path, a part of it or the host, instead of in the
+// request line and in Host. IIS and Symfony do, and servers behind gateways that keep the original target or remove a
+// prefix. Destination is where WebDAV copies a page to (RFC 4918 section 10.3). X-Forwarded-Host is not one of them:
+// reverse_proxy lets only trusted proxies send it.
 var targetOverrides = namesOf("X-Original-URL", "X-Rewrite-URL", "X-Original-URI", "X-Original-Path",
 	"X-Envoy-Original-Path", "X-Replaced-Path", "X-Forwarded-URI", "X-Forwarded-Path", "X-Forwarded-Prefix",
-	"X-Script-Name", "Script-Name", "Path-Info", "Destination")
+	"X-Script-Name", "Script-Name", "Path-Info", "Destination", "X-Host", "X-Original-Host", "X-HTTP-Host-Override")
 
 // StripPublic removes from a public request what could make another request of it, and the token even if ForwardToken
 // keeps it elsewhere: nobody has judged it. Call it before Strip.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -157,6 +158,7 @@ func TestStripPublic(t *testing.T) {
 			"X-User": "bad", "X_Consumer_Username": "bad",
 			"X-Original-URL": "bad", "X_Rewrite_Url": "bad", "x-original-uri": "bad", "X-Forwarded-Uri": "bad",
 			"X.Forwarded.Prefix": "bad", "X-Script-Name": "bad", "SCRIPT_NAME": "bad", "Path-Info": "bad", "Destination": "bad",
+			"X-Original-Host": "bad", "X_Host": "bad", "X-HTTP-Host-Override": "bad", "X-Original-Method": "bad",
 			"X-Envoy-Original-Path": "bad", "X-HTTP-Method-Override": "bad", "X-HTTP-Method": "bad",
 			"Content-Type": "application/x-www-form-urlencoded", "X-Other": "good",
 		} {
@@ -181,6 +183,29 @@ func TestStripPublic(t *testing.T) {
 		}
 		if !g.TakesQuery(gate.Public) || g.TakesQuery(gate.Accepted) == keep {
 			t.Error("TakesQuery does not depend on the outcome")
+		}
+	}
+}
+
+// What a backend may read as another target or method is removed where a stranger sends it, and carries no claim. Both
+// lists must have the same names.
+func TestFieldsThatNameAnotherPageCarryNoClaim(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	targets, methods := gate.Overrides()
+	for _, name := range append(targets, methods...) {
+		if _, err := gate.New(config(t, key, forward(t, "sub", name))); err == nil {
+			t.Errorf("a claim may travel in %s", name)
+		}
+	}
+	for why, removed := range map[string][]string{"the address that was asked": targets, "the method of the": methods} {
+		reserved := gate.ReservedFor(why)
+		if len(reserved) == 0 {
+			t.Errorf("nothing is reserved for %q", why)
+		}
+		for _, name := range reserved {
+			if !slices.Contains(removed, name) {
+				t.Errorf("a public request keeps %s", name)
+			}
 		}
 	}
 }

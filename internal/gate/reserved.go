@@ -35,8 +35,10 @@ var reserved = []reservation{
 		"x-ssl-*",
 	}},
 	{"a backend would take the claim for the address that was asked for", []string{
-		"x-host", "x-http-host-override", "x-original-host", "x-original-uri", "x-original-url", "x-rewrite-url",
+		"path-info", "script-name", "x-host", "x-http-host-override", "x-original-host", "x-original-path", "x-original-uri",
+		"x-original-url", "x-replaced-path", "x-rewrite-url", "x-script-name",
 	}},
+	{"WebDAV would copy or move a page to where the claim says (RFC 4918 section 10.3)", []string{"destination"}},
 	{"a backend would take the claim for the method of the request", []string{
 		"x-http-method", "x-http-method-override", "x-method-override", "x-original-method",
 	}},

@@ -80,7 +80,7 @@ func stripUpgrade(h http.Header, fields []string) {
 }
 
 // methodOverrides are fields with which some backends replace the method of the request line.
-var methodOverrides = namesOf("X-HTTP-Method", "X-HTTP-Method-Override", "X-Method-Override")
+var methodOverrides = namesOf("X-HTTP-Method", "X-HTTP-Method-Override", "X-Method-Override", "X-Original-Method")
 
 // stripPreflight makes sure that the backend sees a preflight, which passes without a token, as nothing else: its
 // method stays OPTIONS, and it has no body. The query stays, since it is part of what the preflight asks about.
