@@ -4,11 +4,8 @@
 package caddyjwt
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -253,33 +250,6 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	return err
 }
 
-// formTimeout is how long a client may take to send a form that may hold its token.
-const formTimeout = 10 * time.Second
-
-// refusedBodyTimeout is how long a refused client may go on sending its request's body. Before the answer, the server
-// reads some of what is left of the body, and must not wait for a client that sends nothing. Once an error route has
-// read the body to its end, net/http removes the deadline.
-const refusedBodyTimeout = time.Second
-
-// maxTrailedBody is how many bytes are read of a body whose trailers an error route must not see. The server itself
-// reads as much of an unread body.
-const maxTrailedBody = 256 << 10
-
-// endTrailers reads a body with trailers to its end before an error route sees the request, because forbidden names are
-// removed from the trailers at the end of the body. It cannot be left to the error route: behind a handler that passes
-// on a copy of the request, such as tracing or forward_auth, that route gets the original, with the same trailers and
-// another body. So an error route gets no body when there are trailers.
-func endTrailers(w http.ResponseWriter, r *http.Request) {
-	if r.Trailer == nil || r.Body == nil {
-		return
-	}
-	limitReading(w, refusedBodyTimeout)
-	if _, err := io.CopyN(io.Discard, r.Body, maxTrailedBody); !errors.Is(err, io.EOF) {
-		_ = r.Body.Close() // too long or too slow: the connection ends with this request
-	}
-	limitReading(w, 0)
-}
-
 // decide asks the gate. If the gate has to read a form, the client gets a deadline: nothing else would end a read from
 // a client that has fallen silent. The deadline must be gone once the body has been read: from then on the server
 // watches the connection, and would take the deadline for the client hanging up.
@@ -293,16 +263,6 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request) (gate.Verdict, 
 		limitReading(w, 0)
 	}
 	return verdict, err
-}
-
-// limitReading gives the client a deadline for what it still sends; 0 removes it. Where it cannot be set it is not
-// needed: HTTP/3 has limits of its own.
-func limitReading(w http.ResponseWriter, limit time.Duration) {
-	var deadline time.Time
-	if limit > 0 {
-		deadline = time.Now().Add(limit)
-	}
-	_ = http.NewResponseController(w).SetReadDeadline(deadline)
 }
 
 // Interface guards.

@@ -95,9 +95,9 @@ func mixedRequests() (all []mixed) {
 	return all
 }
 
-// The words "public", "optional expired", "anonymous", "allow_preflight", "forward_token" and "error_format" meet in one
-// gate, and tokens of all kinds in all places. Who gets in, as whom, with which token, and who may keep the answer must
-// be as each word alone says.
+// The words "public", "optional expired", "anonymous", "allow_preflight", "forward_token" and "error_format" meet in
+// one gate, and tokens of all kinds in all places. Who gets in, as whom, with which token, and who may keep the answer
+// must be as each word alone says.
 func TestAttackMixtureOfWords(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
