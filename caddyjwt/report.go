@@ -108,7 +108,7 @@ func (r *reporter) refused(f *gate.Failure, status int, logged bool) {
 // withTexts adds what is known about a refusal beside its reason.
 func withTexts(fields []zap.Field, f *gate.Failure) []zap.Field {
 	for _, field := range []struct{ name, value string }{
-		{"issuer", f.Issuer}, {"kid", f.KeyID}, {"token", f.Token}, {"cause", causes.Line(f.Cause)},
+		{"issuer", f.Issuer}, {"kid", causes.Plain(f.KeyID)}, {"token", f.Token}, {"cause", causes.Line(f.Cause)},
 	} {
 		if field.value != "" {
 			fields = append(fields, zap.String(field.name, field.value))

@@ -109,3 +109,23 @@ func TestWrongClocksAreToldOnce(t *testing.T) {
 		t.Errorf("fields %s", fields)
 	}
 }
+
+// The id of a key is a stranger's text, also in a warning.
+func TestAKeyIDCannotControlATerminal(t *testing.T) {
+	core, logs := observer.New(zap.DebugLevel)
+	r := newReporter(zap.New(core))
+	defer r.tally.close()
+	for kid, want := range map[string]string{
+		"2026-11":                  "2026-11",
+		"\u009b31m\u202e\x7fred\n": `\u009b31m\u202e\x7fred\n`,
+		"cut in a letter \xc3":     `cut in a letter \xc3`,
+		"eyJhbGciOiJub25lIn0":      "a text of 19 bytes that may hold a token",
+	} {
+		for _, status := range []int{http.StatusUnauthorized, http.StatusServiceUnavailable} {
+			r.refused(&gate.Failure{Reason: gate.KeysUnavailable, Issuer: kid, KeyID: kid}, status, true)
+			if entries := logs.TakeAll(); len(entries) != 1 || entries[0].ContextMap()["kid"] != want {
+				t.Errorf("%q: %v", kid, entries)
+			}
+		}
+	}
+}

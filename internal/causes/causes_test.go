@@ -31,6 +31,10 @@ func TestQuote(t *testing.T) {
 		if got := causes.Quote(c.text); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
+		plain := strings.Replace(strings.Replace(c.want, `"`, "", 1), `"...`, "...", 1)
+		if got := causes.Plain(c.text); got != strings.TrimSuffix(plain, `"`) {
+			t.Errorf("%s: plain %s, want %s", name, got, plain)
+		}
 	}
 }
 

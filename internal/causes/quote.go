@@ -22,21 +22,45 @@ const (
 // the text was longer. A text that may hold a token is not repeated at all.
 func Quote(text string) string {
 	if mayHoldToken(text) {
-		return fmt.Sprintf("a text of %d bytes that may hold a token", len(text))
+		return withheld(text)
 	}
-	var one [16]byte // the longest escape of one character has ten bytes
-	quoted := make([]byte, 1, min(len(text), maxText)+len(`""...`))
+	quoted, whole := escape(make([]byte, 1, min(len(text), maxText)+len(`""...`)), text)
 	quoted[0] = '"'
-	for rest := text; rest != ""; {
-		_, n := utf8.DecodeRuneInString(rest)
-		escaped := strconv.AppendQuoteToASCII(one[:0], rest[:n])
-		escaped = escaped[1 : len(escaped)-1]
-		if len(quoted)-1+len(escaped) > maxText {
-			return string(append(quoted, `"...`...))
-		}
-		quoted, rest = append(quoted, escaped...), rest[n:]
+	if !whole {
+		return string(append(quoted, `"...`...))
 	}
 	return string(append(quoted, '"'))
+}
+
+// Plain is Quote without the quotes, for a log field that has nothing but the text.
+func Plain(text string) string {
+	if mayHoldToken(text) {
+		return withheld(text)
+	}
+	escaped, whole := escape(nil, text)
+	if !whole {
+		escaped = append(escaped, "..."...)
+	}
+	return string(escaped)
+}
+
+// escape appends a text in ASCII, up to 100 bytes. It reports whether that is the whole text.
+func escape(to []byte, text string) (escaped []byte, whole bool) {
+	var one [16]byte // the longest escape of one character has ten bytes
+	for from := len(to); text != ""; {
+		_, n := utf8.DecodeRuneInString(text)
+		next := strconv.AppendQuoteToASCII(one[:0], text[:n])
+		next = next[1 : len(next)-1]
+		if len(to)-from+len(next) > maxText {
+			return to, false
+		}
+		to, text = append(to, next...), text[n:]
+	}
+	return to, true
+}
+
+func withheld(text string) string {
+	return fmt.Sprintf("a text of %d bytes that may hold a token", len(text))
 }
 
 // mayHoldToken reports whether a text may contain a JWT: the base64 of {" or of a brace and a space.
