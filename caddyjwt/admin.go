@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
 	"github.com/caddyjwt/gateway/caddyjwt/process"
+	"github.com/caddyjwt/gateway/internal/causes"
 )
 
 func init() { caddy.RegisterModule(new(adminAPI)) }
@@ -110,7 +111,7 @@ func describeSource(source *pool.Source, issuers []string, now time.Time) descri
 		out.KeyIDs = []string{}
 	}
 	if err := source.Err(); err != nil {
-		out.LastError = err.Error()
+		out.LastError = causes.Line(err)
 	}
 	if stats, fetches := source.Stats(); fetches {
 		if !stats.Fetched.IsZero() {

@@ -1,6 +1,7 @@
 package keyset_test
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -92,4 +93,57 @@ func TestLogHasChangesOnly(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What a server writes into its documents cannot fill the log, and cannot send codes to a terminal.
+func TestAServerCannotFillTheLog(t *testing.T) {
+	long := strings.Repeat("a", 900_000)
+	jwk := tokentest.NewKey(t, "ES256", "one").JWK()
+	var jwks []string
+	for i := range 1000 {
+		jwks = append(jwks, change(jwk, map[string]any{"kid": fmt.Sprint("\u009b31m\u202e", i, strings.Repeat("k", 400))}))
+	}
+	keys := `{"keys":[` + strings.Join(jwks, ",") + `]}`
+	document := func(address string) string {
+		return `{"issuer":"https://as.example","jwks_uri":"` + address + `"}`
+	}
+	for name, body := range map[string]string{
+		"a huge scheme":      document(long + "://as.example/keys"),
+		"a huge host":        document("http://" + long + "/keys"),
+		"many and long keys": keys,
+		"another issuer":     `{"issuer":"` + long + `\u009b\u202e"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				log := new(lines)
+				s := &server{body: body, header: http.Header{}}
+				logger := slog.New(slog.NewJSONHandler(log, nil))
+				var source interface {
+					Start()
+					Close() error
+				}
+				var err error
+				if body == keys {
+					source, err = keyset.NewRemote(keyset.RemoteOptions{
+						URL: "https://as.example/keys", Logger: logger, Taken: keyset.Selection{Max: 1000},
+					}.With(s.get))
+				} else {
+					source, err = keyset.NewDiscovery(keyset.DiscoveryOptions{
+						Issuer: "https://as.example", Logger: logger,
+					}.With(s.get))
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				source.Start()
+				time.Sleep(time.Minute)
+				source.Close()
+				synctest.Wait()
+				text := strings.Join(log.all, "")
+				if text == "" || len(text) > 5000 || strings.ContainsAny(text, "\u009b\u202e") {
+					t.Errorf("%d bytes: %.300s", len(text), text)
+				}
+			})
+		})
+	}
 }
