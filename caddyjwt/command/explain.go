@@ -92,11 +92,16 @@ Exit status:
 	return cmd
 }
 
+// longestFlag bounds what is repeated of an unknown flag, in bytes. Random tokens are longer.
+const longestFlag = 20
+
 // harmlessFlagError is the error of the flags. A token that begins with a hyphen is taken for a flag, and must not be
 // printed.
 func harmlessFlagError(err error) error {
-	if len(err.Error()) > 60 {
-		return errors.New("unknown flag; put a token that begins with a hyphen after \"--\"")
+	for word := range strings.FieldsSeq(err.Error()) {
+		if len(word) > longestFlag {
+			return errors.New("unknown flag; put a token that begins with a hyphen after \"--\"")
+		}
 	}
 	return err
 }

@@ -343,6 +343,8 @@ func TestExplainSaysWhatIsWrongWithItsInput(t *testing.T) {
 		"too much":                  {strings.Repeat("a", 3<<20), []string{"--config", config, "-"}, "2 MiB"},
 		"an unknown flag":           {"", []string{"--frob"}, "unknown flag: --frob"},
 		"a token as a flag":         {"", []string{"--config", config, hyphens}, "begins with a hyphen"},
+		"a short token as a flag":   {"", []string{"--config", config, hyphens[:24]}, "begins with a hyphen"},
+		"a value for a switch":      {"", []string{"--config", config, "--json=" + hyphens[2:24]}, "begins with a hyphen"},
 		"a variable in curl":        {"curl -H \"X-Token: $T\" x", []string{"--config", config, "-"}, "only a shell"},
 		"a gate without its secret": {"", []string{"--config", unset, "x"}, "this gate would not load"},
 	} {
