@@ -16,6 +16,7 @@ const (
 	maxText = 100   // bytes of one quoted text, with its escapes
 	maxList = 3     // texts of one list
 	maxLine = 1_000 // bytes of a whole cause
+	maxName = 20    // names in a log field
 )
 
 // Quote returns a text between quotes, in ASCII, with at most 100 bytes between them. Dots behind the quotes say that
@@ -79,6 +80,19 @@ func List(texts []string) string {
 		line += fmt.Sprintf(" and %d more", more)
 	}
 	return line
+}
+
+// Names returns the first twenty texts, each as Plain does, and how many there are beyond. It is for a log field with
+// names that a server chose, such as key ids.
+func Names(texts []string) string {
+	names := make([]string, 0, maxName+1)
+	for _, text := range texts[:min(len(texts), maxName)] {
+		names = append(names, Plain(text))
+	}
+	if more := len(texts) - maxName; more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(names, " ")
 }
 
 // Line returns the text of an error as one line of at most 1,000 bytes, for a log. It is empty for nil.

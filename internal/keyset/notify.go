@@ -2,9 +2,7 @@ package keyset
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 
 	"github.com/caddyjwt/gateway/internal/causes"
@@ -68,10 +66,10 @@ func (n *notifier) log(event Event) {
 		level, message = slog.LevelError, "keys are too old to be used"
 	}
 	if len(event.Added) > 0 {
-		attrs = append(attrs, slog.String("added", listed(event.Added)))
+		attrs = append(attrs, slog.String("added", causes.Names(event.Added)))
 	}
 	if len(event.Removed) > 0 {
-		attrs = append(attrs, slog.String("removed", listed(event.Removed)))
+		attrs = append(attrs, slog.String("removed", causes.Names(event.Removed)))
 	}
 	for _, skipped := range event.Skipped {
 		attrs = append(attrs, slog.Int("skipped_"+skipped.Reason, skipped.Count))
@@ -86,19 +84,4 @@ func (n *notifier) log(event Event) {
 		attrs = append(attrs, slog.String("error", causes.Line(event.Err)))
 	}
 	n.logger.LogAttrs(context.Background(), level, message, attrs...)
-}
-
-// mostNames is how many keys a line of the log names: a set may have a thousand, and the server chooses their names.
-const mostNames = 20
-
-// listed names the first few keys.
-func listed(names []string) string {
-	texts := make([]string, 0, min(len(names), mostNames+1))
-	for _, name := range names[:min(len(names), mostNames)] {
-		texts = append(texts, causes.Plain(name))
-	}
-	if more := len(names) - mostNames; more > 0 {
-		texts = append(texts, fmt.Sprintf("and %d more", more))
-	}
-	return strings.Join(texts, " ")
 }
