@@ -127,7 +127,9 @@ func (d *Discovery) Metadata(ctx context.Context) (*Metadata, error) {
 	if m := d.metadata.present(); m != nil {
 		return m, nil
 	}
-	return nil, &UnavailableError{RetryAfter: time.Second, Err: err}
+	doc := d.doc.Lock()
+	defer doc.Unlock()
+	return nil, &UnavailableError{RetryAfter: time.Second, Err: err, FailingSince: doc.FailingSince()}
 }
 
 // Found returns the metadata that is there now, and the address where it was found, without its query. It is nil when

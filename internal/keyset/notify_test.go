@@ -1,6 +1,7 @@
 package keyset_test
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -146,4 +147,26 @@ func TestAServerCannotFillTheLog(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A refusal for want of metadata is the same trouble as the warning that fetching fails. Its error says since when, so
+// that nobody is told twice.
+func TestAnErrorAboutMetadataSaysSinceWhenFetchingFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{err: errDown, header: http.Header{}}
+		source, err := keyset.NewDiscovery(keyset.DiscoveryOptions{Issuer: "https://as.example"}.With(s.get))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer source.Close()
+		began := time.Now()
+		for range 2 {
+			_, err := source.Metadata(t.Context())
+			unavailable, ok := errors.AsType[*keyset.UnavailableError](err)
+			if !ok || !unavailable.FailingSince.Equal(began) {
+				t.Errorf("%v, failing since %v; want %v", err, unavailable.FailingSince, began)
+			}
+			time.Sleep(3 * time.Second)
+		}
+	})
 }
