@@ -76,7 +76,7 @@ type AudienceError struct {
 
 // Error names the values of aud and those that are accepted, the first few of each.
 func (e *AudienceError) Error() string {
-	return fmt.Sprintf("%v: %s, and accepted is %s", ErrAudience, e.set.describeAudience(), causes.List(e.accepted))
+	return fmt.Sprintf("%v: %s; accepted: %s", ErrAudience, e.set.describeAudience(), causes.List(e.accepted))
 }
 
 // Unwrap returns ErrAudience.

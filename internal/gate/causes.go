@@ -42,15 +42,19 @@ func (u *unknownIssuer) Error() string {
 	if near := p.near.Describe(u.issuer); near != "" {
 		text += ", and " + near
 	}
+	credentials := fmt.Sprintf("any of the %d credentials", len(p.credentials))
+	if len(p.credentials) == 1 {
+		credentials = "the only credential"
+	}
 	switch {
 	case len(p.credentials) == 0:
 		return text
 	case u.key == "":
-		return fmt.Sprintf("%s; it has no key claim %s either, which would name one of the %d credentials here",
-			text, causes.Quote(p.keyClaim), len(p.credentials))
+		return fmt.Sprintf("%s; the token also lacks the key claim %s, which could name %s here",
+			text, causes.Quote(p.keyClaim), credentials)
 	default:
-		return fmt.Sprintf("%s; the key claim %s is %s, which is none of the %d credentials here",
-			text, causes.Quote(p.keyClaim), causes.Quote(u.key), len(p.credentials))
+		return fmt.Sprintf("%s; the key claim %s is %s, which does not name %s here",
+			text, causes.Quote(p.keyClaim), causes.Quote(u.key), credentials)
 	}
 }
 
@@ -79,7 +83,7 @@ func noTokenIn(places []bearer.Place) error {
 // not known: the payload has not been read.
 func (p *parties) unknownAlgorithm(header *jose.Header) error {
 	name, _ := header.Text("alg")
-	return fmt.Errorf("alg is %s, and allowed here is %v: %w", causes.Quote(name), p.algorithms, jose.ErrAlgorithm)
+	return fmt.Errorf("alg is %s; allowed here: %v: %w", causes.Quote(name), p.algorithms, jose.ErrAlgorithm)
 }
 
 // ownType is the cause for a typ that is wrong by itself.
@@ -100,7 +104,7 @@ type missingScope struct {
 // Error names the scopes that are missing, and those that the token has.
 func (m *missingScope) Error() string {
 	if m.set == nil {
-		return "required is the scope " + causes.List(m.required) + ", and there is no token"
+		return "the route requires the scope " + causes.List(m.required) + ", and there is no token"
 	}
 	missing := slices.DeleteFunc(slices.Clone(m.required), m.set.HasScope)
 	has := "it has none"
@@ -128,9 +132,9 @@ func (d *differentClaim) Error() string {
 		}
 	}
 	if len(d.Values) == 0 {
-		return fmt.Sprintf("the claim %s %s, and required is any value", causes.Quote(d.Path.String()), is)
+		return fmt.Sprintf("the claim %s %s; required: any value", causes.Quote(d.Path.String()), is)
 	}
-	return fmt.Sprintf("the claim %s %s, and required is %s", causes.Quote(d.Path.String()), is, causes.List(d.Values))
+	return fmt.Sprintf("the claim %s %s; required: %s", causes.Quote(d.Path.String()), is, causes.List(d.Values))
 }
 
 // shapeOf describes a value that is not the required one, without repeating it.
@@ -159,22 +163,22 @@ type otherGroup struct {
 // Error says where groups were looked for, since many servers have them in a claim of another name. The groups of a
 // consumer are the operator's own texts.
 func (o *otherGroup) Error() string {
-	required := "required is one of the groups " + causes.List(o.required)
+	required := "the route requires one of the groups " + causes.List(o.required)
 	switch {
 	case o.id.Consumer != nil && len(o.id.Consumer.Groups) == 0:
-		return fmt.Sprintf("%s, and the consumer %s has none", required, causes.Quote(o.id.Consumer.Username))
+		return fmt.Sprintf("%s; the consumer %s has none", required, causes.Quote(o.id.Consumer.Username))
 	case o.id.Consumer != nil:
-		return fmt.Sprintf("%s, and the consumer %s has %s", required, causes.Quote(o.id.Consumer.Username),
+		return fmt.Sprintf("%s; the consumer %s has %s", required, causes.Quote(o.id.Consumer.Username),
 			causes.List(o.id.Consumer.Groups))
 	case o.id.Claims == nil:
 		return required + ", and there is no token"
 	}
 	value, there := o.id.Claims.Claim(groupsClaim)
 	if !there {
-		return fmt.Sprintf("%s, and the token has no claim %q: if its groups are in another claim, require that one "+
+		return fmt.Sprintf("%s; the token has no claim %q. If its groups are in another claim, require that one "+
 			"with \"require claim\"", required, groupsClaim)
 	}
-	return fmt.Sprintf("%s, and the token's claim %q is %s", required, groupsClaim, shapeOf(value))
+	return fmt.Sprintf("%s; the token's claim %q is %s", required, groupsClaim, shapeOf(value))
 }
 
 // boundTo is the cause of a ProofRequired: what the token is bound to, and by what it says so.

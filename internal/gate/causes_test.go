@@ -102,16 +102,16 @@ func TestEveryCauseNamesBothSides(t *testing.T) {
 		{gate.MalformedToken, "milliseconds", nil, sign(m{"exp": 1764367000000}),
 			"malformed claims: exp is not a date between 1970 and 9999 in seconds: is it in milliseconds?"},
 		{gate.UnsupportedAlgorithm, "an algorithm of ours", nil, request(tokentest.NewKey(t, "EdDSA", "k1").Sign(t, says())),
-			"alg is EdDSA, and allowed here is ES256"},
+			"alg is EdDSA; allowed here: ES256"},
 		{gate.UnsupportedAlgorithm, "none", withAlice, request(key.SignRaw(`{"alg":"none\n"}`, `{}`)),
-			`alg is "none\n", and allowed here is ES256: unsupported algorithm`},
+			`alg is "none\n"; allowed here: ES256: unsupported algorithm`},
 		{gate.InvalidType, "another kind, by typ", nil, typed("logout+jwt"),
 			`typ is "logout+jwt": token of the wrong type: another kind of JWT than an access token`},
 		{gate.InvalidType, "another kind, by a word", nil, typed("refresh"), `typ is "refresh", which is that of another*`},
 		{gate.InvalidType, "another kind, by a claim", nil, sign(m{"token_use": "id"}),
 			`token_use says that this is a token of the kind "id", and not an access token`},
 		{gate.InvalidType, "not a type of the issuer", issuer(func(i *gate.Issuer) { i.Types = []string{"at+jwt", "x"} }),
-			typed("JWT"), `typ is "jwt", and allowed here is "at+jwt", "x"`},
+			typed("JWT"), `typ is "jwt"; allowed here: "at+jwt", "x"`},
 		{gate.InvalidType, "not the type of the profile", issuer(func(i *gate.Issuer) { i.AccessTokenProfile = true }),
 			typed("JWT"), `typ is "jwt", and profile rfc9068 allows only at+jwt`},
 		{gate.UnknownIssuer, "a slash", nil, sign(m{"iss": issuerA + "/"}),
@@ -120,12 +120,12 @@ func TestEveryCauseNamesBothSides(t *testing.T) {
 			`the token has no iss, and the only issuer here is "https://as.example"`},
 		{gate.UnknownIssuer, "no consumer", withAlice, request(key.WithKID("bob").Sign(t, says(m{"iss": "x"}))),
 			`iss is "x", and the only issuer here is "https://as.example"; ` +
-				`the key claim "kid" is "bob", which is none of the 1 credentials here`},
+				`the key claim "kid" is "bob", which does not name the only credential here`},
 		{gate.UnknownIssuer, "no key claim", withAlice, request(key.WithKID("").Sign(t, says(m{"iss": nil}))),
 			`the token has no iss, and the only issuer here is "https://as.example"; ` +
-				`it has no key claim "kid" either, which would name one of the 1 credentials here`},
+				`the token also lacks the key claim "kid", which could name the only credential here`},
 		{gate.UnknownKey, "another kid", nil, request(other.Sign(t, says())),
-			`unknown key: the kid "k2" is not that of the only key "k1"`},
+			`unknown key: the token's kid is "k2", but the only key is "k1"`},
 		{gate.UnknownKey, "a certificate that has expired", func(c *gate.Config) {
 			withAlice(c)
 			c.Consumers[0].Credentials[0].NotAfter = start
@@ -147,11 +147,11 @@ func TestEveryCauseNamesBothSides(t *testing.T) {
 		{gate.InvalidIssuer, "another", asking(gate.AskAlways), answer(m{"iss": issuerB}), "in the server's answer: " +
 			`not this issuer: iss is "https://other.example", and expected is "https://as.example"`},
 		{gate.InvalidAudience, "of the issuer", nil, sign(m{"aud": []string{"a", "b"}}), "not for this audience: " +
-			`aud is a list of 2: "a", "b", and accepted is "https://api.example", by the audience of the issuer`},
+			`aud is a list of 2: "a", "b"; accepted: "https://api.example" (audience of the issuer)`},
 		{gate.InvalidAudience, "of the route", func(c *gate.Config) { c.Audience = accept("orders") }, sign(),
-			`not for this audience: aud is "https://api.example", and accepted is "orders", by the audience of the route`},
-		{gate.InvalidAudience, "none", nil, sign(m{"aud": nil}), "not for this audience: there is no aud, " +
-			`and accepted is "https://api.example", by the audience of the issuer`},
+			`not for this audience: aud is "https://api.example"; accepted: "orders" (audience of the route)`},
+		{gate.InvalidAudience, "none", nil, sign(m{"aud": nil}), "not for this audience: there is no aud; " +
+			`accepted: "https://api.example" (audience of the issuer)`},
 		{gate.MissingClaim, "of every JWT", nil, sign(m{"exp": nil}), "missing claim: exp"},
 		{gate.MissingClaim, "of the profile", issuer(func(i *gate.Issuer) { i.AccessTokenProfile = true }), typed("at+jwt"),
 			"missing claim: client_id, which profile rfc9068 requires"},
@@ -181,21 +181,21 @@ func TestEveryCauseNamesBothSides(t *testing.T) {
 			`the token lacks the scope "read", and it has none`},
 		{gate.ClaimMismatch, "not there", require(func(r *gate.Requirements) {
 			r.Claims = []gate.ClaimRequirement{{Path: exampled, Values: []string{"admin"}}}
-		}), sign(), `the claim "realm_access.roles" is not there, and required is "admin"`},
+		}), sign(), `the claim "realm_access.roles" is not there; required: "admin"`},
 		{gate.ClaimMismatch, "other values", require(func(r *gate.Requirements) {
 			r.Claims = []gate.ClaimRequirement{{Path: exampled, Values: []string{"admin", "root"}}}
 		}), sign(m{"realm_access": m{"roles": []string{"private", "texts"}}}), `the claim "realm_access.roles" is there, ` +
-			`but it is a list of 2 other values, and required is "admin", "root"`},
+			`but it is a list of 2 other values; required: "admin", "root"`},
 		{gate.ClaimMismatch, "no groups", require(func(r *gate.Requirements) { r.Groups = []string{"staff"} }), sign(),
-			`required is one of the groups "staff", and the token has no claim "groups": *`},
+			`the route requires one of the groups "staff"; the token has no claim "groups". *`},
 		{gate.ClaimMismatch, "other groups", require(func(r *gate.Requirements) { r.Groups = []string{"staff"} }),
 			sign(m{"groups": "private"}),
-			`required is one of the groups "staff", and the token's claim "groups" is another string`},
+			`the route requires one of the groups "staff"; the token's claim "groups" is another string`},
 		{gate.ClaimMismatch, "other groups of a consumer", func(c *gate.Config) {
 			withAlice(c)
 			c.Audience.Any, c.Require.Groups = true, []string{"staff"}
 		}, request(other.WithKID("alice-key").Sign(t, says())),
-			`required is one of the groups "staff", and the consumer "alice" has "clerks"`},
+			`the route requires one of the groups "staff"; the consumer "alice" has "clerks"`},
 		{gate.KeyPending, "an unknown kid", issuer(func(i *gate.Issuer) { i.Keys = pendingKeys{newKeys(t, key)} }),
 			request(other.Sign(t, says())), "keys unavailable: the key is not known yet: slowly"},
 		{gate.KeysUnavailable, "no keys", failing(fmt.Errorf("key set https://as.example/jwks: %w", http.ErrServerClosed)),

@@ -81,12 +81,12 @@ var errRevoked = errors.New("the token is revoked")
 func (g *Gate) judgeAudience(set *claims.Set, party *party) error {
 	if len(g.audience.Accepted) > 0 {
 		if err := claims.CheckAudience(set, g.audience.Accepted); err != nil {
-			return claimFailure(err).adding(", by the audience of the route")
+			return claimFailure(err).adding(" (audience of the route)")
 		}
 	}
 	if party.issuer != nil && len(party.issuer.Audience.Accepted) > 0 {
 		if err := claims.CheckAudience(set, party.issuer.Audience.Accepted); err != nil {
-			return claimFailure(err).adding(", by the audience of the issuer")
+			return claimFailure(err).adding(" (audience of the issuer)")
 		}
 	}
 	return nil

@@ -71,7 +71,7 @@ func (p *party) checkType(header *jose.Header, kind claims.Kind) error {
 	if len(p.issuer.Types) == 0 || p.namesType(header.Type) || len(kind.Others) > 0 {
 		return nil
 	}
-	return fail(InvalidType, fmt.Errorf("typ is %s, and allowed here is %s",
+	return fail(InvalidType, fmt.Errorf("typ is %s; allowed here: %s",
 		causes.Quote(header.Type), causes.List(p.issuer.Types)))
 }
 

@@ -18,6 +18,9 @@ func (p *parties) orderOpaque() error {
 		return cmp.Or(cmp.Compare(len(y.Prefix), len(x.Prefix)), cmp.Compare(x.Prefix, y.Prefix), cmp.Compare(x.Mode, y.Mode))
 	})
 	p.notAsked = errNoOpaque
+	if len(p.opaque) > 0 {
+		p.notAsked = errNoPrefix
+	}
 	for i := 1; i < len(p.opaque); i++ {
 		a, b := p.opaque[i-1], p.opaque[i]
 		x, y := a.issuer.Asking, b.issuer.Asking
@@ -40,7 +43,8 @@ func (p *parties) orderOpaque() error {
 
 // Why nobody is asked about an opaque token.
 var (
-	errNoOpaque   = errors.New("opaque token, but no issuer here takes opaque tokens that begin like this one")
+	errNoOpaque   = errors.New("opaque token, but no issuer here takes opaque tokens: none has a fitting introspect block")
+	errNoPrefix   = errors.New("opaque token, but no issuer here takes opaque tokens that begin like this one (prefix)")
 	errManyOpaque = errors.New("opaque token, and several issuers here with \"introspect always\" may take those: " +
 		"give each introspect block the \"prefix\" with which its tokens begin")
 	errNoEncrypted = errors.New("encrypted token (JWE), but no issuer here takes it: one that takes opaque tokens would")

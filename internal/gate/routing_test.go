@@ -114,7 +114,7 @@ func TestTheCauseNamesWhatATokenIs(t *testing.T) {
 		token  string
 		want   string
 	}{
-		"opaque, and nobody is ever asked": {never, "opaque", "opaque token, but no issuer here takes"},
+		"opaque, and nobody is ever asked": {never, "opaque", "none has a fitting introspect block"},
 		"opaque with dots":                 {never, "an.opaque.token", "opaque token, but no issuer here takes"},
 		"opaque, and it begins like a JWT": {never, "every-token", "opaque token, but no issuer here takes"},
 		"opaque, similar to a JWT":         {never, "ey.op.aque", "opaque token, but no issuer here takes"},

@@ -138,7 +138,7 @@ func (p *party) verify(ctx context.Context, jwt *parsedJWT) (entry, error) {
 // token's (RFC 8725 section 3.1).
 func (p *party) checkAlgorithm(header *jose.Header) error {
 	if !p.algorithms.Has(header.Algorithm) {
-		return fail(UnsupportedAlgorithm, fmt.Errorf("alg is %v, and allowed here is %v",
+		return fail(UnsupportedAlgorithm, fmt.Errorf("alg is %v; allowed here: %v",
 			header.Algorithm, p.algorithms))
 	}
 	return nil

@@ -34,7 +34,7 @@ func (e *lackError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%v: %s", e.err, e.missing())
 	if e.age >= 0 {
-		fmt.Fprintf(&b, ", fetched %s ago", causes.Span(e.age))
+		fmt.Fprintf(&b, "; the keys were fetched %s ago", causes.Span(e.age))
 	}
 	if n := e.set.leftOut(); n > 0 {
 		fmt.Fprintf(&b, "; the first %d keys of the set are taken, as max_keys says, and %d more are not", e.set.Len(), n)
@@ -43,12 +43,12 @@ func (e *lackError) Error() string {
 }
 
 func (e *lackError) missing() string {
-	keys := fmt.Sprintf("the %d keys %s", e.set.Len(), causes.List(e.set.Names()))
-	if e.set.Len() == 1 {
-		keys = "the only key " + causes.List(e.set.Names())
-	}
-	if e.kid == "" {
-		return fmt.Sprintf("the token has no kid, and %s is not for %v", keys, e.alg)
+	n, names := e.set.Len(), causes.List(e.set.Names())
+	switch {
+	case e.kid == "" && n == 1:
+		return fmt.Sprintf("the token has no kid, and the only key, %s, is not for %v", names, e.alg)
+	case e.kid == "":
+		return fmt.Sprintf("the token has no kid, and none of the %d keys %s is for %v", n, names, e.alg)
 	}
 	var algorithms jose.Algorithms // of all keys with this very id
 	for _, key := range e.set.keys {
@@ -56,11 +56,14 @@ func (e *lackError) missing() string {
 			algorithms = algorithms.Union(key.Algorithms())
 		}
 	}
-	if algorithms != (jose.Algorithms(0)) {
-		return fmt.Sprintf("the key %s is for %v, not for %v, in a set of %d", causes.Quote(e.kid), algorithms, e.alg,
-			e.set.Len())
+	switch {
+	case algorithms != 0:
+		return fmt.Sprintf("the key %s is for %v, not for %v, in a set of %d", causes.Quote(e.kid), algorithms, e.alg, n)
+	case n == 1:
+		return fmt.Sprintf("the token's kid is %s, but the only key is %s", causes.Quote(e.kid), names)
+	default:
+		return fmt.Sprintf("the token's kid is %s, but the %d keys are %s", causes.Quote(e.kid), n, names)
 	}
-	return fmt.Sprintf("the kid %s is not that of %s", causes.Quote(e.kid), keys)
 }
 
 // signatureError is the jose.ErrSignature of a token that none of the tried keys has signed.
