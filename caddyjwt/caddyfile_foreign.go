@@ -42,6 +42,7 @@ var foreign = words.NewForeign([][2]string{
 	{"here, in an issuer block: keys discovery [<url>]", "discovery discovery_url"},
 	{"here, in an issuer block: keys jwks <url>, or keys discovery <url>", "url"},
 	{"here, in an issuer block: keys pem <text>", "pem"},
+	{"it belongs in the issuer block, or, for all issuers, in the global option bearer_auth", "prefetch"},
 	// Where tokens are.
 	{"here: token_from query <name>", "uri_param_names from_query from_params parameterName tokenQueryKey query"},
 	{"here: token_from cookie <name>", "cookie_names bearer_token_cookie_name from_cookies cookie cookie_name"},
@@ -63,7 +64,8 @@ var foreign = words.NewForeign([][2]string{
 	{"here: allow_preflight", "bypass_cors_preflight skip_auth_preflight"},
 	{"here: a matcher behind bearer_auth says which requests need a token", "rules api_routes"},
 	{"here: public <path...>, with /* at the end for everything below a path",
-		"excludedPaths skip_auth_routes skip_auth_regex exclude whitelist public_paths skip_paths bypass"},
+		"excludedPaths skip_auth_routes skip_auth_regex exclude except skip not " +
+			"whitelist public_paths skip_paths bypass open"},
 	{"here: require claim sub <value...>", "subjects"},
 	{"here: require claim <path> [<value...>]", "claims auth_jwt_require auth_jwt_require_claim claim"},
 	{"here: require claim <path> <group...>", "oidc_groups_claim"},

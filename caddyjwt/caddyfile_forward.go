@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/caddyjwt/gateway/caddyjwt/require"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 )
 
@@ -44,8 +45,7 @@ func readForwardClaim(b *words.Block, h *Handler, args []string) error {
 		return b.Errf("forward_claims %s %s: leave out the colon after the header's name", header, claim)
 	}
 	if name, found := strings.CutPrefix(claim, "{http.auth.user."); found {
-		return b.Errf("forward_claims %s %s: the claim stands here by its name, not as a placeholder: write \"%s %s\"",
-			header, claim, header, strings.TrimSuffix(name, "}"))
+		return b.Errf("forward_claims %q: %s", claim, require.NotAPlaceholder(strings.TrimSuffix(name, "}")))
 	}
 	if err := b.Check("forward_claims", forwardMistakes, claim); err != nil {
 		return err

@@ -11,7 +11,7 @@ import (
 // The mistakes of this file would load, and then no token would ever meet the requirement (see words.Mistake).
 
 // PathMistakes are mistakes in the notation of a claim path.
-var PathMistakes = []words.Mistake{words.SingleQuotes, jsonPath, index, pathComma, words.Unfilled}
+var PathMistakes = []words.Mistake{words.SingleQuotes, jsonPath, index, pathComma, words.Unfilled, braces}
 
 // Check looks for mistakes in the values that follow "scope", "claim" or "group" in a Caddyfile. word is what stands
 // before the kind: "require", or the name of the matcher. A claim has at least one value, its path.
@@ -20,7 +20,7 @@ func Check(b *words.Block, word, kind string, values []string) error {
 	what := word + " " + kind
 	switch kind {
 	case "scope":
-		return b.Check(what, listMistakes("a scope", "list each one"+patterns), values...)
+		return b.Check(what, append(listMistakes("a scope", "list each one"+patterns), quotedScopes), values...)
 	case "group":
 		return b.Check(what, listMistakes("a group", "list each one"), values...)
 	}
@@ -47,6 +47,33 @@ func listMistakes(what, cure string) []words.Mistake {
 	return []words.Mistake{words.SingleQuotes, words.ShellVariable, words.CommaList, operator, words.Unfilled,
 		words.OuterBlanks,
 		words.Wildcard(what+" is compared exactly", cure)}
+}
+
+// quotedScopes recognizes several scopes in one pair of quotes.
+func quotedScopes(value string) string {
+	if !strings.Contains(value, " ") {
+		return ""
+	}
+	return "one pair of quotes makes one scope: leave the quotes out: " + strings.Join(strings.Fields(value), " ")
+}
+
+// braces recognizes a claim that is written as Caddy writes placeholders.
+func braces(path string) string {
+	name, opened := strings.CutPrefix(path, "{")
+	name, closed := strings.CutSuffix(name, "}")
+	if !opened || !closed {
+		return ""
+	}
+	return NotAPlaceholder(name)
+}
+
+// NotAPlaceholder says what to write in place of a claim's placeholder. Its name for the user is "id", and claims call
+// it "sub".
+func NotAPlaceholder(name string) string {
+	if name == "id" {
+		name = "sub"
+	}
+	return "a claim path is a name, not a placeholder: write " + name
 }
 
 // betweenValues recognizes an "and" between the values of a claim. It would not hold: one of the values is enough.

@@ -165,8 +165,7 @@ func (b *Block) One() (string, error) {
 	args := b.d.RemainingArgs()
 	switch form := strings.Join(b.entry.Forms(), ", or "); {
 	case len(args) == 0:
-		return "", b.d.Errf("%s: %q needs %s: %s; is an environment variable unset?",
-			b.table, b.entry.Name, cmp.Or(b.entry.needs, "a value"), form)
+		return "", b.noValue(cmp.Or(b.entry.needs, "a value"))
 	case len(args) > 1:
 		return "", b.d.Errf("%s: %q takes one value, not %d: %s; put a value with blanks in quotes",
 			b.table, b.entry.Name, len(args), form)
@@ -180,8 +179,7 @@ func (b *Block) One() (string, error) {
 func (b *Block) Many() ([]string, error) {
 	args := b.d.RemainingArgs()
 	if len(args) == 0 {
-		return nil, b.d.Errf("%s: %q needs at least one value: %s; is an environment variable unset?",
-			b.table, b.entry.Name, strings.Join(b.entry.Forms(), ", or "))
+		return nil, b.noValue("at least one value")
 	}
 	for _, arg := range args {
 		if strings.TrimSpace(arg) == "" {
@@ -189,4 +187,15 @@ func (b *Block) Many() ([]string, error) {
 		}
 	}
 	return args, nil
+}
+
+// noValue is the error for a word with nothing on its line. The values may be in a block, where they do not belong.
+func (b *Block) noValue(needs string) error {
+	form := strings.Join(b.entry.Forms(), ", or ")
+	inBlock := b.d.Errf("%s: %q takes no block: write its values on one line: %s", b.table, b.entry.Name, form)
+	nothing := b.d.Errf("%s: %q needs %s: %s; is an environment variable unset?", b.table, b.entry.Name, needs, form)
+	if b.entry.Block == "" && b.d.NextBlock(b.d.Nesting()) {
+		return inBlock
+	}
+	return nothing
 }
