@@ -35,7 +35,7 @@ type HeaderField struct{ Name, Value string }
 
 // Explanation is how a gate judges one request, rule by rule.
 type Explanation struct {
-	// Steps are the rules in the order in which the gate applies them. They go on behind the first failure.
+	// Steps are the rules in the order in which the gate applies them. They go on after the first failure.
 	Steps []Step
 	// Outcome is that of Check, and zero if the request is refused or if Open is set.
 	Outcome Outcome
