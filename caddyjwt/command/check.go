@@ -11,7 +11,6 @@ import (
 	"syscall"
 	"time"
 
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
 	"github.com/caddyjwt/gateway/caddyjwt"
@@ -42,16 +41,20 @@ func checkCommand() *cobra.Command {
 		Long: `
 Fetches metadata and keys of each issuer in the config file, asks the introspection endpoints about a made-up token, and
 reports what is wrong and how to mend it: hosts that cannot be reached, another issuer in the metadata, keys that the
-gate cannot use, refused credentials, clocks that differ, certificates that end soon.
+gate cannot use, refused credentials, clocks that differ, and certificates that expire soon.
 
 It uses the addresses, TLS settings, header fields and credentials of the config, and the same rules as a running gate.
 Run it where Caddy will run: another machine may see other addresses and trust other authorities. It needs the files and
-environment variables of the config, and sends its client credentials to the configured servers. Nothing is printed of
-secrets, nor of the queries of addresses.
+environment variables of the config, and sends its client credentials to the configured servers. It prints no secrets,
+and addresses only without their queries.
 
-A problem means that tokens are refused or wrongly accepted. A warning means that something will fail soon, or only for
-some tokens. The exit status is 0 without problems, 1 with a problem, and 2 if the command line or the config has a
-mistake, so that nothing was checked. With --strict, a warning counts as a problem.`,
+A problem means that the gate refuses good tokens, or accepts bad ones. A warning means that something will fail soon,
+or fails for some tokens.
+
+Exit status:
+  0  there is no problem
+  1  there is a problem or, with --strict, a warning
+  2  nothing was checked: the command line or the configuration has a mistake`,
 		Example: `  caddy bearer-auth check --config Caddyfile
   caddy bearer-auth check --config Caddyfile --timeout 10s --strict
   caddy bearer-auth check --config caddy.json --json | jq -r '.issuers[] | select(.result != "ok") | .issuer'`,
@@ -67,14 +70,14 @@ mistake, so that nothing was checked. With --strict, a warning counts as a probl
 	o.config.addTo(cmd)
 	flags := cmd.Flags()
 	flags.Var(&o.timeout, "timeout", "How long the whole check may take")
-	flags.BoolVar(&o.json, "json", false, "Print one JSON object; docs/errors.md describes it")
+	flags.BoolVar(&o.json, "json", false, "Print one JSON object; docs/tools.md describes it")
 	flags.BoolVar(&o.strict, "strict", false, "Exit with status 1 for warnings, too")
 	return cmd
 }
 
 // notChecked ends the command with the status for mistakes.
 func notChecked(cmd *cobra.Command, err error) error {
-	return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return exitNoCheck, err })(cmd, nil)
+	return exit(cmd, exitNoCheck, err)
 }
 
 // errFound ends the command with status 1. The findings have been printed by then.

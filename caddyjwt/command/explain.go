@@ -40,7 +40,7 @@ func explainCommand() *cobra.Command {
 		Short: "Says why the configured gate refuses a token",
 		Long: `
 Applies the rules of a bearer_auth handler in the config file to a token, one by one, and prints for each what the
-token has and what the gate expects. It goes on behind the first rule that fails. At the end it says what the client
+token has and what the gate expects. It goes on after the first rule that fails. At the end it says what the client
 would see, what the backend would get, and which line of the configuration would change the answer.
 
 The input is an argument, or standard input for "-":
@@ -51,17 +51,19 @@ The input is an argument, or standard input for "-":
   - an HTTP request;
   - the JSON answer of a token endpoint.
 
-Arguments are visible to other users of the machine, and stay in the history of the shell. For tokens that matter, use
-standard input. A token alone is tried in the first place of token_from. The command never prints the token or its
-signature. It does print claims.
+A token alone is tried in the first place of token_from. The command never prints the token or its signature. It does
+print claims.
+
+Other users of the machine can see arguments, and the shell keeps them in its history. For tokens that matter, use
+standard input.
 
 Without --fetch it uses no network. Keys in the configuration or in files verify the signature. Rules that need a
 server are "not checked". With --fetch it fetches keys, and asks introspection endpoints about the token, as the gate
 would.
 
 If the config has several gates, --site selects those of a host, and --route those of a path, or one by its number in
-the output. The address of a curl command or HTTP request selects as well. The path is compared with the matchers as
-they are written. Handlers before the gate that change the path, such as handle_path, are not run.
+the output. The address of a curl command or HTTP request selects as well. The command compares the path with the
+matchers as you wrote them. It does not run handlers that change the path before the gate, such as handle_path.
 
 Exit status:
   0  at least one of the gates shown lets the request pass
@@ -100,8 +102,11 @@ const longestFlag = 20
 func harmlessFlagError(err error) error {
 	for word := range strings.FieldsSeq(err.Error()) {
 		if len(word) > longestFlag {
-			return errors.New("unknown flag; put a token that begins with a hyphen after \"--\"")
+			return errors.New("unknown flag; put \"--\" before a curl command, and before a token that begins with a hyphen")
 		}
+	}
+	if strings.HasPrefix(err.Error(), "unknown") {
+		return fmt.Errorf("%w; put \"--\" before a curl command", err)
 	}
 	return err
 }

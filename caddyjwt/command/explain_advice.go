@@ -76,8 +76,8 @@ var advices = map[gate.Reason]func(*subject) *advice{
 		"\"endpoint\" in the introspect block."),
 	gate.InvalidAudience: (*subject).audience,
 	gate.MissingClaim:    (*subject).missingClaim,
-	gate.ProofRequired: note("No line should: without its proof of possession, such a token is not a bearer token. Have " +
-		"the server issue bearer tokens for this API."),
+	gate.ProofRequired: note("Leave the configuration as it is: without its proof of possession, such a token is not a " +
+		"bearer token. Have the server issue bearer tokens for this API."),
 	gate.Inactive: note("Get a new token. If new tokens are inactive, too, see \"Good tokens are inactive\" in " +
 		"docs/introspection.md."),
 	gate.Contradiction: note("Token and answer are about different things: check \"endpoint\" in the introspect block."),
@@ -164,8 +164,8 @@ func (s *subject) algorithm() *advice {
 				Note: "Add it only if the server really signs with this algorithm."}
 		}
 	}
-	return &advice{Note: "No line should: the token says that it is signed in a way that its keys are not for. Have the " +
-		"server sign with an algorithm that the gate allows here."}
+	return &advice{Note: "Leave the configuration as it is: the algorithm that the token names does not fit its keys. " +
+		"Have the server sign with an algorithm that the gate allows here."}
 }
 
 func (s *subject) invalidType() *advice {
@@ -184,8 +184,9 @@ func (s *subject) invalidType() *advice {
 		return &advice{Note: "The line \"profile rfc9068\" asks for the typ at+jwt: remove it, if the server does not keep " +
 			"that profile."}
 	}
-	return &advice{Note: "No line should: this is not an access token, or does not say that it is one. Send the access " +
-		"token. If the server's access tokens look so, see \"Kinds of tokens\" in docs/configuration.md."}
+	return &advice{Note: "Leave the configuration as it is: this is not an access token, or does not say that it is " +
+		"one. Send the access token. If the server's access tokens look like this, see \"Kinds of tokens\" in " +
+		"docs/configuration.md."}
 }
 
 func (s *subject) unknownIssuer() *advice {
@@ -206,7 +207,8 @@ func (s *subject) unknownIssuer() *advice {
 		}
 		return a
 	}
-	return &advice{Note: "No line should: the token says neither who issued it (iss), nor which credential it belongs to."}
+	return &advice{Note: "Leave the configuration as it is: the token says neither who issued it (iss), nor which " +
+		"credential it belongs to."}
 }
 
 func (s *subject) expired() *advice {
@@ -235,7 +237,7 @@ func (s *subject) leeway(needed time.Duration, known bool, otherwise string) *ad
 		where = s.block()
 	}
 	return &advice{Line: fmt.Sprintf("leeway %ds", seconds), Where: where,
-		Note: "Do so only if the clocks differ by this much, and cannot be set right. " + otherwise}
+		Note: otherwise + " The line helps only if the clocks differ by so much, and you cannot set them right."}
 }
 
 // at is a date among values such as "exp 2026-11-23T12:00:00Z".
@@ -289,7 +291,8 @@ func (s *subject) missingClaim() *advice {
 		return &advice{Line: "audience <value>", Where: s.block(),
 			Note: "With an audience, the gate needs no other sign that this is an access token."}
 	}
-	return &advice{Note: "No line should: have the server add the claim. A token without an end is valid for ever."}
+	return &advice{Note: "Leave the configuration as it is: have the server add the claim. A token without an end is " +
+		"valid for ever."}
 }
 
 func (s *subject) scope() *advice {

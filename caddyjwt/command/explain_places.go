@@ -21,8 +21,8 @@ func (s *subject) missingToken() *advice {
 		}
 		words := append([]string{"token_from"}, strings.Fields(place.String())...)
 		return &advice{Line: line(words...), Where: inGate,
-			Note: "The request has something there. Without a token_from of its own, the gate looks only at " +
-				"\"header Authorization Bearer\": repeat that, if it should stay."}
+			Note: "The request has something there. Better have the client send \"Authorization: Bearer <token>\". " +
+				"The first token_from replaces that default: to keep both, also write token_from header Authorization Bearer."}
 	}
 	return &advice{Note: "Send a token: the gate looks at " + strings.Join(s.Expected, ", ") + "."}
 }

@@ -179,8 +179,10 @@ func (j *judged) write(b *strings.Builder) {
 		fmt.Fprintf(b, "  The token does not name issuer %s. Its rules were applied because it is the only one.\n",
 			strconv.Quote(j.Issuer))
 	}
+	label := "The backend gets:"
 	for _, name := range slices.Sorted(maps.Keys(j.Backend)) {
-		fmt.Fprintf(b, "  The backend gets:  %s: %s\n", name, printable(strings.Join(j.Backend[name], ", ")))
+		fmt.Fprintf(b, "  %-17s  %s: %s\n", label, name, printable(strings.Join(j.Backend[name], ", ")))
+		label = ""
 	}
 	if j.Change != nil {
 		j.Change.write(b)
@@ -201,8 +203,8 @@ func (s *step) write(b *strings.Builder) {
 		fmt.Fprintf(b, "  ?     %s: not checked, because %s\n", s.Rule, printable(s.Detail))
 	default:
 		fmt.Fprintf(b, "  FAIL  %s: %s", s.Rule, s.Reason)
-		if s.Detail != "" {
-			b.WriteString(": " + printable(s.Detail))
+		if detail := s.ownDetail(); detail != "" {
+			b.WriteString(": " + printable(detail))
 		}
 		b.WriteString("\n")
 		if came == "" && expected != "" {
@@ -215,6 +217,15 @@ func (s *step) write(b *strings.Builder) {
 			fmt.Fprintf(b, "          expected  %s\n", expected)
 		}
 	}
+}
+
+// ownDetail is the detail without the words of the reason, with which many details begin.
+func (s *step) ownDetail() string {
+	rest, repeats := strings.CutPrefix(s.Detail, strings.ReplaceAll(s.Reason, "_", " "))
+	if repeats && (rest == "" || strings.HasPrefix(rest, ": ")) {
+		return strings.TrimPrefix(rest, ": ")
+	}
+	return s.Detail
 }
 
 func (j *judged) writeVerdict(b *strings.Builder) {

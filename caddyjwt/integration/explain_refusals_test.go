@@ -81,7 +81,7 @@ func refusals(t *testing.T, key *tokentest.Key) map[gate.Reason]map[string]refus
 				gate:  []string{issuerWithKeys(issuer, "file "+two, "algorithms RS256")},
 				token: signed(), sees: []string{`"ES256"`, `"RS256"`, "algorithms RS256 ES256"}},
 			"none": {gate: plain, token: key.SignRaw(`{"alg":"none"}`, asJSON(t, issuedBy(issuer))),
-				sees: []string{"algorithm", "No line should"}},
+				sees: []string{"algorithm", "Leave the configuration as it is"}},
 		},
 		gate.InvalidType: {
 			"an ID token": {gate: plain, token: signed("typ", "ID"),
@@ -101,7 +101,7 @@ func refusals(t *testing.T, key *tokentest.Key) map[gate.Reason]map[string]refus
 				sees: []string{`"iss http://as.example"`, "If it is the server that is configured"}},
 			"another issuer": {gate: plain, token: signed("iss", "https://evil.example"),
 				sees: []string{`"iss https://evil.example"`, `"iss https://as.example"`, "only if you trust"}},
-			"none": {gate: plain, token: signed("iss", nil), sees: []string{"nothing", "No line should"}},
+			"none": {gate: plain, token: signed("iss", nil), sees: []string{"nothing", "Leave the configuration as it is"}},
 			"another credential": {gate: []string{"key_claim kid", consumerAlice(t)}, token: hmacKey(t).WithKID("bob-key").
 				Sign(t, claims("iss", nil)), sees: []string{`"kid bob-key"`, `"kid alice-key"`}},
 		},
@@ -137,7 +137,7 @@ func refusals(t *testing.T, key *tokentest.Key) map[gate.Reason]map[string]refus
 				sees: []string{"nothing", `"` + audience + `"`, "audience any"}},
 		},
 		gate.MissingClaim: {
-			"exp": {gate: plain, token: signed("exp", nil), sees: []string{"exp", "No line should"}},
+			"exp": {gate: plain, token: signed("exp", nil), sees: []string{"exp", "Leave the configuration as it is"}},
 			"a required one": {gate: []string{block("required_claims azp")}, token: signed(),
 				sees: []string{`"azp"`, "required_claims azp"}},
 			"of the profile": {gate: []string{block("profile rfc9068")}, token: header("typ", "at+jwt"),

@@ -332,19 +332,25 @@ func TestExplainSaysWhatIsWrongWithItsInput(t *testing.T) {
 		args  []string
 		want  string
 	}{
-		"no token":                  {"", []string{"--config", config}, "no token"},
-		"nothing on input":          {"\n", []string{"--config", config, "-"}, "the input is empty"},
-		"no such file":              {"", []string{"--config", "/does/not/exist", "x"}, "no such file"},
-		"no gate":                   {"", []string{"--config", none, "x"}, "has no bearer_auth"},
-		"an unknown site":           {"", []string{"--config", config, "--site", "nobody", "x"}, "gate 4: site localhost"},
-		"an unknown number":         {"", []string{"--config", config, "--route", "9", "x"}, `no gate for --route "9"`},
-		"an unknown path":           {"", []string{"--config", config, "--route", "x", "x"}, "expected a path"},
-		"too many gates":            {"", []string{"--config", many, "x"}, "11 gates fit"},
-		"too much":                  {strings.Repeat("a", 3<<20), []string{"--config", config, "-"}, "2 MiB"},
-		"an unknown flag":           {"", []string{"--frob"}, "unknown flag: --frob"},
-		"a token as a flag":         {"", []string{"--config", config, hyphens}, "begins with a hyphen"},
-		"a short token as a flag":   {"", []string{"--config", config, hyphens[:24]}, "begins with a hyphen"},
-		"a value for a switch":      {"", []string{"--config", config, "--json=" + hyphens[2:24]}, "begins with a hyphen"},
+		"no token":          {"", []string{"--config", config}, "no token"},
+		"nothing on input":  {"\n", []string{"--config", config, "-"}, "the input is empty"},
+		"no such file":      {"", []string{"--config", "/does/not/exist", "x"}, "no such file"},
+		"no gate":           {"", []string{"--config", none, "x"}, "has no bearer_auth"},
+		"an unknown site":   {"", []string{"--config", config, "--site", "nobody", "x"}, "gate 4: site localhost"},
+		"an unknown number": {"", []string{"--config", config, "--route", "9", "x"}, `no gate for --route "9"`},
+		"an unknown path":   {"", []string{"--config", config, "--route", "x", "x"}, "expected a path"},
+		"too many gates":    {"", []string{"--config", many, "x"}, "11 gates fit"},
+		"too much":          {strings.Repeat("a", 3<<20), []string{"--config", config, "-"}, "2 MiB"},
+		"an unknown flag":   {"", []string{"--frob"}, "unknown flag: --frob"},
+		"a token as a flag": {"", []string{"--config", config, hyphens}, "begins with a hyphen"},
+		"a short token as a flag": {
+			"", []string{"--config", config, hyphens[:24]}, "begins with a hyphen",
+		},
+		"a value for a switch": {
+			"", []string{"--config", config, "--json=" + hyphens[2:24]}, "begins with a hyphen",
+		},
+		"curl without --": {"", []string{"--config", config, "curl", "-H", "X-Token: x", "x"},
+			"put \"--\" before a curl command"},
 		"a variable in curl":        {"curl -H \"X-Token: $T\" x", []string{"--config", config, "-"}, "only a shell"},
 		"a gate without its secret": {"", []string{"--config", unset, "x"}, "this gate would not load"},
 	} {
