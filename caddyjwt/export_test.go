@@ -1,5 +1,7 @@
 package caddyjwt
 
+import "testing"
+
 // LineUsage is what may stand between bearer_auth and its block.
 const LineUsage = lineUsage
 
@@ -34,3 +36,6 @@ func KeyFields() (names []string) {
 	}
 	return names
 }
+
+// SummaryLines are the fields of the line "gate is in force".
+func (h *Handler) SummaryLines(t *testing.T) string { return h.summaryLines(t, false) }

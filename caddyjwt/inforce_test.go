@@ -21,6 +21,12 @@ func summaryOf(t *testing.T, block string, prefetch bool) string {
 	if err := h.UnmarshalCaddyfile(caddyfile.NewTestDispenser("bearer_auth {\n" + block + "\n}")); err != nil {
 		t.Fatal(err)
 	}
+	return "\n" + h.summaryLines(t, prefetch)
+}
+
+// summaryLines are the fields of the line "gate is in force".
+func (h *Handler) summaryLines(t *testing.T, prefetch bool) string {
+	t.Helper()
 	built, err := h.compile(words.NewSettings())
 	if err != nil {
 		t.Fatal(err)
@@ -28,9 +34,9 @@ func summaryOf(t *testing.T, block string, prefetch bool) string {
 	var text strings.Builder
 	built.prefetchAll = prefetch
 	for _, item := range (opener{compiled: built}).summary(caddy.Context{Context: t.Context()}) {
-		text.WriteString("\n" + item.Name + ": " + item.Text)
+		text.WriteString(item.Name + ": " + item.Text + "\n")
 	}
-	return text.String() + "\n"
+	return text.String()
 }
 
 const alice = `

@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/caddyjwt/gateway/caddyjwt"
 )
 
 const silentGolden = "testdata/silent_mistakes.txt"
@@ -59,14 +61,9 @@ func seen(t *testing.T, caddyfile string) string {
 	if strings.HasPrefix(got, "error: ") {
 		return got
 	}
-	var handler map[string]any
-	if err := json.Unmarshal([]byte(got), &handler); err != nil {
+	h := new(caddyjwt.Handler)
+	if err := json.Unmarshal([]byte(got), h); err != nil {
 		t.Fatal(err)
 	}
-	delete(handler, "handler")
-	text, err := json.Marshal(handler)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return "loads as: " + string(text) + "\n"
+	return "loads, and the line \"gate is in force\" says:\n" + h.SummaryLines(t)
 }
