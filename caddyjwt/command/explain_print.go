@@ -173,7 +173,7 @@ func (j *judged) write(b *strings.Builder) {
 	b.WriteString("\n")
 	j.writeVerdict(b)
 	if j.Unverified {
-		b.WriteString("  The signature is not verified: everything that the token says may be invented.\n")
+		b.WriteString("  Nobody has verified the token: everything that it says may be invented.\n")
 	}
 	if j.Assumed {
 		fmt.Fprintf(b, "  The token does not name issuer %s. Its rules were applied because it is the only one.\n",

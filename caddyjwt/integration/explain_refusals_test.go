@@ -110,7 +110,7 @@ func refusals(t *testing.T, key *tokentest.Key) map[gate.Reason]map[string]refus
 			token: key.WithKID("k8").Sign(t, issuedBy(issuer)), sees: []string{`k8`, "Get a new token"},
 		}},
 		gate.InvalidSignature: {"a forged token": {gate: plain, token: tokentest.FlipSignature(t, signed()),
-			sees: []string{"FAIL  signature", "The signature is not verified"}}},
+			sees: []string{"FAIL  signature", "Nobody has verified the token"}}},
 		gate.Expired: {
 			"by a minute": {gate: plain, token: signed("exp", now-60),
 				sees: []string{`"exp TIME"`, `"leeway 5s"`, "leeway 7"}},
