@@ -45,7 +45,7 @@ e2e: ## tests against a real authorization server (needs Node.js 20 or newer)
 	npm ci --ignore-scripts --no-audit --no-fund --prefix e2e
 	go test -tags e2e ./e2e/...
 
-e2e-all: ## the tests of e2e, and those with Hydra and zitadel (needs a C compiler, too)
+e2e-all: ## the tests of e2e, and those with Hydra, zitadel and a browser (needs a C compiler and Chromium, too)
 	npm ci --ignore-scripts --no-audit --no-fund --prefix e2e
 	cd e2e/hydra && go vet -tags sqlite .
 	cd e2e/zitadel && go vet .

@@ -14,6 +14,8 @@
 // Provider of github.com/zitadel/oidc (zitadel/). Each is a module of its own, whose go.sum pins what it is built from.
 // Hydra's database needs a C compiler. A server that cannot be built fails its test.
 //
+// The same tag adds a real browser: pages of other origins send requests from a headless Chromium, or Google Chrome. It
+// must be installed (Debian: apt-get install chromium), or its tests are skipped with a message.
+//
 // dex is not part of it: its releases are tagged v2 without /v2 in the module path, so that no go.mod can require one.
-// Nor is a browser: nothing here runs in one yet.
 package e2e

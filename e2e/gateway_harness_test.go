@@ -41,8 +41,7 @@ func startGateway(t *testing.T, directive string) *gate {
 	})
 }
 
-// startSite runs the binary with one site that has this text. It listens on a Unix socket: another process could take a
-// port before the gateway does.
+// startSite runs the binary with one site that has this text.
 func startSite(t *testing.T, site func(backend string) string) *gate {
 	t.Helper()
 	g := &gate{log: new(tokentest.Buffer)}
@@ -52,15 +51,25 @@ func startSite(t *testing.T, site func(backend string) string) *gate {
 		g.seen = append(g.seen, r)
 	}))
 	t.Cleanup(backend.Close)
+	g.backend = strings.TrimPrefix(backend.URL, "http://")
+	g.start(t, func(socket string) string {
+		return fmt.Sprintf("http:// {\n bind unix/%s\n%s\n}\n", socket, site(g.backend))
+	})
+	return g
+}
 
+// start runs the binary with these sites. They listen on a Unix socket: another process could take a port before the
+// gateway does.
+func (g *gate) start(t *testing.T, sites func(socket string) string) {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "gw-") // a socket's path must be short
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	socket, config := filepath.Join(dir, "s"), filepath.Join(dir, "Caddyfile")
-	g.socket, g.backend = socket, strings.TrimPrefix(backend.URL, "http://")
-	if err := os.WriteFile(config, fmt.Appendf(nil, caddyfile, dir, socket, site(g.backend)), 0o600); err != nil {
+	config := filepath.Join(dir, "Caddyfile")
+	g.socket = filepath.Join(dir, "s")
+	if err := os.WriteFile(config, fmt.Appendf(nil, globalOptions, dir, sites(g.socket)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 
@@ -73,9 +82,8 @@ func startSite(t *testing.T, site func(backend string) string) *gate {
 	go func() { _ = cmd.Wait(); close(ended) }()
 	t.Cleanup(func() { g.stop(t, cmd, ended) })
 
-	g.through(t, socket)
-	listens(t, "the gateway", socket, ended)
-	return g
+	g.through(t, g.socket)
+	listens(t, "the gateway", g.socket, ended)
 }
 
 // through makes all requests go to this socket.
@@ -106,18 +114,14 @@ func listens(t *testing.T, who, socket string, ended <-chan struct{}) {
 	})
 }
 
-const caddyfile = `{
+const globalOptions = `{
 	admin off
 	persist_config off
 	auto_https off
 	debug
 	storage file_system %s
 }
-http:// {
-	bind unix/%s
-	%s
-}
-`
+%s`
 
 func (g *gate) stop(t *testing.T, cmd *exec.Cmd, ended <-chan struct{}) {
 	_ = cmd.Process.Signal(syscall.SIGTERM)
