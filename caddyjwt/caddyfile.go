@@ -107,6 +107,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //	    allow_preflight
 //	    error_format     problem
 //	    public           <path...>                   # repeatable
+//	    end_at_expiry    [all]
 //	    cache            <size>|off
 //	}
 //
@@ -171,6 +172,8 @@ var handlerTable = words.Table[Handler]{Name: "bearer_auth", Words: []words.Word
 		Reader: words.Text(func(h *Handler) *string { return &h.ErrorFormat })},
 	{Name: "public", Usage: []string{"<path...>"}, Repeatable: true,
 		Reader: words.Custom(readPublic, func(h *Handler) []any { return []any{&h.Public} })},
+	{Name: "end_at_expiry", Usage: []string{"[all]"},
+		Reader: words.Custom(readEndAtExpiry, func(h *Handler) []any { return []any{&h.EndAtExpiry} })},
 	{Name: "cache", Usage: []string{"<size>|off"},
 		Reader: words.Parsed(func(h *Handler) *int64 { return &h.CacheSize }, parseCacheSize)},
 }}

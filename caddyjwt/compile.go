@@ -140,6 +140,9 @@ func (h *Handler) compileRoute(s *words.Settings, c *compiled) (err error) {
 	if config.Public, err = h.compilePublic(); err != nil {
 		return err
 	}
+	if err := h.checkEndAtExpiry(); err != nil {
+		return err
+	}
 	return h.checkErrorFormat()
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddyjwt/gateway/caddyjwt/expiry"
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
 	"github.com/caddyjwt/gateway/caddyjwt/process"
 	"github.com/caddyjwt/gateway/caddyjwt/require"
@@ -117,6 +118,11 @@ type Handler struct {
 	// that the client sent must also be plain. Any other spelling needs a token. Placeholders are not resolved. Default:
 	// none.
 	Public []string `json:"public,omitempty"`
+	// End responses that outlive their token. "streams": WebSockets and other upgraded connections, and responses of the
+	// type text/event-stream, end when the token expires, leeway included. "all": every response ends then; one that is
+	// not a stream is cut off, so that it looks incomplete, and a GET that has no response yet gets 401. A token that
+	// never expires ends nothing. Default: what has begun goes on.
+	EndAtExpiry string `json:"end_at_expiry,omitempty"`
 	// Refine, for this route, when issuers are asked about tokens. Default: as each issuer says.
 	Introspect *RouteIntrospect `json:"introspect,omitempty"`
 	// Memory for verified tokens in bytes, at least 65536; -1 turns the cache off. A token is kept when it is seen for the
@@ -128,6 +134,7 @@ type Handler struct {
 	leases     *pool.Leases[*gate.Gate]
 	endEvents  func() // about keys, for Cleanup
 	notInForce func() // takes the gate back from the app's startup
+	ending     *expiry.Ending
 	log        *reporter
 	shared     *process.State // with all handlers of the process
 }
@@ -164,6 +171,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.gate = h.leases.Ours().Value
+	h.ending = h.newEnding()
 	if h.endEvents, err = h.shared.Events.Listen(ctx, &h.leases.Ours().Lease); err != nil {
 		return err
 	}
@@ -234,18 +242,21 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	h.reportPass(r, verdict)
 	if err := h.serve(w, r, next, verdict); err != nil {
 		endTrailers(w, r)
-		return err
+		return h.afterExpiry(w, r, err)
 	}
 	return nil
 }
 
 // serve lets the request through.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, verdict gate.Verdict) error {
-	if verdict.Outcome != gate.Accepted || verdict.InAuthorization {
+	if verdict.Outcome != gate.Accepted {
 		return next.ServeHTTP(w, r)
 	}
+	if verdict.InAuthorization {
+		return h.ending.Serve(w, r, next, verdict.Identity, verdict.Expires)
+	}
 	private := keepPrivate(w)
-	err := next.ServeHTTP(private, r)
+	err := h.ending.Serve(private, r, next, verdict.Identity, verdict.Expires)
 	private.mark() // for an answer still to come: an empty one, or that of an error route
 	return err
 }

@@ -49,6 +49,8 @@ func TestProvisionErrors(t *testing.T) {
 			alice + `]}`, "set optional, too"},
 		"an error format that does not exist": {`{"error_format":"html","consumers":[` + alice + `]}`,
 			`unknown error_format "html": the only one is problem`},
+		"an unknown end_at_expiry": {`{"end_at_expiry":"some","consumers":[` + alice + `]}`,
+			`unknown end_at_expiry "some": expected streams or all`},
 		"optional and anonymous": {`{"optional":true,"anonymous":"alice","consumers":[` + alice + `]}`, "exclude"},
 		"unknown anonymous":      {`{"anonymous":"bob","consumers":[` + alice + `]}`, "does not exist"},
 		"consumer twice":         {`{"consumers":[` + alice + `,` + alice + `]}`, "alice"},

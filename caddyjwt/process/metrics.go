@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/caddyjwt/gateway/caddyjwt/expiry"
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/introspect"
@@ -21,6 +22,7 @@ type Metrics struct {
 	refused  map[gate.Reason]prometheus.Counter
 	lookups  *prometheus.CounterVec   // issuer, result
 	calls    *prometheus.HistogramVec // issuer, verdict
+	ended    *prometheus.CounterVec   // kind, cause
 
 	collectors []prometheus.Collector
 }
@@ -43,6 +45,10 @@ func newMetrics(objects *pool.Pool, events *Events) *Metrics {
 			Help:    "Duration of calls to the authorization server, by verdict or by why there was none.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
 		}, []string{"issuer", "verdict"}),
+		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: metricPrefix + "responses_ended_total",
+			Help: "Responses that were ended because they outlived their token.",
+		}, []string{"kind", "cause"}),
 	}
 	for outcome, name := range map[gate.Outcome]string{
 		gate.Accepted: "accepted", gate.Anonymous: "anonymous",
@@ -53,7 +59,10 @@ func newMetrics(objects *pool.Pool, events *Events) *Metrics {
 	for _, reason := range gate.Reasons() {
 		m.refused[reason] = m.requests.WithLabelValues("refused", string(reason))
 	}
-	m.collectors = []prometheus.Collector{m.requests, m.lookups, m.calls, pooledState{objects, events}}
+	for _, kind := range []expiry.Kind{expiry.Upgrade, expiry.Events, expiry.Other} {
+		m.ended.WithLabelValues(string(kind), string(expiry.Expired))
+	}
+	m.collectors = []prometheus.Collector{m.requests, m.lookups, m.calls, m.ended, pooledState{objects, events}}
 	return m
 }
 
@@ -80,6 +89,11 @@ func (m *Metrics) Refuse(reason gate.Reason) {
 	if counter, known := m.refused[reason]; known {
 		counter.Inc()
 	}
+}
+
+// End counts a response that was ended.
+func (m *Metrics) End(kind expiry.Kind, cause expiry.Cause) {
+	m.ended.WithLabelValues(string(kind), string(cause)).Inc()
 }
 
 // Observer returns an observer that counts what an introspection client does for an issuer.

@@ -103,6 +103,7 @@ func (g *Gate) confirm(req *Request, local *authenticated, token string) error {
 	if err := judgeTime(remote, p, true, g.now()); err != nil {
 		return inAnswer(err)
 	}
+	req.expires = earlier(req.expires, p.expiry(remote))
 	if _, aud := remote.Claim("aud"); aud { // an empty aud counts, too: such a token is for nobody
 		if err := g.judgeAudience(remote, p); err != nil {
 			return inAnswer(err)

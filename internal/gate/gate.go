@@ -45,6 +45,9 @@ type Verdict struct {
 	// InAuthorization reports that the token was in the Authorization header. Shared caches do not store the response
 	// to such a request (RFC 9111 section 3.5). For a token in another place the response itself must forbid that.
 	InAuthorization bool
+	// Expires is the moment from which the token is refused as expired: leeway and the server's answer about the token
+	// count, too. It is zero if the token never expires, and without one.
+	Expires time.Time
 	// TokenExpired reports that the request has a token that counts as none: see Config.OptionalExpired. Call RemoveToken.
 	TokenExpired bool
 }
@@ -194,7 +197,9 @@ func (g *Gate) Check(req Request) (Verdict, error) {
 		}
 		return Verdict{}, refusal(r.Context(), err, credential.Token)
 	}
-	return Verdict{Outcome: Accepted, Identity: identity, InAuthorization: g.inAuthorization[credential.Place]}, nil
+	return Verdict{
+		Outcome: Accepted, Identity: identity, InAuthorization: g.inAuthorization[credential.Place], Expires: req.expires,
+	}, nil
 }
 
 // checkCredential refuses the mistakes of an Extractor. No server may be asked about an empty token, and the place must

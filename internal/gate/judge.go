@@ -104,6 +104,27 @@ func judgeTime(set *claims.Set, party *party, answer bool, now time.Time) error 
 	return nil
 }
 
+// expiry is the moment from which judge refuses a token because of its time; zero for never. What could refuse it
+// earlier, such as another set of keys, has no time that is known now.
+func (p *party) expiry(set *claims.Set) time.Time {
+	var end time.Time
+	if !set.ExpiresAt.IsZero() {
+		end = set.ExpiresAt.Add(p.leeway)
+	}
+	if p.credential != nil {
+		end = earlier(end, p.credential.NotAfter)
+	}
+	return end
+}
+
+// earlier is the earlier of two times, of which zero is never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
 // claimFailure turns an error of package claims into a failure.
 func claimFailure(err error) *Failure {
 	if wrong, ok := errors.AsType[*claims.TimeError](err); ok {

@@ -37,6 +37,7 @@ func (g *Gate) admit(req *Request, found *authenticated, token string) error {
 	if err := g.checkRevoked(found.identity, now); err != nil {
 		return err
 	}
+	req.expires = found.party.expiry(found.identity.Claims)
 	if g.mustAsk(found) {
 		if err := g.confirm(req, found, token); err != nil {
 			return err

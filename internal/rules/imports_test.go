@@ -51,17 +51,18 @@ var arrows = map[string][]string{
 		"internal/jose", // its tests make keys
 	},
 	"caddyjwt/process": {
-		"caddyjwt/pool", "internal/gate", "internal/keyset", "introspect",
+		"caddyjwt/pool", "caddyjwt/expiry", "internal/gate", "internal/keyset", "introspect",
 		"internal/jose", // its tests make keys, too
 	},
 	"caddyjwt/startup": {"caddyjwt/pool", "internal/summary"},
 
 	"caddyjwt/require": {"caddyjwt/words", "internal/gate", "internal/claims", "internal/setting"},
 	"caddyjwt/verdict": {"internal/gate", "internal/claims"},
+	"caddyjwt/expiry":  {"internal/gate"},
 
 	"caddyjwt": {
 		"caddyjwt/words", "caddyjwt/pool", "caddyjwt/process", "caddyjwt/startup", "caddyjwt/require", "caddyjwt/verdict",
-		"internal/summary",
+		"caddyjwt/expiry", "internal/summary",
 		"internal/gate", "internal/authserver", "introspect", // and what their configurations are made of:
 		"internal/bearer", "internal/claims", "internal/fetch", "internal/hashing", "internal/jose", "internal/keyset",
 		"internal/problem", "internal/setting", "internal/causes",

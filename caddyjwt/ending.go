@@ -1,0 +1,65 @@
+package caddyjwt
+
+import (
+	"errors"
+	"net/http"
+
+	"go.uber.org/zap"
+
+	"github.com/caddyjwt/gateway/caddyjwt/expiry"
+	"github.com/caddyjwt/gateway/caddyjwt/words"
+	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/setting"
+)
+
+// The values of EndAtExpiry.
+const (
+	endStreams = "streams"
+	endAll     = "all"
+)
+
+func readEndAtExpiry(b *words.Block, h *Handler) error {
+	switch args := b.Args(); {
+	case len(args) == 0:
+		h.EndAtExpiry = endStreams
+	case len(args) == 1 && args[0] == endAll:
+		h.EndAtExpiry = endAll
+	default:
+		return b.WrongUsage("without a value, it ends upgraded connections and event streams")
+	}
+	return nil
+}
+
+// checkEndAtExpiry refuses a value that does not exist.
+func (h *Handler) checkEndAtExpiry() error {
+	switch h.EndAtExpiry {
+	case "", endStreams, endAll:
+		return nil
+	}
+	return setting.Errorf("EndAtExpiry", "unknown end_at_expiry %q: expected streams or all; leave it out to end nothing",
+		h.EndAtExpiry)
+}
+
+// newEnding is what ends responses when their token expires; nil if nothing does.
+func (h *Handler) newEnding() *expiry.Ending {
+	if h.EndAtExpiry == "" {
+		return nil
+	}
+	return &expiry.Ending{All: h.EndAtExpiry == endAll, Ended: h.reportEnd}
+}
+
+// reportEnd reports an ended response to metrics and our own log. Clients can cause any number of them.
+func (h *Handler) reportEnd(kind expiry.Kind, cause expiry.Cause) {
+	h.shared.Metrics.End(kind, cause)
+	if entry := h.log.logger.Check(zap.DebugLevel, "response ended"); entry != nil {
+		entry.Write(zap.String("kind", string(kind)), zap.String("cause", string(cause)))
+	}
+}
+
+// afterExpiry refuses a request whose token expired before there was a response, as it would refuse a new one.
+func (h *Handler) afterExpiry(w http.ResponseWriter, r *http.Request, err error) error {
+	if !errors.Is(err, expiry.ErrNotBegun) {
+		return err
+	}
+	return h.refuse(w, r, &gate.Failure{Reason: gate.Expired, Cause: err})
+}

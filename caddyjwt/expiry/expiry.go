@@ -1,0 +1,124 @@
+// Package expiry ends responses that would outlive the token of their request. A gate judges a token when a request
+// begins, but a WebSocket or an event stream may go on for days.
+package expiry
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/caddyjwt/gateway/internal/gate"
+)
+
+// Kind is what was ended. The values are labels of a metric.
+type Kind string
+
+// The kinds of responses.
+const (
+	Upgrade Kind = "upgrade" // a tunnel: after status 101, or after an extended CONNECT (RFC 8441, RFC 9220)
+	Events  Kind = "events"  // text/event-stream
+	Other   Kind = "other"
+)
+
+// Cause is why a response was ended. The values are labels of a metric.
+type Cause string
+
+// The causes.
+const (
+	Expired Cause = "expired"
+	Revoked Cause = "revoked"
+)
+
+// ErrNotBegun reports that the response ended before it began. Nothing has been sent, and the method is safe, so the
+// request can be refused like one that comes with an expired token.
+var ErrNotBegun = errors.New("the token was no longer in force when the response was to begin")
+
+// logField is the field of an ended response in the access log.
+const logField = "auth_ended"
+
+// Ending ends the responses of one route. A nil *Ending ends none.
+type Ending struct {
+	// All ends every response. Without it only tunnels and event streams end.
+	All bool
+	// Early ends responses before their token expires. Default: nil, which ends none.
+	Early Early
+	// Ended is called once for each response that is ended, from any goroutine. It must be quick. It may be nil.
+	Ended func(Kind, Cause)
+}
+
+// Early is the seam for revocation: it knows when a token loses its force before it expires.
+type Early interface {
+	// Watch has end called as soon as the token of the identity is revoked; if it is revoked already, at once. The
+	// response calls stop when it is over. A call of end that comes later does nothing.
+	Watch(id *gate.Identity, end func()) (stop func())
+}
+
+// Serve serves an accepted request, and ends the response when the token expires. The zero time means that it never
+// does. expires has the leeway in it.
+//
+// Tunnels and event streams end cleanly: the client of an event stream connects again, and an unfinished event does not
+// count (HTML section 9.2.6). Any other response is cut, so that nobody takes it for a complete one.
+func (e *Ending) Serve(
+	w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, id *gate.Identity, expires time.Time,
+) (err error) {
+	if e == nil || expires.IsZero() && e.Early == nil {
+		return next.ServeHTTP(w, r)
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	p := &response{
+		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
+		ending:                e, id: id, expires: expires, cancel: cancel,
+		connect: r.Method == http.MethodConnect, major: r.ProtoMajor,
+	}
+	*r = *r.WithContext(ctx) // in place: net/http adds trailers to this very request
+	if e.All {
+		p.arm()
+	}
+	defer func() {
+		if how := p.over(); how.ended {
+			if reason := recover(); reason != nil && reason != http.ErrAbortHandler {
+				panic(reason)
+			}
+			err = how.result(r)
+		}
+	}()
+	return next.ServeHTTP(p, r)
+}
+
+// outcome is how a response was when its handler returned.
+type outcome struct {
+	ended bool
+	cause Cause
+	clean bool // the response may end as if it were complete
+
+	// unsent reports that nothing was sent, and that something still can be.
+	unsent bool
+}
+
+// result is what Serve returns for an ended response. It panics to cut one off: net/http then closes the connection or
+// resets the stream, and logs nothing.
+func (o outcome) result(r *http.Request) error {
+	if fields, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
+		fields.Set(zap.String(logField, string(o.cause)))
+	}
+	switch {
+	case o.clean:
+		return nil
+	case o.unsent && isSafe(r.Method):
+		// Error routes must be able to work, and need what handlers have put into the context.
+		*r = *r.WithContext(context.WithoutCancel(r.Context()))
+		return ErrNotBegun
+	default:
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// isSafe reports whether a request has changed nothing (RFC 9110 section 9.2.1). After another one, a refusal would be
+// a lie: the backend may have done what it was asked, and the client would ask again.
+func isSafe(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
+}
