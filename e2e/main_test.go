@@ -11,11 +11,12 @@ import (
 	"testing"
 )
 
-// What the tests share: one binary, and one authorization server for all but
+// What the tests share: one binary, one MCP server, and one authorization server for all but
 // those that change its keys.
 var (
 	gatewayBinary string
 	provider      *authorizationServer
+	toolServer    *mcpServer
 )
 
 func TestMain(m *testing.M) {
@@ -44,6 +45,10 @@ func setUpAndRun(m *testing.M) (int, error) {
 		return 0, err
 	}
 	defer provider.stop()
+	if toolServer, err = startMCPServer(); err != nil {
+		return 0, err
+	}
+	defer toolServer.stop()
 	return m.Run(), nil
 }
 

@@ -3,28 +3,21 @@
 package e2e_test
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os/exec"
 	"strings"
 	"testing"
-	"time"
 )
 
 // authorizationServer is a running as/server.js.
 type authorizationServer struct {
+	*nodeServer
 	description
 	identity identities
-
-	cmd    *exec.Cmd
-	stdin  io.Closer
-	stderr bytes.Buffer
 }
 
 // description is the line that the server prints about itself.
@@ -40,41 +33,11 @@ type description struct {
 }
 
 func startProvider(identity identities) (*authorizationServer, error) {
-	cmd := exec.Command("node", "as/server.js",
+	as := &authorizationServer{identity: identity}
+	var err error
+	as.nodeServer, err = startNode(&as.description, "as/server.js",
 		"--tls-cert", identity.serverCert, "--tls-key", identity.serverKey, "--client-ca", identity.ca)
-	as := &authorizationServer{cmd: cmd, identity: identity}
-	cmd.Stderr = &as.stderr
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if as.stdin, err = cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	// Making its RSA keys takes a moment; never as long as this.
-	giveUp := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
-	defer giveUp.Stop()
-	line, err := bufio.NewReader(stdout).ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(line, &as.description)
-	}
-	if err != nil {
-		as.stop()
-		return nil, fmt.Errorf("authorization server: %w\n%s(is it installed? npm ci --ignore-scripts --prefix e2e)",
-			err, as.stderr.Bytes())
-	}
-	return as, nil
-}
-
-// stop ends the server, which goes when its input is closed.
-func (as *authorizationServer) stop() {
-	_ = as.stdin.Close()
-	giveUp := time.AfterFunc(10*time.Second, func() { _ = as.cmd.Process.Kill() })
-	defer giveUp.Stop()
-	_ = as.cmd.Wait()
+	return as, err
 }
 
 // ownProvider is a server of the test's own, whose keys it may change.
@@ -113,6 +76,20 @@ func (as *authorizationServer) resource(t *testing.T, name string) string {
 		t.Fatalf("the authorization server knows no resource called %q", name)
 	}
 	return resource
+}
+
+// protect makes the server give tokens for a resource at an address that the test has chosen.
+func (as *authorizationServer) protect(t *testing.T, resource string) {
+	t.Helper()
+	res, err := http.Post(as.Issuer+"/__protect", "application/json",
+		strings.NewReader(fmt.Sprintf(`{"resource": %q}`, resource)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusNoContent {
+		t.Fatalf("the authorization server does not take the resource %s: %s", resource, res.Status)
+	}
 }
 
 // revoke withdraws a token (RFC 7009).

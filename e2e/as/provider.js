@@ -3,24 +3,38 @@ import { X509Certificate } from 'node:crypto';
 import Provider, { errors } from 'oidc-provider';
 
 import { clients } from './clients.js';
-import { resources } from './resources.js';
+import { resourceScopes, resources } from './resources.js';
 
 // newProvider makes the authorization server of one issuer.
 export function newProvider(issuer, jwks) {
   return new Provider(issuer, {
     jwks,
     clients: clients.map(({ metadata }) => metadata),
-    scopes: ['read', 'write', 'offline_access'],
+    scopes: [...resourceScopes, 'offline_access'],
     clientAuthMethods: [
-      'client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'tls_client_auth',
+      'client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'tls_client_auth', 'none',
     ],
     // Claims for the gateway to find: nested, and with a name that is a URL.
     extraTokenClaims: () => ({
       realm_access: { roles: ['reader', 'writer'] },
       'https://example.com/department': 'logistics',
     }),
+    interactions: {
+      url: (ctx, { uid }) => `${new URL(issuer).pathname.replace(/\/$/, '')}/interaction/${uid}`,
+    },
+    findAccount: (ctx, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
+    issueRefreshToken: (ctx, client) => client.grantTypeAllowed('refresh_token'),
+    // A client that registers itself asks for the scopes of its first challenge. It is not held to them, or it could
+    // never get more (RFC 7591 section 3.2.1: the server may replace what was asked for).
+    extraClientMetadata: {
+      properties: ['scope'],
+      validator(ctx, name, value, metadata) {
+        metadata.scope = undefined;
+      },
+    },
     features: {
       devInteractions: { enabled: false },
+      registration: { enabled: true },
       clientCredentials: { enabled: true },
       introspection: { enabled: true, allowedPolicy: () => true },
       jwtIntrospection: { enabled: true },
@@ -36,10 +50,10 @@ export function newProvider(issuer, jwks) {
       resourceIndicators: {
         enabled: true,
         getResourceServerInfo(ctx, resource) {
-          if (!Object.hasOwn(resources, resource)) {
+          if (!resources.has(resource)) {
             throw new errors.InvalidTarget();
           }
-          return resources[resource];
+          return resources.get(resource);
         },
       },
     },
@@ -56,6 +70,29 @@ export async function newRefreshToken(provider, clientId) {
   return new provider.RefreshToken({
     client, accountId: 'alice', grantId, scope, gty: 'authorization_code',
   }).save();
+}
+
+// interact stands for the user and the pages that the server shows: alice logs in, and consents to whatever is asked.
+export async function interact(provider, req, res) {
+  const {
+    prompt, params, session, grantId,
+  } = await provider.interactionDetails(req, res);
+  if (prompt.name === 'login') {
+    return provider.interactionFinished(req, res, { login: { accountId: 'alice' } });
+  }
+  const grant = grantId
+    ? await provider.Grant.find(grantId)
+    : new provider.Grant({ accountId: session.accountId, clientId: params.client_id });
+  grant.addOIDCScope((prompt.details.missingOIDCScope ?? []).join(' '));
+  for (const [resource, scopes] of Object.entries(prompt.details.missingResourceScopes ?? {})) {
+    grant.addResourceScope(resource, scopes.join(' '));
+  }
+  return provider.interactionFinished(
+    req,
+    res,
+    { consent: { grantId: await grant.save() } },
+    { mergeWithLastSubmission: true },
+  );
 }
 
 function certificate(ctx) {

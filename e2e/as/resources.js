@@ -21,7 +21,7 @@ function opaque(more = {}) {
 // for one API: a gateway in front of it need accept one audience only.
 const api = 'https://api.example.com';
 
-export const resources = {
+export const resources = new Map(Object.entries({
   'https://api.example.com/rs256': jwt('RS256', { audience: api }),
   'https://api.example.com/ps256': jwt('PS256', { audience: api }),
   'https://api.example.com/es256': jwt('ES256', { audience: api }),
@@ -31,4 +31,12 @@ export const resources = {
   'https://api.example.com/opaque': opaque({ audience: api }),
   'https://api.example.com/opaque-short': opaque({ name: 'opaqueShort', audience: api, accessTokenTTL: 3 }),
   'https://other.example.com/opaque': opaque({ name: 'opaqueElsewhere', audience: 'https://other.example.com/' }),
-};
+}));
+
+// What a token of some resource can be good for.
+export const resourceScopes = ['read', 'write', 'mcp:tools', 'mcp:write', 'mcp:admin'];
+
+// protect adds a resource whose address a test has chosen, or replaces it. The audience of its tokens is the address.
+export function protect({ resource, lifetime = 300, scope = resourceScopes.join(' ') }) {
+  resources.set(resource, jwt('ES256', { name: resource, accessTokenTTL: lifetime, scope }));
+}

@@ -13,18 +13,19 @@
 // new ones; POST /__retire withdraws all but the newest. POST /__replace does both
 // at once, and POST /__samekid the same under the present key ids. GET /__fetches
 // says how often a key set was fetched. POST /__refresh gives a refresh token of
-// the client called "caller".
+// the client called "caller". POST /__protect adds a resource, or replaces it.
 
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createServer as createTLSServer } from 'node:https';
 import { once } from 'node:events';
+import { json } from 'node:stream/consumers';
 import { parseArgs } from 'node:util';
 
 import { clients } from './clients.js';
 import { KeyRing } from './keys.js';
-import { newProvider, newRefreshToken } from './provider.js';
-import { resources } from './resources.js';
+import { interact, newProvider, newRefreshToken } from './provider.js';
+import { protect, resources } from './resources.js';
 
 const { values: files } = parseArgs({
   options: {
@@ -41,8 +42,7 @@ const mounts = ['/tenant/oauth', '/tenant/oidc', ''];
 
 class Site {
   #ring = new KeyRing();
-  #callbacks = new Map();
-  #root;
+  #providers = new Map();
   #fetches = 0;
 
   constructor(origin) {
@@ -53,9 +53,7 @@ class Site {
   async reload(change) {
     await change(this.#ring);
     for (const mount of mounts) {
-      const provider = newProvider(this.origin + mount, this.#ring.jwks());
-      this.#callbacks.set(mount, provider.callback());
-      this.#root = provider; // the last one
+      this.#providers.set(mount, newProvider(this.origin + mount, this.#ring.jwks()));
     }
   }
 
@@ -69,7 +67,11 @@ class Site {
       return res.writeHead(204).end();
     }
     if (req.method === 'POST' && req.url === '/__refresh') {
-      return res.writeHead(200).end(await newRefreshToken(this.#root, 'caller'));
+      return res.writeHead(200).end(await newRefreshToken(this.#providers.get(''), 'caller'));
+    }
+    if (req.method === 'POST' && req.url === '/__protect') {
+      protect(await json(req));
+      return res.writeHead(204).end();
     }
     if (req.method === 'POST' && req.url === '/__replace') {
       await this.reload((ring) => ring.replace());
@@ -97,7 +99,11 @@ class Site {
     }
     req.originalUrl = req.url;
     req.url = req.url.slice(mount.length);
-    return this.#callbacks.get(mount)(req, res);
+    const provider = this.#providers.get(mount);
+    if (req.url.startsWith('/interaction/')) {
+      return interact(provider, req, res);
+    }
+    return provider.callback()(req, res);
   }
 }
 
@@ -136,7 +142,7 @@ console.log(JSON.stringify({
   oauthTenant: `${origin}/tenant/oauth`,
   oidcTenant: `${origin}/tenant/oidc`,
   mtls,
-  resources: Object.fromEntries(Object.entries(resources).map(([url, { name }]) => [name, url])),
+  resources: Object.fromEntries([...resources].map(([url, { name }]) => [name, url])),
   clients: Object.fromEntries(clients.map(({ name, metadata, privateKey }) => [name, {
     id: metadata.client_id,
     secret: metadata.client_secret,
