@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -40,6 +41,9 @@ type message struct {
 	} `json:"error"`
 }
 
+// preferences allow cookies of other sites, as most browsers do, so that only the gate is left to stop them.
+const preferences = `{"profile": {"cookie_controls_mode": 0, "block_third_party_cookies": false}}`
+
 // patient is how long the browser may take for anything.
 const patient = 30 * time.Second
 
@@ -56,6 +60,12 @@ func startChromium(t *testing.T, address, publicKeyHash string) *chromium {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.MkdirAll(filepath.Join(dir, "Default"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "Default", "Preferences"), []byte(preferences), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	read, commands, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -182,7 +192,7 @@ func (c *chromium) call(ctx context.Context, session, method string, params map[
 	}
 }
 
-// page is a tab with cookies of its own.
+// page is a tab. All tabs of a browser share its cookies.
 type page struct {
 	browser *chromium
 	session string
@@ -195,13 +205,9 @@ type page struct {
 // open opens an empty tab.
 func (c *chromium) open(t *testing.T) *page {
 	t.Helper()
-	var made struct{ BrowserContextID, TargetID, SessionID string }
-	c.must(t, "", "Target.createBrowserContext", nil, &made)
-	t.Cleanup(func() {
-		c.must(t, "", "Target.disposeBrowserContext", map[string]any{"browserContextId": made.BrowserContextID}, nil)
-	})
-	c.must(t, "", "Target.createTarget",
-		map[string]any{"url": "about:blank", "browserContextId": made.BrowserContextID}, &made)
+	var made struct{ TargetID, SessionID string }
+	// Not in a context of its own: that would be a private one, which does not send cookies from other sites.
+	c.must(t, "", "Target.createTarget", map[string]any{"url": "about:blank"}, &made)
 	c.must(t, "", "Target.attachToTarget", map[string]any{"targetId": made.TargetID, "flatten": true}, &made)
 	p := &page{browser: c, session: made.SessionID, more: make(chan struct{}, 1)}
 	c.mu.Lock()
@@ -214,8 +220,7 @@ func (c *chromium) open(t *testing.T) *page {
 
 func (c *chromium) must(t *testing.T, session, method string, params map[string]any, result any) {
 	t.Helper()
-	// Not the test's own context, which is over when tabs are closed.
-	ctx, cancel := context.WithTimeout(context.Background(), patient)
+	ctx, cancel := context.WithTimeout(t.Context(), patient)
 	defer cancel()
 	if err := c.call(ctx, session, method, params, result); err != nil {
 		t.Fatal(err)

@@ -35,6 +35,10 @@ const (
 	stranger  = "https://evil.test"         // another site, which cors does not name
 )
 
+const byCookie = `
+	token_from cookie access_token
+	public /login`
+
 // web is a gateway over TLS that a browser reaches under its names, and pages on other names.
 type web struct {
 	browser *chromium
@@ -42,8 +46,9 @@ type web struct {
 	key     *tokentest.Key
 	issuer  string
 
-	mu   sync.Mutex
-	seen []string // method and path of each request at the backend
+	mu     sync.Mutex
+	cookie string   // what the login page sets
+	seen   []string // method and path of each request at the backend
 }
 
 // newWeb runs a gateway with this text inside of bearer_auth { … }.
@@ -52,11 +57,7 @@ func newWeb(t *testing.T, directive string, backend http.HandlerFunc) *web {
 	w := &web{key: tokentest.NewKey(t, "ES256", "e1")}
 	w.issuer = tokentest.NewAS(t, tokentest.WithKeys(w.key)).URL
 	upstream := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/favicon.ico" { // a browser's own idea
-			w.mu.Lock()
-			w.seen = append(w.seen, r.Method+" "+r.URL.Path)
-			w.mu.Unlock()
-		}
+		w.note(rw, r)
 		backend(rw, r)
 	}))
 	t.Cleanup(upstream.Close)
@@ -89,6 +90,21 @@ func newWeb(t *testing.T, directive string, backend http.HandlerFunc) *web {
 	})
 	w.browser = startChromium(t, relay(t, w.gate.socket), hash)
 	return w
+}
+
+// note writes down what the backend sees. On the login page, it adds a cookie that browsers send from everywhere: only
+// the gate is left to stop them.
+func (w *web) note(rw http.ResponseWriter, r *http.Request) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch r.URL.Path {
+	case "/favicon.ico": // a browser's own idea
+		return
+	case "/login":
+		http.SetCookie(rw, &http.Cookie{Name: "access_token", Value: w.cookie, Path: "/", Secure: true, HttpOnly: true,
+			SameSite: http.SameSiteNoneMode})
+	}
+	w.seen = append(w.seen, r.Method+" "+r.URL.Path)
 }
 
 // ownCertificate writes a certificate for these addresses, and returns the hash of its public key as Chromium wants it.
@@ -162,6 +178,20 @@ func (w *web) token(t *testing.T, scope string, life time.Duration) string {
 		"iat": now.Unix(), "exp": now.Add(life).Unix()})
 	w.gate.sent = append(w.gate.sent, token) // it must not be in the log
 	return token
+}
+
+// signedIn opens a tab that has got a cookie with this token from the login page.
+func (w *web) signedIn(t *testing.T, token string) *page {
+	t.Helper()
+	p := w.browser.open(t)
+	w.mu.Lock()
+	w.cookie = token
+	w.mu.Unlock()
+	if status := p.visit(t, protected+"/login"); status != http.StatusOK {
+		t.Fatalf("the login page: status %d", status)
+	}
+	w.reached()
+	return p
 }
 
 // reached returns what the backend has seen since the last call.
