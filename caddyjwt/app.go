@@ -6,6 +6,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
+	"github.com/caddyjwt/gateway/caddyjwt/protected"
 	"github.com/caddyjwt/gateway/caddyjwt/startup"
 )
 
@@ -21,7 +22,8 @@ type App struct {
 	// of an issuer does for one. Default: what the issuer says.
 	Prefetch bool `json:"prefetch,omitempty"`
 
-	startup startup.Startup
+	startup   startup.Startup
+	resources protected.Registry
 }
 
 // CaddyModule returns the Caddy module information.
@@ -45,8 +47,11 @@ func appOf(ctx caddy.Context) (*App, error) {
 // Provision prepares what happens when the configuration is in force.
 func (a *App) Provision(ctx caddy.Context) error { return a.startup.Provision(ctx) }
 
-// Start implements caddy.App. It does nothing: see package startup.
-func (*App) Start() error { return nil }
+// Start implements caddy.App. All gates have been provisioned by now. For what waits longer, see package startup.
+func (a *App) Start() error { return a.resources.Finish() }
+
+// Resources are those of the configuration, for the handlers that serve their metadata.
+func (a *App) Resources() *protected.Registry { return &a.resources }
 
 // Stop implements caddy.App. Caddy calls it when the next configuration has started.
 func (a *App) Stop() error {

@@ -8,7 +8,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/dustin/go-humanize"
 
 	"github.com/caddyjwt/gateway/caddyjwt/require"
@@ -16,12 +15,25 @@ import (
 )
 
 func init() {
-	httpcaddyfile.RegisterHandlerDirective("bearer_auth", parseCaddyfile)
+	httpcaddyfile.RegisterDirective("bearer_auth", parseCaddyfile)
 }
 
-func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+// parseCaddyfile makes the route of a gate and, if the gate has a resource, that of the resource's metadata before it.
+func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
+	h.Next()                              // the directive
+	matcher, err := h.ExtractMatcherSet() // begins anew
+	if err != nil {
+		return nil, err
+	}
 	handler := new(Handler)
-	return handler, handler.UnmarshalCaddyfile(h.Dispenser)
+	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
+		return nil, err
+	}
+	route := h.NewRoute(matcher, handler)
+	if handler.Resource == nil {
+		return route, nil
+	}
+	return append(documentRoute(h, handler.Resource), route...), nil
 }
 
 // UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
@@ -34,6 +46,13 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //	    audience         <aud...>|any
 //	    leeway           <duration>
 //	    max_lifetime     <duration>
+//	    resource <url> {
+//	        name           <text>
+//	        documentation  <url>
+//	        policy         <url>
+//	        tos            <url>
+//	        scopes         <scope...>
+//	    }
 //
 //	    issuer <iss> {                               # repeatable
 //	        keys              discovery [<url>]
@@ -143,6 +162,9 @@ var handlerTable = words.Table[Handler]{Name: "bearer_auth", Words: []words.Word
 		Reader: words.DurationOrZero(func(h *Handler) **caddy.Duration { return &h.Leeway })},
 	{Name: "max_lifetime", Usage: []string{"<duration>"},
 		Reader: words.Duration(func(h *Handler) *caddy.Duration { return &h.MaxLifetime })},
+	{Name: "resource", Usage: []string{"<url>"}, Needs: "the URL of what the gate guards",
+		Reader: words.WithBlock(words.Custom(readResource, func(h *Handler) []any { return []any{&h.Resource} }),
+			&resourceTable)},
 	{Name: "issuer", Usage: []string{"<iss>"}, Needs: "the name that tokens have as \"iss\"", Repeatable: true,
 		Reader: words.Named(func(h *Handler) *[]Issuer { return &h.Issuers },
 			func(i *Issuer) *string { return &i.Issuer }, &issuerTable, issuerMistakes...)},

@@ -10,6 +10,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/resource"
 	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/introspect"
 )
@@ -25,6 +26,9 @@ type compiled struct {
 	plans  []issuerPlan // one for each issuer
 	cache  int64        // size; 0 for none
 
+	resource *resource.Identifier // nil without one
+	part     resource.Part        // what the gate tells about the resource
+
 	prefetchAll bool // whatever the issuers say; the app decides that
 
 	// Whether all values are known that decide if the anonymous consumer exists and may pass: see words.Settings.
@@ -33,6 +37,7 @@ type compiled struct {
 
 // compile resolves placeholders and checks every setting on its own. An error names the handler's field: see setting.
 func (h *Handler) compile(s *words.Settings) (*compiled, error) {
+	h = h.withAudience()
 	c := &compiled{anonymousKnown: true}
 	config := &c.config
 	realm, known, err := s.Text("realm", h.Realm)
@@ -60,6 +65,9 @@ func (h *Handler) compile(s *words.Settings) (*compiled, error) {
 		return nil, setting.In("KeyClaim", err)
 	}
 	if err := h.compileRoute(s, c); err != nil {
+		return nil, err
+	}
+	if err := h.compileResource(s, c); err != nil {
 		return nil, err
 	}
 	c.cache, err = h.compileCache()

@@ -23,6 +23,28 @@ type TokenPlace struct {
 	Scheme string `json:"scheme,omitempty"`
 }
 
+// Resource is what a gate guards, as clients know it: a protected resource of RFC 9728. Its metadata tells clients the
+// issuers of the gate that are https URLs (authorization_servers), the scopes of require (scopes_supported), and the
+// places of token_from that RFC 6750 knows (bearer_methods_supported).
+type Resource struct {
+	// Identifier of the resource: the URL that clients use, or its beginning, such as https://mcp.example.com/mcp. https,
+	// or http to this machine; without query and fragment; in lower case before the path. In the path only letters,
+	// digits and -._~@ between single slashes. Several gates may have the same resource: clients get one document.
+	// Placeholders are resolved.
+	URL string `json:"url"`
+	// Name for people, to be shown while they log in (resource_name). Default: none. Placeholders are resolved.
+	Name string `json:"name,omitempty"`
+	// Address of a page for developers (resource_documentation). Default: none. Placeholders are resolved.
+	Documentation string `json:"documentation,omitempty"`
+	// Address of a page that says how clients may use the data (resource_policy_uri). Default: none. Placeholders are
+	// resolved.
+	Policy string `json:"policy,omitempty"`
+	// Address of the terms of service (resource_tos_uri). Default: none. Placeholders are resolved.
+	TermsOfService string `json:"tos,omitempty"`
+	// Scopes that clients may ask for beyond those that require names. Default: none.
+	Scopes []string `json:"scopes,omitempty"`
+}
+
 // Issuer is one authorization server whose JWT access tokens are accepted: those whose "iss" is exactly its name.
 type Issuer struct {
 	// The issuer's name, byte for byte the "iss" of its tokens: usually an https URL. With keys from discovery, the

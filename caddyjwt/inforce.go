@@ -25,10 +25,18 @@ func (o opener) summary(ctx caddy.Context) []summary.Item {
 		of.Sources = append(of.Sources, source)
 	}
 	items := summary.Of(of)
-	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server != nil {
-		items = append([]summary.Item{{Name: "server", Text: cmp.Or(server.Name(), "unnamed")}}, items...)
+	if name := serverName(ctx); name != "" {
+		items = append([]summary.Item{{Name: "server", Text: name}}, items...)
 	}
 	return items
+}
+
+// serverName is Caddy's name for the HTTP server that a module is in, or "" outside of one.
+func serverName(ctx caddy.Context) string {
+	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server != nil {
+		return cmp.Or(server.Name(), "unnamed")
+	}
+	return ""
 }
 
 // askModes are the modes in words.

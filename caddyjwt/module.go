@@ -59,12 +59,16 @@ type Handler struct {
 	// (server option max_header_bytes) may be lower.
 	MaxTokenSize int `json:"max_token_size,omitempty"`
 	// Audiences of which the "aud" of every token on this route must contain one, compared exactly. Every issuer needs an
-	// audience, here or its own; consumers may go without. Default: any audience satisfies the route. Placeholders are
-	// resolved.
+	// audience, here or its own; consumers may go without. Default: the URL of resource, if there is one and no issuer
+	// says an audience; otherwise any audience satisfies the route. Placeholders are resolved.
 	Audience []string `json:"audience,omitempty"`
 	// Accept tokens whatever their audience. Dangerous: a token that the same authorization server issued for any other
 	// service opens this one too (RFC 9068 section 4). Not together with audience.
 	AnyAudience bool `json:"any_audience,omitempty"`
+	// What the gate guards, as clients know it (RFC 9728). Its challenges then say where the metadata of the resource is,
+	// from which a client learns where to get a token. A handler protected_resource serves that metadata. Default: none;
+	// clients must know all that.
+	Resource *Resource `json:"resource,omitempty"`
 	// How far an issuer's clock may be from ours, for "exp", "nbf" and "iat": 0s to 5m. Default: 5s.
 	Leeway *caddy.Duration `json:"leeway,omitempty"`
 	// The longest life that a token may have, from "iat" to "exp" and from now to "exp". Such a token must have "iat".
@@ -163,6 +167,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	built, err := h.compile(words.NewSettings())
 	if err != nil {
+		return err
+	}
+	if err := h.registerResource(ctx, app, built); err != nil {
 		return err
 	}
 	built.prefetchAll = app.Prefetch

@@ -18,6 +18,7 @@ import (
 // sections of docs/configuration.md: each has the words of one block and the JSON fields of one struct.
 var sections = map[string]reflect.Type{
 	"bearer_auth": reflect.TypeFor[caddyjwt.Handler](),
+	"resource":    reflect.TypeFor[caddyjwt.Resource](),
 	"issuer":      reflect.TypeFor[caddyjwt.Issuer](),
 	"tls":         reflect.TypeFor[caddyjwt.TLS](),
 	"introspect":  reflect.TypeFor[caddyjwt.Introspect](),

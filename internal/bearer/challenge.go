@@ -20,6 +20,9 @@ type Challenge struct {
 
 	// Scope lists the scopes that are needed, separated by single spaces.
 	Scope string
+
+	// ResourceMetadata is the address of the metadata of the resource (RFC 9728 section 5.1).
+	ResourceMetadata string
 }
 
 // String writes the challenge. The result always parses: a character that a parameter cannot hold is replaced. A bad
@@ -27,7 +30,7 @@ type Challenge struct {
 // configuration, so that neither happens.
 func (c Challenge) String() string {
 	var out strings.Builder
-	out.Grow(32 + len(c.Realm) + len(c.Error) + len(c.Description) + len(c.Scope))
+	out.Grow(32 + len(c.Realm) + len(c.Error) + len(c.Description) + len(c.Scope) + len(c.ResourceMetadata))
 	out.WriteString(`Bearer realm="`)
 	writeRealm(&out, c.Realm)
 	out.WriteByte('"')
@@ -36,6 +39,7 @@ func (c Challenge) String() string {
 	if validScopes(c.Scope) {
 		writeParam(&out, "scope", c.Scope)
 	}
+	writeParam(&out, "resource_metadata", c.ResourceMetadata)
 	return out.String()
 }
 
@@ -119,4 +123,25 @@ func validScopes(scopes string) bool {
 		}
 	}
 	return true
+}
+
+// parameters are those of challenges: RFC 6750 section 3, RFC 9470 section 3 and RFC 9728 section 5.1.
+var parameters = []string{
+	"realm", "error", "error_description", "error_uri", "scope", "resource_metadata", "acr_values", "max_age",
+}
+
+// Unmistakable refuses a text in which a client could find a parameter of its own. Common clients look for a name and
+// an equals sign anywhere in the field, and end a value at the next quote, whatever stands before it.
+func Unmistakable(text string) error {
+	if strings.ContainsAny(text, "\"\\") {
+		return fmt.Errorf("%q has a quote or a backslash, which clients of this resource read as the end of a parameter: "+
+			"leave it out", text)
+	}
+	for _, name := range parameters {
+		if strings.Contains(strings.ToLower(text), name+"=") {
+			return fmt.Errorf("%q has \"%s=\" in it, which clients of this resource read as a parameter of the challenge: "+
+				"write it in another way", text, name)
+		}
+	}
+	return nil
 }

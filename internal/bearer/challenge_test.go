@@ -76,6 +76,11 @@ func TestChallenge(t *testing.T) {
 			bearer.Challenge{Realm: "api", Error: "insufficient_scope", Scope: "read:x write"},
 			`Bearer realm="api", error="insufficient_scope", scope="read:x write"`,
 		},
+		{
+			bearer.Challenge{Realm: "api", Scope: "read", ResourceMetadata: "https://example.com/.well-known/x"},
+			`Bearer realm="api", scope="read", resource_metadata="https://example.com/.well-known/x"`,
+		},
+		{bearer.Challenge{ResourceMetadata: "a\"b\r\nX: y"}, `Bearer realm="", resource_metadata="a'b??X: y"`},
 		{bearer.Challenge{Realm: "a\r\nX: y\x00\u00e9"}, `Bearer realm="a??X: y???"`},
 		{bearer.Challenge{Error: `a"b\c` + "\n"}, `Bearer realm="", error="a'b?c?"`},
 		{bearer.Challenge{Scope: `a"b`}, `Bearer realm=""`},
@@ -113,6 +118,18 @@ func TestValidScope(t *testing.T) {
 	for _, bad := range []string{"", "a b", " ", `a"`, `a\`, "a\t", "\u00e9"} {
 		if bearer.ValidScope(bad) == nil {
 			t.Errorf("%q accepted", bad)
+		}
+	}
+}
+
+func TestTextsThatClientsTakeForParameters(t *testing.T) {
+	for text, ok := range map[string]bool{
+		"orders": true, "orders and more, a=b": true, "https://example.com/scope": true, "scope = x": true,
+		"urn:x?terror=1": false, "scope=admin": false, "x SCOPE=admin": false, "a resource_metadata=https://evil": false,
+		"error=invalid_token": false, `the "api"`: false, `a\b`: false, "realm=x": false, "max_age=0": false, "acr_values=1": false,
+	} {
+		if err := bearer.Unmistakable(text); (err == nil) != ok {
+			t.Errorf("%q: %v", text, err)
 		}
 	}
 }

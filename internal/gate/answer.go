@@ -96,7 +96,7 @@ func (g *Gate) withReply(answer Answer, reply *Reply) Answer {
 		challenges := make([]string, 0, len(reply.Challenges))
 		answer.Code, answer.Scope = "", ""
 		for _, challenge := range reply.Challenges {
-			challenge.Realm = g.realm
+			challenge.Realm, challenge.ResourceMetadata = g.realm, g.metadata
 			challenges = append(challenges, challenge.String())
 			if answer.Code == "" && challenge.Error != "" {
 				answer.Code, answer.Text = challenge.Error, cmp.Or(challenge.Description, answer.Text)
@@ -120,7 +120,7 @@ func (g *Gate) prepare() {
 }
 
 func (g *Gate) answerTo(reason Reason) Answer {
-	challenge := bearer.Challenge{Realm: g.realm}
+	challenge := bearer.Challenge{Realm: g.realm, ResourceMetadata: g.metadata}
 	status, text := http.StatusUnauthorized, ""
 	switch reason {
 	case MissingToken:
@@ -148,6 +148,10 @@ func (g *Gate) answerTo(reason Reason) Answer {
 		return Answer{Status: http.StatusInternalServerError, Header: headerOf(), Text: describeFailed}
 	default:
 		challenge.Error, challenge.Description = "invalid_token", describeInvalidToken
+		if g.metadata != "" {
+			// A client that has lost its token asks for a new one with these scopes, and would otherwise lose them.
+			challenge.Scope = g.require.scopeText
+		}
 	}
 	if challenge.Description != "" {
 		text = challenge.Description

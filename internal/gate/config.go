@@ -26,6 +26,10 @@ const DefaultKeyClaim = "iss"
 type Config struct {
 	// Realm names the protection space in challenges.
 	Realm string `fingerprint:"-"`
+	// ResourceMetadata is the address of the metadata of the protected resource (RFC 9728 section 5.1), for challenges.
+	// With it, a challenge about a bad token also names the scopes that the route requires. Empty means that there is no
+	// metadata.
+	ResourceMetadata string `fingerprint:"-"`
 	// Extractor finds the token in a request and removes it from there.
 	Extractor Extractor `fingerprint:"-"`
 	// Audience must be satisfied by every token on this route. The zero value adds nothing to the issuers' audiences.

@@ -59,6 +59,7 @@ func (v Verdict) Passes() bool { return v.Outcome != 0 }
 type Gate struct {
 	answers         map[Reason]Answer
 	realm           string
+	metadata        string // see Config.ResourceMetadata
 	extractor       Extractor
 	parties         *parties
 	audience        Audience
@@ -128,7 +129,7 @@ func build(c Config) (*Gate, error) {
 		return nil, err
 	}
 	g := &Gate{
-		realm: c.Realm, extractor: c.Extractor, parties: parties, audience: c.Audience, require: require,
+		realm: c.Realm, metadata: c.ResourceMetadata, extractor: c.Extractor, parties: parties, audience: c.Audience, require: require,
 		revocations: c.Revocations, outputs: outputs, managed: managed, keepToken: c.ForwardToken, optional: c.Optional,
 		allowPreflight: c.AllowPreflight, public: public, askMode: c.Asking.Mode, askOptions: c.Asking.options(),
 		confirmOptions: c.Asking.confirmOptions(), now: c.Now,

@@ -24,6 +24,7 @@ var arrows = map[string][]string{
 	"internal/bearer":              nil,
 	"internal/problem":             nil,
 	"internal/publicpath":          nil,
+	"internal/resource":            {"internal/publicpath"},
 	"internal/fetch":               {"internal/hashing"},
 	"internal/refresh":             {"internal/fetch", "internal/setting"},
 	"internal/jose":                {"internal/strictjson", "internal/hashing"},
@@ -60,9 +61,12 @@ var arrows = map[string][]string{
 	"caddyjwt/verdict": {"internal/gate", "internal/claims"},
 	"caddyjwt/expiry":  {"internal/gate"},
 
+	"caddyjwt/protected": {"caddyjwt/words", "internal/resource"},
+
 	"caddyjwt": {
 		"caddyjwt/words", "caddyjwt/pool", "caddyjwt/process", "caddyjwt/startup", "caddyjwt/require", "caddyjwt/verdict",
 		"caddyjwt/expiry", "internal/summary",
+		"caddyjwt/protected", "internal/resource",
 		"internal/gate", "internal/authserver", "introspect", // and what their configurations are made of:
 		"internal/bearer", "internal/claims", "internal/fetch", "internal/hashing", "internal/jose", "internal/keyset",
 		"internal/problem", "internal/setting", "internal/causes",

@@ -64,6 +64,7 @@ func Of(g Gate) []Item {
 	if len(c.Consumers) > 0 {
 		add("key_claim", short(cmp.Or(c.KeyClaim, gate.DefaultKeyClaim)))
 	}
+	add("resource_metadata", short(c.ResourceMetadata))
 	add("audience", audience(c.Audience))
 	add("requires", first(requirements(c.Require), "; "))
 	add("max_lifetime", duration(c.MaxLifetime))

@@ -1,0 +1,103 @@
+package protected
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyjwt/gateway/caddyjwt/words"
+	"github.com/caddyjwt/gateway/internal/resource"
+)
+
+func init() {
+	caddy.RegisterModule(new(Handler))
+}
+
+// Handler serves the metadata of a protected resource (RFC 9728) to everybody, and without a token. A client learns
+// from it where to get a token, and for which scopes. The metadata follows from the gates that have this resource. Only
+// the exact path of the metadata is served. All other requests go on to the next handler.
+//
+// A gate in the block of a site comes with such a handler. A gate inside of handle or route needs one beside the block.
+type Handler struct {
+	// Identifier of the resource, as in the gates that guard it. Placeholders are resolved.
+	Resource string `json:"resource"`
+
+	path     string
+	registry *Registry
+	entry    *entry
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.protected_resource",
+		New: func() caddy.Module { return new(Handler) },
+	}
+}
+
+// Provision registers the handler.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	text, _, err := words.NewSettings().Text("protected_resource", h.Resource)
+	if err != nil {
+		return err
+	}
+	if text == "" {
+		return errors.New("protected_resource needs the identifier of a resource, such as https://mcp.example.com/mcp")
+	}
+	id, err := resource.Parse(text)
+	if err != nil {
+		return fmt.Errorf("protected_resource %s: %w", text, err)
+	}
+	app, err := ctx.App("bearer_auth")
+	if err != nil {
+		return err
+	}
+	h.path, h.registry = id.MetadataPath(), app.(interface{ Resources() *Registry }).Resources()
+	h.entry = h.registry.serve(id)
+	return nil
+}
+
+// ServeHTTP serves the metadata, or hands the request on.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+	if !ok {
+		original = *r
+	}
+	// The path as the client sent it. In any other spelling somebody else may read another path.
+	if path, _, _ := strings.Cut(original.RequestURI, "?"); path != h.path {
+		return next.ServeHTTP(w, r)
+	}
+	h.registry.finish()
+	if h.entry.document == nil || h.entry.belongsToRival(original.Host) {
+		return next.ServeHTTP(w, r)
+	}
+	h.entry.document.serve(w, r)
+	return nil
+}
+
+// belongsToRival reports whether the request is for another resource with the same path, whose handler comes later in
+// this site. Any other host counts as ours: a proxy before this server may have changed it.
+func (e *entry) belongsToRival(host string) bool {
+	if len(e.rivals) == 0 {
+		return false
+	}
+	host = strings.ToLower(host)
+	host = strings.TrimSuffix(strings.TrimSuffix(host, ":443"), ":80")
+	host = strings.TrimSuffix(host, ".")
+	for _, rival := range e.rivals {
+		if host == rival {
+			return true
+		}
+	}
+	return false
+}
+
+// Interface guards.
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)

@@ -1,0 +1,140 @@
+// Package protected serves the metadata of protected resources (RFC 9728): the module http.handlers.protected_resource,
+// and the registry in which the gates of a configuration say what their resources are.
+package protected
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/caddyjwt/gateway/internal/resource"
+)
+
+// Registry knows the resources of one configuration. Gates add theirs while the configuration loads. The documents are
+// made once, after that. The zero value is ready to use. A reload has a new one, so it never shows what the last
+// configuration said.
+type Registry struct {
+	mu        sync.Mutex
+	resources map[string]*entry // by identifier
+	once      sync.Once
+}
+
+// entry is one resource.
+type entry struct {
+	id       resource.Identifier
+	parts    []part
+	handlers int // how many handlers serve it
+
+	// What follows is made once.
+	document *document
+	rivals   []string // hosts of others that are served at the same path
+}
+
+// part is what a gate of a server tells.
+type part struct {
+	server string
+	resource.Part
+}
+
+// Add adds what a gate tells about its resource. server is the name of the gate's server. It is an error if gates
+// contradict each other, or if another resource has the same address for its metadata.
+func (r *Registry) Add(server string, id resource.Identifier, more resource.Part) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.entry(id)
+	e.parts = append(e.parts, part{server, more})
+	if _, err := e.unite(); err != nil {
+		return err
+	}
+	for _, other := range r.resources {
+		if other != e && len(other.parts) > 0 && other.id.MetadataURL() == id.MetadataURL() {
+			return fmt.Errorf("%q and %q have one address for their metadata, %s: write both in the same way",
+				id, other.id, id.MetadataURL())
+		}
+	}
+	return nil
+}
+
+// entry is that of a resource, new or not. The caller holds the lock.
+func (r *Registry) entry(id resource.Identifier) *entry {
+	e := r.resources[id.String()]
+	if e == nil {
+		e = &entry{id: id}
+		if r.resources == nil {
+			r.resources = make(map[string]*entry)
+		}
+		r.resources[id.String()] = e
+	}
+	return e
+}
+
+// unite makes the document. Caddy provisions servers in any order, and the document must not change with it. So parts
+// are in the order of the names of their servers, and of one server in the order of its routes.
+func (e *entry) unite() (resource.Document, error) {
+	sorted := slices.SortedStableFunc(slices.Values(e.parts), func(a, b part) int { return cmp.Compare(a.server, b.server) })
+	parts := make([]resource.Part, len(sorted))
+	for i := range sorted {
+		parts[i] = sorted[i].Part
+	}
+	return resource.Unite(e.id, parts)
+}
+
+// serve registers a handler that serves a resource.
+func (r *Registry) serve(id resource.Identifier) *entry {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.entry(id)
+	e.handlers++
+	return e
+}
+
+// Finish makes the documents. Call it when all gates are there. It is an error if a handler serves a resource that no
+// gate has.
+func (r *Registry) Finish() error {
+	r.finish()
+	for _, name := range slices.Sorted(maps.Keys(r.resources)) {
+		if e := r.resources[name]; len(e.parts) == 0 {
+			return fmt.Errorf("protected_resource %s: no bearer_auth has this resource: write \"resource %s\" in the block of "+
+				"the gate that guards it", name, name)
+		}
+	}
+	return nil
+}
+
+// finish makes the documents if they have not been made. A server may take requests before Finish is called, because
+// Caddy starts apps in any order.
+func (r *Registry) finish() {
+	r.once.Do(func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for _, e := range r.resources {
+			if len(e.parts) == 0 {
+				continue
+			}
+			if united, err := e.unite(); err == nil { // Add has refused the configuration otherwise
+				e.document = newDocument(united.JSON())
+			}
+			for _, other := range r.resources {
+				if other.handlers > 0 && other.id.MetadataPath() == e.id.MetadataPath() && other.id.Host() != e.id.Host() {
+					e.rivals = append(e.rivals, other.id.Host())
+				}
+			}
+		}
+	})
+}
+
+// Unserved lists the resources of gates that no handler serves, in the order of their names.
+func (r *Registry) Unserved() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var names []string
+	for name, e := range r.resources {
+		if len(e.parts) > 0 && e.handlers == 0 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

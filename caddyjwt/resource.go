@@ -1,0 +1,199 @@
+package caddyjwt
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyjwt/gateway/caddyjwt/protected"
+	"github.com/caddyjwt/gateway/caddyjwt/words"
+	"github.com/caddyjwt/gateway/internal/bearer"
+	"github.com/caddyjwt/gateway/internal/resource"
+	"github.com/caddyjwt/gateway/internal/setting"
+)
+
+var resourceTable = words.Table[Resource]{Name: "resource", Words: []words.Word[Resource]{
+	{Name: "name", Usage: []string{"<text>"}, Reader: words.Text(func(r *Resource) *string { return &r.Name })},
+	{Name: "documentation", Usage: []string{"<url>"},
+		Reader: words.Text(func(r *Resource) *string { return &r.Documentation })},
+	{Name: "policy", Usage: []string{"<url>"}, Reader: words.Text(func(r *Resource) *string { return &r.Policy })},
+	{Name: "tos", Usage: []string{"<url>"}, Reader: words.Text(func(r *Resource) *string { return &r.TermsOfService })},
+	{Name: "scopes", Usage: []string{"<scope...>"},
+		Reader: words.Texts(func(r *Resource) *[]string { return &r.Scopes }, words.SingleQuotes, words.CommaList)},
+}}
+
+// readResource reads the identifier of a resource and the block that may follow.
+func readResource(b *words.Block, h *Handler) error {
+	identifier, err := b.One()
+	if err != nil {
+		return err
+	}
+	h.Resource = &Resource{URL: identifier}
+	if err := b.Check("resource", []words.Mistake{words.SingleQuotes, words.ShellVariable}, identifier); err != nil {
+		return err
+	}
+	return words.ReadInto(b, "Resource", &resourceTable, h.Resource)
+}
+
+// documentRoute is the route that serves the metadata of the gate's resource. It comes before the gate's own route, so
+// it needs no token. The gate's matcher does not limit it: the path of the metadata is not below that of the resource.
+func documentRoute(h httpcaddyfile.Helper, r *Resource) []httpcaddyfile.ConfigValue {
+	path := resource.WellKnown + "*"
+	if id, err := resource.Parse(r.URL); err == nil && !strings.ContainsAny(r.URL, "{}") {
+		path = id.MetadataPath()
+	}
+	matcher := caddy.ModuleMap{"path": h.JSON(caddyhttp.MatchPath{path})}
+	return h.NewRoute(matcher, &protected.Handler{Resource: r.URL})
+}
+
+// withAudience is a handler whose tokens must be meant for its resource, if it says no audience. If no issuer says one
+// either, that goes for all tokens; otherwise for those of the issuers that say none. This never loosens anything: an
+// issuer without any audience would be refused.
+func (h *Handler) withAudience() *Handler {
+	if h.Resource == nil || h.Resource.URL == "" || h.Audience != nil || h.AnyAudience {
+		return h
+	}
+	own := *h
+	says := func(i Issuer) bool { return i.Audience != nil || i.AnyAudience }
+	if !slices.ContainsFunc(h.Issuers, says) {
+		own.Audience = []string{h.Resource.URL}
+		return &own
+	}
+	own.Issuers = slices.Clone(h.Issuers)
+	for i := range own.Issuers {
+		if !says(own.Issuers[i]) {
+			own.Issuers[i].Audience = []string{h.Resource.URL}
+		}
+	}
+	return &own
+}
+
+// compile checks the settings of a resource. Without an identifier that is known here, the second result is nil.
+func (r *Resource) compile(s *words.Settings) (resource.Texts, *resource.Identifier, error) {
+	var texts resource.Texts
+	identifier, known, err := s.Text("resource", r.URL)
+	if err != nil {
+		return texts, nil, setting.In("URL", err)
+	}
+	if identifier == "" {
+		return texts, nil, setting.Errorf("URL", "resource needs the URL of what the gate guards, as clients write it")
+	}
+	if texts, err = r.texts(s); err != nil {
+		return texts, nil, err
+	}
+	if err := words.NotEmpty("resource scopes", r.Scopes); err != nil {
+		return texts, nil, setting.In("Scopes", err)
+	}
+	for i, scope := range r.Scopes {
+		if err := cmp.Or(words.Literal("resource scopes", scope), bearer.ValidScope(scope)); err != nil {
+			return texts, nil, setting.In(element("Scopes", i), wrap("resource scopes", err))
+		}
+	}
+	if !known {
+		return texts, nil, nil
+	}
+	id, err := resource.Parse(identifier)
+	if err != nil {
+		return texts, nil, setting.In("URL", fmt.Errorf("resource %s: %w", identifier, err))
+	}
+	return texts, &id, nil
+}
+
+// texts are what the document says for people.
+func (r *Resource) texts(s *words.Settings) (resource.Texts, error) {
+	var texts resource.Texts
+	for _, text := range []struct {
+		field, word, from string
+		into              *string
+		address           bool
+	}{
+		{"Name", "name", r.Name, &texts.Name, false},
+		{"Documentation", "documentation", r.Documentation, &texts.Documentation, true},
+		{"Policy", "policy", r.Policy, &texts.Policy, true},
+		{"TermsOfService", "tos", r.TermsOfService, &texts.TermsOfService, true},
+	} {
+		value, known, err := s.Text("resource "+text.word, text.from)
+		if err == nil && known && value != "" {
+			err = wrap("resource "+text.word, resource.CheckText(value, text.address))
+		}
+		if err != nil {
+			return texts, setting.In(text.field, err)
+		}
+		*text.into = value
+	}
+	return texts, nil
+}
+
+// compileResource makes what the gate tells about its resource. Everything else must have been compiled.
+func (h *Handler) compileResource(s *words.Settings, c *compiled) error {
+	if h.Resource == nil {
+		return nil
+	}
+	texts, id, err := h.Resource.compile(s)
+	if err != nil {
+		return setting.In("Resource", err)
+	}
+	if id == nil {
+		return nil
+	}
+	c.config.ResourceMetadata = id.MetadataURL()
+	part := resource.Part{
+		Texts: texts, Scopes: h.scopesOfTheRoute(), Named: h.Resource.Scopes, Methods: methods(c.config.Extractor.Places()),
+	}
+	for i := range c.config.Issuers {
+		if name := c.config.Issuers[i].Name; resource.ForClients(name) {
+			part.Servers = append(part.Servers, name)
+		}
+	}
+	c.resource, c.part = id, part
+	return nil
+}
+
+// scopesOfTheRoute lists the scopes that a token may need on this route, for the document.
+func (h *Handler) scopesOfTheRoute() []string {
+	var scopes []string
+	if h.Require != nil {
+		scopes = append(scopes, h.Require.Scopes...)
+	}
+	return scopes
+}
+
+// methods are the places of RFC 6750 section 2 by their names in the document, in the order of that section. Other
+// places, such as a cookie, have no name there.
+func methods(places []bearer.Place) (names []string) {
+	for _, method := range []struct {
+		name  string
+		place bearer.Place
+	}{
+		{"header", bearer.DefaultPlace},
+		{"body", bearer.Place{Kind: bearer.Form, Name: "access_token"}},
+		{"query", bearer.Place{Kind: bearer.Query, Name: "access_token"}},
+	} {
+		if slices.ContainsFunc(places, func(p bearer.Place) bool {
+			return p.Kind == method.place.Kind && p.Name == method.place.Name && strings.EqualFold(p.Scheme, method.place.Scheme)
+		}) {
+			names = append(names, method.name)
+		}
+	}
+	return names
+}
+
+// registerResource tells the app about the gate's resource.
+func (h *Handler) registerResource(ctx caddy.Context, app *App, c *compiled) error {
+	if c.resource == nil {
+		return nil
+	}
+	if len(c.part.Servers) == 0 {
+		h.log.warn("clients cannot find out where to get a token for this resource: no issuer of the gate is an https URL, " +
+			"so the metadata names no authorization server")
+	}
+	if err := app.resources.Add(serverName(ctx), *c.resource, c.part); err != nil {
+		return fmt.Errorf("resource %s: %w", c.resource, err)
+	}
+	return nil
+}
