@@ -8,7 +8,8 @@
 // GATEWAY=<path> tests that binary instead of building ./cmd/caddy.
 //
 // The tests of MCP put the gateway between client and server of the npm package @modelcontextprotocol/sdk (mcp/). The
-// client knows the address of the MCP server and nothing else. It reports each request that it sends.
+// client knows the address of the MCP server and nothing else. It reports each request that it sends. The npm
+// package oauth4webapi reads metadata and challenges there.
 //
 // Some tests go around the binary: package gate and the npm package jose (oracle/) judge random tokens, and the hostile
 // tokens of internal/tokentest. ORACLE_SEED=<n> makes other random tokens.

@@ -4,6 +4,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -54,8 +55,8 @@ func startMCPHost(t *testing.T, site string) *mcpHost {
 }
 
 func (h *mcpHost) fill(text string) string {
-	return strings.NewReplacer("{origin}", h.origin, "{issuer}", provider.Issuer, "{backend}", toolServer.Address).
-		Replace(text)
+	return strings.NewReplacer("{origin}", h.origin, "{metadata}", h.origin+"/.well-known/oauth-protected-resource",
+		"{issuer}", provider.Issuer, "{backend}", toolServer.Address).Replace(text)
 }
 
 // relay gives the gateway, which listens on a socket, its address.
@@ -81,16 +82,23 @@ func (h *mcpHost) relay(listener net.Listener) {
 	}
 }
 
-// play runs a scenario of mcp/scenarios.js and returns what it reports. needs may have {origin} and {issuer} in it.
+// play runs a scenario and returns what it reports. needs may have {origin} and {issuer} in it.
 func (h *mcpHost) play(t *testing.T, scenario string, needs map[string]any) []string {
 	t.Helper()
 	input, err := json.Marshal(needs)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return play(t, scenario, h.fill(string(input)))
+}
+
+// play runs a scenario of mcp/client.js with what it needs as JSON, and returns what it reports.
+func play(t *testing.T, scenario, needs string) []string {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", "mcp/client.js", scenario, h.fill(string(input)))
+	cmd := exec.CommandContext(ctx, "node", "mcp/client.js", scenario)
+	cmd.Stdin = strings.NewReader(needs)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	output, err := cmd.Output()
@@ -101,11 +109,13 @@ func (h *mcpHost) play(t *testing.T, scenario string, needs map[string]any) []st
 	return lines[:len(lines)-1]
 }
 
-// sameReport compares a report with what is wanted, line by line. wanted may have {origin} and {issuer} in it.
-func (h *mcpHost) sameReport(t *testing.T, got []string, wanted string) {
+// sameReport compares a report with what is wanted, line by line. wanted may have {origin} and {issuer} in it. A stream
+// that the client opens with GET has no place in the order, so it is left out.
+func (h *mcpHost) sameReport(t *testing.T, report []string, wanted ...string) {
 	t.Helper()
+	got := slices.DeleteFunc(slices.Clone(report), isStream)
 	var want []string
-	for line := range strings.Lines(h.fill(wanted)) {
+	for line := range strings.Lines(h.fill(strings.Join(wanted, "\n"))) {
 		if line = strings.TrimSpace(line); line != "" {
 			want = append(want, line)
 		}
@@ -115,8 +125,45 @@ func (h *mcpHost) sameReport(t *testing.T, got []string, wanted string) {
 	}
 }
 
-// without removes lines whose place in a report is not determined, and reports how many they were.
-func without(report []string, line string) (rest []string, removed int) {
-	rest = slices.DeleteFunc(slices.Clone(report), func(l string) bool { return l == line })
-	return rest, len(report) - len(rest)
+func isStream(line string) bool {
+	return strings.HasPrefix(line, "GET /") && strings.HasSuffix(line, " 200") && !strings.Contains(line, "/.well-known/")
+}
+
+// wayIn is how a client gets from nothing to a session. The challenge leads it to the metadata of the resource, and the
+// metadata to the authorization server. There it registers, and its user logs in.
+func wayIn(path, scope string) string {
+	return strings.NewReplacer("{path}", path, "{url}", requested(path), "{scope}", scope).Replace(`
+		POST {url} 401 initialize Bearer realm="api", scope="{scope}", resource_metadata="{metadata}{path}"
+		GET /.well-known/oauth-protected-resource{path} 200
+		GET as:/.well-known/oauth-authorization-server 200
+		POST as:/reg 201 {scope}
+		authorize S256 resource={origin}{path} scope={scope}`) + comeBack(path)
+}
+
+// comeBack is what a client does when its user is back with a code.
+func comeBack(path string) string {
+	return strings.NewReplacer("{path}", path, "{url}", requested(path)).Replace(`
+		GET /.well-known/oauth-protected-resource{path} 200
+		GET as:/.well-known/oauth-authorization-server 200
+		POST as:/token 200 authorization_code resource={origin}{path}
+		POST {url} 200 initialize
+		POST {url} 202 notifications/initialized
+		`)
+}
+
+// requested is the path in requests to a resource.
+func requested(path string) string {
+	return cmp.Or(path, "/")
+}
+
+// descriptions go with the error codes of challenges.
+var descriptions = map[string]string{
+	"invalid_token":      "the access token is expired, revoked, malformed or otherwise invalid",
+	"insufficient_scope": "the access token does not give the rights that this resource requires",
+}
+
+// challenge is what a refusal says about a resource and a token that is not good enough for it.
+func challenge(path, code, scope string) string {
+	return fmt.Sprintf(`Bearer realm="api", error=%q, error_description=%q, scope=%q, resource_metadata="{metadata}%s"`,
+		code, descriptions[code], scope, path)
 }

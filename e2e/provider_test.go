@@ -81,8 +81,12 @@ func (as *authorizationServer) resource(t *testing.T, name string) string {
 // protect makes the server give tokens for a resource at an address that the test has chosen.
 func (as *authorizationServer) protect(t *testing.T, resource string) {
 	t.Helper()
-	res, err := http.Post(as.Issuer+"/__protect", "application/json",
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, as.Issuer+"/__protect",
 		strings.NewReader(fmt.Sprintf(`{"resource": %q}`, resource)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

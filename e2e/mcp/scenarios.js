@@ -1,5 +1,7 @@
+import { setTimeout } from 'node:timers/promises';
+
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js';
+import { auth, UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js';
 import { ClientCredentialsProvider } from '@modelcontextprotocol/sdk/client/auth-extensions.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { LoggingMessageNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
@@ -11,9 +13,10 @@ import { report, reportingFetch } from './report.js';
 class Agent {
   client = new Client({ name: 'e2e', version: '1.0.0' });
 
-  constructor(url, authProvider) {
+  constructor(url, authProvider, headers = false) {
     this.url = new URL(url);
     this.authProvider = authProvider;
+    this.fetch = reportingFetch(this.url.origin, headers);
     this.#newTransport();
     this.announced = new Promise((resolve) => {
       this.client.setNotificationHandler(LoggingMessageNotificationSchema, ({ params }) => resolve(params.data));
@@ -22,19 +25,22 @@ class Agent {
 
   #newTransport() {
     this.transport = new StreamableHTTPClientTransport(this.url, {
-      authProvider: this.authProvider, fetch: reportingFetch(this.url.origin),
+      authProvider: this.authProvider, fetch: this.fetch,
     });
   }
 
-  // connect begins a session. A transport cannot be started twice, so a new one begins it with the tokens.
-  async connect() {
-    try {
-      await this.client.connect(this.transport);
-    } catch (err) {
-      await this.#finish(err);
-      this.#newTransport();
-      await this.client.connect(this.transport);
+  // connect begins a session, with a new transport after the user was asked: none can be started twice.
+  async connect(meanwhile = () => {}) {
+    for (let tries = 0; tries < 3; tries += 1) {
+      try {
+        return await this.client.connect(this.transport);
+      } catch (err) {
+        await this.#finish(err);
+        await meanwhile();
+        this.#newTransport();
+      }
     }
+    throw new Error('the user was asked too often');
   }
 
   async call(name, args = {}, options = {}) {
@@ -82,4 +88,88 @@ export async function everything({ url }) {
   await agent.transport.terminateSession();
   report(same ? 'the same session to the end' : 'another session');
   await agent.client.close();
+}
+
+// calls is a session with calls of some tools.
+export async function calls({ url, tools, headers }) {
+  await session(new Agent(url, new Provider(), headers), tools);
+}
+
+// stepUp is the same, by a client that has no refresh token. The SDK would spend that first, which gives no new scopes.
+export async function stepUp({ url, tools }) {
+  await session(new Agent(url, new Provider(['authorization_code'])), tools);
+}
+
+// machine is the same, by a client without a user that the authorization server knows.
+export async function machine({
+  url, tools, issuer, client, scope,
+}) {
+  await session(new Agent(url, new ClientCredentialsProvider({
+    clientId: client.ID, clientSecret: client.Secret, expectedIssuer: issuer, scope,
+  })), tools);
+}
+
+async function session(agent, tools) {
+  await agent.connect();
+  for (const name of tools) {
+    try {
+      await agent.call(name);
+    } catch (err) {
+      report('failed', name, err.code, err.message);
+    }
+  }
+  await agent.client.close();
+}
+
+// expiry is a session that outlives its first token.
+export async function expiry({ url, issuer }) {
+  const provider = new Provider();
+  const agent = new Agent(url, provider);
+  await agent.connect();
+  const { sessionId } = agent.transport;
+
+  await protect(issuer, { resource: url, lifetime: 1 });
+  await auth(provider, { serverUrl: url });
+  await refused(url, provider.tokens().access_token);
+  await protect(issuer, { resource: url });
+  report('expired');
+
+  await agent.call('headers');
+  report(agent.transport.sessionId === sessionId ? 'the same session' : 'another session');
+  await agent.client.close();
+}
+
+// refused waits until the gateway no longer accepts a token.
+async function refused(url, token) {
+  const headers = { Authorization: `Bearer ${token}`, 'Mcp-Session-Id': 'none' };
+  while ((await fetch(url, { headers })).status !== 401) {
+    await setTimeout(50);
+  }
+}
+
+async function protect(issuer, resource) {
+  const { status } = await fetch(`${issuer}/__protect`, { method: 'POST', body: JSON.stringify(resource) });
+  if (status !== 204) {
+    throw new Error(`the authorization server does not take the resource: ${status}`);
+  }
+}
+
+// grudging is a session whose user first grants less than the client asks for.
+export async function grudging({ url, issuer, scope }) {
+  await protect(issuer, { resource: url, scope });
+  const agent = new Agent(url, new Provider(['authorization_code']));
+  await agent.connect(() => protect(issuer, { resource: url }));
+  await agent.call('headers');
+  await agent.client.close();
+}
+
+// elsewhere takes the token for one resource to another.
+export async function elsewhere({ url, other }) {
+  const provider = new Provider();
+  const agent = new Agent(url, provider);
+  await agent.connect();
+  await agent.client.close();
+  await reportingFetch(new URL(url).origin)(other, {
+    headers: { Authorization: `Bearer ${provider.tokens().access_token}` },
+  });
 }
