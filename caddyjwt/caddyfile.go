@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/dustin/go-humanize"
 
+	"github.com/caddyjwt/gateway/caddyjwt/cors"
 	"github.com/caddyjwt/gateway/caddyjwt/require"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 )
@@ -124,6 +125,14 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	    optional         [expired]
 //	    anonymous        <username>
 //	    allow_preflight
+//	    cors {
+//	        origins      <origin...>
+//	        methods      <method...>
+//	        headers      <header...>
+//	        expose       <header...>
+//	        credentials
+//	        max_age      <duration>
+//	    }
 //	    error_format     problem
 //	    public           <path...>                   # repeatable
 //	    end_at_expiry    [all]
@@ -190,6 +199,7 @@ var handlerTable = words.Table[Handler]{Name: "bearer_auth", Words: []words.Word
 	{Name: "anonymous", Usage: []string{"<username>"},
 		Reader: words.Text(func(h *Handler) *string { return &h.Anonymous })},
 	{Name: "allow_preflight", Reader: words.Flag(func(h *Handler) *bool { return &h.AllowPreflight })},
+	{Name: "cors", Reader: words.Only(func(h *Handler) **cors.Config { return &h.CORS }, &cors.Table)},
 	{Name: "error_format", Usage: []string{"problem"},
 		Reader: words.Text(func(h *Handler) *string { return &h.ErrorFormat })},
 	{Name: "public", Usage: []string{"<path...>"}, Repeatable: true,

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyjwt/gateway/caddyjwt/cors"
 	"github.com/caddyjwt/gateway/caddyjwt/require"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/gate"
@@ -25,6 +26,7 @@ type compiled struct {
 	config gate.Config
 	plans  []issuerPlan // one for each issuer
 	cache  int64        // size; 0 for none
+	cors   *cors.Policy // nil for none
 
 	resource *resource.Identifier // nil without one
 	part     resource.Part        // what the gate tells about the resource
@@ -68,6 +70,9 @@ func (h *Handler) compile(s *words.Settings) (*compiled, error) {
 		return nil, err
 	}
 	if err := h.compileResource(s, c); err != nil {
+		return nil, err
+	}
+	if c.cors, err = h.compileCORS(s, config.Extractor.Places()); err != nil {
 		return nil, err
 	}
 	c.cache, err = h.compileCache()

@@ -24,6 +24,9 @@ func (o opener) summary(ctx caddy.Context) []summary.Item {
 		}
 		of.Sources = append(of.Sources, source)
 	}
+	if o.cors != nil {
+		of.CORS = o.cors.Origins()
+	}
 	items := summary.Of(of)
 	if name := serverName(ctx); name != "" {
 		items = append([]summary.Item{{Name: "server", Text: name}}, items...)

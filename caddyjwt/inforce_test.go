@@ -112,11 +112,15 @@ cache: 32 MiB
 		type at+jwt
 	}
 	optional
+	cors {
+		origins https://app.example.com http://localhost:3000
+	}
 	cache off`, want: `
 tokens_from: header Authorization Bearer, header X-Token, query access_token
 issuers: https://one.example.com (keys jwks, prefetch, audience a or b or c or one of 2 more, type at+jwt)
 audience: any
 without_token: passes without identity
+cors: https://app.example.com http://localhost:3000
 cache: off
 `},
 		"everything": {block: `

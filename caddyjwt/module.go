@@ -12,7 +12,9 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddyjwt/gateway/caddyjwt/cors"
 	"github.com/caddyjwt/gateway/caddyjwt/expiry"
+	"github.com/caddyjwt/gateway/caddyjwt/onheader"
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
 	"github.com/caddyjwt/gateway/caddyjwt/process"
 	"github.com/caddyjwt/gateway/caddyjwt/require"
@@ -110,6 +112,11 @@ type Handler struct {
 	// fields that name another method, such as X-HTTP-Method-Override. Default: a preflight needs a token, and browsers do
 	// not send one with it.
 	AllowPreflight bool `json:"allow_preflight,omitempty"`
+	// Let pages of other origins send requests and read the answers, refusals with their challenges included (CORS). The
+	// gate then answers genuine preflights itself, and decides alone about the fields of CORS: those of a backend are
+	// replaced. Not together with allow_preflight. Default: the gate sends no such fields, and leaves those of the backend
+	// as they are.
+	CORS *cors.Config `json:"cors,omitempty"`
 	// What the body of a refusal is. "problem": problem details of RFC 9457, as application/problem+json,
 	// application/json or text/plain, by the request's Accept. They tell what the challenge tells. The gate then writes
 	// the whole answer, so handle_errors does not run, and http.log.error has no line about it. HEAD and gRPC requests get
@@ -139,6 +146,7 @@ type Handler struct {
 	endEvents  func() // about keys, for Cleanup
 	notInForce func() // takes the gate back from the app's startup
 	ending     *expiry.Ending
+	cors       *cors.Policy // nil without the word
 	log        *reporter
 	shared     *process.State // with all handlers of the process
 }
@@ -172,7 +180,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.registerResource(ctx, app, built); err != nil {
 		return err
 	}
-	built.prefetchAll = app.Prefetch
+	built.prefetchAll, h.cors = app.Prefetch, built.cors
 	o := opener{built, h.shared}
 	if h.leases, err = pool.Begin(h.shared.Pool, o.open, h.log.failedToClose); err != nil {
 		return err
@@ -230,6 +238,13 @@ func (h *Handler) Cleanup() error {
 // ServeHTTP lets the request through or refuses it. Either way the request loses the token and the identity that the
 // client claimed: an error route may have a backend, too.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if h.cors != nil {
+		return h.guardWithCORS(w, r, next)
+	}
+	return h.guard(w, r, next)
+}
+
+func (h *Handler) guard(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	verdict, err := h.decide(w, r)
 	unread := r.ContentLength != 0 && !bearer.HasRead(r) // strip wraps the body, so ask now
 	h.strip(r, verdict)
@@ -262,9 +277,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	if verdict.InAuthorization {
 		return h.ending.Serve(w, r, next, verdict.Identity, verdict.Expires)
 	}
-	private := keepPrivate(w)
-	err := h.ending.Serve(private, r, next, verdict.Identity, verdict.Expires)
-	private.mark() // for an answer still to come: an empty one, or that of an error route
+	marked := onheader.Wrap(w, keepPrivate)
+	err := h.ending.Serve(marked, r, next, verdict.Identity, verdict.Expires)
+	marked.Finish()
 	return err
 }
 

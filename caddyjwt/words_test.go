@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/caddyjwt/gateway/caddyjwt"
+	"github.com/caddyjwt/gateway/caddyjwt/cors"
 )
 
 // sections of docs/configuration.md: each has the words of one block and the JSON fields of one struct.
@@ -24,6 +25,7 @@ var sections = map[string]reflect.Type{
 	"introspect":  reflect.TypeFor[caddyjwt.Introspect](),
 	"consumer":    reflect.TypeFor[caddyjwt.Consumer](),
 	"credential":  reflect.TypeFor[caddyjwt.Credential](),
+	"cors":        reflect.TypeFor[cors.Config](),
 }
 
 // The comment of UnmarshalCaddyfile has the syntax card that the tables make.

@@ -216,11 +216,14 @@ func (g *Gate) checkCredential(credential bearer.Credential) error {
 	return nil
 }
 
-// passesAsPreflight reports whether the request passes as a CORS preflight. A request with a field that may hold the
-// token does not: browsers send no such field with a preflight, and a route that keeps the token would forward it
-// unverified. Cookies and the query do not count.
-func (g *Gate) passesAsPreflight(r *http.Request) bool {
-	return g.allowPreflight && bearer.IsPreflight(r) && !g.extractor.InHeader(r.Header)
+// passesAsPreflight reports whether the request passes as a CORS preflight.
+func (g *Gate) passesAsPreflight(r *http.Request) bool { return g.allowPreflight && g.IsPreflight(r) }
+
+// IsPreflight reports whether the request is a genuine CORS preflight. A request with a field that may hold the token
+// is not: browsers send no such field with a preflight, and a route that keeps the token would forward it unverified.
+// Cookies and the query do not count.
+func (g *Gate) IsPreflight(r *http.Request) bool {
+	return bearer.IsPreflight(r) && bearer.InOriginForm(r) == nil && !g.extractor.InHeader(r.Header)
 }
 
 // ReadsBody reports whether Check will read the request's body, which it does only for a form that may hold the token.

@@ -33,6 +33,8 @@ type Gate struct {
 	Sources []Source
 	// Cache is the size of the cache in bytes; 0 for none.
 	Cache int64
+	// CORS is the origins whose pages may send requests; nil if the gate leaves CORS to others.
+	CORS []string
 }
 
 // Source is what Config does not say about an issuer.
@@ -77,6 +79,7 @@ func Of(g Gate) []Item {
 	if c.AllowPreflight {
 		add("preflight", "passes")
 	}
+	add("cors", list(g.CORS, maxNames, " "))
 	add("forwards", first(forwards(c), ", "))
 	add("cache", size(g.Cache))
 	return items

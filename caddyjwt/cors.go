@@ -1,0 +1,58 @@
+package caddyjwt
+
+import (
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/caddyjwt/gateway/caddyjwt/cors"
+	"github.com/caddyjwt/gateway/caddyjwt/words"
+	"github.com/caddyjwt/gateway/internal/bearer"
+	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/setting"
+)
+
+// compileCORS makes the policy of the route, or nil.
+func (h *Handler) compileCORS(s *words.Settings, places []bearer.Place) (*cors.Policy, error) {
+	if h.CORS == nil {
+		return nil, nil
+	}
+	if h.AllowPreflight {
+		return nil, setting.Errorf("AllowPreflight",
+			"allow_preflight lets preflights pass to the backend, and cors answers them here: remove allow_preflight")
+	}
+	var headers []string
+	for _, place := range places {
+		if place.Kind == bearer.Header {
+			headers = append(headers, place.Name)
+		}
+	}
+	policy, err := h.CORS.Compile(s, headers)
+	return policy, setting.In("CORS", err)
+}
+
+// guardWithCORS answers a genuine preflight, which no handler behind the gate sees. It sets the fields of CORS on every
+// other answer, refusals and error pages included: a page must be able to read why it was refused.
+func (h *Handler) guardWithCORS(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if h.gate.IsPreflight(r) {
+		h.shared.Metrics.Pass(gate.Preflight)
+		if denied := h.cors.Answer(w, r); denied != "" {
+			addDeniedPreflight(r, denied)
+		}
+		return nil
+	}
+	marked := h.cors.Wrap(w, r)
+	err := h.guard(marked, r, next)
+	marked.Finish()
+	return err
+}
+
+// corsField says in the access log why a preflight was denied.
+const corsField = "cors_denied"
+
+func addDeniedPreflight(r *http.Request, why string) {
+	if fields, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
+		fields.Set(zap.String(corsField, why))
+	}
+}
