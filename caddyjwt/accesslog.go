@@ -25,7 +25,7 @@ const (
 // reportPass reports to placeholders, matchers and metrics that a request passes.
 func (h *Handler) reportPass(r *http.Request, passed gate.Verdict) {
 	h.shared.Metrics.Pass(passed.Outcome)
-	verdict.Pass(r, passed.Identity)
+	verdict.Pass(r, passed.Identity, h.gate.Scopes())
 }
 
 // reportRefusal reports a refusal to error routes, the access log, metrics and our own log.

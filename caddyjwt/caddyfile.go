@@ -11,7 +11,6 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
-	"github.com/caddyjwt/gateway/caddyjwt/require"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 )
 
@@ -115,8 +114,10 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //
 //	    key_claim        <claim>
 //	    require          scope <scope...>            # repeatable
+//	    require          any_scope <scope...>        # repeatable
 //	    require          claim <path> [<value...>]   # repeatable
 //	    require          group <group...>            # repeatable
+//	    scope_implies    <broad> <narrow...>         # repeatable
 //	    introspect       [force|skip] [max_age <duration>]
 //	    forward_claims   <Header> <path>             # repeatable
 //	    forward_claims   { <Header> <path> ... }     # repeatable
@@ -185,8 +186,10 @@ var handlerTable = words.Table[Handler]{Name: "bearer_auth", Words: []words.Word
 		Reader: words.Text(func(h *Handler) *string { return &h.KeyClaim }, words.SingleQuotes, keyClaimAsPath,
 			words.Wildcard("key_claim is the name of one claim", "write the name"))},
 	{Name: "require", Repeatable: true,
-		Usage:  []string{"scope <scope...>", "claim <path> [<value...>]", "group <group...>"},
+		Usage:  requireUsage,
 		Reader: words.Custom(readRequirement, func(h *Handler) []any { return []any{&h.Require} })},
+	{Name: "scope_implies", Usage: []string{"<broad> <narrow...>"}, Repeatable: true,
+		Reader: words.Custom(readScopeImplies, func(h *Handler) []any { return []any{&h.ScopeImplies} })},
 	{Name: "introspect", Usage: []string{"[force|skip] [max_age <duration>]"},
 		Reader: words.Custom(readRouteIntrospect, func(h *Handler) []any { return []any{&h.Introspect} })},
 	{Name: "forward_claims", Usage: []string{"<Header> <path>", "{ <Header> <path> ... }"}, Repeatable: true,
@@ -280,37 +283,6 @@ func parseCacheSize(text string) (int64, error) {
 		return 0, errors.New("expected a size such as 32MiB, or off")
 	}
 	return int64(n), nil
-}
-
-func readRequirement(b *words.Block, h *Handler) error {
-	args := b.Args()
-	if len(args) < 2 {
-		return b.WrongUsage("")
-	}
-	if h.Require == nil {
-		h.Require = new(require.Requirements)
-	}
-	r := h.Require
-	kind, values := args[0], args[1:]
-	if err := mistakenRequirement(b, kind, values); err != nil {
-		return err
-	}
-	switch kind {
-	case "scope":
-		b.MarkElements("Require.Scopes", len(r.Scopes), len(r.Scopes)+len(values))
-		r.Scopes = append(r.Scopes, values...)
-	case "claim":
-		b.MarkElements("Require.Claims", len(r.Claims), len(r.Claims)+1)
-		claim := require.Claim{Claim: values[0]}
-		if len(values) > 1 {
-			claim.Values = values[1:]
-		}
-		r.Claims = append(r.Claims, claim)
-	case "group":
-		b.MarkElements("Require.Groups", len(r.Groups), len(r.Groups)+len(values))
-		r.Groups = append(r.Groups, values...)
-	}
-	return nil
 }
 
 func readRouteIntrospect(b *words.Block, h *Handler) error {

@@ -1,28 +1,11 @@
 package caddyjwt
 
 import (
-	"fmt"
 	"net/textproto"
 	"strings"
 
-	"github.com/caddyjwt/gateway/caddyjwt/require"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 )
-
-// mistakenRequirement looks for mistakes in the values of require.
-func mistakenRequirement(b *words.Block, kind string, values []string) error {
-	switch kind {
-	case "scope", "claim", "group":
-		return require.Check(b, "require", kind, values)
-	}
-	hint := ""
-	if meant := words.MostAlike(kind, []string{"scope", "claim", "group"}); meant != "" {
-		hint = fmt.Sprintf(" (did you mean %q?)", meant)
-	} else if kind == "role" || kind == "roles" {
-		hint = " (roles are in a claim: require claim <path> <role...>)"
-	}
-	return b.Errf("require %q: expected scope, claim or group%s", kind, hint)
-}
 
 // mistakenPlace looks for mistakes in the values of token_from.
 func mistakenPlace(b *words.Block, args []string) error {

@@ -131,6 +131,9 @@ func (h *Handler) compileRoute(s *words.Settings, c *compiled) (err error) {
 		}
 		c.anonymousKnown = c.anonymousKnown && known
 	}
+	if config.ScopeImplies, _, err = h.compileScopeImplies(s); err != nil {
+		return err
+	}
 	for i := range h.ForwardClaims {
 		claim, err := h.ForwardClaims[i].compile()
 		if err != nil {

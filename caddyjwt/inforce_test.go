@@ -216,8 +216,9 @@ func TestSummaryIsBounded(t *testing.T) {
 func TestSummaryKnowsEverySetting(t *testing.T) {
 	for of, c := range map[reflect.Type]struct{ told, leftOut string }{
 		reflect.TypeFor[gate.Config](): {
-			told: "Extractor Audience MaxLifetime Issuers Consumers KeyClaim Require ForwardClaims ForwardPayload " +
-				"ForwardToken Optional OptionalExpired Anonymous AllowPreflight Public Asking Cache ResourceMetadata",
+			told: "Extractor Audience MaxLifetime Issuers Consumers KeyClaim Require ScopeImplies ForwardClaims " +
+				"ForwardPayload ForwardToken Optional OptionalExpired Anonymous AllowPreflight Public Asking Cache " +
+				"ResourceMetadata",
 			leftOut: "Realm Leeway Outputs Revocations Now", // of little weight, or not in any configuration
 		},
 		reflect.TypeFor[gate.Issuer](): {

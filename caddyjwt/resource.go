@@ -159,6 +159,9 @@ func (h *Handler) scopesOfTheRoute() []string {
 	var scopes []string
 	if h.Require != nil {
 		scopes = append(scopes, h.Require.Scopes...)
+		for _, alternatives := range h.Require.AnyScopes {
+			scopes = append(scopes, alternatives...)
+		}
 	}
 	return scopes
 }

@@ -51,8 +51,8 @@ func (o *Offline) KeyClaim() string { return cmp.Or(o.config.KeyClaim, gate.Defa
 // Audience is the audiences of which a token's "aud" must have one. It is empty if the route accepts any.
 func (o *Offline) Audience() []string { return o.config.Audience.Accepted }
 
-// Scopes are the scopes that a token must have: all of them.
-func (o *Offline) Scopes() []string { return o.config.Require.Scopes }
+// Scopes are scopes with which a token meets all requirements about scopes.
+func (o *Offline) Scopes() []string { return o.config.Require.ScopesToAsk() }
 
 // Try has the gate check a request with the token in the first configured place. An error is a *gate.Failure.
 func (o *Offline) Try(token string) error {

@@ -12,11 +12,12 @@ import (
 // UnmarshalCaddyfile sets up the matcher from Caddyfile tokens. Syntax:
 //
 //	bearer {
-//	    scope     <scope...>            # repeatable
-//	    claim     <path> [<value...>]   # repeatable
-//	    group     <group...>            # repeatable
-//	    consumer  <username...>         # repeatable
-//	    issuer    <iss...>              # repeatable
+//	    scope      <scope...>            # repeatable
+//	    any_scope  <scope...>            # repeatable
+//	    claim      <path> [<value...>]   # repeatable
+//	    group      <group...>            # repeatable
+//	    consumer   <username...>         # repeatable
+//	    issuer     <iss...>              # repeatable
 //	}
 //
 // A single word needs no block: "bearer scope orders:write". Several lines of this kind in one named matcher are the
@@ -36,6 +37,8 @@ var directive = words.Directive[Matcher]{
 	Table: &words.Table[Matcher]{Name: name, Words: []words.Word[Matcher]{
 		{Name: "scope", Usage: []string{"<scope...>"}, Repeatable: true,
 			Reader: required("scope", func(m *Matcher) *[]string { return &m.Scopes })},
+		{Name: "any_scope", Usage: []string{"<scope...>"}, Repeatable: true,
+			Reader: words.Custom(readAnyScope, func(m *Matcher) []any { return []any{&m.AnyScopes} })},
 		{Name: "claim", Usage: []string{"<path> [<value...>]"}, Repeatable: true,
 			Reader: words.Custom(readClaim, func(m *Matcher) []any { return []any{&m.Claims} })},
 		{Name: "group", Usage: []string{"<group...>"}, Repeatable: true,
@@ -78,6 +81,15 @@ func values(field func(*Matcher) *[]string, check func(*words.Block, []string) e
 		*field(m) = append(*field(m), values...)
 		return check(b, values)
 	}, func(m *Matcher) []any { return []any{field(m)} })
+}
+
+func readAnyScope(b *words.Block, m *Matcher) error {
+	scopes, err := b.Many()
+	if err != nil {
+		return err
+	}
+	m.AnyScopes = append(m.AnyScopes, scopes)
+	return require.Check(b, name, "any_scope", scopes)
 }
 
 func readClaim(b *words.Block, m *Matcher) error {

@@ -36,6 +36,7 @@ func TestMatcherInACaddyfile(t *testing.T) {
 		`"consumers":["alice","bob"],"issuers":["https://a.example","https://b.example"]}`
 	for text, want := range map[string]string{
 		"bearer scope a b":                                  `{"scopes":["a","b"]}`,
+		"bearer any_scope a b\nbearer any_scope c":          `{"any_scopes":[["a","b"],["c"]]}`,
 		"bearer claim roles admin boss":                     `{"claims":[{"claim":"roles","values":["admin","boss"]}]}`,
 		"bearer claim roles":                                `{"claims":[{"claim":"roles"}]}`,
 		"bearer group staff":                                `{"groups":["staff"]}`,
@@ -75,6 +76,9 @@ func TestMatcherMistakesInACaddyfile(t *testing.T) {
 		"bearer scope orders:*":                `bearer scope "orders:*": a scope is compared exactly`,
 		"bearer scope a,b":                     "values are separated by blanks, not by commas: a b",
 		"bearer scope read or write":           "values stand side by side without an operator",
+		"bearer any_scope read or write":       "for one of several, bearer any_scope <scope...>",
+		"bearer any_scope orders:*":            `bearer any_scope "orders:*": a scope is compared exactly`,
+		"bearer any_scope":                     `bearer: "any_scope" needs at least one value: any_scope <scope...>`,
 		"bearer scope 'read'":                  "a Caddyfile takes single quotes as part of the value",
 		"bearer scope $SCOPE":                  "an environment variable is written {env.NAME}",
 		`bearer scope "read write"`:            `scope "read write": `,

@@ -22,7 +22,8 @@ func init() {
 }
 
 // Matcher matches a request by who is calling, as the last bearer_auth handler before it has found out. What it asks
-// must all hold. The rules for scopes, claims and groups are those of "require" in bearer_auth.
+// must all hold. The rules for scopes, claims and groups are those of "require" in bearer_auth, and its scope_implies
+// counts.
 //
 // A request without an identity does not match: one that came without a token where the gate allows that, a CORS
 // preflight, and in error routes one that was refused. Below "not" it does match, so ask there for an identity, too.
@@ -33,6 +34,9 @@ func init() {
 type Matcher struct {
 	// Scopes that the token must have, all of them, in "scope" or "scp". Default: any. Placeholders are resolved.
 	Scopes []string `json:"scopes,omitempty"`
+	// Lists of scopes. Of each list, the token must have one scope, in "scope" or "scp". Default: any. Placeholders are
+	// resolved.
+	AnyScopes [][]string `json:"any_scopes,omitempty"`
 	// Claims that the token must have, all of them. Default: any.
 	Claims []require.Claim `json:"claims,omitempty"`
 	// Groups of which the caller must be in one: by the consumer's groups, or by the "groups" claim of an issuer's token.
@@ -70,16 +74,16 @@ var errNoGate = errors.New("matcher bearer: no bearer_auth has handled this requ
 // MatchWithError reports whether the caller has what the matcher asks. It is an error if no gate has handled the
 // request. Caddy answers that with status 500.
 func (m *Matcher) MatchWithError(r *http.Request) (bool, error) {
-	identity, handled := verdict.Of(r)
+	identity, scopes, handled := verdict.Of(r)
 	if !handled {
 		return false, caddyhttp.Error(http.StatusInternalServerError, errNoGate)
 	}
-	return m.condition.Holds(identity), nil
+	return m.condition.Holds(identity, scopes), nil
 }
 
 // compile resolves placeholders and checks the settings. An error names the field.
 func (m *Matcher) compile(s *words.Settings) (c gate.Condition, err error) {
-	asked := require.Requirements{Scopes: m.Scopes, Claims: m.Claims, Groups: m.Groups}
+	asked := require.Requirements{Scopes: m.Scopes, AnyScopes: m.AnyScopes, Claims: m.Claims, Groups: m.Groups}
 	if asked.Empty() && len(m.Consumers) == 0 && len(m.Issuers) == 0 {
 		return c, errors.New("matcher bearer asks for nothing: add a scope, claim, group, consumer or issuer; " +
 			"whether there is a caller at all is the expression {http.auth.user.id} != null")

@@ -48,6 +48,8 @@ func TestMatcherWithJSON(t *testing.T) {
 	for text, want := range map[string]bool{
 		`{"scopes": ["read", "write"]}`:                                                    true,
 		`{"scopes": ["read", "delete"]}`:                                                   false,
+		`{"any_scopes": [["delete", "write"], ["read"]]}`:                                  true,
+		`{"any_scopes": [["delete", "write"], ["none"]]}`:                                  false,
 		`{"claims": [{"claim": "realm_access.roles", "values": ["boss", "admin"]}]}`:       true,
 		`{"claims": [{"claim": "realm_access"}, {"claim": "tenant", "values": ["7"]}]}`:    true,
 		`{"claims": [{"claim": "realm_access"}, {"claim": "tenant", "values": ["8"]}]}`:    false,
@@ -63,10 +65,38 @@ func TestMatcherWithJSON(t *testing.T) {
 			continue
 		}
 		r := request(t)
-		verdict.Pass(r, staff(t))
+		verdict.Pass(r, staff(t), nil)
 		if got, err := m.MatchWithError(r); err != nil || got != want {
 			t.Errorf("%s: %v, error %v; want %v", text, got, err, want)
 		}
+	}
+}
+
+// A matcher goes by the hierarchy of the last gate. Nothing of an earlier one is left.
+func TestMatcherKnowsWhichScopesImplyOthers(t *testing.T) {
+	m, err := provisioned(t, `{"scopes": ["orders.read"], "any_scopes": [["none", "orders.write"]]}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scopes, err := gate.NewScopeHierarchy([]gate.ScopeImplication{
+		{Broad: "write", Narrow: []string{"orders.write"}}, {Broad: "orders.write", Narrow: []string{"orders.read"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := request(t)
+	for _, step := range []struct {
+		scopes *gate.ScopeHierarchy
+		want   bool
+	}{{scopes, true}, {nil, false}, {scopes, true}} {
+		verdict.Pass(r, staff(t), step.scopes)
+		if got, err := m.MatchWithError(r); err != nil || got != step.want {
+			t.Errorf("matches %v, error %v; want %v", got, err, step.want)
+		}
+	}
+	verdict.Refuse(r, &verdict.Refusal{Failure: &gate.Failure{Reason: gate.Expired}})
+	if got, err := m.MatchWithError(r); got || err != nil {
+		t.Errorf("a refused request matches: %v, error %v", got, err)
 	}
 }
 
@@ -80,12 +110,12 @@ func TestMatcherWithoutAnIdentity(t *testing.T) {
 		before  func(*http.Request)
 		handled bool
 	}{
-		"a request that has none": {func(r *http.Request) { verdict.Pass(r, nil) }, true},
+		"a request that has none": {func(r *http.Request) { verdict.Pass(r, nil, nil) }, true},
 		"a refused one": {func(r *http.Request) {
 			verdict.Refuse(r, &verdict.Refusal{Failure: &gate.Failure{Reason: gate.Expired}})
 		}, true},
 		"a refused one that another gate had accepted": {func(r *http.Request) {
-			verdict.Pass(r, staff(t))
+			verdict.Pass(r, staff(t), nil)
 			verdict.Refuse(r, &verdict.Refusal{Failure: &gate.Failure{Reason: gate.Expired}})
 		}, true},
 		"one without a gate": {func(*http.Request) {}, false},
@@ -122,6 +152,9 @@ func TestMatcherMistakesInJSON(t *testing.T) {
 		`{"issuers": []}`:                              "asks for nothing",
 		`{"consumers": [" "]}`:                         "bearer consumer is empty",
 		`{"scopes": ["a b"]}`:                          `scope "a b": `,
+		`{"any_scopes": [["a b"]]}`:                    `any_scope "a b": `,
+		`{"any_scopes": [[]]}`:                         "bearer any_scope is an empty list",
+		`{"any_scopes": [], "groups": ["a"]}`:          "bearer any_scope is an empty list",
 		`{"claims": [{"claim": ""}]}`:                  "bearer claim: invalid claim path",
 		`{"claims": [{"claim": "a..b"}]}`:              "bearer claim: invalid claim path",
 		`{"claims": [{"claim": "{env.X}"}]}`:           "bearer claim: placeholders are not resolved here",
@@ -143,7 +176,7 @@ func TestMatcherTakesPlaceholders(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := request(t)
-	verdict.Pass(r, staff(t))
+	verdict.Pass(r, staff(t), nil)
 	if got, err := m.MatchWithError(r); !got || err != nil {
 		t.Errorf("matches %v, error %v", got, err)
 	}
@@ -158,7 +191,7 @@ func TestMatcherAllocatesNothing(t *testing.T) {
 	}
 	r := request(t)
 	for _, identity := range []*gate.Identity{staff(t), nil} {
-		verdict.Pass(r, identity)
+		verdict.Pass(r, identity, nil)
 		for _, text := range matchers {
 			m, err := provisioned(t, text)
 			if err != nil {
@@ -172,9 +205,10 @@ func TestMatcherAllocatesNothing(t *testing.T) {
 }
 
 var matchers = map[string]string{
-	"scope": `{"scopes": ["write"]}`,
-	"claim": `{"claims": [{"claim": "realm_access.roles", "values": ["admin"]}]}`,
-	"group": `{"groups": ["boss", "staff"]}`,
+	"scope":     `{"scopes": ["write"]}`,
+	"any scope": `{"any_scopes": [["delete", "write"]]}`,
+	"claim":     `{"claims": [{"claim": "realm_access.roles", "values": ["admin"]}]}`,
+	"group":     `{"groups": ["boss", "staff"]}`,
 	"all": `{"scopes": ["write"], "groups": ["staff"], "issuers": ["https://as.example.com"],
 		"claims": [{"claim": "realm_access.roles", "values": ["boss", "admin"]}]}`,
 	"no match": `{"groups": ["boss"]}`,
@@ -182,7 +216,7 @@ var matchers = map[string]string{
 
 func BenchmarkMatcher(b *testing.B) {
 	r := request(b)
-	verdict.Pass(r, staff(b))
+	verdict.Pass(r, staff(b), nil)
 	for name, text := range matchers {
 		m, err := provisioned(b, text)
 		if err != nil {

@@ -13,16 +13,19 @@ import (
 // PathMistakes are mistakes in the notation of a claim path.
 var PathMistakes = []words.Mistake{words.SingleQuotes, jsonPath, index, pathComma, words.Unfilled, braces}
 
-// Check looks for mistakes in the values that follow "scope", "claim" or "group" in a Caddyfile. word is what stands
-// before the kind: "require", or the name of the matcher. A claim has at least one value, its path.
+// Check looks for mistakes in the values that follow "scope", "any_scope", "claim" or "group" in a Caddyfile. word is
+// what stands before the kind: "require", or the name of the matcher. A claim has at least one value, its path.
 func Check(b *words.Block, word, kind string, values []string) error {
 	const patterns = ", or see \"Patterns\" in docs/configuration.md"
 	what := word + " " + kind
 	switch kind {
-	case "scope":
-		return b.Check(what, append(listMistakes("a scope", "list each one"+patterns), quotedScopes), values...)
+	case "scope", "any_scope":
+		operator := operator("values stand side by side without an operator: for all scopes, write " + word +
+			" scope <scope...>; for one of several, " + word + " any_scope <scope...>")
+		return b.Check(what, append(listMistakes("a scope", "list each one"+patterns), operator, quotedScopes), values...)
 	case "group":
-		return b.Check(what, listMistakes("a group", "list each one"), values...)
+		operator := operator("values stand side by side without an operator: one of the groups is enough")
+		return b.Check(what, append(listMistakes("a group", "list each one"), operator), values...)
 	}
 	paths := append(slices.Clone(PathMistakes), func(path string) string { return equals(word, path) },
 		words.WildcardInName("a claim path names one claim", "write its name; every element of an array is compared"))
@@ -44,9 +47,29 @@ func Check(b *words.Block, word, kind string, values []string) error {
 }
 
 func listMistakes(what, cure string) []words.Mistake {
-	return []words.Mistake{words.SingleQuotes, words.ShellVariable, words.CommaList, operator, words.Unfilled,
-		words.OuterBlanks,
-		words.Wildcard(what+" is compared exactly", cure)}
+	return append(slices.Clone(textMistakes), words.Wildcard(what+" is compared exactly", cure))
+}
+
+var textMistakes = []words.Mistake{
+	words.SingleQuotes, words.ShellVariable, words.CommaList, words.Unfilled, words.OuterBlanks,
+}
+
+// CheckImplies looks for mistakes in the values of scope_implies. The first is the broad scope. A "*" in it may be
+// meant: some servers have a scope such as "mcp:*", and this word gives it its meaning. A narrow scope with a "*" would
+// imply nothing that a route requires.
+func CheckImplies(b *words.Block, values []string) error {
+	const word = "scope_implies"
+	for _, value := range values {
+		switch value {
+		case "->", "=>", "=", ":", ">", "|", "||", "&&", "and", "or", "implies":
+			return b.Errf("%s: leave out %q: the broad scope comes first, and those that it implies follow it", word, value)
+		}
+	}
+	if err := b.Check(word, append(slices.Clone(textMistakes), quotedScopes), values...); err != nil {
+		return err
+	}
+	return b.Check(word, []words.Mistake{words.Wildcard("a scope is compared exactly", "list each scope that it implies")},
+		values[1:]...)
 }
 
 // quotedScopes recognizes several scopes in one pair of quotes.
@@ -91,13 +114,14 @@ func betweenValues(b *words.Block, what string, values []string) error {
 }
 
 // operator recognizes an "or" between values.
-func operator(value string) string {
-	switch strings.ToLower(value) {
-	case "|", "||", "&", "&&", "or", "and":
-		return "values stand side by side without an operator: a token needs all scopes, and one of the groups; " +
-			"for one scope of several, see \"Patterns\" in docs/configuration.md"
+func operator(why string) words.Mistake {
+	return func(value string) string {
+		switch strings.ToLower(value) {
+		case "|", "||", "&", "&&", "or", "and":
+			return why
+		}
+		return ""
 	}
-	return ""
 }
 
 // comparison recognizes the operators of expressions. word is what stands before the kind.

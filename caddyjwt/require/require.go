@@ -15,6 +15,9 @@ import (
 type Requirements struct {
 	// Scopes that the token must have, all of them, in "scope" or "scp". Default: none. Placeholders are resolved.
 	Scopes []string `json:"scopes,omitempty"`
+	// Lists of scopes. Of each list, the token must have one scope, in "scope" or "scp". Put first the scope that a client
+	// should ask for: the challenge names the first of each list, and no others. Default: none. Placeholders are resolved.
+	AnyScopes [][]string `json:"any_scopes,omitempty"`
 	// Claims that the token must have, all of them. Default: none.
 	Claims []Claim `json:"claims,omitempty"`
 	// Groups of which the token must have one: among the consumer's groups, or in the "groups" claim of an issuer's token.
@@ -34,15 +37,18 @@ type Claim struct {
 
 // Empty reports whether nothing is required.
 func (r *Requirements) Empty() bool {
-	return len(r.Scopes) == 0 && len(r.Claims) == 0 && len(r.Groups) == 0
+	return len(r.Scopes) == 0 && len(r.AnyScopes) == 0 && len(r.Claims) == 0 && len(r.Groups) == 0
 }
 
 // Compile resolves placeholders and checks every setting on its own. word is how errors name the requirements, and
 // their fields are relative to them. known is true when all scopes and groups are known (see words.Settings).
 func (r *Requirements) Compile(s *words.Settings, word string) (out gate.Requirements, known bool, err error) {
-	var scopes, groups bool
+	var scopes, anyScopes, groups bool
 	if out.Scopes, scopes, err = s.Texts(word+" scope", r.Scopes); err != nil {
 		return out, false, setting.In("Scopes", err)
+	}
+	if out.AnyScopes, anyScopes, err = compileAnyScopes(s, word+" any_scope", r.AnyScopes); err != nil {
+		return out, false, setting.In("AnyScopes", err)
 	}
 	if out.Groups, groups, err = s.Texts(word+" group", r.Groups); err != nil {
 		return out, false, setting.In("Groups", err)
@@ -57,7 +63,23 @@ func (r *Requirements) Compile(s *words.Settings, word string) (out gate.Require
 		}
 		out.Claims = append(out.Claims, compiled)
 	}
-	return out, scopes && groups, nil
+	return out, scopes && anyScopes && groups, nil
+}
+
+// compileAnyScopes resolves placeholders in lists of scopes. Nobody could meet an empty list, so it is a mistake.
+func compileAnyScopes(s *words.Settings, word string, lists [][]string) (out [][]string, known bool, err error) {
+	if err := words.NotEmpty(word, lists); err != nil {
+		return nil, false, err
+	}
+	known = true
+	for i, list := range lists {
+		scopes, ok, err := s.Texts(word, list)
+		if err != nil {
+			return nil, false, setting.In(fmt.Sprintf("[%d]", i), err)
+		}
+		out, known = append(out, scopes), known && ok
+	}
+	return out, known, nil
 }
 
 func (c *Claim) compile(s *words.Settings, word string) (out gate.ClaimRequirement, err error) {

@@ -15,6 +15,9 @@ import (
 // passes, nil if it has none; or the *Refusal. Error routes have the same variables.
 const variable = "bearer_auth.verdict"
 
+// hierarchy is the name of the gate's *gate.ScopeHierarchy among them. It is not there if no scope implies another.
+const hierarchy = "bearer_auth.scopes"
+
 // Refusal is a failure as Caddy sees it. Its text is on every error page with {err.message}, and in Caddy's error log.
 // So it has only what a client may know, not the reason.
 type Refusal struct {
@@ -30,26 +33,39 @@ func (r *Refusal) Error() string { return r.Text }
 // Unwrap lets errors.Is find the reason.
 func (r *Refusal) Unwrap() error { return r.Failure }
 
-// Pass publishes that the gate lets a request pass. The identity is nil if the request has none.
+// Pass publishes that the gate lets a request pass. The identity is nil if the request has none. scopes says which of
+// the gate's scopes imply others; it may be nil.
 //
 // With several bearer_auth handlers in one chain, the last one decides all placeholders. It also replaces the user that
 // another handler has set before it. A later handler may again replace the user.
-func Pass(r *http.Request, identity *gate.Identity) { publish(r, identity) }
+func Pass(r *http.Request, identity *gate.Identity, scopes *gate.ScopeHierarchy) {
+	publish(r, identity)
+	vars, ok := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+	switch {
+	case !ok:
+	case scopes != nil:
+		vars[hierarchy] = scopes
+	default:
+		delete(vars, hierarchy) // another gate in the chain may have set it
+	}
+}
 
 // Refuse publishes that the gate refuses a request.
 func Refuse(r *http.Request, refusal *Refusal) { publish(r, refusal) }
 
-// Of returns what the last gate has decided about a request. The identity is nil for a request that has none: one that
-// was refused, came without a token, or needs none. If no gate has handled the request, handled is false.
-func Of(r *http.Request) (identity *gate.Identity, handled bool) {
+// Of returns what the last gate has decided about a request, and which of its scopes imply others. The identity is nil
+// for a request that has none: one that was refused, came without a token, or needs none. If no gate has handled the
+// request, handled is false.
+func Of(r *http.Request) (identity *gate.Identity, scopes *gate.ScopeHierarchy, handled bool) {
 	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
 	switch verdict := vars[variable].(type) {
 	case *gate.Identity:
-		return verdict, true
+		scopes, _ = vars[hierarchy].(*gate.ScopeHierarchy)
+		return verdict, scopes, true
 	case *Refusal:
-		return nil, true
+		return nil, nil, true
 	default: // nothing, or what the configuration has put there
-		return nil, false
+		return nil, nil, false
 	}
 }
 

@@ -98,9 +98,12 @@ func (g *Gate) withReply(answer Answer, reply *Reply) Answer {
 		for _, challenge := range reply.Challenges {
 			challenge.Realm, challenge.ResourceMetadata = g.realm, g.metadata
 			challenges = append(challenges, challenge.String())
-			if answer.Code == "" && challenge.Error != "" {
+			if answer.Code != "" {
+				continue
+			}
+			answer.Scope = challenge.Scope
+			if challenge.Error != "" {
 				answer.Code, answer.Text = challenge.Error, cmp.Or(challenge.Description, answer.Text)
-				answer.Scope = challenge.Scope
 			}
 		}
 		own = headerOf(challenges...)

@@ -115,7 +115,7 @@ func (g *Gate) confirm(req *Request, local *authenticated, token string) error {
 	_, scope := remote.Claim("scope")
 	_, scp := remote.Claim("scp")
 	if scope || scp { // an empty list counts, too: no scope is left
-		if f := g.require.scopes.in(remote); f != nil {
+		if f := g.require.scopesIn(remote); f != nil {
 			return inAnswer(f)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/caddyjwt/gateway/internal/bearer"
@@ -93,28 +92,6 @@ func ownType(header *jose.Header, err error) error {
 		return err
 	}
 	return fmt.Errorf("typ is %s: %w", causes.Quote(typ), err)
-}
-
-// missingScope is the cause of an InsufficientScope.
-type missingScope struct {
-	required []string
-	set      *claims.Set
-}
-
-// Error names the scopes that are missing, and those that the token has.
-func (m *missingScope) Error() string {
-	if m.set == nil {
-		return "the route requires the scope " + causes.List(m.required) + ", and there is no token"
-	}
-	missing := slices.DeleteFunc(slices.Clone(m.required), m.set.HasScope)
-	has := "it has none"
-	if len(m.set.Scope) > 0 {
-		has = "it has " + causes.List(m.set.Scope)
-	}
-	if len(missing) == 1 {
-		return fmt.Sprintf("the token lacks the scope %s, and %s", causes.List(missing), has)
-	}
-	return fmt.Sprintf("the token lacks the scopes %s, and %s", causes.List(missing), has)
 }
 
 // differentClaim is the cause of a ClaimMismatch by a claim.

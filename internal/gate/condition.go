@@ -3,14 +3,13 @@ package gate
 import (
 	"slices"
 
-	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
 // Condition is what a matcher asks of an identity. All of it must hold. An empty list asks nothing.
 type Condition struct {
-	// Requirements has scopes, claims and groups, under the rules that they have as requirements of a route. Others must
-	// be empty: their answers are for clients.
+	// Requirements has scopes, claims and groups, under the rules that they have as requirements of a route. The other
+	// fields must be empty: their answers are for clients.
 	Requirements
 	// Consumers: the identity must be one of these, by username.
 	Consumers []string
@@ -20,11 +19,6 @@ type Condition struct {
 
 // Validate refuses what could not be meant. An empty issuer would be that of every consumer.
 func (c *Condition) Validate() error {
-	for _, scope := range c.Scopes {
-		if err := bearer.ValidScope(scope); err != nil {
-			return setting.Errorf("Scopes", "scope %q: %w", scope, err)
-		}
-	}
 	switch {
 	case slices.Contains(c.Consumers, ""):
 		return setting.Errorf("Consumers", "a consumer is empty")
@@ -33,17 +27,18 @@ func (c *Condition) Validate() error {
 	case len(c.Others) > 0:
 		return setting.Errorf("Others", "a condition has no other requirements")
 	}
-	return c.Requirements.Validate()
+	return c.Requirements.validate("")
 }
 
-// Holds reports whether the condition holds for an identity. Nobody, which is nil, fulfils no condition. Unlike the
-// requirements of a gate, a condition does not say what is missing. So Holds never allocates.
-func (c *Condition) Holds(id *Identity) bool {
-	if id == nil {
+// Holds reports whether the condition holds for an identity. scopes are those of its gate. Nobody, which is nil,
+// fulfils no condition. Unlike the requirements of a gate, a condition does not say what is missing. So Holds never
+// allocates.
+func (c *Condition) Holds(id *Identity, scopes *ScopeHierarchy) bool {
+	if id == nil || !scopes.HasAll(id.Claims, c.Scopes) {
 		return false
 	}
-	for _, scope := range c.Scopes {
-		if id.Claims == nil || !id.Claims.HasScope(scope) {
+	for _, list := range c.AnyScopes {
+		if !scopes.HasAny(id.Claims, list) {
 			return false
 		}
 	}

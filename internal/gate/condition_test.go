@@ -47,7 +47,7 @@ func TestConditions(t *testing.T) {
 				want[who] = true
 			}
 			for who, id := range identities {
-				if got := test.condition.Holds(id); got != want[who] {
+				if got := test.condition.Holds(id, nil); got != want[who] {
 					t.Errorf("%s: holds %v, want %v", who, got, want[who])
 				}
 			}
@@ -81,7 +81,7 @@ func TestConditionsAllocateNothing(t *testing.T) {
 			Scopes: []string{"read"}, Groups: []string{group},
 			Claims: []gate.ClaimRequirement{{Path: path(t, "tenant"), Values: []string{"6", "7"}}},
 		}}
-		if n := testing.AllocsPerRun(200, func() { condition.Holds(id) }); n != 0 {
+		if n := testing.AllocsPerRun(200, func() { condition.Holds(id, nil) }); n != 0 {
 			t.Errorf("group %s: %v allocations", group, n)
 		}
 	}

@@ -47,6 +47,9 @@ type Config struct {
 	KeyClaim string
 	// Require is what this route requires of an accepted token.
 	Require Requirements `fingerprint:"-"`
+	// ScopeImplies says which scopes imply others, for the requirements here and for matchers behind this gate. It
+	// changes no claim.
+	ScopeImplies []ScopeImplication `fingerprint:"-"`
 	// ForwardClaims sends single claims to the backend, each in a header.
 	ForwardClaims []ForwardClaim `fingerprint:"-"`
 	// ForwardPayload names a header that sends all claims to the backend; empty means no such header. The name follows
@@ -146,6 +149,8 @@ type Credential struct {
 type Requirements struct {
 	// Scopes must all be present.
 	Scopes []string
+	// AnyScopes are lists of scopes. Of each list, one scope must be present.
+	AnyScopes [][]string
 	// Claims must all be satisfied.
 	Claims []ClaimRequirement
 	// Groups: at least one must match, among the groups of a consumer or in the groups claim of an issuer's token.

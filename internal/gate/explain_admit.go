@@ -90,8 +90,11 @@ func (e *explainer) confirm(found *authenticated) {
 func (e *explainer) require(requirement Requirement, id *Identity) {
 	step := Step{Rule: "require", Result: Passed}
 	switch r := requirement.(type) {
-	case scopeRequirement:
-		step.Rule, step.Expected = "require_scope", r
+	case *scopeRequirement:
+		step.Rule, step.Expected = "require_scope", r.scopes
+		if r.anyOf {
+			step.Rule = "require_any_scope"
+		}
 		if id.Claims != nil {
 			step.Came = id.Claims.Scope
 		}

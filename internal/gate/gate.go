@@ -112,9 +112,9 @@ func build(c Config) (*Gate, error) {
 	if err != nil {
 		return nil, err
 	}
-	require, err := compileRequirements(c.Require)
+	require, err := c.compileRequirements()
 	if err != nil {
-		return nil, setting.In("Require", err)
+		return nil, err
 	}
 	if c.Optional && !require.empty() {
 		return nil, setting.Errorf("Optional", "optional and require exclude each other: "+

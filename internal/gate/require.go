@@ -2,7 +2,6 @@ package gate
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/bearer"
@@ -13,19 +12,21 @@ import (
 // requirements are compiled Requirements, in the order in which they are checked: scopes, claims, groups and others.
 type requirements struct {
 	list      []Requirement
-	scopes    scopeRequirement // apply to an authorization server's answer, too
-	scopeText string           // all scopes for the challenge, so that a client can request them at once
+	scopes    []*scopeRequirement // apply to an authorization server's answer, too
+	scopeText string              // all scopes for the challenge, so that a client can request them at once
+	hierarchy *ScopeHierarchy
 }
 
 // compileRequirements checks requirements and compiles them.
-func compileRequirements(r Requirements) (requirements, error) {
+func (c *Config) compileRequirements() (out requirements, err error) {
+	if out.hierarchy, err = NewScopeHierarchy(c.ScopeImplies); err != nil {
+		return out, setting.In("ScopeImplies", err)
+	}
+	r := &c.Require
 	if err := r.Validate(); err != nil {
-		return requirements{}, err
+		return out, setting.In("Require", err)
 	}
-	out := requirements{scopes: r.Scopes, scopeText: strings.Join(r.Scopes, " ")}
-	if len(r.Scopes) > 0 {
-		out.list = append(out.list, out.scopes)
-	}
+	out.compileScopes(r)
 	for i := range r.Claims {
 		out.list = append(out.list, &r.Claims[i])
 	}
@@ -38,11 +39,24 @@ func compileRequirements(r Requirements) (requirements, error) {
 	return out, nil
 }
 
-// Validate refuses empty requirements, and scopes that a challenge could not carry.
-func (r Requirements) Validate() error {
+// Validate refuses empty requirements, and values that a challenge could not carry.
+func (r *Requirements) Validate() error { return r.validate("require ") }
+
+// validate is Validate. word is what stands before a kind of requirement.
+func (r *Requirements) validate(word string) error {
 	for _, scope := range r.Scopes {
 		if err := bearer.ValidScope(scope); err != nil {
-			return setting.Errorf("Scopes", "require scope %q: %w", scope, err)
+			return setting.Errorf("Scopes", "%sscope %q: %w", word, scope, err)
+		}
+	}
+	for i, list := range r.AnyScopes {
+		if len(list) == 0 {
+			return setting.Errorf(element("AnyScopes", i), "%sany_scope: no scope follows", word)
+		}
+		for _, scope := range list {
+			if err := bearer.ValidScope(scope); err != nil {
+				return setting.Errorf(element("AnyScopes", i), "%sany_scope %q: %w", word, scope, err)
+			}
 		}
 	}
 	for i, claim := range r.Claims {
@@ -66,21 +80,6 @@ func (r *requirements) satisfiedBy(id *Identity, now time.Time) error {
 	for _, requirement := range r.list {
 		if f := requirement.Check(id, now); f != nil {
 			return f
-		}
-	}
-	return nil
-}
-
-// scopeRequirement requires all of these scopes.
-type scopeRequirement []string
-
-// Check implements Requirement.
-func (r scopeRequirement) Check(id *Identity, _ time.Time) *Failure { return r.in(id.Claims) }
-
-func (r scopeRequirement) in(set *claims.Set) *Failure {
-	for _, scope := range r {
-		if set == nil || !set.HasScope(scope) {
-			return fail(InsufficientScope, &missingScope{r, set})
 		}
 	}
 	return nil

@@ -87,7 +87,7 @@ func TestRequirements(t *testing.T) {
 				}
 			}
 			condition := gate.Condition{Requirements: c.require}
-			if id := accepted(t, build(t, key), request(token)); condition.Holds(id) != (c.want == "") {
+			if id := accepted(t, build(t, key), request(token)); condition.Holds(id, nil) != (c.want == "") {
 				t.Errorf("a gate decides otherwise than a condition with the same requirements: it holds: %v", c.want != "")
 			}
 		})

@@ -69,6 +69,7 @@ func Of(g Gate) []Item {
 	add("resource_metadata", short(c.ResourceMetadata))
 	add("audience", audience(c.Audience))
 	add("requires", first(requirements(c.Require), "; "))
+	add("scope_implies", first(implications(c.ScopeImplies), "; "))
 	add("max_lifetime", duration(c.MaxLifetime))
 	add("introspect", asking(c.Asking))
 	add("without_token", withoutToken(c))
@@ -129,6 +130,9 @@ func requirements(r gate.Requirements) (all []string) {
 	if len(r.Scopes) > 0 {
 		all = append(all, "scope "+list(r.Scopes, maxNames, " "))
 	}
+	for _, scopes := range r.AnyScopes {
+		all = append(all, "any_scope "+list(scopes, maxNames, " or "))
+	}
 	for _, claim := range r.Claims {
 		text := "claim " + short(claim.Path.String())
 		if len(claim.Values) > 0 {
@@ -138,6 +142,13 @@ func requirements(r gate.Requirements) (all []string) {
 	}
 	if len(r.Groups) > 0 {
 		all = append(all, "group "+list(r.Groups, maxNames, " or "))
+	}
+	return all
+}
+
+func implications(of []gate.ScopeImplication) (all []string) {
+	for _, i := range of {
+		all = append(all, short(i.Broad)+" implies "+list(i.Narrow, maxNames, " "))
 	}
 	return all
 }
