@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -26,6 +27,7 @@ type client struct {
 	*httptest.ResponseRecorder
 	conn    net.Conn // for Hijack
 	blocks  bool     // Write blocks until it is cut
+	ignores bool     // a deadline does nothing, because a writer on the way sets another one
 	cut     chan struct{}
 	cutOnce sync.Once
 	reads   bool // SetReadDeadline was called
@@ -39,12 +41,10 @@ func (c *client) Write(b []byte) (int, error) {
 	if c.blocks {
 		<-c.cut
 	}
-	select {
-	case <-c.cut:
+	if c.wasCut() && !c.ignores {
 		return 0, os.ErrDeadlineExceeded
-	default:
-		return c.ResponseRecorder.Write(b)
 	}
+	return c.ResponseRecorder.Write(b)
 }
 
 func (c *client) SetWriteDeadline(time.Time) error {
@@ -337,9 +337,14 @@ func TestKindsOfResponses(t *testing.T) {
 		"switching protocols":     {answers(http.StatusSwitchingProtocols), "upgrade expired"},
 		"begun by a flush": {func(w http.ResponseWriter, r *http.Request) error {
 			w.Header().Set("Content-Type", "text/event-stream")
-			_ = http.NewResponseController(w).Flush()
+			if err := http.NewResponseController(w).Flush(); err != nil {
+				return err
+			}
 			<-r.Context().Done()
-			return http.NewResponseController(w).Flush()
+			if http.NewResponseController(w).Flush() == nil {
+				return errors.New("a flush after the end")
+			}
+			return nil
 		}, "events expired"},
 		"begun by a copy": {func(w http.ResponseWriter, r *http.Request) error {
 			w.Header().Set("Content-Type", "text/event-stream")
@@ -351,12 +356,15 @@ func TestKindsOfResponses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				route := newRoute(false)
-				if got := route.serve(newClient(), http.MethodGet, test.handler); got.err != nil || got.panicked != nil {
+				w, route := newClient(), newRoute(false)
+				if got := route.serve(w, http.MethodGet, test.handler); got.err != nil || got.panicked != nil {
 					t.Errorf("error %v, panic %v", got.err, got.panicked)
 				}
 				if route.reports() != test.want {
 					t.Errorf("reported %q, want %q", route.reports(), test.want)
+				}
+				if w.Flushed != (name == "begun by a flush") {
+					t.Errorf("flushed: %v", w.Flushed)
 				}
 			})
 		})
@@ -410,15 +418,21 @@ func (endless) Read(b []byte) (int, error) {
 }
 
 func TestCopyEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		got := newRoute(true).serve(newClient(), http.MethodGet, func(w http.ResponseWriter, _ *http.Request) error {
-			_, err := io.Copy(w, endless{})
-			return err
+	for name, ignores := range map[string]bool{"by a deadline": false, "after a piece": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newClient()
+				w.ignores = ignores
+				got := newRoute(true).serve(w, http.MethodGet, func(w http.ResponseWriter, _ *http.Request) error {
+					_, err := io.Copy(w, io.LimitReader(endless{}, 1<<30))
+					return err
+				})
+				if got.panicked != http.ErrAbortHandler || got.took > 3*life {
+					t.Errorf("panic %v after %v", got.panicked, got.took)
+				}
+			})
 		})
-		if got.panicked != http.ErrAbortHandler || got.took > 2*life {
-			t.Errorf("panic %v after %v", got.panicked, got.took)
-		}
-	})
+	}
 }
 
 func TestTunnels(t *testing.T) {
@@ -502,6 +516,121 @@ func serveTunnel(w http.ResponseWriter, closes <-chan struct{}) error {
 	case <-ended:
 	}
 	return conn.Close()
+}
+
+// A proxy ends one direction of a tunnel alone, if the connection can do that.
+func TestTunnelCanEndOneDirection(t *testing.T) {
+	pair, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pair.Close()
+	far, err := net.Dial("tcp", pair.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer far.Close()
+	near, err := pair.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, _ := net.Pipe()
+	for name, test := range map[string]struct {
+		conn net.Conn
+		want bool
+	}{"TCP": {near, true}, "a pipe": {other, false}} {
+		t.Run(name, func(t *testing.T) {
+			w := newClient()
+			w.conn = test.conn
+			_ = newRoute(false).serve(w, http.MethodGet, func(w http.ResponseWriter, _ *http.Request) error {
+				conn, _, err := http.NewResponseController(w).Hijack()
+				if err != nil {
+					return err
+				}
+				defer conn.Close()
+				half, can := conn.(interface{ CloseWrite() error })
+				if can != test.want {
+					t.Fatalf("can end one direction: %v, want %v", can, test.want)
+				}
+				if !can {
+					return nil
+				}
+				_, _ = conn.(io.ReaderFrom).ReadFrom(strings.NewReader("to the client"))
+				if err := half.CloseWrite(); err != nil {
+					t.Error(err)
+				}
+				if text, err := io.ReadAll(far); string(text) != "to the client" {
+					t.Errorf("the client got %q, %v", text, err)
+				}
+				var text strings.Builder
+				_, _ = io.WriteString(far, "to the gate")
+				_ = far.(*net.TCPConn).CloseWrite()
+				if _, err := conn.(io.WriterTo).WriteTo(&text); err != nil || text.String() != "to the gate" {
+					t.Errorf("the gate got %q, %v", text.String(), err)
+				}
+				return nil
+			})
+		})
+	}
+}
+
+// What has ended by itself is forgotten at once, however long its token lives.
+func TestNothingIsKept(t *testing.T) {
+	for name, handler := range map[string]caddyhttp.HandlerFunc{
+		"a stream": func(w http.ResponseWriter, _ *http.Request) error {
+			w.Header().Set("Content-Type", "text/event-stream")
+			w.WriteHeader(http.StatusOK)
+			return nil
+		},
+		"a tunnel": func(w http.ResponseWriter, _ *http.Request) error {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				return err
+			}
+			return conn.Close()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			collected := make(chan struct{})
+			func() {
+				w := newClient()
+				w.conn, _ = net.Pipe()
+				runtime.AddCleanup(w, func(c chan struct{}) { close(c) }, collected)
+				if got := newRoute(false).serve(w, http.MethodGet, handler); got.err != nil {
+					t.Fatal(got.err)
+				}
+			}()
+			for end := time.After(10 * time.Second); ; {
+				runtime.GC()
+				select {
+				case <-collected:
+					return
+				case <-end:
+					t.Fatal("something keeps the response: its timer?")
+				case <-time.After(time.Millisecond):
+				}
+			}
+		})
+	}
+}
+
+func TestTunnelOfARevokedToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		early, route, w := &watcher{at: time.Now().Add(life / 2)}, newRoute(false), newClient()
+		route.Early, w.conn = early, near
+		began := time.Now()
+		go func() { _, _ = io.Copy(io.Discard, far) }()
+		got := route.serve(w, http.MethodGet, func(w http.ResponseWriter, _ *http.Request) error {
+			return serveTunnel(w, nil)
+		})
+		if took := time.Since(began); got.err != nil || took != life/2 || route.reports() != "upgrade revoked" {
+			t.Errorf("%v after %v, reported %q", got.err, took, route.reports())
+		}
+		if early.watching != 0 {
+			t.Errorf("%d still watching", early.watching)
+		}
+	})
 }
 
 func TestHijackThatFails(t *testing.T) {

@@ -53,7 +53,7 @@ func (p *response) ReadFrom(r io.Reader) (total int64, err error) {
 		piece := io.LimitedReader{R: all.R, N: min(all.N, pieceSize)} // not nested: sendfile looks only one level deep
 		size := piece.N
 		n, err := p.ResponseWriterWrapper.ReadFrom(&piece)
-		all.N -= size - piece.N
+		all.N -= n
 		total += n
 		switch {
 		case err != nil, n < size, all.N <= 0:

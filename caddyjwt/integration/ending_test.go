@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -189,7 +190,7 @@ func (s *site) onceOnly() *http.Client {
 }
 
 // tunnelled opens a WebSocket over HTTP/1.1. The backend echoes, and closes gone when its side of the tunnel ends.
-func (s *site) tunnelled(token string) (conn io.ReadWriteCloser, reader *bufio.Reader) {
+func (s *site) tunnelled(token string) (conn net.Conn, reader *bufio.Reader) {
 	s.t.Helper()
 	raw, err := s.dial(s.t.Context(), "", "")
 	if err != nil {
