@@ -1,0 +1,141 @@
+package integration
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/caddyjwt/gateway/internal/tokentest"
+)
+
+// mcpServer is what the recipes of docs/mcp.md guard, and whose tokens they accept.
+type mcpServer struct {
+	*site
+	key *tokentest.Key
+	as  *tokentest.AS
+}
+
+func newMCPServer(t *testing.T) *mcpServer {
+	t.Helper()
+	key := tokentest.NewKey(t, "ES256", "e1")
+	return &mcpServer{site: prepare(t), key: key, as: tokentest.NewAS(t, tokentest.WithKeys(key))}
+}
+
+// mcpRecipe is recipeIn for docs/mcp.md. issuer is the one in the recipe.
+func (s *mcpServer) mcpRecipe(section string, n int, issuer string) {
+	s.t.Helper()
+	s.recipeIn("mcp.md", section, n, issuer, s.as.URL, "localhost:3000", s.upstream.addr())
+}
+
+func (s *mcpServer) token(changes ...any) string {
+	s.t.Helper()
+	return s.key.Sign(s.t, issuedBy(s.as.URL, append([]any{"aud", mcp}, changes...)...))
+}
+
+// post sends a message as MCP clients do.
+func (s *mcpServer) post(token, message string, header ...string) answer {
+	s.t.Helper()
+	r := s.request(http.MethodPost, "/mcp", strings.NewReader(message),
+		append(header, "Content-Type", "application/json", "Accept", "application/json, text/event-stream")...)
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	return s.do(r)
+}
+
+const initialize = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{}}`
+
+// document is the metadata of a resource.
+type document struct {
+	Resource string   `json:"resource"`
+	Servers  []string `json:"authorization_servers"`
+	Scopes   []string `json:"scopes_supported"`
+}
+
+func (s *mcpServer) document(path string) (d document) {
+	s.t.Helper()
+	a := s.get(path, "")
+	if err := json.Unmarshal([]byte(a.body), &d); err != nil || a.StatusCode != http.StatusOK {
+		s.t.Fatalf("the metadata: status %d, %v in %q", a.StatusCode, err, a.body)
+	}
+	return d
+}
+
+// documented fails if the manual does not show this challenge as it came.
+func (s *mcpServer) documented(a answer) {
+	s.t.Helper()
+	text, err := os.ReadFile("../../docs/mcp.md")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	whole := strings.Join(a.Header.Values("WWW-Authenticate"), " | ")
+	short := strings.Replace(whole, `resource_metadata="https://mcp.example.com`+mcpMetadata+`"`, "…", 1)
+	if whole == "" || short == whole || !strings.Contains(string(text), "`"+short+"`") &&
+		!strings.Contains(string(text), "\nWWW-Authenticate: "+whole+"\n") {
+		s.t.Errorf("docs/mcp.md has no challenge `%s`", short)
+	}
+}
+
+func TestRecipeOfAProtectedMCPServer(t *testing.T) {
+	s := newMCPServer(t)
+	s.mcpRecipe("Five lines", 1, "https://auth.example.com")
+
+	a := s.post("", initialize)
+	if a.StatusCode != http.StatusUnauthorized {
+		t.Errorf("without a token: status %d", a.StatusCode)
+	}
+	s.documented(a)
+	s.neverCached(a)
+
+	text, err := os.ReadFile("../../docs/mcp.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := regexp.MustCompile("(?s)```json\n(.*?)```").FindSubmatch(text)
+	var want, got map[string]any
+	if err := json.Unmarshal(shown[1], &want); err != nil {
+		t.Fatal(err)
+	}
+	want["authorization_servers"] = []any{s.as.URL}
+	if err := json.Unmarshal([]byte(s.get(mcpMetadata, "").body), &got); err != nil {
+		t.Fatal(err)
+	}
+	if asJSON(t, got) != asJSON(t, want) {
+		t.Errorf("the metadata is %s, and docs/mcp.md shows %s", asJSON(t, got), asJSON(t, want))
+	}
+
+	seen := s.passed(s.post(s.token(), initialize))
+	if seen.Header.Get("Authorization") != "" {
+		t.Error("the server behind the gate sees the token")
+	}
+	for _, aud := range []string{"https://mcp.example.com", mcp + "/", "https://mcp.example.com/other"} {
+		s.refused(s.post(s.token("aud", aud), initialize), http.StatusUnauthorized, "invalid_audience")
+	}
+}
+
+// Every challenge that the manual shows is one that the gate sends.
+func TestRecipeOfWhatMCPClientsSee(t *testing.T) {
+	s := newMCPServer(t)
+	s.mcpRecipe("Authorization servers", 1, "https://auth.example.com/realms/main")
+	for reason, token := range map[string]string{
+		"missing_token":      "",
+		"expired":            s.token("scope", "mcp:tools", "iat", 1, "exp", 2),
+		"invalid_audience":   s.token("scope", "mcp:tools", "aud", "https://other.example.com"),
+		"insufficient_scope": s.token(),
+	} {
+		want := http.StatusUnauthorized
+		if reason == "insufficient_scope" {
+			want = http.StatusForbidden
+		}
+		a := s.post(token, initialize)
+		s.refused(a, want, reason)
+		s.documented(a)
+	}
+	s.passed(s.post(s.token("scope", "mcp:tools"), initialize))
+	if d := s.document(mcpMetadata); asJSON(t, d.Scopes) != `["mcp:tools"]` {
+		t.Errorf("the metadata has the scopes %q", d.Scopes)
+	}
+}
