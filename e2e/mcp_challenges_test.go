@@ -15,20 +15,27 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-const challengedSites = `
-http://tools.example.com {
+// challengedSite is one resource, https://{host}/mcp, and what its tokens need.
+const challengedSite = `
+http://{host} {
 	bind unix/{socket}
 	bearer_auth {
 		issuer https://auth.example.com {
 			keys file {keys}
 		}
-		resource https://tools.example.com/mcp
-		realm ` + "`" + `tools, and scope` + "`" + `
-		require scope mcp:tools mcp:write
+		resource https://{host}/mcp
+		realm "tools, and scope"
+		{needs}
 	}
 	respond ok
 }
 `
+
+// challengedSites are the hosts of resources, and what their tokens need.
+var challengedSites = map[string]string{
+	"all.example.com": "require scope mcp:tools mcp:write",
+	"any.example.com": "require scope mcp:tools\n require any_scope mcp:write mcp:admin",
+}
 
 // TestClientsReadEveryChallenge lets oauth4webapi, which parses challenges as RFC 9110 has them, and the MCP SDK, which
 // looks for a few patterns, read each kind of refusal.
@@ -41,32 +48,42 @@ func TestClientsReadEveryChallenge(t *testing.T) {
 	}
 	g := &gate{log: new(tokentest.Buffer)}
 	g.start(t, func(socket string) string {
-		return strings.NewReplacer("{socket}", socket, "{keys}", keys).Replace(challengedSites)
+		var sites strings.Builder
+		for host, needs := range challengedSites {
+			sites.WriteString(strings.NewReplacer("{host}", host, "{needs}", needs, "{socket}", socket, "{keys}", keys).
+				Replace(challengedSite))
+		}
+		return sites.String()
 	})
 
-	token := func(changed string, value any) string {
+	token := func(host, changed string, value any) string {
 		now := time.Now()
 		claims := map[string]any{
-			"iss": "https://auth.example.com", "sub": "alice", "aud": "https://tools.example.com/mcp",
+			"iss": "https://auth.example.com", "sub": "alice", "aud": "https://" + host + "/mcp",
 			"scope": "mcp:tools mcp:write", "iat": now.Unix(), "exp": now.Add(time.Hour).Unix(),
 		}
 		claims[changed] = value
 		return key.Sign(t, claims)
 	}
+	const all, either, scopes = "all.example.com", "any.example.com", "mcp:tools mcp:write"
 	cases := []struct {
-		name, token string
-		status      int
-		code        string
+		name, host, token string
+		status            int
+		code, scope       string
 	}{
-		{"no token", "", http.StatusUnauthorized, ""},
-		{"no JWT", "x.y.z", http.StatusUnauthorized, "invalid_token"},
-		{"an expired token", token("exp", time.Now().Add(-time.Hour).Unix()), http.StatusUnauthorized, "invalid_token"},
-		{"another audience", token("aud", "https://tools.example.com"), http.StatusUnauthorized, "invalid_token"},
-		{"one of two scopes", token("scope", "mcp:write"), http.StatusForbidden, "insufficient_scope"},
+		{"no token", all, "", http.StatusUnauthorized, "", scopes},
+		{"no JWT", all, "x.y.z", http.StatusUnauthorized, "invalid_token", scopes},
+		{"an expired token", all, token(all, "exp", time.Now().Add(-time.Hour).Unix()),
+			http.StatusUnauthorized, "invalid_token", scopes},
+		{"another audience", all, token(all, "aud", "https://"+all), http.StatusUnauthorized, "invalid_token", scopes},
+		{"one of two scopes", all, token(all, "scope", "mcp:write"), http.StatusForbidden, "insufficient_scope", scopes},
+		{"no token for any of several scopes", either, "", http.StatusUnauthorized, "", scopes},
+		{"none of several scopes", either, token(either, "scope", "mcp:tools"),
+			http.StatusForbidden, "insufficient_scope", scopes},
 	}
 	requests := make([]map[string]string, len(cases))
 	for i, c := range cases {
-		requests[i] = map[string]string{"url": "https://tools.example.com/mcp"}
+		requests[i] = map[string]string{"url": "https://" + c.host + "/mcp"}
 		if c.token != "" {
 			requests[i]["token"] = c.token
 			g.sent = append(g.sent, c.token)
@@ -83,8 +100,8 @@ func TestClientsReadEveryChallenge(t *testing.T) {
 	for i, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			parameters := map[string]string{
-				"realm": "tools, and scope", "scope": "mcp:tools mcp:write",
-				"resource_metadata": "https://tools.example.com/.well-known/oauth-protected-resource/mcp",
+				"realm": "tools, and scope", "scope": c.scope,
+				"resource_metadata": "https://" + c.host + "/.well-known/oauth-protected-resource/mcp",
 			}
 			sdk := map[string]string{
 				"resourceMetadataUrl": parameters["resource_metadata"], "scope": parameters["scope"],

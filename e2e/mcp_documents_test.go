@@ -83,6 +83,7 @@ type resourceSite struct {
 
 type resourceGate struct {
 	issuers, scopes, named []string
+	anyScopes              [][]string
 	places                 []tokenPlace
 }
 
@@ -119,10 +120,11 @@ func newResourceSite(random *rand.Rand, number int) resourceSite {
 	}
 	for range 1 + random.IntN(2) {
 		site.gates = append(site.gates, resourceGate{
-			issuers: append(some(random, resourceIssuers, 1), some(random, resourceNames, 0)...),
-			scopes:  some(random, allScopes, 0),
-			named:   some(random, allScopes, 0),
-			places:  some(random, resourcePlaces, 0),
+			issuers:   append(some(random, resourceIssuers, 1), some(random, resourceNames, 0)...),
+			scopes:    some(random, allScopes, 0),
+			named:     some(random, allScopes, 0),
+			anyScopes: [][]string{some(random, allScopes, 2), some(random, allScopes, 2)}[:random.IntN(3)],
+			places:    some(random, resourcePlaces, 0),
 		})
 	}
 	return site
@@ -156,6 +158,9 @@ func (s resourceSite) write(text *strings.Builder, socket, keys string) {
 		line(text, "\t\t\tscopes ", gate.named)
 		text.WriteString("\t\t}\n")
 		line(text, "\t\trequire scope ", gate.scopes)
+		for _, scopes := range gate.anyScopes {
+			line(text, "\t\trequire any_scope ", scopes)
+		}
 		for _, place := range gate.places {
 			fmt.Fprintf(text, "\t\ttoken_from %s\n", place.text)
 		}
@@ -181,6 +186,9 @@ func (s resourceSite) document(t *testing.T) map[string]any {
 			}
 		}
 		scopes, named = append(scopes, gate.scopes...), append(named, gate.named...)
+		for _, alternatives := range gate.anyScopes {
+			scopes = append(scopes, alternatives...)
+		}
 		for _, place := range gate.places {
 			methods = append(methods, place.method)
 		}

@@ -110,3 +110,22 @@ func TestAnMCPServerMayBeAWholeHostOrBelowAPath(t *testing.T) {
 		})
 	}
 }
+
+func TestAStreamEndsWithItsTokenAndTheClientComesBack(t *testing.T) {
+	t.Parallel()
+	h := startMCPHost(t, strings.Replace(mcpSite, "require", "leeway 0s\n end_at_expiry\n require", 1))
+	provider.protect(t, h.origin+"/mcp")
+	report := h.play(t, "cut", map[string]any{"url": "{origin}/mcp", "issuer": "{issuer}"})
+	ends := slices.IndexFunc(report, func(line string) bool { return strings.HasPrefix(line, "GET /mcp 401 ") })
+	if ends < 0 {
+		t.Fatalf("no stream had to be opened again:\n%s", strings.Join(report, "\n"))
+	}
+	h.sameReport(t, report[ends:], `
+		GET /mcp 401 `+challenge("/mcp", "invalid_token", "mcp:tools")+`
+		GET /.well-known/oauth-protected-resource/mcp 200
+		GET as:/.well-known/oauth-authorization-server 200
+		POST as:/token 200 refresh_token resource={origin}/mcp
+		POST /mcp 200 tools/call announce
+		result announce announced
+		heard on the stream: hello`)
+}

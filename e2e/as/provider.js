@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import Provider, { errors } from 'oidc-provider';
 
 import { clients } from './clients.js';
-import { resourceScopes, resources } from './resources.js';
+import { defaultResource, resourceScopes, resources } from './resources.js';
 
 // newProvider makes the authorization server of one issuer.
 export function newProvider(issuer, jwks) {
@@ -49,6 +49,7 @@ export function newProvider(issuer, jwks) {
       },
       resourceIndicators: {
         enabled: true,
+        defaultResource: (ctx, client, asked) => asked ?? defaultResource(),
         getResourceServerInfo(ctx, resource) {
           if (!resources.has(resource)) {
             throw new errors.InvalidTarget();

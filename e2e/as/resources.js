@@ -36,7 +36,19 @@ export const resources = new Map(Object.entries({
 // What a token of some resource can be good for.
 export const resourceScopes = ['read', 'write', 'mcp:tools', 'mcp:write', 'mcp:admin'];
 
+let standIn;
+
 // protect adds a resource whose address a test has chosen, or replaces it. The audience of its tokens is the address.
-export function protect({ resource, lifetime = 300, scope = resourceScopes.join(' ') }) {
+// One of them may stand in where a client asks for none.
+export function protect({
+  resource, lifetime = 300, scope = resourceScopes.join(' '), standsIn = false,
+}) {
   resources.set(resource, jwt('ES256', { name: resource, accessTokenTTL: lifetime, scope }));
+  if (standsIn) {
+    standIn = resource;
+  }
+}
+
+export function defaultResource() {
+  return standIn;
 }

@@ -5,18 +5,8 @@ export function report(...words) {
 
 // reportingFetch is fetch, and reports each request when it is answered: method, address without its origin if that is
 // the MCP server's, status, and what is worth knowing of the request and the answer.
-//
-// With mirrored, header fields repeat the method and the tool of the body. The revision 2026-07-28 of MCP demands that;
-// the SDK does not know it yet.
-export function reportingFetch(home, mirrored = false) {
+export function reportingFetch(home) {
   return async (address, init = {}) => {
-    if (mirrored && typeof init.body === 'string') {
-      const { method, params } = JSON.parse(init.body);
-      init.headers.set('Mcp-Method', method);
-      if (method === 'tools/call') {
-        init.headers.set('Mcp-Name', params.name);
-      }
-    }
     const response = await fetch(address, init);
     const url = new URL(address);
     const where = url.origin === home ? url.pathname : `as:${url.pathname}`;

@@ -13,10 +13,10 @@ import { report, reportingFetch } from './report.js';
 class Agent {
   client = new Client({ name: 'e2e', version: '1.0.0' });
 
-  constructor(url, authProvider, headers = false) {
+  constructor(url, authProvider, change = (send) => send) {
     this.url = new URL(url);
     this.authProvider = authProvider;
-    this.fetch = reportingFetch(this.url.origin, headers);
+    this.fetch = change(reportingFetch(this.url.origin));
     this.#newTransport();
     this.announced = new Promise((resolve) => {
       this.client.setNotificationHandler(LoggingMessageNotificationSchema, ({ params }) => resolve(params.data));
@@ -41,6 +41,12 @@ class Agent {
       }
     }
     throw new Error('the user was asked too often');
+  }
+
+  // again begins another session.
+  again() {
+    this.#newTransport();
+    return this.connect();
   }
 
   async call(name, args = {}, options = {}) {
@@ -91,8 +97,35 @@ export async function everything({ url }) {
 }
 
 // calls is a session with calls of some tools.
-export async function calls({ url, tools, headers }) {
-  await session(new Agent(url, new Provider(), headers), tools);
+export async function calls({ url, tools }) {
+  await session(new Agent(url, new Provider()), tools);
+}
+
+// mirrored is the same, by a client that repeats the method and the tool of each body in header fields. The revision
+// 2026-07-28 of MCP demands that. The SDK does not know it yet.
+export async function mirrored({ url, tools }) {
+  await session(new Agent(url, new Provider(), (send) => (address, init) => {
+    if (init?.method !== 'POST' || String(address) !== url) {
+      return send(address, init);
+    }
+    const { method, params } = JSON.parse(init.body);
+    const headers = new Headers(init.headers);
+    headers.set('Mcp-Method', method);
+    if (params?.name !== undefined) {
+      headers.set('Mcp-Name', params.name);
+    }
+    return send(address, { ...init, headers });
+  }), tools);
+}
+
+// old is the same, by a client that does not know metadata of resources: the revision 2025-03-26 of MCP has none.
+export async function old({ url, issuer, tools }) {
+  await protect(issuer, { resource: url, standsIn: true });
+  await session(new Agent(url, new Provider(), (send) => (address, init) => (
+    new URL(address).pathname.startsWith('/.well-known/oauth-protected-resource')
+      ? new Response(null, { status: 404 })
+      : send(address, init)
+  )), tools);
 }
 
 // stepUp is the same, by a client that has no refresh token. The SDK would spend that first, which gives no new scopes.
@@ -172,4 +205,29 @@ export async function elsewhere({ url, other }) {
   await reportingFetch(new URL(url).origin)(other, {
     headers: { Authorization: `Bearer ${provider.tokens().access_token}` },
   });
+}
+
+// cut is a session whose stream ends with the token that opened it.
+export async function cut({ url, issuer }) {
+  const provider = new Provider();
+  let streams = 0;
+  const agent = new Agent(url, provider, (send) => async (address, init) => {
+    const answer = await send(address, init);
+    streams += init.method === 'GET' && answer.headers.get('Content-Type') === 'text/event-stream' ? 1 : 0;
+    return answer;
+  });
+  await agent.connect();
+  await agent.client.close();
+
+  await protect(issuer, { resource: url, lifetime: 4 });
+  await auth(provider, { serverUrl: url });
+  await protect(issuer, { resource: url });
+  const before = streams;
+  await agent.again();
+  while (streams < before + 2) {
+    await setTimeout(50);
+  }
+  await agent.call('announce');
+  report('heard on the stream:', await agent.announced);
+  await agent.client.close();
 }
