@@ -139,3 +139,23 @@ func TestRecipeOfWhatMCPClientsSee(t *testing.T) {
 		t.Errorf("the metadata has the scopes %q", d.Scopes)
 	}
 }
+
+// Entra ID grants scopes by a short name that clients must ask for by a long one, and its audience is a GUID.
+func TestRecipeOfEntraID(t *testing.T) {
+	s := newMCPServer(t)
+	const guid, long = "5f1c0e9d-0000-0000-0000-000000000002", mcp + "/tools.read"
+	s.mcpRecipe("Authorization servers", 2, "https://login.microsoftonline.com/5f1c0e9d-0000-0000-0000-000000000001/v2.0")
+	s.passed(s.post(s.token("aud", guid, "scp", "tools.read tools.execute"), initialize))
+	s.refused(s.post(s.token("scp", "tools.read"), initialize), http.StatusUnauthorized, "invalid_audience")
+	weak := s.post(s.token("aud", guid, "scp", "tools.execute"), initialize)
+	s.refused(weak, http.StatusForbidden, "insufficient_scope")
+	for _, a := range []answer{weak, s.post("", initialize)} {
+		challenge, err := parseChallenge(a.Header.Get("WWW-Authenticate"))
+		if err != nil || challenge["scope"] != long {
+			t.Errorf("the challenge names the scope %q, want %q: %v", challenge["scope"], long, err)
+		}
+	}
+	if d := s.document(mcpMetadata); asJSON(t, d.Scopes) != `["`+long+`"]` {
+		t.Errorf("the metadata has the scopes %q", d.Scopes)
+	}
+}
