@@ -41,9 +41,8 @@ func nobodyReads(t *testing.T, word, mediaType string) {
 	}
 	for _, way := range ways {
 		s.attack(t, way.name, func(t *testing.T, a *attempt) {
-			token, expires := shortLived(t)
+			response, token, expires := a.open(way, http.MethodGet, "/")
 			a.secret(token)
-			response := a.open(way, way.to(t, http.MethodGet, "/"), token)
 			defer response.Body.Close()
 			arrives(t, "the backend is free", gone)
 			notBefore(t, expires)
@@ -64,26 +63,26 @@ func TestAttackEndingDownloadThatTrickles(t *testing.T) {
 		_, _ = io.Copy(w, io.LimitReader(zeros{}, whole))
 	}
 	s.attack(t, "a few bytes at a time", func(t *testing.T, a *attempt) {
-		token, expires := shortLived(t)
-		a.secret(token)
-		conn, err := a.dial(t.Context(), "", "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		_ = conn.SetDeadline(deadline())
-		_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: gate.test\r\nAuthorization: Bearer "+token+"\r\n\r\n")
+		var reader *bufio.Reader
+		var expires time.Time
+		inTime(t, func(token string, until time.Time) int {
+			a.secret(token)
+			expires = until
+			var response *http.Response
+			_, reader, response = a.begin("GET / HTTP/1.1\r\nHost: gate.test\r\nAuthorization: Bearer " + token + "\r\n\r\n")
+			return response.StatusCode
+		})
 		tick := time.NewTicker(time.Millisecond)
 		defer tick.Stop()
 		got, piece := 0, make([]byte, 100)
 		for time.Now().Before(expires.Add(10 * time.Millisecond)) {
-			n, err := conn.Read(piece)
+			n, err := reader.Read(piece)
 			if got += n; err != nil {
 				t.Fatalf("ended early, after %d bytes: %v", got, err)
 			}
 			<-tick.C
 		}
-		rest, err := io.Copy(io.Discard, conn)
+		rest, err := io.Copy(io.Discard, reader)
 		if got += int(rest); got >= whole/2 {
 			t.Errorf("got %d bytes of %d, %v", got, whole, err)
 		}
@@ -126,10 +125,8 @@ func TestAttackEndingTunnelsThatGoOn(t *testing.T) {
 			}
 		}
 		s.attack(t, "sends without end, "+word, func(t *testing.T, a *attempt) {
-			token, expires := shortLived(t)
+			conn, _, token, expires := a.tunnelled()
 			a.secret(token)
-			conn, _ := a.tunnelled(token)
-			defer conn.Close()
 			for {
 				if _, err := io.WriteString(conn, "ping"); err != nil {
 					break
@@ -141,10 +138,8 @@ func TestAttackEndingTunnelsThatGoOn(t *testing.T) {
 			}
 		})
 		s.attack(t, "has nothing more to send, "+word, func(t *testing.T, a *attempt) {
-			token, expires := shortLived(t)
+			conn, reader, token, expires := a.tunnelled()
 			a.secret(token)
-			conn, reader := a.tunnelled(token)
-			defer conn.Close()
 			if err := conn.(*net.UnixConn).CloseWrite(); err != nil {
 				t.Fatal(err)
 			}
@@ -155,10 +150,8 @@ func TestAttackEndingTunnelsThatGoOn(t *testing.T) {
 			arrives(t, "the backend is free", last)
 		})
 		s.attack(t, "neither sends nor reads, "+word, func(t *testing.T, a *attempt) {
-			token, expires := shortLived(t)
+			_, _, token, expires := a.tunnelled()
 			a.secret(token)
-			conn, _ := a.tunnelled(token)
-			defer conn.Close()
 			arrives(t, "the backend is free", last)
 			notBefore(t, expires)
 		})
@@ -198,31 +191,25 @@ func TestAttackEndingStreamsInDisguise(t *testing.T) {
 				<-r.Context().Done()
 				gone <- struct{}{}
 			}
-			token, expires := shortLived(t)
-			a.secret(token)
-			conn, err := a.dial(t.Context(), "", "")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close()
-			_ = conn.SetDeadline(deadline())
-			// A second request with the token waits on the connection. It must be judged for itself.
-			_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: gate.test\r\n"+test.request+"Authorization: Bearer "+token+
-				"\r\n\r\nGET /second HTTP/1.1\r\nHost: gate.test\r\nAuthorization: Bearer "+token+"\r\n\r\n")
-			reader := bufio.NewReader(conn)
-			response, err := http.ReadResponse(reader, nil)
-			for err == nil && response.StatusCode == http.StatusEarlyHints {
-				response, err = http.ReadResponse(reader, nil)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
+			var reader *bufio.Reader
+			var response *http.Response
+			var expires time.Time
+			inTime(t, func(token string, until time.Time) int {
+				a.secret(token)
+				expires = until
+				// A second request with the token waits on the connection. It must be judged for itself.
+				_, reader, response = a.begin("GET / HTTP/1.1\r\nHost: gate.test\r\n" + test.request +
+					"Authorization: Bearer " + token + "\r\n\r\nGET /second HTTP/1.1\r\nHost: gate.test\r\n" +
+					"Authorization: Bearer " + token + "\r\n\r\n")
+				return response.StatusCode
+			})
 			if _, err := io.Copy(io.Discard, response.Body); err != nil {
 				t.Errorf("the end is not clean: %v", err)
 			}
 			notBefore(t, expires)
 			arrives(t, "the backend is free", gone)
-			if response, err = http.ReadResponse(reader, nil); err != nil || response.StatusCode != http.StatusUnauthorized {
+			response, err := http.ReadResponse(reader, nil)
+			if err != nil || response.StatusCode != http.StatusUnauthorized {
 				t.Errorf("the second request: %v, %v; want 401", response, err)
 			}
 		})
@@ -244,19 +231,24 @@ func TestAttackEndingExtendedConnect(t *testing.T) {
 	way := ways[2]
 	for name, reads := range map[string]bool{"a quiet client": true, "a client that sends and does not read": false} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
-			token, expires := shortLived(t)
-			a.secret(token)
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
-			r := way.to(t, http.MethodConnect, "/ws").WithContext(ctx)
-			r.Proto = "websocket"
-			body, sends := io.Pipe()
-			r.Body = body
-			r.Header.Set("Authorization", "Bearer "+token)
-			response, err := way.client.Transport.RoundTrip(r)
-			if err != nil {
-				t.Fatal(err)
-			}
+			var sends *io.PipeWriter
+			var response *http.Response
+			var expires time.Time
+			inTime(t, func(token string, until time.Time) int {
+				a.secret(token)
+				expires = until
+				r := way.to(t, http.MethodConnect, "/ws").WithContext(ctx)
+				r.Proto = "websocket"
+				r.Body, sends = io.Pipe()
+				r.Header.Set("Authorization", "Bearer "+token)
+				var err error
+				if response, err = way.client.Transport.RoundTrip(r); err != nil {
+					a.unable("%v", err)
+				}
+				return response.StatusCode
+			})
 			defer response.Body.Close()
 			if response.StatusCode != http.StatusOK {
 				t.Fatalf("status %d; %s", response.StatusCode, a.lastReason())
