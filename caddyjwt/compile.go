@@ -26,7 +26,9 @@ type compiled struct {
 	config gate.Config
 	plans  []issuerPlan // one for each issuer
 	cache  int64        // size; 0 for none
-	cors   *cors.Policy // nil for none
+
+	endAtExpiry string       // see Handler
+	cors        *cors.Policy // nil for none
 
 	resource *resource.Identifier // nil without one
 	part     resource.Part        // what the gate tells about the resource
@@ -159,6 +161,7 @@ func (h *Handler) compileRoute(s *words.Settings, c *compiled) (err error) {
 	if err := h.checkEndAtExpiry(); err != nil {
 		return err
 	}
+	c.endAtExpiry = h.EndAtExpiry
 	return h.checkErrorFormat()
 }
 

@@ -57,9 +57,9 @@ func (h *Handler) reportEnd(kind expiry.Kind, cause expiry.Cause) {
 }
 
 // afterExpiry refuses a request whose token expired before there was a response, as it would refuse a new one.
-func (h *Handler) afterExpiry(w http.ResponseWriter, r *http.Request, err error) error {
+func (h *Handler) afterExpiry(w http.ResponseWriter, r *http.Request, err error, id *gate.Identity) error {
 	if !errors.Is(err, expiry.ErrNotBegun) {
 		return err
 	}
-	return h.refuse(w, r, &gate.Failure{Reason: gate.Expired, Cause: err})
+	return h.refuse(w, r, &gate.Failure{Reason: gate.Expired, Issuer: id.Issuer, Cause: err})
 }

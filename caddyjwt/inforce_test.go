@@ -65,12 +65,14 @@ cache: 32 MiB
 		// A cookie alone: the header counts no more.
 		"another place": {block: `
 	token_from cookie t
-	optional expired` + alice, want: `
+	optional expired
+	end_at_expiry all` + alice, want: `
 tokens_from: cookie t
 consumers: alice
 key_claim: iss
 without_token: passes without identity
 expired_cookie: counts as no token
+end_at_expiry: all
 cache: 32 MiB
 `},
 		"a consumer for all": {block: alice + `

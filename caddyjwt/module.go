@@ -268,7 +268,7 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	h.reportPass(r, verdict)
 	if err := h.serve(w, r, next, verdict); err != nil {
 		endTrailers(w, r)
-		return h.afterExpiry(w, r, err)
+		return h.afterExpiry(w, r, err, verdict.Identity)
 	}
 	return nil
 }

@@ -31,6 +31,8 @@ type Gate struct {
 	Config gate.Config
 	// Sources say, for each issuer of the Config, where its keys come from.
 	Sources []Source
+	// EndAtExpiry says which responses end with their token; empty for none.
+	EndAtExpiry string
 	// Cache is the size of the cache in bytes; 0 for none.
 	Cache int64
 	// CORS is the origins whose pages may send requests; nil if the gate leaves CORS to others.
@@ -82,6 +84,7 @@ func Of(g Gate) []Item {
 	}
 	add("cors", list(g.CORS, maxNames, " "))
 	add("forwards", first(forwards(c), ", "))
+	add("end_at_expiry", g.EndAtExpiry)
 	add("cache", size(g.Cache))
 	return items
 }
