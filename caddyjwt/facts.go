@@ -30,13 +30,11 @@ func (f facts) Scheme() string {
 	}
 }
 
-// Host implements gate.Facts. The original request counts: an earlier handler may have changed the host.
+// Host implements gate.Facts. The request that Caddy keeps as the original one has no host. So if an earlier handler has
+// changed the host, that is what counts.
 func (f facts) Host() string {
 	if said, told := f.forwarded("X-Forwarded-Host"); told {
 		return said
-	}
-	if original, ok := f.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
-		return original.Host
 	}
 	return f.Request.Host
 }

@@ -17,12 +17,12 @@ import (
 // about its sender.
 func taken(trusted bool, header http.Header) *http.Request {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
-	r.Host, r.RemoteAddr, r.Header = "rewritten.example", "192.0.2.1:4711", header
+	r.Host, r.RemoteAddr, r.Header = "api.example", "192.0.2.1:4711", header
 	r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{new(x509.Certificate)}}
 	ctx := context.WithValue(r.Context(), caddyhttp.VarsCtxKey, map[string]any{
 		caddyhttp.TrustedProxyVarKey: trusted, caddyhttp.ClientIPVarKey: "198.51.100.7",
 	})
-	ctx = context.WithValue(ctx, caddyhttp.OriginalRequestCtxKey, http.Request{Host: "api.example", RequestURI: "/asked"})
+	ctx = context.WithValue(ctx, caddyhttp.OriginalRequestCtxKey, http.Request{RequestURI: "/asked"})
 	return r.WithContext(ctx)
 }
 
