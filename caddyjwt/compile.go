@@ -41,7 +41,6 @@ type compiled struct {
 
 // compile resolves placeholders and checks every setting on its own. An error names the handler's field: see setting.
 func (h *Handler) compile(s *words.Settings) (*compiled, error) {
-	h = h.withAudience()
 	c := &compiled{anonymousKnown: true}
 	config := &c.config
 	realm, known, err := s.Text("realm", h.Realm)

@@ -21,7 +21,9 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) erro
 	refused := &verdict.Refusal{Failure: failure, Text: answer.Text, Code: answer.Code}
 	h.reportRefusal(r, refused, answer.Status)
 	if h.ErrorFormat != "" {
-		problem.Of(answer.Status, answer.Code, answer.Text, answer.Scope).Write(w, r)
+		details := problem.Of(answer.Status, answer.Code, answer.Text, answer.Scope)
+		details.ResourceMetadata = answer.ResourceMetadata
+		details.Write(w, r)
 		return nil
 	}
 	if answer.Status >= http.StatusInternalServerError && failure.Reason != gate.InternalError && !hasErrorRoutes(r) {

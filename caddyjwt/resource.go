@@ -1,7 +1,7 @@
 package caddyjwt
 
 import (
-	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,6 +15,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/resource"
 	"github.com/caddyjwt/gateway/internal/setting"
+	"github.com/caddyjwt/gateway/introspect"
 )
 
 var resourceTable = words.Table[Resource]{Name: "resource", Words: []words.Word[Resource]{
@@ -51,57 +52,99 @@ func documentRoute(h httpcaddyfile.Helper, r *Resource) []httpcaddyfile.ConfigVa
 	return h.NewRoute(matcher, &protected.Handler{Resource: r.URL})
 }
 
-// withAudience is a handler whose tokens must be meant for its resource, if it says no audience. If no issuer says one
-// either, that goes for all tokens; otherwise for those of the issuers that say none. This never loosens anything: an
-// issuer without any audience would be refused.
-func (h *Handler) withAudience() *Handler {
-	if h.Resource == nil || h.Resource.URL == "" || h.Audience != nil || h.AnyAudience {
-		return h
+// compileResource checks the settings of the resource, and makes what the gate tells about it. Everything else must
+// have been compiled.
+func (h *Handler) compileResource(s *words.Settings, c *compiled) error {
+	if h.Resource == nil {
+		return nil
 	}
-	own := *h
-	says := func(i Issuer) bool { return i.Audience != nil || i.AnyAudience }
-	if !slices.ContainsFunc(h.Issuers, says) {
-		own.Audience = []string{h.Resource.URL}
-		return &own
-	}
-	own.Issuers = slices.Clone(h.Issuers)
-	for i := range own.Issuers {
-		if !says(own.Issuers[i]) {
-			own.Issuers[i].Audience = []string{h.Resource.URL}
-		}
-	}
-	return &own
-}
-
-// compile checks the settings of a resource. Without an identifier that is known here, the second result is nil.
-func (r *Resource) compile(s *words.Settings) (resource.Texts, *resource.Identifier, error) {
-	var texts resource.Texts
-	identifier, known, err := s.Text("resource", r.URL)
+	identifier, known, err := s.Text("resource", h.Resource.URL)
 	if err != nil {
-		return texts, nil, setting.In("URL", err)
+		return setting.In("Resource.URL", err)
 	}
 	if identifier == "" {
-		return texts, nil, setting.Errorf("URL", "resource needs the URL of what the gate guards, as clients write it")
+		return setting.Errorf("Resource.URL", "resource needs the URL of what the gate guards, as clients write it")
 	}
-	if texts, err = r.texts(s); err != nil {
-		return texts, nil, err
+	texts, err := h.Resource.compile(s)
+	if err != nil {
+		return setting.In("Resource", err)
 	}
-	if err := words.NotEmpty("resource scopes", r.Scopes); err != nil {
-		return texts, nil, setting.In("Scopes", err)
-	}
-	for i, scope := range r.Scopes {
-		if err := cmp.Or(words.Literal("resource scopes", scope), bearer.ValidScope(scope)); err != nil {
-			return texts, nil, setting.In(element("Scopes", i), wrap("resource scopes", err))
-		}
-	}
+	c.meantFor(identifier)
 	if !known {
-		return texts, nil, nil
+		return nil
 	}
 	id, err := resource.Parse(identifier)
 	if err != nil {
-		return texts, nil, setting.In("URL", fmt.Errorf("resource %s: %w", identifier, err))
+		return setting.In("Resource.URL", fmt.Errorf("resource %s: %w", identifier, err))
 	}
-	return texts, &id, nil
+	c.config.ResourceMetadata, c.resource = id.MetadataURL(), &id
+	c.part = resource.Part{
+		Texts: texts, Scopes: c.scopes(), Named: h.Resource.Scopes, Methods: methods(c.config.Extractor.Places()),
+	}
+	for i := range c.config.Issuers {
+		if name := c.config.Issuers[i].Name; resource.ForClients(name) {
+			c.part.Servers = append(c.part.Servers, name)
+		}
+	}
+	return c.checkChallenges()
+}
+
+// meantFor makes the resource the audience of tokens for which no audience is said: of all tokens if no issuer says one
+// either, and otherwise of those of the issuers that say none. This never loosens anything: an issuer without any
+// audience would be refused.
+func (c *compiled) meantFor(identifier string) {
+	route := &c.config.Audience
+	if route.Any || len(route.Accepted) > 0 {
+		return
+	}
+	says := func(i int) bool {
+		of, asking := &c.config.Issuers[i].Audience, c.plans[i].introspect
+		// UserInfo does not tell a token's audience. Whoever uses it must say that any will do.
+		return of.Any || len(of.Accepted) > 0 || asking != nil && asking.config.Mode == introspect.UserInfo
+	}
+	var silent []int
+	for i := range c.config.Issuers {
+		if !says(i) {
+			silent = append(silent, i)
+		}
+	}
+	if len(silent) == len(c.config.Issuers) {
+		route.Accepted = []string{identifier}
+		return
+	}
+	for _, i := range silent {
+		c.config.Issuers[i].Audience.Accepted = []string{identifier}
+	}
+}
+
+// checkChallenges refuses what clients of the resource would misread in a challenge.
+func (c *compiled) checkChallenges() error {
+	if err := bearer.Unmistakable(c.config.Realm); err != nil {
+		return setting.Errorf("Realm", "realm: %w", err)
+	}
+	for _, scope := range c.part.Scopes {
+		if err := bearer.Unmistakable(scope); err != nil {
+			return setting.Errorf("Resource", "scope: %w", err)
+		}
+	}
+	return nil
+}
+
+// compile checks what stands in the block of a resource.
+func (r *Resource) compile(s *words.Settings) (resource.Texts, error) {
+	texts, err := r.texts(s)
+	if err != nil {
+		return texts, err
+	}
+	if err := words.NotEmpty("resource scopes", r.Scopes); err != nil {
+		return texts, setting.In("Scopes", err)
+	}
+	for i, scope := range r.Scopes {
+		if err := errors.Join(words.Literal("resource scopes", scope), bearer.ValidScope(scope)); err != nil {
+			return texts, setting.In(element("Scopes", i), wrap("resource scopes", err))
+		}
+	}
+	return texts, nil
 }
 
 // texts are what the document says for people.
@@ -129,39 +172,11 @@ func (r *Resource) texts(s *words.Settings) (resource.Texts, error) {
 	return texts, nil
 }
 
-// compileResource makes what the gate tells about its resource. Everything else must have been compiled.
-func (h *Handler) compileResource(s *words.Settings, c *compiled) error {
-	if h.Resource == nil {
-		return nil
-	}
-	texts, id, err := h.Resource.compile(s)
-	if err != nil {
-		return setting.In("Resource", err)
-	}
-	if id == nil {
-		return nil
-	}
-	c.config.ResourceMetadata = id.MetadataURL()
-	part := resource.Part{
-		Texts: texts, Scopes: h.scopesOfTheRoute(), Named: h.Resource.Scopes, Methods: methods(c.config.Extractor.Places()),
-	}
-	for i := range c.config.Issuers {
-		if name := c.config.Issuers[i].Name; resource.ForClients(name) {
-			part.Servers = append(part.Servers, name)
-		}
-	}
-	c.resource, c.part = id, part
-	return nil
-}
-
-// scopesOfTheRoute lists the scopes that a token may need on this route, for the document.
-func (h *Handler) scopesOfTheRoute() []string {
-	var scopes []string
-	if h.Require != nil {
-		scopes = append(scopes, h.Require.Scopes...)
-		for _, alternatives := range h.Require.AnyScopes {
-			scopes = append(scopes, alternatives...)
-		}
+// scopes lists what a token may need on this route, for the document.
+func (c *compiled) scopes() []string {
+	scopes := slices.Clone(c.config.Require.Scopes)
+	for _, alternatives := range c.config.Require.AnyScopes {
+		scopes = append(scopes, alternatives...)
 	}
 	return scopes
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -85,15 +86,10 @@ func (e *entry) belongsToRival(host string) bool {
 	if len(e.rivals) == 0 {
 		return false
 	}
-	host = strings.ToLower(host)
+	host = strings.ReplaceAll(strings.ToLower(host)+":", ".:", ":") // without the dot of a full name
+	host = strings.TrimSuffix(host, ":")
 	host = strings.TrimSuffix(strings.TrimSuffix(host, ":443"), ":80")
-	host = strings.TrimSuffix(host, ".")
-	for _, rival := range e.rivals {
-		if host == rival {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(e.rivals, host)
 }
 
 // Interface guards.

@@ -73,7 +73,8 @@ func (r *Registry) entry(id resource.Identifier) *entry {
 // unite makes the document. Caddy provisions servers in any order, and the document must not change with it. So parts
 // are in the order of the names of their servers, and of one server in the order of its routes.
 func (e *entry) unite() (resource.Document, error) {
-	sorted := slices.SortedStableFunc(slices.Values(e.parts), func(a, b part) int { return cmp.Compare(a.server, b.server) })
+	sorted := slices.Clone(e.parts)
+	slices.SortStableFunc(sorted, func(a, b part) int { return cmp.Compare(a.server, b.server) })
 	parts := make([]resource.Part, len(sorted))
 	for i := range sorted {
 		parts[i] = sorted[i].Part

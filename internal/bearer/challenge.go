@@ -130,8 +130,9 @@ var parameters = []string{
 	"realm", "error", "error_description", "error_uri", "scope", "resource_metadata", "acr_values", "max_age",
 }
 
-// Unmistakable refuses a text in which a client could find a parameter of its own. Common clients look for a name and
-// an equals sign anywhere in the field, and end a value at the next quote, whatever stands before it.
+// Unmistakable refuses a text in which a client could find another parameter. Clients that follow resource_metadata,
+// such as the SDKs of MCP, look for a name and an equals sign anywhere in the field, and end a value at the next quote,
+// even if a backslash stands before it.
 func Unmistakable(text string) error {
 	if strings.ContainsAny(text, "\"\\") {
 		return fmt.Errorf("%q has a quote or a backslash, which clients of this resource read as the end of a parameter: "+

@@ -26,6 +26,8 @@ type Answer struct {
 	Code string
 	// Scope is that of the same challenge: the scopes that are needed, separated by single spaces. It may be empty.
 	Scope string
+	// ResourceMetadata is that of the same challenge. It may be empty.
+	ResourceMetadata string
 }
 
 // WriteTo sets the answer's fields in h and replaces fields of the same names. The caller may change the copies in h.
@@ -161,6 +163,7 @@ func (g *Gate) answerTo(reason Reason) Answer {
 	}
 	return Answer{
 		Status: status, Header: headerOf(challenge.String()), Text: text, Code: challenge.Error, Scope: challenge.Scope,
+		ResourceMetadata: g.metadata,
 	}
 }
 

@@ -30,11 +30,6 @@ func (c *Config) validate() error {
 	if err := bearer.ValidRealm(c.Realm); err != nil {
 		return setting.Errorf("Realm", "realm: %w", err)
 	}
-	if c.ResourceMetadata != "" {
-		if err := c.validateChallenges(); err != nil {
-			return err
-		}
-	}
 	if err := c.Audience.validate(); err != nil {
 		return setting.In("Audience", err)
 	}
@@ -61,20 +56,6 @@ func (c *Config) validate() error {
 			"key_claim selects a consumer's credential, and there is none: remove it, or add a consumer")
 	}
 	return setting.In("Asking", c.validateAsking())
-}
-
-// validateChallenges refuses texts that clients would read as other parameters of a challenge. Clients that follow
-// resource_metadata look for a parameter's name anywhere in the field, also inside of another parameter's value.
-func (c *Config) validateChallenges() error {
-	if err := bearer.Unmistakable(c.Realm); err != nil {
-		return setting.Errorf("Realm", "realm: %w", err)
-	}
-	for i, scope := range c.Require.Scopes {
-		if err := bearer.Unmistakable(scope); err != nil {
-			return setting.Errorf(element("Require.Scopes", i), "require scope: %w", err)
-		}
-	}
-	return nil
 }
 
 // element is the path of one element of a list.

@@ -12,7 +12,7 @@ const manual = "https://github.com/caddyjwt/gateway/blob/main/docs/errors.md#"
 // blank is the type of a problem about which the status says it all (RFC 9457 section 4.2.1).
 const blank = "about:blank"
 
-// Details are the members of a problem (RFC 9457 section 3.1), and two of RFC 6750. They tell a client what the
+// Details are the members of a problem (RFC 9457 section 3.1), and parameters of the challenge. They tell a client what the
 // challenge tells it, and nothing else: a body that distinguished one bad token from another would be an oracle.
 type Details struct {
 	// Type is a URI that stands for the error code. It never stands for a reason.
@@ -27,6 +27,8 @@ type Details struct {
 	Error string `json:"error,omitempty"`
 	// Scope is that of the challenge: the scopes that are needed, separated by single spaces.
 	Scope string `json:"scope,omitempty"`
+	// ResourceMetadata is that of the challenge: where the metadata of the resource is (RFC 9728 section 5.1).
+	ResourceMetadata string `json:"resource_metadata,omitempty"`
 }
 
 // titles of the types, by error code. No code means that no token came.

@@ -28,7 +28,8 @@ func TestWhatTheDocumentSays(t *testing.T) {
 			"resource_policy_uri":"https://example.com/policy","resource_tos_uri":"https://example.com/tos"}`},
 		"two gates, each value once": {[]resource.Part{
 			{Servers: []string{"https://a"}, Scopes: []string{"read"}, Named: []string{"x"}, Methods: []string{"header"}},
-			{Servers: []string{"https://b", "https://a"}, Scopes: []string{"write", "read", "x"}, Methods: []string{"body", "header"}},
+			{Servers: []string{"https://b", "https://a"}, Scopes: []string{"write", "read", "x"},
+				Methods: []string{"body", "header"}},
 		}, `{"resource":"https://api.example.com/v1","authorization_servers":["https://a","https://b"],
 			"scopes_supported":["read","write","x"],"bearer_methods_supported":["header","body"]}`},
 		"a refresh token is no right": {[]resource.Part{{Scopes: []string{"offline_access", "read"}}},
@@ -37,7 +38,8 @@ func TestWhatTheDocumentSays(t *testing.T) {
 			[]resource.Part{{Scopes: []string{"offline_access", "read"}, Named: []string{"offline_access"}}},
 			`{"resource":"https://api.example.com/v1","scopes_supported":["read","offline_access"],
 			"bearer_methods_supported":[]}`},
-		"the second gate has the texts": {[]resource.Part{{}, {Texts: resource.Texts{Name: "A"}}, {Texts: resource.Texts{Name: "A"}}},
+		"the second gate has the texts": {
+			[]resource.Part{{}, {Texts: resource.Texts{Name: "A"}}, {Texts: resource.Texts{Name: "A"}}},
 			`{"resource":"https://api.example.com/v1","bearer_methods_supported":[],"resource_name":"A"}`},
 	} {
 		id, err := resource.Parse("https://api.example.com/v1")

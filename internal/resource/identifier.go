@@ -56,7 +56,8 @@ func Parse(text string) (Identifier, error) {
 		return Identifier{}, err
 	}
 	if better := id.String(); better != text {
-		return Identifier{}, fmt.Errorf("clients compare it character by character, and would spell it %q: write that", better)
+		return Identifier{}, fmt.Errorf("clients compare it character by character, and would spell it %q: write that",
+			better)
 	}
 	return id, nil
 }
