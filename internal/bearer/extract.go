@@ -22,15 +22,15 @@ var (
 	// ErrTooLong is the ErrMalformed of a token over Options.MaxToken.
 	ErrTooLong = fmt.Errorf("%w: token too long", ErrMalformed)
 
-	// ErrBodyTooLarge: the form body is over Options.MaxForm, or over a limit set by an earlier handler. Answer 413.
-	ErrBodyTooLarge = errors.New("form body too large to look for an access token")
+	// ErrBodyTooLarge: the body is over Options.MaxForm, or over a limit set by an earlier handler. Answer 413.
+	ErrBodyTooLarge = errors.New("body too large to look into")
 
-	// ErrOverloaded: the forms of all clients together take too much memory, and this one is large. Answer 503.
-	ErrOverloaded = errors.New("no memory left for a form of this size: other forms hold it")
+	// ErrOverloaded: the bodies of all clients together take too much memory, and this one is large. Answer 503.
+	ErrOverloaded = errors.New("no memory left for a body of this size: other bodies hold it")
 
-	// ErrBodyRead: the form body could not be read to its end, because the client sent less than it announced, went away,
-	// or took too long. Answer 400.
-	ErrBodyRead = errors.New("form body could not be read")
+	// ErrBodyRead: the body could not be read to its end, because the client sent less than it announced, went away, or
+	// took too long. Answer 400.
+	ErrBodyRead = errors.New("body could not be read")
 )
 
 // The ways to be malformed. They are made once, so that a flood of them allocates nothing.
@@ -126,7 +126,7 @@ func NewExtractor(o Options) (*Extractor, error) {
 		e.maxForm = DefaultMaxForm
 	}
 	e.tooLong = fmt.Errorf("%w, of more than %d bytes", ErrTooLong, e.maxToken)
-	e.formLimit = fmt.Errorf("%w: it has more than %d bytes", ErrBodyTooLarge, e.maxForm)
+	e.formLimit = overLimit(e.maxForm)
 	if len(o.Places) == 0 {
 		o.Places = []Place{DefaultPlace}
 	}

@@ -341,3 +341,39 @@ func TestHasRead(t *testing.T) {
 		t.Error("what somebody else has read and put back is still to come")
 	}
 }
+
+// ReadBody reads any body, within the bounds of forms, and gives it back.
+func TestReadBody(t *testing.T) {
+	post := func(body io.Reader) *http.Request {
+		r := httptest.NewRequest(http.MethodPost, "/", body)
+		r.Header.Set("Content-Type", "application/json")
+		return r
+	}
+	for name, c := range map[string]struct {
+		r    *http.Request
+		text string
+		want error
+	}{
+		"a text":              {post(strings.NewReader("{}")), "{}", nil},
+		"no body":             {post(nil), "", nil},
+		"as long as may be":   {post(strings.NewReader(strings.Repeat("a", 1<<20))), strings.Repeat("a", 1<<20), nil},
+		"announced too long":  {post(strings.NewReader(strings.Repeat("a", 1<<20+1))), "", bearer.ErrBodyTooLarge},
+		"too long, in chunks": {post(io.MultiReader(strings.NewReader(strings.Repeat("a", 1<<20+1)))), "", bearer.ErrBodyTooLarge},
+		"broken off":          {post(iotest.ErrReader(io.ErrUnexpectedEOF)), "", bearer.ErrBodyRead},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for range 2 { // whoever comes next reads the same
+				text, err := bearer.ReadBody(c.r)
+				if text != c.text || !errors.Is(err, c.want) {
+					t.Fatalf("%d bytes, error %v; want %d, %v", len(text), err, len(c.text), c.want)
+				}
+			}
+			if c.want != nil {
+				return
+			}
+			if rest, err := io.ReadAll(c.r.Body); string(rest) != c.text || err != nil {
+				t.Errorf("%d bytes are left, error %v", len(rest), err)
+			}
+		})
+	}
+}

@@ -64,13 +64,13 @@ func (e *Extractor) respelt(fields http.Header) bool {
 }
 
 func (e *Extractor) isRespelt(name string) bool {
-	same := func(ours string) bool { return sameSpelling(name, ours) }
+	same := func(ours string) bool { return SameField(name, ours) }
 	return slices.ContainsFunc(e.spelt, same) && !slices.Contains(e.spelt, name)
 }
 
-// sameSpelling compares names of header fields in any case. It takes all characters but letters and digits for the
-// same.
-func sameSpelling(s, t string) bool {
+// SameField reports whether some readers would take one name of a header field for the other. They compare in any case,
+// and take all characters but letters and digits for the same.
+func SameField(s, t string) bool {
 	if len(s) != len(t) {
 		return false
 	}

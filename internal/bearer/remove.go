@@ -43,11 +43,11 @@ func (e *Extractor) Needs(name string) bool {
 		//exhaustive:enforce
 		switch p.Kind {
 		case Header:
-			return sameSpelling(name, p.Name)
+			return SameField(name, p.Name)
 		case Cookie:
-			return sameSpelling(name, "Cookie")
+			return SameField(name, "Cookie")
 		case Form:
-			return sameSpelling(name, "Content-Type")
+			return SameField(name, "Content-Type")
 		case Query:
 		}
 		return false

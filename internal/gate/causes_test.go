@@ -90,10 +90,10 @@ func TestEveryCauseNamesBothSides(t *testing.T) {
 		{gate.MalformedRequest, "a token that is too long", nil, request(strings.Repeat("a", 16<<10+1)),
 			"not exactly one well-formed access token: token too long, of more than 16384 bytes"},
 		{gate.BodyTooLarge, "a large form", places(form), post("jwt=" + strings.Repeat("a", 1<<20)),
-			"form body too large to look for an access token: it has more than 1048576 bytes"},
+			"body too large to look into: it has more than 1048576 bytes"},
 		{gate.Overloaded, "a form without memory for it", func(c *gate.Config) {
 			c.Extractor, _ = bearer.NewExtractor(bearer.Options{Places: []bearer.Place{form}, Forms: bearer.NewFormMemory(1)})
-		}, post("jwt=" + strings.Repeat("a", 20<<10)), "no memory left for a form of this size: other forms hold it"},
+		}, post("jwt=" + strings.Repeat("a", 20<<10)), "no memory left for a body of this size: other bodies hold it"},
 		{gate.MissingToken, "nothing", nil, request(""), "no token in header Authorization Bearer"},
 		{gate.MissingToken, "another scheme and place", places(bearer.DefaultPlace, query),
 			target("/?access_token=x", "Authorization", "Basic x"), "no token in header Authorization Bearer, query jwt; " +

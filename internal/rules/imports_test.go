@@ -43,6 +43,8 @@ var arrows = map[string][]string{
 		"internal/publicpath", "introspect", "internal/causes", "internal/strictjson",
 	},
 
+	"internal/mcp": {"internal/strictjson", "internal/causes", "internal/bearer", "internal/setting"},
+
 	"internal/summary": {"internal/gate", "internal/jose"},
 
 	// Further Caddy modules will use these, too, so they must not depend on the handler.
