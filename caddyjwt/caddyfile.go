@@ -134,6 +134,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	        credentials
 //	        max_age      <duration>
 //	    }
+//	    origin_check     off
 //	    error_format     problem
 //	    public           <path...>                   # repeatable
 //	    end_at_expiry    [all]
@@ -203,6 +204,8 @@ var handlerTable = words.Table[Handler]{Name: "bearer_auth", Words: []words.Word
 		Reader: words.Text(func(h *Handler) *string { return &h.Anonymous })},
 	{Name: "allow_preflight", Reader: words.Flag(func(h *Handler) *bool { return &h.AllowPreflight })},
 	{Name: "cors", Reader: words.Only(func(h *Handler) **cors.Config { return &h.CORS }, &cors.Table)},
+	{Name: "origin_check", Usage: []string{"off"},
+		Reader: words.Text(func(h *Handler) *string { return &h.OriginCheck })},
 	{Name: "error_format", Usage: []string{"problem"},
 		Reader: words.Text(func(h *Handler) *string { return &h.ErrorFormat })},
 	{Name: "public", Usage: []string{"<path...>"}, Repeatable: true,

@@ -73,7 +73,7 @@ func (h *Handler) compile(s *words.Settings) (*compiled, error) {
 	if err := h.compileResource(s, c); err != nil {
 		return nil, err
 	}
-	if c.cors, err = h.compileCORS(s, config.Extractor.Places()); err != nil {
+	if err := h.compileCORS(s, c); err != nil {
 		return nil, err
 	}
 	c.cache, err = h.compileCache()

@@ -6,30 +6,40 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
-	"github.com/caddyjwt/gateway/caddyjwt/cors"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
-// compileCORS makes the policy of the route, or nil.
-func (h *Handler) compileCORS(s *words.Settings, places []bearer.Place) (*cors.Policy, error) {
+// compileCORS makes the policy of the route, if it has one, and says which pages may act with a token in a cookie.
+func (h *Handler) compileCORS(s *words.Settings, c *compiled) (err error) {
+	if h.OriginCheck != "" && h.OriginCheck != "off" {
+		return setting.Errorf("OriginCheck", "origin_check %q: the check is on unless you write off", h.OriginCheck)
+	}
+	c.config.AnyOrigin = h.OriginCheck == "off"
 	if h.CORS == nil {
-		return nil, nil
+		return nil
 	}
 	if h.AllowPreflight {
-		return nil, setting.Errorf("AllowPreflight",
+		return setting.Errorf("AllowPreflight",
 			"allow_preflight lets preflights pass to the backend, and cors answers them here: remove allow_preflight")
 	}
 	var headers []string
-	for _, place := range places {
+	cookies := false
+	for _, place := range c.config.Extractor.Places() {
+		cookies = cookies || place.Kind == bearer.Cookie
 		if place.Kind == bearer.Header {
 			headers = append(headers, place.Name)
 		}
 	}
-	policy, err := h.CORS.Compile(s, headers)
-	return policy, setting.In("CORS", err)
+	if c.cors, err = h.CORS.Compile(s, headers); err != nil {
+		return setting.In("CORS", err)
+	}
+	if cookies && !c.config.AnyOrigin {
+		c.config.TrustedOrigins = c.cors.Trusted()
+	}
+	return nil
 }
 
 // guardWithCORS answers a genuine preflight, which no handler behind the gate sees. It sets the fields of CORS on every

@@ -219,7 +219,8 @@ func TestSummaryKnowsEverySetting(t *testing.T) {
 	for of, c := range map[reflect.Type]struct{ told, leftOut string }{
 		reflect.TypeFor[gate.Config](): {
 			told: "Extractor Audience MaxLifetime Issuers Consumers KeyClaim Require ScopeImplies ForwardClaims " +
-				"ForwardPayload ForwardToken Optional OptionalExpired Anonymous AllowPreflight Public Asking Cache " +
+				"ForwardPayload ForwardToken Optional OptionalExpired Anonymous AllowPreflight " +
+				"AnyOrigin TrustedOrigins Public Asking Cache " +
 				"ResourceMetadata",
 			leftOut: "Realm Leeway Outputs Revocations Now", // of little weight, or not in any configuration
 		},

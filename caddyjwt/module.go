@@ -121,6 +121,11 @@ type Handler struct {
 	// replaced. Not together with allow_preflight. Default: the gate sends no such fields, and leaves those of the backend
 	// as they are.
 	CORS *cors.Config `json:"cors,omitempty"`
+	// "off" accepts a token in a cookie whatever page has sent the request. Dangerous: a page of any site can then act as
+	// whoever looks at it, unless the cookie has SameSite=Strict. Default: when the token is in a cookie, a request that
+	// may change something must not come from a page of another origin, unless cors names that origin and has credentials.
+	// GET, HEAD and OPTIONS pass, but not an upgrade such as to WebSocket.
+	OriginCheck string `json:"origin_check,omitempty"`
 	// What the body of a refusal is. "problem": problem details of RFC 9457, as application/problem+json,
 	// application/json or text/plain, by the request's Accept. They tell what the challenge tells. The gate then writes
 	// the whole answer, so handle_errors does not run, and http.log.error has no line about it. HEAD and gRPC requests get

@@ -54,7 +54,7 @@ func (h *Handler) missing() ([]error, error) {
 var gateFields = map[string]string{
 	"Extractor": "TokenFrom", "Name": "Issuer", "Asking": "Introspect", "AccessTokenProfile": "Profile",
 	"Path": "Claim", "Cache": "CacheSize", "Any": "", "Accepted": "", "Client": "", "Verifier": "", "NotAfter": "",
-	"KeysID": "", "ResourceMetadata": "Resource",
+	"KeysID": "", "AnyOrigin": "OriginCheck", "TrustedOrigins": "CORS", "ResourceMetadata": "Resource",
 }
 
 // handlerField is the path in Handler for a path in gate.Config.

@@ -59,8 +59,10 @@ var advices = map[gate.Reason]func(*subject) *advice{
 	gate.MalformedRequest: (*subject).malformedRequest,
 	gate.BodyTooLarge: note("Send the token in the header Authorization, or take \"token_from form\" off routes with " +
 		"large forms."),
-	gate.Overloaded:           note("Send the token in the header Authorization, or a shorter form."),
-	gate.MissingToken:         (*subject).missingToken,
+	gate.Overloaded:   note("Send the token in the header Authorization, or a shorter form."),
+	gate.MissingToken: (*subject).missingToken,
+	gate.CrossOrigin: note("If the page may act for its user, name its origin in \"cors\", with \"credentials\". If it " +
+		"is a page of this site, have the proxies before the gate send Host as the client did."),
 	gate.MalformedToken:       (*subject).malformedToken,
 	gate.UnsupportedAlgorithm: (*subject).algorithm,
 	gate.InvalidType:          (*subject).invalidType,

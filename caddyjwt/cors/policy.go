@@ -52,6 +52,14 @@ func (r rules) policy() *Policy {
 // Origins are the origins that may send requests, or "*" alone.
 func (p *Policy) Origins() []string { return p.origins }
 
+// Trusted are the origins whose pages may act with the cookies of whoever looks at them: credentials are for that.
+func (p *Policy) Trusted() []string {
+	if !p.credentials {
+		return nil
+	}
+	return p.origins
+}
+
 // Answer answers a genuine preflight: 204 if it is allowed, and otherwise 403 without the fields of CORS. It returns
 // why a preflight is denied, for operators, or "". The page learns nothing of it.
 func (p *Policy) Answer(w http.ResponseWriter, r *http.Request) (denied string) {

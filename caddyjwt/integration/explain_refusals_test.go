@@ -68,6 +68,10 @@ func refusals(t *testing.T, key *tokentest.Key) map[gate.Reason]map[string]refus
 			"nowhere": {gate: plain, input: "curl https://example.com/",
 				sees: []string{"nothing", "header Authorization Bearer"}},
 		},
+		gate.CrossOrigin: {"a form of another site": {
+			gate: append([]string{"token_from cookie t"}, plain...), token: signed(),
+			input: "POST / HTTP/1.1\nHost: example.com\nOrigin: https://evil.example\nCookie: t=%s\n\n",
+			sees:  []string{"FAIL  origin", "evil.example", "with \"credentials\""}}},
 		gate.MalformedToken: {
 			"an opaque token": {gate: plain, token: "2YotnFZFEjr1zCsicMWpAA",
 				sees: []string{"opaque token", "introspect opaque"}},

@@ -171,6 +171,8 @@ func (a *attempt) refusedFor(got answer, reasons ...string) {
 		status, code = http.StatusRequestEntityTooLarge, "invalid_request"
 	case "insufficient_scope", "claim_mismatch":
 		status, code = http.StatusForbidden, "insufficient_scope"
+	case "cross_origin":
+		status, code = http.StatusForbidden, "-"
 	case "keys_unavailable", "key_pending":
 		status, code = http.StatusServiceUnavailable, "-"
 	}

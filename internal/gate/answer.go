@@ -57,6 +57,7 @@ const (
 	describeFailed            = "the access token could not be checked"
 	describeInvalidRequest    = "exactly one well-formed access token is needed"
 	describeInvalidToken      = "the access token is expired, revoked, malformed or otherwise invalid"
+	describeCrossOrigin       = "a page of another origin sent this request, and its access token is in a cookie"
 	describeInsufficientScope = "the access token does not give the rights that this resource requires"
 )
 
@@ -68,6 +69,7 @@ const (
 //	form body over the limit                              413     error="invalid_request"
 //	token malformed, unknown, expired, inactive, …        401     error="invalid_token"
 //	valid token, but not enough for this route            403     error="insufficient_scope", scope="…"
+//	page of another origin, token in a cookie             403     none
 //	key not known yet, no keys, no authorization server   503     none; Retry-After
 //	form bodies use all the memory they may               503     none; Retry-After
 //	authorization server broke the protocol               502     none
@@ -137,6 +139,10 @@ func (g *Gate) answerTo(reason Reason) Answer {
 	case BodyTooLarge:
 		status = http.StatusRequestEntityTooLarge
 		challenge.Error, challenge.Description = "invalid_request", describeInvalidRequest
+	case CrossOrigin:
+		// The token is not the trouble, and no other token would help. So there is no challenge: RFC 9110 section 15.5.4 asks
+		// for none, and none of the error codes of RFC 6750 section 3.1 fits.
+		return Answer{Status: http.StatusForbidden, Header: headerOf(), Text: describeCrossOrigin}
 	case InsufficientScope, ClaimMismatch:
 		status = http.StatusForbidden
 		challenge.Error, challenge.Description = "insufficient_scope", describeInsufficientScope

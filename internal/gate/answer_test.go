@@ -67,6 +67,7 @@ func TestAnswerToEveryReason(t *testing.T) {
 		gate.MissingToken:             {401, noToken, ""},
 		gate.MalformedRequest:         {400, invalidRequest, ""},
 		gate.BodyTooLarge:             {413, invalidRequest, ""},
+		gate.CrossOrigin:              {403, "", ""},
 		gate.InsufficientScope:        {403, insufficientScope, ""},
 		gate.ClaimMismatch:            {403, insufficientScope, ""},
 		gate.Overloaded:               {503, "", "8"},
@@ -201,8 +202,9 @@ func TestAnswerHasATextForErrorPages(t *testing.T) {
 	for _, reason := range gate.Reasons() {
 		answer := new(gate.Gate).Answer(&gate.Failure{Reason: reason})
 		class := strconv.Itoa(answer.Status/100) + challengeOf(answer)
-		if answer.Status == http.StatusServiceUnavailable {
-			class = "503"
+		switch answer.Status {
+		case http.StatusServiceUnavailable, http.StatusForbidden:
+			class = strconv.Itoa(answer.Status) + challengeOf(answer)
 		}
 		if known, ok := texts[class]; ok && known != answer.Text {
 			t.Errorf("%s: %q, while others of this class have %q", reason, answer.Text, known)
@@ -216,7 +218,7 @@ func TestAnswerHasATextForErrorPages(t *testing.T) {
 			t.Errorf("%s: the text is %q, the challenge %s", reason, answer.Text, challengeOf(answer))
 		}
 	}
-	if len(texts) != 7 { // four codes, no token, try again, and the rest
+	if len(texts) != 8 { // four codes, no token, another origin, try again, and the rest
 		t.Errorf("%d texts: %q", len(texts), texts)
 	}
 }

@@ -39,6 +39,12 @@ func TestEveryCauseNamesBothSides(t *testing.T) {
 		return func(c *gate.Config) { c.Extractor = extractor(t, places...) }
 	}
 	query, form := bearer.Place{Kind: bearer.Query, Name: "jwt"}, bearer.Place{Kind: bearer.Form, Name: "jwt"}
+	cookie := bearer.Place{Kind: bearer.Cookie, Name: "session"}
+	crossSite := func(origin, site string) *http.Request {
+		r := httptest.NewRequest(http.MethodPost, "https://example.com/", nil)
+		r.Header = http.Header{"Cookie": {"session=" + good}, "Origin": {origin}, "Sec-Fetch-Site": {site}}
+		return r
+	}
 	target := func(target string, header ...string) *http.Request {
 		r := httptest.NewRequest(http.MethodGet, target, nil)
 		for i := 0; i < len(header); i += 2 {
@@ -98,6 +104,12 @@ func TestEveryCauseNamesBothSides(t *testing.T) {
 		{gate.MissingToken, "another scheme and place", places(bearer.DefaultPlace, query),
 			target("/?access_token=x", "Authorization", "Basic x"), "no token in header Authorization Bearer, query jwt; " +
 				"the request has Authorization with the scheme Basic, the query parameter access_token"},
+		{gate.CrossOrigin, "a page of another site", places(cookie), crossSite("https://evil.example", "cross-site"),
+			`the token is in a cookie, and a page of another origin sent the request: Sec-Fetch-Site "cross-site", ` +
+				`Origin "https://evil.example"; if that page may do so, name its origin in cors, with credentials`},
+		{gate.CrossOrigin, "an old browser, or a proxy", places(cookie), crossSite("https://example.com:8443", ""),
+			`the token is in a cookie, and a page of another origin sent the request: Origin "https://example.com:8443", ` +
+				`Host "example.com"; if a proxy has changed Host, have it send the client's; *`},
 		{gate.MalformedToken, "an opaque token", nil, request("opaque"), "opaque token, but no issuer here takes*"},
 		{gate.MalformedToken, "milliseconds", nil, sign(m{"exp": 1764367000000}),
 			"malformed claims: exp is not a date between 1970 and 9999 in seconds: is it in milliseconds?"},

@@ -71,6 +71,11 @@ type Config struct {
 	Anonymous string `fingerprint:"-"`
 	// AllowPreflight lets a genuine CORS preflight pass, unidentified.
 	AllowPreflight bool `fingerprint:"-"`
+	// AnyOrigin accepts a token in a cookie whatever page has sent the request. By default, a page of another origin may
+	// only read: see originCheck.
+	AnyOrigin bool `fingerprint:"-"`
+	// TrustedOrigins are origins whose pages may also act with a token in a cookie. They are compared byte for byte.
+	TrustedOrigins []string `fingerprint:"-"`
 	// Public lists paths whose requests need no token, as publicpath.Set takes them. Their tokens are not judged but
 	// removed.
 	Public []string `fingerprint:"-"`

@@ -135,6 +135,9 @@ func (e *explainer) extract() bool {
 	}
 	step.Came = []string{places[credential.Place].String()}
 	e.add(step)
+	if c := e.gate.origins; c != nil && c.cookie[credential.Place] {
+		e.addOr(Step{Rule: "origin", Result: Passed}, c.judge(e.req, credential.Place), "")
+	}
 	e.token, e.expiredIsNone = credential.Token, e.gate.expiredIsNone[credential.Place]
 	return true
 }

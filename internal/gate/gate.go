@@ -71,6 +71,7 @@ type Gate struct {
 	optional        bool
 	anonymous       *Identity
 	allowPreflight  bool
+	origins         *originCheck // nil for none
 	public          publicpath.Set
 	places          []bearer.Place
 	noToken         error  // the cause for a request that has nothing like a token
@@ -128,11 +129,15 @@ func build(c Config) (*Gate, error) {
 	if err != nil {
 		return nil, err
 	}
+	origins, err := c.originCheck()
+	if err != nil {
+		return nil, err
+	}
 	g := &Gate{
-		realm: c.Realm, metadata: c.ResourceMetadata, extractor: c.Extractor, parties: parties, audience: c.Audience, require: require,
-		revocations: c.Revocations, outputs: outputs, managed: managed, keepToken: c.ForwardToken, optional: c.Optional,
-		allowPreflight: c.AllowPreflight, public: public, askMode: c.Asking.Mode, askOptions: c.Asking.options(),
-		confirmOptions: c.Asking.confirmOptions(), now: c.Now,
+		realm: c.Realm, metadata: c.ResourceMetadata, extractor: c.Extractor, parties: parties, audience: c.Audience,
+		require: require, revocations: c.Revocations, outputs: outputs, managed: managed, keepToken: c.ForwardToken,
+		optional: c.Optional, allowPreflight: c.AllowPreflight, origins: origins, public: public, askMode: c.Asking.Mode,
+		askOptions: c.Asking.options(), confirmOptions: c.Asking.confirmOptions(), now: c.Now,
 	}
 	if g.now == nil {
 		g.now = time.Now
@@ -189,6 +194,9 @@ func (g *Gate) Check(req Request) (Verdict, error) {
 	}
 	if err := g.checkCredential(credential); err != nil {
 		return Verdict{}, err
+	}
+	if err := g.origins.judge(&req, credential.Place); err != nil {
+		return Verdict{}, refusal(r.Context(), err, credential.Token)
 	}
 	req.expiredIsNone = g.expiredIsNone[credential.Place]
 	identity, err := g.identify(&req, credential.Token)

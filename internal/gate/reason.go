@@ -22,6 +22,7 @@ const (
 	BodyTooLarge             Reason = "body_too_large"            // a form that may hold the token exceeds the limit
 	Overloaded               Reason = "overloaded"                // forms that may hold a token use all memory they may
 	MissingToken             Reason = "missing_token"             // no credential in any of the places
+	CrossOrigin              Reason = "cross_origin"              // a page of another origin sent the cookie
 	MalformedToken           Reason = "malformed_token"           // not a strict JWT
 	UnsupportedAlgorithm     Reason = "unsupported_algorithm"     // alg unknown, or not allowed here
 	InvalidType              Reason = "invalid_type"              // another kind of JWT, or not a typ that is allowed
@@ -52,10 +53,10 @@ const (
 // Reasons lists every Reason, in the order above.
 func Reasons() []Reason {
 	return []Reason{
-		MalformedRequest, BodyTooLarge, Overloaded, MissingToken, MalformedToken, UnsupportedAlgorithm, InvalidType,
-		UnknownIssuer, UnknownKey, InvalidSignature, Expired, NotYetValid, LifetimeTooLong, InvalidIssuer, InvalidAudience,
-		MissingClaim, ProofRequired, Inactive, Contradiction, UnsafeClaim, InsufficientScope, ClaimMismatch, KeyPending,
-		KeysUnavailable,
+		MalformedRequest, BodyTooLarge, Overloaded, MissingToken, CrossOrigin, MalformedToken, UnsupportedAlgorithm,
+		InvalidType, UnknownIssuer, UnknownKey, InvalidSignature, Expired, NotYetValid, LifetimeTooLong, InvalidIssuer,
+		InvalidAudience, MissingClaim, ProofRequired, Inactive, Contradiction, UnsafeClaim, InsufficientScope, ClaimMismatch,
+		KeyPending, KeysUnavailable,
 		IntrospectionUnavailable, IntrospectionFailed, IntrospectionTimeout, ClientGone, InternalError,
 	}
 }

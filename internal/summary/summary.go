@@ -82,6 +82,10 @@ func Of(g Gate) []Item {
 	if c.AllowPreflight {
 		add("preflight", "passes")
 	}
+	if c.AnyOrigin {
+		add("origin_check", "off")
+	}
+	add("trusted_origins", list(c.TrustedOrigins, maxNames, " "))
 	add("cors", list(g.CORS, maxNames, " "))
 	add("forwards", first(forwards(c), ", "))
 	add("end_at_expiry", g.EndAtExpiry)
