@@ -80,13 +80,19 @@ func (e *Ending) Serve(
 	}
 	defer func() {
 		if how := p.over(); how.ended {
-			if reason := recover(); reason != nil && reason != http.ErrAbortHandler {
+			if reason := recover(); reason != nil && !aborts(reason) {
 				panic(reason)
 			}
 			err = how.result(r)
 		}
 	}()
 	return next.ServeHTTP(p, r)
+}
+
+// aborts reports whether a handler has panicked only to cut its response off, as a proxy does.
+func aborts(reason any) bool {
+	err, ok := reason.(error)
+	return ok && errors.Is(err, http.ErrAbortHandler)
 }
 
 // outcome is how a response was when its handler returned.

@@ -117,8 +117,8 @@ func (r *route) serve(w http.ResponseWriter, method string, handler caddyhttp.Ha
 	return got
 }
 
-// untilDone is a handler that answers and goes on until its request is over, as a proxy does. It then panics, as Caddy's
-// does when it has not copied a whole response.
+// untilDone is a handler that answers and goes on until its request is over, as a proxy does. Then it panics, as
+// Caddy's proxy does when it has not copied a whole response.
 func untilDone(header ...string) caddyhttp.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		for i := 0; i < len(header); i += 2 {
@@ -326,7 +326,7 @@ func TestKindsOfResponses(t *testing.T) {
 		"with a bad parameter":    {answers(200, "Content-Type", "text/event-stream;;"), "events expired"},
 		"after a space":           {answers(200, "Content-Type", " \ttext/event-stream"), "events expired"},
 		"before a comma":          {answers(200, "Content-Type", "text/event-stream, text/plain"), "events expired"},
-		"as a second field":       {answers(200, "Content-Type", "text/plain", "Content-Type", "text/event-stream"), "events expired"},
+		"as a second field":       {answers(200, "Content-Type", "x", "Content-Type", "text/event-stream"), "events expired"},
 		"in a small field":        {answers(200, "content-type", "text/event-stream"), "events expired"},
 		"with an error's status":  {answers(404, "Content-Type", "text/event-stream"), "events expired"},
 		"after a hint":            {afterHint(answers(200, "Content-Type", "text/event-stream")), "events expired"},

@@ -174,7 +174,7 @@ func (p *response) cutLate() {
 // resets the stream at once.
 func (p *response) cutOff() {
 	p.cut = true
-	var w http.ResponseWriter = p.ResponseWriter
+	w := p.ResponseWriter
 	for {
 		outer, ok := w.(interface{ Unwrap() http.ResponseWriter })
 		if !ok {

@@ -3,13 +3,19 @@ package integration
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/net/http2"
 )
 
 // ending is a gate that ends responses, by a word. Its tokens have no leeway.
@@ -228,25 +234,62 @@ func TestAttackEndingExtendedConnect(t *testing.T) {
 	}
 	answer, gone := echoes()
 	s.upstream.answer = answer
-	way := ways[2]
+	connectEnds(t, s, gone, func(token string, body io.ReadCloser) *http.Response {
+		r := ways[2].to(t, http.MethodConnect, "/ws")
+		r.Proto, r.Body = "websocket", body
+		r.Header.Set("Authorization", "Bearer "+token)
+		response, err := ways[2].client.Transport.RoundTrip(r)
+		if err != nil {
+			s.unable("%v", err)
+		}
+		return response
+	})
+}
+
+// Go's server offers it over HTTP/2 only if the process begins with a variable, so the test starts itself again.
+func TestAttackEndingExtendedConnectOverHTTP2(t *testing.T) {
+	const variable = "GODEBUG=http2xconnect=1"
+	if !slices.Contains(os.Environ(), variable) {
+		command := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+		command.Env = append(os.Environ(), variable)
+		if text, err := command.CombinedOutput(); err != nil || strings.Count(string(text), "--- PASS") != 3 {
+			t.Errorf("%v\n%s", err, text)
+		}
+		return
+	}
+	s := start(t, ending(t, "end_at_expiry"))
+	s.loadFile(strings.Replace(s.caddyfile(ending(t, "end_at_expiry")), "auto_https off",
+		"auto_https off\n\tservers {\n\t\tprotocols h1 h2c\n\t}", 1))
+	answer, gone := echoes()
+	s.upstream.answer = answer
+	client := &http2.Transport{AllowHTTP: true, DialTLSContext: func(ctx context.Context, _, _ string,
+		_ *tls.Config) (net.Conn, error) {
+		return s.dial(ctx, "", "")
+	}}
+	connectEnds(t, s, gone, func(token string, body io.ReadCloser) *http.Response {
+		r := s.request(http.MethodConnect, "/ws", body, ":protocol", "websocket", "Authorization", "Bearer "+token)
+		response, err := client.RoundTrip(r)
+		if err != nil {
+			s.unable("%v", err)
+		}
+		return response
+	})
+}
+
+// connectEnds wants a tunnel to end with its token, whatever its client does.
+func connectEnds(t *testing.T, s *site, gone <-chan error,
+	connect func(token string, body io.ReadCloser) *http.Response) {
 	for name, reads := range map[string]bool{"a quiet client": true, "a client that sends and does not read": false} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			defer cancel()
 			var sends *io.PipeWriter
 			var response *http.Response
 			var expires time.Time
 			inTime(t, func(token string, until time.Time) int {
 				a.secret(token)
 				expires = until
-				r := way.to(t, http.MethodConnect, "/ws").WithContext(ctx)
-				r.Proto = "websocket"
-				r.Body, sends = io.Pipe()
-				r.Header.Set("Authorization", "Bearer "+token)
-				var err error
-				if response, err = way.client.Transport.RoundTrip(r); err != nil {
-					a.unable("%v", err)
-				}
+				var body *io.PipeReader
+				body, sends = io.Pipe()
+				response = connect(token, body)
 				return response.StatusCode
 			})
 			defer response.Body.Close()

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// inTime has something begin with a token of alice that expires soon. If it comes too late, because the machine is busy,
+// inTime has something begin with a token of alice that expires soon. If it comes too late because the machine is busy,
 // it tries again with one that lives longer. The gates of these tests have no leeway.
 func inTime(t testing.TB, begin func(token string, expires time.Time) (status int)) {
 	t.Helper()
