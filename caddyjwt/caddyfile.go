@@ -115,6 +115,8 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	    key_claim        <claim>
 //	    require          scope <scope...>            # repeatable
 //	    require          any_scope <scope...>        # repeatable
+//	    require          acr <value...>              # repeatable
+//	    require          max_auth_age <duration>     # repeatable
 //	    require          claim <path> [<value...>]   # repeatable
 //	    require          group <group...>            # repeatable
 //	    scope_implies    <broad> <narrow...>         # repeatable

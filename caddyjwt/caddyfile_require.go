@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
+
 	"github.com/caddyjwt/gateway/caddyjwt/require"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/gate"
@@ -12,7 +14,8 @@ import (
 
 // requireUsage are the forms of require. The kinds of requirements are their first words.
 var requireUsage = []string{
-	"scope <scope...>", "any_scope <scope...>", "claim <path> [<value...>]", "group <group...>",
+	"scope <scope...>", "any_scope <scope...>", "acr <value...>", "max_auth_age <duration>",
+	"claim <path> [<value...>]", "group <group...>",
 }
 
 func requireKinds() (kinds []string) {
@@ -43,6 +46,11 @@ func readRequirement(b *words.Block, h *Handler) error {
 	case "any_scope":
 		b.MarkElements("Require.AnyScopes", len(r.AnyScopes), len(r.AnyScopes)+1)
 		r.AnyScopes = append(r.AnyScopes, values)
+	case "acr":
+		b.MarkElements("Require.ACR", len(r.ACR), len(r.ACR)+len(values))
+		r.ACR = append(r.ACR, values...)
+	case "max_auth_age":
+		return readMaxAuthAge(b, r, values)
 	case "claim":
 		b.MarkElements("Require.Claims", len(r.Claims), len(r.Claims)+1)
 		claim := require.Claim{Claim: values[0]}
@@ -57,23 +65,46 @@ func readRequirement(b *words.Block, h *Handler) error {
 	return nil
 }
 
-// foreignKinds are kinds of requirements by other names, with what to write instead.
-var foreignKinds = map[string]string{
-	"role":  "roles are in a claim: require claim <path> <role...>",
-	"roles": "roles are in a claim: require claim <path> <role...>",
+// readMaxAuthAge reads a duration. A second line would be another bound, of which one had no effect.
+func readMaxAuthAge(b *words.Block, r *require.Requirements, values []string) error {
+	const kind = "max_auth_age"
+	age, err := caddy.ParseDuration(values[0])
+	switch {
+	case len(values) > 1:
+		return b.WrongForm(kind, "")
+	case r.MaxAuthAge != 0:
+		return b.Errf("require %s: there is already one in this gate; remove one of the two", kind)
+	case err != nil || age <= 0:
+		return b.Errf("require %s %q: expected a positive duration such as 5m, 1h or 1d", kind, values[0])
+	}
+	b.Mark("Require.MaxAuthAge")
+	r.MaxAuthAge = caddy.Duration(age)
+	return nil
 }
+
+// foreignKinds are kinds of requirements by other names, and parts of them, with what to write instead.
+var foreignKinds = words.NewForeign([][2]string{
+	{"roles are in a claim: require claim <path> <role...>", "role roles"},
+	{"here: require any_scope <scope...>", "one_of_scopes scope_any any_of scopes_any"},
+	{"here: require acr <value...>", "acr_values acr_value loa level assurance amr_values"},
+	{"here: require max_auth_age <duration>", "max_age auth_time auth_age max_authentication_age"},
+	{"the methods are in a claim: require claim amr <value...>", "amr mfa"},
+	{"here: audience <aud...>, in the bearer_auth block", "audience aud"},
+})
 
 // mistakenRequirement looks for mistakes in the values of require.
 func mistakenRequirement(b *words.Block, kind string, values []string) error {
 	switch kind {
-	case "scope", "any_scope", "claim", "group":
+	case "scope", "any_scope", "acr", "claim", "group":
 		return require.Check(b, "require", kind, values)
+	case "max_auth_age":
+		return nil
 	}
 	kinds, hint := requireKinds(), ""
-	if meant := words.MostAlike(kind, kinds); meant != "" {
-		hint = fmt.Sprintf(" (did you mean %q?)", meant)
-	} else if meant := foreignKinds[kind]; meant != "" {
+	if meant := foreignKinds.Instead(kind); meant != "" {
 		hint = " (" + meant + ")"
+	} else if meant := words.MostAlike(kind, kinds); meant != "" {
+		hint = fmt.Sprintf(" (did you mean %q?)", meant)
 	}
 	last := len(kinds) - 1
 	return b.Errf("require %q: expected %s or %s%s", kind, strings.Join(kinds[:last], ", "), kinds[last], hint)

@@ -79,7 +79,7 @@ func TestErrorReferenceExplainsEveryTypeOfProblem(t *testing.T) {
 			t.Errorf("docs/errors.md does not explain %s", uri)
 		}
 	}
-	if len(types) != 5 {
+	if len(types) != 6 {
 		t.Errorf("%d types: %v", len(types), types)
 	}
 }

@@ -3,6 +3,7 @@ package caddyjwt
 import (
 	"math/rand/v2"
 	"net/http"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -23,6 +24,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) erro
 	if h.ErrorFormat != "" {
 		details := problem.Of(answer.Status, answer.Code, answer.Text, answer.Scope)
 		details.ResourceMetadata = answer.ResourceMetadata
+		details.ACRValues, details.MaxAge = answer.ACRValues, int64(answer.MaxAge/time.Second)
 		details.Write(w, r)
 		return nil
 	}

@@ -86,8 +86,11 @@ var advices = map[gate.Reason]func(*subject) *advice{
 	gate.UnsafeClaim: note("The forward_claims or forward_payload of this claim refuses it: forward another claim, or " +
 		"clean the data at the authorization server."),
 	gate.InsufficientScope: (*subject).scope,
-	gate.ClaimMismatch:     (*subject).claim,
-	gate.KeyPending:        note("Wait some seconds and try again. If it stays so, run \"caddy bearer-auth check\"."),
+
+	gate.InsufficientUserAuthentication: (*subject).signIn,
+
+	gate.ClaimMismatch: (*subject).claim,
+	gate.KeyPending:    note("Wait some seconds and try again. If it stays so, run \"caddy bearer-auth check\"."),
 	gate.KeysUnavailable: note("The issuer's keys cannot be had: run \"caddy bearer-auth check\", and see " +
 		"docs/keys.md."),
 	gate.IntrospectionUnavailable: note("The authorization server cannot be asked: run \"caddy bearer-auth check\", and " +
@@ -298,8 +301,26 @@ func (s *subject) missingClaim() *advice {
 }
 
 func (s *subject) scope() *advice {
-	return &advice{Note: line(append([]string{"require", "scope"}, s.Expected...)...) + " asks for it, " + inGate +
-		": have the client ask for these scopes."}
+	kind, these := "scope", "these scopes"
+	if s.Rule == "require_any_scope" {
+		kind, these = "any_scope", "one of these scopes"
+	}
+	return &advice{Note: line(append([]string{"require", kind}, s.Expected...)...) + " asks for it, " + inGate +
+		": have the client ask for " + these + "."}
+}
+
+// signIn repeats what the challenge demands: the client has to ask the authorization server for all of it at once.
+func (s *subject) signIn() *advice {
+	demand := ""
+	if acr := s.config.Require.ACR; len(acr) > 0 {
+		demand += ", with acr_values=" + strconv.Quote(strings.Join(acr, " "))
+	}
+	if age := s.config.Require.MaxAuthAge; age > 0 {
+		demand += fmt.Sprintf(", with max_age=%d", age/time.Second)
+	}
+	return &advice{Note: "Have the client send the user to sign in again" + demand + " in the authorization request. If a " +
+		"new token has no better acr and auth_time, the server does not put them into access tokens, or into its answers: " +
+		"see \"Signing in again\" in docs/configuration.md."}
 }
 
 func (s *subject) claim() *advice {

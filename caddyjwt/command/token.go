@@ -209,6 +209,8 @@ func hintFor(reason gate.Reason, offline *caddyjwt.Offline) string {
 	switch reason {
 	case gate.InsufficientScope:
 		return fmt.Sprintf("give it with --claim scope=%q", strings.Join(offline.Scopes(), " "))
+	case gate.InsufficientUserAuthentication:
+		return "give it with --claim acr=<value> and --claim auth_time=<seconds since 1970>, as the gate requires them"
 	case gate.ClaimMismatch:
 		return "give a claim with --claim name=value; the groups of a consumer are in its block, and those of an issuer's " +
 			"token in --claim groups='[\"…\"]'"

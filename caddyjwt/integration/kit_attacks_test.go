@@ -169,6 +169,8 @@ func (a *attempt) refusedFor(got answer, reasons ...string) {
 		status, code = http.StatusBadRequest, "invalid_request"
 	case "body_too_large":
 		status, code = http.StatusRequestEntityTooLarge, "invalid_request"
+	case "insufficient_user_authentication":
+		code = "insufficient_user_authentication"
 	case "insufficient_scope", "claim_mismatch":
 		status, code = http.StatusForbidden, "insufficient_scope"
 	case "cross_origin":

@@ -13,7 +13,7 @@ import (
 // PathMistakes are mistakes in the notation of a claim path.
 var PathMistakes = []words.Mistake{words.SingleQuotes, jsonPath, index, pathComma, words.Unfilled, braces}
 
-// Check looks for mistakes in the values that follow "scope", "any_scope", "claim" or "group" in a Caddyfile. word is
+// Check looks for mistakes in the values that follow "scope", "any_scope", "acr", "claim" or "group" in a Caddyfile. word is
 // what stands before the kind: "require", or the name of the matcher. A claim has at least one value, its path.
 func Check(b *words.Block, word, kind string, values []string) error {
 	const patterns = ", or see \"Patterns\" in docs/configuration.md"
@@ -23,6 +23,9 @@ func Check(b *words.Block, word, kind string, values []string) error {
 		operator := operator("values stand side by side without an operator: for all scopes, write " + word +
 			" scope <scope...>; for one of several, " + word + " any_scope <scope...>")
 		return b.Check(what, append(listMistakes("a scope", "list each one"+patterns), operator, quotedScopes), values...)
+	case "acr":
+		operator := operator("values stand side by side without an operator: one of them is enough")
+		return b.Check(what, append(listMistakes("an acr", "list each one"), operator), values...)
 	case "group":
 		operator := operator("values stand side by side without an operator: one of the groups is enough")
 		return b.Check(what, append(listMistakes("a group", "list each one"), operator), values...)

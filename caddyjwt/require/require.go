@@ -1,9 +1,12 @@
-// Package require has what can be required of a caller by scope, claim and group: the JSON, the Caddyfile, the mistakes
+// Package require has what can be required of a caller by scope, sign-in, claim and group: the JSON, the Caddyfile, the mistakes
 // in both, and the way into the gate's own types. The handler and the matcher use it, so both have the same rules.
 package require
 
 import (
 	"fmt"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/claims"
@@ -18,6 +21,13 @@ type Requirements struct {
 	// Lists of scopes. Of each list, the token must have one scope, in "scope" or "scp". Put first the scope that a client
 	// should ask for: the challenge names the first of each list, and no others. Default: none. Placeholders are resolved.
 	AnyScopes [][]string `json:"any_scopes,omitempty"`
+	// Authentication context classes. The token's "acr" must be one of them, as one text, compared exactly (RFC 9470).
+	// Printable ASCII without blanks, quotes and backslashes. The challenge lists them in this order, the preferred one
+	// first. Default: any, or none. Placeholders are resolved.
+	ACR []string `json:"acr,omitempty"`
+	// How long ago the user may have signed in, by the token's "auth_time" (RFC 9470): whole seconds, at most 366 days. A
+	// refreshed token keeps its auth_time. The issuer's leeway is added. Default: no bound.
+	MaxAuthAge caddy.Duration `json:"max_auth_age,omitempty"`
 	// Claims that the token must have, all of them. Default: none.
 	Claims []Claim `json:"claims,omitempty"`
 	// Groups of which the token must have one: among the consumer's groups, or in the "groups" claim of an issuer's token.
@@ -37,19 +47,24 @@ type Claim struct {
 
 // Empty reports whether nothing is required.
 func (r *Requirements) Empty() bool {
-	return len(r.Scopes) == 0 && len(r.AnyScopes) == 0 && len(r.Claims) == 0 && len(r.Groups) == 0
+	return len(r.Scopes) == 0 && len(r.AnyScopes) == 0 && len(r.ACR) == 0 && r.MaxAuthAge == 0 &&
+		len(r.Claims) == 0 && len(r.Groups) == 0
 }
 
 // Compile resolves placeholders and checks every setting on its own. word is how errors name the requirements, and
 // their fields are relative to them. known is true when all scopes and groups are known (see words.Settings).
 func (r *Requirements) Compile(s *words.Settings, word string) (out gate.Requirements, known bool, err error) {
-	var scopes, anyScopes, groups bool
+	var scopes, anyScopes, acr, groups bool
 	if out.Scopes, scopes, err = s.Texts(word+" scope", r.Scopes); err != nil {
 		return out, false, setting.In("Scopes", err)
 	}
 	if out.AnyScopes, anyScopes, err = compileAnyScopes(s, word+" any_scope", r.AnyScopes); err != nil {
 		return out, false, setting.In("AnyScopes", err)
 	}
+	if out.ACR, acr, err = s.Texts(word+" acr", r.ACR); err != nil {
+		return out, false, setting.In("ACR", err)
+	}
+	out.MaxAuthAge = time.Duration(r.MaxAuthAge)
 	if out.Groups, groups, err = s.Texts(word+" group", r.Groups); err != nil {
 		return out, false, setting.In("Groups", err)
 	}
@@ -63,7 +78,7 @@ func (r *Requirements) Compile(s *words.Settings, word string) (out gate.Require
 		}
 		out.Claims = append(out.Claims, compiled)
 	}
-	return out, scopes && anyScopes && groups, nil
+	return out, scopes && anyScopes && acr && groups, nil
 }
 
 // compileAnyScopes resolves placeholders in lists of scopes. Nobody could meet an empty list, so it is a mistake.

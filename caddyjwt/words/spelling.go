@@ -27,6 +27,9 @@ func NewForeign(rows [][2]string) Foreign {
 	return found
 }
 
+// Instead says what to write instead of a word. It is "" for a word that is not foreign.
+func (f Foreign) Instead(word string) string { return f[bare(word)] }
+
 // bare is a word without what products spell differently: capitals, "_", "-", and the "config." of Kong.
 func bare(name string) string {
 	return joints.Replace(strings.TrimPrefix(strings.ToLower(name), "config."))

@@ -3,7 +3,9 @@ package bearer
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // Challenge is the value of a WWW-Authenticate field (RFC 6750 section 3). Empty fields are left out, except for Realm.
@@ -11,8 +13,8 @@ type Challenge struct {
 	// Realm is always written, since the Bearer scheme needs at least one parameter. Any text is escaped as needed.
 	Realm string
 
-	// Error is one of invalid_request, invalid_token and insufficient_scope; empty when the request had no credentials at
-	// all.
+	// Error is one of invalid_request, invalid_token, insufficient_scope and insufficient_user_authentication (RFC 9470
+	// section 3); empty when the request had no credentials at all.
 	Error string
 
 	// Description is a text for developers. It must not come from the request.
@@ -21,16 +23,23 @@ type Challenge struct {
 	// Scope lists the scopes that are needed, separated by single spaces.
 	Scope string
 
+	// ACRValues lists the authentication context classes of which one is needed, separated by single spaces, the
+	// preferred one first (RFC 9470 section 3).
+	ACRValues string
+
+	// MaxAge is how long ago the user may have signed in (RFC 9470 section 3). It is written in whole seconds.
+	MaxAge time.Duration
+
 	// ResourceMetadata is the address of the metadata of the resource (RFC 9728 section 5.1).
 	ResourceMetadata string
 }
 
 // String writes the challenge. The result always parses: a character that a parameter cannot hold is replaced. A bad
-// scope is left out instead, since a replacement would change its meaning. ValidRealm and ValidScope check the
-// configuration, so that neither happens.
+// scope or class is left out instead, since a replacement would change its meaning. ValidRealm, ValidScope and ValidACR
+// check the configuration, so that neither happens.
 func (c Challenge) String() string {
 	var out strings.Builder
-	out.Grow(32 + len(c.Realm) + len(c.Error) + len(c.Description) + len(c.Scope) + len(c.ResourceMetadata))
+	out.Grow(32 + len(c.Realm) + len(c.Error) + len(c.Description) + len(c.Scope) + len(c.ResourceMetadata) + len(c.ACRValues))
 	out.WriteString(`Bearer realm="`)
 	writeRealm(&out, c.Realm)
 	out.WriteByte('"')
@@ -38,6 +47,12 @@ func (c Challenge) String() string {
 	writeParam(&out, "error_description", c.Description)
 	if validScopes(c.Scope) {
 		writeParam(&out, "scope", c.Scope)
+	}
+	if validScopes(c.ACRValues) {
+		writeParam(&out, "acr_values", c.ACRValues)
+	}
+	if c.MaxAge >= time.Second {
+		writeParam(&out, "max_age", strconv.FormatInt(int64(c.MaxAge/time.Second), 10))
 	}
 	writeParam(&out, "resource_metadata", c.ResourceMetadata)
 	return out.String()
@@ -111,6 +126,18 @@ func ValidScope(scope string) error {
 		if !isPlain(scope[i]) || scope[i] == ' ' {
 			return fmt.Errorf("scope %q has a character that scopes cannot have", scope)
 		}
+	}
+	return nil
+}
+
+// ValidACR checks one configured authentication context class. The list in acr_values is separated by spaces (RFC 9470
+// section 3), and a parameter takes the characters of scopes.
+func ValidACR(acr string) error {
+	if acr == "" {
+		return errors.New("the value is empty")
+	}
+	if ValidScope(acr) != nil {
+		return fmt.Errorf("%q has a character that the challenge cannot carry", acr)
 	}
 	return nil
 }

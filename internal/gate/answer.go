@@ -28,6 +28,10 @@ type Answer struct {
 	Scope string
 	// ResourceMetadata is that of the same challenge. It may be empty.
 	ResourceMetadata string
+	// ACRValues and MaxAge are those of the same challenge (RFC 9470 section 3): authentication context classes that are
+	// accepted, separated by single spaces, and how long ago the user may have signed in. They may be empty.
+	ACRValues string
+	MaxAge    time.Duration
 }
 
 // WriteTo sets the answer's fields in h and replaces fields of the same names. The caller may change the copies in h.
@@ -58,6 +62,7 @@ const (
 	describeInvalidRequest    = "exactly one well-formed access token is needed"
 	describeInvalidToken      = "the access token is expired, revoked, malformed or otherwise invalid"
 	describeCrossOrigin       = "a page of another origin sent this request, and its access token is in a cookie"
+	describeStepUp            = "the user must sign in again, or in a stronger way"
 	describeInsufficientScope = "the access token does not give the rights that this resource requires"
 )
 
@@ -68,6 +73,7 @@ const (
 //	not one well-formed credential                        400     error="invalid_request"
 //	form body over the limit                              413     error="invalid_request"
 //	token malformed, unknown, expired, inactive, …        401     error="invalid_token"
+//	valid token, but the user must sign in anew           401     error="insufficient_user_authentication", acr_values="…"
 //	valid token, but not enough for this route            403     error="insufficient_scope", scope="…"
 //	page of another origin, token in a cookie             403     none
 //	key not known yet, no keys, no authorization server   503     none; Retry-After
@@ -98,7 +104,7 @@ func (g *Gate) withReply(answer Answer, reply *Reply) Answer {
 	own := answer.Header
 	if reply.Challenges != nil && answer.Status != http.StatusServiceUnavailable {
 		challenges := make([]string, 0, len(reply.Challenges))
-		answer.Code, answer.Scope = "", ""
+		answer.Code, answer.Scope, answer.ACRValues, answer.MaxAge = "", "", "", 0
 		for _, challenge := range reply.Challenges {
 			challenge.Realm, challenge.ResourceMetadata = g.realm, g.metadata
 			challenges = append(challenges, challenge.String())
@@ -108,6 +114,7 @@ func (g *Gate) withReply(answer Answer, reply *Reply) Answer {
 			answer.Scope = challenge.Scope
 			if challenge.Error != "" {
 				answer.Code, answer.Text = challenge.Error, cmp.Or(challenge.Description, answer.Text)
+				answer.ACRValues, answer.MaxAge = challenge.ACRValues, challenge.MaxAge
 			}
 		}
 		own = headerOf(challenges...)
@@ -143,6 +150,9 @@ func (g *Gate) answerTo(reason Reason) Answer {
 		// The token is not the trouble, and no other token would help. So there is no challenge: RFC 9110 section 15.5.4 asks
 		// for none, and none of the error codes of RFC 6750 section 3.1 fits.
 		return Answer{Status: http.StatusForbidden, Header: headerOf(), Text: describeCrossOrigin}
+	case InsufficientUserAuthentication:
+		challenge.Error, challenge.Description = "insufficient_user_authentication", describeStepUp
+		challenge.ACRValues, challenge.MaxAge = g.require.acrValues, g.require.maxAuthAge
 	case InsufficientScope, ClaimMismatch:
 		status = http.StatusForbidden
 		challenge.Error, challenge.Description = "insufficient_scope", describeInsufficientScope
@@ -170,6 +180,7 @@ func (g *Gate) answerTo(reason Reason) Answer {
 	return Answer{
 		Status: status, Header: headerOf(challenge.String()), Text: text, Code: challenge.Error, Scope: challenge.Scope,
 		ResourceMetadata: g.metadata,
+		ACRValues:        challenge.ACRValues, MaxAge: challenge.MaxAge,
 	}
 }
 

@@ -51,33 +51,40 @@ const (
 		`error_description="exactly one well-formed access token is needed"`
 	invalidToken = `Bearer realm="api", error="invalid_token", ` +
 		`error_description="the access token is expired, revoked, malformed or otherwise invalid"`
+	stepUp = `Bearer realm="api", error="insufficient_user_authentication", ` +
+		`error_description="the user must sign in again, or in a stronger way", acr_values="gold silver", max_age="300"`
 	insufficientScope = `Bearer realm="api", error="insufficient_scope", ` +
 		`error_description="the access token does not give the rights that this resource requires", scope="read write"`
 )
 
 func TestAnswerToEveryReason(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
-	g := build(t, key, func(c *gate.Config) { c.Require.Scopes = []string{"read", "write"} })
+	g := build(t, key, func(c *gate.Config) {
+		c.Require = gate.Requirements{
+			Scopes: []string{"read", "write"}, ACR: []string{"gold", "silver"}, MaxAuthAge: 5 * time.Minute,
+		}
+	})
 	type answer struct {
 		status    int
 		challenge string
 		retry     string
 	}
 	want := map[gate.Reason]answer{
-		gate.MissingToken:             {401, noToken, ""},
-		gate.MalformedRequest:         {400, invalidRequest, ""},
-		gate.BodyTooLarge:             {413, invalidRequest, ""},
-		gate.CrossOrigin:              {403, "", ""},
-		gate.InsufficientScope:        {403, insufficientScope, ""},
-		gate.ClaimMismatch:            {403, insufficientScope, ""},
-		gate.Overloaded:               {503, "", "8"},
-		gate.KeyPending:               {503, "", "8"},
-		gate.KeysUnavailable:          {503, "", "8"},
-		gate.IntrospectionUnavailable: {503, "", "8"},
-		gate.IntrospectionFailed:      {502, "", ""},
-		gate.IntrospectionTimeout:     {504, "", ""},
-		gate.ClientGone:               {499, "", ""},
-		gate.InternalError:            {500, "", ""},
+		gate.MissingToken:                   {401, noToken, ""},
+		gate.MalformedRequest:               {400, invalidRequest, ""},
+		gate.BodyTooLarge:                   {413, invalidRequest, ""},
+		gate.CrossOrigin:                    {403, "", ""},
+		gate.InsufficientUserAuthentication: {401, stepUp, ""},
+		gate.InsufficientScope:              {403, insufficientScope, ""},
+		gate.ClaimMismatch:                  {403, insufficientScope, ""},
+		gate.Overloaded:                     {503, "", "8"},
+		gate.KeyPending:                     {503, "", "8"},
+		gate.KeysUnavailable:                {503, "", "8"},
+		gate.IntrospectionUnavailable:       {503, "", "8"},
+		gate.IntrospectionFailed:            {502, "", ""},
+		gate.IntrospectionTimeout:           {504, "", ""},
+		gate.ClientGone:                     {499, "", ""},
+		gate.InternalError:                  {500, "", ""},
 	}
 	for _, reason := range []gate.Reason{
 		gate.MalformedToken, gate.UnsupportedAlgorithm, gate.InvalidType, gate.UnknownIssuer, gate.UnknownKey,
@@ -97,6 +104,10 @@ func TestAnswerToEveryReason(t *testing.T) {
 			got.WriteTo(h)
 			if code := errorIn(w.challenge); got.Code != code {
 				t.Errorf("code %q, want %q, as in the challenge", got.Code, code)
+			}
+			if stepsUp := w.challenge == stepUp; stepsUp != (got.ACRValues == "gold silver") ||
+				stepsUp != (got.MaxAge == 5*time.Minute) {
+				t.Errorf("classes %q and age %v beside the challenge %s", got.ACRValues, got.MaxAge, w.challenge)
 			}
 			if strings.Contains(w.challenge, `scope="read write"`) != (got.Scope == "read write") {
 				t.Errorf("scope %q beside the challenge %s", got.Scope, w.challenge)
@@ -218,7 +229,7 @@ func TestAnswerHasATextForErrorPages(t *testing.T) {
 			t.Errorf("%s: the text is %q, the challenge %s", reason, answer.Text, challengeOf(answer))
 		}
 	}
-	if len(texts) != 8 { // four codes, no token, another origin, try again, and the rest
+	if len(texts) != 9 { // five codes, no token, another origin, try again, and the rest
 		t.Errorf("%d texts: %q", len(texts), texts)
 	}
 }

@@ -82,8 +82,8 @@ func (g *Gate) ask(ctx context.Context, p *party, token string) (authenticated, 
 }
 
 // confirm asks about a JWT that was verified here. The answer must be about the same token: where both name an issuer,
-// subject, client or audience, they must agree. Whatever the answer says about time, audience and scope must satisfy
-// this route, too. For what it leaves out, the token's own claims stand.
+// subject, client or audience, they must agree. Whatever the answer says about time, audience, scope and sign-in must
+// satisfy this route, too. For what it leaves out, the token's own claims stand.
 func (g *Gate) confirm(req *Request, local *authenticated, token string) error {
 	p := local.party
 	s, err := g.query(req.HTTP.Context(), p, token, g.confirmOptions)
@@ -112,12 +112,8 @@ func (g *Gate) confirm(req *Request, local *authenticated, token string) error {
 	if err := checkProof(req, s.bound(), remote); err != nil {
 		return inAnswer(err)
 	}
-	_, scope := remote.Claim("scope")
-	_, scp := remote.Claim("scp")
-	if scope || scp { // an empty list counts, too: no scope is left
-		if f := g.require.scopesIn(remote); f != nil {
-			return inAnswer(f)
-		}
+	if f := g.require.statedIn(remote, p.name, g.now()); f != nil {
+		return inAnswer(g.require.withScopes(f, remote))
 	}
 	return nil
 }

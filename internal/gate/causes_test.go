@@ -187,6 +187,17 @@ func TestEveryCauseNamesBothSides(t *testing.T) {
 			"sub in the token differs from sub in the server's answer"},
 		{gate.UnsafeClaim, "a line end", forward(t, "name", "X-Name"), sign(m{"name": "a\nb"}),
 			"claim name: it has a control character"},
+		{gate.InsufficientUserAuthentication, "another acr", require(func(r *gate.Requirements) {
+			r.ACR = []string{"gold", "silver"}
+		}), sign(m{"acr": "bronze"}), "not the required authentication of the user: " +
+			`acr is "bronze"; accepted: "gold", "silver" (require acr)`},
+		{gate.InsufficientUserAuthentication, "an old sign-in", require(func(r *gate.Requirements) {
+			r.MaxAuthAge = time.Minute
+		}), sign(m{"auth_time": start.Unix() - 120}), "not the required authentication of the user: " +
+			"auth_time was 2m0s ago, the longest allowed is 1m0s, and the leeway is 0s (require max_auth_age)"},
+		{gate.InsufficientUserAuthentication, "no auth_time in the token", require(func(r *gate.Requirements) {
+			r.MaxAuthAge = time.Minute
+		}), sign(), "not the required authentication of the user: there is no auth_time (require max_auth_age)"},
 		{gate.InsufficientScope, "one of two", require(func(r *gate.Requirements) { r.Scopes = []string{"read", "write"} }),
 			sign(m{"scope": "read other"}), `the token lacks the scope "write", and it has "read", "other"`},
 		{gate.InsufficientScope, "none", require(func(r *gate.Requirements) { r.Scopes = []string{"read"} }), sign(),

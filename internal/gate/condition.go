@@ -26,6 +26,8 @@ func (c *Condition) Validate() error {
 		return setting.Errorf("Issuers", "an issuer is empty")
 	case len(c.Others) > 0:
 		return setting.Errorf("Others", "a condition has no other requirements")
+	case len(c.ACR) > 0 || c.MaxAuthAge != 0:
+		return setting.Errorf("ACR", "a condition asks nothing about the user's sign-in")
 	}
 	return c.Requirements.validate("")
 }

@@ -156,6 +156,11 @@ type Requirements struct {
 	Scopes []string
 	// AnyScopes are lists of scopes. Of each list, one scope must be present.
 	AnyScopes [][]string
+	// ACR lists authentication context classes. The token's acr must be one of them, compared exactly (RFC 9470).
+	ACR []string
+	// MaxAuthAge is how long ago the user may have signed in, by auth_time: whole seconds, at most the constant
+	// MaxAuthAge. 0 means no bound.
+	MaxAuthAge time.Duration
 	// Claims must all be satisfied.
 	Claims []ClaimRequirement
 	// Groups: at least one must match, among the groups of a consumer or in the groups claim of an issuer's token.

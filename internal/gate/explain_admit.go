@@ -98,6 +98,12 @@ func (e *explainer) require(requirement Requirement, id *Identity) {
 		if id.Claims != nil {
 			step.Came = id.Claims.Scope
 		}
+	case acrRequirement:
+		step.Rule, step.Expected = "require_acr", r
+		step.Came = id.textOf("acr")
+	case *authAgeRequirement:
+		step.Rule, step.Came = "require_max_auth_age", id.textOf("auth_time")
+		step.Expected = []string{r.longest.String(), fmt.Sprintf("leeway %v", r.leeway[id.Issuer])}
 	case *ClaimRequirement:
 		step.Rule, step.Expected = "require_claim", append([]string{r.Path.String()}, r.Values...)
 		if id.Claims != nil {
@@ -116,19 +122,24 @@ func (e *explainer) require(requirement Requirement, id *Identity) {
 	e.add(step)
 }
 
+// textOf is a claim as JSON text. The identity may have no claims.
+func (id *Identity) textOf(claim string) []string {
+	if id.Claims == nil {
+		return nil
+	}
+	value, ok := id.Claims.Claim(claim)
+	if !ok {
+		return nil
+	}
+	return textOf(value)
+}
+
 // groups are those among which a required one is looked for.
 func (id *Identity) groups() []string {
 	if id.Consumer != nil {
 		return id.Consumer.Groups
 	}
-	if id.Claims == nil {
-		return nil
-	}
-	value, ok := id.Claims.Claim("groups")
-	if !ok {
-		return nil
-	}
-	return textOf(value)
+	return id.textOf("groups")
 }
 
 // textOf is a claim as JSON text.

@@ -18,27 +18,31 @@ func (r Reason) Error() string { return string(r) }
 
 // The reasons, roughly in the order in which a request meets the rules.
 const (
-	MalformedRequest         Reason = "malformed_request"         // not one well-formed credential, or not origin form
-	BodyTooLarge             Reason = "body_too_large"            // a form that may hold the token exceeds the limit
-	Overloaded               Reason = "overloaded"                // forms that may hold a token use all memory they may
-	MissingToken             Reason = "missing_token"             // no credential in any of the places
-	CrossOrigin              Reason = "cross_origin"              // a page of another origin sent the cookie
-	MalformedToken           Reason = "malformed_token"           // not a strict JWT
-	UnsupportedAlgorithm     Reason = "unsupported_algorithm"     // alg unknown, or not allowed here
-	InvalidType              Reason = "invalid_type"              // another kind of JWT, or not a typ that is allowed
-	UnknownIssuer            Reason = "unknown_issuer"            // no configured party vouches for the token
-	UnknownKey               Reason = "unknown_key"               // the issuer has no such key, by a fresh key set
-	InvalidSignature         Reason = "invalid_signature"         // the signature does not verify
-	Expired                  Reason = "expired"                   // exp reached
-	NotYetValid              Reason = "not_yet_valid"             // nbf ahead, or iat in the future
-	LifetimeTooLong          Reason = "lifetime_too_long"         // longer than max_lifetime
-	InvalidIssuer            Reason = "invalid_issuer"            // the answer names another issuer
-	InvalidAudience          Reason = "invalid_audience"          // not meant for this route
-	MissingClaim             Reason = "missing_claim"             // a claim that must be present is not
-	ProofRequired            Reason = "proof_required"            // bound to a key (cnf): not a bearer token
-	Inactive                 Reason = "inactive"                  // the authorization server says so
-	Contradiction            Reason = "contradiction"             // token and introspection answer disagree
-	UnsafeClaim              Reason = "unsafe_claim"              // a claim that must not become a header value
+	MalformedRequest     Reason = "malformed_request"     // not one well-formed credential, or not origin form
+	BodyTooLarge         Reason = "body_too_large"        // a form that may hold the token exceeds the limit
+	Overloaded           Reason = "overloaded"            // forms that may hold a token use all memory they may
+	MissingToken         Reason = "missing_token"         // no credential in any of the places
+	CrossOrigin          Reason = "cross_origin"          // a page of another origin sent the cookie
+	MalformedToken       Reason = "malformed_token"       // not a strict JWT
+	UnsupportedAlgorithm Reason = "unsupported_algorithm" // alg unknown, or not allowed here
+	InvalidType          Reason = "invalid_type"          // another kind of JWT, or not a typ that is allowed
+	UnknownIssuer        Reason = "unknown_issuer"        // no configured party vouches for the token
+	UnknownKey           Reason = "unknown_key"           // the issuer has no such key, by a fresh key set
+	InvalidSignature     Reason = "invalid_signature"     // the signature does not verify
+	Expired              Reason = "expired"               // exp reached
+	NotYetValid          Reason = "not_yet_valid"         // nbf ahead, or iat in the future
+	LifetimeTooLong      Reason = "lifetime_too_long"     // longer than max_lifetime
+	InvalidIssuer        Reason = "invalid_issuer"        // the answer names another issuer
+	InvalidAudience      Reason = "invalid_audience"      // not meant for this route
+	MissingClaim         Reason = "missing_claim"         // a claim that must be present is not
+	ProofRequired        Reason = "proof_required"        // bound to a key (cnf): not a bearer token
+	Inactive             Reason = "inactive"              // the authorization server says so
+	Contradiction        Reason = "contradiction"         // token and introspection answer disagree
+	UnsafeClaim          Reason = "unsafe_claim"          // a claim that must not become a header value
+
+	// InsufficientUserAuthentication means that the user must sign in again, or in another way (RFC 9470).
+	InsufficientUserAuthentication Reason = "insufficient_user_authentication"
+
 	InsufficientScope        Reason = "insufficient_scope"        // the route requires more scopes
 	ClaimMismatch            Reason = "claim_mismatch"            // the route requires another claim value or group
 	KeyPending               Reason = "key_pending"               // the issuer may have published the key just now
@@ -55,8 +59,8 @@ func Reasons() []Reason {
 	return []Reason{
 		MalformedRequest, BodyTooLarge, Overloaded, MissingToken, CrossOrigin, MalformedToken, UnsupportedAlgorithm,
 		InvalidType, UnknownIssuer, UnknownKey, InvalidSignature, Expired, NotYetValid, LifetimeTooLong, InvalidIssuer,
-		InvalidAudience, MissingClaim, ProofRequired, Inactive, Contradiction, UnsafeClaim, InsufficientScope, ClaimMismatch,
-		KeyPending, KeysUnavailable,
+		InvalidAudience, MissingClaim, ProofRequired, Inactive, Contradiction, UnsafeClaim,
+		InsufficientUserAuthentication, InsufficientScope, ClaimMismatch, KeyPending, KeysUnavailable,
 		IntrospectionUnavailable, IntrospectionFailed, IntrospectionTimeout, ClientGone, InternalError,
 	}
 }
@@ -66,8 +70,8 @@ type Failure struct {
 	// Reason is the rule that refused the request.
 	Reason Reason
 	// Cause has details for operators: what came, and what was expected. It is nil if the Reason says it all. It may
-	// repeat texts of the token, but no more than a few of its iss, aud, alg, typ, kid, key claim and scopes, cut and
-	// quoted. It never has a part of the token as it was sent, such as its signature.
+	// repeat texts of the token, but no more than a few of its iss, aud, alg, typ, kid, acr, key claim and scopes, cut
+	// and quoted. It never has a part of the token as it was sent, such as its signature.
 	Cause error
 	// Issuer is the configured name of the party that was to vouch for the token: an issuer, or a credential's key. It
 	// is empty if no party was found.

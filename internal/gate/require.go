@@ -9,12 +9,18 @@ import (
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
-// requirements are compiled Requirements, in the order in which they are checked: scopes, claims, groups and others.
+// requirements are compiled Requirements, in the order in which they are checked: the user's sign-in, scopes, claims,
+// groups and others.
 type requirements struct {
 	list      []Requirement
 	scopes    []*scopeRequirement // apply to an authorization server's answer, too
 	scopeText string              // all scopes for the challenge, so that a client can request them at once
 	hierarchy *ScopeHierarchy
+
+	stepUps        []stepUpRequirement // apply to an answer, too
+	acrValues      string              // for the challenge
+	maxAuthAge     time.Duration       // for the challenge
+	stepUpForScope *Reply              // the challenge for a token that lacks scopes as well
 }
 
 // compileRequirements checks requirements and compiles them.
@@ -26,6 +32,7 @@ func (c *Config) compileRequirements() (out requirements, err error) {
 	if err := r.Validate(); err != nil {
 		return out, setting.In("Require", err)
 	}
+	out.compileStepUp(c)
 	out.compileScopes(r)
 	for i := range r.Claims {
 		out.list = append(out.list, &r.Claims[i])
@@ -59,6 +66,9 @@ func (r *Requirements) validate(word string) error {
 			}
 		}
 	}
+	if err := r.validateStepUp(word); err != nil {
+		return err
+	}
 	for i, claim := range r.Claims {
 		if slices.Contains(claim.Values, "") {
 			return setting.Errorf(element("Claims", i), "require claim %v: a value is empty", claim.Path)
@@ -79,7 +89,7 @@ func (r *requirements) empty() bool { return len(r.list) == 0 }
 func (r *requirements) satisfiedBy(id *Identity, now time.Time) error {
 	for _, requirement := range r.list {
 		if f := requirement.Check(id, now); f != nil {
-			return f
+			return r.withScopes(f, id.Claims)
 		}
 	}
 	return nil

@@ -12,8 +12,8 @@ const manual = "https://github.com/caddyjwt/gateway/blob/main/docs/errors.md#"
 // blank is the type of a problem about which the status says it all (RFC 9457 section 4.2.1).
 const blank = "about:blank"
 
-// Details are the members of a problem (RFC 9457 section 3.1), and parameters of the challenge. They tell a client what the
-// challenge tells it, and nothing else: a body that distinguished one bad token from another would be an oracle.
+// Details are the members of a problem (RFC 9457 section 3.1), and parameters of the challenge. They tell a client what
+// the challenge tells it, and nothing else: a body that distinguished one bad token from another would be an oracle.
 type Details struct {
 	// Type is a URI that stands for the error code. It never stands for a reason.
 	Type string `json:"type"`
@@ -29,6 +29,11 @@ type Details struct {
 	Scope string `json:"scope,omitempty"`
 	// ResourceMetadata is that of the challenge: where the metadata of the resource is (RFC 9728 section 5.1).
 	ResourceMetadata string `json:"resource_metadata,omitempty"`
+	// ACRValues are those of the challenge (RFC 9470 section 3): the authentication context classes that are accepted,
+	// separated by single spaces.
+	ACRValues string `json:"acr_values,omitempty"`
+	// MaxAge is that of the challenge (RFC 9470 section 3): how many seconds ago the user may have signed in.
+	MaxAge int64 `json:"max_age,omitempty"`
 }
 
 // titles of the types, by error code. No code means that no token came.
@@ -37,6 +42,8 @@ var titles = map[string]string{
 	"invalid_request":    "Not one access token",
 	"invalid_token":      "Invalid access token",
 	"insufficient_scope": "Insufficient rights",
+
+	"insufficient_user_authentication": "Another sign-in needed",
 }
 
 // Of describes a refusal with this status and with what its challenge says. Code and scope may be empty.
@@ -47,7 +54,7 @@ func Of(status int, code, description, scope string) Details {
 		d.Type = manual + "token_needed"
 	case code == "":
 		d.Type, d.Title = blank, http.StatusText(status)
-	case d.Title == "": // another document's code, such as that of RFC 9470 section 3
+	case d.Title == "": // another document's code
 		d.Title = http.StatusText(status)
 	}
 	return d

@@ -140,6 +140,12 @@ func requirements(r gate.Requirements) (all []string) {
 	for _, scopes := range r.AnyScopes {
 		all = append(all, "any_scope "+list(scopes, maxNames, " or "))
 	}
+	if len(r.ACR) > 0 {
+		all = append(all, "acr "+list(r.ACR, maxNames, " or "))
+	}
+	if r.MaxAuthAge > 0 {
+		all = append(all, "max_auth_age "+r.MaxAuthAge.String())
+	}
 	for _, claim := range r.Claims {
 		text := "claim " + short(claim.Path.String())
 		if len(claim.Values) > 0 {
