@@ -64,16 +64,16 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 
 // ServeHTTP serves the metadata, or hands the request on.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
-	if !ok {
-		original = *r
+	target := r.RequestURI
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
+		target = original.RequestURI
 	}
 	// The path as the client sent it. In any other spelling somebody else may read another path.
-	if path, _, _ := strings.Cut(original.RequestURI, "?"); path != h.path {
+	if path, _, _ := strings.Cut(target, "?"); path != h.path {
 		return next.ServeHTTP(w, r)
 	}
 	h.registry.finish()
-	if h.entry.document == nil || h.entry.belongsToRival(original.Host) {
+	if h.entry.document == nil || h.entry.belongsToRival(r.Host) {
 		return next.ServeHTTP(w, r)
 	}
 	h.entry.document.serve(w, r)
