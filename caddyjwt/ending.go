@@ -56,10 +56,13 @@ func (h *Handler) reportEnd(kind expiry.Kind, cause expiry.Cause) {
 	}
 }
 
+// errExpiredMeanwhile is a text of its own: a gate before this one must not take the refusal for ErrNotBegun.
+var errExpiredMeanwhile = errors.New("the token expired before there was a response")
+
 // afterExpiry refuses a request whose token expired before there was a response, as it would refuse a new one.
 func (h *Handler) afterExpiry(w http.ResponseWriter, r *http.Request, err error, id *gate.Identity) error {
 	if !errors.Is(err, expiry.ErrNotBegun) {
 		return err
 	}
-	return h.refuse(w, r, &gate.Failure{Reason: gate.Expired, Issuer: id.Issuer, Cause: err})
+	return h.refuse(w, r, &gate.Failure{Reason: gate.Expired, Issuer: id.Issuer, Cause: errExpiredMeanwhile})
 }

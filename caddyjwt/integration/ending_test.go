@@ -210,6 +210,29 @@ func TestLongPollIsRefusedWhenItsTokenExpires(t *testing.T) {
 	}
 }
 
+// The first gate finds no token, and the second ends the request. Only that one refuses it.
+func TestLongPollBehindTwoGates(t *testing.T) {
+	s := start(t, gateFor(consumerAlice(t), "token_from cookie other", "optional")+"\n\t"+ending(t, "end_at_expiry all"))
+	arrived := make(chan struct{}, 64)
+	s.upstream.answer = func(_ http.ResponseWriter, r *http.Request) {
+		arrived <- struct{}{}
+		<-r.Context().Done()
+	}
+	inTime(t, func(token string, _ time.Time) int {
+		response := s.get("/poll", token)
+		if response.StatusCode != http.StatusUnauthorized {
+			t.Errorf("status %d, want 401", response.StatusCode)
+		}
+		if len(arrived) == 0 {
+			return http.StatusUnauthorized // refused at the beginning
+		}
+		return http.StatusOK
+	})
+	if n := strings.Count(s.log(), "the token expired before there was a response"); n == 0 {
+		t.Error("the log does not say why")
+	}
+}
+
 // onceOnly is a client that does not send a request again when its connection is cut.
 func (s *site) onceOnly() *http.Client {
 	return &http.Client{Transport: &http.Transport{DialContext: s.dial, DisableKeepAlives: true}, Timeout: patience}
