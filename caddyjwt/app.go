@@ -45,7 +45,11 @@ func appOf(ctx caddy.Context) (*App, error) {
 }
 
 // Provision prepares what happens when the configuration is in force.
-func (a *App) Provision(ctx caddy.Context) error { return a.startup.Provision(ctx) }
+func (a *App) Provision(ctx caddy.Context) error {
+	logger := ctx.Logger()
+	a.startup.Do(func() { a.resources.WarnOfUnserved(ctx, logger) })
+	return a.startup.Provision(ctx)
+}
 
 // Start implements caddy.App. All gates have been provisioned by now. For what waits longer, see package startup.
 func (a *App) Start() error { return a.resources.Finish() }

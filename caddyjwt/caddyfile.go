@@ -33,19 +33,19 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	if handler.Resource == nil {
 		return route, nil
 	}
-	return append(documentRoute(h, handler.Resource), route...), nil
+	return append(documentRoute(h, handler), route...), nil
 }
 
 // UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
 //
 //	bearer_auth [<matcher>] [<issuer> <audience>] {
-//	    realm            <text>
-//	    token_from       header <name> [<scheme>]    # repeatable
-//	    token_from       query|cookie|form <name>    # repeatable
-//	    max_token_size   <size>
-//	    audience         <aud...>|any
-//	    leeway           <duration>
-//	    max_lifetime     <duration>
+//	    realm                 <text>
+//	    token_from            header <name> [<scheme>]    # repeatable
+//	    token_from            query|cookie|form <name>    # repeatable
+//	    max_token_size        <size>
+//	    audience              <aud...>|any
+//	    leeway                <duration>
+//	    max_lifetime          <duration>
 //	    resource <url> {
 //	        name           <text>
 //	        documentation  <url>
@@ -53,8 +53,9 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	        tos            <url>
 //	        scopes         <scope...>
 //	    }
+//	    auth_server_metadata  proxy|redirect [<issuer>]
 //
-//	    issuer <iss> {                               # repeatable
+//	    issuer <iss> {                                    # repeatable
 //	        keys              discovery [<url>]
 //	        keys              jwks <url>
 //	        keys              file <path>
@@ -101,7 +102,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	        }
 //	    }
 //
-//	    consumer <username> {                        # repeatable
+//	    consumer <username> {                             # repeatable
 //	        id         <id>
 //	        custom_id  <id>
 //	        groups     <group...>
@@ -112,21 +113,21 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	        }
 //	    }
 //
-//	    key_claim        <claim>
-//	    require          scope <scope...>            # repeatable
-//	    require          any_scope <scope...>        # repeatable
-//	    require          acr <value...>              # repeatable
-//	    require          max_auth_age <duration>     # repeatable
-//	    require          claim <path> [<value...>]   # repeatable
-//	    require          group <group...>            # repeatable
-//	    scope_implies    <broad> <narrow...>         # repeatable
-//	    introspect       [force|skip] [max_age <duration>]
-//	    forward_claims   <Header> <path>             # repeatable
-//	    forward_claims   { <Header> <path> ... }     # repeatable
-//	    forward_payload  <header>
+//	    key_claim             <claim>
+//	    require               scope <scope...>            # repeatable
+//	    require               any_scope <scope...>        # repeatable
+//	    require               acr <value...>              # repeatable
+//	    require               max_auth_age <duration>     # repeatable
+//	    require               claim <path> [<value...>]   # repeatable
+//	    require               group <group...>            # repeatable
+//	    scope_implies         <broad> <narrow...>         # repeatable
+//	    introspect            [force|skip] [max_age <duration>]
+//	    forward_claims        <Header> <path>             # repeatable
+//	    forward_claims        { <Header> <path> ... }     # repeatable
+//	    forward_payload       <header>
 //	    forward_token
-//	    optional         [expired]
-//	    anonymous        <username>
+//	    optional              [expired]
+//	    anonymous             <username>
 //	    allow_preflight
 //	    cors {
 //	        origins      <origin...>
@@ -136,11 +137,11 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	        credentials
 //	        max_age      <duration>
 //	    }
-//	    origin_check     off
-//	    error_format     problem
-//	    public           <path...>                   # repeatable
-//	    end_at_expiry    [all]
-//	    cache            <size>|off
+//	    origin_check          off
+//	    error_format          problem
+//	    public                <path...>                   # repeatable
+//	    end_at_expiry         [all]
+//	    cache                 <size>|off
 //	}
 //
 // An issuer and an audience on the line mean the same as an issuer block with that audience, and need no block. A word
@@ -178,6 +179,8 @@ var handlerTable = words.Table[Handler]{Name: "bearer_auth", Words: []words.Word
 	{Name: "resource", Usage: []string{"<url>"}, Needs: "the URL of what the gate guards",
 		Reader: words.WithBlock(words.Custom(readResource, func(h *Handler) []any { return []any{&h.Resource} }),
 			&resourceTable)},
+	{Name: "auth_server_metadata", Usage: []string{"proxy|redirect [<issuer>]"},
+		Reader: words.Custom(readServerMetadata, func(h *Handler) []any { return []any{&h.AuthServerMetadata} })},
 	{Name: "issuer", Usage: []string{"<iss>"}, Needs: "the name that tokens have as \"iss\"", Repeatable: true,
 		Reader: words.Named(func(h *Handler) *[]Issuer { return &h.Issuers },
 			func(i *Issuer) *string { return &i.Issuer }, &issuerTable, issuerMistakes...)},

@@ -32,6 +32,7 @@ type compiled struct {
 
 	resource *resource.Identifier // nil without one
 	part     resource.Part        // what the gate tells about the resource
+	server   *issuerPlan          // nil without auth_server_metadata
 
 	prefetchAll bool // whatever the issuers say; the app decides that
 
@@ -75,6 +76,9 @@ func (h *Handler) compile(s *words.Settings) (*compiled, error) {
 	}
 	if err := h.compileCORS(s, c); err != nil {
 		return nil, err
+	}
+	if err := h.compileServer(s, c); err != nil {
+		return nil, setting.In("AuthServerMetadata", err)
 	}
 	c.cache, err = h.compileCache()
 	return c, setting.In("CacheSize", err)

@@ -4,6 +4,7 @@
 package caddyjwt
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/onheader"
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
 	"github.com/caddyjwt/gateway/caddyjwt/process"
+	"github.com/caddyjwt/gateway/caddyjwt/protected"
 	"github.com/caddyjwt/gateway/caddyjwt/require"
 	"github.com/caddyjwt/gateway/caddyjwt/startup"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
@@ -71,6 +73,10 @@ type Handler struct {
 	// from which a client learns where to get a token. A handler protected_resource serves that metadata. Default: none;
 	// clients must know all that.
 	Resource *Resource `json:"resource,omitempty"`
+	// Show clients of older revisions of MCP the metadata of the authorization server, too: at the path
+	// /.well-known/oauth-authorization-server of the resource's host, where they look for it. Needs resource. Default:
+	// they get 401 there, as for every other path of the gate.
+	AuthServerMetadata *protected.ServerMetadata `json:"auth_server_metadata,omitempty"`
 	// How far an issuer's clock may be from ours, for "exp", "nbf" and "iat": 0s to 5m. Default: 5s.
 	Leeway *caddy.Duration `json:"leeway,omitempty"`
 	// The longest life that a token may have, from "iat" to "exp" and from now to "exp". Such a token must have "iat".
@@ -150,10 +156,12 @@ type Handler struct {
 	// 33554432 (32 MiB).
 	CacheSize int64 `json:"cache_size,omitempty"`
 
+	resource   string     // its identifier; empty for none
 	gate       *gate.Gate // for everything except Check: see ask
 	leases     *pool.Leases[*gate.Gate]
-	endEvents  func() // about keys, for Cleanup
-	notInForce func() // takes the gate back from the app's startup
+	mirrors    protected.Mirrors // of auth_server_metadata
+	endEvents  func()            // about keys, for Cleanup
+	notInForce func()            // takes the gate back from the app's startup
 	ending     *expiry.Ending
 	cors       *cors.Policy // nil without the word
 	log        *reporter
@@ -196,6 +204,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.gate = h.leases.Ours().Value
 	h.ending = h.newEnding()
+	if err := h.offerServer(app, o); err != nil {
+		return err
+	}
 	if h.endEvents, err = h.shared.Events.Listen(ctx, &h.leases.Ours().Lease); err != nil {
 		return err
 	}
@@ -207,7 +218,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.warnOfSecrets(built)
 	h.warnOfDroppedPlaces(ctx, built)
 	h.notInForce = app.startup.Add(startup.Gate{
-		Logger: h.log.logger, Line: o.summary(ctx), Prefetch: h.leases.Ours().Prefetched(),
+		Logger: h.log.logger, Line: o.summary(ctx), Prefetch: h.prefetched(o),
 	})
 	return nil
 }
@@ -241,7 +252,7 @@ func (h *Handler) Cleanup() error {
 	if h.log != nil {
 		h.log.tally.close()
 	}
-	return h.leases.End()
+	return errors.Join(h.leases.End(), h.mirrors.End())
 }
 
 // ServeHTTP lets the request through or refuses it. Either way the request loses the token and the identity that the

@@ -8,7 +8,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyjwt/gateway/caddyjwt/protected"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
@@ -43,13 +42,8 @@ func readResource(b *words.Block, h *Handler) error {
 
 // documentRoute is the route that serves the metadata of the gate's resource. It comes before the gate's own route, so
 // it needs no token. The gate's matcher does not limit it: the path of the metadata is not below that of the resource.
-func documentRoute(h httpcaddyfile.Helper, r *Resource) []httpcaddyfile.ConfigValue {
-	path := resource.WellKnown + "*"
-	if id, err := resource.Parse(r.URL); err == nil && !strings.ContainsAny(r.URL, "{}") {
-		path = id.MetadataPath()
-	}
-	matcher := caddy.ModuleMap{"path": h.JSON(caddyhttp.MatchPath{path})}
-	return h.NewRoute(matcher, &protected.Handler{Resource: r.URL})
+func documentRoute(h httpcaddyfile.Helper, g *Handler) []httpcaddyfile.ConfigValue {
+	return protected.Route(h, g.Resource.URL, g.AuthServerMetadata != nil)
 }
 
 // compileResource checks the settings of the resource, and makes what the gate tells about it. Everything else must
@@ -206,6 +200,7 @@ func (h *Handler) registerResource(ctx caddy.Context, app *App, c *compiled) err
 	if c.resource == nil {
 		return nil
 	}
+	h.resource = c.resource.String()
 	if len(c.part.Servers) == 0 {
 		h.log.warn("clients cannot find out where to get a token for this resource: no issuer of the gate is an https URL, " +
 			"so the metadata names no authorization server")

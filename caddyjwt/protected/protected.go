@@ -57,7 +57,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	h.path, h.registry = id.MetadataPath(), app.(interface{ Resources() *Registry }).Resources()
+	h.path = id.MetadataPath()
+	h.registry = app.(interface{ Resources() *Registry }).Resources()
 	h.entry = h.registry.serve(id)
 	return nil
 }
@@ -69,27 +70,33 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		target = original.RequestURI
 	}
 	// The path as the client sent it. In any other spelling somebody else may read another path.
-	if path, _, _ := strings.Cut(target, "?"); path != h.path {
+	path, _, _ := strings.Cut(target, "?")
+	if path != h.path && path != AuthServerPath {
 		return next.ServeHTTP(w, r)
 	}
 	h.registry.finish()
-	if h.entry.document == nil || h.entry.belongsToRival(r.Host) {
+	e := h.entry
+	switch {
+	case path == h.path && e.document != nil && !belongsTo(e.rivals, r.Host):
+		e.document.serve(w, r)
+	case path == AuthServerPath && e.server != nil && !belongsTo(e.serverRivals, r.Host):
+		e.server.serve(w, r)
+	default:
 		return next.ServeHTTP(w, r)
 	}
-	h.entry.document.serve(w, r)
 	return nil
 }
 
-// belongsToRival reports whether the request is for another resource with the same path, whose handler comes later in
-// this site. Any other host counts as ours: a proxy before this server may have changed it.
-func (e *entry) belongsToRival(host string) bool {
-	if len(e.rivals) == 0 {
+// belongsTo reports whether the request is for one of the rivals: hosts of other resources with the same path, whose
+// handlers come later in this site. Any other host counts as ours: a proxy before this server may have changed it.
+func belongsTo(rivals []string, host string) bool {
+	if len(rivals) == 0 {
 		return false
 	}
 	host = strings.ReplaceAll(strings.ToLower(host)+":", ".:", ":") // without the dot of a full name
 	host = strings.TrimSuffix(host, ":")
 	host = strings.TrimSuffix(strings.TrimSuffix(host, ":443"), ":80")
-	return slices.Contains(e.rivals, host)
+	return slices.Contains(rivals, host)
 }
 
 // Interface guards.

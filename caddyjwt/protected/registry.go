@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/caddyjwt/gateway/internal/causes"
 	"github.com/caddyjwt/gateway/internal/resource"
 )
 
@@ -17,7 +18,8 @@ import (
 // configuration said.
 type Registry struct {
 	mu        sync.Mutex
-	resources map[string]*entry // by identifier
+	resources map[string]*entry      // by identifier
+	servers   map[string]*authServer // by origin
 	once      sync.Once
 }
 
@@ -30,6 +32,9 @@ type entry struct {
 	// What follows is made once.
 	document *document
 	rivals   []string // hosts of others that are served at the same path
+
+	server       *authServer // nil for none
+	serverRivals []string    // hosts with servers of their own
 }
 
 // part is what a gate of a server tells.
@@ -97,11 +102,39 @@ func (r *Registry) Finish() error {
 	r.finish()
 	for _, name := range slices.Sorted(maps.Keys(r.resources)) {
 		if e := r.resources[name]; len(e.parts) == 0 {
-			return fmt.Errorf("protected_resource %s: no bearer_auth has this resource: write \"resource %s\" in the block of "+
-				"the gate that guards it", name, name)
+			return fmt.Errorf("protected_resource %s: no bearer_auth has this resource: %s", name, r.instead(name))
 		}
 	}
 	return nil
+}
+
+// instead says what to write in place of a resource that no gate has.
+func (r *Registry) instead(name string) string {
+	var guarded []string
+	for _, id := range r.Guarded() {
+		guarded = append(guarded, id.String())
+	}
+	if len(guarded) == 0 {
+		return fmt.Sprintf("write \"resource %s\" in the block of the gate that guards it", name)
+	}
+	if near, found := causes.NewIssuers(guarded).Near(name); found {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	return fmt.Sprintf("gates have %s; write one of them, or \"resource %s\" in the block of the gate that guards it",
+		causes.List(guarded), name)
+}
+
+// Guarded lists the resources of gates, in the order of their names.
+func (r *Registry) Guarded() []resource.Identifier {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var guarded []resource.Identifier
+	for _, name := range slices.Sorted(maps.Keys(r.resources)) {
+		if e := r.resources[name]; len(e.parts) > 0 {
+			guarded = append(guarded, e.id)
+		}
+	}
+	return guarded
 }
 
 // finish makes the documents if they have not been made. A server may take requests before Finish is called, because
@@ -117,25 +150,18 @@ func (r *Registry) finish() {
 			if united, err := e.unite(); err == nil { // Add has refused the configuration otherwise
 				e.document = newDocument(united.JSON())
 			}
+			e.server = r.servers[e.id.Origin()]
 			for _, other := range r.resources {
-				if other.handlers > 0 && other.id.MetadataPath() == e.id.MetadataPath() && other.id.Host() != e.id.Host() {
+				if other.handlers == 0 || other.id.Host() == e.id.Host() {
+					continue
+				}
+				if r.servers[other.id.Origin()] != nil {
+					e.serverRivals = append(e.serverRivals, other.id.Host())
+				}
+				if other.id.MetadataPath() == e.id.MetadataPath() {
 					e.rivals = append(e.rivals, other.id.Host())
 				}
 			}
 		}
 	})
-}
-
-// Unserved lists the resources of gates that no handler serves, in the order of their names.
-func (r *Registry) Unserved() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var names []string
-	for name, e := range r.resources {
-		if len(e.parts) > 0 && e.handlers == 0 {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
 }

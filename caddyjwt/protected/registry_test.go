@@ -47,7 +47,7 @@ func TestDocumentDoesNotDependOnTheOrderOfServers(t *testing.T) {
 	}
 }
 
-func TestRegistryKnowsWhatNobodyServes(t *testing.T) {
+func TestRegistryKnowsWhatGatesGuard(t *testing.T) {
 	var r Registry
 	a, b, c := identifier(t, "https://a.example"), identifier(t, "https://b.example"), identifier(t, "https://c.example")
 	r.serve(b)
@@ -56,8 +56,8 @@ func TestRegistryKnowsWhatNobodyServes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got, want := r.Unserved(), []string{a.String(), c.String()}; !reflect.DeepEqual(got, want) {
-		t.Errorf("unserved: %v, want %v", got, want)
+	if got, want := r.Guarded(), []resource.Identifier{a, b, c}; !reflect.DeepEqual(got, want) {
+		t.Errorf("guarded: %v, want %v", got, want)
 	}
 	if err := r.Finish(); err != nil {
 		t.Errorf("a gate may be served elsewhere: %v", err)
@@ -67,8 +67,8 @@ func TestRegistryKnowsWhatNobodyServes(t *testing.T) {
 	if err := r.Finish(); err == nil || !strings.Contains(err.Error(), "no bearer_auth has this resource") {
 		t.Errorf("a handler without a gate: %v", err)
 	}
-	if got := r.Unserved(); got != nil {
-		t.Errorf("unserved: %v", got)
+	if got := r.Guarded(); got != nil {
+		t.Errorf("guarded: %v", got)
 	}
 }
 

@@ -45,6 +45,7 @@ type Startup struct {
 	mu      sync.Mutex
 	gates   map[int]Gate
 	added   int
+	last    []func()
 	cancel  context.CancelFunc
 	workers sync.WaitGroup
 }
@@ -77,6 +78,13 @@ func (s *Startup) Add(g Gate) (remove func()) {
 	}
 }
 
+// Do adds something to be done after the lines have been written.
+func (s *Startup) Do(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = append(s.last, f)
+}
+
 // Handle implements caddyevents.Handler. It does not wait for the fetches: Caddy waits for it.
 func (s *Startup) Handle(context.Context, caddy.Event) error {
 	s.mu.Lock()
@@ -87,6 +95,10 @@ func (s *Startup) Handle(context.Context, caddy.Event) error {
 	}
 	s.gates = nil
 	announce(gates)
+	for _, f := range s.last {
+		f()
+	}
+	s.last = nil
 	if sources := distinct(gates); len(sources) > 0 && s.cancel == nil {
 		ctx, cancel := context.WithCancel(context.Background())
 		s.cancel = cancel

@@ -57,7 +57,7 @@ func NewDiscovery(options DiscoveryOptions) (*Discovery, error) {
 	addresses := []string{options.URL}
 	if options.URL == "" {
 		var err error
-		if addresses, err = wellKnown(options.Issuer); err != nil {
+		if addresses, err = WellKnown(options.Issuer); err != nil {
 			return nil, setting.Errorf("Issuer", "issuer: %w", err)
 		}
 	} else if _, err := fetch.CheckURL(options.URL); err != nil {
@@ -95,13 +95,13 @@ func NewDiscovery(options DiscoveryOptions) (*Discovery, error) {
 
 // CheckDiscoverable returns a setting.Error for "Issuer" when an issuer identifier cannot lead to its metadata.
 func CheckDiscoverable(issuer string) error {
-	_, err := wellKnown(issuer)
+	_, err := WellKnown(issuer)
 	return setting.In("Issuer", err)
 }
 
-// wellKnown returns where the metadata of an issuer may be, in the order in which to look. Both standards first remove
-// a slash from the end of the identifier.
-func wellKnown(issuer string) ([]string, error) {
+// WellKnown returns where the metadata of an issuer may be: OpenID Connect Discovery's address, then RFC 8414's. Both
+// standards first remove a slash from the end of the identifier.
+func WellKnown(issuer string) ([]string, error) {
 	u, err := fetch.CheckURL(issuer)
 	if err != nil {
 		return nil, err

@@ -29,6 +29,12 @@ type Identifier struct{ origin, path string }
 // String is the identifier as it was written.
 func (i Identifier) String() string { return i.origin + i.path }
 
+// Origin is the scheme and the host, with its port if the identifier has one.
+func (i Identifier) Origin() string { return i.origin }
+
+// Path is what follows the host.
+func (i Identifier) Path() string { return i.path }
+
 // MetadataPath is the path at which the metadata is served. A slash directly after the host is not part of it (RFC 9728
 // section 3.1), so a resource with that slash and one without have the same path.
 func (i Identifier) MetadataPath() string {

@@ -33,7 +33,10 @@ var arrows = map[string][]string{
 		"internal/jose", "internal/strictjson", "internal/fetch", "internal/refresh", "internal/setting",
 		"internal/hashing", "internal/smallfile", "internal/causes",
 	},
-	"internal/authserver": {"internal/jose", "internal/claims", "internal/keyset", "introspect"},
+	"internal/authserver": {
+		"internal/jose", "internal/claims", "internal/keyset", "introspect", "internal/fetch", "internal/refresh",
+		"internal/strictjson", "internal/hashing", "internal/setting", "internal/causes",
+	},
 	"internal/diagnose": {
 		"internal/fetch", "internal/jose", "internal/keyset", "introspect",
 		"internal/authserver", // its tests discover endpoints
@@ -63,7 +66,11 @@ var arrows = map[string][]string{
 	"caddyjwt/verdict": {"internal/gate", "internal/claims"},
 	"caddyjwt/expiry":  {"internal/gate"},
 
-	"caddyjwt/protected": {"caddyjwt/words", "internal/resource"},
+	"caddyjwt/reach": nil,
+	"caddyjwt/protected": {
+		"caddyjwt/words", "caddyjwt/pool", "caddyjwt/reach", "internal/resource", "internal/authserver", "internal/keyset",
+		"internal/causes", "internal/setting",
+	},
 
 	"caddyjwt/onheader": nil,
 	"caddyjwt/cors":     {"caddyjwt/words", "caddyjwt/onheader", "internal/causes", "internal/setting"},

@@ -1,0 +1,76 @@
+package caddyjwt
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/caddyjwt/gateway/caddyjwt/pool"
+	"github.com/caddyjwt/gateway/caddyjwt/protected"
+	"github.com/caddyjwt/gateway/caddyjwt/words"
+	"github.com/caddyjwt/gateway/internal/authserver"
+)
+
+func readServerMetadata(b *words.Block, h *Handler) error {
+	h.AuthServerMetadata = new(protected.ServerMetadata)
+	return h.AuthServerMetadata.Read(b)
+}
+
+// compileServer chooses the issuer of auth_server_metadata. Issuers and the resource must have been compiled.
+func (h *Handler) compileServer(s *words.Settings, c *compiled) error {
+	if h.AuthServerMetadata == nil {
+		return nil
+	}
+	if h.Resource == nil {
+		return errors.New("auth_server_metadata is for clients that know only the resource, and this gate names none: " +
+			"add \"resource <url>\", or remove auth_server_metadata")
+	}
+	var names []string
+	for i := range c.plans {
+		if !c.plans[i].source.issuerKnown {
+			return nil
+		}
+		names = append(names, c.plans[i].issuer.Name)
+	}
+	chosen, err := h.AuthServerMetadata.Choose(s, c.resource, names)
+	for i := range c.plans {
+		if chosen != "" && c.plans[i].issuer.Name == chosen {
+			c.server = &c.plans[i]
+		}
+	}
+	return err
+}
+
+// offerServer tells the app whose metadata clients get at the host of the resource.
+func (h *Handler) offerServer(app *App, o opener) (err error) {
+	switch {
+	case o.server == nil:
+		return nil
+	case h.AuthServerMetadata.Mode == "redirect":
+		return app.resources.Redirect(*o.resource, o.server.issuer.Name)
+	}
+	from := &o.server.source
+	h.mirrors, err = protected.Mirror(h.shared.Pool, authserver.MirrorOptions{
+		Issuer: from.issuer, URL: from.metadata, Fetch: from.fetch, MaxStale: from.maxStale, Logger: o.shared.Log.Keys,
+	}, h.log.failedToClose)
+	if err != nil {
+		return fmt.Errorf("auth_server_metadata: %w", err)
+	}
+	return app.resources.Proxy(*o.resource, from.issuer, h.mirrors)
+}
+
+// prefetched are the sources that are fetched before the first request.
+func (h *Handler) prefetched(o opener) []pool.Preloader {
+	sources := h.leases.Ours().Prefetched()
+	if h.mirrors.Leases != nil && o.prefetches(o.server) {
+		sources = append(sources, h.mirrors.Ours().Value)
+	}
+	return sources
+}
+
+// Guarded implements protected.Gate.
+func (h *Handler) Guarded() string { return h.resource }
+
+// LetsStrangersIn implements protected.Gate.
+func (h *Handler) LetsStrangersIn() bool { return h.Optional || h.Anonymous != "" || len(h.Public) > 0 }
+
+var _ protected.Gate = (*Handler)(nil)
