@@ -202,6 +202,10 @@ func TestAttackOriginForgedForms(t *testing.T) {
 			a.passed(a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Length: 0\r\nSec-Fetch-Site: same-origin\r\n" +
 				"Origin: http://gate.test\r\nCookie: t=" + token + "\r\n\r\n"))
 		})
+		s.attack(t, line+", control: a form of the site, old browser", func(t *testing.T, a *attempt) {
+			a.passed(a.raw("POST / HTTP/1.1\r\nHost: gate.test\r\nContent-Length: 0\r\nOrigin: http://gate.test\r\n" +
+				"Cookie: t=" + token + "\r\n\r\n"))
+		})
 		s.attack(t, line+", control: a link on another site", func(t *testing.T, a *attempt) {
 			a.passed(a.raw("GET / HTTP/1.1\r\nHost: gate.test\r\nSec-Fetch-Site: cross-site\r\nCookie: t=" + token +
 				"\r\n\r\n"))
