@@ -35,6 +35,7 @@ http://{host} {
 var challengedSites = map[string]string{
 	"all.example.com": "require scope mcp:tools mcp:write",
 	"any.example.com": "require scope mcp:tools\n require any_scope mcp:write mcp:admin",
+	"new.example.com": "require acr urn:example:hardware urn:example:mfa\n require max_auth_age 15m",
 }
 
 // TestClientsReadEveryChallenge lets oauth4webapi, which parses challenges as RFC 9110 has them, and the MCP SDK, which
@@ -66,6 +67,7 @@ func TestClientsReadEveryChallenge(t *testing.T) {
 		return key.Sign(t, claims)
 	}
 	const all, either, scopes = "all.example.com", "any.example.com", "mcp:tools mcp:write"
+	const signIn = "new.example.com"
 	cases := []struct {
 		name, host, token string
 		status            int
@@ -80,6 +82,9 @@ func TestClientsReadEveryChallenge(t *testing.T) {
 		{"no token for any of several scopes", either, "", http.StatusUnauthorized, "", scopes},
 		{"none of several scopes", either, token(either, "scope", "mcp:tools"),
 			http.StatusForbidden, "insufficient_scope", scopes},
+		{"no token of a user who has signed in well enough", signIn, "", http.StatusUnauthorized, "", ""},
+		{"a user who signed in long ago", signIn, token(signIn, "auth_time", 1), http.StatusUnauthorized,
+			"insufficient_user_authentication", ""},
 	}
 	requests := make([]map[string]string, len(cases))
 	for i, c := range cases {
@@ -100,15 +105,19 @@ func TestClientsReadEveryChallenge(t *testing.T) {
 	for i, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			parameters := map[string]string{
-				"realm": "tools, and scope", "scope": c.scope,
+				"realm":             "tools, and scope",
 				"resource_metadata": "https://" + c.host + "/.well-known/oauth-protected-resource/mcp",
 			}
-			sdk := map[string]string{
-				"resourceMetadataUrl": parameters["resource_metadata"], "scope": parameters["scope"],
+			sdk := map[string]string{"resourceMetadataUrl": parameters["resource_metadata"]}
+			if c.scope != "" {
+				parameters["scope"], sdk["scope"] = c.scope, c.scope
 			}
 			if c.code != "" {
 				parameters["error"], parameters["error_description"] = c.code, descriptions[c.code]
 				sdk["error"] = c.code
+			}
+			if c.code == "insufficient_user_authentication" {
+				parameters["acr_values"], parameters["max_age"] = "urn:example:hardware urn:example:mfa", "900"
 			}
 			want := asJSON(t, map[string]any{
 				"status":     c.status,

@@ -158,8 +158,9 @@ func requested(path string) string {
 
 // descriptions go with the error codes of challenges.
 var descriptions = map[string]string{
-	"invalid_token":      "the access token is expired, revoked, malformed or otherwise invalid",
-	"insufficient_scope": "the access token does not give the rights that this resource requires",
+	"invalid_token":                    "the access token is expired, revoked, malformed or otherwise invalid",
+	"insufficient_scope":               "the access token does not give the rights that this resource requires",
+	"insufficient_user_authentication": "the user must sign in again, or in a stronger way",
 }
 
 // challenge is what a refusal says about a resource and a token that is not good enough for it.
