@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddyjwt/gateway/caddyjwt/bodies"
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
 	"github.com/caddyjwt/gateway/caddyjwt/expiry"
 	"github.com/caddyjwt/gateway/caddyjwt/onheader"
@@ -276,14 +277,14 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	}
 	if err != nil {
 		if unread {
-			limitReading(w, refusedBodyTimeout)
+			bodies.Limit(w, bodies.RefusedTimeout)
 		}
-		endTrailers(w, r)
+		bodies.EndTrailers(w, r)
 		return h.refuse(w, r, err)
 	}
 	h.reportPass(r, verdict)
 	if err := h.serve(w, r, next, verdict); err != nil {
-		endTrailers(w, r)
+		bodies.EndTrailers(w, r)
 		return h.afterExpiry(w, r, err, verdict.Identity)
 	}
 	return nil
@@ -310,10 +311,10 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request) (gate.Verdict, 
 	if !h.gate.ReadsBody(r) {
 		return h.ask(r)
 	}
-	limitReading(w, formTimeout)
+	bodies.Limit(w, bodies.FormTimeout)
 	verdict, err := h.ask(r)
 	if err == nil || bearer.HasRead(r) {
-		limitReading(w, 0)
+		bodies.Limit(w, 0)
 	}
 	return verdict, err
 }

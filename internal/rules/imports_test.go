@@ -66,7 +66,8 @@ var arrows = map[string][]string{
 	"caddyjwt/verdict": {"internal/gate", "internal/claims"},
 	"caddyjwt/expiry":  {"internal/gate"},
 
-	"caddyjwt/reach": nil,
+	"caddyjwt/bodies": nil,
+	"caddyjwt/reach":  nil,
 	"caddyjwt/protected": {
 		"caddyjwt/words", "caddyjwt/pool", "caddyjwt/reach", "internal/resource", "internal/authserver", "internal/keyset",
 		"internal/causes", "internal/setting",
@@ -78,7 +79,7 @@ var arrows = map[string][]string{
 	"caddyjwt": {
 		"caddyjwt/words", "caddyjwt/pool", "caddyjwt/process", "caddyjwt/startup", "caddyjwt/require", "caddyjwt/verdict",
 		"caddyjwt/expiry", "caddyjwt/onheader", "caddyjwt/cors", "internal/summary",
-		"caddyjwt/protected", "internal/resource",
+		"caddyjwt/bodies", "caddyjwt/protected", "internal/resource",
 		"internal/gate", "internal/authserver", "introspect", // and what their configurations are made of:
 		"internal/bearer", "internal/claims", "internal/fetch", "internal/hashing", "internal/jose", "internal/keyset",
 		"internal/problem", "internal/setting", "internal/causes",
