@@ -39,7 +39,8 @@ type Challenge struct {
 // check the configuration, so that neither happens.
 func (c Challenge) String() string {
 	var out strings.Builder
-	out.Grow(32 + len(c.Realm) + len(c.Error) + len(c.Description) + len(c.Scope) + len(c.ResourceMetadata) + len(c.ACRValues))
+	out.Grow(32 + len(c.Realm) + len(c.Error) + len(c.Description) + len(c.Scope) + len(c.ACRValues) +
+		len(c.ResourceMetadata))
 	out.WriteString(`Bearer realm="`)
 	writeRealm(&out, c.Realm)
 	out.WriteByte('"')
@@ -139,7 +140,7 @@ func ValidACR(acr string) error {
 	if ValidScope(acr) != nil {
 		return fmt.Errorf("%q has a character that the challenge cannot carry", acr)
 	}
-	return nil
+	return Unmistakable(acr)
 }
 
 // validScopes allows scopes separated by single spaces.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyjwt/gateway/internal/bearer"
 )
@@ -80,6 +81,14 @@ func TestChallenge(t *testing.T) {
 			bearer.Challenge{Realm: "api", Scope: "read", ResourceMetadata: "https://example.com/.well-known/x"},
 			`Bearer realm="api", scope="read", resource_metadata="https://example.com/.well-known/x"`,
 		},
+		{
+			bearer.Challenge{Error: "x", Scope: "read", ACRValues: "gold urn:a:b", MaxAge: 90*time.Second + 1,
+				ResourceMetadata: "https://a"},
+			`Bearer realm="", error="x", scope="read", acr_values="gold urn:a:b", max_age="90", resource_metadata="https://a"`,
+		},
+		{bearer.Challenge{ACRValues: `a" , error="x`, MaxAge: time.Second - 1}, `Bearer realm=""`},
+		{bearer.Challenge{ACRValues: "a\r\nb", MaxAge: -time.Second}, `Bearer realm=""`},
+		{bearer.Challenge{ACRValues: "a  b"}, `Bearer realm=""`},
 		{bearer.Challenge{ResourceMetadata: "a\"b\r\nX: y"}, `Bearer realm="", resource_metadata="a'b??X: y"`},
 		{bearer.Challenge{Realm: "a\r\nX: y\x00\u00e9"}, `Bearer realm="a??X: y???"`},
 		{bearer.Challenge{Error: `a"b\c` + "\n"}, `Bearer realm="", error="a'b?c?"`},
@@ -117,6 +126,19 @@ func TestValidScope(t *testing.T) {
 	}
 	for _, bad := range []string{"", "a b", " ", `a"`, `a\`, "a\t", "\u00e9"} {
 		if bearer.ValidScope(bad) == nil {
+			t.Errorf("%q accepted", bad)
+		}
+	}
+}
+
+func TestValidACR(t *testing.T) {
+	for _, good := range []string{"0", "gold", "urn:mace:incommon:iap:silver", "https://refeds.org/profile/mfa", "a|b,*"} {
+		if err := bearer.ValidACR(good); err != nil {
+			t.Errorf("%q: %v", good, err)
+		}
+	}
+	for _, bad := range []string{"", "a b", " ", `a"`, `a\`, "a\n", "\u00e9", "\x00", "\x7f", "error=x", "max_age=0"} {
+		if bearer.ValidACR(bad) == nil {
 			t.Errorf("%q accepted", bad)
 		}
 	}

@@ -7,8 +7,10 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyjwt/gateway/internal/bearer"
 )
@@ -248,10 +250,12 @@ func FuzzForm(f *testing.F) {
 
 // The challenge parses whatever the fields are. With valid fields it says what it should.
 func FuzzChallenge(f *testing.F) {
-	f.Add("api", "invalid_token", "the token has expired", "a b")
-	f.Add(`a"\`, "\r\n", "\x00\xff", `a"`)
-	f.Fuzz(func(t *testing.T, realm, code, description, scope string) {
-		text := bearer.Challenge{Realm: realm, Error: code, Description: description, Scope: scope}.String()
+	f.Add("api", "invalid_token", "the token has expired", "a b", "gold", int64(1e9))
+	f.Add(`a"\`, "\r\n", "\x00\xff", `a"`, `b", error="x`, int64(-1))
+	f.Fuzz(func(t *testing.T, realm, code, description, scope, acr string, age int64) {
+		text := bearer.Challenge{
+			Realm: realm, Error: code, Description: description, Scope: scope, ACRValues: acr, MaxAge: time.Duration(age),
+		}.String()
 		params, err := parseChallenge(text)
 		if err != nil {
 			t.Fatalf("%q: %v", text, err)
@@ -270,12 +274,17 @@ func FuzzChallenge(f *testing.F) {
 				t.Errorf("%s has a character that RFC 6750 forbids", name)
 			}
 		}
-		got, ok := params["scope"]
-		if ok && got != scope {
-			t.Errorf("scope %q became %q", scope, got)
+		for name, field := range map[string]string{"scope": scope, "acr_values": acr} {
+			got, ok := params[name]
+			if ok && got != field {
+				t.Errorf("%s %q became %q", name, field, got)
+			}
+			if !ok && bearer.ValidScope(field) == nil {
+				t.Errorf("%s %q is left out", name, field)
+			}
 		}
-		if !ok && bearer.ValidScope(scope) == nil {
-			t.Errorf("scope %q is left out", scope)
+		if got, ok := params["max_age"]; ok != (age >= 1e9) || ok && got != strconv.FormatInt(age/1e9, 10) {
+			t.Errorf("max_age of %d ns became %q", age, got)
 		}
 	})
 }

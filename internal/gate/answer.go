@@ -73,7 +73,7 @@ const (
 //	not one well-formed credential                        400     error="invalid_request"
 //	form body over the limit                              413     error="invalid_request"
 //	token malformed, unknown, expired, inactive, …        401     error="invalid_token"
-//	valid token, but the user must sign in anew           401     error="insufficient_user_authentication", acr_values="…"
+//	valid token, but the user must sign in again          401     error="insufficient_user_authentication", …
 //	valid token, but not enough for this route            403     error="insufficient_scope", scope="…"
 //	page of another origin, token in a cookie             403     none
 //	key not known yet, no keys, no authorization server   503     none; Retry-After

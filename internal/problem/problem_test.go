@@ -9,6 +9,8 @@ import (
 // The bodies are written out in full, since clients depend on them.
 func TestBodyOfEachProblem(t *testing.T) {
 	const manual = "https://github.com/caddyjwt/gateway/blob/main/docs/errors.md#"
+	stepUp := problem.Of(401, "insufficient_user_authentication", "sign in", "pay")
+	stepUp.ACRValues, stepUp.MaxAge = "gold silver", 300
 	for name, c := range map[string]struct {
 		details problem.Details
 		want    string
@@ -28,6 +30,9 @@ func TestBodyOfEachProblem(t *testing.T) {
 		"too few rights": {problem.Of(403, "insufficient_scope", "not enough", "read"),
 			`{"type":"` + manual + `insufficient_scope","title":"Insufficient rights","status":403,"detail":"not enough",` +
 				`"error":"insufficient_scope","scope":"read"}`},
+		"a sign-in that does not do": {stepUp, `{"type":"` + manual + `insufficient_user_authentication",` +
+			`"title":"Another sign-in needed","status":401,"detail":"sign in","error":"insufficient_user_authentication",` +
+			`"scope":"pay","acr_values":"gold silver","max_age":300}`},
 		"a code of another document": {problem.Of(401, "use_dpop_nonce", "again", ""),
 			`{"type":"` + manual + `use_dpop_nonce","title":"Unauthorized","status":401,"detail":"again",` +
 				`"error":"use_dpop_nonce"}`},
