@@ -75,20 +75,15 @@ var foreign = words.NewForeign([][2]string{
 	{"here: require claim <path> <group...>", "oidc_groups_claim"},
 	{"here: require scope <scope...>, or require claim <path> <value...>", "permissions"},
 	// Pages of other origins.
-	{"here, in the block cors: origins <origin...>", "origins allowed_origins allow_origin allow_origin_string_match " +
-		"accessControlAllowOriginList"},
-	{"here, in the block cors: name each origin, because patterns let in more than they seem to",
-		"allow_origin_regex accessControlAllowOriginListRegex"},
-	{"here, in the block cors: methods <method...>", "methods allow_methods allowed_methods accessControlAllowMethods"},
-	{"here, in the block cors: headers <header...>", "headers allow_headers allowed_headers accessControlAllowHeaders"},
-	{"here, in the block cors: expose <header...>",
-		"expose exposed_headers expose_headers accessControlExposeHeaders"},
+	{"here, in the block cors: origins <origin...>, each one in full",
+		"origins allowed_origins allow_origin allow_origin_string_match allow_origin_regex " +
+			"accessControlAllowOriginList accessControlAllowOriginListRegex"},
+	{"here, in the block cors: methods, headers or expose, with a list", "methods headers expose allow_methods " +
+		"allow_headers expose_headers allowed_methods allowed_headers exposed_headers " +
+		"accessControlAllowMethods accessControlAllowHeaders accessControlExposeHeaders"},
 	{"here, in the block cors: credentials", "credentials allow_credentials accessControlAllowCredentials"},
 	{"of a sign-in: require max_auth_age <duration>; in the block cors: max_age <duration>",
 		"max_age accessControlMaxAge"},
-	{"here, cors answers preflights: leave this out; to let them pass instead of cors: allow_preflight",
-		"preflight_continue"},
-	{"private networks are never opened: leave this out", "private_network"},
 	// Introspection.
 	{"here, in the introspect block of an issuer: endpoint <url>", "introspection_endpoint introspection_url"},
 	{"here, in an issuer block: introspect always", "introspect_jwt_tokens"},

@@ -58,11 +58,9 @@ func (h *Handler) guardWithCORS(w http.ResponseWriter, r *http.Request, next cad
 	return err
 }
 
-// corsField says in the access log why a preflight was denied.
-const corsField = "cors_denied"
-
+// addDeniedPreflight says in the access log why a preflight was denied.
 func addDeniedPreflight(r *http.Request, why string) {
 	if fields, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
-		fields.Set(zap.String(corsField, why))
+		fields.Set(zap.String("cors_denied", why))
 	}
 }
