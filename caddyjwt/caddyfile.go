@@ -11,6 +11,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
+	"github.com/caddyjwt/gateway/caddyjwt/rights"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 )
 
@@ -121,6 +122,11 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	    require               claim <path> [<value...>]   # repeatable
 //	    require               group <group...>            # repeatable
 //	    scope_implies         <broad> <narrow...>         # repeatable
+//	    mcp {
+//	        tool     <name> [scope <scope...>]   # repeatable
+//	        method   <name> scope <scope...>     # repeatable
+//	        default  allow|deny
+//	    }
 //	    introspect            [force|skip] [max_age <duration>]
 //	    forward_claims        <Header> <path>             # repeatable
 //	    forward_claims        { <Header> <path> ... }     # repeatable
@@ -196,6 +202,7 @@ var handlerTable = words.Table[Handler]{Name: "bearer_auth", Words: []words.Word
 		Reader: words.Custom(readRequirement, func(h *Handler) []any { return []any{&h.Require} })},
 	{Name: "scope_implies", Usage: []string{"<broad> <narrow...>"}, Repeatable: true,
 		Reader: words.Custom(readScopeImplies, func(h *Handler) []any { return []any{&h.ScopeImplies} })},
+	{Name: "mcp", Reader: words.Only(func(h *Handler) **rights.Rights { return &h.MCP }, &rights.Table)},
 	{Name: "introspect", Usage: []string{"[force|skip] [max_age <duration>]"},
 		Reader: words.Custom(readRouteIntrospect, func(h *Handler) []any { return []any{&h.Introspect} })},
 	{Name: "forward_claims", Usage: []string{"<Header> <path>", "{ <Header> <path> ... }"}, Repeatable: true,

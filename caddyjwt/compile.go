@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
 	"github.com/caddyjwt/gateway/caddyjwt/require"
+	"github.com/caddyjwt/gateway/caddyjwt/rights"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/jose"
@@ -33,6 +34,8 @@ type compiled struct {
 	resource *resource.Identifier // nil without one
 	part     resource.Part        // what the gate tells about the resource
 	server   *issuerPlan          // nil without auth_server_metadata
+
+	messages *rights.Judge // nil without mcp
 
 	prefetchAll bool // whatever the issuers say; the app decides that
 
@@ -145,6 +148,11 @@ func (h *Handler) compileRoute(s *words.Settings, c *compiled) (err error) {
 			return setting.In(element("ForwardClaims", i), err)
 		}
 		config.ForwardClaims = append(config.ForwardClaims, claim)
+	}
+	if h.MCP != nil {
+		if c.messages, err = h.MCP.Compile(s); err != nil {
+			return setting.In("MCP", err)
+		}
 	}
 	if h.Introspect != nil {
 		if config.Asking, err = h.Introspect.compile(); err != nil {

@@ -14,6 +14,9 @@ import (
 // may have many gates.
 func (o opener) summary(ctx caddy.Context) []summary.Item {
 	of := summary.Gate{Config: o.config, Cache: o.cache, EndAtExpiry: o.endAtExpiry}
+	if o.messages != nil {
+		of.Messages = o.messages.String()
+	}
 	for i := range o.plans {
 		plan := &o.plans[i]
 		source := summary.Source{Keys: plan.source.kind.name, Prefetch: o.prefetches(plan)}

@@ -21,6 +21,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/process"
 	"github.com/caddyjwt/gateway/caddyjwt/protected"
 	"github.com/caddyjwt/gateway/caddyjwt/require"
+	"github.com/caddyjwt/gateway/caddyjwt/rights"
 	"github.com/caddyjwt/gateway/caddyjwt/startup"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/bearer"
@@ -150,6 +151,10 @@ type Handler struct {
 	// not a stream is cut off, so that it looks incomplete, and a GET that has no response yet gets 401. A token that
 	// never expires ends nothing. Default: what has begun goes on.
 	EndAtExpiry string `json:"end_at_expiry,omitempty"`
+	// Rights of MCP clients by tool and method. Then every request of this handler must be one of MCP's streamable HTTP
+	// transport: POST with exactly one JSON-RPC message of at most 1 MiB, or GET or DELETE without a body. All else is
+	// refused. The message goes on as it came, and answers are not touched. Default: bodies are not looked at.
+	MCP *rights.Rights `json:"mcp,omitempty"`
 	// Refine, for this route, when issuers are asked about tokens. Default: as each issuer says.
 	Introspect *RouteIntrospect `json:"introspect,omitempty"`
 	// Memory for verified tokens in bytes, at least 65536; -1 turns the cache off. A token is kept when it is seen for the
@@ -157,8 +162,9 @@ type Handler struct {
 	// 33554432 (32 MiB).
 	CacheSize int64 `json:"cache_size,omitempty"`
 
-	resource   string     // its identifier; empty for none
-	gate       *gate.Gate // for everything except Check: see ask
+	resource   string        // its identifier; empty for none
+	gate       *gate.Gate    // for everything except Check: see ask
+	messages   *rights.Judge // nil without mcp
 	leases     *pool.Leases[*gate.Gate]
 	mirrors    protected.Mirrors // of auth_server_metadata
 	endEvents  func()            // about keys, for Cleanup
@@ -204,6 +210,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.gate = h.leases.Ours().Value
+	h.messages = built.messages
 	h.ending = h.newEnding()
 	if err := h.offerServer(app, o); err != nil {
 		return err
@@ -271,6 +278,10 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	h.strip(r, verdict)
 	if err == nil && !verdict.Passes() {
 		err = gate.InternalError
+	}
+	if h.messages != nil {
+		err = h.messages.Settle(w, r, h.gate, verdict.Identity, err)
+		unread = unread && !bearer.HasRead(r)
 	}
 	if err == nil && verdict.Identity != nil {
 		err = h.gate.Annotate(r, verdict.Identity)

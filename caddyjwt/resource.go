@@ -172,6 +172,9 @@ func (c *compiled) scopes() []string {
 	for _, alternatives := range c.config.Require.AnyScopes {
 		scopes = append(scopes, alternatives...)
 	}
+	if c.messages != nil {
+		scopes = append(scopes, c.messages.Scopes()...)
+	}
 	return scopes
 }
 

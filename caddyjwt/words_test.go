@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt"
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
+	"github.com/caddyjwt/gateway/caddyjwt/rights"
 )
 
 // sections of docs/configuration.md: each has the words of one block and the JSON fields of one struct.
@@ -26,6 +27,7 @@ var sections = map[string]reflect.Type{
 	"consumer":    reflect.TypeFor[caddyjwt.Consumer](),
 	"credential":  reflect.TypeFor[caddyjwt.Credential](),
 	"cors":        reflect.TypeFor[cors.Config](),
+	"mcp":         reflect.TypeFor[rights.Rights](),
 }
 
 // The comment of UnmarshalCaddyfile has the syntax card that the tables make.

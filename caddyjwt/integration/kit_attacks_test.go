@@ -165,7 +165,7 @@ func (a *attempt) refusedFor(got answer, reasons ...string) {
 	switch reason {
 	case "missing_token":
 		code = ""
-	case "malformed_request":
+	case "malformed_request", "malformed_message":
 		status, code = http.StatusBadRequest, "invalid_request"
 	case "body_too_large":
 		status, code = http.StatusRequestEntityTooLarge, "invalid_request"
@@ -175,6 +175,8 @@ func (a *attempt) refusedFor(got answer, reasons ...string) {
 		status, code = http.StatusForbidden, "insufficient_scope"
 	case "cross_origin":
 		status, code = http.StatusForbidden, "-"
+	case "tool_denied":
+		status, code = http.StatusForbidden, ""
 	case "keys_unavailable", "key_pending":
 		status, code = http.StatusServiceUnavailable, "-"
 	}

@@ -60,6 +60,8 @@ const (
 	describeUnavailable       = "the access token cannot be checked at the moment; try again later"
 	describeFailed            = "the access token could not be checked"
 	describeInvalidRequest    = "exactly one well-formed access token is needed"
+	describeInvalidMessage    = "exactly one well-formed MCP message is needed"
+	describeToolDenied        = "this tool cannot be used here"
 	describeInvalidToken      = "the access token is expired, revoked, malformed or otherwise invalid"
 	describeCrossOrigin       = "a page of another origin sent this request, and its access token is in a cookie"
 	describeStepUp            = "the user must sign in again, or in a stronger way"
@@ -71,13 +73,15 @@ const (
 //	situation                                             status  challenge (RFC 6750 section 3.1)
 //	no credentials                                        401     Bearer with realm (and scope), no error code
 //	not one well-formed credential                        400     error="invalid_request"
-//	form body over the limit                              413     error="invalid_request"
+//	not one well-formed MCP message                       400     error="invalid_request"
+//	body that must be read over the limit                 413     error="invalid_request"
 //	token malformed, unknown, expired, inactive, …        401     error="invalid_token"
 //	valid token, but the user must sign in again          401     error="insufficient_user_authentication", …
 //	valid token, but not enough for this route            403     error="insufficient_scope", scope="…"
 //	page of another origin, token in a cookie             403     none
+//	MCP tool that nobody may run                          403     Bearer with realm, no error code
 //	key not known yet, no keys, no authorization server   503     none; Retry-After
-//	form bodies use all the memory they may               503     none; Retry-After
+//	bodies that must be read use all memory they may      503     none; Retry-After
 //	authorization server broke the protocol               502     none
 //	authorization server too slow                         504     none
 //	the client left before there was an answer            499     none (seen only in the access log)
@@ -143,6 +147,12 @@ func (g *Gate) answerTo(reason Reason) Answer {
 	case MalformedRequest:
 		status = http.StatusBadRequest
 		challenge.Error, challenge.Description = "invalid_request", describeInvalidRequest
+	case MalformedMessage:
+		status = http.StatusBadRequest
+		challenge.Error, challenge.Description = "invalid_request", describeInvalidMessage
+	case ToolDenied:
+		// No error code: after insufficient_scope, clients ask for a token with more scopes, and none would help.
+		status, text = http.StatusForbidden, describeToolDenied
 	case BodyTooLarge:
 		status = http.StatusRequestEntityTooLarge
 		challenge.Error, challenge.Description = "invalid_request", describeInvalidRequest

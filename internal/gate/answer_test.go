@@ -49,6 +49,8 @@ const (
 	noToken        = `Bearer realm="api", scope="read write"`
 	invalidRequest = `Bearer realm="api", error="invalid_request", ` +
 		`error_description="exactly one well-formed access token is needed"`
+	invalidMessage = `Bearer realm="api", error="invalid_request", ` +
+		`error_description="exactly one well-formed MCP message is needed"`
 	invalidToken = `Bearer realm="api", error="invalid_token", ` +
 		`error_description="the access token is expired, revoked, malformed or otherwise invalid"`
 	stepUp = `Bearer realm="api", error="insufficient_user_authentication", ` +
@@ -72,6 +74,8 @@ func TestAnswerToEveryReason(t *testing.T) {
 	want := map[gate.Reason]answer{
 		gate.MissingToken:                   {401, noToken, ""},
 		gate.MalformedRequest:               {400, invalidRequest, ""},
+		gate.MalformedMessage:               {400, invalidMessage, ""},
+		gate.ToolDenied:                     {403, `Bearer realm="api"`, ""},
 		gate.BodyTooLarge:                   {413, invalidRequest, ""},
 		gate.CrossOrigin:                    {403, "", ""},
 		gate.InsufficientUserAuthentication: {401, stepUp, ""},
@@ -229,7 +233,7 @@ func TestAnswerHasATextForErrorPages(t *testing.T) {
 			t.Errorf("%s: the text is %q, the challenge %s", reason, answer.Text, challengeOf(answer))
 		}
 	}
-	if len(texts) != 9 { // five codes, no token, another origin, try again, and the rest
+	if len(texts) != 11 { // five codes, one also for messages, no token, another origin, no tool, try again, and the rest
 		t.Errorf("%d texts: %q", len(texts), texts)
 	}
 }

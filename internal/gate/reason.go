@@ -19,8 +19,8 @@ func (r Reason) Error() string { return string(r) }
 // The reasons, roughly in the order in which a request meets the rules.
 const (
 	MalformedRequest     Reason = "malformed_request"     // not one well-formed credential, or not origin form
-	BodyTooLarge         Reason = "body_too_large"        // a form that may hold the token exceeds the limit
-	Overloaded           Reason = "overloaded"            // forms that may hold a token use all memory they may
+	BodyTooLarge         Reason = "body_too_large"        // a body that must be read exceeds the limit
+	Overloaded           Reason = "overloaded"            // bodies that must be read use all memory they may
 	MissingToken         Reason = "missing_token"         // no credential in any of the places
 	CrossOrigin          Reason = "cross_origin"          // a page of another origin sent the cookie
 	MalformedToken       Reason = "malformed_token"       // not a strict JWT
@@ -45,6 +45,8 @@ const (
 
 	InsufficientScope        Reason = "insufficient_scope"        // the route requires more scopes
 	ClaimMismatch            Reason = "claim_mismatch"            // the route requires another claim value or group
+	MalformedMessage         Reason = "malformed_message"         // not one well-formed MCP message
+	ToolDenied               Reason = "tool_denied"               // an MCP tool that nobody may run
 	KeyPending               Reason = "key_pending"               // the issuer may have published the key just now
 	KeysUnavailable          Reason = "keys_unavailable"          // the gate has no usable keys of the issuer
 	IntrospectionUnavailable Reason = "introspection_unavailable" // the authorization server is down or overloaded
@@ -60,7 +62,8 @@ func Reasons() []Reason {
 		MalformedRequest, BodyTooLarge, Overloaded, MissingToken, CrossOrigin, MalformedToken, UnsupportedAlgorithm,
 		InvalidType, UnknownIssuer, UnknownKey, InvalidSignature, Expired, NotYetValid, LifetimeTooLong, InvalidIssuer,
 		InvalidAudience, MissingClaim, ProofRequired, Inactive, Contradiction, UnsafeClaim,
-		InsufficientUserAuthentication, InsufficientScope, ClaimMismatch, KeyPending, KeysUnavailable,
+		InsufficientUserAuthentication, InsufficientScope, ClaimMismatch,
+		MalformedMessage, ToolDenied, KeyPending, KeysUnavailable,
 		IntrospectionUnavailable, IntrospectionFailed, IntrospectionTimeout, ClientGone, InternalError,
 	}
 }

@@ -39,7 +39,7 @@ type Details struct {
 // titles of the types, by error code. No code means that no token came.
 var titles = map[string]string{
 	"":                   "Access token needed",
-	"invalid_request":    "Not one access token",
+	"invalid_request":    "Malformed request",
 	"invalid_token":      "Invalid access token",
 	"insufficient_scope": "Insufficient rights",
 

@@ -19,10 +19,10 @@ func TestBodyOfEachProblem(t *testing.T) {
 			`{"type":"` + manual + `token_needed","title":"Access token needed","status":401,` +
 				`"detail":"an access token is needed","scope":"read write"}`},
 		"a bad request": {problem.Of(400, "invalid_request", "one token", ""),
-			`{"type":"` + manual + `invalid_request","title":"Not one access token","status":400,"detail":"one token",` +
+			`{"type":"` + manual + `invalid_request","title":"Malformed request","status":400,"detail":"one token",` +
 				`"error":"invalid_request"}`},
 		"a long form": {problem.Of(413, "invalid_request", "one token", ""),
-			`{"type":"` + manual + `invalid_request","title":"Not one access token","status":413,"detail":"one token",` +
+			`{"type":"` + manual + `invalid_request","title":"Malformed request","status":413,"detail":"one token",` +
 				`"error":"invalid_request"}`},
 		"a bad token": {problem.Of(401, "invalid_token", "expired or so", ""),
 			`{"type":"` + manual + `invalid_token","title":"Invalid access token","status":401,"detail":"expired or so",` +

@@ -63,6 +63,9 @@ var arrows = map[string][]string{
 	"caddyjwt/startup": {"caddyjwt/pool", "internal/summary"},
 
 	"caddyjwt/require": {"caddyjwt/words", "internal/gate", "internal/claims", "internal/setting"},
+	"caddyjwt/rights": {
+		"caddyjwt/bodies", "caddyjwt/require", "caddyjwt/words", "internal/gate", "internal/mcp", "internal/bearer", "internal/setting",
+	},
 	"caddyjwt/verdict": {"internal/gate", "internal/claims"},
 	"caddyjwt/expiry":  {"internal/gate"},
 
@@ -79,7 +82,7 @@ var arrows = map[string][]string{
 	"caddyjwt": {
 		"caddyjwt/words", "caddyjwt/pool", "caddyjwt/process", "caddyjwt/startup", "caddyjwt/require", "caddyjwt/verdict",
 		"caddyjwt/expiry", "caddyjwt/onheader", "caddyjwt/cors", "internal/summary",
-		"caddyjwt/bodies", "caddyjwt/protected", "internal/resource",
+		"caddyjwt/bodies", "caddyjwt/rights", "caddyjwt/protected", "internal/resource",
 		"internal/gate", "internal/authserver", "introspect", // and what their configurations are made of:
 		"internal/bearer", "internal/claims", "internal/fetch", "internal/hashing", "internal/jose", "internal/keyset",
 		"internal/problem", "internal/setting", "internal/causes",

@@ -33,6 +33,8 @@ type Gate struct {
 	Sources []Source
 	// EndAtExpiry says which responses end with their token; empty for none.
 	EndAtExpiry string
+	// Messages says what the rules for MCP messages are; empty when there are none.
+	Messages string
 	// Cache is the size of the cache in bytes; 0 for none.
 	Cache int64
 	// CORS is the origins whose pages may send requests; nil if the gate leaves CORS to others.
@@ -72,6 +74,7 @@ func Of(g Gate) []Item {
 	add("audience", audience(c.Audience))
 	add("requires", first(requirements(c.Require), "; "))
 	add("scope_implies", first(implications(c.ScopeImplies), "; "))
+	add("mcp", g.Messages)
 	add("max_lifetime", duration(c.MaxLifetime))
 	add("introspect", asking(c.Asking))
 	add("without_token", withoutToken(c))
