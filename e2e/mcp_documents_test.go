@@ -84,6 +84,7 @@ type resourceSite struct {
 type resourceGate struct {
 	issuers, scopes, named []string
 	anyScopes              [][]string
+	tools                  [][]string // the scopes of each tool of an MCP server
 	places                 []tokenPlace
 }
 
@@ -123,6 +124,7 @@ func newResourceSite(random *rand.Rand, number int) resourceSite {
 			issuers:   append(some(random, resourceIssuers, 1), some(random, resourceNames, 0)...),
 			scopes:    some(random, allScopes, 0),
 			named:     some(random, allScopes, 0),
+			tools:     [][]string{some(random, allScopes, 1), some(random, allScopes, 1)}[:random.IntN(3)],
 			anyScopes: [][]string{some(random, allScopes, 2), some(random, allScopes, 2)}[:random.IntN(3)],
 			places:    some(random, resourcePlaces, 0),
 		})
@@ -161,6 +163,13 @@ func (s resourceSite) write(text *strings.Builder, socket, keys string) {
 		for _, scopes := range gate.anyScopes {
 			line(text, "\t\trequire any_scope ", scopes)
 		}
+		if len(gate.tools) > 0 {
+			text.WriteString("\t\tmcp {\n")
+			for i, scopes := range gate.tools {
+				line(text, fmt.Sprintf("\t\t\ttool tool_%d scope ", i), scopes)
+			}
+			text.WriteString("\t\t}\n")
+		}
 		for _, place := range gate.places {
 			fmt.Fprintf(text, "\t\ttoken_from %s\n", place.text)
 		}
@@ -186,8 +195,8 @@ func (s resourceSite) document(t *testing.T) map[string]any {
 			}
 		}
 		scopes, named = append(scopes, gate.scopes...), append(named, gate.named...)
-		for _, alternatives := range gate.anyScopes {
-			scopes = append(scopes, alternatives...)
+		for _, more := range slices.Concat(gate.anyScopes, gate.tools) {
+			scopes = append(scopes, more...)
 		}
 		for _, place := range gate.places {
 			methods = append(methods, place.method)
