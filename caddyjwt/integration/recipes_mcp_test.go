@@ -46,7 +46,10 @@ func (s *mcpServer) post(token, message string, header ...string) answer {
 	return s.do(r)
 }
 
-const initialize = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{}}`
+const (
+	initialize = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{}}`
+	callOf     = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"NAME","arguments":{}}}`
+)
 
 // document is the metadata of a resource.
 type document struct {
@@ -157,5 +160,52 @@ func TestRecipeOfEntraID(t *testing.T) {
 	}
 	if d := s.document(mcpMetadata); asJSON(t, d.Scopes) != `["`+long+`"]` {
 		t.Errorf("the metadata has the scopes %q", d.Scopes)
+	}
+}
+
+func TestRecipeOfRightsForEachTool(t *testing.T) {
+	s := newMCPServer(t)
+	s.mcpRecipe("Rights for each tool", 1, "https://auth.example.com")
+	call := func(name string) string { return strings.Replace(callOf, "NAME", name, 1) }
+
+	for _, scope := range []string{"orders:read", "orders:write", "orders:admin"} {
+		token := s.token("scope", scope)
+		s.passed(s.post(token, initialize))
+		s.passed(s.post(token, call("list_orders")))
+		a := s.post(token, call("cancel_order"))
+		if scope == "orders:read" {
+			s.refused(a, http.StatusForbidden, "insufficient_scope")
+			s.documented(a)
+		} else {
+			s.passed(a)
+		}
+		if a := s.post(token, call("drop_orders")); a.StatusCode != http.StatusForbidden {
+			t.Errorf("a tool without a line: status %d", a.StatusCode)
+		}
+	}
+	if a := s.post(s.token("scope", "orders:read"), "["+call("list_orders")+"]"); a.StatusCode != http.StatusBadRequest {
+		t.Errorf("a batch: status %d", a.StatusCode)
+	}
+	s.drain()
+}
+
+func TestRecipeOfSeveralMCPServers(t *testing.T) {
+	s := newMCPServer(t)
+	s.recipeIn("mcp.md", "Several servers on one host", 1, "https://auth.example.com", s.as.URL,
+		"localhost:3001", s.upstream.addr(), "localhost:3002", s.upstream.addr())
+	for _, name := range []string{"mail", "files"} {
+		resource := "https://mcp.example.com/" + name
+		if d := s.document("/.well-known/oauth-protected-resource/" + name); d.Resource != resource ||
+			asJSON(t, d.Scopes) != `["`+name+`:read"]` || asJSON(t, d.Servers) != asJSON(t, []string{s.as.URL}) {
+			t.Errorf("the metadata of %s is %+v", name, d)
+		}
+		for _, other := range []string{"mail", "files"} {
+			a := s.get("/"+other, s.token("aud", resource, "scope", "mail:read files:read"))
+			if other == name {
+				s.passed(a)
+			} else {
+				s.refused(a, http.StatusUnauthorized, "invalid_audience")
+			}
+		}
 	}
 }
