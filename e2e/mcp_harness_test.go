@@ -132,9 +132,10 @@ func isStream(line string) bool {
 // wayIn is how a client gets from nothing to a session. The challenge leads it to the metadata of the resource, and the
 // metadata to the authorization server. There it registers, and its user logs in.
 func wayIn(path, scope string) string {
-	return strings.NewReplacer("{path}", path, "{url}", requested(path), "{scope}", scope).Replace(`
-		POST {url} 401 initialize Bearer realm="api", scope="{scope}", resource_metadata="{metadata}{path}"
-		GET /.well-known/oauth-protected-resource{path} 200
+	return strings.NewReplacer("{path}", path, "{inserted}", inserted(path), "{url}", requested(path), "{scope}", scope).
+		Replace(`
+		POST {url} 401 initialize Bearer realm="api", scope="{scope}", resource_metadata="{metadata}{inserted}"
+		GET /.well-known/oauth-protected-resource{inserted} 200
 		GET as:/.well-known/oauth-authorization-server 200
 		POST as:/reg 201 {scope}
 		authorize S256 resource={origin}{path} scope={scope}`) + comeBack(path)
@@ -142,13 +143,18 @@ func wayIn(path, scope string) string {
 
 // comeBack is what a client does when its user is back with a code.
 func comeBack(path string) string {
-	return strings.NewReplacer("{path}", path, "{url}", requested(path)).Replace(`
-		GET /.well-known/oauth-protected-resource{path} 200
+	return strings.NewReplacer("{path}", path, "{inserted}", inserted(path), "{url}", requested(path)).Replace(`
+		GET /.well-known/oauth-protected-resource{inserted} 200
 		GET as:/.well-known/oauth-authorization-server 200
 		POST as:/token 200 authorization_code resource={origin}{path}
 		POST {url} 200 initialize
 		POST {url} 202 notifications/initialized
 		`)
+}
+
+// inserted is the path of a resource where the address of its metadata has it (RFC 9728 section 3.1).
+func inserted(path string) string {
+	return strings.TrimSuffix(path, "/")
 }
 
 // requested is the path in requests to a resource.

@@ -99,7 +99,9 @@ func TestAnMCPClientWithoutAUserGetsItsOwnToken(t *testing.T) {
 
 func TestAnMCPServerMayBeAWholeHostOrBelowAPath(t *testing.T) {
 	t.Parallel()
-	for name, path := range map[string]string{"a whole host": "", "below a path": "/teams/blue/mcp"} {
+	for name, path := range map[string]string{
+		"a whole host": "", "a whole host, with a slash": "/", "below a path": "/teams/blue/mcp",
+	} {
 		t.Run(name, func(t *testing.T) {
 			h := startMCPHost(t, strings.Replace(mcpSite, "{origin}/mcp", "{origin}"+path, 1))
 			provider.protect(t, h.origin+path)
