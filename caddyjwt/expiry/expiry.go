@@ -5,6 +5,7 @@ package expiry
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"time"
 
@@ -75,7 +76,9 @@ func (e *Ending) Serve(
 		connect: r.Method == http.MethodConnect, major: r.ProtoMajor,
 	}
 	*r = *r.WithContext(ctx) // in place: net/http adds trailers to this very request
+	var before http.Header
 	if e.All {
+		before = w.Header().Clone()
 		p.arm()
 	}
 	defer func() {
@@ -83,7 +86,11 @@ func (e *Ending) Serve(
 			if reason := recover(); reason != nil && !aborts(reason) {
 				panic(reason)
 			}
-			err = how.result(r)
+			if err = how.result(r); errors.Is(err, ErrNotBegun) {
+				// The handler may have set some of its own header: a cookie, or a length that the refusal does not have.
+				clear(w.Header())
+				maps.Copy(w.Header(), before)
+			}
 		}
 	}()
 	return next.ServeHTTP(p, r)

@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -759,6 +761,27 @@ func TestErrorRouteAfterTheEndIsNotCancelled(t *testing.T) {
 			}), nil, time.Now().Add(life))
 		if !errors.Is(err, expiry.ErrNotBegun) || r.Context().Err() != nil || r.Context().Value(key{}) != "kept" {
 			t.Errorf("error %v, context %v", err, r.Context())
+		}
+	})
+}
+
+// A refusal must not have what was meant for the response: its cookies are somebody's, and its length is another.
+func TestHeaderOfAResponseThatDoesNotBegin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newClient()
+		w.Header().Set("Server", "Caddy")
+		err := newRoute(true).Serve(w, httptest.NewRequest(http.MethodGet, "/", nil), caddyhttp.HandlerFunc(
+			func(w http.ResponseWriter, r *http.Request) error {
+				<-r.Context().Done()
+				w.Header().Set("Server", "backend")
+				w.Header().Set("Set-Cookie", "session=secret")
+				w.Header().Set("Content-Length", "6")
+				_, err := w.Write([]byte("answer"))
+				return err
+			}), nil, time.Now().Add(life))
+		if want := (http.Header{"Server": {"Caddy"}}); !errors.Is(err, expiry.ErrNotBegun) || !maps.EqualFunc(w.Header(),
+			want, slices.Equal) {
+			t.Errorf("error %v, header %v", err, w.Header())
 		}
 	})
 }
