@@ -121,6 +121,11 @@ func (c *compiled) checkChallenges() error {
 			return setting.Errorf("Resource", "scope: %w", err)
 		}
 	}
+	for i, acr := range c.config.Require.ACR {
+		if err := bearer.Unmistakable(acr); err != nil {
+			return setting.Errorf(element("Require.ACR", i), "require acr: %w", err)
+		}
+	}
 	return nil
 }
 

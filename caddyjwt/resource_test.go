@@ -168,6 +168,8 @@ func TestMistakesOfAResourceNameTheCure(t *testing.T) {
 		"a realm with quotes": {"resource https://a.example\nrealm `a \"b\"`", "quote", 4},
 		"a scope that a client takes for an error": {
 			"resource https://a.example\nrequire scope read urn:x?error=1", `"error=" in it`, 3},
+		"a class that a client takes for a scope": {
+			"resource https://a.example\nrequire acr gold urn:x?scope=admin", `"scope=" in it`, 4},
 	} {
 		h := new(Handler)
 		err := h.UnmarshalCaddyfile(caddyfile.NewTestDispenser(
