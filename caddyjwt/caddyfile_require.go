@@ -8,8 +8,6 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt/require"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
-	"github.com/caddyjwt/gateway/internal/gate"
-	"github.com/caddyjwt/gateway/internal/setting"
 )
 
 // requireUsage are the forms of require. The kinds of requirements are their first words.
@@ -119,23 +117,6 @@ func readScopeImplies(b *words.Block, h *Handler) error {
 	if len(scopes) < 2 {
 		return b.WrongUsage("the broad scope comes first, and those that it implies follow it")
 	}
-	h.ScopeImplies = append(h.ScopeImplies, ScopeImplication{Broad: scopes[0], Narrow: scopes[1:]})
+	h.ScopeImplies = append(h.ScopeImplies, require.Implication{Broad: scopes[0], Narrow: scopes[1:]})
 	return require.CheckImplies(b, scopes)
-}
-
-// compileScopeImplies resolves placeholders. known is true if all values are known.
-func (h *Handler) compileScopeImplies(s *words.Settings) (out []gate.ScopeImplication, known bool, err error) {
-	if err := words.NotEmpty("scope_implies", h.ScopeImplies); err != nil {
-		return nil, false, setting.In("ScopeImplies", err)
-	}
-	known = true
-	for i, implication := range h.ScopeImplies {
-		scopes, ok, err := s.Texts("scope_implies", append([]string{implication.Broad}, implication.Narrow...))
-		if err != nil {
-			return nil, false, &setting.Error{Field: element("ScopeImplies", i), Err: err}
-		}
-		out = append(out, gate.ScopeImplication{Broad: scopes[0], Narrow: scopes[1:]})
-		known = known && ok
-	}
-	return out, known, nil
 }

@@ -139,8 +139,8 @@ func (h *Handler) compileRoute(s *words.Settings, c *compiled) (err error) {
 		}
 		c.anonymousKnown = c.anonymousKnown && known
 	}
-	if config.ScopeImplies, _, err = h.compileScopeImplies(s); err != nil {
-		return err
+	if config.ScopeImplies, err = require.CompileImplications(s, h.ScopeImplies); err != nil {
+		return setting.In("ScopeImplies", err)
 	}
 	for i := range h.ForwardClaims {
 		claim, err := h.ForwardClaims[i].compile()

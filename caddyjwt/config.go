@@ -198,14 +198,6 @@ type Credential struct {
 	Base64 bool `json:"base64,omitempty"`
 }
 
-// ScopeImplication says that one scope includes others.
-type ScopeImplication struct {
-	// The scope that is enough for each of the others. Placeholders are resolved.
-	Broad string `json:"broad"`
-	// The scopes that it implies. Placeholders are resolved.
-	Narrow []string `json:"narrow"`
-}
-
 // ForwardClaim gives the backend a claim in a header.
 type ForwardClaim struct {
 	// Path of the claim, as in a requirement.

@@ -98,7 +98,7 @@ type Handler struct {
 	// Which scopes imply others, here and for matchers behind this gate: a token with the broad scope counts as one that
 	// has the narrow ones, and those that they imply in turn. Claims stay as they are. No scope may imply itself, and
 	// there are at most 512 pairs. Default: none.
-	ScopeImplies []ScopeImplication `json:"scope_implies,omitempty"`
+	ScopeImplies []require.Implication `json:"scope_implies,omitempty"`
 	// Claims that the backend gets in headers. Default: none; the backend then learns nothing from an issuer's token.
 	ForwardClaims []ForwardClaim `json:"forward_claims,omitempty"`
 	// Name of a header that gives the backend all claims at once: the token's payload, or the introspection answer about
