@@ -13,9 +13,12 @@ import (
 // However a handler answers, the header is changed once, after the handler has set it.
 func TestHeaderIsChangedOnceBeforeItIsSent(t *testing.T) {
 	for name, answer := range map[string]func(http.ResponseWriter){
-		"with a status":          func(w http.ResponseWriter) { w.WriteHeader(http.StatusNotFound) },
-		"with text":              func(w http.ResponseWriter) { _, _ = io.WriteString(w, "text") },
-		"with several texts":     func(w http.ResponseWriter) { _, _ = io.WriteString(w, "a"); _, _ = io.WriteString(w, "b") },
+		"with a status": func(w http.ResponseWriter) { w.WriteHeader(http.StatusNotFound) },
+		"with text":     func(w http.ResponseWriter) { _, _ = io.WriteString(w, "text") },
+		"with several texts": func(w http.ResponseWriter) {
+			_, _ = io.WriteString(w, "a")
+			_, _ = io.WriteString(w, "b")
+		},
 		"from a file":            func(w http.ResponseWriter) { _, _ = io.Copy(w, strings.NewReader("text")) },
 		"beginning with a flush": func(w http.ResponseWriter) { _ = http.NewResponseController(w).Flush() },
 		"with nothing":           func(http.ResponseWriter) {},
