@@ -1,7 +1,6 @@
 package caddyjwt
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
@@ -20,10 +19,6 @@ func (h *Handler) compileServer(s *words.Settings, c *compiled) error {
 	if h.AuthServerMetadata == nil {
 		return nil
 	}
-	if h.Resource == nil {
-		return errors.New("auth_server_metadata is for clients that know only the resource, and this gate names none: " +
-			"add \"resource <url>\", or remove auth_server_metadata")
-	}
 	var names []string
 	for i := range c.plans {
 		if !c.plans[i].source.issuerKnown {
@@ -31,11 +26,9 @@ func (h *Handler) compileServer(s *words.Settings, c *compiled) error {
 		}
 		names = append(names, c.plans[i].issuer.Name)
 	}
-	chosen, err := h.AuthServerMetadata.Choose(s, c.resource, names)
-	for i := range c.plans {
-		if chosen != "" && c.plans[i].issuer.Name == chosen {
-			c.server = &c.plans[i]
-		}
+	chosen, err := h.AuthServerMetadata.Choose(s, h.Resource != nil, c.resource, names)
+	if chosen >= 0 {
+		c.server = &c.plans[chosen]
 	}
 	return err
 }
@@ -72,5 +65,3 @@ func (h *Handler) Guarded() string { return h.resource }
 
 // LetsStrangersIn implements protected.Gate.
 func (h *Handler) LetsStrangersIn() bool { return h.Optional || h.Anonymous != "" || len(h.Public) > 0 }
-
-var _ protected.Gate = (*Handler)(nil)

@@ -41,19 +41,25 @@ func (m *ServerMetadata) Read(b *words.Block) error {
 	return nil
 }
 
-// Choose checks the settings, and chooses one of the gate's issuers. It returns "" when that is not known yet. id is
-// the resource, or nil when it is not known.
-func (m *ServerMetadata) Choose(s *words.Settings, id *resource.Identifier, issuers []string) (string, error) {
+// Choose checks the settings, and chooses one of the gate's issuers. It returns the issuer's place in the list, or -1
+// when that is not known yet. guards says that the gate has a resource, and id which one, if that is known.
+func (m *ServerMetadata) Choose(
+	s *words.Settings, guards bool, id *resource.Identifier, issuers []string,
+) (int, error) {
 	if m.Mode != "proxy" && m.Mode != "redirect" {
-		return "", setting.Errorf("Mode", "auth_server_metadata %q: expected proxy or redirect", m.Mode)
+		return -1, setting.Errorf("Mode", "auth_server_metadata %q: expected proxy or redirect", m.Mode)
+	}
+	if !guards {
+		return -1, errors.New("auth_server_metadata is for clients that know only the resource, and this gate names none: " +
+			"add \"resource <url>\", or remove auth_server_metadata")
 	}
 	named, known, err := s.Text("auth_server_metadata", m.Issuer)
 	if err != nil || !known {
-		return "", setting.In("Issuer", err)
+		return -1, setting.In("Issuer", err)
 	}
 	chosen, err := chosen(named, issuers)
 	if err != nil {
-		return "", setting.In("Issuer", fmt.Errorf("auth_server_metadata: %w", err))
+		return -1, setting.In("Issuer", fmt.Errorf("auth_server_metadata: %w", err))
 	}
 	address, err := addressOf(chosen)
 	if err == nil && id != nil && address == id.Origin()+AuthServerPath {
@@ -61,9 +67,9 @@ func (m *ServerMetadata) Choose(s *words.Settings, id *resource.Identifier, issu
 			"auth_server_metadata", chosen, address)
 	}
 	if err != nil {
-		return "", fmt.Errorf("auth_server_metadata: %w", err)
+		return -1, fmt.Errorf("auth_server_metadata: %w", err)
 	}
-	return chosen, nil
+	return slices.Index(issuers, chosen), nil
 }
 
 // chosen is the named issuer or, without a name, the only one that clients can find.
