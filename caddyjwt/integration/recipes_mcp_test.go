@@ -179,9 +179,9 @@ func TestRecipeOfRightsForEachTool(t *testing.T) {
 		} else {
 			s.passed(a)
 		}
-		if a := s.post(token, call("drop_orders")); a.StatusCode != http.StatusForbidden {
-			t.Errorf("a tool without a line: status %d", a.StatusCode)
-		}
+		closed := s.post(token, call("drop_orders"))
+		s.refused(closed, http.StatusForbidden, "tool_denied")
+		s.documented(closed)
 	}
 	if a := s.post(s.token("scope", "orders:read"), "["+call("list_orders")+"]"); a.StatusCode != http.StatusBadRequest {
 		t.Errorf("a batch: status %d", a.StatusCode)
