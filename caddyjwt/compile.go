@@ -12,6 +12,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/problem"
 	"github.com/caddyjwt/gateway/internal/resource"
 	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/introspect"
@@ -149,10 +150,8 @@ func (h *Handler) compileRoute(s *words.Settings, c *compiled) (err error) {
 		}
 		config.ForwardClaims = append(config.ForwardClaims, claim)
 	}
-	if h.MCP != nil {
-		if c.messages, err = h.MCP.Compile(s); err != nil {
-			return setting.In("MCP", err)
-		}
+	if c.messages, err = h.MCP.Compile(s); err != nil {
+		return setting.In("MCP", err)
 	}
 	if h.Introspect != nil {
 		if config.Asking, err = h.Introspect.compile(); err != nil {
@@ -173,7 +172,7 @@ func (h *Handler) compileRoute(s *words.Settings, c *compiled) (err error) {
 		return err
 	}
 	c.endAtExpiry = h.EndAtExpiry
-	return h.checkErrorFormat()
+	return setting.In("ErrorFormat", problem.CheckFormat(h.ErrorFormat))
 }
 
 func (f ForwardClaim) compile() (gate.ForwardClaim, error) {

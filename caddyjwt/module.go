@@ -281,13 +281,12 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	}
 	if h.messages != nil {
 		err = h.messages.Settle(w, r, h.gate, verdict.Identity, err)
-		unread = unread && !bearer.HasRead(r)
 	}
 	if err == nil && verdict.Identity != nil {
 		err = h.gate.Annotate(r, verdict.Identity)
 	}
 	if err != nil {
-		if unread {
+		if unread && !bearer.HasRead(r) {
 			bodies.Limit(w, bodies.RefusedTimeout)
 		}
 		bodies.EndTrailers(w, r)

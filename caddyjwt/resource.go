@@ -177,10 +177,7 @@ func (c *compiled) scopes() []string {
 	for _, alternatives := range c.config.Require.AnyScopes {
 		scopes = append(scopes, alternatives...)
 	}
-	if c.messages != nil {
-		scopes = append(scopes, c.messages.Scopes()...)
-	}
-	return scopes
+	return append(scopes, c.messages.Scopes()...)
 }
 
 // methods are the places of RFC 6750 section 2 by their names in the document, in the order of that section. Other

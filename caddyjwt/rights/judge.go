@@ -18,11 +18,19 @@ type Judge struct {
 	config mcp.Config
 }
 
-// Scopes are all scopes that a message may need, each once.
-func (j *Judge) Scopes() []string { return j.config.Scopes() }
+// Scopes are all scopes that a message may need, each once. Nil has none.
+func (j *Judge) Scopes() []string {
+	if j == nil {
+		return nil
+	}
+	return j.config.Scopes()
+}
 
-// String says in a few words what the rules are.
+// String says in a few words what the rules are. For nil it is empty.
 func (j *Judge) String() string {
+	if j == nil {
+		return ""
+	}
 	unlisted := "denied"
 	if j.config.AnyTool {
 		unlisted = "allowed"
@@ -34,9 +42,9 @@ func (j *Judge) String() string {
 // Settle decides about a request that the gate has judged, by its message. refused is the gate's own refusal, or nil;
 // what Settle returns takes its place, and is a *gate.Failure or nil. The identity is nil if the request had no token.
 //
-// Nothing is read of a request that is refused, with one exception: if scopes are missing, the challenge must name those
-// of the message as well. Otherwise a client would learn of them only after it has got what the route requires, and
-// would ask its user twice. A message that is not well-formed changes nothing then.
+// Nothing is read of a request that is refused, with one exception: if scopes are missing, the challenge must name
+// those of the message as well. Otherwise a client would learn of them only after it has got what the route requires,
+// and would ask its user twice. A message that is not well-formed changes nothing then.
 func (j *Judge) Settle(w http.ResponseWriter, r *http.Request, g *gate.Gate, id *gate.Identity, refused error) error {
 	var failure *gate.Failure
 	if refused != nil {

@@ -41,8 +41,11 @@ type Method struct {
 	Scopes []string `json:"scopes,omitempty"`
 }
 
-// Compile resolves placeholders and checks everything. Fields of errors are relative to the block.
+// Compile resolves placeholders and checks everything. Fields of errors are relative to the block. Nil stays nil.
 func (r *Rights) Compile(s *words.Settings) (*Judge, error) {
+	if r == nil {
+		return nil, nil
+	}
 	if err := r.check(); err != nil {
 		return nil, err
 	}

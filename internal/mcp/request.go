@@ -17,7 +17,9 @@ const (
 
 // decisive are the fields that decide how a server reads the body. A client may send each of them once, in this
 // spelling, and never as a trailer. CGI and its descendants take Mcp_Name for Mcp-Name.
-var decisive = []string{"Content-Type", "Content-Encoding", "Content-Length", "Transfer-Encoding", methodField, nameField}
+var decisive = []string{
+	"Content-Type", "Content-Encoding", "Content-Length", "Transfer-Encoding", methodField, nameField,
+}
 
 // Carries reports whether the body of a request is a message. A request with POST must carry one. GET opens a stream,
 // DELETE ends a session, and neither they nor HEAD and OPTIONS have a body. There is no other method (MCP 2025-11-25,

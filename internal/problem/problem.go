@@ -3,6 +3,7 @@ package problem
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 )
 
@@ -34,6 +35,15 @@ type Details struct {
 	ACRValues string `json:"acr_values,omitempty"`
 	// MaxAge is that of the challenge (RFC 9470 section 3): how many seconds ago the user may have signed in.
 	MaxAge int64 `json:"max_age,omitempty"`
+}
+
+// CheckFormat refuses a format of refusals that does not exist. An empty one means no body.
+func CheckFormat(format string) error {
+	if format == "" || format == "problem" {
+		return nil
+	}
+	return fmt.Errorf("unknown error_format %q: the only one is problem; leave it out for no body, or to write one in "+
+		"handle_errors", format)
 }
 
 // titles of the types, by error code. No code means that no token came.

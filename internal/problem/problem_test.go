@@ -54,3 +54,11 @@ func TestBodyOfEachProblem(t *testing.T) {
 		})
 	}
 }
+
+func TestFormatsOfRefusals(t *testing.T) {
+	for format, good := range map[string]bool{"": true, "problem": true, "html": false, "Problem": false} {
+		if err := problem.CheckFormat(format); (err == nil) != good {
+			t.Errorf("%q: %v", format, err)
+		}
+	}
+}
