@@ -37,13 +37,14 @@ func (p *mcpPlace) byDefault(word string) {
 func (a *attempt) sendMessage(token, method, body string, header ...string) answer {
 	a.t.Helper()
 	a.secret(token)
-	r := a.request(method, "/mcp", strings.NewReader(body), append([]string{"Authorization", "Bearer " + token}, header...)...)
+	r := a.request(method, "/mcp", strings.NewReader(body), append([]string{"Authorization", "Bearer " + token},
+		header...)...)
 	return a.do(r)
 }
 
 // The gate reads one tool in a message, and the server runs another: duplicate members, members in another letter case,
-// batches, several messages, other encodings. Go's encoding/json ignores case, JavaScript takes the last of two members,
-// and some libraries take the first. Each of these bodies is refused.
+// batches, several messages, other encodings. Go's encoding/json ignores case, JavaScript takes the last of two
+// members, and some libraries take the first. Each of these bodies is refused.
 func TestAttackMCPMessageReadInTwoWays(t *testing.T) {
 	p := mcpEverywhere(t)
 	s, ways, token := p.site, p.ways, p.token
@@ -75,10 +76,13 @@ func TestAttackMCPToolUnderAnotherName(t *testing.T) {
 	s, ways, token := p.site, p.ways, p.token
 	for word, reason := range map[string]string{"deny": "tool_denied", "allow": "malformed_message"} {
 		p.byDefault(word)
-		for _, name := range []string{"Delete_File", "DELETE_FILE", "deleteFile", "delete-file", "delete.file", "delete__file",
+		for _, name := range []string{"Delete_File", "DELETE_FILE", "deleteFile", "delete-file", "delete.file",
+			"delete__file",
 			"delete_file.", ".delete_file", "delete_file ", " delete_file", "delete_file\\n", "delete_file\\u0000",
-			"delete_file\\u0000.txt", "delete_file/", "./delete_file", "delete%5Ffile", "delete_file\\u200b", "\\ufeffdelete_file",
-			"ｄelete_file", "delete＿file", "dele\\u0301te_file", "d\\u00e9lete_file", "delete\\u00adfile", "delete_ﬁle", "", "\\u0000",
+			"delete_file\\u0000.txt", "delete_file/", "./delete_file", "delete%5Ffile", "delete_file\\u200b",
+			"\\ufeffdelete_file",
+			"ｄelete_file", "delete＿file", "dele\\u0301te_file", "d\\u00e9lete_file", "delete\\u00adfile", "delete_ﬁle", "",
+			"\\u0000",
 			"read_file,delete_file", "read_file delete_file", "read_file;delete_file", "../delete_file", "*", "{env.HOME}",
 			"delete_" + strings.Repeat("_", 120) + "file", "__proto__/delete_file"} {
 			for _, way := range ways {
@@ -92,7 +96,8 @@ func TestAttackMCPToolUnderAnotherName(t *testing.T) {
 		s.attack(t, "an escaped name is the same name, default "+word, func(t *testing.T, a *attempt) {
 			body := strings.Replace(call("x"), `"x"`, `"\u0064elete\u005ffile"`, 1)
 			a.refusedFor(a.sendMessage(token, "POST", body, "Content-Type", jsonType), "insufficient_scope")
-			a.passed(a.sendMessage(token, "POST", strings.Replace(call("x"), `"x"`, `"read\u005ffile"`, 1), "Content-Type", jsonType))
+			a.passed(a.sendMessage(token, "POST", strings.Replace(call("x"), `"x"`, `"read\u005ffile"`, 1), "Content-Type",
+				jsonType))
 		})
 	}
 }
@@ -159,8 +164,9 @@ func TestAttackMCPFieldsThatContradictTheBody(t *testing.T) {
 	}
 	s.attack(t, "a trailer that nobody has announced does not travel", func(t *testing.T, a *attempt) {
 		a.secret(token)
-		got := a.passed(a.raw(fmt.Sprintf("POST /mcp HTTP/1.1\r\nHost: gate.test\r\nAuthorization: Bearer %s\r\nContent-Type: "+
-			"application/json\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\nMcp-Name: delete_file\r\n\r\n", token,
+		got := a.passed(a.raw(fmt.Sprintf(
+			"POST /mcp HTTP/1.1\r\nHost: gate.test\r\nAuthorization: Bearer %s\r\nContent-Type: "+
+				"application/json\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\nMcp-Name: delete_file\r\n\r\n", token,
 			len(call("read_file")), call("read_file"))))
 		if len(got.Trailer) > 0 || got.Header.Get("Mcp-Name") != "" {
 			t.Errorf("fields %v, trailers %v arrived", got.Header, got.Trailer)
@@ -173,12 +179,15 @@ func TestAttackMCPBodyOfAnotherType(t *testing.T) {
 	p := mcpEverywhere(t)
 	s, ways, token := p.site, p.ways, p.token
 	for _, contentType := range []string{"", "text/plain", "text/json", "application/json-rpc", "application/jsonrequest",
-		"application/jsonl", "application/x-ndjson", "application/json-seq", "application/vnd.api+json", "application/octet-stream",
+		"application/jsonl", "application/x-ndjson", "application/json-seq", "application/vnd.api+json",
+		"application/octet-stream",
 		formType, "multipart/form-data; boundary=x", "multipart/related; boundary=x; type=\"application/json\"",
 		"application/json; charset=utf-16", "application/json; charset=utf-16le", "application/json; charset=utf-7",
 		"application/json; charset=ibm037", "application/json; charset=utf-8; charset=utf-16",
-		"application/json; charset=\"utf-8\\\"", "application/json; charset*=utf-8''utf-16", "application/json; charset*0=utf-; charset*1=16",
-		"application/json; boundary=x", "application/json;", "application/json,text/plain", "application/json, application/json",
+		"application/json; charset=\"utf-8\\\"", "application/json; charset*=utf-8''utf-16",
+		"application/json; charset*0=utf-; charset*1=16",
+		"application/json; boundary=x", "application/json;", "application/json,text/plain",
+		"application/json, application/json",
 		"application/json application/json", "application /json", "application/json\u00a0", "*/*", "json"} {
 		for _, way := range ways {
 			s.attack(t, contentType+" by "+way.name, func(t *testing.T, a *attempt) {
@@ -212,9 +221,10 @@ func TestAttackMCPMessageWithAnotherMethod(t *testing.T) {
 		}
 	}
 	for name, request := range map[string]string{
-		"GET with a body in chunks":   "GET /mcp HTTP/1.1\r\nTransfer-Encoding: chunked\r\n",
-		"GET with a length":           "GET /mcp HTTP/1.1\r\nContent-Length: 5\r\n",
-		"GET with an upgrade":         "GET /mcp HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n",
+		"GET with a body in chunks": "GET /mcp HTTP/1.1\r\nTransfer-Encoding: chunked\r\n",
+		"GET with a length":         "GET /mcp HTTP/1.1\r\nContent-Length: 5\r\n",
+		"GET with an upgrade": "GET /mcp HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n",
 		"POST without a body":         "POST /mcp HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 0\r\n",
 		"POST without a length":       "POST /mcp HTTP/1.1\r\nContent-Type: application/json\r\n",
 		"POST of HTTP/1.0, no length": "POST /mcp HTTP/1.0\r\nContent-Type: application/json\r\n",
@@ -258,17 +268,22 @@ func TestAttackMCPMessageInChunks(t *testing.T) {
 		}
 		return out.String() + "0\r\n\r\n"
 	}
-	head := "POST /mcp HTTP/1.1\r\nHost: gate.test\r\nAuthorization: Bearer " + token + "\r\nContent-Type: application/json\r\n"
+	head := "POST /mcp HTTP/1.1\r\nHost: gate.test\r\nAuthorization: Bearer " + token +
+		"\r\nContent-Type: application/json\r\n"
 	for name, c := range map[string]struct{ fields, body string }{
-		"a harmless length beside chunks": {"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", chunked(call("delete_file"), "")},
-		"chunks of one byte":              {"Transfer-Encoding: chunked\r\n", chunked(call("delete_file"), "")},
-		"chunks with extensions":          {"Transfer-Encoding: chunked\r\n", chunked(call("delete_file"), ";a=b")},
-		"two transfer codings":            {"Transfer-Encoding: gzip, chunked\r\n", chunked(call("delete_file"), "")},
-		"chunks twice":                    {"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", chunked(call("delete_file"), "")},
-		"two lengths":                     {"Content-Length: 5\r\nContent-Length: 93\r\n", call("delete_file")},
-		"a batch in chunks":               {"Transfer-Encoding: chunked\r\n", chunked("["+call("read_file")+"]", "")},
-		"a second message in a chunk":     {"Transfer-Encoding: chunked\r\n", chunked(call("read_file")+call("delete_file"), "")},
-		"a chunk that breaks off":         {"Transfer-Encoding: chunked\r\n", "ffff\r\n" + call("read_file") + "\r\n0\r\n\r\n"},
+		"a harmless length beside chunks": {"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", chunked(call(
+			"delete_file"), "")},
+		"chunks of one byte":     {"Transfer-Encoding: chunked\r\n", chunked(call("delete_file"), "")},
+		"chunks with extensions": {"Transfer-Encoding: chunked\r\n", chunked(call("delete_file"), ";a=b")},
+		"two transfer codings":   {"Transfer-Encoding: gzip, chunked\r\n", chunked(call("delete_file"), "")},
+		"chunks twice": {"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", chunked(call(
+			"delete_file"), "")},
+		"two lengths":       {"Content-Length: 5\r\nContent-Length: 93\r\n", call("delete_file")},
+		"a batch in chunks": {"Transfer-Encoding: chunked\r\n", chunked("["+call("read_file")+"]", "")},
+		"a second message in a chunk": {"Transfer-Encoding: chunked\r\n", chunked(call("read_file")+call("delete_file"),
+			"")},
+		"a chunk that breaks off": {"Transfer-Encoding: chunked\r\n", "ffff\r\n" + call(
+			"read_file") + "\r\n0\r\n\r\n"},
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			a.secret(token)
@@ -308,8 +323,9 @@ func TestAttackMCPMessagesThatCostALot(t *testing.T) {
 	})
 	s.attack(t, "a body of a terabyte with a token is not read", func(t *testing.T, a *attempt) {
 		a.secret(token)
-		a.refusedFor(a.raw("POST /mcp HTTP/1.1\r\nHost: gate.test\r\nContent-Type: application/json\r\nAuthorization: Bearer "+
-			token+"\r\nContent-Length: 1099511627776\r\n\r\n"), "body_too_large")
+		a.refusedFor(a.raw(
+			"POST /mcp HTTP/1.1\r\nHost: gate.test\r\nContent-Type: application/json\r\nAuthorization: Bearer "+
+				token+"\r\nContent-Length: 1099511627776\r\n\r\n"), "body_too_large")
 	})
 	for name, arguments := range map[string]string{
 		"depth":              strings.Repeat("[", 500_000),

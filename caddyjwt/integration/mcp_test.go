@@ -228,7 +228,8 @@ func TestCausesOfRefusedMessages(t *testing.T) {
 		t.Errorf("cause %q, want one that begins with %q", cause, want)
 	}
 	got := s.message(sign("tools"), `{"jsonrpc":"2.0","id":1,"Method":"ping"}`)
-	if !strings.Contains(got.body, `"error":"invalid_request"`) || !strings.Contains(got.body, "one well-formed MCP message") {
+	if !strings.Contains(got.body, `"error":"invalid_request"`) || !strings.Contains(got.body,
+		"one well-formed MCP message") {
 		t.Errorf("body %s", got.body)
 	}
 	if cause, _ := s.accessLog()["auth_cause"].(string); !strings.Contains(cause, `"Method" is not one of JSON-RPC 2.0`) {

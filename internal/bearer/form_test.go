@@ -354,12 +354,13 @@ func TestReadBody(t *testing.T) {
 		text string
 		want error
 	}{
-		"a text":              {post(strings.NewReader("{}")), "{}", nil},
-		"no body":             {post(nil), "", nil},
-		"as long as may be":   {post(strings.NewReader(strings.Repeat("a", 1<<20))), strings.Repeat("a", 1<<20), nil},
-		"announced too long":  {post(strings.NewReader(strings.Repeat("a", 1<<20+1))), "", bearer.ErrBodyTooLarge},
-		"too long, in chunks": {post(io.MultiReader(strings.NewReader(strings.Repeat("a", 1<<20+1)))), "", bearer.ErrBodyTooLarge},
-		"broken off":          {post(iotest.ErrReader(io.ErrUnexpectedEOF)), "", bearer.ErrBodyRead},
+		"a text":             {post(strings.NewReader("{}")), "{}", nil},
+		"no body":            {post(nil), "", nil},
+		"as long as may be":  {post(strings.NewReader(strings.Repeat("a", 1<<20))), strings.Repeat("a", 1<<20), nil},
+		"announced too long": {post(strings.NewReader(strings.Repeat("a", 1<<20+1))), "", bearer.ErrBodyTooLarge},
+		"too long, in chunks": {post(io.MultiReader(strings.NewReader(strings.Repeat("a", 1<<20+1)))), "",
+			bearer.ErrBodyTooLarge},
+		"broken off": {post(iotest.ErrReader(io.ErrUnexpectedEOF)), "", bearer.ErrBodyRead},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for range 2 { // whoever comes next reads the same

@@ -51,7 +51,8 @@ func textOf(value json.RawMessage) (text string) {
 // members, and by one that takes the first.
 func FuzzMessage(f *testing.F) {
 	for _, seed := range []string{
-		callX, readURI, ping, response, `[` + callX + `]`, callX + callX, `{"jsonrpc":"2.0","id":1,"method":"ping","Method":"x"}`,
+		callX, readURI, ping, response, `[` + callX + `]`, callX + callX,
+		`{"jsonrpc":"2.0","id":1,"method":"ping","Method":"x"}`,
 		`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","Name":"y"}}`, call(`"x","n\u0061me":"y"`),
 		`{"jsonrpc":"2.0","error":{}}`, `{"jsonrpc":"2.0","id":1,"method":"tools/call","param\u017f":{}}`, call(`"\ud800"`),
 	} {

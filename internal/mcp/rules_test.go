@@ -11,7 +11,8 @@ import (
 )
 
 var config = mcp.Config{
-	Tools: []mcp.Rule{{"read_file", []string{"files:read"}}, {"delete-file", []string{"files:read", "files:write"}}, {"echo", nil}},
+	Tools: []mcp.Rule{{"read_file", []string{"files:read"}}, {"delete-file", []string{"files:read", "files:write"}}, {
+		"echo", nil}},
 	Methods: []mcp.Rule{
 		{"resources/read", []string{"res"}}, {"tools/call", []string{"tools"}}, {"tools/list", []string{"tools", "list"}},
 	},
