@@ -3,7 +3,7 @@
 package e2e_test
 
 import (
-	"crypto/sha1" //nolint:gosec // RFC 6455 demands it
+	"crypto/sha1" // RFC 6455 demands it
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -21,7 +21,7 @@ const withCredentials = byCookie + `
 // pages is a backend with pages and a WebSocket.
 func pages(rw http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Upgrade") != "" {
-		sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec
+		sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 		conn, buffered, err := http.NewResponseController(rw).Hijack()
 		if err != nil {
 			return
