@@ -91,13 +91,18 @@ type checked struct {
 	Warnings     int               `json:"warnings"`
 	Issuers      []diagnose.Report `json:"issuers"`
 	Certificates []diagnose.Local  `json:"certificates"` // of consumers' credentials
+	Resources    []resourceReport  `json:"resources"`
 }
 
 func (o *checkOptions) run(cmd *cobra.Command) error {
 	if o.timeout <= 0 {
 		return notChecked(cmd, errors.New("--timeout must be more than 0s"))
 	}
-	handlers, err := o.config.handlers()
+	text, err := o.config.json()
+	if err != nil {
+		return notChecked(cmd, err)
+	}
+	handlers, err := o.config.handlersIn(text)
 	if err == nil && len(handlers) == 0 {
 		err = fmt.Errorf("%s has no bearer_auth", o.config.path)
 	}
@@ -108,6 +113,10 @@ func (o *checkOptions) run(cmd *cobra.Command) error {
 	if err != nil {
 		return notChecked(cmd, fmt.Errorf("this configuration would not load: %w", err))
 	}
+	resources, err := checkResources(text, handlers)
+	if err != nil {
+		return notChecked(cmd, errors.Join(fmt.Errorf("this configuration would not load: %w", err), probe.Close()))
+	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(o.timeout))
@@ -116,6 +125,7 @@ func (o *checkOptions) run(cmd *cobra.Command) error {
 	progress := progressOn(cmd.ErrOrStderr(), len(probe.Issuers))
 	result := checked{Gates: len(handlers), Issuers: diagnose.Run(ctx, probe.Issuers, progress.Show)}
 	progress.End()
+	result.Resources = resources
 	result.Certificates = diagnose.CheckLocal(probe.Certificates, time.Now())
 	result.count(o.strict)
 	err = errors.Join(o.print(cmd.OutOrStdout(), &result), probe.Close())
@@ -142,6 +152,9 @@ func (c *checked) count(strict bool) {
 	}
 	for _, local := range c.Certificates {
 		add(local.Findings)
+	}
+	for _, r := range c.Resources {
+		add(r.Findings)
 	}
 	c.OK = c.Problems == 0 && (!strict || c.Warnings == 0)
 }

@@ -27,6 +27,7 @@ func printTable(to io.Writer, c *checked) error {
 		writeDetails(&out, &c.Issuers[i])
 	}
 	writeCertificates(&out, c.Certificates)
+	writeResources(&out, c.Resources)
 	if out.Len() > 0 {
 		fmt.Fprintln(&out)
 	}

@@ -30,12 +30,17 @@ func (c *configFile) handlers() ([]*caddyjwt.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.handlersIn(text)
+}
+
+// handlersIn is handlers for the text of the config.
+func (c *configFile) handlersIn(text []byte) ([]*caddyjwt.Handler, error) {
 	var config any
 	if err := json.Unmarshal(text, &config); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", c.path, err)
 	}
 	var handlers []*caddyjwt.Handler
-	err = findHandlers(config, &handlers)
+	err := findHandlers(config, &handlers)
 	return handlers, err
 }
 

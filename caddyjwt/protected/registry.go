@@ -100,20 +100,17 @@ func (r *Registry) serve(id resource.Identifier) *entry {
 // gate has.
 func (r *Registry) Finish() error {
 	r.finish()
+	guarded := r.Guarded()
 	for _, name := range slices.Sorted(maps.Keys(r.resources)) {
-		if e := r.resources[name]; len(e.parts) == 0 {
-			return fmt.Errorf("protected_resource %s: no bearer_auth has this resource: %s", name, r.instead(name))
+		if err := isGuarded(name, guarded); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// instead says what to write in place of a resource that no gate has.
-func (r *Registry) instead(name string) string {
-	var guarded []string
-	for _, id := range r.Guarded() {
-		guarded = append(guarded, id.String())
-	}
+// instead says what to write in place of a resource that no gate has. guarded are those that gates have.
+func instead(name string, guarded []string) string {
 	if len(guarded) == 0 {
 		return fmt.Sprintf("write \"resource %s\" in the block of the gate that guards it", name)
 	}

@@ -88,6 +88,9 @@ const (
 	MadeUpTokenActive  Code = "made_up_token_active"
 	MadeUpTokenError   Code = "made_up_token_error"
 
+	// About resources.
+	MetadataNotServed Code = "metadata_not_served"
+
 	// About time.
 	ClockDiffers       Code = "clock_differs"
 	CertificateExpires Code = "certificate_expires"

@@ -95,8 +95,8 @@ var arrows = map[string][]string{
 	},
 	"internal/paste": nil,
 	"caddyjwt/command": {
-		"caddyjwt", "internal/bearer", "internal/causes", "internal/diagnose", "internal/gate", "internal/jose",
-		"internal/paste",
+		"caddyjwt", "caddyjwt/protected", "caddyjwt/words", "internal/bearer", "internal/causes", "internal/diagnose",
+		"internal/gate", "internal/jose", "internal/paste", "internal/resource",
 	},
 	".":         {"caddyjwt", "caddyjwt/command", "caddyjwt/matcher"},
 	"cmd/caddy": {"."},
