@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
@@ -73,7 +72,7 @@ func (h *Handler) compileResource(s *words.Settings, c *compiled) error {
 	}
 	c.config.ResourceMetadata, c.resource = id.MetadataURL(), &id
 	c.part = resource.Part{
-		Texts: texts, Scopes: c.scopes(), Named: h.Resource.Scopes, Methods: methods(c.config.Extractor.Places()),
+		Texts: texts, Scopes: c.scopes(), Named: h.Resource.Scopes, Methods: resource.Methods(c.config.Extractor.Places()),
 	}
 	for i := range c.config.Issuers {
 		if name := c.config.Issuers[i].Name; resource.ForClients(name) {
@@ -178,26 +177,6 @@ func (c *compiled) scopes() []string {
 		scopes = append(scopes, alternatives...)
 	}
 	return append(scopes, c.messages.Scopes()...)
-}
-
-// methods are the places of RFC 6750 section 2 by their names in the document, in the order of that section. Other
-// places, such as a cookie, have no name there.
-func methods(places []bearer.Place) (names []string) {
-	for _, method := range []struct {
-		name  string
-		place bearer.Place
-	}{
-		{"header", bearer.DefaultPlace},
-		{"body", bearer.Place{Kind: bearer.Form, Name: "access_token"}},
-		{"query", bearer.Place{Kind: bearer.Query, Name: "access_token"}},
-	} {
-		if slices.ContainsFunc(places, func(p bearer.Place) bool {
-			return p.Kind == method.place.Kind && p.Name == method.place.Name && strings.EqualFold(p.Scheme, method.place.Scheme)
-		}) {
-			names = append(names, method.name)
-		}
-	}
-	return names
 }
 
 // registerResource tells the app about the gate's resource.

@@ -176,7 +176,8 @@ func TestAttackMetadataChallengeInjection(t *testing.T) {
 	s := start(t, resourceGate(as, "realm \"scopes, errors = resource_metadata\"", "require scope a|b error c/d"))
 	s.attack(t, "what careless clients read", func(t *testing.T, a *attempt) {
 		for code, token := range map[string]string{
-			"": "", "invalid_token": "error.scope.resource_metadata", "insufficient_scope": key.Sign(t, issuedBy(as.URL, "aud", mcp)),
+			"": "", "invalid_token": "error.scope.resource_metadata",
+			"insufficient_scope": key.Sign(t, issuedBy(as.URL, "aud", mcp)),
 		} {
 			lines := a.get("/mcp", token).Header.Values("Www-Authenticate")
 			a.nothingForwarded()
@@ -203,6 +204,7 @@ func TestAttackMetadataChallengeInjection(t *testing.T) {
 		"an error in a scope":            {"require scope read x;error=invalid_token"},
 		"metadata in a scope":            {"require scope RESOURCE_METADATA=https://evil.example"},
 		"an error in one of some scopes": {"require any_scope read error=x"},
+		"a scope in a sign-in":           {"require acr urn:x?scope=admin"},
 	} {
 		s.refusedAtLoad(t, name, "clients of this resource read as", func(s *site) error {
 			return s.tryLoad(s.caddyfile(resourceGate(as, lines...)))

@@ -133,7 +133,7 @@ func TestHostDecidesBetweenTwoResources(t *testing.T) {
 		w := httptest.NewRecorder()
 		request := httptest.NewRequest(http.MethodGet, ids[0].MetadataPath(), nil)
 		request.Host = host
-		last := caddyhttp.Handler(nobody(t))
+		last := nobody(t)
 		for _, h := range []*Handler{handlers[2], handlers[1], handlers[0]} {
 			next := last
 			last = caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error { return h.ServeHTTP(w, r, next) })

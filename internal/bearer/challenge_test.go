@@ -148,7 +148,8 @@ func TestTextsThatClientsTakeForParameters(t *testing.T) {
 	for text, ok := range map[string]bool{
 		"orders": true, "orders and more, a=b": true, "https://example.com/scope": true, "scope = x": true,
 		"urn:x?terror=1": false, "scope=admin": false, "x SCOPE=admin": false, "a resource_metadata=https://evil": false,
-		"error=invalid_token": false, `the "api"`: false, `a\b`: false, "realm=x": false, "max_age=0": false, "acr_values=1": false,
+		"error=invalid_token": false, `the "api"`: false, `a\b`: false, "realm=x": false, "max_age=0": false,
+		"acr_values=1": false,
 	} {
 		if err := bearer.Unmistakable(text); (err == nil) != ok {
 			t.Errorf("%q: %v", text, err)

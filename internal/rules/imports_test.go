@@ -24,7 +24,7 @@ var arrows = map[string][]string{
 	"internal/bearer":              nil,
 	"internal/problem":             nil,
 	"internal/publicpath":          nil,
-	"internal/resource":            {"internal/publicpath"},
+	"internal/resource":            {"internal/publicpath", "internal/bearer"},
 	"internal/fetch":               {"internal/hashing"},
 	"internal/refresh":             {"internal/fetch", "internal/setting"},
 	"internal/jose":                {"internal/strictjson", "internal/hashing"},
