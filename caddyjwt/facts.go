@@ -30,8 +30,8 @@ func (f facts) Scheme() string {
 	}
 }
 
-// Host implements gate.Facts. The request that Caddy keeps as the original one has no host. So if an earlier handler has
-// changed the host, that is what counts.
+// Host implements gate.Facts. The request that Caddy keeps as the original one has no host. So if an earlier handler
+// has changed the host, that is what counts.
 func (f facts) Host() string {
 	if said, told := f.forwarded("X-Forwarded-Host"); told {
 		return said

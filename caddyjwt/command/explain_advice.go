@@ -318,9 +318,9 @@ func (s *subject) signIn() *advice {
 	if age := s.config.Require.MaxAuthAge; age > 0 {
 		demand += fmt.Sprintf(", with max_age=%d", age/time.Second)
 	}
-	return &advice{Note: "Have the client send the user to sign in again" + demand + " in the authorization request. If a " +
-		"new token has no better acr and auth_time, the server does not put them into access tokens, or into its answers: " +
-		"see \"Signing in again\" in docs/configuration.md."}
+	return &advice{Note: "Have the client send the user to sign in again" + demand + " in the authorization request. " +
+		"If a new token has no better acr and auth_time, the server does not put them into access tokens, or into its " +
+		"answers: see \"Signing in again\" in docs/configuration.md."}
 }
 
 func (s *subject) claim() *advice {

@@ -13,8 +13,8 @@ import (
 // PathMistakes are mistakes in the notation of a claim path.
 var PathMistakes = []words.Mistake{words.SingleQuotes, jsonPath, index, pathComma, words.Unfilled, braces}
 
-// Check looks for mistakes in the values that follow "scope", "any_scope", "acr", "claim" or "group" in a Caddyfile. word is
-// what stands before the kind: "require", or the name of the matcher. A claim has at least one value, its path.
+// Check looks for mistakes in the values that follow "scope", "any_scope", "acr", "claim" or "group" in a Caddyfile.
+// word is what stands before the kind: "require", or the name of the matcher. A claim has at least one value, its path.
 func Check(b *words.Block, word, kind string, values []string) error {
 	const patterns = ", or see \"Patterns\" in docs/configuration.md"
 	what := word + " " + kind

@@ -1,5 +1,6 @@
-// Package require has what can be required of a caller by scope, sign-in, claim and group: the JSON, the Caddyfile, the mistakes
-// in both, and the way into the gate's own types. The handler and the matcher use it, so both have the same rules.
+// Package require has what can be required of a caller by scope, sign-in, claim and group: the JSON, the Caddyfile, the
+// mistakes in both, and the way into the gate's own types. The handler and the matcher use it, so both have the same
+// rules.
 package require
 
 import (

@@ -240,13 +240,14 @@ func (m *missingScope) Error() string {
 	if !m.anyOf {
 		missing = slices.DeleteFunc(slices.Clone(m.scopes), func(scope string) bool { return m.hierarchy.Has(m.set, scope) })
 	}
-	scopes, text := "the scope "+causes.List(missing), ""
+	scopes := "the scope " + causes.List(missing)
 	switch {
 	case m.anyOf && len(missing) > 1:
 		scopes = "one of the scopes " + causes.List(missing)
 	case len(missing) > 1:
 		scopes = "the scopes " + causes.List(missing)
 	}
+	var text string
 	switch {
 	case m.set == nil:
 		text = "needed: " + scopes + "; there is no token"

@@ -64,7 +64,8 @@ var arrows = map[string][]string{
 
 	"caddyjwt/require": {"caddyjwt/words", "internal/gate", "internal/claims", "internal/setting"},
 	"caddyjwt/rights": {
-		"caddyjwt/bodies", "caddyjwt/require", "caddyjwt/words", "internal/gate", "internal/mcp", "internal/bearer", "internal/setting",
+		"caddyjwt/bodies", "caddyjwt/require", "caddyjwt/words", "internal/gate", "internal/mcp", "internal/bearer",
+		"internal/setting",
 	},
 	"caddyjwt/verdict": {"internal/gate", "internal/claims"},
 	"caddyjwt/expiry":  {"internal/gate"},
