@@ -213,11 +213,13 @@ func TestAttackAuthServerMetadata(t *testing.T) {
 		})
 	}
 	for _, method := range []string{"POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECTED", "get", "PROPFIND", "QUERY"} {
-		s.attack(t, method, func(t *testing.T, a *attempt) {
-			got := a.raw(method + " " + serverPath + " HTTP/1.1\r\nHost: gate.test\r\nConnection: close\r\n" +
-				"X-Http-Method-Override: GET\r\nContent-Length: 2\r\n\r\n{}")
-			refused(t, a, got)
-		})
+		for _, host := range []string{"gate.test", "three.test"} { // a copy, and a redirect
+			s.attack(t, method+" to "+host, func(t *testing.T, a *attempt) {
+				got := a.raw(method + " " + serverPath + " HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n" +
+					"X-Http-Method-Override: GET\r\nContent-Length: 2\r\n\r\n{}")
+				refused(t, a, got)
+			})
+		}
 	}
 	s.attack(t, "a preflight with a body is answered and goes no further", func(t *testing.T, a *attempt) {
 		got := a.raw("OPTIONS " + serverPath + " HTTP/1.1\r\nHost: gate.test\r\nConnection: close\r\n" +
