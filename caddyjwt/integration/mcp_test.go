@@ -180,6 +180,16 @@ func TestMessageOfAClientThatAsksFirst(t *testing.T) {
 	}
 }
 
+// Clients learn the scopes of tools and methods from the metadata of the resource.
+func TestScopesOfToolsAreInTheMetadata(t *testing.T) {
+	s, _ := mcpSite(t, "resource https://gate.test/mcp", "require scope mcp", mcpBlock)
+	got := s.get("/.well-known/oauth-protected-resource/mcp", "")
+	want := `"scopes_supported":["mcp","resources","tools","files:read","files:write"]`
+	if got.StatusCode != http.StatusOK || !strings.Contains(strings.Join(strings.Fields(got.body), ""), want) {
+		t.Errorf("status %d: %s, want %s", got.StatusCode, got.body, want)
+	}
+}
+
 // Streams are not delayed: each event is there before the server sends the next one.
 func TestAnswersToMessagesStream(t *testing.T) {
 	s, sign := mcpSite(t, mcpBlock)
