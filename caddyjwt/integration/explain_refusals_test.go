@@ -189,5 +189,7 @@ var notExplained = map[gate.Reason]string{
 	gate.KeyPending:           "it depends on the requests of others",
 	gate.IntrospectionTimeout: "it takes as long as the timeout; its text is that of introspection_unavailable",
 	gate.ClientGone:           "there is no client",
+	gate.MalformedMessage:     "explain does not read messages of MCP: see docs/tools.md",
+	gate.ToolDenied:           "explain does not read messages of MCP: see docs/tools.md",
 	gate.InternalError:        "it would be a fault",
 }
