@@ -22,8 +22,8 @@ func (w *readDeadline) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
-// A refused client gets a deadline for the rest of its body. Once the whole message has been read, there is no rest, and
-// the server would take the deadline for the client hanging up, while an error route is at work.
+// A refused client gets a deadline for the rest of its body. Once the whole message has been read, there is no rest,
+// and the server would take the deadline for the client hanging up, while an error route is at work.
 func TestDeadlineAfterARefusedMessage(t *testing.T) {
 	h := provisioned(t, `{"optional":true,"consumers":[`+consumerJSON(t)+`],"mcp":{"default":"deny"}}`)
 	none := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })

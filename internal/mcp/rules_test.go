@@ -139,3 +139,16 @@ func TestAllScopes(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
+
+func BenchmarkMessage(b *testing.B) {
+	r, err := mcp.New(config)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		m, err := mcp.Parse(callX)
+		if err == nil {
+			_, _ = r.Needs(m)
+		}
+	}
+}
