@@ -160,6 +160,12 @@ func refusals(t *testing.T, key *tokentest.Key) map[gate.Reason]map[string]refus
 		gate.InsufficientScope: {"another scope": {gate: append([]string{"require scope write"}, plain...),
 			token: signed("scope", "read"),
 			sees:  []string{`"read"`, `"write"`, "require scope write"}}},
+		gate.InsufficientUserAuthentication: {
+			"a weaker sign-in": {gate: append([]string{"require acr gold"}, plain...), token: signed("acr", "bronze"),
+				sees: []string{`"bronze"`, `"gold"`, `acr_values="gold"`}},
+			"a sign-in of long ago": {gate: append([]string{"require max_auth_age 5m"}, plain...),
+				token: signed("auth_time", now-3600), sees: []string{"auth_time", "5m", "max_age=300"}},
+		},
 		gate.ClaimMismatch: {
 			"another value": {gate: append([]string{"require claim role admin"}, plain...), token: signed("role", "user"),
 				sees: []string{`"\"user\""`, `"role", "admin"`, "require claim role admin"}},
