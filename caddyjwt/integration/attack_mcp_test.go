@@ -30,7 +30,7 @@ func mcpEverywhere(t *testing.T) *mcpPlace {
 // byDefault makes the gate deny or allow tools without a line.
 func (p *mcpPlace) byDefault(word string) {
 	p.t.Helper()
-	p.loadFile(p.everywhere(gateFor(p.issuer, strings.Replace(mcpBlock, "mcp {", "mcp {\n default "+word, 1))))
+	p.reloadEverywhere(gateFor(p.issuer, strings.Replace(mcpBlock, "mcp {", "mcp {\n default "+word, 1)), p.ways...)
 }
 
 // sendMessage sends a body to the MCP endpoint as it is, with header fields in the spelling given.

@@ -57,11 +57,20 @@ func (s *site) onPort(port, gate string) string {
 	caddyfile := strings.Replace(s.caddyfile(gate), "auto_https off",
 		"auto_https disable_redirects\n\tskip_install_trust\n\tservers {\n\t\tprotocols h1 h2 h2c h3\n\t}", 1)
 	return caddyfile +
-		fmt.Sprintf("https://localhost:%s {\n\tbind 127.0.0.1\n\ttls internal\n\tlog\n\t%s\n\treverse_proxy %s\n}\n",
-			port, gate, s.upstream.addr())
+		fmt.Sprintf("https://localhost:%s {\n\tbind 127.0.0.1\n\ttls internal\n\tlog\n\t%s\n\treverse_proxy %s\n}\n"+
+			"https://written.test:%[1]s {\n\tbind 127.0.0.1\n\ttls internal\n\trespond \"number %[4]d\"\n}\n",
+			port, gate, s.upstream.addr(), *s.written)
 }
 
-// ways are clients for each protocol, with no connections as yet.
+// reloadEverywhere makes Caddy run with another gate in the site of loadEverywhere, and waits until each way leads
+// there.
+func (s *site) reloadEverywhere(gate string, ways ...way) {
+	s.t.Helper()
+	s.loadFile(s.everywhere(gate))
+	s.inForce(ways...)
+}
+
+// ways are clients for each protocol, which reach the last configuration.
 func (s *site) ways() []way {
 	t := s.t
 	t.Helper()
@@ -78,17 +87,7 @@ func (s *site) ways() []way {
 	if raced {
 		ways = ways[:2]
 	}
-	for _, way := range ways {
-		eventually(t, way.name+" is spoken", func() bool {
-			response, err := way.client.Get(way.url)
-			if err != nil {
-				return false
-			}
-			defer response.Body.Close()
-			return response.Proto == way.name && response.StatusCode < http.StatusInternalServerError
-		})
-	}
-	s.upstream.take() // a gate may let pass who has no token
+	s.inForce(ways...)
 	return ways
 }
 

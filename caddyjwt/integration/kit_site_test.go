@@ -225,22 +225,28 @@ func (s *site) restart(gate string) {
 	})
 }
 
-// inForce waits until the client's connection leads to the server of the last configuration. Caddy returns from a
-// reload while the old server is still stopping: for a moment that one may take a request, or even a connection.
-func (s *site) inForce() {
+// inForce waits until the connections of these clients lead to the server of the last configuration. Without a client
+// it takes the site's own. Caddy returns from a reload while the old server is still stopping: for a moment that server
+// can take a request, or even a connection. A connection of HTTP/3 may stay with it for longer.
+func (s *site) inForce(ways ...way) {
 	s.t.Helper()
-	eventually(s.t, "the new configuration is in force", func() bool {
-		s.client.CloseIdleConnections()
-		r := s.request(http.MethodGet, "/", nil)
-		r.Host = "written.test"
-		response, err := s.client.Do(r)
-		if err != nil {
-			return false // cut by the old server
-		}
-		defer response.Body.Close()
-		text, _ := io.ReadAll(response.Body)
-		return string(text) == "number "+strconv.Itoa(*s.written)
-	})
+	if len(ways) == 0 {
+		ways = []way{{"HTTP/1.1", s.base + "/", s.client}}
+	}
+	for _, way := range ways {
+		eventually(s.t, "the new configuration is in force by "+way.name, func() bool {
+			way.client.CloseIdleConnections()
+			r := way.to(s.t, http.MethodGet, "/")
+			r.Host = "written.test"
+			response, err := way.client.Do(r)
+			if err != nil {
+				return false // cut by the old server
+			}
+			defer response.Body.Close()
+			text, _ := io.ReadAll(response.Body)
+			return response.Proto == way.name && string(text) == "number "+strconv.Itoa(*s.written)
+		})
+	}
 }
 
 func (s *site) tryLoad(caddyfile string) error {

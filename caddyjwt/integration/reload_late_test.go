@@ -97,15 +97,6 @@ func (o *onTheWay) begin(t *testing.T) (*onTheWay, []way) {
 	sub.as.Introspect(always(active()))
 	sub.loadFile(sub.everywhere(sub.config(0)))
 	ways := sub.ways()
-	for _, way := range ways {
-		eventually(t, way.name+" reaches the server of this configuration", func() bool {
-			var got served
-			if got.of(way.client.Get(way.url)); got.config != "0" {
-				way.client.CloseIdleConnections()
-			}
-			return got.config == "0"
-		})
-	}
 	return &sub, ways
 }
 
