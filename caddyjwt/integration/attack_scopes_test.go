@@ -89,3 +89,52 @@ func TestAttackScopesHierarchyOfAnotherGate(t *testing.T) {
 		})
 	}
 }
+
+// A server takes scopes back from a JWT that goes on to say that it has them. They must be gone for all that asks for
+// scopes: the route, the tool of a message, and a matcher behind the gate. It is the same for a remembered token.
+func TestAttackScopesTakenBackByTheServer(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "e1")
+	as := introspector(t, tokentest.WithKeys(key))
+	const every = "base tools files:read files:write"
+	n := 0
+	whole := func(left any) string {
+		n++
+		as.Introspect(always(active("scope", left)))
+		return key.Sign(t, issuedBy(as.URL, "scope", every, "jti", asJSON(t, n)))
+	}
+	left := map[string]any{"one is missing": "base tools files:read", "all but the route's": "base"}
+
+	s := start(t, gateForAudience(introspecting(as, "always"), "require scope base", mcpBlock))
+	s.attack(t, "control: a tool, by an answer with all scopes", func(t *testing.T, a *attempt) {
+		a.passed(a.message(whole(every), call("delete_file")))
+	})
+	s.attack(t, "control: a tool, by an answer without scopes", func(t *testing.T, a *attempt) {
+		a.passed(a.message(whole(nil), call("delete_file")))
+	})
+	for name, scopes := range left {
+		s.attack(t, "a tool: "+name, func(t *testing.T, a *attempt) {
+			for token, i := whole(scopes), 0; i < 3; i++ {
+				a.refusedFor(a.message(token, call("delete_file")), "insufficient_scope")
+			}
+			a.logSays(`in the server's answer: the token lacks the scope`)
+		})
+	}
+	s.loadFile(s.caddyfile("route {\n" + gateForAudience(introspecting(as, "always"), "require scope base",
+		"scope_implies files:write files:delete") +
+		"\n@all bearer scope files:delete\n@any bearer any_scope none files:delete\nrespond @all all\nrespond @any any\n" +
+		"respond others\n}"))
+	s.attack(t, "control: a matcher, by an answer with all scopes", func(t *testing.T, a *attempt) {
+		if got := a.send(whole(every)); got.body != "all" {
+			t.Errorf("status %d, body %q", got.StatusCode, got.body)
+		}
+	})
+	for name, scopes := range left {
+		s.attack(t, "a matcher: "+name, func(t *testing.T, a *attempt) {
+			for token, i := whole(scopes), 0; i < 3; i++ {
+				if got := a.send(token); got.body != "others" {
+					t.Errorf("status %d, body %q", got.StatusCode, got.body)
+				}
+			}
+		})
+	}
+}

@@ -83,7 +83,8 @@ func (g *Gate) ask(ctx context.Context, p *party, token string) (authenticated, 
 
 // confirm asks about a JWT that was verified here. The answer must be about the same token: where both name an issuer,
 // subject, client or audience, they must agree. Whatever the answer says about time, audience, scope and sign-in must
-// satisfy this route, too. For what it leaves out, the token's own claims stand.
+// satisfy this route, too. For what it leaves out, the token's own claims stand. What comes after the gate may ask for
+// more scopes, so the identity remembers those of the answer.
 func (g *Gate) confirm(req *Request, local *authenticated, token string) error {
 	p := local.party
 	s, err := g.query(req.HTTP.Context(), p, token, g.confirmOptions)
@@ -114,6 +115,11 @@ func (g *Gate) confirm(req *Request, local *authenticated, token string) error {
 	}
 	if f := g.require.statedIn(remote, p.name, g.now()); f != nil {
 		return inAnswer(g.require.withScopes(f, remote))
+	}
+	if states(remote, "scope", "scp") {
+		limited := *local.identity // which other requests may share
+		limited.answer = remote
+		local.identity = &limited
 	}
 	return nil
 }

@@ -36,11 +36,11 @@ func (c *Condition) Validate() error {
 // fulfils no condition. Unlike the requirements of a gate, a condition does not say what is missing. So Holds never
 // allocates.
 func (c *Condition) Holds(id *Identity, scopes *ScopeHierarchy) bool {
-	if id == nil || !scopes.HasAll(id.Claims, c.Scopes) {
+	if id == nil || !scopes.allOf(id, c.Scopes) {
 		return false
 	}
 	for _, list := range c.AnyScopes {
-		if !scopes.HasAny(id.Claims, list) {
+		if !scopes.anyOf(id, list) {
 			return false
 		}
 	}

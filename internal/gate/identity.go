@@ -21,6 +21,10 @@ type Identity struct {
 	Anonymous bool
 	// Claims are those of the token, or of the authorization server's answer about it. It is nil if Anonymous is set.
 	Claims *claims.Set
+
+	// answer is what the authorization server says about a JWT that was verified here, if that has scopes. A scope must
+	// then be in both. Nil otherwise.
+	answer *claims.Set
 }
 
 // authenticated is the result of authenticating a token. It belongs to one request.

@@ -140,6 +140,16 @@ func (h *ScopeHierarchy) HasAny(set *claims.Set, scopes []string) bool {
 	return false
 }
 
+// allOf reports whether an identity has all of these scopes. A server that was asked may have left it with fewer.
+func (h *ScopeHierarchy) allOf(id *Identity, scopes []string) bool {
+	return h.HasAll(id.Claims, scopes) && (id.answer == nil || h.HasAll(id.answer, scopes))
+}
+
+// anyOf is allOf for one of these scopes.
+func (h *ScopeHierarchy) anyOf(id *Identity, scopes []string) bool {
+	return h.HasAny(id.Claims, scopes) && (id.answer == nil || h.HasAny(id.answer, scopes))
+}
+
 // Scopes is the hierarchy of the gate's scopes, for matchers behind it. It is nil if no scope implies another.
 func (g *Gate) Scopes() *ScopeHierarchy { return g.require.hierarchy }
 
@@ -207,7 +217,7 @@ func (r *requirements) scopesIn(set *claims.Set) *Failure {
 // that it has (RFC 6750 section 3.1). For a request without a token, the identity is nil or anonymous. Then the failure
 // is a MissingToken, which asks for one.
 func (g *Gate) RequireScopes(id *Identity, scopes []string) *Failure {
-	if len(scopes) == 0 || id != nil && g.require.hierarchy.HasAll(id.Claims, scopes) {
+	if len(scopes) == 0 || id != nil && g.require.hierarchy.allOf(id, scopes) {
 		return nil
 	}
 	challenge := bearer.Challenge{Scope: g.require.scopeText}
@@ -223,8 +233,13 @@ func (g *Gate) RequireScopes(id *Identity, scopes []string) *Failure {
 		f.Issuer = cmp.Or(id.Issuer, id.CredentialKey)
 		challenge.Error, challenge.Description = "insufficient_scope", describeInsufficientScope
 	}
-	f.Cause = &missingScope{&scopeRequirement{scopes, false, g.require.hierarchy}, id.Claims}
 	f.Reply = &Reply{Challenges: []bearer.Challenge{challenge}}
+	required := &scopeRequirement{scopes, false, g.require.hierarchy}
+	f.Cause = &missingScope{required, id.Claims}
+	if id.answer != nil && required.in(id.Claims) == nil {
+		f.Cause = &missingScope{required, id.answer}
+		return inAnswer(f)
+	}
 	return f
 }
 

@@ -72,30 +72,32 @@ func (r *requirements) withScopes(f *Failure, set *claims.Set) *Failure {
 // statedIn applies the requirements to the authorization server's answer about a JWT, as far as it says something. What
 // it leaves out, the token itself has said.
 func (r *requirements) statedIn(answer *claims.Set, issuer string, now time.Time) *Failure {
-	states := func(names ...string) bool {
-		for _, name := range names {
-			if _, there := answer.Claim(name); there {
-				return true
-			}
-		}
-		return false
-	}
 	for _, requirement := range r.stepUps {
 		claim := "auth_time"
 		if _, ok := requirement.(acrRequirement); ok {
 			claim = "acr"
 		}
-		if !states(claim) {
+		if !states(answer, claim) {
 			continue
 		}
 		if f := requirement.in(answer, issuer, now); f != nil {
 			return f
 		}
 	}
-	if states("scope", "scp") { // an empty list counts, too: no scope is left
+	if states(answer, "scope", "scp") { // an empty list counts, too: no scope is left
 		return r.scopesIn(answer)
 	}
 	return nil
+}
+
+// states reports whether an answer has one of these claims.
+func states(answer *claims.Set, names ...string) bool {
+	for _, name := range names {
+		if _, there := answer.Claim(name); there {
+			return true
+		}
+	}
+	return false
 }
 
 // acrRequirement requires one of these authentication context classes.
