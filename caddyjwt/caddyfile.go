@@ -19,7 +19,7 @@ func init() {
 	httpcaddyfile.RegisterDirective("bearer_auth", parseCaddyfile)
 }
 
-// parseCaddyfile makes the route of a gate and, if the gate has a resource, that of the resource's metadata before it.
+// parseCaddyfile makes the route of a gate and, if the gate has a resource, those of its metadata before it.
 func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	h.Next()                              // the directive
 	matcher, err := h.ExtractMatcherSet() // begins anew
@@ -34,7 +34,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	if handler.Resource == nil {
 		return route, nil
 	}
-	return append(documentRoute(h, handler), route...), nil
+	return append(documentRoutes(h, handler), route...), nil
 }
 
 // UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:

@@ -39,10 +39,11 @@ func readResource(b *words.Block, h *Handler) error {
 	return words.ReadInto(b, "Resource", &resourceTable, h.Resource)
 }
 
-// documentRoute is the route that serves the metadata of the gate's resource. It comes before the gate's own route, so
-// it needs no token. The gate's matcher does not limit it: the path of the metadata is not below that of the resource.
-func documentRoute(h httpcaddyfile.Helper, g *Handler) []httpcaddyfile.ConfigValue {
-	return protected.Route(h, g.Resource.URL, g.AuthServerMetadata != nil)
+// documentRoutes are the routes that serve the metadata of the gate's resource. They come before the gate's own, so
+// they need no token. The gate's matcher does not limit them: the path of the metadata is not below that of the
+// resource.
+func documentRoutes(h httpcaddyfile.Helper, g *Handler) []httpcaddyfile.ConfigValue {
+	return protected.Routes(h, g.Resource.URL, g.AuthServerMetadata != nil)
 }
 
 // compileResource checks the settings of the resource, and makes what the gate tells about it. Everything else must

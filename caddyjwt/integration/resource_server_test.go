@@ -290,3 +290,30 @@ func TestAttackFloodOfAuthServerMetadata(t *testing.T) {
 		}
 	})
 }
+
+// Caddy sorts gates by their paths, the longest first. The routes of the metadata do not disturb that, and come before
+// every gate whose matcher has a shorter path.
+func TestAuthServerMetadataAmongSortedGates(t *testing.T) {
+	const issuer = "issuer https://auth.example.com"
+	gate := func(path string, lines ...string) string {
+		words := append([]string{issuer, "audience x", "realm " + path}, lines...)
+		return strings.Replace(gateFor(words...), "bearer_auth", "bearer_auth "+path, 1)
+	}
+	for _, word := range []string{"", "auth_server_metadata redirect"} {
+		s := prepare(t)
+		s.loadFile(s.sites(s.siteOf("http://gate.test", gate("/*"), gate("/tools*", "resource "+tools, word),
+			gate("/tools/deep*"))))
+		if got := s.resourceAt("gate.test", metadataPath("/tools")); got != tools {
+			t.Errorf("%q: resource %q", word, got)
+		}
+		if a := s.at("gate.test", serverPath); a.StatusCode == http.StatusUnauthorized != (word == "") {
+			t.Errorf("%q: status %d", word, a.StatusCode)
+		}
+		for path, first := range map[string]string{"/x": "/*", "/tools/x": "/tools*", "/tools/deep": "/tools/deep*"} {
+			challenge := s.at("gate.test", path).Header.Get("WWW-Authenticate")
+			if !strings.HasPrefix(challenge, `Bearer realm="`+first+`"`) {
+				t.Errorf("%q: %s is refused by another gate: %s", word, path, challenge)
+			}
+		}
+	}
+}

@@ -20,13 +20,13 @@ func init() {
 }
 
 // parseCaddyfile reads the directive. Its matcher follows from the resource. The gate, which may be in another file,
-// decides whether there is metadata of an authorization server. So the matcher has both paths.
+// decides whether there is metadata of an authorization server. So there is a route for each of the two paths.
 func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	handler := new(Handler)
 	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
 		return nil, err
 	}
-	return Route(h, handler.Resource, true), nil
+	return Routes(h, handler.Resource, true), nil
 }
 
 // UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
@@ -57,17 +57,24 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// Route is the route that serves the metadata of a resource. server says that it may also serve the metadata of an
-// authorization server. The matcher only keeps other requests away from the handler, which compares the path itself.
-func Route(h httpcaddyfile.Helper, url string, server bool) []httpcaddyfile.ConfigValue {
-	paths := caddyhttp.MatchPath{resource.WellKnown + "*"}
+// Routes are the routes that serve the metadata of a resource. server says that they may also serve the metadata of an
+// authorization server. The matchers only keep other requests away from the handler, which compares the path itself.
+//
+// Each path has a route of its own. Caddy sorts the routes of a directive by their paths, and cannot compare a route
+// with several: the gates before such a route and those behind it would not be sorted either.
+func Routes(h httpcaddyfile.Helper, url string, server bool) (routes []httpcaddyfile.ConfigValue) {
+	paths := []string{resource.WellKnown + "*"}
 	if id, err := resource.Parse(url); err == nil && !strings.ContainsAny(url, "{}") {
 		paths[0] = id.MetadataPath()
 	}
 	if server {
 		paths = append(paths, AuthServerPath)
 	}
-	return h.NewRoute(caddy.ModuleMap{"path": h.JSON(paths)}, &Handler{Resource: url})
+	for _, path := range paths {
+		matcher := caddy.ModuleMap{"path": h.JSON(caddyhttp.MatchPath{path})}
+		routes = append(routes, h.NewRoute(matcher, &Handler{Resource: url})...)
+	}
+	return routes
 }
 
 var _ caddyfile.Unmarshaler = (*Handler)(nil)
