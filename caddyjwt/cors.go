@@ -54,8 +54,12 @@ func (h *Handler) guardWithCORS(w http.ResponseWriter, r *http.Request, next cad
 	}
 	marked := h.cors.Wrap(w, r)
 	err := h.guard(marked, r, next)
+	if err != nil {
+		marked.Failed(r)
+		return err
+	}
 	marked.Finish()
-	return err
+	return nil
 }
 
 // addDeniedPreflight says in the access log why a preflight was denied.

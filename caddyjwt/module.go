@@ -209,6 +209,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.leases, err = pool.Begin(h.shared.Pool, o.open, h.log.failedToClose); err != nil {
 		return err
 	}
+	if h.cors != nil {
+		onheader.PrepareErrorRoutes(ctx)
+	}
 	h.gate = h.leases.Ours().Value
 	h.messages = built.messages
 	h.ending = h.newEnding()

@@ -151,3 +151,47 @@ func TestCORSOnErrorRoutes(t *testing.T) {
 		s.readable(got, friend, true)
 	}
 }
+
+// An error route may ask a backend for its page. That backend's fields of CORS do not count there either. Gates in error
+// routes, and error routes that are not taken, must not come into the way.
+func TestCORSOfABackendInAnErrorRoute(t *testing.T) {
+	token := hmacKey(t).Sign(t, claims())
+	gate := gateFor(consumerAlice(t), corsBlock())
+	for name, routes := range map[string]string{
+		"at once":           "handle_errors {\nBACKEND\n}",
+		"for some statuses": "handle_errors 401 418 {\nBACKEND\n}\nhandle_errors {\nrespond other\n}",
+		"behind a path":     "handle_errors {\nhandle /good {\nrespond never\n}\nhandle {\nBACKEND\n}\n}",
+		"with two gates": gateFor(consumerAlice(t), corsBlock("expose X-Outer")) + "\nhandle_errors {\nroute {\n" +
+			strings.Replace(gate, "bearer_auth", "bearer_auth /gated", 1) + "\nBACKEND\n}\n}",
+		"below an encoder": "encode\nhandle_errors {\nencode\nBACKEND {\nheader_down +X-Down yes\n}\n}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := prepare(t)
+			s.upstream.answer = allowsEverybody
+			s.behind("GATE\nerror /error 418\nrespond /fine fine\n"+routes, consumerAlice(t), corsBlock(), "forward_token")
+			for path, token := range map[string]string{"/": "", "/error": token} {
+				for _, origin := range []string{friend, stranger} {
+					got := s.get(path, token, "Origin", origin)
+					if got.StatusCode != http.StatusAccepted {
+						t.Errorf("%s: status %d, which is not that of the error route's backend", path, got.StatusCode)
+					}
+					want := map[string]int{"Access-Control-Allow-Origin": 1, "Access-Control-Expose-Headers": 1}
+					if origin == stranger {
+						want = nil
+					}
+					for field, values := range got.Header {
+						if strings.HasPrefix(field, "Access-Control-") && len(values) != want[field] {
+							t.Errorf("%s of %s: %s %q", path, origin, field, values)
+						}
+					}
+					if allowed := got.Header.Get("Access-Control-Allow-Origin"); origin == friend && allowed != friend {
+						t.Errorf("%s: Access-Control-Allow-Origin %q", path, allowed)
+					}
+				}
+			}
+			if got := s.get("/fine", token, "Origin", friend); got.body != "fine" {
+				t.Errorf("status %d, body %q", got.StatusCode, got.body)
+			}
+		})
+	}
+}
