@@ -100,6 +100,10 @@ func TestMetadataOfResourcesInSites(t *testing.T) {
 			return []string{s.siteOf("http://gate.test", "rewrite * /index.php",
 				"protected_resource "+tools, "handle {\n"+gateOfResource(t, "", tools)+"\n}")}
 		}, want{"gate.test" + metadataPath("/tools"): tools}, nil},
+		"a gate of the site behind a rewrite": {func(t *testing.T, s *site) []string {
+			return []string{s.siteOf("http://gate.test", "rewrite * /v1{uri}",
+				"protected_resource "+tools, gateOfResource(t, "", tools))}
+		}, want{"gate.test" + metadataPath("/tools"): tools}, nil},
 		"with a matcher that the metadata does not meet": {func(t *testing.T, s *site) []string {
 			return []string{s.siteOf("http://gate.test", gateOfResource(t, "/tools*", tools))}
 		}, want{"gate.test" + metadataPath("/tools"): tools}, nil},
