@@ -283,7 +283,7 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		err = gate.InternalError
 	}
 	if h.messages != nil {
-		err = h.messages.Settle(w, r, h.gate, verdict.Identity, err)
+		err = h.messages.Settle(w, r, h.gate, verdict, err)
 	}
 	if err == nil && verdict.Identity != nil {
 		err = h.gate.Annotate(r, verdict.Identity)

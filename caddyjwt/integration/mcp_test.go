@@ -89,7 +89,7 @@ func TestRightsByToolAndMethod(t *testing.T) {
 
 // Without a token, a message that needs a scope gets 401, so that its client begins to get one.
 func TestMessagesWithoutAToken(t *testing.T) {
-	for _, line := range []string{"optional", "anonymous alice", "public /mcp"} {
+	for _, line := range []string{"optional", "anonymous alice"} {
 		s, _ := mcpSite(t, consumerAlice(t), line, "mcp {\n tool read_file\n tool delete_file scope files:write\n }")
 		got := s.message("", call("delete_file"))
 		s.refused(got, http.StatusUnauthorized, "missing_token")
@@ -99,6 +99,19 @@ func TestMessagesWithoutAToken(t *testing.T) {
 		s.passed(s.message("", call("read_file")))
 		s.refused(s.message("", call("format_disk")), http.StatusForbidden, "tool_denied")
 		s.refused(s.message("", "[]"), http.StatusBadRequest, "malformed_message")
+	}
+}
+
+// On a public path no token is judged. A challenge would have clients get a token, send it in vain, and get another.
+func TestMessagesToPublicPaths(t *testing.T) {
+	s, sign := mcpSite(t, "public /mcp", "mcp {\n tool read_file\n tool delete_file scope files:write\n }")
+	for _, token := range []string{"", sign("files:write")} {
+		s.passed(s.message(token, call("read_file")))
+		got := s.message(token, call("delete_file"))
+		s.refused(got, http.StatusForbidden, "tool_denied")
+		if challenge := got.Header.Get("WWW-Authenticate"); challenge != `Bearer realm="api"` {
+			t.Errorf("challenge %q", challenge)
+		}
 	}
 }
 

@@ -40,12 +40,12 @@ func (j *Judge) String() string {
 }
 
 // Settle decides about a request that the gate has judged, by its message. refused is the gate's own refusal, or nil;
-// what Settle returns takes its place, and is a *gate.Failure or nil. The identity is nil if the request had no token.
+// what Settle returns takes its place, and is a *gate.Failure or nil.
 //
 // Nothing is read of a request that is refused, with one exception: if scopes are missing, the challenge must name
 // those of the message as well. Otherwise a client would learn of them only after it has got what the route requires,
 // and would ask its user twice. A message that is not well-formed changes nothing then.
-func (j *Judge) Settle(w http.ResponseWriter, r *http.Request, g *gate.Gate, id *gate.Identity, refused error) error {
+func (j *Judge) Settle(w http.ResponseWriter, r *http.Request, g *gate.Gate, v gate.Verdict, refused error) error {
 	var failure *gate.Failure
 	if refused != nil {
 		if failure = gate.FailureOf(refused); failure.Reason != gate.InsufficientScope {
@@ -64,13 +64,22 @@ func (j *Judge) Settle(w http.ResponseWriter, r *http.Request, g *gate.Gate, id 
 		}
 		return refused
 	case err != nil:
-		return refusal(id, err)
+		return refusal(v.Identity, err)
 	}
-	if f := g.RequireScopes(id, scopes); f != nil {
+	switch f := g.RequireScopes(v.Identity, scopes); {
+	case f == nil:
+		return nil
+	case v.Outcome == gate.Public:
+		return refusal(nil, errPublic)
+	default:
 		return f
 	}
-	return nil
 }
+
+// errPublic is about a message on a public path. Nobody judges its token, so no token would help, and a challenge that
+// asks for one would have the client ask its user again and again.
+var errPublic = fmt.Errorf("%w: it needs scopes, and no token is judged on a public path; remove that from public, "+
+	"or write optional instead", mcp.ErrDenied)
 
 // read returns the scopes that the message of a request needs. The client gets a deadline for sending it. Once the body
 // has been read, the deadline must be gone: the server would take it for the client hanging up.

@@ -73,7 +73,7 @@ func TestDeadlineForMessages(t *testing.T) {
 			if reason, ok := c.given.(gate.Reason); ok {
 				given = &gate.Failure{Reason: reason}
 			}
-			err := judge(t).Settle(w, c.r, new(gate.Gate), nil, given)
+			err := judge(t).Settle(w, c.r, new(gate.Gate), gate.Verdict{}, given)
 			if (err != nil) != (c.refusal != nil) || c.refusal != nil && !errors.Is(err, c.refusal) {
 				t.Errorf("refused for %v, want %v", err, c.refusal)
 			}
