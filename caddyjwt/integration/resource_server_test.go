@@ -291,6 +291,29 @@ func TestAttackFloodOfAuthServerMetadata(t *testing.T) {
 	})
 }
 
+// A host that has a resource and no metadata of a server must not show that of another host in the same site: its clients
+// would have their users log in at a server that the resource does not trust.
+func TestAttackAuthServerMetadataOfAnotherHost(t *testing.T) {
+	s := prepare(t)
+	other := gateWithServer("https://two.test/", "redirect https://login.two.example", "issuer https://login.two.example")
+	s.loadFile(s.sites(s.siteOf("http://*.test", "@one host one.test", "@two host two.test",
+		strings.Replace(other, "bearer_auth", "bearer_auth @two", 1), gateOfResource(t, "@one", "https://one.test/"))))
+	for host, status := range map[string]int{
+		"two.test": http.StatusTemporaryRedirect, "TWO.test:8443": http.StatusTemporaryRedirect,
+		"one.test": http.StatusUnauthorized, "one.test:443": http.StatusUnauthorized, "ONE.test": http.StatusUnauthorized,
+	} {
+		name := "the other host: " + host
+		if status == http.StatusTemporaryRedirect {
+			name = "control: " + host
+		}
+		s.attack(t, name, func(t *testing.T, a *attempt) {
+			if got := a.at(host, serverPath); got.StatusCode != status {
+				t.Errorf("status %d, Location %q, want %d", got.StatusCode, got.Header.Get("Location"), status)
+			}
+		})
+	}
+}
+
 // Caddy sorts gates by their paths, the longest first. The routes of the metadata do not disturb that, and come before
 // every gate whose matcher has a shorter path.
 func TestAuthServerMetadataAmongSortedGates(t *testing.T) {

@@ -34,7 +34,7 @@ type entry struct {
 	rivals   []string // hosts of others that are served at the same path
 
 	server       *authServer // nil for none
-	serverRivals []string    // hosts with servers of their own
+	serverRivals []string    // hosts of others, whose servers may be others, too
 }
 
 // part is what a gate of a server tells.
@@ -152,9 +152,8 @@ func (r *Registry) finish() {
 				if other.handlers == 0 || other.id.Host() == e.id.Host() {
 					continue
 				}
-				if r.servers[other.id.Origin()] != nil {
-					e.serverRivals = append(e.serverRivals, other.id.Host())
-				}
+				// Also if it has no server: its clients must not be sent to ours.
+				e.serverRivals = append(e.serverRivals, other.id.Host())
 				if other.id.MetadataPath() == e.id.MetadataPath() {
 					e.rivals = append(e.rivals, other.id.Host())
 				}
