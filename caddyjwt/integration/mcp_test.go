@@ -87,6 +87,31 @@ func TestRightsByToolAndMethod(t *testing.T) {
 	}
 }
 
+// A client whose user must sign in again asks for the scopes of its message with the same question (RFC 9470 section
+// 3). Otherwise the user would have to answer twice.
+func TestRightsOfAMessageWhoseUserMustSignInAgain(t *testing.T) {
+	s, sign := mcpSite(t, "require scope mcp", "require acr gold", "require max_auth_age 10m", mcpBlock)
+	for name, c := range map[string]struct{ scopes, body, wanted string }{
+		"a tool with scopes":                         {"mcp", call("delete_file"), "mcp tools files:read files:write"},
+		"a tool with scopes, and none for the route": {"", call("delete_file"), "mcp tools files:read files:write"},
+		"a message without scopes":                   {"mcp", `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`, ""},
+		"the same, without the scope of the route":   {"", `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`, "mcp"},
+		"a message that is not well-formed":          {"mcp", "[]", ""},
+		"the same again, without that of the route":  {"", "[]", "mcp"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := s.in(t)
+			got := s.message(sign(c.scopes), c.body)
+			s.refused(got, http.StatusUnauthorized, "insufficient_user_authentication")
+			params, err := parseChallenge(got.Header.Get("WWW-Authenticate"))
+			if err != nil || params["scope"] != c.wanted || params["error"] != "insufficient_user_authentication" ||
+				params["acr_values"] != "gold" || params["max_age"] != "600" {
+				t.Errorf("challenge %q, error %v; want the scope %q", got.Header.Get("WWW-Authenticate"), err, c.wanted)
+			}
+		})
+	}
+}
+
 // Without a token, a message that needs a scope gets 401, so that its client begins to get one.
 func TestMessagesWithoutAToken(t *testing.T) {
 	for _, line := range []string{"optional", "anonymous alice"} {

@@ -42,13 +42,14 @@ func (j *Judge) String() string {
 // Settle decides about a request that the gate has judged, by its message. refused is the gate's own refusal, or nil;
 // what Settle returns takes its place, and is a *gate.Failure or nil.
 //
-// Nothing is read of a request that is refused, with one exception: if scopes are missing, the challenge must name
-// those of the message as well. Otherwise a client would learn of them only after it has got what the route requires,
-// and would ask its user twice. A message that is not well-formed changes nothing then.
+// Nothing is read of a request that is refused, with one exception: if scopes are missing, or the user must sign in
+// again, the challenge must name the scopes of the message as well. Otherwise a client would learn of them only after it
+// has got what the route requires, and would ask its user twice. A message that is not well-formed changes nothing then.
 func (j *Judge) Settle(w http.ResponseWriter, r *http.Request, g *gate.Gate, v gate.Verdict, refused error) error {
 	var failure *gate.Failure
 	if refused != nil {
-		if failure = gate.FailureOf(refused); failure.Reason != gate.InsufficientScope {
+		failure = gate.FailureOf(refused)
+		if failure.Reason != gate.InsufficientScope && failure.Reason != gate.InsufficientUserAuthentication {
 			return refused
 		}
 	}
@@ -60,6 +61,9 @@ func (j *Judge) Settle(w http.ResponseWriter, r *http.Request, g *gate.Gate, v g
 	switch {
 	case failure != nil:
 		if all := g.RequireScopes(new(gate.Identity), scopes); all != nil {
+			answer, challenge := g.Answer(failure), &all.Reply.Challenges[0]
+			challenge.Error, challenge.Description = answer.Code, answer.Text
+			challenge.ACRValues, challenge.MaxAge = answer.ACRValues, answer.MaxAge
 			failure.Reply = all.Reply
 		}
 		return refused
