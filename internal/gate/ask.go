@@ -116,7 +116,8 @@ func (g *Gate) confirm(req *Request, local *authenticated, token string) error {
 	if f := g.require.statedIn(remote, p.name, g.now()); f != nil {
 		return inAnswer(g.require.withScopes(f, remote))
 	}
-	if states(remote, "scope", "scp") {
+	// Usually the answer repeats the scopes of the token, and takes none of them back.
+	if states(remote, "scope", "scp") && !slices.Equal(remote.Scope, local.identity.Claims.Scope) {
 		limited := *local.identity // which other requests may share
 		limited.answer = remote
 		local.identity = &limited

@@ -49,3 +49,26 @@ func TestIntrospectedTokenAllocatesLittle(t *testing.T) {
 		t.Errorf("%v allocations", allocs)
 	}
 }
+
+// An answer about a JWT usually repeats its scopes. It costs as much as one without scopes.
+func TestAnswerWithTheScopesOfItsTokenAllocatesNoMore(t *testing.T) {
+	key := tokentest.NewKey(t, "RS256", "k1")
+	allocations := func(answer m) float64 {
+		as := newAS(t)
+		token := sized(t, key, 850)
+		as.says[token] = answer
+		g := as.gate(gate.AskAlways, key, func(c *gate.Config) { c.Cache = newCache(t, 1<<20) })
+		r := request(token)
+		accepted(t, g, r)
+		accepted(t, g, r) // tokens are kept when they come again
+		return testing.AllocsPerRun(100, func() {
+			if _, err := g.Check(direct(r)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	without, with := allocations(active()), allocations(active(m{"scope": "openid profile orders.read orders.write"}))
+	if with > without {
+		t.Errorf("%v allocations with scopes, and %v without", with, without)
+	}
+}
