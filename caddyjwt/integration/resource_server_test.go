@@ -291,8 +291,8 @@ func TestAttackFloodOfAuthServerMetadata(t *testing.T) {
 	})
 }
 
-// A host that has a resource and no metadata of a server must not show that of another host in the same site: its clients
-// would have their users log in at a server that the resource does not trust.
+// A host that has a resource and no metadata of a server must not show that of another host in the same site: its
+// clients would have their users log in at a server that the resource does not trust.
 func TestAttackAuthServerMetadataOfAnotherHost(t *testing.T) {
 	s := prepare(t)
 	other := gateWithServer("https://two.test/", "redirect https://login.two.example", "issuer https://login.two.example")

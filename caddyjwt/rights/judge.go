@@ -43,8 +43,9 @@ func (j *Judge) String() string {
 // what Settle returns takes its place, and is a *gate.Failure or nil.
 //
 // Nothing is read of a request that is refused, with one exception: if scopes are missing, or the user must sign in
-// again, the challenge must name the scopes of the message as well. Otherwise a client would learn of them only after it
-// has got what the route requires, and would ask its user twice. A message that is not well-formed changes nothing then.
+// again, the challenge must name the scopes of the message as well. Otherwise a client would learn of them only after
+// it has got what the route requires, and would ask its user twice. A message that is not well-formed changes nothing
+// then.
 func (j *Judge) Settle(w http.ResponseWriter, r *http.Request, g *gate.Gate, v gate.Verdict, refused error) error {
 	var failure *gate.Failure
 	if refused != nil {
