@@ -1,6 +1,7 @@
 package caddyjwt
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
 	"github.com/caddyjwt/gateway/caddyjwt/process"
+	"github.com/caddyjwt/gateway/caddyjwt/protected"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/diagnose"
 	"github.com/caddyjwt/gateway/internal/gate"
@@ -24,8 +26,9 @@ type Probe struct {
 	// Certificates are those of consumers' credentials.
 	Certificates []diagnose.Certificate
 
-	known map[[32]byte]int // place in Issuers, by what makes two of them the same
-	ends  []func() error
+	known     map[[32]byte]int // place in Issuers, by what makes two of them the same
+	resources protected.Registry
+	ends      []func() error
 }
 
 // NewProbe compiles the handlers and opens what their issuers need. It does not touch the network. An error is the one
@@ -63,6 +66,12 @@ func (p *Probe) add(h *Handler) error {
 	built.stub()
 	if err := built.config.Validate(); err != nil {
 		return err
+	}
+	if built.resource != nil {
+		// The gates of one resource must agree, and so must those of one host about its authorization server.
+		if err := cmp.Or(built.addTo(&p.resources, ""), h.addServerTo(&p.resources, built)); err != nil {
+			return err
+		}
 	}
 	for i := range h.Consumers {
 		for n := range h.Consumers[i].Credentials {

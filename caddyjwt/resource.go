@@ -190,7 +190,12 @@ func (h *Handler) registerResource(ctx caddy.Context, app *App, c *compiled) err
 		h.log.warn("clients cannot find out where to get a token for this resource: no issuer of the gate is an https URL, " +
 			"so the metadata names no authorization server")
 	}
-	if err := app.resources.Add(serverName(ctx), *c.resource, c.part); err != nil {
+	return c.addTo(app.Resources(), serverName(ctx))
+}
+
+// addTo adds the gate's resource to those of a server.
+func (c *compiled) addTo(resources *protected.Registry, server string) error {
+	if err := resources.Add(server, *c.resource, c.part); err != nil {
 		return fmt.Errorf("resource %s: %w", c.resource, err)
 	}
 	return nil

@@ -35,20 +35,30 @@ func (h *Handler) compileServer(s *words.Settings, c *compiled) error {
 
 // offerServer tells the app whose metadata clients get at the host of the resource.
 func (h *Handler) offerServer(app *App, o opener) (err error) {
+	if o.server == nil {
+		return nil
+	}
+	if from := &o.server.source; h.AuthServerMetadata.Mode != "redirect" {
+		h.mirrors, err = protected.Mirror(h.shared.Pool, authserver.MirrorOptions{
+			Issuer: from.issuer, URL: from.metadata, Fetch: from.fetch, MaxStale: from.maxStale, Logger: o.shared.Log.Keys,
+		}, h.log.failedToClose)
+		if err != nil {
+			return fmt.Errorf("auth_server_metadata: %w", err)
+		}
+	}
+	return h.addServerTo(app.Resources(), o.compiled)
+}
+
+// addServerTo adds the server of auth_server_metadata, if there is one, to those of other gates.
+func (h *Handler) addServerTo(resources *protected.Registry, c *compiled) error {
 	switch {
-	case o.server == nil:
+	case c.server == nil:
 		return nil
 	case h.AuthServerMetadata.Mode == "redirect":
-		return app.resources.Redirect(*o.resource, o.server.issuer.Name)
+		return resources.Redirect(*c.resource, c.server.issuer.Name)
+	default:
+		return resources.Proxy(*c.resource, c.server.source.issuer, h.mirrors)
 	}
-	from := &o.server.source
-	h.mirrors, err = protected.Mirror(h.shared.Pool, authserver.MirrorOptions{
-		Issuer: from.issuer, URL: from.metadata, Fetch: from.fetch, MaxStale: from.maxStale, Logger: o.shared.Log.Keys,
-	}, h.log.failedToClose)
-	if err != nil {
-		return fmt.Errorf("auth_server_metadata: %w", err)
-	}
-	return app.resources.Proxy(*o.resource, from.issuer, h.mirrors)
 }
 
 // prefetched are the sources that are fetched before the first request.

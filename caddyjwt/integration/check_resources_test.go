@@ -65,3 +65,29 @@ func TestCheckFindsMetadataThatNobodyServes(t *testing.T) {
 		}
 	})
 }
+
+// Each of these gates loads alone. Together they do not, and the check says so.
+func TestCheckFindsGatesThatContradictEachOther(t *testing.T) {
+	as := tokentest.NewAS(t, tokentest.WithKeys(tokentest.NewKey(t, "ES256", "one")))
+	issuer := "issuer " + as.URL
+	for name, gates := range map[string][2]string{
+		"two names of one resource": {
+			gateFor(issuer, "resource "+tools+" {\nname one\n}"), gateFor(issuer, "resource "+tools+" {\nname two\n}"),
+		},
+		"two spellings of one host": {
+			gateFor(issuer, "resource https://gate.test"), gateFor(issuer, "resource https://gate.test/"),
+		},
+		"two modes of auth_server_metadata": {
+			gateFor(issuer, "resource "+tools, "auth_server_metadata proxy"),
+			gateFor(issuer, "resource "+tools, "auth_server_metadata redirect"),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			site := "http://gate.test {\nroute {\n" + gates[0] + "\n" + gates[1] + "\n}\n}\n"
+			file := writeFile(t, filepath.Join(t.TempDir(), "Caddyfile"), site)
+			if out, status := runCheck(t, "--config", file); status != 2 {
+				t.Errorf("status %d, want 2:\n%s", status, out)
+			}
+		})
+	}
+}
