@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"go.uber.org/zap"
 
 	"github.com/caddyjwt/gateway/caddyjwt/protected"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
@@ -190,6 +192,9 @@ func (h *Handler) registerResource(ctx caddy.Context, app *App, c *compiled) err
 		h.log.warn("clients cannot find out where to get a token for this resource: no issuer of the gate is an https URL, " +
 			"so the metadata names no authorization server")
 	}
+	if warning := c.slashOfResource(); warning != "" {
+		h.log.warn(warning, zap.String("resource", h.resource))
+	}
 	return c.addTo(app.Resources(), serverName(ctx))
 }
 
@@ -199,4 +204,29 @@ func (c *compiled) addTo(resources *protected.Registry, server string) error {
 		return fmt.Errorf("resource %s: %w", c.resource, err)
 	}
 	return nil
+}
+
+// slashOfResource warns of a resource that is right, and that many clients spell in another way: they have a slash
+// directly after the host, and none at the end of a path.
+func (c *compiled) slashOfResource() string {
+	id, path := c.resource.String(), c.resource.Path()
+	if path != "" {
+		if path != "/" && strings.HasSuffix(path, "/") {
+			return "many clients leave out the slash at the end of the resource when they look for its metadata, and find " +
+				"none: leave it out, too"
+		}
+		return ""
+	}
+	lacksSlash := func(audiences []string) bool {
+		return slices.Contains(audiences, id) && !slices.Contains(audiences, id+"/")
+	}
+	lacks := lacksSlash(c.config.Audience.Accepted)
+	for i := range c.config.Issuers {
+		lacks = lacks || lacksSlash(c.config.Issuers[i].Audience.Accepted)
+	}
+	if !lacks {
+		return ""
+	}
+	return "many clients ask for a token with a slash after the host of the resource, and the gate refuses its audience: " +
+		"write that slash, or both forms as audiences"
 }

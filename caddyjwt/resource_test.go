@@ -219,6 +219,33 @@ func TestUserInfoHasNoAudienceOfTheResource(t *testing.T) {
 	}
 }
 
+// Some identifiers are right, and yet many clients spell them in another way. The gate warns of them.
+func TestSlashOfAResource(t *testing.T) {
+	for url, c := range map[string]struct {
+		gate, issuer string // further members
+		warns        bool
+	}{
+		"https://a.example":        {"", "", true},
+		"https://b.example":        {`,"audience":["https://b.example"]`, "", true},
+		"https://c.example":        {`,"audience":["https://c.example","https://c.example/"]`, "", false},
+		"https://d.example":        {"", `,"audience":["https://d.example"]`, true},
+		"https://e.example":        {"", `,"audience":["orders"]`, false},
+		"https://a.example/":       {"", "", false},
+		"https://a.example/mcp":    {"", "", false},
+		"https://a.example/mcp/":   {"", "", true},
+		"https://a.example/mcp/v1": {"", `,"audience":["orders"]`, false},
+	} {
+		built, err := parse(t, fmt.Sprintf(`{"issuers":[{"issuer":"https://auth.example.com"%s}],"resource":{"url":%q}%s}`,
+			c.issuer, url, c.gate)).compile(words.NewSettings())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if warned := built.slashOfResource() != ""; warned != c.warns {
+			t.Errorf("%s%s%s: warned: %t, want %t", url, c.gate, c.issuer, warned, c.warns)
+		}
+	}
+}
+
 // Gates of one configuration agree about a resource, or it does not load.
 func TestGatesAgreeAboutAResource(t *testing.T) {
 	for name, c := range map[string]struct{ first, second, want string }{
