@@ -41,7 +41,7 @@ type Resource struct {
 	Policy string `json:"policy,omitempty"`
 	// Address of the terms of service (resource_tos_uri). Default: none. Placeholders are resolved.
 	TermsOfService string `json:"tos,omitempty"`
-	// Scopes that clients may ask for beyond those that require names. Default: none.
+	// Scopes that clients may ask for beyond those that require and mcp name. Default: none.
 	Scopes []string `json:"scopes,omitempty"`
 }
 
