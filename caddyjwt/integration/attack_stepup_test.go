@@ -1,7 +1,12 @@
 package integration
 
 import (
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -110,6 +115,94 @@ func TestAttackStepUpByAnswersOfTheServer(t *testing.T) {
 	} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			a.refusedFor(ask(t, a, changes...), "insufficient_user_authentication")
+		})
+	}
+}
+
+// The same with signed answers (RFC 9701). Only token_introspection is about the user: members beside it are about the
+// answer.
+func TestAttackStepUpBySignedAnswers(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "signed")
+	as := introspector(t, tokentest.WithKeys(key))
+	s := start(t, gateForAudience(introspecting(as, "opaque", "signed"), "require acr gold", "require max_auth_age 10m"))
+	now := time.Now().Unix()
+	n := 0
+	ask := func(t *testing.T, a *attempt, beside map[string]any, changes ...any) answer {
+		n++
+		payload := map[string]any{
+			"iss": as.URL, "aud": "gateway", "iat": now, "token_introspection": active(changes...).Claims,
+		}
+		maps.Copy(payload, beside)
+		as.Introspect(always(tokentest.IntrospectionAnswer{
+			Body:        key.Sign(t, payload, map[string]any{"typ": "token-introspection+jwt"}),
+			ContentType: "application/token-introspection+jwt"}))
+		return a.send("signed-answer-" + asJSON(t, n))
+	}
+	s.attack(t, "control: as required", func(t *testing.T, a *attempt) {
+		a.passed(ask(t, a, nil, "acr", "gold", "auth_time", now-60))
+	})
+	for name, row := range map[string]struct {
+		beside  map[string]any
+		changes []any
+	}{
+		"nothing":           {nil, nil},
+		"beside the answer": {map[string]any{"acr": "gold", "auth_time": now}, nil},
+		"half beside it":    {map[string]any{"acr": "gold"}, []any{"auth_time", now}},
+		"another class":     {map[string]any{"acr": "gold"}, []any{"acr", "bronze", "auth_time", now}},
+		"a list":            {nil, []any{"acr", []string{"gold"}, "auth_time", now}},
+		"an old sign-in":    {map[string]any{"auth_time": now}, []any{"acr", "gold", "auth_time", now - 3600}},
+		"a null time":       {nil, []any{"acr", "gold", "auth_time", (*int)(nil)}},
+		"a text":            {nil, []any{"acr", "gold", "auth_time", asJSON(t, now)}},
+		"negative":          {nil, []any{"acr", "gold", "auth_time", -now}},
+		"huge":              {nil, []any{"acr", "gold", "auth_time", 1e300}},
+		"in the future":     {nil, []any{"acr", "gold", "auth_time", now + 3600}},
+	} {
+		s.attack(t, name, func(t *testing.T, a *attempt) {
+			a.refusedFor(ask(t, a, row.beside, row.changes...), "insufficient_user_authentication")
+		})
+	}
+}
+
+// The same with a consumer's own tokens, which the consumer can fill with anything, and with UserInfo, which tells of a
+// user and not of a sign-in unless it says so.
+func TestAttackStepUpOfConsumersAndUserInfo(t *testing.T) {
+	now := time.Now().Unix()
+	values := map[string][]any{
+		"nothing": nil, "no class": {"auth_time", now}, "no time": {"acr", "gold"},
+		"a list": {"acr", []string{"gold"}, "auth_time", now}, "a null": {"acr", "gold", "auth_time", (*int)(nil)},
+		"a text": {"acr", "gold", "auth_time", asJSON(t, now)}, "negative": {"acr", "gold", "auth_time", -1.5},
+		"huge": {"acr", "gold", "auth_time", 1e300}, "in the future": {"acr", "gold", "auth_time", now + 3600},
+		"old": {"acr", "gold", "auth_time", now - 3600}, "an object": {"acr", "gold", "auth_time", map[string]any{}},
+	}
+	good := []any{"acr", "gold", "auth_time", float64(now) - 0.25}
+	s := start(t, gateFor(consumerAlice(t), "require acr gold", "require max_auth_age 10m"))
+	s.attack(t, "control: a consumer", func(t *testing.T, a *attempt) {
+		a.passed(a.send(hmacKey(t).Sign(t, claims(good...))))
+	})
+	for name, value := range values {
+		s.attack(t, "a consumer: "+name, func(t *testing.T, a *attempt) {
+			a.refusedFor(a.send(hmacKey(t).Sign(t, claims(value...))), "insufficient_user_authentication")
+		})
+	}
+	var says atomic.Value // text
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, says.Load().(string))
+	}))
+	t.Cleanup(server.Close)
+	s = start(t, gateFor(issuerBlock("https://op.example.com", "audience any", "keys none",
+		"introspect opaque {\nverify userinfo\nendpoint "+server.URL+"\n}"),
+		"require acr gold", "require max_auth_age 10m"))
+	n := 0
+	ask := func(t *testing.T, a *attempt, changes ...any) answer {
+		n++
+		says.Store(asJSON(t, claims(append([]any{"iss", nil, "iat", nil, "exp", nil}, changes...)...)))
+		return a.send("opaque-token-" + asJSON(t, n))
+	}
+	s.attack(t, "control: UserInfo", func(t *testing.T, a *attempt) { a.passed(ask(t, a, good...)) })
+	for name, value := range values {
+		s.attack(t, "UserInfo: "+name, func(t *testing.T, a *attempt) {
+			a.refusedFor(ask(t, a, value...), "insufficient_user_authentication")
 		})
 	}
 }

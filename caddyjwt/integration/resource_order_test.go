@@ -29,6 +29,7 @@ func (s *site) scopesAt(host, path string) string {
 func TestMetadataBeforeAndBehindTheGate(t *testing.T) {
 	gate := gateOfResource(t, "", tools)
 	const directive = "protected_resource " + tools
+	handle := "\nhandle {\n" + gate + "\n}"
 	for name, c := range map[string]struct {
 		option, lines string
 		served        bool
@@ -38,8 +39,8 @@ func TestMetadataBeforeAndBehindTheGate(t *testing.T) {
 		"the gate last":                        {"order bearer_auth before respond", gate, true},
 		"the gate first, and the directive":    {"order bearer_auth first", directive + "\n" + gate, true},
 		"the directive last":                   {"order protected_resource last", directive + "\n" + gate, true},
-		"the directive last, a gate in handle": {"order protected_resource last", directive + "\nhandle {\n" + gate + "\n}", true},
-		"the directive first":                  {"order protected_resource first", directive + "\nhandle {\n" + gate + "\n}", true},
+		"the directive last, a gate in handle": {"order protected_resource last", directive + handle, true},
+		"the directive first":                  {"order protected_resource first", directive + handle, true},
 		"before in a route":                    {"", "route {\n" + directive + "\n" + gate + "\n}", true},
 		"behind in a route":                    {"", "route {\n" + gate + "\n" + directive + "\n}", true},
 		"behind a gate of nothing":             {"", "route {\n" + gateFor(consumerAlice(t)) + "\n" + gate + "\n}", false},
@@ -87,7 +88,8 @@ func TestMetadataOfGatesOnTwoServers(t *testing.T) {
 			first = got
 		}
 		if there := second.at("gate.test", metadataPath("/tools")).body; got != first || there != first {
-			t.Fatalf("round %d: on the first server\n%s\non the second\n%s\nand in the first round\n%s", round, got, there, first)
+			t.Fatalf("round %d: on the first server\n%s\non the second\n%s\nand in the first round\n%s",
+				round, got, there, first)
 		}
 		for _, want := range []string{"https://z.example.com", "https://a.example.com", `"a"`, `"b"`, `"c"`} {
 			if !strings.Contains(got, want) {
@@ -112,10 +114,11 @@ func TestMetadataAfterAReloadThatFails(t *testing.T) {
 	s.inForce()
 	contradiction := "handle /x {\n" + gateFor("resource "+tools+" {\nname Other\n}", consumerAlice(t)) + "\n}\n" +
 		"handle /y {\n" + gateFor("resource "+tools+" {\nname Another\n}", consumerAlice(t)) + "\n}"
+	noVariable := gateOfResource(t, "", tools, "audience {env.NO_SUCH_VARIABLE_OF_TEST}")
 	for name, mistake := range map[string]string{
 		"gates that contradict": contradiction,
 		"a handler that fails":  "handle /x {\nreverse_proxy {env.NO_SUCH_VARIABLE_OF_TEST}:x\n}",
-		"a gate that fails":     "handle /x {\n" + gateOfResource(t, "", tools, "audience {env.NO_SUCH_VARIABLE_OF_TEST}") + "\n}",
+		"a gate that fails":     "handle /x {\n" + noVariable + "\n}",
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := s.in(t)
