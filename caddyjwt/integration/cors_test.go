@@ -152,8 +152,8 @@ func TestCORSOnErrorRoutes(t *testing.T) {
 	}
 }
 
-// An error route may ask a backend for its page. That backend's fields of CORS do not count there either. Gates in error
-// routes, and error routes that are not taken, must not come into the way.
+// An error route may ask a backend for its page. That backend's fields of CORS do not count there either. Gates in
+// error routes, and error routes that are not taken, must not come into the way.
 func TestCORSOfABackendInAnErrorRoute(t *testing.T) {
 	token := hmacKey(t).Sign(t, claims())
 	gate := gateFor(consumerAlice(t), corsBlock())
