@@ -36,6 +36,8 @@ type compiled struct {
 	part     resource.Part        // what the gate tells about the resource
 	server   *issuerPlan          // nil without auth_server_metadata
 
+	serverMetadata string // how clients get at it, and whose it is
+
 	messages *rights.Judge // nil without mcp
 
 	prefetchAll bool // whatever the issuers say; the app decides that

@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
 	"github.com/caddyjwt/gateway/caddyjwt/process"
+	"github.com/caddyjwt/gateway/caddyjwt/rights"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/jose"
@@ -17,8 +18,9 @@ import (
 
 // Explainer is the gate of a configuration for the command that explains verdicts. Close it when done.
 type Explainer struct {
-	leases *pool.Leases[*gate.Gate]
-	config gate.Config
+	leases   *pool.Leases[*gate.Gate]
+	config   gate.Config
+	messages *rights.Judge
 }
 
 // Explainer checks the configuration and makes its gate. Keys that are in the configuration or in a file are opened.
@@ -41,7 +43,7 @@ func (h *Handler) Explainer(fetch bool) (*Explainer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Explainer{leases, built.config}, nil
+	return &Explainer{leases, built.config, built.messages}, nil
 }
 
 // openLocal makes the gate without what needs a server.
@@ -93,8 +95,14 @@ func (x *Explainer) Request(token string) *http.Request {
 func (x *Explainer) Explain(r *http.Request) (*gate.Explanation, gate.Answer) {
 	g := x.leases.Ours().Value
 	e := g.Explain(gate.Request{HTTP: r, Facts: gate.Direct(r)})
+	x.messages.Explain(e, g, r)
 	if e.Failure == nil {
 		return e, gate.Answer{}
 	}
 	return e, g.Answer(e.Failure)
+}
+
+// Permissions says what the caller of an explained request may do by the rules for MCP. It is nil without rules.
+func (x *Explainer) Permissions(e *gate.Explanation) *rights.Permissions {
+	return x.messages.Permissions(x.leases.Ours().Value, e.Identity)
 }

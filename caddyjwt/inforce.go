@@ -13,7 +13,10 @@ import (
 // summary says what the gate has understood, for the line at its start. It names the server, because a configuration
 // may have many gates.
 func (o opener) summary(ctx caddy.Context) []summary.Item {
-	of := summary.Gate{Config: o.config, Cache: o.cache, EndAtExpiry: o.endAtExpiry, Messages: o.messages.String()}
+	of := summary.Gate{
+		Config: o.config, Cache: o.cache, EndAtExpiry: o.endAtExpiry, Messages: o.messages.String(),
+		ServerMetadata: o.serverMetadata,
+	}
 	for i := range o.plans {
 		plan := &o.plans[i]
 		source := summary.Source{Keys: plan.source.kind.name, Prefetch: o.prefetches(plan)}

@@ -51,6 +51,8 @@ func init() {
 // `{http.auth.bearer.reason}` | in error routes: why the request was refused, such as `expired`; not for clients
 // `{http.auth.bearer.error}` | in error routes: the error code that the client gets, such as `invalid_token`
 // `{http.auth.bearer.error_description}` | in error routes: its description
+// `{http.auth.bearer.mcp.method}` | with "mcp": the method of the message, such as `tools/call`
+// `{http.auth.bearer.mcp.tool}` | with "mcp": the tool that `tools/call` runs
 //
 // Behind the gate all of them are known, whatever the outcome. One without a value is empty in a text, and null in an
 // expression.

@@ -29,6 +29,7 @@ func (h *Handler) compileServer(s *words.Settings, c *compiled) error {
 	chosen, err := h.AuthServerMetadata.Choose(s, h.Resource != nil, c.resource, names)
 	if chosen >= 0 {
 		c.server = &c.plans[chosen]
+		c.serverMetadata = h.AuthServerMetadata.Mode + " " + c.server.issuer.Name
 	}
 	return err
 }

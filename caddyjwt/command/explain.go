@@ -191,6 +191,7 @@ func (o *explainOptions) judge(ctx context.Context, g *siteGate, in paste.Input)
 	}
 	e, answer := x.Explain(r)
 	j := newJudged(g, e, answer)
+	j.MCP = x.Permissions(e)
 	if e.Failure != nil {
 		j.Change = advise(x.Config(), e, r)
 	}

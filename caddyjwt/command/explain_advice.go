@@ -89,6 +89,11 @@ var advices = map[gate.Reason]func(*subject) *advice{
 
 	gate.InsufficientUserAuthentication: (*subject).signIn,
 
+	gate.MalformedMessage: note("Have the client send exactly one well-formed JSON-RPC message. If the request is not " +
+		"one of MCP, give it a gate without the block \"mcp\"."),
+	gate.ToolDenied: note("If callers may run this tool, add a line \"tool\" with its name to the block \"mcp\", with " +
+		"the scopes that it needs."),
+
 	gate.ClaimMismatch: (*subject).claim,
 	gate.KeyPending:    note("Wait some seconds and try again. If it stays so, run \"caddy bearer-auth check\"."),
 	gate.KeysUnavailable: note("The issuer's keys cannot be had: run \"caddy bearer-auth check\", and see " +
@@ -302,6 +307,9 @@ func (s *subject) missingClaim() *advice {
 
 func (s *subject) scope() *advice {
 	kind, these := "scope", "these scopes"
+	if s.Rule == "message" {
+		return &advice{Note: "The block \"mcp\" asks for them, " + inGate + ": have the client ask for " + these + "."}
+	}
 	if s.Rule == "require_any_scope" {
 		kind, these = "any_scope", "one of these scopes"
 	}

@@ -12,6 +12,7 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"github.com/caddyjwt/gateway/caddyjwt/rights"
 	"github.com/caddyjwt/gateway/internal/gate"
 )
 
@@ -49,6 +50,8 @@ type judged struct {
 	Answer     *answer     `json:"answer,omitempty"`
 	Backend    http.Header `json:"backend,omitempty"`
 	Change     *advice     `json:"change,omitempty"`
+
+	MCP *rights.Permissions `json:"mcp,omitempty"`
 }
 
 // step is one rule.
@@ -183,6 +186,9 @@ func (j *judged) write(b *strings.Builder) {
 	for _, name := range slices.Sorted(maps.Keys(j.Backend)) {
 		fmt.Fprintf(b, "  %-17s  %s: %s\n", label, name, printable(strings.Join(j.Backend[name], ", ")))
 		label = ""
+	}
+	if j.MCP != nil {
+		writePermissions(b, j.MCP)
 	}
 	if j.Change != nil {
 		j.Change.write(b)

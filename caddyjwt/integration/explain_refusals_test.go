@@ -31,6 +31,7 @@ func refusals(t *testing.T, key *tokentest.Key) map[gate.Reason]map[string]refus
 	}
 	now := time.Now().Unix()
 	plain := []string{block()}
+	message := "POST /mcp HTTP/1.1\nHost: x\nContent-Type: application/json\nAuthorization: Bearer %s\n\n"
 	form := "POST / HTTP/1.1\nHost: x\nContent-Type: application/x-www-form-urlencoded\n\naccess_token=%s"
 	asking := func(change func(*testing.T, *tokentest.AS), lines ...string) (*tokentest.AS, []string) {
 		as := introspector(t)
@@ -159,13 +160,22 @@ func refusals(t *testing.T, key *tokentest.Key) map[gate.Reason]map[string]refus
 			sees:  []string{"control character", "forward_claims"}}},
 		gate.InsufficientScope: {"another scope": {gate: append([]string{"require scope write"}, plain...),
 			token: signed("scope", "read"),
-			sees:  []string{`"read"`, `"write"`, "require scope write"}}},
+			sees:  []string{`"read"`, `"write"`, "require scope write"}},
+			"the scope of a tool": {gate: append([]string{mcpBlock}, plain...), token: signed("scope", "tools"),
+				input: message + call("delete_file"), sees: []string{`came      "tools/call", "delete_file"`,
+					`expected  "tools", "files:read", "files:write"`, `The block "mcp" asks`,
+					"tool delete_file: lacks files:read files:write", "method tools/call: allowed"}}},
 		gate.InsufficientUserAuthentication: {
 			"a weaker sign-in": {gate: append([]string{"require acr gold"}, plain...), token: signed("acr", "bronze"),
 				sees: []string{`"bronze"`, `"gold"`, `acr_values="gold"`}},
 			"a sign-in of long ago": {gate: append([]string{"require max_auth_age 5m"}, plain...),
 				token: signed("auth_time", now-3600), sees: []string{"auth_time", "5m", "max_age=300"}},
 		},
+		gate.MalformedMessage: {"a batch": {gate: append([]string{mcpBlock}, plain...), token: signed(),
+			input: message + "[]", sees: []string{"FAIL  message", "batch", "exactly one"}}},
+		gate.ToolDenied: {"a tool that is not listed": {gate: append([]string{mcpBlock}, plain...), token: signed(),
+			input: message + call("drop_tables"),
+			sees:  []string{`"tools/call", "drop_tables"`, `add a line "tool"`, "other tools: denied"}}},
 		gate.ClaimMismatch: {
 			"another value": {gate: append([]string{"require claim role admin"}, plain...), token: signed("role", "user"),
 				sees: []string{`"\"user\""`, `"role", "admin"`, "require claim role admin"}},
@@ -195,7 +205,5 @@ var notExplained = map[gate.Reason]string{
 	gate.KeyPending:           "it depends on the requests of others",
 	gate.IntrospectionTimeout: "it takes as long as the timeout; its text is that of introspection_unavailable",
 	gate.ClientGone:           "there is no client",
-	gate.MalformedMessage:     "explain does not read messages of MCP: see docs/tools.md",
-	gate.ToolDenied:           "explain does not read messages of MCP: see docs/tools.md",
 	gate.InternalError:        "it would be a fault",
 }

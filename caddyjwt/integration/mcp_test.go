@@ -112,6 +112,34 @@ func TestRightsOfAMessageWhoseUserMustSignInAgain(t *testing.T) {
 	}
 }
 
+// Placeholders name the message that the rules have judged, and nothing that they do not know.
+func TestPlaceholdersOfMessages(t *testing.T) {
+	const shown = "log_append mcp {http.auth.bearer.mcp.method}\nlog_append tool {http.auth.bearer.mcp.tool}"
+	key := tokentest.NewKey(t, "ES256", "e1")
+	as := tokentest.NewAS(t, tokentest.WithKeys(key))
+	s := start(t, gateFor(issuerByJWKS(as), mcpBlock)+"\n"+shown)
+	token := key.Sign(t, issuedBy(as.URL, "scope", "tools"))
+	for i, c := range []struct {
+		body         string
+		method, tool any
+	}{
+		{call("read_file"), "tools/call", "read_file"},
+		{call("delete_file"), "tools/call", "delete_file"},
+		{call("drop\nall"), nil, nil},
+		{"[]", nil, nil},
+		{`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`, "tools/list", nil},
+		{`{"jsonrpc":"2.0","id":1,"result":{}}`, nil, nil},
+	} {
+		line := s.logs(fmt.Sprintf("/%d", i), func(path string) {
+			s.do(s.request("POST", path, strings.NewReader(c.body), "Content-Type", jsonType, "Authorization",
+				"Bearer "+token))
+		})
+		if line["mcp"] != c.method || line["tool"] != c.tool {
+			t.Errorf("%s: %v and %v in the access log", c.body, line["mcp"], line["tool"])
+		}
+	}
+}
+
 // Without a token, a message that needs a scope gets 401, so that its client begins to get one.
 func TestMessagesWithoutAToken(t *testing.T) {
 	for _, line := range []string{"optional", "anonymous alice"} {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/caddyjwt/gateway/caddyjwt/bodies"
+	"github.com/caddyjwt/gateway/caddyjwt/verdict"
 	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/mcp"
@@ -42,43 +43,29 @@ func (j *Judge) String() string {
 // Settle decides about a request that the gate has judged, by its message. refused is the gate's own refusal, or nil;
 // what Settle returns takes its place, and is a *gate.Failure or nil.
 //
-// Nothing is read of a request that is refused, with one exception: if scopes are missing, or the user must sign in
-// again, the challenge must name the scopes of the message as well. Otherwise a client would learn of them only after
-// it has got what the route requires, and would ask its user twice. A message that is not well-formed changes nothing
-// then.
+// Nothing is read of a request that is refused, with one exception: if the client has to get a token with more scopes,
+// or with a newer sign-in, the challenge must name the scopes of the message as well. Otherwise a client would learn of
+// them only after it has got what the route requires, and would ask its user twice. A message that is not well-formed
+// changes nothing then.
 func (j *Judge) Settle(w http.ResponseWriter, r *http.Request, g *gate.Gate, v gate.Verdict, refused error) error {
 	var failure *gate.Failure
 	if refused != nil {
-		failure = gate.FailureOf(refused)
-		if failure.Reason != gate.InsufficientScope && failure.Reason != gate.InsufficientUserAuthentication {
+		if failure = gate.FailureOf(refused); !failure.AsksForScopes() {
 			return refused
 		}
 	}
-	carries, err := mcp.Carries(r)
-	var scopes []string
-	if carries {
-		scopes, err = j.read(w, r)
-	}
-	switch {
-	case failure != nil:
-		if all := g.RequireScopes(new(gate.Identity), scopes); all != nil {
-			answer, challenge := g.Answer(failure), &all.Reply.Challenges[0]
-			challenge.Error, challenge.Description = answer.Code, answer.Text
-			challenge.ACRValues, challenge.MaxAge = answer.ACRValues, answer.MaxAge
-			failure.Reply = all.Reply
-		}
+	needs, err := j.needs(r, func() (string, error) { return readInTime(w, r) })
+	if failure != nil {
+		g.AskFor(failure, needs.scopes)
 		return refused
-	case err != nil:
-		return refusal(v.Identity, err)
 	}
-	switch f := g.RequireScopes(v.Identity, scopes); {
-	case f == nil:
-		return nil
-	case v.Outcome == gate.Public:
-		return refusal(nil, errPublic)
-	default:
-		return f
+	if err == nil && needs.carried {
+		verdict.Message(r, needs.message)
 	}
+	if failure = refusal(g, v.Outcome, v.Identity, needs, err); failure != nil {
+		return failure
+	}
+	return nil
 }
 
 // errPublic is about a message on a public path. Nobody judges its token, so no token would help, and a challenge that
@@ -86,35 +73,54 @@ func (j *Judge) Settle(w http.ResponseWriter, r *http.Request, g *gate.Gate, v g
 var errPublic = fmt.Errorf("%w: it needs scopes, and no token is judged on a public path; remove that from public, "+
 	"or write optional instead", mcp.ErrDenied)
 
-// read returns the scopes that the message of a request needs. The client gets a deadline for sending it. Once the body
-// has been read, the deadline must be gone: the server would take it for the client hanging up.
-func (j *Judge) read(w http.ResponseWriter, r *http.Request) ([]string, error) {
+// readInTime reads the body. The client gets a deadline for sending it. Once the body has been read, the deadline must
+// be gone: the server would take it for the client hanging up.
+func readInTime(w http.ResponseWriter, r *http.Request) (string, error) {
 	bodies.Limit(w, bodies.FormTimeout)
-	scopes, err := j.needs(r)
+	body, err := bearer.ReadBody(r)
 	if err == nil || bearer.HasRead(r) {
 		bodies.Limit(w, 0)
 	}
-	return scopes, err
+	return body, err
 }
 
-// needs returns the scopes that the message of a request needs.
-func (j *Judge) needs(r *http.Request) ([]string, error) {
-	body, err := bearer.ReadBody(r)
+// needs are what a request needs for its message.
+type needs struct {
+	carried bool // there is a message that can be read
+	message mcp.Message
+	scopes  []string
+}
+
+// needs judges the message of a request.
+func (j *Judge) needs(r *http.Request, read func() (string, error)) (needs, error) {
+	carries, err := mcp.Carries(r)
+	if err != nil || !carries {
+		return needs{}, err
+	}
+	body, err := read()
 	if err != nil {
-		return nil, err
+		return needs{}, err
 	}
 	m, err := mcp.Parse(body)
 	if err == nil {
 		err = m.Agrees(r)
 	}
 	if err != nil {
-		return nil, err
+		return needs{}, err
 	}
-	return j.rules.Needs(m)
+	scopes, err := j.rules.Needs(m)
+	return needs{true, m, scopes}, err
 }
 
-// refusal is an error of this package's steps as a failure of the gate.
-func refusal(id *gate.Identity, err error) error {
+// refusal is why the caller may not send a message, or nil. The error is one of needs.
+func refusal(g *gate.Gate, o gate.Outcome, id *gate.Identity, n needs, err error) *gate.Failure {
+	if err == nil {
+		f := g.RequireScopes(id, n.scopes)
+		if f == nil || o != gate.Public {
+			return f
+		}
+		err = errPublic
+	}
 	f := &gate.Failure{Reason: gate.MalformedMessage, Cause: err}
 	switch {
 	case errors.Is(err, mcp.ErrDenied):

@@ -91,7 +91,7 @@ func TestDeadlineForMessages(t *testing.T) {
 func TestNoRules(t *testing.T) {
 	var none *rights.Rights
 	j, err := none.Compile(words.NewSettings())
-	if j != nil || err != nil || j.String() != "" || j.Scopes() != nil {
+	if j != nil || err != nil || j.String() != "" || j.Scopes() != nil || j.Permissions(nil, nil) != nil {
 		t.Errorf("%v, %v", j, err)
 	}
 }

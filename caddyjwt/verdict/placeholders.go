@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/mcp"
 )
 
 const (
@@ -18,15 +19,31 @@ const (
 
 // placeholder resolves {http.auth.user.*} and {http.auth.bearer.*}. What has no value is nil: empty in a text, null in
 // an expression.
-func placeholder(verdict any, name string) (value any, known bool) {
+func placeholder(vars map[string]any, name string) (value any, known bool) {
 	if claim, ours := strings.CutPrefix(name, userPrefix); ours {
-		identity, _ := verdict.(*gate.Identity)
+		identity, _ := vars[variable].(*gate.Identity)
 		return ofUser(identity, claim), true
 	}
-	if field, ours := strings.CutPrefix(name, bearerPrefix); ours {
-		return ofVerdict(verdict, field), true
+	field, ours := strings.CutPrefix(name, bearerPrefix)
+	if !ours {
+		return nil, false
 	}
-	return nil, false
+	if part, ofMCP := strings.CutPrefix(field, "mcp."); ofMCP {
+		m, _ := vars[message].(*mcp.Message)
+		return ofMessage(m, part), true
+	}
+	return ofVerdict(vars[variable], field), true
+}
+
+// ofMessage is the value of {http.auth.bearer.mcp.<name>}.
+func ofMessage(m *mcp.Message, name string) any {
+	switch {
+	case m != nil && name == "method":
+		return orNil(m.Method)
+	case m != nil && name == "tool":
+		return orNil(m.Tool)
+	}
+	return nil
 }
 
 // ofUser is the value of {http.auth.user.<name>}.

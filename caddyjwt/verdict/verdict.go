@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/mcp"
 )
 
 // variable is the name of the gate's verdict among Caddy's request variables: the *gate.Identity of a request that
@@ -17,6 +18,9 @@ const variable = "bearer_auth.verdict"
 
 // hierarchy is the name of the gate's *gate.ScopeHierarchy among them. It is not there if no scope implies another.
 const hierarchy = "bearer_auth.scopes"
+
+// message is the name of the *mcp.Message among them. It is there once a gate has judged one by its rules.
+const message = "bearer_auth.message"
 
 // Refusal is a failure as Caddy sees it. Its text is on every error page with {err.message}, and in Caddy's error log.
 // So it has only what a client may know, not the reason.
@@ -53,6 +57,14 @@ func Pass(r *http.Request, identity *gate.Identity, scopes *gate.ScopeHierarchy)
 // Refuse publishes that the gate refuses a request.
 func Refuse(r *http.Request, refusal *Refusal) { publish(r, refusal) }
 
+// Message publishes what a client wants to do, if the rules of the gate know it. With several such gates in one chain,
+// the last one decides.
+func Message(r *http.Request, m mcp.Message) {
+	if vars, ok := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any); ok {
+		vars[message] = &m
+	}
+}
+
 // Of returns what the last gate has decided about a request, and which of its scopes imply others. The identity is nil
 // for a request that has none: one that was refused, came without a token, or needs none. If no gate has handled the
 // request, handled is false.
@@ -83,7 +95,7 @@ func publish(r *http.Request, verdict any) {
 	if repl, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.DeleteByPrefix(userPrefix)
 		if !again {
-			repl.Map(func(name string) (any, bool) { return placeholder(vars[variable], name) })
+			repl.Map(func(name string) (any, bool) { return placeholder(vars, name) })
 		}
 	}
 }

@@ -39,6 +39,7 @@ func (g *Gate) Explain(req Request) *Explanation {
 	} else if identity == nil {
 		identity = verdict.Identity
 	}
+	e.Identity = identity
 	e.forward(identity)
 	e.conclude(verdict, err)
 	return &e.Explanation

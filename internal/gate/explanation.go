@@ -48,20 +48,37 @@ type Explanation struct {
 	Unverified bool
 	// Issuer is the configured name of the issuer whose rules apply. Consumer is the username of the consumer.
 	Issuer, Consumer string
+	// Identity is the caller behind the token, which nobody has verified if Unverified is set. It is nil without a token
+	// that can be read.
+	Identity *Identity
 	// Assumed reports that the token does not name that issuer. It is the only one that the gate has.
 	Assumed bool
 	// Forwarded are the fields for the backend. It is nil if a rule refuses the request.
 	Forwarded []HeaderField
 }
 
-func (e *explainer) add(s Step) { e.Steps = append(e.Steps, s) }
+// Add adds a rule that somebody else applies to the request after the gate. The failure is nil if the request satisfies
+// it. The first failure decides.
+func (e *Explanation) Add(s Step, f *Failure) {
+	if f == nil {
+		s.Result = Passed
+		e.add(s)
+		return
+	}
+	e.addFailure(s, f)
+	if e.Failure == nil {
+		e.Failure, e.Outcome, e.Open, e.Forwarded = f, 0, false, nil
+	}
+}
+
+func (e *Explanation) add(s Step) { e.Steps = append(e.Steps, s) }
 
 func (e *explainer) passes(rule string) { e.add(Step{Rule: rule, Result: Passed}) }
 
 func (e *explainer) fails(rule string, err error) { e.addFailure(Step{Rule: rule}, err) }
 
 // addFailure adds a failed step.
-func (e *explainer) addFailure(s Step, err error) {
+func (e *Explanation) addFailure(s Step, err error) {
 	f := FailureOf(err)
 	s.Result, s.Reason = Failed, f.Reason
 	if f.Cause != nil {

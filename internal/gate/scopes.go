@@ -120,6 +120,11 @@ func (h *ScopeHierarchy) Has(set *claims.Set, scope string) bool {
 	return slices.ContainsFunc(h.broader[scope], set.HasScope)
 }
 
+// Missing returns those of these scopes that a token does not have, nor one that implies them. The set may be nil.
+func (h *ScopeHierarchy) Missing(set *claims.Set, scopes []string) []string {
+	return slices.DeleteFunc(slices.Clone(scopes), func(scope string) bool { return h.Has(set, scope) })
+}
+
 // HasAll reports whether a token has all of these scopes.
 func (h *ScopeHierarchy) HasAll(set *claims.Set, scopes []string) bool {
 	for _, scope := range scopes {
@@ -220,12 +225,7 @@ func (g *Gate) RequireScopes(id *Identity, scopes []string) *Failure {
 	if len(scopes) == 0 || id != nil && g.require.hierarchy.allOf(id, scopes) {
 		return nil
 	}
-	challenge := bearer.Challenge{Scope: g.require.scopeText}
-	for _, scope := range scopes {
-		if !slices.Contains(strings.Split(challenge.Scope, " "), scope) {
-			challenge.Scope = strings.TrimPrefix(challenge.Scope+" "+scope, " ")
-		}
-	}
+	challenge := bearer.Challenge{Scope: g.require.scopesWith(scopes)}
 	f := fail(InsufficientScope, nil)
 	if id == nil || id.Anonymous {
 		f.Reason, id = MissingToken, new(Identity)
@@ -243,6 +243,42 @@ func (g *Gate) RequireScopes(id *Identity, scopes []string) *Failure {
 	return f
 }
 
+// scopesWith is what a client should ask for if a request needs these scopes beyond those of the route.
+func (r *requirements) scopesWith(more []string) string {
+	all := r.scopeText
+	for _, scope := range more {
+		if !slices.Contains(strings.Split(all, " "), scope) {
+			all = strings.TrimPrefix(all+" "+scope, " ")
+		}
+	}
+	return all
+}
+
+// AsksForScopes reports whether a refusal of a good token has the client ask for another one, with these scopes or that
+// sign-in. Then it must ask for everything that the request needs: see AskFor.
+func (f *Failure) AsksForScopes() bool {
+	return f.Reason == InsufficientScope || f.Reason == InsufficientUserAuthentication
+}
+
+// AskFor adds scopes that a request needs beyond those of the route to the challenge of such a refusal. A client that
+// asks for too little would send its user to sign in twice.
+func (g *Gate) AskFor(f *Failure, scopes []string) {
+	if len(scopes) == 0 {
+		return
+	}
+	var challenge bearer.Challenge
+	switch f.Reason {
+	case InsufficientScope:
+		challenge = bearer.Challenge{Error: "insufficient_scope", Description: describeInsufficientScope}
+	case InsufficientUserAuthentication:
+		challenge = g.require.stepUpForScope.Challenges[0]
+	default:
+		return
+	}
+	challenge.Scope = g.require.scopesWith(scopes)
+	f.Reply = &Reply{Challenges: []bearer.Challenge{challenge}}
+}
+
 // missingScope is the cause of an InsufficientScope, or of a MissingToken where scopes are needed.
 type missingScope struct {
 	*scopeRequirement
@@ -253,7 +289,7 @@ type missingScope struct {
 func (m *missingScope) Error() string {
 	missing := m.scopes
 	if !m.anyOf {
-		missing = slices.DeleteFunc(slices.Clone(m.scopes), func(scope string) bool { return m.hierarchy.Has(m.set, scope) })
+		missing = m.hierarchy.Missing(m.set, m.scopes)
 	}
 	scopes := "the scope " + causes.List(missing)
 	switch {

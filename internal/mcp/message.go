@@ -36,6 +36,21 @@ type Message struct {
 	params strictjson.Value
 }
 
+// Call is a message that runs a tool.
+func Call(tool string) Message { return Message{Method: callTool, Tool: tool} }
+
+// Words say what the message is, for people.
+func (m Message) Words() []string {
+	switch m.Method {
+	case "":
+		return []string{"a response"}
+	case callTool:
+		return []string{callTool, m.Tool}
+	default:
+		return []string{m.Method}
+	}
+}
+
 // Parse reads the one message of a body. Its members are those of JSON-RPC 2.0 and no others: a member with a name like
 // "Method" would be the method for some servers. An error wraps ErrMalformed.
 func Parse(body string) (Message, error) {

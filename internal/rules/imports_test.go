@@ -64,10 +64,10 @@ var arrows = map[string][]string{
 
 	"caddyjwt/require": {"caddyjwt/words", "internal/gate", "internal/claims", "internal/setting"},
 	"caddyjwt/rights": {
-		"caddyjwt/bodies", "caddyjwt/require", "caddyjwt/words", "internal/gate", "internal/mcp", "internal/bearer",
-		"internal/setting",
+		"caddyjwt/bodies", "caddyjwt/require", "caddyjwt/verdict", "caddyjwt/words", "internal/gate", "internal/mcp",
+		"internal/bearer", "internal/setting",
 	},
-	"caddyjwt/verdict": {"internal/gate", "internal/claims"},
+	"caddyjwt/verdict": {"internal/gate", "internal/claims", "internal/mcp"},
 	"caddyjwt/expiry":  {"internal/gate"},
 
 	"caddyjwt/bodies": nil,
@@ -96,7 +96,7 @@ var arrows = map[string][]string{
 	},
 	"internal/paste": nil,
 	"caddyjwt/command": {
-		"caddyjwt", "caddyjwt/protected", "caddyjwt/words", "internal/bearer", "internal/causes", "internal/diagnose",
+		"caddyjwt", "caddyjwt/protected", "caddyjwt/rights", "caddyjwt/words", "internal/bearer", "internal/causes", "internal/diagnose",
 		"internal/gate", "internal/jose", "internal/paste", "internal/resource",
 	},
 	".":         {"caddyjwt", "caddyjwt/command", "caddyjwt/matcher"},

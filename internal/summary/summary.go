@@ -31,6 +31,9 @@ type Gate struct {
 	Config gate.Config
 	// Sources say, for each issuer of the Config, where its keys come from.
 	Sources []Source
+	// ServerMetadata says how clients get an issuer's metadata at the host of the resource, and of which issuer; empty when
+	// they do not.
+	ServerMetadata string
 	// EndAtExpiry says which responses end with their token; empty for none.
 	EndAtExpiry string
 	// Messages says what the rules for MCP messages are; empty when there are none.
@@ -71,6 +74,7 @@ func Of(g Gate) []Item {
 		add("key_claim", short(cmp.Or(c.KeyClaim, gate.DefaultKeyClaim)))
 	}
 	add("resource_metadata", short(c.ResourceMetadata))
+	add("auth_server_metadata", short(g.ServerMetadata))
 	add("audience", audience(c.Audience))
 	add("requires", first(requirements(c.Require), "; "))
 	add("scope_implies", first(implications(c.ScopeImplies), "; "))
