@@ -227,6 +227,6 @@ func (c *compiled) slashOfResource() string {
 	if !lacks {
 		return ""
 	}
-	return "many clients ask for a token with a slash after the host of the resource, and the gate refuses its audience: " +
-		"write that slash, or both forms as audiences"
+	return "many clients ask for a token with a slash after the host of the resource, and the gate refuses its " +
+		"audience: write that slash, or both forms as audiences"
 }

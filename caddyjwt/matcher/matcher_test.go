@@ -15,6 +15,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/verdict"
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/scope"
 )
 
 // provisioned is a matcher from JSON.
@@ -78,7 +79,7 @@ func TestMatcherKnowsWhichScopesImplyOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	scopes, err := gate.NewScopeHierarchy([]gate.ScopeImplication{
+	scopes, err := scope.NewHierarchy([]scope.Implication{
 		{Broad: "write", Narrow: []string{"orders.write"}}, {Broad: "orders.write", Narrow: []string{"orders.read"}},
 	})
 	if err != nil {
@@ -86,7 +87,7 @@ func TestMatcherKnowsWhichScopesImplyOthers(t *testing.T) {
 	}
 	r := request(t)
 	for _, step := range []struct {
-		scopes *gate.ScopeHierarchy
+		scopes *scope.Hierarchy
 		want   bool
 	}{{scopes, true}, {nil, false}, {scopes, true}} {
 		verdict.Pass(r, staff(t), step.scopes)

@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/caddyjwt/gateway/caddyjwt/words"
-	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/scope"
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
@@ -17,7 +17,7 @@ type Implication struct {
 }
 
 // CompileImplications resolves placeholders. The field of an error is an element of the list.
-func CompileImplications(s *words.Settings, list []Implication) (out []gate.ScopeImplication, err error) {
+func CompileImplications(s *words.Settings, list []Implication) (out []scope.Implication, err error) {
 	if err := words.NotEmpty("scope_implies", list); err != nil {
 		return nil, err
 	}
@@ -26,7 +26,7 @@ func CompileImplications(s *words.Settings, list []Implication) (out []gate.Scop
 		if err != nil {
 			return nil, &setting.Error{Field: fmt.Sprintf("[%d]", i), Err: err}
 		}
-		out = append(out, gate.ScopeImplication{Broad: scopes[0], Narrow: scopes[1:]})
+		out = append(out, scope.Implication{Broad: scopes[0], Narrow: scopes[1:]})
 	}
 	return out, nil
 }

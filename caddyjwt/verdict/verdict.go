@@ -10,13 +10,14 @@ import (
 
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/mcp"
+	"github.com/caddyjwt/gateway/internal/scope"
 )
 
 // variable is the name of the gate's verdict among Caddy's request variables: the *gate.Identity of a request that
 // passes, nil if it has none; or the *Refusal. Error routes have the same variables.
 const variable = "bearer_auth.verdict"
 
-// hierarchy is the name of the gate's *gate.ScopeHierarchy among them. It is not there if no scope implies another.
+// hierarchy is the name of the gate's *scope.Hierarchy among them. It is not there if no scope implies another.
 const hierarchy = "bearer_auth.scopes"
 
 // message is the name of the *mcp.Message among them. It is there once a gate has judged one by its rules.
@@ -42,7 +43,7 @@ func (r *Refusal) Unwrap() error { return r.Failure }
 //
 // With several bearer_auth handlers in one chain, the last one decides all placeholders. It also replaces the user that
 // another handler has set before it. A later handler may again replace the user.
-func Pass(r *http.Request, identity *gate.Identity, scopes *gate.ScopeHierarchy) {
+func Pass(r *http.Request, identity *gate.Identity, scopes *scope.Hierarchy) {
 	publish(r, identity)
 	vars, ok := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
 	switch {
@@ -68,11 +69,11 @@ func Message(r *http.Request, m mcp.Message) {
 // Of returns what the last gate has decided about a request, and which of its scopes imply others. The identity is nil
 // for a request that has none: one that was refused, came without a token, or needs none. If no gate has handled the
 // request, handled is false.
-func Of(r *http.Request) (identity *gate.Identity, scopes *gate.ScopeHierarchy, handled bool) {
+func Of(r *http.Request) (identity *gate.Identity, scopes *scope.Hierarchy, handled bool) {
 	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
 	switch verdict := vars[variable].(type) {
 	case *gate.Identity:
-		scopes, _ = vars[hierarchy].(*gate.ScopeHierarchy)
+		scopes, _ = vars[hierarchy].(*scope.Hierarchy)
 		return verdict, scopes, true
 	case *Refusal:
 		return nil, nil, true

@@ -3,6 +3,7 @@ package gate
 import (
 	"slices"
 
+	"github.com/caddyjwt/gateway/internal/scope"
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
@@ -35,12 +36,12 @@ func (c *Condition) Validate() error {
 // Holds reports whether the condition holds for an identity. scopes are those of its gate. Nobody, which is nil,
 // fulfils no condition. Unlike the requirements of a gate, a condition does not say what is missing. So Holds never
 // allocates.
-func (c *Condition) Holds(id *Identity, scopes *ScopeHierarchy) bool {
-	if id == nil || !scopes.allOf(id, c.Scopes) {
+func (c *Condition) Holds(id *Identity, scopes *scope.Hierarchy) bool {
+	if id == nil || !id.hasAllScopes(scopes, c.Scopes) {
 		return false
 	}
 	for _, list := range c.AnyScopes {
-		if !scopes.anyOf(id, list) {
+		if !id.hasAnyScope(scopes, list) {
 			return false
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/keyset"
+	"github.com/caddyjwt/gateway/internal/scope"
 )
 
 // DefaultLeeway is the clock difference tolerated between an authorization server and this one. It is short because
@@ -49,7 +50,7 @@ type Config struct {
 	Require Requirements `fingerprint:"-"`
 	// ScopeImplies says which scopes imply others, for the requirements here and for matchers behind this gate. It
 	// changes no claim.
-	ScopeImplies []ScopeImplication `fingerprint:"-"`
+	ScopeImplies []scope.Implication `fingerprint:"-"`
 	// ForwardClaims sends single claims to the backend, each in a header.
 	ForwardClaims []ForwardClaim `fingerprint:"-"`
 	// ForwardPayload names a header that sends all claims to the backend; empty means no such header. The name follows

@@ -6,6 +6,7 @@ import (
 
 	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/scope"
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
@@ -15,7 +16,7 @@ type requirements struct {
 	list      []Requirement
 	scopes    []*scopeRequirement // apply to an authorization server's answer, too
 	scopeText string              // all scopes for the challenge, so that a client can request them at once
-	hierarchy *ScopeHierarchy
+	hierarchy *scope.Hierarchy
 
 	stepUps        []stepUpRequirement // apply to an answer, too
 	acrValues      string              // for the challenge
@@ -25,7 +26,7 @@ type requirements struct {
 
 // compileRequirements checks requirements and compiles them.
 func (c *Config) compileRequirements() (out requirements, err error) {
-	if out.hierarchy, err = NewScopeHierarchy(c.ScopeImplies); err != nil {
+	if out.hierarchy, err = scope.NewHierarchy(c.ScopeImplies); err != nil {
 		return out, setting.In("ScopeImplies", err)
 	}
 	r := &c.Require

@@ -2,7 +2,6 @@ package gate
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -10,159 +9,54 @@ import (
 	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/causes"
 	"github.com/caddyjwt/gateway/internal/claims"
-	"github.com/caddyjwt/gateway/internal/setting"
+	"github.com/caddyjwt/gateway/internal/scope"
 )
 
-// MaxImplications bounds the pairs of a broad and a narrow scope in Config.ScopeImplies. What follows from them may be
-// the square of that.
-const MaxImplications = 512
-
-// ScopeImplication says that a token with the scope Broad has the scopes Narrow, too, and in turn what those imply.
-type ScopeImplication struct {
-	Broad  string
-	Narrow []string
+// hasScope reports whether an identity has a scope, or one that implies it. A server that was asked may have left it with
+// fewer than the token says.
+func (id *Identity) hasScope(h *scope.Hierarchy, name string) bool {
+	return h.Has(id.Claims, name) && (id.answer == nil || h.Has(id.answer, name))
 }
 
-// ScopeHierarchy knows which scopes imply others. It is immutable. In nil, no scope implies another.
-type ScopeHierarchy struct {
-	broader map[string][]string // by narrow scope: all that imply it, also in several steps
-}
-
-// NewScopeHierarchy checks implications and follows each of them to its end. It refuses a scope that implies itself, in
-// however many steps: whoever writes that has mixed up broad and narrow. Without implications, the hierarchy is nil.
-func NewScopeHierarchy(implications []ScopeImplication) (*ScopeHierarchy, error) {
-	if len(implications) == 0 {
-		return nil, nil
-	}
-	if err := validateImplications(implications); err != nil {
-		return nil, err
-	}
-	narrower := make(map[string][]string)
-	for _, i := range implications {
-		for _, narrow := range i.Narrow {
-			if !slices.Contains(narrower[i.Broad], narrow) {
-				narrower[i.Broad] = append(narrower[i.Broad], narrow)
-			}
-		}
-	}
-	h := &ScopeHierarchy{broader: make(map[string][]string)}
-	for i, implication := range implications {
-		if slices.ContainsFunc(implications[:i], func(e ScopeImplication) bool { return e.Broad == implication.Broad }) {
-			continue
-		}
-		if cycle := h.follow(implication.Broad, narrower); cycle != nil {
-			return nil, setting.Errorf(fmt.Sprintf("[%d]", i), "scope_implies: the scope %q implies itself: %s; "+
-				"remove one of these implications", implication.Broad, strings.Join(cycle, " implies "))
-		}
-	}
-	return h, nil
-}
-
-// validateImplications checks each implication on its own.
-func validateImplications(implications []ScopeImplication) error {
-	pairs := 0
-	for i, implication := range implications {
-		at := fmt.Sprintf("[%d]", i)
-		if err := bearer.ValidScope(implication.Broad); err != nil {
-			return setting.Errorf(at+".Broad", "scope_implies: %w", err)
-		}
-		if len(implication.Narrow) == 0 {
-			return setting.Errorf(at+".Narrow", "scope_implies %s: no scope follows that it implies", implication.Broad)
-		}
-		for _, narrow := range implication.Narrow {
-			if err := bearer.ValidScope(narrow); err != nil {
-				return setting.Errorf(at+".Narrow", "scope_implies %s: %w", implication.Broad, err)
-			}
-		}
-		if pairs += len(implication.Narrow); pairs > MaxImplications {
-			return setting.Errorf(at, "scope_implies: more than %d implications: have the authorization server put the "+
-				"scopes themselves into its tokens", MaxImplications)
-		}
-	}
-	return nil
-}
-
-// follow adds a broad scope to every scope that it implies. If it implies itself, follow returns the way from it to
-// itself.
-func (h *ScopeHierarchy) follow(broad string, narrower map[string][]string) (cycle []string) {
-	cameFrom := make(map[string]string)
-	for next := []string{broad}; len(next) > 0; next = next[1:] {
-		for _, narrow := range narrower[next[0]] {
-			if narrow == broad {
-				cycle = []string{broad}
-				for at := next[0]; at != broad; at = cameFrom[at] {
-					cycle = append(cycle, at)
-				}
-				cycle = append(cycle, broad)
-				slices.Reverse(cycle)
-				return cycle
-			}
-			if _, seen := cameFrom[narrow]; !seen {
-				cameFrom[narrow] = next[0]
-				h.broader[narrow] = append(h.broader[narrow], broad)
-				next = append(next, narrow)
-			}
-		}
-	}
-	return nil
-}
-
-// Has reports whether a token has a scope, or one that implies it. It does not allocate. The set may be nil.
-func (h *ScopeHierarchy) Has(set *claims.Set, scope string) bool {
-	switch {
-	case set == nil:
-		return false
-	case set.HasScope(scope):
-		return true
-	case h == nil:
-		return false
-	}
-	return slices.ContainsFunc(h.broader[scope], set.HasScope)
-}
-
-// Missing returns those of these scopes that a token does not have, nor one that implies them. The set may be nil.
-func (h *ScopeHierarchy) Missing(set *claims.Set, scopes []string) []string {
-	return slices.DeleteFunc(slices.Clone(scopes), func(scope string) bool { return h.Has(set, scope) })
-}
-
-// HasAll reports whether a token has all of these scopes.
-func (h *ScopeHierarchy) HasAll(set *claims.Set, scopes []string) bool {
-	for _, scope := range scopes {
-		if !h.Has(set, scope) {
+// hasAllScopes reports whether an identity has all of these scopes. It does not allocate.
+func (id *Identity) hasAllScopes(h *scope.Hierarchy, scopes []string) bool {
+	for _, name := range scopes {
+		if !id.hasScope(h, name) {
 			return false
 		}
 	}
 	return true
 }
 
-// HasAny reports whether a token has one of these scopes.
-func (h *ScopeHierarchy) HasAny(set *claims.Set, scopes []string) bool {
-	for _, scope := range scopes {
-		if h.Has(set, scope) {
+// hasAnyScope reports whether an identity has one of these scopes. It does not allocate.
+func (id *Identity) hasAnyScope(h *scope.Hierarchy, scopes []string) bool {
+	for _, name := range scopes {
+		if id.hasScope(h, name) {
 			return true
 		}
 	}
 	return false
 }
 
-// allOf reports whether an identity has all of these scopes. A server that was asked may have left it with fewer.
-func (h *ScopeHierarchy) allOf(id *Identity, scopes []string) bool {
-	return h.HasAll(id.Claims, scopes) && (id.answer == nil || h.HasAll(id.answer, scopes))
-}
-
-// anyOf is allOf for one of these scopes.
-func (h *ScopeHierarchy) anyOf(id *Identity, scopes []string) bool {
-	return h.HasAny(id.Claims, scopes) && (id.answer == nil || h.HasAny(id.answer, scopes))
+// MissingScopes returns those of these scopes that a caller does not have, by the rules of the gate. The identity is nil
+// for a caller without a token.
+func (g *Gate) MissingScopes(id *Identity, scopes []string) (missing []string) {
+	for _, name := range scopes {
+		if id == nil || !id.hasScope(g.require.hierarchy, name) {
+			missing = append(missing, name)
+		}
+	}
+	return missing
 }
 
 // Scopes is the hierarchy of the gate's scopes, for matchers behind it. It is nil if no scope implies another.
-func (g *Gate) Scopes() *ScopeHierarchy { return g.require.hierarchy }
+func (g *Gate) Scopes() *scope.Hierarchy { return g.require.hierarchy }
 
 // scopeRequirement requires all of these scopes, or one of them.
 type scopeRequirement struct {
 	scopes    []string
 	anyOf     bool
-	hierarchy *ScopeHierarchy
+	hierarchy *scope.Hierarchy
 }
 
 // Check implements Requirement.
@@ -222,7 +116,7 @@ func (r *requirements) scopesIn(set *claims.Set) *Failure {
 // that it has (RFC 6750 section 3.1). For a request without a token, the identity is nil or anonymous. Then the failure
 // is a MissingToken, which asks for one.
 func (g *Gate) RequireScopes(id *Identity, scopes []string) *Failure {
-	if len(scopes) == 0 || id != nil && g.require.hierarchy.allOf(id, scopes) {
+	if len(scopes) == 0 || id != nil && id.hasAllScopes(g.require.hierarchy, scopes) {
 		return nil
 	}
 	challenge := bearer.Challenge{Scope: g.require.scopesWith(scopes)}
@@ -314,23 +208,8 @@ func (m *missingScope) Error() string {
 	default:
 		text += ", and it has " + causes.List(m.set.Scope)
 	}
-	if broader := m.hierarchy.above(missing); len(broader) > 0 {
+	if broader := m.hierarchy.Above(missing); len(broader) > 0 {
 		text += "; scopes that imply one of those missing: " + causes.List(broader)
 	}
 	return text
-}
-
-// above lists the scopes that imply one of these.
-func (h *ScopeHierarchy) above(scopes []string) (broader []string) {
-	if h == nil {
-		return nil
-	}
-	for _, scope := range scopes {
-		for _, broad := range h.broader[scope] {
-			if !slices.Contains(broader, broad) {
-				broader = append(broader, broad)
-			}
-		}
-	}
-	return broader
 }

@@ -1,39 +1,36 @@
 package gate_test
 
 import (
-	"fmt"
-	"slices"
 	"strings"
 	"testing"
 
-	"github.com/caddyjwt/gateway/internal/bearer"
-	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/scope"
 	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
 // implies is one implication.
-func implies(broad string, narrow ...string) gate.ScopeImplication {
-	return gate.ScopeImplication{Broad: broad, Narrow: narrow}
+func implies(broad string, narrow ...string) scope.Implication {
+	return scope.Implication{Broad: broad, Narrow: narrow}
 }
 
 // TestScopeRequirements is a truth table of any_scope and scope_implies. Every case runs as the requirements of a gate,
 // twice because of its cache, and as the condition of a matcher behind that gate.
 func TestScopeRequirements(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
-	none := []gate.ScopeImplication(nil)
-	levels := []gate.ScopeImplication{
+	none := []scope.Implication(nil)
+	levels := []scope.Implication{
 		implies("admin", "write"), implies("write", "read", "list"), implies("admin", "audit"),
 	}
 	all := func(scopes ...string) gate.Requirements { return gate.Requirements{Scopes: scopes} }
 	anyOf := func(lists ...[]string) gate.Requirements { return gate.Requirements{AnyScopes: lists} }
 	or := func(scopes ...string) []string { return scopes }
 	both := gate.Requirements{Scopes: or("x"), AnyScopes: [][]string{or("a", "b")}}
-	star := []gate.ScopeImplication{implies("mcp:*", "read")}
+	star := []scope.Implication{implies("mcp:*", "read")}
 	for name, c := range map[string]struct {
 		require gate.Requirements
-		implied []gate.ScopeImplication
+		implied []scope.Implication
 		set     m
 		passes  bool
 	}{
@@ -102,7 +99,7 @@ func TestChallengeOfAnyScope(t *testing.T) {
 		c.Require = gate.Requirements{
 			Scopes: []string{"a", "b"}, AnyScopes: [][]string{{"c", "d"}, {"b", "e"}, {"c"}, {"f", "a"}},
 		}
-		c.ScopeImplies = []gate.ScopeImplication{implies("root", "a", "b")}
+		c.ScopeImplies = []scope.Implication{implies("root", "a", "b")}
 	})
 	for _, f := range []*gate.Failure{
 		refused(t, g, request(""), gate.MissingToken),
@@ -133,7 +130,7 @@ func TestCausesOfMissingScopes(t *testing.T) {
 	} {
 		g := build(t, key, func(cfg *gate.Config) {
 			cfg.Require = c.require
-			cfg.ScopeImplies = []gate.ScopeImplication{implies("write", "read"), implies("admin", "write")}
+			cfg.ScopeImplies = []scope.Implication{implies("write", "read"), implies("admin", "write")}
 		})
 		f := refused(t, g, request(key.Sign(t, says(m{"scope": c.scope}))), gate.InsufficientScope)
 		if got := causeOf(f); got != want {
@@ -147,7 +144,7 @@ func TestScopesOfAnswersFollowTheSameRules(t *testing.T) {
 	key, as := tokentest.NewKey(t, "ES256", "k1"), newAS(t)
 	g := as.gate(gate.AskAlways, key, func(c *gate.Config) {
 		c.Require = gate.Requirements{Scopes: []string{"read"}, AnyScopes: [][]string{{"a", "b"}}}
-		c.ScopeImplies = []gate.ScopeImplication{implies("admin", "read")}
+		c.ScopeImplies = []scope.Implication{implies("admin", "read")}
 	})
 	for answered, passes := range map[string]bool{
 		"admin b": true, "read a": true, "admin": false, "read c": false, "b": false, "": false,
@@ -167,63 +164,13 @@ func TestScopesOfAnswersFollowTheSameRules(t *testing.T) {
 	accepted(t, g, request(jwt)) // the answer says nothing about scopes
 }
 
+// The gate names its own setting when an implication is wrong.
 func TestMistakesInScopeImplications(t *testing.T) {
-	long := implies("a")
-	for i := range gate.MaxImplications + 1 {
-		long.Narrow = append(long.Narrow, fmt.Sprint(i))
-	}
-	for name, c := range map[string]struct {
-		implied     []gate.ScopeImplication
-		field, want string
-	}{
-		"itself": {[]gate.ScopeImplication{implies("x", "y"), implies("a", "b", "a")}, "[1]",
-			`the scope "a" implies itself: a implies a;`},
-		"in two steps": {[]gate.ScopeImplication{implies("a", "b"), implies("b", "a")}, "[0]",
-			`the scope "a" implies itself: a implies b implies a;`},
-		"in three steps, beside others": {
-			[]gate.ScopeImplication{implies("x", "a"), implies("a", "z", "b"), implies("b", "c"), implies("c", "z", "a")},
-			"[1]", `the scope "a" implies itself: a implies b implies c implies a;`},
-		"nothing":           {[]gate.ScopeImplication{implies("a")}, "[0].Narrow", "no scope follows"},
-		"an empty scope":    {[]gate.ScopeImplication{implies("a", "")}, "[0].Narrow", "scope is empty"},
-		"an empty broad":    {[]gate.ScopeImplication{implies("", "a")}, "[0].Broad", "scope is empty"},
-		"a blank":           {[]gate.ScopeImplication{implies("a", "b"), implies("a", "b c")}, "[1].Narrow", `"b c" has`},
-		"a quote":           {[]gate.ScopeImplication{implies(`a"`, "b")}, "[0].Broad", `scope "a\"" has`},
-		"more than we take": {[]gate.ScopeImplication{long}, "[0]", "more than 512 implications"},
-	} {
-		_, err := gate.NewScopeHierarchy(c.implied)
-		if err == nil || setting.Field(err) != c.field || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: field %q, error %v; want %q, %q", name, setting.Field(err), err, c.field, c.want)
-		}
-		config := config(t, tokentest.NewKey(t, "ES256", "k1"), func(cfg *gate.Config) { cfg.ScopeImplies = c.implied })
-		if err := config.Validate(); setting.Field(err) != "ScopeImplies"+c.field {
-			t.Errorf("%s: the gate says %q: %v", name, setting.Field(err), err)
-		}
-	}
-	diamond := []gate.ScopeImplication{
-		implies("a", "b", "c"), implies("b", "d"), implies("c", "d"), implies("a", "d", "d"),
-	}
-	if _, err := gate.NewScopeHierarchy(diamond); err != nil {
-		t.Errorf("two ways to the same scope are no cycle: %v", err)
-	}
-}
-
-// The longest chain that a configuration may have stays small, and its ends are joined.
-func TestLongestChainOfImplications(t *testing.T) {
-	var chain []gate.ScopeImplication
-	for i := range gate.MaxImplications {
-		chain = append(chain, implies(fmt.Sprint(i), fmt.Sprint(i+1)))
-	}
-	h, err := gate.NewScopeHierarchy(chain)
-	if err != nil {
-		t.Fatal(err)
-	}
-	last := fmt.Sprint(gate.MaxImplications)
-	if !h.Has(scopesOf(t, "0"), last) || h.Has(scopesOf(t, last), "0") {
-		t.Error("the first scope does not imply the last one, or the last one implies the first")
-	}
-	_, err = gate.NewScopeHierarchy(append(chain[:len(chain)-1], implies(fmt.Sprint(len(chain)-1), "0")))
-	if err == nil {
-		t.Error("a cycle of all scopes loads")
+	config := config(t, tokentest.NewKey(t, "ES256", "k1"), func(c *gate.Config) {
+		c.ScopeImplies = []scope.Implication{implies("a", "b"), implies("a", "")}
+	})
+	if err := config.Validate(); setting.Field(err) != "ScopeImplies[1].Narrow" {
+		t.Errorf("field %q: %v", setting.Field(err), err)
 	}
 }
 
@@ -231,7 +178,7 @@ func TestRequireScopes(t *testing.T) {
 	key, secret := tokentest.NewKey(t, "ES256", "k1"), tokentest.NewKey(t, "HS256", "s")
 	g := build(t, key, func(c *gate.Config) {
 		c.Require = gate.Requirements{Scopes: []string{"base"}, AnyScopes: [][]string{{"eu", "us"}}}
-		c.ScopeImplies = []gate.ScopeImplication{implies("admin", "write")}
+		c.ScopeImplies = []scope.Implication{implies("admin", "write")}
 		c.Consumers = []gate.Consumer{consumer(t, "shop", "shop-key", secret)}
 	})
 	user := accepted(t, g, request(key.Sign(t, says(m{"scope": "base us admin"}))))
@@ -297,7 +244,7 @@ func TestScopesThatAreThereAllocateNothing(t *testing.T) {
 	key := tokentest.NewKey(t, "RS256", "k1")
 	g, _ := cached(t, newCache(t, 1<<20), key, func(c *gate.Config) {
 		c.Require = gate.Requirements{Scopes: []string{"orders.read", "list"}, AnyScopes: [][]string{{"none", "list"}}}
-		c.ScopeImplies = []gate.ScopeImplication{implies("orders.read", "middle"), implies("middle", "list")}
+		c.ScopeImplies = []scope.Implication{implies("orders.read", "middle"), implies("middle", "list")}
 	})
 	r := request(key.Sign(t, says(m{"scope": "orders.read x"})))
 	id := accepted(t, g, r)
@@ -310,71 +257,4 @@ func TestScopesThatAreThereAllocateNothing(t *testing.T) {
 			t.Errorf("%s allocates %v times", name, n)
 		}
 	}
-}
-
-// scopesOf is a claims set with these scopes.
-func scopesOf(tb testing.TB, scopes ...string) *claims.Set {
-	tb.Helper()
-	set, err := claims.Decode([]byte(`{"scope": "` + strings.Join(scopes, " ") + `"}`))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return set
-}
-
-// FuzzScopeHierarchy compares the hierarchy with a naive model: whoever can walk from a broad scope to a narrow one has
-// the narrow one, and a walk in a circle is an error.
-func FuzzScopeHierarchy(f *testing.F) {
-	f.Add("ab bc", "a")
-	f.Add("ab ba", "a")
-	f.Add("ab ac bd cd de", "ce")
-	f.Add("aa", "")
-	f.Add("fe ed dc cb ba", "f")
-	f.Fuzz(func(t *testing.T, pairs, has string) {
-		var implied []gate.ScopeImplication
-		reaches := make(map[[2]byte]bool)
-		for pair := range strings.FieldsSeq(pairs) {
-			if len(pair) < 2 || bearer.ValidScope(pair) != nil || len(implied) > 40 {
-				return
-			}
-			i := implies(pair[:1])
-			for n := range len(pair) - 1 {
-				i.Narrow = append(i.Narrow, pair[n+1:n+2])
-				reaches[[2]byte{pair[0], pair[n+1]}] = true
-			}
-			implied = append(implied, i)
-		}
-		for grown := true; grown; { // the transitive closure, by brute force
-			grown = false
-			for one := range reaches {
-				for two := range reaches {
-					if joined := [2]byte{one[0], two[1]}; one[1] == two[0] && !reaches[joined] {
-						reaches[joined], grown = true, true
-					}
-				}
-			}
-		}
-		cycle := false
-		for pair := range reaches {
-			cycle = cycle || pair[0] == pair[1]
-		}
-		h, err := gate.NewScopeHierarchy(implied)
-		switch {
-		case err != nil && len(implied) <= 40 && !cycle && !strings.Contains(err.Error(), "more than"):
-			t.Fatalf("%q: %v", pairs, err)
-		case err == nil && cycle:
-			t.Fatalf("%q: a cycle loads", pairs)
-		case err != nil || bearer.ValidScope(has) != nil && has != "":
-			return
-		}
-		set := scopesOf(t, strings.Split(has, "")...)
-		for narrow := range byte(0x7f) {
-			want := strings.IndexByte(has, narrow) >= 0 || slices.ContainsFunc([]byte(has), func(broad byte) bool {
-				return reaches[[2]byte{broad, narrow}]
-			})
-			if got := h.Has(set, string([]byte{narrow})); got != want {
-				t.Fatalf("%q, the token has %q: %q is there: %v, want %v", pairs, has, narrow, got, want)
-			}
-		}
-	})
 }

@@ -29,6 +29,7 @@ var arrows = map[string][]string{
 	"internal/refresh":             {"internal/fetch", "internal/setting"},
 	"internal/jose":                {"internal/strictjson", "internal/hashing"},
 	"internal/claims":              {"internal/strictjson", "internal/causes"},
+	"internal/scope":               {"internal/bearer", "internal/claims", "internal/setting"},
 	"internal/keyset": {
 		"internal/jose", "internal/strictjson", "internal/fetch", "internal/refresh", "internal/setting",
 		"internal/hashing", "internal/smallfile", "internal/causes",
@@ -43,12 +44,12 @@ var arrows = map[string][]string{
 	},
 	"internal/gate": {
 		"internal/bearer", "internal/jose", "internal/keyset", "internal/claims", "internal/setting", "internal/hashing",
-		"internal/publicpath", "introspect", "internal/causes", "internal/strictjson",
+		"internal/publicpath", "introspect", "internal/causes", "internal/strictjson", "internal/scope",
 	},
 
 	"internal/mcp": {"internal/strictjson", "internal/causes", "internal/bearer", "internal/setting"},
 
-	"internal/summary": {"internal/gate", "internal/jose"},
+	"internal/summary": {"internal/gate", "internal/jose", "internal/scope"},
 
 	// Further Caddy modules will use these, too, so they must not depend on the handler.
 	"caddyjwt/words": {"internal/setting", "internal/smallfile"},
@@ -62,12 +63,14 @@ var arrows = map[string][]string{
 	},
 	"caddyjwt/startup": {"caddyjwt/pool", "internal/summary"},
 
-	"caddyjwt/require": {"caddyjwt/words", "internal/gate", "internal/claims", "internal/setting"},
+	"caddyjwt/require": {
+		"caddyjwt/words", "internal/gate", "internal/claims", "internal/scope", "internal/setting",
+	},
 	"caddyjwt/rights": {
 		"caddyjwt/bodies", "caddyjwt/require", "caddyjwt/verdict", "caddyjwt/words", "internal/gate", "internal/mcp",
 		"internal/bearer", "internal/setting",
 	},
-	"caddyjwt/verdict": {"internal/gate", "internal/claims", "internal/mcp"},
+	"caddyjwt/verdict": {"internal/gate", "internal/claims", "internal/mcp", "internal/scope"},
 	"caddyjwt/expiry":  {"internal/gate"},
 
 	"caddyjwt/bodies": nil,
@@ -92,7 +95,7 @@ var arrows = map[string][]string{
 	},
 	"caddyjwt/matcher": {
 		"caddyjwt/require", "caddyjwt/verdict", "caddyjwt/words", "internal/gate", "internal/setting",
-		"internal/claims", // its tests make identities
+		"internal/claims", "internal/scope", // its tests make identities
 	},
 	"internal/paste": nil,
 	"caddyjwt/command": {

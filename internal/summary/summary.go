@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/scope"
 )
 
 const (
@@ -166,7 +167,7 @@ func requirements(r gate.Requirements) (all []string) {
 	return all
 }
 
-func implications(of []gate.ScopeImplication) (all []string) {
+func implications(of []scope.Implication) (all []string) {
 	for _, i := range of {
 		all = append(all, short(i.Broad)+" implies "+list(i.Narrow, maxNames, " "))
 	}
