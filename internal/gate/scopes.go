@@ -12,8 +12,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/scope"
 )
 
-// hasScope reports whether an identity has a scope, or one that implies it. A server that was asked may have left it with
-// fewer than the token says.
+// hasScope reports whether an identity has a scope, or one that implies it. A server that was asked may have left it
+// with fewer than the token says.
 func (id *Identity) hasScope(h *scope.Hierarchy, name string) bool {
 	return h.Has(id.Claims, name) && (id.answer == nil || h.Has(id.answer, name))
 }
@@ -38,8 +38,8 @@ func (id *Identity) hasAnyScope(h *scope.Hierarchy, scopes []string) bool {
 	return false
 }
 
-// MissingScopes returns those of these scopes that a caller does not have, by the rules of the gate. The identity is nil
-// for a caller without a token.
+// MissingScopes returns those of these scopes that a caller does not have, by the rules of the gate. The identity is
+// nil for a caller without a token.
 func (g *Gate) MissingScopes(id *Identity, scopes []string) (missing []string) {
 	for _, name := range scopes {
 		if id == nil || !id.hasScope(g.require.hierarchy, name) {

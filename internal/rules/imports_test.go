@@ -99,8 +99,8 @@ var arrows = map[string][]string{
 	},
 	"internal/paste": nil,
 	"caddyjwt/command": {
-		"caddyjwt", "caddyjwt/protected", "caddyjwt/rights", "caddyjwt/words", "internal/bearer", "internal/causes", "internal/diagnose",
-		"internal/gate", "internal/jose", "internal/paste", "internal/resource",
+		"caddyjwt", "caddyjwt/protected", "caddyjwt/rights", "caddyjwt/words", "internal/bearer", "internal/causes",
+		"internal/diagnose", "internal/gate", "internal/jose", "internal/paste", "internal/resource",
 	},
 	".":         {"caddyjwt", "caddyjwt/command", "caddyjwt/matcher"},
 	"cmd/caddy": {"."},

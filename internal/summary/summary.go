@@ -32,8 +32,8 @@ type Gate struct {
 	Config gate.Config
 	// Sources say, for each issuer of the Config, where its keys come from.
 	Sources []Source
-	// ServerMetadata says how clients get an issuer's metadata at the host of the resource, and of which issuer; empty when
-	// they do not.
+	// ServerMetadata says how clients get an issuer's metadata at the host of the resource, and of which issuer; empty
+	// when they do not.
 	ServerMetadata string
 	// EndAtExpiry says which responses end with their token; empty for none.
 	EndAtExpiry string
