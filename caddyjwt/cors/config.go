@@ -148,7 +148,7 @@ func (c *Config) compileMaxAge() (time.Duration, error) {
 	case age < 0 || age > longestMaxAge:
 		return 0, fmt.Errorf("cors max_age %v is not between 0s and %v", age, longestMaxAge)
 	case age%time.Second != 0:
-		return 0, fmt.Errorf("cors max_age %v: write whole seconds, because browsers are told no less", age)
+		return 0, fmt.Errorf("cors max_age %v: browsers take whole seconds", age)
 	case age == 0:
 		return neverRemember, nil
 	default:
@@ -156,7 +156,7 @@ func (c *Config) compileMaxAge() (time.Duration, error) {
 	}
 }
 
-// neverRemember is how rs/cors is told that browsers must not remember a preflight.
+// neverRemember has rs/cors say that browsers must not remember a preflight.
 const neverRemember = -time.Second
 
 // eachOf checks the elements of a list in which no placeholders are resolved.
