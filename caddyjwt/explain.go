@@ -102,7 +102,11 @@ func (x *Explainer) Explain(r *http.Request) (*gate.Explanation, gate.Answer) {
 	return e, g.Answer(e.Failure)
 }
 
-// Permissions says what the caller of an explained request may do by the rules for MCP. It is nil without rules.
+// Permissions says what the caller of an explained request may do by the rules for MCP. It is nil without rules, and if
+// the caller is not known.
 func (x *Explainer) Permissions(e *gate.Explanation) *rights.Permissions {
+	if !e.CallerKnown() {
+		return nil
+	}
 	return x.messages.Permissions(x.leases.Ours().Value, e.Identity)
 }

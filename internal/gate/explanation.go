@@ -58,18 +58,27 @@ type Explanation struct {
 }
 
 // Add adds a rule that somebody else applies to the request after the gate. The failure is nil if the request satisfies
-// it. The first failure decides.
+// it. The first failure decides. If the failure is that there is no token, and there is one that nobody could read, the
+// rule is not checked.
 func (e *Explanation) Add(s Step, f *Failure) {
-	if f == nil {
+	switch {
+	case f == nil:
 		s.Result = Passed
 		e.add(s)
-		return
-	}
-	e.addFailure(s, f)
-	if e.Failure == nil {
-		e.Failure, e.Outcome, e.Open, e.Forwarded = f, 0, false, nil
+	case errors.Is(f, MissingToken) && !e.CallerKnown():
+		s.Result, s.Detail = NotChecked, "nobody knows yet who sends the request"
+		e.add(s)
+	default:
+		e.addFailure(s, f)
+		if e.Failure == nil {
+			e.Failure, e.Outcome, e.Open, e.Forwarded = f, 0, false, nil
+		}
 	}
 }
+
+// CallerKnown reports whether it is known who sends the request: somebody with a token that can be read, or somebody
+// who passes without one.
+func (e *Explanation) CallerKnown() bool { return e.Identity != nil || e.Outcome != 0 }
 
 func (e *Explanation) add(s Step) { e.Steps = append(e.Steps, s) }
 
