@@ -314,7 +314,7 @@ func TestAttackMCPMessagesThatCostALot(t *testing.T) {
 			r := a.request("POST", "/mcp", io.NopCloser(strings.NewReader(long)), "Authorization", "Bearer "+token,
 				"Content-Type", jsonType)
 			r.ContentLength = length
-			a.refusedFor(a.do(r), "body_too_large")
+			a.refusedFor(a.do(r), "malformed_message")
 		})
 	}
 	s.attack(t, "a body of a terabyte without a token is not read", func(t *testing.T, a *attempt) {
@@ -325,7 +325,7 @@ func TestAttackMCPMessagesThatCostALot(t *testing.T) {
 		a.secret(token)
 		a.refusedFor(a.raw(
 			"POST /mcp HTTP/1.1\r\nHost: gate.test\r\nContent-Type: application/json\r\nAuthorization: Bearer "+
-				token+"\r\nContent-Length: 1099511627776\r\n\r\n"), "body_too_large")
+				token+"\r\nContent-Length: 1099511627776\r\n\r\n"), "malformed_message")
 	})
 	for name, arguments := range map[string]string{
 		"depth":              strings.Repeat("[", 500_000),

@@ -238,7 +238,7 @@ func TestMessageOfAClientThatAsksFirst(t *testing.T) {
 	if got := ask(len(call("read_file")), jsonType); got != "100" {
 		t.Errorf("a message: %s", got)
 	}
-	if got := ask(2<<20, jsonType); got != "413" {
+	if got := ask(2<<20, jsonType); got != "400" {
 		t.Errorf("a long message: %s", got)
 	}
 	if got := ask(10, "text/plain"); got != "400" {

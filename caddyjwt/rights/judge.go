@@ -127,11 +127,6 @@ func refusal(g *gate.Gate, o gate.Outcome, id *gate.Identity, n needs, err error
 		f.Reason = gate.ToolDenied
 	case errors.Is(err, bearer.ErrOverloaded):
 		f.Reason = gate.Overloaded
-	case errors.Is(err, bearer.ErrBodyTooLarge):
-		f.Reason = gate.BodyTooLarge
-		f.Reply = &gate.Reply{Challenges: []bearer.Challenge{
-			{Error: "invalid_request", Description: "the message is too long"},
-		}}
 	}
 	if id != nil {
 		f.Issuer = cmp.Or(id.Issuer, id.CredentialKey)
