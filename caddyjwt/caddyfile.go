@@ -10,7 +10,9 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/dustin/go-humanize"
 
+	"github.com/caddyjwt/gateway/caddyjwt/consumers"
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
+	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/caddyjwt/rights"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 )
@@ -176,8 +178,8 @@ var handlerTable = words.Table[Handler]{Name: "bearer_auth", Words: []words.Word
 		Reader: words.Custom(readPlace, func(h *Handler) []any { return []any{&h.TokenFrom} })},
 	{Name: "max_token_size", Usage: []string{"<size>"},
 		Reader: words.Parsed(func(h *Handler) *int { return &h.MaxTokenSize }, parseTokenSize)},
-	{Name: "audience", Usage: audienceUsage,
-		Reader: audience(func(h *Handler) (*[]string, *bool) { return &h.Audience, &h.AnyAudience })},
+	{Name: "audience", Usage: issuers.AudienceUsage,
+		Reader: issuers.AudienceReader(func(h *Handler) (*[]string, *bool) { return &h.Audience, &h.AnyAudience })},
 	{Name: "leeway", Usage: []string{"<duration>"},
 		Reader: words.DurationOrZero(func(h *Handler) **caddy.Duration { return &h.Leeway })},
 	{Name: "max_lifetime", Usage: []string{"<duration>"},
@@ -188,11 +190,12 @@ var handlerTable = words.Table[Handler]{Name: "bearer_auth", Words: []words.Word
 	{Name: "auth_server_metadata", Usage: []string{"proxy|redirect [<issuer>]"},
 		Reader: words.Custom(readServerMetadata, func(h *Handler) []any { return []any{&h.AuthServerMetadata} })},
 	{Name: "issuer", Usage: []string{"<iss>"}, Needs: "the name that tokens have as \"iss\"", Repeatable: true,
-		Reader: words.Named(func(h *Handler) *[]Issuer { return &h.Issuers },
-			func(i *Issuer) *string { return &i.Issuer }, &issuerTable, issuerMistakes...)},
+		Reader: words.Named(func(h *Handler) *[]issuers.Issuer { return &h.Issuers },
+			func(i *issuers.Issuer) *string { return &i.Issuer }, &issuers.Table, issuers.NameMistakes...)},
 	{Name: "consumer", Usage: []string{"<username>"}, Needs: "a username", Repeatable: true,
-		Reader: words.Named(func(h *Handler) *[]Consumer { return &h.Consumers },
-			func(c *Consumer) *string { return &c.Username }, &consumerTable, words.SingleQuotes, words.ShellVariable,
+		Reader: words.Named(func(h *Handler) *[]consumers.Consumer { return &h.Consumers },
+			func(c *consumers.Consumer) *string { return &c.Username }, &consumers.Table,
+			words.SingleQuotes, words.ShellVariable,
 			words.Wildcard("a consumer has one name", "write a consumer block for each one"))},
 	{Name: "key_claim", Usage: []string{"<claim>"},
 		Reader: words.Text(func(h *Handler) *string { return &h.KeyClaim }, words.SingleQuotes, keyClaimAsPath,
@@ -227,33 +230,6 @@ var handlerTable = words.Table[Handler]{Name: "bearer_auth", Words: []words.Word
 	{Name: "cache", Usage: []string{"<size>|off"},
 		Reader: words.Parsed(func(h *Handler) *int64 { return &h.CacheSize }, parseCacheSize)},
 }}
-
-var audienceUsage = []string{"<aud...>|any"}
-
-// audience reads "any", which must stand alone, or values.
-func audience[T any](fields func(*T) (accepted *[]string, everything *bool)) words.Reader[T] {
-	return words.Custom(func(b *words.Block, into *T) error {
-		accepted, everything := fields(into)
-		args, err := b.Many()
-		if err != nil {
-			return err
-		}
-		for _, arg := range args {
-			if arg == "any" && len(args) > 1 {
-				return b.Errf("audience \"any\" cannot be combined with values: remove one of the two")
-			}
-		}
-		if args[0] == "any" {
-			*everything = true
-			return nil
-		}
-		*accepted = args
-		return b.Check("audience", audienceMistakes, args...)
-	}, func(into *T) []any {
-		accepted, everything := fields(into)
-		return []any{accepted, everything}
-	})
-}
 
 func readPlace(b *words.Block, h *Handler) error {
 	args := b.Args()

@@ -5,22 +5,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
 // lineUsage is what may stand between bearer_auth and its block.
 const lineUsage = "[<matcher>] [<issuer> <audience>]"
-
-var (
-	issuerMistakes = []words.Mistake{words.SingleQuotes, words.ShellVariable, words.QuotedAddresses, words.Unfilled,
-		words.OuterBlanks, documentAsIssuer,
-		words.Wildcard("an issuer is compared exactly", "write an issuer block for each one"), nobodysIssuer}
-	audienceMistakes = []words.Mistake{words.SingleQuotes, words.ShellVariable, words.CommaList, words.QuotedAddresses,
-		words.Unfilled, words.OuterBlanks, capitalAny,
-		words.Wildcard("an audience is compared exactly", "list each one, or write \"audience any\" and "+
-			"require other claims that say for whom a token is")}
-)
 
 // aToken recognizes what somebody has pasted in a wrong place: a JWT begins with the base64url of `{"`.
 var aToken = regexp.MustCompile(`(?i)^bearer\b|^eyJ[\w-]*\.`)
@@ -56,14 +47,14 @@ func readLine(b *words.Block, h *Handler) error {
 		return b.Errf("bearer_auth: the keys of the issuer on its line come from discovery, so it must be a URL: for any " +
 			"other, write an issuer block that says where the keys are")
 	}
-	if err := b.Check("issuer", issuerMistakes, issuer); err != nil {
+	if err := b.Check("issuer", issuers.NameMistakes, issuer); err != nil {
 		return err
 	}
-	if err := b.Check("audience", audienceMistakes, audience); err != nil {
+	if err := b.Check("audience", issuers.AudienceMistakes, audience); err != nil {
 		return err
 	}
 	b.Mark("Issuers[0]")
-	h.Issuers = []Issuer{{Issuer: issuer, Audience: []string{audience}}}
+	h.Issuers = []issuers.Issuer{{Issuer: issuer, Audience: []string{audience}}}
 	return nil
 }
 
@@ -84,8 +75,8 @@ func wrongLine(b *words.Block, args []string) error {
 func (h *Handler) issuerOnce() error {
 	for i := 1; i < len(h.Issuers); i++ {
 		if h.Issuers[i].Issuer == h.Issuers[0].Issuer {
-			return setting.Errorf(element("Issuers", i), "issuer %q is already on the line of bearer_auth: to give it more "+
-				"settings, remove it there, and write its audience in this block", h.Issuers[i].Issuer)
+			return setting.Errorf(setting.Element("Issuers", i), "issuer %q is already on the line of bearer_auth: to give it "+
+				"more settings, remove it there, and write its audience in this block", h.Issuers[i].Issuer)
 		}
 	}
 	return nil

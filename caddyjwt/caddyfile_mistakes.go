@@ -14,36 +14,6 @@ import (
 var forwardMistakes = append(slices.Clone(require.PathMistakes),
 	words.WildcardInName("a claim path names one claim", "write its name; an array or an object is forwarded as a whole"))
 
-// wildcardInPrefix names no way to write a literal "*": no token has one (RFC 6750 section 2.1).
-func wildcardInPrefix(value string) string {
-	if !strings.Contains(value, "*") {
-		return ""
-	}
-	return "a prefix matches whatever follows it: leave out the \"*\""
-}
-
-func capitalAny(value string) string {
-	if !strings.EqualFold(value, "any") || value == "any" {
-		return ""
-	}
-	return "the word that accepts every audience is written in lower case: any"
-}
-
-func anyType(value string) string {
-	if !strings.EqualFold(value, "any") {
-		return ""
-	}
-	return "no token has this type: to accept any type, leave the word out"
-}
-
-func equalsInIssuer(path string) string {
-	if !require.HasEquals(path) {
-		return ""
-	}
-	return "required_claims takes names of claims only; to compare a value, write this outside the issuer block: " +
-		"require claim <path> <value...>"
-}
-
 // keyClaimAsPath recognizes paths where one name is meant.
 func keyClaimAsPath(value string) string {
 	if !strings.HasPrefix(value, "/") && !strings.HasPrefix(value, "$.") {

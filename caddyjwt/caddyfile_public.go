@@ -24,7 +24,7 @@ func (h *Handler) compilePublic() ([]string, error) {
 	}
 	for i, path := range h.Public {
 		if err := words.Literal("public", path); err != nil {
-			return nil, setting.In(element("Public", i), err)
+			return nil, setting.In(setting.Element("Public", i), err)
 		}
 	}
 	return h.Public, nil

@@ -2,16 +2,14 @@ package caddyjwt
 
 import (
 	"errors"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
+	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/caddyjwt/require"
 	"github.com/caddyjwt/gateway/caddyjwt/rights"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/gate"
-	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/problem"
 	"github.com/caddyjwt/gateway/internal/resource"
 	"github.com/caddyjwt/gateway/internal/setting"
@@ -26,21 +24,19 @@ const defaultRealm = "api"
 // The plans say how to open the rest.
 type compiled struct {
 	config gate.Config
-	plans  []issuerPlan // one for each issuer
-	cache  int64        // size; 0 for none
+	plans  []issuers.Plan // one for each issuer
+	cache  int64          // size; 0 for none
 
 	endAtExpiry string       // see Handler
 	cors        *cors.Policy // nil for none
 
 	resource *resource.Identifier // nil without one
 	part     resource.Part        // what the gate tells about the resource
-	server   *issuerPlan          // nil without auth_server_metadata
+	server   *issuers.Plan        // nil without auth_server_metadata
 
 	serverMetadata string // how clients get at it, and whose it is
 
 	messages *rights.Judge // nil without mcp
-
-	prefetchAll bool // whatever the issuers say; the app decides that
 
 	// Whether all values are known that decide if the anonymous consumer exists and may pass: see words.Settings.
 	anonymousKnown bool
@@ -60,7 +56,7 @@ func (h *Handler) compile(s *words.Settings) (*compiled, error) {
 	if config.Extractor, err = h.extractor(); err != nil {
 		return nil, err
 	}
-	if config.Audience, err = compileAudience(s, h.Audience, h.AnyAudience); err != nil {
+	if config.Audience, err = issuers.CompileAudience(s, h.Audience, h.AnyAudience); err != nil {
 		return nil, err
 	}
 	config.Leeway = gate.DefaultLeeway
@@ -104,24 +100,24 @@ func (h *Handler) compileCache() (int64, error) {
 
 func (h *Handler) compileParties(s *words.Settings, c *compiled) error {
 	for i := range h.Issuers {
-		plan, err := h.Issuers[i].compile(s, c.config.Leeway)
+		plan, err := h.Issuers[i].Compile(s, c.config.Leeway)
 		if err != nil {
-			return setting.In(element("Issuers", i), err)
+			return setting.In(setting.Element("Issuers", i), err)
 		}
-		if in := plan.introspect; in != nil && in.config.Mode == introspect.UserInfo && in.mode == gate.AskOpaque &&
+		if in := plan.Asking; in != nil && in.Client.Mode == introspect.UserInfo && in.Mode == gate.AskOpaque &&
 			len(h.Audience) > 0 {
-			return setting.Errorf(element("Issuers", i)+".Introspect.Verify",
+			return setting.Errorf(setting.Element("Issuers", i)+".Introspect.Verify",
 				"issuer %q: verify userinfo does not tell a token's audience, so no token could satisfy the audience of "+
-					"bearer_auth: move it into the blocks of the other issuers", plan.issuer.Name)
+					"bearer_auth: move it into the blocks of the other issuers", plan.Issuer.Name)
 		}
 		c.plans = append(c.plans, plan)
-		c.config.Issuers = append(c.config.Issuers, plan.issuer)
+		c.config.Issuers = append(c.config.Issuers, plan.Issuer)
 	}
 	now := time.Now()
 	for i := range h.Consumers {
-		consumer, known, err := h.Consumers[i].compile(s, now)
+		consumer, known, err := h.Consumers[i].Compile(s, now)
 		if err != nil {
-			return setting.In(element("Consumers", i), err)
+			return setting.In(setting.Element("Consumers", i), err)
 		}
 		c.anonymousKnown = c.anonymousKnown && known
 		c.config.Consumers = append(c.config.Consumers, consumer)
@@ -148,7 +144,7 @@ func (h *Handler) compileRoute(s *words.Settings, c *compiled) (err error) {
 	for i := range h.ForwardClaims {
 		claim, err := h.ForwardClaims[i].compile()
 		if err != nil {
-			return setting.In(element("ForwardClaims", i), err)
+			return setting.In(setting.Element("ForwardClaims", i), err)
 		}
 		config.ForwardClaims = append(config.ForwardClaims, claim)
 	}
@@ -201,28 +197,3 @@ func (r *RouteIntrospect) compile() (gate.RouteAsking, error) {
 	}
 	return out, nil
 }
-
-func compileAudience(s *words.Settings, accepted []string, everything bool) (gate.Audience, error) {
-	values, _, err := s.Texts("audience", accepted)
-	return gate.Audience{Any: everything, Accepted: values}, setting.In("Audience", err)
-}
-
-func unknownAlgorithm(name string) error {
-	all := jose.AsymmetricAlgorithms().Union(jose.HMACAlgorithms())
-	for known := range strings.FieldsSeq(all.String()) {
-		if strings.EqualFold(name, known) {
-			return fmt.Errorf("unknown algorithm %q (did you mean %q?); known are %v", name, known, all)
-		}
-	}
-	return fmt.Errorf("unknown algorithm %q; known are %v", name, all)
-}
-
-func wrap(what string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", what, err)
-}
-
-// element is the path of one element of a list.
-func element(list string, i int) string { return fmt.Sprintf("%s[%d]", list, i) }

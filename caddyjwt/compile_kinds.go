@@ -3,8 +3,7 @@ package caddyjwt
 import (
 	"go.uber.org/zap"
 
-	"github.com/caddyjwt/gateway/internal/gate"
-	"github.com/caddyjwt/gateway/introspect"
+	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 )
 
 // What to write in a block with "audience any", by the tokens that the issuer has.
@@ -20,10 +19,10 @@ const (
 
 // otherKindsWarning warns of an issuer with "audience any" if nothing else tells its access tokens from its other
 // tokens. It is "" if all is well.
-func (c *compiled) otherKindsWarning(plan *issuerPlan) string {
-	ambiguous := c.config.Ambiguous(&plan.issuer)
-	jwts := ambiguous.JWTs && plan.source.kind.verifies()
-	answers := ambiguous.Answers && plan.introspectsOpaque()
+func (c *compiled) otherKindsWarning(plan *issuers.Plan) string {
+	ambiguous := c.config.Ambiguous(&plan.Issuer)
+	jwts := ambiguous.JWTs && plan.Source.Verifies()
+	answers := ambiguous.Answers && plan.IntrospectsOpaque()
 	switch {
 	case jwts && answers:
 		return openToOtherKinds + tellBoth
@@ -36,18 +35,11 @@ func (c *compiled) otherKindsWarning(plan *issuerPlan) string {
 	}
 }
 
-// introspectsOpaque reports whether the server is asked about opaque tokens by introspection. A UserInfo endpoint does
-// not count: it takes only access tokens (OpenID Connect Core 1.0 section 5.3.1).
-func (p *issuerPlan) introspectsOpaque() bool {
-	in := p.introspect
-	return in != nil && in.mode != gate.AskJWTs && in.config.Mode == introspect.Introspection
-}
-
 // warnOfOtherKinds warns when nothing in an issuer's block tells its access tokens from its other tokens.
 func (h *Handler) warnOfOtherKinds(built *compiled) {
 	for i := range built.plans {
 		if warning := built.otherKindsWarning(&built.plans[i]); warning != "" {
-			h.log.warn(warning, zap.String("issuer", built.plans[i].issuer.Name))
+			h.log.warn(warning, zap.String("issuer", built.plans[i].Issuer.Name))
 		}
 	}
 }

@@ -56,12 +56,6 @@ func placeUsage() []string {
 	return []string{strings.Join(with, "|") + " <name> [<scheme>]", strings.Join(without, "|") + " <name>"}
 }
 
-// alternatives lists names as a sentence does: "a, b or c".
-func alternatives(names []string) string {
-	last := len(names) - 1
-	return strings.Join(names[:last], ", ") + " or " + names[last]
-}
-
 const maxTokenSize = 1 << 20
 
 func (h *Handler) extractor() (*bearer.Extractor, error) {
@@ -75,13 +69,13 @@ func (h *Handler) extractor() (*bearer.Extractor, error) {
 	for i, p := range h.TokenFrom {
 		place, err := p.compile()
 		if err != nil {
-			return nil, setting.In(element("TokenFrom", i), err)
+			return nil, setting.In(setting.Element("TokenFrom", i), err)
 		}
 		options.Places = append(options.Places, place)
 	}
 	extractor, err := bearer.NewExtractor(options)
 	if err != nil {
-		return nil, setting.In(element("TokenFrom", firstMistaken(options)), wrap("token_from", err))
+		return nil, setting.In(setting.Element("TokenFrom", firstMistaken(options)), setting.Wrap("token_from", err))
 	}
 	return extractor, nil
 }
@@ -101,7 +95,7 @@ func (p TokenPlace) compile() (bearer.Place, error) {
 	place := bearer.Place{Name: p.Name, Scheme: p.Scheme}
 	known := placeOf(p.In)
 	if known == nil {
-		return place, fmt.Errorf("token_from %q: expected %s", p.In, alternatives(placeNames()))
+		return place, fmt.Errorf("token_from %q: expected %s", p.In, words.Alternatives(placeNames()))
 	}
 	place.Kind = known.kind
 	if err := errors.Join(words.Literal("token_from", p.Name), words.Literal("token_from", p.Scheme)); err != nil {

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyjwt/gateway/caddyjwt/consumers"
+	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/tokentest"
@@ -48,39 +50,41 @@ func TestLineEndsAreNotPartOfAValue(t *testing.T) {
 				want = plain + plain
 			}
 			thumbprint := must(jose.NewSecretKey("", []byte(want), 0)).Thumbprint()
-			issuer := Issuer{
+			issuer := issuers.Issuer{
 				Issuer: "https://as.example.com", AnyAudience: true, RequestHeaders: map[string][]string{"X-Api-Key": {value}},
-				Introspect: &Introspect{
-					Prefix: value, ClientID: value, ClientSecret: value, Params: []Param{{Name: "resource", Value: value}},
+				Introspect: &issuers.Introspect{
+					Prefix: value, ClientID: value, ClientSecret: value, Params: []issuers.Param{{Name: "resource", Value: value}},
 					TokenTypeHint: value,
 				},
 			}
-			plan, err := issuer.compile(settings, 0)
+			plan, err := issuer.Compile(settings, 0)
 			if err != nil {
 				t.Fatalf("%s by %q: %v", name, value, err)
 			}
-			asked := plan.introspect.config
-			bearer := Issuer{Issuer: "https://as.example.com", AnyAudience: true, Introspect: &Introspect{BearerToken: value}}
-			bearing, err := bearer.compile(settings, 0)
+			asked := plan.Asking.Client
+			bearer := issuers.Issuer{
+				Issuer: "https://as.example.com", AnyAudience: true, Introspect: &issuers.Introspect{BearerToken: value},
+			}
+			bearing, err := bearer.Compile(settings, 0)
 			if err != nil {
 				t.Fatalf("%s by %q: %v", name, value, err)
 			}
 			for field, got := range map[string]string{
-				"header_up": plan.source.fetch.Header.Get("X-Api-Key"), "prefix": plan.introspect.prefix,
+				"header_up": plan.Source.Fetch.Header.Get("X-Api-Key"), "prefix": plan.Asking.Prefix,
 				"client_id":     asked.ClientID,
 				"client_secret": asked.ClientSecret, "param": asked.Params[0].Value, "token_type_hint": asked.TokenTypeHint,
-				"bearer_token": bearing.introspect.config.BearerToken,
+				"bearer_token": bearing.Asking.Client.BearerToken,
 			} {
 				if got != want {
 					t.Errorf("%s by %q: %s is %q", name, value, field, got)
 				}
 			}
-			shared := Issuer{Issuer: "x", AnyAudience: true, Keys: &Keys{Source: "secret", Secret: value}}
-			if plan, err := shared.compile(settings, 0); err != nil || plan.source.static[0].Thumbprint() != thumbprint {
+			shared := issuers.Issuer{Issuer: "x", AnyAudience: true, Keys: &issuers.Keys{Source: "secret", Secret: value}}
+			if plan, err := shared.Compile(settings, 0); err != nil || plan.Source.Static[0].Thumbprint() != thumbprint {
 				t.Errorf("%s by %q: keys secret is another one, error %v", name, value, err)
 			}
-			credential := Credential{Key: "k", Algorithm: "HS256", Secret: value}
-			if c, err := credential.compile(settings, time.Now()); err != nil || c.Verifier.Thumbprint() != thumbprint {
+			credential := consumers.Credential{Key: "k", Algorithm: "HS256", Secret: value}
+			if c, err := credential.Compile(settings, time.Now()); err != nil || c.Verifier.Thumbprint() != thumbprint {
 				t.Errorf("%s by %q: the secret of a consumer is another one, error %v", name, value, err)
 			}
 		}
@@ -90,11 +94,11 @@ func TestLineEndsAreNotPartOfAValue(t *testing.T) {
 // What a secret in base64 decodes to is the secret, to the last byte.
 func TestASecretInBase64MayEndInALineEnd(t *testing.T) {
 	const secret = "5a6f1c0e9d3b47a28c1e0f7d6b5a4938\r\n"
-	credential := Credential{
+	credential := consumers.Credential{
 		Key: "k", Algorithm: "HS256",
 		Secret: base64.StdEncoding.EncodeToString([]byte(secret)) + "\r\n", Base64: true,
 	}
-	c, err := credential.compile(words.NewSettings(), time.Now())
+	c, err := credential.Compile(words.NewSettings(), time.Now())
 	if err != nil || c.Verifier.Thumbprint() != must(jose.NewSecretKey("", []byte(secret), 0)).Thumbprint() {
 		t.Errorf("another secret, error %v", err)
 	}
@@ -127,37 +131,40 @@ func TestPEMMayHaveAnyLineEnds(t *testing.T) {
 			}
 			public, private := file("public.pem", key.PublicPEM()), file("private.pem", key.PrivatePEM())
 			certificate := file("cert.pem", cert)
-			for what, keys := range map[string]*Keys{
+			for what, keys := range map[string]*issuers.Keys{
 				"keys file": {Source: "file", Path: public}, "keys file with a certificate": {Source: "file", Path: certificate},
 				"keys pem":              {Source: "pem", PEM: "{file." + public + "}"},
 				"keys pem as it stands": {Source: "pem", PEM: change(cert)},
 			} {
-				issuer := Issuer{Issuer: "x", AnyAudience: true, Keys: keys}
-				if _, err := issuer.compile(settings, 0); err != nil {
+				issuer := issuers.Issuer{Issuer: "x", AnyAudience: true, Keys: keys}
+				if _, err := issuer.Compile(settings, 0); err != nil {
 					t.Errorf("%s: %v", what, err)
 				}
 			}
 			for what, text := range map[string]string{
 				"a path": public, "a placeholder": "{file." + public + "}", "a text": change(key.PublicPEM()),
 			} {
-				credential := Credential{Key: "k", Algorithm: "ES256", PublicKey: text}
-				if _, err := credential.compile(settings, time.Now()); err != nil {
+				credential := consumers.Credential{Key: "k", Algorithm: "ES256", PublicKey: text}
+				if _, err := credential.Compile(settings, time.Now()); err != nil {
 					t.Errorf("public_key, %s: %v", what, err)
 				}
 			}
 			for what, text := range map[string]string{
 				"a path": private, "a placeholder": "{file." + private + "}", "a text": change(key.PrivatePEM()),
 			} {
-				introspect := Introspect{PrivateKey: text}
-				if err := introspect.compileKey(settings, new(askingPlan)); err != nil {
+				issuer := issuers.Issuer{
+					Issuer: "https://as.example.com", AnyAudience: true,
+					Introspect: &issuers.Introspect{ClientID: "c", PrivateKey: text},
+				}
+				if _, err := issuer.Compile(settings, 0); err != nil {
 					t.Errorf("private_key, %s: %v", what, err)
 				}
 			}
-			issuer := Issuer{
+			issuer := issuers.Issuer{
 				Issuer: "https://as.example.com", AnyAudience: true,
-				TLS: &TLS{CA: []string{certificate, certificate}, ClientCert: certificate, ClientKey: private},
+				TLS: &issuers.TLS{CA: []string{certificate, certificate}, ClientCert: certificate, ClientKey: private},
 			}
-			if _, err := issuer.compile(settings, 0); err != nil {
+			if _, err := issuer.Compile(settings, 0); err != nil {
 				t.Errorf("tls: %v", err)
 			}
 		})

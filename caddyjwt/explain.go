@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
 	"github.com/caddyjwt/gateway/caddyjwt/process"
 	"github.com/caddyjwt/gateway/caddyjwt/rights"
@@ -13,6 +14,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/keyset"
+	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/introspect"
 )
 
@@ -34,7 +36,7 @@ func (h *Handler) Explainer(fetch bool) (*Explainer, error) {
 	built.cache = 0 // a cached verdict has no steps
 	state := process.New()
 	state.Log.Keys = slog.New(slog.DiscardHandler) // the explanation says what they would say
-	o := opener{built, state}
+	o := opener{built, issuers.Opener{Shared: state}}
 	open := o.openLocal
 	if fetch {
 		open = o.open
@@ -52,16 +54,16 @@ func (o opener) openLocal(l *pool.Lease) (*gate.Gate, error) {
 	config.Issuers = slices.Clone(config.Issuers)
 	for i := range o.plans {
 		plan, issuer := &o.plans[i], &config.Issuers[i]
-		if plan.introspect != nil {
-			issuer.Asking = &gate.Asking{Mode: plan.introspect.mode, Prefix: plan.introspect.prefix, Client: offline{}}
+		if plan.Asking != nil {
+			issuer.Asking = &gate.Asking{Mode: plan.Asking.Mode, Prefix: plan.Asking.Prefix, Client: offline{}}
 		}
-		if plan.source.kind.fetched {
+		if plan.Source.Fetched() {
 			issuer.Keys = offline{}
 			continue
 		}
 		var err error
-		if issuer.Keys, issuer.KeysID, err = o.openSource(l, &plan.source); err != nil {
-			return nil, wrap("issuer "+issuer.Name, err)
+		if issuer.Keys, issuer.KeysID, err = o.OpenSource(l, &plan.Source); err != nil {
+			return nil, setting.Wrap("issuer "+issuer.Name, err)
 		}
 	}
 	return gate.New(config)

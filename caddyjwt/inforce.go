@@ -19,11 +19,11 @@ func (o opener) summary(ctx caddy.Context) []summary.Item {
 	}
 	for i := range o.plans {
 		plan := &o.plans[i]
-		source := summary.Source{Keys: plan.source.kind.name, Prefetch: o.prefetches(plan)}
-		discovers := plan.introspect != nil && plan.introspect.config.Endpoint == ""
-		source.Prefetch = source.Prefetch && (plan.source.kind.fetched || discovers)
-		if plan.introspect != nil {
-			source.Introspect = askModes[plan.introspect.mode]
+		source := summary.Source{Keys: plan.Source.Kind(), Prefetch: o.Prefetches(plan)}
+		discovers := plan.Asking != nil && plan.Asking.Client.Endpoint == ""
+		source.Prefetch = source.Prefetch && (plan.Source.Fetched() || discovers)
+		if plan.Asking != nil {
+			source.Introspect = askModes[plan.Asking.Mode]
 		}
 		of.Sources = append(of.Sources, source)
 	}

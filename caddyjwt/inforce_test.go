@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/gate"
 )
@@ -32,8 +33,8 @@ func (h *Handler) summaryLines(t *testing.T, prefetch bool) string {
 		t.Fatal(err)
 	}
 	var text strings.Builder
-	built.prefetchAll = prefetch
-	for _, item := range (opener{compiled: built}).summary(caddy.Context{Context: t.Context()}) {
+	o := opener{built, issuers.Opener{PrefetchAll: prefetch}}
+	for _, item := range o.summary(caddy.Context{Context: t.Context()}) {
 		text.WriteString(item.Name + ": " + item.Text + "\n")
 	}
 	return text.String()

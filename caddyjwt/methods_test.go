@@ -6,13 +6,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddyjwt/gateway/caddyjwt"
+	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/introspect"
 )
 
 // The methods of authentication are one table. The client knows these methods, and the manual has them, in any order.
 func TestAuthenticationMethodsAreThoseOfClientAndManual(t *testing.T) {
-	methods := slices.Sorted(slices.Values(caddyjwt.AuthMethods()))
+	methods := slices.Sorted(slices.Values(issuers.AuthMethods()))
 	same := func(where string, names []string) {
 		t.Helper()
 		if slices.Sort(names); !slices.Equal(names, methods) {

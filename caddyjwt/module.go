@@ -14,8 +14,10 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyjwt/gateway/caddyjwt/bodies"
+	"github.com/caddyjwt/gateway/caddyjwt/consumers"
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
 	"github.com/caddyjwt/gateway/caddyjwt/expiry"
+	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/caddyjwt/onheader"
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
 	"github.com/caddyjwt/gateway/caddyjwt/process"
@@ -87,9 +89,9 @@ type Handler struct {
 	// Default: no bound.
 	MaxLifetime caddy.Duration `json:"max_lifetime,omitempty"`
 	// Authorization servers whose tokens are accepted. Default: none; then a consumer must have a credential.
-	Issuers []Issuer `json:"issuers,omitempty"`
+	Issuers []issuers.Issuer `json:"issuers,omitempty"`
 	// Consumers whose tokens are accepted. Default: none.
-	Consumers []Consumer `json:"consumers,omitempty"`
+	Consumers []consumers.Consumer `json:"consumers,omitempty"`
 	// The claim whose value selects a consumer's credential, in the payload or else in the JOSE header. If a credential
 	// has that value, it verifies the token; otherwise the issuer that "iss" names does. A name, not a path; only with
 	// consumers. Default: "iss". Placeholders are resolved.
@@ -206,8 +208,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.registerResource(ctx, app, built); err != nil {
 		return err
 	}
-	built.prefetchAll, h.cors = app.Prefetch, built.cors
-	o := opener{built, h.shared}
+	h.cors = built.cors
+	o := opener{built, issuers.Opener{Shared: h.shared, PrefetchAll: app.Prefetch}}
 	if h.leases, err = pool.Begin(h.shared.Pool, o.open, h.log.failedToClose); err != nil {
 		return err
 	}

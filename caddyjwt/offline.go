@@ -3,6 +3,7 @@ package caddyjwt
 import (
 	"strings"
 
+	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/setting"
@@ -13,12 +14,12 @@ import (
 func (c *compiled) stub() {
 	for i, plan := range c.plans {
 		issuer := &c.config.Issuers[i]
-		if plan.source.kind.verifies() {
-			issuer.Keys = unopened{}
+		if plan.Source.Verifies() {
+			issuer.Keys = issuers.Unopened()
 		}
-		if plan.introspect != nil {
+		if plan.Asking != nil {
 			issuer.Asking = &gate.Asking{
-				Mode: plan.introspect.mode, Prefix: plan.introspect.prefix, Client: new(introspect.Client),
+				Mode: plan.Asking.Mode, Prefix: plan.Asking.Prefix, Client: new(introspect.Client),
 			}
 		}
 	}

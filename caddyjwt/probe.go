@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/caddyjwt/gateway/caddyjwt/consumers"
+	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
 	"github.com/caddyjwt/gateway/caddyjwt/process"
 	"github.com/caddyjwt/gateway/caddyjwt/protected"
@@ -60,7 +62,7 @@ func (p *Probe) add(h *Handler) error {
 	}
 	for i := range built.plans {
 		if err := p.open(built, &built.plans[i]); err != nil {
-			return fmt.Errorf("issuer %q: %w", built.plans[i].issuer.Name, err)
+			return fmt.Errorf("issuer %q: %w", built.plans[i].Issuer.Name, err)
 		}
 	}
 	built.stub()
@@ -83,8 +85,8 @@ func (p *Probe) add(h *Handler) error {
 	return nil
 }
 
-func (p *Probe) addCredential(consumer *Consumer, credential *Credential) error {
-	compiled, err := credential.compile(words.NewSettings(), time.Now())
+func (p *Probe) addCredential(consumer *consumers.Consumer, credential *consumers.Credential) error {
+	compiled, err := credential.Compile(words.NewSettings(), time.Now())
 	if err != nil || compiled.NotAfter.IsZero() {
 		return err
 	}
@@ -101,13 +103,13 @@ func (p *Probe) addCredential(consumer *Consumer, credential *Credential) error 
 
 // open opens an issuer, unless the probe has it already. Each issuer has a pool of its own, so that no exchange counts
 // for two of them.
-func (p *Probe) open(built *compiled, plan *issuerPlan) error {
+func (p *Probe) open(built *compiled, plan *issuers.Plan) error {
 	seen := new(diagnose.Exchanges)
-	plan.source.fetch.Observe = seen.Add
-	o := opener{built, process.New()}
-	o.shared.Log.Keys = slog.New(slog.DiscardHandler) // the report has it all
+	plan.Source.Fetch.Observe = seen.Add
+	o := opener{built, issuers.Opener{Shared: process.New()}}
+	o.Shared.Log.Keys = slog.New(slog.DiscardHandler) // the report has it all
 	var id [32]byte
-	leases, err := pool.Begin(o.shared.Pool, func(l *pool.Lease) (issuer diagnose.Issuer, err error) {
+	leases, err := pool.Begin(o.Shared.Pool, func(l *pool.Lease) (issuer diagnose.Issuer, err error) {
 		issuer, id, err = o.probe(l, plan)
 		issuer.Exchanges = seen
 		return issuer, err
@@ -126,16 +128,16 @@ func (p *Probe) open(built *compiled, plan *issuerPlan) error {
 }
 
 // probe opens one issuer. The second result is the same for issuers whose checks would have the same result.
-func (o opener) probe(l *pool.Lease, plan *issuerPlan) (diagnose.Issuer, [32]byte, error) {
-	opened := plan.issuer
-	if err := o.openIssuer(l, plan, &opened); err != nil {
+func (o opener) probe(l *pool.Lease, plan *issuers.Plan) (diagnose.Issuer, [32]byte, error) {
+	opened := plan.Issuer
+	if err := o.Open(l, plan, &opened); err != nil {
 		return diagnose.Issuer{}, [32]byte{}, err
 	}
 	issuer := diagnose.Issuer{
-		Name: opened.Name, Gates: 1, KeysFrom: plan.source.kind.name, KeySet: plan.source.url,
+		Name: opened.Name, Gates: 1, KeysFrom: plan.Source.Kind(), KeySet: plan.Source.URL,
 		Algorithms: opened.Algorithms, Leeway: opened.Leeway, Keys: opened.Keys,
-		Files: append(diagnose.Certificates("client_cert", plan.source.fetch.ClientCert),
-			diagnose.Certificates("a certificate in \"ca\"", plan.source.fetch.CA)...),
+		Files: append(diagnose.Certificates("client_cert", plan.Source.Fetch.ClientCert),
+			diagnose.Certificates("a certificate in \"ca\"", plan.Source.Fetch.CA)...),
 	}
 	identity := struct {
 		Name         string
@@ -143,8 +145,8 @@ func (o opener) probe(l *pool.Lease, plan *issuerPlan) (diagnose.Issuer, [32]byt
 		Algorithms   jose.Algorithms
 		Leeway       time.Duration
 	}{Name: opened.Name, Keys: opened.KeysID, Algorithms: opened.Algorithms, Leeway: opened.Leeway}
-	if plan.source.kind.name == "discovery" || plan.introspect != nil && plan.introspect.config.Endpoint == "" {
-		metadata, err := o.metadataSource(l, plan, opened.Keys)
+	if plan.Source.Kind() == "discovery" || plan.Asking != nil && plan.Asking.Client.Endpoint == "" {
+		metadata, err := o.MetadataSource(l, plan, opened.Keys)
 		if err != nil {
 			return diagnose.Issuer{}, [32]byte{}, err
 		}
@@ -153,8 +155,8 @@ func (o opener) probe(l *pool.Lease, plan *issuerPlan) (diagnose.Issuer, [32]byt
 	if client, asks := askingClient(opened.Asking); asks {
 		identity.Client = client.Fingerprint()
 		issuer.Asking = &diagnose.Asking{
-			Client: client, Endpoint: plan.introspect.config.Endpoint, Prefix: opened.Asking.Prefix,
-			UserInfo: plan.introspect.config.Mode == introspect.UserInfo, Signed: plan.introspect.config.Signed,
+			Client: client, Endpoint: plan.Asking.Client.Endpoint, Prefix: opened.Asking.Prefix,
+			UserInfo: plan.Asking.Client.Mode == introspect.UserInfo, Signed: plan.Asking.Client.Signed,
 		}
 	}
 	return issuer, hashing.Fingerprint(identity), nil

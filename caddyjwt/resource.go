@@ -94,9 +94,9 @@ func (c *compiled) meantFor(identifier string) {
 		return
 	}
 	says := func(i int) bool {
-		of, asking := &c.config.Issuers[i].Audience, c.plans[i].introspect
+		of, asking := &c.config.Issuers[i].Audience, c.plans[i].Asking
 		// UserInfo does not tell a token's audience. Whoever uses it must say that any will do.
-		return of.Any || len(of.Accepted) > 0 || asking != nil && asking.config.Mode == introspect.UserInfo
+		return of.Any || len(of.Accepted) > 0 || asking != nil && asking.Client.Mode == introspect.UserInfo
 	}
 	var silent []int
 	for i := range c.config.Issuers {
@@ -125,7 +125,7 @@ func (c *compiled) checkChallenges() error {
 	}
 	for i, acr := range c.config.Require.ACR {
 		if err := bearer.Unmistakable(acr); err != nil {
-			return setting.Errorf(element("Require.ACR", i), "require acr: %w", err)
+			return setting.Errorf(setting.Element("Require.ACR", i), "require acr: %w", err)
 		}
 	}
 	return nil
@@ -142,7 +142,7 @@ func (r *Resource) compile(s *words.Settings) (resource.Texts, error) {
 	}
 	for i, scope := range r.Scopes {
 		if err := errors.Join(words.Literal("resource scopes", scope), bearer.ValidScope(scope)); err != nil {
-			return texts, setting.In(element("Scopes", i), wrap("resource scopes", err))
+			return texts, setting.In(setting.Element("Scopes", i), setting.Wrap("resource scopes", err))
 		}
 	}
 	return texts, nil
@@ -163,7 +163,7 @@ func (r *Resource) texts(s *words.Settings) (resource.Texts, error) {
 	} {
 		value, known, err := s.Text("resource "+text.word, text.from)
 		if err == nil && known && value != "" {
-			err = wrap("resource "+text.word, resource.CheckText(value, text.address))
+			err = setting.Wrap("resource "+text.word, resource.CheckText(value, text.address))
 		}
 		if err != nil {
 			return texts, setting.In(text.field, err)

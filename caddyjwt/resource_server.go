@@ -21,15 +21,15 @@ func (h *Handler) compileServer(s *words.Settings, c *compiled) error {
 	}
 	var names []string
 	for i := range c.plans {
-		if !c.plans[i].source.issuerKnown {
+		if !c.plans[i].Source.IssuerKnown {
 			return nil
 		}
-		names = append(names, c.plans[i].issuer.Name)
+		names = append(names, c.plans[i].Issuer.Name)
 	}
 	chosen, err := h.AuthServerMetadata.Choose(s, h.Resource != nil, c.resource, names)
 	if chosen >= 0 {
 		c.server = &c.plans[chosen]
-		c.serverMetadata = h.AuthServerMetadata.Mode + " " + c.server.issuer.Name
+		c.serverMetadata = h.AuthServerMetadata.Mode + " " + c.server.Issuer.Name
 	}
 	return err
 }
@@ -39,9 +39,9 @@ func (h *Handler) offerServer(app *App, o opener) (err error) {
 	if o.server == nil {
 		return nil
 	}
-	if from := &o.server.source; h.AuthServerMetadata.Mode != "redirect" {
+	if from := &o.server.Source; h.AuthServerMetadata.Mode != "redirect" {
 		h.mirrors, err = protected.Mirror(h.shared.Pool, authserver.MirrorOptions{
-			Issuer: from.issuer, URL: from.metadata, Fetch: from.fetch, MaxStale: from.maxStale, Logger: o.shared.Log.Keys,
+			Issuer: from.Issuer, URL: from.Metadata, Fetch: from.Fetch, MaxStale: from.MaxStale, Logger: o.Shared.Log.Keys,
 		}, h.log.failedToClose)
 		if err != nil {
 			return fmt.Errorf("auth_server_metadata: %w", err)
@@ -56,16 +56,16 @@ func (h *Handler) addServerTo(resources *protected.Registry, c *compiled) error 
 	case c.server == nil:
 		return nil
 	case h.AuthServerMetadata.Mode == "redirect":
-		return resources.Redirect(*c.resource, c.server.issuer.Name)
+		return resources.Redirect(*c.resource, c.server.Issuer.Name)
 	default:
-		return resources.Proxy(*c.resource, c.server.source.issuer, h.mirrors)
+		return resources.Proxy(*c.resource, c.server.Source.Issuer, h.mirrors)
 	}
 }
 
 // prefetched are the sources that are fetched before the first request.
 func (h *Handler) prefetched(o opener) []pool.Preloader {
 	sources := h.leases.Ours().Prefetched()
-	if h.mirrors.Leases != nil && o.prefetches(o.server) {
+	if h.mirrors.Leases != nil && o.Prefetches(o.server) {
 		sources = append(sources, h.mirrors.Ours().Value)
 	}
 	return sources

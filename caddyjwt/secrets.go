@@ -12,11 +12,11 @@ func (h *Handler) warnOfSecrets(built *compiled) {
 	}
 	for i := range built.plans {
 		plan := &built.plans[i]
-		for _, key := range plan.source.static {
-			warn(key.Doubt(), zap.String("issuer", plan.issuer.Name), zap.String("setting", "keys secret"))
+		for _, key := range plan.Source.Static {
+			warn(key.Doubt(), zap.String("issuer", plan.Issuer.Name), zap.String("setting", "keys secret"))
 		}
-		if plan.introspect != nil {
-			warn(plan.introspect.doubt, zap.String("issuer", plan.issuer.Name), zap.String("setting", "client_secret"))
+		if plan.Asking != nil {
+			warn(plan.Asking.Doubt, zap.String("issuer", plan.Issuer.Name), zap.String("setting", "client_secret"))
 		}
 	}
 	for _, consumer := range built.config.Consumers {

@@ -2,7 +2,6 @@ package caddyjwt
 
 import (
 	"cmp"
-	"crypto"
 	"io"
 	"net/http"
 	"net/url"
@@ -12,7 +11,6 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/gate"
-	"github.com/caddyjwt/gateway/internal/jose"
 )
 
 // This file exports what the tools of package command need. They look at a configuration without running it.
@@ -91,31 +89,3 @@ func requestWith(place bearer.Place, token string) *http.Request {
 	}
 	return r
 }
-
-// ResolveUsername is the consumer's username with its placeholders replaced.
-func (c *Consumer) ResolveUsername() (string, error) {
-	username, _, err := words.NewSettings().Text("username", c.Username)
-	return username, err
-}
-
-// ResolveKey is the credential's value of the key claim with its placeholders replaced.
-func (c *Credential) ResolveKey() (string, error) {
-	key, _, err := words.NewSettings().Text("key", c.Key)
-	return key, err
-}
-
-// ResolveSecret is the bytes of the credential's secret, with which its tokens are signed. Errors do not quote it.
-func (c *Credential) ResolveSecret() ([]byte, error) {
-	secret, _, err := words.NewSettings().Secret(c.Secret, c.Base64)
-	return secret, err
-}
-
-// Verifier reads and checks the key that verifies the credential's tokens. The algorithm is the only one that they may
-// use.
-func (c *Credential) Verifier(now time.Time) (*jose.Key, jose.Algorithm, error) {
-	compiled, err := c.compile(words.NewSettings(), now)
-	return compiled.Verifier, compiled.Algorithm, err
-}
-
-// ParsePrivateKey reads an unencrypted private key from PEM text. Errors do not quote it.
-func ParsePrivateKey(text []byte) (crypto.Signer, error) { return parsePrivateKey(text) }

@@ -3,6 +3,7 @@ package caddyjwt
 import (
 	"time"
 
+	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/jose"
@@ -21,7 +22,7 @@ type OfflineIssuer struct {
 	// that it has not issued.
 	Asked bool
 
-	keys *Keys
+	keys *issuers.Keys
 }
 
 // Issuers are the issuers of the gate, in the order of the configuration.
@@ -42,45 +43,27 @@ func (c *compiled) issuersHere(h *Handler, now time.Time) ([]OfflineIssuer, erro
 	all := make([]OfflineIssuer, len(c.plans))
 	for i := range c.plans {
 		plan, issuer := &c.plans[i], &c.config.Issuers[i]
-		keys, err := plan.source.keysHere(now)
+		keys, err := plan.Source.KeysHere(now)
 		if err == nil && keys != nil {
 			issuer.Keys, err = keyset.NewStatic(keys...)
 		}
 		if err != nil {
-			return nil, setting.In(element("Issuers", i), err)
+			return nil, setting.In(setting.Element("Issuers", i), err)
 		}
 		all[i] = OfflineIssuer{
-			Issuer: *issuer, KeySource: plan.source.kind.name, Keys: keys, Asked: c.asks(plan), keys: h.Issuers[i].Keys,
+			Issuer: *issuer, KeySource: plan.Source.Kind(), Keys: keys, Asked: c.asks(plan), keys: h.Issuers[i].Keys,
 		}
 	}
 	return all, nil
 }
 
 // asks reports whether the server of an issuer is asked about JWTs that were verified here.
-func (c *compiled) asks(plan *issuerPlan) bool {
+func (c *compiled) asks(plan *issuers.Plan) bool {
 	switch {
-	case plan.introspect == nil || c.config.Asking.Mode == gate.RouteSkip:
+	case plan.Asking == nil || c.config.Asking.Mode == gate.RouteSkip:
 		return false
 	case c.config.Asking.Mode == gate.RouteForce:
 		return true
 	}
-	return plan.introspect.mode != gate.AskOpaque
-}
-
-// keysHere are the keys that need no network; nil for none.
-func (p *sourcePlan) keysHere(now time.Time) ([]*jose.Key, error) {
-	text := []byte(p.pem)
-	switch {
-	case p.static != nil:
-		return p.static, nil
-	case p.path != "":
-		var err error
-		if text, _, err = words.NewSettings().ReadFile("keys file", p.path); err != nil {
-			return nil, err
-		}
-	case p.pem == "":
-		return nil, nil
-	}
-	keys, _, _, err := keyset.ParseKeys(text, p.taken, now)
-	return keys, err
+	return plan.Asking.Mode != gate.AskOpaque
 }

@@ -13,7 +13,9 @@ import (
 	"testing"
 
 	"github.com/caddyjwt/gateway/caddyjwt"
+	"github.com/caddyjwt/gateway/caddyjwt/consumers"
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
+	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/caddyjwt/rights"
 )
 
@@ -21,11 +23,11 @@ import (
 var sections = map[string]reflect.Type{
 	"bearer_auth": reflect.TypeFor[caddyjwt.Handler](),
 	"resource":    reflect.TypeFor[caddyjwt.Resource](),
-	"issuer":      reflect.TypeFor[caddyjwt.Issuer](),
-	"tls":         reflect.TypeFor[caddyjwt.TLS](),
-	"introspect":  reflect.TypeFor[caddyjwt.Introspect](),
-	"consumer":    reflect.TypeFor[caddyjwt.Consumer](),
-	"credential":  reflect.TypeFor[caddyjwt.Credential](),
+	"issuer":      reflect.TypeFor[issuers.Issuer](),
+	"tls":         reflect.TypeFor[issuers.TLS](),
+	"introspect":  reflect.TypeFor[issuers.Introspect](),
+	"consumer":    reflect.TypeFor[consumers.Consumer](),
+	"credential":  reflect.TypeFor[consumers.Credential](),
 	"cors":        reflect.TypeFor[cors.Config](),
 	"mcp":         reflect.TypeFor[rights.Rights](),
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddyjwt/gateway/caddyjwt"
+	"github.com/caddyjwt/gateway/caddyjwt/consumers"
 )
 
 // mintOptions are the flags of the command.
@@ -168,7 +169,7 @@ func (o *mintOptions) noCredential(handlers []*caddyjwt.Handler, known []string)
 
 // credentialOf is the credential that was asked for, or else the first, and its key. It is nil if there is no such
 // credential.
-func (o *mintOptions) credentialOf(consumer *caddyjwt.Consumer) (*caddyjwt.Credential, string, error) {
+func (o *mintOptions) credentialOf(consumer *consumers.Consumer) (*consumers.Credential, string, error) {
 	for i := range consumer.Credentials {
 		key, err := consumer.Credentials[i].ResolveKey()
 		if err != nil {

@@ -14,12 +14,14 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/caddyjwt/gateway/caddyjwt"
+	"github.com/caddyjwt/gateway/caddyjwt/consumers"
+	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/jose"
 )
 
 // mintFor makes a token for a credential of a handler, and tries it there.
-func (o *mintOptions) mintFor(h *caddyjwt.Handler, credential *caddyjwt.Credential, key string) (string, error) {
+func (o *mintOptions) mintFor(h *caddyjwt.Handler, credential *consumers.Credential, key string) (string, error) {
 	now := time.Now()
 	issued := o.issued(time.Duration(h.MaxLifetime), now)
 	offline, err := o.offline(h, issued, now)
@@ -141,7 +143,7 @@ func (o *mintOptions) notLonger(longest time.Duration) error {
 	return nil
 }
 
-func (o *mintOptions) signingKey(credential *caddyjwt.Credential, now time.Time) (any, error) {
+func (o *mintOptions) signingKey(credential *consumers.Credential, now time.Time) (any, error) {
 	if credential.Secret != "" {
 		if o.privateKey != "" {
 			return nil, fmt.Errorf("credential %q signs with its secret: leave out --private-key",
@@ -178,7 +180,7 @@ func (o *mintOptions) readPrivateKey() (crypto.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := caddyjwt.ParsePrivateKey(text)
+	key, err := issuers.ParsePrivateKey(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.privateKey, err)
 	}

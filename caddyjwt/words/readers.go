@@ -142,3 +142,6 @@ func Named[T, U any](list func(*T) *[]U, name func(*U) *string, table *Table[U],
 		inside: table,
 	}
 }
+
+// SecretHint is for a secret with too many words, or none. The secret is not quoted.
+const SecretHint = "put a value with blanks in quotes, and check that its variable is set"

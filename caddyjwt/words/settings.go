@@ -1,6 +1,7 @@
 package words
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -164,3 +165,6 @@ func NotEmpty[T any](what string, values []T) error {
 	}
 	return nil
 }
+
+// Unguessable stands in for a secret that is not known yet. If it were used by mistake, no token would pass.
+func Unguessable() string { return rand.Text() + rand.Text() }

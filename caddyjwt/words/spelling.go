@@ -147,3 +147,9 @@ func slips(a, b string) int {
 	}
 	return row[len(b)]
 }
+
+// Alternatives lists names as a sentence does: "a, b or c".
+func Alternatives(names []string) string {
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}

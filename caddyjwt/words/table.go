@@ -2,6 +2,7 @@ package words
 
 import (
 	"reflect"
+	"slices"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -94,6 +95,16 @@ func (t *Table[T]) entries() []Entry {
 		}
 	})
 	return t.rows
+}
+
+// WordFor is the name of the word that fills a field of T, or "".
+func (t *Table[T]) WordFor(field string) string {
+	for _, entry := range t.entries() {
+		if slices.Contains(entry.Fields, field) {
+			return entry.Name
+		}
+	}
+	return ""
 }
 
 func (w *Word[T]) entry() Entry {

@@ -1,6 +1,7 @@
 package jose
 
 import (
+	"fmt"
 	"iter"
 	"math/bits"
 	"strings"
@@ -71,6 +72,17 @@ func ParseAlgorithm(name string) (Algorithm, bool) {
 		}
 	}
 	return 0, false
+}
+
+// UnknownAlgorithm is the error about a name that no algorithm has. It lists those that there are.
+func UnknownAlgorithm(name string) error {
+	all := AsymmetricAlgorithms().Union(HMACAlgorithms())
+	for known := range strings.FieldsSeq(all.String()) {
+		if strings.EqualFold(name, known) {
+			return fmt.Errorf("unknown algorithm %q (did you mean %q?); known are %v", name, known, all)
+		}
+	}
+	return fmt.Errorf("unknown algorithm %q; known are %v", name, all)
 }
 
 // String returns the name as in the "alg" header parameter, or "invalid" for a value outside the table.

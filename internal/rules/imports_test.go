@@ -83,12 +83,19 @@ var arrows = map[string][]string{
 	"caddyjwt/onheader": nil,
 	"caddyjwt/cors":     {"caddyjwt/words", "caddyjwt/onheader", "internal/causes", "internal/setting"},
 
+	"caddyjwt/issuers": {
+		"caddyjwt/words", "caddyjwt/pool", "caddyjwt/process", "caddyjwt/require", "internal/gate", "internal/authserver",
+		"introspect", "internal/fetch", "internal/hashing", "internal/jose", "internal/keyset", "internal/claims",
+		"internal/setting",
+	},
+	"caddyjwt/consumers": {"caddyjwt/words", "internal/gate", "internal/jose", "internal/setting"},
+
 	"caddyjwt": {
-		"caddyjwt/words", "caddyjwt/pool", "caddyjwt/process", "caddyjwt/startup", "caddyjwt/require", "caddyjwt/verdict",
+		"caddyjwt/words", "caddyjwt/issuers", "caddyjwt/consumers", "caddyjwt/pool", "caddyjwt/process", "caddyjwt/startup", "caddyjwt/require", "caddyjwt/verdict",
 		"caddyjwt/expiry", "caddyjwt/onheader", "caddyjwt/cors", "internal/summary",
 		"caddyjwt/bodies", "caddyjwt/rights", "caddyjwt/protected", "internal/resource",
 		"internal/gate", "internal/authserver", "introspect", // and what their configurations are made of:
-		"internal/bearer", "internal/claims", "internal/fetch", "internal/hashing", "internal/jose", "internal/keyset",
+		"internal/bearer", "internal/claims", "internal/hashing", "internal/jose", "internal/keyset",
 		"internal/problem", "internal/setting", "internal/causes",
 		"internal/diagnose", // what the command "check" is given
 		"caddyjwt/matcher",  // its tests adapt the Caddyfiles of the documents
@@ -99,7 +106,7 @@ var arrows = map[string][]string{
 	},
 	"internal/paste": nil,
 	"caddyjwt/command": {
-		"caddyjwt", "caddyjwt/protected", "caddyjwt/rights", "caddyjwt/words", "internal/bearer", "internal/causes",
+		"caddyjwt", "caddyjwt/issuers", "caddyjwt/consumers", "caddyjwt/protected", "caddyjwt/rights", "caddyjwt/words", "internal/bearer", "internal/causes",
 		"internal/diagnose", "internal/gate", "internal/jose", "internal/paste", "internal/resource",
 	},
 	".":         {"caddyjwt", "caddyjwt/command", "caddyjwt/matcher"},

@@ -54,3 +54,14 @@ func join(outer, inner string) string {
 	}
 	return outer + "." + inner
 }
+
+// Wrap puts what the error is about before its text. It keeps nil.
+func Wrap(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// Element is the path of one element of a list.
+func Element(list string, i int) string { return fmt.Sprintf("%s[%d]", list, i) }

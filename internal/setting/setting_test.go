@@ -34,3 +34,13 @@ func TestErrorWithoutAFieldIsAboutTheOuterField(t *testing.T) {
 		t.Errorf("an error without a field has %q", got)
 	}
 }
+
+func TestWrapSaysWhatAnErrorIsAboutAndKeepsItsField(t *testing.T) {
+	if err := setting.Wrap("keys file", nil); err != nil {
+		t.Errorf("nil became %v", err)
+	}
+	err := setting.Wrap("keys file", setting.Errorf(setting.Element("Issuers", 1)+".Keys", "it is empty"))
+	if err.Error() != "keys file: it is empty" || setting.Field(err) != "Issuers[1].Keys" {
+		t.Errorf("the error about %q says %q", setting.Field(err), err)
+	}
+}

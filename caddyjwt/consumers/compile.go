@@ -1,7 +1,6 @@
-package caddyjwt
+package consumers
 
 import (
-	"crypto/rand"
 	"fmt"
 	"time"
 
@@ -11,7 +10,9 @@ import (
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
-func (c *Consumer) compile(s *words.Settings, now time.Time) (out gate.Consumer, known bool, err error) {
+// Compile resolves placeholders and checks every setting on its own. known is true when all that decides about the
+// anonymous consumer is known (see words.Settings).
+func (c *Consumer) Compile(s *words.Settings, now time.Time) (out gate.Consumer, known bool, err error) {
 	where, known := fmt.Sprintf("consumer %q", c.Username), true
 	for _, field := range []struct {
 		field, name, value string
@@ -35,16 +36,17 @@ func (c *Consumer) compile(s *words.Settings, now time.Time) (out gate.Consumer,
 		known = known && ok
 	}
 	for i := range c.Credentials {
-		credential, err := c.Credentials[i].compile(s, now)
+		credential, err := c.Credentials[i].Compile(s, now)
 		if err != nil {
-			return out, false, fmt.Errorf("%s: %w", where, setting.In(element("Credentials", i), err))
+			return out, false, fmt.Errorf("%s: %w", where, setting.In(setting.Element("Credentials", i), err))
 		}
 		out.Credentials = append(out.Credentials, credential)
 	}
 	return out, known, nil
 }
 
-func (c *Credential) compile(s *words.Settings, now time.Time) (gate.Credential, error) {
+// Compile resolves placeholders, and checks and reads the key.
+func (c *Credential) Compile(s *words.Settings, now time.Time) (gate.Credential, error) {
 	where := fmt.Sprintf("credential %q", c.Key)
 	out := gate.Credential{}
 	var err error
@@ -57,7 +59,7 @@ func (c *Credential) compile(s *words.Settings, now time.Time) (gate.Credential,
 	}
 	algorithm, ok := jose.ParseAlgorithm(c.Algorithm)
 	if !ok {
-		return out, fmt.Errorf("%s: %w", where, setting.In("Algorithm", unknownAlgorithm(c.Algorithm)))
+		return out, fmt.Errorf("%s: %w", where, setting.In("Algorithm", jose.UnknownAlgorithm(c.Algorithm)))
 	}
 	out.Algorithm = algorithm
 	if out.Verifier, out.NotAfter, err = c.verifier(s, algorithm, now); err != nil {
@@ -65,13 +67,10 @@ func (c *Credential) compile(s *words.Settings, now time.Time) (gate.Credential,
 	}
 	if out.Verifier == nil { // not known yet; all else can still be checked
 		out.Algorithm = jose.HS256
-		out.Verifier, err = jose.NewSecretKey("", []byte(unguessable()), jose.MakeAlgorithms(jose.HS256))
+		out.Verifier, err = jose.NewSecretKey("", []byte(words.Unguessable()), jose.MakeAlgorithms(jose.HS256))
 	}
 	return out, err
 }
-
-// unguessable stands in for a secret that is not known yet. If it were used by mistake, no token would pass.
-func unguessable() string { return rand.Text() + rand.Text() }
 
 // verifier reads the one key of a credential, which must fit the algorithm: the credential decides that, never the
 // token. The key is nil while it is not known.
@@ -93,7 +92,7 @@ func (c *Credential) verifier(
 			return nil, time.Time{}, setting.In("Secret", err)
 		}
 		key, err := jose.NewSecretKey("", secret, jose.MakeAlgorithms(algorithm))
-		return key, time.Time{}, setting.In("Secret", wrap("secret", err))
+		return key, time.Time{}, setting.In("Secret", setting.Wrap("secret", err))
 	}
 	key, notAfter, err := c.publicKey(s, algorithm, now)
 	return key, notAfter, setting.In("PublicKey", err)
@@ -108,11 +107,11 @@ func (c *Credential) publicKey(
 	}
 	publics, notAfter, err := jose.ParsePEM([]byte(text), now)
 	if err != nil {
-		return nil, time.Time{}, wrap("public_key", err)
+		return nil, time.Time{}, setting.Wrap("public_key", err)
 	}
 	if len(publics) != 1 {
 		return nil, time.Time{}, fmt.Errorf("public_key has %d keys: a credential takes one", len(publics))
 	}
 	key, err := jose.NewPublicKey("", publics[0], jose.MakeAlgorithms(algorithm))
-	return key, notAfter, wrap("public_key", err)
+	return key, notAfter, setting.Wrap("public_key", err)
 }

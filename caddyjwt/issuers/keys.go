@@ -1,4 +1,4 @@
-package caddyjwt
+package issuers
 
 import (
 	"fmt"
@@ -13,34 +13,43 @@ import (
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
-// sourcePlan is how to open a key source.
-type sourcePlan struct {
+// Source is how to open a key source.
+type Source struct {
 	kind        *keySource
-	issuer      string
-	issuerKnown bool
-	metadata    string // address of the metadata, if the configuration has one
-	url         string // address of the key set
+	Issuer      string
+	IssuerKnown bool
+	Metadata    string // address of the metadata, if the configuration has one
+	URL         string // address of the key set
 	path        string
 	pem         string
-	static      []*jose.Key // keys that are made of a secret
+	Static      []*jose.Key // keys that are made of a secret
 	taken       keyset.Selection
-	fetch       fetch.Options
-	maxStale    time.Duration
+	Fetch       fetch.Options
+	MaxStale    time.Duration
 }
+
+// Kind is the name of the kind of key source.
+func (p *Source) Kind() string { return p.kind.name }
+
+// Verifies reports whether the source has keys, so that JWTs are verified here.
+func (p *Source) Verifies() bool { return p.kind.verifies() }
+
+// Fetched reports whether the keys come from a server.
+func (p *Source) Fetched() bool { return p.kind.fetched }
 
 // leastStale is the least max_stale. Keys are fetched again before they are too old, and that must not burden a server
 // more often than once a minute.
 const leastStale = caddy.Duration(time.Minute)
 
 // compileKeys handles where the keys come from, and with that the possible algorithms.
-func (i *Issuer) compileKeys(s *words.Settings, plan *issuerPlan) (err error) {
+func (i *Issuer) compileKeys(s *words.Settings, plan *Plan) (err error) {
 	keys := Keys{Source: "discovery"}
 	if i.Keys != nil {
 		keys = *i.Keys
 	}
 	source := keys.source()
 	if source == nil {
-		return setting.Errorf("Keys.Source", "keys %q: expected %s", keys.Source, alternatives(sourceNames()))
+		return setting.Errorf("Keys.Source", "keys %q: expected %s", keys.Source, words.Alternatives(sourceNames()))
 	}
 	allowed, err := i.compileAlgorithms(source)
 	if err != nil {
@@ -50,8 +59,8 @@ func (i *Issuer) compileKeys(s *words.Settings, plan *issuerPlan) (err error) {
 		return setting.Errorf("MaxStale", "max_stale %v is less than %v: keys would be fetched too often",
 			time.Duration(i.MaxStale), time.Duration(leastStale))
 	}
-	plan.source.kind, plan.source.maxStale = source, time.Duration(i.MaxStale)
-	if plan.source.fetch, err = i.fetchOptions(s); err != nil {
+	plan.Source.kind, plan.Source.MaxStale = source, time.Duration(i.MaxStale)
+	if plan.Source.Fetch, err = i.fetchOptions(s); err != nil {
 		return err
 	}
 	if err := keys.alone(source); err != nil {
@@ -60,13 +69,13 @@ func (i *Issuer) compileKeys(s *words.Settings, plan *issuerPlan) (err error) {
 	if err := i.checkServer(source); err != nil {
 		return err
 	}
-	if err := i.selectKeys(source, &plan.source.taken); err != nil {
+	if err := i.selectKeys(source, &plan.Source.taken); err != nil {
 		return err
 	}
-	if err := keys.compile(s, source, &plan.source, i.Algorithms != nil, &allowed); err != nil {
+	if err := keys.compile(s, source, &plan.Source, i.Algorithms != nil, &allowed); err != nil {
 		return setting.In("Keys", err)
 	}
-	plan.issuer.Algorithms = allowed
+	plan.Issuer.Algorithms = allowed
 	return nil
 }
 
@@ -79,7 +88,7 @@ func (i *Issuer) compileAlgorithms(source *keySource) (jose.Algorithms, error) {
 	for n, name := range i.Algorithms {
 		algorithm, ok := jose.ParseAlgorithm(name)
 		if !ok {
-			return 0, setting.In(element("Algorithms", n), unknownAlgorithm(name))
+			return 0, setting.In(setting.Element("Algorithms", n), jose.UnknownAlgorithm(name))
 		}
 		allowed = allowed.With(algorithm)
 	}

@@ -1,4 +1,4 @@
-package caddyjwt
+package issuers
 
 import (
 	"net/url"

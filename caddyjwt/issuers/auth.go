@@ -1,4 +1,4 @@
-package caddyjwt
+package issuers
 
 import (
 	"fmt"
@@ -15,7 +15,7 @@ type authMethod struct {
 	name introspect.AuthMethod
 	also []string // its names elsewhere
 	// check checks what the method needs and the client does not check itself. It may be nil.
-	check func(i *Introspect, of *Issuer, out *askingPlan) error
+	check func(i *Introspect, of *Issuer, out *Asking) error
 }
 
 var authMethods = []authMethod{
@@ -29,15 +29,22 @@ var authMethods = []authMethod{
 	{name: introspect.None, also: []string{"off", "public"}},
 }
 
+// AuthMethods names the methods of authentication at an introspection endpoint.
+func AuthMethods() (names []string) {
+	for _, method := range authMethods {
+		names = append(names, string(method.name))
+	}
+	return names
+}
+
 // checkMethod checks the method of authentication. If the configuration names none, the client chooses one.
-func (i *Introspect) checkMethod(of *Issuer, out *askingPlan) error {
+func (i *Introspect) checkMethod(of *Issuer, out *Asking) error {
 	if i.AuthMethod == "" {
 		return nil
 	}
-	var names []string
 	for _, method := range authMethods {
 		if i.AuthMethod == string(method.name) {
-			out.config.AuthMethod = method.name
+			out.Client.AuthMethod = method.name
 			if method.check == nil {
 				return nil
 			}
@@ -46,12 +53,12 @@ func (i *Introspect) checkMethod(of *Issuer, out *askingPlan) error {
 		if slices.Contains(method.also, i.AuthMethod) {
 			return unknownMethod(i.AuthMethod, string(method.name))
 		}
-		names = append(names, string(method.name))
 	}
+	names := AuthMethods()
 	if meant := words.MostAlike(i.AuthMethod, names); meant != "" {
 		return unknownMethod(i.AuthMethod, meant)
 	}
-	return setting.Errorf("AuthMethod", "auth_method %q is unknown; expected %s", i.AuthMethod, alternatives(names))
+	return setting.Errorf("AuthMethod", "auth_method %q is unknown; expected %s", i.AuthMethod, words.Alternatives(names))
 }
 
 func unknownMethod(name, meant string) error {
@@ -60,19 +67,19 @@ func unknownMethod(name, meant string) error {
 
 // checkAssertionSecret requires a random secret. In other methods the secret is a password, which only the server can
 // check. Here everybody who sees an assertion can try secrets against it.
-func (i *Introspect) checkAssertionSecret(_ *Issuer, out *askingPlan) error {
+func (i *Introspect) checkAssertionSecret(_ *Issuer, out *Asking) error {
 	if i.ClientSecret == "" {
 		return nil // the client reports this
 	}
-	key, err := jose.NewSecretKey("", []byte(out.config.ClientSecret), jose.MakeAlgorithms(jose.HS256))
+	key, err := jose.NewSecretKey("", []byte(out.Client.ClientSecret), jose.MakeAlgorithms(jose.HS256))
 	if err != nil {
-		return setting.In("ClientSecret", wrap("client_secret", err))
+		return setting.In("ClientSecret", setting.Wrap("client_secret", err))
 	}
-	out.doubt = key.Doubt()
+	out.Doubt = key.Doubt()
 	return nil
 }
 
-func (i *Introspect) checkCertificate(of *Issuer, _ *askingPlan) error {
+func (i *Introspect) checkCertificate(of *Issuer, _ *Asking) error {
 	if of.TLS == nil || of.TLS.ClientCert == "" {
 		return setting.Errorf("AuthMethod", "auth_method tls_client_auth needs a certificate: "+
 			"add client_cert and client_key to a tls block of the issuer")

@@ -1,4 +1,4 @@
-package caddyjwt
+package issuers
 
 import (
 	"errors"
@@ -35,7 +35,7 @@ type keySource struct {
 	plan func(c *keyCheck) error
 	// open opens the source that the plan describes. The second result fingerprints its settings. open is nil for a source
 	// without keys.
-	open func(o opener, l *pool.Lease, plan *sourcePlan) (keyset.Source, [32]byte, error)
+	open func(o Opener, l *pool.Lease, plan *Source) (keyset.Source, [32]byte, error)
 }
 
 // verifies reports whether the source has keys, so that JWTs are verified here.
@@ -46,23 +46,23 @@ type keyCheck struct {
 	settings *words.Settings
 	keys     *Keys
 	value    string // of the setting, resolved
-	plan     *sourcePlan
+	plan     *Source
 	chosen   bool             // the configuration names algorithms
 	allowed  *jose.Algorithms // those that tokens may use
 }
 
 var keySources = []keySource{
 	{name: "discovery", usage: "[<url>]", value: func(k *Keys) *string { return &k.URL }, optional: true,
-		fetched: true, keySet: true, plan: (*keyCheck).discovery, open: opener.openDiscovery},
+		fetched: true, keySet: true, plan: (*keyCheck).discovery, open: Opener.openDiscovery},
 	{name: "jwks", usage: "<url>", value: func(k *Keys) *string { return &k.URL }, needs: "url",
-		fetched: true, keySet: true, plan: (*keyCheck).jwks, open: opener.openJWKS},
+		fetched: true, keySet: true, plan: (*keyCheck).jwks, open: Opener.openJWKS},
 	{name: "file", usage: "<path>", value: func(k *Keys) *string { return &k.Path }, needs: "path",
-		keySet: true, plan: (*keyCheck).file, open: opener.openFile},
+		keySet: true, plan: (*keyCheck).file, open: Opener.openFile},
 	{name: "pem", usage: "<text>", value: func(k *Keys) *string { return &k.PEM }, needs: "PEM text",
 		hint: "put PEM text in quotes, or write {file./path} for the content of a file",
-		plan: (*keyCheck).pem, open: opener.openPEM},
+		plan: (*keyCheck).pem, open: Opener.openPEM},
 	{name: "secret", usage: "<value> [base64]", value: func(k *Keys) *string { return &k.Secret }, needs: "value",
-		hint: secretHint, base64: true, shared: true, plan: (*keyCheck).secret, open: opener.openSecret},
+		hint: words.SecretHint, base64: true, shared: true, plan: (*keyCheck).secret, open: Opener.openSecret},
 	{name: "none"},
 }
 
@@ -118,7 +118,7 @@ func (k *Keys) alone(source *keySource) error {
 
 // compile resolves and checks the setting of the source, and makes the plan for it.
 func (k *Keys) compile(
-	s *words.Settings, source *keySource, plan *sourcePlan, chosen bool, allowed *jose.Algorithms,
+	s *words.Settings, source *keySource, plan *Source, chosen bool, allowed *jose.Algorithms,
 ) error {
 	if source.value == nil { // nothing to plan
 		return nil
@@ -138,22 +138,22 @@ func (c *keyCheck) resolved() (known bool, err error) {
 
 func (c *keyCheck) discovery() error {
 	known, err := c.resolved()
-	c.plan.metadata = c.value
+	c.plan.Metadata = c.value
 	if err != nil || !known {
 		return err
 	}
 	if c.value != "" {
 		_, err = fetch.CheckURL(c.value)
-		return wrap("keys discovery", err)
+		return setting.Wrap("keys discovery", err)
 	}
-	if !c.plan.issuerKnown {
+	if !c.plan.IssuerKnown {
 		return nil
 	}
-	return wrap("keys cannot be discovered from this issuer; say where they are with \"keys …\"",
-		keyset.CheckDiscoverable(c.plan.issuer))
+	return setting.Wrap("keys cannot be discovered from this issuer; say where they are with \"keys …\"",
+		keyset.CheckDiscoverable(c.plan.Issuer))
 }
 
-func (o opener) openDiscovery(l *pool.Lease, plan *sourcePlan) (keyset.Source, [32]byte, error) {
+func (o Opener) openDiscovery(l *pool.Lease, plan *Source) (keyset.Source, [32]byte, error) {
 	options := o.discovery(plan)
 	options.Taken = plan.taken
 	return pooledSource(l, plan, options.Fingerprint(), func() (keyset.Source, error) {
@@ -166,14 +166,14 @@ func (c *keyCheck) jwks() error {
 	if err != nil || !known {
 		return err
 	}
-	c.plan.url = c.value
+	c.plan.URL = c.value
 	_, err = fetch.CheckURL(c.value)
-	return wrap("keys jwks", err)
+	return setting.Wrap("keys jwks", err)
 }
 
-func (o opener) openJWKS(l *pool.Lease, plan *sourcePlan) (keyset.Source, [32]byte, error) {
+func (o Opener) openJWKS(l *pool.Lease, plan *Source) (keyset.Source, [32]byte, error) {
 	options := keyset.RemoteOptions{
-		URL: plan.url, Taken: plan.taken, Fetch: plan.fetch, Timing: plan.timing(), Logger: o.shared.Log.Keys,
+		URL: plan.URL, Taken: plan.taken, Fetch: plan.Fetch, Timing: plan.timing(), Logger: o.Shared.Log.Keys,
 	}
 	return pooledSource(l, plan, options.Fingerprint(), func() (keyset.Source, error) {
 		return keyset.NewRemote(options)
@@ -190,12 +190,12 @@ func (c *keyCheck) file() error {
 	if err != nil || !known {
 		return err
 	}
-	return wrap("keys file "+c.value, c.checkKeys(content))
+	return setting.Wrap("keys file "+c.value, c.checkKeys(content))
 }
 
-func (o opener) openFile(l *pool.Lease, plan *sourcePlan) (keyset.Source, [32]byte, error) {
+func (o Opener) openFile(l *pool.Lease, plan *Source) (keyset.Source, [32]byte, error) {
 	return pooledSource(l, plan, plan.taken.Fingerprint(), func() (keyset.Source, error) {
-		return keyset.NewFile(plan.path, plan.taken, o.shared.Log.Keys)
+		return keyset.NewFile(plan.path, plan.taken, o.Shared.Log.Keys)
 	})
 }
 
@@ -209,10 +209,10 @@ func (c *keyCheck) pem() error {
 		return errors.New("keys pem: this is the path of a file, not PEM text: " +
 			"write keys file <path>, or keys pem {file./the/path}")
 	}
-	return wrap("keys pem", c.checkKeys([]byte(c.value)))
+	return setting.Wrap("keys pem", c.checkKeys([]byte(c.value)))
 }
 
-func (opener) openPEM(_ *pool.Lease, plan *sourcePlan) (keyset.Source, [32]byte, error) {
+func (Opener) openPEM(_ *pool.Lease, plan *Source) (keyset.Source, [32]byte, error) {
 	source, err := keyset.NewPEM([]byte(plan.pem))
 	return source, hashing.Fingerprint(struct{ PEM string }{plan.pem}), err
 }
@@ -221,7 +221,7 @@ func (opener) openPEM(_ *pool.Lease, plan *sourcePlan) (keyset.Source, [32]byte,
 func (c *keyCheck) secret() error {
 	secret, known, err := c.settings.Secret(c.value, c.keys.Base64)
 	if err != nil || !known {
-		return wrap("keys", err)
+		return setting.Wrap("keys", err)
 	}
 	var wanted jose.Algorithms // none: all that the secret is long enough for
 	if c.chosen {
@@ -229,15 +229,15 @@ func (c *keyCheck) secret() error {
 	}
 	key, err := jose.NewSecretKey("", secret, wanted)
 	if err != nil {
-		return wrap("keys secret", err)
+		return setting.Wrap("keys secret", err)
 	}
-	c.plan.static, *c.allowed = []*jose.Key{key}, key.Algorithms()
+	c.plan.Static, *c.allowed = []*jose.Key{key}, key.Algorithms()
 	return nil
 }
 
-func (opener) openSecret(_ *pool.Lease, plan *sourcePlan) (keyset.Source, [32]byte, error) {
-	source, err := keyset.NewStatic(plan.static...)
-	return source, fingerprintKeys(plan.static), err
+func (Opener) openSecret(_ *pool.Lease, plan *Source) (keyset.Source, [32]byte, error) {
+	source, err := keyset.NewStatic(plan.Static...)
+	return source, fingerprintKeys(plan.Static), err
 }
 
 // checkKeys checks that the text has a key for one of the algorithms.

@@ -1,4 +1,4 @@
-package caddyjwt
+package consumers
 
 import (
 	"strings"
@@ -6,7 +6,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 )
 
-var consumerTable = words.Table[Consumer]{Name: "consumer", Words: []words.Word[Consumer]{
+var Table = words.Table[Consumer]{Name: "consumer", Words: []words.Word[Consumer]{
 	{Name: "id", Usage: []string{"<id>"}, Reader: words.Text(func(c *Consumer) *string { return &c.ID })},
 	{Name: "custom_id", Usage: []string{"<id>"}, Reader: words.Text(func(c *Consumer) *string { return &c.CustomID })},
 	{Name: "groups", Usage: []string{"<group...>"},
@@ -27,13 +27,10 @@ var credentialTable = words.Table[Credential]{Name: "credential", Words: []words
 		Reader: words.Custom(readSecret, func(c *Credential) []any { return []any{&c.Secret, &c.Base64} })},
 }}
 
-// secretHint is for a secret with too many words, or none. The secret is not quoted.
-const secretHint = "put a value with blanks in quotes, and check that its variable is set"
-
 func readSecret(b *words.Block, c *Credential) error {
 	args := b.Args()
 	if len(args) < 1 || len(args) > 2 || strings.TrimSpace(args[0]) == "" || len(args) == 2 && args[1] != "base64" {
-		return b.WrongUsage(secretHint)
+		return b.WrongUsage(words.SecretHint)
 	}
 	c.Secret, c.Base64 = args[0], len(args) == 2
 	return nil

@@ -1,4 +1,4 @@
-package caddyjwt
+package issuers
 
 import (
 	"crypto"
@@ -19,30 +19,30 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// askingPlan is an introspect block whose settings have been checked.
-type askingPlan struct {
-	mode   gate.AskMode
-	prefix string
-	config introspect.Config
-	doubt  string // about the secret that signs assertions, see jose.Key.Doubt
+// Asking is an introspect block whose settings have been checked.
+type Asking struct {
+	Mode   gate.AskMode
+	Prefix string
+	Client introspect.Config
+	Doubt  string // about the secret that signs assertions, see jose.Key.Doubt
 }
 
-func (i *Introspect) compile(s *words.Settings, of *Issuer, plan *issuerPlan) (*askingPlan, error) {
-	out := &askingPlan{}
+func (i *Introspect) compile(s *words.Settings, of *Issuer, plan *Plan) (*Asking, error) {
+	out := &Asking{}
 	switch i.Mode {
 	case "", "opaque":
-		out.mode = gate.AskOpaque
+		out.Mode = gate.AskOpaque
 	case "always":
-		out.mode = gate.AskAlways
+		out.Mode = gate.AskAlways
 	default:
 		return nil, setting.Errorf("Mode", "mode %q: expected opaque or always", i.Mode)
 	}
-	config := &out.config
-	config.Issuer, config.Decode = plan.issuer.Name, gate.DecodeAnswer(plan.issuer.Name)
+	config := &out.Client
+	config.Issuer, config.Decode = plan.Issuer.Name, gate.DecodeAnswer(plan.Issuer.Name)
 	switch i.Verify {
 	case "", "introspection":
 	case "userinfo":
-		config.Mode, config.Decode = introspect.UserInfo, gate.DecodeUserInfo(plan.issuer.Name)
+		config.Mode, config.Decode = introspect.UserInfo, gate.DecodeUserInfo(plan.Issuer.Name)
 		if err := out.withoutAudience(of); err != nil {
 			return nil, err
 		}
@@ -66,7 +66,7 @@ func (i *Introspect) compile(s *words.Settings, of *Issuer, plan *issuerPlan) (*
 	if err := i.checkMethod(of, out); err != nil {
 		return nil, err
 	}
-	if err := i.checkBeside(out, &plan.source); err != nil {
+	if err := i.checkBeside(out, &plan.Source); err != nil {
 		return nil, err
 	}
 	if err := out.check(); err != nil {
@@ -76,53 +76,53 @@ func (i *Introspect) compile(s *words.Settings, of *Issuer, plan *issuerPlan) (*
 }
 
 // withoutAudience handles UserInfo, whose answers do not tell a token's audience. A JWT has it itself.
-func (p *askingPlan) withoutAudience(of *Issuer) error {
+func (p *Asking) withoutAudience(of *Issuer) error {
 	switch {
 	case of.AnyAudience:
-	case p.mode == gate.AskOpaque:
+	case p.Mode == gate.AskOpaque:
 		return setting.Errorf("Verify", "verify userinfo does not tell a token's audience: "+
 			"to accept every token of this issuer, write \"audience any\" in the issuer block")
 	case of.Introspect.Prefix != "":
 		return setting.Errorf("Prefix",
 			"prefix is about opaque tokens, which verify userinfo cannot accept with an audience: remove it")
 	default:
-		p.mode = gate.AskJWTs
+		p.Mode = gate.AskJWTs
 	}
 	return nil
 }
 
 // checkBeside checks that the issuer has the keys and the address that the settings need.
-func (i *Introspect) checkBeside(p *askingPlan, source *sourcePlan) error {
+func (i *Introspect) checkBeside(p *Asking, source *Source) error {
 	switch {
 	case i.Signed && (source.kind.shared || !source.kind.verifies()):
 		return setting.Errorf("Signed", "signed answers need the issuer's public keys, and \"keys %s\" has none",
 			source.kind.name)
-	case i.Signed && i.ClientID == "" && p.config.Mode == introspect.Introspection:
+	case i.Signed && i.ClientID == "" && p.Client.Mode == introspect.Introspection:
 		return setting.Errorf("Signed",
 			"signed answers name the client that they are for (RFC 9701 section 5): add client_id")
 	}
-	if i.Endpoint == "" && source.metadata == "" && source.issuerKnown {
-		return wrap("the endpoint cannot be discovered from this issuer; add \"endpoint <url>\"",
-			keyset.CheckDiscoverable(source.issuer))
+	if i.Endpoint == "" && source.Metadata == "" && source.IssuerKnown {
+		return setting.Wrap("the endpoint cannot be discovered from this issuer; add \"endpoint <url>\"",
+			keyset.CheckDiscoverable(source.Issuer))
 	}
 	return nil
 }
 
 // compileTexts resolves the texts. Those that are not known yet get stand-ins, so that all else can be checked.
-func (i *Introspect) compileTexts(s *words.Settings, out *askingPlan) error {
+func (i *Introspect) compileTexts(s *words.Settings, out *Asking) error {
 	var endpoint, secret bool // whether they are known
 	for _, text := range []struct {
 		field, name, value string
 		into               *string
 		known              *bool
 	}{
-		{"Prefix", "prefix", i.Prefix, &out.prefix, new(bool)},
-		{"Endpoint", "endpoint", i.Endpoint, &out.config.Endpoint, &endpoint},
-		{"ClientID", "client_id", i.ClientID, &out.config.ClientID, new(bool)},
-		{"ClientSecret", "client_secret", i.ClientSecret, &out.config.ClientSecret, &secret},
-		{"KeyID", "key_id", i.KeyID, &out.config.KeyID, new(bool)},
-		{"BearerToken", "bearer_token", i.BearerToken, &out.config.BearerToken, new(bool)},
-		{"TokenTypeHint", "token_type_hint", i.TokenTypeHint, &out.config.TokenTypeHint, new(bool)},
+		{"Prefix", "prefix", i.Prefix, &out.Prefix, new(bool)},
+		{"Endpoint", "endpoint", i.Endpoint, &out.Client.Endpoint, &endpoint},
+		{"ClientID", "client_id", i.ClientID, &out.Client.ClientID, new(bool)},
+		{"ClientSecret", "client_secret", i.ClientSecret, &out.Client.ClientSecret, &secret},
+		{"KeyID", "key_id", i.KeyID, &out.Client.KeyID, new(bool)},
+		{"BearerToken", "bearer_token", i.BearerToken, &out.Client.BearerToken, new(bool)},
+		{"TokenTypeHint", "token_type_hint", i.TokenTypeHint, &out.Client.TokenTypeHint, new(bool)},
 	} {
 		var err error
 		if *text.into, *text.known, err = s.Text(text.name, text.value); err != nil {
@@ -130,16 +130,16 @@ func (i *Introspect) compileTexts(s *words.Settings, out *askingPlan) error {
 		}
 	}
 	if !endpoint {
-		out.config.Endpoint = ""
+		out.Client.Endpoint = ""
 	}
 	if !secret {
-		out.config.ClientSecret = unguessable()
+		out.Client.ClientSecret = words.Unguessable()
 	}
 	return nil
 }
 
 // compileKey reads the private key.
-func (i *Introspect) compileKey(s *words.Settings, out *askingPlan) error {
+func (i *Introspect) compileKey(s *words.Settings, out *Asking) error {
 	if i.PrivateKey == "" {
 		if i.KeyID != "" {
 			return setting.Errorf("KeyID", "key_id names a private_key, and there is none: remove it, or add the key")
@@ -150,9 +150,9 @@ func (i *Introspect) compileKey(s *words.Settings, out *askingPlan) error {
 	switch {
 	case err != nil:
 	case known:
-		out.config.PrivateKey, err = parsePrivateKey([]byte(text))
+		out.Client.PrivateKey, err = ParsePrivateKey([]byte(text))
 	default: // any key will do, so that all else can be checked
-		_, out.config.PrivateKey, err = ed25519.GenerateKey(nil)
+		_, out.Client.PrivateKey, err = ed25519.GenerateKey(nil)
 	}
 	return setting.In("PrivateKey", err)
 }
@@ -165,7 +165,7 @@ func (i *Introspect) compileParams(s *words.Settings, config *introspect.Config)
 			value, _, err = s.Text("param "+p.Name, p.Value)
 		}
 		if err != nil {
-			return setting.In(element("Params", n), err)
+			return setting.In(setting.Element("Params", n), err)
 		}
 		config.Params = append(config.Params, introspect.Param{Name: p.Name, Value: value})
 	}
@@ -204,7 +204,8 @@ func lifetime(d *caddy.Duration) time.Duration {
 	}
 }
 
-func parsePrivateKey(text []byte) (crypto.Signer, error) {
+// ParsePrivateKey reads an unencrypted private key from PEM text. Errors do not quote it.
+func ParsePrivateKey(text []byte) (crypto.Signer, error) {
 	block, _ := pem.Decode(jose.PlainText(text))
 	if block == nil {
 		return nil, errors.New("private key: no PEM block")

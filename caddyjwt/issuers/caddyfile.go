@@ -1,4 +1,4 @@
-package caddyjwt
+package issuers
 
 import (
 	"slices"
@@ -10,10 +10,10 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 )
 
-var issuerTable = words.Table[Issuer]{Name: "issuer", Words: []words.Word[Issuer]{
+var Table = words.Table[Issuer]{Name: "issuer", Words: []words.Word[Issuer]{
 	{Name: "keys", Usage: keysUsage(), Reader: words.Custom(readKeys, func(i *Issuer) []any { return []any{&i.Keys} })},
-	{Name: "audience", Usage: audienceUsage,
-		Reader: audience(func(i *Issuer) (*[]string, *bool) { return &i.Audience, &i.AnyAudience })},
+	{Name: "audience", Usage: AudienceUsage,
+		Reader: AudienceReader(func(i *Issuer) (*[]string, *bool) { return &i.Audience, &i.AnyAudience })},
 	{Name: "algorithms", Usage: []string{"<alg...>"},
 		Reader: words.Texts(func(i *Issuer) *[]string { return &i.Algorithms }, words.SingleQuotes, words.CommaList)},
 	{Name: "type", Usage: []string{"<typ...>"},

@@ -1,4 +1,4 @@
-package caddyjwt
+package issuers
 
 import (
 	"fmt"
@@ -12,18 +12,20 @@ import (
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/setting"
+	"github.com/caddyjwt/gateway/introspect"
 )
 
-// issuerPlan is an issuer whose settings have been checked, with what is needed to open its keys and its client.
-type issuerPlan struct {
-	issuer     gate.Issuer
-	source     sourcePlan
-	introspect *askingPlan
-	prefetch   bool // fetch before the first request
+// Plan is an issuer whose settings have been checked, with what is needed to open its keys and its client.
+type Plan struct {
+	Issuer   gate.Issuer // without what must be opened
+	Source   Source
+	Asking   *Asking // nil if the server is never asked
+	Prefetch bool    // fetch before the first request
 }
 
-func (i *Issuer) compile(s *words.Settings, leeway time.Duration) (issuerPlan, error) {
-	var plan issuerPlan
+// Compile resolves placeholders and checks every setting on its own. leeway is that of the handler.
+func (i *Issuer) Compile(s *words.Settings, leeway time.Duration) (Plan, error) {
+	var plan Plan
 	name, known, err := s.Text("issuer", i.Issuer)
 	if err != nil {
 		return plan, setting.In("Issuer", err)
@@ -34,17 +36,17 @@ func (i *Issuer) compile(s *words.Settings, leeway time.Duration) (issuerPlan, e
 	if !utf8.ValidString(name) { // it could not be the label of a metric either
 		return plan, setting.Errorf("Issuer", "issuer %q: the name is not UTF-8, so no token can have it", name)
 	}
-	plan.issuer.Name = name
-	plan.source.issuer, plan.source.issuerKnown = name, known
-	plan.prefetch = i.Prefetch
-	if err := i.compileRules(s, &plan.issuer, leeway); err != nil {
+	plan.Issuer.Name = name
+	plan.Source.Issuer, plan.Source.IssuerKnown = name, known
+	plan.Prefetch = i.Prefetch
+	if err := i.compileRules(s, &plan.Issuer, leeway); err != nil {
 		return plan, fmt.Errorf("issuer %q: %w", name, err)
 	}
 	if err := i.compileKeys(s, &plan); err != nil {
 		return plan, fmt.Errorf("issuer %q: %w", name, err)
 	}
 	if i.Introspect != nil {
-		if plan.introspect, err = i.Introspect.compile(s, i, &plan); err != nil {
+		if plan.Asking, err = i.Introspect.compile(s, i, &plan); err != nil {
 			return plan, fmt.Errorf("issuer %q: introspect: %w", name, setting.In("Introspect", err))
 		}
 	}
@@ -53,7 +55,7 @@ func (i *Issuer) compile(s *words.Settings, leeway time.Duration) (issuerPlan, e
 
 // compileRules handles what the issuer's tokens must satisfy.
 func (i *Issuer) compileRules(s *words.Settings, out *gate.Issuer, leeway time.Duration) (err error) {
-	if out.Audience, err = compileAudience(s, i.Audience, i.AnyAudience); err != nil {
+	if out.Audience, err = CompileAudience(s, i.Audience, i.AnyAudience); err != nil {
 		return err
 	}
 	if out.Types, err = normalTypes(i.Types); err != nil {
@@ -87,7 +89,7 @@ func claimPaths(what string, texts []string) ([]claims.Path, error) {
 	for n, text := range texts {
 		path, err := require.ClaimPath(what, text)
 		if err != nil {
-			return nil, setting.In(element("", n), err)
+			return nil, setting.In(setting.Element("", n), err)
 		}
 		paths = append(paths, path)
 	}
@@ -102,13 +104,20 @@ func normalTypes(types []string) ([]string, error) {
 	out := make([]string, 0, len(types))
 	for n, typ := range types {
 		if err := words.Literal("type", typ); err != nil {
-			return nil, setting.In(element("", n), err)
+			return nil, setting.In(setting.Element("", n), err)
 		}
 		typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
 		if typ == "" || slices.Contains(out, typ) {
-			return nil, setting.Errorf(element("", n), "type %q is empty or given twice", typ)
+			return nil, setting.Errorf(setting.Element("", n), "type %q is empty or given twice", typ)
 		}
 		out = append(out, typ)
 	}
 	return out, nil
+}
+
+// IntrospectsOpaque reports whether the server is asked about opaque tokens by introspection. A UserInfo endpoint does
+// not count: it takes only access tokens (OpenID Connect Core 1.0 section 5.3.1).
+func (p *Plan) IntrospectsOpaque() bool {
+	in := p.Asking
+	return in != nil && in.Mode != gate.AskJWTs && in.Client.Mode == introspect.Introspection
 }

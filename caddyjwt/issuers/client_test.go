@@ -1,4 +1,4 @@
-package caddyjwt
+package issuers
 
 import (
 	"errors"
@@ -28,7 +28,7 @@ func TestEveryFieldOfTheIntrospectionClientHasAWord(t *testing.T) {
 		if _, has := reflect.TypeFor[introspect.Config]().FieldByName(name); !has {
 			t.Errorf("introspect.Config has no %s", name)
 		}
-		if introspectWordFor(to) == to {
+		if introspectTable.WordFor(to) == "" {
 			t.Errorf("%s: no word fills %s", name, to)
 		}
 	}
@@ -52,19 +52,19 @@ func TestErrorsOfTheClientNameOurFields(t *testing.T) {
 }
 
 func TestClientsThatDifferHaveDifferentIdentities(t *testing.T) {
-	opened := opener{shared: process.Shared()}
-	identity := func(change func(*issuerPlan, *[32]byte)) string {
-		plan, keys := issuerPlan{introspect: new(askingPlan)}, [32]byte{}
+	opened := Opener{Shared: process.Shared()}
+	identity := func(change func(*Plan, *[32]byte)) string {
+		plan, keys := Plan{Asking: new(Asking)}, [32]byte{}
 		change(&plan, &keys)
 		return opened.askerSettings(&plan, nil, keys).id()
 	}
-	seen := map[string]string{identity(func(*issuerPlan, *[32]byte) {}): "nothing"}
-	for name, change := range map[string]func(*issuerPlan, *[32]byte){
-		"TLS settings":     func(p *issuerPlan, _ *[32]byte) { p.source.fetch.ServerName = "a" },
-		"keys":             func(_ *issuerPlan, keys *[32]byte) { keys[0] = 1 },
-		"metadata address": func(p *issuerPlan, _ *[32]byte) { p.source.issuer = "https://a" },
-		"leeway":           func(p *issuerPlan, _ *[32]byte) { p.issuer.Leeway = 1 },
-		"algorithms":       func(p *issuerPlan, _ *[32]byte) { p.issuer.Algorithms = jose.MakeAlgorithms(jose.ES256) },
+	seen := map[string]string{identity(func(*Plan, *[32]byte) {}): "nothing"}
+	for name, change := range map[string]func(*Plan, *[32]byte){
+		"TLS settings":     func(p *Plan, _ *[32]byte) { p.Source.Fetch.ServerName = "a" },
+		"keys":             func(_ *Plan, keys *[32]byte) { keys[0] = 1 },
+		"metadata address": func(p *Plan, _ *[32]byte) { p.Source.Issuer = "https://a" },
+		"leeway":           func(p *Plan, _ *[32]byte) { p.Issuer.Leeway = 1 },
+		"algorithms":       func(p *Plan, _ *[32]byte) { p.Issuer.Algorithms = jose.MakeAlgorithms(jose.ES256) },
 	} {
 		id := identity(change)
 		if other, has := seen[id]; has {

@@ -1,4 +1,4 @@
-package caddyjwt
+package issuers
 
 import (
 	"crypto/sha256"
@@ -35,7 +35,7 @@ func (i *Issuer) fetchOptions(s *words.Settings) (fetch.Options, error) {
 	if i.TLS == nil {
 		return options, nil
 	}
-	return options, setting.In("TLS", wrap("tls", i.TLS.compile(s, &options)))
+	return options, setting.In("TLS", setting.Wrap("tls", i.TLS.compile(s, &options)))
 }
 
 func requestHeader(s *words.Settings, name string, values []string) ([]string, error) {
@@ -90,7 +90,7 @@ func (t *TLS) compile(s *words.Settings, options *fetch.Options) error {
 	for n, text := range t.Pins {
 		pin, err := base64.StdEncoding.DecodeString(text)
 		if err != nil || len(pin) != sha256.Size {
-			return setting.Errorf(element("Pins", n), "pin %q is not the base64 of a SHA-256 hash", text)
+			return setting.Errorf(setting.Element("Pins", n), "pin %q is not the base64 of a SHA-256 hash", text)
 		}
 		options.Pins = append(options.Pins, [sha256.Size]byte(pin))
 	}
@@ -126,7 +126,7 @@ func (t *TLS) authorities(s *words.Settings, options *fetch.Options) error {
 	for n, file := range t.CA {
 		content, known, err := s.File("ca", file)
 		if err != nil {
-			return setting.In(element("", n), err)
+			return setting.In(setting.Element("", n), err)
 		}
 		if known {
 			options.CA = append(append(options.CA, jose.PlainText(content)...), '\n')

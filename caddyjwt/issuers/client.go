@@ -1,11 +1,11 @@
-package caddyjwt
+package issuers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/caddyjwt/gateway/internal/fetch"
@@ -17,12 +17,12 @@ import (
 // the origin of the metadata. An endpoint elsewhere that the metadata name sees it only if the certificate is how we
 // authenticate. It must then: an alias for mutual TLS may be on another host (RFC 8705 section 5), and the issuer's own
 // metadata vouch for it.
-func (p *issuerPlan) questioner(transport *fetch.Client) *http.Client {
-	config := &p.introspect.config
+func (p *Plan) questioner(transport *fetch.Client) *http.Client {
+	config := &p.Asking.Client
 	if config.Endpoint != "" || config.AuthMethod == introspect.TLSClientAuth {
 		return transport.HTTP()
 	}
-	home, err := url.Parse(p.source.metadataAddress())
+	home, err := url.Parse(p.Source.metadataAddress())
 	if err != nil { // ruled out when the settings were checked
 		home = new(url.URL)
 	}
@@ -30,8 +30,8 @@ func (p *issuerPlan) questioner(transport *fetch.Client) *http.Client {
 }
 
 // check tries the settings without opening anything that lasts.
-func (p *askingPlan) check() error {
-	config := p.config
+func (p *Asking) check() error {
+	config := p.Client
 	config.HTTPClient = http.DefaultClient
 	if config.Endpoint == "" {
 		config.Discover = func(context.Context) (introspect.Endpoint, error) { return introspect.Endpoint{}, nil }
@@ -83,15 +83,5 @@ func byOurField(err error) error {
 	if !ok {
 		return err
 	}
-	return setting.Errorf(field+below, "%s: %w", introspectWordFor(field), mistake.Err)
-}
-
-// introspectWordFor is the word of an introspect block that fills a field, or the field's name if no word does.
-func introspectWordFor(field string) string {
-	for _, word := range directive.Tables()["introspect"] {
-		if slices.Contains(word.Fields, field) {
-			return word.Name
-		}
-	}
-	return field
+	return setting.Errorf(field+below, "%s: %w", cmp.Or(introspectTable.WordFor(field), field), mistake.Err)
 }

@@ -1,0 +1,38 @@
+// Package consumers has what a configuration says about consumers: the JSON and the Caddyfile, and their checks.
+package consumers
+
+// Consumer is an application or person known by name, as in InterSystems API Manager and Kong.
+type Consumer struct {
+	// Unique name. The backend gets it as X-Consumer-Username. Placeholders are resolved.
+	Username string `json:"username"`
+	// Identifier. The backend gets it as X-Consumer-ID. Default: none. Placeholders are resolved.
+	ID string `json:"id,omitempty"`
+	// The consumer's name in another system. The backend gets it as X-Consumer-Custom-ID. Default: none. Placeholders are
+	// resolved.
+	CustomID string `json:"custom_id,omitempty"`
+	// Groups, for the handler's require. The backend gets them as X-Consumer-Groups, joined by commas, so a group cannot
+	// contain a comma. Default: none. Placeholders are resolved.
+	Groups []string `json:"groups,omitempty"`
+	// What verifies the consumer's tokens. Default: none; such a consumer can only be anonymous.
+	Credentials []Credential `json:"credentials,omitempty"`
+}
+
+// Credential verifies the tokens of a consumer.
+type Credential struct {
+	// Value of the key claim that selects this credential; unique among all credentials and issuers of the handler.
+	// Placeholders are resolved.
+	Key string `json:"key"`
+	// The one algorithm that tokens may use: with a public key one of the asymmetric algorithms of an issuer, with a
+	// secret HS256, HS384 or HS512.
+	Algorithm string `json:"algorithm"`
+	// PEM public key or X.509 certificate, or the path of a file that has one, for RS, PS, ES and EdDSA algorithms. Read
+	// once, when the configuration loads. Once the certificate has expired, tokens are refused. Placeholders are resolved.
+	PublicKey string `json:"public_key,omitempty"`
+	// Secret, for HS algorithms, at least as long as their hash: 32, 48 or 64 bytes. It must be random, as from "openssl
+	// rand -hex 32"; one that plainly is not is refused. Placeholders are resolved. Prefer one such as {env.SECRET}:
+	// whoever can read the configuration can read a secret written here.
+	Secret string `json:"secret,omitempty"`
+	// The secret is base64 or base64url; its decoded bytes are the key. Default: its text is the key, without line ends
+	// behind it.
+	Base64 bool `json:"base64,omitempty"`
+}

@@ -1,0 +1,124 @@
+// Package issuers has what a configuration says about an authorization server: the JSON and the Caddyfile, their
+// checks, and how to open the key sources and the client that asks.
+package issuers
+
+import (
+	"github.com/caddyserver/caddy/v2"
+)
+
+// Issuer is one authorization server whose JWT access tokens are accepted: those whose "iss" is exactly its name.
+type Issuer struct {
+	// The issuer's name, byte for byte the "iss" of its tokens: usually an https URL. With keys from discovery, the
+	// document must name the same issuer. Placeholders are resolved.
+	Issuer string `json:"issuer"`
+	// Where the keys come from. Default: discovery.
+	Keys *Keys `json:"keys,omitempty"`
+	// Audiences of which a token's "aud" must contain one, compared exactly. Every issuer needs an audience, here or on
+	// the handler. When both have one, a token must satisfy both. Default: the handler's alone. Placeholders are resolved.
+	Audience []string `json:"audience,omitempty"`
+	// Accept tokens whatever their audience. Dangerous: a token that the same authorization server issued for any other
+	// service opens this one too (RFC 9068 section 4). Unless type, profile or required_claims tells access tokens from
+	// others, a JWT must then have "sub" or "client_id", and an introspection answer must say that it is about an access
+	// token. Not together with audience.
+	AnyAudience bool `json:"any_audience,omitempty"`
+	// Algorithms that tokens may use: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA and Ed25519;
+	// with a secret, HS256, HS384 and HS512. Default: with public keys, all asymmetric ones that fit the key; with a
+	// secret, all HS ones for which it is long enough.
+	Algorithms []string `json:"algorithms,omitempty"`
+	// Values that the JOSE header "typ" may have, such as "at+jwt". Compared without regard to case, and with or without
+	// "application/" before it. A token without "typ" is then refused. Other kinds of tokens pass only when they are named
+	// here: by their typ, or as "id", "refresh", "offline" or "logout" when the payload says so. Default: any typ, or
+	// none, except those of other kinds of JWT.
+	Types []string `json:"type,omitempty"`
+	// A set of rules that tokens must keep as a whole. "rfc9068": typ at+jwt, and the claims iss, exp, aud, sub,
+	// client_id, iat and jti. Default: none.
+	Profile string `json:"profile,omitempty"`
+	// Claims that must be present and not empty, beside "exp" and "iss": paths, as in a requirement of the handler.
+	// Default: none.
+	RequiredClaims []string `json:"required_claims,omitempty"`
+	// The longest life that a token may have, from "iat" to "exp" and from now to "exp". Such a token must have "iat".
+	// Default: no bound. If the handler has a bound too, the shorter one counts.
+	MaxLifetime caddy.Duration `json:"max_lifetime,omitempty"`
+	// How far the authorization server's clock may be from ours: 0s to 5m. Default: the handler's.
+	Leeway *caddy.Duration `json:"leeway,omitempty"`
+	// TLS settings for requests to this authorization server. Default: the system's certificate authorities.
+	TLS *TLS `json:"tls,omitempty"`
+	// Header fields for requests for keys and discovery documents, for servers that want an API key. They go only to the
+	// host of the configured address: not to where a redirect or the metadata leads, and not to introspection. Default:
+	// none. Placeholders are resolved in the values.
+	RequestHeaders map[string][]string `json:"request_headers,omitempty"`
+	// Allow the server to have a link-local or cloud metadata address. Dangerous: those addresses give credentials to
+	// whoever asks. Default: they are refused, also after redirects.
+	AllowLinkLocal bool `json:"allow_link_local,omitempty"`
+	// How long keys may be used after the last successful fetch when the server cannot be reached; at least 1m. Keys are
+	// fetched again well before that. Default: 24h.
+	MaxStale caddy.Duration `json:"max_stale,omitempty"`
+	// The "use" that a key of the issuer's key set must have: "sig", which a key without "use" also has; or "jwt-svid" for
+	// SPIFFE bundles, in which every key names its use. Only with keys from discovery, jwks or a file with a JWK set.
+	// Default: "sig".
+	KeyUse string `json:"key_use,omitempty"`
+	// How many usable keys are taken from the issuer's key set, from its start: 1 to 1000. Tokens of the other keys are
+	// refused as unknown_key or key_pending. Only with keys from discovery, jwks or a file. Default: 100.
+	MaxKeys int `json:"max_keys,omitempty"`
+	// Fetch keys and metadata in the background as soon as the configuration is in force, without delaying it. A mistake
+	// in an address is then logged when the configuration is loaded, and the first request need not wait. From then on
+	// they are kept fresh, even without requests. Default: as the app bearer_auth says, or else at the first request.
+	Prefetch bool `json:"prefetch,omitempty"`
+	// Ask the authorization server about tokens (RFC 7662). Default: never.
+	Introspect *Introspect `json:"introspect,omitempty"`
+}
+
+// Keys says where an issuer's keys come from.
+type Keys struct {
+	// The source; required:
+	//
+	//   - "discovery" reads the address of the key set from the issuer's metadata: OpenID Connect Discovery, then RFC
+	//     8414.
+	//   - "jwks" fetches a JWK set, or a single JWK, from a URL.
+	//   - "file" reads a JWK set, a JWK, PEM public keys or X.509 certificates, whichever the content is, and again
+	//     whenever the file changes. The file must be usable when the configuration loads.
+	//   - "pem" has PEM public keys or X.509 certificates in the configuration. They are read once; when a certificate
+	//     among them expires, the keys end.
+	//   - "secret" has a secret shared with the issuer, for HS256, HS384 and HS512.
+	//   - "none" verifies nothing here: the authorization server is asked about every token. Needs "introspect" in mode
+	//     "opaque", and excludes algorithms, type and profile.
+	//
+	// Keys from the network are fetched in the background: when first needed or, with prefetch, once the configuration is
+	// in force; never while it loads.
+	Source string `json:"source,omitempty"`
+	// URL of the JWK set, or of the discovery document (default: derived from the issuer). https, or http to a loopback
+	// address. Placeholders are resolved.
+	URL string `json:"url,omitempty"`
+	// Path of the file. Placeholders are resolved.
+	Path string `json:"path,omitempty"`
+	// PEM text. Placeholders are resolved, such as {file./etc/keys/issuer.pem}.
+	PEM string `json:"pem,omitempty"`
+	// Secret, at least as long as the hash of the algorithm: 32, 48 or 64 bytes (RFC 7518 section 3.2). It must be random,
+	// as from "openssl rand -hex 32"; one that plainly is not is refused. Placeholders are resolved. Prefer one such as
+	// {env.SECRET}: whoever can read the configuration can read a secret written here.
+	Secret string `json:"secret,omitempty"`
+	// The secret is base64 or base64url; its decoded bytes are the key. Default: its text is the key, without line ends
+	// behind it.
+	Base64 bool `json:"base64,omitempty"`
+}
+
+// TLS says how to talk to an authorization server. The oldest version is TLS 1.2, and verification cannot be switched
+// off.
+type TLS struct {
+	// Files of certificate authorities in PEM, which replace the system's. Default: the system's. Placeholders are
+	// resolved.
+	CA []string `json:"ca,omitempty"`
+	// File of the client certificate in PEM, for servers that ask for one. Needs client_key. The gate shows it only to the
+	// configured server (scheme, host and port), not to where a redirect or the metadata leads. Exception: with
+	// tls_client_auth, also to the introspection endpoint that the metadata names. Default: none. Placeholders are
+	// resolved.
+	ClientCert string `json:"client_cert,omitempty"`
+	// File of the client certificate's private key in PEM. Placeholders are resolved.
+	ClientKey string `json:"client_key,omitempty"`
+	// Name that the server's certificate must have. Default: the host of the URL. Placeholders are resolved.
+	ServerName string `json:"server_name,omitempty"`
+	// Pins: base64 SHA-256 hashes of public keys (SubjectPublicKeyInfo). Beside the usual verification, the server's
+	// verified certificate chain must have one of these keys. A server that changes its key is out of reach until its new
+	// pin is here. Default: none.
+	Pins []string `json:"pin,omitempty"`
+}
