@@ -71,6 +71,8 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	        profile           rfc9068
 //	        required_claims   <claim...>
 //	        max_lifetime      <duration>
+//	        tolerate          <what...>
+//	        group_claim       <path...>
 //	        leeway            <duration>
 //	        max_stale         <duration>
 //	        key_use           sig|jwt-svid
@@ -109,10 +111,12 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	        id         <id>
 //	        custom_id  <id>
 //	        groups     <group...>
+//	        tolerate   <what...>
 //	        credential <key> {   # repeatable
 //	            algorithm   <alg>
 //	            public_key  <pem|file>
 //	            secret      <value> [base64]
+//	            expires     <date>
 //	        }
 //	    }
 //

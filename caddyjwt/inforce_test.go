@@ -136,6 +136,8 @@ cache: off
 		profile rfc9068
 		required_claims email azp
 		max_lifetime 10m
+		tolerate text_dates numeric_subject
+		group_claim roles realm_access.roles
 		introspect always {
 			client_id gateway
 			client_secret 0c9e4b7a61f2d8e3
@@ -166,7 +168,7 @@ cache: off
 	cache 65537`, want: `
 tokens_from: header Authorization Bearer
 issuers: https://one.example.com (keys discovery, prefetch, audience urn:one, algorithms ES256, profile rfc9068, ` +
-			`required_claims email azp, max_lifetime 10m0s, introspect always); ` +
+			`required_claims email azp, max_lifetime 10m0s, tolerates numeric_subject text_dates, group_claim roles realm_access.roles, introspect always); ` +
 			`https://two.example.com (keys none, introspect opaque); ` +
 			`https://three.example.com (keys secret, algorithms HS256); and 2 more
 consumers: alice
@@ -226,7 +228,8 @@ func TestSummaryKnowsEverySetting(t *testing.T) {
 			leftOut: "Realm Leeway Outputs Revocations Now", // of little weight, or not in any configuration
 		},
 		reflect.TypeFor[gate.Issuer](): {
-			told:    "Name Keys Audience Algorithms Types AccessTokenProfile RequiredClaims MaxLifetime Asking",
+			told: "Name Keys Audience Algorithms Types AccessTokenProfile RequiredClaims MaxLifetime Asking " +
+				"Tolerate GroupClaims",
 			leftOut: "KeysID Leeway",
 		},
 	} {

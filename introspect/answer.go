@@ -73,7 +73,7 @@ func (c *Client) read(ctx context.Context, resp *http.Response) (Result, error) 
 	if c.cfg.Mode == UserInfo {
 		parse = parseUserInfo
 	}
-	r, err := parse(text)
+	r, err := parse(text, c.cfg.Tolerate)
 	if err != nil || !r.Active {
 		return r, err
 	}
@@ -157,7 +157,7 @@ func readObject(text []byte) (strictjson.Value, error) {
 }
 
 // parseAnswer reads the answer of RFC 7662 section 2.2. When the token is not active, it ignores all other members.
-func parseAnswer(text []byte) (r Result, err error) {
+func parseAnswer(text []byte, t Tolerance) (r Result, err error) {
 	object, err := readObject(text)
 	if err != nil {
 		return Result{}, err
@@ -171,40 +171,26 @@ func parseAnswer(text []byte) (r Result, err error) {
 		return Result{}, nil
 	}
 	r.Active = true
-	if r.ExpiresAt, err = date(object, "exp"); err != nil {
+	if r.ExpiresAt, err = t.date(object, "exp"); err != nil {
 		return Result{}, err
 	}
-	if r.NotBefore, err = date(object, "nbf"); err != nil {
+	if r.NotBefore, err = t.date(object, "nbf"); err != nil {
 		return Result{}, err
 	}
-	if _, err = date(object, "iat"); err != nil {
+	if _, err = t.date(object, "iat"); err != nil {
 		return Result{}, err
 	}
 	return r, nil
 }
 
 // parseUserInfo reads the answer of OpenID Connect Core section 5.3.2, where "sub" is required.
-func parseUserInfo(text []byte) (Result, error) {
+func parseUserInfo(text []byte, t Tolerance) (Result, error) {
 	object, err := readObject(text)
 	if err != nil {
 		return Result{}, err
 	}
-	if sub, _ := object.Member("sub"); sub.Kind() != strictjson.String || sub.Empty() {
+	if sub, _ := object.Member("sub"); !t.namesSubject(sub) {
 		return Result{}, fmt.Errorf(`%w: "sub" is not a string or empty`, ErrAnswer)
 	}
 	return Result{Active: true}, nil
-}
-
-// date reads a NumericDate (RFC 7519 section 2). All dates are optional (RFC 7662 section 2.2), and null means
-// absent, except for exp: a null exp must not make a token that never expires.
-func date(object strictjson.Value, name string) (time.Time, error) {
-	value, ok := object.Member(name)
-	if !ok || name != "exp" && value.Kind() == strictjson.Null {
-		return time.Time{}, nil
-	}
-	t, ok := value.Date()
-	if !ok {
-		return time.Time{}, fmt.Errorf("%w: %q is not a date between 1970 and 9999, in seconds", ErrAnswer, name)
-	}
-	return t, nil
 }

@@ -141,6 +141,8 @@ type Config struct {
 	// because there are no keys yet. It must return when its context ends.
 	VerifySigned func(ctx context.Context, jwt string) ([]byte, error) `fingerprint:"set"`
 
+	// Tolerate lists shapes of answers that are admitted against the specifications. Default: none.
+	Tolerate Tolerance
 	// Decode makes [Result.Value] from an active answer, which is one JSON object. It runs once per answer. All requests
 	// share the value, so it must not change afterwards. An error means that the answer breaks the protocol. Default:
 	// Value stays nil.

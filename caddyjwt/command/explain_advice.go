@@ -159,6 +159,12 @@ func (s *subject) malformedToken() *advice {
 		return &advice{Line: "introspect opaque { … }", Where: "in the block of the issuer that issued the token",
 			Note: "Only its server can read the token, so the gate has to ask it. See docs/introspection.md."}
 	}
+	if _, after, found := strings.Cut(s.Detail, `"tolerate `); found {
+		word, _, _ := strings.Cut(after, `"`)
+		return &advice{Line: "tolerate " + word, Where: "in the block of the issuer or consumer that the token is from",
+			Note: "Better have the server write the claim as RFC 7519 says. The line accepts exactly this shape, and has a " +
+				"danger of its own: see \"Claims as they come\" in docs/configuration.md."}
+	}
 	return &advice{Note: "Get a new token, and copy all of it. If it is whole, the server writes tokens that no strict " +
 		"reader accepts."}
 }
@@ -302,7 +308,7 @@ func (s *subject) missingClaim() *advice {
 			Note: "With an audience, the gate needs no other sign that this is an access token."}
 	}
 	return &advice{Note: "Leave the configuration as it is: have the server add the claim. A token without an end is " +
-		"valid for ever."}
+		"valid for ever. If you cannot, \"tolerate missing_exp\" ends such tokens a while after their iat."}
 }
 
 func (s *subject) scope() *advice {

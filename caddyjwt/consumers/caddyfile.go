@@ -13,6 +13,8 @@ var Table = words.Table[Consumer]{Name: "consumer", Words: []words.Word[Consumer
 		Reader: words.Texts(func(c *Consumer) *[]string { return &c.Groups },
 			words.SingleQuotes, words.ShellVariable, words.CommaList,
 			words.Wildcard("a group is compared exactly", "list each one"))},
+	{Name: "tolerate", Usage: []string{"<what...>"},
+		Reader: words.Texts(func(c *Consumer) *[]string { return &c.Tolerate }, words.CommaList)},
 	{Name: "credential", Usage: []string{"<key>"}, Needs: "the value of the key claim", Repeatable: true,
 		Reader: words.Named(func(c *Consumer) *[]Credential { return &c.Credentials },
 			func(c *Credential) *string { return &c.Key }, &credentialTable, words.SingleQuotes, words.ShellVariable,
@@ -25,6 +27,7 @@ var credentialTable = words.Table[Credential]{Name: "credential", Words: []words
 		Reader: words.Text(func(c *Credential) *string { return &c.PublicKey })},
 	{Name: "secret", Usage: []string{"<value> [base64]"},
 		Reader: words.Custom(readSecret, func(c *Credential) []any { return []any{&c.Secret, &c.Base64} })},
+	{Name: "expires", Usage: []string{"<date>"}, Reader: words.Text(func(c *Credential) *string { return &c.Expires })},
 }}
 
 func readSecret(b *words.Block, c *Credential) error {

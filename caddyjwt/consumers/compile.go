@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/caddyjwt/gateway/caddyjwt/words"
+	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/setting"
@@ -34,6 +35,9 @@ func (c *Consumer) Compile(s *words.Settings, now time.Time) (out gate.Consumer,
 			return out, false, fmt.Errorf("%s: %w", where, setting.In("Groups", err))
 		}
 		known = known && ok
+	}
+	if out.Tolerate, err = claims.ParseTolerance(c.Tolerate); err != nil {
+		return out, false, fmt.Errorf("%s: %w", where, setting.Errorf("Tolerate", "tolerate: %w", err))
 	}
 	for i := range c.Credentials {
 		credential, err := c.Credentials[i].Compile(s, now)
@@ -65,11 +69,35 @@ func (c *Credential) Compile(s *words.Settings, now time.Time) (gate.Credential,
 	if out.Verifier, out.NotAfter, err = c.verifier(s, algorithm, now); err != nil {
 		return out, fmt.Errorf("%s: %w", where, err)
 	}
+	if out.Expires, err = c.expires(s); err != nil {
+		return out, fmt.Errorf("%s: %w", where, setting.In("Expires", err))
+	}
 	if out.Verifier == nil { // not known yet; all else can still be checked
 		out.Algorithm = jose.HS256
 		out.Verifier, err = jose.NewSecretKey("", []byte(words.Unguessable()), jose.MakeAlgorithms(jose.HS256))
 	}
 	return out, err
+}
+
+// expires reads the end of the credential. While it is not known, it counts as far away.
+func (c *Credential) expires(s *words.Settings) (time.Time, error) {
+	if c.Expires == "" {
+		return time.Time{}, nil
+	}
+	text, known, err := s.Text("expires", c.Expires)
+	switch {
+	case err != nil:
+		return time.Time{}, err
+	case !known:
+		return time.Date(9999, time.January, 1, 0, 0, 0, 0, time.UTC), nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if end, err := time.Parse(layout, text); err == nil {
+			return end, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("expires %q: expected a date such as 2027-01-31, or a time such as 2027-01-31T12:00:00Z",
+		text)
 }
 
 // verifier reads the one key of a credential, which must fit the algorithm: the credential decides that, never the

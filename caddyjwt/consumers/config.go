@@ -13,6 +13,10 @@ type Consumer struct {
 	// Groups, for the handler's require. The backend gets them as X-Consumer-Groups, joined by commas, so a group cannot
 	// contain a comma. Default: none. Placeholders are resolved.
 	Groups []string `json:"groups,omitempty"`
+	// Shapes of claims that break the specifications and are accepted in this consumer's tokens all the same: the words of
+	// an issuer's tolerate, except "never_expires". "missing_exp" needs expires in each credential, or max_lifetime of the
+	// handler. Default: none; a token with such a claim is refused.
+	Tolerate []string `json:"tolerate,omitempty"`
 	// What verifies the consumer's tokens. Default: none; such a consumer can only be anonymous.
 	Credentials []Credential `json:"credentials,omitempty"`
 }
@@ -35,4 +39,8 @@ type Credential struct {
 	// The secret is base64 or base64url; its decoded bytes are the key. Default: its text is the key, without line ends
 	// behind it.
 	Base64 bool `json:"base64,omitempty"`
+	// When the credential ends: from then on its tokens are refused, whatever they say, and without leeway. A time such as
+	// 2027-01-31T12:00:00Z, or a date, which means its beginning in UTC (RFC 3339). Default: never. Placeholders are
+	// resolved.
+	Expires string `json:"expires,omitempty"`
 }

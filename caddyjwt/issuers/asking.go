@@ -38,11 +38,13 @@ func (i *Introspect) compile(s *words.Settings, of *Issuer, plan *Plan) (*Asking
 		return nil, setting.Errorf("Mode", "mode %q: expected opaque or always", i.Mode)
 	}
 	config := &out.Client
-	config.Issuer, config.Decode = plan.Issuer.Name, gate.DecodeAnswer(plan.Issuer.Name)
+	how := plan.Issuer.Reading(0)
+	config.Issuer, config.Decode = plan.Issuer.Name, gate.DecodeAnswer(plan.Issuer.Name, how)
+	config.Tolerate = gate.AnswerTolerance(plan.Issuer.Tolerate)
 	switch i.Verify {
 	case "", "introspection":
 	case "userinfo":
-		config.Mode, config.Decode = introspect.UserInfo, gate.DecodeUserInfo(plan.Issuer.Name)
+		config.Mode, config.Decode = introspect.UserInfo, gate.DecodeUserInfo(plan.Issuer.Name, how)
 		if err := out.withoutAudience(of); err != nil {
 			return nil, err
 		}

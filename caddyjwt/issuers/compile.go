@@ -74,6 +74,12 @@ func (i *Issuer) compileRules(s *words.Settings, out *gate.Issuer, leeway time.D
 	if out.RequiredClaims, err = claimPaths("required_claims", i.RequiredClaims); err != nil {
 		return setting.In("RequiredClaims", err)
 	}
+	if out.Tolerate, err = claims.ParseTolerance(i.Tolerate); err != nil {
+		return setting.Errorf("Tolerate", "tolerate: %w", err)
+	}
+	if out.GroupClaims, err = claimPaths("group_claim", i.GroupClaims); err != nil {
+		return setting.In("GroupClaims", err)
+	}
 	out.MaxLifetime, out.Leeway = time.Duration(i.MaxLifetime), leeway
 	if i.Leeway != nil {
 		out.Leeway = time.Duration(*i.Leeway)

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
 	"github.com/caddyjwt/gateway/caddyjwt/process"
 	"github.com/caddyjwt/gateway/internal/authserver"
+	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/fetch"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/hashing"
@@ -132,11 +133,13 @@ type askerSettings struct {
 	keys        [32]byte // the fingerprint of the key source
 	discovery   keyset.DiscoveryOptions
 	signed      authserver.SignedAnswers
+	reading     *claims.Reading // by which it decodes answers
 }
 
 func (o Opener) askerSettings(plan *Plan, keys keyset.Source, keysID [32]byte) askerSettings {
 	return askerSettings{
 		connections: plan.Source.Fetch, keys: keysID, discovery: o.discovery(&plan.Source),
+		reading: plan.Issuer.Reading(0),
 		signed: authserver.SignedAnswers{
 			Keys: keys, Issuer: plan.Issuer.Name, ClientID: plan.Asking.Client.ClientID,
 			Algorithms: plan.Issuer.Algorithms, Leeway: plan.Issuer.Leeway,

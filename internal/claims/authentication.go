@@ -31,7 +31,7 @@ func CheckAuthenticationAge(s *Set, now time.Time, longest, leeway time.Duration
 	if !there {
 		return fmt.Errorf("%w: there is no auth_time", ErrAuthentication)
 	}
-	at, ok := value.json.Date()
+	at, ok := s.readDate(value.json)
 	if !ok {
 		return fmt.Errorf("%w: auth_time is not a date in seconds, but %s", ErrAuthentication, article(value.json))
 	}

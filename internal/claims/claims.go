@@ -29,6 +29,7 @@ type Set struct {
 	// Confirmation is cnf: the key to which the token is bound.
 	Confirmation Confirmation
 
+	reading *Reading // nil for none
 	text    string
 	members []strictjson.Member
 	extra   int // bytes of strings that had to be unescaped, beside text
@@ -43,6 +44,9 @@ func (s *Set) Size() int {
 	return int(unsafe.Sizeof(*s)) + len(s.text) + s.extra +
 		word*(cap(s.Audience)+cap(s.Scope)) + member*cap(s.members)
 }
+
+// Tolerance returns the shapes that were admitted when the set was read, whether it has them or not.
+func (s *Set) Tolerance() Tolerance { return s.reading.tolerance() }
 
 // HasScope reports whether the scope is among those of the token. Scopes are case-sensitive, and their order has no
 // meaning (RFC 6749 section 3.3).

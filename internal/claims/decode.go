@@ -23,45 +23,53 @@ const maxList = 1024
 //     string. Both may be present.
 //
 // So null is refused for all of them. Other claims may be anything (RFC 7519 section 4).
-func Decode(text []byte) (*Set, error) { return decode(text, nil) }
+func Decode(text []byte) (*Set, error) {
+	s, err := parse(text)
+	if err != nil {
+		return nil, err
+	}
+	return s.read(nil, nil)
+}
 
 // DecodeAnswer reads an authorization server's answer about a token, as Decode does. All members but "active" are
 // optional there (RFC 7662 section 2.2). Some servers write null for a member without a value, or an empty string for a
 // name. DecodeAnswer treats such members as absent, registered or not.
-func DecodeAnswer(text []byte) (*Set, error) { return decode(text, countsAsAbsent) }
+func DecodeAnswer(text []byte) (*Set, error) { return (*Reading)(nil).DecodeAnswer(text) }
 
 // DecodeUserInfo reads an answer of a UserInfo endpoint, as DecodeAnswer does, but ignores aud. Signed answers have
 // one, and some servers write one into unsigned answers, too. It names the client that may read the answer (OpenID
 // Connect Core 1.0 section 5.3.2), not the audience of the token.
-func DecodeUserInfo(text []byte) (*Set, error) {
-	return decode(text, func(m strictjson.Member) bool { return m.Name.Equal("aud") || countsAsAbsent(m) })
-}
+func DecodeUserInfo(text []byte) (*Set, error) { return (*Reading)(nil).DecodeUserInfo(text) }
 
 // countsAsAbsent reports whether a member of an answer counts as absent. An empty scope does not, since it says that no
 // scope was granted. Neither does a null exp, which must not make a token that never expires.
-func countsAsAbsent(m strictjson.Member) bool {
-	switch name, _ := m.Name.Str(); name {
+func countsAsAbsent(name string, v strictjson.Value) bool {
+	switch name {
 	case "exp":
 		return false
 	case "iss", "sub", "jti", "client_id", "username", "aud":
-		return m.Value.Kind() == strictjson.Null || m.Value.Equal("")
+		return v.Kind() == strictjson.Null || v.Equal("")
 	default:
-		return m.Value.Kind() == strictjson.Null
+		return v.Kind() == strictjson.Null
 	}
 }
 
-// decode reads a claims set without the members for which out reports true. out may be nil.
-func decode(text []byte, out func(strictjson.Member) bool) (*Set, error) {
+// parse makes a set that has nothing but its members.
+func parse(text []byte) (*Set, error) {
 	own := string(text)
 	members, err := strictjson.ParseMembers(own, strictjson.Limits{})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	if out != nil {
-		members = slices.DeleteFunc(members, out)
+	return &Set{text: own, members: members}, nil
+}
+
+// read reads the members except those for which out reports true. Both arguments may be nil.
+func (s *Set) read(r *Reading, out func(strictjson.Member) bool) (*Set, error) {
+	if s.reading = r; out != nil {
+		s.members = slices.DeleteFunc(s.members, out)
 	}
-	s := &Set{text: own, members: members}
-	for _, m := range members {
+	for _, m := range s.members {
 		if err := s.take(m); err != nil {
 			return nil, err
 		}
@@ -77,7 +85,7 @@ func (s *Set) take(m strictjson.Member) (err error) {
 	case "iss":
 		s.Issuer, err = s.identifier("iss", m.Value)
 	case "sub":
-		s.Subject, err = s.identifier("sub", m.Value)
+		s.Subject, err = s.subject(m.Value)
 	case "jti":
 		s.ID, err = s.identifier("jti", m.Value)
 	case "client_id":
@@ -92,15 +100,22 @@ func (s *Set) take(m strictjson.Member) (err error) {
 	case "scp":
 		s.Scope, err = s.scopes("scp", m.Value, s.Scope)
 	case "exp":
-		s.ExpiresAt, err = date("exp", m.Value)
+		s.ExpiresAt, err = s.date("exp", m.Value)
 	case "nbf":
-		s.NotBefore, err = date("nbf", m.Value)
+		s.NotBefore, err = s.date("nbf", m.Value)
 	case "iat":
-		s.IssuedAt, err = date("iat", m.Value)
+		s.IssuedAt, err = s.date("iat", m.Value)
 	case "cnf":
 		s.Confirmation = s.confirmation(m.Value)
 	}
 	return err
+}
+
+func (s *Set) subject(v strictjson.Value) (string, error) {
+	if s.reading.tolerance().Has(NumericSubject) && isSubjectNumber(v) {
+		return v.Text(), nil
+	}
+	return s.identifier("sub", v)
 }
 
 // identifier reads a string that names somebody or something. It refuses a blank one, so that there is never an empty

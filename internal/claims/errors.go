@@ -117,10 +117,34 @@ func missing(claim string) error { return fmt.Errorf("%w: %s", ErrMissing, claim
 // malformed is the error for a registered claim of the wrong type. The name is one of ours. Of the value it says only
 // the type: it may be personal.
 func malformed(claim string, value strictjson.Value, want string) error {
-	if text, ok := value.Str(); ok && strings.TrimSpace(text) == "" {
-		return fmt.Errorf("%w: %s is blank", ErrMalformed, claim)
+	if isBlankText(value) {
+		return &shapeError{claim, value, " is blank"}
 	}
-	return fmt.Errorf("%w: %s is of the type %v, not %s", ErrMalformed, claim, value.Kind(), want)
+	return &shapeError{claim, value, fmt.Sprintf(" is of the type %v, not %s", value.Kind(), want)}
+}
+
+// shapeError is an ErrMalformed about a registered claim.
+type shapeError struct {
+	claim string
+	value strictjson.Value
+	is    string
+}
+
+// Error also names the tolerance that admits the shape, if there is exactly one.
+func (e *shapeError) Error() string {
+	text := ErrMalformed.Error() + ": " + e.claim + e.is
+	if one := whichAdmits(e.claim, e.value); one != 0 {
+		return fmt.Sprintf("%s (\"tolerate %v\" accepts that)", text, one)
+	}
+	return text
+}
+
+// Unwrap returns ErrMalformed.
+func (e *shapeError) Unwrap() error { return ErrMalformed }
+
+func isBlankText(v strictjson.Value) bool {
+	text, ok := v.Str()
+	return ok && strings.TrimSpace(text) == ""
 }
 
 // tooLong is the error for a list with more elements than we read.

@@ -142,7 +142,7 @@ func TestAnyAudienceNeedsAnAnswerAboutAnAccessToken(t *testing.T) {
 		as.says["opaque"] = m{"active": true, "sub": "alice"}
 		g := as.gate(gate.AskOpaque, key, anyAudience, keyless, func(c *gate.Config) {
 			c.Issuers[0].Asking = as.introspection(gate.AskOpaque,
-				func(c *introspect.Config) { c.Decode = gate.DecodeUserInfo(issuerA) })
+				func(c *introspect.Config) { c.Decode = gate.DecodeUserInfo(issuerA, nil) })
 		})
 		accepted(t, g, request("opaque"))
 	})

@@ -35,7 +35,7 @@ func (a *authority) introspection(mode gate.AskMode, changes ...func(*introspect
 	a.tb.Helper()
 	c := introspect.Config{
 		Issuer: issuerA, Endpoint: a.IntrospectionURL(), ClientID: "gateway", ClientSecret: "s3cret",
-		Decode: gate.DecodeAnswer(issuerA), Now: a.clock.now, Timeout: 2 * time.Second,
+		Decode: gate.DecodeAnswer(issuerA, nil), Now: a.clock.now, Timeout: 2 * time.Second,
 	}
 	for _, change := range changes {
 		change(&c)

@@ -64,11 +64,11 @@ func (f askerFunc) Introspect(_ context.Context, token string, _ ...introspect.O
 
 func TestCustomAsker(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
-	statement, err := gate.DecodeAnswer(issuerA)([]byte(`{"sub":"bob","aud":"` + api + `"}`))
+	statement, err := gate.DecodeAnswer(issuerA, nil)([]byte(`{"sub":"bob","aud":"` + api + `"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := gate.DecodeAnswer("https://b.example")([]byte(`{"sub":"bob","aud":"` + api + `"}`))
+	other, err := gate.DecodeAnswer("https://b.example", nil)([]byte(`{"sub":"bob","aud":"` + api + `"}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -150,12 +150,12 @@ func (o *otherGroup) Error() string {
 	case o.id.Claims == nil:
 		return required + ", and there is no token"
 	}
-	value, there := o.id.Claims.Claim(groupsClaim)
-	if !there {
-		return fmt.Sprintf("%s; the token has no claim %q. If its groups are in another claim, require that one "+
-			"with \"require claim\"", required, groupsClaim)
+	paths, values := causes.List(o.id.Claims.GroupPaths()), o.id.Claims.Groups()
+	if len(values) == 0 {
+		return fmt.Sprintf("%s; the token has no claim %s. If its groups are in another claim, name that one "+
+			"with \"group_claim\"", required, paths)
 	}
-	return fmt.Sprintf("%s; the token's claim %q is %s", required, groupsClaim, shapeOf(value))
+	return fmt.Sprintf("%s; the token's claim %s is %s", required, paths, shapeOf(values[0]))
 }
 
 // boundTo is the cause of a ProofRequired: what the token is bound to, and by what it says so.

@@ -112,7 +112,8 @@ func TestEveryCauseNamesBothSides(t *testing.T) {
 				`Host "example.com"; if a proxy has changed Host, have it send the client's; *`},
 		{gate.MalformedToken, "an opaque token", nil, request("opaque"), "opaque token, but no issuer here takes*"},
 		{gate.MalformedToken, "milliseconds", nil, sign(m{"exp": 1764367000000}),
-			"malformed claims: exp is not a date between 1970 and 9999 in seconds: is it in milliseconds?"},
+			"malformed claims: exp is not a date between 1970 and 9999 in seconds: is it in milliseconds? " +
+				`("tolerate millisecond_dates" accepts that)`},
 		{gate.UnsupportedAlgorithm, "an algorithm of ours", nil, request(tokentest.NewKey(t, "EdDSA", "k1").Sign(t, says())),
 			"alg is EdDSA; allowed here: ES256"},
 		{gate.UnsupportedAlgorithm, "none", withAlice, request(key.SignRaw(`{"alg":"none\n"}`, `{}`)),

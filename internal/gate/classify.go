@@ -61,11 +61,11 @@ func (p *parties) classify(token string, jwt *parsedJWT) classification {
 	if jwt.Token, err = jose.Parse(token, (*jwt.buffer)[:0], p.types...); err != nil {
 		return p.classifyUnparsed(token, &jwt.Header, err)
 	}
-	if jwt.set, err = claims.Decode(jwt.Payload); err != nil {
+	var party *party
+	if jwt.set, party, err = p.read(&jwt.Header, jwt.Payload); err != nil {
 		return classification{form: brokenJWT, reason: MalformedToken, cause: err}
 	}
 	jwt.kind = claims.KindOf(jwt.set)
-	party := p.partyOf(&jwt.Header, jwt.set)
 	if err := party.checkKind(&jwt.Header, jwt.kind); err != nil {
 		return classification{form: otherKindJWT, party: party, reason: InvalidType, cause: err}
 	}

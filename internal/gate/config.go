@@ -123,6 +123,10 @@ type Issuer struct {
 	MaxLifetime time.Duration `fingerprint:"-"`
 	// Leeway as in Config, for this issuer.
 	Leeway time.Duration `fingerprint:"-"`
+	// Tolerate lists shapes of claims that break a specification and are admitted all the same.
+	Tolerate claims.Tolerance
+	// GroupClaims are the claims with the groups of the caller. Empty means the claim "groups".
+	GroupClaims []claims.Path
 	// Asking says how to ask the authorization server. Nil means never.
 	Asking *Asking `fingerprint:"-"`
 }
@@ -135,6 +139,8 @@ type Consumer struct {
 	ID, CustomID string
 	// Groups satisfy "require group" and are forwarded to the backend.
 	Groups []string
+	// Tolerate is that of an Issuer, for the tokens of this consumer.
+	Tolerate claims.Tolerance
 	// Credentials verify the consumer's tokens. A consumer that serves as the anonymous one needs no credentials.
 	Credentials []Credential
 }
@@ -149,6 +155,8 @@ type Credential struct {
 	Verifier *jose.Key `clone:"shared" fingerprint:"-"`
 	// NotAfter is when the key's certificate expires. It is zero for a key without a certificate.
 	NotAfter time.Time `fingerprint:"-"`
+	// Expires is from when the credential's tokens are refused, whatever they say. Zero means never.
+	Expires time.Time `fingerprint:"-"`
 }
 
 // Requirements are what a route requires of an accepted token.

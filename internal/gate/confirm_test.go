@@ -136,7 +136,7 @@ func TestIdentityOfAnAnswer(t *testing.T) {
 			}
 		})
 	}
-	if _, err := gate.DecodeAnswer(issuerA)([]byte(`{"active":true,"active":false}`)); err == nil {
+	if _, err := gate.DecodeAnswer(issuerA, nil)([]byte(`{"active":true,"active":false}`)); err == nil {
 		t.Error("an ambiguous answer was decoded")
 	}
 }

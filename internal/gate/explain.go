@@ -174,6 +174,7 @@ func (e *explainer) classify() *Identity {
 		e.assume()
 	} else if e.party != nil {
 		e.add(e.issuerStep())
+		e.tolerated(e.jwt.set)
 	}
 	if asked != nil {
 		return e.ask(asked)
@@ -290,6 +291,7 @@ func (e *explainer) ask(p *party) *Identity {
 		return e.stop("they depend on the answer of the authorization server")
 	}
 	e.Unverified = false
+	e.tolerated(found.identity.Claims)
 	return e.admit(&found)
 }
 

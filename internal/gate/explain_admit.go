@@ -19,9 +19,9 @@ type jwtHeader = jose.Header
 // admit applies the rules of Gate.admit one by one.
 func (e *explainer) admit(found *authenticated) *Identity {
 	g, set, p := e.gate, found.identity.Claims, found.party
-	if c := p.credential; c != nil && !c.NotAfter.IsZero() {
-		e.addOr(Step{Rule: "certificate", Result: Passed, Expected: []string{"not after " + date(c.NotAfter)}},
-			p.checkCertificate(e.now), "")
+	if c := p.credential; c != nil && !c.end().IsZero() {
+		e.addOr(Step{Rule: "certificate", Result: Passed, Expected: []string{"not after " + date(c.end())}},
+			p.checkCredential(e.now), "")
 	}
 	e.time(set, p, found.traits.opaque)
 	if p.maxLifetime > 0 {
@@ -134,12 +134,25 @@ func (id *Identity) textOf(claim string) []string {
 	return textOf(value)
 }
 
-// groups are those among which a required one is looked for.
-func (id *Identity) groups() []string {
-	if id.Consumer != nil {
-		return id.Consumer.Groups
+// tolerated adds what about the claims was admitted only because somebody wrote "tolerate".
+func (e *explainer) tolerated(set *claims.Set) {
+	if came := set.Tolerated(); len(came) > 0 {
+		e.add(Step{Rule: "tolerate", Result: Passed, Came: came, Expected: set.Tolerance().Words()})
 	}
-	return id.textOf("groups")
+}
+
+// groups are those among which a required one is looked for.
+func (id *Identity) groups() (groups []string) {
+	switch {
+	case id.Consumer != nil:
+		return id.Consumer.Groups
+	case id.Claims == nil:
+		return nil
+	}
+	for _, value := range id.Claims.Groups() {
+		groups = append(groups, textOf(value)...)
+	}
+	return groups
 }
 
 // textOf is a claim as JSON text.

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/hashing"
 )
 
@@ -10,12 +11,14 @@ import (
 func fingerprint(c *Config, p *parties) [32]byte {
 	settings := struct {
 		Config    Config
-		Keys      [][32]byte // the thumbprints of the credentials' keys
-		Ambiguous []bool     // by party: see Config.Ambiguous, for which the audience counts
+		Keys      [][32]byte        // the thumbprints of the credentials' keys
+		Ambiguous []bool            // by party: see Config.Ambiguous, for which the audience counts
+		Readings  []*claims.Reading // by party: max_lifetime and the end of a credential may end a token without exp
 	}{Config: *c}
 	settings.Config.KeyClaim = p.keyClaim
 	for _, member := range p.all {
 		settings.Ambiguous = append(settings.Ambiguous, member.ambiguous.JWTs)
+		settings.Readings = append(settings.Readings, member.reading)
 		if member.credential != nil {
 			settings.Keys = append(settings.Keys, member.credential.Verifier.Thumbprint())
 		}

@@ -79,17 +79,10 @@ func (id *Identity) Claim(path string) (value any, ok bool) {
 	return v.Any(), true
 }
 
-// groupsClaim has the groups of an issuer's token (RFC 9068 section 2.2.3.1).
-const groupsClaim = "groups"
-
-// inGroup reports whether the consumer, or the token's groups claim (RFC 9068 section 2.2.3.1), has the group.
+// inGroup reports whether the consumer, or the issuer's token, has the group.
 func (id *Identity) inGroup(group string) bool {
 	if id.Consumer != nil {
 		return slices.Contains(id.Consumer.Groups, group)
 	}
-	if id.Claims == nil {
-		return false
-	}
-	groups, ok := id.Claims.Claim(groupsClaim)
-	return ok && groups.Matches(group)
+	return id.Claims != nil && id.Claims.InGroup(group)
 }

@@ -252,7 +252,7 @@ func TestTwoOpaqueIssuers(t *testing.T) {
 	g := a.gate(gate.AskOpaque, key, keyless, func(c *gate.Config) {
 		other := issuer(t, issuerB)
 		other.Asking = b.introspection(gate.AskOpaque, func(c *introspect.Config) {
-			c.Issuer, c.Decode = issuerB, gate.DecodeAnswer(issuerB)
+			c.Issuer, c.Decode = issuerB, gate.DecodeAnswer(issuerB, nil)
 		})
 		other.Asking.Prefix = "b_"
 		c.Issuers = append(c.Issuers, other)

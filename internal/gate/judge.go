@@ -12,7 +12,7 @@ import (
 // token must not outlive exp, nor carry one route's audience over to another.
 func (g *Gate) judge(found *authenticated, now time.Time) error {
 	set, party := found.identity.Claims, found.party
-	if err := party.checkCertificate(now); err != nil {
+	if err := party.checkCredential(now); err != nil {
 		return err
 	}
 	if err := judgeTime(set, party, found.traits.opaque, now); err != nil {
@@ -40,11 +40,15 @@ func (p *party) checkLifetime(set *claims.Set, now time.Time) error {
 	return nil
 }
 
-// checkCertificate refuses the tokens of a credential whose certificate has expired.
-func (p *party) checkCertificate(now time.Time) error {
-	if c := p.credential; c != nil && !c.NotAfter.IsZero() && !now.Before(c.NotAfter) {
-		return fail(UnknownKey, fmt.Errorf("the credential's certificate has expired at %s",
-			c.NotAfter.UTC().Format(time.RFC3339)))
+// checkCredential refuses the tokens of a credential that has expired, or whose certificate has.
+func (p *party) checkCredential(now time.Time) error {
+	c := p.credential
+	switch {
+	case c == nil:
+	case !c.NotAfter.IsZero() && !now.Before(c.NotAfter):
+		return fail(UnknownKey, fmt.Errorf("the credential's certificate has expired at %s", date(c.NotAfter)))
+	case !c.Expires.IsZero() && !now.Before(c.Expires):
+		return fail(UnknownKey, fmt.Errorf("the credential has expired at %s", date(c.Expires)))
 	}
 	return nil
 }
@@ -99,7 +103,11 @@ func judgeTime(set *claims.Set, party *party, answer bool, now time.Time) error 
 		check = claims.CheckNotBefore
 	}
 	if err := check(set, now, party.leeway); err != nil {
-		return claimFailure(err)
+		f := claimFailure(err)
+		if f.Reason == MissingClaim && party.reading != nil && party.reading.Tolerate.Has(claims.MissingExp) {
+			return f.adding(", and no iat, by which \"tolerate missing_exp\" would end the token")
+		}
+		return f
 	}
 	return nil
 }
@@ -112,7 +120,7 @@ func (p *party) expiry(set *claims.Set) time.Time {
 		end = set.ExpiresAt.Add(p.leeway)
 	}
 	if p.credential != nil {
-		end = earlier(end, p.credential.NotAfter)
+		end = earlier(end, p.credential.end())
 	}
 	return end
 }

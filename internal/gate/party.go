@@ -23,6 +23,7 @@ type party struct {
 	leeway      time.Duration
 	maxLifetime time.Duration
 	ambiguous   Ambiguous
+	reading     *claims.Reading // nil for the usual one
 }
 
 // parties finds the party that vouches for a token. The cost does not depend on the number of parties.
@@ -36,6 +37,7 @@ type parties struct {
 	types       []string        // all Types of the issuers
 	algorithms  jose.Algorithms // of all parties
 	near        *causes.Issuers // for tokens of unknown issuers
+	varied      bool            // a party has a reading
 	notAsked    error           // the cause when no issuer takes an opaque token
 }
 
@@ -64,6 +66,7 @@ func index(c *Config) (*parties, error) {
 	p.near = causes.NewIssuers(names)
 	for _, member := range p.all {
 		p.algorithms = p.algorithms.Union(member.algorithms)
+		p.varied = p.varied || member.reading != nil
 	}
 	return p, p.orderOpaque()
 }
@@ -78,6 +81,10 @@ func (p *parties) addIssuer(c *Config, i int) error {
 		algorithms: issuer.Algorithms, leeway: issuer.Leeway, maxLifetime: shorter(c.MaxLifetime, issuer.MaxLifetime),
 		ambiguous: c.Ambiguous(issuer),
 	}
+	if err := issuer.Tolerate.Check(issuer.use(member.maxLifetime)); err != nil {
+		return setting.Errorf("Tolerate", "issuer %q: %w", issuer.Name, err)
+	}
+	member.reading = issuer.Reading(member.maxLifetime)
 	p.types = append(p.types, issuer.Types...)
 	p.all = append(p.all, member)
 	p.issuers[issuer.Name] = member
@@ -101,6 +108,9 @@ func (p *parties) addConsumer(c *Config, consumer *Consumer) error {
 	p.consumers[own.Username] = &own
 	if err := own.validate(); err != nil {
 		return fmt.Errorf("%s: %w", where, err)
+	}
+	if err := consumer.Tolerate.Check(consumer.use(c.MaxLifetime)); err != nil {
+		return setting.Errorf("Tolerate", "%s: %w", where, err)
 	}
 	for i := range consumer.Credentials {
 		if err := p.addCredential(c, &own, &consumer.Credentials[i]); err != nil {
@@ -161,6 +171,7 @@ func (p *parties) addCredential(c *Config, consumer *Consumer, credential *Crede
 	member := &party{
 		index: len(p.all), name: credential.Key, consumer: consumer, credential: credential,
 		algorithms: jose.MakeAlgorithms(credential.Algorithm), leeway: c.Leeway, maxLifetime: c.MaxLifetime,
+		reading: credential.reading(consumer.Tolerate, c.MaxLifetime),
 	}
 	p.all = append(p.all, member)
 	p.credentials[credential.Key] = member

@@ -58,7 +58,7 @@ func TestWhichIssuerIsAskedAboutAnOpaqueToken(t *testing.T) {
 					as := newAS(t)
 					issuer := issuer(t, name, key)
 					issuer.Asking = as.introspection(in.mode, func(c *introspect.Config) {
-						c.Issuer, c.Decode = name, gate.DecodeAnswer(name)
+						c.Issuer, c.Decode = name, gate.DecodeAnswer(name, nil)
 					})
 					issuer.Asking.Prefix = in.prefix
 					gc.Issuers, servers = append(gc.Issuers, issuer), append(servers, as)

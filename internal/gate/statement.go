@@ -2,6 +2,7 @@ package gate
 
 import (
 	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/introspect"
 )
 
 // statement is what an authorization server's answer says about an active token. It is immutable. It is made once per
@@ -11,11 +12,11 @@ type statement struct {
 	kind     claims.Kind
 }
 
-// DecodeAnswer returns the Decode of a client that asks about tokens of the named issuer. It reads an active answer
-// once for all requests that use it.
-func DecodeAnswer(issuer string) func(answer []byte) (any, error) {
+// DecodeAnswer returns the Decode of a client that asks about tokens of the named issuer, whose claims are read as how
+// says. It reads an active answer once for all requests that use it.
+func DecodeAnswer(issuer string, how *claims.Reading) func(answer []byte) (any, error) {
 	return func(answer []byte) (any, error) {
-		set, err := claims.DecodeAnswer(answer)
+		set, err := how.DecodeAnswer(answer)
 		if err != nil {
 			return nil, err
 		}
@@ -25,9 +26,9 @@ func DecodeAnswer(issuer string) func(answer []byte) (any, error) {
 
 // DecodeUserInfo is DecodeAnswer for a client that asks the UserInfo endpoint. That endpoint takes access tokens only
 // (OpenID Connect Core 1.0 section 5.3.1), so its answer need not declare the kind of the token.
-func DecodeUserInfo(issuer string) func(answer []byte) (any, error) {
+func DecodeUserInfo(issuer string, how *claims.Reading) func(answer []byte) (any, error) {
 	return func(answer []byte) (any, error) {
-		set, err := claims.DecodeUserInfo(answer)
+		set, err := how.DecodeUserInfo(answer)
 		if err != nil {
 			return nil, err
 		}
@@ -35,6 +36,19 @@ func DecodeUserInfo(issuer string) func(answer []byte) (any, error) {
 		s.kind.Access = true
 		return s, nil
 	}
+}
+
+// AnswerTolerance is what a client that asks about tokens of an issuer has to tolerate itself.
+func AnswerTolerance(t claims.Tolerance) (out introspect.Tolerance) {
+	for from, to := range map[claims.Tolerance]introspect.Tolerance{
+		claims.TextDates: introspect.TextDates, claims.MillisecondDates: introspect.MillisecondDates,
+		claims.NeverExpires: introspect.NeverExpires, claims.NumericSubject: introspect.NumericSubject,
+	} {
+		if t.Has(from) {
+			out |= to
+		}
+	}
+	return out
 }
 
 // bound reports whether the token is bound to a key (RFC 8705 section 3.2, RFC 9449 section 6.2).

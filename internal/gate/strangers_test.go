@@ -47,7 +47,7 @@ func strangersRun(t *testing.T, status int, header http.Header, ttl time.Duratio
 		})
 		client, err := introspect.New(introspect.Config{
 			Endpoint: "https://as.example/introspect", ClientID: "gateway", ClientSecret: "s3cret",
-			Decode: gate.DecodeAnswer(issuerA), HTTPClient: &http.Client{Transport: server}, CacheTTL: ttl,
+			Decode: gate.DecodeAnswer(issuerA, nil), HTTPClient: &http.Client{Transport: server}, CacheTTL: ttl,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -49,7 +49,7 @@ var arrows = map[string][]string{
 
 	"internal/mcp": {"internal/strictjson", "internal/causes", "internal/bearer", "internal/setting"},
 
-	"internal/summary": {"internal/gate", "internal/jose", "internal/scope"},
+	"internal/summary": {"internal/gate", "internal/claims", "internal/jose", "internal/scope"},
 
 	// Further Caddy modules will use these, too, so they must not depend on the handler.
 	"caddyjwt/words": {"internal/setting", "internal/smallfile"},
@@ -88,7 +88,7 @@ var arrows = map[string][]string{
 		"introspect", "internal/fetch", "internal/hashing", "internal/jose", "internal/keyset", "internal/claims",
 		"internal/setting",
 	},
-	"caddyjwt/consumers": {"caddyjwt/words", "internal/gate", "internal/jose", "internal/setting"},
+	"caddyjwt/consumers": {"caddyjwt/words", "internal/gate", "internal/claims", "internal/jose", "internal/setting"},
 
 	"caddyjwt": {
 		"caddyjwt/words", "caddyjwt/issuers", "caddyjwt/consumers", "caddyjwt/pool", "caddyjwt/process", "caddyjwt/startup", "caddyjwt/require", "caddyjwt/verdict",

@@ -16,23 +16,54 @@ const (
 	maxExponent = 99
 )
 
-// Date reads a NumericDate: a number of seconds since 1970 (RFC 7519 section 2). It returns false for other kinds, and
-// for dates before 1970 or after 9999. It drops fractions of a nanosecond.
+// Dates says how dates are written. The zero value is a NumericDate (RFC 7519 section 2): a number of seconds.
+type Dates struct {
+	// Text also accepts a text that has nothing but the digits of a whole number, without leading zeros.
+	Text bool
+	// Milliseconds is the unit of all dates, numbers and texts. Nobody guesses the unit by the size of a date.
+	Milliseconds bool
+}
+
+// Date reads a date that is written so. It returns false for other kinds of values, and for dates before 1970 or after
+// 9999. It drops fractions of a nanosecond.
 //
 // It works on the digits, and never builds a number that could overflow, grow or be rounded.
-func (v Value) Date() (date time.Time, ok bool) {
-	if v.Kind() != Number {
+func (d Dates) Date(v Value) (date time.Time, ok bool) {
+	text := v.text
+	switch kind := v.Kind(); {
+	case kind == Number:
+	case kind == String && d.Text:
+		if text, _ = v.Str(); !isWhole(text) {
+			return time.Time{}, false
+		}
+	default:
 		return time.Time{}, false
 	}
-	seconds, nanos, ok := splitDate(v.text)
+	unit := 0
+	if d.Milliseconds {
+		unit = -3
+	}
+	seconds, nanos, ok := splitDate(text, unit)
 	if !ok {
 		return time.Time{}, false
 	}
 	return time.Unix(seconds, nanos).UTC(), true
 }
 
-// splitDate converts a JSON number that is in range.
-func splitDate(text string) (seconds, nanos int64, ok bool) {
+// isWhole reports whether a text has only the digits of a whole number. With a leading zero, some readers would take it
+// for octal.
+func isWhole(text string) bool {
+	if text == "" || text[0] == '0' && len(text) > 1 {
+		return false
+	}
+	return strings.Trim(text, "0123456789") == ""
+}
+
+// Date reads a NumericDate, as the zero Dates does.
+func (v Value) Date() (date time.Time, ok bool) { return Dates{}.Date(v) }
+
+// splitDate converts a JSON number that is in range. The number counts units of 10 to the power of unit seconds.
+func splitDate(text string, unit int) (seconds, nanos int64, ok bool) {
 	if len(text) > maxDigits || text[0] == '-' {
 		return 0, 0, false
 	}
@@ -57,7 +88,7 @@ func splitDate(text string) (seconds, nanos int64, ok bool) {
 			return int64(fraction[i-len(whole)] - '0')
 		}
 	}
-	point := len(whole) + exponent // position of the decimal point among the digits
+	point := len(whole) + exponent + unit // position of the decimal point among the digits
 	for i := range max(point, 0) {
 		if seconds = seconds*10 + digit(i); seconds > maxSeconds {
 			return 0, 0, false

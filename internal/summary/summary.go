@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/scope"
@@ -70,7 +71,7 @@ func Of(g Gate) []Item {
 	}
 	add("tokens_from", first(places, ", "))
 	add("issuers", parties(len(c.Issuers), func(i int) string { return issuer(&c.Issuers[i], g.Sources[i]) }))
-	add("consumers", parties(len(c.Consumers), func(i int) string { return short(c.Consumers[i].Username) }))
+	add("consumers", parties(len(c.Consumers), func(i int) string { return consumer(&c.Consumers[i]) }))
 	if len(c.Consumers) > 0 {
 		add("key_claim", short(cmp.Or(c.KeyClaim, gate.DefaultKeyClaim)))
 	}
@@ -118,20 +119,38 @@ func issuer(i *gate.Issuer, s Source) string {
 	if i.AccessTokenProfile {
 		facts = append(facts, "profile rfc9068")
 	}
-	var claims []string
-	for _, path := range i.RequiredClaims {
-		claims = append(claims, path.String())
-	}
-	if len(claims) > 0 {
-		facts = append(facts, "required_claims "+list(claims, maxParties, " "))
+	if len(i.RequiredClaims) > 0 {
+		facts = append(facts, "required_claims "+list(texts(i.RequiredClaims), maxParties, " "))
 	}
 	if text := duration(i.MaxLifetime); text != "" {
 		facts = append(facts, "max_lifetime "+text)
+	}
+	if i.Tolerate != 0 {
+		facts = append(facts, "tolerates "+i.Tolerate.String())
+	}
+	if len(i.GroupClaims) > 0 {
+		facts = append(facts, "group_claim "+list(texts(i.GroupClaims), maxParties, " "))
 	}
 	if s.Introspect != "" {
 		facts = append(facts, "introspect "+s.Introspect)
 	}
 	return short(i.Name) + " (" + strings.Join(facts, ", ") + ")"
+}
+
+// consumer is a username, with what is unusual about the consumer's tokens.
+func consumer(c *gate.Consumer) string {
+	if c.Tolerate == 0 {
+		return short(c.Username)
+	}
+	return short(c.Username) + " (tolerates " + c.Tolerate.String() + ")"
+}
+
+// texts are paths as they are configured.
+func texts(paths []claims.Path) (all []string) {
+	for _, path := range paths {
+		all = append(all, path.String())
+	}
+	return all
 }
 
 func audience(a gate.Audience) string {
