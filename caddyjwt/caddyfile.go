@@ -43,8 +43,8 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //
 //	bearer_auth [<matcher>] [<issuer> <audience>] {
 //	    realm                 <text>
-//	    token_from            header <name> [<scheme>]    # repeatable
-//	    token_from            query|cookie|form <name>    # repeatable
+//	    token_from            header <name> [<scheme>]               # repeatable
+//	    token_from            query|cookie|form <name>               # repeatable
 //	    max_token_size        <size>
 //	    audience              <aud...>|any
 //	    leeway                <duration>
@@ -58,7 +58,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	    }
 //	    auth_server_metadata  proxy|redirect [<issuer>]
 //
-//	    issuer <iss> {                                    # repeatable
+//	    issuer <iss> {                                               # repeatable
 //	        keys              discovery [<url>]
 //	        keys              jwks <url>
 //	        keys              file <path>
@@ -107,7 +107,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	        }
 //	    }
 //
-//	    consumer <username> {                             # repeatable
+//	    consumer <username> {                                        # repeatable
 //	        id         <id>
 //	        custom_id  <id>
 //	        groups     <group...>
@@ -121,22 +121,23 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	    }
 //
 //	    key_claim             <claim>
-//	    require               scope <scope...>            # repeatable
-//	    require               any_scope <scope...>        # repeatable
-//	    require               acr <value...>              # repeatable
-//	    require               max_auth_age <duration>     # repeatable
-//	    require               claim <path> [<value...>]   # repeatable
-//	    require               group <group...>            # repeatable
-//	    scope_implies         <broad> <narrow...>         # repeatable
+//	    require               scope <scope...>                       # repeatable
+//	    require               any_scope <scope...>                   # repeatable
+//	    require               acr <value...>                         # repeatable
+//	    require               max_auth_age <duration>                # repeatable
+//	    require               claim <path> [<value...>]              # repeatable
+//	    require               group <group...>                       # repeatable
+//	    scope_implies         <broad> <narrow...>                    # repeatable
 //	    mcp {
 //	        tool     <name> [scope <scope...>]   # repeatable
 //	        method   <name> scope <scope...>     # repeatable
 //	        default  allow|deny
 //	    }
 //	    introspect            [force|skip] [max_age <duration>]
-//	    forward_claims        <Header> <path>             # repeatable
-//	    forward_claims        { <Header> <path> ... }     # repeatable
-//	    forward_payload       <header>
+//	    forward_claims        <Header> <path> [<encoding>]           # repeatable
+//	    forward_claims        { <Header> <path> [<encoding>] ... }   # repeatable
+//	    forward_payload       <header> [padded]
+//	    consumer_headers      off|<header...>
 //	    forward_token
 //	    optional              [expired]
 //	    anonymous             <username>
@@ -151,7 +152,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	    }
 //	    origin_check          off
 //	    error_format          problem
-//	    public                <path...>                   # repeatable
+//	    public                <path...>                              # repeatable
 //	    end_at_expiry         [all]
 //	    cache                 <size>|off
 //	}
@@ -212,10 +213,12 @@ var handlerTable = words.Table[Handler]{Name: "bearer_auth", Words: []words.Word
 	{Name: "mcp", Reader: words.Only(func(h *Handler) **rights.Rights { return &h.MCP }, &rights.Table)},
 	{Name: "introspect", Usage: []string{"[force|skip] [max_age <duration>]"},
 		Reader: words.Custom(readRouteIntrospect, func(h *Handler) []any { return []any{&h.Introspect} })},
-	{Name: "forward_claims", Usage: []string{"<Header> <path>", "{ <Header> <path> ... }"}, Repeatable: true,
+	{Name: "forward_claims", Usage: forwardUsage, Repeatable: true,
 		Reader: words.Custom(readForwardClaims, func(h *Handler) []any { return []any{&h.ForwardClaims} })},
-	{Name: "forward_payload", Usage: []string{"<header>"},
-		Reader: words.Text(func(h *Handler) *string { return &h.ForwardPayload })},
+	{Name: "forward_payload", Usage: []string{"<header> [padded]"},
+		Reader: words.Custom(readForwardPayload, func(h *Handler) []any { return []any{&h.ForwardPayload, &h.PadPayload} })},
+	{Name: "consumer_headers", Usage: []string{"off|<header...>"},
+		Reader: words.Texts(func(h *Handler) *[]string { return &h.ConsumerHeaders })},
 	{Name: "forward_token", Reader: words.Flag(func(h *Handler) *bool { return &h.ForwardToken })},
 	{Name: "optional", Usage: []string{"[expired]"},
 		Reader: words.Custom(readOptional, func(h *Handler) []any { return []any{&h.Optional, &h.OptionalExpired} })},

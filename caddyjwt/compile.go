@@ -9,6 +9,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/require"
 	"github.com/caddyjwt/gateway/caddyjwt/rights"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
+	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/problem"
 	"github.com/caddyjwt/gateway/internal/resource"
@@ -162,7 +163,8 @@ func (h *Handler) compileRoute(s *words.Settings, c *compiled) (err error) {
 	}
 	config.Anonymous, c.anonymousKnown = anonymous, c.anonymousKnown && known
 	config.ForwardToken, config.Optional, config.AllowPreflight = h.ForwardToken, h.Optional, h.AllowPreflight
-	config.OptionalExpired, config.ForwardPayload = h.OptionalExpired, h.ForwardPayload
+	config.OptionalExpired, config.ConsumerHeaders = h.OptionalExpired, h.ConsumerHeaders
+	config.ForwardPayload, config.PadPayload = h.ForwardPayload, h.PadPayload
 	if config.Public, err = h.compilePublic(); err != nil {
 		return err
 	}
@@ -178,7 +180,12 @@ func (f ForwardClaim) compile() (gate.ForwardClaim, error) {
 	if err != nil {
 		return gate.ForwardClaim{}, setting.In("Claim", err)
 	}
-	return gate.ForwardClaim{Path: path, Header: f.Header}, nil
+	as, known := claims.ParseEncoding(f.As)
+	if !known {
+		return gate.ForwardClaim{}, setting.Errorf("As", "forward_claims %s %s %s: expected %s", f.Header, f.Claim, f.As,
+			words.Alternatives(claims.Encodings()))
+	}
+	return gate.ForwardClaim{Path: path, Header: f.Header, As: as}, nil
 }
 
 func (r *RouteIntrospect) compile() (gate.RouteAsking, error) {

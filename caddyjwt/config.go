@@ -50,11 +50,17 @@ type ForwardClaim struct {
 	// Path of the claim, as in a requirement.
 	Claim string `json:"claim"`
 	// Name of the header: letters, digits and hyphens, but not a header that means something to HTTP. The client's own
-	// header of that name is removed from every request. Strings go as they are, arrays of strings joined by commas, all
-	// else as JSON. Without the claim there is no header. Characters that could make one claim look like another are
-	// percent-encoded in strings: "%", commas, quotes, "[" and "{" at the beginning, and blanks at the ends. A request
-	// whose claim has a control character, or more than 8 KiB, is refused.
+	// header of that name is removed from every request. Without the claim there is no header. A request whose claim
+	// would take more than 8 KiB in the header is refused.
 	Header string `json:"header"`
+	// How the claim is written. "json": JSON in ASCII. "comma": the elements of a list as they are, with commas between
+	// them; a request is refused when an element has a comma or a quote. "base64url": the text of a string, or else the
+	// JSON, in base64url without padding. "percent": as by default, but with everything percent-encoded except letters,
+	// digits and -._~ of ASCII. Default: strings go as they are, arrays of strings joined by commas, all else as JSON.
+	// Characters that could make one claim look like another are percent-encoded in strings: "%", commas, quotes, "[" and
+	// "{" at the beginning, and blanks at the ends. With the default and "comma", a request whose claim has a control
+	// character is refused.
+	As string `json:"as,omitempty"`
 }
 
 // RouteIntrospect refines the issuers' introspect settings for one route.

@@ -15,7 +15,7 @@ func TestMistakesInABlockOfForwardClaims(t *testing.T) {
 	}{
 		"claim before header": {"forward_claims {\nX-Email email\nsub X-User\n}",
 			`did you mean "X-User sub"? (for a header named "sub", write "Sub")`, 7},
-		"a header without a claim": {"forward_claims {\nX-User\n}", "expected: forward_claims <Header> <path>, or", 6},
+		"a header without a claim": {"forward_claims {\nX-User\n}", "expected: forward_claims <Header> <path> [", 6},
 		"a header given twice":     {"forward_claims {\nX-A sub\nX-B sub\nX-A email\n}", "already taken", 8},
 		"the same, in two blocks": {"forward_claims {\nX-A sub\nX-B sub\n}\nforward_claims {\nX-A email\n}",
 			"already taken", 10},

@@ -162,7 +162,9 @@ cache: off
 	require group staff
 	introspect skip max_age 10s
 	forward_claims X-User sub
-	forward_payload X-Claims
+	forward_claims X-Name name base64url
+	forward_payload X-Claims padded
+	consumer_headers off
 	forward_token
 	allow_preflight
 	cache 65537`, want: `
@@ -179,7 +181,8 @@ max_lifetime: 1h0m0s
 introspect: skip max_age 10s
 without_token: refused
 preflight: passes
-forwards: the token, X-User from sub, X-Claims with all claims
+forwards: the token, X-User from sub, X-Name from name as base64url, X-Claims with all claims, padded
+consumer_headers: off
 cache: 65537 bytes
 `},
 	} {
@@ -222,7 +225,7 @@ func TestSummaryKnowsEverySetting(t *testing.T) {
 	for of, c := range map[reflect.Type]struct{ told, leftOut string }{
 		reflect.TypeFor[gate.Config](): {
 			told: "Extractor Audience MaxLifetime Issuers Consumers KeyClaim Require ScopeImplies ForwardClaims " +
-				"ForwardPayload ForwardToken Optional OptionalExpired Anonymous AllowPreflight " +
+				"ForwardPayload PadPayload ConsumerHeaders ForwardToken Optional OptionalExpired Anonymous AllowPreflight " +
 				"AnyOrigin TrustedOrigins Public Asking Cache " +
 				"ResourceMetadata",
 			leftOut: "Realm Leeway Outputs Revocations Now", // of little weight, or not in any configuration

@@ -6,14 +6,12 @@ package caddyjwt
 import (
 	"errors"
 	"fmt"
-	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
-	"github.com/caddyjwt/gateway/caddyjwt/bodies"
 	"github.com/caddyjwt/gateway/caddyjwt/consumers"
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
 	"github.com/caddyjwt/gateway/caddyjwt/expiry"
@@ -26,7 +24,6 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/rights"
 	"github.com/caddyjwt/gateway/caddyjwt/startup"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
-	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/gate"
 )
 
@@ -109,6 +106,13 @@ type Handler struct {
 	// an opaque token, as base64url without padding (RFC 7515 section 2). The rules for its name are those for a claim's
 	// header. A request whose payload takes more than 8 KiB there, which is 6 KiB of JSON, is refused. Default: none.
 	ForwardPayload string `json:"forward_payload,omitempty"`
+	// Pad the base64url of forward_payload with "=", for backends whose decoders want that. Default: no padding.
+	PadPayload bool `json:"pad_payload,omitempty"`
+	// Which headers about consumers the backend gets: some of X-Consumer-ID, X-Consumer-Custom-ID, X-Consumer-Username,
+	// X-Consumer-Groups, X-Credential-Identifier and X-Anonymous-Consumer, or "off" alone for none. A client can set none
+	// of them, whatever the list says. Without X-Anonymous-Consumer the backend cannot tell the anonymous consumer from a
+	// caller with a token. Default: all.
+	ConsumerHeaders []string `json:"consumer_headers,omitempty"`
 	// Leave the token in the request. Default: it is removed from every configured place, because whoever has a token
 	// can use it.
 	ForwardToken bool `json:"forward_token,omitempty"`
@@ -268,72 +272,6 @@ func (h *Handler) Cleanup() error {
 		h.log.tally.close()
 	}
 	return errors.Join(h.leases.End(), h.mirrors.End())
-}
-
-// ServeHTTP lets the request through or refuses it. Either way the request loses the token and the identity that the
-// client claimed: an error route may have a backend, too.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if h.cors != nil {
-		return h.guardWithCORS(w, r, next)
-	}
-	return h.guard(w, r, next)
-}
-
-func (h *Handler) guard(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	verdict, err := h.decide(w, r)
-	unread := r.ContentLength != 0 && !bearer.HasRead(r) // strip wraps the body, so ask now
-	h.strip(r, verdict)
-	if err == nil && !verdict.Passes() {
-		err = gate.InternalError
-	}
-	if h.messages != nil {
-		err = h.messages.Settle(w, r, h.gate, verdict, err)
-	}
-	if err == nil && verdict.Identity != nil {
-		err = h.gate.Annotate(r, verdict.Identity)
-	}
-	if err != nil {
-		if unread && !bearer.HasRead(r) {
-			bodies.Limit(w, bodies.RefusedTimeout)
-		}
-		bodies.EndTrailers(w, r)
-		return h.refuse(w, r, err)
-	}
-	h.reportPass(r, verdict)
-	if err := h.serve(w, r, next, verdict); err != nil {
-		bodies.EndTrailers(w, r)
-		return h.afterExpiry(w, r, err, verdict.Identity)
-	}
-	return nil
-}
-
-// serve lets the request through.
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, verdict gate.Verdict) error {
-	if verdict.Outcome != gate.Accepted {
-		return next.ServeHTTP(w, r)
-	}
-	if verdict.InAuthorization {
-		return h.ending.Serve(w, r, next, verdict.Identity, verdict.Expires)
-	}
-	marked := onheader.Wrap(w, keepPrivate)
-	err := h.ending.Serve(marked, r, next, verdict.Identity, verdict.Expires)
-	marked.Finish()
-	return err
-}
-
-// decide asks the gate. If the gate has to read a form, the client gets a deadline: nothing else would end a read from
-// a client that has fallen silent. The deadline must be gone once the body has been read: from then on the server
-// watches the connection, and would take the deadline for the client hanging up.
-func (h *Handler) decide(w http.ResponseWriter, r *http.Request) (gate.Verdict, error) {
-	if !h.gate.ReadsBody(r) {
-		return h.ask(r)
-	}
-	bodies.Limit(w, bodies.FormTimeout)
-	verdict, err := h.ask(r)
-	if err == nil || bearer.HasRead(r) {
-		bodies.Limit(w, 0)
-	}
-	return verdict, err
 }
 
 // Interface guards.

@@ -56,6 +56,11 @@ type Config struct {
 	// ForwardPayload names a header that sends all claims to the backend; empty means no such header. The name follows
 	// the rules for those of ForwardClaims.
 	ForwardPayload string `fingerprint:"-"`
+	// PadPayload pads the base64url of ForwardPayload with "=".
+	PadPayload bool `fingerprint:"-"`
+	// ConsumerHeaders lists those headers about consumers that the backend gets. Empty means all, and "off" alone means
+	// none. All of them are removed from requests, whatever the list says.
+	ConsumerHeaders []string `fingerprint:"-"`
 	// Outputs set further headers for the backend. Their names follow the rules for those of ForwardClaims.
 	Outputs []Output `fingerprint:"-"`
 	// Revocations knows which tokens are revoked. Nil means that the gate does not check for that.
@@ -188,4 +193,5 @@ type ClaimRequirement struct {
 type ForwardClaim struct {
 	Path   claims.Path
 	Header string
+	As     claims.Encoding
 }

@@ -143,13 +143,13 @@ func TestConfigurationMistakes(t *testing.T) {
 		}), `issuer "https://as.example"`, "Issuers[0].Asking.Mode"},
 		"a header that the token is in": {func(c *gate.Config) {
 			c.Extractor = extractor(t, bearer.Place{Kind: bearer.Header, Name: "X-Token"})
-			c.ForwardClaims = []gate.ForwardClaim{{path(t, "sub"), "X-User"}, {path(t, "jti"), "X-Token"}}
+			c.ForwardClaims = []gate.ForwardClaim{{Path: path(t, "sub"), Header: "X-User"}, {Path: path(t, "jti"), Header: "X-Token"}}
 		}, "the token is taken from that header", "ForwardClaims[1].Header"},
 		"a header twice": {func(c *gate.Config) {
-			c.ForwardClaims = []gate.ForwardClaim{{path(t, "sub"), "X-User"}, {path(t, "jti"), "x-user"}}
+			c.ForwardClaims = []gate.ForwardClaim{{Path: path(t, "sub"), Header: "X-User"}, {Path: path(t, "jti"), Header: "x-user"}}
 		}, "the header is already taken", "ForwardClaims[1].Header"},
 		"a header that is reserved": {func(c *gate.Config) {
-			c.ForwardClaims = []gate.ForwardClaim{{path(t, "sub"), "Host"}}
+			c.ForwardClaims = []gate.ForwardClaim{{Path: path(t, "sub"), Header: "Host"}}
 		}, "it has a meaning of its own in HTTP", "ForwardClaims[0].Header"},
 		"two issuers for the same opaque tokens": {func(c *gate.Config) {
 			c.Issuers = append(c.Issuers, issuer(t, issuerB, key))

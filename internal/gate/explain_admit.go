@@ -240,7 +240,7 @@ func (g *Gate) fields(header http.Header) (fields []HeaderField) {
 	payload := func(name string) bool {
 		return slices.ContainsFunc(g.outputs, func(o Output) bool {
 			whole, ok := o.(forwardPayload)
-			return ok && string(whole) == name
+			return ok && whole.name == name
 		})
 	}
 	for _, name := range slices.Sorted(maps.Keys(header)) {

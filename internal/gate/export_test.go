@@ -1,11 +1,5 @@
 package gate
 
-import (
-	"maps"
-	"slices"
-	"strings"
-)
-
 // CleanUp does the store's pending work, so that the numbers below are exact.
 func (c *Cache) CleanUp() { c.store.CleanUp() }
 
@@ -46,15 +40,5 @@ func FieldsFingerprint(c Config) [32]byte { return fingerprint(&c, &parties{keyC
 
 // Overrides names the fields in which a backend may look for another target or method than those of the request line.
 func Overrides() (targets, methods []string) {
-	return slices.Sorted(maps.Keys(targetOverrides.names)), slices.Sorted(maps.Keys(methodOverrides.names))
-}
-
-// ReservedFor lists the names that cannot carry a claim for a reason with this text.
-func ReservedFor(why string) []string {
-	for _, r := range reserved {
-		if strings.Contains(r.why, why) {
-			return r.names
-		}
-	}
-	return nil
+	return targetOverrides.All(), methodOverrides.All()
 }

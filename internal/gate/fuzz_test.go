@@ -25,7 +25,7 @@ var identityHeaders = []string{
 }
 
 // isManaged compares names like a backend that cannot distinguish characters other than letters and digits. It is an
-// independent check of headerNames.
+// independent check of fields.Names.
 func isManaged(name string, more ...string) bool {
 	alike := func(s string) string {
 		b := []byte(s)

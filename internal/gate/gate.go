@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/bearer"
+	"github.com/caddyjwt/gateway/internal/fields"
 	"github.com/caddyjwt/gateway/internal/publicpath"
 	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/introspect"
@@ -66,7 +67,7 @@ type Gate struct {
 	require         requirements
 	revocations     Revocations
 	outputs         []Output
-	managed         headerNames // names that the outputs may set
+	managed         fields.Names // names that the outputs may set
 	keepToken       bool
 	optional        bool
 	anonymous       *Identity

@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyjwt/gateway/internal/causes"
 	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/fields"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/setting"
 )
@@ -123,7 +124,7 @@ func (p *parties) addConsumer(c *Config, consumer *Consumer) error {
 // validate refuses what cannot be sent to the backend in a header.
 func (c *Consumer) validate() error {
 	check := func(field, value string) error {
-		if err := checkHeaderValue(value); err != nil {
+		if err := fields.CheckValue(value); err != nil {
 			return setting.Errorf(field, "%q cannot be sent to the backend: %w", value, err)
 		}
 		return nil
@@ -154,7 +155,7 @@ func (p *parties) addCredential(c *Config, consumer *Consumer, credential *Crede
 		return setting.Errorf("Key", "a credential has no key: give the value of the tokens' %s", p.keyClaim)
 	}
 	where := fmt.Sprintf("credential %q", credential.Key)
-	if err := checkHeaderValue(credential.Key); err != nil {
+	if err := fields.CheckValue(credential.Key); err != nil {
 		return setting.Errorf("Key", "%s cannot be sent to the backend: %w", where, err)
 	}
 	if other, twice := p.credentials[credential.Key]; twice {

@@ -3,6 +3,7 @@ package gate
 import (
 	"net/http"
 
+	"github.com/caddyjwt/gateway/internal/fields"
 	"github.com/caddyjwt/gateway/internal/publicpath"
 	"github.com/caddyjwt/gateway/internal/setting"
 )
@@ -39,15 +40,15 @@ func (g *Gate) asPublic(r *http.Request) (Verdict, error) {
 // request line and in Host. IIS and Symfony do, and servers behind gateways that keep the original target or remove a
 // prefix. Destination is where WebDAV copies a page to (RFC 4918 section 10.3). X-Forwarded-Host is not one of them:
 // reverse_proxy lets only trusted proxies send it.
-var targetOverrides = namesOf("X-Original-URL", "X-Rewrite-URL", "X-Original-URI", "X-Original-Path",
+var targetOverrides = fields.Of("X-Original-URL", "X-Rewrite-URL", "X-Original-URI", "X-Original-Path",
 	"X-Envoy-Original-Path", "X-Replaced-Path", "X-Forwarded-URI", "X-Forwarded-Path", "X-Forwarded-Prefix",
 	"X-Script-Name", "Script-Name", "Path-Info", "Destination", "X-Host", "X-Original-Host", "X-HTTP-Host-Override")
 
 // StripPublic removes from a public request what could make another request of it, and the token even if ForwardToken
 // keeps it elsewhere: nobody has judged it. Call it before Strip.
 func (g *Gate) StripPublic(r *http.Request) {
-	methodOverrides.stripHeader(r.Header)
-	targetOverrides.stripHeader(r.Header)
+	methodOverrides.Strip(r.Header)
+	targetOverrides.Strip(r.Header)
 	if g.keepToken { // Strip removes it otherwise
 		g.extractor.Remove(r)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/caddyjwt/gateway/internal/bearer"
+	"github.com/caddyjwt/gateway/internal/fields"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
@@ -198,7 +199,7 @@ func TestFieldsThatNameAnotherPageCarryNoClaim(t *testing.T) {
 		}
 	}
 	for why, removed := range map[string][]string{"the address that was asked": targets, "the method of the": methods} {
-		reserved := gate.ReservedFor(why)
+		reserved := fields.ReservedFor(why)
 		if len(reserved) == 0 {
 			t.Errorf("nothing is reserved for %q", why)
 		}

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/caddyjwt/gateway/internal/bearer"
+	"github.com/caddyjwt/gateway/internal/fields"
 )
 
 // Strip removes whatever the client must not pass to the backend: the managed headers in every spelling, also as
@@ -19,7 +20,7 @@ func (g *Gate) Strip(r *http.Request) {
 	if g.passesAsPreflight(r) {
 		stripPreflight(r)
 	}
-	g.managed.stripHeader(r.Header)
+	g.managed.Strip(r.Header)
 	if fields := r.Header["Upgrade"]; len(fields) > 0 {
 		stripUpgrade(r.Header, fields)
 	}
@@ -52,16 +53,6 @@ func (g *Gate) StripTarget(u *url.URL, text string) (stripped string, changed bo
 	return r.RequestURI, r.RequestURI != text
 }
 
-// stripHeader deletes the set's names from h. It uses raw keys, since Header.Del would miss names that are not in
-// canonical form.
-func (m *headerNames) stripHeader(h http.Header) {
-	for name := range h {
-		if m.has(name) {
-			delete(h, name)
-		}
-	}
-}
-
 // stripUpgrade removes upgrades to other forms of HTTP: to HTTP/2 in clear text (deprecated by RFC 9113 section 3.1),
 // to TLS (RFC 2817) and to another version of HTTP. In the tunnel that a backend would open, a client could send any
 // number of requests that no gate sees. WebSocket and other protocols stay.
@@ -80,13 +71,13 @@ func stripUpgrade(h http.Header, fields []string) {
 }
 
 // methodOverrides are fields with which some backends replace the method of the request line.
-var methodOverrides = namesOf("X-HTTP-Method", "X-HTTP-Method-Override", "X-Method-Override", "X-Original-Method")
+var methodOverrides = fields.Of("X-HTTP-Method", "X-HTTP-Method-Override", "X-Method-Override", "X-Original-Method")
 
 // stripPreflight makes sure that the backend sees a preflight, which passes without a token, as nothing else: its
 // method stays OPTIONS, and it has no body. The query stays, since it is part of what the preflight asks about.
 // Frameworks that read a method from the query, such as "_method", do so for POST only.
 func stripPreflight(r *http.Request) {
-	methodOverrides.stripHeader(r.Header)
+	methodOverrides.Strip(r.Header)
 	bearer.DropBody(r)
 }
 
@@ -99,7 +90,7 @@ func (g *Gate) settleConnection(h http.Header, fields []string) {
 	for _, field := range fields {
 		for option := range strings.SplitSeq(field, ",") {
 			switch option = textproto.TrimString(option); {
-			case aboutConnection.has(option):
+			case aboutConnection.Has(option):
 				kept = append(kept, option)
 			case option != "":
 				settled = false
@@ -119,16 +110,16 @@ func (g *Gate) settleConnection(h http.Header, fields []string) {
 }
 
 // aboutConnection lists the options that say something about the connection itself, whether or not they name a field.
-var aboutConnection = namesOf("close", "keep-alive", "Upgrade", "HTTP2-Settings", "TE")
+var aboutConnection = fields.Of("close", "keep-alive", "Upgrade", "HTTP2-Settings", "TE")
 
 // concernsIdentity reports whether a field, in whatever spelling, says who is calling: credentials, whether or not they
 // are forwarded, and the headers that outputs set. A client may neither send such a field as a trailer nor name it in
 // Connection.
 func (g *Gate) concernsIdentity(name string) bool {
-	return g.managed.has(name) || credentials.has(name) || g.extractor.Needs(name)
+	return g.managed.Has(name) || credentials.Has(name) || g.extractor.Needs(name)
 }
 
-var credentials = namesOf("Authorization", "Cookie")
+var credentials = fields.Of("Authorization", "Cookie")
 
 // stripTrailer removes fields that concern identity or name another target from the trailers, which must have neither
 // (RFC 9110 section 6.5.1): from the announced ones now, and from the received ones when the body ends. It does so even
@@ -161,7 +152,7 @@ func (b *trailerBody) strip() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for name := range b.request.Trailer {
-		if b.gate.concernsIdentity(name) || methodOverrides.has(name) || targetOverrides.has(name) {
+		if b.gate.concernsIdentity(name) || methodOverrides.Has(name) || targetOverrides.Has(name) {
 			delete(b.request.Trailer, name)
 		}
 	}

@@ -22,6 +22,7 @@ var arrows = map[string][]string{
 	"internal/strictjson":          nil,
 	"internal/causes":              nil,
 	"internal/bearer":              nil,
+	"internal/fields":              nil,
 	"internal/problem":             nil,
 	"internal/publicpath":          nil,
 	"internal/resource":            {"internal/publicpath", "internal/bearer"},
@@ -44,7 +45,7 @@ var arrows = map[string][]string{
 	},
 	"internal/gate": {
 		"internal/bearer", "internal/jose", "internal/keyset", "internal/claims", "internal/setting", "internal/hashing",
-		"internal/publicpath", "introspect", "internal/causes", "internal/strictjson", "internal/scope",
+		"internal/publicpath", "introspect", "internal/causes", "internal/strictjson", "internal/scope", "internal/fields",
 	},
 
 	"internal/mcp": {"internal/strictjson", "internal/causes", "internal/bearer", "internal/setting"},

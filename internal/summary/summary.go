@@ -97,6 +97,7 @@ func Of(g Gate) []Item {
 	add("trusted_origins", list(c.TrustedOrigins, maxNames, " "))
 	add("cors", list(g.CORS, maxNames, " "))
 	add("forwards", first(forwards(c), ", "))
+	add("consumer_headers", list(c.ConsumerHeaders, maxNames, " "))
 	add("end_at_expiry", g.EndAtExpiry)
 	add("cache", size(g.Cache))
 	return items
@@ -221,10 +222,18 @@ func withoutToken(c *gate.Config) string {
 
 func forwards(c *gate.Config) (all []string) {
 	for _, claim := range c.ForwardClaims {
-		all = append(all, short(claim.Header)+" from "+short(claim.Path.String()))
+		text := short(claim.Header) + " from " + short(claim.Path.String())
+		if claim.As != claims.Text {
+			text += " as " + claim.As.String()
+		}
+		all = append(all, text)
 	}
 	if c.ForwardPayload != "" {
-		all = append(all, short(c.ForwardPayload)+" with all claims")
+		text := short(c.ForwardPayload) + " with all claims"
+		if c.PadPayload {
+			text += ", padded"
+		}
+		all = append(all, text)
 	}
 	if c.ForwardToken {
 		all = append([]string{"the token"}, all...) // first, where no long list hides it

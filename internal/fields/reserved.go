@@ -1,4 +1,4 @@
-package gate
+package fields
 
 import (
 	"fmt"
@@ -50,6 +50,16 @@ var reserved = []reservation{
 		"expect", "expires", "host", "http2-settings", "if-*", "last-modified", "location", "max-forwards", "pragma",
 		"priority", "range", "referer", "user-agent", "vary", "warning", "www-authenticate",
 	}},
+}
+
+// ReservedFor lists the names, in lower case, that nobody may use for a reason with this text.
+func ReservedFor(why string) []string {
+	for _, r := range reserved {
+		if strings.Contains(r.why, why) {
+			return r.names
+		}
+	}
+	return nil
 }
 
 // identityOfProxies lists exceptions: names in which oauth2-proxy and others tell the backend who is calling.
