@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,13 +14,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/smallfile"
 )
 
-const (
-	// pollInterval is how often to check whether a file has changed.
-	pollInterval = 2 * time.Second
-
-	// settle is how long new content must stay the same before it is used, because a file may be half written.
-	settle = 250 * time.Millisecond
-)
+// pollInterval is how often to check whether a file has changed.
+const pollInterval = 2 * time.Second
 
 // File is a source of keys in a file.
 type File struct {
@@ -37,9 +31,8 @@ type File struct {
 	timer   *time.Timer
 	failing bool
 	since   time.Time
-	stat    os.FileInfo       // at the last read
+	watch   smallfile.Watch
 	content [sha256.Size]byte // hash of what the current set was made from
-	seen    [sha256.Size]byte // hash of what was last read
 }
 
 var _ Source = (*File)(nil)
@@ -51,16 +44,15 @@ func NewFile(path string, taken Selection, logger *slog.Logger) (*File, error) {
 	if err := taken.check(); err != nil {
 		return nil, err
 	}
-	f := &File{path: path, taken: taken, notify: newNotifier(logger, path)}
+	f := &File{path: path, taken: taken, notify: newNotifier(logger, path), watch: smallfile.Watch{Path: path}}
 	f.events = refresh.NewQueue(f.notify.tell)
-	data, stat, err := smallfile.Read(path)
+	content, err := f.watch.Start(time.Now())
 	if err == nil {
-		err = f.take(data)
+		err = f.take(content)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("key file %s: %w", path, err)
 	}
-	f.stat, f.seen = stat, f.content
 	f.events.Deliver()
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -129,52 +121,40 @@ func (f *File) check() {
 	if err != nil {
 		f.fail(err)
 	} else if changed {
-		next = settle
+		next = smallfile.Settle
 	}
 	f.timer = time.AfterFunc(next, f.check)
 	f.mu.Unlock()
 	f.events.Deliver()
 }
 
-// read looks for new content, and takes it once it has settled. changed asks for another look soon.
+// read looks for new content, and takes it once it has settled. changed asks for another look soon. An unusable file is
+// tried again each time: a certificate in it may have become valid.
 func (f *File) read() (changed bool, err error) {
-	stat, err := os.Stat(f.path)
-	if err != nil {
+	if f.failing {
+		f.watch.Forget()
+	}
+	content, err := f.watch.Look(time.Now())
+	switch {
+	case err != nil, content == nil:
 		return false, err
-	}
-	settled := f.seen == f.content && !f.failing
-	if settled && f.stat != nil && sameStat(f.stat, stat) && time.Since(stat.ModTime()) > 2*pollInterval {
-		return false, nil
-	}
-	data, stat, err := smallfile.Read(f.path)
-	if err != nil {
-		return false, err
-	}
-	sum := sha256.Sum256(data)
-	f.stat = stat
-	if sum != f.seen {
-		f.seen = sum
-		return sum != f.content || f.failing, nil
-	}
-	if sum == f.content {
+	case !content.Settled:
+		return content.Sum != f.content || f.failing, nil
+	case content.Sum == f.content:
 		f.recovered()
 		return false, nil
 	}
-	return false, f.take(data)
+	return false, f.take(content)
 }
 
-func sameStat(a, b os.FileInfo) bool {
-	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
-}
-
-// take makes the keys in data the current ones. The caller holds the lock, or is the constructor.
-func (f *File) take(data []byte) (err error) {
+// take makes the keys in the content the current ones. The caller holds the lock, or is the constructor.
+func (f *File) take(content *smallfile.Content) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic while reading keys: %v", p)
 		}
 	}()
-	keys, skipped, expires, err := ParseKeys(data, f.taken, time.Now())
+	keys, skipped, expires, err := ParseKeys(content.Data, f.taken, time.Now())
 	if err != nil {
 		return err
 	}
@@ -189,7 +169,7 @@ func (f *File) take(data []byte) (err error) {
 		event.Kind, before = KeysChanged, old.set
 		event.Added, event.Removed = old.set.changes(set)
 	}
-	f.content = sha256.Sum256(data)
+	f.content = content.Sum
 	f.current.Store(newStatic(set, expires))
 	if event.Kind == Ready || len(event.Added)+len(event.Removed) > 0 {
 		f.events.Add(event)
@@ -202,7 +182,6 @@ func (f *File) take(data []byte) (err error) {
 
 // fail and recovered report when the file becomes unusable, and when that is over.
 func (f *File) fail(err error) {
-	err = smallfile.WithoutPath(err)
 	f.trouble.Store(&err)
 	if f.failing {
 		return
