@@ -17,6 +17,7 @@ var arrows = map[string][]string{
 
 	"internal/setting":             nil,
 	"internal/smallfile":           nil,
+	"internal/rotating":            {"internal/smallfile"},
 	"internal/hashing":             nil,
 	"internal/hashing/hashingtest": {"internal/hashing"},
 	"internal/strictjson":          nil,
