@@ -52,12 +52,12 @@ type Mirror struct {
 func NewMirror(options MirrorOptions) (*Mirror, error) {
 	l := &mirrorLoader{issuer: options.Issuer, addresses: []string{options.URL}, client: options.transport}
 	if options.URL == "" {
-		found, err := keyset.WellKnown(options.Issuer)
+		found, err := keyset.WellKnownOver(options.Fetch.Plain, options.Issuer)
 		if err != nil {
 			return nil, setting.Errorf("Issuer", "issuer: %w", err)
 		}
 		l.addresses = []string{found[1], found[0]}
-	} else if _, err := fetch.CheckURL(options.URL); err != nil {
+	} else if _, err := options.Fetch.Plain.CheckURL(options.URL); err != nil {
 		return nil, setting.Errorf("URL", "metadata: %w", err)
 	}
 	timing := refresh.Timing{MaxStale: options.MaxStale, MinBackoff: strangersPause}

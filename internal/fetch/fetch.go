@@ -2,7 +2,8 @@
 //
 // Others have a say in what it fetches: a metadata document names the address of the keys, a server answers with a
 // redirect, a name resolves to whatever its owner chooses. So every address is checked where it is used, down to the IP
-// address that is dialled. Answers are bounded in size and time. Nothing but https is spoken beyond this machine.
+// address that is dialled. Answers are bounded in size and time. Nothing but https is spoken beyond this machine, unless
+// the operator allows it for private addresses.
 package fetch
 
 import (
@@ -95,9 +96,9 @@ func (c *Client) Close() error {
 // Get fetches a document. With an etag it asks for the document only if it has changed (RFC 9110 section 13.1.2). A
 // status other than 200 is not an error.
 //
-// Get follows up to three redirects. Each target is checked like the address itself, and must have the same scheme. The
-// options' header fields and client certificate go only to the origin of the address, not to another that a redirect
-// leads to.
+// Get follows up to three redirects. Each target is checked like the address itself, and must have the same scheme. If
+// more than LoopbackHTTP is allowed, http may lead to https, but never the reverse. The options' header fields and
+// client certificate go only to the origin of the address, not to another that a redirect leads to.
 //
 // An etag belongs to the document at this very address. Two documents may well have the same one (RFC 9110 section
 // 8.8.3), for example two files of the same length that were made in the same second. So it is not sent on after a
@@ -105,7 +106,8 @@ func (c *Client) Close() error {
 func (c *Client) Get(ctx context.Context, address, accept, etag string) (*Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	target, err := CheckURL(address)
+	plain := c.transport.plain
+	target, err := plain.CheckURL(address)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +123,7 @@ func (c *Client) Get(ctx context.Context, address, accept, etag string) (*Respon
 		if err != nil {
 			return nil, err
 		}
-		next, err := redirect(response, target)
+		next, err := plain.redirect(response, target)
 		if err != nil {
 			response.Body.Close()
 			return nil, err
@@ -184,7 +186,7 @@ func Discreet(err error) error {
 }
 
 // redirect is where an answer leads; nil when it is not a redirect (RFC 9110 section 15.4).
-func redirect(response *http.Response, from *url.URL) (*url.URL, error) {
+func (p PlainHTTP) redirect(response *http.Response, from *url.URL) (*url.URL, error) {
 	switch response.StatusCode {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
 		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
@@ -195,11 +197,12 @@ func redirect(response *http.Response, from *url.URL) (*url.URL, error) {
 	if err != nil || response.Header.Get("Location") == "" {
 		return nil, fmt.Errorf("%w: no usable Location", ErrRedirect)
 	}
-	if location.Scheme != from.Scheme {
+	upgrade := p != LoopbackHTTP && from.Scheme == "http" && location.Scheme == "https"
+	if location.Scheme != from.Scheme && !upgrade {
 		return nil, fmt.Errorf("%w: from %s to another scheme", ErrRedirect, from.Scheme)
 	}
 	location.Fragment, location.RawFragment = "", ""
-	next, err := CheckURL(location.String())
+	next, err := p.CheckURL(location.String())
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrRedirect, err)
 	}

@@ -17,9 +17,13 @@ import (
 
 	"github.com/caddyjwt/gateway/internal/fetch"
 	"github.com/caddyjwt/gateway/internal/hashing/hashingtest"
+	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	tokentest.AllowNames()
+	goleak.VerifyTestMain(m)
+}
 
 func client(tb testing.TB, options fetch.Options) *fetch.Client {
 	tb.Helper()

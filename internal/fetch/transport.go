@@ -36,6 +36,8 @@ type Options struct {
 	Header http.Header
 	// AllowLinkLocal permits link-local addresses and those of cloud metadata services.
 	AllowLinkLocal bool
+	// Plain says how far requests without TLS may go. It changes nothing about https.
+	Plain PlainHTTP
 	// Timeout bounds one Get. Zero means DefaultTimeout.
 	Timeout time.Duration
 	// Observe is called after each exchange, redirects included. It must be safe for concurrent use. Nil for none.
@@ -63,7 +65,8 @@ func (o Options) Fingerprint() [sha256.Size]byte {
 type transport struct {
 	secure         *http.Transport // https, with the client certificate
 	strange        *http.Transport // https to other servers, without the certificate; without one, it is secure
-	local          *http.Transport // http, to loopback addresses only and never through a proxy
+	open           *http.Transport // http without TLS, as far as plain allows it and never through a proxy
+	plain          PlainHTTP
 	allowLinkLocal bool
 	connections    *connections // of all parts
 	observe        func(Exchange)
@@ -74,29 +77,30 @@ func newTransport(o Options) (*transport, error) {
 	if err != nil {
 		return nil, err
 	}
-	open := new(connections)
+	opened := new(connections)
 	t := &transport{
-		secure:         secure(o, config, open),
-		local:          base(&http.Transport{DialContext: open.keep(dialer(allowLoopback))}),
+		secure:         secure(o, config, opened),
+		open:           unencrypted(o, opened),
+		plain:          o.Plain,
 		allowLinkLocal: o.AllowLinkLocal,
-		connections:    open,
+		connections:    opened,
 		observe:        o.Observe,
 	}
 	t.strange = t.secure
 	if len(config.Certificates) > 0 {
 		anonymous := config.Clone()
 		anonymous.Certificates = nil
-		t.strange = secure(o, anonymous, open)
+		t.strange = secure(o, anonymous, opened)
 	}
 	return t, nil
 }
 
 // secure is a transport for https. Its connections show the configured certificate to any server that asks.
-func secure(o Options, config *tls.Config, open *connections) *http.Transport {
+func secure(o Options, config *tls.Config, opened *connections) *http.Transport {
 	silence := timeout(o)
 	return base(&http.Transport{
 		Proxy:             http.ProxyFromEnvironment,
-		DialContext:       open.keep(dialer(allowRemote(o.AllowLinkLocal))),
+		DialContext:       opened.keep(dialer(allowRemote(o.AllowLinkLocal))),
 		TLSClientConfig:   config,
 		ForceAttemptHTTP2: true,
 		// In HTTP/2 a request that is given up leaves its connection open. If the connection leads nowhere any more, it fails
@@ -104,6 +108,14 @@ func secure(o Options, config *tls.Config, open *connections) *http.Transport {
 		// (RFC 9113 section 6.7) distinguishes it from a slow server.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: silence, PingTimeout: silence},
 	})
+}
+
+// unencrypted is a transport for http without TLS. It has no proxy: the proxy would be what is dialled, and nobody could
+// check where the request goes from there. It speaks HTTP/1.1 only.
+func unencrypted(o Options, opened *connections) *http.Transport {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	return base(&http.Transport{DialContext: opened.keep(dialer(o.Plain.allow)), Protocols: &protocols})
 }
 
 // timeout is how long one Get may last.
@@ -152,7 +164,7 @@ func (t *transport) send(r *http.Request, secure *http.Transport) (*http.Respons
 }
 
 func (t *transport) exchange(r *http.Request, secure *http.Transport) (*http.Response, error) {
-	u, err := CheckURL(r.URL.String())
+	u, err := t.plain.CheckURL(r.URL.String())
 	if err == nil && !t.allowLinkLocal {
 		// What a proxy dials is invisible here, but an address written out is not.
 		if address, parseErr := netip.ParseAddr(u.Hostname()); parseErr == nil && isMetadata(address) {
@@ -166,7 +178,7 @@ func (t *transport) exchange(r *http.Request, secure *http.Transport) (*http.Res
 		return nil, err
 	}
 	if u.Scheme == "http" {
-		return t.local.RoundTrip(r)
+		return t.open.RoundTrip(r)
 	}
 	return secure.RoundTrip(r)
 }
@@ -174,7 +186,7 @@ func (t *transport) exchange(r *http.Request, secure *http.Transport) (*http.Res
 func (t *transport) closeIdle() {
 	t.secure.CloseIdleConnections()
 	t.strange.CloseIdleConnections()
-	t.local.CloseIdleConnections()
+	t.open.CloseIdleConnections()
 }
 
 // CloseIdleConnections makes http.Client.CloseIdleConnections work.
@@ -202,13 +214,6 @@ func allowRemote(linkLocal bool) func(netip.Addr) error {
 		}
 		return nil
 	}
-}
-
-func allowLoopback(address netip.Addr) error {
-	if !address.Unmap().IsLoopback() {
-		return fmt.Errorf("%w: http to %s, which is not this machine", ErrAddress, address)
-	}
-	return nil
 }
 
 func tlsConfig(o Options) (*tls.Config, error) {

@@ -9,10 +9,13 @@ import (
 	"strings"
 )
 
-// CheckURL parses an absolute URL that may be fetched: https, or http to this machine (localhost, 127.0.0.0/8, [::1]).
-// It must have a host, and neither a fragment nor user information, which would end up in logs. Placeholders in braces
-// are refused: where keys come from must not depend on a request.
-func CheckURL(raw string) (*url.URL, error) {
+// CheckURL is PlainHTTP.CheckURL for LoopbackHTTP.
+func CheckURL(raw string) (*url.URL, error) { return LoopbackHTTP.CheckURL(raw) }
+
+// CheckURL parses an absolute URL that may be fetched: https, or http as far as p allows it. It must have a host, and
+// neither a fragment nor user information, which would end up in logs. Placeholders in braces are refused: where keys
+// come from must not depend on a request.
+func (p PlainHTTP) CheckURL(raw string) (*url.URL, error) {
 	if strings.ContainsAny(raw, "{}") {
 		return nil, fmt.Errorf("%w: it has braces, and placeholders do not work here", ErrAddress)
 	}
@@ -31,8 +34,11 @@ func CheckURL(raw string) (*url.URL, error) {
 		return nil, fmt.Errorf("%w: it has user information", ErrAddress)
 	case u.Fragment != "" || strings.Contains(raw, "#"):
 		return nil, fmt.Errorf("%w: it has a fragment", ErrAddress)
-	case u.Scheme == "http" && !isLoopbackName(u.Hostname()):
-		return nil, fmt.Errorf("%w: http is for this machine only; use https for %s", ErrAddress, u.Host)
+	}
+	if u.Scheme == "http" {
+		if err := p.checkHost(u); err != nil {
+			return nil, err
+		}
 	}
 	if port := u.Port(); port != "" {
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {

@@ -2,6 +2,7 @@ package fetch_test
 
 import (
 	"errors"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -102,12 +103,27 @@ func TestSameOrigin(t *testing.T) {
 func FuzzCheckURL(f *testing.F) {
 	for _, seed := range []string{
 		"https://as.example.com/", "http://localhost", "http://127.0.0.1:80/#", "https://[::1%25lo]:1/",
-		"https://a@b", "http://[::1%25\xff]", "https://[::1%25%3c]", "https://ex%41mple.com/",
+		"https://a@b", "http://[::1%25\xff]", "https://[::1%25%3c]", "https://ex%41mple.com/", "http://keycloak:8080/",
+		"http://10.0.0.1", "http://[fd00::1]:80/", "http://[::ffff:10.0.0.1]/", "http://8.8.8.8", "http://100.64.0.1/",
 	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
 		u, err := fetch.CheckURL(raw)
+		over, errOver := fetch.SharedHTTP.CheckURL(raw)
+		if errOver != nil {
+			if err == nil {
+				t.Errorf("%q is accepted, but not when more is allowed: %v", raw, errOver)
+			}
+			return
+		}
+		if address, wrong := netip.ParseAddr(over.Hostname()); wrong == nil && over.Scheme == "http" && address.Is6() &&
+			!address.IsLoopback() && (address.Is4In6() || address.Zone() != "") {
+			t.Errorf("%q is accepted", raw)
+		}
+		if _, err := fetch.SharedHTTP.CheckURL(over.String()); err != nil {
+			t.Errorf("%q is accepted, but not as it is written again: %v", raw, err)
+		}
 		if err != nil {
 			return
 		}

@@ -57,10 +57,10 @@ func NewDiscovery(options DiscoveryOptions) (*Discovery, error) {
 	addresses := []string{options.URL}
 	if options.URL == "" {
 		var err error
-		if addresses, err = WellKnown(options.Issuer); err != nil {
+		if addresses, err = WellKnownOver(options.Fetch.Plain, options.Issuer); err != nil {
 			return nil, setting.Errorf("Issuer", "issuer: %w", err)
 		}
-	} else if _, err := fetch.CheckURL(options.URL); err != nil {
+	} else if _, err := options.Fetch.Plain.CheckURL(options.URL); err != nil {
 		return nil, setting.Errorf("URL", "metadata: %w", err)
 	}
 	if options.Issuer == "" {
@@ -77,7 +77,7 @@ func NewDiscovery(options DiscoveryOptions) (*Discovery, error) {
 		return nil, setting.In("Fetch", err)
 	}
 	l := &metadataLoader{
-		client: client, issuer: options.Issuer, addresses: addresses,
+		client: client, issuer: options.Issuer, addresses: addresses, plain: options.Fetch.Plain,
 		maxStale: options.Timing.MaxStale, only: options.MetadataOnly,
 		keys: jwksLoader{client: client, taken: options.Taken},
 	}
@@ -99,10 +99,13 @@ func CheckDiscoverable(issuer string) error {
 	return setting.In("Issuer", err)
 }
 
-// WellKnown returns where the metadata of an issuer may be: OpenID Connect Discovery's address, then RFC 8414's. Both
-// standards first remove a slash from the end of the identifier.
-func WellKnown(issuer string) ([]string, error) {
-	u, err := fetch.CheckURL(issuer)
+// WellKnown is WellKnownOver for fetch.LoopbackHTTP.
+func WellKnown(issuer string) ([]string, error) { return WellKnownOver(fetch.LoopbackHTTP, issuer) }
+
+// WellKnownOver returns where the metadata of an issuer may be: OpenID Connect Discovery's address, then RFC 8414's.
+// Both standards first remove a slash from the end of the identifier. Its scheme may be http as far as plain allows it.
+func WellKnownOver(plain fetch.PlainHTTP, issuer string) ([]string, error) {
+	u, err := plain.CheckURL(issuer)
 	if err != nil {
 		return nil, err
 	}
@@ -149,6 +152,7 @@ type metadataLoader struct {
 	stranger  refresh.Getter // for other origins than that of the metadata; nil when it makes no difference
 	issuer    string
 	addresses []string
+	plain     fetch.PlainHTTP
 	maxStale  time.Duration
 	only      bool // only metadata, no keys
 	keys      jwksLoader
@@ -251,7 +255,7 @@ func (l *metadataLoader) refresh(ctx context.Context) (wrong bool, err error) {
 func (l *metadataLoader) read(ctx context.Context, address string) error {
 	var metadata *Metadata
 	same, _, err := l.resource.Get(ctx, l.client, address, "application/json", func(body []byte) (err error) {
-		metadata, err = parseMetadata(body, l.issuer, address)
+		metadata, err = parseMetadata(body, l.issuer, address, l.plain)
 		return err
 	})
 	if err != nil {

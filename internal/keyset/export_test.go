@@ -31,7 +31,12 @@ func (o DiscoveryOptions) With(g Getter) DiscoveryOptions {
 // ParseJWKS is parseJWKS with the default selection.
 func ParseJWKS(data []byte) ([]*jose.Key, []Skipped, error) { return parseJWKS(data, Selection{}) }
 
+// ParseMetadata is parseMetadata when plain http is for this machine only.
+func ParseMetadata(text []byte, issuer, address string) (*Metadata, error) {
+	return parseMetadata(text, issuer, address, fetch.LoopbackHTTP)
+}
+
 var (
-	ParseFewJWKs  = parseJWKS
-	ParseMetadata = parseMetadata
+	ParseFewJWKs      = parseJWKS
+	ParseMetadataOver = parseMetadata
 )

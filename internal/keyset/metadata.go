@@ -1,7 +1,6 @@
 package keyset
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,7 +11,7 @@ import (
 )
 
 // Metadata is what an issuer says about itself (OpenID Connect Discovery 1.0 section 3, RFC 8414 section 2), as far as
-// a resource server needs it. Endpoints that fetch.CheckURL refuses are left out. It is immutable.
+// a resource server needs it. Endpoints whose addresses must not be used are left out. It is immutable.
 type Metadata struct {
 	Issuer                   string
 	JWKSURI                  string
@@ -46,8 +45,9 @@ func (e *IssuerError) Unwrap() error { return ErrFormat }
 var metadataLimits = strictjson.Limits{Depth: 16, Members: 4096}
 
 // parseMetadata reads a metadata document. It must be that of this issuer: the same text, byte for byte (RFC 8414
-// section 3.3, OpenID Connect Discovery 1.0 section 4.3).
-func parseMetadata(text []byte, issuer, address string) (*Metadata, error) {
+// section 3.3, OpenID Connect Discovery 1.0 section 4.3). A document that came over https must not lead to plain http:
+// only one that came without TLS may, as far as plain allows it.
+func parseMetadata(text []byte, issuer, address string, plain fetch.PlainHTTP) (*Metadata, error) {
 	document, err := strictjson.ParseObject(jose.WithoutMark(text), metadataLimits)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
@@ -57,19 +57,18 @@ func parseMetadata(text []byte, issuer, address string) (*Metadata, error) {
 		found, _ := name.Str()
 		return nil, &IssuerError{found, issuer}
 	}
-	secure := strings.HasPrefix(strings.ToLower(address), "https:")
+	may := addressRule{plain, strings.HasPrefix(strings.ToLower(address), "https:")}
 	m := &Metadata{
 		Issuer:                issuer,
-		IntrospectionEndpoint: endpoint(document, "introspection_endpoint", secure),
-		UserinfoEndpoint:      endpoint(document, "userinfo_endpoint", secure),
-		MTLSEndpointAliases:   aliases(document, secure),
+		IntrospectionEndpoint: may.endpoint(document, "introspection_endpoint"),
+		UserinfoEndpoint:      may.endpoint(document, "userinfo_endpoint"),
+		MTLSEndpointAliases:   may.aliases(document),
 	}
 	// A server without a key set may say so by an empty member.
 	if value, has := document.Member("jwks_uri"); has && !isBlank(value) {
-		if m.JWKSURI = endpoint(document, "jwks_uri", secure); m.JWKSURI == "" {
+		if m.JWKSURI = may.endpoint(document, "jwks_uri"); m.JWKSURI == "" {
 			text, _ := value.Str()
-			_, err := fetch.CheckURL(text)
-			return nil, fmt.Errorf(`"jwks_uri": %w`, cmp.Or(err, fetch.ErrAddress))
+			return nil, fmt.Errorf(`"jwks_uri": %w`, may.check(text))
 		}
 	}
 	m.IntrospectionAuthMethods = texts(document, "introspection_endpoint_auth_methods_supported")
@@ -104,22 +103,32 @@ func isBlank(value strictjson.Value) bool {
 	return value.Kind() == strictjson.Null || value.Kind() != strictjson.Object && value.Empty()
 }
 
-// endpoint is an address in a document; empty when it is absent or must not be used. A document that came over https
-// must not lead to a plain http address, which could only be on this machine.
-func endpoint(document strictjson.Value, name string, secure bool) string {
+// addressRule says which addresses a document may name.
+type addressRule struct {
+	plain  fetch.PlainHTTP
+	secure bool // the document came over https
+}
+
+// check says why an address must not be used.
+func (r addressRule) check(address string) error {
+	u, err := r.plain.CheckURL(address)
+	if err == nil && r.secure && u.Scheme != "https" {
+		return fmt.Errorf("%w: the metadata came over https, and this leads to http", fetch.ErrAddress)
+	}
+	return err
+}
+
+// endpoint is an address in a document; empty when it is absent or must not be used.
+func (r addressRule) endpoint(document strictjson.Value, name string) string {
 	value, _ := document.Member(name)
 	text, ok := value.Str()
-	if !ok {
-		return ""
-	}
-	u, err := fetch.CheckURL(text)
-	if err != nil || secure && u.Scheme != "https" {
+	if !ok || r.check(text) != nil {
 		return ""
 	}
 	return text
 }
 
-func aliases(document strictjson.Value, secure bool) map[string]string {
+func (r addressRule) aliases(document strictjson.Value) map[string]string {
 	value, has := document.Member("mtls_endpoint_aliases")
 	if !has {
 		return nil
@@ -130,7 +139,7 @@ func aliases(document strictjson.Value, secure bool) map[string]string {
 		if !ok {
 			continue
 		}
-		if address := endpoint(value, key, secure); address != "" {
+		if address := r.endpoint(value, key); address != "" {
 			found[key] = address
 		}
 	}

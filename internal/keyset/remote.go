@@ -14,7 +14,7 @@ import (
 
 // RemoteOptions are the settings of a source behind a JWKS URL.
 type RemoteOptions struct {
-	// URL of the JWK Set; see fetch.CheckURL for what it may be.
+	// URL of the JWK Set; see fetch.PlainHTTP.CheckURL for what it may be.
 	URL string
 	// Fetch has the TLS settings and header fields towards the server.
 	Fetch fetch.Options
@@ -40,7 +40,7 @@ var _ Source = (*Remote)(nil)
 // NewRemote makes a source of the keys behind a JWKS URL. It does not touch the network: Start does, or the first
 // request for a key. Its error is a setting.Error.
 func NewRemote(options RemoteOptions) (*Remote, error) {
-	if _, err := fetch.CheckURL(options.URL); err != nil {
+	if _, err := options.Fetch.Plain.CheckURL(options.URL); err != nil {
 		return nil, setting.Errorf("URL", "key set: %w", err)
 	}
 	if err := setting.In("Taken", options.Taken.check()); err != nil {

@@ -1,0 +1,71 @@
+package fetch
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+)
+
+// PlainHTTP says how far requests without TLS may go. Whoever is on their way can read the secrets and tokens in them,
+// and can replace keys and verdicts.
+type PlainHTTP uint8
+
+const (
+	// LoopbackHTTP lets them go to this machine only: to localhost, 127.0.0.0/8 and [::1].
+	LoopbackHTTP PlainHTTP = iota
+
+	// PrivateHTTP lets them also go to private addresses (RFC 1918) and unique local ones (RFC 4193). A name may lead
+	// there: the address that is dialled counts.
+	PrivateHTTP
+
+	// SharedHTTP lets them also go to 100.64.0.0/10 (RFC 6598). Some clusters and overlay networks use these addresses.
+	// But where a provider has put its customers behind one address, they lead to machines of strangers.
+	SharedHTTP
+)
+
+var (
+	private = []netip.Prefix{
+		netip.MustParsePrefix("10.0.0.0/8"),
+		netip.MustParsePrefix("172.16.0.0/12"),
+		netip.MustParsePrefix("192.168.0.0/16"),
+		netip.MustParsePrefix("fc00::/7"),
+	}
+	shared = netip.MustParsePrefix("100.64.0.0/10")
+)
+
+// allow refuses an address that plain http must not go to. An address that hides another one in itself is refused,
+// wherever a translator on the way would take it: IPv4-mapped ones, and those of NAT64 (RFC 6052).
+func (p PlainHTTP) allow(address netip.Addr) error {
+	isPrivate := func(of netip.Prefix) bool { return of.Contains(address) } // not with a zone, and not IPv4-mapped
+	switch {
+	case address.Unmap().IsLoopback():
+		return nil
+	case p == LoopbackHTTP:
+		return fmt.Errorf("%w: http to %s, which is not this machine", ErrAddress, address)
+	case isMetadata(address):
+		return fmt.Errorf("%w: %s is link-local or a metadata service", ErrAddress, address)
+	case slices.ContainsFunc(private, isPrivate), p == SharedHTTP && isPrivate(shared):
+		return nil
+	case isPrivate(shared):
+		return fmt.Errorf("%w: http to %s, which may belong to others: use https, or allow_http shared if it is yours",
+			ErrAddress, address)
+	}
+	return fmt.Errorf("%w: http to %s, which is not a private address: use https", ErrAddress, address)
+}
+
+// checkHost refuses hosts that plain http must not go to, as far as their text says so. With more than LoopbackHTTP, a
+// name may be anything: what it leads to is known when it is dialled.
+func (p PlainHTTP) checkHost(u *url.URL) error {
+	host := u.Hostname()
+	if p == LoopbackHTTP {
+		if isLoopbackName(host) {
+			return nil
+		}
+		return fmt.Errorf("%w: http is for this machine only; use https for %s", ErrAddress, u.Host)
+	}
+	if address, err := netip.ParseAddr(host); err == nil {
+		return p.allow(address)
+	}
+	return nil
+}
