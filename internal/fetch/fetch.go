@@ -50,7 +50,7 @@ var (
 // own connections, and opens none before it is used.
 type Client struct {
 	transport *transport
-	header    http.Header
+	fields    fields // that every Get sends
 	timeout   time.Duration
 }
 
@@ -64,11 +64,15 @@ type Response struct {
 
 // NewClient makes a client. It touches neither the network nor files. The error says which option is unusable.
 func NewClient(options Options) (*Client, error) {
+	fields, err := newFields(options)
+	if err != nil {
+		return nil, err
+	}
 	transport, err := newTransport(options)
 	if err != nil {
 		return nil, err
 	}
-	return &Client{transport: transport, header: options.Header.Clone(), timeout: timeout(options)}, nil
+	return &Client{transport: transport, fields: fields, timeout: timeout(options)}, nil
 }
 
 // HTTP returns a client with the same connections, TLS settings and address checks, for requests that Get cannot make.
@@ -142,6 +146,8 @@ func (c *Client) Get(ctx context.Context, address, accept, etag string) (*Respon
 	}
 }
 
+// get asks once or, if the server refuses credentials that have changed in the meantime, twice. own says that the
+// target may see them.
 func (c *Client) get(
 	ctx context.Context, client *http.Client, target *url.URL, accept, etag string, own bool,
 ) (*http.Response, error) {
@@ -149,15 +155,27 @@ func (c *Client) get(
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrAddress, err)
 	}
-	if own {
-		for name, values := range c.header {
-			request.Header[http.CanonicalHeaderKey(name)] = values
-		}
-	}
 	request.Header.Set("Accept", accept)
 	if etag != "" {
 		request.Header.Set("If-None-Match", etag)
 	}
+	if !own {
+		return do(client, request)
+	}
+	plain := request.Header
+	var sent []uint64
+	request.Header, sent = c.fields.with(plain)
+	response, err := do(client, request)
+	if err != nil || response.StatusCode != http.StatusUnauthorized || !c.fields.changed(sent) {
+		return response, err
+	}
+	response.Body.Close()
+	request = request.Clone(ctx)
+	request.Header, _ = c.fields.with(plain)
+	return do(client, request)
+}
+
+func do(client *http.Client, request *http.Request) (*http.Response, error) {
 	response, err := client.Do(request)
 	if err != nil {
 		return nil, Discreet(err)

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/hashing"
+	"github.com/caddyjwt/gateway/internal/rotating"
 )
 
 // Options are the settings towards one server. The zero value suits a server with a public certificate.
@@ -34,6 +36,9 @@ type Options struct {
 	Pins [][sha256.Size]byte
 	// Header is sent with every Get. Fields that the client sets itself (Accept, If-None-Match) win.
 	Header http.Header
+	// Rotating are more fields of that kind, with values that may come from files. They are read again when they change.
+	// After an answer with status 401 they are read at once and, if they have changed, sent again.
+	Rotating []rotating.Field
 	// AllowLinkLocal permits link-local addresses and those of cloud metadata services.
 	AllowLinkLocal bool
 	// Plain says how far requests without TLS may go. It changes nothing about https.
@@ -42,14 +47,16 @@ type Options struct {
 	Timeout time.Duration
 	// Observe is called after each exchange, redirects included. It must be safe for concurrent use. Nil for none.
 	Observe func(Exchange) `fingerprint:"-"` // it changes no answer
+	// Logger hears of the files of Rotating. It must outlive the client. Nil for none.
+	Logger *slog.Logger `fingerprint:"-"` // what it writes changes no answer
 }
 
 // ForStrangers returns the options for servers that somebody else has chosen, such as metadata. It leaves out the
 // header fields and the client certificate, which are for the configured server. differs reports whether there were
 // any.
 func (o Options) ForStrangers() (stranger Options, differs bool) {
-	differs = len(o.Header) > 0 || len(o.ClientCert) > 0
-	o.Header, o.ClientCert, o.ClientKey = nil, nil, nil
+	differs = len(o.Header) > 0 || len(o.Rotating) > 0 || len(o.ClientCert) > 0
+	o.Header, o.Rotating, o.ClientCert, o.ClientKey = nil, nil, nil, nil
 	return o, differs
 }
 

@@ -27,7 +27,7 @@ var arrows = map[string][]string{
 	"internal/problem":             nil,
 	"internal/publicpath":          nil,
 	"internal/resource":            {"internal/publicpath", "internal/bearer"},
-	"internal/fetch":               {"internal/hashing"},
+	"internal/fetch":               {"internal/hashing", "internal/rotating"},
 	"internal/refresh":             {"internal/fetch", "internal/setting"},
 	"internal/jose":                {"internal/strictjson", "internal/hashing"},
 	"internal/claims":              {"internal/strictjson", "internal/causes"},
