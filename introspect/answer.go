@@ -60,7 +60,7 @@ func worthRepeating(resp *http.Response) bool {
 
 // read makes a verdict from an answer with status 200.
 func (c *Client) read(ctx context.Context, resp *http.Response) (Result, error) {
-	text, err := readBody(resp, c.wantedType())
+	text, err := readBody(resp, c.cfg.wantedType())
 	if err != nil {
 		return Result{}, err
 	}

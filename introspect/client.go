@@ -66,7 +66,7 @@ func New(cfg Config) (*Client, error) {
 // redirects and cookies. The call has its own deadline, so the copy has none.
 func httpClient(cfg *Config) (*http.Client, *fetch.Client, error) {
 	if cfg.HTTPClient == nil {
-		own, err := fetch.NewClient(fetch.Options{Timeout: cfg.Timeout})
+		own, err := fetch.NewClient(fetch.Options{Timeout: cfg.Timeout, Plain: fetch.PlainHTTP(cfg.PlainHTTP)})
 		if err != nil {
 			return nil, nil, fmt.Errorf("%w: %w", ErrConfig, err)
 		}

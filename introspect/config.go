@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/caddyjwt/gateway/internal/fetch"
 )
 
 // Defaults and limits of [Config].
@@ -83,6 +85,25 @@ type Endpoint struct {
 	AuthMethods []AuthMethod
 }
 
+// PlainHTTP says to which addresses requests may go without TLS. Whoever is on their way can read our credentials and
+// the tokens, and can change the answers.
+type PlainHTTP uint8
+
+const (
+	LoopbackHTTP PlainHTTP = PlainHTTP(fetch.LoopbackHTTP) // this machine only: localhost, 127.0.0.0/8, [::1]
+	PrivateHTTP  PlainHTTP = PlainHTTP(fetch.PrivateHTTP)  // also private (RFC 1918) and unique local (RFC 4193) ones
+	SharedHTTP   PlainHTTP = PlainHTTP(fetch.SharedHTTP)   // also 100.64.0.0/10 (RFC 6598)
+)
+
+// Credentials are the secrets of a [Config] at one moment.
+type Credentials struct {
+	ClientSecret string
+	PrivateKey   crypto.Signer
+	BearerToken  string
+	// Version is another number for other secrets.
+	Version uint64
+}
+
 // Param is an additional parameter of the request body.
 type Param struct{ Name, Value string }
 
@@ -93,12 +114,16 @@ type Config struct {
 	Issuer string
 	// Mode is the kind of question. Default: [Introspection].
 	Mode Mode
-	// Endpoint is the URL to ask: https, or http to a loopback address.
+	// Endpoint is the URL to ask: https, or http as far as PlainHTTP allows it.
 	Endpoint string
 	// Discover returns the endpoint when none is configured. It runs before every call to the server, so it should
 	// remember its answer. It must return when its context ends: until then it occupies one of the MaxInFlight slots. Its
 	// errors count as [CauseUnavailable], unless they are a [*NoVerdictError]. Set either Endpoint or Discover, not both.
 	Discover func(context.Context) (Endpoint, error) `fingerprint:"set"`
+
+	// PlainHTTP says to which addresses questions may go without TLS. Default: [LoopbackHTTP]. An HTTPClient of your own
+	// has to check what it dials: only the text of the address is checked here.
+	PlainHTTP PlainHTTP
 
 	// ClientID is our client identifier at the server. Register a client for this purpose alone: some servers call a token
 	// inactive when the client that obtained it asks.
@@ -122,6 +147,14 @@ type Config struct {
 	AssertionAudience string
 	// BearerToken is our own access token for the method bearer.
 	BearerToken string
+	// Renew returns the credentials of this moment, for those that change while the client is in use. It is called before
+	// each question to the server. After an answer with status 401, it is called again with refused set: if it then
+	// returns another Version, the server is asked once more. Default: the fields above, which never change.
+	//
+	// It must return the same kind of credential as those fields have, and one that is as good: nobody checks it again. It
+	// must be fast, and safe for concurrent use. With it, the secrets do not count in [Config.Fingerprint]. Identity must
+	// say where they come from.
+	Renew func(refused bool) Credentials `fingerprint:"set"`
 	// RawBasic leaves out the form-encoding of id and secret in client_secret_basic. RFC 6749 section 2.3.1 demands the
 	// encoding, but some servers do not decode.
 	RawBasic bool

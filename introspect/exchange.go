@@ -25,21 +25,38 @@ const (
 	typeForm   = "application/x-www-form-urlencoded"
 )
 
-// exchange asks the server, and asks once more when the trouble may have been a passing one. Both attempts share the
-// deadline of the flight. A probe is not repeated.
+// exchange asks the server, and asks once more when the trouble may have been a passing one, or when the server has
+// refused credentials that have changed in the meantime. All attempts share the deadline of the flight. A probe is not
+// repeated for passing trouble.
 func (c *Client) exchange(f *flight, token string) (Result, *NoVerdictError) {
-	where, method, err := c.endpoint(f.ctx)
+	cfg, version := c.cfg.renewed(false)
+	where, method, err := c.endpoint(f.ctx, cfg)
 	switch {
 	case err != nil && f.ctx.Err() != nil:
 		return Result{}, c.cutShort(f)
 	case err != nil: // a deadline in err is that of a discovery, perhaps an earlier one, and not of this call
 		return Result{}, noVerdict(CauseUnavailable, err)
 	}
-	r, again, noErr := c.attempt(f, where, method, token)
-	if again && !f.probe && pause(f.ctx) {
-		r, _, noErr = c.attempt(f, where, method, token)
+	r, again, noErr := c.attempt(f, cfg, where, method, token)
+	if noErr != nil && noErr.Status == http.StatusUnauthorized {
+		fresh, latest := c.cfg.renewed(true)
+		if latest != version {
+			r, _, noErr = c.attempt(f, fresh, where, method, token)
+		}
+	} else if again && !f.probe && pause(f.ctx) {
+		r, _, noErr = c.attempt(f, cfg, where, method, token)
 	}
 	return r, noErr
+}
+
+// renewed is the configuration with the credentials of this moment, and their version.
+func (c *Config) renewed(refused bool) (*Config, uint64) {
+	if c.Renew == nil {
+		return c, 0
+	}
+	now, renewed := c.Renew(refused), *c
+	renewed.ClientSecret, renewed.PrivateKey, renewed.BearerToken = now.ClientSecret, now.PrivateKey, now.BearerToken
+	return &renewed, now.Version
 }
 
 // pause waits a moment before the second attempt: a random time, so that callers do not all come back together. It
@@ -59,17 +76,17 @@ func pause(ctx context.Context) bool {
 	}
 }
 
-// endpoint finds out where and how to ask.
-func (c *Client) endpoint(ctx context.Context) (where string, method AuthMethod, err error) {
+// endpoint finds out where and how to ask with the credentials of cfg.
+func (c *Client) endpoint(ctx context.Context, cfg *Config) (where string, method AuthMethod, err error) {
 	if c.cfg.Discover == nil {
-		return c.cfg.Endpoint, c.cfg.authMethod(nil), nil
+		return c.cfg.Endpoint, cfg.authMethod(nil), nil
 	}
 	found, err := c.cfg.Discover(ctx)
 	if err != nil {
 		return "", "", fmt.Errorf("discovering the endpoint: %w", err)
 	}
 	if c.cfg.Mode == Introspection {
-		method = c.cfg.authMethod(found.AuthMethods)
+		method = cfg.authMethod(found.AuthMethods)
 		if method == "" {
 			return "", "", noVerdict(CauseRefused,
 				errors.New("the server supports no authentication method that fits our credentials"))
@@ -79,19 +96,19 @@ func (c *Client) endpoint(ctx context.Context) (where string, method AuthMethod,
 	if method == TLSClientAuth && found.MTLSURL != "" {
 		where = found.MTLSURL
 	}
-	if _, err := fetch.CheckURL(where); err != nil {
+	if _, err := fetch.PlainHTTP(c.cfg.PlainHTTP).CheckURL(where); err != nil {
 		return "", "", noVerdict(CauseProtocol, fmt.Errorf("discovered endpoint: %w", err))
 	}
 	return where, method, nil
 }
 
-// attempt makes one request. again reports whether a second one makes sense.
+// attempt makes one request, with the credentials of cfg. again reports whether a second one makes sense.
 func (c *Client) attempt(
-	f *flight, where string, method AuthMethod, token string,
+	f *flight, cfg *Config, where string, method AuthMethod, token string,
 ) (r Result, again bool, _ *NoVerdictError) {
 	ctx, cancel := context.WithCancel(f.ctx)
 	defer cancel()
-	req, err := c.request(ctx, where, method, token)
+	req, err := cfg.request(ctx, where, method, token)
 	if err != nil {
 		return r, false, noVerdict(CauseProtocol, fmt.Errorf("making the request: %w", err))
 	}
@@ -135,8 +152,8 @@ func drain(body io.Reader, cancel context.CancelFunc) {
 }
 
 // request asks by POST, never by GET: the token must not get into logs (RFC 7662 section 4).
-func (c *Client) request(ctx context.Context, where string, method AuthMethod, token string) (*http.Request, error) {
-	if c.cfg.Mode == UserInfo {
+func (c *Config) request(ctx context.Context, where string, method AuthMethod, token string) (*http.Request, error) {
+	if c.Mode == UserInfo {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, where, nil)
 		if err == nil {
 			req.Header.Set("Accept", typeJSON)
@@ -146,14 +163,14 @@ func (c *Client) request(ctx context.Context, where string, method AuthMethod, t
 	}
 	body := form{}
 	body.add("token", token)
-	if c.cfg.TokenTypeHint != HintOff {
-		body.add("token_type_hint", c.cfg.TokenTypeHint)
+	if c.TokenTypeHint != HintOff {
+		body.add("token_type_hint", c.TokenTypeHint)
 	}
-	for _, p := range c.cfg.Params {
+	for _, p := range c.Params {
 		body.add(p.Name, p.Value)
 	}
 	header := http.Header{"Content-Type": {typeForm}, "Accept": {c.wantedType()}}
-	if err := c.cfg.authenticate(method, where, header, &body); err != nil {
+	if err := c.authenticate(method, where, header, &body); err != nil {
 		return nil, err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, where, strings.NewReader(body.text))
@@ -163,8 +180,8 @@ func (c *Client) request(ctx context.Context, where string, method AuthMethod, t
 	return req, err
 }
 
-func (c *Client) wantedType() string {
-	if c.cfg.Signed {
+func (c *Config) wantedType() string {
+	if c.Signed {
 		return typeSigned
 	}
 	return typeJSON

@@ -10,11 +10,15 @@ import (
 // configuration is reloaded: with equal fingerprints, an old client may serve in place of a new one.
 //
 // Secrets are hashed under a key of this process. So the fingerprint reveals nothing about them, and is of no use to
-// another process. It cannot look into the functions of a Config or into HTTPClient: see [Config.Identity].
+// another process. It cannot look into the functions of a Config or into HTTPClient: see [Config.Identity]. With
+// [Config.Renew], it leaves the secrets out.
 func (c Config) Fingerprint() [32]byte { return c.withDefaults().fingerprint() }
 
 func (c Config) fingerprint() [32]byte {
 	type settings Config // without the method Fingerprint, which would call itself
+	if c.Renew != nil {
+		c.ClientSecret, c.PrivateKey, c.BearerToken = "", nil, ""
+	}
 	return hashing.Fingerprint(struct {
 		settings
 		PublicKey string

@@ -40,9 +40,11 @@ func (c Config) validate() error {
 		return configError("Endpoint", "it is both configured and discovered: remove one of the two")
 	case c.Discover != nil && c.Issuer == "":
 		return configError("Issuer", "missing: discovery needs it to tell one server from another")
+	case c.PlainHTTP > SharedHTTP:
+		return configError("PlainHTTP", "%d is none of LoopbackHTTP, PrivateHTTP and SharedHTTP", c.PlainHTTP)
 	}
 	if c.Endpoint != "" {
-		if _, err := fetch.CheckURL(c.Endpoint); err != nil {
+		if _, err := fetch.PlainHTTP(c.PlainHTTP).CheckURL(c.Endpoint); err != nil {
 			return configError("Endpoint", "%w", err)
 		}
 	}
@@ -86,6 +88,7 @@ func (c Config) validateUserInfo() error {
 		{"ClientSecret", itself, c.ClientSecret != ""},
 		{"PrivateKey", itself, c.PrivateKey != nil},
 		{"BearerToken", itself, c.BearerToken != ""},
+		{"Renew", itself, c.Renew != nil},
 		{"RawBasic", itself, c.RawBasic},
 		{"Signed", "UserInfo has no signed answers: remove it", c.Signed},
 		{"VerifySigned", "UserInfo has no signed answers: remove it", c.VerifySigned != nil},

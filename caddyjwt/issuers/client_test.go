@@ -16,7 +16,8 @@ import (
 // Each field of the client's configuration has a word, unless a Caddyfile cannot set it.
 func TestEveryFieldOfTheIntrospectionClientHasAWord(t *testing.T) {
 	ours := []string{
-		"Issuer", "Decode", "Tolerate", "HTTPClient", "Identity", "Now", "Observer", // set by the handler
+		// set by the handler
+		"Issuer", "Decode", "Tolerate", "HTTPClient", "Identity", "Now", "Observer", "Renew", "PlainHTTP",
 		"AssertionAlg", "AssertionAudience", "CacheBytes", "NegativeEntries", "BreakerFailures", "BreakerWait", // never set
 	}
 	for field := range reflect.TypeFor[introspect.Config]().Fields() {
