@@ -32,10 +32,12 @@ type provider struct {
 	expects   func(r *http.Request) bool // what the server wants of every request
 
 	field  string // the header field with the token, if it is not Authorization
+	public string // a path that needs no token
 	tokens []shape
 }
 
-// shape is one kind of token. $NOW is the time, and $EXP the time in 5 minutes, as numbers; $KID is the id of the key.
+// shape is one kind of token. $NOW is the time, $SOON the time in one minute and $EXP in five, as numbers. $KID is the
+// id of the key.
 type shape struct {
 	name            string
 	header, payload string   // without a payload, the header is the whole token, as for opaque ones
@@ -120,7 +122,8 @@ func (f *fake) mint(t testing.TB, s shape, key *tokentest.Key) string {
 	}
 	now := time.Now().Unix()
 	fill := strings.NewReplacer("$HOST", f.URL, "$KID", key.KID,
-		"$NOW", strconv.FormatInt(now, 10), "$EXP", strconv.FormatInt(now+300, 10))
+		"$NOW", strconv.FormatInt(now, 10), "$SOON", strconv.FormatInt(now+60, 10),
+		"$EXP", strconv.FormatInt(now+300, 10))
 	if s.payload != "" {
 		token = key.SignRaw(fill.Replace(s.header), fill.Replace(s.payload))
 	}
@@ -139,8 +142,8 @@ func (f *fake) made(t *testing.T, value string, key *tokentest.Key) string {
 		return writeFile(t, filepath.Join(t.TempDir(), "key.pem"), key.PublicPEM())
 	case "a file with the certificate":
 		return caFile(t, f)
-	case "a file with a token":
-		return writeFile(t, filepath.Join(t.TempDir(), "token"), "the-gateways-own-token\n")
+	case "a token from a file":
+		return "{file." + writeFile(t, filepath.Join(t.TempDir(), "token"), "the-gateways-own-token\n") + "}"
 	}
 	return strings.ReplaceAll(value, "$HOST", f.URL)
 }

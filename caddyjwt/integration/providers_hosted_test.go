@@ -141,6 +141,8 @@ func entra() []provider {
 				{name: "an ID token", header: old, reason: "invalid_audience",
 					payload: `{"aud":"c1",` + v1 + `,"appid":"c1",` + user + `,"nonce":"n"}`},
 				{name: "a token for Microsoft Graph that verifies", header: old, payload: toGraph, reason: "invalid_audience"},
+				{name: "a token without the scope", header: old, reason: "insufficient_scope",
+					payload: `{"aud":"api://` + api + `",` + v1 + `,"appid":"c1","roles":["clerk"],` + user + `}`},
 				{name: "a v2 token", header: plainHeader, payload: newer, reason: "unknown_issuer"},
 				{name: "an issuer without its slash", header: old, reason: "unknown_issuer",
 					payload: `{"aud":"api://` + api + `","iss":"https://sts.windows.net/` + tenant + `","iat":$NOW,"exp":$EXP,` +

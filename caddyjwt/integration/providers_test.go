@@ -15,7 +15,7 @@ import (
 
 // providers are in the order of the document.
 func providers() []provider {
-	return slices.Concat(keycloak(), entra(), hosted())
+	return slices.Concat(keycloak(), entra(), hosted(), selfHosted(), hydra(), iris(), doors(), machines())
 }
 
 // Every Caddyfile of docs/providers.md accepts the provider's tokens for this API, and the backend learns from them who
@@ -113,6 +113,10 @@ func (p *provider) play(t *testing.T, s *site, section string) {
 			t.Errorf("a warning about the Caddyfile: %s", line)
 		}
 	}
+	if p.public != "" {
+		s.passed(s.get(p.public, ""))
+	}
+	s.refused(s.get("/", ""), http.StatusUnauthorized, "missing_token")
 	for _, token := range p.tokens {
 		t.Run(token.name, func(t *testing.T) {
 			p.send(s.in(t), server, token, key, section)
