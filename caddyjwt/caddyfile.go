@@ -59,12 +59,12 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	    auth_server_metadata  proxy|redirect [<issuer>]
 //
 //	    issuer <iss> {                                               # repeatable
-//	        keys              discovery [<url>]
-//	        keys              jwks <url>
-//	        keys              file <path>
-//	        keys              pem <text>
-//	        keys              secret <value> [base64]
-//	        keys              none
+//	        keys              discovery [<url>]         # repeatable
+//	        keys              jwks <url>                # repeatable
+//	        keys              file <path>               # repeatable
+//	        keys              pem <text>                # repeatable
+//	        keys              secret <value> [base64]   # repeatable
+//	        keys              none                      # repeatable
 //	        audience          <aud...>|any
 //	        algorithms        <alg...>
 //	        type              <typ...>
@@ -77,7 +77,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	        max_stale         <duration>
 //	        key_use           sig|jwt-svid
 //	        max_keys          <n>
-//	        header_up         <name> <value>   # repeatable
+//	        header_up         <name> <value>            # repeatable
 //	        allow_link_local
 //	        prefetch
 //	        tls {

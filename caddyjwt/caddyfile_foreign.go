@@ -23,7 +23,7 @@ var foreign = words.NewForeign([][2]string{
 	{"iss is always compared: leave this out", "insecure_oidc_skip_issuer_verification"},
 	{"here: required_claims <claim...>; what the route requires goes outside the issuer block", "require"},
 	// Keys, and the server that has them.
-	{"here an issuer has one key set: keys jwks <url>", "extra_jwks_uris"},
+	{"here, in an issuer block: keys jwks <url>, with a line for each key set", "extra_jwks_uris"},
 	{"here, in an issuer block: header_up <name> <value>", "discovery_headers_names request_header"},
 	{"verification cannot be switched off; for a certificate authority of your own: tls { ca <file> }",
 		"ssl_verify skip_verification ssl_insecure_skip_verify insecure " +

@@ -21,7 +21,7 @@ const (
 // tokens. It is "" if all is well.
 func (c *compiled) otherKindsWarning(plan *issuers.Plan) string {
 	ambiguous := c.config.Ambiguous(&plan.Issuer)
-	jwts := ambiguous.JWTs && plan.Source.Verifies()
+	jwts := ambiguous.JWTs && plan.Verifies()
 	answers := ambiguous.Answers && plan.IntrospectsOpaque()
 	switch {
 	case jwts && answers:

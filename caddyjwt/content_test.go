@@ -70,7 +70,7 @@ func TestLineEndsAreNotPartOfAValue(t *testing.T) {
 				t.Fatalf("%s by %q: %v", name, value, err)
 			}
 			for field, got := range map[string]string{
-				"header_up": plan.Source.Fetch.Header.Get("X-Api-Key"), "prefix": plan.Asking.Prefix,
+				"header_up": plan.Server.Fetch.Header.Get("X-Api-Key"), "prefix": plan.Asking.Prefix,
 				"client_id":     asked.ClientID,
 				"client_secret": asked.ClientSecret, "param": asked.Params[0].Value, "token_type_hint": asked.TokenTypeHint,
 				"bearer_token": bearing.Asking.Client.BearerToken,
@@ -79,8 +79,8 @@ func TestLineEndsAreNotPartOfAValue(t *testing.T) {
 					t.Errorf("%s by %q: %s is %q", name, value, field, got)
 				}
 			}
-			shared := issuers.Issuer{Issuer: "x", AnyAudience: true, Keys: &issuers.Keys{Source: "secret", Secret: value}}
-			if plan, err := shared.Compile(settings, 0); err != nil || plan.Source.Static[0].Thumbprint() != thumbprint {
+			shared := issuers.Issuer{Issuer: "x", AnyAudience: true, Keys: issuers.KeySources{{Source: "secret", Secret: value}}}
+			if plan, err := shared.Compile(settings, 0); err != nil || plan.Sources[0].Static[0].Thumbprint() != thumbprint {
 				t.Errorf("%s by %q: keys secret is another one, error %v", name, value, err)
 			}
 			credential := consumers.Credential{Key: "k", Algorithm: "HS256", Secret: value}
@@ -131,12 +131,12 @@ func TestPEMMayHaveAnyLineEnds(t *testing.T) {
 			}
 			public, private := file("public.pem", key.PublicPEM()), file("private.pem", key.PrivatePEM())
 			certificate := file("cert.pem", cert)
-			for what, keys := range map[string]*issuers.Keys{
+			for what, keys := range map[string]issuers.Keys{
 				"keys file": {Source: "file", Path: public}, "keys file with a certificate": {Source: "file", Path: certificate},
 				"keys pem":              {Source: "pem", PEM: "{file." + public + "}"},
 				"keys pem as it stands": {Source: "pem", PEM: change(cert)},
 			} {
-				issuer := issuers.Issuer{Issuer: "x", AnyAudience: true, Keys: keys}
+				issuer := issuers.Issuer{Issuer: "x", AnyAudience: true, Keys: issuers.KeySources{keys}}
 				if _, err := issuer.Compile(settings, 0); err != nil {
 					t.Errorf("%s: %v", what, err)
 				}

@@ -57,12 +57,14 @@ func (o opener) openLocal(l *pool.Lease) (*gate.Gate, error) {
 		if plan.Asking != nil {
 			issuer.Asking = &gate.Asking{Mode: plan.Asking.Mode, Prefix: plan.Asking.Prefix, Client: offline{}}
 		}
-		if plan.Source.Fetched() {
-			issuer.Keys = offline{}
-			continue
-		}
 		var err error
-		if issuer.Keys, issuer.KeysID, err = o.OpenSource(l, &plan.Source); err != nil {
+		issuer.Keys, issuer.KeysID, err = plan.JoinKeys(func(source *issuers.Source) (keyset.Source, [32]byte, error) {
+			if source.Fetched() {
+				return offline{}, [32]byte{}, nil
+			}
+			return o.OpenSource(l, plan, source)
+		})
+		if err != nil {
 			return nil, setting.Wrap("issuer "+issuer.Name, err)
 		}
 	}

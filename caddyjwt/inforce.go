@@ -19,9 +19,9 @@ func (o opener) summary(ctx caddy.Context) []summary.Item {
 	}
 	for i := range o.plans {
 		plan := &o.plans[i]
-		source := summary.Source{Keys: plan.Source.Kind(), Prefetch: o.Prefetches(plan)}
+		source := summary.Source{Keys: plan.KeysFrom(), Prefetch: o.Prefetches(plan)}
 		discovers := plan.Asking != nil && plan.Asking.Client.Endpoint == ""
-		source.Prefetch = source.Prefetch && (plan.Source.Fetched() || discovers)
+		source.Prefetch = source.Prefetch && (plan.FetchesKeys() || discovers)
 		if plan.Asking != nil {
 			source.Introspect = askModes[plan.Asking.Mode]
 		}

@@ -14,7 +14,7 @@ import (
 func (c *compiled) stub() {
 	for i, plan := range c.plans {
 		issuer := &c.config.Issuers[i]
-		if plan.Source.Verifies() {
+		if plan.Verifies() {
 			issuer.Keys = issuers.Unopened()
 		}
 		if plan.Asking != nil {

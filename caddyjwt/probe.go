@@ -61,8 +61,10 @@ func (p *Probe) add(h *Handler) error {
 		return err
 	}
 	for i := range built.plans {
-		if err := p.open(built, &built.plans[i]); err != nil {
-			return fmt.Errorf("issuer %q: %w", built.plans[i].Issuer.Name, err)
+		for _, plan := range built.plans[i].Split() {
+			if err := p.open(built, &plan); err != nil {
+				return fmt.Errorf("issuer %q: %w", plan.Issuer.Name, err)
+			}
 		}
 	}
 	built.stub()
@@ -105,7 +107,7 @@ func (p *Probe) addCredential(consumer *consumers.Consumer, credential *consumer
 // for two of them.
 func (p *Probe) open(built *compiled, plan *issuers.Plan) error {
 	seen := new(diagnose.Exchanges)
-	plan.Source.Fetch.Observe = seen.Add
+	plan.Server.Fetch.Observe = seen.Add
 	o := opener{built, issuers.Opener{Shared: process.New()}}
 	o.Shared.Log.Keys = slog.New(slog.DiscardHandler) // the report has it all
 	var id [32]byte
@@ -134,10 +136,10 @@ func (o opener) probe(l *pool.Lease, plan *issuers.Plan) (diagnose.Issuer, [32]b
 		return diagnose.Issuer{}, [32]byte{}, err
 	}
 	issuer := diagnose.Issuer{
-		Name: opened.Name, Gates: 1, KeysFrom: plan.Source.Kind(), KeySet: plan.Source.URL,
+		Name: opened.Name, Gates: 1, KeysFrom: plan.KeysFrom(), KeySet: plan.Sources[0].URL,
 		Algorithms: opened.Algorithms, Leeway: opened.Leeway, Keys: opened.Keys,
-		Files: append(diagnose.Certificates("client_cert", plan.Source.Fetch.ClientCert),
-			diagnose.Certificates("a certificate in \"ca\"", plan.Source.Fetch.CA)...),
+		Files: append(diagnose.Certificates("client_cert", plan.Server.Fetch.ClientCert),
+			diagnose.Certificates("a certificate in \"ca\"", plan.Server.Fetch.CA)...),
 	}
 	identity := struct {
 		Name         string
@@ -145,7 +147,7 @@ func (o opener) probe(l *pool.Lease, plan *issuers.Plan) (diagnose.Issuer, [32]b
 		Algorithms   jose.Algorithms
 		Leeway       time.Duration
 	}{Name: opened.Name, Keys: opened.KeysID, Algorithms: opened.Algorithms, Leeway: opened.Leeway}
-	if plan.Source.Kind() == "discovery" || plan.Asking != nil && plan.Asking.Client.Endpoint == "" {
+	if plan.KeysFrom() == "discovery" || plan.Asking != nil && plan.Asking.Client.Endpoint == "" {
 		metadata, err := o.MetadataSource(l, plan, opened.Keys)
 		if err != nil {
 			return diagnose.Issuer{}, [32]byte{}, err

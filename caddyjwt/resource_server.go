@@ -21,7 +21,7 @@ func (h *Handler) compileServer(s *words.Settings, c *compiled) error {
 	}
 	var names []string
 	for i := range c.plans {
-		if !c.plans[i].Source.IssuerKnown {
+		if !c.plans[i].Server.IssuerKnown {
 			return nil
 		}
 		names = append(names, c.plans[i].Issuer.Name)
@@ -39,7 +39,7 @@ func (h *Handler) offerServer(app *App, o opener) (err error) {
 	if o.server == nil {
 		return nil
 	}
-	if from := &o.server.Source; h.AuthServerMetadata.Mode != "redirect" {
+	if from := &o.server.Server; h.AuthServerMetadata.Mode != "redirect" {
 		h.mirrors, err = protected.Mirror(h.shared.Pool, authserver.MirrorOptions{
 			Issuer: from.Issuer, URL: from.Metadata, Fetch: from.Fetch, MaxStale: from.MaxStale, Logger: o.Shared.Log.Keys,
 		}, h.log.failedToClose)
@@ -58,7 +58,7 @@ func (h *Handler) addServerTo(resources *protected.Registry, c *compiled) error 
 	case h.AuthServerMetadata.Mode == "redirect":
 		return resources.Redirect(*c.resource, c.server.Issuer.Name)
 	default:
-		return resources.Proxy(*c.resource, c.server.Source.Issuer, h.mirrors)
+		return resources.Proxy(*c.resource, c.server.Server.Issuer, h.mirrors)
 	}
 }
 

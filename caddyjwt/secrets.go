@@ -12,8 +12,10 @@ func (h *Handler) warnOfSecrets(built *compiled) {
 	}
 	for i := range built.plans {
 		plan := &built.plans[i]
-		for _, key := range plan.Source.Static {
-			warn(key.Doubt(), zap.String("issuer", plan.Issuer.Name), zap.String("setting", "keys secret"))
+		for _, source := range plan.Sources {
+			for _, key := range source.Static {
+				warn(key.Doubt(), zap.String("issuer", plan.Issuer.Name), zap.String("setting", "keys secret"))
+			}
 		}
 		if plan.Asking != nil {
 			warn(plan.Asking.Doubt, zap.String("issuer", plan.Issuer.Name), zap.String("setting", "client_secret"))

@@ -22,7 +22,7 @@ type OfflineIssuer struct {
 	// that it has not issued.
 	Asked bool
 
-	keys *issuers.Keys
+	keys issuers.KeySources
 }
 
 // Issuers are the issuers of the gate, in the order of the configuration.
@@ -31,11 +31,13 @@ func (o *Offline) Issuers() []OfflineIssuer { return o.issuers }
 // ResolveSecret is the bytes of the secret that the issuer shares with the gate. It is nil if there is none. Errors do
 // not quote it.
 func (i *OfflineIssuer) ResolveSecret() ([]byte, error) {
-	if i.keys == nil || i.keys.Secret == "" {
-		return nil, nil
+	for _, keys := range i.keys {
+		if keys.Secret != "" {
+			secret, _, err := words.NewSettings().Secret(keys.Secret, keys.Base64)
+			return secret, err
+		}
 	}
-	secret, _, err := words.NewSettings().Secret(i.keys.Secret, i.keys.Base64)
-	return secret, err
+	return nil, nil
 }
 
 // issuersHere describes the issuers, and gives those whose keys are here their keys in place of stubs.
@@ -43,15 +45,22 @@ func (c *compiled) issuersHere(h *Handler, now time.Time) ([]OfflineIssuer, erro
 	all := make([]OfflineIssuer, len(c.plans))
 	for i := range c.plans {
 		plan, issuer := &c.plans[i], &c.config.Issuers[i]
-		keys, err := plan.Source.KeysHere(now)
-		if err == nil && keys != nil {
-			issuer.Keys, err = keyset.NewStatic(keys...)
-		}
+		var here []*jose.Key
+		joined, _, err := plan.JoinKeys(func(source *issuers.Source) (keyset.Source, [32]byte, error) {
+			keys, err := source.KeysHere(now)
+			if err != nil || keys == nil {
+				return issuers.Unopened(), [32]byte{}, err
+			}
+			here = append(here, keys...)
+			static, err := keyset.NewStatic(keys...)
+			return static, [32]byte{}, err
+		})
 		if err != nil {
 			return nil, setting.In(setting.Element("Issuers", i), err)
 		}
+		issuer.Keys = joined
 		all[i] = OfflineIssuer{
-			Issuer: *issuer, KeySource: plan.Source.Kind(), Keys: keys, Asked: c.asks(plan), keys: h.Issuers[i].Keys,
+			Issuer: *issuer, KeySource: plan.KeysFrom(), Keys: here, Asked: c.asks(plan), keys: h.Issuers[i].Keys,
 		}
 	}
 	return all, nil

@@ -170,13 +170,14 @@ func (o *mintOptions) keyOf(issuer *caddyjwt.OfflineIssuer) (key signingKey, err
 	if err != nil {
 		return key, err
 	}
-	if secret != nil {
-		if o.privateKey != "" {
-			return key, fmt.Errorf("issuer %q signs with its secret: leave out --private-key", issuer.Name)
-		}
-		return o.using(issuer, issuer.Keys[0], secret)
-	}
-	if o.privateKey == "" {
+	isSecret := func(key *jose.Key) bool { return key.Family() == jose.HMAC }
+	isPublic := func(key *jose.Key) bool { return !isSecret(key) }
+	switch {
+	case secret != nil && o.privateKey == "":
+		return o.using(issuer, issuer.Keys[slices.IndexFunc(issuer.Keys, isSecret)], secret)
+	case secret != nil && !slices.ContainsFunc(issuer.Keys, isPublic):
+		return key, fmt.Errorf("issuer %q signs with its secret: leave out --private-key", issuer.Name)
+	case o.privateKey == "":
 		return key, fmt.Errorf("issuer %q has public keys (keys %s): give the private key of one of them with --private-key",
 			issuer.Name, issuer.KeySource)
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -68,7 +69,7 @@ func (i *Introspect) compile(s *words.Settings, of *Issuer, plan *Plan) (*Asking
 	if err := i.checkMethod(of, out); err != nil {
 		return nil, err
 	}
-	if err := i.checkBeside(out, &plan.Source); err != nil {
+	if err := i.checkBeside(out, plan); err != nil {
 		return nil, err
 	}
 	if err := out.check(); err != nil {
@@ -94,18 +95,18 @@ func (p *Asking) withoutAudience(of *Issuer) error {
 }
 
 // checkBeside checks that the issuer has the keys and the address that the settings need.
-func (i *Introspect) checkBeside(p *Asking, source *Source) error {
+func (i *Introspect) checkBeside(p *Asking, plan *Plan) error {
 	switch {
-	case i.Signed && (source.kind.shared || !source.kind.verifies()):
+	case i.Signed && !slices.ContainsFunc(plan.Sources, Source.public):
 		return setting.Errorf("Signed", "signed answers need the issuer's public keys, and \"keys %s\" has none",
-			source.kind.name)
+			plan.KeysFrom())
 	case i.Signed && i.ClientID == "" && p.Client.Mode == introspect.Introspection:
 		return setting.Errorf("Signed",
 			"signed answers name the client that they are for (RFC 9701 section 5): add client_id")
 	}
-	if i.Endpoint == "" && source.Metadata == "" && source.IssuerKnown {
+	if i.Endpoint == "" && plan.Server.Metadata == "" && plan.Server.IssuerKnown {
 		return setting.Wrap("the endpoint cannot be discovered from this issuer; add \"endpoint <url>\"",
-			keyset.CheckDiscoverable(source.Issuer))
+			keyset.CheckDiscoverable(plan.Server.Issuer))
 	}
 	return nil
 }

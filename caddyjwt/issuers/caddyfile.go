@@ -11,7 +11,8 @@ import (
 )
 
 var Table = words.Table[Issuer]{Name: "issuer", Words: []words.Word[Issuer]{
-	{Name: "keys", Usage: keysUsage(), Reader: words.Custom(readKeys, func(i *Issuer) []any { return []any{&i.Keys} })},
+	{Name: "keys", Usage: keysUsage(), Repeatable: true,
+		Reader: words.Custom(readKeys, func(i *Issuer) []any { return []any{&i.Keys} })},
 	{Name: "audience", Usage: AudienceUsage,
 		Reader: AudienceReader(func(i *Issuer) (*[]string, *bool) { return &i.Audience, &i.AnyAudience })},
 	{Name: "algorithms", Usage: []string{"<alg...>"},
@@ -92,12 +93,14 @@ func readKeys(b *words.Block, issuer *Issuer) error {
 	if len(args) == 0 {
 		return b.WrongUsage("")
 	}
-	keys := &Keys{Source: args[0]}
+	n := len(issuer.Keys)
+	b.MarkElements("Keys", n, n+1)
+	issuer.Keys = append(issuer.Keys, Keys{Source: args[0]})
+	keys := &issuer.Keys[n]
 	source := keys.source()
 	if source == nil {
 		return noSource(b, args[0])
 	}
-	issuer.Keys = keys
 	if args = args[1:]; len(args) > 0 && source.base64 && len(args) == 2 && args[1] == "base64" {
 		keys.Base64, args = true, args[:1]
 	}

@@ -22,7 +22,7 @@ func (p *Plan) questioner(transport *fetch.Client) *http.Client {
 	if config.Endpoint != "" || config.AuthMethod == introspect.TLSClientAuth {
 		return transport.HTTP()
 	}
-	home, err := url.Parse(p.Source.metadataAddress())
+	home, err := url.Parse(p.Server.metadataAddress())
 	if err != nil { // ruled out when the settings were checked
 		home = new(url.URL)
 	}

@@ -61,9 +61,9 @@ func TestClientsThatDifferHaveDifferentIdentities(t *testing.T) {
 	}
 	seen := map[string]string{identity(func(*Plan, *[32]byte) {}): "nothing"}
 	for name, change := range map[string]func(*Plan, *[32]byte){
-		"TLS settings":     func(p *Plan, _ *[32]byte) { p.Source.Fetch.ServerName = "a" },
+		"TLS settings":     func(p *Plan, _ *[32]byte) { p.Server.Fetch.ServerName = "a" },
 		"keys":             func(_ *Plan, keys *[32]byte) { keys[0] = 1 },
-		"metadata address": func(p *Plan, _ *[32]byte) { p.Source.Issuer = "https://a" },
+		"metadata address": func(p *Plan, _ *[32]byte) { p.Server.Issuer = "https://a" },
 		"leeway":           func(p *Plan, _ *[32]byte) { p.Issuer.Leeway = 1 },
 		"algorithms":       func(p *Plan, _ *[32]byte) { p.Issuer.Algorithms = jose.MakeAlgorithms(jose.ES256) },
 	} {

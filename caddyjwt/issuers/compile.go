@@ -18,9 +18,10 @@ import (
 // Plan is an issuer whose settings have been checked, with what is needed to open its keys and its client.
 type Plan struct {
 	Issuer   gate.Issuer // without what must be opened
-	Source   Source
-	Asking   *Asking // nil if the server is never asked
-	Prefetch bool    // fetch before the first request
+	Server   Server
+	Sources  []Source // of keys: at least one
+	Asking   *Asking  // nil if the server is never asked
+	Prefetch bool     // fetch before the first request
 }
 
 // Compile resolves placeholders and checks every setting on its own. leeway is that of the handler.
@@ -37,7 +38,7 @@ func (i *Issuer) Compile(s *words.Settings, leeway time.Duration) (Plan, error) 
 		return plan, setting.Errorf("Issuer", "issuer %q: the name is not UTF-8, so no token can have it", name)
 	}
 	plan.Issuer.Name = name
-	plan.Source.Issuer, plan.Source.IssuerKnown = name, known
+	plan.Server.Issuer, plan.Server.IssuerKnown = name, known
 	plan.Prefetch = i.Prefetch
 	if err := i.compileRules(s, &plan.Issuer, leeway); err != nil {
 		return plan, fmt.Errorf("issuer %q: %w", name, err)

@@ -3,6 +3,9 @@
 package issuers
 
 import (
+	"bytes"
+	"encoding/json"
+
 	"github.com/caddyserver/caddy/v2"
 )
 
@@ -11,8 +14,11 @@ type Issuer struct {
 	// The issuer's name, byte for byte the "iss" of its tokens: usually an https URL. With keys from discovery, the
 	// document must name the same issuer. Placeholders are resolved.
 	Issuer string `json:"issuer"`
-	// Where the keys come from. Default: discovery.
-	Keys *Keys `json:"keys,omitempty"`
+	// Where the keys come from: one source or, in a list, up to 4. The keys of all count, each only for the algorithms
+	// that fit its kind: a secret is for HS256, HS384 and HS512, and all others are for the asymmetric ones. Several are
+	// for moving from one to another while tokens of both are good: whoever has an old key can sign until it is removed
+	// here. Default: discovery.
+	Keys KeySources `json:"keys,omitempty"`
 	// Audiences of which a token's "aud" must contain one, compared exactly. Every issuer needs an audience, here or on
 	// the handler. When both have one, a token must satisfy both. Default: the handler's alone. Placeholders are resolved.
 	Audience []string `json:"audience,omitempty"`
@@ -91,7 +97,30 @@ type Issuer struct {
 	Introspect *Introspect `json:"introspect,omitempty"`
 }
 
-// Keys says where an issuer's keys come from.
+// KeySources are the sources of an issuer's keys. In JSON, a single one needs no brackets.
+type KeySources []Keys
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *KeySources) UnmarshalJSON(text []byte) error {
+	switch text = bytes.TrimSpace(text); {
+	case string(text) == "null": // as if it were left out
+		return nil
+	case len(text) > 0 && text[0] == '[':
+		return caddy.StrictUnmarshalJSON(text, (*[]Keys)(s))
+	}
+	*s = make(KeySources, 1)
+	return caddy.StrictUnmarshalJSON(text, &(*s)[0])
+}
+
+// MarshalJSON implements json.Marshaler.
+func (s KeySources) MarshalJSON() ([]byte, error) {
+	if len(s) == 1 {
+		return json.Marshal(s[0])
+	}
+	return json.Marshal([]Keys(s))
+}
+
+// Keys says where keys of an issuer come from.
 type Keys struct {
 	// The source; required:
 	//

@@ -30,40 +30,63 @@ type Opener struct {
 
 // Open gives an issuer the keys and the client that its plan describes.
 func (o Opener) Open(l *pool.Lease, plan *Plan, issuer *gate.Issuer) error {
-	source, id, err := o.OpenSource(l, &plan.Source)
-	if err != nil && l.Late() {
-		// Tokens of other issuers must still get their verdicts. The id keeps others from sharing a client with this source.
-		source, id, err = lostSource{err}, hashing.Fingerprint(struct{ Lost [32]byte }{id}), nil
-	}
+	keys, id, err := plan.JoinKeys(func(source *Source) (keyset.Source, [32]byte, error) {
+		keys, id, err := o.OpenSource(l, plan, source)
+		if err != nil && l.Late() {
+			// Tokens of other sources must still get their verdicts. The id keeps others from sharing a client with this one.
+			return lostSource{err}, hashing.Fingerprint(struct{ Lost [32]byte }{id}), nil
+		}
+		if err == nil && o.Prefetches(plan) {
+			l.Prefetch(keys)
+		}
+		return keys, id, err
+	})
 	if err != nil {
 		return err
 	}
-	issuer.Keys, issuer.KeysID = source, id
-	if o.Prefetches(plan) {
-		l.Prefetch(source)
-	}
+	issuer.Keys, issuer.KeysID = keys, id
 	if plan.Asking == nil {
 		return nil
 	}
-	issuer.Asking, err = o.openAsking(l, plan, source, id)
+	issuer.Asking, err = o.openAsking(l, plan, keys, id)
 	return setting.Wrap("introspect", err)
 }
 
 // Prefetches reports whether the issuer's keys and metadata are fetched before the first request.
 func (o Opener) Prefetches(plan *Plan) bool { return o.PrefetchAll || plan.Prefetch }
 
-// OpenSource opens the key source of an issuer, if it has one. The second result fingerprints its settings.
-func (o Opener) OpenSource(l *pool.Lease, plan *Source) (keyset.Source, [32]byte, error) {
-	if !plan.kind.verifies() {
-		return nil, [32]byte{}, nil
-	}
-	return plan.kind.open(o, l, plan)
+// OpenSource opens one source of an issuer's keys. The second result fingerprints its settings.
+func (o Opener) OpenSource(l *pool.Lease, plan *Plan, source *Source) (keyset.Source, [32]byte, error) {
+	return source.kind.open(o, l, &plan.Server, source)
 }
 
-func (p *Source) timing() keyset.Timing { return keyset.Timing{MaxStale: p.MaxStale} }
+// JoinKeys opens the sources of an issuer, and makes one of them. The second result fingerprints their settings. The
+// source is nil for an issuer without keys.
+func (p *Plan) JoinKeys(
+	open func(*Source) (keyset.Source, [32]byte, error),
+) (keys keyset.Source, id [32]byte, err error) {
+	if !p.Verifies() {
+		return nil, id, nil
+	}
+	if len(p.Sources) == 1 {
+		return open(&p.Sources[0])
+	}
+	parts, ids := make([]keyset.Part, len(p.Sources)), make([][32]byte, len(p.Sources))
+	for i := range p.Sources {
+		source := &p.Sources[i]
+		parts[i].Algorithms = source.algorithms
+		if parts[i].Source, ids[i], err = open(source); err != nil {
+			return nil, id, err
+		}
+	}
+	keys, err = keyset.NewJoint(parts...)
+	return keys, hashing.Fingerprint(struct{ Parts [][32]byte }{ids}), err
+}
+
+func (p *Server) timing() keyset.Timing { return keyset.Timing{MaxStale: p.MaxStale} }
 
 // discovery is the options for reading the issuer's metadata.
-func (o Opener) discovery(p *Source) keyset.DiscoveryOptions {
+func (o Opener) discovery(p *Server) keyset.DiscoveryOptions {
 	return keyset.DiscoveryOptions{
 		Issuer: p.Issuer, URL: p.Metadata, Fetch: p.Fetch, Timing: p.timing(), Logger: o.Shared.Log.Keys,
 	}
@@ -71,17 +94,17 @@ func (o Opener) discovery(p *Source) keyset.DiscoveryOptions {
 
 // metadataAddress has the origin of the issuer's metadata: it is their configured address, or else the issuer, from
 // which the address is derived.
-func (p *Source) metadataAddress() string { return cmp.Or(p.Metadata, p.Issuer) }
+func (p *Server) metadataAddress() string { return cmp.Or(p.Metadata, p.Issuer) }
 
 // pooledSource takes a key source from the pool, where it is shared and may outlive this configuration, or opens it.
 func pooledSource(
-	l *pool.Lease, plan *Source, settings [32]byte, open func() (keyset.Source, error),
+	l *pool.Lease, server *Server, plan *Source, settings [32]byte, open func() (keyset.Source, error),
 ) (keyset.Source, [32]byte, error) {
 	id := hashing.Fingerprint(struct {
 		Kind, Path string
 		Settings   [32]byte
 	}{plan.kind.name, plan.path, settings})
-	source, err := l.Source(plan.Issuer, plan.kind.name, id, open)
+	source, err := l.Source(server.Issuer, plan.kind.name, id, open)
 	return source, id, err
 }
 
@@ -106,7 +129,7 @@ func (o Opener) openAsking(
 	}
 	config.Identity = settings.id()
 	client, err := l.Client(plan.Issuer.Name, config.Fingerprint(), func() (*introspect.Client, io.Closer, error) {
-		transport, err := fetch.NewClient(plan.Source.Fetch)
+		transport, err := fetch.NewClient(plan.Server.Fetch)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -138,7 +161,7 @@ type askerSettings struct {
 
 func (o Opener) askerSettings(plan *Plan, keys keyset.Source, keysID [32]byte) askerSettings {
 	return askerSettings{
-		connections: plan.Source.Fetch, keys: keysID, discovery: o.discovery(&plan.Source),
+		connections: plan.Server.Fetch, keys: keysID, discovery: o.discovery(&plan.Server),
 		reading: plan.Issuer.Reading(0),
 		signed: authserver.SignedAnswers{
 			Keys: keys, Issuer: plan.Issuer.Name, ClientID: plan.Asking.Client.ClientID,
@@ -156,10 +179,10 @@ func (s askerSettings) id() string {
 // MetadataSource is where the endpoint is discovered: the key source if it reads metadata, or else a source of its own.
 // That one has no keys, so it causes no events and no metrics about the issuer's keys.
 func (o Opener) MetadataSource(l *pool.Lease, plan *Plan, keys keyset.Source) (*keyset.Discovery, error) {
-	if discovery, ok := keys.(*keyset.Discovery); ok {
+	if discovery := keyset.DiscoveryIn(keys); discovery != nil {
 		return discovery, nil
 	}
-	options := o.discovery(&plan.Source)
+	options := o.discovery(&plan.Server)
 	options.MetadataOnly = true
 	source, err := l.Source("", "metadata", options.Fingerprint(), func() (keyset.Source, error) {
 		return keyset.NewDiscovery(options)

@@ -35,7 +35,7 @@ type keySource struct {
 	plan func(c *keyCheck) error
 	// open opens the source that the plan describes. The second result fingerprints its settings. open is nil for a source
 	// without keys.
-	open func(o Opener, l *pool.Lease, plan *Source) (keyset.Source, [32]byte, error)
+	open func(o Opener, l *pool.Lease, server *Server, plan *Source) (keyset.Source, [32]byte, error)
 }
 
 // verifies reports whether the source has keys, so that JWTs are verified here.
@@ -46,9 +46,9 @@ type keyCheck struct {
 	settings *words.Settings
 	keys     *Keys
 	value    string // of the setting, resolved
+	server   *Server
 	plan     *Source
-	chosen   bool             // the configuration names algorithms
-	allowed  *jose.Algorithms // those that tokens may use
+	chosen   bool // the configuration names algorithms
 }
 
 var keySources = []keySource{
@@ -118,12 +118,13 @@ func (k *Keys) alone(source *keySource) error {
 
 // compile resolves and checks the setting of the source, and makes the plan for it.
 func (k *Keys) compile(
-	s *words.Settings, source *keySource, plan *Source, chosen bool, allowed *jose.Algorithms,
+	s *words.Settings, server *Server, plan *Source, chosen bool,
 ) error {
+	source := plan.kind
 	if source.value == nil { // nothing to plan
 		return nil
 	}
-	c := &keyCheck{settings: s, keys: k, plan: plan, chosen: chosen, allowed: allowed, value: *source.value(k)}
+	c := &keyCheck{settings: s, keys: k, server: server, plan: plan, chosen: chosen, value: *source.value(k)}
 	if c.value == "" && !source.optional {
 		return fmt.Errorf("keys %s needs a %s", k.Source, source.needs)
 	}
@@ -138,7 +139,7 @@ func (c *keyCheck) resolved() (known bool, err error) {
 
 func (c *keyCheck) discovery() error {
 	known, err := c.resolved()
-	c.plan.Metadata = c.value
+	c.server.Metadata = c.value
 	if err != nil || !known {
 		return err
 	}
@@ -146,17 +147,17 @@ func (c *keyCheck) discovery() error {
 		_, err = fetch.CheckURL(c.value)
 		return setting.Wrap("keys discovery", err)
 	}
-	if !c.plan.IssuerKnown {
+	if !c.server.IssuerKnown {
 		return nil
 	}
 	return setting.Wrap("keys cannot be discovered from this issuer; say where they are with \"keys …\"",
-		keyset.CheckDiscoverable(c.plan.Issuer))
+		keyset.CheckDiscoverable(c.server.Issuer))
 }
 
-func (o Opener) openDiscovery(l *pool.Lease, plan *Source) (keyset.Source, [32]byte, error) {
-	options := o.discovery(plan)
+func (o Opener) openDiscovery(l *pool.Lease, server *Server, plan *Source) (keyset.Source, [32]byte, error) {
+	options := o.discovery(server)
 	options.Taken = plan.taken
-	return pooledSource(l, plan, options.Fingerprint(), func() (keyset.Source, error) {
+	return pooledSource(l, server, plan, options.Fingerprint(), func() (keyset.Source, error) {
 		return keyset.NewDiscovery(options)
 	})
 }
@@ -171,11 +172,11 @@ func (c *keyCheck) jwks() error {
 	return setting.Wrap("keys jwks", err)
 }
 
-func (o Opener) openJWKS(l *pool.Lease, plan *Source) (keyset.Source, [32]byte, error) {
+func (o Opener) openJWKS(l *pool.Lease, server *Server, plan *Source) (keyset.Source, [32]byte, error) {
 	options := keyset.RemoteOptions{
-		URL: plan.URL, Taken: plan.taken, Fetch: plan.Fetch, Timing: plan.timing(), Logger: o.Shared.Log.Keys,
+		URL: plan.URL, Taken: plan.taken, Fetch: server.Fetch, Timing: server.timing(), Logger: o.Shared.Log.Keys,
 	}
-	return pooledSource(l, plan, options.Fingerprint(), func() (keyset.Source, error) {
+	return pooledSource(l, server, plan, options.Fingerprint(), func() (keyset.Source, error) {
 		return keyset.NewRemote(options)
 	})
 }
@@ -193,8 +194,8 @@ func (c *keyCheck) file() error {
 	return setting.Wrap("keys file "+c.value, c.checkKeys(content))
 }
 
-func (o Opener) openFile(l *pool.Lease, plan *Source) (keyset.Source, [32]byte, error) {
-	return pooledSource(l, plan, plan.taken.Fingerprint(), func() (keyset.Source, error) {
+func (o Opener) openFile(l *pool.Lease, server *Server, plan *Source) (keyset.Source, [32]byte, error) {
+	return pooledSource(l, server, plan, plan.taken.Fingerprint(), func() (keyset.Source, error) {
 		return keyset.NewFile(plan.path, plan.taken, o.Shared.Log.Keys)
 	})
 }
@@ -212,7 +213,7 @@ func (c *keyCheck) pem() error {
 	return setting.Wrap("keys pem", c.checkKeys([]byte(c.value)))
 }
 
-func (Opener) openPEM(_ *pool.Lease, plan *Source) (keyset.Source, [32]byte, error) {
+func (Opener) openPEM(_ *pool.Lease, _ *Server, plan *Source) (keyset.Source, [32]byte, error) {
 	source, err := keyset.NewPEM([]byte(plan.pem))
 	return source, hashing.Fingerprint(struct{ PEM string }{plan.pem}), err
 }
@@ -225,17 +226,17 @@ func (c *keyCheck) secret() error {
 	}
 	var wanted jose.Algorithms // none: all that the secret is long enough for
 	if c.chosen {
-		wanted = *c.allowed
+		wanted = c.plan.algorithms
 	}
 	key, err := jose.NewSecretKey("", secret, wanted)
 	if err != nil {
 		return setting.Wrap("keys secret", err)
 	}
-	c.plan.Static, *c.allowed = []*jose.Key{key}, key.Algorithms()
+	c.plan.Static, c.plan.algorithms = []*jose.Key{key}, key.Algorithms()
 	return nil
 }
 
-func (Opener) openSecret(_ *pool.Lease, plan *Source) (keyset.Source, [32]byte, error) {
+func (Opener) openSecret(_ *pool.Lease, _ *Server, plan *Source) (keyset.Source, [32]byte, error) {
 	source, err := keyset.NewStatic(plan.Static...)
 	return source, fingerprintKeys(plan.Static), err
 }
@@ -250,8 +251,8 @@ func (c *keyCheck) checkKeys(text []byte) error {
 	for _, key := range keys {
 		possible = possible.Union(key.Algorithms())
 	}
-	if possible.Intersect(*c.allowed) == 0 {
-		return fmt.Errorf("no key in it fits the algorithms %v; its keys are for %v", *c.allowed, possible)
+	if possible.Intersect(c.plan.algorithms) == 0 {
+		return fmt.Errorf("no key in it fits the algorithms %v; its keys are for %v", c.plan.algorithms, possible)
 	}
 	return nil
 }
