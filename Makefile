@@ -45,9 +45,10 @@ e2e: ## tests against a real authorization server (needs Node.js 20 or newer)
 	npm ci --ignore-scripts --no-audit --no-fund --prefix e2e
 	go test -tags e2e ./e2e/...
 
-e2e-all: ## the tests of e2e, and those with Hydra, zitadel and a browser (needs a C compiler and Chromium, too)
+e2e-all: ## the tests of e2e, and those with Hydra, dex, zitadel and a browser (needs a C compiler and Chromium, too)
 	npm ci --ignore-scripts --no-audit --no-fund --prefix e2e
 	cd e2e/hydra && go vet -tags sqlite .
+	cd e2e/dex && go vet .
 	cd e2e/zitadel && go vet .
 	go test -count=1 -timeout 20m -tags e2e,e2eall ./e2e/...
 

@@ -33,6 +33,7 @@ func TestHydra(t *testing.T) {
 	})
 	t.Run("opaque tokens pass until revoked", h.opaquePassUntilRevoked)
 	t.Run("JWTs pass until revoked, if the server is asked", h.jwtsPassUntilRevoked)
+	t.Run("the documented blocks", h.documentedBlocks)
 }
 
 func startHydra(t *testing.T) *hydra {
@@ -163,7 +164,7 @@ func (h *hydra) revoke(t *testing.T, client, token string) {
 	send(t, http.DefaultClient, http.MethodPost, h.issuer+"/oauth2/revoke", url.Values{"token": {token}}, client)
 }
 
-// introspection is an introspect block that remembers nothing, as docs/introspection.md recommends for Hydra.
+// introspection is an introspect block that remembers nothing, for an endpoint as docs/providers.md names it.
 func (h *hydra) introspection(mode string) string {
 	return fmt.Sprintf("introspect %s {\n endpoint %s/admin/oauth2/introspect\n auth_method none\n cache_ttl 0s\n}",
 		mode, h.admin)
@@ -216,4 +217,27 @@ func (h *hydra) jwtsPassUntilRevoked(t *testing.T) {
 	g.refuses(t, token, http.StatusUnauthorized, "invalid_token")
 	g.accepts(t, h.token(t, opaqueClient, api))
 	startGateway(t, trust(h.issuer)).accepts(t, token) // nobody asks the server, and the token has not expired
+}
+
+func (h *hydra) documentedBlocks(t *testing.T) {
+	const issuer, endpoint, scope = "https://hydra.example.com", "http://127.0.0.1:4445", "orders.read"
+	for n, client := range []string{jwtClient, opaqueClient} {
+		t.Run(client, func(t *testing.T) {
+			changes := []string{issuer, h.issuer, scope, "read"}
+			if client == opaqueClient {
+				changes = append(changes, endpoint, h.admin)
+			}
+			g := documented(t, "Ory Hydra", n+1, changes...)
+			tokens := h.login(t, client)
+			hasHeaders(t, g.accepts(t, tokens.AccessToken), map[string]string{"X-User": "alice", "Authorization": ""})
+			for name, token := range map[string]string{
+				"ID token":         tokens.IDToken,
+				"refresh token":    tokens.RefreshToken,
+				"no audience":      h.token(t, client, ""),
+				"another audience": h.token(t, client, "https://elsewhere.example.com"),
+			} {
+				t.Run(name, func(t *testing.T) { g.refuses(t, token, http.StatusUnauthorized, "invalid_token") })
+			}
+		})
+	}
 }

@@ -3,6 +3,7 @@
 package e2e_test
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
@@ -47,6 +48,44 @@ func buildServer(t *testing.T, dir string, flags ...string) string {
 		t.Fatalf("the server in %s cannot be built: %v\n%s", dir, err, output)
 	}
 	return binary
+}
+
+// startAnnounced builds and runs a server that says in its first line, in JSON, who its issuer is.
+func startAnnounced(t *testing.T, dir string) (issuer string) {
+	t.Helper()
+	cmd := exec.Command(buildServer(t, dir))
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, cmd)
+
+	// Its RSA key takes a moment to make; never as long as this.
+	giveUp := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
+	defer giveUp.Stop()
+	var description struct{ Issuer string }
+	line, err := bufio.NewReader(stdout).ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(line, &description)
+	}
+	if err != nil {
+		t.Fatalf("the server does not say where it is: %v", err)
+	}
+	return description.Issuer
+}
+
+// subject is the sub of a JWT.
+func subject(t *testing.T, token string) string {
+	t.Helper()
+	var claims struct{ Sub string }
+	text, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+	if err == nil {
+		err = json.Unmarshal(text, &claims)
+	}
+	if err != nil || claims.Sub == "" {
+		t.Fatalf("a token without a sub: %v", err)
+	}
+	return claims.Sub
 }
 
 // run starts a server that ends when its input is closed.

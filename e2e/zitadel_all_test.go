@@ -3,15 +3,12 @@
 package e2e_test
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
-	"os/exec"
 	"strings"
 	"testing"
-	"time"
 )
 
 // zitadel is a running zitadel/main.go.
@@ -34,28 +31,12 @@ func TestZitadel(t *testing.T) {
 	})
 	t.Run("opaque tokens pass until revoked", z.opaquePassUntilRevoked)
 	t.Run("JWTs pass until revoked, if the server is asked", z.jwtsPassUntilRevoked)
+	t.Run("the documented block", z.documentedBlock)
 }
 
 func startZitadel(t *testing.T) *zitadel {
 	t.Helper()
-	cmd := exec.Command(buildServer(t, "zitadel"))
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	run(t, cmd)
-
-	// Its RSA key takes a moment to make; never as long as this.
-	giveUp := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
-	defer giveUp.Stop()
-	z := new(zitadel)
-	line, err := bufio.NewReader(stdout).ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(line, z)
-	}
-	if err != nil {
-		t.Fatalf("the server does not say where it is: %v", err)
-	}
+	z := &zitadel{Issuer: startAnnounced(t, "zitadel")}
 	_, document := send(t, http.DefaultClient, http.MethodGet, z.Issuer+".well-known/openid-configuration", nil)
 	if err := json.Unmarshal(document, &z.endpoints); err != nil {
 		t.Fatal(err)
@@ -123,6 +104,20 @@ func (z *zitadel) othersAreRefused(t *testing.T) {
 		directive := strings.Replace(z.trust(jwtClient), z.Issuer, strings.TrimSuffix(z.Issuer, "/"), 1)
 		startGateway(t, directive).refuses(t, tokens.AccessToken, http.StatusUnauthorized, "invalid_token")
 	})
+}
+
+func (z *zitadel) documentedBlock(t *testing.T) {
+	tokens := z.login(t, jwtClient)
+	g := documented(t, "Zitadel", 1, "https://example-a1b2c3.zitadel.cloud", z.Issuer, "69234237810729019", jwtClient)
+	hasHeaders(t, g.accepts(t, tokens.AccessToken), map[string]string{"X-User": "id2", "Authorization": ""})
+	g.refuses(t, tokens.IDToken, http.StatusUnauthorized, "invalid_token")
+	g.refuses(t, tokens.RefreshToken, http.StatusUnauthorized, "invalid_token")
+	g.refuses(t, z.login(t, opaqueClient).AccessToken, http.StatusUnauthorized, "invalid_token")
+
+	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {tokens.RefreshToken}}
+	renewed := obtain(t, z.endpoints.Token, jwtClient, form)
+	g.accepts(t, renewed.AccessToken)
+	g.refuses(t, renewed.IDToken, http.StatusUnauthorized, "invalid_token") // it has no c_hash, unlike that of the login
 }
 
 // The server's answers about tokens have no aud, so no audience can be required. They have no token_type, so another

@@ -2,8 +2,9 @@
 // module of its own, so that the gateway's go.mod knows nothing of it.
 //
 // It prints one line of JSON with its issuer, and ends when its standard input is closed, so that it cannot outlive the
-// test that started it. Three things differ from the example as published: the system chooses the port, the server
-// listens on loopback only, and the client "jwt" gets JWTs as access tokens. The example's own clients get opaque ones.
+// test that started it. These things differ from the example as published: the system chooses the port, the server
+// listens on loopback only, and the client "jwt" gets JWTs as access tokens, with a role. The example's own clients get
+// opaque ones.
 package main
 
 import (
@@ -54,6 +55,18 @@ func (s store) GetClientByClientID(ctx context.Context, id string) (op.Client, e
 		client = jwtTokens{client}
 	}
 	return client, err
+}
+
+// GetPrivateClaimsFromScopes adds a role to JWTs, in the form of Zitadel itself.
+func (s store) GetPrivateClaimsFromScopes(
+	ctx context.Context, userID, clientID string, scopes []string,
+) (map[string]any, error) {
+	claims, err := s.Storage.GetPrivateClaimsFromScopes(ctx, userID, clientID, scopes)
+	if claims == nil {
+		claims = make(map[string]any)
+	}
+	claims["urn:zitadel:iam:org:project:roles"] = map[string]any{"clerk": map[string]string{"1": "example.com"}}
+	return claims, err
 }
 
 type jwtTokens struct{ op.Client }
