@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"encoding/base64"
 	"io"
 	"maps"
 	"net/http"
@@ -135,11 +136,13 @@ func (f *fake) mint(t testing.TB, s shape, key *tokentest.Key) string {
 	return token
 }
 
-// made is what takes the place of a text of the Caddyfile: a new file, or the value itself.
+// made is what takes the place of a text of the Caddyfile: a new file, a secret, or the value itself.
 func (f *fake) made(t *testing.T, value string, key *tokentest.Key) string {
 	switch value {
 	case "a file with the key":
 		return writeFile(t, filepath.Join(t.TempDir(), "key.pem"), key.PublicPEM())
+	case "the legacy secret":
+		return base64.StdEncoding.EncodeToString(tokentest.NewKey(t, "HS256", "legacy").Secret()) + " base64"
 	case "a file with the certificate":
 		return caFile(t, f)
 	case "a token from a file":

@@ -67,8 +67,13 @@ func doors() []provider {
 				{name: "a user's token", header: plainHeader, seen: []string{"X-User", "alice@example.com"},
 					payload: `{` + team + `,"nbf":$NOW,"email":"alice@example.com","type":"app","identity_nonce":"6ei69kawdKzMIAPF",` +
 						`"sub":"7335d417-61da-459d-899c-0a01c76a2f94","country":"US"}`},
-				{name: "a service token", header: plainHeader, reason: "malformed_token",
+				{name: "a service token", header: plainHeader,
+					seen:    []string{"X-User", "", "X-Service", "e367826f93b8d71185e03fe518aff3b4.access"},
 					payload: `{"type":"app",` + team + `,"common_name":"e367826f93b8d71185e03fe518aff3b4.access","sub":""}`},
+				{name: "a service token for another application", header: plainHeader, reason: "invalid_audience",
+					payload: `{"type":"app","aud":["0000"],"iss":"$HOST","exp":$EXP,"iat":$NOW,"common_name":"e3.access","sub":""}`},
+				{name: "a name of blanks, which nothing admits", header: plainHeader, reason: "malformed_token",
+					payload: `{"type":"app",` + team + `,"common_name":"e3.access","sub":" "}`},
 				{name: "a token for another application", header: plainHeader, reason: "invalid_audience",
 					payload: `{"aud":["0000"],"iss":"$HOST","exp":$EXP,"iat":$NOW,"type":"app","email":"a@example.com","sub":"1"}`},
 				{name: "the token of the session", header: plainHeader, reason: "claim_mismatch",
@@ -93,7 +98,7 @@ func doors() []provider {
 }
 
 func machines() []provider {
-	return []provider{kubernetes(), githubActions(), gitlabCI(), supabase(), spiffe()}
+	return append([]provider{kubernetes(), githubActions(), gitlabCI(), spiffe()}, supabase()...)
 }
 
 // From Kubernetes' documentation of bound service account tokens.
@@ -198,30 +203,51 @@ func gitlabCI() provider {
 }
 
 // From Supabase's reference of the claims of its tokens.
-func supabase() provider {
-	const user = `"aal":"aal1","amr":[{"method":"password","timestamp":$NOW}],"app_metadata":{"provider":"email",` +
-		`"providers":["email"]},"aud":"authenticated","email":"alice@example.com","exp":$EXP,"iat":$NOW,` +
-		`"iss":"$HOST/auth/v1","phone":"","role":"authenticated","session_id":"123e4567-e89b-12d3-a456-426614174000",` +
-		`"sub":"123e4567-e89b-12d3-a456-426614174000","user_metadata":{"name":"Alice"}`
+func supabase() []provider {
+	const (
+		project = "https://abcdefghijklmnopqrst.supabase.co"
+		user    = `"aal":"aal1","amr":[{"method":"password","timestamp":$NOW}],"app_metadata":{"provider":"email",` +
+			`"providers":["email"]},"aud":"authenticated","email":"alice@example.com","exp":$EXP,"iat":$NOW,` +
+			`"iss":"$HOST/auth/v1","phone":"","role":"authenticated","session_id":"123e4567-e89b-12d3-a456-426614174000",` +
+			`"sub":"123e4567-e89b-12d3-a456-426614174000","user_metadata":{"name":"Alice"}`
+		known  = `{` + user + `,"is_anonymous":false}`
+		secret = `{"alg":"HS256","kid":"0Gx7kQ2mPz","typ":"JWT"}`
+	)
+	keys := map[string]string{"/auth/v1/.well-known/jwks.json": keySet}
 	header := `{"alg":"ES256","kid":"$KID","typ":"JWT"}`
-	return provider{
-		section: "Supabase", block: 1, hosts: []string{"https://abcdefghijklmnopqrst.supabase.co"},
-		alg: "ES256", kid: "b81269f1-21d8-4f2e-b719-c2240a840d90",
-		documents: map[string]string{"/auth/v1/.well-known/jwks.json": keySet},
-		tokens: []shape{
-			{name: "a user's access token", header: header, payload: `{` + user + `,"is_anonymous":false}`,
-				seen: []string{"X-User", "123e4567-e89b-12d3-a456-426614174000"}},
-			{name: "a user of an anonymous sign-in", header: header, reason: "claim_mismatch",
-				payload: `{` + user + `,"is_anonymous":true}`},
-			{name: "a token of the legacy secret", header: `{"alg":"HS256","kid":"$KID","typ":"JWT"}`, key: "HS256 legacy",
-				payload: `{` + user + `,"is_anonymous":false}`, reason: "unsupported_algorithm"},
-			{name: "the key service_role", header: `{"alg":"HS256","typ":"JWT"}`, key: "HS256 legacy",
-				payload: `{"iss":"supabase","ref":"abcdefghijklmnopqrst","role":"service_role","iat":$NOW,"exp":$EXP}`,
-				reason:  "unknown_issuer"},
-			{name: "another project", header: header, key: "ES256 other", reason: "unknown_issuer",
-				payload: `{"iss":"https://other.supabase.co/auth/v1","aud":"authenticated","sub":"1","exp":$EXP,` +
-					`"is_anonymous":false}`},
-			{name: "a refresh token", header: "v1Q2xkzJ7aBc", reason: "malformed_token"},
+	seen := []string{"X-User", "123e4567-e89b-12d3-a456-426614174000"}
+	common := []shape{
+		{name: "a user's access token", header: header, payload: known, seen: seen},
+		{name: "a user of an anonymous sign-in", header: header, reason: "claim_mismatch",
+			payload: `{` + user + `,"is_anonymous":true}`},
+		{name: "the key service_role", header: `{"alg":"HS256","typ":"JWT"}`, key: "HS256 legacy",
+			payload: `{"iss":"supabase","ref":"abcdefghijklmnopqrst","role":"service_role","iat":$NOW,"exp":$EXP}`,
+			reason:  "unknown_issuer"},
+		{name: "another project", header: header, key: "ES256 other", reason: "unknown_issuer",
+			payload: `{"iss":"https://other.supabase.co/auth/v1","aud":"authenticated","sub":"1","exp":$EXP,` +
+				`"is_anonymous":false}`},
+		{name: "a refresh token", header: "v1Q2xkzJ7aBc", reason: "malformed_token"},
+	}
+	return []provider{
+		{
+			section: "Supabase", block: 1, hosts: []string{project}, documents: keys,
+			alg: "ES256", kid: "b81269f1-21d8-4f2e-b719-c2240a840d90",
+			tokens: append([]shape{
+				{name: "a token of the legacy secret", header: secret, key: "HS256 legacy", payload: known,
+					reason: "unsupported_algorithm"},
+			}, common...),
+		},
+		{
+			section: "Supabase", block: 2, hosts: []string{project}, documents: keys,
+			replace: map[string]string{"{env.SUPABASE_JWT_SECRET}": "the legacy secret"},
+			alg:     "ES256", kid: "b81269f1-21d8-4f2e-b719-c2240a840d90",
+			tokens: append([]shape{
+				{name: "a token of the legacy secret", header: secret, key: "HS256 legacy", payload: known, seen: seen},
+				{name: "a token of another secret", header: secret, key: "HS256 stranger", payload: known,
+					reason: "invalid_signature"},
+				{name: "a user of an anonymous sign-in, by the secret", header: secret, key: "HS256 legacy",
+					payload: `{` + user + `,"is_anonymous":true}`, reason: "claim_mismatch"},
+			}, common...),
 		},
 	}
 }

@@ -23,6 +23,8 @@ func zitadel() provider {
 				payload: `{` + common + `,` + project + `,"jti":"V2_1-at_2","client_id":"69234237810729234@orders",` + clerk + `}`},
 			{name: "a user with another role", header: header, reason: "claim_mismatch",
 				payload: `{` + common + `,` + project + `,"jti":"1","urn:zitadel:iam:org:project:roles":{"guest":{"1":"a.b"}}}`},
+			{name: "a role that is withdrawn", header: header, reason: "claim_mismatch",
+				payload: `{` + common + `,` + project + `,"jti":"1","urn:zitadel:iam:org:project:roles":{"clerk":null}}`},
 			{name: "an ID token", header: header, reason: "missing_claim",
 				payload: `{` + common + `,` + project + `,"azp":"69234237810729234@orders",` +
 					`"client_id":"69234237810729234@orders","auth_time":$NOW,"amr":["pwd"],"at_hash":"a","nonce":"n",` + clerk + `}`},
