@@ -94,7 +94,10 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	            client_id        <id>
 //	            client_secret    <secret>
 //	            auth_method      <method>
-//	            private_key      <pem|file> [<kid>]
+//	            private_key <pem|file> [<kid>] {
+//	                password  <text>
+//	            }
+//	            assertion_alg    <alg>
 //	            bearer_token     <token>
 //	            raw_basic
 //	            signed

@@ -28,8 +28,11 @@ var sections = map[string]reflect.Type{
 	"introspect":  reflect.TypeFor[issuers.Introspect](),
 	"consumer":    reflect.TypeFor[consumers.Consumer](),
 	"credential":  reflect.TypeFor[consumers.Credential](),
-	"cors":        reflect.TypeFor[cors.Config](),
-	"mcp":         reflect.TypeFor[rights.Rights](),
+	"private_key": reflect.TypeFor[struct { // its words fill fields of introspect
+		PrivateKeyPassword string `json:"private_key_password"`
+	}](),
+	"cors": reflect.TypeFor[cors.Config](),
+	"mcp":  reflect.TypeFor[rights.Rights](),
 }
 
 // The comment of UnmarshalCaddyfile has the syntax card that the tables make.

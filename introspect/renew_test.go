@@ -180,7 +180,8 @@ func TestPlainHTTPIsAllowedExplicitly(t *testing.T) {
 	}{
 		{"a name", introspect.Config{Endpoint: "http://keycloak:8080/i"}, "Endpoint"},
 		{"a name, allowed", introspect.Config{Endpoint: "http://keycloak:8080/i", PlainHTTP: introspect.PrivateHTTP}, ""},
-		{"a shared address", introspect.Config{Endpoint: "http://100.64.0.1/i", PlainHTTP: introspect.PrivateHTTP}, "Endpoint"},
+		{"a shared address",
+			introspect.Config{Endpoint: "http://100.64.0.1/i", PlainHTTP: introspect.PrivateHTTP}, "Endpoint"},
 		{"a shared address, allowed",
 			introspect.Config{Endpoint: "http://100.64.0.1/i", PlainHTTP: introspect.SharedHTTP}, ""},
 		{"a public address", introspect.Config{Endpoint: "http://8.8.8.8/i", PlainHTTP: introspect.SharedHTTP}, "Endpoint"},

@@ -15,9 +15,9 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt"
 	"github.com/caddyjwt/gateway/caddyjwt/consumers"
-	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/privatekey"
 )
 
 // mintFor makes a token for a credential of a handler, and tries it there.
@@ -180,7 +180,10 @@ func (o *mintOptions) readPrivateKey() (crypto.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := issuers.ParsePrivateKey(text)
+	key, err := privatekey.Parse(text, nil)
+	if errors.Is(err, privatekey.ErrEncrypted) {
+		err = fmt.Errorf("%w: decrypt it first, for example with \"openssl pkey\"", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.privateKey, err)
 	}

@@ -3,8 +3,6 @@ package issuers
 import (
 	"crypto"
 	"crypto/ed25519"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,6 +14,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/keyset"
+	"github.com/caddyjwt/gateway/internal/privatekey"
 	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/introspect"
 )
@@ -55,6 +54,7 @@ func (i *Introspect) compile(s *words.Settings, of *Issuer, plan *Plan) (*Asking
 	if err := i.compileTexts(s, out); err != nil {
 		return nil, err
 	}
+	config.AssertionAlg = i.AssertionAlg
 	if err := i.compileKey(s, out); err != nil {
 		return nil, err
 	}
@@ -136,7 +136,7 @@ func (i *Introspect) compileTexts(s *words.Settings, out *Asking) error {
 		out.Client.Endpoint = ""
 	}
 	if !secret {
-		out.Client.ClientSecret = words.Unguessable()
+		out.Client.ClientSecret = words.Unguessable() + words.Unguessable() // as long as any algorithm needs
 	}
 	return nil
 }
@@ -144,20 +144,48 @@ func (i *Introspect) compileTexts(s *words.Settings, out *Asking) error {
 // compileKey reads the private key.
 func (i *Introspect) compileKey(s *words.Settings, out *Asking) error {
 	if i.PrivateKey == "" {
-		if i.KeyID != "" {
-			return setting.Errorf("KeyID", "key_id names a private_key, and there is none: remove it, or add the key")
+		for _, of := range []struct{ field, word, value string }{
+			{"KeyID", "key_id names", i.KeyID}, {"PrivateKeyPassword", "password is for", i.PrivateKeyPassword},
+		} {
+			if of.value != "" {
+				return setting.Errorf(of.field, "%s a private_key, and there is none: remove it, or add the key", of.word)
+			}
 		}
 		return nil
+	}
+	password, openable, err := s.Text("password", i.PrivateKeyPassword)
+	if err != nil {
+		return setting.In("PrivateKeyPassword", setting.Wrap("private_key", err))
 	}
 	text, known, err := s.PEM("private_key", i.PrivateKey)
 	switch {
 	case err != nil:
-	case known:
-		out.Client.PrivateKey, err = ParsePrivateKey([]byte(text))
-	default: // any key will do, so that all else can be checked
+	case known && openable:
+		out.Client.PrivateKey, err = i.parseKey(text, password)
+	default: // any key will do, so that all else can be checked; only the algorithm must fit it
 		_, out.Client.PrivateKey, err = ed25519.GenerateKey(nil)
+		if alg, ok := jose.ParseAlgorithm(i.AssertionAlg); ok && jose.AsymmetricAlgorithms().Has(alg) {
+			out.Client.AssertionAlg = ""
+		}
+	}
+	if setting.Field(err) != "" {
+		return err
 	}
 	return setting.In("PrivateKey", err)
+}
+
+// parseKey reads the private key, and names the words that are about it.
+func (i *Introspect) parseKey(text, password string) (crypto.Signer, error) {
+	key, err := privatekey.Parse([]byte(text), []byte(password))
+	switch {
+	case errors.Is(err, privatekey.ErrEncrypted):
+		err = fmt.Errorf("%w: add its password: private_key … { password {env.NAME} }", err)
+	case errors.Is(err, privatekey.ErrNotEncrypted):
+		return nil, setting.Errorf("PrivateKeyPassword", "%w: remove it, or give the key that is encrypted", err)
+	case errors.Is(err, privatekey.ErrPassword):
+		return nil, setting.Errorf("PrivateKeyPassword", "%w", err)
+	}
+	return key, err
 }
 
 func (i *Introspect) compileParams(s *words.Settings, config *introspect.Config) error {
@@ -205,32 +233,4 @@ func lifetime(d *caddy.Duration) time.Duration {
 	default:
 		return time.Duration(*d)
 	}
-}
-
-// ParsePrivateKey reads an unencrypted private key from PEM text. Errors do not quote it.
-func ParsePrivateKey(text []byte) (crypto.Signer, error) {
-	block, _ := pem.Decode(jose.PlainText(text))
-	if block == nil {
-		return nil, errors.New("private key: no PEM block")
-	}
-	var key any
-	var err error
-	switch block.Type {
-	case "PRIVATE KEY":
-		key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
-	case "RSA PRIVATE KEY":
-		key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
-	case "EC PRIVATE KEY":
-		key, err = x509.ParseECPrivateKey(block.Bytes)
-	default:
-		return nil, fmt.Errorf("private key: a PEM block of type %q is not an unencrypted private key", block.Type)
-	}
-	if err != nil {
-		return nil, errors.New("private key: the PEM block cannot be read")
-	}
-	signer, ok := key.(crypto.Signer)
-	if !ok {
-		return nil, errors.New("private key: this kind of key cannot sign")
-	}
-	return signer, nil
 }

@@ -39,6 +39,9 @@ func AuthMethods() (names []string) {
 
 // checkMethod checks the method of authentication. If the configuration names none, the client chooses one.
 func (i *Introspect) checkMethod(of *Issuer, out *Asking) error {
+	if i.AuthMethod == "" && i.AssertionAlg != "" && i.PrivateKey == "" { // only client_secret_jwt fits
+		return i.checkAssertionSecret(of, out)
+	}
 	if i.AuthMethod == "" {
 		return nil
 	}

@@ -68,7 +68,10 @@ var introspectTable = words.Table[Introspect]{Name: "introspect", Words: []words
 	{Name: "auth_method", Usage: []string{"<method>"},
 		Reader: words.Text(func(i *Introspect) *string { return &i.AuthMethod })},
 	{Name: "private_key", Usage: []string{"<pem|file> [<kid>]"},
-		Reader: words.Custom(readPrivateKey, func(i *Introspect) []any { return []any{&i.PrivateKey, &i.KeyID} })},
+		Reader: words.WithBlock(
+			words.Custom(readPrivateKey, func(i *Introspect) []any { return []any{&i.PrivateKey, &i.KeyID} }), &privateKeyTable)},
+	{Name: "assertion_alg", Usage: []string{"<alg>"},
+		Reader: words.Text(func(i *Introspect) *string { return &i.AssertionAlg })},
 	{Name: "bearer_token", Usage: []string{"<token>"},
 		Reader: words.Text(func(i *Introspect) *string { return &i.BearerToken })},
 	{Name: "raw_basic", Reader: words.Flag(func(i *Introspect) *bool { return &i.RawBasic })},
@@ -85,6 +88,11 @@ var introspectTable = words.Table[Introspect]{Name: "introspect", Words: []words
 		Reader: words.Duration(func(i *Introspect) *caddy.Duration { return &i.Timeout })},
 	{Name: "max_in_flight", Usage: []string{"<n>"},
 		Reader: words.Number(func(i *Introspect) *int { return &i.MaxInFlight })},
+}}
+
+var privateKeyTable = words.Table[Introspect]{Name: "private_key", Words: []words.Word[Introspect]{
+	{Name: "password", Usage: []string{"<text>"},
+		Reader: words.Text(func(i *Introspect) *string { return &i.PrivateKeyPassword })},
 }}
 
 // readKeys reads the source and its value. Errors quote neither: a secret may be in the wrong place.
@@ -203,7 +211,7 @@ func readPrivateKey(b *words.Block, i *Introspect) error {
 	if len(args) == 2 {
 		i.KeyID = args[1]
 	}
-	return nil
+	return words.ReadInto(b, "", &privateKeyTable, i)
 }
 
 func readParam(b *words.Block, i *Introspect) error {

@@ -56,6 +56,7 @@ var clientFields = map[string]string{
 	"AuthMethod":    "AuthMethod",
 	"PrivateKey":    "PrivateKey",
 	"KeyID":         "KeyID",
+	"AssertionAlg":  "AssertionAlg",
 	"BearerToken":   "BearerToken",
 	"RawBasic":      "RawBasic",
 	"Params":        "Params",

@@ -18,7 +18,7 @@ func TestEveryFieldOfTheIntrospectionClientHasAWord(t *testing.T) {
 	ours := []string{
 		// set by the handler
 		"Issuer", "Decode", "Tolerate", "HTTPClient", "Identity", "Now", "Observer", "Renew", "PlainHTTP",
-		"AssertionAlg", "AssertionAudience", "CacheBytes", "NegativeEntries", "BreakerFailures", "BreakerWait", // never set
+		"AssertionAudience", "CacheBytes", "NegativeEntries", "BreakerFailures", "BreakerWait", // never set
 	}
 	for field := range reflect.TypeFor[introspect.Config]().Fields() {
 		if _, has := clientFields[field.Name]; has == slices.Contains(ours, field.Name) {

@@ -33,8 +33,15 @@ type Introspect struct {
 	// Private key for private_key_jwt, as PEM text or the path of a file: RSA of at least 2048 bits, P-256, P-384, P-521
 	// or Ed25519. Read once, when the configuration loads. Default: none. Placeholders are resolved.
 	PrivateKey string `json:"private_key,omitempty"`
+	// Password of the private key, if its PEM block is encrypted: in PKCS#8 with PBES2 and PBKDF2 of at most 2,000,000
+	// rounds, or in the older form of RFC 1421. Default: none. Placeholders are resolved. Prefer one such as {env.SECRET}:
+	// whoever can read the configuration can read a password written here.
+	PrivateKeyPassword string `json:"private_key_password,omitempty"`
 	// The "kid" of the private key at the server. Default: none. Placeholders are resolved.
 	KeyID string `json:"key_id,omitempty"`
+	// Algorithm of the assertions of private_key_jwt and client_secret_jwt; it must fit the key. Default: RS256, ES256,
+	// ES384, ES512 or EdDSA, whichever fits the private key; HS256 with a secret.
+	AssertionAlg string `json:"assertion_alg,omitempty"`
 	// Access token of the gateway, for the method bearer. It is not renewed. Default: none. Placeholders are resolved.
 	BearerToken string `json:"bearer_token,omitempty"`
 	// Send id and secret of client_secret_basic without form-encoding, for servers that do not decode them (against RFC

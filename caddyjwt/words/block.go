@@ -61,7 +61,7 @@ func readNext[T any](at *Block, table *Table[T], into *T, seen map[string]int) e
 }
 
 // ReadInto reads the block that may follow the current word into a field of its struct. path is the field's, such as
-// "Introspect" or "Issuers[1]".
+// "Introspect" or "Issuers[1]". It is empty for a block that fills more fields of the same struct.
 func ReadInto[U any](b *Block, path string, table *Table[U], into *U) error {
 	inner := *b
 	inner.path = join(b.path, path)

@@ -49,7 +49,7 @@ func (l *Lines) find(path string) caddyfile.Token {
 
 // join appends a field to the path of its struct.
 func join(path, field string) string {
-	if path == "" || strings.HasPrefix(field, "[") {
+	if path == "" || field == "" || strings.HasPrefix(field, "[") {
 		return path + field
 	}
 	return path + "." + field

@@ -2,8 +2,8 @@
 //
 // Others have a say in what it fetches: a metadata document names the address of the keys, a server answers with a
 // redirect, a name resolves to whatever its owner chooses. So every address is checked where it is used, down to the IP
-// address that is dialled. Answers are bounded in size and time. Nothing but https is spoken beyond this machine, unless
-// the operator allows it for private addresses.
+// address that is dialled. Answers are bounded in size and time. Nothing but https is spoken beyond this machine,
+// unless the operator allows http for private addresses.
 package fetch
 
 import (

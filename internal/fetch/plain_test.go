@@ -37,7 +37,9 @@ var (
 		"64:ff9b::a00:1", "64:ff9b::7f00:1", "64:ff9b:1::a00:1", "::ffff:0:a00:1", "::10.0.0.1", "2002:a00:1::1", // hidden
 	}
 	// Only as the text of an address: no name leads to them.
-	forbiddenTexts = []string{"::ffff:10.0.0.1", "::ffff:192.168.1.1", "::ffff:8.8.8.8", "fd00::1%25eth0", "fe80::1%25eth0"}
+	forbiddenTexts = []string{
+		"::ffff:10.0.0.1", "::ffff:192.168.1.1", "::ffff:8.8.8.8", "fd00::1%25eth0", "fe80::1%25eth0",
+	}
 )
 
 func bracketed(host string) string {
@@ -59,7 +61,8 @@ func TestPlainHTTPToWrittenAddresses(t *testing.T) {
 		{"public addresses", publicHosts, false, false, false},
 		{"addresses that nothing may have", forbiddenHosts, false, false, false},
 		{"addresses inside of others, and zones", forbiddenTexts, false, false, false},
-		{"names", []string{"keycloak", "as.example.com", "10.0.0.1.example.com", "2130706433", "localhost."}, false, true, true},
+		{"names", []string{"keycloak", "as.example.com", "10.0.0.1.example.com", "2130706433", "localhost."},
+			false, true, true},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, host := range group.hosts {

@@ -117,8 +117,8 @@ func secure(o Options, config *tls.Config, opened *connections) *http.Transport 
 	})
 }
 
-// unencrypted is a transport for http without TLS. It has no proxy: the proxy would be what is dialled, and nobody could
-// check where the request goes from there. It speaks HTTP/1.1 only.
+// unencrypted is a transport for http without TLS. It has no proxy: the proxy would be what is dialled, and nobody
+// could check where the request goes from there. It speaks HTTP/1.1 only.
 func unencrypted(o Options, opened *connections) *http.Transport {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)

@@ -90,7 +90,9 @@ func TestValueFollowsItsFile(t *testing.T) {
 			put(tb, path, "good"+strings.Repeat("x", smallfile.Max))
 		}, "good 1", kept},
 		{"no file", func(tb testing.TB, path string) { must(tb, os.Remove(path)) }, "good 1", kept},
-		{"a directory", func(tb testing.TB, path string) { must(tb, os.Remove(path), os.Mkdir(path, 0o700)) }, "good 1", kept},
+		{"a directory", func(tb testing.TB, path string) {
+			must(tb, os.Remove(path), os.Mkdir(path, 0o700))
+		}, "good 1", kept},
 		{"a pipe that nobody writes to", func(tb testing.TB, path string) {
 			must(tb, os.Remove(path), syscall.Mkfifo(path, 0o600))
 		}, "good 1", kept},

@@ -18,6 +18,7 @@ var arrows = map[string][]string{
 	"internal/setting":             nil,
 	"internal/smallfile":           nil,
 	"internal/rotating":            {"internal/smallfile"},
+	"internal/privatekey":          {"internal/jose"},
 	"internal/hashing":             nil,
 	"internal/hashing/hashingtest": {"internal/hashing"},
 	"internal/strictjson":          nil,
@@ -88,7 +89,7 @@ var arrows = map[string][]string{
 	"caddyjwt/issuers": {
 		"caddyjwt/words", "caddyjwt/pool", "caddyjwt/process", "caddyjwt/require", "internal/gate", "internal/authserver",
 		"introspect", "internal/fetch", "internal/hashing", "internal/jose", "internal/keyset", "internal/claims",
-		"internal/setting",
+		"internal/privatekey", "internal/setting",
 	},
 	"caddyjwt/consumers": {"caddyjwt/words", "internal/gate", "internal/claims", "internal/jose", "internal/setting"},
 
@@ -108,8 +109,8 @@ var arrows = map[string][]string{
 	},
 	"internal/paste": nil,
 	"caddyjwt/command": {
-		"caddyjwt", "caddyjwt/issuers", "caddyjwt/consumers", "caddyjwt/protected", "caddyjwt/rights", "caddyjwt/words", "internal/bearer", "internal/causes",
-		"internal/diagnose", "internal/gate", "internal/jose", "internal/paste", "internal/resource",
+		"caddyjwt", "caddyjwt/consumers", "caddyjwt/protected", "caddyjwt/rights", "caddyjwt/words", "internal/bearer", "internal/causes",
+		"internal/diagnose", "internal/gate", "internal/jose", "internal/paste", "internal/privatekey", "internal/resource",
 	},
 	".":         {"caddyjwt", "caddyjwt/command", "caddyjwt/matcher"},
 	"cmd/caddy": {"."},
