@@ -60,7 +60,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// FuzzEqual checks that Equal, Str and encoding/json agree about any string.
+// FuzzEqual checks that Equal, HasPrefix, HasSuffix, Str and encoding/json agree about any string.
 func FuzzEqual(f *testing.F) {
 	f.Add(`s\u0075b`, "sub")
 	f.Add(`\ud83d\ude00`, "\U0001F600")
@@ -83,6 +83,16 @@ func FuzzEqual(f *testing.F) {
 		}
 		if v.Equal(other) != (other == want) {
 			t.Fatalf("equal to %q: %v, content is %q", other, v.Equal(other), want)
+		}
+		for at := range want { // the beginnings of characters
+			if before, after := want[:at], want[at:]; !v.HasPrefix(before) || !v.HasSuffix(after) {
+				t.Fatalf("%q begins with %q: %v, and ends with %q: %v", want, before, v.HasPrefix(before), after,
+					v.HasSuffix(after))
+			}
+		}
+		if utf8.ValidString(other) && (v.HasPrefix(other) != strings.HasPrefix(want, other) ||
+			v.HasSuffix(other) != strings.HasSuffix(want, other)) {
+			t.Fatalf("begins with %q: %v, ends with it: %v, content is %q", other, v.HasPrefix(other), v.HasSuffix(other), want)
 		}
 	})
 }

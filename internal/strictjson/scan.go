@@ -233,18 +233,26 @@ func (s *scanner) escape() error {
 
 // number reads a number (RFC 8259 section 6). It does not judge its size, because nothing here converts it.
 func (s *scanner) number() error {
+	if !s.skipNumber() {
+		return s.syntax()
+	}
+	return nil
+}
+
+// skipNumber reports whether there is a number, and ends behind it, or where the mistake is.
+func (s *scanner) skipNumber() bool {
 	if s.peek() == '-' {
 		s.pos++
 	}
 	if s.peek() == '0' {
 		s.pos++
-	} else if err := s.digits(); err != nil {
-		return err
+	} else if !s.skipDigits() {
+		return false
 	}
 	if s.peek() == '.' {
 		s.pos++
-		if err := s.digits(); err != nil {
-			return err
+		if !s.skipDigits() {
+			return false
 		}
 	}
 	if c := s.peek(); c == 'e' || c == 'E' {
@@ -252,21 +260,18 @@ func (s *scanner) number() error {
 		if c := s.peek(); c == '+' || c == '-' {
 			s.pos++
 		}
-		return s.digits()
+		return s.skipDigits()
 	}
-	return nil
+	return true
 }
 
-// digits reads one or more digits.
-func (s *scanner) digits() error {
+// skipDigits reports whether there is a digit, and ends behind the last one.
+func (s *scanner) skipDigits() bool {
 	start := s.pos
 	for s.pos < len(s.text) && isDigit(s.text[s.pos]) {
 		s.pos++
 	}
-	if s.pos == start {
-		return s.syntax()
-	}
-	return nil
+	return s.pos > start
 }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }

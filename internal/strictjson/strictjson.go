@@ -110,3 +110,9 @@ func (s *scanner) run(object bool) (Value, error) {
 	}
 	return Value{s.text[start:end]}, nil
 }
+
+// IsNumber reports whether a text is a number and nothing else, not even white space. It does not allocate.
+func IsNumber(text string) bool {
+	s := scanner{text: text}
+	return s.skipNumber() && s.pos == len(text)
+}

@@ -48,6 +48,55 @@ func equalUnescaped(s, want string) bool {
 	}
 }
 
+// hasPrefixUnescaped reports whether the content of the valid string s begins with want, which is UTF-8. It does not
+// allocate.
+func hasPrefixUnescaped(s, want string) bool {
+	var buf [utf8.UTFMax]byte
+	for {
+		i := strings.IndexByte(s, '\\')
+		if i < 0 || i >= len(want) {
+			return strings.HasPrefix(s, want)
+		}
+		if s[:i] != want[:i] {
+			return false
+		}
+		r, n := unescapeOne(s[i:])
+		encoded := utf8.AppendRune(buf[:0], r)
+		if want = want[i:]; len(want) < len(encoded) || want[:len(encoded)] != string(encoded) {
+			return false
+		}
+		s, want = s[i+n:], want[len(encoded):]
+	}
+}
+
+// hasSuffixUnescaped reports whether the content of the valid string s ends with want, which is UTF-8. It does not
+// allocate.
+func hasSuffixUnescaped(s, want string) bool {
+	before := unescapedLen(s) - len(want)
+	for before > 0 {
+		i := strings.IndexByte(s, '\\')
+		if i < 0 || i >= before {
+			s, before = s[before:], 0
+			break
+		}
+		r, n := unescapeOne(s[i:])
+		s, before = s[i+n:], before-i-utf8.RuneLen(r)
+	}
+	return before == 0 && equalUnescaped(s, want)
+}
+
+// unescapedLen is how many bytes the content of the valid string s has.
+func unescapedLen(s string) (length int) {
+	for {
+		i := strings.IndexByte(s, '\\')
+		if i < 0 {
+			return length + len(s)
+		}
+		r, n := unescapeOne(s[i:])
+		length, s = length+i+utf8.RuneLen(r), s[i+n:]
+	}
+}
+
 // unescapeOne decodes the valid escape at the start of s, and returns its length.
 func unescapeOne(s string) (r rune, n int) {
 	switch s[1] {

@@ -78,6 +78,16 @@ func (v Value) Equal(s string) bool {
 	return v.Kind() == String && equalUnescaped(v.text[1:len(v.text)-1], s)
 }
 
+// HasPrefix reports whether v is a string whose content begins with s, which must be UTF-8. It does not allocate.
+func (v Value) HasPrefix(s string) bool {
+	return v.Kind() == String && hasPrefixUnescaped(v.text[1:len(v.text)-1], s)
+}
+
+// HasSuffix reports whether v is a string whose content ends with s, which must be UTF-8. It does not allocate.
+func (v Value) HasSuffix(s string) bool {
+	return v.Kind() == String && hasSuffixUnescaped(v.text[1:len(v.text)-1], s)
+}
+
 // Bool is a boolean; ok is false for other kinds.
 func (v Value) Bool() (value, ok bool) {
 	if v.Kind() != Bool {

@@ -102,6 +102,54 @@ func TestEqual(t *testing.T) {
 	}
 }
 
+func TestPrefixesAndSuffixes(t *testing.T) {
+	for _, tt := range []struct {
+		text, part     string
+		prefix, suffix bool
+	}{
+		{`"abc"`, "", true, true},
+		{`"abc"`, "ab", true, false},
+		{`"abc"`, "bc", false, true},
+		{`"abc"`, "abc", true, true},
+		{`"abc"`, "abcd", false, false},
+		{`"abc"`, "xabc", false, false},
+		{`"\u0061"`, "a", true, true},
+		{`"\u0061bc\u0064"`, "abcd", true, true},
+		{`"\u0061bc\u0064"`, "ab", true, false},
+		{`"\u0061bc\u0064"`, "cd", false, true},
+		{`"\u0061bc\u0064"`, "bcd", false, true},
+		{`"\u0061bc\u0064"`, "\\u0061", false, false},
+		{`"\ud83d\ude00x\u00e9"`, "\U0001F600", true, false},
+		{`"\ud83d\ude00x\u00e9"`, "é", false, true},
+		{`"\ud83d\ude00x\u00e9"`, "xé", false, true},
+		{`"\ud83d\ude00x\u00e9"`, "\U0001F600xé", true, true},
+		{`"\ud83d\ude00x\u00e9"`, "a\U0001F600xé", false, false},
+		{`"\\"`, "\\", true, true},
+		{`"\\n"`, "\n", false, false},
+		{`""`, "", true, true},
+		{`""`, "a", false, false},
+		{`1`, "1", false, false},
+		{`null`, "", false, false},
+	} {
+		v := parse(t, tt.text)
+		if v.HasPrefix(tt.part) != tt.prefix || v.HasSuffix(tt.part) != tt.suffix {
+			t.Errorf("%s begins with %q: %v, ends with it: %v", tt.text, tt.part, v.HasPrefix(tt.part), v.HasSuffix(tt.part))
+		}
+	}
+}
+
+func TestIsNumber(t *testing.T) {
+	for text, want := range map[string]bool{
+		"0": true, "-0": true, "12.50": true, "1e5": true, "1E+5": true, "-1.5e-3": true, "": false, "-": false, "01": false,
+		"1.": false, ".1": false, "1e": false, "1e+": false, " 1": false, "1 ": false, "1a": false, "NaN": false, `"1"`: false,
+		"+1": false, "1e5e5": false,
+	} {
+		if strictjson.IsNumber(text) != want {
+			t.Errorf("%q is a number: %v", text, !want)
+		}
+	}
+}
+
 func TestElements(t *testing.T) {
 	var got []string
 	for e := range parse(t, "[ 1 ,\t\"a,]\\\"\" , [ [ ] , {\"}\":\"]\"} ] , {} ,null,-2.5e-1\n]").Elements() {
