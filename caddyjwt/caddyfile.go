@@ -13,6 +13,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/consumers"
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
 	"github.com/caddyjwt/gateway/caddyjwt/issuers"
+	"github.com/caddyjwt/gateway/caddyjwt/require"
 	"github.com/caddyjwt/gateway/caddyjwt/rights"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 )
@@ -129,7 +130,15 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	    require               acr <value...>                         # repeatable
 //	    require               max_auth_age <duration>                # repeatable
 //	    require               claim <path> [<value...>]              # repeatable
+//	    require               claim <path> like <pattern...>         # repeatable
+//	    require               claim <path> at_least <number>         # repeatable
+//	    require               claim <path> at_most <number>          # repeatable
 //	    require               group <group...>                       # repeatable
+//	    require               not scope <scope...>                   # repeatable
+//	    require               not claim <path> [<value...>]          # repeatable
+//	    require               not claim <path> like <pattern...>     # repeatable
+//	    require               not group <group...>                   # repeatable
+//	    require               any { <requirement> ... }              # repeatable
 //	    scope_implies         <broad> <narrow...>                    # repeatable
 //	    mcp {
 //	        tool     <name> [scope <scope...>]   # repeatable
@@ -209,7 +218,7 @@ var handlerTable = words.Table[Handler]{Name: "bearer_auth", Words: []words.Word
 		Reader: words.Text(func(h *Handler) *string { return &h.KeyClaim }, words.SingleQuotes, keyClaimAsPath,
 			words.Wildcard("key_claim is the name of one claim", "write the name"))},
 	{Name: "require", Repeatable: true,
-		Usage:  requireUsage,
+		Usage:  require.Usage,
 		Reader: words.Custom(readRequirement, func(h *Handler) []any { return []any{&h.Require} })},
 	{Name: "scope_implies", Usage: []string{"<broad> <narrow...>"}, Repeatable: true,
 		Reader: words.Custom(readScopeImplies, func(h *Handler) []any { return []any{&h.ScopeImplies} })},

@@ -235,6 +235,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.warnOfExample()
 	h.warnOfOtherKinds(built)
 	h.warnOfSecrets(built)
+	for _, doubt := range built.config.Require.Doubts("require ") {
+		h.log.warn(doubt)
+	}
 	h.warnOfDroppedPlaces(ctx, built)
 	h.notInForce = app.startup.Add(startup.Gate{
 		Logger: h.log.logger, Line: o.summary(ctx), Prefetch: h.prefetched(o),

@@ -175,11 +175,7 @@ func (r *Resource) texts(s *words.Settings) (resource.Texts, error) {
 
 // scopes lists what a token may need on this route, for the document.
 func (c *compiled) scopes() []string {
-	scopes := slices.Clone(c.config.Require.Scopes)
-	for _, alternatives := range c.config.Require.AnyScopes {
-		scopes = append(scopes, alternatives...)
-	}
-	return append(scopes, c.messages.Scopes()...)
+	return append(c.config.Require.ScopesNamed(), c.messages.Scopes()...)
 }
 
 // registerResource tells the app about the gate's resource.

@@ -16,6 +16,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/consumers"
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
 	"github.com/caddyjwt/gateway/caddyjwt/issuers"
+	"github.com/caddyjwt/gateway/caddyjwt/require"
 	"github.com/caddyjwt/gateway/caddyjwt/rights"
 )
 
@@ -197,6 +198,9 @@ func writtenWords(caddyfile string) map[string]bool {
 	return found
 }
 
+// asInRequire are structs whose fields are those of require, as the rows about them say.
+var asInRequire = []reflect.Type{reflect.TypeFor[require.Alternative](), reflect.TypeFor[require.Excluded]()}
+
 // jsonFields lists the fields of a struct: those of nested structs after a dot, of list elements after "[].". A struct
 // that has a section of its own is not entered.
 func jsonFields(structure reflect.Type, prefix string) []string {
@@ -216,7 +220,7 @@ func jsonFields(structure reflect.Type, prefix string) []string {
 			}
 			inner = inner.Elem()
 		}
-		own := slices.Contains(slices.Collect(maps.Values(sections)), inner)
+		own := slices.Contains(append(slices.Collect(maps.Values(sections)), asInRequire...), inner)
 		if inner.Kind() == reflect.Struct && !own {
 			fields = append(fields, jsonFields(inner, path+".")...)
 		}

@@ -310,38 +310,3 @@ func (s *subject) missingClaim() *advice {
 	return &advice{Note: "Leave the configuration as it is: have the server add the claim. A token without an end is " +
 		"valid for ever. If you cannot, \"tolerate missing_exp\" ends such tokens a while after their iat."}
 }
-
-func (s *subject) scope() *advice {
-	kind, these := "scope", "these scopes"
-	if s.Rule == "message" {
-		return &advice{Note: "The block \"mcp\" asks for them, " + inGate + ": have the client ask for " + these + "."}
-	}
-	if s.Rule == "require_any_scope" {
-		kind, these = "any_scope", "one of these scopes"
-	}
-	return &advice{Note: line(append([]string{"require", kind}, s.Expected...)...) + " asks for it, " + inGate +
-		": have the client ask for " + these + "."}
-}
-
-// signIn repeats what the challenge demands: the client has to ask the authorization server for all of it at once.
-func (s *subject) signIn() *advice {
-	demand := ""
-	if acr := s.config.Require.ACR; len(acr) > 0 {
-		demand += ", with acr_values=" + strconv.Quote(strings.Join(acr, " "))
-	}
-	if age := s.config.Require.MaxAuthAge; age > 0 {
-		demand += fmt.Sprintf(", with max_age=%d", age/time.Second)
-	}
-	return &advice{Note: "Have the client send the user to sign in again" + demand + " in the authorization request. " +
-		"If a new token has no better acr and auth_time, the server does not put them into access tokens, or into its " +
-		"answers: see \"Signing in again\" in docs/configuration.md."}
-}
-
-func (s *subject) claim() *advice {
-	kind := "claim"
-	if s.Rule == "require_group" {
-		kind = "group"
-	}
-	return &advice{Note: line(append([]string{"require", kind}, s.Expected...)...) + " asks for it, " + inGate +
-		": give the caller what it asks for at the authorization server, or add a value there."}
-}

@@ -1,6 +1,7 @@
 package matcher
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -12,12 +13,20 @@ import (
 // UnmarshalCaddyfile sets up the matcher from Caddyfile tokens. Syntax:
 //
 //	bearer {
-//	    scope      <scope...>            # repeatable
-//	    any_scope  <scope...>            # repeatable
-//	    claim      <path> [<value...>]   # repeatable
-//	    group      <group...>            # repeatable
-//	    consumer   <username...>         # repeatable
-//	    issuer     <iss...>              # repeatable
+//	    scope      <scope...>                       # repeatable
+//	    any_scope  <scope...>                       # repeatable
+//	    claim      <path> [<value...>]              # repeatable
+//	    claim      <path> like <pattern...>         # repeatable
+//	    claim      <path> at_least <number>         # repeatable
+//	    claim      <path> at_most <number>          # repeatable
+//	    group      <group...>                       # repeatable
+//	    not        scope <scope...>                 # repeatable
+//	    not        claim <path> [<value...>]        # repeatable
+//	    not        claim <path> like <pattern...>   # repeatable
+//	    not        group <group...>                 # repeatable
+//	    any        { <requirement> ... }            # repeatable
+//	    consumer   <username...>                    # repeatable
+//	    issuer     <iss...>                         # repeatable
 //	}
 //
 // A single word needs no block: "bearer scope orders:write". Several lines of this kind in one named matcher are the
@@ -31,18 +40,25 @@ func (m *Matcher) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return lines.Wrap(err)
 }
 
-const name = "bearer"
+const (
+	name    = "bearer"
+	anybody = "to match whoever has an identity: expression {http.auth.user.id} != null"
+)
 
 var directive = words.Directive[Matcher]{
 	Table: &words.Table[Matcher]{Name: name, Words: []words.Word[Matcher]{
 		{Name: "scope", Usage: []string{"<scope...>"}, Repeatable: true,
-			Reader: required("scope", func(m *Matcher) *[]string { return &m.Scopes })},
+			Reader: required("scope", func(m *Matcher) any { return &m.Scopes })},
 		{Name: "any_scope", Usage: []string{"<scope...>"}, Repeatable: true,
-			Reader: words.Custom(readAnyScope, func(m *Matcher) []any { return []any{&m.AnyScopes} })},
-		{Name: "claim", Usage: []string{"<path> [<value...>]"}, Repeatable: true,
-			Reader: words.Custom(readClaim, func(m *Matcher) []any { return []any{&m.Claims} })},
+			Reader: required("any_scope", func(m *Matcher) any { return &m.AnyScopes })},
+		{Name: "claim", Usage: require.ClaimUsage, Repeatable: true,
+			Reader: required("claim", func(m *Matcher) any { return &m.Claims })},
 		{Name: "group", Usage: []string{"<group...>"}, Repeatable: true,
-			Reader: required("group", func(m *Matcher) *[]string { return &m.Groups })},
+			Reader: required("group", func(m *Matcher) any { return &m.Groups })},
+		{Name: "not", Usage: require.NotUsage, Repeatable: true,
+			Reader: required("not", func(m *Matcher) any { return &m.Not })},
+		{Name: "any", Usage: require.AnyUsage, Repeatable: true,
+			Reader: words.Custom(readAny, func(m *Matcher) []any { return []any{&m.Any} })},
 		{Name: "consumer", Usage: []string{"<username...>"}, Repeatable: true,
 			Reader: list("consumer", func(m *Matcher) *[]string { return &m.Consumers }, words.SingleQuotes,
 				words.ShellVariable, words.CommaList, words.Wildcard("a consumer has one name", "list each one"))},
@@ -53,16 +69,37 @@ var directive = words.Directive[Matcher]{
 	}},
 	Foreign: words.NewForeign([][2]string{
 		{"roles are in a claim: claim <path> <role...>", "role roles"},
-		{"to match whoever has an identity: expression {http.auth.user.id} != null", "any user valid-user authenticated"},
+		{anybody, "user valid-user authenticated"},
 		{"here: consumer <username...>, or claim sub <subject...> for the tokens of an issuer", "id subject sub username"},
 		{"here: claim aud <audience...>", "aud audience"},
 		{"here: issuer <iss...>", "iss"},
 	}),
 }
 
-// required reads values that have the same rules in "require".
-func required(kind string, field func(*Matcher) *[]string) words.Reader[Matcher] {
-	return values(field, func(b *words.Block, values []string) error { return require.Check(b, name, kind, values) })
+// required reads what has the same rules in "require".
+func required(kind string, field func(*Matcher) any) words.Reader[Matcher] {
+	return words.Custom(func(b *words.Block, m *Matcher) error {
+		values, err := b.Many()
+		if err != nil {
+			return err
+		}
+		all := require.Alternative{
+			Scopes: m.Scopes, AnyScopes: m.AnyScopes, Claims: m.Claims, Groups: m.Groups, Not: m.Not,
+		}
+		err = all.ReadCommon(b, name, kind, values)
+		m.Scopes, m.AnyScopes, m.Claims, m.Groups, m.Not = all.Scopes, all.AnyScopes, all.Claims, all.Groups, all.Not
+		return err
+	}, func(m *Matcher) []any { return []any{field(m)} })
+}
+
+// readAny reads a block of alternatives.
+func readAny(b *words.Block, m *Matcher) error {
+	if len(b.Args()) > 0 {
+		return b.WrongUsage("one scope of several is any_scope <scope...>; " + anybody)
+	}
+	block, err := require.ReadAny(b, name, fmt.Sprintf("Any[%d]", len(m.Any)), anybody)
+	m.Any = append(m.Any, block)
+	return err
 }
 
 // list reads values of which one must be the caller's.
@@ -81,28 +118,6 @@ func values(field func(*Matcher) *[]string, check func(*words.Block, []string) e
 		*field(m) = append(*field(m), values...)
 		return check(b, values)
 	}, func(m *Matcher) []any { return []any{field(m)} })
-}
-
-func readAnyScope(b *words.Block, m *Matcher) error {
-	scopes, err := b.Many()
-	if err != nil {
-		return err
-	}
-	m.AnyScopes = append(m.AnyScopes, scopes)
-	return require.Check(b, name, "any_scope", scopes)
-}
-
-func readClaim(b *words.Block, m *Matcher) error {
-	values, err := b.Many()
-	if err != nil {
-		return err
-	}
-	claim := require.Claim{Claim: values[0]}
-	if len(values) > 1 {
-		claim.Values = values[1:]
-	}
-	m.Claims = append(m.Claims, claim)
-	return require.Check(b, name, "claim", values)
 }
 
 // document recognizes the address of a document about an issuer (RFC 8615 section 3), which no token has as its "iss".

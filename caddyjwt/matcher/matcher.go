@@ -42,6 +42,12 @@ type Matcher struct {
 	// Groups of which the caller must be in one: by the consumer's groups, or by the "groups" claim of an issuer's token.
 	// Default: any. Placeholders are resolved.
 	Groups []string `json:"groups,omitempty"`
+	// What the token must not have. A caller without a token, such as the anonymous consumer, has nothing of it. Default:
+	// nothing is excluded.
+	Not *require.Excluded `json:"not,omitempty"`
+	// Blocks of alternatives. Of each block, the caller must meet one alternative. A block has at least two. Default:
+	// none.
+	Any [][]require.Alternative `json:"any,omitempty"`
 	// Usernames of consumers, one of which must be calling. The anonymous consumer counts. Default: anybody. Placeholders
 	// are resolved.
 	Consumers []string `json:"consumers,omitempty"`
@@ -61,9 +67,14 @@ func (*Matcher) CaddyModule() caddy.ModuleInfo {
 }
 
 // Provision checks the settings.
-func (m *Matcher) Provision(caddy.Context) (err error) {
-	m.condition, err = m.compile(words.NewSettings())
-	return err
+func (m *Matcher) Provision(ctx caddy.Context) (err error) {
+	if m.condition, err = m.compile(words.NewSettings()); err != nil {
+		return err
+	}
+	for _, doubt := range m.condition.Doubts("bearer ") {
+		ctx.Logger().Warn(doubt)
+	}
+	return nil
 }
 
 // errNoGate is for the log of the operator, who has to change the configuration. Error pages may show it, too.
@@ -83,7 +94,9 @@ func (m *Matcher) MatchWithError(r *http.Request) (bool, error) {
 
 // compile resolves placeholders and checks the settings. An error names the field.
 func (m *Matcher) compile(s *words.Settings) (c gate.Condition, err error) {
-	asked := require.Requirements{Scopes: m.Scopes, AnyScopes: m.AnyScopes, Claims: m.Claims, Groups: m.Groups}
+	asked := require.Requirements{
+		Scopes: m.Scopes, AnyScopes: m.AnyScopes, Claims: m.Claims, Groups: m.Groups, Not: m.Not, Any: m.Any,
+	}
 	if asked.Empty() && len(m.Consumers) == 0 && len(m.Issuers) == 0 {
 		return c, errors.New("matcher bearer asks for nothing: add a scope, claim, group, consumer or issuer; " +
 			"whether there is a caller at all is the expression {http.auth.user.id} != null")

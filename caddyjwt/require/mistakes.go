@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/caddyjwt/gateway/caddyjwt/words"
+	"github.com/caddyjwt/gateway/internal/claims"
 )
 
 // The mistakes of this file would load, and then no token would ever meet the requirement (see words.Mistake).
@@ -17,8 +18,15 @@ var PathMistakes = []words.Mistake{words.SingleQuotes, jsonPath, index, pathComm
 // word is what stands before the kind: "require", or the name of the matcher. A claim has at least one value, its path.
 func Check(b *words.Block, word, kind string, values []string) error {
 	const patterns = ", or see \"Patterns\" in docs/configuration.md"
+	word, not := strings.CutSuffix(word, " not")
+	if not {
+		kind = "not " + kind
+	}
 	what := word + " " + kind
 	switch kind {
+	case "not scope":
+		operator := operator("values stand side by side without an operator: the token must have none of them")
+		return b.Check(what, append(listMistakes("a scope", "list each one"+patterns), operator, quotedScopes), values...)
 	case "scope", "any_scope":
 		operator := operator("values stand side by side without an operator: for all scopes, write " + word +
 			" scope <scope...>; for one of several, " + word + " any_scope <scope...>")
@@ -26,27 +34,65 @@ func Check(b *words.Block, word, kind string, values []string) error {
 	case "acr":
 		operator := operator("values stand side by side without an operator: one of them is enough")
 		return b.Check(what, append(listMistakes("an acr", "list each one"), operator), values...)
-	case "group":
-		operator := operator("values stand side by side without an operator: one of the groups is enough")
-		return b.Check(what, append(listMistakes("a group", "list each one"), operator), values...)
+	case "group", "not group":
+		one := "one of the groups is enough"
+		if not {
+			one = "none of the groups may be there"
+		}
+		cure := fmt.Sprintf("list each one, or compare the claim: %s groups like <pattern...>",
+			strings.Replace(what, "group", "claim", 1))
+		return b.Check(what, append(listMistakes("a group", cure),
+			operator("values stand side by side without an operator: "+one)), values...)
 	}
+	return checkClaim(b, word, what, values)
+}
+
+// checkClaim looks for mistakes in a path, and in what follows it. word is what stands before "claim" or "not claim",
+// and what ends with that.
+func checkClaim(b *words.Block, word, what string, values []string) error {
 	paths := append(slices.Clone(PathMistakes), func(path string) string { return equals(word, path) },
 		words.WildcardInName("a claim path names one claim", "write its name; every element of an array is compared"))
 	if err := b.Check(what, paths, values[0]); err != nil {
 		return err
 	}
-	if values[0] == "scope" && len(values) > 1 {
-		return b.Errf("%s scope: the claim has all scopes of a token in one text, so no single one is equal to it: write "+
-			"\"%s scope <scope...>\" (to compare the whole text, write the path as /scope)", what, word)
+	kind := strings.TrimSuffix(what, "claim") + "scope"
+	if path := values[0]; len(values) > 1 && (path == "scope" || path == "scp" && strings.Contains(kind, " not ")) {
+		return b.Errf("%s %s: the claim has all scopes of a token in one text, so no single one is equal to it: write "+
+			"\"%s <scope...>\" (to compare the whole text, write the path as /%s)", what, path, kind, path)
 	}
-	if err := betweenValues(b, what, values[1:]); err != nil {
+	typed := []words.Mistake{
+		words.SingleQuotes, words.ShellVariable, words.TrailingComma, words.Unfilled, words.OuterBlanks,
+	}
+	if len(values) > 1 && (values[1] == "like" || values[1] == "at_least" || values[1] == "at_most") {
+		return b.Check(what+" "+values[1], append(typed, regularExpression), values[2:]...)
+	}
+	if err := betweenValues(b, word, what, values); err != nil {
 		return err
 	}
-	return b.Check(what+" value", []words.Mistake{
-		words.SingleQuotes, words.ShellVariable, words.TrailingComma, words.Unfilled, words.OuterBlanks,
-		func(value string) string { return comparison(word, value) },
-		words.Wildcard("a claim is compared exactly", "list each value"+patterns),
-	}, values[1:]...)
+	return b.Check(what+" value", append(typed,
+		func(value string) string { return comparison(word, what, values[0], value) },
+		func(value string) string { return wildcard(what, values[0], value) },
+	), values[1:]...)
+}
+
+// regularExpression recognizes what a pattern is not.
+func regularExpression(value string) string {
+	if !strings.HasPrefix(value, "^") && !strings.HasSuffix(value, "$") {
+		return ""
+	}
+	return "a pattern is not a regular expression: leave \"^\" and \"$\" out, or see \"Patterns\" in " +
+		"docs/configuration.md"
+}
+
+// wildcard recognizes a pattern without the word that makes it one.
+func wildcard(what, path, value string) string {
+	cure := "list each value, or see \"Patterns\" in docs/configuration.md"
+	if _, err := claims.ParsePattern(value); err == nil {
+		cure = fmt.Sprintf("write %s %s like %s", what, path, value)
+	} else if value == "*" {
+		cure = fmt.Sprintf("to ask only that the claim is there, write %s %s", what, path)
+	}
+	return words.Wildcard("a claim is compared exactly", cure)(value)
 }
 
 func listMistakes(what, cure string) []words.Mistake {
@@ -102,15 +148,25 @@ func NotAPlaceholder(name string) string {
 	return "a claim path is a name, not a placeholder: write " + name
 }
 
-// betweenValues recognizes an "and" between the values of a claim. It would not hold: one of the values is enough.
-func betweenValues(b *words.Block, what string, values []string) error {
+// betweenValues recognizes words between the values of a claim that would be values themselves. The first of values is
+// the path.
+func betweenValues(b *words.Block, word, what string, values []string) error {
 	for i, value := range values {
-		switch strings.ToLower(value) {
-		case "and", "&&", "&", "or", "||", "|":
-			if i > 0 && i < len(values)-1 {
-				return b.Errf("%s: leave out %q: one of the values is enough; to ask for several, write a line for each",
-					what, value)
-			}
+		if i == 0 || i == len(values)-1 {
+			continue
+		}
+		switch value := strings.ToLower(value); {
+		case i > 1 && slices.Contains([]string{"and", "&&", "&", "or", "||", "|"}, value):
+			return b.Errf("%s: leave out %q: one of the values is enough; to ask for several, write a line for each",
+				what, values[i])
+		case value == "like" || value == "at_least" || value == "at_most":
+			return b.Errf("%s: %q stands directly behind the path, as in %s %s %s ...; write a line for each comparison",
+				what, values[i], what, values[0], value)
+		case i == 1 && operators[value] != "":
+			return b.Errf("%s %q: %s", what, values[i], comparison(word, what, values[0], operators[value]))
+		case i == 1 && value == "not":
+			return b.Errf("%s: \"not\" stands before \"claim\": %s %s %s", what,
+				strings.Replace(what, "claim", "not claim", 1), values[0], strings.Join(values[2:], " "))
 		}
 	}
 	return nil
@@ -127,12 +183,32 @@ func operator(why string) words.Mistake {
 	}
 }
 
+// operators are names of comparisons, which may also be values, with their signs in expressions.
+var operators = map[string]string{
+	"starts_with": "^=", "startswith": "^=", "prefix": "^=", "ends_with": "$=", "endswith": "$=", "suffix": "$=",
+	"matches": "=~", "regex": "=~", "contains": "=~", "gte": ">=", "min": ">=", "lte": "<=", "max": "<=",
+	"gt": ">", "lt": "<", "ne": "!=", "not_in": "!=", "not_values": "!=",
+}
+
 // comparison recognizes the operators of expressions. word is what stands before the kind.
-func comparison(word, value string) string {
+func comparison(word, what, path, value string) string {
 	switch value {
-	case "=", "==", "===", ":", ":=", "!=", "=~", ">", ">=", "<", "<=", "|", "||":
-		return "values follow the path without an operator: " + word + " claim <path> <value...>; " +
-			"for any other comparison, see \"Patterns\" in docs/configuration.md"
+	case "=", "==", "===", ":", ":=", "|", "||":
+		return "values follow the path without an operator: " + what + " <path> <value...>"
+	case "!=", "!==", "<>":
+		return fmt.Sprintf("here: %s not claim %s <value...>", word, path)
+	case ">=", "=>":
+		return fmt.Sprintf("here: %s claim %s at_least <number>", word, path)
+	case "<=", "=<":
+		return fmt.Sprintf("here: %s claim %s at_most <number>", word, path)
+	case ">", "<":
+		return fmt.Sprintf("here: %s claim %s at_least <number>, or at_most <number>; both include the number itself",
+			word, path)
+	case "*=", "^=", "$=":
+		return fmt.Sprintf("here: %s %s like <text>*, or like *<text>", what, path)
+	case "=~", "~", "!~":
+		return fmt.Sprintf("a \"*\" at one end of a value is %s %s like <pattern...>; for any other comparison, see "+
+			"\"Patterns\" in docs/configuration.md", what, path)
 	}
 	return ""
 }
@@ -190,10 +266,21 @@ func HasEquals(path string) bool { return strings.Contains(path, "=") && !litera
 
 // equals recognizes a name and a value in one. word is what stands before the kind.
 func equals(word, path string) string {
+	if at := strings.IndexAny(path, "<>!"); at > 0 && !literalName(path) {
+		sign, _, _ := strings.Cut(path[at:], "=")
+		if strings.Contains(path[at:], "=") {
+			sign += "="
+		} else {
+			sign = path[at : at+1]
+		}
+		if why := comparison(word, word+" claim", path[:at], sign); why != "" {
+			return why
+		}
+	}
 	if !HasEquals(path) {
 		return ""
 	}
 	name, value, _ := strings.Cut(path, "=")
 	return fmt.Sprintf("a blank separates path and value: %s claim %s %s (for a name with a \"=\", use a JSON "+
-		"pointer: /%s)", word, strings.TrimRight(name, "!"), strings.TrimLeft(value, "=~"), path)
+		"pointer: /%s)", word, name, strings.TrimLeft(value, "=~"), path)
 }

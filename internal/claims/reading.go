@@ -103,6 +103,28 @@ func (s *Set) InGroup(group string) bool {
 	return false
 }
 
+// OutsideGroups reports whether it is plain that the set names none of these groups. A form in which that cannot be seen
+// is not plain: see Condition.Excludes. A nil set names none. OutsideGroups does not allocate.
+func (s *Set) OutsideGroups(groups []string) bool {
+	if s == nil {
+		return true
+	}
+	paths, configured := s.groupPaths()
+	for i := range paths {
+		value, _ := s.Lookup(paths[i])
+		names := configured && value.json.Kind() == strictjson.Object
+		if unwanted := (Condition{Path: paths[i], Values: groups}); !names && !unwanted.Excludes(s) {
+			return false
+		}
+		for _, group := range groups {
+			if names && value.hasMember(group) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // hasMember reports whether an object has a member of this name that says yes.
 func (v Value) hasMember(name string) bool {
 	member, ok := v.json.Member(name)

@@ -114,7 +114,7 @@ func (g *Gate) confirm(req *Request, local *authenticated, token string) error {
 		return inAnswer(err)
 	}
 	if f := g.require.statedIn(remote, p.name, g.now()); f != nil {
-		return inAnswer(g.require.withScopes(f, remote))
+		return inAnswer(g.require.withScopes(f, remote, &s.identity))
 	}
 	// Usually the answer repeats the scopes of the token, and takes none of them back.
 	if states(remote, "scope", "scp") && !slices.Equal(remote.Scope, local.identity.Claims.Scope) {

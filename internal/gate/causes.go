@@ -10,7 +10,6 @@ import (
 	"github.com/caddyjwt/gateway/internal/causes"
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/jose"
-	"github.com/caddyjwt/gateway/internal/strictjson"
 )
 
 // Causes name what came and what was expected. A stranger's text in them is cut and quoted. Of the claims, only iss,
@@ -92,70 +91,6 @@ func ownType(header *jose.Header, err error) error {
 		return err
 	}
 	return fmt.Errorf("typ is %s: %w", causes.Quote(typ), err)
-}
-
-// differentClaim is the cause of a ClaimMismatch by a claim.
-type differentClaim struct {
-	*ClaimRequirement
-	set *claims.Set
-}
-
-// Error names the claim, what was looked for, and whether the claim is there. It does not repeat the value.
-func (d *differentClaim) Error() string {
-	is := "is not there"
-	if d.set != nil {
-		if value, there := d.set.Lookup(d.Path); there {
-			is = "is there, but it is " + shapeOf(value)
-		}
-	}
-	if len(d.Values) == 0 {
-		return fmt.Sprintf("the claim %s %s; required: any value", causes.Quote(d.Path.String()), is)
-	}
-	return fmt.Sprintf("the claim %s %s; required: %s", causes.Quote(d.Path.String()), is, causes.List(d.Values))
-}
-
-// shapeOf describes a value that is not the required one, without repeating it.
-func shapeOf(value claims.Value) string {
-	json := value.JSON()
-	switch {
-	case value.IsEmpty():
-		return "empty"
-	case json.Kind() == strictjson.Array:
-		n := 0
-		for range json.Elements() {
-			n++
-		}
-		return fmt.Sprintf("a list of %d other values", n)
-	default:
-		return "another " + json.Kind().String()
-	}
-}
-
-// otherGroup is the cause of a ClaimMismatch by a group.
-type otherGroup struct {
-	required []string
-	id       *Identity
-}
-
-// Error says where groups were looked for, since many servers have them in a claim of another name. The groups of a
-// consumer are the operator's own texts.
-func (o *otherGroup) Error() string {
-	required := "the route requires one of the groups " + causes.List(o.required)
-	switch {
-	case o.id.Consumer != nil && len(o.id.Consumer.Groups) == 0:
-		return fmt.Sprintf("%s; the consumer %s has none", required, causes.Quote(o.id.Consumer.Username))
-	case o.id.Consumer != nil:
-		return fmt.Sprintf("%s; the consumer %s has %s", required, causes.Quote(o.id.Consumer.Username),
-			causes.List(o.id.Consumer.Groups))
-	case o.id.Claims == nil:
-		return required + ", and there is no token"
-	}
-	paths, values := causes.List(o.id.Claims.GroupPaths()), o.id.Claims.Groups()
-	if len(values) == 0 {
-		return fmt.Sprintf("%s; the token has no claim %s. If its groups are in another claim, name that one "+
-			"with \"group_claim\"", required, paths)
-	}
-	return fmt.Sprintf("%s; the token's claim %s is %s", required, paths, shapeOf(values[0]))
 }
 
 // boundTo is the cause of a ProofRequired: what the token is bound to, and by what it says so.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/causes"
+	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/tokentest"
 	"github.com/caddyjwt/gateway/introspect"
@@ -204,10 +205,10 @@ func TestEveryCauseNamesBothSides(t *testing.T) {
 		{gate.InsufficientScope, "none", require(func(r *gate.Requirements) { r.Scopes = []string{"read"} }), sign(),
 			`the token lacks the scope "read", and it has none`},
 		{gate.ClaimMismatch, "not there", require(func(r *gate.Requirements) {
-			r.Claims = []gate.ClaimRequirement{{Path: exampled, Values: []string{"admin"}}}
+			r.Claims = []claims.Condition{{Path: exampled, Values: []string{"admin"}}}
 		}), sign(), `the claim "realm_access.roles" is not there; required: "admin"`},
 		{gate.ClaimMismatch, "other values", require(func(r *gate.Requirements) {
-			r.Claims = []gate.ClaimRequirement{{Path: exampled, Values: []string{"admin", "root"}}}
+			r.Claims = []claims.Condition{{Path: exampled, Values: []string{"admin", "root"}}}
 		}), sign(m{"realm_access": m{"roles": []string{"private", "texts"}}}), `the claim "realm_access.roles" is there, ` +
 			`but it is a list of 2 other values; required: "admin", "root"`},
 		{gate.ClaimMismatch, "no groups", require(func(r *gate.Requirements) { r.Groups = []string{"staff"} }), sign(),
@@ -313,7 +314,7 @@ func TestAttackCausesCannotBeForged(t *testing.T) {
 			c.Require.Groups = []string{"staff"}
 		}),
 		"claims": build(t, key, long, func(c *gate.Config) {
-			c.Require.Claims = []gate.ClaimRequirement{{Path: path(t, "role"), Values: []string{"admin"}}}
+			c.Require.Claims = []claims.Condition{{Path: path(t, "role"), Values: []string{"admin"}}}
 		}),
 	}
 	tried := 0

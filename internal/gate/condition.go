@@ -3,14 +3,15 @@ package gate
 import (
 	"slices"
 
+	"github.com/caddyjwt/gateway/internal/demand"
 	"github.com/caddyjwt/gateway/internal/scope"
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
 // Condition is what a matcher asks of an identity. All of it must hold. An empty list asks nothing.
 type Condition struct {
-	// Requirements has scopes, claims and groups, under the rules that they have as requirements of a route. The other
-	// fields must be empty: their answers are for clients.
+	// Requirements has scopes, claims, groups and alternatives, under the rules that they have as requirements of a route.
+	// The other fields must be empty: their answers are for clients.
 	Requirements
 	// Consumers: the identity must be one of these, by username.
 	Consumers []string
@@ -37,20 +38,14 @@ func (c *Condition) Validate() error {
 // fulfils no condition. Unlike the requirements of a gate, a condition does not say what is missing. So Holds never
 // allocates.
 func (c *Condition) Holds(id *Identity, scopes *scope.Hierarchy) bool {
-	if id == nil || !id.hasAllScopes(scopes, c.Scopes) {
+	if id == nil || !c.all().MetBy(caller{id}, scopes) {
 		return false
 	}
-	for _, list := range c.AnyScopes {
-		if !id.hasAnyScope(scopes, list) {
+	for _, block := range c.Any {
+		if !demand.MetByAny(block, caller{id}, scopes) {
 			return false
 		}
 	}
-	for i := range c.Claims {
-		if !c.Claims[i].satisfiedBy(id.Claims) {
-			return false
-		}
-	}
-	return (len(c.Groups) == 0 || slices.ContainsFunc(c.Groups, id.inGroup)) &&
-		(len(c.Consumers) == 0 || id.Consumer != nil && slices.Contains(c.Consumers, id.Consumer.Username)) &&
+	return (len(c.Consumers) == 0 || id.Consumer != nil && slices.Contains(c.Consumers, id.Consumer.Username)) &&
 		(len(c.Issuers) == 0 || slices.Contains(c.Issuers, id.Issuer))
 }

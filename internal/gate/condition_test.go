@@ -3,6 +3,7 @@ package gate_test
 import (
 	"testing"
 
+	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/internal/tokentest"
@@ -37,7 +38,7 @@ func TestConditions(t *testing.T) {
 			gate.Condition{Requirements: gate.Requirements{Groups: []string{"staff"}}}, []string{"a user"}},
 		"a scope": {gate.Condition{Requirements: gate.Requirements{Scopes: []string{"read"}}}, nil},
 		"a claim": {gate.Condition{Requirements: gate.Requirements{
-			Claims: []gate.ClaimRequirement{{Path: path(t, "sub")}},
+			Claims: []claims.Condition{{Path: path(t, "sub")}},
 		}}, []string{"a user", "a consumer"}},
 		"nothing": {gate.Condition{}, []string{"a user", "a consumer", "the anonymous"}},
 	} {
@@ -79,7 +80,7 @@ func TestConditionsAllocateNothing(t *testing.T) {
 	for _, group := range []string{"staff", "nobody"} {
 		condition := gate.Condition{Issuers: []string{issuerA}, Requirements: gate.Requirements{
 			Scopes: []string{"read"}, Groups: []string{group},
-			Claims: []gate.ClaimRequirement{{Path: path(t, "tenant"), Values: []string{"6", "7"}}},
+			Claims: []claims.Condition{{Path: path(t, "tenant"), Values: []string{"6", "7"}}},
 		}}
 		if n := testing.AllocsPerRun(200, func() { condition.Holds(id, nil) }); n != 0 {
 			t.Errorf("group %s: %v allocations", group, n)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/demand"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/keyset"
 	"github.com/caddyjwt/gateway/internal/scope"
@@ -176,17 +177,15 @@ type Requirements struct {
 	// MaxAuthAge. 0 means no bound.
 	MaxAuthAge time.Duration
 	// Claims must all be satisfied.
-	Claims []ClaimRequirement
+	Claims []claims.Condition
 	// Groups: at least one must match, among the groups of a consumer or in the groups claim of an issuer's token.
 	Groups []string
+	// Not is what the token must not have.
+	Not demand.Exclusions
+	// Any has blocks of alternatives. Of each block, one alternative must be met.
+	Any [][]demand.All
 	// Others must all be satisfied. They are checked last.
 	Others []Requirement
-}
-
-// ClaimRequirement requires a claim. If there are Values, the claim must have one of them.
-type ClaimRequirement struct {
-	Path   claims.Path
-	Values []string
 }
 
 // ForwardClaim sends a claim to the backend in a header.

@@ -115,7 +115,7 @@ func TestConfigurationMistakes(t *testing.T) {
 		"a scope with a space": {func(c *gate.Config) { c.Require.Scopes = []string{"a b"} },
 			`require scope "a b": `, "Require.Scopes"},
 		"an empty claim value": {func(c *gate.Config) {
-			c.Require.Claims = []gate.ClaimRequirement{{path(t, "a.b"), []string{""}}}
+			c.Require.Claims = []claims.Condition{{Path: path(t, "a.b"), Values: []string{""}}}
 		}, "require claim a.b: a value is empty", "Require.Claims[0]"},
 		"an empty required group": {func(c *gate.Config) { c.Require.Groups = []string{""} },
 			"require group: a group is empty", "Require.Groups"},

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/demand"
 	"github.com/caddyjwt/gateway/internal/jose"
 )
 
@@ -90,36 +91,39 @@ func (e *explainer) confirm(found *authenticated) {
 func (e *explainer) require(requirement Requirement, id *Identity) {
 	step := Step{Rule: "require", Result: Passed}
 	switch r := requirement.(type) {
-	case *scopeRequirement:
-		step.Rule, step.Expected = "require_scope", r.scopes
-		if r.anyOf {
-			step.Rule = "require_any_scope"
-		}
-		if id.Claims != nil {
-			step.Came = id.Claims.Scope
-		}
+	case demanded:
+		step.Rule, step.Expected = "require_"+strings.ReplaceAll(r.Kind(), " ", "_"), r.Terms()
+		step.Came = id.has(r.Rule)
 	case acrRequirement:
 		step.Rule, step.Expected = "require_acr", r
 		step.Came = id.textOf("acr")
 	case *authAgeRequirement:
 		step.Rule, step.Came = "require_max_auth_age", id.textOf("auth_time")
 		step.Expected = []string{r.longest.String(), fmt.Sprintf("leeway %v", r.leeway[id.Issuer])}
-	case *ClaimRequirement:
-		step.Rule, step.Expected = "require_claim", append([]string{r.Path.String()}, r.Values...)
-		if id.Claims != nil {
-			if value, ok := id.Claims.Lookup(r.Path); ok {
-				step.Came = textOf(value)
-			}
-		}
-	case groupRequirement:
-		step.Rule, step.Expected = "require_group", r
-		step.Came = id.groups()
 	}
 	if f := requirement.Check(id, e.now); f != nil {
 		e.addFailure(step, f)
 		return
 	}
 	e.add(step)
+}
+
+// has is what an identity has of that which a rule is about. An identity may have no claims.
+func (id *Identity) has(rule demand.Rule) []string {
+	switch kind := strings.TrimPrefix(rule.Kind(), "not "); {
+	case kind == "group":
+		return id.groups()
+	case id.Claims == nil:
+	case kind == "claim":
+		if path, err := claims.ParsePath(rule.Terms()[0]); err == nil {
+			if value, ok := id.Claims.Lookup(path); ok {
+				return textOf(value)
+			}
+		}
+	case kind != "any":
+		return id.Claims.Scope
+	}
+	return nil
 }
 
 // textOf is a claim as JSON text. The identity may have no claims.

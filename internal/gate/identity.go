@@ -1,8 +1,10 @@
 package gate
 
 import (
+	"fmt"
 	"slices"
 
+	"github.com/caddyjwt/gateway/internal/causes"
 	"github.com/caddyjwt/gateway/internal/claims"
 )
 
@@ -79,10 +81,37 @@ func (id *Identity) Claim(path string) (value any, ok bool) {
 	return v.Any(), true
 }
 
-// inGroup reports whether the consumer, or the issuer's token, has the group.
-func (id *Identity) inGroup(group string) bool {
-	if id.Consumer != nil {
-		return slices.Contains(id.Consumer.Groups, group)
+// InGroup reports whether the consumer, or the issuer's token, has the group.
+func (c caller) InGroup(group string) bool {
+	if c.Consumer != nil {
+		return slices.Contains(c.Consumer.Groups, group)
 	}
-	return id.Claims != nil && id.Claims.InGroup(group)
+	return c.Claims != nil && c.Claims.InGroup(group)
+}
+
+// Outside implements demand.Caller.
+func (c caller) Outside(groups []string) bool {
+	if len(groups) == 0 || c.Consumer != nil {
+		return !slices.ContainsFunc(groups, c.InGroup)
+	}
+	return c.Claims.OutsideGroups(groups)
+}
+
+// Groups implements demand.Caller. It says where groups were looked for, since many servers have them in a claim of
+// another name. The groups of a consumer are the operator's own texts.
+func (c caller) Groups() string {
+	switch {
+	case c.Consumer != nil && len(c.Consumer.Groups) == 0:
+		return fmt.Sprintf("the consumer %s has none", causes.Quote(c.Consumer.Username))
+	case c.Consumer != nil:
+		return fmt.Sprintf("the consumer %s has %s", causes.Quote(c.Consumer.Username), causes.List(c.Consumer.Groups))
+	case c.Claims == nil:
+		return "there is no token"
+	}
+	paths, values := causes.List(c.Claims.GroupPaths()), c.Claims.Groups()
+	if len(values) == 0 {
+		return fmt.Sprintf("the token has no claim %s. If its groups are in another claim, name that one with "+
+			"\"group_claim\"", paths)
+	}
+	return fmt.Sprintf("the token's claim %s is %s", paths, claims.Form(values[0]))
 }

@@ -2,20 +2,22 @@ package gate
 
 import (
 	"slices"
+	"strings"
 	"time"
 
-	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/demand"
 	"github.com/caddyjwt/gateway/internal/scope"
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
 // requirements are compiled Requirements, in the order in which they are checked: the user's sign-in, scopes, claims,
-// groups and others.
+// groups, alternatives and others.
 type requirements struct {
 	list      []Requirement
-	scopes    []*scopeRequirement // apply to an authorization server's answer, too
-	scopeText string              // all scopes for the challenge, so that a client can request them at once
+	scopes    []*demand.Scopes // apply to an authorization server's answer, too
+	any       []demand.Rule    // blocks of alternatives
+	scopeText string           // all scopes for the challenge, so that a client can request them at once
 	hierarchy *scope.Hierarchy
 
 	stepUps        []stepUpRequirement // apply to an answer, too
@@ -34,49 +36,55 @@ func (c *Config) compileRequirements() (out requirements, err error) {
 		return out, setting.In("Require", err)
 	}
 	out.compileStepUp(c)
-	out.compileScopes(r)
-	for i := range r.Claims {
-		out.list = append(out.list, &r.Claims[i])
+	for _, rule := range r.all().Rules(out.hierarchy) {
+		if scopes, ok := rule.(*demand.Scopes); ok {
+			out.scopes = append(out.scopes, scopes)
+		}
+		out.list = append(out.list, demanded{rule})
 	}
-	if len(r.Groups) > 0 {
-		out.list = append(out.list, groupRequirement(r.Groups))
+	for _, block := range r.Any {
+		rule := demand.AnyOf(block, out.hierarchy)
+		out.any, out.list = append(out.any, rule), append(out.list, demanded{rule})
 	}
 	for _, other := range r.Others {
 		out.list = append(out.list, otherRequirement{other})
 	}
+	out.scopeText = strings.Join(r.ScopesToAsk(), " ")
 	return out, nil
 }
+
+// all are the requirements that a new sign-in of the user does not change, without the alternatives.
+func (r *Requirements) all() *demand.All {
+	return &demand.All{Scopes: r.Scopes, AnyScopes: r.AnyScopes, Claims: r.Claims, Groups: r.Groups, Not: r.Not}
+}
+
+// Rules are the requirements about scopes, claims and groups one by one, for people.
+func (r *Requirements) Rules() []demand.Rule {
+	rules := r.all().Rules(nil)
+	for _, block := range r.Any {
+		rules = append(rules, demand.AnyOf(block, nil))
+	}
+	return rules
+}
+
+// Doubts are warnings about requirements that may allow more than was meant: see demand.Doubts.
+func (r *Requirements) Doubts(word string) []string { return demand.Doubts(word, r.all(), r.Any) }
 
 // Validate refuses empty requirements, and values that a challenge could not carry.
 func (r *Requirements) Validate() error { return r.validate("require ") }
 
 // validate is Validate. word is what stands before a kind of requirement.
 func (r *Requirements) validate(word string) error {
-	for _, scope := range r.Scopes {
-		if err := bearer.ValidScope(scope); err != nil {
-			return setting.Errorf("Scopes", "%sscope %q: %w", word, scope, err)
-		}
-	}
-	for i, list := range r.AnyScopes {
-		if len(list) == 0 {
-			return setting.Errorf(element("AnyScopes", i), "%sany_scope: no scope follows", word)
-		}
-		for _, scope := range list {
-			if err := bearer.ValidScope(scope); err != nil {
-				return setting.Errorf(element("AnyScopes", i), "%sany_scope %q: %w", word, scope, err)
-			}
-		}
+	if err := r.all().Validate(word); err != nil {
+		return err
 	}
 	if err := r.validateStepUp(word); err != nil {
 		return err
 	}
-	for i, claim := range r.Claims {
-		if slices.Contains(claim.Values, "") {
-			return setting.Errorf(element("Claims", i), "require claim %v: a value is empty", claim.Path)
+	for i, block := range r.Any {
+		if err := demand.ValidateAny(word, block); err != nil {
+			return setting.In(element("Any", i), err)
 		}
-	}
-	if slices.Contains(r.Groups, "") {
-		return setting.Errorf("Groups", "require group: a group is empty")
 	}
 	if i := slices.Index(r.Others, nil); i >= 0 {
 		return setting.Errorf(element("Others", i), "a requirement is nil")
@@ -90,49 +98,39 @@ func (r *requirements) empty() bool { return len(r.list) == 0 }
 func (r *requirements) satisfiedBy(id *Identity, now time.Time) error {
 	for _, requirement := range r.list {
 		if f := requirement.Check(id, now); f != nil {
-			return r.withScopes(f, id.Claims)
+			return r.withScopes(f, id.Claims, id)
 		}
 	}
 	return nil
 }
 
+// demanded is a requirement about scopes, claims and groups.
+type demanded struct{ demand.Rule }
+
 // Check implements Requirement.
-func (c *ClaimRequirement) Check(id *Identity, _ time.Time) *Failure {
-	if !c.satisfiedBy(id.Claims) {
-		return fail(ClaimMismatch, &differentClaim{c, id.Claims})
+func (d demanded) Check(id *Identity, _ time.Time) *Failure {
+	if err := d.Rule.Check(caller{id}); err != nil {
+		return fail(unmet(d.Rule), err)
 	}
 	return nil
 }
 
-func (c *ClaimRequirement) satisfiedBy(set *claims.Set) bool {
-	if set == nil {
-		return false
+// unmet is the reason if a rule is not met.
+func unmet(rule demand.Rule) Reason {
+	if rule.ScopesHelp() {
+		return InsufficientScope
 	}
-	value, ok := set.Lookup(c.Path)
-	if !ok {
-		return false
-	}
-	if len(c.Values) == 0 {
-		return !value.IsEmpty()
-	}
-	for _, want := range c.Values {
-		if value.Matches(want) {
-			return true
-		}
-	}
-	return false
+	return ClaimMismatch
 }
 
-// groupRequirement requires one of these groups.
-type groupRequirement []string
+// caller is an identity as package demand sees it.
+type caller struct{ *Identity }
 
-// Check implements Requirement.
-func (r groupRequirement) Check(id *Identity, _ time.Time) *Failure {
-	if !slices.ContainsFunc(r, id.inGroup) {
-		return fail(ClaimMismatch, &otherGroup{r, id})
-	}
-	return nil
-}
+// Token implements demand.Caller.
+func (c caller) Token() *claims.Set { return c.Claims }
+
+// Answer implements demand.Caller.
+func (c caller) Answer() *claims.Set { return c.answer }
 
 // otherRequirement is a requirement from outside of this package.
 type otherRequirement struct{ Requirement }

@@ -3,6 +3,7 @@ package gate_test
 import (
 	"testing"
 
+	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
@@ -14,11 +15,11 @@ func TestRequirements(t *testing.T) {
 	scopes := func(list ...string) gate.Requirements { return gate.Requirements{Scopes: list} }
 	groups := func(list ...string) gate.Requirements { return gate.Requirements{Groups: list} }
 	claim := func(text string, values ...string) gate.Requirements {
-		return gate.Requirements{Claims: []gate.ClaimRequirement{{Path: path(t, text), Values: values}}}
+		return gate.Requirements{Claims: []claims.Condition{{Path: path(t, text), Values: values}}}
 	}
 	all := gate.Requirements{
 		Scopes: []string{"read"}, Groups: []string{"staff"},
-		Claims: []gate.ClaimRequirement{{Path: path(t, "tenant"), Values: []string{"7"}}, {Path: path(t, "acr")}},
+		Claims: []claims.Condition{{Path: path(t, "tenant"), Values: []string{"7"}}, {Path: path(t, "acr")}},
 	}
 	full := m{"scope": "read", "groups": []string{"staff"}, "tenant": 7, "acr": "x"}
 	but := func(name string) m {

@@ -4,45 +4,18 @@ import (
 	"cmp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/caddyjwt/gateway/internal/bearer"
-	"github.com/caddyjwt/gateway/internal/causes"
 	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/demand"
 	"github.com/caddyjwt/gateway/internal/scope"
 )
-
-// hasScope reports whether an identity has a scope, or one that implies it. A server that was asked may have left it
-// with fewer than the token says.
-func (id *Identity) hasScope(h *scope.Hierarchy, name string) bool {
-	return h.Has(id.Claims, name) && (id.answer == nil || h.Has(id.answer, name))
-}
-
-// hasAllScopes reports whether an identity has all of these scopes. It does not allocate.
-func (id *Identity) hasAllScopes(h *scope.Hierarchy, scopes []string) bool {
-	for _, name := range scopes {
-		if !id.hasScope(h, name) {
-			return false
-		}
-	}
-	return true
-}
-
-// hasAnyScope reports whether an identity has one of these scopes. It does not allocate.
-func (id *Identity) hasAnyScope(h *scope.Hierarchy, scopes []string) bool {
-	for _, name := range scopes {
-		if id.hasScope(h, name) {
-			return true
-		}
-	}
-	return false
-}
 
 // MissingScopes returns those of these scopes that a caller does not have, by the rules of the gate. The identity is
 // nil for a caller without a token.
 func (g *Gate) MissingScopes(id *Identity, scopes []string) (missing []string) {
 	for _, name := range scopes {
-		if id == nil || !id.hasScope(g.require.hierarchy, name) {
+		if id == nil || !demand.Has(caller{id}, g.require.hierarchy, name) {
 			missing = append(missing, name)
 		}
 	}
@@ -52,60 +25,17 @@ func (g *Gate) MissingScopes(id *Identity, scopes []string) (missing []string) {
 // Scopes is the hierarchy of the gate's scopes, for matchers behind it. It is nil if no scope implies another.
 func (g *Gate) Scopes() *scope.Hierarchy { return g.require.hierarchy }
 
-// scopeRequirement requires all of these scopes, or one of them.
-type scopeRequirement struct {
-	scopes    []string
-	anyOf     bool
-	hierarchy *scope.Hierarchy
-}
+// ScopesToAsk are the scopes that a client should ask for: see demand.ScopesToAsk.
+func (r *Requirements) ScopesToAsk() []string { return demand.ScopesToAsk(r.all(), r.Any) }
 
-// Check implements Requirement.
-func (r *scopeRequirement) Check(id *Identity, _ time.Time) *Failure { return r.in(id.Claims) }
-
-// in is Check for a claims set, which may be the authorization server's answer. It may be nil.
-func (r *scopeRequirement) in(set *claims.Set) *Failure {
-	if r.anyOf && !r.hierarchy.HasAny(set, r.scopes) || !r.anyOf && !r.hierarchy.HasAll(set, r.scopes) {
-		return fail(InsufficientScope, &missingScope{r, set})
-	}
-	return nil
-}
-
-// compileScopes adds the requirements about scopes.
-func (r *requirements) compileScopes(from *Requirements) {
-	if len(from.Scopes) > 0 {
-		r.scopes = append(r.scopes, &scopeRequirement{from.Scopes, false, r.hierarchy})
-	}
-	for _, list := range from.AnyScopes {
-		r.scopes = append(r.scopes, &scopeRequirement{list, true, r.hierarchy})
-	}
-	for _, requirement := range r.scopes {
-		r.list = append(r.list, requirement)
-	}
-	r.scopeText = strings.Join(from.ScopesToAsk(), " ")
-}
-
-// ScopesToAsk are the scopes that a client should ask for, each of them once: all of Scopes, and the first of each list
-// in AnyScopes. A token with them meets all requirements about scopes.
-func (r *Requirements) ScopesToAsk() (scopes []string) {
-	add := func(scope string) {
-		if !slices.Contains(scopes, scope) {
-			scopes = append(scopes, scope)
-		}
-	}
-	for _, scope := range r.Scopes {
-		add(scope)
-	}
-	for _, list := range r.AnyScopes {
-		add(list[0])
-	}
-	return scopes
-}
+// ScopesNamed are all scopes that the requirements name, for a client that wants to know which there are.
+func (r *Requirements) ScopesNamed() []string { return demand.ScopesNamed(r.all(), r.Any) }
 
 // scopesIn applies the requirements about scopes to a claims set.
 func (r *requirements) scopesIn(set *claims.Set) *Failure {
-	for _, requirement := range r.scopes {
-		if f := requirement.in(set); f != nil {
-			return f
+	for _, rule := range r.scopes {
+		if err := rule.In(set); err != nil {
+			return fail(unmet(rule), err)
 		}
 	}
 	return nil
@@ -116,7 +46,7 @@ func (r *requirements) scopesIn(set *claims.Set) *Failure {
 // that it has (RFC 6750 section 3.1). For a request without a token, the identity is nil or anonymous. Then the failure
 // is a MissingToken, which asks for one.
 func (g *Gate) RequireScopes(id *Identity, scopes []string) *Failure {
-	if len(scopes) == 0 || id != nil && id.hasAllScopes(g.require.hierarchy, scopes) {
+	if len(scopes) == 0 || id != nil && demand.HasAll(caller{id}, g.require.hierarchy, scopes) {
 		return nil
 	}
 	challenge := bearer.Challenge{Scope: g.require.scopesWith(scopes)}
@@ -128,12 +58,7 @@ func (g *Gate) RequireScopes(id *Identity, scopes []string) *Failure {
 		challenge.Error, challenge.Description = "insufficient_scope", describeInsufficientScope
 	}
 	f.Reply = &Reply{Challenges: []bearer.Challenge{challenge}}
-	required := &scopeRequirement{scopes, false, g.require.hierarchy}
-	f.Cause = &missingScope{required, id.Claims}
-	if id.answer != nil && required.in(id.Claims) == nil {
-		f.Cause = &missingScope{required, id.answer}
-		return inAnswer(f)
-	}
+	f.Cause = demand.NewScopes(scopes, g.require.hierarchy).Check(caller{id})
 	return f
 }
 
@@ -171,45 +96,4 @@ func (g *Gate) AskFor(f *Failure, scopes []string) {
 	}
 	challenge.Scope = g.require.scopesWith(scopes)
 	f.Reply = &Reply{Challenges: []bearer.Challenge{challenge}}
-}
-
-// missingScope is the cause of an InsufficientScope, or of a MissingToken where scopes are needed.
-type missingScope struct {
-	*scopeRequirement
-	set *claims.Set
-}
-
-// Error names the scopes that are missing, those that imply them, and those that the token has.
-func (m *missingScope) Error() string {
-	missing := m.scopes
-	if !m.anyOf {
-		missing = m.hierarchy.Missing(m.set, m.scopes)
-	}
-	scopes := "the scope " + causes.List(missing)
-	switch {
-	case m.anyOf && len(missing) > 1:
-		scopes = "one of the scopes " + causes.List(missing)
-	case len(missing) > 1:
-		scopes = "the scopes " + causes.List(missing)
-	}
-	var text string
-	switch {
-	case m.set == nil:
-		text = "needed: " + scopes + "; there is no token"
-	case m.anyOf:
-		text = "the token needs " + scopes
-	default:
-		text = "the token lacks " + scopes
-	}
-	switch {
-	case m.set == nil:
-	case len(m.set.Scope) == 0:
-		text += ", and it has none"
-	default:
-		text += ", and it has " + causes.List(m.set.Scope)
-	}
-	if broader := m.hierarchy.Above(missing); len(broader) > 0 {
-		text += "; scopes that imply one of those missing: " + causes.List(broader)
-	}
-	return text
 }

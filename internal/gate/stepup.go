@@ -2,11 +2,13 @@ package gate
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/demand"
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
@@ -62,11 +64,21 @@ type stepUpRequirement interface {
 
 // withScopes adds to a demand for a new sign-in the scopes that the token lacks as well (RFC 9470 section 3). Otherwise
 // the client would come back with a token that is refused for its scopes.
-func (r *requirements) withScopes(f *Failure, set *claims.Set) *Failure {
-	if f.Reason == InsufficientUserAuthentication && f.Reply == nil && r.scopesIn(set) != nil {
+func (r *requirements) withScopes(f *Failure, set *claims.Set, id *Identity) *Failure {
+	if f.Reason == InsufficientUserAuthentication && f.Reply == nil && r.lacksScopes(set, id) {
 		f.Reply = r.stepUpForScope
 	}
 	return f
+}
+
+// lacksScopes reports whether more scopes would help. The set is the claims of the identity, or an answer about it.
+func (r *requirements) lacksScopes(set *claims.Set, id *Identity) bool {
+	if f := r.scopesIn(set); f != nil {
+		return f.Reason == InsufficientScope
+	}
+	return slices.ContainsFunc(r.any, func(block demand.Rule) bool {
+		return block.ScopesHelp() && block.Check(caller{id}) != nil
+	})
 }
 
 // statedIn applies the requirements to the authorization server's answer about a JWT, as far as it says something. What

@@ -33,6 +33,7 @@ var arrows = map[string][]string{
 	"internal/jose":                {"internal/strictjson", "internal/hashing"},
 	"internal/claims":              {"internal/strictjson", "internal/causes"},
 	"internal/scope":               {"internal/bearer", "internal/claims", "internal/setting"},
+	"internal/demand":              {"internal/bearer", "internal/causes", "internal/claims", "internal/scope", "internal/setting"},
 	"internal/keyset": {
 		"internal/jose", "internal/strictjson", "internal/fetch", "internal/refresh", "internal/setting",
 		"internal/hashing", "internal/smallfile", "internal/causes",
@@ -47,12 +48,12 @@ var arrows = map[string][]string{
 	},
 	"internal/gate": {
 		"internal/bearer", "internal/jose", "internal/keyset", "internal/claims", "internal/setting", "internal/hashing",
-		"internal/publicpath", "introspect", "internal/causes", "internal/strictjson", "internal/scope", "internal/fields",
+		"internal/publicpath", "introspect", "internal/causes", "internal/demand", "internal/scope", "internal/fields",
 	},
 
 	"internal/mcp": {"internal/strictjson", "internal/causes", "internal/bearer", "internal/setting"},
 
-	"internal/summary": {"internal/gate", "internal/claims", "internal/jose", "internal/scope"},
+	"internal/summary": {"internal/gate", "internal/claims", "internal/jose", "internal/demand", "internal/scope"},
 
 	// Further Caddy modules will use these, too, so they must not depend on the handler.
 	"caddyjwt/words": {"internal/setting", "internal/smallfile"},
@@ -67,7 +68,7 @@ var arrows = map[string][]string{
 	"caddyjwt/startup": {"caddyjwt/pool", "internal/summary"},
 
 	"caddyjwt/require": {
-		"caddyjwt/words", "internal/gate", "internal/claims", "internal/scope", "internal/setting",
+		"caddyjwt/words", "internal/gate", "internal/claims", "internal/demand", "internal/scope", "internal/setting",
 	},
 	"caddyjwt/rights": {
 		"caddyjwt/bodies", "caddyjwt/require", "caddyjwt/verdict", "caddyjwt/words", "internal/gate", "internal/mcp",

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/demand"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/scope"
@@ -162,11 +163,13 @@ func audience(a gate.Audience) string {
 }
 
 func requirements(r gate.Requirements) (all []string) {
-	if len(r.Scopes) > 0 {
-		all = append(all, "scope "+list(r.Scopes, maxNames, " "))
-	}
-	for _, scopes := range r.AnyScopes {
-		all = append(all, "any_scope "+list(scopes, maxNames, " or "))
+	var others []string
+	for _, rule := range r.Rules() {
+		if text := ruleText(rule); strings.HasSuffix(rule.Kind(), "scope") {
+			all = append(all, text)
+		} else {
+			others = append(others, text)
+		}
 	}
 	if len(r.ACR) > 0 {
 		all = append(all, "acr "+list(r.ACR, maxNames, " or "))
@@ -174,17 +177,29 @@ func requirements(r gate.Requirements) (all []string) {
 	if r.MaxAuthAge > 0 {
 		all = append(all, "max_auth_age "+r.MaxAuthAge.String())
 	}
-	for _, claim := range r.Claims {
-		text := "claim " + short(claim.Path.String())
-		if len(claim.Values) > 0 {
-			text += " = " + list(claim.Values, maxParties, " or ")
+	return append(all, others...)
+}
+
+// ruleText is a requirement in a few words.
+func ruleText(rule demand.Rule) string {
+	kind, terms := rule.Kind(), rule.Terms()
+	switch kind {
+	case "scope":
+		return "scope " + list(terms, maxNames, " ")
+	case "any":
+		return "any of " + list(terms, maxParties, " | ")
+	case "claim", "not claim":
+		path, values := kind+" "+short(terms[0]), terms[1:]
+		switch {
+		case len(values) == 0:
+			return path
+		case len(values) > 1 && demand.Compares(values[0]):
+			return path + " " + values[0] + " " + list(values[1:], maxParties, " or ")
 		}
-		all = append(all, text)
+		return path + " = " + list(values, maxParties, " or ")
+	default:
+		return kind + " " + list(terms, maxNames, " or ")
 	}
-	if len(r.Groups) > 0 {
-		all = append(all, "group "+list(r.Groups, maxNames, " or "))
-	}
-	return all
 }
 
 func implications(of []scope.Implication) (all []string) {

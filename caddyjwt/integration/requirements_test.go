@@ -1,0 +1,50 @@
+package integration
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddyjwt/gateway/internal/tokentest"
+)
+
+// The Caddyfile of the manual, with callers who meet it and callers who nearly do.
+func TestRecipeOfRequirements(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "e1")
+	as := tokentest.NewAS(t, tokentest.WithKeys(key))
+	s := prepare(t)
+	s.recipe("Requirements", 1, "https://auth.example.com", as.URL)
+	good := []any{"aud", "https://deploy.example.com", "sub", "repo:example/api", "level", 5, "scope", "deploy"}
+	for name, test := range map[string]struct {
+		changes []any
+		want    int
+	}{
+		"all of it":                     {nil, 200},
+		"the other pattern":             {[]any{"sub", "alice@example.com"}, 200},
+		"the least level":               {[]any{"level", 3.0}, 200},
+		"the greatest level":            {[]any{"level", 7}, 200},
+		"a role in place of the scope":  {[]any{"scope", nil, "roles", []string{"x", "deployer"}}, 200},
+		"another environment":           {[]any{"environment", "staging"}, 200},
+		"another organization":          {[]any{"sub", "repo:example-evil/api"}, 403},
+		"the organization alone":        {[]any{"sub", "repo:example"}, 403},
+		"another mail server":           {[]any{"sub", "alice@example.com.evil"}, 403},
+		"a level too low":               {[]any{"level", 2.999}, 403},
+		"a level too high":              {[]any{"level", 7.001}, 403},
+		"a level as a text":             {[]any{"level", "5"}, 403},
+		"no level":                      {[]any{"level", nil}, 403},
+		"the environment":               {[]any{"environment", "production"}, 403},
+		"the environment among others":  {[]any{"environment", []string{"staging", "production"}}, 403},
+		"the environment as a name":     {[]any{"environment", map[string]any{"production": true}}, 403},
+		"another scope, another role":   {[]any{"scope", "deployer", "roles", "deploy"}, 403},
+		"neither the scope nor a role":  {[]any{"scope", nil}, 403},
+		"the scope under another claim": {[]any{"scope", nil, "scopes", "deploy"}, 403},
+	} {
+		a := s.get("/", key.Sign(t, issuedBy(as.URL, append(append([]any{}, good...), test.changes...)...)))
+		if a.StatusCode != test.want {
+			t.Errorf("%s: status %d, want %d", name, a.StatusCode, test.want)
+		}
+		if a.StatusCode == http.StatusForbidden && !strings.HasSuffix(a.Header.Get("WWW-Authenticate"), ` scope="deploy"`) {
+			t.Errorf("%s: challenge %s", name, a.Header.Get("WWW-Authenticate"))
+		}
+	}
+}

@@ -1,0 +1,107 @@
+package require
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"github.com/caddyjwt/gateway/caddyjwt/words"
+	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/setting"
+)
+
+// Number is a number as a text. Caddy passes every configuration through floating-point numbers, which round: 9007199254740993
+// would become 9007199254740992.
+type Number string
+
+// UnmarshalJSON refuses anything but a text.
+func (n *Number) UnmarshalJSON(text []byte) error {
+	if !bytes.HasPrefix(text, []byte(`"`)) {
+		return fmt.Errorf("at_least and at_most are texts, because Caddy rounds the numbers of a configuration: write %q",
+			text)
+	}
+	return json.Unmarshal(text, (*string)(n))
+}
+
+func compileClaims(s *words.Settings, word string, list []Claim) (out []claims.Condition, err error) {
+	if err := words.NotEmpty(word+"s", list); err != nil {
+		return nil, err
+	}
+	for i := range list {
+		condition, err := list[i].compile(s, word)
+		if err != nil {
+			return nil, setting.In(fmt.Sprintf("[%d]", i), err)
+		}
+		out = append(out, condition)
+	}
+	return out, nil
+}
+
+func (c *Claim) compile(s *words.Settings, word string) (out claims.Condition, err error) {
+	if out.Path, err = ClaimPath(word, c.Claim); err != nil {
+		return out, err
+	}
+	word += " " + c.Claim
+	if out.Values, _, err = s.Texts(word, c.Values); err != nil {
+		return out, err
+	}
+	if out.Patterns, err = compilePatterns(s, word+" like", c.Like); err != nil {
+		return out, setting.In("Like", err)
+	}
+	if out.AtLeast, err = c.AtLeast.compile(s, word+" at_least"); err != nil {
+		return out, setting.In("AtLeast", err)
+	}
+	out.AtMost, err = c.AtMost.compile(s, word+" at_most")
+	return out, setting.In("AtMost", err)
+}
+
+// compilePatterns resolves placeholders in patterns. One with a value that is not known yet is judged as it is written.
+func compilePatterns(s *words.Settings, word string, list []string) (out []claims.Pattern, err error) {
+	if err := words.NotEmpty(word, list); err != nil {
+		return nil, err
+	}
+	for i, value := range list {
+		text, known, err := s.Text(word, value)
+		if err == nil && !known {
+			text = value
+		}
+		var pattern claims.Pattern
+		if err == nil {
+			if pattern, err = claims.ParsePattern(text); err != nil {
+				err = fmt.Errorf("%s: %w", word, err)
+			}
+		}
+		if err != nil {
+			return nil, setting.In(fmt.Sprintf("[%d]", i), err)
+		}
+		out = append(out, pattern)
+	}
+	return out, nil
+}
+
+func (n Number) compile(s *words.Settings, word string) (claims.Number, error) {
+	text, known, err := s.Text(word, string(n))
+	if err != nil || text == "" {
+		return claims.Number{}, err
+	}
+	if !known {
+		text = "0" // stands in for it
+	}
+	number, err := claims.ParseNumber(text)
+	if err != nil {
+		return number, fmt.Errorf("%s: %w", word, err)
+	}
+	return number, nil
+}
+
+// ClaimPath reads the path of a claim. word is how errors name it.
+func ClaimPath(word, text string) (claims.Path, error) {
+	if err := words.Literal(word, text); err != nil {
+		return claims.Path{}, err
+	}
+	path, err := claims.ParsePath(text)
+	if err != nil {
+		return claims.Path{}, fmt.Errorf("%s: %w", word, err)
+	}
+	return path, nil
+}

@@ -1,0 +1,272 @@
+package claims
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/caddyjwt/gateway/internal/causes"
+	"github.com/caddyjwt/gateway/internal/strictjson"
+)
+
+// Condition is about one claim: its values, patterns for them, or a bound. It has at most one of these. With none of
+// them, the claim must be there and not be empty. Judging a set does not allocate.
+//
+// A claim may also break its opposite: see Excludes. The two are not each other's negation. A value of a form that
+// cannot be compared satisfies neither.
+type Condition struct {
+	// Path leads to the claim.
+	Path Path
+	// Values, of which the claim must be one, or contain one if it is an array (see Value.Matches).
+	Values []string
+	// Patterns, of which a string must match one, alone or in an array. Numbers and booleans match none: they have no one
+	// spelling.
+	Patterns []Pattern
+	// AtLeast and AtMost bound a number. A text with a number in it is not a number.
+	AtLeast, AtMost Number
+}
+
+// Validate refuses what could not be meant.
+func (c *Condition) Validate() error {
+	kinds := 0
+	for _, given := range []bool{len(c.Values) > 0, len(c.Patterns) > 0, c.AtLeast.isSet(), c.AtMost.isSet()} {
+		if given {
+			kinds++
+		}
+	}
+	switch {
+	case kinds > 1:
+		return errors.New("values, like, at_least and at_most exclude each other: write a line for each")
+	case slices.Contains(c.Values, ""):
+		return errors.New("a value is empty")
+	}
+	return nil
+}
+
+// IsBound reports whether the condition is about the size of a number.
+func (c *Condition) IsBound() bool { return c.AtLeast.isSet() || c.AtMost.isSet() }
+
+// Terms are the condition as a Caddyfile has it: the path, the word that compares, and the values.
+func (c *Condition) Terms() []string {
+	terms := append([]string{c.Path.String()}, c.Values...)
+	switch {
+	case len(c.Patterns) > 0:
+		terms = append(terms, "like")
+		for _, p := range c.Patterns {
+			terms = append(terms, p.text)
+		}
+	case c.AtLeast.isSet():
+		terms = append(terms, "at_least", c.AtLeast.text)
+	case c.AtMost.isSet():
+		terms = append(terms, "at_most", c.AtMost.text)
+	}
+	return terms
+}
+
+// Holds reports whether a set satisfies the condition. A nil set satisfies none.
+func (c *Condition) Holds(set *Set) bool {
+	if set == nil {
+		return false
+	}
+	value, there := set.Lookup(c.Path)
+	if !there {
+		return false
+	}
+	switch {
+	case len(c.Values) > 0:
+		return slices.ContainsFunc(c.Values, value.Matches)
+	case len(c.Patterns) > 0:
+		return c.like(value.json)
+	case c.IsBound():
+		return c.within(value.json)
+	default:
+		return !value.IsEmpty()
+	}
+}
+
+// like reports whether a string matches one of the patterns, alone or in an array.
+func (c *Condition) like(value strictjson.Value) bool {
+	if value.Kind() != strictjson.Array {
+		return c.matchesPattern(value)
+	}
+	for e := range value.Elements() {
+		if c.matchesPattern(element(e)) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Condition) matchesPattern(v strictjson.Value) bool {
+	for _, p := range c.Patterns {
+		if p.matches(v) {
+			return true
+		}
+	}
+	return false
+}
+
+// within reports whether a value is a number within the bounds.
+func (c *Condition) within(value strictjson.Value) bool {
+	if value.Kind() != strictjson.Number {
+		return false
+	}
+	d := decimalOf(value.Text())
+	return (!c.AtLeast.isSet() || d.compare(c.AtLeast.decimal) >= 0) &&
+		(!c.AtMost.isSet() || d.compare(c.AtMost.decimal) <= 0)
+}
+
+// Excludes reports whether it is plain that a set has none of the values, and nothing like the patterns. That is so if
+// the claim is absent, null or empty, also in a nil set. Otherwise the claim must be a string, number or boolean, or an
+// array of these and of SCIM's objects, which count by their member "value" as in Value.Matches. Any other form is
+// refused, because a lenient reader may see a value in it. So is a number or boolean where there are patterns.
+//
+// Without values and patterns, the claim must be absent or empty. There is no opposite of a bound.
+func (c *Condition) Excludes(set *Set) bool {
+	value, absent := set.find(c.Path)
+	switch {
+	case absent:
+		return true
+	case c.IsBound():
+		return false
+	case len(c.Values) == 0 && len(c.Patterns) == 0:
+		return value.IsEmpty()
+	case value.json.Kind() == strictjson.Null || value.json.Kind() != strictjson.String && value.json.Empty():
+		return true
+	case value.json.Kind() != strictjson.Array:
+		return c.differs(value.json)
+	}
+	for e := range value.json.Elements() {
+		if !c.differs(element(e)) {
+			return false
+		}
+	}
+	return true
+}
+
+// differs reports whether it is plain that one value is none of the values, and like none of the patterns.
+func (c *Condition) differs(v strictjson.Value) bool {
+	switch v.Kind() {
+	case strictjson.String:
+		for _, unwanted := range c.Values {
+			if v.Equal(unwanted) {
+				return false
+			}
+		}
+		return !c.matchesPattern(v)
+	case strictjson.Number, strictjson.Bool:
+		for _, unwanted := range c.Values {
+			if v.Text() == unwanted || v.Kind() == strictjson.Number && sameNumber(v.Text(), unwanted) {
+				return false
+			}
+		}
+		return len(c.Patterns) == 0
+	default:
+		return false
+	}
+}
+
+// sameNumber reports whether a text is a number, too, and has the same value. It may be written in another way: 5.0 is
+// 5.
+func sameNumber(number, text string) bool {
+	return strictjson.IsNumber(text) && decimalOf(number).compare(decimalOf(text)) == 0
+}
+
+// element is what an element of an array counts as: see Value.Matches.
+func element(e strictjson.Value) strictjson.Value {
+	if e.Kind() == strictjson.Object {
+		e, _ = e.Member("value")
+	}
+	return e
+}
+
+// find looks for the value that a path leads to. absent reports that it is plainly not there: what lacks it is an
+// object, or null, or, for a pointer, an array. Where something else stands in the way, the value is neither there nor
+// absent.
+func (s *Set) find(path Path) (v Value, absent bool) {
+	if s == nil || len(path.segments) == 0 {
+		return Value{}, true
+	}
+	v, there := s.Claim(path.segments[0])
+	for _, segment := range path.segments[1:] {
+		if !there || v.json.Kind() == strictjson.Null {
+			break
+		}
+		if kind := v.json.Kind(); kind != strictjson.Object && (kind != strictjson.Array || !path.pointer) {
+			return Value{}, false
+		}
+		v.json, there = path.step(v.json, segment)
+	}
+	return v, !there || v.json.Kind() == strictjson.Null
+}
+
+// Unmet is the cause if the condition does not hold for a set, and Included the cause if the set does not exclude it.
+// They name the claim and what is required. They do not repeat the value, which may be personal. The text is written
+// only when somebody reads it.
+func (c *Condition) Unmet(set *Set) error { return &unmet{c, set, false} }
+
+// Included is the opposite of Unmet.
+func (c *Condition) Included(set *Set) error { return &unmet{c, set, true} }
+
+type unmet struct {
+	*Condition
+	set      *Set
+	excluded bool
+}
+
+// Error names the claim, what was looked for, and what form the claim has.
+func (u *unmet) Error() string {
+	name, form := causes.Quote(u.Path.String()), "is not there"
+	if u.set != nil {
+		if value, there := u.set.Lookup(u.Path); there {
+			form = "is there, but it is " + u.form(value)
+		}
+	}
+	if u.excluded {
+		return fmt.Sprintf("the claim %s has what it must not have, or a form in which that cannot be seen; excluded: %s",
+			name, u.wanted())
+	}
+	return fmt.Sprintf("the claim %s %s; required: %s", name, form, u.wanted())
+}
+
+// wanted is what the condition asks for.
+func (u *unmet) wanted() string {
+	switch {
+	case len(u.Values) > 0:
+		return causes.List(u.Values)
+	case len(u.Patterns) > 0:
+		return "like " + causes.List(u.Terms()[2:])
+	case u.AtLeast.isSet():
+		return "a number of at least " + causes.Plain(u.AtLeast.text)
+	case u.AtMost.isSet():
+		return "a number of at most " + causes.Plain(u.AtMost.text)
+	default:
+		return "any value"
+	}
+}
+
+func (u *unmet) form(value Value) string {
+	if u.AtLeast.isSet() && value.json.Kind() == strictjson.Number {
+		return "less"
+	}
+	if u.AtMost.isSet() && value.json.Kind() == strictjson.Number {
+		return "more"
+	}
+	return Form(value)
+}
+
+// Form describes a value that is not the required one, without repeating it.
+func Form(value Value) string {
+	switch {
+	case value.IsEmpty():
+		return "empty"
+	case value.json.Kind() == strictjson.Array:
+		n := 0
+		for range value.json.Elements() {
+			n++
+		}
+		return fmt.Sprintf("a list of %d other values", n)
+	default:
+		return "another " + value.json.Kind().String()
+	}
+}
