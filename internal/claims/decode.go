@@ -157,7 +157,7 @@ func (s *Set) audience(v strictjson.Value) ([]string, error) {
 	}
 	list := make([]string, 0, n)
 	for e := range v.Elements() {
-		one, err := s.identifier("aud", e)
+		one, err := s.identifier("an element of aud", e)
 		if err != nil {
 			return nil, err
 		}

@@ -34,3 +34,48 @@ func TestDate(t *testing.T) {
 		t.Error("no value is a date")
 	}
 }
+
+// Text and unit are independent of each other.
+func TestDatesInOtherFormsAreReadOnlyAsSuch(t *testing.T) {
+	type dates = strictjson.Dates
+	for _, c := range []struct {
+		text string
+		form dates
+		want time.Time // the zero Time for no date
+	}{
+		{`"1700000000"`, dates{}, time.Time{}},
+		{`"1700000000"`, dates{Text: true}, time.Unix(1700000000, 0)},
+		{`"1700000000"`, dates{Milliseconds: true}, time.Time{}},
+		{`"1700000000"`, dates{Text: true, Milliseconds: true}, time.UnixMilli(1700000000)},
+		{`1700000000`, dates{Text: true}, time.Unix(1700000000, 0)},
+		{`1700000000123`, dates{Text: true}, time.Time{}},
+		{`1700000000123`, dates{Milliseconds: true}, time.UnixMilli(1700000000123)},
+		{`"1700000000123"`, dates{Text: true, Milliseconds: true}, time.UnixMilli(1700000000123)},
+		{`1.7e12`, dates{Milliseconds: true}, time.UnixMilli(1700000000000)},
+		{`1e-2`, dates{Milliseconds: true}, time.Unix(0, 10_000)},
+		{`253402300799999`, dates{Milliseconds: true}, time.UnixMilli(253402300799999)},
+		{`253402300800000`, dates{Milliseconds: true}, time.Time{}},
+		{`"253402300799"`, dates{Text: true}, time.Unix(253402300799, 0)},
+		{`"253402300800"`, dates{Text: true}, time.Time{}},
+		{`"0"`, dates{Text: true}, time.Unix(0, 0)},
+		{`"00"`, dates{Text: true}, time.Time{}},
+		{`""`, dates{Text: true}, time.Time{}},
+		{`"1.0"`, dates{Text: true}, time.Time{}},
+		{`"1e3"`, dates{Text: true}, time.Time{}},
+		{`"-1"`, dates{Text: true}, time.Time{}},
+		{`" 1"`, dates{Text: true}, time.Time{}},
+		{`"\u0031"`, dates{Text: true}, time.Unix(1, 0)},
+		{`true`, dates{Text: true, Milliseconds: true}, time.Time{}},
+		{`null`, dates{Text: true, Milliseconds: true}, time.Time{}},
+		{`-0`, dates{Text: true, Milliseconds: true}, time.Time{}},
+		{`1e300`, dates{Milliseconds: true}, time.Time{}},
+	} {
+		v, err := strictjson.Parse(c.text, strictjson.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := c.form.Date(v); !got.Equal(c.want) || ok == c.want.IsZero() {
+			t.Errorf("%s as %+v: got %v, %v; want %v", c.text, c.form, got, ok, c.want)
+		}
+	}
+}
