@@ -42,6 +42,9 @@ func TestMissingValuesAreErrorsOnLoading(t *testing.T) {
 			"/no/such/key.pem"},
 		"a consumer's secret": {inConsumer("credential k {\n\t\t\t\talgorithm HS256\n\t\t\t\t" +
 			"secret {env.GATE_TEST_UNSET}\n\t\t\t}"), "{env.GATE_TEST_UNSET} has no value"},
+		"the end of a credential": {inConsumer("tolerate missing_exp\n\t\t\tcredential k {\n\t\t\t\talgorithm HS256\n" +
+			"\t\t\t\tsecret 9d1f8a3c5e7b42604f8e1a2b3c4d5e6f\n\t\t\t\texpires {env.GATE_TEST_UNSET}\n\t\t\t}"),
+			"{env.GATE_TEST_UNSET} has no value"},
 		"a consumer's key": {inConsumer("credential k {\n\t\t\t\talgorithm RS256\n\t\t\t\t" +
 			"public_key /no/such/key.pem\n\t\t\t}"), "/no/such/key.pem"},
 	} {

@@ -103,6 +103,20 @@ func TestMistakesNameTheirField(t *testing.T) {
 		{`{` + issuer + `"profile":"rfc1"}]}`, "Issuers[1].Profile"},
 		{`{` + issuer + `"required_claims":["a","a..b"]}]}`, "Issuers[1].RequiredClaims[1]"},
 		{`{` + issuer + `"max_stale":"1s"}]}`, "Issuers[1].MaxStale"},
+		{`{` + issuer + `"tolerate":["exp"]}]}`, "Issuers[1].Tolerate"},
+		{`{` + issuer + `"tolerate":[]}]}`, "Issuers[1].Tolerate"},
+		{`{` + issuer + `"tolerate":["missing_exp"]}]}`, "Issuers[1].Tolerate"},
+		{`{` + issuer + `"profile":"rfc9068","tolerate":["empty_subject"]}]}`, "Issuers[1].Tolerate"},
+		{`{` + issuer + `"keys":{"source":"none"},"introspect":{"bearer_token":"a","endpoint":"https://b.example"},` +
+			`"tolerate":["null_claims"]}]}`, "Issuers[1].Tolerate"},
+		{`{` + issuer + `"group_claim":["a","a..b"]}]}`, "Issuers[1].GroupClaims[1]"},
+		{`{` + issuer + `"group_claim":[]}]}`, "Issuers[1].GroupClaims"},
+		{`{` + consumer + `{"username":"b","tolerate":[]}]}`, "Consumers[1].Tolerate"},
+		{`{` + consumer + `{"username":"b","tolerate":["numeric_subject"]}]}`, "Consumers[1].Tolerate"},
+		{`{"audience":["x"],"consumers":[{"username":"b","tolerate":["missing_exp"],"credentials":[{"key":"l",` +
+			`"algorithm":"HS256","secret":"9d1f8a3c5e7b42604f8e1a2b3c4d5e6f"}]}]}`, "Consumers[0].Tolerate"},
+		{`{` + consumer + `{"username":"b","credentials":[{"key":"l","algorithm":"HS256",` +
+			`"secret":"9d1f8a3c5e7b42604f8e1a2b3c4d5e6f","expires":"31.1.2027"}]}]}`, "Consumers[1].Credentials[0].Expires"},
 		{`{` + issuer + `"key_use":"enc"}]}`, "Issuers[1].KeyUse"},
 		{`{` + issuer + `"max_keys":5000}]}`, "Issuers[1].MaxKeys"},
 		{`{` + issuer + `"request_headers":{"X-A":["a"],"Host":["b"]}}]}`, "Issuers[1].RequestHeaders[Host]"},

@@ -36,6 +36,9 @@ func (c *Consumer) Compile(s *words.Settings, now time.Time) (out gate.Consumer,
 		}
 		known = known && ok
 	}
+	if err := words.NotEmpty("tolerate", c.Tolerate); err != nil {
+		return out, false, fmt.Errorf("%s: %w", where, setting.In("Tolerate", err))
+	}
 	if out.Tolerate, err = claims.ParseTolerance(c.Tolerate); err != nil {
 		return out, false, fmt.Errorf("%s: %w", where, setting.Errorf("Tolerate", "tolerate: %w", err))
 	}

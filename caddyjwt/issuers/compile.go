@@ -75,6 +75,9 @@ func (i *Issuer) compileRules(s *words.Settings, out *gate.Issuer, leeway time.D
 	if out.RequiredClaims, err = claimPaths("required_claims", i.RequiredClaims); err != nil {
 		return setting.In("RequiredClaims", err)
 	}
+	if err = words.NotEmpty("tolerate", i.Tolerate); err != nil {
+		return setting.In("Tolerate", err)
+	}
 	if out.Tolerate, err = claims.ParseTolerance(i.Tolerate); err != nil {
 		return setting.Errorf("Tolerate", "tolerate: %w", err)
 	}
