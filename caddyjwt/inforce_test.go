@@ -170,7 +170,8 @@ cache: off
 	cache 65537`, want: `
 tokens_from: header Authorization Bearer
 issuers: https://one.example.com (keys discovery, prefetch, audience urn:one, algorithms ES256, profile rfc9068, ` +
-			`required_claims email azp, max_lifetime 10m0s, tolerates numeric_subject text_dates, group_claim roles realm_access.roles, introspect always); ` +
+			`required_claims email azp, max_lifetime 10m0s, tolerates numeric_subject text_dates, ` +
+			`group_claim roles realm_access.roles, introspect always); ` +
 			`https://two.example.com (keys none, introspect opaque); ` +
 			`https://three.example.com (keys secret, algorithms HS256); and 2 more
 consumers: alice

@@ -99,8 +99,8 @@ func (c *Credential) expires(s *words.Settings) (time.Time, error) {
 			return end, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("expires %q: expected a date such as 2027-01-31, or a time such as 2027-01-31T12:00:00Z",
-		text)
+	return time.Time{}, fmt.Errorf(
+		"expires %q: expected a date such as 2027-01-31, or a time such as 2027-01-31T12:00:00Z", text)
 }
 
 // verifier reads the one key of a credential, which must fit the algorithm: the credential decides that, never the

@@ -78,8 +78,8 @@ func twice(t *testing.T, claims map[string]any) string {
 	return strings.TrimSuffix(asJSON(t, claims), "}") + `,"iss":"https://lax.example"}`
 }
 
-// A token that one route tolerates is presented on another, whose gate does not. The gate remembers verified tokens, and
-// must not carry the tolerance over. The end of a token without exp is each route's own.
+// A token that one route tolerates is presented on another, whose gate does not. The gate remembers verified tokens,
+// and must not carry the tolerance over. The end of a token without exp is each route's own.
 func TestAttackToleranceOfAnotherRoute(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
@@ -121,12 +121,13 @@ func other(word string) string {
 	return "numeric_subject"
 }
 
-// Two routes ask the same server, and one of them takes an exp of 0 for "never". They share neither answers nor what was
-// made of them.
+// Two routes ask the same server, and one of them takes an exp of 0 for "never". They share neither answers nor what
+// was made of them.
 func TestAttackNeverExpiresOfAnotherRoute(t *testing.T) {
 	as := introspector(t)
 	route := func(path, line string) string {
-		block := strings.Replace(introspecting(as, "opaque"), "introspect opaque", "keys none\n"+line+"\nintrospect opaque", 1)
+		block := strings.Replace(introspecting(as, "opaque"), "introspect opaque",
+			"keys none\n"+line+"\nintrospect opaque", 1)
 		return "handle " + path + " {\n" + gateFor(block) + "\n}\n"
 	}
 	s := start(t, route("/never/*", "tolerate never_expires")+route("/usual/*", ""))

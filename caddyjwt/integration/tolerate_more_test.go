@@ -139,7 +139,8 @@ func TestWhatIsToleratedReachesTheBackendAsWritten(t *testing.T) {
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	const digits = "18446744073709551615"
 	s := start(t, gateFor(
-		issuerByJWKS(as, "tolerate numeric_subject empty_subject null_claims millisecond_dates missing_exp", "max_lifetime 1h"),
+		issuerByJWKS(as, "max_lifetime 1h",
+			"tolerate numeric_subject empty_subject null_claims millisecond_dates missing_exp"),
 		"forward_claims {\nX-User sub\nX-Exp exp\nX-Iat iat\nX-Jti jti\n}", "forward_payload X-Payload")+
 		"\nrequest_header X-Id \"<{http.auth.user.id}|{http.auth.user.sub}|{http.auth.user.exp}|{http.auth.user.jti}>\"\n"+
 		"@named expression {http.auth.user.sub} != null\nrequest_header @named X-Named yes\n")
@@ -216,11 +217,13 @@ func TestGroupClaimsOfServers(t *testing.T) {
 		"Keycloak": {"group_claim realm_access.roles resource_access.api.roles",
 			`{"realm_access":{"roles":["offline_access"]},"resource_access":{"api":{"roles":["admin"]}}}`,
 			`{"realm_access":{"roles":["offline_access"]},"resource_access":{"other":{"roles":["admin"]}}}`},
-		"Entra ID":     {"group_claim roles", `{"roles":["user","admin"]}`, `{"roles":["user"],"groups":["admin"]}`},
-		"Cognito":      {"group_claim cognito:groups", `{"cognito:groups":["admin"]}`, `{"cognito:roles":["admin"]}`},
-		"Auth0":        {"group_claim https://example.com/roles", `{"https://example.com/roles":["admin"]}`, `{"roles":["admin"]}`},
-		"one text":     {"group_claim role", `{"role":"admin"}`, `{"role":"admin editor"}`},
-		"JSON pointer": {"group_claim /teams/0/role", `{"teams":[{"role":"admin"}]}`, `{"teams":[{"role":"x"},{"role":"admin"}]}`},
+		"Entra ID": {"group_claim roles", `{"roles":["user","admin"]}`, `{"roles":["user"],"groups":["admin"]}`},
+		"Cognito":  {"group_claim cognito:groups", `{"cognito:groups":["admin"]}`, `{"cognito:roles":["admin"]}`},
+		"Auth0": {"group_claim https://example.com/roles", `{"https://example.com/roles":["admin"]}`,
+			`{"roles":["admin"]}`},
+		"one text": {"group_claim role", `{"role":"admin"}`, `{"role":"admin editor"}`},
+		"JSON pointer": {"group_claim /teams/0/role", `{"teams":[{"role":"admin"}]}`,
+			`{"teams":[{"role":"x"},{"role":"admin"}]}`},
 		"Zitadel": {"group_claim urn:zitadel:iam:org:project:roles",
 			`{"urn:zitadel:iam:org:project:roles":{"user":{"1":"a.example"},"admin":{"1":"a.example"}}}`,
 			`{"urn:zitadel:iam:org:project:roles":{"user":{"admin":"a.example"},"admin":false}}`},
@@ -262,7 +265,8 @@ func TestExplainTolerances(t *testing.T) {
 		return report
 	}
 	number := key.Sign(t, issuedBy(issuer, "sub", 4711, "exp", nil))
-	report := run([]string{issuerWithKeys(issuer, file, "tolerate numeric_subject missing_exp", "max_lifetime 1h")}, number)
+	report := run(
+		[]string{issuerWithKeys(issuer, file, "tolerate numeric_subject missing_exp", "max_lifetime 1h")}, number)
 	if report.Verdict != "passes" {
 		t.Errorf("verdict %q", report.Verdict)
 	}
@@ -284,7 +288,8 @@ func TestExplainTolerances(t *testing.T) {
 		}
 	}
 	report = run([]string{issuerWithKeys(issuer, file)}, key.Sign(t, issuedBy(issuer, "exp", nil)))
-	if change := report.Gates[0].Change; change == nil || change.Line != "" || !strings.Contains(change.Note, "missing_exp") {
+	if change := report.Gates[0].Change; change == nil || change.Line != "" ||
+		!strings.Contains(change.Note, "missing_exp") {
 		t.Errorf("no exp: %+v", change)
 	}
 	report = run([]string{issuerWithKeys(issuer, file)}, key.Sign(t, issuedBy(issuer, "sub", jsonText("1.5"))))

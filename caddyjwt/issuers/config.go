@@ -48,12 +48,12 @@ type Issuer struct {
 	// Shapes of claims that break the specifications and are accepted from this issuer all the same. Each word admits
 	// exactly one shape:
 	//
-	//   - "numeric_subject": a "sub" that is a plain integer of at most 20 digits. Its digits are the subject, so 7 and "7"
-	//     are one subject. A backend that reads large numbers as floating point may take two of them for one.
+	//   - "numeric_subject": a "sub" that is a plain integer of at most 20 digits. Its digits are the subject, so 7 and
+	//     "7" are one subject. A backend that reads large numbers as floating point may take two of them for one.
 	//   - "empty_subject": a "sub" that is the empty text counts as absent. Such callers have no name: what the backend
 	//     does for one, it does for all.
-	//   - "null_claims": iss, sub, aud, exp, nbf, iat, jti, client_id, scope and scp that are null count as absent. A token
-	//     with a null "exp" is then one without.
+	//   - "null_claims": iss, sub, aud, exp, nbf, iat, jti, client_id, scope and scp that are null count as absent. A
+	//     token with a null "exp" is then one without.
 	//   - "text_dates": exp, nbf, iat and auth_time may be a text of digits, such as "1700000000".
 	//   - "millisecond_dates": the unit of all dates of this issuer is milliseconds. Tokens in seconds are then expired.
 	//   - "missing_exp": a token without "exp" ends max_lifetime after its "iat". Needs max_lifetime, here or on the
@@ -63,10 +63,10 @@ type Issuer struct {
 	//
 	// Default: none; a token with such a claim is refused.
 	Tolerate []string `json:"tolerate,omitempty"`
-	// Where tokens of this issuer have the caller's groups, for "require group" and the matcher: paths, as in a requirement
-	// of the handler. The groups of all paths count together. A value is one group as text, a list of groups, or an object
-	// whose member names are the groups; members that are false or null do not count. Whoever can change one of these
-	// claims decides about groups. Default: the claim "groups", in which an object names no groups.
+	// Where tokens of this issuer have the caller's groups, for "require group" and the matcher: paths, as in a
+	// requirement of the handler. The groups of all paths count together. A value is one group as text, a list of groups,
+	// or an object whose member names are the groups; members that are false or null do not count. Whoever can change one
+	// of these claims decides about groups. Default: the claim "groups", in which an object names no groups.
 	GroupClaims []string `json:"group_claim,omitempty"`
 	// How far the authorization server's clock may be from ours: 0s to 5m. Default: the handler's.
 	Leeway *caddy.Duration `json:"leeway,omitempty"`

@@ -20,8 +20,8 @@ type Reading struct {
 	Groups []Path
 }
 
-// DecodeBy is Decode by the Reading that choose returns, once for each text. choose may look up claims and the Issuer in
-// the set that it gets, and nothing else. It sees every claim as written: what the Reading will omit is still there.
+// DecodeBy is Decode by the Reading that choose returns, once for each text. choose may look up claims and the Issuer
+// in the set that it gets, and nothing else. It sees every claim as written: what the Reading will omit is still there.
 func DecodeBy(text []byte, choose func(*Set) *Reading) (*Set, error) {
 	s, err := parse(text)
 	if err != nil {
@@ -90,8 +90,9 @@ func (r *Reading) end(issuedAt time.Time) time.Time {
 // InGroup reports whether the set names the group.
 //
 // Without paths in the Reading, the claim "groups" is compared as Matches does (RFC 9068 section 2.2.3.1). With paths,
-// the group may be at any of them, and a value may also be an object whose member names are the groups. A member that is
-// false or null does not count. Only an object at the very path counts, not one in a list. InGroup does not allocate.
+// the group may be at any of them, and a value may also be an object whose member names are the groups. A member that
+// is false or null does not count. Only an object at the very path counts, not one in a list. InGroup does not
+// allocate.
 func (s *Set) InGroup(group string) bool {
 	paths, configured := s.groupPaths()
 	for i := range paths {

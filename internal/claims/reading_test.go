@@ -38,7 +38,8 @@ func TestReadingIsChosenByTheClaimsAsWritten(t *testing.T) {
 }
 
 func TestGroupsAreWhereTheReadingSays(t *testing.T) {
-	const text = `{"groups":{"object":true},"roles":["reader","42",7,true,{"value":"scim"},{"deep":true},["inner"],null,""],
+	const text = `{"groups":{"object":true},
+		"roles":["reader","42",7,true,{"value":"scim"},{"deep":true},["inner"],null,""],
 		"role":"plain, with a comma","n":{"realm":{"roles":["realm"]}},"cognito:groups":["pool"],
 		"https://example.com/roles":"url","list":[{"value":"first"}],
 		"urn:zitadel:iam:org:project:roles":{"admin":{"1":"a.example"},"off":false,"none":null,"zero":0,"empty":"","list":[],
@@ -55,15 +56,19 @@ func TestGroupsAreWhereTheReadingSays(t *testing.T) {
 		how       *claims.Reading
 		in, notIn []string
 	}{
-		"a list":                      {at("roles"), []string{"reader", "42", "7", "true", "scim"}, []string{"deep", "inner", "null", "Reader", "reade", "value"}},
-		"a text":                      {at("role"), []string{"plain, with a comma"}, []string{"plain", " with a comma", "plain, with a comma "}},
-		"names":                       {at("n.realm.roles"), []string{"realm"}, []string{"roles", "reader"}},
-		"a colon":                     {at("cognito:groups"), []string{"pool"}, []string{"groups"}},
-		"a URL":                       {at("https://example.com/roles"), []string{"url"}, []string{"roles"}},
-		"a pointer":                   {at("/roles/0"), []string{"reader"}, []string{"42"}},
-		"an element":                  {at("/list/0"), []string{"value"}, []string{"first"}}, // an object at the very path
-		"an object":                   {zitadel, []string{"admin", "zero", "empty", "list", "yes", "escaped", "nested"}, []string{"off", "none", "1", "a.example", "inside", "Admin", "", `\u0065scaped`}},
-		"several":                     {at("role", "roles", "n.realm.roles"), []string{"reader", "realm", "plain, with a comma"}, []string{"pool", "object"}},
+		"a list": {at("roles"), []string{"reader", "42", "7", "true", "scim"},
+			[]string{"deep", "inner", "null", "Reader", "reade", "value"}},
+		"a text": {at("role"), []string{"plain, with a comma"},
+			[]string{"plain", " with a comma", "plain, with a comma "}},
+		"names":      {at("n.realm.roles"), []string{"realm"}, []string{"roles", "reader"}},
+		"a colon":    {at("cognito:groups"), []string{"pool"}, []string{"groups"}},
+		"a URL":      {at("https://example.com/roles"), []string{"url"}, []string{"roles"}},
+		"a pointer":  {at("/roles/0"), []string{"reader"}, []string{"42"}},
+		"an element": {at("/list/0"), []string{"value"}, []string{"first"}}, // an object at the very path
+		"an object": {zitadel, []string{"admin", "zero", "empty", "list", "yes", "escaped", "nested"},
+			[]string{"off", "none", "1", "a.example", "inside", "Admin", "", `\u0065scaped`}},
+		"several": {at("role", "roles", "n.realm.roles"), []string{"reader", "realm", "plain, with a comma"},
+			[]string{"pool", "object"}},
 		"missing":                     {at("nothing", "n.nothing"), nil, []string{"reader", "object", ""}},
 		"the default":                 {nil, nil, []string{"object", "reader"}},
 		"the usual claim, configured": {at("groups"), []string{"object"}, []string{"reader"}},

@@ -101,7 +101,7 @@ func (t Tolerance) Check(u Use) error {
 		{^Tolerance(0), !u.Tokens && !u.Answers, "is about tokens, and there is no credential for any: remove it"},
 		{NeverExpires, !u.Answers, "is about the answers of an authorization server, and none is asked here: remove it"},
 		{EmptySubject | NullClaims | MissingExp, !u.Tokens,
-			"is about tokens that are verified here, and there is no key for that (answers may have this shape anyway): remove it"},
+			"is about tokens that are verified here, and no key does that; answers may have this shape anyway: remove it"},
 		{EmptySubject, u.requires("sub"), fmt.Sprintf(demanded, "sub")},
 		{MissingExp, u.requires("exp"), fmt.Sprintf(demanded, "exp")},
 		{MissingExp, !u.Ends, "would admit tokens that never end: add \"max_lifetime <duration>\", which counts from iat " +

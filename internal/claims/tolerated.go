@@ -6,8 +6,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/strictjson"
 )
 
-// Tolerated says what about the set was admitted only by the Reading, such as "sub is a number". It reads the text again,
-// so it is for tools.
+// Tolerated says what about the set was admitted only by the Reading, such as "sub is a number". It reads the text
+// again, so it is for tools.
 func (s *Set) Tolerated() (all []string) {
 	t := s.reading.tolerance()
 	members, err := strictjson.ParseMembers(s.text, strictjson.Limits{})

@@ -223,6 +223,9 @@ func TestToleranceThatCannotBeMeantIsAnError(t *testing.T) {
 			c.Consumers = []gate.Consumer{{Username: "shop", Tolerate: tolerate, Credentials: credentials}}
 		}
 	}
+	of := func(tolerate claims.Tolerance, longest time.Duration) func(*gate.Config) {
+		return func(c *gate.Config) { c.Issuers[0].Tolerate, c.MaxLifetime = tolerate, longest }
+	}
 	credential := func(expires time.Time) gate.Credential {
 		c := consumer(t, "shop", "key-"+expires.String(), key).Credentials[0]
 		c.Expires = expires
@@ -232,9 +235,9 @@ func TestToleranceThatCannotBeMeantIsAnError(t *testing.T) {
 		change func(*gate.Config)
 		field  string // empty for no error
 	}{
-		"answers of nobody":         {func(c *gate.Config) { c.Issuers[0].Tolerate = claims.NeverExpires }, "Issuers[0].Tolerate"},
-		"no exp, and no lifetime":   {func(c *gate.Config) { c.Issuers[0].Tolerate = claims.MissingExp }, "Issuers[0].Tolerate"},
-		"no exp, and the gate's":    {func(c *gate.Config) { c.Issuers[0].Tolerate, c.MaxLifetime = claims.MissingExp, time.Hour }, ""},
+		"answers of nobody":         {of(claims.NeverExpires, time.Hour), "Issuers[0].Tolerate"},
+		"no exp, and no lifetime":   {of(claims.MissingExp, 0), "Issuers[0].Tolerate"},
+		"no exp, and the gate's":    {of(claims.MissingExp, time.Hour), ""},
 		"a consumer without key":    {shop(claims.NumericSubject), "Consumers[0].Tolerate"},
 		"answers about a consumer":  {shop(claims.NeverExpires, credential(start)), "Consumers[0].Tolerate"},
 		"a consumer without an end": {shop(claims.MissingExp, credential(time.Time{})), "Consumers[0].Tolerate"},
@@ -287,13 +290,14 @@ func TestGroupClaim(t *testing.T) {
 		says  m
 		cause string // empty if it passes
 	}{
-		"the usual claim":             {nil, says(m{"groups": []string{"clerk"}}), ""},
-		"another claim, not named":    {nil, roles, `the token has no claim "groups"`},
-		"another claim":               {[]string{"realm_access.roles"}, roles, ""},
-		"the second of two":           {[]string{"roles", "realm_access.roles"}, roles, ""},
-		"the usual claim, not named":  {[]string{"roles"}, says(m{"groups": []string{"admin"}}), `no claim "roles"`},
-		"an object":                   {[]string{"urn:roles"}, zitadel, ""},
-		"an object that says no":      {[]string{"urn:roles"}, says(m{"urn:roles": m{"admin": false}}), `"urn:roles" is another object`},
+		"the usual claim":            {nil, says(m{"groups": []string{"clerk"}}), ""},
+		"another claim, not named":   {nil, roles, `the token has no claim "groups"`},
+		"another claim":              {[]string{"realm_access.roles"}, roles, ""},
+		"the second of two":          {[]string{"roles", "realm_access.roles"}, roles, ""},
+		"the usual claim, not named": {[]string{"roles"}, says(m{"groups": []string{"admin"}}), `no claim "roles"`},
+		"an object":                  {[]string{"urn:roles"}, zitadel, ""},
+		"an object that says no": {[]string{"urn:roles"}, says(m{"urn:roles": m{"admin": false}}),
+			`"urn:roles" is another object`},
 		"an object in the usual one":  {nil, says(m{"groups": m{"admin": true}}), `"groups" is another object`},
 		"neither of several is there": {[]string{"a", "b"}, roles, `no claim "a", "b"`},
 	} {
