@@ -46,6 +46,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	    realm                 <text>
 //	    token_from            header <name> [<scheme>]               # repeatable
 //	    token_from            query|cookie|form <name>               # repeatable
+//	    token_from            websocket_protocol [<marker>]          # repeatable
 //	    max_token_size        <size>
 //	    audience              <aud...>|any
 //	    leeway                <duration>
@@ -255,17 +256,20 @@ func readPlace(b *words.Block, h *Handler) error {
 	if err := mistakenPlace(b, args); err != nil {
 		return err
 	}
-	if len(args) < 2 {
+	if len(args) == 0 {
 		return b.WrongUsage("")
 	}
 	kind := placeOf(args[0])
 	switch {
-	case kind == nil:
+	case kind == nil, len(args) == 1 && kind.usual == "":
 		return b.WrongUsage("")
 	case len(args) > 3, len(args) == 3 && !kind.scheme:
 		return b.WrongForm(kind.name, "")
 	}
-	place := TokenPlace{In: args[0], Name: args[1]}
+	place := TokenPlace{In: args[0]}
+	if len(args) > 1 {
+		place.Name = args[1]
+	}
 	if len(args) == 3 {
 		place.Scheme = args[2]
 	}

@@ -1,6 +1,7 @@
 package caddyjwt
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,7 +17,8 @@ import (
 type tokenPlace struct {
 	name   string // as TokenPlace.In
 	kind   bearer.Kind
-	scheme bool // a scheme may stand before the token
+	scheme bool   // a scheme may stand before the token
+	usual  string // the name by default; empty if there must be one
 }
 
 var tokenPlaces = []tokenPlace{
@@ -24,6 +26,7 @@ var tokenPlaces = []tokenPlace{
 	{name: "query", kind: bearer.Query},
 	{name: "cookie", kind: bearer.Cookie},
 	{name: "form", kind: bearer.Form},
+	{name: "websocket_protocol", kind: bearer.Subprotocol, usual: bearer.DefaultMarker},
 }
 
 // placeOf is the row with this name, or nil.
@@ -43,17 +46,24 @@ func placeNames() []string {
 	return names
 }
 
-// placeUsage is the usage of token_from: one form for places with a scheme, one for those without.
+// placeUsage is the usage of token_from: one form for places with a scheme, one for those without, and one for those
+// that need no name.
 func placeUsage() []string {
-	var with, without []string
+	forms := []string{" <name> [<scheme>]", " <name>", " [<marker>]"}
+	names := make([][]string, len(forms))
 	for _, place := range tokenPlaces {
+		form := 1
 		if place.scheme {
-			with = append(with, place.name)
-		} else {
-			without = append(without, place.name)
+			form = 0
+		} else if place.usual != "" {
+			form = 2
 		}
+		names[form] = append(names[form], place.name)
 	}
-	return []string{strings.Join(with, "|") + " <name> [<scheme>]", strings.Join(without, "|") + " <name>"}
+	for i := range forms {
+		forms[i] = strings.Join(names[i], "|") + forms[i]
+	}
+	return forms
 }
 
 const maxTokenSize = 1 << 20
@@ -97,7 +107,7 @@ func (p TokenPlace) compile() (bearer.Place, error) {
 	if known == nil {
 		return place, fmt.Errorf("token_from %q: expected %s", p.In, words.Alternatives(placeNames()))
 	}
-	place.Kind = known.kind
+	place.Kind, place.Name = known.kind, cmp.Or(p.Name, known.usual)
 	if err := errors.Join(words.Literal("token_from", p.Name), words.Literal("token_from", p.Scheme)); err != nil {
 		return place, err
 	}

@@ -6,17 +6,26 @@ import (
 
 // TokenPlace is one place of a request where a token may be.
 type TokenPlace struct {
-	// Where to look: "header", "query", "cookie" or "form".
+	// Where to look: "header", "query", "cookie", "form" or "websocket_protocol".
 	//
 	// A token in a query ends up in logs, browser histories and Referer headers. Use it only for clients that have no
 	// other way. Caddy writes the query to its access log as the client sent it. Browsers send a cookie without being
 	// asked, so other sites can make them send requests: give it HttpOnly, Secure and SameSite=Strict. A form is read only
 	// from POST, PUT and PATCH requests of type application/x-www-form-urlencoded, up to 1 MiB and for at most 10 seconds.
 	// All forms together may take 32 MiB of memory. The form reaches the backend without the token.
+	//
+	// "websocket_protocol" is for pages: to open a WebSocket, they can set no other field than Sec-WebSocket-Protocol. The
+	// token is the subprotocol behind the one that name says. Caddy writes the field to its access log as the client sent
+	// it. The backend gets the other subprotocols. If it chooses none of them, the answer has the marker: a browser would
+	// end the WebSocket otherwise.
 	In string `json:"in"`
 	// Name of the header, query parameter, cookie or form field. Headers with another meaning cannot hold a token: those
 	// that the server itself needs, such as Host and Connection; Proxy-Authorization; DPoP; and all that begin with Sec-.
-	Name string `json:"name"`
+	// For "websocket_protocol" it is the subprotocol that marks the token: the next one is the token. If it ends in a dot,
+	// it is a prefix, and the rest of its subprotocol is the token in base64url, as Kubernetes' clients send it with
+	// "base64url.bearer.authorization.k8s.io.". No browser can open a WebSocket then unless the page offers a subprotocol
+	// that the backend chooses. Default there: "bearer". The others have no default.
+	Name string `json:"name,omitempty"`
 	// Scheme before the token in a header, matched without regard to case. It cannot be DPoP or GNAP, which ask for a
 	// proof, nor Basic. Default: "Bearer" for the header Authorization. Other headers have none: the whole value is the
 	// token.

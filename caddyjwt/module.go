@@ -24,6 +24,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/rights"
 	"github.com/caddyjwt/gateway/caddyjwt/startup"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
+	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/gate"
 )
 
@@ -178,9 +179,11 @@ type Handler struct {
 	endEvents  func()            // about keys, for Cleanup
 	notInForce func()            // takes the gate back from the app's startup
 	ending     *expiry.Ending
-	cors       *cors.Policy // nil without the word
-	log        *reporter
-	shared     *process.State // with all handlers of the process
+	// subprotocols mark a token in the opening of a WebSocket; nil without such a place.
+	subprotocols bearer.Subprotocols
+	cors         *cors.Policy // nil without the word
+	log          *reporter
+	shared       *process.State // with all handlers of the process
 }
 
 // CaddyModule returns the Caddy module information. Caddy calls it for every event, even during Cleanup, so it must not
@@ -222,6 +225,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.gate = h.leases.Ours().Value
 	h.messages = built.messages
+	h.subprotocols = bearer.SubprotocolsOf(built.config.Extractor.Places())
 	h.ending = h.newEnding()
 	if err := h.offerServer(app, o); err != nil {
 		return err

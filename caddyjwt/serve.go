@@ -23,6 +23,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 func (h *Handler) guard(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	verdict, err := h.decide(w, r)
 	unread := r.ContentLength != 0 && !bearer.HasRead(r) // strip wraps the body, so ask now
+	offer := h.subprotocols.Offer(r)                     // strip removes what it has
 	h.strip(r, verdict)
 	if err == nil && !verdict.Passes() {
 		err = gate.InternalError
@@ -41,6 +42,9 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		return h.refuse(w, r, err)
 	}
 	h.reportPass(r, verdict)
+	if offer != nil {
+		w = onheader.WrapWithStatus(w, offer.Answer)
+	}
 	if err := h.serve(w, r, next, verdict); err != nil {
 		bodies.EndTrailers(w, r)
 		return h.afterExpiry(w, r, err, verdict.Identity)

@@ -86,6 +86,8 @@ func requestWith(place bearer.Place, token string) *http.Request {
 		body := place.Name + "=" + url.QueryEscape(token)
 		r.Method, r.Body, r.ContentLength = http.MethodPost, io.NopCloser(strings.NewReader(body)), int64(len(body))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	case bearer.Subprotocol:
+		r.Header = bearer.Handshake(place.Name, token)
 	}
 	return r
 }

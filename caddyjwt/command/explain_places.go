@@ -45,6 +45,15 @@ func (s *subject) otherPlaces() (places []bearer.Place) {
 			places = append(places, bearer.Place{Kind: bearer.Header, Name: name, Scheme: scheme})
 		}
 	}
+	marker := ""
+	for protocol := range strings.SplitSeq(header.Get("Sec-WebSocket-Protocol"), ",") {
+		protocol = strings.TrimSpace(protocol)
+		if looksLikeJWT(protocol) && marker != "" && len(marker) <= 40 {
+			places = append(places, bearer.Place{Kind: bearer.Subprotocol, Name: marker})
+			break
+		}
+		marker = protocol
+	}
 	query := s.request.URL.Query()
 	for _, name := range sorted(query) {
 		if seems(name, query.Get(name)) {

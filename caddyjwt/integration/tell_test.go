@@ -84,7 +84,8 @@ func TestConsumerHeadersOff(t *testing.T) {
 		"X-Credential-Identifier", "k", "X-Consumer-Custom-ID", "c", "X-Anonymous-Consumer", "false"}
 	for word, want := range map[string]map[string]string{
 		"consumer_headers off": {},
-		"consumer_headers X-Consumer-Username X-Consumer-Groups": {"X-Consumer-Username": "alice", "X-Consumer-Groups": "staff,editors"},
+		"consumer_headers X-Consumer-Username X-Consumer-Groups": {"X-Consumer-Username": "alice",
+			"X-Consumer-Groups": "staff,editors"},
 	} {
 		s := start(t, gateFor(consumerAlice(t), word, "optional"))
 		for _, token := range []string{hmacKey(t).Sign(t, claims()), ""} {

@@ -20,6 +20,9 @@ func Elsewhere(r *http.Request, places []Place) string {
 			found = append(found, "the header "+name)
 		}
 	}
+	if marker := usualMarker(r.Header[protocolField]); marker != "" {
+		found = append(found, "the subprotocol "+marker+" of a WebSocket")
+	}
 	if name := usualName(r.URL.RawQuery, "&"); name != "" {
 		found = append(found, "the query parameter "+name)
 	}
@@ -54,6 +57,11 @@ var (
 		"Proxy-Authorization", "X-Authorization", "X-Access-Token", "Access-Token", "X-Auth-Token", "X-Token", "Token",
 		"X-Jwt", "Jwt", "X-Id-Token", "X-Api-Key", "X-Forwarded-Access-Token", "Cf-Access-Jwt-Assertion",
 		"X-Goog-Iap-Jwt-Assertion", "X-Amzn-Oidc-Accesstoken",
+	}
+	// usualMarkers are subprotocols, or the beginnings of some, that mark a token.
+	usualMarkers = []string{
+		DefaultMarker, "access_token", "access-token", "authorization", "token", "jwt",
+		"base64url.bearer.authorization.k8s.io.",
 	}
 	// usualNames are those of query parameters and cookies with tokens.
 	usualNames = []string{
@@ -105,6 +113,25 @@ func usualName(pairs, separator string) string {
 			break
 		}
 		pairs = rest
+	}
+	return ""
+}
+
+// usualMarker finds a subprotocol with which clients mark a token. The result is our spelling of it.
+func usualMarker(lines []string) string {
+	for _, line := range lines {
+		for range maxPairs {
+			protocol, rest, more := strings.Cut(line, ",")
+			for _, marker := range usualMarkers {
+				if holds(strings.Trim(protocol, blank), marker) {
+					return marker
+				}
+			}
+			if !more {
+				break
+			}
+			line = rest
+		}
 	}
 	return ""
 }

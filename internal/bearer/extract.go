@@ -101,6 +101,8 @@ type Extractor struct {
 	// names of the parameters and cookies, for removal
 	query, cookies, form []string
 
+	protocols Subprotocols
+
 	// names of the header places that have more than one spelling
 	spelt []string
 
@@ -162,6 +164,11 @@ func (e *Extractor) add(p Place) error {
 		e.cookies = append(e.cookies, p.Name)
 	case Form:
 		e.form = append(e.form, p.Name)
+	case Subprotocol:
+		if e.protocols == nil {
+			e.spelt = append(e.spelt, protocolField)
+		}
+		e.protocols = append(e.protocols, p.Name)
 	}
 	return nil
 }
@@ -225,6 +232,8 @@ func (p *Place) find(r *http.Request) (presented, error) {
 		return findParam(r.URL.RawQuery, p.Name)
 	case Cookie:
 		return findCookie(r.Header["Cookie"], p.Name)
+	case Subprotocol:
+		return findSubprotocol(r, p.Name)
 	case Form:
 	}
 	return presented{}, nil

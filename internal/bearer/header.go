@@ -43,9 +43,8 @@ func (p *Place) findHeader(r *http.Request) (presented, error) {
 
 // InHeader reports whether one of the header places is in use, in any spelling of its name.
 func (e *Extractor) InHeader(h http.Header) bool {
-	return e.respelt(h) || slices.ContainsFunc(e.places, func(p Place) bool {
-		return p.Kind == Header && len(h[p.Name]) > 0
-	})
+	return e.respelt(h) || len(e.protocols) > 0 && len(h[protocolField]) > 0 ||
+		slices.ContainsFunc(e.places, func(p Place) bool { return p.Kind == Header && len(h[p.Name]) > 0 })
 }
 
 // respelt reports whether some readers would take the name of a field for that of a header place. CGI and its

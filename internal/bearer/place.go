@@ -19,10 +19,11 @@ type Kind uint8
 // The parts of a request that can hold a token. The zero Kind is Header, the only one that RFC 6750 requires a resource
 // server to support.
 const (
-	Header Kind = iota // a header field, RFC 6750 section 2.1
-	Query              // a parameter of the URI query, RFC 6750 section 2.3
-	Cookie             // a cookie, RFC 6265
-	Form               // a parameter of a form body, RFC 6750 section 2.2
+	Header      Kind = iota // a header field, RFC 6750 section 2.1
+	Query                   // a parameter of the URI query, RFC 6750 section 2.3
+	Cookie                  // a cookie, RFC 6265
+	Form                    // a parameter of a form body, RFC 6750 section 2.2
+	Subprotocol             // a subprotocol of a WebSocket, RFC 6455 section 1.9
 )
 
 // String returns the word for the kind in the configuration.
@@ -36,6 +37,8 @@ func (k Kind) String() string {
 		return "cookie"
 	case Form:
 		return "form"
+	case Subprotocol:
+		return "websocket_protocol"
 	}
 	return fmt.Sprintf("Kind(%d)", uint8(k))
 }
@@ -45,7 +48,8 @@ type Place struct {
 	Kind Kind
 
 	// Name is that of the header field, query parameter, cookie or form parameter. Header names match in any case, the
-	// others exactly. Names that some servers take for this one, such as X_Access_Token, are refused.
+	// others exactly. Names that some servers take for this one, such as X_Access_Token, are refused. For a subprotocol it
+	// is the marker: see Subprotocols.
 	Name string
 
 	// Scheme is the authentication scheme before the token, matched in any case. Only headers have one. Empty means that
@@ -91,6 +95,10 @@ func (p Place) normalize() (Place, error) {
 		if !isParamName(p.Name) {
 			return p, fmt.Errorf("%q cannot be a parameter name: use letters, digits and - . _ ~", p.Name)
 		}
+	case Subprotocol:
+		if !isToken(p.Name) || p.Name == "." {
+			return p, fmt.Errorf("%q cannot be a subprotocol: use letters, digits and - . _ (RFC 6455 section 4.1)", p.Name)
+		}
 	default:
 		return p, fmt.Errorf("unknown kind of place %d", uint8(p.Kind))
 	}
@@ -132,11 +140,15 @@ func unfitHeader(name string) string {
 		return "it holds a DPoP proof (RFC 9449 section 4.1), and proofs are not " +
 			"checked here; have bearer tokens issued, and use \"header Authorization Bearer\""
 	}
-	if strings.HasPrefix(name, "Sec-") {
+	switch {
+	case name == protocolField:
 		// A client that offers subprotocols ends the WebSocket unless the answer has one of them. So the token would have to
 		// be sent back.
-		return "browsers set Sec-* fields themselves, and the answer to a WebSocket request would have " +
-			"to repeat the token (RFC 6455 section 1.9); for WebSockets use \"query <name>\" or \"cookie <name>\""
+		return "the answer to a WebSocket request would have to repeat the token (RFC 6455 section 1.9); " +
+			"write \"websocket_protocol [<marker>]\", which answers with a marker, or use \"query <name>\" or \"cookie <name>\""
+	case strings.HasPrefix(name, "Sec-"):
+		return "browsers set Sec-* fields themselves; for WebSockets use \"websocket_protocol [<marker>]\", " +
+			"\"query <name>\" or \"cookie <name>\""
 	}
 	return ""
 }
@@ -161,6 +173,11 @@ func unfitScheme(scheme string) string {
 // conflict says why two places cannot be used together; empty when they can.
 func (p Place) conflict(q Place) string {
 	switch {
+	case p.Kind == Subprotocol && q.Kind == Subprotocol:
+		if holds(p.Name, q.Name) || holds(q.Name, p.Name) {
+			return "is given twice, or one of two markers begins with the other"
+		}
+		return ""
 	case p.Kind != q.Kind || p.Name != q.Name:
 		return ""
 	case p.Kind != Header || equalFold(p.Scheme, q.Scheme):

@@ -20,6 +20,7 @@ func (e *Extractor) Remove(r *http.Request) {
 			p.removeHeader(r.Header)
 		}
 	}
+	e.protocols.remove(r.Header)
 	e.removeRespelt(r.Header)
 	if len(e.cookies) > 0 {
 		removeCookies(r.Header, e.cookies)
@@ -48,6 +49,8 @@ func (e *Extractor) Needs(name string) bool {
 			return SameField(name, "Cookie")
 		case Form:
 			return SameField(name, "Content-Type")
+		case Subprotocol:
+			return SameField(name, protocolField)
 		case Query:
 		}
 		return false

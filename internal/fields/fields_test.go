@@ -39,7 +39,8 @@ func TestCheckValue(t *testing.T) {
 		}
 	}
 	for value, want := range map[string]string{
-		"a\nb": "control character", "a\tb": "control character", "\x7f": "control character", "\u0085": "control character",
+		"a\nb": "control character", "a\tb": "control character", "\x7f": "control character",
+		"\u0085": "control character",
 		"\u2028": "control character", "\xff": "not UTF-8", strings.Repeat("x", fields.MaxValue+1): "needs 8193 bytes",
 	} {
 		if err := fields.CheckValue(value); err == nil || !strings.Contains(err.Error(), want) {

@@ -180,13 +180,17 @@ func TestConsumerHeaderMistakes(t *testing.T) {
 		"no consumer": {nil, []string{"off"}, "there is none", "ConsumerHeaders"},
 		"another header": {shop, []string{"X-Consumer-ID", "X-User"}, `"X-User": expected off, or some of X-Consumer-Id`,
 			"ConsumerHeaders[1]"},
-		"off and a name": {shop, []string{"X-Consumer-ID", "off"}, "remove it, or the names beside it", "ConsumerHeaders[1]"},
-		"off twice":      {shop, []string{"off", "off"}, "remove it, or the names beside it", "ConsumerHeaders[0]"},
+		"off and a name": {shop, []string{"X-Consumer-ID", "off"}, "remove it, or the names beside it",
+			"ConsumerHeaders[1]"},
+		"off twice": {shop, []string{"off", "off"}, "remove it, or the names beside it", "ConsumerHeaders[0]"},
 		"a name twice": {shop, []string{"X-Consumer-ID", "x-consumer-id"}, "names x-consumer-id twice",
 			"ConsumerHeaders[1]"},
 		"an empty name": {shop, []string{""}, "expected off", "ConsumerHeaders[0]"},
 	} {
-		_, err := gate.New(config(t, key, func(of *gate.Config) { of.Consumers, of.ConsumerHeaders = c.consumers, c.wanted }))
+		_, err := gate.New(config(t, key, func(of *gate.Config) {
+			of.Consumers, of.ConsumerHeaders = c.consumers,
+				c.wanted
+		}))
 		if err == nil || !strings.Contains(err.Error(), c.says) || setting.Field(err) != c.in {
 			t.Errorf("%s: %v in %q, want %q in %s", name, err, setting.Field(err), c.says, c.in)
 		}
