@@ -113,10 +113,12 @@ func entra() []provider {
 			},
 			tokens: []shape{
 				{name: "a user's access token", header: plainHeader, payload: newer, seen: seen},
-				{name: "a daemon's access token, which has no scopes", header: plainHeader, reason: "insufficient_scope",
+				{name: "a daemon's access token, which has no scopes", header: plainHeader, seen: seen,
 					payload: `{"aud":"` + api + `",` + v2 + `,"azp":"c2","azpacr":"1",` + user + `,"roles":["Orders.Read.All"]}`},
-				{name: "an ID token of the same registration", header: plainHeader, reason: "missing_claim",
-					payload: `{"aud":"` + api + `",` + v2 + `,` + user + `,"nonce":"n","roles":["clerk"],"name":"Alice"}`},
+				{name: "a token with another scope and another role", header: plainHeader, reason: "insufficient_scope",
+					payload: `{"aud":"` + api + `",` + v2 + `,"azp":"c1",` + user + `,"scp":"stock.read","roles":["clerk"]}`},
+				{name: "an ID token of the same registration", header: plainHeader, reason: "missing_claim", payload: `{"aud":"` +
+					api + `",` + v2 + `,` + user + `,"nonce":"n","roles":["Orders.Read.All"],"name":"Alice"}`},
 				{name: "an ID token of another registration", header: plainHeader, reason: "invalid_audience",
 					payload: `{"aud":"c1c1c1c1-0000-0000-0000-000000000009",` + v2 + `,"azp":"c1",` + user + `}`},
 				{name: "a token for Microsoft Graph", header: graph, payload: toGraph, key: "RS256 graph",

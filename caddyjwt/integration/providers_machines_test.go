@@ -1,6 +1,9 @@
 package integration
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+)
 
 // From InterSystems' documentation, and from an article in its community with the answer of /login.
 func iris() []provider {
@@ -98,7 +101,7 @@ func doors() []provider {
 }
 
 func machines() []provider {
-	return append([]provider{kubernetes(), githubActions(), gitlabCI(), spiffe()}, supabase()...)
+	return slices.Concat([]provider{kubernetes(), gitlabCI(), spiffe()}, githubActions(), supabase())
 }
 
 // From Kubernetes' documentation of bound service account tokens.
@@ -135,30 +138,33 @@ func kubernetes() provider {
 }
 
 // From GitHub's reference of OpenID Connect.
-func githubActions() provider {
-	const run = `"iss":"$HOST","iat":$NOW,"nbf":$NOW,"exp":$EXP,"jti":"j","repository":"octo-org/api",` +
-		`"repository_id":"815","repository_owner":"octo-org","run_id":"1","workflow":"deploy","event_name":"push",` +
-		`"runner_environment":"github-hosted","repository_visibility":"private","actor":"alice"`
-	const ours = `"aud":"https://deploy.example.com"`
-	return provider{
+func githubActions() []provider {
+	const (
+		run = `"iss":"$HOST","iat":$NOW,"nbf":$NOW,"exp":$EXP,"jti":"j","repository":"octo-org/api",` +
+			`"repository_id":"815","repository_owner":"octo-org","run_id":"1","workflow":"deploy","event_name":"push",` +
+			`"runner_environment":"github-hosted","repository_visibility":"private","actor":"alice"`
+		ours = `"aud":"https://deploy.example.com"`
+	)
+	// token is one of a run, with a sub, a ref and the id of the owner.
+	token := func(sub, ref, owner string) string {
+		return `{` + run + `,` + ours + `,"sub":"` + sub + `","ref":"` + ref + `","repository_owner_id":"` + owner + `"}`
+	}
+	seen := []string{"X-Repository", "octo-org/api"}
+	p := provider{
 		section: "GitHub Actions", block: 1, hosts: []string{"https://token.actions.githubusercontent.com"},
 		alg: "RS256", kid: "cc413527-173f-5a05-976e-9c52b1d7b431",
 		documents: map[string]string{
 			"/.well-known/openid-configuration": plainMetadata("$HOST", "/.well-known/jwks"), "/.well-known/jwks": keySet,
 		},
 		tokens: []shape{
-			{name: "a push to main", header: plainHeader, seen: []string{"X-Repository", "octo-org/api"},
-				payload: `{` + run + `,` + ours + `,"sub":"repo:octo-org/api:ref:refs/heads/main","ref":"refs/heads/main",` +
-					`"repository_owner_id":"4711"}`},
-			{name: "a push to main of a newer repository", header: plainHeader, seen: []string{"X-Repository", "octo-org/api"},
-				payload: `{` + run + `,` + ours + `,"sub":"repo:octo-org@4711/api@815:ref:refs/heads/main",` +
-					`"ref":"refs/heads/main","repository_owner_id":"4711"}`},
+			{name: "a push to main", header: plainHeader, seen: seen,
+				payload: token("repo:octo-org/api:ref:refs/heads/main", "refs/heads/main", "4711")},
+			{name: "a push to main of a newer repository", header: plainHeader, seen: seen,
+				payload: token("repo:octo-org@4711/api@815:ref:refs/heads/main", "refs/heads/main", "4711")},
 			{name: "a pull request", header: plainHeader, reason: "claim_mismatch",
-				payload: `{` + run + `,` + ours + `,"sub":"repo:octo-org/api:pull_request","ref":"refs/pull/7/merge",` +
-					`"repository_owner_id":"4711"}`},
+				payload: token("repo:octo-org/api:pull_request", "refs/pull/7/merge", "4711")},
 			{name: "another owner", header: plainHeader, reason: "claim_mismatch",
-				payload: `{` + run + `,` + ours + `,"sub":"repo:octo-org/api:ref:refs/heads/main","ref":"refs/heads/main",` +
-					`"repository_owner_id":"666"}`},
+				payload: token("repo:octo-org/api:ref:refs/heads/main", "refs/heads/main", "666")},
 			{name: "the default audience", header: plainHeader, reason: "invalid_audience",
 				payload: `{` + run + `,"aud":"https://github.com/octo-org","sub":"repo:octo-org/api:ref:refs/heads/main",` +
 					`"ref":"refs/heads/main","repository_owner_id":"4711"}`},
@@ -166,6 +172,26 @@ func githubActions() provider {
 				payload: `{"iss":"https://ghes.example.com/_services/token",` + ours + `,"exp":$EXP,"sub":"repo:octo-org/api"}`},
 		},
 	}
+	patterns := p
+	patterns.block = 2
+	const release = "refs/heads/release/1"
+	patterns.tokens = []shape{
+		{name: "a release", header: plainHeader, seen: seen,
+			payload: token("repo:octo-org/api:ref:"+release, release, "4711")},
+		{name: "a release of a newer repository", header: plainHeader, seen: seen,
+			payload: token("repo:octo-org@4711/api@815:ref:"+release, release, "4711")},
+		{name: "another branch", header: plainHeader, reason: "claim_mismatch",
+			payload: token("repo:octo-org/api:ref:refs/heads/releases", "refs/heads/releases", "4711")},
+		{name: "an owner whose name begins alike", header: plainHeader, reason: "claim_mismatch",
+			payload: token("repo:octo-org-2/api:ref:"+release, release, "666")},
+		{name: "an owner with that name and another id", header: plainHeader, reason: "claim_mismatch",
+			payload: token("repo:octo-org@666/api@815:ref:"+release, release, "666")},
+		{name: "an owner inside of a name", header: plainHeader, reason: "claim_mismatch",
+			payload: token("repo:evil/repo:octo-org/api:ref:"+release, release, "666")},
+		{name: "another form of sub", header: plainHeader, reason: "claim_mismatch",
+			payload: token("repository_owner:octo-org", release, "4711")},
+	}
+	return []provider{p, patterns}
 }
 
 // From GitLab's page about ID tokens of jobs.
