@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/caddyjwt/gateway/internal/causes"
 )
 
 // The checks below allocate only when they fail.
@@ -49,6 +51,19 @@ func CheckAudience(s *Set, accepted []string) error {
 func CheckIssuer(s *Set, issuer string) error {
 	if issuer == "" || s.Issuer != issuer {
 		return &IssuerError{s.Issuer, issuer}
+	}
+	return nil
+}
+
+// CheckTenant refuses a token whose "tid", if it has one, is not the tenant in its iss. Entra ID has the tenant in both,
+// and a backend may go by either. The error is an ErrIssuer. It repeats no value of tid.
+func CheckTenant(s *Set, tenant string) error {
+	tid, there := s.Claim("tid")
+	if !there {
+		return nil
+	}
+	if text, ok := tid.JSON().Str(); !ok || text != tenant {
+		return fmt.Errorf("%w: tid is not %s, the tenant in iss", ErrIssuer, causes.Quote(tenant))
 	}
 	return nil
 }

@@ -101,6 +101,16 @@ func judgeJWK(text []byte, uses []string) (*Key, Unusable) {
 	return key, ""
 }
 
+// IssuerOf reads the member "issuer" of a JWK. Servers with many tenants, such as Entra ID, name there the issuer whose
+// tokens the key verifies. It is empty if the key names none, and not ok if the member is no text.
+func IssuerOf(text []byte) (issuer string, ok bool) {
+	jwk, err := strictjson.ParseObject(text, strictjson.Limits{})
+	if err != nil {
+		return "", false
+	}
+	return textMember(jwk, "issuer")
+}
+
 // filled returns a member that has content. One that is null, an empty string or an empty array counts as absent,
 // whatever its name: some serialisers, such as .NET's, write every member they know, even for public keys. Such a
 // member discloses nothing. Any other value counts as present, whatever its type.

@@ -23,6 +23,10 @@ type Key struct {
 	// ID is the key's "kid" (RFC 7517 section 4.5), empty when it has none.
 	ID string
 
+	// Issuer is the only issuer that the key vouches for, as the member "issuer" of its JWK says. It is empty when the key
+	// names none, and also where nobody has asked for that member: see IssuerOf.
+	Issuer string
+
 	family     Family
 	algs       Algorithms
 	key        any // *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey, or []byte for a secret

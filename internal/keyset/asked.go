@@ -7,8 +7,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/jose"
 )
 
-// maxAsked is how many questions are remembered, at sixteen bytes each.
-const maxAsked = 2048
+// DefaultMaxAsked is how many questions are remembered, at sixteen bytes each.
+const DefaultMaxAsked = 2048
 
 // asked remembers what was asked for in vain: tokens and key ids, by their hashes. When it is full it forgets
 // everything. That costs good tokens nothing, because a token that is not remembered is never refused for it.
@@ -18,6 +18,7 @@ const maxAsked = 2048
 type asked struct {
 	begun  map[uint64]uint64 // by question: the number of the last fetch that had begun when it was asked
 	forgot uint64            // that number when everything was last forgotten
+	most   int               // how many are remembered
 }
 
 // note remembers a question, unless it was asked earlier and is still waiting for an answer.
@@ -25,7 +26,7 @@ func (a *asked) note(question, begun, lastGood uint64) {
 	if at, known := a.begun[question]; known && at >= lastGood {
 		return
 	}
-	if len(a.begun) >= maxAsked {
+	if len(a.begun) >= a.most {
 		clear(a.begun)
 		a.forgot = begun
 	}

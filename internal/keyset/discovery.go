@@ -1,6 +1,7 @@
 package keyset
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,7 +38,12 @@ type DiscoveryOptions struct {
 	// source.
 	Logger *slog.Logger `fingerprint:"-"` // what it writes does not change the keys
 
-	transport refresh.Getter `fingerprint:"-"` // for tests
+	// Client makes the requests in place of one of its own, for an owner of many sources at one server. Stranger makes
+	// those to other origins than that of the metadata, without what identifies us: see fetch.Options.ForStrangers. For
+	// each that is nil, the source makes one. It closes both.
+	Client, Stranger refresh.Getter `fingerprint:"-"` // the owner makes them from Fetch
+	// MaxAsked is how many questions for unknown keys are remembered. Zero means DefaultMaxAsked.
+	MaxAsked int
 }
 
 // Fingerprint is a hash of all settings but the logger. Owners with the same fingerprint can share one source.
@@ -72,7 +78,7 @@ func NewDiscovery(options DiscoveryOptions) (*Discovery, error) {
 	if err := setting.In("Timing", options.Timing.Defaults()); err != nil {
 		return nil, err
 	}
-	client, err := newGetter(options.transport, options.Fetch, options.Timing)
+	client, err := newGetter(options.Client, options.Fetch, options.Timing)
 	if err != nil {
 		return nil, setting.In("Fetch", err)
 	}
@@ -82,11 +88,12 @@ func NewDiscovery(options DiscoveryOptions) (*Discovery, error) {
 		keys: jwksLoader{client: client, taken: options.Taken},
 	}
 	if stranger, differs := options.Fetch.ForStrangers(); differs {
-		if l.stranger, err = newGetter(options.transport, stranger, options.Timing); err != nil {
+		if l.stranger, err = newGetter(options.Stranger, stranger, options.Timing); err != nil {
 			return nil, setting.In("Fetch", err)
 		}
 	}
 	source := &Discovery{newFetched(options.Issuer, options.Timing, l, options.Logger), l}
+	source.asked.most = cmp.Or(options.MaxAsked, DefaultMaxAsked)
 	if options.MetadataOnly {
 		source.notify.what = "metadata"
 	}

@@ -24,7 +24,7 @@ func (o RemoteOptions) With(g Getter) RemoteOptions {
 
 // With has a source use a Getter in place of the network.
 func (o DiscoveryOptions) With(g Getter) DiscoveryOptions {
-	o.transport = g
+	o.Client, o.Stranger = g, g
 	return o
 }
 

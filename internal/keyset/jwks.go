@@ -46,7 +46,7 @@ func readJWKS(data []byte, taken Selection) ([]*jose.Key, []Skipped, []SkippedKe
 			counts[SkippedByLimit] += len(texts) - i
 			break
 		}
-		key, err := jose.ParseJWK(text, uses...)
+		key, err := taken.parse(text, uses)
 		if err != nil {
 			reason, _ := errors.AsType[jose.Unusable](err)
 			counts[string(reason)]++

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/caddyjwt/gateway/internal/hashing"
+	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
@@ -27,6 +28,9 @@ type Selection struct {
 	Use string
 	// Max is how many usable keys are taken, from the start of the document. Default DefaultMaxKeys.
 	Max int
+	// ByIssuer heeds the member "issuer" of each key, which is then jose.Key.Issuer. It is for key sets that several
+	// issuers share.
+	ByIssuer bool
 }
 
 func (s Selection) check() error { return errors.Join(s.CheckUse(), s.CheckMax()) }
@@ -71,4 +75,18 @@ func (s Selection) Fingerprint() [32]byte {
 	}
 	s.Max = s.max()
 	return hashing.Fingerprint(s)
+}
+
+// parse reads one key of a set. The error is a jose.Unusable.
+func (s Selection) parse(text []byte, uses []string) (*jose.Key, error) {
+	key, err := jose.ParseJWK(text, uses...)
+	if err != nil || !s.ByIssuer {
+		return key, err
+	}
+	issuer, ok := jose.IssuerOf(text)
+	if !ok {
+		return nil, jose.JWKMalformed
+	}
+	key.Issuer = issuer
+	return key, nil
 }

@@ -24,11 +24,12 @@ type Set struct {
 	selectors [jose.Ed25519 + 1]*selector // by algorithm; nil where no key fits
 }
 
-// member is what makes two keys the same: material, id and algorithms.
+// member is what makes two keys the same: material, id, algorithms and issuer.
 type member struct {
 	thumbprint [32]byte
 	id         string
 	algs       jose.Algorithms
+	issuer     string // see jose.Key
 }
 
 // Skipped counts keys that were not taken into a set.
@@ -67,7 +68,7 @@ func newSet(keys []*jose.Key, skipped []Skipped) (*Set, error) {
 }
 
 func memberOf(k *jose.Key) member {
-	return member{k.Thumbprint(), k.ID, k.Algorithms()}
+	return member{k.Thumbprint(), k.ID, k.Algorithms(), k.Issuer}
 }
 
 // Has reports whether the key is in the set: the same material with the same id for the same algorithms. What was
