@@ -106,7 +106,7 @@ func describeSources(objects *pool.Pool, now time.Time) []describedSource {
 
 func describeSource(source *pool.Source, issuers []string, now time.Time) describedSource {
 	set := source.Current()
-	out := describedSource{Issuers: issuers, Kind: source.Kind, Keys: set.Len(), KeyIDs: set.Names()}
+	out := describedSource{Issuers: issuers, Kind: source.Kind, Keys: source.Len(), KeyIDs: set.Names()}
 	if out.KeyIDs == nil {
 		out.KeyIDs = []string{}
 	}

@@ -67,6 +67,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	        keys              pem <text>                # repeatable
 //	        keys              secret <value> [base64]   # repeatable
 //	        keys              none                      # repeatable
+//	        tenants           <value...>|any|file <path>
 //	        audience          <aud...>|any
 //	        algorithms        <alg...>
 //	        type              <typ...>
@@ -150,6 +151,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	    forward_claims        <Header> <path> [<encoding>]           # repeatable
 //	    forward_claims        { <Header> <path> [<encoding>] ... }   # repeatable
 //	    forward_payload       <header> [padded]
+//	    forward_tenant        <header>
 //	    consumer_headers      off|<header...>
 //	    forward_token
 //	    optional              [expired]
@@ -230,6 +232,8 @@ var handlerTable = words.Table[Handler]{Name: "bearer_auth", Words: []words.Word
 		Reader: words.Custom(readForwardClaims, func(h *Handler) []any { return []any{&h.ForwardClaims} })},
 	{Name: "forward_payload", Usage: []string{"<header> [padded]"},
 		Reader: words.Custom(readForwardPayload, func(h *Handler) []any { return []any{&h.ForwardPayload, &h.PadPayload} })},
+	{Name: "forward_tenant", Usage: []string{"<header>"},
+		Reader: words.Text(func(h *Handler) *string { return &h.ForwardTenant })},
 	{Name: "consumer_headers", Usage: []string{"off|<header...>"},
 		Reader: words.Texts(func(h *Handler) *[]string { return &h.ConsumerHeaders })},
 	{Name: "forward_token", Reader: words.Flag(func(h *Handler) *bool { return &h.ForwardToken })},

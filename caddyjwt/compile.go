@@ -35,6 +35,8 @@ type compiled struct {
 	part     resource.Part        // what the gate tells about the resource
 	server   *issuers.Plan        // nil without auth_server_metadata
 
+	tenantHeader string // of forward_tenant
+
 	serverMetadata string // how clients get at it, and whose it is
 
 	messages *rights.Judge // nil without mcp
@@ -148,6 +150,9 @@ func (h *Handler) compileRoute(s *words.Settings, c *compiled) (err error) {
 			return setting.In(setting.Element("ForwardClaims", i), err)
 		}
 		config.ForwardClaims = append(config.ForwardClaims, claim)
+	}
+	if err := h.compileForwardTenant(c); err != nil {
+		return err
 	}
 	if c.messages, err = h.MCP.Compile(s); err != nil {
 		return setting.In("MCP", err)

@@ -15,7 +15,7 @@ import (
 func (o opener) summary(ctx caddy.Context) []summary.Item {
 	of := summary.Gate{
 		Config: o.config, Cache: o.cache, EndAtExpiry: o.endAtExpiry, Messages: o.messages.String(),
-		ServerMetadata: o.serverMetadata,
+		ServerMetadata: o.serverMetadata, TenantHeader: o.tenantHeader,
 	}
 	for i := range o.plans {
 		plan := &o.plans[i]

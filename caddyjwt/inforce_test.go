@@ -233,7 +233,7 @@ func TestSummaryKnowsEverySetting(t *testing.T) {
 		},
 		reflect.TypeFor[gate.Issuer](): {
 			told: "Name Keys Audience Algorithms Types AccessTokenProfile RequiredClaims MaxLifetime Asking " +
-				"Tolerate GroupClaims",
+				"Tolerate GroupClaims Tenants",
 			leftOut: "KeysID Leeway",
 		},
 	} {

@@ -53,7 +53,7 @@ func TestMistakesOnTheLine(t *testing.T) {
 		"a matcher by its name":   {issuer + " @write", "one matcher comes first"},
 		"a list of audiences":     {issuer + " a,b", "not by commas: a b"},
 		"a star in the audience":  {issuer + " a*", `"*" is not a wildcard`},
-		"a star in the issuer":    {"https://*.example.com my-api", `"*" is not a wildcard`},
+		"a star in the issuer":    {"https://*.example.com my-api", `"*" cannot be in the host`},
 		"single quotes":           {issuer + " 'my-api'", `write "my-api"`},
 		"an address of metadata":  {issuer + "/.well-known/openid-configuration my-api", "address of a metadata document"},
 		"an address by http":      {"http://auth.example.com my-api", "use https"},

@@ -46,7 +46,9 @@ const secretHere = " {\n\t\talgorithm HS256\n\t\tsecret 9d1f8a3c5e7b42604f8e1a2b
 func TestMistakesOfACaddyfileNameTheCure(t *testing.T) {
 	for name, test := range map[string]struct{ caddyfile, want string }{
 		"a wildcard as tenant": {named("https://login.microsoftonline.com/*/v2.0"),
-			"write an issuer block for each one"},
+			`"tenants <value...>"`},
+		"a wildcard in a tenant":    {named("https://login.microsoftonline.com/a*/v2.0"), "must be a whole segment"},
+		"two wildcards":             {named("https://login.microsoftonline.com/*/*"), `exactly one "*"`},
 		"a wildcard as issuer":      {named("*"), "write an issuer block for each one"},
 		"a wildcard as audience":    {inIssuer("audience *"), `or write "audience any"`},
 		"a wildcard in an audience": {inIssuer("audience /projects/1/global/backendServices/*"), "list each one"},

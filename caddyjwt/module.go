@@ -114,6 +114,10 @@ type Handler struct {
 	// of them, whatever the list says. Without X-Anonymous-Consumer the backend cannot tell the anonymous consumer from a
 	// caller with a token. Default: all.
 	ConsumerHeaders []string `json:"consumer_headers,omitempty"`
+	// Name of a header that gives the backend the tenant: what "*" stands for in the token's "iss". Two tenants of one
+	// server can have users with the same "sub", so a backend that gets the "sub" needs the tenant, too. The rules for its
+	// name are those for a claim's header. Only with an issuer that has "*". Default: none.
+	ForwardTenant string `json:"forward_tenant,omitempty"`
 	// Leave the token in the request. Default: it is removed from every configured place, because whoever has a token
 	// can use it.
 	ForwardToken bool `json:"forward_token,omitempty"`
@@ -212,6 +216,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
+	for _, issuer := range built.manyTenants() {
+		h.log.patterns = append(h.log.patterns, issuer.Tenants.Pattern)
+	}
 	if err := h.registerResource(ctx, app, built); err != nil {
 		return err
 	}
@@ -238,6 +245,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.warnOfExample()
 	h.warnOfOtherKinds(built)
+	h.warnOfTenants(built)
 	h.warnOfSecrets(built)
 	for _, doubt := range built.config.Require.Doubts("require ") {
 		h.log.warn(doubt)

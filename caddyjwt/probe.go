@@ -33,6 +33,10 @@ type Probe struct {
 	ends      []func() error
 }
 
+// mostTenants is how many tenants of an issuer with "*" are checked when each has keys of its own: the first ones in the
+// order of the alphabet.
+const mostTenants = 10
+
 // NewProbe compiles the handlers and opens what their issuers need. It does not touch the network. An error is the one
 // that Caddy would report when it loads the configuration.
 func NewProbe(handlers []*Handler) (*Probe, error) {
@@ -61,7 +65,7 @@ func (p *Probe) add(h *Handler) error {
 		return err
 	}
 	for i := range built.plans {
-		for _, plan := range built.plans[i].Split() {
+		for _, plan := range built.plans[i].Split(mostTenants) {
 			if err := p.open(built, &plan); err != nil {
 				return fmt.Errorf("issuer %q: %w", plan.Issuer.Name, err)
 			}

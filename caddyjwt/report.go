@@ -14,6 +14,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/causes"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/keyset"
+	"github.com/caddyjwt/gateway/internal/tenant"
 	"github.com/caddyjwt/gateway/introspect"
 )
 
@@ -30,6 +31,8 @@ type reporter struct {
 	tally   *tally
 	clocks  causes.Clocks
 
+	patterns []tenant.Pattern // of issuers with "*"
+
 	warnings      *process.Warnings // those given already
 	configuration process.Configuration
 }
@@ -42,12 +45,22 @@ type troubleKind struct {
 	cause  introspect.Cause
 }
 
-func kindOf(f *gate.Failure) troubleKind {
-	kind := troubleKind{reason: f.Reason, issuer: f.Issuer}
+func (r *reporter) kindOf(f *gate.Failure) troubleKind {
+	kind := troubleKind{reason: f.Reason, issuer: r.configured(f.Issuer)}
 	if verdict, ok := errors.AsType[*introspect.NoVerdictError](f); ok {
 		kind.cause = verdict.Cause
 	}
 	return kind
+}
+
+// configured is the issuer as the configuration has it. Strangers can invent tenants, so nothing may be kept for each.
+func (r *reporter) configured(issuer string) string {
+	for i := range r.patterns {
+		if _, matches := r.patterns[i].Tenant(issuer); matches {
+			return r.patterns[i].String()
+		}
+	}
+	return issuer
 }
 
 // trouble remembers when a kind of trouble was last logged, and how often it has occurred since.
@@ -76,7 +89,7 @@ func (r *reporter) refused(f *gate.Failure, status int, logged bool) {
 	if !logged && !troubled {
 		r.tally.add(f, status)
 	}
-	if f.Off != 0 && f.Token != "" && r.clocks.Wrong(f.Issuer, f.Token, f.Off, time.Now()) {
+	if f.Off != 0 && f.Token != "" && r.clocks.Wrong(r.configured(f.Issuer), f.Token, f.Off, time.Now()) {
 		r.logger.Warn("several tokens of this issuer are late or early by about the same time: is a clock wrong, "+
 			"its own or that of this server?", withTexts(nil, brief(f))...)
 	}
@@ -92,7 +105,7 @@ func (r *reporter) refused(f *gate.Failure, status int, logged bool) {
 	}
 	fields := make([]zap.Field, 0, 8)
 	if troubled {
-		known, _ := r.trouble.LoadOrStore(kindOf(f), new(trouble))
+		known, _ := r.trouble.LoadOrStore(r.kindOf(f), new(trouble))
 		hidden, due := known.(*trouble).due(time.Now())
 		if !due {
 			return

@@ -78,7 +78,8 @@ func (h *Handler) compileResource(s *words.Settings, c *compiled) error {
 		Texts: texts, Scopes: c.scopes(), Named: h.Resource.Scopes, Methods: resource.Methods(c.config.Extractor.Places()),
 	}
 	for i := range c.config.Issuers {
-		if name := c.config.Issuers[i].Name; resource.ForClients(name) {
+		// No client could find a server at a pattern.
+		if name := c.config.Issuers[i].Name; resource.ForClients(name) && c.config.Issuers[i].Tenants == nil {
 			c.part.Servers = append(c.part.Servers, name)
 		}
 	}

@@ -1,6 +1,7 @@
 package caddyjwt
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
@@ -31,7 +32,7 @@ func (h *Handler) compileServer(s *words.Settings, c *compiled) error {
 		c.server = &c.plans[chosen]
 		c.serverMetadata = h.AuthServerMetadata.Mode + " " + c.server.Issuer.Name
 	}
-	return err
+	return cmp.Or(err, c.tenantServer())
 }
 
 // offerServer tells the app whose metadata clients get at the host of the resource.

@@ -34,6 +34,9 @@ func (o *mintOptions) mintOfIssuer(handlers []*caddyjwt.Handler) (string, error)
 			if !slices.Contains(known, issuer.Name) {
 				known = append(known, issuer.Name)
 			}
+			if of := issuer.Tenants; of != nil && of.Has(o.issuer) {
+				issuer.Name = o.issuer // that of the tenant
+			}
 			if issuer.Name != o.issuer {
 				continue
 			}

@@ -13,6 +13,8 @@ import (
 var Table = words.Table[Issuer]{Name: "issuer", Words: []words.Word[Issuer]{
 	{Name: "keys", Usage: keysUsage(), Repeatable: true,
 		Reader: words.Custom(readKeys, func(i *Issuer) []any { return []any{&i.Keys} })},
+	{Name: "tenants", Usage: []string{"<value...>|any|file <path>"}, Reader: words.Custom(readTenants,
+		func(i *Issuer) []any { return []any{&i.Tenants, &i.AnyTenant, &i.TenantsFile} })},
 	{Name: "audience", Usage: AudienceUsage,
 		Reader: AudienceReader(func(i *Issuer) (*[]string, *bool) { return &i.Audience, &i.AnyAudience })},
 	{Name: "algorithms", Usage: []string{"<alg...>"},

@@ -43,7 +43,13 @@ func (i *Issuer) Compile(s *words.Settings, leeway time.Duration) (Plan, error) 
 	if err := i.compileRules(s, &plan.Issuer, leeway); err != nil {
 		return plan, fmt.Errorf("issuer %q: %w", name, err)
 	}
+	if err := i.compileTenants(s, &plan, known); err != nil {
+		return plan, fmt.Errorf("issuer %q: %w", name, err)
+	}
 	if err := i.compileKeys(s, &plan); err != nil {
+		return plan, fmt.Errorf("issuer %q: %w", name, err)
+	}
+	if err := i.checkTenants(&plan); err != nil {
 		return plan, fmt.Errorf("issuer %q: %w", name, err)
 	}
 	if i.Introspect != nil {

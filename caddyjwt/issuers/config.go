@@ -12,8 +12,22 @@ import (
 // Issuer is one authorization server whose JWT access tokens are accepted: those whose "iss" is exactly its name.
 type Issuer struct {
 	// The issuer's name, byte for byte the "iss" of its tokens: usually an https URL. With keys from discovery, the
-	// document must name the same issuer. Placeholders are resolved.
+	// document must name the same issuer. In an https URL, one segment "*" of the path stands for the tenant of a server
+	// with many: 1 to 64 of the characters A-Z, a-z, 0-9, ".", "_" and "-". It needs tenants. An issuer that is written out
+	// comes before one with "*". Placeholders are resolved.
 	Issuer string `json:"issuer"`
+	// The tenants that are accepted, for an issuer with "*": what "*" stands for in their "iss". A claim "tid", if there is
+	// one, must name the same tenant. Not together with any_tenant and tenants_file. Default: none; an issuer with "*" must
+	// say which. Placeholders are resolved.
+	Tenants []string `json:"tenants,omitempty"`
+	// Accept every tenant of the server. Dangerous: whoever can become a tenant there can make tokens that pass, with
+	// subjects, scopes and roles of its own choosing. Require something that only your tenants get, such as an audience
+	// that is yours. Needs one set of keys for all: keys from jwks or file, or from discovery with a URL.
+	AnyTenant bool `json:"any_tenant,omitempty"`
+	// Path of a file with the tenants, one on each line; empty lines and those that begin with "#" do not count. At most
+	// 1 MiB. It is read again whenever it changes. A bad file leaves the list as it was, and must not be bad when the
+	// configuration loads. Placeholders are resolved.
+	TenantsFile string `json:"tenants_file,omitempty"`
 	// Where the keys come from: one source or, in a list, up to 4. The keys of all count, each only for the algorithms
 	// that fit its kind: a secret is for HS256, HS384 and HS512, and all others are for the asymmetric ones. Several are
 	// for moving from one to another while tokens of both are good: whoever has an old key can sign until it is removed

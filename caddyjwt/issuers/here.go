@@ -10,7 +10,11 @@ import (
 )
 
 // Split makes a plan for each source of keys, so that each can be looked at alone. One of them has the client that asks.
-func (p *Plan) Split() []Plan {
+// Where each tenant of a server has keys of its own, there is a plan for each of the first tenants, n at most.
+func (p *Plan) Split(n int) []Plan {
+	if p.eachHasKeys() {
+		return p.perTenant(n)
+	}
 	plans := make([]Plan, len(p.Sources))
 	for i := range p.Sources {
 		plans[i] = *p

@@ -19,7 +19,8 @@ import (
 type Server struct {
 	Issuer      string
 	IssuerKnown bool
-	Metadata    string // address of the metadata, if the configuration has one
+	Tenants     *Tenants // nil for an issuer without "*"
+	Metadata    string   // address of the metadata, if the configuration has one
 	Fetch       fetch.Options
 	MaxStale    time.Duration
 }
@@ -256,7 +257,7 @@ func (i *Issuer) selectKeys(plan *Plan) (taken keyset.Selection, err error) {
 		return taken, setting.In(firstThere(field{"KeyUse", i.KeyUse != ""}, field{"MaxKeys", true}),
 			fmt.Errorf("key_use and max_keys choose from a key set, and keys %s has none: remove them", plan.KeysFrom()))
 	}
-	taken = keyset.Selection{Use: i.KeyUse, Max: i.MaxKeys}
+	taken = keyset.Selection{Use: i.KeyUse, Max: i.MaxKeys, ByIssuer: plan.Server.Tenants != nil}
 	if err := taken.CheckUse(); err != nil {
 		return taken, setting.Errorf("KeyUse", "key_use %w", err)
 	}

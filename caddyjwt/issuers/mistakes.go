@@ -11,7 +11,7 @@ import (
 var (
 	NameMistakes = []words.Mistake{words.SingleQuotes, words.ShellVariable, words.QuotedAddresses, words.Unfilled,
 		words.OuterBlanks, documentAsIssuer,
-		words.Wildcard("an issuer is compared exactly", "write an issuer block for each one"), nobodysIssuer}
+		wildcardInIssuer, nobodysIssuer}
 	AudienceMistakes = []words.Mistake{words.SingleQuotes, words.ShellVariable, words.CommaList, words.QuotedAddresses,
 		words.Unfilled, words.OuterBlanks, capitalAny,
 		words.Wildcard("an audience is compared exactly", "list each one, or write \"audience any\" and "+

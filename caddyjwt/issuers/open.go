@@ -45,6 +45,9 @@ func (o Opener) Open(l *pool.Lease, plan *Plan, issuer *gate.Issuer) error {
 		return err
 	}
 	issuer.Keys, issuer.KeysID = keys, id
+	if err := o.openTenants(l, &plan.Server, issuer); err != nil {
+		return err
+	}
 	if plan.Asking == nil {
 		return nil
 	}
@@ -88,7 +91,7 @@ func (p *Server) timing() keyset.Timing { return keyset.Timing{MaxStale: p.MaxSt
 // discovery is the options for reading the issuer's metadata.
 func (o Opener) discovery(p *Server) keyset.DiscoveryOptions {
 	return keyset.DiscoveryOptions{
-		Issuer: p.Issuer, URL: p.Metadata, Fetch: p.Fetch, Timing: p.timing(), Logger: o.Shared.Log.Keys,
+		Issuer: p.issuerInMetadata(), URL: p.Metadata, Fetch: p.Fetch, Timing: p.timing(), Logger: o.Shared.Log.Keys,
 	}
 }
 

@@ -147,7 +147,7 @@ func (c *keyCheck) discovery() error {
 		_, err = fetch.CheckURL(c.value)
 		return setting.Wrap("keys discovery", err)
 	}
-	if !c.server.IssuerKnown {
+	if !c.server.IssuerKnown || c.server.Tenants != nil { // the issuers of tenants are URLs
 		return nil
 	}
 	return setting.Wrap("keys cannot be discovered from this issuer; say where they are with \"keys …\"",
@@ -157,6 +157,9 @@ func (c *keyCheck) discovery() error {
 func (o Opener) openDiscovery(l *pool.Lease, server *Server, plan *Source) (keyset.Source, [32]byte, error) {
 	options := o.discovery(server)
 	options.Taken = plan.taken
+	if server.each() {
+		return o.openEach(l, server, plan, options)
+	}
 	return pooledSource(l, server, plan, options.Fingerprint(), func() (keyset.Source, error) {
 		return keyset.NewDiscovery(options)
 	})

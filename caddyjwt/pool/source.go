@@ -71,6 +71,14 @@ func (s *Source) Stats() (stats keyset.Stats, fetches bool) {
 	return stats, fetches
 }
 
+// Len is how many keys there are now.
+func (s *Source) Len() int {
+	if stats, fetches := s.Stats(); fetches {
+		return stats.Keys // those of all tenants, where each has its own
+	}
+	return s.Current().Len()
+}
+
 // Issuers are the issuers that open leases have taken the source for, sorted.
 func (s *Source) Issuers() []string {
 	s.mu.Lock()

@@ -124,10 +124,7 @@ type keysState struct {
 
 // with adds another source of the same issuer. s may be nil.
 func (s *keysState) with(source *pool.Source) *keysState {
-	have := 0
-	if set := source.Current(); set != nil {
-		have = set.Len()
-	}
+	have := source.Len()
 	if s == nil {
 		s = &keysState{keys: have}
 	}

@@ -62,8 +62,11 @@ func ofUser(identity *gate.Identity, name string) any {
 func ofVerdict(verdict any, name string) any {
 	switch verdict := verdict.(type) {
 	case *gate.Identity:
-		if verdict != nil && name == "issuer" {
+		switch {
+		case verdict != nil && name == "issuer":
 			return verdict.Issuer
+		case verdict != nil && name == "tenant":
+			return orNil(verdict.Tenant())
 		}
 	case *Refusal:
 		switch name {

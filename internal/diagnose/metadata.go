@@ -63,10 +63,11 @@ func (q *inquiry) differs(err *keyset.IssuerError) {
 			"check the address: metadata names its issuer")
 		return
 	}
-	if strings.ContainsAny(err.Found, "{}") {
+	if strings.ContainsAny(err.Found, "{}") && !strings.ContainsAny(err.Want, "{}") {
 		q.find(Problem, IssuerTemplate, fmt.Sprintf("the metadata is a template for many issuers, %s: "+
 			"each tenant is an issuer of its own", found),
-			"write the tenant's own issuer, as its tokens have it in iss, in an issuer block for each")
+			"write the tenant's own issuer, as its tokens have it in iss; or \"*\" for the tenant, and say with \"tenants\" "+
+				"which are accepted")
 		return
 	}
 	text := fmt.Sprintf("the metadata names the issuer %s, not %s", found, q.Issuer)

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -37,7 +38,7 @@ func (u *unknownIssuer) Error() string {
 	if u.issuer != "" {
 		text = "iss is " + causes.Quote(u.issuer)
 	}
-	if near := p.near.Describe(u.issuer); near != "" {
+	if near := cmp.Or(p.patterns.Unlisted(u.issuer), p.near.Describe(u.issuer)); near != "" {
 		text += ", and " + near
 	}
 	credentials := fmt.Sprintf("any of the %d credentials", len(p.credentials))

@@ -27,10 +27,14 @@ type classification struct {
 	// reason and cause say why the token is refused if nobody is asked about it. They are empty for a knownJWT.
 	reason Reason
 	cause  error
+	// iss is that of the token, which says for which tenant the party is to vouch.
+	iss string
 }
 
 // failure is the refusal of a token that nobody is asked about.
-func (c *classification) failure() *Failure { return about(fail(c.reason, c.cause), c.party) }
+func (c *classification) failure() *Failure {
+	return about(fail(c.reason, c.cause), c.party).of(c.party, c.iss)
+}
 
 // verifiable reports whether the token must be verified here.
 func (c *classification) verifiable() bool { return c.form == knownJWT && c.party.verifies() }
@@ -66,13 +70,15 @@ func (p *parties) classify(token string, jwt *parsedJWT) classification {
 		return classification{form: brokenJWT, reason: MalformedToken, cause: err}
 	}
 	jwt.kind = claims.KindOf(jwt.set)
+	class := classification{form: knownJWT, party: party, iss: jwt.set.Issuer}
 	if err := party.checkKind(&jwt.Header, jwt.kind); err != nil {
-		return classification{form: otherKindJWT, party: party, reason: InvalidType, cause: err}
+		class.form, class.reason, class.cause = otherKindJWT, InvalidType, err
+		return class
 	}
 	if party == nil {
 		return classification{form: unknownJWT, reason: UnknownIssuer, cause: p.unknownIssuer(&jwt.Header, jwt.set)}
 	}
-	return classification{form: knownJWT, party: party}
+	return class
 }
 
 // classifyUnparsed classifies a token that is not a well-formed JWT. err is the parser's, and header what it read

@@ -8,6 +8,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/keyset"
 	"github.com/caddyjwt/gateway/internal/scope"
+	"github.com/caddyjwt/gateway/internal/tenant"
 )
 
 // DefaultLeeway is the clock difference tolerated between an authorization server and this one. It is short because
@@ -40,7 +41,8 @@ type Config struct {
 	Leeway time.Duration `fingerprint:"-"`
 	// MaxLifetime bounds exp - iat and the remaining life of every token. 0 means no bound.
 	MaxLifetime time.Duration `fingerprint:"-"`
-	// Issuers vouch for the tokens whose iss is exactly their name.
+	// Issuers vouch for the tokens whose iss is exactly their name, or matches the pattern of their tenants. The exact name
+	// comes first.
 	Issuers []Issuer
 	// Consumers vouch for the tokens whose key claim is exactly the key of one of their credentials.
 	Consumers []Consumer
@@ -107,8 +109,10 @@ func (a Audience) configured() bool { return a.Any || len(a.Accepted) > 0 }
 
 // Issuer is one authorization server whose JWTs are accepted.
 type Issuer struct {
-	// Name is compared with the token's iss, byte for byte.
+	// Name is compared with the token's iss, byte for byte. With Tenants, it is their pattern.
 	Name string
+	// Tenants makes the issuer stand for many: those whose iss matches the pattern. Nil means that Name is exact.
+	Tenants *tenant.Tenants
 	// Keys verify its tokens. Nil means that all its tokens are asked about. KeysID stands for Keys in the fingerprint.
 	Keys keyset.Source `fingerprint:"-"`
 	// KeysID is a fingerprint of the settings of Keys. Gates whose key settings differ share no cached tokens.

@@ -209,7 +209,7 @@ func (e *explainer) use(p *party) {
 
 // assume applies the rules of the only issuer to a token that names no party: the name is often the only mistake.
 func (e *explainer) assume() {
-	if all := e.gate.parties.all; len(all) == 1 && all[0].issuer != nil && all[0].verifies() {
+	if all := e.gate.parties.all; len(all) == 1 && all[0].issuer != nil && all[0].verifies() && all[0].pattern == nil {
 		e.use(all[0])
 		e.Assumed = true
 	}
@@ -253,7 +253,7 @@ func (e *explainer) signature(p *party) {
 	if id := e.jwt.Header.KeyID; id != "" {
 		step.Came = []string{"kid " + clip(id)}
 	}
-	_, err := p.verifySignature(e.req.HTTP.Context(), e.jwt.Token)
+	_, err := p.verifySignature(e.req.HTTP.Context(), e.jwt.Token, e.jwt.set)
 	e.addOr(step, err, "the keys of this issuer are fetched from its server")
 	if err == nil {
 		e.Unverified = false
@@ -262,6 +262,9 @@ func (e *explainer) signature(p *party) {
 
 // form is checkForm, rule by rule.
 func (e *explainer) form(p *party, header *jwtHeader, set *claims.Set) {
+	if p.pattern != nil {
+		e.addOr(Step{Rule: "tenant", Result: Passed, Came: []string{p.tenantOf(set)}}, p.checkTenant(set), "")
+	}
 	if len(p.issuer.Types) > 0 {
 		e.addOr(Step{Rule: "type", Result: Passed, Came: typeOf(header), Expected: p.issuer.Types},
 			p.checkType(header, e.jwt.kind), "")

@@ -99,7 +99,7 @@ func (e *explainer) require(requirement Requirement, id *Identity) {
 		step.Came = id.textOf("acr")
 	case *authAgeRequirement:
 		step.Rule, step.Came = "require_max_auth_age", id.textOf("auth_time")
-		step.Expected = []string{r.longest.String(), fmt.Sprintf("leeway %v", r.leeway[id.Issuer])}
+		step.Expected = []string{r.longest.String(), fmt.Sprintf("leeway %v", r.leeway[id.configured()])}
 	}
 	if f := requirement.Check(id, e.now); f != nil {
 		e.addFailure(step, f)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/caddyjwt/gateway/internal/causes"
 	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/tenant"
 )
 
 // Identity is who is calling. It is immutable, and many requests may share it.
@@ -13,7 +14,8 @@ type Identity struct {
 	// ID is the consumer's username or the subject of an issuer's token. An authorization server's answer without sub
 	// may have a username instead. ID is empty if there is no such name.
 	ID string
-	// Issuer is the configured name of the token's issuer. It is empty for a consumer.
+	// Issuer is the token's issuer: its configured name or, for one of several tenants, its iss. It is empty for a
+	// consumer.
 	Issuer string
 	// Consumer is nil for a token of an issuer.
 	Consumer *Consumer
@@ -27,6 +29,8 @@ type Identity struct {
 	// answer is what the authorization server says about a JWT that was verified here, if that has scopes. A scope must
 	// then be in both. Nil otherwise.
 	answer *claims.Set
+	// pattern is that of the issuer's tenants. It is nil for all other issuers.
+	pattern *tenant.Pattern
 }
 
 // authenticated is the result of authenticating a token. It belongs to one request.
@@ -52,6 +56,9 @@ type traits struct {
 func newIdentity(p *party, set *claims.Set) *Identity {
 	if p.consumer != nil {
 		return &Identity{ID: p.consumer.Username, Consumer: p.consumer, CredentialKey: p.credential.Key, Claims: set}
+	}
+	if p.pattern != nil {
+		return &Identity{ID: set.Subject, Issuer: set.Issuer, Claims: set, pattern: p.pattern}
 	}
 	return &Identity{ID: set.Subject, Issuer: p.name, Claims: set}
 }

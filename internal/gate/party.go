@@ -11,6 +11,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/fields"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/setting"
+	"github.com/caddyjwt/gateway/internal/tenant"
 )
 
 // party is who vouches for a token: an issuer, or one credential of a consumer.
@@ -25,13 +26,15 @@ type party struct {
 	maxLifetime time.Duration
 	ambiguous   Ambiguous
 	reading     *claims.Reading // nil for the usual one
+	pattern     *tenant.Pattern // of the issuer's tenants; nil if the name is exact. Identities keep it
 }
 
 // parties finds the party that vouches for a token. The cost does not depend on the number of parties.
 type parties struct {
 	all         []*party
-	issuers     map[string]*party // by name
-	credentials map[string]*party // by credential key
+	issuers     map[string]*party    // by name
+	patterns    tenant.Index[*party] // issuers with tenants
+	credentials map[string]*party    // by credential key
 	consumers   map[string]*Consumer
 	keyClaim    string
 	opaque      []*party        // issuers that take opaque tokens, the longest prefix first
@@ -88,6 +91,11 @@ func (p *parties) addIssuer(c *Config, i int) error {
 	member.reading = issuer.Reading(member.maxLifetime)
 	p.types = append(p.types, issuer.Types...)
 	p.all = append(p.all, member)
+	if of := issuer.Tenants; of != nil {
+		pattern := of.Pattern
+		member.pattern = &pattern
+		return setting.In("Name", p.patterns.Add(of, member))
+	}
 	p.issuers[issuer.Name] = member
 	if issuer.Asking != nil && issuer.Asking.Mode != AskJWTs {
 		p.opaque = append(p.opaque, member)
@@ -162,7 +170,7 @@ func (p *parties) addCredential(c *Config, consumer *Consumer, credential *Crede
 		return setting.Errorf("Key", "%s belongs to consumer %q already: a credential key selects exactly one credential",
 			where, other.consumer.Username)
 	}
-	if _, both := p.issuers[credential.Key]; both {
+	if _, both := p.issuers[credential.Key]; both || p.patterns.Matches(credential.Key) {
 		return setting.Errorf("Key",
 			"%s is also the name of an issuer: a token could belong to either; rename one of the two", where)
 	}
@@ -180,7 +188,7 @@ func (p *parties) addCredential(c *Config, consumer *Consumer, credential *Crede
 }
 
 // partyOf finds the party that the token names: the credential whose key is the key claim, or else the issuer whose
-// name is iss. Nothing is verified yet, so the token only selects among the configured parties (RFC 8725 section 3.8).
+// name is iss, or else the one whose pattern iss matches. Nothing is verified yet, so the token only selects among the configured parties (RFC 8725 section 3.8).
 func (p *parties) partyOf(header *jose.Header, set *claims.Set) *party {
 	if len(p.credentials) > 0 {
 		if key, ok := p.untrustedKeyClaim(header, set); ok {
@@ -192,7 +200,11 @@ func (p *parties) partyOf(header *jose.Header, set *claims.Set) *party {
 	if set.Issuer == "" {
 		return nil
 	}
-	return p.issuers[set.Issuer]
+	if member := p.issuers[set.Issuer]; member != nil {
+		return member
+	}
+	member, _ := p.patterns.Find(set.Issuer)
+	return member
 }
 
 // untrustedKeyClaim reads the key claim from the payload, then from the JOSE header, as Kong does.

@@ -76,8 +76,9 @@ type Failure struct {
 	// repeat texts of the token, but no more than a few of its iss, aud, alg, typ, kid, acr, key claim and scopes, cut
 	// and quoted. It never has a part of the token as it was sent, such as its signature.
 	Cause error
-	// Issuer is the configured name of the party that was to vouch for the token: an issuer, or a credential's key. It
-	// is empty if no party was found.
+	// Issuer is the configured name of the party that was to vouch for the token: an issuer, or a credential's key. For
+	// one of several tenants it is the token's iss, where the tenant is a stranger's text. It is empty if no party was
+	// found.
 	Issuer string
 	// KeyID is the token's kid, cut to 64 bytes. It comes from the client, so it is for logs only.
 	KeyID string

@@ -117,7 +117,7 @@ type acrRequirement []string
 
 // Check implements Requirement.
 func (r acrRequirement) Check(id *Identity, now time.Time) *Failure {
-	return r.in(id.Claims, id.Issuer, now)
+	return r.in(id.Claims, id.configured(), now)
 }
 
 func (r acrRequirement) in(set *claims.Set, _ string, _ time.Time) *Failure {
@@ -138,7 +138,7 @@ type authAgeRequirement struct {
 
 // Check implements Requirement.
 func (r *authAgeRequirement) Check(id *Identity, now time.Time) *Failure {
-	return r.in(id.Claims, id.Issuer, now)
+	return r.in(id.Claims, id.configured(), now)
 }
 
 func (r *authAgeRequirement) in(set *claims.Set, issuer string, now time.Time) *Failure {

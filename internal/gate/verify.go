@@ -9,6 +9,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/keyset"
+	"github.com/caddyjwt/gateway/internal/tenantkeys"
 )
 
 // identify authenticates a token, and checks that it may pass this route now.
@@ -19,7 +20,7 @@ func (g *Gate) identify(req *Request, token string) (*Identity, error) {
 		return nil, err
 	}
 	if err := g.admit(req, &found, token); err != nil {
-		return nil, about(err, found.party)
+		return nil, about(err, found.party).of(found.party, found.identity.Issuer)
 	}
 	return found.identity, nil
 }
@@ -58,7 +59,7 @@ func (g *Gate) authenticate(ctx context.Context, token string) (authenticated, e
 	}
 	class, verified, err := g.verify(ctx, token)
 	if err != nil {
-		return authenticated{}, about(err, class.party)
+		return authenticated{}, about(err, class.party).of(class.party, class.iss)
 	}
 	if verified.identity != nil {
 		if cacheable {
@@ -82,12 +83,22 @@ func (g *Gate) cached(key *cacheKey) authenticated {
 		return authenticated{}
 	}
 	party := g.parties.all[e.party]
-	if party.issuer != nil { // a credential's key is part of the fingerprint
-		if party.issuer.Keys == nil || !party.issuer.Keys.Current().Has(e.key) {
-			return authenticated{}
-		}
+	if party.issuer != nil && !party.vouchesFor(e) { // a credential's key is part of the fingerprint
+		return authenticated{}
 	}
 	return e.authenticated(party)
+}
+
+// vouchesFor reports whether the issuer still vouches for a cached token.
+func (p *party) vouchesFor(e *entry) bool {
+	switch {
+	case p.issuer.Keys == nil:
+		return false
+	case p.pattern == nil:
+		return p.issuer.Keys.Current().Has(e.key)
+	}
+	name := e.identity.Tenant()
+	return p.issuer.Tenants.Listed.Has(name) && tenantkeys.InForce(p.issuer.Keys, name, e.key)
 }
 
 // authenticated combines a cache entry with its party in this gate.
@@ -117,7 +128,7 @@ func (p *party) verify(ctx context.Context, jwt *parsedJWT) (entry, error) {
 	if err := p.checkAlgorithm(&jwt.Header); err != nil {
 		return entry{}, err
 	}
-	key, err := p.verifySignature(ctx, jwt.Token)
+	key, err := p.verifySignature(ctx, jwt.Token, jwt.set)
 	if err != nil {
 		f := FailureOf(err)
 		f.KeyID = clip(jwt.Header.KeyID)
@@ -146,7 +157,7 @@ func (p *party) checkAlgorithm(header *jose.Header) error {
 }
 
 // verifySignature uses keys of this party, and no others (RFC 8725 section 3.8).
-func (p *party) verifySignature(ctx context.Context, token jose.Token) (*jose.Key, error) {
+func (p *party) verifySignature(ctx context.Context, token jose.Token, set *claims.Set) (*jose.Key, error) {
 	if p.credential != nil {
 		key := p.credential.Verifier
 		if err := key.Verify(token.Header.Algorithm, token.SigningInput, token.Signature); err != nil {
@@ -154,7 +165,11 @@ func (p *party) verifySignature(ctx context.Context, token jose.Token) (*jose.Ke
 		}
 		return key, nil
 	}
-	key, err := keyset.Verify(ctx, p.issuer.Keys, &token)
+	keys := p.issuer.Keys
+	if p.pattern != nil {
+		keys = tenantkeys.For(keys, *p.pattern, p.tenantOf(set))
+	}
+	key, err := keyset.Verify(ctx, keys, &token)
 	if err != nil {
 		return nil, keyFailure(err)
 	}
@@ -165,6 +180,9 @@ func (p *party) verifySignature(ctx context.Context, token jose.Token) (*jose.Ke
 func (p *party) checkForm(header *jose.Header, set *claims.Set, kind claims.Kind) error {
 	if p.issuer == nil {
 		return nil
+	}
+	if err := p.checkTenant(set); err != nil {
+		return err
 	}
 	if err := p.checkType(header, kind); err != nil {
 		return err

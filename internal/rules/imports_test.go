@@ -38,6 +38,11 @@ var arrows = map[string][]string{
 		"internal/jose", "internal/strictjson", "internal/fetch", "internal/refresh", "internal/setting",
 		"internal/hashing", "internal/smallfile", "internal/causes",
 	},
+	"internal/tenant": {"internal/causes", "internal/smallfile"},
+	"internal/tenantkeys": {
+		"internal/tenant", "internal/keyset", "internal/jose", "internal/fetch", "internal/refresh", "internal/setting",
+		"internal/causes",
+	},
 	"internal/authserver": {
 		"internal/jose", "internal/claims", "internal/keyset", "introspect", "internal/fetch", "internal/refresh",
 		"internal/strictjson", "internal/hashing", "internal/setting", "internal/causes",
@@ -49,11 +54,12 @@ var arrows = map[string][]string{
 	"internal/gate": {
 		"internal/bearer", "internal/jose", "internal/keyset", "internal/claims", "internal/setting", "internal/hashing",
 		"internal/publicpath", "introspect", "internal/causes", "internal/demand", "internal/scope", "internal/fields",
+		"internal/tenant", "internal/tenantkeys",
 	},
 
 	"internal/mcp": {"internal/strictjson", "internal/causes", "internal/bearer", "internal/setting"},
 
-	"internal/summary": {"internal/gate", "internal/claims", "internal/jose", "internal/demand", "internal/scope"},
+	"internal/summary": {"internal/gate", "internal/claims", "internal/jose", "internal/demand", "internal/scope", "internal/tenant"},
 
 	// Further Caddy modules will use these, too, so they must not depend on the handler.
 	"caddyjwt/words": {"internal/setting", "internal/smallfile"},
@@ -90,7 +96,7 @@ var arrows = map[string][]string{
 	"caddyjwt/issuers": {
 		"caddyjwt/words", "caddyjwt/pool", "caddyjwt/process", "caddyjwt/require", "internal/gate", "internal/authserver",
 		"introspect", "internal/fetch", "internal/hashing", "internal/jose", "internal/keyset", "internal/claims",
-		"internal/privatekey", "internal/setting",
+		"internal/privatekey", "internal/setting", "internal/tenant", "internal/tenantkeys",
 	},
 	"caddyjwt/consumers": {"caddyjwt/words", "internal/gate", "internal/claims", "internal/jose", "internal/setting"},
 
@@ -100,7 +106,7 @@ var arrows = map[string][]string{
 		"caddyjwt/bodies", "caddyjwt/rights", "caddyjwt/protected", "internal/resource",
 		"internal/gate", "internal/authserver", "introspect", // and what their configurations are made of:
 		"internal/bearer", "internal/claims", "internal/hashing", "internal/jose", "internal/keyset",
-		"internal/problem", "internal/setting", "internal/causes",
+		"internal/problem", "internal/setting", "internal/causes", "internal/tenant",
 		"internal/diagnose", // what the command "check" is given
 		"caddyjwt/matcher",  // its tests adapt the Caddyfiles of the documents
 	},

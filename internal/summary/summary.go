@@ -17,6 +17,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/scope"
+	"github.com/caddyjwt/gateway/internal/tenant"
 )
 
 const (
@@ -37,6 +38,8 @@ type Gate struct {
 	// ServerMetadata says how clients get an issuer's metadata at the host of the resource, and of which issuer; empty
 	// when they do not.
 	ServerMetadata string
+	// TenantHeader is the header with the tenant; empty for none.
+	TenantHeader string
 	// EndAtExpiry says which responses end with their token; empty for none.
 	EndAtExpiry string
 	// Messages says what the rules for MCP messages are; empty when there are none.
@@ -97,7 +100,7 @@ func Of(g Gate) []Item {
 	}
 	add("trusted_origins", list(c.TrustedOrigins, maxNames, " "))
 	add("cors", list(g.CORS, maxNames, " "))
-	add("forwards", first(forwards(c), ", "))
+	add("forwards", first(forwards(c, g.TenantHeader), ", "))
 	add("consumer_headers", list(c.ConsumerHeaders, maxNames, " "))
 	add("end_at_expiry", g.EndAtExpiry)
 	add("cache", size(g.Cache))
@@ -106,6 +109,9 @@ func Of(g Gate) []Item {
 
 func issuer(i *gate.Issuer, s Source) string {
 	facts := []string{"keys " + s.Keys}
+	if i.Tenants != nil {
+		facts = append(facts, "tenants "+tenants(i.Tenants.Listed))
+	}
 	if s.Prefetch {
 		facts = append(facts, "prefetch")
 	}
@@ -153,6 +159,14 @@ func texts(paths []claims.Path) (all []string) {
 		all = append(all, path.String())
 	}
 	return all
+}
+
+func tenants(listed tenant.List) string {
+	n := listed.Len()
+	if n < 0 {
+		return "any"
+	}
+	return joined(listed.First(maxParties), n, " or ")
 }
 
 func audience(a gate.Audience) string {
@@ -235,7 +249,7 @@ func withoutToken(c *gate.Config) string {
 	}
 }
 
-func forwards(c *gate.Config) (all []string) {
+func forwards(c *gate.Config, tenantHeader string) (all []string) {
 	for _, claim := range c.ForwardClaims {
 		text := short(claim.Header) + " from " + short(claim.Path.String())
 		if claim.As != claims.Text {
@@ -249,6 +263,9 @@ func forwards(c *gate.Config) (all []string) {
 			text += ", padded"
 		}
 		all = append(all, text)
+	}
+	if tenantHeader != "" {
+		all = append(all, short(tenantHeader)+" with the tenant")
 	}
 	if c.ForwardToken {
 		all = append([]string{"the token"}, all...) // first, where no long list hides it
