@@ -112,7 +112,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = io.WriteString(w, strings.NewReplacer("$HOST", f.URL, "$KEY", f.key).Replace(answer))
+	_, _ = io.WriteString(w, strings.ReplaceAll(strings.ReplaceAll(answer, "$KEY", f.key), "$HOST", f.URL))
 }
 
 // mint makes a token of a shape, and lets the server know it.

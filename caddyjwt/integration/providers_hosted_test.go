@@ -1,5 +1,7 @@
 package integration
 
+import "strings"
+
 const plainHeader = `{"alg":"RS256","typ":"JWT","kid":"$KID"}`
 
 // From Keycloak's source: org.keycloak.representations.AccessToken, IDToken and RefreshToken, and
@@ -97,9 +99,18 @@ func entra() []provider {
 		toGraph = `{"aud":"00000003-0000-0000-c000-000000000000",` + v1 + `,"appid":"c1","scp":"User.Read",` + user + `}`
 		newer   = `{"aud":"` + api + `",` + v2 + `,"azp":"c1c1c1c1-0000-0000-0000-000000000009","azpacr":"0",` + user +
 			`,"scp":"orders.read orders.write","name":"Alice","preferred_username":"alice@example.com","rh":"0.A","uti":"u"}`
+		first    = "9f86d081-884c-4d65-9a2f-eaa0c55ad015"
+		second   = "60303ae2-2fdd-4c1c-b9a4-6c0d8a1f0d3b"
+		personal = "9188040d-6c67-4c5b-b112-36a304b66dad"
+
 		older = `{"aud":"api://` + api + `",` + v1 + `,"appid":"c1c1c1c1-0000-0000-0000-000000000009","appidacr":"0",` +
 			user + `,"scp":"orders.read","acr":"1","amr":["pwd"],"unique_name":"alice@example.com","upn":"alice@example.com"}`
 	)
+	// ofTenant is a v2 token whose iss and tid name tenants.
+	ofTenant := func(iss, tid, more string) string {
+		return `{"aud":"` + api + `","iss":"$HOST/` + iss + `/v2.0","iat":$NOW,"nbf":$NOW,"exp":$EXP,"tid":"` + tid +
+			`","ver":"2.0","oid":"7","sub":"s","scp":"orders.read",` + more + `}`
+	}
 	seen := []string{"X-User", "1f3a5b7c-aaaa-bbbb-cccc-000000000007"}
 	return []provider{
 		{
@@ -126,6 +137,32 @@ func entra() []provider {
 				{name: "another tenant", header: plainHeader, reason: "unknown_issuer",
 					payload: `{"aud":"` + api + `","iss":"$HOST/99999999-0000-0000-0000-000000000001/v2.0","iat":$NOW,` +
 						`"exp":$EXP,"azp":"c1","scp":"orders.read",` + user + `}`},
+			},
+		},
+		{
+			section: "Entra ID, several tenants", block: 1, hosts: []string{"https://login.microsoftonline.com"},
+			alg: "RS256", kid: "nOo3ZDrODXEK1jKWhXslHR_KXEg", published: map[string]any{
+				"alg": nil, "issuer": "$HOST/{tenantid}/v2.0"},
+			documents: map[string]string{
+				"/common/v2.0/.well-known/openid-configuration": plainMetadata("$HOST/{tenantid}/v2.0",
+					"/common/discovery/v2.0/keys"),
+				"/common/discovery/v2.0/keys": keySet,
+			},
+			tokens: []shape{
+				{name: "the first tenant", header: plainHeader, payload: ofTenant(first, first, `"azp":"c1"`),
+					seen: []string{"X-User", "7", "X-Tenant", first}},
+				{name: "the second tenant", header: plainHeader, payload: ofTenant(second, second, `"azp":"c1"`),
+					seen: []string{"X-User", "7", "X-Tenant", second}},
+				{name: "a tenant that is not listed", header: plainHeader, payload: ofTenant(tenant, tenant, `"azp":"c1"`),
+					reason: "unknown_issuer"},
+				{name: "a personal account", header: plainHeader, payload: ofTenant(personal, personal, `"azp":"c1"`),
+					reason: "unknown_issuer"},
+				{name: "a tid of another tenant", header: plainHeader, payload: ofTenant(first, second, `"azp":"c1"`),
+					reason: "invalid_issuer"},
+				{name: "an ID token of the same registration", header: plainHeader,
+					payload: ofTenant(first, first, `"nonce":"n"`), reason: "missing_claim"},
+				{name: "an ID token of another registration", header: plainHeader, reason: "invalid_audience",
+					payload: strings.Replace(ofTenant(first, first, `"azp":"c1"`), api, "c1", 1)},
 			},
 		},
 		{
