@@ -26,6 +26,9 @@ const (
 func (h *Handler) reportPass(r *http.Request, passed gate.Verdict) {
 	h.shared.Metrics.Pass(passed.Outcome)
 	verdict.Pass(r, passed.Identity, h.gate.Scopes())
+	if h.ExposeToken && passed.Outcome == gate.Accepted {
+		verdict.Expose(r, passed.Token)
+	}
 }
 
 // reportRefusal reports a refusal to error routes, the access log, metrics and our own log.

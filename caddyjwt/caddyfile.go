@@ -154,6 +154,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	    forward_tenant        <header>
 //	    consumer_headers      off|<header...>
 //	    forward_token
+//	    expose_token
 //	    optional              [expired]
 //	    anonymous             <username>
 //	    allow_preflight
@@ -237,6 +238,7 @@ var handlerTable = words.Table[Handler]{Name: "bearer_auth", Words: []words.Word
 	{Name: "consumer_headers", Usage: []string{"off|<header...>"},
 		Reader: words.Texts(func(h *Handler) *[]string { return &h.ConsumerHeaders })},
 	{Name: "forward_token", Reader: words.Flag(func(h *Handler) *bool { return &h.ForwardToken })},
+	{Name: "expose_token", Reader: words.Flag(func(h *Handler) *bool { return &h.ExposeToken })},
 	{Name: "optional", Usage: []string{"[expired]"},
 		Reader: words.Custom(readOptional, func(h *Handler) []any { return []any{&h.Optional, &h.OptionalExpired} })},
 	{Name: "anonymous", Usage: []string{"<username>"},

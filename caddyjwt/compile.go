@@ -169,6 +169,7 @@ func (h *Handler) compileRoute(s *words.Settings, c *compiled) (err error) {
 	config.Anonymous, c.anonymousKnown = anonymous, c.anonymousKnown && known
 	config.ForwardToken, config.Optional, config.AllowPreflight = h.ForwardToken, h.Optional, h.AllowPreflight
 	config.OptionalExpired, config.ConsumerHeaders = h.OptionalExpired, h.ConsumerHeaders
+	config.ExposeToken = h.ExposeToken
 	config.ForwardPayload, config.PadPayload = h.ForwardPayload, h.PadPayload
 	if config.Public, err = h.compilePublic(); err != nil {
 		return err

@@ -48,6 +48,7 @@ func init() {
 // `{http.auth.user.id}` | the consumer's username, else the token's `sub`; also the access log's `user_id`
 // `{http.auth.user.<claim>}` | a claim, by path, with its own type
 // `{http.auth.bearer.issuer}` | the issuer of the accepted token, as configured
+// `{http.auth.bearer.token}` | with "expose_token": the accepted token; secret
 // `{http.auth.bearer.reason}` | in error routes: why the request was refused, such as `expired`; not for clients
 // `{http.auth.bearer.error}` | in error routes: the error code that the client gets, such as `invalid_token`
 // `{http.auth.bearer.error_description}` | in error routes: its description
@@ -121,6 +122,11 @@ type Handler struct {
 	// Leave the token in the request. Default: it is removed from every configured place, because whoever has a token
 	// can use it.
 	ForwardToken bool `json:"forward_token,omitempty"`
+	// Give handlers behind the gate the token of an accepted request, as the placeholder {http.auth.bearer.token}, for one
+	// that calls another service with it. It is there also when the token was removed from the request. Dangerous: whoever
+	// gets it can use it, and whatever prints the placeholder keeps it. So do not log it, and send it in Authorization,
+	// which Caddy keeps out of its logs. Default: the placeholder is empty.
+	ExposeToken bool `json:"expose_token,omitempty"`
 	// Let a request without any token pass, unidentified: the backend must not take it for an authenticated one. A bad
 	// token never passes. Not together with require or anonymous. Default: a request without a token is refused.
 	Optional bool `json:"optional,omitempty"`

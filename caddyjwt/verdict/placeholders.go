@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/mcp"
@@ -31,6 +32,10 @@ func placeholder(vars map[string]any, name string) (value any, known bool) {
 	if part, ofMCP := strings.CutPrefix(field, "mcp."); ofMCP {
 		m, _ := vars[message].(*mcp.Message)
 		return ofMessage(m, part), true
+	}
+	if field == "token" {
+		token, _ := vars[exposed].(bearer.Exposed)
+		return orNil(token.Reveal()), true
 	}
 	return ofVerdict(vars[variable], field), true
 }

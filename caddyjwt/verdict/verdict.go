@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/mcp"
 	"github.com/caddyjwt/gateway/internal/scope"
@@ -22,6 +23,10 @@ const hierarchy = "bearer_auth.scopes"
 
 // message is the name of the *mcp.Message among them. It is there once a gate has judged one by its rules.
 const message = "bearer_auth.message"
+
+// exposed is the name of the bearer.Exposed among them. It is there only if the last gate of the chain has accepted a
+// token and exposes it.
+const exposed = "bearer_auth.token"
 
 // Refusal is a failure as Caddy sees it. Its text is on every error page with {err.message}, and in Caddy's error log.
 // So it has only what a client may know, not the reason.
@@ -66,6 +71,13 @@ func Message(r *http.Request, m mcp.Message) {
 	}
 }
 
+// Expose makes the token of an accepted request known to placeholders. Call it after Pass.
+func Expose(r *http.Request, token bearer.Exposed) {
+	if vars, ok := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any); ok {
+		vars[exposed] = token
+	}
+}
+
 // Of returns what the last gate has decided about a request, and which of its scopes imply others. The identity is nil
 // for a request that has none: one that was refused, came without a token, or needs none. If no gate has handled the
 // request, handled is false.
@@ -92,6 +104,9 @@ func publish(r *http.Request, verdict any) {
 		return
 	}
 	_, again := vars[variable]
+	if again {
+		delete(vars, exposed) // what an earlier gate has accepted
+	}
 	vars[variable] = verdict
 	if repl, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.DeleteByPrefix(userPrefix)

@@ -91,6 +91,18 @@ func (c Credential) Format(s fmt.State, _ rune) {
 	_, _ = io.WriteString(s, "bearer credential from "+c.Kind.String())
 }
 
+// Exposed is a token for handlers behind the gate. Like a Credential, it keeps the token out of anything printed.
+type Exposed struct{ token string }
+
+// Expose keeps a token for later handlers.
+func Expose(token string) Exposed { return Exposed{token} }
+
+// Reveal returns the token; empty for the zero value.
+func (e Exposed) Reveal() string { return e.token }
+
+// Format keeps the token out of anything printed, whatever the verb.
+func (Exposed) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "exposed token") }
+
 // Extractor finds and removes tokens. It is immutable and safe for concurrent use.
 type Extractor struct {
 	places   []Place

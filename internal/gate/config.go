@@ -70,6 +70,8 @@ type Config struct {
 	Revocations Revocations `fingerprint:"-"`
 	// ForwardToken leaves the token in the request. By default it is removed.
 	ForwardToken bool `fingerprint:"-"`
+	// ExposeToken has the verdict about an accepted request contain the token.
+	ExposeToken bool `fingerprint:"-"`
 	// Optional lets a request without any token pass, unidentified.
 	Optional bool `fingerprint:"-"`
 	// OptionalExpired makes a token in a cookie count as none once it has expired, if nothing else is wrong with it. It

@@ -51,6 +51,8 @@ type Verdict struct {
 	Expires time.Time
 	// TokenExpired reports that the request has a token that counts as none: see Config.OptionalExpired. Call RemoveToken.
 	TokenExpired bool
+	// Token is the token of an accepted request, if Config.ExposeToken is set.
+	Token bearer.Exposed
 }
 
 // Passes reports whether the request may pass. The zero Verdict does not pass.
@@ -69,6 +71,7 @@ type Gate struct {
 	outputs         []Output
 	managed         fields.Names // names that the outputs may set
 	keepToken       bool
+	exposeToken     bool
 	optional        bool
 	anonymous       *Identity
 	allowPreflight  bool
@@ -136,7 +139,7 @@ func build(c Config) (*Gate, error) {
 	}
 	g := &Gate{
 		realm: c.Realm, metadata: c.ResourceMetadata, extractor: c.Extractor, parties: parties, audience: c.Audience,
-		require: require, revocations: c.Revocations, outputs: outputs, managed: managed, keepToken: c.ForwardToken,
+		require: require, revocations: c.Revocations, outputs: outputs, managed: managed, keepToken: c.ForwardToken, exposeToken: c.ExposeToken,
 		optional: c.Optional, allowPreflight: c.AllowPreflight, origins: origins, public: public, askMode: c.Asking.Mode,
 		askOptions: c.Asking.options(), confirmOptions: c.Asking.confirmOptions(), now: c.Now,
 	}
@@ -207,9 +210,13 @@ func (g *Gate) Check(req Request) (Verdict, error) {
 		}
 		return Verdict{}, refusal(r.Context(), err, credential.Token)
 	}
-	return Verdict{
+	verdict := Verdict{
 		Outcome: Accepted, Identity: identity, InAuthorization: g.inAuthorization[credential.Place], Expires: req.expires,
-	}, nil
+	}
+	if g.exposeToken {
+		verdict.Token = bearer.Expose(credential.Token)
+	}
+	return verdict, nil
 }
 
 // checkCredential refuses the mistakes of an Extractor. No server may be asked about an empty token, and the place must

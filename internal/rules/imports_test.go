@@ -80,7 +80,7 @@ var arrows = map[string][]string{
 		"caddyjwt/bodies", "caddyjwt/require", "caddyjwt/verdict", "caddyjwt/words", "internal/gate", "internal/mcp",
 		"internal/bearer", "internal/setting",
 	},
-	"caddyjwt/verdict": {"internal/gate", "internal/claims", "internal/mcp", "internal/scope"},
+	"caddyjwt/verdict": {"internal/bearer", "internal/gate", "internal/claims", "internal/mcp", "internal/scope"},
 	"caddyjwt/expiry":  {"internal/gate"},
 
 	"caddyjwt/bodies": nil,

@@ -267,6 +267,9 @@ func forwards(c *gate.Config, tenantHeader string) (all []string) {
 	if tenantHeader != "" {
 		all = append(all, short(tenantHeader)+" with the tenant")
 	}
+	if c.ExposeToken {
+		all = append([]string{"{http.auth.bearer.token}"}, all...)
+	}
 	if c.ForwardToken {
 		all = append([]string{"the token"}, all...) // first, where no long list hides it
 	}
