@@ -62,6 +62,11 @@ var foreign = words.NewForeign([][2]string{
 	{"here: require claim <path> <role...>", "roles_required allowed_roles role roles"},
 	{"scopes are always in scope or scp: require scope <scope...>", "scopes_claim"},
 	{"here: require scope, require claim or require group", "requires"},
+	{"all lines of require must hold; for several issuers of which one is enough, write an issuer block for each; for " +
+		"alternatives: require any { ... }", "requires_any requires_all one_of any any_of"},
+	{"here: require not claim <path> <value...>", "not_values deny denied_claims"},
+	{"here: require claim <path> like <pattern...>, or see \"Patterns\" in docs/configuration.md",
+		"string_match prefix_match suffix_match claim_regex"},
 	{"here: optional", "allow_missing"},
 	{"a bad token never passes; for requests without one, or with an expired cookie: optional [expired]",
 		"allow_missing_or_failed"},

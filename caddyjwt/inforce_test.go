@@ -159,7 +159,15 @@ cache: off
 	require scope orders:read orders:write
 	require claim azp spa mobile
 	require claim email
+	require claim sub like repo:a/* repo:b/* repo:c/* repo:d/*
+	require claim level at_least 3
 	require group staff
+	require not scope guest
+	require not claim role banned suspended
+	require any {
+		scope deploy ship
+		claim roles deployer
+	}
 	introspect skip max_age 10s
 	forward_claims X-User sub
 	forward_claims X-Name name base64url
@@ -178,7 +186,9 @@ issuers: https://one.example.com (keys discovery, prefetch, audience urn:one, al
 consumers: alice
 key_claim: iss
 audience: https://api.example.com or urn:api
-requires: scope orders:read orders:write; claim azp = spa or mobile; claim email; group staff
+requires: scope orders:read orders:write; not scope guest; claim azp = spa or mobile; claim email; ` +
+			`claim sub like repo:a/* or repo:b/* or repo:c/* or one of 1 more; claim level at_least 3; ` +
+			`not claim role = banned or suspended; group staff; any of scope deploy ship | claim roles deployer
 max_lifetime: 1h0m0s
 introspect: skip max_age 10s
 without_token: refused

@@ -78,7 +78,7 @@ func TestWordsOfOtherProductsAreKnown(t *testing.T) {
 		skip_jwt_bearer_tokens jwks_url scope scopes insecure_skip_verify jwks discovery url
 		config.uri_param_names config.header_names oidc-issuer-url oidc-jwks-url jwksUrl insecureSkipVerify cookieName
 		groups_required value_prefix allow_missing auth_jwt_require_claim allowed_roles iss aud alg ca_file forward_claim
-		request_header`) {
+		request_header requires_any not_values prefix_match`) {
 		for place, caddyfile := range map[string]string{
 			"the handler": inGate(word + " x"), "an issuer": inIssuer(word + " x"),
 		} {

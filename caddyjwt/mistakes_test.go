@@ -303,6 +303,50 @@ func TestMistakesOfACaddyfileNameTheCure(t *testing.T) {
 		"a blank behind a role":             {inGate(`require claim roles "admin "`), `write "admin"`},
 		"a blank behind a group":            {inGate(`require group "staff "`), `write "staff"`},
 		"a scope as the value of a claim":   {inGate("require claim scope orders:read"), `write "require scope <scope...>"`},
+		"a sign for at least, in a path":    {inGate("require claim age>=18"), "here: require claim age at_least <number>"},
+		"a sign for more, in a path":        {inGate("require claim age>18"), "here: require claim age at_least <number>"},
+		"a sign for less":                   {inGate("require claim age < 18"), "both include the number itself"},
+		"a sign for at most":                {inGate("require claim age <= 18"), "here: require claim age at_most <number>"},
+		"a sign for not":                    {inGate("require claim role != admin"), "here: require not claim role <value...>"},
+		"a sign for not, in a path":         {inGate("require claim role!=admin"), "here: require not claim role <value...>"},
+		"a sign for a pattern":              {inGate("require claim sub =~ ^repo"), "require claim sub like <pattern...>"},
+		"a word for at least":               {inGate("require claim age gte 18"), "here: require claim age at_least <number>"},
+		"a word for a beginning":            {inGate("require claim sub starts_with repo:"), "require claim sub like <text>*"},
+		"a word for a part":                 {inGate("require claim sub contains repo"), `see "Patterns"`},
+		"not behind the path":               {inGate("require claim role not admin"), "require not claim role admin"},
+		"not_values":                        {inGate("require claim role not_values admin"), "require not claim role <value...>"},
+		"like behind a value":               {inGate("require claim sub a like b c"), `"like" stands directly behind the path`},
+		"at_least behind at_most":           {inGate("require claim age at_most 65 at_least 18"), "one number must follow"},
+		"like as a value":                   {inGate("require claim opinion like"), `to compare with the text "like" itself, use JSON`},
+		"at_least as a value":               {inGate("require claim opinion at_least"), `the text "at_least" itself, use JSON`},
+		"a bound that is empty":             {inGate(`require claim age at_least ""`), "a value is empty"},
+		"a bound with a comma":              {inGate("require claim age at_least 1,5"), "is not a number"},
+		"a bound too long":                  {inGate("require claim age at_least 1e999999999"), "too long, too large or too small"},
+		"a pattern that is empty":           {inGate(`require claim sub like ""`), "a value is empty"},
+		"a pattern of SQL":                  {inGate("require claim sub like repo:%"), `has no "*"`},
+		"a regular expression":              {inGate("require claim sub like ^repo:.*$"), "is not a regular expression"},
+		"patterns with a comma":             {inGate("require claim sub like a/*, b/*"), "by blanks"},
+		"a pattern of every scope":          {inGate("require claim scope like orders:*"), `write "require scope <scope...>"`},
+		"a star as the only value":          {inGate("require claim sub *"), "to ask only that the claim is there, write require claim sub"},
+		"a star in the middle of a value":   {inGate("require claim sub a*c"), `list each value, or see "Patterns"`},
+		"a pattern in what is excluded":     {inGate("require not claim sub a/*"), "write require not claim sub like a/*"},
+		"a pattern of a group":              {inGate("require group staff-*"), "require claim groups like <pattern...>"},
+		"not alone":                         {inGate("require not"), "expected: require not scope <scope...>, or require not claim"},
+		"not of a claim alone":              {inGate("require not claim"), "expected: require not claim <path> [<value...>], or"},
+		"not of a scope in the claim":       {inGate("require not claim scope admin"), `write "require not scope <scope...>"`},
+		"not of a scope in scp":             {inGate("require not claim scp admin"), `write "require not scope <scope...>"`},
+		"not of one of several":             {inGate("require not any_scope a b"), "write require not scope <scope...>"},
+		"not of an acr":                     {inGate("require not acr bronze"), "require not claim acr <value...>"},
+		"not of a block":                    {inGate("require not any a"), "write a line require not ..."},
+		"not of roles":                      {inGate("require not roles admin"), "roles are in a claim"},
+		"or between what is excluded":       {inGate("require not scope a or b"), "the token must have none of them"},
+		"requires_any":                      {inGate("require requires_any a b"), "for alternatives of any kind: require any { ... }"},
+		"requires_all":                      {inGate("require requires_all a b"), "all lines must hold"},
+		"like before the claim":             {inGate("require like sub a*"), "here: require claim <path> like <pattern...>"},
+		"regex before the claim":            {inGate("require regex sub a"), `see "Patterns"`},
+		"not_claim in one word":             {inGate("require not_claim role admin"), "here: require not claim <path> <value...>"},
+		"requires_any of Envoy":             {inGate("requires_any a b"), "for alternatives: require any { ... }"},
+		"no alternatives":                   {inGate("require any"), "its alternatives stand in a block"},
 		"roles joined by and": {inGate("require claim roles admin and clerk"),
 			`leave out "and": one of the values is enough; to ask for several, write a line for each`},
 		"a size without its unit":   {inGate("max_token_size 16"), "write the unit, 16KiB or 16B"},
@@ -327,6 +371,25 @@ func TestMistakesOfACaddyfileNameTheCure(t *testing.T) {
 				t.Errorf("not at line %d: %s", line, got)
 			}
 		})
+	}
+}
+
+// A mistake in a block of alternatives has the line of the alternative.
+func TestMistakesOfAlternativesNameTheirLine(t *testing.T) {
+	for name, test := range map[string]struct {
+		caddyfile, want string
+		line            int
+	}{
+		"alternatives on one line":      {inGate("require any {\nscope a ; claim b\n}"), `without a ";"`, 6},
+		"a brace behind an alternative": {inGate("require any {\nscope a\nclaim b }"), "the closing } have a line of their own", 7},
+		"an age as an alternative":      {inGate("require any {\nscope a\nmax_auth_age 5m\n}"), "cannot be an alternative", 7},
+		"a scope with a star inside":    {inGate("require any {\nscope a\nscope b:*\n}"), "a scope is compared exactly", 7},
+		"a group that is excluded, too": {inGate("require group a\nrequire not group a"), "one of those that the caller must be in", 6},
+	} {
+		got := adapted(t, test.caddyfile)
+		if !strings.Contains(got, test.want) || !strings.HasSuffix(got, fmt.Sprintf(", at Caddyfile:%d\n", test.line)) {
+			t.Errorf("%s: want %q in line %d, got %s", name, test.want, test.line, got)
+		}
 	}
 }
 
@@ -356,6 +419,16 @@ func TestValuesThatOnlyLookLikeMistakesLoad(t *testing.T) {
 		"a whole text of scopes":             inGate(`require claim /scope "openid profile"`),
 		"scopes that are a list":             inGate("require claim scp a b"),
 		"that there are scopes":              inGate("require claim scope"),
+		"a value that is like":               inGate("require claim opinion {env.GATE_TEST_LIKE}"),
+		"a last value that is like":          inGate("require claim opinion dislike like"),
+		"a mode that is a prefix":            inGate("require claim mode prefix"),
+		"a pattern with a variable":          inGate("require claim sub like repo:{env.GATE_TEST_LIKE}/*"),
+		"a pattern with an unset variable":   inGate("require claim sub like repo:{env.GATE_TEST_UNSET}/*"),
+		"a bound that is a variable":         inGate("require claim level at_least {env.GATE_TEST_LEVEL}"),
+		"a bound that is not set yet":        inGate("require claim level at_least {env.GATE_TEST_UNSET}"),
+		"a pattern with a dot":               inGate("require claim sub like com.example.*"),
+		"a pattern of one scope in a list":   inGate("require claim scp like orders:*"),
+		"what is excluded and required":      inGate("require claim role\nrequire not claim role banned"),
 		"a size in bytes":                    inGate("max_token_size 64B"),
 		"a large size without a unit":        inGate("max_token_size 8192"),
 		"an arrow in a value":                inGate("require claim route a->b"),
@@ -388,6 +461,8 @@ func TestValuesThatOnlyLookLikeMistakesLoad(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("GATE_TEST_STAR", "orders:*")
+			t.Setenv("GATE_TEST_LIKE", "like")
+			t.Setenv("GATE_TEST_LEVEL", "5")
 			t.Setenv("GATE_TEST_COMMA", "a,b")
 			got := adapted(t, strings.ReplaceAll(caddyfile, "my, server", `"my, server"`))
 			if strings.HasPrefix(got, "error: ") {

@@ -48,3 +48,38 @@ func TestRecipeOfRequirements(t *testing.T) {
 		}
 	}
 }
+
+// A pattern that matches other names than those that were meant is told of when it loads, in a gate and in a matcher.
+func TestWarningOfPatterns(t *testing.T) {
+	s := prepare(t)
+	s.behind("@them bearer claim sub like user*\nrespond @them yes\nGATE", consumerAlice(t),
+		"require claim sub like repo:org/* repo:org*", "require not claim sub like evil*",
+		"require any {\nscope a\nclaim email like *example.com\n}")
+	for warning, told := range map[string]bool{
+		`require claim sub like repo:org* also matches \"repo:org-evil\"`:             true,
+		`require any: claim email like *example.com also matches \"evilexample.com\"`: true,
+		`bearer claim sub like user* also matches \"user-evil\"`:                      true,
+		`like repo:org/* also`: false,
+		`like evil* also`:      false,
+	} {
+		if s.logged(warning) != told {
+			t.Errorf("%s: told %v", warning, !told)
+		}
+	}
+}
+
+// The metadata of a resource lists the scopes of alternatives, and a challenge names those of the first one.
+func TestScopesOfAlternativesInMetadata(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "e1")
+	as := tokentest.NewAS(t, tokentest.WithKeys(key))
+	s := prepare(t)
+	s.load(gateFor("resource http://gate.test/", issuerByJWKS(as), "require scope base",
+		"require any {\nclaim roles x\nany_scope a b\nscope c\n}"))
+	a := s.get("/.well-known/oauth-protected-resource", "")
+	if !strings.Contains(a.body, `"scopes_supported":["base","a","b","c"]`) {
+		t.Errorf("status %d, %s", a.StatusCode, a.body)
+	}
+	if a := s.get("/", ""); !strings.HasSuffix(a.Header.Get("WWW-Authenticate"), ` scope="base a"`) {
+		t.Errorf("challenge %s", a.Header.Get("WWW-Authenticate"))
+	}
+}

@@ -44,6 +44,15 @@ func TestMatcherInACaddyfile(t *testing.T) {
 		"bearer issuer https://a.example https://b.example": `{"issuers":["https://a.example","https://b.example"]}`,
 		"bearer group {env.NO_SUCH_VARIABLE}":               `{"groups":["{env.NO_SUCH_VARIABLE}"]}`,
 		"bearer claim sub {env.NO_SUCH_VARIABLE}*":          "a claim is compared exactly",
+		"bearer claim sub like org/* *@a.example":           `{"claims":[{"claim":"sub","like":["org/*","*@a.example"]}]}`,
+		"bearer claim n at_least 3\nbearer claim n at_most 5": `{"claims":[{"claim":"n","at_least":"3"},` +
+			`{"claim":"n","at_most":"5"}]}`,
+		"bearer not claim role banned\nbearer not group out\nbearer not scope guest": `{"not":{"scopes":["guest"],` +
+			`"claims":[{"claim":"role","values":["banned"]}],"groups":["out"]}}`,
+		"bearer any {\nscope a b\nclaim x like y/*\n}\nbearer group g": `{"groups":["g"],"any":[[{"scopes":["a","b"]},` +
+			`{"claims":[{"claim":"x","like":["y/*"]}]}]]}`,
+		"bearer {\nany {\nscope a\nnot group out\n}\nany {\ngroup g\nany_scope b c\n}\nnot claim x\n}": `{"not":{"claims":` +
+			`[{"claim":"x"}]},"any":[[{"scopes":["a"]},{"not":{"groups":["out"]}}],[{"groups":["g"]},{"any_scopes":[["b","c"]]}]]}`,
 		"bearer scope a b\nbearer claim x\nbearer group g\nbearer scope c\n" +
 			"bearer claim y 1 2\nbearer consumer alice bob\nbearer group h\n" +
 			"bearer issuer https://a.example https://b.example": all,
@@ -89,10 +98,24 @@ func TestMatcherMistakesInACaddyfile(t *testing.T) {
 		"bearer claim realm.* admin":           "a claim path names one claim",
 		"bearer claim sub repo:org/*":          `bearer claim value "repo:org/*": a claim is compared exactly`,
 		"bearer claim a..b":                    "invalid claim path",
-		"bearer group staff-*":                 "a group is compared exactly",
-		"bearer consumer *":                    `bearer consumer "*": a consumer has one name`,
-		"bearer issuer https://*.example":      "an issuer is compared exactly",
-		"bearer issuer https://a.example,":     `bearer issuer "https://a.example,": values are separated by blanks`,
+		"bearer claim sub like *":              `bearer claim sub like: "*" alone matches everything`,
+		"bearer claim sub like":                "a pattern must follow",
+		"bearer claim n at_least five":         "is not a number",
+		"bearer claim n >= 5":                  "here: bearer claim n at_least <number>",
+		"bearer claim sub != a":                "here: bearer not claim sub <value...>",
+		"bearer not":                           `"not" needs at least one value`,
+		"bearer not claim":                     "expected: bearer not claim <path> [<value...>], or bearer not claim <path> like <pattern...>",
+		"bearer not consumer alice":            `bearer not "consumer": expected scope, claim or group`,
+		"bearer not claim n at_most 5":         "a bound cannot be turned around",
+		"bearer any scope a":                   "to match whoever has an identity",
+		"bearer any {\nscope a\n}":             "any needs at least two alternatives",
+		"bearer any {\nscope a\nconsumer b\n}": `bearer any: "consumer": expected scope, any_scope, claim, group or not, at ` +
+			"Caddyfile:3",
+		"bearer any {\nscope a\nclaim x *\n}":                              "to ask only that the claim is there, write bearer claim x",
+		"bearer group staff-*":                                             "a group is compared exactly",
+		"bearer consumer *":                                                `bearer consumer "*": a consumer has one name`,
+		"bearer issuer https://*.example":                                  "an issuer is compared exactly",
+		"bearer issuer https://a.example,":                                 `bearer issuer "https://a.example,": values are separated by blanks`,
 		"bearer issuer https://a.example/.well-known/openid-configuration": "write the issuer as bearer_auth has it",
 		"bearer group {http.request.host}":                                 "{http.request.host} has no value",
 		"bearer scope a {\nx\n}":                                           `bearer: unrecognized subdirective "x"`,

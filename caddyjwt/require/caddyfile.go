@@ -144,7 +144,10 @@ func (a *Alternative) ReadCommon(b *words.Block, word, kind string, values []str
 
 func (a *Alternative) read(b *words.Block, word, path, kind string, values []string) error {
 	if len(values) == 0 {
-		return b.WrongForm(kind, "")
+		return expected(b, word, kind, Usage)
+	}
+	if slices.ContainsFunc(values, func(value string) bool { return strings.TrimSpace(value) == "" }) {
+		return b.Errf("%s %s: a value is empty; is an environment variable unset?", word, kind)
 	}
 	if kind == "not" {
 		return a.readNot(b, word, path, values)
@@ -172,6 +175,17 @@ func (a *Alternative) read(b *words.Block, word, path, kind string, values []str
 	return nil
 }
 
+// expected is the error for a kind without values. word is what stands before it, and usages are those of all kinds.
+func expected(b *words.Block, word, kind string, usages []string) error {
+	var forms []string
+	for _, usage := range usages {
+		if strings.HasPrefix(usage, kind+" ") {
+			forms = append(forms, word+" "+usage)
+		}
+	}
+	return b.Errf("expected: %s", strings.Join(forms, ", or "))
+}
+
 // readNot reads what must not be there, which has the form of what must.
 func (a *Alternative) readNot(b *words.Block, word, path string, values []string) error {
 	kind, values := values[0], values[1:]
@@ -188,7 +202,7 @@ func (a *Alternative) readNot(b *words.Block, word, path string, values []string
 		return unknown(b, word+" not", kind, []string{"scope", "claim", "group"})
 	}
 	if len(values) == 0 {
-		return b.WrongForm("not", "")
+		return expected(b, word+" not", kind, NotUsage)
 	}
 	var all Alternative
 	if a.Not == nil {

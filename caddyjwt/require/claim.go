@@ -3,15 +3,17 @@ package require
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
-// Number is a number as a text. Caddy passes every configuration through floating-point numbers, which round: 9007199254740993
-// would become 9007199254740992.
+// Number is a number as a text. Caddy passes every configuration through floating-point numbers, which would turn
+// 9007199254740993 into 9007199254740992.
 type Number string
 
 // UnmarshalJSON refuses anything but a text.
@@ -20,7 +22,10 @@ func (n *Number) UnmarshalJSON(text []byte) error {
 		return fmt.Errorf("at_least and at_most are texts, because Caddy rounds the numbers of a configuration: write %q",
 			text)
 	}
-	return json.Unmarshal(text, (*string)(n))
+	if err := json.Unmarshal(text, (*string)(n)); err != nil || strings.TrimSpace(string(*n)) == "" {
+		return errors.New("at_least or at_most is empty: write a number such as \"18\", or leave it out")
+	}
+	return nil
 }
 
 func compileClaims(s *words.Settings, word string, list []Claim) (out []claims.Condition, err error) {
