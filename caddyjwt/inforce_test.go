@@ -155,7 +155,7 @@ cache: off
 		keys secret 5b7d9f1e3a6c8042719e5d3b1f7a9c8e
 	}
 	issuer https://four.example.com
-	issuer https://five.example.com` + alice + `
+	issuer https://five.example.com` + strings.Replace(alice, "{", "{\n\t\ttolerate null_claims missing_exp", 1) + `
 	require scope orders:read orders:write
 	require claim azp spa mobile
 	require claim email
@@ -183,7 +183,7 @@ issuers: https://one.example.com (keys discovery, prefetch, audience urn:one, al
 			`group_claim roles realm_access.roles, introspect always); ` +
 			`https://two.example.com (keys none, introspect opaque); ` +
 			`https://three.example.com (keys secret, algorithms HS256); and 2 more
-consumers: alice
+consumers: alice (tolerates null_claims missing_exp)
 key_claim: iss
 audience: https://api.example.com or urn:api
 requires: scope orders:read orders:write; not scope guest; claim azp = spa or mobile; claim email; ` +

@@ -161,12 +161,25 @@ func (s *subject) malformedToken() *advice {
 	}
 	if _, after, found := strings.Cut(s.Detail, `"tolerate `); found {
 		word, _, _ := strings.Cut(after, `"`)
+		if s.isTolerated(word) {
+			return &advice{Note: "\"tolerate " + word + "\" is there, but the token does not name that issuer or consumer: " +
+				"compare its iss with the configuration."}
+		}
 		return &advice{Line: "tolerate " + word, Where: "in the block of the issuer or consumer that the token is from",
 			Note: "Better have the server write the claim as RFC 7519 says. The line accepts exactly this shape, and has a " +
 				"danger of its own: see \"Claims as they come\" in docs/configuration.md."}
 	}
 	return &advice{Note: "Get a new token, and copy all of it. If it is whole, the server writes tokens that no strict " +
 		"reader accepts."}
+}
+
+// isTolerated reports whether an issuer or consumer of the gate has this word of "tolerate".
+func (s *subject) isTolerated(word string) bool {
+	return slices.ContainsFunc(s.config.Issuers, func(i gate.Issuer) bool {
+		return slices.Contains(i.Tolerate.Words(), word)
+	}) || slices.ContainsFunc(s.config.Consumers, func(c gate.Consumer) bool {
+		return slices.Contains(c.Tolerate.Words(), word)
+	})
 }
 
 func (s *subject) algorithm() *advice {

@@ -149,6 +149,27 @@ func TestAttackNeverExpiresOfAnotherRoute(t *testing.T) {
 	}
 }
 
+// Two routes ask the same server about opaque tokens, and look for groups in different claims. A caller who is in a
+// group by the one is not in it by the other.
+func TestAttackGroupsOfAnotherRoute(t *testing.T) {
+	as := introspector(t)
+	as.Introspect(always(active("roles", "admin", "names", "admin guest", "groups", "staff")))
+	route := func(path, line string) string {
+		block := strings.Replace(introspecting(as, "opaque"), "introspect opaque",
+			"keys none\n"+line+"\nintrospect opaque", 1)
+		return "handle " + path + " {\n" + gateFor(block, "require group admin") + "\n}\n"
+	}
+	s := start(t, route("/roles/*", "group_claim roles")+route("/names/*", "group_claim names")+route("/usual/*", ""))
+	s.attack(t, "a remembered answer", func(t *testing.T, a *attempt) {
+		a.secret("opaque-groups")
+		for range 3 {
+			a.passed(a.get("/roles/", "opaque-groups"))
+			a.refusedFor(a.get("/names/", "opaque-groups"), "claim_mismatch")
+			a.refusedFor(a.get("/usual/", "opaque-groups"), "claim_mismatch")
+		}
+	})
+}
+
 // A user can choose a name, and wants to be in a group by it: by a claim of another name, by a member of an object that
 // says no, by a name inside of one, or by blanks around it. What the configured path leads to decides.
 func TestAttackGroupsOfAClaim(t *testing.T) {

@@ -296,6 +296,11 @@ func TestExplainTolerances(t *testing.T) {
 	if change := report.Gates[0].Change; change == nil || change.Line != "" {
 		t.Errorf("a fraction: %+v", change)
 	}
+	report = run([]string{issuerWithKeys(issuer, file, "tolerate numeric_subject")},
+		key.Sign(t, issuedBy(issuer+"/", "sub", 4711)))
+	if change := report.Gates[0].Change; change == nil || change.Line != "" || !strings.Contains(change.Note, "compare its iss") {
+		t.Errorf("of another issuer: %+v", change)
+	}
 	group := []string{issuerWithKeys(issuer, file, "group_claim roles"), "require group admin"}
 	report = run(group, key.Sign(t, issuedBy(issuer, "roles", []string{"user"})))
 	for _, step := range report.Gates[0].Steps {

@@ -171,6 +171,24 @@ func TestEndOfATokenWithoutExpIsThatOfTheGate(t *testing.T) {
 	}
 }
 
+// The unit counts for the bound of the lifetime, too.
+func TestLifetimeInMilliseconds(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	g := build(t, key, func(c *gate.Config) {
+		c.Issuers[0].Tolerate, c.MaxLifetime = claims.MillisecondDates, 10*time.Minute
+	})
+	in := func(d time.Duration) int64 { return start.Add(d).UnixMilli() }
+	accepted(t, g, request(key.Sign(t, says(m{"iat": in(0), "exp": in(5 * time.Minute)}))))
+	for name, changes := range map[string]m{
+		"too long":       {"iat": in(0), "exp": in(11 * time.Minute)},
+		"iat in seconds": {"iat": start.Unix(), "exp": in(5 * time.Minute)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			refused(t, g, request(key.Sign(t, says(changes))), gate.LifetimeTooLong)
+		})
+	}
+}
+
 // A credential ends when it expires, without leeway, and whatever its tokens say.
 func TestCredentialExpires(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
