@@ -82,6 +82,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	        max_keys          <n>
 //	        header_up         <name> <value>            # repeatable
 //	        allow_link_local
+//	        allow_http        [shared]
 //	        prefetch
 //	        tls {
 //	            ca           <file...>

@@ -19,7 +19,7 @@ func (o opener) summary(ctx caddy.Context) []summary.Item {
 	}
 	for i := range o.plans {
 		plan := &o.plans[i]
-		source := summary.Source{Keys: plan.KeysFrom(), Prefetch: o.Prefetches(plan)}
+		source := summary.Source{Keys: plan.KeysFrom(), Prefetch: o.Prefetches(plan), PlainHTTP: plan.PlainHTTP()}
 		discovers := plan.Asking != nil && plan.Asking.Client.Endpoint == ""
 		source.Prefetch = source.Prefetch && (plan.FetchesKeys() || discovers)
 		if plan.Asking != nil {

@@ -91,7 +91,7 @@ func TestLinesOfMistakesBesideAnIssuerOnTheLine(t *testing.T) {
 			`issuer "https://b.example": no audience: a token meant for another service would be accepted; ` +
 				`add "audience <value>" here or to bearer_auth, or write out "audience any", at Caddyfile:5` + "\n"},
 		"the line has a mistake, and a block follows": {"http://auth.example.com my-api {\naudience a\nissuer " +
-			"https://b.example\n}", "use https for auth.example.com, at Caddyfile:3\n"},
+			"https://b.example\n}", "and replace keys, at Caddyfile:3\n"},
 		"an unknown word": {line + "audiance a\n}", `unrecognized subdirective "audiance" (did you mean "audience"?), ` +
 			"at Caddyfile:4\n"},
 	} {

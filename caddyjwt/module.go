@@ -253,6 +253,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.warnOfOtherKinds(built)
 	h.warnOfTenants(built)
 	h.warnOfSecrets(built)
+	h.warnOfPlainHTTP(built)
 	for _, doubt := range built.config.Require.Doubts("require ") {
 		h.log.warn(doubt)
 	}

@@ -141,7 +141,7 @@ func (o opener) probe(l *pool.Lease, plan *issuers.Plan) (diagnose.Issuer, [32]b
 	}
 	issuer := diagnose.Issuer{
 		Name: opened.Name, Gates: 1, KeysFrom: plan.KeysFrom(), KeySet: plan.Sources[0].URL,
-		Algorithms: opened.Algorithms, Leeway: opened.Leeway, Keys: opened.Keys,
+		Algorithms: opened.Algorithms, Leeway: opened.Leeway, Keys: opened.Keys, PlainHTTP: plan.PlainHTTPWarning(),
 		Files: append(diagnose.Certificates("client_cert", plan.Server.Fetch.ClientCert),
 			diagnose.Certificates("a certificate in \"ca\"", plan.Server.Fetch.CA)...),
 	}

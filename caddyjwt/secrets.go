@@ -2,6 +2,15 @@ package caddyjwt
 
 import "go.uber.org/zap"
 
+// warnOfPlainHTTP says what others can see and change on the way to a server without TLS.
+func (h *Handler) warnOfPlainHTTP(built *compiled) {
+	for i := range built.plans {
+		if warning := built.plans[i].PlainHTTPWarning(); warning != "" {
+			h.log.warn(warning, zap.String("issuer", built.plans[i].Issuer.Name))
+		}
+	}
+}
+
 // warnOfSecrets names secrets that may not be random. Those that plainly are not have been refused.
 func (h *Handler) warnOfSecrets(built *compiled) {
 	warn := func(doubt string, where ...zap.Field) {

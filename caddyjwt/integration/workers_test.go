@@ -20,6 +20,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
 // Caddy's running configuration belongs to the process. So do the number of goroutines and the processor time, which
@@ -46,6 +48,7 @@ const outcomeMark = "\x00integration test over:"
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	tokentest.AllowNames()
 	if os.Getenv(workerVariable) != "" {
 		_ = os.Unsetenv(workerVariable) // processes that a test starts are no workers
 		os.Exit(work(m))

@@ -54,7 +54,7 @@ func (i *Introspect) compile(s *words.Settings, of *Issuer, plan *Plan) (*Asking
 	if err := i.compileTexts(s, out); err != nil {
 		return nil, err
 	}
-	config.AssertionAlg = i.AssertionAlg
+	config.AssertionAlg, config.PlainHTTP = i.AssertionAlg, introspect.PlainHTTP(plan.Server.Fetch.Plain)
 	if err := i.compileKey(s, out); err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func (i *Introspect) checkBeside(p *Asking, plan *Plan) error {
 	}
 	if i.Endpoint == "" && plan.Server.Metadata == "" && plan.Server.IssuerKnown {
 		return setting.Wrap("the endpoint cannot be discovered from this issuer; add \"endpoint <url>\"",
-			keyset.CheckDiscoverable(plan.Server.Issuer))
+			keyset.CheckDiscoverable(plan.Server.Fetch.Plain, plan.Server.Issuer))
 	}
 	return nil
 }

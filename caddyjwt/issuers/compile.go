@@ -57,6 +57,9 @@ func (i *Issuer) Compile(s *words.Settings, leeway time.Duration) (Plan, error) 
 			return plan, fmt.Errorf("issuer %q: introspect: %w", name, setting.In("Introspect", err))
 		}
 	}
+	if err := i.checkPlainHTTP(&plan); err != nil {
+		return plan, fmt.Errorf("issuer %q: %w", name, err)
+	}
 	return plan, nil
 }
 

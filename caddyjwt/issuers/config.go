@@ -93,6 +93,13 @@ type Issuer struct {
 	// Allow the server to have a link-local or cloud metadata address. Dangerous: those addresses give credentials to
 	// whoever asks. Default: they are refused, also after redirects.
 	AllowLinkLocal bool `json:"allow_link_local,omitempty"`
+	// Allow addresses of the server that begin with http://, beyond this machine. Dangerous: whoever is on the way can
+	// read the secrets and tokens in the requests, and can change the answers, so that tokens of their own pass. The
+	// address that is dialled counts, also after redirects, and no proxy is used. "private" allows private (RFC 1918) and
+	// unique local (RFC 4193) addresses. "shared" also allows 100.64.0.0/10 (RFC 6598), which may lead to machines of
+	// strangers at some providers. Metadata that came by https cannot lead to http. Default: only localhost, 127.0.0.0/8
+	// and [::1].
+	AllowHTTP string `json:"allow_http,omitempty"`
 	// How long keys may be used after the last successful fetch when the server cannot be reached; at least 1m. Keys are
 	// fetched again well before that. Default: 24h.
 	MaxStale caddy.Duration `json:"max_stale,omitempty"`
@@ -153,7 +160,7 @@ type Keys struct {
 	// in force; never while it loads.
 	Source string `json:"source,omitempty"`
 	// URL of the JWK set, or of the discovery document (default: derived from the issuer). https, or http to a loopback
-	// address. Placeholders are resolved.
+	// address; with allow_http, also to a private one. Placeholders are resolved.
 	URL string `json:"url,omitempty"`
 	// Path of the file. Placeholders are resolved.
 	Path string `json:"path,omitempty"`

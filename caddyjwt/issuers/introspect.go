@@ -18,7 +18,8 @@ type Introspect struct {
 	// How this issuer's opaque tokens begin. Needed when two issuers take opaque tokens. Default: anything. Placeholders
 	// are resolved.
 	Prefix string `json:"prefix,omitempty"`
-	// URL of the endpoint. https, or http to a loopback address. Default: from discovery. Placeholders are resolved.
+	// URL of the endpoint. https, or http to a loopback address; with allow_http, also to a private one. Default: from
+	// discovery. Placeholders are resolved.
 	Endpoint string `json:"endpoint,omitempty"`
 	// The gateway's client identifier at the server. Give the gateway a client of its own: some servers call a token
 	// inactive when the client that got it asks. Default: none. Placeholders are resolved.

@@ -220,12 +220,13 @@ func (i *Issuer) checkServer(plan *Plan) error {
 			"keys %s: remove it", from)
 	}
 	switch {
-	case i.Introspect == nil && (i.TLS != nil || i.RequestHeaders != nil || i.AllowLinkLocal || i.MaxStale != 0):
+	case i.Introspect == nil && (i.TLS != nil || i.RequestHeaders != nil || i.AllowLinkLocal || i.AllowHTTP != "" ||
+		i.MaxStale != 0):
 		return setting.In(firstThere(
 			field{"TLS", i.TLS != nil}, field{"RequestHeaders", i.RequestHeaders != nil},
-			field{"AllowLinkLocal", i.AllowLinkLocal}, field{"MaxStale", true}),
-			fmt.Errorf("tls, header_up, allow_link_local and max_stale are for requests to a server, and keys %s "+
-				"makes none: remove them", from))
+			field{"AllowLinkLocal", i.AllowLinkLocal}, field{"AllowHTTP", i.AllowHTTP != ""}, field{"MaxStale", true}),
+			fmt.Errorf("tls, header_up, allow_link_local, allow_http and max_stale are for requests to a server, and keys "+
+				"%s makes none: remove them", from))
 	case i.Introspect != nil && i.Introspect.Endpoint != "" && (i.RequestHeaders != nil || i.MaxStale != 0):
 		return setting.In(firstThere(field{"RequestHeaders", i.RequestHeaders != nil}, field{"MaxStale", true}),
 			fmt.Errorf("header_up and max_stale are for fetching keys and metadata, and neither is fetched with "+

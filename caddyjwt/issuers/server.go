@@ -20,6 +20,10 @@ import (
 // fetchOptions compiles the settings for requests to the issuer's server.
 func (i *Issuer) fetchOptions(s *words.Settings) (fetch.Options, error) {
 	options := fetch.Options{AllowLinkLocal: i.AllowLinkLocal}
+	var err error
+	if options.Plain, err = i.plainHTTP(); err != nil {
+		return options, err
+	}
 	for _, name := range slices.Sorted(maps.Keys(i.RequestHeaders)) { // sorted: two spellings of one name share a field
 		values, err := requestHeader(s, name, i.RequestHeaders[name])
 		if err != nil {

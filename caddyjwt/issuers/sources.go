@@ -9,7 +9,6 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
-	"github.com/caddyjwt/gateway/internal/fetch"
 	"github.com/caddyjwt/gateway/internal/hashing"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/keyset"
@@ -144,14 +143,14 @@ func (c *keyCheck) discovery() error {
 		return err
 	}
 	if c.value != "" {
-		_, err = fetch.CheckURL(c.value)
+		_, err = c.server.Fetch.Plain.CheckURL(c.value)
 		return setting.Wrap("keys discovery", err)
 	}
 	if !c.server.IssuerKnown || c.server.Tenants != nil { // the issuers of tenants are URLs
 		return nil
 	}
 	return setting.Wrap("keys cannot be discovered from this issuer; say where they are with \"keys …\"",
-		keyset.CheckDiscoverable(c.server.Issuer))
+		keyset.CheckDiscoverable(c.server.Fetch.Plain, c.server.Issuer))
 }
 
 func (o Opener) openDiscovery(l *pool.Lease, server *Server, plan *Source) (keyset.Source, [32]byte, error) {
@@ -171,7 +170,7 @@ func (c *keyCheck) jwks() error {
 		return err
 	}
 	c.plan.URL = c.value
-	_, err = fetch.CheckURL(c.value)
+	_, err = c.server.Fetch.Plain.CheckURL(c.value)
 	return setting.Wrap("keys jwks", err)
 }
 

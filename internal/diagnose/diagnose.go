@@ -31,6 +31,7 @@ type Issuer struct {
 	Metadata   *keyset.Discovery // nil when its metadata is not read
 	Asking     *Asking           // nil when the server is not asked about tokens
 	Files      []Certificate     // that the configuration names for this server
+	PlainHTTP  string            // what others can see and change on the way without TLS; empty when it is not allowed
 	Exchanges  *Exchanges        // sees every request for this issuer
 }
 
@@ -84,6 +85,9 @@ func check(ctx context.Context, issuer *Issuer) Report {
 		Keys: []Key{}, Skipped: []Skipped{}, Servers: []Server{}, Findings: []Finding{},
 	}}
 	q.files(time.Now())
+	if issuer.PlainHTTP != "" {
+		q.find(Note, PlainHTTP, issuer.PlainHTTP, "")
+	}
 	if ctx.Err() == nil {
 		q.metadata(ctx)
 		q.keys(ctx)

@@ -51,6 +51,7 @@ const (
 	Timeout           Code = "timeout"
 	ProxyFailed       Code = "proxy_failed"
 	AddressNotAllowed Code = "address_not_allowed"
+	PlainHTTP         Code = "plain_http"
 	NotTLS            Code = "not_tls"
 	TLSUntrusted      Code = "tls_untrusted"
 	TLSWrongName      Code = "tls_wrong_name"

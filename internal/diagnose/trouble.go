@@ -27,7 +27,8 @@ type trouble struct {
 // troubles are in the order in which they are looked for: the more special come first.
 var troubles = []trouble{
 	{AddressNotAllowed, isA(fetch.ErrAddress),
-		"use https; http works for this machine only. For a server with a link-local address add allow_link_local"},
+		"use https. For http to a server in a network of your own add allow_http; for a link-local address by https, " +
+			"allow_link_local"},
 	{TLSPin, isA(fetch.ErrPin), "compare \"pin\" with the server's key: it may have been replaced"},
 	{TLSExpired, func(err error) bool {
 		invalid, is := errors.AsType[x509.CertificateInvalidError](err)

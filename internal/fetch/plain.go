@@ -62,7 +62,8 @@ func (p PlainHTTP) checkHost(u *url.URL) error {
 		if isLoopbackName(host) {
 			return nil
 		}
-		return fmt.Errorf("%w: http is for this machine only; use https for %s", ErrAddress, u.Host)
+		return fmt.Errorf("%w: http is for this machine only: use https for %s, or add allow_http if it is in a network of "+
+			"your own; everybody there can then read secrets and tokens, and replace keys", ErrAddress, u.Host)
 	}
 	if address, err := netip.ParseAddr(host); err == nil {
 		return p.allow(address)

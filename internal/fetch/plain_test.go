@@ -363,7 +363,7 @@ func TestPlainHTTPErrors(t *testing.T) {
 		want          []string
 	}{
 		{"without the word", "http://keycloak:8080/", fetch.LoopbackHTTP,
-			[]string{"keycloak:8080", "this machine only", "use https"}},
+			[]string{"keycloak:8080", "this machine only", "use https", "allow_http", "read secrets", "replace keys"}},
 		{"a public address", "http://8.8.8.8/", fetch.PrivateHTTP, []string{"8.8.8.8", "not a private address", "use https"}},
 		{"a shared address", "http://100.64.0.1/", fetch.PrivateHTTP, []string{"100.64.0.1", "allow_http shared"}},
 		{"a name with a public address", "http://as.example.com/", fetch.PrivateHTTP,

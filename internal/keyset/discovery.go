@@ -101,8 +101,8 @@ func NewDiscovery(options DiscoveryOptions) (*Discovery, error) {
 }
 
 // CheckDiscoverable returns a setting.Error for "Issuer" when an issuer identifier cannot lead to its metadata.
-func CheckDiscoverable(issuer string) error {
-	_, err := WellKnown(issuer)
+func CheckDiscoverable(plain fetch.PlainHTTP, issuer string) error {
+	_, err := WellKnownOver(plain, issuer)
 	return setting.In("Issuer", err)
 }
 

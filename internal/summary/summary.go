@@ -58,6 +58,8 @@ type Source struct {
 	Introspect string
 	// Prefetch is set when keys and metadata are fetched before the first request.
 	Prefetch bool
+	// PlainHTTP is the word that allows requests without TLS, such as "allow_http"; empty without one.
+	PlainHTTP string
 }
 
 // Of is the summary of a gate. What the gate does not use has no item.
@@ -138,6 +140,9 @@ func issuer(i *gate.Issuer, s Source) string {
 	}
 	if len(i.GroupClaims) > 0 {
 		facts = append(facts, "group_claim "+list(texts(i.GroupClaims), maxParties, " "))
+	}
+	if s.PlainHTTP != "" {
+		facts = append(facts, s.PlainHTTP)
 	}
 	if s.Introspect != "" {
 		facts = append(facts, "introspect "+s.Introspect)

@@ -32,6 +32,7 @@ type AS struct {
 	path    string
 	useTLS  bool
 	address string
+	host    string // name in the URL; empty for the address
 
 	mu      sync.Mutex
 	server  *httptest.Server // nil while down
@@ -57,6 +58,9 @@ func WithPath(path string) Option { return func(as *AS) { as.path = strings.Trim
 
 // WithTLS makes the server speak https. Its certificate is the one that CA returns.
 func WithTLS() Option { return func(as *AS) { as.useTLS = true } }
+
+// WithHost makes the server listen on all addresses of this machine, and be known by a name: see Names.
+func WithHost(name string) Option { return func(as *AS) { as.host = name } }
 
 // WithKeys is SetKeys before the server starts.
 func WithKeys(keys ...*Key) Option { return func(as *AS) { as.keys = keys } }
@@ -89,6 +93,10 @@ func NewAS(tb testing.TB, options ...Option) *AS {
 		scheme = "https://"
 	}
 	as.URL = scheme + as.address + as.path
+	if as.host != "" {
+		_, port, _ := net.SplitHostPort(as.address)
+		as.URL = scheme + net.JoinHostPort(as.host, port) + as.path
+	}
 	if down {
 		as.Down()
 	}
@@ -104,8 +112,11 @@ func (as *AS) Up() {
 	}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(as.serve))
 	server.Config.ErrorLog = log.New(io.Discard, "", 0) // tests make clients fail on purpose
-	if as.address != "" {
-		listener, err := net.Listen("tcp", as.address)
+	if address := as.address; address != "" || as.host != "" {
+		if address == "" {
+			address = ":0"
+		}
+		listener, err := net.Listen("tcp", address)
 		if err != nil {
 			as.tb.Errorf("tokentest: %v", err)
 			return
