@@ -61,7 +61,8 @@ func TestAttackTwoSourcesOfKeys(t *testing.T) {
 	planted := tokentest.NewKey(t, "HS256", "planted")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	as.AnswerJWKS(http.StatusOK, tokentest.JWKSOf(key.JWK(), planted.JWK()))
-	s := start(t, gateForAudience(issuerBlock(as.URL, secretWord(secret), "keys jwks "+as.JWKSURL(), "algorithms HS256 RS256")))
+	s := start(t, gateForAudience(issuerBlock(
+		as.URL, secretWord(secret), "keys jwks "+as.JWKSURL(), "algorithms HS256 RS256")))
 	for name, good := range map[string]*tokentest.Key{"secret": secret, "key set": key} {
 		s.attack(t, "control: a token of the "+name+" passes", func(t *testing.T, a *attempt) {
 			a.passed(a.send(good.Sign(t, issuedBy(as.URL))))
@@ -84,18 +85,20 @@ func TestAttackTwoSourcesOfKeys(t *testing.T) {
 func TestSourcesOfKeysThatContradictEachOther(t *testing.T) {
 	secret := secretWord(tokentest.NewKey(t, "HS256", ""))
 	for name, c := range map[string]struct{ lines, want string }{
-		"keys none beside others": {"keys none\nintrospect {\nendpoint https://a.example/i\n}\n" + secret, "remove one of the two"},
-		"the same source twice":   {secret + "\n" + secret, "twice"},
+		"keys none beside others": {"keys none\nintrospect {\nendpoint https://a.example/i\n}\n" + secret,
+			"remove one of the two"},
+		"the same source twice": {secret + "\n" + secret, "twice"},
 		"two documents": {"keys discovery\nkeys discovery https://a.example/.well-known/openid-configuration",
 			"keys jwks <url>"},
 		"five sources": {strings.Repeat(secret+"\n", 5), "at most 4"},
 		"algorithms that leave a source none": {secret + "\nkeys discovery\nalgorithms ES256",
 			"none of them is for keys secret"},
-		"a public key where the secret belongs": {"keys discovery\nkeys secret `" + tokentest.NewKey(t, "RS256", "r").PublicPEM() + "`",
-			"secret"},
+		"a public key where the secret belongs": {
+			"keys discovery\nkeys secret `" + tokentest.NewKey(t, "RS256", "r").PublicPEM() + "`", "secret"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := adapt("a.example {\n" + gateForAudience(issuerBlock("https://a.example", strings.Split(c.lines, "\n")...)) + "\n}")
+			gate := gateForAudience(issuerBlock("https://a.example", strings.Split(c.lines, "\n")...))
+			_, err := adapt("a.example {\n" + gate + "\n}")
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want one that says %q", err, c.want)
 			}
