@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/keyset"
+	"github.com/caddyjwt/gateway/internal/tenant"
 )
 
 // Operators must not be alarmed by what strangers can cause at will.
@@ -90,6 +91,34 @@ func TestTroubleOfAKeySourceIsToldOnce(t *testing.T) {
 			t.Errorf("%d lines at once after that", n)
 		}
 	})
+}
+
+// Strangers can invent tenants. Nothing may be kept for each, nor may there be a line for each.
+func TestTroubleOfInventedTenantsIsOne(t *testing.T) {
+	core, logs := observer.New(zap.WarnLevel)
+	r := newReporter(zap.New(core))
+	defer r.tally.close()
+	pattern, err := tenant.Parse("https://login.example/*/v2.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.patterns = append(r.patterns, pattern)
+	for i := range 100 {
+		r.refused(&gate.Failure{Reason: gate.KeysUnavailable, Issuer: fmt.Sprintf("https://login.example/%d/v2.0", i)},
+			http.StatusServiceUnavailable, true)
+	}
+	if n := logs.Len(); n != 1 {
+		t.Errorf("%d lines", n)
+	}
+	kinds := 0
+	r.trouble.Range(func(any, any) bool { kinds++; return true })
+	if kinds != 1 {
+		t.Errorf("%d kinds of trouble are kept", kinds)
+	}
+	r.refused(&gate.Failure{Reason: gate.KeysUnavailable, Issuer: "https://other.example"}, http.StatusServiceUnavailable, true)
+	if n := logs.Len(); n != 2 {
+		t.Errorf("%d lines after trouble with another issuer", n)
+	}
 }
 
 // Tokens that are early or late by the same time are a sign of a wrong clock. One such line is enough.
