@@ -193,7 +193,8 @@ max_lifetime: 1h0m0s
 introspect: skip max_age 10s
 without_token: refused
 preflight: passes
-forwards: the token, {http.auth.bearer.token}, X-User from sub, X-Name from name as base64url, X-Claims with all claims, padded
+forwards: the token, {http.auth.bearer.token}, X-User from sub, X-Name from name as base64url, ` +
+			`X-Claims with all claims, padded
 consumer_headers: off
 cache: 65537 bytes
 `},
@@ -237,7 +238,8 @@ func TestSummaryKnowsEverySetting(t *testing.T) {
 	for of, c := range map[reflect.Type]struct{ told, leftOut string }{
 		reflect.TypeFor[gate.Config](): {
 			told: "Extractor Audience MaxLifetime Issuers Consumers KeyClaim Require ScopeImplies ForwardClaims " +
-				"ForwardPayload PadPayload ConsumerHeaders ForwardToken ExposeToken Optional OptionalExpired Anonymous AllowPreflight " +
+				"ForwardPayload PadPayload ConsumerHeaders ForwardToken ExposeToken Optional OptionalExpired " +
+				"Anonymous AllowPreflight " +
 				"AnyOrigin TrustedOrigins Public Asking Cache " +
 				"ResourceMetadata",
 			leftOut: "Realm Leeway Outputs Revocations Now", // of little weight, or not in any configuration

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// exposing is a site whose backend gets the placeholder of the token in Authorization, which Caddy keeps out of its logs, also from
-// error routes.
+// exposing is a site whose backend gets the placeholder of the token in Authorization, also from error routes. Caddy
+// keeps that field out of its logs.
 func exposing(t *testing.T, after string, lines ...string) *site {
 	s := prepare(t)
 	back := "reverse_proxy " + s.upstream.addr() + " {\n header_up Authorization \"Token [{http.auth.bearer.token}]\"\n" +

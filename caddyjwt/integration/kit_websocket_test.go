@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// opensWebSockets makes the upstream open WebSockets, and send back what arrives. choose is the subprotocol that it chooses; nil
-// chooses none. Other requests are answered with "ok".
+// opensWebSockets makes the upstream open WebSockets, and send back what arrives. choose is the subprotocol that it
+// chooses; nil chooses none. Other requests are answered with "ok".
 func (u *upstream) opensWebSockets(choose func(offered []string) string) {
 	u.answer = func(w http.ResponseWriter, r *http.Request) {
 		if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
@@ -56,7 +56,8 @@ func offering(protocols ...string) string {
 	return "Sec-WebSocket-Protocol: " + strings.Join(protocols, ", ")
 }
 
-// openWebSocket wants a WebSocket to open and to work. It gives the subprotocol in the answer, and what the upstream got.
+// openWebSocket wants a WebSocket to open and to work. It gives the subprotocol in the answer, and what the upstream
+// got.
 func (s *site) openWebSocket(t *testing.T, handshake string) (chosen string, at seen) {
 	t.Helper()
 	conn, err := s.dial(t.Context(), "", "")

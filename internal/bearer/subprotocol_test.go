@@ -12,6 +12,9 @@ import (
 	"github.com/caddyjwt/gateway/internal/bearer"
 )
 
+// asProxied is the name of the field as reverse_proxy writes it. A variable, since it is not in canonical form.
+var asProxied = "Sec-WebSocket-Protocol"
+
 const (
 	kubernetes = "base64url.bearer.authorization.k8s.io."
 	wsToken    = "eyJh.bGci-._~.T2lK"
@@ -247,7 +250,7 @@ func TestAnswerToSubprotocols(t *testing.T) {
 				h[field] = c.chosen
 			}
 			offer.Answer(c.status, h)
-			got := append(slices.Clone(h["Sec-WebSocket-Protocol"]), h["Sec-Websocket-Protocol"]...)
+			got := append(slices.Clone(h[asProxied]), h["Sec-Websocket-Protocol"]...)
 			if !slices.Equal(got, c.want) || h.Get("Upgrade") != "websocket" {
 				t.Errorf("%s: got %q, want %q", name, got, c.want)
 			}

@@ -58,8 +58,8 @@ var (
 // Encode returns the value as one line of text. An empty text means that there is nothing to say: the value is null or,
 // except in JSON, an empty string or an empty list.
 //
-// No two values with different meanings have the same text. Where an encoding cannot say a value unambiguously, there is
-// an error. Only Text can have control characters and other characters than ASCII; and so can Comma.
+// No two values with different meanings have the same text. Where an encoding cannot say a value unambiguously, there
+// is an error. Only Text and Comma can have control characters, and characters that are not ASCII.
 func (v Value) Encode(e Encoding) (string, error) {
 	if k := v.json.Kind(); k == strictjson.Invalid || k == strictjson.Null {
 		return "", nil

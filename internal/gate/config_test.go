@@ -143,10 +143,12 @@ func TestConfigurationMistakes(t *testing.T) {
 		}), `issuer "https://as.example"`, "Issuers[0].Asking.Mode"},
 		"a header that the token is in": {func(c *gate.Config) {
 			c.Extractor = extractor(t, bearer.Place{Kind: bearer.Header, Name: "X-Token"})
-			c.ForwardClaims = []gate.ForwardClaim{{Path: path(t, "sub"), Header: "X-User"}, {Path: path(t, "jti"), Header: "X-Token"}}
+			c.ForwardClaims = []gate.ForwardClaim{{Path: path(t, "sub"), Header: "X-User"},
+				{Path: path(t, "jti"), Header: "X-Token"}}
 		}, "the token is taken from that header", "ForwardClaims[1].Header"},
 		"a header twice": {func(c *gate.Config) {
-			c.ForwardClaims = []gate.ForwardClaim{{Path: path(t, "sub"), Header: "X-User"}, {Path: path(t, "jti"), Header: "x-user"}}
+			c.ForwardClaims = []gate.ForwardClaim{{Path: path(t, "sub"), Header: "X-User"},
+				{Path: path(t, "jti"), Header: "x-user"}}
 		}, "the header is already taken", "ForwardClaims[1].Header"},
 		"a header that is reserved": {func(c *gate.Config) {
 			c.ForwardClaims = []gate.ForwardClaim{{Path: path(t, "sub"), Header: "Host"}}
