@@ -24,6 +24,7 @@ type provider struct {
 	hosts    []string          // addresses in the Caddyfile that the server stands in for
 	replace  map[string]string // what else the test replaces in the Caddyfile: see made
 	upstream string            // the backend in the Caddyfile, unless it is localhost:9000
+	warning  string            // what the gate warns of when it loads, if anything
 
 	alg, kid  string                     // of the provider's key
 	published map[string]any             // changes to the key in the key set; nil leaves a member out

@@ -68,7 +68,8 @@ func keycloak() []provider {
 			},
 		},
 		{
-			section: "Keycloak", block: 3, hosts: []string{"https://keycloak.internal:8443"},
+			section: "Keycloak", block: 3, hosts: []string{"http://keycloak:8080"},
+			warning:   "allow_http: requests to ",
 			documents: map[string]string{metadata: plainMetadata(inner, certs), certs: keySet},
 			alg:       "RS256", kid: "FJ86GcF3jTbNLOco4NvZkUCIUmfYCqoqtOQeMfbhNlE",
 			tokens: []shape{
@@ -157,6 +158,8 @@ func entra() []provider {
 					reason: "unknown_issuer"},
 				{name: "a personal account", header: plainHeader, payload: ofTenant(personal, personal, `"azp":"c1"`),
 					reason: "unknown_issuer"},
+				{name: "a token without the scope", header: plainHeader, reason: "insufficient_scope",
+					payload: strings.Replace(ofTenant(first, first, `"azp":"c1"`), "orders.read", "openid", 1)},
 				{name: "a tid of another tenant", header: plainHeader, payload: ofTenant(first, second, `"azp":"c1"`),
 					reason: "invalid_issuer"},
 				{name: "an ID token of the same registration", header: plainHeader,

@@ -141,7 +141,7 @@ func build(c Config) (*Gate, error) {
 		realm: c.Realm, metadata: c.ResourceMetadata, extractor: c.Extractor, parties: parties, audience: c.Audience,
 		require: require, revocations: c.Revocations, outputs: outputs, managed: managed, keepToken: c.ForwardToken,
 		exposeToken: c.ExposeToken,
-		optional: c.Optional, allowPreflight: c.AllowPreflight, origins: origins, public: public, askMode: c.Asking.Mode,
+		optional:    c.Optional, allowPreflight: c.AllowPreflight, origins: origins, public: public, askMode: c.Asking.Mode,
 		askOptions: c.Asking.options(), confirmOptions: c.Asking.confirmOptions(), now: c.Now,
 	}
 	if g.now == nil {
