@@ -26,6 +26,12 @@ var documentedExpressions = map[string]map[string]any{
 	`type({http.auth.user.email}) == string && {http.auth.user.email}.endsWith("@example.com")`: {
 		"email": "zoe@example.com",
 	},
+	`type({http.auth.user.sub}) == string && {http.auth.user.sub}.contains(":tenant-7:")`: {
+		"sub": "urn:tenant-7:alice",
+	},
+	`type({http.auth.user.email}) == string && {http.auth.user.email}.lowerAscii() == "alice@example.com"`: {
+		"email": "Alice@Example.com",
+	},
 	`type({http.auth.user.address}) == map && "city" in {http.auth.user.address}`: {
 		"address": map[string]any{"city": "Bonn"},
 	},
