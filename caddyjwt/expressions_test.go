@@ -26,8 +26,8 @@ var documentedExpressions = map[string]map[string]any{
 	`type({http.auth.user.email}) == string && {http.auth.user.email}.endsWith("@example.com")`: {
 		"email": "zoe@example.com",
 	},
-	`type({http.auth.user.sub}) == string && {http.auth.user.sub}.contains(":tenant-7:")`: {
-		"sub": "urn:tenant-7:alice",
+	`type({http.auth.user.azp}) == string && {http.auth.user.azp}.contains(":tenant-7:")`: {
+		"azp": "urn:tenant-7:app",
 	},
 	`type({http.auth.user.email}) == string && {http.auth.user.email}.lowerAscii() == "alice@example.com"`: {
 		"email": "Alice@Example.com",

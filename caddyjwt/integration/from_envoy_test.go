@@ -116,8 +116,8 @@ func TestRecipesFromEnvoyAndIstio(t *testing.T) {
 			"a token of somebody else": {theirs(), nil, 401},
 		}},
 		"Other comparisons": {[]string{first, as.URL}, map[string]request{
-			"contains":             {ours("sub", "a:tenant-7:b"), nil, 200},
-			"nearly contains":      {ours("sub", "a:tenant-77:b"), nil, 403},
+			"contains":             {ours("azp", "a:tenant-7:b"), nil, 200},
+			"nearly contains":      {ours("azp", "a:tenant-77:b"), nil, 403},
 			"any case":             {ours("email", "Alice@Example.com"), nil, 200},
 			"nearly in any case":   {ours("email", "Alice@Example.comx"), nil, 403},
 			"a regular expression": {ours("sub", "repo:example/x:ref:refs/heads/release-1"), nil, 200},

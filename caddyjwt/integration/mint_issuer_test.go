@@ -169,7 +169,7 @@ func TestMintOfAnIssuerSaysWhatIsWrong(t *testing.T) {
 		"no issuer":        {[]string{bobWithASecret}, nil, "has no issuer"},
 		"no private key":   {[]string{byFile}, nil, "give the private key of one of them with --private-key"},
 		"another key":      {[]string{byFile}, []string{"--private-key", other}, "is not a key of issuer"},
-		"its public key":   {[]string{byFile}, []string{"--private-key", public}, "is not an unencrypted private key"},
+		"its public key":   {[]string{byFile}, []string{"--private-key", public}, "is not a private key"},
 		"no such key file": {[]string{byFile}, []string{"--private-key", "/does/not/exist"}, "no such file"},
 		"a key for a secret": {[]string{issuerOf("audience any")}, []string{"--private-key", private},
 			"signs with its secret: leave out --private-key"},

@@ -174,7 +174,7 @@ func TestMintSaysWhatIsMissing(t *testing.T) {
 		"no private key": {[]string{"--config", asymmetric, "--consumer", "bob"},
 			"give its private key with --private-key"},
 		"public key as private": {[]string{"--config", asymmetric, "--consumer", "bob", "--private-key", key},
-			"is not an unencrypted private key"},
+			"is not a private key"},
 		"argument that is unused": {[]string{"bob"}, "unknown command"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -41,11 +41,11 @@ type errorRoute struct{}
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (errorRoute) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	change, ok := caddyhttp.GetVar(r.Context(), failedVar).(func(http.Header))
+	repeated, ok := caddyhttp.GetVar(r.Context(), failedVar).(change)
 	if !ok {
 		return next.ServeHTTP(w, r)
 	}
-	marked := Wrap(w, change)
+	marked := WrapWithStatus(w, repeated)
 	err := next.ServeHTTP(marked, r)
 	marked.Finish()
 	return err

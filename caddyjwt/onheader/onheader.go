@@ -11,9 +11,12 @@ import (
 // Writer calls a function on the header directly before it is sent. Informational answers are sent without that.
 type Writer struct {
 	caddyhttp.ResponseWriterWrapper
-	change func(status int, h http.Header)
+	change change
 	done   bool
 }
+
+// change sets fields of an answer with this status.
+type change func(status int, h http.Header)
 
 // Wrap makes a Writer. It calls change once.
 func Wrap(w http.ResponseWriter, change func(http.Header)) *Writer {
