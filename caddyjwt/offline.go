@@ -55,7 +55,8 @@ func (h *Handler) missing() ([]error, error) {
 var gateFields = map[string]string{
 	"Extractor": "TokenFrom", "Name": "Issuer", "Asking": "Introspect", "AccessTokenProfile": "Profile",
 	"Path": "Claim", "Cache": "CacheSize", "Any": "", "Accepted": "", "Client": "", "Verifier": "", "NotAfter": "",
-	"KeysID": "", "Outputs": "ForwardTenant", "AnyOrigin": "OriginCheck", "TrustedOrigins": "CORS", "ResourceMetadata": "Resource",
+	"KeysID": "", "Outputs": "ForwardTenant", "AnyOrigin": "OriginCheck", "TrustedOrigins": "CORS",
+	"ResourceMetadata": "Resource",
 }
 
 // handlerField is the path in Handler for a path in gate.Config.

@@ -33,8 +33,8 @@ type Probe struct {
 	ends      []func() error
 }
 
-// mostTenants is how many tenants of an issuer with "*" are checked when each has keys of its own: the first ones in the
-// order of the alphabet.
+// mostTenants is how many tenants of an issuer with "*" are checked when each has keys of its own: the first ones in
+// the order of the alphabet.
 const mostTenants = 10
 
 // NewProbe compiles the handlers and opens what their issuers need. It does not touch the network. An error is the one

@@ -178,7 +178,8 @@ func TestProvisionErrors(t *testing.T) {
 			alice + `]}`, "exclude each other"},
 		"no patterns": {`{"require":{"claims":[{"claim":"a","like":[]}]},"consumers":[` + alice + `]}`,
 			"require claim a like is an empty list"},
-		"no blocks":       {`{"require":{"scopes":["a"],"any":[]},"consumers":[` + alice + `]}`, "require any is an empty list"},
+		"no blocks": {`{"require":{"scopes":["a"],"any":[]},"consumers":[` + alice + `]}`,
+			"require any is an empty list"},
 		"an empty block":  {`{"require":{"any":[[]]},"consumers":[` + alice + `]}`, "at least two alternatives"},
 		"null as a block": {`{"require":{"any":[null]},"consumers":[` + alice + `]}`, "at least two alternatives"},
 		"an alternative that everybody meets": {`{"require":{"any":[[{"scopes":["a"]},{}]]},"consumers":[` + alice + `]}`,
@@ -192,8 +193,8 @@ func TestProvisionErrors(t *testing.T) {
 			"require not claims is an empty list"},
 		"no excluded groups": {`{"require":{"not":{"scopes":["a"],"groups":[]}},"consumers":[` + alice + `]}`,
 			"require not group is an empty list"},
-		"a pattern that an environment variable makes wide": {`{"require":{"claims":[{"claim":"a","like":["{env.WIDE}*"]}]},` +
-			`"consumers":[` + alice + `]}`, "has no value"},
+		"a pattern that an environment variable makes wide": {
+			`{"require":{"claims":[{"claim":"a","like":["{env.WIDE}*"]}]},"consumers":[` + alice + `]}`, "has no value"},
 		"no required claims": {`{"require":{"scopes":["x"],"claims":[]},"consumers":[` + alice + `]}`,
 			"require claims is an empty list"},
 		"unsafe header":    {`{"forward_claims":[{"claim":"x","header":"Host"}],"consumers":[` + alice + `]}`, "Host"},

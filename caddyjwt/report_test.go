@@ -115,7 +115,11 @@ func TestTroubleOfInventedTenantsIsOne(t *testing.T) {
 	if kinds != 1 {
 		t.Errorf("%d kinds of trouble are kept", kinds)
 	}
-	r.refused(&gate.Failure{Reason: gate.KeysUnavailable, Issuer: "https://other.example"}, http.StatusServiceUnavailable, true)
+	r.refused(
+		&gate.Failure{Reason: gate.KeysUnavailable, Issuer: "https://other.example"},
+		http.StatusServiceUnavailable,
+		true,
+	)
 	if n := logs.Len(); n != 2 {
 		t.Errorf("%d lines after trouble with another issuer", n)
 	}

@@ -29,8 +29,8 @@ func (h *Handler) compileForwardTenant(c *compiled) error {
 	// While the name of an issuer is not known, it may be one with "*".
 	known := func(p issuers.Plan) bool { return p.Server.IssuerKnown }
 	if len(c.manyTenants()) == 0 && !slices.ContainsFunc(c.plans, func(p issuers.Plan) bool { return !known(p) }) {
-		return setting.Errorf("ForwardTenant", "forward_tenant needs an issuer with \"*\" for the tenant, and there is none: "+
-			"remove it, or write \"forward_claims %s <claim>\"", h.ForwardTenant)
+		return setting.Errorf("ForwardTenant", "forward_tenant needs an issuer with \"*\" for the tenant, and there is none"+
+			": remove it, or write \"forward_claims %s <claim>\"", h.ForwardTenant)
 	}
 	c.tenantHeader = h.ForwardTenant
 	c.config.Outputs = append(c.config.Outputs, issuers.TenantHeader(h.ForwardTenant))
@@ -46,8 +46,9 @@ func (h *Handler) warnOfTenants(built *compiled) {
 				"\"forward_tenant <Header>\"", name)
 		}
 		if built.resource != nil {
-			h.log.warn("the metadata of the resource does not name this issuer, because no client could find a server at \"*\": "+
-				"tell clients in another way where to get a token, or write an issuer block for the tenant they should use", name)
+			h.log.warn("the metadata of the resource does not name this issuer, because no client could find a server at "+
+				"\"*\": tell clients in another way where to get a token, or write an issuer block for the "+
+				"tenant they should use", name)
 		}
 	}
 }

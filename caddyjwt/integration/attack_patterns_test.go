@@ -206,10 +206,15 @@ func TestAttackRequirementsAlternatives(t *testing.T) {
 		})
 	}
 	// The matcher has the same alternatives, behind a gate that asks for nothing.
-	s.behind("@them bearer any {\n"+strings.Join(lines, "\n")+"\n}\nrespond @them yes\nrespond no\nGATE", "audience "+audience, issuer)
+	s.behind(
+		"@them bearer any {\n"+strings.Join(lines, "\n")+"\n}\nrespond @them yes\nrespond no\nGATE",
+		"audience "+audience,
+		issuer,
+	)
 	for want, tries := range map[string][]try{
 		"yes": {{[]any{"scope", "eu us"}, []any{"scope", "us"}}, {[]any{"roles", "reader"}, []any{"scope", ""}}},
-		"no": {{[]any{"scope", "eu"}, []any{"scope", "us"}}, {[]any{"scope", "orders:read profile"}, []any{"scope", "profile"}},
+		"no": {{[]any{"scope", "eu"}, []any{"scope", "us"}},
+			{[]any{"scope", "orders:read profile"}, []any{"scope", "profile"}},
 			{[]any{"level", "7"}, nil}},
 	} {
 		for i, c := range tries {

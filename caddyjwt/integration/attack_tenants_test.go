@@ -27,9 +27,11 @@ func (s *tenants) foreignIssuers() map[string]string {
 		"a query": at("acme?"), "a query in place of the rest": s.URL + "/acme?/v2.0", "a fragment": at("acme#"),
 		"a fragment in place of the rest": s.URL + "/acme#/v2.0", "a parameter": at("acme;v=1"), "a comma": at("acme,globex"),
 		"a wildcard in it": at("ac*"), "an at": at("acme@globex"), "a colon": at("acme:80"),
-		"a query at the end": at("acme") + "?x", "an empty query": at("acme") + "?", "a fragment at the end": at("acme") + "#",
-		"a slash at the end": at("acme") + "/", "a blank at the end": at("acme") + " ", "more at the end": at("acme") + "x",
-		"twice": at("acme") + "/acme/v2.0", "metadata": at("acme") + "/.well-known/openid-configuration",
+		"a query at the end": at("acme") + "?x", "an empty query": at("acme") + "?",
+		"a fragment at the end": at("acme") + "#",
+		"a slash at the end":    at("acme") + "/", "a blank at the end": at("acme") + " ",
+		"more at the end": at("acme") + "x",
+		"twice":           at("acme") + "/acme/v2.0", "metadata": at("acme") + "/.well-known/openid-configuration",
 		"another end": s.URL + "/acme/v1.0", "upper case at the end": s.URL + "/acme/V2.0",
 		"a user": "http://x@" + host + "/acme/v2.0", "the host as a user": "http://" + host + "@evil.example/acme/v2.0",
 		"a password": "http://x:y@" + host + "/acme/v2.0", "upper case in the scheme": "HTTP://" + host + "/acme/v2.0",
@@ -43,14 +45,15 @@ func (s *tenants) foreignIssuers() map[string]string {
 		"a dot after the host":       strings.Replace(at("acme"), "127.0.0.1", "127.0.0.1.", 1),
 		"a host that begins with it": strings.Replace(at("acme"), "127.0.0.1", "127.0.0.1.evil.example", 1),
 		"a backslash as slash":       `http:\\` + host + `/acme/v2.0`, "a blank at the start": " " + at("acme"),
-		"it as the path of another": "http://evil.example/" + at("acme"), "a link-local host": "http://169.254.169.254/acme/v2.0",
-		"an issuer and another": at("acme") + " " + at("globex"), "empty": "", "a star": "*",
+		"it as the path of another": "http://evil.example/" + at("acme"),
+		"a link-local host":         "http://169.254.169.254/acme/v2.0",
+		"an issuer and another":     at("acme") + " " + at("globex"), "empty": "", "a star": "*",
 	}
 }
 
-// The "iss" of a token chooses whose keys verify it, and with keys of each tenant also what is fetched. Applications for
-// many tenants that take any issuer of a server, or compare it loosely, let in tenants that strangers have made. Whatever
-// is not byte for byte the issuer of a listed tenant must cause no fetch, and must not pass.
+// The "iss" of a token chooses whose keys verify it, and with keys of each tenant also what is fetched. Applications
+// for many tenants that take any issuer of a server, or compare it loosely, let in tenants that strangers have made.
+// Whatever is not byte for byte the issuer of a listed tenant must cause no fetch, and must not pass.
 func TestAttackTenantsForeignIssuers(t *testing.T) {
 	for name, lines := range map[string]func(as *tenants) []string{
 		"keys of each tenant": func(*tenants) []string { return []string{"tenants acme globex"} },
@@ -88,7 +91,8 @@ func TestAttackTenantsKeysOfAnotherTenant(t *testing.T) {
 		lines   func(as *tenants) []string
 		reasons []string
 	}{
-		"keys of each tenant": {func(*tenants) []string { return []string{"tenants acme globex"} }, []string{"invalid_signature"}},
+		"keys of each tenant": {func(*tenants) []string { return []string{"tenants acme globex"} },
+			[]string{"invalid_signature"}},
 		"one set by metadata": {func(as *tenants) []string { return []string{as.common(), "tenants any"} },
 			[]string{"invalid_signature", "unknown_key"}},
 		"one set at an address": {func(as *tenants) []string {

@@ -125,10 +125,12 @@ func TestTenantsMistakes(t *testing.T) {
 			`introspect does not go with "*"`},
 		"no keys": {issuerBlock(entra, "tenants a", "keys none", "introspect {", "endpoint https://login.example/i", "}"),
 			`introspect does not go with "*"`},
-		"any and values":          {issuerBlock(entra, "tenants any acme"), "cannot be combined"},
-		"a file and no path":      {issuerBlock(entra, "tenants file"), "tenants"},
-		"a missing file":          {issuerBlock(entra, "tenants file "+file, "keys jwks https://login.example/keys"), "no such file"},
-		"an empty file":           {issuerBlock(entra, "tenants file "+newFile(t, "none", "# nobody\n")), "there is no tenant in it"},
+		"any and values":     {issuerBlock(entra, "tenants any acme"), "cannot be combined"},
+		"a file and no path": {issuerBlock(entra, "tenants file"), "tenants"},
+		"a missing file": {issuerBlock(entra, "tenants file "+file, "keys jwks https://login.example/keys"),
+			"no such file"},
+		"an empty file": {issuerBlock(entra, "tenants file "+newFile(t, "none", "# nobody\n")),
+			"there is no tenant in it"},
 		"a bad file":              {issuerBlock(entra, "tenants file "+newFile(t, "bad", "a\nb c\n")), "line 2"},
 		"a tenant with a slash":   {issuerBlock(entra, "tenants a/b"), "cannot be a tenant"},
 		"a tenant with a percent": {issuerBlock(entra, "tenants a%2fb"), "cannot be a tenant"},
@@ -155,7 +157,8 @@ func TestTenantsMistakes(t *testing.T) {
 		"a server for clients": {"resource https://gate.test\nauth_server_metadata proxy\n" + issuerBlock(entra, "tenants a"),
 			"stands for many"},
 		"a credential that matches": {issuerBlock(entra, "tenants a") + "\nconsumer c {\n" +
-			"credential https://login.example/b/v2.0 {\nalgorithm HS256\nsecret 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822c\n}\n}",
+			"credential https://login.example/b/v2.0 {\nalgorithm HS256\n" +
+			"secret 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822c\n}\n}",
 			"also the name of an issuer"},
 	} {
 		t.Run(name, func(t *testing.T) {

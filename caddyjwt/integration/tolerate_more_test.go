@@ -298,7 +298,8 @@ func TestExplainTolerances(t *testing.T) {
 	}
 	report = run([]string{issuerWithKeys(issuer, file, "tolerate numeric_subject")},
 		key.Sign(t, issuedBy(issuer+"/", "sub", 4711)))
-	if change := report.Gates[0].Change; change == nil || change.Line != "" || !strings.Contains(change.Note, "compare its iss") {
+	if change := report.Gates[0].Change; change == nil || change.Line != "" ||
+		!strings.Contains(change.Note, "compare its iss") {
 		t.Errorf("of another issuer: %+v", change)
 	}
 	group := []string{issuerWithKeys(issuer, file, "group_claim roles"), "require group admin"}

@@ -13,12 +13,12 @@ import (
 type Issuer struct {
 	// The issuer's name, byte for byte the "iss" of its tokens: usually an https URL. With keys from discovery, the
 	// document must name the same issuer. In an https URL, one segment "*" of the path stands for the tenant of a server
-	// with many: 1 to 64 of the characters A-Z, a-z, 0-9, ".", "_" and "-". It needs tenants. An issuer that is written out
-	// comes before one with "*". Placeholders are resolved.
+	// with many: 1 to 64 of the characters A-Z, a-z, 0-9, ".", "_" and "-". It needs tenants. An issuer that is written
+	// out comes before one with "*". Placeholders are resolved.
 	Issuer string `json:"issuer"`
-	// The tenants that are accepted, for an issuer with "*": what "*" stands for in their "iss". A claim "tid", if there is
-	// one, must name the same tenant. Not together with any_tenant and tenants_file. Default: none; an issuer with "*" must
-	// say which. Placeholders are resolved.
+	// The tenants that are accepted, for an issuer with "*": what "*" stands for in their "iss". A claim "tid", if there
+	// is one, must name the same tenant. Not together with any_tenant and tenants_file. Default: none; an issuer with "*"
+	// must say which. Placeholders are resolved.
 	Tenants []string `json:"tenants,omitempty"`
 	// Accept every tenant of the server. Dangerous: whoever can become a tenant there can make tokens that pass, with
 	// subjects, scopes and roles of its own choosing. Require something that only your tenants get, such as an audience

@@ -9,8 +9,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/keyset"
 )
 
-// Split makes a plan for each source of keys, so that each can be looked at alone. One of them has the client that asks.
-// Where each tenant of a server has keys of its own, there is a plan for each of the first tenants, n at most.
+// Split makes a plan for each source of keys, so that each can be looked at alone. One of them has the client that
+// asks. Where each tenant of a server has keys of its own, there is a plan for each of the first tenants, n at most.
 func (p *Plan) Split(n int) []Plan {
 	if p.eachHasKeys() {
 		return p.perTenant(n)

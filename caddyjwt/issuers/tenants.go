@@ -181,11 +181,11 @@ func (i *Issuer) checkTenants(plan *Plan) error {
 			"discovery, every issuer that a stranger invents would be a fetch. Write \"keys discovery <url>\" with the address "+
 			"of metadata that is common to all tenants, or \"keys jwks <url>\"; or list the tenants")
 	case len(plan.Sources) > 1:
-		return setting.Errorf("Keys", "keys of each tenant by discovery do not go with other keys: write one set of keys for "+
-			"all tenants, or \"keys discovery\" alone")
+		return setting.Errorf("Keys", "keys of each tenant by discovery do not go with other keys: write one set of "+
+			"keys for all tenants, or \"keys discovery\" alone")
 	case i.Prefetch:
-		return setting.Errorf("Prefetch", "prefetch does not go with the keys of each tenant by discovery, which are fetched "+
-			"when the first token of the tenant arrives: remove it, or name one set of keys for all")
+		return setting.Errorf("Prefetch", "prefetch does not go with the keys of each tenant by discovery, which are "+
+			"fetched when the first token of the tenant arrives: remove it, or name one set of keys for all")
 	}
 	return nil
 }

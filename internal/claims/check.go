@@ -55,8 +55,8 @@ func CheckIssuer(s *Set, issuer string) error {
 	return nil
 }
 
-// CheckTenant refuses a token whose "tid", if it has one, is not the tenant in its iss. Entra ID has the tenant in both,
-// and a backend may go by either. The error is an ErrIssuer. It repeats no value of tid.
+// CheckTenant refuses a token whose "tid", if it has one, is not the tenant in its iss. Entra ID has the tenant in
+// both, and a backend may go by either. The error is an ErrIssuer. It repeats no value of tid.
 func CheckTenant(s *Set, tenant string) error {
 	tid, there := s.Claim("tid")
 	if !there {

@@ -104,8 +104,8 @@ func (s *Set) InGroup(group string) bool {
 	return false
 }
 
-// OutsideGroups reports whether it is plain that the set names none of these groups. A form in which that cannot be seen
-// is not plain: see Condition.Excludes. A nil set names none. OutsideGroups does not allocate.
+// OutsideGroups reports whether it is plain that the set names none of these groups. A form in which that cannot be
+// seen is not plain: see Condition.Excludes. A nil set names none. OutsideGroups does not allocate.
 func (s *Set) OutsideGroups(groups []string) bool {
 	if s == nil {
 		return true

@@ -92,20 +92,21 @@ func TestDemands(t *testing.T) {
 		groups        []string
 		cause         string // a part of it; empty if the demand is met
 	}{
-		"nothing":                        {&demand.All{}, "", "", nil, ""},
-		"scopes":                         {scopes("a", "b"), `{"scope":"b a"}`, "", nil, ""},
-		"a scope is missing":             {scopes("a", "b"), `{"scope":"a"}`, "", nil, `the token lacks the scope "b"`},
-		"no token":                       {scopes("a"), "", "", nil, `needed: the scope "a"; there is no token`},
-		"a broad scope":                  {scopes("read"), `{"scope":"admin"}`, "", nil, ""},
-		"a scope that the answer has":    {scopes("a"), `{"scope":"a b"}`, `{"scope":"a"}`, nil, ""},
-		"a scope that the answer lacks":  {scopes("a"), `{"scope":"a b"}`, `{"scope":"b"}`, nil, "in the server's answer"},
-		"one scope of several":           {oneOf("a", "b"), `{"scope":"b"}`, "", nil, ""},
-		"none of several":                {oneOf("a", "b"), `{"scope":"c"}`, "", nil, `needs one of the scopes "a", "b"`},
-		"the same one in the answer":     {oneOf("a", "b"), `{"scope":"a b"}`, `{"scope":"b"}`, nil, ""},
-		"another one in the answer":      {oneOf("a", "b"), `{"scope":"a"}`, `{"scope":"b"}`, nil, `needs the scope "a"`},
-		"implied in one, said in other":  {oneOf("read", "b"), `{"scope":"admin"}`, `{"scope":"read"}`, nil, ""},
-		"no excluded scope":              {noneOf("a"), `{"scope":"b"}`, "", nil, ""},
-		"an excluded scope":              {noneOf("x", "a"), `{"scope":"b a"}`, "", nil, `the token has "b", "a"; excluded: "x"`},
+		"nothing":                       {&demand.All{}, "", "", nil, ""},
+		"scopes":                        {scopes("a", "b"), `{"scope":"b a"}`, "", nil, ""},
+		"a scope is missing":            {scopes("a", "b"), `{"scope":"a"}`, "", nil, `the token lacks the scope "b"`},
+		"no token":                      {scopes("a"), "", "", nil, `needed: the scope "a"; there is no token`},
+		"a broad scope":                 {scopes("read"), `{"scope":"admin"}`, "", nil, ""},
+		"a scope that the answer has":   {scopes("a"), `{"scope":"a b"}`, `{"scope":"a"}`, nil, ""},
+		"a scope that the answer lacks": {scopes("a"), `{"scope":"a b"}`, `{"scope":"b"}`, nil, "in the server's answer"},
+		"one scope of several":          {oneOf("a", "b"), `{"scope":"b"}`, "", nil, ""},
+		"none of several":               {oneOf("a", "b"), `{"scope":"c"}`, "", nil, `needs one of the scopes "a", "b"`},
+		"the same one in the answer":    {oneOf("a", "b"), `{"scope":"a b"}`, `{"scope":"b"}`, nil, ""},
+		"another one in the answer":     {oneOf("a", "b"), `{"scope":"a"}`, `{"scope":"b"}`, nil, `needs the scope "a"`},
+		"implied in one, said in other": {oneOf("read", "b"), `{"scope":"admin"}`, `{"scope":"read"}`, nil, ""},
+		"no excluded scope":             {noneOf("a"), `{"scope":"b"}`, "", nil, ""},
+		"an excluded scope": {noneOf("x", "a"), `{"scope":"b a"}`, "", nil,
+			`the token has "b", "a"; excluded: "x"`},
 		"one that implies the excluded":  {noneOf("read"), `{"scope":"admin"}`, "", nil, "excluded"},
 		"an excluded one in the answer":  {noneOf("a"), `{"scope":"b"}`, `{"scope":"a b"}`, nil, "in the server's answer"},
 		"an excluded one only before it": {noneOf("a"), `{"scope":"a b"}`, `{"scope":"b"}`, nil, `the token has "a", "b"`},
@@ -118,8 +119,9 @@ func TestDemands(t *testing.T) {
 			`{"x":[2,1]}`, "", nil, `the claim "x" has what it must not have`},
 		"no excluded claim": {&demand.All{Not: demand.Exclusions{Claims: []claims.Condition{condition(t, "x", "1")}}},
 			`{}`, "", nil, ""},
-		"a group":           {&demand.All{Groups: []string{"a", "b"}}, "", "", []string{"b"}, ""},
-		"another group":     {&demand.All{Groups: []string{"a", "b"}}, "", "", []string{"c"}, `one of the groups "a", "b"; the caller`},
+		"a group": {&demand.All{Groups: []string{"a", "b"}}, "", "", []string{"b"}, ""},
+		"another group": {&demand.All{Groups: []string{"a", "b"}}, "", "", []string{"c"},
+			`one of the groups "a", "b"; the caller`},
 		"no excluded group": {&demand.All{Not: demand.Exclusions{Groups: []string{"a"}}}, "", "", []string{"b"}, ""},
 		"an excluded group": {&demand.All{Not: demand.Exclusions{Groups: []string{"a"}}}, "", "", []string{"a"},
 			`excludes the groups "a"`},
@@ -185,7 +187,8 @@ func TestScopesThatHelp(t *testing.T) {
 		helps        bool // in the first block
 	}{
 		"none": {},
-		"all, and the first of each list": {demand.All{Scopes: []string{"a", "b"}, AnyScopes: [][]string{{"c", "d"}, {"a", "e"}}},
+		"all, and the first of each list": {
+			demand.All{Scopes: []string{"a", "b"}, AnyScopes: [][]string{{"c", "d"}, {"a", "e"}}},
 			nil, "a b c", "a b c d a e", false},
 		"the first alternative of scopes": {demand.All{Scopes: []string{"a"}}, [][]demand.All{
 			{{Claims: claim}, {AnyScopes: [][]string{{"c", "d"}}}, {Scopes: []string{"e"}}}},
@@ -283,8 +286,16 @@ func TestDemandsDoNotAllocate(t *testing.T) {
 	c := &caller{set(t, `{"scope":"admin b","x":["a","b"],"y":"org/z"}`), set(t, `{"scope":"read b"}`), []string{"g"}}
 	block := []demand.All{
 		{Scopes: []string{"write"}},
-		{AnyScopes: [][]string{{"write", "read"}}, Claims: []claims.Condition{condition(t, "x", "c", "b")}, Groups: []string{"g"},
-			Not: demand.Exclusions{Scopes: []string{"c"}, Claims: []claims.Condition{like(t, "y", "evil/*")}, Groups: []string{"h"}}},
+		{
+			AnyScopes: [][]string{{"write", "read"}},
+			Claims:    []claims.Condition{condition(t, "x", "c", "b")},
+			Groups:    []string{"g"},
+			Not: demand.Exclusions{
+				Scopes: []string{"c"},
+				Claims: []claims.Condition{like(t, "y", "evil/*")},
+				Groups: []string{"h"},
+			},
+		},
 	}
 	if !demand.MetByAny(block, c, h) {
 		t.Error("not met")

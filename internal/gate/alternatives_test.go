@@ -60,40 +60,50 @@ func TestAlternativesAndExclusions(t *testing.T) {
 	not := func(e demand.Exclusions) gate.Requirements { return gate.Requirements{Not: e} }
 	banned := not(demand.Exclusions{Claims: []claims.Condition{be(t, "role", "banned")}})
 	two := peopleOrMachines(t)
-	two.Any = append(two.Any, []demand.All{{Claims: []claims.Condition{be(t, "region", "eu")}}, {Scopes: []string{"world"}}})
+	two.Any = append(
+		two.Any,
+		[]demand.All{{Claims: []claims.Condition{be(t, "region", "eu")}}, {Scopes: []string{"world"}}},
+	)
 	for name, c := range map[string]struct {
 		require gate.Requirements
 		set     m
 		want    gate.Reason
 	}{
-		"a pattern":                          {org, m{"sub": "org/x"}, ""},
-		"near a pattern":                     {org, m{"sub": "org-evil/x"}, gate.ClaimMismatch},
-		"a range":                            {bound("1", "5"), m{"level": 5}, ""},
-		"above a range":                      {bound("1", "5"), m{"level": 5.5}, gate.ClaimMismatch},
-		"a text in a range":                  {bound("1", "5"), m{"level": "3"}, gate.ClaimMismatch},
-		"the scopes of one alternative":      {peopleOrMachines(t), m{"scope": "profile orders:read"}, ""},
-		"a part of the scopes":               {peopleOrMachines(t), m{"scope": "profile"}, gate.InsufficientScope},
-		"a role":                             {peopleOrMachines(t), m{"roles": []string{"reader"}}, ""},
-		"a group":                            {peopleOrMachines(t), m{"groups": []string{"staff"}}, ""},
-		"none of them":                       {peopleOrMachines(t), m{"roles": "writer"}, gate.InsufficientScope},
-		"one block of two":                   {two, m{"roles": "reader"}, gate.InsufficientScope},
-		"both blocks":                        {two, m{"roles": "reader", "region": "eu"}, ""},
-		"both blocks by scopes":              {two, m{"scope": "orders:read profile world"}, ""},
-		"a claim that is not there":          {banned, nil, ""},
-		"another role":                       {banned, m{"role": "clerk"}, ""},
-		"the role":                           {banned, m{"role": "banned"}, gate.ClaimMismatch},
-		"the role in a list":                 {banned, m{"role": []string{"x", "banned"}}, gate.ClaimMismatch},
-		"the role as a name":                 {banned, m{"role": m{"banned": true}}, gate.ClaimMismatch},
-		"a scope that is excluded":           {not(demand.Exclusions{Scopes: []string{"guest"}}), m{"scope": "a guest"}, gate.ClaimMismatch},
-		"no scope that is excluded":          {not(demand.Exclusions{Scopes: []string{"guest"}}), m{"scope": "a"}, ""},
-		"a group that is excluded":           {not(demand.Exclusions{Groups: []string{"x", "out"}}), m{"groups": "out"}, gate.ClaimMismatch},
-		"no group that is excluded":          {not(demand.Exclusions{Groups: []string{"out"}}), m{"groups": []string{"in"}}, ""},
-		"no groups at all":                   {not(demand.Exclusions{Groups: []string{"out"}}), nil, ""},
-		"groups of a form that hides them":   {not(demand.Exclusions{Groups: []string{"out"}}), m{"groups": m{"out": 1}}, gate.ClaimMismatch},
-		"groups in a list in a list":         {not(demand.Exclusions{Groups: []string{"out"}}), m{"groups": []any{[]string{"x"}}}, gate.ClaimMismatch},
-		"a consumer of another group":        {not(demand.Exclusions{Groups: []string{"staff"}}), m{"iss": "shop-key"}, ""},
-		"a consumer of the group":            {not(demand.Exclusions{Groups: []string{"partners"}}), m{"iss": "shop-key"}, gate.ClaimMismatch},
-		"a consumer whose token says others": {not(demand.Exclusions{Groups: []string{"x"}}), m{"iss": "shop-key", "groups": "x"}, ""},
+		"a pattern":                     {org, m{"sub": "org/x"}, ""},
+		"near a pattern":                {org, m{"sub": "org-evil/x"}, gate.ClaimMismatch},
+		"a range":                       {bound("1", "5"), m{"level": 5}, ""},
+		"above a range":                 {bound("1", "5"), m{"level": 5.5}, gate.ClaimMismatch},
+		"a text in a range":             {bound("1", "5"), m{"level": "3"}, gate.ClaimMismatch},
+		"the scopes of one alternative": {peopleOrMachines(t), m{"scope": "profile orders:read"}, ""},
+		"a part of the scopes":          {peopleOrMachines(t), m{"scope": "profile"}, gate.InsufficientScope},
+		"a role":                        {peopleOrMachines(t), m{"roles": []string{"reader"}}, ""},
+		"a group":                       {peopleOrMachines(t), m{"groups": []string{"staff"}}, ""},
+		"none of them":                  {peopleOrMachines(t), m{"roles": "writer"}, gate.InsufficientScope},
+		"one block of two":              {two, m{"roles": "reader"}, gate.InsufficientScope},
+		"both blocks":                   {two, m{"roles": "reader", "region": "eu"}, ""},
+		"both blocks by scopes":         {two, m{"scope": "orders:read profile world"}, ""},
+		"a claim that is not there":     {banned, nil, ""},
+		"another role":                  {banned, m{"role": "clerk"}, ""},
+		"the role":                      {banned, m{"role": "banned"}, gate.ClaimMismatch},
+		"the role in a list":            {banned, m{"role": []string{"x", "banned"}}, gate.ClaimMismatch},
+		"the role as a name":            {banned, m{"role": m{"banned": true}}, gate.ClaimMismatch},
+		"a scope that is excluded": {not(demand.Exclusions{Scopes: []string{"guest"}}), m{"scope": "a guest"},
+			gate.ClaimMismatch},
+		"no scope that is excluded": {not(demand.Exclusions{Scopes: []string{"guest"}}), m{"scope": "a"}, ""},
+		"a group that is excluded": {not(demand.Exclusions{Groups: []string{"x", "out"}}), m{"groups": "out"},
+			gate.ClaimMismatch},
+		"no group that is excluded": {not(demand.Exclusions{Groups: []string{"out"}}), m{"groups": []string{"in"}},
+			""},
+		"no groups at all": {not(demand.Exclusions{Groups: []string{"out"}}), nil, ""},
+		"groups of a form that hides them": {not(demand.Exclusions{Groups: []string{"out"}}), m{"groups": m{"out": 1}},
+			gate.ClaimMismatch},
+		"groups in a list in a list": {not(demand.Exclusions{Groups: []string{"out"}}), m{"groups": []any{[]string{"x"}}},
+			gate.ClaimMismatch},
+		"a consumer of another group": {not(demand.Exclusions{Groups: []string{"staff"}}), m{"iss": "shop-key"}, ""},
+		"a consumer of the group": {not(demand.Exclusions{Groups: []string{"partners"}}), m{"iss": "shop-key"},
+			gate.ClaimMismatch},
+		"a consumer whose token says others": {not(demand.Exclusions{Groups: []string{"x"}}),
+			m{"iss": "shop-key", "groups": "x"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			consumers := func(cfg *gate.Config) { cfg.Consumers = []gate.Consumer{shop} }
@@ -226,11 +236,12 @@ func TestAnonymousMeetsAlternativesAndExclusions(t *testing.T) {
 	}{
 		"a group among alternatives":       {scopeOr("guests"), true},
 		"another group among alternatives": {scopeOr("staff"), false},
-		"an excluded claim":                {gate.Requirements{Not: demand.Exclusions{Claims: []claims.Condition{be(t, "a")}}}, true},
-		"an excluded scope":                {gate.Requirements{Not: demand.Exclusions{Scopes: []string{"a"}}}, true},
-		"an excluded group":                {gate.Requirements{Not: demand.Exclusions{Groups: []string{"staff"}}}, true},
-		"its own group":                    {gate.Requirements{Not: demand.Exclusions{Groups: []string{"guests"}}}, false},
-		"a pattern":                        {gate.Requirements{Claims: []claims.Condition{like(t, "a", "b/*")}}, false},
+		"an excluded claim": {gate.Requirements{Not: demand.Exclusions{Claims: []claims.Condition{be(t, "a")}}},
+			true},
+		"an excluded scope": {gate.Requirements{Not: demand.Exclusions{Scopes: []string{"a"}}}, true},
+		"an excluded group": {gate.Requirements{Not: demand.Exclusions{Groups: []string{"staff"}}}, true},
+		"its own group":     {gate.Requirements{Not: demand.Exclusions{Groups: []string{"guests"}}}, false},
+		"a pattern":         {gate.Requirements{Claims: []claims.Condition{like(t, "a", "b/*")}}, false},
 	} {
 		err := config(t, key, guest, func(cfg *gate.Config) { cfg.Require = c.require }).Validate()
 		if (err == nil) != c.passes {

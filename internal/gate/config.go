@@ -41,8 +41,8 @@ type Config struct {
 	Leeway time.Duration `fingerprint:"-"`
 	// MaxLifetime bounds exp - iat and the remaining life of every token. 0 means no bound.
 	MaxLifetime time.Duration `fingerprint:"-"`
-	// Issuers vouch for the tokens whose iss is exactly their name, or matches the pattern of their tenants. The exact name
-	// comes first.
+	// Issuers vouch for the tokens whose iss is exactly their name, or matches the pattern of their tenants. The exact
+	// name comes first.
 	Issuers []Issuer
 	// Consumers vouch for the tokens whose key claim is exactly the key of one of their credentials.
 	Consumers []Consumer

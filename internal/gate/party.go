@@ -188,7 +188,8 @@ func (p *parties) addCredential(c *Config, consumer *Consumer, credential *Crede
 }
 
 // partyOf finds the party that the token names: the credential whose key is the key claim, or else the issuer whose
-// name is iss, or else the one whose pattern iss matches. Nothing is verified yet, so the token only selects among the configured parties (RFC 8725 section 3.8).
+// name is iss, or else the one whose pattern iss matches. Nothing is verified yet, so the token only selects among the
+// configured parties (RFC 8725 section 3.8).
 func (p *parties) partyOf(header *jose.Header, set *claims.Set) *party {
 	if len(p.credentials) > 0 {
 		if key, ok := p.untrustedKeyClaim(header, set); ok {

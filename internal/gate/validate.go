@@ -86,7 +86,8 @@ func (i *Issuer) validate(route Audience) error {
 }
 
 func (i *Issuer) validateRules(route Audience) error {
-	if i.Tenants != nil && (i.Asking != nil || i.Tenants.Pattern.String() != i.Name) { // no answer may vouch for all tenants
+	// No answer may vouch for all tenants.
+	if i.Tenants != nil && (i.Asking != nil || i.Tenants.Pattern.String() != i.Name) {
 		return setting.Errorf("Tenants", "tenants need the pattern as the issuer's name, and cannot be asked about")
 	}
 	if err := i.Audience.validate(); err != nil {

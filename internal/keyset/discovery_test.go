@@ -241,7 +241,9 @@ func TestDiscoveryOptions(t *testing.T) {
 			t.Errorf("%+v: error %v about %q, want %q", c.options, err, field, c.field)
 		}
 	}
-	if field := setting.Field(keyset.CheckDiscoverable(fetch.LoopbackHTTP, "https://as.example.com?tenant=1")); field != "Issuer" {
+	if field := setting.Field(
+		keyset.CheckDiscoverable(fetch.LoopbackHTTP, "https://as.example.com?tenant=1"),
+	); field != "Issuer" {
 		t.Errorf("an issuer that is not discoverable is a mistake in %q", field)
 	}
 }

@@ -47,7 +47,8 @@ type fetched struct {
 func newFetched(name string, timing Timing, l refresh.Loader[Set], logger *slog.Logger) *fetched {
 	s := &fetched{
 		name: name, timing: timing, notify: newNotifier(logger, name),
-		budgets: newBudgets(timing.Cooldown), asked: asked{begun: make(map[uint64]uint64), most: DefaultMaxAsked}, former: newFormer(),
+		budgets: newBudgets(timing.Cooldown), former: newFormer(),
+		asked: asked{begun: make(map[uint64]uint64), most: DefaultMaxAsked},
 	}
 	s.notify.cure = cureOfFetch
 	s.doc = refresh.New(timing, l, refresh.Hooks[Set]{Accept: s.accept, Report: s.report})

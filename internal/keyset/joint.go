@@ -163,8 +163,8 @@ func (p Part) find(ctx context.Context, token Signed) ([]*jose.Key, error) {
 	return p.Source.Find(ctx, token.Algorithm, token.KeyID)
 }
 
-// together asks all parts at once, since each may wait for its server. The keys are in the order of the parts. If a part
-// cannot know whether it has the key, the error is its error. It is an ErrUnknownKey when all parts lack the key.
+// together asks all parts at once, since each may wait for its server. The keys are in the order of the parts. If a
+// part cannot know whether it has the key, the error is its error. It is an ErrUnknownKey when all parts lack the key.
 func together(parts []Part, ask func(Part) ([]*jose.Key, error)) (found []*jose.Key, err error) {
 	type answer struct {
 		keys []*jose.Key

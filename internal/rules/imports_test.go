@@ -33,7 +33,8 @@ var arrows = map[string][]string{
 	"internal/jose":                {"internal/strictjson", "internal/hashing"},
 	"internal/claims":              {"internal/strictjson", "internal/causes"},
 	"internal/scope":               {"internal/bearer", "internal/claims", "internal/setting"},
-	"internal/demand":              {"internal/bearer", "internal/causes", "internal/claims", "internal/scope", "internal/setting"},
+	"internal/demand": {"internal/bearer", "internal/causes", "internal/claims", "internal/scope",
+		"internal/setting"},
 	"internal/keyset": {
 		"internal/jose", "internal/strictjson", "internal/fetch", "internal/refresh", "internal/setting",
 		"internal/hashing", "internal/smallfile", "internal/causes",
@@ -59,7 +60,8 @@ var arrows = map[string][]string{
 
 	"internal/mcp": {"internal/strictjson", "internal/causes", "internal/bearer", "internal/setting"},
 
-	"internal/summary": {"internal/gate", "internal/claims", "internal/jose", "internal/demand", "internal/scope", "internal/tenant"},
+	"internal/summary": {"internal/gate", "internal/claims", "internal/jose", "internal/demand", "internal/scope",
+		"internal/tenant"},
 
 	// Further Caddy modules will use these, too, so they must not depend on the handler.
 	"caddyjwt/words": {"internal/setting", "internal/smallfile"},
@@ -101,7 +103,8 @@ var arrows = map[string][]string{
 	"caddyjwt/consumers": {"caddyjwt/words", "internal/gate", "internal/claims", "internal/jose", "internal/setting"},
 
 	"caddyjwt": {
-		"caddyjwt/words", "caddyjwt/issuers", "caddyjwt/consumers", "caddyjwt/pool", "caddyjwt/process", "caddyjwt/startup", "caddyjwt/require", "caddyjwt/verdict",
+		"caddyjwt/words", "caddyjwt/issuers", "caddyjwt/consumers", "caddyjwt/pool", "caddyjwt/process",
+		"caddyjwt/startup", "caddyjwt/require", "caddyjwt/verdict",
 		"caddyjwt/expiry", "caddyjwt/onheader", "caddyjwt/cors", "internal/summary",
 		"caddyjwt/bodies", "caddyjwt/rights", "caddyjwt/protected", "internal/resource",
 		"internal/gate", "internal/authserver", "introspect", // and what their configurations are made of:
@@ -116,8 +119,9 @@ var arrows = map[string][]string{
 	},
 	"internal/paste": nil,
 	"caddyjwt/command": {
-		"caddyjwt", "caddyjwt/consumers", "caddyjwt/protected", "caddyjwt/rights", "caddyjwt/words", "internal/bearer", "internal/causes",
-		"internal/diagnose", "internal/gate", "internal/jose", "internal/paste", "internal/privatekey", "internal/resource",
+		"caddyjwt", "caddyjwt/consumers", "caddyjwt/protected", "caddyjwt/rights", "caddyjwt/words",
+		"internal/bearer", "internal/causes", "internal/diagnose", "internal/gate", "internal/jose", "internal/paste",
+		"internal/privatekey", "internal/resource",
 	},
 	".":         {"caddyjwt", "caddyjwt/command", "caddyjwt/matcher"},
 	"cmd/caddy": {"."},

@@ -78,7 +78,11 @@ func TestFileMustBeGoodAtFirst(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "bad"), "a b\n")
 	for _, name := range []string{"bad", "missing", "."} {
-		if _, err := tenant.OpenFile(filepath.Join(dir, name), nil); err == nil || !strings.Contains(err.Error(), "tenants file") {
+		if _, err := tenant.OpenFile(
+			filepath.Join(dir, name),
+			nil,
+		); err == nil ||
+			!strings.Contains(err.Error(), "tenants file") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

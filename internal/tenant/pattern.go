@@ -23,7 +23,8 @@ const placeholder = "{tenantid}"
 // Pattern is the form of the issuers of all tenants of one server. The zero value matches no issuer.
 type Pattern struct{ prefix, suffix string }
 
-// Is reports whether the path of a URL has a segment "*", so that it can only be meant as a pattern. It may be a bad one.
+// Is reports whether the path of a URL has a segment "*", so that it can only be meant as a pattern. It may be a bad
+// one.
 func Is(text string) bool {
 	_, rest, _ := strings.Cut(text, "://")
 	_, path, _ := strings.Cut(rest, "/")

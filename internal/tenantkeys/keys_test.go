@@ -168,12 +168,17 @@ func TestEachTenantHasItsOwnKeys(t *testing.T) {
 		t.Errorf("a tenant without metadata: %v", err)
 	}
 	stats := keys.Stats()
-	if stats.Keys != 2 || !stats.Failing || stats.Err == nil || stats.Fetched.IsZero() || stats.Fetches < 3 || stats.Failures == 0 {
+	if stats.Keys != 2 || !stats.Failing || stats.Err == nil || stats.Fetched.IsZero() || stats.Fetches < 3 ||
+		stats.Failures == 0 {
 		t.Errorf("stats %+v", stats)
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	if all := strings.Join(events, ", "); !strings.Contains(all, "/acme ready") || !strings.Contains(all, "/globex ready") {
+	if all := strings.Join(
+		events,
+		", ",
+	); !strings.Contains(all, "/acme ready") ||
+		!strings.Contains(all, "/globex ready") {
 		t.Errorf("events %s", all)
 	}
 }
@@ -230,7 +235,14 @@ func TestTenantsThatAreNotListed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := verify(t, keys, p, "globex", signed(t, key)); !errors.Is(err, keyset.ErrUnavailable) || s.fetched("globex") != 0 {
+	if _, err := verify(
+		t,
+		keys,
+		p,
+		"globex",
+		signed(t, key),
+	); !errors.Is(err, keyset.ErrUnavailable) ||
+		s.fetched("globex") != 0 {
 		t.Errorf("a tenant that is not listed: %v, %d fetches", err, s.fetched("globex"))
 	}
 	before := keys.Stats()

@@ -88,7 +88,8 @@ func TestKeysVouchForTheIssuerTheyName(t *testing.T) {
 					if err != nil {
 						text = err.Error()
 					}
-					if !want && !c.skipped && (!errors.Is(err, keyset.ErrUnknownKey) || !strings.Contains(text, `its member "issuer"`)) {
+					if !want && !c.skipped &&
+						(!errors.Is(err, keyset.ErrUnknownKey) || !strings.Contains(text, `its member "issuer"`)) {
 						t.Errorf("%s: the error does not say why: %v", kind, err)
 					}
 					if _, err := verify(t, source, &p, tenant, signed(t, other)); err != nil {

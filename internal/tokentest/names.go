@@ -15,7 +15,9 @@ import (
 var nameServer atomic.Pointer[string]
 
 // resolver asks the name server of Names if there is one, and otherwise those of the system.
-var resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+var resolver = &net.Resolver{PreferGo: true, Dial: func(
+	ctx context.Context, network, address string,
+) (net.Conn, error) {
 	if server := nameServer.Load(); server != nil {
 		network, address = "udp", *server
 	}
