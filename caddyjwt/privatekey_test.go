@@ -19,7 +19,6 @@ func encryptedPEM(tb testing.TB, key *tokentest.Key, password string) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	//nolint:staticcheck // the strength is nothing to this test
 	block, err := x509.EncryptPEMBlock(rand.Reader, "PRIVATE KEY", der, []byte(password), x509.PEMCipherAES256)
 	if err != nil {
 		tb.Fatal(err)

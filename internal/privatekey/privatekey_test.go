@@ -125,7 +125,6 @@ func TestParse(t *testing.T) {
 	pkcs8 := must(x509.MarshalPKCS8PrivateKey(ec))
 	plain := pemOf("PRIVATE KEY", pkcs8)
 	legacy := func(kind string, der []byte) string { // in this form, other programs still write keys
-		//nolint:staticcheck // that it is weak is no reason not to read it
 		return string(pem.EncodeToMemory(must(x509.EncryptPEMBlock(rand.Reader, kind, der, []byte(password),
 			x509.PEMCipherAES256))))
 	}
