@@ -61,7 +61,10 @@ func TestLineEndsAreNotPartOfAValue(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s by %q: %v", name, value, err)
 			}
-			asked := plan.Asking.Client
+			asked, headerUp := plan.Asking.Client, plan.Server.Fetch.Header.Get("X-Api-Key")
+			if rotating := plan.Server.Fetch.Rotating; len(rotating) > 0 { // it comes from a file
+				headerUp = rotating[0].Value.First
+			}
 			bearer := issuers.Issuer{
 				Issuer: "https://as.example.com", AnyAudience: true, Introspect: &issuers.Introspect{BearerToken: value},
 			}
@@ -70,7 +73,7 @@ func TestLineEndsAreNotPartOfAValue(t *testing.T) {
 				t.Fatalf("%s by %q: %v", name, value, err)
 			}
 			for field, got := range map[string]string{
-				"header_up": plan.Server.Fetch.Header.Get("X-Api-Key"), "prefix": plan.Asking.Prefix,
+				"header_up": headerUp, "prefix": plan.Asking.Prefix,
 				"client_id":     asked.ClientID,
 				"client_secret": asked.ClientSecret, "param": asked.Params[0].Value, "token_type_hint": asked.TokenTypeHint,
 				"bearer_token": bearing.Asking.Client.BearerToken,

@@ -42,7 +42,8 @@ func (h *Handler) offerServer(app *App, o opener) (err error) {
 	}
 	if from := &o.server.Server; h.AuthServerMetadata.Mode != "redirect" {
 		h.mirrors, err = protected.Mirror(h.shared.Pool, authserver.MirrorOptions{
-			Issuer: from.Issuer, URL: from.Metadata, Fetch: from.Fetch, MaxStale: from.MaxStale, Logger: o.Shared.Log.Keys,
+			Issuer: from.Issuer, URL: from.Metadata, Fetch: from.FetchOptions(o.Shared.Log.Keys), MaxStale: from.MaxStale,
+			Logger: o.Shared.Log.Keys,
 		}, h.log.failedToClose)
 		if err != nil {
 			return fmt.Errorf("auth_server_metadata: %w", err)

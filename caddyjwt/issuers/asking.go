@@ -25,6 +25,9 @@ type Asking struct {
 	Prefix string
 	Client introspect.Config
 	Doubt  string // about the secret that signs assertions, see jose.Key.Doubt
+
+	credential credential
+	renew      func(text string) (introspect.Credentials, error) // nil if no secret follows a file
 }
 
 func (i *Introspect) compile(s *words.Settings, of *Issuer, plan *Plan) (*Asking, error) {
@@ -74,6 +77,9 @@ func (i *Introspect) compile(s *words.Settings, of *Issuer, plan *Plan) (*Asking
 	}
 	if err := out.check(); err != nil {
 		return nil, byOurField(err)
+	}
+	if out.credential.Word != "" {
+		out.renew = func(text string) (introspect.Credentials, error) { return i.renewed(out, text) }
 	}
 	return out, nil
 }
@@ -127,9 +133,13 @@ func (i *Introspect) compileTexts(s *words.Settings, out *Asking) error {
 		{"BearerToken", "bearer_token", i.BearerToken, &out.Client.BearerToken, new(bool)},
 		{"TokenTypeHint", "token_type_hint", i.TokenTypeHint, &out.Client.TokenTypeHint, new(bool)},
 	} {
-		var err error
-		if *text.into, *text.known, err = s.Text(text.name, text.value); err != nil {
+		template, known, err := s.Rotating(text.name, text.value)
+		if err != nil {
 			return setting.In(text.field, err)
+		}
+		*text.into, *text.known = template.First, known
+		if text.name == "client_secret" || text.name == "bearer_token" {
+			out.rotates(text.name, template, "")
 		}
 	}
 	if !endpoint {
@@ -157,11 +167,12 @@ func (i *Introspect) compileKey(s *words.Settings, out *Asking) error {
 	if err != nil {
 		return setting.In("PrivateKeyPassword", setting.Wrap("private_key", err))
 	}
-	text, known, err := s.PEM("private_key", i.PrivateKey)
+	template, known, err := s.RotatingPEM("private_key", i.PrivateKey)
 	switch {
 	case err != nil:
 	case known && openable:
-		out.Client.PrivateKey, err = i.parseKey(text, password)
+		out.Client.PrivateKey, err = i.parseKey(template.First, password)
+		out.rotates("private_key", template, password)
 	default: // any key will do, so that all else can be checked; only the algorithm must fit it
 		_, out.Client.PrivateKey, err = ed25519.GenerateKey(nil)
 		if alg, ok := jose.ParseAlgorithm(i.AssertionAlg); ok && jose.AsymmetricAlgorithms().Has(alg) {

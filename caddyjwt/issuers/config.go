@@ -88,7 +88,7 @@ type Issuer struct {
 	TLS *TLS `json:"tls,omitempty"`
 	// Header fields for requests for keys and discovery documents, for servers that want an API key. They go only to the
 	// host of the configured address: not to where a redirect or the metadata leads, and not to introspection. Default:
-	// none. Placeholders are resolved in the values.
+	// none. Placeholders are resolved in the values; those of files are read again when the file changes.
 	RequestHeaders map[string][]string `json:"request_headers,omitempty"`
 	// Allow the server to have a link-local or cloud metadata address. Dangerous: those addresses give credentials to
 	// whoever asks. Default: they are refused, also after redirects.

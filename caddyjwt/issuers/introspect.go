@@ -24,26 +24,27 @@ type Introspect struct {
 	// The gateway's client identifier at the server. Give the gateway a client of its own: some servers call a token
 	// inactive when the client that got it asks. Default: none. Placeholders are resolved.
 	ClientID string `json:"client_id,omitempty"`
-	// Secret of the client. Default: none. Placeholders are resolved. Prefer one such as {env.SECRET}: whoever can read
-	// the configuration can read a secret written here.
+	// Secret of the client. Default: none. Placeholders are resolved. One such as {file./run/secrets/gate} is read again
+	// when the file changes. Prefer a placeholder: whoever can read the configuration can read a secret written here.
 	ClientSecret string `json:"client_secret,omitempty"`
 	// How the gateway authenticates: client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt,
 	// tls_client_auth, bearer or none. "none" is for endpoints that are protected by other means. Default: what fits the
 	// credentials and the server's metadata.
 	AuthMethod string `json:"auth_method,omitempty"`
 	// Private key for private_key_jwt, as PEM text or the path of a file: RSA of at least 2048 bits, P-256, P-384, P-521
-	// or Ed25519. Read once, when the configuration loads. Default: none. Placeholders are resolved.
+	// or Ed25519. A file is read again when it changes. Default: none. Placeholders are resolved.
 	PrivateKey string `json:"private_key,omitempty"`
 	// Password of the private key, if its PEM block is encrypted: in PKCS#8 with PBES2 and PBKDF2 of at most 2,000,000
-	// rounds, or in the older form of RFC 1421. Default: none. Placeholders are resolved. Prefer one such as {env.SECRET}:
-	// whoever can read the configuration can read a password written here.
+	// rounds, or in the older form of RFC 1421. It is read once. Default: none. Placeholders are resolved. Prefer one such
+	// as {env.SECRET}: whoever can read the configuration can read a password written here.
 	PrivateKeyPassword string `json:"private_key_password,omitempty"`
 	// The "kid" of the private key at the server. Default: none. Placeholders are resolved.
 	KeyID string `json:"key_id,omitempty"`
 	// Algorithm of the assertions of private_key_jwt and client_secret_jwt; it must fit the key. Default: RS256, ES256,
 	// ES384, ES512 or EdDSA, whichever fits the private key; HS256 with a secret.
 	AssertionAlg string `json:"assertion_alg,omitempty"`
-	// Access token of the gateway, for the method bearer. It is not renewed. Default: none. Placeholders are resolved.
+	// Access token of the gateway, for the method bearer. The gate does not renew it. One such as
+	// {file./run/secrets/token} is read again when the file changes. Default: none. Placeholders are resolved.
 	BearerToken string `json:"bearer_token,omitempty"`
 	// Send id and secret of client_secret_basic without form-encoding, for servers that do not decode them (against RFC
 	// 6749 section 2.3.1). Default: they are encoded.

@@ -91,7 +91,8 @@ func (p *Server) timing() keyset.Timing { return keyset.Timing{MaxStale: p.MaxSt
 // discovery is the options for reading the issuer's metadata.
 func (o Opener) discovery(p *Server) keyset.DiscoveryOptions {
 	return keyset.DiscoveryOptions{
-		Issuer: p.issuerInMetadata(), URL: p.Metadata, Fetch: p.Fetch, Timing: p.timing(), Logger: o.Shared.Log.Keys,
+		Issuer: p.issuerInMetadata(), URL: p.Metadata, Fetch: p.FetchOptions(o.Shared.Log.Keys), Timing: p.timing(),
+		Logger: o.Shared.Log.Keys,
 	}
 }
 
@@ -131,6 +132,7 @@ func (o Opener) openAsking(
 		config.VerifySigned = settings.signed.Verify
 	}
 	config.Identity = settings.id()
+	config.Renew = plan.Asking.renewer(o.Shared.Log.Keys.With("issuer", plan.Issuer.Name))
 	client, err := l.Client(plan.Issuer.Name, config.Fingerprint(), func() (*introspect.Client, io.Closer, error) {
 		transport, err := fetch.NewClient(plan.Server.Fetch)
 		if err != nil {
@@ -160,12 +162,13 @@ type askerSettings struct {
 	discovery   keyset.DiscoveryOptions
 	signed      authserver.SignedAnswers
 	reading     *claims.Reading // by which it decodes answers
+	credential  credential
 }
 
 func (o Opener) askerSettings(plan *Plan, keys keyset.Source, keysID [32]byte) askerSettings {
 	return askerSettings{
 		connections: plan.Server.Fetch, keys: keysID, discovery: o.discovery(&plan.Server),
-		reading: plan.Issuer.Reading(0),
+		reading: plan.Issuer.Reading(0), credential: plan.Asking.credential,
 		signed: authserver.SignedAnswers{
 			Keys: keys, Issuer: plan.Issuer.Name, ClientID: plan.Asking.Client.ClientID,
 			Algorithms: plan.Issuer.Algorithms, Leeway: plan.Issuer.Leeway,

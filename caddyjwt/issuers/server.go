@@ -14,6 +14,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/fetch"
 	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/rotating"
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
@@ -25,15 +26,11 @@ func (i *Issuer) fetchOptions(s *words.Settings) (fetch.Options, error) {
 		return options, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(i.RequestHeaders)) { // sorted: two spellings of one name share a field
-		values, err := requestHeader(s, name, i.RequestHeaders[name])
-		if err != nil {
-			return options, setting.In("RequestHeaders["+name+"]", err)
-		}
 		if options.Header == nil {
 			options.Header = make(http.Header)
 		}
-		for _, value := range values {
-			options.Header.Add(name, value)
+		if err := requestHeader(s, name, i.RequestHeaders[name], &options); err != nil {
+			return options, setting.In("RequestHeaders["+name+"]", err)
 		}
 	}
 	if i.TLS == nil {
@@ -42,15 +39,38 @@ func (i *Issuer) fetchOptions(s *words.Settings) (fetch.Options, error) {
 	return options, setting.In("TLS", setting.Wrap("tls", i.TLS.compile(s, &options)))
 }
 
-func requestHeader(s *words.Settings, name string, values []string) ([]string, error) {
-	values, _, err := s.Texts("header_up "+name, append([]string{}, values...))
-	if err != nil {
-		return nil, err
+// requestHeader compiles the values of a header field. If one of them follows a file, they all count as rotating, so
+// that their order stays.
+func requestHeader(s *words.Settings, name string, values []string, options *fetch.Options) error {
+	what := "header_up " + name
+	if err := words.NotEmpty(what, append([]string{}, values...)); err != nil {
+		return err
 	}
-	if err := checkRequestHeader(name, values); err != nil {
-		return nil, fmt.Errorf("header_up %q: %w", name, err)
+	var fields []rotating.Field
+	var texts []string
+	rotates := false
+	for n, value := range values {
+		template, _, err := s.Rotating(what, value)
+		if err == nil && template.First == "" {
+			err = fmt.Errorf("a value of %s is empty", what)
+		}
+		if err != nil {
+			return setting.In(setting.Element("", n), err)
+		}
+		rotates = rotates || template.Rotates()
+		fields, texts = append(fields, rotating.Field{Name: name, Value: template}), append(texts, template.First)
 	}
-	return values, nil
+	if err := checkRequestHeader(name, texts); err != nil {
+		return fmt.Errorf("header_up %q: %w", name, err)
+	}
+	if rotates {
+		options.Rotating = append(options.Rotating, fields...)
+		return nil
+	}
+	for _, text := range texts {
+		options.Header.Add(name, text)
+	}
+	return nil
 }
 
 // checkRequestHeader refuses fields that would make every request fail, and those that the client sets itself.

@@ -34,17 +34,23 @@ func (s *Settings) ReadFile(what, path string) (content []byte, known bool, err 
 // PEM is the PEM text of a setting that has either the text itself or the path of a file. When known is false, a
 // variable or the file is missing, and so is the text.
 func (s *Settings) PEM(what, value string) (text string, known bool, err error) {
+	_, text, known, err = s.pem(what, value)
+	return text, known, err
+}
+
+// pem is PEM, with the path of the file that the text is from; empty for none.
+func (s *Settings) pem(what, value string) (path, text string, known bool, err error) {
 	text, known, err = s.Text(what, value)
 	if err != nil || !known || strings.Contains(text, PEMBegin) {
-		return text, known, err
+		return "", text, known, err
 	}
 	content, _, err := smallfile.Read(text)
 	if err != nil {
 		err = notAPath(text, err)
 		err = s.unread(text, err, fmt.Errorf("%s is neither PEM text nor a readable file: %w", what+named(text), err))
-		return "", false, err
+		return "", "", false, err
 	}
-	return string(content), true, nil
+	return text, string(content), true, nil
 }
 
 // notAPath says what a text is that was written in place of a path. For a path, it returns the cause why the file

@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddyjwt/gateway/internal/rotating"
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
@@ -112,7 +113,7 @@ func given(name string) bool {
 // it, and line ends (CR, LF or both) behind it. This goes for every text of the configuration, secrets and tokens
 // included. A secret whose bytes do end in a line end has to be written in base64.
 func content(text string) string {
-	return strings.TrimRight(strings.TrimPrefix(text, "\ufeff"), "\r\n")
+	return rotating.Trim(text)
 }
 
 const placeholderAdvice = " (use {env.NAME} or {file./path}, which must have a value when the configuration loads; " +

@@ -28,10 +28,11 @@ func newFields(o Options) (fields, error) {
 		if logger != nil {
 			logger = logger.With("setting", "header_up "+field.Name)
 		}
-		value, err := rotating.New(field.Value, fieldValue, logger)
+		first, err := fieldValue(field.Value.First)
 		if err != nil {
 			return f, fmt.Errorf("header field %q: %w", field.Name, err)
 		}
+		value := rotating.New(field.Value, first, fieldValue, logger)
 		f.rotating = append(f.rotating, rotatingField{http.CanonicalHeaderKey(field.Name), value})
 	}
 	return f, nil

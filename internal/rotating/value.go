@@ -45,15 +45,12 @@ type part struct {
 	watch *smallfile.Watch
 }
 
-// New makes a value from the first text of the template, without looking at files. parse makes the value from a text.
-// Its error must not quote the text. The logger gets changes of state; nil for none. It must outlive the value.
-func New[T any](t Template, parse func(text string) (T, error), logger *slog.Logger) (*Value[T], error) {
-	first, err := parse(t.First)
-	if err != nil {
-		return nil, err
-	}
+// New makes a value, without looking at files. first is what the first text of the template means. parse makes a value
+// from a text. Its error must not quote the text. The logger gets changes of state; nil for none. It must outlive the
+// value.
+func New[T any](t Template, first T, parse func(text string) (T, error), logger *slog.Logger) *Value[T] {
 	v := &Value[T]{parse: parse}
-	v.current.Store(&version[T]{first, 1, t.First})
+	v.current.Store(&version[T]{first, 1, Trim(t.First)})
 	var files []string
 	for _, p := range t.Parts {
 		if p.File {
@@ -67,7 +64,7 @@ func New[T any](t Template, parse func(text string) (T, error), logger *slog.Log
 		logger = slog.New(slog.DiscardHandler)
 	}
 	v.logger = logger.With("file", strings.Join(files, ", "))
-	return v, nil
+	return v
 }
 
 // Get returns the present value, and a number that is another one for each value. It does not wait for others who read

@@ -64,7 +64,7 @@ var arrows = map[string][]string{
 		"internal/tenant"},
 
 	// Further Caddy modules will use these, too, so they must not depend on the handler.
-	"caddyjwt/words": {"internal/setting", "internal/smallfile"},
+	"caddyjwt/words": {"internal/rotating", "internal/setting", "internal/smallfile"},
 	"caddyjwt/pool": {
 		"internal/gate", "internal/keyset", "introspect",
 		"internal/jose", // its tests make keys
@@ -98,7 +98,7 @@ var arrows = map[string][]string{
 	"caddyjwt/issuers": {
 		"caddyjwt/words", "caddyjwt/pool", "caddyjwt/process", "caddyjwt/require", "internal/gate", "internal/authserver",
 		"introspect", "internal/fetch", "internal/hashing", "internal/jose", "internal/keyset", "internal/claims",
-		"internal/privatekey", "internal/setting", "internal/tenant", "internal/tenantkeys",
+		"internal/privatekey", "internal/rotating", "internal/setting", "internal/tenant", "internal/tenantkeys",
 	},
 	"caddyjwt/consumers": {"caddyjwt/words", "internal/gate", "internal/claims", "internal/jose", "internal/setting"},
 
