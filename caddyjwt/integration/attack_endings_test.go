@@ -2,20 +2,13 @@ package integration
 
 import (
 	"bufio"
-	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
-	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/net/http2"
 )
 
 // ending is a gate that ends responses, by a word. Its tokens have no leeway.
@@ -234,56 +227,21 @@ func typed(mediaType string) func(http.ResponseWriter) {
 // Over HTTP/2 and HTTP/3 a WebSocket is a stream of its own (RFC 8441, RFC 9220), and no connection is handed over.
 func TestAttackEndingExtendedConnect(t *testing.T) {
 	s, ways := startEverywhere(t, ending(t, "end_at_expiry"))
-	if len(ways) < 3 {
-		t.Skip("no HTTP/3 with the race detector")
-	}
-	answer, gone := echoes()
-	s.upstream.answer = answer
-	connectEnds(t, s, gone, func(token string, body io.ReadCloser) *http.Response {
-		r := ways[2].to(t, http.MethodConnect, "/ws")
-		r.Proto, r.Body = "websocket", body
-		r.Header.Set("Authorization", "Bearer "+token)
-		response, err := ways[2].client.Transport.RoundTrip(r)
-		if err != nil {
-			s.unable("%v", err)
-		}
-		return response
-	})
+	connectEnds(t, s, s.connectsOverHTTP3(ways))
 }
 
-// Go's server offers it over HTTP/2 only if the process begins with a variable, so the test starts itself again.
 func TestAttackEndingExtendedConnectOverHTTP2(t *testing.T) {
-	const variable = "GODEBUG=http2xconnect=1"
-	if !slices.Contains(os.Environ(), variable) {
-		command := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
-		command.Env = append(os.Environ(), variable)
-		if text, err := command.CombinedOutput(); err != nil || strings.Count(string(text), "--- PASS") != 3 {
-			t.Errorf("%v\n%s", err, text)
-		}
+	if !takesTunnelsOverHTTP2(t, 3) {
 		return
 	}
 	s := start(t, ending(t, "end_at_expiry"))
-	s.loadFile(strings.Replace(s.caddyfile(ending(t, "end_at_expiry")), "auto_https off",
-		"auto_https off\n\tservers {\n\t\tprotocols h1 h2c\n\t}", 1))
-	answer, gone := echoes()
-	s.upstream.answer = answer
-	client := &http2.Transport{AllowHTTP: true, DialTLSContext: func(ctx context.Context, _, _ string,
-		_ *tls.Config) (net.Conn, error) {
-		return s.dial(ctx, "", "")
-	}}
-	connectEnds(t, s, gone, func(token string, body io.ReadCloser) *http.Response {
-		r := s.request(http.MethodConnect, "/ws", body, ":protocol", "websocket", "Authorization", "Bearer "+token)
-		response, err := client.RoundTrip(r)
-		if err != nil {
-			s.unable("%v", err)
-		}
-		return response
-	})
+	connectEnds(t, s, s.connectsOverHTTP2(ending(t, "end_at_expiry")))
 }
 
 // connectEnds wants a tunnel to end with its token, whatever its client does.
-func connectEnds(t *testing.T, s *site, gone <-chan error,
-	connect func(token string, body io.ReadCloser) *http.Response) {
+func connectEnds(t *testing.T, s *site, connect connects) {
+	answer, gone := echoes()
+	s.upstream.answer = answer
 	for name, reads := range map[string]bool{"a quiet client": true, "a client that sends and does not read": false} {
 		s.attack(t, name, func(t *testing.T, a *attempt) {
 			var sends *io.PipeWriter
@@ -294,7 +252,7 @@ func connectEnds(t *testing.T, s *site, gone <-chan error,
 				expires = until
 				var body *io.PipeReader
 				body, sends = io.Pipe()
-				response = connect(token, body)
+				response = connect("Authorization", "Bearer "+token, body)
 				return response.StatusCode
 			})
 			defer response.Body.Close()

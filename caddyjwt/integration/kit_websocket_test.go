@@ -1,13 +1,20 @@
 package integration
 
 import (
-	"bufio"
+	"context"
 	"crypto/sha1" //nolint:gosec // RFC 6455 section 4.2.2 has it
+	"crypto/tls"
 	"encoding/base64"
 	"io"
+	"net"
 	"net/http"
+	"os"
+	"os/exec"
+	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/net/http2"
 )
 
 // opensWebSockets makes the upstream open WebSockets, and send back what arrives. choose is the subprotocol that it
@@ -60,23 +67,8 @@ func offering(protocols ...string) string {
 // got.
 func (s *site) openWebSocket(t *testing.T, handshake string) (chosen string, at seen) {
 	t.Helper()
-	conn, err := s.dial(t.Context(), "", "")
-	if err != nil {
-		s.unable("%v", err)
-	}
+	conn, reader, response := s.begin(handshake)
 	defer func() { _ = conn.Close() }()
-	if err := conn.SetDeadline(deadline()); err != nil {
-		s.unable("%v", err)
-	}
-	if _, err := io.WriteString(conn, handshake); err != nil {
-		s.unable("%v", err)
-	}
-	reader := bufio.NewReader(conn)
-	response, err := http.ReadResponse(reader, &http.Request{Method: http.MethodGet})
-	if err != nil {
-		s.unable("%v", err)
-	}
-	_ = response.Body.Close()
 	if response.StatusCode != http.StatusSwitchingProtocols {
 		t.Fatalf("status %d, want 101; the log says %s", response.StatusCode, s.lastReason())
 	}
@@ -96,4 +88,59 @@ func (s *site) openWebSocket(t *testing.T, handshake string) (chosen string, at 
 		t.Errorf("the answer has several subprotocols: %q", values)
 	}
 	return response.Header.Get("Sec-WebSocket-Protocol"), requests[0]
+}
+
+// connects opens a tunnel by CONNECT with ":protocol websocket" (RFC 8441), and with this header field.
+type connects func(name, value string, body io.ReadCloser) *http.Response
+
+// connectsOverHTTP3 needs the ways of startEverywhere.
+func (s *site) connectsOverHTTP3(ways []way) connects {
+	s.t.Helper()
+	if len(ways) < 3 {
+		s.t.Skip("no HTTP/3 with the race detector")
+	}
+	return func(name, value string, body io.ReadCloser) *http.Response {
+		r := ways[2].to(s.t, http.MethodConnect, "/ws")
+		r.Proto, r.Body = "websocket", body
+		r.Header.Set(name, value)
+		response, err := ways[2].client.Transport.RoundTrip(r)
+		if err != nil {
+			s.unable("%v", err)
+		}
+		return response
+	}
+}
+
+// takesTunnelsOverHTTP2 reports whether Go's server takes these tunnels over HTTP/2. It does so only if the process
+// begins with a variable. Otherwise the test runs in a process that does, where so many tests must pass.
+func takesTunnelsOverHTTP2(t *testing.T, passes int) bool {
+	t.Helper()
+	const variable = "GODEBUG=http2xconnect=1"
+	if slices.Contains(os.Environ(), variable) {
+		return true
+	}
+	command := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+	command.Env = append(os.Environ(), variable)
+	if text, err := command.CombinedOutput(); err != nil || strings.Count(string(text), "--- PASS") != passes {
+		t.Errorf("%v\n%s", err, text)
+	}
+	return false
+}
+
+// connectsOverHTTP2 loads the gate again, on a server that also takes HTTP/2 in clear.
+func (s *site) connectsOverHTTP2(gate string) connects {
+	s.t.Helper()
+	s.loadFile(bothProtocols(s.caddyfile(gate)))
+	client := &http2.Transport{AllowHTTP: true, DialTLSContext: func(ctx context.Context, _, _ string,
+		_ *tls.Config) (net.Conn, error) {
+		return s.dial(ctx, "", "")
+	}}
+	return func(name, value string, body io.ReadCloser) *http.Response {
+		r := s.request(http.MethodConnect, "/ws", body, ":protocol", "websocket", name, value)
+		response, err := client.RoundTrip(r)
+		if err != nil {
+			s.unable("%v", err)
+		}
+		return response
+	}
 }

@@ -49,7 +49,7 @@ func TestRecipeOfRequirements(t *testing.T) {
 	}
 }
 
-// A pattern that matches other names than those that were meant is told of when it loads, in a gate and in a matcher.
+// A pattern may match other names than those that were meant. A gate and a matcher warn about it when they load.
 func TestWarningOfPatterns(t *testing.T) {
 	s := prepare(t)
 	s.behind("@them bearer claim sub like user*\nrespond @them yes\nGATE", consumerAlice(t),

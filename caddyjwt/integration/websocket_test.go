@@ -1,18 +1,10 @@
 package integration
 
 import (
-	"context"
-	"crypto/tls"
 	"io"
-	"net"
 	"net/http"
-	"os"
-	"os/exec"
 	"slices"
-	"strings"
 	"testing"
-
-	"golang.org/x/net/http2"
 )
 
 const kubernetesMarker = "base64url.bearer.authorization.k8s.io."
@@ -118,49 +110,19 @@ func TestSubprotocolsOnAPublicPath(t *testing.T) {
 // Over HTTP/2 and HTTP/3 a WebSocket is opened by CONNECT (RFC 8441, RFC 9220), and answered with 200.
 func TestTokenInASubprotocolOverHTTP3(t *testing.T) {
 	s, ways := startEverywhere(t, gateFor(consumerAlice(t), "token_from websocket_protocol"))
-	if len(ways) < 3 {
-		t.Skip("no HTTP/3 with the race detector")
-	}
-	connectWithSubprotocols(t, s, func(offer string, body io.ReadCloser) *http.Response {
-		r := ways[2].to(t, http.MethodConnect, "/ws")
-		r.Proto, r.Body = "websocket", body
-		r.Header.Set("Sec-WebSocket-Protocol", offer)
-		response, err := ways[2].client.Transport.RoundTrip(r)
-		if err != nil {
-			s.unable("%v", err)
-		}
-		return response
-	})
+	connectWithSubprotocols(t, s, s.connectsOverHTTP3(ways))
 }
 
-// Go's server offers it over HTTP/2 only if the process begins with a variable, so the test starts itself again.
 func TestTokenInASubprotocolOverHTTP2(t *testing.T) {
-	const variable = "GODEBUG=http2xconnect=1"
-	if !slices.Contains(os.Environ(), variable) {
-		command := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
-		command.Env = append(os.Environ(), variable)
-		if text, err := command.CombinedOutput(); err != nil || strings.Count(string(text), "--- PASS") != 1 {
-			t.Errorf("%v\n%s", err, text)
-		}
+	if !takesTunnelsOverHTTP2(t, 1) {
 		return
 	}
-	s := start(t, gateFor(consumerAlice(t), "token_from websocket_protocol"))
-	s.loadFile(bothProtocols(s.caddyfile(gateFor(consumerAlice(t), "token_from websocket_protocol"))))
-	client := &http2.Transport{AllowHTTP: true, DialTLSContext: func(ctx context.Context, _, _ string,
-		_ *tls.Config) (net.Conn, error) {
-		return s.dial(ctx, "", "")
-	}}
-	connectWithSubprotocols(t, s, func(offer string, body io.ReadCloser) *http.Response {
-		r := s.request(http.MethodConnect, "/ws", body, ":protocol", "websocket", "Sec-Websocket-Protocol", offer)
-		response, err := client.RoundTrip(r)
-		if err != nil {
-			s.unable("%v", err)
-		}
-		return response
-	})
+	gate := gateFor(consumerAlice(t), "token_from websocket_protocol")
+	s := start(t, gate)
+	connectWithSubprotocols(t, s, s.connectsOverHTTP2(gate))
 }
 
-func connectWithSubprotocols(t *testing.T, s *site, connect func(offer string, body io.ReadCloser) *http.Response) {
+func connectWithSubprotocols(t *testing.T, s *site, connect connects) {
 	t.Helper()
 	token := hmacKey(t).Sign(t, claims())
 	for offer, want := range map[string]struct {
@@ -176,7 +138,7 @@ func connectWithSubprotocols(t *testing.T, s *site, connect func(offer string, b
 	} {
 		s.upstream.opensWebSockets(chat)
 		body, sends := io.Pipe()
-		response := connect(offer, body)
+		response := connect("Sec-WebSocket-Protocol", offer, body)
 		_ = sends.Close()
 		_ = response.Body.Close()
 		if response.StatusCode != want.status || response.Header.Get("Sec-WebSocket-Protocol") != want.chosen {

@@ -152,10 +152,10 @@ func (a *All) Validate(word string) error {
 	}
 	for i, list := range a.AnyScopes {
 		if len(list) == 0 {
-			return setting.Errorf(element("AnyScopes", i), "%sany_scope: no scope follows", word)
+			return setting.Errorf(setting.Element("AnyScopes", i), "%sany_scope: no scope follows", word)
 		}
 		if err := validScopes(word+"any_scope", list); err != nil {
-			return setting.In(element("AnyScopes", i), err)
+			return setting.In(setting.Element("AnyScopes", i), err)
 		}
 	}
 	if err := validClaims(word+"claim", a.Claims); err != nil {
@@ -173,8 +173,8 @@ func (e *Exclusions) validate(word string, beside *All) error {
 	}
 	for i, name := range e.Scopes {
 		if slices.Contains(beside.Scopes, name) {
-			return setting.Errorf(element("Scopes", i), "%sscope %q: the same scope must be there; remove one of the two lines",
-				word, name)
+			return setting.Errorf(setting.Element("Scopes", i),
+				"%sscope %q: the same scope must be there; remove one of the two lines", word, name)
 		}
 	}
 	if err := validClaims(word+"claim", e.Claims); err != nil {
@@ -182,14 +182,14 @@ func (e *Exclusions) validate(word string, beside *All) error {
 	}
 	for i := range e.Claims {
 		if c := &e.Claims[i]; c.IsBound() {
-			return setting.Errorf(element("Claims", i), "%sclaim %v: a bound cannot be turned around: leave \"not\" out, and "+
-				"write at_most in place of at_least, or the reverse", word, c.Path)
+			return setting.Errorf(setting.Element("Claims", i), "%sclaim %v: a bound cannot be turned around: "+
+				"leave \"not\" out, and write at_most in place of at_least, or the reverse", word, c.Path)
 		}
 	}
 	for i, name := range e.Groups {
 		if name == "" || slices.Contains(beside.Groups, name) {
-			return setting.Errorf(element("Groups", i), "%sgroup %q: the group is empty, or one of those that the caller must "+
-				"be in; remove it from one of the two lines", word, name)
+			return setting.Errorf(setting.Element("Groups", i), "%sgroup %q: the group is empty, or one of those that "+
+				"the caller must be in; remove it from one of the two lines", word, name)
 		}
 	}
 	return nil
@@ -204,17 +204,14 @@ func ValidateAny(word string, alternatives []All) error {
 	}
 	for i := range alternatives {
 		if alternatives[i].empty() {
-			return setting.Errorf(element("", i), "%sany: an alternative asks for nothing", word)
+			return setting.Errorf(setting.Element("", i), "%sany: an alternative asks for nothing", word)
 		}
 		if err := alternatives[i].Validate(word + "any: "); err != nil {
-			return setting.In(element("", i), err)
+			return setting.In(setting.Element("", i), err)
 		}
 	}
 	return nil
 }
-
-// element is the path of one element of a list.
-func element(list string, i int) string { return fmt.Sprintf("%s[%d]", list, i) }
 
 // Doubts are warnings about patterns that may match other names than those that were meant. A pattern that excludes too
 // much is not one: it opens nothing. word is what stands before a kind of demand.
@@ -250,7 +247,7 @@ func validScopes(word string, scopes []string) error {
 func validClaims(word string, conditions []claims.Condition) error {
 	for i := range conditions {
 		if err := conditions[i].Validate(); err != nil {
-			return setting.Errorf(element("", i), "%s %v: %w", word, conditions[i].Path, err)
+			return setting.Errorf(setting.Element("", i), "%s %v: %w", word, conditions[i].Path, err)
 		}
 	}
 	return nil

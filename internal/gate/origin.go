@@ -36,7 +36,7 @@ func (c *Config) originCheck() (*originCheck, error) {
 	}
 	for i, origin := range c.TrustedOrigins {
 		if err := check.protection.AddTrustedOrigin(origin); err != nil {
-			return nil, setting.In(element("TrustedOrigins", i), err)
+			return nil, setting.In(setting.Element("TrustedOrigins", i), err)
 		}
 	}
 	return check, nil

@@ -35,7 +35,7 @@ func (c *Config) outputs() ([]Output, fields.Names, error) {
 	list := []Output{consumers}
 	for i, claim := range c.ForwardClaims {
 		if err := c.checkOutputName(&managed, claim.Header); err != nil {
-			return nil, managed, setting.In(element("ForwardClaims", i), claim.mistake(err))
+			return nil, managed, setting.In(setting.Element("ForwardClaims", i), claim.mistake(err))
 		}
 		claim.Header = textproto.CanonicalMIMEHeaderKey(claim.Header)
 		managed.Add(claim.Header)
@@ -57,11 +57,11 @@ func (c *Config) outputs() ([]Output, fields.Names, error) {
 	}
 	for i, output := range c.Outputs {
 		if output == nil {
-			return nil, managed, setting.Errorf(element("Outputs", i), "an output is nil")
+			return nil, managed, setting.Errorf(setting.Element("Outputs", i), "an output is nil")
 		}
 		for _, name := range output.Names() {
 			if err := c.checkOutputName(&managed, name); err != nil {
-				return nil, managed, setting.Errorf(element("Outputs", i), "header %s: %w", name, err)
+				return nil, managed, setting.Errorf(setting.Element("Outputs", i), "header %s: %w", name, err)
 			}
 			managed.Add(name)
 		}
@@ -122,13 +122,13 @@ func (c *Config) consumerHeaders() (hidden consumerHeaders, err error) {
 		known := slices.IndexFunc(aboutConsumers, func(of string) bool { return strings.EqualFold(of, name) })
 		switch {
 		case known < 0 && name == "off":
-			return 0, setting.Errorf(element("ConsumerHeaders", i),
+			return 0, setting.Errorf(setting.Element("ConsumerHeaders", i),
 				"consumer_headers off sends none of them: remove it, or the names beside it")
 		case known < 0:
-			return 0, setting.Errorf(element("ConsumerHeaders", i), "consumer_headers %q: expected off, or some of %s",
+			return 0, setting.Errorf(setting.Element("ConsumerHeaders", i), "consumer_headers %q: expected off, or some of %s",
 				name, strings.Join(aboutConsumers, ", "))
 		case hidden&(1<<known) == 0:
-			return 0, setting.Errorf(element("ConsumerHeaders", i), "consumer_headers names %s twice: remove one", name)
+			return 0, setting.Errorf(setting.Element("ConsumerHeaders", i), "consumer_headers names %s twice: remove one", name)
 		}
 		hidden &^= 1 << known
 	}

@@ -55,12 +55,12 @@ func index(c *Config) (*parties, error) {
 	}
 	for i := range c.Issuers {
 		if err := p.addIssuer(c, i); err != nil {
-			return nil, setting.In(element("Issuers", i), err)
+			return nil, setting.In(setting.Element("Issuers", i), err)
 		}
 	}
 	for i := range c.Consumers {
 		if err := p.addConsumer(c, &c.Consumers[i]); err != nil {
-			return nil, setting.In(element("Consumers", i), err)
+			return nil, setting.In(setting.Element("Consumers", i), err)
 		}
 	}
 	names := make([]string, 0, len(c.Issuers))
@@ -123,7 +123,7 @@ func (p *parties) addConsumer(c *Config, consumer *Consumer) error {
 	}
 	for i := range consumer.Credentials {
 		if err := p.addCredential(c, &own, &consumer.Credentials[i]); err != nil {
-			return fmt.Errorf("%s: %w", where, setting.In(element("Credentials", i), err))
+			return fmt.Errorf("%s: %w", where, setting.In(setting.Element("Credentials", i), err))
 		}
 	}
 	return nil

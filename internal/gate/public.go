@@ -12,7 +12,7 @@ import (
 func (c *Config) publicPaths() (set publicpath.Set, err error) {
 	for i, path := range c.Public {
 		if err := set.Add(path); err != nil {
-			return set, setting.Errorf(element("Public", i), "public %q: %w", path, err)
+			return set, setting.Errorf(setting.Element("Public", i), "public %q: %w", path, err)
 		}
 	}
 	return set, nil

@@ -83,11 +83,11 @@ func (r *Requirements) validate(word string) error {
 	}
 	for i, block := range r.Any {
 		if err := demand.ValidateAny(word, block); err != nil {
-			return setting.In(element("Any", i), err)
+			return setting.In(setting.Element("Any", i), err)
 		}
 	}
 	if i := slices.Index(r.Others, nil); i >= 0 {
-		return setting.Errorf(element("Others", i), "a requirement is nil")
+		return setting.Errorf(setting.Element("Others", i), "a requirement is nil")
 	}
 	return nil
 }

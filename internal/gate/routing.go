@@ -33,7 +33,7 @@ func (p *parties) orderOpaque() error {
 			}
 			return nil
 		default:
-			return setting.Errorf(element("Issuers", max(a.index, b.index))+".Asking.Prefix",
+			return setting.Errorf(setting.Element("Issuers", max(a.index, b.index))+".Asking.Prefix",
 				"issuers %q and %q both take the same opaque tokens: "+
 					"give each introspect block a different \"prefix\" with which its tokens begin", a.name, b.name)
 		}

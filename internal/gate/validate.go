@@ -48,7 +48,7 @@ func (c *Config) validate() error {
 	}
 	for i := range c.Issuers {
 		if err := c.Issuers[i].validate(c.Audience); err != nil {
-			return setting.In(element("Issuers", i), err)
+			return setting.In(setting.Element("Issuers", i), err)
 		}
 	}
 	if c.KeyClaim != "" && !c.hasCredentials() {
@@ -57,9 +57,6 @@ func (c *Config) validate() error {
 	}
 	return setting.In("Asking", c.validateAsking())
 }
-
-// element is the path of one element of a list.
-func element(list string, i int) string { return fmt.Sprintf("%s[%d]", list, i) }
 
 func (c *Config) hasCredentials() bool {
 	return slices.ContainsFunc(c.Consumers, func(c Consumer) bool { return len(c.Credentials) > 0 })
@@ -152,7 +149,7 @@ func (c *Config) validateAsking() error {
 func (c *Config) checkClients() error {
 	for i := range c.Issuers {
 		if in := c.Issuers[i].Asking; in != nil && in.Client == nil {
-			return setting.Errorf(element("Issuers", i)+".Asking.Client",
+			return setting.Errorf(setting.Element("Issuers", i)+".Asking.Client",
 				"issuer %q: introspection has no client", c.Issuers[i].Name)
 		}
 	}
