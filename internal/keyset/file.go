@@ -2,10 +2,8 @@ package keyset
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,9 +12,6 @@ import (
 	"github.com/caddyjwt/gateway/internal/smallfile"
 )
 
-// pollInterval is how often to check whether a file has changed.
-const pollInterval = 2 * time.Second
-
 // File is a source of keys in a file.
 type File struct {
 	path    string
@@ -24,15 +19,8 @@ type File struct {
 	notify  *notifier
 	events  *refresh.Queue[Event]
 	current atomic.Pointer[static]
-	trouble atomic.Pointer[error] // why the file cannot be used now, nil when it can
-
-	mu      sync.Mutex // held while the file is read
-	closed  bool
-	timer   *time.Timer
-	failing bool
-	since   time.Time
-	watch   smallfile.Watch
-	content [sha256.Size]byte // hash of what the current set was made from
+	file    *smallfile.Follower
+	since   time.Time // when the file has become unusable; zero when it is not
 }
 
 var _ Source = (*File)(nil)
@@ -44,19 +32,17 @@ func NewFile(path string, taken Selection, logger *slog.Logger) (*File, error) {
 	if err := taken.check(); err != nil {
 		return nil, err
 	}
-	f := &File{path: path, taken: taken, notify: newNotifier(logger, path), watch: smallfile.Watch{Path: path}}
+	f := &File{path: path, taken: taken, notify: newNotifier(logger, path)}
 	f.events = refresh.NewQueue(f.notify.tell)
-	content, err := f.watch.Start(time.Now())
-	if err == nil {
-		err = f.take(content)
-	}
+	var err error
+	f.file, err = smallfile.Follow(smallfile.Watch{Path: path}, smallfile.Use{
+		Take: f.take, Trouble: f.tell, Looked: f.events.Deliver,
+		Retry: true, // a certificate in it may have become valid
+	})
 	if err != nil {
 		return nil, fmt.Errorf("key file %s: %w", path, err)
 	}
 	f.events.Deliver()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.timer = time.AfterFunc(pollInterval, f.check)
 	return f, nil
 }
 
@@ -74,8 +60,8 @@ func (f *File) Current() *Set {
 // Err says why the file could not be used when it was last read, or that a certificate in it has expired; otherwise it
 // is nil. It does not name the file, and never waits.
 func (f *File) Err() error {
-	if trouble := f.trouble.Load(); trouble != nil {
-		return *trouble
+	if err := f.file.Err(); err != nil {
+		return err
 	}
 	if s := f.current.Load(); s != nil && s.Current() == nil {
 		return s.expiry()
@@ -101,60 +87,14 @@ func (f *File) Find(ctx context.Context, alg jose.Algorithm, kid string) ([]*jos
 
 // Close implements Source.
 func (f *File) Close() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.closed = true
-	f.timer.Stop()
+	f.file.Close()
 	f.current.Store(nil)
 	return nil
 }
 
-// check looks at the file. Changed content is used once it was the same twice in a row.
-func (f *File) check() {
-	f.mu.Lock()
-	next := pollInterval
-	if f.closed {
-		f.mu.Unlock()
-		return
-	}
-	changed, err := f.read()
-	if err != nil {
-		f.fail(err)
-	} else if changed {
-		next = smallfile.Settle
-	}
-	f.timer = time.AfterFunc(next, f.check)
-	f.mu.Unlock()
-	f.events.Deliver()
-}
-
-// read looks for new content, and takes it once it has settled. changed asks for another look soon. An unusable file is
-// tried again each time: a certificate in it may have become valid.
-func (f *File) read() (changed bool, err error) {
-	if f.failing {
-		f.watch.Forget()
-	}
-	content, err := f.watch.Look(time.Now())
-	switch {
-	case err != nil, content == nil:
-		return false, err
-	case !content.Settled:
-		return content.Sum != f.content || f.failing, nil
-	case content.Sum == f.content:
-		f.recovered()
-		return false, nil
-	}
-	return false, f.take(content)
-}
-
-// take makes the keys in the content the current ones. The caller holds the lock, or is the constructor.
-func (f *File) take(content *smallfile.Content) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic while reading keys: %v", p)
-		}
-	}()
-	keys, skipped, expires, err := ParseKeys(content.Data, f.taken, time.Now())
+// take makes the keys in the content the current ones.
+func (f *File) take(data []byte) error {
+	keys, skipped, expires, err := ParseKeys(data, f.taken, time.Now())
 	if err != nil {
 		return err
 	}
@@ -165,11 +105,10 @@ func (f *File) take(content *smallfile.Content) (err error) {
 	var before *Set
 	event := Event{Kind: Ready, Source: f.path, Keys: set.Len(), Skipped: skipped}
 	if old := f.current.Load(); old != nil {
-		f.recovered()
+		f.tell(nil)
 		event.Kind, before = KeysChanged, old.set
 		event.Added, event.Removed = old.set.changes(set)
 	}
-	f.content = content.Sum
 	f.current.Store(newStatic(set, expires))
 	if event.Kind == Ready || len(event.Added)+len(event.Removed) > 0 {
 		f.events.Add(event)
@@ -180,21 +119,14 @@ func (f *File) take(content *smallfile.Content) (err error) {
 	return nil
 }
 
-// fail and recovered report when the file becomes unusable, and when that is over.
-func (f *File) fail(err error) {
-	f.trouble.Store(&err)
-	if f.failing {
-		return
+// tell reports when the file becomes unusable, and when that is over.
+func (f *File) tell(err error) {
+	switch {
+	case err == nil && !f.since.IsZero():
+		f.events.Add(Event{Kind: Recovered, Source: f.path, Keys: f.Current().Len(), Since: time.Since(f.since)})
+		f.since = time.Time{}
+	case err != nil && f.since.IsZero():
+		f.events.Add(Event{Kind: Failing, Source: f.path, Keys: f.Current().Len(), Err: err})
+		f.since = time.Now()
 	}
-	f.failing, f.since = true, time.Now()
-	f.events.Add(Event{Kind: Failing, Source: f.path, Keys: f.Current().Len(), Err: err})
-}
-
-func (f *File) recovered() {
-	if !f.failing {
-		return
-	}
-	f.failing = false
-	f.trouble.Store(nil)
-	f.events.Add(Event{Kind: Recovered, Source: f.path, Keys: f.Current().Len(), Since: time.Since(f.since)})
 }
