@@ -2,6 +2,7 @@ package integration
 
 import (
 	"encoding/json"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -27,6 +28,23 @@ func newTenants(t testing.TB) *tenants {
 	s.Server = httptest.NewServer(s)
 	s.template = s.URL + "/{tenantid}/v2.0"
 	t.Cleanup(s.Close)
+	return s
+}
+
+// newTenantsAt is newTenants on all addresses of this machine, known by a host's name: see names.
+func newTenantsAt(t testing.TB, host string) *tenants {
+	s := &tenants{keys: make(map[string]string)}
+	s.Server = httptest.NewUnstartedServer(s)
+	_ = s.Listener.Close()
+	var err error
+	if s.Listener, err = net.Listen("tcp", ":0"); err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(s.Close)
+	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
+	s.URL = "http://" + net.JoinHostPort(host, port)
+	s.template = s.URL + "/{tenantid}/v2.0"
 	return s
 }
 

@@ -170,3 +170,64 @@ func TestTenantsMistakes(t *testing.T) {
 		})
 	}
 }
+
+// Two tenants can have the same sub. Whoever forwards that alone hears about it when the configuration loads.
+func TestTenantsWhoseSubjectIsForwardedAlone(t *testing.T) {
+	as := newTenants(t)
+	one, many := as.block(as.common(), "tenants acme"), as.block(as.common(), "tenants acme globex")
+	for name, c := range map[string]struct {
+		gate  string
+		warns bool
+	}{
+		"the sub of many tenants":     {gateFor("forward_claims X-User sub", many), true},
+		"the sub of any tenant":       {gateFor("forward_claims X-User sub", as.block(as.common(), "tenants any")), true},
+		"with an email":               {gateFor("forward_claims X-User sub\nforward_claims X-Mail email", many), true},
+		"of one tenant":               {gateFor("forward_claims X-User sub", one), false},
+		"with the tenant":             {gateFor("forward_claims X-User sub\nforward_tenant X-Tenant", many), false},
+		"with the claim tid":          {gateFor("forward_claims X-User sub\nforward_claims X-Tenant tid", many), false},
+		"with the claim iss":          {gateFor("forward_claims X-User sub\nforward_claims X-Issuer iss", many), false},
+		"with the whole payload":      {gateFor("forward_claims X-User sub\nforward_payload X-Claims", many), false},
+		"without the sub":             {gateFor("forward_claims X-Mail email", many), false},
+		"without anything to forward": {gateFor(many), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, c.gate)
+			if s.logged("two tenants can have the same sub", as.issuer("*")) != c.warns {
+				t.Errorf("warned: %v", !c.warns)
+			}
+		})
+	}
+}
+
+// The server of a compose file has several tenants, and speaks plain http.
+func TestTenantsByPlainHTTP(t *testing.T) {
+	names(t)
+	key := tokentest.NewKey(t, "ES256", "k")
+	for name, words := range map[string]func(as *tenants) []string{
+		"one set of keys":     func(as *tenants) []string { return []string{as.common(), "tenants any"} },
+		"keys of each tenant": func(*tenants) []string { return []string{"tenants acme globex"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			as := newTenantsAt(t, keycloakHost)
+			as.serve("common", key.JWK())
+			as.serve("acme", key.JWK())
+			s := prepare(t)
+			err := s.tryLoad(s.caddyfile(gateFor(as.block(words(as)...))))
+			if err == nil || !strings.Contains(err.Error(), "allow_http") {
+				t.Fatalf("without the word: %v", err)
+			}
+			s = start(t, gateFor(as.block(append(words(as), "allow_http")...)))
+			s.accepts(key.Sign(t, issuedBy(as.issuer("acme"), "tid", "acme")))
+			s.refusedAs(t, "another tenant's", key.Sign(t, issuedBy(as.issuer("acme"), "tid", "globex")), "invalid_issuer")
+			if !s.logged(`"level":"warn"`, "go without TLS", as.issuer("*")) {
+				t.Error("no warning about plain http")
+			}
+			as.asked()
+			foreign := strings.Replace(as.issuer("acme"), keycloakHost, publicHost, 1)
+			s.refusedAs(t, "of another host", key.Sign(t, issuedBy(foreign)), "unknown_issuer")
+			if asked := as.asked(); len(asked) > 0 {
+				t.Errorf("the server was asked for %q", asked)
+			}
+		})
+	}
+}
