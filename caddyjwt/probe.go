@@ -28,6 +28,9 @@ type Probe struct {
 	// Certificates are those of consumers' credentials.
 	Certificates []diagnose.Certificate
 
+	// UncheckedTenants is how many tenants with keys of their own are not among the Issuers.
+	UncheckedTenants int
+
 	known     map[[32]byte]int // place in Issuers, by what makes two of them the same
 	resources protected.Registry
 	ends      []func() error
@@ -65,6 +68,7 @@ func (p *Probe) add(h *Handler) error {
 		return err
 	}
 	for i := range built.plans {
+		p.UncheckedTenants += built.plans[i].TenantsBehind(mostTenants)
 		for _, plan := range built.plans[i].Split(mostTenants) {
 			if err := p.open(built, &plan); err != nil {
 				return fmt.Errorf("issuer %q: %w", plan.Issuer.Name, err)

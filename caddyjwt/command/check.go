@@ -92,6 +92,8 @@ type checked struct {
 	Issuers      []diagnose.Report `json:"issuers"`
 	Certificates []diagnose.Local  `json:"certificates"` // of consumers' credentials
 	Resources    []resourceReport  `json:"resources"`
+
+	UncheckedTenants int `json:"unchecked_tenants,omitempty"`
 }
 
 func (o *checkOptions) run(cmd *cobra.Command) error {
@@ -125,7 +127,7 @@ func (o *checkOptions) run(cmd *cobra.Command) error {
 	progress := progressOn(cmd.ErrOrStderr(), len(probe.Issuers))
 	result := checked{Gates: len(handlers), Issuers: diagnose.Run(ctx, probe.Issuers, progress.Show)}
 	progress.End()
-	result.Resources = resources
+	result.Resources, result.UncheckedTenants = resources, probe.UncheckedTenants
 	result.Certificates = diagnose.CheckLocal(probe.Certificates, time.Now())
 	result.count(o.strict)
 	err = errors.Join(o.print(cmd.OutOrStdout(), &result), probe.Close())

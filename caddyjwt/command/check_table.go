@@ -31,6 +31,9 @@ func printTable(to io.Writer, c *checked) error {
 	if out.Len() > 0 {
 		fmt.Fprintln(&out)
 	}
+	if c.UncheckedTenants > 0 {
+		fmt.Fprintf(&out, "%s not checked: only the first ones of each issuer are\n", counted(c.UncheckedTenants, "tenant"))
+	}
 	fmt.Fprintf(&out, "%s, %s: %s, %s\n", counted(c.Gates, "gate"), counted(len(c.Issuers), "issuer"),
 		counted(c.Problems, "problem"), counted(c.Warnings, "warning"))
 	_, err := to.Write(out.Bytes())

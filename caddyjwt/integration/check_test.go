@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"net/http"
 	"os"
@@ -312,5 +313,32 @@ func TestCheckUsesTheSettingsOfTheConfiguration(t *testing.T) {
 				t.Errorf("status %d, output:\n%s", status, out)
 			}
 		})
+	}
+}
+
+// Where each tenant has keys of its own, the check asks for those of the first tenants, and says how many are left.
+func TestCheckLooksAtTheFirstTenants(t *testing.T) {
+	as := newTenants(t)
+	var names []string
+	for i := range 12 {
+		name := fmt.Sprintf("tenant-%02d", i)
+		names = append(names, name)
+		as.serve(name, tokentest.NewKey(t, "ES256", "k").JWK())
+	}
+	as.serve("common", tokentest.NewKey(t, "ES256", "k").JWK())
+	of := func(lines ...string) string {
+		return newFile(t, "Caddyfile", "a.example {\nbearer_auth {\n"+as.block(append(lines,
+			"tenants "+strings.Join(names, " "))...)+"\n}\n}\n")
+	}
+	got, status := runCheck(t, "--config", of("keys discovery"))
+	if status != 0 || !strings.Contains(got, "2 tenants not checked") || !strings.Contains(got, "1 gate, 10 issuers") ||
+		strings.Contains(got, "tenant-10") {
+		t.Errorf("status %d\n%s", status, got)
+	}
+	if got, _ = runCheck(t, "--config", of("keys discovery"), "--json"); !strings.Contains(got, `"unchecked_tenants": 2`) {
+		t.Errorf("%s", got)
+	}
+	if got, _ = runCheck(t, "--config", of(as.common())); strings.Contains(got, "not checked") {
+		t.Errorf("with one set of keys for all:\n%s", got)
 	}
 }

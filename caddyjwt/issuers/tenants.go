@@ -209,6 +209,14 @@ func (p *Plan) perTenant(n int) (all []Plan) {
 	return all
 }
 
+// TenantsBehind is how many tenants with keys of their own there are behind the first n, which Split has.
+func (p *Plan) TenantsBehind(n int) int {
+	if !p.eachHasKeys() {
+		return 0
+	}
+	return max(0, p.Server.Tenants.Listed.Len()-n)
+}
+
 // openTenants gives the issuer its list, if that is in a file.
 func (o Opener) openTenants(l *pool.Lease, plan *Server, issuer *gate.Issuer) error {
 	if plan.Tenants == nil || plan.Tenants.File == "" {
