@@ -94,17 +94,19 @@ var foreign = words.NewForeign([][2]string{
 	{"here, in an issuer block: introspect always", "introspect_jwt_tokens"},
 	{"here the server is asked about encrypted tokens: introspect, in an issuer block", "auth_jwt_type"},
 	// Consumers.
-	{"here: key_claim <claim>", "key_claim_name consumer_claim credential_claim consumer_by"},
+	{"here: key_claim <claim>", "key_claim_name credential_claim"},
+	{"it belongs in the issuer block: consumer_claim <path> [custom_id]", "consumer_claim consumer_claims"},
+	{"here, in an issuer block: consumer_claim <path> custom_id, or without custom_id by username", "consumer_by"},
 	{"here: secret <value> base64", "secret_is_base64"},
 	{"here: public_key <pem|file>", "rsa_public_key"},
-	{"tokens of an issuer need no consumer: leave this out", "consumer_optional"},
+	{"tokens of an issuer need no consumer, unless it has consumer_claim: leave this out", "consumer_optional"},
 	{"here: consumer <username>", "username"},
 	// What the backend learns.
 	{"here the token is removed; to leave it in the request: forward_token", "hide_credentials stripAuthorizationHeader"},
 	{"here: forward_claims <Header> <path>",
 		"forward_claim upstream_headers_claims upstream_headers_names claim_to_headers outputClaimToHeaders forwardHeaders " +
 			"headerMap auth_jwt_extract_claims set_xauthrequest pass_user_headers"},
-	{"here: forward_claims <Header> <path>, and {http.auth.user.id}",
+	{"here, in an issuer block: username_claim <path>; for another header: forward_claims <Header> <path>",
 		"user_claims usernameClaim user_id_claim oidc_email_claim"},
 	{"here: forward_claims <Header> <path>, and {http.auth.user.<claim>}", "meta_claims"},
 	{"here: forward_payload <header>", "forward_payload_header outputPayloadToHeader"},

@@ -252,6 +252,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.warnOfExample()
 	h.warnOfOtherKinds(built)
 	h.warnOfTenants(built)
+	h.warnOfNames(built)
 	h.warnOfSecrets(built)
 	h.warnOfPlainHTTP(built)
 	for _, doubt := range built.config.Require.Doubts("require ") {

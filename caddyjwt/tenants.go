@@ -55,19 +55,10 @@ func (h *Handler) warnOfTenants(built *compiled) {
 
 // forwardsSubjectAlone reports whether the backend learns sub, but nothing that says the tenant.
 func (h *Handler) forwardsSubjectAlone(built *compiled) bool {
-	if h.ForwardTenant != "" || h.ForwardPayload != "" {
+	if h.ForwardTenant != "" || h.tells(built, "iss", "tid") {
 		return false
 	}
-	subject := false
-	for _, claim := range built.config.ForwardClaims {
-		switch claim.Path.String() {
-		case "iss", "tid":
-			return false
-		case "sub":
-			subject = true
-		}
-	}
-	return subject
+	return slices.ContainsFunc(built.config.ForwardClaims, func(c gate.ForwardClaim) bool { return c.Path.String() == "sub" })
 }
 
 // tenantServer refuses an issuer with "*" as that of auth_server_metadata.

@@ -262,6 +262,8 @@ func (j *judged) as() string {
 	switch {
 	case j.Outcome != "accepted":
 		return ", " + j.Outcome
+	case j.Issuer != "" && j.Consumer != "":
+		return fmt.Sprintf(", with a token of issuer %q, as the consumer %q", j.Issuer, j.Consumer)
 	case j.Consumer != "":
 		return ", with a token of consumer " + strconv.Quote(j.Consumer)
 	default:

@@ -30,8 +30,11 @@ var Table = words.Table[Issuer]{Name: "issuer", Words: []words.Word[Issuer]{
 	{Name: "tolerate", Usage: []string{"<what...>"},
 		Reader: words.Texts(func(i *Issuer) *[]string { return &i.Tolerate }, words.CommaList)},
 	{Name: "group_claim", Usage: []string{"<path...>"},
-		Reader: words.Texts(func(i *Issuer) *[]string { return &i.GroupClaims }, append(slices.Clone(require.PathMistakes),
-			words.WildcardInName("a claim path names one claim", "write its name"))...)},
+		Reader: words.Texts(func(i *Issuer) *[]string { return &i.GroupClaims }, oneClaim()...)},
+	{Name: "consumer_claim", Usage: []string{"<path> [custom_id]"}, Reader: words.Custom(readConsumerClaim,
+		func(i *Issuer) []any { return []any{&i.ConsumerClaim, &i.ConsumerBy} })},
+	{Name: "username_claim", Usage: []string{"<path>"},
+		Reader: words.Text(func(i *Issuer) *string { return &i.UsernameClaim }, oneClaim()...)},
 	{Name: "leeway", Usage: []string{"<duration>"},
 		Reader: words.DurationOrZero(func(i *Issuer) **caddy.Duration { return &i.Leeway })},
 	{Name: "max_stale", Usage: []string{"<duration>"},
@@ -162,6 +165,23 @@ func readRequiredClaims(b *words.Block, issuer *Issuer) error {
 	issuer.RequiredClaims = claims
 	return b.Check("required_claims", append(slices.Clone(require.PathMistakes), equalsInIssuer,
 		words.WildcardInName("a claim path names one claim", "write its name")), claims...)
+}
+
+// oneClaim are mistakes in the path of a claim.
+func oneClaim() []words.Mistake {
+	return append(slices.Clone(require.PathMistakes),
+		words.WildcardInName("a claim path names one claim", "write its name"))
+}
+
+func readConsumerClaim(b *words.Block, issuer *Issuer) error {
+	args := b.Args()
+	if len(args) == 0 || len(args) > 2 || args[0] == "" || len(args) == 2 && args[1] != "custom_id" {
+		return b.WrongUsage("a consumer is found by its username or, with custom_id behind the path, by that")
+	}
+	if issuer.ConsumerClaim = args[0]; len(args) == 2 {
+		issuer.ConsumerBy = "custom_id"
+	}
+	return b.Check("consumer_claim", oneClaim(), args[0])
 }
 
 func readHeaderUp(b *words.Block, issuer *Issuer) error {

@@ -93,9 +93,41 @@ func (i *Issuer) compileRules(s *words.Settings, out *gate.Issuer, leeway time.D
 	if out.GroupClaims, err = claimPaths("group_claim", i.GroupClaims); err != nil {
 		return setting.In("GroupClaims", err)
 	}
+	if err = i.compileNames(out); err != nil {
+		return err
+	}
 	out.MaxLifetime, out.Leeway = time.Duration(i.MaxLifetime), leeway
 	if i.Leeway != nil {
 		out.Leeway = time.Duration(*i.Leeway)
+	}
+	return nil
+}
+
+// compileNames handles which claim names the caller.
+func (i *Issuer) compileNames(out *gate.Issuer) (err error) {
+	switch i.ConsumerBy {
+	case "", "username":
+	case "custom_id":
+		out.ConsumerBy = gate.ByCustomID
+	default:
+		return setting.Errorf("ConsumerBy", "consumer_by %q: expected username or custom_id", i.ConsumerBy)
+	}
+	switch {
+	case i.ConsumerClaim == "" && i.ConsumerBy != "":
+		return setting.Errorf("ConsumerBy",
+			"consumer_by says how consumer_claim finds a consumer, and there is none: add consumer_claim, or remove it")
+	case i.ConsumerClaim != "" && i.UsernameClaim != "":
+		return setting.Errorf("UsernameClaim", "consumer_claim and username_claim exclude each other: the caller is a consumer "+
+			"of this gate, or has a name from the server; remove one of the two")
+	case i.ConsumerClaim != "" && len(i.GroupClaims) > 0:
+		return setting.Errorf("GroupClaims", "group_claim has no effect beside consumer_claim: the groups are those of the "+
+			"consumer; remove one of the two")
+	case i.ConsumerClaim != "":
+		out.ConsumerClaim, err = require.ClaimPath("consumer_claim", i.ConsumerClaim)
+		return setting.In("ConsumerClaim", err)
+	case i.UsernameClaim != "":
+		out.UsernameClaim, err = require.ClaimPath("username_claim", i.UsernameClaim)
+		return setting.In("UsernameClaim", err)
 	}
 	return nil
 }

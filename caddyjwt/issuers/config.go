@@ -82,6 +82,23 @@ type Issuer struct {
 	// or an object whose member names are the groups; members that are false or null do not count. Whoever can change one
 	// of these claims decides about groups. Default: the claim "groups", in which an object names no groups.
 	GroupClaims []string `json:"group_claim,omitempty"`
+	// The claim that names the consumer of this gate that the caller is: a path, as in a requirement of the handler. Its
+	// value must be a text, and the username of a consumer, byte for byte. The caller then has the groups and the headers
+	// of that consumer. The token is still judged by the rules of this issuer, and not by those of the consumer. A token
+	// that names no consumer is refused, and so is one that names the anonymous consumer. Dangerous with a claim that
+	// users can edit: whoever can write it can be any consumer. Not together with group_claim. Default: the caller is no
+	// consumer.
+	ConsumerClaim string `json:"consumer_claim,omitempty"`
+	// By which of its names consumer_claim finds a consumer: "username" or "custom_id". With "custom_id", no two consumers
+	// may have the same one. Default: "username".
+	ConsumerBy string `json:"consumer_by,omitempty"`
+	// The claim with the caller's name: a path, as in a requirement of the handler. The name is {http.auth.user.id}, and
+	// the backend gets it as X-Consumer-Username. It must be a text of at most 8 KiB, without control characters and
+	// without blanks at its ends. A token without such a name is refused, and so is one whose name is the username of a
+	// consumer. Dangerous with a claim that users can edit: many servers let them change "preferred_username", "name" and
+	// "email". An "email" counts only if you also require the claim "email_verified" to be true. Not together with
+	// consumer_claim. Default: the name is "sub", and the backend gets none.
+	UsernameClaim string `json:"username_claim,omitempty"`
 	// How far the authorization server's clock may be from ours: 0s to 5m. Default: the handler's.
 	Leeway *caddy.Duration `json:"leeway,omitempty"`
 	// TLS settings for requests to this authorization server. Default: the system's certificate authorities.

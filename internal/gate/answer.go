@@ -163,7 +163,7 @@ func (g *Gate) answerTo(reason Reason) Answer {
 	case InsufficientUserAuthentication:
 		challenge.Error, challenge.Description = "insufficient_user_authentication", describeStepUp
 		challenge.ACRValues, challenge.MaxAge = g.require.acrValues, g.require.maxAuthAge
-	case InsufficientScope, ClaimMismatch:
+	case InsufficientScope, ClaimMismatch, UnknownConsumer:
 		status = http.StatusForbidden
 		challenge.Error, challenge.Description = "insufficient_scope", describeInsufficientScope
 		challenge.Scope = g.require.scopeText

@@ -14,8 +14,8 @@ import (
 )
 
 // Causes name what came and what was expected. A stranger's text in them is cut and quoted. Of the claims, only iss,
-// aud, acr, the key claim and scopes are repeated: other values may be personal. Those that strangers can cause at will
-// are written only when somebody reads them.
+// aud, acr, the key claim, the one of consumer_claim and scopes are repeated: other values may be personal. Those that
+// strangers can cause at will are written only when somebody reads them.
 
 // unknownIssuer is the cause of an UnknownIssuer.
 type unknownIssuer struct {

@@ -139,6 +139,14 @@ type Issuer struct {
 	Tolerate claims.Tolerance
 	// GroupClaims are the claims with the groups of the caller. Empty means the claim "groups".
 	GroupClaims []claims.Path
+	// ConsumerClaim is the claim that names the consumer of this gate that the caller is. The zero Path means that callers
+	// are no consumers.
+	ConsumerClaim claims.Path `fingerprint:"-"`
+	// ConsumerBy is the name of a consumer that ConsumerClaim has.
+	ConsumerBy ConsumerBy `fingerprint:"-"`
+	// UsernameClaim is the claim with the caller's name, for the backend. The zero Path means that the name is the subject,
+	// which the backend does not get. It excludes ConsumerClaim.
+	UsernameClaim claims.Path `fingerprint:"-"`
 	// Asking says how to ask the authorization server. Nil means never.
 	Asking *Asking `fingerprint:"-"`
 }

@@ -48,6 +48,9 @@ func (g *Gate) forgiveExpiry(req *Request, found *authenticated, now time.Time, 
 	if err := g.checkRevoked(found.identity, now); err != nil {
 		return err
 	}
+	if _, err := g.mapped(found); err != nil {
+		return err
+	}
 	f.countsAsNone = true
 	return f
 }

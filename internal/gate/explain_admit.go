@@ -43,11 +43,53 @@ func (e *explainer) admit(found *authenticated) *Identity {
 	if e.party != nil && !e.expired && g.mustAsk(found) {
 		e.confirm(found)
 	}
+	named := e.name(found)
 	for _, requirement := range g.require.list {
+		if rule, ok := requirement.(demanded); ok && !named && mayAskForGroups(rule) {
+			e.skip(stepOf(rule), "it may depend on the groups of the consumer, who is not known")
+			continue
+		}
 		e.require(requirement, found.identity)
 	}
 	return found.identity
 }
+
+// name applies the rule for consumer_claim or username_claim. It reports whether the caller is known.
+func (e *explainer) name(found *authenticated) bool {
+	issuer := found.party.issuer
+	if issuer == nil || !issuer.namesConsumer() && !issuer.namesCaller() {
+		return true
+	}
+	step, claim := Step{Rule: "username_claim", Result: Passed, Expected: []string{"a name"}}, issuer.UsernameClaim
+	if issuer.namesConsumer() {
+		claim = issuer.ConsumerClaim
+		step.Rule, step.Expected = "consumer_claim", []string{"the " + issuer.ConsumerBy.String() + " of a consumer"}
+	}
+	if value, there := found.identity.Claims.Lookup(claim); there {
+		for _, text := range textOf(value) {
+			step.Came = append(step.Came, claim.String()+" "+text)
+		}
+	}
+	id, err := e.gate.mapped(found)
+	if err != nil {
+		e.addFailure(step, err)
+		return issuer.namesCaller()
+	}
+	if found.identity = id; id.Consumer != nil {
+		e.Consumer = id.Consumer.Username
+		step.Came = append(step.Came, "consumer "+e.Consumer)
+	}
+	e.add(step)
+	return true
+}
+
+// mayAskForGroups reports whether the groups of the caller may count for a requirement.
+func mayAskForGroups(r demanded) bool {
+	return r.Kind() == "any" || strings.HasSuffix(r.Kind(), "group")
+}
+
+// stepOf is the name of the step for a requirement.
+func stepOf(r demanded) string { return "require_" + strings.ReplaceAll(r.Kind(), " ", "_") }
 
 // time applies the rules for dates. An expired token that counts as none breaks only the others: see forgiveExpiry.
 func (e *explainer) time(set *claims.Set, p *party, answer bool) {
@@ -92,7 +134,7 @@ func (e *explainer) require(requirement Requirement, id *Identity) {
 	step := Step{Rule: "require", Result: Passed}
 	switch r := requirement.(type) {
 	case demanded:
-		step.Rule, step.Expected = "require_"+strings.ReplaceAll(r.Kind(), " ", "_"), r.Terms()
+		step.Rule, step.Expected = stepOf(r), r.Terms()
 		step.Came = id.has(r.Rule)
 	case acrRequirement:
 		step.Rule, step.Expected = "require_acr", r

@@ -46,7 +46,8 @@ type Explanation struct {
 	// Unverified reports that there is a token, and that nobody has verified or confirmed it. Everything it says may be
 	// invented.
 	Unverified bool
-	// Issuer is the configured name of the issuer whose rules apply. Consumer is the username of the consumer.
+	// Issuer is the configured name of the issuer whose rules apply. Consumer is the username of the consumer whose rules
+	// apply or, with an Issuer, of the one that the issuer's token names.
 	Issuer, Consumer string
 	// Identity is the caller behind the token, which nobody has verified if Unverified is set. It is nil without a token
 	// that can be read.

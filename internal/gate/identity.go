@@ -11,18 +11,20 @@ import (
 
 // Identity is who is calling. It is immutable, and many requests may share it.
 type Identity struct {
-	// ID is the consumer's username or the subject of an issuer's token. An authorization server's answer without sub
-	// may have a username instead. ID is empty if there is no such name.
+	// ID is the consumer's username, the name in the UsernameClaim of an issuer, or else the subject of its token. An
+	// authorization server's answer without sub may have a username instead. ID is empty if there is no such name.
 	ID string
 	// Issuer is the token's issuer: its configured name or, for one of several tenants, its iss. It is empty for a
 	// consumer.
 	Issuer string
-	// Consumer is nil for a token of an issuer.
+	// Consumer is nil for a token of an issuer, unless the issuer's ConsumerClaim names a consumer.
 	Consumer *Consumer
 	// CredentialKey is the key of the credential that verified a consumer's token. Otherwise it is empty.
 	CredentialKey string
 	// Anonymous reports that the request had no token and counts as the anonymous consumer's.
 	Anonymous bool
+	// named reports that ID is from the UsernameClaim of an issuer.
+	named bool
 	// Claims are those of the token, or of the authorization server's answer about it. It is nil if Anonymous is set.
 	Claims *claims.Set
 
@@ -88,7 +90,7 @@ func (id *Identity) Claim(path string) (value any, ok bool) {
 	return v.Any(), true
 }
 
-// InGroup reports whether the consumer, or the issuer's token, has the group.
+// InGroup reports whether the consumer has the group or, if the caller is no consumer, the issuer's token.
 func (c caller) InGroup(group string) bool {
 	if c.Consumer != nil {
 		return slices.Contains(c.Consumer.Groups, group)

@@ -110,7 +110,7 @@ func (c *Config) consumerHeaders() (hidden consumerHeaders, err error) {
 	if len(c.ConsumerHeaders) == 0 {
 		return 0, nil
 	}
-	if len(c.Consumers) == 0 {
+	if len(c.Consumers) == 0 && !slices.ContainsFunc(c.Issuers, func(i Issuer) bool { return i.namesCaller() }) {
 		return 0, setting.Errorf("ConsumerHeaders",
 			"consumer_headers says what the backend gets about consumers, and there is none: remove it, or add a consumer")
 	}
@@ -146,6 +146,9 @@ func (hidden consumerHeaders) Write(h http.Header, id *Identity) error {
 		hidden.set(h, 2, consumer.Username)
 		hidden.set(h, 3, strings.Join(consumer.Groups, ","))
 		hidden.set(h, 4, id.CredentialKey)
+	}
+	if id.named {
+		hidden.set(h, 2, id.ID)
 	}
 	if id.Anonymous {
 		hidden.set(h, 5, "true")

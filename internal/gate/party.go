@@ -35,7 +35,8 @@ type parties struct {
 	issuers     map[string]*party    // by name
 	patterns    tenant.Index[*party] // issuers with tenants
 	credentials map[string]*party    // by credential key
-	consumers   map[string]*Consumer
+	consumers   map[string]*Consumer // by username
+	customIDs   map[string]*Consumer // by custom id; nil if no issuer needs it
 	keyClaim    string
 	opaque      []*party        // issuers that take opaque tokens, the longest prefix first
 	types       []string        // all Types of the issuers
@@ -62,6 +63,9 @@ func index(c *Config) (*parties, error) {
 		if err := p.addConsumer(c, &c.Consumers[i]); err != nil {
 			return nil, setting.In(setting.Element("Consumers", i), err)
 		}
+	}
+	if err := p.addNames(c); err != nil {
+		return nil, err
 	}
 	names := make([]string, 0, len(c.Issuers))
 	for i := range c.Issuers {

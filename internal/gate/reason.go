@@ -38,6 +38,7 @@ const (
 	ProofRequired        Reason = "proof_required"        // bound to a key (cnf): not a bearer token
 	Inactive             Reason = "inactive"              // the authorization server says so
 	Contradiction        Reason = "contradiction"         // token and introspection answer disagree
+	UnknownConsumer      Reason = "unknown_consumer"      // the token of an issuer names no consumer
 	UnsafeClaim          Reason = "unsafe_claim"          // a claim that must not become a header value
 
 	// InsufficientUserAuthentication means that the user must sign in again, or in another way (RFC 9470).
@@ -61,7 +62,7 @@ func Reasons() []Reason {
 	return []Reason{
 		MalformedRequest, BodyTooLarge, Overloaded, MissingToken, CrossOrigin, MalformedToken, UnsupportedAlgorithm,
 		InvalidType, UnknownIssuer, UnknownKey, InvalidSignature, Expired, NotYetValid, LifetimeTooLong, InvalidIssuer,
-		InvalidAudience, MissingClaim, ProofRequired, Inactive, Contradiction, UnsafeClaim,
+		InvalidAudience, MissingClaim, ProofRequired, Inactive, Contradiction, UnknownConsumer, UnsafeClaim,
 		InsufficientUserAuthentication, InsufficientScope, ClaimMismatch,
 		MalformedMessage, ToolDenied, KeyPending, KeysUnavailable,
 		IntrospectionUnavailable, IntrospectionFailed, IntrospectionTimeout, ClientGone, InternalError,
@@ -73,8 +74,8 @@ type Failure struct {
 	// Reason is the rule that refused the request.
 	Reason Reason
 	// Cause has details for operators: what came, and what was expected. It is nil if the Reason says it all. It may
-	// repeat texts of the token, but no more than a few of its iss, aud, alg, typ, kid, acr, key claim and scopes, cut
-	// and quoted. It never has a part of the token as it was sent, such as its signature.
+	// repeat texts of the token, but no more than a few of its iss, aud, alg, typ, kid, acr, key claim, ConsumerClaim and
+	// scopes, cut and quoted. It never has a part of the token as it was sent, such as its signature.
 	Cause error
 	// Issuer is the configured name of the party that was to vouch for the token: an issuer, or a credential's key. For
 	// one of several tenants it is the token's iss, where the tenant is a stranger's text. It is empty if no party was

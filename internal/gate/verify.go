@@ -45,7 +45,12 @@ func (g *Gate) admit(req *Request, found *authenticated, token string) error {
 		}
 		now = g.now()
 	}
-	return g.require.satisfiedBy(found.identity, now)
+	id, err := g.mapped(found)
+	if err != nil {
+		return err
+	}
+	found.identity = id
+	return g.require.satisfiedBy(id, now)
 }
 
 // authenticate establishes the identity behind a token: from the cache, by verifying its signature, or by asking the

@@ -141,6 +141,12 @@ func issuer(i *gate.Issuer, s Source) string {
 	if len(i.GroupClaims) > 0 {
 		facts = append(facts, "group_claim "+list(texts(i.GroupClaims), maxParties, " "))
 	}
+	if claim := i.ConsumerClaim.String(); claim != "" {
+		facts = append(facts, "consumer_claim "+short(claim)+" by "+i.ConsumerBy.String())
+	}
+	if claim := i.UsernameClaim.String(); claim != "" {
+		facts = append(facts, "username_claim "+short(claim))
+	}
 	if s.PlainHTTP != "" {
 		facts = append(facts, s.PlainHTTP)
 	}
