@@ -246,7 +246,7 @@ func TestSummaryKnowsEverySetting(t *testing.T) {
 		},
 		reflect.TypeFor[gate.Issuer](): {
 			told: "Name Keys Audience Algorithms Types AccessTokenProfile RequiredClaims MaxLifetime Asking " +
-				"Tolerate GroupClaims Tenants",
+				"Tolerate GroupClaims ConsumerClaim ConsumerBy UsernameClaim Tenants",
 			leftOut: "KeysID Leeway",
 		},
 	} {

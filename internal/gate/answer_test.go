@@ -81,6 +81,7 @@ func TestAnswerToEveryReason(t *testing.T) {
 		gate.InsufficientUserAuthentication: {401, stepUp, ""},
 		gate.InsufficientScope:              {403, insufficientScope, ""},
 		gate.ClaimMismatch:                  {403, insufficientScope, ""},
+		gate.UnknownConsumer:                {403, insufficientScope, ""},
 		gate.Overloaded:                     {503, "", "8"},
 		gate.KeyPending:                     {503, "", "8"},
 		gate.KeysUnavailable:                {503, "", "8"},

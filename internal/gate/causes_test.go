@@ -187,6 +187,15 @@ func TestEveryCauseNamesBothSides(t *testing.T) {
 			`aud is "https://api.example" in the token, and "x", "y" in the server's answer`},
 		{gate.Contradiction, "another subject", asking(gate.AskAlways), answer(m{"sub": "4711"}),
 			"sub in the token differs from sub in the server's answer"},
+		{gate.UnknownConsumer, "no claim", shops(t, "client", gate.ByUsername), sign(),
+			"the token has no claim client, which consumer_claim names"},
+		{gate.UnknownConsumer, "a list", shops(t, "client", gate.ByUsername), sign(m{"client": []string{"shop"}}),
+			"claim client is of the type array, and only a string names a consumer"},
+		{gate.UnknownConsumer, "nobody", shops(t, "client", gate.ByCustomID), sign(m{"client": "x\n"}),
+			`claim client is "x\n", and no consumer has that custom_id`},
+		{gate.UnknownConsumer, "the anonymous one", shops(t, "client", gate.ByUsername), sign(m{"client": "guest"}),
+			`claim client is "guest", and no token can be the anonymous consumer`},
+		{gate.MissingClaim, "the name", called(t, "name"), sign(), "missing claim: name, which username_claim names"},
 		{gate.UnsafeClaim, "a line end", forward(t, "name", "X-Name"), sign(m{"name": "a\nb"}),
 			"claim name: it has a control character"},
 		{gate.InsufficientUserAuthentication, "another acr", require(func(r *gate.Requirements) {
@@ -313,6 +322,8 @@ func TestAttackCausesCannotBeForged(t *testing.T) {
 			c.Consumers, c.KeyClaim = []gate.Consumer{consumer(t, "alice", "alice-key", key)}, "account"
 			c.Require.Groups = []string{"staff"}
 		}),
+		"mapped": build(t, key, long, shops(t, "client", gate.ByUsername)),
+		"named":  build(t, key, long, called(t, "role")),
 		"claims": build(t, key, long, func(c *gate.Config) {
 			c.Require.Claims = []claims.Condition{{Path: path(t, "role"), Values: []string{"admin"}}}
 		}),
@@ -329,6 +340,7 @@ func TestAttackCausesCannotBeForged(t *testing.T) {
 			"scopes":    key.Sign(t, says(m{"scp": many(text, 1000)})),
 			"groups":    key.Sign(t, says(m{"groups": []string{text, personal}})),
 			"role":      key.Sign(t, says(m{"role": text + personal})),
+			"client":    key.Sign(t, says(m{"client": text, "email": personal})),
 			"account":   key.Sign(t, says(m{"iss": "x", "account": text})),
 			"alg":       key.SignRaw(`{"alg":`+quoted(t, text)+`}`, `{}`),
 			"typ":       key.Sign(t, says(), m{"typ": text}),
