@@ -76,6 +76,8 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	        max_lifetime      <duration>
 //	        tolerate          <what...>
 //	        group_claim       <path...>
+//	        consumer_claim    <path> [custom_id]
+//	        username_claim    <path>
 //	        leeway            <duration>
 //	        max_stale         <duration>
 //	        key_use           sig|jwt-svid

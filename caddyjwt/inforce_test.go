@@ -145,6 +145,7 @@ cache: off
 	}
 	issuer https://two.example.com {
 		keys none
+		username_claim name
 		introspect {
 			endpoint https://two.example.com/introspect?secret=hidden
 			client_id gateway
@@ -153,6 +154,7 @@ cache: off
 	}
 	issuer https://three.example.com {
 		keys secret 5b7d9f1e3a6c8042719e5d3b1f7a9c8e
+		consumer_claim client_id
 	}
 	issuer https://four.example.com
 	issuer https://five.example.com` + strings.Replace(alice, "{", "{\n\t\ttolerate null_claims missing_exp", 1) + `
@@ -181,8 +183,8 @@ tokens_from: header Authorization Bearer
 issuers: https://one.example.com (keys discovery, prefetch, audience urn:one, algorithms ES256, profile rfc9068, ` +
 			`required_claims email azp, max_lifetime 10m0s, tolerates numeric_subject text_dates, ` +
 			`group_claim roles realm_access.roles, introspect always); ` +
-			`https://two.example.com (keys none, introspect opaque); ` +
-			`https://three.example.com (keys secret, algorithms HS256); and 2 more
+			`https://two.example.com (keys none, username_claim name, introspect opaque); ` +
+			`https://three.example.com (keys secret, algorithms HS256, consumer_claim client_id by username); and 2 more
 consumers: alice (tolerates null_claims missing_exp)
 key_claim: iss
 audience: https://api.example.com or urn:api
