@@ -171,7 +171,7 @@ func (a *attempt) refusedFor(got answer, reasons ...string) {
 		status, code = http.StatusRequestEntityTooLarge, "invalid_request"
 	case "insufficient_user_authentication":
 		code = "insufficient_user_authentication"
-	case "insufficient_scope", "claim_mismatch":
+	case "insufficient_scope", "claim_mismatch", "unknown_consumer":
 		status, code = http.StatusForbidden, "insufficient_scope"
 	case "cross_origin":
 		status, code = http.StatusForbidden, "-"
