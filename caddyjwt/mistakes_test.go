@@ -244,7 +244,7 @@ func TestMistakesOfACaddyfileNameTheCure(t *testing.T) {
 		"a wildcard in a consumer claim":  {inIssuer("consumer_claim clients.*"), "names one claim"},
 		"a JSONPath as username claim":    {inIssuer("username_claim $.name"), "name"},
 		"a consumer by another name":      {inIssuer("consumer_claim azp id"), "with custom_id behind the path"},
-		"no consumer to claim":            {inIssuer("consumer_claim azp"), "there is none: add a consumer block"},
+		"no consumer to claim":            {inIssuer("consumer_claim azp"), "add a consumer block for each caller"},
 		"two claims with the caller":      {inIssuer("username_claim sub\n\t\t\tconsumer_claim sub"), "exclude each other"},
 		"a consumer claim of the gate": {inGate("consumer_claim azp"),
 			"it belongs in the issuer block: consumer_claim <path> [custom_id]"},

@@ -58,7 +58,8 @@ func (h *Handler) forwardsSubjectAlone(built *compiled) bool {
 	if h.ForwardTenant != "" || h.tells(built, "iss", "tid") {
 		return false
 	}
-	return slices.ContainsFunc(built.config.ForwardClaims, func(c gate.ForwardClaim) bool { return c.Path.String() == "sub" })
+	subject := func(c gate.ForwardClaim) bool { return c.Path.String() == "sub" }
+	return slices.ContainsFunc(built.config.ForwardClaims, subject)
 }
 
 // tenantServer refuses an issuer with "*" as that of auth_server_metadata.

@@ -82,9 +82,10 @@ var advices = map[gate.Reason]func(*subject) *advice{
 		"bearer token. Have the server issue bearer tokens for this API."),
 	gate.Inactive: note("Get a new token. If new tokens are inactive, too, see \"Good tokens are inactive\" in " +
 		"docs/introspection.md."),
-	gate.Contradiction:     note("Token and answer are about different things: check \"endpoint\" in the introspect block."),
-	gate.UnknownConsumer:   (*subject).unknownConsumer,
-	gate.UnsafeClaim:       (*subject).unsafeClaim,
+	gate.Contradiction:   note("Token and answer are about different things: check \"endpoint\" in the introspect block."),
+	gate.UnknownConsumer: note("Add a consumer with exactly the name in the claim, or have the server write another one."),
+	gate.UnsafeClaim: note("The forward_claims, forward_payload or username_claim of this claim refuses it: name " +
+		"another claim, or clean the data at the authorization server."),
 	gate.InsufficientScope: (*subject).scope,
 
 	gate.InsufficientUserAuthentication: (*subject).signIn,
@@ -306,38 +307,17 @@ func (s *subject) audience() *advice {
 		Note: "Add it only if it names this API. Otherwise have the client ask for a token for one of those accepted."}
 }
 
-// unknownConsumer does not write the line "consumer": the claim may be one that anybody can choose at the server.
-func (s *subject) unknownConsumer() *advice {
-	by := "username"
-	if issuer := s.issuer(); issuer != nil {
-		by = issuer.ConsumerBy.String()
-	}
-	return &advice{Note: "If this caller may come in, add a consumer whose " + by + " is exactly the value of the claim, or " +
-		"have the server put another value there. The anonymous consumer does not count."}
-}
-
-func (s *subject) unsafeClaim() *advice {
-	if s.Rule == "username_claim" {
-		return &advice{Note: "The line \"username_claim\" refuses this name: clean the data at the authorization server, or " +
-			"name another claim " + s.block() + "."}
-	}
-	return &advice{Note: "The forward_claims or forward_payload of this claim refuses it: forward another claim, or " +
-		"clean the data at the authorization server."}
-}
-
 func (s *subject) missingClaim() *advice {
 	switch s.Rule {
-	case "username_claim":
-		return &advice{Note: "The line \"username_claim\" asks for it: have the server add the claim, or name another one " +
-			s.block() + "."}
 	case "required_claims":
 		return &advice{Note: line(append([]string{"required_claims"}, s.Expected...)...) + " asks for it, " + s.block() +
 			": have the server add the claim, or remove the name there."}
 	case "profile":
 		return &advice{Note: "The line \"profile rfc9068\" asks for it: have the server add the claim, or remove the line " +
 			s.block() + "."}
-	case "lifetime":
-		return &advice{Note: "The line \"max_lifetime\" asks for it: have the server add the claim, or remove the line."}
+	case "lifetime", "username_claim":
+		word := strings.Replace(s.Rule, "lifetime", "max_lifetime", 1)
+		return &advice{Note: "The line \"" + word + "\" asks for it: have the server add the claim, or remove the line."}
 	case "subject_or_client":
 		return &advice{Line: "audience <value>", Where: s.block(),
 			Note: "With an audience, the gate needs no other sign that this is an access token."}

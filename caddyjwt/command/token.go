@@ -223,9 +223,7 @@ func hintFor(reason gate.Reason, offline *caddyjwt.Offline) string {
 		return "leave out --claim aud, or set it to one of the gate's audiences"
 	case gate.Expired, gate.NotYetValid, gate.LifetimeTooLong:
 		return "set times only with --lifetime; a negative one such as --lifetime=-1m makes an expired token"
-	case gate.UnknownConsumer:
-		return "give the claim that consumer_claim names with --claim name=value, with the name of a consumer"
-	case gate.MissingClaim:
+	case gate.MissingClaim, gate.UnknownConsumer:
 		return "give it with --claim name=value, or check the values of --claim"
 	case gate.ProofRequired, gate.InvalidType, gate.UnsafeClaim, gate.MalformedToken:
 		return "check the values of --claim"

@@ -9,8 +9,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// Somebody who can choose a claim at the server wants to be a consumer whose name it cannot choose: by a name that looks
-// alike, or that a backend, a proxy or a database reads as the same.
+// Somebody who can choose a claim at the server wants to be a consumer whose very name the server does not let it have:
+// by a name that looks alike, or that a backend, a proxy or a database reads as the same.
 func TestAttackNamesThatLookLikeAConsumer(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := introspector(t, tokentest.WithKeys(key))
@@ -84,7 +84,8 @@ func TestAttackNamesTheAnonymousConsumer(t *testing.T) {
 	for word, claimed := range map[string]string{
 		"consumer_claim azp": "guest", "consumer_claim azp custom_id": "c-0", "username_claim azp": "guest",
 	} {
-		s := start(t, gateFor(issuerByJWKS(as, word), shop, guest, "anonymous guest", "require any {\ngroup partners\nclaim azp bob\n}"))
+		s := start(t, gateFor(issuerByJWKS(as, word), shop, guest, "anonymous guest",
+			"require any {\ngroup partners\nclaim azp bob\n}"))
 		s.attack(t, word, func(t *testing.T, a *attempt) {
 			a.refusedFor(a.send(key.Sign(t, issuedBy(as.URL, "azp", claimed))), "unknown_consumer", "unsafe_claim")
 			a.refusedFor(a.send(key.Sign(t, issuedBy(as.URL))), "unknown_consumer", "missing_claim")
@@ -132,8 +133,8 @@ func TestAttackNamesForTheBackend(t *testing.T) {
 	}
 }
 
-// A gate without any consumer sets X-Consumer-Username, too. So its clients can set none of the headers, by no protocol,
-// and also without a token.
+// A gate without any consumer sets X-Consumer-Username, too. So its clients can set none of the headers, by any protocol
+// and without a token either.
 func TestAttackNamesWithoutConsumers(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))

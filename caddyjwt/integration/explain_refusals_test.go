@@ -159,9 +159,9 @@ func refusals(t *testing.T, key *tokentest.Key) map[gate.Reason]map[string]refus
 			sees: []string{"proof", "bearer tokens"}}},
 		gate.UnknownConsumer: {
 			"nobody": {gate: []string{block("consumer_claim azp"), consumerAlice(t)}, token: signed("azp", "bob"),
-				sees: []string{`"azp \"bob\""`, `"the username of a consumer"`, "add a consumer"}},
+				sees: []string{`"azp \"bob\""`, `"the username of a consumer"`, "Add a consumer"}},
 			"no claim": {gate: []string{block("consumer_claim azp"), consumerAlice(t)}, token: signed(),
-				sees: []string{"nothing", "no claim azp", "add a consumer"}},
+				sees: []string{"nothing", "no claim azp", "Add a consumer"}},
 		},
 		gate.UnsafeClaim: {"a line end": {gate: append([]string{"forward_claims X-Name name"}, plain...),
 			token: signed("name", "a\nb"),

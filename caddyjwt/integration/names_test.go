@@ -157,7 +157,7 @@ func TestExplainNamesTheConsumerOfAToken(t *testing.T) {
 			`The request passes, with a token of issuer "https://as.example", as the consumer "shop"`,
 			"X-Consumer-Groups: partners,eu"},
 		"c-8": {"FAIL  consumer_claim: unknown_consumer: claim azp is \"c-8\", and no consumer has that custom_id",
-			"add a consumer whose custom_id is exactly the value of the claim"},
+			"Add a consumer with exactly the name in the claim"},
 		"c-0": {"no token can be the anonymous consumer"},
 	} {
 		token := key.Sign(t, issuedBy("https://as.example", "azp", value))

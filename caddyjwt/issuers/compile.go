@@ -117,8 +117,8 @@ func (i *Issuer) compileNames(out *gate.Issuer) (err error) {
 		return setting.Errorf("ConsumerBy",
 			"consumer_by says how consumer_claim finds a consumer, and there is none: add consumer_claim, or remove it")
 	case i.ConsumerClaim != "" && i.UsernameClaim != "":
-		return setting.Errorf("UsernameClaim", "consumer_claim and username_claim exclude each other: the caller is a consumer "+
-			"of this gate, or has a name from the server; remove one of the two")
+		return setting.Errorf("UsernameClaim", "consumer_claim and username_claim exclude each other: the caller is a "+
+			"consumer of this gate, or has a name from the server; remove one of the two")
 	case i.ConsumerClaim != "" && len(i.GroupClaims) > 0:
 		return setting.Errorf("GroupClaims", "group_claim has no effect beside consumer_claim: the groups are those of the "+
 			"consumer; remove one of the two")

@@ -144,8 +144,8 @@ type Issuer struct {
 	ConsumerClaim claims.Path `fingerprint:"-"`
 	// ConsumerBy is the name of a consumer that ConsumerClaim has.
 	ConsumerBy ConsumerBy `fingerprint:"-"`
-	// UsernameClaim is the claim with the caller's name, for the backend. The zero Path means that the name is the subject,
-	// which the backend does not get. It excludes ConsumerClaim.
+	// UsernameClaim is the claim with the caller's name, for the backend. The zero Path means that the name is the
+	// subject, which the backend does not get. It excludes ConsumerClaim.
 	UsernameClaim claims.Path `fingerprint:"-"`
 	// Asking says how to ask the authorization server. Nil means never.
 	Asking *Asking `fingerprint:"-"`

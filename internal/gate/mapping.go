@@ -130,12 +130,9 @@ func (p *parties) addNamesFor(c *Config, issuer *Issuer) error {
 		reachable--
 	}
 	switch {
-	case reachable == 0 && c.Anonymous != "":
-		return setting.Errorf("ConsumerClaim", "consumer_claim needs a consumer beside the anonymous one, which no token "+
-			"can be: add a consumer block for each caller, or remove consumer_claim")
 	case reachable == 0:
-		return setting.Errorf("ConsumerClaim", "consumer_claim names a consumer of this gate, and there is none: add a "+
-			"consumer block for each caller, or remove consumer_claim")
+		return setting.Errorf("ConsumerClaim", "consumer_claim names a consumer of this gate, and there is none; the "+
+			"anonymous one does not count: add a consumer block for each caller, or remove consumer_claim")
 	case issuer.ConsumerBy != ByCustomID || p.customIDs != nil:
 		return nil
 	}

@@ -235,7 +235,7 @@ func TestMappingMistakes(t *testing.T) {
 		"only the anonymous consumer": {func(c *gate.Config) {
 			consumers(gate.ByUsername, gate.Consumer{Username: "guest"})(c)
 			c.Anonymous = "guest"
-		}, "needs a consumer beside the anonymous one", "Issuers[0].ConsumerClaim"},
+		}, "the anonymous one does not count", "Issuers[0].ConsumerClaim"},
 		"no custom id": {consumers(gate.ByCustomID, gate.Consumer{Username: "a"}),
 			"no consumer has one", "Issuers[0].ConsumerBy"},
 		"one custom id of two consumers": {consumers(gate.ByCustomID, gate.Consumer{Username: "a", CustomID: "c"},
@@ -309,7 +309,9 @@ func TestMappedIdentityIsNotShared(t *testing.T) {
 func TestAnswerNamesTheConsumer(t *testing.T) {
 	as, key := newAS(t), tokentest.NewKey(t, "ES256", "k1")
 	as.says["opaque"] = active(m{"username": "shop", "sub": nil})
-	for name, want := range map[string]gate.Reason{"shop": "", "other": gate.UnknownConsumer, "shop ": gate.UnknownConsumer} {
+	for name, want := range map[string]gate.Reason{
+		"shop": "", "other": gate.UnknownConsumer, "shop ": gate.UnknownConsumer,
+	} {
 		g := as.gate(gate.AskOpaque, key, shops(t, "username", gate.ByUsername), func(c *gate.Config) {
 			c.Consumers[0].Username = name
 		})
@@ -356,11 +358,11 @@ func TestConsumerIsLookedForInGoodTokensOnly(t *testing.T) {
 	mallory := m{"client": "mallory"}
 	for token, want := range map[string]gate.Reason{
 		key.Sign(t, says(mallory, m{"exp": start.Add(-time.Hour).Unix()})): gate.Expired,
-		key.Sign(t, says(mallory, m{"aud": "x"})):                           gate.InvalidAudience,
-		key.Sign(t, says(mallory, m{"cnf": m{}})):                           gate.ProofRequired,
-		tokentest.FlipSignature(t, key.Sign(t, says(mallory))):               gate.InvalidSignature,
-		key.Sign(t, says(mallory)):                                          gate.UnknownConsumer,
-		key.Sign(t, says(m{"client": "shop"})):                              gate.InsufficientScope,
+		key.Sign(t, says(mallory, m{"aud": "x"})):                          gate.InvalidAudience,
+		key.Sign(t, says(mallory, m{"cnf": m{}})):                          gate.ProofRequired,
+		tokentest.FlipSignature(t, key.Sign(t, says(mallory))):             gate.InvalidSignature,
+		key.Sign(t, says(mallory)):                                         gate.UnknownConsumer,
+		key.Sign(t, says(m{"client": "shop"})):                             gate.InsufficientScope,
 	} {
 		refused(t, g, request(token), want)
 		agrees(t, g, request(token))
