@@ -129,6 +129,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	        }
 //	    }
 //
+//	    consumers             file <path>
 //	    key_claim             <claim>
 //	    require               scope <scope...>                       # repeatable
 //	    require               any_scope <scope...>                   # repeatable
@@ -221,6 +222,8 @@ var handlerTable = words.Table[Handler]{Name: "bearer_auth", Words: []words.Word
 			func(c *consumers.Consumer) *string { return &c.Username }, &consumers.Table,
 			words.SingleQuotes, words.ShellVariable,
 			words.Wildcard("a consumer has one name", "write a consumer block for each one"))},
+	{Name: "consumers", Usage: []string{"file <path>"},
+		Reader: consumers.FromReader(func(h *Handler) **consumers.From { return &h.ConsumersFrom })},
 	{Name: "key_claim", Usage: []string{"<claim>"},
 		Reader: words.Text(func(h *Handler) *string { return &h.KeyClaim }, words.SingleQuotes, keyClaimAsPath,
 			words.Wildcard("key_claim is the name of one claim", "write the name"))},

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/problem"
 	"github.com/caddyjwt/gateway/internal/resource"
+	"github.com/caddyjwt/gateway/internal/roster"
 	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/introspect"
 )
@@ -26,6 +27,7 @@ const defaultRealm = "api"
 type compiled struct {
 	config gate.Config
 	plans  []issuers.Plan // one for each issuer
+	roster string         // path of the file of consumers; empty without one, and while it is not known
 	cache  int64          // size; 0 for none
 
 	endAtExpiry string       // see Handler
@@ -69,6 +71,12 @@ func (h *Handler) compile(s *words.Settings) (*compiled, error) {
 	config.MaxLifetime = time.Duration(h.MaxLifetime)
 	if err := h.compileParties(s, c); err != nil {
 		return nil, err
+	}
+	if c.roster, err = h.ConsumersFrom.Compile(s); err != nil {
+		return nil, setting.In("ConsumersFrom", err)
+	}
+	if h.ConsumersFrom != nil {
+		config.Roster = new(roster.Set) // until it is opened
 	}
 	if config.KeyClaim, _, err = s.Text("key_claim", h.KeyClaim); err != nil {
 		return nil, setting.In("KeyClaim", err)

@@ -35,7 +35,8 @@ func (h *Handler) Explainer(fetch bool) (*Explainer, error) {
 	}
 	built.cache = 0 // a cached verdict has no steps
 	state := process.New()
-	state.Log.Keys = slog.New(slog.DiscardHandler) // the explanation says what they would say
+	nowhere := slog.New(slog.DiscardHandler) // the explanation says what they would say
+	state.Log.Keys, state.Log.Consumers = nowhere, nowhere
 	o := opener{built, issuers.Opener{Shared: state}}
 	open := o.openLocal
 	if fetch {
@@ -68,7 +69,7 @@ func (o opener) openLocal(l *pool.Lease) (*gate.Gate, error) {
 			return nil, setting.Wrap("issuer "+issuer.Name, err)
 		}
 	}
-	return gate.New(config)
+	return o.newGate(l, config)
 }
 
 // offline stands in for a server that must not be asked.

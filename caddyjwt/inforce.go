@@ -2,17 +2,20 @@ package caddyjwt
 
 import (
 	"cmp"
+	"fmt"
+	"path/filepath"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/roster"
 	"github.com/caddyjwt/gateway/internal/summary"
 )
 
 // summary says what the gate has understood, for the line at its start. It names the server, because a configuration
 // may have many gates.
-func (o opener) summary(ctx caddy.Context) []summary.Item {
+func (o opener) summary(ctx caddy.Context, file *roster.File) []summary.Item {
 	of := summary.Gate{
 		Config: o.config, Cache: o.cache, EndAtExpiry: o.endAtExpiry, Messages: o.messages.String(),
 		ServerMetadata: o.serverMetadata, TenantHeader: o.tenantHeader,
@@ -26,6 +29,9 @@ func (o opener) summary(ctx caddy.Context) []summary.Item {
 			source.Introspect = askModes[plan.Asking.Mode]
 		}
 		of.Sources = append(of.Sources, source)
+	}
+	if file != nil {
+		of.ConsumersFile = fmt.Sprintf("%d from %s", len(file.Set().Consumers()), filepath.Base(file.Path()))
 	}
 	if o.cors != nil {
 		of.CORS = o.cors.Origins()

@@ -34,7 +34,7 @@ func (h *Handler) summaryLines(t *testing.T, prefetch bool) string {
 	}
 	var text strings.Builder
 	o := opener{built, issuers.Opener{PrefetchAll: prefetch}}
-	for _, item := range o.summary(caddy.Context{Context: t.Context()}) {
+	for _, item := range o.summary(caddy.Context{Context: t.Context()}, nil) {
 		text.WriteString(item.Name + ": " + item.Text + "\n")
 	}
 	return text.String()
@@ -239,7 +239,7 @@ func TestSummaryIsBounded(t *testing.T) {
 func TestSummaryKnowsEverySetting(t *testing.T) {
 	for of, c := range map[reflect.Type]struct{ told, leftOut string }{
 		reflect.TypeFor[gate.Config](): {
-			told: "Extractor Audience MaxLifetime Issuers Consumers KeyClaim Require ScopeImplies ForwardClaims " +
+			told: "Extractor Audience MaxLifetime Issuers Consumers Roster KeyClaim Require ScopeImplies ForwardClaims " +
 				"ForwardPayload PadPayload ConsumerHeaders ForwardToken ExposeToken Optional OptionalExpired " +
 				"Anonymous AllowPreflight " +
 				"AnyOrigin TrustedOrigins Public Asking Cache " +

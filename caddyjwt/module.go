@@ -91,6 +91,9 @@ type Handler struct {
 	Issuers []issuers.Issuer `json:"issuers,omitempty"`
 	// Consumers whose tokens are accepted. Default: none.
 	Consumers []consumers.Consumer `json:"consumers,omitempty"`
+	// Further consumers, from a file that is followed while Caddy runs. Usernames and credential keys are unique among
+	// these and Consumers together. Default: none.
+	ConsumersFrom *consumers.From `json:"consumers_from,omitempty"`
 	// The claim whose value selects a consumer's credential, in the payload or else in the JOSE header. If a credential
 	// has that value, it verifies the token; otherwise the issuer that "iss" names does. A name, not a path; only with
 	// consumers. Default: "iss". Placeholders are resolved.
@@ -260,7 +263,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.warnOfDroppedPlaces(ctx, built)
 	h.notInForce = app.startup.Add(startup.Gate{
-		Logger: h.log.logger, Line: o.summary(ctx), Prefetch: h.prefetched(o),
+		Logger: h.log.logger, Line: o.summary(ctx, h.leases.Ours().Consumers()), Prefetch: h.prefetched(o),
 	})
 	return nil
 }

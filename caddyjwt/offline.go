@@ -41,6 +41,9 @@ func (h *Handler) missing() ([]error, error) {
 		return nil, err
 	}
 	built.stub()
+	if err := h.readRoster(s, built); err != nil {
+		return nil, err
+	}
 	if !built.anonymousKnown {
 		built.config.Anonymous = ""
 	}
@@ -50,13 +53,25 @@ func (h *Handler) missing() ([]error, error) {
 	return s.Missing(), nil
 }
 
+// readRoster reads the consumers of the file, if there is one and it is there.
+func (h *Handler) readRoster(s *words.Settings, built *compiled) error {
+	if built.roster == "" {
+		return nil
+	}
+	set, err := h.ConsumersFrom.Read(s, built.roster)
+	if set != nil {
+		built.config.Roster = set
+	}
+	return setting.In("ConsumersFrom", err)
+}
+
 // gateFields are fields of gate.Config with the names that they have in Handler. Those without a name are parts of the
 // field before them.
 var gateFields = map[string]string{
 	"Extractor": "TokenFrom", "Name": "Issuer", "Asking": "Introspect", "AccessTokenProfile": "Profile",
 	"Path": "Claim", "Cache": "CacheSize", "Any": "", "Accepted": "", "Client": "", "Verifier": "", "NotAfter": "",
 	"KeysID": "", "Outputs": "ForwardTenant", "AnyOrigin": "OriginCheck", "TrustedOrigins": "CORS",
-	"ResourceMetadata": "Resource",
+	"ResourceMetadata": "Resource", "Roster": "ConsumersFrom",
 }
 
 // handlerField is the path in Handler for a path in gate.Config.

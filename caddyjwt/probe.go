@@ -17,6 +17,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/hashing"
 	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/roster"
 	"github.com/caddyjwt/gateway/introspect"
 )
 
@@ -76,6 +77,9 @@ func (p *Probe) add(h *Handler) error {
 		}
 	}
 	built.stub()
+	if err := h.readRoster(words.NewSettings(), built); err != nil {
+		return err
+	}
 	if err := built.config.Validate(); err != nil {
 		return err
 	}
@@ -85,6 +89,7 @@ func (p *Probe) add(h *Handler) error {
 			return err
 		}
 	}
+	p.addRoster(built.config.Roster)
 	for i := range h.Consumers {
 		for n := range h.Consumers[i].Credentials {
 			if err := p.addCredential(&h.Consumers[i], &h.Consumers[i].Credentials[n]); err != nil {
@@ -93,6 +98,24 @@ func (p *Probe) add(h *Handler) error {
 		}
 	}
 	return nil
+}
+
+// maxCertificates is how many certificates of a file are named.
+const maxCertificates = 10
+
+// addRoster adds the certificates of a file of consumers that expire first.
+func (p *Probe) addRoster(r gate.Roster) {
+	set, ok := r.(*roster.Set)
+	if !ok {
+		return
+	}
+	all := set.Certificates()
+	for _, c := range all[:min(len(all), maxCertificates)] {
+		p.Certificates = append(p.Certificates, diagnose.Certificate{
+			What:     fmt.Sprintf("certificate of consumer %q, credential %q, in the file of consumers", c.Username, c.Key),
+			NotAfter: c.NotAfter,
+		})
+	}
 }
 
 func (p *Probe) addCredential(consumer *consumers.Consumer, credential *consumers.Credential) error {

@@ -31,6 +31,9 @@ func (h *Handler) Offline(now func() time.Time) (*Offline, error) {
 		return nil, err
 	}
 	built.stub()
+	if err := h.readRoster(words.NewSettings(), built); err != nil {
+		return nil, err
+	}
 	issuers, err := built.issuersHere(h, time.Now())
 	if err != nil {
 		return nil, err

@@ -110,18 +110,21 @@ func (o *mintOptions) mintOfConsumer(handlers []*caddyjwt.Handler) (string, erro
 	var known []string
 	var refused []error
 	for _, h := range handlers {
-		for i := range h.Consumers {
-			username, err := h.Consumers[i].ResolveUsername()
+		candidates, others, err := h.ConsumersFrom.With(h.Consumers, o.consumer)
+		if err != nil {
+			return "", fmt.Errorf("this gate would not load: %w", err)
+		}
+		known = append(known, others...)
+		for i := range candidates {
+			username, err := candidates[i].ResolveUsername()
 			if err != nil {
 				return "", err
 			}
-			if !slices.Contains(known, username) {
-				known = append(known, username)
-			}
+			known = append(known, username)
 			if username != o.consumer {
 				continue
 			}
-			credential, key, err := o.credentialOf(&h.Consumers[i])
+			credential, key, err := o.credentialOf(&candidates[i])
 			if err != nil {
 				return "", err
 			}
@@ -159,6 +162,7 @@ func (o *mintOptions) noCredential(handlers []*caddyjwt.Handler, known []string)
 		return fmt.Errorf("%s has no consumer; name an issuer with --issuer if its keys are here, or else get a token from "+
 			"the token endpoint of its authorization server", o.config.path)
 	case !slices.Contains(known, o.consumer):
+		known = slices.Compact(slices.Sorted(slices.Values(known)))
 		return fmt.Errorf("%s has no consumer %q; it has: %s", o.config.path, o.consumer, strings.Join(known, ", "))
 	case o.credential == "":
 		return fmt.Errorf("consumer %q has no credential", o.consumer)

@@ -21,6 +21,18 @@ var Table = words.Table[Consumer]{Name: "consumer", Words: []words.Word[Consumer
 			words.Wildcard("the key of a credential is compared exactly", "write a credential for each key"))},
 }}
 
+// FromReader reads where further consumers come from.
+func FromReader[T any](field func(*T) **From) words.Reader[T] {
+	return words.Custom(func(b *words.Block, into *T) error {
+		args := b.Args()
+		if len(args) != 2 || args[0] != "file" || strings.TrimSpace(args[1]) == "" {
+			return b.WrongUsage("a consumer that is written here has its own word, consumer")
+		}
+		*field(into) = &From{File: args[1]}
+		return nil
+	}, func(into *T) []any { return []any{field(into)} })
+}
+
 var credentialTable = words.Table[Credential]{Name: "credential", Words: []words.Word[Credential]{
 	{Name: "algorithm", Usage: []string{"<alg>"}, Reader: words.Text(func(c *Credential) *string { return &c.Algorithm })},
 	{Name: "public_key", Usage: []string{"<pem|file>"},

@@ -8,8 +8,33 @@ import (
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/roster"
 	"github.com/caddyjwt/gateway/internal/setting"
 )
+
+// Compile resolves the path. It is empty while it is not known.
+func (f *From) Compile(s *words.Settings) (path string, err error) {
+	if f == nil {
+		return "", nil
+	}
+	if f.File == "" {
+		return "", setting.Errorf("File", "consumers_from needs a file: the path of a list of consumers")
+	}
+	path, known, err := s.Text("consumers file", f.File)
+	if err != nil || !known {
+		return "", setting.In("File", err)
+	}
+	return path, nil
+}
+
+// Read reads the consumers of the file once. If the file may come later, they are nil.
+func (f *From) Read(s *words.Settings, path string) (*roster.Set, error) {
+	set, err := roster.Read(path)
+	if err == nil {
+		return set, nil
+	}
+	return nil, setting.In("File", s.Unread("consumers file", path, err))
+}
 
 // Compile resolves placeholders and checks every setting on its own. known is true when all that decides about the
 // anonymous consumer is known (see words.Settings).
@@ -94,13 +119,7 @@ func (c *Credential) expires(s *words.Settings) (time.Time, error) {
 	case !known:
 		return time.Date(9999, time.January, 1, 0, 0, 0, 0, time.UTC), nil
 	}
-	for _, layout := range []string{time.RFC3339, time.DateOnly} {
-		if end, err := time.Parse(layout, text); err == nil {
-			return end, nil
-		}
-	}
-	return time.Time{}, fmt.Errorf(
-		"expires %q: expected a date such as 2027-01-31, or a time such as 2027-01-31T12:00:00Z", text)
+	return roster.ParseExpires(text)
 }
 
 // verifier reads the one key of a credential, which must fit the algorithm: the credential decides that, never the

@@ -1,6 +1,15 @@
 // Package consumers has what a configuration says about consumers: the JSON and the Caddyfile, and their checks.
 package consumers
 
+// From says where further consumers come from.
+type From struct {
+	// Path of a file with a list of consumers, in JSON as in "consumers" or in YAML of the same shape. Values in it are
+	// taken as they are: no placeholders, and public keys as PEM text. The file is read again when it changes, and used as
+	// a whole or not at all: if it has a mistake when the configuration loads, that is an error; later, the consumers from
+	// before stay. At most 256 MiB and 1000000 consumers. Placeholders are resolved in the path.
+	File string `json:"file"`
+}
+
 // Consumer is an application or person known by name, as in InterSystems API Manager and Kong.
 type Consumer struct {
 	// Unique name. The backend gets it as X-Consumer-Username. Placeholders are resolved.

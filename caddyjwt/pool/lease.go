@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/caddyjwt/gateway/internal/keyset"
+	"github.com/caddyjwt/gateway/internal/roster"
 )
 
 // Lease is what somebody has taken from a pool, and gives back all at once. It is not safe for concurrent use. Leases
@@ -17,6 +18,7 @@ type Lease struct {
 	release []func() error // in the order in which things were taken
 	sources []UsedSource
 	early   []Preloader
+	guest   *roster.Guest // see Guest
 }
 
 // Preloader is a source that can fetch before a request asks it. Preload waits for the end of the first fetch, or of
@@ -45,6 +47,18 @@ func (l *Lease) Prefetch(source keyset.Source) {
 
 // Prefetched are the sources that Prefetch named. A source may occur twice.
 func (l *Lease) Prefetched() []Preloader { return l.early }
+
+// Guest is how the lease uses a file of consumers; nil if it uses none. In the lease of a late request it is, before
+// Join, the one of the lease before, which still has the consumers that it had last.
+func (l *Lease) Guest() *roster.Guest { return l.guest }
+
+// Consumers is the file of consumers that the lease uses; nil if it uses none.
+func (l *Lease) Consumers() *roster.File {
+	if l.guest == nil {
+		return nil
+	}
+	return l.guest.File()
+}
 
 func (l *Lease) onClose(release func() error) { l.release = append(l.release, release) }
 

@@ -55,6 +55,9 @@ func Begin[T any](p *Pool, open func(*Lease) (T, error), report func(error)) (*L
 // lease opens a lease and makes it the current one. The caller holds it.
 func (ls *Leases[T]) lease(late bool) (*Held[T], error) {
 	held := &Held[T]{Lease: Lease{pool: ls.pool, late: late}, report: ls.report}
+	if before := ls.current.Load(); before != nil {
+		held.guest = before.guest
+	}
 	value, err := ls.open(&held.Lease)
 	if err != nil {
 		return nil, errors.Join(err, held.close())

@@ -57,6 +57,9 @@ func (p *Pool) Clients() iter.Seq[*Client] { return all[*Client](p) }
 // Caches are the caches of verified tokens in the pool. The rules of Sources apply.
 func (p *Pool) Caches() iter.Seq[*Cache] { return all[*Cache](p) }
 
+// Rosters are the files of consumers in the pool. The rules of Sources apply.
+func (p *Pool) Rosters() iter.Seq[*Roster] { return all[*Roster](p) }
+
 func all[T any](p *Pool) iter.Seq[T] {
 	return func(yield func(T) bool) {
 		p.objects.Range(func(_, value any) bool {

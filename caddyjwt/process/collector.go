@@ -29,6 +29,9 @@ var (
 	inFlightDesc = describe("introspection_in_flight", "Questions to the authorization server under way.", "issuer")
 	breakerDesc  = describe("introspection_breaker_open",
 		"Whether the authorization server is not asked for now.", "issuer")
+	consumersDesc        = describe("consumers", "Consumers of a file that are in use.", "file")
+	consumersFailingDesc = describe("consumers_failing",
+		"Whether a file of consumers cannot be used as it is now.", "file")
 	cacheDesc  = describe("cache_lookups_total", "Look-ups of JWTs in the cache of verified tokens.", "result")
 	tokensDesc = describe("cache_tokens", "Tokens in the cache of verified tokens.")
 	bytesDesc  = describe("cache_bytes", "What the tokens in the cache count against its size.")
@@ -38,7 +41,7 @@ var (
 func (pooledState) Describe(out chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
 		keysDesc, fetchesDesc, failuresDesc, failingDesc, fetchedDesc, inFlightDesc, breakerDesc,
-		cacheDesc, tokensDesc, bytesDesc,
+		consumersDesc, consumersFailingDesc, cacheDesc, tokensDesc, bytesDesc,
 	} {
 		out <- desc
 	}
@@ -48,7 +51,15 @@ func (pooledState) Describe(out chan<- *prometheus.Desc) {
 func (p pooledState) Collect(out chan<- prometheus.Metric) {
 	p.keys(out)
 	p.introspection(out)
+	p.consumers(out)
 	p.cache(out)
+}
+
+func (p pooledState) consumers(out chan<- prometheus.Metric) {
+	for file := range p.objects.Rosters() {
+		gauge(out, consumersDesc, float64(len(file.Set().Consumers())), file.Path())
+		gauge(out, consumersFailingDesc, oneIf(file.Err() != nil), file.Path())
+	}
 }
 
 func (p pooledState) keys(out chan<- prometheus.Metric) {

@@ -13,8 +13,8 @@ import (
 // Log is the log of what outlives a configuration. Each line goes to the logs of the configuration that is in force at
 // that moment, not of the one that happened to come first.
 type Log struct {
-	// Keys is for key sources.
-	Keys *slog.Logger
+	// Keys is for key sources, and Consumers for files of consumers.
+	Keys, Consumers *slog.Logger
 
 	// loading is the logger of the configuration that was loaded last. It is used while no configuration is in force.
 	loading atomic.Pointer[zap.Logger]
@@ -22,7 +22,8 @@ type Log struct {
 
 func newLog() *Log {
 	l := new(Log)
-	l.Keys = slog.New(handler{log: l})
+	l.Keys = slog.New(handler{log: l, name: keysLogName})
+	l.Consumers = slog.New(handler{log: l, name: consumersLogName})
 	return l
 }
 
@@ -43,7 +44,10 @@ func (l *Log) current() *zap.Logger {
 // default log is not enough: Caddy excludes from it what another log's "include" names.
 type keysLog struct{}
 
-const keysLogName = "http.handlers.bearer_auth.keys"
+const (
+	keysLogName      = "http.handlers.bearer_auth.keys"
+	consumersLogName = "http.handlers.bearer_auth.consumers"
+)
 
 // CaddyModule implements caddy.Module. The module is not registered, so no configuration can load it.
 func (keysLog) CaddyModule() caddy.ModuleInfo {
@@ -56,11 +60,12 @@ var noTraces = zapslog.AddStacktraceAt(slog.Level(127))
 // handler looks up for every line where it goes.
 type handler struct {
 	log   *Log
+	name  string
 	attrs []slog.Attr
 }
 
 func (h handler) current() slog.Handler {
-	handler := slog.Handler(zapslog.NewHandler(h.log.current().Core(), zapslog.WithName(keysLogName), noTraces))
+	handler := slog.Handler(zapslog.NewHandler(h.log.current().Core(), zapslog.WithName(h.name), noTraces))
 	if len(h.attrs) > 0 {
 		handler = handler.WithAttrs(h.attrs)
 	}
@@ -76,7 +81,7 @@ func (h handler) Handle(ctx context.Context, record slog.Record) error {
 }
 
 func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return handler{h.log, append(h.attrs[:len(h.attrs):len(h.attrs)], attrs...)}
+	return handler{h.log, h.name, append(h.attrs[:len(h.attrs):len(h.attrs)], attrs...)}
 }
 
 // WithGroup ignores groups, which key sources do not use.

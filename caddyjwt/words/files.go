@@ -25,8 +25,7 @@ func (s *Settings) File(what, value string) (content []byte, known bool, err err
 func (s *Settings) ReadFile(what, path string) (content []byte, known bool, err error) {
 	content, _, err = smallfile.Read(path)
 	if err != nil {
-		err = notAPath(path, err)
-		return nil, false, s.unread(path, err, fmt.Errorf("%s: %w", what+named(path), err))
+		return nil, false, s.Unread(what, path, err)
 	}
 	return content, true, nil
 }
@@ -51,6 +50,13 @@ func (s *Settings) pem(what, value string) (path, text string, known bool, err e
 		return "", "", false, err
 	}
 	return text, string(content), true, nil
+}
+
+// Unread is the error about a file that could not be read, or has a mistake, or nil if the file may come later. Mistake
+// says what is wrong; in it, nothing of the file's secrets may be quoted.
+func (s *Settings) Unread(what, path string, mistake error) error {
+	mistake = notAPath(path, mistake)
+	return s.unread(path, mistake, fmt.Errorf("%s: %w", what+named(path), mistake))
 }
 
 // notAPath says what a text is that was written in place of a path. For a path, it returns the cause why the file

@@ -138,7 +138,8 @@ func (h tokenHasher) key(token string) (key cacheKey, ok bool) {
 type entry struct {
 	identity *Identity
 	key      *jose.Key // verified the token
-	party    int       // index of the party that vouched for it
+	party    int       // index of the party that vouched for it, or unlisted
+	member   *party    // what the key claim selected in the roster: see parties.selected
 	traits   traits
 	life     time.Duration
 }
@@ -166,6 +167,9 @@ func (c *Cache) put(key cacheKey, e entry, leeway time.Duration, now time.Time) 
 // system, and the garbage collector lets the heap grow to twice its live size.
 func (e *entry) weight() uint32 {
 	bytes := entryOverhead + int(unsafe.Sizeof(*e)) + int(unsafe.Sizeof(*e.identity)) + e.identity.Claims.Size()
+	if e.member != nil {
+		bytes += int(unsafe.Sizeof(*e.member)) + len(e.member.name)
+	}
 	return uint32(2 * bytes) //nolint:gosec // a token is at most 1 MiB
 }
 

@@ -26,7 +26,7 @@ type unknownIssuer struct {
 
 func (p *parties) unknownIssuer(header *jose.Header, set *claims.Set) error {
 	cause := &unknownIssuer{parties: p, issuer: set.Issuer}
-	if len(p.credentials) > 0 {
+	if p.hasCredentials() {
 		cause.key, _ = p.untrustedKeyClaim(header, set)
 	}
 	return cause
@@ -41,12 +41,13 @@ func (u *unknownIssuer) Error() string {
 	if near := cmp.Or(p.patterns.Unlisted(u.issuer), p.near.Describe(u.issuer)); near != "" {
 		text += ", and " + near
 	}
-	credentials := fmt.Sprintf("any of the %d credentials", len(p.credentials))
-	if len(p.credentials) == 1 {
+	count := p.countCredentials()
+	credentials := fmt.Sprintf("any of the %d credentials", count)
+	if count == 1 {
 		credentials = "the only credential"
 	}
 	switch {
-	case len(p.credentials) == 0:
+	case count == 0:
 		return text
 	case u.key == "":
 		return fmt.Sprintf("%s; the token also lacks the key claim %s, which could name %s here",

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/consumer"
 	"github.com/caddyjwt/gateway/internal/demand"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/keyset"
@@ -46,6 +47,9 @@ type Config struct {
 	Issuers []Issuer
 	// Consumers vouch for the tokens whose key claim is exactly the key of one of their credentials.
 	Consumers []Consumer
+	// Roster has further consumers, which may change. Nil means that there are none. What they are does not count in the
+	// fingerprint: a cached token names what the roster gave for it, and the roster is asked again on each request.
+	Roster Roster `clone:"shared" fingerprint:"set"`
 	// KeyClaim selects a credential. It is looked for in the payload, then in the JOSE header. Empty means
 	// DefaultKeyClaim.
 	KeyClaim string
@@ -151,33 +155,12 @@ type Issuer struct {
 	Asking *Asking `fingerprint:"-"`
 }
 
-// Consumer is an application or person known by name, as in InterSystems API Manager and Kong.
-type Consumer struct {
-	// Username is unique among the consumers.
-	Username string
-	// ID and CustomID are optional. They are forwarded to the backend.
-	ID, CustomID string
-	// Groups satisfy "require group" and are forwarded to the backend.
-	Groups []string
-	// Tolerate is that of an Issuer, for the tokens of this consumer.
-	Tolerate claims.Tolerance
-	// Credentials verify the consumer's tokens. A consumer that serves as the anonymous one needs no credentials.
-	Credentials []Credential
-}
-
-// Credential is one key of a consumer.
-type Credential struct {
-	// Key is the value of the key claim that selects this credential. It is unique among all credentials.
-	Key string
-	// Algorithm is the only one accepted.
-	Algorithm jose.Algorithm
-	// Verifier is the public key or secret. Its thumbprint stands for it in the fingerprint.
-	Verifier *jose.Key `clone:"shared" fingerprint:"-"`
-	// NotAfter is when the key's certificate expires. It is zero for a key without a certificate.
-	NotAfter time.Time `fingerprint:"-"`
-	// Expires is from when the credential's tokens are refused, whatever they say. Zero means never.
-	Expires time.Time `fingerprint:"-"`
-}
+// What is known of consumers.
+type (
+	Consumer   = consumer.Consumer
+	Credential = consumer.Credential
+	Roster     = consumer.Roster
+)
 
 // Requirements are what a route requires of an accepted token.
 type Requirements struct {

@@ -209,8 +209,12 @@ func (e *explainer) use(p *party) {
 
 // assume applies the rules of the only issuer to a token that names no party: the name is often the only mistake.
 func (e *explainer) assume() {
-	if all := e.gate.parties.all; len(all) == 1 && all[0].issuer != nil && all[0].verifies() && all[0].pattern == nil {
-		e.use(all[0])
+	all := e.gate.parties.all
+	if len(all) != 1 || e.gate.parties.roster != nil {
+		return
+	}
+	if only := all[0]; only.issuer != nil && only.verifies() && only.pattern == nil {
+		e.use(only)
 		e.Assumed = true
 	}
 }

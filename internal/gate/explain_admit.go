@@ -20,8 +20,8 @@ type jwtHeader = jose.Header
 // admit applies the rules of Gate.admit one by one.
 func (e *explainer) admit(found *authenticated) *Identity {
 	g, set, p := e.gate, found.identity.Claims, found.party
-	if c := p.credential; c != nil && !c.end().IsZero() {
-		e.addOr(Step{Rule: "certificate", Result: Passed, Expected: []string{"not after " + date(c.end())}},
+	if c := p.credential; c != nil && !c.End().IsZero() {
+		e.addOr(Step{Rule: "certificate", Result: Passed, Expected: []string{"not after " + date(c.End())}},
 			p.checkCredential(e.now), "")
 	}
 	e.time(set, p, found.traits.opaque)
@@ -217,7 +217,7 @@ func (e *explainer) issuerStep() Step {
 	if iss := e.jwt.set.Issuer; iss != "" {
 		step.Came = append(step.Came, "iss "+iss)
 	}
-	if len(p.credentials) > 0 && p.keyClaim != "iss" {
+	if p.hasCredentials() && p.keyClaim != "iss" {
 		if key, ok := p.untrustedKeyClaim(&e.jwt.Header, e.jwt.set); ok {
 			step.Came = append(step.Came, p.keyClaim+" "+key)
 		}
@@ -228,6 +228,10 @@ func (e *explainer) issuerStep() Step {
 		} else {
 			step.Expected = append(step.Expected, p.keyClaim+" "+member.name)
 		}
+	}
+	if p.roster != nil {
+		step.Expected = append(step.Expected,
+			fmt.Sprintf("%s of one of %d credentials in the file of consumers", p.keyClaim, p.roster.Len()))
 	}
 	return step
 }

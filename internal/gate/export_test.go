@@ -1,5 +1,7 @@
 package gate
 
+import "github.com/caddyjwt/gateway/internal/deepcopy"
+
 // CleanUp does the store's pending work, so that the numbers below are exact.
 func (c *Cache) CleanUp() { c.store.CleanUp() }
 
@@ -24,7 +26,7 @@ func (g *Gate) FormOf(token string) string {
 }
 
 // Clone makes the copy of a configuration that a gate keeps.
-func Clone(c Config) Config { return c.clone() }
+func Clone(c Config) Config { return deepcopy.Of(c) }
 
 // Fingerprint is different for gates that must not share cached tokens.
 func Fingerprint(c Config) [32]byte {

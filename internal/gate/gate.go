@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/bearer"
+	"github.com/caddyjwt/gateway/internal/deepcopy"
 	"github.com/caddyjwt/gateway/internal/fields"
 	"github.com/caddyjwt/gateway/internal/publicpath"
 	"github.com/caddyjwt/gateway/internal/setting"
@@ -93,7 +94,7 @@ type Gate struct {
 // New checks the configuration and builds the gate. It uses no network and starts no goroutine. An error names its
 // setting, as an error of Config.Validate does.
 func New(c Config) (*Gate, error) {
-	c = c.clone()
+	c = deepcopy.Of(c)
 	g, err := build(c)
 	if err != nil {
 		return nil, err
@@ -167,6 +168,10 @@ func (g *Gate) setAnonymous(username string) error {
 		return nil
 	}
 	consumer := g.parties.consumers[username]
+	if consumer == nil && g.parties.roster != nil && g.parties.roster.Consumer(username) != nil {
+		return fmt.Errorf("anonymous consumer %q is in the file of consumers, where it could vanish: "+
+			"move it into a consumer block", username)
+	}
 	if consumer == nil {
 		return fmt.Errorf("anonymous consumer %q does not exist: add a consumer block with that username", username)
 	}

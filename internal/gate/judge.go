@@ -120,7 +120,7 @@ func (p *party) expiry(set *claims.Set) time.Time {
 		end = set.ExpiresAt.Add(p.leeway)
 	}
 	if p.credential != nil {
-		end = earlier(end, p.credential.end())
+		end = earlier(end, p.credential.End())
 	}
 	return end
 }

@@ -97,10 +97,18 @@ func (g *Gate) withName(issuer *Issuer, id *Identity) (*Identity, error) {
 
 // consumerNamed finds a consumer by one of its names, compared byte for byte. It is nil if there is none.
 func (p *parties) consumerNamed(by ConsumerBy, name string) *Consumer {
+	known := p.consumers
 	if by == ByCustomID {
-		return p.customIDs[name]
+		known = p.customIDs
 	}
-	return p.consumers[name]
+	switch consumer := known[name]; {
+	case consumer != nil || p.roster == nil:
+		return consumer
+	case by == ByCustomID:
+		return p.roster.WithCustomID(name)
+	default:
+		return p.roster.Consumer(name)
+	}
 }
 
 // String names it as the configuration does.
@@ -115,7 +123,7 @@ func (by ConsumerBy) String() string {
 func (p *parties) addNames(c *Config) error {
 	for i := range c.Issuers {
 		if err := p.addNamesFor(c, &c.Issuers[i]); err != nil {
-			return setting.In(element("Issuers", i), fmt.Errorf("issuer %q: %w", c.Issuers[i].Name, err))
+			return setting.In(setting.Element("Issuers", i), fmt.Errorf("issuer %q: %w", c.Issuers[i].Name, err))
 		}
 	}
 	return nil
@@ -130,7 +138,7 @@ func (p *parties) addNamesFor(c *Config, issuer *Issuer) error {
 		reachable--
 	}
 	switch {
-	case reachable == 0:
+	case reachable == 0 && c.Roster == nil:
 		return setting.Errorf("ConsumerClaim", "consumer_claim names a consumer of this gate, and there is none; the "+
 			"anonymous one does not count: add a consumer block for each caller, or remove consumer_claim")
 	case issuer.ConsumerBy != ByCustomID || p.customIDs != nil:
@@ -148,7 +156,7 @@ func (p *parties) addNamesFor(c *Config, issuer *Issuer) error {
 		}
 		p.customIDs[consumer.CustomID] = consumer
 	}
-	if len(p.customIDs) == 0 {
+	if len(p.customIDs) == 0 && c.Roster == nil {
 		return setting.Errorf("ConsumerBy", "consumer_claim finds a consumer by its custom_id, and no consumer has one: "+
 			"add \"custom_id <id>\" to the consumers, or leave \"custom_id\" out to find them by username")
 	}

@@ -110,7 +110,8 @@ func (c *Config) consumerHeaders() (hidden consumerHeaders, err error) {
 	if len(c.ConsumerHeaders) == 0 {
 		return 0, nil
 	}
-	if len(c.Consumers) == 0 && !slices.ContainsFunc(c.Issuers, func(i Issuer) bool { return i.namesCaller() }) {
+	if len(c.Consumers) == 0 && c.Roster == nil &&
+		!slices.ContainsFunc(c.Issuers, func(i Issuer) bool { return i.namesCaller() }) {
 		return 0, setting.Errorf("ConsumerHeaders",
 			"consumer_headers says what the backend gets about consumers, and there is none: remove it, or add a consumer")
 	}

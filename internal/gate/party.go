@@ -3,16 +3,17 @@ package gate
 import (
 	"cmp"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/causes"
 	"github.com/caddyjwt/gateway/internal/claims"
-	"github.com/caddyjwt/gateway/internal/fields"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/internal/tenant"
 )
+
+// unlisted is the index of a party that may come and go.
+const unlisted = -1
 
 // party is who vouches for a token: an issuer, or one credential of a consumer.
 type party struct {
@@ -37,6 +38,9 @@ type parties struct {
 	credentials map[string]*party    // by credential key
 	consumers   map[string]*Consumer // by username
 	customIDs   map[string]*Consumer // by custom id; nil if no issuer needs it
+	roster      Roster               // nil for none
+	leeway      time.Duration        // for tokens of consumers, as maxLifetime
+	maxLifetime time.Duration
 	keyClaim    string
 	opaque      []*party        // issuers that take opaque tokens, the longest prefix first
 	types       []string        // all Types of the issuers
@@ -53,6 +57,7 @@ func index(c *Config) (*parties, error) {
 		credentials: make(map[string]*party),
 		consumers:   make(map[string]*Consumer, len(c.Consumers)),
 		keyClaim:    cmp.Or(c.KeyClaim, DefaultKeyClaim),
+		leeway:      c.Leeway, maxLifetime: c.MaxLifetime,
 	}
 	for i := range c.Issuers {
 		if err := p.addIssuer(c, i); err != nil {
@@ -60,7 +65,7 @@ func index(c *Config) (*parties, error) {
 		}
 	}
 	for i := range c.Consumers {
-		if err := p.addConsumer(c, &c.Consumers[i]); err != nil {
+		if err := p.addConsumer(&c.Consumers[i]); err != nil {
 			return nil, setting.In(setting.Element("Consumers", i), err)
 		}
 	}
@@ -75,6 +80,9 @@ func index(c *Config) (*parties, error) {
 	for _, member := range p.all {
 		p.algorithms = p.algorithms.Union(member.algorithms)
 		p.varied = p.varied || member.reading != nil
+	}
+	if err := p.addRoster(c.Roster); err != nil {
+		return nil, setting.In("Roster", err)
 	}
 	return p, p.orderOpaque()
 }
@@ -107,11 +115,14 @@ func (p *parties) addIssuer(c *Config, i int) error {
 	return nil
 }
 
-func (p *parties) addConsumer(c *Config, consumer *Consumer) error {
-	if strings.TrimSpace(consumer.Username) == "" {
-		return setting.Errorf("Username", "a consumer has no username")
-	}
+func (p *parties) addConsumer(consumer *Consumer) error {
 	where := fmt.Sprintf("consumer %q", consumer.Username)
+	if err := consumer.Check(p.keyClaim, p.maxLifetime); err != nil {
+		if consumer.Username == "" {
+			return err
+		}
+		return fmt.Errorf("%s: %w", where, err)
+	}
 	if _, twice := p.consumers[consumer.Username]; twice {
 		return setting.Errorf("Username", "%s is configured twice: put all its credentials into one block", where)
 	}
@@ -119,57 +130,16 @@ func (p *parties) addConsumer(c *Config, consumer *Consumer) error {
 	own := *consumer
 	own.Credentials = nil
 	p.consumers[own.Username] = &own
-	if err := own.validate(); err != nil {
-		return fmt.Errorf("%s: %w", where, err)
-	}
-	if err := consumer.Tolerate.Check(consumer.use(c.MaxLifetime)); err != nil {
-		return setting.Errorf("Tolerate", "%s: %w", where, err)
-	}
 	for i := range consumer.Credentials {
-		if err := p.addCredential(c, &own, &consumer.Credentials[i]); err != nil {
+		if err := p.addCredential(&own, &consumer.Credentials[i]); err != nil {
 			return fmt.Errorf("%s: %w", where, setting.In(setting.Element("Credentials", i), err))
 		}
 	}
 	return nil
 }
 
-// validate refuses what cannot be sent to the backend in a header.
-func (c *Consumer) validate() error {
-	check := func(field, value string) error {
-		if err := fields.CheckValue(value); err != nil {
-			return setting.Errorf(field, "%q cannot be sent to the backend: %w", value, err)
-		}
-		return nil
-	}
-	for _, value := range []struct{ field, text string }{
-		{"Username", c.Username}, {"ID", c.ID}, {"CustomID", c.CustomID},
-	} {
-		if err := check(value.field, value.text); err != nil {
-			return err
-		}
-	}
-	for _, group := range c.Groups {
-		if err := check("Groups", group); err != nil {
-			return err
-		}
-	}
-	for _, group := range c.Groups {
-		if group == "" || strings.Contains(group, ",") {
-			return setting.Errorf("Groups",
-				"group %q is empty or has a comma: the backend gets the groups as one list", group)
-		}
-	}
-	return nil
-}
-
-func (p *parties) addCredential(c *Config, consumer *Consumer, credential *Credential) error {
-	if credential.Key == "" {
-		return setting.Errorf("Key", "a credential has no key: give the value of the tokens' %s", p.keyClaim)
-	}
+func (p *parties) addCredential(consumer *Consumer, credential *Credential) error {
 	where := fmt.Sprintf("credential %q", credential.Key)
-	if err := fields.CheckValue(credential.Key); err != nil {
-		return setting.Errorf("Key", "%s cannot be sent to the backend: %w", where, err)
-	}
 	if other, twice := p.credentials[credential.Key]; twice {
 		return setting.Errorf("Key", "%s belongs to consumer %q already: a credential key selects exactly one credential",
 			where, other.consumer.Username)
@@ -178,26 +148,32 @@ func (p *parties) addCredential(c *Config, consumer *Consumer, credential *Crede
 		return setting.Errorf("Key",
 			"%s is also the name of an issuer: a token could belong to either; rename one of the two", where)
 	}
-	if credential.Verifier == nil || !credential.Verifier.Algorithms().Has(credential.Algorithm) {
-		return setting.Errorf("Algorithm", "%s: the key does not fit algorithm %v", where, credential.Algorithm)
-	}
-	member := &party{
-		index: len(p.all), name: credential.Key, consumer: consumer, credential: credential,
-		algorithms: jose.MakeAlgorithms(credential.Algorithm), leeway: c.Leeway, maxLifetime: c.MaxLifetime,
-		reading: credential.reading(consumer.Tolerate, c.MaxLifetime),
-	}
+	member := p.vouching(consumer, credential)
+	member.index = len(p.all)
 	p.all = append(p.all, member)
 	p.credentials[credential.Key] = member
 	return nil
+}
+
+// vouching makes the party that vouches for the tokens of a credential. It is in no list yet.
+func (p *parties) vouching(consumer *Consumer, credential *Credential) *party {
+	return &party{
+		index: unlisted, name: credential.Key, consumer: consumer, credential: credential,
+		algorithms: jose.MakeAlgorithms(credential.Algorithm), leeway: p.leeway, maxLifetime: p.maxLifetime,
+		reading: credential.Reading(consumer.Tolerate, p.maxLifetime),
+	}
 }
 
 // partyOf finds the party that the token names: the credential whose key is the key claim, or else the issuer whose
 // name is iss, or else the one whose pattern iss matches. Nothing is verified yet, so the token only selects among the
 // configured parties (RFC 8725 section 3.8).
 func (p *parties) partyOf(header *jose.Header, set *claims.Set) *party {
-	if len(p.credentials) > 0 {
+	if p.hasCredentials() {
 		if key, ok := p.untrustedKeyClaim(header, set); ok {
 			if member := p.credentials[key]; member != nil {
+				return member
+			}
+			if member := p.inRoster(key); member != nil {
 				return member
 			}
 		}

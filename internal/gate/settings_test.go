@@ -17,7 +17,8 @@ import (
 func TestEveryFieldIsPartOfTheFingerprintOrHasATag(t *testing.T) {
 	c := config(t, tokentest.NewKey(t, "ES256", "k1"))
 	c.Issuers[0].Keys = nil // an interface, which KeysID stands for
-	hashingtest.EveryField(t, gate.Config{}, gate.FieldsFingerprint)
+	c.Roster = newRoster()
+	hashingtest.EveryField(t, gate.Config{Roster: c.Roster}, gate.FieldsFingerprint)
 	hashingtest.EveryField(t, c, gate.FieldsFingerprint)
 }
 

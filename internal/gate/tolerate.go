@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"slices"
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/claims"
@@ -15,14 +14,6 @@ func (i *Issuer) Reading(longest time.Duration) *claims.Reading {
 		return nil
 	}
 	return &claims.Reading{Tolerate: i.Tolerate, Lifetime: longest, Groups: i.GroupClaims}
-}
-
-// reading is how the claims of the credential's tokens are read.
-func (c *Credential) reading(tolerate claims.Tolerance, longest time.Duration) *claims.Reading {
-	if tolerate == 0 {
-		return nil
-	}
-	return &claims.Reading{Tolerate: tolerate, Lifetime: longest, End: c.Expires}
 }
 
 // read reads the claims of a token by the Reading of the party that the token names, and returns both. Nothing is
@@ -50,14 +41,3 @@ func (i *Issuer) use(longest time.Duration) claims.Use {
 		Ends: longest != 0,
 	}
 }
-
-// use is the same for a consumer.
-func (c *Consumer) use(longest time.Duration) claims.Use {
-	endless := func(c Credential) bool { return c.Expires.IsZero() }
-	return claims.Use{
-		Tokens: len(c.Credentials) > 0, Ends: longest != 0 || !slices.ContainsFunc(c.Credentials, endless),
-	}
-}
-
-// end is when the credential ends. It is zero for never.
-func (c *Credential) end() time.Time { return earlier(c.NotAfter, c.Expires) }

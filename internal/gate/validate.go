@@ -59,7 +59,8 @@ func (c *Config) validate() error {
 }
 
 func (c *Config) hasCredentials() bool {
-	return slices.ContainsFunc(c.Consumers, func(c Consumer) bool { return len(c.Credentials) > 0 })
+	return c.Roster != nil ||
+		slices.ContainsFunc(c.Consumers, func(c Consumer) bool { return len(c.Credentials) > 0 })
 }
 
 func (a Audience) validate() error {

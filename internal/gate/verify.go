@@ -87,6 +87,15 @@ func (g *Gate) cached(key *cacheKey) authenticated {
 	if e == nil || e.party >= len(g.parties.all) {
 		return authenticated{}
 	}
+	if e.member != nil && !g.parties.selectsAgain(e.member) {
+		return authenticated{}
+	}
+	if e.party == unlisted {
+		if member := g.parties.onTerms(e.member); member != nil {
+			return e.authenticated(member)
+		}
+		return authenticated{}
+	}
 	party := g.parties.all[e.party]
 	if party.issuer != nil && !party.vouchesFor(e) { // a credential's key is part of the fingerprint
 		return authenticated{}
@@ -121,6 +130,9 @@ func (g *Gate) verify(ctx context.Context, token string) (classification, entry,
 		return class, entry{}, nil
 	}
 	verified, err := class.party.verify(ctx, &jwt)
+	if g.parties.roster != nil && err == nil {
+		verified.member = g.parties.selected(class.party, &jwt)
+	}
 	return class, verified, err
 }
 

@@ -3,6 +3,7 @@ package jose
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // What can be wrong with a token. None of the errors of this package contains a byte of a token or a key.
@@ -30,6 +31,17 @@ var (
 	// ErrSignature: the signature is not one of this signing input by this key.
 	ErrSignature = errors.New("invalid signature")
 )
+
+// ExpiredError is an ErrCertificate about a certificate that has expired.
+type ExpiredError struct{ NotAfter time.Time }
+
+// Error says when the certificate has expired.
+func (e *ExpiredError) Error() string {
+	return fmt.Sprintf("%v has expired on %s", ErrCertificate, e.NotAfter.Format(time.RFC3339))
+}
+
+// Unwrap returns ErrCertificate.
+func (e *ExpiredError) Unwrap() error { return ErrCertificate }
 
 // What can be wrong with a key.
 var (

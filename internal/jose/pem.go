@@ -104,7 +104,7 @@ func parseCertificate(der []byte, now time.Time) (crypto.PublicKey, time.Time, e
 	case now.Before(cert.NotBefore):
 		return nil, time.Time{}, fmt.Errorf("%w is not valid before %s", ErrCertificate, cert.NotBefore.Format(time.RFC3339))
 	case now.After(cert.NotAfter):
-		return nil, time.Time{}, fmt.Errorf("%w has expired on %s", ErrCertificate, cert.NotAfter.Format(time.RFC3339))
+		return nil, time.Time{}, &ExpiredError{cert.NotAfter}
 	case cert.KeyUsage != 0 && cert.KeyUsage&(x509.KeyUsageDigitalSignature|x509.KeyUsageContentCommitment) == 0:
 		return nil, time.Time{}, fmt.Errorf("%w is not for digital signatures, by its key usage", ErrCertificate)
 	}

@@ -52,10 +52,16 @@ var arrows = map[string][]string{
 		"internal/fetch", "internal/jose", "internal/keyset", "introspect",
 		"internal/authserver", // its tests discover endpoints
 	},
+	"internal/deepcopy": nil,
+	"internal/consumer": {"internal/claims", "internal/fields", "internal/jose", "internal/setting"},
+	"internal/roster": {
+		"internal/consumer", "internal/claims", "internal/jose", "internal/causes", "internal/setting", "internal/smallfile",
+		"internal/strictjson",
+	},
 	"internal/gate": {
 		"internal/bearer", "internal/jose", "internal/keyset", "internal/claims", "internal/setting", "internal/hashing",
 		"internal/publicpath", "introspect", "internal/causes", "internal/demand", "internal/scope", "internal/fields",
-		"internal/tenant", "internal/tenantkeys",
+		"internal/tenant", "internal/tenantkeys", "internal/deepcopy", "internal/consumer",
 	},
 
 	"internal/mcp": {"internal/strictjson", "internal/causes", "internal/bearer", "internal/setting"},
@@ -66,7 +72,7 @@ var arrows = map[string][]string{
 	// Further Caddy modules will use these, too, so they must not depend on the handler.
 	"caddyjwt/words": {"internal/rotating", "internal/setting", "internal/smallfile"},
 	"caddyjwt/pool": {
-		"internal/gate", "internal/keyset", "introspect",
+		"internal/gate", "internal/keyset", "introspect", "internal/consumer", "internal/roster",
 		"internal/jose", // its tests make keys
 	},
 	"caddyjwt/process": {
@@ -100,7 +106,8 @@ var arrows = map[string][]string{
 		"introspect", "internal/fetch", "internal/hashing", "internal/jose", "internal/keyset", "internal/claims",
 		"internal/privatekey", "internal/rotating", "internal/setting", "internal/tenant", "internal/tenantkeys",
 	},
-	"caddyjwt/consumers": {"caddyjwt/words", "internal/gate", "internal/claims", "internal/jose", "internal/setting"},
+	"caddyjwt/consumers": {"caddyjwt/words", "internal/gate", "internal/claims", "internal/jose", "internal/setting",
+		"internal/roster"},
 
 	"caddyjwt": {
 		"caddyjwt/words", "caddyjwt/issuers", "caddyjwt/consumers", "caddyjwt/pool", "caddyjwt/process",
@@ -109,7 +116,7 @@ var arrows = map[string][]string{
 		"caddyjwt/bodies", "caddyjwt/rights", "caddyjwt/protected", "internal/resource",
 		"internal/gate", "internal/authserver", "introspect", // and what their configurations are made of:
 		"internal/bearer", "internal/claims", "internal/hashing", "internal/jose", "internal/keyset",
-		"internal/problem", "internal/setting", "internal/causes", "internal/tenant",
+		"internal/problem", "internal/setting", "internal/causes", "internal/tenant", "internal/roster",
 		"internal/diagnose", // what the command "check" is given
 		"caddyjwt/matcher",  // its tests adapt the Caddyfiles of the documents
 	},

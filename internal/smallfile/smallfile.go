@@ -2,6 +2,7 @@
 package smallfile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -17,7 +18,9 @@ const Max = 1 << 20
 //
 // Read checks the file after opening it, not the path before. In between, somebody could put a pipe there, and opening
 // a pipe that has no writer would block.
-func Read(path string) ([]byte, os.FileInfo, error) {
+func Read(path string) ([]byte, os.FileInfo, error) { return read(path, Max) }
+
+func read(path string, longest int64) ([]byte, os.FileInfo, error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, nil, WithoutPath(err)
@@ -30,14 +33,18 @@ func Read(path string) ([]byte, os.FileInfo, error) {
 	if !stat.Mode().IsRegular() {
 		return nil, nil, errors.New("not a regular file")
 	}
-	data, err := io.ReadAll(io.LimitReader(file, Max+1))
-	if err != nil {
+	if stat.Size() > longest {
+		return nil, nil, fmt.Errorf("longer than %d bytes", longest)
+	}
+	var data bytes.Buffer
+	data.Grow(int(stat.Size()) + bytes.MinRead) // a long file is not copied again and again while it is read
+	if _, err := data.ReadFrom(io.LimitReader(file, longest+1)); err != nil {
 		return nil, nil, WithoutPath(err)
 	}
-	if len(data) > Max {
-		return nil, nil, fmt.Errorf("longer than %d bytes", Max)
+	if int64(data.Len()) > longest {
+		return nil, nil, fmt.Errorf("longer than %d bytes", longest)
 	}
-	return data, stat, nil
+	return data.Bytes(), stat, nil
 }
 
 // WithoutPath removes the path from an error of package os.

@@ -1,6 +1,7 @@
 package smallfile
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"os"
 	"time"
@@ -18,6 +19,7 @@ const (
 // zero value with a Path is ready to use. Only one goroutine may use it at a time.
 type Watch struct {
 	Path string
+	Max  int64 // of its length, in bytes; 0 for the constant Max
 
 	stat    os.FileInfo       // at the last look that has read the file; nil before
 	seen    [sha256.Size]byte // what that look has read
@@ -61,7 +63,7 @@ func (w *Watch) Look(now time.Time) (*Content, error) {
 func (w *Watch) Forget() { w.stat = nil }
 
 func (w *Watch) read(now time.Time) (*Content, error) {
-	data, stat, err := Read(w.Path)
+	data, stat, err := read(w.Path, cmp.Or(w.Max, Max))
 	if err != nil {
 		return nil, err
 	}

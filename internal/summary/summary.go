@@ -40,6 +40,8 @@ type Gate struct {
 	ServerMetadata string
 	// TenantHeader is the header with the tenant; empty for none.
 	TenantHeader string
+	// ConsumersFile says how many consumers are in which file; empty without one.
+	ConsumersFile string
 	// EndAtExpiry says which responses end with their token; empty for none.
 	EndAtExpiry string
 	// Messages says what the rules for MCP messages are; empty when there are none.
@@ -78,7 +80,8 @@ func Of(g Gate) []Item {
 	add("tokens_from", first(places, ", "))
 	add("issuers", parties(len(c.Issuers), func(i int) string { return issuer(&c.Issuers[i], g.Sources[i]) }))
 	add("consumers", parties(len(c.Consumers), func(i int) string { return consumer(&c.Consumers[i]) }))
-	if len(c.Consumers) > 0 {
+	add("consumers_file", short(g.ConsumersFile))
+	if len(c.Consumers) > 0 || c.Roster != nil {
 		add("key_claim", short(cmp.Or(c.KeyClaim, gate.DefaultKeyClaim)))
 	}
 	add("resource_metadata", short(c.ResourceMetadata))
@@ -111,48 +114,37 @@ func Of(g Gate) []Item {
 
 func issuer(i *gate.Issuer, s Source) string {
 	facts := []string{"keys " + s.Keys}
+	add := func(what, text string) {
+		if text != "" {
+			facts = append(facts, what+text)
+		}
+	}
 	if i.Tenants != nil {
-		facts = append(facts, "tenants "+tenants(i.Tenants.Listed))
+		add("tenants ", tenants(i.Tenants.Listed))
 	}
 	if s.Prefetch {
-		facts = append(facts, "prefetch")
+		add("", "prefetch")
 	}
-	if text := audience(i.Audience); text != "" {
-		facts = append(facts, "audience "+text)
-	}
+	add("audience ", audience(i.Audience))
 	if i.Algorithms != jose.AsymmetricAlgorithms() && s.Keys != "none" {
-		facts = append(facts, "algorithms "+i.Algorithms.String())
+		add("algorithms ", i.Algorithms.String())
 	}
-	if len(i.Types) > 0 {
-		facts = append(facts, "type "+list(i.Types, maxParties, " "))
-	}
+	add("type ", list(i.Types, maxParties, " "))
 	if i.AccessTokenProfile {
-		facts = append(facts, "profile rfc9068")
+		add("profile ", "rfc9068")
 	}
-	if len(i.RequiredClaims) > 0 {
-		facts = append(facts, "required_claims "+list(texts(i.RequiredClaims), maxParties, " "))
-	}
-	if text := duration(i.MaxLifetime); text != "" {
-		facts = append(facts, "max_lifetime "+text)
-	}
-	if i.Tolerate != 0 {
-		facts = append(facts, "tolerates "+i.Tolerate.String())
-	}
-	if len(i.GroupClaims) > 0 {
-		facts = append(facts, "group_claim "+list(texts(i.GroupClaims), maxParties, " "))
-	}
+	add("required_claims ", list(texts(i.RequiredClaims), maxParties, " "))
+	add("max_lifetime ", duration(i.MaxLifetime))
+	add("tolerates ", i.Tolerate.String())
+	add("group_claim ", list(texts(i.GroupClaims), maxParties, " "))
 	if claim := i.ConsumerClaim.String(); claim != "" {
-		facts = append(facts, "consumer_claim "+short(claim)+" by "+i.ConsumerBy.String())
+		add("consumer_claim ", short(claim)+" by "+i.ConsumerBy.String())
 	}
 	if claim := i.UsernameClaim.String(); claim != "" {
-		facts = append(facts, "username_claim "+short(claim))
+		add("username_claim ", short(claim))
 	}
-	if s.PlainHTTP != "" {
-		facts = append(facts, s.PlainHTTP)
-	}
-	if s.Introspect != "" {
-		facts = append(facts, "introspect "+s.Introspect)
-	}
+	add("", s.PlainHTTP)
+	add("introspect ", s.Introspect)
 	return short(i.Name) + " (" + strings.Join(facts, ", ") + ")"
 }
 
