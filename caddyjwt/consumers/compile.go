@@ -6,6 +6,7 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/consumer"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/roster"
@@ -85,13 +86,10 @@ func (c *Credential) Compile(s *words.Settings, now time.Time) (gate.Credential,
 	if out.Key, _, err = s.Text("key", c.Key); err != nil {
 		return out, fmt.Errorf("%s: %w", where, setting.In("Key", err))
 	}
-	if c.Algorithm == "" {
-		return out, setting.Errorf("Algorithm",
-			"%s: no algorithm: add the one that its tokens use, such as \"algorithm RS256\"", where)
-	}
-	algorithm, ok := jose.ParseAlgorithm(c.Algorithm)
-	if !ok {
-		return out, fmt.Errorf("%s: %w", where, setting.In("Algorithm", jose.UnknownAlgorithm(c.Algorithm)))
+	written := consumer.Written{Algorithm: c.Algorithm, PublicKey: c.PublicKey, Secret: c.Secret, Base64: c.Base64}
+	algorithm, err := written.ParseAlgorithm()
+	if err != nil {
+		return out, fmt.Errorf("%s: %w", where, err)
 	}
 	out.Algorithm = algorithm
 	if out.Verifier, out.NotAfter, err = c.verifier(s, algorithm, now); err != nil {
@@ -122,21 +120,11 @@ func (c *Credential) expires(s *words.Settings) (time.Time, error) {
 	return roster.ParseExpires(text)
 }
 
-// verifier reads the one key of a credential, which must fit the algorithm: the credential decides that, never the
-// token. The key is nil while it is not known.
+// verifier reads the one key of a credential. The key is nil while it is not known.
 func (c *Credential) verifier(
 	s *words.Settings, algorithm jose.Algorithm, now time.Time,
 ) (*jose.Key, time.Time, error) {
-	switch {
-	case c.Base64 && c.Secret == "":
-		return nil, time.Time{}, setting.Errorf("Base64", "base64 is about a secret, and there is none: remove it")
-	case c.PublicKey != "" && c.Secret != "":
-		return nil, time.Time{}, setting.Errorf("Secret", "both a public_key and a secret: a credential takes one of them")
-	case algorithm.Family() == jose.HMAC && c.Secret == "":
-		return nil, time.Time{}, setting.Errorf("Algorithm", "algorithm %v needs a secret", algorithm)
-	case algorithm.Family() != jose.HMAC && c.PublicKey == "":
-		return nil, time.Time{}, setting.Errorf("Algorithm", "algorithm %v needs a public_key", algorithm)
-	case c.Secret != "":
+	if c.Secret != "" {
 		secret, known, err := s.Secret(c.Secret, c.Base64)
 		if err != nil || !known {
 			return nil, time.Time{}, setting.In("Secret", err)
@@ -155,13 +143,6 @@ func (c *Credential) publicKey(
 	if err != nil || !known {
 		return nil, time.Time{}, err
 	}
-	publics, notAfter, err := jose.ParsePEM([]byte(text), now)
-	if err != nil {
-		return nil, time.Time{}, setting.Wrap("public_key", err)
-	}
-	if len(publics) != 1 {
-		return nil, time.Time{}, fmt.Errorf("public_key has %d keys: a credential takes one", len(publics))
-	}
-	key, err := jose.NewPublicKey("", publics[0], jose.MakeAlgorithms(algorithm))
+	key, notAfter, err := consumer.ParsePublicKey(text, algorithm, now)
 	return key, notAfter, setting.Wrap("public_key", err)
 }

@@ -1,11 +1,13 @@
 package words
 
 import (
-	"encoding/base64"
 	"errors"
+	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
+
+	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/smallfile"
 )
 
 // Secret resolves a secret to its bytes. Its errors never quote the secret. When known is false, there are no bytes
@@ -30,31 +32,15 @@ func (s *Settings) Secret(value string, isBase64 bool) (secret []byte, known boo
 		}
 		return []byte(text), true, nil
 	}
-	text = strings.TrimRight(strings.TrimSpace(text), "=")
-	encoding := base64.RawURLEncoding
-	if strings.ContainsAny(text, "+/") {
-		encoding = base64.RawStdEncoding
-	}
-	secret, err = encoding.Strict().DecodeString(text)
-	if err != nil {
-		return nil, false, errors.New("secret is not base64: remove the word base64, or encode the secret")
+	if secret, err = jose.DecodeSecret(text); err != nil {
+		return nil, false, fmt.Errorf("secret %w", err)
 	}
 	return secret, true, nil
 }
 
 // IsPath reports whether a text in place of a secret or of PEM is a path. Whoever writes a path means the content of
-// the file, and a path is easily guessed. A secret may begin with a slash, too, so only two kinds of text are paths:
-// those of a file that exists, and those that end like a file name.
+// the file, and a path is easily guessed. It is one if such a file exists, or if the text can only be meant as one.
 func IsPath(text string) bool {
-	if _, err := os.Stat(text); err == nil {
-		return true
-	}
-	if !strings.HasPrefix(text, "/") && !strings.HasPrefix(text, "./") && !strings.HasPrefix(text, "../") {
-		return false
-	}
-	switch filepath.Ext(text) {
-	case ".key", ".pem", ".txt", ".secret", ".jwk", ".json":
-		return true
-	}
-	return false
+	_, err := os.Stat(text)
+	return err == nil || smallfile.IsName(text)
 }

@@ -55,7 +55,7 @@ func TestCustomIDsMustBeUnique(t *testing.T) {
 		roster gate.Roster
 		want   string
 	}{
-		"one of a block":                     {gate.ByCustomID, newRoster(a), `consumer "shop" of the configuration has the same`},
+		"one of a block":                     {gate.ByCustomID, newRoster(a), `consumer "shop" of the config`},
 		"two of the roster":                  {gate.ByCustomID, newRoster(withOther(a, "x"), withOther(b, "x")), "two have"},
 		"two, where they are of no interest": {gate.ByUsername, newRoster(a, b), ""},
 		"others":                             {gate.ByCustomID, newRoster(withOther(a, "x"), withOther(b, "y")), ""},

@@ -2,8 +2,26 @@ package jose
 
 import (
 	"bytes"
+	"encoding/base64"
+	"errors"
 	"fmt"
+	"strings"
 )
+
+// DecodeSecret decodes a secret that is written in base64, with either alphabet (RFC 4648 sections 4 and 5), and with
+// or without padding. The error is a predicate whose subject is the secret, which it does not quote.
+func DecodeSecret(text string) ([]byte, error) {
+	text = strings.TrimRight(strings.TrimSpace(text), "=")
+	encoding := base64.RawURLEncoding
+	if strings.ContainsAny(text, "+/") {
+		encoding = base64.RawStdEncoding
+	}
+	secret, err := encoding.Strict().DecodeString(text)
+	if err != nil {
+		return nil, errors.New("is not base64: remove the word base64, or encode the secret")
+	}
+	return secret, nil
+}
 
 // NewSecretKey makes a Key for HS256, HS384 and HS512 from a shared secret, which is copied. The Key is for those of
 // algs that are of this family. The secret must be at least as long as the hash of each of them (RFC 7518 section 3.2).

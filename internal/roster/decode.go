@@ -92,13 +92,13 @@ func (c *credential) member(name string, v value) (err error) {
 	case "key":
 		c.key, err = v.text()
 	case "algorithm":
-		c.algorithm, err = v.text()
+		c.Algorithm, err = v.text()
 	case "public_key":
-		c.publicKey, err = v.text()
+		c.PublicKey, err = v.text()
 	case "secret":
-		c.secret, err = v.text()
+		c.Secret, err = v.text()
 	case "base64":
-		c.base64, err = v.flag()
+		c.Base64, err = v.flag()
 	case "expires":
 		c.expires, err = v.text()
 	default:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/caddyjwt/gateway/internal/consumer"
 	"github.com/caddyjwt/gateway/internal/smallfile"
 )
 
@@ -15,8 +16,8 @@ type Written struct {
 
 // WrittenCredential is a credential as the file has it.
 type WrittenCredential struct {
-	Key, Algorithm, PublicKey, Secret string
-	Base64                            bool
+	Key string
+	consumer.Written
 }
 
 // Find reads a file, all of which must be right, and returns the consumer with this username; nil if there is none. It
@@ -44,7 +45,7 @@ func Find(path, username string) (*Written, error) {
 	}
 	found := &Written{Username: r.username}
 	for _, c := range r.credentials {
-		found.Credentials = append(found.Credentials, WrittenCredential{c.key, c.algorithm, c.publicKey, c.secret, c.base64})
+		found.Credentials = append(found.Credentials, WrittenCredential{c.key, c.Written})
 	}
 	return found, nil
 }

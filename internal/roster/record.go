@@ -1,10 +1,8 @@
 package roster
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +11,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/consumer"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/setting"
+	"github.com/caddyjwt/gateway/internal/smallfile"
 )
 
 // maxText bounds names, ids, groups and keys, in bytes. They are sent to backends in header fields, and errors quote
@@ -27,8 +26,8 @@ type record struct {
 }
 
 type credential struct {
-	key, algorithm, publicKey, secret, expires string
-	base64                                     bool
+	key, expires string
+	consumer.Written
 }
 
 // compile applies the rules for consumers of a configuration. In a file, nothing is resolved: it is data that another
@@ -116,102 +115,51 @@ func ParseExpires(text string) (time.Time, error) {
 		"expires %q: expected a date such as 2027-01-31, or a time such as 2027-01-31T12:00:00Z", text)
 }
 
-// verifier makes the one key of a credential, which must fit the algorithm: the credential decides that, never the
-// token.
+// verifier makes the one key of a credential.
 func (c *credential) verifier(now time.Time) (key *jose.Key, alg jose.Algorithm, notAfter time.Time, err error) {
-	if c.algorithm == "" {
-		return nil, 0, notAfter, setting.Errorf("Algorithm", "no algorithm: name the one that its tokens use, such as RS256")
+	if alg, err = c.ParseAlgorithm(); err != nil {
+		return nil, 0, notAfter, err
 	}
-	alg, ok := jose.ParseAlgorithm(c.algorithm)
-	hmac := alg.Family() == jose.HMAC
-	switch {
-	case !ok && len(c.algorithm) > maxWord:
-		err = setting.Errorf("Algorithm", "this is no algorithm; name the one that its tokens use, such as RS256")
-	case !ok:
-		err = setting.In("Algorithm", jose.UnknownAlgorithm(c.algorithm))
-	case c.base64 && c.secret == "":
-		err = setting.Errorf("Base64", "base64 is about a secret, and there is none: remove it")
-	case c.publicKey != "" && c.secret != "":
-		err = setting.Errorf("Secret", "both a public_key and a secret: a credential takes one of them")
-	case hmac && c.secret == "":
-		err = setting.Errorf("Algorithm", "algorithm %v needs a secret", alg)
-	case !hmac && c.publicKey == "":
-		err = setting.Errorf("Algorithm", "algorithm %v needs a public_key", alg)
-	case hmac:
+	if alg.Family() == jose.HMAC {
 		key, err = c.secretKey(alg)
-		err = setting.In("Secret", setting.Wrap("secret", err))
-	default:
-		key, notAfter, err = c.publicOne(alg, now)
-		err = setting.In("PublicKey", setting.Wrap("public_key", err))
+		return key, alg, notAfter, setting.In("Secret", setting.Wrap("secret", err))
 	}
-	return key, alg, notAfter, err
+	key, notAfter, err = c.publicOne(alg, now)
+	return key, alg, notAfter, setting.In("PublicKey", setting.Wrap("public_key", err))
 }
 
-// maxWord is more than an algorithm or a word of tolerate has, in bytes. An error does not quote a longer text: it may
-// be a key.
+// maxWord is more than a word of tolerate has, in bytes. An error does not quote a longer text: it may be a key.
 const maxWord = 20
 
 // secretKey makes the key of a secret. As in a configuration, line ends behind the text do not count.
 func (c *credential) secretKey(alg jose.Algorithm) (*jose.Key, error) {
-	text := strings.TrimRight(strings.TrimPrefix(c.secret, "\ufeff"), "\r\n")
+	text := strings.TrimRight(strings.TrimPrefix(c.Secret, "\ufeff"), "\r\n")
 	secret := []byte(text)
 	if err := literal("", "it", text); err != nil {
 		return nil, err
 	}
-	if c.base64 {
+	if c.Base64 {
 		var err error
-		if secret, err = decodeBase64(text); err != nil {
-			return nil, err
+		if secret, err = jose.DecodeSecret(text); err != nil {
+			return nil, fmt.Errorf("it %w", err)
 		}
-	} else if isFileName(text) {
+	} else if smallfile.IsName(text) {
 		return nil, errors.New("this is the path of a file: in a file of consumers, write the secret itself")
 	}
 	return jose.NewSecretKey("", secret, jose.MakeAlgorithms(alg))
-}
-
-func decodeBase64(text string) ([]byte, error) {
-	text = strings.TrimRight(strings.TrimSpace(text), "=")
-	encoding := base64.RawURLEncoding
-	if strings.ContainsAny(text, "+/") {
-		encoding = base64.RawStdEncoding
-	}
-	secret, err := encoding.Strict().DecodeString(text)
-	if err != nil {
-		return nil, errors.New("it is not base64: remove the word base64, or encode the secret")
-	}
-	return secret, nil
-}
-
-// isFileName recognises a path in place of a secret, by the text alone.
-func isFileName(text string) bool {
-	if !strings.HasPrefix(text, "/") && !strings.HasPrefix(text, "./") && !strings.HasPrefix(text, "../") {
-		return false
-	}
-	switch path.Ext(text) {
-	case ".key", ".pem", ".txt", ".secret", ".jwk", ".json":
-		return true
-	}
-	return false
 }
 
 // publicOne reads the public key. A certificate that has expired is not an error: it refuses the tokens of its
 // credential alone. Otherwise the end of one certificate would keep every later change of the file from being used,
 // among them the removal of others.
 func (c *credential) publicOne(alg jose.Algorithm, now time.Time) (*jose.Key, time.Time, error) {
-	if !strings.Contains(c.publicKey, "-----BEGIN") {
+	if !strings.Contains(c.PublicKey, "-----BEGIN") {
 		return nil, time.Time{}, errors.New("this is not PEM text, which begins with -----BEGIN: " +
 			"in a file of consumers, write the key itself, not the path of another file")
 	}
-	publics, notAfter, err := jose.ParsePEM([]byte(c.publicKey), now)
+	key, notAfter, err := consumer.ParsePublicKey(c.PublicKey, alg, now)
 	if expired, ok := errors.AsType[*jose.ExpiredError](err); ok {
-		publics, notAfter, err = jose.ParsePEM([]byte(c.publicKey), expired.NotAfter)
+		return consumer.ParsePublicKey(c.PublicKey, alg, expired.NotAfter)
 	}
-	if err != nil {
-		return nil, time.Time{}, err
-	}
-	if len(publics) != 1 {
-		return nil, time.Time{}, fmt.Errorf("it has %d keys: a credential takes one", len(publics))
-	}
-	key, err := jose.NewPublicKey("", publics[0], jose.MakeAlgorithms(alg))
 	return key, notAfter, err
 }

@@ -70,7 +70,7 @@ var arrows = map[string][]string{
 		"internal/tenant"},
 
 	// Further Caddy modules will use these, too, so they must not depend on the handler.
-	"caddyjwt/words": {"internal/rotating", "internal/setting", "internal/smallfile"},
+	"caddyjwt/words": {"internal/jose", "internal/rotating", "internal/setting", "internal/smallfile"},
 	"caddyjwt/pool": {
 		"internal/gate", "internal/keyset", "introspect", "internal/consumer", "internal/roster",
 		"internal/jose", // its tests make keys
@@ -106,8 +106,8 @@ var arrows = map[string][]string{
 		"introspect", "internal/fetch", "internal/hashing", "internal/jose", "internal/keyset", "internal/claims",
 		"internal/privatekey", "internal/rotating", "internal/setting", "internal/tenant", "internal/tenantkeys",
 	},
-	"caddyjwt/consumers": {"caddyjwt/words", "internal/gate", "internal/claims", "internal/jose", "internal/setting",
-		"internal/roster"},
+	"caddyjwt/consumers": {"caddyjwt/words", "internal/gate", "internal/consumer", "internal/claims", "internal/jose",
+		"internal/setting", "internal/roster"},
 
 	"caddyjwt": {
 		"caddyjwt/words", "caddyjwt/issuers", "caddyjwt/consumers", "caddyjwt/pool", "caddyjwt/process",

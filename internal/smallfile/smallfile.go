@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -45,6 +47,19 @@ func read(path string, longest int64) ([]byte, os.FileInfo, error) {
 		return nil, nil, fmt.Errorf("longer than %d bytes", longest)
 	}
 	return data.Bytes(), stat, nil
+}
+
+// IsName reports whether a text can only be meant as the path of a file, to catch a path in place of a secret. It
+// judges by the text alone. A secret may begin with a slash, too, so the text must also end like the name of a file.
+func IsName(text string) bool {
+	if !strings.HasPrefix(text, "/") && !strings.HasPrefix(text, "./") && !strings.HasPrefix(text, "../") {
+		return false
+	}
+	switch filepath.Ext(text) {
+	case ".key", ".pem", ".txt", ".secret", ".jwk", ".json":
+		return true
+	}
+	return false
 }
 
 // WithoutPath removes the path from an error of package os.
