@@ -116,7 +116,7 @@ type Handler struct {
 	// Which headers about consumers the backend gets: some of X-Consumer-ID, X-Consumer-Custom-ID, X-Consumer-Username,
 	// X-Consumer-Groups, X-Credential-Identifier and X-Anonymous-Consumer, or "off" alone for none. A client can set none
 	// of them, whatever the list says. Without X-Anonymous-Consumer the backend cannot tell the anonymous consumer from a
-	// caller with a token. Default: all.
+	// caller with a token. Needs a consumer, or an issuer with username_claim. Default: all.
 	ConsumerHeaders []string `json:"consumer_headers,omitempty"`
 	// Name of a header that gives the backend the tenant: what "*" stands for in the token's "iss". Two tenants of one
 	// server can have users with the same "sub", so a backend that gets the "sub" needs the tenant, too. The rules for its

@@ -26,7 +26,8 @@ type Consumer struct {
 	// an issuer's tolerate, except "never_expires". "missing_exp" needs expires in each credential, or max_lifetime of the
 	// handler. Default: none; a token with such a claim is refused.
 	Tolerate []string `json:"tolerate,omitempty"`
-	// What verifies the consumer's tokens. Default: none; such a consumer can only be anonymous.
+	// What verifies the consumer's tokens. Default: none; such a consumer can only be anonymous, or be named by the
+	// consumer_claim of an issuer.
 	Credentials []Credential `json:"credentials,omitempty"`
 }
 

@@ -134,7 +134,7 @@ func TestAttackNamesForTheBackend(t *testing.T) {
 }
 
 // A gate without any consumer sets X-Consumer-Username, too. So its clients can set none of the headers, by any
-// protocol and without a token either.
+// protocol, and without a token either.
 func TestAttackNamesWithoutConsumers(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "e1")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))

@@ -79,6 +79,10 @@ func TestMintPrintsNoTokenThatTheGateRefuses(t *testing.T) {
 		"a subject that is a number": {[]string{bobWithASecret}, []string{"--claim", "sub=3"}, "malformed_token"},
 		"a claim that has two lines": {[]string{"forward_claims X-Email email", bobWithASecret},
 			[]string{"--claim", "email=a\r\nb"}, "unsafe_claim"},
+		"a consumer that there is not": {[]string{"issuer https://as.example {\nkeys secret " +
+			"9d1f8a3c5e7b42604f8e1a2b3c4d5e6f\nconsumer_claim azp\n}", "audience any", bobWithASecret},
+			[]string{"--consumer", "", "--issuer", "https://as.example", "--claim", "azp=alice"},
+			`unknown_consumer: claim azp is "alice", and no consumer has that username; give it with --claim name=value`},
 		"longer than a token may be": {[]string{"max_token_size 100B", bobWithASecret}, nil, "malformed_request"},
 		"expired and without a scope": {[]string{"require scope read", bobWithASecret}, []string{"--lifetime=-1m"},
 			"insufficient_scope"},

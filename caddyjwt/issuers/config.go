@@ -95,9 +95,10 @@ type Issuer struct {
 	// The claim with the caller's name: a path, as in a requirement of the handler. The name is {http.auth.user.id}, and
 	// the backend gets it as X-Consumer-Username. It must be a text of at most 8 KiB, without control characters and
 	// without blanks at its ends. A token without such a name is refused, and so is one whose name is the username of a
-	// consumer. Dangerous with a claim that users can edit: many servers let them change "preferred_username", "name" and
-	// "email". An "email" counts only if you also require the claim "email_verified" to be true. Not together with
-	// consumer_claim. Default: the name is "sub", and the backend gets none.
+	// consumer here; other gates may have other consumers. Dangerous with a claim that users can edit: many servers let
+	// them change "preferred_username", "name" and "email". An "email" counts only if you also require the claim
+	// "email_verified" to be true. Not together with consumer_claim. Default: the name is "sub", and the backend gets
+	// none.
 	UsernameClaim string `json:"username_claim,omitempty"`
 	// How far the authorization server's clock may be from ours: 0s to 5m. Default: the handler's.
 	Leeway *caddy.Duration `json:"leeway,omitempty"`

@@ -48,10 +48,10 @@ type Matcher struct {
 	// Blocks of alternatives. Of each block, the caller must meet one alternative. A block has at least two. Default:
 	// none.
 	Any [][]require.Alternative `json:"any,omitempty"`
-	// Usernames of consumers, one of which must be calling. The anonymous consumer counts. Default: anybody. Placeholders
-	// are resolved.
+	// Usernames of consumers, one of which must be calling. The anonymous consumer counts, and so does one that the token
+	// of an issuer names (consumer_claim). Default: anybody. Placeholders are resolved.
 	Consumers []string `json:"consumers,omitempty"`
-	// Names of issuers, one of which must have issued the token, as bearer_auth has them. The token of a consumer is of
+	// Names of issuers, one of which must have issued the token, as bearer_auth has them. A consumer's own token is of
 	// none. Default: any. Placeholders are resolved.
 	Issuers []string `json:"issuers,omitempty"`
 

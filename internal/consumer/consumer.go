@@ -23,7 +23,8 @@ type Consumer struct {
 	Groups []string
 	// Tolerate is that of an issuer, for the tokens of this consumer.
 	Tolerate claims.Tolerance
-	// Credentials verify the consumer's tokens. A consumer that serves as the anonymous one needs no credentials.
+	// Credentials verify the consumer's tokens. One that serves as the anonymous one, or that tokens of an issuer name,
+	// needs none.
 	Credentials []Credential
 }
 

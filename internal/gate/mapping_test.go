@@ -3,11 +3,15 @@ package gate_test
 import (
 	"encoding/json"
 	"net/http"
+	"net/textproto"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/fields"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/setting"
@@ -305,24 +309,34 @@ func TestMappedIdentityIsNotShared(t *testing.T) {
 	}
 }
 
-// One answer of a server is shared by gates with other consumers.
+// One answer of a server is shared by gates with other consumers, and with none.
 func TestAnswerNamesTheConsumer(t *testing.T) {
 	as, key := newAS(t), tokentest.NewKey(t, "ES256", "k1")
 	as.says["opaque"] = active(m{"username": "shop", "sub": nil})
-	for name, want := range map[string]gate.Reason{
-		"shop": "", "other": gate.UnknownConsumer, "shop ": gate.UnknownConsumer,
-	} {
-		g := as.gate(gate.AskOpaque, key, shops(t, "username", gate.ByUsername), func(c *gate.Config) {
-			c.Consumers[0].Username = name
+	shared := as.introspection(gate.AskOpaque)
+	gateFor := func(change func(*gate.Config)) *gate.Gate {
+		return build(t, key, change, func(c *gate.Config) { c.Issuers[0].Asking, c.Now = shared, as.clock.now })
+	}
+	shopCalled := func(username string) *gate.Gate {
+		return gateFor(func(c *gate.Config) {
+			shops(t, "username", gate.ByUsername)(c)
+			c.Consumers[0].Username = username
 		})
-		for range 2 {
-			agrees(t, g, request("opaque"))
-			if want != "" {
-				refused(t, g, request("opaque"), want)
-			} else if id := accepted(t, g, request("opaque")); id.ID != "shop" || id.Consumer == nil {
-				t.Errorf("identity %+v", id)
-			}
+	}
+	ours, theirs, plain := shopCalled("shop"), shopCalled("other"), gateFor(func(*gate.Config) {})
+	for range 3 {
+		if id := accepted(t, ours, request("opaque")); id.ID != "shop" || id.Consumer == nil {
+			t.Errorf("identity %+v", id)
 		}
+		refused(t, theirs, request("opaque"), gate.UnknownConsumer)
+		if id := accepted(t, plain, request("opaque")); id.Consumer != nil {
+			t.Errorf("identity %+v", id)
+		}
+		agrees(t, ours, request("opaque"))
+		agrees(t, theirs, request("opaque"))
+	}
+	if n := as.asked(); n != 1 {
+		t.Errorf("asked %d times: the gates do not share the answer", n)
 	}
 }
 
@@ -427,4 +441,41 @@ func TestMappingAllocatesOnce(t *testing.T) {
 			t.Error("these were no hits")
 		}
 	}
+}
+
+// Whatever a claim is, its caller is a consumer only by the very name, and the backend gets a name as it is or not at
+// all.
+func FuzzNamedCaller(f *testing.F) {
+	for _, claim := range []string{
+		`"shop"`, `"shop "`, `"sho\u0070"`, `"\ufeffshop"`, `"guest"`, `"Jürgen"`, `"J\u00fcrgen"`,
+		`"Ju\u0308rgen"`, `"a\r\nb"`, `""`, `" "`, `null`, `["shop"]`, `{"value":"shop"}`, `7`, `true`, `"\ud800"`,
+	} {
+		f.Add(claim)
+	}
+	key := tokentest.NewKey(f, "EdDSA", "k1")
+	byName := build(f, key, long, shops(f, "v", gate.ByUsername))
+	named := build(f, key, long, shops(f, "w", gate.ByUsername), func(c *gate.Config) {
+		c.Issuers[0].ConsumerClaim = claims.Path{}
+		called(f, "v")(c)
+	})
+	f.Fuzz(func(t *testing.T, claim string) {
+		var text any
+		if json.Unmarshal([]byte(claim), &text) != nil {
+			return
+		}
+		name, _ := text.(string)
+		payload := `{"iss":"` + issuerA + `","sub":"alice","aud":"` + api + `","exp":1795435500,"v":` + claim + `}`
+		r := request(key.SignRaw(`{"alg":"EdDSA","kid":"k1"}`, payload))
+		isConsumer := name == "shop" || name == "Jürgen"
+		if e := agrees(t, byName, r); (e.Failure == nil) != isConsumer || isConsumer && e.Identity.ID != name {
+			t.Fatalf("%s is the consumer %+v", claim, e.Identity)
+		}
+		if e := agrees(t, named, r); e.Failure == nil {
+			value := told(t, named, r)["X-Consumer-Username"]
+			if len(value) != 1 || value[0] != name || textproto.TrimString(name) != name || name == "guest" || isConsumer ||
+				!httpguts.ValidHeaderFieldValue(name) {
+				t.Fatalf("%s arrives as %q", claim, value)
+			}
+		}
+	})
 }
