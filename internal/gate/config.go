@@ -155,12 +155,14 @@ type Issuer struct {
 	Asking *Asking `fingerprint:"-"`
 }
 
-// What is known of consumers.
-type (
-	Consumer   = consumer.Consumer
-	Credential = consumer.Credential
-	Roster     = consumer.Roster
-)
+// Consumer is an application or person known by name.
+type Consumer = consumer.Consumer
+
+// Credential is one key of a consumer.
+type Credential = consumer.Credential
+
+// Roster has consumers that may come and go while a gate runs.
+type Roster = consumer.Roster
 
 // Requirements are what a route requires of an accepted token.
 type Requirements struct {

@@ -112,10 +112,10 @@ type predicate string
 
 func (p predicate) Error() string { return string(p) }
 
-// named gives a predicate its subject.
+// named gives a predicate its subject. The result is a whole sentence, and no predicate any more.
 func named(name string, err error) error {
-	if p, ok := errors.AsType[predicate](err); ok && err == error(p) {
-		return fmt.Errorf("%s %w", name, err)
+	if p, ok := errors.AsType[predicate](err); ok {
+		return errors.New(name + " " + string(p))
 	}
 	return err
 }

@@ -319,6 +319,17 @@ func TestTroubleComesBack(t *testing.T) {
 		trouble("the same bad content after new content", true)
 		f.write(list(person("ann", secretB)))
 		trouble("what was there before again", false)
+		f.write(bad)
+		trouble("bad content before an old file", true)
+		f.write(list(person("ann", secretA)))
+		if err := os.Chtimes(f.path, time.Time{}, time.Now().Add(-time.Hour)); err != nil { // so it is read no more
+			t.Fatal(err)
+		}
+		trouble("an old file", false)
+		f.write(bad)
+		trouble("the same bad content after an old file", true)
+		f.write(list(person("ann", secretA)))
+		trouble("the end", false)
 		time.Sleep(time.Minute) // the file is old, so its times say that it has not changed
 		if err := os.Rename(f.path, f.path+".gone"); err != nil {
 			t.Fatal(err)
@@ -401,6 +412,22 @@ func TestRefreshSaysWhatIsWrong(t *testing.T) {
 			}
 		}
 		f.knows("bob")
+	})
+}
+
+// Refresh does not use what is still being written.
+func TestRefreshWaitsForTheWriter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := follow(t, person("ann", secretA))
+		f.write(list(person("half", secretB)))
+		time.AfterFunc(smallfile.Settle/2, func() { f.write(list(person("half", secretB), person("bob", secretA))) })
+		if err := f.Refresh(); err != nil {
+			t.Error(err)
+		}
+		f.knows("half", "bob")
+		if n := strings.Count(f.log.String(), "have changed"); n != 1 {
+			t.Errorf("the consumers have changed %d times", n)
+		}
 	})
 }
 
