@@ -142,6 +142,47 @@ func TestAttackTenantsKeysOfAnotherTenant(t *testing.T) {
 	}
 }
 
+// A route behind the gate is closed to the tenants of one server, by the name that their issuer has in the configuration
+// or by the iss of one of them. Whoever comes from there must not get around it, not even where the matcher is negated.
+func TestAttackTenantsMatchedByTheirIssuer(t *testing.T) {
+	as, key := newTenants(t), tokentest.NewKey(t, "ES256", "k")
+	as.serve("common", key.JWK())
+	other := tokentest.NewAS(t, tokentest.WithKeys(key))
+	s := prepare(t)
+	for name, c := range map[string]struct {
+		matcher string
+		matches string // acme, globex, other
+	}{
+		"the pattern":                      {"bearer issuer " + as.issuer("*"), "acme globex"},
+		"without the pattern":              {"not bearer issuer " + as.issuer("*"), "other nobody"},
+		"one tenant":                       {"bearer issuer " + as.issuer("acme"), "acme"},
+		"without one tenant":               {"not bearer issuer " + as.issuer("acme"), "globex other nobody"},
+		"a tenant in another case":         {"bearer issuer " + as.issuer("ACME"), ""},
+		"the pattern beside another":       {"bearer issuer https://x.example " + as.issuer("*"), "acme globex"},
+		"the pattern of another server":    {"bearer issuer https://x.example/*/v2.0", ""},
+		"another pattern of the same host": {"bearer issuer " + as.URL + "/*", ""},
+	} {
+		s.behind("@them "+c.matcher+"\nrespond @them yes\nrespond no\nGATE", "optional",
+			as.block(as.common(), "tenants acme globex"), issuerByJWKS(other))
+		for who, token := range map[string]string{
+			"acme": key.Sign(t, issuedBy(as.issuer("acme"))), "globex": key.Sign(t, issuedBy(as.issuer("globex"))),
+			"other": key.Sign(t, issuedBy(other.URL)), "nobody": "",
+		} {
+			s.attack(t, name+", "+who, func(t *testing.T, a *attempt) {
+				want := "no"
+				if strings.Contains(" "+c.matches+" ", " "+who+" ") {
+					want = "yes"
+				}
+				for range 3 { // from the third time on, it is remembered
+					if got := a.get("/", token); got.body != want {
+						t.Errorf("status %d, %q; want %q", got.StatusCode, got.body, want)
+					}
+				}
+			})
+		}
+	}
+}
+
 // Metadata for all tenants is a document that the gate trusts for each of them. One with the issuer of a single tenant,
 // or of another server, must not be taken for it.
 func TestAttackTenantsMetadataOfAnotherIssuer(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt/require"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
+	"github.com/caddyjwt/gateway/internal/tenant"
 )
 
 // UnmarshalCaddyfile sets up the matcher from Caddyfile tokens. Syntax:
@@ -64,8 +65,7 @@ var directive = words.Directive[Matcher]{
 				words.ShellVariable, words.CommaList, words.Wildcard("a consumer has one name", "list each one"))},
 		{Name: "issuer", Usage: []string{"<iss...>"}, Repeatable: true,
 			Reader: list("issuer", func(m *Matcher) *[]string { return &m.Issuers }, words.SingleQuotes,
-				words.ShellVariable, words.CommaList, words.QuotedAddresses, document,
-				words.Wildcard("an issuer is compared exactly", "list each one"))},
+				words.ShellVariable, words.CommaList, words.QuotedAddresses, document, wildcard)},
 	}},
 	Foreign: words.NewForeign([][2]string{
 		{"roles are in a claim: claim <path> <role...>", "role roles"},
@@ -126,4 +126,13 @@ func document(value string) string {
 		return ""
 	}
 	return "this is the address of a document: write the issuer as bearer_auth has it"
+}
+
+// wildcard recognizes a "*" that is not that of an issuer with tenants.
+func wildcard(value string) string {
+	if _, err := tenant.Parse(value); err == nil {
+		return ""
+	}
+	return words.Wildcard("an issuer is compared exactly", "list each one, or write an issuer with \"*\" for its tenants "+
+		"as bearer_auth has it")(value)
 }

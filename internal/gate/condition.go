@@ -15,7 +15,8 @@ type Condition struct {
 	Requirements
 	// Consumers: the identity must be one of these, by username.
 	Consumers []string
-	// Issuers: one of these must have issued the token. They are configured names.
+	// Issuers: one of these must have issued the token. They are configured names. That of an issuer with "*" stands for
+	// all its tenants. The iss of a tenant is also a name, for that tenant alone.
 	Issuers []string
 }
 
@@ -47,5 +48,5 @@ func (c *Condition) Holds(id *Identity, scopes *scope.Hierarchy) bool {
 		}
 	}
 	return (len(c.Consumers) == 0 || id.Consumer != nil && slices.Contains(c.Consumers, id.Consumer.Username)) &&
-		(len(c.Issuers) == 0 || slices.Contains(c.Issuers, id.Issuer))
+		(len(c.Issuers) == 0 || slices.Contains(c.Issuers, id.Issuer) || slices.Contains(c.Issuers, id.configured()))
 }

@@ -56,6 +56,24 @@ func TestConditions(t *testing.T) {
 	}
 }
 
+// An issuer for many tenants has a name, and each tenant has its iss. A condition may go by either.
+func TestConditionsAboutTenants(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	acme := ofTenant("acme")["iss"].(string)
+	id := accepted(t, build(t, key, forTenants(t, "acme", "globex")), request(key.Sign(t, says(ofTenant("acme")))))
+	for issuer, want := range map[string]bool{
+		manyTenants: true, acme: true, ofTenant("globex")["iss"].(string): false, manyTenants + "/": false, "*": false,
+	} {
+		condition := gate.Condition{Issuers: []string{issuerA, issuer}}
+		if got := condition.Holds(id, nil); got != want {
+			t.Errorf("%s: holds %v", issuer, got)
+		}
+		if n := testing.AllocsPerRun(20, func() { condition.Holds(id, nil) }); n != 0 && !race {
+			t.Errorf("%s: %v allocations", issuer, n)
+		}
+	}
+}
+
 func TestConditionMistakes(t *testing.T) {
 	for field, condition := range map[string]gate.Condition{
 		"Consumers": {Consumers: []string{"a", ""}},

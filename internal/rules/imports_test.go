@@ -121,7 +121,7 @@ var arrows = map[string][]string{
 		"caddyjwt/matcher",  // its tests adapt the Caddyfiles of the documents
 	},
 	"caddyjwt/matcher": {
-		"caddyjwt/require", "caddyjwt/verdict", "caddyjwt/words", "internal/gate", "internal/setting",
+		"caddyjwt/require", "caddyjwt/verdict", "caddyjwt/words", "internal/gate", "internal/setting", "internal/tenant",
 		"internal/claims", "internal/scope", // its tests make identities
 	},
 	"internal/paste": nil,

@@ -21,7 +21,7 @@ const star = "*"
 const placeholder = "{tenantid}"
 
 // Pattern is the form of the issuers of all tenants of one server. The zero value matches no issuer.
-type Pattern struct{ prefix, suffix string }
+type Pattern struct{ text, prefix, suffix string }
 
 // Is reports whether the path of a URL has a segment "*", so that it can only be meant as a pattern. It may be a bad
 // one.
@@ -66,7 +66,7 @@ func Parse(text string) (Pattern, error) {
 		}
 	}
 	before, after, _ := strings.Cut(text, star)
-	return Pattern{before, after}, nil
+	return Pattern{text, before, after}, nil
 }
 
 // checkSegment judges one segment of a pattern's path. Only the last one may be empty: then the issuers end in a slash.
@@ -87,12 +87,12 @@ func checkSegment(segment string, last bool) error {
 	return nil
 }
 
-// String is the pattern as it was written. It is empty for nil.
+// String is the pattern as it was written. It is empty for nil. It does not allocate.
 func (p *Pattern) String() string {
-	if p == nil || p.prefix == "" {
+	if p == nil {
 		return ""
 	}
-	return p.prefix + star + p.suffix
+	return p.text
 }
 
 // Issuer is the issuer of a tenant.
