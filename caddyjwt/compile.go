@@ -177,6 +177,10 @@ func (h *Handler) compileRoute(s *words.Settings, c *compiled) (err error) {
 	config.Anonymous, c.anonymousKnown = anonymous, c.anonymousKnown && known
 	config.ForwardToken, config.Optional, config.AllowPreflight = h.ForwardToken, h.Optional, h.AllowPreflight
 	config.OptionalExpired, config.ConsumerHeaders = h.OptionalExpired, h.ConsumerHeaders
+	if h.ConsumerHeaders != nil && len(h.ConsumerHeaders) == 0 { // for the gate, an empty list means all
+		return setting.Errorf("ConsumerHeaders",
+			"consumer_headers is an empty list: leave it out to send all of them, or write \"off\" to send none")
+	}
 	config.ExposeToken = h.ExposeToken
 	config.ForwardPayload, config.PadPayload = h.ForwardPayload, h.PadPayload
 	if config.Public, err = h.compilePublic(); err != nil {
