@@ -78,3 +78,16 @@ func TestPlainHTTPServer(t *testing.T) {
 		}
 	})
 }
+
+// The check of an issuer with several sources of keys says of each what goes without TLS there, and of others nothing.
+func TestCheckOfSeveralSourcesWithoutTLS(t *testing.T) {
+	names(t)
+	key := tokentest.NewKey(t, "RS256", "one")
+	as := tokentest.NewAS(t, tokentest.WithHost(keycloakHost), tokentest.WithKeys(key))
+	keys := newFile(t, "keys.json", tokentest.JWKS(tokentest.NewKey(t, "ES256", "old")))
+	out, status := runCheck(t, "--config", caddyfileFor(t, issuerByJWKS(as, "keys file "+keys, "allow_http")))
+	if status != 0 || strings.Count(out, "go without TLS") != 1 ||
+		!strings.Contains(out, "allow_http: requests to "+keycloakHost) {
+		t.Errorf("status %d, output:\n%s", status, out)
+	}
+}

@@ -106,13 +106,17 @@ func (p *Plan) PlainHTTP() string {
 	return ""
 }
 
-// PlainHTTPWarning says what can be seen and changed on the way to the server. It is "" without allow_http.
+// PlainHTTPWarning says what can be seen and changed on the way to the server. It is "" without allow_http, and for a
+// part of an issuer that sends nothing without TLS.
 func (p *Plan) PlainHTTPWarning() string {
 	word := p.PlainHTTP()
 	if word == "" {
 		return ""
 	}
 	at, _ := p.plainAddresses()
+	if len(at.keys)+len(at.asking) == 0 {
+		return ""
+	}
 	var seen, done []string
 	if len(at.keys) > 0 {
 		if len(p.Server.Fetch.Header)+len(p.Server.Fetch.Rotating) > 0 {
