@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/bearer"
-	"github.com/caddyjwt/gateway/internal/causes"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/jose"
 )
@@ -67,15 +66,13 @@ var advices = map[gate.Reason]func(*subject) *advice{
 	gate.UnsupportedAlgorithm: (*subject).algorithm,
 	gate.InvalidType:          (*subject).invalidType,
 	gate.UnknownIssuer:        (*subject).unknownIssuer,
-	gate.UnknownKey: note("Get a new token: the server that signed this one has published no such key. If all tokens " +
-		"are refused so, run \"caddy bearer-auth check\"."),
+	gate.UnknownKey:           (*subject).unknownKey,
 	gate.InvalidSignature: note("Get a new token: this one was changed, cut short when it was copied, or signed with " +
 		"another key."),
 	gate.Expired:         (*subject).expired,
 	gate.NotYetValid:     (*subject).notYetValid,
 	gate.LifetimeTooLong: (*subject).lifetime,
-	gate.InvalidIssuer: note("The introspection endpoint belongs to another issuer, or serves several: check " +
-		"\"endpoint\" in the introspect block."),
+	gate.InvalidIssuer:   (*subject).invalidIssuer,
 	gate.InvalidAudience: (*subject).audience,
 	gate.MissingClaim:    (*subject).missingClaim,
 	gate.ProofRequired: note("Leave the configuration as it is: without its proof of possession, such a token is not a " +
@@ -219,28 +216,6 @@ func (s *subject) invalidType() *advice {
 		"docs/configuration.md."}
 }
 
-func (s *subject) unknownIssuer() *advice {
-	for _, came := range s.Came {
-		iss, ok := strings.CutPrefix(came, "iss ")
-		if !ok {
-			continue
-		}
-		a := &advice{Line: line("issuer", iss), Where: inGate,
-			Note: "Add it only if you trust this server. It needs an audience, too."}
-		var names []string
-		for _, known := range s.config.Issuers {
-			names = append(names, known.Name)
-		}
-		if near, found := causes.NewIssuers(names).Near(iss); found {
-			a.Note = fmt.Sprintf("If it is the server that is configured as %s, write it as the token does, in place of "+
-				"that name.", strconv.Quote(near))
-		}
-		return a
-	}
-	return &advice{Note: "Leave the configuration as it is: the token says neither who issued it (iss), nor which " +
-		"credential it belongs to."}
-}
-
 func (s *subject) expired() *advice {
 	exp, ok := at(s.Came, "exp")
 	now, _ := at(s.Expected, "now")
@@ -321,6 +296,9 @@ func (s *subject) missingClaim() *advice {
 	case "subject_or_client":
 		return &advice{Line: "audience <value>", Where: s.block(),
 			Note: "With an audience, the gate needs no other sign that this is an access token."}
+	}
+	if strings.Contains(s.Detail, "no iat") { // "tolerate missing_exp" is there
+		return &advice{Note: "Have the server add exp, or at least iat: by that, \"tolerate missing_exp\" ends the token."}
 	}
 	return &advice{Note: "Leave the configuration as it is: have the server add the claim. A token without an end is " +
 		"valid for ever. If you cannot, \"tolerate missing_exp\" ends such tokens a while after their iat."}

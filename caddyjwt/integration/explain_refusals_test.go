@@ -31,6 +31,7 @@ func refusals(t *testing.T, key *tokentest.Key) map[gate.Reason]map[string]refus
 	}
 	now := time.Now().Unix()
 	plain := []string{block()}
+	many := []string{issuerWithKeys(issuer+"/*/v2", "file "+pem, "tenants acme")}
 	message := "POST /mcp HTTP/1.1\nHost: x\nContent-Type: application/json\nAuthorization: Bearer %s\n\n"
 	form := "POST / HTTP/1.1\nHost: x\nContent-Type: application/x-www-form-urlencoded\n\naccess_token=%s"
 	asking := func(change func(*testing.T, *tokentest.AS), lines ...string) (*tokentest.AS, []string) {
@@ -107,13 +108,24 @@ func refusals(t *testing.T, key *tokentest.Key) map[gate.Reason]map[string]refus
 			"another issuer": {gate: plain, token: signed("iss", "https://evil.example"),
 				sees: []string{`"iss https://evil.example"`, `"iss https://as.example"`, "only if you trust"}},
 			"none": {gate: plain, token: signed("iss", nil), sees: []string{"nothing", "Leave the configuration as it is"}},
+			"a tenant that is not listed": {gate: many, token: signed("iss", "https://as.example/globex/v2"),
+				sees: []string{`the tenant "globex"`, "tenants globex", "in the block of issuer \"https://as.example/*/v2\"",
+					"only if you know this tenant"}},
+			"the pattern of tenants": {gate: many, token: signed("iss", "https://as.example/*/v2"),
+				sees: []string{`a token has a tenant in place of "*"`, "stands for a tenant"}},
 			"another credential": {gate: []string{"key_claim kid", consumerAlice(t)}, token: hmacKey(t).WithKID("bob-key").
 				Sign(t, claims("iss", nil)), sees: []string{`"kid bob-key"`, `"kid alice-key"`}},
 		},
-		gate.UnknownKey: {"another kid": {
-			gate:  []string{issuerWithKeys(issuer, "file "+newFile(t, "keys.json", tokentest.JWKS(key.WithKID("k9"))))},
-			token: key.WithKID("k8").Sign(t, issuedBy(issuer)), sees: []string{`k8`, "Get a new token"},
-		}},
+		gate.UnknownKey: {
+			"another kid": {
+				gate:  []string{issuerWithKeys(issuer, "file "+newFile(t, "keys.json", tokentest.JWKS(key.WithKID("k9"))))},
+				token: key.WithKID("k8").Sign(t, issuedBy(issuer)), sees: []string{`k8`, "Get a new token"},
+			},
+			"an ended credential": {
+				gate:  []string{strings.Replace(consumerAlice(t), "algorithm", "expires 2026-01-01\nalgorithm", 1)},
+				token: hmacKey(t).Sign(t, claims()), sees: []string{"FAIL  certificate", "another credential"},
+			},
+		},
 		gate.InvalidSignature: {"a forged token": {gate: plain, token: tokentest.FlipSignature(t, signed()),
 			sees: []string{"FAIL  signature", "Nobody has verified the token"}}},
 		gate.Expired: {
@@ -143,6 +155,8 @@ func refusals(t *testing.T, key *tokentest.Key) map[gate.Reason]map[string]refus
 		},
 		gate.MissingClaim: {
 			"exp": {gate: plain, token: signed("exp", nil), sees: []string{"exp", "Leave the configuration as it is"}},
+			"exp and iat": {gate: []string{block("tolerate missing_exp\nmax_lifetime 1h")},
+				token: signed("exp", nil, "iat", nil), sees: []string{"or at least iat"}},
 			"a required one": {gate: []string{block("required_claims azp")}, token: signed(),
 				sees: []string{`"azp"`, "required_claims azp"}},
 			"of the profile": {gate: []string{block("profile rfc9068")}, token: header("typ", "at+jwt"),
@@ -190,9 +204,13 @@ func refusals(t *testing.T, key *tokentest.Key) map[gate.Reason]map[string]refus
 			"no group": {gate: append([]string{"require group staff"}, plain...), token: signed(),
 				sees: []string{"nothing", `"staff"`, "require group staff"}},
 		},
-		gate.InvalidIssuer: {"an answer of another": {gate: asked(active("iss", "https://other.example")),
-			token: "opaque-token", fetch: true,
-			sees: []string{"introspection", "endpoint"}}},
+		gate.InvalidIssuer: {
+			"an answer of another": {gate: asked(active("iss", "https://other.example")),
+				token: "opaque-token", fetch: true,
+				sees: []string{"introspection", "endpoint"}},
+			"two tenants": {gate: many, token: signed("iss", "https://as.example/acme/v2", "tid", "globex"),
+				sees: []string{"FAIL  tenant", "another in tid"}},
+		},
 		gate.Inactive: {"says the server": {
 			gate:  asked(tokentest.IntrospectionAnswer{Claims: map[string]any{"active": false}}),
 			token: "opaque-token", fetch: true, sees: []string{"introspection", "new token"}}},

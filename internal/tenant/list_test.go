@@ -96,6 +96,9 @@ func TestIndex(t *testing.T) {
 	if text := x.Unlisted("https://login.example/initech/v2.0"); !strings.Contains(text, `"initech"`) {
 		t.Errorf("%q does not name the tenant", text)
 	}
+	if text := x.Unlisted("https://id.example/*"); !strings.Contains(text, "in place of \"*\"") {
+		t.Errorf("%q does not say that the issuer is a pattern", text)
+	}
 	if x.Unlisted("https://other.example") != "" || x.Matches("https://other.example") {
 		t.Error("another issuer matches")
 	}

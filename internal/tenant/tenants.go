@@ -64,11 +64,16 @@ func (x *Index[T]) Matches(issuer string) bool {
 	return at != nil
 }
 
-// Unlisted says that an issuer matches a pattern, but that its tenant is not accepted. It is empty if the issuer
-// matches no pattern.
+// Unlisted says that an issuer matches a pattern, but that its tenant is not accepted; or that it is a pattern itself.
+// Otherwise it is empty.
 func (x *Index[T]) Unlisted(issuer string) string {
 	at, name := x.match(issuer)
 	if at == nil {
+		for i := range x.all {
+			if issuer != "" && issuer == x.all[i].of.Pattern.String() {
+				return "that is how the issuer is configured: a token has a tenant in place of \"*\""
+			}
+		}
 		return ""
 	}
 	return fmt.Sprintf("the tenant %s of the issuer %s is not among its tenants",
