@@ -2,6 +2,7 @@ package caddyjwt
 
 import (
 	"slices"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -39,8 +40,13 @@ func (h *Handler) warnOfNames(built *compiled) {
 
 // tells reports whether the backend learns one of these claims.
 func (h *Handler) tells(built *compiled, names ...string) bool {
-	return h.ForwardPayload != "" || slices.ContainsFunc(built.config.ForwardClaims, func(c gate.ForwardClaim) bool {
-		return slices.Contains(names, c.Path.String())
+	return h.ForwardPayload != "" || forwardsClaim(built, names...)
+}
+
+// forwardsClaim reports whether one of these claims has a header of its own.
+func forwardsClaim(built *compiled, names ...string) bool {
+	return slices.ContainsFunc(built.config.ForwardClaims, func(c gate.ForwardClaim) bool {
+		return slices.Contains(names, strings.TrimPrefix(c.Path.String(), "/")) // as a JSON pointer, too
 	})
 }
 

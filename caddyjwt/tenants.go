@@ -58,8 +58,7 @@ func (h *Handler) forwardsSubjectAlone(built *compiled) bool {
 	if h.ForwardTenant != "" || h.tells(built, "iss", "tid") {
 		return false
 	}
-	subject := func(c gate.ForwardClaim) bool { return c.Path.String() == "sub" }
-	return slices.ContainsFunc(built.config.ForwardClaims, subject)
+	return forwardsClaim(built, "sub")
 }
 
 // tenantServer refuses an issuer with "*" as that of auth_server_metadata.

@@ -182,6 +182,8 @@ func TestTenantsWhoseSubjectIsForwardedAlone(t *testing.T) {
 		"the sub of many tenants":     {gateFor("forward_claims X-User sub", many), true},
 		"the sub of any tenant":       {gateFor("forward_claims X-User sub", as.block(as.common(), "tenants any")), true},
 		"with an email":               {gateFor("forward_claims X-User sub\nforward_claims X-Mail email", many), true},
+		"as a JSON pointer":           {gateFor("forward_claims X-User /sub", many), true},
+		"with /iss":                   {gateFor("forward_claims X-User sub\nforward_claims X-Issuer /iss", many), false},
 		"of one tenant":               {gateFor("forward_claims X-User sub", one), false},
 		"with the tenant":             {gateFor("forward_claims X-User sub\nforward_tenant X-Tenant", many), false},
 		"with the claim tid":          {gateFor("forward_claims X-User sub\nforward_claims X-Tenant tid", many), false},
