@@ -452,6 +452,7 @@ func TestValuesThatOnlyLookLikeMistakesLoad(t *testing.T) {
 		"a mode that is a prefix":            inGate("require claim mode prefix"),
 		"a pattern with a variable":          inGate("require claim sub like repo:{env.GATE_TEST_LIKE}/*"),
 		"a pattern with an unset variable":   inGate("require claim sub like repo:{env.GATE_TEST_UNSET}/*"),
+		"a pattern that is not set yet":      inGate("require claim sub like {env.GATE_TEST_UNSET}"),
 		"a bound that is a variable":         inGate("require claim level at_least {env.GATE_TEST_LEVEL}"),
 		"a bound that is not set yet":        inGate("require claim level at_least {env.GATE_TEST_UNSET}"),
 		"a pattern with a dot":               inGate("require claim sub like com.example.*"),

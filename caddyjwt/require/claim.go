@@ -61,6 +61,7 @@ func (c *Claim) compile(s *words.Settings, word string) (out claims.Condition, e
 }
 
 // compilePatterns resolves placeholders in patterns. One with a value that is not known yet is judged as it is written.
+// If no "*" is there, the value may have it.
 func compilePatterns(s *words.Settings, word string, list []string) (out []claims.Pattern, err error) {
 	if err := words.NotEmpty(word, list); err != nil {
 		return nil, err
@@ -68,7 +69,9 @@ func compilePatterns(s *words.Settings, word string, list []string) (out []claim
 	for i, value := range list {
 		text, known, err := s.Text(word, value)
 		if err == nil && !known {
-			text = value
+			if text = value; !strings.Contains(text, "*") {
+				text += "*"
+			}
 		}
 		var pattern claims.Pattern
 		if err == nil {
