@@ -1,6 +1,11 @@
 package caddyjwt
 
-import "go.uber.org/zap"
+import (
+	"net/url"
+	"strings"
+
+	"go.uber.org/zap"
+)
 
 // warnOfPlainHTTP says what others can see and change on the way to a server without TLS.
 func (h *Handler) warnOfPlainHTTP(built *compiled) {
@@ -8,6 +13,15 @@ func (h *Handler) warnOfPlainHTTP(built *compiled) {
 		if warning := built.plans[i].PlainHTTPWarning(); warning != "" {
 			h.log.warn(warning, zap.String("issuer", built.plans[i].Issuer.Name))
 		}
+	}
+	server := built.server
+	if server == nil || server.PlainHTTP() == "" || h.AuthServerMetadata.Mode == "redirect" {
+		return
+	}
+	if u, err := url.Parse(server.Server.Metadata); err == nil && strings.EqualFold(u.Scheme, "http") {
+		h.log.warn("auth_server_metadata proxy: the metadata come from "+u.Host+" without TLS: whoever is on the way can "+
+			"lead clients to endpoints of their own, where users sign in; use https, or auth_server_metadata redirect",
+			zap.String("issuer", server.Issuer.Name))
 	}
 }
 

@@ -91,3 +91,20 @@ func TestCheckOfSeveralSourcesWithoutTLS(t *testing.T) {
 		t.Errorf("status %d, output:\n%s", status, out)
 	}
 }
+
+// Metadata that came by plain http, and that the gate shows to clients, can lead them anywhere. The gate says so.
+func TestPlainHTTPMetadataForClients(t *testing.T) {
+	names(t)
+	const issuer, metadata = "https://sso.example.com", "http://" + keycloakHost + "/.well-known/openid-configuration"
+	block := issuerWithKeys(issuer, "discovery "+metadata, "allow_http")
+	for lines, warns := range map[string]bool{
+		"auth_server_metadata proxy":    true,
+		"auth_server_metadata redirect": false,
+		"":                              false,
+	} {
+		s := start(t, gateFor(block, "resource https://gate.test/mcp", lines))
+		if got := s.logged(`"level":"warn"`, "come from "+keycloakHost, "lead clients to endpoints", issuer); got != warns {
+			t.Errorf("%q: warned %v", lines, got)
+		}
+	}
+}

@@ -112,8 +112,9 @@ type Issuer struct {
 	// whoever asks. Default: they are refused, also after redirects.
 	AllowLinkLocal bool `json:"allow_link_local,omitempty"`
 	// Allow addresses of the server that begin with http://, beyond this machine. Dangerous: whoever is on the way can
-	// read the secrets and tokens in the requests, and can change the answers, so that tokens of their own pass. The
-	// address that is dialled counts, also after redirects, and no proxy is used. "private" allows private (RFC 1918) and
+	// read the secrets and tokens in the requests, and can change the answers, so that tokens of their own pass. Metadata
+	// that the handler shows to clients (auth_server_metadata) can then lead clients to endpoints of theirs. The address
+	// that is dialled counts, also after redirects, and no proxy is used. "private" allows private (RFC 1918) and
 	// unique local (RFC 4193) addresses. "shared" also allows 100.64.0.0/10 (RFC 6598), which may lead to machines of
 	// strangers at some providers. Metadata that came by https cannot lead to http. Default: only localhost, 127.0.0.0/8
 	// and [::1].
