@@ -58,11 +58,11 @@ func (s *subject) unlistedTenant(iss string) *advice {
 
 func (s *subject) invalidIssuer() *advice {
 	if s.Rule == "tenant" {
-		return &advice{Note: "Leave the configuration as it is: the token names one tenant in iss, and another in tid. If tid " +
-			"is something else at this server, write an issuer block for each tenant, without \"*\"."}
+		return &advice{Note: "Leave the configuration as it is: the token names one tenant in iss, and another in tid. If " +
+			"tid is something else at this server, write an issuer block for each tenant, without \"*\"."}
 	}
-	return &advice{Note: "The introspection endpoint belongs to another issuer, or serves several: check \"endpoint\" in " +
-		"the introspect block."}
+	return &advice{Note: "The introspection endpoint belongs to another issuer, or serves several: check \"endpoint\" " +
+		"in the introspect block."}
 }
 
 func (s *subject) unknownKey() *advice {

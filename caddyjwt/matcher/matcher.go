@@ -51,9 +51,9 @@ type Matcher struct {
 	// Usernames of consumers, one of which must be calling. The anonymous consumer counts, and so does one that the token
 	// of an issuer names (consumer_claim). Default: anybody. Placeholders are resolved.
 	Consumers []string `json:"consumers,omitempty"`
-	// Names of issuers, one of which must have issued the token, as bearer_auth has them. That of an issuer with "*" stands
-	// for all its tenants. The iss of a tenant stands for that tenant alone. A consumer's own token is of none. Default:
-	// any. Placeholders are resolved.
+	// Names of issuers, one of which must have issued the token, as bearer_auth has them. That of an issuer with "*"
+	// stands for all its tenants. The iss of a tenant stands for that tenant alone. A consumer's own token is of none.
+	// Default: any. Placeholders are resolved.
 	Issuers []string `json:"issuers,omitempty"`
 
 	condition gate.Condition
