@@ -174,3 +174,25 @@ func TestMintForAConsumerOfAFile(t *testing.T) {
 		t.Errorf("output %q, error %v; want %q", out, err, want)
 	}
 }
+
+func TestMetricsOfAFileOfConsumers(t *testing.T) {
+	f := newConsumersFile(t, member(t, "zoe", "zoe", ""), member(t, "bob", "bob", ""))
+	s := prepare(t)
+	s.loadMeasured(gateFor(f.word()))
+	tells := func(name string, value int) bool {
+		return strings.Contains(s.metricsText(), fmt.Sprintf("%s%s{file=%q} %d\n", metricPrefix, name, f.path, value))
+	}
+	if !tells("consumers", 2) || !tells("consumers_failing", 0) {
+		t.Errorf("the metrics are\n%s", s.metricsText())
+	}
+	f.write("[")
+	eventually(t, "the metric says that the file is bad", func() bool { return tells("consumers_failing", 1) })
+	if !tells("consumers", 2) {
+		t.Errorf("the metrics are\n%s", s.metricsText())
+	}
+	f.set(member(t, "zoe", "zoe", ""))
+	eventually(t, "the metric says that the file is good", func() bool { return tells("consumers_failing", 0) })
+	if !tells("consumers", 1) {
+		t.Errorf("the metrics are\n%s", s.metricsText())
+	}
+}

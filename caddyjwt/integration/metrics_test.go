@@ -304,7 +304,7 @@ func TestMetricsAreWellFormedAndDocumented(t *testing.T) {
 	as := introspector(t, tokentest.WithKeys(key))
 	as.Introspect(verdict)
 	s := prepare(t)
-	s.loadMeasured(gateForAudience(introspecting(as, "opaque")))
+	s.loadMeasured(gateForAudience(introspecting(as, "opaque"), newConsumersFile(t).word()))
 	s.accepts(key.Sign(t, issuedBy(as.URL)))
 	s.accepts(liveToken + "form")
 	text := s.metricsText()

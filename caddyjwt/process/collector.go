@@ -1,6 +1,7 @@
 package process
 
 import (
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -57,8 +58,9 @@ func (p pooledState) Collect(out chan<- prometheus.Metric) {
 
 func (p pooledState) consumers(out chan<- prometheus.Metric) {
 	for file := range p.objects.Rosters() {
-		gauge(out, consumersDesc, float64(len(file.Set().Consumers())), file.Path())
-		gauge(out, consumersFailingDesc, oneIf(file.Err() != nil), file.Path())
+		path := strings.ToValidUTF8(file.Path(), "�") // a label must be UTF-8, and a path need not
+		gauge(out, consumersDesc, float64(len(file.Set().Consumers())), path)
+		gauge(out, consumersFailingDesc, oneIf(file.Err() != nil), path)
 	}
 }
 
