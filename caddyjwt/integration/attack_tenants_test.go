@@ -142,8 +142,9 @@ func TestAttackTenantsKeysOfAnotherTenant(t *testing.T) {
 	}
 }
 
-// A route behind the gate is closed to the tenants of one server, by the name that their issuer has in the configuration
-// or by the iss of one of them. Whoever comes from there must not get around it, not even where the matcher is negated.
+// A route behind the gate is closed to the tenants of one server, by the name that their issuer has in the
+// configuration or by the iss of one of them. Whoever comes from there must not get around it, not even where the
+// matcher is negated.
 func TestAttackTenantsMatchedByTheirIssuer(t *testing.T) {
 	as, key := newTenants(t), tokentest.NewKey(t, "ES256", "k")
 	as.serve("common", key.JWK())
