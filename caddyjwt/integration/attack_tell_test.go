@@ -193,3 +193,60 @@ func readAs(t *testing.T, encoding, value string) string {
 	}
 	return strings.TrimSpace(value)
 }
+
+// A page of another site opens a WebSocket in the browser of a user, whose cookie goes with it. It offers subprotocols
+// of its own, so that its token counts in place of the user's, or the user's in place of none. Where there are two
+// tokens, the clock must not decide which of them counts: an expired cookie is no token only when it is alone.
+func TestAttackSubprotocolBesideACookie(t *testing.T) {
+	good, old := hmacKey(t).Sign(t, claims()), hmacKey(t).Sign(t, claims("exp", 1000))
+	s := start(t, gateFor(consumerAlice(t), "token_from cookie c", "token_from websocket_protocol", "optional expired",
+		"forward_token"))
+	s.upstream.opensWebSockets(nil)
+	const foreign, own = "Origin: https://evil.example\r\nSec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-origin"
+	for name, c := range map[string]struct {
+		lines  []string
+		status int
+		reason string
+	}{
+		"a cookie, and a token of the page": {
+			[]string{foreign, "Cookie: c=" + good, offering("bearer", good)}, 400, "malformed_request"},
+		"an expired cookie, and a token of the page": {
+			[]string{foreign, "Cookie: c=" + old, offering("bearer", good)}, 400, "malformed_request"},
+		"a cookie, and a marker alone": {
+			[]string{foreign, "Cookie: c=" + good, offering("bearer")}, 400, "malformed_request"},
+		"a cookie": {
+			[]string{foreign, "Cookie: c=" + good, offering("chat")}, 403, "cross_origin"},
+		"an expired cookie": {
+			[]string{foreign, "Cookie: c=" + old, offering("chat")}, 403, "cross_origin"},
+		"an expired token of the page": {
+			[]string{foreign, offering("bearer", old)}, 401, "expired"},
+		"an emptied cookie, and an expired token": {
+			[]string{own, "Cookie: c=", offering("bearer", old)}, 401, "expired"},
+	} {
+		s.attack(t, name, func(t *testing.T, a *attempt) {
+			a.secret(good)
+			a.secret(old)
+			got := a.raw(opening("/ws", c.lines...))
+			if reason := a.reason(); got.StatusCode != c.status || reason != c.reason {
+				t.Errorf("status %d, reason %s; want %d, %s", got.StatusCode, reason, c.status, c.reason)
+			}
+			a.nothingForwarded()
+			a.revealsNothing(got)
+		})
+	}
+	for name, c := range map[string]struct {
+		lines []string
+		user  string
+	}{
+		"a token of a page anywhere":         {[]string{foreign, offering("bearer", good)}, "alice"},
+		"an emptied cookie beside a token":   {[]string{own, "Cookie: c=", offering("bearer", good)}, "alice"},
+		"an expired cookie of the same site": {[]string{own, "Cookie: c=" + old, offering("chat")}, ""},
+	} {
+		s.attack(t, "control: "+name, func(t *testing.T, a *attempt) {
+			if _, at := a.openWebSocket(t, opening("/ws", c.lines...)); at.Header.Get("X-Consumer-Username") != c.user ||
+				strings.Contains(at.Header.Get("Cookie"), old) {
+				t.Errorf("the backend got %q", at.Header)
+			}
+		})
+	}
+}
