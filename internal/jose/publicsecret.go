@@ -58,6 +58,9 @@ func visible(secret []byte) string {
 			kept = append(kept, b)
 		}
 	}
+	if !bytes.ContainsRune(kept, '\\') {
+		return string(kept)
+	}
 	return lineEnds.Replace(string(kept))
 }
 
@@ -104,10 +107,8 @@ func binaryKey(b []byte) string {
 			return "an OpenSSH public key"
 		}
 	}
-	for _, curve := range []elliptic.Curve{elliptic.P256(), elliptic.P384(), elliptic.P521()} {
-		if _, err := ecdsa.ParseUncompressedPublicKey(curve, b); err == nil {
-			return "a point on an elliptic curve"
-		}
+	if isPoint(b) {
+		return "a point on an elliptic curve"
 	}
 	b = bytes.TrimLeft(b, "\xef\xbb\xbf \t\r\n")
 	if len(b) == 0 || b[0] != sequence { // nearly all secrets; the parsers below would cost more than all other checks
@@ -119,6 +120,22 @@ func binaryKey(b []byte) string {
 	}
 	return derKey(first.FullBytes)
 }
+
+// isPoint recognises an uncompressed point of a curve of JOSE.
+func isPoint(b []byte) bool {
+	if len(b) == 0 || b[0] != pointMark { // nearly all secrets: the errors below cost more than other checks
+		return false
+	}
+	for _, curve := range []elliptic.Curve{elliptic.P256(), elliptic.P384(), elliptic.P521()} {
+		if _, err := ecdsa.ParseUncompressedPublicKey(curve, b); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// pointMark is the first byte of an uncompressed point (SEC 1 section 2.3.3).
+const pointMark = 0x04
 
 // sequence is the first byte of every SEQUENCE in DER (X.690 sections 8.1.2 and 8.9.1). All forms that derKey
 // recognises are sequences.

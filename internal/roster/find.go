@@ -39,7 +39,7 @@ func Find(path, username string) (*Written, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := form.decode(pieces[at].text)
+	r, err := form.decode(pieces[at : at+1])(0)
 	if err != nil {
 		return nil, err
 	}

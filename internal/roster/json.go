@@ -126,7 +126,11 @@ func (s *splitter) text() {
 
 var jsonLimits = strictjson.Limits{Depth: 8, Members: 1 << 14}
 
-func decodeJSON(text []byte) (record, error) {
+func decodeJSON(neighbours []piece) func(i int) (record, error) {
+	return func(i int) (record, error) { return decodeObject(neighbours[i].text) }
+}
+
+func decodeObject(text []byte) (record, error) {
 	object, err := strictjson.ParseObject(text, jsonLimits)
 	if err != nil {
 		return record{}, jsonMistake(err)

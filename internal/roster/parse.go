@@ -58,8 +58,9 @@ type piece struct {
 type format struct {
 	// split finds the text of each consumer. It judges only what is between them.
 	split func(data []byte) ([]piece, error)
-	// decode reads the text of a consumer. An error names the member as a setting.Error does.
-	decode func(text []byte) (record, error)
+	// decode reads the texts of neighbours in the file, and returns each consumer on demand. An error is about that
+	// consumer alone, and names the member as a setting.Error does.
+	decode func(neighbours []piece) func(i int) (record, error)
 	// locate returns the line of an error of decode, or of one that names a member. The first line of the text is 0.
 	locate func(text []byte, mistake error) int
 }
@@ -159,8 +160,10 @@ func readAll(ctx context.Context, form format, pieces []piece, now time.Time) ([
 				if from >= len(pieces) || int64(from) > bad.Load() {
 					return
 				}
-				for i := from; i < min(from+batch, len(pieces)); i++ {
-					consumer, err := w.read(i, pieces[i])
+				to := min(from+batch, len(pieces))
+				decode := form.decode(pieces[from:to])
+				for i := from; i < to; i++ {
+					consumer, err := w.read(i, pieces[i], func() (record, error) { return decode(i - from) })
 					if err != nil {
 						mu.Lock()
 						if int64(i) < bad.Load() {
@@ -190,7 +193,7 @@ type worker struct {
 }
 
 // read reads one piece. A panic becomes an error: the YAML reader has had some.
-func (w *worker) read(i int, p piece) (consumer *consumer.Consumer, err error) {
+func (w *worker) read(i int, p piece, decode func() (record, error)) (consumer *consumer.Consumer, err error) {
 	where := &Error{Line: p.line, Consumer: i + 1}
 	defer func() {
 		if r := recover(); r != nil {
@@ -198,7 +201,7 @@ func (w *worker) read(i int, p piece) (consumer *consumer.Consumer, err error) {
 			consumer, err = nil, where
 		}
 	}()
-	r, err := w.form.decode(p.text)
+	r, err := decode()
 	if len(r.username) <= maxText {
 		where.Username = r.username
 	}
