@@ -81,7 +81,8 @@ func (o *mintOptions) mintFrom(h *caddyjwt.Handler, issuer *caddyjwt.OfflineIssu
 	if err != nil {
 		return "", err
 	}
-	claims := o.claimsOf(issuer, offline, issued, now.Add(time.Duration(o.lifetime)))
+	claims := dates(issuer.Tolerate, issued, now.Add(time.Duration(o.lifetime)))
+	o.addClaimsOf(claims, issuer, offline)
 	if err := o.addClaims(claims, "iss", "this claim names the issuer; use --issuer instead"); err != nil {
 		return "", err
 	}
@@ -108,17 +109,11 @@ func shorter(a, b time.Duration) time.Duration {
 	return min(a, b)
 }
 
-// claimsOf makes the claims that the gate and the issuer's block ask for.
-func (o *mintOptions) claimsOf(
-	issuer *caddyjwt.OfflineIssuer, offline *caddyjwt.Offline, issued, expires time.Time,
-) jwt.MapClaims {
-	claims := jwt.MapClaims{
-		"iss": issuer.Name,
-		"sub": cmp.Or(o.subject, defaultSubject),
-		"iat": issued.Unix(),
-		"exp": expires.Unix(),
-		"jti": rand.Text(),
-	}
+// addClaimsOf adds the claims that the gate and the issuer's block ask for.
+func (o *mintOptions) addClaimsOf(
+	claims jwt.MapClaims, issuer *caddyjwt.OfflineIssuer, offline *caddyjwt.Offline,
+) {
+	claims["iss"], claims["sub"], claims["jti"] = issuer.Name, cmp.Or(o.subject, defaultSubject), rand.Text()
 	if audience := audienceFor(issuer.Audience.Accepted, offline.Audience()); len(audience) == 1 {
 		claims["aud"] = audience[0]
 	} else if len(audience) > 1 {
@@ -133,7 +128,6 @@ func (o *mintOptions) claimsOf(
 	if scopes := offline.Scopes(); len(scopes) > 0 {
 		claims["scope"] = strings.Join(scopes, " ")
 	}
-	return claims
 }
 
 // audienceFor is an aud that satisfies two lists, of which an empty one asks for nothing.

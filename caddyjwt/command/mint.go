@@ -131,7 +131,7 @@ func (o *mintOptions) mintOfConsumer(handlers []*caddyjwt.Handler) (string, erro
 			if credential == nil {
 				continue // another gate may know the consumer with a credential
 			}
-			token, err := o.mintFor(h, credential, key)
+			token, err := o.mintFor(h, &candidates[i], credential, key)
 			if err == nil {
 				return token, nil
 			}

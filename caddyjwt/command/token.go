@@ -15,20 +15,27 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt"
 	"github.com/caddyjwt/gateway/caddyjwt/consumers"
+	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/privatekey"
 )
 
-// mintFor makes a token for a credential of a handler, and tries it there.
-func (o *mintOptions) mintFor(h *caddyjwt.Handler, credential *consumers.Credential, key string) (string, error) {
+// mintFor makes a token for a credential of a handler's consumer, and tries it there.
+func (o *mintOptions) mintFor(
+	h *caddyjwt.Handler, consumer *consumers.Consumer, credential *consumers.Credential, key string,
+) (string, error) {
 	now := time.Now()
 	issued := o.issued(time.Duration(h.MaxLifetime), now)
 	offline, err := o.offline(h, issued, now)
 	if err != nil {
 		return "", err
 	}
-	claims, err := o.claimsFor(h, offline, issued, now.Add(time.Duration(o.lifetime)))
+	tolerated, err := consumer.Tolerates()
+	if err != nil {
+		return "", err
+	}
+	claims, err := o.claimsFor(h, offline, dates(tolerated, issued, now.Add(time.Duration(o.lifetime))))
 	if err != nil {
 		return "", err
 	}
@@ -97,19 +104,24 @@ func unsigned(algorithm string, claims jwt.MapClaims) (*jwt.Token, error) {
 	return token, nil
 }
 
-// claimsFor makes the claims except for the key claim: first those that gates ask for, then those of the command line.
+// dates are the claims about time, in the unit that the gate expects.
+func dates(tolerated claims.Tolerance, issued, expires time.Time) jwt.MapClaims {
+	in := time.Time.Unix
+	if tolerated.Has(claims.MillisecondDates) {
+		in = time.Time.UnixMilli
+	}
+	return jwt.MapClaims{"iat": in(issued), "exp": in(expires)}
+}
+
+// claimsFor adds to the dates all other claims but the key claim: first those that gates ask for, then those of the
+// command line.
 func (o *mintOptions) claimsFor(
-	h *caddyjwt.Handler, offline *caddyjwt.Offline, issued, expires time.Time,
+	h *caddyjwt.Handler, offline *caddyjwt.Offline, claims jwt.MapClaims,
 ) (jwt.MapClaims, error) {
 	if err := o.notLonger(time.Duration(h.MaxLifetime)); err != nil {
 		return nil, err
 	}
-	claims := jwt.MapClaims{
-		"sub": o.consumer,
-		"iat": issued.Unix(),
-		"exp": expires.Unix(),
-		"jti": rand.Text(),
-	}
+	claims["sub"], claims["jti"] = o.consumer, rand.Text()
 	if audience := offline.Audience(); len(audience) > 0 {
 		claims["aud"] = audience[0]
 	}

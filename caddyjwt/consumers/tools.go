@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/caddyjwt/gateway/caddyjwt/words"
+	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/roster"
 	"github.com/caddyjwt/gateway/internal/setting"
@@ -33,7 +34,7 @@ func (f *From) With(consumers []Consumer, username string) (all []Consumer, othe
 		return consumers, others, nil
 	}
 	literal := strings.NewReplacer("{", "\\{") // in a file, nothing is a placeholder
-	consumer := Consumer{Username: literal.Replace(found.Username)}
+	consumer := Consumer{Username: literal.Replace(found.Username), Tolerate: found.Tolerate}
 	for _, c := range found.Credentials {
 		consumer.Credentials = append(consumer.Credentials, Credential{
 			Key: literal.Replace(c.Key), Algorithm: c.Algorithm, PublicKey: c.PublicKey, Secret: literal.Replace(c.Secret),
@@ -42,6 +43,9 @@ func (f *From) With(consumers []Consumer, username string) (all []Consumer, othe
 	}
 	return append(slices.Clip(consumers), consumer), others, nil
 }
+
+// Tolerates is what is tolerated of the consumer's tokens.
+func (c *Consumer) Tolerates() (claims.Tolerance, error) { return claims.ParseTolerance(c.Tolerate) }
 
 // ResolveKey is the credential's value of the key claim with its placeholders replaced.
 func (c *Credential) ResolveKey() (string, error) {

@@ -214,3 +214,27 @@ func TestMintTriesEveryGateThatKnowsTheIssuer(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A party whose dates are in milliseconds gets a token with such dates.
+func TestMintInMilliseconds(t *testing.T) {
+	credential := "credential k {\nalgorithm HS256\nsecret " + secretHere + "\n}\n"
+	people := newFile(t, "people.json", `[{"username": "bob", "tolerate": ["millisecond_dates"],
+		"credentials": [{"key": "b", "algorithm": "HS256", "secret": "`+secretHere+`"}]}]`)
+	for name, c := range map[string]struct{ block, party, who string }{
+		"an issuer": {issuerOf("audience api", "tolerate millisecond_dates"), "--issuer", issuerHere},
+		"a consumer": {"audience api\nconsumer alice {\ntolerate millisecond_dates\n" + credential + "}", "--consumer",
+			"alice"},
+		"a consumer of a file": {"audience api\nconsumers file " + people, "--consumer", "bob"},
+	} {
+		config := caddyfileFor(t, c.block)
+		token, err := mint("--config", config, c.party, c.who)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		opens(t, config, token)
+		if _, payload := parts(t, token); payload["exp"].(float64) < 1e12 {
+			t.Errorf("%s: exp is %v", name, payload["exp"])
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 // Written is a consumer as the file has it, with its secrets.
 type Written struct {
 	Username    string
+	Tolerate    []string
 	Credentials []WrittenCredential
 }
 
@@ -43,7 +44,7 @@ func Find(path, username string) (*Written, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := &Written{Username: r.username}
+	found := &Written{Username: r.username, Tolerate: r.tolerate}
 	for _, c := range r.credentials {
 		found.Credentials = append(found.Credentials, WrittenCredential{c.key, c.Written})
 	}

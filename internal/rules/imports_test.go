@@ -127,8 +127,8 @@ var arrows = map[string][]string{
 	"internal/paste": nil,
 	"caddyjwt/command": {
 		"caddyjwt", "caddyjwt/consumers", "caddyjwt/protected", "caddyjwt/rights", "caddyjwt/words",
-		"internal/bearer", "internal/causes", "internal/diagnose", "internal/gate", "internal/jose", "internal/paste",
-		"internal/privatekey", "internal/resource",
+		"internal/bearer", "internal/causes", "internal/claims", "internal/diagnose", "internal/gate", "internal/jose",
+		"internal/paste", "internal/privatekey", "internal/resource",
 	},
 	".":         {"caddyjwt", "caddyjwt/command", "caddyjwt/matcher"},
 	"cmd/caddy": {"."},
