@@ -173,3 +173,57 @@ func TestExplainNamesTheConsumerOfAToken(t *testing.T) {
 		t.Errorf("consumer %q, issuer %q", g.Consumer, g.Issuer)
 	}
 }
+
+// The consumer that a token names may be one of a file, as the file is at the moment.
+func TestTokenOfAnIssuerNamesAConsumerOfAFile(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "e1")
+	as := tokentest.NewAS(t, tokentest.WithKeys(key))
+	for word, value := range map[string]string{"consumer_claim azp": "zoe", "consumer_claim azp custom_id": "z-1"} {
+		t.Run(word, func(t *testing.T) {
+			f := newConsumersFile(t, member(t, "zoe", "zoe", `"custom_id": "z-1", "groups": ["partners"],`))
+			s := start(t, gateFor(issuerByJWKS(as, word), f.word(), shop, "require group partners"))
+			zoe, bob := key.Sign(t, issuedBy(as.URL, "azp", value)), key.Sign(t, issuedBy(as.URL, "azp", "shop"))
+			want := map[string]string{
+				"X-Consumer-Username": "zoe", "X-Consumer-Custom-Id": "z-1", "X-Consumer-Groups": "partners",
+			}
+			for range 3 { // from the second time on, the token is remembered
+				s.told(s.passed(s.get("/", zoe)), want)
+			}
+			f.set(member(t, "zoe", "zoe", `"custom_id": "z-1",`))
+			s.follows(zoe, http.StatusForbidden)
+			f.set()
+			eventually(t, "nobody has the name", func() bool {
+				s.get("/", zoe)
+				s.drain()
+				return strings.Contains(s.lastReason(), "unknown_consumer")
+			})
+			if word == "consumer_claim azp" {
+				s.accepts(bob)
+			}
+
+			f.set(member(t, "zoe", "zoe", `"custom_id": "c-7", "groups": ["partners"],`)) // that of the block
+			if word == "consumer_claim azp" {
+				s.follows(zoe, http.StatusOK)
+				return
+			}
+			eventually(t, "the log says that the custom id is there twice", func() bool {
+				return s.logged("cannot be used", `line 1, consumer 1 \"zoe\": consumer \"shop\" of the configuration has `+
+					`the same custom_id`)
+			})
+			s.refused(s.get("/", zoe), http.StatusForbidden, "unknown_consumer")
+		})
+	}
+}
+
+// Nobody at the server can have the name of a consumer of the file.
+func TestNameOfTheCallerIsNoneOfAFile(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "e1")
+	as := tokentest.NewAS(t, tokentest.WithKeys(key))
+	f := newConsumersFile(t)
+	s := start(t, gateFor(issuerByJWKS(as, "username_claim preferred_username"), f.word()))
+	token := key.Sign(t, issuedBy(as.URL, "preferred_username", "zoe"))
+	s.told(s.passed(s.get("/", token)), map[string]string{"X-Consumer-Username": "zoe"})
+	f.set(member(t, "zoe", "zoe", ""))
+	s.follows(token, http.StatusUnauthorized)
+	s.refused(s.get("/", token), http.StatusUnauthorized, "unsafe_claim")
+}
