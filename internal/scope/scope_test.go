@@ -128,6 +128,9 @@ func FuzzHierarchy(f *testing.F) {
 	f.Add("aa", "")
 	f.Add("fe ed dc cb ba", "f")
 	f.Fuzz(func(t *testing.T, pairs, has string) {
+		if len(has) > 1024 { // package claims refuses a token with so many scopes
+			return
+		}
 		var implied []scope.Implication
 		reaches := make(map[[2]byte]bool)
 		for pair := range strings.FieldsSeq(pairs) {
