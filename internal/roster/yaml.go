@@ -14,7 +14,7 @@ import (
 )
 
 // splitYAML finds the consumers of a list in YAML, which begin with a dash at the same indentation. So the reader of
-// YAML sees one consumer at a time: its memory is bounded, and several can be read at once. Nothing that belongs to a
+// YAML sees a few consumers at a time: its memory is bounded, and all processors can work. Nothing that belongs to a
 // consumer can begin where its dash does, so no other text can look like the beginning of the next.
 func splitYAML(data []byte) ([]piece, error) {
 	if line := forbiddenBreak(data); line > 0 {

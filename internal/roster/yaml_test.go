@@ -1,6 +1,7 @@
 package roster_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -139,5 +140,34 @@ func TestFormsOfYAML(t *testing.T) {
 				t.Errorf("the consumer is %+v", consumer)
 			}
 		})
+	}
+}
+
+// The reader of YAML gets several consumers at once. Nothing in one of them makes another mean something else.
+func TestNeighboursInYAML(t *testing.T) {
+	const third = "- username: c\n"
+	for name, c := range map[string]struct{ text, want string }{
+		"a quote that ends in the next":  {"- username: \"a\n- username: b\"\n" + third, "line 1, consumer 1: this is not"},
+		"a quote of the other kind":      {"- username: 'a\n- username: b'\n" + third, "line 1, consumer 1: this is not"},
+		"a brace that ends in the next":  {"- {username: a,\n- username: b}\n" + third, "line 1, consumer 1: this is not"},
+		"a list that ends in the next":   {"- username: a\n  groups: [x,\n- y]\n" + third, "consumer 1: this is not YAML"},
+		"an anchor for the next":         {"- username: &a a\n- username: *a\n" + third, "line 1, consumer 1: username has"},
+		"an anchor on the whole":         {"- &all\n  username: a\n- *all\n" + third, "consumer 1: has an anchor"},
+		"a marker inside of a consumer":  {"- username: a\n  ---\n- username: b\n" + third, "consumer 1"},
+		"a mistake in the last one":      {"- username: a\n- username: b\n- username: 7\n", "line 3, consumer 3: username"},
+		"a block that is not closed":     {"- username: a\n- username: |\n- username: b\n", "consumer 2"},
+		"a comment in place of a value":  {"- username: a\n- username: # b\n" + third, "line 2, consumer 2: username is"},
+		"a key without its colon":        {"- username: a\n- username\n" + third, "line 2, consumer 2: has to have members"},
+		"a tag that the next would have": {"- username: !!str\n- username: b\n" + third, "line 1, consumer 1: username has"},
+	} {
+		t.Run(name, func(t *testing.T) { mistaken(t, c.text, c.want) })
+	}
+	set := parsed(t, "# all\n- username: a # one\n\n-\n  username: b\n# two\n- {username: c}\n- username: \"d\n    e\"\n")
+	names := make([]string, 0, 4)
+	for _, consumer := range set.Consumers() {
+		names = append(names, consumer.Username)
+	}
+	if !slices.Equal(names, []string{"a", "b", "c", "d e"}) {
+		t.Errorf("the consumers are %q", names)
 	}
 }
