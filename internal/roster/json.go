@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -197,8 +196,8 @@ func (v jsonValue) isNot(what string) error {
 // jsonMistake says what is wrong with JSON.
 func jsonMistake(err error) error {
 	m := &misread{text: "this is not JSON"}
-	if at := byteOffset.FindStringSubmatch(err.Error()); at != nil {
-		m.at, _ = strconv.Atoi(at[1])
+	if at, ok := errors.AsType[*strictjson.OffsetError](err); ok {
+		m.at = at.Offset
 	}
 	switch {
 	case errors.Is(err, strictjson.ErrDuplicate):
@@ -210,8 +209,6 @@ func jsonMistake(err error) error {
 	}
 	return m
 }
-
-var byteOffset = regexp.MustCompile(`at byte ([0-9]+)$`)
 
 // locateJSON finds the line of a mistake: of a member, unless the text is not JSON at all.
 func locateJSON(text []byte, mistake error) int {

@@ -20,9 +20,19 @@ type memberSpans struct{ name, value span }
 // syntax is the error for a byte that the grammar does not allow in its place.
 func (s *scanner) syntax() error { return s.fail(ErrSyntax) }
 
-func (s *scanner) fail(err error) error {
-	return fmt.Errorf("%w at byte %d", err, s.pos)
+func (s *scanner) fail(err error) error { return &OffsetError{err, s.pos} }
+
+// OffsetError says where a text breaks a rule.
+type OffsetError struct {
+	Err    error // such as ErrSyntax
+	Offset int   // in bytes, from 0
 }
+
+// Error says what is wrong, and where.
+func (e *OffsetError) Error() string { return fmt.Sprintf("%v at byte %d", e.Err, e.Offset) }
+
+// Unwrap returns Err.
+func (e *OffsetError) Unwrap() error { return e.Err }
 
 // peek is the next byte, or 0 at the end of the text. A NUL in the text looks the same, but the grammar has no place
 // for one either.
