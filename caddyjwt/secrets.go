@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"go.uber.org/zap"
+
+	"github.com/caddyjwt/gateway/internal/jose"
 )
 
 // warnOfPlainHTTP says what others can see and change on the way to a server without TLS.
@@ -29,8 +31,7 @@ func (h *Handler) warnOfPlainHTTP(built *compiled) {
 func (h *Handler) warnOfSecrets(built *compiled) {
 	warn := func(doubt string, where ...zap.Field) {
 		if doubt != "" {
-			h.log.warn("a secret may not be random, so it could be guessed: "+doubt+
-				"; make another one with \"openssl rand -hex 32\"", where...)
+			h.log.warn(jose.DoubtWarning(doubt), where...)
 		}
 	}
 	for i := range built.plans {

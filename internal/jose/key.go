@@ -184,6 +184,12 @@ func (k *Key) PublicKey() crypto.PublicKey {
 // nothing of the secret. It is empty for secrets that look random, and for public keys.
 func (k *Key) Doubt() string { return k.doubt }
 
+// DoubtWarning is the warning about a secret for whose randomness there is this Doubt.
+func DoubtWarning(doubt string) string {
+	return "a secret may not be random, so it could be guessed: " + doubt +
+		"; make another one with \"openssl rand -hex 32\""
+}
+
 // Format writes the same description for every verb, so that no secret gets into a log when somebody prints a struct.
 func (k Key) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "%v key %q for %v", k.family, k.ID, k.algs)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/consumer"
+	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/smallfile"
 )
 
@@ -270,8 +271,7 @@ func (f *File) use(set *Set, sum [sha256.Size]byte) {
 func (f *File) warn(set *Set) {
 	named, all := set.Doubts()
 	for _, d := range named {
-		f.logger.Warn("a secret may not be random, so it could be guessed: "+d.Why+
-			"; make another one with \"openssl rand -hex 32\"", "consumer", d.Username, "credential", d.Key)
+		f.logger.Warn(jose.DoubtWarning(d.Why), "consumer", d.Username, "credential", d.Key)
 	}
 	if more := all - len(named); more > 0 {
 		f.logger.Warn("more secrets of the file of consumers may not be random", "more", more)
