@@ -163,13 +163,12 @@ func readRequiredClaims(b *words.Block, issuer *Issuer) error {
 		}
 	}
 	issuer.RequiredClaims = claims
-	return b.Check("required_claims", append(slices.Clone(require.PathMistakes), equalsInIssuer,
-		words.WildcardInName("a claim path names one claim", "write its name")), claims...)
+	return b.Check("required_claims", oneClaim(equalsInIssuer), claims...)
 }
 
-// oneClaim are mistakes in the path of a claim.
-func oneClaim() []words.Mistake {
-	return append(slices.Clone(require.PathMistakes),
+// oneClaim are mistakes in the path of a claim, with more that a word knows.
+func oneClaim(more ...words.Mistake) []words.Mistake {
+	return append(slices.Concat(require.PathMistakes, more),
 		words.WildcardInName("a claim path names one claim", "write its name"))
 }
 
