@@ -282,6 +282,11 @@ func (s *subject) audience() *advice {
 		Note: "Add it only if it names this API. Otherwise have the client ask for a token for one of those accepted."}
 }
 
+// asked is the advice about a claim that a line asks for.
+func asked(word string) *advice {
+	return &advice{Note: "The line \"" + word + "\" asks for it: have the server add the claim, or remove the line."}
+}
+
 func (s *subject) missingClaim() *advice {
 	switch s.Rule {
 	case "required_claims":
@@ -290,9 +295,10 @@ func (s *subject) missingClaim() *advice {
 	case "profile":
 		return &advice{Note: "The line \"profile rfc9068\" asks for it: have the server add the claim, or remove the line " +
 			s.block() + "."}
-	case "lifetime", "username_claim":
-		word := strings.Replace(s.Rule, "lifetime", "max_lifetime", 1)
-		return &advice{Note: "The line \"" + word + "\" asks for it: have the server add the claim, or remove the line."}
+	case "lifetime":
+		return asked("max_lifetime")
+	case "username_claim":
+		return asked("username_claim")
 	case "subject_or_client":
 		return &advice{Line: "audience <value>", Where: s.block(),
 			Note: "With an audience, the gate needs no other sign that this is an access token."}
