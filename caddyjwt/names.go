@@ -2,7 +2,6 @@ package caddyjwt
 
 import (
 	"slices"
-	"strings"
 
 	"go.uber.org/zap"
 
@@ -16,14 +15,14 @@ func (h *Handler) warnOfNames(built *compiled) {
 	for i := range built.config.Issuers {
 		issuer := &built.config.Issuers[i]
 		name, many := zap.String("issuer", issuer.Name), issuer.Tenants != nil && issuer.Tenants.Listed.Len() != 1
-		if issuer.UsernameClaim.String() != "" {
+		if !issuer.UsernameClaim.IsZero() {
 			named = append(named, issuer.Name)
 			if many && h.ForwardTenant == "" && !h.tells(built, "iss", "tid") {
 				h.log.warn("username_claim: people of two tenants can have the same name, and the backend gets the name "+
 					"without the tenant: add \"forward_tenant <Header>\"", name)
 			}
 		}
-		if issuer.ConsumerClaim.String() != "" && many {
+		if !issuer.ConsumerClaim.IsZero() && many {
 			h.log.warn("consumer_claim: every tenant of this server can name any consumer: write an issuer block with "+
 				"consumer_claim for a single tenant", name)
 		}
@@ -46,18 +45,18 @@ func (h *Handler) tells(built *compiled, names ...string) bool {
 // forwardsClaim reports whether one of these claims has a header of its own.
 func forwardsClaim(built *compiled, names ...string) bool {
 	return slices.ContainsFunc(built.config.ForwardClaims, func(c gate.ForwardClaim) bool {
-		return slices.Contains(names, strings.TrimPrefix(c.Path.String(), "/")) // as a JSON pointer, too
+		return c.Path.Is(names...)
 	})
 }
 
 // byEmail reports whether the claim "email" names the caller.
 func byEmail(issuer *gate.Issuer) bool {
-	return issuer.ConsumerClaim.String() == "email" || issuer.UsernameClaim.String() == "email"
+	return issuer.ConsumerClaim.Is("email") || issuer.UsernameClaim.Is("email")
 }
 
 // requiresVerifiedEmail reports whether only tokens pass whose server has verified the email.
 func requiresVerifiedEmail(r *gate.Requirements) bool {
 	return slices.ContainsFunc(r.Claims, func(c claims.Condition) bool {
-		return c.Path.String() == "email_verified" && slices.Equal(c.Values, []string{"true"})
+		return c.Path.Is("email_verified") && slices.Equal(c.Values, []string{"true"})
 	})
 }

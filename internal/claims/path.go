@@ -3,6 +3,7 @@ package claims
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -61,6 +62,14 @@ func ParsePath(text string) (Path, error) {
 
 // String returns the text that was parsed.
 func (p Path) String() string { return p.text }
+
+// IsZero reports whether the path is the zero Path.
+func (p Path) IsZero() bool { return len(p.segments) == 0 }
+
+// Is reports whether the path leads to one of these top-level claims, in whatever notation it is written.
+func (p Path) Is(names ...string) bool {
+	return len(p.segments) == 1 && slices.Contains(names, p.segments[0])
+}
 
 // splitPointer applies RFC 6901 sections 3 and 4.
 func splitPointer(text string) ([]string, error) {

@@ -115,3 +115,21 @@ func TestLookupDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations", got)
 	}
 }
+
+func TestPathToATopLevelClaim(t *testing.T) {
+	for text, want := range map[string]bool{
+		"sub": true, "/sub": true, "iss": true, "a.sub": false, "/a/sub": false, `sub\.x`: false, "/sub~1x": false,
+		"Sub": false, "https://sub": false,
+	} {
+		path, err := claims.ParsePath(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := path.Is("sub", "iss"); got != want || path.IsZero() {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+	if zero := (claims.Path{}); !zero.IsZero() || zero.Is("") {
+		t.Error("the zero path leads somewhere")
+	}
+}

@@ -20,9 +20,9 @@ const (
 	ByCustomID
 )
 
-func (i *Issuer) namesConsumer() bool { return i.ConsumerClaim.String() != "" }
+func (i *Issuer) namesConsumer() bool { return !i.ConsumerClaim.IsZero() }
 
-func (i *Issuer) namesCaller() bool { return i.UsernameClaim.String() != "" }
+func (i *Issuer) namesCaller() bool { return !i.UsernameClaim.IsZero() }
 
 // mapped is the caller behind a token of an issuer, as its ConsumerClaim or UsernameClaim names it. The identity stays
 // as it is without such a claim. With one, mapped makes a new identity for each request: other gates may share the old
