@@ -21,7 +21,8 @@ func init() { caddy.RegisterModule(new(adminAPI)) }
 
 // adminAPI adds routes to Caddy's admin endpoint:
 //
-//	GET /bearer_auth/keys  the key sources in use, as JSON
+//	GET /bearer_auth/keys         the key sources in use, as JSON
+//	    /bearer_auth/revocations  revoked tokens: see revocations.Desk
 //
 // Caddy makes it before the apps of a configuration, and keeps it even if they fail to load and the old ones go on. So
 // it holds nothing of a configuration, and looks up the state of the process for each request. Caddy itself checks who
@@ -43,7 +44,22 @@ func (*adminAPI) CaddyModule() caddy.ModuleInfo {
 
 // Routes implements caddy.AdminRouter.
 func (a *adminAPI) Routes() []caddy.AdminRoute {
-	return []caddy.AdminRoute{{Pattern: "/bearer_auth/keys", Handler: caddy.AdminHandlerFunc(a.keys)}}
+	return []caddy.AdminRoute{
+		{Pattern: "/bearer_auth/keys", Handler: caddy.AdminHandlerFunc(a.keys)},
+		{Pattern: "/bearer_auth/revocations", Handler: caddy.AdminHandlerFunc(a.revocations)},
+	}
+}
+
+// state is that of the process.
+func (a *adminAPI) state() *process.State {
+	if a.shared == nil {
+		return process.Shared()
+	}
+	return a.shared
+}
+
+func (a *adminAPI) revocations(w http.ResponseWriter, r *http.Request) error {
+	return a.state().Revocations.ServeAdmin(w, r)
 }
 
 // keysAnswer is the answer about keys.
@@ -80,13 +96,9 @@ func (a *adminAPI) keys(w http.ResponseWriter, r *http.Request) error {
 			HTTPStatus: http.StatusMethodNotAllowed, Err: errors.New("method not allowed: read the keys with GET"),
 		}
 	}
-	shared := a.shared
-	if shared == nil {
-		shared = process.Shared()
-	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	return json.NewEncoder(w).Encode(keysAnswer{describeSources(shared.Pool, time.Now())})
+	return json.NewEncoder(w).Encode(keysAnswer{describeSources(a.state().Pool, time.Now())})
 }
 
 // describeSources describes the sources that have keys for an issuer.

@@ -18,11 +18,11 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// askAdmin sends a request to the one route.
+// askAdmin sends a request to the route of the keys.
 func askAdmin(t *testing.T, a *adminAPI, method string) (*httptest.ResponseRecorder, error) {
 	t.Helper()
 	routes := a.Routes()
-	if len(routes) != 1 {
+	if len(routes) != 2 {
 		t.Fatalf("%d routes", len(routes))
 	}
 	w := httptest.NewRecorder()

@@ -6,8 +6,13 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
+	"github.com/caddyjwt/gateway/caddyjwt/backchannel"
+	"github.com/caddyjwt/gateway/caddyjwt/process"
 	"github.com/caddyjwt/gateway/caddyjwt/protected"
+	"github.com/caddyjwt/gateway/caddyjwt/revocations"
 	"github.com/caddyjwt/gateway/caddyjwt/startup"
+	"github.com/caddyjwt/gateway/caddyjwt/words"
+	"github.com/caddyjwt/gateway/internal/setting"
 )
 
 func init() {
@@ -22,8 +27,17 @@ type App struct {
 	// of an issuer does for one. Default: what the issuer says.
 	Prefetch bool `json:"prefetch,omitempty"`
 
-	startup   startup.Startup
-	resources protected.Registry
+	// Where revoked tokens are kept. With a store, tokens can be revoked before they expire: those of consumers, and those
+	// of each issuer that does not say otherwise. For all of them max_lifetime must be set, since a revocation is kept for
+	// as long as the token could live. Default: no token can be revoked.
+	Store *revocations.Store `json:"store,omitempty"`
+
+	startup     startup.Startup
+	resources   protected.Registry
+	logouts     backchannel.Registry
+	revocations revocations.Revocations
+	ctx         caddy.Context
+	shared      *process.State // nil means process.Shared
 }
 
 // CaddyModule returns the Caddy module information.
@@ -47,47 +61,66 @@ func appOf(ctx caddy.Context) (*App, error) {
 // Provision prepares what happens when the configuration is in force.
 func (a *App) Provision(ctx caddy.Context) error {
 	logger := ctx.Logger()
+	a.startup.Do(a.revocations.InForce)
+	a.ctx = ctx
 	a.startup.Do(func() { a.resources.WarnOfUnserved(ctx, logger) })
+	a.startup.Do(func() { a.logouts.WarnOfUnserved(ctx, logger) })
+	if a.shared == nil {
+		a.shared = process.Shared()
+	}
+	if err := a.revocations.Provision(ctx, a.Store, a.shared.Revocations, a.shared.Pool); err != nil {
+		return err
+	}
 	return a.startup.Provision(ctx)
 }
 
 // Start implements caddy.App. All gates have been provisioned by now. For what waits longer, see package startup.
-func (a *App) Start() error { return a.resources.Finish() }
+func (a *App) Start() error {
+	if err := a.resources.Finish(); err != nil {
+		return err
+	}
+	if err := a.logouts.Finish(a.ctx); err != nil {
+		return err
+	}
+	return a.revocations.Start()
+}
 
 // Resources are those of the configuration, for the handlers that serve their metadata.
 func (a *App) Resources() *protected.Registry { return &a.resources }
 
+// Logouts are the receivers of the configuration, for the handlers that answer logout requests.
+func (a *App) Logouts() *backchannel.Registry { return &a.logouts }
+
 // Stop implements caddy.App. Caddy calls it when the next configuration has started.
 func (a *App) Stop() error {
 	a.startup.Stop()
-	return nil
+	return a.revocations.Stop()
 }
+
+// globalOption has the words of the global option.
+var globalOption = words.Directive[App]{Table: &words.Table[App]{Name: "bearer_auth", Words: []words.Word[App]{
+	{Name: "prefetch", Reader: words.Flag(func(a *App) *bool { return &a.Prefetch })},
+	{Name: "store", Usage: revocations.StoreUsage,
+		Reader: words.Custom(func(b *words.Block, a *App) error { return revocations.ReadStore(b, &a.Store) },
+			func(a *App) []any { return []any{&a.Store} })},
+}}}
 
 // UnmarshalCaddyfile sets up the app from the global option. Syntax:
 //
 //	{
 //	    bearer_auth {
 //	        prefetch
+//	        store memory
+//	        store file [<path>]
 //	    }
 //	}
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the option
-	if d.NextArg() {
-		return d.Errf("the global option bearer_auth takes its settings in a block, not as arguments: %q", d.Val())
+	lines, err := globalOption.Read(d, a)
+	if err != nil {
+		return err
 	}
-	for d.NextBlock(0) {
-		switch {
-		case d.Val() != "prefetch":
-			return d.Errf("unrecognized subdirective %q: the global option bearer_auth has only prefetch; the settings of a "+
-				"gate go in the bearer_auth block of a site", d.Val())
-		case a.Prefetch:
-			return d.Err("prefetch is given twice: remove one of the two")
-		case d.NextArg():
-			return d.Errf("prefetch stands alone: remove %q", d.Val())
-		}
-		a.Prefetch = true
-	}
-	return nil
+	return lines.Wrap(setting.In("Store", a.Store.Check()))
 }
 
 func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {

@@ -33,6 +33,16 @@ func TestGlobalOptionBecomesAnApp(t *testing.T) {
 	if got, err := adaptAll("{\n\tbearer_auth {\n\t\tprefetch\n\t}\n}\n"); err != nil || got != want {
 		t.Errorf("prefetch: %s, %v; want %s", got, err, want)
 	}
+	for words, want := range map[string]string{
+		"store memory":          `{"kind":"memory"}`,
+		"store file":            `{"kind":"file"}`,
+		"store file {env.NONE}": `{"kind":"file","path":"{env.NONE}"}`,
+	} {
+		want = `{"apps":{"bearer_auth":{"store":` + want + `}}}`
+		if got, err := adaptAll("{\n\tbearer_auth {\n\t\t" + words + "\n\t}\n}\n"); err != nil || got != want {
+			t.Errorf("%s: %s, %v; want %s", words, got, err, want)
+		}
+	}
 	if got, err := adaptAll("{\n\tskip_install_trust\n}\n"); err != nil || strings.Contains(got, "bearer_auth") {
 		t.Errorf("without the option: %s, %v", got, err)
 	}
@@ -41,13 +51,17 @@ func TestGlobalOptionBecomesAnApp(t *testing.T) {
 func TestGlobalOptionRefusesWhatItDoesNotKnow(t *testing.T) {
 	for name, c := range map[string]struct{ caddyfile, want string }{
 		"a word": {"{\n\tbearer_auth {\n\t\trealm x\n\t}\n}\n",
-			`unrecognized subdirective "realm": the global option bearer_auth has only prefetch`},
-		"a value": {"{\n\tbearer_auth {\n\t\tprefetch yes\n\t}\n}\n", `prefetch stands alone: remove "yes"`},
-		"a block": {"{\n\tbearer_auth {\n\t\tprefetch {\n\t\t}\n\t}\n}\n", `unrecognized subdirective "{"`},
+			`bearer_auth: unrecognized subdirective "realm"`},
+		"a value": {"{\n\tbearer_auth {\n\t\tprefetch yes\n\t}\n}\n", `"prefetch" takes no value`},
+		"a block": {"{\n\tbearer_auth {\n\t\tprefetch {\n\t\t}\n\t}\n}\n", `"prefetch" takes no block`},
 		"a word twice": {"{\n\tbearer_auth {\n\t\tprefetch\n\t\tprefetch\n\t}\n}\n",
-			"prefetch is given twice: remove one of the two"},
-		"an argument": {"{\n\tbearer_auth on\n}\n", `takes its settings in a block, not as arguments: "on"`},
-		"twice":       {"{\n\tbearer_auth\n\tbearer_auth\n}\n", "is given twice"},
+			`"prefetch" is already on line 3; remove one of the two`},
+		"a store of no kind": {"{\n\tbearer_auth {\n\t\tstore redis\n\t}\n}\n", "store memory, or store file [<path>]"},
+		"an empty path": {"{\n\tbearer_auth {\n\t\tstore file \"{$NOT_SET_ANYWHERE}\"\n\t}\n}\n",
+			"store memory, or store file [<path>]"},
+		"a path in memory": {"{\n\tbearer_auth {\n\t\tstore memory x\n\t}\n}\n", "store memory, or store file [<path>]"},
+		"an argument":      {"{\n\tbearer_auth on\n}\n", `takes its settings in a block, not as arguments`},
+		"twice":            {"{\n\tbearer_auth\n\tbearer_auth\n}\n", "is given twice"},
 	} {
 		_, err := adaptAll(c.caddyfile)
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "Caddyfile:") {
@@ -76,7 +90,7 @@ func TestManualHasEverySettingOfTheApp(t *testing.T) {
 	_, section, _ := strings.Cut(readDoc(t, "docs/configuration.md"), "\n## Global option\n")
 	section, _, _ = strings.Cut(section, "\n## ")
 	for _, field := range jsonFields(reflect.TypeFor[caddyjwt.App](), "") {
-		if !strings.Contains(section, "| `"+field+"` | `"+field+"` |") {
+		if !strings.Contains(section, "| `"+field+"` |") {
 			t.Errorf("docs/configuration.md, section Global option, lacks %q", field)
 		}
 	}

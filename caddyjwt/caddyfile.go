@@ -3,6 +3,7 @@ package caddyjwt
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/caddyserver/caddy/v2"
@@ -22,7 +23,8 @@ func init() {
 	httpcaddyfile.RegisterDirective("bearer_auth", parseCaddyfile)
 }
 
-// parseCaddyfile makes the route of a gate and, if the gate has a resource, those of its metadata before it.
+// parseCaddyfile makes the route of a gate. Before it are the routes of what the gate tells and hears beside that: the
+// metadata of its resource, and logouts.
 func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	h.Next()                              // the directive
 	matcher, err := h.ExtractMatcherSet() // begins anew
@@ -33,11 +35,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
 		return nil, err
 	}
-	route := h.NewRoute(matcher, handler)
-	if handler.Resource == nil {
-		return route, nil
-	}
-	return append(documentRoutes(h, handler), route...), nil
+	return slices.Concat(documentRoutes(h, handler), logoutRoutes(h, handler), h.NewRoute(matcher, handler)), nil
 }
 
 // UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
@@ -78,6 +76,12 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	        group_claim       <path...>
 //	        consumer_claim    <path> [custom_id]
 //	        username_claim    <path>
+//	        revocation        off
+//	        revocation        claim <path...>
+//	        backchannel_logout <path> {
+//	            client_id    <id...>
+//	            without_sid  ignore|sub
+//	        }
 //	        leeway            <duration>
 //	        max_stale         <duration>
 //	        key_use           sig|jwt-svid

@@ -81,6 +81,9 @@ func (h *Handler) compile(s *words.Settings) (*compiled, error) {
 	if config.KeyClaim, _, err = s.Text("key_claim", h.KeyClaim); err != nil {
 		return nil, setting.In("KeyClaim", err)
 	}
+	if err := c.checkLogouts(); err != nil {
+		return nil, err
+	}
 	if err := h.compileRoute(s, c); err != nil {
 		return nil, err
 	}

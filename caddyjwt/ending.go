@@ -56,13 +56,30 @@ func (h *Handler) reportEnd(kind expiry.Kind, cause expiry.Cause) {
 	}
 }
 
-// errExpiredMeanwhile is a text of its own: a gate before this one must not take the refusal for ErrNotBegun.
-var errExpiredMeanwhile = errors.New("the token expired before there was a response")
+// lifeOf is how long the token of an accepted request is in force.
+func (h *Handler) lifeOf(verdict gate.Verdict) expiry.Life {
+	life := expiry.Life{Expires: verdict.Expires}
+	if token := verdict.Revocable; token != nil {
+		life.Watch = func(end func()) (stop func()) { return h.revoked.Watch(*token, end) }
+	}
+	return life
+}
 
-// afterExpiry refuses a request whose token expired before there was a response, as it would refuse a new one.
+// These are texts of their own: a gate before this one must not take the refusal for ErrNotBegun.
+var (
+	errExpiredMeanwhile = errors.New("the token expired before there was a response")
+	errRevokedMeanwhile = errors.New("the token was revoked before there was a response")
+)
+
+// afterExpiry refuses a request whose token was no longer in force when there was a response, as it would refuse a new
+// one.
 func (h *Handler) afterExpiry(w http.ResponseWriter, r *http.Request, err error, id *gate.Identity) error {
-	if !errors.Is(err, expiry.ErrNotBegun) {
+	switch {
+	case errors.Is(err, expiry.ErrRevoked):
+		return h.refuse(w, r, &gate.Failure{Reason: gate.Revoked, Issuer: id.Issuer, Cause: errRevokedMeanwhile})
+	case errors.Is(err, expiry.ErrNotBegun):
+		return h.refuse(w, r, &gate.Failure{Reason: gate.Expired, Issuer: id.Issuer, Cause: errExpiredMeanwhile})
+	default:
 		return err
 	}
-	return h.refuse(w, r, &gate.Failure{Reason: gate.Expired, Issuer: id.Issuer, Cause: errExpiredMeanwhile})
 }

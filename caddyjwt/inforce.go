@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddyjwt/gateway/caddyjwt/doubts"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/roster"
 	"github.com/caddyjwt/gateway/internal/summary"
@@ -43,12 +44,30 @@ func (o opener) summary(ctx caddy.Context, file *roster.File) []summary.Item {
 	return items
 }
 
+// doubtful is the gate as far as there can be doubts about it.
+func (h *Handler) doubtful(ctx caddy.Context, c *compiled) *doubts.Gate {
+	g := &doubts.Gate{
+		Config: &c.config, Plans: c.plans, Consumers: h.Consumers, TenantHeader: c.tenantHeader,
+		Resource: c.resource, AuthServers: c.part.Servers, Server: serverOf(ctx),
+	}
+	if c.server != nil && h.AuthServerMetadata.Mode != "redirect" {
+		g.Proxied = c.server
+	}
+	return g
+}
+
 // serverName is Caddy's name for the HTTP server that a module is in, or "" outside of one.
 func serverName(ctx caddy.Context) string {
-	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server != nil {
+	if server := serverOf(ctx); server != nil {
 		return cmp.Or(server.Name(), "unnamed")
 	}
 	return ""
+}
+
+// serverOf is the HTTP server that a module is in, or nil outside of one.
+func serverOf(ctx caddy.Context) *caddyhttp.Server {
+	server, _ := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	return server
 }
 
 // askModes are the modes in words.

@@ -10,10 +10,11 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
 
+	"github.com/caddyjwt/gateway/caddyjwt/backchannel"
 	"github.com/caddyjwt/gateway/caddyjwt/consumers"
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
+	"github.com/caddyjwt/gateway/caddyjwt/doubts"
 	"github.com/caddyjwt/gateway/caddyjwt/expiry"
 	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/caddyjwt/onheader"
@@ -189,9 +190,12 @@ type Handler struct {
 	messages   *rights.Judge // nil without mcp
 	leases     *pool.Leases[*gate.Gate]
 	mirrors    protected.Mirrors // of auth_server_metadata
-	endEvents  func()            // about keys, for Cleanup
-	notInForce func()            // takes the gate back from the app's startup
+	logouts    []*pool.Leases[backchannel.Open]
+	endEvents  func() // about keys, for Cleanup
+	noOwners   func() // takes the gate's owners back from the app's revocations
+	notInForce func() // takes the gate back from the app's startup
 	ending     *expiry.Ending
+	revoked    gate.Revocations // nil without a store
 	// subprotocols mark a token in the opening of a WebSocket; nil without such a place.
 	subprotocols bearer.Subprotocols
 	cors         *cors.Policy // nil without the word
@@ -232,6 +236,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.cors = built.cors
+	h.revoked = app.revocations.ForGate()
+	built.config.Revocations, built.config.Watched = h.revoked, h.EndAtExpiry != ""
 	o := opener{built, issuers.Opener{Shared: h.shared, PrefetchAll: app.Prefetch}}
 	if h.leases, err = pool.Begin(h.shared.Pool, o.open, h.log.failedToClose); err != nil {
 		return err
@@ -240,10 +246,14 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		onheader.PrepareErrorRoutes(ctx)
 	}
 	h.gate = h.leases.Ours().Value
+	h.noOwners = app.revocations.AddOwners(h.gate.Owners())
 	h.messages = built.messages
 	h.subprotocols = bearer.SubprotocolsOf(built.config.Extractor.Places())
 	h.ending = h.newEnding()
 	if err := h.offerServer(app, o); err != nil {
+		return err
+	}
+	if err := h.receiveLogouts(app, o); err != nil {
 		return err
 	}
 	if h.endEvents, err = h.shared.Events.Listen(ctx, &h.leases.Ours().Lease); err != nil {
@@ -252,35 +262,11 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.shared.Metrics.Register(ctx.GetMetricsRegistry()); err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
-	h.warnOfExample()
-	h.warnOfOtherKinds(built)
-	h.warnOfTenants(built)
-	h.warnOfNames(built)
-	h.warnOfSecrets(built)
-	h.warnOfPlainHTTP(built)
-	for _, doubt := range built.config.Require.Doubts("require ") {
-		h.log.warn(doubt)
-	}
-	h.warnOfDroppedPlaces(ctx, built)
+	doubts.Of(h.doubtful(ctx, built), h.log.warn)
 	h.notInForce = app.startup.Add(startup.Gate{
 		Logger: h.log.logger, Line: o.summary(ctx, h.leases.Ours().Consumers()), Prefetch: h.prefetched(o),
 	})
 	return nil
-}
-
-// exampleSecret is the secret in Caddyfile.example, which everybody knows.
-const exampleSecret = "only-for-trying-out-0123456789abcdef"
-
-// warnOfExample warns when the example has become somebody's configuration.
-func (h *Handler) warnOfExample() {
-	for _, consumer := range h.Consumers {
-		for _, credential := range consumer.Credentials {
-			if credential.Secret == exampleSecret {
-				h.log.warn("the secret of the example is in use: anybody can make tokens for this consumer; "+
-					"make your own with \"openssl rand -hex 32\"", zap.String("consumer", consumer.Username))
-			}
-		}
-	}
 }
 
 // Cleanup gives back what Provision took, even if Provision failed half-way. Caddy does not wait for requests, so what
@@ -294,10 +280,18 @@ func (h *Handler) Cleanup() error {
 		h.notInForce()
 		h.notInForce = nil
 	}
+	if h.noOwners != nil {
+		h.noOwners()
+		h.noOwners = nil
+	}
 	if h.log != nil {
 		h.log.tally.close()
 	}
-	return errors.Join(h.leases.End(), h.mirrors.End())
+	err := errors.Join(h.leases.End(), h.mirrors.End())
+	for _, receiver := range h.logouts {
+		err = errors.Join(err, receiver.End())
+	}
+	return err
 }
 
 // Interface guards.

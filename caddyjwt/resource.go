@@ -3,13 +3,11 @@ package caddyjwt
 import (
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-	"go.uber.org/zap"
 
+	"github.com/caddyjwt/gateway/caddyjwt/doubts"
 	"github.com/caddyjwt/gateway/caddyjwt/protected"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/bearer"
@@ -45,6 +43,9 @@ func readResource(b *words.Block, h *Handler) error {
 // they need no token. The gate's matcher does not limit them: the path of the metadata is not below that of the
 // resource.
 func documentRoutes(h httpcaddyfile.Helper, g *Handler) []httpcaddyfile.ConfigValue {
+	if g.Resource == nil {
+		return nil
+	}
 	return protected.Routes(h, g.Resource.URL, g.AuthServerMetadata != nil)
 }
 
@@ -185,13 +186,7 @@ func (h *Handler) registerResource(ctx caddy.Context, app *App, c *compiled) err
 		return nil
 	}
 	h.resource = c.resource.String()
-	if len(c.part.Servers) == 0 {
-		h.log.warn("clients cannot find out where to get a token for this resource: no issuer of the gate is an https URL, " +
-			"so the metadata names no authorization server")
-	}
-	if warning := c.slashOfResource(); warning != "" {
-		h.log.warn(warning, zap.String("resource", h.resource))
-	}
+	doubts.OfResource(h.doubtful(ctx, c), h.log.warn)
 	return c.addTo(app.Resources(), serverName(ctx))
 }
 
@@ -201,29 +196,4 @@ func (c *compiled) addTo(resources *protected.Registry, server string) error {
 		return fmt.Errorf("resource %s: %w", c.resource, err)
 	}
 	return nil
-}
-
-// slashOfResource warns of a resource that is right, and that many clients spell in another way: they have a slash
-// directly after the host, and none at the end of a path.
-func (c *compiled) slashOfResource() string {
-	id, path := c.resource.String(), c.resource.Path()
-	if path != "" {
-		if path != "/" && strings.HasSuffix(path, "/") {
-			return "many clients leave out the slash at the end of the resource when they look for its metadata, and find " +
-				"none: leave it out, too"
-		}
-		return ""
-	}
-	lacksSlash := func(audiences []string) bool {
-		return slices.Contains(audiences, id) && !slices.Contains(audiences, id+"/")
-	}
-	lacks := lacksSlash(c.config.Audience.Accepted)
-	for i := range c.config.Issuers {
-		lacks = lacks || lacksSlash(c.config.Issuers[i].Audience.Accepted)
-	}
-	if !lacks {
-		return ""
-	}
-	return "many clients ask for a token with a slash after the host of the resource, and the gate refuses its " +
-		"audience: write that slash, or both forms as audiences"
 }

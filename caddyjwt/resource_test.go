@@ -10,7 +10,9 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"go.uber.org/zap"
 
+	"github.com/caddyjwt/gateway/caddyjwt/doubts"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 )
 
@@ -235,12 +237,16 @@ func TestSlashOfAResource(t *testing.T) {
 		"https://a.example/mcp/":   {"", "", true},
 		"https://a.example/mcp/v1": {"", `,"audience":["orders"]`, false},
 	} {
-		built, err := parse(t, fmt.Sprintf(`{"issuers":[{"issuer":"https://auth.example.com"%s}],"resource":{"url":%q}%s}`,
-			c.issuer, url, c.gate)).compile(words.NewSettings())
+		h := parse(t, fmt.Sprintf(`{"issuers":[{"issuer":"https://auth.example.com"%s}],"resource":{"url":%q}%s}`,
+			c.issuer, url, c.gate))
+		built, err := h.compile(words.NewSettings())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if warned := built.slashOfResource() != ""; warned != c.warns {
+		ctx, _ := newContext(t)
+		warned := false
+		doubts.OfResource(h.doubtful(ctx, built), func(string, ...zap.Field) { warned = true })
+		if warned != c.warns {
 			t.Errorf("%s%s%s: warned: %t, want %t", url, c.gate, c.issuer, warned, c.warns)
 		}
 	}

@@ -58,10 +58,10 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		return next.ServeHTTP(w, r)
 	}
 	if verdict.InAuthorization {
-		return h.ending.Serve(w, r, next, verdict.Identity, verdict.Expires)
+		return h.ending.Serve(w, r, next, h.lifeOf(verdict))
 	}
 	marked := onheader.Wrap(w, keepPrivate)
-	err := h.ending.Serve(marked, r, next, verdict.Identity, verdict.Expires)
+	err := h.ending.Serve(marked, r, next, h.lifeOf(verdict))
 	marked.Finish()
 	return err
 }

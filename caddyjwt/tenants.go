@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"go.uber.org/zap"
-
 	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/setting"
@@ -35,30 +33,6 @@ func (h *Handler) compileForwardTenant(c *compiled) error {
 	c.tenantHeader = h.ForwardTenant
 	c.config.Outputs = append(c.config.Outputs, issuers.TenantHeader(h.ForwardTenant))
 	return nil
-}
-
-// warnOfTenants warns of what several tenants of one server make ambiguous.
-func (h *Handler) warnOfTenants(built *compiled) {
-	for _, issuer := range built.manyTenants() {
-		name := zap.String("issuer", issuer.Name)
-		if n := issuer.Tenants.Listed.Len(); n != 1 && h.forwardsSubjectAlone(built) {
-			h.log.warn("two tenants can have the same sub, and the backend gets the sub without the tenant: add "+
-				"\"forward_tenant <Header>\"", name)
-		}
-		if built.resource != nil {
-			h.log.warn("the metadata of the resource does not name this issuer, because no client could find a server at "+
-				"\"*\": tell clients in another way where to get a token, or write an issuer block for the "+
-				"tenant they should use", name)
-		}
-	}
-}
-
-// forwardsSubjectAlone reports whether the backend learns sub, but nothing that says the tenant.
-func (h *Handler) forwardsSubjectAlone(built *compiled) bool {
-	if h.ForwardTenant != "" || h.tells(built, "iss", "tid") {
-		return false
-	}
-	return forwardsClaim(built, "sub")
 }
 
 // tenantServer refuses an issuer with "*" as that of auth_server_metadata.

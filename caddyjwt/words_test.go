@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/caddyjwt/gateway/caddyjwt"
+	"github.com/caddyjwt/gateway/caddyjwt/backchannel"
 	"github.com/caddyjwt/gateway/caddyjwt/consumers"
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
 	"github.com/caddyjwt/gateway/caddyjwt/issuers"
@@ -22,13 +23,14 @@ import (
 
 // sections of docs/configuration.md: each has the words of one block and the JSON fields of one struct.
 var sections = map[string]reflect.Type{
-	"bearer_auth": reflect.TypeFor[caddyjwt.Handler](),
-	"resource":    reflect.TypeFor[caddyjwt.Resource](),
-	"issuer":      reflect.TypeFor[issuers.Issuer](),
-	"tls":         reflect.TypeFor[issuers.TLS](),
-	"introspect":  reflect.TypeFor[issuers.Introspect](),
-	"consumer":    reflect.TypeFor[consumers.Consumer](),
-	"credential":  reflect.TypeFor[consumers.Credential](),
+	"bearer_auth":        reflect.TypeFor[caddyjwt.Handler](),
+	"resource":           reflect.TypeFor[caddyjwt.Resource](),
+	"issuer":             reflect.TypeFor[issuers.Issuer](),
+	"tls":                reflect.TypeFor[issuers.TLS](),
+	"introspect":         reflect.TypeFor[issuers.Introspect](),
+	"consumer":           reflect.TypeFor[consumers.Consumer](),
+	"credential":         reflect.TypeFor[consumers.Credential](),
+	"backchannel_logout": reflect.TypeFor[backchannel.Logout](),
 	"private_key": reflect.TypeFor[struct { // its words fill fields of introspect
 		PrivateKeyPassword string `json:"private_key_password"`
 	}](),

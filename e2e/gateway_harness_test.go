@@ -27,6 +27,7 @@ type gate struct {
 	log     *tokentest.Buffer
 	socket  string // where it listens
 	backend string // address of the backend
+	options string // more global options
 
 	mu   sync.Mutex
 	seen []*http.Request
@@ -44,7 +45,13 @@ func startGateway(t *testing.T, directive string) *gate {
 // startSite runs the binary with one site that has this text.
 func startSite(t *testing.T, site func(backend string) string) *gate {
 	t.Helper()
-	g := &gate{log: new(tokentest.Buffer)}
+	return startSiteWith(t, "", site)
+}
+
+// startSiteWith is startSite with more global options.
+func startSiteWith(t *testing.T, options string, site func(backend string) string) *gate {
+	t.Helper()
+	g := &gate{log: new(tokentest.Buffer), options: options}
 	backend := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		g.mu.Lock()
 		defer g.mu.Unlock()
@@ -69,7 +76,7 @@ func (g *gate) start(t *testing.T, sites func(socket string) string) {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	config := filepath.Join(dir, "Caddyfile")
 	g.socket = filepath.Join(dir, "s")
-	if err := os.WriteFile(config, fmt.Appendf(nil, globalOptions, dir, sites(g.socket)), 0o600); err != nil {
+	if err := os.WriteFile(config, fmt.Appendf(nil, globalOptions, dir, g.options, sites(g.socket)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 
@@ -120,6 +127,7 @@ const globalOptions = `{
 	auto_https off
 	debug
 	storage file_system %s
+	%s
 }
 %s`
 

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/diagnose"
 	"github.com/caddyjwt/gateway/internal/resource"
+	"github.com/caddyjwt/gateway/internal/terminal"
 )
 
 // resourceReport is whether clients can get the metadata of a resource.
@@ -63,7 +64,7 @@ func notServed(s protected.Served) diagnose.Finding {
 		text += "; the handler " + s.By + " answers such requests"
 	}
 	return diagnose.Finding{
-		Level: diagnose.Warning, Code: diagnose.MetadataNotServed, Text: printable(text),
+		Level: diagnose.Warning, Code: diagnose.MetadataNotServed, Text: terminal.Printable(text),
 		Cure: fmt.Sprintf("write \"protected_resource %s\" directly in the site, beside handle and route", s.Resource),
 	}
 }
@@ -73,7 +74,7 @@ func writeResources(out *bytes.Buffer, resources []resourceReport) {
 	for _, r := range resources {
 		fmt.Fprintf(out, "\nresource %s\n", r.Resource)
 		if r.Server != "" {
-			fmt.Fprintf(out, "  metadata %s, served by %s\n", r.Metadata, printable(r.Server))
+			fmt.Fprintf(out, "  metadata %s, served by %s\n", r.Metadata, terminal.Printable(r.Server))
 		}
 		writeFindings(out, r.Findings)
 	}

@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/caddyjwt/gateway/internal/diagnose"
+	"github.com/caddyjwt/gateway/internal/terminal"
 )
 
 // printTable writes the result for people: a table with a line for each issuer, then what is worth saying about each.
@@ -32,19 +33,13 @@ func printTable(to io.Writer, c *checked) error {
 		fmt.Fprintln(&out)
 	}
 	if c.UncheckedTenants > 0 {
-		fmt.Fprintf(&out, "%s not checked: only the first ones of each issuer are\n", counted(c.UncheckedTenants, "tenant"))
+		fmt.Fprintf(&out, "%s not checked: only the first ones of each issuer are\n",
+			terminal.Counted(c.UncheckedTenants, "tenant"))
 	}
-	fmt.Fprintf(&out, "%s, %s: %s, %s\n", counted(c.Gates, "gate"), counted(len(c.Issuers), "issuer"),
-		counted(c.Problems, "problem"), counted(c.Warnings, "warning"))
+	fmt.Fprintf(&out, "%s, %s: %s, %s\n", terminal.Counted(c.Gates, "gate"), terminal.Counted(len(c.Issuers), "issuer"),
+		terminal.Counted(c.Problems, "problem"), terminal.Counted(c.Warnings, "warning"))
 	_, err := to.Write(out.Bytes())
 	return err
-}
-
-func counted(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // keysCell is how many keys can be used, and of how many.
@@ -85,7 +80,7 @@ func writeDetails(out *bytes.Buffer, r *diagnose.Report) {
 	fmt.Fprintf(out, "\n%s\n", r.Issuer)
 	for i, key := range r.Keys {
 		if i == mostKeys {
-			fmt.Fprintf(out, "  and %s more\n", counted(len(r.Keys)-mostKeys, "key"))
+			fmt.Fprintf(out, "  and %s more\n", terminal.Counted(len(r.Keys)-mostKeys, "key"))
 			break
 		}
 		fmt.Fprintf(out, "  key %s: %s for %s", key.Name, key.Type, strings.Join(key.Algorithms, " "))

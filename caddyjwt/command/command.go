@@ -1,5 +1,6 @@
 // Package command is the command "caddy bearer-auth": tools that look at a configuration with bearer_auth handlers
-// without running it. Import it for its side effect, which adds the command to Caddy.
+// without running it, and tools that ask the running Caddy. Import it for its side effect, which adds the command to
+// Caddy.
 //
 // A new tool is one more file here: a function that makes its cobra.Command, with configFile to read the configuration.
 // What it needs to know of a handler is exported by package caddyjwt.
@@ -8,15 +9,20 @@ package command
 import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"github.com/caddyjwt/gateway/caddyjwt/command/running"
 )
 
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "bearer-auth",
-		Usage: "mint|explain|check --config <file> ...",
+		Usage: "mint|explain|check|revoke|revocations ...",
 		Short: "Tools for the bearer_auth handler",
 		Long: `
-Tools for trying out and testing a site that the bearer_auth handler guards.`,
-		CobraFunc: func(cmd *cobra.Command) { cmd.AddCommand(mintCommand(), explainCommand(), checkCommand()) },
+Tools for trying out, testing and running a site that the bearer_auth handler guards.`,
+		CobraFunc: func(cmd *cobra.Command) {
+			cmd.AddCommand(mintCommand(), explainCommand(), checkCommand())
+			cmd.AddCommand(running.RevokeCommand(), running.RevocationsCommand())
+		},
 	})
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt"
 	"github.com/caddyjwt/gateway/internal/paste"
+	"github.com/caddyjwt/gateway/internal/terminal"
 )
 
 // The exit statuses of explain. They are part of its documentation.
@@ -94,16 +95,10 @@ Exit status:
 	return cmd
 }
 
-// longestFlag bounds what is repeated of an unknown flag, in bytes. Random tokens are longer.
-const longestFlag = 20
-
-// harmlessFlagError is the error of the flags. A token that begins with a hyphen is taken for a flag, and must not be
-// printed.
+// harmlessFlagError is the error of the flags, and prints no token.
 func harmlessFlagError(err error) error {
-	for word := range strings.FieldsSeq(err.Error()) {
-		if len(word) > longestFlag {
-			return errors.New("unknown flag; put \"--\" before a curl command, and before a token that begins with a hyphen")
-		}
+	if terminal.MayHoldToken(err) {
+		return errors.New("unknown flag; put \"--\" before a curl command, and before a token that begins with a hyphen")
 	}
 	if strings.HasPrefix(err.Error(), "unknown") {
 		return fmt.Errorf("%w; put \"--\" before a curl command", err)
@@ -119,7 +114,7 @@ func exit(cmd *cobra.Command, status int, err error) error {
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	if err != nil {
 		for line := range strings.SplitSeq("Error: "+err.Error(), "\n") {
-			cmd.PrintErrln(printable(line))
+			cmd.PrintErrln(terminal.Printable(line))
 		}
 	}
 	if status == exitRefused {

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/terminal"
 )
 
 // advice is what would change the answer.
@@ -26,10 +27,11 @@ type advice struct {
 
 func (a *advice) write(b *strings.Builder) {
 	if a.Line == "" {
-		fmt.Fprintf(b, "  What helps:        %s\n", printable(a.Note))
+		fmt.Fprintf(b, "  What helps:        %s\n", terminal.Printable(a.Note))
 		return
 	}
-	fmt.Fprintf(b, "  What would change the answer:  %s\n    %s\n    %s\n", a.Line, printable(a.Where), printable(a.Note))
+	fmt.Fprintf(b, "  What would change the answer:  %s\n    %s\n    %s\n", a.Line,
+		terminal.Printable(a.Where), terminal.Printable(a.Note))
 }
 
 // subject is what an advice is about: the first rule that refuses the request.
@@ -137,7 +139,7 @@ func line(words ...string) string {
 	out := make([]string, len(words))
 	for i, word := range words {
 		out[i] = word
-		if word == "" || strings.ContainsAny(word, " \"`{}#\\") || printable(word) != word {
+		if word == "" || strings.ContainsAny(word, " \"`{}#\\") || terminal.Printable(word) != word {
 			out[i] = strconv.Quote(word)
 		}
 	}

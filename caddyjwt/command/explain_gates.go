@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyjwt/gateway/caddyjwt"
+	"github.com/caddyjwt/gateway/internal/terminal"
 )
 
 // mostGates is how many gates explain judges when nothing selects one.
@@ -128,7 +129,7 @@ func (g *siteGate) title() string {
 	if g.errors {
 		text += ", in error routes"
 	}
-	return printable(text)
+	return terminal.Printable(text)
 }
 
 // list has one gate a line.

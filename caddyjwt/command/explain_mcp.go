@@ -5,13 +5,14 @@ import (
 	"strings"
 
 	"github.com/caddyjwt/gateway/caddyjwt/rights"
+	"github.com/caddyjwt/gateway/internal/terminal"
 )
 
 // writePermissions writes what the caller may do by the rules for MCP.
 func writePermissions(b *strings.Builder, p *rights.Permissions) {
 	label := "The rules for MCP:"
 	write := func(text string) {
-		fmt.Fprintf(b, "  %-18s %s\n", label, printable(text))
+		fmt.Fprintf(b, "  %-18s %s\n", label, terminal.Printable(text))
 		label = ""
 	}
 	one := func(kind string, listed []rights.Permission) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt/rights"
 	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/terminal"
 )
 
 // Verdicts of a gate, and of all gates together. Their texts are part of the JSON.
@@ -184,7 +185,7 @@ func (j *judged) write(b *strings.Builder) {
 	}
 	label := "The backend gets:"
 	for _, name := range slices.Sorted(maps.Keys(j.Backend)) {
-		fmt.Fprintf(b, "  %-17s  %s: %s\n", label, name, printable(strings.Join(j.Backend[name], ", ")))
+		fmt.Fprintf(b, "  %-17s  %s: %s\n", label, name, terminal.Printable(strings.Join(j.Backend[name], ", ")))
 		label = ""
 	}
 	if j.MCP != nil {
@@ -206,11 +207,11 @@ func (s *step) write(b *strings.Builder) {
 		}
 		b.WriteString("\n")
 	case string(gate.NotChecked):
-		fmt.Fprintf(b, "  ?     %s: not checked, because %s\n", s.Rule, printable(s.Detail))
+		fmt.Fprintf(b, "  ?     %s: not checked, because %s\n", s.Rule, terminal.Printable(s.Detail))
 	default:
 		fmt.Fprintf(b, "  FAIL  %s: %s", s.Rule, s.Reason)
 		if detail := s.ownDetail(); detail != "" {
-			b.WriteString(": " + printable(detail))
+			b.WriteString(": " + terminal.Printable(detail))
 		}
 		b.WriteString("\n")
 		if came == "" && expected != "" {
@@ -251,7 +252,7 @@ func (j *judged) writeVerdict(b *strings.Builder) {
 		fmt.Fprintf(b, "  The request is refused: %s.\n  The client sees:   status %d\n", j.Reason, j.Answer.Status)
 		for _, name := range slices.Sorted(maps.Keys(j.Answer.Header)) {
 			for _, value := range j.Answer.Header[name] {
-				fmt.Fprintf(b, "                     %s: %s\n", name, printable(value))
+				fmt.Fprintf(b, "                     %s: %s\n", name, terminal.Printable(value))
 			}
 		}
 	}
@@ -308,19 +309,6 @@ func quoted(list []string) string {
 		out = append(out, strconv.Quote(text))
 	}
 	return strings.Join(out, ", ")
-}
-
-// printable escapes what a terminal may take for a command, or a reader for another line.
-func printable(text string) string {
-	var b strings.Builder
-	for _, c := range text {
-		if strconv.IsPrint(c) {
-			b.WriteRune(c)
-		} else {
-			b.WriteString(strings.Trim(strconv.QuoteRune(c), "'"))
-		}
-	}
-	return b.String()
 }
 
 // some is a list with at most n values.

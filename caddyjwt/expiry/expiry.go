@@ -5,14 +5,13 @@ package expiry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
-
-	"github.com/caddyjwt/gateway/internal/gate"
 )
 
 // Kind is what was ended. The values are labels of a metric.
@@ -38,6 +37,9 @@ const (
 // request can be refused like one that comes with an expired token.
 var ErrNotBegun = errors.New("the token was no longer in force when the response was to begin")
 
+// ErrRevoked is the ErrNotBegun of a token that was revoked.
+var ErrRevoked = fmt.Errorf("%w: it was revoked", ErrNotBegun)
+
 // logField is the field of an ended response in the access log.
 const logField = "auth_ended"
 
@@ -45,34 +47,33 @@ const logField = "auth_ended"
 type Ending struct {
 	// All ends every response. Without it only tunnels and event streams end.
 	All bool
-	// Early ends responses before their token expires. Default: nil, which ends none.
-	Early Early
 	// Ended is called once for each response that is ended, from any goroutine. It must be quick. It may be nil.
 	Ended func(Kind, Cause)
 }
 
-// Early is the seam for revocation: it knows when a token loses its force before it expires.
-type Early interface {
-	// Watch has end called as soon as the token of the identity is revoked; if it is revoked already, at once. The
-	// response calls stop when it is over. A call of end that comes later does nothing.
-	Watch(id *gate.Identity, end func()) (stop func())
+// Life is how long a token is in force. That of the zero value never ends.
+type Life struct {
+	// Expires is when the token expires, with the leeway in it. The zero time means never.
+	Expires time.Time
+	// Watch has end called as soon as the token is revoked; if it is revoked already, at once. The response calls stop
+	// when it is over. A call of end that comes later does nothing. Nil means that the token cannot be revoked.
+	Watch func(end func()) (stop func())
 }
 
-// Serve serves an accepted request, and ends the response when the token expires. The zero time means that it never
-// does. expires has the leeway in it.
+// Serve serves an accepted request, and ends the response when the life of the token does.
 //
 // Tunnels and event streams end cleanly: the client of an event stream connects again, and an unfinished event does not
 // count (HTML section 9.2.6). Any other response is cut, so that nobody takes it for a complete one.
 func (e *Ending) Serve(
-	w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, id *gate.Identity, expires time.Time,
+	w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, life Life,
 ) (err error) {
-	if e == nil || expires.IsZero() && e.Early == nil {
+	if e == nil || life.Expires.IsZero() && life.Watch == nil {
 		return next.ServeHTTP(w, r)
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	p := &response{
 		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
-		ending:                e, id: id, expires: expires, cancel: cancel,
+		ending:                e, life: life, cancel: cancel,
 		connect: r.Method == http.MethodConnect, major: r.ProtoMajor,
 	}
 	*r = *r.WithContext(ctx) // in place: net/http adds trailers to this very request
@@ -124,6 +125,9 @@ func (o outcome) result(r *http.Request) error {
 	case o.unsent && isSafe(r.Method):
 		// Error routes must be able to work, and need what handlers have put into the context.
 		*r = *r.WithContext(context.WithoutCancel(r.Context()))
+		if o.cause == Revoked {
+			return ErrRevoked
+		}
 		return ErrNotBegun
 	default:
 		panic(http.ErrAbortHandler)

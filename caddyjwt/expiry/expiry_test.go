@@ -21,7 +21,6 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyjwt/gateway/caddyjwt/expiry"
-	"github.com/caddyjwt/gateway/internal/gate"
 )
 
 // client is a server's response writer, and what it sent. Deadlines in the past end a Write that blocks.
@@ -78,6 +77,7 @@ func (c *client) wasCut() bool {
 // route is a route with Ending, and what it has reported.
 type route struct {
 	expiry.Ending
+	early *watcher // nil for none
 	mu    sync.Mutex
 	ended []string
 }
@@ -99,6 +99,14 @@ func (r *route) reports() string {
 	return strings.Join(r.ended, ", ")
 }
 
+// of is the life of a token of the route.
+func (r *route) of(expires time.Time) expiry.Life {
+	if r.early == nil {
+		return expiry.Life{Expires: expires}
+	}
+	return expiry.Life{Expires: expires, Watch: r.early.Watch}
+}
+
 // life is how long the tokens of these tests live.
 const life = time.Minute
 
@@ -115,7 +123,7 @@ func (r *route) serve(w http.ResponseWriter, method string, handler caddyhttp.Ha
 	defer func() {
 		got.panicked, got.took = recover(), time.Since(began)
 	}()
-	got.err = r.Serve(w, request, handler, &gate.Identity{ID: "alice"}, began.Add(life))
+	got.err = r.Serve(w, request, handler, r.of(began.Add(life)))
 	return got
 }
 
@@ -620,7 +628,7 @@ func TestTunnelOfARevokedToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe()
 		early, route, w := &watcher{at: time.Now().Add(life / 2)}, newRoute(false), newClient()
-		route.Early, w.conn = early, near
+		route.early, w.conn = early, near
 		began := time.Now()
 		go func() { _, _ = io.Copy(io.Discard, far) }()
 		got := route.serve(w, http.MethodGet, func(w http.ResponseWriter, _ *http.Request) error {
@@ -657,7 +665,7 @@ type watcher struct {
 	watching int
 }
 
-func (w *watcher) Watch(id *gate.Identity, end func()) (stop func()) {
+func (w *watcher) Watch(end func()) (stop func()) {
 	w.mu.Lock()
 	w.watching++
 	w.end = end
@@ -694,7 +702,7 @@ func TestRevokedTokens(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
 				early, route := new(watcher), newRoute(false)
-				route.Early = early
+				route.early = early
 				if test.after != 0 {
 					early.at = began.Add(test.after)
 				}
@@ -708,7 +716,7 @@ func TestRevokedTokens(t *testing.T) {
 						w.WriteHeader(http.StatusOK)
 						<-r.Context().Done()
 						return nil
-					}), nil, expires)
+					}), route.of(expires))
 				if took := time.Since(began); err != nil || took != test.took || route.reports() != test.want {
 					t.Errorf("%v after %v, reported %q; want %q after %v", err, took, route.reports(), test.want, test.took)
 				}
@@ -740,7 +748,7 @@ func TestNothingEnds(t *testing.T) {
 					t.Error("something is wrapped")
 				}
 				return served
-			}), nil, test.expires)
+			}), expiry.Life{Expires: test.expires})
 			if !errors.Is(err, served) {
 				t.Errorf("error %v", err)
 			}
@@ -758,7 +766,7 @@ func TestErrorRouteAfterTheEndIsNotCancelled(t *testing.T) {
 				*r = *r.WithContext(context.WithValue(r.Context(), key{}, "kept"))
 				<-r.Context().Done()
 				return nil
-			}), nil, time.Now().Add(life))
+			}), expiry.Life{Expires: time.Now().Add(life)})
 		if !errors.Is(err, expiry.ErrNotBegun) || r.Context().Err() != nil || r.Context().Value(key{}) != "kept" {
 			t.Errorf("error %v, context %v", err, r.Context())
 		}
@@ -778,7 +786,7 @@ func TestHeaderOfAResponseThatDoesNotBegin(t *testing.T) {
 				w.Header().Set("Content-Length", "6")
 				_, err := w.Write([]byte("answer"))
 				return err
-			}), nil, time.Now().Add(life))
+			}), expiry.Life{Expires: time.Now().Add(life)})
 		if want := (http.Header{"Server": {"Caddy"}}); !errors.Is(err, expiry.ErrNotBegun) || !maps.EqualFunc(w.Header(),
 			want, slices.Equal) {
 			t.Errorf("error %v, header %v", err, w.Header())

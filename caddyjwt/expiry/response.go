@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
-	"github.com/caddyjwt/gateway/internal/gate"
 )
 
 // grace is how long a handler may take to notice that its response has ended. Then the client's side is cut. A write to
@@ -22,8 +20,7 @@ const grace = time.Second
 type response struct {
 	caddyhttp.ResponseWriterWrapper
 	ending  *Ending
-	id      *gate.Identity
-	expires time.Time
+	life    Life
 	cancel  context.CancelFunc // of the handler's context
 	connect bool               // the request's method is CONNECT
 	major   int                // the version of HTTP
@@ -39,7 +36,7 @@ type response struct {
 	tunnel  *tunnel // after Hijack
 	armed   bool
 	timer   *time.Timer // for the expiry, and then for the grace
-	unwatch func()      // nil without Early, and when it has been called
+	unwatch func()      // nil without Life.Watch, and when it has been called
 }
 
 // begin notes that the response begins, and of which kind it is. It reports whether anything may still be written.
@@ -101,14 +98,14 @@ func (p *response) arm() {
 		return
 	}
 	p.armed = true
-	if !p.expires.IsZero() {
-		p.timer = time.AfterFunc(time.Until(p.expires), func() { p.end(Expired) })
+	if !p.life.Expires.IsZero() {
+		p.timer = time.AfterFunc(time.Until(p.life.Expires), func() { p.end(Expired) })
 	}
 	p.mu.Unlock()
-	if p.ending.Early == nil {
+	if p.life.Watch == nil {
 		return
 	}
-	unwatch := p.ending.Early.Watch(p.id, func() { p.end(Revoked) }) // without the lock: it may call at once
+	unwatch := p.life.Watch(func() { p.end(Revoked) }) // without the lock: it may call at once
 	p.mu.Lock()
 	p.unwatch = unwatch
 	over := p.done

@@ -28,7 +28,7 @@ func servers(t *testing.T, ending *expiry.Ending, next http.Handler) map[string]
 		err := ending.Serve(w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 			next.ServeHTTP(w, r)
 			return nil
-		}), nil, expires)
+		}), expiry.Life{Expires: expires})
 		if errors.Is(err, expiry.ErrNotBegun) {
 			w.WriteHeader(http.StatusUnauthorized)
 		}

@@ -3,12 +3,14 @@ package integration
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/caddyjwt/gateway/internal/tokentest"
@@ -36,7 +38,11 @@ func TestAdminListsKeysThroughReloads(t *testing.T) {
 		for i := 0; i < len(header); i += 2 {
 			r.Header.Set(header[i], header[i+1])
 		}
-		response, err := admin.Do(r)
+		var response *http.Response
+		eventually(t, "the admin endpoint answers", func() bool { // not the one that a reload has just ended
+			response, err = admin.Do(r)
+			return !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET)
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -227,9 +227,11 @@ func refusals(t *testing.T, key *tokentest.Key) map[gate.Reason]map[string]refus
 
 // notExplained are the reasons that the command cannot show for a token, and why.
 var notExplained = map[gate.Reason]string{
-	gate.Overloaded:           "it depends on the forms of others",
-	gate.KeyPending:           "it depends on the requests of others",
-	gate.IntrospectionTimeout: "it takes as long as the timeout; its text is that of introspection_unavailable",
-	gate.ClientGone:           "there is no client",
-	gate.InternalError:        "it would be a fault",
+	gate.Revoked:                "only the running Caddy has the store",
+	gate.RevocationsUnavailable: "only the running Caddy has the store",
+	gate.Overloaded:             "it depends on the forms of others",
+	gate.KeyPending:             "it depends on the requests of others",
+	gate.IntrospectionTimeout:   "it takes as long as the timeout; its text is that of introspection_unavailable",
+	gate.ClientGone:             "there is no client",
+	gate.InternalError:          "it would be a fault",
 }

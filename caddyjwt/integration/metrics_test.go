@@ -26,8 +26,13 @@ const metricPrefix = "caddy_bearer_auth_"
 // loadMeasured is load, with a site that serves Caddy's metrics.
 func (s *site) loadMeasured(gate string) {
 	s.t.Helper()
-	s.loadFile(s.caddyfile(gate) + fmt.Sprintf("http://metrics.test {\n\tbind unix/%s\n\tmetrics\n}\n", s.socket))
+	s.loadFile(s.measured(gate))
 	s.inForce()
+}
+
+// measured is a Caddyfile with a gate and a site that serves the metrics.
+func (s *site) measured(gate string) string {
+	return s.caddyfile(gate) + fmt.Sprintf("http://metrics.test {\n\tbind unix/%s\n\tmetrics\n}\n", s.socket)
 }
 
 // metricsText is what a Prometheus server would get.
@@ -304,9 +309,12 @@ func TestMetricsAreWellFormedAndDocumented(t *testing.T) {
 	as := introspector(t, tokentest.WithKeys(key))
 	as.Introspect(verdict)
 	s := prepare(t)
-	s.loadMeasured(gateForAudience(introspecting(as, "opaque"), newConsumersFile(t).word()))
+	caddyfile := s.measured(gateForAudience("max_lifetime 1h", introspecting(as, "opaque"), newConsumersFile(t).word()))
+	caddyfile = strings.Replace(caddyfile, "introspect opaque", logoutBlock("/logout")+"\nintrospect opaque", 1)
+	s.loadFile(s.stored(caddyfile))
+	s.inForce()
 	s.accepts(key.Sign(t, issuedBy(as.URL)))
-	s.accepts(liveToken + "form")
+	s.get("/", liveToken+"form")
 	text := s.metricsText()
 	problems, err := promlint.New(strings.NewReader(text)).Lint()
 	if err != nil {

@@ -47,6 +47,7 @@ const workerVariable = "INTEGRATION_TEST_WORKER"
 const outcomeMark = "\x00integration test over:"
 
 func TestMain(m *testing.M) {
+	beCaddy()
 	flag.Parse()
 	tokentest.AllowNames()
 	if os.Getenv(workerVariable) != "" {

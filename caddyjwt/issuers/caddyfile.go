@@ -6,7 +6,9 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddyjwt/gateway/caddyjwt/backchannel"
 	"github.com/caddyjwt/gateway/caddyjwt/require"
+	"github.com/caddyjwt/gateway/caddyjwt/revocations"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 )
 
@@ -35,6 +37,13 @@ var Table = words.Table[Issuer]{Name: "issuer", Words: []words.Word[Issuer]{
 		func(i *Issuer) []any { return []any{&i.ConsumerClaim, &i.ConsumerBy} })},
 	{Name: "username_claim", Usage: []string{"<path>"},
 		Reader: words.Text(func(i *Issuer) *string { return &i.UsernameClaim }, oneClaim()...)},
+	{Name: "revocation", Usage: revocations.OfIssuerUsage, Reader: words.Custom(
+		func(b *words.Block, i *Issuer) error { return revocations.ReadOfIssuer(b, &i.Revocation) },
+		func(i *Issuer) []any { return []any{&i.Revocation} })},
+	{Name: "backchannel_logout", Usage: backchannel.Usage, Needs: "the path of the address that the server has for it",
+		Reader: words.WithBlock(words.Custom(
+			func(b *words.Block, i *Issuer) error { return backchannel.Read(b, &i.BackchannelLogout) },
+			func(i *Issuer) []any { return []any{&i.BackchannelLogout} }), &backchannel.Table)},
 	{Name: "leeway", Usage: []string{"<duration>"},
 		Reader: words.DurationOrZero(func(i *Issuer) **caddy.Duration { return &i.Leeway })},
 	{Name: "max_stale", Usage: []string{"<duration>"},

@@ -1,16 +1,19 @@
 package issuers
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/caddyjwt/gateway/caddyjwt/backchannel"
 	"github.com/caddyjwt/gateway/caddyjwt/require"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/introspect"
 )
@@ -22,6 +25,8 @@ type Plan struct {
 	Sources  []Source // of keys: at least one
 	Asking   *Asking  // nil if the server is never asked
 	Prefetch bool     // fetch before the first request
+
+	Logout *backchannel.Plan // nil without backchannel_logout
 }
 
 // Compile resolves placeholders and checks every setting on its own. leeway is that of the handler.
@@ -50,6 +55,9 @@ func (i *Issuer) Compile(s *words.Settings, leeway time.Duration) (Plan, error) 
 		return plan, fmt.Errorf("issuer %q: %w", name, err)
 	}
 	if err := i.checkTenants(&plan); err != nil {
+		return plan, fmt.Errorf("issuer %q: %w", name, err)
+	}
+	if err := i.compileLogout(s, &plan); err != nil {
 		return plan, fmt.Errorf("issuer %q: %w", name, err)
 	}
 	if i.Introspect != nil {
@@ -81,7 +89,7 @@ func (i *Issuer) compileRules(s *words.Settings, out *gate.Issuer, leeway time.D
 	default:
 		return setting.Errorf("Profile", "unknown profile %q; the only one is rfc9068", i.Profile)
 	}
-	if out.RequiredClaims, err = claimPaths("required_claims", i.RequiredClaims); err != nil {
+	if out.RequiredClaims, err = require.ClaimPaths("required_claims", i.RequiredClaims); err != nil {
 		return setting.In("RequiredClaims", err)
 	}
 	if err = words.NotEmpty("tolerate", i.Tolerate); err != nil {
@@ -90,8 +98,11 @@ func (i *Issuer) compileRules(s *words.Settings, out *gate.Issuer, leeway time.D
 	if out.Tolerate, err = claims.ParseTolerance(i.Tolerate); err != nil {
 		return setting.Errorf("Tolerate", "tolerate: %w", err)
 	}
-	if out.GroupClaims, err = claimPaths("group_claim", i.GroupClaims); err != nil {
+	if out.GroupClaims, err = require.ClaimPaths("group_claim", i.GroupClaims); err != nil {
 		return setting.In("GroupClaims", err)
+	}
+	if out.Revocation, err = i.Revocation.Compile(); err != nil {
+		return setting.In("Revocation", err)
 	}
 	if err = i.compileNames(out); err != nil {
 		return err
@@ -132,19 +143,27 @@ func (i *Issuer) compileNames(out *gate.Issuer) (err error) {
 	return nil
 }
 
-func claimPaths(what string, texts []string) ([]claims.Path, error) {
-	if err := words.NotEmpty(what, texts); err != nil {
-		return nil, err
+// compileLogout handles where the server tells that a session has ended. Keys must have been compiled.
+func (i *Issuer) compileLogout(s *words.Settings, plan *Plan) (err error) {
+	switch {
+	case i.BackchannelLogout == nil:
+		return nil
+	case plan.Issuer.Tenants != nil:
+		err = errors.New("it is not for an issuer with \"*\": write a block for the issuer of each tenant")
+	case !plan.Verifies():
+		err = errors.New("the server signs logout tokens, and the gate has no keys to verify them: write keys discovery or " +
+			"keys jwks <url>")
+	case plan.Issuer.Algorithms.Intersect(jose.HMACAlgorithms()) != 0 &&
+		plan.Issuer.Algorithms.Intersect(jose.AsymmetricAlgorithms()) != 0:
+		err = errors.New("the issuer has both secrets and public keys, and a logout token must not choose between them: " +
+			"remove one of the two kinds")
+	case plan.Issuer.Revocation.Off:
+		err = errors.New("no token of the issuer can be revoked: remove \"revocation off\"")
+	default:
+		plan.Logout, err = i.BackchannelLogout.Compile(s)
+		return setting.In("BackchannelLogout", err)
 	}
-	var paths []claims.Path
-	for n, text := range texts {
-		path, err := require.ClaimPath(what, text)
-		if err != nil {
-			return nil, setting.In(setting.Element("", n), err)
-		}
-		paths = append(paths, path)
-	}
-	return paths, nil
+	return setting.In("BackchannelLogout", fmt.Errorf("backchannel_logout: %w", err))
 }
 
 // normalTypes brings typ values into the form in which a token's header is read.

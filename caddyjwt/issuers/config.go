@@ -7,6 +7,9 @@ import (
 	"encoding/json"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyjwt/gateway/caddyjwt/backchannel"
+	"github.com/caddyjwt/gateway/caddyjwt/revocations"
 )
 
 // Issuer is one authorization server whose JWT access tokens are accepted: those whose "iss" is exactly its name.
@@ -100,6 +103,13 @@ type Issuer struct {
 	// "email_verified" to be true. Not together with consumer_claim. Default: the name is "sub", and the backend gets
 	// none.
 	UsernameClaim string `json:"username_claim,omitempty"`
+	// Whether, and by which claims, tokens can be revoked before they expire. That needs a store (global option
+	// bearer_auth). Default: with a store they can, by jti, sub, sid and client, and max_lifetime must be set.
+	Revocation *revocations.OfIssuer `json:"revocation,omitempty"`
+	// Where the authorization server tells that a session has ended (OpenID Connect Back-Channel Logout 1.0). The access
+	// tokens of that session are out from then on. Needs a store, keys, and max_lifetime. Default: nowhere; tokens are
+	// good until they expire.
+	BackchannelLogout *backchannel.Logout `json:"backchannel_logout,omitempty"`
 	// How far the authorization server's clock may be from ours: 0s to 5m. Default: the handler's.
 	Leeway *caddy.Duration `json:"leeway,omitempty"`
 	// TLS settings for requests to this authorization server. Default: the system's certificate authorities.

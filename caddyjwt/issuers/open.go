@@ -30,17 +30,7 @@ type Opener struct {
 
 // Open gives an issuer the keys and the client that its plan describes.
 func (o Opener) Open(l *pool.Lease, plan *Plan, issuer *gate.Issuer) error {
-	keys, id, err := plan.JoinKeys(func(source *Source) (keyset.Source, [32]byte, error) {
-		keys, id, err := o.OpenSource(l, plan, source)
-		if err != nil && l.Late() {
-			// Tokens of other sources must still get their verdicts. The id keeps others from sharing a client with this one.
-			return lostSource{err}, hashing.Fingerprint(struct{ Lost [32]byte }{id}), nil
-		}
-		if err == nil && o.Prefetches(plan) {
-			l.Prefetch(keys)
-		}
-		return keys, id, err
-	})
+	keys, id, err := o.OpenKeys(l, plan)
 	if err != nil {
 		return err
 	}
@@ -53,6 +43,22 @@ func (o Opener) Open(l *pool.Lease, plan *Plan, issuer *gate.Issuer) error {
 	}
 	issuer.Asking, err = o.openAsking(l, plan, keys, id)
 	return setting.Wrap("introspect", err)
+}
+
+// OpenKeys takes the sources of an issuer's keys from the pool, or opens them. The second result fingerprints their
+// settings.
+func (o Opener) OpenKeys(l *pool.Lease, plan *Plan) (keyset.Source, [32]byte, error) {
+	return plan.JoinKeys(func(source *Source) (keyset.Source, [32]byte, error) {
+		keys, id, err := o.OpenSource(l, plan, source)
+		if err != nil && l.Late() {
+			// Tokens of other sources must still get their verdicts. The id keeps others from sharing a client with this one.
+			return lostSource{err}, hashing.Fingerprint(struct{ Lost [32]byte }{id}), nil
+		}
+		if err == nil && o.Prefetches(plan) {
+			l.Prefetch(keys)
+		}
+		return keys, id, err
+	})
 }
 
 // Prefetches reports whether the issuer's keys and metadata are fetched before the first request.

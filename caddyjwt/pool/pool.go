@@ -49,18 +49,19 @@ func (p *Pool) References() map[string]int {
 
 // Sources are the key sources in the pool, in no order. None of them closes during the loop. The loop must neither take
 // from the pool nor give back: the pool is locked.
-func (p *Pool) Sources() iter.Seq[*Source] { return all[*Source](p) }
+func (p *Pool) Sources() iter.Seq[*Source] { return All[*Source](p) }
 
 // Clients are the introspection clients in the pool. The rules of Sources apply.
-func (p *Pool) Clients() iter.Seq[*Client] { return all[*Client](p) }
+func (p *Pool) Clients() iter.Seq[*Client] { return All[*Client](p) }
 
 // Caches are the caches of verified tokens in the pool. The rules of Sources apply.
-func (p *Pool) Caches() iter.Seq[*Cache] { return all[*Cache](p) }
+func (p *Pool) Caches() iter.Seq[*Cache] { return All[*Cache](p) }
 
 // Rosters are the files of consumers in the pool. The rules of Sources apply.
-func (p *Pool) Rosters() iter.Seq[*Roster] { return all[*Roster](p) }
+func (p *Pool) Rosters() iter.Seq[*Roster] { return All[*Roster](p) }
 
-func all[T any](p *Pool) iter.Seq[T] {
+// All are the objects of a type in the pool. The rules of Sources apply.
+func All[T any](p *Pool) iter.Seq[T] {
 	return func(yield func(T) bool) {
 		p.objects.Range(func(_, value any) bool {
 			object, ok := value.(T)

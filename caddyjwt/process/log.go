@@ -8,6 +8,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 	"go.uber.org/zap/exp/zapslog"
+
+	"github.com/caddyjwt/gateway/internal/causes"
 )
 
 // Log is the log of what outlives a configuration. Each line goes to the logs of the configuration that is in force at
@@ -15,6 +17,8 @@ import (
 type Log struct {
 	// Keys is for key sources, and Consumers for files of consumers.
 	Keys, Consumers *slog.Logger
+
+	store *slog.Logger
 
 	// loading is the logger of the configuration that was loaded last. It is used while no configuration is in force.
 	loading atomic.Pointer[zap.Logger]
@@ -24,7 +28,17 @@ func newLog() *Log {
 	l := new(Log)
 	l.Keys = slog.New(handler{log: l, name: keysLogName})
 	l.Consumers = slog.New(handler{log: l, name: consumersLogName})
+	l.store = slog.New(handler{log: l, name: storeLogName})
 	return l
+}
+
+// storeTrouble writes that a store has failed while nobody waited for it or, with nil, that it works again.
+func (l *Log) storeTrouble(err error) {
+	if err == nil {
+		l.store.Info("the store works again")
+		return
+	}
+	l.store.Error("the store has failed", "error", causes.Line(err))
 }
 
 // Loading names the configuration that is being loaded.
@@ -47,6 +61,7 @@ type keysLog struct{}
 const (
 	keysLogName      = "http.handlers.bearer_auth.keys"
 	consumersLogName = "http.handlers.bearer_auth.consumers"
+	storeLogName     = "http.handlers.bearer_auth.store"
 )
 
 // CaddyModule implements caddy.Module. The module is not registered, so no configuration can load it.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt/expiry"
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
+	"github.com/caddyjwt/gateway/caddyjwt/revocations"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/introspect"
 )
@@ -23,13 +24,14 @@ type Metrics struct {
 	lookups  *prometheus.CounterVec   // issuer, result
 	calls    *prometheus.HistogramVec // issuer, verdict
 	ended    *prometheus.CounterVec   // kind, cause
+	logouts  *prometheus.CounterVec   // issuer, result
 
 	collectors []prometheus.Collector
 }
 
 const metricPrefix = "caddy_bearer_auth_"
 
-func newMetrics(objects *pool.Pool, events *Events) *Metrics {
+func newMetrics(objects *pool.Pool, events *Events, desk *revocations.Desk) *Metrics {
 	m := &Metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: metricPrefix + "requests_total",
@@ -49,6 +51,10 @@ func newMetrics(objects *pool.Pool, events *Events) *Metrics {
 			Name: metricPrefix + "responses_ended_total",
 			Help: "Responses that were ended because they outlived their token.",
 		}, []string{"kind", "cause"}),
+		logouts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: metricPrefix + "backchannel_logouts_total",
+			Help: "Logout requests of authorization servers, by what became of them.",
+		}, []string{"issuer", "result"}),
 	}
 	for outcome, name := range map[gate.Outcome]string{
 		gate.Accepted: "accepted", gate.Anonymous: "anonymous",
@@ -61,8 +67,11 @@ func newMetrics(objects *pool.Pool, events *Events) *Metrics {
 	}
 	for _, kind := range []expiry.Kind{expiry.Upgrade, expiry.Events, expiry.Other} {
 		m.ended.WithLabelValues(string(kind), string(expiry.Expired))
+		m.ended.WithLabelValues(string(kind), string(expiry.Revoked))
 	}
-	m.collectors = []prometheus.Collector{m.requests, m.lookups, m.calls, m.ended, pooledState{objects, events}}
+	m.collectors = []prometheus.Collector{
+		m.requests, m.lookups, m.calls, m.ended, m.logouts, pooledState{objects, events}, revoked{desk},
+	}
 	return m
 }
 
@@ -94,6 +103,14 @@ func (m *Metrics) Refuse(reason gate.Reason) {
 // End counts a response that was ended.
 func (m *Metrics) End(kind expiry.Kind, cause expiry.Cause) {
 	m.ended.WithLabelValues(string(kind), string(cause)).Inc()
+}
+
+// Logouts counts the logout requests for an issuer by their results. Those that are known begin at zero.
+func (m *Metrics) Logouts(issuer string, results ...string) func(result string) {
+	for _, result := range results {
+		m.logouts.WithLabelValues(issuer, result)
+	}
+	return func(result string) { m.logouts.WithLabelValues(issuer, result).Inc() }
 }
 
 // Observer returns an observer that counts what an introspection client does for an issuer.

@@ -6,7 +6,10 @@
 // this project can use it.
 package process
 
-import "github.com/caddyjwt/gateway/caddyjwt/pool"
+import (
+	"github.com/caddyjwt/gateway/caddyjwt/pool"
+	"github.com/caddyjwt/gateway/caddyjwt/revocations"
+)
 
 // State is what outlives a configuration. Use Shared, or New in a test.
 type State struct {
@@ -15,14 +18,19 @@ type State struct {
 	Metrics  *Metrics
 	Log      *Log
 	Warnings *Warnings
+	// Revocations finds those of the configuration in force.
+	Revocations *revocations.Desk
 }
 
 // New makes a state that shares nothing with any other.
 func New() *State {
 	events := newEvents()
 	objects := pool.New(events.tell)
+	log := newLog()
+	desk := &revocations.Desk{Trouble: log.storeTrouble}
 	return &State{
-		Pool: objects, Events: events, Metrics: newMetrics(objects, events), Log: newLog(), Warnings: new(Warnings),
+		Pool: objects, Events: events, Metrics: newMetrics(objects, events, desk), Log: log, Warnings: new(Warnings),
+		Revocations: desk,
 	}
 }
 

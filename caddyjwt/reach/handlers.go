@@ -10,7 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
 
-// effects are what Caddy's own handlers do, by their names.
+// effects are what Caddy's own handlers do, by their names, and those of ours that answer only at paths of their own.
 var effects = map[string]Effect{
 	"static_response": Ends,
 	"error":           Ends,
@@ -31,6 +31,9 @@ var effects = map[string]Effect{
 	"vars":         Passes,
 
 	"rewrite": Rewrites,
+
+	"backchannel_logout": Passes,
+	"protected_resource": Passes,
 }
 
 // effectOf is what a handler does as far as it is known.

@@ -1,6 +1,7 @@
 package reach
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -24,9 +25,9 @@ func (t truth) and(other truth) truth { return min(t, other) }
 func (t truth) not() truth            { return yes - t }
 
 // made is the request of a walk, with what Caddy's matchers need in its context.
-func made(host, path string) *http.Request {
+func made(method, host, path string) *http.Request {
 	r := &http.Request{
-		Method: http.MethodGet, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Host: host,
+		Method: cmp.Or(method, http.MethodGet), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Host: host,
 		URL: &url.URL{Path: path}, RequestURI: path, Header: make(http.Header), Body: http.NoBody,
 	}
 	ctx := context.WithValue(context.Background(), caddy.ReplacerCtxKey, caddy.NewReplacer())

@@ -44,8 +44,8 @@ func Servers(app *caddyhttp.App) []Server {
 
 // Walk is what to look for.
 type Walk struct {
-	// Host and Path of the request: a GET without any header fields.
-	Host, Path string
+	// Method, Host and Path of the request, which has no header fields. The default method is GET.
+	Method, Host, Path string
 	// AnyHost makes host matchers undecided. It is for configurations behind a proxy that changes the host.
 	AnyHost bool
 	// Effect says what a handler does with this request. ok is false if the package should judge by itself, by what
@@ -66,7 +66,7 @@ type Result struct {
 
 // In walks through one server.
 func (w Walk) In(s Server) Result {
-	at := &walker{Walk: w, server: s, request: made(w.Host, w.Path), groups: make(map[string]truth)}
+	at := &walker{Walk: w, server: s, request: made(w.Method, w.Host, w.Path), groups: make(map[string]truth)}
 	at.routes(s.Routes, yes)
 	return Result{Server: s.Name, Reached: at.found, By: at.by}
 }

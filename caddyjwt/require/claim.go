@@ -113,3 +113,19 @@ func ClaimPath(word, text string) (claims.Path, error) {
 	}
 	return path, nil
 }
+
+// ClaimPaths reads the paths of claims. word is how errors name them.
+func ClaimPaths(word string, texts []string) ([]claims.Path, error) {
+	if err := words.NotEmpty(word, texts); err != nil {
+		return nil, err
+	}
+	var paths []claims.Path
+	for n, text := range texts {
+		path, err := ClaimPath(word, text)
+		if err != nil {
+			return nil, setting.In(setting.Element("", n), err)
+		}
+		paths = append(paths, path)
+	}
+	return paths, nil
+}

@@ -14,10 +14,12 @@ export function newProvider(issuer, jwks) {
     clientAuthMethods: [
       'client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'tls_client_auth', 'none',
     ],
-    // Claims for the gateway to find: nested, and with a name that is a URL.
-    extraTokenClaims: () => ({
+    // Claims for the gateway to find: nested, and with a name that is a URL. A user's access token names the session
+    // that it comes from, as the ID token does, so that it ends with that.
+    extraTokenClaims: (ctx) => ({
       realm_access: { roles: ['reader', 'writer'] },
       'https://example.com/department': 'logistics',
+      sid: (ctx.oidc.entities.AuthorizationCode ?? ctx.oidc.entities.RefreshToken)?.sid,
     }),
     interactions: {
       url: (ctx, { uid }) => `${new URL(issuer).pathname.replace(/\/$/, '')}/interaction/${uid}`,
@@ -32,7 +34,10 @@ export function newProvider(issuer, jwks) {
         metadata.scope = undefined;
       },
     },
+    // It refuses to send anything to loopback by a dispatcher of its own. The receivers of logout tokens are there.
+    fetch: (url, { dispatcher, ...options }) => fetch(url, options),
     features: {
+      backchannelLogout: { enabled: true },
       devInteractions: { enabled: false },
       registration: { enabled: true },
       clientCredentials: { enabled: true },

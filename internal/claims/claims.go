@@ -28,11 +28,17 @@ type Set struct {
 	ExpiresAt, NotBefore, IssuedAt time.Time
 	// Confirmation is cnf: the key to which the token is bound.
 	Confirmation Confirmation
+	// Session is sid, of whatever type (OpenID Connect Back-Channel Logout 1.0 section 2.4). The zero Value is none.
+	Session Value
+	// Clients are what servers have instead of client_id, or beside it: azp in tokens of OpenID providers, appid in those
+	// of Entra ID, and cid in those of Okta. They may be of any type, and zero Values are none.
+	Clients [3]Value
 
 	reading *Reading // nil for none
 	text    string
 	members []strictjson.Member
-	extra   int // bytes of strings that had to be unescaped, beside text
+	escaped bool // the name of a member has an escape
+	extra   int  // bytes of strings that had to be unescaped, beside text
 }
 
 // Text returns a copy of the JSON text that was decoded.
@@ -54,6 +60,19 @@ func (s *Set) HasScope(scope string) bool { return slices.Contains(s.Scope, scop
 
 // Claim returns the top-level claim of exactly this name.
 func (s *Set) Claim(name string) (Value, bool) {
+	if s.escaped {
+		return s.claimByContent(name)
+	}
+	for i := range s.members {
+		if text := s.members[i].Name.Text(); len(text) == len(name)+len(`""`) && text[1:len(text)-1] == name {
+			return Value{s.members[i].Value}, true
+		}
+	}
+	return Value{}, false
+}
+
+// claimByContent is Claim if a name has an escape, which hardly ever happens.
+func (s *Set) claimByContent(name string) (Value, bool) {
 	for i := range s.members {
 		if s.members[i].Name.Equal(name) {
 			return Value{s.members[i].Value}, true

@@ -81,6 +81,7 @@ func (s *Set) read(r *Reading, out func(strictjson.Member) bool) (*Set, error) {
 // reader does.
 func (s *Set) take(m strictjson.Member) (err error) {
 	name, _ := m.Name.Str()
+	s.escaped = s.escaped || len(name) != len(m.Name.Text())-len(`""`)
 	switch name {
 	case "iss":
 		s.Issuer, err = s.identifier("iss", m.Value)
@@ -107,6 +108,14 @@ func (s *Set) take(m strictjson.Member) (err error) {
 		s.IssuedAt, err = s.date("iat", m.Value)
 	case "cnf":
 		s.Confirmation = s.confirmation(m.Value)
+	case "sid":
+		s.Session = Value{m.Value}
+	case "azp":
+		s.Clients[0] = Value{m.Value}
+	case "appid":
+		s.Clients[1] = Value{m.Value}
+	case "cid":
+		s.Clients[2] = Value{m.Value}
 	}
 	return err
 }

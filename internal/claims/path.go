@@ -63,6 +63,15 @@ func ParsePath(text string) (Path, error) {
 // String returns the text that was parsed.
 func (p Path) String() string { return p.text }
 
+// Pointer returns the path as a JSON pointer (RFC 6901), in whatever notation it is written.
+func (p Path) Pointer() string {
+	var out strings.Builder
+	for _, segment := range p.segments {
+		out.WriteString("/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(segment))
+	}
+	return out.String()
+}
+
 // IsZero reports whether the path is the zero Path.
 func (p Path) IsZero() bool { return len(p.segments) == 0 }
 

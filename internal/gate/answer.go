@@ -75,12 +75,13 @@ const (
 //	not one well-formed credential                        400     error="invalid_request"
 //	not one well-formed MCP message                       400     error="invalid_request"
 //	body that must be read over the limit                 413     error="invalid_request"
-//	token malformed, unknown, expired, inactive, …        401     error="invalid_token"
+//	token malformed, unknown, expired, revoked, …         401     error="invalid_token"
 //	valid token, but the user must sign in again          401     error="insufficient_user_authentication", …
 //	valid token, but not enough for this route            403     error="insufficient_scope", scope="…"
 //	page of another origin, token in a cookie             403     none
 //	MCP tool that nobody may run                          403     Bearer with realm, no error code
 //	key not known yet, no keys, no authorization server   503     none; Retry-After
+//	not known which tokens are revoked                    503     none; Retry-After
 //	bodies that must be read use all memory they may      503     none; Retry-After
 //	authorization server broke the protocol               502     none
 //	authorization server too slow                         504     none
@@ -167,7 +168,7 @@ func (g *Gate) answerTo(reason Reason) Answer {
 		status = http.StatusForbidden
 		challenge.Error, challenge.Description = "insufficient_scope", describeInsufficientScope
 		challenge.Scope = g.require.scopeText
-	case Overloaded, KeyPending, KeysUnavailable, IntrospectionUnavailable:
+	case Overloaded, KeyPending, KeysUnavailable, RevocationsUnavailable, IntrospectionUnavailable:
 		return Answer{Status: http.StatusServiceUnavailable, Header: headerOf(), Text: describeUnavailable}
 	case IntrospectionFailed:
 		return Answer{Status: http.StatusBadGateway, Header: headerOf(), Text: describeFailed}

@@ -85,6 +85,7 @@ func TestAnswerToEveryReason(t *testing.T) {
 		gate.Overloaded:                     {503, "", "8"},
 		gate.KeyPending:                     {503, "", "8"},
 		gate.KeysUnavailable:                {503, "", "8"},
+		gate.RevocationsUnavailable:         {503, "", "8"},
 		gate.IntrospectionUnavailable:       {503, "", "8"},
 		gate.IntrospectionFailed:            {502, "", ""},
 		gate.IntrospectionTimeout:           {504, "", ""},
@@ -94,7 +95,7 @@ func TestAnswerToEveryReason(t *testing.T) {
 	for _, reason := range []gate.Reason{
 		gate.MalformedToken, gate.UnsupportedAlgorithm, gate.InvalidType, gate.UnknownIssuer, gate.UnknownKey,
 		gate.InvalidSignature, gate.Expired, gate.NotYetValid, gate.LifetimeTooLong, gate.InvalidIssuer, gate.InvalidAudience,
-		gate.MissingClaim, gate.ProofRequired, gate.Inactive, gate.Contradiction, gate.UnsafeClaim,
+		gate.MissingClaim, gate.ProofRequired, gate.Revoked, gate.Inactive, gate.Contradiction, gate.UnsafeClaim,
 	} {
 		want[reason] = answer{401, invalidToken, ""}
 	}

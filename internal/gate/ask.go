@@ -76,7 +76,7 @@ func (g *Gate) ask(ctx context.Context, p *party, token string) (authenticated, 
 		return authenticated{}, about(err, p)
 	}
 	return authenticated{
-		identity: &s.identity, party: p,
+		identity: s.identity, party: p,
 		traits: traits{opaque: true, declaredAccess: s.kind.Access, bound: s.bound()},
 	}, nil
 }
@@ -114,13 +114,11 @@ func (g *Gate) confirm(req *Request, local *authenticated, token string) error {
 		return inAnswer(err)
 	}
 	if f := g.require.statedIn(remote, p.name, g.now()); f != nil {
-		return inAnswer(g.require.withScopes(f, remote, &s.identity))
+		return inAnswer(g.require.withScopes(f, remote, s.identity))
 	}
 	// Usually the answer repeats the scopes of the token, and takes none of them back.
 	if states(remote, "scope", "scp") && !slices.Equal(remote.Scope, local.identity.Claims.Scope) {
-		limited := *local.identity // which other requests may share
-		limited.answer = remote
-		local.identity = &limited
+		local.identity = local.identity.LimitedBy(remote)
 	}
 	return nil
 }

@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/bearer"
+	"github.com/caddyjwt/gateway/internal/revoke"
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// The interfaces at the gate's border: extracting the token, asking about it, revocation, requirements, and output to
-// the backend. Implementations can be exchanged. The steps between them and their order are fixed, since they make the
-// gate safe. Each implementation must be safe for concurrent use.
+// The interfaces at the gate's border: extracting the token, asking about it, revocation, and requirements. That for
+// output to the backend is in package output. Implementations can be exchanged. The steps between them and their order
+// are fixed, since they make the gate safe. Each implementation must be safe for concurrent use.
 
 // Extractor finds the token in a request and removes it. *bearer.Extractor implements it.
 type Extractor interface {
@@ -42,12 +43,16 @@ type Asker interface {
 	Introspect(ctx context.Context, token string, options ...introspect.Option) (introspect.Result, error)
 }
 
-// Revocations knows which tokens are revoked before they expire.
+// Revocations knows which tokens are revoked before they expire. It is asked on each request with a token, so it must
+// answer from memory. *revoke.List implements it.
 type Revocations interface {
-	// Revoked reports whether the token of an identity is revoked. It is called for each request with a token, even if
-	// the token is cached, so it must answer from memory. An error means that the state is unknown; the request is then
-	// refused with status 503.
-	Revoked(id *Identity, now time.Time) (bool, error)
+	// Generation changes with each revocation, and is never 0. An error means that it is unknown what is revoked; the
+	// request is then refused with status 503.
+	Generation(now time.Time) (uint64, error)
+	// Revokes reports whether a token is revoked, and by what. The answer holds until the generation changes.
+	Revokes(t revoke.Token) (by revoke.Match, revoked bool)
+	// Watch has end called once a token is revoked: at once if it already is, and otherwise from another goroutine.
+	Watch(t revoke.Token, end func()) (stop func())
 }
 
 // Requirement is something that a route requires of an identity.
@@ -55,12 +60,4 @@ type Requirement interface {
 	// Check returns a failure unless the identity meets the requirement. An anonymous identity has no claims. The
 	// failure may carry a Reply for the client.
 	Check(id *Identity, now time.Time) *Failure
-}
-
-// Output sets header fields from which the backend learns who is calling.
-type Output interface {
-	// Names lists the fields that Write may set. Strip removes them from every request first, in whatever spelling.
-	Names() []string
-	// Write sets fields. An error refuses the request, and the gate removes what was set.
-	Write(h http.Header, id *Identity) error
 }

@@ -97,53 +97,6 @@ func TestCustomAsker(t *testing.T) {
 	refused(t, g, request("down"), gate.IntrospectionUnavailable)
 }
 
-// revocations are the subjects that are revoked, or an error.
-type revocations struct {
-	subjects map[string]bool
-	trouble  error
-	asked    int
-}
-
-func (r *revocations) Revoked(id *gate.Identity, now time.Time) (bool, error) {
-	r.asked++
-	return r.subjects[id.Claims.Subject] && !now.Before(start), r.trouble
-}
-
-// A revocation takes effect with the next request, even for a cached token.
-func TestRevokedTokenIsRefusedThoughItIsCached(t *testing.T) {
-	key, revoked := tokentest.NewKey(t, "ES256", "k1"), &revocations{subjects: make(map[string]bool)}
-	as := newAS(t)
-	g := as.gate(gate.AskAlways, key, func(c *gate.Config) {
-		c.Cache, c.Revocations = newCache(t, 1<<20), revoked
-		c.Consumers, c.Anonymous = []gate.Consumer{{Username: "guest"}}, "guest"
-	})
-	token := key.Sign(t, says())
-	as.says[token], as.says["opaque"] = active(), active()
-	accepted(t, g, request(token))
-	accepted(t, g, request("opaque"))
-	questions := as.asked()
-	revoked.subjects["alice"] = true
-	for _, token := range []string{token, "opaque"} {
-		f := refused(t, g, request(token), gate.Inactive)
-		if f.Issuer != issuerA || f.Cause == nil {
-			t.Errorf("issuer %q, cause %v", f.Issuer, f.Cause)
-		}
-	}
-	if n := as.asked(); n != questions {
-		t.Errorf("the server was asked about a revoked token")
-	}
-	revoked.subjects, revoked.trouble = nil, errors.New("not in sync")
-	f := refused(t, g, request(token), gate.IntrospectionUnavailable)
-	if answer := g.Answer(f); answer.Status != 503 || !errors.Is(f, revoked.trouble) {
-		t.Errorf("status %d, cause %v", answer.Status, f.Cause)
-	}
-	before := revoked.asked
-	if verdict, err := g.Check(direct(request(""))); err != nil ||
-		verdict.Outcome != gate.Anonymous || revoked.asked != before {
-		t.Errorf("a request without a token: %v, %v", verdict, err)
-	}
-}
-
 // fresh requires a token that is not older than a minute, with the challenge of RFC 9470 section 3.
 type fresh struct{}
 

@@ -14,6 +14,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/causes"
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/revoke"
 	"github.com/caddyjwt/gateway/internal/tokentest"
 	"github.com/caddyjwt/gateway/introspect"
 )
@@ -180,6 +181,12 @@ func TestEveryCauseNamesBothSides(t *testing.T) {
 			"cnf binds the token to a client certificate (x5t#S256): *"},
 		{gate.ProofRequired, "something else", nil, sign(m{"cnf": m{}}), "cnf binds the token to something that is not*"},
 		{gate.ProofRequired, "a token type", nil, sign(m{"token_type": "DPoP"}), "the token type is DPoP, so the token*"},
+		{gate.Revoked, "one token", revokes(t, revoke.Target{Issuer: issuerA, Kind: revoke.ID, Value: "out"}),
+			sign(m{"jti": "out"}), "this very token is revoked"},
+		{gate.Revoked, "a session", revokes(t, revoke.Target{Issuer: issuerA, Kind: revoke.Session, Value: "private"}),
+			sign(m{"sid": "private"}), "all tokens with this sid that were issued until 2026-*Z are revoked"},
+		{gate.Revoked, "an issuer", revokes(t, revoke.Target{Issuer: issuerA, Kind: revoke.All}), sign(),
+			`all tokens of issuer "` + issuerA + `" that were issued until 2026-*Z are revoked`},
 		{gate.Inactive, "says the server", asking(gate.AskAlways), sign(),
 			`the server answered "active": false: to it the token is expired, revoked or unknown`},
 		{gate.Contradiction, "iss is another in the token", asking(gate.AskAlways),
@@ -234,6 +241,9 @@ func TestEveryCauseNamesBothSides(t *testing.T) {
 			request(other.Sign(t, says())), "keys unavailable: the key is not known yet: slowly"},
 		{gate.KeysUnavailable, "no keys", failing(fmt.Errorf("key set https://as.example/jwks: %w", http.ErrServerClosed)),
 			sign(), "key set https://as.example/jwks: http: Server closed"},
+		{gate.RevocationsUnavailable, "not in sync", func(c *gate.Config) {
+			c.Revocations, c.MaxLifetime = revoke.NewList(), time.Hour
+		}, sign(), "it is not known which tokens are revoked"},
 		{gate.IntrospectionUnavailable, "nobody listens", asking(gate.AskAlways, func(c *introspect.Config) {
 			c.Endpoint = dead.IntrospectionURL()
 		}), sign(),

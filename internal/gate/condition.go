@@ -39,14 +39,14 @@ func (c *Condition) Validate() error {
 // fulfils no condition. Unlike the requirements of a gate, a condition does not say what is missing. So Holds never
 // allocates.
 func (c *Condition) Holds(id *Identity, scopes *scope.Hierarchy) bool {
-	if id == nil || !c.all().MetBy(caller{id}, scopes) {
+	if id == nil || !c.all().MetBy(id.Caller(), scopes) {
 		return false
 	}
 	for _, block := range c.Any {
-		if !demand.MetByAny(block, caller{id}, scopes) {
+		if !demand.MetByAny(block, id.Caller(), scopes) {
 			return false
 		}
 	}
 	return (len(c.Consumers) == 0 || id.Consumer != nil && slices.Contains(c.Consumers, id.Consumer.Username)) &&
-		(len(c.Issuers) == 0 || slices.Contains(c.Issuers, id.Issuer) || slices.Contains(c.Issuers, id.configured()))
+		(len(c.Issuers) == 0 || slices.Contains(c.Issuers, id.Issuer) || slices.Contains(c.Issuers, id.ConfiguredIssuer()))
 }

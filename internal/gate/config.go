@@ -70,8 +70,11 @@ type Config struct {
 	ConsumerHeaders []string `fingerprint:"-"`
 	// Outputs set further headers for the backend. Their names follow the rules for those of ForwardClaims.
 	Outputs []Output `fingerprint:"-"`
-	// Revocations knows which tokens are revoked. Nil means that the gate does not check for that.
-	Revocations Revocations `fingerprint:"-"`
+	// Revocations knows which tokens are revoked. Nil means that the gate does not check for that. Gates with and without
+	// it share no cached tokens.
+	Revocations Revocations `clone:"shared" fingerprint:"set"`
+	// Watched has verdicts contain what the Watch of Revocations needs.
+	Watched bool `fingerprint:"-"`
 	// ForwardToken leaves the token in the request. By default it is removed.
 	ForwardToken bool `fingerprint:"-"`
 	// ExposeToken has the verdict about an accepted request contain the token.
@@ -151,6 +154,8 @@ type Issuer struct {
 	// UsernameClaim is the claim with the caller's name, for the backend. The zero Path means that the name is the
 	// subject, which the backend does not get. It excludes ConsumerClaim.
 	UsernameClaim claims.Path `fingerprint:"-"`
+	// Revocation says whether, and by which claims, the tokens can be revoked before they expire.
+	Revocation Revocation
 	// Asking says how to ask the authorization server. Nil means never.
 	Asking *Asking `fingerprint:"-"`
 }
@@ -185,11 +190,4 @@ type Requirements struct {
 	Any [][]demand.All
 	// Others must all be satisfied. They are checked last.
 	Others []Requirement
-}
-
-// ForwardClaim sends a claim to the backend in a header.
-type ForwardClaim struct {
-	Path   claims.Path
-	Header string
-	As     claims.Encoding
 }

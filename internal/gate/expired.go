@@ -30,7 +30,7 @@ func (c *Config) validateOptionalExpired() error {
 // forgiveExpiry looks at a token that judge has refused. If it has expired, and such a token counts as none, the other
 // rules must hold all the same: a token that was never good here is refused. The authorization server is not asked,
 // because it calls every expired token inactive (RFC 7662 section 2.2).
-func (g *Gate) forgiveExpiry(req *Request, found *authenticated, now time.Time, err error) error {
+func (g *Gate) forgiveExpiry(req *Request, found *authenticated, token string, now time.Time, err error) error {
 	f := FailureOf(err)
 	if !req.expiredIsNone || f.Reason != Expired {
 		return err
@@ -45,10 +45,15 @@ func (g *Gate) forgiveExpiry(req *Request, found *authenticated, now time.Time, 
 	if err := checkProof(req, found.traits.bound, set); err != nil {
 		return err
 	}
-	if err := g.checkRevoked(found.identity, now); err != nil {
+	if err := g.checkRevoked(found, token, now); err != nil {
 		return err
 	}
-	if _, err := g.mapped(found); err != nil {
+	id, err := g.mapped(found)
+	if err != nil {
+		return err
+	}
+	found.identity = id
+	if err := g.checkConsumerRevoked(found, token, now); err != nil {
 		return err
 	}
 	f.countsAsNone = true

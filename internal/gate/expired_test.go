@@ -1,7 +1,6 @@
 package gate_test
 
 import (
-	"errors"
 	"net/http"
 	"testing"
 	"time"
@@ -74,9 +73,10 @@ func TestExpiredTokenThatIsWrongInAnotherWayIsRefused(t *testing.T) {
 	key, other := tokentest.NewKey(t, "ES256", "k1"), tokentest.NewKey(t, "ES256", "k2").WithKID("k1")
 	shop := consumer(t, "shop", "shop-key", key)
 	shop.Credentials[0].NotAfter = start
-	revoked := &revocations{subjects: map[string]bool{"mallory": true}}
+	revoked := newRevocations(t)
+	revoked.out("mallory")
 	g := build(t, key, forgiving, func(c *gate.Config) {
-		c.Consumers, c.Revocations, c.MaxLifetime = []gate.Consumer{shop}, revoked, time.Hour
+		c.Consumers, c.Revocations, c.MaxLifetime = []gate.Consumer{shop}, revoked.List(), time.Hour
 		c.Issuers[0].RequiredClaims = []claims.Path{path(t, "sub")}
 	})
 	token := key.Sign(t, expired())
@@ -100,7 +100,7 @@ func TestExpiredTokenThatIsWrongInAnotherWayIsRefused(t *testing.T) {
 		"bound to a key":          {"t=" + key.Sign(t, expired(m{"cnf": m{"jkt": "x"}})), gate.ProofRequired},
 		"ID token":                {"t=" + key.Sign(t, expired(m{"token_use": "id"})), gate.InvalidType},
 		"type":                    {"t=" + key.Sign(t, expired(), m{"typ": "logout+jwt"}), gate.InvalidType},
-		"revoked":                 {"t=" + key.Sign(t, expired(m{"sub": "mallory"})), gate.Inactive},
+		"revoked":                 {"t=" + key.Sign(t, expired(m{"sub": "mallory"})), gate.Revoked},
 		"expired certificate":     {"t=" + key.Sign(t, expired(m{"iss": "shop-key"})), gate.UnknownKey},
 		"no exp":                  {"t=" + key.Sign(t, says(m{"exp": nil})), gate.MissingClaim},
 		"exp as text":             {"t=" + key.Sign(t, says(m{"exp": "1"})), gate.MalformedToken},
@@ -115,8 +115,8 @@ func TestExpiredTokenThatIsWrongInAnotherWayIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { refused(t, g, withCookies(c.cookies), c.want) })
 	}
-	revoked.subjects, revoked.trouble = nil, errors.New("not in sync")
-	refused(t, g, withCookies("t="+token), gate.IntrospectionUnavailable)
+	revoked.List().Trust(start)
+	refused(t, g, withCookies("t="+token), gate.RevocationsUnavailable)
 }
 
 // Only browsers send a token by themselves, and only as a cookie. Whoever fills in another place means it.

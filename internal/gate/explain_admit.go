@@ -38,12 +38,15 @@ func (e *explainer) admit(found *authenticated) *Identity {
 	}
 	e.addOr(Step{Rule: "proof", Result: Passed}, checkProof(e.req, found.traits.bound, set), "")
 	if g.revocations != nil {
-		e.addOr(Step{Rule: "revocation", Result: Passed}, g.checkRevoked(found.identity, e.now), "")
+		e.addOr(Step{Rule: "revocation", Result: Passed}, g.checkRevoked(found, e.token, e.now), "")
 	}
 	if e.party != nil && !e.expired && g.mustAsk(found) {
 		e.confirm(found)
 	}
 	named := e.name(found)
+	if g.revocations != nil && named && found.identity.Consumer != nil && found.party.consumer == nil {
+		e.addOr(Step{Rule: "consumer_revocation", Result: Passed}, g.checkConsumerRevoked(found, e.token, e.now), "")
+	}
 	for _, requirement := range g.require.list {
 		if rule, ok := requirement.(demanded); ok && !named && mayAskForGroups(rule) {
 			e.skip(stepOf(rule), "it may depend on the groups of the consumer, who is not known")
@@ -135,13 +138,13 @@ func (e *explainer) require(requirement Requirement, id *Identity) {
 	switch r := requirement.(type) {
 	case demanded:
 		step.Rule, step.Expected = stepOf(r), r.Terms()
-		step.Came = id.has(r.Rule)
+		step.Came = has(id, r.Rule)
 	case acrRequirement:
 		step.Rule, step.Expected = "require_acr", r
-		step.Came = id.textOf("acr")
+		step.Came = claimOf(id, "acr")
 	case *authAgeRequirement:
-		step.Rule, step.Came = "require_max_auth_age", id.textOf("auth_time")
-		step.Expected = []string{r.longest.String(), fmt.Sprintf("leeway %v", r.leeway[id.configured()])}
+		step.Rule, step.Came = "require_max_auth_age", claimOf(id, "auth_time")
+		step.Expected = []string{r.longest.String(), fmt.Sprintf("leeway %v", r.leeway[id.ConfiguredIssuer()])}
 	}
 	if f := requirement.Check(id, e.now); f != nil {
 		e.addFailure(step, f)
@@ -151,10 +154,10 @@ func (e *explainer) require(requirement Requirement, id *Identity) {
 }
 
 // has is what an identity has of that which a rule is about. An identity may have no claims.
-func (id *Identity) has(rule demand.Rule) []string {
+func has(id *Identity, rule demand.Rule) []string {
 	switch kind := strings.TrimPrefix(rule.Kind(), "not "); {
 	case kind == "group":
-		return id.groups()
+		return groupsOf(id)
 	case id.Claims == nil:
 	case kind == "claim":
 		if path, err := claims.ParsePath(rule.Terms()[0]); err == nil {
@@ -168,8 +171,8 @@ func (id *Identity) has(rule demand.Rule) []string {
 	return nil
 }
 
-// textOf is a claim as JSON text. The identity may have no claims.
-func (id *Identity) textOf(claim string) []string {
+// claimOf is a claim of an identity as JSON text. The identity may have no claims.
+func claimOf(id *Identity, claim string) []string {
 	if id.Claims == nil {
 		return nil
 	}
@@ -187,8 +190,8 @@ func (e *explainer) tolerated(set *claims.Set) {
 	}
 }
 
-// groups are those among which a required one is looked for.
-func (id *Identity) groups() (groups []string) {
+// groupsOf are those among which a required one is looked for.
+func groupsOf(id *Identity) (groups []string) {
 	switch {
 	case id.Consumer != nil:
 		return id.Consumer.Groups
@@ -287,15 +290,9 @@ func (f form) String() string {
 // fields lists what the outputs have set. The payload of a token is a part of it, so forward_payload's field has a
 // description in place of its value.
 func (g *Gate) fields(header http.Header) (fields []HeaderField) {
-	payload := func(name string) bool {
-		return slices.ContainsFunc(g.outputs, func(o Output) bool {
-			whole, ok := o.(forwardPayload)
-			return ok && whole.name == name
-		})
-	}
 	for _, name := range slices.Sorted(maps.Keys(header)) {
 		value := strings.Join(header[name], ", ")
-		if payload(name) {
+		if g.outputs.IsPayload(name) {
 			value = fmt.Sprintf("(all claims, %d bytes in base64url)", len(value))
 		}
 		fields = append(fields, HeaderField{name, value})

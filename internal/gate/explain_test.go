@@ -145,7 +145,7 @@ func TestExplainAgreesWithCheckAboutRequests(t *testing.T) {
 			keys.gone()
 			c.Issuers[0].Keys = keys
 		}, request(good)},
-		"a token that was revoked":                {func(c *gate.Config) { c.Revocations = revokes(true) }, request(good)},
+		"a token that was revoked":                {revokes(t, alices), request(good)},
 		"an expired cookie that counts as none":   {forgiving, withCookies("t=" + key.Sign(t, expired()))},
 		"an expired cookie for another audience":  {forgiving, withCookies("t=" + key.Sign(t, expired(m{"aud": "x"})))},
 		"an expired token that is not a cookie's": {forgiving, request(key.Sign(t, expired()))},
@@ -169,10 +169,6 @@ func TestExplainRefusesUnsafeClaims(t *testing.T) {
 func both(c *gate.Config) {
 	c.Require.Scopes, c.Require.Groups = []string{"read"}, []string{"boss"}
 }
-
-type revokes bool
-
-func (r revokes) Revoked(*gate.Identity, time.Time) (bool, error) { return bool(r), nil }
 
 // Explain goes on behind the first rule that fails, and does not say that a bad signature was verified.
 func TestExplainGoesOnBehindTheFirstFailure(t *testing.T) {

@@ -21,8 +21,9 @@ import (
 
 	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/deepcopy"
-	"github.com/caddyjwt/gateway/internal/fields"
+	"github.com/caddyjwt/gateway/internal/output"
 	"github.com/caddyjwt/gateway/internal/publicpath"
+	"github.com/caddyjwt/gateway/internal/revoke"
 	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/introspect"
 )
@@ -54,6 +55,8 @@ type Verdict struct {
 	TokenExpired bool
 	// Token is the token of an accepted request, if Config.ExposeToken is set.
 	Token bearer.Exposed
+	// Revocable is an accepted token as Revocations know it, if Config.Watched is set and the token can be revoked.
+	Revocable *revoke.Token
 }
 
 // Passes reports whether the request may pass. The zero Verdict does not pass.
@@ -69,8 +72,8 @@ type Gate struct {
 	audience        Audience
 	require         requirements
 	revocations     Revocations
-	outputs         []Output
-	managed         fields.Names // names that the outputs may set
+	watched         bool
+	outputs         output.Set
 	keepToken       bool
 	exposeToken     bool
 	optional        bool
@@ -118,6 +121,9 @@ func build(c Config) (*Gate, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.checkRevocation(); err != nil {
+		return nil, err
+	}
 	require, err := c.compileRequirements()
 	if err != nil {
 		return nil, err
@@ -126,7 +132,7 @@ func build(c Config) (*Gate, error) {
 		return nil, setting.Errorf("Optional", "optional and require exclude each other: "+
 			"a request without a token cannot meet a requirement; remove one of the two")
 	}
-	outputs, managed, err := c.outputs()
+	outputs, err := c.compileOutputs()
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +146,7 @@ func build(c Config) (*Gate, error) {
 	}
 	g := &Gate{
 		realm: c.Realm, metadata: c.ResourceMetadata, extractor: c.Extractor, parties: parties, audience: c.Audience,
-		require: require, revocations: c.Revocations, outputs: outputs, managed: managed, keepToken: c.ForwardToken,
+		require: require, revocations: c.Revocations, watched: c.Watched, outputs: outputs, keepToken: c.ForwardToken,
 		exposeToken: c.ExposeToken,
 		optional:    c.Optional, allowPreflight: c.AllowPreflight, origins: origins, public: public, askMode: c.Asking.Mode,
 		askOptions: c.Asking.options(), confirmOptions: c.Asking.confirmOptions(), now: c.Now,
@@ -218,6 +224,7 @@ func (g *Gate) Check(req Request) (Verdict, error) {
 	}
 	verdict := Verdict{
 		Outcome: Accepted, Identity: identity, InAuthorization: g.inAuthorization[credential.Place], Expires: req.expires,
+		Revocable: req.revocable,
 	}
 	if g.exposeToken {
 		verdict.Token = bearer.Expose(credential.Token)

@@ -63,24 +63,6 @@ func checkProof(_ *Request, bound bool, set *claims.Set) error {
 	return nil
 }
 
-// checkRevoked refuses a token that was revoked before it expired. If that cannot be found out, the token is refused,
-// too: it may have been revoked.
-func (g *Gate) checkRevoked(id *Identity, now time.Time) error {
-	if g.revocations == nil {
-		return nil
-	}
-	revoked, err := g.revocations.Revoked(id, now)
-	switch {
-	case err != nil:
-		return fail(IntrospectionUnavailable, fmt.Errorf("cannot find out whether the token is revoked: %w", err))
-	case revoked:
-		return fail(Inactive, errRevoked)
-	}
-	return nil
-}
-
-var errRevoked = errors.New("the token is revoked")
-
 // judgeAudience checks the audience against that of the route and that of the issuer. Both must be satisfied.
 func (g *Gate) judgeAudience(set *claims.Set, party *party) error {
 	if len(g.audience.Accepted) > 0 {

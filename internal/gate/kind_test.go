@@ -170,6 +170,7 @@ func otherKinds() map[string]struct {
 		"an ID token of Curity":            {m{"purpose": "id"}, "id"},
 		"a refresh token of Flask":         {m{"type": "refresh"}, "refresh"},
 		"a security event":                 {m{"events": m{"https://schemas.openid.net/x": m{}}}, "secevent+jwt"},
+		"a back-channel logout":            {logoutEvents(m{"sid": "s", "jti": "j"}), "secevent+jwt"},
 		"an introspection answer":          {m{"token_introspection": m{"active": true}}, "token-introspection+jwt"},
 		"a status list":                    {m{"status_list": m{"bits": 1, "lst": "x"}}, "statuslist+jwt"},
 		"a DPoP proof":                     {m{"htm": "GET", "htu": api}, "dpop+jwt"},
@@ -209,6 +210,12 @@ func TestOtherKindsOfTokensAreRefused(t *testing.T) {
 	}
 }
 
+// logoutEvents adds what makes claims those of a logout token (OpenID Connect Back-Channel Logout 1.0 section 2.4).
+func logoutEvents(claims m) m {
+	claims["events"] = m{"http://schemas.openid.net/event/backchannel-logout": m{}}
+	return claims
+}
+
 // An operator who wants tokens of another kind names it. Tokens of still other kinds do not pass.
 func TestTypeAcceptsOtherKinds(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
@@ -226,7 +233,7 @@ func TestTypeAcceptsOtherKinds(t *testing.T) {
 		"wit+jwt", "okta-internal-at+jwt", "dc+sd-jwt", "passport",
 	} {
 		t.Run(typ, func(t *testing.T) {
-			events := m{"events": m{"http://schemas.openid.net/event/backchannel-logout": m{}}}
+			events := logoutEvents(m{})
 			token := key.Sign(t, says(), m{"typ": typ})
 			other := func(c *gate.Config) {
 				more := issuer(t, issuerB, key)

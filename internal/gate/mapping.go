@@ -62,9 +62,7 @@ func (g *Gate) asConsumer(issuer *Issuer, id *Identity) (*Identity, error) {
 		return nil, fail(UnknownConsumer, fmt.Errorf("claim %v is %s, and no token can be the anonymous consumer",
 			claim, causes.Quote(name)))
 	}
-	mapped := *id
-	mapped.ID, mapped.Consumer = consumer.Username, consumer
-	return &mapped, nil
+	return id.AsConsumer(consumer), nil
 }
 
 // withName is the identity with the name in its UsernameClaim.
@@ -90,9 +88,7 @@ func (g *Gate) withName(issuer *Issuer, id *Identity) (*Identity, error) {
 	if err != nil {
 		return nil, fail(UnsafeClaim, fmt.Errorf("claim %v: %w", claim, err))
 	}
-	mapped := *id
-	mapped.ID, mapped.named = name, true
-	return &mapped, nil
+	return id.WithName(name), nil
 }
 
 // consumerNamed finds a consumer by one of its names, compared byte for byte. It is nil if there is none.

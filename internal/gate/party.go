@@ -8,6 +8,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/causes"
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/revoke"
 	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/internal/tenant"
 )
@@ -28,6 +29,9 @@ type party struct {
 	ambiguous   Ambiguous
 	reading     *claims.Reading // nil for the usual one
 	pattern     *tenant.Pattern // of the issuer's tenants; nil if the name is exact. Identities keep it
+	revocable   bool            // its tokens can be revoked
+	revokedBy   []revoke.Path   // by whose values, too
+	judgedBy    uint64          // tells gates with other such claims apart: see clearance
 }
 
 // parties finds the party that vouches for a token. The cost does not depend on the number of parties.
@@ -47,6 +51,7 @@ type parties struct {
 	algorithms  jose.Algorithms // of all parties
 	near        *causes.Issuers // for tokens of unknown issuers
 	varied      bool            // a party has a reading
+	revocable   bool            // tokens of consumers can be revoked
 	notAsked    error           // the cause when no issuer takes an opaque token
 }
 
@@ -57,7 +62,7 @@ func index(c *Config) (*parties, error) {
 		credentials: make(map[string]*party),
 		consumers:   make(map[string]*Consumer, len(c.Consumers)),
 		keyClaim:    cmp.Or(c.KeyClaim, DefaultKeyClaim),
-		leeway:      c.Leeway, maxLifetime: c.MaxLifetime,
+		leeway:      c.Leeway, maxLifetime: c.MaxLifetime, revocable: c.Revocations != nil,
 	}
 	for i := range c.Issuers {
 		if err := p.addIssuer(c, i); err != nil {
@@ -101,6 +106,7 @@ func (p *parties) addIssuer(c *Config, i int) error {
 		return setting.Errorf("Tolerate", "issuer %q: %w", issuer.Name, err)
 	}
 	member.reading = issuer.Reading(member.maxLifetime)
+	member.setRevocation(p.revocable)
 	p.types = append(p.types, issuer.Types...)
 	p.all = append(p.all, member)
 	if of := issuer.Tenants; of != nil {
@@ -160,7 +166,7 @@ func (p *parties) vouching(consumer *Consumer, credential *Credential) *party {
 	return &party{
 		index: unlisted, name: credential.Key, consumer: consumer, credential: credential,
 		algorithms: jose.MakeAlgorithms(credential.Algorithm), leeway: p.leeway, maxLifetime: p.maxLifetime,
-		reading: credential.Reading(consumer.Tolerate, p.maxLifetime),
+		reading: credential.Reading(consumer.Tolerate, p.maxLifetime), revocable: p.revocable,
 	}
 }
 

@@ -1,7 +1,6 @@
 package gate_test
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/caddyjwt/gateway/internal/gate"
@@ -138,32 +137,5 @@ func TestOneConsumerWithSeveralCredentials(t *testing.T) {
 		if id.ID != "shop" || id.CredentialKey != credential {
 			t.Errorf("%s: identity %+v", credential, id)
 		}
-	}
-}
-
-func TestIdentityHasClaims(t *testing.T) {
-	key := tokentest.NewKey(t, "ES256", "k1")
-	g := build(t, key)
-	id := accepted(t, g, request(key.Sign(t, says(m{
-		"realm_access": m{"roles": []string{"a", "b"}}, "n": 7, "https://x.example/role": "admin", "none": (*int)(nil),
-	}))))
-	for text, want := range map[string]any{"sub": "alice", "n": int64(7), "https://x.example/role": "admin", "none": nil} {
-		if got, ok := id.Claim(text); !ok || got != want {
-			t.Errorf("claim %s is %v, %t; want %v", text, got, ok, want)
-		}
-	}
-	if roles, ok := id.Claim("realm_access.roles"); !ok || len(roles.([]any)) != 2 {
-		t.Errorf("roles are %v", roles)
-	}
-	for _, text := range []string{"", "absent", "sub.x", "realm_access..roles", `a\q`} {
-		if got, ok := id.Claim(text); ok {
-			t.Errorf("claim %q is %v, want none", text, got)
-		}
-	}
-	if id.String() != "alice" || strings.Contains(id.String(), issuerA) {
-		t.Errorf("prints as %q", id)
-	}
-	if _, ok := new(gate.Identity).Claim("sub"); ok {
-		t.Error("an identity without claims has one")
 	}
 }

@@ -36,6 +36,7 @@ const (
 	InvalidAudience      Reason = "invalid_audience"      // not meant for this route
 	MissingClaim         Reason = "missing_claim"         // a claim that must be present is not
 	ProofRequired        Reason = "proof_required"        // bound to a key (cnf): not a bearer token
+	Revoked              Reason = "revoked"               // revoked here before it expired
 	Inactive             Reason = "inactive"              // the authorization server says so
 	Contradiction        Reason = "contradiction"         // token and introspection answer disagree
 	UnknownConsumer      Reason = "unknown_consumer"      // the token of an issuer names no consumer
@@ -50,6 +51,7 @@ const (
 	ToolDenied               Reason = "tool_denied"               // an MCP tool that nobody may run
 	KeyPending               Reason = "key_pending"               // the issuer may have published the key just now
 	KeysUnavailable          Reason = "keys_unavailable"          // the gate has no usable keys of the issuer
+	RevocationsUnavailable   Reason = "revocations_unavailable"   // it is not known which tokens are revoked
 	IntrospectionUnavailable Reason = "introspection_unavailable" // the authorization server is down or overloaded
 	IntrospectionFailed      Reason = "introspection_failed"      // that server broke the protocol, or refused us
 	IntrospectionTimeout     Reason = "introspection_timeout"     // that server did not answer in time
@@ -62,9 +64,9 @@ func Reasons() []Reason {
 	return []Reason{
 		MalformedRequest, BodyTooLarge, Overloaded, MissingToken, CrossOrigin, MalformedToken, UnsupportedAlgorithm,
 		InvalidType, UnknownIssuer, UnknownKey, InvalidSignature, Expired, NotYetValid, LifetimeTooLong, InvalidIssuer,
-		InvalidAudience, MissingClaim, ProofRequired, Inactive, Contradiction, UnknownConsumer, UnsafeClaim,
+		InvalidAudience, MissingClaim, ProofRequired, Revoked, Inactive, Contradiction, UnknownConsumer, UnsafeClaim,
 		InsufficientUserAuthentication, InsufficientScope, ClaimMismatch,
-		MalformedMessage, ToolDenied, KeyPending, KeysUnavailable,
+		MalformedMessage, ToolDenied, KeyPending, KeysUnavailable, RevocationsUnavailable,
 		IntrospectionUnavailable, IntrospectionFailed, IntrospectionTimeout, ClientGone, InternalError,
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/netip"
 	"time"
+
+	"github.com/caddyjwt/gateway/internal/revoke"
 )
 
 // Request is an HTTP request together with what only the server that received it knows. The adapter makes it once.
@@ -15,8 +17,9 @@ type Request struct {
 	// Facts about the request. Direct has those of a server without trusted proxies.
 	Facts Facts
 
-	expiredIsNone bool      // the token is in a place where it counts as none once it has expired
-	expires       time.Time // see Verdict
+	expiredIsNone bool          // the token is in a place where it counts as none once it has expired
+	expires       time.Time     // see Verdict
+	revocable     *revoke.Token // see Verdict
 }
 
 // Facts are what a server knows about a request beyond its content. Behind trusted proxies they describe the request as

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/demand"
 	"github.com/caddyjwt/gateway/internal/scope"
 	"github.com/caddyjwt/gateway/internal/setting"
@@ -109,7 +108,7 @@ type demanded struct{ demand.Rule }
 
 // Check implements Requirement.
 func (d demanded) Check(id *Identity, _ time.Time) *Failure {
-	if err := d.Rule.Check(caller{id}); err != nil {
+	if err := d.Rule.Check(id.Caller()); err != nil {
 		return fail(unmet(d.Rule), err)
 	}
 	return nil
@@ -122,15 +121,6 @@ func unmet(rule demand.Rule) Reason {
 	}
 	return ClaimMismatch
 }
-
-// caller is an identity as package demand sees it.
-type caller struct{ *Identity }
-
-// Token implements demand.Caller.
-func (c caller) Token() *claims.Set { return c.Claims }
-
-// Answer implements demand.Caller.
-func (c caller) Answer() *claims.Set { return c.answer }
 
 // otherRequirement is a requirement from outside of this package.
 type otherRequirement struct{ Requirement }

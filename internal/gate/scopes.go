@@ -15,7 +15,7 @@ import (
 // nil for a caller without a token.
 func (g *Gate) MissingScopes(id *Identity, scopes []string) (missing []string) {
 	for _, name := range scopes {
-		if id == nil || !demand.Has(caller{id}, g.require.hierarchy, name) {
+		if id == nil || !demand.Has(id.Caller(), g.require.hierarchy, name) {
 			missing = append(missing, name)
 		}
 	}
@@ -46,7 +46,7 @@ func (r *requirements) scopesIn(set *claims.Set) *Failure {
 // that it has (RFC 6750 section 3.1). For a request without a token, the identity is nil or anonymous. Then the failure
 // is a MissingToken, which asks for one.
 func (g *Gate) RequireScopes(id *Identity, scopes []string) *Failure {
-	if len(scopes) == 0 || id != nil && demand.HasAll(caller{id}, g.require.hierarchy, scopes) {
+	if len(scopes) == 0 || id != nil && demand.HasAll(id.Caller(), g.require.hierarchy, scopes) {
 		return nil
 	}
 	challenge := bearer.Challenge{Scope: g.require.scopesWith(scopes)}
@@ -58,7 +58,7 @@ func (g *Gate) RequireScopes(id *Identity, scopes []string) *Failure {
 		challenge.Error, challenge.Description = "insufficient_scope", describeInsufficientScope
 	}
 	f.Reply = &Reply{Challenges: []bearer.Challenge{challenge}}
-	f.Cause = demand.NewScopes(scopes, g.require.hierarchy).Check(caller{id})
+	f.Cause = demand.NewScopes(scopes, g.require.hierarchy).Check(id.Caller())
 	return f
 }
 

@@ -17,8 +17,8 @@ import (
 func TestEveryFieldIsPartOfTheFingerprintOrHasATag(t *testing.T) {
 	c := config(t, tokentest.NewKey(t, "ES256", "k1"))
 	c.Issuers[0].Keys = nil // an interface, which KeysID stands for
-	c.Roster = newRoster()
-	hashingtest.EveryField(t, gate.Config{Roster: c.Roster}, gate.FieldsFingerprint)
+	c.Roster, c.Revocations = newRoster(), newRevocations(t).List()
+	hashingtest.EveryField(t, gate.Config{Roster: c.Roster, Revocations: c.Revocations}, gate.FieldsFingerprint)
 	hashingtest.EveryField(t, c, gate.FieldsFingerprint)
 }
 

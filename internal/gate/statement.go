@@ -2,13 +2,14 @@ package gate
 
 import (
 	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/identity"
 	"github.com/caddyjwt/gateway/introspect"
 )
 
 // statement is what an authorization server's answer says about an active token. It is immutable. It is made once per
 // answer and shared by all requests that use the answer.
 type statement struct {
-	identity Identity
+	identity *Identity
 	kind     claims.Kind
 }
 
@@ -55,7 +56,7 @@ func AnswerTolerance(t claims.Tolerance) (out introspect.Tolerance) {
 func (s *statement) bound() bool { return s.identity.Claims.Confirmation.Bound || s.kind.Bound }
 
 func newStatement(issuer string, set *claims.Set) *statement {
-	s := &statement{Identity{ID: set.Subject, Issuer: issuer, Claims: set}, claims.KindOfAnswer(set)}
+	s := &statement{identity.OfIssuer(issuer, set), claims.KindOfAnswer(set)}
 	if s.identity.ID == "" {
 		if username, ok := set.Claim("username"); ok && !username.IsEmpty() { // RFC 7662 section 2.2
 			s.identity.ID, _ = username.JSON().Str()

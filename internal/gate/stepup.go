@@ -77,7 +77,7 @@ func (r *requirements) lacksScopes(set *claims.Set, id *Identity) bool {
 		return f.Reason == InsufficientScope
 	}
 	return slices.ContainsFunc(r.any, func(block demand.Rule) bool {
-		return block.ScopesHelp() && block.Check(caller{id}) != nil
+		return block.ScopesHelp() && block.Check(id.Caller()) != nil
 	})
 }
 
@@ -117,7 +117,7 @@ type acrRequirement []string
 
 // Check implements Requirement.
 func (r acrRequirement) Check(id *Identity, now time.Time) *Failure {
-	return r.in(id.Claims, id.configured(), now)
+	return r.in(id.Claims, id.ConfiguredIssuer(), now)
 }
 
 func (r acrRequirement) in(set *claims.Set, _ string, _ time.Time) *Failure {
@@ -138,7 +138,7 @@ type authAgeRequirement struct {
 
 // Check implements Requirement.
 func (r *authAgeRequirement) Check(id *Identity, now time.Time) *Failure {
-	return r.in(id.Claims, id.configured(), now)
+	return r.in(id.Claims, id.ConfiguredIssuer(), now)
 }
 
 func (r *authAgeRequirement) in(set *claims.Set, issuer string, now time.Time) *Failure {

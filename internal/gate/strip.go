@@ -20,7 +20,7 @@ func (g *Gate) Strip(r *http.Request) {
 	if g.passesAsPreflight(r) {
 		stripPreflight(r)
 	}
-	g.managed.Strip(r.Header)
+	g.outputs.Strip(r.Header)
 	if fields := r.Header["Upgrade"]; len(fields) > 0 {
 		stripUpgrade(r.Header, fields)
 	}
@@ -116,7 +116,7 @@ var aboutConnection = fields.Of("close", "keep-alive", "Upgrade", "HTTP2-Setting
 // are forwarded, and the headers that outputs set. A client may neither send such a field as a trailer nor name it in
 // Connection.
 func (g *Gate) concernsIdentity(name string) bool {
-	return g.managed.Has(name) || credentials.Has(name) || g.extractor.Needs(name)
+	return g.outputs.Has(name) || credentials.Has(name) || g.extractor.Needs(name)
 }
 
 var credentials = fields.Of("Authorization", "Cookie")

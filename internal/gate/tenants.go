@@ -1,8 +1,6 @@
 package gate
 
 import (
-	"cmp"
-
 	"github.com/caddyjwt/gateway/internal/claims"
 )
 
@@ -10,6 +8,12 @@ import (
 func (p *party) tenantOf(set *claims.Set) string {
 	name, _ := p.pattern.Tenant(set.Issuer)
 	return name
+}
+
+// isTenant reports whether an iss is that of a tenant of the party, listed or not.
+func (p *party) isTenant(iss string) bool {
+	_, is := p.pattern.Tenant(iss)
+	return is
 }
 
 // checkTenant refuses a token whose tid is not the tenant in its iss.
@@ -30,12 +34,3 @@ func (f *Failure) of(p *party, iss string) *Failure {
 	}
 	return f
 }
-
-// Tenant is the segment of the issuer that "*" stands for in the configuration. It is empty for all other issuers.
-func (id *Identity) Tenant() string {
-	name, _ := id.pattern.Tenant(id.Issuer)
-	return name
-}
-
-// configured is the issuer as the configuration has it: with "*" for the tenant.
-func (id *Identity) configured() string { return cmp.Or(id.pattern.String(), id.Issuer) }

@@ -30,12 +30,12 @@ func (g *Gate) identify(req *Request, token string) (*Identity, error) {
 func (g *Gate) admit(req *Request, found *authenticated, token string) error {
 	now := g.now()
 	if err := g.judge(found, now); err != nil {
-		return g.forgiveExpiry(req, found, now, err)
+		return g.forgiveExpiry(req, found, token, now, err)
 	}
 	if err := checkProof(req, found.traits.bound, found.identity.Claims); err != nil {
 		return err
 	}
-	if err := g.checkRevoked(found.identity, now); err != nil {
+	if err := g.checkRevoked(found, token, now); err != nil {
 		return err
 	}
 	req.expires = found.party.expiry(found.identity.Claims)
@@ -50,6 +50,10 @@ func (g *Gate) admit(req *Request, found *authenticated, token string) error {
 		return err
 	}
 	found.identity = id
+	if err := g.checkConsumerRevoked(found, token, now); err != nil {
+		return err
+	}
+	req.revocable = g.watchable(found, token)
 	return g.require.satisfiedBy(id, now)
 }
 

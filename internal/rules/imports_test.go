@@ -19,6 +19,8 @@ var arrows = map[string][]string{
 	"internal/smallfile":           nil,
 	"internal/rotating":            {"internal/smallfile"},
 	"internal/privatekey":          {"internal/jose"},
+	"internal/store":               nil,
+	"internal/store/storetest":     {"internal/store"},
 	"internal/hashing":             nil,
 	"internal/hashing/hashingtest": {"internal/hashing"},
 	"internal/strictjson":          nil,
@@ -48,20 +50,35 @@ var arrows = map[string][]string{
 		"internal/jose", "internal/claims", "internal/keyset", "introspect", "internal/fetch", "internal/refresh",
 		"internal/strictjson", "internal/hashing", "internal/setting", "internal/causes",
 	},
+	"internal/logout": {
+		"internal/jose", "internal/claims", "internal/keyset", "internal/bearer", "internal/strictjson", "internal/causes",
+		"internal/setting",
+	},
 	"internal/diagnose": {
 		"internal/fetch", "internal/jose", "internal/keyset", "introspect",
 		"internal/authserver", // its tests discover endpoints
 	},
 	"internal/deepcopy": nil,
+	"internal/terminal": nil,
 	"internal/consumer": {"internal/claims", "internal/fields", "internal/jose", "internal/setting"},
 	"internal/roster": {
 		"internal/consumer", "internal/claims", "internal/jose", "internal/causes", "internal/setting", "internal/smallfile",
 		"internal/strictjson",
 	},
+	"internal/revoke": {"internal/claims", "internal/strictjson", "internal/store"},
+	"internal/identity": {
+		"internal/consumer", "internal/claims", "internal/tenant", "internal/causes", "internal/demand",
+	},
+	"internal/output": {
+		"internal/identity", "internal/claims", "internal/fields", "internal/setting",
+		"internal/consumer", // its tests make identities
+	},
 	"internal/gate": {
 		"internal/bearer", "internal/jose", "internal/keyset", "internal/claims", "internal/setting", "internal/hashing",
 		"internal/publicpath", "introspect", "internal/causes", "internal/demand", "internal/scope", "internal/fields",
-		"internal/tenant", "internal/tenantkeys", "internal/deepcopy", "internal/consumer",
+		"internal/tenant", "internal/tenantkeys", "internal/deepcopy", "internal/consumer", "internal/identity",
+		"internal/output", "internal/revoke",
+		"internal/store", // its tests open a ledger
 	},
 
 	"internal/mcp": {"internal/strictjson", "internal/causes", "internal/bearer", "internal/setting"},
@@ -75,8 +92,14 @@ var arrows = map[string][]string{
 		"internal/gate", "internal/keyset", "introspect", "internal/consumer", "internal/roster",
 		"internal/jose", // its tests make keys
 	},
+	"caddyjwt/revocations": {
+		"caddyjwt/words", "caddyjwt/require", "caddyjwt/pool", "internal/gate", "internal/logout", "internal/revoke",
+		"internal/store", "internal/strictjson", "internal/setting",
+		"internal/claims", // its tests make tokens
+	},
 	"caddyjwt/process": {
 		"caddyjwt/pool", "caddyjwt/expiry", "internal/gate", "internal/keyset", "introspect",
+		"caddyjwt/revocations", "internal/causes",
 		"internal/jose", // its tests make keys, too
 	},
 	"caddyjwt/startup": {"caddyjwt/pool", "internal/summary"},
@@ -89,7 +112,7 @@ var arrows = map[string][]string{
 		"internal/bearer", "internal/setting",
 	},
 	"caddyjwt/verdict": {"internal/bearer", "internal/gate", "internal/claims", "internal/mcp", "internal/scope"},
-	"caddyjwt/expiry":  {"internal/gate"},
+	"caddyjwt/expiry":  nil,
 
 	"caddyjwt/bodies": nil,
 	"caddyjwt/reach":  nil,
@@ -98,19 +121,33 @@ var arrows = map[string][]string{
 		"internal/causes", "internal/setting",
 	},
 
+	"caddyjwt/backchannel": {
+		"caddyjwt/words", "caddyjwt/pool", "caddyjwt/reach", "caddyjwt/bodies", "internal/bearer", "internal/causes",
+		"internal/claims", "internal/logout", "internal/publicpath", "internal/setting",
+		"internal/jose", "internal/keyset", // its tests make receivers
+	},
+
 	"caddyjwt/onheader": nil,
 	"caddyjwt/cors":     {"caddyjwt/words", "caddyjwt/onheader", "internal/causes", "internal/setting"},
 
 	"caddyjwt/issuers": {
-		"caddyjwt/words", "caddyjwt/pool", "caddyjwt/process", "caddyjwt/require", "internal/gate", "internal/authserver",
+		"caddyjwt/words", "caddyjwt/backchannel", "caddyjwt/pool", "caddyjwt/process", "caddyjwt/require",
+		"caddyjwt/revocations", "internal/gate", "internal/authserver",
 		"introspect", "internal/fetch", "internal/hashing", "internal/jose", "internal/keyset", "internal/claims",
 		"internal/privatekey", "internal/rotating", "internal/setting", "internal/tenant", "internal/tenantkeys",
 	},
 	"caddyjwt/consumers": {"caddyjwt/words", "internal/gate", "internal/consumer", "internal/claims", "internal/jose",
 		"internal/setting", "internal/roster"},
 
+	"caddyjwt/doubts": {
+		"caddyjwt/issuers", "caddyjwt/consumers", "internal/gate", "internal/bearer", "internal/claims", "internal/jose",
+		"internal/resource",
+		"caddyjwt/words", // its tests compile settings
+	},
+
 	"caddyjwt": {
-		"caddyjwt/words", "caddyjwt/issuers", "caddyjwt/consumers", "caddyjwt/pool", "caddyjwt/process",
+		"caddyjwt/words", "caddyjwt/issuers", "caddyjwt/consumers", "caddyjwt/doubts", "caddyjwt/pool", "caddyjwt/process",
+		"caddyjwt/backchannel", "caddyjwt/revocations", "internal/logout",
 		"caddyjwt/startup", "caddyjwt/require", "caddyjwt/verdict",
 		"caddyjwt/expiry", "caddyjwt/onheader", "caddyjwt/cors", "internal/summary",
 		"caddyjwt/bodies", "caddyjwt/rights", "caddyjwt/protected", "internal/resource",
@@ -124,8 +161,10 @@ var arrows = map[string][]string{
 		"caddyjwt/require", "caddyjwt/verdict", "caddyjwt/words", "internal/gate", "internal/setting", "internal/tenant",
 		"internal/claims", "internal/scope", // its tests make identities
 	},
-	"internal/paste": nil,
+	"internal/paste":           nil,
+	"caddyjwt/command/running": {"caddyjwt/revocations", "internal/paste", "internal/terminal"},
 	"caddyjwt/command": {
+		"caddyjwt/command/running", "internal/terminal",
 		"caddyjwt", "caddyjwt/consumers", "caddyjwt/protected", "caddyjwt/rights", "caddyjwt/words",
 		"internal/bearer", "internal/causes", "internal/claims", "internal/diagnose", "internal/gate", "internal/jose",
 		"internal/paste", "internal/privatekey", "internal/resource",
@@ -140,7 +179,7 @@ var arrows = map[string][]string{
 	"bench/caddybench":   {"."},
 	// The integration tests send requests. The oracle of e2e compares verdicts without any.
 	"caddyjwt/integration": {".", "internal/gate"},
-	"e2e":                  {"internal/bearer", "internal/gate", "internal/jose", "internal/keyset"},
+	"e2e":                  {"internal/bearer", "internal/gate", "internal/jose", "internal/keyset", "internal/logout"},
 }
 
 // caddyFree reports whether a package must not be linked with Caddy. That applies to those that check tokens, and to

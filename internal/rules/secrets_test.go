@@ -34,7 +34,7 @@ var hasty = []string{
 
 // harmless lists comparisons, by file and expression, that do not reveal a secret to a stranger. The value says why.
 var harmless = map[string]string{
-	"caddyjwt/module.go: credential.Secret == exampleSecret": "when the configuration loads, " +
+	"caddyjwt/doubts/secrets.go: credential.Secret == exampleSecret": "when the configuration loads, " +
 		"with a secret that everybody knows",
 	"internal/fetch/transport.go: " +
 		"slices.Contains(pins, sha256.Sum256(cert.RawSubjectPublicKeyInfo))": "hashes of public keys",

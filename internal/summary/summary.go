@@ -108,6 +108,9 @@ func Of(g Gate) []Item {
 	add("forwards", first(forwards(c, g.TenantHeader), ", "))
 	add("consumer_headers", list(c.ConsumerHeaders, maxNames, " "))
 	add("end_at_expiry", g.EndAtExpiry)
+	if c.Revocations != nil {
+		add("revocation", "on")
+	}
 	add("cache", size(g.Cache))
 	return items
 }
@@ -143,6 +146,10 @@ func issuer(i *gate.Issuer, s Source) string {
 	if claim := i.UsernameClaim.String(); claim != "" {
 		add("username_claim ", short(claim))
 	}
+	if i.Revocation.Off {
+		add("revocation ", "off")
+	}
+	add("revocation claim ", list(texts(i.Revocation.Claims), maxParties, " "))
 	add("", s.PlainHTTP)
 	add("introspect ", s.Introspect)
 	return short(i.Name) + " (" + strings.Join(facts, ", ") + ")"

@@ -1,0 +1,118 @@
+package running
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddyjwt/gateway/caddyjwt/revocations"
+	"github.com/caddyjwt/gateway/internal/terminal"
+)
+
+// defaultLimit is how many revocations are listed.
+const defaultLimit = 1000
+
+// listOptions are the flags of the command "revocations".
+type listOptions struct {
+	admin adminFlags
+	limit int
+	json  bool
+}
+
+// RevocationsCommand is the command "revocations".
+func RevocationsCommand() *cobra.Command {
+	var o listOptions
+	cmd := &cobra.Command{
+		Use:   "revocations",
+		Short: "Lists what the running Caddy has revoked",
+		Long: `
+Asks the running Caddy which tokens it refuses although they have not expired, and prints a table, in the order in which
+they were revoked. An entry goes when all its tokens have expired.`,
+		Example: `  caddy bearer-auth revocations
+  caddy bearer-auth revocations --json | jq -r '.entries[] | select(.by == "sub") | .value'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
+	}
+	o.admin.addTo(cmd)
+	flags := cmd.Flags()
+	flags.IntVar(&o.limit, "limit", defaultLimit, "How many to list, at most 100000")
+	flags.BoolVar(&o.json, "json", false, "Print the JSON of the admin API")
+	return cmd
+}
+
+func (o *listOptions) run(cmd *cobra.Command) error {
+	text, err := o.admin.ask(http.MethodGet, "/bearer_auth/revocations?limit="+strconv.Itoa(o.limit), nil)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		return printJSON(cmd.OutOrStdout(), text)
+	}
+	var list revocations.Listing
+	if err := json.Unmarshal(text, &list); err != nil {
+		return fmt.Errorf("the admin endpoint has answered what this command does not understand: %w", err)
+	}
+	return printList(cmd.OutOrStdout(), &list)
+}
+
+// printList prints a table with a line for each revocation.
+func printList(to io.Writer, list *revocations.Listing) error {
+	var out bytes.Buffer
+	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
+	if len(list.Entries) > 0 {
+		fmt.Fprintln(table, "WHOSE\tWHICH\tISSUED UNTIL\tKEPT UNTIL\tAUTHOR\tREASON")
+	}
+	for i := range list.Entries {
+		s := &list.Entries[i]
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", cell(whoseCell(s)), cell(whichCell(s)), untilCell(s),
+			s.Expires.Format(time.RFC3339), cell(s.Author), cell(s.Reason))
+	}
+	_ = table.Flush() // a Buffer takes everything
+	fmt.Fprint(&out, terminal.Counted(list.Total, "revocation"))
+	if list.Total > len(list.Entries) {
+		fmt.Fprintf(&out, ", of which %d are listed", len(list.Entries))
+	}
+	fmt.Fprintln(&out)
+	_, err := to.Write(out.Bytes())
+	return err
+}
+
+func whoseCell(s *revocations.Shown) string {
+	if s.Consumer != "" {
+		return "consumer " + s.Consumer
+	}
+	return s.Issuer
+}
+
+func whichCell(s *revocations.Shown) string {
+	switch s.By {
+	case "all":
+		return "all"
+	case "claim":
+		return s.Claim + " " + s.Value
+	default:
+		return s.By + " " + s.Value
+	}
+}
+
+func untilCell(s *revocations.Shown) string {
+	if s.NotAfter == nil {
+		return "-"
+	}
+	return s.NotAfter.Format(time.RFC3339)
+}
+
+// cell is a text for a table.
+func cell(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return terminal.Printable(text)
+}

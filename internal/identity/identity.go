@@ -1,0 +1,162 @@
+// Package identity has who is calling, once somebody has vouched for it: what requirements are compared with, and what
+// the backend is told. Only the gate makes identities of requests.
+package identity
+
+import (
+	"cmp"
+	"sync/atomic"
+
+	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/consumer"
+	"github.com/caddyjwt/gateway/internal/tenant"
+)
+
+// Identity is who is calling. It is immutable, and many requests may share it.
+type Identity struct {
+	// ID is the consumer's username, the name in the UsernameClaim of an issuer, or else the subject of its token. An
+	// authorization server's answer without sub may have a username instead. ID is empty if there is no such name.
+	ID string
+	// Issuer is the token's issuer: its configured name or, for one of several tenants, its iss. It is empty for a
+	// consumer.
+	Issuer string
+	// Consumer is nil for a token of an issuer, unless the issuer's ConsumerClaim names a consumer.
+	Consumer *consumer.Consumer
+	// CredentialKey is the key of the credential that verified a consumer's token. Otherwise it is empty.
+	CredentialKey string
+	// Anonymous reports that the request had no token and counts as the anonymous consumer's.
+	Anonymous bool
+	// named reports that ID is from the UsernameClaim of an issuer.
+	named bool
+	// Claims are those of the token, or of the authorization server's answer about it. It is nil if Anonymous is set.
+	Claims *claims.Set
+
+	// answer is what the authorization server says about a JWT that was verified here, if that has scopes. A scope must
+	// then be in both. Nil otherwise.
+	answer *claims.Set
+	// pattern is that of the issuer's tenants. It is nil for all other issuers.
+	pattern *tenant.Pattern
+	// cleared is what gates remember of the token. Copies of the identity share it. It is nil for an identity without a
+	// token.
+	cleared *cleared
+}
+
+// cleared says when a token was found not to be revoked: as what it is, and as the token of the consumer that it names.
+type cleared struct{ token, consumer atomic.Uint64 }
+
+// OfConsumer is the identity behind a token of a consumer, whose credential has the key.
+func OfConsumer(c *consumer.Consumer, key string, set *claims.Set) *Identity {
+	return withToken(Identity{ID: c.Username, Consumer: c, CredentialKey: key, Claims: set})
+}
+
+// OfIssuer is the identity behind a token of an issuer, or behind its server's answer about one.
+func OfIssuer(name string, set *claims.Set) *Identity {
+	return withToken(Identity{ID: set.Subject, Issuer: name, Claims: set})
+}
+
+// OfTenant is the identity behind a token of one tenant, whose iss matches the pattern.
+func OfTenant(pattern *tenant.Pattern, set *claims.Set) *Identity {
+	return withToken(Identity{ID: set.Subject, Issuer: set.Issuer, Claims: set, pattern: pattern})
+}
+
+// withToken makes the identity and its generation at once.
+func withToken(id Identity) *Identity {
+	made := &struct {
+		Identity
+		cleared cleared
+	}{Identity: id}
+	made.Identity.cleared = &made.cleared
+	return &made.Identity
+}
+
+// Cleared is what the last Clear has set; 0 for none.
+func (id *Identity) Cleared() uint64 {
+	if id.cleared == nil {
+		return 0
+	}
+	return id.cleared.token.Load()
+}
+
+// Clear remembers a number that stands for what was found out: that the token was not revoked in some generation.
+func (id *Identity) Clear(by uint64) {
+	if id.cleared != nil {
+		id.cleared.token.Store(by)
+	}
+}
+
+// ClearedAsConsumer is what the last ClearAsConsumer has set; 0 for none.
+func (id *Identity) ClearedAsConsumer() uint64 {
+	if id.cleared == nil {
+		return 0
+	}
+	return id.cleared.consumer.Load()
+}
+
+// ClearAsConsumer is Clear for the token of a consumer that the token of an issuer names.
+func (id *Identity) ClearAsConsumer(by uint64) {
+	if id.cleared != nil {
+		id.cleared.consumer.Store(by)
+	}
+}
+
+// AsConsumer is a copy of the identity that counts as a consumer.
+func (id *Identity) AsConsumer(c *consumer.Consumer) *Identity {
+	mapped := *id
+	mapped.ID, mapped.Consumer = c.Username, c
+	return &mapped
+}
+
+// WithName is a copy of the identity with a name from the UsernameClaim of its issuer.
+func (id *Identity) WithName(name string) *Identity {
+	mapped := *id
+	mapped.ID, mapped.named = name, true
+	return &mapped
+}
+
+// LimitedBy is a copy of the identity that has only those scopes that are also in the authorization server's answer.
+func (id *Identity) LimitedBy(answer *claims.Set) *Identity {
+	limited := *id
+	limited.answer = answer
+	return &limited
+}
+
+// Name is the name from the UsernameClaim of the issuer. It is empty without such a claim.
+func (id *Identity) Name() string {
+	if !id.named {
+		return ""
+	}
+	return id.ID
+}
+
+// Tenant is the segment of the issuer that "*" stands for in the configuration. It is empty for all other issuers.
+func (id *Identity) Tenant() string {
+	name, _ := id.pattern.Tenant(id.Issuer)
+	return name
+}
+
+// ConfiguredIssuer is the issuer as the configuration has it: with "*" for the tenant.
+func (id *Identity) ConfiguredIssuer() string { return cmp.Or(id.pattern.String(), id.Issuer) }
+
+// String returns the ID, so that an Identity that is printed by accident reveals nothing else. It is empty for nil.
+func (id *Identity) String() string {
+	if id == nil {
+		return ""
+	}
+	return id.ID
+}
+
+// Claim looks up a claim for a placeholder. The path is in the notation of claims.ParsePath. The caller may change the
+// value.
+func (id *Identity) Claim(path string) (value any, ok bool) {
+	if id.Claims == nil {
+		return nil, false
+	}
+	p, err := claims.ParsePath(path)
+	if err != nil {
+		return nil, false
+	}
+	v, ok := id.Claims.Lookup(p)
+	if !ok {
+		return nil, false
+	}
+	return v.Any(), true
+}
