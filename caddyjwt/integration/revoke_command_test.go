@@ -188,7 +188,7 @@ func TestRevokeCommandMistakes(t *testing.T) {
 		"a token as argument":       {of(token), "", "revoke takes flags only"},
 		"a token after --token":     {of("--token", token), "", "It never takes the token itself"},
 		"a token as a flag":         {of("--" + token), "", "a flag is unknown"},
-		"a token as jti":            {of("--issuer", keptIssuer, "--jti", token), "", `a token belongs into "token"`},
+		"a token as jti":            {of("--issuer", keptIssuer, "--jti", token), "", `a token belongs in "token"`},
 		"a token as limit":          {append([]string{"revocations", "--limit", token}, address...), "", "limit"},
 		"a file that is missing":    {of("--token", "/does/not/exist"), "", "the name of a file that can be read"},
 		"a directory":               {of("--token", t.TempDir()), "", "cannot be read"},

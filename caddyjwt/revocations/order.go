@@ -30,7 +30,7 @@ type Order struct {
 	Client   string `json:"client_id,omitempty"`
 	Claim    string `json:"claim,omitempty"` // a path
 	Value    string `json:"value,omitempty"`
-	// Token is the token itself. It is not kept: its jti is, or a hash if it has none.
+	// Token is the token itself. It is not kept: a hash of it is, and its jti if it has one.
 	Token string `json:"token,omitempty"`
 	// NotAfter is the cut-off: tokens that were issued until then are out. Default: now. A single token has none.
 	NotAfter *time.Time `json:"not_after,omitempty"`
@@ -88,7 +88,7 @@ func checkMember(member strictjson.Member) error {
 	case isText && value == "" && name != "author" && name != "reason":
 		return fmt.Errorf("%q is empty: leave it out if it does not matter", name)
 	case isText && name != "token" && isJWT(value):
-		return fmt.Errorf("%q has a whole token, which would get into logs: a token belongs into \"token\"", name)
+		return fmt.Errorf("%q has a whole token, which would get into logs: a token belongs in \"token\"", name)
 	default:
 		return nil
 	}

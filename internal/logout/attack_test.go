@@ -164,7 +164,8 @@ func TestGarbageNeverReachesTheKeys(t *testing.T) {
 	}
 }
 
-// Without keys a token cannot be judged. The server is told to try again. What strangers can cause raises no alarm.
+// Without keys a token cannot be judged. The answer asks the server to try again. Strangers can cause that, so it
+// raises no alarm.
 func TestKeysThatAreNotAvailable(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	for name, c := range map[string]struct {

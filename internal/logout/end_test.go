@@ -123,7 +123,7 @@ func TestTokensWithoutASession(t *testing.T) {
 	}
 }
 
-// Whatever fails, the server is told to try again, and its next attempt works.
+// Whatever fails, the answer asks the server to try again, and its next attempt works.
 func TestTheNextAttemptWorks(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	for name, c := range map[string]struct {

@@ -47,8 +47,8 @@ type Config struct {
 	WithoutSID WithoutSID
 
 	// Seen reports whether Remember was called with this key, and until when has not passed. An error means that this is
-	// not known; then nothing ends, and the server is told to try again. The key has 43 characters of base64url. It names
-	// one logout among those of all issuers.
+	// not known; then nothing ends, and the answer asks the server to try again. The key has 43 characters of base64url.
+	// It names one logout among those of all issuers.
 	Seen func(ctx context.Context, key string) (bool, error)
 	// Remember keeps a key until a time. It returns when that is durable.
 	Remember func(ctx context.Context, key string, until time.Time) error
