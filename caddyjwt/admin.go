@@ -21,8 +21,9 @@ func init() { caddy.RegisterModule(new(adminAPI)) }
 
 // adminAPI adds routes to Caddy's admin endpoint:
 //
-//	GET /bearer_auth/keys         the key sources in use, as JSON
-//	    /bearer_auth/revocations  revoked tokens: see revocations.Desk
+//	GET /bearer_auth/keys  the key sources in use, as JSON
+//
+// Those about revoked tokens are in revocations.Desk.
 //
 // Caddy makes it before the apps of a configuration, and keeps it even if they fail to load and the old ones go on. So
 // it holds nothing of a configuration, and looks up the state of the process for each request. Caddy itself checks who
@@ -44,10 +45,8 @@ func (*adminAPI) CaddyModule() caddy.ModuleInfo {
 
 // Routes implements caddy.AdminRouter.
 func (a *adminAPI) Routes() []caddy.AdminRoute {
-	return []caddy.AdminRoute{
-		{Pattern: "/bearer_auth/keys", Handler: caddy.AdminHandlerFunc(a.keys)},
-		{Pattern: "/bearer_auth/revocations", Handler: caddy.AdminHandlerFunc(a.revocations)},
-	}
+	keys := caddy.AdminRoute{Pattern: "/bearer_auth/keys", Handler: caddy.AdminHandlerFunc(a.keys)}
+	return append([]caddy.AdminRoute{keys}, a.state().Revocations.Routes()...)
 }
 
 // state is that of the process.
@@ -56,10 +55,6 @@ func (a *adminAPI) state() *process.State {
 		return process.Shared()
 	}
 	return a.shared
-}
-
-func (a *adminAPI) revocations(w http.ResponseWriter, r *http.Request) error {
-	return a.state().Revocations.ServeAdmin(w, r)
 }
 
 // keysAnswer is the answer about keys.

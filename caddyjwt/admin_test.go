@@ -22,7 +22,7 @@ import (
 func askAdmin(t *testing.T, a *adminAPI, method string) (*httptest.ResponseRecorder, error) {
 	t.Helper()
 	routes := a.Routes()
-	if len(routes) != 2 {
+	if len(routes) != 4 {
 		t.Fatalf("%d routes", len(routes))
 	}
 	w := httptest.NewRecorder()

@@ -12,7 +12,6 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/revocations"
 	"github.com/caddyjwt/gateway/caddyjwt/startup"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
-	"github.com/caddyjwt/gateway/internal/setting"
 )
 
 func init() {
@@ -31,6 +30,16 @@ type App struct {
 	// of each issuer that does not say otherwise. For all of them max_lifetime must be set, since a revocation is kept for
 	// as long as the token could live. Default: no token can be revoked.
 	Store *revocations.Store `json:"store,omitempty"`
+
+	// How long after the last contact with a store of the kind "redis" it still counts as known which tokens are revoked:
+	// 2s or more. The store is asked every second. Only with that kind. Default: 10s.
+	MaxUnsynced caddy.Duration `json:"max_unsynced,omitempty"`
+
+	// What becomes of tokens that can be revoked when a store of the kind "redis" was out of reach for that long.
+	// "refuse": they get 503 until it is back. "accept": they are judged by what this Caddy knows. Dangerous: tokens that
+	// were revoked at another Caddy meanwhile pass; after a start without the store, all revoked tokens do. Only with that
+	// kind. Default: "refuse".
+	OnUnsynced string `json:"on_unsynced,omitempty"`
 
 	startup     startup.Startup
 	resources   protected.Registry
@@ -68,7 +77,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.shared == nil {
 		a.shared = process.Shared()
 	}
-	if err := a.revocations.Provision(ctx, a.Store, a.shared.Revocations, a.shared.Pool); err != nil {
+	if err := a.revocations.Provision(ctx, a.RevocationSettings(), a.shared.Revocations, a.shared.Pool); err != nil {
 		return err
 	}
 	return a.startup.Provision(ctx)
@@ -101,9 +110,19 @@ func (a *App) Stop() error {
 var globalOption = words.Directive[App]{Table: &words.Table[App]{Name: "bearer_auth", Words: []words.Word[App]{
 	{Name: "prefetch", Reader: words.Flag(func(a *App) *bool { return &a.Prefetch })},
 	{Name: "store", Usage: revocations.StoreUsage,
-		Reader: words.Custom(func(b *words.Block, a *App) error { return revocations.ReadStore(b, &a.Store) },
-			func(a *App) []any { return []any{&a.Store} })},
+		Reader: words.WithBlock(words.Custom(
+			func(b *words.Block, a *App) error { return revocations.ReadStore(b, &a.Store) },
+			func(a *App) []any { return []any{&a.Store} }), &revocations.StoreTable)},
+	{Name: "max_unsynced", Usage: []string{"<duration>"},
+		Reader: words.Duration(func(a *App) *caddy.Duration { return &a.MaxUnsynced })},
+	{Name: "on_unsynced", Usage: []string{"refuse|accept"},
+		Reader: words.Text(func(a *App) *string { return &a.OnUnsynced })},
 }}}
+
+// RevocationSettings are what the option says about revoked tokens.
+func (a *App) RevocationSettings() revocations.Settings {
+	return revocations.Settings{Store: a.Store, MaxUnsynced: a.MaxUnsynced, OnUnsynced: a.OnUnsynced}
+}
 
 // UnmarshalCaddyfile sets up the app from the global option. Syntax:
 //
@@ -112,6 +131,20 @@ var globalOption = words.Directive[App]{Table: &words.Table[App]{Name: "bearer_a
 //	        prefetch
 //	        store memory
 //	        store file [<path>]
+//	        store redis <url> {
+//	            key           <hex>
+//	            prefix        <text>
+//	            wait_replicas <n>
+//	            tls {
+//	                ca          <file...>
+//	                client_cert <file>
+//	                client_key  <file>
+//	                server_name <name>
+//	                pin         <sha256...>
+//	            }
+//	        }
+//	        max_unsynced <duration>
+//	        on_unsynced  refuse|accept
 //	    }
 //	}
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
@@ -120,7 +153,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if err != nil {
 		return err
 	}
-	return lines.Wrap(setting.In("Store", a.Store.Check()))
+	return lines.Wrap(a.RevocationSettings().Check())
 }
 
 func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {

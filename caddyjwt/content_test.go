@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyjwt/gateway/caddyjwt/clienttls"
 	"github.com/caddyjwt/gateway/caddyjwt/consumers"
 	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
@@ -165,7 +166,7 @@ func TestPEMMayHaveAnyLineEnds(t *testing.T) {
 			}
 			issuer := issuers.Issuer{
 				Issuer: "https://as.example.com", AnyAudience: true,
-				TLS: &issuers.TLS{CA: []string{certificate, certificate}, ClientCert: certificate, ClientKey: private},
+				TLS: &clienttls.TLS{CA: []string{certificate, certificate}, ClientCert: certificate, ClientKey: private},
 			}
 			if _, err := issuer.Compile(settings, 0); err != nil {
 				t.Errorf("tls: %v", err)

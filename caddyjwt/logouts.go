@@ -44,6 +44,20 @@ func (c *compiled) checkLogouts() error {
 	return nil
 }
 
+// checkStore refuses what needs a store where there is none. A Caddyfile is adapted block by block, so this is known
+// only when the configuration loads.
+func (h *Handler) checkStore() error {
+	for i := range h.Issuers {
+		issuer := &h.Issuers[i]
+		if h.revoked == nil && issuer.Revocation != nil && !issuer.Revocation.Off {
+			return setting.Errorf(setting.Element("Issuers", i)+".Revocation",
+				"issuer %q: revocation claim: no token can be revoked, because there is no store: add \"store file\" to the "+
+					"global option bearer_auth, or remove the line", issuer.Issuer)
+		}
+	}
+	return nil
+}
+
 // receiveLogouts tells the app which logout requests the gate wants to hear of.
 func (h *Handler) receiveLogouts(app *App, o opener) error {
 	for i := range o.plans {

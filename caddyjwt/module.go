@@ -237,6 +237,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.cors = built.cors
 	h.revoked = app.revocations.ForGate()
+	if err := h.checkStore(); err != nil {
+		return err
+	}
 	built.config.Revocations, built.config.Watched = h.revoked, h.EndAtExpiry != ""
 	o := opener{built, issuers.Opener{Shared: h.shared, PrefetchAll: app.Prefetch}}
 	if h.leases, err = pool.Begin(h.shared.Pool, o.open, h.log.failedToClose); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/revoke"
 )
 
 // This file exports what the tools of package command need. They look at a configuration without running it.
@@ -44,6 +45,25 @@ func (h *Handler) Offline(now func() time.Time) (*Offline, error) {
 		return nil, err
 	}
 	return &Offline{g, built.config, issuers}, nil
+}
+
+// Owners are those whose tokens can be revoked at the gate of a configuration that does not run, if it has a store. An
+// error is the one that Caddy would report when it loads the configuration.
+func (h *Handler) Owners() ([]revoke.Owner, error) {
+	built, err := h.compile(words.NewSettings())
+	if err != nil {
+		return nil, err
+	}
+	built.stub()
+	if err := h.readRoster(words.NewSettings(), built); err != nil {
+		return nil, err
+	}
+	built.config.Revocations = revoke.NewList() // a gate without it has no owners
+	g, err := gate.New(built.config)
+	if err != nil {
+		return nil, err
+	}
+	return g.Owners(), nil
 }
 
 // KeyClaim is the name of the claim that selects a consumer's credential.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt"
 	"github.com/caddyjwt/gateway/caddyjwt/backchannel"
+	"github.com/caddyjwt/gateway/caddyjwt/clienttls"
 	"github.com/caddyjwt/gateway/caddyjwt/consumers"
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
 	"github.com/caddyjwt/gateway/caddyjwt/issuers"
@@ -26,7 +27,7 @@ var sections = map[string]reflect.Type{
 	"bearer_auth":        reflect.TypeFor[caddyjwt.Handler](),
 	"resource":           reflect.TypeFor[caddyjwt.Resource](),
 	"issuer":             reflect.TypeFor[issuers.Issuer](),
-	"tls":                reflect.TypeFor[issuers.TLS](),
+	"tls":                reflect.TypeFor[clienttls.TLS](),
 	"introspect":         reflect.TypeFor[issuers.Introspect](),
 	"consumer":           reflect.TypeFor[consumers.Consumer](),
 	"credential":         reflect.TypeFor[consumers.Credential](),

@@ -26,6 +26,7 @@ const mostGates = 10
 type siteGate struct {
 	number  int // from 1, in the order of the configuration
 	handler *caddyjwt.Handler
+	stored  bool // the configuration has a store, so tokens can be revoked
 	place
 }
 
@@ -217,12 +218,24 @@ func findGates(config []byte) ([]*siteGate, error) {
 	if err := json.Unmarshal(config, &tree); err != nil {
 		return nil, err
 	}
-	f := new(finder)
+	f := &finder{stored: hasStore(tree)}
 	err := f.walk(tree, place{server: "(unknown)"})
 	return f.found, err
 }
 
-type finder struct{ found []*siteGate }
+type finder struct {
+	found  []*siteGate
+	stored bool
+}
+
+// hasStore reports whether a configuration has a store.
+func hasStore(tree any) bool {
+	for _, name := range []string{"apps", "bearer_auth", "store"} {
+		node, _ := tree.(map[string]any)
+		tree = node[name]
+	}
+	return tree != nil
+}
 
 func (f *finder) walk(node any, at place) error {
 	switch node := node.(type) {
@@ -258,7 +271,7 @@ func (f *finder) add(node map[string]any, at place) error {
 	if err := json.Unmarshal(text, h); err != nil {
 		return fmt.Errorf("a bearer_auth handler: %w", err)
 	}
-	f.found = append(f.found, &siteGate{len(f.found) + 1, h, at})
+	f.found = append(f.found, &siteGate{len(f.found) + 1, h, f.stored, at})
 	return nil
 }
 

@@ -87,6 +87,12 @@ func newJudged(g *siteGate, e *gate.Explanation, a gate.Answer) *judged {
 		}
 		j.Backend[field.Name] = []string{clip(field.Value)}
 	}
+	if g.stored && e.Outcome == gate.Accepted && e.Failure == nil {
+		j.Steps = append(j.Steps, step{
+			Rule: "revocation", Result: string(gate.NotChecked),
+			Detail: "only the store knows what is revoked; \"caddy bearer-auth revocations\" lists it",
+		})
+	}
 	switch e.Outcome {
 	case gate.Accepted:
 		j.Outcome = "accepted"

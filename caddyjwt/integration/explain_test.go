@@ -267,6 +267,24 @@ http://localhost:8080 {
 `)
 }
 
+// Explain does not know what is revoked, and says so where something can be.
+func TestExplainSaysThatItDoesNotKnowWhatIsRevoked(t *testing.T) {
+	gate := "{\n%s\n}\nexample.com {\nbearer_auth {\nmax_lifetime 1h\n" + consumerAlice(t) + "\n}\n}\n"
+	for global, want := range map[string]bool{"bearer_auth {\nstore file\n}": true, "admin off": false} {
+		config := newFile(t, "Caddyfile", strings.Replace(gate, "%s", global, 1))
+		for token, passes := range map[string]bool{hmacKey(t).Sign(t, claims()): true, "a.b.c": false} {
+			report, _ := explainJSON(t, token, "--config", config, "-")
+			steps := report.Gates[0].Steps
+			said := slices.ContainsFunc(steps, func(s explainedStep) bool {
+				return s.Rule == "revocation" && s.Result == "not_checked" && strings.Contains(s.Detail, "revocations")
+			})
+			if said != (want && passes) || (report.Verdict == "passes") != passes {
+				t.Errorf("%s: verdict %s, steps %+v", global, report.Verdict, steps)
+			}
+		}
+	}
+}
+
 func TestExplainSelectsGates(t *testing.T) {
 	config := manyGates(t)
 	token := hmacKey(t).Sign(t, claims())

@@ -13,7 +13,7 @@ const bobWithASecret = "consumer bob {\ngroups staff\ncredential bob-key {\nalgo
 	"secret 9d1f8a3c5e7b42604f8e1a2b3c4d5e6f\n}\n}"
 
 // newFile writes a file in a new directory and returns its path.
-func newFile(t *testing.T, name, text string) string {
+func newFile(t testing.TB, name, text string) string {
 	t.Helper()
 	return writeFile(t, filepath.Join(t.TempDir(), name), text)
 }

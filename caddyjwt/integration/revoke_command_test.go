@@ -66,8 +66,9 @@ func TestRevokeCommand(t *testing.T) {
 		"header line":      {[]string{"--token", "-"}, "Authorization: Bearer " + without, "one token of ", without},
 		"curl": {[]string{"--token", "-"}, "curl -H 'Authorization: Bearer " + without + "' https://a.example",
 			"one token of ", without},
-		"file":         {[]string{"--token", newFile(t, "token", withID)}, "", `the token with jti "5"`, withID},
-		"whole issuer": {[]string{"--issuer", keptIssuer}, "", "all tokens of " + whose + " that were issued until ", sign()},
+		"file": {[]string{"--token", newFile(t, "token", withID)}, "", `the token with jti "5"`, withID},
+		"whole issuer": {[]string{"--issuer", keptIssuer, "--all"}, "",
+			"all tokens of " + whose + " that were issued until ", sign()},
 		"consumer": {[]string{"--consumer", "alice"}, "", `all tokens of consumer "alice" that were issued until `,
 			hmacKey(t).Sign(t, claims("aud", audience))},
 	} {
@@ -176,15 +177,16 @@ func TestRevokeCommandMistakes(t *testing.T) {
 		stdin string
 		says  string
 	}{
-		"nothing":                   {of(), "", "name the issuer or the consumer"},
-		"an empty sub":              {of("--issuer", keptIssuer, "--sub", ""), "", "--sub is empty: is a variable not set?"},
-		"an empty issuer":           {of("--issuer="), "", "--issuer is empty"},
-		"an empty token":            {of("--issuer", keptIssuer, "--token", ""), "", "--token is empty"},
-		"an empty input":            {of("--token", "-"), "\n", "--token: the input is empty"},
-		"two kinds":                 {of("--issuer", keptIssuer, "--sub", "a", "--jti", "b"), "", "name one of them"},
-		"an unknown issuer":         {of("--issuer", "https://x.example", "--sub", "a"), "", "known are: " + keptIssuer},
-		"no time":                   {of("--issuer", keptIssuer, "--not-after", "yesterday"), "", "expected a time"},
-		"the future":                {of("--issuer", keptIssuer, "--not-after", "2100-01-01T00:00:00Z"), "", "in the future"},
+		"nothing":           {of(), "", "name the issuer or the consumer"},
+		"an empty sub":      {of("--issuer", keptIssuer, "--sub", ""), "", "--sub is empty: is a variable not set?"},
+		"an empty issuer":   {of("--issuer="), "", "--issuer is empty"},
+		"an empty token":    {of("--issuer", keptIssuer, "--token", ""), "", "--token is empty"},
+		"an empty input":    {of("--token", "-"), "\n", "--token: the input is empty"},
+		"two kinds":         {of("--issuer", keptIssuer, "--sub", "a", "--jti", "b"), "", "name one of them"},
+		"an unknown issuer": {of("--issuer", "https://x.example", "--sub", "a"), "", "known are: " + keptIssuer},
+		"no time":           {of("--issuer", keptIssuer, "--not-after", "yesterday"), "", "expected a time"},
+		"the future": {of("--issuer", keptIssuer, "--all", "--not-after", "2100-01-01T00:00:00Z"), "",
+			"in the future"},
 		"a token as argument":       {of(token), "", "revoke takes flags only"},
 		"a token after --token":     {of("--token", token), "", "It never takes the token itself"},
 		"a token as a flag":         {of("--" + token), "", "a flag is unknown"},
@@ -197,7 +199,10 @@ func TestRevokeCommandMistakes(t *testing.T) {
 		"an unknown flag":           {of("--user", "a"), "", "unknown flag: --user"},
 		"nothing to take back":      {of("--issuer", keptIssuer, "--sub", "eve", "--undo"), "", "HTTP 404: there is nothing"},
 		"a limit of 0":              {append([]string{"revocations", "--limit", "0"}, address...), "", "HTTP 400"},
-		"no Caddy": {[]string{"revoke", "--issuer", keptIssuer, "--address", nobody}, "",
+		"all, and some":             {of("--issuer", keptIssuer, "--all", "--sub", "a"), "", "leave one of the two out"},
+		"all by mistake":            {of("--issuer", keptIssuer), "", "sign out everybody: name a --sub"},
+		"all taken back by mistake": {of("--issuer", keptIssuer, "--undo"), "", "write --all if it is meant"},
+		"no Caddy": {[]string{"revoke", "--issuer", keptIssuer, "--all", "--address", nobody}, "",
 			"no Caddy answers at the admin endpoint " + nobody},
 		"no Caddy to list": {[]string{"revocations", "--address", nobody}, "", "Is Caddy running?"},
 		"no address":       {[]string{"revocations", "--address", "127.0.0.1:1-5"}, "", "invalid admin address"},
@@ -224,7 +229,7 @@ func TestRevokeCommandFindsTheAdminEndpoint(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "")
 	o := openOffice(t, issuerBlock(keptIssuer, pemOf(t, key)))
 	config := newFile(t, "Caddyfile", o.kept(o.caddyfile("")))
-	if out, err := bearerAuth("", "revoke", "--issuer", keptIssuer, "--config", config); err != nil {
+	if out, err := bearerAuth("", "revoke", "--issuer", keptIssuer, "--all", "--config", config); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	o.out(key.Sign(t, issuedBy(keptIssuer)))

@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddyjwt/gateway/caddyjwt/backchannel"
+	"github.com/caddyjwt/gateway/caddyjwt/clienttls"
 	"github.com/caddyjwt/gateway/caddyjwt/require"
 	"github.com/caddyjwt/gateway/caddyjwt/revocations"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
@@ -56,18 +57,10 @@ var Table = words.Table[Issuer]{Name: "issuer", Words: []words.Word[Issuer]{
 	{Name: "allow_http", Usage: []string{"[shared]"},
 		Reader: words.Custom(readAllowHTTP, func(i *Issuer) []any { return []any{&i.AllowHTTP} })},
 	{Name: "prefetch", Reader: words.Flag(func(i *Issuer) *bool { return &i.Prefetch })},
-	{Name: "tls", Reader: words.Only(func(i *Issuer) **TLS { return &i.TLS }, &tlsTable)},
+	{Name: "tls", Reader: words.Only(func(i *Issuer) **clienttls.TLS { return &i.TLS }, &clienttls.Table)},
 	{Name: "introspect", Usage: []string{"[opaque|always]"},
 		Reader: words.WithBlock(words.Custom(readIntrospect, func(i *Issuer) []any { return []any{&i.Introspect} }),
 			&introspectTable)},
-}}
-
-var tlsTable = words.Table[TLS]{Name: "tls", Words: []words.Word[TLS]{
-	{Name: "ca", Usage: []string{"<file...>"}, Reader: words.Texts(func(t *TLS) *[]string { return &t.CA })},
-	{Name: "client_cert", Usage: []string{"<file>"}, Reader: words.Text(func(t *TLS) *string { return &t.ClientCert })},
-	{Name: "client_key", Usage: []string{"<file>"}, Reader: words.Text(func(t *TLS) *string { return &t.ClientKey })},
-	{Name: "server_name", Usage: []string{"<name>"}, Reader: words.Text(func(t *TLS) *string { return &t.ServerName })},
-	{Name: "pin", Usage: []string{"<sha256...>"}, Reader: words.Texts(func(t *TLS) *[]string { return &t.Pins })},
 }}
 
 var introspectTable = words.Table[Introspect]{Name: "introspect", Words: []words.Word[Introspect]{

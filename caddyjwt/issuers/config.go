@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddyjwt/gateway/caddyjwt/backchannel"
+	"github.com/caddyjwt/gateway/caddyjwt/clienttls"
 	"github.com/caddyjwt/gateway/caddyjwt/revocations"
 )
 
@@ -113,7 +114,7 @@ type Issuer struct {
 	// How far the authorization server's clock may be from ours: 0s to 5m. Default: the handler's.
 	Leeway *caddy.Duration `json:"leeway,omitempty"`
 	// TLS settings for requests to this authorization server. Default: the system's certificate authorities.
-	TLS *TLS `json:"tls,omitempty"`
+	TLS *clienttls.TLS `json:"tls,omitempty"`
 	// Header fields for requests for keys and discovery documents, for servers that want an API key. They go only to the
 	// host of the configured address: not to where a redirect or the metadata leads, and not to introspection. Default:
 	// none. Placeholders are resolved in the values; those of files are read again when the file changes.
@@ -202,25 +203,4 @@ type Keys struct {
 	// The secret is base64 or base64url; its decoded bytes are the key. Default: its text is the key, without line ends
 	// behind it.
 	Base64 bool `json:"base64,omitempty"`
-}
-
-// TLS says how to talk to an authorization server. The oldest version is TLS 1.2, and verification cannot be switched
-// off.
-type TLS struct {
-	// Files of certificate authorities in PEM, which replace the system's. Default: the system's. Placeholders are
-	// resolved.
-	CA []string `json:"ca,omitempty"`
-	// File of the client certificate in PEM, for servers that ask for one. Needs client_key. The gate shows it only to the
-	// configured server (scheme, host and port), not to where a redirect or the metadata leads. Exception: with
-	// tls_client_auth, also to the introspection endpoint that the metadata names. Default: none. Placeholders are
-	// resolved.
-	ClientCert string `json:"client_cert,omitempty"`
-	// File of the client certificate's private key in PEM. Placeholders are resolved.
-	ClientKey string `json:"client_key,omitempty"`
-	// Name that the server's certificate must have. Default: the host of the URL. Placeholders are resolved.
-	ServerName string `json:"server_name,omitempty"`
-	// Pins: base64 SHA-256 hashes of public keys (SubjectPublicKeyInfo). Beside the usual verification, the server's
-	// verified certificate chain must have one of these keys. A server that changes its key is out of reach until its new
-	// pin is here. Default: none.
-	Pins []string `json:"pin,omitempty"`
 }

@@ -98,7 +98,7 @@ func (p *Server) timing() keyset.Timing { return keyset.Timing{MaxStale: p.MaxSt
 func (o Opener) discovery(p *Server) keyset.DiscoveryOptions {
 	return keyset.DiscoveryOptions{
 		Issuer: p.issuerInMetadata(), URL: p.Metadata, Fetch: p.FetchOptions(o.Shared.Log.Keys), Timing: p.timing(),
-		Logger: o.Shared.Log.Keys,
+		Logger: o.Shared.Log.Keys, Kept: o.Shared.LastGood,
 	}
 }
 

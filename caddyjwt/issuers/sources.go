@@ -177,7 +177,7 @@ func (c *keyCheck) jwks() error {
 func (o Opener) openJWKS(l *pool.Lease, server *Server, plan *Source) (keyset.Source, [32]byte, error) {
 	options := keyset.RemoteOptions{
 		URL: plan.URL, Taken: plan.taken, Fetch: server.FetchOptions(o.Shared.Log.Keys), Timing: server.timing(),
-		Logger: o.Shared.Log.Keys,
+		Logger: o.Shared.Log.Keys, Kept: o.Shared.LastGood,
 	}
 	return pooledSource(l, server, plan, options.Fingerprint(), func() (keyset.Source, error) {
 		return keyset.NewRemote(options)

@@ -43,6 +43,7 @@ func newEvents() *Events { return &Events{listeners: make(map[*pool.Source]subsc
 //	bearer_auth_keys_failing    refreshing has begun to fail: error
 //	bearer_auth_keys_recovered  refreshing works again
 //	bearer_auth_keys_expired    the keys have become too old to be used
+//	bearer_auth_keys_recalled   fetching fails, so keys from before a restart are used
 //
 // Call end once, when the module ends.
 func (e *Events) Listen(ctx caddy.Context, lease *pool.Lease) (end func(), err error) {
@@ -105,6 +106,7 @@ var eventNames = map[keyset.EventKind]string{
 	keyset.Failing:     "bearer_auth_keys_failing",
 	keyset.Recovered:   "bearer_auth_keys_recovered",
 	keyset.Expired:     "bearer_auth_keys_expired",
+	keyset.Recalled:    "bearer_auth_keys_recalled",
 }
 
 // tell emits an event. The pool calls it.

@@ -33,12 +33,12 @@ func newLog() *Log {
 }
 
 // storeTrouble writes that a store has failed while nobody waited for it or, with nil, that it works again.
-func (l *Log) storeTrouble(err error) {
+func (l *Log) storeTrouble(where string, err error) {
 	if err == nil {
-		l.store.Info("the store works again")
+		l.store.Info("the store works again", "store", where)
 		return
 	}
-	l.store.Error("the store has failed", "error", causes.Line(err))
+	l.store.Error("the store has failed", "store", where, "error", causes.Line(err))
 }
 
 // Loading names the configuration that is being loaded.

@@ -9,6 +9,7 @@ package process
 import (
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
 	"github.com/caddyjwt/gateway/caddyjwt/revocations"
+	"github.com/caddyjwt/gateway/internal/lastgood"
 )
 
 // State is what outlives a configuration. Use Shared, or New in a test.
@@ -20,6 +21,8 @@ type State struct {
 	Warnings *Warnings
 	// Revocations finds those of the configuration in force.
 	Revocations *revocations.Desk
+	// LastGood keeps keys in the store of the configuration in force, over restarts.
+	LastGood *lastgood.Shelf
 }
 
 // New makes a state that shares nothing with any other.
@@ -30,7 +33,7 @@ func New() *State {
 	desk := &revocations.Desk{Trouble: log.storeTrouble}
 	return &State{
 		Pool: objects, Events: events, Metrics: newMetrics(objects, events, desk), Log: log, Warnings: new(Warnings),
-		Revocations: desk,
+		Revocations: desk, LastGood: lastgood.New(desk, log.store),
 	}
 }
 

@@ -1,9 +1,12 @@
 package process
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddyjwt/gateway/caddyjwt/revocations"
+	"github.com/caddyjwt/gateway/internal/revoke"
 )
 
 // revoked collects metrics of the store in force when Prometheus asks. Without a store there are none.
@@ -13,12 +16,20 @@ var (
 	revocationsDesc = describe("revocations", "Entries of the list of revoked tokens.")
 	writesDesc      = describe("revocation_writes_total",
 		"Revocations that were to be written, by what became of them.", "result")
+	inSyncDesc  = describe("store_in_sync", "Whether it is known now which tokens are revoked.")
+	syncAgeDesc = describe("store_sync_age_seconds",
+		"Time since it was last known which tokens are revoked. 0 for a store that is not shared.")
 )
+
+// began is when the process began.
+var began = time.Now()
 
 // Describe implements prometheus.Collector.
 func (revoked) Describe(out chan<- *prometheus.Desc) {
 	out <- revocationsDesc
 	out <- writesDesc
+	out <- inSyncDesc
+	out <- syncAgeDesc
 }
 
 // Collect implements prometheus.Collector.
@@ -32,4 +43,21 @@ func (r revoked) Collect(out chan<- prometheus.Metric) {
 	counter(out, writesDesc, counts.Written, "written")
 	counter(out, writesDesc, counts.Full, "full")
 	counter(out, writesDesc, counts.Failed, "failed")
+	if sync, open := current.Sync(); open {
+		gauge(out, inSyncDesc, oneIf(sync.Trouble == nil))
+		gauge(out, syncAgeDesc, syncAge(sync, time.Now()).Seconds())
+	}
+}
+
+// syncAge is how long ago the list was last known to be complete. A process that has never known it counts from its
+// beginning.
+func syncAge(sync revoke.Sync, now time.Time) time.Duration {
+	switch {
+	case !sync.Shared:
+		return 0
+	case sync.At.IsZero():
+		return now.Sub(began)
+	default:
+		return max(0, now.Sub(sync.At))
+	}
 }

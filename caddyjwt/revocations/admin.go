@@ -13,6 +13,22 @@ import (
 	"github.com/caddyjwt/gateway/internal/store"
 )
 
+// revocationsPath is the path of ServeAdmin.
+const revocationsPath = "/bearer_auth/revocations"
+
+// Routes are those of the admin endpoint about revoked tokens:
+//
+//	/bearer_auth/revocations      revokes, takes back and lists: see ServeAdmin
+//	GET /bearer_auth/store        says how the store is
+//	POST /bearer_auth/store/init  initialises one that several Caddys share
+func (d *Desk) Routes() []caddy.AdminRoute {
+	return []caddy.AdminRoute{
+		{Pattern: revocationsPath, Handler: caddy.AdminHandlerFunc(d.ServeAdmin)},
+		{Pattern: "/bearer_auth/store", Handler: caddy.AdminHandlerFunc(d.ServeStore)},
+		{Pattern: "/bearer_auth/store/init", Handler: caddy.AdminHandlerFunc(d.ServeInit)},
+	}
+}
+
 // ServeAdmin answers requests to the admin API. Caddy itself checks who may ask.
 //
 //	POST   revokes what the Order in the body says
@@ -54,9 +70,12 @@ func apiError(err error) error {
 		status = http.StatusBadRequest
 	case errors.Is(err, ErrNoStore), errors.Is(err, errNothing):
 		status = http.StatusNotFound
+	case errors.Is(err, revoke.ErrNotShared):
+		status = http.StatusConflict
 	case errors.Is(err, revoke.ErrFull):
 		status = http.StatusInsufficientStorage
-	case errors.Is(err, store.ErrCorrupt), errors.Is(err, store.ErrClosed), errors.Is(err, revoke.ErrWrite):
+	case errors.Is(err, store.ErrCorrupt), errors.Is(err, store.ErrClosed), errors.Is(err, revoke.ErrWrite),
+		errors.Is(err, errNoInit), errors.Is(err, errNotOpen):
 		status = http.StatusServiceUnavailable
 	}
 	return caddy.APIError{HTTPStatus: status, Err: err}

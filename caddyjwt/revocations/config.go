@@ -5,9 +5,11 @@ package revocations
 import (
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddyjwt/gateway/caddyjwt/clienttls"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/internal/store"
@@ -17,22 +19,48 @@ import (
 const (
 	kindMemory = "memory"
 	kindFile   = "file"
+	kindRedis  = "redis"
 )
 
 // Store is where revoked tokens are kept.
 type Store struct {
-	// "file" keeps the state in a file, which survives restarts. Only one Caddy can use it at a time. "memory" forgets
-	// everything when Caddy stops: tokens that were revoked are good again. It is for trying out.
+	// "file" keeps the state in a file, which survives restarts. Only one Caddy can use it at a time. "redis" keeps it in
+	// a Redis or Valkey server, for several Caddys at a time. "memory" forgets everything when Caddy stops: tokens that
+	// were revoked are good again. It is for trying out.
 	Kind string `json:"kind"`
 	// Of the kind "file": the path of the file, which is made if it does not exist. Placeholders are resolved. Default:
 	// bearer_auth/store.db in Caddy's data directory.
 	Path string `json:"path,omitempty"`
+	// Of the kind "redis": the server, as redis://<user>:<password>@<host>:<port>/<database>, or rediss:// for TLS, or
+	// unix:// for a socket. "addr=<host>:<port>" in the query adds servers of a cluster, or sentinels; "master_set=<name>"
+	// makes them sentinels. No log and no error shows user or password. Required. Placeholders are resolved.
+	URL string `json:"url,omitempty"`
+	// Of the kind "redis": the key that seals all that is kept there, in 64 hexadecimal digits, the same for all Caddys
+	// that share the store. "openssl rand -hex 32" makes one. Whoever has it can read what is kept, and with access to the
+	// server can change it. Required. Placeholders are resolved; use {file./path} or {env.NAME}.
+	Key string `json:"key,omitempty"`
+	// Of the kind "redis": what all names of keys at the server begin with, so that several stores can share a server: 1
+	// to 64 letters, digits and characters of "._:/-". Default: "bearer_auth". Placeholders are resolved.
+	Prefix string `json:"prefix,omitempty"`
+	// Of the kind "redis": TLS settings, for a URL with rediss://. Default: the system's certificate authorities.
+	TLS *clienttls.TLS `json:"tls,omitempty"`
+	// Of the kind "redis": how many replicas must have a revocation until it counts as kept, at most 100. Default: 0; the
+	// server alone.
+	WaitReplicas int `json:"wait_replicas,omitempty"`
 }
 
 // StoreUsage is what follows the word store.
-var StoreUsage = []string{kindMemory, kindFile + " [<path>]"}
+var StoreUsage = []string{kindMemory, kindFile + " [<path>]", kindRedis + " <url>"}
 
-// ReadStore reads what follows the word store.
+// StoreTable has the words of the block of a store that several Caddys share.
+var StoreTable = words.Table[Store]{Name: "store", Words: []words.Word[Store]{
+	{Name: "key", Usage: []string{"<hex>"}, Reader: words.Text(func(s *Store) *string { return &s.Key })},
+	{Name: "prefix", Usage: []string{"<text>"}, Reader: words.Text(func(s *Store) *string { return &s.Prefix })},
+	{Name: "tls", Reader: words.Only(func(s *Store) **clienttls.TLS { return &s.TLS }, &clienttls.Table)},
+	{Name: "wait_replicas", Usage: []string{"<n>"}, Reader: words.Number(func(s *Store) *int { return &s.WaitReplicas })},
+}}
+
+// ReadStore reads what follows the word store. The field of its struct is "Store".
 func ReadStore(b *words.Block, into **Store) error {
 	args := b.Args()
 	switch {
@@ -40,54 +68,115 @@ func ReadStore(b *words.Block, into **Store) error {
 		*into = &Store{Kind: args[0]}
 	case len(args) == 2 && args[0] == kindFile && args[1] != "":
 		*into = &Store{Kind: kindFile, Path: args[1]}
+	case len(args) == 2 && args[0] == kindRedis && args[1] != "":
+		*into = &Store{Kind: kindRedis, URL: args[1]}
+		return words.ReadInto(b, "Store", &StoreTable, *into)
 	default:
 		return b.WrongUsage("it says where revoked tokens are kept")
 	}
 	return nil
 }
 
+// Settings are what the global option says about revoked tokens. The JSON of the app describes the fields.
+type Settings struct {
+	Store       *Store // nil for none
+	MaxUnsynced caddy.Duration
+	OnUnsynced  string
+}
+
 // Check refuses settings that cannot be meant, whatever placeholders stand for.
-func (s *Store) Check() error {
-	if s == nil {
-		return nil
-	}
+func (s Settings) Check() error {
 	_, err := s.compile(words.NewDeferringSettings())
 	return err
 }
 
-// compile checks the settings, and resolves placeholders.
-func (s *Store) compile(settings *words.Settings) (where string, err error) {
+// place is a store that is not open yet.
+type place struct {
+	kind string
+	// where names the store for people, without secrets: the path of a file, "memory", or the address of a server.
+	where string
+	// id is the same for settings that are alike, within this process.
+	id          string
+	open        func() (store.Store, error)
+	maxUnsynced time.Duration // zero for a store that is never out of sync
+	// accepts has gates go on with what they know while the store is out of reach.
+	accepts bool
+}
+
+// compile checks the settings, and resolves placeholders. It returns nil without a store.
+func (s Settings) compile(settings *words.Settings) (*place, error) {
+	if err := s.checkUnsynced(); err != nil {
+		return nil, err
+	}
+	if s.Store == nil {
+		return nil, nil //nolint:nilnil // no store is no error
+	}
+	p, err := s.Store.compile(settings)
+	if err != nil {
+		return nil, setting.In("Store", err)
+	}
+	if s.Store.Kind == kindRedis {
+		p.maxUnsynced, p.accepts = time.Duration(s.MaxUnsynced), s.OnUnsynced == unsyncedAccept
+		if p.maxUnsynced == 0 {
+			p.maxUnsynced = defaultMaxUnsynced
+		}
+		p.id = fmt.Sprint(p.id, " ", p.maxUnsynced) // the open store has it
+	}
+	return p, nil
+}
+
+func (s *Store) compile(settings *words.Settings) (*place, error) {
+	if err := s.checkFields(); err != nil {
+		return nil, err
+	}
 	switch s.Kind {
 	case kindMemory:
-		if s.Path != "" {
-			return "", setting.Errorf("Path", "store memory has no path: remove it, or write store file %s", s.Path)
-		}
-		return kindMemory, nil
+		open := func() (store.Store, error) { return store.NewMemory(), nil }
+		return &place{kind: kindMemory, where: kindMemory, id: kindMemory, open: open}, nil
 	case kindFile:
-		path, _, err := settings.Text("store", s.Path)
-		if err != nil {
-			return "", setting.In("Path", err)
-		}
-		if path == "" {
-			path = filepath.Join(caddy.AppDataDir(), "bearer_auth", "store.db")
-		}
-		if path, err = filepath.Abs(path); err != nil {
-			return "", setting.In("Path", err)
-		}
-		return path, nil
+		return s.compileFile(settings)
 	default:
-		return "", setting.Errorf("Kind", "store %q: expected %s", s.Kind, words.Alternatives([]string{kindMemory, kindFile}))
+		return s.compileRedis(settings)
 	}
 }
 
-// open opens the store.
-func (s *Store) open(where string) (store.Store, error) {
-	if s.Kind == kindMemory {
-		return store.NewMemory(), nil
+// checkFields refuses a kind that does not exist, and fields that another kind has.
+func (s *Store) checkFields() error {
+	fields := []struct {
+		name, word, kind string
+		there            bool
+	}{
+		{"Path", "a path", kindFile, s.Path != ""},
+		{"URL", "a url", kindRedis, s.URL != ""},
+		{"Key", "a key", kindRedis, s.Key != ""},
+		{"Prefix", "a prefix", kindRedis, s.Prefix != ""},
+		{"TLS", "tls", kindRedis, s.TLS != nil},
+		{"WaitReplicas", "wait_replicas", kindRedis, s.WaitReplicas != 0},
 	}
-	opened, err := store.OpenFile(where, store.FileOptions{})
+	if s.Kind != kindMemory && s.Kind != kindFile && s.Kind != kindRedis {
+		return setting.Errorf("Kind", "store %q: expected %s", s.Kind,
+			words.Alternatives([]string{kindMemory, kindFile, kindRedis}))
+	}
+	for _, field := range fields {
+		if field.there && field.kind != s.Kind {
+			return setting.Errorf(field.name, "store %s does not take %s, only store %s does: remove it, or change the kind",
+				s.Kind, field.word, field.kind)
+		}
+	}
+	return nil
+}
+
+func (s *Store) compileFile(settings *words.Settings) (*place, error) {
+	path, _, err := settings.Text("store", s.Path)
 	if err != nil {
-		return nil, fmt.Errorf("store %s: %w", s.Kind, err)
+		return nil, setting.In("Path", err)
 	}
-	return opened, nil
+	if path == "" {
+		path = filepath.Join(caddy.AppDataDir(), "bearer_auth", "store.db")
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return nil, setting.In("Path", err)
+	}
+	open := func() (store.Store, error) { return store.OpenFile(path, store.FileOptions{}) }
+	return &place{kind: kindFile, where: path, id: path, open: open}, nil
 }

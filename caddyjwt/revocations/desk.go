@@ -10,12 +10,14 @@ import (
 
 // Desk finds the revocations of the configuration in force, for the admin API and the metrics.
 type Desk struct {
-	// Trouble gets the troubles of a store while nobody waits for it, and nil when it works again.
-	Trouble func(error)
+	// Trouble is told once when a store fails while nobody waits for it and, with nil, when it works again. where names
+	// the store.
+	Trouble func(where string, err error)
 
 	mu      sync.Mutex
 	inForce []*Revocations
 	counts  Counts
+	lending lending
 }
 
 // Counts are what was to be written, since the process began.
@@ -46,6 +48,7 @@ func (d *Desk) begin(r *Revocations) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.inForce = append(d.inForce, r)
+	d.lending.begins(r)
 }
 
 // end takes a configuration away.

@@ -1,6 +1,7 @@
 package revocations
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,9 @@ type handle struct {
 	list  atomic.Pointer[revoke.List]
 	early func() *revoke.List // the list of a store that is open already, or nil; asked once
 	once  sync.Once
+	// accepts has tokens judged by what is known while the store is out of reach. A store that is damaged, or not open
+	// yet, is another matter.
+	accepts bool
 }
 
 // Generation implements gate.Revocations.
@@ -27,7 +31,11 @@ func (h *handle) Generation(now time.Time) (uint64, error) {
 	if list == nil {
 		return 0, fmt.Errorf("%w: the store is not open yet", revoke.ErrUnknown)
 	}
-	return list.Generation(now)
+	generation, err := list.Generation(now)
+	if h.accepts && errors.Is(err, revoke.ErrUnsynced) {
+		return generation, nil
+	}
+	return generation, err
 }
 
 // look takes the list of a store that is open already.

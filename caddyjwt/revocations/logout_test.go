@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
+	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/logout"
 	"github.com/caddyjwt/gateway/internal/revoke"
 )
@@ -22,10 +23,12 @@ func provisioned(t *testing.T, desk *Desk, objects *pool.Pool) *Revocations {
 	t.Helper()
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
 	t.Cleanup(cancel)
-	r := &Revocations{
-		settings: &Store{Kind: kindMemory}, where: kindMemory, desk: desk, pool: objects,
-		logger: ctx.Logger(new(caddyevents.App)), emit: func(string, map[string]any) {},
+	r := &Revocations{emit: func(string, map[string]any) {}}
+	at, err := (Settings{Store: &Store{Kind: kindMemory}}).compile(words.NewSettings())
+	if err != nil {
+		t.Fatal(err)
 	}
+	r.prepare(at, desk, objects, ctx.Logger(new(caddyevents.App)))
 	r.AddOwners([]revoke.Owner{{Issuer: issuer, MaxLifetime: time.Hour, Leeway: 5 * time.Second}})
 	return r
 }

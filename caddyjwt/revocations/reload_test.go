@@ -14,7 +14,6 @@ func reloaded(t *testing.T, before *Revocations, life time.Duration) *Revocation
 	t.Helper()
 	r := provisioned(t, before.desk, before.pool)
 	r.AddOwners([]revoke.Owner{{Issuer: issuer, MaxLifetime: life}})
-	r.handle.early = r.openAlready
 	return r
 }
 

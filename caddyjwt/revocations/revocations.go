@@ -15,49 +15,51 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
+	"github.com/caddyjwt/gateway/internal/causes"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/revoke"
-	"github.com/caddyjwt/gateway/internal/setting"
 )
 
 // Revocations are those of one configuration. The zero value has no store, so no token can be revoked.
 type Revocations struct {
-	settings *Store
-	where    string
-	handle   handle
-	owners   revoke.Owners
-	desk     *Desk
-	pool     *pool.Pool
-	logger   *zap.Logger
-	emit     func(name string, data map[string]any)
-	leases   atomic.Pointer[pool.Leases[*Book]] // nil until the store is open
-	ended    atomic.Bool
+	place  *place // nil without a store
+	handle handle
+	owners revoke.Owners
+	desk   *Desk
+	pool   *pool.Pool
+	logger *zap.Logger
+	emit   func(name string, data map[string]any)
+	leases atomic.Pointer[pool.Leases[*Book]] // nil until the store is open
+	book   atomic.Pointer[Book]               // what they have; for what needs no open store
+	ended  atomic.Bool
 }
 
 // Provision prepares the store of a configuration, without opening it: the configuration may only be validated, while
 // another Caddy uses the same file.
-func (r *Revocations) Provision(ctx caddy.Context, settings *Store, desk *Desk, objects *pool.Pool) error {
-	if settings == nil {
-		return nil
-	}
-	where, err := settings.compile(words.NewSettings())
-	if err != nil {
-		return setting.In("Store", err)
+func (r *Revocations) Provision(ctx caddy.Context, settings Settings, desk *Desk, objects *pool.Pool) error {
+	at, err := settings.compile(words.NewSettings())
+	if at == nil || err != nil {
+		return err
 	}
 	events, err := ctx.App("events")
 	if err != nil {
 		return err
 	}
-	r.settings, r.where, r.desk, r.pool, r.logger = settings, where, desk, objects, ctx.Logger()
+	r.prepare(at, desk, objects, ctx.Logger())
 	r.emit = func(name string, data map[string]any) { events.(*caddyevents.App).Emit(ctx, name, data) }
-	r.handle.early = r.openAlready
+	desk.expect(ctx, r)
 	return nil
+}
+
+func (r *Revocations) prepare(at *place, desk *Desk, objects *pool.Pool, logger *zap.Logger) {
+	r.place, r.desk, r.pool, r.logger = at, desk, objects, logger
+	r.handle.early, r.handle.accepts = r.openAlready, at.accepts
 }
 
 // openAlready is the list of a store that the configuration in force has open, so that a reload never leaves a gate
 // without it; nil if there is none. All gates have been provisioned when a request asks for it.
 func (r *Revocations) openAlready() *revoke.List {
-	book := bookIn(r.pool, r.where)
+	book := bookIn(r.pool, r.place)
 	if book == nil {
 		return nil
 	}
@@ -71,7 +73,7 @@ func (r *Revocations) openAlready() *revoke.List {
 
 // ForGate is what a gate needs to know of them. It is nil without a store.
 func (r *Revocations) ForGate() gate.Revocations {
-	if r.settings == nil {
+	if r.place == nil {
 		return nil
 	}
 	return &r.handle
@@ -92,7 +94,7 @@ func (r *Revocations) AddOwners(owners []revoke.Owner) (remove func()) {
 
 // Start opens the store. From now on it is known which tokens are revoked.
 func (r *Revocations) Start() error {
-	if r.settings == nil {
+	if r.place == nil {
 		return nil
 	}
 	leases, err := pool.Begin(r.pool, r.open, r.failedToClose)
@@ -104,12 +106,27 @@ func (r *Revocations) Start() error {
 		return errors.Join(err, leases.End())
 	}
 	r.leases.Store(leases)
+	r.book.Store(book)
 	r.handle.list.Store(book.List())
-	if r.settings.Kind == kindMemory {
+	r.reportOpen(book)
+	return nil
+}
+
+// reportOpen writes that the store is open, and what its settings mean that may not be meant.
+func (r *Revocations) reportOpen(book *Book) {
+	if r.place.kind == kindMemory {
 		r.logger.Warn("the store is in memory: when Caddy stops, revoked tokens are good again; \"store file\" keeps them")
 	}
-	r.logger.Info("store is open", zap.String("store", r.where), zap.Int("revocations", book.List().Len()))
-	return nil
+	if r.place.accepts {
+		r.logger.Warn("on_unsynced is accept: while the store is out of reach, tokens pass that were revoked at another " +
+			"Caddy meanwhile; after a start without it, all revoked tokens do")
+	}
+	fields := []zap.Field{zap.String("store", r.place.where), zap.Int("revocations", book.List().Len())}
+	if sync := book.Sync(); sync.Trouble != nil {
+		r.logger.Warn("store is open, but not in sync yet", append(fields, zap.String("error", causes.Line(sync.Trouble)))...)
+		return
+	}
+	r.logger.Info("store is open", fields...)
 }
 
 // InForce says that the configuration is in force. From now on orders go to its store. While it starts, they go to that
@@ -131,8 +148,8 @@ func (r *Revocations) InForce() {
 // reload is enough once the file is good.
 func (r *Revocations) open(l *pool.Lease) (*Book, error) {
 	for n := 0; ; n++ {
-		book, err := pool.Take(l, kind, fmt.Sprint(r.where, " ", n), func() (*Book, error) {
-			return openBook(r.settings, r.where, r.desk.Trouble)
+		book, err := pool.Take(l, kind, fmt.Sprint(r.place.id, " ", n), func() (*Book, error) {
+			return openBook(r.place, r.desk.Trouble)
 		})
 		if err != nil || !book.isBroken() {
 			return book, err

@@ -80,7 +80,7 @@ type transport struct {
 }
 
 func newTransport(o Options) (*transport, error) {
-	config, err := tlsConfig(o)
+	config, err := TLSConfig(o)
 	if err != nil {
 		return nil, err
 	}
@@ -223,7 +223,9 @@ func allowRemote(linkLocal bool) func(netip.Addr) error {
 	}
 }
 
-func tlsConfig(o Options) (*tls.Config, error) {
+// TLSConfig is the TLS settings of the options, also for connections that are not HTTP. An error says which of them
+// cannot be used.
+func TLSConfig(o Options) (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.ServerName}
 	if strings.ContainsAny(o.ServerName, "{}/: ") {
 		return nil, fmt.Errorf("server name %q is not a host name", o.ServerName)

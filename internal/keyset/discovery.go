@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddyjwt/gateway/internal/fetch"
 	"github.com/caddyjwt/gateway/internal/hashing"
+	"github.com/caddyjwt/gateway/internal/lastgood"
 	"github.com/caddyjwt/gateway/internal/refresh"
 	"github.com/caddyjwt/gateway/internal/setting"
 )
@@ -37,6 +38,9 @@ type DiscoveryOptions struct {
 	// Logger gets changes of state; nil for none. If the source is shared, the logger must outlive whoever made the
 	// source.
 	Logger *slog.Logger `fingerprint:"-"` // what it writes does not change the keys
+	// Kept keeps the last good metadata and keys over restarts; nil for nothing. With MetadataOnly, nothing is kept. It
+	// must outlive the source.
+	Kept *lastgood.Shelf `fingerprint:"-"` // what it keeps are the documents of these very settings
 
 	// Client makes the requests in place of one of its own, for an owner of many sources at one server. Stranger makes
 	// those to other origins than that of the metadata, without what identifies us: see fetch.Options.ForStrangers. For
@@ -87,6 +91,7 @@ func NewDiscovery(options DiscoveryOptions) (*Discovery, error) {
 		maxStale: options.Timing.MaxStale, only: options.MetadataOnly,
 		keys: jwksLoader{client: client, taken: options.Taken},
 	}
+	l.keepIn(&options)
 	if stranger, differs := options.Fetch.ForStrangers(); differs {
 		if l.stranger, err = newGetter(options.Stranger, stranger, options.Timing); err != nil {
 			return nil, setting.In("Fetch", err)
@@ -205,11 +210,20 @@ func (l *metadataLoader) Load(ctx context.Context) (refresh.Outcome[Set], error)
 	if d.metadata.JWKSURI == "" {
 		return refresh.Outcome[Set]{}, fmt.Errorf(`metadata: %s: %w: there is no "jwks_uri"`, label(d.address), ErrFormat)
 	}
+	l.turnTo(d)
+	outcome, err := l.keys.Load(ctx)
+	if err == nil {
+		outcome.Keep = l.keeping(outcome.Keep)
+	}
+	return outcome, err
+}
+
+// turnTo makes the loader fetch keys from where the metadata says that they are.
+func (l *metadataLoader) turnTo(d *dated) {
 	if l.keys.url != d.metadata.JWKSURI {
 		l.keys.url = d.metadata.JWKSURI
 		l.keys.client = l.clientFor(d)
 	}
-	return l.keys.Load(ctx)
 }
 
 // clientFor returns the client that fetches the keys. The operator has chosen the address of the metadata. If the keys

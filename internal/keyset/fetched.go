@@ -137,6 +137,14 @@ func (s *fetched) report(e refresh.Event[Set]) {
 	case refresh.Expired:
 		event.Kind = Expired
 		s.notify.tell(event)
+	case refresh.Recalled:
+		event.Kind, event.Fetched, event.Skipped = Recalled, e.Loaded, e.Now.Skipped
+		event.Added, _ = e.Before.changes(e.Now)
+		s.notify.tell(event)
+		s.reportCut(nil, e.Now)
+	case refresh.Unfit:
+		event.Kind = Unfit
+		s.notify.tell(event)
 	}
 }
 

@@ -160,6 +160,8 @@ const (
 	Recovered                        // refreshing works again
 	Expired                          // the keys have become too old to be used
 	KeysLeftOut                      // a new set has more keys than the selection takes
+	Recalled                         // fetching fails, so keys that were kept before a restart are used, see Fetched
+	Unfit                            // fetching fails, and keys that were kept cannot be used, see Err
 )
 
 // String is the name of the kind, in snake_case.
@@ -177,6 +179,10 @@ func (k EventKind) String() string {
 		return "expired"
 	case KeysLeftOut:
 		return "keys_left_out"
+	case Recalled:
+		return "recalled"
+	case Unfit:
+		return "unfit"
 	default:
 		return "invalid"
 	}
@@ -190,6 +196,7 @@ type Event struct {
 	Added   []string      // names of the keys that came: the key id, or the start of the thumbprint for a key without one
 	Removed []string      // names of the keys that went
 	Skipped []Skipped     // Ready, KeysChanged, Recovered, KeysLeftOut: the keys that were not taken
-	Err     error         // Failing, Expired: the cause
+	Err     error         // Failing, Expired, Unfit: the cause
 	Since   time.Duration // Ready, Recovered, Expired: how long refreshing has been failing
+	Fetched time.Time     // Recalled: when the keys were fetched
 }

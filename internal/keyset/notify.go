@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/caddyjwt/gateway/internal/causes"
 )
@@ -64,6 +65,11 @@ func (n *notifier) log(event Event) {
 		level, message = slog.LevelWarn, "the key set has more keys than max_keys takes: tokens of the others are refused"
 	case Expired:
 		level, message = slog.LevelError, "keys are too old to be used"
+	case Recalled:
+		level, message = slog.LevelWarn, "keys from before the restart are used"
+		attrs = append(attrs, slog.String("fetched", event.Fetched.UTC().Format(time.RFC3339)))
+	case Unfit:
+		level, message = slog.LevelWarn, "keys from before the restart cannot be used"
 	}
 	if len(event.Added) > 0 {
 		attrs = append(attrs, slog.String("added", causes.Names(event.Added)))

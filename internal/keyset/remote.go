@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/caddyjwt/gateway/internal/fetch"
 	"github.com/caddyjwt/gateway/internal/hashing"
+	"github.com/caddyjwt/gateway/internal/lastgood"
 	"github.com/caddyjwt/gateway/internal/refresh"
 	"github.com/caddyjwt/gateway/internal/setting"
 )
@@ -25,6 +27,8 @@ type RemoteOptions struct {
 	// Logger gets changes of state; nil for none. If the source is shared, the logger must outlive whoever made the
 	// source.
 	Logger *slog.Logger `fingerprint:"-"` // what it writes does not change the keys
+	// Kept keeps the last good keys over restarts; nil for nothing. It must outlive the source.
+	Kept *lastgood.Shelf `fingerprint:"-"` // what it keeps are the keys of these very settings
 
 	transport refresh.Getter `fingerprint:"-"` // for tests
 }
@@ -54,6 +58,9 @@ func NewRemote(options RemoteOptions) (*Remote, error) {
 		return nil, setting.In("Fetch", err)
 	}
 	l := &jwksLoader{client: client, url: options.URL, taken: options.Taken}
+	l.resource.Archive = options.Kept.For(lastgood.Origin{
+		Document: "key set", Fetch: options.Fetch, MaxStale: options.Timing.MaxStale,
+	})
 	return &Remote{newFetched(label(options.URL), options.Timing, l, options.Logger)}, nil
 }
 
@@ -90,18 +97,34 @@ func (l *jwksLoader) Close() error { return l.client.Close() }
 // Load implements refresh.Loader. Its errors name the address, because with discovery it comes from the metadata.
 func (l *jwksLoader) Load(ctx context.Context) (refresh.Outcome[Set], error) {
 	var set *Set // stays nil when the set is unchanged since the load before
-	_, life, err := l.resource.Get(ctx, l.client, l.url, acceptJWKS, func(body []byte) (err error) {
+	_, life, err := l.resource.Get(ctx, l.client, l.url, acceptJWKS, l.readInto(&set))
+	if err != nil {
+		return refresh.Outcome[Set]{}, fmt.Errorf("key set %s: %w", label(l.url), err)
+	}
+	return refresh.Outcome[Set]{Value: set, Life: life, Keep: l.resource.Keeping()}, nil
+}
+
+// Recall implements refresh.Lasting.
+func (l *jwksLoader) Recall(ctx context.Context) (set *Set, got time.Time, err error) {
+	if got, err = l.resource.Recall(ctx, l.url, l.readInto(&set)); err != nil {
+		return nil, got, fmt.Errorf("key set %s: %w", label(l.url), err)
+	}
+	return set, got, nil
+}
+
+// readInto returns what reads a key set.
+func (l *jwksLoader) readInto(into **Set) func(body []byte) error {
+	return func(body []byte) error {
 		keys, skipped, named, err := readJWKS(body, l.taken)
 		if err != nil {
 			return err
 		}
-		if set, err = newSet(keys, skipped); err == nil {
-			set.SkippedKeys = named
+		set, err := newSet(keys, skipped)
+		if err != nil {
+			return err
 		}
-		return err
-	})
-	if err != nil {
-		return refresh.Outcome[Set]{}, fmt.Errorf("key set %s: %w", label(l.url), err)
+		set.SkippedKeys = named
+		*into = set
+		return nil
 	}
-	return refresh.Outcome[Set]{Value: set, Life: life}, nil
 }

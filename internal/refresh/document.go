@@ -38,6 +38,9 @@ type Outcome[T any] struct {
 	Nothing bool
 	// Life is how long the server lets the document be used; negative when it does not say.
 	Life time.Duration
+	// Keep is called in the background when the load counts, so that nobody waits for it; nil for nothing. Its context
+	// ends with the document, or after ten seconds. It runs beside later loads.
+	Keep func(ctx context.Context)
 }
 
 // Loader gets a document. One goroutine at a time calls it. A panic in it counts as a failure.
@@ -83,6 +86,7 @@ type Document[T any] struct {
 	lastGood   uint64        // the number of the last load that succeeded
 	lastGoodAt time.Time     // when it began
 	expired    bool          // Expired was reported
+	unfit      string        // why the document of an earlier process cannot be used, as it was reported
 	life       time.Duration // as in Outcome, of the last answer that said something
 	stats      Stats
 }
@@ -178,7 +182,13 @@ func (d *Document[T]) fly(f *Flight) {
 	ctx, cancel := context.WithTimeout(d.ctx, d.timing.Timeout)
 	outcome, err := d.load(ctx)
 	cancel()
-	d.land(f, outcome, err)
+	var old recalled[T]
+	if err != nil {
+		old = d.recall()
+	}
+	if d.land(f, outcome, old, err) && outcome.Keep != nil {
+		d.wg.Go(func() { d.keep(outcome.Keep) })
+	}
 }
 
 // load calls the loader. Nothing that a server sends may bring the process down.
@@ -191,15 +201,16 @@ func (d *Document[T]) load(ctx context.Context) (outcome Outcome[T], err error) 
 	return d.loader.Load(ctx)
 }
 
-// land stores what a load has brought and schedules the next one.
-func (d *Document[T]) land(f *Flight, outcome Outcome[T], err error) {
+// land stores what a load has brought and schedules the next one. It reports whether the load has succeeded. If it has
+// not, and there is no value, the one of an earlier process takes its place.
+func (d *Document[T]) land(f *Flight, outcome Outcome[T], old recalled[T], err error) (good bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	defer close(f.done)
 	d.flight = nil
 	if d.closed {
 		f.err = ErrClosed
-		return
+		return false
 	}
 	if err == nil {
 		err = d.take(outcome)
@@ -207,6 +218,7 @@ func (d *Document[T]) land(f *Flight, outcome Outcome[T], err error) {
 	f.err = err
 	var delay time.Duration
 	if err != nil {
+		d.reuse(old)
 		d.fail(err)
 		delay = max(d.timing.backoff(d.failures), time.Until(d.heldUntil))
 	} else {
@@ -215,6 +227,7 @@ func (d *Document[T]) land(f *Flight, outcome Outcome[T], err error) {
 	}
 	d.next = time.Now().Add(delay) // set before the timer starts, so that the timer is never early
 	d.timer = time.AfterFunc(delay, d.tick)
+	return err == nil
 }
 
 // take makes a new value the current one, in place of the one before.

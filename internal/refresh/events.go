@@ -15,6 +15,8 @@ const (
 	Failing                   // loading has begun to fail
 	Recovered                 // loading works again
 	Expired                   // the value has become too old to be used
+	Recalled                  // loading fails, so the value of an earlier process is used
+	Unfit                     // loading fails, and the value of an earlier process cannot be used
 )
 
 // Event is a change in the state of a document.
@@ -22,8 +24,9 @@ type Event[T any] struct {
 	Kind   Kind
 	Before *T            // Changed: the value until then
 	Now    *T            // the present value, nil for none
-	Err    error         // Failing, Expired: the cause
+	Err    error         // Failing, Expired, Unfit: the cause
 	Since  time.Duration // Ready, Recovered, Expired: how long loading has been failing
+	Loaded time.Time     // Recalled: when the value was loaded
 }
 
 // maxPending bounds the events that wait while the handler is busy.

@@ -20,7 +20,11 @@ type Getter interface {
 // Resource gets a document by HTTP, and only if it has changed since the last time. The zero value is ready to use.
 // Only one goroutine may use it at a time.
 type Resource struct {
+	// Archive keeps the last good answer for later processes; nil for none.
+	Archive Archive
+
 	url, etag string // of the last answer that was usable
+	archived  archived
 }
 
 // Get gets a document. It calls read with the body of an answer with status 200, and returns read's error. notModified
@@ -32,7 +36,7 @@ func (r *Resource) Get(
 	ctx context.Context, client Getter, url, accept string, read func(body []byte) error,
 ) (notModified bool, life time.Duration, err error) {
 	etag := ""
-	if r.url == url {
+	if r.url == url && !r.archived.lost.Swap(false) {
 		etag = r.etag
 	}
 	r.url, r.etag = url, ""
@@ -46,6 +50,7 @@ func (r *Resource) Get(
 	switch {
 	case response.NotModified && etag != "":
 		r.etag = etag
+		r.archive(Answer{Address: url, Got: now})
 		return true, life, nil
 	case response.Status != http.StatusOK:
 		err := fmt.Errorf("the server answered with status %d", response.Status)
@@ -55,6 +60,7 @@ func (r *Resource) Get(
 		return false, -1, describe(err, response)
 	}
 	r.etag = entityTag(response.Header)
+	r.archive(Answer{Address: url, Got: now, Body: response.Body})
 	return false, life, nil
 }
 

@@ -1,15 +1,9 @@
 package revoke
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
-
-	"github.com/caddyjwt/gateway/internal/store"
 )
 
 // An entry is kept for as long as a token may live. When tokens may live longer from some moment on, entries of before
@@ -105,99 +99,6 @@ func (t *Token) owner() string {
 	default:
 		return consumers
 	}
-}
-
-// Expect has the list refuse what it will when a configuration comes into force. Call it when gates of the
-// configuration may get requests. Nothing is taken back: the configuration before may go on instead.
-func (l *Ledger) Expect(ctx context.Context, owners *Owners) error {
-	found, err := l.each(ctx, owners, l.expected)
-	if err != nil {
-		return err
-	}
-	l.list.changeBounds(func(name string, before bounds) bounds { return before.and(found[name]) }, found)
-	return nil
-}
-
-// Bound notes how long tokens may live from now on. Call it when a configuration is in force, and entries are made for
-// its owners. Owners that it does not have keep their bounds in the list: requests to gates of the configuration before
-// may be under way.
-func (l *Ledger) Bound(ctx context.Context, owners *Owners) error {
-	found, err := l.each(ctx, owners, l.bound)
-	if err != nil {
-		return err
-	}
-	l.list.changeBounds(func(name string, before bounds) bounds {
-		if after, is := found[name]; is {
-			return after
-		}
-		return before
-	}, found)
-	return nil
-}
-
-// each calls get for each owner, with the longest life that tokens have at some gate.
-func (l *Ledger) each(
-	ctx context.Context, owners *Owners, get func(context.Context, string, *Owner) (bounds, error),
-) (map[string]bounds, error) {
-	longest := make(map[string]*Owner)
-	for _, owner := range owners.all() {
-		if known := longest[owner.name()]; known == nil || owner.MaxLifetime > known.MaxLifetime {
-			longest[owner.name()] = owner
-		}
-	}
-	found := make(map[string]bounds)
-	for name, owner := range longest {
-		var err error
-		if found[name], err = get(ctx, name, owner); err != nil {
-			return nil, fmt.Errorf("max_lifetime of %s in the store: %w", name, err)
-		}
-	}
-	return found, nil
-}
-
-// expected is what bound would write.
-func (l *Ledger) expected(ctx context.Context, name string, owner *Owner) (bounds, error) {
-	_, before, err := l.stored(ctx, name)
-	return before.with(owner.MaxLifetime, owner.Leeway, l.o.Now()), err
-}
-
-// bound changes the bounds of one owner in the store. Another node may do the same.
-func (l *Ledger) bound(ctx context.Context, name string, owner *Owner) (bounds, error) {
-	for {
-		old, before, err := l.stored(ctx, name)
-		if err != nil {
-			return bounds{}, err
-		}
-		after := before.with(owner.MaxLifetime, owner.Leeway, l.o.Now())
-		if after.equal(before) {
-			return after, nil
-		}
-		text, err := json.Marshal(after)
-		if err != nil {
-			return bounds{}, err
-		}
-		if swapped, err := l.store.Swap(ctx, boundsKey+name, old, text, time.Time{}); err != nil || swapped {
-			return after, err
-		}
-	}
-}
-
-// boundsKey begins the keys of bounds in the store.
-const boundsKey = "max_lifetime/"
-
-// stored are the bounds of one owner in the store, and their text; nil if there are none.
-func (l *Ledger) stored(ctx context.Context, name string) (text []byte, b bounds, err error) {
-	text, err = l.store.Get(ctx, boundsKey+name)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return nil, b, nil
-	case err != nil:
-		return nil, b, err
-	}
-	if err := json.Unmarshal(text, &b); err != nil {
-		return nil, b, fmt.Errorf("%w: %w", ErrRecord, err)
-	}
-	return text, b, nil
 }
 
 // changeBounds has the list refuse tokens that live longer than they could when they were issued. change gives the

@@ -1,6 +1,7 @@
 package revoke
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -155,8 +156,23 @@ func timeOf(ms int64) time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
+// change is what a record says: it has either an entry, or entries that a process held.
+type change struct {
+	entry *Entry
+	held  *held
+}
+
 // decode reads a record. One that cannot be read is never left out in silence: it may revoke something.
-func decode(data []byte) (*Entry, error) {
+func decode(data []byte) (c change, err error) {
+	if bytes.Contains(data, []byte(`"held":`)) { // in an entry, quotes are escaped
+		c.held, err = decodeHeld(data)
+	} else {
+		c.entry, err = decodeEntry(data)
+	}
+	return c, err
+}
+
+func decodeEntry(data []byte) (*Entry, error) {
 	var r record
 	if err := json.Unmarshal(data, &r); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrRecord, err)

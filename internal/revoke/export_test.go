@@ -22,7 +22,10 @@ func (l *List) Watched() (targets, watchers int) {
 func (e *Entry) Encode() ([]byte, error) { return e.encode() }
 
 // Decode reads a record.
-func Decode(record []byte) (*Entry, error) { return decode(record) }
+func Decode(record []byte) (*Entry, error) {
+	c, err := decode(record)
+	return c.entry, err
+}
 
 // Records is how many records of the log count against its bound.
 func (l *Ledger) Records(now time.Time) int { return l.size.total(now) }

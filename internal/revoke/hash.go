@@ -1,42 +1,68 @@
 package revoke
 
-import "hash/maphash"
+import (
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/binary"
+	"unsafe"
 
-// hash is a target's.
+	"github.com/dchest/siphash"
+)
+
+// hash is a target's. All processes that share a store have the same one for it.
 type hash struct{ hi, lo uint64 }
 
 // hasher makes the hashes of targets. Owner, value and name of the claim are each hashed under keys of their own, of
 // which the kind and the sort of owner choose one, and the results are combined by XOR (simple tabulation). So two
 // targets have the same hash as rarely as two random numbers of 128 bits are the same, and what several targets have in
-// common is hashed once. Nobody knows the keys, so nobody can choose targets that collide. The halves have nothing in
-// common: nearly always the first one shows that there is no entry, and the second is not needed.
+// common is hashed once. Nobody outside knows the keys, so nobody can choose targets that collide: for that, SipHash is
+// a pseudo-random function. The halves have nothing in common: nearly always the first one shows that there is no
+// entry, and the second is not needed.
 type hasher struct {
-	issuers, consumers, claims seeds
-	values                     [8]seeds // by kind
+	issuers, consumers, claims pair
+	values                     [8]pair // by kind
 }
 
-// seeds are the keys of the two halves of a hash.
-type seeds [2]maphash.Seed
+// pair has the keys of the two halves of a hash.
+type pair [2]struct{ k0, k1 uint64 }
 
-func newHasher() *hasher {
+// sum is one half of the hash of a text.
+func (p *pair) sum(half int, text string) uint64 {
+	// The bytes of the text itself, which siphash only reads: a copy would be made for each request.
+	bytes := unsafe.Slice(unsafe.StringData(text), len(text))
+	return siphash.Hash(p[half].k0, p[half].k1, bytes)
+}
+
+// newHasher derives the keys from a secret.
+func newHasher(secret [32]byte) *hasher {
 	h := new(hasher)
-	for _, pair := range []*seeds{&h.issuers, &h.consumers, &h.claims} {
-		*pair = seeds{maphash.MakeSeed(), maphash.MakeSeed()}
-	}
+	pairs := []*pair{&h.issuers, &h.consumers, &h.claims}
 	for kind := range h.values {
-		h.values[kind] = seeds{maphash.MakeSeed(), maphash.MakeSeed()}
+		pairs = append(pairs, &h.values[kind])
+	}
+	const size = int(unsafe.Sizeof(pair{}))
+	keys, err := hkdf.Expand(sha256.New, secret[:], "hashes of targets", len(pairs)*size)
+	if err != nil {
+		panic(err) // only for a length that is too long, and this one is fixed
+	}
+	for _, p := range pairs {
+		for half := range p {
+			p[half].k0 = binary.BigEndian.Uint64(keys)
+			p[half].k1 = binary.BigEndian.Uint64(keys[8:])
+			keys = keys[16:]
+		}
 	}
 	return h
 }
 
 // target is the hash of a target.
-func (h *hasher) target(t Target) hash {
+func (h *hasher) target(t *Target) hash {
 	return hash{h.hi(h.common(0, t), t), h.within(1, h.common(1, t), t)}
 }
 
 // hi is the first half of the hash of a target, of which common is known. It is that of an entry, and not of a slot
 // without one.
-func (h *hasher) hi(common uint64, t Target) uint64 {
+func (h *hasher) hi(common uint64, t *Target) uint64 {
 	hi := h.within(0, common, t)
 	if hi <= removed {
 		hi += 2
@@ -44,20 +70,25 @@ func (h *hasher) hi(common uint64, t Target) uint64 {
 	return hi
 }
 
+// consumer is the hash of a consumer's name.
+func (h *hasher) consumer(username string) hash {
+	return hash{max(h.consumers.sum(0, username), removed+1), h.consumers.sum(1, username)}
+}
+
 // common is a half of the hash of what targets with the same owner and claim have in common.
-func (h *hasher) common(half int, t Target) (sum uint64) {
+func (h *hasher) common(half int, t *Target) (sum uint64) {
 	if t.Consumer != "" {
-		sum = maphash.String(h.consumers[half], t.Consumer)
+		sum = h.consumers.sum(half, t.Consumer)
 	} else {
-		sum = maphash.String(h.issuers[half], t.Issuer)
+		sum = h.issuers.sum(half, t.Issuer)
 	}
 	if t.Claim != "" {
-		sum ^= maphash.String(h.claims[half], t.Claim)
+		sum ^= h.claims.sum(half, t.Claim)
 	}
 	return sum
 }
 
 // within is a half of the hash of a target, of which common is known.
-func (h *hasher) within(half int, common uint64, t Target) uint64 {
-	return common ^ maphash.String(h.values[t.Kind%8][half], t.Value)
+func (h *hasher) within(half int, common uint64, t *Target) uint64 {
+	return common ^ h.values[t.Kind%8].sum(half, t.Value)
 }

@@ -1,11 +1,11 @@
 package revoke
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
-	"iter"
-	"maps"
 	"sync"
 	"time"
 
@@ -28,6 +28,8 @@ type Options struct {
 	// Trouble is called when the store fails while nobody waits for it, and with nil when it works again. Default:
 	// nobody is told.
 	Trouble func(error)
+	// MaxUnsynced is how long the list counts as complete after the last contact with a store.Shared. Default: 10 s.
+	MaxUnsynced time.Duration
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 }
@@ -40,13 +42,17 @@ type Ledger struct {
 	o     Options
 	size  logSize
 
+	spread *spread // nil for a store of its own
 	opened time.Time
 
 	mu      sync.Mutex
 	reached store.Position // all records until here are in the list
 	stuck   error          // why the record after reached cannot be taken over; usually nil
 	moved   chan struct{}  // closed when one of them changes
-	lifts   map[hash]lift
+	lifts   lifts
+	state   Sync
+	pending []func(context.Context) error // what was postponed
+	known   map[string]bounds             // those of the store by the name of their owner, as they were last read
 
 	troubles troubles
 	cancel   context.CancelFunc
@@ -54,14 +60,17 @@ type Ledger struct {
 	workers  sync.WaitGroup
 }
 
-// lift is the last record that has taken a target back. Older ones about it are not in force.
+// lifts are the last records that have taken a target back. Older ones about it are not in force.
+type lifts map[hash]lift
+
 type lift struct {
 	at      store.Position
 	expires time.Time
 }
 
 // Open reads all entries of a store into a new list, and follows the store until Close. The caller closes the store
-// after that. An error means that the entries are not known; then there is no ledger.
+// after that. An error means that the entries are not known; then there is no ledger. With a store.Shared there always
+// is one: it need not be in reach, and the list counts as unsynced until it was read.
 func Open(ctx context.Context, s store.Store, o Options) (*Ledger, error) {
 	if o.Limit == 0 {
 		o.Limit = MaxEntries
@@ -69,12 +78,22 @@ func Open(ctx context.Context, s store.Store, o Options) (*Ledger, error) {
 	if o.Trouble == nil {
 		o.Trouble = func(error) {}
 	}
+	if o.MaxUnsynced == 0 {
+		o.MaxUnsynced = defaultUnsynced
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	l := &Ledger{list: NewList(), store: s, o: o, moved: make(chan struct{}), lifts: make(map[hash]lift)}
+	l := &Ledger{list: NewList(), store: s, o: o, moved: make(chan struct{}), lifts: make(lifts),
+		known: make(map[string]bounds)}
 	l.troubles.tell, l.opened = o.Trouble, o.Now()
-	if err := l.readAll(ctx); err != nil {
+	if shared, is := s.(store.Shared); is {
+		l.spread = &spread{store: shared}
+		_, _ = rand.Read(l.spread.name[:]) // never fails
+		l.list = newList(shared.Secret("revoked tokens"))
+		l.list.Trust(l.opened) // which is over
+		l.troubles.report(following, l.sync(ctx))
+	} else if err := l.readAll(ctx); err != nil {
 		return nil, fmt.Errorf("reading which tokens are revoked: %w", err)
 	}
 	ctx, l.cancel = context.WithCancel(context.Background())
@@ -101,7 +120,7 @@ func (l *Ledger) Write(ctx context.Context, e *Entry) error {
 	if err := e.Check(); err != nil {
 		return err
 	}
-	if l.list.covers(e) {
+	if l.isKnown(e) {
 		return nil // once more would change nothing, and let the log grow
 	}
 	if err := l.checkRoom(e); err != nil {
@@ -115,11 +134,50 @@ func (l *Ledger) Write(ctx context.Context, e *Entry) error {
 	if err != nil {
 		return err
 	}
+	before := l.position()
 	at, err := l.store.Append(ctx, logName, data, record.Expires)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrWrite, err)
 	}
-	return l.await(ctx, at)
+	if at.Compare(before) <= 0 {
+		return l.awaitEntry(ctx, e)
+	}
+	if err := l.await(ctx, func(reached store.Position) bool { return reached.Compare(at) >= 0 }); err != nil {
+		return err
+	}
+	return l.confirm(ctx, e, at, data)
+}
+
+// confirm makes sure that a record was read, and not only a later one: a store.Shared may have lost it before that, and
+// gone on with what others write. An entry that is not in the list was lost, or taken back by another process since.
+func (l *Ledger) confirm(ctx context.Context, e *Entry, at store.Position, data []byte) error {
+	if l.spread == nil || l.list.covers(e) {
+		return nil
+	}
+	condition, err := l.spread.store.Check(ctx, logName, at)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrWrite, err)
+	}
+	if !bytes.Equal(condition.Anchor, data) {
+		return fmt.Errorf("%w: it took it, and has lost it", ErrWrite)
+	}
+	return nil
+}
+
+// isKnown reports whether list and store have an entry. A store.Shared that is out of sync may have lost it.
+func (l *Ledger) isKnown(e *Entry) bool {
+	_, err := l.list.Generation(l.o.Now())
+	return l.list.covers(e) && (err == nil || l.spread == nil || e.Lifted)
+}
+
+// awaitEntry waits until the list has an entry, whose record is not after those that were read before it: the store has
+// lost those, and goes on with an earlier position. All of it has to be read again.
+func (l *Ledger) awaitEntry(ctx context.Context, e *Entry) error {
+	if l.spread == nil {
+		return fmt.Errorf("%w: its log has gone back", ErrWrite)
+	}
+	l.spread.doubt.Store(true)
+	return l.await(ctx, func(store.Position) bool { return l.list.covers(e) })
 }
 
 // checkRoom returns ErrFull if there is no room for an entry. In a full list there still is for one that makes an entry
@@ -134,14 +192,15 @@ func (l *Ledger) checkRoom(e *Entry) error {
 	return nil
 }
 
-// await waits until everything up to a position is in the list.
-func (l *Ledger) await(ctx context.Context, at store.Position) error {
+// await waits until what was written is in the list, which done finds out. Its argument is the position until which
+// everything is.
+func (l *Ledger) await(ctx context.Context, done func(reached store.Position) bool) error {
 	for {
 		l.mu.Lock()
 		reached, stuck, moved := l.reached, l.stuck, l.moved
 		l.mu.Unlock()
 		switch {
-		case reached.Compare(at) >= 0:
+		case done(reached):
 			return nil
 		case stuck != nil:
 			return notInForce(stuck)
@@ -158,173 +217,4 @@ func (l *Ledger) await(ctx context.Context, at store.Position) error {
 
 func notInForce(why error) error {
 	return fmt.Errorf("%w in time: it is there, but not in force here yet: %w", ErrWrite, why)
-}
-
-// follow takes over new records until the context ends.
-func (l *Ledger) follow(ctx context.Context) {
-	failing := false
-	for ctx.Err() == nil {
-		err := l.next(ctx, failing)
-		if ctx.Err() != nil || errors.Is(err, store.ErrClosed) {
-			return
-		}
-		failing = err != nil
-		l.troubles.report(following, err)
-		if failing {
-			l.rest(ctx)
-		}
-	}
-}
-
-// next takes over the next records. After an error it does not wait for one: what could not be read may be gone.
-func (l *Ledger) next(ctx context.Context, failed bool) error {
-	if failed {
-		return l.readAll(ctx)
-	}
-	if err := l.store.Wait(ctx, logName, l.position()); err != nil {
-		return err
-	}
-	_, err := l.catchUp(ctx)
-	return err
-}
-
-// readAll takes over all records that there are. Then the list is complete.
-func (l *Ledger) readAll(ctx context.Context) error {
-	for {
-		read, err := l.catchUp(ctx)
-		if err != nil {
-			return err
-		}
-		if read == 0 {
-			l.list.Trust(time.Time{})
-			return nil
-		}
-	}
-}
-
-func (l *Ledger) position() store.Position {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.reached
-}
-
-// rest waits after an error, so that a store that fails at once does not keep a processor busy.
-func (l *Ledger) rest(ctx context.Context) {
-	select {
-	case <-time.After(pause):
-	case <-ctx.Done():
-	}
-}
-
-// catchUp reads the next records into the list. It returns how many there were.
-func (l *Ledger) catchUp(ctx context.Context) (int, error) {
-	records, err := l.store.Read(ctx, logName, l.position(), batch)
-	if err != nil || len(records) == 0 {
-		return 0, err
-	}
-	read := 0
-	for ; read < len(records); read++ {
-		var entry *Entry
-		if entry, err = decode(records[read].Data); err != nil {
-			l.list.Trust(time.Unix(0, 0)) // it may revoke any token
-			break
-		}
-		l.take(entry, records[read].Position)
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.stuck = err; read > 0 {
-		l.reached = records[read-1].Position
-	}
-	close(l.moved)
-	l.moved = make(chan struct{})
-	return read, err
-}
-
-// take takes over one record. One that takes back counts even if it has expired: what it takes back may not have.
-func (l *Ledger) take(e *Entry, at store.Position) {
-	l.size.add(e.Expires)
-	if e.Lifted {
-		l.mu.Lock()
-		l.lifts[l.list.hasher.target(e.Target)] = lift{at, e.Expires}
-		l.mu.Unlock()
-	}
-	if e.Lifted || l.o.Now().Before(e.Expires) {
-		l.list.apply(e)
-	}
-}
-
-// sweep removes what has expired, from time to time.
-func (l *Ledger) sweep(ctx context.Context) {
-	ticker := time.NewTicker(sweepEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return
-		}
-		now := l.o.Now()
-		now = earliest(now, l.opened.Add(now.Sub(l.opened)))
-		l.list.sweep(now)
-		l.forgetLifts(now)
-		if err := l.store.Sweep(ctx, now); ctx.Err() == nil {
-			l.troubles.report(sweeping, err)
-		}
-	}
-}
-
-// earliest is the time by which entries are forgotten: that of the wall clock or, if the clock was set forward since
-// the ledger was opened, what it would show otherwise, by the monotonic clock. A clock that is set back again must not
-// find that everything was forgotten in between. While a machine sleeps, entries are kept for longer.
-func earliest(wall, steady time.Time) time.Time {
-	wall, steady = wall.Round(0), steady.Round(0)
-	if steady.Before(wall) {
-		return steady
-	}
-	return wall
-}
-
-func (l *Ledger) forgetLifts(now time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	maps.DeleteFunc(l.lifts, func(_ hash, of lift) bool { return !now.Before(of.expires) })
-}
-
-// Entries are those in force, in the order in which they were written. An error ends them.
-func (l *Ledger) Entries(ctx context.Context) iter.Seq2[*Entry, error] {
-	return func(yield func(*Entry, error) bool) {
-		var after store.Position
-		for {
-			records, err := l.store.Read(ctx, logName, after, batch)
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			if len(records) == 0 {
-				return
-			}
-			for i := range records {
-				entry, err := decode(records[i].Data)
-				if err != nil {
-					yield(nil, err)
-					return
-				}
-				if l.inForce(entry, records[i].Position) && !yield(entry, nil) {
-					return
-				}
-			}
-			after = records[len(records)-1].Position
-		}
-	}
-}
-
-// inForce reports whether the list has exactly this entry: it was not lifted, and no later one has replaced it.
-func (l *Ledger) inForce(e *Entry, at store.Position) bool {
-	if e.Lifted || !l.o.Now().Before(e.Expires) || !l.list.has(e) {
-		return false
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return at.Compare(l.lifts[l.list.hasher.target(e.Target)].at) > 0
 }

@@ -1,8 +1,9 @@
 package revoke
 
 import (
+	"crypto/rand"
 	"errors"
-	"math"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,16 +20,21 @@ var ErrFull = errors.New("the list of revoked tokens is full")
 // ErrUnknown means that a list is not known to have all entries, so no token can be said to be good.
 var ErrUnknown = errors.New("it is not known which tokens are revoked")
 
+// ErrUnsynced is an ErrUnknown whose only reason is that other processes may have revoked tokens in the meantime. All
+// entries that this process has heard of are in the list.
+var ErrUnsynced = fmt.Errorf("%w: no contact with the store that other processes write to", ErrUnknown)
+
 // generations counts the changes of all lists of the process, so that two lists never have the same generation.
 var generations atomic.Uint64
 
 // List is the entries in memory. Readers take no lock. Make one with NewList. It is unknown until Trust is called.
 type List struct {
 	table      table
+	concerned  concerned
 	hasher     *hasher
 	generation atomic.Uint64
 	bounds     atomic.Pointer[map[string]bounds] // by owner: see Ledger.Bound
-	trusted    atomic.Int64                      // until when the list is known to be complete, in nanoseconds since 1970
+	trusted    atomic.Pointer[trust]             // how long the list is known to be complete
 	kinds      [2]atomic.Uint32                  // the kindSets of issuers and of consumers that there ever were
 	watchers   watchers                          // of tokens that are not revoked yet
 	mu         sync.Mutex                        // for watchers, and held by whoever changes the table
@@ -37,8 +43,15 @@ type List struct {
 
 // NewList makes an empty list.
 func NewList() *List {
-	l := &List{hasher: newHasher(), watchers: make(watchers)}
-	l.trusted.Store(math.MinInt64)
+	var secret [32]byte
+	_, _ = rand.Read(secret[:]) // never fails
+	return newList(secret)
+}
+
+// newList makes an empty list whose hashes are those of all lists with the same secret.
+func newList(secret [32]byte) *List {
+	l := &List{hasher: newHasher(secret), watchers: make(watchers)}
+	l.trusted.Store(&trust{err: ErrUnknown})
 	l.generation.Store(generations.Add(1))
 	return l
 }
@@ -46,22 +59,44 @@ func NewList() *List {
 // Len is the number of entries. Some may have expired.
 func (l *List) Len() int { return int(l.entries.Load()) }
 
-// Trust says that the list has all entries, and will have them until a moment. The zero time means for good.
+// Trust says that the list has all entries, and will have them until a moment. The zero time means for good. After any
+// other, it is ErrUnsynced that is wrong with the list.
 func (l *List) Trust(until time.Time) {
-	if until.IsZero() {
-		l.trusted.Store(math.MaxInt64)
-		return
+	l.trusted.Store(&trust{forever: until.IsZero(), until: until, err: ErrUnsynced})
+}
+
+// distrust says that something is in the store that nobody can read. It may revoke any token.
+func (l *List) distrust() { l.trusted.Store(&trust{err: ErrUnknown}) }
+
+// lapse ends the trust. What is wrong with the list besides stays so.
+func (l *List) lapse() {
+	before := l.trusted.Load()
+	for !l.trusted.CompareAndSwap(before, &trust{err: before.err}) {
+		before = l.trusted.Load()
 	}
-	l.trusted.Store(until.UnixNano())
+}
+
+// trust is how long a list is known to be complete, and what it means when that is over.
+type trust struct {
+	forever bool
+	until   time.Time
+	err     error
 }
 
 // Generation changes with each entry. A token that was not revoked in a generation need not be looked up again while
-// that lasts. The error is ErrUnknown.
+// that lasts. With ErrUnsynced the generation is good, too, for those who go on with what this process knows. With
+// ErrUnknown it is not.
 func (l *List) Generation(now time.Time) (uint64, error) {
-	if trusted := l.trusted.Load(); trusted != math.MaxInt64 && now.UnixNano() >= trusted {
-		return 0, ErrUnknown
+	if trusted := l.trusted.Load(); !trusted.forever && !trusted.holds(now) {
+		return l.generation.Load(), trusted.err
 	}
 	return l.generation.Load(), nil
+}
+
+// holds reports whether the end is ahead by the wall clock, and by the monotonic one if both times have it: neither a
+// clock that is set back nor a machine that slept makes the trust longer.
+func (t *trust) holds(now time.Time) bool {
+	return now.Before(t.until) && now.UnixNano() < t.until.UnixNano()
 }
 
 // Match is what revokes a token.
@@ -76,19 +111,27 @@ type Match struct {
 // Revokes reports whether a token is revoked, and by what. Read the Generation first: an entry that comes in between
 // then counts in the next one.
 func (l *List) Revokes(t Token) (by Match, revoked bool) {
+	if by, revoked = l.entryAgainst(t); revoked {
+		return by, true
+	}
+	return l.outgrown(&t)
+}
+
+// entryAgainst finds an entry that refuses a token.
+func (l *List) entryAgainst(t Token) (by Match, revoked bool) {
+	if t.Consumer != "" && !l.concerned.has(l.hasher.consumer(t.Consumer)) {
+		t.Consumer = "" // nothing to look up
+	}
 	if !l.suspects(&t) {
-		return l.outgrown(&t)
+		return Match{}, false
 	}
 	t.targets(l.wanted(), func(target Target) bool {
-		if cutoff, _, there := l.table.find(l.hasher.target(target)); there && t.issuedBy(cutoff) {
+		if cutoff, _, there := l.table.find(l.hasher.target(&target)); there && t.issuedBy(cutoff) {
 			by, revoked = matchOf(target, cutoff), true
 		}
 		return !revoked
 	})
-	if !revoked {
-		return l.outgrown(&t)
-	}
-	return by, true
+	return by, revoked
 }
 
 // suspects reports whether there may be an entry for a token, which there hardly ever is. It collects hashes before it
@@ -100,9 +143,9 @@ func (l *List) suspects(t *Token) (found bool) {
 	n := 0
 	t.targets(l.wanted(), func(target Target) bool {
 		if target.Issuer != last.Issuer || target.Consumer != last.Consumer || target.Claim != last.Claim {
-			last, common = target, l.hasher.common(0, target)
+			last, common = target, l.hasher.common(0, &target)
 		}
-		batch[n] = l.hasher.hi(common, target)
+		batch[n] = l.hasher.hi(common, &target)
 		if n++; n == len(batch) {
 			found, n = l.table.hasOne(batch[:n]), 0
 		}
@@ -128,6 +171,12 @@ func (l *List) wanted() wanted {
 	return wanted{kindSet(l.kinds[0].Load()), kindSet(l.kinds[1].Load())}
 }
 
+// wantAll has kinds looked up from now on.
+func (l *List) wantAll(w wanted) {
+	l.kinds[0].Or(uint32(w.ofIssuers))
+	l.kinds[1].Or(uint32(w.ofConsumers))
+}
+
 // want has the kind of a target looked up from now on.
 func (l *List) want(t Target) {
 	of := &l.kinds[0]
@@ -139,43 +188,54 @@ func (l *List) want(t Target) {
 
 // has reports whether the entry for its target has exactly this cut-off.
 func (l *List) has(e *Entry) bool {
-	cutoff, _, there := l.table.find(l.hasher.target(e.Target))
+	cutoff, _, there := l.table.find(l.hasher.target(&e.Target))
 	return there && cutoff == e.cutoff()
 }
 
 // Has reports whether there is an entry for exactly this target.
 func (l *List) Has(t Target) bool {
-	_, _, there := l.table.find(l.hasher.target(t))
+	_, _, there := l.table.find(l.hasher.target(&t))
 	return there
 }
 
 // lastUntil is the end of a record that takes back an entry. It must not be forgotten before what it takes back: the
 // next ledger would find that alone.
 func (l *List) lastUntil(e *Entry) time.Time {
-	_, expires, _ := l.table.find(l.hasher.target(e.Target))
+	_, expires, _ := l.table.find(l.hasher.target(&e.Target))
 	return time.Unix(max(expires, e.end()), 0).UTC()
 }
 
 // apply makes the list what it is after an entry of the log.
 func (l *List) apply(e *Entry) {
-	h := l.hasher.target(e.Target)
-	l.mu.Lock()
-	if e.Lifted {
-		if l.table.remove(h) {
-			l.entries.Add(-1)
+	h := l.hasher.target(&e.Target)
+	if !e.Lifted {
+		if e.Consumer != "" {
+			l.mu.Lock()
+			l.concerned.add(l.hasher.consumer(e.Consumer), e.end())
+			l.mu.Unlock()
 		}
-		l.mu.Unlock()
+		l.want(e.Target)
+		l.put(h, e.cutoff(), e.end())
 		return
 	}
-	if l.table.put(h, e.cutoff(), e.end()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.table.remove(h) {
+		l.entries.Add(-1)
+	}
+}
+
+// put adds an entry. What to look up has to be wanted before.
+func (l *List) put(h hash, cutoff, expires int64) {
+	l.mu.Lock()
+	if l.table.put(h, cutoff, expires) {
 		l.entries.Add(1)
 	}
-	l.want(e.Target)
 	l.generation.Store(generations.Add(1)) // after the entry: see Revokes
 	waiting := l.watchers.of(h)
 	l.mu.Unlock()
 	if len(waiting) > 0 {
-		go endAll(waiting, e.cutoff()) // a million of them must not hold up the next entry
+		go endAll(waiting, cutoff) // a million of them must not hold up the next entry
 	}
 }
 
@@ -184,6 +244,7 @@ func (l *List) sweep(now time.Time) {
 	for i := range l.table.parts {
 		l.mu.Lock()
 		l.table.parts[i].sweep(now.Unix(), func() { l.entries.Add(-1) })
+		l.concerned.consumers.parts[i].sweep(now.Unix(), func() {})
 		l.mu.Unlock()
 	}
 }
@@ -191,7 +252,7 @@ func (l *List) sweep(now time.Time) {
 // covers reports whether the list refuses already what an entry would refuse, and for as long. An entry that takes back
 // is covered if there is nothing to take back.
 func (l *List) covers(e *Entry) bool {
-	cutoff, expires, there := l.table.find(l.hasher.target(e.Target))
+	cutoff, expires, there := l.table.find(l.hasher.target(&e.Target))
 	if e.Lifted {
 		return !there
 	}

@@ -30,6 +30,13 @@ func (s *logSize) add(expires time.Time) {
 	s.sum++
 }
 
+// reset forgets all.
+func (s *logSize) reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hours, s.sum = nil, 0
+}
+
 // total is the number of records.
 func (s *logSize) total(now time.Time) int {
 	s.mu.Lock()

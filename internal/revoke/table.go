@@ -1,6 +1,7 @@
 package revoke
 
 import (
+	"iter"
 	"math"
 	"math/bits"
 	"sync/atomic"
@@ -164,6 +165,22 @@ func (p *part) sweep(now int64, gone func()) {
 	}
 	if p.live < p.used/2 {
 		p.rebuild()
+	}
+}
+
+// all are the entries of one part, some of which may have expired.
+func (p *part) all() iter.Seq[heldItem] {
+	return func(yield func(heldItem) bool) {
+		slots := p.slots.Load()
+		if slots == nil {
+			return
+		}
+		for i := range slots.hi {
+			hi, rest := slots.hi[i].Load(), &slots.items[i]
+			if hi > removed && !yield(heldItem{hash{hi, rest.lo.Load()}, rest.cutoff.Load(), rest.expires.Load()}) {
+				return
+			}
+		}
 	}
 }
 

@@ -66,7 +66,7 @@ func (l *List) Watch(t Token, end func()) (stop func()) {
 	w := &watcher{token: t, end: end}
 	var hashes []hash
 	w.token.targets(every, func(target Target) bool {
-		if h := l.hasher.target(target); !slices.Contains(hashes, h) { // one that is there twice counts once
+		if h := l.hasher.target(&target); !slices.Contains(hashes, h) { // one that is there twice counts once
 			hashes = append(hashes, h)
 		}
 		return true
@@ -110,7 +110,7 @@ func endAll(waiting []*watcher, cutoff int64) {
 
 // Watching is how many watched tokens an entry for a target would end.
 func (l *List) Watching(e *Entry) (n int) {
-	h, cutoff := l.hasher.target(e.Target), e.cutoff()
+	h, cutoff := l.hasher.target(&e.Target), e.cutoff()
 	l.mu.Lock()
 	waiting := l.watchers.of(h)
 	l.mu.Unlock()

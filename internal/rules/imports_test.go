@@ -15,31 +15,38 @@ var arrows = map[string][]string{
 	// dates and secrets, so that each of them exists only once.
 	"introspect": {"internal/hashing", "internal/strictjson", "internal/fetch", "internal/setting"},
 
-	"internal/setting":             nil,
-	"internal/smallfile":           nil,
-	"internal/rotating":            {"internal/smallfile"},
-	"internal/privatekey":          {"internal/jose"},
-	"internal/store":               nil,
-	"internal/store/storetest":     {"internal/store"},
-	"internal/hashing":             nil,
-	"internal/hashing/hashingtest": {"internal/hashing"},
-	"internal/strictjson":          nil,
-	"internal/causes":              nil,
-	"internal/bearer":              nil,
-	"internal/fields":              nil,
-	"internal/problem":             nil,
-	"internal/publicpath":          nil,
-	"internal/resource":            {"internal/publicpath", "internal/bearer"},
-	"internal/fetch":               {"internal/hashing", "internal/rotating"},
-	"internal/refresh":             {"internal/fetch", "internal/setting"},
-	"internal/jose":                {"internal/strictjson", "internal/hashing"},
-	"internal/claims":              {"internal/strictjson", "internal/causes"},
-	"internal/scope":               {"internal/bearer", "internal/claims", "internal/setting"},
+	"internal/setting":               nil,
+	"internal/smallfile":             nil,
+	"internal/rotating":              {"internal/smallfile"},
+	"internal/privatekey":            {"internal/jose"},
+	"internal/store":                 nil,
+	"internal/store/storetest":       {"internal/store"},
+	"internal/store/redis":           {"internal/store", "internal/causes"},
+	"internal/store/redis/redistest": nil,
+	"internal/hashing":               nil,
+	"internal/hashing/hashingtest":   {"internal/hashing"},
+	"internal/strictjson":            nil,
+	"internal/causes":                nil,
+	"internal/bearer":                nil,
+	"internal/fields":                nil,
+	"internal/problem":               nil,
+	"internal/publicpath":            nil,
+	"internal/resource":              {"internal/publicpath", "internal/bearer"},
+	"internal/fetch":                 {"internal/hashing", "internal/rotating"},
+	"internal/refresh":               {"internal/fetch", "internal/setting"},
+	"internal/lastgood": {
+		"internal/causes", "internal/fetch", "internal/refresh", "internal/store",
+		"internal/rotating", // its tests make header fields
+	},
+	"internal/lastgood/lastgoodtest": {"internal/lastgood", "internal/store"},
+	"internal/jose":                  {"internal/strictjson", "internal/hashing"},
+	"internal/claims":                {"internal/strictjson", "internal/causes"},
+	"internal/scope":                 {"internal/bearer", "internal/claims", "internal/setting"},
 	"internal/demand": {"internal/bearer", "internal/causes", "internal/claims", "internal/scope",
 		"internal/setting"},
 	"internal/keyset": {
 		"internal/jose", "internal/strictjson", "internal/fetch", "internal/refresh", "internal/setting",
-		"internal/hashing", "internal/smallfile", "internal/causes",
+		"internal/hashing", "internal/smallfile", "internal/causes", "internal/lastgood",
 	},
 	"internal/tenant": {"internal/causes", "internal/smallfile"},
 	"internal/tenantkeys": {
@@ -87,19 +94,21 @@ var arrows = map[string][]string{
 		"internal/tenant"},
 
 	// Further Caddy modules will use these, too, so they must not depend on the handler.
-	"caddyjwt/words": {"internal/jose", "internal/rotating", "internal/setting", "internal/smallfile"},
+	"caddyjwt/words":     {"internal/jose", "internal/rotating", "internal/setting", "internal/smallfile"},
+	"caddyjwt/clienttls": {"caddyjwt/words", "internal/fetch", "internal/jose", "internal/setting"},
 	"caddyjwt/pool": {
 		"internal/gate", "internal/keyset", "introspect", "internal/consumer", "internal/roster",
 		"internal/jose", // its tests make keys
 	},
 	"caddyjwt/revocations": {
-		"caddyjwt/words", "caddyjwt/require", "caddyjwt/pool", "internal/gate", "internal/logout", "internal/revoke",
-		"internal/store", "internal/strictjson", "internal/setting",
+		"caddyjwt/words", "caddyjwt/clienttls", "caddyjwt/require", "caddyjwt/pool", "internal/gate", "internal/logout",
+		"internal/revoke", "internal/store", "internal/store/redis", "internal/strictjson", "internal/setting",
+		"internal/causes", "internal/hashing", "internal/jose",
 		"internal/claims", // its tests make tokens
 	},
 	"caddyjwt/process": {
 		"caddyjwt/pool", "caddyjwt/expiry", "internal/gate", "internal/keyset", "introspect",
-		"caddyjwt/revocations", "internal/causes",
+		"caddyjwt/revocations", "internal/causes", "internal/revoke", "internal/lastgood",
 		"internal/jose", // its tests make keys, too
 	},
 	"caddyjwt/startup": {"caddyjwt/pool", "internal/summary"},
@@ -131,8 +140,8 @@ var arrows = map[string][]string{
 	"caddyjwt/cors":     {"caddyjwt/words", "caddyjwt/onheader", "internal/causes", "internal/setting"},
 
 	"caddyjwt/issuers": {
-		"caddyjwt/words", "caddyjwt/backchannel", "caddyjwt/pool", "caddyjwt/process", "caddyjwt/require",
-		"caddyjwt/revocations", "internal/gate", "internal/authserver",
+		"caddyjwt/words", "caddyjwt/clienttls", "caddyjwt/backchannel", "caddyjwt/pool", "caddyjwt/process",
+		"caddyjwt/require", "caddyjwt/revocations", "internal/gate", "internal/authserver",
 		"introspect", "internal/fetch", "internal/hashing", "internal/jose", "internal/keyset", "internal/claims",
 		"internal/privatekey", "internal/rotating", "internal/setting", "internal/tenant", "internal/tenantkeys",
 	},
@@ -146,14 +155,14 @@ var arrows = map[string][]string{
 	},
 
 	"caddyjwt": {
-		"caddyjwt/words", "caddyjwt/issuers", "caddyjwt/consumers", "caddyjwt/doubts", "caddyjwt/pool", "caddyjwt/process",
-		"caddyjwt/backchannel", "caddyjwt/revocations", "internal/logout",
+		"caddyjwt/words", "caddyjwt/clienttls", "caddyjwt/issuers", "caddyjwt/consumers", "caddyjwt/doubts",
+		"caddyjwt/pool", "caddyjwt/process", "caddyjwt/backchannel", "caddyjwt/revocations", "internal/logout",
 		"caddyjwt/startup", "caddyjwt/require", "caddyjwt/verdict",
 		"caddyjwt/expiry", "caddyjwt/onheader", "caddyjwt/cors", "internal/summary",
 		"caddyjwt/bodies", "caddyjwt/rights", "caddyjwt/protected", "internal/resource",
 		"internal/gate", "internal/authserver", "introspect", // and what their configurations are made of:
 		"internal/bearer", "internal/claims", "internal/hashing", "internal/jose", "internal/keyset",
-		"internal/problem", "internal/setting", "internal/causes", "internal/tenant", "internal/roster",
+		"internal/problem", "internal/setting", "internal/causes", "internal/tenant", "internal/roster", "internal/revoke",
 		"internal/diagnose", // what the command "check" is given
 		"caddyjwt/matcher",  // its tests adapt the Caddyfiles of the documents
 	},
@@ -165,7 +174,7 @@ var arrows = map[string][]string{
 	"caddyjwt/command/running": {"caddyjwt/revocations", "internal/paste", "internal/terminal"},
 	"caddyjwt/command": {
 		"caddyjwt/command/running", "internal/terminal",
-		"caddyjwt", "caddyjwt/consumers", "caddyjwt/protected", "caddyjwt/rights", "caddyjwt/words",
+		"caddyjwt", "caddyjwt/consumers", "caddyjwt/protected", "caddyjwt/revocations", "caddyjwt/rights", "caddyjwt/words",
 		"internal/bearer", "internal/causes", "internal/claims", "internal/diagnose", "internal/gate", "internal/jose",
 		"internal/paste", "internal/privatekey", "internal/resource",
 	},

@@ -72,8 +72,8 @@ func freshFile(dir, pattern string) (path string, err error) {
 // lockRetry is how long to wait between two attempts to lock a file. Bbolt waits as long.
 const lockRetry = 50 * time.Millisecond
 
-// errLocked means that another process uses the file.
-var errLocked = errors.New("another process uses it")
+// ErrLocked means that another process uses the file of a store.
+var ErrLocked = errors.New("another process uses it")
 
 // openVerified locks the file, checks that nothing is lost or changed, and opens it with bbolt.
 func (f *File) openVerified(timeout time.Duration) error {
@@ -138,9 +138,9 @@ func (f *File) cannotOpen(err error) error {
 		return fmt.Errorf("the store in %s: %w. Use the program that has written it", f.path, newer)
 	case errors.Is(err, ErrCorrupt):
 		return err
-	case errors.Is(err, errLocked), errors.Is(err, bbolterrors.ErrTimeout):
+	case errors.Is(err, ErrLocked), errors.Is(err, bbolterrors.ErrTimeout):
 		return fmt.Errorf("another process uses the store in %s: two Caddys cannot share one file. Stop the other one, or "+
-			"give this one a file of its own: %w", f.path, errLocked)
+			"give this one a file of its own: %w", f.path, ErrLocked)
 	}
 	return fmt.Errorf("the store in %s cannot be opened: %w", f.path, err)
 }

@@ -85,7 +85,7 @@ func (f *File) ready(ctx context.Context, key string, contents ...[]byte) error 
 	if err := f.usable(); err != nil {
 		return err
 	}
-	return check(ctx, key, contents...)
+	return CheckArguments(ctx, key, contents...)
 }
 
 // Put implements Store.
@@ -95,7 +95,7 @@ func (f *File) Put(ctx context.Context, key string, value []byte, expires time.T
 	}
 	value = copied(value)
 	_, err := change(ctx, f, len(value), func(l *ledger) (struct{}, error) {
-		return struct{}{}, l.put(values, userKey(key), millis(expires), value)
+		return struct{}{}, l.put(values, userKey(key), Millis(expires), value)
 	})
 	return err
 }
@@ -144,7 +144,7 @@ func (f *File) Swap(ctx context.Context, key string, old, fresh []byte, expires 
 		if fresh == nil {
 			return true, l.remove(values, userKey(key))
 		}
-		return true, l.put(values, userKey(key), millis(expires), fresh)
+		return true, l.put(values, userKey(key), Millis(expires), fresh)
 	})
 }
 
@@ -155,7 +155,7 @@ func (f *File) Append(ctx context.Context, log string, record []byte, expires ti
 	}
 	record = copied(record)
 	return change(ctx, f, len(record), func(l *ledger) (Position, error) {
-		position, err := l.append(log, record, millis(expires))
+		position, err := l.append(log, record, Millis(expires))
 		return Position{Lo: position}, err
 	})
 }

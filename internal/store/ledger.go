@@ -167,7 +167,7 @@ func (l *ledger) remove(t table, key []byte) error {
 // value returns a copy of a value that has not expired; nil if there is none.
 func (l *ledger) value(key string) ([]byte, error) {
 	e, err := l.get(values, userKey(key))
-	if err != nil || e == nil || expired(e.expires, time.Now().UnixMilli()) {
+	if err != nil || e == nil || Expired(e.expires, time.Now().UnixMilli()) {
 		return nil, err
 	}
 	return copied(e.content), nil
@@ -217,7 +217,7 @@ func (l *ledger) read(name string, after uint64, a *answer) error {
 			return err
 		}
 		position := Position{Lo: binary.BigEndian.Uint64(key[8:])}
-		a.add(Record{Position: position, Data: copied(e.content), Expires: timeOf(e.expires)})
+		a.add(Record{Position: position, Data: copied(e.content), Expires: TimeOf(e.expires)})
 	}
 	return nil
 }
@@ -231,7 +231,7 @@ func (l *ledger) sweep(now int64) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if !expired(expires, now) {
+		if !Expired(expires, now) {
 			break
 		}
 		due = append(due, copied(key))

@@ -19,7 +19,7 @@ func lock(file *os.File, timeout time.Duration) error {
 		case !errors.Is(err, syscall.EWOULDBLOCK):
 			return err
 		case time.Now().After(deadline):
-			return errLocked
+			return ErrLocked
 		}
 	}
 }

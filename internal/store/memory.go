@@ -39,7 +39,7 @@ func (m *Memory) lock(ctx context.Context, key string, contents ...[]byte) error
 	m.mu.Lock()
 	err := m.open()
 	if err == nil {
-		err = check(ctx, key, contents...)
+		err = CheckArguments(ctx, key, contents...)
 	}
 	if err != nil {
 		m.mu.Unlock()
@@ -129,7 +129,7 @@ func (m *Memory) Sweep(ctx context.Context, now time.Time) error {
 // sweepStep deletes as much as one step may, and reports whether there may be more.
 func (m *Memory) sweepStep(now int64) bool {
 	for range sweepStep {
-		if len(m.ends) == 0 || !expired(m.ends[0].expires, now) {
+		if len(m.ends) == 0 || !Expired(m.ends[0].expires, now) {
 			return false
 		}
 		m.forget(m.ends[0])
@@ -151,7 +151,7 @@ func (m *Memory) Close() error {
 // present returns the value under a key; nil if there is none, or if it has expired.
 func (m *Memory) present(key string) *item {
 	found := m.values[key]
-	if found == nil || expired(found.expires, time.Now().UnixMilli()) {
+	if found == nil || Expired(found.expires, time.Now().UnixMilli()) {
 		return nil
 	}
 	return found
@@ -161,7 +161,7 @@ func (m *Memory) put(key string, value []byte, expires time.Time) {
 	if before := m.values[key]; before != nil {
 		m.forget(before)
 	}
-	fresh := &item{content: copied(value), expires: millis(expires), key: key}
+	fresh := &item{content: copied(value), expires: Millis(expires), key: key}
 	m.values[key] = fresh
 	m.expire(fresh)
 }

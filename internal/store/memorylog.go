@@ -27,7 +27,7 @@ func (m *Memory) Append(ctx context.Context, log string, record []byte, expires 
 		m.logs[log] = l
 	}
 	l.last++
-	fresh := &item{content: copied(record), expires: millis(expires), log: l, position: l.last}
+	fresh := &item{content: copied(record), expires: Millis(expires), log: l, position: l.last}
 	l.records = append(l.records, fresh)
 	m.expire(fresh)
 	return Position{Lo: l.last}, nil
@@ -52,7 +52,7 @@ func (m *Memory) Read(ctx context.Context, log string, after Position, limit int
 			break
 		}
 		if i.log != nil {
-			a.add(Record{Position: Position{Lo: i.position}, Data: copied(i.content), Expires: timeOf(i.expires)})
+			a.add(Record{Position: Position{Lo: i.position}, Data: copied(i.content), Expires: TimeOf(i.expires)})
 		}
 	}
 	return a.records, nil

@@ -91,6 +91,15 @@ const (
 	mostBytes   = 4 << 20
 )
 
+// AnswerBounds returns the bounds of one answer of Read with a limit. An answer is full when it has as many records, or
+// when its contents have as many bytes or more. The error says that the limit is not possible.
+func AnswerBounds(limit int) (records, bytes int, err error) {
+	if limit < 1 {
+		return 0, 0, fmt.Errorf("a limit of %d records: it must be 1 or more", limit)
+	}
+	return min(limit, mostRecords), mostBytes, nil
+}
+
 // answer collects the records of one Read.
 type answer struct {
 	records []Record
@@ -107,14 +116,12 @@ func (a *answer) add(r Record) {
 }
 
 func newAnswer(limit int) (answer, error) {
-	if limit < 1 {
-		return answer{}, fmt.Errorf("a limit of %d records: it must be 1 or more", limit)
-	}
-	return answer{limit: min(limit, mostRecords)}, nil
+	records, _, err := AnswerBounds(limit)
+	return answer{limit: records}, err
 }
 
-// check returns the error of a context that has ended, or of a key or a content that is too large.
-func check(ctx context.Context, key string, contents ...[]byte) error {
+// CheckArguments returns the error of a context that has ended, or of a key or a content that is too large.
+func CheckArguments(ctx context.Context, key string, contents ...[]byte) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -129,9 +136,9 @@ func check(ctx context.Context, key string, contents ...[]byte) error {
 	return nil
 }
 
-// millis is a time as it is kept: milliseconds since 1970, rounded up, so that nothing is forgotten too early. Zero
+// Millis is a time as it is kept: milliseconds since 1970, rounded up, so that nothing is forgotten too early. Zero
 // stands for never, so the beginning of 1970 becomes the millisecond after it.
-func millis(t time.Time) int64 {
+func Millis(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}
@@ -142,13 +149,13 @@ func millis(t time.Time) int64 {
 	return max(ms, 1)
 }
 
-// timeOf is the reverse of millis.
-func timeOf(ms int64) time.Time {
+// TimeOf is the reverse of Millis.
+func TimeOf(ms int64) time.Time {
 	if ms == 0 {
 		return time.Time{}
 	}
 	return time.UnixMilli(ms).UTC()
 }
 
-// expired reports whether something with this end has expired at a time. Both are milliseconds.
-func expired(expires, now int64) bool { return expires != 0 && expires <= now }
+// Expired reports whether something with this end has expired at a time. Both are milliseconds.
+func Expired(expires, now int64) bool { return expires != 0 && expires <= now }

@@ -28,6 +28,10 @@ const (
 
 	// maxAsked is how many questions for unknown keys are remembered for each tenant.
 	maxAsked = 32
+
+	// maxKept is how many tenants have their keys kept over restarts, those whose tokens come first. Each takes at most
+	// half a megabyte in the store, and usually some kilobytes.
+	maxKept = 1000
 )
 
 // Options are the settings of the keys of many tenants, each of which has metadata of its own.
@@ -52,7 +56,8 @@ type Keys struct {
 
 	mu     sync.Mutex // held while a source is opened or closed
 	closed bool
-	gone   keyset.Stats // of the sources of tenants that are no longer listed
+	gone   keyset.Stats        // of the sources of tenants that are no longer listed
+	kept   map[string]struct{} // the tenants whose keys are kept
 
 	observer atomic.Pointer[func(keyset.Event)]
 }
@@ -68,7 +73,7 @@ func New(options Options) (*Keys, error) {
 		return nil, errors.New("keys of each tenant by discovery need a list of tenants: " +
 			"with any tenant, every invented issuer would be a fetch")
 	}
-	k := &Keys{options: options}
+	k := &Keys{options: options, kept: make(map[string]struct{})}
 	k.events = refresh.NewQueue(k.tell)
 	client, err := fetch.NewClient(options.Discovery.Fetch)
 	if err != nil {
@@ -129,6 +134,10 @@ func (k *Keys) openFor(name string) (*keyset.Discovery, error) {
 	if err := options.Timing.Defaults(); err != nil {
 		return nil, err
 	}
+	keeps := len(k.kept) < maxKept
+	if !keeps {
+		options.Kept = options.Kept.ReadOnly()
+	}
 	options.Timing.Cooldown = max(options.Timing.Cooldown, time.Duration(k.options.Listed.Len())*share)
 	source, err := keyset.NewDiscovery(options)
 	if err != nil {
@@ -139,6 +148,9 @@ func (k *Keys) openFor(name string) (*keyset.Discovery, error) {
 		k.events.Deliver()
 	})
 	k.open.Store(name, source)
+	if keeps {
+		k.kept[name] = struct{}{}
+	}
 	return source, nil
 }
 
@@ -156,6 +168,7 @@ func (k *Keys) closeUnlisted() {
 // end closes the source of one tenant. The caller holds the lock.
 func (k *Keys) end(name string, source *keyset.Discovery) {
 	k.open.Delete(name)
+	delete(k.kept, name)
 	_ = source.Close() // it closes neither of the clients, and so has no error
 	k.gone = added(k.gone, source.Stats())
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/terminal"
 )
 
+const revocationsPath = "/bearer_auth/revocations"
+
 // defaultLimit is how many revocations are listed.
 const defaultLimit = 1000
 
@@ -27,14 +29,15 @@ type listOptions struct {
 }
 
 // RevocationsCommand is the command "revocations".
-func RevocationsCommand() *cobra.Command {
-	var o listOptions
+func RevocationsCommand(read Reader) *cobra.Command {
+	o := listOptions{admin: adminFlags{read: read}}
 	cmd := &cobra.Command{
 		Use:   "revocations",
 		Short: "Lists what the running Caddy has revoked",
 		Long: `
 Asks the running Caddy which tokens it refuses although they have not expired, and prints a table, in the order in which
-they were revoked. An entry goes when all its tokens have expired.`,
+they were revoked. An entry goes when all its tokens have expired. If no Caddy answers where --config says, the command
+opens the store of that configuration itself.`,
 		Example: `  caddy bearer-auth revocations
   caddy bearer-auth revocations --json | jq -r '.entries[] | select(.by == "sub") | .value'`,
 		Args: cobra.NoArgs,
@@ -48,7 +51,7 @@ they were revoked. An entry goes when all its tokens have expired.`,
 }
 
 func (o *listOptions) run(cmd *cobra.Command) error {
-	text, err := o.admin.ask(http.MethodGet, "/bearer_auth/revocations?limit="+strconv.Itoa(o.limit), nil)
+	text, err := o.admin.ask(cmd, http.MethodGet, revocationsPath+"?limit="+strconv.Itoa(o.limit), nil)
 	if err != nil {
 		return err
 	}

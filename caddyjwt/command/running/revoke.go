@@ -25,21 +25,22 @@ type revokeOptions struct {
 	order      revocations.Order
 	token      string // where it is
 	notAfter   string
+	all        bool
 	undo, json bool
 }
 
 // RevokeCommand is the command "revoke".
-func RevokeCommand() *cobra.Command {
-	var o revokeOptions
+func RevokeCommand(read Reader) *cobra.Command {
+	o := revokeOptions{admin: adminFlags{read: read}}
 	cmd := &cobra.Command{
-		Use: "revoke --issuer <iss>|--consumer <name> [--jti|--sub|--sid|--client-id <value> | --token -|<file> | " +
-			"--claim <path> --value <value>]",
+		Use: "revoke --issuer <iss>|--consumer <name> --jti|--sub|--sid|--client-id <value> | --token -|<file> | " +
+			"--claim <path> --value <value> | --all",
 		Short: "Has the running Caddy refuse tokens that have not expired",
 		Long: `
 Asks the running Caddy to refuse tokens from now on, although they have not expired. When the command ends with status
 0, the revocation is kept in the store, and the next request with such a token is refused.
 
---issuer or --consumer says whose tokens are meant. One more flag says which of them. Without one, all of them are:
+--issuer or --consumer says whose tokens are meant. One more flag says which of them:
 
   --jti                the token with this id
   --token              this very token; if it says who issued it, --issuer may be left out
@@ -47,6 +48,7 @@ Asks the running Caddy to refuse tokens from now on, although they have not expi
   --sid                all tokens of a session
   --client-id          all tokens that a client was given
   --claim and --value  all tokens with this value of a claim; "revocation claim" in the issuer names such claims
+  --all                all of them; of a consumer, also without this flag
 
 All but the first two mean the tokens that were issued until --not-after, which is now by default. Tokens that are
 issued later pass. --dry-run only says how many tokens and responses it would hit. --undo takes a revocation back: give
@@ -56,7 +58,10 @@ The token itself is never an argument: other users of the machine can see argume
 history. --token names a file, or "-" for standard input.
 
 The Caddy is asked at its admin endpoint, as by "caddy reload": at --address, or where --config says, or at the default
-address. Its configuration needs a store: the global option "bearer_auth { store file }".`,
+address. Its configuration needs a store: the global option "bearer_auth { store file }".
+
+If no Caddy answers where --config says, the command opens the store of that configuration itself, with the same checks.
+It needs the files and environment variables of the configuration, and the rights to the store.`,
 		Example: `  caddy bearer-auth revoke --issuer https://auth.example.com --sub alice --reason "laptop stolen"
   pbpaste | caddy bearer-auth revoke --token -
   caddy bearer-auth revoke --consumer partner --dry-run
@@ -93,6 +98,7 @@ func (o *revokeOptions) addTo(cmd *cobra.Command) {
 	flags.StringVar(&o.order.Client, "client-id", "", "All tokens of this client")
 	flags.StringVar(&o.order.Claim, "claim", "", "All tokens with --value in this claim, which is a path")
 	flags.StringVar(&o.order.Value, "value", "", "The value of --claim")
+	flags.BoolVar(&o.all, "all", false, "All tokens of the issuer or consumer")
 	flags.StringVar(&o.token, "token", "", "File with the token, or \"-\" for standard input; never the token itself")
 	flags.StringVar(&o.notAfter, "not-after", "", "Until when they were issued, as 2026-01-31T12:00:00Z (default: now)")
 	flags.StringVar(&o.order.Reason, "reason", "", "Why, for the log and the list")
@@ -125,7 +131,7 @@ func (o *revokeOptions) run(cmd *cobra.Command) error {
 	if o.undo {
 		method = http.MethodDelete
 	}
-	text, err := o.admin.ask(method, "/bearer_auth/revocations", body)
+	text, err := o.admin.ask(cmd, method, revocationsPath, body)
 	if err != nil {
 		return err
 	}
@@ -158,12 +164,33 @@ func (o *revokeOptions) complete(cmd *cobra.Command) error {
 		}
 		o.order.NotAfter = &notAfter
 	}
+	if err := o.checkAll(); err != nil {
+		return err
+	}
 	if o.token == "" {
 		return nil
 	}
 	token, err := readToken(cmd.InOrStdin(), o.token)
 	o.order.Token = token
 	return err
+}
+
+// checkAll has whoever means all tokens of an issuer say so: with a forgotten --sub, everybody would be signed out.
+func (o *revokeOptions) checkAll() error {
+	narrow := o.token != ""
+	for _, value := range []string{
+		o.order.ID, o.order.Subject, o.order.Session, o.order.Client, o.order.Claim, o.order.Value,
+	} {
+		narrow = narrow || value != ""
+	}
+	switch {
+	case o.all && narrow:
+		return errors.New("--all means all tokens, and another flag some of them: leave one of the two out")
+	case !o.all && !narrow && o.order.Issuer != "":
+		return errors.New("this would mean all tokens of the issuer, and sign out everybody: name a --sub, --sid, --jti, " +
+			"--client-id, --claim or --token, or write --all if it is meant")
+	}
+	return nil
 }
 
 // errTokenItself does not repeat what was given: it may be a token.

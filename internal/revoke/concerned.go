@@ -1,0 +1,34 @@
+package revoke
+
+import "sync/atomic"
+
+// concerned are the consumers that there are entries for. Most consumers have none, and then there is nothing else to
+// look up for them: a token of an issuer whose caller counts as a consumer is judged twice.
+type concerned struct {
+	consumers table
+	any       atomic.Bool // there may be entries for any consumer, whose names are not known
+}
+
+// has reports whether there may be an entry for a consumer.
+func (c *concerned) has(consumer hash) bool {
+	if c.any.Load() {
+		return true
+	}
+	_, _, there := c.consumers.find(consumer)
+	return there
+}
+
+// merge adds others. The lock of the list must be held.
+func (c *concerned) merge(others *concerned) {
+	if others.any.Load() {
+		c.any.Store(true)
+	}
+	for part := range others.consumers.parts {
+		for i := range others.consumers.parts[part].all() {
+			c.add(i.hash, i.expires)
+		}
+	}
+}
+
+// add notes that there is an entry for a consumer until some time. The lock of the list must be held.
+func (c *concerned) add(consumer hash, expires int64) { c.consumers.put(consumer, 0, expires) }

@@ -1,0 +1,280 @@
+package revoke_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/revoke"
+	"github.com/caddyjwt/gateway/internal/store"
+)
+
+// faulty is a link whose answers a test changes.
+type faulty struct {
+	*link
+	faults atomic.Pointer[faults]
+}
+
+// faults are called before or after what they are named after. A nil one changes nothing.
+type faults struct {
+	append func(record []byte) (store.Position, bool, error)
+	check  func()
+	get    func() error
+	swap   func(key string)
+}
+
+func (f *faulty) set() faults {
+	if set := f.faults.Load(); set != nil {
+		return *set
+	}
+	return faults{}
+}
+
+func (f *faulty) Append(ctx context.Context, log string, record []byte, expires time.Time) (store.Position, error) {
+	if do := f.set().append; do != nil {
+		if at, instead, err := do(record); instead {
+			return at, err
+		}
+	}
+	return f.link.Append(ctx, log, record, expires)
+}
+
+func (f *faulty) Check(ctx context.Context, log string, anchor store.Position) (store.Condition, error) {
+	c, err := f.link.Check(ctx, log, anchor)
+	if do := f.set().check; do != nil {
+		do()
+	}
+	return c, err
+}
+
+func (f *faulty) Get(ctx context.Context, key string) ([]byte, error) {
+	if do := f.set().get; do != nil {
+		if err := do(); err != nil {
+			return nil, err
+		}
+	}
+	return f.link.Get(ctx, key)
+}
+
+func (f *faulty) Swap(ctx context.Context, key string, old, fresh []byte, expires time.Time) (bool, error) {
+	if do := f.set().swap; do != nil {
+		do(key)
+	}
+	return f.link.Swap(ctx, key, old, fresh, expires)
+}
+
+// openFaulty opens a ledger at a server. The caller closes it.
+func openFaulty(t *testing.T, f *faulty) *node {
+	t.Helper()
+	l, err := revoke.Open(t.Context(), f, revoke.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &node{Ledger: l, link: f.link}
+}
+
+// A server that takes a record, loses it before anybody has read it, and goes on with one of another node, must not
+// have the first one acknowledged: nobody knows it.
+func TestARecordThatIsLostBeforeItIsReadIsNotAcknowledged(t *testing.T) {
+	together(t, func(t *testing.T, s *server, _, b *node) {
+		f := &faulty{link: &link{server: s}}
+		c := openFaulty(t, f)
+		defer c.Close()
+		other, err := lasting(subject("other"), time.Hour).Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.faults.Store(&faults{append: func([]byte) (store.Position, bool, error) {
+			at, err := b.link.Append(t.Context(), logName, other, time.Now().Add(time.Hour))
+			return at, true, err
+		}})
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if err := c.Write(ctx, lasting(subject("lost"), time.Hour)); !errors.Is(err, revoke.ErrWrite) {
+			t.Errorf("error %v, and it is refused: %v", err, c.refuses(t, "lost"))
+		}
+	})
+}
+
+// A target that was revoked, taken back and revoked again stays revoked when the server loses the last of the three.
+func TestWhatIsRevokedAgainIsWrittenBack(t *testing.T) {
+	together(t, func(t *testing.T, s *server, a, b *node) {
+		lift := lasting(subject("s"), time.Hour)
+		lift.Lifted = true
+		write(t, a.Ledger, lasting(subject("s"), time.Hour), lift, lasting(subject("s"), time.Hour))
+		synctest.Wait()
+		s.goBack(t, 2)
+		time.Sleep(5 * time.Second)
+		c := s.join(t, revoke.Options{})
+		defer c.Close()
+		for name, n := range map[string]*node{"a": a, "b": b, "c": c} {
+			if n.known() != nil || !n.refuses(t, "s") {
+				t.Errorf("%s: %v, refused: %v", name, n.known(), n.refuses(t, "s"))
+			}
+		}
+	})
+}
+
+// A copy takes over between two questions, and no connection breaks. Its new records do not hide what it has lost.
+func TestACopyThatTakesOverBetweenTwoQuestions(t *testing.T) {
+	together(t, func(t *testing.T, s *server, a, b *node) {
+		f := &faulty{link: &link{server: s}}
+		c := openFaulty(t, f)
+		defer c.Close()
+		write(t, a.Ledger, lasting(subject("s1"), time.Hour), lasting(subject("s2"), time.Hour))
+		time.Sleep(2 * time.Second)
+		a.Close()
+		b.Close()
+		var over atomic.Bool
+		f.faults.Store(&faults{check: func() {
+			if over.Swap(true) {
+				return
+			}
+			s.goBack(t, 1)
+			d := &link{server: s}
+			for i := range 2 { // the first one is at the position of what is lost
+				record, err := lasting(subject(fmt.Sprint("new", i)), time.Hour).Encode()
+				if err == nil {
+					_, err = d.Append(context.Background(), logName, record, time.Now().Add(time.Hour))
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		}})
+		time.Sleep(5 * time.Second)
+		fresh := s.join(t, revoke.Options{})
+		defer fresh.Close()
+		for _, sub := range []string{"s1", "s2", "new0", "new1"} {
+			if !c.refuses(t, sub) || !fresh.refuses(t, sub) {
+				t.Errorf("%s: refused %v, by a new node %v", sub, c.refuses(t, sub), fresh.refuses(t, sub))
+			}
+		}
+	})
+}
+
+// A node that fails while it writes back goes on at once: until then, others do not know what it knows.
+func TestWritingBackGoesOnAfterAFailure(t *testing.T) {
+	together(t, func(t *testing.T, s *server, a, b *node) {
+		f := &faulty{link: &link{server: s}}
+		c := openFaulty(t, f)
+		defer c.Close()
+		write(t, a.Ledger, lasting(subject("s"), time.Hour))
+		synctest.Wait()
+		a.Close()
+		b.Close()
+		var failed atomic.Bool
+		f.faults.Store(&faults{append: func(record []byte) (store.Position, bool, error) {
+			fails := strings.Contains(string(record), "held") && !failed.Swap(true)
+			return store.Position{}, fails, errCut
+		}})
+		s.goBack(t, 0)
+		time.Sleep(5 * time.Second)
+		if !failed.Load() || s.records(t) != 1 {
+			t.Errorf("failed: %v; %d records", failed.Load(), s.records(t))
+		}
+	})
+}
+
+// A revocation that is written while the store has lost it goes into the store: nobody knows whether this node lives
+// until it can write back.
+func TestARevocationAgainWhileTheStoreIsNotKnown(t *testing.T) {
+	together(t, func(t *testing.T, s *server, a, _ *node) {
+		entry := lasting(subject("s"), time.Hour)
+		write(t, a.Ledger, entry)
+		s.empty()
+		time.Sleep(12 * time.Second)
+		write(t, a.Ledger, entry)
+		if n := s.records(t); n != 1 {
+			t.Errorf("%d records", n)
+		}
+	})
+}
+
+// With many issuers, a reload does not wait for each of them when the server does not answer.
+func TestExpectationsWaitOnceForASilentServer(t *testing.T) {
+	together(t, func(t *testing.T, s *server, _, _ *node) {
+		f := &faulty{link: &link{server: s}}
+		c := openFaulty(t, f)
+		defer c.Close()
+		owners := new(revoke.Owners)
+		for i := range 50 {
+			owners.Add(revoke.Owner{Issuer: fmt.Sprintf("https://as%d.example", i), MaxLifetime: time.Hour})
+		}
+		if err := errors.Join(c.Expect(t.Context(), owners), c.Bound(t.Context(), owners)); err != nil {
+			t.Fatal(err)
+		}
+		f.faults.Store(&faults{get: func() error {
+			time.Sleep(2 * time.Second)
+			return errCut
+		}})
+		began := time.Now()
+		if err := c.Expect(t.Context(), owners); err != nil || c.known() != nil {
+			t.Errorf("%v, %v", err, c.known())
+		}
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		f.faults.Store(nil)
+	})
+}
+
+// A store that is damaged stays so for a configuration that comes into force after the server has gone away.
+func TestExpectationsDoNotHideDamage(t *testing.T) {
+	together(t, func(t *testing.T, _ *server, a, _ *node) {
+		if _, err := a.link.Append(t.Context(), logName, []byte("nonsense"), time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		a.link.cut.Store(true)
+		time.Sleep(2 * time.Second)
+		if err := a.Expect(t.Context(), ownedBy(issuerB, time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.known(); err == nil || errors.Is(err, revoke.ErrUnsynced) {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
+// What is taken back while a node is about to write back does not come again.
+func TestALiftDuringTheWritingBack(t *testing.T) {
+	together(t, func(t *testing.T, s *server, a, b *node) {
+		f := &faulty{link: &link{server: s}}
+		c := openFaulty(t, f)
+		defer c.Close()
+		write(t, a.Ledger, lasting(subject("s"), time.Hour), lasting(subject("t"), time.Hour))
+		synctest.Wait()
+		a.Close()
+		b.Close()
+		var lifted atomic.Bool
+		f.faults.Store(&faults{swap: func(key string) {
+			if !strings.HasPrefix(key, "revocations") || lifted.Swap(true) {
+				return
+			}
+			lift := lasting(subject("s"), time.Hour)
+			lift.Lifted = true
+			record, err := lift.Encode()
+			if err == nil {
+				_, err = b.link.Append(context.Background(), logName, record, time.Now().Add(time.Hour))
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}})
+		s.goBack(t, 1)
+		time.Sleep(5 * time.Second)
+		fresh := s.join(t, revoke.Options{})
+		defer fresh.Close()
+		for name, n := range map[string]*node{"c": c, "fresh": fresh} {
+			if !lifted.Load() || n.refuses(t, "s") || !n.refuses(t, "t") {
+				t.Errorf("%s: s refused: %v, t refused: %v", name, n.refuses(t, "s"), n.refuses(t, "t"))
+			}
+		}
+	})
+}
