@@ -22,7 +22,7 @@ var ErrUnknown = errors.New("it is not known which tokens are revoked")
 
 // ErrUnsynced is an ErrUnknown whose only reason is that other processes may have revoked tokens in the meantime. All
 // entries that this process has heard of are in the list.
-var ErrUnsynced = fmt.Errorf("%w: no contact with the store that other processes write to", ErrUnknown)
+var ErrUnsynced = fmt.Errorf("%w: the list is not in sync with the store", ErrUnknown)
 
 // generations counts the changes of all lists of the process, so that two lists never have the same generation.
 var generations atomic.Uint64
