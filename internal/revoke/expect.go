@@ -108,14 +108,25 @@ func (l *Ledger) lastKnown(name string) (b bounds, is bool) {
 	return b, is
 }
 
-// bound changes the bounds of one owner in the store. Another node may do the same.
+// bound notes in the store how long tokens of one owner may live.
 func (l *Ledger) bound(ctx context.Context, name string, owner *Owner) (bounds, error) {
+	after, err := l.update(ctx, name, func(before bounds) bounds {
+		return before.with(owner.MaxLifetime, owner.Leeway, l.o.Now())
+	})
+	if err == nil {
+		l.know(name, after)
+	}
+	return after, err
+}
+
+// update changes the bounds of one owner in the store. Another node may do the same, so change may be called again.
+func (l *Ledger) update(ctx context.Context, name string, change func(before bounds) bounds) (bounds, error) {
 	for {
 		old, before, err := l.stored(ctx, name)
 		if err != nil {
 			return bounds{}, err
 		}
-		after := before.with(owner.MaxLifetime, owner.Leeway, l.o.Now())
+		after := change(before)
 		if after.equal(before) && (old != nil || after.equal(bounds{})) {
 			return after, nil
 		}
@@ -124,7 +135,6 @@ func (l *Ledger) bound(ctx context.Context, name string, owner *Owner) (bounds, 
 			return bounds{}, err
 		}
 		if swapped, err := l.store.Swap(ctx, boundsKey+name, old, text, time.Time{}); err != nil || swapped {
-			l.know(name, after, err)
 			return after, err
 		}
 	}
@@ -147,15 +157,12 @@ func (l *Ledger) stored(ctx context.Context, name string) (text []byte, b bounds
 	if err = json.Unmarshal(text, &b); err != nil {
 		return nil, b, fmt.Errorf("%w: %w", ErrRecord, err)
 	}
-	l.know(name, b, nil)
+	l.know(name, b)
 	return text, b, nil
 }
 
-// know remembers the bounds that the store has, unless there was an error.
-func (l *Ledger) know(name string, b bounds, err error) {
-	if err != nil {
-		return
-	}
+// know remembers the bounds that the store has.
+func (l *Ledger) know(name string, b bounds) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.known[name] = b
@@ -167,35 +174,16 @@ func (l *Ledger) restoreBounds(ctx context.Context) error {
 	known := maps.Clone(l.known)
 	l.mu.Unlock()
 	for name, ours := range known {
-		if err := l.restore(ctx, name, ours); err != nil {
+		_, err := l.update(ctx, name, func(theirs bounds) bounds {
+			both := ours.and(theirs)
+			l.know(name, both) // also if it cannot be written now
+			return both
+		})
+		if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (l *Ledger) restore(ctx context.Context, name string, ours bounds) error {
-	for {
-		old, theirs, err := l.stored(ctx, name)
-		if err != nil {
-			return err
-		}
-		both := ours
-		if old != nil {
-			both = ours.and(theirs)
-		}
-		if old != nil && both.equal(theirs) {
-			return nil
-		}
-		l.know(name, both, nil) // also if it cannot be written now
-		text, err := json.Marshal(both)
-		if err != nil {
-			return err
-		}
-		if swapped, err := l.store.Swap(ctx, boundsKey+name, old, text, time.Time{}); err != nil || swapped {
-			return err
-		}
-	}
 }
 
 // postpones reports whether an error is one of a store.Shared which is out of reach, so that what has failed can be
