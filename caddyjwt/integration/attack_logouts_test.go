@@ -249,7 +249,7 @@ func TestAttackLogoutFlood(t *testing.T) {
 	})
 }
 
-// The store fails. The server is told to try again, the log has an error, and what was revoked before stays so.
+// The store fails. The answer tells the server to try again, the log has an error, and what was revoked stays so.
 func TestAttackLogoutWhileTheStoreFails(t *testing.T) {
 	p := startLogouts(t)
 	before, good := p.accessToken(), p.accessToken("sid", "s2")

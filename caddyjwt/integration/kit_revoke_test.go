@@ -157,14 +157,6 @@ func (o *office) listed(query string) []string {
 	return lines
 }
 
-// out wants tokens to be refused because they are revoked.
-func (o *office) out(tokens ...string) {
-	o.t.Helper()
-	for _, token := range tokens {
-		o.refused(o.get("/", token), http.StatusUnauthorized, "revoked")
-	}
-}
-
 // good wants tokens to pass, also as often as it takes until they are remembered.
 func (o *office) good(tokens ...string) {
 	o.t.Helper()

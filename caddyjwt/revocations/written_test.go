@@ -57,7 +57,7 @@ func TestAskAtTheStoreItself(t *testing.T) {
 		t.Errorf("an issuer that no gate knows: %v", err)
 	}
 	if _, _, err := w.Ask(t.Context(), "a b", revocationsPath, nil); err == nil {
-		t.Error("a method that is none")
+		t.Error("a method that does not exist")
 	}
 	status, _, err := w.Ask(t.Context(), http.MethodGet, "/bearer_auth/store", nil)
 	if err != nil || !strings.Contains(string(status), `"in_sync":true,"revocations":0`) {
