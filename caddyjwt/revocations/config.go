@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt/clienttls"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
+	"github.com/caddyjwt/gateway/internal/revoke"
 	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/internal/store"
 )
@@ -118,7 +119,7 @@ func (s Settings) compile(settings *words.Settings) (*place, error) {
 	if s.Store.Kind == kindRedis {
 		p.maxUnsynced, p.accepts = time.Duration(s.MaxUnsynced), s.OnUnsynced == unsyncedAccept
 		if p.maxUnsynced == 0 {
-			p.maxUnsynced = defaultMaxUnsynced
+			p.maxUnsynced = revoke.DefaultUnsynced
 		}
 		p.id = fmt.Sprint(p.id, " ", p.maxUnsynced) // the open store has it
 	}

@@ -21,16 +21,9 @@ const (
 	unsyncedRefuse = "refuse"
 	unsyncedAccept = "accept"
 
-	defaultMaxUnsynced = 10 * time.Second
 	// leastUnsynced leaves room for a question each second, and for one that fails.
 	leastUnsynced = 2 * time.Second
 )
-
-// defaultPrefix is the prefix of a store that does not say another one.
-const defaultPrefix = "bearer_auth"
-
-// mostReplicas bounds wait_replicas. No server has so many.
-const mostReplicas = 100
 
 // checkUnsynced refuses what cannot be meant about a store that is out of reach.
 func (s Settings) checkUnsynced() error {
@@ -73,7 +66,7 @@ func (s *Store) compileRedis(settings *words.Settings) (*place, error) {
 		}
 	}
 	where := shownURL(options.URL)
-	if options.Prefix != defaultPrefix {
+	if options.Prefix != redis.DefaultPrefix {
 		where += " (prefix " + options.Prefix + ")"
 	}
 	open := func() (store.Store, error) { return redis.New(options) }
@@ -95,18 +88,18 @@ func (s *Store) redisOptions(settings *words.Settings) (options redis.Options, k
 		return options, false, setting.In("Key", err)
 	}
 	prefix, prefixKnown, err := settings.Text("prefix", s.Prefix)
-	if err == nil && prefixKnown {
-		err = checkPrefix(prefix)
+	if err == nil && prefixKnown && !redis.IsPrefix(prefix) {
+		err = fmt.Errorf("prefix %q: expected 1 to %d letters, digits and characters of \"._:/-\"", prefix, redis.MaxPrefix)
 	}
 	if err != nil {
 		return options, false, setting.In("Prefix", err)
 	}
-	if s.WaitReplicas < 0 || s.WaitReplicas > mostReplicas {
+	if s.WaitReplicas < 0 || s.WaitReplicas > redis.MaxReplicas {
 		return options, false, setting.Errorf("WaitReplicas", "wait_replicas %d: expected a whole number from 0 to %d",
-			s.WaitReplicas, mostReplicas)
+			s.WaitReplicas, redis.MaxReplicas)
 	}
 	if prefix == "" {
-		prefix = defaultPrefix
+		prefix = redis.DefaultPrefix
 	}
 	options = redis.Options{URL: address, Key: key, Prefix: prefix, WaitReplicas: s.WaitReplicas}
 	return options, urlKnown && keyKnown && prefixKnown, nil
@@ -141,20 +134,6 @@ func (s *Store) sealingKey(settings *words.Settings) (key [32]byte, known bool, 
 		return key, false, errors.New("key is one that others can guess: " + makeAKey)
 	}
 	return key, true, nil
-}
-
-// longestPrefix bounds the prefix, which is in the name of each key at the server.
-const longestPrefix = 64
-
-// checkPrefix refuses a prefix that would not survive in the names of keys: braces have a meaning there.
-func checkPrefix(prefix string) error {
-	harmless := func(c rune) bool {
-		return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("._:/-", c)
-	}
-	if len(prefix) > longestPrefix || strings.ContainsFunc(prefix, func(c rune) bool { return !harmless(c) }) {
-		return fmt.Errorf("prefix %q: expected 1 to %d letters, digits and characters of \"._:/-\"", prefix, longestPrefix)
-	}
-	return nil
 }
 
 // tryRedis checks the options without connecting.

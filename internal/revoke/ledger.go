@@ -28,7 +28,8 @@ type Options struct {
 	// Trouble is called when the store fails while nobody waits for it, and with nil when it works again. Default:
 	// nobody is told.
 	Trouble func(error)
-	// MaxUnsynced is how long the list counts as complete after the last contact with a store.Shared. Default: 10 s.
+	// MaxUnsynced is how long the list counts as complete after the last contact with a store.Shared. Default:
+	// DefaultUnsynced.
 	MaxUnsynced time.Duration
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
@@ -79,7 +80,7 @@ func Open(ctx context.Context, s store.Store, o Options) (*Ledger, error) {
 		o.Trouble = func(error) {}
 	}
 	if o.MaxUnsynced == 0 {
-		o.MaxUnsynced = defaultUnsynced
+		o.MaxUnsynced = DefaultUnsynced
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -9,10 +9,12 @@ import (
 	"github.com/caddyjwt/gateway/internal/store"
 )
 
+// DefaultUnsynced is how long a list counts as complete without contact, unless Options say otherwise.
+const DefaultUnsynced = 10 * time.Second
+
 const (
-	defaultUnsynced = 10 * time.Second
-	checkEvery      = time.Second // at most, the time between two looks at a store.Shared
-	checkPause      = checkEvery / 4
+	checkEvery = time.Second // at most, the time between two looks at a store.Shared
+	checkPause = checkEvery / 4
 )
 
 // spread is what a ledger knows of a store that other processes write to, too. All but doubt is used by one goroutine

@@ -47,7 +47,7 @@ type Options struct {
 	URL string
 	// TLS has certificates; nil for those of the system. The URL says whether there is TLS, also for sentinels.
 	TLS *tls.Config
-	// Prefix begins all keys at the server. Default: "bearer_auth". It has letters, digits and "._:/-".
+	// Prefix begins all keys at the server. Default: DefaultPrefix. IsPrefix says what is one.
 	Prefix string
 	// Key seals what is stored. It must be random, and the same in all processes that share the store.
 	Key [32]byte
@@ -61,14 +61,25 @@ type Options struct {
 	SentinelUser, SentinelPassword string
 }
 
+// Bounds and defaults of Options.
 const (
-	defaultPrefix  = "bearer_auth"
-	maxPrefix      = 64
+	DefaultPrefix = "bearer_auth"
+	MaxPrefix     = 64  // bytes
+	MaxReplicas   = 100 // no server has so many
+)
+
+const (
 	defaultTimeout = 2 * time.Second
 	minTimeout     = 10 * time.Millisecond
 	minForReplicas = time.Second // the server notices the end of its waiting at tenths of a second
-	maxReplicas    = 100
 )
+
+// IsPrefix reports whether a text can begin all keys: at most MaxPrefix letters, digits and characters of "._:/-".
+// Braces have a meaning there.
+func IsPrefix(text string) bool {
+	const good = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:/-"
+	return len(text) <= MaxPrefix && strings.Trim(text, good) == ""
+}
 
 // Store is a store.Shared at a server.
 type Store struct {
@@ -87,7 +98,7 @@ var _ store.Shared = (*Store)(nil)
 // New makes a store, without connecting. The error says what of the options cannot be used, and has no secret in it.
 func New(o Options) (store.Shared, error) {
 	if o.Prefix == "" {
-		o.Prefix = defaultPrefix
+		o.Prefix = DefaultPrefix
 	}
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout
@@ -115,14 +126,13 @@ func New(o Options) (store.Shared, error) {
 
 // check returns an error for what is not about the URL.
 func (o *Options) check() error {
-	const good = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:/-"
 	switch {
 	case o.Key == [32]byte{}:
 		return errors.New("the store has no key: it seals what is stored, so give it 32 random bytes")
-	case len(o.Prefix) > maxPrefix || strings.Trim(o.Prefix, good) != "":
-		return fmt.Errorf("the prefix of the keys may have letters, digits and ._:/- and at most %d of them", maxPrefix)
-	case o.WaitReplicas < 0 || o.WaitReplicas > maxReplicas:
-		return fmt.Errorf("%d replicas to wait for: from 0 to %d are possible", o.WaitReplicas, maxReplicas)
+	case !IsPrefix(o.Prefix):
+		return fmt.Errorf("the prefix of the keys may have letters, digits and ._:/- and at most %d of them", MaxPrefix)
+	case o.WaitReplicas < 0 || o.WaitReplicas > MaxReplicas:
+		return fmt.Errorf("%d replicas to wait for: from 0 to %d are possible", o.WaitReplicas, MaxReplicas)
 	case o.Timeout < minTimeout:
 		return fmt.Errorf("a timeout of %v: it must be %v or more", o.Timeout, minTimeout)
 	case o.WaitReplicas > 0 && o.Timeout < minForReplicas:
