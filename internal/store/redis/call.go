@@ -124,7 +124,7 @@ func (s *Store) outcome(parent, ctx context.Context, l *link, err error) error {
 	late := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
 	deadline, has := parent.Deadline()
 	switch cause := context.Cause(ctx); {
-	case errors.Is(cause, store.ErrClosed) || errors.Is(err, store.ErrClosed):
+	case s.life.Err() != nil || errors.Is(err, store.ErrClosed): // a moment later, the context has ended, too
 		return store.ErrClosed
 	case parent.Err() != nil:
 		return parent.Err()
