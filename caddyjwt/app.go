@@ -135,6 +135,8 @@ func (a *App) RevocationSettings() revocations.Settings {
 //	            key           <hex>
 //	            prefix        <text>
 //	            wait_replicas <n>
+//	            sentinel_user <name>
+//	            sentinel_password <password>
 //	            tls {
 //	                ca          <file...>
 //	                client_cert <file>

@@ -30,9 +30,11 @@ func TestStoreThatSeveralCaddysShare(t *testing.T) {
 	cert := filepath.Join(t.TempDir(), "ca.pem")
 	config, err := adaptAll(sharedStore("max_unsynced 3s\non_unsynced accept\n" +
 		"store redis rediss://db.example:6379/2?addr=b.example:6379 {\nkey {env.STORE_KEY_NOT_SET}\nprefix shop\n" +
-		"wait_replicas 2\ntls {\nca " + cert + "\nserver_name db\n}\n}"))
+		"wait_replicas 2\nsentinel_user watch\nsentinel_password {env.NOT_SET}\n" +
+		"tls {\nca " + cert + "\nserver_name db\n}\n}"))
 	const want = `{"apps":{"bearer_auth":{"max_unsynced":3000000000,"on_unsynced":"accept","store":{"key":` +
-		`"{env.STORE_KEY_NOT_SET}","kind":"redis","prefix":"shop","tls":{"ca":["CERT"],"server_name":"db"},"url":` +
+		`"{env.STORE_KEY_NOT_SET}","kind":"redis","prefix":"shop","sentinel_password":"{env.NOT_SET}",` +
+		`"sentinel_user":"watch","tls":{"ca":["CERT"],"server_name":"db"},"url":` +
 		`"rediss://db.example:6379/2?addr=b.example:6379","wait_replicas":2}}}}`
 	var got, expected any
 	if err == nil {
@@ -64,17 +66,20 @@ func TestMistakesAboutAStoreThatSeveralCaddysShare(t *testing.T) {
 		"a key as a line": {sharedStore(server + sealing + "\n}"), "4", "a line must begin with a word"},
 		"a key in two": {sharedStore(server + "key " + sealing[:32] + " " + sealing[32:] + "\n}"), "4",
 			"takes one value"},
-		"a path as a key":   {sharedStore(server + "key " + path + "\n}"), "4", "write {file./the/path}"},
-		"a shell variable":  {sharedStore(server + "key $STORE_KEY\n}"), "4", "is written {env.NAME}"},
-		"a variable's name": {sharedStore(server + "key {STORE_KEY}\n}"), "4", "no such placeholder"},
-		"a prefix":          {inStore("prefix {x}"), "5", "prefix"},
-		"a long prefix":     {inStore("prefix " + strings.Repeat("a", 65)), "5", "1 to 64 letters"},
-		"a blank in it":     {inStore(`prefix "a b"`), "5", "1 to 64 letters"},
-		"no replicas":       {inStore("wait_replicas 0"), "5", "at least 1"},
-		"many replicas":     {inStore("wait_replicas 101"), "5", "from 0 to 100"},
-		"tls without words": {inStore("tls {\n}"), "5", "it has no settings"},
-		"a word of a file":  {inStore("path x"), "5", `unrecognized subdirective "path"`},
-		"a short time":      {sharedStore("max_unsynced 1s\n" + server + "key {env.STORE_KEY}\n}"), "3", "at least 2s"},
+		"a path as a key":       {sharedStore(server + "key " + path + "\n}"), "4", "write {file./the/path}"},
+		"a shell variable":      {sharedStore(server + "key $STORE_KEY\n}"), "4", "is written {env.NAME}"},
+		"a variable's name":     {sharedStore(server + "key {STORE_KEY}\n}"), "4", "no such placeholder"},
+		"a prefix":              {inStore("prefix {x}"), "5", "prefix"},
+		"a long prefix":         {inStore("prefix " + strings.Repeat("a", 65)), "5", "1 to 64 letters"},
+		"a blank in it":         {inStore(`prefix "a b"`), "5", "1 to 64 letters"},
+		"no replicas":           {inStore("wait_replicas 0"), "5", "at least 1"},
+		"many replicas":         {inStore("wait_replicas 101"), "5", "from 0 to 100"},
+		"a sentinel's user":     {inStore("sentinel_user watch"), "5", "add that, or remove the user"},
+		"a sentinel's variable": {inStore("sentinel_password $SECRET"), "5", "is written {env.NAME}"},
+		"no sentinel":           {inStore("sentinel_password geheim"), "3", "add master_set=<name>"},
+		"tls without words":     {inStore("tls {\n}"), "5", "it has no settings"},
+		"a word of a file":      {inStore("path x"), "5", `unrecognized subdirective "path"`},
+		"a short time":          {sharedStore("max_unsynced 1s\n" + server + "key {env.STORE_KEY}\n}"), "3", "at least 2s"},
 		"another answer": {sharedStore("on_unsynced pass\n" + server + "key {env.STORE_KEY}\n}"), "3",
 			"expected"},
 		"a time for a file": {sharedStore("max_unsynced 5s\nstore file"), "3", "always in sync; remove it"},
@@ -100,6 +105,8 @@ func TestFieldsOfAnotherKindOfStore(t *testing.T) {
 		{`{"kind":"file","prefix":"x"}`, "a prefix"},
 		{`{"kind":"file","tls":{}}`, "tls"},
 		{`{"kind":"file","wait_replicas":1}`, "wait_replicas"},
+		{`{"kind":"file","sentinel_user":"x"}`, "store file does not take sentinel_user"},
+		{`{"kind":"memory","sentinel_password":"x"}`, "store memory does not take sentinel_password"},
 		{`{"kind":"memory","path":"x"}`, "store memory does not take a path, only store file does"},
 		{`{"kind":"redis","url":"redis://x","key":"` + sealing + `","path":"x"}`, "store redis does not take a path"},
 		{`{"kind":"redis","key":"` + sealing + `"}`, "needs the address of the server"},

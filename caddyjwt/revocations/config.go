@@ -48,6 +48,12 @@ type Store struct {
 	// Of the kind "redis": how many replicas must have a revocation until it counts as kept, at most 100. Default: 0; the
 	// server alone.
 	WaitReplicas int `json:"wait_replicas,omitempty"`
+	// Of the kind "redis": the user at the sentinels. Default: the user of the URL, if the sentinels want a password.
+	// Placeholders are resolved.
+	SentinelUser string `json:"sentinel_user,omitempty"`
+	// Of the kind "redis": the password of the sentinels. Default: that of the URL, if they want one. Placeholders are
+	// resolved; use {file./path} or {env.NAME}.
+	SentinelPassword string `json:"sentinel_password,omitempty"`
 }
 
 // StoreUsage is what follows the word store.
@@ -57,6 +63,10 @@ var StoreUsage = []string{kindMemory, kindFile + " [<path>]", kindRedis + " <url
 var StoreTable = words.Table[Store]{Name: "store", Words: []words.Word[Store]{
 	{Name: "key", Usage: []string{"<hex>"}, Reader: words.Text(func(s *Store) *string { return &s.Key })},
 	{Name: "prefix", Usage: []string{"<text>"}, Reader: words.Text(func(s *Store) *string { return &s.Prefix })},
+	{Name: "sentinel_user", Usage: []string{"<name>"},
+		Reader: words.Text(func(s *Store) *string { return &s.SentinelUser })},
+	{Name: "sentinel_password", Usage: []string{"<password>"},
+		Reader: words.Text(func(s *Store) *string { return &s.SentinelPassword })},
 	{Name: "tls", Reader: words.Only(func(s *Store) **clienttls.TLS { return &s.TLS }, &clienttls.Table)},
 	{Name: "wait_replicas", Usage: []string{"<n>"}, Reader: words.Number(func(s *Store) *int { return &s.WaitReplicas })},
 }}
@@ -153,6 +163,8 @@ func (s *Store) checkFields() error {
 		{"Prefix", "a prefix", kindRedis, s.Prefix != ""},
 		{"TLS", "tls", kindRedis, s.TLS != nil},
 		{"WaitReplicas", "wait_replicas", kindRedis, s.WaitReplicas != 0},
+		{"SentinelUser", "sentinel_user", kindRedis, s.SentinelUser != ""},
+		{"SentinelPassword", "sentinel_password", kindRedis, s.SentinelPassword != ""},
 	}
 	if s.Kind != kindMemory && s.Kind != kindFile && s.Kind != kindRedis {
 		return setting.Errorf("Kind", "store %q: expected %s", s.Kind,

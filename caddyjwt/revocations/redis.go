@@ -1,6 +1,7 @@
 package revocations
 
 import (
+	"cmp"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -79,30 +80,47 @@ func (s *Store) redisOptions(settings *words.Settings) (options redis.Options, k
 		return options, false, setting.Errorf("URL", "store redis needs the address of the server, such as "+
 			"redis://localhost:6379/0")
 	}
-	address, urlKnown, err := settings.Text("store redis", s.URL)
-	if err != nil {
-		return options, false, setting.In("URL", err)
-	}
-	key, keyKnown, err := s.sealingKey(settings)
-	if err != nil {
+	options.WaitReplicas = s.WaitReplicas
+	if options.Key, known, err = s.sealingKey(settings); err != nil {
 		return options, false, setting.In("Key", err)
 	}
-	prefix, prefixKnown, err := settings.Text("prefix", s.Prefix)
-	if err == nil && prefixKnown && !redis.IsPrefix(prefix) {
-		err = fmt.Errorf("prefix %q: expected 1 to %d letters, digits and characters of \"._:/-\"", prefix, redis.MaxPrefix)
-	}
-	if err != nil {
-		return options, false, setting.In("Prefix", err)
+	for _, text := range []struct {
+		field, name, value string
+		into               *string
+	}{
+		{"URL", "store redis", s.URL, &options.URL},
+		{"Prefix", "prefix", cmp.Or(s.Prefix, redis.DefaultPrefix), &options.Prefix},
+		{"SentinelUser", "sentinel_user", s.SentinelUser, &options.SentinelUser},
+		{"SentinelPassword", "sentinel_password", s.SentinelPassword, &options.SentinelPassword},
+	} {
+		value, textKnown, err := settings.Text(text.name, text.value)
+		if err == nil && textKnown && text.field == "Prefix" {
+			err = checkPrefix(value)
+		}
+		if err != nil {
+			return options, false, setting.In(text.field, err)
+		}
+		*text.into, known = value, known && textKnown
 	}
 	if s.WaitReplicas < 0 || s.WaitReplicas > redis.MaxReplicas {
 		return options, false, setting.Errorf("WaitReplicas", "wait_replicas %d: expected a whole number from 0 to %d",
 			s.WaitReplicas, redis.MaxReplicas)
 	}
-	if prefix == "" {
-		prefix = redis.DefaultPrefix
+	if cure := words.ShellVariable(s.SentinelPassword); cure != "" {
+		return options, false, setting.Errorf("SentinelPassword", "sentinel_password is the name of a variable: %s", cure)
 	}
-	options = redis.Options{URL: address, Key: key, Prefix: prefix, WaitReplicas: s.WaitReplicas}
-	return options, urlKnown && keyKnown && prefixKnown, nil
+	if s.SentinelUser != "" && s.SentinelPassword == "" {
+		return options, false, setting.Errorf("SentinelUser", "sentinel_user is without a sentinel_password: add that, or "+
+			"remove the user; sentinels that want a password get user and password of the URL then")
+	}
+	return options, known, nil
+}
+
+func checkPrefix(text string) error {
+	if redis.IsPrefix(text) {
+		return nil
+	}
+	return fmt.Errorf("prefix %q: expected 1 to %d letters, digits and characters of \"._:/-\"", text, redis.MaxPrefix)
 }
 
 // makeAKey says how to get a key.
@@ -148,10 +166,13 @@ func tryRedis(options redis.Options) error {
 // redisID identifies a store with all of its settings. It is a hash, which shows no secret.
 func redisID(options redis.Options, fingerprint [32]byte) string {
 	sum := hashing.Fingerprint(struct {
-		URL, Prefix  string
-		Key, TLS     [32]byte
-		WaitReplicas int
-	}{options.URL, options.Prefix, options.Key, fingerprint, options.WaitReplicas})
+		URL, Prefix, SentinelUser, SentinelPassword string
+		Key, TLS                                    [32]byte
+		WaitReplicas                                int
+	}{
+		options.URL, options.Prefix, options.SentinelUser, options.SentinelPassword, options.Key, fingerprint,
+		options.WaitReplicas,
+	})
 	return "redis " + hex.EncodeToString(sum[:])
 }
 
