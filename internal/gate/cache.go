@@ -141,6 +141,7 @@ type entry struct {
 	party    int       // index of the party that vouched for it, or unlisted
 	member   *party    // what the key claim selected in the roster: see parties.selected
 	traits   traits
+	memory   int // bytes that the judgement of the token may take: see revoke.Memory
 	life     time.Duration
 }
 
@@ -150,15 +151,15 @@ func (c *Cache) get(key *cacheKey) *entry {
 	return e
 }
 
-// put keeps a verified token until it expires, unless it is seen for the first time. The leeway is that of the gate
-// that stores it. A gate with a longer one has to verify the token again in the time between.
-func (c *Cache) put(key cacheKey, e entry, leeway time.Duration, now time.Time) {
+// put keeps a token that a party vouches for until it expires, unless it is seen for the first time. The leeway is that
+// of the gate that stores it. A gate with a longer one has to verify the token again in the time between.
+func (c *Cache) put(key cacheKey, e entry, by *party, now time.Time) {
 	if !c.seen.hasSeen(&key) && !c.eager {
 		return
 	}
-	if life := e.identity.Claims.ExpiresAt.Add(leeway).Sub(now); life > 0 {
+	if life := e.identity.Claims.ExpiresAt.Add(by.leeway).Sub(now); life > 0 {
 		kept := e
-		kept.life = life
+		kept.life, kept.memory = life, by.memory()
 		c.store.Set(key, &kept)
 	}
 }
@@ -166,7 +167,8 @@ func (c *Cache) put(key cacheKey, e entry, leeway time.Duration, now time.Time) 
 // weight is twice the number of bytes that an entry takes. The size of a cache is the memory that it takes from the
 // system, and the garbage collector lets the heap grow to twice its live size.
 func (e *entry) weight() uint32 {
-	bytes := entryOverhead + int(unsafe.Sizeof(*e)) + int(unsafe.Sizeof(*e.identity)) + e.identity.Claims.Size()
+	bytes := entryOverhead + int(unsafe.Sizeof(*e)) + int(unsafe.Sizeof(*e.identity)) + e.identity.Claims.Size() +
+		e.memory
 	if e.member != nil {
 		bytes += int(unsafe.Sizeof(*e.member)) + len(e.member.name)
 	}

@@ -30,8 +30,7 @@ type party struct {
 	reading     *claims.Reading // nil for the usual one
 	pattern     *tenant.Pattern // of the issuer's tenants; nil if the name is exact. Identities keep it
 	revocable   bool            // its tokens can be revoked
-	revokedBy   []revoke.Path   // by whose values, too
-	judgedBy    uint64          // tells gates with other such claims apart: see clearance
+	terms       *revoke.Terms   // and by what
 }
 
 // parties finds the party that vouches for a token. The cost does not depend on the number of parties.

@@ -1,14 +1,11 @@
 package gate
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/claims"
-	"github.com/caddyjwt/gateway/internal/hashing"
 	"github.com/caddyjwt/gateway/internal/revoke"
 	"github.com/caddyjwt/gateway/internal/setting"
 )
@@ -44,23 +41,28 @@ func (c *Config) checkRevocation() error {
 	return nil
 }
 
-// setRevocation notes whether tokens of the issuer can be revoked, and by which claims.
+// setRevocation notes whether tokens of the issuer can be revoked, and by what.
 func (p *party) setRevocation(possible bool) {
 	p.revocable = possible && !p.issuer.Revocation.Off
-	var names []string
-	for _, path := range p.issuer.Revocation.Claims {
-		p.revokedBy = append(p.revokedBy, revoke.PathOf(path))
-		names = append(names, path.String())
+	pattern := ""
+	if p.issuer.Tenants != nil {
+		pattern = p.name
 	}
-	if len(names) > 0 {
-		sum := hashing.Fingerprint(names)
-		p.judgedBy = binary.BigEndian.Uint64(sum[:]) | 1<<63
-	}
+	p.terms = revoke.NewTerms(pattern, p.issuer.Revocation.Claims...)
 }
 
-// clearance is what an identity remembers when the token was good in a generation. Gates that look for other claims
-// must look for themselves: they may share the identity behind the answer of a server.
-func (p *party) clearance(generation uint64) uint64 { return generation ^ p.judgedBy }
+// memory is how many bytes may be remembered of each token when it is judged: as the issuer's, and as that of the
+// consumer that it names.
+func (p *party) memory() int {
+	switch {
+	case !p.revocable:
+		return 0
+	case p.issuer != nil && p.issuer.namesConsumer():
+		return 2 * revoke.MemorySize
+	default:
+		return revoke.MemorySize
+	}
+}
 
 // checkRevoked refuses a token that was revoked before it expired. If that cannot be found out, the token is refused,
 // too: it may have been revoked. A token that was good in the present generation is not looked up again.
@@ -68,27 +70,8 @@ func (g *Gate) checkRevoked(found *authenticated, token string, now time.Time) e
 	if !found.party.revocable {
 		return nil
 	}
-	generation, err := g.revocations.Generation(now)
-	if err != nil {
-		return fail(RevocationsUnavailable, err)
-	}
-	clearance := found.party.clearance(generation)
-	if found.identity.Cleared() == clearance {
-		return nil
-	}
-	if by, revoked := g.revocations.Revokes(found.revocable(token)); revoked {
-		return revokedBy(by)
-	}
-	found.identity.Clear(clearance)
-	return nil
-}
-
-// consumerSeed keys what an identity remembers of a consumer.
-var consumerSeed = maphash.MakeSeed()
-
-// asConsumer is a clearance that holds for one consumer alone: gates that share a token may have others for it.
-func asConsumer(clearance uint64, username string) uint64 {
-	return clearance ^ (maphash.String(consumerSeed, username) | 1<<62)
+	t := found.revocable(token)
+	return g.lookUp(&t, now)
 }
 
 // checkConsumerRevoked is checkRevoked for the consumer that the token of an issuer names.
@@ -96,30 +79,30 @@ func (g *Gate) checkConsumerRevoked(found *authenticated, token string, now time
 	if !found.party.revocable || found.identity.Consumer == nil || found.party.consumer != nil {
 		return nil
 	}
+	t := found.revocable(token)
+	t.Issuer = "" // checkRevoked has looked for those
+	return g.lookUp(&t, now)
+}
+
+func (g *Gate) lookUp(t *revoke.Token, now time.Time) error {
 	generation, err := g.revocations.Generation(now)
 	if err != nil {
 		return fail(RevocationsUnavailable, err)
 	}
-	clearance := asConsumer(found.party.clearance(generation), found.identity.Consumer.Username)
-	if found.identity.ClearedAsConsumer() == clearance {
+	if t.WasGood(generation) {
 		return nil
 	}
-	t := found.revocable(token)
-	t.Issuer, t.Pattern = "", "" // checkRevoked has looked for those
-	if by, revoked := g.revocations.Revokes(t); revoked {
+	if by, revoked := g.revocations.Revokes(*t); revoked {
 		return revokedBy(by)
 	}
-	found.identity.ClearAsConsumer(clearance)
+	t.KeepGood(generation)
 	return nil
 }
 
 // revocable is the token as Revocations know it.
 func (a *authenticated) revocable(token string) revoke.Token {
 	id := a.identity
-	t := revoke.Token{Issuer: id.Issuer, Set: id.Claims, Claims: a.party.revokedBy}
-	if a.party.pattern != nil {
-		t.Pattern = a.party.name
-	}
+	t := revoke.Token{Issuer: id.Issuer, Set: id.Claims, Terms: a.party.terms, Memory: id.Memory()}
 	if id.Consumer != nil {
 		t.Consumer = id.Consumer.Username
 	}
@@ -154,6 +137,7 @@ func (g *Gate) watchable(found *authenticated, token string) *revoke.Token {
 		return nil
 	}
 	t := found.revocable(token)
+	t.Memory = nil
 	if t.Raw != "" { // the response may go on for days, and must not keep the token
 		t.Digest, t.Raw = revoke.Digest(t.Raw), ""
 	}
@@ -171,7 +155,7 @@ func (g *Gate) Owners() (owners []revoke.Owner) {
 		if p.issuer.namesConsumer() {
 			ofConsumers, longest, leeway = true, max(longest, p.maxLifetime), max(leeway, p.leeway)
 		}
-		owner := revoke.Owner{Issuer: p.name, MaxLifetime: p.maxLifetime, Leeway: p.leeway, Claims: p.revokedBy}
+		owner := revoke.Owner{Issuer: p.name, MaxLifetime: p.maxLifetime, Leeway: p.leeway, Claims: p.terms.Claims()}
 		if p.pattern != nil {
 			owner.IsTenant = p.isTenant
 		}
@@ -191,7 +175,7 @@ func (c *Cache) Revoked(by *revoke.Entry) (n int) {
 	for _, e := range c.store.All() {
 		t := revoke.Token{Issuer: e.identity.Issuer, Set: e.identity.Claims}
 		if configured := e.identity.ConfiguredIssuer(); configured != t.Issuer {
-			t.Pattern = configured
+			t.Terms = revoke.NewTerms(configured)
 		}
 		if e.identity.Consumer != nil {
 			t.Consumer = e.identity.Consumer.Username

@@ -72,7 +72,7 @@ func (g *Gate) authenticate(ctx context.Context, token string) (authenticated, e
 	}
 	if verified.identity != nil {
 		if cacheable {
-			g.cache.put(key, verified, class.party.leeway, g.now())
+			g.cache.put(key, verified, class.party, g.now())
 		}
 		return verified.authenticated(class.party), nil
 	}

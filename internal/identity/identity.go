@@ -4,10 +4,10 @@ package identity
 
 import (
 	"cmp"
-	"sync/atomic"
 
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/consumer"
+	"github.com/caddyjwt/gateway/internal/revoke"
 	"github.com/caddyjwt/gateway/internal/tenant"
 )
 
@@ -35,13 +35,9 @@ type Identity struct {
 	answer *claims.Set
 	// pattern is that of the issuer's tenants. It is nil for all other issuers.
 	pattern *tenant.Pattern
-	// cleared is what gates remember of the token. Copies of the identity share it. It is nil for an identity without a
-	// token.
-	cleared *cleared
+	// memory is what is known of the token. Copies of the identity share it. It is nil for an identity without a token.
+	memory *revoke.Memory
 }
-
-// cleared says when a token was found not to be revoked: as what it is, and as the token of the consumer that it names.
-type cleared struct{ token, consumer atomic.Uint64 }
 
 // OfConsumer is the identity behind a token of a consumer, whose credential has the key.
 func OfConsumer(c *consumer.Consumer, key string, set *claims.Set) *Identity {
@@ -58,45 +54,19 @@ func OfTenant(pattern *tenant.Pattern, set *claims.Set) *Identity {
 	return withToken(Identity{ID: set.Subject, Issuer: set.Issuer, Claims: set, pattern: pattern})
 }
 
-// withToken makes the identity and its generation at once.
+// withToken makes the identity and the memory of its token at once.
 func withToken(id Identity) *Identity {
 	made := &struct {
 		Identity
-		cleared cleared
+		memory revoke.Memory
 	}{Identity: id}
-	made.Identity.cleared = &made.cleared
+	made.Identity.memory = &made.memory
 	return &made.Identity
 }
 
-// Cleared is what the last Clear has set; 0 for none.
-func (id *Identity) Cleared() uint64 {
-	if id.cleared == nil {
-		return 0
-	}
-	return id.cleared.token.Load()
-}
-
-// Clear remembers a number that stands for what was found out: that the token was not revoked in some generation.
-func (id *Identity) Clear(by uint64) {
-	if id.cleared != nil {
-		id.cleared.token.Store(by)
-	}
-}
-
-// ClearedAsConsumer is what the last ClearAsConsumer has set; 0 for none.
-func (id *Identity) ClearedAsConsumer() uint64 {
-	if id.cleared == nil {
-		return 0
-	}
-	return id.cleared.consumer.Load()
-}
-
-// ClearAsConsumer is Clear for the token of a consumer that the token of an issuer names.
-func (id *Identity) ClearAsConsumer(by uint64) {
-	if id.cleared != nil {
-		id.cleared.consumer.Store(by)
-	}
-}
+// Memory is what is known of the token, for those who judge whether it is revoked. It is nil for an identity without a
+// token.
+func (id *Identity) Memory() *revoke.Memory { return id.memory }
 
 // AsConsumer is a copy of the identity that counts as a consumer.
 func (id *Identity) AsConsumer(c *consumer.Consumer) *Identity {

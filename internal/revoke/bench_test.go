@@ -21,7 +21,7 @@ func typical(tb testing.TB) revoke.Token {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return revoke.Token{Issuer: set.Issuer, Set: set, Claims: []revoke.Path{path(tb, "groups")}}
+	return revoke.Token{Issuer: set.Issuer, Set: set, Terms: terms(tb, "groups")}
 }
 
 // crowd fills a list with entries of all kinds, of issuers and of consumers. None of them revokes the typical token.

@@ -1,6 +1,7 @@
 package revoke
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -91,14 +92,10 @@ func (o *Owner) name() string {
 
 // owner is the name of the owner of a token.
 func (t *Token) owner() string {
-	switch {
-	case t.Pattern != "":
-		return "issuer " + t.Pattern
-	case t.Issuer != "":
-		return "issuer " + t.Issuer
-	default:
+	if t.Issuer == "" {
 		return consumers
 	}
+	return "issuer " + cmp.Or(t.pattern(), t.Issuer)
 }
 
 // changeBounds has the list refuse tokens that live longer than they could when they were issued. change gives the

@@ -1,6 +1,9 @@
 package revoke
 
-import "time"
+import (
+	"iter"
+	"time"
+)
 
 // Apply makes the list what it is after an entry of the log.
 func (l *List) Apply(e *Entry) { l.apply(e) }
@@ -16,6 +19,11 @@ func (l *List) Watched() (targets, watchers int) {
 		watchers += len(q.watchers)
 	}
 	return len(l.watchers), watchers
+}
+
+// Targets are all that would revoke the token.
+func Targets(t Token) iter.Seq[Target] {
+	return func(yield func(Target) bool) { t.targets(every, yield) }
 }
 
 // Encode makes the record of an entry.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"time"
 
+	"github.com/caddyjwt/gateway/internal/revoke/table"
 	"github.com/caddyjwt/gateway/internal/store"
 )
 
@@ -172,5 +173,5 @@ func earliest(wall, steady time.Time) time.Time {
 func (l *Ledger) forgetLifts(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	maps.DeleteFunc(l.lifts, func(_ hash, of lift) bool { return !now.Before(of.expires) })
+	maps.DeleteFunc(l.lifts, func(_ table.Hash, of lift) bool { return !now.Before(of.expires) })
 }

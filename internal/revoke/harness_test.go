@@ -48,11 +48,26 @@ func issued(tb testing.TB, changes m) revoke.Token {
 
 func path(tb testing.TB, text string) revoke.Path {
 	tb.Helper()
-	p, err := claims.ParsePath(text)
-	if err != nil {
-		tb.Fatal(err)
+	return revoke.PathOf(parsed(tb, text)[0])
+}
+
+// parsed are paths of claims.
+func parsed(tb testing.TB, texts ...string) (paths []claims.Path) {
+	tb.Helper()
+	for _, text := range texts {
+		p, err := claims.ParsePath(text)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		paths = append(paths, p)
 	}
-	return revoke.PathOf(p)
+	return paths
+}
+
+// terms are those of an issuer without tenants, whose tokens can be revoked by the values of claims.
+func terms(tb testing.TB, texts ...string) *revoke.Terms {
+	tb.Helper()
+	return revoke.NewTerms("", parsed(tb, texts...)...)
 }
 
 // subject is the target of the tokens of a subject of issuerA.

@@ -7,12 +7,13 @@ import (
 	"unsafe"
 
 	"github.com/dchest/siphash"
+
+	"github.com/caddyjwt/gateway/internal/revoke/table"
 )
 
-// hash is a target's. All processes that share a store have the same one for it.
-type hash struct{ hi, lo uint64 }
-
-// hasher makes the hashes of targets. Owner, value and name of the claim are each hashed under keys of their own, of
+// hasher makes the hashes of targets. All processes that share a store have the same one for a target.
+//
+// Owner, value and name of the claim are each hashed under keys of their own, of
 // which the kind and the sort of owner choose one, and the results are combined by XOR (simple tabulation). So two
 // targets have the same hash as rarely as two random numbers of 128 bits are the same, and what several targets have in
 // common is hashed once. Nobody outside knows the keys, so nobody can choose targets that collide: for that, SipHash is
@@ -56,23 +57,23 @@ func newHasher(secret [32]byte) *hasher {
 }
 
 // target is the hash of a target.
-func (h *hasher) target(t *Target) hash {
-	return hash{h.hi(h.common(0, t), t), h.within(1, h.common(1, t), t)}
+func (h *hasher) target(t *Target) table.Hash {
+	return table.Hash{Hi: h.hi(h.common(0, t), t), Lo: h.within(1, h.common(1, t), t)}
 }
 
 // hi is the first half of the hash of a target, of which common is known. It is that of an entry, and not of a slot
 // without one.
 func (h *hasher) hi(common uint64, t *Target) uint64 {
 	hi := h.within(0, common, t)
-	if hi <= removed {
-		hi += 2
+	if hi < table.MinHi {
+		hi += table.MinHi
 	}
 	return hi
 }
 
 // consumer is the hash of a consumer's name.
-func (h *hasher) consumer(username string) hash {
-	return hash{max(h.consumers.sum(0, username), removed+1), h.consumers.sum(1, username)}
+func (h *hasher) consumer(username string) table.Hash {
+	return table.Hash{Hi: max(h.consumers.sum(0, username), table.MinHi), Lo: h.consumers.sum(1, username)}
 }
 
 // common is a half of the hash of what targets with the same owner and claim have in common.

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/caddyjwt/gateway/internal/revoke/table"
 )
 
 // When a store.Shared has lost entries, a process writes back those that it holds. It has only their hashes, which are
@@ -15,13 +17,7 @@ import (
 // held are entries without their targets.
 type held struct {
 	wanted wanted // the kinds of which they may be
-	items  []heldItem
-}
-
-// heldItem is one of them, with what table has.
-type heldItem struct {
-	hash
-	cutoff, expires int64
+	items  []table.Item
 }
 
 const (
@@ -39,7 +35,7 @@ type heldRecord struct {
 func (h *held) encode() ([]byte, error) {
 	r := heldRecord{Version: version, Wanted: [2]uint8{uint8(h.wanted.ofIssuers), uint8(h.wanted.ofConsumers)}}
 	for _, i := range h.items {
-		for _, n := range []uint64{i.hi, i.lo, uint64(i.cutoff), uint64(i.expires)} {
+		for _, n := range []uint64{i.Hi, i.Lo, uint64(i.Cutoff), uint64(i.Expires)} {
 			r.Items = binary.BigEndian.AppendUint64(r.Items, n)
 		}
 	}
@@ -57,12 +53,12 @@ func decodeHeld(data []byte) (*held, error) {
 	}
 	h := &held{wanted: wanted{kindSet(r.Wanted[0]), kindSet(r.Wanted[1])}}
 	for b := range slices.Chunk(r.Items, heldSize) {
-		i := heldItem{
-			hash:    hash{binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])},
-			cutoff:  int64(binary.BigEndian.Uint64(b[16:])),
-			expires: int64(binary.BigEndian.Uint64(b[24:])),
+		i := table.Item{
+			Hash:    table.Hash{Hi: binary.BigEndian.Uint64(b), Lo: binary.BigEndian.Uint64(b[8:])},
+			Cutoff:  int64(binary.BigEndian.Uint64(b[16:])),
+			Expires: int64(binary.BigEndian.Uint64(b[24:])),
 		}
-		if i.hi <= removed || i.cutoff <= 0 || !isSane(time.Unix(i.expires, 0)) {
+		if i.Hi < table.MinHi || i.Cutoff <= 0 || !isSane(time.Unix(i.Expires, 0)) {
 			return nil, fmt.Errorf("%w: an entry that nobody can have", ErrRecord)
 		}
 		h.items = append(h.items, i)
@@ -80,24 +76,24 @@ func (l *List) hold(h *held, now time.Time) {
 	}
 	l.wantAll(h.wanted)
 	for _, i := range h.items {
-		if i.expires > now.Unix() {
-			l.put(i.hash, i.cutoff, i.expires)
+		if i.Expires > now.Unix() {
+			l.put(i)
 		}
 	}
 }
 
 // lacking are the entries that another list does not have, or not as strictly. Those that expire first come first.
-func (l *List) lacking(in *List, now time.Time) (all []heldItem) {
-	for part := range l.table.parts {
+func (l *List) lacking(in *List, now time.Time) (all []table.Item) {
+	for part := range table.Parts {
 		l.mu.Lock()
-		for i := range l.table.parts[part].all() {
-			cutoff, expires, _ := in.table.find(i.hash)
-			if i.expires > now.Unix() && (cutoff < i.cutoff || expires < i.expires) {
+		for i := range l.table.All(part) {
+			cutoff, expires, _ := in.table.Find(i.Hash)
+			if i.Expires > now.Unix() && (cutoff < i.Cutoff || expires < i.Expires) {
 				all = append(all, i)
 			}
 		}
 		l.mu.Unlock()
 	}
-	slices.SortFunc(all, func(a, b heldItem) int { return cmp.Compare(a.expires, b.expires) })
+	slices.SortFunc(all, func(a, b table.Item) int { return cmp.Compare(a.Expires, b.Expires) })
 	return all
 }

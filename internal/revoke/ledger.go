@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddyjwt/gateway/internal/revoke/table"
 	"github.com/caddyjwt/gateway/internal/store"
 )
 
@@ -62,7 +63,7 @@ type Ledger struct {
 }
 
 // lifts are the last records that have taken a target back. Older ones about it are not in force.
-type lifts map[hash]lift
+type lifts map[table.Hash]lift
 
 type lift struct {
 	at      store.Position

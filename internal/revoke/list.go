@@ -4,11 +4,13 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/revoke/table"
 )
 
 // MaxEntries is how many entries a List has at most by default. They take up to 90 bytes each.
@@ -29,7 +31,7 @@ var generations atomic.Uint64
 
 // List is the entries in memory. Readers take no lock. Make one with NewList. It is unknown until Trust is called.
 type List struct {
-	table      table
+	table      table.Table
 	concerned  concerned
 	hasher     *hasher
 	generation atomic.Uint64
@@ -119,14 +121,11 @@ func (l *List) Revokes(t Token) (by Match, revoked bool) {
 
 // entryAgainst finds an entry that refuses a token.
 func (l *List) entryAgainst(t Token) (by Match, revoked bool) {
-	if t.Consumer != "" && !l.concerned.has(l.hasher.consumer(t.Consumer)) {
-		t.Consumer = "" // nothing to look up
-	}
 	if !l.suspects(&t) {
 		return Match{}, false
 	}
 	t.targets(l.wanted(), func(target Target) bool {
-		if cutoff, _, there := l.table.find(l.hasher.target(&target)); there && t.issuedBy(cutoff) {
+		if cutoff, _, there := l.table.Find(l.hasher.target(&target)); there && t.issuedBy(cutoff) {
 			by, revoked = matchOf(target, cutoff), true
 		}
 		return !revoked
@@ -134,25 +133,40 @@ func (l *List) entryAgainst(t Token) (by Match, revoked bool) {
 	return by, revoked
 }
 
-// suspects reports whether there may be an entry for a token, which there hardly ever is. It collects hashes before it
-// looks them up: then the processor waits for the memory of all of them at once, and not for one after the other.
+// suspects reports whether there may be an entry for a token, which there hardly ever is.
 func (l *List) suspects(t *Token) (found bool) {
+	if t.Memory != nil {
+		known := l.traces(t)
+		if t.Issuer == "" && !l.concerned.has(known.concerned) {
+			return false
+		}
+		if known.hasAll() {
+			return l.table.HasOne(known.halves[:known.n])
+		}
+	} else if t.Issuer == "" && !l.concerned.has(l.hasher.consumer(t.Consumer)) {
+		return false
+	}
+	l.halves(t, l.wanted(), func(half uint64) bool {
+		found = l.table.HasOne([]uint64{half})
+		return !found
+	})
+	return found
+}
+
+// halves calls yield with the first half of the hash of each target, until it returns false.
+func (l *List) halves(t *Token, wanted wanted, yield func(half uint64) bool) {
 	var last Target
 	var common uint64
-	var batch [16]uint64
-	n := 0
-	t.targets(l.wanted(), func(target Target) bool {
+	t.targets(wanted, func(target Target) bool {
 		if target.Issuer != last.Issuer || target.Consumer != last.Consumer || target.Claim != last.Claim {
 			last, common = target, l.hasher.common(0, &target)
 		}
-		batch[n] = l.hasher.hi(common, &target)
-		if n++; n == len(batch) {
-			found, n = l.table.hasOne(batch[:n]), 0
-		}
-		return !found
+		return yield(l.hasher.hi(common, &target))
 	})
-	return found || l.table.hasOne(batch[:n])
 }
+
+// always is the cut-off of a single token. Those of others are in milliseconds since 1970.
+const always = math.MaxInt64
 
 func matchOf(t Target, cutoff int64) Match {
 	if cutoff == always {
@@ -188,20 +202,20 @@ func (l *List) want(t Target) {
 
 // has reports whether the entry for its target has exactly this cut-off.
 func (l *List) has(e *Entry) bool {
-	cutoff, _, there := l.table.find(l.hasher.target(&e.Target))
+	cutoff, _, there := l.table.Find(l.hasher.target(&e.Target))
 	return there && cutoff == e.cutoff()
 }
 
 // Has reports whether there is an entry for exactly this target.
 func (l *List) Has(t Target) bool {
-	_, _, there := l.table.find(l.hasher.target(&t))
+	_, _, there := l.table.Find(l.hasher.target(&t))
 	return there
 }
 
 // lastUntil is the end of a record that takes back an entry. It must not be forgotten before what it takes back: the
 // next ledger would find that alone.
 func (l *List) lastUntil(e *Entry) time.Time {
-	_, expires, _ := l.table.find(l.hasher.target(&e.Target))
+	_, expires, _ := l.table.Find(l.hasher.target(&e.Target))
 	return time.Unix(max(expires, e.end()), 0).UTC()
 }
 
@@ -215,36 +229,36 @@ func (l *List) apply(e *Entry) {
 			l.mu.Unlock()
 		}
 		l.want(e.Target)
-		l.put(h, e.cutoff(), e.end())
+		l.put(table.Item{Hash: h, Cutoff: e.cutoff(), Expires: e.end()})
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.table.remove(h) {
+	if l.table.Remove(h) {
 		l.entries.Add(-1)
 	}
 }
 
 // put adds an entry. What to look up has to be wanted before.
-func (l *List) put(h hash, cutoff, expires int64) {
+func (l *List) put(i table.Item) {
 	l.mu.Lock()
-	if l.table.put(h, cutoff, expires) {
+	if l.table.Put(i) {
 		l.entries.Add(1)
 	}
 	l.generation.Store(generations.Add(1)) // after the entry: see Revokes
-	waiting := l.watchers.of(h)
+	waiting := l.watchers.of(i.Hash)
 	l.mu.Unlock()
 	if len(waiting) > 0 {
-		go endAll(waiting, cutoff) // a million of them must not hold up the next entry
+		go endAll(waiting, i.Cutoff) // a million of them must not hold up the next entry
 	}
 }
 
 // sweep removes the entries that have expired.
 func (l *List) sweep(now time.Time) {
-	for i := range l.table.parts {
+	for part := range table.Parts {
 		l.mu.Lock()
-		l.table.parts[i].sweep(now.Unix(), func() { l.entries.Add(-1) })
-		l.concerned.consumers.parts[i].sweep(now.Unix(), func() {})
+		l.entries.Add(-int64(l.table.Sweep(part, now.Unix())))
+		l.concerned.consumers.Sweep(part, now.Unix())
 		l.mu.Unlock()
 	}
 }
@@ -252,7 +266,7 @@ func (l *List) sweep(now time.Time) {
 // covers reports whether the list refuses already what an entry would refuse, and for as long. An entry that takes back
 // is covered if there is nothing to take back.
 func (l *List) covers(e *Entry) bool {
-	cutoff, expires, there := l.table.find(l.hasher.target(&e.Target))
+	cutoff, expires, there := l.table.Find(l.hasher.target(&e.Target))
 	if e.Lifted {
 		return !there
 	}
@@ -262,7 +276,7 @@ func (l *List) covers(e *Entry) bool {
 // Refuses reports whether the entry alone would refuse a token, by whichever claims it can be revoked.
 func (e *Entry) Refuses(token Token) (refuses bool) {
 	if path, err := claims.ParsePath(e.Claim); e.Kind == Claim && err == nil {
-		token.Claims = []Path{PathOf(path)}
+		token.Terms = NewTerms(token.pattern(), path)
 	}
 	token.targets(every, func(target Target) bool {
 		refuses = target == e.Target && token.issuedBy(e.cutoff())

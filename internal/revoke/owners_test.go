@@ -185,7 +185,7 @@ func TestClaimInEitherNotation(t *testing.T) {
 		list := revoke.NewList()
 		list.Apply(e)
 		token := issued(t, m{"realm_access": m{"roles": []string{"user", "admin"}}})
-		token.Claims = []revoke.Path{path(t, "realm_access.roles")}
+		token.Terms = terms(t, "realm_access.roles")
 		if !revoked(list, token) || !e.Refuses(token) {
 			t.Errorf("%s does not hit", text)
 		}

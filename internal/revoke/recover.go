@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/caddyjwt/gateway/internal/revoke/table"
 	"github.com/caddyjwt/gateway/internal/store"
 )
 
@@ -97,15 +98,15 @@ func (l *List) merge(from *List, now time.Time) {
 	l.mu.Unlock()
 	l.wantAll(from.wanted())
 	for _, i := range from.lacking(l, now) {
-		l.put(i.hash, i.cutoff, i.expires)
+		l.put(i)
 	}
 }
 
 // removeUnless removes an entry that another list does not have.
-func (l *List) removeUnless(h hash, in *List) {
+func (l *List) removeUnless(h table.Hash, in *List) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, _, there := in.table.find(h); !there && l.table.remove(h) {
+	if _, _, there := in.table.Find(h); !there && l.table.Remove(h) {
 		l.entries.Add(-1)
 	}
 }
@@ -158,11 +159,11 @@ func (l *Ledger) giveAllBack(ctx context.Context, there *again) error {
 }
 
 // giveBack appends one record with entries, of which the last one expires last.
-func (l *Ledger) giveBack(ctx context.Context, items []heldItem) error {
+func (l *Ledger) giveBack(ctx context.Context, items []table.Item) error {
 	record, err := (&held{wanted: l.list.wanted(), items: items}).encode()
 	if err != nil {
 		return err
 	}
-	_, err = l.store.Append(ctx, logName, record, time.Unix(items[len(items)-1].expires, 0))
+	_, err = l.store.Append(ctx, logName, record, time.Unix(items[len(items)-1].Expires, 0))
 	return err
 }

@@ -148,8 +148,6 @@ func startsWithHeader(token string) bool {
 type Token struct {
 	// Issuer is the token's iss; empty if the token is from a consumer.
 	Issuer string
-	// Pattern is the name with "*" of an issuer with tenants; otherwise empty.
-	Pattern string
 	// Consumer is the username of the consumer whose token it is, or as whom the caller counts. It may be empty.
 	Consumer string
 	// Set has the claims of the token, or of the answer about it. It must not be nil.
@@ -157,14 +155,16 @@ type Token struct {
 	// Raw is the token itself, if it is opaque or has no jti; otherwise empty. Digest has that of Raw, or is empty if that
 	// has not been made.
 	Raw, Digest string
-	// Claims are those by whose values the issuer's tokens can be revoked.
-	Claims []Path
+	// Terms are those of the issuer. They may be nil.
+	Terms *Terms
+	// Memory has what was found out about the token before. It may be nil.
+	Memory *Memory
 }
 
 // targets calls yield with each target that would revoke the token, until it returns false. Kinds that are not wanted
 // are left out. It does not allocate, unless a value has escapes or the token must be hashed.
 func (t *Token) targets(wanted wanted, yield func(Target) bool) {
-	if t.Pattern != "" && wanted.ofIssuers.has(All) && !yield(Target{Issuer: t.Pattern, Kind: All}) {
+	if p := t.pattern(); p != "" && wanted.ofIssuers.has(All) && !yield(Target{Issuer: p, Kind: All}) {
 		return
 	}
 	if t.Issuer != "" && !t.within(Target{Issuer: t.Issuer}, wanted.ofIssuers, yield) {
@@ -202,13 +202,21 @@ func (t *Token) within(of Target, wanted kindSet, yield func(Target) bool) bool 
 	if !wanted.has(Claim) {
 		return true
 	}
-	for _, path := range t.Claims {
+	for _, path := range t.Terms.Claims() {
 		value, there := t.Set.Lookup(path.path)
 		if of.Claim = path.name; there && !texts(value, func(text string) bool { return by(Claim, text) }) {
 			return false
 		}
 	}
 	return true
+}
+
+// pattern is the name with "*" of the issuer, if it has tenants. A consumer's token is not an issuer's.
+func (t *Token) pattern() string {
+	if t.Terms == nil || t.Issuer == "" {
+		return ""
+	}
+	return t.Terms.pattern
 }
 
 func (t *Token) digest() string {

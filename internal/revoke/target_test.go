@@ -14,8 +14,8 @@ import (
 func everything(tb testing.TB) revoke.Token {
 	tb.Helper()
 	return revoke.Token{
-		Issuer: issuerA, Pattern: "https://*", Consumer: "shop", Raw: "opaque",
-		Claims: []revoke.Path{path(tb, "groups"), path(tb, "/realm_access/roles"), path(tb, "tier"), path(tb, "a~b/c")},
+		Issuer: issuerA, Consumer: "shop", Raw: "opaque",
+		Terms: revoke.NewTerms("https://*", parsed(tb, "groups", "/realm_access/roles", "tier", "a~b/c")...),
 		Set: claimsOf(tb, m{
 			"jti": "j", "sub": "s", "sid": "session", "client_id": "c", "azp": "party", "appid": "app", "cid": "okta",
 			"groups": []any{"staff", 7, true, m{"value": "scim"}, m{"name": "other"}, nil}, "tier": 3, "a~b/c": "escaped",
@@ -173,7 +173,7 @@ func TestEachOfManyValuesCounts(t *testing.T) {
 		groups = append(groups, fmt.Sprint("group ", i))
 	}
 	token := issued(t, m{"groups": groups})
-	token.Claims = []revoke.Path{path(t, "groups")}
+	token.Terms = terms(t, "groups")
 	for _, group := range groups {
 		list := revoke.NewList()
 		target := revoke.Target{Issuer: issuerA, Kind: revoke.Claim, Claim: "/groups", Value: group}

@@ -3,6 +3,8 @@ package revoke
 import (
 	"slices"
 	"sync/atomic"
+
+	"github.com/caddyjwt/gateway/internal/revoke/table"
 )
 
 // watcher waits for its token to be revoked.
@@ -14,7 +16,7 @@ type watcher struct {
 }
 
 // watchers are all of a list, by the hashes of the targets that would revoke their token.
-type watchers map[hash]*queue
+type watchers map[table.Hash]*queue
 
 // queue has the watchers of one target. Readers take the slice under the lock of the list, and walk through it without
 // the lock: elements of it never change.
@@ -24,14 +26,14 @@ type queue struct {
 }
 
 // of are the watchers of a target, some of which may be over.
-func (w watchers) of(h hash) []*watcher {
+func (w watchers) of(h table.Hash) []*watcher {
 	if q := w[h]; q != nil {
 		return q.watchers
 	}
 	return nil
 }
 
-func (w watchers) add(h hash, one *watcher) {
+func (w watchers) add(h table.Hash, one *watcher) {
 	q := w[h]
 	if q == nil {
 		q = new(queue)
@@ -42,7 +44,7 @@ func (w watchers) add(h hash, one *watcher) {
 
 // forgetOne notes that one watcher of a target has stopped. The slice is made anew once half of them have, so that a
 // million that stop cost a million steps.
-func (w watchers) forgetOne(h hash) {
+func (w watchers) forgetOne(h table.Hash) {
 	q := w[h]
 	if q.stopped++; 2*q.stopped < len(q.watchers) {
 		return
@@ -64,7 +66,7 @@ func (w watchers) forgetOne(h hash) {
 // stop it is not called any more, unless a call is under way.
 func (l *List) Watch(t Token, end func()) (stop func()) {
 	w := &watcher{token: t, end: end}
-	var hashes []hash
+	var hashes []table.Hash
 	w.token.targets(every, func(target Target) bool {
 		if h := l.hasher.target(&target); !slices.Contains(hashes, h) { // one that is there twice counts once
 			hashes = append(hashes, h)
@@ -82,7 +84,7 @@ func (l *List) Watch(t Token, end func()) (stop func()) {
 	return func() { l.stop(w, hashes) }
 }
 
-func (l *List) stop(w *watcher, hashes []hash) {
+func (l *List) stop(w *watcher, hashes []table.Hash) {
 	w.over.Store(true)
 	l.mu.Lock()
 	defer l.mu.Unlock()

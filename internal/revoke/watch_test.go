@@ -157,7 +157,7 @@ func TestWatchersWithValuesThatAreThereTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := revoke.NewList()
 		token := issued(t, m{"groups": []string{"a", "a", "a"}, "azp": "x", "cid": "x"})
-		token.Claims = []revoke.Path{path(t, "groups")}
+		token.Terms = terms(t, "groups")
 		var counts [8]counter
 		var stops [8]func()
 		for i := range counts {

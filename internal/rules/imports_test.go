@@ -23,6 +23,7 @@ var arrows = map[string][]string{
 	"internal/store/storetest":       {"internal/store"},
 	"internal/store/redis":           {"internal/store", "internal/causes"},
 	"internal/store/redis/redistest": nil,
+	"internal/revoke/table":          nil,
 	"internal/hashing":               nil,
 	"internal/hashing/hashingtest":   {"internal/hashing"},
 	"internal/strictjson":            nil,
@@ -72,9 +73,9 @@ var arrows = map[string][]string{
 		"internal/consumer", "internal/claims", "internal/jose", "internal/causes", "internal/setting", "internal/smallfile",
 		"internal/strictjson",
 	},
-	"internal/revoke": {"internal/claims", "internal/strictjson", "internal/store"},
+	"internal/revoke": {"internal/claims", "internal/strictjson", "internal/store", "internal/revoke/table"},
 	"internal/identity": {
-		"internal/consumer", "internal/claims", "internal/tenant", "internal/causes", "internal/demand",
+		"internal/consumer", "internal/claims", "internal/tenant", "internal/causes", "internal/demand", "internal/revoke",
 	},
 	"internal/output": {
 		"internal/identity", "internal/claims", "internal/fields", "internal/setting",
