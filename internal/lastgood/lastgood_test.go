@@ -395,17 +395,21 @@ func TestReadOnly(t *testing.T) {
 	recalls(t, archive, 0, "body")
 }
 
-// sharedStore is a store that several processes share, with a secret of its own.
+// sharedStore is a store that several processes share, with a secret of its own. An archive uses no log.
 type sharedStore struct {
 	store.Store
+	logs
 	secret byte
 }
 
-func (sharedStore) Check(context.Context, string, store.Position) (store.Condition, error) {
-	return store.Condition{}, nil
+// logs are what a store.Shared has beside a store.Store.
+type logs interface {
+	Check(ctx context.Context, log string, anchor store.Position) (store.Condition, error)
+	ReadAnchored(ctx context.Context, log string, after, anchor store.Position, limit int) ([]store.Record, []byte, error)
+	Init(ctx context.Context, log string) (made bool, err error)
 }
-func (sharedStore) Init(context.Context, string) (bool, error) { return false, nil }
-func (s sharedStore) Secret(string) [32]byte                   { return [32]byte{s.secret} }
+
+func (s sharedStore) Secret(string) [32]byte { return [32]byte{s.secret} }
 
 var _ store.Shared = sharedStore{}
 
@@ -422,9 +426,9 @@ func TestNamesInASharedStore(t *testing.T) {
 	archive := func(in store.Store) refresh.Archive {
 		return lastgood.New(lender{in}, slog.New(slog.DiscardHandler)).For(keySet)
 	}
-	keep(t, archive(sharedStore{memory, 1}), at(0, "body"), true)
-	recalls(t, archive(sharedStore{memory, 1}), 0, "body")
-	nothing(t, archive(sharedStore{memory, 2}), address)
+	keep(t, archive(sharedStore{Store: memory, secret: 1}), at(0, "body"), true)
+	recalls(t, archive(sharedStore{Store: memory, secret: 1}), 0, "body")
+	nothing(t, archive(sharedStore{Store: memory, secret: 2}), address)
 	nothing(t, archive(memory), address)
 }
 

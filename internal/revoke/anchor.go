@@ -15,9 +15,9 @@ type anchor struct {
 	expires time.Time
 }
 
-// holds reports whether the log still has the anchor.
-func (a *anchor) holds(in *store.Condition) bool {
-	return a.at == store.Position{} || in.Anchor != nil && sha256.Sum256(in.Anchor) == a.sum
+// holds reports whether a log that has this record at the position of the anchor still has the anchor. Nil is none.
+func (a *anchor) holds(record []byte) bool {
+	return a.at == store.Position{} || record != nil && sha256.Sum256(record) == a.sum
 }
 
 // maxAnchors is how many anchors are kept.
@@ -47,8 +47,13 @@ func (a *anchors) drop(r *store.Record, now time.Time) {
 	a.all = append(a.all, anchor{r.Position, sha256.Sum256(r.Data), r.Expires})
 }
 
-// newest is the newest record that has not expired. It is not known if it was forgotten.
+// clockMargin is for clocks that differ: what has expired by that of another process may be gone. An entry lasts longer
+// than it has to by more than that.
+const clockMargin = 10 * time.Second
+
+// newest is the newest record that has not expired, and will not do so at once. It is not known if it was forgotten.
 func (a *anchors) newest(now time.Time) (newest anchor, known bool) {
+	now = now.Add(clockMargin)
 	for len(a.all) > 0 && !now.Before(a.all[len(a.all)-1].expires) {
 		a.all = a.all[:len(a.all)-1]
 	}

@@ -75,7 +75,7 @@ func (l *Ledger) rest(ctx context.Context) {
 
 // catchUp reads the next records into the list. It returns how many there were.
 func (l *Ledger) catchUp(ctx context.Context) (int, error) {
-	records, err := l.store.Read(ctx, logName, l.position(), batch)
+	records, err := l.readNext(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -105,6 +105,13 @@ func (l *Ledger) catchUp(ctx context.Context) (int, error) {
 	}
 	l.arrive(reached, err)
 	return read, err
+}
+
+func (l *Ledger) readNext(ctx context.Context) ([]store.Record, error) {
+	if l.spread != nil {
+		return l.readProven(ctx, l.position(), &l.spread.anchors)
+	}
+	return l.store.Read(ctx, logName, l.position(), batch)
 }
 
 // unstick notes that there is no record any more which cannot be taken over.

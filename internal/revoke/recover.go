@@ -44,8 +44,16 @@ type again struct {
 
 // readAgain reads all that comes after what was read until now.
 func (l *Ledger) readAgain(ctx context.Context, a *again) error {
+	err := l.readRest(ctx, a)
+	if err != nil {
+		l.keep(a)
+	}
+	return err
+}
+
+func (l *Ledger) readRest(ctx context.Context, a *again) error {
 	for {
-		records, err := l.store.Read(ctx, logName, a.last, batch)
+		records, err := l.readProven(ctx, a.last, &a.anchors)
 		if err != nil || len(records) == 0 {
 			return err
 		}
@@ -63,6 +71,25 @@ func (l *Ledger) readAgain(ctx context.Context, a *again) error {
 	}
 }
 
+// keep has the list in force refuse what was read until an error: the store may have lost it when it is read the next
+// time. Not all was read, so what seems to be revoked may be known to be taken back later.
+func (l *Ledger) keep(a *again) {
+	l.mu.Lock()
+	later := make(lifts)
+	for h, of := range l.lifts {
+		if of.at.Compare(a.last) > 0 {
+			later[h] = of
+		}
+	}
+	for h, of := range a.lifts {
+		if _, _, again := a.list.table.Find(h); again && of.at.Compare(l.lifts[h].at) > 0 {
+			l.lifts[h] = of // it is no news when it is read again: what it took back was revoked after it
+		}
+	}
+	l.mu.Unlock()
+	l.list.merge(a.list, later, l.o.Now())
+}
+
 // adopt makes what was read again that of the list in force, together with what only that has.
 func (l *Ledger) adopt(there *again) {
 	now := l.o.Now()
@@ -70,11 +97,11 @@ func (l *Ledger) adopt(there *again) {
 	fresh := there.lifts.besides(l.lifts, now)
 	l.lifts = maps.Clone(there.lifts) // reading may go on
 	l.mu.Unlock()
-	l.list.merge(there.list, now)
+	l.list.merge(there.list, nil, now)
 	for h := range fresh {
 		l.list.removeUnless(h, there.list)
 	}
-	l.spread.anchors, l.spread.proven = there.anchors, anchor{}
+	l.spread.anchors = there.anchors
 	l.spread.anchors.all = slices.Clone(there.anchors.all)
 	l.arrive(there.last, nil)
 }
@@ -91,14 +118,16 @@ func (l lifts) besides(known lifts, now time.Time) lifts {
 	return fresh
 }
 
-// merge takes over all entries of another list.
-func (l *List) merge(from *List, now time.Time) {
+// merge takes over all entries of another list but those that were taken back.
+func (l *List) merge(from *List, but lifts, now time.Time) {
 	l.mu.Lock()
 	l.concerned.merge(&from.concerned)
 	l.mu.Unlock()
 	l.wantAll(from.wanted())
 	for _, i := range from.lacking(l, now) {
-		l.put(i)
+		if _, lifted := but[i.Hash]; !lifted {
+			l.put(i)
+		}
 	}
 }
 

@@ -20,6 +20,7 @@ type server struct {
 	state  *store.Memory
 	epoch  string
 	epochs int
+	last   store.Position    // of the log
 	values map[string][]byte // by key, as far as a ledger swaps them
 }
 
@@ -80,7 +81,15 @@ func (l *link) Swap(ctx context.Context, key string, old, fresh []byte, expires 
 }
 
 func (l *link) Append(ctx context.Context, log string, record []byte, expires time.Time) (store.Position, error) {
-	return ask(l, func(s *store.Memory) (store.Position, error) { return s.Append(ctx, log, record, expires) })
+	return ask(l, func(s *store.Memory) (store.Position, error) {
+		at, err := s.Append(ctx, log, record, expires)
+		if err == nil {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.last = at
+		}
+		return at, err
+	})
 }
 
 func (l *link) Read(ctx context.Context, log string, after store.Position, limit int) ([]store.Record, error) {
@@ -99,18 +108,35 @@ func (l *link) Sweep(ctx context.Context, now time.Time) error {
 
 func (l *link) Close() error { return nil }
 
-func (l *link) Check(ctx context.Context, log string, anchor store.Position) (c store.Condition, err error) {
+func (l *link) ReadAnchored(ctx context.Context, log string, after, anchor store.Position, limit int) (
+	records []store.Record, anchored []byte, err error,
+) {
+	records, err = ask(l, func(s *store.Memory) ([]store.Record, error) {
+		if anchored, err = recordAt(ctx, s, log, anchor); err != nil {
+			return nil, err
+		}
+		return s.Read(ctx, log, after, limit)
+	})
+	return records, anchored, err
+}
+
+// recordAt is the record at a position; nil for none.
+func recordAt(ctx context.Context, s *store.Memory, log string, at store.Position) ([]byte, error) {
+	before := at
+	before.Lo--
+	found, err := s.Read(ctx, log, before, 1)
+	if len(found) == 1 && found[0].Position == at {
+		return found[0].Data, err
+	}
+	return nil, err
+}
+
+func (l *link) Check(ctx context.Context, log string, anchor store.Position) (store.Condition, error) {
 	return ask(l, func(s *store.Memory) (store.Condition, error) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		before := anchor
-		before.Lo--
-		found, err := s.Read(ctx, log, before, 1)
-		c := store.Condition{Epoch: l.epoch}
-		if len(found) == 1 && found[0].Position == anchor {
-			c.Anchor = found[0].Data
-		}
-		return c, err
+		record, err := recordAt(ctx, s, log, anchor)
+		return store.Condition{Epoch: l.epoch, Anchor: record, Last: l.last}, err
 	})
 }
 
@@ -135,7 +161,7 @@ func (s *server) empty() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_ = s.state.Close()
-	s.state, s.epoch = store.NewMemory(), ""
+	s.state, s.epoch, s.last = store.NewMemory(), "", store.Position{}
 	clear(s.values)
 }
 
@@ -150,8 +176,9 @@ func (s *server) goBack(t *testing.T, records int) {
 		t.Fatal(err)
 	}
 	fresh := store.NewMemory()
+	s.last = store.Position{}
 	for _, r := range all[:min(records, len(all))] {
-		if _, err := fresh.Append(t.Context(), logName, r.Data, r.Expires); err != nil {
+		if s.last, err = fresh.Append(t.Context(), logName, r.Data, r.Expires); err != nil {
 			t.Fatal(err)
 		}
 	}

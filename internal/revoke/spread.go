@@ -24,7 +24,6 @@ type spread struct {
 	name    [16]byte // of this process, at random
 	epoch   string   // of the store when the list had all of it
 	anchors anchors
-	proven  anchor      // the newest one that a look has found
 	checked time.Time   // the last look at the condition of the log
 	doubt   atomic.Bool // somebody has seen that the store has lost records
 }
@@ -74,7 +73,7 @@ func (l *Ledger) sync(ctx context.Context) error {
 
 func (l *Ledger) synchronise(ctx context.Context) error {
 	s := l.spread
-	condition, whole, err := s.look(ctx, l.o.Now())
+	condition, whole, err := s.look(ctx, l.position(), l.o.Now())
 	if err != nil {
 		return err
 	}
@@ -95,24 +94,38 @@ func (l *Ledger) synchronise(ctx context.Context) error {
 	return nil
 }
 
-// look asks for the condition of the log, and reports whether it is known to have all that was read. What was read
-// since the last look may have come from a copy that has taken over meanwhile. So the anchor of the last look has to be
-// there, too.
-func (s *spread) look(ctx context.Context, now time.Time) (condition store.Condition, whole bool, err error) {
+// look asks for the condition of the log, and reports whether it is known to have all that was read until a position.
+func (s *spread) look(ctx context.Context, reached store.Position, now time.Time) (
+	condition store.Condition, whole bool, err error,
+) {
 	anchor, known := s.anchors.newest(now)
 	if condition, err = s.store.Check(ctx, logName, anchor.at); err != nil {
 		return condition, false, err
 	}
-	whole = known && anchor.holds(&condition)
-	if before := s.proven; whole && before.at != anchor.at && now.Before(before.expires) {
-		earlier, err := s.store.Check(ctx, logName, before.at)
-		if err != nil {
-			return condition, false, err
-		}
-		whole = before.holds(&earlier)
+	switch {
+	case !known || !anchor.holds(condition.Anchor) || condition.Last.Compare(reached) < 0:
+		return condition, false, nil
+	case anchor.at != reached && now.Sub(s.checked) > longUnseen: // it may have gone back, and be as far as before again
+		return condition, false, nil
 	}
-	if whole {
-		s.proven = anchor
+	return condition, true, nil
+}
+
+// longUnseen is after which time without a look the newest record that was read must be there, even if it has expired.
+const longUnseen = 3 * checkEvery
+
+// errTorn means that records which were read one after the other are not from one log.
+var errTorn = errors.New("the store lost revocations while they were read; they are read again, and those that this " +
+	"Caddy knows are written back")
+
+// readProven reads the records after a position, if the log has the newest one that is known. If not, a copy has taken
+// over meanwhile that lacks what came between. While the log has the newest record, it has all before it.
+func (l *Ledger) readProven(ctx context.Context, after store.Position, known *anchors) ([]store.Record, error) {
+	anchor, isKnown := known.newest(l.o.Now())
+	records, anchored, err := l.spread.store.ReadAnchored(ctx, logName, after, anchor.at, batch)
+	if err != nil || len(records) == 0 || isKnown && anchor.holds(anchored) {
+		return records, err
 	}
-	return condition, whole, nil
+	l.spread.doubt.Store(true)
+	return nil, errTorn
 }

@@ -22,15 +22,12 @@ func (s *Store) Check(ctx context.Context, log string, anchor store.Position) (s
 	if err := s.ready(ctx, log); err != nil {
 		return store.Condition{}, err
 	}
-	id, beat := "", "0"
-	if anchor != (store.Position{}) {
-		id = idOf(anchor)
-	}
+	beat := "0"
 	if s.replicas > 0 {
 		beat = "1"
 	}
 	keys := []string{s.vault.key(kindAbout, epochName), s.keysOf(log)[0], s.vault.key(kindAbout, beatName)}
-	message, err := s.ask(ctx, call(checkScript, keys, id, beat).writing())
+	message, err := s.ask(ctx, call(checkScript, keys, anchorID(anchor), beat).writing())
 	if err != nil {
 		return store.Condition{}, s.sense(err)
 	}
@@ -47,21 +44,21 @@ func (s *Store) condition(log string, message rueidis.RedisMessage) (c store.Con
 		return c, s.nonsensical(errOdd)
 	}
 	sealedEpoch, err := parts[0].AsBytes()
-	sealedRecord, err2 := parts[1].AsBytes()
-	streams, err3 := parts[2].ToInt64()
-	if err := errors.Join(err, err2, err3); err != nil {
+	last, err2 := parts[2].ToString()
+	if err := errors.Join(err, err2); err != nil {
 		return c, s.nonsensical(errOdd)
 	}
 	epoch, err := s.epoch(sealedEpoch)
 	if err != nil {
 		return c, err
 	}
-	if streams > 0 {
+	if last != "" {
 		c.Epoch = epoch
+		if c.Last, err = position(last); err != nil {
+			return c, s.nonsensical(err)
+		}
 	}
-	if len(sealedRecord) > 0 {
-		c.Anchor, _, err = s.vault.open(kindLog, log, sealedRecord)
-	}
+	c.Anchor, err = s.anchored(log, parts[1])
 	return c, err
 }
 

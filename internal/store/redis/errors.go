@@ -94,7 +94,11 @@ func (r *refusal) Error() string {
 	case strings.Contains(r.text, "invalid DB index"), strings.Contains(r.text, "DB index is out of range"):
 		return text + "; it has no database of the number in the URL"
 	}
-	if a := advice[r.code]; a != "" {
+	code := r.code
+	if strings.Contains(r.text, "can't run this command") { // as Redis 7 says it of a command in a script
+		code = "NOPERM"
+	}
+	if a := advice[code]; a != "" {
 		return text + "; " + a
 	}
 	return text

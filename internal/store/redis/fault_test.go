@@ -318,6 +318,10 @@ func TestFaultThePasswordIsWrong(t *testing.T) {
 	put(t, s, "key", "1")
 	server.Do("ACL", "SETUSER", "default", "-set")
 	refused(t, s.Put(t.Context(), "key", nil, never), "more rights")
+	add(t, s, "1", never)
+	server.Do("ACL", "SETUSER", "default", "-xinfo") // which only a script uses
+	_, err := s.Check(t.Context(), "log", store.Position{})
+	refused(t, err, "more rights")
 }
 
 func TestFaultACertificateIsWrong(t *testing.T) {

@@ -68,26 +68,62 @@ func (s *Store) Append(ctx context.Context, log string, record []byte, expires t
 
 // Read implements store.Store.
 func (s *Store) Read(ctx context.Context, log string, after store.Position, limit int) ([]store.Record, error) {
+	records, _, err := s.ReadAnchored(ctx, log, after, store.Position{}, limit)
+	return records, err
+}
+
+// ReadAnchored implements store.Shared.
+func (s *Store) ReadAnchored(ctx context.Context, log string, after, anchor store.Position, limit int) (
+	records []store.Record, anchored []byte, err error,
+) {
 	most, bytes, err := store.AnswerBounds(limit)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := s.ready(ctx, log); err != nil || after == last {
-		return nil, err
+		return nil, nil, err
 	}
-	message, err := s.ask(ctx, call(readScript, s.keysOf(log)[:1], idOf(after), strconv.Itoa(most), strconv.Itoa(bytes)))
+	message, err := s.ask(ctx, call(readScript, s.keysOf(log)[:1],
+		idOf(after), strconv.Itoa(most), strconv.Itoa(bytes), anchorID(anchor)))
 	if err != nil {
-		return nil, s.sense(err)
+		return nil, nil, s.sense(err)
 	}
 	found, err := message.ToArray()
 	if err != nil {
-		return nil, s.sense(err)
+		return nil, nil, s.sense(err)
 	}
-	return s.records(log, after, found)
+	if len(found) == 0 {
+		return nil, nil, s.nonsensical(errOdd)
+	}
+	if anchored, err = s.anchored(log, found[0]); err == nil {
+		records, err = s.records(log, after, found[1:])
+	}
+	return records, anchored, err
 }
 
 // last is the position after which there can be none.
 var last = store.Position{Hi: 1<<64 - 1, Lo: 1<<64 - 1}
+
+// anchorID is that of an anchor; empty for none.
+func anchorID(anchor store.Position) string {
+	if anchor == (store.Position{}) {
+		return ""
+	}
+	return idOf(anchor)
+}
+
+// anchored opens the record at an anchor; nil for none.
+func (s *Store) anchored(log string, message rueidis.RedisMessage) ([]byte, error) {
+	sealed, err := message.AsBytes()
+	if err != nil {
+		return nil, s.nonsensical(errOdd)
+	}
+	if len(sealed) == 0 {
+		return nil, nil
+	}
+	data, _, err := s.vault.open(kindLog, log, sealed)
+	return data, err
+}
 
 // records opens what the server has found: positions and records, in turn.
 func (s *Store) records(log string, after store.Position, found []rueidis.RedisMessage) ([]store.Record, error) {

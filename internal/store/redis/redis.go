@@ -3,7 +3,7 @@
 // It needs Redis 6.2 or newer, or Valkey: one server, one with replicas and sentinels, or a cluster. The user needs the
 // rights
 //
-//	~{<prefix>}:* +get +set +getdel +del +exists +eval +evalsha +xadd +xrange +xread +xdel +zadd +zrem
+//	~{<prefix>}:* +get +set +getdel +del +exists +eval +evalsha +xadd +xrange +xread +xinfo +xdel +zadd +zrem
 //	+zrangebyscore +time +ping +wait +select
 //
 // of which +wait is only for WaitReplicas, and +select only for a numbered database. Nobody else should have rights on

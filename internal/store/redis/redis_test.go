@@ -34,7 +34,7 @@ const (
 var children = make(map[string]func(url string))
 
 // rights are those of the package comment.
-const rights = "+get +set +getdel +del +exists +eval +evalsha +xadd +xrange +xread +xdel +zadd +zrem " +
+const rights = "+get +set +getdel +del +exists +eval +evalsha +xadd +xrange +xread +xinfo +xdel +zadd +zrem " +
 	"+zrangebyscore +time +ping +wait +select"
 
 func key(t testing.TB) (key [32]byte) {

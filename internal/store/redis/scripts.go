@@ -39,11 +39,16 @@ local id = redis.call('XADD', KEYS[1], '*', 'r', ARGV[1])
 if ARGV[2] ~= '0' then redis.call('ZADD', KEYS[2], ARGV[2], id) end
 return id`)
 
-	// readScript returns positions and records of KEYS[1], in turn. ARGV: the position after which they are, how many
-	// records, and after how many bytes it ends. It reads a few at a time, because each may have a mebibyte.
+	// readScript returns the record of KEYS[1] at the position ARGV[4], if there is one, and then positions and records,
+	// in turn. ARGV: the position after which they are, how many records, and after how many bytes it ends. It reads a
+	// few at a time, because each may have a mebibyte.
 	readScript = newScript(`
 local from, most, room = '(' .. ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local found, count = {}, 0
+local found, count = {''}, 0
+if ARGV[4] ~= '' then
+	local anchor = redis.call('XRANGE', KEYS[1], ARGV[4], ARGV[4])
+	if #anchor == 1 then found[1] = anchor[1][2][2] end
+end
 while count < most and room > 0 do
 	local some = redis.call('XRANGE', KEYS[1], from, '+', 'COUNT', math.min(most - count, 16))
 	if #some == 0 then break end
@@ -69,8 +74,8 @@ redis.call('ZREM', KEYS[2], unpack(ids))
 return #ids`)
 
 	// checkScript returns the epoch in KEYS[1], and the record of KEYS[2] at the position ARGV[1], if there is one. It
-	// writes, or deletes what is not there, to KEYS[3]: a replica refuses both. The last part of the answer is whether
-	// there is a stream.
+	// writes, or deletes what is not there, to KEYS[3]: a replica refuses both. The last part of the answer is the last
+	// position that the stream has given to a record, if there is a stream.
 	checkScript = newScript(`
 local record = ''
 if ARGV[1] ~= '' then
@@ -78,7 +83,14 @@ if ARGV[1] ~= '' then
 	if #found == 1 then record = found[1][2][2] end
 end
 if ARGV[2] == '1' then redis.call('SET', KEYS[3], '1') else redis.call('DEL', KEYS[3]) end
-return {redis.call('GET', KEYS[1]) or '', record, redis.call('EXISTS', KEYS[2])}`)
+local last = ''
+if redis.call('EXISTS', KEYS[2]) == 1 then
+	local about = redis.call('XINFO', 'STREAM', KEYS[2])
+	for i = 1, #about, 2 do
+		if about[i] == 'last-generated-id' then last = about[i + 1] end
+	end
+end
+return {redis.call('GET', KEYS[1]) or '', record, last}`)
 
 	// initScript replaces the epoch ARGV[1] in KEYS[1] by ARGV[2], unless there is one, and the stream KEYS[2], too. It
 	// makes the stream. It reports whether it replaced the epoch.

@@ -47,12 +47,23 @@ func TestConditionOfALog(t *testing.T) {
 		if hasEpoch := c.log == "log"; got.Anchored != c.want || (got.Epoch == epoch) != hasEpoch || len(epoch) != 22 {
 			t.Errorf("%s: %+v, want %v and the epoch %s", name, got, c.want, epoch)
 		}
+		records, anchored, err := b.ReadAnchored(t.Context(), c.log, store.Position{}, c.anchor, 10)
+		if err != nil || (anchored != nil) != c.want || (len(records) == 2) != (c.log == "log") {
+			t.Errorf("%s: %d records with the anchor %q: %v", name, len(records), anchored, err)
+		}
 	}
 	if c, err := a.Check(t.Context(), "log", second); err != nil || string(c.Anchor) != "2" {
 		t.Errorf("the record at the anchor is %q: %v", c.Anchor, err)
 	}
+	third := add(t, a, "3", time.Now().Add(-time.Minute))
 	if err := a.Sweep(t.Context(), time.Now()); err != nil {
 		t.Fatal(err)
+	}
+	if c, err := b.Check(t.Context(), "log", third); err != nil || c.Anchor != nil || c.Last != third {
+		t.Errorf("the last record is gone, and was at %v: %+v, %v", third, c, err)
+	}
+	if c, err := b.Check(t.Context(), "another", third); err != nil || c.Last != (store.Position{}) {
+		t.Errorf("there is no such log: %+v, %v", c, err)
 	}
 	if condition(t, a, "log", first).Anchored || !condition(t, a, "log", second).Anchored {
 		t.Error("a record that is gone is an anchor, or one that is there is none")
