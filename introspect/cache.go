@@ -13,8 +13,9 @@ import (
 // nobody can search for tokens whose hashes collide.
 type cacheKey = hashing.TokenHash
 
-// entryOverhead is the approximate size in bytes of an active answer, beside its text.
-const entryOverhead = 512
+// entryOverhead is the approximate size in bytes of an active answer, beside its text. It includes what a gate keeps
+// beside the value that Decode makes: who is calling, and what is known about the revocation of the token.
+const entryOverhead = 1024
 
 // cache remembers verdicts. Active and inactive answers live apart, so that a flood of invented tokens, all inactive,
 // cannot evict the tokens in use.

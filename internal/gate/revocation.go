@@ -52,15 +52,15 @@ func (p *party) setRevocation(possible bool) {
 }
 
 // memory is how many bytes may be remembered of each token when it is judged: as the issuer's, and as that of the
-// consumer that it names.
+// consumer that it names for this gate, or for another one that shares the cache.
 func (p *party) memory() int {
 	switch {
 	case !p.revocable:
 		return 0
-	case p.issuer != nil && p.issuer.namesConsumer():
-		return 2 * revoke.MemorySize
-	default:
+	case p.consumer != nil:
 		return revoke.MemorySize
+	default:
+		return 2 * revoke.MemorySize
 	}
 }
 

@@ -74,8 +74,8 @@ type traces struct {
 const maxTraces = 12
 
 // MemorySize is how many bytes a Memory takes beside its own size, for a token of an issuer. It is twice that for one
-// that counts as a consumer's.
-const MemorySize = int(unsafe.Sizeof(traces{}))
+// that counts as a consumer's. Memory is given out in steps of 16 bytes.
+const MemorySize = (int(unsafe.Sizeof(traces{})) + 15) / 16 * 16
 
 // hasAll reports whether all hashes of the token are remembered.
 func (tr *traces) hasAll() bool { return tr.n <= maxTraces }
