@@ -94,7 +94,9 @@ func TestKeysOutliveARestartOfCaddy(t *testing.T) {
 				if source := o.sourceOf(); source.Keys != 1 || source.KeyIDs[0] != "kept" || source.LastError == "" {
 					t.Errorf("%+v", source)
 				}
-				if n := strings.Count(o.log(), `"msg":"keys from before the restart are used"`); n != restarts+1 {
+				recalled := func() int { return strings.Count(o.log(), `"msg":"keys from before the restart are used"`) }
+				eventually(t, "the log says that the keys are old", func() bool { return recalled() > restarts })
+				if n := recalled(); n != restarts+1 {
 					t.Errorf("%d lines after %d restarts:\n%s", n, restarts+1, o.log())
 				}
 			}

@@ -149,6 +149,7 @@ func TestPrefetchFindsAMistake(t *testing.T) {
 			})
 		}
 	}
+	eventually(t, "the log names all that fail", func() bool { return len(s.lines("refreshing keys is failing")) >= 3 })
 	warnings := make(map[string]int)
 	for _, line := range s.lines("refreshing keys is failing") {
 		source, _ := line["source"].(string)
