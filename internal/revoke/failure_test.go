@@ -59,6 +59,13 @@ func lasting(target revoke.Target, life time.Duration) *revoke.Entry {
 	return e
 }
 
+// lifting takes back what revokes a target.
+func lifting(target revoke.Target, life time.Duration) *revoke.Entry {
+	e := lasting(target, life)
+	e.Lifted = true
+	return e
+}
+
 // append adds a record past the ledger, as another node does.
 func (o *opened) append(t *testing.T, record string, expires time.Time) {
 	t.Helper()
@@ -73,8 +80,7 @@ func TestSweepOfListAndStore(t *testing.T) {
 		defer o.close()
 		write(t, o.Ledger, lasting(subject("short"), 90*time.Second), lasting(subject("long"), time.Hour),
 			lasting(subject("back"), 90*time.Second))
-		lift := lasting(subject("back"), 100*time.Second)
-		lift.Lifted = true
+		lift := lifting(subject("back"), 100*time.Second)
 		write(t, o.Ledger, lift)
 		check := func(inList, inStore, lifts int) {
 			t.Helper()

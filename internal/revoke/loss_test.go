@@ -112,25 +112,6 @@ func TestARecordThatIsLostBeforeItIsReadIsNotAcknowledged(t *testing.T) {
 	})
 }
 
-// A target that was revoked, taken back and revoked again stays revoked when the server loses the last of the three.
-func TestWhatIsRevokedAgainIsWrittenBack(t *testing.T) {
-	together(t, func(t *testing.T, s *server, a, b *node) {
-		lift := lasting(subject("s"), time.Hour)
-		lift.Lifted = true
-		write(t, a.Ledger, lasting(subject("s"), time.Hour), lift, lasting(subject("s"), time.Hour))
-		synctest.Wait()
-		s.goBack(t, 2)
-		time.Sleep(5 * time.Second)
-		c := s.join(t, revoke.Options{})
-		defer c.Close()
-		for name, n := range map[string]*node{"a": a, "b": b, "c": c} {
-			if n.known() != nil || !n.refuses(t, "s") {
-				t.Errorf("%s: %v, refused: %v", name, n.known(), n.refuses(t, "s"))
-			}
-		}
-	})
-}
-
 // A node that fails while it writes back goes on at once: until then, others do not know what it knows.
 func TestWritingBackGoesOnAfterAFailure(t *testing.T) {
 	together(t, func(t *testing.T, s *server, a, b *node) {
@@ -230,15 +211,8 @@ func TestALiftDuringTheWritingBack(t *testing.T) {
 			if !strings.HasPrefix(key, "revocations") || lifted.Swap(true) {
 				return
 			}
-			lift := lasting(subject("s"), time.Hour)
-			lift.Lifted = true
-			record, err := lift.Encode()
-			if err == nil {
-				_, err = b.link.Append(context.Background(), logName, record, time.Now().Add(time.Hour))
-			}
-			if err != nil {
-				t.Error(err)
-			}
+			lift := lifting(subject("s"), time.Hour)
+			s.append(t, lift)
 		}})
 		s.goBack(t, 1)
 		time.Sleep(5 * time.Second)

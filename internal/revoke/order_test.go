@@ -12,26 +12,6 @@ import (
 	"github.com/caddyjwt/gateway/internal/store"
 )
 
-// lifting takes back what revokes a subject.
-func lifting(sub string) *revoke.Entry {
-	e := lasting(subject(sub), time.Hour)
-	e.Lifted = true
-	return e
-}
-
-// want reports what of the subjects a node refuses in another way, and whether it does not know everything.
-func (n *node) want(t *testing.T, refuses bool, subs ...string) {
-	t.Helper()
-	for _, sub := range subs {
-		if n.refuses(t, sub) != refuses {
-			t.Errorf("%s: refused %v", sub, !refuses)
-		}
-	}
-	if err := n.known(); err != nil {
-		t.Error(err)
-	}
-}
-
 // A server that ends after its answer, and whose successor lacks what was in it: that goes back to the successor.
 func TestTheLastAnswerOfAServer(t *testing.T) {
 	together(t, func(t *testing.T, s *server, a, b *node) {
@@ -67,7 +47,8 @@ func TestRevokedAgainInTheLastAnswer(t *testing.T) {
 				write(t, a.Ledger, lasting(subject("s"), time.Hour), lasting(subject("first"), time.Hour))
 				time.Sleep(2 * time.Second)
 				f.cut.Store(true)
-				write(t, a.Ledger, lifting("s"), lasting(subject("s"), time.Hour), lasting(subject("other"), time.Hour))
+				write(t, a.Ledger, lifting(subject("s"), time.Hour), lasting(subject("s"), time.Hour),
+					lasting(subject("other"), time.Hour))
 				a.Close()
 				b.Close()
 				f.mend()
@@ -93,7 +74,8 @@ func TestRevokedAgainAfterAKnownLift(t *testing.T) {
 		f := &faulty{link: &link{server: s}}
 		c := openFaulty(t, f)
 		defer c.Close()
-		write(t, a.Ledger, lasting(subject("s"), time.Hour), lifting("s"), lasting(subject("x"), time.Hour))
+		write(t, a.Ledger, lasting(subject("s"), time.Hour), lifting(subject("s"), time.Hour),
+			lasting(subject("x"), time.Hour))
 		synctest.Wait()
 		b.Close()
 		f.endAfterAnswer()
@@ -119,7 +101,7 @@ func TestTakenBackInAnAnswer(t *testing.T) {
 		write(t, a.Ledger, lasting(subject("first"), time.Hour))
 		time.Sleep(2 * time.Second)
 		f.cut.Store(true)
-		write(t, a.Ledger, lasting(subject("s"), time.Hour), lifting("s"))
+		write(t, a.Ledger, lasting(subject("s"), time.Hour), lifting(subject("s"), time.Hour))
 		synctest.Wait()
 		f.faults.Store(&faults{read: ifAny(func() {
 			f.faults.Store(nil)

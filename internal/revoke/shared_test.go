@@ -239,3 +239,16 @@ func (n *node) refuses(t *testing.T, sub string) bool {
 	t.Helper()
 	return revoked(n.List(), issued(t, m{"sub": sub, "iat": 1}))
 }
+
+// want reports subjects that are refused, or that are not, other than they should be. The node must know everything.
+func (n *node) want(t *testing.T, refuses bool, subs ...string) {
+	t.Helper()
+	for _, sub := range subs {
+		if n.refuses(t, sub) != refuses {
+			t.Errorf("%s: refused %v", sub, !refuses)
+		}
+	}
+	if err := n.known(); err != nil {
+		t.Error(err)
+	}
+}

@@ -126,8 +126,7 @@ func TestWhatIsReadUntilAnErrorCounts(t *testing.T) {
 		f := &faulty{link: &link{server: s}}
 		c := openFaulty(t, f)
 		defer c.Close()
-		lift := lasting(subject("lifted"), time.Hour)
-		lift.Lifted = true
+		lift := lifting(subject("lifted"), time.Hour)
 		write(t, a.Ledger, lasting(subject("lifted"), time.Hour))
 		for i := range 1200 {
 			s.append(t, lasting(subject(fmt.Sprint("other", i)), time.Hour))
@@ -176,6 +175,7 @@ func TestWhatIsInHandIsNotLost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			together(t, func(t *testing.T, s *server, a, b *node) {
 				f := &faulty{link: &link{server: s}}
+				all := []string{"s", "other0", "other999", "new1"}
 				hasRead := 0
 				fail := &faults{read: func(records []store.Record) {
 					if hasRead += len(records); hasRead > 1000 { // the rest is in another batch
@@ -190,7 +190,7 @@ func TestWhatIsInHandIsNotLost(t *testing.T) {
 				} else {
 					c := openFaulty(t, f)
 					defer c.Close()
-					defer refusesAll(t, c)
+					defer c.want(t, true, all...)
 					f.faults.Store(fail)
 				}
 				for i := range 1000 {
@@ -203,22 +203,10 @@ func TestWhatIsInHandIsNotLost(t *testing.T) {
 				if atStart {
 					c := openFaulty(t, f)
 					defer c.Close()
-					defer refusesAll(t, c)
+					defer c.want(t, true, all...)
 				}
 				time.Sleep(5 * time.Second)
 			})
 		})
-	}
-}
-
-func refusesAll(t *testing.T, n *node) {
-	t.Helper()
-	for _, sub := range []string{"s", "other0", "other999", "new1"} {
-		if !n.refuses(t, sub) {
-			t.Errorf("%s passes", sub)
-		}
-	}
-	if err := n.known(); err != nil {
-		t.Error(err)
 	}
 }
