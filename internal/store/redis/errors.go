@@ -66,6 +66,9 @@ var (
 // refusalCode is the first word of an error, or that of the error inside of it.
 func refusalCode(text string) string {
 	code := codes.FindString(text)
+	if strings.Contains(text, "can't run this command") { // what Redis 7 says of a command in a script
+		return "NOPERM"
+	}
 	if code != "ERR" || !strings.Contains(text, "rror running script") {
 		return code
 	}
@@ -94,11 +97,7 @@ func (r *refusal) Error() string {
 	case strings.Contains(r.text, "invalid DB index"), strings.Contains(r.text, "DB index is out of range"):
 		return text + "; it has no database of the number in the URL"
 	}
-	code := r.code
-	if strings.Contains(r.text, "can't run this command") { // as Redis 7 says it of a command in a script
-		code = "NOPERM"
-	}
-	if a := advice[code]; a != "" {
+	if a := advice[r.code]; a != "" {
 		return text + "; " + a
 	}
 	return text

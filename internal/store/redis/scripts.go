@@ -13,6 +13,14 @@ func newScript(text string) *script {
 	return &script{text, hex.EncodeToString(sum[:])}
 }
 
+// recordAt begins scripts. It is the record of a stream at a position; empty if there is none, or without a position.
+const recordAt = `
+local function recordAt(stream, id)
+	if id == '' then return '' end
+	local found = redis.call('XRANGE', stream, id, id)
+	return #found == 1 and found[1][2][2] or ''
+end`
+
 var (
 	// swapScript replaces what is under KEYS[1] if it is what was read. ARGV: whether something was there, what, what
 	// to store, and for how many milliseconds; nothing to store deletes it, and 0 milliseconds are forever.
@@ -42,13 +50,9 @@ return id`)
 	// readScript returns the record of KEYS[1] at the position ARGV[4], if there is one, and then positions and records,
 	// in turn. ARGV: the position after which they are, how many records, and after how many bytes it ends. It reads a
 	// few at a time, because each may have a mebibyte.
-	readScript = newScript(`
+	readScript = newScript(recordAt + `
 local from, most, room = '(' .. ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local found, count = {''}, 0
-if ARGV[4] ~= '' then
-	local anchor = redis.call('XRANGE', KEYS[1], ARGV[4], ARGV[4])
-	if #anchor == 1 then found[1] = anchor[1][2][2] end
-end
+local found, count = {recordAt(KEYS[1], ARGV[4])}, 0
 while count < most and room > 0 do
 	local some = redis.call('XRANGE', KEYS[1], from, '+', 'COUNT', math.min(most - count, 16))
 	if #some == 0 then break end
@@ -76,12 +80,8 @@ return #ids`)
 	// checkScript returns the epoch in KEYS[1], and the record of KEYS[2] at the position ARGV[1], if there is one. It
 	// writes, or deletes what is not there, to KEYS[3]: a replica refuses both. The last part of the answer is the last
 	// position that the stream has given to a record, if there is a stream.
-	checkScript = newScript(`
-local record = ''
-if ARGV[1] ~= '' then
-	local found = redis.call('XRANGE', KEYS[2], ARGV[1], ARGV[1])
-	if #found == 1 then record = found[1][2][2] end
-end
+	checkScript = newScript(recordAt + `
+local record = recordAt(KEYS[2], ARGV[1])
 if ARGV[2] == '1' then redis.call('SET', KEYS[3], '1') else redis.call('DEL', KEYS[3]) end
 local last = ''
 if redis.call('EXISTS', KEYS[2]) == 1 then
