@@ -52,6 +52,9 @@ func TestIntrospectedTokenAllocatesLittle(t *testing.T) {
 
 // An answer about a JWT usually repeats its scopes. It costs as much as one without scopes.
 func TestAnswerWithTheScopesOfItsTokenAllocatesNoMore(t *testing.T) {
+	if race {
+		t.Skip("the race detector allocates")
+	}
 	key := tokentest.NewKey(t, "RS256", "k1")
 	allocations := func(answer m) float64 {
 		as := newAS(t)
