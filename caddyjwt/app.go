@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/caddyjwt/gateway/caddyjwt/backchannel"
+	"github.com/caddyjwt/gateway/caddyjwt/localissuer"
 	"github.com/caddyjwt/gateway/caddyjwt/process"
 	"github.com/caddyjwt/gateway/caddyjwt/protected"
 	"github.com/caddyjwt/gateway/caddyjwt/revocations"
@@ -45,6 +46,7 @@ type App struct {
 	resources   protected.Registry
 	logouts     backchannel.Registry
 	revocations revocations.Revocations
+	local       localissuer.Registry
 	ctx         caddy.Context
 	shared      *process.State // nil means process.Shared
 }
@@ -91,8 +93,17 @@ func (a *App) Start() error {
 	if err := a.logouts.Finish(a.ctx); err != nil {
 		return err
 	}
-	return a.revocations.Start()
+	if err := a.revocations.Start(); err != nil {
+		return err
+	}
+	return a.local.Start()
 }
+
+// TokenIssuers are those of the configuration, for the handlers that issue tokens.
+func (a *App) TokenIssuers() *localissuer.Registry { return &a.local }
+
+// Revocations are those of the configuration, for the handlers that issue tokens.
+func (a *App) Revocations() *revocations.Revocations { return &a.revocations }
 
 // Resources are those of the configuration, for the handlers that serve their metadata.
 func (a *App) Resources() *protected.Registry { return &a.resources }

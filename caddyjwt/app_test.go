@@ -91,7 +91,7 @@ func TestAppRefusesSettingsThatDoNotExist(t *testing.T) {
 func TestManualHasEverySettingOfTheApp(t *testing.T) {
 	_, section, _ := strings.Cut(readDoc(t, "docs/configuration.md"), "\n## Global option\n")
 	section, _, _ = strings.Cut(section, "\n## ")
-	for _, field := range jsonFields(reflect.TypeFor[caddyjwt.App](), "") {
+	for _, field := range manual().JSONFields(reflect.TypeFor[caddyjwt.App]()) {
 		if !strings.Contains(section, "| `"+field+"` |") {
 			t.Errorf("docs/configuration.md, section Global option, lacks %q", field)
 		}

@@ -64,6 +64,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	        keys              file <path>               # repeatable
 //	        keys              pem <text>                # repeatable
 //	        keys              secret <value> [base64]   # repeatable
+//	        keys              local                     # repeatable
 //	        keys              none                      # repeatable
 //	        tenants           <value...>|any|file <path>
 //	        audience          <aud...>|any

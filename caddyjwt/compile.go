@@ -2,6 +2,7 @@ package caddyjwt
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
@@ -98,6 +99,11 @@ func (h *Handler) compile(s *words.Settings) (*compiled, error) {
 	}
 	c.cache, err = h.compileCache()
 	return c, setting.In("CacheSize", err)
+}
+
+// hasLocal reports whether tokens of a token_issuer of the same configuration are accepted.
+func (c *compiled) hasLocal() bool {
+	return slices.ContainsFunc(c.plans, func(p issuers.Plan) bool { return p.Local() })
 }
 
 // compileCache is the size of the cache in bytes, 0 for no cache.

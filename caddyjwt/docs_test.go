@@ -14,21 +14,12 @@ import (
 	caddyfileformat "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	_ "github.com/caddyjwt/gateway/caddyjwt/matcher"
+	_ "github.com/caddyjwt/gateway/caddyjwt/tokenissuer"
+	"github.com/caddyjwt/gateway/caddyjwt/words/wordstest"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/problem"
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
-
-// cells splits a row of a table; "\|" is a bar inside a cell.
-func cells(row string) []string {
-	const bar = "\x00"
-	row = strings.ReplaceAll(strings.TrimSpace(row), `\|`, bar)
-	list := strings.Split(strings.Trim(row, "|"), "|")
-	for i := range list {
-		list[i] = strings.TrimSpace(strings.ReplaceAll(list[i], bar, "|"))
-	}
-	return list
-}
 
 // Every Reason has a row in docs/errors.md, in the order of the rules, with the status and error code that clients get.
 func TestErrorReferenceHasEveryReason(t *testing.T) {
@@ -45,7 +36,7 @@ func TestErrorReferenceHasEveryReason(t *testing.T) {
 		if !inTable || strings.HasPrefix(line, "| ---") {
 			continue
 		}
-		row := cells(line)
+		row := wordstest.Cells(line)
 		reason := gate.Reason(strings.Trim(row[0], "`"))
 		documented = append(documented, reason)
 		answer := new(gate.Gate).Answer(&gate.Failure{Reason: reason})

@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddyjwt/gateway/caddyjwt/words/wordstest"
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
@@ -49,7 +50,7 @@ func TestExpressionsOfTheManualAreTested(t *testing.T) {
 	}
 	for _, document := range append(documents, "../README.md") {
 		for line := range strings.Lines(readDoc(t, strings.TrimPrefix(filepath.ToSlash(document), "../"))) {
-			for _, span := range codeSpan.FindAllStringSubmatch(line, -1) {
+			for _, span := range wordstest.CodeSpan.FindAllStringSubmatch(line, -1) {
 				if isExpression(span[1]) {
 					documented[strings.ReplaceAll(span[1], `\|`, "|")] = true
 				}

@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddyjwt/gateway/caddyjwt"
+	"github.com/caddyjwt/gateway/caddyjwt/words/wordstest"
 )
 
 // mark is part of every secret of FuzzCaddyfile.
@@ -90,7 +91,7 @@ func adaptsLoads(t *testing.T, ctx caddy.Context, block string) {
 	if again, err := adapt(); err != nil || !bytes.Equal(again, config) {
 		t.Fatalf("adapted again: %v\n%s\n%s", err, config, again)
 	}
-	for _, handler := range handlers(decode(t, config)) {
+	for _, handler := range wordstest.Handlers(decode(t, config), "bearer_auth") {
 		fields := handler.(map[string]any)
 		delete(fields, "handler")
 		stripped := encode(t, fields)
@@ -149,7 +150,7 @@ func adaptedBlocks(tb testing.TB) (blocks []string) {
 		if err != nil {
 			tb.Fatal(err)
 		}
-		site, _, _ := strings.Cut(string(text), divider)
+		site, _, _ := strings.Cut(string(text), wordstest.Divider)
 		_, site, _ = strings.Cut(site, "bearer_auth")
 		_, inside, _ := strings.Cut(site, "{\n")
 		if end := strings.LastIndex(inside, "\t}\n"); end >= 0 {

@@ -242,14 +242,14 @@ func TestSummaryKnowsEverySetting(t *testing.T) {
 			told: "Extractor Audience MaxLifetime Issuers Consumers Roster KeyClaim Require ScopeImplies ForwardClaims " +
 				"ForwardPayload PadPayload ConsumerHeaders ForwardToken ExposeToken Optional OptionalExpired " +
 				"Anonymous AllowPreflight " +
-				"AnyOrigin TrustedOrigins Public Asking Cache Revocations " +
+				"AnyOrigin TrustedOrigins Public Asking Cache Revocations OnlyLocalRevoked " +
 				"ResourceMetadata",
 			leftOut: "Realm Leeway Outputs Watched Now", // of little weight, or not in any configuration
 		},
 		reflect.TypeFor[gate.Issuer](): {
 			told: "Name Keys Audience Algorithms Types AccessTokenProfile RequiredClaims MaxLifetime Asking " +
 				"Tolerate GroupClaims ConsumerClaim ConsumerBy UsernameClaim Tenants Revocation",
-			leftOut: "KeysID Leeway",
+			leftOut: "KeysID Leeway Local", // keys local says so
 		},
 	} {
 		known := strings.Fields(c.told + " " + c.leftOut)

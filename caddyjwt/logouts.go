@@ -46,16 +46,22 @@ func (c *compiled) checkLogouts() error {
 
 // checkStore refuses what needs a store where there is none. A Caddyfile is adapted block by block, so this is known
 // only when the configuration loads.
-func (h *Handler) checkStore() error {
+func (h *Handler) checkStore(built *compiled) error {
 	for i := range h.Issuers {
 		issuer := &h.Issuers[i]
-		if h.revoked == nil && issuer.Revocation != nil && !issuer.Revocation.Off {
+		if !h.canRevoke(built, i) && issuer.Revocation != nil && !issuer.Revocation.Off {
 			return setting.Errorf(setting.Element("Issuers", i)+".Revocation",
 				"issuer %q: revocation claim: no token can be revoked, because there is no store: add \"store file\" to the "+
 					"global option bearer_auth, or remove the line", issuer.Issuer)
 		}
 	}
 	return nil
+}
+
+// canRevoke reports whether tokens of an issuer can be revoked. A store that is there only because of a token_issuer is
+// for its tokens alone.
+func (h *Handler) canRevoke(built *compiled, issuer int) bool {
+	return h.revoked != nil && (!built.config.OnlyLocalRevoked || built.plans[issuer].Local())
 }
 
 // receiveLogouts tells the app which logout requests the gate wants to hear of.
@@ -65,7 +71,11 @@ func (h *Handler) receiveLogouts(app *App, o opener) error {
 		if plan.Logout == nil {
 			continue
 		}
-		if err := h.receiveLogoutsOf(plan, app, o); err != nil {
+		err := errNoStore
+		if h.canRevoke(o.compiled, i) {
+			err = h.receiveLogoutsOf(plan, app, o)
+		}
+		if err != nil {
 			return setting.In(setting.Element("Issuers", i)+".BackchannelLogout",
 				fmt.Errorf("issuer %q: backchannel_logout: %w", plan.Issuer.Name, err))
 		}
@@ -73,11 +83,10 @@ func (h *Handler) receiveLogouts(app *App, o opener) error {
 	return nil
 }
 
+var errNoStore = errors.New("what a logout ends is kept in a store, and there is none: add \"store file\" to the " +
+	"global option bearer_auth")
+
 func (h *Handler) receiveLogoutsOf(plan *issuers.Plan, app *App, o opener) error {
-	if h.revoked == nil {
-		return errors.New("what a logout ends is kept in a store, and there is none: add \"store file\" to the global " +
-			"option bearer_auth")
-	}
 	x := &backchannel.Receiver{
 		Plan: *plan.Logout, Settings: o.logoutSettings(plan, app),
 		Count: h.shared.Metrics.Logouts(plan.Issuer.Name, backchannel.Results()...),

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/caddyjwt/gateway/caddyjwt/issuers"
+	"github.com/caddyjwt/gateway/caddyjwt/words/wordstest"
 	"github.com/caddyjwt/gateway/introspect"
 )
 
@@ -30,9 +31,9 @@ func TestAuthenticationMethodsAreThoseOfClientAndManual(t *testing.T) {
 	_, list, _ := strings.Cut(err.Error(), "known are ")
 	same("introspect", regexp.MustCompile(`, | and `).Split(list, -1))
 
-	for _, row := range documentedRows(t)["introspect"] {
-		if len(row.forms) > 0 && strings.HasPrefix(row.forms[0], "auth_method ") {
-			same("docs/configuration.md", codes(row.meaning))
+	for _, row := range manual().Rows(t)["introspect"] {
+		if len(row.Forms) > 0 && strings.HasPrefix(row.Forms[0], "auth_method ") {
+			same("docs/configuration.md", wordstest.Codes(row.Meaning))
 		}
 	}
 
@@ -42,7 +43,7 @@ func TestAuthenticationMethodsAreThoseOfClientAndManual(t *testing.T) {
 		if !strings.HasPrefix(line, "|") {
 			break
 		}
-		rows = append(rows, codes(cells(line)[0])...)
+		rows = append(rows, wordstest.Codes(wordstest.Cells(line)[0])...)
 	}
 	same("docs/introspection.md", rows)
 }

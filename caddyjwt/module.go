@@ -236,12 +236,14 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.cors = built.cors
-	h.revoked = app.revocations.ForGate()
-	if err := h.checkStore(); err != nil {
+	if h.revoked, built.config.OnlyLocalRevoked, err = app.revocations.ForGate(built.hasLocal()); err != nil {
+		return err
+	}
+	if err := h.checkStore(built); err != nil {
 		return err
 	}
 	built.config.Revocations, built.config.Watched = h.revoked, h.EndAtExpiry != ""
-	o := opener{built, issuers.Opener{Shared: h.shared, PrefetchAll: app.Prefetch}}
+	o := opener{built, issuers.Opener{Shared: h.shared, PrefetchAll: app.Prefetch, Local: &app.local}}
 	if h.leases, err = pool.Begin(h.shared.Pool, o.open, h.log.failedToClose); err != nil {
 		return err
 	}

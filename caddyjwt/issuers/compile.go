@@ -54,6 +54,9 @@ func (i *Issuer) Compile(s *words.Settings, leeway time.Duration) (Plan, error) 
 	if err := i.compileKeys(s, &plan); err != nil {
 		return plan, fmt.Errorf("issuer %q: %w", name, err)
 	}
+	if err := i.compileLocal(&plan); err != nil {
+		return plan, fmt.Errorf("issuer %q: %w", name, err)
+	}
 	if err := i.checkTenants(&plan); err != nil {
 		return plan, fmt.Errorf("issuer %q: %w", name, err)
 	}

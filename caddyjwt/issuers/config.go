@@ -183,6 +183,8 @@ type Keys struct {
 	//   - "pem" has PEM public keys or X.509 certificates in the configuration. They are read once; when a certificate
 	//     among them expires, the keys end.
 	//   - "secret" has a secret shared with the issuer, for HS256, HS384 and HS512.
+	//   - "local" has the keys of the token_issuer of this configuration whose name is that of the issuer. Its tokens are
+	//     good below the path of their application, and can be revoked.
 	//   - "none" verifies nothing here: the authorization server is asked about every token. Needs "introspect" in mode
 	//     "opaque", and excludes algorithms, type and profile.
 	//

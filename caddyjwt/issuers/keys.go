@@ -147,6 +147,9 @@ func (s KeySources) plans() ([]Source, error) {
 		case !kind.verifies() && len(s) > 1:
 			return nil, setting.Errorf(s.field(n), "keys %s verifies nothing, and another line has keys: remove one of the two",
 				kind.name)
+		case kind.local && len(s) > 1:
+			return nil, setting.Errorf(s.field(n), "keys local: a token_issuer has all keys of its tokens: remove the other "+
+				"keys")
 		case slices.Contains(s[:n], s[n]):
 			return nil, setting.Errorf(s.field(n), "keys %s: this source is there twice: remove one of the two", kind.name)
 		case kind.name == "discovery" && slices.ContainsFunc(plans, func(p Source) bool { return p.kind == kind }):

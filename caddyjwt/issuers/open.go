@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/caddyjwt/gateway/caddyjwt/localissuer"
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
 	"github.com/caddyjwt/gateway/caddyjwt/process"
 	"github.com/caddyjwt/gateway/internal/authserver"
@@ -26,6 +27,8 @@ type Opener struct {
 	Shared *process.State
 	// PrefetchAll has everything fetched before the first request, whatever the issuers say.
 	PrefetchAll bool
+	// Local has the token issuers of the configuration. Nil for tools: then nobody knows their keys.
+	Local *localissuer.Registry
 }
 
 // Open gives an issuer the keys and the client that its plan describes.

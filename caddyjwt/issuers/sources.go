@@ -29,6 +29,7 @@ type keySource struct {
 	fetched bool // asks a server for keys
 	keySet  bool // has a key set, from which key_use and max_keys choose
 	shared  bool // its keys are shared secrets, for HS algorithms
+	local   bool // its keys are those of a token_issuer
 
 	// plan resolves and checks the setting, and reads keys that are in the configuration.
 	plan func(c *keyCheck) error
@@ -62,6 +63,7 @@ var keySources = []keySource{
 		plan: (*keyCheck).pem, open: Opener.openPEM},
 	{name: "secret", usage: "<value> [base64]", value: func(k *Keys) *string { return &k.Secret }, needs: "value",
 		hint: words.SecretHint, base64: true, shared: true, plan: (*keyCheck).secret, open: Opener.openSecret},
+	{name: "local", local: true, open: Opener.openLocal},
 	{name: "none"},
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/caddyjwt/gateway/caddyjwt/document"
 	"github.com/caddyjwt/gateway/internal/resource"
 )
 
@@ -20,13 +21,13 @@ type authServer struct {
 	issuer  string
 	address string  // of the metadata: clients are sent there. Without it, they get the mirror's copy
 	mirrors Mirrors // of the gate that was provisioned first
-	last    atomic.Pointer[document]
+	last    atomic.Pointer[document.Document]
 }
 
 // serve answers a request. Everybody gets the same answer.
 func (s *authServer) serve(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		new(document).serve(w, r)
+		new(document.Document).Serve(w, r)
 		return
 	}
 	header := w.Header()
@@ -34,7 +35,7 @@ func (s *authServer) serve(w http.ResponseWriter, r *http.Request) {
 	if s.address != "" {
 		// Not for good (308): a cache would keep it after the server has moved.
 		header.Set("Location", s.address)
-		header.Set("Cache-Control", "public, max-age="+maxAge)
+		header.Set("Cache-Control", "public, max-age="+document.MaxAge)
 		w.WriteHeader(http.StatusTemporaryRedirect)
 		return
 	}
@@ -46,11 +47,11 @@ func (s *authServer) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	last := s.last.Load()
-	if last == nil || !bytes.Equal(last.body, text) {
-		last = newDocument(text)
+	if last == nil || !bytes.Equal(last.Body, text) {
+		last = document.New(text)
 		s.last.Store(last)
 	}
-	last.serve(w, r)
+	last.Serve(w, r)
 }
 
 // Redirect says that clients at the host of a resource are sent to the metadata of an issuer.

@@ -78,7 +78,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	e := h.entry
 	switch {
 	case path == h.path && e.document != nil && !belongsTo(e.rivals, r.Host):
-		e.document.serve(w, r)
+		e.document.Serve(w, r)
 	case path == AuthServerPath && e.server != nil && !belongsTo(e.serverRivals, r.Host):
 		e.server.serve(w, r)
 	default:

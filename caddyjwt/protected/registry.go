@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/caddyjwt/gateway/caddyjwt/document"
 	"github.com/caddyjwt/gateway/internal/causes"
 	"github.com/caddyjwt/gateway/internal/resource"
 )
@@ -30,7 +31,7 @@ type entry struct {
 	handlers int // how many handlers serve it
 
 	// What follows is made once.
-	document *document
+	document *document.Document
 	rivals   []string // hosts of others that are served at the same path
 
 	server       *authServer // nil for none
@@ -145,7 +146,7 @@ func (r *Registry) finish() {
 				continue
 			}
 			if united, err := e.unite(); err == nil { // Add has refused the configuration otherwise
-				e.document = newDocument(united.JSON())
+				e.document = document.New(united.JSON())
 			}
 			e.server = r.servers[e.id.Origin()]
 			for _, other := range r.resources {

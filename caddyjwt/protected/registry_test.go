@@ -41,8 +41,8 @@ func TestDocumentDoesNotDependOnTheOrderOfServers(t *testing.T) {
 			t.Fatal(err)
 		}
 		const want = `"authorization_servers":["https://one","https://two","https://three","https://four"]`
-		if !strings.Contains(string(e.document.body), want) {
-			t.Errorf("%s: %s", name, e.document.body)
+		if !strings.Contains(string(e.document.Body), want) {
+			t.Errorf("%s: %s", name, e.document.Body)
 		}
 	}
 }

@@ -10,45 +10,27 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"go.uber.org/zap"
 
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
-	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/causes"
-	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/revoke"
 )
 
 // Revocations are those of one configuration. The zero value has no store, so no token can be revoked.
 type Revocations struct {
-	place  *place // nil without a store
-	handle handle
-	owners revoke.Owners
-	desk   *Desk
-	pool   *pool.Pool
-	logger *zap.Logger
-	emit   func(name string, data map[string]any)
-	leases atomic.Pointer[pool.Leases[*Book]] // nil until the store is open
-	book   atomic.Pointer[Book]               // what they have; for what needs no open store
-	ended  atomic.Bool
-}
-
-// Provision prepares the store of a configuration, without opening it: the configuration may only be validated, while
-// another Caddy uses the same file.
-func (r *Revocations) Provision(ctx caddy.Context, settings Settings, desk *Desk, objects *pool.Pool) error {
-	at, err := settings.compile(words.NewSettings())
-	if at == nil || err != nil {
-		return err
-	}
-	events, err := ctx.App("events")
-	if err != nil {
-		return err
-	}
-	r.prepare(at, desk, objects, ctx.Logger())
-	r.emit = func(name string, data map[string]any) { events.(*caddyevents.App).Emit(ctx, name, data) }
-	desk.expect(ctx, r)
-	return nil
+	place   *place // nil without a store
+	implied bool   // nobody has asked for the store: see Need
+	loading caddy.Context
+	handle  handle
+	owners  revoke.Owners
+	desk    *Desk
+	pool    *pool.Pool
+	logger  *zap.Logger
+	emit    func(name string, data map[string]any)
+	leases  atomic.Pointer[pool.Leases[*Book]] // nil until the store is open
+	book    atomic.Pointer[Book]               // what they have; for what needs no open store
+	ended   atomic.Bool
 }
 
 func (r *Revocations) prepare(at *place, desk *Desk, objects *pool.Pool, logger *zap.Logger) {
@@ -69,14 +51,6 @@ func (r *Revocations) openAlready() *revoke.List {
 		return nil // gates refuse tokens until Start
 	}
 	return book.List()
-}
-
-// ForGate is what a gate needs to know of them. It is nil without a store.
-func (r *Revocations) ForGate() gate.Revocations {
-	if r.place == nil {
-		return nil
-	}
-	return &r.handle
 }
 
 // Len is the number of entries of the list.

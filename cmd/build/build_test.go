@@ -34,8 +34,9 @@ func TestTheManifestOfThisProjectIsABuilderForTheWorkingTree(t *testing.T) {
 		t.Errorf("replacements = %v, want only %v", builder.Replacements, want)
 	}
 	// With a version, so that nobody is asked which ones are published.
-	if len(builder.Plugins) != 1 || builder.Plugins[0].String() != ownModule+"@v0.0.0" {
-		t.Errorf("plugins = %v, want only %s at a version", builder.Plugins, ownModule)
+	if len(builder.Plugins) != 2 || builder.Plugins[0].String() != ownModule+"@v0.0.0" ||
+		builder.Plugins[1].String() != ownModule+"/caddyjwt/tokenissuer@v0.0.0" {
+		t.Errorf("plugins = %v, want only those of %s at a version", builder.Plugins, ownModule)
 	}
 	if !strings.Contains(origin, root) {
 		t.Errorf("origin %q does not name the tree %s", origin, root)
@@ -52,6 +53,11 @@ func TestAVersionOnTheCommandLineIsBuiltInsteadOfTheWorkingTree(t *testing.T) {
 	}
 	if want := ownModule + "@v1.2.3"; builder.Plugins[0].String() != want || origin != want {
 		t.Errorf("plugin %s from %q, want %s", builder.Plugins[0], origin, want)
+	}
+	for _, plugin := range builder.Plugins { // or xcaddy would take the newest version of our module
+		if plugin.Version != "v1.2.3" {
+			t.Errorf("plugin %s, want all at v1.2.3", plugin)
+		}
 	}
 }
 

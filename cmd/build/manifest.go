@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 
 	"github.com/caddyserver/xcaddy"
 )
@@ -77,39 +78,46 @@ const workingTree = "v0.0.0"
 
 // useWorkingTree makes the builder take our own module from its directory.
 func useWorkingTree(builder *xcaddy.Builder, own module) error {
-	plugin, err := ownPlugin(builder, own)
+	plugins, err := ownPlugins(builder, own)
 	if err != nil {
 		return err
 	}
-	if plugin.Version != "" {
-		return fmt.Errorf("%w: %s", errPinned, plugin)
+	for _, plugin := range plugins {
+		if plugin.Version != "" {
+			return fmt.Errorf("%w: %s", errPinned, plugin)
+		}
+		plugin.Version = workingTree
 	}
-	plugin.Version = workingTree
 	builder.Replacements = append(builder.Replacements, xcaddy.NewReplace(own.Path, own.Dir))
 	return nil
 }
 
 // pin makes the builder take our own module at a published version.
 func pin(builder *xcaddy.Builder, own module, version string) error {
-	plugin, err := ownPlugin(builder, own)
+	plugins, err := ownPlugins(builder, own)
 	if err != nil {
 		return err
 	}
-	plugin.Version = version
+	for _, plugin := range plugins {
+		plugin.Version = version
+	}
 	return nil
 }
 
-// ownPlugin is the entry of our own module in the manifest.
-func ownPlugin(builder *xcaddy.Builder, own module) (*xcaddy.Dependency, error) {
+// ownPlugins are the entries of our own module in the manifest: its root, and packages that are plugins of their own.
+func ownPlugins(builder *xcaddy.Builder, own module) (plugins []*xcaddy.Dependency, err error) {
 	for _, replacement := range builder.Replacements {
 		if string(replacement.Old) == own.Path {
 			return nil, fmt.Errorf("%w: %s", errReplaced, own.Path)
 		}
 	}
 	for i := range builder.Plugins {
-		if builder.Plugins[i].PackagePath == own.Path {
-			return &builder.Plugins[i], nil
+		if path := builder.Plugins[i].PackagePath; path == own.Path || strings.HasPrefix(path, own.Path+"/") {
+			plugins = append(plugins, &builder.Plugins[i])
 		}
+	}
+	if len(plugins) > 0 {
+		return plugins, nil
 	}
 	return nil, fmt.Errorf("%w: %s", errNotListed, own.Path)
 }

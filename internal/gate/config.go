@@ -73,6 +73,8 @@ type Config struct {
 	// Revocations knows which tokens are revoked. Nil means that the gate does not check for that. Gates with and without
 	// it share no cached tokens.
 	Revocations Revocations `clone:"shared" fingerprint:"set"`
+	// OnlyLocalRevoked has Revocations be asked about tokens of Local issuers alone.
+	OnlyLocalRevoked bool
 	// Watched has verdicts contain what the Watch of Revocations needs.
 	Watched bool `fingerprint:"-"`
 	// ForwardToken leaves the token in the request. By default it is removed.
@@ -156,6 +158,9 @@ type Issuer struct {
 	UsernameClaim claims.Path `fingerprint:"-"`
 	// Revocation says whether, and by which claims, the tokens can be revoked before they expire.
 	Revocation Revocation
+	// Local says that this process issues the tokens. Each is for one application: its claim app is the beginning of the
+	// paths that it is good for. A cut-off needs no leeway, because nobody else's clock is in it.
+	Local bool
 	// Asking says how to ask the authorization server. Nil means never.
 	Asking *Asking `fingerprint:"-"`
 }

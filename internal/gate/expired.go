@@ -42,6 +42,9 @@ func (g *Gate) forgiveExpiry(req *Request, found *authenticated, token string, n
 	if err := g.judgeRest(set, found.party, now); err != nil {
 		return err
 	}
+	if err := found.party.checkApplication(set, req.Facts); err != nil {
+		return err
+	}
 	if err := checkProof(req, found.traits.bound, set); err != nil {
 		return err
 	}

@@ -36,6 +36,10 @@ func (e *explainer) admit(found *authenticated) *Identity {
 		e.addOr(Step{Rule: "issuer_audience", Result: Passed, Came: set.Audience, Expected: p.issuer.Audience.Accepted},
 			new(Gate).judgeAudience(set, p), "")
 	}
+	if p.issuer != nil && p.issuer.Local {
+		e.addOr(Step{Rule: "application", Result: Passed, Came: []string{application(set)}},
+			p.checkApplication(set, e.req.Facts), "")
+	}
 	e.addOr(Step{Rule: "proof", Result: Passed}, checkProof(e.req, found.traits.bound, set), "")
 	if g.revocations != nil {
 		e.addOr(Step{Rule: "revocation", Result: Passed}, g.checkRevoked(found, e.token, e.now), "")

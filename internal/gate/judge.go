@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/caddyjwt/gateway/internal/apppath"
+	"github.com/caddyjwt/gateway/internal/causes"
 	"github.com/caddyjwt/gateway/internal/claims"
 )
 
@@ -51,6 +53,32 @@ func (p *party) checkCredential(now time.Time) error {
 		return fail(UnknownKey, fmt.Errorf("the credential has expired at %s", date(c.Expires)))
 	}
 	return nil
+}
+
+// checkApplication refuses a token of an issuer in this process for a path that is not below its application.
+func (p *party) checkApplication(set *claims.Set, facts Facts) error {
+	if p.issuer == nil || !p.issuer.Local {
+		return nil
+	}
+	app := application(set)
+	if apppath.Check(app) != nil {
+		return fail(MissingClaim, errors.New("the token has no claim app with the path of an application"))
+	}
+	if !apppath.Has(app, facts.Target()) {
+		return fail(InvalidAudience, fmt.Errorf("the token is for the application %s, and the path is not below it",
+			causes.Quote(app)))
+	}
+	return nil
+}
+
+// application is the claim app; empty for none.
+func application(set *claims.Set) string {
+	value, there := set.Claim("app")
+	if !there {
+		return ""
+	}
+	app, _ := value.JSON().Str()
+	return app
 }
 
 // checkProof refuses a token that is bound to a key. Whoever presents it would have to prove possession of that key

@@ -61,7 +61,8 @@ func index(c *Config) (*parties, error) {
 		credentials: make(map[string]*party),
 		consumers:   make(map[string]*Consumer, len(c.Consumers)),
 		keyClaim:    cmp.Or(c.KeyClaim, DefaultKeyClaim),
-		leeway:      c.Leeway, maxLifetime: c.MaxLifetime, revocable: c.Revocations != nil,
+		leeway:      c.Leeway, maxLifetime: c.MaxLifetime,
+		revocable: c.Revocations != nil && !c.OnlyLocalRevoked,
 	}
 	for i := range c.Issuers {
 		if err := p.addIssuer(c, i); err != nil {
@@ -105,7 +106,7 @@ func (p *parties) addIssuer(c *Config, i int) error {
 		return setting.Errorf("Tolerate", "issuer %q: %w", issuer.Name, err)
 	}
 	member.reading = issuer.Reading(member.maxLifetime)
-	member.setRevocation(p.revocable)
+	member.setRevocation(c.canRevoke(issuer))
 	p.types = append(p.types, issuer.Types...)
 	p.all = append(p.all, member)
 	if of := issuer.Tenants; of != nil {

@@ -27,13 +27,13 @@ func (c *Config) checkRevocation() error {
 	}
 	for i := range c.Issuers {
 		issuer := &c.Issuers[i]
-		if shorter(c.MaxLifetime, issuer.MaxLifetime) == 0 && !issuer.Revocation.Off {
+		if shorter(c.MaxLifetime, issuer.MaxLifetime) == 0 && c.canRevoke(issuer) && !issuer.Local {
 			return setting.Errorf(setting.Element("Issuers", i)+".MaxLifetime", "issuer %q: its tokens can be revoked, because "+
 				"there is a store, and max_lifetime says how long that must be remembered: add \"max_lifetime <duration>\", the "+
 				"longest that the server issues tokens for, or \"revocation off\"", issuer.Name)
 		}
 	}
-	if c.hasCredentials() && c.MaxLifetime == 0 {
+	if c.hasCredentials() && c.MaxLifetime == 0 && !c.OnlyLocalRevoked {
 		return setting.Errorf("MaxLifetime", "the tokens of consumers can be revoked, because there is a store, and "+
 			"max_lifetime says how long that must be remembered: add \"max_lifetime <duration>\" to bearer_auth, the longest "+
 			"that a token lives")
@@ -41,9 +41,14 @@ func (c *Config) checkRevocation() error {
 	return nil
 }
 
+// canRevoke reports whether tokens of an issuer can be revoked.
+func (c *Config) canRevoke(issuer *Issuer) bool {
+	return c.Revocations != nil && !issuer.Revocation.Off && (issuer.Local || !c.OnlyLocalRevoked)
+}
+
 // setRevocation notes whether tokens of the issuer can be revoked, and by what.
 func (p *party) setRevocation(possible bool) {
-	p.revocable = possible && !p.issuer.Revocation.Off
+	p.revocable = possible
 	pattern := ""
 	if p.issuer.Tenants != nil {
 		pattern = p.name
@@ -155,7 +160,8 @@ func (g *Gate) Owners() (owners []revoke.Owner) {
 		if p.issuer.namesConsumer() {
 			ofConsumers, longest, leeway = true, max(longest, p.maxLifetime), max(leeway, p.leeway)
 		}
-		owner := revoke.Owner{Issuer: p.name, MaxLifetime: p.maxLifetime, Leeway: p.leeway, Claims: p.terms.Claims()}
+		owner := revoke.Owner{Issuer: p.name, MaxLifetime: p.maxLifetime, Leeway: p.leeway, Claims: p.terms.Claims(),
+			SameClock: p.issuer.Local}
 		if p.pattern != nil {
 			owner.IsTenant = p.isTenant
 		}

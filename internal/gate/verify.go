@@ -32,6 +32,9 @@ func (g *Gate) admit(req *Request, found *authenticated, token string) error {
 	if err := g.judge(found, now); err != nil {
 		return g.forgiveExpiry(req, found, token, now, err)
 	}
+	if err := found.party.checkApplication(found.identity.Claims, req.Facts); err != nil {
+		return err
+	}
 	if err := checkProof(req, found.traits.bound, found.identity.Claims); err != nil {
 		return err
 	}

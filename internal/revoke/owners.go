@@ -20,10 +20,13 @@ type Owner struct {
 	IsTenant func(iss string) bool
 	// IsConsumer reports whether a username is that of one of these consumers. Nil for an issuer.
 	IsConsumer func(username string) bool
-	// MaxLifetime is the longest life that a token may have. It is positive.
+	// MaxLifetime is the longest life that a token may have. It is zero only for a gate whose issuer has another owner
+	// that says so.
 	MaxLifetime time.Duration
 	// Leeway is the clock difference that is tolerated.
 	Leeway time.Duration
+	// SameClock says that whoever issues the tokens has our clock, so that a cut-off needs no leeway.
+	SameClock bool
 	// Claims are those by whose values tokens can be revoked.
 	Claims []Path
 }
@@ -107,7 +110,7 @@ func (o *Owners) Complete(e *Entry, now time.Time) error {
 		from = e.NotAfter
 	}
 	for _, owner := range owners {
-		if !e.Kind.IsToken() {
+		if !e.Kind.IsToken() && !owner.SameClock {
 			e.Leeway = max(e.Leeway, owner.Leeway)
 		}
 	}
@@ -175,6 +178,14 @@ func (o *Owners) of(t *Target) (owners []*Owner) {
 		}
 	}
 	return owners
+}
+
+// Leeway is the largest of the owners of a target.
+func (o *Owners) Leeway(t Target) (leeway time.Duration) {
+	for _, owner := range o.of(&t) {
+		leeway = max(leeway, owner.Leeway)
+	}
+	return leeway
 }
 
 // Know reports whether some gate accepts tokens of an issuer which can be revoked.

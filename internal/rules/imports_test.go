@@ -30,11 +30,23 @@ var arrows = map[string][]string{
 	"internal/causes":                nil,
 	"internal/bearer":                nil,
 	"internal/fields":                nil,
-	"internal/problem":               nil,
-	"internal/publicpath":            nil,
-	"internal/resource":              {"internal/publicpath", "internal/bearer"},
-	"internal/fetch":                 {"internal/hashing", "internal/rotating"},
-	"internal/refresh":               {"internal/fetch", "internal/setting"},
+	"internal/apppath":               {"internal/publicpath"},
+	"internal/issuing": {
+		"internal/bearer", "internal/strictjson",
+		"internal/claims", // its tests read what it writes
+	},
+	"internal/keyring": {"internal/jose", "internal/keyset", "internal/causes", "internal/strictjson"},
+	"internal/session": {
+		"internal/store",
+		"internal/claims", "internal/revoke", // its tests have a real ledger
+	},
+	"internal/users":          {"internal/causes", "internal/setting", "internal/smallfile"},
+	"internal/users/attempts": {"internal/setting"},
+	"internal/problem":        nil,
+	"internal/publicpath":     nil,
+	"internal/resource":       {"internal/publicpath", "internal/bearer"},
+	"internal/fetch":          {"internal/hashing", "internal/rotating"},
+	"internal/refresh":        {"internal/fetch", "internal/setting"},
 	"internal/lastgood": {
 		"internal/causes", "internal/fetch", "internal/refresh", "internal/store",
 		"internal/rotating", // its tests make header fields
@@ -83,7 +95,8 @@ var arrows = map[string][]string{
 	},
 	"internal/gate": {
 		"internal/bearer", "internal/jose", "internal/keyset", "internal/claims", "internal/setting", "internal/hashing",
-		"internal/publicpath", "introspect", "internal/causes", "internal/demand", "internal/scope", "internal/fields",
+		"internal/publicpath", "internal/apppath", "introspect", "internal/causes", "internal/demand", "internal/scope",
+		"internal/fields",
 		"internal/tenant", "internal/tenantkeys", "internal/deepcopy", "internal/consumer", "internal/identity",
 		"internal/output", "internal/revoke",
 		"internal/store", // its tests open a ledger
@@ -124,11 +137,14 @@ var arrows = map[string][]string{
 	"caddyjwt/verdict": {"internal/bearer", "internal/gate", "internal/claims", "internal/mcp", "internal/scope"},
 	"caddyjwt/expiry":  nil,
 
-	"caddyjwt/bodies": nil,
-	"caddyjwt/reach":  nil,
+	"caddyjwt/bodies":          nil,
+	"caddyjwt/reach":           nil,
+	"caddyjwt/document":        nil,
+	"caddyjwt/words/wordstest": {"caddyjwt/words"},
+	"caddyjwt/localissuer":     {"internal/jose", "internal/keyset"},
 	"caddyjwt/protected": {
-		"caddyjwt/words", "caddyjwt/pool", "caddyjwt/reach", "internal/resource", "internal/authserver", "internal/keyset",
-		"internal/causes", "internal/setting",
+		"caddyjwt/words", "caddyjwt/pool", "caddyjwt/reach", "caddyjwt/document", "internal/resource", "internal/authserver",
+		"internal/keyset", "internal/causes", "internal/setting",
 	},
 
 	"caddyjwt/backchannel": {
@@ -142,7 +158,7 @@ var arrows = map[string][]string{
 
 	"caddyjwt/issuers": {
 		"caddyjwt/words", "caddyjwt/clienttls", "caddyjwt/backchannel", "caddyjwt/pool", "caddyjwt/process",
-		"caddyjwt/require", "caddyjwt/revocations", "internal/gate", "internal/authserver",
+		"caddyjwt/require", "caddyjwt/revocations", "caddyjwt/localissuer", "internal/gate", "internal/authserver",
 		"introspect", "internal/fetch", "internal/hashing", "internal/jose", "internal/keyset", "internal/claims",
 		"internal/privatekey", "internal/rotating", "internal/setting", "internal/tenant", "internal/tenantkeys",
 	},
@@ -155,9 +171,17 @@ var arrows = map[string][]string{
 		"caddyjwt/words", // its tests compile settings
 	},
 
+	"caddyjwt/tokenissuer": {
+		"caddyjwt/words", "caddyjwt/bodies", "caddyjwt/cors", "caddyjwt/document", "caddyjwt/issuers", "caddyjwt/localissuer",
+		"caddyjwt/onheader", "caddyjwt/revocations", "internal/apppath", "internal/bearer", "internal/claims",
+		"internal/gate", "internal/hashing", "internal/issuing", "internal/jose", "internal/keyring", "internal/keyset",
+		"internal/revoke", "internal/session", "internal/setting", "internal/users", "internal/users/attempts",
+	},
+
 	"caddyjwt": {
 		"caddyjwt/words", "caddyjwt/clienttls", "caddyjwt/issuers", "caddyjwt/consumers", "caddyjwt/doubts",
 		"caddyjwt/pool", "caddyjwt/process", "caddyjwt/backchannel", "caddyjwt/revocations", "internal/logout",
+		"caddyjwt/localissuer",
 		"caddyjwt/startup", "caddyjwt/require", "caddyjwt/verdict",
 		"caddyjwt/expiry", "caddyjwt/onheader", "caddyjwt/cors", "internal/summary",
 		"caddyjwt/bodies", "caddyjwt/rights", "caddyjwt/protected", "internal/resource",
@@ -165,7 +189,8 @@ var arrows = map[string][]string{
 		"internal/bearer", "internal/claims", "internal/hashing", "internal/jose", "internal/keyset",
 		"internal/problem", "internal/setting", "internal/causes", "internal/tenant", "internal/roster", "internal/revoke",
 		"internal/diagnose", // what the command "check" is given
-		"caddyjwt/matcher",  // its tests adapt the Caddyfiles of the documents
+		// its tests adapt the Caddyfiles of the documents
+		"caddyjwt/matcher", "caddyjwt/tokenissuer",
 	},
 	"caddyjwt/matcher": {
 		"caddyjwt/require", "caddyjwt/verdict", "caddyjwt/words", "internal/gate", "internal/setting", "internal/tenant",
@@ -180,7 +205,7 @@ var arrows = map[string][]string{
 		"internal/paste", "internal/privatekey", "internal/resource",
 	},
 	".":         {"caddyjwt", "caddyjwt/command", "caddyjwt/matcher"},
-	"cmd/caddy": {"."},
+	"cmd/caddy": {".", "caddyjwt/tokenissuer"},
 	"cmd/build": nil, // it runs before anything else can be built
 
 	"internal/tokentest": nil, // it forges what the others check, so it must not share their code
@@ -188,7 +213,7 @@ var arrows = map[string][]string{
 	"bench":              nil, // it compares processes
 	"bench/caddybench":   {"."},
 	// The integration tests send requests. The oracle of e2e compares verdicts without any.
-	"caddyjwt/integration": {".", "internal/gate"},
+	"caddyjwt/integration": {".", "caddyjwt/tokenissuer", "internal/gate"},
 	"e2e":                  {"internal/bearer", "internal/gate", "internal/jose", "internal/keyset", "internal/logout"},
 }
 

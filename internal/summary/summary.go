@@ -108,7 +108,9 @@ func Of(g Gate) []Item {
 	add("forwards", first(forwards(c, g.TenantHeader), ", "))
 	add("consumer_headers", list(c.ConsumerHeaders, maxNames, " "))
 	add("end_at_expiry", g.EndAtExpiry)
-	if c.Revocations != nil {
+	if c.OnlyLocalRevoked {
+		add("revocation", "of tokens that are issued here")
+	} else if c.Revocations != nil {
 		add("revocation", "on")
 	}
 	add("cache", size(g.Cache))

@@ -1,0 +1,5 @@
+package integration_test
+
+import (
+	_ "github.com/caddyjwt/gateway/caddyjwt/tokenissuer"
+)

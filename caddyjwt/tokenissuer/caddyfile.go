@@ -1,0 +1,160 @@
+package tokenissuer
+
+import (
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyjwt/gateway/caddyjwt/cors"
+	"github.com/caddyjwt/gateway/caddyjwt/words"
+)
+
+// The directive comes before bearer_auth, so its addresses need no token. See also order.go in package caddyjwt: the
+// neighbour is no other directive's of this project.
+func init() {
+	httpcaddyfile.RegisterDirective("token_issuer", parseCaddyfile)
+	httpcaddyfile.RegisterDirectiveOrder("token_issuer", httpcaddyfile.After, "try_files")
+}
+
+// parseCaddyfile reads the directive. The matcher of its route only keeps other requests away: the handler compares
+// paths itself.
+func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
+	handler := new(Handler)
+	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
+		return nil, err
+	}
+	return h.NewRoute(caddy.ModuleMap{"path": h.JSON(caddyhttp.MatchPath(handler.paths()))}, handler), nil
+}
+
+// UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
+//
+//	token_issuer <issuer> {
+//	    user       <name> <hash>   # repeatable
+//	    users      file <path>
+//
+//	    app <path> {               # repeatable
+//	        audience          <aud...>
+//	        access_lifetime   <duration>
+//	        refresh_lifetime  <duration>
+//	        session_lifetime  <duration>
+//	        grace             <duration>
+//	        endpoints {
+//	            login    <name>
+//	            refresh  <name>
+//	            logout   <name>
+//	            revoke   <name>
+//	        }
+//	        compat            oauth|iris
+//	        header            <name> <text>   # repeatable
+//	    }
+//
+//	    algorithm  ES256|RS256|PS256|EdDSA
+//	    cors {
+//	        origins      <origin...>
+//	        methods      <method...>
+//	        headers      <header...>
+//	        expose       <header...>
+//	        credentials
+//	        max_age      <duration>
+//	    }
+//	}
+func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the directive
+	if d.CountRemainingArgs() == 0 {
+		return d.Err("token_issuer needs the name of the issuer, which is the iss of its tokens: write " +
+			"\"token_issuer https://api.example.com\", with the address of the site")
+	}
+	lines, err := directive.Read(d, h)
+	if err != nil {
+		return err
+	}
+	_, err = h.compile(words.NewDeferringSettings())
+	return lines.Wrap(err)
+}
+
+var directive = words.Directive[Handler]{Line: readLine, Table: &words.Table[Handler]{Name: "token_issuer",
+	Words: []words.Word[Handler]{
+		{Name: "user", Usage: []string{"<name> <hash>"}, Repeatable: true,
+			Reader: words.Custom(readUser, func(h *Handler) []any { return []any{&h.Users} })},
+		{Name: "users", Usage: []string{"file <path>"},
+			Reader: words.Custom(readUsers, func(h *Handler) []any { return []any{&h.UsersFrom} })},
+		{Name: "app", Usage: []string{"<path>"}, Repeatable: true,
+			Reader: words.Named(func(h *Handler) *[]App { return &h.Apps }, func(a *App) *string { return &a.Path }, &appTable)},
+		{Name: "algorithm", Usage: []string{"ES256|RS256|PS256|EdDSA"},
+			Reader: words.Text(func(h *Handler) *string { return &h.Algorithm })},
+		{Name: "cors", Reader: words.Only(func(h *Handler) **cors.Config { return &h.CORS }, &cors.Table)},
+	}}}
+
+// readLine reads the name of the issuer.
+func readLine(b *words.Block, h *Handler) error {
+	args := b.Args()
+	switch {
+	case len(args) == 1 && !strings.HasPrefix(args[0], "@") && args[0] != "*":
+		h.Issuer = args[0]
+		return nil
+	case strings.HasPrefix(args[0], "@"), args[0] == "*", strings.HasPrefix(args[0], "/"):
+		return b.Errf("token_issuer takes no matcher, because it answers its own addresses alone: remove %q", args[0])
+	default:
+		return b.Errf("token_issuer takes the name of the issuer, and all else in a block: move %q into it", args[1])
+	}
+}
+
+var appTable = words.Table[App]{Name: "app", Words: []words.Word[App]{
+	{Name: "audience", Usage: []string{"<aud...>"}, Reader: words.Texts(func(a *App) *[]string { return &a.Audience },
+		words.SingleQuotes, words.ShellVariable, words.CommaList, words.Unfilled)},
+	{Name: "access_lifetime", Usage: []string{"<duration>"},
+		Reader: words.Duration(func(a *App) *caddy.Duration { return &a.AccessLifetime })},
+	{Name: "refresh_lifetime", Usage: []string{"<duration>"},
+		Reader: words.Duration(func(a *App) *caddy.Duration { return &a.RefreshLifetime })},
+	{Name: "session_lifetime", Usage: []string{"<duration>"},
+		Reader: words.Duration(func(a *App) *caddy.Duration { return &a.SessionLifetime })},
+	{Name: "grace", Usage: []string{"<duration>"},
+		Reader: words.Duration(func(a *App) *caddy.Duration { return &a.Grace })},
+	{Name: "endpoints", Reader: words.Only(func(a *App) **Endpoints { return &a.Endpoints }, &endpointsTable)},
+	{Name: "compat", Usage: []string{"oauth|iris"}, Reader: words.Text(func(a *App) *string { return &a.Compat })},
+	{Name: "header", Usage: []string{"<name> <text>"}, Repeatable: true,
+		Reader: words.Custom(readHeader, func(a *App) []any { return []any{&a.Header} })},
+}}
+
+var endpointsTable = words.Table[Endpoints]{Name: "endpoints", Words: []words.Word[Endpoints]{
+	{Name: "login", Usage: []string{"<name>"}, Reader: words.Text(func(e *Endpoints) *string { return &e.Login })},
+	{Name: "refresh", Usage: []string{"<name>"}, Reader: words.Text(func(e *Endpoints) *string { return &e.Refresh })},
+	{Name: "logout", Usage: []string{"<name>"}, Reader: words.Text(func(e *Endpoints) *string { return &e.Logout })},
+	{Name: "revoke", Usage: []string{"<name>"}, Reader: words.Text(func(e *Endpoints) *string { return &e.Revoke })},
+}}
+
+func readUser(b *words.Block, h *Handler) error {
+	args := b.Args()
+	if len(args) != 2 {
+		return b.WrongUsage("make the hash with \"caddy hash-password\"")
+	}
+	h.Users = append(h.Users, User{Name: args[0], Hash: args[1]})
+	return nil
+}
+
+func readUsers(b *words.Block, h *Handler) error {
+	args := b.Args()
+	if len(args) != 2 || args[0] != "file" {
+		return b.WrongUsage("the file is one of Apache's htpasswd, with bcrypt hashes")
+	}
+	h.UsersFrom = &UsersFrom{File: args[1]}
+	return nil
+}
+
+func readHeader(b *words.Block, a *App) error {
+	args := b.Args()
+	if len(args) != 2 {
+		return b.WrongUsage("a member of the JOSE header of access tokens, and its text")
+	}
+	if _, twice := a.Header[args[0]]; twice {
+		return b.Errf("header %s is there twice: remove one of the two", args[0])
+	}
+	if a.Header == nil {
+		a.Header = make(map[string]string)
+	}
+	a.Header[args[0]] = args[1]
+	return nil
+}

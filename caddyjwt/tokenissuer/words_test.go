@@ -1,0 +1,39 @@
+package tokenissuer
+
+import (
+	"flag"
+	"reflect"
+	"testing"
+
+	"github.com/caddyjwt/gateway/caddyjwt/cors"
+	"github.com/caddyjwt/gateway/caddyjwt/words/wordstest"
+)
+
+var update = flag.Bool("update", false, "rewrite the expected part of testdata/adapt")
+
+// TestAdapt runs every file of testdata/adapt: a Caddyfile, a dashed line, and the JSON that it becomes or the error
+// that it gives.
+func TestAdapt(t *testing.T) {
+	wordstest.Adapt(t, "testdata/adapt", "token_issuer", *update)
+}
+
+// The manual has every word and every field, the comment of UnmarshalCaddyfile has the syntax card, and
+// every_word.caddyfiletest has each word.
+func TestManualHasEveryWordAndField(t *testing.T) {
+	if card, want := wordstest.Card(t, "caddyfile.go"), directive.Card("<issuer>"); card != want {
+		t.Errorf("the comment of UnmarshalCaddyfile has\n%s\nthe tables give\n%s", card, want)
+	}
+	wordstest.EveryWordIn(t, "testdata/adapt/every_word.caddyfiletest", directive.Tables())
+	tables := directive.Tables()
+	delete(tables, "cors") // in the manual of bearer_auth
+	manual := wordstest.Manual{
+		File: "../../docs/token-issuer.md", Tables: tables,
+		Sections: map[string]reflect.Type{
+			"token_issuer": reflect.TypeFor[Handler](),
+			"app":          reflect.TypeFor[App](),
+			"endpoints":    reflect.TypeFor[Endpoints](),
+		},
+		Documented: []reflect.Type{reflect.TypeFor[cors.Config]()},
+	}
+	manual.Check(t)
+}

@@ -1,0 +1,100 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddyjwt/gateway/internal/store"
+)
+
+// End ends a session, as a logout does. It returns when no refresh token of the session works, and none of its access
+// tokens. The caller has made sure that whoever asks may end it: a good access token names it, or SIDOf a refresh
+// token. issuedAt is the iat of that access token, or zero. To end one that has ended is no error, and cuts off once
+// more: after ErrUnavailable the client may try again. The other errors are ErrMalformed and ErrTerms.
+//
+// The record goes first. So a refresh at the same time either has swapped it before, and its iat is in what is taken,
+// or its swap fails. Then the cut-off comes, which reaches the last access token that was handed out. If the store does
+// not answer, the cut-off comes all the same: it ends the session at the next refresh.
+func (s *Sessions) End(ctx context.Context, t *Terms, sid string, issuedAt time.Time) error {
+	if err := t.Check(); err != nil {
+		return err
+	}
+	if err := checkSID(sid); err != nil {
+		return err
+	}
+	ctx, cancel := detach(ctx)
+	defer cancel()
+	r, notTaken := s.take(ctx, sid)
+	until := s.now()
+	if !issuedAt.IsZero() {
+		until = max(until, issuedAt.UnixMilli()+1)
+	}
+	expires := timeOf(until).Add(max(t.AccessLifetime+s.o.Leeway, t.RefreshLifetime) + margin)
+	if r != nil {
+		until = r.cutoff(until)
+		expires = later(expires, s.allKept(r))
+	}
+	notCut := s.cut(ctx, sid, until, expires)
+	if r != nil {
+		s.unlist(ctx, sid, r)
+	}
+	return errors.Join(notTaken, notCut)
+}
+
+// cutoff is the end of a cut-off that reaches all of a session at a time. It is later than those that refreshes write.
+func (r *record) cutoff(now int64) int64 { return max(now, r.IssuedAt+1) }
+
+// take deletes the record of a session, and returns it. Nil without an error means that there was none, or one that
+// cannot be read.
+func (s *Sessions) take(ctx context.Context, sid string) (*record, error) {
+	text, err := s.o.Store.Take(ctx, keyOf(sid))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, unavailable("ending session "+sid, err)
+	}
+	r, err := decodeRecord(text)
+	if err != nil {
+		return nil, nil //nolint:nilerr // it is gone, and that is what was wanted
+	}
+	return r, nil
+}
+
+// endReused ends a session of which a refresh token came for the second time (RFC 9700 section 4.14.2). It returns
+// ErrReused. That is an ErrUnavailable, too, if the session has ended and its access token could not be cut off.
+//
+// The cut-off comes first. It alone ends the session, for both tokens, because it is later than those of refreshes. If
+// all stops before the record is taken, no refresh can go on from it. If all stopped between with the other order,
+// nobody would know any more which access token lives on. The record may be a newer one when it is taken. Then its
+// access token is cut off as well.
+func (a *attempt) endReused(ctx context.Context) error {
+	ctx, cancel := detach(ctx)
+	defer cancel()
+	until := a.r.cutoff(a.now)
+	notCut := a.cut(ctx, a.sid, until, a.allKept(a.r))
+	r, notTaken := a.take(ctx, a.sid)
+	if r != nil && (notCut != nil || r.IssuedAt >= until) {
+		notCut = a.cut(ctx, a.sid, r.cutoff(a.Sessions.now()), a.allKept(r))
+	}
+	if r != nil {
+		a.unlist(ctx, a.sid, r)
+		a.o.Reused(a.sid, r.Subject, r.App)
+	}
+	switch {
+	case notTaken != nil:
+		return notTaken
+	case notCut != nil:
+		return fmt.Errorf("%w: session %s: but its access token may live until it expires: %w", ErrReused, a.sid, notCut)
+	}
+	return fmt.Errorf("%w: session %s", ErrReused, a.sid)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,27 @@
+package attempts
+
+import "net/netip"
+
+// Remembered returns how many places have failed.
+func (g *Guard) Remembered() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.debts.index) + len(g.rough.index)
+}
+
+// Left returns what there is of attempts under way.
+func (g *Guard) Left() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	q := &g.queue
+	return q.running + q.waiting + len(q.flows) + len(q.lines) + q.clean.Len() + q.others.Len()
+}
+
+// Arrive has an attempt arrive, and leave when its context has ended, whether it has had its turn or not.
+func (g *Guard) Arrive(client netip.Addr, name string) (leave func()) {
+	a := &attempt{places: g.placesOf(client, name)}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_ = g.arrive(a)
+	return func() { g.leave(a) }
+}

@@ -1,0 +1,205 @@
+package attempts
+
+import (
+	"container/list"
+	"slices"
+)
+
+// attempt is one attempt from its arrival until its end.
+type attempt struct {
+	places  places
+	turn    chan *Limited // says that it may start, or that it will not; nil if it need not wait
+	started bool
+	refused bool
+}
+
+// verdict says what becomes of a waiting attempt. The zero value has it wait.
+type verdict struct {
+	limited *Limited // it is refused
+	may     bool     // it may start
+	clean   bool     // nothing speaks against it
+}
+
+// queue has the attempts that run and those that wait. There are two rings of addresses: those against which nothing
+// speaks, and all others. Each address in a ring has one turn before any has another.
+type queue struct {
+	running int
+	waiting int
+	flows   map[place]flow // of all places with attempts
+	lines   map[place]*line
+	clean   *list.List // of *line
+	others  *list.List
+	turns   int
+}
+
+// flow is what runs and what waits at a place.
+type flow struct{ running, waiting int32 }
+
+func (f flow) sum() int32 { return f.running + f.waiting }
+
+// line has the waiting attempts of one address, the oldest first.
+type line struct {
+	address  place
+	waiting  []*attempt
+	ring     *list.List
+	position *list.Element
+}
+
+const (
+	maxLine = 8 // attempts that wait at one address; as many times widerBurst at an IPv6 /48
+	// othersTurn is how often an address with failures goes first, while others wait. So it gets on, too.
+	othersTurn = 8
+)
+
+func newQueue() queue {
+	return queue{
+		flows: make(map[place]flow), lines: make(map[place]*line), clean: list.New(), others: list.New(),
+	}
+}
+
+// count changes what runs and what waits at the places of an attempt.
+func (q *queue) count(a *attempt, running, waiting int) {
+	for i := range iRough {
+		p := a.places[i]
+		if p.kind == noPlace {
+			continue
+		}
+		f := q.flows[p]
+		f.running += int32(running)
+		f.waiting += int32(waiting)
+		if f == (flow{}) {
+			delete(q.flows, p)
+		} else {
+			q.flows[p] = f
+		}
+	}
+	q.running += running
+	q.waiting += waiting
+}
+
+func (q *queue) run(a *attempt)  { q.count(a, 1, 0) }
+func (q *queue) stop(a *attempt) { q.count(a, -1, 0) }
+
+// add has an attempt wait. It reports whether there is room: at the address, and in sum. One against which nothing
+// speaks takes the place of another one.
+func (q *queue) add(a *attempt, clean func(*attempt) bool) bool {
+	if q.flows[a.places[iAddress]].waiting >= maxLine || q.flows[a.places[iNetwork]].waiting >= maxLine*widerBurst {
+		return false
+	}
+	q.count(a, 0, 1)
+	if q.waiting > maxWaiting {
+		if !clean(a) || !q.dropOther() {
+			q.count(a, 0, -1)
+			return false
+		}
+	}
+	address := a.places.address()
+	l := q.lines[address]
+	if l == nil {
+		l = &line{address: address}
+		q.lines[address] = l
+	}
+	l.waiting = append(l.waiting, a)
+	q.sort(address, clean)
+	return true
+}
+
+// dropOther refuses the newest attempt of the last address in the ring of others. It reports whether there was one.
+func (q *queue) dropOther() bool {
+	last := q.others.Back()
+	if last == nil {
+		return false
+	}
+	waiting := last.Value.(*line).waiting
+	q.refuse(waiting[len(waiting)-1], &Limited{busy})
+	return true
+}
+
+func (q *queue) refuse(a *attempt, why *Limited) {
+	a.refused = true
+	q.remove(a)
+	a.turn <- why
+}
+
+// remove takes an attempt out of its line.
+func (q *queue) remove(a *attempt) {
+	l := q.lines[a.places.address()]
+	l.waiting = slices.DeleteFunc(l.waiting, func(other *attempt) bool { return other == a })
+	q.count(a, 0, -1)
+	if len(l.waiting) == 0 {
+		l.ring.Remove(l.position)
+		delete(q.lines, l.address)
+	}
+}
+
+// sort puts the line of an address into the ring where it belongs now. It keeps its turn in a ring that it is in.
+func (q *queue) sort(address place, clean func(*attempt) bool) {
+	l := q.lines[address]
+	if l == nil {
+		return
+	}
+	ring := q.others
+	if clean(l.waiting[0]) {
+		ring = q.clean
+	}
+	q.move(l, ring)
+}
+
+func (q *queue) move(l *line, ring *list.List) {
+	if l.ring == ring {
+		return
+	}
+	if l.ring != nil {
+		l.ring.Remove(l.position)
+	}
+	l.ring, l.position = ring, ring.PushBack(l)
+}
+
+// pick takes the next attempt out of the queue; nil if none may start now.
+func (q *queue) pick(judge func(*attempt) verdict) *attempt {
+	rings := []*list.List{q.clean, q.others}
+	if q.clean.Len() > 0 && q.others.Len() > 0 {
+		if q.turns++; q.turns%othersTurn == 0 {
+			rings = []*list.List{q.others, q.clean, q.others} // again, because some may move there from the clean
+		}
+	}
+	for _, ring := range rings {
+		if a := q.pickFrom(ring, judge); a != nil {
+			return a
+		}
+	}
+	return nil
+}
+
+func (q *queue) pickFrom(ring *list.List, judge func(*attempt) verdict) *attempt {
+	for position := ring.Front(); position != nil; {
+		l, next := position.Value.(*line), position.Next()
+		a, v := q.firstOf(l, judge)
+		switch {
+		case a == nil:
+		case ring == q.clean && !v.clean: // it has come to light while it waited
+			q.move(l, q.others)
+		default:
+			q.remove(a)
+			if len(l.waiting) > 0 {
+				ring.MoveToBack(position)
+			}
+			return a
+		}
+		position = next
+	}
+	return nil
+}
+
+// firstOf finds the first attempt of a line that may start, and refuses those before it that never will.
+func (q *queue) firstOf(l *line, judge func(*attempt) verdict) (*attempt, verdict) {
+	for _, a := range slices.Clone(l.waiting) {
+		switch v := judge(a); {
+		case v.limited != nil:
+			q.refuse(a, v.limited)
+		case v.may:
+			return a, v
+		}
+	}
+	return nil, verdict{}
+}
