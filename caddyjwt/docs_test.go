@@ -136,6 +136,10 @@ func TestCaddyfilesInTheDocumentation(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	users := "alice:$2a$10$IQjhBuOuDeTa2PCmjYYahupL5fguYjADShbkbzbpbZmIwUCq5yOmq\n"
+	if err := os.WriteFile(filepath.Join(dir, "users"), []byte(users), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, name := range []string{"ALICE_SECRET", "BATCH_SECRET", "GATEWAY_SECRET", "IRIS_SECRET"} {
 		t.Setenv(name, "5a6f1c0e9d3b47a28c1e0f7d6b5a49385a6f1c0e9d3b")
 	}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
@@ -91,9 +92,14 @@ func (x *Explainer) Close() error { return x.leases.End() }
 // Config is the settings of the gate.
 func (x *Explainer) Config() gate.Config { return x.config }
 
-// Request is a request with the token in the first configured place.
+// Request is a request with the token in the first configured place. If the token is for an application, so is the
+// request.
 func (x *Explainer) Request(token string) *http.Request {
-	return requestWith(x.config.Extractor.Places()[0], token)
+	r := requestWith(x.config.Extractor.Places()[0], token)
+	if app := x.leases.Ours().Value.ApplicationOf(token); app != "" {
+		r.URL.Path, r.RequestURI = app, app+strings.TrimPrefix(r.RequestURI, "/")
+	}
+	return r
 }
 
 // Explain judges a request. If the gate refuses it, the answer is the one for the client.

@@ -1,8 +1,15 @@
 package caddyjwt_test
 
 import (
+	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/caddyjwt/gateway/caddyjwt"
+	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
 // keys local is about tokens that are issued here, so what other issuers need has no meaning beside it.
@@ -33,5 +40,37 @@ func TestMistakesAboutLocalKeys(t *testing.T) {
 		"\t\t\tkeys local\n\t\t}\n\t}\n}\n"
 	if text := adapted(t, tenants); !strings.Contains(text, "the tokens of a token_issuer have one issuer") {
 		t.Errorf("tenants: %s", text)
+	}
+}
+
+// The keys of a token_issuer are in the Caddy that runs. Tools say so, and nothing is wrong with it.
+func TestToolsKnowThatLocalKeysAreElsewhere(t *testing.T) {
+	h := new(caddyjwt.Handler)
+	text := `{"audience":["a"],"issuers":[{"issuer":"https://i.example","keys":{"source":"local"}}]}`
+	if err := json.Unmarshal([]byte(text), h); err != nil {
+		t.Fatal(err)
+	}
+	probe, err := caddyjwt.NewProbe([]*caddyjwt.Handler{h})
+	if err != nil || len(probe.Issuers) != 0 {
+		t.Errorf("%+v, %v", probe, err)
+	}
+	now := time.Now()
+	token := tokentest.NewKey(t, "ES256", "k1").Sign(t, map[string]any{
+		"iss": "https://i.example", "sub": "alice", "aud": "a", "app": "/api/orders/", "sid": "s",
+		"iat": now.Unix(), "exp": now.Add(time.Minute).Unix(),
+	})
+	for _, fetch := range []bool{false, true} {
+		x, err := h.Explainer(fetch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := x.Request(token)
+		e, _ := x.Explain(r)
+		if r.RequestURI != "/api/orders/" || e.Failure != nil && !errors.Is(e.Failure, gate.ErrOffline) {
+			t.Errorf("fetch %t: %s, %v", fetch, r.RequestURI, e.Failure)
+		}
+		if err := x.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

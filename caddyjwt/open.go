@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/caddyjwt/gateway/caddyjwt/facts"
 	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
@@ -93,5 +94,5 @@ func (h *Handler) ask(r *http.Request) (gate.Verdict, error) {
 		return gate.Verdict{}, fmt.Errorf("opening again what an ended configuration had: %w", err)
 	}
 	defer held.LetGo()
-	return held.Value.Check(gate.Request{HTTP: r, Facts: facts{r}})
+	return held.Value.Check(gate.Request{HTTP: r, Facts: facts.Of(r)})
 }

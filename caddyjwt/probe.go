@@ -69,6 +69,9 @@ func (p *Probe) add(h *Handler) error {
 		return err
 	}
 	for i := range built.plans {
+		if built.plans[i].Local() { // its keys are in the Caddy that runs
+			continue
+		}
 		p.UncheckedTenants += built.plans[i].TenantsBehind(mostTenants)
 		for _, plan := range built.plans[i].Split(mostTenants) {
 			if err := p.open(built, &plan); err != nil {

@@ -10,9 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -47,9 +50,17 @@ const preferences = `{"profile": {"cookie_controls_mode": 0, "block_third_party_
 // patient is how long the browser may take for anything.
 const patient = 30 * time.Second
 
-// startChromium runs the browser of this machine. It finds every host below ".test" at one address, and no other host:
-// no request leaves the machine. It trusts one certificate, by the hash of its public key.
+// startChromium runs the browser of this machine. It finds every host below ".test" at one address, and no other host.
+// It trusts one certificate, by the hash of its public key.
 func startChromium(t *testing.T, address, publicKeyHash string) *chromium {
+	t.Helper()
+	return startChromiumWith(t, map[string]string{"*.test": address},
+		"--ignore-certificate-errors-spki-list="+publicKeyHash)
+}
+
+// startChromiumWith runs the browser of this machine. It finds these hosts, each at its address, and no other host: no
+// request leaves the machine. A host with a port is meant with that alone.
+func startChromiumWith(t *testing.T, hosts map[string]string, flags ...string) *chromium {
 	t.Helper()
 	binary := findChromium()
 	if binary == "" {
@@ -75,12 +86,16 @@ func startChromium(t *testing.T, address, publicKeyHash string) *chromium {
 		t.Fatal(err)
 	}
 
-	cmd := exec.Command(binary, "--headless=new", "--remote-debugging-pipe", "--user-data-dir="+dir,
+	var rules strings.Builder
+	for _, host := range slices.Sorted(maps.Keys(hosts)) {
+		fmt.Fprintf(&rules, "MAP %s %s , ", host, hosts[host])
+	}
+	cmd := exec.Command(binary, append([]string{"--headless=new", "--remote-debugging-pipe", "--user-data-dir=" + dir,
 		"--no-sandbox", // it runs as root in containers, and sees only the pages of these tests
 		"--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking",
 		"--disable-component-update", "--disable-sync", "--disable-extensions",
-		"--host-resolver-rules=MAP *.test "+address+" , MAP * ~NOTFOUND",
-		"--ignore-certificate-errors-spki-list="+publicKeyHash)
+		"--host-resolver-rules=" + rules.String() + "MAP * ~NOTFOUND",
+	}, flags...)...)
 	cmd.ExtraFiles = []*os.File{read, write} // descriptors 3 and 4, as Chromium expects
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

@@ -19,7 +19,8 @@
 // Hydra's database needs a C compiler. A server that cannot be built fails its test.
 //
 // The same tag adds a real browser: pages of other origins send requests from a headless Chromium, or Google Chrome. It
-// must be installed (Debian: apt-get install chromium), or its tests are skipped with a message.
+// must be installed (Debian: apt-get install chromium), or its tests are skipped with a message. It also runs the page
+// of examples/spa.
 //
 // dex is not part of it: its releases are tagged v2 without /v2 in the module path, so that no go.mod can require one.
 package e2e

@@ -194,6 +194,7 @@ func TestCheckExitStatus(t *testing.T) {
 	weak.AnswerJWKS(200, tokentest.JWKSOf(tokentest.NewKey(t, "ES256", "a").JWK(), map[string]any{"kty": "XYZ"}))
 	gate := func(lines ...string) string { return caddyfileFor(t, append(lines, "audience x")...) }
 	good, warned := gate("issuer "+as.URL), gate("issuer "+weak.URL)
+	local := gate("issuer https://a.example {\nkeys local\n}")
 	for name, c := range map[string]struct {
 		args   []string
 		status int
@@ -212,6 +213,7 @@ func TestCheckExitStatus(t *testing.T) {
 		"a file with a mistake":     {[]string{"--config", gate("isuer x")}, 2, ""},
 		"a variable that is unset":  {[]string{"--config", gate("issuer {env.NO_SUCH_VARIABLE}")}, 2, ""},
 		"JSON that would not load":  {[]string{"--config", newFile(t, "caddy.json", `{"handler":"bearer_auth"}`)}, 2, ""},
+		"keys of this very Caddy":   {[]string{"--config", local}, 0, "1 gate, 0 issuers"},
 		"a gate that asks nobody":   {[]string{"--config", "../../Caddyfile.example", "--adapter", "caddyfile"}, 0, "gate"},
 		"JSON of a gate that loads": {[]string{"--config", jsonOf(t, good)}, 0, "1 gate, 1 issuer"},
 	} {

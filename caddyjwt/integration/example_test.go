@@ -8,19 +8,23 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// exampleSecret is the secret of alice in Caddyfile.example.
-const exampleSecret = "only-for-trying-out-0123456789abcdef"
+// exampleSecret is the secret of the consumer in Caddyfile.example, and exampleKey the key of its credential.
+const (
+	exampleSecret = "only-for-trying-out-0123456789abcdef"
+	exampleKey    = "reports-key"
+)
 
 // Caddyfile.example works as it stands, but for its addresses, and keeps the promise of its first lines.
 func TestExampleWorks(t *testing.T) {
 	s := prepare(t)
 	s.loadExample()
-	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims(claims())).
+	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims(claims("iss", exampleKey))).
 		SignedString([]byte(exampleSecret))
 	if err != nil {
 		t.Fatal(err)
@@ -32,12 +36,12 @@ func TestExampleWorks(t *testing.T) {
 	}
 	passed := s.get("/", token, "X-Consumer-Username", "admin", "x_consumer_username", "admin", "Connection",
 		"X-Consumer-Username")
-	for _, want := range []string{"X-Consumer-Username: alice\n", "X-Consumer-Custom-ID: 4711\n", "Authorization: \n"} {
+	for _, want := range []string{"X-Consumer-Username: reports\n", "X-Consumer-Custom-ID: 4711\n", "Authorization: \n"} {
 		if !strings.Contains(passed.body, want) {
 			t.Errorf("the backend did not see %q but:\n%s", want, passed.body)
 		}
 	}
-	expired := claims("exp", 1)
+	expired := claims("iss", exampleKey, "exp", 1)
 	token, err = jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims(expired)).SignedString([]byte(exampleSecret))
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +73,7 @@ func TestExampleBlocksAreGood(t *testing.T) {
 	pem := filepath.Join(dir, "key.pem")
 	writeFile(t, pem, tokentest.NewKey(t, "RS256", "").PublicPEM())
 	t.Setenv("IRIS_CLIENT_SECRET", "f3b1c2d4e5a697887968574635241302")
-	t.Setenv("ALICE_SECRET", "0a1b2c3d4e5f60718293a4b5c6d7e8f9")
+	t.Setenv("REPORTS_SECRET", "0a1b2c3d4e5f60718293a4b5c6d7e8f9")
 	config := uncommented(string(text))
 	for _, path := range exampleKeyFiles {
 		if !strings.Contains(config, path) {
@@ -100,7 +104,8 @@ func TestExampleBelievesNoClient(t *testing.T) {
 	}
 	api, browser := "Bearer "+says("https://api.example.com"), "access_token="+says("https://www.example.com")
 	reader := "Bearer " + key.Sign(t, issuedBy(as.URL, "aud", "https://api.example.com", "scope", "orders:read"))
-	alice, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims(claims())).SignedString([]byte(exampleSecret))
+	reports, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims(claims("iss", exampleKey))).
+		SignedString([]byte(exampleSecret))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +113,7 @@ func TestExampleBelievesNoClient(t *testing.T) {
 	t.Run("as it stands", func(t *testing.T) {
 		s := prepare(t)
 		s.loadExampleBehindNames(as, func(text string) string { return text })
-		s.believesNoClient(t, "8080", "GET", "/", "alice", "Authorization", "Bearer "+alice)
+		s.believesNoClient(t, "8080", "GET", "/", "alice", "Authorization", "Bearer "+reports)
 	})
 	t.Run("with all of its blocks", func(t *testing.T) {
 		s := prepare(t)
@@ -188,7 +193,8 @@ func (s *site) loadExampleBehindNames(as *tokentest.AS, change func(text string)
 		config = strings.ReplaceAll(config, path, pem)
 	}
 	config = strings.NewReplacer(
-		"persist_config off\n", "persist_config off\n\tlog {\n\t\toutput file "+s.logFile+"\n\t\tlevel DEBUG\n\t}\n",
+		"persist_config off\n",
+		"persist_config off\n\tlog {\n\t\toutput file "+s.logFile+"\n\t\tlevel DEBUG\n\t}\n"+s.ownData(),
 		"https://auth.example.com/realms/main", as.URL,
 		"reverse_proxy 127.0.0.1:9000", "reverse_proxy "+s.upstream.addr(),
 		"bind 127.0.0.1\n", "bind unix/"+filepath.Join(filepath.Dir(s.socket), "b")+"\n",
@@ -214,11 +220,20 @@ func (s *site) loadExample() {
 func (s *site) onSockets(config string) string {
 	backend := filepath.Join(filepath.Dir(s.socket), "b")
 	return strings.NewReplacer(
-		"persist_config off\n", "persist_config off\n\tlog {\n\t\toutput file "+s.logFile+"\n\t}\n",
+		"persist_config off\n", "persist_config off\n\tlog {\n\t\toutput file "+s.logFile+"\n\t}\n"+s.ownData(),
 		"\n:8080 {\n", "\nhttp://gate.test {\n\tbind unix/"+s.socket+"\n",
 		"reverse_proxy 127.0.0.1:9000\n}\n\n# A site", "reverse_proxy unix/"+backend+"\n}\n\n# A site",
 		"bind 127.0.0.1\n", "bind unix/"+backend+"\n",
 	).Replace("\n" + config)
+}
+
+// ownData lets Caddy keep sessions in the directory of the site, and returns the option for its keys: the example names
+// no place.
+func (s *site) ownData() string {
+	s.t.Helper()
+	dir := filepath.Dir(s.socket)
+	s.t.Setenv("XDG_DATA_HOME", dir)
+	return "\tstorage file_system " + dir + "\n"
 }
 
 // uncommented takes the comment signs off whole blocks: lines that look like configuration, not like prose.
@@ -255,4 +270,24 @@ func b2i(b bool) int {
 		return 1
 	}
 	return 0
+}
+
+// examples/spa is good as it stands, and in the style of "caddy fmt". e2e runs it in a browser.
+func TestTheSinglePageApplicationAdapts(t *testing.T) {
+	text, err := os.ReadFile("../../examples/spa/Caddyfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	adapted, err := adapt(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"handler":"token_issuer"`, `"handler":"bearer_auth"`, `"handler":"file_server"`} {
+		if !strings.Contains(string(adapted), want) {
+			t.Errorf("there is no %s in %s", want, adapted)
+		}
+	}
+	if formatted := string(caddyfile.Format(text)); formatted != string(text) {
+		t.Errorf("\"caddy fmt\" would write\n%s", formatted)
+	}
 }

@@ -285,6 +285,24 @@ func TestExplainSaysThatItDoesNotKnowWhatIsRevoked(t *testing.T) {
 	}
 }
 
+// The keys of a token issuer are where Caddy runs. That is no failure of a token.
+func TestExplainDoesNotKnowTheKeysOfATokenIssuer(t *testing.T) {
+	config := caddyfileFor(t, "issuer https://a.example {", "keys local", "}", "audience https://api.example.com")
+	token := tokentest.NewKey(t, "ES256", "a").Sign(t,
+		issuedBy("https://a.example", "aud", "https://api.example.com", "app", "/"))
+	for _, args := range [][]string{{"--config", config}, {"--config", config, "--fetch"}} {
+		report, _ := explainJSON(t, token, append(args, "-")...)
+		at := slices.IndexFunc(report.Gates[0].Steps, func(s explainedStep) bool { return s.Rule == "signature" })
+		if at < 0 {
+			t.Fatalf("no signature in %+v", report.Gates[0].Steps)
+		}
+		if got := report.Gates[0].Steps[at]; got.Result != "not_checked" ||
+			got.Detail != "the running Caddy has the keys of this issuer" {
+			t.Errorf("%v: %+v", args, got)
+		}
+	}
+}
+
 func TestExplainSelectsGates(t *testing.T) {
 	config := manyGates(t)
 	token := hmacKey(t).Sign(t, claims())

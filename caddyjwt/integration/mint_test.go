@@ -112,12 +112,12 @@ func handlerOf(t *testing.T, path string) handler {
 
 func TestMintedTokenOpensTheExample(t *testing.T) {
 	const example = "../../Caddyfile.example"
-	token, err := mint("--config", example, "--adapter", "caddyfile", "--consumer", "alice")
+	token, err := mint("--config", example, "--adapter", "caddyfile", "--consumer", "reports")
 	if err != nil {
 		t.Fatal(err)
 	}
 	status, identity := send(t, example, token)
-	if status != http.StatusOK || identity.Get("X-Consumer-Username") != "alice" {
+	if status != http.StatusOK || identity.Get("X-Consumer-Username") != "reports" {
 		t.Errorf("status %d, X-Consumer-Username %q", status, identity.Get("X-Consumer-Username"))
 	}
 }

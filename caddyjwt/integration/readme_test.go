@@ -32,36 +32,111 @@ func fenced(text, language string) (blocks []string) {
 	return blocks
 }
 
-// What README.md tells a newcomer to do works as it is written. The test does what the commands say: openssl runs as it
-// stands, Caddy and mint run in this process, and the socket of the test stands in for the port.
+// What README.md tells a newcomer to do works as it is written, and answers as shown. The test does what the commands
+// say: openssl, curl and the shell run as they stand, Caddy and mint run in this process, and the socket of the test
+// stands in for the port.
 func TestFirstStepsOfTheReadme(t *testing.T) {
-	for _, c := range []struct{ heading, answer string }{
-		{"### An issuer", "Hello, test-user"},
-		{"### A consumer", "GET /\nX-Consumer-Username: alice\n"},
+	for _, c := range []struct {
+		headings []string // sections that have one Caddy
+		answer   string   // to the curl that has no answer of its own
+		consoles int      // commands with answers
+	}{
+		{[]string{"### Sign in", "### A consumer"}, "GET /\nX-Consumer-Username: reports\n", 10},
+		{[]string{"### An issuer"}, "Hello, test-user", 0},
 	} {
-		t.Run(c.heading, func(t *testing.T) {
-			section := readmeSection(t, c.heading)
+		t.Run(c.headings[0], func(t *testing.T) {
 			example, err := os.ReadFile("../../Caddyfile.example")
 			if err != nil {
 				t.Fatal(err)
 			}
+			var sections []string
+			for _, heading := range c.headings {
+				sections = append(sections, readmeSection(t, heading))
+			}
+			behaviour := consoles(readmeSection(t, "## What happens on each kind of request"))
 			s := prepare(t)
 			t.Chdir(t.TempDir())
 			writeFile(t, "Caddyfile.example", string(example))
-			for _, config := range fenced(section, "caddyfile") {
+			for _, config := range fenced(sections[0], "caddyfile") {
 				writeFile(t, "Caddyfile", config)
 			}
 			did := make(map[string]int)
 			tokens := make(map[string]string)
-			for _, commands := range fenced(section, "sh") {
-				for command := range strings.Lines(commands) {
-					did[s.follow(t, strings.TrimSpace(command), tokens, c.answer)]++
+			for _, section := range sections {
+				for _, commands := range fenced(section, "sh") {
+					for command := range strings.Lines(commands) {
+						did[s.follow(t, strings.TrimSpace(command), tokens, c.answer)]++
+					}
 				}
+				typed := consoles(section)
+				did["console"] += len(typed)
+				s.types(t, typed, tokens)
 			}
-			if did["run"] != 1 || did["mint"] == 0 || did["curl"] != 1 {
+			if did["run"] != 1 || did["mint"] == 0 || did["curl"] != 1 || did["console"] != c.consoles {
 				t.Errorf("README.md has other commands: %v", did)
 			}
+			if tokens["$OLD"] != "" { // the answers until the one that needs another configuration
+				s.types(t, behaviour[:len(behaviour)-2], tokens)
+			}
 		})
+	}
+}
+
+// entered is a command of a console, and what is shown below it.
+type entered struct{ command, answer string }
+
+// consoles gives the commands in the consoles of a document.
+func consoles(text string) (all []entered) {
+	for _, block := range fenced(text, "console") {
+		for line := range strings.Lines(block) {
+			command, begins := strings.CutPrefix(line, "$ ")
+			last := len(all) - 1
+			switch {
+			case begins:
+				all = append(all, entered{command: command})
+			case all[last].answer == "" && strings.HasSuffix(all[last].command, "\\\n"):
+				all[last].command += line
+			default:
+				all[last].answer += line
+			}
+		}
+	}
+	return all
+}
+
+// types types commands into a shell, and compares what it prints with what is shown. Dates, other numbers of seconds,
+// and what "…" stands for may differ.
+func (s *site) types(t *testing.T, commands []entered, variables map[string]string) {
+	t.Helper()
+	if len(commands) == 0 {
+		return
+	}
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("curl is not installed: the commands of README.md are not tried")
+	}
+	const end = "\x1e"
+	script := "curl() { command curl --unix-socket " + s.socket + " -H 'Host: gate.test' \"$@\"; }\n"
+	for _, c := range commands {
+		script += c.command + "\nprintf '" + `\036` + "'\n"
+	}
+	shell := exec.CommandContext(t.Context(), "sh", "-c", script)
+	shell.Env = os.Environ()
+	for name, token := range variables {
+		shell.Env = append(shell.Env, strings.TrimPrefix(name, "$")+"="+token)
+	}
+	out, err := shell.Output()
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, script)
+	}
+	printed := strings.Split(strings.ReplaceAll(string(out), "\r", ""), end)
+	for i, c := range commands {
+		want := regexp.QuoteMeta(strings.TrimRight(c.answer, "\n"))
+		want = strings.ReplaceAll(want, "…", `[\w.-]+`)
+		want = regexp.MustCompile(`Date: .*`).ReplaceAllString(want, `Date: .*`)
+		want = regexp.MustCompile(`\b1\d{9}(\\\.\d+)?`).ReplaceAllString(want, `1[\d.]+`)
+		if got := strings.TrimRight(printed[i], "\n"); !regexp.MustCompile(`^` + want + `$`).MatchString(got) {
+			t.Errorf("$ %s%s\nREADME.md shows\n%s", c.command, got, c.answer)
+		}
 	}
 }
 

@@ -35,7 +35,8 @@ const workersPerProcessor = 3
 // longest are tests that take seconds of processor time or many seconds of waiting. They begin first, so that no worker
 // is still busy with one when the others have nothing left to do.
 var longest = []string{
-	"TestScaleHundredThousandConsumers", "TestScaleTenThousandIssuers", "TestAttackIntrospectPoisonedByARefusal",
+	"TestScaleHundredThousandConsumers", "TestScaleTenThousandIssuers", "TestAttackGuessesFromManyAddressesHoldUpNobody",
+	"TestRefreshesSurviveKill9", "TestAttackIntrospectPoisonedByARefusal",
 	"TestFaultSlowFormsOverEveryProtocol", "TestAttackResourceSlowForm", "TestKeysServerFailsLater",
 	"TestAttackIntrospectRememberedPastItsEnd", "TestEventsOfAKeyFile", "TestKeysFileIsReplacedWhileRunning",
 }

@@ -16,6 +16,9 @@ func (p *Plan) Local() bool { return p.Issuer.Local }
 // GroupClaim is the claim of tokens of a token_issuer by whose value all sessions of a group end together.
 const GroupClaim = "group"
 
+// RolesClaim is the claim of tokens of a token_issuer with the roles of the user. They count as groups.
+const RolesClaim = "roles"
+
 // compileLocal handles an issuer whose tokens a token_issuer of the same configuration issues. Keys must have been
 // compiled.
 func (i *Issuer) compileLocal(plan *Plan) error {
@@ -44,6 +47,13 @@ func (i *Issuer) compileLocal(plan *Plan) error {
 		return err
 	}
 	plan.Issuer.Local = true
+	if len(plan.Issuer.GroupClaims) == 0 {
+		roles, err := claims.ParsePath(RolesClaim)
+		if err != nil {
+			return err
+		}
+		plan.Issuer.GroupClaims = []claims.Path{roles}
+	}
 	plan.Issuer.Revocation.Claims = append(plan.Issuer.Revocation.Claims, group)
 	return nil
 }

@@ -239,5 +239,5 @@ type unopened struct{}
 func (unopened) Current() *keyset.Set { return nil }
 func (unopened) Close() error         { return nil }
 func (unopened) Find(context.Context, jose.Algorithm, string) ([]*jose.Key, error) {
-	return nil, errors.New("the configuration is only being checked")
+	return nil, fmt.Errorf("the configuration is only being checked: %w", gate.ErrOffline)
 }

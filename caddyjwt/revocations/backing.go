@@ -49,8 +49,16 @@ func (b *Backing) IsRevoked(t revoke.Token) (bool, error) {
 func (b *Backing) CutOff(ctx context.Context, target revoke.Target, until, expires time.Time) error {
 	entry := &revoke.Entry{
 		Target: target, NotAfter: until.Truncate(time.Millisecond), Expires: expires.Truncate(time.Second).Add(time.Second),
-		At: time.Now(), Author: "token_issuer",
+		At: time.Now(), Author: author,
 	}
+	return b.write(ctx, entry)
+}
+
+// author is that of entries which an issuer in this process writes.
+const author = "token_issuer"
+
+// write goes on when nobody waits for it any more.
+func (b *Backing) write(ctx context.Context, entry *revoke.Entry) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTime)
 	defer cancel()
 	err := b.book.Write(ctx, entry)

@@ -6,10 +6,11 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddyjwt/gateway/caddyjwt/clienttls"
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
+	"github.com/caddyjwt/gateway/internal/setting"
 )
 
 // The directive comes before bearer_auth, so its addresses need no token. See also order.go in package caddyjwt: the
@@ -19,28 +20,52 @@ func init() {
 	httpcaddyfile.RegisterDirectiveOrder("token_issuer", httpcaddyfile.After, "try_files")
 }
 
-// parseCaddyfile reads the directive. The matcher of its route only keeps other requests away: the handler compares
-// paths itself.
+// parseCaddyfile reads the directive. Its route has no matcher: the handler compares paths as clients send them, and
+// matchers see those that handlers before have rewritten.
 func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	handler := new(Handler)
 	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
 		return nil, err
 	}
-	return h.NewRoute(caddy.ModuleMap{"path": h.JSON(caddyhttp.MatchPath(handler.paths()))}, handler), nil
+	return h.NewRoute(nil, handler), nil
 }
 
 // UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
 //
 //	token_issuer <issuer> {
-//	    user       <name> <hash>   # repeatable
-//	    users      file <path>
+//	    user       <name> <hash> [<role...>]   # repeatable
 //
-//	    app <path> {               # repeatable
+//	    users file <path> {                    # repeatable
+//	        user_dn         <dn>
+//	        base_dn         <dn>
+//	        filter          <filter>
+//	        bind_dn         <dn>
+//	        bind_password   <password>
+//	        name_attribute  <attribute>
+//	        role_attribute  <attribute>
+//	        role            <value> <role>       # repeatable
+//	        claim           <name> <attribute>   # repeatable
+//	        start_tls
+//	        tls {
+//	            ca           <file...>
+//	            client_cert  <file>
+//	            client_key   <file>
+//	            server_name  <name>
+//	            pin          <sha256...>
+//	        }
+//	        header_up       <field> <value>      # repeatable
+//	        allow_http
+//	        timeout         <duration>
+//	    }
+//
+//	    app <path> {                           # repeatable
 //	        audience          <aud...>
 //	        access_lifetime   <duration>
 //	        refresh_lifetime  <duration>
 //	        session_lifetime  <duration>
 //	        grace             <duration>
+//	        group_by          claim <name>
+//	        group_by          cookie <name>
 //	        endpoints {
 //	            login    <name>
 //	            refresh  <name>
@@ -77,10 +102,11 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 var directive = words.Directive[Handler]{Line: readLine, Table: &words.Table[Handler]{Name: "token_issuer",
 	Words: []words.Word[Handler]{
-		{Name: "user", Usage: []string{"<name> <hash>"}, Repeatable: true,
+		{Name: "user", Usage: []string{"<name> <hash> [<role...>]"}, Repeatable: true,
 			Reader: words.Custom(readUser, func(h *Handler) []any { return []any{&h.Users} })},
-		{Name: "users", Usage: []string{"file <path>"},
-			Reader: words.Custom(readUsers, func(h *Handler) []any { return []any{&h.UsersFrom} })},
+		{Name: "users", Usage: []string{"file <path>", "ldap <url>", "http <url>"}, Repeatable: true,
+			Reader: words.WithBlock(words.Custom(readUsers,
+				func(h *Handler) []any { return []any{&h.UsersFrom} }), &usersTable)},
 		{Name: "app", Usage: []string{"<path>"}, Repeatable: true,
 			Reader: words.Named(func(h *Handler) *[]App { return &h.Apps }, func(a *App) *string { return &a.Path }, &appTable)},
 		{Name: "algorithm", Usage: []string{"ES256|RS256|PS256|EdDSA"},
@@ -113,10 +139,12 @@ var appTable = words.Table[App]{Name: "app", Words: []words.Word[App]{
 		Reader: words.Duration(func(a *App) *caddy.Duration { return &a.SessionLifetime })},
 	{Name: "grace", Usage: []string{"<duration>"},
 		Reader: words.Duration(func(a *App) *caddy.Duration { return &a.Grace })},
+	{Name: "group_by", Usage: []string{"claim <name>", "cookie <name>"},
+		Reader: words.Custom(readGroupBy, func(a *App) []any { return []any{&a.GroupBy} })},
 	{Name: "endpoints", Reader: words.Only(func(a *App) **Endpoints { return &a.Endpoints }, &endpointsTable)},
 	{Name: "compat", Usage: []string{"oauth|iris"}, Reader: words.Text(func(a *App) *string { return &a.Compat })},
 	{Name: "header", Usage: []string{"<name> <text>"}, Repeatable: true,
-		Reader: words.Custom(readHeader, func(a *App) []any { return []any{&a.Header} })},
+		Reader: pairs(func(a *App) *map[string]string { return &a.Header })},
 }}
 
 var endpointsTable = words.Table[Endpoints]{Name: "endpoints", Words: []words.Word[Endpoints]{
@@ -128,33 +156,71 @@ var endpointsTable = words.Table[Endpoints]{Name: "endpoints", Words: []words.Wo
 
 func readUser(b *words.Block, h *Handler) error {
 	args := b.Args()
-	if len(args) != 2 {
+	if len(args) < 2 {
 		return b.WrongUsage("make the hash with \"caddy hash-password\"")
 	}
-	h.Users = append(h.Users, User{Name: args[0], Hash: args[1]})
+	user := User{Name: args[0], Hash: args[1]}
+	if len(args) > 2 {
+		user.Roles = args[2:]
+	}
+	h.Users = append(h.Users, user)
 	return nil
 }
 
 func readUsers(b *words.Block, h *Handler) error {
 	args := b.Args()
-	if len(args) != 2 || args[0] != "file" {
-		return b.WrongUsage("the file is one of Apache's htpasswd, with bcrypt hashes")
+	if len(args) != 2 || args[0] != kindFile && args[0] != kindLDAP && args[0] != kindHTTP {
+		return b.WrongUsage("users of an htpasswd file with bcrypt hashes, or of a server")
 	}
-	h.UsersFrom = &UsersFrom{File: args[1]}
-	return nil
+	from := UsersFrom{Kind: args[0], URL: args[1]}
+	if args[0] == kindFile {
+		from.URL, from.Path = "", args[1]
+	}
+	err := words.ReadInto(b, setting.Element("UsersFrom", len(h.UsersFrom)), &usersTable, &from)
+	h.UsersFrom = append(h.UsersFrom, from)
+	return err
 }
 
-func readHeader(b *words.Block, a *App) error {
-	args := b.Args()
-	if len(args) != 2 {
-		return b.WrongUsage("a member of the JOSE header of access tokens, and its text")
-	}
-	if _, twice := a.Header[args[0]]; twice {
-		return b.Errf("header %s is there twice: remove one of the two", args[0])
-	}
-	if a.Header == nil {
-		a.Header = make(map[string]string)
-	}
-	a.Header[args[0]] = args[1]
-	return nil
+// usersTable has the words of the block of a server with users.
+var usersTable = words.Table[UsersFrom]{Name: "users", Words: []words.Word[UsersFrom]{
+	{Name: "user_dn", Usage: []string{"<dn>"}, Reader: words.Text(func(u *UsersFrom) *string { return &u.UserDN })},
+	{Name: "base_dn", Usage: []string{"<dn>"}, Reader: words.Text(func(u *UsersFrom) *string { return &u.BaseDN })},
+	{Name: "filter", Usage: []string{"<filter>"}, Reader: words.Text(func(u *UsersFrom) *string { return &u.Filter })},
+	{Name: "bind_dn", Usage: []string{"<dn>"}, Reader: words.Text(func(u *UsersFrom) *string { return &u.BindDN })},
+	{Name: "bind_password", Usage: []string{"<password>"},
+		Reader: words.Text(func(u *UsersFrom) *string { return &u.BindPassword })},
+	{Name: "name_attribute", Usage: []string{"<attribute>"},
+		Reader: words.Text(func(u *UsersFrom) *string { return &u.NameAttribute })},
+	{Name: "role_attribute", Usage: []string{"<attribute>"},
+		Reader: words.Text(func(u *UsersFrom) *string { return &u.RoleAttribute })},
+	{Name: "role", Usage: []string{"<value> <role>"}, Repeatable: true,
+		Reader: pairs(func(u *UsersFrom) *map[string]string { return &u.Roles })},
+	{Name: "claim", Usage: []string{"<name> <attribute>"}, Repeatable: true,
+		Reader: pairs(func(u *UsersFrom) *map[string]string { return &u.Claims })},
+	{Name: "start_tls", Reader: words.Flag(func(u *UsersFrom) *bool { return &u.StartTLS })},
+	{Name: "tls", Reader: words.Only(func(u *UsersFrom) **clienttls.TLS { return &u.TLS }, &clienttls.Table)},
+	{Name: "header_up", Usage: []string{"<field> <value>"}, Repeatable: true,
+		Reader: pairs(func(u *UsersFrom) *map[string]string { return &u.Headers })},
+	{Name: "allow_http", Reader: words.Flag(func(u *UsersFrom) *bool { return &u.AllowHTTP })},
+	{Name: "timeout", Usage: []string{"<duration>"},
+		Reader: words.Duration(func(u *UsersFrom) *caddy.Duration { return &u.Timeout })},
+}}
+
+// pairs reads a name and a text on each line, and refuses a name that is there twice.
+func pairs[T any](field func(*T) *map[string]string) words.Reader[T] {
+	return words.Custom(func(b *words.Block, into *T) error {
+		args := b.Args()
+		if len(args) != 2 {
+			return b.WrongUsage("two values; one with blanks needs quotes")
+		}
+		all := field(into)
+		if _, twice := (*all)[args[0]]; twice {
+			return b.Errf("%q is there twice: remove one of the two", args[0])
+		}
+		if *all == nil {
+			*all = make(map[string]string)
+		}
+		(*all)[args[0]] = args[1]
+		return nil
+	}, func(into *T) []any { return []any{field(into)} })
 }

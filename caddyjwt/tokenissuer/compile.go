@@ -2,6 +2,7 @@ package tokenissuer
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -52,10 +53,11 @@ type application struct {
 	refresh   time.Duration
 	session   time.Duration
 	grace     time.Duration
-	endpoints Endpoints // with the defaults
-	oauth     bool      // the answer has the members of OAuth 2.0
-	typ       string    // of access tokens
-	header    map[string]any
+	group     *GroupBy       // nil for none
+	endpoints Endpoints      // with the defaults
+	oauth     bool           // the answer has the members of OAuth 2.0
+	typ       string         // of access tokens
+	header    map[string]any // of access tokens, too
 }
 
 // compile resolves placeholders and checks every setting. An error names the handler's field.
@@ -92,7 +94,7 @@ func (h *Handler) compile(s *words.Settings) (c *compiled, err error) {
 		Name, Algorithm string
 		Apps            []App
 		Users           []User
-		UsersFrom       *UsersFrom
+		UsersFrom       []UsersFrom
 	}{c.name, h.Algorithm, h.Apps, h.Users, h.UsersFrom})
 	return c, nil
 }
@@ -160,6 +162,10 @@ func (a *App) compile(s *words.Settings, issuer string) (*application, error) {
 	if err := a.compileLifetimes(app); err != nil {
 		return nil, err
 	}
+	if err := a.GroupBy.compile(); err != nil {
+		return nil, setting.In("GroupBy", err)
+	}
+	app.group = a.GroupBy
 	if app.endpoints, err = a.Endpoints.compile(); err != nil {
 		return nil, setting.In("Endpoints", err)
 	}
@@ -245,7 +251,11 @@ func (a *App) compileHeader() (map[string]any, error) {
 		}
 		header[name] = text
 	}
-	return header, nil
+	text, err := json.Marshal(header)
+	if err == nil && len(text) > keyring.MaxHeader {
+		err = fmt.Errorf("header: all members together have %d bytes as JSON, and may have %d", len(text), keyring.MaxHeader)
+	}
+	return header, err
 }
 
 // longest is the longest life of any token, refresh tokens included.
@@ -258,28 +268,12 @@ func (c *compiled) longest() (longest time.Duration) {
 
 // owners are the issuer as the one whose tokens can be revoked. Refresh tokens count, too: what revokes them must be
 // remembered for as long.
-func (c *compiled) owners() []revoke.Owner {
+func (c *compiled) owners(longest time.Duration) []revoke.Owner {
 	group, err := claims.ParsePath(issuers.GroupClaim)
 	if err != nil { // it is a constant
 		panic(err)
 	}
 	return []revoke.Owner{{
-		Issuer: c.name, MaxLifetime: c.longest(), SameClock: true, Claims: []revoke.Path{revoke.PathOf(group)},
+		Issuer: c.name, MaxLifetime: longest, SameClock: true, Claims: []revoke.Path{revoke.PathOf(group)},
 	}}
-}
-
-// paths are those that the handler answers.
-func (h *Handler) paths() []string {
-	var paths []string
-	c, err := h.compile(words.NewDeferringSettings())
-	if err != nil { // UnmarshalCaddyfile has refused it
-		return nil
-	}
-	for _, app := range c.apps {
-		e := app.endpoints
-		for _, name := range []string{e.Login, e.Refresh, e.Logout, e.Revoke} {
-			paths = append(paths, app.path+name)
-		}
-	}
-	return append(paths, documentPaths(c.name)...)
 }

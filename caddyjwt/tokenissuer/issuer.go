@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"go.uber.org/zap"
 	"go.uber.org/zap/exp/zapslog"
 
@@ -27,6 +28,7 @@ type issuer struct {
 	revocations *revocations.Revocations
 	vault       keyring.Vault
 	logger      *zap.Logger
+	emit        func(event string, data map[string]any)
 	running     atomic.Pointer[running] // nil until Start
 }
 
@@ -34,15 +36,28 @@ var _ localissuer.Issuer = (*issuer)(nil)
 
 // running is an issuer that has begun its work.
 type running struct {
+	backing  *revocations.Backing
 	ring     *keyring.Ring
 	sessions *session.Sessions
 	users    users.Directory
-	file     *users.File           // nil without one
+	closers  closers               // of directories
 	gates    map[string]*gate.Gate // by the path of the application: for access tokens at logout and revoke
+	longest  time.Duration         // that a token of the issuer may still live, whatever the settings are now
+	noOwner  func()                // takes the owner with that life back; nil before
+	unwatch  func()                // nil until the issuer hears of keys that were reset on other nodes
 }
 
-func newIssuer(ctx caddy.Context, c *compiled, r *revocations.Revocations, logger *zap.Logger) *issuer {
-	return &issuer{compiled: c, revocations: r, vault: ctx.Storage(), logger: logger}
+func newIssuer(
+	ctx caddy.Context, c *compiled, r *revocations.Revocations, logger *zap.Logger,
+) (*issuer, error) {
+	events, err := ctx.App("events")
+	if err != nil {
+		return nil, err
+	}
+	return &issuer{
+		compiled: c, revocations: r, vault: ctx.Storage(), logger: logger,
+		emit: func(event string, data map[string]any) { events.(*caddyevents.App).Emit(ctx, event, data) },
+	}, nil
 }
 
 // Name implements localissuer.Issuer.
@@ -69,25 +84,29 @@ func (i *issuer) Start() (err error) {
 		return errors.New("there is no store") // the app opens it first
 	}
 	logger := slog.New(zapslog.NewHandler(i.logger.Core()))
-	r := new(running)
+	r := &running{backing: backing}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, r.close())
 		}
 	}()
-	if r.users, r.file, err = i.people.open(logger); err != nil {
+	if r.users, r.closers, err = i.people.open(logger); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startTime)
 	defer cancel()
+	seen := backing.CutOffOfAll(i.name) // before the keys are read
+	r.longest = i.longestEver(ctx, backing.Store(), time.Now())
+	r.noOwner = i.revocations.AddOwners(i.owners(r.longest))
 	r.ring, err = keyring.Open(ctx, keyring.Options{
 		Vault: i.vault, Issuer: i.name, Algorithm: i.algorithm, Longest: i.longestAccess, Logger: logger,
 	})
 	if err != nil {
 		return err
 	}
+	r.unwatch = backing.WatchAll(i.name, seen, r.ring.Doubt)
 	r.sessions, err = session.New(session.Options{
-		Store: backing.Store(), Issuer: i.name, Revocations: &cutOffs{backing, i.name},
+		Store: backing.Store(), Issuer: i.name, Revocations: &cutOffs{backing, i.name, r.ring},
 		Leeway: max(backing.Leeway(i.name), time.Second), Sign: i.signer(r.ring), Reused: i.reused,
 	})
 	if err != nil {
@@ -97,6 +116,7 @@ func (i *issuer) Start() (err error) {
 		return err
 	}
 	i.running.Store(r)
+	inForce.begin(i)
 	i.reportInForce(r)
 	return nil
 }
@@ -118,12 +138,12 @@ func (i *issuer) reportInForce(r *running) {
 			addresses = append(addresses, "POST "+app.path+name)
 		}
 	}
-	people := i.people.count
-	if r.file != nil {
-		people += r.file.Len()
+	from := i.people.kinds
+	if i.people.inline != nil {
+		from = append([]string{"configuration"}, from...)
 	}
 	i.logger.Info("token issuer has started", zap.String("issuer", i.name), zap.Strings("endpoints", addresses),
-		zap.Stringer("algorithm", i.algorithm), zap.Int("users", people))
+		zap.Stringer("algorithm", i.algorithm), zap.Strings("users_from", from))
 }
 
 // reused reports that a session was ended because a refresh token came again: two parties had it.
@@ -131,10 +151,13 @@ func (i *issuer) reused(sid, subject, app string) {
 	i.logger.Warn("a refresh token came for the second time, so its session was ended: somebody may have stolen it, or "+
 		"a client has sent it twice; \"grace\" lets clients do that", zap.String("issuer", i.name),
 		zap.String("sub", subject), zap.String("sid", sid), zap.String("app", app))
+	requests.WithLabelValues(i.name, endpointRefresh, reused).Inc()
+	i.emit("token_issuer_reused", map[string]any{"issuer": i.name, "sub": subject, "sid": sid, "app": app})
 }
 
 // Close ends the work in the background. Requests that come late still get their answers.
 func (i *issuer) Close() error {
+	inForce.end(i)
 	if r := i.running.Load(); r != nil {
 		return r.close()
 	}
@@ -142,9 +165,13 @@ func (i *issuer) Close() error {
 }
 
 func (r *running) close() (err error) {
-	if r.file != nil {
-		err = r.file.Close()
+	if r.unwatch != nil {
+		r.unwatch()
 	}
+	if r.noOwner != nil {
+		r.noOwner()
+	}
+	err = r.closers.Close()
 	if r.ring != nil {
 		r.ring.Rest()
 	}

@@ -1,6 +1,6 @@
 // Package tokenissuer is the Caddy module http.handlers.token_issuer. It gives tokens out: users sign in with a
 // password, and get an access token and a refresh token for one application. A gate of the same Caddy accepts the
-// access tokens.
+// access tokens. It brings routes of Caddy's admin endpoint, and the command "caddy token-issuer".
 package tokenissuer
 
 import (
@@ -12,11 +12,15 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	_ "github.com/caddyjwt/gateway/caddyjwt" // registers the app bearer_auth, which has the store
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
 	"github.com/caddyjwt/gateway/caddyjwt/localissuer"
 	"github.com/caddyjwt/gateway/caddyjwt/onheader"
 	"github.com/caddyjwt/gateway/caddyjwt/revocations"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
+
+	// Registers the command.
+	_ "github.com/caddyjwt/gateway/caddyjwt/tokenissuer/command"
 )
 
 func init() {
@@ -36,8 +40,9 @@ type Handler struct {
 	Issuer string `json:"issuer"`
 	// Users who may sign in, with their passwords as hashes. Default: none but those of users_from.
 	Users []User `json:"users,omitempty"`
-	// A file with further users. Default: none.
-	UsersFrom *UsersFrom `json:"users_from,omitempty"`
+	// Further users, at most one of each kind. The first one that has a name decides about it, after the users here.
+	// Default: none.
+	UsersFrom []UsersFrom `json:"users_from,omitempty"`
 	// Applications that tokens are issued for. At least one is required.
 	Apps []App `json:"apps,omitempty"`
 	// Algorithm of the signatures: "ES256", "RS256", "PS256" or "EdDSA". After a change, tokens that were signed before
@@ -59,13 +64,8 @@ type User struct {
 	Name string `json:"name"`
 	// Hash of the password, as "caddy hash-password" prints it: bcrypt or argon2id. Placeholders are resolved.
 	Hash string `json:"hash"`
-}
-
-// UsersFrom is a file with users.
-type UsersFrom struct {
-	// Path of a file of Apache's htpasswd, with bcrypt hashes alone ("htpasswd -B"). Changes take effect by themselves.
-	// Placeholders are resolved.
-	File string `json:"file,omitempty"`
+	// Roles of the user: the claim roles. Default: none.
+	Roles []string `json:"roles,omitempty"`
 }
 
 // App is an application, that is, everything below a path.
@@ -87,13 +87,15 @@ type App struct {
 	// for pages in two tabs, and for answers that got lost. Whoever has stolen the old token can use it for as long, too:
 	// it is a window for replay. Default: 0s, which ends the session when a refresh token comes for the second time.
 	Grace caddy.Duration `json:"grace,omitempty"`
+	// Sessions that end together at logout, as Group-By-ID of InterSystems IRIS has it. Default: each one alone.
+	GroupBy *GroupBy `json:"group_by,omitempty"`
 	// Names of the addresses below the path. Default: login, refresh, logout and revoke.
 	Endpoints *Endpoints `json:"endpoints,omitempty"`
 	// Make answers and tokens more like those of others. "oauth" adds token_type and expires_in to the answer. "iris"
 	// gives access tokens the typ "JWT" in place of "at+jwt" (RFC 9068). Default: neither.
 	Compat string `json:"compat,omitempty"`
 	// Further members of the JOSE header of access tokens, with their texts. They cannot have a name that RFC 7515, 7516
-	// or 7797 gives a meaning. Default: none.
+	// or 7797 gives a meaning. At most 8, with 2 KiB in sum. Default: none.
 	Header map[string]string `json:"header,omitempty"`
 }
 
@@ -141,12 +143,27 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	if err := shared.Revocations().Need(); err != nil {
 		return err
 	}
+	h.warnOfProxies(ctx)
 	if h.CORS != nil {
 		onheader.PrepareErrorRoutes(ctx)
 	}
-	h.issuer = newIssuer(ctx, h.built, shared.Revocations(), h.logger)
-	h.noOwners = shared.Revocations().AddOwners(h.built.owners())
+	if err := registerMetrics(ctx.GetMetricsRegistry(), h.built.name); err != nil {
+		return fmt.Errorf("registering metrics: %w", err)
+	}
+	if h.issuer, err = newIssuer(ctx, h.built, shared.Revocations(), h.logger); err != nil {
+		return err
+	}
+	h.noOwners = shared.Revocations().AddOwners(h.built.owners(h.built.longest()))
 	return shared.TokenIssuers().Add(h.issuer)
+}
+
+// warnOfProxies warns where anybody can choose the address that wrong passwords count for.
+func (h *Handler) warnOfProxies(ctx caddy.Context) {
+	server, _ := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if server != nil && server.TrustedProxiesRaw != nil && server.TrustedProxiesStrict == 0 {
+		h.logger.Warn("trusted_proxies without trusted_proxies_strict: clients choose the address that their wrong " +
+			"passwords count for; add trusted_proxies_strict to the global option servers")
+	}
 }
 
 // Cleanup ends the issuer. Late requests still get their answers.

@@ -2,8 +2,9 @@ package tokenissuer
 
 import (
 	"errors"
-	"fmt"
+	"io"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/caddyauth"
@@ -13,11 +14,11 @@ import (
 	"github.com/caddyjwt/gateway/internal/users"
 )
 
-// people are those who may sign in, before their file is open.
+// people are those who may sign in, before their directories are open.
 type people struct {
 	inline *users.Inline // nil for none, and while a hash is not known
-	file   string        // path; empty for none
-	count  int           // in the configuration
+	kinds  []string      // of the further directories
+	plans  []plan        // how to open them; nil while a value is not known
 }
 
 // compilePeople checks who may sign in.
@@ -25,33 +26,49 @@ func (h *Handler) compilePeople(s *words.Settings) (p people, err error) {
 	if err := words.NotEmpty("users", h.Users); err != nil {
 		return p, setting.In("Users", err)
 	}
-	if len(h.Users) == 0 && h.UsersFrom == nil {
+	if err := words.NotEmpty("users_from", h.UsersFrom); err != nil {
+		return p, setting.In("UsersFrom", err)
+	}
+	if len(h.Users) == 0 && len(h.UsersFrom) == 0 {
 		return p, setting.Errorf("Users", "nobody could sign in: add \"user <name> <hash>\", with the hash that \"caddy "+
 			"hash-password\" prints, or \"users file <path>\"")
 	}
 	if p.inline, err = h.inline(s); err != nil {
 		return p, err
 	}
-	p.count = len(h.Users)
-	if h.UsersFrom == nil {
-		return p, nil
+	for i := range h.UsersFrom {
+		from := &h.UsersFrom[i]
+		if slices.Contains(p.kinds, from.Kind) {
+			return p, setting.Errorf(setting.Element("UsersFrom", i), "users %s is there twice: one of each kind is possible",
+				from.Kind)
+		}
+		open, err := from.compile(s)
+		if err != nil {
+			return p, setting.In(setting.Element("UsersFrom", i), err)
+		}
+		p.kinds, p.plans = append(p.kinds, from.Kind), append(p.plans, open)
 	}
-	if h.UsersFrom.File == "" {
-		return p, setting.Errorf("UsersFrom.File", "users file needs the path of a file")
+	return p, p.check(h)
+}
+
+// check refuses directories that cannot stand together, as far as all are known.
+func (p *people) check(h *Handler) error {
+	if slices.ContainsFunc(p.plans, func(open plan) bool { return open == nil }) || len(h.Users) > 0 && p.inline == nil {
+		return nil
 	}
-	path, known, err := s.Text("users file", h.UsersFrom.File)
-	if err != nil || !known {
-		return p, setting.In("UsersFrom.File", err)
+	_, closers, err := p.open(slog.New(slog.DiscardHandler))
+	return setting.In("UsersFrom", errors.Join(err, closers.Close()))
+}
+
+// closers are what has to be closed at the end.
+type closers []io.Closer
+
+// Close closes all.
+func (c closers) Close() (err error) {
+	for _, one := range c {
+		err = errors.Join(err, one.Close())
 	}
-	p.file = path
-	content, known, err := s.ReadFile("users file", path)
-	if err == nil && known {
-		err = users.CheckFile(content)
-	}
-	if err != nil {
-		return p, setting.In("UsersFrom.File", fmt.Errorf("users file %s: %w", path, err))
-	}
-	return p, nil
+	return err
 }
 
 // inline are the users in the configuration.
@@ -60,6 +77,9 @@ func (h *Handler) inline(s *words.Settings) (*users.Inline, error) {
 	allKnown := true
 	for i := range h.Users {
 		user := &h.Users[i]
+		if user.Name == "" {
+			return nil, setting.Errorf(setting.Element("Users", i)+".Name", "a user has no name: write \"user <name> <hash>\"")
+		}
 		if err := words.Literal("user", user.Name); err != nil {
 			return nil, setting.In(setting.Element("Users", i)+".Name", err)
 		}
@@ -68,7 +88,7 @@ func (h *Handler) inline(s *words.Settings) (*users.Inline, error) {
 			return nil, setting.In(setting.Element("Users", i)+".Hash", err)
 		}
 		allKnown = allKnown && known
-		config.Accounts = append(config.Accounts, users.Account{Name: user.Name, Hash: hash})
+		config.Accounts = append(config.Accounts, users.Account{Name: user.Name, Hash: hash, Roles: user.Roles})
 	}
 	if !allKnown || len(config.Accounts) == 0 {
 		return nil, nil
@@ -84,23 +104,22 @@ func (h *Handler) inline(s *words.Settings) (*users.Inline, error) {
 	return inline, nil
 }
 
-// open makes the directory of all users. The file is followed until it is closed; it is nil without one.
-func (p *people) open(logger *slog.Logger) (users.Directory, *users.File, error) {
+// open makes the directory of all users. The first one that has a name decides about it.
+func (p *people) open(logger *slog.Logger) (joint users.Directory, closing closers, err error) {
 	var members []users.Member
 	if p.inline != nil {
 		members = append(members, users.Member{Name: "configuration", Directory: p.inline})
 	}
-	var file *users.File
-	if p.file != "" {
-		var err error
-		if file, err = users.OpenFile(users.FileConfig{Path: p.file, Logger: logger}); err != nil {
-			return nil, nil, err
+	for i, open := range p.plans {
+		directory, err := open(logger)
+		if err != nil {
+			return nil, closing, err
 		}
-		members = append(members, users.Member{Name: "file", Directory: file})
+		if directory.closer != nil {
+			closing = append(closing, directory.closer)
+		}
+		members = append(members, users.Member{Name: p.kinds[i], Directory: directory.Directory})
 	}
-	joint, err := users.NewJoint(members...)
-	if err != nil && file != nil {
-		err = errors.Join(err, file.Close())
-	}
-	return joint, file, err
+	joint, err = users.NewJoint(members...)
+	return joint, closing, err
 }

@@ -3,15 +3,18 @@ package tokenissuer
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
-	"net/netip"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/caddyjwt/gateway/caddyjwt/bodies"
+	"github.com/caddyjwt/gateway/caddyjwt/facts"
+	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/internal/bearer"
+	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/issuing"
 	"github.com/caddyjwt/gateway/internal/session"
@@ -19,27 +22,19 @@ import (
 	"github.com/caddyjwt/gateway/internal/users/attempts"
 )
 
-// guard bounds the attempts to sign in at all issuers of the process.
-var guard = mustGuard()
-
-func mustGuard() *attempts.Guard {
-	g, err := attempts.New(attempts.Config{})
-	if err != nil { // the defaults are good
-		panic(err)
-	}
-	return g
-}
+// guard bounds the attempts to sign in at all issuers of the process. The defaults are good.
+var guard, _ = attempts.New(attempts.Config{})
 
 // ServeHTTP answers the addresses of the issuer, and hands other requests on.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	// The path as the client sent it. In any other spelling somebody else may read another path.
-	path, _, _ := strings.Cut(targetOf(r), "?")
+	path, _, _ := strings.Cut(facts.Of(r).Target(), "?")
 	if serve := h.issuer.documentAt(path); serve != nil {
 		serve(w, r)
 		return nil
 	}
-	app, serve := h.issuer.endpointAt(path)
-	if serve == nil {
+	app, at := h.issuer.endpointAt(path)
+	if at == "" {
 		return next.ServeHTTP(w, r)
 	}
 	policy := h.built.cors
@@ -53,12 +48,22 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		defer marked.Finish()
 		w = marked
 	}
-	h.issuer.answer(w, r, app, serve)
+	h.issuer.answer(w, r, app, at, serving[at])
 	return nil
 }
 
-// endpoint answers a request to one address. It has written an answer unless it returns an error.
-type endpoint func(*call) error
+// The endpoints, as metrics call them.
+const (
+	endpointLogin   = "login"
+	endpointRefresh = "refresh"
+	endpointLogout  = "logout"
+	endpointRevoke  = "revoke"
+)
+
+// serving has a function for each endpoint. It has written an answer unless it returns an error.
+var serving = map[string]func(*call) error{
+	endpointLogin: login, endpointRefresh: refresh, endpointLogout: logout, endpointRevoke: revokePair,
+}
 
 // call is a request to an endpoint.
 type call struct {
@@ -70,8 +75,8 @@ type call struct {
 	basic  bool // the client has used Basic
 }
 
-// endpointAt finds the endpoint at a path; nil for none.
-func (i *issuer) endpointAt(path string) (*application, endpoint) {
+// endpointAt finds the endpoint at a path; empty for none.
+func (i *issuer) endpointAt(path string) (*application, string) {
 	for _, app := range i.apps {
 		name, below := strings.CutPrefix(path, app.path)
 		if !below {
@@ -79,31 +84,59 @@ func (i *issuer) endpointAt(path string) (*application, endpoint) {
 		}
 		switch name {
 		case app.endpoints.Login:
-			return app, login
+			return app, endpointLogin
 		case app.endpoints.Refresh:
-			return app, refresh
-		case app.endpoints.Logout, app.endpoints.Revoke:
-			return app, logout
+			return app, endpointRefresh
+		case app.endpoints.Logout:
+			return app, endpointLogout
+		case app.endpoints.Revoke:
+			return app, endpointRevoke
 		}
 	}
-	return nil, nil
+	return nil, ""
 }
 
-// answer has an endpoint answer a request. A client has a few seconds to send the body.
-func (i *issuer) answer(w http.ResponseWriter, r *http.Request, app *application, serve endpoint) {
-	bodies.Limit(w, bodies.FormTimeout)
+// answer has an endpoint answer a request. A client has a few seconds to send the body, and less for what is left of it
+// after the answer. Once there is nothing left to read, there must be no deadline: net/http watches the connection
+// then, and would take it for the client hanging up. That would end this request while it waits for its turn, and all
+// later ones on the connection.
+func (i *issuer) answer(
+	w http.ResponseWriter, r *http.Request, app *application, at string, serve func(*call) error,
+) {
+	body := &watched{ReadCloser: r.Body, ended: r.ContentLength == 0}
+	r.Body = body
+	if !body.ended {
+		bodies.Limit(w, bodies.FormTimeout)
+	}
 	c := &call{running: i.running.Load(), issuer: i, app: app, w: w, r: r}
 	err := errNotStarted
 	if c.running != nil {
 		err = serve(c)
 	}
-	bodies.Limit(w, bodies.RefusedTimeout) // for what is left of the body
+	if !body.ended {
+		bodies.Limit(w, bodies.RefusedTimeout)
+	}
 	if err == nil {
+		requests.WithLabelValues(i.name, at, granted).Inc()
 		return
 	}
 	failure := failureOf(err)
+	requests.WithLabelValues(i.name, at, string(failure.Code)).Inc()
 	i.report(r, app, failure)
 	issuing.WriteFailure(w, failure, app.path, c.basic)
+}
+
+// watched is a body that knows whether it has been read to its end. net/http removes the deadline then.
+type watched struct {
+	io.ReadCloser
+	ended bool
+}
+
+// Read implements io.Reader.
+func (b *watched) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.ended = b.ended || errors.Is(err, io.EOF)
+	return n, err
 }
 
 // failureOf is what a client hears of an error.
@@ -131,7 +164,7 @@ func (i *issuer) report(r *http.Request, app *application, f *issuing.Failure) {
 	if fields, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
 		fields.Set(zap.String("token_issuer_refused", string(f.Code)))
 	}
-	if f.Status >= http.StatusInternalServerError && r.Context().Err() == nil {
+	if f.Status >= http.StatusInternalServerError && r.Context().Err() == nil && !errors.Is(f, errNotStarted) {
 		i.logger.Error("a request could not be answered", zap.String("issuer", i.name), zap.String("app", app.path),
 			zap.Error(f.Cause))
 	}
@@ -145,7 +178,11 @@ func login(c *call) error {
 		return err
 	}
 	var user *users.User
-	err = guard.Do(c.r.Context(), clientOf(c.r), credentials.Name, func() (bool, error) {
+	attempt := guard.Do
+	if users.Remote(c.users, credentials.Name) { // a slow server must not keep others from their hash
+		attempt = guard.DoRemote
+	}
+	err = attempt(c.r.Context(), facts.Of(c.r).Client(), credentials.Name, func() (bool, error) {
 		found, err := c.users.Check(c.r.Context(), credentials.Name, credentials.Password)
 		user = found
 		if errors.Is(err, users.ErrRefused) {
@@ -159,24 +196,22 @@ func login(c *call) error {
 	if user == nil {
 		return users.ErrRefused
 	}
+	group, err := c.groupOf(user)
+	if err != nil {
+		return err
+	}
+	further, err := furtherClaims(user)
+	if err != nil {
+		return err
+	}
 	pair, err := c.sessions.Begin(c.r.Context(), c.issuer.terms(c.app, c.running), &session.Login{
-		Subject: user.Name, ClientID: c.app.path,
+		Subject: user.Name, ClientID: c.app.path, Group: group, Claims: further,
 	})
 	if err != nil {
 		return err
 	}
 	c.give(pair)
 	return nil
-}
-
-// clientOf is the address that Caddy takes for the client's; the zero Addr if it is unknown.
-func clientOf(r *http.Request) netip.Addr {
-	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	address, err := netip.ParseAddr(text)
-	if err != nil {
-		return gate.Direct(r).Client()
-	}
-	return address.Unmap()
 }
 
 // still reports whether a user is still there, when a session goes on.
@@ -211,23 +246,52 @@ func (c *call) give(p *session.Pair) {
 	}, c.app.oauth, c.app.access)
 }
 
-// logout ends the session of the access token in the request.
+// logout ends the session of the access token in the request, or all sessions of its group.
 func logout(c *call) error {
-	if err := issuing.ReadEmpty(c.r); err != nil {
+	set, err := c.accessToken()
+	if err != nil {
 		return err
 	}
+	if value, there := set.Claim(issuers.GroupClaim); there && c.app.group != nil {
+		group, _ := value.JSON().Str()
+		if err := c.issuer.endGroup(c, group); err != nil {
+			return err
+		}
+	}
+	return c.end(set)
+}
+
+// revokePair ends the pair of the access token in the request, and with it its session.
+func revokePair(c *call) error {
+	set, err := c.accessToken()
+	if err != nil {
+		return err
+	}
+	return c.end(set)
+}
+
+// accessToken is the claims of the access token in the request, which must be good for the application.
+func (c *call) accessToken() (*claims.Set, error) {
+	if err := issuing.ReadEmpty(c.r); err != nil {
+		return nil, err
+	}
 	g := c.gates[c.app.path]
-	verdict, err := g.Check(gate.Request{HTTP: c.r, Facts: facts{gate.Direct(c.r), targetOf(c.r)}})
+	verdict, err := g.Check(gate.Request{HTTP: c.r, Facts: facts.Of(c.r)})
 	if err != nil {
 		refused := gate.FailureOf(err)
 		answer := g.Answer(refused)
-		return &issuing.Failure{
+		return nil, &issuing.Failure{
 			Status: answer.Status, Code: codeOf(answer), Text: answer.Text, Cause: refused, RetryAfter: refused.RetryAfter,
 		}
 	}
-	set := verdict.Identity.Claims
+	return verdict.Identity.Claims, nil
+}
+
+// end ends the session that an access token names.
+func (c *call) end(set *claims.Set) error {
 	sid, _ := set.Session.JSON().Str()
-	if err := c.sessions.End(c.r.Context(), c.issuer.terms(c.app, c.running), sid, set.IssuedAt); err != nil {
+	terms := c.issuer.terms(c.app, c.running)
+	if err := c.sessions.End(c.r.Context(), terms, sid, set.IssuedAt, set.ExpiresAt); err != nil {
 		return err
 	}
 	issuing.WriteDone(c.w)

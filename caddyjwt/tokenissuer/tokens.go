@@ -5,10 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"time"
-
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/caddyjwt/revocations"
@@ -20,6 +17,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/keyring"
 	"github.com/caddyjwt/gateway/internal/revoke"
 	"github.com/caddyjwt/gateway/internal/session"
+	"github.com/caddyjwt/gateway/internal/users"
 )
 
 // terms are what an application grants.
@@ -44,26 +42,56 @@ func (i *issuer) signer(ring *keyring.Ring) func(context.Context, *session.Acces
 		claims := issuing.Claims{
 			Issuer: a.Issuer, Subject: a.Subject, Session: a.Session, App: a.App, ID: rand.Text(), Audience: app.audience,
 			ClientID: a.ClientID, Group: a.Group, IssuedAt: a.IssuedAt, Expires: a.Expires,
+			Further: a.Claims,
 		}
 		return ring.Sign(app.header, app.typ, claims.Payload())
 	}
+}
+
+// furtherClaims are what a directory says about a user, with the roles as one of the claims.
+func furtherClaims(user *users.User) (json.RawMessage, error) {
+	if len(user.Roles) == 0 {
+		return user.Claims, nil
+	}
+	all := make(map[string]json.RawMessage)
+	if user.Claims != nil {
+		if err := json.Unmarshal(user.Claims, &all); err != nil {
+			return nil, err
+		}
+	}
+	roles, err := json.Marshal(user.Roles)
+	if err != nil {
+		return nil, err
+	}
+	all[issuers.RolesClaim] = roles
+	return json.Marshal(all)
 }
 
 // cutOffs are the revocations of the issuer, as sessions need them.
 type cutOffs struct {
 	backing *revocations.Backing
 	issuer  string
+	ring    *keyring.Ring
 }
 
-// IsRevoked implements session.Revocations.
+// IsRevoked implements session.Revocations. What was issued before the keys were reset counts as revoked, too: the
+// cut-off of a reset is written after its keys, and must not be missing if all stops between.
+//
+// What is asked about ends at once here. A list refuses what lives longer than it could when it was issued, because
+// what revokes it may have been forgotten. A session never does: each refresh token ends when it had to by the settings
+// with which it was made, and the answer to this question is not older than it.
 func (c *cutOffs) IsRevoked(_ context.Context, q session.Query) (bool, error) {
+	if !q.IssuedAt.After(c.ring.ResetAt().Truncate(time.Millisecond)) {
+		return true, nil
+	}
 	payload, err := json.Marshal(struct {
 		Subject  string      `json:"sub,omitempty"`
 		Session  string      `json:"sid,omitempty"`
 		Client   string      `json:"client_id,omitempty"`
 		Group    string      `json:"group,omitempty"`
 		IssuedAt json.Number `json:"iat"`
-	}{q.Subject, q.Session, q.Client, q.Group, issuing.Date(q.IssuedAt)})
+		Expires  json.Number `json:"exp"`
+	}{q.Subject, q.Session, q.Client, q.Group, issuing.Date(q.IssuedAt), issuing.Date(q.IssuedAt)})
 	if err != nil {
 		return false, err
 	}
@@ -113,21 +141,4 @@ func (i *issuer) openGates(ring *keyring.Ring) (map[string]*gate.Gate, error) {
 		}
 	}
 	return gates, nil
-}
-
-// facts are what the gate of an application asks: the target, as the client sent it.
-type facts struct {
-	gate.Facts
-	target string
-}
-
-// Target implements gate.Facts.
-func (f facts) Target() string { return f.target }
-
-// targetOf is the target in the request line.
-func targetOf(r *http.Request) string {
-	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
-		return original.RequestURI
-	}
-	return r.RequestURI
 }

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/caddyjwt/gateway/caddyjwt/clienttls"
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
 	"github.com/caddyjwt/gateway/caddyjwt/words/wordstest"
 )
@@ -23,17 +24,19 @@ func TestManualHasEveryWordAndField(t *testing.T) {
 	if card, want := wordstest.Card(t, "caddyfile.go"), directive.Card("<issuer>"); card != want {
 		t.Errorf("the comment of UnmarshalCaddyfile has\n%s\nthe tables give\n%s", card, want)
 	}
-	wordstest.EveryWordIn(t, "testdata/adapt/every_word.caddyfiletest", directive.Tables())
 	tables := directive.Tables()
-	delete(tables, "cors") // in the manual of bearer_auth
+	delete(tables, "tls") // in the manual of bearer_auth
+	delete(tables, "cors")
+	wordstest.EveryWordIn(t, "testdata/adapt/every_word.caddyfiletest", tables)
 	manual := wordstest.Manual{
 		File: "../../docs/token-issuer.md", Tables: tables,
 		Sections: map[string]reflect.Type{
 			"token_issuer": reflect.TypeFor[Handler](),
+			"users":        reflect.TypeFor[UsersFrom](),
 			"app":          reflect.TypeFor[App](),
 			"endpoints":    reflect.TypeFor[Endpoints](),
 		},
-		Documented: []reflect.Type{reflect.TypeFor[cors.Config]()},
+		Documented: []reflect.Type{reflect.TypeFor[cors.Config](), reflect.TypeFor[clienttls.TLS]()},
 	}
 	manual.Check(t)
 }

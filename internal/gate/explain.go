@@ -258,7 +258,11 @@ func (e *explainer) signature(p *party) {
 		step.Came = []string{"kid " + clip(id)}
 	}
 	_, err := p.verifySignature(e.req.HTTP.Context(), e.jwt.Token, e.jwt.set)
-	e.addOr(step, err, "the keys of this issuer are fetched from its server")
+	unknown := "the keys of this issuer are fetched from its server"
+	if p.issuer != nil && p.issuer.Local {
+		unknown = "the running Caddy has the keys of this issuer"
+	}
+	e.addOr(step, err, unknown)
 	if err == nil {
 		e.Unverified = false
 	}

@@ -71,6 +71,21 @@ func (p *party) checkApplication(set *claims.Set, facts Facts) error {
 	return nil
 }
 
+// ApplicationOf is the path of the application that a token claims to be for, if it is of a Local issuer. Nobody has
+// verified it. It is empty otherwise.
+func (g *Gate) ApplicationOf(token string) string {
+	var jwt parsedJWT
+	defer jwt.release()
+	class := g.parties.classify(token, &jwt)
+	if class.party == nil || class.party.issuer == nil || !class.party.issuer.Local || jwt.set == nil {
+		return ""
+	}
+	if app := application(jwt.set); apppath.Check(app) == nil {
+		return app
+	}
+	return ""
+}
+
 // application is the claim app; empty for none.
 func application(set *claims.Set) string {
 	value, there := set.Claim("app")

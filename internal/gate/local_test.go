@@ -144,3 +144,21 @@ func TestOnlyLocalTokensCanBeRevoked(t *testing.T) {
 	refused(t, g, get("/a/x", other.Sign(t, says(m{"iss": "https://here.test", "app": "/a/", "iat": start.Unix()}))),
 		gate.Revoked)
 }
+
+// Tools that have a token alone ask for a request of its application.
+func TestApplicationOfAToken(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	here, elsewhere := build(t, key, local), build(t, key)
+	good := key.Sign(t, says(m{"app": "/api/orders/"}))
+	for token, want := range map[string]string{
+		good: "/api/orders/", good + "x": "", key.Sign(t, says(m{"app": "//evil/../"})): "",
+		key.Sign(t, says()): "", key.Sign(t, says(m{"app": "/a/", "iss": "https://other.test"})): "", "opaque": "", "": "",
+	} {
+		if app := here.ApplicationOf(token); app != want {
+			t.Errorf("%q, want %q", app, want)
+		}
+	}
+	if app := elsewhere.ApplicationOf(good); app != "" {
+		t.Errorf("of another issuer: %q", app)
+	}
+}

@@ -1,6 +1,7 @@
 package issuing
 
 import (
+	"bytes"
 	"encoding/json"
 	"time"
 )
@@ -18,6 +19,8 @@ type Claims struct {
 	Group string
 	// IssuedAt has milliseconds, and Expires has seconds.
 	IssuedAt, Expires time.Time
+	// Further is a JSON object with claims of other names, or nil.
+	Further json.RawMessage
 }
 
 // claimMembers are the claims in the order of InterSystems IRIS, and after them those of RFC 9068 section 2.2.
@@ -43,5 +46,9 @@ func (c *Claims) Payload() []byte {
 	if len(c.Audience) == 1 {
 		members.Audience = c.Audience[0]
 	}
-	return encode(&members)
+	text := encode(&members)
+	if further := bytes.TrimSpace(c.Further); len(further) > len("{}") {
+		text = append(append(text[:len(text)-1], ','), further[1:]...)
+	}
+	return text
 }

@@ -20,6 +20,14 @@ const (
 	TemporarilyUnavailable Code = "temporarily_unavailable" // trouble on this side
 )
 
+// Codes lists every Code.
+func Codes() []string {
+	return []string{
+		string(InvalidRequest), string(UnsupportedGrantType), string(InvalidGrant), string(InvalidToken),
+		string(MissingToken), string(TooManyRequests), string(TemporarilyUnavailable),
+	}
+}
+
 // Failure is why a request has failed, in words for the client.
 type Failure struct {
 	// Status is the HTTP status code.

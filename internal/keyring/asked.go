@@ -108,9 +108,9 @@ func (a *asked) wait(ctx context.Context, l *look) (err error) {
 	return err
 }
 
-// Current implements keyset.Source.
+// Current implements keyset.Source. There is no key in a doubt: see Doubt.
 func (r *Ring) Current() *keyset.Set {
-	if s := r.state.Load(); s != nil {
+	if s := r.state.Load(); s != nil && r.doubts.present.Load() == nil {
 		return s.set
 	}
 	return nil
@@ -120,8 +120,12 @@ func (r *Ring) Current() *keyset.Set {
 // node may have made the key. All who wait share one look, and there is at most one in a second. Each of them begins
 // after the question, so the answer is never from before.
 //
-// Ids of keys that were in force and are not any more, and ids of keys for another algorithm, need no look.
+// Ids of keys that were in force and are not any more, and ids of keys for another algorithm, need no look, except
+// after Doubt.
 func (r *Ring) Find(ctx context.Context, alg jose.Algorithm, kid string) ([]*jose.Key, error) {
+	if err := r.certain(ctx); err != nil {
+		return nil, r.unavailable(err)
+	}
 	s := r.state.Load()
 	if s == nil {
 		return nil, r.unavailable(ErrClosed)

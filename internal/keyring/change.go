@@ -37,8 +37,8 @@ func (r *Ring) Rotate(ctx context.Context) error {
 }
 
 // Reset makes new keys and throws away all others, for when a private key has leaked. All tokens made so far are
-// refused: here when Reset returns, and on other nodes within Options.Poll if they can read the vault. Other verifiers
-// accept them for as long as they keep an old key set.
+// refused: here when Reset returns, and on other nodes within Options.Poll if they can read the vault, or at once if
+// somebody tells them: see Doubt. Other verifiers accept them for as long as they keep an old key set.
 //
 // Errors are those of the vault, ErrDocument and ErrClosed. When storing fails, it may be that the vault has the new
 // keys all the same. Then call Reset again.
@@ -48,8 +48,18 @@ func (r *Ring) Reset(ctx context.Context) error {
 		if s == nil {
 			return nil, ErrClosed
 		}
-		return begun(r.now(), fresh, before, s.doc), nil
+		after := begun(r.now(), fresh, before, s.doc)
+		after.reset = after.epoch
+		return after, nil
 	})
+}
+
+// ResetAt is when the keys were last reset, by the clock of the node that did so; zero for never.
+func (r *Ring) ResetAt() time.Time {
+	if s := r.state.Load(); s != nil {
+		return s.doc.reset
+	}
+	return time.Time{}
 }
 
 // begin is what Open does with the vault.

@@ -25,6 +25,7 @@ type written struct {
 	Version  int          `json:"version"`
 	Issuer   string       `json:"issuer"`
 	Epoch    time.Time    `json:"epoch"`
+	Reset    time.Time    `json:"reset,omitzero"`
 	Revision uint64       `json:"revision"`
 	Keys     []writtenKey `json:"keys"`
 }
@@ -42,7 +43,7 @@ type writtenKey struct {
 
 // encode writes a document.
 func (d *document) encode(issuer string) ([]byte, error) {
-	w := written{Version: version, Issuer: issuer, Epoch: d.epoch, Revision: d.revision}
+	w := written{Version: version, Issuer: issuer, Epoch: d.epoch, Reset: d.reset, Revision: d.revision}
 	for _, key := range d.keys {
 		k := writtenKey{
 			KeyID: key.public.ID, Algorithm: key.algorithm().String(), State: key.state.String(),
@@ -83,7 +84,7 @@ func decode(text []byte, issuer string) (*document, error) {
 	if w.Issuer != issuer {
 		return nil, fmt.Errorf("it is that of the issuer %s", causes.Quote(w.Issuer))
 	}
-	d := &document{epoch: w.Epoch, revision: w.Revision}
+	d := &document{epoch: w.Epoch, reset: w.Reset, revision: w.Revision}
 	for i, key := range w.Keys {
 		e, err := key.decode()
 		if err != nil {

@@ -11,5 +11,6 @@
 // most, however many they invent, and it never delays tokens of known keys.
 //
 // While the vault cannot be read, a node goes on with the keys that it has. It then does not notice what other nodes
-// change: after a reset it accepts, and makes, tokens of the old keys until it can read the vault again.
+// change: after a reset it accepts, and makes, tokens of the old keys until it can read the vault again. A node that
+// hears of a reset in another way calls Doubt, which ends that.
 package keyring

@@ -54,6 +54,9 @@ func (e *entry) algorithm() jose.Algorithm {
 type document struct {
 	// epoch is when keys were last made without regard to earlier ones.
 	epoch time.Time
+	// reset is the last time that keys were thrown away on purpose: what was issued until then is out. It is zero for
+	// never.
+	reset time.Time
 	// revision counts the changes since the beginning.
 	revision uint64
 	// keys are the one that signs, the next one, and the former ones from the latest on.
@@ -140,7 +143,7 @@ func (d *document) succeeded(now time.Time, longest time.Duration, signs, next *
 
 // changed makes the next revision, without the former keys whose time is over.
 func (d *document) changed(now time.Time) *document {
-	return &document{epoch: d.epoch, revision: d.revision + 1, keys: d.alive(now)}
+	return &document{epoch: d.epoch, reset: d.reset, revision: d.revision + 1, keys: d.alive(now)}
 }
 
 // alive are the keys that verify.

@@ -100,6 +100,7 @@ type Ring struct {
 	changing chan struct{} // holds the one change that this node makes at a time
 	troubles troubles
 	asked    asked
+	doubts   doubts
 
 	state atomic.Pointer[state] // nil after Close
 
@@ -111,8 +112,9 @@ type Ring struct {
 	rotating atomic.Bool // a rotation that is due is under way
 	rested   time.Time   // when the next may be tried; for the watcher alone
 
-	stop context.CancelFunc
-	work sync.WaitGroup
+	stop  context.CancelFunc
+	ended <-chan struct{} // closed by stop
+	work  sync.WaitGroup
 }
 
 var _ keyset.Source = (*Ring)(nil)
@@ -131,13 +133,14 @@ func Open(ctx context.Context, o Options) (*Ring, error) {
 	r := &Ring{
 		options: o, logger: o.Logger.With("issuer", o.Issuer),
 		place: place + "/keys.json", lock: place, changing: make(chan struct{}, 1),
-		asked: asked{wanted: make(chan struct{}, 1)},
+		asked: asked{wanted: make(chan struct{}, 1)}, doubts: doubts{raised: make(chan struct{}, 1)},
 	}
 	r.troubles.tell = r.tellTrouble
 	if err := r.begin(ctx); err != nil {
 		return nil, err
 	}
 	ctx, r.stop = context.WithCancel(context.WithoutCancel(ctx))
+	r.ended = ctx.Done()
 	r.work.Go(func() { r.watch(ctx) })
 	return r, nil
 }

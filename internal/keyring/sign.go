@@ -2,6 +2,7 @@ package keyring
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -60,8 +61,11 @@ func CheckHeader(name string) error {
 // none. The payload is 1 byte to 64 KiB long and is not read.
 //
 // Errors are ErrHeader for a typ that is not a media type, for members that CheckHeader refuses, and for members that
-// together have more than 2 KiB; ErrPayload; and ErrClosed.
+// together have more than 2 KiB; ErrPayload; ErrDoubt; and ErrClosed.
 func (r *Ring) Sign(extra map[string]any, typ string, payload []byte) (token string, err error) {
+	if err := r.certain(context.Background()); err != nil {
+		return "", err
+	}
 	s := r.state.Load()
 	switch {
 	case s == nil:

@@ -27,30 +27,43 @@ func (r *Ring) watch(ctx context.Context) {
 			return
 		case <-timer.C:
 		case <-r.asked.wanted:
-			wait(ctx, pace-time.Since(begun))
+			r.wait(ctx, pace-time.Since(begun))
+		case <-r.doubts.raised:
 		}
 		begun = time.Now()
 		r.expire()
-		l := r.asked.take()
+		l, doubt := r.asked.take(), r.doubts.present.Load()
 		err := r.look(ctx)
 		if ctx.Err() != nil {
 			err = ErrClosed
+		}
+		if err == nil {
+			r.doubts.settle(doubt)
 		}
 		l.end(err)
 		r.report(ctx, following, err)
 		if err == nil {
 			r.rotateSoon(ctx)
 		}
-		timer.Reset(r.options.Poll)
+		timer.Reset(r.nextLook())
 	}
 }
 
-// wait waits for a time, or for the end of ctx.
-func wait(ctx context.Context, d time.Duration) {
+// nextLook is when the vault is looked at again, unless somebody asks for it.
+func (r *Ring) nextLook() time.Duration {
+	if r.doubts.present.Load() != nil {
+		return pace
+	}
+	return r.options.Poll
+}
+
+// wait waits for a time, for a doubt, or for the end of ctx.
+func (r *Ring) wait(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+	case <-r.doubts.raised:
 	case <-ctx.Done():
 	}
 }

@@ -43,8 +43,15 @@ func (o *Owner) owns(t *Target) bool {
 func (o *Owner) isPattern(issuer string) bool { return o.IsTenant != nil && o.Issuer == issuer }
 
 // keep is how long an entry is needed after its cut-off. A token may carry an iat that is ahead by the leeway, and is
-// accepted for the leeway after its exp. A minute is for clocks of several nodes.
-func (o *Owner) keep() time.Duration { return o.MaxLifetime + 2*o.Leeway + time.Minute }
+// accepted for the leeway after its exp. One owner may issue the longest tokens, and another one have the largest
+// leeway. A minute is for clocks of several nodes.
+func keep(owners []*Owner) time.Duration {
+	var longest, leeway time.Duration
+	for _, owner := range owners {
+		longest, leeway = max(longest, owner.MaxLifetime), max(leeway, owner.Leeway)
+	}
+	return longest + 2*leeway + time.Minute
+}
 
 // Owners are those of all gates. Several gates may have the same issuer, with different settings. The zero value is
 // empty and ready to use.
@@ -114,10 +121,9 @@ func (o *Owners) Complete(e *Entry, now time.Time) error {
 			e.Leeway = max(e.Leeway, owner.Leeway)
 		}
 	}
-	for _, owner := range o.bounding(&e.Target, owners) {
-		if expires := from.Add(owner.keep()).Truncate(time.Second).Add(time.Second); expires.After(e.Expires) {
-			e.Expires = expires
-		}
+	if expires := from.Add(keep(o.bounding(&e.Target, owners))).Truncate(time.Second).Add(time.Second); expires.After(
+		e.Expires) {
+		e.Expires = expires
 	}
 	if !e.Expires.After(now) {
 		return fmt.Errorf("%w: all tokens that were issued until then have expired", ErrNotAfter)

@@ -40,13 +40,19 @@ var arrows = map[string][]string{
 		"internal/store",
 		"internal/claims", "internal/revoke", // its tests have a real ledger
 	},
-	"internal/users":          {"internal/causes", "internal/setting", "internal/smallfile"},
+	"internal/users":          {"internal/causes", "internal/setting", "internal/smallfile", "internal/strictjson"},
 	"internal/users/attempts": {"internal/setting"},
-	"internal/problem":        nil,
-	"internal/publicpath":     nil,
-	"internal/resource":       {"internal/publicpath", "internal/bearer"},
-	"internal/fetch":          {"internal/hashing", "internal/rotating"},
-	"internal/refresh":        {"internal/fetch", "internal/setting"},
+	"internal/users/ldapusers": {
+		"internal/causes", "internal/fetch", "internal/setting", "internal/users",
+	},
+	"internal/users/httpusers": {
+		"internal/fetch", "internal/rotating", "internal/setting", "internal/strictjson", "internal/users",
+	},
+	"internal/problem":    nil,
+	"internal/publicpath": nil,
+	"internal/resource":   {"internal/publicpath", "internal/bearer"},
+	"internal/fetch":      {"internal/hashing", "internal/rotating"},
+	"internal/refresh":    {"internal/fetch", "internal/setting"},
 	"internal/lastgood": {
 		"internal/causes", "internal/fetch", "internal/refresh", "internal/store",
 		"internal/rotating", // its tests make header fields
@@ -141,6 +147,7 @@ var arrows = map[string][]string{
 	"caddyjwt/reach":           nil,
 	"caddyjwt/document":        nil,
 	"caddyjwt/words/wordstest": {"caddyjwt/words"},
+	"caddyjwt/facts":           {"internal/gate"},
 	"caddyjwt/localissuer":     {"internal/jose", "internal/keyset"},
 	"caddyjwt/protected": {
 		"caddyjwt/words", "caddyjwt/pool", "caddyjwt/reach", "caddyjwt/document", "internal/resource", "internal/authserver",
@@ -172,16 +179,25 @@ var arrows = map[string][]string{
 	},
 
 	"caddyjwt/tokenissuer": {
-		"caddyjwt/words", "caddyjwt/bodies", "caddyjwt/cors", "caddyjwt/document", "caddyjwt/issuers", "caddyjwt/localissuer",
+		"caddyjwt", "caddyjwt/clienttls", "internal/fetch", "internal/store", "internal/users/ldapusers",
+		"internal/users/httpusers",
+		"caddyjwt/words", "caddyjwt/bodies", "caddyjwt/cors", "caddyjwt/document", "caddyjwt/facts", "caddyjwt/issuers",
+		"caddyjwt/localissuer", "caddyjwt/tokenissuer/command", "caddyjwt/tokenissuer/orders",
+		"caddyjwt/pool", // its tests open a store
 		"caddyjwt/onheader", "caddyjwt/revocations", "internal/apppath", "internal/bearer", "internal/claims",
 		"internal/gate", "internal/hashing", "internal/issuing", "internal/jose", "internal/keyring", "internal/keyset",
 		"internal/revoke", "internal/session", "internal/setting", "internal/users", "internal/users/attempts",
 	},
 
+	"caddyjwt/tokenissuer/orders": {"internal/strictjson"},
+	"caddyjwt/tokenissuer/command": {
+		"caddyjwt/command/endpoint", "caddyjwt/tokenissuer/orders", "internal/terminal", "internal/users",
+	},
+
 	"caddyjwt": {
 		"caddyjwt/words", "caddyjwt/clienttls", "caddyjwt/issuers", "caddyjwt/consumers", "caddyjwt/doubts",
 		"caddyjwt/pool", "caddyjwt/process", "caddyjwt/backchannel", "caddyjwt/revocations", "internal/logout",
-		"caddyjwt/localissuer",
+		"caddyjwt/facts", "caddyjwt/localissuer",
 		"caddyjwt/startup", "caddyjwt/require", "caddyjwt/verdict",
 		"caddyjwt/expiry", "caddyjwt/onheader", "caddyjwt/cors", "internal/summary",
 		"caddyjwt/bodies", "caddyjwt/rights", "caddyjwt/protected", "internal/resource",
@@ -196,8 +212,11 @@ var arrows = map[string][]string{
 		"caddyjwt/require", "caddyjwt/verdict", "caddyjwt/words", "internal/gate", "internal/setting", "internal/tenant",
 		"internal/claims", "internal/scope", // its tests make identities
 	},
-	"internal/paste":           nil,
-	"caddyjwt/command/running": {"caddyjwt/revocations", "internal/paste", "internal/terminal"},
+	"internal/paste":            nil,
+	"caddyjwt/command/endpoint": nil,
+	"caddyjwt/command/running": {
+		"caddyjwt/command/endpoint", "caddyjwt/revocations", "internal/paste", "internal/terminal",
+	},
 	"caddyjwt/command": {
 		"caddyjwt/command/running", "internal/terminal",
 		"caddyjwt", "caddyjwt/consumers", "caddyjwt/protected", "caddyjwt/revocations", "caddyjwt/rights", "caddyjwt/words",

@@ -32,7 +32,8 @@ func (a *attempt) admit(ctx context.Context) error {
 // The iat of the next pair is older than these questions. So what somebody revokes after they were answered is later
 // than that iat: it reaches the new access token, and the answers of the next refresh.
 func (a *attempt) refusal(ctx context.Context) error {
-	if a.now >= a.r.End || a.t.Absolute > 0 && a.now >= a.r.Created+a.t.Absolute.Milliseconds() {
+	if a.now >= a.r.End || a.now >= a.r.IssuedAt+a.t.RefreshLifetime.Milliseconds()+margin.Milliseconds() ||
+		a.t.Absolute > 0 && a.now >= a.r.Created+a.t.Absolute.Milliseconds() {
 		return fmt.Errorf("%w: session %s has expired", ErrInvalid, a.sid)
 	}
 	if err := a.mustStill(ctx, a.t, a.r.Subject); err != nil {

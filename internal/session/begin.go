@@ -28,9 +28,9 @@ func (s *Sessions) Begin(ctx context.Context, t *Terms, l *Login) (*Pair, error)
 	token := newToken()
 	sid, hash := token.sid(), token.hash()
 	r := &record{
-		Version: version, Subject: l.Subject, App: t.App, Client: l.ClientID, Group: l.Group, Claims: claims,
-		Created: issued, IssuedAt: issued, From: issued, Expires: t.accessEnd(issued), End: t.end(issued, now),
-		Present: hash[:],
+		Version: version, Issuer: s.o.Issuer, Subject: l.Subject, App: t.App, Client: l.ClientID, Group: l.Group,
+		Claims: claims, Created: issued, IssuedAt: issued, From: issued, Expires: t.accessEnd(issued),
+		End: t.end(issued, now), Present: hash[:],
 	}
 	pair, err := s.pair(ctx, sid, r, &token)
 	if err != nil {

@@ -60,7 +60,7 @@ func TestRecordsThatAreDamaged(t *testing.T) {
 	if err := h.store.Put(t.Context(), key, []byte("x"), time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.End(t.Context(), terms(), p.Session, p.IssuedAt); err != nil {
+	if err := h.End(t.Context(), terms(), p.Session, p.IssuedAt, p.Expires); err != nil {
 		t.Errorf("a logout: %v", err)
 	}
 	refused(t, h, terms(grace), next.Refresh, session.ErrInvalid)

@@ -11,18 +11,28 @@ import (
 
 // End ends a session, as a logout does. It returns when no refresh token of the session works, and none of its access
 // tokens. The caller has made sure that whoever asks may end it: a good access token names it, or SIDOf a refresh
-// token. issuedAt is the iat of that access token, or zero. To end one that has ended is no error, and cuts off once
-// more: after ErrUnavailable the client may try again. The other errors are ErrMalformed and ErrTerms.
+// token. issuedAt and accessEnds are iat and exp of that access token, or zero: it may have been issued on other terms.
+// To end one that has ended is no error, and cuts off once more: after ErrUnavailable the client may try again. The
+// other errors are ErrMalformed and ErrTerms.
 //
 // The record goes first. So a refresh at the same time either has swapped it before, and its iat is in what is taken,
 // or its swap fails. Then the cut-off comes, which reaches the last access token that was handed out. If the store does
 // not answer, the cut-off comes all the same: it ends the session at the next refresh.
-func (s *Sessions) End(ctx context.Context, t *Terms, sid string, issuedAt time.Time) error {
+func (s *Sessions) End(ctx context.Context, t *Terms, sid string, issuedAt, accessEnds time.Time) error {
+	_, err := s.end(ctx, t, sid, issuedAt, accessEnds, func(context.Context, *record) {})
+	return err
+}
+
+// end is End. It returns the record, if there was one; taken gets it before the cut-off, which changes what others say
+// about the session.
+func (s *Sessions) end(
+	ctx context.Context, t *Terms, sid string, issuedAt, accessEnds time.Time, taken func(context.Context, *record),
+) (*record, error) {
 	if err := t.Check(); err != nil {
-		return err
+		return nil, err
 	}
 	if err := checkSID(sid); err != nil {
-		return err
+		return nil, err
 	}
 	ctx, cancel := detach(ctx)
 	defer cancel()
@@ -31,20 +41,38 @@ func (s *Sessions) End(ctx context.Context, t *Terms, sid string, issuedAt time.
 	if !issuedAt.IsZero() {
 		until = max(until, issuedAt.UnixMilli()+1)
 	}
-	expires := timeOf(until).Add(max(t.AccessLifetime+s.o.Leeway, t.RefreshLifetime) + margin)
-	if r != nil {
+	expires := later(timeOf(until).Add(t.AccessLifetime), accessEnds).Add(s.o.Leeway + margin)
+	switch {
+	case r != nil:
 		until = r.cutoff(until)
-		expires = later(expires, s.allKept(r))
+		expires = later(expires, s.endedKept(r, until))
+		taken(ctx, r)
+	case notTaken != nil:
+		expires = later(expires, timeOf(until).Add(t.RefreshLifetime+margin))
 	}
 	notCut := s.cut(ctx, sid, until, expires)
-	if r != nil {
+	if r != nil && notCut == nil { // otherwise EndAll must find it once more
 		s.unlist(ctx, sid, r)
 	}
-	return errors.Join(notTaken, notCut)
+	return r, errors.Join(notTaken, notCut)
 }
 
 // cutoff is the end of a cut-off that reaches all of a session at a time. It is later than those that refreshes write.
 func (r *record) cutoff(now int64) int64 { return max(now, r.IssuedAt+1) }
+
+// lostFor is how long a cut-off of an ended session is kept for its refresh token. A store.Shared may lose that the
+// record was taken, when a copy takes over that was behind. The list of cut-offs is written back then, and the record
+// is not. It is not longer, because each logout leaves an entry.
+const lostFor = time.Hour
+
+// endedKept is until when a cut-off of a session is needed whose record was taken.
+func (s *Sessions) endedKept(r *record, now int64) time.Time {
+	refresh := r.kept()
+	if most := timeOf(now).Add(lostFor); refresh.After(most) {
+		refresh = most
+	}
+	return later(s.accessKept(r.Expires), refresh)
+}
 
 // take deletes the record of a session, and returns it. Nil without an error means that there was none, or one that
 // cannot be read.

@@ -1,4 +1,6 @@
 package session
 
 // ListKey is where the list of a subject's sessions is in the store.
-func ListKey(app, subject string) string { return listKey(&record{App: app, Subject: subject}) }
+func ListKey(issuer, app, subject string) string {
+	return listKey(&record{Issuer: issuer, App: app, Subject: subject})
+}

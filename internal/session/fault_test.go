@@ -275,14 +275,14 @@ func TestALogoutThatFailsAnywhere(t *testing.T) {
 		p := begin(t, h, terms())
 		h.clock.advance(time.Second)
 		f.set(fault)
-		err := h.End(t.Context(), terms(), p.Session, p.IssuedAt)
+		err := h.End(t.Context(), terms(), p.Session, p.IssuedAt, p.Expires)
 		came := f.came()
 		f.reset()
 		if err != nil {
 			if !errors.Is(err, session.ErrUnavailable) {
 				t.Error(err)
 			}
-			err = h.End(t.Context(), terms(), p.Session, p.IssuedAt)
+			err = h.End(t.Context(), terms(), p.Session, p.IssuedAt, p.Expires)
 		}
 		if err != nil || h.lives(p) {
 			t.Errorf("error %v, and the access token lives: %v", err, h.lives(p))

@@ -49,7 +49,7 @@ func TestGraceThatWasTakenAway(t *testing.T) {
 func TestTheGraceEndsWithTheSession(t *testing.T) {
 	for name, end := range map[string]func(*house, *session.Pair){
 		"logout": func(h *house, p *session.Pair) {
-			if err := h.End(t.Context(), terms(), p.Session, p.IssuedAt); err != nil {
+			if err := h.End(t.Context(), terms(), p.Session, p.IssuedAt, p.Expires); err != nil {
 				t.Error(err)
 			}
 		},

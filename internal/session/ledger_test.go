@@ -87,7 +87,7 @@ func TestSessionsWithARealLedger(t *testing.T) {
 				}
 				p = next
 			}
-			if err := h.End(t.Context(), terms(), p.Session, p.IssuedAt); err != nil || lives(p) || !lives(kept) {
+			if err := h.End(t.Context(), terms(), p.Session, p.IssuedAt, p.Expires); err != nil || lives(p) || !lives(kept) {
 				t.Errorf("error %v, and the session lives: %v", err, lives(p))
 			}
 			refused(t, h, terms(), p.Refresh, session.ErrInvalid)

@@ -12,8 +12,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/store"
 )
 
-// list names the sessions of one subject in one app, so that there are only so many. It never lacks one that is there.
-// It may have some that have ended.
+// list names the sessions of one subject in one app of an issuer, so that there are only so many. It never lacks one
+// that is there. It may have some that have ended.
 type list struct {
 	Version  int      `json:"v"`
 	Until    int64    `json:"u"` // the store keeps it until then, in milliseconds
@@ -35,9 +35,9 @@ var (
 	errContended = errors.New("others keep changing the list of the subject's sessions")
 )
 
-// listKey is where the list of a subject is. The name has a fixed length, whatever subject and app are.
+// listKey is where the list of a subject is. The name has a fixed length, whatever issuer, subject and app are.
 func listKey(r *record) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s %s", len(r.App), r.App, r.Subject))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s %d %s %s", len(r.Issuer), r.Issuer, len(r.App), r.App, r.Subject))
 	return "sessions of/" + base64.RawURLEncoding.EncodeToString(sum[:])
 }
 

@@ -154,7 +154,7 @@ func TestSessionsThatHaveEndedDoNotCount(t *testing.T) {
 	h.clock.advance(2 * time.Hour)
 	ended := begin(t, h, terms())
 	reused := begin(t, h, terms()) // one too many, unless the idle one does not count
-	if err := h.End(t.Context(), terms(), ended.Session, ended.IssuedAt); err != nil {
+	if err := h.End(t.Context(), terms(), ended.Session, ended.IssuedAt, ended.Expires); err != nil {
 		t.Fatal(err)
 	}
 	refresh(t, h, terms(), reused.Refresh)
@@ -207,7 +207,7 @@ func TestAListThatIsDamaged(t *testing.T) {
 // listKeys is the key of alice's list.
 func listKeys(t *testing.T, h *house) string {
 	t.Helper()
-	key := session.ListKey("shop", "alice")
+	key := session.ListKey(issuer, "shop", "alice")
 	if _, err := h.store.Get(t.Context(), key); err != nil {
 		t.Fatal(err)
 	}

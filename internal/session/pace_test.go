@@ -44,3 +44,21 @@ func TestAttackASessionThatRefreshesAllTheTimeHasToWait(t *testing.T) {
 		t.Error("none after the clock went back")
 	}
 }
+
+// Shorter lifetimes hold for tokens from before, too, and a cut-off lasts as long as the access token that it is about.
+func TestTermsThatBecomeShorterHoldAtOnce(t *testing.T) {
+	long := func(t *session.Terms) { t.AccessLifetime, t.RefreshLifetime = time.Hour, 24*time.Hour }
+	short := func(t *session.Terms) { t.AccessLifetime, t.RefreshLifetime = time.Minute, 5*time.Minute }
+	h := newHouse(t, store.NewMemory())
+	first, second := begin(t, h, terms(long)), begin(t, h, terms(long))
+	h.clock.advance(4 * time.Minute)
+	refresh(t, h, terms(short), first.Refresh)
+	h.clock.advance(3 * time.Minute)
+	refused(t, h, terms(short), second.Refresh, session.ErrInvalid)
+	if err := h.End(t.Context(), terms(short), second.Session, second.IssuedAt, second.Expires); err != nil {
+		t.Fatal(err)
+	}
+	if _, kept := h.cutOf(second); kept.Before(second.Expires) {
+		t.Errorf("the cut-off is forgotten at %v, and the access token is good until %v", kept, second.Expires)
+	}
+}

@@ -19,6 +19,7 @@ const version = 1
 // record is a session in the store, under "session/" and its sid. Times are milliseconds since 1970.
 type record struct {
 	Version  int             `json:"v"`
+	Issuer   string          `json:"r"`
 	Subject  string          `json:"s"`
 	App      string          `json:"a"`
 	Client   string          `json:"c,omitempty"`
@@ -76,11 +77,12 @@ func (r *record) sane() bool {
 	}
 	b := r.Before
 	return 0 <= r.Paced && r.Paced <= latest &&
-		r.Version == version && r.Subject != "" && r.App != "" && len(r.Present) == sha256.Size &&
+		r.Version == version && r.Issuer != "" && r.Subject != "" && r.App != "" && len(r.Present) == sha256.Size &&
 		r.Created <= r.From && r.From <= r.IssuedAt && (b == nil || len(b.Hash) == sha256.Size)
 }
 
-// load reads the record of a session, and returns its bytes, too. The error is ErrInvalid if there is none.
+// load reads the record of a session, and returns its bytes, too. The error is ErrInvalid if there is none, or one of
+// another issuer: several issuers can share a store, and know different users under one name.
 func (s *Sessions) load(ctx context.Context, sid string) ([]byte, *record, error) {
 	text, err := s.o.Store.Get(ctx, keyOf(sid))
 	if errors.Is(err, store.ErrNotFound) || err == nil && string(text) == barred {
@@ -92,6 +94,9 @@ func (s *Sessions) load(ctx context.Context, sid string) ([]byte, *record, error
 	r, err := decodeRecord(text)
 	if err != nil {
 		return nil, nil, unavailable("session "+sid, err)
+	}
+	if r.Issuer != s.o.Issuer {
+		return nil, nil, fmt.Errorf("%w: session %s is one of another issuer", ErrInvalid, sid)
 	}
 	return text, r, nil
 }

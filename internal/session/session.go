@@ -126,8 +126,8 @@ type Pair struct {
 var (
 	// ErrMalformed means that a text is no refresh token by its form. It ends nothing.
 	ErrMalformed = errors.New("not a refresh token")
-	// ErrInvalid means that a refresh token is unknown, expired, revoked or of another app, or that its session has
-	// ended.
+	// ErrInvalid means that a refresh token is unknown, expired, revoked or of another app or issuer, or that its
+	// session has ended.
 	ErrInvalid = errors.New("the refresh token is not valid")
 	// ErrReused means that a refresh token came again, and its session was ended. It is an ErrInvalid.
 	ErrReused = fmt.Errorf("%w: it came for the second time, so its session was ended", ErrInvalid)

@@ -117,6 +117,24 @@ func TestAttackATokenOfAnotherAppDoesNothing(t *testing.T) {
 	}
 }
 
+// Issuers that share a store have users of their own, who may have the same names.
+func TestAttackATokenOfAnotherIssuerDoesNothing(t *testing.T) {
+	shared := store.NewMemory()
+	h := newHouse(t, shared)
+	other := newHouse(t, shared, func(o *session.Options) { o.Issuer, o.PerUser = "https://other.example", 1 })
+	p, theirs := begin(t, h, terms()), begin(t, other, terms())
+	refused(t, other, terms(), p.Refresh, session.ErrInvalid)
+	refused(t, h, terms(), theirs.Refresh, session.ErrInvalid)
+	begin(t, other, terms()) // it ends the other session of their user, and none of ours
+	refused(t, other, terms(), theirs.Refresh, session.ErrInvalid)
+	next := refresh(t, h, terms(), p.Refresh)
+	refused(t, other, terms(), p.Refresh, session.ErrInvalid) // also one that was used
+	refresh(t, h, terms(), next.Refresh)
+	if h.events()+other.events() != 0 {
+		t.Errorf("events: %v, %v", h.reused, other.reused)
+	}
+}
+
 func TestWhatIsNoTokenByItsFormEndsNothing(t *testing.T) {
 	h := newHouse(t, store.NewMemory())
 	p := begin(t, h, terms())
@@ -224,7 +242,7 @@ func TestClientsThatLeave(t *testing.T) {
 	next := refresh(t, h, terms(grace), p.Refresh)
 	ctx, leave = context.WithCancel(t.Context())
 	leave()
-	if err := h.End(ctx, terms(), next.Session, next.IssuedAt); err != nil || h.lives(next) {
+	if err := h.End(ctx, terms(), next.Session, next.IssuedAt, next.Expires); err != nil || h.lives(next) {
 		t.Errorf("error %v, and the access token lives: %v", err, h.lives(next))
 	}
 }
@@ -286,7 +304,7 @@ func TestUnusableOptionsTermsAndLogins(t *testing.T) {
 		bad := terms(change)
 		_, err := good.Begin(t.Context(), bad, alice)
 		_, also := good.Refresh(t.Context(), bad, "")
-		end := good.End(t.Context(), bad, "", time.Time{})
+		end := good.End(t.Context(), bad, "", time.Time{}, time.Time{})
 		for _, err := range []error{err, also, end} {
 			if !errors.Is(err, session.ErrTerms) {
 				t.Errorf("%s: %v", name, err)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/internal/smallfile"
 )
 
@@ -47,6 +48,9 @@ func OpenFile(c FileConfig) (*File, error) {
 	}
 	if c.Comparer == nil {
 		c.Comparer = Bcrypt{}
+	}
+	if err := CheckRoles(c.Roles); err != nil {
+		return nil, setting.Errorf("Roles", "the users of the file: %w", err)
 	}
 	c.Logger, c.Roles = c.Logger.With("file", c.Path), slices.Clone(c.Roles)
 	f := &File{config: c}

@@ -61,6 +61,9 @@ func (b builder) add(a *Account, first bool) error {
 	if err := checkName(a.Name); err != nil {
 		return setting.In("Name", err)
 	}
+	if err := CheckRoles(a.Roles); err != nil {
+		return setting.Errorf("Roles", "the user %s: %w", causes.Quote(a.Name), err)
+	}
 	m, err := methodOf(a.Hash)
 	if err != nil {
 		return setting.Errorf("Hash", "the hash of the user %s: %w; %s", causes.Quote(a.Name), err, howToHash)

@@ -13,9 +13,12 @@ import (
 // the password is. If one of them cannot know now whether it has the name, those behind it do not decide either: they
 // could let in another person under that name. So the users of the first directories can sign in while a later one is
 // away.
-type Joint struct{ members []Member }
+type Joint struct {
+	members []Member
+	decoys  decoys
+}
 
-var _ Directory = (*Joint)(nil)
+var _ Remoter = (*Joint)(nil)
 
 // Member is one directory of a Joint.
 type Member struct {
@@ -41,7 +44,7 @@ func NewJoint(members ...Member) (*Joint, error) {
 		}
 		names[m.Name] = true
 	}
-	return &Joint{members}, nil
+	return &Joint{members, newDecoys()}, nil
 }
 
 func checkMember(before []Member, m Member, last bool) error {
@@ -122,7 +125,7 @@ func (j *Joint) Check(ctx context.Context, name, password string) (*User, error)
 	if t := v.tables[i]; t != nil {
 		user, err = t.judge(name, password, v.highest)
 	} else {
-		user, err = askWhile(func() { v.spend(password) }, func() (*User, error) {
+		user, err = askWhile(func() { j.decoys.spend(&v, password) }, func() (*User, error) {
 			return j.members[i].Directory.Check(ctx, name, password)
 		})
 	}
@@ -188,7 +191,7 @@ func (j *Joint) admit(ctx context.Context, v *view, i int, name string, user *Us
 	case err == nil && user == nil:
 		return nil, fmt.Errorf("%w: directory %q: %w", ErrUnavailable, from, errNoAnswer)
 	case err == nil:
-		err = checkName(user.Name)
+		err = CheckUser(user)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("directory %q: %w", from, err)

@@ -7,6 +7,7 @@ package users
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -40,6 +41,8 @@ type User struct {
 	Name string
 	// Roles are those that the directory gives the user. The receiver may change the list.
 	Roles []string
+	// Claims is what else the directory says about the user: a JSON object as Claims returns it, or nil.
+	Claims json.RawMessage
 	// Directory is the name of the Member of a Joint that has the user. It is empty without a Joint. Whoever calls Find
 	// should compare it with the one of the sign-in: the same name in another directory may be another person.
 	Directory string

@@ -2,7 +2,6 @@ package running
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/caddyjwt/gateway/caddyjwt/command/endpoint"
 	"github.com/caddyjwt/gateway/caddyjwt/revocations"
 	"github.com/caddyjwt/gateway/internal/terminal"
 )
@@ -56,11 +56,11 @@ func (o *listOptions) run(cmd *cobra.Command) error {
 		return err
 	}
 	if o.json {
-		return printJSON(cmd.OutOrStdout(), text)
+		return endpoint.PrintJSON(cmd.OutOrStdout(), text)
 	}
 	var list revocations.Listing
-	if err := json.Unmarshal(text, &list); err != nil {
-		return fmt.Errorf("the admin endpoint has answered what this command does not understand: %w", err)
+	if err := endpoint.Read(text, &list); err != nil {
+		return err
 	}
 	return printList(cmd.OutOrStdout(), &list)
 }

@@ -1,7 +1,6 @@
 package running
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/caddyjwt/gateway/caddyjwt/command/endpoint"
 	"github.com/caddyjwt/gateway/caddyjwt/revocations"
 	"github.com/caddyjwt/gateway/internal/paste"
 	"github.com/caddyjwt/gateway/internal/terminal"
@@ -136,11 +136,11 @@ func (o *revokeOptions) run(cmd *cobra.Command) error {
 		return err
 	}
 	if o.json {
-		return printJSON(cmd.OutOrStdout(), text)
+		return endpoint.PrintJSON(cmd.OutOrStdout(), text)
 	}
 	var answer revocations.Answer
-	if err := json.Unmarshal(text, &answer); err != nil {
-		return fmt.Errorf("the admin endpoint has answered what this command does not understand: %w", err)
+	if err := endpoint.Read(text, &answer); err != nil {
+		return err
 	}
 	_, err = io.WriteString(cmd.OutOrStdout(), describe(&answer))
 	return err
@@ -231,15 +231,4 @@ func bearerTokenOf(r *http.Request) string {
 		return ""
 	}
 	return strings.TrimSpace(token)
-}
-
-// printJSON prints JSON with line ends.
-func printJSON(to io.Writer, text []byte) error {
-	var out bytes.Buffer
-	if err := json.Indent(&out, bytes.TrimSpace(text), "", "  "); err != nil {
-		return err
-	}
-	out.WriteByte('\n')
-	_, err := to.Write(out.Bytes())
-	return err
 }

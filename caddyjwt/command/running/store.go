@@ -1,7 +1,6 @@
 package running
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/caddyjwt/gateway/caddyjwt/command/endpoint"
 	"github.com/caddyjwt/gateway/caddyjwt/revocations"
 	"github.com/caddyjwt/gateway/internal/terminal"
 )
@@ -59,13 +59,13 @@ func storeCommand(read Reader, name, short, long string, run func(*storeOptions,
 
 // ask asks the Caddy at an address, or the store of a configuration.
 func (o *storeOptions) ask(cmd *cobra.Command, method, path string) ([]byte, error) {
-	if o.admin.address != "" && o.admin.config != "" {
+	if o.admin.Address != "" && o.admin.Config != "" {
 		return nil, errors.New("--address asks the Caddy that runs, and --config opens the store itself: leave one out")
 	}
-	if o.admin.config == "" {
+	if o.admin.Config == "" {
 		return o.admin.ask(cmd, method, path, nil)
 	}
-	config, err := o.admin.load()
+	config, err := o.admin.Load()
 	if err != nil {
 		return nil, err
 	}
@@ -98,10 +98,10 @@ func (o *storeOptions) status(cmd *cobra.Command) error {
 // print prints an answer as JSON, or as a text that is made after answer was read.
 func (o *storeOptions) print(to io.Writer, text []byte, answer any, describe func() string) error {
 	if o.json {
-		return printJSON(to, text)
+		return endpoint.PrintJSON(to, text)
 	}
-	if err := json.Unmarshal(text, answer); err != nil {
-		return fmt.Errorf("the admin endpoint has answered what this command does not understand: %w", err)
+	if err := endpoint.Read(text, answer); err != nil {
+		return err
 	}
 	_, err := io.WriteString(to, describe())
 	return err

@@ -1,6 +1,9 @@
 // Package attempts bounds how often somebody may try a password, and how many hashes are under way. It is the guard
 // before the hash: an attempt that is refused here costs nearly nothing.
 //
+// Attempts that ask a server have slots of their own, so that a slow server does not hold up the hashes. What counts
+// against an address counts in both.
+//
 // Nobody can lock out somebody else: failures count for the address that they come from, and never for a user alone.
 // Who guesses from many addresses is bounded by the hashes under way. Waiting attempts get their turns address by
 // address, and those from addresses without recent failures first.
@@ -30,7 +33,7 @@ const (
 	// maxRough is how many rough places there are at most.
 	maxRough = 4096
 
-	// maxWaiting is how many attempts wait in sum.
+	// maxWaiting is how many attempts wait in one lane, in sum.
 	maxWaiting = 1024
 	// busy is what an attempt hears that finds no place to wait.
 	busy = 5 * time.Second
@@ -41,6 +44,8 @@ type Config struct {
 	// Slots is how many hashes are under way at once. The default is half of the processors, rounded up: while somebody
 	// guesses, the other half does the rest of the work.
 	Slots int
+	// Remote is how many attempts ask a server at once. They wait more than they work. The default is 64.
+	Remote int
 	// Burst is how many failures an address has at once. The default is 10. A name at an address has half of them, so
 	// that one device with an old password leaves something to the others behind the same address.
 	Burst int
@@ -65,7 +70,6 @@ func (l *Limited) Error() string {
 // Guard bounds the attempts of a process. It has no goroutines, and need not be closed. It is safe for concurrent use,
 // and several issuers can share it.
 type Guard struct {
-	slots  int
 	rates  rates
 	seed   maphash.Seed
 	origin time.Time // the clock counts from here, so that a change of the date changes nothing
@@ -73,7 +77,7 @@ type Guard struct {
 	mu    sync.Mutex
 	debts *table // of addresses, networks and names at addresses
 	rough *table // of wide networks: what the table has forgotten too early
-	queue queue
+	lanes [lanes]lane
 }
 
 // New makes a Guard. The error is a *setting.Error.
@@ -81,6 +85,8 @@ func New(c Config) (*Guard, error) {
 	switch {
 	case c.Slots < 0 || c.Slots > maxSlots:
 		return nil, setting.Errorf("Slots", "the hashes under way are from 1 to %d", maxSlots)
+	case c.Remote < 0 || c.Remote > maxSlots:
+		return nil, setting.Errorf("Remote", "the attempts that ask a server are from 1 to %d", maxSlots)
 	case c.Burst < 0 || c.Burst == 1 || c.Burst > maxBurst:
 		return nil, setting.Errorf("Burst", "the failures at once are from 2 to %d", maxBurst)
 	case c.Every < 0 || c.Every > maxEvery || c.Every > 0 && c.Every < time.Millisecond:
@@ -90,6 +96,9 @@ func New(c Config) (*Guard, error) {
 	}
 	if c.Slots == 0 {
 		c.Slots = (runtime.GOMAXPROCS(0) + 1) / 2
+	}
+	if c.Remote == 0 {
+		c.Remote = 64
 	}
 	if c.Burst == 0 {
 		c.Burst = 10
@@ -102,7 +111,8 @@ func New(c Config) (*Guard, error) {
 	}
 	rates := ratesOf(c.Burst, c.Every)
 	return &Guard{
-		slots: c.Slots, rates: rates, seed: maphash.MakeSeed(), origin: time.Now(), queue: newQueue(),
+		rates: rates, seed: maphash.MakeSeed(), origin: time.Now(),
+		lanes: [lanes]lane{local: {newQueue(), c.Slots}, remote: {newQueue(), c.Remote}},
 		debts: newTable(c.Places, rates.window), rough: newTable(maxRough, rates.window),
 	}, nil
 }
@@ -118,10 +128,23 @@ func New(c Config) (*Guard, error) {
 // The client is the address that the attempt comes from. An IPv6 address counts as its /64. All attempts without a
 // valid address count as from one.
 func (g *Guard) Do(ctx context.Context, client netip.Addr, name string, check func() (ok bool, err error)) error {
+	return g.do(ctx, local, client, name, check)
+}
+
+// DoRemote is Do for a check that asks a server. It takes none of the slots of hashes.
+func (g *Guard) DoRemote(
+	ctx context.Context, client netip.Addr, name string, check func() (ok bool, err error),
+) error {
+	return g.do(ctx, remote, client, name, check)
+}
+
+func (g *Guard) do(
+	ctx context.Context, lane int, client netip.Addr, name string, check func() (ok bool, err error),
+) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	a := &attempt{places: g.placesOf(client, name)}
+	a := &attempt{lane: lane, places: g.placesOf(client, name)}
 	if err := g.begin(ctx, a); err != nil {
 		return err
 	}
@@ -158,72 +181,6 @@ func (g *Guard) begin(ctx context.Context, a *attempt) error {
 
 // now is the time since the Guard was made.
 func (g *Guard) now() time.Duration { return time.Since(g.origin) }
-
-// arrive starts an attempt, has it wait, or refuses it.
-func (g *Guard) arrive(a *attempt) *Limited {
-	now := g.now()
-	if wait := g.exhausted(a, now); wait > 0 {
-		return &Limited{wait}
-	}
-	if g.queue.running < g.slots && g.mayStart(a, now) {
-		g.start(a)
-		return nil
-	}
-	a.turn = make(chan *Limited, 1)
-	if !g.queue.add(a, func(a *attempt) bool { return g.clean(a, now) }) {
-		return &Limited{busy}
-	}
-	g.next(now)
-	return nil
-}
-
-// leave takes back an attempt whose context has ended before its turn, or just then.
-func (g *Guard) leave(a *attempt) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	switch {
-	case a.started:
-		g.queue.stop(a)
-	case !a.refused:
-		g.queue.remove(a)
-	}
-	g.goOn(a, g.now())
-}
-
-// end counts a failure, and has others start.
-func (g *Guard) end(a *attempt, failed bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	now := g.now()
-	g.queue.stop(a)
-	if failed {
-		g.charge(a, now)
-	}
-	g.goOn(a, now)
-}
-
-// goOn has others start after an attempt is over.
-func (g *Guard) goOn(a *attempt, now time.Duration) {
-	g.queue.sort(a.places.address(), func(a *attempt) bool { return g.clean(a, now) })
-	g.next(now)
-}
-
-// next starts what may start.
-func (g *Guard) next(now time.Duration) {
-	for g.queue.running < g.slots {
-		a := g.queue.pick(func(a *attempt) verdict { return g.judge(a, now) })
-		if a == nil {
-			return
-		}
-		g.start(a)
-		a.turn <- nil
-	}
-}
-
-func (g *Guard) start(a *attempt) {
-	a.started = true
-	g.queue.run(a)
-}
 
 // judge says what becomes of a waiting attempt.
 func (g *Guard) judge(a *attempt, now time.Duration) verdict {

@@ -13,8 +13,12 @@ func (g *Guard) Remembered() int {
 func (g *Guard) Left() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	q := &g.queue
-	return q.running + q.waiting + len(q.flows) + len(q.lines) + q.clean.Len() + q.others.Len()
+	left := 0
+	for i := range g.lanes {
+		q := &g.lanes[i].queue
+		left += q.running + q.waiting + len(q.flows) + len(q.lines) + q.clean.Len() + q.others.Len()
+	}
+	return left
 }
 
 // Arrive has an attempt arrive, and leave when its context has ended, whether it has had its turn or not.

@@ -59,8 +59,9 @@ func from(address string) func(int) (netip.Addr, string) {
 
 // hashes are those under way. The test ends them, one by one.
 type hashes struct {
-	t     *testing.T
-	guard *attempts.Guard
+	t      *testing.T
+	guard  *attempts.Guard
+	remote bool // they ask a server
 
 	mu      sync.Mutex
 	running []*hash
@@ -80,8 +81,12 @@ func newHashes(t *testing.T, g *attempts.Guard) *hashes {
 
 // attempt begins one attempt, and returns at once.
 func (h *hashes) attempt(ctx context.Context, address netip.Addr, who string) {
+	do := h.guard.Do
+	if h.remote {
+		do = h.guard.DoRemote
+	}
 	go func() {
-		err := h.guard.Do(ctx, address, who, func() (bool, error) {
+		err := do(ctx, address, who, func() (bool, error) {
 			one := &hash{who, make(chan bool)}
 			h.mu.Lock()
 			h.running = append(h.running, one)

@@ -211,7 +211,8 @@ func TestAnEndedContextIsNotLookedAt(t *testing.T) {
 
 func TestNewNamesTheWrongSetting(t *testing.T) {
 	for field, c := range map[string]attempts.Config{
-		"Slots": {Slots: -1}, "Burst": {Burst: 1}, "Every": {Every: time.Microsecond}, "Places": {Places: 1 << 30},
+		"Slots": {Slots: -1}, "Remote": {Remote: -1}, "Burst": {Burst: 1},
+		"Every": {Every: time.Microsecond}, "Places": {Places: 1 << 30},
 	} {
 		if _, err := attempts.New(c); setting.Field(err) != field {
 			t.Errorf("%s: %v", field, err)

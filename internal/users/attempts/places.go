@@ -117,13 +117,13 @@ func (g *Guard) exhausted(a *attempt, now time.Duration) (wait time.Duration) {
 	return wait
 }
 
-// mayStart reports whether all places have a failure left, even if all hashes under way fail.
+// mayStart reports whether all places have a failure left, even if all attempts under way fail, in both lanes.
 func (g *Guard) mayStart(a *attempt, now time.Duration) bool {
 	for i := range iRough {
 		if a.places[i].kind == noPlace {
 			continue
 		}
-		failures := g.queue.flows[a.places[i]].running + 1
+		failures := g.flow(a.places[i]).running + 1
 		if g.debt(&a.places, i, now)+time.Duration(failures)*g.rates.each[i] > g.rates.window {
 			return false
 		}
@@ -134,9 +134,9 @@ func (g *Guard) mayStart(a *attempt, now time.Duration) bool {
 // clean reports whether nothing speaks against an attempt that waits or runs: its address has no recent failures and
 // no other attempt, and its network has few.
 func (g *Guard) clean(a *attempt, now time.Duration) bool {
-	return g.debt(&a.places, iAddress, now) == 0 && g.queue.flows[a.places[iAddress]].sum() <= 1 &&
+	return g.debt(&a.places, iAddress, now) == 0 && g.flow(a.places[iAddress]).sum() <= 1 &&
 		g.debt(&a.places, iNetwork, now) <= g.rates.window/2 &&
-		g.queue.flows[a.places[iNetwork]].sum() <= widerBurst
+		g.flow(a.places[iNetwork]).sum() <= widerBurst
 }
 
 // charge counts a failure at all places. What the table forgets too early counts for a wider place from then on: who

@@ -7,6 +7,7 @@ import (
 
 // attempt is one attempt from its arrival until its end.
 type attempt struct {
+	lane    int
 	places  places
 	turn    chan *Limited // says that it may start, or that it will not; nil if it need not wait
 	started bool
@@ -20,8 +21,8 @@ type verdict struct {
 	clean   bool     // nothing speaks against it
 }
 
-// queue has the attempts that run and those that wait. There are two rings of addresses: those against which nothing
-// speaks, and all others. Each address in a ring has one turn before any has another.
+// queue has the attempts of one lane that run and those that wait. There are two rings of addresses: those against
+// which nothing speaks, and all others. Each address in a ring has one turn before any has another.
 type queue struct {
 	running int
 	waiting int

@@ -1,4 +1,5 @@
-package caddyjwt
+// Package facts has what Caddy knows about a request beyond its content.
+package facts
 
 import (
 	"crypto/x509"
@@ -10,6 +11,9 @@ import (
 
 	"github.com/caddyjwt/gateway/internal/gate"
 )
+
+// Of is what Caddy knows about a request. It does not allocate.
+func Of(r *http.Request) gate.Facts { return facts{r} }
 
 // facts are what Caddy knows about a request. X-Forwarded-* fields count only from a proxy that Caddy trusts (the
 // server's trusted_proxies). The struct is one pointer, so turning it into gate.Facts does not allocate.

@@ -1,4 +1,4 @@
-package caddyjwt
+package facts
 
 import (
 	"context"

@@ -1,0 +1,335 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+)
+
+// surely is exchange, again when the connection ends without an answer (see retryCut).
+func (b *booth) surely(path, body string) (a asked) {
+	for range 5 {
+		a = b.exchange(b.t.Context(), path, body)
+		if !errors.Is(a.err, io.EOF) && !errors.Is(a.err, syscall.ECONNRESET) && !errors.Is(a.err, syscall.EPIPE) {
+			break
+		}
+	}
+	return a
+}
+
+// comesAndGoes signs in, refreshes a few times, and uses what it gets, until over is closed. It gives what went wrong.
+func (b *booth) comesAndGoes(over <-chan struct{}, done *atomic.Int64) error {
+	for {
+		a := b.surely(orders+"login", signsIn())
+		p, is := a.pair()
+		if !is {
+			return fmt.Errorf("login: %+v", a)
+		}
+		for range 10 { // more would be too many for a session
+			select {
+			case <-over:
+				return nil
+			default:
+			}
+			if status, err := b.statusOf(p.Access); status != http.StatusOK {
+				return fmt.Errorf("a good token: status %d: %w", status, err)
+			}
+			a := b.surely(orders+"refresh", refreshes(p.Refresh))
+			next, is := a.pair()
+			if !is {
+				return fmt.Errorf("refresh: %+v", a)
+			}
+			if status, err := b.statusOf(p.Access); status != http.StatusUnauthorized {
+				return fmt.Errorf("an old token: status %d: %w", status, err)
+			}
+			p = next
+			done.Add(1)
+		}
+	}
+}
+
+// Caddy loads its configuration again and again, as it was and with changes. No request to sign in or to refresh gets
+// lost, no good token is refused, and no old one passes.
+func TestReloadsLoseNoSession(t *testing.T) {
+	b := newBooth(t)
+	changes := [][]string{
+		{"grace 30s"}, {"grace 20s"}, {"grace 30s", "access_lifetime 2m"}, {"grace 30s", "compat oauth"},
+		{"grace 30s", "header co x"},
+	}
+	hash := hashOf(t, password)
+	load := func(i int) {
+		t.Helper()
+		b.runs(issuingFor(ownIssuer, "user alice "+hash, appOf(orders, changes[i%len(changes)]...)), localGate())
+	}
+	load(0)
+	var done atomic.Int64
+	over := make(chan struct{})
+	var clients sync.WaitGroup
+	for range 4 {
+		clients.Go(func() {
+			if err := b.comesAndGoes(over, &done); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for i := range 12 {
+		load(i / 2) // each one twice
+		until := done.Load() + 8
+		eventually(t, "clients go on", func() bool { return done.Load() >= until || t.Failed() })
+	}
+	close(over)
+	clients.Wait()
+	t.Logf("%d refreshes during 12 reloads", done.Load())
+}
+
+// Sixty-four clients refresh with the same token at the same time. One of them gets a pair, and the session is over,
+// because nobody knows who is the right one. With a grace, all get the same pair.
+func TestManyRefreshesAtTheSameTime(t *testing.T) {
+	const clients, rounds = 64, 4
+	b := newBooth(t)
+	b.runs(issuingFor(ownIssuer, "user alice "+hashOf(t, password), appOf("/api/grace/", "grace 10s"), appOf(orders)),
+		localGate())
+	together := func(path, token string) (pairs map[grant]int, others map[int]int) {
+		pairs, others = make(map[grant]int), make(map[int]int)
+		var all sync.WaitGroup
+		var mu sync.Mutex
+		begin := make(chan struct{})
+		for range clients {
+			all.Go(func() {
+				<-begin
+				a := b.exchange(t.Context(), path+"refresh", refreshes(token))
+				p, is := a.pair()
+				mu.Lock()
+				defer mu.Unlock()
+				switch {
+				case a.err != nil:
+					t.Error(a.err)
+				case is:
+					pairs[p]++
+				default:
+					others[a.status]++
+				}
+			})
+		}
+		close(begin)
+		all.Wait()
+		return pairs, others
+	}
+	for range rounds {
+		p := b.login()
+		pairs, others := together(orders, p.Refresh)
+		if len(pairs) > 1 || others[http.StatusUnauthorized]+len(pairs) != clients {
+			t.Errorf("without grace: %d pairs, others %v", len(pairs), others)
+		}
+		b.isOut(p.Access, "revoked")
+		for next := range pairs {
+			b.isOut(next.Access, "revoked")
+			b.spent(next.Refresh)
+		}
+
+		p = b.loginAt("/api/grace/", signsIn())
+		pairs, others = together("/api/grace/", p.Refresh)
+		if len(pairs) != 1 || len(others) != 0 {
+			t.Errorf("with grace: %d pairs, others %v", len(pairs), others)
+		}
+		b.refused(b.get("/api/grace/", p.Access), http.StatusUnauthorized, "revoked")
+		for next, times := range pairs {
+			if times != clients {
+				t.Errorf("%d of %d have it", times, clients)
+			}
+			b.passed(b.get("/api/grace/", next.Access))
+			b.pairIn(b.post("/api/grace/refresh", asJSONBody, refreshes(next.Refresh)))
+		}
+	}
+}
+
+// lineage is all pairs of one session, as its client knows them.
+type lineage struct {
+	app   string
+	pairs []grant
+}
+
+func (l *lineage) last() grant { return l.pairs[len(l.pairs)-1] }
+
+// Caddy is killed in the middle of refreshes. Afterwards at most one access token of each session lives, and no refresh
+// token works twice. With a grace, every client goes on with the token that it tried last.
+func TestRefreshesSurviveKill9(t *testing.T) {
+	long(t)
+	const graceful = "/api/grace/"
+	b := newBooth(t)
+	directives := []string{issuingFor(ownIssuer, "user alice "+hashOf(t, password),
+		appOf(graceful, "grace 1m", "access_lifetime 5m"), appOf(orders, "access_lifetime 5m")), localGate()}
+	whole := b.whole(directives...)
+	for round := range 3 {
+		kill := b.runsElsewhere(whole)
+		var sessions []*lineage
+		for i := range 8 {
+			app := []string{graceful, orders}[i%2]
+			sessions = append(sessions, &lineage{app, []grant{b.loginAt(app, signsIn())}})
+		}
+		var refreshed atomic.Int64
+		enough := make(chan struct{})
+		var clients sync.WaitGroup
+		for _, l := range sessions {
+			clients.Go(func() {
+				for range 28 { // a session must not refresh more often
+					a := b.exchange(t.Context(), l.app+"refresh", refreshes(l.last().Refresh))
+					p, is := a.pair()
+					if !is {
+						if a.err == nil {
+							t.Errorf("refresh: %+v", a)
+						}
+						return
+					}
+					l.pairs = append(l.pairs, p)
+					if refreshed.Add(1) == 40 {
+						close(enough)
+					}
+				}
+			})
+		}
+		arrives(t, "clients refresh", enough)
+		kill()
+		clients.Wait()
+		kill = b.runsElsewhere(whole)
+		goOn := 0
+		for _, l := range sessions {
+			goOn += b.survives(l, l.app == graceful)
+		}
+		kill()
+		t.Logf("round %d: killed after %d refreshes; %d of 8 sessions go on", round+1, refreshed.Load(), goOn)
+	}
+}
+
+// survives wants a session to be consistent after a crash. It gives 1 if the session goes on.
+func (b *booth) survives(l *lineage, must bool) int {
+	b.t.Helper()
+	lives := func() (n int) {
+		for _, p := range l.pairs {
+			if status, err := ask(b.t.Context(), b.client, b.base+l.app, p.Access); err != nil {
+				b.t.Fatal(err)
+			} else if status == http.StatusOK {
+				n++
+			}
+		}
+		return n
+	}
+	if n := lives(); n > 1 {
+		b.t.Errorf("%d access tokens of one session live", n)
+	}
+	a := b.exchange(b.t.Context(), l.app+"refresh", refreshes(l.last().Refresh))
+	p, is := a.pair()
+	if is {
+		l.pairs = append(l.pairs, p)
+		if n := lives(); n != 1 {
+			b.t.Errorf("%d access tokens live after a refresh", n)
+		}
+	} else if must || a.status != http.StatusUnauthorized {
+		b.t.Errorf("a client is locked out: %+v", a)
+	}
+	for _, old := range l.pairs[:max(len(l.pairs)-2, 0)] { // the one before may have its grace
+		if a := b.exchange(b.t.Context(), l.app+"refresh", refreshes(old.Refresh)); a.status != http.StatusUnauthorized {
+			b.t.Errorf("an old refresh token: %+v", a)
+		}
+	}
+	if is {
+		return 1
+	}
+	return 0
+}
+
+// Somebody tries ten thousand wrong passwords from a hundred addresses. A user from another address gets in all the
+// same, each time, and few of the guesses cost a hash.
+func TestAttackGuessesFromManyAddressesHoldUpNobody(t *testing.T) {
+	long(t)
+	if raced {
+		t.Skip("the race detector makes hashes too slow")
+	}
+	const guesses, workers, addresses, logins = 10_000, 1200, 100, 20
+	b := newBooth(t)
+	hash, once := slowHashOf(t, password)
+	b.runs(issuingFor(ownIssuer, "user alice "+hash, appOf(orders)), localGate())
+	b.attack(t, "guesses", func(t *testing.T, b *booth, _ *attempt) {
+		from := make([]string, addresses)
+		for i := range from {
+			from[i] = newAddress()
+		}
+		many := &http.Client{Transport: &http.Transport{DialContext: b.dial, MaxIdleConnsPerHost: workers}}
+		defer many.CloseIdleConnections()
+		flood := *b
+		flood.office = b.office.in(t)
+		flood.client = many
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		var serial, limited, wrong, left, other atomic.Int64
+		var all sync.WaitGroup
+		for range workers {
+			all.Go(func() {
+				for n := serial.Add(1); n <= guesses; n = serial.Add(1) {
+					a := flood.exchange(ctx, orders+"login", signsIn("alice", fmt.Sprint("guess ", n)),
+						"X-Forwarded-For", from[n%addresses])
+					switch {
+					case a.status == http.StatusTooManyRequests:
+						limited.Add(1)
+					case a.status == http.StatusUnauthorized:
+						wrong.Add(1)
+					case ctx.Err() != nil:
+						left.Add(1)
+					default:
+						other.Add(1)
+						t.Errorf("a guess: %+v", a)
+					}
+				}
+			})
+		}
+		eventually(t, "guesses are refused", func() bool { return limited.Load() > 100 })
+		var took []time.Duration
+		for range logins {
+			began := time.Now()
+			a := b.exchange(t.Context(), orders+"login", signsIn())
+			took = append(took, time.Since(began))
+			if _, is := a.pair(); !is {
+				t.Errorf("a good login: %+v", a)
+			}
+		}
+		eventually(t, "all guesses were made", func() bool { return serial.Load() >= guesses })
+		stop() // those that still wait
+		all.Wait()
+		slices.Sort(took)
+		t.Logf("%d logins: 95th percentile %v, one hash alone %v", logins, took[logins*95/100], once)
+		for line := range strings.Lines(b.log()) {
+			if strings.Contains(line, "could not be answered") {
+				t.Error(line)
+			}
+		}
+		t.Logf("%d guesses: %d refused without a hash, %d wrong, %d left", guesses, limited.Load(), wrong.Load(), left.Load())
+		if limited.Load() < guesses/2 {
+			t.Errorf("only %d of %d guesses were refused without a hash", limited.Load(), guesses)
+		}
+	})
+}
+
+// slowHashOf is the hash of a password as users have it, and the time that it takes to compare with it.
+func slowHashOf(t testing.TB, password string) (hash string, once time.Duration) {
+	t.Helper()
+	text, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.DefaultCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if err := bcrypt.CompareHashAndPassword(text, []byte(password)); err != nil {
+		t.Fatal(err)
+	}
+	return string(text), time.Since(began)
+}

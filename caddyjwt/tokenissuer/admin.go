@@ -1,0 +1,153 @@
+package tokenissuer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/orders"
+	"github.com/caddyjwt/gateway/internal/keyring"
+	"github.com/caddyjwt/gateway/internal/session"
+)
+
+func init() { caddy.RegisterModule(new(adminAPI)) }
+
+// adminAPI adds routes to Caddy's admin endpoint:
+//
+//	GET    /token_issuer/issuers   the issuers that run
+//	GET    /token_issuer/sessions  the sessions of a user: issuer, user, app
+//	DELETE /token_issuer/sessions  ends sessions: orders.End
+//	GET    /token_issuer/keys      the keys: issuer
+//	POST   /token_issuer/keys      changes them: orders.Change
+//
+// It holds nothing of a configuration, as that of package caddyjwt. Caddy itself checks who may ask.
+type adminAPI struct{}
+
+// CaddyModule returns the Caddy module information.
+func (*adminAPI) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "admin.api.token_issuer",
+		New: func() caddy.Module { return new(adminAPI) },
+	}
+}
+
+// Routes implements caddy.AdminRouter.
+func (*adminAPI) Routes() []caddy.AdminRoute {
+	return []caddy.AdminRoute{
+		{Pattern: orders.IssuersPath, Handler: methods{http.MethodGet: showIssuers}},
+		{Pattern: orders.SessionsPath, Handler: methods{http.MethodGet: showSessions, http.MethodDelete: endSessions}},
+		{Pattern: orders.KeysPath, Handler: methods{http.MethodGet: showKeys, http.MethodPost: changeKeys}},
+	}
+}
+
+// methods has what answers each method of a path.
+type methods map[string]func(*http.Request) (answer any, err error)
+
+// ServeHTTP implements caddy.AdminHandler.
+func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
+	serve := m[r.Method]
+	if serve == nil {
+		allowed := http.MethodGet
+		for _, method := range []string{http.MethodPost, http.MethodDelete} {
+			if m[method] != nil {
+				allowed += ", " + method
+			}
+		}
+		w.Header().Set("Allow", allowed)
+		return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: errors.New("use " + allowed)}
+	}
+	answer, err := serve(r)
+	if err != nil {
+		return caddy.APIError{HTTPStatus: statusOf(err), Err: err}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	return json.NewEncoder(w).Encode(answer)
+}
+
+// statusOf is the status of an error.
+func statusOf(err error) int {
+	switch {
+	case errors.Is(err, errWrongOrder), errors.Is(err, errWhichOne), errors.Is(err, session.ErrMalformed),
+		errors.Is(err, session.ErrTerms):
+		return http.StatusBadRequest
+	case errors.Is(err, errNoIssuer):
+		return http.StatusNotFound
+	case errors.Is(err, keyring.ErrTooMany):
+		return http.StatusConflict
+	}
+	return http.StatusServiceUnavailable // store or storage
+}
+
+func wrong(err error) error { return fmt.Errorf("%w: %w", errWrongOrder, err) }
+
+func showIssuers(r *http.Request) (any, error) {
+	if _, err := orders.Parameters(r.URL.RawQuery); err != nil {
+		return nil, wrong(err)
+	}
+	answer := orders.Issuers{Issuers: []orders.Issuer{}}
+	for _, i := range inForce.all() {
+		answer.Issuers = append(answer.Issuers, i.shown())
+	}
+	return answer, nil
+}
+
+func showSessions(r *http.Request) (any, error) {
+	given, err := orders.Parameters(r.URL.RawQuery, "issuer", "user", "app")
+	if err == nil && given["user"] == "" {
+		err = errors.New("whose sessions? Add the parameter user")
+	}
+	if err != nil {
+		return nil, wrong(err)
+	}
+	i, err := inForce.find(given["issuer"])
+	if err != nil {
+		return nil, err
+	}
+	return i.listSessions(r.Context(), given["user"], given["app"])
+}
+
+func endSessions(r *http.Request) (any, error) {
+	order, err := orders.ReadEnd(r.Body)
+	if err != nil {
+		return nil, wrong(err)
+	}
+	i, err := inForce.find(order.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	return i.endSessions(r.Context(), order)
+}
+
+func showKeys(r *http.Request) (any, error) {
+	given, err := orders.Parameters(r.URL.RawQuery, "issuer")
+	if err != nil {
+		return nil, wrong(err)
+	}
+	i, err := inForce.find(given["issuer"])
+	if err != nil {
+		return nil, err
+	}
+	return i.keys()
+}
+
+func changeKeys(r *http.Request) (any, error) {
+	order, err := orders.ReadChange(r.Body)
+	if err != nil {
+		return nil, wrong(err)
+	}
+	i, err := inForce.find(order.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	return i.change(r.Context(), order.Action)
+}
+
+// Interface guards.
+var (
+	_ caddy.AdminRouter  = (*adminAPI)(nil)
+	_ caddy.AdminHandler = methods(nil)
+)

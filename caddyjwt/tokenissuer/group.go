@@ -1,0 +1,140 @@
+package tokenissuer
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/caddyjwt/gateway/caddyjwt/facts"
+	"github.com/caddyjwt/gateway/caddyjwt/issuers"
+	"github.com/caddyjwt/gateway/caddyjwt/words"
+	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/issuing"
+	"github.com/caddyjwt/gateway/internal/revoke"
+	"github.com/caddyjwt/gateway/internal/setting"
+	"github.com/caddyjwt/gateway/internal/users"
+)
+
+// GroupBy says which sessions end together.
+type GroupBy struct {
+	// A claim: sessions whose users have the same value end together. "sub" has all sessions of a user end.
+	Claim string `json:"claim,omitempty"`
+	// A cookie, which login sets if the browser has none: all sessions that one browser has begun end together, in
+	// whatever application of the issuer. Its name is one such as "__Host-group".
+	Cookie string `json:"cookie,omitempty"`
+}
+
+func readGroupBy(b *words.Block, a *App) error {
+	args := b.Args()
+	switch {
+	case len(args) == 2 && args[0] == "claim":
+		a.GroupBy = &GroupBy{Claim: args[1]}
+	case len(args) == 2 && args[0] == "cookie":
+		a.GroupBy = &GroupBy{Cookie: args[1]}
+	default:
+		return b.WrongUsage("without the word, logout ends one session")
+	}
+	return nil
+}
+
+// compile checks the settings. g may be nil.
+func (g *GroupBy) compile() error {
+	switch {
+	case g == nil:
+		return nil
+	case (g.Claim == "") == (g.Cookie == ""):
+		return fmt.Errorf("group_by names a claim or a cookie, and one of them: write \"claim sub\" or \"cookie <name>\"")
+	case g.Claim != "":
+		return setting.In("Claim", words.Literal("group_by claim", g.Claim))
+	case !httpguts.ValidHeaderFieldName(g.Cookie):
+		return setting.Errorf("Cookie", "group_by cookie %q: a cookie cannot have this name", g.Cookie)
+	}
+	return nil
+}
+
+// groupOf is the group of a session that begins; empty for none. It may set a cookie.
+func (c *call) groupOf(user *users.User) (string, error) {
+	by := c.app.group
+	switch {
+	case by == nil:
+		return "", nil
+	case by.Claim == "sub":
+		return "sub=" + user.Name, nil
+	case by.Claim != "":
+		if text := textClaim(user, by.Claim); text != "" {
+			return by.Claim + "=" + text, nil
+		}
+		return "", nil
+	}
+	value, err := cookieOf(c.r, by.Cookie)
+	if err != nil {
+		return "", err
+	}
+	if value == "" {
+		value = rand.Text()
+		http.SetCookie(c.w, &http.Cookie{
+			Name: by.Cookie, Value: value, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode,
+			Secure: c.isSecure() || strings.HasPrefix(by.Cookie, "__"), // __Host- and __Secure- need it
+		})
+	}
+	// Whoever sees the claim must not be able to join the group.
+	sum := sha256.Sum256([]byte("group\x00" + c.issuer.name + "\x00" + value))
+	return base64.RawURLEncoding.EncodeToString(sum[:18]), nil
+}
+
+// textClaim is a claim of a user, if it is a text of a length that can be revoked.
+func textClaim(user *users.User, name string) string {
+	var all map[string]any
+	if user.Claims == nil || json.Unmarshal(user.Claims, &all) != nil {
+		return ""
+	}
+	if text, _ := all[name].(string); len(text) <= mostGroup {
+		return text
+	}
+	return ""
+}
+
+// mostGroup bounds a group, in bytes.
+const mostGroup = 512
+
+// Bounds of the value of the cookie, in bytes. What is shorter could be guessed.
+const (
+	leastCookie = 16
+	mostCookie  = 256
+)
+
+// cookieOf is the value of a cookie. It is empty if there is none, or one that nobody set here.
+func cookieOf(r *http.Request, name string) (string, error) {
+	found := r.CookiesNamed(name)
+	switch {
+	case len(found) > 1:
+		return "", &issuing.Failure{
+			Status: http.StatusBadRequest, Code: issuing.InvalidRequest, Text: "the cookie for the group is there twice",
+		}
+	case len(found) == 0 || len(found[0].Value) < leastCookie || len(found[0].Value) > mostCookie:
+		return "", nil
+	}
+	return found[0].Value, nil
+}
+
+// isSecure reports whether the client uses TLS, as far as Caddy knows.
+func (c *call) isSecure() bool { return facts.Of(c.r).Scheme() == "https" }
+
+// endGroup ends all sessions of a group.
+func (i *issuer) endGroup(c *call, group string) error {
+	path, err := claims.ParsePath(issuers.GroupClaim)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	return c.backing.CutOff(c.r.Context(), revoke.Target{
+		Issuer: i.name, Kind: revoke.Claim, Claim: path.Pointer(), Value: group,
+	}, now, now.Add(c.longest+i.longestAccess()+time.Minute))
+}
