@@ -71,7 +71,7 @@ func (i *issuer) endSessions(ctx context.Context, order *orders.End) (*orders.En
 	}
 	var ended []session.Info
 	if order.SID != "" {
-		one, failed := r.sessions.EndOne(ctx, i.anyTerms(), order.SID)
+		one, failed := r.sessions.EndOne(ctx, i.anyTerms(r), order.SID)
 		if err = failed; one != nil {
 			ended = append(ended, *one)
 		}
@@ -111,9 +111,10 @@ func (i *issuer) endAll(ctx context.Context, r *running, order *orders.End) (end
 	return ended, nil
 }
 
-// anyTerms are at least those of each application, for a session of which only the sid is known.
-func (i *issuer) anyTerms() *session.Terms {
-	t := &session.Terms{App: i.apps[0].path}
+// anyTerms are at least those of each application, for a session of which only the sid is known. Its access token may
+// be from a time of longer lifetimes.
+func (i *issuer) anyTerms(r *running) *session.Terms {
+	t := &session.Terms{App: i.apps[0].path, AccessLifetime: min(r.longest, longestAccess)}
 	for _, app := range i.apps {
 		t.AccessLifetime = max(t.AccessLifetime, app.access)
 		t.RefreshLifetime = max(t.RefreshLifetime, app.refresh)
