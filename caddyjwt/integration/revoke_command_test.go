@@ -17,8 +17,13 @@ import (
 
 // bearerAuth runs the command "caddy bearer-auth" with this standard input.
 func bearerAuth(stdin string, args ...string) (string, error) {
+	return commandOfCaddy("bearer-auth", stdin, args...)
+}
+
+// commandOfCaddy runs a command of Caddy with this standard input.
+func commandOfCaddy(name, stdin string, args ...string) (string, error) {
 	cmd := new(cobra.Command)
-	caddycmd.Commands()["bearer-auth"].CobraFunc(cmd)
+	caddycmd.Commands()[name].CobraFunc(cmd)
 	var out bytes.Buffer
 	cmd.SetOut(&out)
 	cmd.SetErr(&out)

@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -13,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
-	"github.com/spf13/cobra"
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/caddyjwt/gateway/internal/store/redis/redistest"
@@ -172,16 +169,7 @@ func (k *keeper) becomes(status int, app string, all ...given) (took time.Durati
 
 // tokenIssuer runs the command "caddy token-issuer".
 func tokenIssuer(stdin string, args ...string) (string, error) {
-	cmd := new(cobra.Command)
-	caddycmd.Commands()["token-issuer"].CobraFunc(cmd)
-	var out bytes.Buffer
-	cmd.SetOut(&out)
-	cmd.SetErr(&out)
-	cmd.SetIn(strings.NewReader(stdin))
-	cmd.SetArgs(args)
-	cmd.SilenceUsage = true // as Caddy has it
-	err := cmd.Execute()
-	return out.String(), err
+	return commandOfCaddy("token-issuer", stdin, args...)
 }
 
 // commands runs the command for this Caddy.

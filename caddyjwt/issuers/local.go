@@ -16,6 +16,15 @@ func (p *Plan) Local() bool { return p.Issuer.Local }
 // GroupClaim is the claim of tokens of a token_issuer by whose value all sessions of a group end together.
 const GroupClaim = "group"
 
+// The paths of these claims. Both are names, which are always paths.
+var (
+	groupPath, _ = claims.ParsePath(GroupClaim)
+	rolesPath, _ = claims.ParsePath(RolesClaim)
+)
+
+// GroupPath is the path of GroupClaim.
+func GroupPath() claims.Path { return groupPath }
+
 // RolesClaim is the claim of tokens of a token_issuer with the roles of the user. They count as groups.
 const RolesClaim = "roles"
 
@@ -42,19 +51,11 @@ func (i *Issuer) compileLocal(plan *Plan) error {
 		return setting.In("Tolerate", errors.New("keys local: tokens that are issued here need no tolerance: "+
 			"remove tolerate"))
 	}
-	group, err := claims.ParsePath(GroupClaim)
-	if err != nil {
-		return err
-	}
 	plan.Issuer.Local = true
 	if len(plan.Issuer.GroupClaims) == 0 {
-		roles, err := claims.ParsePath(RolesClaim)
-		if err != nil {
-			return err
-		}
-		plan.Issuer.GroupClaims = []claims.Path{roles}
+		plan.Issuer.GroupClaims = []claims.Path{rolesPath}
 	}
-	plan.Issuer.Revocation.Claims = append(plan.Issuer.Revocation.Claims, group)
+	plan.Issuer.Revocation.Claims = append(plan.Issuer.Revocation.Claims, groupPath)
 	return nil
 }
 

@@ -11,10 +11,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
-	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/apppath"
-	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/hashing"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/keyring"
@@ -41,6 +39,7 @@ type compiled struct {
 	algorithm jose.Algorithm
 	people    people
 	apps      []*application
+	documents []string     // their paths
 	cors      *cors.Policy // nil for none
 	id        [32]byte     // the fingerprint of the settings
 }
@@ -66,6 +65,7 @@ func (h *Handler) compile(s *words.Settings) (c *compiled, err error) {
 	if c.name, err = h.compileName(s); err != nil {
 		return nil, setting.In("Issuer", err)
 	}
+	c.documents = documentPaths(c.name)
 	if c.algorithm, err = compileAlgorithm(h.Algorithm); err != nil {
 		return nil, setting.In("Algorithm", err)
 	}
@@ -269,11 +269,7 @@ func (c *compiled) longest() (longest time.Duration) {
 // owners are the issuer as the one whose tokens can be revoked. Refresh tokens count, too: what revokes them must be
 // remembered for as long.
 func (c *compiled) owners(longest time.Duration) []revoke.Owner {
-	group, err := claims.ParsePath(issuers.GroupClaim)
-	if err != nil { // it is a constant
-		panic(err)
-	}
 	return []revoke.Owner{{
-		Issuer: c.name, MaxLifetime: longest, SameClock: true, Claims: []revoke.Path{revoke.PathOf(group)},
+		Issuer: c.name, MaxLifetime: longest, SameClock: true, Claims: revocable.Claims(),
 	}}
 }

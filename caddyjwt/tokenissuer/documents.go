@@ -35,9 +35,9 @@ func documentPaths(name string) []string {
 	return []string{path + keysPath, path + oidcPath, serverPath + path}
 }
 
-// documentAt finds the document at a path; nil for none.
+// documentAt finds the document at a path; nil for none. Each request of the site comes here.
 func (i *issuer) documentAt(path string) http.HandlerFunc {
-	for n, at := range documentPaths(i.name) {
+	for n, at := range i.documents {
 		switch {
 		case path != at:
 		case n == 0:

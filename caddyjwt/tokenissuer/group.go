@@ -15,7 +15,6 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/facts"
 	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
-	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/issuing"
 	"github.com/caddyjwt/gateway/internal/revoke"
 	"github.com/caddyjwt/gateway/internal/setting"
@@ -129,12 +128,8 @@ func (c *call) isSecure() bool { return facts.Of(c.r).Scheme() == "https" }
 
 // endGroup ends all sessions of a group.
 func (i *issuer) endGroup(c *call, group string) error {
-	path, err := claims.ParsePath(issuers.GroupClaim)
-	if err != nil {
-		return err
-	}
 	now := time.Now()
 	return c.backing.CutOff(c.r.Context(), revoke.Target{
-		Issuer: i.name, Kind: revoke.Claim, Claim: path.Pointer(), Value: group,
+		Issuer: i.name, Kind: revoke.Claim, Claim: issuers.GroupPath().Pointer(), Value: group,
 	}, now, now.Add(c.longest+i.longestAccess()+time.Minute))
 }

@@ -67,6 +67,9 @@ func furtherClaims(user *users.User) (json.RawMessage, error) {
 	return json.Marshal(all)
 }
 
+// revocable is what can revoke tokens beside the usual claims.
+var revocable = revoke.NewTerms("", issuers.GroupPath())
+
 // cutOffs are the revocations of the issuer, as sessions need them.
 type cutOffs struct {
 	backing *revocations.Backing
@@ -99,11 +102,7 @@ func (c *cutOffs) IsRevoked(_ context.Context, q session.Query) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	group, err := claims.ParsePath(issuers.GroupClaim)
-	if err != nil {
-		return false, err
-	}
-	return c.backing.IsRevoked(revoke.Token{Issuer: c.issuer, Set: set, Terms: revoke.NewTerms("", group)})
+	return c.backing.IsRevoked(revoke.Token{Issuer: c.issuer, Set: set, Terms: revocable})
 }
 
 // Cut implements session.Revocations.
@@ -122,10 +121,6 @@ func (i *issuer) openGates(ring *keyring.Ring) (map[string]*gate.Gate, error) {
 	if err != nil {
 		return nil, err
 	}
-	group, err := claims.ParsePath(issuers.GroupClaim)
-	if err != nil {
-		return nil, err
-	}
 	gates := make(map[string]*gate.Gate)
 	for _, app := range i.apps {
 		gates[app.path], err = gate.New(gate.Config{
@@ -133,7 +128,7 @@ func (i *issuer) openGates(ring *keyring.Ring) (map[string]*gate.Gate, error) {
 			Issuers: []gate.Issuer{{
 				Name: i.name, Keys: ring, Algorithms: jose.AsymmetricAlgorithms(), Local: true,
 				Audience: gate.Audience{Accepted: app.audience}, Leeway: gate.DefaultLeeway,
-				Revocation: gate.Revocation{Claims: []claims.Path{group}},
+				Revocation: gate.Revocation{Claims: []claims.Path{issuers.GroupPath()}},
 			}},
 		})
 		if err != nil {

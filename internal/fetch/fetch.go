@@ -90,6 +90,13 @@ func direct(transport http.RoundTripper) *http.Client {
 	}
 }
 
+// Identified is a header with the header fields of the options, as they are at this moment, for a request of HTTP or
+// HTTPAt to the configured server. Those of own win.
+func (c *Client) Identified(own http.Header) http.Header {
+	header, _ := c.fields.with(own)
+	return header
+}
+
 // Close closes all connections. Requests under way fail, and so do later ones.
 func (c *Client) Close() error {
 	c.transport.closeIdle()

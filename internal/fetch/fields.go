@@ -21,8 +21,18 @@ type rotatingField struct {
 	value *rotating.Value[string]
 }
 
+// ErrHeaderField means that a header field cannot have its value.
+var ErrHeaderField = errors.New("header field")
+
 func newFields(o Options) (fields, error) {
 	f := fields{fixed: o.Header.Clone()}
+	for _, name := range slices.Sorted(maps.Keys(f.fixed)) {
+		for _, value := range f.fixed[name] {
+			if _, err := fieldValue(value); err != nil {
+				return f, fmt.Errorf("%w %q: %w", ErrHeaderField, name, err)
+			}
+		}
+	}
 	for _, field := range o.Rotating {
 		logger := o.Logger
 		if logger != nil {
@@ -30,7 +40,7 @@ func newFields(o Options) (fields, error) {
 		}
 		first, err := fieldValue(field.Value.First)
 		if err != nil {
-			return f, fmt.Errorf("header field %q: %w", field.Name, err)
+			return f, fmt.Errorf("%w %q: %w", ErrHeaderField, field.Name, err)
 		}
 		value := rotating.New(field.Value, first, fieldValue, logger)
 		f.rotating = append(f.rotating, rotatingField{http.CanonicalHeaderKey(field.Name), value})

@@ -53,7 +53,6 @@ type Directory struct {
 	url     *url.URL
 	client  *fetch.Client
 	http    *http.Client
-	fields  []field
 	timeout time.Duration
 	slots   chan struct{}
 }
@@ -79,17 +78,15 @@ func New(c Config) (*Directory, error) {
 	if c.Options.Timeout == 0 {
 		c.Options.Timeout = fetch.DefaultTimeout
 	}
-	fields, err := newFields(c.Options)
-	if err != nil {
-		return nil, setting.In("Options.Header", err)
-	}
-	c.Options.Header, c.Options.Rotating = nil, nil
 	client, err := fetch.NewClient(c.Options)
-	if err != nil {
+	switch {
+	case errors.Is(err, fetch.ErrHeaderField):
+		return nil, setting.In("Options.Header", err)
+	case err != nil:
 		return nil, setting.In("Options", err)
 	}
 	return &Directory{
-		url: u, client: client, http: client.HTTPAt(u), fields: fields, timeout: c.Options.Timeout,
+		url: u, client: client, http: client.HTTPAt(u), timeout: c.Options.Timeout,
 		slots: make(chan struct{}, c.MaxInFlight),
 	}, nil
 }
@@ -149,11 +146,9 @@ func (d *Directory) request(ctx context.Context, name, password string) (*http.R
 		return nil, fetch.Discreet(err)
 	}
 	r.GetBody, r.Close = nil, true
-	for _, f := range d.fields {
-		r.Header[f.name] = append(r.Header[f.name], f.get())
-	}
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Accept", "application/json")
+	r.Header = d.client.Identified(http.Header{
+		"Content-Type": {"application/json"}, "Accept": {"application/json"},
+	})
 	return r, nil
 }
 
