@@ -134,8 +134,7 @@ func TestAServerKnowsTheUsers(t *testing.T) {
 	}
 }
 
-// A reload with longer lifetimes ends no session, and one with shorter lifetimes does not make good again what was
-// revoked.
+// Longer lifetimes end no session, and shorter ones do not make good again what was revoked.
 func TestLifetimesThatChange(t *testing.T) {
 	s := newServer(t)
 	s.runs("https://gate.test", "user alice "+hash, "app /a/")

@@ -59,9 +59,14 @@ func newServer(t *testing.T) *server {
 	return s
 }
 
-// runs has Caddy run with these lines in a token_issuer, and with a gate behind it.
+// runs has Caddy run with these lines in a token_issuer, and with a gate behind it. Caddy starts anew, with the store
+// and the keys from before: after a reload, the server from before may accept a connection once more, and close it.
 func (s *server) runs(name string, lines ...string) {
 	s.t.Helper()
+	s.client.CloseIdleConnections()
+	if err := caddy.Stop(); err != nil {
+		s.t.Fatal(err)
+	}
 	config, err := adapted(fmt.Sprintf(`{
 	admin off
 	persist_config off
@@ -94,7 +99,6 @@ http:// {
 	if err := caddy.Load(config, true); err != nil {
 		s.t.Fatal(err)
 	}
-	s.client.CloseIdleConnections()
 }
 
 func adapted(caddyfile string) ([]byte, error) {
