@@ -7,10 +7,9 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
-	"github.com/caddyjwt/gateway/caddyjwt/clienttls"
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/people"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
-	"github.com/caddyjwt/gateway/internal/setting"
 )
 
 // The directive comes before bearer_auth, so its addresses need no token. See also order.go in package caddyjwt: the
@@ -103,10 +102,9 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 var directive = words.Directive[Handler]{Line: readLine, Table: &words.Table[Handler]{Name: "token_issuer",
 	Words: []words.Word[Handler]{
 		{Name: "user", Usage: []string{"<name> <hash> [<role...>]"}, Repeatable: true,
-			Reader: words.Custom(readUser, func(h *Handler) []any { return []any{&h.Users} })},
+			Reader: people.ReadUser(func(h *Handler) *[]people.User { return &h.Users })},
 		{Name: "users", Usage: []string{"file <path>", "ldap <url>", "http <url>"}, Repeatable: true,
-			Reader: words.WithBlock(words.Custom(readUsers,
-				func(h *Handler) []any { return []any{&h.UsersFrom} }), &usersTable)},
+			Reader: people.ReadSource(func(h *Handler) *[]people.Source { return &h.UsersFrom })},
 		{Name: "app", Usage: []string{"<path>"}, Repeatable: true,
 			Reader: words.Named(func(h *Handler) *[]App { return &h.Apps }, func(a *App) *string { return &a.Path }, &appTable)},
 		{Name: "algorithm", Usage: []string{"ES256|RS256|PS256|EdDSA"},
@@ -144,7 +142,7 @@ var appTable = words.Table[App]{Name: "app", Words: []words.Word[App]{
 	{Name: "endpoints", Reader: words.Only(func(a *App) **Endpoints { return &a.Endpoints }, &endpointsTable)},
 	{Name: "compat", Usage: []string{"oauth|iris"}, Reader: words.Text(func(a *App) *string { return &a.Compat })},
 	{Name: "header", Usage: []string{"<name> <text>"}, Repeatable: true,
-		Reader: pairs(func(a *App) *map[string]string { return &a.Header })},
+		Reader: words.Pairs(func(a *App) *map[string]string { return &a.Header })},
 }}
 
 var endpointsTable = words.Table[Endpoints]{Name: "endpoints", Words: []words.Word[Endpoints]{
@@ -153,74 +151,3 @@ var endpointsTable = words.Table[Endpoints]{Name: "endpoints", Words: []words.Wo
 	{Name: "logout", Usage: []string{"<name>"}, Reader: words.Text(func(e *Endpoints) *string { return &e.Logout })},
 	{Name: "revoke", Usage: []string{"<name>"}, Reader: words.Text(func(e *Endpoints) *string { return &e.Revoke })},
 }}
-
-func readUser(b *words.Block, h *Handler) error {
-	args := b.Args()
-	if len(args) < 2 {
-		return b.WrongUsage("make the hash with \"caddy hash-password\"")
-	}
-	user := User{Name: args[0], Hash: args[1]}
-	if len(args) > 2 {
-		user.Roles = args[2:]
-	}
-	h.Users = append(h.Users, user)
-	return nil
-}
-
-func readUsers(b *words.Block, h *Handler) error {
-	args := b.Args()
-	if len(args) != 2 || args[0] != kindFile && args[0] != kindLDAP && args[0] != kindHTTP {
-		return b.WrongUsage("users of an htpasswd file with bcrypt hashes, or of a server")
-	}
-	from := UsersFrom{Kind: args[0], URL: args[1]}
-	if args[0] == kindFile {
-		from.URL, from.Path = "", args[1]
-	}
-	err := words.ReadInto(b, setting.Element("UsersFrom", len(h.UsersFrom)), &usersTable, &from)
-	h.UsersFrom = append(h.UsersFrom, from)
-	return err
-}
-
-// usersTable has the words of the block of a server with users.
-var usersTable = words.Table[UsersFrom]{Name: "users", Words: []words.Word[UsersFrom]{
-	{Name: "user_dn", Usage: []string{"<dn>"}, Reader: words.Text(func(u *UsersFrom) *string { return &u.UserDN })},
-	{Name: "base_dn", Usage: []string{"<dn>"}, Reader: words.Text(func(u *UsersFrom) *string { return &u.BaseDN })},
-	{Name: "filter", Usage: []string{"<filter>"}, Reader: words.Text(func(u *UsersFrom) *string { return &u.Filter })},
-	{Name: "bind_dn", Usage: []string{"<dn>"}, Reader: words.Text(func(u *UsersFrom) *string { return &u.BindDN })},
-	{Name: "bind_password", Usage: []string{"<password>"},
-		Reader: words.Text(func(u *UsersFrom) *string { return &u.BindPassword })},
-	{Name: "name_attribute", Usage: []string{"<attribute>"},
-		Reader: words.Text(func(u *UsersFrom) *string { return &u.NameAttribute })},
-	{Name: "role_attribute", Usage: []string{"<attribute>"},
-		Reader: words.Text(func(u *UsersFrom) *string { return &u.RoleAttribute })},
-	{Name: "role", Usage: []string{"<value> <role>"}, Repeatable: true,
-		Reader: pairs(func(u *UsersFrom) *map[string]string { return &u.Roles })},
-	{Name: "claim", Usage: []string{"<name> <attribute>"}, Repeatable: true,
-		Reader: pairs(func(u *UsersFrom) *map[string]string { return &u.Claims })},
-	{Name: "start_tls", Reader: words.Flag(func(u *UsersFrom) *bool { return &u.StartTLS })},
-	{Name: "tls", Reader: words.Only(func(u *UsersFrom) **clienttls.TLS { return &u.TLS }, &clienttls.Table)},
-	{Name: "header_up", Usage: []string{"<field> <value>"}, Repeatable: true,
-		Reader: pairs(func(u *UsersFrom) *map[string]string { return &u.Headers })},
-	{Name: "allow_http", Reader: words.Flag(func(u *UsersFrom) *bool { return &u.AllowHTTP })},
-	{Name: "timeout", Usage: []string{"<duration>"},
-		Reader: words.Duration(func(u *UsersFrom) *caddy.Duration { return &u.Timeout })},
-}}
-
-// pairs reads a name and a text on each line, and refuses a name that is there twice.
-func pairs[T any](field func(*T) *map[string]string) words.Reader[T] {
-	return words.Custom(func(b *words.Block, into *T) error {
-		args := b.Args()
-		if len(args) != 2 {
-			return b.WrongUsage("two values; one with blanks needs quotes")
-		}
-		all := field(into)
-		if _, twice := (*all)[args[0]]; twice {
-			return b.Errf("%q is there twice: remove one of the two", args[0])
-		}
-		if *all == nil {
-			*all = make(map[string]string)
-		}
-		(*all)[args[0]] = args[1]
-		return nil
-	}, func(into *T) []any { return []any{field(into)} })
-}

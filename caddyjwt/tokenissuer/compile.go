@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/people"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/apppath"
 	"github.com/caddyjwt/gateway/internal/hashing"
@@ -37,7 +38,7 @@ const (
 type compiled struct {
 	name      string
 	algorithm jose.Algorithm
-	people    people
+	people    people.People
 	apps      []*application
 	documents []string     // their paths
 	cors      *cors.Policy // nil for none
@@ -69,7 +70,7 @@ func (h *Handler) compile(s *words.Settings) (c *compiled, err error) {
 	if c.algorithm, err = compileAlgorithm(h.Algorithm); err != nil {
 		return nil, setting.In("Algorithm", err)
 	}
-	if c.people, err = h.compilePeople(s); err != nil {
+	if c.people, err = people.Compile(s, h.Users, h.UsersFrom); err != nil {
 		return nil, err
 	}
 	if len(h.Apps) == 0 {
@@ -93,8 +94,8 @@ func (h *Handler) compile(s *words.Settings) (c *compiled, err error) {
 	c.id = hashing.Fingerprint(struct {
 		Name, Algorithm string
 		Apps            []App
-		Users           []User
-		UsersFrom       []UsersFrom
+		Users           []people.User
+		UsersFrom       []people.Source
 	}{c.name, h.Algorithm, h.Apps, h.Users, h.UsersFrom})
 	return c, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -40,7 +41,7 @@ type running struct {
 	ring     *keyring.Ring
 	sessions *session.Sessions
 	users    users.Directory
-	closers  closers               // of directories
+	closer   io.Closer             // of the users; nil before
 	gates    map[string]*gate.Gate // by the path of the application: for access tokens at logout and revoke
 	longest  time.Duration         // that a token of the issuer may still live, whatever the settings are now
 	noOwner  func()                // takes the owner with that life back; nil before
@@ -90,7 +91,7 @@ func (i *issuer) Start() (err error) {
 			err = errors.Join(err, r.close())
 		}
 	}()
-	if r.users, r.closers, err = i.people.open(logger); err != nil {
+	if r.users, r.closer, err = i.people.Open(logger); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startTime)
@@ -138,12 +139,8 @@ func (i *issuer) reportInForce(r *running) {
 			addresses = append(addresses, "POST "+app.path+name)
 		}
 	}
-	from := i.people.kinds
-	if i.people.inline != nil {
-		from = append([]string{"configuration"}, from...)
-	}
 	i.logger.Info("token issuer has started", zap.String("issuer", i.name), zap.Strings("endpoints", addresses),
-		zap.Stringer("algorithm", i.algorithm), zap.Strings("users_from", from))
+		zap.Stringer("algorithm", i.algorithm), zap.Strings("users_from", i.people.Kinds()))
 }
 
 // reused reports that a session was ended because a refresh token came again: two parties had it.
@@ -171,7 +168,9 @@ func (r *running) close() (err error) {
 	if r.noOwner != nil {
 		r.noOwner()
 	}
-	err = r.closers.Close()
+	if r.closer != nil {
+		err = r.closer.Close()
+	}
 	if r.ring != nil {
 		r.ring.Rest()
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/localissuer"
 	"github.com/caddyjwt/gateway/caddyjwt/onheader"
 	"github.com/caddyjwt/gateway/caddyjwt/revocations"
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/people"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 
 	// Registers the command.
@@ -39,10 +40,10 @@ type Handler struct {
 	// Placeholders are resolved.
 	Issuer string `json:"issuer"`
 	// Users who may sign in, with their passwords as hashes. Default: none but those of users_from.
-	Users []User `json:"users,omitempty"`
+	Users []people.User `json:"users,omitempty"`
 	// Further users, at most one of each kind. The first one that has a name decides about it, after the users here.
 	// Default: none.
-	UsersFrom []UsersFrom `json:"users_from,omitempty"`
+	UsersFrom []people.Source `json:"users_from,omitempty"`
 	// Applications that tokens are issued for. At least one is required.
 	Apps []App `json:"apps,omitempty"`
 	// Algorithm of the signatures: "ES256", "RS256", "PS256" or "EdDSA". After a change, tokens that were signed before
@@ -56,16 +57,6 @@ type Handler struct {
 	issuer   *issuer
 	noOwners func() // takes the issuer's owner back from the app's revocations
 	logger   *zap.Logger
-}
-
-// User is somebody who may sign in.
-type User struct {
-	// Name, compared exactly. It is the claim sub of the user's tokens.
-	Name string `json:"name"`
-	// Hash of the password, as "caddy hash-password" prints it: bcrypt or argon2id. Placeholders are resolved.
-	Hash string `json:"hash"`
-	// Roles of the user: the claim roles. Default: none.
-	Roles []string `json:"roles,omitempty"`
 }
 
 // App is an application, that is, everything below a path.

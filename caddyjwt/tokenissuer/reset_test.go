@@ -15,6 +15,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
 	"github.com/caddyjwt/gateway/caddyjwt/revocations"
 	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/orders"
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/people"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/session"
@@ -32,7 +33,7 @@ func startNode(t *testing.T, storage string) *node {
 	t.Helper()
 	h := &Handler{
 		Issuer: "https://as.example", Apps: []App{{Path: "/a/"}, {Path: "/b/", RefreshLifetime: caddy.Duration(time.Hour)}},
-		Users: []User{{Name: "alice", Hash: "$2a$04$X3ulqf/iGxnf1k6oMZ.RZeJUoqI9PX2PM4rS5lkIKJXduLGXGPrt6"}},
+		Users: []people.User{{Name: "alice", Hash: "$2a$04$X3ulqf/iGxnf1k6oMZ.RZeJUoqI9PX2PM4rS5lkIKJXduLGXGPrt6"}},
 	}
 	c, err := h.compile(words.NewSettings())
 	if err != nil {

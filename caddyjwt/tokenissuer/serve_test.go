@@ -23,6 +23,7 @@ import (
 	"go.uber.org/zap"
 
 	_ "github.com/caddyjwt/gateway/caddyjwt"
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/people"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/issuing"
 	"github.com/caddyjwt/gateway/internal/session"
@@ -258,7 +259,9 @@ func TestWordsThatChangeAnswers(t *testing.T) {
 
 // Requests that come before the store is open, or after the issuer is gone, hear that it cannot be done now.
 func TestAnIssuerThatHasNotStarted(t *testing.T) {
-	h := &Handler{Issuer: "https://gate.test", Users: []User{{Name: "alice", Hash: hash}}, Apps: []App{{Path: "/a/"}}}
+	h := &Handler{
+		Issuer: "https://gate.test", Users: []people.User{{Name: "alice", Hash: hash}}, Apps: []App{{Path: "/a/"}},
+	}
 	var err error
 	if h.built, err = h.compile(words.NewSettings()); err != nil {
 		t.Fatal(err)

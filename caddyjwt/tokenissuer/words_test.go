@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt/clienttls"
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/people"
 	"github.com/caddyjwt/gateway/caddyjwt/words/wordstest"
 )
 
@@ -32,7 +33,7 @@ func TestManualHasEveryWordAndField(t *testing.T) {
 		File: "../../docs/token-issuer.md", Tables: tables,
 		Sections: map[string]reflect.Type{
 			"token_issuer": reflect.TypeFor[Handler](),
-			"users":        reflect.TypeFor[UsersFrom](),
+			"users":        reflect.TypeFor[people.Source](),
 			"app":          reflect.TypeFor[App](),
 			"endpoints":    reflect.TypeFor[Endpoints](),
 		},

@@ -145,3 +145,22 @@ func Named[T, U any](list func(*T) *[]U, name func(*U) *string, table *Table[U],
 
 // SecretHint is for a secret with too many words, or none. The secret is not quoted.
 const SecretHint = "put a value with blanks in quotes, and check that its variable is set"
+
+// Pairs reads a name and a text on each line, and refuses a name that is there twice.
+func Pairs[T any](field func(*T) *map[string]string) Reader[T] {
+	return Custom(func(b *Block, into *T) error {
+		args := b.Args()
+		if len(args) != 2 {
+			return b.WrongUsage("two values; one with blanks needs quotes")
+		}
+		all := field(into)
+		if _, twice := (*all)[args[0]]; twice {
+			return b.Errf("%q is there twice: remove one of the two", args[0])
+		}
+		if *all == nil {
+			*all = make(map[string]string)
+		}
+		(*all)[args[0]] = args[1]
+		return nil
+	}, func(into *T) []any { return []any{field(into)} })
+}

@@ -179,8 +179,7 @@ var arrows = map[string][]string{
 	},
 
 	"caddyjwt/tokenissuer": {
-		"caddyjwt", "caddyjwt/clienttls", "internal/fetch", "internal/store", "internal/users/ldapusers",
-		"internal/users/httpusers",
+		"caddyjwt", "caddyjwt/clienttls", "internal/store", "caddyjwt/tokenissuer/people",
 		"caddyjwt/words", "caddyjwt/bodies", "caddyjwt/cors", "caddyjwt/document", "caddyjwt/facts", "caddyjwt/issuers",
 		"caddyjwt/localissuer", "caddyjwt/tokenissuer/command", "caddyjwt/tokenissuer/orders",
 		"caddyjwt/pool", // its tests open a store
@@ -189,6 +188,10 @@ var arrows = map[string][]string{
 		"internal/revoke", "internal/session", "internal/setting", "internal/users", "internal/users/attempts",
 	},
 
+	"caddyjwt/tokenissuer/people": {
+		"caddyjwt/clienttls", "caddyjwt/words", "internal/fetch", "internal/setting", "internal/users",
+		"internal/users/ldapusers", "internal/users/httpusers",
+	},
 	"caddyjwt/tokenissuer/orders": {"internal/strictjson"},
 	"caddyjwt/tokenissuer/command": {
 		"caddyjwt/command/endpoint", "caddyjwt/tokenissuer/orders", "internal/terminal", "internal/users",

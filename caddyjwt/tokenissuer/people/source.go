@@ -1,4 +1,4 @@
-package tokenissuer
+package people
 
 import (
 	"fmt"
@@ -19,15 +19,15 @@ import (
 	"github.com/caddyjwt/gateway/internal/users/ldapusers"
 )
 
-// The kinds of UsersFrom.
+// The kinds of Source.
 const (
 	kindFile = "file"
 	kindLDAP = "ldap"
 	kindHTTP = "http"
 )
 
-// UsersFrom is where further users are.
-type UsersFrom struct {
+// Source is where further users are.
+type Source struct {
 	// "file" is a file of Apache's htpasswd, with bcrypt hashes alone ("htpasswd -B"). "ldap" is a server where users
 	// bind with their passwords. "http" is a server that gets {"user", "password"} as JSON by POST: a status of 2xx lets
 	// the user in, 401 and 403 do not. Its answer may be an object with "sub", the name in the server's spelling, "roles"
@@ -84,7 +84,7 @@ type opened struct {
 type plan func(*slog.Logger) (opened, error)
 
 // compile checks the settings.
-func (u *UsersFrom) compile(s *words.Settings) (plan, error) {
+func (u *Source) compile(s *words.Settings) (plan, error) {
 	if err := u.checkFields(); err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func (u *UsersFrom) compile(s *words.Settings) (plan, error) {
 }
 
 // checkFields refuses a kind that does not exist, and fields that another kind has.
-func (u *UsersFrom) checkFields() error {
+func (u *Source) checkFields() error {
 	search := u.BaseDN != "" || u.Kind == kindLDAP && u.UserDN == ""
 	for _, of := range []struct {
 		field, word string
@@ -141,7 +141,7 @@ func (u *UsersFrom) checkFields() error {
 	return nil
 }
 
-func (u *UsersFrom) compileFile(s *words.Settings) (plan, error) {
+func (u *Source) compileFile(s *words.Settings) (plan, error) {
 	path, known, err := s.Text("users file", u.Path)
 	if err != nil || !known {
 		return nil, setting.In("Path", err)
@@ -160,14 +160,14 @@ func (u *UsersFrom) compileFile(s *words.Settings) (plan, error) {
 }
 
 // plain is how far passwords may go without TLS.
-func (u *UsersFrom) plain() fetch.PlainHTTP {
+func (u *Source) plain() fetch.PlainHTTP {
 	if u.AllowHTTP {
 		return fetch.PrivateHTTP
 	}
 	return fetch.LoopbackHTTP
 }
 
-func (u *UsersFrom) timeout() (time.Duration, error) {
+func (u *Source) timeout() (time.Duration, error) {
 	switch t := time.Duration(u.Timeout); {
 	case t == 0:
 		return defaultTimeout, nil
@@ -193,7 +193,7 @@ func texts(s *words.Settings, of ...*resolved) (known bool, err error) {
 
 type resolved struct{ field, word, value, text string }
 
-func (u *UsersFrom) compileLDAP(s *words.Settings) (plan, error) {
+func (u *Source) compileLDAP(s *words.Settings) (plan, error) {
 	url := &resolved{field: "URL", word: "users ldap", value: u.URL}
 	base := &resolved{field: "BaseDN", word: "base_dn", value: u.BaseDN}
 	bind := &resolved{field: "BindDN", word: "bind_dn", value: u.BindDN}
@@ -231,7 +231,7 @@ func (u *UsersFrom) compileLDAP(s *words.Settings) (plan, error) {
 	return ready(d, nil), setting.Wrap("users ldap", err)
 }
 
-func (u *UsersFrom) compileHTTP(s *words.Settings) (plan, error) {
+func (u *Source) compileHTTP(s *words.Settings) (plan, error) {
 	url := &resolved{field: "URL", word: "users http", value: u.URL}
 	known, err := texts(s, url)
 	if err != nil {
