@@ -89,16 +89,18 @@ func TestAttackSpoofedAddresses(t *testing.T) {
 	})
 }
 
-// The password file loses a user, who has a session. It ends at the next refresh. Other users go on.
+// The password file loses a user who has a session, and has another hash of another one. Their sessions end at the next
+// refresh. Other users go on.
 func TestAttackARemovedUserRefreshes(t *testing.T) {
 	b := newBooth(t)
 	line := func(name, password string) string { return name + ":" + hashOf(t, password) + "\n" }
-	alice, bob := line("alice", password), line("bob", "bobs")
-	file := writeFile(t, filepath.Join(t.TempDir(), "users"), alice+bob)
+	alice, bob, carol := line("alice", password), line("bob", "bobs"), line("carol", "carols")
+	file := writeFile(t, filepath.Join(t.TempDir(), "users"), alice+bob+carol)
 	b.runs(issuingFor(ownIssuer, "users file "+file, appOf(orders, "grace 10s")), localGate())
 	p, graced, other := b.login(), b.login(), b.loginAt(orders, signsIn("bob", "bobs"))
+	changed := b.loginAt(orders, signsIn("carol", "carols"))
 	b.refresh(graced)
-	fresh := writeFile(t, file+".new", bob)
+	fresh := writeFile(t, file+".new", bob+line("carol", "new"))
 	if err := os.Rename(fresh, file); err != nil {
 		t.Fatal(err)
 	}
@@ -106,6 +108,7 @@ func TestAttackARemovedUserRefreshes(t *testing.T) {
 	b.attack(t, "signs in and refreshes", func(_ *testing.T, b *booth, _ *attempt) {
 		b.spent(p.Refresh)
 		b.spent(graced.Refresh)
+		b.spent(changed.Refresh)
 		b.failed(b.post(orders+"login", asJSONBody, signsIn()), http.StatusUnauthorized, "invalid_grant")
 	})
 	b.refresh(other)

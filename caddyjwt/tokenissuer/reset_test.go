@@ -66,8 +66,12 @@ func startNode(t *testing.T, storage string) *node {
 
 func (n *node) login() *session.Pair {
 	n.t.Helper()
+	holder, err := n.holder(n.t.Context(), "alice")
+	if err != nil {
+		n.t.Fatal(err)
+	}
 	pair, err := n.sessions.Begin(n.t.Context(), n.terms(n.apps[0], n.running),
-		&session.Login{Subject: "alice", ClientID: "/a/"})
+		&session.Login{Subject: "alice", ClientID: "/a/", Mark: holder.Mark})
 	if err != nil {
 		n.t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package tokenissuer
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -205,25 +204,13 @@ func login(c *call) error {
 		return err
 	}
 	pair, err := c.sessions.Begin(c.r.Context(), c.issuer.terms(c.app, c.running), &session.Login{
-		Subject: user.Name, ClientID: c.app.path, Group: group, Claims: further,
+		Subject: user.Name, ClientID: c.app.path, Group: group, Claims: further, Mark: markOf(user),
 	})
 	if err != nil {
 		return err
 	}
 	c.give(pair)
 	return nil
-}
-
-// still reports whether a user is still there, when a session goes on.
-func (r *running) still(ctx context.Context, name string) (bool, error) {
-	_, err := r.users.Find(ctx, name)
-	switch {
-	case err == nil, errors.Is(err, users.ErrCannotKnow):
-		return true, nil
-	case errors.Is(err, users.ErrRefused):
-		return false, nil
-	}
-	return false, err
 }
 
 // refresh gives a new pair for a refresh token.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -24,7 +25,7 @@ import (
 func (i *issuer) terms(app *application, r *running) *session.Terms {
 	return &session.Terms{
 		App: app.path, AccessLifetime: app.access, RefreshLifetime: app.refresh, Grace: app.grace, Absolute: app.session,
-		Still: r.still,
+		Holder: r.holder,
 	}
 }
 
@@ -47,6 +48,25 @@ func (i *issuer) signer(ring *keyring.Ring) func(context.Context, *session.Acces
 		return ring.Sign(app.header, app.typ, claims.Payload())
 	}
 }
+
+// holder is the user with a name, when a session goes on: a session ends with its user and with the password, and its
+// tokens say what the directory says now. A directory that never knows leaves them as they were at the login.
+func (r *running) holder(ctx context.Context, name string) (*session.Holder, error) {
+	user, err := r.users.Find(ctx, name)
+	switch {
+	case errors.Is(err, users.ErrCannotKnow):
+		return &session.Holder{Mark: markOf(user)}, nil
+	case errors.Is(err, users.ErrRefused):
+		return nil, nil //nolint:nilnil // nobody
+	case err != nil:
+		return nil, err
+	}
+	further, err := furtherClaims(user)
+	return &session.Holder{Mark: markOf(user), Claims: further, Known: true}, err
+}
+
+// markOf is the mark of a user at the login and afterwards.
+func markOf(user *users.User) string { return users.MarkOf(user.Directory + " " + user.Mark) }
 
 // furtherClaims are what a directory says about a user, with the roles as one of the claims.
 func furtherClaims(user *users.User) (json.RawMessage, error) {

@@ -36,9 +36,11 @@ func (a *attempt) refusal(ctx context.Context) error {
 		a.t.Absolute > 0 && a.now >= a.r.Created+a.t.Absolute.Milliseconds() {
 		return fmt.Errorf("%w: session %s has expired", ErrInvalid, a.sid)
 	}
-	if err := a.mustStill(ctx, a.t, a.r.Subject); err != nil {
+	holder, err := a.Sessions.holder(ctx, a.t, a.r.Subject, a.r.Mark)
+	if err != nil {
 		return err
 	}
+	a.holder = holder
 	cut, err := a.isRevoked(ctx, Query{
 		Subject: a.r.Subject, Client: a.r.Client, Group: a.r.Group,
 		IssuedAt: timeOf(a.r.Created), // a cut-off after the login ends the session, however often it was refreshed

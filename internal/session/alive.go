@@ -105,7 +105,7 @@ func (s *Sessions) listed(ctx context.Context, t *Terms, subject string) (sids [
 // isAlive reports whether a session could go on, if its subject still may.
 func (s *Sessions) isAlive(ctx context.Context, t *Terms, sid string, r *record) (bool, error) {
 	anybody := *t
-	anybody.Still = nil
+	anybody.Holder = nil
 	a := &attempt{Sessions: s, t: &anybody, sid: sid, r: r, now: s.now()}
 	err := a.refusal(ctx)
 	if errors.Is(err, ErrInvalid) {

@@ -21,15 +21,15 @@ func (s *Sessions) Begin(ctx context.Context, t *Terms, l *Login) (*Pair, error)
 		return nil, err
 	}
 	now := s.now()
-	issued := nextIssue(now, 0) // before Still is asked: who is removed after that is cut off later than that
-	if err := s.mustStill(ctx, t, l.Subject); err != nil {
+	issued := nextIssue(now, 0) // before Holder is asked: who is removed after that is cut off later than that
+	if _, err := s.holder(ctx, t, l.Subject, l.Mark); err != nil {
 		return nil, err
 	}
 	token := newToken()
 	sid, hash := token.sid(), token.hash()
 	r := &record{
 		Version: version, Issuer: s.o.Issuer, Subject: l.Subject, App: t.App, Client: l.ClientID, Group: l.Group,
-		Claims: claims, Created: issued, IssuedAt: issued, From: issued, Expires: t.accessEnd(issued),
+		Mark: l.Mark, Claims: claims, Created: issued, IssuedAt: issued, From: issued, Expires: t.accessEnd(issued),
 		End: t.end(issued, now), Present: hash[:],
 	}
 	pair, err := s.pair(ctx, sid, r, &token)
@@ -66,19 +66,21 @@ func (s *Sessions) store(ctx context.Context, sid string, r *record) error {
 	return nil
 }
 
-// mustStill returns ErrInvalid if a subject may have no sessions any more.
-func (s *Sessions) mustStill(ctx context.Context, t *Terms, subject string) error {
-	if t.Still == nil {
-		return nil
+// holder returns who has the name of a subject. The error is ErrInvalid if nobody has it any more, or somebody else.
+func (s *Sessions) holder(ctx context.Context, t *Terms, subject, mark string) (*Holder, error) {
+	if t.Holder == nil {
+		return &Holder{Mark: mark}, nil
 	}
-	still, err := t.Still(ctx, subject)
-	if err != nil {
-		return unavailable("looking for the subject", err)
+	holder, err := t.Holder(ctx, subject)
+	switch {
+	case err != nil:
+		return nil, unavailable("looking for the subject", err)
+	case holder == nil:
+		return nil, fmt.Errorf("%w: its subject may have no sessions any more", ErrInvalid)
+	case holder.Mark != mark:
+		return nil, fmt.Errorf("%w: its subject has another password, or is somebody else now", ErrInvalid)
 	}
-	if !still {
-		return fmt.Errorf("%w: its subject may have no sessions any more", ErrInvalid)
-	}
-	return nil
+	return holder, nil
 }
 
 // pair makes the pair that a record says, with a refresh token.

@@ -24,6 +24,7 @@ type record struct {
 	App      string          `json:"a"`
 	Client   string          `json:"c,omitempty"`
 	Group    string          `json:"g,omitempty"`
+	Mark     string          `json:"m,omitempty"` // of whoever logged in
 	Claims   json.RawMessage `json:"x,omitempty"`
 	Created  int64           `json:"b"`           // at the login
 	IssuedAt int64           `json:"i"`           // of the present pair

@@ -64,6 +64,8 @@ type attempt struct {
 	text []byte  // the record as it was read
 	r    *record // the same, decoded
 	now  int64   // when it was read
+
+	holder *Holder // who has the subject's name now; nil until that was asked
 }
 
 // refresh tries it once. The error is errChanged if others have changed the record.
@@ -86,7 +88,7 @@ func (a *attempt) refresh(ctx context.Context) (pair *Pair, err error) {
 }
 
 // rotate makes the next pair, and puts its record in the place of the one that was read.
-func (a *attempt) rotate(ctx context.Context) (*Pair, error) {
+func (a *attempt) rotate(ctx context.Context) (pair *Pair, err error) {
 	a.waitForTheNext(ctx)
 	next, token := *a.r, a.token.next()
 	hash := token.hash()
@@ -99,7 +101,12 @@ func (a *attempt) rotate(ctx context.Context) (*Pair, error) {
 	if err := a.admit(ctx); err != nil {
 		return nil, err
 	}
-	pair, err := a.pair(ctx, a.sid, &next, &token)
+	if a.holder.Known {
+		if next.Claims, err = compactClaims(a.holder.Claims); err != nil {
+			return nil, fmt.Errorf("%w of a refresh: %w", ErrTerms, err)
+		}
+	}
+	pair, err = a.pair(ctx, a.sid, &next, &token)
 	if err != nil {
 		return nil, err
 	}

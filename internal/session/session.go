@@ -83,9 +83,19 @@ type Terms struct {
 	// Absolute is the longest life of a session from its login. The last access token may outlive it by its lifetime.
 	// Default: 0, no bound.
 	Absolute time.Duration
-	// Still reports whether a subject may still have sessions. Begin and Refresh ask it. An error means that this is not
-	// known now. Default: nil, every subject may.
-	Still func(ctx context.Context, subject string) (bool, error)
+	// Holder returns who has a subject's name now; nil if nobody may have sessions under it. Begin and Refresh ask it. An
+	// error means that this is not known now. Default: nil, every subject has sessions as it was at the login.
+	Holder func(ctx context.Context, subject string) (*Holder, error)
+}
+
+// Holder is who has the name of a subject.
+type Holder struct {
+	// Mark is the one of the login as long as it is the same person with the same password. With another one, the session
+	// ends.
+	Mark string
+	// Claims take the place of those of the login, unless they are not Known.
+	Claims json.RawMessage
+	Known  bool
 }
 
 // Login is who begins a session.
@@ -96,6 +106,8 @@ type Login struct {
 	ClientID, Group string
 	// Claims is a JSON object with further claims, of at most MaxClaims bytes. Default: none.
 	Claims json.RawMessage
+	// Mark is that of the Holder. It has at most 64 bytes.
+	Mark string
 }
 
 // MaxClaims bounds Login.Claims, in bytes without insignificant space.

@@ -188,7 +188,12 @@ func TestASessionEndsAtItsAbsoluteEnd(t *testing.T) {
 func TestSubjectsThatAreGone(t *testing.T) {
 	there, trouble := true, error(nil)
 	asked := terms(func(t *session.Terms) {
-		t.Still = func(_ context.Context, subject string) (bool, error) { return there && subject == "alice", trouble }
+		t.Holder = func(_ context.Context, subject string) (*session.Holder, error) {
+			if there && subject == "alice" {
+				return new(session.Holder), trouble
+			}
+			return nil, trouble
+		}
 	})
 	h := newHouse(t, store.NewMemory())
 	p := begin(t, h, asked)

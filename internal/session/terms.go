@@ -13,6 +13,7 @@ import (
 const (
 	maxName     = 256                        // bytes of the name of an app
 	maxSubject  = 1 << 10                    // bytes of a subject, a client id and a group each
+	maxMark     = 64                         // bytes of the mark of its holder
 	maxLifetime = 100 * 365 * 24 * time.Hour // far from what overflows
 )
 
@@ -42,11 +43,13 @@ func (t *Terms) mistake() error {
 
 // check refuses a login that cannot be meant, and returns its claims without space.
 func (l *Login) check() (claims json.RawMessage, err error) {
-	claims, err = l.compactClaims()
+	claims, err = compactClaims(l.Claims)
 	switch {
 	case err != nil:
 	case l.Subject == "":
 		err = errors.New("it has no subject")
+	case len(l.Mark) > maxMark || !utf8.ValidString(l.Mark):
+		err = fmt.Errorf("its mark must be UTF-8 and have at most %d bytes", maxMark)
 	default:
 		for _, text := range []string{l.Subject, l.ClientID, l.Group} {
 			// JSON has only UTF-8. Other bytes would be replaced, and make one subject of two.
@@ -61,16 +64,17 @@ func (l *Login) check() (claims json.RawMessage, err error) {
 	return claims, nil
 }
 
-func (l *Login) compactClaims() (json.RawMessage, error) {
-	if len(l.Claims) == 0 {
+// compactClaims returns claims without space; nil for none.
+func compactClaims(claims json.RawMessage) (json.RawMessage, error) {
+	if len(claims) == 0 {
 		return nil, nil
 	}
 	var compact bytes.Buffer
-	if err := json.Compact(&compact, l.Claims); err != nil || compact.Bytes()[0] != '{' || !utf8.Valid(compact.Bytes()) {
-		return nil, errors.New("its claims are not a JSON object")
+	if err := json.Compact(&compact, claims); err != nil || compact.Bytes()[0] != '{' || !utf8.Valid(compact.Bytes()) {
+		return nil, errors.New("the claims are not a JSON object")
 	}
 	if compact.Len() > MaxClaims {
-		return nil, fmt.Errorf("its claims have %d bytes, and at most %d are kept", compact.Len(), MaxClaims)
+		return nil, fmt.Errorf("the claims have %d bytes, and at most %d are kept", compact.Len(), MaxClaims)
 	}
 	return compact.Bytes(), nil
 }

@@ -132,7 +132,8 @@ func (j *Joint) Check(ctx context.Context, name, password string) (*User, error)
 	return j.admit(ctx, &v, i, name, user, err)
 }
 
-// Find implements Directory. The Directory of the user says who has the name now.
+// Find implements Directory. The Directory of the user says who has the name now, also with an ErrCannotKnow: a name
+// that was one of the directories before has come to the one that never knows.
 func (j *Joint) Find(ctx context.Context, name string) (*User, error) {
 	if err := acceptableName(name); err != nil {
 		return nil, err
@@ -190,6 +191,8 @@ func (j *Joint) admit(ctx context.Context, v *view, i int, name string, user *Us
 		return nil, ErrRefused // alone: a text of the member could tell why
 	case err == nil && user == nil:
 		return nil, fmt.Errorf("%w: directory %q: %w", ErrUnavailable, from, errNoAnswer)
+	case errors.Is(err, ErrCannotKnow):
+		return &User{Name: name, Directory: from}, ErrCannotKnow
 	case err == nil:
 		err = CheckUser(user)
 	}

@@ -120,7 +120,7 @@ func TestFindAsksWhoDecides(t *testing.T) {
 	if u, err := j.Find(t.Context(), "alice"); err != nil || u.Directory != "0" {
 		t.Errorf("%+v, %v", u, err)
 	}
-	if u, err := j.Find(t.Context(), "bob"); u != nil || !errors.Is(err, users.ErrCannotKnow) {
+	if u, err := j.Find(t.Context(), "bob"); u == nil || u.Directory != "1" || !errors.Is(err, users.ErrCannotKnow) {
 		t.Errorf("%+v, %v", u, err)
 	}
 	j = joint(t, &knower{server{passwords: map[string]string{"carol": "p"}}}, first)

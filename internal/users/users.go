@@ -7,6 +7,8 @@ package users
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -43,8 +45,11 @@ type User struct {
 	Roles []string
 	// Claims is what else the directory says about the user: a JSON object as Claims returns it, or nil.
 	Claims json.RawMessage
+	// Mark changes with the password, or with the person behind the name, as far as the directory can see that. It reveals
+	// neither. Whoever calls Find compares it with the one of the sign-in. It is empty if Find is always ErrCannotKnow.
+	Mark string
 	// Directory is the name of the Member of a Joint that has the user. It is empty without a Joint. Whoever calls Find
-	// should compare it with the one of the sign-in: the same name in another directory may be another person.
+	// compares it with the one of the sign-in: the same name in another directory may be another person.
 	Directory string
 }
 
@@ -55,7 +60,8 @@ type Directory interface {
 	// the two apart, time included. ErrUnavailable: it cannot be known now.
 	Check(ctx context.Context, name, password string) (*User, error)
 	// Find returns the user without a password, so that a session can go on. ErrRefused: there is no such user any more.
-	// ErrUnavailable: it cannot be known now. ErrCannotKnow: this directory never knows.
+	// ErrUnavailable: it cannot be known now. ErrCannotKnow: this directory never knows. A Joint returns a user with
+	// that, too, which has only the name and the Directory that would know.
 	Find(ctx context.Context, name string) (*User, error)
 }
 
@@ -107,5 +113,14 @@ func checkName(name string) error {
 	return nil
 }
 
-// found is the user of an account.
-func found(name string, a *account) *User { return &User{Name: name, Roles: slices.Clone(a.roles)} }
+// found is the user of an account. Its hash has a salt, or is a text that nobody could guess, so the mark is good for
+// nothing but comparing.
+func found(name string, a *account) *User {
+	return &User{Name: name, Roles: slices.Clone(a.roles), Mark: MarkOf(a.hash)}
+}
+
+// MarkOf makes a Mark of a text.
+func MarkOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}

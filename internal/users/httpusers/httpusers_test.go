@@ -92,7 +92,7 @@ func judge(w http.ResponseWriter, r *http.Request) {
 func TestTheServerJudgesThePassword(t *testing.T) {
 	d := serve(t, judge, nil)
 	u, err := d.Check(t.Context(), "ALICE", `secret <"a"> ü`)
-	if err != nil || u.Name != "alice" || !slices.Equal(u.Roles, []string{"staff", "admin"}) ||
+	if err != nil || u.Name != "alice" || u.Mark != "" || !slices.Equal(u.Roles, []string{"staff", "admin"}) ||
 		string(u.Claims) != `{"email":"a@b"}` {
 		t.Errorf("%+v, %v", u, err)
 	}

@@ -212,6 +212,54 @@ func TestFindSaysWhoIsStillThere(t *testing.T) {
 	}
 }
 
+// The mark is that of the sign-in until the password changes, or another entry has the name.
+func TestTheMarkOfAnEntryThatIsSearched(t *testing.T) {
+	s := start(t)
+	d := searched(t, s.plain, nil)
+	in := passes(t, d, "bob", "secret b")
+	found := func() string {
+		t.Helper()
+		u, err := d.Find(t.Context(), "bob")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u.Mark
+	}
+	if in.Mark == "" || found() != in.Mark {
+		t.Errorf("%q after %q", found(), in.Mark)
+	}
+	if other := passes(t, d, "alice", "secret a"); other.Mark == in.Mark {
+		t.Error("two users have one mark")
+	}
+	s.root(func(conn *ldap.Conn) error {
+		change := ldap.NewModifyRequest("uid=bob,"+people, nil)
+		change.Replace("userPassword", []string{"another one"})
+		if err := conn.Modify(change); err != nil {
+			return err
+		}
+		done := ldap.NewModifyRequest("uid=bob,"+people, nil) // the policy wants bob to change it once more
+		done.Delete("pwdReset", nil)
+		return conn.Modify(done)
+	})
+	changed := found()
+	if changed == in.Mark {
+		t.Error("the mark outlives the password")
+	}
+	if again := passes(t, d, "bob", "another one"); again.Mark != changed {
+		t.Errorf("%q after %q", again.Mark, changed)
+	}
+	s.root(func(conn *ldap.Conn) error {
+		return conn.ModifyDN(ldap.NewModifyDNRequest("uid=bob,"+people, "uid=bob", true, "ou=groups,"+base))
+	})
+	if found() == changed {
+		t.Error("another entry has the mark")
+	}
+	named := passes(t, byDN(t, ldapusers.DNConfig{Server: ldapusers.Server{URL: s.plain}}), "alice", "secret a")
+	if named.Mark != "" {
+		t.Errorf("Find cannot know the mark %q", named.Mark)
+	}
+}
+
 func TestRolesAndClaimsOfAnEntry(t *testing.T) {
 	s := start(t)
 	s.root(func(conn *ldap.Conn) error {

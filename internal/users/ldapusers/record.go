@@ -92,9 +92,9 @@ func folded(value string) string {
 }
 
 // attributes are those to ask for. "1.1" asks for none (RFC 4511 section 4.5.1.8), and no attributes would ask for all.
-func (r *Record) attributes(more string) []string {
+func (r *Record) attributes(more ...string) []string {
 	var names []string
-	for _, name := range append(slices.Sorted(maps.Keys(r.Claims)), r.RoleAttribute, more) {
+	for _, name := range append(append(slices.Sorted(maps.Keys(r.Claims)), r.RoleAttribute), more...) {
 		if name != "" && !slices.ContainsFunc(names, func(other string) bool { return strings.EqualFold(other, name) }) {
 			names = append(names, name)
 		}

@@ -203,7 +203,7 @@ func (d *Searched) find(s *session, name string) (*ldap.Entry, error) {
 	if err := s.bind(d.config.BindDN, d.config.BindPassword()); err != nil {
 		return nil, fmt.Errorf("the account that searches cannot bind: %w", err)
 	}
-	attributes := d.record.attributes(d.config.NameAttribute)
+	attributes := d.record.attributes(d.config.NameAttribute, pwdChangedTime, pwdLastSet)
 	entry, err := s.search(d.config.BaseDN, ldap.ScopeWholeSubtree, d.filter(name), attributes)
 	if err != nil {
 		return nil, fmt.Errorf("the search: %w", err)
@@ -211,13 +211,28 @@ func (d *Searched) find(s *session, name string) (*ldap.Entry, error) {
 	return entry, nil
 }
 
+// The attributes that say when a password was changed: that of OpenLDAP and others, and that of Active Directory. The
+// server may have none, or may not show it to the account that searches.
+const (
+	pwdChangedTime = "pwdChangedTime"
+	pwdLastSet     = "pwdLastSet"
+)
+
+// user makes a user of an entry. Another entry under the same name is another person.
 func (d *Searched) user(entry *ldap.Entry) (*users.User, error) {
-	if d.config.NameAttribute == "" {
-		return d.record.user(nameOf(entry), entry)
+	name := nameOf(entry)
+	if d.config.NameAttribute != "" {
+		names := entry.GetEqualFoldAttributeValues(d.config.NameAttribute)
+		if len(names) != 1 {
+			return nil, fmt.Errorf("an entry has %d values of the NameAttribute, and not one", len(names))
+		}
+		name = names[0]
 	}
-	names := entry.GetEqualFoldAttributeValues(d.config.NameAttribute)
-	if len(names) != 1 {
-		return nil, fmt.Errorf("an entry has %d values of the NameAttribute, and not one", len(names))
+	user, err := d.record.user(name, entry)
+	if err == nil {
+		changed := append(entry.GetEqualFoldAttributeValues(pwdChangedTime),
+			entry.GetEqualFoldAttributeValues(pwdLastSet)...)
+		user.Mark = users.MarkOf(fmt.Sprintf("%q %q", folded(entry.DN), changed))
 	}
-	return d.record.user(names[0], entry)
+	return user, err
 }
