@@ -204,9 +204,11 @@ func TestSessionsByCommandAndAdminAPI(t *testing.T) {
 	k := openKeeper(t)
 	first, second := k.login("/a/", "alice"), k.login("/a/", "alice")
 	elsewhere, bob := k.login("/b/", "alice"), k.login("/a/", "bob")
-	says(t, k.commands("session", "list", "--user", "alice"), `SID +APP +CREATED +REFRESHED +ENDS\n`+
-		`(\S{24} +/[ab]/  +\d{4}-\S+Z  \d{4}-\S+Z  \d{4}-\S+Z\n){3}3 sessions\n`)
+	says(t, k.commands("session", "list", "--user", "alice"), `USER +SID +APP +CREATED +REFRESHED +ENDS\n`+
+		`(alice +\S{24} +/[ab]/  +\d{4}-\S+Z  \d{4}-\S+Z  \d{4}-\S+Z\n){3}3 sessions\n`)
 	says(t, k.commands("session", "list", "--user", "nobody"), `0 sessions\n`)
+	says(t, k.commands("session", "list"), `USER .*\n(alice .* /a/ .*\n){2}alice .* /b/ .*\nbob .* /a/ .*\n4 sessions\n`)
+	says(t, k.commands("session", "list", "--app", "/a/"), `USER .*\n(alice .*\n){2}bob .*\n3 sessions\n`)
 	sid := first.claim(t, "sid")
 	says(t, k.commands("session", "list", "--user", "alice", "--app", "/b/", "--json"),
 		`\{\n  "issuer": "`+keptTokens+`",\n  "sessions": \[\n    \{\n      "sid": "`+elsewhere.claim(t, "sid")+`",\n`+
@@ -256,6 +258,15 @@ func TestAdminAPIOfATokenIssuer(t *testing.T) {
 	k.wantsAnswer(200, `"sub":"alice"`, "GET", sessions+"?user=alice&issuer="+keptTokens, "")
 	k.wantsAnswer(200, `"sessions":\[\]`, "GET", sessions+"?user=alice&app=/b/", "")
 	k.wantsAnswer(200, `"state":"signs".*"state":"next"`, "GET", keys, "")
+	found, next := "", []string{"", "0"}
+	for next != nil { // the session is in one of the parts
+		a := k.asks("GET", sessions+"?part="+next[1], "")
+		found += strings.Join(regexp.MustCompile(`"sub":"\w+"`).FindAllString(a.body, -1), "")
+		next = regexp.MustCompile(`"next":(\d+)`).FindStringSubmatch(a.body)
+	}
+	if found != `"sub":"alice"` {
+		t.Errorf("in all parts: %s", found)
+	}
 	for _, of := range []struct {
 		status                   int
 		says, method, path, body string
@@ -263,7 +274,9 @@ func TestAdminAPIOfATokenIssuer(t *testing.T) {
 		{405, "use GET, DELETE", "POST", sessions, ""},
 		{405, "use GET, POST", "DELETE", keys, ""},
 		{405, "use GET", "PUT", "/token_issuer/issuers", ""},
-		{400, "whose sessions", "GET", sessions, ""},
+		{400, "part is the number", "GET", sessions + "?part=x", ""},
+		{400, "part is the number", "GET", sessions + "?user=alice&part=1", ""},
+		{400, "from 0 to 4095", "GET", sessions + "?part=4096", ""},
 		{400, "unknown", "GET", sessions + "?sub=alice", ""},
 		{400, "twice", "GET", sessions + "?user=alice&user=bob", ""},
 		{400, "empty", "GET", sessions + "?user=", ""},
@@ -402,7 +415,6 @@ func TestMistakesInTheCommandTokenIssuer(t *testing.T) {
 		says string
 		args []string
 	}{
-		{"Name a --user", []string{"session", "list"}},
 		{"--user is empty", []string{"session", "list", "--user", ""}},
 		{"--issuer is empty", []string{"session", "list", "--user", "alice", "--issuer", ""}},
 		{"HTTP 404: there is no such token issuer: there are", []string{"session", "list", "--user", "bob", "--issuer", "x"}},

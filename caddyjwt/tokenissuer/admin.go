@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -96,18 +97,21 @@ func showIssuers(r *http.Request) (any, error) {
 }
 
 func showSessions(r *http.Request) (any, error) {
-	given, err := orders.Parameters(r.URL.RawQuery, "issuer", "user", "app")
-	if err == nil && given["user"] == "" {
-		err = errors.New("whose sessions? Add the parameter user")
-	}
+	given, err := orders.Parameters(r.URL.RawQuery, "issuer", "user", "app", "part")
 	if err != nil {
 		return nil, wrong(err)
+	}
+	part := 0
+	if text, there := given["part"]; there {
+		if part, err = strconv.Atoi(text); err != nil || given["user"] != "" {
+			return nil, wrong(errors.New("part is the number \"next\" of the answer before, and not together with user"))
+		}
 	}
 	i, err := inForce.find(given["issuer"])
 	if err != nil {
 		return nil, err
 	}
-	return i.listSessions(r.Context(), given["user"], given["app"])
+	return i.listSessions(r.Context(), given["user"], given["app"], part)
 }
 
 func endSessions(r *http.Request) (any, error) {

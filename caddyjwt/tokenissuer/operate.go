@@ -37,8 +37,9 @@ func (i *issuer) appsOf(path string) (apps []*application, err error) {
 	return apps, nil
 }
 
-// listSessions are those of a user that are alive, in all applications or in one.
-func (i *issuer) listSessions(ctx context.Context, user, path string) (*orders.Sessions, error) {
+// listSessions are sessions that are alive, in all applications or in one: those of a user, or without a name a part of
+// all.
+func (i *issuer) listSessions(ctx context.Context, user, path string, part int) (*orders.Sessions, error) {
 	r, err := i.started()
 	if err != nil {
 		return nil, err
@@ -47,18 +48,32 @@ func (i *issuer) listSessions(ctx context.Context, user, path string) (*orders.S
 	if err != nil {
 		return nil, err
 	}
-	answer := &orders.Sessions{Issuer: i.name, Sessions: []orders.Session{}}
-	for _, app := range apps {
-		alive, err := r.sessions.List(ctx, i.terms(app, r), user)
-		if err != nil {
-			return nil, err
+	var alive []session.Info
+	next := 0
+	if user == "" {
+		alive, next, err = r.sessions.All(ctx, func(path string) *session.Terms {
+			for _, app := range apps {
+				if app.path == path {
+					return i.terms(app, r)
+				}
+			}
+			return nil
+		}, part)
+	} else {
+		for _, app := range apps {
+			some, failed := r.sessions.List(ctx, i.terms(app, r), user)
+			alive, err = append(alive, some...), errors.Join(err, failed)
 		}
-		for _, one := range alive {
-			answer.Sessions = append(answer.Sessions, orders.Session{
-				SID: one.Session, App: one.App, Subject: one.Subject, Created: one.Created, Refreshed: one.Refreshed,
-				Ends: one.Ends,
-			})
-		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	answer := &orders.Sessions{Issuer: i.name, Sessions: []orders.Session{}, Next: next}
+	for _, one := range alive {
+		answer.Sessions = append(answer.Sessions, orders.Session{
+			SID: one.Session, App: one.App, Subject: one.Subject, Created: one.Created, Refreshed: one.Refreshed,
+			Ends: one.Ends,
+		})
 	}
 	return answer, nil
 }

@@ -3,6 +3,7 @@ package session_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/caddyjwt/gateway/internal/session"
 	"github.com/caddyjwt/gateway/internal/store"
@@ -41,6 +42,45 @@ func FuzzRefreshToken(f *testing.F) {
 		}
 		if _, err := h.Refresh(t.Context(), terms(), p.Refresh); (err == nil) != malformed {
 			t.Fatalf("the good token: %v", err)
+		}
+	})
+}
+
+// FuzzIndex puts any text in the place of a shard. A login and a list work, or say that it is damaged.
+func FuzzIndex(f *testing.F) {
+	h := newHouse(f, store.NewMemory())
+	begin(f, h, terms())
+	good, err := h.store.Get(f.Context(), h.ShardKey("alice", "shop"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, text := range []string{"", "\x01", string(good), string(good) + "\x01", string(good[:len(good)-1])} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		h := newHouse(t, store.NewMemory())
+		key := h.ShardKey("alice", "shop")
+		if _, err := h.store.Swap(t.Context(), key, nil, text, time.Time{}); err != nil {
+			t.Skip()
+		}
+		_, err := h.Begin(t.Context(), terms(), alice)
+		if errors.Is(err, session.ErrUnavailable) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for part := 0; ; {
+			alive, next, err := h.All(t.Context(), inShop, part)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(alive) == 1 && alive[0].Subject == "alice" {
+				return
+			}
+			if part = next; part == 0 {
+				t.Fatalf("%q: alice is not listed", text)
+			}
 		}
 	})
 }

@@ -16,8 +16,9 @@ import (
 // that is there. It may have some that have ended.
 type list struct {
 	Version  int      `json:"v"`
-	Until    int64    `json:"u"` // the store keeps it until then, in milliseconds
-	Sessions []listed `json:"s"` // by the time of their logins
+	Until    int64    `json:"u"`           // the store keeps it until then, in milliseconds
+	Indexed  int64    `json:"x,omitempty"` // until when the index names this list at least
+	Sessions []listed `json:"s"`           // by the time of their logins
 }
 
 // listed is one session in a list.
@@ -25,6 +26,10 @@ type listed struct {
 	SID string `json:"i"`
 	End int64  `json:"e"` // of a refresh token that it had. Its record says whether it goes on.
 }
+
+// indexedFor is how many lifetimes of a refresh token longer the index names a list than it has to, so that it seldom
+// has to be written.
+const indexedFor = 8
 
 // maxListTries is how often a list is read again that others have changed. Each time, one of them has got through.
 const maxListTries = 128
@@ -37,8 +42,12 @@ var (
 
 // listKey is where the list of a subject is. The name has a fixed length, whatever issuer, subject and app are.
 func listKey(r *record) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s %d %s %s", len(r.Issuer), r.Issuer, len(r.App), r.App, r.Subject))
+	sum := listSum(r)
 	return "sessions of/" + base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+func listSum(r *record) [sha256.Size]byte {
+	return sha256.Sum256(fmt.Appendf(nil, "%d %s %d %s %s", len(r.Issuer), r.Issuer, len(r.App), r.App, r.Subject))
 }
 
 // loadList reads a list, and returns its bytes, too: nil if there is none.
@@ -70,6 +79,13 @@ func (s *Sessions) enlist(ctx context.Context, t *Terms, sid string, r *record, 
 			return err
 		}
 		l.Until = max(l.Until, r.End, now+2*t.RefreshLifetime.Milliseconds())
+		if l.Indexed < l.Until {
+			until := l.Until + max(t.Absolute.Milliseconds(), indexedFor*t.RefreshLifetime.Milliseconds())
+			if err := s.index(ctx, r, until, now); err != nil {
+				return err
+			}
+			l.Indexed = until
+		}
 		fresh, err := encode(l)
 		if err != nil {
 			return unavailable(key, err)

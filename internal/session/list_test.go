@@ -86,7 +86,7 @@ func pushOut(t *testing.T, moment int) bool {
 	o.Store = faultyStore{h.store, slow}
 	listed, goOn, done := make(chan struct{}), make(chan struct{}), make(chan *session.Pair)
 	slow.each = func(n int) {
-		if n == 5 { // before the record is stored
+		if n == 9 { // before the record is stored
 			close(listed)
 			<-goOn
 		}

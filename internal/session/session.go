@@ -150,7 +150,10 @@ var (
 )
 
 // Sessions are all sessions in a store. They are safe for concurrent use.
-type Sessions struct{ o Options }
+type Sessions struct {
+	o      Options
+	shards string // what the keys of the index begin with
+}
 
 // New makes Sessions. The error is ErrTerms.
 func New(o Options) (*Sessions, error) {
@@ -169,7 +172,7 @@ func New(o Options) (*Sessions, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrTerms, err)
 	}
-	return &Sessions{o}, nil
+	return &Sessions{o, shardsOf(o.Issuer)}, nil
 }
 
 func (o *Options) check() error {

@@ -1,13 +1,17 @@
 package command
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/caddyjwt/gateway/caddyjwt/command/endpoint"
 	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/orders"
 	"github.com/caddyjwt/gateway/internal/terminal"
 )
@@ -32,11 +36,12 @@ func (o *sessionOptions) addTo(cmd *cobra.Command) {
 func sessionListCommand() *cobra.Command {
 	o := new(sessionOptions)
 	cmd := &cobra.Command{
-		Use:   "list --user <name>",
-		Short: "Lists the sessions of a user",
+		Use:   "list [--user <name>] [--app <path>]",
+		Short: "Lists sessions: all, or those of a user",
 		Long: `
-Lists the sessions of a user that are alive, and changes nothing. ENDS is when a session ends if it is not refreshed.`,
-		Example: `  caddy token-issuer session list --user alice
+Lists the sessions that are alive, and changes nothing. ENDS is when a session ends if it is not refreshed. Without a
+user, it lists those of all users; sessions that begin meanwhile may be missing.`,
+		Example: `  caddy token-issuer session list
   caddy token-issuer session list --user alice --json | jq -r '.sessions[].sid'`,
 		Args: takesFlagsOnly,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.list(cmd) },
@@ -49,16 +54,40 @@ func (o *sessionOptions) list(cmd *cobra.Command) error {
 	if err := notEmpty(cmd, "user", "app"); err != nil {
 		return err
 	}
-	if o.user == "" {
-		return errors.New("whose sessions? Name a --user")
-	}
-	path := query(orders.SessionsPath, "issuer", o.issuer, "user", o.user, "app", o.app)
-	text, err := o.ask(http.MethodGet, path, nil)
+	all, err := o.all()
 	if err != nil {
 		return err
 	}
-	var answer orders.Sessions
-	return o.print(cmd, text, &answer, func() string { return describeSessions(answer.Sessions) })
+	text, err := json.Marshal(all)
+	if err != nil {
+		return err
+	}
+	return o.print(cmd, text, all, func() string { return describeSessions(all.Sessions) })
+}
+
+// all asks for one part after the other, and sorts the sessions.
+func (o *sessionOptions) all() (*orders.Sessions, error) {
+	all := &orders.Sessions{Sessions: []orders.Session{}}
+	for part, more := 0, true; more; {
+		path := query(orders.SessionsPath, "issuer", o.issuer, "user", o.user, "app", o.app)
+		if part > 0 {
+			path = query(orders.SessionsPath, "issuer", o.issuer, "app", o.app, "part", strconv.Itoa(part))
+		}
+		text, err := o.ask(http.MethodGet, path, nil)
+		if err != nil {
+			return nil, err
+		}
+		var answer orders.Sessions
+		if err := endpoint.Read(text, &answer); err != nil {
+			return nil, err
+		}
+		all.Issuer, all.Sessions = answer.Issuer, append(all.Sessions, answer.Sessions...)
+		part, more = answer.Next, answer.Next > part
+	}
+	slices.SortStableFunc(all.Sessions, func(a, b orders.Session) int {
+		return cmp.Or(cmp.Compare(a.Subject, b.Subject), cmp.Compare(a.App, b.App), a.Created.Compare(b.Created))
+	})
+	return all, nil
 }
 
 func describeSessions(sessions []orders.Session) string {
@@ -66,9 +95,9 @@ func describeSessions(sessions []orders.Session) string {
 	if len(sessions) == 0 {
 		return count
 	}
-	rows := [][]string{{"SID", "APP", "CREATED", "REFRESHED", "ENDS"}}
+	rows := [][]string{{"USER", "SID", "APP", "CREATED", "REFRESHED", "ENDS"}}
 	for _, s := range sessions {
-		rows = append(rows, []string{s.SID, s.App, when(s.Created), when(s.Refreshed), when(s.Ends)})
+		rows = append(rows, []string{s.Subject, s.SID, s.App, when(s.Created), when(s.Refreshed), when(s.Ends)})
 	}
 	return table(rows) + count
 }

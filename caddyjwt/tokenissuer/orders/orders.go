@@ -45,10 +45,12 @@ type App struct {
 	Revoke   string   `json:"revoke"`
 }
 
-// Sessions are those of a user.
+// Sessions are those of a user, or a part of all.
 type Sessions struct {
 	Issuer   string    `json:"issuer"`
 	Sessions []Session `json:"sessions"`
+	// Next is the parameter "part" of the request for more, of all sessions; 0 if there are no more.
+	Next int `json:"next,omitempty"`
 }
 
 // Session is one that is alive. Its times are UTC.
