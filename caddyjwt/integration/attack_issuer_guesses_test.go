@@ -4,11 +4,14 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -121,13 +124,14 @@ func TestAttackARemovedUserRefreshes(t *testing.T) {
 	b.loginAt(orders, signsIn("bob", "bobs"))
 }
 
-// Passwords and refresh tokens are in no log, metric, store or file of keys, at the level DEBUG with the access log,
-// whatever becomes of the requests. Nor are access tokens, hashes of passwords, and the private keys.
+// Passwords and refresh tokens are in no log, trace, metric, store or file of keys, at the level DEBUG with the access
+// log, whatever becomes of the requests. Nor are access tokens, hashes of passwords, and the private keys.
 func TestAttackSecretsOfTheIssuerLeak(t *testing.T) {
 	const wrong = "not-the-p4ssword-of-alice"
 	b := newBooth(t)
 	hash := hashOf(t, password)
-	whole := b.whole(issuingFor(ownIssuer, "user alice "+hash, appOf(orders, "grace 10s")), localGate())
+	traces := collectTraces(t)
+	whole := b.whole("tracing {\n\t\tspan gate\n\t}", issuingFor(ownIssuer, "user alice "+hash, appOf(orders, "grace 10s")), localGate())
 	b.loadFile(whole + fmt.Sprintf("http://metrics.test {\n\tbind unix/%s\n\tmetrics\n}\n", b.site.socket))
 	secrets := map[string]string{
 		"the password": password, "the wrong password": wrong, "the hash": hash,
@@ -185,9 +189,12 @@ func TestAttackSecretsOfTheIssuerLeak(t *testing.T) {
 	if !b.logged(`"level":"debug"`) || !b.logged(`"logger":"http.log.access`, "REDACTED") {
 		t.Error("the log has less than it should")
 	}
+	eventually(t, "the traces have the requests", func() bool {
+		return strings.Contains(traces(), orders+"login") && strings.Contains(traces(), orders+"logout")
+	})
 	b.attack(t, "found by a reader", func(t *testing.T, b *booth, _ *attempt) {
 		for where, text := range map[string]string{
-			"log": b.log(), "metrics": metrics, "store": string(stored), "keys": string(keyFile),
+			"log": b.log(), "traces": traces(), "metrics": metrics, "store": string(stored), "keys": string(keyFile),
 		} {
 			for what, secret := range secrets {
 				if strings.Contains(text, secret) {
@@ -205,4 +212,30 @@ func TestAttackSecretsOfTheIssuerLeak(t *testing.T) {
 			}
 		}
 	})
+}
+
+// collectTraces has the tracing of Caddy send all spans to a collector, and returns what that has got.
+func collectTraces(t *testing.T) func() string {
+	t.Helper()
+	var mu sync.Mutex
+	var got []byte
+	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		got = append(got, body...)
+	}))
+	t.Cleanup(collector.Close)
+	t.Setenv("OTEL_TRACES_EXPORTER", "otlp")
+	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
+	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "10") // milliseconds
+	return func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		return string(got)
+	}
 }
