@@ -72,6 +72,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	            revoke   <name>
 //	        }
 //	        compat            oauth|iris
+//	        claim             <name> <text>   # repeatable
 //	        header            <name> <text>   # repeatable
 //	    }
 //
@@ -141,6 +142,8 @@ var appTable = words.Table[App]{Name: "app", Words: []words.Word[App]{
 		Reader: words.Custom(readGroupBy, func(a *App) []any { return []any{&a.GroupBy} })},
 	{Name: "endpoints", Reader: words.Only(func(a *App) **Endpoints { return &a.Endpoints }, &endpointsTable)},
 	{Name: "compat", Usage: []string{"oauth|iris"}, Reader: words.Text(func(a *App) *string { return &a.Compat })},
+	{Name: "claim", Usage: []string{"<name> <text>"}, Repeatable: true,
+		Reader: words.Pairs(func(a *App) *map[string]string { return &a.Claims })},
 	{Name: "header", Usage: []string{"<name> <text>"}, Repeatable: true,
 		Reader: words.Pairs(func(a *App) *map[string]string { return &a.Header })},
 }}

@@ -53,11 +53,12 @@ type application struct {
 	refresh   time.Duration
 	session   time.Duration
 	grace     time.Duration
-	group     *GroupBy       // nil for none
-	endpoints Endpoints      // with the defaults
-	oauth     bool           // the answer has the members of OAuth 2.0
-	typ       string         // of access tokens
-	header    map[string]any // of access tokens, too
+	group     *GroupBy          // nil for none
+	endpoints Endpoints         // with the defaults
+	oauth     bool              // the answer has the members of OAuth 2.0
+	typ       string            // of access tokens
+	claims    map[string]string // of access tokens: texts with placeholders
+	header    map[string]any    // of access tokens, too
 }
 
 // compile resolves placeholders and checks every setting. An error names the handler's field.
@@ -179,6 +180,10 @@ func (a *App) compile(s *words.Settings, issuer string) (*application, error) {
 	default:
 		return nil, setting.Errorf("Compat", "compat %q: expected oauth or iris", a.Compat)
 	}
+	if err := a.checkClaims(); err != nil {
+		return nil, err
+	}
+	app.claims = a.Claims
 	app.header, err = a.compileHeader()
 	return app, setting.In("Header", err)
 }

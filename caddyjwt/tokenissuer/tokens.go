@@ -35,15 +35,19 @@ func (i *issuer) signer(ring *keyring.Ring) func(context.Context, *session.Acces
 	for _, app := range i.apps {
 		apps[app.path] = app
 	}
-	return func(_ context.Context, a *session.Access) (string, error) {
+	return func(ctx context.Context, a *session.Access) (string, error) {
 		app := apps[a.App]
 		if app == nil {
 			return "", fmt.Errorf("no application %q", a.App) // sessions know those alone
 		}
+		further, err := app.furtherFor(ctx, a.Claims)
+		if err != nil {
+			return "", err
+		}
 		claims := issuing.Claims{
 			Issuer: a.Issuer, Subject: a.Subject, Session: a.Session, App: a.App, ID: rand.Text(), Audience: app.audience,
 			ClientID: a.ClientID, Group: a.Group, IssuedAt: a.IssuedAt, Expires: a.Expires,
-			Further: a.Claims,
+			Further: further,
 		}
 		return ring.Sign(app.header, app.typ, claims.Payload())
 	}
@@ -67,25 +71,6 @@ func (r *running) holder(ctx context.Context, name string) (*session.Holder, err
 
 // markOf is the mark of a user at the login and afterwards.
 func markOf(user *users.User) string { return users.MarkOf(user.Directory + " " + user.Mark) }
-
-// furtherClaims are what a directory says about a user, with the roles as one of the claims.
-func furtherClaims(user *users.User) (json.RawMessage, error) {
-	if len(user.Roles) == 0 {
-		return user.Claims, nil
-	}
-	all := make(map[string]json.RawMessage)
-	if user.Claims != nil {
-		if err := json.Unmarshal(user.Claims, &all); err != nil {
-			return nil, err
-		}
-	}
-	roles, err := json.Marshal(user.Roles)
-	if err != nil {
-		return nil, err
-	}
-	all[issuers.RolesClaim] = roles
-	return json.Marshal(all)
-}
 
 // revocable is what can revoke tokens beside the usual claims.
 var revocable = revoke.NewTerms("", issuers.GroupPath())
