@@ -1,12 +1,12 @@
 package users
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
+	"sync"
 	"sync/atomic"
 
-	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/internal/smallfile"
 )
 
@@ -17,13 +17,17 @@ const (
 	MaxFile = 16 << 20
 )
 
-// File has the users of an htpasswd file, and reads it again when it changes. A file that becomes bad, or disappears,
-// leaves the users as they were.
+// File has the users of an htpasswd file, and reads it again when it changes. So it does with the groups of the users,
+// which are their roles. A file that becomes bad, or disappears, leaves the users as they were.
 type File struct {
 	inTable
 	config  FileConfig
 	current atomic.Pointer[table]
-	file    *smallfile.Follower
+	files   []*smallfile.Follower
+
+	mu     sync.Mutex
+	users  *table              // without roles
+	groups map[string][]string // by user
 }
 
 var _ Knower = (*File)(nil)
@@ -32,8 +36,8 @@ var _ Knower = (*File)(nil)
 type FileConfig struct {
 	// Path is that of the file.
 	Path string
-	// Roles are those of each user in the file.
-	Roles []string
+	// Groups is the path of a file with groups of the users. Empty means none, and that nobody has roles.
+	Groups string
 	// Logger gets changes, and what is wrong with the file, once. Nil means none.
 	Logger *slog.Logger
 	// Comparer compares with the hashes. Nil means Bcrypt.
@@ -49,56 +53,104 @@ func OpenFile(c FileConfig) (*File, error) {
 	if c.Comparer == nil {
 		c.Comparer = Bcrypt{}
 	}
-	if err := CheckRoles(c.Roles); err != nil {
-		return nil, setting.Errorf("Roles", "the users of the file: %w", err)
-	}
-	c.Logger, c.Roles = c.Logger.With("file", c.Path), slices.Clone(c.Roles)
 	f := &File{config: c}
 	f.inTable = inTable{f.current.Load}
-	var err error
-	f.file, err = smallfile.Follow(smallfile.Watch{Path: c.Path, Max: MaxFile}, smallfile.Use{
-		Take: f.take, Trouble: f.tell,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("users file %s: %w", c.Path, err)
+	if c.Groups != "" {
+		if err := f.follow(c.Groups, f.takeGroups); err != nil {
+			return nil, fmt.Errorf("groups of users, file %s: %w", c.Groups, err)
+		}
+	}
+	if err := f.follow(c.Path, f.take); err != nil {
+		return nil, errors.Join(fmt.Errorf("users file %s: %w", c.Path, err), f.Close())
 	}
 	return f, nil
+}
+
+// follow hands over what a file has now, and what it has later.
+func (f *File) follow(path string, take func([]byte) error) error {
+	logger := f.config.Logger.With("file", path)
+	follower, err := smallfile.Follow(smallfile.Watch{Path: path, Max: MaxFile}, smallfile.Use{
+		Take: take,
+		Trouble: func(err error) {
+			if err != nil {
+				logger.Warn("the users file cannot be read again, and the users stay as they were", "error", err)
+			} else {
+				logger.Info("the users file can be read again")
+			}
+		},
+	})
+	if err == nil {
+		f.files = append(f.files, follower)
+	}
+	return err
 }
 
 // Len returns how many users there are.
 func (f *File) Len() int { return len(f.current.Load().accounts) }
 
-// Err says why the file is not used as it is; nil if it is.
-func (f *File) Err() error { return f.file.Err() }
+// Err says why a file is not used as it is; nil if all are.
+func (f *File) Err() (err error) {
+	for _, file := range f.files {
+		err = errors.Join(err, file.Err())
+	}
+	return err
+}
 
-// Close ends the watch of the file. The users stay as they are.
+// Close ends the watch of the files. The users stay as they are.
 func (f *File) Close() error {
-	f.file.Close()
+	for _, file := range f.files {
+		file.Close()
+	}
 	return nil
 }
 
 // take makes the content the current users.
 func (f *File) take(data []byte) error {
-	t, err := parse(data, f.config.Roles, f.config.Comparer)
+	t, err := parse(data, f.config.Comparer)
 	if err != nil {
 		return err
 	}
-	if old := f.current.Swap(t); old != nil {
-		f.config.Logger.Info("the users in the file have changed", "users", len(t.accounts), "before", len(old.accounts))
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.users != nil {
+		f.config.Logger.Info("the users in the file have changed", "file", f.config.Path, "users", len(t.accounts),
+			"before", len(f.users.accounts))
+	}
+	f.users = t
+	f.compose()
+	return nil
+}
+
+// takeGroups makes the content the current groups.
+func (f *File) takeGroups(data []byte) error {
+	groups, err := parseGroups(data)
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.groups = groups
+	if f.users != nil {
+		f.config.Logger.Info("the groups of the users have changed", "file", f.config.Groups)
+		f.compose()
 	}
 	return nil
 }
 
-func (f *File) tell(err error) {
-	if err != nil {
-		f.config.Logger.Warn("the users file cannot be read again, and the users stay as they were", "error", err)
-	} else {
-		f.config.Logger.Info("the users file can be read again")
+// compose gives the users their groups. Nobody sees users of one moment with groups of another for long: a change of
+// both files is two changes.
+func (f *File) compose() {
+	t := *f.users
+	t.accounts = make(map[string]account, len(f.users.accounts))
+	for name, a := range f.users.accounts {
+		a.roles = f.groups[name]
+		t.accounts[name] = a
 	}
+	f.current.Store(&t)
 }
 
 // CheckFile checks the content of such a file. An error names the line.
 func CheckFile(content []byte) error {
-	_, err := parse(content, nil, Bcrypt{})
+	_, err := parse(content, Bcrypt{})
 	return err
 }

@@ -11,7 +11,7 @@ import (
 
 // parse reads an htpasswd file. One bad line refuses the whole file: to leave out a line would leave out a user, or a
 // change of a password. Errors name the line and how to mend it. They repeat nothing but names.
-func parse(data []byte, roles []string, c Comparer) (*table, error) {
+func parse(data []byte, c Comparer) (*table, error) {
 	t := &table{accounts: make(map[string]account), compare: c, method: withBcrypt}
 	lines := make(map[string]int)
 	text := string(data)
@@ -22,7 +22,6 @@ func parse(data []byte, roles []string, c Comparer) (*table, error) {
 		if err == nil && name == "" {
 			continue
 		}
-		a.roles = roles
 		if err == nil {
 			err = t.add(name, a)
 		}
