@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// version is the only form of the document that there is so far.
-	version = 1
+	// version is the form of the document that is written. Version 1 is read, too: it has no member ring, and becomes
+	// this one with the next change.
+	version = 2
 	// maxDocument bounds what is read of a document, in bytes. The longest has less than a quarter of it.
 	maxDocument = 64 << 10
 )
@@ -23,6 +24,7 @@ const (
 // written is the document as JSON. It holds private keys: it must not be printed.
 type written struct {
 	Version  int          `json:"version"`
+	Ring     string       `json:"ring,omitempty"`
 	Issuer   string       `json:"issuer"`
 	Epoch    time.Time    `json:"epoch"`
 	Reset    time.Time    `json:"reset,omitzero"`
@@ -43,7 +45,12 @@ type writtenKey struct {
 
 // encode writes a document.
 func (d *document) encode(issuer string) ([]byte, error) {
-	w := written{Version: version, Issuer: issuer, Epoch: d.epoch, Reset: d.reset, Revision: d.revision}
+	w := written{
+		Version: version, Ring: d.ring, Issuer: issuer, Epoch: d.epoch, Reset: d.reset, Revision: d.revision,
+	}
+	if d.ring == "" { // nothing has changed since it was read
+		w.Version = 1
+	}
 	for _, key := range d.keys {
 		k := writtenKey{
 			KeyID: key.public.ID, Algorithm: key.algorithm().String(), State: key.state.String(),
@@ -72,19 +79,19 @@ func decode(text []byte, issuer string) (*document, error) {
 	if err != nil {
 		return nil, err
 	}
-	if number, has := object.Member("version"); !has || number.Text() != fmt.Sprint(version) {
-		return nil, fmt.Errorf("its version is not %d: was it written by a newer program?", version)
+	if number, has := object.Member("version"); !has || number.Text() != "1" && number.Text() != fmt.Sprint(version) {
+		return nil, fmt.Errorf("its version is not 1 to %d: was it written by a newer program?", version)
 	}
 	var w written
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
-	if decoder.Decode(&w) != nil { // the error may quote the text
-		return nil, fmt.Errorf("it does not have the members of version %d", version)
+	if decoder.Decode(&w) != nil || (w.Version == 1) != (w.Ring == "") { // the error of Decode may quote the text
+		return nil, errors.New("it does not have the members of its version")
 	}
 	if w.Issuer != issuer {
 		return nil, fmt.Errorf("it is that of the issuer %s", causes.Quote(w.Issuer))
 	}
-	d := &document{epoch: w.Epoch, reset: w.Reset, revision: w.Revision}
+	d := &document{ring: w.Ring, epoch: w.Epoch, reset: w.Reset, revision: w.Revision}
 	for i, key := range w.Keys {
 		e, err := key.decode()
 		if err != nil {

@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -52,6 +53,8 @@ func (e *entry) algorithm() jose.Algorithm {
 
 // document is all keys of an issuer. It is immutable: the methods below make others.
 type document struct {
+	// ring is the identity of the ring: see Ring.Identity. It is empty in a document of version 1.
+	ring string
 	// epoch is when keys were last made without regard to earlier ones.
 	epoch time.Time
 	// reset is the last time that keys were thrown away on purpose: what was issued until then is out. It is zero for
@@ -91,7 +94,8 @@ func (d *document) fits(alg jose.Algorithm) bool {
 // pair is two new keys.
 type pair [2]*jose.Signer
 
-// begun makes the first document of an epoch, which comes after all of others. Some of these may be nil.
+// begun makes the first document of an epoch, which comes after all of others. Some of these may be nil. It is of the
+// first ring among them that has an identity, or else of a new one.
 func begun(now time.Time, fresh pair, others ...*document) *document {
 	d := &document{epoch: now, revision: 1, keys: []*entry{newEntry(fresh[0], Signs, now), newEntry(fresh[1], Next, now)}}
 	for _, other := range others {
@@ -100,8 +104,10 @@ func begun(now time.Time, fresh pair, others ...*document) *document {
 		}
 		if other != nil {
 			d.revision = max(d.revision, other.revision+1)
+			d.ring = cmp.Or(d.ring, other.ring)
 		}
 	}
+	d.ring = cmp.Or(d.ring, newIdentity())
 	return d
 }
 
@@ -143,7 +149,9 @@ func (d *document) succeeded(now time.Time, longest time.Duration, signs, next *
 
 // changed makes the next revision, without the former keys whose time is over.
 func (d *document) changed(now time.Time) *document {
-	return &document{epoch: d.epoch, reset: d.reset, revision: d.revision + 1, keys: d.alive(now)}
+	return &document{
+		ring: cmp.Or(d.ring, newIdentity()), epoch: d.epoch, reset: d.reset, revision: d.revision + 1, keys: d.alive(now),
+	}
 }
 
 // alive are the keys that verify.
@@ -154,6 +162,9 @@ func (d *document) alive(now time.Time) []*entry {
 
 // check reports what the keys of a document contradict.
 func (d *document) check() error {
+	if d.ring != "" && !isIdentity(d.ring) {
+		return errors.New("its ring is not 26 capital letters and digits")
+	}
 	if len(d.keys) < 2 || d.signs().state != Signs || d.next().state != Next {
 		return errors.New("the first key must be the one that signs, and the second the next one")
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -154,10 +155,14 @@ func damages(good string) map[string]string {
 		"cut off":          good[:len(good)/2],
 		"too long":         good + strings.Repeat(" ", 64<<10),
 		"twice":            good + good,
-		"other version":    change(`"version": 1`, `"version": 2`),
-		"no version":       change(`"version": 1,`, ``),
-		"version as text":  change(`"version": 1`, `"version": "1"`),
-		"further member":   change(`"version": 1`, `"version": 1, "more": true`),
+		"other version":    change(`"version": 2`, `"version": 3`),
+		"no version":       change(`"version": 2,`, ``),
+		"version as text":  change(`"version": 2`, `"version": "2"`),
+		"further member":   change(`"version": 2`, `"version": 2, "more": true`),
+		"ring of a later":  change(`"version": 2`, `"version": 1`),
+		"no ring":          regexp.MustCompile(`"ring": "\w+",`).ReplaceAllString(good, ``),
+		"empty ring":       regexp.MustCompile(`"ring": "\w+"`).ReplaceAllString(good, `"ring": ""`),
+		"other ring":       change(`"ring": "`, `"ring": "x`),
 		"wrong kind":       change(`"revision": 1`, `"revision": "1"`),
 		"other issuer":     change(issuer, issuer+"/"),
 		"two that sign":    change(`"next"`, `"signs"`),
