@@ -20,6 +20,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/keyring"
 	"github.com/caddyjwt/gateway/internal/keyset"
 	"github.com/caddyjwt/gateway/internal/session"
+	"github.com/caddyjwt/gateway/internal/store"
 	"github.com/caddyjwt/gateway/internal/users"
 )
 
@@ -99,8 +100,10 @@ func (i *issuer) Start() (err error) {
 	seen := backing.CutOffOfAll(i.name) // before the keys are read
 	r.longest = i.longestEver(ctx, backing.Store(), time.Now())
 	r.noOwner = i.revocations.AddOwners(i.owners(r.longest))
+	_, shared := backing.Store().(store.Shared)
 	r.ring, err = keyring.Open(ctx, keyring.Options{
 		Vault: i.vault, Issuer: i.name, Algorithm: i.algorithm, Longest: i.longestAccess, Logger: logger,
+		Register: backing.Store(), Alone: !shared,
 	})
 	if err != nil {
 		return err

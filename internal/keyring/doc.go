@@ -13,4 +13,8 @@
 // While the vault cannot be read, a node goes on with the keys that it has. It then does not notice what other nodes
 // change: after a reset it accepts, and makes, tokens of the old keys until it can read the vault again. A node that
 // hears of a reset in another way calls Doubt, which ends that.
+//
+// Nodes that share their sessions and not the vault have different keys by mistake. They meet in a Register, and say so
+// in their logs. That is all they do: none of them accepts what it would not accept alone, and a vault that was lost
+// must not keep a node from its start.
 package keyring

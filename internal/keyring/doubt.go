@@ -27,6 +27,8 @@ type doubt struct {
 // Doubt has no key count until the vault was read once more: another node may have reset the keys. That read begins at
 // once, and is tried again every second. Until it has succeeded nothing verifies, and nothing is signed: Find and Sign
 // wait for it, at most 2 seconds. Doubt does not wait.
+//
+// A reset on a node with another vault causes a doubt, and changes nothing here. So the register is looked at, too.
 func (r *Ring) Doubt() {
 	for {
 		before := r.doubts.present.Load()
@@ -42,6 +44,7 @@ func (r *Ring) Doubt() {
 	case r.doubts.raised <- struct{}{}:
 	default: // the watcher is about to look
 	}
+	r.meetSoon()
 }
 
 // CatchUp is Doubt, and waits for the end of it. The error is an ErrDoubt, and the doubt goes on then.

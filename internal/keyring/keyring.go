@@ -63,6 +63,12 @@ type Options struct {
 	// Logger gets one line for each change of the keys, and two for each trouble: its beginning and its end. nil means
 	// none.
 	Logger *slog.Logger
+	// Register is where rings of this issuer meet that have different vaults: see Register. Nodes that share what the
+	// tokens are about, such as sessions, must share the vault, too, and here they notice if they do not. The log says
+	// so, at most once until something happens. nil means that they do not notice.
+	Register Register
+	// Alone says that no other node can use the register at a time. Then the log only says that the vault was lost.
+	Alone bool
 	// Trouble is called when the vault begins to fail while nobody waits for it, and with nil when all works again. It
 	// must not call Close. nil means nobody.
 	Trouble func(error)
@@ -97,10 +103,12 @@ type Ring struct {
 	logger   *slog.Logger
 	place    string        // of the document in the vault
 	lock     string        // the name of its lock
+	record   string        // the key of the record in the register
 	changing chan struct{} // holds the one change that this node makes at a time
 	troubles troubles
 	asked    asked
 	doubts   doubts
+	meetings chan struct{} // wakes what watches other rings
 
 	state atomic.Pointer[state] // nil after Close
 
@@ -129,11 +137,13 @@ func Open(ctx context.Context, o Options) (*Ring, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
-	place := placeOf(o.Issuer)
+	hash := hashOf(o.Issuer)
+	place := "bearer_auth/issuer/" + hash
 	r := &Ring{
 		options: o, logger: o.Logger.With("issuer", o.Issuer),
-		place: place + "/keys.json", lock: place, changing: make(chan struct{}, 1),
+		place: place + "/keys.json", lock: place, record: "issuer keys/" + hash, changing: make(chan struct{}, 1),
 		asked: asked{wanted: make(chan struct{}, 1)}, doubts: doubts{raised: make(chan struct{}, 1)},
+		meetings: make(chan struct{}, 1),
 	}
 	r.troubles.tell = r.tellTrouble
 	if err := r.begin(ctx); err != nil {
@@ -142,13 +152,16 @@ func Open(ctx context.Context, o Options) (*Ring, error) {
 	ctx, r.stop = context.WithCancel(context.WithoutCancel(ctx))
 	r.ended = ctx.Done()
 	r.work.Go(func() { r.watch(ctx) })
+	if o.Register != nil {
+		r.work.Go(func() { r.watchOthers(ctx) })
+	}
 	return r, nil
 }
 
-// placeOf is where the vault has what belongs to an issuer. An issuer is a URL, and may be longer than a file name.
-func placeOf(issuer string) string {
+// hashOf names what belongs to an issuer. An issuer is a URL, and may be longer than a file name.
+func hashOf(issuer string) string {
 	hash := sha256.Sum256([]byte(issuer))
-	return "bearer_auth/issuer/" + hex.EncodeToString(hash[:])
+	return hex.EncodeToString(hash[:])
 }
 
 // complete checks the options and sets the defaults.

@@ -279,3 +279,63 @@ func wants(tb testing.TB, err, want error) {
 		tb.Errorf("got %v, want %v", err, want)
 	}
 }
+
+// register is what nodes share that may have different vaults.
+type register struct {
+	mu     sync.Mutex
+	text   []byte
+	writes int
+	alone  bool
+	before func(ctx context.Context) error // of each call; nil for nothing
+}
+
+func (r *register) into(o *keyring.Options) { o.Register, o.Alone = r, r.alone }
+
+// hook has each call do something before; nil ends that.
+func (r *register) hook(do func(context.Context) error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.before = do
+}
+
+func (r *register) enter(ctx context.Context) error {
+	r.mu.Lock()
+	before := r.before
+	r.mu.Unlock()
+	if before == nil {
+		return ctx.Err()
+	}
+	return before(ctx)
+}
+
+func (r *register) Get(ctx context.Context, _ string) ([]byte, error) {
+	if err := r.enter(ctx); err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.text == nil {
+		return nil, errors.New("not there")
+	}
+	return slices.Clone(r.text), nil
+}
+
+func (r *register) Swap(ctx context.Context, _ string, old, fresh []byte, _ time.Time) (bool, error) {
+	if err := r.enter(ctx); err != nil {
+		return false, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if (r.text == nil) != (old == nil) || !slices.Equal(r.text, old) {
+		return false, nil
+	}
+	r.text, r.writes = slices.Clone(fresh), r.writes+1
+	return true, nil
+}
+
+// has is what is in the register, and how often it was written.
+func (r *register) has() (text string, writes int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return string(r.text), r.writes
+}

@@ -77,6 +77,9 @@ func (r *Ring) install(doc *document, hash [sha256.Size]byte) error {
 	r.state.Store(after)
 	if before != nil {
 		r.noteChange(before, after)
+		if !before.doc.reset.Equal(doc.reset) {
+			r.meetSoon() // other rings have not been reset
+		}
 	}
 	return nil
 }
