@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,6 +55,24 @@ func (g *GroupBy) compile() error {
 		return setting.In("Claim", words.Literal("group_by claim", g.Claim))
 	case !httpguts.ValidHeaderFieldName(g.Cookie):
 		return setting.Errorf("Cookie", "group_by cookie %q: a cookie cannot have this name", g.Cookie)
+	}
+	return nil
+}
+
+// checkGroups refuses a claim that no user can have: only servers give claims. It is no warning, because whoever relies
+// on the group would think that a logout has ended sessions that go on.
+func (c *compiled) checkGroups() error {
+	asksServer := func(kind string) bool { return kind != "configuration" && kind != "file" }
+	if slices.ContainsFunc(c.people.Kinds(), asksServer) {
+		return nil
+	}
+	for i, app := range c.apps {
+		if app.group != nil && app.group.Claim != "" && app.group.Claim != "sub" {
+			return setting.Errorf(setting.Element("Apps", i)+".GroupBy.Claim", "app %s: group_by claim %q would group "+
+				"nothing: users of the configuration and of a file have no claims; write \"group_by claim sub\", which has all "+
+				"sessions of a user, or \"group_by cookie <name>\", or let a server say who the users are", app.path,
+				app.group.Claim)
+		}
 	}
 	return nil
 }

@@ -202,12 +202,32 @@ func TestMistakesInJSON(t *testing.T) {
 			"users": []any{map[string]any{"name": "zoe", "hash": hash}},
 		}
 	}
+	file := filepath.Join(t.TempDir(), "users")
+	if err := os.WriteFile(file, []byte("bob:"+hash+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	groups := func(h map[string]any, claim string, from ...any) {
+		h["apps"].([]any)[0].(map[string]any)["group_by"] = map[string]any{"claim": claim}
+		if from != nil {
+			h["users_from"] = from
+		}
+	}
+	ofFile := map[string]any{"kind": "file", "path": file}
+	ofServer := map[string]any{"kind": "http", "url": "https://a.test"}
 	for what, test := range map[string]struct {
 		change func(handler map[string]any)
 		want   string
 	}{
-		"no name":  {func(h map[string]any) { delete(h, "issuer") }, "token_issuer has no name"},
-		"no users": {func(h map[string]any) { h["users"] = []any{} }, "empty list"},
+		"a group of a claim that nobody has": {func(h map[string]any) { groups(h, "dept") },
+			`app /a/: group_by claim "dept" would group nothing`},
+		"the same with a file": {func(h map[string]any) { groups(h, "dept", ofFile) },
+			`write "group_by claim sub"`},
+		"the same with a file alone": {func(h map[string]any) { groups(h, "roles", ofFile); delete(h, "users") },
+			`or "group_by cookie <name>"`},
+		"a group of all sessions of a user": {func(h map[string]any) { groups(h, "sub", ofFile) }, ""},
+		"a claim that a server may give":    {func(h map[string]any) { groups(h, "dept", ofFile, ofServer) }, ""},
+		"no name":                           {func(h map[string]any) { delete(h, "issuer") }, "token_issuer has no name"},
+		"no users":                          {func(h map[string]any) { h["users"] = []any{} }, "empty list"},
 		"no file": {func(h map[string]any) { h["users_from"] = []any{map[string]any{"kind": "file"}} },
 			"needs the path of a file"},
 		"no audience": {func(h map[string]any) { h["apps"].([]any)[0].(map[string]any)["audience"] = []any{} }, "empty list"},
@@ -218,7 +238,8 @@ func TestMistakesInJSON(t *testing.T) {
 	} {
 		handler := good()
 		test.change(handler)
-		if err := tries(t, handler); err == nil || !strings.Contains(err.Error(), test.want) {
+		err := tries(t, handler)
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
