@@ -90,3 +90,18 @@ func TestALostStorageIsSaidAndStopsNothing(t *testing.T) {
 		t.Error("a store in a file has no other Caddy to warn of")
 	}
 }
+
+// Counters of an issuer stay when a reload takes it away, as all counters do.
+func TestCountersOfAnIssuerOutliveIt(t *testing.T) {
+	b := newBooth(t)
+	const gone = "https://gone.example"
+	user := "user alice " + hashOf(t, password)
+	b.runs(issuingFor(gone, user, appOf(orders)))
+	b.login()
+	b.runs(b.issuerOf())
+	series := `caddy_token_issuer_requests_total{endpoint="login",issuer="` + gone + `",result="granted"} `
+	_, value, _ := strings.Cut(b.asks(http.MethodGet, "/metrics", "").body, series)
+	if value == "" || value[0] == '0' {
+		t.Errorf("%s%.10s", series, value)
+	}
+}
