@@ -153,30 +153,20 @@ func (s *Store) compile(settings *words.Settings) (*place, error) {
 
 // checkFields refuses a kind that does not exist, and fields that another kind has.
 func (s *Store) checkFields() error {
-	fields := []struct {
-		name, word, kind string
-		there            bool
-	}{
-		{"Path", "a path", kindFile, s.Path != ""},
-		{"URL", "a url", kindRedis, s.URL != ""},
-		{"Key", "a key", kindRedis, s.Key != ""},
-		{"Prefix", "a prefix", kindRedis, s.Prefix != ""},
-		{"TLS", "tls", kindRedis, s.TLS != nil},
-		{"WaitReplicas", "wait_replicas", kindRedis, s.WaitReplicas != 0},
-		{"SentinelUser", "sentinel_user", kindRedis, s.SentinelUser != ""},
-		{"SentinelPassword", "sentinel_password", kindRedis, s.SentinelPassword != ""},
-	}
 	if s.Kind != kindMemory && s.Kind != kindFile && s.Kind != kindRedis {
 		return setting.Errorf("Kind", "store %q: expected %s", s.Kind,
 			words.Alternatives([]string{kindMemory, kindFile, kindRedis}))
 	}
-	for _, field := range fields {
-		if field.there && field.kind != s.Kind {
-			return setting.Errorf(field.name, "store %s does not take %s, only store %s does: remove it, or change the kind",
-				s.Kind, field.word, field.kind)
-		}
-	}
-	return nil
+	return words.CheckKind("store", s.Kind, []words.OfKind{
+		{Field: "Path", Word: "a path", Given: s.Path != "", Only: kindFile},
+		{Field: "URL", Word: "a url", Given: s.URL != "", Only: kindRedis},
+		{Field: "Key", Word: "a key", Given: s.Key != "", Only: kindRedis},
+		{Field: "Prefix", Word: "a prefix", Given: s.Prefix != "", Only: kindRedis},
+		{Field: "TLS", Word: "tls", Given: s.TLS != nil, Only: kindRedis},
+		{Field: "WaitReplicas", Word: "wait_replicas", Given: s.WaitReplicas != 0, Only: kindRedis},
+		{Field: "SentinelUser", Word: "sentinel_user", Given: s.SentinelUser != "", Only: kindRedis},
+		{Field: "SentinelPassword", Word: "sentinel_password", Given: s.SentinelPassword != "", Only: kindRedis},
+	})
 }
 
 func (s *Store) compileFile(settings *words.Settings) (*place, error) {
