@@ -101,30 +101,25 @@ func (u *Source) compile(s *words.Settings) (plan, error) {
 // checkFields refuses a kind that does not exist, and fields that another kind has.
 func (u *Source) checkFields() error {
 	search := u.BaseDN != "" || u.Kind == kindLDAP && u.UserDN == ""
-	for _, of := range []struct {
-		field, word string
-		there, good bool
-	}{
-		{"Path", "a path", u.Path != "", u.Kind == kindFile},
-		{"URL", "a URL", u.URL != "", u.Kind != kindFile},
-		{"UserDN", "user_dn", u.UserDN != "", u.Kind == kindLDAP && u.BaseDN == ""},
-		{"BaseDN", "base_dn", u.BaseDN != "", u.Kind == kindLDAP},
-		{"Filter", "filter", u.Filter != "", u.Kind == kindLDAP && search},
-		{"BindDN", "bind_dn", u.BindDN != "", u.Kind == kindLDAP && search},
-		{"BindPassword", "bind_password", u.BindPassword != "", u.Kind == kindLDAP && search},
-		{"NameAttribute", "name_attribute", u.NameAttribute != "", u.Kind == kindLDAP && search},
-		{"RoleAttribute", "role_attribute", u.RoleAttribute != "", u.Kind == kindLDAP},
-		{"Roles", "role", len(u.Roles) > 0, u.Kind == kindLDAP},
-		{"Claims", "claim", len(u.Claims) > 0, u.Kind == kindLDAP},
-		{"StartTLS", "start_tls", u.StartTLS, u.Kind == kindLDAP},
-		{"TLS", "tls", u.TLS != nil, u.Kind != kindFile},
-		{"Headers", "header_up", len(u.Headers) > 0, u.Kind == kindHTTP},
-		{"AllowHTTP", "allow_http", u.AllowHTTP, u.Kind != kindFile},
-		{"Timeout", "timeout", u.Timeout != 0, u.Kind != kindFile},
-	} {
-		if of.there && !of.good {
-			return setting.Errorf(of.field, "users %s does not take %s here: remove it", u.Kind, of.word)
-		}
+	if err := words.CheckKind("users", u.Kind, []words.OfKind{
+		{Field: "Path", Word: "a path", Given: u.Path != "", Fits: u.Kind == kindFile},
+		{Field: "URL", Word: "a URL", Given: u.URL != "", Fits: u.Kind != kindFile},
+		{Field: "UserDN", Word: "user_dn", Given: u.UserDN != "", Fits: u.Kind == kindLDAP && u.BaseDN == ""},
+		{Field: "BaseDN", Word: "base_dn", Given: u.BaseDN != "", Fits: u.Kind == kindLDAP},
+		{Field: "Filter", Word: "filter", Given: u.Filter != "", Fits: u.Kind == kindLDAP && search},
+		{Field: "BindDN", Word: "bind_dn", Given: u.BindDN != "", Fits: u.Kind == kindLDAP && search},
+		{Field: "BindPassword", Word: "bind_password", Given: u.BindPassword != "", Fits: u.Kind == kindLDAP && search},
+		{Field: "NameAttribute", Word: "name_attribute", Given: u.NameAttribute != "", Fits: u.Kind == kindLDAP && search},
+		{Field: "RoleAttribute", Word: "role_attribute", Given: u.RoleAttribute != "", Fits: u.Kind == kindLDAP},
+		{Field: "Roles", Word: "role", Given: len(u.Roles) > 0, Fits: u.Kind == kindLDAP},
+		{Field: "Claims", Word: "claim", Given: len(u.Claims) > 0, Fits: u.Kind == kindLDAP},
+		{Field: "StartTLS", Word: "start_tls", Given: u.StartTLS, Fits: u.Kind == kindLDAP},
+		{Field: "TLS", Word: "tls", Given: u.TLS != nil, Fits: u.Kind != kindFile},
+		{Field: "Headers", Word: "header_up", Given: len(u.Headers) > 0, Fits: u.Kind == kindHTTP},
+		{Field: "AllowHTTP", Word: "allow_http", Given: u.AllowHTTP, Fits: u.Kind != kindFile},
+		{Field: "Timeout", Word: "timeout", Given: u.Timeout != 0, Fits: u.Kind != kindFile},
+	}); err != nil {
+		return err
 	}
 	switch {
 	case u.Kind != kindFile && u.Kind != kindLDAP && u.Kind != kindHTTP:
