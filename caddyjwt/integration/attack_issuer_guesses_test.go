@@ -131,7 +131,8 @@ func TestAttackSecretsOfTheIssuerLeak(t *testing.T) {
 	b := newBooth(t)
 	hash := hashOf(t, password)
 	traces := collectTraces(t)
-	whole := b.whole("tracing {\n\t\tspan gate\n\t}", issuingFor(ownIssuer, "user alice "+hash, appOf(orders, "grace 10s")), localGate())
+	whole := b.whole("tracing {\n\t\tspan gate\n\t}",
+		issuingFor(ownIssuer, "user alice "+hash, appOf(orders, "grace 10s")), localGate())
 	b.loadFile(whole + fmt.Sprintf("http://metrics.test {\n\tbind unix/%s\n\tmetrics\n}\n", b.site.socket))
 	secrets := map[string]string{
 		"the password": password, "the wrong password": wrong, "the hash": hash,

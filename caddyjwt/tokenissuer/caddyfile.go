@@ -35,6 +35,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	    user       <name> <hash> [<role...>]   # repeatable
 //
 //	    users file <path> {                    # repeatable
+//	        groups          <path>
 //	        user_dn         <dn>
 //	        base_dn         <dn>
 //	        filter          <filter>

@@ -87,6 +87,9 @@ func (h *Handler) compile(s *words.Settings) (c *compiled, err error) {
 			return nil, setting.In(setting.Element("Apps", i), fmt.Errorf("app %s: %w", h.Apps[i].Path, err))
 		}
 	}
+	if err := c.checkGroups(); err != nil {
+		return nil, err
+	}
 	if h.CORS != nil {
 		if c.cors, err = h.CORS.Compile(s, []string{"Authorization"}); err != nil {
 			return nil, setting.In("CORS", err)

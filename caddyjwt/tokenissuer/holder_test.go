@@ -73,3 +73,18 @@ func TestATokenHasTheRolesOfToday(t *testing.T) {
 		t.Errorf("roles %v", roles)
 	}
 }
+
+// Groups of the users of a file are their roles.
+func TestUsersOfAFileHaveTheirGroups(t *testing.T) {
+	s := newServer(t)
+	file, groups := filepath.Join(s.dir, "users"), filepath.Join(s.dir, "groups")
+	for path, text := range map[string]string{file: "alice:" + hash + "\n", groups: "admin: bob alice\n"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.runs("https://gate.test", "users file "+file+" {\ngroups "+groups+"\n}", "app /a/")
+	if roles := fmt.Sprint(claimsOf(t, s.answers(200, "/a/login", alice))["roles"]); roles != "[admin]" {
+		t.Errorf("roles %v", roles)
+	}
+}

@@ -52,9 +52,6 @@ type running struct {
 func newIssuer(
 	ctx caddy.Context, c *compiled, r *revocations.Revocations, logger *zap.Logger,
 ) (*issuer, error) {
-	if err := c.checkGroups(); err != nil {
-		return nil, err
-	}
 	events, err := ctx.App("events")
 	if err != nil {
 		return nil, err

@@ -54,6 +54,10 @@ func TestMistakesOfACaddyfileNameTheLineAndTheCure(t *testing.T) {
 	if err := os.WriteFile(good, []byte("bob:"+hash+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	group := filepath.Join(filepath.Dir(good), "groups")
+	if err := os.WriteFile(group, []byte("alice bob"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	broken := filepath.Join(t.TempDir(), "users")
 	if err := os.WriteFile(broken, []byte("alice:"+hash+"\nbob:{SHA}x\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -82,6 +86,9 @@ func TestMistakesOfACaddyfileNameTheLineAndTheCure(t *testing.T) {
 		"a user without a hash":   {inIssuer("user alice"), 5, `make the hash with "caddy hash-password"`},
 		"two of one kind": {inIssuer("users http https://a.test\n\t\tusers http https://b.test"),
 			6, "one of each kind"},
+		"groups of a server": {inIssuer("users http https://a.test {\n\t\t\tgroups x\n\t\t}"), 6, "does not take groups"},
+		"groups that are bad": {inIssuer("users file " + good + " {\n\t\t\tgroups " + group + "\n\t\t}"),
+			6, "line 1: no name and colon"},
 		"a setting of another kind": {inIssuer("users http https://a.test {\n\t\t\tbase_dn x\n\t\t}"),
 			6, "does not take base_dn"},
 		"LDAP without TLS": {inIssuer("users ldap ldap://192.0.2.1 {\n\t\t\tuser_dn uid={user}\n\t\t}"),

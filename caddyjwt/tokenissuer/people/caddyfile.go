@@ -45,6 +45,7 @@ func ReadSource[T any](list func(*T) *[]Source) words.Reader[T] {
 
 // table has the words of the block of a server with users.
 var table = words.Table[Source]{Name: "users", Words: []words.Word[Source]{
+	{Name: "groups", Usage: []string{"<path>"}, Reader: words.Text(func(u *Source) *string { return &u.Groups })},
 	{Name: "user_dn", Usage: []string{"<dn>"}, Reader: words.Text(func(u *Source) *string { return &u.UserDN })},
 	{Name: "base_dn", Usage: []string{"<dn>"}, Reader: words.Text(func(u *Source) *string { return &u.BaseDN })},
 	{Name: "filter", Usage: []string{"<filter>"}, Reader: words.Text(func(u *Source) *string { return &u.Filter })},

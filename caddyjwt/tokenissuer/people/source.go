@@ -35,6 +35,10 @@ type Source struct {
 	Kind string `json:"kind"`
 	// Of the kind "file": its path. Changes take effect by themselves. Placeholders are resolved.
 	Path string `json:"path,omitempty"`
+	// Of the kind "file": the path of a file with groups of its users, as Apache's AuthGroupFile has them: "group: alice
+	// bob". They are the roles of the users. Changes take effect by themselves. Placeholders are resolved. Default: no
+	// roles.
+	Groups string `json:"groups,omitempty"`
 	// Of "ldap" and "http": the server. ldaps:// or https://; ldap:// and http:// only to this machine, to private
 	// addresses with allow_http, or with start_tls. Placeholders are resolved.
 	URL string `json:"url,omitempty"`
@@ -103,6 +107,7 @@ func (u *Source) checkFields() error {
 	search := u.BaseDN != "" || u.Kind == kindLDAP && u.UserDN == ""
 	if err := words.CheckKind("users", u.Kind, []words.OfKind{
 		{Field: "Path", Word: "a path", Given: u.Path != "", Fits: u.Kind == kindFile},
+		{Field: "Groups", Word: "groups", Given: u.Groups != "", Fits: u.Kind == kindFile},
 		{Field: "URL", Word: "a URL", Given: u.URL != "", Fits: u.Kind != kindFile},
 		{Field: "UserDN", Word: "user_dn", Given: u.UserDN != "", Fits: u.Kind == kindLDAP && u.BaseDN == ""},
 		{Field: "BaseDN", Word: "base_dn", Given: u.BaseDN != "", Fits: u.Kind == kindLDAP},
@@ -137,21 +142,34 @@ func (u *Source) checkFields() error {
 }
 
 func (u *Source) compileFile(s *words.Settings) (plan, error) {
-	path, known, err := s.Text("users file", u.Path)
-	if err != nil || !known {
+	path, pathKnown, err := readable(s, "users file", u.Path, users.CheckFile)
+	if err != nil {
 		return nil, setting.In("Path", err)
 	}
-	content, known, err := s.ReadFile("users file", path)
-	if err == nil && known {
-		err = users.CheckFile(content)
+	groups, groupsKnown, err := readable(s, "groups", u.Groups, users.CheckGroups)
+	if err != nil {
+		return nil, setting.In("Groups", err)
 	}
-	if err != nil || !known {
-		return nil, setting.In("Path", setting.Wrap("users file "+path, err))
+	if !pathKnown || !groupsKnown {
+		return nil, nil //nolint:nilnil // nothing is known to be wrong
 	}
 	return func(logger *slog.Logger) (opened, error) {
-		file, err := users.OpenFile(users.FileConfig{Path: path, Logger: logger})
+		file, err := users.OpenFile(users.FileConfig{Path: path, Groups: groups, Logger: logger})
 		return opened{file, file}, err
 	}, nil
+}
+
+// readable resolves the path of a file, and checks what the file has now. No path is good, too.
+func readable(s *words.Settings, what, value string, check func([]byte) error) (path string, known bool, err error) {
+	path, known, err = s.Text(what, value)
+	if err != nil || !known || path == "" {
+		return "", known, err
+	}
+	content, known, err := s.ReadFile(what, path)
+	if err == nil && known {
+		err = setting.Wrap(what+" "+path, check(content))
+	}
+	return path, known, err
 }
 
 // plain is how far passwords may go without TLS.
