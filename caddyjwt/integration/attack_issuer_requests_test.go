@@ -140,7 +140,7 @@ func TestAttackOtherSpellingsOfTheAddresses(t *testing.T) {
 		"/api/orders/login%20", "/api/orders/login%00", "/api/orders/login.", "/api/orders/login%3f", "/api/orders%2flogin",
 		"/api/orders%5clogin", `/api/orders\login`, "/api/orders/login%2f", "/api/orders/%2e/login", "/api/orders/log%69n?x",
 		"/api/orders/%256cogin", "/api/orders/login%23", "/outer/api/orders/login", "/api/orders/logın",
-		"http://gate.test/api/orders/login", "http://gate.test:80/api/orders/login", "//gate.test/api/orders/login", "*",
+		"http://gate.test/API/orders/login", "http://u@gate.test/api/orders/login", "//gate.test/api/orders/login", "*",
 	} {
 		b.attack(t, path, func(t *testing.T, b *booth, _ *attempt) {
 			for _, body := range []string{signsIn(), refreshes(p.Refresh)} {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/quic-go/qpack"
@@ -14,31 +15,40 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// framed sends one request in frames of its protocol, with these fields as they are and then, after a body, those of
-// trailers. It gives the status of the answer; empty when the stream or the connection was ended instead.
+// framed sends requests in frames of its protocol.
 type framed struct {
 	name   string
 	scheme string
 	host   string
-	send   func(a *attempt, head [][2]string, trailers ...[][2]string) (status string)
+	frames func(a *attempt, body string, head [][2]string, trailers [][][2]string) (status string)
+}
+
+// send sends one request, with these fields as they are and then, after a body, those of trailers. It gives the status
+// of the answer; empty when the stream or the connection was ended instead.
+func (f framed) send(a *attempt, head [][2]string, trailers ...[][2]string) (status string) {
+	a.t.Helper()
+	return f.frames(a, "a", head, trailers)
+}
+
+// sendBody is send with a body, and trailers if there are any.
+func (f framed) sendBody(a *attempt, body string, head [][2]string, trailers ...[2]string) (status string) {
+	a.t.Helper()
+	return f.frames(a, body, head, [][][2]string{trailers})
 }
 
 // framers send frames of HTTP/2 and HTTP/3 as they are. A client would correct or refuse some of them.
 func framers(s *site, ways []way) []framed {
-	all := []framed{
-		{"HTTP/2", "http", "gate.test", func(a *attempt, head [][2]string, trailers ...[][2]string) string {
-			return a.framesOfHTTP2(head, trailers...)
-		}},
-	}
+	all := []framed{{"HTTP/2", "http", "gate.test", (*attempt).framesOfHTTP2}}
 	if len(ways) < 3 {
 		return all
 	}
 	h3 := strings.TrimSuffix(strings.TrimPrefix(ways[2].url, "https://"), "/")
 	roots := &tls.Config{RootCAs: s.internalRoots(), NextProtos: []string{"h3"}, ServerName: "localhost"}
 	address := strings.Replace(h3, "localhost", "127.0.0.1", 1)
-	return append(all, framed{"HTTP/3", "https", h3, func(a *attempt, head [][2]string, trailers ...[][2]string) string {
-		return a.framesOfHTTP3(address, roots, head, trailers...)
-	}})
+	return append(all, framed{"HTTP/3", "https", h3,
+		func(a *attempt, body string, head [][2]string, trailers [][][2]string) string {
+			return a.framesOfHTTP3(address, roots, body, head, trailers)
+		}})
 }
 
 // to gives the pseudo-headers of a request, and its other fields.
@@ -47,7 +57,7 @@ func (f framed) to(method, path string, fields ...[2]string) [][2]string {
 		fields...)
 }
 
-func (a *attempt) framesOfHTTP2(head [][2]string, trailers ...[][2]string) (status string) {
+func (a *attempt) framesOfHTTP2(body string, head [][2]string, trailers [][][2]string) (status string) {
 	a.t.Helper()
 	conn, err := a.dial(a.t.Context(), "", "")
 	if err != nil {
@@ -63,9 +73,15 @@ func (a *attempt) framesOfHTTP2(head [][2]string, trailers ...[][2]string) (stat
 	_ = framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: hpacked(head), EndHeaders: true,
 		EndStream: len(trailers) == 0})
 	for _, t := range trailers {
-		_ = framer.WriteData(1, false, []byte("a"))
-		_ = framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: hpacked(t), EndHeaders: true,
-			EndStream: true})
+		for part := range slices.Chunk([]byte(body), 16<<10) { // RFC 9113 section 4.2
+			_ = framer.WriteData(1, false, part)
+		}
+		if len(t) == 0 {
+			_ = framer.WriteData(1, true, nil)
+		} else {
+			_ = framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: hpacked(t), EndHeaders: true,
+				EndStream: true})
+		}
 	}
 	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	for {
@@ -98,8 +114,8 @@ const (
 	frameSettings = 4
 )
 
-func (a *attempt) framesOfHTTP3(address string, config *tls.Config, head [][2]string,
-	trailers ...[][2]string) (status string) {
+func (a *attempt) framesOfHTTP3(address string, config *tls.Config, body string, head [][2]string,
+	trailers [][][2]string) (status string) {
 	a.t.Helper()
 	ctx, cancel := context.WithDeadline(a.t.Context(), deadline())
 	defer cancel()
@@ -123,8 +139,10 @@ func (a *attempt) framesOfHTTP3(address string, config *tls.Config, head [][2]st
 	_ = stream.SetDeadline(deadline())
 	_, _ = stream.Write(frame(frameHeaders, qpacked(head)))
 	for _, t := range trailers {
-		_, _ = stream.Write(frame(frameData, []byte("a")))
-		_, _ = stream.Write(frame(frameHeaders, qpacked(t)))
+		_, _ = stream.Write(frame(frameData, []byte(body)))
+		if len(t) > 0 {
+			_, _ = stream.Write(frame(frameHeaders, qpacked(t)))
+		}
 	}
 	_ = stream.Close()
 	reader := quicvarint.NewReader(stream)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt/localissuer"
 	"github.com/caddyjwt/gateway/caddyjwt/revocations"
+	"github.com/caddyjwt/gateway/internal/apppath"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/keyring"
 	"github.com/caddyjwt/gateway/internal/keyset"
@@ -31,6 +32,7 @@ type issuer struct {
 	vault       keyring.Vault
 	logger      *zap.Logger
 	emit        func(event string, data map[string]any)
+	near        apppath.Addresses       // what looks like its addresses
 	running     atomic.Pointer[running] // nil until Start
 }
 
@@ -57,7 +59,7 @@ func newIssuer(
 		return nil, err
 	}
 	return &issuer{
-		compiled: c, revocations: r, vault: ctx.Storage(), logger: logger,
+		compiled: c, revocations: r, vault: ctx.Storage(), logger: logger, near: apppath.NewAddresses(c.addresses()),
 		emit: func(event string, data map[string]any) { events.(*caddyevents.App).Emit(ctx, event, data) },
 	}, nil
 }
@@ -136,11 +138,8 @@ func (i *issuer) longestAccess() (longest time.Duration) {
 // reportInForce names the addresses: a client that gets 404 has another one.
 func (i *issuer) reportInForce(r *running) {
 	var addresses []string
-	for _, app := range i.apps {
-		e := app.endpoints
-		for _, name := range []string{e.Login, e.Refresh, e.Logout, e.Revoke} {
-			addresses = append(addresses, "POST "+app.path+name)
-		}
+	for _, address := range i.addresses() {
+		addresses = append(addresses, "POST "+address)
 	}
 	i.logger.Info("token issuer has started", zap.String("issuer", i.name), zap.Strings("endpoints", addresses),
 		zap.Stringer("algorithm", i.algorithm), zap.Strings("users_from", i.people.Kinds()))

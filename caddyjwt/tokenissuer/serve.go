@@ -12,6 +12,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/bodies"
 	"github.com/caddyjwt/gateway/caddyjwt/facts"
 	"github.com/caddyjwt/gateway/caddyjwt/issuers"
+	"github.com/caddyjwt/gateway/internal/apppath"
 	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/gate"
@@ -27,14 +28,17 @@ var guard, _ = attempts.New(attempts.Config{})
 // ServeHTTP answers the addresses of the issuer, and hands other requests on.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	// The path as the client sent it. In any other spelling somebody else may read another path.
-	path, _, _ := strings.Cut(facts.Of(r).Target(), "?")
+	path := apppath.Path(facts.Of(r).Target(), r.ProtoMajor)
 	if serve := h.issuer.documentAt(path); serve != nil {
 		serve(w, r)
 		return nil
 	}
 	app, at := h.issuer.endpointAt(path)
+	serve := serving[at]
 	if at == "" {
-		return next.ServeHTTP(w, r)
+		if app, at, serve = h.issuer.misspelt(r); at == "" {
+			return next.ServeHTTP(w, r)
+		}
 	}
 	policy := h.built.cors
 	switch {
@@ -47,7 +51,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		defer marked.Finish()
 		w = marked
 	}
-	h.issuer.answer(w, r, app, at, serving[at])
+	h.issuer.answer(w, inOriginForm(r, path), app, at, serve)
 	return nil
 }
 
@@ -81,15 +85,10 @@ func (i *issuer) endpointAt(path string) (*application, string) {
 		if !below {
 			continue
 		}
-		switch name {
-		case app.endpoints.Login:
-			return app, endpointLogin
-		case app.endpoints.Refresh:
-			return app, endpointRefresh
-		case app.endpoints.Logout:
-			return app, endpointLogout
-		case app.endpoints.Revoke:
-			return app, endpointRevoke
+		for n, own := range app.endpoints.names() {
+			if name == own {
+				return app, inOrder[n]
+			}
 		}
 	}
 	return nil, ""
