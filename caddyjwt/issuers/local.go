@@ -3,8 +3,10 @@ package issuers
 import (
 	"errors"
 
+	"github.com/caddyjwt/gateway/caddyjwt/localissuer"
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
 	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/hashing"
 	"github.com/caddyjwt/gateway/internal/keyset"
 	"github.com/caddyjwt/gateway/internal/setting"
@@ -58,6 +60,9 @@ func (i *Issuer) compileLocal(plan *Plan) error {
 	plan.Issuer.Revocation.Claims = append(plan.Issuer.Revocation.Claims, groupPath)
 	return nil
 }
+
+// Gates ask about the applications of their issuer through its keys.
+var _ gate.Applications = localissuer.Keys(nil)
 
 func (o Opener) openLocal(_ *pool.Lease, server *Server, _ *Source) (keyset.Source, [32]byte, error) {
 	id := hashing.Fingerprint(struct{ Local string }{server.Issuer})

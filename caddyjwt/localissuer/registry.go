@@ -27,6 +27,8 @@ type Issuer interface {
 	Start() error
 	// Keys are its keys; nil before Start.
 	Keys() keyset.Source
+	// HasApplication reports whether it gives out tokens for the application with a path. It neither blocks nor allocates.
+	HasApplication(path string) bool
 }
 
 // Registry knows the issuers of one configuration. They and the gates come in any order. The zero value is ready to
@@ -51,13 +53,20 @@ func (r *Registry) Add(i Issuer) error {
 	return nil
 }
 
+// Keys are the keys of an issuer. Whoever has them can ask about its applications, too.
+type Keys interface {
+	keyset.Source
+	// HasApplication is that of Issuer; false before Start.
+	HasApplication(path string) bool
+}
+
 // Source is the keys of an issuer, for a gate. The issuer need not be there yet: Start refuses the configuration if it
 // never comes.
-func (r *Registry) Source(issuer string) keyset.Source {
+func (r *Registry) Source(issuer string) Keys {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.wanted = append(r.wanted, issuer)
-	return &source{issuer: issuer, registry: r}
+	return &source{name: issuer, registry: r}
 }
 
 // Start starts all issuers. Call it when all handlers have been provisioned.
@@ -88,25 +97,31 @@ func (r *Registry) Start() error {
 	return nil
 }
 
-// keysOf are the keys of an issuer; nil while there are none.
-func (r *Registry) keysOf(name string) keyset.Source {
+// find finds an issuer that has its keys; nil while there is none.
+func (r *Registry) find(name string) *started {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, i := range r.issuers {
 		if i.Name() == name {
 			if keys := i.Keys(); keys != nil {
-				return keys
+				return &started{i, keys}
 			}
 		}
 	}
 	return nil
 }
 
+// started is an issuer that has its keys.
+type started struct {
+	issuer Issuer
+	keys   keyset.Source
+}
+
 // source is the keys of an issuer, as soon as there are some.
 type source struct {
-	issuer   string
+	name     string // of the issuer
 	registry *Registry
-	keys     atomic.Pointer[keyset.Source]
+	known    atomic.Pointer[started]
 }
 
 // errNotStarted means that a request came before the issuer had its keys.
@@ -114,30 +129,36 @@ var errNotStarted = errors.New("the token issuer has not started yet")
 
 // Current implements keyset.Source.
 func (s *source) Current() *keyset.Set {
-	if keys := s.started(); keys != nil {
-		return keys.Current()
+	if i := s.started(); i != nil {
+		return i.keys.Current()
 	}
 	return nil
 }
 
 // Find implements keyset.Source.
 func (s *source) Find(ctx context.Context, alg jose.Algorithm, kid string) ([]*jose.Key, error) {
-	if keys := s.started(); keys != nil {
-		return keys.Find(ctx, alg, kid)
+	if i := s.started(); i != nil {
+		return i.keys.Find(ctx, alg, kid)
 	}
 	return nil, &keyset.UnavailableError{RetryAfter: time.Second, Err: errNotStarted}
+}
+
+// HasApplication implements Keys.
+func (s *source) HasApplication(path string) bool {
+	i := s.started()
+	return i != nil && i.issuer.HasApplication(path)
 }
 
 // Close does nothing: the keys are the issuer's.
 func (s *source) Close() error { return nil }
 
-func (s *source) started() keyset.Source {
-	if keys := s.keys.Load(); keys != nil {
-		return *keys
+func (s *source) started() *started {
+	if known := s.known.Load(); known != nil {
+		return known
 	}
-	keys := s.registry.keysOf(s.issuer)
-	if keys != nil {
-		s.keys.Store(&keys)
+	found := s.registry.find(s.name)
+	if found != nil {
+		s.known.Store(found)
 	}
-	return keys
+	return found
 }

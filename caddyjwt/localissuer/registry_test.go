@@ -24,6 +24,9 @@ type issuer struct {
 func (i *issuer) Name() string       { return i.name }
 func (i *issuer) Settings() [32]byte { return [32]byte{i.settings} }
 func (i *issuer) Start() error       { i.begun = i.fails == nil; return i.fails }
+
+func (i *issuer) HasApplication(path string) bool { return path == "/a/" }
+
 func (i *issuer) Keys() keyset.Source {
 	if !i.begun {
 		return nil
@@ -46,6 +49,27 @@ func newIssuer(t *testing.T, name string, settings byte) *issuer {
 		t.Fatal(err)
 	}
 	return &issuer{name: name, settings: settings, keys: keys}
+}
+
+// A gate asks about the application of each token, remembered ones included.
+func TestAGateKnowsTheApplicationsOfTheIssuer(t *testing.T) {
+	var r Registry
+	apps := r.Source("i")
+	if err := r.Add(newIssuer(t, "i", 1)); err != nil {
+		t.Fatal(err)
+	}
+	if apps.HasApplication("/a/") {
+		t.Error("there are applications before the start")
+	}
+	if err := r.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if !apps.HasApplication("/a/") || apps.HasApplication("/b/") {
+		t.Error("other applications")
+	}
+	if n := testing.AllocsPerRun(100, func() { apps.HasApplication("/a/") }); n != 0 {
+		t.Errorf("HasApplication allocates %v times", n)
+	}
 }
 
 // A gate may be provisioned before the issuer, and a request may come before the issuer has started.

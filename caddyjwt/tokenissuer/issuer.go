@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -76,6 +77,11 @@ func (i *issuer) Keys() keyset.Source {
 		return r.ring
 	}
 	return nil
+}
+
+// HasApplication implements localissuer.Issuer.
+func (i *issuer) HasApplication(path string) bool {
+	return slices.ContainsFunc(i.apps, func(app *application) bool { return app.path == path })
 }
 
 // startTime is how long Caddy's storage may take when the issuer starts.

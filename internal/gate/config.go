@@ -159,10 +159,16 @@ type Issuer struct {
 	// Revocation says whether, and by which claims, the tokens can be revoked before they expire.
 	Revocation Revocation
 	// Local says that this process issues the tokens. Each is for one application: its claim app is the beginning of the
-	// paths that it is good for. A cut-off needs no leeway, because nobody else's clock is in it.
+	// paths that it is good for. If Keys are Applications, too, the issuer must have the application at each request. A
+	// cut-off needs no leeway, because nobody else's clock is in it.
 	Local bool
 	// Asking says how to ask the authorization server. Nil means never.
 	Asking *Asking `fingerprint:"-"`
+}
+
+// Applications knows which applications a Local issuer has now.
+type Applications interface {
+	HasApplication(path string) bool // neither blocks nor allocates
 }
 
 // Consumer is an application or person known by name.

@@ -55,18 +55,18 @@ func (p *party) checkCredential(now time.Time) error {
 	return nil
 }
 
-// checkApplication refuses a token of an issuer in this process for a path that is not below its application.
+// checkApplication refuses a token of an issuer in this process outside of its application, or of a removed one.
 func (p *party) checkApplication(set *claims.Set, facts Facts) error {
 	if p.issuer == nil || !p.issuer.Local {
 		return nil
 	}
-	app := application(set)
-	if apppath.Check(app) != nil {
+	switch app := application(set); {
+	case apppath.Check(app) != nil:
 		return fail(MissingClaim, errors.New("the token has no claim app with the path of an application"))
-	}
-	if !apppath.Has(app, facts.Target()) {
-		return fail(InvalidAudience, fmt.Errorf("the token is for the application %s, and the path is not below it",
-			causes.Quote(app)))
+	case !apppath.Has(app, facts.Target()):
+		return fail(InvalidAudience, fmt.Errorf("the path is not below %s, the application of the token", causes.Quote(app)))
+	case p.apps != nil && !p.apps.HasApplication(app):
+		return fail(InvalidAudience, fmt.Errorf("the issuer does not have the application %s any more", causes.Quote(app)))
 	}
 	return nil
 }

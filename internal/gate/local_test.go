@@ -3,11 +3,13 @@ package gate_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/keyset"
 	"github.com/caddyjwt/gateway/internal/revoke"
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
@@ -60,6 +62,46 @@ func TestATokenOfALocalIssuerNeedsAnApplication(t *testing.T) {
 	}
 	// Another issuer may have a claim of that name, which means nothing here.
 	accepted(t, build(t, key), get("/x", key.Sign(t, says(m{"app": "/api/"}))))
+}
+
+// apps are keys of an issuer in this process that knows its applications.
+type apps struct {
+	keyset.Source
+	has string
+}
+
+func (a *apps) HasApplication(path string) bool { return path == a.has }
+
+// An application may be removed while its tokens are remembered, and may come back.
+func TestTokensOfARemovedApplicationAreRefused(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "k1")
+	known := &apps{has: "/api/orders/"}
+	g := build(t, key, local, func(c *gate.Config) {
+		c.Cache = newCache(t, 1<<20)
+		known.Source = c.Issuers[0].Keys
+		c.Issuers[0].Keys = known
+	})
+	token := key.Sign(t, says(m{"app": "/api/orders/"}))
+	for range 3 {
+		accepted(t, g, get("/api/orders/7", token))
+		known.has = "/api/"
+		f := refused(t, g, get("/api/orders/7", token), gate.InvalidAudience)
+		if !strings.Contains(f.Cause.Error(), "does not have the application") {
+			t.Errorf("%v", f.Cause)
+		}
+		if e := g.Explain(direct(get("/api/orders/7", token))); e.Failure.Reason != gate.InvalidAudience {
+			t.Errorf("explain says %+v", e)
+		}
+		known.has = "/api/orders/"
+	}
+	if r := get("/api/orders/7", token); !race {
+		if n := testing.AllocsPerRun(100, func() { _, _ = g.Check(direct(r)) }); n != 0 {
+			t.Errorf("a remembered token costs %v allocations", n)
+		}
+	}
+	// Without "keys local" the claim means nothing.
+	accepted(t, build(t, key, func(c *gate.Config) { c.Issuers[0].Keys = &apps{Source: c.Issuers[0].Keys} }),
+		get("/x", token))
 }
 
 func TestExplainHasTheRuleAboutTheApplication(t *testing.T) {

@@ -31,6 +31,7 @@ type party struct {
 	pattern     *tenant.Pattern // of the issuer's tenants; nil if the name is exact. Identities keep it
 	revocable   bool            // its tokens can be revoked
 	terms       *revoke.Terms   // and by what
+	apps        Applications    // nil if nobody knows them
 }
 
 // parties finds the party that vouches for a token. The cost does not depend on the number of parties.
@@ -107,6 +108,7 @@ func (p *parties) addIssuer(c *Config, i int) error {
 	}
 	member.reading = issuer.Reading(member.maxLifetime)
 	member.setRevocation(c.canRevoke(issuer))
+	member.apps, _ = issuer.Keys.(Applications)
 	p.types = append(p.types, issuer.Types...)
 	p.all = append(p.all, member)
 	if of := issuer.Tenants; of != nil {
