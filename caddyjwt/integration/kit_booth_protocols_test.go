@@ -2,7 +2,11 @@ package integration
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"os"
 	"strings"
 	"testing"
 )
@@ -41,6 +45,25 @@ func (b *booth) posted(target, body string, fields ...string) string {
 		text += fmt.Sprintf("Content-Length: %d\r\n", len(body))
 	}
 	return text + "\r\n" + body
+}
+
+// converses sends a text on a connection of its own, and gives all answers until the server closes the connection. The
+// last request of the text should ask it to.
+func (b *booth) converses(text string) (answers []answer) {
+	b.t.Helper()
+	conn, reader := b.opened(text)
+	defer conn.Close()
+	for {
+		response, err := http.ReadResponse(reader, &http.Request{Method: http.MethodPost})
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			b.unable("after %d answers: %v", len(answers), err)
+		}
+		if err != nil {
+			return answers
+		}
+		body, _ := io.ReadAll(response.Body)
+		answers = append(answers, answer{response, string(body)})
+	}
 }
 
 // keepsSecrets wants neither the backend nor the log to have seen the password, as it is or in Basic.
