@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/people"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/apppath"
 )
@@ -18,7 +19,7 @@ import (
 // handlerOf is a handler with an issuer that has not started, whose application has these names.
 func handlerOf(t *testing.T, endpoints *Endpoints) *Handler {
 	t.Helper()
-	h := &Handler{Issuer: "https://gate.test", Users: []User{{Name: "alice", Hash: hash}},
+	h := &Handler{Issuer: "https://gate.test", Users: []people.User{{Name: "alice", Hash: hash}},
 		Apps: []App{{Path: "/b/"}, {Path: "/a/", Endpoints: endpoints}}}
 	var err error
 	if h.built, err = h.compile(words.NewSettings()); err != nil {
