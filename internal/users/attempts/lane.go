@@ -34,6 +34,9 @@ func (g *Guard) arrive(a *attempt) *Limited {
 	l := &g.lanes[a.lane]
 	if l.queue.running < l.slots && g.mayStart(a, now) {
 		l.start(a)
+		if !g.clean(a, now) { // a clean one overtakes nobody who could start
+			l.queue.turned(false)
+		}
 		return nil
 	}
 	a.turn = make(chan *Limited, 1)

@@ -61,14 +61,9 @@ func TestHashesDoNotHoldUpWhoAsksAServer(t *testing.T) {
 func TestAttackAGoodLoginHasItsTurnAtAServerDuringAFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, remote := both(t, attempts.Config{Slots: 1, Remote: 2})
-		attackers(t, remote)
-		for i := range 100 {
-			who := fmt.Sprint("good ", i)
-			remote.attempt(t.Context(), netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), who)
-			for waits := 0; !remote.has(who); waits++ {
-				if waits == 2 || !remote.endOne(false) {
-					t.Fatalf("%s has waited for %d others", who, waits)
-				}
+		for i, wait := range floods(t, remote, 100) {
+			if wait != 1 {
+				t.Errorf("login %d has waited for %d others", i, wait)
 			}
 		}
 		remote.endAll(false)

@@ -30,7 +30,8 @@ type queue struct {
 	lines   map[place]*line
 	clean   *list.List // of *line
 	others  *list.List
-	turns   int
+	// overtook is how many clean ones have started since one of the others did, while others waited.
+	overtook int
 }
 
 // flow is what runs and what waits at a place.
@@ -48,7 +49,8 @@ type line struct {
 
 const (
 	maxLine = 8 // attempts that wait at one address; as many times widerBurst at an IPv6 /48
-	// othersTurn is how often an address with failures goes first, while others wait. So it gets on, too.
+	// othersTurn is which turn in a row goes to an address with failures if the clean ones have had all before. So it gets
+	// on, too. Who signs in now and then does not wait for it, because others have had turns in between.
 	othersTurn = 8
 )
 
@@ -159,17 +161,25 @@ func (q *queue) move(l *line, ring *list.List) {
 // pick takes the next attempt out of the queue; nil if none may start now.
 func (q *queue) pick(judge func(*attempt) verdict) *attempt {
 	rings := []*list.List{q.clean, q.others}
-	if q.clean.Len() > 0 && q.others.Len() > 0 {
-		if q.turns++; q.turns%othersTurn == 0 {
-			rings = []*list.List{q.others, q.clean, q.others} // again, because some may move there from the clean
-		}
+	if q.overtook >= othersTurn-1 {
+		rings = []*list.List{q.others, q.clean, q.others} // again, because some may move there from the clean
 	}
 	for _, ring := range rings {
 		if a := q.pickFrom(ring, judge); a != nil {
+			q.turned(ring == q.clean)
 			return a
 		}
 	}
 	return nil
+}
+
+// turned counts the turns of clean ones that others wait for.
+func (q *queue) turned(clean bool) {
+	if clean && q.others.Len() > 0 {
+		q.overtook++
+	} else {
+		q.overtook = 0
+	}
 }
 
 func (q *queue) pickFrom(ring *list.List, judge func(*attempt) verdict) *attempt {

@@ -13,48 +13,6 @@ import (
 	"github.com/caddyjwt/gateway/internal/users/attempts"
 )
 
-// attackers are 100 addresses with 100 attempts each, all at once.
-func attackers(t *testing.T, h *hashes) {
-	t.Helper()
-	for i := range 10_000 {
-		h.attempt(t.Context(), netip.AddrFrom4([4]byte{198, 51, 100, byte(i % 100)}), fmt.Sprint("attacker ", i%100))
-	}
-	synctest.Wait()
-}
-
-// 10,000 wrong passwords from 100 addresses are there when a good login comes. It waits for the end of one hash, and at
-// most for one more: every eighth turn belongs to the others.
-func TestAttackAGoodLoginHasItsTurnDuringAFlood(t *testing.T) {
-	for _, slots := range []int{1, 2, 8} {
-		t.Run(fmt.Sprint("slots=", slots), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				h := newHashes(t, guard(t, attempts.Config{Slots: slots}))
-				attackers(t, h)
-				if n := len(h.order()); n != slots {
-					t.Fatalf("%d hashes under way", n)
-				}
-				var waits []int
-				for i := range 200 {
-					who := fmt.Sprint("good ", i)
-					h.attempt(t.Context(), netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), who)
-					waits = append(waits, 0)
-					for !h.has(who) {
-						if !h.endOne(false) {
-							t.Fatal("nothing is under way, and the good login waits")
-						}
-						waits[i]++
-					}
-				}
-				slices.Sort(waits)
-				if p95, most := waits[190], waits[199]; p95 > 2 || most > 2 {
-					t.Errorf("hashes until its turn: 95%% %d, at most %d", p95, most)
-				}
-				h.endAll(false)
-			})
-		})
-	}
-}
-
 // After the flood each address has had its failures, and not one more.
 func TestAttackAFloodGetsNoMoreHashesThanFailuresAllowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
