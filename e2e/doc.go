@@ -11,6 +11,8 @@
 // client knows the address of the MCP server and nothing else. It reports each request that it sends. The npm
 // package oauth4webapi reads metadata and challenges there.
 //
+// The tests of token_issuer with users ldap start slapd (Debian: apt-get install slapd), or are skipped with a message.
+//
 // Some tests go around the binary: package gate and the npm package jose (oracle/) judge random tokens, and the hostile
 // tokens of internal/tokentest. ORACLE_SEED=<n> makes other random tokens.
 //

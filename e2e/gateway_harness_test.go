@@ -227,6 +227,16 @@ func (g *gate) refuses(t *testing.T, token string, status int, challenge string)
 	return res
 }
 
+// hasHeaders compares headers that the backend got. An empty one must not be there.
+func hasHeaders(t *testing.T, seen *http.Request, headers map[string]string) {
+	t.Helper()
+	for name, want := range headers {
+		if got := strings.Join(seen.Header.Values(name), " | "); got != want {
+			t.Errorf("%s: %q at the backend, want %q", name, got, want)
+		}
+	}
+}
+
 // eventually waits for what another process must bring about.
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()

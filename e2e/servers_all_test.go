@@ -232,13 +232,3 @@ func (g *gate) refusesForgeries(t *testing.T, token string) {
 	})
 	g.accepts(t, token)
 }
-
-// hasHeaders compares headers that the backend got. An empty one must not be there.
-func hasHeaders(t *testing.T, seen *http.Request, headers map[string]string) {
-	t.Helper()
-	for name, want := range headers {
-		if got := strings.Join(seen.Header.Values(name), " | "); got != want {
-			t.Errorf("%s: %q at the backend, want %q", name, got, want)
-		}
-	}
-}
