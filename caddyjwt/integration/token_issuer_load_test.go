@@ -1,20 +1,14 @@
 package integration
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
-
-	"golang.org/x/crypto/bcrypt"
 )
 
 // surely is exchange, again when the connection ends without an answer (see retryCut).
@@ -247,89 +241,4 @@ func (b *booth) survives(l *lineage, must bool) int {
 		return 1
 	}
 	return 0
-}
-
-// Somebody tries ten thousand wrong passwords from a hundred addresses. A user from another address gets in all the
-// same, each time, and few of the guesses cost a hash.
-func TestAttackGuessesFromManyAddressesHoldUpNobody(t *testing.T) {
-	long(t)
-	if raced {
-		t.Skip("the race detector makes hashes too slow")
-	}
-	const guesses, workers, addresses, logins = 10_000, 1200, 100, 20
-	b := newBooth(t)
-	hash, once := slowHashOf(t, password)
-	b.runs(issuingFor(ownIssuer, "user alice "+hash, appOf(orders)), localGate())
-	b.attack(t, "guesses", func(t *testing.T, b *booth, _ *attempt) {
-		from := make([]string, addresses)
-		for i := range from {
-			from[i] = newAddress()
-		}
-		many := &http.Client{Transport: &http.Transport{DialContext: b.dial, MaxIdleConnsPerHost: workers}}
-		defer many.CloseIdleConnections()
-		flood := *b
-		flood.office = b.office.in(t)
-		flood.client = many
-		ctx, stop := context.WithCancel(t.Context())
-		defer stop()
-		var serial, limited, wrong, left, other atomic.Int64
-		var all sync.WaitGroup
-		for range workers {
-			all.Go(func() {
-				for n := serial.Add(1); n <= guesses; n = serial.Add(1) {
-					a := flood.exchange(ctx, orders+"login", signsIn("alice", fmt.Sprint("guess ", n)),
-						"X-Forwarded-For", from[n%addresses])
-					switch {
-					case a.status == http.StatusTooManyRequests:
-						limited.Add(1)
-					case a.status == http.StatusUnauthorized:
-						wrong.Add(1)
-					case ctx.Err() != nil:
-						left.Add(1)
-					default:
-						other.Add(1)
-						t.Errorf("a guess: %+v", a)
-					}
-				}
-			})
-		}
-		eventually(t, "guesses are refused", func() bool { return limited.Load() > 100 })
-		var took []time.Duration
-		for range logins {
-			began := time.Now()
-			a := b.exchange(t.Context(), orders+"login", signsIn())
-			took = append(took, time.Since(began))
-			if _, is := a.pair(); !is {
-				t.Errorf("a good login: %+v", a)
-			}
-		}
-		eventually(t, "all guesses were made", func() bool { return serial.Load() >= guesses })
-		stop() // those that still wait
-		all.Wait()
-		slices.Sort(took)
-		t.Logf("%d logins: 95th percentile %v, one hash alone %v", logins, took[logins*95/100], once)
-		for line := range strings.Lines(b.log()) {
-			if strings.Contains(line, "could not be answered") {
-				t.Error(line)
-			}
-		}
-		t.Logf("%d guesses: %d refused without a hash, %d wrong, %d left", guesses, limited.Load(), wrong.Load(), left.Load())
-		if limited.Load() < guesses/2 {
-			t.Errorf("only %d of %d guesses were refused without a hash", limited.Load(), guesses)
-		}
-	})
-}
-
-// slowHashOf is the hash of a password as users have it, and the time that it takes to compare with it.
-func slowHashOf(t testing.TB, password string) (hash string, once time.Duration) {
-	t.Helper()
-	text, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.DefaultCost)
-	if err != nil {
-		t.Fatal(err)
-	}
-	began := time.Now()
-	if err := bcrypt.CompareHashAndPassword(text, []byte(password)); err != nil {
-		t.Fatal(err)
-	}
-	return string(text), time.Since(began)
 }
