@@ -20,6 +20,7 @@ func ldapSite(t *testing.T, url string, lines ...string) *gate {
 			users ldap ` + url + ` {
 				role_attribute memberOf
 				role cn=admins,ou=groups,dc=example,dc=com admin
+				claim email mail
 				` + strings.Join(lines, "\n") + `
 			}
 			app /orders/ {
@@ -35,6 +36,7 @@ func ldapSite(t *testing.T, url string, lines ...string) *gate {
 			require group admin
 			forward_claims X-User sub
 			forward_claims X-Roles roles
+			forward_claims X-Mail email
 		}
 		reverse_proxy ` + backend
 	})
@@ -105,7 +107,9 @@ func (g *gate) isAlice(t *testing.T, p ldapPair) {
 	if res.StatusCode != http.StatusOK || seen == nil {
 		t.Fatalf("status %d, challenge %q", res.StatusCode, res.Header.Get("WWW-Authenticate"))
 	}
-	hasHeaders(t, seen, map[string]string{"X-User": "Alice", "X-Roles": "admin", "Authorization": ""})
+	hasHeaders(t, seen, map[string]string{
+		"X-User": "Alice", "X-Roles": "admin", "X-Mail": "alice@example.com", "Authorization": "",
+	})
 }
 
 // Users of an LDAP server sign in, refresh and use their tokens at the Caddy that people get. Then the server stops,

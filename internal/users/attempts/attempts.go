@@ -6,7 +6,8 @@
 //
 // Nobody can lock out somebody else: failures count for the address that they come from, and never for a user alone.
 // Who guesses from many addresses is bounded by the hashes under way. Waiting attempts get their turns address by
-// address, and those from addresses without recent failures first.
+// address: first those from addresses where somebody has signed in lately, which a stranger cannot pretend, and then
+// those from others without recent failures. One slot is for the first ones alone.
 package attempts
 
 import (
@@ -33,6 +34,9 @@ const (
 	// maxRough is how many rough places there are at most.
 	maxRough = 4096
 
+	// provenFor is how long an address counts as one where somebody has signed in.
+	provenFor = 24 * time.Hour
+
 	// maxWaiting is how many attempts wait in one lane, in sum.
 	maxWaiting = 1024
 	// busy is what an attempt hears that finds no place to wait.
@@ -42,7 +46,7 @@ const (
 // Config bounds the attempts. The zero value has the defaults.
 type Config struct {
 	// Slots is how many hashes are under way at once. The default is half of the processors, rounded up: while somebody
-	// guesses, the other half does the rest of the work.
+	// guesses, the other half does the rest of the work. One more is for addresses where somebody has signed in.
 	Slots int
 	// Remote is how many attempts ask a server at once. They wait more than they work. The default is 64.
 	Remote int
@@ -76,6 +80,7 @@ type Guard struct {
 
 	mu    sync.Mutex
 	debts *table // of addresses, networks and names at addresses
+	known *table // addresses where somebody has signed in
 	rough *table // of wide networks: what the table has forgotten too early
 	lanes [lanes]lane
 }
@@ -112,8 +117,9 @@ func New(c Config) (*Guard, error) {
 	rates := ratesOf(c.Burst, c.Every)
 	return &Guard{
 		rates: rates, seed: maphash.MakeSeed(), origin: time.Now(),
-		lanes: [lanes]lane{local: {newQueue(), c.Slots}, remote: {newQueue(), c.Remote}},
+		lanes: [lanes]lane{local: {queue: newQueue(), slots: c.Slots}, remote: {queue: newQueue(), slots: c.Remote}},
 		debts: newTable(c.Places, rates.window), rough: newTable(maxRough, rates.window),
+		known: newTable(c.Places, provenFor),
 	}, nil
 }
 
@@ -148,10 +154,15 @@ func (g *Guard) do(
 	if err := g.begin(ctx, a); err != nil {
 		return err
 	}
-	failed := true // if check panics
-	defer func() { g.end(a, failed) }()
+	outcome := failed // if check panics
+	defer func() { g.end(a, outcome) }()
 	ok, err := check()
-	failed = !ok && (err == nil || ctx.Err() != nil)
+	switch {
+	case ok && err == nil:
+		outcome = passed
+	case ok, err != nil && ctx.Err() == nil:
+		outcome = unknown
+	}
 	return err
 }
 
@@ -191,5 +202,5 @@ func (g *Guard) judge(a *attempt, now time.Duration) verdict {
 	case !g.mayStart(a, now):
 		return verdict{}
 	}
-	return verdict{may: true, clean: g.clean(a, now)}
+	return verdict{may: true, rank: g.rank(a, now)}
 }

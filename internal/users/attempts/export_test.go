@@ -16,7 +16,10 @@ func (g *Guard) Left() int {
 	left := 0
 	for i := range g.lanes {
 		q := &g.lanes[i].queue
-		left += q.running + q.waiting + len(q.flows) + len(q.lines) + q.clean.Len() + q.others.Len()
+		left += q.running + q.waiting + len(q.flows) + len(q.lines)
+		for _, ring := range q.rings {
+			left += ring.Len()
+		}
 	}
 	return left
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -117,6 +118,22 @@ func (h *hashes) endOne(ok bool) bool {
 	one.end <- ok
 	synctest.Wait()
 	return true
+}
+
+// endWho ends somebody's hash, which is under way.
+func (h *hashes) endWho(who string, ok bool) {
+	h.t.Helper()
+	h.mu.Lock()
+	i := slices.IndexFunc(h.running, func(one *hash) bool { return one.who == who })
+	if i < 0 {
+		h.mu.Unlock()
+		h.t.Fatalf("%s is not under way", who)
+	}
+	one := h.running[i]
+	h.running = slices.Delete(h.running, i, i+1)
+	h.mu.Unlock()
+	one.end <- ok
+	synctest.Wait()
 }
 
 // endAll ends all hashes and those that follow.

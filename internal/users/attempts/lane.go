@@ -9,10 +9,11 @@ const (
 	lanes
 )
 
-// lane has slots, and a queue before them.
+// lane has slots, and a queue before them. One slot more is for attempts of the best rank.
 type lane struct {
 	queue queue
 	slots int
+	extra *attempt // who has the slot more; nil if it is free
 }
 
 // flow is what runs and what waits at a place, in all lanes.
@@ -32,15 +33,15 @@ func (g *Guard) arrive(a *attempt) *Limited {
 		return &Limited{wait}
 	}
 	l := &g.lanes[a.lane]
-	if l.queue.running < l.slots && g.mayStart(a, now) {
+	if rank := g.rank(a, now); l.hasRoom(rank) && g.mayStart(a, now) {
 		l.start(a)
-		if !g.clean(a, now) { // a clean one overtakes nobody who could start
-			l.queue.turned(false)
+		if rank == tainted { // a clean one overtakes nobody who could start
+			l.queue.turned(rank)
 		}
 		return nil
 	}
 	a.turn = make(chan *Limited, 1)
-	if !l.queue.add(a, func(a *attempt) bool { return g.clean(a, now) }) {
+	if !l.queue.add(a, g.rankAt(now)) {
 		return &Limited{busy}
 	}
 	g.next(l, now)
@@ -54,21 +55,31 @@ func (g *Guard) leave(a *attempt) {
 	l := &g.lanes[a.lane]
 	switch {
 	case a.started:
-		l.queue.stop(a)
+		l.stop(a)
 	case !a.refused:
 		l.queue.remove(a)
 	}
 	g.goOn(a, g.now())
 }
 
-// end counts a failure, and has others start.
-func (g *Guard) end(a *attempt, failed bool) {
+// What became of an attempt.
+const (
+	failed  = iota
+	unknown // nothing counts
+	passed
+)
+
+// end counts what became of an attempt, and has others start.
+func (g *Guard) end(a *attempt, outcome int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := g.now()
-	g.lanes[a.lane].queue.stop(a)
-	if failed {
+	g.lanes[a.lane].stop(a)
+	switch outcome {
+	case failed:
 		g.charge(a, now)
+	case passed:
+		g.known.charge(a.places.address(), provenFor, now)
 	}
 	g.goOn(a, now)
 }
@@ -77,15 +88,15 @@ func (g *Guard) end(a *attempt, failed bool) {
 func (g *Guard) goOn(a *attempt, now time.Duration) {
 	for i := range g.lanes {
 		l := &g.lanes[i]
-		l.queue.sort(a.places.address(), func(a *attempt) bool { return g.clean(a, now) })
+		l.queue.sort(a.places.address(), g.rankAt(now))
 		g.next(l, now)
 	}
 }
 
 // next starts what may start in a lane.
 func (g *Guard) next(l *lane, now time.Duration) {
-	for l.queue.running < l.slots {
-		a := l.queue.pick(func(a *attempt) verdict { return g.judge(a, now) })
+	for l.hasRoom(proven) {
+		a := l.queue.pick(l.hasRoomForAll(), func(a *attempt) verdict { return g.judge(a, now) })
 		if a == nil {
 			return
 		}
@@ -94,7 +105,28 @@ func (g *Guard) next(l *lane, now time.Duration) {
 	}
 }
 
+// hasRoom reports whether there is a slot for an attempt.
+func (l *lane) hasRoom(r rank) bool { return l.hasRoomForAll() || r == proven && l.extra == nil }
+
+func (l *lane) hasRoomForAll() bool {
+	running := l.queue.running
+	if l.extra != nil {
+		running--
+	}
+	return running < l.slots
+}
+
 func (l *lane) start(a *attempt) {
+	if !l.hasRoomForAll() {
+		l.extra = a
+	}
 	a.started = true
 	l.queue.run(a)
+}
+
+func (l *lane) stop(a *attempt) {
+	if l.extra == a {
+		l.extra = nil
+	}
+	l.queue.stop(a)
 }

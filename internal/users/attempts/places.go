@@ -131,6 +131,21 @@ func (g *Guard) mayStart(a *attempt, now time.Duration) bool {
 	return true
 }
 
+// rank says how much speaks for an attempt.
+func (g *Guard) rank(a *attempt, now time.Duration) rank {
+	switch {
+	case !g.clean(a, now):
+		return tainted
+	case g.known.debt(a.places[iAddress], now) == 0:
+		return clean
+	}
+	return proven
+}
+
+func (g *Guard) rankAt(now time.Duration) func(*attempt) rank {
+	return func(a *attempt) rank { return g.rank(a, now) }
+}
+
 // clean reports whether nothing speaks against an attempt that waits or runs: its address has no recent failures and
 // no other attempt, and its network has few.
 func (g *Guard) clean(a *attempt, now time.Duration) bool {

@@ -18,20 +18,30 @@ type attempt struct {
 type verdict struct {
 	limited *Limited // it is refused
 	may     bool     // it may start
-	clean   bool     // nothing speaks against it
+	rank    rank
 }
 
-// queue has the attempts of one lane that run and those that wait. There are two rings of addresses: those against
-// which nothing speaks, and all others. Each address in a ring has one turn before any has another.
+// rank is how much speaks for an attempt.
+type rank uint8
+
+const (
+	tainted rank = iota // its address has recent failures, or other attempts
+	clean               // nothing speaks against it
+	proven              // and somebody has signed in from its address lately
+	ranks
+)
+
+// queue has the attempts of one lane that run and those that wait. There is a ring of addresses for each rank. Each
+// address in a ring has one turn before any has another.
 type queue struct {
 	running int
 	waiting int
 	flows   map[place]flow // of all places with attempts
 	lines   map[place]*line
-	clean   *list.List // of *line
-	others  *list.List
-	// overtook is how many clean ones have started since one of the others did, while others waited.
+	rings   [ranks]*list.List // of *line
+	// overtook is how many others have started since a tainted one did, while tainted ones waited.
 	overtook int
+	last     rank // of those others, the one that has started last
 }
 
 // flow is what runs and what waits at a place.
@@ -49,14 +59,15 @@ type line struct {
 
 const (
 	maxLine = 8 // attempts that wait at one address; as many times widerBurst at an IPv6 /48
-	// othersTurn is which turn in a row goes to an address with failures if the clean ones have had all before. So it gets
-	// on, too. Who signs in now and then does not wait for it, because others have had turns in between.
-	othersTurn = 8
+	// taintedTurn is which turn in a row goes to an address with failures if others have had all before. So it gets on,
+	// too. Who signs in now and then does not wait for it, because tainted ones have had turns in between.
+	taintedTurn = 8
 )
 
 func newQueue() queue {
 	return queue{
-		flows: make(map[place]flow), lines: make(map[place]*line), clean: list.New(), others: list.New(),
+		flows: make(map[place]flow), lines: make(map[place]*line),
+		rings: [ranks]*list.List{list.New(), list.New(), list.New()},
 	}
 }
 
@@ -85,13 +96,13 @@ func (q *queue) stop(a *attempt) { q.count(a, -1, 0) }
 
 // add has an attempt wait. It reports whether there is room: at the address, and in sum. One against which nothing
 // speaks takes the place of another one.
-func (q *queue) add(a *attempt, clean func(*attempt) bool) bool {
+func (q *queue) add(a *attempt, rankOf func(*attempt) rank) bool {
 	if q.flows[a.places[iAddress]].waiting >= maxLine || q.flows[a.places[iNetwork]].waiting >= maxLine*widerBurst {
 		return false
 	}
 	q.count(a, 0, 1)
 	if q.waiting > maxWaiting {
-		if !clean(a) || !q.dropOther() {
+		if rankOf(a) == tainted || !q.dropTainted() {
 			q.count(a, 0, -1)
 			return false
 		}
@@ -103,13 +114,14 @@ func (q *queue) add(a *attempt, clean func(*attempt) bool) bool {
 		q.lines[address] = l
 	}
 	l.waiting = append(l.waiting, a)
-	q.sort(address, clean)
+	q.sort(address, rankOf)
 	return true
 }
 
-// dropOther refuses the newest attempt of the last address in the ring of others. It reports whether there was one.
-func (q *queue) dropOther() bool {
-	last := q.others.Back()
+// dropTainted refuses the newest attempt of the last address in the ring of the tainted. It reports whether there was
+// one.
+func (q *queue) dropTainted() bool {
+	last := q.rings[tainted].Back()
 	if last == nil {
 		return false
 	}
@@ -136,16 +148,12 @@ func (q *queue) remove(a *attempt) {
 }
 
 // sort puts the line of an address into the ring where it belongs now. It keeps its turn in a ring that it is in.
-func (q *queue) sort(address place, clean func(*attempt) bool) {
+func (q *queue) sort(address place, rankOf func(*attempt) rank) {
 	l := q.lines[address]
 	if l == nil {
 		return
 	}
-	ring := q.others
-	if clean(l.waiting[0]) {
-		ring = q.clean
-	}
-	q.move(l, ring)
+	q.move(l, q.rings[rankOf(l.waiting[0])])
 }
 
 func (q *queue) move(l *line, ring *list.List) {
@@ -158,38 +166,48 @@ func (q *queue) move(l *line, ring *list.List) {
 	l.ring, l.position = ring, ring.PushBack(l)
 }
 
-// pick takes the next attempt out of the queue; nil if none may start now.
-func (q *queue) pick(judge func(*attempt) verdict) *attempt {
-	rings := []*list.List{q.clean, q.others}
-	if q.overtook >= othersTurn-1 {
-		rings = []*list.List{q.others, q.clean, q.others} // again, because some may move there from the clean
+// pick takes the next attempt out of the queue; nil if none may start now. Some slots are for all, and one is not.
+func (q *queue) pick(forAll bool, judge func(*attempt) verdict) *attempt {
+	if !forAll {
+		return q.pickFrom(proven, judge)
 	}
-	for _, ring := range rings {
-		if a := q.pickFrom(ring, judge); a != nil {
-			q.turned(ring == q.clean)
+	order := []rank{proven, clean, tainted}
+	switch {
+	case q.overtook >= taintedTurn-1:
+		order = []rank{tainted, proven, clean, tainted} // again, because some may move there from the others
+	case q.last == proven: // new addresses have every second turn
+		order = []rank{clean, proven, clean, tainted}
+	}
+	for _, r := range order {
+		if a := q.pickFrom(r, judge); a != nil {
+			q.turned(r)
 			return a
 		}
 	}
 	return nil
 }
 
-// turned counts the turns of clean ones that others wait for.
-func (q *queue) turned(clean bool) {
-	if clean && q.others.Len() > 0 {
+// turned counts the turns that tainted ones wait for.
+func (q *queue) turned(r rank) {
+	if r != tainted {
+		q.last = r
+	}
+	if r != tainted && q.rings[tainted].Len() > 0 {
 		q.overtook++
 	} else {
 		q.overtook = 0
 	}
 }
 
-func (q *queue) pickFrom(ring *list.List, judge func(*attempt) verdict) *attempt {
+func (q *queue) pickFrom(r rank, judge func(*attempt) verdict) *attempt {
+	ring := q.rings[r]
 	for position := ring.Front(); position != nil; {
 		l, next := position.Value.(*line), position.Next()
 		a, v := q.firstOf(l, judge)
 		switch {
 		case a == nil:
-		case ring == q.clean && !v.clean: // it has come to light while it waited
-			q.move(l, q.others)
+		case v.rank < r: // that has come to light while it waited
+			q.move(l, q.rings[v.rank])
 		default:
 			q.remove(a)
 			if len(l.waiting) > 0 {

@@ -63,7 +63,7 @@ func FuzzAServerThatSendsAnything(f *testing.F) {
 	f.Add(goodBind, append(goodEntry[:len(goodEntry):len(goodEntry)], goodDone...))
 	f.Add(goodPolicy, goodDone)
 	f.Add([]byte("\x30\x84\xff\xff\xff\xff"), []byte{})
-	record := Record{RoleAttribute: "uid", Claims: map[string]string{"uid": "x"}}
+	record := Record{RoleAttribute: "uid", Claims: map[string]string{"x": "uid"}}
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		s := open(sends(first, second))
 		defer s.close()

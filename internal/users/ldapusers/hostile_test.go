@@ -265,7 +265,7 @@ func TestAttackAHostileSearchLetsNobodyIn(t *testing.T) {
 			}
 			return message(r.id, result(ldap.ApplicationBindResponse, 0))
 		}))
-		d := searched(t, f.url, func(c *ldapusers.SearchConfig) { c.Claims = map[string]string{attribute: "x"} })
+		d := searched(t, f.url, func(c *ldapusers.SearchConfig) { c.Claims = map[string]string{"x": attribute} })
 		fails(t, d, "alice", "secret", users.ErrUnavailable)
 	}
 }

@@ -275,7 +275,7 @@ func TestRolesAndClaimsOfAnEntry(t *testing.T) {
 	})
 	record := ldapusers.Record{
 		RoleAttribute: "memberof", RoleNames: map[string]string{"CN=Admins, ou=groups, " + base: "admin"},
-		Claims: map[string]string{"mail": "email", "displayName": "name", "title": "title"},
+		Claims: map[string]string{"email": "mail", "name": "displayName", "title": "title"},
 	}
 	const claims = `{"email":["a@example.com","alice@example.com"],"name":"Alice <A&B>"}`
 	for _, d := range []users.Directory{

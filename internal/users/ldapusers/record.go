@@ -25,8 +25,8 @@ type Record struct {
 	// without a name are no roles. Upper and lower case of values do not count, nor do spaces around the parts of a DN.
 	// Without them, each value is a role, and a user with more than users.MaxRoles values cannot sign in.
 	RoleNames map[string]string
-	// Claims are names of claims for attributes, such as "mail": "email". A claim with one value is a text, one with
-	// several is a list of texts, and one without values is missing.
+	// Claims are the attributes of claims by their names, such as "email": "mail". A claim with one value is a text, one
+	// with several is a list of texts, and one without values is missing.
 	Claims map[string]string
 }
 
@@ -54,19 +54,13 @@ func (r *Record) check() error {
 			return setting.In("RoleNames", err)
 		}
 	}
-	seen := make(map[string]bool)
-	for _, attribute := range slices.Sorted(maps.Keys(r.Claims)) {
-		name := r.Claims[attribute]
-		if err := checkAttribute(attribute); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(r.Claims)) {
+		if err := checkAttribute(r.Claims[name]); err != nil {
 			return setting.In("Claims", err)
 		}
 		if err := users.CheckClaim(name); err != nil {
 			return setting.In("Claims", err)
 		}
-		if seen[name] {
-			return setting.Errorf("Claims", "two attributes for the claim %s", causes.Quote(name))
-		}
-		seen[name] = true
 	}
 	return nil
 }
@@ -94,7 +88,7 @@ func folded(value string) string {
 // attributes are those to ask for. "1.1" asks for none (RFC 4511 section 4.5.1.8), and no attributes would ask for all.
 func (r *Record) attributes(more ...string) []string {
 	var names []string
-	for _, name := range append(append(slices.Sorted(maps.Keys(r.Claims)), r.RoleAttribute), more...) {
+	for _, name := range append(append(slices.Sorted(maps.Values(r.Claims)), r.RoleAttribute), more...) {
 		if name != "" && !slices.ContainsFunc(names, func(other string) bool { return strings.EqualFold(other, name) }) {
 			names = append(names, name)
 		}
@@ -138,7 +132,7 @@ func (r *Record) roles(entry *ldap.Entry) []string {
 
 func (r *Record) claims(entry *ldap.Entry) (json.RawMessage, error) {
 	claims := make(map[string]any)
-	for attribute, name := range r.Claims {
+	for name, attribute := range r.Claims {
 		values := slices.Sorted(slices.Values(entry.GetEqualFoldAttributeValues(attribute)))
 		for _, value := range values {
 			if !utf8.ValidString(value) {
