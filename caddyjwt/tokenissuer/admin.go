@@ -19,7 +19,7 @@ func init() { caddy.RegisterModule(new(adminAPI)) }
 // adminAPI adds routes to Caddy's admin endpoint:
 //
 //	GET    /token_issuer/issuers   the issuers that run
-//	GET    /token_issuer/sessions  the sessions of a user: issuer, user, app
+//	GET    /token_issuer/sessions  sessions: issuer, user, app, part
 //	DELETE /token_issuer/sessions  ends sessions: orders.End
 //	GET    /token_issuer/keys      the keys: issuer
 //	POST   /token_issuer/keys      changes them: orders.Change

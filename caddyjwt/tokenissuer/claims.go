@@ -1,10 +1,12 @@
 package tokenissuer
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"unicode/utf8"
 
@@ -40,6 +42,11 @@ func (a *App) checkClaims() error {
 				return "", checkPlaceholder(name)
 			})
 		}
+		for other := range a.Claims {
+			if err == nil && other != name && strings.EqualFold(other, name) {
+				err = fmt.Errorf("it is there as %q, too, and some readers take one for the other: remove one of the two", other)
+			}
+		}
 		if err != nil {
 			return setting.Errorf("Claims", "claim %q: %w", name, err)
 		}
@@ -47,13 +54,18 @@ func (a *App) checkClaims() error {
 	return nil
 }
 
-// checkPlaceholder refuses what clients write into their requests: they could choose the claim.
+// checkPlaceholder refuses what clients may have written into their requests: they could choose the claim. Of what HTTP
+// modules of Caddy have, these are no such things. Other names are those of map, and of the environment.
 func checkPlaceholder(name string) error {
-	sent, is := strings.CutPrefix(name, "http.request.")
-	if is && !strings.HasPrefix(sent, "remote") && !strings.HasPrefix(sent, "tls.") {
-		return fmt.Errorf("clients could choose what {%s} is: have map or vars make a value of it that you trust", name)
+	if !strings.HasPrefix(name, "http.") {
+		return nil
 	}
-	return nil
+	for _, good := range []string{"http.vars.", "http.auth.", "http.request.remote"} {
+		if strings.HasPrefix(name, good) {
+			return nil
+		}
+	}
+	return fmt.Errorf("clients may choose what {%s} is: have map or vars make a value of it that you trust", name)
 }
 
 // furtherFor are further claims for an access token of the application: those of the user, and over them those of the
@@ -76,8 +88,8 @@ func (a *application) furtherFor(ctx context.Context, user json.RawMessage) (jso
 			all[name] = value
 		}
 	}
+	maps.DeleteFunc(all, func(name string, _ any) bool { return a.replaces(name) })
 	for name, text := range a.claims {
-		delete(all, name)
 		text, err := repl.ReplaceOrErr(text, false, true)
 		switch {
 		case err != nil:
@@ -88,7 +100,26 @@ func (a *application) furtherFor(ctx context.Context, user json.RawMessage) (jso
 			all[name] = text
 		}
 	}
-	return json.Marshal(all)
+	return asJSON(all)
+}
+
+// replaces reports whether the application has a claim that some readers take for one with this name.
+func (a *application) replaces(name string) bool {
+	for own := range a.claims {
+		if strings.EqualFold(own, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// asJSON is JSON in as few bytes as possible: package json makes six of one "<".
+func asJSON(v any) (json.RawMessage, error) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(v)
+	return bytes.TrimSpace(text.Bytes()), err
 }
 
 // furtherClaims are what a directory says about a user, with the roles as one of the claims.
@@ -102,10 +133,10 @@ func furtherClaims(user *users.User) (json.RawMessage, error) {
 			return nil, err
 		}
 	}
-	roles, err := json.Marshal(user.Roles)
+	roles, err := asJSON(user.Roles)
 	if err != nil {
 		return nil, err
 	}
 	all[issuers.RolesClaim] = roles
-	return json.Marshal(all)
+	return asJSON(all)
 }

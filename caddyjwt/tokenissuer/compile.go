@@ -87,7 +87,7 @@ func (h *Handler) compile(s *words.Settings) (c *compiled, err error) {
 			return nil, setting.In(setting.Element("Apps", i), fmt.Errorf("app %s: %w", h.Apps[i].Path, err))
 		}
 	}
-	if err := c.checkGroups(); err != nil {
+	if err := h.checkGroups(); err != nil {
 		return nil, err
 	}
 	if h.CORS != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt/facts"
 	"github.com/caddyjwt/gateway/caddyjwt/issuers"
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/people"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/issuing"
 	"github.com/caddyjwt/gateway/internal/revoke"
@@ -59,19 +60,18 @@ func (g *GroupBy) compile() error {
 	return nil
 }
 
-// checkGroups refuses a claim that no user can have: only servers give claims. It is no warning, because whoever relies
-// on the group would think that a logout has ended sessions that go on.
-func (c *compiled) checkGroups() error {
-	asksServer := func(kind string) bool { return kind != "configuration" && kind != "file" }
-	if slices.ContainsFunc(c.people.Kinds(), asksServer) {
-		return nil
-	}
-	for i, app := range c.apps {
-		if app.group != nil && app.group.Claim != "" && app.group.Claim != "sub" {
+// checkGroups refuses a claim that no user can have. It is no warning, because whoever relies on the group would think
+// that a logout has ended sessions that go on.
+func (h *Handler) checkGroups() error {
+	for i := range h.Apps {
+		group := h.Apps[i].GroupBy
+		if group == nil || group.Claim == "" || group.Claim == "sub" {
+			continue
+		}
+		if !slices.ContainsFunc(h.UsersFrom, func(from people.Source) bool { return from.HasClaim(group.Claim) }) {
 			return setting.Errorf(setting.Element("Apps", i)+".GroupBy.Claim", "app %s: group_by claim %q would group "+
-				"nothing: users of the configuration and of a file have no claims; write \"group_by claim sub\", which has all "+
-				"sessions of a user, or \"group_by cookie <name>\", or let a server say who the users are", app.path,
-				app.group.Claim)
+				"nothing: no users can have this claim; write \"group_by claim sub\", which has all sessions of a user, or "+
+				"\"group_by cookie <name>\", or let a server give the claim", h.Apps[i].Path, group.Claim)
 		}
 	}
 	return nil

@@ -2,6 +2,8 @@ package tokenissuer
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -52,6 +54,23 @@ func TestASessionEndsWithThePasswordAndThePerson(t *testing.T) {
 	s.runs("https://gate.test", bob, "users http http://127.0.0.1:1/", "app /a/")
 	refreshes(401, still) // that server is never asked without a password
 	refreshes(401, pair)
+}
+
+// Another server may know another person under the name, and cannot be asked. The same server at the same address can.
+func TestASessionEndsWithTheServerOfItsUser(t *testing.T) {
+	s := newServer(t)
+	yes := func() *httptest.Server {
+		server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		t.Cleanup(server.Close)
+		return server
+	}
+	one, other := yes(), yes()
+	s.runs("https://gate.test", "users http "+one.URL, "app /a/")
+	pair := s.answers(200, "/a/login", alice)
+	s.runs("https://gate.test", "users http "+one.URL, "app /a/")
+	pair = s.answers(200, "/a/refresh", fmt.Sprintf(again, pair["refresh_token"]))
+	s.runs("https://gate.test", "users http "+other.URL, "app /a/")
+	s.answers(401, "/a/refresh", fmt.Sprintf(again, pair["refresh_token"]))
 }
 
 // What a directory says of a user is in the next access token, and not only in that of the next sign-in.

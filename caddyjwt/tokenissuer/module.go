@@ -86,8 +86,9 @@ type App struct {
 	// gives access tokens the typ "JWT" in place of "at+jwt" (RFC 9068). Default: neither.
 	Compat string `json:"compat,omitempty"`
 	// Further claims of access tokens, by name. They take the place of those of users. Placeholders are resolved at each
-	// sign-in and refresh; those for what clients send are refused, except the connection. One that becomes empty is left
-	// out. At most 16, with up to 1 KiB each. Default: none.
+	// sign-in and refresh; of those of requests, clients may choose what they are, and only http.vars, http.auth and
+	// http.request.remote are possible. One that becomes empty is left out. At most 16, with up to 1 KiB each. Default:
+	// none.
 	Claims map[string]string `json:"claims,omitempty"`
 	// Further members of the JOSE header of access tokens, with their texts. They cannot have a name that RFC 7515, 7516
 	// or 7797 gives a meaning. At most 8, with 2 KiB in sum. Default: none.

@@ -48,10 +48,9 @@ func (i *issuer) listSessions(ctx context.Context, user, path string, part int) 
 	if err != nil {
 		return nil, err
 	}
-	var alive []session.Info
-	next := 0
+	found := new(session.Part)
 	if user == "" {
-		alive, next, err = r.sessions.All(ctx, func(path string) *session.Terms {
+		found, err = r.sessions.All(ctx, func(path string) *session.Terms {
 			for _, app := range apps {
 				if app.path == path {
 					return i.terms(app, r)
@@ -62,14 +61,16 @@ func (i *issuer) listSessions(ctx context.Context, user, path string, part int) 
 	} else {
 		for _, app := range apps {
 			some, failed := r.sessions.List(ctx, i.terms(app, r), user)
-			alive, err = append(alive, some...), errors.Join(err, failed)
+			found.Alive, err = append(found.Alive, some...), errors.Join(err, failed)
 		}
 	}
 	if err != nil {
 		return nil, err
 	}
-	answer := &orders.Sessions{Issuer: i.name, Sessions: []orders.Session{}, Next: next}
-	for _, one := range alive {
+	answer := &orders.Sessions{
+		Issuer: i.name, Sessions: []orders.Session{}, Next: found.Next, Unreadable: found.Unreadable,
+	}
+	for _, one := range found.Alive {
 		answer.Sessions = append(answer.Sessions, orders.Session{
 			SID: one.Session, App: one.App, Subject: one.Subject, Created: one.Created, Refreshed: one.Refreshed,
 			Ends: one.Ends,

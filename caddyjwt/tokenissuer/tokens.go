@@ -49,7 +49,12 @@ func (i *issuer) signer(ring *keyring.Ring) func(context.Context, *session.Acces
 			ClientID: a.ClientID, Group: a.Group, IssuedAt: a.IssuedAt, Expires: a.Expires,
 			Further: further,
 		}
-		return ring.Sign(app.header, app.typ, claims.Payload())
+		token, err := ring.Sign(app.header, app.typ, claims.Payload())
+		if err == nil && len(token) > bearer.DefaultMaxToken {
+			err = fmt.Errorf("the token has %d bytes, and gates take %d: give the user fewer roles and claims, or the "+
+				"application fewer claims and members of the header", len(token), bearer.DefaultMaxToken)
+		}
+		return token, err
 	}
 }
 

@@ -15,14 +15,14 @@ const meetEvery = time.Minute
 func (r *Ring) watchOthers(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	told := ""
+	told := "alone"
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
 		case <-r.meetings:
-			told = ""
+			told = "alone"
 		}
 		if ring := r.Identity(); ring != "" {
 			found, err := r.meet(ctx, ring)
@@ -49,9 +49,12 @@ func (r *Ring) tellOthers(told string, found meeting, err error) string {
 	for _, m := range found.others {
 		names = append(names, m.Ring)
 	}
-	now := causes.Names(names)
-	if err != nil {
+	now := "alone"
+	switch { // not their names: a node that loses its storage again and again would fill the log of all others
+	case err != nil:
 		now = "unknown"
+	case len(names) > 0:
+		now = "others"
 	}
 	ring := slog.String("ring", r.Identity())
 	switch {
@@ -66,7 +69,7 @@ func (r *Ring) tellOthers(told string, found meeting, err error) string {
 		r.logger.Error("within the last 5 minutes another node with the same store had other signing keys: nodes refuse "+
 			"the tokens of each other, and a reset of the keys at one does not reach the other; give all of them the same "+
 			"storage, and restart them; if the storage was replaced, this ends by itself", ring,
-			slog.String("others", now))
+			slog.String("others", causes.Names(names)))
 	default:
 		r.logger.Info("all nodes with the same store have the same signing keys again", ring)
 	}

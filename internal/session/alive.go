@@ -20,7 +20,8 @@ func (r *record) info(sid string) Info {
 }
 
 // List returns the sessions of a subject in an app that are alive, from the oldest login on: those that could be
-// refreshed now, if the subject may still have sessions. The error is ErrTerms or ErrUnavailable.
+// refreshed now, if the subject may still have sessions. The error is ErrTerms or ErrUnavailable, and
+// then there may be more.
 func (s *Sessions) List(ctx context.Context, t *Terms, subject string) (alive []Info, err error) {
 	sids, err := s.listed(ctx, t, subject)
 	if err != nil {
@@ -32,11 +33,11 @@ func (s *Sessions) List(ctx context.Context, t *Terms, subject string) (alive []
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return alive, err
 		}
 		lives, err := s.isAlive(ctx, t, sid, r)
 		if err != nil {
-			return nil, err
+			return alive, err
 		}
 		if lives {
 			alive = append(alive, r.info(sid))

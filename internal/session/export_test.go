@@ -1,5 +1,7 @@
 package session
 
+import "context"
+
 // ListKey is where the list of a subject's sessions is in the store.
 func ListKey(issuer, app, subject string) string {
 	return listKey(&record{Issuer: issuer, App: app, Subject: subject})
@@ -7,7 +9,11 @@ func ListKey(issuer, app, subject string) string {
 
 // ShardKey is where the index has a subject in an app.
 func (s *Sessions) ShardKey(subject, app string) string {
-	return s.shardKey(shardOf(&record{Issuer: s.o.Issuer, Subject: subject, App: app}))
+	shard, err := s.shardOf(context.Background(), &record{Issuer: s.o.Issuer, Subject: subject, App: app})
+	if err != nil {
+		panic(err)
+	}
+	return s.shardKey(shard)
 }
 
 // MaxNamed is how many a shard of the index names.

@@ -71,14 +71,14 @@ func FuzzIndex(f *testing.F) {
 			t.Fatal(err)
 		}
 		for part := 0; ; {
-			alive, next, err := h.All(t.Context(), inShop, part)
+			found, err := h.All(t.Context(), inShop, part)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(alive) == 1 && alive[0].Subject == "alice" {
+			if len(found.Alive) == 1 && found.Alive[0].Subject == "alice" {
 				return
 			}
-			if part = next; part == 0 {
+			if part = found.Next; part == 0 {
 				t.Fatalf("%q: alice is not listed", text)
 			}
 		}

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/caddyjwt/gateway/internal/store"
 )
@@ -36,10 +38,42 @@ var (
 	errFull = fmt.Errorf("about two million users have sessions, and no more are possible: a shard has %d", maxNamed)
 )
 
-// shardOf is the shard for a subject in an app.
-func shardOf(r *record) int {
+// shardOf is the shard for a subject in an app. Nobody can know it who does not see the store: otherwise, somebody with
+// many accounts could fill the shard of one user.
+func (s *Sessions) shardOf(ctx context.Context, r *record) (int, error) {
+	salt, err := s.saltOfIndex(ctx)
+	if err != nil {
+		return 0, err
+	}
 	sum := listSum(r)
-	return int(binary.BigEndian.Uint16(sum[:])) % shards
+	sum = sha256.Sum256(append(salt, sum[:]...))
+	return int(binary.BigEndian.Uint16(sum[:])) % shards, nil
+}
+
+// saltOfIndex is the salt that all nodes have. If the store has lost it and gets another one, nothing is lost: entries
+// are good in any shard.
+func (s *Sessions) saltOfIndex(ctx context.Context) ([]byte, error) {
+	if salt := s.salt.Load(); salt != nil {
+		return slices.Clone(*salt), nil
+	}
+	key := s.shards + "salt"
+	for range maxTries {
+		salt, err := s.o.Store.Get(ctx, key)
+		if errors.Is(err, store.ErrNotFound) {
+			fresh := []byte(rand.Text())
+			var swapped bool
+			if swapped, err = s.o.Store.Swap(ctx, key, nil, fresh, time.Time{}); err == nil && !swapped {
+				continue
+			}
+			salt = fresh
+		}
+		if err != nil {
+			return nil, unavailable("reading "+key, err)
+		}
+		s.salt.Store(&salt)
+		return slices.Clone(salt), nil
+	}
+	return nil, unavailable(key, errContended)
 }
 
 func (s *Sessions) shardKey(shard int) string { return fmt.Sprint(s.shards, shard) }
@@ -53,7 +87,11 @@ func shardsOf(issuer string) string {
 // index has the index name a subject in an app until a time. It comes before the list of the subject's sessions, so it
 // never lacks one that is there.
 func (s *Sessions) index(ctx context.Context, r *record, until, now int64) error {
-	key := s.shardKey(shardOf(r))
+	shard, err := s.shardOf(ctx, r)
+	if err != nil {
+		return err
+	}
+	key := s.shardKey(shard)
 	for range maxListTries {
 		old, all, err := s.loadShard(ctx, key)
 		if err != nil {
@@ -67,6 +105,11 @@ func (s *Sessions) index(ctx context.Context, r *record, until, now int64) error
 		case i >= 0:
 			all[i].until = until
 		default:
+			if len(all) >= maxNamed {
+				if all, err = s.withoutGone(ctx, all); err != nil {
+					return err
+				}
+			}
 			all = append(all, named{until, r.App, r.Subject})
 		}
 		fresh := encodeShard(all)
@@ -83,6 +126,21 @@ func (s *Sessions) index(ctx context.Context, r *record, until, now int64) error
 		}
 	}
 	return unavailable(key, errContended)
+}
+
+// withoutGone leaves out who has logged out: their lists are gone. It asks for each, so only a full shard is worth it.
+func (s *Sessions) withoutGone(ctx context.Context, all []named) ([]named, error) {
+	var kept []named
+	for _, n := range all {
+		old, _, err := s.loadList(ctx, listKey(&record{Issuer: s.o.Issuer, App: n.app, Subject: n.subject}))
+		if err != nil && !errors.Is(err, errList) {
+			return nil, err
+		}
+		if err != nil || old != nil {
+			kept = append(kept, n)
+		}
+	}
+	return kept, nil
 }
 
 // loadShard reads a shard, and returns its bytes, too: nil if there is none.
@@ -144,40 +202,57 @@ func decodeShard(text []byte) (all []named, sane bool) {
 	return all, sane
 }
 
-// Bounds of one answer of All.
+// Bounds of one part of all sessions.
 const (
-	mostListed = 1000 // sessions; those of the last subject may be more
+	mostListed = 1000 // sessions, and three times as many subjects; those of the last shard may be more
 	mostShards = 512
 )
 
-// All returns sessions that are alive, in no order: those in a part of the index. The first part is 0. Next is the part
-// to ask for then; 0 at the end. Whoever logs in meanwhile may be missing. Apps without terms do not count. The error
-// is ErrTerms or ErrUnavailable.
-func (s *Sessions) All(
-	ctx context.Context, termsOf func(app string) *Terms, part int,
-) (alive []Info, next int, err error) {
+// Part is a part of all sessions.
+type Part struct {
+	// Alive are sessions that are alive, in no order.
+	Alive []Info
+	// Unreadable is how many subjects have a list or a session that is damaged, or of another version of this program; or
+	// how many parts of the index.
+	Unreadable int
+	// Next is the number of the next part; 0 at the end.
+	Next int
+}
+
+// All returns a part of all sessions: those in a part of the index. The first one has the number 0. Whoever logs in
+// meanwhile may be missing. Apps without terms do not count. The error is ErrTerms or ErrUnavailable.
+func (s *Sessions) All(ctx context.Context, termsOf func(app string) *Terms, part int) (*Part, error) {
 	if part < 0 || part >= shards {
-		return nil, 0, fmt.Errorf("%w: part %d of the index: there are those from 0 to %d", ErrTerms, part, shards-1)
+		return nil, fmt.Errorf("%w: part %d of the index: there are those from 0 to %d", ErrTerms, part, shards-1)
 	}
+	found, looked := new(Part), 0
 	for shard := part; shard < shards; shard++ {
-		if len(alive) >= mostListed || shard >= part+mostShards {
-			return alive, shard, nil
+		if len(found.Alive) >= mostListed || looked >= 3*mostListed || shard >= part+mostShards {
+			found.Next = shard
+			break
 		}
 		_, all, err := s.loadShard(ctx, s.shardKey(shard))
-		if err != nil {
-			return nil, 0, err
+		switch {
+		case errors.Is(err, errIndex):
+			found.Unreadable++
+		case err != nil:
+			return nil, err
 		}
+		looked += len(all)
 		for _, n := range all {
 			terms := termsOf(n.app)
 			if terms == nil {
 				continue
 			}
 			some, err := s.List(ctx, terms, n.subject)
-			if err != nil {
-				return nil, 0, err
+			switch {
+			case errors.Is(err, errList), errors.Is(err, errRecord):
+				found.Unreadable++
+			case err != nil:
+				return nil, err
 			}
-			alive = append(alive, some...)
+			found.Alive = append(found.Alive, some...)
 		}
 	}
-	return alive, 0, nil
+	return found, nil
 }

@@ -27,14 +27,14 @@ func inShop(app string) *session.Terms {
 func (h *house) all(t *testing.T, termsOf func(string) *session.Terms) (found []string) {
 	t.Helper()
 	for part, first := 0, true; part > 0 || first; first = false {
-		alive, next, err := h.All(t.Context(), termsOf, part)
+		some, err := h.All(t.Context(), termsOf, part)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, one := range alive {
+		for _, one := range some.Alive {
 			found = append(found, one.Subject+" in "+one.App)
 		}
-		part = next
+		part = some.Next
 	}
 	slices.Sort(found)
 	return found
@@ -149,6 +149,77 @@ func TestAShardIsFull(t *testing.T) {
 	}
 }
 
+// Who has logged out does not fill a shard.
+func TestAttackAccountsThatLogOutDoNotFillAShard(t *testing.T) {
+	h := newHouse(t, store.NewMemory())
+	for _, subject := range h.neighbours("alice", session.MaxNamed) {
+		p, err := h.Begin(t.Context(), terms(), &session.Login{Subject: subject})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := h.End(t.Context(), terms(), p.Session, time.Time{}, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	begin(t, h, terms())
+	if found := h.all(t, inShop); len(found) != 1 {
+		t.Errorf("%v", found)
+	}
+}
+
+// Nobody can know who shares a shard with somebody: two stores have two ways to share them out.
+func TestAttackWhoSharesAShardIsAGuess(t *testing.T) {
+	one, other := newHouse(t, store.NewMemory()), newHouse(t, store.NewMemory())
+	apart := 0
+	for _, subject := range one.neighbours("alice", 20) {
+		if other.ShardKey(subject, "shop") != other.ShardKey("alice", "shop") {
+			apart++
+		}
+	}
+	if apart < 15 { // each stays together with a chance of 1 in 4096
+		t.Errorf("%d of 20 are apart", apart)
+	}
+	again := open(t, one.options)
+	if one.ShardKey("alice", "shop") != again.ShardKey("alice", "shop") {
+		t.Error("two nodes with one store have different shards")
+	}
+}
+
+// One damaged record hides no others.
+func TestADamagedSessionHidesNoOthers(t *testing.T) {
+	h := newHouse(t, store.NewMemory())
+	for i := range 20 {
+		p, err := h.Begin(t.Context(), terms(), &session.Login{Subject: fmt.Sprint("user ", i)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 7 {
+			key := "session/" + p.Session
+			old, err := h.store.Get(t.Context(), key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := h.store.Swap(t.Context(), key, old, []byte("{}"), time.Time{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	unreadable := 0
+	if found := h.all(t, inShop); len(found) != 19 {
+		t.Errorf("%d sessions", len(found))
+	}
+	for part, first := 0, true; part > 0 || first; first = false {
+		some, err := h.All(t.Context(), inShop, part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		unreadable, part = unreadable+some.Unreadable, some.Next
+	}
+	if unreadable != 1 {
+		t.Errorf("%d are unreadable", unreadable)
+	}
+}
+
 // Nobody logs in over an index that is damaged: it would lose others.
 func TestADamagedIndex(t *testing.T) {
 	for _, text := range []string{"", "\x02", "\x01\x80", "\x01\x01\x7fa", "\x01\x01\x01a", "\x01\x01\x01a\x02b",
@@ -161,19 +232,21 @@ func TestADamagedIndex(t *testing.T) {
 		if !errors.Is(err, session.ErrUnavailable) || !strings.Contains(err.Error(), "damaged") {
 			t.Errorf("%q: a login gives %v", text, err)
 		}
-		failed := false
-		for part := 0; !failed; {
-			if _, part, err = h.All(t.Context(), anywhere, part); part == 0 {
-				failed = errors.Is(err, session.ErrUnavailable)
-				if !failed {
-					t.Fatalf("%q: all sessions: %v", text, err)
-				}
+		unreadable := 0
+		for part, first := 0, true; part > 0 || first; first = false {
+			some, err := h.All(t.Context(), anywhere, part)
+			if err != nil {
+				t.Fatal(err)
 			}
+			unreadable, part = unreadable+some.Unreadable, some.Next
+		}
+		if unreadable != 1 {
+			t.Errorf("%q: %d are unreadable", text, unreadable)
 		}
 	}
 	h := newHouse(t, store.NewMemory())
 	for _, part := range []int{-1, 4096} {
-		if _, _, err := h.All(t.Context(), anywhere, part); !errors.Is(err, session.ErrTerms) {
+		if _, err := h.All(t.Context(), anywhere, part); !errors.Is(err, session.ErrTerms) {
 			t.Errorf("part %d: %v", part, err)
 		}
 	}

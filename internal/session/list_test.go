@@ -85,13 +85,16 @@ func pushOut(t *testing.T, moment int) bool {
 	o := h.options
 	o.Store = faultyStore{h.store, slow}
 	listed, goOn, done := make(chan struct{}), make(chan struct{}), make(chan *session.Pair)
-	slow.each = func(n int) {
+	inTheMiddle := func(n int) {
 		if n == 9 { // before the record is stored
 			close(listed)
 			<-goOn
 		}
 	}
 	other := open(t, o)
+	other.ShardKey("alice", "shop") // the salt is known
+	slow.reset()
+	slow.each = inTheMiddle
 	go func() {
 		p, err := other.Begin(t.Context(), terms(), alice)
 		if (err == nil) != (p != nil) {

@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/store"
@@ -111,7 +112,7 @@ type Login struct {
 }
 
 // MaxClaims bounds Login.Claims, in bytes without insignificant space.
-const MaxClaims = 4 << 10
+const MaxClaims = 16 << 10
 
 // Access is what an access token says.
 type Access struct {
@@ -153,6 +154,7 @@ var (
 type Sessions struct {
 	o      Options
 	shards string // what the keys of the index begin with
+	salt   atomic.Pointer[[]byte]
 }
 
 // New makes Sessions. The error is ErrTerms.
@@ -172,7 +174,7 @@ func New(o Options) (*Sessions, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrTerms, err)
 	}
-	return &Sessions{o, shardsOf(o.Issuer)}, nil
+	return &Sessions{o: o, shards: shardsOf(o.Issuer)}, nil
 }
 
 func (o *Options) check() error {

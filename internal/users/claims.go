@@ -18,6 +18,9 @@ const (
 	MaxRoles = 64
 	// MaxRole is the greatest length of a role, in bytes.
 	MaxRole = 256
+	// MaxAllRoles is the greatest length of all roles of a user together, in bytes. A token has them all, and gates take
+	// tokens of 16 KiB.
+	MaxAllRoles = 4 << 10
 	// MaxClaims is the greatest length of the claims of a user, in bytes and without white space.
 	MaxClaims = 4 << 10
 
@@ -59,7 +62,9 @@ func CheckRoles(roles []string) error {
 	if len(roles) > MaxRoles {
 		return fmt.Errorf("%d roles, and %d are possible", len(roles), MaxRoles)
 	}
+	sum := 0
 	for _, role := range roles {
+		sum += len(role)
 		switch {
 		case role == "":
 			return errors.New("a role without a name")
@@ -68,6 +73,9 @@ func CheckRoles(roles []string) error {
 		case !utf8.ValidString(role) || strings.ContainsFunc(role, unicode.IsControl):
 			return fmt.Errorf("the role %s is not UTF-8 without control characters", causes.Quote(role))
 		}
+	}
+	if sum > MaxAllRoles {
+		return fmt.Errorf("roles of %d bytes together, and %d are possible: give fewer, or shorter names", sum, MaxAllRoles)
 	}
 	return nil
 }

@@ -60,13 +60,18 @@ func TestClaimsAreASmallObject(t *testing.T) {
 func TestRolesAreFewAndShort(t *testing.T) {
 	many := make([]string, users.MaxRoles)
 	for i := range many {
-		many[i] = strings.Repeat("x", users.MaxRole)
+		many[i] = strings.Repeat("x", users.MaxAllRoles/users.MaxRoles)
+	}
+	long := slices.Repeat([]string{strings.Repeat("x", users.MaxRole)}, users.MaxAllRoles/users.MaxRole)
+	if err := users.CheckRoles(long); err != nil {
+		t.Error(err)
 	}
 	if err := users.CheckRoles(many); err != nil {
 		t.Error(err)
 	}
 	for _, roles := range [][]string{
 		append(slices.Clone(many), "x"), {""}, {strings.Repeat("x", users.MaxRole+1)}, {"a\n"}, {"\xff"},
+		append(slices.Clone(long), "x"),
 	} {
 		if err := users.CheckRoles(roles); err == nil {
 			t.Errorf("%q passes", roles)

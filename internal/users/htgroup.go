@@ -42,7 +42,9 @@ func addGroup(groups map[string][]string, line string) error {
 		if slices.Contains(groups[name], group) {
 			continue
 		}
-		groups[name] = append(groups[name], group)
+		if groups[name] = append(groups[name], group); len(groups) > MaxUsers {
+			return fmt.Errorf("more than %d users", MaxUsers)
+		}
 		if err := CheckRoles(groups[name]); err != nil {
 			return fmt.Errorf("the user %s: %w", causes.Quote(name), err)
 		}

@@ -26,6 +26,16 @@ type Member struct {
 	Name string
 	// Directory has the users. It is a Knower unless it is the last.
 	Directory Directory
+	// Mark becomes a part of the Mark of its users. With another one, they may be other people. Default: empty.
+	Mark string
+}
+
+// markOf is the Mark of a user of the member.
+func (m *Member) markOf(u *User) string {
+	if m.Mark == "" {
+		return u.Mark
+	}
+	return MarkOf(m.Mark + "\n" + u.Mark)
 }
 
 // NewJoint checks the members. The error is a *setting.Error.
@@ -192,7 +202,7 @@ func (j *Joint) admit(ctx context.Context, v *view, i int, name string, user *Us
 	case err == nil && user == nil:
 		return nil, fmt.Errorf("%w: directory %q: %w", ErrUnavailable, from, errNoAnswer)
 	case errors.Is(err, ErrCannotKnow):
-		return &User{Name: name, Directory: from}, ErrCannotKnow
+		return &User{Name: name, Directory: from, Mark: j.members[i].markOf(new(User))}, ErrCannotKnow
 	case err == nil:
 		err = CheckUser(user)
 	}
@@ -209,7 +219,7 @@ func (j *Joint) admit(ctx context.Context, v *view, i int, name string, user *Us
 		}
 	}
 	admitted := *user
-	admitted.Directory = from
+	admitted.Directory, admitted.Mark = from, j.members[i].markOf(user)
 	return &admitted, nil
 }
 

@@ -120,7 +120,8 @@ func TestFindAsksWhoDecides(t *testing.T) {
 	if u, err := j.Find(t.Context(), "alice"); err != nil || u.Directory != "0" {
 		t.Errorf("%+v, %v", u, err)
 	}
-	if u, err := j.Find(t.Context(), "bob"); u == nil || u.Directory != "1" || !errors.Is(err, users.ErrCannotKnow) {
+	u, err := j.Find(t.Context(), "bob")
+	if u == nil || u.Directory != "1" || u.Mark != "" || !errors.Is(err, users.ErrCannotKnow) {
 		t.Errorf("%+v, %v", u, err)
 	}
 	j = joint(t, &knower{server{passwords: map[string]string{"carol": "p"}}}, first)
@@ -190,16 +191,43 @@ func TestNewJointNamesTheWrongMember(t *testing.T) {
 	strange := inline(t, new(faulty), users.Account{Name: "bob", Hash: "$other$"})
 	for field, members := range map[string][]users.Member{
 		"Members":              nil,
-		"Members[0].Directory": {{"a", &server{}}, {"b", alice}},
-		"Members[1].Name":      {{"a", alice}, {"a", alice}},
-		"Members[2].Name":      {{"a", alice}, {"b", alice}, {"", alice}},
-		"Members[1].Directory": {{"a", alice}, {"b", other}},
-		"Members[2].Directory": {{"a", strange}, {"b", &knower{}}, {"c", strange}},
-		"Members[3].Directory": {{"a", alice}, {"b", alice}, {"c", alice}, {"d", nil}},
+		"Members[0].Directory": {{Name: "a", Directory: &server{}}, {Name: "b", Directory: alice}},
+		"Members[1].Name":      {{Name: "a", Directory: alice}, {Name: "a", Directory: alice}},
+		"Members[2].Name":      {{Name: "a", Directory: alice}, {Name: "b", Directory: alice}, {Name: "", Directory: alice}},
+		"Members[1].Directory": {{Name: "a", Directory: alice}, {Name: "b", Directory: other}},
+		"Members[2].Directory": {
+			{Name: "a", Directory: strange}, {Name: "b", Directory: &knower{}}, {Name: "c", Directory: strange},
+		},
+		"Members[3].Directory": {
+			{Name: "a", Directory: alice}, {Name: "b", Directory: alice}, {Name: "c", Directory: alice}, {Name: "d"},
+		},
 	} {
 		if _, err := users.NewJoint(members...); setting.Field(err) != field {
 			t.Errorf("%q, want %q: %v", setting.Field(err), field, err)
 		}
 	}
 	passes(t, joint(t, other, same), "carol", "p")
+}
+
+// The mark of a member is in the marks of its users, whether they are found or signed in.
+func TestTheMarkOfAMember(t *testing.T) {
+	marks := make(map[string]bool)
+	for _, mark := range []string{"", "one", "two"} {
+		j, err := users.NewJoint(
+			users.Member{Name: "0", Directory: inline(t, nil, account(t, "alice", "p", 4)), Mark: mark},
+			users.Member{Name: "1", Directory: &server{passwords: map[string]string{"bob": "p"}}, Mark: mark})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"alice", "bob"} {
+			in := passes(t, j, name, "p")
+			if found, err := j.Find(t.Context(), name); found.Mark != in.Mark {
+				t.Errorf("%s is found with the mark %q, and signs in with %q: %v", name, found.Mark, in.Mark, err)
+			}
+			if marks[in.Mark] {
+				t.Errorf("%s with the mark %q has that of another one", name, mark)
+			}
+			marks[in.Mark] = true
+		}
+	}
 }

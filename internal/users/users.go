@@ -61,7 +61,7 @@ type Directory interface {
 	Check(ctx context.Context, name, password string) (*User, error)
 	// Find returns the user without a password, so that a session can go on. ErrRefused: there is no such user any more.
 	// ErrUnavailable: it cannot be known now. ErrCannotKnow: this directory never knows. A Joint returns a user with
-	// that, too, which has only the name and the Directory that would know.
+	// that, too, which has only the name, the Directory that would know, and its part of the Mark.
 	Find(ctx context.Context, name string) (*User, error)
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -62,7 +63,7 @@ func (o *sessionOptions) list(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	return o.print(cmd, text, all, func() string { return describeSessions(all.Sessions) })
+	return o.print(cmd, text, all, func() string { return describeSessions(all) })
 }
 
 // all asks for one part after the other, and sorts the sessions.
@@ -82,6 +83,7 @@ func (o *sessionOptions) all() (*orders.Sessions, error) {
 			return nil, err
 		}
 		all.Issuer, all.Sessions = answer.Issuer, append(all.Sessions, answer.Sessions...)
+		all.Unreadable += answer.Unreadable
 		part, more = answer.Next, answer.Next > part
 	}
 	slices.SortStableFunc(all.Sessions, func(a, b orders.Session) int {
@@ -90,13 +92,17 @@ func (o *sessionOptions) all() (*orders.Sessions, error) {
 	return all, nil
 }
 
-func describeSessions(sessions []orders.Session) string {
-	count := terminal.Counted(len(sessions), "session") + "\n"
-	if len(sessions) == 0 {
+func describeSessions(all *orders.Sessions) string {
+	count := terminal.Counted(len(all.Sessions), "session") + "\n"
+	if all.Unreadable > 0 {
+		count += fmt.Sprintf("sessions of %s cannot be read in the store: they are damaged, or of another version\n",
+			terminal.Counted(all.Unreadable, "user"))
+	}
+	if len(all.Sessions) == 0 {
 		return count
 	}
 	rows := [][]string{{"USER", "SID", "APP", "CREATED", "REFRESHED", "ENDS"}}
-	for _, s := range sessions {
+	for _, s := range all.Sessions {
 		rows = append(rows, []string{s.Subject, s.SID, s.App, when(s.Created), when(s.Refreshed), when(s.Ends)})
 	}
 	return table(rows) + count

@@ -51,6 +51,8 @@ type Sessions struct {
 	Sessions []Session `json:"sessions"`
 	// Next is the parameter "part" of the request for more, of all sessions; 0 if there are no more.
 	Next int `json:"next,omitempty"`
+	// Unreadable is how many users have sessions that the store has lost, or that another version of Caddy has written.
+	Unreadable int `json:"unreadable,omitempty"`
 }
 
 // Session is one that is alive. Its times are UTC.

@@ -20,6 +20,7 @@ import (
 type People struct {
 	inline *users.Inline // nil for none, and while a hash is not known
 	kinds  []string      // of the sources
+	marks  []string      // of the sources: with another one, they may have other people
 	plans  []plan        // how to open them; nil while a value is not known
 }
 
@@ -48,7 +49,7 @@ func Compile(s *words.Settings, inline []User, from []Source) (p People, err err
 		if err != nil {
 			return p, setting.In(setting.Element("UsersFrom", i), err)
 		}
-		p.kinds, p.plans = append(p.kinds, kind), append(p.plans, open)
+		p.kinds, p.marks, p.plans = append(p.kinds, kind), append(p.marks, from[i].mark()), append(p.plans, open)
 	}
 	if slices.ContainsFunc(p.plans, func(open plan) bool { return open == nil }) || len(inline) > 0 && p.inline == nil {
 		return p, nil // not all is known
@@ -139,7 +140,7 @@ func (p *People) Open(logger *slog.Logger) (joint users.Directory, closer io.Clo
 		if directory.closer != nil {
 			opened = append(opened, directory.closer)
 		}
-		members = append(members, users.Member{Name: p.kinds[i], Directory: directory.Directory})
+		members = append(members, users.Member{Name: p.kinds[i], Directory: directory.Directory, Mark: p.marks[i]})
 	}
 	joint, err = users.NewJoint(members...)
 	return joint, opened, err

@@ -87,6 +87,21 @@ type opened struct {
 // plan says how to open the directory, which must not fail any more. It is nil while a value is not known.
 type plan func(*slog.Logger) (opened, error)
 
+// mark says which server it is, as the configuration has it. Another server may know another person under a name, and
+// not all can be asked about that. A file has the hashes, which say more.
+func (u *Source) mark() string {
+	if u.Kind == kindFile {
+		return ""
+	}
+	return u.URL + "\n" + u.UserDN + "\n" + u.BaseDN
+}
+
+// HasClaim reports whether users of a source can have a claim with a name.
+func (u *Source) HasClaim(name string) bool {
+	_, mapped := u.Claims[name]
+	return mapped || u.Kind == kindHTTP && users.CheckClaim(name) == nil
+}
+
 // compile checks the settings.
 func (u *Source) compile(s *words.Settings) (plan, error) {
 	if err := u.checkFields(); err != nil {
