@@ -27,6 +27,7 @@ type booth struct {
 	*office
 	from    string // the address that requests come from, by the word of a trusted proxy
 	servers string // lines of the global option servers
+	hash    string // of alice's password; empty until it is needed
 }
 
 // newBooth prepares one. Attempts to sign in count in the whole process, so each booth has visitors from an address of
@@ -65,9 +66,13 @@ func hashOf(t testing.TB, password string) string {
 	return string(hash)
 }
 
-// issuerOf is a token_issuer with the user alice, and an application with these lines.
+// issuerOf is a token_issuer with the user alice, and an application with these lines. The hash is always the same:
+// another one ends her sessions.
 func (b *booth) issuerOf(lines ...string) string {
-	return issuingFor(ownIssuer, "user alice "+hashOf(b.t, password), appOf(orders, lines...))
+	if b.hash == "" {
+		b.hash = hashOf(b.t, password)
+	}
+	return issuingFor(ownIssuer, "user alice "+b.hash, appOf(orders, lines...))
 }
 
 // issuingFor is a token_issuer with these lines.
