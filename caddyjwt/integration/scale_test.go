@@ -141,10 +141,7 @@ func TestScaleHundredThousandConsumers(t *testing.T) {
 // they are remembered.
 func TestScaleThousandIdentitiesAtOnce(t *testing.T) {
 	long(t)
-	n := 1000
-	if raced { // so slow that the keys would not come in time
-		n = 300
-	}
+	n := clientsAtOnce()
 	key := tokentest.NewKey(t, "ES256", "identities")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
 	as.Introspect(func(r *tokentest.IntrospectionRequest) tokentest.IntrospectionAnswer {
