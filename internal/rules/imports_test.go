@@ -19,6 +19,7 @@ var arrows = map[string][]string{
 	"internal/smallfile":             nil,
 	"internal/rotating":              {"internal/smallfile"},
 	"internal/privatekey":            {"internal/jose"},
+	"internal/sealing":               {"internal/jose", "internal/privatekey", "internal/strictjson"},
 	"internal/store":                 nil,
 	"internal/store/storetest":       {"internal/store"},
 	"internal/store/redis":           {"internal/store", "internal/causes"},
