@@ -244,11 +244,11 @@ func TestSummaryKnowsEverySetting(t *testing.T) {
 				"Anonymous AllowPreflight " +
 				"AnyOrigin TrustedOrigins Public Asking Cache Revocations OnlyLocalRevoked " +
 				"ResourceMetadata",
-			leftOut: "Realm Leeway Outputs Watched Now", // of little weight, or not in any configuration
+			leftOut: "Realm Leeway Outputs Watched Now Turns", // of little weight, or not in any configuration
 		},
 		reflect.TypeFor[gate.Issuer](): {
 			told: "Name Keys Audience Algorithms Types AccessTokenProfile RequiredClaims MaxLifetime Asking " +
-				"Tolerate GroupClaims ConsumerClaim ConsumerBy UsernameClaim Tenants Revocation",
+				"Tolerate GroupClaims ConsumerClaim ConsumerBy UsernameClaim Tenants Revocation Decrypt",
 			leftOut: "KeysID Leeway Local", // keys local says so
 		},
 	} {

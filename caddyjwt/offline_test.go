@@ -12,7 +12,7 @@ import (
 )
 
 // noWords are fields of the gate's configuration that a handler cannot set.
-var noWords = []string{"Now", "Revocations", "Watched", "Outputs[0]", "Require.Others[0]",
+var noWords = []string{"Now", "Turns", "Revocations", "Watched", "Outputs[0]", "Require.Others[0]",
 	"OnlyLocalRevoked", "Issuers[0].Local"}
 
 // The handler has a field for each field in which the gate may find a mistake.

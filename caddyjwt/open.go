@@ -24,6 +24,7 @@ type opener struct {
 func (o opener) open(l *pool.Lease) (*gate.Gate, error) {
 	config := o.config
 	config.Issuers = slices.Clone(config.Issuers)
+	config.Turns = o.Shared.Turns
 	for i := range o.plans {
 		if err := o.Open(l, &o.plans[i], &config.Issuers[i]); err != nil {
 			return nil, fmt.Errorf("issuer %q: %w", config.Issuers[i].Name, err)

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/clienttls"
 	"github.com/caddyjwt/gateway/caddyjwt/consumers"
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
+	"github.com/caddyjwt/gateway/caddyjwt/decryption"
 	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/caddyjwt/require"
 	"github.com/caddyjwt/gateway/caddyjwt/rights"
@@ -28,8 +29,10 @@ var sections = map[string]reflect.Type{
 	"private_key": reflect.TypeFor[struct { // its words fill fields of introspect
 		PrivateKeyPassword string `json:"private_key_password"`
 	}](),
-	"cors": reflect.TypeFor[cors.Config](),
-	"mcp":  reflect.TypeFor[rights.Rights](),
+	"decrypt": reflect.TypeFor[decryption.Config](),
+	"key":     reflect.TypeFor[decryption.Key](),
+	"cors":    reflect.TypeFor[cors.Config](),
+	"mcp":     reflect.TypeFor[rights.Rights](),
 }
 
 // The comment of UnmarshalCaddyfile has the syntax card that the tables make.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt/backchannel"
 	"github.com/caddyjwt/gateway/caddyjwt/clienttls"
+	"github.com/caddyjwt/gateway/caddyjwt/decryption"
 	"github.com/caddyjwt/gateway/caddyjwt/require"
 	"github.com/caddyjwt/gateway/caddyjwt/revocations"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
@@ -57,6 +58,7 @@ var Table = words.Table[Issuer]{Name: "issuer", Words: []words.Word[Issuer]{
 	{Name: "allow_http", Usage: []string{"[shared]"},
 		Reader: words.Custom(readAllowHTTP, func(i *Issuer) []any { return []any{&i.AllowHTTP} })},
 	{Name: "prefetch", Reader: words.Flag(func(i *Issuer) *bool { return &i.Prefetch })},
+	{Name: "decrypt", Reader: words.Only(func(i *Issuer) **decryption.Config { return &i.Decrypt }, &decryption.Table)},
 	{Name: "tls", Reader: words.Only(func(i *Issuer) **clienttls.TLS { return &i.TLS }, &clienttls.Table)},
 	{Name: "introspect", Usage: []string{"[opaque|always]"},
 		Reader: words.WithBlock(words.Custom(readIntrospect, func(i *Issuer) []any { return []any{&i.Introspect} }),

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/caddyjwt/gateway/caddyjwt/backchannel"
+	"github.com/caddyjwt/gateway/caddyjwt/decryption"
 	"github.com/caddyjwt/gateway/caddyjwt/require"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/claims"
@@ -25,6 +26,8 @@ type Plan struct {
 	Sources  []Source // of keys: at least one
 	Asking   *Asking  // nil if the server is never asked
 	Prefetch bool     // fetch before the first request
+
+	Decryption *decryption.Plan // nil without decrypt
 
 	Logout *backchannel.Plan // nil without backchannel_logout
 }
@@ -57,6 +60,9 @@ func (i *Issuer) Compile(s *words.Settings, leeway time.Duration) (Plan, error) 
 	if err := i.compileLocal(&plan); err != nil {
 		return plan, fmt.Errorf("issuer %q: %w", name, err)
 	}
+	if err := i.compileDecrypt(s, &plan); err != nil {
+		return plan, fmt.Errorf("issuer %q: %w", name, err)
+	}
 	if err := i.checkTenants(&plan); err != nil {
 		return plan, fmt.Errorf("issuer %q: %w", name, err)
 	}
@@ -72,6 +78,24 @@ func (i *Issuer) Compile(s *words.Settings, leeway time.Duration) (Plan, error) 
 		return plan, fmt.Errorf("issuer %q: %w", name, err)
 	}
 	return plan, nil
+}
+
+// compileDecrypt handles encrypted tokens. What is inside of them must be verified here.
+func (i *Issuer) compileDecrypt(s *words.Settings, plan *Plan) (err error) {
+	switch {
+	case i.Decrypt == nil:
+		return nil
+	case !plan.Verifies():
+		return setting.Errorf("Decrypt", "decrypt: what is inside of an encrypted token must be verified here, and keys %s "+
+			"verifies nothing: name another source of keys, or leave such tokens to the server", plan.KeysFrom())
+	case plan.Issuer.Local:
+		return setting.Errorf("Decrypt", "decrypt: a token_issuer of this Caddy encrypts nothing: remove it")
+	}
+	if plan.Decryption, err = i.Decrypt.Compile(s); err != nil {
+		return setting.In("Decrypt", err)
+	}
+	plan.Issuer.Decrypt = plan.Decryption.Open(nil)
+	return nil
 }
 
 // compileRules handles what the issuer's tokens must satisfy.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt/backchannel"
 	"github.com/caddyjwt/gateway/caddyjwt/clienttls"
+	"github.com/caddyjwt/gateway/caddyjwt/decryption"
 	"github.com/caddyjwt/gateway/caddyjwt/revocations"
 )
 
@@ -144,6 +145,8 @@ type Issuer struct {
 	// in an address is then logged when the configuration is loaded, and the first request need not wait. From then on
 	// they are kept fresh, even without requests. Default: as the app bearer_auth says, or else at the first request.
 	Prefetch bool `json:"prefetch,omitempty"`
+	// Open encrypted access tokens of the issuer. Default: an encrypted token is refused, or the server is asked about it.
+	Decrypt *decryption.Config `json:"decrypt,omitempty"`
 	// Ask the authorization server about tokens (RFC 7662). Default: never.
 	Introspect *Introspect `json:"introspect,omitempty"`
 }

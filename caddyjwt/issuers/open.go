@@ -41,6 +41,9 @@ func (o Opener) Open(l *pool.Lease, plan *Plan, issuer *gate.Issuer) error {
 	if err := o.openTenants(l, &plan.Server, issuer); err != nil {
 		return err
 	}
+	if plan.Decryption != nil {
+		issuer.Decrypt = plan.Decryption.Open(o.Shared.Log.Keys.With("issuer", plan.Issuer.Name))
+	}
 	if plan.Asking == nil {
 		return nil
 	}

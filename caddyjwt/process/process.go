@@ -10,6 +10,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
 	"github.com/caddyjwt/gateway/caddyjwt/revocations"
 	"github.com/caddyjwt/gateway/internal/lastgood"
+	"github.com/caddyjwt/gateway/internal/sealed"
 )
 
 // State is what outlives a configuration. Use Shared, or New in a test.
@@ -23,6 +24,8 @@ type State struct {
 	Revocations *revocations.Desk
 	// LastGood keeps keys in the store of the configuration in force, over restarts.
 	LastGood *lastgood.Shelf
+	// Turns bounds the decryptions of tokens with RSA keys.
+	Turns *sealed.Turns
 }
 
 // New makes a state that shares nothing with any other.
@@ -34,6 +37,7 @@ func New() *State {
 	return &State{
 		Pool: objects, Events: events, Metrics: newMetrics(objects, events, desk), Log: log, Warnings: new(Warnings),
 		Revocations: desk, LastGood: lastgood.New(desk, log.store),
+		Turns: sealed.NewTurns(),
 	}
 }
 

@@ -82,7 +82,7 @@ const (
 //	MCP tool that nobody may run                          403     Bearer with realm, no error code
 //	key not known yet, no keys, no authorization server   503     none; Retry-After
 //	not known which tokens are revoked                    503     none; Retry-After
-//	bodies that must be read use all memory they may      503     none; Retry-After
+//	bodies use all memory, or decryptions all turns       503     none; Retry-After
 //	authorization server broke the protocol               502     none
 //	authorization server too slow                         504     none
 //	the client left before there was an answer            499     none (seen only in the access log)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddyjwt/gateway/internal/hashing"
 	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/sealed"
 )
 
 // DefaultCacheSize is the default size of the cache of verified tokens, in bytes.
@@ -137,9 +138,10 @@ func (h tokenHasher) key(token string) (key cacheKey, ok bool) {
 // entry is what the cache keeps of a verified token.
 type entry struct {
 	identity *Identity
-	key      *jose.Key // verified the token
-	party    int       // index of the party that vouched for it, or unlisted
-	member   *party    // what the key claim selected in the roster: see parties.selected
+	key      *jose.Key   // verified the token
+	opened   *sealed.Key // opened it; nil if it was not encrypted
+	party    int         // index of the party that vouched for it, or unlisted
+	member   *party      // what the key claim selected in the roster: see parties.selected
 	traits   traits
 	memory   int // bytes that the judgement of the token may take: see revoke.Memory
 	life     time.Duration

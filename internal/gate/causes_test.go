@@ -198,6 +198,12 @@ func TestEveryCauseNamesBothSides(t *testing.T) {
 			"the token has no claim client, which consumer_claim names"},
 		{gate.UnknownConsumer, "a list", shops(t, "client", gate.ByUsername), sign(m{"client": []string{"shop"}}),
 			"claim client is of the type array, and only a string names a consumer"},
+		{gate.DecryptionFailed, "for another key", issuer(func(i *gate.Issuer) { i.Decrypt = opener(t, key) }),
+			request(encrypted(t, key.Sign(t, says()), other)), "encrypted token, and no key here opens it"},
+		{gate.NotEncrypted, "signed alone", issuer(func(i *gate.Issuer) {
+			i.Decrypt = opener(t, key)
+			i.Decrypt.Required = true
+		}), sign(), `the token is not encrypted, and "required" in the issuer's decrypt block demands it`},
 		{gate.UnknownConsumer, "nobody", shops(t, "client", gate.ByCustomID), sign(m{"client": "x\n"}),
 			`claim client is "x\n", and no consumer has that custom_id`},
 		{gate.UnknownConsumer, "the anonymous one", shops(t, "client", gate.ByUsername), sign(m{"client": "guest"}),

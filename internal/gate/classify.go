@@ -11,12 +11,13 @@ import (
 type form uint8
 
 const (
-	opaqueToken    form = iota // not a JWT: only its server can read it
-	encryptedToken             // a JWE: only its server can read it
-	brokenJWT                  // looks like a JWT, but is not well-formed
-	otherKindJWT               // of another kind than an access token
-	unknownJWT                 // it names no party that is configured here
-	knownJWT                   // it names a party that is configured here
+	opaqueToken  form = iota // not a JWT: only its server can read it
+	encryptedJWE             // a JWE: only its server can read it
+	brokenJWT                // looks like a JWT, but is not well-formed
+	otherKindJWT             // of another kind than an access token
+	unknownJWT               // it names no party that is configured here
+	knownJWT                 // it names a party that is configured here
+	unsealed                 // a JWE that was opened, and whose content is not accepted
 )
 
 // classification is what is known about a token before it is verified or asked about.
@@ -45,11 +46,13 @@ type parsedJWT struct {
 	set    *claims.Set
 	kind   claims.Kind
 	buffer *[]byte
+	seal   *seal // nil for a JWT that came as it is
 }
 
 func (j *parsedJWT) release() {
 	if j.buffer != nil {
 		release(j.buffer)
+		j.buffer = nil
 	}
 }
 
@@ -89,7 +92,7 @@ func (p *parties) classifyUnparsed(token string, header *jose.Header, err error)
 	case errors.Is(err, jose.ErrType):
 		return classification{form: otherKindJWT, reason: InvalidType, cause: ownType(header, err)}
 	case jose.IsEncrypted(token):
-		return classification{form: encryptedToken, reason: MalformedToken, cause: errNoEncrypted}
+		return classification{form: encryptedJWE, reason: MalformedToken, cause: errNoEncrypted}
 	case !jose.LooksLikeJWT(token):
 		return classification{form: opaqueToken, reason: MalformedToken, cause: p.notAsked}
 	case errors.Is(err, jose.ErrAlgorithm):

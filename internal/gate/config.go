@@ -9,6 +9,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/keyset"
 	"github.com/caddyjwt/gateway/internal/scope"
+	"github.com/caddyjwt/gateway/internal/sealed"
 	"github.com/caddyjwt/gateway/internal/tenant"
 )
 
@@ -103,6 +104,9 @@ type Config struct {
 	Asking RouteAsking `fingerprint:"-"`
 	// Cache keeps verified tokens. Nil means that every token is verified again.
 	Cache *Cache `clone:"shared" fingerprint:"-"`
+	// Turns bounds the decryptions with RSA keys that are under way. Gates of a process share it. Nil
+	// gives the gate its own.
+	Turns *sealed.Turns `clone:"shared" fingerprint:"-"`
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time `fingerprint:"-"`
 }
@@ -162,6 +166,8 @@ type Issuer struct {
 	// paths that it is good for. If Keys are Applications, too, the issuer must have the application at each request. A
 	// cut-off needs no leeway, because nobody else's clock is in it.
 	Local bool
+	// Decrypt opens encrypted tokens of the issuer. Nil means that they are never opened here.
+	Decrypt *Decryption
 	// Asking says how to ask the authorization server. Nil means never.
 	Asking *Asking `fingerprint:"-"`
 }

@@ -145,20 +145,39 @@ func (e *explainer) extract() bool {
 
 // classify finds out what the token is, and goes on accordingly.
 func (e *explainer) classify() *Identity {
-	class := e.gate.parties.classify(e.token, &e.jwt)
+	class, err := e.gate.parties.resolve(e.req, e.token, &e.jwt)
+	if err != nil {
+		e.addFailure(e.decryptionStep(), err)
+		return e.stop("the token cannot be opened at the moment")
+	}
 	e.use(class.party)
 	asked := e.gate.parties.askedAbout(e.token, &class)
 	if class.verifiable() {
 		asked = nil
 	}
 	format := Step{Rule: "format", Result: Passed, Came: []string{class.form.String()}}
+	if e.jwt.seal != nil || class.form == unsealed {
+		e.add(Step{Rule: "format", Result: Passed, Came: []string{encryptedJWE.String()}})
+		step := e.decryptionStep()
+		if class.form == unsealed {
+			e.addFailure(step, class.failure())
+			return e.stop("what is inside of the encrypted token is not accepted")
+		}
+		step.Came = append(step.Came, "opened with the "+e.jwt.seal.by.String())
+		e.add(step)
+		format.Came[0] += ", which was encrypted"
+	}
 	if e.jwt.set == nil { // opaque, encrypted or broken
 		if asked != nil {
 			e.add(format)
 			return e.ask(asked)
 		}
-		if class.reason == InvalidType {
+		switch class.reason {
+		case InvalidType:
 			format.Rule = "kind"
+		case DecryptionFailed:
+			e.add(format)
+			format = e.decryptionStep()
 		}
 		e.addFailure(format, class.failure())
 		return e.stop("the token cannot be read")
@@ -227,7 +246,13 @@ func (e *explainer) verify() *Identity {
 		e.skip("signature", "no issuer or consumer of this gate has issued the token")
 		p = &party{leeway: DefaultLeeway}
 	} else {
+		if p.issuer != nil && p.issuer.Decrypt != nil && p.issuer.Decrypt.Required {
+			e.addOr(Step{Rule: "encryption", Result: Passed}, p.checkSealed(&e.jwt), "")
+		}
 		e.signature(p)
+	}
+	if e.jwt.seal != nil {
+		e.addOr(Step{Rule: "repeated_claims", Result: Passed}, e.jwt.seal.checkRepeated(set), "")
 	}
 	if p.issuer != nil {
 		e.form(p, header, set)

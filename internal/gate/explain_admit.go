@@ -282,8 +282,8 @@ func (f form) String() string {
 	switch f {
 	case opaqueToken:
 		return "an opaque token, which only its server can read"
-	case encryptedToken:
-		return "an encrypted token (JWE), which only its server can read"
+	case encryptedJWE:
+		return "an encrypted token (JWE)"
 	case brokenJWT:
 		return "a JWT that is not well-formed"
 	default:

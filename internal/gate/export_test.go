@@ -20,8 +20,9 @@ func (g *Gate) FormOf(token string) string {
 	defer jwt.release()
 	class := g.parties.classify(token, &jwt)
 	return map[form]string{
-		opaqueToken: "opaque", encryptedToken: "encrypted", brokenJWT: "broken",
+		opaqueToken: "opaque", encryptedJWE: "encrypted", brokenJWT: "broken",
 		otherKindJWT: "other kind", unknownJWT: "unknown", knownJWT: "known",
+		unsealed: "opened",
 	}[class.form]
 }
 

@@ -24,6 +24,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/output"
 	"github.com/caddyjwt/gateway/internal/publicpath"
 	"github.com/caddyjwt/gateway/internal/revoke"
+	"github.com/caddyjwt/gateway/internal/sealed"
 	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/introspect"
 )
@@ -116,6 +117,9 @@ func New(c Config) (*Gate, error) {
 func build(c Config) (*Gate, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
+	}
+	if c.Turns == nil {
+		c.Turns = sealed.NewTurns()
 	}
 	parties, err := index(&c)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/revoke"
+	"github.com/caddyjwt/gateway/internal/sealed"
 	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/internal/tenant"
 )
@@ -47,6 +48,8 @@ type parties struct {
 	maxLifetime time.Duration
 	keyClaim    string
 	opaque      []*party        // issuers that take opaque tokens, the longest prefix first
+	opening     []*party        // issuers whose tokens may be encrypted for this gate
+	turns       *sealed.Turns   // for opening them
 	types       []string        // all Types of the issuers
 	algorithms  jose.Algorithms // of all parties
 	near        *causes.Issuers // for tokens of unknown issuers
@@ -64,6 +67,7 @@ func index(c *Config) (*parties, error) {
 		keyClaim:    cmp.Or(c.KeyClaim, DefaultKeyClaim),
 		leeway:      c.Leeway, maxLifetime: c.MaxLifetime,
 		revocable: c.Revocations != nil && !c.OnlyLocalRevoked,
+		turns:     c.Turns,
 	}
 	for i := range c.Issuers {
 		if err := p.addIssuer(c, i); err != nil {
@@ -110,6 +114,9 @@ func (p *parties) addIssuer(c *Config, i int) error {
 	member.setRevocation(c.canRevoke(issuer))
 	member.apps, _ = issuer.Keys.(Applications)
 	p.types = append(p.types, issuer.Types...)
+	if issuer.Decrypt != nil {
+		p.opening = append(p.opening, member)
+	}
 	p.all = append(p.all, member)
 	if of := issuer.Tenants; of != nil {
 		pattern := of.Pattern

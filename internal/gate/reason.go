@@ -20,10 +20,12 @@ func (r Reason) Error() string { return string(r) }
 const (
 	MalformedRequest     Reason = "malformed_request"     // not one well-formed credential, or not origin form
 	BodyTooLarge         Reason = "body_too_large"        // a body that must be read exceeds the limit
-	Overloaded           Reason = "overloaded"            // bodies that must be read use all memory they may
+	Overloaded           Reason = "overloaded"            // bodies use all memory they may, or decryptions all turns
 	MissingToken         Reason = "missing_token"         // no credential in any of the places
 	CrossOrigin          Reason = "cross_origin"          // a page of another origin sent the cookie
 	MalformedToken       Reason = "malformed_token"       // not a strict JWT
+	DecryptionFailed     Reason = "decryption_failed"     // encrypted, and no key here opens it
+	NotEncrypted         Reason = "not_encrypted"         // and tokens of its issuer must be
 	UnsupportedAlgorithm Reason = "unsupported_algorithm" // alg unknown, or not allowed here
 	InvalidType          Reason = "invalid_type"          // another kind of JWT, or not a typ that is allowed
 	UnknownIssuer        Reason = "unknown_issuer"        // no configured party vouches for the token
@@ -38,7 +40,7 @@ const (
 	ProofRequired        Reason = "proof_required"        // bound to a key (cnf): not a bearer token
 	Revoked              Reason = "revoked"               // revoked here before it expired
 	Inactive             Reason = "inactive"              // the authorization server says so
-	Contradiction        Reason = "contradiction"         // token and introspection answer disagree
+	Contradiction        Reason = "contradiction"         // token and answer disagree, or header and content
 	UnknownConsumer      Reason = "unknown_consumer"      // the token of an issuer names no consumer
 	UnsafeClaim          Reason = "unsafe_claim"          // a claim that must not become a header value
 
@@ -62,7 +64,7 @@ const (
 // Reasons lists every Reason, in the order above.
 func Reasons() []Reason {
 	return []Reason{
-		MalformedRequest, BodyTooLarge, Overloaded, MissingToken, CrossOrigin, MalformedToken, UnsupportedAlgorithm,
+		MalformedRequest, BodyTooLarge, Overloaded, MissingToken, CrossOrigin, MalformedToken, DecryptionFailed, NotEncrypted, UnsupportedAlgorithm,
 		InvalidType, UnknownIssuer, UnknownKey, InvalidSignature, Expired, NotYetValid, LifetimeTooLong, InvalidIssuer,
 		InvalidAudience, MissingClaim, ProofRequired, Revoked, Inactive, Contradiction, UnknownConsumer, UnsafeClaim,
 		InsufficientUserAuthentication, InsufficientScope, ClaimMismatch,

@@ -47,15 +47,16 @@ var (
 	errNoPrefix   = errors.New("opaque token, but no issuer here takes opaque tokens that begin like this one (prefix)")
 	errManyOpaque = errors.New("opaque token, and several issuers here with \"introspect always\" may take those: " +
 		"give each introspect block the \"prefix\" with which its tokens begin")
-	errNoEncrypted = errors.New("encrypted token (JWE), but no issuer here takes it: one that takes opaque tokens would")
+	errNoEncrypted = errors.New("encrypted token (JWE), and no key here opens it: no issuer here has a decrypt block, " +
+		"and none takes opaque tokens")
 )
 
 // askedAbout returns the issuer whose server is asked about a token that is not verified here, or nil. A broken JWT is
 // not worth a question, with one exception: if an issuer has no keys here, its tokens may look like anything.
 func (p *parties) askedAbout(token string, class *classification) *party {
 	switch class.form {
-	case otherKindJWT:
-		return nil // never an access token, whoever issued it (RFC 8725 section 3.12)
+	case otherKindJWT, unsealed:
+		return nil // never an access token, whoever issued it (RFC 8725 section 3.12); or it was for us to read
 	case knownJWT:
 		return class.party // it has no keys, so its server is asked about all its tokens
 	}

@@ -101,6 +101,9 @@ func (i *Issuer) validateRules(route Audience) error {
 	if i.Keys != nil && i.Algorithms == 0 {
 		return setting.Errorf("Algorithms", "no algorithms: every token would be refused")
 	}
+	if err := i.Decrypt.validate(i); err != nil {
+		return err
+	}
 	if in := i.Asking; in != nil && (in.Mode == 0 || in.Mode > AskJWTs) {
 		return setting.Errorf("Asking.Mode", "introspection has no mode")
 	}

@@ -14,8 +14,7 @@ import (
 
 // identify authenticates a token, and checks that it may pass this route now.
 func (g *Gate) identify(req *Request, token string) (*Identity, error) {
-	ctx := req.HTTP.Context()
-	found, err := g.authenticate(ctx, token)
+	found, err := g.authenticate(req, token)
 	if err != nil {
 		return nil, err
 	}
@@ -62,14 +61,14 @@ func (g *Gate) admit(req *Request, found *authenticated, token string) error {
 
 // authenticate establishes the identity behind a token: from the cache, by verifying its signature, or by asking the
 // authorization server about a token that is not verified here.
-func (g *Gate) authenticate(ctx context.Context, token string) (authenticated, error) {
+func (g *Gate) authenticate(req *Request, token string) (authenticated, error) {
 	key, cacheable := g.hasher.key(token)
 	if cacheable {
 		if found := g.cached(&key); found.identity != nil {
 			return found, nil
 		}
 	}
-	class, verified, err := g.verify(ctx, token)
+	class, verified, err := g.verify(req, token)
 	if err != nil {
 		return authenticated{}, about(err, class.party).of(class.party, class.iss)
 	}
@@ -83,7 +82,7 @@ func (g *Gate) authenticate(ctx context.Context, token string) (authenticated, e
 	if asked == nil {
 		return authenticated{}, class.failure()
 	}
-	return g.ask(ctx, asked, token)
+	return g.ask(req.HTTP.Context(), asked, token)
 }
 
 // cached returns a token that was verified before under the same settings, if the key that verified it is still in
@@ -113,7 +112,7 @@ func (g *Gate) cached(key *cacheKey) authenticated {
 // vouchesFor reports whether the issuer still vouches for a cached token.
 func (p *party) vouchesFor(e *entry) bool {
 	switch {
-	case p.issuer.Keys == nil:
+	case p.issuer.Keys == nil, e.opened != nil && !p.issuer.Decrypt.Keys.Have(e.opened):
 		return false
 	case p.pattern == nil:
 		return p.issuer.Keys.Current().Has(e.key)
@@ -129,14 +128,14 @@ func (e *entry) authenticated(p *party) authenticated {
 
 // verify classifies a token, and verifies it if that must be done here. Otherwise the entry has no identity, and the
 // error is nil.
-func (g *Gate) verify(ctx context.Context, token string) (classification, entry, error) {
+func (g *Gate) verify(req *Request, token string) (classification, entry, error) {
 	var jwt parsedJWT
 	defer jwt.release()
-	class := g.parties.classify(token, &jwt)
-	if !class.verifiable() {
-		return class, entry{}, nil
+	class, err := g.parties.resolve(req, token, &jwt)
+	if err != nil || !class.verifiable() {
+		return class, entry{}, err
 	}
-	verified, err := class.party.verify(ctx, &jwt)
+	verified, err := class.party.verify(req.HTTP.Context(), &jwt)
 	if g.parties.roster != nil && err == nil {
 		verified.member = g.parties.selected(class.party, &jwt)
 	}
@@ -149,6 +148,9 @@ func (p *party) verifies() bool { return p.credential != nil || p.issuer.Keys !=
 // verify verifies a JWT of the party. The cheap check of the algorithm comes first, since the key source may have to
 // fetch.
 func (p *party) verify(ctx context.Context, jwt *parsedJWT) (entry, error) {
+	if err := p.checkSealed(jwt); err != nil {
+		return entry{}, err
+	}
 	if err := p.checkAlgorithm(&jwt.Header); err != nil {
 		return entry{}, err
 	}
@@ -161,11 +163,15 @@ func (p *party) verify(ctx context.Context, jwt *parsedJWT) (entry, error) {
 	if err := p.checkForm(&jwt.Header, jwt.set, jwt.kind); err != nil {
 		return entry{}, err
 	}
+	if err := jwt.seal.checkRepeated(jwt.set); err != nil {
+		return entry{}, err
+	}
 	return entry{
-		identity: newIdentity(p, jwt.set), key: key, party: p.index,
+		identity: newIdentity(p, jwt.set), key: key, party: p.index, opened: jwt.seal.key(),
 		traits: traits{
 			declaredAccess: jwt.kind.Access || jwt.Header.Type == accessTokenType,
 			bound:          jwt.set.Confirmation.Bound || jwt.kind.Bound,
+			sealed:         jwt.seal != nil,
 		},
 	}, nil
 }

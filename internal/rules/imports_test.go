@@ -19,6 +19,7 @@ var arrows = map[string][]string{
 	"internal/smallfile":             nil,
 	"internal/rotating":              {"internal/smallfile"},
 	"internal/privatekey":            {"internal/jose"},
+	"internal/sealed":                {"internal/jose", "internal/privatekey", "internal/rotating", "internal/strictjson"},
 	"internal/sealing":               {"internal/jose", "internal/privatekey", "internal/strictjson"},
 	"internal/store":                 nil,
 	"internal/store/storetest":       {"internal/store"},
@@ -105,8 +106,9 @@ var arrows = map[string][]string{
 		"internal/publicpath", "internal/apppath", "introspect", "internal/causes", "internal/demand", "internal/scope",
 		"internal/fields",
 		"internal/tenant", "internal/tenantkeys", "internal/deepcopy", "internal/consumer", "internal/identity",
-		"internal/output", "internal/revoke",
-		"internal/store", // its tests open a ledger
+		"internal/output", "internal/revoke", "internal/sealed", "internal/strictjson",
+		"internal/sealing", "internal/rotating", // its tests make encrypted tokens
+		"internal/store",   // its tests open a ledger
 	},
 
 	"internal/mcp": {"internal/strictjson", "internal/causes", "internal/bearer", "internal/setting"},
@@ -117,6 +119,8 @@ var arrows = map[string][]string{
 	// Further Caddy modules will use these, too, so they must not depend on the handler.
 	"caddyjwt/words":     {"internal/jose", "internal/rotating", "internal/setting", "internal/smallfile"},
 	"caddyjwt/clienttls": {"caddyjwt/words", "internal/fetch", "internal/jose", "internal/setting"},
+	"caddyjwt/decryption": {"caddyjwt/words", "internal/gate", "internal/privatekey", "internal/sealed",
+		"internal/setting"},
 	"caddyjwt/pool": {
 		"internal/gate", "internal/keyset", "introspect", "internal/consumer", "internal/roster",
 		"internal/jose", // its tests make keys
@@ -129,7 +133,7 @@ var arrows = map[string][]string{
 	},
 	"caddyjwt/process": {
 		"caddyjwt/pool", "caddyjwt/expiry", "internal/gate", "internal/keyset", "introspect",
-		"caddyjwt/revocations", "internal/causes", "internal/revoke", "internal/lastgood",
+		"caddyjwt/revocations", "internal/causes", "internal/revoke", "internal/lastgood", "internal/sealed",
 		"internal/jose", // its tests make keys, too
 	},
 	"caddyjwt/startup": {"caddyjwt/pool", "internal/summary"},
@@ -165,8 +169,8 @@ var arrows = map[string][]string{
 	"caddyjwt/cors":     {"caddyjwt/words", "caddyjwt/onheader", "internal/causes", "internal/setting"},
 
 	"caddyjwt/issuers": {
-		"caddyjwt/words", "caddyjwt/clienttls", "caddyjwt/backchannel", "caddyjwt/pool", "caddyjwt/process",
-		"caddyjwt/require", "caddyjwt/revocations", "caddyjwt/localissuer", "internal/gate", "internal/authserver",
+		"caddyjwt/words", "caddyjwt/clienttls", "caddyjwt/decryption", "caddyjwt/backchannel", "caddyjwt/pool",
+		"caddyjwt/process", "caddyjwt/require", "caddyjwt/revocations", "caddyjwt/localissuer", "internal/gate", "internal/authserver",
 		"introspect", "internal/fetch", "internal/hashing", "internal/jose", "internal/keyset", "internal/claims",
 		"internal/privatekey", "internal/rotating", "internal/setting", "internal/tenant", "internal/tenantkeys",
 	},
@@ -202,6 +206,7 @@ var arrows = map[string][]string{
 		"caddyjwt/words", "caddyjwt/clienttls", "caddyjwt/issuers", "caddyjwt/consumers", "caddyjwt/doubts",
 		"caddyjwt/pool", "caddyjwt/process", "caddyjwt/backchannel", "caddyjwt/revocations", "internal/logout",
 		"caddyjwt/facts", "caddyjwt/localissuer",
+		"caddyjwt/decryption", // its tests compare the manual with it
 		"caddyjwt/startup", "caddyjwt/require", "caddyjwt/verdict",
 		"caddyjwt/expiry", "caddyjwt/onheader", "caddyjwt/cors", "internal/summary",
 		"caddyjwt/bodies", "caddyjwt/rights", "caddyjwt/protected", "internal/resource",

@@ -158,3 +158,53 @@ func (v Value) eachMember(yield func(name, value Value) bool) {
 		i = skipComma(v.text, end)
 	}
 }
+
+// Same reports whether two values are the same JSON: texts after unescaping, numbers in the same spelling, and objects
+// whatever the order of their members.
+func Same(a, b Value) bool {
+	if a.text == b.text {
+		return true
+	}
+	if a.Kind() != b.Kind() {
+		return false
+	}
+	switch a.Kind() {
+	case String:
+		text, _ := a.Str()
+		return b.Equal(text)
+	case Array:
+		return sameElements(a, b)
+	case Object:
+		return sameMembers(a, b)
+	default:
+		return false
+	}
+}
+
+func sameElements(a, b Value) bool {
+	next, stop := iter.Pull(b.Elements())
+	defer stop()
+	for x := range a.Elements() {
+		if y, more := next(); !more || !Same(x, y) {
+			return false
+		}
+	}
+	_, more := next()
+	return !more
+}
+
+func sameMembers(a, b Value) bool {
+	n := 0
+	for name, x := range a.Members() {
+		text, _ := name.Str()
+		y, has := b.Member(text)
+		if !has || !Same(x, y) {
+			return false
+		}
+		n++
+	}
+	for range b.Members() {
+		n--
+	}
+	return n == 0
+}

@@ -10,7 +10,6 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/demand"
@@ -152,9 +151,23 @@ func issuer(i *gate.Issuer, s Source) string {
 		add("revocation ", "off")
 	}
 	add("revocation claim ", list(texts(i.Revocation.Claims), maxParties, " "))
+	add("decrypt keys ", decryption(i.Decrypt))
 	add("", s.PlainHTTP)
 	add("introspect ", s.Introspect)
 	return short(i.Name) + " (" + strings.Join(facts, ", ") + ")"
+}
+
+// decryption is what an issuer's encrypted tokens may be encrypted with. Nothing of a key is in it but how many there
+// are.
+func decryption(d *gate.Decryption) string {
+	if d == nil {
+		return ""
+	}
+	text := fmt.Sprintf("%d", len(d.Keys.Present()))
+	if d.Required {
+		text += " required"
+	}
+	return text + " by " + strings.Join(d.Algorithms.Keys(), " ") + " " + strings.Join(d.Algorithms.Contents(), " ")
 }
 
 // consumer is a username, with what is unusual about the consumer's tokens.
@@ -286,65 +299,4 @@ func forwards(c *gate.Config, tenantHeader string) (all []string) {
 		all = append([]string{"the token"}, all...) // first, where no long list hides it
 	}
 	return all
-}
-
-// parties lists the first parties. It asks only for those: there may be a hundred thousand.
-func parties(n int, text func(i int) string) string {
-	var all []string
-	for i := range min(n, maxParties) {
-		all = append(all, text(i))
-	}
-	return joined(all, n, "; ")
-}
-
-// list has the first names of a list, and how many more there are.
-func list(names []string, limit int, between string) string {
-	var all []string
-	for _, name := range names[:min(len(names), limit)] {
-		all = append(all, short(name))
-	}
-	return joined(all, len(names), between)
-}
-
-// first has the first texts of a list, and how many more there are.
-func first(texts []string, between string) string {
-	return joined(texts[:min(len(texts), maxNames)], len(texts), between)
-}
-
-func joined(these []string, n int, between string) string {
-	text := strings.Join(these, between)
-	switch more := n - len(these); {
-	case more == 0:
-		return text
-	case between == " or ":
-		return fmt.Sprintf("%s or one of %d more", text, more)
-	default:
-		return fmt.Sprintf("%s%sand %d more", text, between, more)
-	}
-}
-
-// short bounds a text.
-func short(text string) string {
-	if len(text) <= maxText {
-		return text
-	}
-	return strings.ToValidUTF8(text[:maxText], "") + "…"
-}
-
-func duration(d time.Duration) string {
-	if d == 0 {
-		return ""
-	}
-	return d.String()
-}
-
-func size(bytes int64) string {
-	switch {
-	case bytes == 0:
-		return "off"
-	case bytes%(1<<20) == 0:
-		return fmt.Sprintf("%d MiB", bytes>>20)
-	default:
-		return fmt.Sprintf("%d bytes", bytes)
-	}
 }

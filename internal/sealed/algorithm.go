@@ -1,0 +1,150 @@
+// Package sealed opens encrypted tokens (JWE, RFC 7516) with the private keys of their recipient. What it opens is no
+// proof of who made it: everybody may encrypt to a public key. So the content must be signed (RFC 7519 section 5.2), and
+// the caller verifies that.
+//
+// The cryptography is go-jose's. This package decides what reaches it: the algorithms and the lengths of all parts are
+// checked before, and so are the keys.
+package sealed
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// keyAlgorithm is a way to encrypt the key of the content (RFC 7518 section 4.1).
+type keyAlgorithm struct {
+	name jose.KeyAlgorithm
+	rsa  bool
+	wrap bool // the key of the content is wrapped (RFC 3394); without it, and without rsa, it is agreed upon directly
+}
+
+// keyAlgorithms are those that are implemented. Not among them: RSA1_5, whose padding is an oracle (RFC 8725 section
+// 3.2); those with a shared secret or a password, with which everybody who can make a token can read all others.
+var keyAlgorithms = []keyAlgorithm{
+	{name: jose.ECDH_ES},
+	{name: jose.ECDH_ES_A128KW, wrap: true},
+	{name: jose.ECDH_ES_A256KW, wrap: true},
+	{name: jose.RSA_OAEP_256, rsa: true},
+	{name: jose.ECDH_ES_A192KW, wrap: true},
+	{name: jose.RSA_OAEP, rsa: true}, // with SHA-1
+}
+
+// defaultAlgorithms is how many of keyAlgorithms are allowed by default.
+const defaultAlgorithms = 4
+
+// contentEncryption is a way to encrypt the content (RFC 7518 section 5.1). The lengths are in bytes.
+type contentEncryption struct {
+	name         jose.ContentEncryption
+	key, iv, tag int
+	block        int // the length of the content is a multiple of it, and not zero
+}
+
+var contentEncryptions = []contentEncryption{
+	{jose.A128GCM, 16, 12, 16, 1},
+	{jose.A256GCM, 32, 12, 16, 1},
+	{jose.A128CBC_HS256, 32, 16, 16, 16},
+	{jose.A256CBC_HS512, 64, 16, 32, 16},
+	{jose.A192GCM, 24, 12, 16, 1},
+	{jose.A192CBC_HS384, 48, 16, 24, 16},
+}
+
+// defaultEncryptions is how many of contentEncryptions are allowed by default.
+const defaultEncryptions = 4
+
+// Algorithms is a set of algorithms for keys and for contents. The zero value allows the default ones.
+type Algorithms struct{ keys, contents uint8 }
+
+// ParseAlgorithms makes a set of names. A list that is empty means the default ones. The errors say which name is
+// wrong; the first is about keys, the second about contents.
+func ParseAlgorithms(keys, contents []string) (set Algorithms, ofKeys, ofContents error) {
+	set.keys, ofKeys = parse(keys, keyNames(len(keyAlgorithms)), refusedKeys)
+	set.contents, ofContents = parse(contents, contentNames(len(contentEncryptions)), nil)
+	return set, ofKeys, ofContents
+}
+
+// refusedKeys says why an algorithm is not implemented.
+var refusedKeys = map[string]string{
+	"RSA1_5": "its padding lets strangers decrypt tokens by asking often (RFC 8725 section 3.2)",
+	"dir":    "with a shared key, everybody who can make a token can read all others",
+}
+
+func parse(names, known []string, refused map[string]string) (set uint8, err error) {
+	for _, name := range names {
+		i := slices.Index(known, name)
+		switch {
+		case i < 0 && refused[name] != "":
+			return 0, fmt.Errorf("%q is not supported: %s; supported are %s", name, refused[name], strings.Join(known, ", "))
+		case i < 0:
+			return 0, fmt.Errorf("%q is unknown; supported are %s", name, strings.Join(known, ", "))
+		case set&(1<<i) != 0:
+			return 0, fmt.Errorf("%q is given twice: remove one", name)
+		}
+		set |= 1 << i
+	}
+	return set, nil
+}
+
+func keyNames(n int) (names []string) {
+	for _, a := range keyAlgorithms[:n] {
+		names = append(names, string(a.name))
+	}
+	return names
+}
+
+func contentNames(n int) (names []string) {
+	for _, e := range contentEncryptions[:n] {
+		names = append(names, string(e.name))
+	}
+	return names
+}
+
+// Keys are the names of the allowed algorithms for keys, and Contents those for contents.
+func (a Algorithms) Keys() []string {
+	return chosen(keyNames(len(keyAlgorithms)), a.keys, defaultAlgorithms)
+}
+
+// Contents are the names of the allowed algorithms for contents.
+func (a Algorithms) Contents() []string {
+	return chosen(contentNames(len(contentEncryptions)), a.contents, defaultEncryptions)
+}
+
+func chosen(names []string, set uint8, defaults int) []string {
+	if set == 0 {
+		return names[:defaults]
+	}
+	var out []string
+	for i, name := range names {
+		if set&(1<<i) != 0 {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// key finds an allowed algorithm for keys.
+func (a Algorithms) key(name string) *keyAlgorithm {
+	i := slices.IndexFunc(keyAlgorithms, func(k keyAlgorithm) bool { return string(k.name) == name })
+	if i < 0 || !allows(a.keys, i, defaultAlgorithms) {
+		return nil
+	}
+	return &keyAlgorithms[i]
+}
+
+// content finds an allowed algorithm for contents.
+func (a Algorithms) content(name string) *contentEncryption {
+	i := slices.IndexFunc(contentEncryptions, func(e contentEncryption) bool { return string(e.name) == name })
+	if i < 0 || !allows(a.contents, i, defaultEncryptions) {
+		return nil
+	}
+	return &contentEncryptions[i]
+}
+
+func allows(set uint8, i, defaults int) bool {
+	if set == 0 {
+		return i < defaults
+	}
+	return set&(1<<i) != 0
+}
