@@ -13,6 +13,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/revoke"
 	"github.com/caddyjwt/gateway/internal/rotating"
 	"github.com/caddyjwt/gateway/internal/sealed"
 	"github.com/caddyjwt/gateway/internal/sealing"
@@ -300,4 +301,20 @@ func sealedAs(tb testing.TB, token string, to *tokentest.Key, alg, enc string, m
 		tb.Fatal(err)
 	}
 	return text
+}
+
+// Operators cannot read an encrypted token, so they revoke it as it is, whatever its jti.
+func TestEncryptedTokenIsRevokedByItsText(t *testing.T) {
+	sign, enc := tokentest.NewKey(t, "ES256", "k1"), tokentest.NewKey(t, "ES256", "enc")
+	inner := sign.Sign(t, says(m{"jti": "7"}))
+	one, two := encrypted(t, inner, enc), encrypted(t, sign.Sign(t, says(m{"jti": "8"})), enc)
+	g := build(t, sign, revokes(t, revoke.Target{Issuer: issuerA, Kind: revoke.Text, Value: revoke.Digest(one)}),
+		func(c *gate.Config) { c.Issuers[0].Decrypt = opener(t, enc) })
+	refused(t, g, request(one), gate.Revoked)
+	accepted(t, g, request(two))
+	g = build(t, sign, revokes(t, revoke.Target{Issuer: issuerA, Kind: revoke.ID, Value: "7"}),
+		func(c *gate.Config) { c.Issuers[0].Decrypt = opener(t, enc) })
+	refused(t, g, request(one), gate.Revoked)
+	refused(t, g, request(inner), gate.Revoked)
+	accepted(t, g, request(two))
 }
