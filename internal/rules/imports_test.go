@@ -108,7 +108,7 @@ var arrows = map[string][]string{
 		"internal/tenant", "internal/tenantkeys", "internal/deepcopy", "internal/consumer", "internal/identity",
 		"internal/output", "internal/revoke", "internal/sealed", "internal/strictjson",
 		"internal/sealing", "internal/rotating", // its tests make encrypted tokens
-		"internal/store",   // its tests open a ledger
+		"internal/store", // its tests open a ledger
 	},
 
 	"internal/mcp": {"internal/strictjson", "internal/causes", "internal/bearer", "internal/setting"},
