@@ -54,6 +54,9 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	        keys              secret <value> [base64]   # repeatable
 //	        keys              local                     # repeatable
 //	        keys              none                      # repeatable
+//	        keys ... {                                  # repeatable
+//	            ca  <file...>
+//	        }
 //	        tenants           <value...>|any|file <path>
 //	        audience          <aud...>|any
 //	        algorithms        <alg...>

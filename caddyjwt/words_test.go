@@ -31,8 +31,11 @@ var sections = map[string]reflect.Type{
 	}](),
 	"decrypt": reflect.TypeFor[decryption.Config](),
 	"key":     reflect.TypeFor[decryption.Key](),
-	"cors":    reflect.TypeFor[cors.Config](),
-	"mcp":     reflect.TypeFor[rights.Rights](),
+	"keys": reflect.TypeFor[struct { // its words fill fields of keys[]
+		CA []string `json:"ca"`
+	}](),
+	"cors": reflect.TypeFor[cors.Config](),
+	"mcp":  reflect.TypeFor[rights.Rights](),
 }
 
 // The comment of UnmarshalCaddyfile has the syntax card that the tables make.

@@ -12,11 +12,12 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/require"
 	"github.com/caddyjwt/gateway/caddyjwt/revocations"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
+	"github.com/caddyjwt/gateway/internal/setting"
 )
 
 var Table = words.Table[Issuer]{Name: "issuer", Words: []words.Word[Issuer]{
 	{Name: "keys", Usage: keysUsage(), Repeatable: true,
-		Reader: words.Custom(readKeys, func(i *Issuer) []any { return []any{&i.Keys} })},
+		Reader: words.WithBlock(words.Custom(readKeys, func(i *Issuer) []any { return []any{&i.Keys} }), &keysTable)},
 	{Name: "tenants", Usage: []string{"<value...>|any|file <path>"}, Reader: words.Custom(readTenants,
 		func(i *Issuer) []any { return []any{&i.Tenants, &i.AnyTenant, &i.TenantsFile} })},
 	{Name: "audience", Usage: AudienceUsage,
@@ -63,6 +64,10 @@ var Table = words.Table[Issuer]{Name: "issuer", Words: []words.Word[Issuer]{
 	{Name: "introspect", Usage: []string{"[opaque|always]"},
 		Reader: words.WithBlock(words.Custom(readIntrospect, func(i *Issuer) []any { return []any{&i.Introspect} }),
 			&introspectTable)},
+}}
+
+var keysTable = words.Table[Keys]{Name: "keys", Words: []words.Word[Keys]{
+	{Name: "ca", Usage: []string{"<file...>"}, Reader: words.Texts(func(k *Keys) *[]string { return &k.CA })},
 }}
 
 var introspectTable = words.Table[Introspect]{Name: "introspect", Words: []words.Word[Introspect]{
@@ -112,7 +117,10 @@ func readKeys(b *words.Block, issuer *Issuer) error {
 	if len(args) == 0 {
 		return b.WrongUsage("")
 	}
-	n := len(issuer.Keys)
+	n, path := len(issuer.Keys), "Keys"
+	if n > 0 {
+		path = setting.Element("Keys", n)
+	}
 	b.MarkElements("Keys", n, n+1)
 	issuer.Keys = append(issuer.Keys, Keys{Source: args[0]})
 	keys := &issuer.Keys[n]
@@ -125,14 +133,17 @@ func readKeys(b *words.Block, issuer *Issuer) error {
 	}
 	switch {
 	case len(args) == 0 && (source.value == nil || source.optional):
-		return nil
+		return words.ReadInto(b, path, &keysTable, keys)
 	case len(args) != 1 || source.value == nil:
 		return b.WrongForm(source.name, source.hint)
 	case strings.TrimSpace(args[0]) == "":
 		return b.Errf("keys %s: the value is empty; is an environment variable unset?", source.name)
 	}
 	*source.value(keys) = args[0]
-	return mistakenKeys(b, keys)
+	if err := mistakenKeys(b, keys); err != nil {
+		return err
+	}
+	return words.ReadInto(b, path, &keysTable, keys)
 }
 
 // noSource is the error for a value without its source. It guesses the source from the value.

@@ -208,4 +208,14 @@ type Keys struct {
 	// The secret is base64 or base64url; its decoded bytes are the key. Default: its text is the key, without line ends
 	// behind it.
 	Base64 bool `json:"base64,omitempty"`
+	// Files of certificate authorities in PEM, one or more in each, at one of which the certificate of every key must end.
+	// For keys from a file, jwks or discovery. A JWK has its certificates in "x5c", and a PEM file has the issuers of a
+	// certificate behind it, 8 in a chain at most. All must be valid now, and that of the signer must be for digital
+	// signatures and no authority. Names and extended key usages are not looked at: whoever gets a certificate from such
+	// an authority may be a signer, so give one that certifies signers alone. A key without such a certificate is left
+	// out, and goes when one in its chain ends. The files are read again when they change; a bad one leaves the
+	// authorities as they were, and must not be bad when the configuration loads. No revocation list and no OCSP server
+	// is asked: replace the file to revoke. Not with the keys of each tenant. Default: certificates are trusted as their
+	// source is. Placeholders are resolved.
+	CA []string `json:"ca,omitempty"`
 }

@@ -150,7 +150,7 @@ func (s KeySources) plans() ([]Source, error) {
 		case kind.local && len(s) > 1:
 			return nil, setting.Errorf(s.field(n), "keys local: a token_issuer has all keys of its tokens: remove the other "+
 				"keys")
-		case slices.Contains(s[:n], s[n]):
+		case slices.ContainsFunc(s[:n], s[n].same):
 			return nil, setting.Errorf(s.field(n), "keys %s: this source is there twice: remove one of the two", kind.name)
 		case kind.name == "discovery" && slices.ContainsFunc(plans, func(p Source) bool { return p.kind == kind }):
 			return nil, setting.Errorf(s.field(n),

@@ -3,6 +3,7 @@ package issuers
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -27,6 +28,7 @@ type keySource struct {
 	base64   bool                // the value may be in base64
 
 	fetched bool // asks a server for keys
+	signers bool // its keys may come with certificates, so it takes ca
 	keySet  bool // has a key set, from which key_use and max_keys choose
 	shared  bool // its keys are shared secrets, for HS algorithms
 	local   bool // its keys are those of a token_issuer
@@ -49,15 +51,16 @@ type keyCheck struct {
 	server   *Server
 	plan     *Source
 	chosen   bool // the configuration names algorithms
+	later    bool // a file of authorities does not exist yet, so no key can be judged
 }
 
 var keySources = []keySource{
 	{name: "discovery", usage: "[<url>]", value: func(k *Keys) *string { return &k.URL }, optional: true,
-		fetched: true, keySet: true, plan: (*keyCheck).discovery, open: Opener.openDiscovery},
+		signers: true, fetched: true, keySet: true, plan: (*keyCheck).discovery, open: Opener.openDiscovery},
 	{name: "jwks", usage: "<url>", value: func(k *Keys) *string { return &k.URL }, needs: "url",
-		fetched: true, keySet: true, plan: (*keyCheck).jwks, open: Opener.openJWKS},
+		signers: true, fetched: true, keySet: true, plan: (*keyCheck).jwks, open: Opener.openJWKS},
 	{name: "file", usage: "<path>", value: func(k *Keys) *string { return &k.Path }, needs: "path",
-		keySet: true, plan: (*keyCheck).file, open: Opener.openFile},
+		signers: true, keySet: true, plan: (*keyCheck).file, open: Opener.openFile},
 	{name: "pem", usage: "<text>", value: func(k *Keys) *string { return &k.PEM }, needs: "PEM text",
 		hint: "put PEM text in quotes, or write {file./path} for the content of a file",
 		plan: (*keyCheck).pem, open: Opener.openPEM},
@@ -103,6 +106,12 @@ var keyFields = []struct {
 	{"Secret", "secret", func(k *Keys) *string { return &k.Secret }},
 }
 
+// same reports whether two sources are the same, whatever their authorities are.
+func (k Keys) same(other Keys) bool {
+	k.CA, other.CA = nil, nil
+	return reflect.DeepEqual(k, other)
+}
+
 // alone refuses settings of other sources: they would look as if they had an effect.
 func (k *Keys) alone(source *keySource) error {
 	for _, other := range keyFields {
@@ -113,6 +122,10 @@ func (k *Keys) alone(source *keySource) error {
 	}
 	if k.Base64 && !source.base64 {
 		return setting.Errorf("Base64", "base64 is about a secret, and keys %s has none: remove it", k.Source)
+	}
+	if k.CA != nil && !source.signers {
+		return setting.Errorf("CA", "ca is about certificates of signers, which keys %s does not judge: remove it, or write "+
+			"keys file, jwks or discovery", k.Source)
 	}
 	return nil
 }
@@ -128,6 +141,9 @@ func (k *Keys) compile(
 	c := &keyCheck{settings: s, keys: k, server: server, plan: plan, chosen: chosen, value: *source.value(k)}
 	if c.value == "" && !source.optional {
 		return fmt.Errorf("keys %s needs a %s", k.Source, source.needs)
+	}
+	if err := c.authorities(); err != nil {
+		return err
 	}
 	return source.plan(c)
 }
@@ -192,8 +208,12 @@ func (c *keyCheck) file() error {
 		return err
 	}
 	c.plan.path = c.value
+	if c.isAuthority(c.value) {
+		return setting.Errorf("CA", "ca %s: this is also the file of the keys, whose certificates would then vouch for "+
+			"themselves: remove it, or give the certificate of who has issued them", c.value)
+	}
 	content, known, err := c.settings.ReadFile("keys file", c.value)
-	if err != nil || !known {
+	if err != nil || !known || c.later {
 		return err
 	}
 	return setting.Wrap("keys file "+c.value, c.checkKeys(content))

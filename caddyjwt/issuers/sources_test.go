@@ -17,7 +17,7 @@ func TestEveryKeySourceExceptNoneHasKeys(t *testing.T) {
 
 // A setting of another kind of key source is a mistake, so the check of keys must know every setting.
 func TestEverySettingOfKeysIsRefusedWhereItDoesNothing(t *testing.T) {
-	known := []string{"Source", "Base64"}
+	known := []string{"Source", "Base64", "CA"}
 	for _, field := range keyFields {
 		known = append(known, field.field)
 	}

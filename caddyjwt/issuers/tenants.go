@@ -176,6 +176,9 @@ func (i *Issuer) checkTenants(plan *Plan) error {
 			"tenant; give each tenant an issuer block with its own secret")
 	case !plan.eachHasKeys():
 		return nil
+	case slices.ContainsFunc(i.Keys, func(k Keys) bool { return k.CA != nil }):
+		return setting.Errorf("Keys", "ca does not go with the keys of each tenant by discovery: name one set of keys for "+
+			"all tenants, with \"keys discovery <url>\" or \"keys jwks <url>\"; or give each tenant an issuer block of its own")
 	case i.AnyTenant:
 		return setting.Errorf("AnyTenant", "tenants any needs one set of keys for all: with the keys of each tenant by "+
 			"discovery, every issuer that a stranger invents would be a fetch. Write \"keys discovery <url>\" with the address "+

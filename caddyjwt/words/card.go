@@ -19,7 +19,7 @@ func writeCard(card *strings.Builder, entries []Entry, depth int) {
 	indent := strings.Repeat("    ", depth)
 	width, remark := 0, 0
 	for _, e := range entries {
-		if e.inside == nil {
+		if e.inside == nil || len(e.Usage) > 1 {
 			width = max(width, len(e.Name)+2)
 		}
 	}
@@ -50,9 +50,10 @@ func writeCard(card *strings.Builder, entries []Entry, depth int) {
 	}
 }
 
-// cardLines are the forms of a word, one a line, with their usages in a column.
+// cardLines are the forms of a word, one a line, with their usages in a column. If a block may follow one of several
+// forms, it stands behind all of them: the manual says which.
 func cardLines(e *Entry, width int) []string {
-	if e.inside != nil {
+	if e.inside != nil && len(e.Usage) < 2 {
 		return []string{e.Forms()[0] + " {"}
 	}
 	if len(e.Usage) == 0 {
@@ -61,6 +62,9 @@ func cardLines(e *Entry, width int) []string {
 	lines := make([]string, len(e.Usage))
 	for i, usage := range e.Usage {
 		lines[i] = e.Name + strings.Repeat(" ", width-len(e.Name)) + usage
+	}
+	if e.inside != nil {
+		lines = append(lines, e.Name+" ... {")
 	}
 	return lines
 }

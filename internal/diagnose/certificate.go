@@ -57,7 +57,7 @@ func (q *inquiry) files(now time.Time) {
 	}
 	if from, can := q.of.Keys.(interface{ Expires() time.Time }); can && !from.Expires().IsZero() {
 		q.judgeExpiry("a certificate in \"keys "+q.of.KeysFrom+"\"", Certificate{NotAfter: from.Expires()}, now,
-			"replace it: when it expires, all keys of this issuer end")
+			"replace it: when it expires, keys of this issuer end")
 	}
 }
 

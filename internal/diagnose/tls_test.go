@@ -192,5 +192,5 @@ func TestCertificatesOfKeysThatEnd(t *testing.T) {
 		Name: "pem", KeysFrom: "pem", Keys: source, Algorithms: jose.AsymmetricAlgorithms(),
 		Exchanges: new(diagnose.Exchanges),
 	}}, func(int) {})[0]
-	expect(t, report, warning(diagnose.CertificateExpires, `"keys pem"`, "all keys of this issuer end"))
+	expect(t, report, warning(diagnose.CertificateExpires, `"keys pem"`, "keys of this issuer end"))
 }

@@ -282,6 +282,32 @@ func certificate(jwk strictjson.Value) ([]string, Unusable) {
 	return nil, ""
 }
 
+// CertificatesOf reads the member "x5c" of a JWK: certificates in DER, at most this many. The first is that of the key,
+// and each of the others is that of the issuer of the one before (RFC 7517 section 4.7). There are none if the member is
+// absent. It is not ok if the member is anything else, or has more.
+func CertificatesOf(text []byte, most int) (chain [][]byte, ok bool) {
+	jwk, err := strictjson.ParseObject(text, strictjson.Limits{})
+	if err != nil {
+		return nil, false
+	}
+	value, has := filled(jwk, "x5c")
+	if !has {
+		return nil, true
+	}
+	if value.Kind() != strictjson.Array {
+		return nil, false
+	}
+	for element := range value.Elements() {
+		text, isText := element.Str()
+		der, err := base64.StdEncoding.Strict().DecodeString(text)
+		if !isText || err != nil || len(chain) == most {
+			return nil, false
+		}
+		chain = append(chain, der)
+	}
+	return chain, true
+}
+
 // unusable turns an error of [NewPublicKey] into a word.
 func unusable(err error) Unusable {
 	switch {

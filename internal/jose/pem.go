@@ -26,23 +26,15 @@ const (
 //
 // Private keys are an ErrPrivateKey. One block that cannot be read makes the whole text an ErrKey.
 func ParsePEM(data []byte, now time.Time) ([]crypto.PublicKey, time.Time, error) {
+	blocks, err := PEMBlocks(data)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
 	var (
 		keys     []crypto.PublicKey
 		notAfter time.Time
 	)
-	if len(data) > maxPEM {
-		return nil, time.Time{}, fmt.Errorf("%w: PEM text of more than %d bytes", ErrKey, maxPEM)
-	}
-	data = PlainText(data)
-	rest := data
-	for {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			break
-		}
-		if len(keys) == maxPEMKeys {
-			return nil, time.Time{}, fmt.Errorf("%w: more than %d PEM blocks", ErrKey, maxPEMKeys)
-		}
+	for _, block := range blocks {
 		key, expiry, err := parseBlock(block, now)
 		if err != nil {
 			return nil, time.Time{}, err
@@ -52,14 +44,29 @@ func ParsePEM(data []byte, now time.Time) ([]crypto.PublicKey, time.Time, error)
 			notAfter = expiry
 		}
 	}
-	// pem.Decode skips a damaged block like any other text. Going on without it would lose a key silently.
-	if n := bytes.Count(data, []byte("-----BEGIN")); n != len(keys) {
-		return nil, time.Time{}, damagedBlock(data)
-	}
-	if len(keys) == 0 {
-		return nil, time.Time{}, fmt.Errorf("%w: there is no PEM block in it", ErrKey)
-	}
 	return keys, notAfter, nil
+}
+
+// PEMBlocks reads the blocks of a PEM text of keys or certificates: between 1 and 100. It skips text outside of them.
+func PEMBlocks(data []byte) (blocks []*pem.Block, err error) {
+	if len(data) > maxPEM {
+		return nil, fmt.Errorf("%w: PEM text of more than %d bytes", ErrKey, maxPEM)
+	}
+	data = PlainText(data)
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		if len(blocks) == maxPEMKeys {
+			return nil, fmt.Errorf("%w: more than %d PEM blocks", ErrKey, maxPEMKeys)
+		}
+		blocks = append(blocks, block)
+	}
+	// pem.Decode skips a damaged block like any other text. Going on without it would lose a key silently.
+	if n := bytes.Count(data, []byte("-----BEGIN")); n != len(blocks) {
+		return nil, damagedBlock(data)
+	}
+	if len(blocks) == 0 {
+		return nil, fmt.Errorf("%w: there is no PEM block in it", ErrKey)
+	}
+	return blocks, nil
 }
 
 // damagedBlock names the usual cause: line ends are lost in environment variables.

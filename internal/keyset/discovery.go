@@ -98,6 +98,9 @@ func NewDiscovery(options DiscoveryOptions) (*Discovery, error) {
 		}
 	}
 	source := &Discovery{newFetched(options.Issuer, options.Timing, l, options.Logger), l}
+	if l.keys.ca, err = source.follow(options.Taken); err != nil {
+		return nil, setting.In("Taken", err)
+	}
 	source.asked.most = cmp.Or(options.MaxAsked, DefaultMaxAsked)
 	if options.MetadataOnly {
 		source.notify.what = "metadata"

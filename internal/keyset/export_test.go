@@ -28,15 +28,18 @@ func (o DiscoveryOptions) With(g Getter) DiscoveryOptions {
 	return o
 }
 
-// ParseJWKS is parseJWKS with the default selection.
-func ParseJWKS(data []byte) ([]*jose.Key, []Skipped, error) { return parseJWKS(data, Selection{}) }
+// ParseJWKS is ParseFewJWKs with the default selection.
+func ParseJWKS(data []byte) ([]*jose.Key, []Skipped, error) { return ParseFewJWKs(data, Selection{}) }
+
+// ParseFewJWKs gives the keys that readJWKS takes, and counts the others.
+func ParseFewJWKs(data []byte, taken Selection) ([]*jose.Key, []Skipped, error) {
+	d, err := readJWKS(data, taken)
+	return d.keys, d.skipped, err
+}
 
 // ParseMetadata is parseMetadata when plain http is for this machine only.
 func ParseMetadata(text []byte, issuer, address string) (*Metadata, error) {
 	return parseMetadata(text, issuer, address, fetch.LoopbackHTTP)
 }
 
-var (
-	ParseFewJWKs      = parseJWKS
-	ParseMetadataOver = parseMetadata
-)
+var ParseMetadataOver = parseMetadata

@@ -1,10 +1,13 @@
 package keyset
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
+	"github.com/caddyjwt/gateway/internal/certchain"
 	"github.com/caddyjwt/gateway/internal/refresh"
 )
 
@@ -21,7 +24,7 @@ type Stats struct {
 	Skipped     []Skipped
 	Fetched     time.Time // last success
 	Failing     bool      // the last attempt failed
-	Err         error     // why it failed
+	Err         error     // why it failed, or what is wrong with the certificates of the keys
 	Next        time.Time // when the next attempt is due; zero before the first, and while one is under way
 }
 
@@ -36,6 +39,9 @@ type fetched struct {
 	timing Timing
 	doc    *refresh.Document[Set]
 	notify *notifier
+	events *refresh.Queue[Event] // those of the document, and those of certificates
+	told   told
+	ca     *certchain.Authorities // nil unless only keys with certificates count
 
 	// Under the lock of doc.
 	budgets *budgets // for fetches that requests cause while there are keys
@@ -51,8 +57,34 @@ func newFetched(name string, timing Timing, l refresh.Loader[Set], logger *slog.
 		asked: asked{begun: make(map[uint64]uint64), most: DefaultMaxAsked},
 	}
 	s.notify.cure = cureOfFetch
+	s.events = refresh.NewQueue(s.notify.tell)
 	s.doc = refresh.New(timing, l, refresh.Hooks[Set]{Accept: s.accept, Report: s.report})
 	return s
+}
+
+// follow reads the authorities at which the certificates of keys must end, and follows their files.
+func (s *fetched) follow(taken Selection) (ca *certchain.Authorities, err error) {
+	if len(taken.CA) == 0 {
+		return nil, nil
+	}
+	if s.ca, err = certchain.Follow(taken.CA, s.notify.logger, s.lookAtCertificates); err != nil {
+		return nil, errors.Join(err, s.doc.Close())
+	}
+	return s.ca, nil
+}
+
+// lookAtCertificates reports keys that have come or gone without a fetch.
+func (s *fetched) lookAtCertificates() {
+	if event, is := s.told.look(s.doc.Current()); is {
+		event.Source = s.name
+		s.tell(event)
+	}
+}
+
+// tell hands an event over: in order, one at a time.
+func (s *fetched) tell(event Event) {
+	s.events.Add(event)
+	s.events.Deliver()
 }
 
 // Start fetches the keys in the background, unless that has happened before. Without it, the first request that needs
@@ -76,6 +108,9 @@ func (s *fetched) Stats() Stats {
 	if set := s.Current(); set != nil {
 		stats.Keys, stats.Skipped = set.Len(), set.Skipped
 	}
+	if stats.Err == nil {
+		stats.Err = cmp.Or(s.ca.Err(), s.doc.Current().certificateErr())
+	}
 	doc := s.doc.Lock()
 	defer doc.Unlock()
 	stats.Denied = s.denied
@@ -83,10 +118,16 @@ func (s *fetched) Stats() Stats {
 }
 
 // Current implements Source.
-func (s *fetched) Current() *Set { return s.doc.Current() }
+func (s *fetched) Current() *Set { return s.doc.Current().inForce() }
+
+// Expires is when the first key ends that is in force, by its certificates; zero unless they count.
+func (s *fetched) Expires() time.Time { return s.doc.Current().firstEnd() }
 
 // Close implements Source.
-func (s *fetched) Close() error { return s.doc.Close() }
+func (s *fetched) Close() error {
+	s.ca.Close()
+	return s.doc.Close()
+}
 
 // accept decides what a fetch has changed, under the lock of the document. A set with the same keys keeps its
 // generation.
@@ -97,7 +138,7 @@ func (s *fetched) Close() error { return s.doc.Close() }
 func (s *fetched) accept(before, set *Set) *Set {
 	if before.sameKeys(set) {
 		same := *before
-		same.Skipped, same.SkippedKeys = set.Skipped, set.SkippedKeys
+		same.Skipped, same.SkippedKeys, same.certs = set.Skipped, set.SkippedKeys, set.certs
 		return &same
 	}
 	if before.isReordered(set) {
@@ -111,46 +152,44 @@ func (s *fetched) accept(before, set *Set) *Set {
 
 // report makes events about keys from those of the document.
 func (s *fetched) report(e refresh.Event[Set]) {
-	event := Event{Source: s.name, Keys: e.Now.Len(), Err: e.Err, Since: e.Since}
+	now := e.Now.inForce()
+	event := Event{Source: s.name, Keys: now.Len(), Err: e.Err, Since: e.Since}
 	switch e.Kind {
 	case refresh.Ready:
-		event.Kind, event.Skipped = Ready, e.Now.Skipped
-		event.Added, _ = e.Before.changes(e.Now)
-		s.notify.tell(event)
+		event.Kind, event.Skipped = Ready, now.skipped()
+		event.Added, _ = s.told.move(e.Now)
+		s.tell(event)
 		s.reportCut(nil, e.Now)
 	case refresh.Changed:
-		event.Kind, event.Skipped = KeysChanged, e.Now.Skipped
-		event.Added, event.Removed = e.Before.changes(e.Now)
+		event.Kind, event.Skipped = KeysChanged, now.skipped()
+		event.Added, event.Removed = s.told.move(e.Now)
 		if len(event.Added)+len(event.Removed) > 0 { // otherwise only their order has changed
-			s.notify.tell(event)
+			s.tell(event)
 		}
 		s.reportCut(e.Before, e.Now)
 	case refresh.Recovered:
-		event.Kind = Recovered
-		if e.Now != nil { // nil when only metadata is fetched
-			event.Skipped = e.Now.Skipped
-		}
-		s.notify.tell(event)
+		event.Kind, event.Skipped = Recovered, now.skipped()
+		s.tell(event)
 	case refresh.Failing:
 		event.Kind = Failing
-		s.notify.tell(event)
+		s.tell(event)
 	case refresh.Expired:
 		event.Kind = Expired
-		s.notify.tell(event)
+		s.tell(event)
 	case refresh.Recalled:
-		event.Kind, event.Fetched, event.Skipped = Recalled, e.Loaded, e.Now.Skipped
-		event.Added, _ = e.Before.changes(e.Now)
-		s.notify.tell(event)
+		event.Kind, event.Fetched, event.Skipped = Recalled, e.Loaded, now.skipped()
+		event.Added, _ = s.told.move(e.Now)
+		s.tell(event)
 		s.reportCut(nil, e.Now)
 	case refresh.Unfit:
 		event.Kind = Unfit
-		s.notify.tell(event)
+		s.tell(event)
 	}
 }
 
 // reportCut sends an event when keys of the source begin to be left out of the set.
 func (s *fetched) reportCut(before, set *Set) {
 	if set.cutSince(before) {
-		s.notify.tell(Event{Kind: KeysLeftOut, Source: s.name, Keys: set.Len(), Skipped: set.Skipped})
+		s.tell(Event{Kind: KeysLeftOut, Source: s.name, Keys: set.inForce().Len(), Skipped: set.Skipped})
 	}
 }

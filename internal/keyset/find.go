@@ -30,7 +30,11 @@ func (s *fetched) FindFor(ctx context.Context, token Signed) ([]*jose.Key, error
 	if keys, _ := s.Current().find(token.Algorithm, token.KeyID); len(keys) > 0 {
 		return keys, nil
 	}
-	return s.search(ctx, s.demand(token))
+	keys, err := s.search(ctx, s.demand(token))
+	if err != nil {
+		return nil, s.doc.Current().lapsed(token.Algorithm, token.KeyID, err)
+	}
+	return keys, nil
 }
 
 // search finds a key that the set does not have.

@@ -8,7 +8,9 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/caddyjwt/gateway/internal/certchain"
 	"github.com/caddyjwt/gateway/internal/jose"
 )
 
@@ -18,10 +20,13 @@ const (
 	SkippedByLimit = "too_many_keys" // more keys than Selection.Max
 )
 
-// parseJWKS is readJWKS without the names of what was skipped.
-func parseJWKS(data []byte, taken Selection) ([]*jose.Key, []Skipped, error) {
-	keys, skipped, _, err := readJWKS(data, taken)
-	return keys, skipped, err
+// document is the keys of a document, and those that were not taken.
+type document struct {
+	keys    []*jose.Key
+	chains  chains // with Selection.CA
+	skipped []Skipped
+	named   []SkippedKey
+	expires time.Time // when the first certificate of a file expires, without Selection.CA
 }
 
 // readJWKS reads the keys that can verify signatures from a JWK Set (RFC 7517 section 5) or a single JWK. It keeps the
@@ -31,41 +36,41 @@ func parseJWKS(data []byte, taken Selection) ([]*jose.Key, []Skipped, error) {
 // It never takes shared secrets and private keys: a set that anybody can fetch contains nothing secret.
 //
 // It returns ErrFormat when data is neither, and ErrNoKeys, with what was skipped, when it has no usable key.
-func readJWKS(data []byte, taken Selection) ([]*jose.Key, []Skipped, []SkippedKey, error) {
+func readJWKS(data []byte, taken Selection) (d document, err error) {
 	limit, uses := taken.max(), taken.uses()
 	texts, err := splitJWKS(data)
 	if err != nil {
-		return nil, nil, nil, err
+		return d, err
 	}
-	var keys []*jose.Key
-	var named []SkippedKey
+	d.chains = make(chains)
 	counts := make(map[string]int)
 	seen := make(map[member]struct{}, min(len(texts), limit))
 	for i, text := range texts {
-		if len(keys) == limit {
+		if len(d.keys) == limit {
 			counts[SkippedByLimit] += len(texts) - i
 			break
 		}
-		key, err := taken.parse(text, uses)
+		key, chain, err := taken.parse(text, uses)
 		if err != nil {
-			reason, _ := errors.AsType[jose.Unusable](err)
-			counts[string(reason)]++
-			named = nameSkipped(named, text, i, string(reason))
+			reason := reasonOf(err)
+			counts[reason]++
+			d.named = nameSkipped(d.named, text, i, reason)
 			continue
 		}
 		if _, twice := seen[memberOf(key)]; twice {
 			counts[skipDuplicate]++
-			named = nameSkipped(named, text, i, skipDuplicate)
+			d.named = nameSkipped(d.named, text, i, skipDuplicate)
 			continue
 		}
 		seen[memberOf(key)] = struct{}{}
-		keys = append(keys, key)
+		d.keys = append(d.keys, key)
+		d.chains.add(key, chain)
 	}
-	skipped := tally(counts)
-	if len(keys) == 0 {
-		return nil, skipped, named, noKeys(skipped)
+	d.skipped = tally(counts)
+	if len(d.keys) == 0 {
+		return d, noKeys(d.skipped)
 	}
-	return keys, skipped, named, nil
+	return d, nil
 }
 
 // mostNamed and longestName bound what is kept of skipped keys: their ids are whatever the server wrote.
@@ -87,6 +92,15 @@ func nameSkipped(named []SkippedKey, text json.RawMessage, i int, reason string)
 		key.ID = fmt.Sprintf("#%d", i+1)
 	}
 	return append(named, SkippedKey{key.ID, reason})
+}
+
+// reasonOf is the word for why a key was not taken.
+func reasonOf(err error) string {
+	if refused, is := errors.AsType[*certchain.Error](err); is {
+		return string(refused.Reason)
+	}
+	reason, _ := errors.AsType[jose.Unusable](err)
+	return string(reason)
 }
 
 // noKeys says why none of the keys could be used.

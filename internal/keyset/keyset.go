@@ -196,7 +196,7 @@ type Event struct {
 	Added   []string      // names of the keys that came: the key id, or the start of the thumbprint for a key without one
 	Removed []string      // names of the keys that went
 	Skipped []Skipped     // Ready, KeysChanged, Recovered, KeysLeftOut: the keys that were not taken
-	Err     error         // Failing, Expired, Unfit: the cause
+	Err     error         // Failing, Expired, Unfit, and KeysChanged when certificates have ended: the cause
 	Since   time.Duration // Ready, Recovered, Expired: how long refreshing has been failing
 	Fetched time.Time     // Recalled: when the keys were fetched
 }

@@ -57,6 +57,9 @@ func (n *notifier) log(event Event) {
 		message = "keys are ready"
 	case KeysChanged:
 		message = "keys have changed"
+		if event.Err != nil { // keys have gone because of their certificates, and nobody has taken them out
+			level = slog.LevelWarn
+		}
 	case Recovered:
 		message = "refreshing " + n.what + " works again"
 	case Failing:

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyjwt/gateway/internal/certchain"
 	"github.com/caddyjwt/gateway/internal/fetch"
 	"github.com/caddyjwt/gateway/internal/hashing"
 	"github.com/caddyjwt/gateway/internal/lastgood"
@@ -58,10 +59,14 @@ func NewRemote(options RemoteOptions) (*Remote, error) {
 		return nil, setting.In("Fetch", err)
 	}
 	l := &jwksLoader{client: client, url: options.URL, taken: options.Taken}
+	source := newFetched(label(options.URL), options.Timing, l, options.Logger)
+	if l.ca, err = source.follow(options.Taken); err != nil {
+		return nil, setting.In("Taken", err)
+	}
 	l.resource.Archive = options.Kept.For(lastgood.Origin{
 		Document: "key set", Fetch: options.Fetch, MaxStale: options.Timing.MaxStale,
 	})
-	return &Remote{newFetched(label(options.URL), options.Timing, l, options.Logger)}, nil
+	return &Remote{source}, nil
 }
 
 // label is an address as it is logged. It leaves out the query, which may contain secrets.
@@ -88,6 +93,7 @@ type jwksLoader struct {
 	client   refresh.Getter
 	url      string
 	taken    Selection
+	ca       *certchain.Authorities // nil unless only keys with certificates count
 	resource refresh.Resource
 }
 
@@ -115,15 +121,14 @@ func (l *jwksLoader) Recall(ctx context.Context) (set *Set, got time.Time, err e
 // readInto returns what reads a key set.
 func (l *jwksLoader) readInto(into **Set) func(body []byte) error {
 	return func(body []byte) error {
-		keys, skipped, named, err := readJWKS(body, l.taken)
+		d, err := readJWKS(body, l.taken)
 		if err != nil {
 			return err
 		}
-		set, err := newSet(keys, skipped)
+		set, err := d.set(l.ca)
 		if err != nil {
 			return err
 		}
-		set.SkippedKeys = named
 		*into = set
 		return nil
 	}

@@ -3,6 +3,7 @@ package keyset
 import (
 	"errors"
 
+	"github.com/caddyjwt/gateway/internal/certchain"
 	"github.com/caddyjwt/gateway/internal/hashing"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/setting"
@@ -31,6 +32,9 @@ type Selection struct {
 	// ByIssuer heeds the member "issuer" of each key, which is then jose.Key.Issuer. It is for key sets that several
 	// issuers share.
 	ByIssuer bool
+	// CA are files of certificate authorities. With them, a key is taken only with a certificate that leads to one of
+	// them, and is in force only while that holds: see certificates.
+	CA []string
 }
 
 func (s Selection) check() error { return errors.Join(s.CheckUse(), s.CheckMax()) }
@@ -77,16 +81,22 @@ func (s Selection) Fingerprint() [32]byte {
 	return hashing.Fingerprint(s)
 }
 
-// parse reads one key of a set. The error is a jose.Unusable.
-func (s Selection) parse(text []byte, uses []string) (*jose.Key, error) {
+// parse reads one key of a set, and its certificates if they count. The error is a jose.Unusable or a certchain.Error.
+func (s Selection) parse(text []byte, uses []string) (*jose.Key, *certchain.Chain, error) {
 	key, err := jose.ParseJWK(text, uses...)
-	if err != nil || !s.ByIssuer {
-		return key, err
+	if err != nil {
+		return nil, nil, err
 	}
-	issuer, ok := jose.IssuerOf(text)
-	if !ok {
-		return nil, jose.JWKMalformed
+	if s.ByIssuer {
+		issuer, ok := jose.IssuerOf(text)
+		if !ok {
+			return nil, nil, jose.JWKMalformed
+		}
+		key.Issuer = issuer
 	}
-	key.Issuer = issuer
-	return key, nil
+	if len(s.CA) == 0 {
+		return key, nil, nil
+	}
+	chain, err := chainOf(text, key)
+	return key, chain, err
 }

@@ -16,10 +16,11 @@ type Set struct {
 	// Skipped says which keys were not taken, sorted by reason.
 	Skipped []Skipped
 
-	// SkippedKeys are the first of these keys, for keys from the network. Those beyond Selection.Max are not among them.
+	// SkippedKeys are the first of these keys, if they are from a key set. Those beyond Selection.Max are not among them.
 	SkippedKeys []SkippedKey
 
 	keys      []*jose.Key
+	certs     *certificates // nil unless only keys with certificates count
 	members   map[member]struct{}
 	selectors [jose.Ed25519 + 1]*selector // by algorithm; nil where no key fits
 }
@@ -87,6 +88,14 @@ func (s *Set) Len() int {
 		return 0
 	}
 	return len(s.keys)
+}
+
+// skipped is Skipped for a set that may be nil.
+func (s *Set) skipped() []Skipped {
+	if s == nil {
+		return nil
+	}
+	return s.Skipped
 }
 
 // Keys are the keys in the order of their source.

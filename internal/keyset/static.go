@@ -16,7 +16,10 @@ type static struct {
 }
 
 // newStatic makes a source that ends at the given time, or never if that is zero.
-func newStatic(set *Set, expires time.Time) *static { return &static{set, !expires.IsZero(), expires} }
+// The certificates of the set may end it, too.
+func newStatic(set *Set, expires time.Time) *static {
+	return &static{set, !expires.IsZero() || set.certs != nil, expires}
+}
 
 // NewStatic makes a source of keys that are known from the start. There must be at least one. Public keys and shared
 // secrets cannot be in the same source: the token must not choose which of the two it is checked with.
@@ -58,6 +61,9 @@ func (s *static) Current() *Set {
 // unexpired is Current of a source that ends. It is a function of its own, so that the compiler can inline Current for
 // all others.
 func (s *static) unexpired() *Set {
+	if s.set.certs != nil {
+		return s.set.inForce()
+	}
 	if !time.Now().Before(s.expires) {
 		return nil
 	}
@@ -73,14 +79,22 @@ func (s *static) Find(_ context.Context, alg jose.Algorithm, kid string) ([]*jos
 	if keys, _ := set.find(alg, kid); len(keys) > 0 {
 		return keys, nil
 	}
-	return nil, set.lacks(ErrUnknownKey, alg, kid, -1)
+	return nil, s.set.lapsed(alg, kid, set.lacks(ErrUnknownKey, alg, kid, -1))
 }
 
 // Expires is when the first certificate of the keys expires; zero without certificates.
-func (s *static) Expires() time.Time { return s.expires }
+func (s *static) Expires() time.Time {
+	if s.set.certs != nil {
+		return s.set.firstEnd()
+	}
+	return s.expires
+}
 
 // expiry says why there are no keys any more.
 func (s *static) expiry() error {
+	if err := s.set.certificateErr(); err != nil {
+		return err
+	}
 	return fmt.Errorf("%w expired at %s", jose.ErrCertificate, s.expires.UTC().Format(time.RFC3339))
 }
 

@@ -67,9 +67,10 @@ var arrows = map[string][]string{
 		"internal/setting"},
 	"internal/keyset": {
 		"internal/jose", "internal/strictjson", "internal/fetch", "internal/refresh", "internal/setting",
-		"internal/hashing", "internal/smallfile", "internal/causes", "internal/lastgood",
+		"internal/hashing", "internal/smallfile", "internal/causes", "internal/lastgood", "internal/certchain",
 	},
-	"internal/tenant": {"internal/causes", "internal/smallfile"},
+	"internal/certchain": {"internal/causes", "internal/jose", "internal/smallfile"},
+	"internal/tenant":    {"internal/causes", "internal/smallfile"},
 	"internal/tenantkeys": {
 		"internal/tenant", "internal/keyset", "internal/jose", "internal/fetch", "internal/refresh", "internal/setting",
 		"internal/causes",
@@ -172,6 +173,7 @@ var arrows = map[string][]string{
 		"caddyjwt/words", "caddyjwt/clienttls", "caddyjwt/decryption", "caddyjwt/backchannel", "caddyjwt/pool",
 		"caddyjwt/process", "caddyjwt/require", "caddyjwt/revocations", "caddyjwt/localissuer", "internal/gate", "internal/authserver",
 		"introspect", "internal/fetch", "internal/hashing", "internal/jose", "internal/keyset", "internal/claims",
+		"internal/certchain",
 		"internal/privatekey", "internal/rotating", "internal/setting", "internal/tenant", "internal/tenantkeys",
 	},
 	"caddyjwt/consumers": {"caddyjwt/words", "internal/gate", "internal/consumer", "internal/claims", "internal/jose",

@@ -42,11 +42,12 @@ var harmless = map[string]string{
 		"they admit nobody",
 	"internal/roster/set.go: one.Verifier.Thumbprint() != other.Verifier.Thumbprint()": "keyed hashes, " +
 		"of two secrets that the operator has written",
-	"internal/sealed/key.go: k.thumbprint == other.thumbprint": "hashes of public keys",
-	"internal/sealed/key.go: k.thumbprint == key.thumbprint":   "hashes of public keys",
-	"internal/sealed/open.go: k.thumbprint == key.thumbprint":  "hashes of public keys",
-	"internal/sealed/open.go: t.TagSize != enc.tag":            "lengths, which everybody can see",
-	"internal/issuing/answer.go: f.Code == InvalidToken":       "an error code",
+	"internal/keyset/certificates.go: certified.Thumbprint() != key.Thumbprint()": "hashes of public keys",
+	"internal/sealed/key.go: k.thumbprint == other.thumbprint":                    "hashes of public keys",
+	"internal/sealed/key.go: k.thumbprint == key.thumbprint":                      "hashes of public keys",
+	"internal/sealed/open.go: k.thumbprint == key.thumbprint":                     "hashes of public keys",
+	"internal/sealed/open.go: t.TagSize != enc.tag":                               "lengths, which everybody can see",
+	"internal/issuing/answer.go: f.Code == InvalidToken":                          "an error code",
 	"internal/gate/routing.go: strings.HasPrefix(token, party.issuer.Asking.Prefix)": "how an issuer's " +
 		"opaque tokens begin, which is no secret",
 }
