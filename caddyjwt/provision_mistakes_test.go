@@ -109,8 +109,10 @@ func TestProvisionErrors(t *testing.T) {
 			`"client_secret":"9d1f8a3c5e7b42604f8e1a2b3c4d5e6f","key_id":"x"}`), "key_id names"},
 		"raw_basic for userinfo": {issuer(`"introspect":{"mode":"always","verify":"userinfo","raw_basic":true}`),
 			"raw_basic: UserInfo is asked with the token itself"},
-		"signed userinfo": {issuer(`"introspect":{"mode":"always","verify":"userinfo","signed":true}`),
-			"signed: UserInfo has no signed answers: remove it"},
+		"signed userinfo without keys": {issuer(`"any_audience":true,"keys":{"source":"none"},` +
+			`"introspect":{"verify":"userinfo","signed":true}`), "signed answers need the issuer's public keys"},
+		"a client of unsigned userinfo": {issuer(`"introspect":{"mode":"always","verify":"userinfo","client_id":"a"}`),
+			"client_id: UserInfo is asked with the token itself as the credential: remove it, or ask for signed answers"},
 		"max_stale without fetching": {issuer(`"max_stale":"1h","keys":{"source":"none"},` +
 			`"introspect":{"endpoint":"https://as.example/i","auth_method":"none"}`), "neither is fetched"},
 		"request header without fetching": {issuer(`"request_headers":{"X-Key":["a"]},"keys":{"source":"none"},` +

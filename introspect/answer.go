@@ -70,7 +70,10 @@ func (c *Client) read(ctx context.Context, resp *http.Response) (Result, error) 
 		}
 	}
 	parse := parseAnswer
-	if c.cfg.Mode == UserInfo {
+	switch {
+	case c.cfg.Mode == UserInfo && c.cfg.Signed:
+		parse = parseSignedUserInfo
+	case c.cfg.Mode == UserInfo:
 		parse = parseUserInfo
 	}
 	r, err := parse(text, c.cfg.Tolerate)
@@ -118,6 +121,10 @@ func checkType(h http.Header, wanted string) error {
 	if hasCharset && strings.EqualFold(charset, "utf-8") {
 		delete(params, "charset")
 	}
+	if wanted == typeJSON && (name == typeJWT || name == typeSigned) {
+		return fmt.Errorf("%w: it is signed or encrypted (%s), and plain JSON is wanted; ask for signed answers "+
+			"(\"signed\"), or have the server send this client plain ones", ErrAnswer, name)
+	}
 	if err != nil || name != wanted || len(params) > 0 {
 		return fmt.Errorf("%w: its Content-Type is not %s", ErrAnswer, wanted)
 	}
@@ -128,12 +135,16 @@ func checkType(h http.Header, wanted string) error {
 	return nil
 }
 
-// openSigned has the signature verified and extracts the answer. The other claims of the JWT are about the answer, not
-// about the token (RFC 9701 section 5).
+// openSigned has the signature verified and extracts the answer. The other claims of an introspection response are
+// about the response, not about the token (RFC 9701 section 5). Those of UserInfo are the answer itself (OpenID Connect
+// Core 1.0 section 5.3.2).
 func (c *Client) openSigned(ctx context.Context, jwt []byte) ([]byte, error) {
 	claims, err := c.cfg.VerifySigned(ctx, string(jwt))
 	if err != nil {
 		return nil, fmt.Errorf("signed answer: %w", err)
+	}
+	if c.cfg.Mode == UserInfo {
+		return claims, nil
 	}
 	object, err := readObject(claims)
 	if err != nil {
@@ -193,4 +204,21 @@ func parseUserInfo(text []byte, t Tolerance) (Result, error) {
 		return Result{}, fmt.Errorf(`%w: "sub" is not a string or empty`, ErrAnswer)
 	}
 	return Result{Active: true}, nil
+}
+
+// parseSignedUserInfo reads the claims of a signed answer. Its "exp" is about the answer, which must not be used any
+// longer (RFC 7519 section 4.1.4).
+func parseSignedUserInfo(text []byte, t Tolerance) (Result, error) {
+	r, err := parseUserInfo(text, t)
+	if err != nil {
+		return Result{}, err
+	}
+	object, err := readObject(text)
+	if err != nil {
+		return Result{}, err
+	}
+	if r.ExpiresAt, err = t.date(object, "exp"); err != nil {
+		return Result{}, err
+	}
+	return r, nil
 }

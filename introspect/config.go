@@ -55,7 +55,7 @@ const (
 	// This is for servers without introspection, and it proves less. The answer says who the user is. It does not say for
 	// which audience, client or scope the token was issued, nor when it expires. So a token issued for any other
 	// application of that server is active here. Checks of those claims have nothing to look at, and [Result.ExpiresAt] is
-	// zero.
+	// zero, unless a signed answer has an end of its own.
 	UserInfo
 )
 
@@ -126,7 +126,8 @@ type Config struct {
 	PlainHTTP PlainHTTP
 
 	// ClientID is our client identifier at the server. Register a client for this purpose alone: some servers call a token
-	// inactive when the client that obtained it asks.
+	// inactive when the client that obtained it asks. In [UserInfo] mode, it is only for signed answers: the audience that
+	// they must have.
 	ClientID string
 	// ClientSecret is for client_secret_basic, client_secret_post and client_secret_jwt.
 	ClientSecret string
@@ -165,13 +166,20 @@ type Config struct {
 	// never changes a verdict.
 	TokenTypeHint string
 
-	// Signed asks for signed answers (RFC 9701) and accepts nothing else: a plain JSON answer is then no verdict. Needs
-	// VerifySigned.
+	// Signed asks for signed answers and accepts nothing else: a plain JSON answer is then no verdict. To introspection,
+	// these are the responses of RFC 9701. In [UserInfo] mode they are of the type application/jwt (OpenID Connect Core
+	// 1.0 section 5.3.2). Needs VerifySigned.
 	Signed bool
-	// VerifySigned verifies a signed answer: its signature, its algorithm, "typ" (token-introspection+jwt), "iss", "aud"
-	// (our ClientID), and that "iat" is recent. It returns the claims as JSON. Only "token_introspection" is read from
-	// them (RFC 9701 section 5). Its errors count as [CauseProtocol], unless they are a [*NoVerdictError], for example
-	// because there are no keys yet. It must return when its context ends.
+	// VerifySigned verifies a signed answer and returns its claims as JSON. It gets the text as it came: if the server
+	// encrypts its answers as well, the function has to decrypt them first.
+	//
+	// It has to check the signature, its algorithm, and "iss". To introspection, also "typ" (token-introspection+jwt),
+	// "aud" (our ClientID), and that "iat" is recent; only "token_introspection" is read from the claims (RFC 9701 section
+	// 5). In [UserInfo] mode, also "aud" (our ClientID, if there is one), that "typ" names no other kind of JWT, and the
+	// times, if there are any; all claims are the answer, and it is not used after its "exp".
+	//
+	// Its errors count as [CauseProtocol], unless they are a [*NoVerdictError], for example because there are no keys yet.
+	// It must return when its context ends.
 	VerifySigned func(ctx context.Context, jwt string) ([]byte, error) `fingerprint:"set"`
 
 	// Tolerate lists shapes of answers that are admitted against the specifications. Default: none.

@@ -183,10 +183,18 @@ func TestMistakesInTheConfiguration(t *testing.T) {
 			userInfo(c)
 			c.Params = []introspect.Param{{Name: "a"}}
 		}, "Params", "UserInfo"},
-		{"signed userinfo", func(c *config) {
+		{"signed userinfo without a verifier", func(c *config) { userInfo(c); c.Signed = true }, "VerifySigned", "missing"},
+		{"userinfo with a verifier only", func(c *config) {
 			userInfo(c)
-			c.Signed, c.VerifySigned = true, verify
-		}, "Signed", "UserInfo"},
+			c.VerifySigned = verify
+		}, "VerifySigned", "remove it"},
+		{"userinfo with an audience of unsigned answers", func(c *config) {
+			userInfo(c)
+			c.ClientID = "gateway"
+		}, "ClientID", "ask for signed answers"},
+		{"signed userinfo with a secret", func(c *config) {
+			c.Mode, c.Signed, c.VerifySigned = introspect.UserInfo, true, verify
+		}, "ClientSecret", "UserInfo"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			cfg := basicConfig("https://as.example.com/introspect")

@@ -22,6 +22,7 @@ import (
 const (
 	typeJSON   = "application/json"
 	typeSigned = "application/token-introspection+jwt" // RFC 9701 section 5
+	typeJWT    = "application/jwt"                     // OpenID Connect Core 1.0 section 5.3.2
 	typeForm   = "application/x-www-form-urlencoded"
 )
 
@@ -156,7 +157,7 @@ func (c *Config) request(ctx context.Context, where string, method AuthMethod, t
 	if c.Mode == UserInfo {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, where, nil)
 		if err == nil {
-			req.Header.Set("Accept", typeJSON)
+			req.Header.Set("Accept", c.wantedType())
 			req.Header.Set("Authorization", "Bearer "+token)
 		}
 		return req, err
@@ -180,8 +181,12 @@ func (c *Config) request(ctx context.Context, where string, method AuthMethod, t
 	return req, err
 }
 
+// wantedType is the only type of answer that counts. Encrypted answers have the same type as signed ones.
 func (c *Config) wantedType() string {
-	if c.Signed {
+	switch {
+	case c.Signed && c.Mode == UserInfo:
+		return typeJWT
+	case c.Signed:
 		return typeSigned
 	}
 	return typeJSON

@@ -59,14 +59,15 @@ func (c Config) validate() error {
 
 // validateQuestion checks the settings that only one mode has.
 func (c Config) validateQuestion() error {
+	switch {
+	case c.Signed && c.VerifySigned == nil:
+		return configError("VerifySigned", "missing: signed answers need it")
+	case !c.Signed && c.VerifySigned != nil:
+		return configError("VerifySigned", "no signed answers are asked for: remove it, or ask for them")
+	}
 	switch c.Mode {
 	case Introspection:
-		switch {
-		case c.Signed && c.VerifySigned == nil:
-			return configError("VerifySigned", "missing: signed answers need it")
-		case !c.Signed && c.VerifySigned != nil:
-			return configError("VerifySigned", "no signed answers are asked for: remove it, or ask for them")
-		case c.TokenTypeHint != HintOff && !isPrintable(c.TokenTypeHint):
+		if c.TokenTypeHint != HintOff && !isPrintable(c.TokenTypeHint) {
 			return configError("TokenTypeHint", "%q is not one word of printable ASCII", c.TokenTypeHint)
 		}
 		return c.validateAuth()
@@ -76,7 +77,8 @@ func (c Config) validateQuestion() error {
 	return configError("Mode", "%d is neither Introspection nor UserInfo", c.Mode)
 }
 
-// validateUserInfo refuses settings that would have no effect.
+// validateUserInfo refuses settings that would have no effect. A client identifier is only for signed answers, which
+// name the client that they are for (OpenID Connect Core 1.0 section 5.3.2).
 func (c Config) validateUserInfo() error {
 	const itself = "UserInfo is asked with the token itself as the credential: remove it"
 	for _, field := range []struct {
@@ -84,14 +86,12 @@ func (c Config) validateUserInfo() error {
 		there     bool
 	}{
 		{"AuthMethod", itself, c.AuthMethod != ""},
-		{"ClientID", itself, c.ClientID != ""},
+		{"ClientID", itself + ", or ask for signed answers, whose audience it is", c.ClientID != "" && !c.Signed},
 		{"ClientSecret", itself, c.ClientSecret != ""},
 		{"PrivateKey", itself, c.PrivateKey != nil},
 		{"BearerToken", itself, c.BearerToken != ""},
 		{"Renew", itself, c.Renew != nil},
 		{"RawBasic", itself, c.RawBasic},
-		{"Signed", "UserInfo has no signed answers: remove it", c.Signed},
-		{"VerifySigned", "UserInfo has no signed answers: remove it", c.VerifySigned != nil},
 		{"Params", "a UserInfo request has no parameters: remove it", len(c.Params) > 0},
 		{"TokenTypeHint", "a UserInfo request has no parameters: remove it", c.TokenTypeHint != ""},
 	} {

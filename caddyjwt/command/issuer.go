@@ -98,7 +98,10 @@ func (o *mintOptions) mintFrom(h *caddyjwt.Handler, issuer *caddyjwt.OfflineIssu
 	} else if len(issuer.Types) > 0 {
 		token.Header["typ"] = issuer.Types[0]
 	}
-	return signed(token, key.private, offline)
+	if err := o.header.addMembers(token, ""); err != nil {
+		return "", err
+	}
+	return o.signed(token, key.private, offline)
 }
 
 // shorter is the smaller of two bounds, of which 0 is none.

@@ -22,6 +22,8 @@ type mintOptions struct {
 	privateKey           string
 	claims               []string
 	lifetime             lifetimeFlag
+	header               headerFlags
+	encrypt              encryptFlags
 }
 
 const defaultLifetime = 5 * time.Minute
@@ -51,6 +53,7 @@ Prints an access token for a consumer of a bearer_auth handler in the config fil
 taken from the config. With a public key, the token is signed with the private key from --private-key. So an issuer must
 have its keys in the config or in a file: "keys secret", "keys pem" or "keys file". The token has the claims that the
 handler asks for: iss, aud, sub, iat, exp, jti and, for an issuer, the scopes of "require scope".
+With --encrypt-to, the signed token is encrypted for the holder of a private key (a nested JWT).
 Before printing it, the command tries the token on the handler, without the network, and fails if the handler refuses
 it. If several handlers know the consumer or issuer, the token is for the first one that accepts it.
 
@@ -59,6 +62,7 @@ itself, and whoever runs this command should not be able to read a secret or pri
 		Example: `  caddy bearer-auth mint --config Caddyfile --consumer alice
   caddy bearer-auth mint --config Caddyfile --issuer https://auth.example.com --private-key key.pem --subject zoe
   caddy bearer-auth mint --config Caddyfile --consumer alice --claim scope="read write" --claim level=3 --lifetime 1h
+  caddy bearer-auth mint --config Caddyfile --consumer alice --header x-tenant=one --encrypt-to gate-public.pem
   curl -H "Authorization: Bearer $(caddy bearer-auth mint --config Caddyfile --consumer alice)" localhost:8080/`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -81,6 +85,8 @@ itself, and whoever runs this command should not be able to read a secret or pri
 	o.lifetime = lifetimeFlag(defaultLifetime)
 	flags.Var(&o.lifetime, "lifetime", "How long the token is valid; a negative one, such as -1m, makes an expired token")
 	flags.StringVar(&o.privateKey, "private-key", "", "PEM file of the private key, for RS, PS, ES and EdDSA")
+	o.header.addTo(cmd)
+	o.encrypt.addTo(cmd)
 	return cmd
 }
 
@@ -95,6 +101,12 @@ func (o *mintOptions) mint() (string, error) {
 		return "", errors.New("--credential belongs to --consumer: leave it out")
 	case o.consumer != "" && o.subject != "":
 		return "", errors.New("--subject belongs to --issuer: give a consumer's token another one with --claim sub=…")
+	}
+	if err := o.header.check(); err != nil {
+		return "", err
+	}
+	if err := o.encrypt.read(); err != nil {
+		return "", err
 	}
 	handlers, err := o.config.handlers()
 	if err != nil {

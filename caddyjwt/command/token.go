@@ -43,16 +43,23 @@ func (o *mintOptions) mintFor(
 	if err != nil {
 		return "", fmt.Errorf("credential %q: %w", credential.Key, err)
 	}
-	if claim := offline.KeyClaim(); claim == "kid" {
+	claim := offline.KeyClaim()
+	if claim == "kid" {
+		if err := o.header.sameKeyID(key); err != nil {
+			return "", err
+		}
 		token.Header["kid"] = key
 	} else {
 		claims[claim] = key
+	}
+	if err := o.header.addMembers(token, claim); err != nil {
+		return "", err
 	}
 	signingKey, err := o.signingKey(credential, now)
 	if err != nil {
 		return "", err
 	}
-	return signed(token, signingKey, offline)
+	return o.signed(token, signingKey, offline)
 }
 
 // offline is the gate on which the token is tried. If an expired token is wanted, its clock stands at the token's iat,
@@ -68,13 +75,16 @@ func (o *mintOptions) offline(h *caddyjwt.Handler, issued, now time.Time) (*cadd
 	return offline, nil
 }
 
-// signed signs a token and tries it.
-func signed(token *jwt.Token, key any, offline *caddyjwt.Offline) (string, error) {
+// signed signs a token, tries it, and encrypts it if that is wanted.
+func (o *mintOptions) signed(token *jwt.Token, key any, offline *caddyjwt.Offline) (string, error) {
 	text, err := token.SignedString(key)
 	if err != nil {
 		return "", fmt.Errorf("signing with %s: %w; check that the private key fits the algorithm", token.Header["alg"], err)
 	}
-	return text, accepted(offline, text)
+	if err := accepted(offline, text); err != nil {
+		return "", err
+	}
+	return o.encrypt.seal(text)
 }
 
 // issued is the token's iat: now, or, for a token that is to be expired, some time before its exp.
@@ -131,19 +141,28 @@ func (o *mintOptions) claimsFor(
 // addClaims adds those of the command line. fixed is the claim that they must not change, and why says why.
 func (o *mintOptions) addClaims(claims jwt.MapClaims, fixed, why string) error {
 	for _, claim := range o.claims {
-		name, value, ok := strings.Cut(claim, "=")
-		if !ok || name == "" {
-			return fmt.Errorf("--claim %q: expected name=value", claim)
+		name, value, err := member("--claim", claim)
+		if err != nil {
+			return err
 		}
 		if name == fixed {
 			return fmt.Errorf("--claim %s: %s", name, why)
 		}
 		claims[name] = value
-		if json.Valid([]byte(value)) {
-			claims[name] = json.RawMessage(value) // verbatim: a long number must not be rounded
-		}
 	}
 	return nil
+}
+
+// member is the name and the value that a flag gives to a claim or to a member of the header.
+func member(flag, text string) (name string, value any, err error) {
+	name, plain, ok := strings.Cut(text, "=")
+	switch {
+	case !ok || name == "":
+		return "", nil, fmt.Errorf("%s %q: expected name=value", flag, text)
+	case json.Valid([]byte(plain)):
+		return name, json.RawMessage(plain), nil // verbatim: a long number must not be rounded
+	}
+	return name, plain, nil
 }
 
 // notLonger refuses a lifetime above a bound, which is 0 for none.
@@ -237,7 +256,11 @@ func hintFor(reason gate.Reason, offline *caddyjwt.Offline) string {
 		return "set times only with --lifetime; a negative one such as --lifetime=-1m makes an expired token"
 	case gate.MissingClaim, gate.UnknownConsumer:
 		return "give it with --claim name=value, or check the values of --claim"
-	case gate.ProofRequired, gate.InvalidType, gate.UnsafeClaim, gate.MalformedToken:
+	case gate.UnknownKey:
+		return "leave out --kid, or set it to the kid of a key"
+	case gate.MalformedToken:
+		return "check the values of --claim and --header, and --kid"
+	case gate.ProofRequired, gate.InvalidType, gate.UnsafeClaim:
 		return "check the values of --claim"
 	}
 	return ""

@@ -47,7 +47,11 @@ func (i *Introspect) compile(s *words.Settings, of *Issuer, plan *Plan) (*Asking
 	switch i.Verify {
 	case "", "introspection":
 	case "userinfo":
-		config.Mode, config.Decode = introspect.UserInfo, gate.DecodeUserInfo(plan.Issuer.Name, how)
+		decode := how.DecodeUserInfo
+		if i.Signed {
+			decode = how.DecodeSignedUserInfo
+		}
+		config.Mode, config.Decode = introspect.UserInfo, gate.DecodeUserInfo(plan.Issuer.Name, decode)
 		if err := out.withoutAudience(of); err != nil {
 			return nil, err
 		}

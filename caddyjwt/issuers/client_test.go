@@ -4,9 +4,11 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/caddyjwt/gateway/caddyjwt/process"
+	"github.com/caddyjwt/gateway/internal/fetch"
 	"github.com/caddyjwt/gateway/internal/hashing/hashingtest"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/setting"
@@ -78,4 +80,19 @@ func TestClientsThatDifferHaveDifferentIdentities(t *testing.T) {
 // What a client keeps beside its own settings must be in its identity, or it would be used for other settings.
 func TestEverySettingOfAnAskerIsInItsIdentity(t *testing.T) {
 	hashingtest.EveryField(t, askerSettings{}, func(s askerSettings) [32]byte { return [32]byte([]byte(s.id())) })
+}
+
+// A signed answer to introspection is about one question. One of UserInfo can be sent again, so whoever is on the way
+// can call a token active in both.
+func TestPlainHTTPLetsSignedUserInfoBeReplayed(t *testing.T) {
+	for mode, want := range map[introspect.Mode]bool{introspect.Introspection: false, introspect.UserInfo: true} {
+		plan := Plan{
+			Server: Server{Fetch: fetch.Options{Plain: fetch.PrivateHTTP}},
+			Asking: &Asking{Client: introspect.Config{Mode: mode, Signed: true, Endpoint: "http://10.0.0.1/ask"}},
+		}
+		warning := plan.PlainHTTPWarning()
+		if got := strings.Contains(warning, "call any token active"); got != want || warning == "" {
+			t.Errorf("mode %d: %q", mode, warning)
+		}
+	}
 }

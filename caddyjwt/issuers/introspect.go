@@ -22,7 +22,8 @@ type Introspect struct {
 	// discovery. Placeholders are resolved.
 	Endpoint string `json:"endpoint,omitempty"`
 	// The gateway's client identifier at the server. Give the gateway a client of its own: some servers call a token
-	// inactive when the client that got it asks. Default: none. Placeholders are resolved.
+	// inactive when the client that got it asks. With verify "userinfo" it is only for signed answers: the client for
+	// which tokens are issued. Default: none. Placeholders are resolved.
 	ClientID string `json:"client_id,omitempty"`
 	// Secret of the client. Default: none. Placeholders are resolved. One such as {file./run/secrets/gate} is read again
 	// when the file changes. Prefer a placeholder: whoever can read the configuration can read a secret written here.
@@ -49,7 +50,9 @@ type Introspect struct {
 	// Send id and secret of client_secret_basic without form-encoding, for servers that do not decode them (against RFC
 	// 6749 section 2.3.1). Default: they are encoded.
 	RawBasic bool `json:"raw_basic,omitempty"`
-	// Accept signed answers only (RFC 9701), verified with the issuer's public keys. Needs client_id. Default: plain JSON.
+	// Accept signed answers only, verified with the issuer's public keys. To introspection, these are the responses of RFC
+	// 9701, which need client_id. With verify "userinfo", they are of the type application/jwt and must have "iss" and
+	// "aud"; if there is a client_id, "aud" must name it. Default: plain JSON only.
 	Signed bool `json:"signed,omitempty"`
 	// More parameters for the request, in this order, each name once. Default: none.
 	Params []Param `json:"params,omitempty"`

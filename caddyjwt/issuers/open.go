@@ -141,7 +141,7 @@ func (o Opener) openAsking(
 	}
 	settings := o.askerSettings(plan, keys, keysID)
 	if config.Signed {
-		config.VerifySigned = settings.signed.Verify
+		config.VerifySigned = settings.openAnswer
 	}
 	config.Identity = settings.id()
 	config.Renew = plan.Asking.renewer(o.Shared.Log.Keys.With("issuer", plan.Issuer.Name))
@@ -184,8 +184,14 @@ func (o Opener) askerSettings(plan *Plan, keys keyset.Source, keysID [32]byte) a
 		signed: authserver.SignedAnswers{
 			Keys: keys, Issuer: plan.Issuer.Name, ClientID: plan.Asking.Client.ClientID,
 			Algorithms: plan.Issuer.Algorithms, Leeway: plan.Issuer.Leeway,
+			Mode: plan.Asking.Client.Mode, Reading: plan.Issuer.Reading(0),
 		},
 	}
+}
+
+// openAnswer returns the claims of a signed answer. It gets the text as it came.
+func (s askerSettings) openAnswer(ctx context.Context, answer string) ([]byte, error) {
+	return s.signed.Verify(ctx, answer)
 }
 
 // id is the fingerprint of the settings, which a client's own settings contain.

@@ -1,6 +1,6 @@
 // Package authserver has rules about what an authorization server says apart from its tokens and keys: signed answers
-// to introspection (RFC 9701), and the endpoints in its metadata (RFC 8414). It gives the introspection client what it
-// needs, in that client's types.
+// to introspection (RFC 9701) and of UserInfo, and the endpoints in its metadata (RFC 8414). It gives the introspection
+// client what it needs, in that client's types.
 package authserver
 
 import (
@@ -29,7 +29,10 @@ type SignedAnswers struct {
 	Keys keyset.Source `fingerprint:"-"`
 	// Issuer is the iss that answers must have.
 	Issuer string
-	// ClientID is the aud that answers must have: our own name at the server.
+	// Mode is the kind of question that was asked. UserInfo has rules of its own: see checkUserInfo.
+	Mode introspect.Mode
+	// ClientID is the aud that answers must have: our own name at the server. Answers of UserInfo may be for any client if
+	// it is empty, and need an aud all the same.
 	ClientID string
 	// Algorithms are those that the issuer's tokens may have. Answers may have the same, except for those with shared
 	// secrets. An operator who allows only ES256 must not get an answer that is signed with something weaker (RFC 8725
@@ -37,15 +40,18 @@ type SignedAnswers struct {
 	Algorithms jose.Algorithms
 	// Leeway is the clock difference that is tolerated.
 	Leeway time.Duration
+	// Reading says how the claims of UserInfo are read. Nil means as the specifications say.
+	Reading *claims.Reading
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time `fingerprint:"-"` // for tests
 }
 
-// Verify verifies an answer as RFC 9701 section 5 demands: its type, signature, iss and aud, and that iat is recent. It
-// returns the claims. Other top-level claims decide nothing. When the keys are not available, the error is an
-// *introspect.NoVerdictError; any other error means that the answer is refused.
+// Verify verifies an answer to introspection as RFC 9701 section 5 demands: its type, signature, iss and aud, and that
+// iat is recent. Other top-level claims decide nothing. Of UserInfo, it verifies what checkUserInfo says. It returns
+// the claims. When the keys are not available, the error is an *introspect.NoVerdictError; any other error means that
+// the answer is refused.
 func (s SignedAnswers) Verify(ctx context.Context, answer string) ([]byte, error) {
-	token, err := jose.ParseTyped(answer, nil, answerType)
+	token, err := s.parse(answer)
 	if err != nil {
 		return nil, err
 	}
@@ -60,10 +66,27 @@ func (s SignedAnswers) Verify(ctx context.Context, answer string) ([]byte, error
 		}
 		return nil, err
 	}
-	if err := s.check(token.Payload); err != nil {
+	check := s.check
+	if s.Mode == introspect.UserInfo {
+		check = s.checkUserInfo
+	}
+	if err := check(token.Payload); err != nil {
 		return nil, err
 	}
 	return token.Payload, nil
+}
+
+// parse reads an answer of the right kind. UserInfo has no typ of its own. Any but the general "JWT" is that of another
+// kind, such as an access token (RFC 8725 section 3.12).
+func (s SignedAnswers) parse(answer string) (jose.Token, error) {
+	if s.Mode != introspect.UserInfo {
+		return jose.ParseTyped(answer, nil, answerType)
+	}
+	token, err := jose.Parse(answer, nil)
+	if err == nil && token.Header.Type != "" && token.Header.Type != "jwt" {
+		return jose.Token{}, fmt.Errorf("%w: that of UserInfo is \"JWT\", or there is none", jose.ErrType)
+	}
+	return token, err
 }
 
 // check checks the claims that say who made the answer, for whom, and when.
@@ -78,11 +101,14 @@ func (s SignedAnswers) check(payload []byte) error {
 	if err := claims.CheckAudience(set, []string{s.ClientID}); err != nil {
 		return err
 	}
-	now := time.Now
+	return s.checkAge(set.IssuedAt, s.now())
+}
+
+func (s SignedAnswers) now() time.Time {
 	if s.Now != nil {
-		now = s.Now
+		return s.Now()
 	}
-	return s.checkAge(set.IssuedAt, now())
+	return time.Now()
 }
 
 func (s SignedAnswers) checkAge(issued, now time.Time) error {

@@ -234,3 +234,26 @@ func TestConfirmation(t *testing.T) {
 		}
 	}
 }
+
+// The claims of a JWT about itself say nothing about the token. Its iat would be later than every revocation.
+func TestDecodeSignedUserInfoIgnoresClaimsAboutTheAnswer(t *testing.T) {
+	const text = `{"iss":"https://as","sub":"alice","aud":"c","exp":4,"nbf":"x","i\u0061t":3,"jti":"j","email":"e"}`
+	set, err := (*claims.Reading)(nil).DecodeSignedUserInfo([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if set.Issuer != "https://as" || set.Subject != "alice" {
+		t.Errorf("iss %q, sub %q", set.Issuer, set.Subject)
+	}
+	if set.ID != "" || set.Audience != nil || !set.ExpiresAt.IsZero() || !set.IssuedAt.IsZero() {
+		t.Errorf("jti %q, aud %q, exp %v, iat %v", set.ID, set.Audience, set.ExpiresAt, set.IssuedAt)
+	}
+	for _, name := range []string{"aud", "exp", "nbf", "iat", "jti"} {
+		if _, has := set.Claim(name); has {
+			t.Errorf("%s is there", name)
+		}
+	}
+	if _, has := set.Claim("email"); !has {
+		t.Error("email is not there")
+	}
+}

@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"slices"
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/strictjson"
@@ -50,20 +51,27 @@ func DecodeBy(text []byte, choose func(*Set) *Reading) (*Set, error) {
 }
 
 // DecodeAnswer is the function DecodeAnswer, by this Reading. A nil r is allowed.
-func (r *Reading) DecodeAnswer(text []byte) (*Set, error) { return r.decodeAnswer(text, "") }
+func (r *Reading) DecodeAnswer(text []byte) (*Set, error) { return r.decodeAnswer(text) }
 
 // DecodeUserInfo is the function DecodeUserInfo, by this Reading. A nil r is allowed.
 func (r *Reading) DecodeUserInfo(text []byte) (*Set, error) { return r.decodeAnswer(text, "aud") }
 
-// decodeAnswer reads an answer without one member.
-func (r *Reading) decodeAnswer(text []byte, without string) (*Set, error) {
+// DecodeSignedUserInfo reads the claims of a signed answer of a UserInfo endpoint, as DecodeUserInfo does, but also
+// ignores exp, nbf, iat and jti. In a JWT they are about the JWT itself (RFC 7519 section 4.1), which was made a moment
+// ago. Taken for those of the token, this iat would be later than every revocation. A nil r is allowed.
+func (r *Reading) DecodeSignedUserInfo(text []byte) (*Set, error) {
+	return r.decodeAnswer(text, "aud", "exp", "nbf", "iat", "jti")
+}
+
+// decodeAnswer reads an answer without some members.
+func (r *Reading) decodeAnswer(text []byte, without ...string) (*Set, error) {
 	s, err := parse(text)
 	if err != nil {
 		return nil, err
 	}
 	return s.read(r, func(m strictjson.Member) bool {
 		name, _ := m.Name.Str()
-		return without != "" && name == without || countsAsAbsent(name, m.Value) ||
+		return slices.Contains(without, name) || countsAsAbsent(name, m.Value) ||
 			r.tolerance().omitsInAnswer(name, m.Value)
 	})
 }

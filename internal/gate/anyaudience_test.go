@@ -3,6 +3,7 @@ package gate_test
 import (
 	"testing"
 
+	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/tokentest"
 	"github.com/caddyjwt/gateway/introspect"
@@ -142,7 +143,7 @@ func TestAnyAudienceNeedsAnAnswerAboutAnAccessToken(t *testing.T) {
 		as.says["opaque"] = m{"active": true, "sub": "alice"}
 		g := as.gate(gate.AskOpaque, key, anyAudience, keyless, func(c *gate.Config) {
 			c.Issuers[0].Asking = as.introspection(gate.AskOpaque,
-				func(c *introspect.Config) { c.Decode = gate.DecodeUserInfo(issuerA, nil) })
+				func(c *introspect.Config) { c.Decode = gate.DecodeUserInfo(issuerA, claims.DecodeUserInfo) })
 		})
 		accepted(t, g, request("opaque"))
 	})

@@ -26,10 +26,10 @@ func DecodeAnswer(issuer string, how *claims.Reading) func(answer []byte) (any, 
 }
 
 // DecodeUserInfo is DecodeAnswer for a client that asks the UserInfo endpoint. That endpoint takes access tokens only
-// (OpenID Connect Core 1.0 section 5.3.1), so its answer need not declare the kind of the token.
-func DecodeUserInfo(issuer string, how *claims.Reading) func(answer []byte) (any, error) {
+// (OpenID Connect Core 1.0 section 5.3.1), so its answer need not declare the kind of the token. decode reads it.
+func DecodeUserInfo(issuer string, decode func([]byte) (*claims.Set, error)) func(answer []byte) (any, error) {
 	return func(answer []byte) (any, error) {
-		set, err := how.DecodeUserInfo(answer)
+		set, err := decode(answer)
 		if err != nil {
 			return nil, err
 		}

@@ -232,7 +232,7 @@ var arrows = map[string][]string{
 		"caddyjwt/command/running", "internal/terminal",
 		"caddyjwt", "caddyjwt/consumers", "caddyjwt/protected", "caddyjwt/revocations", "caddyjwt/rights", "caddyjwt/words",
 		"internal/bearer", "internal/causes", "internal/claims", "internal/diagnose", "internal/gate", "internal/jose",
-		"internal/paste", "internal/privatekey", "internal/resource",
+		"internal/paste", "internal/privatekey", "internal/resource", "internal/sealing",
 	},
 	".":         {"caddyjwt", "caddyjwt/command", "caddyjwt/matcher"},
 	"cmd/caddy": {".", "caddyjwt/tokenissuer"},

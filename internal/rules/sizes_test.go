@@ -21,8 +21,8 @@ var longPackages = map[string]struct {
 	why   string
 }{
 	"caddyjwt":         {4_000, "one handler: its settings, their checks and its words are read together"},
-	"caddyjwt/command": {2_700, "three tools that read a configuration in one way, and print what they find in one way"},
-	"caddyjwt/issuers": {2_960, "one issuer: its settings, their checks and how to open what it needs are read together"},
+	"caddyjwt/command": {2_850, "three tools that read a configuration in one way, and print what they find in one way"},
+	"caddyjwt/issuers": {2_990, "one issuer: its settings, their checks and how to open what it needs are read together"},
 	"internal/keyset":  {3_225, "keys of a server, and what strangers may make the gate ask it, are read together"},
 	"internal/revoke":  {2_850, "what is lost between a list and its store is un-revoked, so both are read together"},
 	"internal/gate":    {5_400, "the steps of the pipeline stay in one place: their order is the security argument"},

@@ -122,7 +122,7 @@ func choose(usable []Recipient, kid string, why error) (Recipient, error) {
 	case len(usable) == 1:
 		return usable[0], nil
 	case len(usable) == 0 && why != nil:
-		return Recipient{}, fmt.Errorf("%w in the set: the last has this problem: %w", ErrKey, why)
+		return Recipient{}, fmt.Errorf("the last key of the set: %w", why)
 	case len(usable) == 0:
 		return Recipient{}, fmt.Errorf("%w: the set has no keys", ErrKey)
 	}
