@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	// What the Caddyfiles here name besides our own. All of modules/standard takes longer to link.
+	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/logging"
 	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	_ "github.com/caddyserver/caddy/v2/modules/logging"
 

@@ -143,10 +143,16 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	    require               claim <path> like <pattern...>         # repeatable
 //	    require               claim <path> at_least <number>         # repeatable
 //	    require               claim <path> at_most <number>          # repeatable
+//	    require               header <path> [<value...>]             # repeatable
+//	    require               header <path> like <pattern...>        # repeatable
+//	    require               header <path> at_least <number>        # repeatable
+//	    require               header <path> at_most <number>         # repeatable
 //	    require               group <group...>                       # repeatable
 //	    require               not scope <scope...>                   # repeatable
 //	    require               not claim <path> [<value...>]          # repeatable
 //	    require               not claim <path> like <pattern...>     # repeatable
+//	    require               not header <path> [<value...>]         # repeatable
+//	    require               not header <path> like <pattern...>    # repeatable
 //	    require               not group <group...>                   # repeatable
 //	    require               any { <requirement> ... }              # repeatable
 //	    scope_implies         <broad> <narrow...>                    # repeatable
@@ -158,6 +164,8 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	    introspect            [force|skip] [max_age <duration>]
 //	    forward_claims        <Header> <path> [<encoding>]           # repeatable
 //	    forward_claims        { <Header> <path> [<encoding>] ... }   # repeatable
+//	    forward_header        <Header> <path> [<encoding>]           # repeatable
+//	    forward_header        { <Header> <path> [<encoding>] ... }   # repeatable
 //	    forward_payload       <header> [padded]
 //	    forward_tenant        <header>
 //	    consumer_headers      off|<header...>

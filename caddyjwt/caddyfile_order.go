@@ -47,20 +47,17 @@ func unknownPlace(b *words.Block, kind string) error {
 	return b.Errf("token_from %q: there is no such place (did you mean %q?)", kind, meant)
 }
 
-// reversed recognizes a claim that stands before its header.
-func reversed(b *words.Block, first, second string) error {
-	claim, header := first, strings.TrimSuffix(second, ":")
-	if name, found := strings.CutPrefix(claim, "{http.auth.user."); found {
-		claim = strings.TrimSuffix(name, "}")
-	}
-	if !looksLikeHeader(header) || !looksLikeClaim(claim) {
+// reversed recognizes a value that stands before its header.
+func (f *forwarding) reversed(b *words.Block, first, second string) error {
+	path, header := f.bare(first), strings.TrimSuffix(second, ":")
+	if !looksLikeHeader(header) || !looksLikePath(path) {
 		return nil
 	}
-	return b.Errf("forward_claims %s %s: the header comes first, then the claim: did you mean \"%s %s\"? "+
-		"(for a header named %q, write %q)", first, second, header, claim, claim, textproto.CanonicalMIMEHeaderKey(claim))
+	return b.Errf("%s %s %s: the header comes first, then the %s: did you mean \"%s %s\"? (for a header named %q, "+
+		"write %q)", f.word, first, second, f.value, header, path, path, textproto.CanonicalMIMEHeaderKey(path))
 }
 
-// looksLikeHeader reports whether a text is likely a header name and hardly a claim.
+// looksLikeHeader reports whether a text is likely a header name and hardly a path.
 func looksLikeHeader(text string) bool {
 	for _, c := range text {
 		if c != '-' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
@@ -70,7 +67,7 @@ func looksLikeHeader(text string) bool {
 	return text != "" && ('A' <= text[0] && text[0] <= 'Z' || strings.HasPrefix(text, "x-"))
 }
 
-// looksLikeClaim reports whether a text is likely a claim and hardly a header name.
-func looksLikeClaim(text string) bool {
+// looksLikePath reports whether a text is likely a path and hardly a header name.
+func looksLikePath(text string) bool {
 	return text != "" && !strings.Contains(text, "-") && text == strings.ToLower(text)
 }

@@ -16,6 +16,19 @@ func readPublic(b *words.Block, h *Handler) error {
 	return b.Check("public", []words.Mistake{words.SingleQuotes, words.ShellVariable}, paths...)
 }
 
+// readOptional reads which requests without a good token pass.
+func readOptional(b *words.Block, h *Handler) error {
+	h.Optional = true
+	switch args := b.Args(); {
+	case len(args) == 0:
+	case len(args) == 1 && args[0] == "expired":
+		h.OptionalExpired = true
+	default:
+		return b.WrongUsage("any other bad token is refused")
+	}
+	return nil
+}
+
 // compilePublic refuses placeholders in public paths. They could open what the configuration does not show. The gate
 // checks everything else about a path.
 func (h *Handler) compilePublic() ([]string, error) {

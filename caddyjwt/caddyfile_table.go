@@ -58,7 +58,9 @@ var handlerTable = words.Table[Handler]{Name: "bearer_auth", Words: []words.Word
 	{Name: "introspect", Usage: []string{"[force|skip] [max_age <duration>]"},
 		Reader: words.Custom(readRouteIntrospect, func(h *Handler) []any { return []any{&h.Introspect} })},
 	{Name: "forward_claims", Usage: forwardUsage, Repeatable: true,
-		Reader: words.Custom(readForwardClaims, func(h *Handler) []any { return []any{&h.ForwardClaims} })},
+		Reader: words.Custom(forwardsClaims.read, func(h *Handler) []any { return []any{&h.ForwardClaims} })},
+	{Name: "forward_header", Usage: forwardUsage, Repeatable: true,
+		Reader: words.Custom(forwardsHeader.read, func(h *Handler) []any { return []any{&h.ForwardHeader} })},
 	{Name: "forward_payload", Usage: []string{"<header> [padded]"},
 		Reader: words.Custom(readForwardPayload, func(h *Handler) []any { return []any{&h.ForwardPayload, &h.PadPayload} })},
 	{Name: "forward_tenant", Usage: []string{"<header>"},
@@ -131,36 +133,4 @@ func parseCacheSize(text string) (int64, error) {
 		return 0, errors.New("expected a size such as 32MiB, or off")
 	}
 	return int64(n), nil
-}
-
-func readRouteIntrospect(b *words.Block, h *Handler) error {
-	r := new(RouteIntrospect)
-	args := b.Args()
-	if len(args) > 0 && (args[0] == "force" || args[0] == "skip") {
-		r.Mode, args = args[0], args[1:]
-	}
-	switch {
-	case len(args) == 2 && args[0] == "max_age":
-		age, err := caddy.ParseDuration(args[1])
-		if err != nil || age < 0 {
-			return b.Errf("introspect max_age %q: expected a duration such as 10s", args[1])
-		}
-		r.MaxAge = (*caddy.Duration)(&age)
-	case len(args) != 0 || r.Mode == "":
-		return b.WrongUsage("endpoint and credentials go in the introspect block of an issuer")
-	}
-	h.Introspect = r
-	return nil
-}
-
-func readOptional(b *words.Block, h *Handler) error {
-	h.Optional = true
-	switch args := b.Args(); {
-	case len(args) == 0:
-	case len(args) == 1 && args[0] == "expired":
-		h.OptionalExpired = true
-	default:
-		return b.WrongUsage("any other bad token is refused")
-	}
-	return nil
 }

@@ -161,12 +161,19 @@ func (h *Handler) compileRoute(s *words.Settings, c *compiled) (err error) {
 	if config.ScopeImplies, err = require.CompileImplications(s, h.ScopeImplies); err != nil {
 		return setting.In("ScopeImplies", err)
 	}
-	for i := range h.ForwardClaims {
-		claim, err := h.ForwardClaims[i].compile()
+	for i, f := range h.ForwardClaims {
+		claim, err := forwardsClaims.compile("Claim", f.Claim, f.Header, f.As)
 		if err != nil {
 			return setting.In(setting.Element("ForwardClaims", i), err)
 		}
 		config.ForwardClaims = append(config.ForwardClaims, claim)
+	}
+	for i, f := range h.ForwardHeader {
+		member, err := forwardsHeader.compile("Member", f.Member, f.Header, f.As)
+		if err != nil {
+			return setting.In(setting.Element("ForwardHeader", i), err)
+		}
+		config.ForwardHeader = append(config.ForwardHeader, member)
 	}
 	if err := h.compileForwardTenant(c); err != nil {
 		return err
@@ -202,17 +209,18 @@ func (h *Handler) compileRoute(s *words.Settings, c *compiled) (err error) {
 	return setting.In("ErrorFormat", problem.CheckFormat(h.ErrorFormat))
 }
 
-func (f ForwardClaim) compile() (gate.ForwardClaim, error) {
-	path, err := require.ClaimPath("forward_claims", f.Claim)
+// compile checks one value for the backend. The field is that of its path.
+func (f *forwarding) compile(field, path, header, as string) (gate.Forward, error) {
+	to, err := require.ClaimPath(f.word, path)
 	if err != nil {
-		return gate.ForwardClaim{}, setting.In("Claim", err)
+		return gate.Forward{}, setting.In(field, err)
 	}
-	as, known := claims.ParseEncoding(f.As)
+	encoding, known := claims.ParseEncoding(as)
 	if !known {
-		return gate.ForwardClaim{}, setting.Errorf("As", "forward_claims %s %s %s: expected %s", f.Header, f.Claim, f.As,
+		return gate.Forward{}, setting.Errorf("As", "%s %s %s %s: expected %s", f.word, header, path, as,
 			words.Alternatives(claims.Encodings()))
 	}
-	return gate.ForwardClaim{Path: path, Header: f.Header, As: as}, nil
+	return gate.Forward{Path: to, Header: header, As: encoding}, nil
 }
 
 func (r *RouteIntrospect) compile() (gate.RouteAsking, error) {

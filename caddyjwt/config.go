@@ -72,6 +72,16 @@ type ForwardClaim struct {
 	As string `json:"as,omitempty"`
 }
 
+// ForwardMember gives the backend a member of the JOSE header in a header of its own.
+type ForwardMember struct {
+	// Path of the member, in the notation of a claim's path.
+	Member string `json:"member"`
+	// Name of the header, under the rules for that of a claim.
+	Header string `json:"header"`
+	// How the value is written, as for a claim.
+	As string `json:"as,omitempty"`
+}
+
 // RouteIntrospect refines the issuers' introspect settings for one route.
 type RouteIntrospect struct {
 	// When to ask. "force" asks about every token, and needs an introspect block in all issuers. "skip" does not ask about

@@ -240,7 +240,7 @@ func TestSummaryKnowsEverySetting(t *testing.T) {
 	for of, c := range map[reflect.Type]struct{ told, leftOut string }{
 		reflect.TypeFor[gate.Config](): {
 			told: "Extractor Audience MaxLifetime Issuers Consumers Roster KeyClaim Require ScopeImplies ForwardClaims " +
-				"ForwardPayload PadPayload ConsumerHeaders ForwardToken ExposeToken Optional OptionalExpired " +
+				"ForwardHeader ForwardPayload PadPayload ConsumerHeaders ForwardToken ExposeToken Optional OptionalExpired " +
 				"Anonymous AllowPreflight " +
 				"AnyOrigin TrustedOrigins Public Asking Cache Revocations OnlyLocalRevoked " +
 				"ResourceMetadata",

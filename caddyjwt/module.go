@@ -49,6 +49,9 @@ func init() {
 // `{http.auth.user.id}` | the consumer's username, else the token's `sub`; also the access log's `user_id`
 // `{http.auth.user.<claim>}` | a claim, by path, with its own type
 // `{http.auth.bearer.issuer}` | the issuer of the accepted token, as configured
+// `{http.auth.bearer.alg}`, `kid`, `typ` | of the JOSE header of a JWT that was verified here
+// `{http.auth.bearer.enc}` | how the token was encrypted, such as A256GCM; empty if it was not
+// `{http.auth.bearer.header.<path>}` | a member of that header, by path, with its own type
 // `{http.auth.bearer.token}` | with "expose_token": the accepted token; secret
 // `{http.auth.bearer.reason}` | in error routes: why the request was refused, such as `expired`; not for clients
 // `{http.auth.bearer.error}` | in error routes: the error code that the client gets, such as `invalid_token`
@@ -108,6 +111,10 @@ type Handler struct {
 	ScopeImplies []require.Implication `json:"scope_implies,omitempty"`
 	// Claims that the backend gets in headers. Default: none; the backend then learns nothing from an issuer's token.
 	ForwardClaims []ForwardClaim `json:"forward_claims,omitempty"`
+	// Members of the token's JOSE header that the backend gets in headers. Only the header of a JWT that was verified here
+	// counts: without one there is no such header. Members that name or contain keys (jku, jwk, x5u, x5c) are texts like
+	// all others, and nobody has checked them. Default: none.
+	ForwardHeader []ForwardMember `json:"forward_header,omitempty"`
 	// Name of a header that gives the backend all claims at once: the token's payload, or the introspection answer about
 	// an opaque token, as base64url without padding (RFC 7515 section 2). The rules for its name are those for a claim's
 	// header. A request whose payload takes more than 8 KiB there, which is 6 KiB of JSON, is refused. Default: none.

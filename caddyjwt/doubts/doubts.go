@@ -61,7 +61,7 @@ func (g *Gate) tells(names ...string) bool {
 
 // forwardsClaim reports whether one of these claims has a header of its own.
 func (g *Gate) forwardsClaim(names ...string) bool {
-	return slices.ContainsFunc(g.Config.ForwardClaims, func(c gate.ForwardClaim) bool {
+	return slices.ContainsFunc(g.Config.ForwardClaims, func(c gate.Forward) bool {
 		return c.Path.Is(names...)
 	})
 }

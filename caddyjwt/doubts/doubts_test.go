@@ -75,8 +75,8 @@ func (g *Gate) guards(t *testing.T, url string) {
 }
 
 // forwarding gives the backend a claim in a header.
-func forwarding(t *testing.T, claim string) []gate.ForwardClaim {
-	return []gate.ForwardClaim{{Path: path(t, claim), Header: "X-Claim"}}
+func forwarding(t *testing.T, claim string) []gate.Forward {
+	return []gate.Forward{{Path: path(t, claim), Header: "X-Claim"}}
 }
 
 func path(t *testing.T, text string) claims.Path {

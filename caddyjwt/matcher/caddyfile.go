@@ -14,20 +14,26 @@ import (
 // UnmarshalCaddyfile sets up the matcher from Caddyfile tokens. Syntax:
 //
 //	bearer {
-//	    scope      <scope...>                       # repeatable
-//	    any_scope  <scope...>                       # repeatable
-//	    claim      <path> [<value...>]              # repeatable
-//	    claim      <path> like <pattern...>         # repeatable
-//	    claim      <path> at_least <number>         # repeatable
-//	    claim      <path> at_most <number>          # repeatable
-//	    group      <group...>                       # repeatable
-//	    not        scope <scope...>                 # repeatable
-//	    not        claim <path> [<value...>]        # repeatable
-//	    not        claim <path> like <pattern...>   # repeatable
-//	    not        group <group...>                 # repeatable
-//	    any        { <requirement> ... }            # repeatable
-//	    consumer   <username...>                    # repeatable
-//	    issuer     <iss...>                         # repeatable
+//	    scope      <scope...>                        # repeatable
+//	    any_scope  <scope...>                        # repeatable
+//	    claim      <path> [<value...>]               # repeatable
+//	    claim      <path> like <pattern...>          # repeatable
+//	    claim      <path> at_least <number>          # repeatable
+//	    claim      <path> at_most <number>           # repeatable
+//	    header     <path> [<value...>]               # repeatable
+//	    header     <path> like <pattern...>          # repeatable
+//	    header     <path> at_least <number>          # repeatable
+//	    header     <path> at_most <number>           # repeatable
+//	    group      <group...>                        # repeatable
+//	    not        scope <scope...>                  # repeatable
+//	    not        claim <path> [<value...>]         # repeatable
+//	    not        claim <path> like <pattern...>    # repeatable
+//	    not        header <path> [<value...>]        # repeatable
+//	    not        header <path> like <pattern...>   # repeatable
+//	    not        group <group...>                  # repeatable
+//	    any        { <requirement> ... }             # repeatable
+//	    consumer   <username...>                     # repeatable
+//	    issuer     <iss...>                          # repeatable
 //	}
 //
 // A single word needs no block: "bearer scope orders:write". Several lines of this kind in one named matcher are the
@@ -54,6 +60,8 @@ var directive = words.Directive[Matcher]{
 			Reader: required("any_scope", func(m *Matcher) any { return &m.AnyScopes })},
 		{Name: "claim", Usage: require.ClaimUsage, Repeatable: true,
 			Reader: required("claim", func(m *Matcher) any { return &m.Claims })},
+		{Name: "header", Usage: require.HeaderUsage, Repeatable: true,
+			Reader: required("header", func(m *Matcher) any { return &m.Header })},
 		{Name: "group", Usage: []string{"<group...>"}, Repeatable: true,
 			Reader: required("group", func(m *Matcher) any { return &m.Groups })},
 		{Name: "not", Usage: require.NotUsage, Repeatable: true,
@@ -84,10 +92,11 @@ func required(kind string, field func(*Matcher) any) words.Reader[Matcher] {
 			return err
 		}
 		all := require.Alternative{
-			Scopes: m.Scopes, AnyScopes: m.AnyScopes, Claims: m.Claims, Groups: m.Groups, Not: m.Not,
+			Scopes: m.Scopes, AnyScopes: m.AnyScopes, Claims: m.Claims, Header: m.Header, Groups: m.Groups, Not: m.Not,
 		}
 		err = all.ReadCommon(b, name, kind, values)
-		m.Scopes, m.AnyScopes, m.Claims, m.Groups, m.Not = all.Scopes, all.AnyScopes, all.Claims, all.Groups, all.Not
+		m.Scopes, m.AnyScopes, m.Claims, m.Header = all.Scopes, all.AnyScopes, all.Claims, all.Header
+		m.Groups, m.Not = all.Groups, all.Not
 		return err
 	}, func(m *Matcher) []any { return []any{field(m)} })
 }

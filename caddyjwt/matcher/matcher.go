@@ -22,8 +22,8 @@ func init() {
 }
 
 // Matcher matches a request by who is calling, as the last bearer_auth handler before it has found out. What it asks
-// must all hold. The rules for scopes, claims and groups are those of "require" in bearer_auth, and its scope_implies
-// counts.
+// must all hold. The rules for scopes, claims, the header and groups are those of "require" in bearer_auth, and its
+// scope_implies counts.
 //
 // A request without an identity does not match: one that came without a token where the gate allows that, a CORS
 // preflight, and in error routes one that was refused. Below "not" it does match, so ask there for an identity, too.
@@ -39,11 +39,14 @@ type Matcher struct {
 	AnyScopes [][]string `json:"any_scopes,omitempty"`
 	// Claims that the token must have, all of them. Default: any.
 	Claims []require.Claim `json:"claims,omitempty"`
+	// What the token's JOSE header must have, all of it. Only the header of a JWT that was verified here is known, so no
+	// other caller matches. Default: anything.
+	Header []require.HeaderMember `json:"header,omitempty"`
 	// Groups of which the caller must be in one: by the consumer's groups, or by the "groups" claim of an issuer's token.
 	// Default: any. Placeholders are resolved.
 	Groups []string `json:"groups,omitempty"`
-	// What the token must not have. A caller without a token, such as the anonymous consumer, has nothing of it. Default:
-	// nothing is excluded.
+	// What the token must not have. A caller without a token, such as the anonymous consumer, has nothing of it, but
+	// matches nothing about the header. Default: nothing is excluded.
 	Not *require.Excluded `json:"not,omitempty"`
 	// Blocks of alternatives. Of each block, the caller must meet one alternative. A block has at least two. Default:
 	// none.
@@ -96,7 +99,8 @@ func (m *Matcher) MatchWithError(r *http.Request) (bool, error) {
 // compile resolves placeholders and checks the settings. An error names the field.
 func (m *Matcher) compile(s *words.Settings) (c gate.Condition, err error) {
 	asked := require.Requirements{
-		Scopes: m.Scopes, AnyScopes: m.AnyScopes, Claims: m.Claims, Groups: m.Groups, Not: m.Not, Any: m.Any,
+		Scopes: m.Scopes, AnyScopes: m.AnyScopes, Claims: m.Claims, Header: m.Header, Groups: m.Groups,
+		Not: m.Not, Any: m.Any,
 	}
 	if asked.Empty() && len(m.Consumers) == 0 && len(m.Issuers) == 0 {
 		return c, errors.New("matcher bearer asks for nothing: add a scope, claim, group, consumer or issuer; " +

@@ -14,15 +14,17 @@ import (
 var (
 	ClaimUsage = []string{"<path> [<value...>]", "<path> like <pattern...>", "<path> at_least <number>",
 		"<path> at_most <number>"}
-	NotUsage = []string{"scope <scope...>", "claim <path> [<value...>]", "claim <path> like <pattern...>",
-		"group <group...>"}
+	HeaderUsage = ClaimUsage
+	NotUsage    = []string{"scope <scope...>", "claim <path> [<value...>]", "claim <path> like <pattern...>",
+		"header <path> [<value...>]", "header <path> like <pattern...>", "group <group...>"}
 	AnyUsage = []string{"{ <requirement> ... }"}
 )
 
 // Usage are the forms of the word require. The kinds of requirements are their first words.
 var Usage = slices.Concat(
 	[]string{"scope <scope...>", "any_scope <scope...>", "acr <value...>", "max_auth_age <duration>"},
-	prefixed("claim", ClaimUsage), []string{"group <group...>"}, prefixed("not", NotUsage), prefixed("any", AnyUsage),
+	prefixed("claim", ClaimUsage), prefixed("header", HeaderUsage), []string{"group <group...>"},
+	prefixed("not", NotUsage), prefixed("any", AnyUsage),
 )
 
 func prefixed(kind string, usages []string) (forms []string) {
@@ -72,7 +74,7 @@ func Read(b *words.Block, path string, into *Requirements) error {
 	common := into.common()
 	err := common.read(b, word, path, kind, values)
 	into.Scopes, into.AnyScopes, into.Claims = common.Scopes, common.AnyScopes, common.Claims
-	into.Groups, into.Not = common.Groups, common.Not
+	into.Header, into.Groups, into.Not = common.Header, common.Groups, common.Not
 	return err
 }
 
@@ -108,7 +110,7 @@ func readMaxAuthAge(b *words.Block, path string, r *Requirements, values []strin
 // ReadAny reads the lines of a block, each of which is an alternative. word is what stands before a kind outside of the
 // block, and path is that of the alternatives. hint is for a block without lines.
 func ReadAny(b *words.Block, word, path, hint string) (block []Alternative, err error) {
-	allowed := []string{"scope", "any_scope", "claim", "group", "not"}
+	allowed := []string{"scope", "any_scope", "claim", "header", "group", "not"}
 	err = b.EachLine(func(line []string) error {
 		kind, values := line[0], line[1:]
 		switch {
@@ -165,8 +167,13 @@ func (a *Alternative) read(b *words.Block, word, path, kind string, values []str
 		a.AnyScopes = append(a.AnyScopes, values)
 	case "claim":
 		b.MarkElements(at("Claims"), len(a.Claims), len(a.Claims)+1)
-		claim, err := readClaim(b, word+" claim", values)
-		a.Claims = append(a.Claims, claim)
+		compared, err := readComparison(b, word+" claim", values)
+		a.Claims = append(a.Claims, Claim{values[0], compared})
+		return err
+	case "header":
+		b.MarkElements(at("Header"), len(a.Header), len(a.Header)+1)
+		compared, err := readComparison(b, word+" header", values)
+		a.Header = append(a.Header, HeaderMember{values[0], compared})
 		return err
 	case "group":
 		b.MarkElements(at("Groups"), len(a.Groups), len(a.Groups)+len(values))
@@ -190,7 +197,7 @@ func expected(b *words.Block, word, kind string, usages []string) error {
 func (a *Alternative) readNot(b *words.Block, word, path string, values []string) error {
 	kind, values := values[0], values[1:]
 	switch kind {
-	case "scope", "claim", "group":
+	case "scope", "claim", "header", "group":
 	case "any_scope":
 		return b.Errf("%s not any_scope: write %s not scope <scope...>, of which the token must have none", word, word)
 	case "acr", "max_auth_age":
@@ -199,7 +206,7 @@ func (a *Alternative) readNot(b *words.Block, word, path string, values []string
 	case "any":
 		return b.Errf("%s not any: write a line %s not ... for each of them, as none may hold", word, word)
 	default:
-		return unknown(b, word+" not", kind, []string{"scope", "claim", "group"})
+		return unknown(b, word+" not", kind, []string{"scope", "claim", "header", "group"})
 	}
 	if len(values) == 0 {
 		return expected(b, word+" not", kind, NotUsage)
@@ -208,39 +215,38 @@ func (a *Alternative) readNot(b *words.Block, word, path string, values []string
 	if a.Not == nil {
 		a.Not = new(Excluded)
 	}
-	all.Scopes, all.Claims, all.Groups = a.Not.Scopes, a.Not.Claims, a.Not.Groups
+	all.Scopes, all.Claims, all.Header, all.Groups = a.Not.Scopes, a.Not.Claims, a.Not.Header, a.Not.Groups
 	err := all.read(b, word+" not", strings.TrimPrefix(path+".Not", "."), kind, values)
-	*a.Not = Excluded{all.Scopes, all.Claims, all.Groups}
+	*a.Not = Excluded{all.Scopes, all.Claims, all.Header, all.Groups}
 	return err
 }
 
-// readClaim reads a path and what follows it. what is how errors name the requirement.
-func readClaim(b *words.Block, what string, values []string) (Claim, error) {
-	claim := Claim{Claim: values[0]}
+// readComparison reads what follows a path. The first value is the path, and what is how errors name the requirement.
+func readComparison(b *words.Block, what string, values []string) (c Comparison, err error) {
 	if len(values) == 1 {
-		return claim, nil
+		return c, nil
 	}
 	switch compare, terms := values[1], values[2:]; compare {
 	case "like":
 		if len(terms) == 0 {
-			return claim, b.Errf("%s %s like: a pattern must follow, such as repo:org/*; to compare with the text \"like\" "+
-				"itself, use JSON, or a placeholder such as {env.NAME}", what, claim.Claim)
+			return c, b.Errf("%s %s like: a pattern must follow, such as repo:org/*; to compare with the text \"like\" "+
+				"itself, use JSON, or a placeholder such as {env.NAME}", what, values[0])
 		}
-		claim.Like = terms
+		c.Like = terms
 	case "at_least", "at_most":
 		if len(terms) != 1 {
-			return claim, b.Errf("%s %s %s: one number must follow; to compare with the text %q itself, use JSON, or a "+
-				"placeholder such as {env.NAME}", what, claim.Claim, compare, compare)
+			return c, b.Errf("%s %s %s: one number must follow; to compare with the text %q itself, use JSON, or a "+
+				"placeholder such as {env.NAME}", what, values[0], compare, compare)
 		}
 		if compare == "at_least" {
-			claim.AtLeast = Number(terms[0])
+			c.AtLeast = Number(terms[0])
 		} else {
-			claim.AtMost = Number(terms[0])
+			c.AtMost = Number(terms[0])
 		}
 	default:
-		claim.Values = values[1:]
+		c.Values = values[1:]
 	}
-	return claim, nil
+	return c, nil
 }
 
 // foreignKinds are kinds of requirements by other names, and parts of them, with what to write instead.

@@ -28,12 +28,26 @@ func (n *Number) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-func compileClaims(s *words.Settings, word string, list []Claim) (out []claims.Condition, err error) {
-	if err := words.NotEmpty(word+"s", list); err != nil {
+// condition is a Claim or a HeaderMember.
+type condition interface {
+	parts() (path string, compared *Comparison)
+}
+
+func (c Claim) parts() (path string, compared *Comparison) { return c.Claim, &c.Comparison }
+
+func (m HeaderMember) parts() (path string, compared *Comparison) {
+	return m.Member, &m.Comparison
+}
+
+// compileConditions compiles a list, whose name is plural. word names one of its elements.
+func compileConditions[C condition](s *words.Settings, word, plural string, list []C) ([]claims.Condition, error) {
+	var out []claims.Condition
+	if err := words.NotEmpty(plural, list); err != nil {
 		return nil, err
 	}
 	for i := range list {
-		condition, err := list[i].compile(s, word)
+		path, compared := list[i].parts()
+		condition, err := compared.compile(s, word, path)
 		if err != nil {
 			return nil, setting.In(fmt.Sprintf("[%d]", i), err)
 		}
@@ -42,11 +56,11 @@ func compileClaims(s *words.Settings, word string, list []Claim) (out []claims.C
 	return out, nil
 }
 
-func (c *Claim) compile(s *words.Settings, word string) (out claims.Condition, err error) {
-	if out.Path, err = ClaimPath(word, c.Claim); err != nil {
+func (c *Comparison) compile(s *words.Settings, word, path string) (out claims.Condition, err error) {
+	if out.Path, err = ClaimPath(word, path); err != nil {
 		return out, err
 	}
-	word += " " + c.Claim
+	word += " " + path
 	if out.Values, _, err = s.Texts(word, c.Values); err != nil {
 		return out, err
 	}
@@ -102,7 +116,7 @@ func (n Number) compile(s *words.Settings, word string) (claims.Number, error) {
 	return number, nil
 }
 
-// ClaimPath reads the path of a claim. word is how errors name it.
+// ClaimPath reads the path of a claim, or that of a member of the JOSE header. word is how errors name it.
 func ClaimPath(word, text string) (claims.Path, error) {
 	if err := words.Literal(word, text); err != nil {
 		return claims.Path{}, err

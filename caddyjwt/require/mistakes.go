@@ -11,11 +11,12 @@ import (
 
 // The mistakes of this file would load, and then no token would ever meet the requirement (see words.Mistake).
 
-// PathMistakes are mistakes in the notation of a claim path.
+// PathMistakes are mistakes in the notation of a path to a claim, or into the JOSE header.
 var PathMistakes = []words.Mistake{words.SingleQuotes, jsonPath, index, pathComma, words.Unfilled, braces}
 
-// Check looks for mistakes in the values that follow "scope", "any_scope", "acr", "claim" or "group" in a Caddyfile.
-// word is what stands before the kind: "require", or the name of the matcher. A claim has at least one value, its path.
+// Check looks for mistakes in the values that follow "scope", "any_scope", "acr", "claim", "header" or "group" in a
+// Caddyfile. word is what stands before the kind: "require", or the name of the matcher. A claim, and a member of the
+// header, has at least one value, its path.
 func Check(b *words.Block, word, kind string, values []string) error {
 	const patterns = ", or see \"Patterns\" in docs/configuration.md"
 	word, not := strings.CutSuffix(word, " not")
@@ -44,19 +45,28 @@ func Check(b *words.Block, word, kind string, values []string) error {
 		return b.Check(what, append(listMistakes("a group", cure),
 			operator("values stand side by side without an operator: "+one)), values...)
 	}
-	return checkClaim(b, word, what, values)
+	return checkMember(b, word, what, values)
 }
 
-// checkClaim looks for mistakes in a path, and in what follows it. word is what stands before "claim" or "not claim",
-// and what ends with that.
-func checkClaim(b *words.Block, word, what string, values []string) error {
-	paths := append(slices.Clone(PathMistakes), func(path string) string { return equals(word, path) },
-		words.WildcardInName("a claim path names one claim", "write its name; every element of an array is compared"))
+// memberOf is the last word of what names a requirement: "claim" or "header".
+func memberOf(what string) string { return what[strings.LastIndexByte(what, ' ')+1:] }
+
+// checkMember looks for mistakes in a path, and in what follows it. word is what stands before "claim" or "not claim",
+// "header" or "not header", and what ends with that.
+func checkMember(b *words.Block, word, what string, values []string) error {
+	names := "a claim path names one claim"
+	if memberOf(what) == "header" {
+		names = "a path names one member of the header"
+	}
+	paths := append(slices.Clone(PathMistakes), func(path string) string { return equals(word, what, path) },
+		words.WildcardInName(names, "write its name; every element of an array is compared"))
 	if err := b.Check(what, paths, values[0]); err != nil {
 		return err
 	}
-	kind := strings.TrimSuffix(what, "claim") + "scope"
-	if path := values[0]; len(values) > 1 && (path == "scope" || path == "scp" && strings.Contains(kind, " not ")) {
+	kind, ofClaim := strings.CutSuffix(what, "claim")
+	kind += "scope"
+	path, compares := values[0], ofClaim && len(values) > 1
+	if compares && (path == "scope" || path == "scp" && strings.Contains(kind, " not ")) {
 		return b.Errf("%s %s: the claim has all scopes of a token in one text, so no single one is equal to it: write "+
 			"\"%s <scope...>\" (to compare the whole text, write the path as /%s)", what, path, kind, path)
 	}
@@ -92,7 +102,7 @@ func wildcard(what, path, value string) string {
 	} else if value == "*" {
 		cure = fmt.Sprintf("to ask only that the claim is there, write %s %s", what, path)
 	}
-	return words.Wildcard("a claim is compared exactly", cure)(value)
+	return words.Wildcard("a "+memberOf(what)+" is compared exactly", cure)(value)
 }
 
 func listMistakes(what, cure string) []words.Mistake {
@@ -129,7 +139,7 @@ func quotedScopes(value string) string {
 	return "one pair of quotes makes one scope: leave the quotes out: " + strings.Join(strings.Fields(value), " ")
 }
 
-// braces recognizes a claim that is written as Caddy writes placeholders.
+// braces recognizes a path that is written as Caddy writes placeholders.
 func braces(path string) string {
 	name, opened := strings.CutPrefix(path, "{")
 	name, closed := strings.CutSuffix(name, "}")
@@ -139,13 +149,13 @@ func braces(path string) string {
 	return NotAPlaceholder(name)
 }
 
-// NotAPlaceholder says what to write in place of a claim's placeholder. Its name for the user is "id", and claims call
-// it "sub".
+// NotAPlaceholder says what to write in place of a placeholder. The name of the user is "id" there, and claims call it
+// "sub".
 func NotAPlaceholder(name string) string {
 	if name == "id" {
 		name = "sub"
 	}
-	return "a claim path is a name, not a placeholder: write " + name
+	return "a path is a name, not a placeholder: write " + name
 }
 
 // betweenValues recognizes words between the values of a claim that would be values themselves. The first of values is
@@ -165,8 +175,9 @@ func betweenValues(b *words.Block, word, what string, values []string) error {
 		case i == 1 && operators[value] != "":
 			return b.Errf("%s %q: %s", what, values[i], comparison(word, what, values[0], operators[value]))
 		case i == 1 && value == "not":
-			return b.Errf("%s: \"not\" stands before \"claim\": %s %s %s", what,
-				strings.Replace(what, "claim", "not claim", 1), values[0], strings.Join(values[2:], " "))
+			member := memberOf(what)
+			return b.Errf("%s: \"not\" stands before %q: %s %s %s", what, member,
+				strings.Replace(what, member, "not "+member, 1), values[0], strings.Join(values[2:], " "))
 		}
 	}
 	return nil
@@ -192,18 +203,19 @@ var operators = map[string]string{
 
 // comparison recognizes the operators of expressions. word is what stands before the kind.
 func comparison(word, what, path, value string) string {
+	member := memberOf(what)
 	switch value {
 	case "=", "==", "===", ":", ":=", "|", "||":
 		return "values follow the path without an operator: " + what + " <path> <value...>"
 	case "!=", "!==", "<>":
-		return fmt.Sprintf("here: %s not claim %s <value...>", word, path)
+		return fmt.Sprintf("here: %s not %s %s <value...>", word, member, path)
 	case ">=", "=>":
-		return fmt.Sprintf("here: %s claim %s at_least <number>", word, path)
+		return fmt.Sprintf("here: %s %s %s at_least <number>", word, member, path)
 	case "<=", "=<":
-		return fmt.Sprintf("here: %s claim %s at_most <number>", word, path)
+		return fmt.Sprintf("here: %s %s %s at_most <number>", word, member, path)
 	case ">", "<":
-		return fmt.Sprintf("here: %s claim %s at_least <number>, or at_most <number>; both include the number itself",
-			word, path)
+		return fmt.Sprintf("here: %s %s %s at_least <number>, or at_most <number>; both include the number itself",
+			word, member, path)
 	case "*=", "^=", "$=":
 		return fmt.Sprintf("here: %s %s like <text>*, or like *<text>", what, path)
 	case "=~", "~", "!~":
@@ -224,7 +236,7 @@ func jsonPath(path string) string {
 	if !found {
 		return ""
 	}
-	return fmt.Sprintf("a claim path begins with the name of a claim, not with \"$\": %s", rest)
+	return fmt.Sprintf("a path begins with a name, not with \"$\": %s", rest)
 }
 
 // index recognizes brackets. Only a JSON pointer leads into an array (RFC 6901).
@@ -239,7 +251,7 @@ func index(path string) string {
 	if strings.HasPrefix(rest, "]") || strings.HasPrefix(rest, "*]") {
 		return fmt.Sprintf("every element of an array is compared, so leave out the brackets: %s", name)
 	}
-	return fmt.Sprintf("a claim path has no brackets: to reach one element, use a JSON pointer: %s", pointer(path))
+	return fmt.Sprintf("a path has no brackets: to reach one element, use a JSON pointer: %s", pointer(path))
 }
 
 // pointer writes a path with brackets as a JSON pointer.
@@ -265,7 +277,7 @@ func pathComma(path string) string {
 func HasEquals(path string) bool { return strings.Contains(path, "=") && !literalName(path) }
 
 // equals recognizes a name and a value in one. word is what stands before the kind.
-func equals(word, path string) string {
+func equals(word, what, path string) string {
 	if at := strings.IndexAny(path, "<>!"); at > 0 && !literalName(path) {
 		sign, _, _ := strings.Cut(path[at:], "=")
 		if strings.Contains(path[at:], "=") {
@@ -273,7 +285,7 @@ func equals(word, path string) string {
 		} else {
 			sign = path[at : at+1]
 		}
-		if why := comparison(word, word+" claim", path[:at], sign); why != "" {
+		if why := comparison(word, what, path[:at], sign); why != "" {
 			return why
 		}
 	}
@@ -281,6 +293,6 @@ func equals(word, path string) string {
 		return ""
 	}
 	name, value, _ := strings.Cut(path, "=")
-	return fmt.Sprintf("a blank separates path and value: %s claim %s %s (for a name with a \"=\", use a JSON "+
-		"pointer: /%s)", word, name, strings.TrimLeft(value, "=~"), path)
+	return fmt.Sprintf("a blank separates path and value: %s %s %s (for a name with a \"=\", use a JSON "+
+		"pointer: /%s)", what, name, strings.TrimLeft(value, "=~"), path)
 }

@@ -1,6 +1,6 @@
-// Package require has what can be required of a caller by scope, sign-in, claim and group: the JSON, the Caddyfile, the
-// mistakes in both, and the way into the gate's own types. The handler and the matcher use it, so both have the same
-// rules.
+// Package require has what can be required of a caller by scope, sign-in, claim, header and group: the JSON, the
+// Caddyfile, the mistakes in both, and the way into the gate's own types. The handler and the matcher use it, so both
+// have the same rules.
 package require
 
 import (
@@ -31,6 +31,10 @@ type Requirements struct {
 	MaxAuthAge caddy.Duration `json:"max_auth_age,omitempty"`
 	// Claims that the token must have, all of them. Default: none.
 	Claims []Claim `json:"claims,omitempty"`
+	// What the token's JOSE header must have, all of it. The header is that of a JWT which was verified here. Any other
+	// caller is refused: one with an opaque token, with a token that only its server judges, or without a token. Default:
+	// nothing.
+	Header []HeaderMember `json:"header,omitempty"`
 	// Groups of which the token must have one: among the consumer's groups, or in the "groups" claim of an issuer's token.
 	// Default: none. Placeholders are resolved.
 	Groups []string `json:"groups,omitempty"`
@@ -50,6 +54,8 @@ type Alternative struct {
 	// As in require.
 	Claims []Claim `json:"claims,omitempty"`
 	// As in require.
+	Header []HeaderMember `json:"header,omitempty"`
+	// As in require.
 	Groups []string `json:"groups,omitempty"`
 	// As in require.
 	Not *Excluded `json:"not,omitempty"`
@@ -65,16 +71,32 @@ type Excluded struct {
 	// reader sees in it. Numbers are compared by their value: 5 excludes 5.0. With like, the claim must have texts only.
 	// Not with at_least and at_most. Without values and patterns, the claim must be absent or empty. Default: none.
 	Claims []Claim `json:"claims,omitempty"`
+	// Members of the JOSE header that must not be like this, under the rules for claims. Whoever has no JWT that was
+	// verified here is refused: nobody can say what its header has. Default: none.
+	Header []HeaderMember `json:"header,omitempty"`
 	// Groups in none of which the caller may be. A groups claim is judged like the other claims here. Default: none.
 	// Placeholders are resolved.
 	Groups []string `json:"groups,omitempty"`
 }
 
-// Claim asks for a claim. It has at most one of values, like, at_least and at_most.
+// Claim asks for a claim.
 type Claim struct {
 	// Path of the claim: names joined by dots (realm_access.roles), with "\." for a dot inside a name. A path with "://"
 	// in it is one name as it stands (https://example.com/roles). A path that begins with "/" is a JSON pointer.
 	Claim string `json:"claim"`
+	Comparison
+}
+
+// HeaderMember asks for a member of the JOSE header, such as "kid".
+type HeaderMember struct {
+	// Path of the member, in the notation for claims.
+	Member string `json:"member"`
+	Comparison
+}
+
+// Comparison says what a claim, or a member of the header, must be. It has at most one of values, like, at_least and
+// at_most.
+type Comparison struct {
 	// Values of which the claim must be one, or contain one if it is an array. Compared exactly. Default: any value that
 	// is not empty. Placeholders are resolved.
 	Values []string `json:"values,omitempty"`
@@ -92,7 +114,7 @@ type Claim struct {
 
 // common are the requirements that an alternative may have, too.
 func (r *Requirements) common() *Alternative {
-	return &Alternative{r.Scopes, r.AnyScopes, r.Claims, r.Groups, r.Not}
+	return &Alternative{r.Scopes, r.AnyScopes, r.Claims, r.Header, r.Groups, r.Not}
 }
 
 // Empty reports whether nothing is required.
@@ -101,7 +123,7 @@ func (r *Requirements) Empty() bool {
 }
 
 func (a *Alternative) empty() bool {
-	return len(a.Scopes)+len(a.AnyScopes)+len(a.Claims)+len(a.Groups) == 0 && a.Not == nil
+	return len(a.Scopes)+len(a.AnyScopes)+len(a.Claims)+len(a.Header)+len(a.Groups) == 0 && a.Not == nil
 }
 
 // Compile resolves placeholders and checks every setting on its own. word is how errors name the requirements, and
@@ -112,7 +134,8 @@ func (r *Requirements) Compile(s *words.Settings, word string) (out gate.Require
 		return out, false, err
 	}
 	out = gate.Requirements{
-		Scopes: all.Scopes, AnyScopes: all.AnyScopes, Claims: all.Claims, Groups: all.Groups, Not: all.Not,
+		Scopes: all.Scopes, AnyScopes: all.AnyScopes, Claims: all.Claims, Header: all.Header, Groups: all.Groups,
+		Not:        all.Not,
 		MaxAuthAge: time.Duration(r.MaxAuthAge),
 	}
 	var acr bool
@@ -148,8 +171,11 @@ func (a *Alternative) compile(s *words.Settings, word string) (out demand.All, k
 	if out.Groups, groups, err = s.Texts(word+" group", a.Groups); err != nil {
 		return out, false, setting.In("Groups", err)
 	}
-	if out.Claims, err = compileClaims(s, word+" claim", a.Claims); err != nil {
+	if out.Claims, err = compileConditions(s, word+" claim", word+" claims", a.Claims); err != nil {
 		return out, false, setting.In("Claims", err)
+	}
+	if out.Header, err = compileConditions(s, word+" header", word+" header", a.Header); err != nil {
+		return out, false, setting.In("Header", err)
 	}
 	known = scopes && anyScopes && groups
 	if a.Not != nil {
@@ -163,8 +189,8 @@ func (a *Alternative) compile(s *words.Settings, word string) (out demand.All, k
 }
 
 func (e *Excluded) compile(s *words.Settings, word string) (out demand.Exclusions, known bool, err error) {
-	if len(e.Scopes)+len(e.Claims)+len(e.Groups) == 0 {
-		return out, false, fmt.Errorf("%s excludes nothing: leave it out, or add a scope, claim or group", word)
+	if len(e.Scopes)+len(e.Claims)+len(e.Header)+len(e.Groups) == 0 {
+		return out, false, fmt.Errorf("%s excludes nothing: leave it out, or add a scope, claim, header or group", word)
 	}
 	var scopes, groups bool
 	if out.Scopes, scopes, err = s.Texts(word+" scope", e.Scopes); err != nil {
@@ -173,8 +199,11 @@ func (e *Excluded) compile(s *words.Settings, word string) (out demand.Exclusion
 	if out.Groups, groups, err = s.Texts(word+" group", e.Groups); err != nil {
 		return out, false, setting.In("Groups", err)
 	}
-	out.Claims, err = compileClaims(s, word+" claim", e.Claims)
-	return out, scopes && groups, setting.In("Claims", err)
+	if out.Claims, err = compileConditions(s, word+" claim", word+" claims", e.Claims); err != nil {
+		return out, false, setting.In("Claims", err)
+	}
+	out.Header, err = compileConditions(s, word+" header", word+" header", e.Header)
+	return out, scopes && groups, setting.In("Header", err)
 }
 
 // compileAnyScopes resolves placeholders in lists of scopes. Nobody could meet an empty list, so it is a mistake.

@@ -63,16 +63,35 @@ func ofUser(identity *gate.Identity, name string) any {
 	return printable(value)
 }
 
+// ofHeader is the value of a placeholder about the JOSE header.
+func ofHeader(id *gate.Identity, name string) any {
+	if path, found := strings.CutPrefix(name, "header."); found {
+		value, _ := id.HeaderMember(path)
+		return printable(value)
+	}
+	switch name {
+	case "alg", "kid", "typ":
+		return orNil(id.Header.Text(name))
+	case "enc":
+		return orNil(id.Header.Encryption)
+	}
+	return nil
+}
+
 // ofVerdict is the value of {http.auth.bearer.<name>}. The issuer of a consumer's token is "", not nil.
 func ofVerdict(verdict any, name string) any {
 	switch verdict := verdict.(type) {
 	case *gate.Identity:
-		switch {
-		case verdict != nil && name == "issuer":
+		if verdict == nil {
+			return nil
+		}
+		switch name {
+		case "issuer":
 			return verdict.Issuer
-		case verdict != nil && name == "tenant":
+		case "tenant":
 			return orNil(verdict.Tenant())
 		}
+		return ofHeader(verdict, name)
 	case *Refusal:
 		switch name {
 		case "issuer":

@@ -81,20 +81,21 @@ func (s *Set) claimByContent(name string) (Value, bool) {
 	return Value{}, false
 }
 
-// Lookup returns the value that a path leads to. It does not allocate.
+// Lookup implements Source.
 func (s *Set) Lookup(path Path) (Value, bool) {
-	if len(path.segments) == 0 {
+	if s == nil || path.IsZero() {
 		return Value{}, false
 	}
-	v, ok := s.Claim(path.segments[0])
-	for _, segment := range path.segments[1:] {
-		if !ok {
-			break
-		}
-		v.json, ok = path.step(v.json, segment)
-	}
-	if !ok {
-		return Value{}, false
-	}
-	return v, true
+	return path.below(s.Claim(path.segments[0]))
 }
+
+// find implements Source.
+func (s *Set) find(path Path) (v Value, absent bool) {
+	if s == nil || path.IsZero() {
+		return Value{}, true
+	}
+	return path.findBelow(s.Claim(path.segments[0]))
+}
+
+// names implements Source.
+func (*Set) names() (member, absence string) { return "claim", "is not there" }

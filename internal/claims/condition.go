@@ -9,8 +9,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/strictjson"
 )
 
-// Condition is about one claim: its values, patterns for them, or a bound. It has at most one of these. With none of
-// them, the claim must be there and not be empty. Judging a set does not allocate.
+// Condition is about one claim, or about one member of a JOSE header: its values, patterns for them, or a bound. It
+// has at most one of these. With none of them, the claim must be there and not be empty. Judging does not allocate.
 //
 // A claim may also break its opposite: see Excludes. The two are not each other's negation. A value of a form that
 // cannot be compared satisfies neither.
@@ -63,12 +63,9 @@ func (c *Condition) Terms() []string {
 	return terms
 }
 
-// Holds reports whether a set satisfies the condition. A nil set satisfies none.
-func (c *Condition) Holds(set *Set) bool {
-	if set == nil {
-		return false
-	}
-	value, there := set.Lookup(c.Path)
+// Holds reports whether the source satisfies the condition. A nil set and an unknown header satisfy none.
+func (c *Condition) Holds(source Source) bool {
+	value, there := source.Lookup(c.Path)
 	if !there {
 		return false
 	}
@@ -116,14 +113,15 @@ func (c *Condition) within(value strictjson.Value) bool {
 		(!c.AtMost.isSet() || d.compare(c.AtMost.decimal) <= 0)
 }
 
-// Excludes reports whether it is plain that a set has none of the values, and nothing like the patterns. That is so if
-// the claim is absent, null or empty, also in a nil set. Otherwise the claim must be a string, number or boolean, or an
-// array of these and of SCIM's objects, which count by their member "value" as in Value.Matches. Any other form is
-// refused, because a lenient reader may see a value in it. So is a number or boolean where there are patterns.
+// Excludes reports whether it is plain that the source has none of the values, and nothing like the patterns. That is
+// so if the claim is absent, null or empty, also in a nil set, but not in an unknown header. Otherwise the claim must
+// be a string, number or boolean, or an array of these and of SCIM's objects, which count by their member "value" as
+// in Value.Matches. Any other form is refused, because a lenient reader may see a value in it. So is a number or
+// boolean where there are patterns.
 //
 // Without values and patterns, the claim must be absent or empty. There is no opposite of a bound.
-func (c *Condition) Excludes(set *Set) bool {
-	value, absent := set.find(c.Path)
+func (c *Condition) Excludes(source Source) bool {
+	value, absent := source.find(c.Path)
 	switch {
 	case absent:
 		return true
@@ -180,53 +178,34 @@ func element(e strictjson.Value) strictjson.Value {
 	return e
 }
 
-// find looks for the value that a path leads to. absent reports that it is plainly not there: what lacks it is an
-// object, or null, or, for a pointer, an array. Where something else stands in the way, the value is neither there nor
-// absent.
-func (s *Set) find(path Path) (v Value, absent bool) {
-	if s == nil || len(path.segments) == 0 {
-		return Value{}, true
-	}
-	v, there := s.Claim(path.segments[0])
-	for _, segment := range path.segments[1:] {
-		if !there || v.json.Kind() == strictjson.Null {
-			break
-		}
-		if kind := v.json.Kind(); kind != strictjson.Object && (kind != strictjson.Array || !path.pointer) {
-			return Value{}, false
-		}
-		v.json, there = path.step(v.json, segment)
-	}
-	return v, !there || v.json.Kind() == strictjson.Null
-}
-
-// Unmet is the cause if the condition does not hold for a set, and Included the cause if the set does not exclude it.
+// Unmet is the cause if the condition does not hold, and Included the cause if the source does not exclude it.
 // They name the claim and what is required. They do not repeat the value, which may be personal. The text is written
 // only when somebody reads it.
-func (c *Condition) Unmet(set *Set) error { return &unmet{c, set, false} }
+func (c *Condition) Unmet(source Source) error { return &unmet{c, source, false} }
 
 // Included is the opposite of Unmet.
-func (c *Condition) Included(set *Set) error { return &unmet{c, set, true} }
+func (c *Condition) Included(source Source) error { return &unmet{c, source, true} }
 
 type unmet struct {
 	*Condition
-	set      *Set
+	source   Source
 	excluded bool
 }
 
 // Error names the claim, what was looked for, and what form the claim has.
 func (u *unmet) Error() string {
-	name, form := causes.Quote(u.Path.String()), "is not there"
-	if u.set != nil {
-		if value, there := u.set.Lookup(u.Path); there {
-			form = "is there, but it is " + u.form(value)
+	member, form := u.source.names()
+	if value, there := u.source.Lookup(u.Path); there {
+		form = "is there, but it is " + u.form(value)
+	}
+	wanted := "required"
+	if u.excluded {
+		wanted = "excluded"
+		if h, ofHeader := u.source.(*Header); !ofHeader || !h.IsZero() {
+			form = "has what it must not have, or a form in which that cannot be seen"
 		}
 	}
-	if u.excluded {
-		return fmt.Sprintf("the claim %s has what it must not have, or a form in which that cannot be seen; excluded: %s",
-			name, u.wanted())
-	}
-	return fmt.Sprintf("the claim %s %s; required: %s", name, form, u.wanted())
+	return fmt.Sprintf("the %s %s %s; %s: %s", member, causes.Quote(u.Path.String()), form, wanted, u.wanted())
 }
 
 // wanted is what the condition asks for.

@@ -199,7 +199,7 @@ func TestExcludes(t *testing.T) {
 		}
 	}
 	for _, c := range []claims.Condition{banned, like, present, bound} {
-		if !c.Excludes(nil) || c.Holds(nil) {
+		if !c.Excludes((*claims.Set)(nil)) || c.Holds((*claims.Set)(nil)) {
 			t.Errorf("%v: somebody without a token has it", c.Terms())
 		}
 	}
@@ -276,7 +276,7 @@ func TestCausesOfConditions(t *testing.T) {
 			t.Errorf("%s: cause\n%v\nwant\n%s", tt.set, err, want)
 		}
 	}
-	if got := values.Unmet(nil).Error(); !strings.HasPrefix(got, `the claim "x" is not there`) {
+	if got := values.Unmet((*claims.Set)(nil)).Error(); !strings.HasPrefix(got, `the claim "x" is not there`) {
 		t.Errorf("without a token: %s", got)
 	}
 }

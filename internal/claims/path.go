@@ -10,11 +10,11 @@ import (
 	"github.com/caddyjwt/gateway/internal/strictjson"
 )
 
-// ErrPath means that a text is not a claim path.
-var ErrPath = errors.New("invalid claim path")
+// ErrPath means that a text is not a path.
+var ErrPath = errors.New("invalid path")
 
-// Path leads to a value inside a claims set. Its segments are literal names, and there are no wildcards. It is
-// immutable. The zero Path leads nowhere.
+// Path leads to a value inside a claims set or a JOSE header. Its segments are literal names, and there are no
+// wildcards. It is immutable. The zero Path leads nowhere.
 type Path struct {
 	text     string
 	segments []string
@@ -117,6 +117,36 @@ func splitDots(text string) ([]string, error) {
 		}
 	}
 	return append(segments, segment.String()), nil
+}
+
+// below returns the value that the path leads to, if its first segment leads to v.
+func (p Path) below(v Value, ok bool) (Value, bool) {
+	for _, segment := range p.segments[1:] {
+		if !ok {
+			break
+		}
+		v.json, ok = p.step(v.json, segment)
+	}
+	if !ok {
+		return Value{}, false
+	}
+	return v, true
+}
+
+// findBelow is below, which also finds out whether the value is plainly not there: absent reports that what lacks it is
+// an object, or null, or, for a pointer, an array. Where something else stands in the way, the value is neither there
+// nor absent.
+func (p Path) findBelow(v Value, there bool) (_ Value, absent bool) {
+	for _, segment := range p.segments[1:] {
+		if !there || v.json.Kind() == strictjson.Null {
+			break
+		}
+		if kind := v.json.Kind(); kind != strictjson.Object && (kind != strictjson.Array || !p.pointer) {
+			return Value{}, false
+		}
+		v.json, there = p.step(v.json, segment)
+	}
+	return v, !there || v.json.Kind() == strictjson.Null
 }
 
 // step returns what one segment names inside a value.

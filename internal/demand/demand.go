@@ -1,5 +1,6 @@
-// Package demand judges what a route or a matcher demands of a caller: scopes, claims and groups, some of them, none of
-// them, or one of several alternatives. It knows no reasons and no answers to clients: those are the gate's.
+// Package demand judges what a route or a matcher demands of a caller: scopes, claims, the header and groups, some of
+// them, none of them, or one of several alternatives. It knows no reasons and no answers to clients: those are the
+// gate's.
 package demand
 
 import (
@@ -16,6 +17,8 @@ import (
 type Caller interface {
 	// Token has the claims of the token. It is nil without a token.
 	Token() *claims.Set
+	// Header is the JOSE header of the token. It is never nil, but unknown without a JWT that was verified here.
+	Header() *claims.Header
 	// Answer is what the authorization server says about a token that has other scopes itself. Nil otherwise. A scope
 	// must then be in both.
 	Answer() *claims.Set
@@ -35,6 +38,8 @@ type All struct {
 	AnyScopes [][]string
 	// Claims must all hold.
 	Claims []claims.Condition
+	// Header has what must hold for the JOSE header.
+	Header []claims.Condition
 	// Groups: the caller must be in one of them.
 	Groups []string
 	// Not is what must not be there.
@@ -46,7 +51,34 @@ type All struct {
 type Exclusions struct {
 	Scopes []string
 	Claims []claims.Condition
+	Header []claims.Condition
 	Groups []string
+}
+
+// source is where conditions look, with the word for it.
+type source struct {
+	word string
+	of   func(Caller) claims.Source
+}
+
+var (
+	ofToken  = source{"claim", func(c Caller) claims.Source { return c.Token() }}
+	ofHeader = source{"header", func(c Caller) claims.Source { return c.Header() }}
+)
+
+// about is a list of conditions, with where they look, and the field that has it.
+type about struct {
+	source
+	field      string
+	conditions []claims.Condition
+}
+
+func (a *All) conditions() [2]about {
+	return [...]about{{ofToken, "Claims", a.Claims}, {ofHeader, "Header", a.Header}}
+}
+
+func (e *Exclusions) conditions() [2]about {
+	return [...]about{{ofToken, "Claims", e.Claims}, {ofHeader, "Header", e.Header}}
 }
 
 // MetBy reports whether a caller meets all of it. It does not allocate.
@@ -59,20 +91,24 @@ func (a *All) MetBy(c Caller, h *scope.Hierarchy) bool {
 			return false
 		}
 	}
-	for i := range a.Claims {
-		if !a.Claims[i].Holds(c.Token()) {
-			return false
+	for _, these := range a.conditions() {
+		for i := range these.conditions {
+			if !these.conditions[i].Holds(these.of(c)) {
+				return false
+			}
 		}
 	}
-	for i := range a.Not.Claims {
-		if !a.Not.Claims[i].Excludes(c.Token()) {
-			return false
+	for _, these := range a.Not.conditions() {
+		for i := range these.conditions {
+			if !these.conditions[i].Excludes(these.of(c)) {
+				return false
+			}
 		}
 	}
 	return (len(a.Groups) == 0 || slices.ContainsFunc(a.Groups, c.InGroup)) && c.Outside(a.Not.Groups)
 }
 
-// Rules are the demands one by one, in the order in which they are checked: scopes, claims, groups.
+// Rules are the demands one by one, in the order in which they are checked: scopes, claims, the header, groups.
 func (a *All) Rules(h *scope.Hierarchy) (rules []Rule) {
 	if len(a.Scopes) > 0 {
 		rules = append(rules, NewScopes(a.Scopes, h))
@@ -83,11 +119,10 @@ func (a *All) Rules(h *scope.Hierarchy) (rules []Rule) {
 	if len(a.Not.Scopes) > 0 {
 		rules = append(rules, &Scopes{a.Not.Scopes, noneOf, h})
 	}
-	for i := range a.Claims {
-		rules = append(rules, claim{&a.Claims[i], false})
-	}
-	for i := range a.Not.Claims {
-		rules = append(rules, claim{&a.Not.Claims[i], true})
+	wanted, unwanted := a.conditions(), a.Not.conditions()
+	for n := range wanted {
+		rules = append(rules, wanted[n].rules(false)...)
+		rules = append(rules, unwanted[n].rules(true)...)
 	}
 	if len(a.Groups) > 0 {
 		rules = append(rules, group{a.Groups, false})
@@ -100,14 +135,16 @@ func (a *All) Rules(h *scope.Hierarchy) (rules []Rule) {
 
 // onlyScopes reports whether a token with enough scopes meets all of it.
 func (a *All) onlyScopes() bool {
-	return len(a.Scopes)+len(a.AnyScopes) > 0 && len(a.Claims)+len(a.Groups) == 0 && a.Not.empty()
+	return len(a.Scopes)+len(a.AnyScopes) > 0 && len(a.Claims)+len(a.Header)+len(a.Groups) == 0 && a.Not.empty()
 }
 
 func (a *All) empty() bool {
-	return len(a.Scopes)+len(a.AnyScopes)+len(a.Claims)+len(a.Groups) == 0 && a.Not.empty()
+	return len(a.Scopes)+len(a.AnyScopes)+len(a.Claims)+len(a.Header)+len(a.Groups) == 0 && a.Not.empty()
 }
 
-func (e *Exclusions) empty() bool { return len(e.Scopes)+len(e.Claims)+len(e.Groups) == 0 }
+func (e *Exclusions) empty() bool {
+	return len(e.Scopes)+len(e.Claims)+len(e.Header)+len(e.Groups) == 0
+}
 
 // ScopesToAsk are the scopes that a client should ask for, each of them once: all that must be there, the first of each
 // list, and those of the first alternative in each block that asks for scopes alone. A token with them meets all
@@ -158,8 +195,10 @@ func (a *All) Validate(word string) error {
 			return setting.In(setting.Element("AnyScopes", i), err)
 		}
 	}
-	if err := validClaims(word+"claim", a.Claims); err != nil {
-		return setting.In("Claims", err)
+	for _, these := range a.conditions() {
+		if err := these.validate(word); err != nil {
+			return setting.In(these.field, err)
+		}
 	}
 	if slices.Contains(a.Groups, "") {
 		return setting.Errorf("Groups", "%sgroup: a group is empty", word)
@@ -177,13 +216,15 @@ func (e *Exclusions) validate(word string, beside *All) error {
 				"%sscope %q: the same scope must be there; remove one of the two lines", word, name)
 		}
 	}
-	if err := validClaims(word+"claim", e.Claims); err != nil {
-		return setting.In("Claims", err)
-	}
-	for i := range e.Claims {
-		if c := &e.Claims[i]; c.IsBound() {
-			return setting.Errorf(setting.Element("Claims", i), "%sclaim %v: a bound cannot be turned around: "+
-				"leave \"not\" out, and write at_most in place of at_least, or the reverse", word, c.Path)
+	for _, these := range e.conditions() {
+		if err := these.validate(word); err != nil {
+			return setting.In(these.field, err)
+		}
+		for i := range these.conditions {
+			if c := &these.conditions[i]; c.IsBound() {
+				return setting.Errorf(setting.Element(these.field, i), "%s%s %v: a bound cannot be turned around: "+
+					"leave \"not\" out, and write at_most in place of at_least, or the reverse", word, these.word, c.Path)
+			}
 		}
 	}
 	for i, name := range e.Groups {
@@ -222,13 +263,20 @@ func Doubts(word string, all *All, blocks [][]All) (doubts []string) {
 			in += "any: "
 		}
 		for j := range block {
-			for k := range block[j].Claims {
-				c := &block[j].Claims[k]
-				for _, pattern := range c.Patterns {
-					if doubt := pattern.Doubt(); doubt != "" {
-						doubts = append(doubts, fmt.Sprintf("%sclaim %v like %v %s", in, c.Path, pattern, doubt))
-					}
-				}
+			for _, these := range block[j].conditions() {
+				doubts = append(doubts, these.doubts(in)...)
+			}
+		}
+	}
+	return doubts
+}
+
+func (a *about) doubts(word string) (doubts []string) {
+	for i := range a.conditions {
+		c := &a.conditions[i]
+		for _, pattern := range c.Patterns {
+			if doubt := pattern.Doubt(); doubt != "" {
+				doubts = append(doubts, fmt.Sprintf("%s%s %v like %v %s", word, a.word, c.Path, pattern, doubt))
 			}
 		}
 	}
@@ -244,10 +292,10 @@ func validScopes(word string, scopes []string) error {
 	return nil
 }
 
-func validClaims(word string, conditions []claims.Condition) error {
-	for i := range conditions {
-		if err := conditions[i].Validate(); err != nil {
-			return setting.Errorf(setting.Element("", i), "%s %v: %w", word, conditions[i].Path, err)
+func (a *about) validate(word string) error {
+	for i := range a.conditions {
+		if err := a.conditions[i].Validate(); err != nil {
+			return setting.Errorf(setting.Element("", i), "%s%s %v: %w", word, a.word, a.conditions[i].Path, err)
 		}
 	}
 	return nil

@@ -19,6 +19,7 @@ type caller struct {
 
 func (c *caller) Token() *claims.Set        { return c.token }
 func (c *caller) Answer() *claims.Set       { return c.answer }
+func (c *caller) Header() *claims.Header    { return new(claims.Header) }
 func (c *caller) InGroup(group string) bool { return slices.Contains(c.groups, group) }
 func (c *caller) Outside(groups []string) bool {
 	return !slices.ContainsFunc(groups, c.InGroup)

@@ -22,28 +22,36 @@ type Rule interface {
 	ScopesHelp() bool
 }
 
-// claim demands a claim, or that a claim is not there.
-type claim struct {
+// member demands a claim or a member of the JOSE header, or that it is not there.
+type member struct {
 	*claims.Condition
+	source   source
 	excluded bool
 }
 
+func (a *about) rules(excluded bool) (rules []Rule) {
+	for i := range a.conditions {
+		rules = append(rules, member{&a.conditions[i], a.source, excluded})
+	}
+	return rules
+}
+
 // Check implements Rule.
-func (r claim) Check(c Caller) error {
-	switch {
-	case r.excluded && !r.Excludes(c.Token()):
-		return r.Included(c.Token())
-	case !r.excluded && !r.Holds(c.Token()):
-		return r.Unmet(c.Token())
+func (r member) Check(c Caller) error {
+	switch from := r.source.of(c); {
+	case r.excluded && !r.Excludes(from):
+		return r.Included(from)
+	case !r.excluded && !r.Holds(from):
+		return r.Unmet(from)
 	}
 	return nil
 }
 
 // Kind implements Rule.
-func (r claim) Kind() string { return kind("claim", r.excluded) }
+func (r member) Kind() string { return kind(r.source.word, r.excluded) }
 
 // ScopesHelp implements Rule.
-func (claim) ScopesHelp() bool { return false }
+func (member) ScopesHelp() bool { return false }
 
 func kind(name string, excluded bool) string {
 	if excluded {

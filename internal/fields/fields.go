@@ -97,7 +97,7 @@ const MaxValue = 8 << 10
 // begin another (RFC 9110 section 5.5); for lenient readers, C1 controls do so, too.
 func CheckValue(s string) error {
 	if len(s) > MaxValue {
-		return fmt.Errorf("it needs %d bytes in a header, and may have %d: forward a smaller claim", len(s), MaxValue)
+		return fmt.Errorf("it needs %d bytes in a header, and may have %d: forward a smaller value", len(s), MaxValue)
 	}
 	if !utf8.ValidString(s) {
 		return errors.New("it is not UTF-8")

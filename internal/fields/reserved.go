@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// reservation says why some header names cannot carry a claim. A "*" at the end of a name stands for any rest.
+// reservation says why some header names cannot carry a value. A "*" at the end of a name stands for any rest.
 type reservation struct {
 	why   string
 	names []string
@@ -19,30 +19,30 @@ var reserved = []reservation{
 		"alt-svc", "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te",
 		"trailer", "transfer-encoding", "upgrade",
 	}},
-	{"a backend would take the claim for credentials", []string{
+	{"a backend would take the value for credentials", []string{
 		"authorization", "cookie", "set-cookie", "x-auth-request-access-token", "x-forwarded-access-token",
 	}},
 	{"it is the proof that a client has a token's key (RFC 9449)", []string{"dpop"}},
-	{"a backend would take the claim for the client's address", []string{
+	{"a backend would take the value for the client's address", []string{
 		"cf-connecting-ip", "cf-connecting-ipv6", "fastly-client-ip", "true-client-ip", "x-azure-clientip", "x-client-ip",
 		"x-cluster-client-ip", "x-envoy-external-address", "x-forwarded-for", "x-original-forwarded-for", "x-real-ip",
 	}},
 	{"backends learn from it how the request came through proxies", []string{
 		"forwarded", "via", "x-envoy-*", "x-forwarded-*",
 	}},
-	{"a backend would take the claim for what a proxy says of a client certificate", []string{
+	{"a backend would take the value for what a proxy says of a client certificate", []string{
 		"client-cert", "client-cert-chain", "ssl-client-*", "x-arr-clientcert", "x-client-cert", "x-client-certificate",
 		"x-ssl-*",
 	}},
-	{"a backend would take the claim for the address that was asked for", []string{
+	{"a backend would take the value for the address that was asked for", []string{
 		"path-info", "script-name", "x-host", "x-http-host-override", "x-original-host", "x-original-path", "x-original-uri",
 		"x-original-url", "x-replaced-path", "x-rewrite-url", "x-script-name",
 	}},
-	{"WebDAV would copy or move a page to where the claim says (RFC 4918 section 10.3)", []string{"destination"}},
-	{"a backend would take the claim for the method of the request", []string{
+	{"WebDAV would copy or move a page to where the value says (RFC 4918 section 10.3)", []string{"destination"}},
+	{"a backend would take the value for the method of the request", []string{
 		"x-http-method", "x-http-method-override", "x-method-override", "x-original-method",
 	}},
-	{"CGI programs would take the claim for their proxy, as HTTP_PROXY", []string{"proxy"}},
+	{"CGI programs would take the value for their proxy, as HTTP_PROXY", []string{"proxy"}},
 	{"it belongs to browsers and to WebSocket handshakes", []string{"origin", "sec-*"}},
 	{"it belongs to tracing", []string{"baggage", "traceparent", "tracestate"}},
 	{"it has a meaning of its own in HTTP", []string{

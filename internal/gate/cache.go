@@ -24,8 +24,8 @@ const DefaultCacheSize = 32 << 20
 // minCacheSize is the smallest useful cache, in bytes. In a smaller one, one token could displace all others.
 const minCacheSize = 64 << 10
 
-// entryOverhead is how many bytes an entry costs beside its claims: the identity, the key, and the store's own node. It
-// is what TestCachedTokenMemory measures, rounded up.
+// entryOverhead is how many bytes an entry costs beside its claims and its header: the identity, the key, and the
+// store's own node. It is what TestCachedTokenMemory measures, rounded up.
 const entryOverhead = 256
 
 // Cache keeps verified tokens, so that a token seen before costs a hash and a look-up instead of a signature. All gates
@@ -170,7 +170,7 @@ func (c *Cache) put(key cacheKey, e entry, by *party, now time.Time) {
 // system, and the garbage collector lets the heap grow to twice its live size.
 func (e *entry) weight() uint32 {
 	bytes := entryOverhead + int(unsafe.Sizeof(*e)) + int(unsafe.Sizeof(*e.identity)) + e.identity.Claims.Size() +
-		e.memory
+		e.identity.Header.Size() + e.memory
 	if e.member != nil {
 		bytes += int(unsafe.Sizeof(*e.member)) + len(e.member.name)
 	}

@@ -56,6 +56,13 @@ func (j *parsedJWT) release() {
 	}
 }
 
+// keptHeader is the header for applications: that of the signed token, also if it came encrypted.
+func (j *parsedJWT) keptHeader() claims.Header {
+	kept := claims.HeaderOf(j.Header.Object())
+	kept.Encryption = j.seal.encryption()
+	return kept
+}
+
 // classify finds out what a token is. The result decides what follows: who verifies the token, or who is asked about
 // it. Nothing is verified yet, so the token only selects among the configured parties. The caller releases jwt, which
 // holds the parsed token if the result is a knownJWT.

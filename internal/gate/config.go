@@ -60,7 +60,9 @@ type Config struct {
 	// changes no claim.
 	ScopeImplies []scope.Implication `fingerprint:"-"`
 	// ForwardClaims sends single claims to the backend, each in a header.
-	ForwardClaims []ForwardClaim `fingerprint:"-"`
+	ForwardClaims []Forward `fingerprint:"-"`
+	// ForwardHeader sends single members of the JOSE header to the backend, as ForwardClaims does with claims.
+	ForwardHeader []Forward `fingerprint:"-"`
 	// ForwardPayload names a header that sends all claims to the backend; empty means no such header. The name follows
 	// the rules for those of ForwardClaims.
 	ForwardPayload string `fingerprint:"-"`
@@ -199,6 +201,9 @@ type Requirements struct {
 	MaxAuthAge time.Duration
 	// Claims must all be satisfied.
 	Claims []claims.Condition
+	// Header has what must hold for the JOSE header. It is unknown for a token that was not verified here, which is then
+	// refused.
+	Header []claims.Condition
 	// Groups: at least one must match, among the groups of a consumer or in the groups claim of an issuer's token.
 	Groups []string
 	// Not is what the token must not have.

@@ -143,15 +143,15 @@ func TestConfigurationMistakes(t *testing.T) {
 		}), `issuer "https://as.example"`, "Issuers[0].Asking.Mode"},
 		"a header that the token is in": {func(c *gate.Config) {
 			c.Extractor = extractor(t, bearer.Place{Kind: bearer.Header, Name: "X-Token"})
-			c.ForwardClaims = []gate.ForwardClaim{{Path: path(t, "sub"), Header: "X-User"},
+			c.ForwardClaims = []gate.Forward{{Path: path(t, "sub"), Header: "X-User"},
 				{Path: path(t, "jti"), Header: "X-Token"}}
 		}, "the token is taken from that header", "ForwardClaims[1].Header"},
 		"a header twice": {func(c *gate.Config) {
-			c.ForwardClaims = []gate.ForwardClaim{{Path: path(t, "sub"), Header: "X-User"},
+			c.ForwardClaims = []gate.Forward{{Path: path(t, "sub"), Header: "X-User"},
 				{Path: path(t, "jti"), Header: "x-user"}}
 		}, "the header is already taken", "ForwardClaims[1].Header"},
 		"a header that is reserved": {func(c *gate.Config) {
-			c.ForwardClaims = []gate.ForwardClaim{{Path: path(t, "sub"), Header: "Host"}}
+			c.ForwardClaims = []gate.Forward{{Path: path(t, "sub"), Header: "Host"}}
 		}, "it has a meaning of its own in HTTP", "ForwardClaims[0].Header"},
 		"two issuers for the same opaque tokens": {func(c *gate.Config) {
 			c.Issuers = append(c.Issuers, issuer(t, issuerB, key))
@@ -206,7 +206,7 @@ func TestCacheTooSmall(t *testing.T) {
 func TestConfigurationIsCopied(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "k1")
 	c := config(t, key, func(c *gate.Config) {
-		c.ForwardClaims = []gate.ForwardClaim{{Path: path(t, "sub"), Header: "x-user"}}
+		c.ForwardClaims = []gate.Forward{{Path: path(t, "sub"), Header: "x-user"}}
 		c.Audience = accept(api)
 		c.Require.Scopes = []string{"read"}
 	})

@@ -182,6 +182,7 @@ func (e *explainer) classify() *Identity {
 		e.addFailure(format, class.failure())
 		return e.stop("the token cannot be read")
 	}
+	format.Came = append(format.Came, otherMembers(&e.jwt.Header)...)
 	e.add(format)
 	e.kind(&class)
 	if class.form == unknownJWT && asked == nil || class.form == otherKindJWT && class.party == nil {
@@ -257,9 +258,9 @@ func (e *explainer) verify() *Identity {
 	if p.issuer != nil {
 		e.form(p, header, set)
 	}
-	identity := &Identity{ID: set.Subject, Claims: set}
+	identity := &Identity{ID: set.Subject, Claims: set, Header: e.jwt.keptHeader()}
 	if e.party != nil {
-		identity = newIdentity(p, set)
+		identity = newIdentity(p, &e.jwt)
 	}
 	found := &authenticated{identity: identity, party: p, traits: traits{
 		declaredAccess: e.jwt.kind.Access || header.Type == accessTokenType,

@@ -162,17 +162,27 @@ func has(id *Identity, rule demand.Rule) []string {
 	switch kind := strings.TrimPrefix(rule.Kind(), "not "); {
 	case kind == "group":
 		return groupsOf(id)
-	case id.Claims == nil:
 	case kind == "claim":
-		if path, err := claims.ParsePath(rule.Terms()[0]); err == nil {
-			if value, ok := id.Claims.Lookup(path); ok {
-				return textOf(value)
-			}
-		}
-	case kind != "any":
+		return memberOf(id.Claims, rule)
+	case kind == "header":
+		return memberOf(&id.Header, rule)
+	case kind != "any" && id.Claims != nil:
 		return id.Claims.Scope
 	}
 	return nil
+}
+
+// memberOf is the claim, or the member of the header, that a rule is about.
+func memberOf(from claims.Source, rule demand.Rule) []string {
+	path, err := claims.ParsePath(rule.Terms()[0])
+	if err != nil {
+		return nil
+	}
+	value, ok := from.Lookup(path)
+	if !ok {
+		return nil
+	}
+	return textOf(value)
 }
 
 // claimOf is a claim of an identity as JSON text. The identity may have no claims.
@@ -251,6 +261,16 @@ func (e *explainer) kindsThatCame() []string {
 	}
 	for _, other := range e.jwt.kind.Others {
 		came = append(came, other.Name+", by the claim "+other.By)
+	}
+	return came
+}
+
+// otherMembers are the members of the header that no other step shows.
+func otherMembers(header *jwtHeader) (came []string) {
+	for name, value := range header.Object().Members() {
+		if text, _ := name.Str(); text != "alg" && text != "kid" && text != "typ" {
+			came = append(came, "header "+text+" "+value.Text())
+		}
 	}
 	return came
 }

@@ -224,7 +224,7 @@ func TestExplainWithoutServers(t *testing.T) {
 	offline := func(c *gate.Config) {
 		c.Issuers[0].Keys = offlineKeys{}
 		c.Issuers[0].Asking = &gate.Asking{Mode: gate.AskAlways, Client: offlineAsker{}}
-		c.ForwardClaims = []gate.ForwardClaim{{Path: path(t, "sub"), Header: "X-User"}}
+		c.ForwardClaims = []gate.Forward{{Path: path(t, "sub"), Header: "X-User"}}
 	}
 	for name, c := range map[string]struct {
 		token  string

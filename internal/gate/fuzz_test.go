@@ -66,7 +66,7 @@ func FuzzForwardedClaim(f *testing.F) {
 			return
 		}
 		c := base
-		c.ForwardClaims = []gate.ForwardClaim{{Path: where, Header: "X-Value"}, {Path: path(t, "sub"), Header: "x-user"}}
+		c.ForwardClaims = []gate.Forward{{Path: where, Header: "X-Value"}, {Path: path(t, "sub"), Header: "x-user"}}
 		g := open(t, c)
 		r := request("")
 		for _, managed := range append(identityHeaders, "X-Value", "X_USER") {

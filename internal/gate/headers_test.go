@@ -18,7 +18,7 @@ import (
 func forward(tb testing.TB, pairs ...string) func(*gate.Config) {
 	return func(c *gate.Config) {
 		for i := 0; i < len(pairs); i += 2 {
-			c.ForwardClaims = append(c.ForwardClaims, gate.ForwardClaim{Path: path(tb, pairs[i]), Header: pairs[i+1]})
+			c.ForwardClaims = append(c.ForwardClaims, gate.Forward{Path: path(tb, pairs[i]), Header: pairs[i+1]})
 		}
 	}
 }

@@ -30,7 +30,13 @@ type traits struct {
 
 // newIdentity makes the identity of a verified token. The subject may be absent, but not blank: package claims refuses
 // that, since some backends read an empty identity header as "nobody" and others as an administrator.
-func newIdentity(p *party, set *claims.Set) *Identity {
+func newIdentity(p *party, jwt *parsedJWT) *Identity {
+	id := identityOf(p, jwt.set)
+	id.Header = jwt.keptHeader()
+	return id
+}
+
+func identityOf(p *party, set *claims.Set) *Identity {
 	switch {
 	case p.consumer != nil:
 		return identity.OfConsumer(p.consumer, p.credential.Key, set)

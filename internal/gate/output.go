@@ -12,13 +12,14 @@ import (
 // Output sets header fields from which the backend learns who is calling.
 type Output = output.Output
 
-// ForwardClaim sends a claim to the backend in a header.
-type ForwardClaim = output.Claim
+// Forward sends a claim, or a member of the JOSE header, to the backend in a header.
+type Forward = output.Forward
 
 // compileOutputs makes what sets the headers for the backend.
 func (c *Config) compileOutputs() (output.Set, error) {
 	return output.New(output.Settings{
-		ForwardClaims: c.ForwardClaims, ForwardPayload: c.ForwardPayload, PadPayload: c.PadPayload,
+		ForwardClaims: c.ForwardClaims, ForwardHeader: c.ForwardHeader,
+		ForwardPayload: c.ForwardPayload, PadPayload: c.PadPayload,
 		ConsumerHeaders: c.ConsumerHeaders, NamesCallers: c.namesCallers(), Outputs: c.Outputs,
 		MayHoldToken: c.Extractor.Needs,
 	})

@@ -11,7 +11,7 @@ import (
 )
 
 // requirements are compiled Requirements, in the order in which they are checked: the user's sign-in, scopes, claims,
-// groups, alternatives and others.
+// the header, groups, alternatives and others.
 type requirements struct {
 	list      []Requirement
 	scopes    []*demand.Scopes // apply to an authorization server's answer, too
@@ -54,7 +54,8 @@ func (c *Config) compileRequirements() (out requirements, err error) {
 
 // all are the requirements that a new sign-in of the user does not change, without the alternatives.
 func (r *Requirements) all() *demand.All {
-	return &demand.All{Scopes: r.Scopes, AnyScopes: r.AnyScopes, Claims: r.Claims, Groups: r.Groups, Not: r.Not}
+	return &demand.All{Scopes: r.Scopes, AnyScopes: r.AnyScopes, Claims: r.Claims, Header: r.Header, Groups: r.Groups,
+		Not: r.Not}
 }
 
 // Rules are the requirements about scopes, claims and groups one by one, for people.

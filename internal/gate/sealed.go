@@ -52,6 +52,14 @@ func (s *seal) key() *sealed.Key {
 	return s.by
 }
 
+// encryption is the enc of the outer header, and empty for a token that was not encrypted.
+func (s *seal) encryption() string {
+	if s == nil {
+		return ""
+	}
+	return sealed.EncryptionOf(&s.outer)
+}
+
 // resolve finds out what a token is, as classify does, and opens it if it is encrypted. What is inside of it is then
 // the JWT. The error is a Failure: the token could not be opened at the moment.
 func (p *parties) resolve(req *Request, token string, jwt *parsedJWT) (classification, error) {

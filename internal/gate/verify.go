@@ -167,7 +167,7 @@ func (p *party) verify(ctx context.Context, jwt *parsedJWT) (entry, error) {
 		return entry{}, err
 	}
 	return entry{
-		identity: newIdentity(p, jwt.set), key: key, party: p.index, opened: jwt.seal.key(),
+		identity: newIdentity(p, jwt), key: key, party: p.index, opened: jwt.seal.key(),
 		traits: traits{
 			declaredAccess: jwt.kind.Access || jwt.Header.Type == accessTokenType,
 			bound:          jwt.set.Confirmation.Bound || jwt.kind.Bound,

@@ -17,6 +17,9 @@ type caller struct{ *Identity }
 // Token implements demand.Caller.
 func (c caller) Token() *claims.Set { return c.Claims }
 
+// Header implements demand.Caller.
+func (c caller) Header() *claims.Header { return &c.Identity.Header }
+
 // Answer implements demand.Caller.
 func (c caller) Answer() *claims.Set { return c.answer }
 

@@ -29,6 +29,8 @@ type Identity struct {
 	named bool
 	// Claims are those of the token, or of the authorization server's answer about it. It is nil if Anonymous is set.
 	Claims *claims.Set
+	// Header is the JOSE header of a JWT whose signature was verified here. It is unknown for all other tokens.
+	Header claims.Header
 
 	// answer is what the authorization server says about a JWT that was verified here, if that has scopes. A scope must
 	// then be in both. Nil otherwise.
@@ -116,15 +118,17 @@ func (id *Identity) String() string {
 
 // Claim looks up a claim for a placeholder. The path is in the notation of claims.ParsePath. The caller may change the
 // value.
-func (id *Identity) Claim(path string) (value any, ok bool) {
-	if id.Claims == nil {
-		return nil, false
-	}
+func (id *Identity) Claim(path string) (value any, ok bool) { return lookup(id.Claims, path) }
+
+// HeaderMember looks up a member of the JOSE header, as Claim does.
+func (id *Identity) HeaderMember(path string) (value any, ok bool) { return lookup(&id.Header, path) }
+
+func lookup(from claims.Source, path string) (value any, ok bool) {
 	p, err := claims.ParsePath(path)
 	if err != nil {
 		return nil, false
 	}
-	v, ok := id.Claims.Lookup(p)
+	v, ok := from.Lookup(p)
 	if !ok {
 		return nil, false
 	}

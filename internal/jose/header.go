@@ -1,6 +1,7 @@
 package jose
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 
@@ -62,11 +63,15 @@ func (h *Header) Text(name string) (string, bool) {
 	return value.Str()
 }
 
+// Object is the header as it was written. It keeps its text in memory, and nothing else.
+func (h *Header) Object() strictjson.Value { return h.object }
+
 // parseHeader parses a decoded header and checks its members. With an error, the result has nothing but the text of the
 // members, for the log. Among the types of other kinds, only the wanted ones
 // pass.
 func parseHeader(text []byte, wanted []string) (Header, error) {
-	object, err := strictjson.ParseObject(text, headerLimits)
+	// Without the white space around it (RFC 8259 section 2), whoever keeps the object keeps no more than its text.
+	object, err := strictjson.ParseObject(bytes.Trim(text, " \t\r\n"), headerLimits)
 	if err != nil {
 		return Header{}, errHeader
 	}

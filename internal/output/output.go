@@ -21,7 +21,7 @@ type Output interface {
 	Write(h http.Header, id *identity.Identity) error
 }
 
-// UnsafeError says why a claim cannot be sent to the backend.
+// UnsafeError says why a claim, or a member of the header, cannot be sent to the backend.
 type UnsafeError struct{ Cause error }
 
 // Error returns the text of the cause.
@@ -33,7 +33,9 @@ func (e *UnsafeError) Unwrap() error { return e.Cause }
 // Settings say what the backend gets.
 type Settings struct {
 	// ForwardClaims are claims that have a field each.
-	ForwardClaims []Claim
+	ForwardClaims []Forward
+	// ForwardHeader are members of the JOSE header that have a field each.
+	ForwardHeader []Forward
 	// ForwardPayload is the name of the field with all claims. Empty means that there is none.
 	ForwardPayload string
 	// PadPayload pads the base64url of that field with "=".
@@ -62,12 +64,8 @@ func New(s Settings) (set Set, err error) {
 		return Set{}, err
 	}
 	set = Set{[]Output{consumers}, fields.Of(consumers.Names()...)}
-	for i, claim := range s.ForwardClaims {
-		if err := s.checkName(&set, claim.Header); err != nil {
-			return Set{}, setting.In(setting.Element("ForwardClaims", i),
-				setting.Errorf("Header", "forward_claims %s %v: %w", claim.Header, claim.Path, err))
-		}
-		set.add(claim.output())
+	if err := s.addForwards(&set); err != nil {
+		return Set{}, err
 	}
 	if err := s.addPayload(&set); err != nil {
 		return Set{}, err

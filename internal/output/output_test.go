@@ -59,7 +59,7 @@ func same(t *testing.T, got, want http.Header) {
 }
 
 func TestForwardClaimMistakes(t *testing.T) {
-	claim := func(name string) output.Claim { return output.Claim{Path: path(t, "sub"), Header: name} }
+	claim := func(name string) output.Forward { return output.Forward{Path: path(t, "sub"), Header: name} }
 	for want, names := range map[string][]string{
 		"only letters, digits and hyphens": {"", "X User", "X_User", "X.User", "X-Üser", "X:", "X\r\nY"},
 		"begins and ends with a letter":    {"-", "-X-User", "X-User-"},
@@ -95,7 +95,7 @@ func TestForwardClaimMistakes(t *testing.T) {
 		for _, name := range names {
 			t.Run(name, func(t *testing.T) {
 				_, err := output.New(output.Settings{
-					ForwardClaims: []output.Claim{claim("X-Taken"), claim(name)},
+					ForwardClaims: []output.Forward{claim("X-Taken"), claim(name)},
 					MayHoldToken:  func(field string) bool { return strings.EqualFold(field, "X-Access-Token") },
 				})
 				if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "forward_claims ") ||
@@ -110,20 +110,20 @@ func TestForwardClaimMistakes(t *testing.T) {
 		"Remote-User", "X-WEBAUTH-USER", "X-Auth-Request-Email", "From", "X-Request-Id", "Secure-User",
 		strings.Repeat("x", 63),
 	} {
-		newSet(t, output.Settings{ForwardClaims: []output.Claim{claim(name)}})
+		newSet(t, output.Settings{ForwardClaims: []output.Forward{claim(name)}})
 	}
 }
 
 func TestPayloadHeaderMistakes(t *testing.T) {
 	for name, want := range map[string]string{
-		"Authorization":  "a backend would take the claim for credentials",
+		"Authorization":  "a backend would take the value for credentials",
 		"X-User":         "the header is already taken",
 		"Host":           "it has a meaning of its own in HTTP",
 		"X_Payload":      "only letters, digits and hyphens",
 		"X-Access-Token": "the token is taken from that header",
 	} {
 		_, err := output.New(output.Settings{
-			ForwardClaims:  []output.Claim{{Path: path(t, "sub"), Header: "X-User"}},
+			ForwardClaims:  []output.Forward{{Path: path(t, "sub"), Header: "X-User"}},
 			ForwardPayload: name,
 			MayHoldToken:   func(field string) bool { return field == "X-Access-Token" },
 		})
@@ -150,7 +150,7 @@ func (b badge) Write(h http.Header, id *identity.Identity) error {
 func TestOutputsFromOutside(t *testing.T) {
 	alice, noInk := identityOf(t, `{"sub":"alice","v":"x"}`), errors.New("no ink")
 	settings := output.Settings{
-		ForwardClaims: []output.Claim{{Path: path(t, "v"), Header: "X-Value"}},
+		ForwardClaims: []output.Forward{{Path: path(t, "v"), Header: "X-Value"}},
 		Outputs:       []output.Output{badge{names: []string{"X-Badge", "X-Badge-Color"}}},
 	}
 	set, h := newSet(t, settings), make(http.Header)
@@ -188,7 +188,7 @@ func TestMistakesOfOutputsFromOutside(t *testing.T) {
 // No client may send what an output sets, in whatever spelling, even if it is not set here.
 func TestOutputsOwnTheirHeaders(t *testing.T) {
 	set := newSet(t, output.Settings{
-		ForwardClaims: []output.Claim{{Path: path(t, "v"), Header: "x-value"}}, ForwardPayload: "x-all",
+		ForwardClaims: []output.Forward{{Path: path(t, "v"), Header: "x-value"}}, ForwardPayload: "x-all",
 		ConsumerHeaders: []string{"off"}, NamesCallers: true,
 		Outputs: []output.Output{badge{names: []string{"X-Badge"}}},
 	})

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/go-jose/go-jose/v4"
+
+	ours "github.com/caddyjwt/gateway/internal/jose"
 )
 
 // keyAlgorithm is a way to encrypt the key of the content (RFC 7518 section 4.1).
@@ -122,6 +124,17 @@ func chosen(names []string, set uint8, defaults int) []string {
 		}
 	}
 	return out
+}
+
+// EncryptionOf is how the content of a token is encrypted, or empty if that is unknown. It keeps nothing of the token in
+// memory.
+func EncryptionOf(t *ours.Encrypted) string {
+	for i := range contentEncryptions {
+		if name := string(contentEncryptions[i].name); name == t.Encryption {
+			return name
+		}
+	}
+	return ""
 }
 
 // key finds an allowed algorithm for keys.

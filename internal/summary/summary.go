@@ -227,7 +227,7 @@ func ruleText(rule demand.Rule) string {
 		return "scope " + list(terms, maxNames, " ")
 	case "any":
 		return "any of " + list(terms, maxParties, " | ")
-	case "claim", "not claim":
+	case "claim", "not claim", "header", "not header":
 		path, values := kind+" "+short(terms[0]), terms[1:]
 		switch {
 		case len(values) == 0:
@@ -272,31 +272,4 @@ func withoutToken(c *gate.Config) string {
 	default:
 		return "refused"
 	}
-}
-
-func forwards(c *gate.Config, tenantHeader string) (all []string) {
-	for _, claim := range c.ForwardClaims {
-		text := short(claim.Header) + " from " + short(claim.Path.String())
-		if claim.As != claims.Text {
-			text += " as " + claim.As.String()
-		}
-		all = append(all, text)
-	}
-	if c.ForwardPayload != "" {
-		text := short(c.ForwardPayload) + " with all claims"
-		if c.PadPayload {
-			text += ", padded"
-		}
-		all = append(all, text)
-	}
-	if tenantHeader != "" {
-		all = append(all, short(tenantHeader)+" with the tenant")
-	}
-	if c.ExposeToken {
-		all = append([]string{"{http.auth.bearer.token}"}, all...)
-	}
-	if c.ForwardToken {
-		all = append([]string{"the token"}, all...) // first, where no long list hides it
-	}
-	return all
 }

@@ -138,6 +138,10 @@ func (m *Manual) jsonFields(structure reflect.Type, prefix string) []string {
 		if !field.IsExported() || name == "-" {
 			continue
 		}
+		if field.Anonymous && name == "" { // its fields are among ours in JSON
+			fields = append(fields, m.jsonFields(field.Type, prefix)...)
+			continue
+		}
 		path := prefix + name
 		fields = append(fields, path)
 		inner := field.Type

@@ -18,7 +18,7 @@ import (
 func forward(t *testing.T, encoding claims.Encoding) *output.Set {
 	t.Helper()
 	return newSet(t, output.Settings{
-		ForwardClaims: []output.Claim{{Path: path(t, "v"), Header: "x-value", As: encoding}},
+		ForwardClaims: []output.Forward{{Path: path(t, "v"), Header: "x-value", As: encoding}},
 	})
 }
 

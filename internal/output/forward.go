@@ -12,39 +12,62 @@ import (
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
-// Claim sends a claim to the backend in a header.
-type Claim struct {
+// Forward sends a claim, or a member of the JOSE header, to the backend in a header.
+type Forward struct {
 	Path   claims.Path
 	Header string
 	As     claims.Encoding
 }
 
-// output is the claim as an output.
-func (c Claim) output() Output {
-	c.Header = textproto.CanonicalMIMEHeaderKey(c.Header)
-	return &c
+// forwarded is a Forward as an output.
+type forwarded struct {
+	Forward
+	of   func(*identity.Identity) claims.Source
+	what string // for errors
+}
+
+func claimsOf(id *identity.Identity) claims.Source { return id.Claims }
+func headerOf(id *identity.Identity) claims.Source { return &id.Header }
+
+// addForwards adds the claims, and the members of the JOSE header, that have a field each.
+func (s *Settings) addForwards(to *Set) error {
+	for _, these := range []struct {
+		field, word, what string
+		list              []Forward
+		of                func(*identity.Identity) claims.Source
+	}{
+		{"ForwardClaims", "forward_claims", "claim", s.ForwardClaims, claimsOf},
+		{"ForwardHeader", "forward_header", "header member", s.ForwardHeader, headerOf},
+	} {
+		for i, f := range these.list {
+			if err := s.checkName(to, f.Header); err != nil {
+				return setting.In(setting.Element(these.field, i),
+					setting.Errorf("Header", "%s %s %v: %w", these.word, f.Header, f.Path, err))
+			}
+			f.Header = textproto.CanonicalMIMEHeaderKey(f.Header)
+			to.add(&forwarded{f, these.of, these.what})
+		}
+	}
+	return nil
 }
 
 // Names implements Output.
-func (c *Claim) Names() []string { return []string{c.Header} }
+func (f *forwarded) Names() []string { return []string{f.Header} }
 
-// Write implements Output. Without the claim there is no header.
-func (c *Claim) Write(h http.Header, id *identity.Identity) error {
-	if id.Claims == nil {
-		return nil
-	}
-	value, ok := id.Claims.Lookup(c.Path)
+// Write implements Output. Without the value there is no header.
+func (f *forwarded) Write(h http.Header, id *identity.Identity) error {
+	value, ok := f.of(id).Lookup(f.Path)
 	if !ok {
 		return nil
 	}
-	text, err := value.Encode(c.As)
+	text, err := value.Encode(f.As)
 	if err == nil {
 		err = fields.CheckValue(text)
 	}
 	if err != nil {
-		return &UnsafeError{fmt.Errorf("claim %v: %w", c.Path, err)}
+		return &UnsafeError{fmt.Errorf("%s %v: %w", f.what, f.Path, err)}
 	}
-	setField(h, c.Header, text)
+	setField(h, f.Header, text)
 	return nil
 }
 
