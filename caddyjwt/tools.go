@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,6 +75,11 @@ func (o *Offline) Audience() []string { return o.config.Audience.Accepted }
 
 // Scopes are scopes with which a token meets all requirements about scopes.
 func (o *Offline) Scopes() []string { return o.config.Require.ScopesToAsk() }
+
+// Decrypts reports whether an issuer's tokens may be encrypted.
+func (o *Offline) Decrypts() bool {
+	return slices.ContainsFunc(o.config.Issuers, func(i gate.Issuer) bool { return i.Decrypt != nil })
+}
 
 // Try has the gate check a request with the token in the first configured place. An error is a *gate.Failure.
 func (o *Offline) Try(token string) error {

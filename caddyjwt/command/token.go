@@ -75,16 +75,21 @@ func (o *mintOptions) offline(h *caddyjwt.Handler, issued, now time.Time) (*cadd
 	return offline, nil
 }
 
-// signed signs a token, tries it, and encrypts it if that is wanted.
+// signed signs a token, encrypts it if that is wanted, and tries it. A gate that opens no encrypted tokens gets to see
+// what is inside.
 func (o *mintOptions) signed(token *jwt.Token, key any, offline *caddyjwt.Offline) (string, error) {
 	text, err := token.SignedString(key)
 	if err != nil {
 		return "", fmt.Errorf("signing with %s: %w; check that the private key fits the algorithm", token.Header["alg"], err)
 	}
-	if err := accepted(offline, text); err != nil {
+	sealed, err := o.encrypt.seal(text)
+	if err != nil {
 		return "", err
 	}
-	return o.encrypt.seal(text)
+	if offline.Decrypts() {
+		text = sealed
+	}
+	return sealed, accepted(offline, text)
 }
 
 // issued is the token's iat: now, or, for a token that is to be expired, some time before its exp.
@@ -258,6 +263,10 @@ func hintFor(reason gate.Reason, offline *caddyjwt.Offline) string {
 		return "give it with --claim name=value, or check the values of --claim"
 	case gate.UnknownKey:
 		return "leave out --kid, or set it to the kid of a key"
+	case gate.DecryptionFailed:
+		return "give the key of the issuer's decrypt block with --encrypt-to, and its kid with --encrypt-kid"
+	case gate.NotEncrypted:
+		return "name the key of the issuer's decrypt block with --encrypt-to"
 	case gate.MalformedToken:
 		return "check the values of --claim and --header, and --kid"
 	case gate.ProofRequired, gate.InvalidType, gate.UnsafeClaim:

@@ -23,6 +23,7 @@ type refusal struct {
 func refusals(t *testing.T, key *tokentest.Key) map[gate.Reason]map[string]refusal {
 	const issuer = "https://as.example"
 	pem := newFile(t, "key.pem", key.PublicPEM())
+	encFile := newFile(t, "enc.pem", tokentest.NewKey(t, "ES256", "enc").PrivatePEM())
 	two := newFile(t, "two.json", tokentest.JWKS(key, tokentest.NewKey(t, "RS256", "k2")))
 	block := func(lines ...string) string { return issuerWithKeys(issuer, "file "+pem, lines...) }
 	signed := func(changes ...any) string { return key.Sign(t, issuedBy(issuer, changes...)) }
@@ -74,6 +75,13 @@ func refusals(t *testing.T, key *tokentest.Key) map[gate.Reason]map[string]refus
 			gate: append([]string{"token_from cookie t"}, plain...), token: signed(),
 			input: "POST / HTTP/1.1\nHost: example.com\nOrigin: https://evil.example\nCookie: t=%s\n\n",
 			sees:  []string{"FAIL  origin", "evil.example", "with \"credentials\""}}},
+		gate.DecryptionFailed: {
+			"for another key": {gate: []string{block("decrypt {\nkey " + encFile + " enc\n}")},
+				token: encrypted(t, signed(), tokentest.NewKey(t, "ES256", "other")),
+				sees:  []string{"FAIL  decryption", "kid other", `EC key \"enc\"`, "docs/encryption.md"}}},
+		gate.NotEncrypted: {
+			"signed alone": {gate: []string{block("decrypt {\nkey " + encFile + "\nrequired\n}")}, token: signed(),
+				sees: []string{"FAIL  encryption", "encrypt its tokens for this gate"}}},
 		gate.MalformedToken: {
 			"an opaque token": {gate: plain, token: "2YotnFZFEjr1zCsicMWpAA",
 				sees: []string{"opaque token", "introspect opaque"}},

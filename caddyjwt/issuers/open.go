@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/caddyjwt/gateway/caddyjwt/decryption"
 	"github.com/caddyjwt/gateway/caddyjwt/localissuer"
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
 	"github.com/caddyjwt/gateway/caddyjwt/process"
@@ -141,7 +142,8 @@ func (o Opener) openAsking(
 	}
 	settings := o.askerSettings(plan, keys, keysID)
 	if config.Signed {
-		config.VerifySigned = settings.openAnswer
+		config.VerifySigned = plan.Decryption.Answers(o.Shared.Turns, authserver.AnswerType,
+			o.Shared.Log.Keys.With("issuer", plan.Issuer.Name), settings.signed.Verify)
 	}
 	config.Identity = settings.id()
 	config.Renew = plan.Asking.renewer(o.Shared.Log.Keys.With("issuer", plan.Issuer.Name))
@@ -175,23 +177,20 @@ type askerSettings struct {
 	signed      authserver.SignedAnswers
 	reading     *claims.Reading // by which it decodes answers
 	credential  credential
+	decryption  *decryption.Plan // of answers
 }
 
 func (o Opener) askerSettings(plan *Plan, keys keyset.Source, keysID [32]byte) askerSettings {
 	return askerSettings{
 		connections: plan.Server.Fetch, keys: keysID, discovery: o.discovery(&plan.Server),
 		reading: plan.Issuer.Reading(0), credential: plan.Asking.credential,
+		decryption: plan.Decryption,
 		signed: authserver.SignedAnswers{
 			Keys: keys, Issuer: plan.Issuer.Name, ClientID: plan.Asking.Client.ClientID,
 			Algorithms: plan.Issuer.Algorithms, Leeway: plan.Issuer.Leeway,
 			Mode: plan.Asking.Client.Mode, Reading: plan.Issuer.Reading(0),
 		},
 	}
-}
-
-// openAnswer returns the claims of a signed answer. It gets the text as it came.
-func (s askerSettings) openAnswer(ctx context.Context, answer string) ([]byte, error) {
-	return s.signed.Verify(ctx, answer)
 }
 
 // id is the fingerprint of the settings, which a client's own settings contain.

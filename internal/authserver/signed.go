@@ -19,8 +19,8 @@ import (
 // undo a revocation.
 const MaxAnswerAge = time.Minute
 
-// answerType is the typ of signed answers (RFC 9701 section 5).
-const answerType = "token-introspection+jwt"
+// AnswerType is the typ of signed answers (RFC 9701 section 5).
+const AnswerType = "token-introspection+jwt"
 
 // SignedAnswers verifies signed answers of one authorization server.
 type SignedAnswers struct {
@@ -80,7 +80,7 @@ func (s SignedAnswers) Verify(ctx context.Context, answer string) ([]byte, error
 // kind, such as an access token (RFC 8725 section 3.12).
 func (s SignedAnswers) parse(answer string) (jose.Token, error) {
 	if s.Mode != introspect.UserInfo {
-		return jose.ParseTyped(answer, nil, answerType)
+		return jose.ParseTyped(answer, nil, AnswerType)
 	}
 	token, err := jose.Parse(answer, nil)
 	if err == nil && token.Header.Type != "" && token.Header.Type != "jwt" {

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/caddyjwt/gateway/internal/causes"
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/sealed"
@@ -207,24 +206,17 @@ func (p *party) checkSealed(jwt *parsedJWT) error {
 	return nil
 }
 
-// repeatable are claims that only repeat what is inside when they are in the header of an encrypted token. The content
-// must have them then.
-var repeatable = map[string]bool{
-	"iss": true, "sub": true, "aud": true, "exp": true, "nbf": true, "iat": true, "jti": true,
-}
-
-// checkRepeated makes sure that claims in the header of the encrypted token are those of its content (RFC 7519 section
-// 5.3). Others may have acted on them before.
+// checkRepeated makes sure that claims in the header of the encrypted token are those inside.
 func (s *seal) checkRepeated(set *claims.Set) error {
 	if s == nil {
 		return nil
 	}
-	for name, outer := range s.outer.Repeated {
-		inner, has := set.Claim(name)
-		if has && !strictjson.Same(inner.JSON(), outer) || !has && repeatable[name] {
-			return fail(Contradiction, fmt.Errorf("the header of the encrypted token repeats the claim %s, and it differs "+
-				"from the one inside", causes.Quote(name)))
-		}
+	err := sealed.CheckRepeated(&s.outer, func(name string) (strictjson.Value, bool) {
+		claim, has := set.Claim(name)
+		return claim.JSON(), has
+	})
+	if err != nil {
+		return fail(Contradiction, err)
 	}
 	return nil
 }

@@ -15,11 +15,13 @@ var arrows = map[string][]string{
 	// dates and secrets, so that each of them exists only once.
 	"introspect": {"internal/hashing", "internal/strictjson", "internal/fetch", "internal/setting"},
 
-	"internal/setting":               nil,
-	"internal/smallfile":             nil,
-	"internal/rotating":              {"internal/smallfile"},
-	"internal/privatekey":            {"internal/jose"},
-	"internal/sealed":                {"internal/jose", "internal/privatekey", "internal/rotating", "internal/strictjson"},
+	"internal/setting":    nil,
+	"internal/smallfile":  nil,
+	"internal/rotating":   {"internal/smallfile"},
+	"internal/privatekey": {"internal/jose"},
+	"internal/sealed": {
+		"internal/jose", "internal/privatekey", "internal/rotating", "internal/strictjson", "internal/causes",
+	},
 	"internal/sealing":               {"internal/jose", "internal/privatekey", "internal/strictjson"},
 	"internal/store":                 nil,
 	"internal/store/storetest":       {"internal/store"},
@@ -120,8 +122,8 @@ var arrows = map[string][]string{
 	// Further Caddy modules will use these, too, so they must not depend on the handler.
 	"caddyjwt/words":     {"internal/jose", "internal/rotating", "internal/setting", "internal/smallfile"},
 	"caddyjwt/clienttls": {"caddyjwt/words", "internal/fetch", "internal/jose", "internal/setting"},
-	"caddyjwt/decryption": {"caddyjwt/words", "internal/gate", "internal/privatekey", "internal/sealed",
-		"internal/setting"},
+	"caddyjwt/decryption": {"caddyjwt/words", "internal/gate", "internal/jose", "internal/privatekey", "internal/sealed",
+		"internal/setting", "internal/strictjson"},
 	"caddyjwt/pool": {
 		"internal/gate", "internal/keyset", "introspect", "internal/consumer", "internal/roster",
 		"internal/jose", // its tests make keys

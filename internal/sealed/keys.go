@@ -29,7 +29,7 @@ type Text struct {
 	Password string
 	ID       string
 	// First is what Parse makes of the template's first text.
-	First []*Key
+	First []*Key `fingerprint:"-"` // the template says what it is
 }
 
 // NewKeys makes keys. The logger gets changes of state; nil for none. It must outlive the keys.

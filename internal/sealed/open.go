@@ -88,6 +88,27 @@ func Open(ctx context.Context, turns *Turns, client netip.Addr, token string, t 
 	return open(ctx, turns, client, token, t, keys)
 }
 
+// OpenFor opens a text that only these keys may open: an answer to a question of ours. Types are as for
+// jose.ParseEncrypted, whose errors it has, too.
+func OpenFor(ctx context.Context, turns *Turns, keys *Keys, allowed Algorithms, text string, wanted ...string) (
+	content string, outer ours.Encrypted, err error,
+) {
+	if outer, err = ours.ParseEncrypted(text, nil, wanted...); err != nil {
+		return "", outer, err
+	}
+	for _, present := range []func() []*Key{keys.Present, keys.Again} {
+		found := allowed.Candidates(&outer, outer.KeyID, present(), nil)
+		if len(found) == 0 {
+			found = allowed.Candidates(&outer, "", present(), nil)
+		}
+		opened, _, err := Open(ctx, turns, netip.Addr{}, text, &outer, found)
+		if !errors.Is(err, ErrNotOpened) {
+			return string(opened), outer, err
+		}
+	}
+	return "", outer, ErrNotOpened
+}
+
 // open is Open for any content.
 func open(ctx context.Context, turns *Turns, client netip.Addr, token string, t *ours.Encrypted, keys []*Key) (
 	content []byte, by *Key, err error,
