@@ -60,14 +60,14 @@ var advices = map[gate.Reason]func(*subject) *advice{
 	gate.MalformedRequest: (*subject).malformedRequest,
 	gate.BodyTooLarge: note("Send the token in the header Authorization, or take \"token_from form\" off routes with " +
 		"large forms."),
-	gate.Overloaded: note("Send the token in the header Authorization, or a shorter form. If it is encrypted for an RSA key, " +
-		"try again, and use an EC key."),
+	gate.Overloaded: note("Send the token in the header Authorization, or a shorter form. If it is encrypted for an " +
+		"RSA key, try again, and use an EC key."),
 	gate.MissingToken: (*subject).missingToken,
 	gate.CrossOrigin: note("If the page may act for its user, name its origin in \"cors\", with \"credentials\". If it " +
 		"is a page of this site, have the proxies before the gate send Host as the client did."),
 	gate.MalformedToken: (*subject).malformedToken,
-	gate.DecryptionFailed: note("Have the token encrypted for a key of the issuer's \"decrypt\" block, or add the key that " +
-		"it is for: see docs/encryption.md."),
+	gate.DecryptionFailed: note("Have the token encrypted for a key of the issuer's \"decrypt\" block, or add the key " +
+		"that it is for: see docs/encryption.md."),
 	gate.NotEncrypted: note("Have the server encrypt its tokens for this gate, or remove \"required\" from the issuer's " +
 		"\"decrypt\" block."),
 	gate.UnsupportedAlgorithm: (*subject).algorithm,
@@ -86,8 +86,8 @@ var advices = map[gate.Reason]func(*subject) *advice{
 		"bearer token. Have the server issue bearer tokens for this API."),
 	gate.Inactive: note("Get a new token. If new tokens are inactive, too, see \"Good tokens are inactive\" in " +
 		"docs/introspection.md."),
-	gate.Contradiction: note("Token and answer, or the two headers of an encrypted token, are about different things: the cause names " +
-		"the claim. Check \"endpoint\" in the introspect block."),
+	gate.Contradiction: note("Token and answer, or the layers of an encrypted token, are about different things: the " +
+		"cause names the claim. Check \"endpoint\" in the introspect block."),
 	gate.UnknownConsumer: note("Add a consumer with exactly the name in the claim, or have the server write another one."),
 	gate.UnsafeClaim: note("The forward_claims, forward_payload or username_claim of this claim refuses it: name " +
 		"another claim, or clean the data at the authorization server."),

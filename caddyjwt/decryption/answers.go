@@ -15,9 +15,9 @@ var errNoKey = errors.New("the answer is encrypted, and no key here opens it: th
 // Verify verifies a signed answer of an authorization server, and returns its claims.
 type Verify func(ctx context.Context, answer string) ([]byte, error)
 
-// Answers opens answers that are encrypted, and has what is inside verified (RFC 9701 section 5, OpenID Connect Core 1.0
-// section 5.3.2). An answer that is not encrypted is verified as it is. typ is that of the answers, if they have one of
-// their own. The plan may be nil: then an encrypted answer is an error. The logger must outlive the function.
+// Answers opens answers that are encrypted, and has what is inside verified (RFC 9701 section 5, OpenID Connect Core
+// 1.0 section 5.3.2). An answer that is not encrypted is verified as it is. typ is that of the answers, if they have
+// one of their own. The plan may be nil: then an encrypted answer is an error. The logger must outlive the function.
 func (p *Plan) Answers(turns *sealed.Turns, typ string, logger *slog.Logger, verify Verify) Verify {
 	if p == nil {
 		return func(ctx context.Context, answer string) ([]byte, error) {

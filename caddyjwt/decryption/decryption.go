@@ -20,12 +20,12 @@ import (
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
-// Config says how encrypted access tokens of the issuer (JWE, RFC 7516) are opened. What is inside must be a JWT that the
-// issuer has signed, and must satisfy all rules for one: everybody can encrypt to a public key.
+// Config says how encrypted access tokens of the issuer (JWE, RFC 7516) are opened. What is inside must be a JWT that
+// the issuer has signed, and must satisfy all rules for one: everybody can encrypt to a public key.
 type Config struct {
 	// Private keys for which the tokens may be encrypted: 1 to 4, in the order in which they are tried. A token that names
-	// its key by "kid" is opened with the key of that name, or else with one without a name. For a token that names none, at
-	// most 2 keys of the whole gate are tried: those before and after a rotation.
+	// its key by "kid" is opened with the key of that name, or else with one without a name. For a token that names none,
+	// at most 2 keys of the whole gate are tried: those before and after a rotation.
 	Keys []Key `json:"keys,omitempty"`
 	// How the key of the content may be encrypted ("alg"): ECDH-ES, ECDH-ES+A128KW, ECDH-ES+A192KW, ECDH-ES+A256KW,
 	// RSA-OAEP-256 and RSA-OAEP. The last one uses SHA-1. Default: ECDH-ES, ECDH-ES+A128KW, ECDH-ES+A256KW, RSA-OAEP-256.

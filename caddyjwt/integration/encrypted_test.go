@@ -13,14 +13,22 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
-	"github.com/caddyjwt/gateway/internal/sealing"
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
 // encrypted is a token that is encrypted for the key.
 func encrypted(t testing.TB, token string, to *tokentest.Key) string {
 	t.Helper()
-	text, err := sealing.Seal(token, sealing.Recipient{Key: to.Public(), KeyID: to.KID})
+	e, err := jose.NewEncrypter(jose.A256GCM, jose.Recipient{Algorithm: jose.ECDH_ES, Key: to.Public(), KeyID: to.KID},
+		(&jose.EncrypterOptions{}).WithContentType("JWT"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	object, err := e.Encrypt([]byte(token))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := object.CompactSerialize()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +54,8 @@ func TestEncryptedTokens(t *testing.T) {
 	sign, enc := tokentest.NewKey(t, "ES256", "k1"), tokentest.NewKey(t, "ES256", "enc")
 	as := tokentest.NewAS(t, tokentest.WithKeys(sign))
 	file := writeFile(t, filepath.Join(t.TempDir(), "gate.key"), enc.PrivatePEM())
-	s := start(t, gateFor(issuerByJWKS(as, "decrypt {\nkey "+file+" enc\n}"), "require scope read", "require header prod bazbar",
+	s := start(t, gateFor(issuerByJWKS(as, "decrypt {\nkey "+file+" enc\n}"), "require scope read",
+		"require header prod bazbar",
 		"forward_claims X-User sub", "forward_header X-Company co")+
 		"\nrequest_header X-Enc {http.auth.bearer.enc}\nrequest_header X-Alg {http.auth.bearer.alg}\n"+
 		"request_header X-Kid {http.auth.bearer.kid}")
@@ -137,8 +146,8 @@ func TestEncryptionKeyIsReplaced(t *testing.T) {
 	s.refused(s.get("/", old), http.StatusUnauthorized, "decryption_failed")
 }
 
-// Answers of authorization servers may be encrypted, too, if what is inside is signed (RFC 9701 section 5, OpenID Connect
-// Core 1.0 section 5.3.2).
+// Answers of authorization servers may be encrypted, too, if what is inside is signed (RFC 9701 section 5, OpenID
+// Connect Core 1.0 section 5.3.2).
 func TestEncryptedAnswers(t *testing.T) {
 	sign, enc := tokentest.NewKey(t, "ES256", "signed"), tokentest.NewKey(t, "ES256", "enc")
 	mallory := tokentest.NewKey(t, "ES256", "mallory").WithKID("signed")
@@ -188,7 +197,8 @@ func TestEncryptedAnswers(t *testing.T) {
 func TestMintTriesTheEncryptedToken(t *testing.T) {
 	sign, enc := tokentest.NewKey(t, "ES256", ""), tokentest.NewKey(t, "ES256", "enc")
 	private := newFile(t, "private.pem", sign.PrivatePEM())
-	config := caddyfileFor(t, "audience any", "issuer "+issuerHere+" {", "keys file "+newFile(t, "public.pem", sign.PublicPEM()),
+	config := caddyfileFor(t, "audience any", "issuer "+issuerHere+" {",
+		"keys file "+newFile(t, "public.pem", sign.PublicPEM()),
 		"decrypt {", "key "+newFile(t, "enc.pem", enc.PrivatePEM())+" enc", "required", "}", "}")
 	args := []string{"--config", config, "--issuer", issuerHere, "--private-key", private}
 	if _, err := mint(args...); err == nil || !strings.Contains(err.Error(), "not_encrypted") ||
@@ -196,7 +206,8 @@ func TestMintTriesTheEncryptedToken(t *testing.T) {
 		t.Error(err)
 	}
 	other := newFile(t, "other.pem", tokentest.NewKey(t, "ES256", "other").PublicPEM())
-	if _, err := mint(append(args, "--encrypt-to", other)...); err == nil || !strings.Contains(err.Error(), "decryption_failed") {
+	_, err := mint(append(args, "--encrypt-to", other)...)
+	if err == nil || !strings.Contains(err.Error(), "decryption_failed") {
 		t.Error(err)
 	}
 	token, err := mint(append(args, "--encrypt-to", newFile(t, "to.pem", enc.PublicPEM()), "--encrypt-kid", "enc",
@@ -205,7 +216,9 @@ func TestMintTriesTheEncryptedToken(t *testing.T) {
 		t.Fatalf("%q, %v", token, err)
 	}
 	out, status := explain(t, token, "--config", config, "-")
-	for _, want := range []string{"alg ECDH-ES", "enc A256GCM", "kid enc", `algorithm: "ES256"`, "intersystems", "decryption"} {
+	for _, want := range []string{
+		"alg ECDH-ES", "enc A256GCM", "kid enc", `algorithm: "ES256"`, "intersystems", "decryption",
+	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("explain does not show %q (%d):\n%s", want, status, out)
 		}

@@ -59,9 +59,9 @@ func cardLines(e *Entry, width int) []string {
 	if len(e.Usage) == 0 {
 		return []string{e.Name}
 	}
-	lines := make([]string, len(e.Usage))
-	for i, usage := range e.Usage {
-		lines[i] = e.Name + strings.Repeat(" ", width-len(e.Name)) + usage
+	var lines []string
+	for _, usage := range e.Usage {
+		lines = append(lines, e.Name+strings.Repeat(" ", width-len(e.Name))+usage)
 	}
 	if e.inside != nil {
 		lines = append(lines, e.Name+" ... {")

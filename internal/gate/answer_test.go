@@ -93,7 +93,8 @@ func TestAnswerToEveryReason(t *testing.T) {
 		gate.InternalError:                  {500, "", ""},
 	}
 	for _, reason := range []gate.Reason{
-		gate.MalformedToken, gate.DecryptionFailed, gate.NotEncrypted, gate.UnsupportedAlgorithm, gate.InvalidType, gate.UnknownIssuer, gate.UnknownKey,
+		gate.MalformedToken, gate.DecryptionFailed, gate.NotEncrypted, gate.UnsupportedAlgorithm, gate.InvalidType,
+		gate.UnknownIssuer, gate.UnknownKey,
 		gate.InvalidSignature, gate.Expired, gate.NotYetValid, gate.LifetimeTooLong, gate.InvalidIssuer, gate.InvalidAudience,
 		gate.MissingClaim, gate.ProofRequired, gate.Revoked, gate.Inactive, gate.Contradiction, gate.UnsafeClaim,
 	} {

@@ -64,7 +64,8 @@ const (
 // Reasons lists every Reason, in the order above.
 func Reasons() []Reason {
 	return []Reason{
-		MalformedRequest, BodyTooLarge, Overloaded, MissingToken, CrossOrigin, MalformedToken, DecryptionFailed, NotEncrypted, UnsupportedAlgorithm,
+		MalformedRequest, BodyTooLarge, Overloaded, MissingToken, CrossOrigin, MalformedToken, DecryptionFailed,
+		NotEncrypted, UnsupportedAlgorithm,
 		InvalidType, UnknownIssuer, UnknownKey, InvalidSignature, Expired, NotYetValid, LifetimeTooLong, InvalidIssuer,
 		InvalidAudience, MissingClaim, ProofRequired, Revoked, Inactive, Contradiction, UnknownConsumer, UnsafeClaim,
 		InsufficientUserAuthentication, InsufficientScope, ClaimMismatch,

@@ -196,7 +196,8 @@ func (p *party) opens(s *seal) bool {
 		p.issuer.Decrypt.Keys.Have(s.by)
 }
 
-var errNotEncrypted = errors.New("the token is not encrypted, and \"required\" in the issuer's decrypt block demands it")
+var errNotEncrypted = errors.New("the token is not encrypted, and \"required\" in the issuer's decrypt block " +
+	"demands it")
 
 // checkSealed refuses a JWT that came as it is, if the issuer's must be encrypted.
 func (p *party) checkSealed(jwt *parsedJWT) error {

@@ -16,8 +16,8 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// Whatever is refused as it is, is refused inside of an encrypted token: everybody can encrypt to a public key (RFC 8725
-// section 3.3).
+// Whatever is refused as it is, is refused inside of an encrypted token: everybody can encrypt to a public key (RFC
+// 8725 section 3.3).
 func TestAttackHostileTokensInsideEncryptedOnes(t *testing.T) {
 	visits := 0
 	trap := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { visits++ }))
@@ -52,9 +52,12 @@ func TestAttackHostileTokensInsideEncryptedOnes(t *testing.T) {
 }
 
 // retyped are values of other types than those that members have.
-var retyped = []string{`null`, `""`, `" "`, `7`, `-1`, `true`, `[]`, `["JWT"]`, `{}`, `"` + strings.Repeat("A", 9000) + `"`, `"\u0000"`}
+var retyped = []string{
+	`null`, `""`, `" "`, `7`, `-1`, `true`, `[]`, `["JWT"]`, `{}`, `"` + strings.Repeat("A", 9000) + `"`, `"\u0000"`,
+}
 
-// mutate calls do with every change of a header: each member removed, doubled and retyped, and members that matter added.
+// mutate calls do with every change of a header: each member removed, doubled and retyped, and members that matter
+// added.
 func mutate(header string, do func(name, header string)) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(header), &members); err != nil {
@@ -255,7 +258,8 @@ func TestAttackSizesOfEncryptedTokens(t *testing.T) {
 	for range 5 {
 		nested = encrypted(t, nested, ec)
 	}
-	bomb := sealedAs(t, sign.Sign(t, says(m{"x": strings.Repeat("0", 200_000)})), ec, "ECDH-ES", "A256GCM", m{"zip": "DEF"})
+	zeros := sign.Sign(t, says(m{"x": strings.Repeat("0", 200_000)}))
+	bomb := sealedAs(t, zeros, ec, "ECDH-ES", "A256GCM", m{"zip": "DEF"})
 	for name, token := range map[string]string{
 		"key":     strings.Join([]string{parts[0], long, parts[2], parts[3], parts[4]}, "."),
 		"iv":      strings.Join([]string{parts[0], parts[1], long, parts[3], parts[4]}, "."),

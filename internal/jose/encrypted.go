@@ -156,8 +156,8 @@ func isJWT(cty strictjson.Value, wanted []string) bool {
 	return false
 }
 
-// setEphemeral keeps the curve of "epk", a public key on an elliptic curve (RFC 7518 section 4.6.1.1). That the point is
-// on the curve is checked by who uses it.
+// setEphemeral keeps the curve of "epk", a public key on an elliptic curve (RFC 7518 section 4.6.1.1). That the point
+// is on the curve is checked by who uses it.
 func (e *Encrypted) setEphemeral(epk strictjson.Value) error {
 	if epk.Kind() != strictjson.Object {
 		return errEphemeral

@@ -283,8 +283,8 @@ func certificate(jwk strictjson.Value) ([]string, Unusable) {
 }
 
 // CertificatesOf reads the member "x5c" of a JWK: certificates in DER, at most this many. The first is that of the key,
-// and each of the others is that of the issuer of the one before (RFC 7517 section 4.7). There are none if the member is
-// absent. It is not ok if the member is anything else, or has more.
+// and each of the others is that of the issuer of the one before (RFC 7517 section 4.7). There are none if the member
+// is absent. It is not ok if the member is anything else, or has more.
 func CertificatesOf(text []byte, most int) (chain [][]byte, ok bool) {
 	jwk, err := strictjson.ParseObject(text, strictjson.Limits{})
 	if err != nil {

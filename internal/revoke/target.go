@@ -152,8 +152,8 @@ type Token struct {
 	Consumer string
 	// Set has the claims of the token, or of the answer about it. It must not be nil.
 	Set *claims.Set
-	// Raw is the token itself, if it is opaque, encrypted or has no jti; otherwise empty. Digest has that of Raw, or is empty if that
-	// has not been made.
+	// Raw is the token itself, if it is opaque, encrypted or has no jti; otherwise empty. Digest has that of Raw, or is
+	// empty if that has not been made.
 	Raw, Digest string
 	// Terms are those of the issuer. They may be nil.
 	Terms *Terms

@@ -173,7 +173,8 @@ var arrows = map[string][]string{
 
 	"caddyjwt/issuers": {
 		"caddyjwt/words", "caddyjwt/clienttls", "caddyjwt/decryption", "caddyjwt/backchannel", "caddyjwt/pool",
-		"caddyjwt/process", "caddyjwt/require", "caddyjwt/revocations", "caddyjwt/localissuer", "internal/gate", "internal/authserver",
+		"caddyjwt/process", "caddyjwt/require", "caddyjwt/revocations", "caddyjwt/localissuer", "internal/gate",
+		"internal/authserver",
 		"introspect", "internal/fetch", "internal/hashing", "internal/jose", "internal/keyset", "internal/claims",
 		"internal/certchain",
 		"internal/privatekey", "internal/rotating", "internal/setting", "internal/tenant", "internal/tenantkeys",

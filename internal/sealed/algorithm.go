@@ -1,6 +1,6 @@
 // Package sealed opens encrypted tokens (JWE, RFC 7516) with the private keys of their recipient. What it opens is no
-// proof of who made it: everybody may encrypt to a public key. So the content must be signed (RFC 7519 section 5.2), and
-// the caller verifies that.
+// proof of who made it: everybody may encrypt to a public key. So the content must be signed (RFC 7519 section 5.2),
+// and the caller verifies that.
 //
 // The cryptography is go-jose's. This package decides what reaches it: the algorithms and the lengths of all parts are
 // checked before, and so are the keys.
@@ -126,8 +126,8 @@ func chosen(names []string, set uint8, defaults int) []string {
 	return out
 }
 
-// EncryptionOf is how the content of a token is encrypted, or empty if that is unknown. It keeps nothing of the token in
-// memory.
+// EncryptionOf is how the content of a token is encrypted, or empty if that is unknown. It keeps nothing of the token
+// in memory.
 func EncryptionOf(t *ours.Encrypted) string {
 	for i := range contentEncryptions {
 		if name := string(contentEncryptions[i].name); name == t.Encryption {

@@ -98,8 +98,8 @@ func Parse(text, password []byte, id string) ([]*Key, error) {
 	return parseSet(set)
 }
 
-// parseSet reads the keys of a set that are for encryption. A set without one is an error, and so is a bad key: the file
-// is the operator's own.
+// parseSet reads the keys of a set that are for encryption. A set without one is an error, and so is a bad key: the
+// file is the operator's own.
 func parseSet(set strictjson.Value) ([]*Key, error) {
 	if set.Kind() != strictjson.Array {
 		return nil, errors.New("the member \"keys\" of the JWK set is not an array")
@@ -161,8 +161,8 @@ func parseJWK(jwk strictjson.Value, id string) (*Key, error) {
 	return newKey(read.Key, id, jose.KeyAlgorithm(read.Algorithm))
 }
 
-// newKey checks a key. Its public half must be one that may be used at all: strong, on its curve, and not an example from
-// a standard, whose private half everybody has.
+// newKey checks a key. Its public half must be one that may be used at all: strong, on its curve, and not an example
+// from a standard, whose private half everybody has.
 func newKey(private any, id string, only jose.KeyAlgorithm) (*Key, error) {
 	signer, ok := private.(crypto.Signer)
 	if !ok {

@@ -88,7 +88,9 @@ func open(token string, allowed sealed.Algorithms, keys ...*sealed.Key) (string,
 
 func TestEveryAlgorithm(t *testing.T) {
 	var defaults sealed.Algorithms
-	pairs := map[string]pair{"RSA": rsaPair(t), "P-256": ecPair(t, "ES256"), "P-384": ecPair(t, "ES384"), "P-521": ecPair(t, "ES512")}
+	pairs := map[string]pair{
+		"RSA": rsaPair(t), "P-256": ecPair(t, "ES256"), "P-384": ecPair(t, "ES384"), "P-521": ecPair(t, "ES512"),
+	}
 	for _, alg := range sealed.All().Keys() {
 		for _, enc := range sealed.All().Contents() {
 			for name, p := range pairs {
@@ -243,7 +245,8 @@ func TestParse(t *testing.T) {
 		{"a public key", jwkOf(e.public, nil), "", "", "", "no \"d\""},
 		{"a public key in PEM", tokentest.NewKey(t, "ES256", "").PublicPEM(), "", "", "", "not a private key"},
 		{"for signatures", jwkOf(e.private, m{"use": "sig"}), "", "", "", "not for encryption"},
-		{"with operations for signatures", jwkOf(e.private, m{"key_ops": []string{"sign"}}), "", "", "", "not for decryption"},
+		{"with operations for signatures", jwkOf(e.private, m{"key_ops": []string{"sign"}}), "", "", "",
+			"not for decryption"},
 		{"with an algorithm for signatures", jwkOf(e.private, m{"alg": "ES256"}), "", "", "", "none of those that fit"},
 		{"with an algorithm for RSA", jwkOf(e.private, m{"alg": "RSA-OAEP-256"}), "", "", "", "none of those that fit"},
 		{"with RSA1_5", jwkOf(r.private, m{"alg": "RSA1_5"}), "", "", "", "none of those that fit"},
@@ -253,8 +256,10 @@ func TestParse(t *testing.T) {
 		{"Ed25519 in PEM", tokentest.NewKey(t, "EdDSA", "").PrivatePEM(), "", "", "", "cannot decrypt"},
 		{"a long RSA key", rsaPEM(long), "", "", "", "4104 bits"},
 		{"a short RSA key", jwkOf(must(shortRSA()), nil), "", "", "", "weak"},
-		{"twice the same kid", set(jwkOf(e.private, m{"kid": "a"}), jwkOf(r.private, m{"kid": "a"})), "", "", "", "remove one"},
-		{"twice the same key", set(jwkOf(e.private, m{"kid": "a"}), jwkOf(e.private, m{"kid": "b"})), "", "", "", "remove one"},
+		{"twice the same kid", set(jwkOf(e.private, m{"kid": "a"}), jwkOf(r.private, m{"kid": "a"})), "", "", "",
+			"remove one"},
+		{"twice the same key", set(jwkOf(e.private, m{"kid": "a"}), jwkOf(e.private, m{"kid": "b"})), "", "", "",
+			"remove one"},
 		{"a set of keys for signatures", set(jwkOf(r.private, m{"use": "sig"})), "", "", "", "no private key for encryption"},
 		{"a set with a bad key", set(jwkOf(e.private, m{"kid": "a"}), `{"kty":"EC","d":"x"}`), "", "", "", "key 2"},
 		{"a set of texts", `{"keys":["a"]}`, "", "", "", "key 1"},
@@ -365,7 +370,8 @@ func TestOnlyNestedContentIsOpened(t *testing.T) {
 				o.WithContentType(jose.ContentType(cty))
 			}
 		})
-		if _, err := open(token, sealed.Algorithms{}, keys(t, p.pem)...); (err == nil) != ok || !ok && !errors.Is(err, sealed.ErrNotNested) {
+		_, err := open(token, sealed.Algorithms{}, keys(t, p.pem)...)
+		if (err == nil) != ok || !ok && !errors.Is(err, sealed.ErrNotNested) {
 			t.Errorf("cty %q: %v", cty, err)
 		}
 	}

@@ -11,13 +11,13 @@ import (
 // ErrBusy: too many other decryptions wait.
 var ErrBusy = errors.New("too many encrypted tokens wait for their decryption with an RSA key")
 
-// maxWaiting is how many decryptions may wait, for each that may be under way. With a key of 2048 bits, the last of them
-// waits about a tenth of a second.
+// maxWaiting is how many decryptions may wait, for each that may be under way. With a key of 2048 bits, the last of
+// them waits about a tenth of a second.
 const maxWaiting = 64
 
-// Turns bounds the decryptions with RSA keys that are under way: each costs about a millisecond, and everybody can cause
-// one. Those that must wait get their turns address by address. When too many wait, the last one of the address with the
-// most has to go. So one stranger cannot hold up the others.
+// Turns bounds the decryptions with RSA keys that are under way: each costs about a millisecond, and everybody can
+// cause one. Those that must wait get their turns address by address. When too many wait, the last one of the address
+// with the most has to go. So one stranger cannot hold up the others.
 //
 // Turns is safe for concurrent use.
 type Turns struct {
@@ -130,7 +130,8 @@ func (t *Turns) leave(place chan error) {
 	}
 }
 
-// end ends a decryption, and has the next one begin: the first of the line whose turn it is. That line is then the last.
+// end ends a decryption, and has the next one begin: the first of the line whose turn it is. That line is then the
+// last.
 func (t *Turns) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
