@@ -27,6 +27,7 @@ type description struct {
 	OIDCTenant  string            // only OpenID Connect's
 	MTLS        string            // the same as Issuer over TLS with client certificates
 	Resources   map[string]string // resource indicators by name
+	Decryption  map[string]string // private keys of the API in PEM, by kid
 	Clients     map[string]struct {
 		ID, Secret, Method, PrivateKey string
 	}

@@ -25,7 +25,7 @@ import { parseArgs } from 'node:util';
 import { clients } from './clients.js';
 import { KeyRing } from './keys.js';
 import { interact, newProvider, newRefreshToken } from './provider.js';
-import { protect, resources } from './resources.js';
+import { decryption, protect, resources } from './resources.js';
 
 const { values: files } = parseArgs({
   options: {
@@ -142,6 +142,7 @@ console.log(JSON.stringify({
   oauthTenant: `${origin}/tenant/oauth`,
   oidcTenant: `${origin}/tenant/oidc`,
   mtls,
+  decryption,
   resources: Object.fromEntries([...resources].map(([url, { name }]) => [name, url])),
   clients: Object.fromEntries(clients.map(({ name, metadata, privateKey }) => [name, {
     id: metadata.client_id,
