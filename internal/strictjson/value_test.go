@@ -223,3 +223,28 @@ func TestReadingDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations", got)
 	}
 }
+
+func TestSame(t *testing.T) {
+	for _, test := range []struct {
+		a, b string
+		same bool
+	}{
+		{`1`, `1`, true}, {`1`, `1.0`, false}, {`"a"`, `"\u0061"`, true}, {`"a"`, `"b"`, false}, {`"1"`, `1`, false},
+		{`null`, `null`, true}, {`null`, `false`, false}, {`true`, `false`, false}, {`[]`, `{}`, false},
+		{`[1,2]`, `[1, 2]`, true}, {`[1,2]`, `[2,1]`, false}, {`[1,2]`, `[1]`, false}, {`[1]`, `[1,2]`, false},
+		{`{"a":1,"b":2}`, `{ "b":2,"a":1}`, true}, {`{"a":1}`, `{"a":2}`, false}, {`{"a":1}`, `{"a":1,"b":2}`, false},
+		{`{"a":1,"b":2}`, `{"a":1}`, false}, {`{"a":[{"b":"\u0063"}]}`, `{"a": [{"b":"c"}]}`, true}, {`{"a":1}`, `{"b":1}`, false},
+	} {
+		a, err := strictjson.Parse(test.a, strictjson.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := strictjson.Parse(test.b, strictjson.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strictjson.Same(a, b) != test.same || strictjson.Same(b, a) != test.same {
+			t.Errorf("%s and %s: %v", test.a, test.b, !test.same)
+		}
+	}
+}
