@@ -28,8 +28,9 @@ func TestParseEncrypted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Algorithm != "ECDH-ES" || got.Encryption != "A128GCM" || got.KeyID != "k" || got.Curve != "P-256" || !got.Nested ||
-		got.KeySize != 0 || got.IVSize != 2 || got.ContentSize != 7 || got.TagSize != 4 || got.Issuer() != "https://as.example" {
+	if got.Algorithm != "ECDH-ES" || got.Encryption != "A128GCM" || got.KeyID != "k" || got.Curve != "P-256" ||
+		got.KeySize != 0 || got.IVSize != 2 || got.ContentSize != 7 || got.TagSize != 4 || !got.Nested ||
+		got.Issuer() != "https://as.example" {
 		t.Errorf("%+v", got)
 	}
 	var repeated []string
@@ -56,8 +57,10 @@ func TestParseEncryptedRefuses(t *testing.T) {
 		"padding": good + "=", "a bad header": "!" + good, "a line end": strings.Replace(good, ".", "\n.", 1),
 		"no JSON": jwe("x", "", "", "", ""), "an array": jwe("[]", "", "", "", ""), "twice alg": header(`,"alg":"ECDH-ES"`),
 		"no alg": jwe(`{"enc":"A128GCM"}`, "", "", "", ""), "no enc": jwe(`{"alg":"ECDH-ES"}`, "", "", "", ""),
-		"a number": jwe(`{"alg":7,"enc":"A128GCM"}`, "", "", "", ""), "empty enc": jwe(`{"alg":"x","enc":""}`, "", "", "", ""),
-		"zip": header(`,"zip":"DEF"`), "crit": header(`,"crit":["x"]`), "jwk": header(`,"jwk":{}`), "jku": header(`,"jku":"x"`),
+		"a number":  jwe(`{"alg":7,"enc":"A128GCM"}`, "", "", "", ""),
+		"empty enc": jwe(`{"alg":"x","enc":""}`, "", "", "", ""),
+		"zip":       header(`,"zip":"DEF"`), "crit": header(`,"crit":["x"]`),
+		"jwk": header(`,"jwk":{}`), "jku": header(`,"jku":"x"`),
 		"x5c": header(`,"x5c":[]`), "x5t": header(`,"x5t":"x"`), "b64": header(`,"b64":true`), "p2c": header(`,"p2c":1`),
 		"kid": header(`,"kid":1`), "long kid": header(`,"kid":"` + strings.Repeat("k", 513) + `"`), "typ": header(`,"typ":1`),
 		"epk": header(`,"epk":[]`), "private epk": header(`,"epk":` + strings.Replace(epk, "{", `{"d":"AA",`, 1)),

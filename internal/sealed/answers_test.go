@@ -42,7 +42,10 @@ func TestOpenFor(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	busy := sealed.NewTurnsOf(0)
+	busy := sealed.NewTurnsOf(1)
+	if err := busy.Begin(context.Background(), addr("192.0.2.1")); err != nil {
+		t.Fatal(err)
+	}
 	text := seal(t, "content", rsa.public, "RSA-OAEP-256", "A256GCM")
 	if _, _, err := sealed.OpenFor(ctx, busy, k, sealed.Algorithms{}, text); !errors.Is(err, context.Canceled) {
 		t.Error(err)
