@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/sealed"
 	"github.com/caddyjwt/gateway/internal/strictjson"
+	"github.com/caddyjwt/gateway/introspect"
 )
 
 var errNoKey = errors.New("the answer is encrypted, and no key here opens it: the issuer needs a decrypt block")
@@ -33,6 +35,9 @@ func (p *Plan) Answers(turns *sealed.Turns, typ string, logger *slog.Logger, ver
 			return verify(ctx, answer)
 		}
 		inside, outer, err := sealed.OpenFor(ctx, turns, opener.Keys, opener.Algorithms, answer, typ)
+		if errors.Is(err, sealed.ErrBusy) {
+			return nil, &introspect.NoVerdictError{Cause: introspect.CauseOverloaded, RetryAfter: time.Second, Err: err}
+		}
 		if err != nil {
 			return nil, err
 		}

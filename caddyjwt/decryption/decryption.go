@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/gate"
@@ -41,7 +42,7 @@ type Config struct {
 type Key struct {
 	// The key, as PEM text or the path of a file: an EC key on P-256, P-384 or P-521, or an RSA key of 2048 to 4096 bits.
 	// The file has PEM text, a JWK, or a JWK set of at most 8 keys, of which those for signatures (use: sig) do not count.
-	// It is read again when it changes. Prefer an EC key: for each request, an RSA key lets strangers cost the gate many
+	// It is read again when it changes. Prefer an EC key on P-256: for each request, others let strangers cost the gate many
 	// times as much. Required. Placeholders are resolved.
 	Key string `json:"key"`
 	// The "kid" of the key in tokens. Default: that of a JWK, or none. Not for a JWK set. Placeholders are resolved.
@@ -49,6 +50,9 @@ type Key struct {
 	// Password of the private key, as in introspect: private_key_password. Default: none. Placeholders are resolved.
 	Password string `json:"password,omitempty"`
 }
+
+// maxKeyID is how many bytes the kid of a key may have.
+const maxKeyID = 255
 
 // maxKeys is how many lines "key" a block may have.
 const maxKeys = 4
@@ -137,6 +141,10 @@ func (k *Key) compile(s *words.Settings) (text sealed.Text, err error) {
 	id, named, err := s.Text("key_id", k.KeyID)
 	if err != nil {
 		return text, setting.In("KeyID", err)
+	}
+	if named && (len(id) > maxKeyID || strings.ContainsFunc(id, unicode.IsControl)) {
+		return text, setting.Errorf("KeyID", "the kid of the key has a line end or another control character, or more than "+
+			"%d bytes: is it the key itself?", maxKeyID)
 	}
 	value, known, err := s.Text("key", k.Key)
 	template := s.RotatingPEM

@@ -16,11 +16,15 @@ import (
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
-// encrypted is a token that is encrypted for the key.
-func encrypted(t testing.TB, token string, to *tokentest.Key) string {
+// encrypted is a token that is encrypted for the key, with more members in its header.
+func encrypted(t testing.TB, token string, to *tokentest.Key, header ...any) string {
 	t.Helper()
+	options := (&jose.EncrypterOptions{}).WithContentType("JWT")
+	for i := 0; i < len(header); i += 2 {
+		options.WithHeader(jose.HeaderKey(header[i].(string)), header[i+1])
+	}
 	e, err := jose.NewEncrypter(jose.A256GCM, jose.Recipient{Algorithm: jose.ECDH_ES, Key: to.Public(), KeyID: to.KID},
-		(&jose.EncrypterOptions{}).WithContentType("JWT"))
+		options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,10 +157,10 @@ func TestEncryptedAnswers(t *testing.T) {
 	mallory := tokentest.NewKey(t, "ES256", "mallory").WithKID("signed")
 	decrypt := "decrypt {\nkey " + writeFile(t, filepath.Join(t.TempDir(), "key"), enc.PrivatePEM()) + " enc\n}"
 	as := introspector(t, tokentest.WithKeys(sign))
-	answer := func(by, to *tokentest.Key) string {
+	answer := func(by, to *tokentest.Key, header ...any) string {
 		payload := map[string]any{"iss": as.URL, "aud": "gateway", "iat": time.Now().Unix(),
 			"token_introspection": active().Claims}
-		return encrypted(t, by.Sign(t, payload, map[string]any{"typ": "token-introspection+jwt"}), to)
+		return encrypted(t, by.Sign(t, payload, map[string]any{"typ": "token-introspection+jwt"}), to, header...)
 	}
 	says := func(text string) {
 		as.Introspect(always(tokentest.IntrospectionAnswer{Body: text, ContentType: "application/token-introspection+jwt"}))
@@ -173,6 +177,7 @@ func TestEncryptedAnswers(t *testing.T) {
 	for name, text := range map[string]string{
 		"for-another-key": answer(sign, mallory.WithKID("enc")), "of-another": answer(mallory, enc),
 		"unsigned": encrypted(t, `{"active":true}`, enc), "twice": encrypted(t, answer(sign, enc), enc),
+		"repeating": answer(sign, enc, "iss", "https://other.example"),
 	} {
 		says(text)
 		if a := s.get("/", name); a.StatusCode != http.StatusBadGateway {

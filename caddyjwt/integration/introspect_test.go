@@ -121,7 +121,7 @@ func TestIntrospectAlwaysAsksAboutOpaqueTokens(t *testing.T) {
 	s.refused(s.get("/", "opaque"), http.StatusUnauthorized, "malformed_token")
 	s.refused(s.get("/", jwe), http.StatusUnauthorized, "malformed_token")
 	for _, cause := range []string{"opaque token, and several issuers here",
-		"encrypted token (JWE), but no issuer here takes"} {
+		"encrypted token (JWE), and no key here opens it"} {
 		if !s.logged("malformed_token", cause) {
 			t.Errorf("the log does not say %q", cause)
 		}

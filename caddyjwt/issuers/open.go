@@ -142,7 +142,7 @@ func (o Opener) openAsking(
 	}
 	settings := o.askerSettings(plan, keys, keysID)
 	if config.Signed {
-		config.VerifySigned = plan.Decryption.Answers(o.Shared.Turns, authserver.AnswerType,
+		config.VerifySigned = plan.Decryption.Answers(o.Shared.AnswerTurns, authserver.AnswerType,
 			o.Shared.Log.Keys.With("issuer", plan.Issuer.Name), settings.signed.Verify)
 	}
 	config.Identity = settings.id()

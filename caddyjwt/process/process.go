@@ -24,8 +24,8 @@ type State struct {
 	Revocations *revocations.Desk
 	// LastGood keeps keys in the store of the configuration in force, over restarts.
 	LastGood *lastgood.Shelf
-	// Turns bounds the decryptions of tokens with RSA keys.
-	Turns *sealed.Turns
+	// Turns bounds the decryptions of tokens with slow keys, and AnswerTurns those of answers to our own questions.
+	Turns, AnswerTurns *sealed.Turns
 }
 
 // New makes a state that shares nothing with any other.
@@ -37,7 +37,7 @@ func New() *State {
 	return &State{
 		Pool: objects, Events: events, Metrics: newMetrics(objects, events, desk), Log: log, Warnings: new(Warnings),
 		Revocations: desk, LastGood: lastgood.New(desk, log.store),
-		Turns: sealed.NewTurns(),
+		Turns: sealed.NewTurns(), AnswerTurns: sealed.NewTurns(),
 	}
 }
 

@@ -87,7 +87,11 @@ func (g *Gate) ask(ctx context.Context, p *party, token string) (authenticated, 
 // more scopes, so the identity remembers those of the answer.
 func (g *Gate) confirm(req *Request, local *authenticated, token string) error {
 	p := local.party
-	s, err := g.query(req.HTTP.Context(), p, token, g.confirmOptions)
+	options := g.confirmOptions
+	if local.traits.sealed {
+		options = g.askOptions // whoever has a token can encrypt it anew, and the server has never seen that
+	}
+	s, err := g.query(req.HTTP.Context(), p, token, options)
 	if err != nil {
 		return err
 	}

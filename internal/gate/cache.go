@@ -170,7 +170,7 @@ func (c *Cache) put(key cacheKey, e entry, by *party, now time.Time) {
 // system, and the garbage collector lets the heap grow to twice its live size.
 func (e *entry) weight() uint32 {
 	bytes := entryOverhead + int(unsafe.Sizeof(*e)) + int(unsafe.Sizeof(*e.identity)) + e.identity.Claims.Size() +
-		e.identity.Header.Size() + e.memory
+		e.identity.Header.Size() + e.memory + len(e.traits.inside)
 	if e.member != nil {
 		bytes += int(unsafe.Sizeof(*e.member)) + len(e.member.name)
 	}

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/jose"
@@ -98,6 +99,8 @@ func (p *parties) classifyUnparsed(token string, header *jose.Header, err error)
 	switch {
 	case errors.Is(err, jose.ErrType):
 		return classification{form: otherKindJWT, reason: InvalidType, cause: ownType(header, err)}
+	case len(p.opening) > 0 && strings.Count(token, ".") == 4: // resolve looks closer
+		return classification{form: encryptedJWE}
 	case jose.IsEncrypted(token):
 		return classification{form: encryptedJWE, reason: MalformedToken, cause: errNoEncrypted}
 	case !jose.LooksLikeJWT(token):

@@ -24,8 +24,9 @@ type traits struct {
 	declaredAccess bool
 	// bound reports that the token, or the answer about it, says that it is bound to a key, by cnf or otherwise.
 	bound bool
-	// sealed reports that the token was encrypted.
+	// sealed reports that the token was encrypted. inside is the digest of the JWT in it, if that has no jti.
 	sealed bool
+	inside string
 }
 
 // newIdentity makes the identity of a verified token. The subject may be absent, but not blank: package claims refuses

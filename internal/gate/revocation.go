@@ -111,6 +111,7 @@ func (a *authenticated) revocable(token string) revoke.Token {
 	if id.Consumer != nil {
 		t.Consumer = id.Consumer.Username
 	}
+	t.Inside = a.traits.inside
 	if a.traits.opaque || a.traits.sealed || id.Claims.ID == "" { // operators cannot read an encrypted token, either
 		t.Raw = token
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/revoke"
 	"github.com/caddyjwt/gateway/internal/sealed"
 	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/internal/strictjson"
@@ -40,8 +41,9 @@ func (d *Decryption) validate(i *Issuer) error {
 
 // seal is what is known of a token that was opened.
 type seal struct {
-	outer jose.Encrypted
-	by    *sealed.Key
+	outer   jose.Encrypted
+	by      *sealed.Key
+	content string // the JWT inside
 }
 
 func (s *seal) key() *sealed.Key {
@@ -49,6 +51,14 @@ func (s *seal) key() *sealed.Key {
 		return nil
 	}
 	return s.by
+}
+
+// inside is the digest of the JWT in an encrypted token, by which it can be revoked if it has no jti.
+func (j *parsedJWT) inside() string {
+	if j.seal == nil || j.set.ID != "" {
+		return ""
+	}
+	return revoke.Digest(j.seal.content)
 }
 
 // encryption is the enc of the outer header, and empty for a token that was not encrypted.
@@ -70,6 +80,10 @@ func (p *parties) resolve(req *Request, token string, jwt *parsedJWT) (classific
 	switch {
 	case errors.Is(err, jose.ErrType):
 		return classification{form: otherKindJWT, reason: InvalidType, cause: err}, nil
+	case err != nil && !jose.LooksLikeJWT(token):
+		return classification{form: opaqueToken, reason: MalformedToken, cause: p.notAsked}, nil
+	case err != nil && !jose.IsEncrypted(token):
+		return classification{form: brokenJWT, reason: MalformedToken, cause: err}, nil
 	case err != nil:
 		return notOpened(err), nil
 	}
@@ -81,7 +95,7 @@ func (p *parties) resolve(req *Request, token string, jwt *parsedJWT) (classific
 		return class, notNow(err)
 	}
 	jwt.release()
-	return p.inside(string(content), &seal{outer, by}, jwt), nil
+	return p.inside(&seal{outer, by, string(content)}, jwt), nil
 }
 
 // decryptionStep describes the outer header of an encrypted token.
@@ -156,10 +170,13 @@ func (p *parties) candidates(outer *jose.Encrypted, keys func(*sealed.Keys) []*s
 		}
 		openers = []*party{member}
 	}
+	present := make([][]*sealed.Key, len(openers))
+	for i, member := range openers {
+		present[i] = keys(member.issuer.Decrypt.Keys)
+	}
 	for _, name := range []string{outer.KeyID, ""} {
-		for _, member := range openers {
-			d := member.issuer.Decrypt
-			found = d.Algorithms.Candidates(outer, name, keys(d.Keys), found)
+		for i, member := range openers {
+			found = member.issuer.Decrypt.Algorithms.Candidates(outer, name, present[i], found)
 		}
 		if len(found) > 0 || outer.KeyID == "" {
 			break
@@ -173,8 +190,8 @@ var errTwice = errors.New("in the encrypted token: another encrypted token, and 
 // inside classifies the content of an encrypted token. Nobody else is ever asked about a token that was for us to read.
 // Encrypted tokens inside of encrypted ones are not opened: no server makes them, and each layer would cost a
 // decryption.
-func (p *parties) inside(content string, s *seal, jwt *parsedJWT) classification {
-	class := p.classify(content, jwt)
+func (p *parties) inside(s *seal, jwt *parsedJWT) classification {
+	class := p.classify(s.content, jwt)
 	switch {
 	case class.form == otherKindJWT:
 	case class.form == encryptedJWE:

@@ -171,7 +171,7 @@ func (p *party) verify(ctx context.Context, jwt *parsedJWT) (entry, error) {
 		traits: traits{
 			declaredAccess: jwt.kind.Access || jwt.Header.Type == accessTokenType,
 			bound:          jwt.set.Confirmation.Bound || jwt.kind.Bound,
-			sealed:         jwt.seal != nil,
+			sealed:         jwt.seal != nil, inside: jwt.inside(),
 		},
 	}, nil
 }

@@ -156,6 +156,12 @@ func isJWT(cty strictjson.Value, wanted []string) bool {
 	return false
 }
 
+// ephemeralMembers are those that "epk" may have: nothing private, and no other key or certificate (RFC 7518 section
+// 4.6.1.1).
+var ephemeralMembers = map[string]bool{
+	"kty": true, "crv": true, "x": true, "y": true, "kid": true, "alg": true, "use": true, "key_ops": true, "ext": true,
+}
+
 // setEphemeral keeps the curve of "epk", a public key on an elliptic curve (RFC 7518 section 4.6.1.1). That the point
 // is on the curve is checked by who uses it.
 func (e *Encrypted) setEphemeral(epk strictjson.Value) error {
@@ -168,8 +174,10 @@ func (e *Encrypted) setEphemeral(epk strictjson.Value) error {
 	if !kty.Equal("EC") || !ok || curve == "" {
 		return errEphemeral
 	}
-	if _, private := epk.Member("d"); private {
-		return errEphemeral
+	for name := range epk.Members() {
+		if text, _ := name.Str(); !ephemeralMembers[text] {
+			return errEphemeral
+		}
 	}
 	for _, name := range []string{"x", "y"} {
 		value, _ := epk.Member(name)

@@ -64,6 +64,7 @@ func TestParseEncryptedRefuses(t *testing.T) {
 		"x5c": header(`,"x5c":[]`), "x5t": header(`,"x5t":"x"`), "b64": header(`,"b64":true`), "p2c": header(`,"p2c":1`),
 		"kid": header(`,"kid":1`), "long kid": header(`,"kid":"` + strings.Repeat("k", 513) + `"`), "typ": header(`,"typ":1`),
 		"epk": header(`,"epk":[]`), "private epk": header(`,"epk":` + strings.Replace(epk, "{", `{"d":"AA",`, 1)),
+		"epk with x5c":        header(`,"epk":` + strings.Replace(epk, "{", `{"x5c":["AA"],`, 1)),
 		"epk of another kind": header(`,"epk":` + strings.Replace(epk, "EC", "OKP", 1)),
 		"epk without a curve": header(`,"epk":` + strings.Replace(epk, "P-256", "", 1)),
 		"epk without y":       header(`,"epk":` + strings.Replace(epk, `"y"`, `"z"`, 1)),

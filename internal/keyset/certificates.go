@@ -12,11 +12,14 @@ import (
 	"github.com/caddyjwt/gateway/internal/jose"
 )
 
+// maxChains is how many certificates of one key are judged.
+const maxChains = 4
+
 // chains are the certificates of keys. A key may have several, such as an old one and a new one.
 type chains map[member][]*certchain.Chain
 
 func (c chains) add(key *jose.Key, chain *certchain.Chain) {
-	if chain != nil {
+	if chain != nil && len(c[memberOf(key)]) < maxChains {
 		c[memberOf(key)] = append(c[memberOf(key)], chain)
 	}
 }

@@ -58,6 +58,7 @@ func readJWKS(data []byte, taken Selection) (d document, err error) {
 			continue
 		}
 		if _, twice := seen[memberOf(key)]; twice {
+			d.chains.add(key, chain) // it may have a newer certificate
 			counts[skipDuplicate]++
 			d.named = nameSkipped(d.named, text, i, skipDuplicate)
 			continue

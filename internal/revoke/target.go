@@ -155,6 +155,9 @@ type Token struct {
 	// Raw is the token itself, if it is opaque, encrypted or has no jti; otherwise empty. Digest has that of Raw, or is
 	// empty if that has not been made.
 	Raw, Digest string
+	// Inside is the digest of the JWT in an encrypted token, if that has no jti; otherwise empty. Whoever has the JWT can
+	// encrypt it anew.
+	Inside string
 	// Terms are those of the issuer. They may be nil.
 	Terms *Terms
 	// Memory has what was found out about the token before. It may be nil.
@@ -187,7 +190,7 @@ func (t *Token) within(of Target, wanted kindSet, yield func(Target) bool) bool 
 	if wanted.has(ID) && !by(ID, t.Set.ID) {
 		return false
 	}
-	if wanted.has(Text) && !by(Text, t.digest()) {
+	if wanted.has(Text) && (!by(Text, t.digest()) || !by(Text, t.Inside)) {
 		return false
 	}
 	if wanted.has(Subject) && !by(Subject, t.Set.Subject) {

@@ -56,8 +56,14 @@ func (k *Key) String() string {
 // Format writes the same description for every verb: nobody prints a private key by accident.
 func (k *Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.String()) }
 
-// Same reports whether the two are one key with one name.
-func (k *Key) Same(other *Key) bool { return k.thumbprint == other.thumbprint && k.ID == other.ID }
+// Same reports whether the two are one key with one name, for the same algorithms.
+func (k *Key) Same(other *Key) bool {
+	return k.thumbprint == other.thumbprint && k.ID == other.ID && k.algorithm == other.algorithm
+}
+
+// isSlow reports whether a decryption takes so long that only so many may be under way. Those on P-256 take about as
+// long as a signature.
+func (k *Key) isSlow() bool { return k.curve != "P-256" }
 
 // ErrPasswordForJWK: a JWK is not encrypted, so a password for it is for another key.
 var ErrPasswordForJWK = fmt.Errorf("%w: a JWK has no password", privatekey.ErrNotEncrypted)

@@ -19,6 +19,7 @@ type Keys struct {
 	values  []*rotating.Value[[]*Key]
 	origin  time.Time
 	looked  atomic.Int64 // nanoseconds after origin
+	asked   atomic.Int64 // the same, of the last Again
 	present atomic.Pointer[[]*Key]
 	mu      sync.Mutex // held while somebody looks
 }
@@ -34,7 +35,7 @@ type Text struct {
 
 // NewKeys makes keys. The logger gets changes of state; nil for none. It must outlive the keys.
 func NewKeys(texts []Text, logger *slog.Logger) *Keys {
-	k := &Keys{origin: time.Now()}
+	k := &Keys{origin: time.Now().Add(-pause)}
 	for _, text := range texts {
 		parse := func(now string) ([]*Key, error) { return Parse([]byte(now), []byte(text.Password), text.ID) }
 		k.values = append(k.values, rotating.New(text.Template, text.First, parse, logger))
@@ -52,15 +53,24 @@ func (k *Keys) Present() []*Key {
 	return *k.present.Load()
 }
 
-// Again looks at the files at once: a token names a key that is not there. It returns the keys of now.
+// pause is how often tokens that no key opens can have somebody look at the files.
+const pause = 250 * time.Millisecond
+
+// Again looks at the files before the next two seconds are over, because no key opens a token. It returns the keys of
+// now. Strangers can cause it, so it does so at most four times a second.
 func (k *Keys) Again() []*Key {
-	k.look()
+	now, last := int64(time.Since(k.origin)), k.asked.Load()
+	if now-last >= int64(pause) && k.asked.CompareAndSwap(last, now) {
+		k.look()
+	}
 	return *k.present.Load()
 }
 
-// look reads files that have changed.
+// look reads files that have changed. It does not wait for somebody else who does.
 func (k *Keys) look() {
-	k.mu.Lock()
+	if !k.mu.TryLock() {
+		return
+	}
 	defer k.mu.Unlock()
 	before := k.present.Load()
 	var all []*Key

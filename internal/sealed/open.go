@@ -23,6 +23,9 @@ var ErrNotNested = fmt.Errorf("%w: by its \"cty\", its content is not a JWT", Er
 // in or out.
 const MaxTried = 2
 
+// maxNamesakes is how many keys of the name in a token are tried: several issuers may call theirs the same.
+const maxNamesakes = 8
+
 // sizes checks that all parts of a token have the lengths that its algorithms demand, as far as no key is needed for
 // that. go-jose would take contents and tags that are cut in another place, and a key where there must be none.
 func (a Algorithms) sizes(t *ours.Encrypted) (alg *keyAlgorithm, ok bool) {
@@ -42,15 +45,19 @@ func (a Algorithms) sizes(t *ours.Encrypted) (alg *keyAlgorithm, ok bool) {
 	}
 }
 
-// Candidates appends those of the keys that may open a token, until there are MaxTried. They have the name, unless the
-// token names no key. Keys that are in found already are left out.
+// Candidates appends those of the keys that may open a token, until there are MaxTried, or maxNamesakes for a name. They
+// have the name, unless the token names no key. Keys that are in found already are left out.
 func (a Algorithms) Candidates(t *ours.Encrypted, name string, keys, found []*Key) []*Key {
 	alg, ok := a.sizes(t)
 	if !ok {
 		return found
 	}
+	most := MaxTried
+	if name != "" {
+		most = maxNamesakes
+	}
 	for _, k := range keys {
-		if len(found) == MaxTried {
+		if len(found) >= most {
 			return found
 		}
 		if (t.KeyID == "" || k.ID == name) && k.fits(t, alg) && !contains(found, k) {
@@ -116,19 +123,14 @@ func open(ctx context.Context, turns *Turns, client netip.Addr, token string, t 
 	if len(keys) == 0 {
 		return nil, nil, ErrNotOpened
 	}
-	parsed, err := jose.ParseEncryptedCompact(token, []jose.KeyAlgorithm{jose.KeyAlgorithm(t.Algorithm)},
-		[]jose.ContentEncryption{jose.ContentEncryption(t.Encryption)})
-	if err != nil {
-		return nil, nil, ErrNotOpened
-	}
 	for _, key := range keys {
-		if key.curve == "" {
+		if key.isSlow() {
 			if err := turns.begin(ctx, client); err != nil {
 				return nil, nil, err
 			}
 		}
-		content, err = key.open(parsed)
-		if key.curve == "" {
+		content, err = key.open(token, t)
+		if key.isSlow() {
 			turns.end()
 		}
 		if err == nil {
@@ -139,12 +141,17 @@ func open(ctx context.Context, turns *Turns, client netip.Addr, token string, t 
 }
 
 // open calls the library. It recovers: a fault there must not end more than this request.
-func (k *Key) open(parsed *jose.JSONWebEncryption) (content []byte, err error) {
+func (k *Key) open(token string, t *ours.Encrypted) (content []byte, err error) {
 	defer func() {
 		if recover() != nil {
 			content, err = nil, ErrNotOpened
 		}
 	}()
+	parsed, err := jose.ParseEncryptedCompact(token, []jose.KeyAlgorithm{jose.KeyAlgorithm(t.Algorithm)},
+		[]jose.ContentEncryption{jose.ContentEncryption(t.Encryption)})
+	if err != nil {
+		return nil, ErrNotOpened
+	}
 	content, err = parsed.Decrypt(k.private)
 	if err != nil {
 		return nil, ErrNotOpened

@@ -9,7 +9,7 @@ import (
 )
 
 // ErrBusy: too many other decryptions wait.
-var ErrBusy = errors.New("too many encrypted tokens wait for their decryption with an RSA key")
+var ErrBusy = errors.New("too many encrypted tokens wait for their decryption")
 
 // maxWaiting is how many decryptions may wait, for each that may be under way. With a key of 2048 bits, the last of
 // them waits about a tenth of a second.
@@ -58,11 +58,11 @@ func (t *Turns) begin(ctx context.Context, client netip.Addr) error {
 	}
 }
 
-// network is the address that counts: of IPv6, one client has a whole /64.
+// network is the address that counts. Of IPv6, one client may have a whole /48.
 func network(client netip.Addr) netip.Addr {
 	client = client.Unmap()
 	if client.Is6() {
-		if prefix, err := client.WithZone("").Prefix(64); err == nil {
+		if prefix, err := client.WithZone("").Prefix(48); err == nil {
 			return prefix.Addr()
 		}
 	}
@@ -89,11 +89,11 @@ func (t *Turns) join(client netip.Addr) chan error {
 	return place
 }
 
-// dropLast sends away the last one of the longest line.
+// dropLast sends away the last one of the longest line, or of the newest of several.
 func (t *Turns) dropLast() {
 	longest := t.lines[0]
 	for _, l := range t.lines {
-		if len(l.places) > len(longest.places) {
+		if len(l.places) >= len(longest.places) {
 			longest = l
 		}
 	}

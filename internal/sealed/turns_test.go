@@ -59,7 +59,7 @@ func TestTurnsGoAddressByAddress(t *testing.T) {
 		}
 		q.join(ctx, "b1", "192.0.2.20")
 		q.join(ctx, "c1", "2001:db8::1")
-		q.join(ctx, "c2", "2001:db8::2") // the same /64
+		q.join(ctx, "c2", "2001:db8:0:7::2") // the same /48
 		q.join(ctx, "a4", "::ffff:192.0.2.10")
 		for range 7 {
 			q.next()
@@ -111,6 +111,24 @@ func TestTurnsOfAFlood(t *testing.T) {
 		}
 		if waiting, free := q.Waiting(); waiting != 0 || free != 2 {
 			t.Errorf("%d wait, %d free", waiting, free)
+		}
+	})
+}
+
+// A flood from many addresses takes all places. It sends nobody away who waits already.
+func TestTurnsOfAFloodFromManyAddresses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(1)
+		q.join(t.Context(), "good", "192.0.2.20")
+		for i := range 2 * sealed.MaxWaiting {
+			q.join(t.Context(), string(rune('A'+i)), netip.AddrFrom4([4]byte{203, 0, byte(i), 1}).String())
+		}
+		if err, done := q.errs["good"]; done || len(q.errs) != sealed.MaxWaiting+1 {
+			t.Errorf("%v, %d sent away", err, len(q.errs))
+		}
+		q.next()
+		if err, done := q.errs["good"]; !done || err != nil {
+			t.Errorf("%v, %v", done, err)
 		}
 	})
 }
