@@ -42,8 +42,8 @@ type Config struct {
 type Key struct {
 	// The key, as PEM text or the path of a file: an EC key on P-256, P-384 or P-521, or an RSA key of 2048 to 4096 bits.
 	// The file has PEM text, a JWK, or a JWK set of at most 8 keys, of which those for signatures (use: sig) do not count.
-	// It is read again when it changes. Prefer an EC key on P-256: for each request, others let strangers cost the gate many
-	// times as much. Required. Placeholders are resolved.
+	// It is read again when it changes. Prefer an EC key on P-256: for each request, others let strangers cost the gate
+	// many times as much. Required. Placeholders are resolved.
 	Key string `json:"key"`
 	// The "kid" of the key in tokens. Default: that of a JWK, or none. Not for a JWK set. Placeholders are resolved.
 	KeyID string `json:"key_id,omitempty"`

@@ -45,8 +45,8 @@ func (a Algorithms) sizes(t *ours.Encrypted) (alg *keyAlgorithm, ok bool) {
 	}
 }
 
-// Candidates appends those of the keys that may open a token, until there are MaxTried, or maxNamesakes for a name. They
-// have the name, unless the token names no key. Keys that are in found already are left out.
+// Candidates appends those of the keys that may open a token, until there are MaxTried, or maxNamesakes for a name.
+// They have the name, unless the token names no key. Keys that are in found already are left out.
 func (a Algorithms) Candidates(t *ours.Encrypted, name string, keys, found []*Key) []*Key {
 	alg, ok := a.sizes(t)
 	if !ok {
