@@ -34,7 +34,10 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	token_issuer <issuer> {
 //	    user       <name> <hash> [<role...>]   # repeatable
 //
-//	    users file <path> {                    # repeatable
+//	    users      file <path>                 # repeatable
+//	    users      ldap <url>                  # repeatable
+//	    users      http <url>                  # repeatable
+//	    users ... {                            # repeatable
 //	        groups          <path>
 //	        user_dn         <dn>
 //	        base_dn         <dn>
