@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"time"
 )
 
@@ -18,7 +19,8 @@ type flight struct {
 	// verified means that the caller has verified the token itself; proven, that or that the server has called it active
 	// before.
 	verified, proven bool
-	sent             time.Time // when the question was sent; guarded by Client.mu
+	sent             time.Time       // when the question was sent; guarded by Client.mu
+	held             []chan struct{} // slots; only the goroutine of the call uses them
 
 	done   chan struct{} // closed when the following two are set
 	result Result
@@ -135,6 +137,7 @@ func breakerOpen(wait time.Duration) *NoVerdictError {
 // everybody who waits gets an answer.
 func (c *Client) run(f *flight, token string) {
 	defer f.cancel()
+	defer f.leave()
 	f.err = noVerdict(CauseProtocol, errors.New("a configured function did not return"))
 	defer func() {
 		if p := recover(); p != nil {
@@ -159,7 +162,7 @@ func (c *Client) call(f *flight, token string) (Result, *NoVerdictError) {
 	for _, slots := range c.slotsFor(f) {
 		select {
 		case slots <- struct{}{}:
-			defer func() { <-slots }()
+			f.held = append(f.held, slots)
 		case <-f.ctx.Done():
 			return Result{}, c.cutShort(f)
 		}
@@ -177,6 +180,14 @@ func (c *Client) call(f *flight, token string) (Result, *NoVerdictError) {
 	}
 	r.FetchedAt = sent
 	return r, nil
+}
+
+// leave frees the slots of a call. Its outcome counts by then: whoever gets a slot next must know that the server has
+// failed.
+func (f *flight) leave() {
+	for _, slots := range slices.Backward(f.held) {
+		<-slots
+	}
 }
 
 // slotsFor lists the slots that a call needs, in this order. Whoever holds one of c.slots is under way, so that is the
