@@ -19,9 +19,9 @@ var ErrNotOpened = errors.New("encrypted token, and no key here opens it")
 // ErrNotOpened.
 var ErrNotNested = fmt.Errorf("%w: by its \"cty\", its content is not a JWT", ErrNotOpened)
 
-// MaxTried is how many keys are tried on a token that does not name its key: the one in use, and one that is on its way
+// maxTried is how many keys are tried on a token that does not name its key: the one in use, and one that is on its way
 // in or out.
-const MaxTried = 2
+const maxTried = 2
 
 // maxNamesakes is how many keys of the name in a token are tried: several issuers may call theirs the same.
 const maxNamesakes = 8
@@ -45,14 +45,14 @@ func (a Algorithms) sizes(t *ours.Encrypted) (alg *keyAlgorithm, ok bool) {
 	}
 }
 
-// Candidates appends those of the keys that may open a token, until there are MaxTried, or maxNamesakes for a name.
+// Candidates appends those of the keys that may open a token, until there are maxTried, or maxNamesakes for a name.
 // They have the name, unless the token names no key. Keys that are in found already are left out.
 func (a Algorithms) Candidates(t *ours.Encrypted, name string, keys, found []*Key) []*Key {
 	alg, ok := a.sizes(t)
 	if !ok {
 		return found
 	}
-	most := MaxTried
+	most := maxTried
 	if name != "" {
 		most = maxNamesakes
 	}
