@@ -87,13 +87,14 @@ func (p *parties) resolve(req *Request, token string, jwt *parsedJWT) (classific
 	case err != nil:
 		return notOpened(err), nil
 	}
-	content, by, err := p.open(req.HTTP.Context(), req.Facts.Client(), token, &outer)
+	content, by, err := p.open(req.HTTP.Context(), req.Facts.Client, &outer)
 	switch {
 	case errors.Is(err, sealed.ErrNotOpened):
 		return notOpened(err), nil
 	case err != nil:
 		return class, notNow(err)
 	}
+	outer.Forget()
 	jwt.release()
 	return p.inside(&seal{outer, by, string(content)}, jwt), nil
 }
@@ -140,11 +141,11 @@ func notNow(err error) *Failure {
 }
 
 // open tries the keys that may open a token. Nothing about it is verified, so it only selects among keys.
-func (p *parties) open(ctx context.Context, client netip.Addr, token string, outer *jose.Encrypted) (
+func (p *parties) open(ctx context.Context, client func() netip.Addr, outer *jose.Encrypted) (
 	content []byte, by *sealed.Key, err error,
 ) {
 	tried := p.candidates(outer, (*sealed.Keys).Present)
-	content, by, err = sealed.Open(ctx, p.turns, client, token, outer, tried)
+	content, by, err = sealed.Open(ctx, p.turns, client, outer, tried)
 	if !errors.Is(err, sealed.ErrNotOpened) {
 		return content, by, err
 	}
@@ -153,7 +154,7 @@ func (p *parties) open(ctx context.Context, client netip.Addr, token string, out
 	if len(latest) == 0 {
 		return nil, nil, err
 	}
-	return sealed.Open(ctx, p.turns, client, token, outer, latest)
+	return sealed.Open(ctx, p.turns, client, outer, latest)
 }
 
 // candidates are the keys that may open a token. A key with the name in the token comes before those without a name. A

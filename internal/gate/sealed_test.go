@@ -162,7 +162,7 @@ func TestHeadersOfEncryptedTokens(t *testing.T) {
 		value any
 		cause string
 	}{
-		{"zip", "DEF", `"zip": malformed token: not accepted`}, {"crit", []string{"x"}, "critical"},
+		{"zip", "DEF", `malformed token: "zip" is not accepted`}, {"crit", []string{"x"}, "critical"},
 		{"jwk", m{"kty": "EC"}, "not accepted"}, {"jku", "https://evil.example", "not accepted"},
 		{"x5u", "https://evil.example", "not accepted"}, {"x5c", []string{"AAAA"}, "not accepted"},
 		{"x5t", "AAAA", "not accepted"}, {"x5t#S256", "AAAA", "not accepted"}, {"p2c", 1 << 30, "not accepted"},

@@ -10,10 +10,12 @@ import (
 // maxPartyInfo bounds "apu" and "apv", in characters. They are names or identifiers of the two parties.
 const maxPartyInfo = 1024
 
+// maxCoordinate bounds a coordinate of "epk", in bytes. Those of P-521 are the longest.
+const maxCoordinate = 66
+
 var (
 	errFiveParts    = fmt.Errorf("%w: not five parts", ErrMalformed)
 	errParameter    = fmt.Errorf("%w: not a non-empty string in the header of an encrypted token", ErrMalformed)
-	errForbidden    = fmt.Errorf("%w: not accepted in the header of an encrypted token", ErrMalformed)
 	errEphemeral    = fmt.Errorf("%w: \"epk\" is not a public key", ErrMalformed)
 	errPartyInfo    = fmt.Errorf("%w: \"apu\" or \"apv\" is not base64url", ErrMalformed)
 	errNoEncryption = fmt.Errorf("%w: no \"alg\" or no \"enc\" in the header", ErrMalformed)
@@ -27,18 +29,29 @@ type Encrypted struct {
 	Algorithm, Encryption string
 	// KeyID is the "kid" of the recipient's key. It is empty only if there is none.
 	KeyID string
-	// Curve is that of the sender's ephemeral key. It is empty if there is none.
+	// Curve is that of the sender's ephemeral key "epk", and Point its uncompressed form (SEC 1 section 2.3.3), of any
+	// length, and perhaps on no curve. They are empty if there is none.
 	Curve string
+	Point []byte
+	// PartyU and PartyV are "apu" and "apv". They are empty only if there are none.
+	PartyU, PartyV []byte
 	// Nested reports that by "cty" the content is a JWT (RFC 7519 section 5.2).
 	Nested bool
-	// Lengths of the decoded parts, in bytes.
-	KeySize, IVSize, ContentSize, TagSize int
+	// EncryptedKey, IV and Sealed are the decoded parts. Sealed is the content with the tag behind it, whose last TagSize
+	// bytes the tag is. They lie in the buffer that the token was decoded into.
+	EncryptedKey, IV, Sealed []byte
+	TagSize                  int
+	// AdditionalData is the encoded header, which the tag protects, too (RFC 7516 section 5.1).
+	AdditionalData string
 
 	object strictjson.Value
 }
 
+// Forget drops what lies in the buffer.
+func (e *Encrypted) Forget() { e.EncryptedKey, e.IV, e.Sealed = nil, nil, nil }
+
 // ParseEncrypted parses a token of five parts in strict base64url. The first is a JSON object. It decodes into buf as
-// Parse does, and needs nothing of it afterwards. Types are as for Parse.
+// Parse does, where the parts of the result are until Forget. Types are as for Parse.
 //
 // The header may have what an algorithm needs, "kid", "typ" and "cty". It may repeat claims, and have parameters that
 // nobody knows, which say nothing (RFC 7516 section 4). Parameters that name or contain keys are refused, and so are
@@ -67,13 +80,17 @@ func ParseEncrypted(token string, buf []byte, wanted ...string) (Encrypted, erro
 	if err != nil {
 		return e, err
 	}
-	for _, size := range []*int{&e.KeySize, &e.IVSize, &e.ContentSize, &e.TagSize} {
+	ends := [...]int{n, 0, 0, 0, 0}
+	for i := 1; i < len(ends); i++ {
 		var part string
 		part, rest, _ = strings.Cut(rest, ".")
-		if *size, ok = decode(buf, part); !ok {
+		if n, ok = decode(buf[ends[i-1]:], part); !ok {
 			return Encrypted{object: e.object}, errEncoding
 		}
+		ends[i] = ends[i-1] + n
 	}
+	e.AdditionalData, e.EncryptedKey, e.IV = first, buf[ends[0]:ends[1]], buf[ends[1]:ends[2]]
+	e.Sealed, e.TagSize = buf[ends[2]:ends[4]], ends[4]-ends[3]
 	return e, nil
 }
 
@@ -115,18 +132,24 @@ func (e *Encrypted) parameter(name string, value strictjson.Value, wanted []stri
 		return nil
 	case "epk":
 		return e.setEphemeral(value)
-	case "apu", "apv":
-		return checkPartyInfo(value)
+	case "apu":
+		return setPartyInfo(value, &e.PartyU)
+	case "apv":
+		return setPartyInfo(value, &e.PartyV)
 	case "crit": // as in a JWS: see Header.parameter
 		return ErrCritical
 	case "zip": // compressed contents can be huge, and their length depends on the secret (RFC 8725 section 3.6)
-		return fmt.Errorf("\"zip\": %w", errForbidden)
+		return forbidden(name)
 	case "jwk", "jku", "x5u", "x5c", "x5t", "x5t#S256", // only "kid" selects the key
 		"p2s", "p2c", "iv", "tag", // of algorithms that are not implemented
 		"b64": // of a JWS (RFC 7797)
-		return fmt.Errorf("%q: %w", name, errForbidden)
+		return forbidden(name)
 	}
 	return nil
+}
+
+func forbidden(name string) error {
+	return fmt.Errorf("%w: %q is not accepted in the header of an encrypted token", ErrMalformed, name)
 }
 
 func nonEmpty(value strictjson.Value, into *string) error {
@@ -156,54 +179,56 @@ func isJWT(cty strictjson.Value, wanted []string) bool {
 	return false
 }
 
-// ephemeralMembers are those that "epk" may have: nothing private, and no other key or certificate (RFC 7518 section
-// 4.6.1.1).
-var ephemeralMembers = map[string]bool{
-	"kty": true, "crv": true, "x": true, "y": true, "kid": true, "alg": true, "use": true, "key_ops": true, "ext": true,
-}
-
-// setEphemeral keeps the curve of "epk", a public key on an elliptic curve (RFC 7518 section 4.6.1.1). That the point
-// is on the curve is checked by who uses it.
+// setEphemeral keeps "epk", a public key on an elliptic curve (RFC 7518 section 4.6.1.1). It may have nothing private,
+// and no other key or certificate. That the point is on the curve is checked by who uses it.
 func (e *Encrypted) setEphemeral(epk strictjson.Value) error {
 	if epk.Kind() != strictjson.Object {
 		return errEphemeral
 	}
-	kty, _ := epk.Member("kty")
-	crv, _ := epk.Member("crv")
-	curve, ok := crv.Str()
-	if !kty.Equal("EC") || !ok || curve == "" {
+	var kty, crv, x, y string
+	for name, value := range epk.Members() {
+		member, _ := name.Str()
+		switch text, _ := value.Str(); member {
+		case "kty":
+			kty = text
+		case "crv":
+			crv = text
+		case "x":
+			x = text
+		case "y":
+			y = text
+		case "kid", "alg", "use", "key_ops", "ext":
+		default:
+			return errEphemeral
+		}
+	}
+	half := decodedLen(len(x))
+	if kty != "EC" || crv == "" || half == 0 || half > maxCoordinate || len(y) != len(x) { // RFC 7518 section 6.2.1.2
 		return errEphemeral
 	}
-	for name := range epk.Members() {
-		if text, _ := name.Str(); !ephemeralMembers[text] {
-			return errEphemeral
-		}
+	point := make([]byte, 1+2*half)
+	point[0] = 4 // uncompressed
+	_, okX := decode(point[1:], x)
+	_, okY := decode(point[1+half:], y)
+	if !okX || !okY {
+		return errEphemeral
 	}
-	for _, name := range []string{"x", "y"} {
-		value, _ := epk.Member(name)
-		if text, ok := value.Str(); !ok || !isBase64URL(text) {
-			return errEphemeral
-		}
-	}
-	e.Curve = curve
+	e.Curve, e.Point = crv, point
 	return nil
 }
 
-// checkPartyInfo checks "apu" or "apv" (RFC 7518 sections 4.6.1.2 and 4.6.1.3).
-func checkPartyInfo(value strictjson.Value) error {
-	if text, ok := value.Str(); !ok || !isBase64URL(text) {
+// setPartyInfo keeps "apu" or "apv" (RFC 7518 sections 4.6.1.2 and 4.6.1.3).
+func setPartyInfo(value strictjson.Value, into *[]byte) error {
+	text, ok := value.Str()
+	if !ok || text == "" || len(text) > maxPartyInfo {
 		return errPartyInfo
 	}
-	return nil
-}
-
-func isBase64URL(text string) bool {
-	if text == "" || len(text) > maxPartyInfo {
-		return false
+	info := make([]byte, decodedLen(len(text)))
+	if _, ok := decode(info, text); !ok {
+		return errPartyInfo
 	}
-	var buf [maxPartyInfo]byte
-	_, ok := decode(buf[:], text)
-	return ok
+	*into = info
+	return nil
 }
 
 // Issuer is the "iss" that the header repeats (RFC 7519 section 5.3). It is empty if there is none.

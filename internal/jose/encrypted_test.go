@@ -1,6 +1,7 @@
 package jose_test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"slices"
@@ -19,7 +20,7 @@ func jwe(header string, parts ...string) string {
 	return text
 }
 
-const epk = `{"kty":"EC","crv":"P-256","x":"AAAA","y":"BBBB"}`
+const epk = `{"kty":"EC","crv":"P-256","x":"AAAA","y":"AQID"}`
 
 func TestParseEncrypted(t *testing.T) {
 	token := jwe(`{"alg":"ECDH-ES","enc":"A128GCM","kid":"k","cty":"JWT","typ":"JWT","epk":`+epk+
@@ -29,8 +30,16 @@ func TestParseEncrypted(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got.Algorithm != "ECDH-ES" || got.Encryption != "A128GCM" || got.KeyID != "k" || got.Curve != "P-256" ||
-		got.KeySize != 0 || got.IVSize != 2 || got.ContentSize != 7 || got.TagSize != 4 || !got.Nested ||
-		got.Issuer() != "https://as.example" {
+		string(got.Point) != "\x04\x00\x00\x00\x01\x02\x03" || string(got.PartyU) != "A" || string(got.PartyV) != "B" ||
+		!got.Nested || got.Issuer() != "https://as.example" {
+		t.Errorf("%+v", got)
+	}
+	first, _, _ := strings.Cut(token, ".")
+	if len(got.EncryptedKey) != 0 || string(got.IV) != "iv" || string(got.Sealed) != "contenttag!" || got.TagSize != 4 ||
+		got.AdditionalData != first {
+		t.Errorf("%+v", got)
+	}
+	if got.Forget(); got.EncryptedKey != nil || got.IV != nil || got.Sealed != nil {
 		t.Errorf("%+v", got)
 	}
 	var repeated []string
@@ -47,7 +56,7 @@ func TestParseEncrypted(t *testing.T) {
 
 func TestParseEncryptedRefuses(t *testing.T) {
 	header := func(more string) string { return jwe(`{"alg":"ECDH-ES","enc":"A128GCM"`+more+`}`, "", "i", "c", "t") }
-	good := header("")
+	good, long := header(""), strings.Repeat("AAAA", 23)
 	if _, err := jose.ParseEncrypted(good, make([]byte, 0, 1<<16)); err != nil {
 		t.Fatal(err)
 	}
@@ -68,6 +77,10 @@ func TestParseEncryptedRefuses(t *testing.T) {
 		"epk of another kind": header(`,"epk":` + strings.Replace(epk, "EC", "OKP", 1)),
 		"epk without a curve": header(`,"epk":` + strings.Replace(epk, "P-256", "", 1)),
 		"epk without y":       header(`,"epk":` + strings.Replace(epk, `"y"`, `"z"`, 1)),
+		"epk with a short y":  header(`,"epk":` + strings.Replace(epk, `"AQID"`, `"AQ"`, 1)),
+		"epk with a long x":   header(`,"epk":` + strings.Replace(epk, "AAAA", strings.Repeat("AAAA", 23), 1)),
+		"huge epk":            header(`,"epk":` + strings.NewReplacer("AAAA", long, "AQID", long).Replace(epk)),
+		"epk without bytes":   header(`,"epk":` + strings.NewReplacer("AAAA", "", "AQID", "").Replace(epk)),
 		"epk with padding":    header(`,"epk":` + strings.Replace(epk, "AAAA", "AAA=", 1)),
 		"apu":                 header(`,"apu":7`), "empty apv": header(`,"apv":""`),
 	} {
@@ -99,10 +112,11 @@ func FuzzParseEncrypted(f *testing.F) {
 			return
 		}
 		parts := strings.Split(token, ".")
-		for i, size := range []int{got.KeySize, got.IVSize, got.ContentSize, got.TagSize} {
+		content := len(got.Sealed) - got.TagSize
+		for i, want := range [][]byte{got.EncryptedKey, got.IV, got.Sealed[:content], got.Sealed[content:]} {
 			raw, err := base64.RawURLEncoding.Strict().DecodeString(parts[i+1])
-			if err != nil || len(raw) != size {
-				t.Errorf("part %d has %d bytes, not %d: %v", i+1, len(raw), size, err)
+			if err != nil || !bytes.Equal(raw, want) {
+				t.Errorf("part %d is %x, not %x: %v", i+1, raw, want, err)
 			}
 		}
 		if !jose.IsEncrypted(token) {

@@ -2,11 +2,14 @@
 // proof of who made it: everybody may encrypt to a public key. So the content must be signed (RFC 7519 section 5.2),
 // and the caller verifies that.
 //
-// The cryptography is go-jose's. This package decides what reaches it: the algorithms and the lengths of all parts are
-// checked before, and so are the keys.
+// The cryptography is that of Go's library, and go-jose's where Go has none: key derivation, key wrapping, and CBC with
+// HMAC. This package decides what reaches it: the algorithms and the lengths of all parts are checked before, and so
+// are the keys. go-jose's own parser is not used. It would read the header once more, by rules of its own.
 package sealed
 
 import (
+	"crypto"
+	"crypto/cipher"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,19 +22,19 @@ import (
 // keyAlgorithm is a way to encrypt the key of the content (RFC 7518 section 4.1).
 type keyAlgorithm struct {
 	name jose.KeyAlgorithm
-	rsa  bool
-	wrap bool // the key of the content is wrapped (RFC 3394); without it, and without rsa, it is agreed upon directly
+	oaep crypto.Hash // that of RSA-OAEP; zero for a key that is agreed upon
+	wrap int         // bytes of the key that wraps that of the content (RFC 3394); zero if that is agreed upon itself
 }
 
 // keyAlgorithms are those that are implemented. Not among them: RSA1_5, whose padding is an oracle (RFC 8725 section
 // 3.2); those with a shared secret or a password, with which everybody who can make a token can read all others.
-var keyAlgorithms = []keyAlgorithm{
+var keyAlgorithms = [...]keyAlgorithm{
 	{name: jose.ECDH_ES},
-	{name: jose.ECDH_ES_A128KW, wrap: true},
-	{name: jose.ECDH_ES_A256KW, wrap: true},
-	{name: jose.RSA_OAEP_256, rsa: true},
-	{name: jose.ECDH_ES_A192KW, wrap: true},
-	{name: jose.RSA_OAEP, rsa: true}, // with SHA-1
+	{name: jose.ECDH_ES_A128KW, wrap: 16},
+	{name: jose.ECDH_ES_A256KW, wrap: 32},
+	{name: jose.RSA_OAEP_256, oaep: crypto.SHA256},
+	{name: jose.ECDH_ES_A192KW, wrap: 24},
+	{name: jose.RSA_OAEP, oaep: crypto.SHA1},
 }
 
 // defaultAlgorithms is how many of keyAlgorithms are allowed by default.
@@ -42,15 +45,16 @@ type contentEncryption struct {
 	name         jose.ContentEncryption
 	key, iv, tag int
 	block        int // the length of the content is a multiple of it, and not zero
+	open         func(key []byte) (cipher.AEAD, error)
 }
 
-var contentEncryptions = []contentEncryption{
-	{jose.A128GCM, 16, 12, 16, 1},
-	{jose.A256GCM, 32, 12, 16, 1},
-	{jose.A128CBC_HS256, 32, 16, 16, 16},
-	{jose.A256CBC_HS512, 64, 16, 32, 16},
-	{jose.A192GCM, 24, 12, 16, 1},
-	{jose.A192CBC_HS384, 48, 16, 24, 16},
+var contentEncryptions = [...]contentEncryption{
+	{jose.A128GCM, 16, 12, 16, 1, newGCM},
+	{jose.A256GCM, 32, 12, 16, 1, newGCM},
+	{jose.A128CBC_HS256, 32, 16, 16, 16, newCBC},
+	{jose.A256CBC_HS512, 64, 16, 32, 16, newCBC},
+	{jose.A192GCM, 24, 12, 16, 1, newGCM},
+	{jose.A192CBC_HS384, 48, 16, 24, 16, newCBC},
 }
 
 // defaultEncryptions is how many of contentEncryptions are allowed by default.
@@ -58,6 +62,9 @@ const defaultEncryptions = 4
 
 // Algorithms is a set of algorithms for keys and for contents. The zero value allows the default ones.
 type Algorithms struct{ keys, contents uint8 }
+
+// everything allows all that is implemented.
+var everything = Algorithms{keys: 1<<len(keyAlgorithms) - 1, contents: 1<<len(contentEncryptions) - 1}
 
 // ParseAlgorithms makes a set of names. A list that is empty means the default ones. The errors say which name is
 // wrong; the first is about keys, the second about contents.
@@ -139,7 +146,7 @@ func EncryptionOf(t *ours.Encrypted) string {
 
 // key finds an allowed algorithm for keys.
 func (a Algorithms) key(name string) *keyAlgorithm {
-	i := slices.IndexFunc(keyAlgorithms, func(k keyAlgorithm) bool { return string(k.name) == name })
+	i := slices.IndexFunc(keyAlgorithms[:], func(k keyAlgorithm) bool { return string(k.name) == name })
 	if i < 0 || !allows(a.keys, i, defaultAlgorithms) {
 		return nil
 	}
@@ -148,7 +155,7 @@ func (a Algorithms) key(name string) *keyAlgorithm {
 
 // content finds an allowed algorithm for contents.
 func (a Algorithms) content(name string) *contentEncryption {
-	i := slices.IndexFunc(contentEncryptions, func(e contentEncryption) bool { return string(e.name) == name })
+	i := slices.IndexFunc(contentEncryptions[:], func(e contentEncryption) bool { return string(e.name) == name })
 	if i < 0 || !allows(a.contents, i, defaultEncryptions) {
 		return nil
 	}

@@ -13,8 +13,10 @@ import (
 func NewTurnsOf(slots int) *Turns { return newTurns(slots) }
 
 // Begin and End are a decryption without a token.
-func (t *Turns) Begin(ctx context.Context, client netip.Addr) error { return t.begin(ctx, client) }
-func (t *Turns) End()                                               { t.end() }
+func (t *Turns) Begin(ctx context.Context, client netip.Addr) error {
+	return t.begin(ctx, func() netip.Addr { return client })
+}
+func (t *Turns) End() { t.end() }
 
 // Waiting is how many decryptions wait, and Free how many may begin.
 func (t *Turns) Waiting() (waiting, free int) {
@@ -43,7 +45,7 @@ func OpenAny(token string, allowed Algorithms, keys ...*Key) ([]byte, error) {
 	if len(found) == 0 {
 		found = allowed.Candidates(&t, "", keys, nil)
 	}
-	content, _, err := open(context.Background(), NewTurns(), netip.Addr{}, token, &t, found)
+	content, _, err := open(context.Background(), NewTurns(), nobody, &t, found)
 	return content, err
 }
 
@@ -57,6 +59,4 @@ func PublishedKey(jwk []byte) (*Key, error) {
 }
 
 // All allows everything that is implemented.
-func All() Algorithms {
-	return Algorithms{keys: 1<<len(keyAlgorithms) - 1, contents: 1<<len(contentEncryptions) - 1}
-}
+func All() Algorithms { return everything }

@@ -3,6 +3,7 @@ package sealed
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"errors"
@@ -30,16 +31,16 @@ type Key struct {
 	// ID is the key's "kid", and empty if it has none.
 	ID string
 
-	private    any               // *rsa.PrivateKey or *ecdsa.PrivateKey
+	rsa        *rsa.PrivateKey   // nil for an EC key
+	ec         *ecdh.PrivateKey  // nil for an RSA key
 	curve      string            // of an EC key
-	size       int               // of what is encrypted with an RSA key, in bytes
 	algorithm  jose.KeyAlgorithm // the only one that the key is for; empty for all that fit
 	thumbprint [32]byte
 }
 
 // Kind is "RSA" or "EC".
 func (k *Key) Kind() string {
-	if k.curve == "" {
+	if k.rsa != nil {
 		return "RSA"
 	}
 	return "EC"
@@ -192,17 +193,18 @@ func asKey(private any, id string, only jose.KeyAlgorithm, thumbprint [32]byte) 
 				bits, maxModulus)
 		}
 		private.Precompute()
-		k.private, k.size = private, private.Size()
+		k.rsa = private
 	case *ecdsa.PrivateKey:
-		if err := checkPair(private); err != nil {
+		both, err := checkPair(private)
+		if err != nil {
 			return nil, err
 		}
-		k.private, k.curve = private, private.Curve.Params().Name
+		k.ec, k.curve = both, private.Curve.Params().Name
 	default:
 		return nil, errKind
 	}
-	if only != "" && !slices.ContainsFunc(keyAlgorithms, func(a keyAlgorithm) bool {
-		return a.name == only && a.rsa == (k.curve == "")
+	if only != "" && !slices.ContainsFunc(keyAlgorithms[:], func(a keyAlgorithm) bool {
+		return a.name == only && (a.oaep != 0) == (k.rsa != nil)
 	}) {
 		return nil, fmt.Errorf("the \"alg\" of the JWK is none of those that fit the key; supported are %v",
 			keyNames(len(keyAlgorithms)))
@@ -211,16 +213,16 @@ func asKey(private any, id string, only jose.KeyAlgorithm, thumbprint [32]byte) 
 }
 
 // checkPair makes sure that the two halves of an EC key belong together: a JWK has both.
-func checkPair(key *ecdsa.PrivateKey) error {
+func checkPair(key *ecdsa.PrivateKey) (*ecdh.PrivateKey, error) {
 	private, err := key.ECDH()
 	if err != nil {
-		return errKind
+		return nil, errKind
 	}
 	public, err := key.PublicKey.ECDH()
 	if err != nil || !public.Equal(private.PublicKey()) {
-		return errors.New("the two halves of the key do not belong together")
+		return nil, errors.New("the two halves of the key do not belong together")
 	}
-	return nil
+	return private, nil
 }
 
 // fits reports whether the key can open a token with these parameters.
@@ -228,8 +230,8 @@ func (k *Key) fits(t *ours.Encrypted, alg *keyAlgorithm) bool {
 	if k.algorithm != "" && k.algorithm != alg.name {
 		return false
 	}
-	if alg.rsa {
-		return k.curve == "" && t.KeySize == k.size
+	if alg.oaep != 0 {
+		return k.rsa != nil && len(t.EncryptedKey) == k.rsa.Size()
 	}
-	return k.curve != "" && k.curve == t.Curve // RFC 7518 section 4.6.1.1: the sender's key is on the same curve
+	return k.ec != nil && k.curve == t.Curve // RFC 7518 section 4.6.1.1: the sender's key is on the same curve
 }

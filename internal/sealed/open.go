@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 
-	"github.com/go-jose/go-jose/v4"
-
 	ours "github.com/caddyjwt/gateway/internal/jose"
 )
 
@@ -27,28 +25,29 @@ const maxTried = 2
 const maxNamesakes = 8
 
 // sizes checks that all parts of a token have the lengths that its algorithms demand, as far as no key is needed for
-// that. go-jose would take contents and tags that are cut in another place, and a key where there must be none.
-func (a Algorithms) sizes(t *ours.Encrypted) (alg *keyAlgorithm, ok bool) {
-	alg, enc := a.key(t.Algorithm), a.content(t.Encryption)
+// that. A tag that is cut in another place would be another token with the same content.
+func (a Algorithms) sizes(t *ours.Encrypted) (alg *keyAlgorithm, enc *contentEncryption, ok bool) {
+	alg, enc = a.key(t.Algorithm), a.content(t.Encryption)
 	if alg == nil || enc == nil {
-		return nil, false
+		return nil, nil, false
 	}
+	content := len(t.Sealed) - t.TagSize
 	switch {
-	case t.IVSize != enc.iv, t.TagSize != enc.tag, t.ContentSize == 0, t.ContentSize%enc.block != 0:
-		return nil, false
-	case alg.rsa:
-		return alg, t.Curve == ""
-	case alg.wrap:
-		return alg, t.KeySize == enc.key+8 // RFC 3394 section 2.2.1
+	case len(t.IV) != enc.iv, t.TagSize != enc.tag, content == 0, content%enc.block != 0:
+		return nil, nil, false
+	case alg.oaep != 0:
+		return alg, enc, t.Curve == ""
+	case alg.wrap != 0:
+		return alg, enc, len(t.EncryptedKey) == enc.key+8 // RFC 3394 section 2.2.1
 	default:
-		return alg, t.KeySize == 0 // RFC 7516 section 5.2
+		return alg, enc, len(t.EncryptedKey) == 0 // RFC 7516 section 5.2
 	}
 }
 
 // Candidates appends those of the keys that may open a token, until there are maxTried, or maxNamesakes for a name.
 // They have the name, unless the token names no key. Keys that are in found already are left out.
 func (a Algorithms) Candidates(t *ours.Encrypted, name string, keys, found []*Key) []*Key {
-	alg, ok := a.sizes(t)
+	alg, _, ok := a.sizes(t)
 	if !ok {
 		return found
 	}
@@ -78,22 +77,24 @@ func contains(keys []*Key, key *Key) bool {
 
 // Allows reports whether the algorithms of the token are allowed.
 func (a Algorithms) Allows(t *ours.Encrypted) bool {
-	_, ok := a.sizes(t)
-	return ok
+	return a.key(t.Algorithm) != nil && a.content(t.Encryption) != nil
 }
 
-// Open opens a token, which t describes, with the first of the keys that can. The keys are Candidates. The client is
-// where the token comes from; see Turns.
+// Open opens a token with the first of the keys that can. The keys are Candidates. The client is where the token comes
+// from. It is asked for if the token must wait; see Turns.
 //
 // Errors are ErrNotOpened, ErrNotNested, ErrBusy, and that of the context.
-func Open(ctx context.Context, turns *Turns, client netip.Addr, token string, t *ours.Encrypted, keys []*Key) (
+func Open(ctx context.Context, turns *Turns, client func() netip.Addr, t *ours.Encrypted, keys []*Key) (
 	content []byte, by *Key, err error,
 ) {
 	if !t.Nested {
 		return nil, nil, ErrNotNested
 	}
-	return open(ctx, turns, client, token, t, keys)
+	return open(ctx, turns, client, t, keys)
 }
+
+// nobody is the client of a text that we have asked for.
+func nobody() netip.Addr { return netip.Addr{} }
 
 // OpenFor opens a text that only these keys may open: an answer to a question of ours. Types are as for
 // jose.ParseEncrypted, whose errors it has, too.
@@ -108,7 +109,7 @@ func OpenFor(ctx context.Context, turns *Turns, keys *Keys, allowed Algorithms, 
 		if len(found) == 0 {
 			found = allowed.Candidates(&outer, "", present(), nil)
 		}
-		opened, _, err := Open(ctx, turns, netip.Addr{}, text, &outer, found)
+		opened, _, err := Open(ctx, turns, nobody, &outer, found)
 		if !errors.Is(err, ErrNotOpened) {
 			return string(opened), outer, err
 		}
@@ -117,44 +118,34 @@ func OpenFor(ctx context.Context, turns *Turns, keys *Keys, allowed Algorithms, 
 }
 
 // open is Open for any content.
-func open(ctx context.Context, turns *Turns, client netip.Addr, token string, t *ours.Encrypted, keys []*Key) (
+func open(ctx context.Context, turns *Turns, client func() netip.Addr, t *ours.Encrypted, keys []*Key) (
 	content []byte, by *Key, err error,
 ) {
 	if len(keys) == 0 {
 		return nil, nil, ErrNotOpened
 	}
+	alg, enc, ok := everything.sizes(t)
+	if !ok {
+		return nil, nil, ErrNotOpened
+	}
 	for _, key := range keys {
-		if key.isSlow() {
-			if err := turns.begin(ctx, client); err != nil {
-				return nil, nil, err
-			}
-		}
-		content, err = key.open(token, t)
-		if key.isSlow() {
-			turns.end()
-		}
-		if err == nil {
-			return content, key, nil
+		content, err := key.inTurn(ctx, turns, client, t, alg, enc)
+		if !errors.Is(err, ErrNotOpened) {
+			return content, key, err
 		}
 	}
 	return nil, nil, ErrNotOpened
 }
 
-// open calls the library. It recovers: a fault there must not end more than this request.
-func (k *Key) open(token string, t *ours.Encrypted) (content []byte, err error) {
-	defer func() {
-		if recover() != nil {
-			content, err = nil, ErrNotOpened
+// inTurn opens a token with one key. A slow one waits for its turn.
+func (k *Key) inTurn(ctx context.Context, turns *Turns, client func() netip.Addr, t *ours.Encrypted,
+	alg *keyAlgorithm, enc *contentEncryption,
+) ([]byte, error) {
+	if k.isSlow() {
+		if err := turns.begin(ctx, client); err != nil {
+			return nil, err
 		}
-	}()
-	parsed, err := jose.ParseEncryptedCompact(token, []jose.KeyAlgorithm{jose.KeyAlgorithm(t.Algorithm)},
-		[]jose.ContentEncryption{jose.ContentEncryption(t.Encryption)})
-	if err != nil {
-		return nil, ErrNotOpened
+		defer turns.end()
 	}
-	content, err = parsed.Decrypt(k.private)
-	if err != nil {
-		return nil, ErrNotOpened
-	}
-	return content, nil
+	return k.open(t, alg, enc)
 }

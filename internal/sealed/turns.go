@@ -40,14 +40,14 @@ func NewTurns() *Turns { return newTurns(runtime.GOMAXPROCS(0)) }
 func newTurns(slots int) *Turns { return &Turns{free: slots, most: slots * maxWaiting} }
 
 // begin waits for a turn. Without an error, the caller must call end.
-func (t *Turns) begin(ctx context.Context, client netip.Addr) error {
+func (t *Turns) begin(ctx context.Context, client func() netip.Addr) error {
 	t.mu.Lock()
 	if t.free > 0 {
 		t.free--
 		t.mu.Unlock()
 		return nil
 	}
-	place := t.join(network(client))
+	place := t.join(network(client()))
 	t.mu.Unlock()
 	select {
 	case err := <-place:
