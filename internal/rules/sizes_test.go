@@ -24,7 +24,7 @@ var longPackages = map[string]struct {
 	"caddyjwt/command": {2_850, "three tools that read a configuration in one way, and print what they find in one way"},
 	"caddyjwt/issuers": {3_020, "one issuer: its settings, their checks and how to open what it needs are read together"},
 	"internal/claims":  {2_550, "what a token says, how it is compared, and how it is written for others"},
-	"internal/jose":    {2600, "signed and encrypted tokens taken apart by the same strict rules, and their keys"},
+	"internal/jose":    {2_600, "signed and encrypted tokens taken apart by the same strict rules, and their keys"},
 	"internal/keyset":  {3_225, "keys of a server, and what strangers may make the gate ask it, are read together"},
 	"internal/revoke":  {2_850, "what is lost between a list and its store is un-revoked, so both are read together"},
 	"internal/gate":    {5_450, "the steps of the pipeline stay in one place: their order is the security argument"},
