@@ -46,16 +46,36 @@ func TestASlowServerCostsABoundedTime(t *testing.T) {
 
 // 20 ask at once, and 18 wait for a connection until they have no time left.
 func TestAttackASlowServerHasFewConnections(t *testing.T) {
-	f := listen(t, silent)
-	d := searched(t, f.url, func(c *ldapusers.SearchConfig) { c.Timeout, c.MaxConnections = 10*short, 2 })
-	var all sync.WaitGroup
-	for range 20 {
-		all.Go(func() { fails(t, d, "alice", "secret", users.ErrUnavailable) })
+	connected := make(chan struct{}, 20)
+	f := listen(t, func(conn net.Conn) {
+		connected <- struct{}{}
+		silent(conn)
+	})
+	d := searched(t, f.url, func(c *ldapusers.SearchConfig) { c.Timeout, c.MaxConnections = time.Minute, 2 })
+	held, leave := context.WithCancel(t.Context())
+	var waiting, late sync.WaitGroup
+	for range 2 {
+		waiting.Go(func() { _, _ = d.Check(held, "alice", "secret") })
 	}
-	all.Wait()
+	for range 2 {
+		<-connected
+	}
+	soon, cancel := context.WithTimeout(t.Context(), short)
+	defer cancel()
+	for range 18 {
+		late.Go(func() {
+			_, err := d.Check(soon, "alice", "secret")
+			if !errors.Is(err, users.ErrUnavailable) || !strings.Contains(err.Error(), "no connection is free") {
+				t.Error(err)
+			}
+		})
+	}
+	late.Wait()
 	if n := f.connections(); n != 2 {
 		t.Errorf("%d connections", n)
 	}
+	leave()
+	waiting.Wait()
 }
 
 func TestTheContextEndsACheck(t *testing.T) {
