@@ -2,13 +2,8 @@
 package decryption
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
 	"encoding/pem"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -16,7 +11,7 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/gate"
-	"github.com/caddyjwt/gateway/internal/privatekey"
+	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/sealed"
 	"github.com/caddyjwt/gateway/internal/setting"
 )
@@ -159,32 +154,27 @@ func (k *Key) compile(s *words.Settings) (text sealed.Text, err error) {
 	}
 	text.Password, text.ID = password, id
 	if !known || !openable || !named {
-		text.First, err = sealed.Parse(standIn(), nil, id)
+		nobodys, err := standIn()
+		if err != nil {
+			return text, err
+		}
+		text.First, err = sealed.Parse(nobodys, nil, id)
 		return text, err
 	}
 	text.First, err = sealed.Parse([]byte(text.Template.First), []byte(password), id)
-	switch {
-	case errors.Is(err, privatekey.ErrEncrypted):
-		err = setting.Errorf("Key", "%w: add its password: key … { password {env.NAME} }", err)
-	case errors.Is(err, privatekey.ErrNotEncrypted):
-		err = setting.Errorf("Password", "%w: remove it, or give the key that is encrypted", err)
-	case errors.Is(err, privatekey.ErrPassword):
-		err = setting.Errorf("Password", "%w", err)
-	case err != nil:
+	err = words.PasswordMistake(err, "key", "Key", "Password")
+	if err != nil && setting.Field(err) == "" {
 		err = setting.Errorf("Key", "key: %w", err)
 	}
 	return text, err
 }
 
 // standIn is a key that nobody has.
-func standIn() []byte {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+func standIn() ([]byte, error) {
+	key, err := jose.GenerateSigner(jose.ES256)
 	if err != nil {
-		panic(fmt.Sprintf("no randomness: %v", err)) // crypto/rand never fails
+		return nil, err
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		panic(fmt.Sprintf("a new key: %v", err)) // it is of a supported kind
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	der, err := key.PKCS8()
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), err
 }

@@ -3,8 +3,6 @@ package issuers
 import (
 	"crypto"
 	"crypto/ed25519"
-	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -175,7 +173,7 @@ func (i *Introspect) compileKey(s *words.Settings, out *Asking) error {
 	switch {
 	case err != nil:
 	case known && openable:
-		out.Client.PrivateKey, err = i.parseKey(template.First, password)
+		out.Client.PrivateKey, err = parseKey(template.First, password)
 		out.rotates("private_key", template, password)
 	default: // any key will do, so that all else can be checked; only the algorithm must fit it
 		_, out.Client.PrivateKey, err = ed25519.GenerateKey(nil)
@@ -190,17 +188,9 @@ func (i *Introspect) compileKey(s *words.Settings, out *Asking) error {
 }
 
 // parseKey reads the private key, and names the words that are about it.
-func (i *Introspect) parseKey(text, password string) (crypto.Signer, error) {
+func parseKey(text, password string) (crypto.Signer, error) {
 	key, err := privatekey.Parse([]byte(text), []byte(password))
-	switch {
-	case errors.Is(err, privatekey.ErrEncrypted):
-		err = fmt.Errorf("%w: add its password: private_key … { password {env.NAME} }", err)
-	case errors.Is(err, privatekey.ErrNotEncrypted):
-		return nil, setting.Errorf("PrivateKeyPassword", "%w: remove it, or give the key that is encrypted", err)
-	case errors.Is(err, privatekey.ErrPassword):
-		return nil, setting.Errorf("PrivateKeyPassword", "%w", err)
-	}
-	return key, err
+	return key, words.PasswordMistake(err, "private_key", "PrivateKey", "PrivateKeyPassword")
 }
 
 func (i *Introspect) compileParams(s *words.Settings, config *introspect.Config) error {

@@ -35,7 +35,7 @@ func (i *Introspect) renewed(p *Asking, text string) (found introspect.Credentia
 	case "bearer_token":
 		config.BearerToken = text
 	default:
-		config.PrivateKey, err = i.parseKey(text, p.credential.Password)
+		config.PrivateKey, err = parseKey(text, p.credential.Password)
 	}
 	if err == nil {
 		err = renewed.check()

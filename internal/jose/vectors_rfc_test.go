@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
 // Examples of RFC 7515, 7516, 7519, 7797, 8037 and 9449, and thumbprints of RFC 7638 and 8037.
@@ -16,7 +17,7 @@ func TestVectorsRFC(t *testing.T) {
 			Object                                          json.RawMessage
 		}
 	}
-	vectors(t, &file, "rfc", "jose-oauth-examples.json")
+	tokentest.Vectors(t, &file, "rfc", "jose-oauth-examples.json")
 	run := 0
 	for _, v := range file.Vectors {
 		run++
@@ -94,7 +95,7 @@ func TestVectorsCookbook(t *testing.T) {
 					JSONFlat json.RawMessage `json:"json_flat"`
 				}
 			}
-			vectors(t, &file, "cookbook", name)
+			tokentest.Vectors(t, &file, "cookbook", name)
 			var j jwk
 			if err := json.Unmarshal(file.Input.Key, &j); err != nil {
 				t.Fatal(err)

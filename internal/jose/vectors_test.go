@@ -4,34 +4,11 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/tokentest"
 )
-
-// vectors reads a file of published test vectors into v.
-func vectors(t *testing.T, v any, path ...string) {
-	t.Helper()
-	dir := os.Getenv("VECTORS_DIR")
-	if dir == "" {
-		t.Skip("VECTORS_DIR names no folder of test vectors")
-	}
-	data, err := os.ReadFile(filepath.Join(append([]string{dir}, path...)...))
-	if errors.Is(err, fs.ErrNotExist) {
-		t.Skip("this file is not in VECTORS_DIR")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(data, v); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // wycheproofJWS has the vectors whose label is wrong for us. Their own description says why.
 var wycheproofJWS = map[int]string{
@@ -57,7 +34,7 @@ func TestVectorsWycheproofJWS(t *testing.T) {
 			}
 		}
 	}
-	vectors(t, &file, "wycheproof", "json_web_signature_test.json")
+	tokentest.Vectors(t, &file, "wycheproof", "json_web_signature_test.json")
 	run, accepted, emptyPayload := 0, 0, 0
 	for _, group := range file.TestGroups {
 		j := group.Public
@@ -122,7 +99,7 @@ func TestVectorsWycheproofRaw(t *testing.T) {
 					}
 				}
 			}
-			vectors(t, &file, "wycheproof", name)
+			tokentest.Vectors(t, &file, "wycheproof", name)
 			run, accepted := 0, 0
 			for _, group := range file.TestGroups {
 				j := group.PublicKeyJwk
@@ -186,7 +163,7 @@ func TestVectorsWycheproofHMAC(t *testing.T) {
 					}
 				}
 			}
-			vectors(t, &file, "wycheproof", name)
+			tokentest.Vectors(t, &file, "wycheproof", name)
 			size := map[jose.Algorithm]int{jose.HS256: 256, jose.HS384: 384, jose.HS512: 512}[alg]
 			run, accepted := 0, 0
 			for _, group := range file.TestGroups {
@@ -217,7 +194,7 @@ func TestVectorsWycheproofHMAC(t *testing.T) {
 func TestVectorsMLDSA(t *testing.T) {
 	for _, name := range []string{"ML_DSA_44", "ML_DSA_65", "ML_DSA_87"} {
 		var file struct{ JWS string }
-		vectors(t, &file, "mldsa-jose", name+".jose.json")
+		tokentest.Vectors(t, &file, "mldsa-jose", name+".jose.json")
 		_, err := jose.Parse(file.JWS, nil)
 		requireErr(t, err, jose.ErrAlgorithm)
 	}
@@ -234,7 +211,7 @@ func TestVectorsWycheproofJWE(t *testing.T) {
 			}
 		}
 	}
-	vectors(t, &file, "wycheproof", "json_web_encryption_test.json")
+	tokentest.Vectors(t, &file, "wycheproof", "json_web_encryption_test.json")
 	run := 0
 	for _, group := range file.TestGroups {
 		for _, test := range group.Tests {

@@ -4,15 +4,13 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/keyset"
+	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
 // vectorFile is a Wycheproof file whose groups have a key, or a set of keys, and signatures made with it.
@@ -43,20 +41,7 @@ var overrides = map[string]map[int]bool{
 
 func readVectors(t *testing.T, name string) (file vectorFile) {
 	t.Helper()
-	dir := os.Getenv("VECTORS_DIR")
-	if dir == "" {
-		t.Skip("VECTORS_DIR is not set")
-	}
-	text, err := os.ReadFile(filepath.Join(dir, "wycheproof", name))
-	if errors.Is(err, fs.ErrNotExist) {
-		t.Skip("this file is not in VECTORS_DIR")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(text, &file); err != nil {
-		t.Fatal(err)
-	}
+	tokentest.Vectors(t, &file, "wycheproof", name)
 	return file
 }
 

@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"math/big"
@@ -22,7 +21,6 @@ import (
 
 // made is a token with this header, encrypted with A256GCM and this key.
 func made(header map[string]any, encryptedKey, key []byte) string {
-	encode := base64.RawURLEncoding.EncodeToString
 	first := encode(must(json.Marshal(header)))
 	iv := make([]byte, 12)
 	both := must(cipher.NewGCM(must(aes.NewCipher(key)))).Seal(nil, iv, []byte("content"), []byte(first))
@@ -55,7 +53,7 @@ func TestPartyInfo(t *testing.T) {
 		header := map[string]any{"alg": "ECDH-ES", "enc": "A256GCM", "epk": jose.JSONWebKey{Key: &sender.PublicKey}}
 		for name, text := range map[string]string{"apu": test.apu, "apv": test.apv} {
 			if text != "" {
-				header[name] = base64.RawURLEncoding.EncodeToString([]byte(text))
+				header[name] = encode([]byte(text))
 			}
 		}
 		key := josecipher.DeriveECDHES("A256GCM", []byte(test.usedU), []byte(test.usedV), sender, public, 32)
@@ -92,7 +90,7 @@ func TestPointOffTheCurve(t *testing.T) {
 	other := must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))
 	x, y := sender.X, sender.Y
 	coordinate := func(n *big.Int, size int) string {
-		return base64.RawURLEncoding.EncodeToString(n.FillBytes(make([]byte, size)))
+		return encode(n.FillBytes(make([]byte, size)))
 	}
 	order := elliptic.P256().Params().P
 	for name, c := range map[string][2]string{

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -299,13 +300,9 @@ func TestParse(t *testing.T) {
 
 func shortRSA() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 1024) }
 
-func encode(b []byte) string { return strings.TrimRight(must(jsonText(b)), "=") }
+func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// jsonText is base64url, with padding.
-func jsonText(b []byte) (string, error) {
-	text, err := json.Marshal(b)
-	return strings.NewReplacer("+", "-", "/", "_").Replace(strings.Trim(string(text), `"`)), err
-}
+func decode(text string) []byte { return must(base64.RawURLEncoding.DecodeString(text)) }
 
 // A JWK that names an algorithm opens nothing else.
 func TestKeyForOneAlgorithm(t *testing.T) {
@@ -349,15 +346,6 @@ func TestPartsHaveTheirLengths(t *testing.T) {
 			}
 		}
 	}
-}
-
-func decode(text string) []byte {
-	var b []byte
-	padded := strings.NewReplacer("-", "+", "_", "/").Replace(text) + strings.Repeat("=", -len(text)&3)
-	if err := json.Unmarshal([]byte(`"`+padded+`"`), &b); err != nil {
-		panic(err)
-	}
-	return b
 }
 
 func TestOnlyNestedContentIsOpened(t *testing.T) {

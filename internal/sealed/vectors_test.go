@@ -2,34 +2,12 @@ package sealed_test
 
 import (
 	"encoding/json"
-	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/caddyjwt/gateway/internal/sealed"
+	"github.com/caddyjwt/gateway/internal/tokentest"
 )
-
-// vectors reads a file of published test vectors.
-func vectors(t *testing.T, v any, path ...string) {
-	t.Helper()
-	dir := os.Getenv("VECTORS_DIR")
-	if dir == "" {
-		t.Skip("VECTORS_DIR names no folder of test vectors")
-	}
-	data, err := os.ReadFile(filepath.Join(append([]string{dir}, path...)...))
-	if errors.Is(err, fs.ErrNotExist) {
-		t.Skip("this file is not in VECTORS_DIR")
-	}
-	if err == nil {
-		err = json.Unmarshal(data, v)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
 
 // stricter has the vectors that are valid, and refused here all the same.
 var stricter = map[string]string{
@@ -51,7 +29,7 @@ func TestVectorsWycheproofJWE(t *testing.T) {
 			}
 		}
 	}
-	vectors(t, &file, "wycheproof", "json_web_encryption_test.json")
+	tokentest.Vectors(t, &file, "wycheproof", "json_web_encryption_test.json")
 	count, opened, refused := 0, 0, 0
 	for _, group := range file.TestGroups {
 		var jwk struct{ Alg string }
@@ -102,7 +80,7 @@ func TestVectorsCookbookJWE(t *testing.T) {
 				}
 				Output struct{ Compact string }
 			}
-			vectors(t, &file, "cookbook", "jwe", name+".json")
+			tokentest.Vectors(t, &file, "cookbook", "jwe", name+".json")
 			if file.Output.Compact == "" {
 				t.Skip("it has no compact form")
 			}
@@ -133,7 +111,7 @@ func TestVectorsCookbookNested(t *testing.T) {
 			Output struct{ Compact string }
 		}
 	}
-	vectors(t, &file, "cookbook", "6.nesting_signatures_and_encryption.json")
+	tokentest.Vectors(t, &file, "cookbook", "6.nesting_signatures_and_encryption.json")
 	key, err := sealed.PublishedKey(file.Encrypt.Input.Key)
 	if err != nil {
 		t.Fatal(err)
@@ -149,7 +127,7 @@ func TestPublishedKeysAreRefused(t *testing.T) {
 	var file struct {
 		TestGroups []struct{ Private json.RawMessage }
 	}
-	vectors(t, &file, "wycheproof", "json_web_encryption_test.json")
+	tokentest.Vectors(t, &file, "wycheproof", "json_web_encryption_test.json")
 	known := 0
 	for _, group := range file.TestGroups {
 		_, err := sealed.Parse(group.Private, nil, "")
