@@ -120,7 +120,9 @@ var arrows = map[string][]string{
 		"internal/tenant"},
 
 	// Further Caddy modules will use these, too, so they must not depend on the handler.
-	"caddyjwt/words":     {"internal/jose", "internal/privatekey", "internal/rotating", "internal/setting", "internal/smallfile"},
+	"caddyjwt/words": {
+		"internal/jose", "internal/privatekey", "internal/rotating", "internal/setting", "internal/smallfile",
+	},
 	"caddyjwt/clienttls": {"caddyjwt/words", "internal/fetch", "internal/jose", "internal/setting"},
 	"caddyjwt/decryption": {"caddyjwt/words", "introspect", "internal/gate", "internal/jose",
 		"internal/sealed", "internal/setting", "internal/strictjson"},
