@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -89,12 +90,18 @@ type retryCut struct{ *http.Transport }
 func (c retryCut) RoundTrip(r *http.Request) (response *http.Response, err error) {
 	for range 5 {
 		response, err = c.Transport.RoundTrip(r)
-		cut := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
-		if !cut || r.Body != nil && r.Body != http.NoBody {
+		if !isCut(err) || r.Body != nil && r.Body != http.NoBody {
 			break
 		}
 	}
 	return response, err
+}
+
+// isCut reports whether a connection has ended without an answer. The server may have closed an idle one at the moment
+// when the client took it. Go's client has an error for that which it does not export.
+func isCut(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		err != nil && strings.HasSuffix(err.Error(), "http: server closed idle connection")
 }
 
 // goroutines counts them after it has closed all connections between the client, Caddy and the upstream.

@@ -1,21 +1,18 @@
 package integration
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 )
 
-// surely is exchange, again when the connection ends without an answer (see retryCut).
+// surely is exchange, again when the connection ends without an answer (see isCut).
 func (b *booth) surely(path, body string) (a asked) {
 	for range 5 {
 		a = b.exchange(b.t.Context(), path, body)
-		if !errors.Is(a.err, io.EOF) && !errors.Is(a.err, syscall.ECONNRESET) && !errors.Is(a.err, syscall.EPIPE) {
+		if !isCut(a.err) {
 			break
 		}
 	}
@@ -28,7 +25,7 @@ func (b *booth) comesAndGoes(over <-chan struct{}, done *atomic.Int64) error {
 		a := b.surely(orders+"login", signsIn())
 		p, is := a.pair()
 		if !is {
-			return fmt.Errorf("login: %+v", a)
+			return fmt.Errorf("login: status %d, %q: %w", a.status, a.body, a.err)
 		}
 		for range 10 { // more would be too many for a session
 			select {
@@ -42,7 +39,7 @@ func (b *booth) comesAndGoes(over <-chan struct{}, done *atomic.Int64) error {
 			a := b.surely(orders+"refresh", refreshes(p.Refresh))
 			next, is := a.pair()
 			if !is {
-				return fmt.Errorf("refresh: %+v", a)
+				return fmt.Errorf("refresh: status %d, %q: %w", a.status, a.body, a.err)
 			}
 			if status, err := b.statusOf(p.Access); status != http.StatusUnauthorized {
 				return fmt.Errorf("an old token: status %d: %w", status, err)
