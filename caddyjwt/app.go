@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/caddyjwt/gateway/caddyjwt/backchannel"
+	"github.com/caddyjwt/gateway/caddyjwt/inforce"
 	"github.com/caddyjwt/gateway/caddyjwt/localissuer"
 	"github.com/caddyjwt/gateway/caddyjwt/process"
 	"github.com/caddyjwt/gateway/caddyjwt/protected"
@@ -43,6 +44,7 @@ type App struct {
 	OnUnsynced string `json:"on_unsynced,omitempty"`
 
 	startup     startup.Startup
+	gates       inforce.Gates
 	resources   protected.Registry
 	logouts     backchannel.Registry
 	revocations revocations.Revocations
@@ -74,11 +76,13 @@ func (a *App) Provision(ctx caddy.Context) error {
 	logger := ctx.Logger()
 	a.startup.Do(a.revocations.InForce)
 	a.ctx = ctx
+	a.gates.Provision(ctx)
 	a.startup.Do(func() { a.resources.WarnOfUnserved(ctx, logger) })
 	a.startup.Do(func() { a.logouts.WarnOfUnserved(ctx, logger) })
 	if a.shared == nil {
 		a.shared = process.Shared()
 	}
+	a.startup.Do(func() { a.shared.Gates.Begin(&a.gates) })
 	if err := a.revocations.Provision(ctx, a.RevocationSettings(), a.shared.Revocations, a.shared.Pool); err != nil {
 		return err
 	}
@@ -114,6 +118,7 @@ func (a *App) Logouts() *backchannel.Registry { return &a.logouts }
 // Stop implements caddy.App. Caddy calls it when the next configuration has started.
 func (a *App) Stop() error {
 	a.startup.Stop()
+	a.shared.Gates.End(&a.gates)
 	return a.revocations.Stop()
 }
 

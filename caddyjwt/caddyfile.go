@@ -29,6 +29,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 // UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
 //
 //	bearer_auth [<matcher>] [<issuer> <audience>] {
+//	    name                  <name>
 //	    realm                 <text>
 //	    token_from            header <name> [<scheme>]               # repeatable
 //	    token_from            query|cookie|form <name>               # repeatable

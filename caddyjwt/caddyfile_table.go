@@ -20,6 +20,7 @@ import (
 var directive = words.Directive[Handler]{Table: &handlerTable, Line: readLine, Foreign: foreign}
 
 var handlerTable = words.Table[Handler]{Name: "bearer_auth", Words: []words.Word[Handler]{
+	{Name: "name", Usage: []string{"<name>"}, Reader: words.Text(func(h *Handler) *string { return &h.Name })},
 	{Name: "realm", Usage: []string{"<text>"}, Reader: words.Text(func(h *Handler) *string { return &h.Realm })},
 	{Name: "token_from", Usage: placeUsage(), Repeatable: true,
 		Reader: words.Custom(readPlace, func(h *Handler) []any { return []any{&h.TokenFrom} })},

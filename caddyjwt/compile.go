@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
+	"github.com/caddyjwt/gateway/caddyjwt/inforce"
 	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/caddyjwt/require"
 	"github.com/caddyjwt/gateway/caddyjwt/rights"
@@ -52,6 +53,9 @@ type compiled struct {
 func (h *Handler) compile(s *words.Settings) (*compiled, error) {
 	c := &compiled{anonymousKnown: true}
 	config := &c.config
+	if err := inforce.CheckName(h.Name); err != nil {
+		return nil, setting.In("Name", err)
+	}
 	realm, known, err := s.Text("realm", h.Realm)
 	if err != nil {
 		return nil, setting.In("Realm", err)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddyjwt/gateway/caddyjwt/explain"
 	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
 	"github.com/caddyjwt/gateway/caddyjwt/process"
@@ -19,11 +20,24 @@ import (
 	"github.com/caddyjwt/gateway/introspect"
 )
 
-// Explainer is the gate of a configuration for the command that explains verdicts. Close it when done.
+// Explainer is a gate that explains its verdicts. Close it when done.
 type Explainer struct {
-	leases   *pool.Leases[*gate.Gate]
+	gate     *gate.Gate
+	close    func() error
 	config   gate.Config
 	messages *rights.Judge
+}
+
+var _ explain.Judge = (*Explainer)(nil)
+
+// judge is the running gate, with the keys, answers and revocations that it knows now.
+func (h *Handler) judge(built *compiled) (explain.Judge, error) {
+	held, err := h.leases.Hold()
+	if err != nil {
+		return nil, err
+	}
+	letGo := func() error { held.LetGo(); return nil }
+	return &Explainer{held.Value, letGo, built.config, built.messages}, nil
 }
 
 // Explainer checks the configuration and makes its gate. Keys that are in the configuration or in a file are opened.
@@ -47,7 +61,7 @@ func (h *Handler) Explainer(fetch bool) (*Explainer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Explainer{leases, built.config, built.messages}, nil
+	return &Explainer{leases.Ours().Value, leases.End, built.config, built.messages}, nil
 }
 
 // openLocal makes the gate without what needs a server.
@@ -87,7 +101,7 @@ func (offline) Introspect(context.Context, string, ...introspect.Option) (intros
 }
 
 // Close gives back what the gate has opened.
-func (x *Explainer) Close() error { return x.leases.End() }
+func (x *Explainer) Close() error { return x.close() }
 
 // Config is the settings of the gate.
 func (x *Explainer) Config() gate.Config { return x.config }
@@ -96,7 +110,7 @@ func (x *Explainer) Config() gate.Config { return x.config }
 // request.
 func (x *Explainer) Request(token string) *http.Request {
 	r := requestWith(x.config.Extractor.Places()[0], token)
-	if app := x.leases.Ours().Value.ApplicationOf(token); app != "" {
+	if app := x.gate.ApplicationOf(token); app != "" {
 		r.URL.Path, r.RequestURI = app, app+strings.TrimPrefix(r.RequestURI, "/")
 	}
 	return r
@@ -104,7 +118,7 @@ func (x *Explainer) Request(token string) *http.Request {
 
 // Explain judges a request. If the gate refuses it, the answer is the one for the client.
 func (x *Explainer) Explain(r *http.Request) (*gate.Explanation, gate.Answer) {
-	g := x.leases.Ours().Value
+	g := x.gate
 	e := g.Explain(gate.Request{HTTP: r, Facts: gate.Direct(r)})
 	x.messages.Explain(e, g, r)
 	if e.Failure == nil {
@@ -119,5 +133,5 @@ func (x *Explainer) Permissions(e *gate.Explanation) *rights.Permissions {
 	if !e.CallerKnown() {
 		return nil
 	}
-	return x.messages.Permissions(x.leases.Ours().Value, e.Identity)
+	return x.messages.Permissions(x.gate, e.Identity)
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyjwt/gateway/caddyjwt/doubts"
+	"github.com/caddyjwt/gateway/caddyjwt/explain"
+	"github.com/caddyjwt/gateway/caddyjwt/inforce"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/roster"
 	"github.com/caddyjwt/gateway/internal/summary"
@@ -16,7 +18,7 @@ import (
 
 // summary says what the gate has understood, for the line at its start. It names the server, because a configuration
 // may have many gates.
-func (o opener) summary(ctx caddy.Context, file *roster.File) []summary.Item {
+func (o opener) summary(ctx caddy.Context, gateName string, file *roster.File) []summary.Item {
 	of := summary.Gate{
 		Config: o.config, Cache: o.cache, EndAtExpiry: o.endAtExpiry, Messages: o.messages.String(),
 		ServerMetadata: o.serverMetadata, TenantHeader: o.tenantHeader,
@@ -38,10 +40,20 @@ func (o opener) summary(ctx caddy.Context, file *roster.File) []summary.Item {
 		of.CORS = o.cors.Origins()
 	}
 	items := summary.Of(of)
-	if name := serverName(ctx); name != "" {
-		items = append([]summary.Item{{Name: "server", Text: name}}, items...)
+	for _, from := range []summary.Item{{Name: "gate", Text: gateName}, {Name: "server", Text: serverName(ctx)}} {
+		if from.Text != "" {
+			items = append([]summary.Item{from}, items...)
+		}
 	}
 	return items
+}
+
+// listed is the gate for those who operate Caddy.
+func (h *Handler) listed(ctx caddy.Context, c *compiled) inforce.Gate {
+	return inforce.Gate{
+		Handler: h, Name: h.Name, Server: serverName(ctx), Judge: func() (explain.Judge, error) { return h.judge(c) },
+		Consumers: c.config.Consumers, File: h.leases.Ours().Consumers(),
+	}
 }
 
 // doubtful is the gate as far as there can be doubts about it.

@@ -34,7 +34,7 @@ func (h *Handler) summaryLines(t *testing.T, prefetch bool) string {
 	}
 	var text strings.Builder
 	o := opener{built, issuers.Opener{PrefetchAll: prefetch}}
-	for _, item := range o.summary(caddy.Context{Context: t.Context()}, nil) {
+	for _, item := range o.summary(caddy.Context{Context: t.Context()}, h.Name, nil) {
 		text.WriteString(item.Name + ": " + item.Text + "\n")
 	}
 	return text.String()

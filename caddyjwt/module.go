@@ -62,6 +62,10 @@ func init() {
 // Behind the gate all of them are known, whatever the outcome. One without a value is empty in a text, and null in an
 // expression.
 type Handler struct {
+	// What the gate is called in metrics, in the admin API and by "explain": 1 to 64 letters, digits and "-_.", at least
+	// one of which is no digit. Gates with one name are counted together. Default: its number in the configuration, which
+	// changes when gates before it come or go.
+	Name string `json:"name,omitempty"`
 	// Name of the protection space, shown in challenges: printable ASCII, at most 256 characters. Default: "api".
 	// Placeholders are resolved.
 	Realm string `json:"realm,omitempty"`
@@ -200,7 +204,7 @@ type Handler struct {
 	logouts    []*pool.Leases[backchannel.Open]
 	endEvents  func() // about keys, for Cleanup
 	noOwners   func() // takes the gate's owners back from the app's revocations
-	notInForce func() // takes the gate back from the app's startup
+	notInForce func() // takes the gate back from the app's startup and its list of gates
 	ending     *expiry.Ending
 	revoked    gate.Revocations // nil without a store
 	// subprotocols mark a token in the opening of a WebSocket; nil without such a place.
@@ -275,9 +279,11 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
 	doubts.Of(h.doubtful(ctx, built), h.log.warn)
-	h.notInForce = app.startup.Add(startup.Gate{
-		Logger: h.log.logger, Line: o.summary(ctx, h.leases.Ours().Consumers()), Prefetch: h.prefetched(o),
+	notStarted := app.startup.Add(startup.Gate{
+		Logger: h.log.logger, Line: o.summary(ctx, h.Name, h.leases.Ours().Consumers()), Prefetch: h.prefetched(o),
 	})
+	notListed := app.gates.Add(h.listed(ctx, built))
+	h.notInForce = func() { notStarted(); notListed() }
 	return nil
 }
 

@@ -143,9 +143,13 @@ func (c *cache) stats(s *Stats) {
 	s.NegativeEntries = c.inactive.EstimatedSize()
 }
 
-func (c *cache) clear() {
+func (c *cache) empty() {
 	c.active.InvalidateAll()
 	c.inactive.InvalidateAll()
+}
+
+func (c *cache) clear() {
+	c.empty()
 	c.active.StopAllGoroutines()
 	c.inactive.StopAllGoroutines()
 }

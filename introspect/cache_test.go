@@ -322,5 +322,15 @@ func TestAForgottenTokenIsAskedAboutAgain(t *testing.T) {
 		if calls.Load() != 4 {
 			t.Errorf("%d calls, want 4", calls.Load())
 		}
+		go func() { _, _ = c.Introspect(t.Context(), "another token") }()
+		synctest.Wait()
+		c.ForgetAll() // while the call about another token is under way
+		ask()
+		if _, err := c.Introspect(t.Context(), "another token"); err != nil || calls.Load() != 7 {
+			t.Errorf("%d calls, want 7: %v", calls.Load(), err)
+		}
+		if s := c.Stats(); s.CacheEntries != 2 || s.InFlight != 0 {
+			t.Errorf("%+v", s)
+		}
 	})
 }

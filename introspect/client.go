@@ -157,6 +157,15 @@ func (c *Client) Forget(token string) {
 	c.cache.drop(key)
 }
 
+// ForgetAll is Forget for all tokens.
+func (c *Client) ForgetAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.flights) // their answers go to those who wait, and are not kept
+	c.proven = proven{}
+	c.cache.empty()
+}
+
 // Fingerprint identifies the configuration. Two clients with equal fingerprints are interchangeable: see
 // [Config.Fingerprint].
 func (c *Client) Fingerprint() [32]byte { return c.id }

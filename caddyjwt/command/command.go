@@ -16,12 +16,13 @@ import (
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "bearer-auth",
-		Usage: "mint|explain|check|revoke|revocations|store ...",
+		Usage: "mint|explain|check|gates|keys|cache|consumers|revoke|revocations|store ...",
 		Short: "Tools for the bearer_auth handler",
 		Long: `
 Tools for trying out, testing and running a site that the bearer_auth handler guards.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.AddCommand(mintCommand(), explainCommand(), checkCommand())
+			cmd.AddCommand(running.GatesCommand(), running.KeysCommand(), running.CacheCommand(), running.ConsumersCommand())
 			cmd.AddCommand(running.RevokeCommand(readWritten), running.RevocationsCommand(readWritten),
 				running.StoreCommand(readWritten))
 		},

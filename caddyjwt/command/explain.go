@@ -1,18 +1,23 @@
 package command
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
-	"time"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
 	"github.com/caddyjwt/gateway/caddyjwt"
+	"github.com/caddyjwt/gateway/caddyjwt/command/endpoint"
+	"github.com/caddyjwt/gateway/caddyjwt/explain"
+	"github.com/caddyjwt/gateway/caddyjwt/operator"
+	"github.com/caddyjwt/gateway/caddyjwt/routes"
 	"github.com/caddyjwt/gateway/internal/paste"
 	"github.com/caddyjwt/gateway/internal/terminal"
 )
@@ -24,20 +29,19 @@ const (
 	exitUndecided = 3
 )
 
-// fetchTimeout bounds what a gate waits for servers, with --fetch.
-const fetchTimeout = 30 * time.Second
-
 // explainOptions are the flags of the command.
 type explainOptions struct {
 	config      configFile
 	site, route string
+	address     string // of the admin endpoint of the Caddy that judges; empty for this process
 	fetch, json bool
 }
 
 func explainCommand() *cobra.Command {
 	var o explainOptions
 	cmd := &cobra.Command{
-		Use:   "explain --config <file> [--site <host>] [--route <path or number>] [--fetch] [--json] <token>|-",
+		Use: "explain --config <file>|--address <admin> [--site <host>] [--route <path, number or name>] [--fetch] " +
+			"[--json] <token>|-",
 		Short: "Says why the configured gate refuses a token",
 		Long: `
 Applies the rules of a bearer_auth handler in the config file to a token, one by one, and prints for each what the
@@ -62,9 +66,12 @@ Without --fetch it uses no network. Keys in the configuration or in files verify
 server are "not checked". With --fetch it fetches keys, and asks introspection endpoints about the token, as the gate
 would.
 
+With --address, the Caddy that runs judges, as its gates would: it has the keys and answers that they have, and knows
+what is revoked. Its admin endpoint gets the token in the body of a request.
+
 If the config has several gates, --site selects those of a host, and --route those of a path, or one by its number in
-the output. The address of a curl command or HTTP request selects as well. The command compares the path with the
-matchers as you wrote them. It does not run handlers that change the path before the gate, such as handle_path.
+the output or by its name. The address of a curl command or HTTP request selects as well. The command compares the path
+with the matchers as you wrote them. It does not run handlers that change the path before the gate, such as handle_path.
 
 Exit status:
   0  at least one of the gates shown lets the request pass
@@ -73,6 +80,7 @@ Exit status:
   3  nothing refuses it, but something could not be checked (try --fetch)`,
 		Example: `  caddy bearer-auth explain --config Caddyfile "$TOKEN"
   pbpaste | caddy bearer-auth explain --config Caddyfile --fetch -
+  caddy bearer-auth explain --address localhost:2019 - < token
   caddy bearer-auth explain -c Caddyfile -- curl -H "Authorization: Bearer $TOKEN" https://api.example.com/orders
   caddy bearer-auth explain -c Caddyfile --site api.example.com --route /orders --json - < token`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -86,7 +94,8 @@ Exit status:
 	o.config.addTo(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&o.site, "site", "", "Host of the site (default: all)")
-	flags.StringVar(&o.route, "route", "", "Path of a request, or the number of a gate (default: all)")
+	flags.StringVar(&o.route, "route", "", "Path of a request, or the number or name of a gate (default: all)")
+	flags.StringVar(&o.address, "address", "", "Admin endpoint of the running Caddy that is to judge")
 	flags.BoolVar(&o.fetch, "fetch", false, "Fetch keys and ask servers, as the gate would")
 	flags.BoolVar(&o.json, "json", false, "Print JSON")
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -125,91 +134,123 @@ func exit(cmd *cobra.Command, status int, err error) error {
 
 // run explains the input, and returns the exit status.
 func (o *explainOptions) run(cmd *cobra.Command, args []string) (int, error) {
-	in, err := readInput(cmd.InOrStdin(), args)
+	text, err := readInput(cmd.InOrStdin(), args)
 	if err != nil {
 		return 0, err
 	}
-	gates, err := o.gates(in.Request)
+	report, err := o.explained(cmd, text)
 	if err != nil {
 		return 0, err
 	}
-	var report report
-	for _, g := range gates {
-		judged, err := o.judge(cmd.Context(), g, in)
-		if err != nil {
-			return 0, fmt.Errorf("%s: this gate would not load: %w", g.title(), err)
-		}
-		report.Gates = append(report.Gates, judged)
-	}
-	report.sum()
 	if o.json {
-		return report.status(), report.writeJSON(cmd.OutOrStdout())
+		return statusOf(report), report.WriteJSON(cmd.OutOrStdout())
 	}
-	return report.status(), report.write(cmd.OutOrStdout())
+	return statusOf(report), report.Write(cmd.OutOrStdout())
+}
+
+// statusOf is the exit status of a report.
+func statusOf(report *explain.Report) int {
+	switch {
+	case report.Passes():
+		return 0
+	case report.Undecided():
+		return exitUndecided
+	default:
+		return exitRefused
+	}
+}
+
+// explained is what the gates of the configuration, or of the running Caddy, make of the input.
+func (o *explainOptions) explained(cmd *cobra.Command, input string) (*explain.Report, error) {
+	if o.address != "" {
+		return o.askRunning(cmd, input)
+	}
+	in, err := paste.Read(input)
+	if err != nil {
+		return nil, err
+	}
+	gates, err := o.gates()
+	if err != nil {
+		return nil, err
+	}
+	ctx := cmp.Or(cmd.Context(), context.Background()) // tests have none
+	return explain.Explain(ctx, gates, explain.Order{Input: in, Site: o.site, Route: o.route})
+}
+
+// askRunning has the running Caddy judge.
+func (o *explainOptions) askRunning(cmd *cobra.Command, input string) (*explain.Report, error) {
+	if cmd.Flags().Changed("config") || o.fetch {
+		return nil, errors.New("--address asks the Caddy that runs, which has a configuration, and fetches what it lacks: " +
+			"leave --config and --fetch out")
+	}
+	body, err := json.Marshal(operator.Question{Input: input, Site: o.site, Route: o.route})
+	if err != nil {
+		return nil, err
+	}
+	answer, err := endpoint.Ask(o.address, http.MethodPost, operator.ExplainPath, body)
+	if err != nil {
+		return nil, err
+	}
+	report := new(explain.Report)
+	return report, endpoint.Read(answer, report)
+}
+
+// gates are those of the configuration.
+func (o *explainOptions) gates() ([]*explain.Gate, error) {
+	text, err := o.config.json()
+	if err != nil {
+		return nil, err
+	}
+	found, err := routes.InConfig(text)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", o.config.path, err)
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("%s has no bearer_auth", o.config.path)
+	}
+	var unknown map[string]string
+	if hasStore(text) {
+		unknown = map[string]string{"revocation": "only the running Caddy knows what is revoked: ask it with --address"}
+	}
+	var gates []*explain.Gate
+	for _, g := range found {
+		h := new(caddyjwt.Handler)
+		if err := json.Unmarshal(g.JSON, h); err != nil {
+			return nil, fmt.Errorf("reading %s: a bearer_auth handler: %w", o.config.path, err)
+		}
+		gates = append(gates, &explain.Gate{Way: g.Way, Name: h.Name, Unknown: unknown, Open: func() (explain.Judge, error) {
+			x, err := h.Explainer(o.fetch)
+			if err != nil { // not a Judge that is no nil
+				return nil, err
+			}
+			return x, nil
+		}})
+	}
+	return gates, nil
+}
+
+// hasStore reports whether a configuration has a store, so that tokens can be revoked.
+func hasStore(config []byte) bool {
+	var of struct {
+		Apps map[string]struct{ Store any } `json:"apps"`
+	}
+	return json.Unmarshal(config, &of) == nil && of.Apps["bearer_auth"].Store != nil
 }
 
 // readInput reads what is to be explained.
-func readInput(stdin io.Reader, args []string) (paste.Input, error) {
+func readInput(stdin io.Reader, args []string) (string, error) {
 	switch {
 	case len(args) == 0:
-		return paste.Input{}, errors.New("no token: give it as an argument, or \"-\" to read it from standard input")
+		return "", errors.New("no token: give it as an argument, or \"-\" to read it from standard input")
 	case len(args) == 1 && args[0] == "-":
 		text, err := io.ReadAll(io.LimitReader(stdin, paste.MaxInput+1))
 		if err != nil {
-			return paste.Input{}, fmt.Errorf("reading standard input: %w", err)
+			return "", fmt.Errorf("reading standard input: %w", err)
 		}
-		return paste.Read(string(text))
-	case len(args) == 1:
-		return paste.Read(args[0])
-	case args[0] == "curl":
-		return paste.Command(args)
+		return string(text), nil
+	case args[0] == "curl" && len(args) > 1:
+		return paste.Quote(args), nil
 	default:
-		return paste.Read(strings.Join(args, " ")) // Authorization: Bearer … without quotes
+		return strings.Join(args, " "), nil // Authorization: Bearer … without quotes
 	}
-}
-
-// judge explains the input for one gate.
-func (o *explainOptions) judge(ctx context.Context, g *siteGate, in paste.Input) (*judged, error) {
-	x, err := g.handler.Explainer(o.fetch)
-	if err != nil {
-		return nil, err
-	}
-	defer x.Close()
-	if ctx == nil {
-		ctx = context.Background()
-	}
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
-	r, err := requestFor(ctx, x, in)
-	if err != nil {
-		return nil, err
-	}
-	e, answer := x.Explain(r)
-	j := newJudged(g, e, answer)
-	j.MCP = x.Permissions(e)
-	if e.Failure != nil {
-		j.Change = advise(x.Config(), e, r)
-	}
-	return j, nil
-}
-
-// requestFor is a request of its own for each gate: reading a form consumes the body.
-func requestFor(ctx context.Context, x *caddyjwt.Explainer, in paste.Input) (*http.Request, error) {
-	if in.Request == nil {
-		return x.Request(in.Token).WithContext(ctx), nil
-	}
-	r := in.Request.Clone(ctx)
-	body, err := io.ReadAll(in.Request.Body)
-	if err != nil {
-		return nil, err
-	}
-	in.Request.Body, r.Body = newBody(body), newBody(body)
-	return r, nil
-}
-
-func newBody(body []byte) io.ReadCloser {
-	if len(body) == 0 {
-		return http.NoBody
-	}
-	return io.NopCloser(strings.NewReader(string(body)))
 }

@@ -1,13 +1,12 @@
 package integration
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,42 +18,11 @@ import (
 func TestAdminListsKeysThroughReloads(t *testing.T) {
 	key := tokentest.NewKey(t, "ES256", "listed")
 	as := tokentest.NewAS(t, tokentest.WithKeys(key))
-	s := prepare(t)
-	socket := filepath.Join(filepath.Dir(s.socket), "a")
-	admin := &http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", socket)
-		},
-		DisableKeepAlives: true, // the endpoint starts anew with each configuration
-	}}
-	ask := func(method string, header ...string) answer {
-		t.Helper()
-		r, err := http.NewRequestWithContext(t.Context(), method, "http://localhost/bearer_auth/keys", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := 0; i < len(header); i += 2 {
-			r.Header.Set(header[i], header[i+1])
-		}
-		var response *http.Response
-		eventually(t, "the admin endpoint answers", func() bool { // not the one that a reload has just ended
-			response, err = admin.Do(r)
-			return !isCut(err)
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer response.Body.Close()
-		body, err := io.ReadAll(response.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return answer{response, string(body)}
-	}
+	o := operated(t, "")
 	// listed is "issuer: key ids" for each source.
 	listed := func() string {
 		t.Helper()
-		a := ask(http.MethodGet)
+		a := o.asks(http.MethodGet, "/bearer_auth/keys", "")
 		var list struct {
 			Sources []struct {
 				Issuers []string `json:"issuers"`
@@ -70,16 +38,10 @@ func TestAdminListsKeysThroughReloads(t *testing.T) {
 		}
 		return strings.Join(lines, ", ")
 	}
-	load := func(gate, more string) error {
-		options := "admin unix/" + socket + "\n\tbearer_auth"
-		return s.tryLoad(strings.Replace(s.caddyfile(gate), "admin off", options, 1) + more)
-	}
+	load := func(gate, more string) error { return o.tryLoad(o.kept(o.caddyfile(gate)) + more) }
 	loaded := func(gate string) {
 		t.Helper()
-		if err := load(gate, ""); err != nil {
-			t.Fatal(err)
-		}
-		s.inForce()
+		o.loadFile(o.kept(o.caddyfile(gate)))
 	}
 	want := func(when, what string) {
 		t.Helper()
@@ -88,13 +50,12 @@ func TestAdminListsKeysThroughReloads(t *testing.T) {
 		}
 	}
 
-	loaded("")
 	want("before there is a gate", "")
 
 	gate := gateForAudience(issuerBlock(as.URL))
 	loaded(gate)
 	want("before the first token", "["+as.URL+"]: []")
-	s.accepts(key.Sign(t, issuedBy(as.URL)))
+	o.accepts(key.Sign(t, issuedBy(as.URL)))
 	want("after it", "["+as.URL+"]: [listed]")
 
 	loaded(strings.Replace(gate, "{\n", "{\n\t\trealm another\n", 1))
@@ -103,21 +64,84 @@ func TestAdminListsKeysThroughReloads(t *testing.T) {
 	loaded("")
 	want("after a reload without the gate", "")
 	loaded(gate)
-	s.accepts(key.Sign(t, issuedBy(as.URL)))
+	o.accepts(key.Sign(t, issuedBy(as.URL)))
 
 	// The gate of this configuration is provisioned, with a source of its own. Then a site cannot listen.
 	if err := load(strings.Replace(gate, as.URL, as.URL+"/other", 1), deadSite); err == nil {
 		t.Fatal("a site that cannot listen was loaded")
 	}
 	want("after a reload that failed", "["+as.URL+"]: [listed]")
-	s.accepts(key.Sign(t, issuedBy(as.URL)))
+	o.accepts(key.Sign(t, issuedBy(as.URL)))
+}
 
-	for _, method := range []string{http.MethodPost, http.MethodDelete, http.MethodHead} {
-		if a := ask(method); a.StatusCode != http.StatusMethodNotAllowed || a.Header.Get("Allow") != http.MethodGet {
-			t.Errorf("%s: status %d, Allow %q", method, a.StatusCode, a.Header.Get("Allow"))
+// Each kind of source is described, with why it has no keys. The query of an address, which may have an API key, is
+// nowhere.
+func TestAdminListsKeySources(t *testing.T) {
+	key := tokentest.NewKey(t, "ES256", "one")
+	as := tokentest.NewAS(t, tokentest.WithKeys(key))
+	down := tokentest.NewAS(t, tokentest.StartDown())
+	file := writeFile(t, filepath.Join(t.TempDir(), "jwks.json"), tokentest.JWKS(key))
+	const jwks, discovery, kept, pem = "https://jwks.example", "https://discovery.example", "https://file.example",
+		"https://pem.example"
+	gate := gateForAudience(issuerBlock(as.URL), issuerWithKeys(jwks, "jwks "+down.JWKSURL()+"?key=hidden"),
+		issuerWithKeys(discovery, "discovery "+down.URL+"/x?key=hidden"), issuerWithKeys(kept, "file "+file),
+		issuerWithKeys(pem, "pem `"+key.PublicPEM()+"`"))
+	o := operated(t, "handle /a/* {\n"+gate+"\n}\nhandle {\n"+gate+"\n}") // they share the sources
+	type source struct {
+		Kind   string
+		Keys   int
+		KeyIDs []string `json:"key_ids"`
+		Age    *float64 `json:"age_seconds"`
+		Next   string   `json:"next_fetch"`
+		Err    string   `json:"last_error"`
+	}
+	listed := func() (text string, sources map[string]source) {
+		t.Helper()
+		a := o.asks(http.MethodGet, "/bearer_auth/keys", "")
+		var list struct {
+			Sources []struct {
+				Issuers []string
+				source
+			}
+		}
+		if err := json.Unmarshal([]byte(a.body), &list); err != nil || len(list.Sources) != 4 {
+			t.Fatalf("%d %v: %s", a.StatusCode, err, a.body)
+		}
+		sources = make(map[string]source)
+		for _, s := range list.Sources {
+			sources[strings.Join(s.Issuers, " ")] = s.source
+		}
+		return a.body, sources
+	}
+	text, sources := listed()
+	if s := sources[as.URL]; s.Kind != "discovery" || s.Keys != 0 || s.KeyIDs == nil || s.Age != nil || s.Next != "" {
+		t.Errorf("before the first fetch: %s", text)
+	}
+	if s := sources[kept]; s.Kind != "file" || s.Keys != 1 || s.KeyIDs[0] != "one" || s.Age != nil || s.Err != "" {
+		t.Errorf("a file: %s", text)
+	}
+	for _, issuer := range []string{as.URL, jwks, discovery} { // a token of each has its keys fetched
+		_, _ = o.status(key.Sign(t, issuedBy(issuer)))
+	}
+	text, sources = listed()
+	if s := sources[as.URL]; s.Keys != 1 || s.KeyIDs[0] != "one" || s.Err != "" || s.Age == nil || *s.Age < 0 {
+		t.Errorf("after a fetch: %s", text)
+	}
+	if !regexp.MustCompile(`"age_seconds":\d+(\.\d)?,"next_fetch":"[-0-9]{10}T[:0-9]{8}Z"`).MatchString(text) {
+		t.Errorf("not in tenths of seconds, or not in UTC and whole seconds: %s", text)
+	}
+	for issuer, kind := range map[string]string{jwks: "jwks", discovery: "discovery"} {
+		if s := sources[issuer]; s.Kind != kind || !strings.Contains(s.Err, "refused") || s.Age != nil || s.Keys != 0 {
+			t.Errorf("a server that is down: %s", text)
 		}
 	}
-	if a := ask(http.MethodGet, "Sec-Fetch-Mode", "no-cors"); a.StatusCode != http.StatusBadRequest {
-		t.Errorf("asked by a page of another origin: status %d", a.StatusCode)
+	if strings.Contains(text, "hidden") {
+		t.Errorf("the query of an address is shown: %s", text)
+	}
+	order := regexp.MustCompile(`"issuers":\["[^"]*`)
+	for range 20 { // the pool has no order
+		if again, _ := listed(); !slices.Equal(order.FindAllString(again, -1), order.FindAllString(text, -1)) {
+			t.Errorf("another order: %s", again)
+		}
 	}
 }

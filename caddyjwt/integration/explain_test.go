@@ -276,7 +276,7 @@ func TestExplainSaysThatItDoesNotKnowWhatIsRevoked(t *testing.T) {
 			report, _ := explainJSON(t, token, "--config", config, "-")
 			steps := report.Gates[0].Steps
 			said := slices.ContainsFunc(steps, func(s explainedStep) bool {
-				return s.Rule == "revocation" && s.Result == "not_checked" && strings.Contains(s.Detail, "revocations")
+				return s.Rule == "revocation" && s.Result == "not_checked" && strings.Contains(s.Detail, "--address")
 			})
 			if said != (want && passes) || (report.Verdict == "passes") != passes {
 				t.Errorf("%s: verdict %s, steps %+v", global, report.Verdict, steps)
@@ -373,8 +373,8 @@ func TestExplainSaysWhatIsWrongWithItsInput(t *testing.T) {
 		"no such file":      {"", []string{"--config", "/does/not/exist", "x"}, "no such file"},
 		"no gate":           {"", []string{"--config", none, "x"}, "has no bearer_auth"},
 		"an unknown site":   {"", []string{"--config", config, "--site", "nobody", "x"}, "gate 4: site localhost"},
-		"an unknown number": {"", []string{"--config", config, "--route", "9", "x"}, `no gate for --route "9"`},
-		"an unknown path":   {"", []string{"--config", config, "--route", "x", "x"}, "expected a path"},
+		"an unknown number": {"", []string{"--config", config, "--route", "9", "x"}, `no gate for route "9"`},
+		"an unknown path":   {"", []string{"--config", config, "--route", "x", "x"}, "which is a path that begins"},
 		"too many gates":    {"", []string{"--config", many, "x"}, "11 gates fit"},
 		"too much":          {strings.Repeat("a", 3<<20), []string{"--config", config, "-"}, "2 MiB"},
 		"an unknown flag":   {"", []string{"--frob"}, "unknown flag: --frob"},

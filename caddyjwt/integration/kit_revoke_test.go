@@ -89,7 +89,13 @@ func (o *office) asks(method, path, body string, header ...string) answer {
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
-	response, err := o.admin.Do(r)
+	var response *http.Response
+	ask := func() bool { response, err = o.admin.Do(r); return !isCut(err) }
+	if method == http.MethodGet { // a reload may have just ended the endpoint
+		eventually(o.t, "the admin endpoint answers", ask)
+	} else {
+		ask()
+	}
 	if err != nil {
 		o.t.Fatal(err)
 	}

@@ -271,7 +271,7 @@ func TestAdminAPIOfATokenIssuer(t *testing.T) {
 		status                   int
 		says, method, path, body string
 	}{
-		{405, "use GET, DELETE", "POST", sessions, ""},
+		{405, "use DELETE, GET", "POST", sessions, ""},
 		{405, "use GET, POST", "DELETE", keys, ""},
 		{405, "use GET", "PUT", "/token_issuer/issuers", ""},
 		{400, "part is the number", "GET", sessions + "?part=x", ""},

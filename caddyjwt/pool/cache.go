@@ -10,6 +10,9 @@ import (
 type Cache struct {
 	*gate.Cache
 
+	// Size is what the configuration allows it, in bytes.
+	Size int64
+
 	totals *totals
 	seen   gate.CacheStats // what is in the totals already; guarded by their lock
 }
@@ -18,7 +21,7 @@ type Cache struct {
 func (l *Lease) Cache(size int64) (*gate.Cache, error) {
 	cache, err := Take(l, "cache", strconv.FormatInt(size, 10), func() (*Cache, error) {
 		cache, err := gate.NewCache(size)
-		return &Cache{Cache: cache, totals: &l.pool.totals}, err
+		return &Cache{Cache: cache, Size: size, totals: &l.pool.totals}, err
 	})
 	if err != nil {
 		return nil, err

@@ -1,6 +1,8 @@
 package pool
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"sync"
 
@@ -137,3 +139,14 @@ func (s *Source) countFor(issuer string) {
 	stats, _ := s.Stats()
 	s.uses[issuer].seen = s.totals.addFetches(issuer, s.uses[issuer].seen, stats)
 }
+
+// Refetch fetches the keys now, for an operator. It returns ErrNotFetched for a source that does not fetch.
+func (s *Source) Refetch(ctx context.Context) error {
+	if from, can := s.Source.(interface{ Refetch(context.Context) error }); can {
+		return from.Refetch(ctx)
+	}
+	return ErrNotFetched
+}
+
+// ErrNotFetched means that the keys of a source are in a file, which is followed.
+var ErrNotFetched = errors.New("the keys are in a file, which is read again when it changes")

@@ -7,6 +7,7 @@
 package process
 
 import (
+	"github.com/caddyjwt/gateway/caddyjwt/inforce"
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
 	"github.com/caddyjwt/gateway/caddyjwt/revocations"
 	"github.com/caddyjwt/gateway/internal/lastgood"
@@ -20,6 +21,8 @@ type State struct {
 	Metrics  *Metrics
 	Log      *Log
 	Warnings *Warnings
+	// Gates finds those of the configuration in force.
+	Gates *inforce.Desk
 	// Revocations finds those of the configuration in force.
 	Revocations *revocations.Desk
 	// LastGood keeps keys in the store of the configuration in force, over restarts.
@@ -35,7 +38,7 @@ func New() *State {
 	log := newLog()
 	desk := &revocations.Desk{Trouble: log.storeTrouble}
 	return &State{
-		Pool: objects, Events: events, Metrics: newMetrics(objects, events, desk), Log: log, Warnings: new(Warnings),
+		Pool: objects, Events: events, Metrics: newMetrics(objects, events, desk), Log: log, Warnings: new(Warnings), Gates: new(inforce.Desk),
 		Revocations: desk, LastGood: lastgood.New(desk, log.store),
 		Turns: sealed.NewTurns(), AnswerTurns: sealed.NewTurns(),
 	}

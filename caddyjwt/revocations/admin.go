@@ -1,7 +1,6 @@
 package revocations
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,76 +8,69 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddyjwt/gateway/caddyjwt/adminroute"
 	"github.com/caddyjwt/gateway/internal/revoke"
 	"github.com/caddyjwt/gateway/internal/store"
 )
 
-// revocationsPath is the path of ServeAdmin.
+// revocationsPath is the path of orders and of the list.
 const revocationsPath = "/bearer_auth/revocations"
 
 // Routes are those of the admin endpoint about revoked tokens:
 //
-//	/bearer_auth/revocations      revokes, takes back and lists: see ServeAdmin
-//	GET /bearer_auth/store        says how the store is
-//	POST /bearer_auth/store/init  initialises one that several Caddys share
-func (d *Desk) Routes() []caddy.AdminRoute {
-	return []caddy.AdminRoute{
-		{Pattern: revocationsPath, Handler: caddy.AdminHandlerFunc(d.ServeAdmin)},
-		{Pattern: "/bearer_auth/store", Handler: caddy.AdminHandlerFunc(d.ServeStore)},
-		{Pattern: "/bearer_auth/store/init", Handler: caddy.AdminHandlerFunc(d.ServeInit)},
-	}
-}
-
-// ServeAdmin answers requests to the admin API. Caddy itself checks who may ask.
-//
-//	POST   revokes what the Order in the body says
-//	DELETE takes that back
-//	GET    lists the revocations; the query parameter limit says how many (default 1000, at most 100000)
+//	POST /bearer_auth/revocations    revokes what the Order in the body says
+//	DELETE /bearer_auth/revocations  takes that back
+//	GET /bearer_auth/revocations     lists the revocations; the query parameter limit says how many
+//	GET /bearer_auth/store           says how the store is
+//	POST /bearer_auth/store/init     initialises one that several Caddys share
 //
 // Tokens are in bodies only: addresses get into logs.
-func (d *Desk) ServeAdmin(w http.ResponseWriter, r *http.Request) error {
-	current, err := d.Current()
-	if err != nil {
-		return apiError(err)
-	}
-	var answer any
-	switch r.Method {
-	case http.MethodPost:
-		answer, err = current.post(r)
-	case http.MethodDelete:
-		answer, err = current.delete(r)
-	case http.MethodGet:
-		answer, err = current.list(r)
-	default:
-		w.Header().Set("Allow", "GET, POST, DELETE")
-		return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: errors.New("use GET, POST or DELETE")}
-	}
-	if err != nil {
-		return apiError(err)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	return json.NewEncoder(w).Encode(answer)
+func (d *Desk) Routes() []caddy.AdminRoute {
+	type answers = map[string]func(*http.Request) (any, error)
+	return adminroute.Admin(
+		adminroute.Route{Path: revocationsPath, Status: statusOfError, Answers: answers{
+			http.MethodPost: d.now((*Revocations).post), http.MethodDelete: d.now((*Revocations).delete),
+			http.MethodGet: d.now((*Revocations).list),
+		}},
+		adminroute.Route{Path: "/bearer_auth/store", Status: statusOfError, Answers: answers{
+			http.MethodGet: d.now(func(r *Revocations, _ *http.Request) (any, error) { return r.Status() }),
+		}},
+		adminroute.Route{Path: "/bearer_auth/store/init", Status: statusOfError, Answers: answers{
+			http.MethodPost: d.now(func(r *Revocations, of *http.Request) (any, error) { return r.Init(of.Context()) }),
+		}},
+	)
 }
 
-// apiError is an error with its status.
-func apiError(err error) error {
-	status := http.StatusInternalServerError
+// now has the revocations in force answer.
+func (d *Desk) now(
+	answer func(*Revocations, *http.Request) (any, error),
+) func(*http.Request) (any, error) {
+	return func(request *http.Request) (any, error) {
+		current, err := d.Current()
+		if err != nil {
+			return nil, err
+		}
+		return answer(current, request)
+	}
+}
+
+// statusOfError is the status of an error.
+func statusOfError(err error) int {
 	switch {
 	case errors.Is(err, errOrder), errors.Is(err, revoke.ErrOwner), errors.Is(err, revoke.ErrTenants),
 		errors.Is(err, revoke.ErrClaim), errors.Is(err, revoke.ErrNotAfter), errors.Is(err, revoke.ErrEntry):
-		status = http.StatusBadRequest
+		return http.StatusBadRequest
 	case errors.Is(err, ErrNoStore), errors.Is(err, errNothing):
-		status = http.StatusNotFound
+		return http.StatusNotFound
 	case errors.Is(err, revoke.ErrNotShared):
-		status = http.StatusConflict
+		return http.StatusConflict
 	case errors.Is(err, revoke.ErrFull):
-		status = http.StatusInsufficientStorage
+		return http.StatusInsufficientStorage
 	case errors.Is(err, store.ErrCorrupt), errors.Is(err, store.ErrClosed), errors.Is(err, revoke.ErrWrite),
 		errors.Is(err, errNoInit), errors.Is(err, errNotOpen):
-		status = http.StatusServiceUnavailable
+		return http.StatusServiceUnavailable
 	}
-	return caddy.APIError{HTTPStatus: status, Err: err}
+	return http.StatusInternalServerError
 }
 
 // Answer is the answer to an order.

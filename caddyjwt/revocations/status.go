@@ -2,13 +2,9 @@ package revocations
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"math"
-	"net/http"
 	"time"
-
-	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddyjwt/gateway/internal/causes"
 	"github.com/caddyjwt/gateway/internal/revoke"
@@ -36,37 +32,6 @@ type Status struct {
 type Initialised struct {
 	// Made is false if the store was initialised before.
 	Made bool `json:"initialised"`
-}
-
-// ServeStore answers requests to the admin API about the store in force: GET asks how it is.
-func (d *Desk) ServeStore(w http.ResponseWriter, r *http.Request) error {
-	return d.serve(w, r, http.MethodGet, func(current *Revocations) (any, error) { return current.Status() })
-}
-
-// ServeInit answers requests to the admin API that initialise a store which several Caddys share, by POST.
-func (d *Desk) ServeInit(w http.ResponseWriter, r *http.Request) error {
-	return d.serve(w, r, http.MethodPost, func(current *Revocations) (any, error) { return current.Init(r.Context()) })
-}
-
-// serve answers a request with one method.
-func (d *Desk) serve(
-	w http.ResponseWriter, r *http.Request, method string, get func(*Revocations) (any, error),
-) error {
-	if r.Method != method {
-		w.Header().Set("Allow", method)
-		return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: errors.New("use " + method)}
-	}
-	current, err := d.Current()
-	if err != nil {
-		return apiError(err)
-	}
-	answer, err := get(current)
-	if err != nil {
-		return apiError(err)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	return json.NewEncoder(w).Encode(answer)
 }
 
 // Status is how the store is now. It asks nobody.

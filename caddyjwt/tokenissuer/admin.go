@@ -1,7 +1,6 @@
 package tokenissuer
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddyjwt/gateway/caddyjwt/adminroute"
 	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/orders"
 	"github.com/caddyjwt/gateway/internal/keyring"
 	"github.com/caddyjwt/gateway/internal/session"
@@ -37,36 +37,14 @@ func (*adminAPI) CaddyModule() caddy.ModuleInfo {
 
 // Routes implements caddy.AdminRouter.
 func (*adminAPI) Routes() []caddy.AdminRoute {
-	return []caddy.AdminRoute{
-		{Pattern: orders.IssuersPath, Handler: methods{http.MethodGet: showIssuers}},
-		{Pattern: orders.SessionsPath, Handler: methods{http.MethodGet: showSessions, http.MethodDelete: endSessions}},
-		{Pattern: orders.KeysPath, Handler: methods{http.MethodGet: showKeys, http.MethodPost: changeKeys}},
-	}
-}
-
-// methods has what answers each method of a path.
-type methods map[string]func(*http.Request) (answer any, err error)
-
-// ServeHTTP implements caddy.AdminHandler.
-func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
-	serve := m[r.Method]
-	if serve == nil {
-		allowed := http.MethodGet
-		for _, method := range []string{http.MethodPost, http.MethodDelete} {
-			if m[method] != nil {
-				allowed += ", " + method
-			}
-		}
-		w.Header().Set("Allow", allowed)
-		return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: errors.New("use " + allowed)}
-	}
-	answer, err := serve(r)
-	if err != nil {
-		return caddy.APIError{HTTPStatus: statusOf(err), Err: err}
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	return json.NewEncoder(w).Encode(answer)
+	type answers = map[string]func(*http.Request) (any, error)
+	return adminroute.Admin(
+		adminroute.Route{Path: orders.IssuersPath, Status: statusOf, Answers: answers{http.MethodGet: showIssuers}},
+		adminroute.Route{Path: orders.SessionsPath, Status: statusOf,
+			Answers: answers{http.MethodGet: showSessions, http.MethodDelete: endSessions}},
+		adminroute.Route{Path: orders.KeysPath, Status: statusOf,
+			Answers: answers{http.MethodGet: showKeys, http.MethodPost: changeKeys}},
+	)
 }
 
 // statusOf is the status of an error.
@@ -86,7 +64,7 @@ func statusOf(err error) int {
 func wrong(err error) error { return fmt.Errorf("%w: %w", errWrongOrder, err) }
 
 func showIssuers(r *http.Request) (any, error) {
-	if _, err := orders.Parameters(r.URL.RawQuery); err != nil {
+	if _, err := adminroute.Parameters(r.URL.RawQuery); err != nil {
 		return nil, wrong(err)
 	}
 	answer := orders.Issuers{Issuers: []orders.Issuer{}}
@@ -97,7 +75,7 @@ func showIssuers(r *http.Request) (any, error) {
 }
 
 func showSessions(r *http.Request) (any, error) {
-	given, err := orders.Parameters(r.URL.RawQuery, "issuer", "user", "app", "part")
+	given, err := adminroute.Parameters(r.URL.RawQuery, "issuer", "user", "app", "part")
 	if err != nil {
 		return nil, wrong(err)
 	}
@@ -127,7 +105,7 @@ func endSessions(r *http.Request) (any, error) {
 }
 
 func showKeys(r *http.Request) (any, error) {
-	given, err := orders.Parameters(r.URL.RawQuery, "issuer")
+	given, err := adminroute.Parameters(r.URL.RawQuery, "issuer")
 	if err != nil {
 		return nil, wrong(err)
 	}
@@ -150,8 +128,5 @@ func changeKeys(r *http.Request) (any, error) {
 	return i.change(r.Context(), order.Action)
 }
 
-// Interface guards.
-var (
-	_ caddy.AdminRouter  = (*adminAPI)(nil)
-	_ caddy.AdminHandler = methods(nil)
-)
+// Interface guard.
+var _ caddy.AdminRouter = (*adminAPI)(nil)

@@ -98,6 +98,9 @@ func (c *Cache) Close() {
 	c.store.StopAllGoroutines()
 }
 
+// Flush forgets all tokens. Each is verified again when it comes next.
+func (c *Cache) Flush() { c.store.InvalidateAll() }
+
 // CacheStats is a snapshot of a cache. Tokens and Bytes are estimates.
 type CacheStats struct {
 	Hits, Misses uint64 // look-ups of tokens that may be JWTs

@@ -94,6 +94,9 @@ func (s *fetched) Start() { s.doc.Start() }
 // Preload is Start, and waits for the end of the first fetch or of ctx. How the fetch went is in the log and in Stats.
 func (s *fetched) Preload(ctx context.Context) { s.doc.Preload(ctx) }
 
+// Refetch fetches the keys now: see refresh.Document.Reload.
+func (s *fetched) Refetch(ctx context.Context) error { return s.doc.Reload(ctx) }
+
 // SetObserver makes observe get every event from now on: in order, one at a time, and outside of all requests; nil ends
 // that. Only later events wait for it. It may call Close.
 func (s *fetched) SetObserver(observe func(Event)) { s.notify.observe(observe) }

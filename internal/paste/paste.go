@@ -49,7 +49,8 @@ func Read(text string) (Input, error) {
 		if err != nil {
 			return Input{}, err
 		}
-		return Command(words)
+		r, err := curl(words)
+		return Input{Request: r}, err
 	case isRequestLine(first):
 		r, err := raw(text)
 		return Input{Request: r}, err
@@ -60,19 +61,6 @@ func Read(text string) (Input, error) {
 		return tokenResponse(text)
 	}
 	return bare(text)
-}
-
-// Command reads a curl command that a shell has already split into words.
-func Command(words []string) (Input, error) {
-	length := 0
-	for _, word := range words {
-		length += len(word)
-	}
-	if length > MaxInput {
-		return Input{}, errTooLong
-	}
-	r, err := curl(words)
-	return Input{Request: r}, err
 }
 
 // bare reads a token alone, or a scheme and a token.

@@ -146,16 +146,16 @@ func TestReadUnderstandsWhatOperatorsPaste(t *testing.T) {
 	}
 }
 
-func TestCommandTakesTheWordsOfAShell(t *testing.T) {
-	in, err := paste.Command([]string{"curl", "-H", "X-A: $b 'c'", "http://x/?a=b&c=d"})
+func TestQuotedWordsAreReadAsTheyWere(t *testing.T) {
+	in, err := paste.Read(paste.Quote([]string{"curl", "-H", "X-A: $b 'c'", "-H", "X-B: `d`\\", "http://x/?a=b&c=d"}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := shown(t, in); got != "GET x/?a=b&c=d|X-A: $b 'c'" {
+	if got := shown(t, in); got != "GET x/?a=b&c=d|X-A: $b 'c'|X-B: `d`\\" {
 		t.Error(got)
 	}
-	for _, words := range [][]string{nil, {"wget", "x"}, {"curl", strings.Repeat("a", paste.MaxInput)}} {
-		if _, err := paste.Command(words); err == nil {
+	for _, words := range [][]string{nil, {"curl", strings.Repeat("a", paste.MaxInput)}, {"curl", ""}} {
+		if _, err := paste.Read(paste.Quote(words)); err == nil {
 			t.Errorf("%d words: no error", len(words))
 		}
 	}

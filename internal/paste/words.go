@@ -26,6 +26,20 @@ func isCurlName(word string) bool {
 	return name == "curl" || name == "curl.exe"
 }
 
+// Quote makes one text of the words of a command, which Read takes apart again.
+func Quote(words []string) string {
+	quoted := make([]string, len(words))
+	for i, word := range words {
+		quoted[i] = word
+		if word == "" || strings.ContainsFunc(word, func(c rune) bool {
+			return isNotLetter(c) && (c < '0' || c > '9') && !strings.ContainsRune("%+,-./:=@_", c)
+		}) {
+			quoted[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(quoted, " ")
+}
+
 // splitter splits a command as a POSIX shell does (Shell Command Language, section 2.2), with the quotes $'…' that
 // browsers write. It replaces nothing: a variable is an error.
 type splitter struct {

@@ -325,3 +325,66 @@ func TestTheEndOfAPreloadIsNotTheEndOfTheLoad(t *testing.T) {
 		}
 	})
 }
+
+// An operator wants what the server has now. A load under way may have been answered before that, so another one
+// follows. All who ask meanwhile share it. Neither backoff nor what the server asks for counts.
+func TestReloadIsALoadThatBeginsLater(t *testing.T) {
+	inBubble(t, refresh.Timing{}, func(t *testing.T, l *loads, doc *refresh.Document[string], _ *reported) {
+		l.latency = time.Second
+		doc.Start()
+		synctest.Wait()
+		l.set(func(l *loads) { l.answer = value("two") })
+		start := time.Now()
+		var wg sync.WaitGroup
+		for range 10 {
+			wg.Go(func() {
+				if err := doc.Reload(t.Context()); err != nil || time.Since(start) != 2*time.Second {
+					t.Errorf("%v after %v", err, time.Since(start))
+				}
+				wantValue(t, doc, "two")
+			})
+		}
+		wg.Wait()
+		if l.count() != 2 {
+			t.Errorf("%d loads", l.count())
+		}
+
+		l.set(func(l *loads) { l.latency, l.err = 0, errDown })
+		for n := range 3 {
+			if err := doc.Reload(t.Context()); !errors.Is(err, errDown) || l.count() != 3+n {
+				t.Errorf("%v after %d loads", err, l.count())
+			}
+		}
+		wantValue(t, doc, "two")
+		l.set(func(l *loads) { l.answer, l.err = value("three"), nil })
+		if err := doc.Reload(t.Context()); err != nil {
+			t.Error(err)
+		}
+		wantValue(t, doc, "three")
+	})
+}
+
+func TestReloadEndsWithItsContextAndWithTheDocument(t *testing.T) {
+	inBubble(t, refresh.Timing{}, func(t *testing.T, l *loads, doc *refresh.Document[string], _ *reported) {
+		l.latency = 4 * time.Second
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := doc.Reload(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if err := doc.Reload(t.Context()); !errors.Is(err, refresh.ErrClosed) {
+				t.Errorf("while it closes: %v", err)
+			}
+		})
+		synctest.Wait()
+		if err := doc.Close(); err != nil {
+			t.Error(err)
+		}
+		wg.Wait()
+		if err := doc.Reload(t.Context()); !errors.Is(err, refresh.ErrClosed) {
+			t.Errorf("afterwards: %v", err)
+		}
+	})
+}

@@ -49,6 +49,44 @@ func (d *Document[T]) Preload(ctx context.Context) {
 	}
 }
 
+// Reload loads the document for an operator: a load that has begun before may bring what the server had before. So it
+// waits for the load under way, and then for one that begins after that. It heeds neither backoff nor what the server
+// asks for. Who comes while that load has not begun shares it, so there is one load after the other at most.
+func (d *Document[T]) Reload(ctx context.Context) error {
+	l := d.Lock()
+	after := l.Begun()
+	l.Unlock()
+	for ctx.Err() == nil {
+		f, err := d.joinAfter(after)
+		if f == nil {
+			return err
+		}
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			continue
+		}
+		if f.number > after {
+			return f.err
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// joinAfter is the load under way. If there is none, it starts one.
+func (d *Document[T]) joinAfter(after uint64) (*Flight, error) {
+	l := d.Lock()
+	defer l.Unlock()
+	switch {
+	case d.closed:
+		return nil, ErrClosed
+	case d.flight == nil && d.stats.Loads > after: // it has begun and ended meanwhile
+		return nil, d.lastErr
+	default:
+		return l.Launch(), nil
+	}
+}
+
 func (d *Document[T]) joinAny() (*Flight, error) {
 	l := d.Lock()
 	defer l.Unlock()

@@ -131,17 +131,29 @@ var arrows = map[string][]string{
 		"internal/jose", // its tests make keys
 	},
 	"caddyjwt/revocations": {
-		"caddyjwt/words", "caddyjwt/clienttls", "caddyjwt/require", "caddyjwt/pool", "internal/gate", "internal/logout",
+		"caddyjwt/adminroute", "caddyjwt/words", "caddyjwt/clienttls", "caddyjwt/require", "caddyjwt/pool", "internal/gate",
+		"internal/logout",
 		"internal/revoke", "internal/store", "internal/store/redis", "internal/strictjson", "internal/setting",
 		"internal/causes", "internal/hashing", "internal/jose",
 		"internal/claims", // its tests make tokens
 	},
 	"caddyjwt/process": {
-		"caddyjwt/pool", "caddyjwt/expiry", "internal/gate", "internal/keyset", "introspect",
+		"caddyjwt/inforce", "caddyjwt/pool", "caddyjwt/expiry", "internal/gate", "internal/keyset", "introspect",
 		"caddyjwt/revocations", "internal/causes", "internal/revoke", "internal/lastgood", "internal/sealed",
 		"internal/jose", // its tests make keys, too
 	},
-	"caddyjwt/startup": {"caddyjwt/pool", "internal/summary"},
+	"caddyjwt/startup":    {"caddyjwt/pool", "internal/summary"},
+	"caddyjwt/adminroute": {"internal/strictjson"},
+	"caddyjwt/routes":     {"internal/terminal"},
+	"caddyjwt/explain": {
+		"caddyjwt/rights", "caddyjwt/routes", "internal/bearer", "internal/causes", "internal/gate", "internal/jose",
+		"internal/paste", "internal/terminal",
+	},
+	"caddyjwt/inforce": {"caddyjwt/explain", "caddyjwt/routes", "internal/consumer", "internal/roster"},
+	"caddyjwt/operator": {
+		"caddyjwt/adminroute", "caddyjwt/explain", "caddyjwt/inforce", "caddyjwt/pool", "caddyjwt/process", "caddyjwt/routes",
+		"internal/causes", "internal/consumer", "internal/paste", "internal/roster",
+	},
 
 	"caddyjwt/require": {
 		"caddyjwt/words", "internal/gate", "internal/claims", "internal/demand", "internal/scope", "internal/setting",
@@ -193,7 +205,7 @@ var arrows = map[string][]string{
 	"caddyjwt/tokenissuer": {
 		"caddyjwt", "caddyjwt/clienttls", "internal/store", "caddyjwt/tokenissuer/people",
 		"caddyjwt/words", "caddyjwt/bodies", "caddyjwt/cors", "caddyjwt/document", "caddyjwt/facts", "caddyjwt/issuers",
-		"caddyjwt/localissuer", "caddyjwt/tokenissuer/command", "caddyjwt/tokenissuer/orders",
+		"caddyjwt/localissuer", "caddyjwt/tokenissuer/command", "caddyjwt/tokenissuer/orders", "caddyjwt/adminroute",
 		"caddyjwt/pool", // its tests open a store
 		"caddyjwt/onheader", "caddyjwt/revocations", "internal/apppath", "internal/bearer", "internal/claims",
 		"internal/gate", "internal/hashing", "internal/issuing", "internal/jose", "internal/keyring", "internal/keyset",
@@ -204,7 +216,7 @@ var arrows = map[string][]string{
 		"caddyjwt/clienttls", "caddyjwt/words", "internal/fetch", "internal/setting", "internal/users",
 		"internal/users/ldapusers", "internal/users/httpusers",
 	},
-	"caddyjwt/tokenissuer/orders": {"internal/strictjson"},
+	"caddyjwt/tokenissuer/orders": {"caddyjwt/adminroute"},
 	"caddyjwt/tokenissuer/command": {
 		"caddyjwt/command/endpoint", "caddyjwt/tokenissuer/orders", "internal/terminal", "internal/users",
 	},
@@ -212,7 +224,7 @@ var arrows = map[string][]string{
 	"caddyjwt": {
 		"caddyjwt/words", "caddyjwt/clienttls", "caddyjwt/issuers", "caddyjwt/consumers", "caddyjwt/doubts",
 		"caddyjwt/pool", "caddyjwt/process", "caddyjwt/backchannel", "caddyjwt/revocations", "internal/logout",
-		"caddyjwt/facts", "caddyjwt/localissuer",
+		"caddyjwt/facts", "caddyjwt/localissuer", "caddyjwt/explain", "caddyjwt/inforce",
 		"caddyjwt/decryption", // its tests compare the manual with it
 		"caddyjwt/startup", "caddyjwt/require", "caddyjwt/verdict",
 		"caddyjwt/expiry", "caddyjwt/onheader", "caddyjwt/cors", "internal/summary",
@@ -231,15 +243,16 @@ var arrows = map[string][]string{
 	"internal/paste":            nil,
 	"caddyjwt/command/endpoint": nil,
 	"caddyjwt/command/running": {
-		"caddyjwt/command/endpoint", "caddyjwt/revocations", "internal/paste", "internal/terminal",
+		"caddyjwt/command/endpoint", "caddyjwt/operator", "caddyjwt/revocations", "internal/paste", "internal/terminal",
 	},
 	"caddyjwt/command": {
 		"caddyjwt/command/running", "internal/terminal",
-		"caddyjwt", "caddyjwt/consumers", "caddyjwt/protected", "caddyjwt/revocations", "caddyjwt/rights", "caddyjwt/words",
-		"internal/bearer", "internal/causes", "internal/claims", "internal/diagnose", "internal/gate", "internal/jose",
-		"internal/paste", "internal/privatekey", "internal/resource", "internal/sealing",
+		"caddyjwt", "caddyjwt/command/endpoint", "caddyjwt/consumers", "caddyjwt/explain", "caddyjwt/operator",
+		"caddyjwt/protected", "caddyjwt/revocations", "caddyjwt/routes", "caddyjwt/words",
+		"internal/claims", "internal/diagnose", "internal/gate", "internal/jose", "internal/paste",
+		"internal/privatekey", "internal/resource", "internal/sealing",
 	},
-	".":         {"caddyjwt", "caddyjwt/command", "caddyjwt/matcher"},
+	".":         {"caddyjwt", "caddyjwt/command", "caddyjwt/matcher", "caddyjwt/operator"},
 	"cmd/caddy": {".", "caddyjwt/tokenissuer"},
 	"cmd/build": nil, // it runs before anything else can be built
 

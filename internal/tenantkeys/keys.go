@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/caddyjwt/gateway/internal/fetch"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/keyset"
@@ -227,6 +229,16 @@ func (k *Keys) Stats() keyset.Stats {
 		}
 	}
 	return sum
+}
+
+// Refetch fetches the keys of all tenants whose tokens have come, now. The error is of one that has failed.
+func (k *Keys) Refetch(ctx context.Context) error {
+	var all errgroup.Group
+	all.SetLimit(maxRequests)
+	for _, source := range k.open.Range {
+		all.Go(func() error { return source.(*keyset.Discovery).Refetch(ctx) })
+	}
+	return all.Wait()
 }
 
 // added adds what only grows.

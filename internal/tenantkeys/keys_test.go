@@ -183,6 +183,46 @@ func TestEachTenantHasItsOwnKeys(t *testing.T) {
 	}
 }
 
+// An operator has the keys of all tenants fetched whose tokens have come, and of no others.
+func TestRefetchIsForTenantsThatAreInUse(t *testing.T) {
+	s := newServer(t)
+	old, fresh := tokentest.NewKey(t, "ES256", "old"), tokentest.NewKey(t, "ES256", "fresh")
+	names := []string{"acme", "globex", "initech"}
+	for _, name := range names {
+		s.serve(name, tokentest.JWKS(old))
+	}
+	keys, p := s.open(t, listed(t, names...)), s.pattern(t)
+	for _, name := range names[:2] {
+		if _, err := verify(t, keys, p, name, signed(t, old)); err != nil {
+			t.Fatal(err)
+		}
+		s.serve(name, tokentest.JWKS(fresh))
+	}
+	if err := keys.Refetch(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for _, name := range names[:2] {
+		if _, err := verify(t, keys, p, name, signed(t, fresh)); err != nil || s.fetched(name) != 2 {
+			t.Errorf("%s: %d fetches, %v", name, s.fetched(name), err)
+		}
+		if set := keys.CurrentOf(name); set.Len() != 1 {
+			t.Errorf("%s: %d keys", name, set.Len())
+		}
+	}
+	if s.fetched("initech") != 0 {
+		t.Error("the keys of a tenant without a token were fetched")
+	}
+	s.serve("acme", "{}")
+	if err := keys.Refetch(t.Context()); err == nil {
+		t.Error("no error of a tenant whose keys cannot be read")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := keys.Refetch(ctx); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
 // Metadata that name another issuer than the tenant's are refused: a tenant must not answer for another.
 func TestMetadataOfAnotherTenant(t *testing.T) {
 	s := newServer(t)

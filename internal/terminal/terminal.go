@@ -40,3 +40,13 @@ func MayHoldToken(err error) bool {
 	}
 	return false
 }
+
+// Some is the beginning of a list, and how many more there are.
+func Some(list []string) string {
+	const most = 5
+	text := strings.Join(list[:min(len(list), most)], " ")
+	if left := len(list) - most; left > 0 {
+		text += fmt.Sprintf(" and %d more", left)
+	}
+	return text
+}

@@ -1,19 +1,15 @@
 package running
 
 import (
-	"bytes"
-	"fmt"
 	"io"
 	"net/http"
 	"strconv"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/caddyjwt/gateway/caddyjwt/command/endpoint"
 	"github.com/caddyjwt/gateway/caddyjwt/revocations"
-	"github.com/caddyjwt/gateway/internal/terminal"
 )
 
 const revocationsPath = "/bearer_auth/revocations"
@@ -67,24 +63,11 @@ func (o *listOptions) run(cmd *cobra.Command) error {
 
 // printList prints a table with a line for each revocation.
 func printList(to io.Writer, list *revocations.Listing) error {
-	var out bytes.Buffer
-	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
-	if len(list.Entries) > 0 {
-		fmt.Fprintln(table, "WHOSE\tWHICH\tISSUED UNTIL\tKEPT UNTIL\tAUTHOR\tREASON")
-	}
-	for i := range list.Entries {
+	const head = "WHOSE\tWHICH\tISSUED UNTIL\tKEPT UNTIL\tAUTHOR\tREASON"
+	return printTable(to, head, len(list.Entries), list.Total, "revocation", func(i int) string {
 		s := &list.Entries[i]
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", cell(whoseCell(s)), cell(whichCell(s)), untilCell(s),
-			s.Expires.Format(time.RFC3339), cell(s.Author), cell(s.Reason))
-	}
-	_ = table.Flush() // a Buffer takes everything
-	fmt.Fprint(&out, terminal.Counted(list.Total, "revocation"))
-	if list.Total > len(list.Entries) {
-		fmt.Fprintf(&out, ", of which %d are listed", len(list.Entries))
-	}
-	fmt.Fprintln(&out)
-	_, err := to.Write(out.Bytes())
-	return err
+		return row(whoseCell(s), whichCell(s), untilCell(s), s.Expires.Format(time.RFC3339), s.Author, s.Reason)
+	})
 }
 
 func whoseCell(s *revocations.Shown) string {
@@ -107,15 +90,7 @@ func whichCell(s *revocations.Shown) string {
 
 func untilCell(s *revocations.Shown) string {
 	if s.NotAfter == nil {
-		return "-"
+		return ""
 	}
 	return s.NotAfter.Format(time.RFC3339)
-}
-
-// cell is a text for a table.
-func cell(text string) string {
-	if text == "" {
-		return "-"
-	}
-	return terminal.Printable(text)
 }

@@ -3,17 +3,12 @@
 package orders
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
-	"slices"
-	"strings"
 	"time"
 
-	"github.com/caddyjwt/gateway/internal/strictjson"
+	"github.com/caddyjwt/gateway/caddyjwt/adminroute"
 )
 
 // Paths at the admin endpoint.
@@ -110,16 +105,13 @@ const (
 	Reset  Action = "reset"  // all tokens are out
 )
 
-// errBody means that a body is not the object that it must be.
-var errBody = errors.New("the body is not the object that it must be")
-
 // maxBody bounds a body, in bytes.
 const maxBody = 8 << 10
 
 // ReadEnd reads an End. It refuses one that names nobody, or that says the same thing twice.
 func ReadEnd(from io.Reader) (*End, error) {
 	o := new(End)
-	if err := read(from, o); err != nil {
+	if err := adminroute.Read(from, maxBody, o); err != nil {
 		return nil, err
 	}
 	switch {
@@ -134,7 +126,7 @@ func ReadEnd(from io.Reader) (*End, error) {
 // ReadChange reads a Change.
 func ReadChange(from io.Reader) (*Change, error) {
 	o := new(Change)
-	if err := read(from, o); err != nil {
+	if err := adminroute.Read(from, maxBody, o); err != nil {
 		return nil, err
 	}
 	if o.Action != Rotate && o.Action != Reset {
@@ -142,54 +134,4 @@ func ReadChange(from io.Reader) (*Change, error) {
 			"which takes the keys away and all tokens with them", o.Action, Rotate, Reset)
 	}
 	return o, nil
-}
-
-// read reads an object whose members are texts. It refuses members that it does not know, and empty ones: they were
-// meant to make an order narrower.
-func read(from io.Reader, into any) error {
-	text, err := io.ReadAll(io.LimitReader(from, maxBody+1))
-	if err != nil {
-		return err
-	}
-	if len(text) > maxBody {
-		return fmt.Errorf("%w: it is longer than %d bytes", errBody, maxBody)
-	}
-	members, err := strictjson.ParseMembers(text, strictjson.Limits{}) // it also refuses duplicates
-	if err != nil {
-		return fmt.Errorf("%w: %w", errBody, err)
-	}
-	for _, member := range members {
-		name, _ := member.Name.Str()
-		switch value, isText := member.Value.Str(); {
-		case strings.ToLower(name) != name: // package json would take it for another
-			return fmt.Errorf("%w: all members have names in small letters", errBody)
-		case !isText || value == "":
-			return fmt.Errorf("%w: %q is empty, or no text: leave it out if it does not matter", errBody, name)
-		}
-	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(into); err != nil {
-		return fmt.Errorf("%w: %w", errBody, err)
-	}
-	return nil
-}
-
-// Parameters reads the query of an address. It refuses what is not known, empty, or there twice.
-func Parameters(query string, known ...string) (map[string]string, error) {
-	values, err := url.ParseQuery(query)
-	if err != nil {
-		return nil, fmt.Errorf("the query cannot be read: %w", err)
-	}
-	read := make(map[string]string, len(values))
-	for name, texts := range values {
-		switch {
-		case !slices.Contains(known, name):
-			return nil, fmt.Errorf("the parameter %q is unknown: there are %s", name, strings.Join(known, ", "))
-		case len(texts) > 1 || texts[0] == "":
-			return nil, fmt.Errorf("the parameter %q is empty, or there twice", name)
-		}
-		read[name] = texts[0]
-	}
-	return read, nil
 }

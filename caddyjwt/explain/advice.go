@@ -1,4 +1,4 @@
-package command
+package explain
 
 import (
 	"fmt"
@@ -84,6 +84,9 @@ var advices = map[gate.Reason]func(*subject) *advice{
 	gate.MissingClaim:    (*subject).missingClaim,
 	gate.ProofRequired: note("Leave the configuration as it is: without its proof of possession, such a token is not a " +
 		"bearer token. Have the server issue bearer tokens for this API."),
+	gate.Revoked: note("Get a new token. \"caddy bearer-auth revocations\" lists what is revoked, and \"revoke --undo\" " +
+		"takes a revocation back."),
+	gate.RevocationsUnavailable: note("Look at the store of revoked tokens: run \"caddy bearer-auth store status\"."),
 	gate.Inactive: note("Get a new token. If new tokens are inactive, too, see \"Good tokens are inactive\" in " +
 		"docs/introspection.md."),
 	gate.Contradiction: note("Token and answer, or the layers of an encrypted token, are about different things: the " +

@@ -1,4 +1,4 @@
-package command
+package explain
 
 import (
 	"encoding/json"
@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/caddyjwt/gateway/caddyjwt/rights"
+	"github.com/caddyjwt/gateway/caddyjwt/routes"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/terminal"
 )
@@ -24,21 +25,16 @@ const (
 	undecided = "undecided"
 )
 
-// report is the output of explain. docs/tools.md documents its JSON.
-type report struct {
+// Report says what gates make of a request. docs/tools.md documents its JSON.
+type Report struct {
 	Verdict string    `json:"verdict"`
-	Gates   []*judged `json:"gates"`
+	Gates   []*Judged `json:"gates"`
 }
 
-// judged is what one gate says.
-type judged struct {
-	title string
+// Judged is what one gate says.
+type Judged struct {
+	routes.Site
 
-	Number     int         `json:"number"`
-	Server     string      `json:"server"`
-	Hosts      []string    `json:"hosts,omitempty"`
-	Paths      []string    `json:"paths,omitempty"`
-	Matchers   []string    `json:"matchers,omitempty"`
 	Verdict    string      `json:"verdict"`
 	Outcome    string      `json:"outcome,omitempty"`
 	Reason     string      `json:"reason,omitempty"`
@@ -71,10 +67,9 @@ type answer struct {
 	Header http.Header `json:"header"`
 }
 
-func newJudged(g *siteGate, e *gate.Explanation, a gate.Answer) *judged {
-	j := &judged{
-		title: g.title(), Number: g.number, Server: g.server, Hosts: g.hosts(), Paths: g.routes(), Matchers: g.conditions(),
-		Verdict: passes, Issuer: e.Issuer, Consumer: e.Consumer, Assumed: e.Assumed, Unverified: e.Unverified,
+func newJudged(site routes.Site, e *gate.Explanation, a gate.Answer) *Judged {
+	j := &Judged{
+		Site: site, Verdict: passes, Issuer: e.Issuer, Consumer: e.Consumer, Assumed: e.Assumed, Unverified: e.Unverified,
 	}
 	for _, s := range e.Steps {
 		j.Steps = append(j.Steps, step{
@@ -86,12 +81,6 @@ func newJudged(g *siteGate, e *gate.Explanation, a gate.Answer) *judged {
 			j.Backend = make(http.Header)
 		}
 		j.Backend[field.Name] = []string{clip(field.Value)}
-	}
-	if g.stored && e.Outcome == gate.Accepted && e.Failure == nil {
-		j.Steps = append(j.Steps, step{
-			Rule: "revocation", Result: string(gate.NotChecked),
-			Detail: "only the store knows what is revoked; \"caddy bearer-auth revocations\" lists it",
-		})
 	}
 	switch e.Outcome {
 	case gate.Accepted:
@@ -119,28 +108,23 @@ func newJudged(g *siteGate, e *gate.Explanation, a gate.Answer) *judged {
 }
 
 // sum is the verdict of all gates: one that lets the request pass is enough.
-func (r *report) sum() {
+func (r *Report) sum() {
 	r.Verdict = refused
 	for _, verdict := range []string{undecided, passes} {
-		if slices.ContainsFunc(r.Gates, func(j *judged) bool { return j.Verdict == verdict }) {
+		if slices.ContainsFunc(r.Gates, func(j *Judged) bool { return j.Verdict == verdict }) {
 			r.Verdict = verdict
 		}
 	}
 }
 
-func (r *report) status() int {
-	switch r.Verdict {
-	case passes:
-		return 0
-	case undecided:
-		return exitUndecided
-	default:
-		return exitRefused
-	}
-}
+// Passes reports whether a gate lets the request through.
+func (r *Report) Passes() bool { return r.Verdict == passes }
 
-// writeJSON writes the report for programs. It is ASCII, so that no terminal takes a part of it for a command.
-func (r *report) writeJSON(w io.Writer) error {
+// Undecided reports whether no gate does, and for one of them that is not sure.
+func (r *Report) Undecided() bool { return r.Verdict == undecided }
+
+// WriteJSON writes the report for programs. It is ASCII, so that no terminal takes a part of it for a command.
+func (r *Report) WriteJSON(w io.Writer) error {
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
@@ -162,8 +146,8 @@ func (r *report) writeJSON(w io.Writer) error {
 	return err
 }
 
-// write writes the report for people.
-func (r *report) write(w io.Writer) error {
+// Write writes the report for people.
+func (r *Report) Write(w io.Writer) error {
 	var b strings.Builder
 	for i, j := range r.Gates {
 		if i > 0 {
@@ -175,8 +159,8 @@ func (r *report) write(w io.Writer) error {
 	return err
 }
 
-func (j *judged) write(b *strings.Builder) {
-	fmt.Fprintf(b, "%s\n\n", j.title)
+func (j *Judged) write(b *strings.Builder) {
+	fmt.Fprintf(b, "%s\n\n", j.Title())
 	for _, s := range j.Steps {
 		s.write(b)
 	}
@@ -241,7 +225,7 @@ func (s *step) ownDetail() string {
 	return s.Detail
 }
 
-func (j *judged) writeVerdict(b *strings.Builder) {
+func (j *Judged) writeVerdict(b *strings.Builder) {
 	switch j.Verdict {
 	case passes:
 		fmt.Fprintf(b, "  The request passes%s.\n", j.as())
@@ -265,7 +249,7 @@ func (j *judged) writeVerdict(b *strings.Builder) {
 }
 
 // as says as whom a request passes.
-func (j *judged) as() string {
+func (j *Judged) as() string {
 	switch {
 	case j.Outcome != "accepted":
 		return ", " + j.Outcome
@@ -315,13 +299,4 @@ func quoted(list []string) string {
 		out = append(out, strconv.Quote(text))
 	}
 	return strings.Join(out, ", ")
-}
-
-// some is a list with at most n values.
-func some(list []string, n int) string {
-	text := strings.Join(list[:min(len(list), n)], " ")
-	if left := len(list) - n; left > 0 {
-		text += fmt.Sprintf(" and %d more", left)
-	}
-	return text
 }
