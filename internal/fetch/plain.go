@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
-	"slices"
+
+	"github.com/caddyjwt/gateway/internal/special"
 )
 
 // PlainHTTP says how far requests without TLS may go. Whoever is on their way can read the secrets and tokens in them,
@@ -24,32 +25,27 @@ const (
 	SharedHTTP
 )
 
-var (
-	private = []netip.Prefix{
-		netip.MustParsePrefix("10.0.0.0/8"),
-		netip.MustParsePrefix("172.16.0.0/12"),
-		netip.MustParsePrefix("192.168.0.0/16"),
-		netip.MustParsePrefix("fc00::/7"),
-	}
-	shared = netip.MustParsePrefix("100.64.0.0/10")
-)
-
-// allow refuses an address that plain http must not go to. An address that hides another one in itself is refused,
-// wherever a translator on the way would take it: IPv4-mapped ones, and those of NAT64 (RFC 6052).
+// allow refuses an address that plain http must not go to. Of all addresses with a special purpose, only those of the
+// kinds named here are allowed, and no others. An address that hides another one in itself is refused, wherever a
+// translator on the way would take it: IPv4-mapped ones, and those of NAT64 (RFC 6052). So is one with a zone.
 func (p PlainHTTP) allow(address netip.Addr) error {
-	isPrivate := func(of netip.Prefix) bool { return of.Contains(address) } // not with a zone, and not IPv4-mapped
+	block := special.Of(address.Unmap())
+	isPlainly := func(k special.Kind) bool { return block.Kind == k && !address.Is4In6() && address.Zone() == "" }
 	switch {
-	case address.Unmap().IsLoopback():
+	case block.Kind == special.Loopback:
 		return nil
 	case p == LoopbackHTTP:
 		return fmt.Errorf("%w: http to %s, which is not this machine", ErrAddress, address)
 	case isMetadata(address):
 		return fmt.Errorf("%w: %s is link-local or a metadata service", ErrAddress, address)
-	case slices.ContainsFunc(private, isPrivate), p == SharedHTTP && isPrivate(shared):
+	case isPlainly(special.Private), p == SharedHTTP && isPlainly(special.Shared):
 		return nil
-	case isPrivate(shared):
+	case isPlainly(special.Shared):
 		return fmt.Errorf("%w: http to %s, which may belong to others: use https, or allow_http shared if it is yours",
 			ErrAddress, address)
+	case block.Kind == special.Reserved:
+		return fmt.Errorf("%w: http to %s, which is not a private address but one of %s (%q): use https", ErrAddress,
+			address, block.Prefix, block.Name)
 	}
 	return fmt.Errorf("%w: http to %s, which is not a private address: use https", ErrAddress, address)
 }

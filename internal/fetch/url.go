@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/caddyjwt/gateway/internal/special"
 )
 
 // CheckURL is PlainHTTP.CheckURL for LoopbackHTTP.
@@ -79,26 +80,10 @@ func isLoopbackName(host string) bool {
 	return err == nil && address.IsLoopback()
 }
 
-// Addresses outside of the link-local ranges at which clouds offer metadata and credentials to their machines.
-var metadata = []netip.Prefix{
-	netip.MustParsePrefix("fd00:ec2::/32"),          // AWS: instances, containers, name servers
-	netip.MustParsePrefix("fd20:ce::254/128"),       // Google
-	netip.MustParsePrefix("fd00:c1::a9fe:a9fe/128"), // Oracle
-	netip.MustParsePrefix("fd00:100::100:200/128"),  // Alibaba
-	netip.MustParsePrefix("fd00:a9fe:a9fe::1/128"),  // Akamai
-	netip.MustParsePrefix("fd00:42::42/128"),        // Scaleway
-	netip.MustParsePrefix("100.100.100.200/32"),     // Alibaba
-	netip.MustParsePrefix("168.63.129.16/32"),       // Azure
-	netip.MustParsePrefix("192.0.0.192/32"),         // Oracle
-}
-
-// Prefixes of IPv6 addresses that contain an IPv4 address in their last 32 bits. In the local prefix it may begin
-// earlier: its owner chooses how long the prefix is.
+// Prefixes of IPv6 addresses that contain an IPv4 address in their last 32 bits, beside that of NAT64.
 var (
-	nat64     = netip.MustParsePrefix("64:ff9b::/96")   // RFC 6052 section 2.1
-	local64   = netip.MustParsePrefix("64:ff9b:1::/48") // RFC 8215
-	translate = netip.MustParsePrefix("::ffff:0:0:0/96")
-	embedded  = netip.MustParsePrefix("::/96") // RFC 4291 section 2.5.5.1
+	translate = netip.MustParsePrefix("::ffff:0:0:0/96") // RFC 2765 section 2.1
+	embedded  = netip.MustParsePrefix("::/96")           // RFC 4291 section 2.5.5.1
 )
 
 // isMetadata reports whether an address is link-local (RFC 3927, RFC 4291 section 2.5.6) or similar. Metadata services
@@ -106,12 +91,12 @@ var (
 func isMetadata(address netip.Addr) bool {
 	address = address.Unmap().WithZone("")
 	bytes := address.As16()
-	switch {
-	case address.Is4() || address.IsLoopback():
-	case nat64.Contains(address), translate.Contains(address), embedded.Contains(address):
+	switch kind := special.Of(address).Kind; {
+	case address.Is4(), kind == special.Loopback:
+	case kind == special.NAT64, translate.Contains(address), embedded.Contains(address):
 		address = netip.AddrFrom4([4]byte(bytes[12:]))
-	case local64.Contains(address):
-		// RFC 6052 section 2.2
+	case kind == special.LocalNAT64:
+		// The IPv4 address may begin earlier: the owner chooses how long the prefix is (RFC 6052 section 2.2).
 		for _, at := range [][4]int{{6, 7, 9, 10}, {7, 9, 10, 11}, {9, 10, 11, 12}, {12, 13, 14, 15}} {
 			if offersMetadata(netip.AddrFrom4([4]byte{bytes[at[0]], bytes[at[1]], bytes[at[2]], bytes[at[3]]})) {
 				return true
@@ -122,6 +107,6 @@ func isMetadata(address netip.Addr) bool {
 }
 
 func offersMetadata(address netip.Addr) bool {
-	return address.IsLinkLocalUnicast() ||
-		slices.ContainsFunc(metadata, func(m netip.Prefix) bool { return m.Contains(address) })
+	kind := special.Of(address).Kind
+	return kind == special.LinkLocal || kind == special.Metadata
 }

@@ -45,18 +45,20 @@ var arrows = map[string][]string{
 		"internal/claims", "internal/revoke", // its tests have a real ledger
 	},
 	"internal/users":          {"internal/causes", "internal/setting", "internal/smallfile", "internal/strictjson"},
-	"internal/users/attempts": {"internal/setting"},
+	"internal/users/attempts": {"internal/setting", "internal/special"},
 	"internal/users/ldapusers": {
 		"internal/causes", "internal/fetch", "internal/setting", "internal/users",
 	},
 	"internal/users/httpusers": {
 		"internal/fetch", "internal/rotating", "internal/setting", "internal/strictjson", "internal/users",
 	},
-	"internal/problem":    nil,
-	"internal/publicpath": nil,
-	"internal/resource":   {"internal/publicpath", "internal/bearer"},
-	"internal/fetch":      {"internal/hashing", "internal/rotating"},
-	"internal/refresh":    {"internal/fetch", "internal/setting"},
+	"internal/problem":          nil,
+	"internal/publicpath":       nil,
+	"internal/resource":         {"internal/publicpath", "internal/bearer"},
+	"internal/special":          nil,
+	"internal/special/generate": nil,
+	"internal/fetch":            {"internal/hashing", "internal/rotating", "internal/special"},
+	"internal/refresh":          {"internal/fetch", "internal/setting"},
 	"internal/lastgood": {
 		"internal/causes", "internal/fetch", "internal/refresh", "internal/store",
 		"internal/rotating", // its tests make header fields

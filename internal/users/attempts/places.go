@@ -5,6 +5,8 @@ import (
 	"hash/maphash"
 	"net/netip"
 	"time"
+
+	"github.com/caddyjwt/gateway/internal/special"
 )
 
 // kind is how wide a place is.
@@ -40,14 +42,11 @@ const (
 
 func (p *places) address() place { return p[iAddress] }
 
-// translated is the prefix of IPv4 addresses behind a translator (RFC 6052 section 2.1). As one /64, they would be the
-// whole internet.
-var translated = netip.MustParsePrefix("64:ff9b::/96")
-
-// normal is an address in the one form in which it counts. IPv4 in IPv6 (RFC 4291 section 2.5.5.2) is IPv4.
+// normal is an address in the one form in which it counts. IPv4 in IPv6 (RFC 4291 section 2.5.5.2) is IPv4. So are
+// addresses behind a translator (RFC 6052 section 2.1): as one /64, they would be the whole internet.
 func normal(addr netip.Addr) netip.Addr {
 	addr = addr.Unmap()
-	if addr.Is6() && translated.Contains(addr) {
+	if special.Of(addr).Kind == special.NAT64 {
 		last := addr.As16()
 		return netip.AddrFrom4([4]byte(last[12:]))
 	}
