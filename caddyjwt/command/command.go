@@ -11,17 +11,18 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddyjwt/gateway/caddyjwt/command/running"
+	"github.com/caddyjwt/gateway/caddyjwt/command/schema"
 )
 
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "bearer-auth",
-		Usage: "mint|explain|check|gates|keys|cache|consumers|revoke|revocations|store ...",
+		Usage: "mint|explain|check|schema|gates|keys|cache|consumers|revoke|revocations|store ...",
 		Short: "Tools for the bearer_auth handler",
 		Long: `
 Tools for trying out, testing and running a site that the bearer_auth handler guards.`,
 		CobraFunc: func(cmd *cobra.Command) {
-			cmd.AddCommand(mintCommand(), explainCommand(), checkCommand())
+			cmd.AddCommand(mintCommand(), explainCommand(), checkCommand(), schema.Command())
 			cmd.AddCommand(running.GatesCommand(), running.KeysCommand(), running.CacheCommand(), running.ConsumersCommand())
 			cmd.AddCommand(running.RevokeCommand(readWritten), running.RevocationsCommand(readWritten),
 				running.StoreCommand(readWritten))

@@ -247,8 +247,13 @@ var arrows = map[string][]string{
 	"caddyjwt/command/running": {
 		"caddyjwt/command/endpoint", "caddyjwt/operator", "caddyjwt/revocations", "internal/paste", "internal/terminal",
 	},
+	"caddyjwt/command/schema": {
+		// its tests make the schema of these
+		"caddyjwt", "caddyjwt/backchannel", "caddyjwt/issuers", "caddyjwt/matcher", "caddyjwt/protected",
+		"caddyjwt/require", "caddyjwt/tokenissuer",
+	},
 	"caddyjwt/command": {
-		"caddyjwt/command/running", "internal/terminal",
+		"caddyjwt/command/running", "caddyjwt/command/schema", "internal/terminal",
 		"caddyjwt", "caddyjwt/command/endpoint", "caddyjwt/consumers", "caddyjwt/explain", "caddyjwt/operator",
 		"caddyjwt/protected", "caddyjwt/revocations", "caddyjwt/routes", "caddyjwt/words",
 		"internal/claims", "internal/diagnose", "internal/gate", "internal/jose", "internal/paste",
