@@ -24,7 +24,7 @@ const (
 
 // reportPass reports to placeholders, matchers and metrics that a request passes.
 func (h *Handler) reportPass(r *http.Request, passed gate.Verdict) {
-	h.shared.Metrics.Pass(passed.Outcome)
+	h.traffic().Pass(passed.Outcome)
 	verdict.Pass(r, passed.Identity, h.gate.Scopes())
 	if h.ExposeToken && passed.Outcome == gate.Accepted {
 		verdict.Expose(r, passed.Token)
@@ -39,7 +39,7 @@ func (h *Handler) reportRefusal(r *http.Request, refused *verdict.Refusal, statu
 	if logged {
 		addToAccessLog(r, failure)
 	}
-	h.shared.Metrics.Refuse(failure.Reason)
+	h.traffic().Refuse(failure.Reason)
 	h.log.refused(failure, status, logged)
 }
 

@@ -76,12 +76,12 @@ func (a *App) Provision(ctx caddy.Context) error {
 	logger := ctx.Logger()
 	a.startup.Do(a.revocations.InForce)
 	a.ctx = ctx
-	a.gates.Provision(ctx)
 	a.startup.Do(func() { a.resources.WarnOfUnserved(ctx, logger) })
 	a.startup.Do(func() { a.logouts.WarnOfUnserved(ctx, logger) })
 	if a.shared == nil {
 		a.shared = process.Shared()
 	}
+	a.gates.Provision(ctx, a.shared.Gates)
 	a.startup.Do(func() { a.shared.Gates.Begin(&a.gates) })
 	if err := a.revocations.Provision(ctx, a.RevocationSettings(), a.shared.Revocations, a.shared.Pool); err != nil {
 		return err

@@ -46,7 +46,7 @@ func (h *Handler) compileCORS(s *words.Settings, c *compiled) (err error) {
 // other answer, refusals and error pages included: a page must be able to read why it was refused.
 func (h *Handler) guardWithCORS(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if h.gate.IsPreflight(r) {
-		h.shared.Metrics.Pass(gate.Preflight)
+		h.traffic().Pass(gate.Preflight)
 		if denied := h.cors.Answer(w, r); denied != "" {
 			addDeniedPreflight(r, denied)
 		}

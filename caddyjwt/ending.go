@@ -50,7 +50,7 @@ func (h *Handler) newEnding() *expiry.Ending {
 
 // reportEnd reports an ended response to metrics and our own log. Clients can cause any number of them.
 func (h *Handler) reportEnd(kind expiry.Kind, cause expiry.Cause) {
-	h.shared.Metrics.End(kind, cause)
+	h.traffic().End(kind, cause)
 	if entry := h.log.logger.Check(zap.DebugLevel, "response ended"); entry != nil {
 		entry.Write(zap.String("kind", string(kind)), zap.String("cause", string(cause)))
 	}

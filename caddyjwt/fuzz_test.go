@@ -101,7 +101,7 @@ func adaptsLoads(t *testing.T, ctx caddy.Context, block string) {
 		if err := decoder.Decode(&read); err != nil {
 			t.Fatalf("%v in %s", err, stripped)
 		}
-		if again := encode(t, decode(t, encode(t, read))); !bytes.Equal(again, stripped) {
+		if again := encode(t, decode(t, encode(t, &read))); !bytes.Equal(again, stripped) {
 			t.Fatalf("lost on the way:\n%s\n%s", stripped, again)
 		}
 		child, cancel := caddy.NewContext(ctx)

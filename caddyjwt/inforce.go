@@ -11,6 +11,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/doubts"
 	"github.com/caddyjwt/gateway/caddyjwt/explain"
 	"github.com/caddyjwt/gateway/caddyjwt/inforce"
+	"github.com/caddyjwt/gateway/caddyjwt/traffic"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/roster"
 	"github.com/caddyjwt/gateway/internal/summary"
@@ -51,9 +52,21 @@ func (o opener) summary(ctx caddy.Context, gateName string, file *roster.File) [
 // listed is the gate for those who operate Caddy.
 func (h *Handler) listed(ctx caddy.Context, c *compiled) inforce.Gate {
 	return inforce.Gate{
-		Handler: h, Name: h.Name, Server: serverName(ctx), Judge: func() (explain.Judge, error) { return h.judge(c) },
+		Handler: h, Name: h.Name, Server: serverName(ctx), Ends: h.ending != nil,
+		Judge:     func() (explain.Judge, error) { return h.judge(c) },
 		Consumers: c.config.Consumers, File: h.leases.Ours().Consumers(),
 	}
+}
+
+// traffic are the counts of the gate's requests. The first request looks them up: the label of a gate is known when all
+// gates have been provisioned, and Caddy may start its servers before our app.
+func (h *Handler) traffic() *traffic.Counts {
+	counts := h.counts.Load()
+	if counts == nil {
+		counts = h.gates.Traffic(h)
+		h.counts.Store(counts)
+	}
+	return counts
 }
 
 // doubtful is the gate as far as there can be doubts about it.

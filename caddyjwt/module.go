@@ -6,6 +6,7 @@ package caddyjwt
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -16,6 +17,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
 	"github.com/caddyjwt/gateway/caddyjwt/doubts"
 	"github.com/caddyjwt/gateway/caddyjwt/expiry"
+	"github.com/caddyjwt/gateway/caddyjwt/inforce"
 	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/caddyjwt/onheader"
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
@@ -24,6 +26,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/require"
 	"github.com/caddyjwt/gateway/caddyjwt/rights"
 	"github.com/caddyjwt/gateway/caddyjwt/startup"
+	"github.com/caddyjwt/gateway/caddyjwt/traffic"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/gate"
@@ -212,6 +215,8 @@ type Handler struct {
 	cors         *cors.Policy // nil without the word
 	log          *reporter
 	shared       *process.State // with all handlers of the process
+	gates        *inforce.Gates // of the configuration
+	counts       atomic.Pointer[traffic.Counts]
 }
 
 // CaddyModule returns the Caddy module information. Caddy calls it for every event, even during Cleanup, so it must not
@@ -282,7 +287,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	notStarted := app.startup.Add(startup.Gate{
 		Logger: h.log.logger, Line: o.summary(ctx, h.Name, h.leases.Ours().Consumers()), Prefetch: h.prefetched(o),
 	})
-	notListed := app.gates.Add(h.listed(ctx, built))
+	h.gates = &app.gates
+	notListed := h.gates.Add(h.listed(ctx, built))
 	h.notInForce = func() { notStarted(); notListed() }
 	return nil
 }

@@ -239,10 +239,7 @@ func TestMetricsCountForLateRequests(t *testing.T) {
 	e := ending(t)
 	const issuer = "https://jwks.example"
 	objects := process.Shared().Pool
-	fetches := func() uint64 {
-		attempts, _ := objects.Fetches(issuer)
-		return attempts
-	}
+	fetches := func() uint64 { return objects.Fetches(issuer).Fetches }
 	before := fetches()
 	hits, misses := objects.CacheLookups()
 	held, err := e.leases.Hold()

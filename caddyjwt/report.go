@@ -2,7 +2,6 @@ package caddyjwt
 
 import (
 	"errors"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -85,7 +84,7 @@ func (r *reporter) failedToClose(err error) { r.logger.Error(err.Error()) }
 
 // refused logs a refusal with the answer's status. logged means that an access log has the request, with the reason.
 func (r *reporter) refused(f *gate.Failure, status int, logged bool) {
-	level, troubled := zapcore.DebugLevel, isTrouble(f.Reason, status)
+	level, troubled := zapcore.DebugLevel, f.Reason.IsTrouble()
 	if !logged && !troubled {
 		r.tally.add(f, status)
 	}
@@ -135,12 +134,6 @@ func withTexts(fields []zap.Field, f *gate.Failure) []zap.Field {
 func toldBySource(f *gate.Failure, now time.Time) bool {
 	keys, ok := errors.AsType[*keyset.UnavailableError](f)
 	return ok && !keys.FailingSince.IsZero() && now.Sub(keys.FailingSince) < troubleInterval
-}
-
-// isTrouble reports whether operators should look at a refusal. A key that is not known yet is not trouble: strangers
-// can invent key ids.
-func isTrouble(reason gate.Reason, status int) bool {
-	return status >= http.StatusInternalServerError && reason != gate.KeyPending
 }
 
 // due reports whether it is time to log again, and how many times were not logged since the last. A clock that is set

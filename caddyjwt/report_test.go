@@ -17,28 +17,6 @@ import (
 	"github.com/caddyjwt/gateway/internal/tenant"
 )
 
-// Operators must not be alarmed by what strangers can cause at will.
-func TestTroubleIsWhatOperatorsCanMend(t *testing.T) {
-	for _, c := range []struct {
-		reason gate.Reason
-		status int
-		want   bool
-	}{
-		{gate.UnknownKey, http.StatusUnauthorized, false},
-		{gate.KeyPending, http.StatusServiceUnavailable, false},
-		{gate.KeysUnavailable, http.StatusServiceUnavailable, true},
-		{gate.IntrospectionUnavailable, http.StatusServiceUnavailable, true},
-		{gate.IntrospectionFailed, http.StatusBadGateway, true},
-		{gate.IntrospectionTimeout, http.StatusGatewayTimeout, true},
-		{gate.ClientGone, 499, false},
-		{gate.InternalError, http.StatusInternalServerError, true},
-	} {
-		if got := isTrouble(c.reason, c.status); got != c.want {
-			t.Errorf("%s: trouble %v", c.reason, got)
-		}
-	}
-}
-
 // Trouble of one kind is logged once in a while, also when the clock has been set back.
 func TestTroubleIsLoggedOnceInAWhile(t *testing.T) {
 	var kind trouble
@@ -154,8 +132,10 @@ func TestAKeyIDCannotControlATerminal(t *testing.T) {
 		"cut in a letter \xc3":     `cut in a letter \xc3`,
 		"eyJhbGciOiJub25lIn0":      "a text of 19 bytes that may hold a token",
 	} {
-		for _, status := range []int{http.StatusUnauthorized, http.StatusServiceUnavailable} {
-			r.refused(&gate.Failure{Reason: gate.KeysUnavailable, Issuer: kid, KeyID: kid}, status, true)
+		for reason, status := range map[gate.Reason]int{
+			gate.UnknownKey: http.StatusUnauthorized, gate.KeysUnavailable: http.StatusServiceUnavailable,
+		} {
+			r.refused(&gate.Failure{Reason: reason, Issuer: kid, KeyID: kid}, status, true)
 			if entries := logs.TakeAll(); len(entries) != 1 || entries[0].ContextMap()["kid"] != want {
 				t.Errorf("%q: %v", kid, entries)
 			}

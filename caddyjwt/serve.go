@@ -2,6 +2,7 @@ package caddyjwt
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -21,9 +22,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 }
 
 func (h *Handler) guard(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	began := time.Now()
 	verdict, err := h.decide(w, r)
-	unread := r.ContentLength != 0 && !bearer.HasRead(r) // strip wraps the body, so ask now
-	offer := h.subprotocols.Offer(r)                     // strip removes what it has
+	hasBody := r.ContentLength != 0
+	read := hasBody && bearer.HasRead(r) // strip wraps the body, so ask now
+	if !read {                           // otherwise the client decides how long it takes
+		h.traffic().Decide(time.Since(began))
+	}
+	offer := h.subprotocols.Offer(r) // strip removes what it has
 	h.strip(r, verdict)
 	if err == nil && !verdict.Passes() {
 		err = gate.InternalError
@@ -35,7 +41,7 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		err = h.gate.Annotate(r, verdict.Identity)
 	}
 	if err != nil {
-		if unread && !bearer.HasRead(r) {
+		if hasBody && !read && !bearer.HasRead(r) {
 			bodies.Limit(w, bodies.RefusedTimeout)
 		}
 		bodies.EndTrailers(w, r)

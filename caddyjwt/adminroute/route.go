@@ -62,7 +62,7 @@ var errBody = errors.New("the body is not the object that it must be")
 
 // Read reads an object of at most most bytes, whose members are texts. No body at all is an empty object. It refuses
 // members that it does not know, those that are there twice, and empty ones: they were meant to make an order narrower.
-// No error quotes a value.
+// No error quotes what may be a token.
 func Read(from io.Reader, most int, into any) error {
 	text, err := io.ReadAll(io.LimitReader(from, int64(most)+1))
 	if err != nil {
@@ -81,7 +81,8 @@ func Read(from io.Reader, most int, into any) error {
 	for _, member := range members {
 		name, _ := member.Name.Str()
 		switch value, isText := member.Value.Str(); {
-		case strings.ToLower(name) != name: // package json would take it for another
+		case strings.ContainsFunc(name, func(c rune) bool { return c != '_' && (c < 'a' || c > 'z') }):
+			// Package json takes capitals for small letters. And the name may be a token.
 			return fmt.Errorf("%w: all members have names in small letters", errBody)
 		case !isText || value == "":
 			return fmt.Errorf("%w: %q is empty, or no text: leave it out if it does not matter", errBody, name)

@@ -9,12 +9,14 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyjwt/gateway/caddyjwt/explain"
 	"github.com/caddyjwt/gateway/caddyjwt/routes"
+	"github.com/caddyjwt/gateway/caddyjwt/traffic"
 	"github.com/caddyjwt/gateway/internal/consumer"
 	"github.com/caddyjwt/gateway/internal/roster"
 )
@@ -27,6 +29,8 @@ type Gate struct {
 	Name string
 	// Server is Caddy's name of the HTTP server.
 	Server string
+	// Ends says that the gate ends responses that outlive their token.
+	Ends bool
 	// Judge opens what explains the verdicts of the running gate.
 	Judge func() (explain.Judge, error)
 	// Consumers are those of the configuration.
@@ -65,17 +69,21 @@ func (k *Known) Explained() *explain.Gate {
 	return &explain.Gate{Way: k.Way, Name: k.Name, Open: k.Judge}
 }
 
-// Gates are those of one configuration. The zero value is ready to use.
+// Gates are those of one configuration.
 type Gates struct {
-	ctx caddy.Context
+	ctx  caddy.Context
+	desk *Desk
 
 	mu    sync.Mutex
 	added []*Gate
-	known []*Known // made when all have been added
+	// The rest is made when all have been added.
+	known   []*Known
+	traffic traffic.Table
+	counts  map[caddyhttp.MiddlewareHandler]*traffic.Counts // also of gates that have ended
 }
 
-// Provision says where the routes of the configuration are found.
-func (g *Gates) Provision(ctx caddy.Context) { g.ctx = ctx }
+// Provision says where the routes of the configuration are found, and who will know that it is in force.
+func (g *Gates) Provision(ctx caddy.Context, desk *Desk) { g.ctx, g.desk = ctx, desk }
 
 // Add adds a gate while the configuration loads. Call remove when the gate ends.
 func (g *Gates) Add(gate Gate) (remove func()) {
@@ -95,10 +103,41 @@ func (g *Gates) Add(gate Gate) (remove func()) {
 func (g *Gates) All() []*Known {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.known == nil {
-		g.number()
-	}
+	g.finish()
 	return g.known
+}
+
+// Traffic are the counts of a handler's gate. Ask when all have been added. Gates with the same server and label have
+// the same counts, also over a reload, so that nothing begins anew. A configuration that never comes into force leaves
+// nothing behind.
+func (g *Gates) Traffic(handler caddyhttp.MiddlewareHandler) *traffic.Counts {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.finish()
+	if g.counts[handler] == nil { // it was added too late to have a number
+		g.counts[handler] = traffic.New()
+	}
+	return g.counts[handler]
+}
+
+// finish makes what can be made when all gates have been added. The caller holds the lock.
+func (g *Gates) finish() {
+	if g.counts != nil {
+		return
+	}
+	g.number()
+	before := g.desk.Traffic()
+	g.traffic, g.counts = make(traffic.Table), make(map[caddyhttp.MiddlewareHandler]*traffic.Counts, len(g.known))
+	for _, known := range g.known {
+		name := traffic.Gate{Server: known.Way.Server, Label: known.Label()}
+		if g.traffic[name] == nil {
+			g.traffic[name] = cmp.Or(before[name], traffic.New())
+		}
+		if known.Ends {
+			g.traffic[name].ShowEnded()
+		}
+		g.counts[known.Handler] = g.traffic[name]
+	}
 }
 
 // number finds the way to each gate. Gates inside of handlers that only other modules know come last, in the order in
@@ -131,16 +170,20 @@ func (g *Gates) number() {
 type Desk struct {
 	mu      sync.Mutex
 	inForce []*Gates
+
+	traffic atomic.Pointer[traffic.Table] // of the configuration that came into force last
 }
 
 // Begin says that a configuration is in force.
 func (d *Desk) Begin(g *Gates) {
+	g.All()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.inForce = append(d.inForce, g)
+	d.traffic.Store(&g.traffic)
 }
 
-// End takes a configuration away.
+// End takes a configuration away. What it has counted stays until the next one is in force.
 func (d *Desk) End(g *Gates) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -155,4 +198,13 @@ func (d *Desk) Gates() []*Known {
 		return nil
 	}
 	return d.inForce[len(d.inForce)-1].All()
+}
+
+// Traffic are the counts of the gates of the configuration that came into force last. Those of other gates are gone,
+// even if requests to them are still under way.
+func (d *Desk) Traffic() traffic.Table {
+	if table := d.traffic.Load(); table != nil {
+		return *table
+	}
+	return nil
 }

@@ -320,6 +320,7 @@ func TestOperatorsAreAnsweredStrictly(t *testing.T) {
 		{post, refreshPath, `{"issuer":["x"]}`, 400, "no text"},
 		{post, refreshPath, `{"Issuer":"x"}`, 400, "small letters"},
 		{post, refreshPath, `{"iss":"x"}`, 400, "unknown field"},
+		{post, refreshPath, `{"0123456789abcdef":"x"}`, 400, "small letters"},
 		{post, refreshPath, `{"issuer":"a","issuer":"b"}`, 400, "duplicate"},
 		{post, refreshPath, `[]`, 400, "object"},
 		{post, refreshPath, `{"issuer":"` + strings.Repeat("x", 9000) + `"}`, 400, "longer"},
@@ -358,6 +359,8 @@ func TestOperatorsUnderLoadThroughReloads(t *testing.T) {
 	load := o.send(100, func() string { return jwt })
 	over := make(chan struct{})
 	var operators sync.WaitGroup
+	end := sync.OnceFunc(func() { close(over); operators.Wait() })
+	defer end()
 	for _, c := range []struct{ method, path, body string }{
 		{http.MethodGet, "/bearer_auth/gates", ""}, {http.MethodGet, "/bearer_auth/keys", ""},
 		{http.MethodPost, refreshPath, ""}, {http.MethodGet, "/bearer_auth/caches", ""},
@@ -380,14 +383,15 @@ func TestOperatorsUnderLoadThroughReloads(t *testing.T) {
 	}
 	for i := range 6 {
 		o.loadFile(o.kept(o.caddyfile(gate(i))))
-		if err := o.tryLoad(o.kept(o.caddyfile(gate(i+1))) + deadSite); err == nil {
-			t.Error("a site that cannot listen was loaded")
-		}
-		*o.written-- // that one is not in force
 		load.after(t, 20)
 	}
-	close(over)
-	operators.Wait()
+	for i := range 3 { // at the end: Caddy v2.11.9 cannot listen at a Unix socket again after a configuration that failed
+		if err := o.tryLoad(o.kept(o.caddyfile(gate(i))) + deadSite); err == nil {
+			t.Error("a site that cannot listen was loaded")
+		}
+		load.after(t, 20)
+	}
+	end()
 	load.allPassed(t)
 }
 

@@ -86,8 +86,8 @@ func TestFetchesAreCountedForTheIssuersOfThatTime(t *testing.T) {
 	source.stats.Fetches = 11
 	release(t, second)
 	for issuer, want := range map[string][2]uint64{a: {5, 1}, b: {4, 0}} {
-		if attempts, failures := p.Fetches(issuer); attempts != want[0] || failures != want[1] {
-			t.Errorf("%s: %d attempts, %d failures; want %v", issuer, attempts, failures, want)
+		if got := p.Fetches(issuer); got.Fetches != want[0] || got.Failures != want[1] {
+			t.Errorf("%s: %d attempts, %d failures; want %v", issuer, got.Fetches, got.Failures, want)
 		}
 	}
 }

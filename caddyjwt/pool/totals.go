@@ -12,7 +12,7 @@ import (
 type totals struct {
 	mu      sync.Mutex
 	cache   gate.CacheStats         // hits and misses
-	fetches map[string]keyset.Stats // fetches and failures, by issuer
+	fetches map[string]keyset.Stats // fetches, failures and times, by issuer
 }
 
 func newTotals() totals { return totals{fetches: make(map[string]keyset.Stats)} }
@@ -35,6 +35,7 @@ func (t *totals) addFetches(issuer string, seen, now keyset.Stats) keyset.Stats 
 	sum := t.fetches[issuer]
 	sum.Fetches += now.Fetches - seen.Fetches
 	sum.Failures += now.Failures - seen.Failures
+	sum.Times = sum.Times.Plus(now.Times.Since(seen.Times))
 	t.fetches[issuer] = sum
 	return now
 }
@@ -46,10 +47,10 @@ func (p *Pool) CacheLookups() (hits, misses uint64) {
 	return p.totals.cache.Hits, p.totals.cache.Misses
 }
 
-// Fetches are the attempts ever made to fetch an issuer's keys, and how many of them failed, up to the last Count of
-// its sources.
-func (p *Pool) Fetches(issuer string) (attempts, failures uint64) {
+// Fetches are the attempts ever made to fetch an issuer's keys, how many of them failed, and how long they took, up to
+// the last Count of its sources. Nothing else in the result counts.
+func (p *Pool) Fetches(issuer string) keyset.Stats {
 	p.totals.mu.Lock()
 	defer p.totals.mu.Unlock()
-	return p.totals.fetches[issuer].Fetches, p.totals.fetches[issuer].Failures
+	return p.totals.fetches[issuer]
 }

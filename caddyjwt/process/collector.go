@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
+	"github.com/caddyjwt/gateway/internal/durations"
 	"github.com/caddyjwt/gateway/introspect"
 )
 
@@ -26,6 +27,10 @@ var (
 	fetchesDesc  = describe("key_fetches_total", "Attempts to fetch an issuer's keys.", "issuer")
 	failuresDesc = describe("key_fetch_failures_total", "Failed attempts to fetch an issuer's keys.", "issuer")
 	failingDesc  = describe("keys_failing", "Whether the last attempt to fetch an issuer's keys failed.", "issuer")
+	missingDesc  = describe("keys_missing", "Whether keys of an issuer were needed or prefetched, and there are none.",
+		"issuer")
+	fetchTimeDesc = describe("key_fetch_seconds", "Duration of fetches of an issuer's keys, metadata included.",
+		"issuer", "result")
 	fetchedDesc  = describe("keys_fetched_timestamp_seconds", "When an issuer's keys were last fetched.", "issuer")
 	inFlightDesc = describe("introspection_in_flight", "Questions to the authorization server under way.", "issuer")
 	breakerDesc  = describe("introspection_breaker_open",
@@ -41,7 +46,7 @@ var (
 // Describe implements prometheus.Collector.
 func (pooledState) Describe(out chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
-		keysDesc, fetchesDesc, failuresDesc, failingDesc, fetchedDesc, inFlightDesc, breakerDesc,
+		keysDesc, missingDesc, fetchTimeDesc, fetchesDesc, failuresDesc, failingDesc, fetchedDesc, inFlightDesc, breakerDesc,
 		consumersDesc, consumersFailingDesc, cacheDesc, tokensDesc, bytesDesc,
 	} {
 		out <- desc
@@ -74,12 +79,15 @@ func (p pooledState) keys(out chan<- prometheus.Metric) {
 	}
 	for issuer, state := range issuers {
 		gauge(out, keysDesc, float64(state.keys), issuer)
+		gauge(out, missingDesc, oneIf(state.missing), issuer)
 		if !state.remote {
 			continue
 		}
-		attempts, failures := p.objects.Fetches(issuer)
-		counter(out, fetchesDesc, attempts, issuer)
-		counter(out, failuresDesc, failures, issuer)
+		counts := p.objects.Fetches(issuer)
+		counter(out, fetchesDesc, counts.Fetches, issuer)
+		counter(out, failuresDesc, counts.Failures, issuer)
+		histogram(out, fetchTimeDesc, counts.Times.Good, issuer, "fetched")
+		histogram(out, fetchTimeDesc, counts.Times.Failed, issuer, "failed")
 		gauge(out, failingDesc, oneIf(state.failing), issuer)
 		if !state.fetched.IsZero() {
 			gauge(out, fetchedDesc, float64(state.fetched.UnixMilli())/1000, issuer)
@@ -120,6 +128,10 @@ func counter(out chan<- prometheus.Metric, desc *prometheus.Desc, value uint64, 
 	out <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(value), labels...)
 }
 
+func histogram(out chan<- prometheus.Metric, desc *prometheus.Desc, times durations.Counts, labels ...string) {
+	out <- prometheus.MustNewConstHistogram(desc, times.Number(), times.Seconds(), times.Cumulative(), labels...)
+}
+
 func oneIf(is bool) float64 {
 	if is {
 		return 1
@@ -130,6 +142,7 @@ func oneIf(is bool) float64 {
 // keysState is the state of an issuer's keys.
 type keysState struct {
 	keys    int
+	missing bool // there are none, and somebody has wanted some
 	remote  bool // fetched, not read from a file
 	failing bool
 	fetched time.Time
@@ -143,6 +156,7 @@ func (s *keysState) with(source *pool.Source) *keysState {
 	}
 	s.keys = min(s.keys, have)
 	stats, fetches := source.Stats()
+	s.missing = s.missing || stats.Missing || !fetches && have == 0
 	if !fetches {
 		return s
 	}

@@ -36,10 +36,10 @@ func New() *State {
 	events := newEvents()
 	objects := pool.New(events.tell)
 	log := newLog()
-	desk := &revocations.Desk{Trouble: log.storeTrouble}
+	gates, desk := new(inforce.Desk), &revocations.Desk{Trouble: log.storeTrouble}
 	return &State{
-		Pool: objects, Events: events, Metrics: newMetrics(objects, events, desk), Log: log, Warnings: new(Warnings), Gates: new(inforce.Desk),
-		Revocations: desk, LastGood: lastgood.New(desk, log.store),
+		Pool: objects, Events: events, Metrics: newMetrics(objects, events, gates, desk), Log: log,
+		Warnings: new(Warnings), Gates: gates, Revocations: desk, LastGood: lastgood.New(desk, log.store),
 		Turns: sealed.NewTurns(), AnswerTurns: sealed.NewTurns(),
 	}
 }

@@ -7,19 +7,20 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
-
-	"github.com/caddyjwt/gateway/internal/gate"
 )
 
-// refusals is the sum of all refused requests in a registry.
-func refusals(t *testing.T, registry *prometheus.Registry) (sum float64) {
+// count counts something for an issuer.
+func count(s *State) { s.Metrics.Logouts("https://as.example")("ended") }
+
+// counted is the sum of what count has counted, by a registry.
+func counted(t *testing.T, registry *prometheus.Registry) (sum float64) {
 	t.Helper()
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, family := range families {
-		if family.GetName() != "caddy_bearer_auth_requests_total" {
+		if family.GetName() != "caddy_bearer_auth_backchannel_logouts_total" {
 			continue
 		}
 		for _, metric := range family.GetMetric() {
@@ -40,12 +41,11 @@ func TestStatesShareNothing(t *testing.T) {
 			}
 		}
 	}
-	one.Metrics.Refuse(gate.Expired)
-	one.Metrics.Refuse("a reason that is in no list")
-	if got, other := refusals(t, registries[0]), refusals(t, registries[1]); got != 1 || other != 0 {
-		t.Errorf("%v and %v refusals, want 1 and 0", got, other)
+	count(one)
+	if got, other := counted(t, registries[0]), counted(t, registries[1]); got != 1 || other != 0 {
+		t.Errorf("counted %v and %v, want 1 and 0", got, other)
 	}
-	if one.Pool == another.Pool || one.Events == another.Events || one.Log == another.Log {
+	if one.Pool == another.Pool || one.Events == another.Events || one.Log == another.Log || one.Gates == another.Gates {
 		t.Error("a part is shared")
 	}
 }
@@ -58,9 +58,9 @@ func TestMetricsOutliveARegistry(t *testing.T) {
 		if err := state.Metrics.Register(registry); err != nil {
 			t.Fatal(err)
 		}
-		state.Metrics.Refuse(gate.Expired)
-		if got := refusals(t, registry); got != float64(want) {
-			t.Errorf("%v refusals, want %d", got, want)
+		count(state)
+		if got := counted(t, registry); got != float64(want) {
+			t.Errorf("counted %v, want %d", got, want)
 		}
 	}
 	if err := state.Metrics.Register(nil); err != nil { // a context without a registry

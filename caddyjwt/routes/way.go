@@ -1,5 +1,6 @@
 // Package routes knows where in a configuration a gate is: in which HTTP server, and behind which matchers. It finds
-// the gates of a configuration file, and those of the running Caddy, in the same order.
+// the gates of a configuration file, and those of the running Caddy, in the same order. The exception are gates inside
+// of handlers that are no routes, such as handle_response of reverse_proxy: of the running Caddy, they come last.
 package routes
 
 import (

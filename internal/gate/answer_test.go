@@ -213,6 +213,16 @@ func TestAnswerRepeatsNothingOfTheClient(t *testing.T) {
 	}
 }
 
+// Operators must not be alarmed by what strangers can cause at will.
+func TestTroubleIsWhatOperatorsCanMend(t *testing.T) {
+	for _, reason := range gate.Reasons() {
+		status := new(gate.Gate).Answer(&gate.Failure{Reason: reason}).Status
+		if want := status >= 500 && reason != gate.KeyPending; reason.IsTrouble() != want {
+			t.Errorf("%s with status %d: trouble %v", reason, status, !want)
+		}
+	}
+}
+
 // Every refusal has a text for error pages: that of the challenge if it has one, and otherwise one for the class of the
 // status. Reasons that a client must not distinguish have the same text. The text is never the reason.
 func TestAnswerHasATextForErrorPages(t *testing.T) {

@@ -74,6 +74,17 @@ func Reasons() []Reason {
 	}
 }
 
+// IsTrouble reports whether operators should look at a refusal: its fault is on our side. A key that is not known yet
+// is not trouble, because strangers can invent key ids.
+func (r Reason) IsTrouble() bool {
+	switch r {
+	case Overloaded, KeysUnavailable, RevocationsUnavailable, IntrospectionUnavailable, IntrospectionFailed,
+		IntrospectionTimeout, InternalError:
+		return true
+	}
+	return false
+}
+
 // Failure is the one error type of the gate: a Reason, and a cause with details. Neither is for clients.
 type Failure struct {
 	// Reason is the rule that refused the request.

@@ -21,11 +21,13 @@ type Stats struct {
 	NotModified uint64 // attempts that found the keys unchanged by ETag
 	Denied      uint64 // requests for unknown keys that caused no fetch and waited for none
 	Keys        int    // keys in use
+	Missing     bool   // there are none, though some were to be fetched
 	Skipped     []Skipped
 	Fetched     time.Time // last success
 	Failing     bool      // the last attempt failed
 	Err         error     // why it failed, or what is wrong with the certificates of the keys
 	Next        time.Time // when the next attempt is due; zero before the first, and while one is under way
+	Times       refresh.Times
 }
 
 // cureOfFetch is for a source that has no keys and cannot fetch any.
@@ -106,11 +108,12 @@ func (s *fetched) Stats() Stats {
 	loads := s.doc.Stats()
 	stats := Stats{
 		Fetches: loads.Loads, Failures: loads.Failures, NotModified: loads.NotModified,
-		Fetched: loads.Fetched, Failing: loads.Failing, Err: loads.Err, Next: loads.Next,
+		Fetched: loads.Fetched, Failing: loads.Failing, Err: loads.Err, Next: loads.Next, Times: loads.Times,
 	}
 	if set := s.Current(); set != nil {
 		stats.Keys, stats.Skipped = set.Len(), set.Skipped
 	}
+	stats.Missing = stats.Keys == 0 && stats.Fetches > 0
 	if stats.Err == nil {
 		stats.Err = cmp.Or(s.ca.Err(), s.doc.Current().certificateErr())
 	}

@@ -57,3 +57,28 @@ func TestStatsSayWhatComesNextAndWhatFailed(t *testing.T) {
 		}
 	})
 }
+
+// Keys are missing when they were to be fetched, and there are none. Nobody misses them before.
+func TestStatsSayWhetherKeysAreMissing(t *testing.T) {
+	inBubble(t, keyset.Timing{MaxStale: time.Hour}, func(t *testing.T, s *server, source *keyset.Remote, _ *observed) {
+		missing := func(when string, want bool) {
+			t.Helper()
+			synctest.Wait()
+			if stats := source.Stats(); stats.Missing != want {
+				t.Errorf("%s: missing %v, with %d keys", when, !want, stats.Keys)
+			}
+		}
+		missing("before anybody needs them", false)
+		s.set(func(s *server) { s.err = errDown })
+		source.Start()
+		missing("when the first fetch has failed", true)
+		s.set(func(s *server) { s.err = nil })
+		time.Sleep(time.Minute)
+		missing("when one has succeeded", false)
+		s.set(func(s *server) { s.err = errDown })
+		time.Sleep(50 * time.Minute)
+		missing("while others fail", false)
+		time.Sleep(time.Hour)
+		missing("when the keys are too old", true)
+	})
+}

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/caddyjwt/gateway/internal/durations"
 )
 
 // MaxWaiters is how many callers may wait for loads of one document at a time. Each costs memory while it waits.
@@ -107,6 +109,20 @@ type Stats struct {
 	Failing     bool      // the last load failed
 	Err         error     // why it failed
 	Next        time.Time // when the next load is due; zero before the first, and while one is under way
+	Times       Times
+}
+
+// Times are how long the loads took that have ended.
+type Times struct{ Good, Failed durations.Counts }
+
+// Plus is what two have counted together.
+func (t Times) Plus(other Times) Times {
+	return Times{t.Good.Plus(other.Good), t.Failed.Plus(other.Failed)}
+}
+
+// Since is what was counted after an earlier moment.
+func (t Times) Since(earlier Times) Times {
+	return Times{t.Good.Since(earlier.Good), t.Failed.Since(earlier.Failed)}
 }
 
 // New makes a document. It loads nothing yet: that takes Await, Start or Locked.Launch. The timing must have its
@@ -182,6 +198,7 @@ func (d *Document[T]) fly(f *Flight) {
 	ctx, cancel := context.WithTimeout(d.ctx, d.timing.Timeout)
 	outcome, err := d.load(ctx)
 	cancel()
+	f.took = time.Since(f.started)
 	var old recalled[T]
 	if err != nil {
 		old = d.recall()
@@ -218,10 +235,12 @@ func (d *Document[T]) land(f *Flight, outcome Outcome[T], old recalled[T], err e
 	f.err = err
 	var delay time.Duration
 	if err != nil {
+		d.stats.Times.Failed.Add(f.took)
 		d.reuse(old)
 		d.fail(err)
 		delay = max(d.timing.backoff(d.failures), time.Until(d.heldUntil))
 	} else {
+		d.stats.Times.Good.Add(f.took)
 		d.lastGood, d.lastGoodAt, d.heldUntil = f.number, f.started, time.Time{}
 		delay = d.timing.next(d.life)
 	}

@@ -388,3 +388,32 @@ func TestReloadEndsWithItsContextAndWithTheDocument(t *testing.T) {
 		}
 	})
 }
+
+// How long loads take is counted by how they end. What an owner adds up, or begins to count later, stays exact.
+func TestLoadsAreTimed(t *testing.T) {
+	inBubble(t, refresh.Timing{}, func(t *testing.T, l *loads, doc *refresh.Document[string], _ *reported) {
+		l.set(func(l *loads) { l.latency = 2 * time.Second })
+		doc.Preload(t.Context())
+		first := doc.Stats().Times
+		l.set(func(l *loads) { l.latency, l.err = 4*time.Second, errDown })
+		if err := doc.Reload(t.Context()); !errors.Is(err, errDown) {
+			t.Errorf("error %v", err)
+		}
+		times := doc.Stats().Times
+		for _, c := range []struct {
+			name         string
+			times        refresh.Times
+			good, failed float64
+		}{
+			{"the first", first, 2, 0}, {"both", times, 2, 4}, {"since the first", times.Since(first), 0, 4},
+			{"those of two documents", first.Plus(times), 4, 4},
+		} {
+			if good, failed := c.times.Good.Seconds(), c.times.Failed.Seconds(); good != c.good || failed != c.failed {
+				t.Errorf("%s: %v s and %v s, want %v and %v", c.name, good, failed, c.good, c.failed)
+			}
+		}
+		if good, failed := times.Good.Number(), times.Failed.Number(); good != 1 || failed != 1 {
+			t.Errorf("%d good and %d failed", good, failed)
+		}
+	})
+}

@@ -9,6 +9,7 @@ import (
 type Flight struct {
 	number  uint64 // counted from 1
 	started time.Time
+	took    time.Duration
 	done    chan struct{}
 	err     error
 }

@@ -58,7 +58,8 @@ var arrows = map[string][]string{
 	"internal/special":          nil,
 	"internal/special/generate": nil,
 	"internal/fetch":            {"internal/hashing", "internal/rotating", "internal/special"},
-	"internal/refresh":          {"internal/fetch", "internal/setting"},
+	"internal/durations":        nil,
+	"internal/refresh":          {"internal/durations", "internal/fetch", "internal/setting"},
 	"internal/lastgood": {
 		"internal/causes", "internal/fetch", "internal/refresh", "internal/store",
 		"internal/rotating", // its tests make header fields
@@ -140,10 +141,11 @@ var arrows = map[string][]string{
 		"internal/claims", // its tests make tokens
 	},
 	"caddyjwt/process": {
-		"caddyjwt/inforce", "caddyjwt/pool", "caddyjwt/expiry", "internal/gate", "internal/keyset", "introspect",
-		"caddyjwt/revocations", "internal/causes", "internal/revoke", "internal/lastgood", "internal/sealed",
+		"caddyjwt/pool", "caddyjwt/inforce", "caddyjwt/traffic", "internal/durations", "internal/keyset",
+		"introspect", "caddyjwt/revocations", "internal/causes", "internal/revoke", "internal/lastgood", "internal/sealed",
 		"internal/jose", // its tests make keys, too
 	},
+	"caddyjwt/traffic":    {"caddyjwt/expiry", "internal/durations", "internal/gate"},
 	"caddyjwt/startup":    {"caddyjwt/pool", "internal/summary"},
 	"caddyjwt/adminroute": {"internal/strictjson"},
 	"caddyjwt/routes":     {"internal/terminal"},
@@ -151,7 +153,10 @@ var arrows = map[string][]string{
 		"caddyjwt/rights", "caddyjwt/routes", "internal/bearer", "internal/causes", "internal/gate", "internal/jose",
 		"internal/paste", "internal/terminal",
 	},
-	"caddyjwt/inforce": {"caddyjwt/explain", "caddyjwt/routes", "internal/consumer", "internal/roster"},
+	"caddyjwt/inforce": {
+		"caddyjwt/explain", "caddyjwt/routes", "caddyjwt/traffic", "internal/consumer", "internal/roster",
+		"internal/gate", // its tests count refusals
+	},
 	"caddyjwt/operator": {
 		"caddyjwt/adminroute", "caddyjwt/explain", "caddyjwt/inforce", "caddyjwt/pool", "caddyjwt/process", "caddyjwt/routes",
 		"internal/causes", "internal/consumer", "internal/paste", "internal/roster",
@@ -229,7 +234,7 @@ var arrows = map[string][]string{
 		"caddyjwt/facts", "caddyjwt/localissuer", "caddyjwt/explain", "caddyjwt/inforce",
 		"caddyjwt/decryption", // its tests compare the manual with it
 		"caddyjwt/startup", "caddyjwt/require", "caddyjwt/verdict",
-		"caddyjwt/expiry", "caddyjwt/onheader", "caddyjwt/cors", "internal/summary",
+		"caddyjwt/expiry", "caddyjwt/onheader", "caddyjwt/cors", "internal/summary", "caddyjwt/traffic",
 		"caddyjwt/bodies", "caddyjwt/rights", "caddyjwt/protected", "internal/resource",
 		"internal/gate", "internal/authserver", "introspect", // and what their configurations are made of:
 		"internal/bearer", "internal/claims", "internal/hashing", "internal/jose", "internal/keyset",

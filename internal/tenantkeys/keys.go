@@ -221,6 +221,7 @@ func (k *Keys) Stats() keyset.Stats {
 		stats := source.(*keyset.Discovery).Stats()
 		sum = added(sum, stats)
 		sum.Keys += stats.Keys
+		sum.Missing = sum.Missing || stats.Missing
 		if !stats.Fetched.IsZero() && (sum.Fetched.IsZero() || stats.Fetched.Before(sum.Fetched)) {
 			sum.Fetched = stats.Fetched
 		}
@@ -247,6 +248,7 @@ func added(sum, stats keyset.Stats) keyset.Stats {
 	sum.Failures += stats.Failures
 	sum.NotModified += stats.NotModified
 	sum.Denied += stats.Denied
+	sum.Times = sum.Times.Plus(stats.Times)
 	return sum
 }
 

@@ -168,8 +168,9 @@ func TestEachTenantHasItsOwnKeys(t *testing.T) {
 		t.Errorf("a tenant without metadata: %v", err)
 	}
 	stats := keys.Stats()
-	if stats.Keys != 2 || !stats.Failing || stats.Err == nil || stats.Fetched.IsZero() || stats.Fetches < 3 ||
-		stats.Failures == 0 {
+	if stats.Keys != 2 || !stats.Missing || !stats.Failing || stats.Err == nil || stats.Fetched.IsZero() ||
+		stats.Fetches < 3 || stats.Failures == 0 ||
+		stats.Times.Failed.Number() != stats.Failures || stats.Times.Good.Number() == 0 {
 		t.Errorf("stats %+v", stats)
 	}
 	mu.Lock()
