@@ -40,6 +40,19 @@ func (c *Client) ask(ctx context.Context, key cacheKey, token string, o Option) 
 	case f == nil:
 		return r, nil
 	}
+	ended := c.cfg.Observer.wait(ctx)
+	r, none := c.await(ctx, f)
+	if ended != nil {
+		ended(r.Active, none)
+	}
+	if none != nil {
+		return Result{}, none
+	}
+	return r, nil
+}
+
+// await waits for the verdict of a call.
+func (c *Client) await(ctx context.Context, f *flight) (Result, *NoVerdictError) {
 	select {
 	case <-f.done:
 	case <-ctx.Done():
@@ -53,10 +66,7 @@ func (c *Client) ask(ctx context.Context, key cacheKey, token string, o Option) 
 			return Result{}, c.cutShort(f)
 		}
 	}
-	if f.err != nil {
-		return Result{}, f.err
-	}
-	return f.result, nil
+	return f.result, f.err
 }
 
 func callerLeft(err error) *NoVerdictError {

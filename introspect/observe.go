@@ -1,6 +1,9 @@
 package introspect
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Lookup says where the answer to a question came from.
 type Lookup uint8
@@ -60,6 +63,9 @@ type Observer struct {
 	// Call is called after every call to the server, also after one that found no free slot, and before any caller gets
 	// the verdict. It gets the verdict, or the error if there is no verdict, and the time since the first caller asked.
 	Call func(active bool, err *NoVerdictError, took time.Duration)
+	// Wait is called when a caller begins to wait for a call to the server, with the context of that caller. When the wait
+	// is over, the function that it returns gets the verdict, or the error if there is none. It may return nil.
+	Wait func(ctx context.Context) (ended func(active bool, err *NoVerdictError))
 }
 
 func (o *Observer) lookup(l Lookup) {
@@ -72,6 +78,13 @@ func (o *Observer) call(active bool, err *NoVerdictError, took time.Duration) {
 	if o.Call != nil {
 		o.Call(active, err, took)
 	}
+}
+
+func (o *Observer) wait(ctx context.Context) (ended func(bool, *NoVerdictError)) {
+	if o.Wait == nil {
+		return nil
+	}
+	return o.Wait(ctx)
 }
 
 // Stats is a snapshot of a client, for gauges.

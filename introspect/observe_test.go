@@ -1,9 +1,11 @@
 package introspect_test
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -89,6 +91,49 @@ func TestManyClientsLeaveNothingBehind(t *testing.T) {
 			go c.Introspect(t.Context(), "stall")
 			synctest.Wait()
 			c.Close()
+		}
+	})
+}
+
+// Whoever waits for a call is observed with the context of the question: also those who share it, and those who leave.
+// An answer from the cache is no wait.
+func TestTheObserverHearsOfWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		type name struct{}
+		var mu sync.Mutex
+		waits := map[string]string{}
+		cfg := fakeConfig(func(*http.Request) (*http.Response, error) {
+			time.Sleep(time.Second)
+			return response(200, `{"active":true}`), nil
+		})
+		cfg.Observer.Wait = func(ctx context.Context) func(bool, *introspect.NoVerdictError) {
+			who, named := ctx.Value(name{}).(string)
+			if !named {
+				return nil
+			}
+			return func(active bool, err *introspect.NoVerdictError) {
+				mu.Lock()
+				defer mu.Unlock()
+				waits[who] = fmt.Sprint(active)
+				if err != nil {
+					waits[who] = err.Cause.String()
+				}
+			}
+		}
+		c := newClient(t, cfg)
+		ask := func(who string, patience time.Duration) {
+			ctx, cancel := context.WithTimeout(context.WithValue(t.Context(), name{}, who), patience)
+			defer cancel()
+			c.Introspect(ctx, "a")
+		}
+		go ask("shares", time.Minute)
+		go ask("leaves", time.Millisecond)
+		go c.Introspect(t.Context(), "a")
+		ask("first", time.Minute)
+		synctest.Wait()
+		ask("cached", time.Minute)
+		if want := map[string]string{"first": "true", "shares": "true", "leaves": "timeout"}; !maps.Equal(waits, want) {
+			t.Errorf("waits %v, want %v", waits, want)
 		}
 	})
 }

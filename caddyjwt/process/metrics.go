@@ -1,6 +1,7 @@
 package process
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
 	"github.com/caddyjwt/gateway/caddyjwt/revocations"
 	"github.com/caddyjwt/gateway/caddyjwt/traffic"
+	"github.com/caddyjwt/gateway/internal/spans"
 	"github.com/caddyjwt/gateway/introspect"
 )
 
@@ -73,12 +75,20 @@ func (m *Metrics) Logouts(issuer string, results ...string) func(result string) 
 	return func(result string) { m.logouts.WithLabelValues(issuer, result).Inc() }
 }
 
-// Observer returns an observer that counts what an introspection client does for an issuer.
+// Observer returns an observer that counts what an introspection client does for an issuer, and shows in traces what
+// requests wait for.
 func (m *Metrics) Observer(issuer string) introspect.Observer {
 	return introspect.Observer{
 		Lookup: func(l introspect.Lookup) { m.lookups.WithLabelValues(issuer, l.String()).Inc() },
 		Call: func(active bool, err *introspect.NoVerdictError, took time.Duration) {
 			m.calls.WithLabelValues(issuer, verdictOf(active, err)).Observe(took.Seconds())
+		},
+		Wait: func(ctx context.Context) (ended func(bool, *introspect.NoVerdictError)) {
+			span := spans.Begin(spans.About(ctx, issuer), spans.Introspection)
+			if !span.Shown() {
+				return nil
+			}
+			return func(active bool, err *introspect.NoVerdictError) { span.End(verdictOf(active, err)) }
 		},
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/keyset"
+	"github.com/caddyjwt/gateway/internal/spans"
 	"github.com/caddyjwt/gateway/internal/tenantkeys"
 )
 
@@ -199,7 +200,7 @@ func (p *party) verifySignature(ctx context.Context, token jose.Token, set *clai
 	if p.pattern != nil {
 		keys = tenantkeys.For(keys, *p.pattern, p.tenantOf(set))
 	}
-	key, err := keyset.Verify(ctx, keys, &token)
+	key, err := keyset.Verify(spans.About(ctx, p.name), keys, &token)
 	if err != nil {
 		return nil, keyFailure(err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/refresh"
+	"github.com/caddyjwt/gateway/internal/spans"
 )
 
 // Find implements Source. It knows nothing else about the token.
@@ -44,7 +45,7 @@ func (s *fetched) search(ctx context.Context, d demand) ([]*jose.Key, error) {
 		if f == nil {
 			return keys, err
 		}
-		err = s.doc.Wait(ctx, f, s.timing.Wait-time.Since(d.arrived))
+		err = s.wait(ctx, f, d)
 		keys, _ = s.Current().find(d.alg, d.kid)
 		switch {
 		case len(keys) > 0:
@@ -57,6 +58,14 @@ func (s *fetched) search(ctx context.Context, d demand) ([]*jose.Key, error) {
 		}
 		return nil, s.conclude(f, d)
 	}
+}
+
+// wait waits for a fetch, as long as the request may. Traces show it.
+func (s *fetched) wait(ctx context.Context, f *refresh.Flight, d demand) error {
+	span := spans.Begin(ctx, spans.Keys)
+	err := s.doc.Wait(ctx, f, s.timing.Wait-time.Since(d.arrived))
+	span.End(f.Result(err))
+	return err
 }
 
 // join finds the fetch to wait for, or starts one if that is allowed, and counts the caller among the waiters. Without
@@ -176,7 +185,7 @@ func (s *fetched) Recheck(ctx context.Context, token Signed, tried []*jose.Key) 
 		if f == nil {
 			return others, err
 		}
-		err = s.doc.Wait(ctx, f, s.timing.Wait-time.Since(d.arrived))
+		err = s.wait(ctx, f, d)
 		others = s.others(d, tried)
 		switch {
 		case len(others) > 0:

@@ -2,6 +2,7 @@ package refresh
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -19,6 +20,20 @@ func (f *Flight) Number() uint64 { return f.number }
 
 // Err is why the load failed; nil when it succeeded. It is valid only after Wait has returned nil.
 func (f *Flight) Err() error { return f.err }
+
+// Result says in a word how a wait for the load has ended, by the error of Wait.
+func (f *Flight) Result(err error) string {
+	switch {
+	case errors.Is(err, ErrSlow):
+		return "timeout"
+	case err != nil:
+		return "client_gone"
+	case f.err != nil:
+		return "failed"
+	default:
+		return "fetched"
+	}
+}
 
 // Await waits for a load: the one under way, or one that it starts. When the last load is too recent, it starts none
 // and returns the error of the last one. It waits no longer than ctx and Timing.Wait allow.

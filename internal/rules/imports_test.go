@@ -59,6 +59,7 @@ var arrows = map[string][]string{
 	"internal/special/generate": nil,
 	"internal/fetch":            {"internal/hashing", "internal/rotating", "internal/special"},
 	"internal/durations":        nil,
+	"internal/spans":            nil,
 	"internal/refresh":          {"internal/durations", "internal/fetch", "internal/setting"},
 	"internal/lastgood": {
 		"internal/causes", "internal/fetch", "internal/refresh", "internal/store",
@@ -73,6 +74,7 @@ var arrows = map[string][]string{
 	"internal/keyset": {
 		"internal/jose", "internal/strictjson", "internal/fetch", "internal/refresh", "internal/setting",
 		"internal/hashing", "internal/smallfile", "internal/causes", "internal/lastgood", "internal/certchain",
+		"internal/spans",
 	},
 	"internal/certchain": {"internal/causes", "internal/jose", "internal/smallfile"},
 	"internal/tenant":    {"internal/causes", "internal/smallfile"},
@@ -112,7 +114,7 @@ var arrows = map[string][]string{
 		"internal/publicpath", "internal/apppath", "introspect", "internal/causes", "internal/demand", "internal/scope",
 		"internal/fields",
 		"internal/tenant", "internal/tenantkeys", "internal/deepcopy", "internal/consumer", "internal/identity",
-		"internal/output", "internal/revoke", "internal/sealed", "internal/strictjson",
+		"internal/output", "internal/revoke", "internal/sealed", "internal/spans", "internal/strictjson",
 		"internal/sealing", "internal/rotating", // its tests make encrypted tokens
 		"internal/store", // its tests open a ledger
 	},
@@ -141,7 +143,7 @@ var arrows = map[string][]string{
 		"internal/claims", // its tests make tokens
 	},
 	"caddyjwt/process": {
-		"caddyjwt/pool", "caddyjwt/inforce", "caddyjwt/traffic", "internal/durations", "internal/keyset",
+		"caddyjwt/pool", "caddyjwt/inforce", "caddyjwt/traffic", "internal/durations", "internal/keyset", "internal/spans",
 		"introspect", "caddyjwt/revocations", "internal/causes", "internal/revoke", "internal/lastgood", "internal/sealed",
 		"internal/jose", // its tests make keys, too
 	},
