@@ -92,13 +92,10 @@ func (b *Box) Borrow(context.Context) (in store.Store, giveBack func(), err erro
 	return b, func() {}, nil
 }
 
-// use notes a key, and returns the error that every use has now.
-func (b *Box) use(ctx context.Context, key string, expires time.Time) error {
+// use returns the error that every use has now.
+func (b *Box) use(ctx context.Context) error {
 	b.mu.Lock()
 	hangs, err := b.hangs, b.err
-	if !hangs && err == nil && !expires.IsZero() {
-		b.keys[key] = expires
-	}
 	b.mu.Unlock()
 	if hangs {
 		<-ctx.Done()
@@ -109,7 +106,7 @@ func (b *Box) use(ctx context.Context, key string, expires time.Time) error {
 
 // Get implements store.Store.
 func (b *Box) Get(ctx context.Context, key string) ([]byte, error) {
-	if err := b.use(ctx, key, time.Time{}); err != nil {
+	if err := b.use(ctx); err != nil {
 		return nil, err
 	}
 	return b.Store.Get(ctx, key)
@@ -117,10 +114,14 @@ func (b *Box) Get(ctx context.Context, key string) ([]byte, error) {
 
 // Swap implements store.Store.
 func (b *Box) Swap(ctx context.Context, key string, old, fresh []byte, expires time.Time) (bool, error) {
-	if err := b.use(ctx, key, expires); err != nil {
+	if err := b.use(ctx); err != nil {
 		return false, err
 	}
-	return b.Store.Swap(ctx, key, old, fresh, expires)
+	swapped, err := b.Store.Swap(ctx, key, old, fresh, expires)
+	if swapped && !expires.IsZero() { // only now: whoever sees it may end the process
+		b.set(func() { b.keys[key] = expires })
+	}
+	return swapped, err
 }
 
 // Kept are the keys under which something was kept, with the time when it expires.
