@@ -2,6 +2,7 @@ package terminal_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/caddyjwt/gateway/internal/terminal"
@@ -34,6 +35,17 @@ func TestErrorsThatMayHoldAToken(t *testing.T) {
 	} {
 		if got := terminal.MayHoldToken(errors.New(text)); got != want {
 			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
+func TestSomeIsTheBeginningOfAList(t *testing.T) {
+	list := strings.Fields("a b c d e f g")
+	for n, want := range map[int]string{
+		0: "", 1: "a", 5: "a b c d e", 6: "a b c d e and 1 more", 7: "a b c d e and 2 more",
+	} {
+		if got := terminal.Some(list[:n]); got != want {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }
