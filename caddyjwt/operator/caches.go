@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/caddyjwt/gateway/caddyjwt/adminroute"
+	"github.com/caddyjwt/gateway/caddyjwt/process"
 )
 
 // Caches is the answer about caches.
@@ -48,11 +49,11 @@ func (a *adminAPI) caches(r *http.Request) (any, error) {
 		return nil, wrong(err)
 	}
 	answer := Caches{Tokens: []TokenCache{}, Introspection: []AnswerCache{}}
-	for cache := range a.state().Pool.Caches() {
+	for cache := range process.Shared().Pool.Caches() {
 		now := cache.Count()
 		answer.Tokens = append(answer.Tokens, TokenCache{cache.Size, now.Bytes, now.Tokens, now.Hits, now.Misses})
 	}
-	for client := range a.state().Pool.Clients() {
+	for client := range process.Shared().Pool.Clients() {
 		now := client.Stats()
 		answer.Introspection = append(answer.Introspection, AnswerCache{
 			client.Issuer, now.CacheEntries, now.CacheBytes, now.NegativeEntries, now.InFlight, now.Breaker.String(),
@@ -98,7 +99,7 @@ func (a *adminAPI) flush(r *http.Request) (any, error) {
 	}
 	var answer Flushed
 	if order.Cache != IntrospectionCache && order.Issuer == "" {
-		for cache := range a.state().Pool.Caches() {
+		for cache := range process.Shared().Pool.Caches() {
 			answer.Tokens += cache.Count().Tokens
 			cache.Flush()
 		}
@@ -107,7 +108,7 @@ func (a *adminAPI) flush(r *http.Request) (any, error) {
 		return answer, nil
 	}
 	known := order.Issuer == ""
-	for client := range a.state().Pool.Clients() {
+	for client := range process.Shared().Pool.Clients() {
 		if order.Issuer != "" && client.Issuer != order.Issuer {
 			continue
 		}

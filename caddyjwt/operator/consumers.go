@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt/adminroute"
 	"github.com/caddyjwt/gateway/caddyjwt/inforce"
+	"github.com/caddyjwt/gateway/caddyjwt/process"
 	"github.com/caddyjwt/gateway/internal/causes"
 	"github.com/caddyjwt/gateway/internal/consumer"
 	"github.com/caddyjwt/gateway/internal/roster"
@@ -74,7 +75,7 @@ func (a *adminAPI) consumers(r *http.Request) (any, error) {
 		}
 	}
 	l.answer.Lists = []ConsumerList{}
-	for _, known := range a.state().Gates.Gates() {
+	for _, known := range process.Shared().Gates.Gates() {
 		l.gate(known)
 	}
 	return l.answer, nil

@@ -6,6 +6,7 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt/adminroute"
 	"github.com/caddyjwt/gateway/caddyjwt/explain"
+	"github.com/caddyjwt/gateway/caddyjwt/process"
 	"github.com/caddyjwt/gateway/internal/paste"
 )
 
@@ -36,7 +37,7 @@ func (a *adminAPI) explain(r *http.Request) (any, error) {
 		return nil, wrong(err)
 	}
 	var gates []*explain.Gate
-	for _, known := range a.state().Gates.Gates() {
+	for _, known := range process.Shared().Gates.Gates() {
 		gates = append(gates, known.Explained())
 	}
 	report, err := explain.Explain(r.Context(), gates, explain.Order{Input: in, Site: q.Site, Route: q.Route})

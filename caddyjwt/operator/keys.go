@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt/adminroute"
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
+	"github.com/caddyjwt/gateway/caddyjwt/process"
 	"github.com/caddyjwt/gateway/internal/causes"
 )
 
@@ -60,7 +61,7 @@ func (a *adminAPI) keys(r *http.Request) (any, error) {
 
 // sources are those that have keys for an issuer. Each may end meanwhile, and has no keys then.
 func (a *adminAPI) sources() (sources []*pool.Source) {
-	for source := range a.state().Pool.Sources() {
+	for source := range process.Shared().Pool.Sources() {
 		if len(source.Issuers()) > 0 {
 			sources = append(sources, source)
 		}

@@ -45,9 +45,7 @@ const (
 //
 // Caddy makes it before the apps of a configuration, and keeps it even if they fail to load and the old ones go on. So
 // it holds nothing of a configuration, and looks up the state of the process for each request.
-type adminAPI struct {
-	shared *process.State // nil means process.Shared
-}
+type adminAPI struct{}
 
 // CaddyModule returns the Caddy module information.
 func (*adminAPI) CaddyModule() caddy.ModuleInfo {
@@ -72,15 +70,7 @@ func (a *adminAPI) Routes() []caddy.AdminRoute {
 		one(FlushPath, http.MethodPost, a.flush),
 		one(ConsumersPath, http.MethodGet, a.consumers),
 		one(ExplainPath, http.MethodPost, a.explain),
-	), a.state().Revocations.Routes()...)
-}
-
-// state is that of the process.
-func (a *adminAPI) state() *process.State {
-	if a.shared == nil {
-		return process.Shared()
-	}
-	return a.shared
+	), process.Shared().Revocations.Routes()...)
 }
 
 // maxOrder bounds the body of an order, in bytes.
@@ -124,7 +114,7 @@ func (a *adminAPI) gates(r *http.Request) (any, error) {
 		return nil, wrong(err)
 	}
 	answer := Gates{Gates: []Gate{}}
-	for _, known := range a.state().Gates.Gates() {
+	for _, known := range process.Shared().Gates.Gates() {
 		answer.Gates = append(answer.Gates, Gate{known.Site(), known.Label()})
 	}
 	return answer, nil

@@ -56,6 +56,17 @@ func (a *asking) ask(cmd *cobra.Command, method, path string, order, answer any,
 	return text(cmd.OutOrStdout())
 }
 
+// checkGiven refuses flags that are given and empty, such as a variable that is not set: without them, more would be
+// meant.
+func checkGiven(cmd *cobra.Command, names ...string) error {
+	for _, name := range names {
+		if flag := cmd.Flags().Lookup(name); flag.Changed && flag.Value.String() == "" {
+			return fmt.Errorf("--%s is empty: is a variable not set? Leave the flag out if it does not matter", name)
+		}
+	}
+	return nil
+}
+
 // get is ask without an order.
 func (a *asking) get(cmd *cobra.Command, path string, answer any, text func(io.Writer) error) error {
 	return a.ask(cmd, http.MethodGet, path, nil, answer, text)

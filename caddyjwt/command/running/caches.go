@@ -1,7 +1,6 @@
 package running
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -59,10 +58,8 @@ Which tokens were revoked at this Caddy is kept: see "caddy bearer-auth revoke".
   caddy bearer-auth cache flush --cache introspection --issuer https://auth.example.com`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			for _, name := range []string{"issuer", "cache"} {
-				if flag := cmd.Flags().Lookup(name); flag.Changed && flag.Value.String() == "" {
-					return errors.New("--" + name + " is empty: is a variable not set? Leave the flag out to forget everything")
-				}
+			if err := checkGiven(cmd, "issuer", "cache"); err != nil {
+				return err
 			}
 			var answer operator.Flushed
 			return o.ask(cmd, http.MethodPost, operator.FlushPath, &order, &answer, func(to io.Writer) error {

@@ -1,7 +1,6 @@
 package running
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -70,11 +69,12 @@ keys by which tokens name their credentials. No secret is shown.`,
 }
 
 func (o *consumersOptions) run(cmd *cobra.Command) error {
+	if err := checkGiven(cmd, "username"); err != nil {
+		return err
+	}
 	query := url.Values{"limit": {strconv.Itoa(o.limit)}}
 	if o.username != "" {
 		query.Set("username", o.username)
-	} else if cmd.Flags().Changed("username") {
-		return errors.New("--username is empty: is a variable not set? Leave the flag out to list all")
 	}
 	var answer operator.Consumers
 	return o.get(cmd, operator.ConsumersPath+"?"+query.Encode(), &answer, func(to io.Writer) error {

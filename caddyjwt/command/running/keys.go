@@ -61,8 +61,8 @@ The status is 1 if keys could not be fetched. What Caddy had before stays in use
 		Example: "  caddy bearer-auth keys refresh\n  caddy bearer-auth keys refresh --issuer https://auth.example.com",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if cmd.Flags().Changed("issuer") && order.Issuer == "" {
-				return errors.New("--issuer is empty: is a variable not set? Leave the flag out to fetch all keys")
+			if err := checkGiven(cmd, "issuer"); err != nil {
+				return err
 			}
 			var answer operator.Refreshed
 			err := o.ask(cmd, http.MethodPost, operator.RefreshPath, &order, &answer,

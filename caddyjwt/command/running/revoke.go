@@ -152,10 +152,8 @@ var narrowing = []string{"issuer", "consumer", "jti", "sub", "sid", "client-id",
 
 // complete checks the flags, and reads what they only name.
 func (o *revokeOptions) complete(cmd *cobra.Command) error {
-	for _, name := range narrowing {
-		if flag := cmd.Flags().Lookup(name); flag.Changed && flag.Value.String() == "" {
-			return fmt.Errorf("--%s is empty: is a variable not set? Leave the flag out if it does not matter", name)
-		}
+	if err := checkGiven(cmd, narrowing...); err != nil {
+		return err
 	}
 	if o.notAfter != "" {
 		notAfter, err := time.Parse(time.RFC3339, o.notAfter)
