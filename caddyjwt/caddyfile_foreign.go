@@ -92,7 +92,7 @@ var foreign = words.NewForeign([][2]string{
 	// Introspection.
 	{"here, in the introspect block of an issuer: endpoint <url>", "introspection_endpoint introspection_url"},
 	{"here, in an issuer block: introspect always", "introspect_jwt_tokens"},
-	{"here the server is asked about encrypted tokens: introspect, in an issuer block", "auth_jwt_type"},
+	{"here, in an issuer block: decrypt, for tokens that are signed and then encrypted", "auth_jwt_type"},
 	// Consumers.
 	{"here: key_claim <claim>", "key_claim_name credential_claim"},
 	{"it belongs in the issuer block: consumer_claim <path> [custom_id]", "consumer_claim consumer_claims"},
