@@ -2,10 +2,6 @@ package integration
 
 import (
 	"net/http"
-	"os"
-	"regexp"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/caddyjwt/gateway/internal/tokentest"
@@ -13,62 +9,25 @@ import (
 
 // Each line of the first table in docs/from-envoy.md refuses what it should, and nothing else.
 func TestLinesFromEnvoyAndIstio(t *testing.T) {
-	text, err := os.ReadFile("../../docs/from-envoy.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	key := tokentest.NewKey(t, "ES256", "e1")
-	as := tokentest.NewAS(t, tokentest.WithKeys(key))
-	s := prepare(t)
-	type tokens [][]any // changes of good claims
-	tried := map[string]struct{ pass, fail tokens }{
-		"require claim role clerk boss": {tokens{{"role", "boss"}, {"role", []string{"x", "clerk"}}},
-			tokens{nil, {"role", "Clerk"}, {"role", "clerk boss"}}},
-		"require claim role": {tokens{{"role", "x"}, {"role", 0}}, tokens{nil, {"role", ""}, {"role", []string{}}}},
-		"require claim sub like repo:org/*": {tokens{{"sub", "repo:org/x"}, {"sub", "repo:org/"}},
-			tokens{{"sub", "repo:org-evil/x"}, {"sub", "repo:org"}, {"sub", "xrepo:org/x"}}},
-		"require claim sub like *@example.com": {tokens{{"sub", "a@example.com"}},
-			tokens{{"sub", "a@example.com.evil"}, {"sub", "a@sub.example.com"}, {"sub", "example.com"}}},
-		"require not claim role banned": {tokens{nil, {"role", "x"}, {"role", []string{"x"}}},
-			tokens{{"role", "banned"}, {"role", []string{"x", "banned"}}, {"role", map[string]any{"banned": 1}}}},
-		"require not claim role like test-*": {tokens{nil, {"role", "contest-1"}},
-			tokens{{"role", "test-1"}, {"role", []string{"x", "test-"}}, {"role", 7}}},
-		"require not claim role":       {tokens{nil, {"role", ""}, {"role", []string{}}}, tokens{{"role", "x"}, {"role", 0}}},
-		"require any_scope read write": {tokens{{"scope", "write x"}}, tokens{{"scope", "x"}, {"scope", nil}}},
-		"require not scope guest":      {tokens{{"scope", "x"}, {"scope", nil}}, tokens{{"scope", "x guest"}}},
-		"require claim sub alice":      {tokens{{"sub", "alice"}}, tokens{{"sub", "alicea"}}},
-		"require claim azp spa":        {tokens{{"azp", "spa"}}, tokens{nil, {"azp", "spa2"}}},
-	}
-	_, table, _ := strings.Cut(string(text), "| There | Here | What is different |\n| --- | --- | --- |\n")
-	table, _, _ = strings.Cut(table, "\n\n")
-	var seen []string
-	for row := range strings.Lines(table) {
-		line := regexp.MustCompile("^`([^`]+)`$").FindStringSubmatch(strings.TrimSpace(strings.Split(row, " | ")[1]))
-		if line == nil {
-			t.Fatalf("no line in the row %s", row)
-		}
-		test, known := tried[line[1]]
-		if !known {
-			t.Errorf("no test of %s", line[1])
-			continue
-		}
-		if seen = append(seen, line[1]); slices.Contains(seen[:len(seen)-1], line[1]) {
-			continue
-		}
-		s.load(gateFor(issuerByJWKS(as), line[1]))
-		for status, all := range map[int]tokens{http.StatusOK: test.pass, http.StatusForbidden: test.fail} {
-			for _, changes := range all {
-				if a := s.get("/", key.Sign(t, issuedBy(as.URL, changes...))); a.StatusCode != status {
-					t.Errorf("%s: %v: status %d, want %d", line[1], changes, a.StatusCode, status)
-				}
-			}
-		}
-	}
-	for line := range tried {
-		if !slices.Contains(seen, line) {
-			t.Errorf("docs/from-envoy.md does not have %s any more", line)
-		}
-	}
+	linesOf(t, "from-envoy.md", "There | Here | What is different", map[string]line{
+		"require claim role clerk boss": {changed{{"role", "boss"}, {"role", []string{"x", "clerk"}}},
+			changed{nil, {"role", "Clerk"}, {"role", "clerk boss"}}},
+		"require claim role": {changed{{"role", "x"}, {"role", 0}}, changed{nil, {"role", ""}, {"role", []string{}}}},
+		"require claim sub like repo:org/*": {changed{{"sub", "repo:org/x"}, {"sub", "repo:org/"}},
+			changed{{"sub", "repo:org-evil/x"}, {"sub", "repo:org"}, {"sub", "xrepo:org/x"}}},
+		"require claim sub like *@example.com": {changed{{"sub", "a@example.com"}},
+			changed{{"sub", "a@example.com.evil"}, {"sub", "a@sub.example.com"}, {"sub", "example.com"}}},
+		"require not claim role banned": {changed{nil, {"role", "x"}, {"role", []string{"x"}}},
+			changed{{"role", "banned"}, {"role", []string{"x", "banned"}}, {"role", map[string]any{"banned": 1}}}},
+		"require not claim role like test-*": {changed{nil, {"role", "contest-1"}},
+			changed{{"role", "test-1"}, {"role", []string{"x", "test-"}}, {"role", 7}}},
+		"require not claim role": {changed{nil, {"role", ""}, {"role", []string{}}},
+			changed{{"role", "x"}, {"role", 0}}},
+		"require any_scope read write": {changed{{"scope", "write x"}}, changed{{"scope", "x"}, {"scope", nil}}},
+		"require not scope guest":      {changed{{"scope", "x"}, {"scope", nil}}, changed{{"scope", "x guest"}}},
+		"require claim sub alice":      {changed{{"sub", "alice"}}, changed{{"sub", "alicea"}}},
+		"require claim azp spa":        {changed{{"azp", "spa"}}, changed{nil, {"azp", "spa2"}}},
+	})
 }
 
 // Each Caddyfile of docs/from-envoy.md lets the right tokens through, and refuses the others.
