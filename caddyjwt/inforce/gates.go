@@ -5,6 +5,7 @@ package inforce
 import (
 	"cmp"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -154,6 +155,10 @@ func (g *Gates) number() {
 	}
 	if app, err := g.ctx.AppIfConfigured("http"); err == nil {
 		routes.Running(app.(*caddyhttp.App), func(handler caddyhttp.MiddlewareHandler, at routes.Way) {
+			// Caddy's own redirects to HTTPS are structs with a map, not pointers. No map can look one up: it panics.
+			if !reflect.ValueOf(handler).Comparable() {
+				return
+			}
 			if gate := unfound[handler]; gate != nil {
 				add(gate, at)
 			}
