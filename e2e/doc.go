@@ -12,6 +12,7 @@
 // package oauth4webapi reads metadata and challenges there.
 //
 // The tests of token_issuer with users ldap start slapd (Debian: apt-get install slapd), or are skipped with a message.
+// So are those that start Prometheus (apt-get install prometheus) with the files of examples/monitoring.
 //
 // Some tests go around the binary: package gate and the npm package jose (oracle/) judge random tokens, and the hostile
 // tokens of internal/tokentest. ORACLE_SEED=<n> makes other random tokens.

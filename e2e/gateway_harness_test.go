@@ -51,6 +51,14 @@ func startSite(t *testing.T, site func(backend string) string) *gate {
 // startSiteWith is startSite with more global options.
 func startSiteWith(t *testing.T, options string, site func(backend string) string) *gate {
 	t.Helper()
+	return startSitesWith(t, options, func(socket, backend string) string {
+		return fmt.Sprintf("http:// {\n bind unix/%s\n%s\n}\n", socket, site(backend))
+	})
+}
+
+// startSitesWith runs the binary with these sites, which listen on the socket, and more global options.
+func startSitesWith(t *testing.T, options string, sites func(socket, backend string) string) *gate {
+	t.Helper()
 	g := &gate{log: new(tokentest.Buffer), options: options}
 	backend := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		g.mu.Lock()
@@ -59,9 +67,7 @@ func startSiteWith(t *testing.T, options string, site func(backend string) strin
 	}))
 	t.Cleanup(backend.Close)
 	g.backend = strings.TrimPrefix(backend.URL, "http://")
-	g.start(t, func(socket string) string {
-		return fmt.Sprintf("http:// {\n bind unix/%s\n%s\n}\n", socket, site(g.backend))
-	})
+	g.start(t, func(socket string) string { return sites(socket, g.backend) })
 	return g
 }
 

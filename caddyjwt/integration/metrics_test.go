@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -12,8 +11,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/tokentest"
@@ -330,59 +327,4 @@ func TestAttackMetricsGrowWithWhatStrangersSend(t *testing.T) {
 			t.Error("the metrics hold what strangers sent")
 		}
 	})
-}
-
-// Names and help are as Prometheus wants them, every trouble has a series from the start, and docs/metrics.md lists
-// every metric.
-func TestMetricsAreWellFormedAndDocumented(t *testing.T) {
-	key := tokentest.NewKey(t, "ES256", "form")
-	as := introspector(t, tokentest.WithKeys(key))
-	as.Introspect(verdict)
-	s := prepare(t)
-	caddyfile := s.measured(gateForAudience("max_lifetime 1h", "end_at_expiry", introspecting(as, "opaque"),
-		newConsumersFile(t).word()))
-	caddyfile = strings.Replace(caddyfile, "introspect opaque", logoutBlock("/logout")+"\nintrospect opaque", 1)
-	s.loadFile(s.stored(caddyfile))
-	s.inForce()
-	s.accepts(key.Sign(t, issuedBy(as.URL)))
-	s.get("/", liveToken+"form")
-	text := s.metricsText()
-	problems, err := promlint.New(strings.NewReader(text)).Lint()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, problem := range problems {
-		if strings.HasPrefix(problem.Metric, metricPrefix) {
-			t.Errorf("%s: %s", problem.Metric, problem.Text)
-		}
-	}
-	for _, reason := range gate.Reasons() {
-		if _, there := s.scrape()[requests("refused", string(reason))]; reason.IsTrouble() && !there {
-			t.Errorf("no series for %s", reason)
-		}
-	}
-	names := make(map[string]bool)
-	for line := range strings.Lines(text) {
-		if name, ok := strings.CutPrefix(line, "# TYPE "+metricPrefix); ok {
-			names[strings.Fields(name)[0]] = false
-		}
-	}
-	page, err := os.ReadFile("../../docs/metrics.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(page)) {
-		if name, ok := strings.CutPrefix(line, "| `"+metricPrefix); ok {
-			name, _, _ = strings.Cut(name, "`")
-			if _, there := names[name]; !there {
-				t.Errorf("docs/metrics.md has %s, which is not served", name)
-			}
-			names[name] = true
-		}
-	}
-	for name, documented := range names {
-		if !documented {
-			t.Errorf("docs/metrics.md lacks %s", name)
-		}
-	}
 }

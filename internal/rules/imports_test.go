@@ -270,10 +270,11 @@ var arrows = map[string][]string{
 	"cmd/caddy": {".", "caddyjwt/tokenissuer"},
 	"cmd/build": nil, // it runs before anything else can be built
 
-	"internal/tokentest": nil, // it forges what the others check, so it must not share their code
-	"internal/rules":     nil, // it only reads the source of the others
-	"bench":              nil, // it compares processes
-	"bench/caddybench":   {"."},
+	"internal/monitortest": {"internal/gate"}, // its tests know which reasons are trouble
+	"internal/tokentest":   nil,               // it forges what the others check, so it must not share their code
+	"internal/rules":       nil,               // it only reads the source of the others
+	"bench":                nil,               // it compares processes
+	"bench/caddybench":     {"."},
 	// The integration tests send requests. The oracle of e2e compares verdicts without any.
 	"caddyjwt/integration": {".", "caddyjwt/tokenissuer", "internal/gate"},
 	"e2e":                  {"internal/bearer", "internal/gate", "internal/jose", "internal/keyset", "internal/logout"},
