@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"regexp"
 	"strings"
@@ -25,11 +27,19 @@ func everyMetric(t *testing.T) *site {
 	caddyfile := s.measured(gateForAudience("max_lifetime 1h", "end_at_expiry", introspecting(as, "opaque"),
 		newConsumersFile(t).word()))
 	caddyfile = strings.Replace(caddyfile, "introspect opaque", logoutBlock("/logout")+"\nintrospect opaque", 1)
-	caddyfile += s.siteOf("http://issuer.test", issuingFor(ownIssuer, "user alice "+hashOf(t, password), appOf(orders)))
+	people := httptest.NewServer(http.NotFoundHandler()) // that is no answer
+	t.Cleanup(people.Close)
+	caddyfile += s.siteOf("http://issuer.test", issuingFor(ownIssuer, "user alice "+hashOf(t, password),
+		"users http "+people.URL, appOf(orders)))
 	s.loadFile(s.stored(caddyfile))
 	s.inForce()
 	s.accepts(key.Sign(t, issuedBy(as.URL)))
 	s.get("/", liveToken+"form")
+	r := s.request(http.MethodPost, orders+"login", strings.NewReader(signsIn("bob", password)), "Content-Type", asJSONBody)
+	r.Host = "issuer.test"
+	if a := s.do(r); a.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("signing in while the server with users gives no answer: status %d", a.StatusCode)
+	}
 	return s
 }
 

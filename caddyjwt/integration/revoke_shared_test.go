@@ -102,6 +102,13 @@ func TestSharedStoreOutOfReach(t *testing.T) {
 	o.turns(http.StatusOK, good)
 	o.synced(true)
 	o.out(bad)
+	metrics := o.asks(http.MethodGet, "/metrics", "").body
+	for _, result := range []string{"answered", "failed"} {
+		series := `caddy_bearer_auth_store_seconds_count{result="` + result + `"} `
+		if !strings.Contains(metrics, series) || strings.Contains(metrics, series+"0\n") {
+			t.Errorf("no calls were counted as %s", result)
+		}
+	}
 	text := o.log()
 	for what, secret := range map[string]string{"the password": password, "the key": sealingKey} {
 		if strings.Contains(text+out+a.body, secret) {

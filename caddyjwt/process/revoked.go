@@ -19,6 +19,7 @@ var (
 	inSyncDesc  = describe("store_in_sync", "Whether it is known now which tokens are revoked.")
 	syncAgeDesc = describe("store_sync_age_seconds",
 		"Time since it was last known which tokens are revoked. 0 for a store that is not shared.")
+	storeTimeDesc = describe("store_seconds", "Duration of calls to the server of a shared store.", "result")
 )
 
 // began is when the process began.
@@ -30,6 +31,7 @@ func (revoked) Describe(out chan<- *prometheus.Desc) {
 	out <- writesDesc
 	out <- inSyncDesc
 	out <- syncAgeDesc
+	out <- storeTimeDesc
 }
 
 // Collect implements prometheus.Collector.
@@ -43,10 +45,15 @@ func (r revoked) Collect(out chan<- prometheus.Metric) {
 	counter(out, writesDesc, counts.Written, "written")
 	counter(out, writesDesc, counts.Full, "full")
 	counter(out, writesDesc, counts.Failed, "failed")
-	if sync, open := current.Sync(); open {
-		gauge(out, inSyncDesc, oneIf(sync.Trouble == nil))
-		gauge(out, syncAgeDesc, syncAge(sync, time.Now()).Seconds())
+	sync, open := current.Sync()
+	if !open {
+		return
 	}
+	gauge(out, inSyncDesc, oneIf(sync.Trouble == nil))
+	gauge(out, syncAgeDesc, syncAge(sync, time.Now()).Seconds())
+	answered, failed := r.desk.Calls.Counts()
+	histogram(out, storeTimeDesc, answered, "answered")
+	histogram(out, storeTimeDesc, failed, "failed")
 }
 
 // syncAge is how long ago the list was last known to be complete. A process that has never known it counts from its

@@ -26,14 +26,14 @@ const kind = "store"
 // openBook opens the store, and reads it. It waits for a server that several Caddys share no longer than for one answer
 // that does not come: then the store is open, and not in sync. trouble gets one error when the store fails while nobody
 // waits for it, and nil when it works again.
-func openBook(at *place, trouble func(where string, err error)) (*Book, error) {
-	in, err := at.open()
+func openBook(at *place, desk *Desk) (*Book, error) {
+	in, err := at.open(&desk.Calls)
 	if err != nil {
 		return nil, fmt.Errorf("store %s: %w", at.kind, err)
 	}
 	changes := &changes{tell: func(err error) {
-		if trouble != nil {
-			trouble(at.where, err)
+		if desk.Trouble != nil {
+			desk.Trouble(at.where, err)
 		}
 	}}
 	options := revoke.Options{Trouble: changes.note, MaxUnsynced: at.maxUnsynced}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt/clienttls"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
+	"github.com/caddyjwt/gateway/internal/durations"
 	"github.com/caddyjwt/gateway/internal/revoke"
 	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/internal/store"
@@ -108,7 +109,7 @@ type place struct {
 	where string
 	// id is the same for settings that are alike, within this process.
 	id          string
-	open        func() (store.Store, error)
+	open        func(*durations.Calls) (store.Store, error)
 	maxUnsynced time.Duration // zero for a store that is never out of sync
 	// accepts has gates go on with what they know while the store is out of reach.
 	accepts bool
@@ -142,7 +143,7 @@ func (s *Store) compile(settings *words.Settings) (*place, error) {
 	}
 	switch s.Kind {
 	case kindMemory:
-		open := func() (store.Store, error) { return store.NewMemory(), nil }
+		open := func(*durations.Calls) (store.Store, error) { return store.NewMemory(), nil }
 		return &place{kind: kindMemory, where: kindMemory, id: kindMemory, open: open}, nil
 	case kindFile:
 		return s.compileFile(settings)
@@ -180,6 +181,6 @@ func (s *Store) compileFile(settings *words.Settings) (*place, error) {
 	if path, err = filepath.Abs(path); err != nil {
 		return nil, setting.In("Path", err)
 	}
-	open := func() (store.Store, error) { return store.OpenFile(path, store.FileOptions{}) }
+	open := func(*durations.Calls) (store.Store, error) { return store.OpenFile(path, store.FileOptions{}) }
 	return &place{kind: kindFile, where: path, id: path, open: open}, nil
 }

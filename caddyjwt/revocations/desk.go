@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/caddyjwt/gateway/internal/durations"
 	"github.com/caddyjwt/gateway/internal/revoke"
 )
 
@@ -13,6 +14,8 @@ type Desk struct {
 	// Trouble is told once when a store fails while nobody waits for it and, with nil, when it works again. where names
 	// the store.
 	Trouble func(where string, err error)
+	// Calls are those to servers of stores.
+	Calls durations.Calls
 
 	mu      sync.Mutex
 	inForce []*Revocations

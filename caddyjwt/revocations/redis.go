@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddyjwt/gateway/caddyjwt/words"
+	"github.com/caddyjwt/gateway/internal/durations"
 	"github.com/caddyjwt/gateway/internal/hashing"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/setting"
@@ -70,7 +71,10 @@ func (s *Store) compileRedis(settings *words.Settings) (*place, error) {
 	if options.Prefix != redis.DefaultPrefix {
 		where += " (prefix " + options.Prefix + ")"
 	}
-	open := func() (store.Store, error) { return redis.New(options) }
+	open := func(calls *durations.Calls) (store.Store, error) {
+		options.Calls = calls
+		return redis.New(options)
+	}
 	return &place{kind: kindRedis, where: where, id: redisID(options, fingerprint), open: open}, nil
 }
 

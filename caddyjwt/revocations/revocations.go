@@ -123,7 +123,7 @@ func (r *Revocations) InForce() {
 func (r *Revocations) open(l *pool.Lease) (*Book, error) {
 	for n := 0; ; n++ {
 		book, err := pool.Take(l, kind, fmt.Sprint(r.place.id, " ", n), func() (*Book, error) {
-			return openBook(r.place, r.desk.Trouble)
+			return openBook(r.place, r.desk)
 		})
 		if err != nil || !book.isBroken() {
 			return book, err

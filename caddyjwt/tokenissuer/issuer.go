@@ -100,7 +100,7 @@ func (i *issuer) Start() (err error) {
 			err = errors.Join(err, r.close())
 		}
 	}()
-	if r.users, r.closer, err = i.people.Open(logger); err != nil {
+	if r.users, r.closer, err = i.people.Open(logger, serversOf(i.name)); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startTime)

@@ -25,7 +25,7 @@ var arrows = map[string][]string{
 	"internal/sealing":               {"internal/jose", "internal/privatekey", "internal/strictjson"},
 	"internal/store":                 nil,
 	"internal/store/storetest":       {"internal/store"},
-	"internal/store/redis":           {"internal/store", "internal/causes"},
+	"internal/store/redis":           {"internal/store", "internal/causes", "internal/durations"},
 	"internal/store/redis/redistest": nil,
 	"internal/revoke/table":          nil,
 	"internal/hashing":               nil,
@@ -44,7 +44,9 @@ var arrows = map[string][]string{
 		"internal/store",
 		"internal/claims", "internal/revoke", // its tests have a real ledger
 	},
-	"internal/users":          {"internal/causes", "internal/setting", "internal/smallfile", "internal/strictjson"},
+	"internal/users": {
+		"internal/causes", "internal/durations", "internal/setting", "internal/smallfile", "internal/strictjson",
+	},
 	"internal/users/attempts": {"internal/setting", "internal/special"},
 	"internal/users/ldapusers": {
 		"internal/causes", "internal/fetch", "internal/setting", "internal/users",
@@ -139,7 +141,7 @@ var arrows = map[string][]string{
 		"caddyjwt/adminroute", "caddyjwt/words", "caddyjwt/clienttls", "caddyjwt/require", "caddyjwt/pool", "internal/gate",
 		"internal/logout",
 		"internal/revoke", "internal/store", "internal/store/redis", "internal/strictjson", "internal/setting",
-		"internal/causes", "internal/hashing", "internal/jose",
+		"internal/causes", "internal/durations", "internal/hashing", "internal/jose",
 		"internal/claims", // its tests make tokens
 	},
 	"caddyjwt/process": {
@@ -219,11 +221,12 @@ var arrows = map[string][]string{
 		"caddyjwt/onheader", "caddyjwt/revocations", "internal/apppath", "internal/bearer", "internal/claims",
 		"internal/gate", "internal/hashing", "internal/issuing", "internal/jose", "internal/keyring", "internal/keyset",
 		"internal/revoke", "internal/session", "internal/setting", "internal/users", "internal/users/attempts",
+		"internal/durations",
 	},
 
 	"caddyjwt/tokenissuer/people": {
 		"caddyjwt/clienttls", "caddyjwt/words", "internal/fetch", "internal/setting", "internal/users",
-		"internal/users/ldapusers", "internal/users/httpusers",
+		"internal/users/ldapusers", "internal/users/httpusers", "internal/durations",
 	},
 	"caddyjwt/tokenissuer/orders": {"caddyjwt/adminroute"},
 	"caddyjwt/tokenissuer/command": {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/caddyjwt/gateway/internal/durations"
 	"github.com/caddyjwt/gateway/internal/setting"
 )
 
@@ -28,6 +29,16 @@ type Member struct {
 	Directory Directory
 	// Mark becomes a part of the Mark of its users. With another one, they may be other people. Default: empty.
 	Mark string
+	// Calls counts how long it takes to answer, if it is a server. Default: nobody counts.
+	Calls *durations.Calls
+}
+
+// ask asks a member about a user, and counts how long that takes. A refusal is an answer.
+func (m *Member) ask(question func() (*User, error)) (*User, error) {
+	end := m.Calls.Begin()
+	user, err := question()
+	end(err == nil || errors.Is(err, ErrRefused) || errors.Is(err, ErrCannotKnow))
+	return user, err
 }
 
 // markOf is the Mark of a user of the member.
@@ -136,7 +147,7 @@ func (j *Joint) Check(ctx context.Context, name, password string) (*User, error)
 		user, err = t.judge(name, password, v.highest)
 	} else {
 		user, err = askWhile(func() { j.decoys.spend(&v, password) }, func() (*User, error) {
-			return j.members[i].Directory.Check(ctx, name, password)
+			return j.members[i].ask(func() (*User, error) { return j.members[i].Directory.Check(ctx, name, password) })
 		})
 	}
 	return j.admit(ctx, &v, i, name, user, err)
@@ -160,7 +171,7 @@ func (j *Joint) Find(ctx context.Context, name string) (*User, error) {
 	if t := v.tables[i]; t != nil {
 		user, err = t.find(name)
 	} else {
-		user, err = j.members[i].Directory.Find(ctx, name)
+		user, err = j.members[i].ask(func() (*User, error) { return j.members[i].Directory.Find(ctx, name) })
 	}
 	return j.admit(ctx, &v, i, name, user, err)
 }
@@ -187,7 +198,10 @@ func (j *Joint) knows(ctx context.Context, v *view, i int, name string) (bool, e
 	if t := v.tables[i]; t != nil {
 		return t.has(name), nil
 	}
-	return j.members[i].Directory.(Knower).Knows(ctx, name)
+	end := j.members[i].Calls.Begin()
+	knows, err := j.members[i].Directory.(Knower).Knows(ctx, name)
+	end(err == nil)
+	return knows, err
 }
 
 var errNoAnswer = errors.New("it returned no user and no error")

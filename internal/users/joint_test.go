@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddyjwt/gateway/internal/durations"
 	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/internal/users"
 )
@@ -112,6 +113,36 @@ func TestAttackAnotherSpellingDoesNotMakeAUserOfAnotherDirectory(t *testing.T) {
 	other := &knower{server{passwords: map[string]string{"admin": "a"}}}
 	j = joint(t, other, ldap)
 	fails(t, j, "Admin", "its own secret", users.ErrRefused)
+}
+
+// Questions to a server are counted, and a refusal is an answer.
+func TestCallsToAServerAreCounted(t *testing.T) {
+	first := &knower{server{passwords: map[string]string{"alice": "her secret"}}}
+	last := &server{passwords: map[string]string{"bob": "his secret"}}
+	var ofFirst, ofLast durations.Calls
+	j, err := users.NewJoint(users.Member{Name: "first", Directory: first, Calls: &ofFirst},
+		users.Member{Name: "last", Directory: last, Calls: &ofLast})
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := func(calls *durations.Calls, answered, failed uint64) {
+		t.Helper()
+		if a, f := calls.Counts(); a.Number() != answered || f.Number() != failed {
+			t.Errorf("%d answered and %d failed, want %d and %d", a.Number(), f.Number(), answered, failed)
+		}
+	}
+	passes(t, j, "alice", "her secret") // whether it knows her, and whether it is she
+	fails(t, j, "alice", "bad secret", users.ErrRefused)
+	passes(t, j, "bob", "his secret")
+	_, _ = j.Find(t.Context(), "bob")
+	count(&ofFirst, 6, 0)
+	count(&ofLast, 2, 0)
+	first.away = users.ErrUnavailable
+	fails(t, j, "bob", "his secret", users.ErrUnavailable)
+	count(&ofFirst, 6, 1)
+	first.away, last.away = nil, users.ErrUnavailable
+	fails(t, j, "bob", "his secret", users.ErrUnavailable)
+	count(&ofLast, 2, 1)
 }
 
 func TestFindAsksWhoDecides(t *testing.T) {

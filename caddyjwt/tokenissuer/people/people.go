@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/caddyauth"
 
 	"github.com/caddyjwt/gateway/caddyjwt/words"
+	"github.com/caddyjwt/gateway/internal/durations"
 	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/internal/users"
 )
@@ -59,7 +60,7 @@ func Compile(s *words.Settings, inline []User, from []Source) (p People, err err
 
 // standTogether refuses directories that cannot be joined.
 func (p *People) standTogether() error {
-	_, closer, err := p.Open(slog.New(slog.DiscardHandler))
+	_, closer, err := p.Open(slog.New(slog.DiscardHandler), func(string) *durations.Calls { return nil })
 	if err != nil {
 		return err
 	}
@@ -121,7 +122,10 @@ func compileInline(s *words.Settings, list []User) (*users.Inline, error) {
 }
 
 // Open makes the directory of all users. The first one that has a name decides about it. Close the closer at the end.
-func (p *People) Open(logger *slog.Logger) (joint users.Directory, closer io.Closer, err error) {
+// callsOf gives what counts the calls to a server with users, by its kind.
+func (p *People) Open(
+	logger *slog.Logger, callsOf func(kind string) *durations.Calls,
+) (joint users.Directory, closer io.Closer, err error) {
 	var members []users.Member
 	var opened closers
 	defer func() {
@@ -140,7 +144,11 @@ func (p *People) Open(logger *slog.Logger) (joint users.Directory, closer io.Clo
 		if directory.closer != nil {
 			opened = append(opened, directory.closer)
 		}
-		members = append(members, users.Member{Name: p.kinds[i], Directory: directory.Directory, Mark: p.marks[i]})
+		member := users.Member{Name: p.kinds[i], Directory: directory.Directory, Mark: p.marks[i]}
+		if p.kinds[i] != kindFile {
+			member.Calls = callsOf(p.kinds[i])
+		}
+		members = append(members, member)
 	}
 	joint, err = users.NewJoint(members...)
 	return joint, opened, err

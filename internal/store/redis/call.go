@@ -78,8 +78,12 @@ func (s *Store) bounded(parent context.Context, timeout time.Duration) (context.
 	}
 }
 
-// ask sends a request and returns the answer.
-func (s *Store) ask(parent context.Context, r request) (rueidis.RedisMessage, error) {
+// ask sends a request and returns the answer. That there is nothing is an answer.
+func (s *Store) ask(parent context.Context, r request) (message rueidis.RedisMessage, err error) {
+	if r.blocks == 0 {
+		end := s.calls.Begin()
+		defer func() { end(err == nil || rueidis.IsRedisNil(err)) }()
+	}
 	ctx, done := s.bounded(parent, s.server.timeout+r.blocks)
 	defer done()
 	l, err := s.server.acquire(ctx)
@@ -87,7 +91,7 @@ func (s *Store) ask(parent context.Context, r request) (rueidis.RedisMessage, er
 		return rueidis.RedisMessage{}, s.outcome(parent, ctx, nil, err)
 	}
 	defer s.server.release(l)
-	message, err := s.send(ctx, l, r)
+	message, err = s.send(ctx, l, r)
 	if err != nil && !rueidis.IsRedisNil(err) {
 		return message, s.outcome(parent, ctx, l, err)
 	}

@@ -35,6 +35,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddyjwt/gateway/internal/durations"
 	"github.com/caddyjwt/gateway/internal/store"
 )
 
@@ -59,6 +60,9 @@ type Options struct {
 	// SentinelUser and SentinelPassword are for sentinels. Without them, a sentinel that wants a password gets those of
 	// the URL, and one that wants none gets none.
 	SentinelUser, SentinelPassword string
+	// Calls counts how long the server takes, but for calls in which it waits for something to happen. Default: nobody
+	// counts.
+	Calls *durations.Calls
 }
 
 // Bounds and defaults of Options.
@@ -86,6 +90,7 @@ type Store struct {
 	vault    *vault
 	server   *server
 	replicas int
+	calls    *durations.Calls
 	life     context.Context
 	end      context.CancelFunc
 
@@ -118,7 +123,7 @@ func New(o Options) (store.Shared, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{vault: v, replicas: o.WaitReplicas, logs: make(map[string]struct{})}
+	s := &Store{vault: v, replicas: o.WaitReplicas, calls: o.Calls, logs: make(map[string]struct{})}
 	s.life, s.end = context.WithCancel(context.Background())
 	s.server = &server{settings: parsed, vault: v, timeout: o.Timeout, life: s.life, links: make(map[*link]struct{})}
 	return s, nil
