@@ -40,7 +40,7 @@ type listed struct {
 var everything = sync.OnceValues(func() ([]listed, error) {
 	cmd := exec.Command("go", "list",
 		"-e", // the compiler reports an import that cannot be found
-		"-deps", "-test", "-tags=e2e,e2eall",
+		"-deps", "-test", "-tags=e2e,e2eall,packages",
 		"-json=ImportPath,Dir,Name,Doc,GoFiles,Imports,TestImports,XTestImports", "./...")
 	cmd.Dir = root
 	var stderr bytes.Buffer

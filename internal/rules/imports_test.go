@@ -276,6 +276,7 @@ var arrows = map[string][]string{
 	"internal/monitortest": {"internal/gate"}, // its tests know which reasons are trouble
 	"internal/tokentest":   nil,               // it forges what the others check, so it must not share their code
 	"internal/rules":       nil,               // it only reads the source of the others
+	"packaging":            nil,               // it reads files, and runs what was built of them
 	"bench":                nil,               // it compares processes
 	"bench/caddybench":     {"."},
 	// The integration tests send requests. The oracle of e2e compares verdicts without any.

@@ -39,7 +39,7 @@ func TestThePageNamesEveryProductFile(t *testing.T) {
 // have a row on the page, but no list of files.
 func isProduct(name string) bool {
 	return !strings.HasPrefix(name, "bench") && !strings.HasSuffix(name, "test") && name != "e2e" &&
-		name != "internal/rules" && name != "caddyjwt/integration"
+		name != "internal/rules" && name != "caddyjwt/integration" && name != "packaging"
 }
 
 // goFiles lists the Go files of a directory, including those for other systems and for tests.
