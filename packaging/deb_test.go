@@ -190,7 +190,8 @@ func goes(t *testing.T, s system) {
 	if got := status("http://localhost:8080/"); got != 0 {
 		t.Errorf("after the removal, Caddy answers %d", got)
 	}
-	for path, want := range map[string]bool{"/usr/bin/caddy": false, "/etc/caddy/Caddyfile": true, "/var/lib/caddy": true} {
+	stays := map[string]bool{"/usr/bin/caddy": false, "/etc/caddy/Caddyfile": true, "/var/lib/caddy": true}
+	for path, want := range stays {
 		if s.exists(path) != want {
 			t.Errorf("after the removal, %s is there: %t", path, !want)
 		}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/caddyjwt/gateway/internal/tokentest"
@@ -270,24 +269,4 @@ func b2i(b bool) int {
 		return 1
 	}
 	return 0
-}
-
-// examples/spa is good as it stands, and in the style of "caddy fmt". e2e runs it in a browser.
-func TestTheSinglePageApplicationAdapts(t *testing.T) {
-	text, err := os.ReadFile("../../examples/spa/Caddyfile")
-	if err != nil {
-		t.Fatal(err)
-	}
-	adapted, err := adapt(string(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{`"handler":"token_issuer"`, `"handler":"bearer_auth"`, `"handler":"file_server"`} {
-		if !strings.Contains(string(adapted), want) {
-			t.Errorf("there is no %s in %s", want, adapted)
-		}
-	}
-	if formatted := string(caddyfile.Format(text)); formatted != string(text) {
-		t.Errorf("\"caddy fmt\" would write\n%s", formatted)
-	}
 }
