@@ -3,6 +3,7 @@
 # Pinned: a new version of a linter must not break a commit that was fine.
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+CYCLONEDX     := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 NFPM          := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.0
 
 # The packages that know nothing of Caddy: quick to test.
