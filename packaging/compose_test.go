@@ -76,6 +76,8 @@ func TestComposeExampleWorks(t *testing.T) {
 	gate.hasNoPrivileges(t, 65532)
 	running["backend"].hasNoPrivileges(t, 65532)
 
+	gate.machine.run(t, gate.as, "caddy", "reload", "--config", "/etc/caddy/Caddyfile") // by docker exec
+
 	seen := follow(t, dir, steps[1])
 	want := `^GET /orders\nX-User: [A-Za-z0-9_-]{20,}\nX-Email: alice@example\.com\nAuthorization: \n+$`
 	if !regexp.MustCompile(want).MatchString(seen) {

@@ -50,8 +50,14 @@ func TestPackageOnARunningDebian(t *testing.T) {
 		t.Errorf("the installed configuration answers %d", got)
 	}
 	s.hasFewPrivileges(t)
+	asks := []string{"caddy", "bearer-auth", "gates", "--config", "/etc/caddy/Caddyfile"}
+	s.must(t, asks...)
+	if output, err := s.do(append([]string{"runuser", "-u", "nobody", "--"}, asks...)...); err == nil {
+		t.Errorf("every user reaches the admin endpoint:\n%s", output)
+	}
 	secretReachesServer(t, s)
 	upgrades(t, s)
+	restartsWithoutRefusing(t, s)
 	goes(t, s)
 }
 
