@@ -13,9 +13,9 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
-// Every directory of examples has a README, and Caddyfiles that are good as they stand, in the style of "caddy fmt". One
-// of them has a gate. Variables and files of secrets are those of somebody who has followed the README. e2e and packaging
-// run some of them.
+// Every directory of examples has a README, and Caddyfiles that are good as they stand, in the style of "caddy fmt".
+// One of them has a gate. Variables and files of secrets are those of somebody who has followed the README. e2e and
+// packaging run some of them.
 func TestExamplesAreGood(t *testing.T) {
 	const examples = "../../examples"
 	entries, err := os.ReadDir(examples)
