@@ -15,6 +15,7 @@ RUN mkdir -p /image/config /image/data /image/etc/caddy /image/etc/ssl/certs \
 	&& cp /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/
 
 FROM scratch
+# Only for the labels.
 ARG VERSION=0.0.0 REVISION=unknown
 LABEL org.opencontainers.image.title="caddy-bearer-auth" \
 	org.opencontainers.image.description="Caddy with a gate for OAuth 2.0 access tokens" \
