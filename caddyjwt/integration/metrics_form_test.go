@@ -35,7 +35,8 @@ func everyMetric(t *testing.T) *site {
 	s.inForce()
 	s.accepts(key.Sign(t, issuedBy(as.URL)))
 	s.get("/", liveToken+"form")
-	r := s.request(http.MethodPost, orders+"login", strings.NewReader(signsIn("bob", password)), "Content-Type", asJSONBody)
+	login := strings.NewReader(signsIn("bob", password))
+	r := s.request(http.MethodPost, orders+"login", login, "Content-Type", asJSONBody)
 	r.Host = "issuer.test"
 	if a := s.do(r); a.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("signing in while the server with users gives no answer: status %d", a.StatusCode)
