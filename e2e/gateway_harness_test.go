@@ -119,12 +119,17 @@ func listens(t *testing.T, who, socket string, ended <-chan struct{}) {
 			t.Fatal(who + " has ended")
 		default:
 		}
-		conn, err := new(net.Dialer).DialContext(t.Context(), "unix", socket)
-		if err == nil {
-			err = conn.Close()
-		}
-		return err == nil
+		return answers(t, "unix", socket)
 	})
+}
+
+// answers reports whether somebody listens at an address.
+func answers(t *testing.T, network, address string) bool {
+	conn, err := new(net.Dialer).DialContext(t.Context(), network, address)
+	if err == nil {
+		err = conn.Close()
+	}
+	return err == nil
 }
 
 const globalOptions = `{

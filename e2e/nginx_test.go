@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -71,23 +70,9 @@ http {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(path, "-e", "stderr", "-p", dir, "-c", config, "-g", "daemon off; master_process off;")
-	output := new(strings.Builder)
-	cmd.Stdout, cmd.Stderr = output, output
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(ended) }()
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		giveUp := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
-		<-ended
-		giveUp.Stop()
-		if t.Failed() {
-			t.Logf("nginx says:\n%s", output)
-		}
-	})
-	listens(t, "nginx", socket, ended)
+	d := startDaemon(t, "nginx", cmd)
+	d.stopAtTheEnd(t)
+	d.is(t, "listens", func() bool { return answers(t, "unix", socket) })
 }
 
 // callers are an authorization server and the tokens of two users.

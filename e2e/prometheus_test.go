@@ -17,12 +17,10 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/monitortest"
-	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
 // prometheus is a running server, with the configuration of examples/monitoring.
@@ -94,28 +92,9 @@ func startPrometheus(t *testing.T, m *monitored) *prometheus {
 	}
 	cmd := exec.Command(binary, "--config.file="+p.config, "--storage.tsdb.path="+filepath.Join(dir, "data"),
 		"--web.listen-address="+p.address)
-	output := new(tokentest.Buffer)
-	cmd.Stdout, cmd.Stderr = output, output
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(ended) }()
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		giveUp := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
-		<-ended
-		giveUp.Stop()
-		if t.Failed() {
-			t.Logf("the log of Prometheus:\n%s", output)
-		}
-	})
-	eventually(t, "Prometheus is ready", func() bool {
-		select {
-		case <-ended:
-			t.Fatalf("Prometheus has ended:\n%s", output)
-		default:
-		}
+	d := startDaemon(t, "Prometheus", cmd)
+	d.stopAtTheEnd(t)
+	d.is(t, "is ready", func() bool {
 		res, err := http.Get("http://" + p.address + "/-/ready")
 		if err != nil {
 			return false

@@ -15,13 +15,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
-
-	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
 // slapd is a directory of users. It keeps its addresses and its entries when it is stopped and started again.
@@ -131,33 +128,11 @@ func (s *slapd) start(t *testing.T) {
 	t.Helper()
 	cmd := exec.Command(s.binary, "-d", "0", "-h", "ldap://"+s.plain+" ldaps://"+s.secure,
 		"-f", filepath.Join(s.dir, "slapd.conf"))
-	output := new(tokentest.Buffer)
-	cmd.Stdout, cmd.Stderr = output, output
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(ended) }()
-	s.stop = func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		giveUp := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
-		<-ended
-		giveUp.Stop()
-	}
+	d := startDaemon(t, "slapd", cmd)
+	s.stop = d.stop
 	s.cleanup(s.stop)
 	for _, address := range []string{s.plain, s.secure} {
-		eventually(t, "slapd listens", func() bool {
-			select {
-			case <-ended:
-				t.Fatalf("slapd has ended:\n%s", output)
-			default:
-			}
-			conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
-			if err == nil {
-				err = conn.Close()
-			}
-			return err == nil
-		})
+		d.is(t, "listens", func() bool { return answers(t, "tcp", address) })
 	}
 }
 
