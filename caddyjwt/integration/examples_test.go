@@ -47,7 +47,7 @@ func TestExamplesAreGood(t *testing.T) {
 }
 
 var (
-	usedVariable = regexp.MustCompile(`\{env\.(\w+)\}`)
+	usedVariable = regexp.MustCompile(`\{(?:env\.|\$)(\w+)\}`)
 	usedFile     = regexp.MustCompile(`\{file\.(/[\w./-]+)\}`)
 )
 
