@@ -34,11 +34,11 @@ type Member struct {
 }
 
 // ask asks a member about a user, and counts how long that takes. A refusal is an answer. A member that never finds
-// users without a password has asked nobody.
+// users without a password has asked nobody, and what the client has given up does not count.
 func (m *Member) ask(question func() (*User, error)) (*User, error) {
 	end := m.Calls.Begin()
 	user, err := question()
-	if !errors.Is(err, ErrCannotKnow) {
+	if !errors.Is(err, ErrCannotKnow) && !errors.Is(err, context.Canceled) {
 		end(err == nil || errors.Is(err, ErrRefused))
 	}
 	return user, err
@@ -203,7 +203,9 @@ func (j *Joint) knows(ctx context.Context, v *view, i int, name string) (bool, e
 	}
 	end := j.members[i].Calls.Begin()
 	knows, err := j.members[i].Directory.(Knower).Knows(ctx, name)
-	end(err == nil)
+	if !errors.Is(err, context.Canceled) {
+		end(err == nil)
+	}
 	return knows, err
 }
 

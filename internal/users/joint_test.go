@@ -140,7 +140,10 @@ func TestCallsToAServerAreCounted(t *testing.T) {
 	first.away = users.ErrUnavailable
 	fails(t, j, "bob", "his secret", users.ErrUnavailable)
 	count(&ofFirst, 6, 1)
-	first.away, last.away = nil, users.ErrUnavailable
+	first.away, last.away = nil, fmt.Errorf("%w: %w", users.ErrUnavailable, context.Canceled)
+	fails(t, j, "bob", "his secret", users.ErrUnavailable) // the client has gone
+	count(&ofLast, 1, 0)
+	last.away = users.ErrUnavailable
 	fails(t, j, "bob", "his secret", users.ErrUnavailable)
 	count(&ofLast, 1, 1)
 }

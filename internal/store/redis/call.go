@@ -78,11 +78,15 @@ func (s *Store) bounded(parent context.Context, timeout time.Duration) (context.
 	}
 }
 
-// ask sends a request and returns the answer. That there is nothing is an answer.
+// ask sends a request and returns the answer. That there is nothing is an answer. What was given up does not count.
 func (s *Store) ask(parent context.Context, r request) (message rueidis.RedisMessage, err error) {
 	if r.blocks == 0 {
 		end := s.calls.Begin()
-		defer func() { end(err == nil || rueidis.IsRedisNil(err)) }()
+		defer func() {
+			if !errors.Is(err, context.Canceled) && !errors.Is(err, store.ErrClosed) {
+				end(err == nil || rueidis.IsRedisNil(err))
+			}
+		}()
 	}
 	ctx, done := s.bounded(parent, s.server.timeout+r.blocks)
 	defer done()
