@@ -17,12 +17,12 @@ import (
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "bearer-auth",
-		Usage: "mint|explain|check|schema|gates|keys|cache|consumers|revoke|revocations|store ...",
+		Usage: "mint|explain|check|convert|schema|gates|keys|cache|consumers|revoke|revocations|store ...",
 		Short: "Tools for the bearer_auth handler",
 		Long: `
 Tools for trying out, testing and running a site that the bearer_auth handler guards.`,
 		CobraFunc: func(cmd *cobra.Command) {
-			cmd.AddCommand(mintCommand(), explainCommand(), checkCommand(), schema.Command())
+			cmd.AddCommand(mintCommand(), explainCommand(), checkCommand(), schema.Command(), convertCommand())
 			cmd.AddCommand(running.GatesCommand(), running.KeysCommand(), running.CacheCommand(), running.ConsumersCommand())
 			cmd.AddCommand(running.RevokeCommand(readWritten), running.RevocationsCommand(readWritten),
 				running.StoreCommand(readWritten))

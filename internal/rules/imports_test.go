@@ -262,8 +262,15 @@ var arrows = map[string][]string{
 		"caddyjwt", "caddyjwt/backchannel", "caddyjwt/issuers", "caddyjwt/matcher", "caddyjwt/protected",
 		"caddyjwt/require", "caddyjwt/tokenissuer",
 	},
+	"caddyjwt/command/kong/caddytext": nil,
+	"caddyjwt/command/kong/deckfile":  nil,
+	"caddyjwt/command/kong/pathmatch": nil,
+	"caddyjwt/command/kong": {
+		"caddyjwt", "caddyjwt/command/kong/caddytext", "caddyjwt/command/kong/deckfile",
+		"caddyjwt/command/kong/pathmatch",
+	},
 	"caddyjwt/command": {
-		"caddyjwt/command/running", "caddyjwt/command/schema", "internal/terminal",
+		"caddyjwt/command/kong", "caddyjwt/command/running", "caddyjwt/command/schema", "internal/terminal",
 		"caddyjwt", "caddyjwt/command/endpoint", "caddyjwt/consumers", "caddyjwt/explain", "caddyjwt/operator",
 		"caddyjwt/protected", "caddyjwt/revocations", "caddyjwt/routes", "caddyjwt/words",
 		"internal/claims", "internal/diagnose", "internal/gate", "internal/jose", "internal/paste",
