@@ -66,6 +66,7 @@ func TestComposeExampleWorks(t *testing.T) {
 		t.Fatalf("README.md has %d blocks of commands, want 3", len(steps))
 	}
 	follow(t, dir, steps[0])
+	isReadByDebian(t, dir)
 	p := model(t, dir)
 	p.isHardened(t)
 
@@ -150,6 +151,16 @@ func model(t *testing.T, dir string) (p project) {
 		t.Fatalf("%d services: %v", len(p.Services), err)
 	}
 	return p
+}
+
+// isReadByDebian checks that docker-compose of Debian, which is older than Compose 2, can read the example, too.
+func isReadByDebian(t *testing.T, dir string) {
+	t.Helper()
+	cmd := exec.Command("docker-compose", "config", "--quiet")
+	cmd.Dir = dir
+	if output, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("docker-compose config: %v\n%s", err, output)
+	}
 }
 
 // isHardened checks what no process here can show.
