@@ -2,9 +2,11 @@ package kong
 
 import (
 	"fmt"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/caddyjwt/gateway/caddyjwt/command/kong/caddytext"
 	"github.com/caddyjwt/gateway/caddyjwt/command/kong/deckfile"
@@ -19,6 +21,7 @@ type conditions struct {
 
 var (
 	hostName   = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+	lowerHost  = regexp.MustCompile(`^[a-z0-9._-]+$`) // Kong compares a host as it is
 	headerName = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
 	methodName = regexp.MustCompile(`^[A-Z]+$`)
 )
@@ -47,7 +50,7 @@ func (c *conditions) hosts(hosts []string) (why []string) {
 	for _, host := range hosts {
 		rest := strings.TrimSuffix(strings.TrimPrefix(host, "*."), ".*")
 		switch {
-		case !hostName.MatchString(rest):
+		case !lowerHost.MatchString(rest):
 			return []string{"the host " + host}
 		case strings.HasPrefix(host, "*."):
 			each = append(each, `[^:]*\.`+regexp.QuoteMeta(rest))
@@ -58,7 +61,7 @@ func (c *conditions) hosts(hosts []string) (why []string) {
 		}
 	}
 	if slices.ContainsFunc(hosts, isWildcard) {
-		expr := `(?i)^(?:` + strings.Join(each, "|") + `)(?::.*)?$`
+		expr := `^(?:` + strings.Join(each, "|") + `)(?::.*)?$`
 		c.lines = append(c.lines, "header_regexp Host "+caddytext.Pattern(expr))
 		return nil
 	}
@@ -93,20 +96,45 @@ func (c *conditions) headers(headers map[string][]string) (why []string) {
 				each = nil
 				break
 			}
-			each = append(each, regexp.QuoteMeta(value))
+			each = append(each, anyCase(value))
 		}
-		switch expr := `(?i)^(?:` + strings.Join(each, "|") + `)$`; {
+		switch expr := `^(?:` + strings.Join(each, "|") + `)$`; {
 		case len(each) == 0:
 			if len(headers[name]) == 0 {
 				why = append(why, "the header "+name+" without values")
 			}
-		case !headerName.MatchString(name) || strings.EqualFold(name, "Host") || strings.Contains(expr, "`"):
+		case !headerName.MatchString(name) || madeByServers[http.CanonicalHeaderKey(name)] || !isPlainText(expr):
 			why = append(why, "the header "+name)
 		default:
 			c.lines = append(c.lines, "header_regexp "+name+" "+caddytext.Pattern(expr))
 		}
 	}
 	return why
+}
+
+// madeByServers are fields that a server changes before a matcher sees them.
+var madeByServers = map[string]bool{
+	"Host": true, "Cache-Control": true, "Connection": true, "Content-Length": true, "Transfer-Encoding": true,
+	"Trailer": true,
+}
+
+// anyCase is the expression of a value in any case of its ASCII letters, as Kong compares it.
+func anyCase(value string) string {
+	var out strings.Builder
+	for _, r := range value {
+		upper, lower := unicode.ToUpper(r), unicode.ToLower(r)
+		if r < unicode.MaxASCII && upper != lower {
+			fmt.Fprintf(&out, "[%c%c]", upper, lower)
+		} else {
+			out.WriteString(regexp.QuoteMeta(string(r)))
+		}
+	}
+	return out.String()
+}
+
+// isPlainText reports whether a text has visible ASCII characters and blanks alone, and no backtick.
+func isPlainText(text string) bool {
+	return strings.IndexFunc(text, func(r rune) bool { return r < ' ' || r > '~' || r == '`' }) < 0
 }
 
 // protocols says which protocols cannot be served.

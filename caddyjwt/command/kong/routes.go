@@ -75,7 +75,7 @@ func (c *converter) entriesOf(place int) []entry {
 	r := c.file.Routes[place]
 	e := entry{place: place, route: r, protection: c.protectionOf(place)}
 	e.conditions, e.why = conditionsOf(r)
-	e.hosts = plainSet(r.Hosts, func(host string) bool { return !isWildcard(host) && hostName.MatchString(host) })
+	e.hosts = plainSet(r.Hosts, func(host string) bool { return !isWildcard(host) && lowerHost.MatchString(host) })
 	e.methods = plainSet(r.Methods, methodName.MatchString)
 	var why []string
 	e.proxy, e.service, why = c.proxyOf(r)

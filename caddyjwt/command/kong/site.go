@@ -41,6 +41,8 @@ func (c *converter) site(entries []entry) string {
 	w.Gap()
 	w.Block(func() { common(&w) }, "(kong-requests)")
 	w.Gap()
+	w.Block(func() { open(&w) }, "("+openSnippet+")")
+	w.Gap()
 	w.Block(func() {
 		w.Block(func() {
 			w.Line("import kong-requests")
@@ -54,7 +56,7 @@ func (c *converter) site(entries []entry) string {
 }
 
 // clearHost is what a Host field looks like that Kong and Caddy take for the same host.
-const clearHost = `^(?:\[[0-9a-f:.]+\]|[^:A-Z]+)(?::[0-9]+)?$`
+const clearHost = `^(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]+)?$`
 
 // common writes what comes before all routes.
 func common(w *caddytext.Writer) {
@@ -65,9 +67,18 @@ func common(w *caddytext.Writer) {
 	w.Comment("Kong compares a host in this case alone, and cuts a port of digits.")
 	w.Line("@unclear-host not header_regexp Host", caddytext.Pattern(clearHost))
 	w.Line("respond @unclear-host 400")
-	w.Gap()
+}
+
+// openSnippet is for routes without a gate.
+const openSnippet = "kong-open"
+
+// open writes what a route without a gate does to a request. Routes are chosen before that, as by these headers.
+func open(w *caddytext.Writer) {
 	w.Comment("Only a gate says who the caller is.")
-	for _, name := range []string{"X-Consumer-*", "X-Credential-Identifier", "X-Anonymous-Consumer"} {
+	for _, name := range []string{
+		"X-Consumer-ID", "X-Consumer-Custom-ID", "X-Consumer-Username", "X-Consumer-Groups", "X-Credential-Identifier",
+		"X-Anonymous-Consumer",
+	} {
 		w.Line("request_header -" + name)
 	}
 }
@@ -159,6 +170,10 @@ func inClear(code int) string {
 }
 
 func (c *converter) gate(w *caddytext.Writer, e entry, gates gateSnippets) {
+	if e.protection.gate == "" {
+		w.Line("import", openSnippet)
+		return
+	}
 	if name, ok := gates.names[e.protection.gate]; ok {
 		w.Line("import", name)
 		return

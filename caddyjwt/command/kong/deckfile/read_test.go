@@ -65,14 +65,14 @@ func TestErrorsHaveNoValues(t *testing.T) {
 	}
 }
 
-// A name is one of a consumer, and else an id. It is never a custom_id.
+// A name is a username or an id, and never a custom_id. What is a username and the id of another one names nobody.
 func TestFindConsumer(t *testing.T) {
 	f, err := deckfile.Read([]byte(version +
 		"consumers: [{username: a, id: b, custom_id: c}, {username: b, id: d}, {username: e, custom_id: a}]"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]int{"a": 0, "b": 1, "c": -1, "d": 1, "e": 2, "": -1} {
+	for name, want := range map[string]int{"a": 0, "b": -1, "c": -1, "d": 1, "e": 2, "": -1} {
 		if got := f.FindConsumer(name); got != want {
 			t.Errorf("%q is %d, want %d", name, got, want)
 		}

@@ -56,7 +56,7 @@ func (f *File) namesOfConsumer(i int) (name, id string) {
 	return f.Consumers[i].Username, f.Consumers[i].ID
 }
 
-// FindConsumer is the place of the consumer with a username or, if there is none, with an id; -1 if there is none.
+// FindConsumer is the place of the consumer with a username or an id; -1 if there is none, or if there are two.
 func (f *File) FindConsumer(name string) int {
 	at, err := f.consumer(Ref(name), 0)
 	if err != nil {
@@ -69,7 +69,7 @@ func (f *File) consumer(ref Ref, line int) (int, error) {
 	return f.find("consumer", ref, line, len(f.Consumers), f.namesOfConsumer)
 }
 
-// find is the place of an entity with a name or, if there is none, with an id.
+// find is the place of an entity with a name or an id.
 func (f *File) find(kind string, ref Ref, line, n int, names func(int) (name, id string)) (int, error) {
 	byName, byID := -1, -1
 	for i := range n {
@@ -87,10 +87,10 @@ func (f *File) find(kind string, ref Ref, line, n int, names func(int) (name, id
 			byID = i
 		}
 	}
-	if byName < 0 {
-		byName = byID
+	if byName >= 0 && byID >= 0 && byName != byID { // Kong's parts do not agree which of them comes first
+		return -1, fmt.Errorf("line %d: %q is the name of one %s and the id of another", line, ref, kind)
 	}
-	if byName < 0 {
+	if byName = max(byName, byID); byName < 0 {
 		return -1, fmt.Errorf("line %d: no %s has the name or id %q", line, kind, ref)
 	}
 	return byName, nil
