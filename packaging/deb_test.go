@@ -22,11 +22,11 @@ var root = identity{env: []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_
 func TestPackageOnARunningDebian(t *testing.T) {
 	m := debian(t)
 	for _, version := range []string{"1", "2"} {
-		m.copy(t, built(t, "deb/caddy-bearer-auth_0.0."+version+"-1_"+runtime.GOARCH+".deb"), "/root/"+version+".deb")
+		m.copy(t, built(t, "deb/caddy-bearer-auth_0.0."+version+"-1_"+runtime.GOARCH+".deb"), "/srv/"+version+".deb")
 	}
 	s := m.boot(t)
 
-	s.must(t, "dpkg", "-i", "/root/1.deb")
+	s.must(t, "dpkg", "-i", "/srv/1.deb")
 	for path, want := range map[string]string{
 		"/usr/bin/caddy": "755 root", "/etc/caddy/Caddyfile": "644 root", "/etc/caddy/credentials": "700 root",
 	} {
@@ -174,7 +174,7 @@ func body(t *testing.T, token string) string {
 func upgrades(t *testing.T, s system) {
 	t.Helper()
 	pid := s.must(t, "systemctl", "show", "--property", "MainPID", "--value", "caddy")
-	s.must(t, "dpkg", "-i", "/root/2.deb")
+	s.must(t, "dpkg", "-i", "/srv/2.deb")
 	if got := s.must(t, "dpkg-query", "-W", "-f", "${Version}", "caddy-bearer-auth"); got != "0.0.2-1" {
 		t.Errorf("the version is %s", got)
 	}
@@ -219,8 +219,8 @@ func goes(t *testing.T, s system) {
 // command runs as its user.
 func TestPackageWithoutSystemd(t *testing.T) {
 	m := debian(t)
-	m.copy(t, built(t, "deb/caddy-bearer-auth_0.0.1-1_"+runtime.GOARCH+".deb"), "/root/1.deb")
-	m.run(t, root, "dpkg", "-i", "/root/1.deb")
+	m.copy(t, built(t, "deb/caddy-bearer-auth_0.0.1-1_"+runtime.GOARCH+".deb"), "/srv/1.deb")
+	m.run(t, root, "dpkg", "-i", "/srv/1.deb")
 	m.run(t, root, "install", "-d", "-o", "caddy", "-g", "caddy", "/var/lib/caddy", "/run/caddy")
 	as := identity{uid: m.id(t, "-u"), gid: m.id(t, "-g"), env: []string{"PATH=/usr/bin", "HOME=/var/lib/caddy"}}
 	m.run(t, as, "caddy", "validate", "--config", "/etc/caddy/Caddyfile")
