@@ -75,11 +75,11 @@ func Convert(text []byte, o Options) (Result, error) {
 		c.add("consumers: not converted, since no route has the plugin jwt")
 	}
 	out := Result{Caddyfile: c.site(entries), Notes: c.all}
-	return out, c.adapts(out.Caddyfile)
+	return out, adapts(out.Caddyfile)
 }
 
 // adapts is the error with which Caddy would not load the Caddyfile.
-func (c *converter) adapts(text string) error {
+func adapts(text string) error {
 	if _, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), nil); err != nil {
 		return fmt.Errorf("the converted file does not load: %w", err)
 	}

@@ -85,11 +85,11 @@ func (c *converter) before(a, b *entry) int {
 // excludes reports whether no request can be for both entries, as far as that is plain to see.
 func (e *entry) excludes(other *entry) bool {
 	return disjoint(e.hosts, other.hosts) || disjoint(e.methods, other.methods) ||
-		len(e.paths) > 0 && len(other.paths) > 0 && !e.sharesPaths(*other)
+		len(e.paths) > 0 && len(other.paths) > 0 && !e.sharesPaths(other)
 }
 
 // sharesPaths reports whether a path of one entry may be one of the other.
-func (e entry) sharesPaths(other entry) bool {
+func (e *entry) sharesPaths(other *entry) bool {
 	for _, a := range e.paths {
 		for _, b := range other.paths {
 			if strings.HasPrefix(a.pattern.Begins, b.pattern.Begins) || strings.HasPrefix(b.pattern.Begins, a.pattern.Begins) {
@@ -144,13 +144,12 @@ func (c *converter) ordered(all []entry) []entry {
 			waiting[i]++
 		}
 	}
-	done := make([]bool, len(all))
 	for len(out) < len(all) {
 		next := slices.IndexFunc(waiting, func(n int) bool { return n == 0 })
 		if next < 0 {
-			next = c.breakCircle(all, done, waiting)
+			next = breakCircle(all, waiting)
 		}
-		done[next], waiting[next] = true, -1
+		waiting[next] = -1 // it is in its place
 		out = append(out, all[next])
 		for _, i := range after[next] {
 			if waiting[i] > 0 {
@@ -175,7 +174,7 @@ func (c *converter) constraints(all []entry) [][]int {
 			case order != 0:
 			case a.place == b.place:
 				order = -1 // in the order of the file
-			case !a.isLike(*b):
+			case !a.isLike(b):
 				order = c.stricter(a, b)
 			}
 			switch {
@@ -190,13 +189,13 @@ func (c *converter) constraints(all []entry) [][]int {
 }
 
 // isLike reports whether it makes no difference which of two entries takes a request.
-func (e entry) isLike(other entry) bool {
+func (e *entry) isLike(other *entry) bool {
 	return e.protection.gate == other.protection.gate && e.isClosed() == other.isClosed() &&
 		e.route.Service == other.route.Service && e.laxness() == other.laxness()
 }
 
 // laxness is how lax an entry is beside the gate: about HTTPS, and about what the backend learns.
-func (e entry) laxness() int {
+func (e *entry) laxness() int {
 	return pick(onlyHTTPS(e.route), 0, 2) + pick(e.protection.hideGroups, 0, 1)
 }
 
@@ -231,10 +230,10 @@ func (c *converter) addTie(first, second *entry) {
 }
 
 // breakCircle closes the first entry of those that wait for each other.
-func (c *converter) breakCircle(all []entry, done []bool, waiting []int) int {
+func breakCircle(all []entry, waiting []int) int {
 	next := -1
 	for i := range all {
-		if !done[i] && (next < 0 || waiting[i] < waiting[next]) {
+		if waiting[i] >= 0 && (next < 0 || waiting[i] < waiting[next]) {
 			next = i
 		}
 	}

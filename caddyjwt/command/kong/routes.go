@@ -26,10 +26,10 @@ type entry struct {
 	why        []string // what could not be converted: the entry stays closed
 }
 
-func (e entry) isClosed() bool { return len(e.why) > 0 }
+func (e *entry) isClosed() bool { return len(e.why) > 0 }
 
 // who are the callers that an entry lets pass.
-func (e entry) who() callers {
+func (e *entry) who() callers {
 	if e.isClosed() {
 		return callers{kind: nobody}
 	}
@@ -37,7 +37,7 @@ func (e entry) who() callers {
 }
 
 // name is the name of the route for people.
-func (e entry) name() string { return cmp.Or(e.route.Name, e.route.ID, "(no name)") }
+func (e *entry) name() string { return cmp.Or(e.route.Name, e.route.ID, "(no name)") }
 
 // A path is a path of a route, as decK has it.
 type path struct {
@@ -135,7 +135,7 @@ func unknownFields(r deckfile.Route) []string {
 func merged(all []entry) []entry {
 	var out []entry
 	for _, e := range all {
-		if last := len(out) - 1; last >= 0 && out[last].joins(e) {
+		if last := len(out) - 1; last >= 0 && out[last].joins(&e) {
 			out[last].paths = append(out[last].paths, e.paths...)
 			continue
 		}
@@ -145,16 +145,16 @@ func merged(all []entry) []entry {
 }
 
 // joins reports whether two entries differ only in their paths.
-func (e entry) joins(next entry) bool {
+func (e *entry) joins(next *entry) bool {
 	return e.place == next.place && !e.isClosed() && !next.isClosed() && len(e.paths) > 0 &&
 		e.strips() == next.strips() && !e.doubts(next)
 }
 
 // doubts reports whether a request that an entry may take could be for another one.
-func (e entry) doubts(next entry) bool {
+func (e *entry) doubts(next *entry) bool {
 	unsure := slices.DeleteFunc(slices.Clone(e.paths), func(p path) bool { return p.pattern.Maybe == "" })
-	return entry{paths: unsure}.sharesPaths(next)
+	return (&entry{paths: unsure}).sharesPaths(next)
 }
 
 // strips reports whether something of the paths is removed.
-func (e entry) strips() bool { return e.paths[0].pattern.Strip != "" }
+func (e *entry) strips() bool { return e.paths[0].pattern.Strip != "" }

@@ -1,6 +1,7 @@
 package kong
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -17,8 +18,8 @@ const target = "{http.request.orig_uri}"
 func (c *converter) site(entries []entry) string {
 	gates := c.gateSnippets(entries)
 	var routes caddytext.Writer
-	for _, e := range entries {
-		c.entry(&routes, e, gates)
+	for i := range entries {
+		c.entry(&routes, &entries[i], gates)
 	}
 	var w caddytext.Writer
 	w.Comment("Made from %s by \"caddy bearer-auth convert kong\".", c.options.Source)
@@ -105,7 +106,7 @@ func (c *converter) gateSnippets(entries []entry) gateSnippets {
 	out := gateSnippets{names: map[string]string{}}
 	for _, e := range entries {
 		gate := e.protection.gate
-		if gate == "" || len(e.why) > 0 {
+		if gate == "" || e.isClosed() {
 			continue
 		}
 		if times[gate]++; times[gate] == 2 {
@@ -119,7 +120,7 @@ func (c *converter) gateSnippets(entries []entry) gateSnippets {
 var notInName = regexp.MustCompile(`[^a-z0-9]+`)
 
 // matcherName is a name for the matchers of an entry that no other one has.
-func (c *converter) matcherName(e entry) string {
+func (c *converter) matcherName(e *entry) string {
 	name := strings.Trim(notInName.ReplaceAllString(strings.ToLower(e.name()), "-"), "-")
 	if name == "" || name == "unclear" || name == "unclear-host" {
 		name = "route-" + name
@@ -132,14 +133,14 @@ func (c *converter) matcherName(e entry) string {
 }
 
 // entry writes the blocks of an entry.
-func (c *converter) entry(w *caddytext.Writer, e entry, gates gateSnippets) {
+func (c *converter) entry(w *caddytext.Writer, e *entry, gates gateSnippets) {
 	name := c.matcherName(e)
 	w.Comment("Route %q%s, service %q", e.name(), pathsText(e), e.service)
 	if e.remark != "" {
 		w.Comment("%s", e.remark)
 	}
 	sure, maybe := e.patterns()
-	if len(e.why) > 0 {
+	if e.isClosed() {
 		text := c.add("line %d: route %q: closed (501), because this cannot be converted: %s",
 			e.route.Line, e.name(), strings.Join(e.why, "; "))
 		w.Comment("NOT CONVERTED: %s", text)
@@ -169,7 +170,7 @@ func inClear(code int) string {
 	return "respond 426"
 }
 
-func (c *converter) gate(w *caddytext.Writer, e entry, gates gateSnippets) {
+func (c *converter) gate(w *caddytext.Writer, e *entry, gates gateSnippets) {
 	if e.protection.gate == "" {
 		w.Line("import", openSnippet)
 		return
@@ -182,8 +183,8 @@ func (c *converter) gate(w *caddytext.Writer, e entry, gates gateSnippets) {
 }
 
 // handle writes a matcher and its handlers.
-func (c *converter) handle(w *caddytext.Writer, name string, e entry, pattern string, inside func(), more ...string) {
-	lines := append(append([]string{}, e.conditions.lines...), more...)
+func (c *converter) handle(w *caddytext.Writer, name string, e *entry, pattern string, inside func(), more ...string) {
+	lines := slices.Concat(e.conditions.lines, more)
 	if pattern != "" {
 		lines = append(lines, "vars_regexp "+target+" "+caddytext.Pattern(pattern))
 	}
@@ -200,20 +201,16 @@ func (c *converter) handle(w *caddytext.Writer, name string, e entry, pattern st
 }
 
 // patterns are the patterns of all paths of an entry together.
-func (e entry) patterns() (sure, maybe string) {
+func (e *entry) patterns() (sure, maybe string) {
 	var sures, maybes []string
 	for _, p := range e.paths {
 		sures = append(sures, p.pattern.Sure)
-		if p.pattern.Maybe == "" {
-			maybes = append(maybes, p.pattern.Sure)
-		} else {
-			maybes = append(maybes, p.pattern.Maybe)
-		}
+		maybes = append(maybes, cmp.Or(p.pattern.Maybe, p.pattern.Sure))
 	}
 	return strings.Join(sures, "|"), strings.Join(maybes, "|")
 }
 
-func pathsText(e entry) string {
+func pathsText(e *entry) string {
 	var out []string
 	for _, p := range e.paths {
 		out = append(out, p.text)

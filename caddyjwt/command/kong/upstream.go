@@ -189,7 +189,7 @@ func readURL(s *deckfile.Service) error {
 }
 
 // write writes the lines that send a request on.
-func (p proxy) write(w *caddytext.Writer, e entry) {
+func (p proxy) write(w *caddytext.Writer, e *entry) {
 	p.rewrite(w, e)
 	scheme := p.scheme + "://"
 	var servers []string
@@ -219,7 +219,7 @@ func (p proxy) write(w *caddytext.Writer, e entry) {
 func allEqual(texts []string) bool { return len(slices.Compact(slices.Clone(texts))) == 1 }
 
 // rewrite writes the lines that make the path for the service.
-func (p proxy) rewrite(w *caddytext.Writer, e entry) {
+func (p proxy) rewrite(w *caddytext.Writer, e *entry) {
 	var strips []string
 	for _, path := range e.paths {
 		if e.route.StripPath && path.pattern.Strip != "" {

@@ -57,19 +57,22 @@ func inRanges(ranges []rune, c rune) bool {
 	return false
 }
 
+// allHigh is how many characters are outside of ASCII.
+const allHigh = utf8.MaxRune - utf8.RuneSelf + 1
+
 // highShare is how much a class has outside of ASCII in every flavor.
 func highShare(r *syntax.Regexp, from source) share {
-	if r.Op != syntax.OpCharClass { // a dot, or what Go takes for one
-		return pick(from.perlExcluded, someOfThem, allOfThem)
-	}
 	covered := 0
+	if r.Op != syntax.OpCharClass { // a dot, or what Go takes for one
+		covered = allHigh
+	}
 	for i := 0; i+1 < len(r.Rune); i += 2 {
 		if low, high := max(r.Rune[i], utf8.RuneSelf), r.Rune[i+1]; low <= high {
 			covered += int(high-low) + 1
 		}
 	}
 	switch {
-	case covered == utf8.MaxRune-utf8.RuneSelf+1 && !from.perlExcluded:
+	case covered == allHigh && !from.perlExcluded:
 		return allOfThem
 	case covered == 0 && !from.perl:
 		return noneOfThem

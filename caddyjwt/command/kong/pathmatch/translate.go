@@ -152,12 +152,11 @@ func (t translator) repeat(r *syntax.Regexp, in context) part {
 	times := operator(r)
 	if isClass(sub) && isUnbounded(r) {
 		if c := readClass(sub, t.source); c.isWide() {
-			return part{
-				sure:  pick(in.hex, c.runOfWhole(), c.run()) + times,
-				maybe: c.run() + times,
-				can:   true,
-				exact: !in.hex,
+			out := part{sure: c.run() + times, maybe: c.run() + times, can: true, exact: !in.hex}
+			if in.hex {
+				out.sure = c.runOfWhole() + times
 			}
+			return out
 		}
 	}
 	p := t.node(sub, context{hex: in.hex || beginsWithHex(sub)})
@@ -168,16 +167,12 @@ func (t translator) repeat(r *syntax.Regexp, in context) part {
 	return p
 }
 
-func pick[T any](condition bool, yes, no T) T {
-	if condition {
-		return yes
-	}
-	return no
-}
-
 // operator is what is written after a part that is repeated.
 func operator(r *syntax.Regexp) string {
-	lazy := pick(r.Flags&syntax.NonGreedy != 0, "?", "")
+	lazy := ""
+	if r.Flags&syntax.NonGreedy != 0 {
+		lazy = "?"
+	}
 	switch r.Op {
 	case syntax.OpStar:
 		return "*" + lazy
