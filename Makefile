@@ -11,7 +11,7 @@ PURE := ./introspect/... ./internal/...
 
 # The packages in which goroutines share memory; a test of internal/rules knows
 # which. Of caddyjwt/integration, .ci/run takes the tests that let things meet.
-RACE := ./caddyjwt/... ./introspect ./internal/bearer ./internal/causes ./internal/certchain ./internal/diagnose ./internal/durations ./internal/fetch ./internal/gate ./internal/hashing ./internal/identity ./internal/jose ./internal/keyring ./internal/keyset ./internal/lastgood ./internal/logout ./internal/refresh ./internal/revoke ./internal/revoke/table ./internal/roster ./internal/rotating ./internal/sealed ./internal/session ./internal/smallfile ./internal/store ./internal/store/redis ./internal/tenant ./internal/tenantkeys ./internal/users ./internal/users/attempts ./internal/users/httpusers ./internal/users/ldapusers
+RACE := ./caddyjwt/... ./introspect ./internal/bearer ./internal/causes ./internal/certchain ./internal/diagnose ./internal/durations ./internal/fetch ./internal/gate ./internal/hashing ./internal/identity ./internal/jose ./internal/keyring ./internal/keyset ./internal/lastgood ./internal/logout ./internal/possession ./internal/proof ./internal/proof/nonce ./internal/proof/replay ./internal/refresh ./internal/revoke ./internal/revoke/table ./internal/roster ./internal/rotating ./internal/sealed ./internal/session ./internal/smallfile ./internal/store ./internal/store/redis ./internal/tenant ./internal/tenantkeys ./internal/users ./internal/users/attempts ./internal/users/httpusers ./internal/users/ldapusers
 
 # What "make fuzz" runs, and for how long: make fuzz T=FuzzParse P=./internal/jose
 T        ?= FuzzParse

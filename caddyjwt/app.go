@@ -10,6 +10,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/inforce"
 	"github.com/caddyjwt/gateway/caddyjwt/localissuer"
 	"github.com/caddyjwt/gateway/caddyjwt/process"
+	"github.com/caddyjwt/gateway/caddyjwt/proofs"
 	"github.com/caddyjwt/gateway/caddyjwt/protected"
 	"github.com/caddyjwt/gateway/caddyjwt/revocations"
 	"github.com/caddyjwt/gateway/caddyjwt/startup"
@@ -49,6 +50,7 @@ type App struct {
 	logouts     backchannel.Registry
 	revocations revocations.Revocations
 	local       localissuer.Registry
+	proofs      proofs.Common
 	ctx         caddy.Context
 	shared      *process.State // nil means process.Shared
 }

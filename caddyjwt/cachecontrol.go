@@ -14,6 +14,17 @@ func keepPrivate(h http.Header) {
 	h["Cache-Control"] = []string{private(h["Cache-Control"])}
 }
 
+// giveNonce adds the nonce for the next DPoP proof to an answer (RFC 9449 section 8.2). No cache may store it: the
+// nonce is good only for a while.
+func giveNonce(h http.Header, nonce string) {
+	if nonce == "" { // the old one is still good
+		return
+	}
+	bearer.DropTargetedCacheControl(h)
+	h["Cache-Control"] = []string{"no-store"}
+	h["Dpop-Nonce"] = []string{nonce}
+}
+
 // private is a Cache-Control without what would let a shared cache store the answer, and with "private" or "no-store".
 func private(fields []string) string {
 	kept := []string{"private"}

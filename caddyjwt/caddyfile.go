@@ -135,6 +135,15 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	    }
 //
 //	    consumers             file <path>
+//	    proof dpop|mtls|any [required] {
+//	        replay      local|shared
+//	        algorithms  <alg...>
+//	        nonce       off|<lifetime>
+//	        max_age     <duration>
+//	    }
+//	    client_cert_header    <header> rfc9440|pem|url_pem
+//	    profile               fapi2
+//	    require_tls
 //	    key_claim             <claim>
 //	    require               scope <scope...>                       # repeatable
 //	    require               any_scope <scope...>                   # repeatable

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/consumers"
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
 	"github.com/caddyjwt/gateway/caddyjwt/issuers"
+	"github.com/caddyjwt/gateway/caddyjwt/proofs"
 	"github.com/caddyjwt/gateway/caddyjwt/require"
 	"github.com/caddyjwt/gateway/caddyjwt/rights"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
@@ -47,6 +48,13 @@ var handlerTable = words.Table[Handler]{Name: "bearer_auth", Words: []words.Word
 			words.Wildcard("a consumer has one name", "write a consumer block for each one"))},
 	{Name: "consumers", Usage: []string{"file <path>"},
 		Reader: consumers.FromReader(func(h *Handler) **consumers.From { return &h.ConsumersFrom })},
+	{Name: "proof", Usage: proofs.Usage,
+		Reader: proofs.Reader(func(h *Handler) **proofs.Config { return &h.Proof })},
+	{Name: "client_cert_header", Usage: proofs.HeaderUsage,
+		Reader: proofs.HeaderReader(func(h *Handler) **proofs.CertificateHeader { return &h.ClientCertHeader })},
+	{Name: "profile", Usage: []string{proofs.ProfileFAPI2},
+		Reader: words.Text(func(h *Handler) *string { return &h.Profile })},
+	{Name: "require_tls", Reader: words.Flag(func(h *Handler) *bool { return &h.RequireTLS })},
 	{Name: "key_claim", Usage: []string{"<claim>"},
 		Reader: words.Text(func(h *Handler) *string { return &h.KeyClaim }, words.SingleQuotes, keyClaimAsPath,
 			words.Wildcard("key_claim is the name of one claim", "write the name"))},

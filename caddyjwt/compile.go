@@ -8,6 +8,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
 	"github.com/caddyjwt/gateway/caddyjwt/inforce"
 	"github.com/caddyjwt/gateway/caddyjwt/issuers"
+	"github.com/caddyjwt/gateway/caddyjwt/proofs"
 	"github.com/caddyjwt/gateway/caddyjwt/require"
 	"github.com/caddyjwt/gateway/caddyjwt/rights"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
@@ -34,6 +35,8 @@ type compiled struct {
 
 	endAtExpiry string       // see Handler
 	cors        *cors.Policy // nil for none
+
+	proof *proofs.Plan // nil without one
 
 	resource *resource.Identifier // nil without one
 	part     resource.Part        // what the gate tells about the resource
@@ -63,8 +66,15 @@ func (h *Handler) compile(s *words.Settings) (*compiled, error) {
 	if config.Realm = realm; realm == "" || !known {
 		config.Realm = defaultRealm
 	}
-	if config.Extractor, err = h.extractor(); err != nil {
+	if err := h.compileProof(c); err != nil {
 		return nil, err
+	}
+	if config.Extractor, err = h.extractor(c.proof.TakesDPoP()); err != nil {
+		return nil, err
+	}
+	if header := h.ClientCertHeader; header != nil && config.Extractor.Needs(header.Name) {
+		return nil, setting.Errorf("ClientCertHeader.Name", "client_cert_header %s cannot hold a certificate: the token "+
+			"may be in it", header.Name)
 	}
 	if config.Audience, err = issuers.CompileAudience(s, h.Audience, h.AnyAudience); err != nil {
 		return nil, err
@@ -86,6 +96,9 @@ func (h *Handler) compile(s *words.Settings) (*compiled, error) {
 	if config.KeyClaim, _, err = s.Text("key_claim", h.KeyClaim); err != nil {
 		return nil, setting.In("KeyClaim", err)
 	}
+	if err := h.restrictByProof(c); err != nil {
+		return nil, err
+	}
 	if err := c.checkLogouts(); err != nil {
 		return nil, err
 	}
@@ -103,6 +116,48 @@ func (h *Handler) compile(s *words.Settings) (*compiled, error) {
 	}
 	c.cache, err = h.compileCache()
 	return c, setting.In("CacheSize", err)
+}
+
+// compileProof handles what the gate wants to know about who presents a token, and how the token came.
+func (h *Handler) compileProof(c *compiled) (err error) {
+	from := h.Proof
+	switch h.Profile {
+	case "":
+	case proofs.ProfileFAPI2:
+		from = from.ForFAPI2()
+	default:
+		return setting.Errorf("Profile", "unknown profile %q; the only one is %s", h.Profile, proofs.ProfileFAPI2)
+	}
+	if c.proof, err = from.Compile(); err != nil {
+		return setting.In("Proof", err)
+	}
+	if err := h.ClientCertHeader.Behind(c.proof); err != nil {
+		return setting.In("ClientCertHeader", err)
+	}
+	c.config.Proof, c.config.RequireTLS = c.proof.Policy(), h.RequireTLS
+	return nil
+}
+
+// restrictByProof applies to issuers what the gate wants to know about who presents a token.
+func (h *Handler) restrictByProof(c *compiled) error {
+	about := make([]proofs.Issuer, len(c.plans))
+	for i := range c.plans {
+		plan := &c.plans[i]
+		about[i] = proofs.Issuer{
+			PlainHTTP: plan.PlainHTTP() != "", NamesAlgorithms: h.Issuers[i].Algorithms != nil,
+			OnlyUserInfo: !plan.Verifies() && plan.Asking != nil && plan.Asking.Client.Mode == introspect.UserInfo,
+		}
+	}
+	if err := proofs.CheckRequired(&c.config, about); err != nil || h.Profile != proofs.ProfileFAPI2 {
+		return err
+	}
+	if err := proofs.RestrictToFAPI2(&c.config, about); err != nil {
+		return err
+	}
+	for i := range c.plans { // its server signs answers with the same algorithms
+		c.plans[i].Issuer.Algorithms = c.config.Issuers[i].Algorithms
+	}
+	return nil
 }
 
 // hasLocal reports whether tokens of a token_issuer of the same configuration are accepted.

@@ -68,14 +68,14 @@ func placeUsage() []string {
 
 const maxTokenSize = 1 << 20
 
-func (h *Handler) extractor() (*bearer.Extractor, error) {
+func (h *Handler) extractor(withDPoP bool) (*bearer.Extractor, error) {
 	if h.MaxTokenSize < 0 || h.MaxTokenSize > maxTokenSize {
 		return nil, setting.Errorf("MaxTokenSize", "max_token_size %d is not between 1 and %d", h.MaxTokenSize, maxTokenSize)
 	}
 	if err := words.NotEmpty("token_from", h.TokenFrom); err != nil {
 		return nil, setting.In("TokenFrom", err)
 	}
-	options := bearer.Options{MaxToken: h.MaxTokenSize}
+	options := bearer.Options{MaxToken: h.MaxTokenSize, DPoP: withDPoP}
 	for i, p := range h.TokenFrom {
 		place, err := p.compile()
 		if err != nil {

@@ -33,7 +33,11 @@ func (h *Handler) compileCORS(s *words.Settings, c *compiled) (err error) {
 			headers = append(headers, place.Name)
 		}
 	}
-	if c.cors, err = h.CORS.Compile(s, headers); err != nil {
+	var exposed []string
+	if c.proof.TakesDPoP() { // RFC 9449 section 7.1
+		headers, exposed = append(headers, "DPoP"), []string{"DPoP-Nonce"}
+	}
+	if c.cors, err = h.CORS.Compile(s, headers, exposed); err != nil {
 		return setting.In("CORS", err)
 	}
 	if cookies && !c.config.AnyOrigin {

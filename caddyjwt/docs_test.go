@@ -70,7 +70,7 @@ func TestErrorReferenceExplainsEveryTypeOfProblem(t *testing.T) {
 			t.Errorf("docs/errors.md does not explain %s", uri)
 		}
 	}
-	if len(types) != 6 {
+	if len(types) != 8 {
 		t.Errorf("%d types: %v", len(types), types)
 	}
 }

@@ -73,13 +73,16 @@ var (
 
 // afterExpiry refuses a request whose token was no longer in force when there was a response, as it would refuse a new
 // one.
-func (h *Handler) afterExpiry(w http.ResponseWriter, r *http.Request, err error, id *gate.Identity) error {
+func (h *Handler) afterExpiry(w http.ResponseWriter, r *http.Request, err error, verdict gate.Verdict) error {
+	failure := new(gate.Failure)
 	switch {
 	case errors.Is(err, expiry.ErrRevoked):
-		return h.refuse(w, r, &gate.Failure{Reason: gate.Revoked, Issuer: id.Issuer, Cause: errRevokedMeanwhile})
+		failure.Reason, failure.Cause = gate.Revoked, errRevokedMeanwhile
 	case errors.Is(err, expiry.ErrNotBegun):
-		return h.refuse(w, r, &gate.Failure{Reason: gate.Expired, Issuer: id.Issuer, Cause: errExpiredMeanwhile})
+		failure.Reason, failure.Cause = gate.Expired, errExpiredMeanwhile
 	default:
 		return err
 	}
+	failure.Issuer = verdict.Identity.Issuer
+	return h.refuse(w, r, h.gate.Refuse(r.Context(), verdict, failure))
 }

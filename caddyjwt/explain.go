@@ -57,6 +57,9 @@ func (h *Handler) Explainer(fetch bool) (*Explainer, error) {
 	if fetch {
 		open = o.open
 	}
+	if built.config.Proof, err = state.Proofs.ForExplaining(built.proof); err != nil {
+		return nil, err
+	}
 	leases, err := pool.Begin(state.Pool, open, func(error) {})
 	if err != nil {
 		return nil, err
@@ -124,7 +127,7 @@ func (x *Explainer) Explain(r *http.Request) (*gate.Explanation, gate.Answer) {
 	if e.Failure == nil {
 		return e, gate.Answer{}
 	}
-	return e, g.Answer(e.Failure)
+	return e, g.Answer(g.Refuse(r.Context(), gate.Verdict{}, e.Failure))
 }
 
 // Permissions says what the caller of an explained request may do by the rules for MCP. It is nil without rules, and if

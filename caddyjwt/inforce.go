@@ -11,6 +11,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/doubts"
 	"github.com/caddyjwt/gateway/caddyjwt/explain"
 	"github.com/caddyjwt/gateway/caddyjwt/inforce"
+	"github.com/caddyjwt/gateway/caddyjwt/proofs"
 	"github.com/caddyjwt/gateway/caddyjwt/traffic"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/roster"
@@ -74,6 +75,7 @@ func (h *Handler) doubtful(ctx caddy.Context, c *compiled) *doubts.Gate {
 	g := &doubts.Gate{
 		Config: &c.config, Plans: c.plans, Consumers: h.Consumers, TenantHeader: c.tenantHeader,
 		Resource: c.resource, AuthServers: c.part.Servers, Server: serverOf(ctx),
+		FAPI2: h.Profile == proofs.ProfileFAPI2,
 	}
 	if c.server != nil && h.AuthServerMetadata.Mode != "redirect" {
 		g.Proxied = c.server

@@ -243,7 +243,7 @@ func TestSummaryKnowsEverySetting(t *testing.T) {
 				"ForwardHeader ForwardPayload PadPayload ConsumerHeaders ForwardToken ExposeToken Optional OptionalExpired " +
 				"Anonymous AllowPreflight " +
 				"AnyOrigin TrustedOrigins Public Asking Cache Revocations OnlyLocalRevoked " +
-				"ResourceMetadata",
+				"ResourceMetadata Proof RequireTLS",
 			leftOut: "Realm Leeway Outputs Watched Now Turns", // of little weight, or not in any configuration
 		},
 		reflect.TypeFor[gate.Issuer](): {

@@ -22,6 +22,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/onheader"
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
 	"github.com/caddyjwt/gateway/caddyjwt/process"
+	"github.com/caddyjwt/gateway/caddyjwt/proofs"
 	"github.com/caddyjwt/gateway/caddyjwt/protected"
 	"github.com/caddyjwt/gateway/caddyjwt/require"
 	"github.com/caddyjwt/gateway/caddyjwt/rights"
@@ -30,6 +31,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/setting"
 )
 
 func init() {
@@ -105,6 +107,21 @@ type Handler struct {
 	// Further consumers, from a file that is followed while Caddy runs. Usernames and credential keys are unique among
 	// these and Consumers together. Default: none.
 	ConsumersFrom *consumers.From `json:"consumers_from,omitempty"`
+	// How clients prove that they have the key to which their token is bound (cnf): DPoP proofs (RFC 9449), client
+	// certificates (RFC 8705), or both. Default: tokens that are bound to a key are refused.
+	Proof *proofs.Config `json:"proof,omitempty"`
+	// The header in which a trusted proxy that ends TLS hands over the client's certificate. Needs proof with "mtls" or
+	// "any". Default: only the certificate of the connection counts.
+	ClientCertHeader *proofs.CertificateHeader `json:"client_cert_header,omitempty"`
+	// A profile that the gate keeps. "fapi2": what the FAPI 2.0 Security Profile demands of a resource server. Tokens come
+	// only in the header Authorization, over TLS, and are bound to a key: as proof says, or in any way if it is not there.
+	// Tokens and proofs are signed with PS256, ES256 or EdDSA (Ed25519). Settings that contradict it are an error. It also
+	// demands that revoked tokens are refused: that needs a store or introspection. Default: none.
+	Profile string `json:"profile,omitempty"`
+	// Refuse tokens that came over http without TLS. A good one is a warning in the log: others may have read it, so it
+	// should be revoked. Behind a proxy that ends TLS, the proxy must be one that Caddy trusts (trusted_proxies) and must
+	// send X-Forwarded-Proto. Default: how tokens come does not matter.
+	RequireTLS bool `json:"require_tls,omitempty"`
 	// The claim whose value selects a consumer's credential, in the payload or else in the JOSE header. If a credential
 	// has that value, it verifies the token; otherwise the issuer that "iss" names does. A name, not a path; only with
 	// consumers. Default: "iss". Placeholders are resolved.
@@ -259,6 +276,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	built.config.Revocations, built.config.Watched = h.revoked, h.EndAtExpiry != ""
+	if built.config.Proof, err = app.proofs.Open(built.proof, h.shared.Proofs, &app.revocations); err != nil {
+		return setting.In("Proof.Replay", err)
+	}
 	o := opener{built, issuers.Opener{Shared: h.shared, PrefetchAll: app.Prefetch, Local: &app.local}}
 	if h.leases, err = pool.Begin(h.shared.Pool, o.open, h.log.failedToClose); err != nil {
 		return err

@@ -84,7 +84,7 @@ func (r *reporter) failedToClose(err error) { r.logger.Error(err.Error()) }
 
 // refused logs a refusal with the answer's status. logged means that an access log has the request, with the reason.
 func (r *reporter) refused(f *gate.Failure, status int, logged bool) {
-	level, troubled := zapcore.DebugLevel, f.Reason.IsTrouble()
+	level, troubled := zapcore.DebugLevel, f.Reason.IsWarned()
 	if !logged && !troubled {
 		r.tally.add(f, status)
 	}

@@ -75,8 +75,10 @@ func (h *Handler) compileResource(s *words.Settings, c *compiled) error {
 		return setting.In("Resource.URL", fmt.Errorf("resource %s: %w", identifier, err))
 	}
 	c.config.ResourceMetadata, c.resource = id.MetadataURL(), &id
+	c.proof.At(id)
 	c.part = resource.Part{
 		Texts: texts, Scopes: c.scopes(), Named: h.Resource.Scopes, Methods: resource.Methods(c.config.Extractor.Places()),
+		Binding: c.proof.Binding(),
 	}
 	for i := range c.config.Issuers {
 		// No client could find a server at a pattern.

@@ -45,7 +45,7 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 			bodies.Limit(w, bodies.RefusedTimeout)
 		}
 		bodies.EndTrailers(w, r)
-		return h.refuse(w, r, err)
+		return h.refuse(w, r, h.gate.Refuse(r.Context(), verdict, err))
 	}
 	h.reportPass(r, verdict)
 	if offer != nil {
@@ -53,7 +53,7 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	}
 	if err := h.serve(w, r, next, verdict); err != nil {
 		bodies.EndTrailers(w, r)
-		return h.afterExpiry(w, r, err, verdict.Identity)
+		return h.afterExpiry(w, r, err, verdict)
 	}
 	return nil
 }
@@ -63,10 +63,15 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	if verdict.Outcome != gate.Accepted {
 		return next.ServeHTTP(w, r)
 	}
-	if verdict.InAuthorization {
+	if verdict.InAuthorization && !verdict.StaleNonce {
 		return h.ending.Serve(w, r, next, h.lifeOf(verdict))
 	}
-	marked := onheader.Wrap(w, keepPrivate)
+	mark := keepPrivate
+	if verdict.StaleNonce {
+		nonce := h.gate.NewNonce(r.Context())
+		mark = func(header http.Header) { giveNonce(header, nonce) }
+	}
+	marked := onheader.Wrap(w, mark)
 	err := h.ending.Serve(marked, r, next, h.lifeOf(verdict))
 	marked.Finish()
 	return err

@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddyjwt/gateway/caddyjwt/facts"
 	"github.com/caddyjwt/gateway/internal/gate"
 )
 
@@ -21,6 +22,7 @@ func (h *Handler) strip(r *http.Request, verdict gate.Verdict) {
 	case verdict.TokenExpired:
 		h.gate.RemoveToken(r)
 	}
+	h.gate.StripCertificate(r, facts.Of(r).Proxied())
 	h.gate.Strip(r)
 	if !h.gate.TakesQuery(verdict.Outcome) {
 		return

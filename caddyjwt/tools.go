@@ -2,6 +2,7 @@ package caddyjwt
 
 import (
 	"cmp"
+	"crypto/tls"
 	"io"
 	"net/http"
 	"net/url"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyjwt/gateway/caddyjwt/process"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/gate"
@@ -38,6 +40,9 @@ func (h *Handler) Offline(now func() time.Time) (*Offline, error) {
 	}
 	issuers, err := built.issuersHere(h, time.Now())
 	if err != nil {
+		return nil, err
+	}
+	if built.config.Proof, err = process.New().Proofs.ForTools(built.proof); err != nil {
 		return nil, err
 	}
 	built.config.Now, built.config.Public = now, nil // the token is to be judged, whatever the path
@@ -81,9 +86,35 @@ func (o *Offline) Decrypts() bool {
 	return slices.ContainsFunc(o.config.Issuers, func(i gate.Issuer) bool { return i.Decrypt != nil })
 }
 
-// Try has the gate check a request with the token in the first configured place. An error is a *gate.Failure.
-func (o *Offline) Try(token string) error {
+// TakesDPoP reports whether a client may prove by DPoP that it has the key of its token.
+func (o *Offline) TakesDPoP() bool { return o.config.Proof != nil && o.config.Proof.DPoP != nil }
+
+// TakesCertificates reports whether a client may prove that by its certificate.
+func (o *Offline) TakesCertificates() bool {
+	return o.config.Proof != nil && o.config.Proof.Certificates != nil
+}
+
+// Now is the time on the gate's clock.
+func (o *Offline) Now() time.Time { return o.config.Now() }
+
+// Base is a URL of the gate with the path "/": that of its resource, if the configuration has one, and otherwise
+// "https://localhost/".
+func (o *Offline) Base() string {
+	if o.TakesDPoP() && o.config.Proof.DPoP.Host != "" {
+		return o.config.Proof.DPoP.Scheme + "://" + o.config.Proof.DPoP.Host + "/"
+	}
+	return "https://localhost/"
+}
+
+// Request is a request with the token in the first configured place. It came by TLS to the host "localhost".
+func (o *Offline) Request(token string) *http.Request {
 	r := requestWith(o.config.Extractor.Places()[0], token)
+	r.Host, r.TLS = "localhost", new(tls.ConnectionState)
+	return r
+}
+
+// Try has the gate check a request, which no proxy has forwarded. An error is a *gate.Failure.
+func (o *Offline) Try(r *http.Request) error {
 	verdict, err := o.gate.Check(gate.Request{HTTP: r, Facts: gate.Direct(r)})
 	if err == nil && verdict.Outcome != gate.Accepted {
 		err = gate.InternalError

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
 	"github.com/caddyjwt/gateway/caddyjwt/decryption"
 	"github.com/caddyjwt/gateway/caddyjwt/issuers"
+	"github.com/caddyjwt/gateway/caddyjwt/proofs"
 	"github.com/caddyjwt/gateway/caddyjwt/require"
 	"github.com/caddyjwt/gateway/caddyjwt/rights"
 	"github.com/caddyjwt/gateway/caddyjwt/words/wordstest"
@@ -34,8 +35,9 @@ var sections = map[string]reflect.Type{
 	"keys": reflect.TypeFor[struct { // its words fill fields of keys[]
 		CA []string `json:"ca"`
 	}](),
-	"cors": reflect.TypeFor[cors.Config](),
-	"mcp":  reflect.TypeFor[rights.Rights](),
+	"cors":  reflect.TypeFor[cors.Config](),
+	"mcp":   reflect.TypeFor[rights.Rights](),
+	"proof": reflect.TypeFor[proofs.Config](),
 }
 
 // The comment of UnmarshalCaddyfile has the syntax card that the tables make.

@@ -3,7 +3,9 @@ package command
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -34,6 +36,7 @@ type explainOptions struct {
 	config      configFile
 	site, route string
 	address     string // of the admin endpoint of the Caddy that judges; empty for this process
+	certificate string // file with the client's
 	fetch, json bool
 }
 
@@ -41,7 +44,7 @@ func explainCommand() *cobra.Command {
 	var o explainOptions
 	cmd := &cobra.Command{
 		Use: "explain --config <file>|--address <admin> [--site <host>] [--route <path, number or name>] [--fetch] " +
-			"[--json] <token>|-",
+			"[--client-cert <file>] [--json] <token>|-",
 		Short: "Says why the configured gate refuses a token",
 		Long: `
 Applies the rules of a bearer_auth handler in the config file to a token, one by one, and prints for each what the
@@ -56,7 +59,9 @@ The input is an argument, or standard input for "-":
   - an HTTP request;
   - the JSON answer of a token endpoint.
 
-A token alone is tried in the first place of token_from. The command never prints the token or its signature. It does
+A token alone is tried in the first place of token_from. To have a DPoP proof judged, give the request or the curl
+command, or at least both header lines: Authorization and DPoP. No proof is used up. --client-cert names the certificate
+that the client shows. The command never prints the token or its signature. It does
 print claims.
 
 Other users of the machine can see arguments, and the shell keeps them in its history. For tokens that matter, use
@@ -96,6 +101,7 @@ Exit status:
 	flags.StringVar(&o.site, "site", "", "Host of the site (default: all)")
 	flags.StringVar(&o.route, "route", "", "Path of a request, or the number or name of a gate (default: all)")
 	flags.StringVar(&o.address, "address", "", "Admin endpoint of the running Caddy that is to judge")
+	flags.StringVar(&o.certificate, "client-cert", "", "PEM file of the certificate that the client shows (mutual TLS)")
 	flags.BoolVar(&o.fetch, "fetch", false, "Fetch keys and ask servers, as the gate would")
 	flags.BoolVar(&o.json, "json", false, "Print JSON")
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -162,8 +168,14 @@ func statusOf(report *explain.Report) int {
 
 // explained is what the gates of the configuration, or of the running Caddy, make of the input.
 func (o *explainOptions) explained(cmd *cobra.Command, input string) (*explain.Report, error) {
+	certificate, err := o.clientCertificate()
+	if err != nil {
+		return nil, err
+	}
 	if o.address != "" {
-		return o.askRunning(cmd, input)
+		return o.askRunning(cmd, operator.Question{
+			Input: input, Site: o.site, Route: o.route, ClientCertificate: certificatePEM(certificate),
+		})
 	}
 	in, err := paste.Read(input)
 	if err != nil {
@@ -174,16 +186,38 @@ func (o *explainOptions) explained(cmd *cobra.Command, input string) (*explain.R
 		return nil, err
 	}
 	ctx := cmp.Or(cmd.Context(), context.Background()) // tests have none
-	return explain.Explain(ctx, gates, explain.Order{Input: in, Site: o.site, Route: o.route})
+	return explain.Explain(ctx, gates, explain.Order{
+		Input: in, Site: o.site, Route: o.route, Certificate: certificate,
+	})
+}
+
+// clientCertificate is the certificate that the client shows; nil for none.
+func (o *explainOptions) clientCertificate() (*x509.Certificate, error) {
+	if o.certificate == "" {
+		return nil, nil
+	}
+	certificate, err := readCertificate(o.certificate)
+	if err != nil {
+		return nil, fmt.Errorf("--client-cert %s: %w", o.certificate, err)
+	}
+	return certificate, nil
+}
+
+// certificatePEM is a certificate as PEM; empty for none. What else is in its file, such as a key, stays there.
+func certificatePEM(certificate *x509.Certificate) string {
+	if certificate == nil {
+		return ""
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw}))
 }
 
 // askRunning has the running Caddy judge.
-func (o *explainOptions) askRunning(cmd *cobra.Command, input string) (*explain.Report, error) {
+func (o *explainOptions) askRunning(cmd *cobra.Command, question operator.Question) (*explain.Report, error) {
 	if cmd.Flags().Changed("config") || o.fetch {
 		return nil, errors.New("--address asks the Caddy that runs, which has a configuration, and fetches what it lacks: " +
 			"leave --config and --fetch out")
 	}
-	body, err := json.Marshal(operator.Question{Input: input, Site: o.site, Route: o.route})
+	body, err := json.Marshal(question)
 	if err != nil {
 		return nil, err
 	}

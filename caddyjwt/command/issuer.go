@@ -181,7 +181,7 @@ func (o *mintOptions) keyOf(issuer *caddyjwt.OfflineIssuer) (key signingKey, err
 		return key, fmt.Errorf("issuer %q has public keys (keys %s): give the private key of one of them with --private-key",
 			issuer.Name, issuer.KeySource)
 	}
-	private, err := o.readPrivateKey()
+	private, err := readPrivateKey(o.privateKey)
 	if err != nil {
 		return key, err
 	}

@@ -24,6 +24,7 @@ type mintOptions struct {
 	lifetime             lifetimeFlag
 	header               headerFlags
 	encrypt              encryptFlags
+	bound                boundFlags
 }
 
 const defaultLifetime = 5 * time.Minute
@@ -54,6 +55,8 @@ taken from the config. With a public key, the token is signed with the private k
 have its keys in the config or in a file: "keys secret", "keys pem" or "keys file". The token has the claims that the
 handler asks for: iss, aud, sub, iat, exp, jti and, for an issuer, the scopes of "require scope".
 With --encrypt-to, the signed token is encrypted for the holder of a private key (a nested JWT).
+With --dpop-key or --client-cert, the token is bound to a key or certificate of the client. With --dpop-proof, the
+command prints the header lines of one request, with the token and a proof for it (DPoP), as "curl -H @-" reads them.
 Before printing it, the command tries the token on the handler, without the network, and fails if the handler refuses
 it. If several handlers know the consumer or issuer, the token is for the first one that accepts it.
 
@@ -63,6 +66,8 @@ itself, and whoever runs this command should not be able to read a secret or pri
   caddy bearer-auth mint --config Caddyfile --issuer https://auth.example.com --private-key key.pem --subject zoe
   caddy bearer-auth mint --config Caddyfile --consumer alice --claim scope="read write" --claim level=3 --lifetime 1h
   caddy bearer-auth mint --config Caddyfile --consumer alice --header x-tenant=one --encrypt-to gate-public.pem
+  caddy bearer-auth mint --config Caddyfile --consumer alice --dpop-proof "GET http://localhost:8080/" |
+    curl -H @- http://localhost:8080/
   curl -H "Authorization: Bearer $(caddy bearer-auth mint --config Caddyfile --consumer alice)" localhost:8080/`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -70,7 +75,11 @@ itself, and whoever runs this command should not be able to read a secret or pri
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), token)
+			text, err := o.bound.printed(token, time.Now())
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), text)
 			return err
 		},
 	}
@@ -87,6 +96,7 @@ itself, and whoever runs this command should not be able to read a secret or pri
 	flags.StringVar(&o.privateKey, "private-key", "", "PEM file of the private key, for RS, PS, ES and EdDSA")
 	o.header.addTo(cmd)
 	o.encrypt.addTo(cmd)
+	o.bound.addTo(cmd)
 	return cmd
 }
 
@@ -106,6 +116,9 @@ func (o *mintOptions) mint() (string, error) {
 		return "", err
 	}
 	if err := o.encrypt.read(); err != nil {
+		return "", err
+	}
+	if err := o.bound.read(); err != nil {
 		return "", err
 	}
 	handlers, err := o.config.handlers()

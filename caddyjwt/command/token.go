@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -75,21 +76,41 @@ func (o *mintOptions) offline(h *caddyjwt.Handler, issued, now time.Time) (*cadd
 	return offline, nil
 }
 
-// signed signs a token, encrypts it if that is wanted, and tries it. A gate that opens no encrypted tokens gets to see
-// what is inside.
+// signed signs a token, encrypts it if that is wanted, and tries it. A bound token is tried as its client would send
+// it.
 func (o *mintOptions) signed(token *jwt.Token, key any, offline *caddyjwt.Offline) (string, error) {
-	text, err := token.SignedString(key)
-	if err != nil {
-		return "", fmt.Errorf("signing with %s: %w; check that the private key fits the algorithm", token.Header["alg"], err)
+	if o.bound.confirmation != nil {
+		if err := o.bound.countsAt(offline); err != nil {
+			return "", err
+		}
+		token.Claims.(jwt.MapClaims)["cnf"] = o.bound.confirmation
 	}
-	sealed, err := o.encrypt.seal(text)
+	text, sealed, err := o.sealed(token, key)
 	if err != nil {
 		return "", err
 	}
 	if offline.Decrypts() {
-		text = sealed
+		text = sealed // a gate that opens no encrypted tokens gets to see what is inside
 	}
-	return sealed, accepted(offline, text)
+	r, err := o.bound.sent(offline, text)
+	if err != nil {
+		return "", err
+	}
+	if err := accepted(offline, r); err != nil {
+		return "", err
+	}
+	return sealed, nil
+}
+
+// sealed is a signed token, as it is and encrypted. Both are the same if it is not to be encrypted.
+func (o *mintOptions) sealed(token *jwt.Token, key any) (text, sealed string, err error) {
+	text, err = token.SignedString(key)
+	if err != nil {
+		return "", "", fmt.Errorf("signing with %s: %w; check that the private key fits the algorithm",
+			token.Header["alg"], err)
+	}
+	sealed, err = o.encrypt.seal(text)
+	return text, sealed, err
 }
 
 // issued is the token's iat: now, or, for a token that is to be expired, some time before its exp.
@@ -153,6 +174,9 @@ func (o *mintOptions) addClaims(claims jwt.MapClaims, fixed, why string) error {
 		if name == fixed {
 			return fmt.Errorf("--claim %s: %s", name, why)
 		}
+		if name == "cnf" && o.bound.confirmation != nil {
+			return errors.New("--claim cnf: --dpop-key, --dpop-proof and --client-cert set this claim; leave it out")
+		}
 		claims[name] = value
 	}
 	return nil
@@ -191,7 +215,7 @@ func (o *mintOptions) signingKey(credential *consumers.Credential, now time.Time
 		return nil, fmt.Errorf("credential %q verifies with a public key: give its private key with --private-key",
 			credential.Key)
 	}
-	key, err := o.readPrivateKey()
+	key, err := readPrivateKey(o.privateKey)
 	if err != nil {
 		return nil, err
 	}
@@ -211,8 +235,8 @@ func (o *mintOptions) signingKey(credential *consumers.Credential, now time.Time
 	return key, nil
 }
 
-func (o *mintOptions) readPrivateKey() (crypto.Signer, error) {
-	text, err := os.ReadFile(o.privateKey)
+func readPrivateKey(path string) (crypto.Signer, error) {
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -221,16 +245,16 @@ func (o *mintOptions) readPrivateKey() (crypto.Signer, error) {
 		err = fmt.Errorf("%w: decrypt it first, for example with \"openssl pkey\"", err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", o.privateKey, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return key, nil
 }
 
 func thumbprint(sum [32]byte) string { return base64.RawURLEncoding.EncodeToString(sum[:]) }
 
-// accepted tries the token, and returns an error that says why the gate refuses it.
-func accepted(offline *caddyjwt.Offline, token string) error {
-	err := offline.Try(token)
+// accepted tries a request, and returns an error that says why the gate refuses its token.
+func accepted(offline *caddyjwt.Offline, r *http.Request) error {
+	err := offline.Try(r)
 	if err == nil {
 		return nil
 	}
@@ -269,7 +293,15 @@ func hintFor(reason gate.Reason, offline *caddyjwt.Offline) string {
 		return "name the key of the issuer's decrypt block with --encrypt-to"
 	case gate.MalformedToken:
 		return "check the values of --claim and --header, and --kid"
-	case gate.ProofRequired, gate.InvalidType, gate.UnsafeClaim:
+	case gate.ProofRequired:
+		return "bind the token with --dpop-proof, --dpop-key or --client-cert, as the line \"proof\" of the gate takes " +
+			"it, and leave out --claim cnf"
+	case gate.InvalidProof:
+		return "give --dpop-proof the method and the URL with which clients address the gate, and --dpop-key a key that " +
+			"the line \"proof\" allows"
+	case gate.PlainHTTP:
+		return "give --dpop-proof a URL that begins with https"
+	case gate.InvalidType, gate.UnsafeClaim:
 		return "check the values of --claim"
 	}
 	return ""

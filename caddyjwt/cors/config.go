@@ -70,9 +70,10 @@ var (
 
 const longestMaxAge = 24 * time.Hour
 
-// Compile checks the settings and makes the policy. tokenHeaders are the headers that may hold a token. An error names
-// a field of Config. Origins that are not known yet (see words.Settings) are left out of the policy.
-func (c *Config) Compile(s *words.Settings, tokenHeaders []string) (*Policy, error) {
+// Compile checks the settings and makes the policy. tokenHeaders are the headers that may hold a token or a proof, and
+// answerHeaders those with which the gate answers beside a challenge. An error names a field of Config. Origins that
+// are not known yet (see words.Settings) are left out of the policy.
+func (c *Config) Compile(s *words.Settings, tokenHeaders, answerHeaders []string) (*Policy, error) {
 	origins, err := c.compileOrigins(s)
 	if err != nil {
 		return nil, err
@@ -91,7 +92,7 @@ func (c *Config) Compile(s *words.Settings, tokenHeaders []string) (*Policy, err
 		rules.methods = defaultMethods
 	}
 	rules.headers = slices.Concat(alwaysAllowed, tokenHeaders, c.Headers)
-	rules.exposed = union(alwaysExposed, c.Expose)
+	rules.exposed = union(union(alwaysExposed, answerHeaders), c.Expose)
 	if rules.maxAge, err = c.compileMaxAge(); err != nil {
 		return nil, setting.In("MaxAge", err)
 	}

@@ -17,7 +17,7 @@ const app = "https://app.example.com"
 
 func compile(t testing.TB, c Config) *Policy {
 	t.Helper()
-	p, err := c.Compile(words.NewSettings(), []string{"Authorization"})
+	p, err := c.Compile(words.NewSettings(), []string{"Authorization"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,7 +275,7 @@ func TestMistakes(t *testing.T) {
 			"not between"},
 		"max_age too fine": {with(func(c *Config) { c.MaxAge = duration(1) }), "MaxAge", "whole seconds"},
 	} {
-		_, err := row.config.Compile(words.NewSettings(), nil)
+		_, err := row.config.Compile(words.NewSettings(), nil, nil)
 		if err == nil || setting.Field(err) != row.field || !strings.Contains(err.Error(), row.want) {
 			t.Errorf("%s: field %q, error %v, want %q and %q", name, setting.Field(err), err, row.field, row.want)
 		}
@@ -285,17 +285,17 @@ func TestMistakes(t *testing.T) {
 // An origin in a variable may be unknown where a configuration is adapted. The others are checked all the same.
 func TestUnknownOrigins(t *testing.T) {
 	c := Config{Origins: []string{"{env.CORS_TEST_UNSET}", app}}
-	p, err := c.Compile(words.NewDeferringSettings(), nil)
+	p, err := c.Compile(words.NewDeferringSettings(), nil, nil)
 	if err != nil || !slices.Equal(p.Origins(), []string{app}) {
 		t.Errorf("origins %v, error %v", p.Origins(), err)
 	}
 	c.Origins[1] += "/"
-	if _, err := c.Compile(words.NewDeferringSettings(), nil); err == nil {
+	if _, err := c.Compile(words.NewDeferringSettings(), nil, nil); err == nil {
 		t.Error("the other origin was not checked")
 	}
 	t.Setenv("CORS_TEST_UNSET", "https://from.example")
 	c.Origins[1] = app
-	p, err = c.Compile(words.NewSettings(), nil)
+	p, err = c.Compile(words.NewSettings(), nil, nil)
 	if err != nil || !slices.Equal(p.Origins(), []string{"https://from.example", app}) {
 		t.Errorf("origins %v, error %v", p.Origins(), err)
 	}

@@ -30,6 +30,8 @@ type Gate struct {
 	AuthServers []string
 	// Proxied is the issuer whose metadata clients get through Caddy. It is nil without one.
 	Proxied *issuers.Plan
+	// FAPI2 says that the gate keeps the FAPI 2.0 Security Profile.
+	FAPI2 bool
 	// Server is the HTTP server that has the gate. It is nil when that is not known.
 	Server *caddyhttp.Server
 }
@@ -49,6 +51,7 @@ func Of(g *Gate, warn Warn) {
 		warn(doubt)
 	}
 	g.droppedPlaces(warn)
+	g.proofs(warn)
 }
 
 // forwardsTenant reports whether the backend learns the tenant of a caller.

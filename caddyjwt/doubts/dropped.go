@@ -9,18 +9,26 @@ import (
 	"github.com/caddyjwt/gateway/internal/bearer"
 )
 
-// droppedPlaces names headers that are places for a token and never arrive. This is a warning, not an error: only the
-// server knows which fields it drops, and a Caddyfile configures that elsewhere.
+// droppedPlaces names headers that are places for a token, or for a certificate, and never arrive. This is a warning,
+// not an error: only the server knows which fields it drops, and a Caddyfile configures that elsewhere.
 func (g *Gate) droppedPlaces(warn Warn) {
 	if g.Server == nil {
 		return
 	}
-	for _, place := range g.Config.Extractor.Places() {
-		if place.Kind == bearer.Header && isDropped(g.Server, place.Name) {
-			warn("tokens in this header never arrive: Caddy drops fields with \"_\" or \".\" in their names; use another "+
+	check := func(what, name string) {
+		if isDropped(g.Server, name) {
+			warn(what+" in this header never arrive: Caddy drops fields with \"_\" or \".\" in their names; use another "+
 				"header, or list this one in the server option expected_underscore_headers or expected_dot_headers",
-				zap.String("header", place.Name))
+				zap.String("header", name))
 		}
+	}
+	for _, place := range g.Config.Extractor.Places() {
+		if place.Kind == bearer.Header {
+			check("tokens", place.Name)
+		}
+	}
+	if p := g.Config.Proof; p != nil && p.Certificates != nil {
+		check("client certificates", p.Certificates.Header)
 	}
 }
 

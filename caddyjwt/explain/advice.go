@@ -82,8 +82,19 @@ var advices = map[gate.Reason]func(*subject) *advice{
 	gate.InvalidIssuer:   (*subject).invalidIssuer,
 	gate.InvalidAudience: (*subject).audience,
 	gate.MissingClaim:    (*subject).missingClaim,
-	gate.ProofRequired: note("Leave the configuration as it is: without its proof of possession, such a token is not a " +
-		"bearer token. Have the server issue bearer tokens for this API."),
+	gate.PlainHTTP: note("Revoke the token, and have the client use https: others may have read it. If a proxy before " +
+		"Caddy ends TLS, name that proxy in \"trusted_proxies\" of the server."),
+	gate.ProofRequired: (*subject).proofRequired,
+	gate.InvalidProof:  (*subject).invalidProof,
+	gate.OtherKey:      (*subject).otherKey,
+	gate.NonceRequired: note("Send the nonce that the answer has in DPoP-Nonce, in a new proof: \"mint --dpop-proof\" " +
+		"takes it with --dpop-nonce. Clients that know RFC 9449 section 9 do that by themselves."),
+	gate.ProofReplayed: note("Make a new proof for each request. If the client does, somebody else has sent its " +
+		"proof: look for who reads its requests."),
+	gate.TooManyProofs: note("The client has sent very many proofs of one key within \"max_age\": have it slow down, or " +
+		"use one key for each of its processes. A shorter \"max_age\" in the block \"proof\" forgets proofs sooner."),
+	gate.ProofsUnavailable: note("Look at the store, which keeps the proofs that were used, and the secret of nonces: " +
+		"run \"caddy bearer-auth store status\"."),
 	gate.Revoked: note("Get a new token. \"caddy bearer-auth revocations\" lists what is revoked, and \"revoke --undo\" " +
 		"takes a revocation back."),
 	gate.RevocationsUnavailable: note("Look at the store of revoked tokens: run \"caddy bearer-auth store status\"."),

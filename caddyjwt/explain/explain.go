@@ -5,9 +5,9 @@ package explain
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -63,6 +63,8 @@ type Order struct {
 	Input paste.Input
 	// Site is the host of the gates, and Route a path, or the number or name of a gate. Empty means all.
 	Site, Route string
+	// Certificate is that of the client, who has proved to have its key. Nil means that the client has shown none.
+	Certificate *x509.Certificate
 }
 
 // Explain judges the input by the gates that the order selects. An error says what is wrong with the order, or why a
@@ -74,7 +76,7 @@ func Explain(ctx context.Context, all []*Gate, order Order) (*Report, error) {
 	}
 	report := new(Report)
 	for _, g := range gates {
-		judged, err := g.judge(ctx, order.Input)
+		judged, err := g.judge(ctx, &order)
 		if err != nil {
 			return nil, fmt.Errorf("%s: this gate would not load: %w", g.title(), err)
 		}
@@ -85,7 +87,7 @@ func Explain(ctx context.Context, all []*Gate, order Order) (*Report, error) {
 }
 
 // judge explains the input for one gate.
-func (g *Gate) judge(ctx context.Context, in paste.Input) (*Judged, error) {
+func (g *Gate) judge(ctx context.Context, order *Order) (*Judged, error) {
 	x, err := g.Open()
 	if err != nil {
 		return nil, err
@@ -93,43 +95,25 @@ func (g *Gate) judge(ctx context.Context, in paste.Input) (*Judged, error) {
 	defer x.Close()
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
-	r, err := requestFor(ctx, x, in)
+	sent, err := order.requestFor(ctx, x)
 	if err != nil {
 		return nil, err
 	}
-	e, answer := x.Explain(r)
+	e, answer := x.Explain(sent.request)
 	j := newJudged(g.Site(g.Name), e, answer)
 	if e.Outcome == gate.Accepted && e.Failure == nil {
+		if config := x.Config(); sent.assumed != "" && (config.RequireTLS || config.Proof != nil) {
+			j.Steps = append(j.Steps, step{Rule: "address", Result: string(gate.NotChecked), Detail: sent.assumed})
+		}
 		for rule, why := range g.Unknown {
 			j.Steps = append(j.Steps, step{Rule: rule, Result: string(gate.NotChecked), Detail: why})
 		}
 	}
 	j.MCP = x.Permissions(e)
 	if e.Failure != nil {
-		j.Change = advise(x.Config(), e, r)
+		j.Change = advise(x.Config(), e, sent.request)
 	}
 	return j, nil
-}
-
-// requestFor is a request of its own for each gate: reading a form consumes the body.
-func requestFor(ctx context.Context, x Judge, in paste.Input) (*http.Request, error) {
-	if in.Request == nil {
-		return x.Request(in.Token).WithContext(ctx), nil
-	}
-	r := in.Request.Clone(ctx)
-	body, err := io.ReadAll(in.Request.Body)
-	if err != nil {
-		return nil, err
-	}
-	in.Request.Body, r.Body = newBody(body), newBody(body)
-	return r, nil
-}
-
-func newBody(body []byte) io.ReadCloser {
-	if len(body) == 0 {
-		return http.NoBody
-	}
-	return io.NopCloser(strings.NewReader(string(body)))
 }
 
 // gates are those that the order selects.

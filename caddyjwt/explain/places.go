@@ -15,6 +15,11 @@ var usual = []string{
 
 // missingToken looks for a token in places where the gate does not.
 func (s *subject) missingToken() *advice {
+	scheme, _, _ := strings.Cut(s.request.Header.Get("Authorization"), " ")
+	if strings.EqualFold(scheme, bearer.DPoPScheme) {
+		return &advice{Line: s.proofLine("dpop"), Where: inGate,
+			Note: "The token came with the scheme DPoP, which counts only where the gate takes proofs of possession."}
+	}
 	for _, place := range s.otherPlaces() {
 		if !placeFits(place) {
 			continue

@@ -25,9 +25,9 @@ func (f facts) Scheme() string {
 	switch {
 	case !told:
 		return gate.Direct(f.Request).Scheme()
-	case strings.EqualFold(said, "https"):
+	case strings.EqualFold(said, "https"), strings.EqualFold(said, "wss"): // as Traefik says of a WebSocket
 		return "https"
-	case strings.EqualFold(said, "http"):
+	case strings.EqualFold(said, "http"), strings.EqualFold(said, "ws"):
 		return "http"
 	default:
 		return ""
@@ -43,6 +43,12 @@ func (f facts) Host() string {
 	return f.Request.Host
 }
 
+// Method implements gate.Facts. Without the original request nobody knows what handlers have made of it.
+func (f facts) Method() string {
+	original, _ := f.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+	return original.Method
+}
+
 // Target implements gate.Facts. Without the original request nobody knows what handlers have rewritten.
 func (f facts) Target() string {
 	original, _ := f.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
@@ -51,7 +57,7 @@ func (f facts) Target() string {
 
 // Certificate implements gate.Facts. The certificate of a trusted proxy is not the client's.
 func (f facts) Certificate() *x509.Certificate {
-	if f.proxied() {
+	if f.Proxied() {
 		return nil
 	}
 	return gate.Direct(f.Request).Certificate()
@@ -74,7 +80,7 @@ func (f facts) Client() netip.Addr {
 // trusted proxy or the field.
 func (f facts) forwarded(field string) (said string, told bool) {
 	values := f.Header[field]
-	if len(values) == 0 || !f.proxied() {
+	if len(values) == 0 || !f.Proxied() {
 		return "", false
 	}
 	if len(values) > 1 || strings.Contains(values[0], ",") {
@@ -83,8 +89,8 @@ func (f facts) forwarded(field string) (said string, told bool) {
 	return strings.TrimSpace(values[0]), true
 }
 
-// proxied reports whether the request came through a trusted proxy.
-func (f facts) proxied() bool {
+// Proxied implements gate.Facts.
+func (f facts) Proxied() bool {
 	trusted, _ := caddyhttp.GetVar(f.Context(), caddyhttp.TrustedProxyVarKey).(bool)
 	return trusted
 }

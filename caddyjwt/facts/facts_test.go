@@ -22,7 +22,7 @@ func taken(trusted bool, header http.Header) *http.Request {
 	ctx := context.WithValue(r.Context(), caddyhttp.VarsCtxKey, map[string]any{
 		caddyhttp.TrustedProxyVarKey: trusted, caddyhttp.ClientIPVarKey: "198.51.100.7",
 	})
-	ctx = context.WithValue(ctx, caddyhttp.OriginalRequestCtxKey, http.Request{RequestURI: "/asked"})
+	ctx = context.WithValue(ctx, caddyhttp.OriginalRequestCtxKey, http.Request{Method: "GET", RequestURI: "/asked"})
 	return r.WithContext(ctx)
 }
 
@@ -40,7 +40,8 @@ func TestFactsBehindProxies(t *testing.T) {
 		"a proxy":                            {true, forwarded("http", "outer.example"), "http", "outer.example"},
 		"a proxy that says nothing":          {true, http.Header{}, "https", "api.example"},
 		"a proxy in capitals":                {true, forwarded("HTTPS", " outer.example "), "https", "outer.example"},
-		"a proxy that speaks of WebSockets":  {true, forwarded("wss", "outer.example"), "", "outer.example"},
+		"a proxy that speaks of WebSockets":  {true, forwarded("wss", "outer.example"), "https", "outer.example"},
+		"the same without TLS":               {true, forwarded("WS", "outer.example"), "http", "outer.example"},
 		"a list, of which one is a client's": {true, forwarded("https, http", "evil.example, outer.example"), "", ""},
 		"two fields, of which one is a client's": {true, http.Header{
 			"X-Forwarded-Proto": {"https", "http"}, "X-Forwarded-Host": {"evil.example", "outer.example"},
@@ -53,18 +54,19 @@ func TestFactsBehindProxies(t *testing.T) {
 	}
 }
 
-// Without the original request, nobody knows whether the target was rewritten.
-func TestTargetIsTheOneThatTheClientSent(t *testing.T) {
-	r := taken(true, http.Header{"X-Original-Url": {"/claimed"}, "X-Forwarded-Uri": {"/claimed"}})
-	r.RequestURI = "/rewritten"
-	if target := (facts{r}).Target(); target != "/asked" {
-		t.Errorf("target %q", target)
+// Without the original request, nobody knows whether the method and the target were rewritten.
+func TestRequestLineIsTheOneThatTheClientSent(t *testing.T) {
+	r := taken(true, http.Header{"X-Original-Url": {"/claimed"}, "X-Forwarded-Uri": {"/claimed"},
+		"X-Http-Method-Override": {"DELETE"}})
+	r.RequestURI, r.Method = "/rewritten", http.MethodPut
+	if f := (facts{r}); f.Target() != "/asked" || f.Method() != http.MethodGet {
+		t.Errorf("%s %s", f.Method(), f.Target())
 	}
-	if target := (facts{httptest.NewRequest("GET", "/rewritten", nil)}).Target(); target != "" {
-		t.Errorf("target %q without the original request", target)
+	if f := (facts{httptest.NewRequest("GET", "/rewritten", nil)}); f.Target()+f.Method() != "" {
+		t.Errorf("%s %s without the original request", f.Method(), f.Target())
 	}
-	if n := testing.AllocsPerRun(100, func() { _ = facts{r}.Target() }); n != 0 {
-		t.Errorf("the target allocates %v times", n)
+	if n := testing.AllocsPerRun(100, func() { _, _ = facts{r}.Target(), facts{r}.Method() }); n != 0 {
+		t.Errorf("they allocate %v times", n)
 	}
 }
 

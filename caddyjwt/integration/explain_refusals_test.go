@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ type refusal struct {
 	gate  []string // lines of the bearer_auth block
 	token string
 	input string // a request, with %s for the token; empty for the token alone
+	args  []string
 	fetch bool
 	sees  []string // what the output names: what came and what was expected
 }
@@ -47,7 +49,7 @@ func refusals(t *testing.T, key *tokentest.Key) map[gate.Reason]map[string]refus
 	down := tokentest.NewAS(t, tokentest.StartDown())
 	confirming := introspector(t, tokentest.WithKeys(key))
 	confirming.Introspect(always(active("sub", "mallory")))
-	return map[gate.Reason]map[string]refusal{
+	all := map[gate.Reason]map[string]refusal{
 		gate.MalformedRequest: {
 			"two tokens": {gate: append([]string{"token_from header Authorization", "token_from query jwt"}, plain...),
 				token: signed(), input: "curl -H 'Authorization: Bearer %s' 'https://example.com/?jwt=%[1]s'",
@@ -60,6 +62,8 @@ func refusals(t *testing.T, key *tokentest.Key) map[gate.Reason]map[string]refus
 		gate.MissingToken: {
 			"another scheme": {gate: plain, token: signed(), input: "Authorization: JWT %s",
 				sees: []string{"header Authorization Bearer", "token_from header Authorization JWT"}},
+			"the scheme DPoP": {gate: plain, token: signed(), input: "Authorization: DPoP %s",
+				sees: []string{"header Authorization Bearer", "proof dpop"}},
 			"in the query": {gate: plain, token: signed(), input: "curl https://example.com/?access_token=%s",
 				sees: []string{"header Authorization Bearer", "token_from query access_token"}},
 			"in a cookie": {gate: plain, token: signed(), input: "Cookie: a=b; sess=%s",
@@ -177,8 +181,6 @@ func refusals(t *testing.T, key *tokentest.Key) map[gate.Reason]map[string]refus
 				token: signed("sub", nil),
 				sees:  []string{"sub or client_id", "audience <value>"}},
 		},
-		gate.ProofRequired: {"DPoP": {gate: plain, token: signed("cnf", map[string]any{"jkt": "x"}),
-			sees: []string{"proof", "bearer tokens"}}},
 		gate.UnknownConsumer: {
 			"nobody": {gate: []string{block("consumer_claim azp"), consumerAlice(t)}, token: signed("azp", "bob"),
 				sees: []string{`"azp \"bob\""`, `"the username of a consumer"`, "Add a consumer"}},
@@ -231,12 +233,17 @@ func refusals(t *testing.T, key *tokentest.Key) map[gate.Reason]map[string]refus
 		gate.IntrospectionFailed: {"a server that does not know us": {gate: asked(tokentest.IntrospectionAnswer{Status: 401}),
 			fetch: true, token: "opaque-token", sees: []string{"401", "client_secret"}}},
 	}
+	maps.Copy(all, refusalsOfProofs(t, key, block()))
+	return all
 }
 
 // notExplained are the reasons that the command cannot show for a token, and why.
 var notExplained = map[gate.Reason]string{
 	gate.Revoked:                "only the running Caddy has the store",
 	gate.RevocationsUnavailable: "only the running Caddy has the store",
+	gate.ProofReplayed:          "nothing is used up, so nothing was used before",
+	gate.TooManyProofs:          "it depends on the requests of others",
+	gate.ProofsUnavailable:      "only the running Caddy has the store",
 	gate.Overloaded:             "it depends on the forms of others",
 	gate.KeyPending:             "it depends on the requests of others",
 	gate.IntrospectionTimeout:   "it takes as long as the timeout; its text is that of introspection_unavailable",

@@ -114,7 +114,7 @@ func TestExplainNamesBothSides(t *testing.T) {
 		for name, c := range all[reason] {
 			t.Run(string(reason)+", "+name, func(t *testing.T) {
 				config := caddyfileFor(t, c.gate...)
-				args := []string{"--config", config, "-"}
+				args := append([]string{"--config", config, "-"}, c.args...)
 				if c.fetch {
 					args = append(args, "--fetch")
 				}
@@ -163,7 +163,10 @@ func TestExplainedLinesChangeTheAnswer(t *testing.T) {
 			if c.fetch {
 				continue
 			}
-			before, _ := explainJSON(t, c.typed(), "--config", caddyfileFor(t, c.gate...), "-")
+			args := func(gate []string) []string {
+				return append([]string{"--config", caddyfileFor(t, gate...), "-"}, c.args...)
+			}
+			before, _ := explainJSON(t, c.typed(), args(c.gate)...)
 			change := before.Gates[0].Change
 			if change.Line == "" || strings.ContainsAny(change.Line, "…<") {
 				continue
@@ -171,7 +174,7 @@ func TestExplainedLinesChangeTheAnswer(t *testing.T) {
 			t.Run(string(reason)+", "+name, func(t *testing.T) {
 				tried++
 				lines := withLine(c.gate, change.Line, change.Where)
-				after, status := explainJSON(t, c.typed(), "--config", caddyfileFor(t, lines...), "-")
+				after, status := explainJSON(t, c.typed(), args(lines)...)
 				if got := after.Gates[0].Reason; got == string(reason) {
 					t.Errorf("with %q %s it is still %s, status %d:\n%s", change.Line, change.Where, got, status,
 						strings.Join(lines, "\n"))

@@ -1,8 +1,11 @@
 package operator
 
 import (
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/caddyjwt/gateway/caddyjwt/adminroute"
 	"github.com/caddyjwt/gateway/caddyjwt/explain"
@@ -17,6 +20,8 @@ type Question struct {
 	// Site is the host of the gates; Route is a path, or the number or name of a gate. Empty means all.
 	Site  string `json:"site,omitempty"`
 	Route string `json:"route,omitempty"`
+	// ClientCertificate is the certificate that the client of the request has shown, as PEM. Empty means none.
+	ClientCertificate string `json:"client_certificate,omitempty"`
 }
 
 // maxQuestion bounds the body of a question, in bytes. In JSON, a text may take several times its length.
@@ -36,13 +41,37 @@ func (a *adminAPI) explain(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, wrong(err)
 	}
+	certificate, err := q.certificate()
+	if err != nil {
+		return nil, wrong(err)
+	}
 	var gates []*explain.Gate
 	for _, known := range process.Shared().Gates.Gates() {
 		gates = append(gates, known.Explained())
 	}
-	report, err := explain.Explain(r.Context(), gates, explain.Order{Input: in, Site: q.Site, Route: q.Route})
+	report, err := explain.Explain(r.Context(), gates, explain.Order{
+		Input: in, Site: q.Site, Route: q.Route, Certificate: certificate,
+	})
 	if err != nil {
 		return nil, wrong(err)
 	}
 	return report, nil
+}
+
+var errCertificate = errors.New(`"client_certificate" is not one certificate as PEM`)
+
+// certificate is that of the client; nil for none. An error does not quote it: somebody may have given a key.
+func (q *Question) certificate() (*x509.Certificate, error) {
+	if q.ClientCertificate == "" {
+		return nil, nil
+	}
+	block, rest := pem.Decode([]byte(q.ClientCertificate))
+	if block == nil || block.Type != "CERTIFICATE" || strings.TrimSpace(string(rest)) != "" {
+		return nil, errCertificate
+	}
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, errCertificate
+	}
+	return certificate, nil
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
+	"github.com/caddyjwt/gateway/caddyjwt/proofs"
 	"github.com/caddyjwt/gateway/internal/durations"
 	"github.com/caddyjwt/gateway/introspect"
 )
@@ -16,6 +17,7 @@ import (
 type pooledState struct {
 	objects *pool.Pool
 	events  *Events // for the issuers of running configurations
+	proofs  *proofs.State
 }
 
 func describe(name, help string, labels ...string) *prometheus.Desc {
@@ -40,6 +42,7 @@ var (
 		"Whether a file of consumers cannot be used as it is now.", "file")
 	cacheDesc  = describe("cache_lookups_total", "Look-ups of JWTs in the cache of verified tokens.", "result")
 	tokensDesc = describe("cache_tokens", "Tokens in the cache of verified tokens.")
+	proofsDesc = describe("dpop_proofs", "DPoP proofs that are remembered because they were used.")
 	bytesDesc  = describe("cache_bytes", "What the tokens in the cache count against its size.")
 )
 
@@ -47,7 +50,7 @@ var (
 func (pooledState) Describe(out chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
 		keysDesc, missingDesc, fetchTimeDesc, fetchesDesc, failuresDesc, failingDesc, fetchedDesc, inFlightDesc, breakerDesc,
-		consumersDesc, consumersFailingDesc, cacheDesc, tokensDesc, bytesDesc,
+		consumersDesc, consumersFailingDesc, cacheDesc, tokensDesc, bytesDesc, proofsDesc,
 	} {
 		out <- desc
 	}
@@ -59,6 +62,7 @@ func (p pooledState) Collect(out chan<- prometheus.Metric) {
 	p.introspection(out)
 	p.consumers(out)
 	p.cache(out)
+	gauge(out, proofsDesc, float64(p.proofs.Remembered()))
 }
 
 func (p pooledState) consumers(out chan<- prometheus.Metric) {

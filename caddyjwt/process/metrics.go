@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt/inforce"
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
+	"github.com/caddyjwt/gateway/caddyjwt/proofs"
 	"github.com/caddyjwt/gateway/caddyjwt/revocations"
 	"github.com/caddyjwt/gateway/caddyjwt/traffic"
 	"github.com/caddyjwt/gateway/internal/spans"
@@ -30,7 +31,9 @@ type Metrics struct {
 
 const metricPrefix = "caddy_bearer_auth_"
 
-func newMetrics(objects *pool.Pool, events *Events, gates *inforce.Desk, desk *revocations.Desk) *Metrics {
+func newMetrics(
+	objects *pool.Pool, events *Events, gates *inforce.Desk, desk *revocations.Desk, used *proofs.State,
+) *Metrics {
 	m := &Metrics{
 		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: metricPrefix + "introspection_lookups_total",
@@ -47,7 +50,7 @@ func newMetrics(objects *pool.Pool, events *Events, gates *inforce.Desk, desk *r
 		}, []string{"issuer", "result"}),
 	}
 	m.collectors = []prometheus.Collector{
-		m.lookups, m.calls, m.logouts, pooledState{objects, events}, revoked{desk}, traffic.Collector(gates.Traffic),
+		m.lookups, m.calls, m.logouts, pooledState{objects, events, used}, revoked{desk}, traffic.Collector(gates.Traffic),
 	}
 	return m
 }

@@ -9,6 +9,7 @@ package process
 import (
 	"github.com/caddyjwt/gateway/caddyjwt/inforce"
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
+	"github.com/caddyjwt/gateway/caddyjwt/proofs"
 	"github.com/caddyjwt/gateway/caddyjwt/revocations"
 	"github.com/caddyjwt/gateway/internal/lastgood"
 	"github.com/caddyjwt/gateway/internal/sealed"
@@ -27,6 +28,8 @@ type State struct {
 	Revocations *revocations.Desk
 	// LastGood keeps keys in the store of the configuration in force, over restarts.
 	LastGood *lastgood.Shelf
+	// Proofs has what judges DPoP proofs.
+	Proofs *proofs.State
 	// Turns bounds the decryptions of tokens with slow keys, and AnswerTurns those of answers to our own questions.
 	Turns, AnswerTurns *sealed.Turns
 }
@@ -34,13 +37,13 @@ type State struct {
 // New makes a state that shares nothing with any other.
 func New() *State {
 	events := newEvents()
-	objects := pool.New(events.tell)
+	objects, used := pool.New(events.tell), proofs.NewState()
 	log := newLog()
 	gates, desk := new(inforce.Desk), &revocations.Desk{Trouble: log.storeTrouble}
 	return &State{
-		Pool: objects, Events: events, Metrics: newMetrics(objects, events, gates, desk), Log: log,
+		Pool: objects, Events: events, Metrics: newMetrics(objects, events, gates, desk, used), Log: log,
 		Warnings: new(Warnings), Gates: gates, Revocations: desk, LastGood: lastgood.New(desk, log.store),
-		Turns: sealed.NewTurns(), AnswerTurns: sealed.NewTurns(),
+		Proofs: used, Turns: sealed.NewTurns(), AnswerTurns: sealed.NewTurns(),
 	}
 }
 

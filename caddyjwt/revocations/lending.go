@@ -2,6 +2,7 @@ package revocations
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/caddyjwt/gateway/internal/store"
@@ -62,6 +63,32 @@ func (d *Desk) Borrow(ctx context.Context) (in store.Store, giveBack func(), err
 			return nil, nil, ctx.Err()
 		}
 	}
+}
+
+// HasStore reports whether the configuration names a store. One that is only implied is for the issuer that needs it.
+func (r *Revocations) HasStore() bool { return r.place != nil && !r.implied }
+
+// KeepsStore reports whether what is in that store is still there after a restart.
+func (r *Revocations) KeepsStore() bool { return r.HasStore() && r.place.kind != kindMemory }
+
+// Lend lends the store of this configuration, and no other: what is in another store would not be found again. While it
+// is not open yet, a configuration before may have it open. Otherwise Lend waits. Call giveBack after use.
+func (r *Revocations) Lend(ctx context.Context) (in store.Store, giveBack func(), err error) {
+	if r.leases.Load() == nil {
+		if before := bookIn(r.pool, r.place); before != nil {
+			return before.store, func() {}, nil
+		}
+		select {
+		case <-r.opened:
+		case <-ctx.Done():
+			return nil, nil, errors.Join(errNotOpen, ctx.Err())
+		}
+	}
+	held, err := r.hold()
+	if err != nil {
+		return nil, nil, err
+	}
+	return held.Value.store, held.LetGo, nil
 }
 
 // lender returns whose store can be lent now, or else what is closed when that may have changed.

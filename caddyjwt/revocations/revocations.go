@@ -31,10 +31,12 @@ type Revocations struct {
 	leases  atomic.Pointer[pool.Leases[*Book]] // nil until the store is open
 	book    atomic.Pointer[Book]               // what they have; for what needs no open store
 	ended   atomic.Bool
+	opened  chan struct{} // closed when the store is open
 }
 
 func (r *Revocations) prepare(at *place, desk *Desk, objects *pool.Pool, logger *zap.Logger) {
 	r.place, r.desk, r.pool, r.logger = at, desk, objects, logger
+	r.opened = make(chan struct{})
 	r.handle.early, r.handle.accepts = r.openAlready, at.accepts
 }
 
@@ -82,6 +84,7 @@ func (r *Revocations) Start() error {
 	r.leases.Store(leases)
 	r.book.Store(book)
 	r.handle.list.Store(book.List())
+	close(r.opened)
 	r.reportOpen(book)
 	return nil
 }

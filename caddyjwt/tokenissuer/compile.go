@@ -91,7 +91,7 @@ func (h *Handler) compile(s *words.Settings) (c *compiled, err error) {
 		return nil, err
 	}
 	if h.CORS != nil {
-		if c.cors, err = h.CORS.Compile(s, []string{"Authorization"}); err != nil {
+		if c.cors, err = h.CORS.Compile(s, []string{"Authorization"}, nil); err != nil {
 			return nil, setting.In("CORS", err)
 		}
 	}

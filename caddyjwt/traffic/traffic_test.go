@@ -56,7 +56,7 @@ func TestAGateBeginsWithAcceptedRequestsAndTroubles(t *testing.T) {
 	want := []string{`requests_total{gate="1",outcome="accepted",reason="",server="srv0"} 0`}
 	for _, reason := range []string{
 		"internal_error", "introspection_failed", "introspection_timeout", "introspection_unavailable",
-		"keys_unavailable", "overloaded", "revocations_unavailable",
+		"keys_unavailable", "overloaded", "proofs_unavailable", "revocations_unavailable",
 	} {
 		want = append(want, "requests_total"+fmt.Sprintf(labels, reason))
 	}
@@ -113,8 +113,8 @@ func TestEachGateHasWhatHasOccurred(t *testing.T) {
 			t.Errorf("%s is not in\n%s", line, text)
 		}
 	}
-	// 5 outcomes, 7 troubles, expired; accepted, 7 troubles, expired; one ending; 10 buckets, sum and count
-	if n := len(series(text)); n != 5+7+1+1+7+1+1+12 {
+	// 5 outcomes, 8 troubles, expired; accepted, 8 troubles, expired; one ending; 10 buckets, sum and count
+	if n := len(series(text)); n != 5+8+1+1+8+1+1+12 {
 		t.Errorf("%d series in\n%s", n, text)
 	}
 }

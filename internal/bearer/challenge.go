@@ -1,6 +1,7 @@
 package bearer
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -10,11 +11,15 @@ import (
 
 // Challenge is the value of a WWW-Authenticate field (RFC 6750 section 3). Empty fields are left out, except for Realm.
 type Challenge struct {
+	// Scheme is Bearer or DPoP. Empty means Bearer.
+	Scheme string
+
 	// Realm is always written, since the Bearer scheme needs at least one parameter. Any text is escaped as needed.
 	Realm string
 
-	// Error is one of invalid_request, invalid_token, insufficient_scope and insufficient_user_authentication (RFC 9470
-	// section 3); empty when the request had no credentials at all.
+	// Error is one of invalid_request, invalid_token, insufficient_scope, insufficient_user_authentication (RFC 9470
+	// section 3), invalid_dpop_proof and use_dpop_nonce (RFC 9449 section 12.2); empty when the request had no credentials
+	// at all.
 	Error string
 
 	// Description is a text for developers. It must not come from the request.
@@ -30,6 +35,9 @@ type Challenge struct {
 	// MaxAge is how long ago the user may have signed in (RFC 9470 section 3). It is written in whole seconds.
 	MaxAge time.Duration
 
+	// Algorithms lists those for DPoP proofs, separated by single spaces (RFC 9449 section 7.1).
+	Algorithms string
+
 	// ResourceMetadata is the address of the metadata of the resource (RFC 9728 section 5.1).
 	ResourceMetadata string
 }
@@ -41,7 +49,8 @@ func (c Challenge) String() string {
 	var out strings.Builder
 	out.Grow(32 + len(c.Realm) + len(c.Error) + len(c.Description) + len(c.Scope) + len(c.ACRValues) +
 		len(c.ResourceMetadata))
-	out.WriteString(`Bearer realm="`)
+	out.WriteString(cmp.Or(c.Scheme, DefaultPlace.Scheme))
+	out.WriteString(` realm="`)
 	writeRealm(&out, c.Realm)
 	out.WriteByte('"')
 	writeParam(&out, "error", c.Error)
@@ -55,6 +64,7 @@ func (c Challenge) String() string {
 	if c.MaxAge >= time.Second {
 		writeParam(&out, "max_age", strconv.FormatInt(int64(c.MaxAge/time.Second), 10))
 	}
+	writeParam(&out, "algs", c.Algorithms)
 	writeParam(&out, "resource_metadata", c.ResourceMetadata)
 	return out.String()
 }
@@ -153,9 +163,10 @@ func validScopes(scopes string) bool {
 	return true
 }
 
-// parameters are those of challenges: RFC 6750 section 3, RFC 9470 section 3 and RFC 9728 section 5.1.
+// parameters are those of challenges: RFC 6750 section 3, RFC 9449 section 7.1, RFC 9470 section 3 and RFC 9728 section
+// 5.1.
 var parameters = []string{
-	"realm", "error", "error_description", "error_uri", "scope", "resource_metadata", "acr_values", "max_age",
+	"realm", "error", "error_description", "error_uri", "scope", "resource_metadata", "acr_values", "max_age", "algs",
 }
 
 // Unmistakable refuses a text in which a client could find another parameter. Clients that follow resource_metadata,

@@ -86,6 +86,10 @@ func TestChallenge(t *testing.T) {
 				ResourceMetadata: "https://a"},
 			`Bearer realm="", error="x", scope="read", acr_values="gold urn:a:b", max_age="90", resource_metadata="https://a"`,
 		},
+		{
+			bearer.Challenge{Scheme: "DPoP", Realm: "api", Error: "use_dpop_nonce", Algorithms: "ES256 EdDSA"},
+			`DPoP realm="api", error="use_dpop_nonce", algs="ES256 EdDSA"`,
+		},
 		{bearer.Challenge{ACRValues: `a" , error="x`, MaxAge: time.Second - 1}, `Bearer realm=""`},
 		{bearer.Challenge{ACRValues: "a\r\nb", MaxAge: -time.Second}, `Bearer realm=""`},
 		{bearer.Challenge{ACRValues: "a  b"}, `Bearer realm=""`},
@@ -99,7 +103,7 @@ func TestChallenge(t *testing.T) {
 		if got := test.challenge.String(); got != test.want {
 			t.Errorf("%+v: %s, want %s", test.challenge, got, test.want)
 		}
-		if _, err := parseChallenge(test.want); err != nil {
+		if _, err := parseChallenge(strings.Replace(test.want, "DPoP ", "Bearer ", 1)); err != nil {
 			t.Errorf("%s: %v", test.want, err)
 		}
 	}

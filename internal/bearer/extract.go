@@ -63,6 +63,9 @@ type Options struct {
 	// Places are where to look. Empty means DefaultPlace alone. A token anywhere else is neither used nor removed.
 	Places []Place
 
+	// DPoP adds the header Authorization with the scheme DPoP as the last place.
+	DPoP bool
+
 	// MaxToken is the greatest length of a token in bytes. Zero means DefaultMaxToken.
 	MaxToken int
 
@@ -149,6 +152,12 @@ func NewExtractor(o Options) (*Extractor, error) {
 			return nil, fmt.Errorf("token place %s: %w", p, err)
 		}
 	}
+	if !o.DPoP {
+		return e, nil
+	}
+	if err := e.addPlace(dpopPlace); err != nil {
+		return nil, fmt.Errorf("token place %s, which proofs of DPoP need: %w", dpopPlace, err)
+	}
 	return e, nil
 }
 
@@ -157,6 +166,11 @@ func (e *Extractor) add(p Place) error {
 	if err != nil {
 		return err
 	}
+	return e.addPlace(p)
+}
+
+// addPlace adds a normalised place.
+func (e *Extractor) addPlace(p Place) error {
 	for _, q := range e.places {
 		if text := p.conflict(q); text != "" {
 			return errors.New(text)

@@ -60,6 +60,12 @@ type Place struct {
 // DefaultPlace is where RFC 6750 section 2.1 puts the token.
 var DefaultPlace = Place{Kind: Header, Name: "Authorization", Scheme: "Bearer"}
 
+// DPoPScheme is the scheme of tokens that are bound to a key (RFC 9449 section 7.1).
+const DPoPScheme = "DPoP"
+
+// dpopPlace is where a token with that scheme is.
+var dpopPlace = Place{Kind: Header, Name: "Authorization", Scheme: DPoPScheme}
+
 // String describes the place in the words of the configuration, such as "header Authorization Bearer".
 func (p Place) String() string {
 	text := p.Kind.String() + " " + p.Name
@@ -122,6 +128,10 @@ func (p Place) normalizeHeader() (Place, error) {
 	return p, nil
 }
 
+// UnfitHeader says why a header cannot hold what a gate reads from it, such as "the server needs it"; empty when it
+// can.
+func UnfitHeader(name string) string { return unfitHeader(textproto.CanonicalMIMEHeaderKey(name)) }
+
 // unfitHeader says why a field cannot hold a token; empty when it can. The HTTP server may consume the field, so that
 // nobody sees the token. The field may control the message, so that its removal breaks the message. Or it means
 // something else.
@@ -137,8 +147,7 @@ func unfitHeader(name string) string {
 		return "it is for a proxy that the client has chosen, which answers 407 " +
 			"(RFC 9110 section 11.7); use Authorization, or a header of your own"
 	case "Dpop":
-		return "it holds a DPoP proof (RFC 9449 section 4.1), and proofs are not " +
-			"checked here; have bearer tokens issued, and use \"header Authorization Bearer\""
+		return "it holds a DPoP proof (RFC 9449 section 4.1); to accept tokens with proofs, write \"proof dpop\""
 	}
 	switch {
 	case name == protocolField:
@@ -154,15 +163,15 @@ func unfitHeader(name string) string {
 }
 
 // unfitScheme says why credentials of a scheme are not a bearer token; empty when they may be one. DPoP and GNAP
-// promise a proof of possession with the token (RFC 9449 section 7.1, RFC 9635 section 7.2). Nobody checks it here, so
-// a stolen token would pass under a name that rules this out.
+// promise a proof of possession with the token (RFC 9449 section 7.1, RFC 9635 section 7.2). For DPoP see Options.
+// GNAP's proof is not checked, so a stolen token would pass under a name that rules this out.
 func unfitScheme(scheme string) string {
 	switch {
-	case equalFold(scheme, "DPoP"):
-		return "it asks for a proof with each request (RFC 9449 section 7.1), and proofs " +
-			"are not checked here; have bearer tokens issued, and use the scheme Bearer"
+	case equalFold(scheme, DPoPScheme):
+		return "it asks for a proof with each request (RFC 9449 section 7.1); to accept it, write \"proof dpop\", which " +
+			"needs no place of its own"
 	case equalFold(scheme, "GNAP"):
-		return "it asks for a proof with each request (RFC 9635 section 7.2), and proofs " +
+		return "it asks for a proof with each request (RFC 9635 section 7.2), and such proofs " +
 			"are not checked here; have bearer tokens issued, and use the scheme Bearer"
 	case equalFold(scheme, "Basic"):
 		return "it is followed by a user and a password (RFC 7617); use the scheme Bearer"

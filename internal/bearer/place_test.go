@@ -1,6 +1,7 @@
 package bearer_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -13,14 +14,15 @@ func TestPlacesThatHoldNoBearerTokenAreRefused(t *testing.T) {
 		header, scheme string
 		why, cure      string
 	}{
-		"a token with a proof":              {"Authorization", "DPoP", "RFC 9449 section 7.1", "use the scheme Bearer"},
-		"one in any case":                   {"authorization", "dpop", "RFC 9449 section 7.1", "use the scheme Bearer"},
-		"one in a header of its own":        {"X-Token", "DPoP", "RFC 9449 section 7.1", "use the scheme Bearer"},
-		"the proof itself":                  {"DPoP", "", "RFC 9449 section 4.1", "header Authorization Bearer"},
-		"a token with another proof":        {"Authorization", "GNAP", "RFC 9635 section 7.2", "use the scheme Bearer"},
-		"a user and a password":             {"Authorization", "Basic", "RFC 7617", "use the scheme Bearer"},
-		"credentials for a proxy":           {"Proxy-Authorization", "", "RFC 9110 section 11.7", "use Authorization"},
-		"the same with the scheme":          {"proxy-authorization", "Bearer", "RFC 9110 section 11.7", "use Authorization"},
+		"a token with a proof":       {"Authorization", "DPoP", "RFC 9449 section 7.1", `write "proof dpop"`},
+		"one in any case":            {"authorization", "dpop", "RFC 9449 section 7.1", `write "proof dpop"`},
+		"one in a header of its own": {"X-Token", "DPoP", "RFC 9449 section 7.1", `write "proof dpop"`},
+		"the proof itself":           {"DPoP", "", "RFC 9449 section 4.1", `write "proof dpop"`},
+		"a token with another proof": {"Authorization", "GNAP", "RFC 9635 section 7.2", "use the scheme Bearer"},
+		"a user and a password":      {"Authorization", "Basic", "RFC 7617", "use the scheme Bearer"},
+		"credentials for a proxy":    {"Proxy-Authorization", "", "RFC 9110 section 11.7", "use Authorization"},
+		"the same with the scheme": {"proxy-authorization", "Bearer", "RFC 9110 section 11.7",
+			"use Authorization"},
 		"subprotocols of a WebSocket":       {"Sec-WebSocket-Protocol", "", "RFC 6455 section 1.9", "query <name>"},
 		"another field that browsers write": {"sec-fetch-site", "", "browsers set Sec-*", "cookie <name>"},
 		"cookies":                           {"Cookie", "", "a place of their own", "cookie <name>"},
@@ -50,6 +52,45 @@ func TestPlacesThatLookSimilarAreAccepted(t *testing.T) {
 	} {
 		if _, err := bearer.NewExtractor(bearer.Options{Places: []bearer.Place{place}}); err != nil {
 			t.Errorf("%v: %v", place, err)
+		}
+	}
+}
+
+// With proofs, the scheme DPoP has a place of its own, which no other place can take.
+func TestPlaceOfDPoP(t *testing.T) {
+	authorization := func(scheme string) bearer.Place {
+		return bearer.Place{Kind: bearer.Header, Name: "Authorization", Scheme: scheme}
+	}
+	for name, test := range map[string]struct {
+		places []bearer.Place
+		want   string // the places in effect; or the mistake, which begins with "token place"
+	}{
+		"by default":      {nil, "[header Authorization Bearer header Authorization DPoP]"},
+		"beside a cookie": {[]bearer.Place{{Kind: bearer.Cookie, Name: "t"}}, "[cookie t header Authorization DPoP]"},
+		"beside other schemes": {[]bearer.Place{authorization("Token")},
+			"[header Authorization Token header Authorization DPoP]"},
+		"not without a scheme": {[]bearer.Place{authorization("")}, "token place header Authorization DPoP"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e, err := bearer.NewExtractor(bearer.Options{Places: test.places, DPoP: true})
+			if strings.HasPrefix(test.want, "token place") {
+				if err == nil || !strings.HasPrefix(err.Error(), test.want) {
+					t.Errorf("%v", err)
+				}
+				return
+			}
+			if err != nil || fmt.Sprint(e.Places()) != test.want {
+				t.Errorf("%v, %v", e.Places(), err)
+			}
+		})
+	}
+}
+
+func TestHeaderThatCannotHoldAnything(t *testing.T) {
+	for name, fit := range map[string]bool{"Client-Cert": true, "x-ssl-cert": true, "host": false, "DPoP": false,
+		"Cookie": false} {
+		if why := bearer.UnfitHeader(name); (why == "") != fit {
+			t.Errorf("%s: %q", name, why)
 		}
 	}
 }

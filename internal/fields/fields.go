@@ -36,8 +36,8 @@ func CheckName(name string) error {
 	if name[0] == '-' || name[len(name)-1] == '-' {
 		return errors.New("a header name begins and ends with a letter or a digit here")
 	}
-	if len(name) > maxName {
-		return fmt.Errorf("a header name has at most %d characters here", maxName)
+	if len(name) > MaxName {
+		return fmt.Errorf("a header name has at most %d characters here", MaxName)
 	}
 	return checkReserved(name)
 }
@@ -48,29 +48,39 @@ func isOutsideHeaderName(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-'
 }
 
-const maxName = 63 // bytes, so that Names.lengths fits a word
+// MaxName is how many bytes a name may have that is to be found in Names, so that Names.lengths fits a word.
+const MaxName = 63
 
-// Add adds a name.
+// Add adds a name of at most MaxName bytes, in any spelling. Longer ones are not found again.
 func (m *Names) Add(name string) {
-	m.names[strings.ToLower(name)] = struct{}{}
+	normal := make([]byte, len(name))
+	for i := range len(name) {
+		normal[i] = normalized(name[i])
+	}
+	m.names[string(normal)] = struct{}{}
 	m.lengths |= 1 << len(name)
+}
+
+// normalized is a character of a name as it is in Names.
+func normalized(c byte) byte {
+	switch {
+	case c >= 'A' && c <= 'Z':
+		return c + ('a' - 'A')
+	case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
+		return c
+	default:
+		return '-'
+	}
 }
 
 // Has reports whether a field name, in whatever spelling, is in the set.
 func (m *Names) Has(name string) bool {
-	if len(name) > maxName || m.lengths&(1<<len(name)) == 0 {
+	if len(name) > MaxName || m.lengths&(1<<len(name)) == 0 {
 		return false
 	}
-	var buf [maxName]byte
+	var buf [MaxName]byte
 	for i := range len(name) {
-		switch c := name[i]; {
-		case c >= 'A' && c <= 'Z':
-			buf[i] = c + ('a' - 'A')
-		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
-			buf[i] = c
-		default:
-			buf[i] = '-'
-		}
+		buf[i] = normalized(name[i])
 	}
 	_, found := m.names[string(buf[:len(name)])]
 	return found

@@ -73,3 +73,20 @@ func TestNamesInEverySpelling(t *testing.T) {
 		t.Errorf("left are %v", h)
 	}
 }
+
+// Whatever the spelling in which a name was added, it is found in every other.
+func TestNamesInOtherSpellings(t *testing.T) {
+	for _, added := range []string{"X-Client-Cert", "X_CLIENT_CERT", "x.client_cert"} {
+		names := fields.Of(added)
+		for _, name := range []string{"X-Client-Cert", "x_client_cert", "X_Client-CERT", "x!client~cert"} {
+			if !names.Has(name) {
+				t.Errorf("%s is not found in %s", name, added)
+			}
+		}
+		for _, name := range []string{"X-Client-Certs", "XClientCert", "", strings.Repeat("x", fields.MaxName+1)} {
+			if names.Has(name) {
+				t.Errorf("%q is found in %s", name, added)
+			}
+		}
+	}
+}

@@ -64,6 +64,10 @@ const (
 	describeToolDenied        = "this tool cannot be used here"
 	describeInvalidToken      = "the access token is expired, revoked, malformed or otherwise invalid"
 	describeCrossOrigin       = "a page of another origin sent this request, and its access token is in a cookie"
+	describePlainHTTP         = "the access token came without TLS, where others can read it: use https and a new token"
+	describeInvalidProof      = "a fresh DPoP proof for this request and this access token is needed"
+	describeNonce             = "the DPoP proof needs the nonce of this response"
+	describeTooMany           = "too many requests with proofs of one key; try again later"
 	describeStepUp            = "the user must sign in again, or in a stronger way"
 	describeInsufficientScope = "the access token does not give the rights that this resource requires"
 )
@@ -78,10 +82,14 @@ const (
 //	token malformed, unknown, expired, revoked, …         401     error="invalid_token"
 //	valid token, but the user must sign in again          401     error="insufficient_user_authentication", …
 //	valid token, but not enough for this route            403     error="insufficient_scope", scope="…"
+//	DPoP proof missing, wrong or used before              401     error="invalid_dpop_proof"
+//	DPoP proof without a nonce of ours                    401     error="use_dpop_nonce"; DPoP-Nonce
+//	more DPoP proofs of one key than are remembered       429     none; Retry-After
 //	page of another origin, token in a cookie             403     none
+//	token over http, where it must not come so            403     none
 //	MCP tool that nobody may run                          403     Bearer with realm, no error code
 //	key not known yet, no keys, no authorization server   503     none; Retry-After
-//	not known which tokens are revoked                    503     none; Retry-After
+//	not known which tokens are revoked, or proofs used    503     none; Retry-After
 //	bodies use all memory, or decryptions all turns       503     none; Retry-After
 //	authorization server broke the protocol               502     none
 //	authorization server too slow                         504     none
@@ -90,29 +98,30 @@ const (
 //
 // Challenges in the failure's Reply replace the one above, except for status 503, which has none.
 func (g *Gate) Answer(f *Failure) Answer {
-	answer, ok := g.answers[f.Reason]
+	answer, ok := g.answersTo(f.withDPoP)[f.Reason]
 	if !ok {
-		answer = g.answerTo(f.Reason)
+		answer = g.answerTo(f.Reason, f.withDPoP)
 	}
-	if answer.Status == http.StatusServiceUnavailable {
-		answer.Header = headerOf()
+	switch answer.Status {
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+		answer.Header = maps.Clone(answer.Header)
 		answer.Header["Retry-After"] = []string{retryAfter(f.RetryAfter)}
 	}
 	if f.Reply != nil {
-		answer = g.withReply(answer, f.Reply)
+		answer = g.withReply(answer, f)
 	}
 	return answer
 }
 
-// withReply is an answer with a Reply in it.
-func (g *Gate) withReply(answer Answer, reply *Reply) Answer {
-	own := answer.Header
+// withReply is an answer with the Reply of a failure in it.
+func (g *Gate) withReply(answer Answer, f *Failure) Answer {
+	own, reply := answer.Header, f.Reply
 	if reply.Challenges != nil && answer.Status != http.StatusServiceUnavailable {
 		challenges := make([]string, 0, len(reply.Challenges))
 		answer.Code, answer.Scope, answer.ACRValues, answer.MaxAge = "", "", "", 0
 		for _, challenge := range reply.Challenges {
 			challenge.Realm, challenge.ResourceMetadata = g.realm, g.metadata
-			challenges = append(challenges, challenge.String())
+			challenges = append(challenges, g.challenges(answer.Status, challenge, f.withDPoP)...)
 			if answer.Code != "" {
 				continue
 			}
@@ -130,15 +139,30 @@ func (g *Gate) withReply(answer Answer, reply *Reply) Answer {
 	return answer
 }
 
-// prepare makes the answers to all reasons once. Only Retry-After, and a failure's own Reply, vary by request.
+// prepare makes the answers to all reasons once: those about tokens with the scheme Bearer or in another place, and
+// those about tokens with the scheme DPoP. Only Retry-After, DPoP-Nonce and a failure's own Reply vary by request.
 func (g *Gate) prepare() {
-	g.answers = make(map[Reason]Answer)
-	for _, reason := range Reasons() {
-		g.answers[reason] = g.answerTo(reason)
+	for _, withDPoP := range []bool{false, true} {
+		answers := make(map[Reason]Answer)
+		for _, reason := range Reasons() {
+			answers[reason] = g.answerTo(reason, withDPoP)
+		}
+		if withDPoP {
+			g.dpopAnswers = answers
+		} else {
+			g.answers = answers
+		}
 	}
 }
 
-func (g *Gate) answerTo(reason Reason) Answer {
+func (g *Gate) answersTo(withDPoP bool) map[Reason]Answer {
+	if withDPoP {
+		return g.dpopAnswers
+	}
+	return g.answers
+}
+
+func (g *Gate) answerTo(reason Reason, withDPoP bool) Answer {
 	challenge := bearer.Challenge{Realm: g.realm, ResourceMetadata: g.metadata}
 	status, text := http.StatusUnauthorized, ""
 	switch reason {
@@ -161,6 +185,15 @@ func (g *Gate) answerTo(reason Reason) Answer {
 		// The token is not the trouble, and no other token would help. So there is no challenge: RFC 9110 section 15.5.4 asks
 		// for none, and none of the error codes of RFC 6750 section 3.1 fits.
 		return Answer{Status: http.StatusForbidden, Header: headerOf(), Text: describeCrossOrigin}
+	case PlainHTTP:
+		// As above: what is wrong is how the token came.
+		return Answer{Status: http.StatusForbidden, Header: headerOf(), Text: describePlainHTTP}
+	case InvalidProof, ProofReplayed:
+		challenge.Error, challenge.Description = "invalid_dpop_proof", describeInvalidProof
+	case NonceRequired:
+		challenge.Error, challenge.Description = "use_dpop_nonce", describeNonce
+	case TooManyProofs:
+		return Answer{Status: http.StatusTooManyRequests, Header: headerOf(), Text: describeTooMany}
 	case InsufficientUserAuthentication:
 		challenge.Error, challenge.Description = "insufficient_user_authentication", describeStepUp
 		challenge.ACRValues, challenge.MaxAge = g.require.acrValues, g.require.maxAuthAge
@@ -168,7 +201,7 @@ func (g *Gate) answerTo(reason Reason) Answer {
 		status = http.StatusForbidden
 		challenge.Error, challenge.Description = "insufficient_scope", describeInsufficientScope
 		challenge.Scope = g.require.scopeText
-	case Overloaded, KeyPending, KeysUnavailable, RevocationsUnavailable, IntrospectionUnavailable:
+	case Overloaded, KeyPending, KeysUnavailable, RevocationsUnavailable, ProofsUnavailable, IntrospectionUnavailable:
 		return Answer{Status: http.StatusServiceUnavailable, Header: headerOf(), Text: describeUnavailable}
 	case IntrospectionFailed:
 		return Answer{Status: http.StatusBadGateway, Header: headerOf(), Text: describeFailed}
@@ -189,7 +222,8 @@ func (g *Gate) answerTo(reason Reason) Answer {
 		text = challenge.Description
 	}
 	return Answer{
-		Status: status, Header: headerOf(challenge.String()), Text: text, Code: challenge.Error, Scope: challenge.Scope,
+		Status: status, Header: headerOf(g.challenges(status, challenge, withDPoP)...), Text: text, Code: challenge.Error,
+		Scope:            challenge.Scope,
 		ResourceMetadata: g.metadata,
 		ACRValues:        challenge.ACRValues, MaxAge: challenge.MaxAge,
 	}

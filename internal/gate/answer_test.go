@@ -53,6 +53,10 @@ const (
 		`error_description="exactly one well-formed MCP message is needed"`
 	invalidToken = `Bearer realm="api", error="invalid_token", ` +
 		`error_description="the access token is expired, revoked, malformed or otherwise invalid"`
+	invalidProof = `Bearer realm="api", error="invalid_dpop_proof", ` +
+		`error_description="a fresh DPoP proof for this request and this access token is needed"`
+	useNonce = `Bearer realm="api", error="use_dpop_nonce", ` +
+		`error_description="the DPoP proof needs the nonce of this response"`
 	stepUp = `Bearer realm="api", error="insufficient_user_authentication", ` +
 		`error_description="the user must sign in again, or in a stronger way", acr_values="gold silver", max_age="300"`
 	insufficientScope = `Bearer realm="api", error="insufficient_scope", ` +
@@ -78,6 +82,12 @@ func TestAnswerToEveryReason(t *testing.T) {
 		gate.ToolDenied:                     {403, `Bearer realm="api"`, ""},
 		gate.BodyTooLarge:                   {413, invalidRequest, ""},
 		gate.CrossOrigin:                    {403, "", ""},
+		gate.PlainHTTP:                      {403, "", ""},
+		gate.InvalidProof:                   {401, invalidProof, ""},
+		gate.ProofReplayed:                  {401, invalidProof, ""},
+		gate.NonceRequired:                  {401, useNonce, ""},
+		gate.TooManyProofs:                  {429, "", "8"},
+		gate.ProofsUnavailable:              {503, "", "8"},
 		gate.InsufficientUserAuthentication: {401, stepUp, ""},
 		gate.InsufficientScope:              {403, insufficientScope, ""},
 		gate.ClaimMismatch:                  {403, insufficientScope, ""},
@@ -95,8 +105,10 @@ func TestAnswerToEveryReason(t *testing.T) {
 	for _, reason := range []gate.Reason{
 		gate.MalformedToken, gate.DecryptionFailed, gate.NotEncrypted, gate.UnsupportedAlgorithm, gate.InvalidType,
 		gate.UnknownIssuer, gate.UnknownKey,
-		gate.InvalidSignature, gate.Expired, gate.NotYetValid, gate.LifetimeTooLong, gate.InvalidIssuer, gate.InvalidAudience,
-		gate.MissingClaim, gate.ProofRequired, gate.Revoked, gate.Inactive, gate.Contradiction, gate.UnsafeClaim,
+		gate.InvalidSignature, gate.Expired, gate.NotYetValid, gate.LifetimeTooLong, gate.InvalidIssuer,
+		gate.InvalidAudience,
+		gate.MissingClaim, gate.ProofRequired, gate.OtherKey, gate.Revoked, gate.Inactive, gate.Contradiction,
+		gate.UnsafeClaim,
 	} {
 		want[reason] = answer{401, invalidToken, ""}
 	}
@@ -106,7 +118,8 @@ func TestAnswerToEveryReason(t *testing.T) {
 			if !ok {
 				t.Fatal("no row in this table")
 			}
-			got := g.Answer(&gate.Failure{Reason: reason, RetryAfter: 7*time.Second + 1, Issuer: "x", KeyID: `k"1`, Token: "t"})
+			got := g.Answer(&gate.Failure{Reason: reason, RetryAfter: 7*time.Second + 1, Issuer: "x", KeyID: `k"1`,
+				Token: "t"})
 			h := http.Header{"Cache-Control": {"public"}, "Cdn-Cache-Control": {"public"}}
 			got.WriteTo(h)
 			if code := errorIn(w.challenge); got.Code != code {
@@ -231,8 +244,13 @@ func TestAnswerHasATextForErrorPages(t *testing.T) {
 		answer := new(gate.Gate).Answer(&gate.Failure{Reason: reason})
 		class := strconv.Itoa(answer.Status/100) + challengeOf(answer)
 		switch answer.Status {
-		case http.StatusServiceUnavailable, http.StatusForbidden:
+		case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 			class = strconv.Itoa(answer.Status) + challengeOf(answer)
+		case http.StatusForbidden: // each has a cure of its own
+			class = strconv.Itoa(answer.Status) + challengeOf(answer)
+			if challengeOf(answer) == "" {
+				class += string(reason)
+			}
 		}
 		if known, ok := texts[class]; ok && known != answer.Text {
 			t.Errorf("%s: %q, while others of this class have %q", reason, answer.Text, known)
@@ -246,7 +264,8 @@ func TestAnswerHasATextForErrorPages(t *testing.T) {
 			t.Errorf("%s: the text is %q, the challenge %s", reason, answer.Text, challengeOf(answer))
 		}
 	}
-	if len(texts) != 11 { // five codes, one also for messages, no token, another origin, no tool, try again, and the rest
+	// Seven codes, one also for messages, no token, another origin, no TLS, no tool, too many, try again, and the rest.
+	if len(texts) != 15 {
 		t.Errorf("%d texts: %q", len(texts), texts)
 	}
 }

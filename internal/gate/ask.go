@@ -114,8 +114,10 @@ func (g *Gate) confirm(req *Request, local *authenticated, token string) error {
 			return inAnswer(err)
 		}
 	}
-	if err := checkProof(req, s.bound(), remote); err != nil {
-		return inAnswer(err)
+	if s.bound() {
+		if err := g.prove(req, token, remote, g.now()); err != nil {
+			return inAnswer(err)
+		}
 	}
 	if f := g.require.statedIn(remote, p.name, g.now()); f != nil {
 		return inAnswer(g.require.withScopes(f, remote, s.identity))

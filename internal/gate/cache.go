@@ -146,8 +146,10 @@ type entry struct {
 	party    int         // index of the party that vouched for it, or unlisted
 	member   *party      // what the key claim selected in the roster: see parties.selected
 	traits   traits
-	memory   int // bytes that the judgement of the token may take: see revoke.Memory
-	life     time.Duration
+	// tokenHash is proof.HashOf a token that is bound to a key for DPoP; empty for others.
+	tokenHash string
+	memory    int // bytes that the judgement of the token may take: see revoke.Memory
+	life      time.Duration
 }
 
 // get returns the entry of a token, or nil.
@@ -173,7 +175,7 @@ func (c *Cache) put(key cacheKey, e entry, by *party, now time.Time) {
 // system, and the garbage collector lets the heap grow to twice its live size.
 func (e *entry) weight() uint32 {
 	bytes := entryOverhead + int(unsafe.Sizeof(*e)) + int(unsafe.Sizeof(*e.identity)) + e.identity.Claims.Size() +
-		e.identity.Header.Size() + e.memory + len(e.traits.inside)
+		e.identity.Header.Size() + e.memory + len(e.traits.inside) + len(e.tokenHash)
 	if e.member != nil {
 		bytes += int(unsafe.Sizeof(*e.member)) + len(e.member.name)
 	}

@@ -2,7 +2,6 @@ package gate
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -94,26 +93,6 @@ func ownType(header *jose.Header, err error) error {
 	}
 	return fmt.Errorf("typ is %s: %w", causes.Quote(typ), err)
 }
-
-// boundTo is the cause of a ProofRequired: what the token is bound to, and by what it says so.
-func boundTo(c claims.Confirmation) error {
-	switch {
-	case !c.Bound:
-		return errDPoPType
-	case c.KeyThumbprint != "" && c.CertificateThumbprint != "":
-		return errors.New("cnf binds the token to a DPoP key (jkt) and to a client certificate (x5t#S256): " + onlyBearer)
-	case c.KeyThumbprint != "":
-		return errors.New("cnf binds the token to a DPoP key (jkt): " + onlyBearer)
-	case c.CertificateThumbprint != "":
-		return errors.New("cnf binds the token to a client certificate (x5t#S256): " + onlyBearer)
-	default:
-		return errors.New("cnf binds the token to something that is not understood: " + onlyBearer)
-	}
-}
-
-const onlyBearer = "proofs are not checked here, and only bearer tokens are accepted"
-
-var errDPoPType = errors.New("the token type is DPoP, so the token is bound to a key: " + onlyBearer)
 
 // requiredByIssuer is added to a missing claim.
 const requiredByIssuer = ", which required_claims of the issuer names"

@@ -14,6 +14,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/causes"
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/proof/replay"
 	"github.com/caddyjwt/gateway/internal/revoke"
 	"github.com/caddyjwt/gateway/internal/tokentest"
 	"github.com/caddyjwt/gateway/introspect"
@@ -91,6 +92,10 @@ func TestEveryCauseNamesBothSides(t *testing.T) {
 	t.Cleanup(slow.Stall())
 	as.SetClient("gateway", "s3cret")
 	exampled := path(t, "realm_access.roles")
+	client, thief, proofs := prover(t, "ES256"), prover(t, "ES256"), dpop(t)
+	bound := key.Sign(t, says(boundTo(client)))
+	unproved := proved(t, client, bound)
+	unproved.Header.Del("DPoP")
 	rows := []refusedFor{
 		{gate.MalformedRequest, "two places", places(bearer.DefaultPlace, query),
 			target("/?jwt=x", "Authorization", "Bearer y"),
@@ -176,11 +181,26 @@ func TestEveryCauseNamesBothSides(t *testing.T) {
 			sign(m{"realm_access": m{"roles": []string{}}}),
 			"missing claim: realm_access.roles is there, but empty, which required_claims of the issuer names"},
 		{gate.ProofRequired, "a key", nil, sign(m{"cnf": m{"jkt": strings.Repeat("a", 43)}}),
-			"cnf binds the token to a DPoP key (jkt): proofs are not checked here, and only bearer tokens are accepted"},
+			`cnf binds the token to a DPoP key (jkt), and DPoP proofs are not accepted here: add "proof dpop"`},
 		{gate.ProofRequired, "a certificate", nil, sign(m{"cnf": m{"x5t#S256": strings.Repeat("a", 43)}}),
-			"cnf binds the token to a client certificate (x5t#S256): *"},
+			`cnf binds the token to a client certificate (x5t#S256), and client certificates are not *: add "proof mtls"`},
 		{gate.ProofRequired, "something else", nil, sign(m{"cnf": m{}}), "cnf binds the token to something that is not*"},
-		{gate.ProofRequired, "a token type", nil, sign(m{"token_type": "DPoP"}), "the token type is DPoP, so the token*"},
+		{gate.ProofRequired, "a token type", nil, sign(m{"token_type": "DPoP"}), "the token type is DPoP, and no cnf says*"},
+		{gate.InvalidProof, "another path", proofs, proved(t, client, bound, m{"htu": "http://example.com/x"}),
+			`invalid DPoP proof: htu is "http://example.com/x", and the request was for "http://example.com/orders"`},
+		{gate.InvalidProof, "no proof", proofs, unproved, "the request has no DPoP proof in a header DPoP; *"},
+		{gate.OtherKey, "a stolen token", proofs, proved(t, thief, bound),
+			"the DPoP proof is by another key than that of the token: its thumbprint is " + thief.Thumbprint() +
+				", and the token is bound to " + client.Thumbprint()},
+		{gate.NonceRequired, "none", dpop(t, withNonces), proved(t, client, bound),
+			"the DPoP proof has no nonce, and this route wants one"},
+		{gate.ProofReplayed, "twice", proofFailing(t, replay.ErrUsed), proved(t, client, bound), "the proof was used before"},
+		{gate.TooManyProofs, "a full memory", proofFailing(t, replay.ErrFull), proved(t, client, bound),
+			"there is no room to remember another proof of this key"},
+		{gate.ProofsUnavailable, "a store that is away", proofFailing(t, replay.ErrUnavailable), proved(t, client, bound),
+			"the store did not say whether the proof was used"},
+		{gate.PlainHTTP, "a good token", func(c *gate.Config) { c.RequireTLS = true }, sign(),
+			"the token came over http without TLS (require_tls), so others may have read it: revoke it. *trusted_proxies"},
 		{gate.Revoked, "one token", revokes(t, revoke.Target{Issuer: issuerA, Kind: revoke.ID, Value: "out"}),
 			sign(m{"jti": "out"}), "this very token is revoked"},
 		{gate.Revoked, "a session", revokes(t, revoke.Target{Issuer: issuerA, Kind: revoke.Session, Value: "private"}),
@@ -261,7 +281,7 @@ func TestEveryCauseNamesBothSides(t *testing.T) {
 			c.Endpoint, c.Timeout = slow.IntrospectionURL(), 300*time.Millisecond
 		}), sign(m{"jti": "3"}), "introspect: no verdict: timeout: no answer within 300ms"},
 		{gate.ClientGone, "while keys are fetched", failing(fmt.Errorf("any")), sign().WithContext(gone),
-			"the client hung up while the gate waited for keys or for the authorization server (keys_unavailable)"},
+			"the client hung up while the gate waited for keys, the store or the authorization server (keys_unavailable)"},
 		{gate.InternalError, "a fault of an extractor", func(c *gate.Config) { c.Extractor = wrongPlace{c.Extractor} },
 			sign(),
 			"the extractor returned place 7 of 1"},

@@ -8,6 +8,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/demand"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/keyset"
+	"github.com/caddyjwt/gateway/internal/possession"
 	"github.com/caddyjwt/gateway/internal/scope"
 	"github.com/caddyjwt/gateway/internal/sealed"
 	"github.com/caddyjwt/gateway/internal/tenant"
@@ -78,6 +79,10 @@ type Config struct {
 	Revocations Revocations `clone:"shared" fingerprint:"set"`
 	// OnlyLocalRevoked has Revocations be asked about tokens of Local issuers alone.
 	OnlyLocalRevoked bool
+	// Proof says how clients prove that they have the key to which their token is bound. Nil refuses every bound token.
+	Proof *possession.Policy `fingerprint:"-"`
+	// RequireTLS refuses tokens that came over http without TLS.
+	RequireTLS bool `fingerprint:"-"`
 	// Watched has verdicts contain what the Watch of Revocations needs.
 	Watched bool `fingerprint:"-"`
 	// ForwardToken leaves the token in the request. By default it is removed.

@@ -45,7 +45,12 @@ func (g *Gate) forgiveExpiry(req *Request, found *authenticated, token string, n
 	if err := found.party.checkApplication(set, req.Facts); err != nil {
 		return err
 	}
-	if err := checkProof(req, found.traits.bound, set); err != nil {
+	if found.traits.bound {
+		if err := g.prove(req, token, set, now); err != nil {
+			return err
+		}
+	}
+	if err := g.settleProof(req); err != nil {
 		return err
 	}
 	if err := g.checkRevoked(found, token, now); err != nil {

@@ -32,6 +32,7 @@ type explainer struct {
 func (g *Gate) Explain(req Request) *Explanation {
 	e := &explainer{gate: g, req: &req, now: g.now()}
 	defer func() { e.jwt.release() }()
+	req.dry = true
 	verdict, err := g.Check(req)
 	identity := e.walk()
 	if verdict.TokenExpired {
@@ -64,11 +65,6 @@ func (e *explainer) conclude(verdict Verdict, err error) {
 		e.Forwarded = nil
 	}
 }
-
-// textError is a text as an error.
-type textError string
-
-func (e textError) Error() string { return string(e) }
 
 // walk applies the rules. It returns the identity behind the token, which may be unverified.
 func (e *explainer) walk() *Identity {
@@ -140,6 +136,7 @@ func (e *explainer) extract() bool {
 		e.addOr(Step{Rule: "origin", Result: Passed}, c.judge(e.req, credential.Place), "")
 	}
 	e.token, e.expiredIsNone = credential.Token, e.gate.expiredIsNone[credential.Place]
+	e.req.withDPoP = e.gate.withDPoP[credential.Place]
 	return true
 }
 

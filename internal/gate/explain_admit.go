@@ -36,16 +36,23 @@ func (e *explainer) admit(found *authenticated) *Identity {
 		e.addOr(Step{Rule: "issuer_audience", Result: Passed, Came: set.Audience, Expected: p.issuer.Audience.Accepted},
 			new(Gate).judgeAudience(set, p), "")
 	}
+	e.transport()
 	if p.issuer != nil && p.issuer.Local {
 		e.addOr(Step{Rule: "application", Result: Passed, Came: []string{application(set)}},
 			p.checkApplication(set, e.req.Facts), "")
 	}
-	e.addOr(Step{Rule: "proof", Result: Passed}, checkProof(e.req, found.traits.bound, set), "")
+	proved, answered := e.proof(found), true
+	if e.expired { // the authorization server is not asked
+		e.binding(found, proved, answered)
+	}
 	if g.revocations != nil {
 		e.addOr(Step{Rule: "revocation", Result: Passed}, g.checkRevoked(found, e.token, e.now), "")
 	}
 	if e.party != nil && !e.expired && g.mustAsk(found) {
-		e.confirm(found)
+		answered = e.confirm(found)
+	}
+	if !e.expired {
+		e.binding(found, proved, answered)
 	}
 	named := e.name(found)
 	if g.revocations != nil && named && found.identity.Consumer != nil && found.party.consumer == nil {
@@ -58,6 +65,7 @@ func (e *explainer) admit(found *authenticated) *Identity {
 		}
 		e.require(requirement, found.identity)
 	}
+	e.unspent()
 	return found.identity
 }
 
@@ -122,18 +130,21 @@ func (e *explainer) lifetime(set *claims.Set, p *party) {
 	e.addOr(step, p.checkLifetime(set, e.now), "")
 }
 
-// confirm asks the authorization server about a JWT that is good so far. Check would not send it any other.
-func (e *explainer) confirm(found *authenticated) {
+// confirm asks the authorization server about a JWT that is good so far. Check would not send it any other. It reports
+// whether the server has answered.
+func (e *explainer) confirm(found *authenticated) bool {
 	good := !e.Unverified && !slices.ContainsFunc(e.Steps, func(s Step) bool { return s.Result == Failed })
 	switch {
 	case good:
-		e.addOr(Step{Rule: "introspection", Result: Passed}, e.gate.confirm(e.req, found, e.token),
-			"the authorization server would be asked about this token")
+		err := e.gate.confirm(e.req, found, e.token)
+		e.addOr(Step{Rule: "introspection", Result: Passed}, err, "the authorization server would be asked about this token")
+		return err == nil
 	case e.Unverified:
 		e.skip("introspection", "the authorization server is asked only about tokens with a good signature")
 	default:
 		e.skip("introspection", "the authorization server is not asked about a token that is refused anyway")
 	}
+	return false
 }
 
 // require applies one requirement of the route.

@@ -81,6 +81,11 @@ func (e *Explanation) Add(s Step, f *Failure) {
 // who passes without one.
 func (e *Explanation) CallerKnown() bool { return e.Identity != nil || e.Outcome != 0 }
 
+// textError is a text as an error.
+type textError string
+
+func (e textError) Error() string { return string(e) }
+
 func (e *Explanation) add(s Step) { e.Steps = append(e.Steps, s) }
 
 func (e *explainer) passes(rule string) { e.add(Step{Rule: rule, Result: Passed}) }

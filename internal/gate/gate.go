@@ -22,6 +22,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/deepcopy"
 	"github.com/caddyjwt/gateway/internal/output"
+	"github.com/caddyjwt/gateway/internal/possession"
 	"github.com/caddyjwt/gateway/internal/publicpath"
 	"github.com/caddyjwt/gateway/internal/revoke"
 	"github.com/caddyjwt/gateway/internal/sealed"
@@ -44,6 +45,10 @@ const (
 // Verdict is the result of Check for a request that may pass.
 type Verdict struct {
 	Outcome Outcome
+	// WithDPoP reports that the token of an accepted request came with the scheme DPoP.
+	WithDPoP bool
+	// StaleNonce reports that the client should get a new nonce for its next DPoP proof: see NewNonce.
+	StaleNonce bool
 	// Identity is who is calling; nil for Unidentified, Preflight and Public.
 	Identity *Identity
 	// InAuthorization reports that the token was in the Authorization header. Shared caches do not store the response
@@ -66,6 +71,7 @@ func (v Verdict) Passes() bool { return v.Outcome != 0 }
 // Gate guards one route. It is immutable, so any number of requests may use it at once without a lock.
 type Gate struct {
 	answers         map[Reason]Answer
+	dpopAnswers     map[Reason]Answer // about tokens with the scheme DPoP
 	realm           string
 	metadata        string // see Config.ResourceMetadata
 	extractor       Extractor
@@ -74,6 +80,8 @@ type Gate struct {
 	require         requirements
 	revocations     Revocations
 	watched         bool
+	proof           *possession.Policy // nil for none
+	requireTLS      bool
 	outputs         output.Set
 	keepToken       bool
 	exposeToken     bool
@@ -85,6 +93,7 @@ type Gate struct {
 	places          []bearer.Place
 	noToken         error  // the cause for a request that has nothing like a token
 	inAuthorization []bool // by place: see Verdict
+	withDPoP        []bool // by place: the scheme is DPoP
 	expiredIsNone   []bool // by place: see Config.OptionalExpired
 	queryToken      bool   // a query parameter is one of the places
 	askMode         RouteMode
@@ -151,8 +160,8 @@ func build(c Config) (*Gate, error) {
 	g := &Gate{
 		realm: c.Realm, metadata: c.ResourceMetadata, extractor: c.Extractor, parties: parties, audience: c.Audience,
 		require: require, revocations: c.Revocations, watched: c.Watched, outputs: outputs, keepToken: c.ForwardToken,
-		exposeToken: c.ExposeToken,
-		optional:    c.Optional, allowPreflight: c.AllowPreflight, origins: origins, public: public, askMode: c.Asking.Mode,
+		exposeToken: c.ExposeToken, proof: c.Proof, requireTLS: c.RequireTLS,
+		optional: c.Optional, allowPreflight: c.AllowPreflight, origins: origins, public: public, askMode: c.Asking.Mode,
 		askOptions: c.Asking.options(), confirmOptions: c.Asking.confirmOptions(), now: c.Now,
 	}
 	if g.now == nil {
@@ -163,6 +172,7 @@ func build(c Config) (*Gate, error) {
 	for _, place := range g.places {
 		g.inAuthorization = append(g.inAuthorization, place.Kind == bearer.Header && place.Name == "Authorization")
 		g.expiredIsNone = append(g.expiredIsNone, c.OptionalExpired && place.Kind == bearer.Cookie)
+		g.withDPoP = append(g.withDPoP, place.Scheme == bearer.DPoPScheme)
 		g.queryToken = g.queryToken || place.Kind == bearer.Query
 	}
 	if err := g.setAnonymous(c.Anonymous); err != nil {
@@ -215,20 +225,20 @@ func (g *Gate) Check(req Request) (Verdict, error) {
 	if err := g.checkCredential(credential); err != nil {
 		return Verdict{}, err
 	}
+	req.withDPoP, req.expiredIsNone = g.withDPoP[credential.Place], g.expiredIsNone[credential.Place]
 	if err := g.origins.judge(&req, credential.Place); err != nil {
-		return Verdict{}, refusal(r.Context(), err, credential.Token)
+		return Verdict{}, refusal(&req, err, credential.Token)
 	}
-	req.expiredIsNone = g.expiredIsNone[credential.Place]
 	identity, err := g.identify(&req, credential.Token)
 	if err != nil {
 		if FailureOf(err).countsAsNone {
 			return Verdict{Outcome: Unidentified, TokenExpired: true}, nil
 		}
-		return Verdict{}, refusal(r.Context(), err, credential.Token)
+		return Verdict{}, refusal(&req, err, credential.Token)
 	}
 	verdict := Verdict{
 		Outcome: Accepted, Identity: identity, InAuthorization: g.inAuthorization[credential.Place], Expires: req.expires,
-		Revocable: req.revocable,
+		Revocable: req.revocable, WithDPoP: req.withDPoP, StaleNonce: req.proved.StaleNonce(),
 	}
 	if g.exposeToken {
 		verdict.Token = bearer.Expose(credential.Token)
@@ -296,17 +306,24 @@ func (g *Gate) unidentified(r *http.Request) (Verdict, error) {
 	}
 }
 
-// refusal adds the token's fingerprint to the failure. A lookup that failed only because the client hung up becomes
-// ClientGone, so that logs and metrics do not blame a server for it.
-func refusal(ctx context.Context, err error, token string) error {
-	f := FailureOf(err)
+// refusal adds to a failure how the token came, and its fingerprint. A lookup that failed only because the client hung
+// up becomes ClientGone, so that logs and metrics do not blame a server for it.
+func refusal(req *Request, err error, token string) error {
+	f := FailureOf(err).unlessGone(req.HTTP.Context())
+	f.withDPoP, f.Token = req.withDPoP, tokenFingerprint(token)
+	return f
+}
+
+// unlessGone is the failure, or a ClientGone if the client hung up while the gate waited for somebody else.
+func (f *Failure) unlessGone(ctx context.Context) *Failure {
 	switch f.Reason {
-	case KeyPending, KeysUnavailable, IntrospectionUnavailable, IntrospectionTimeout, IntrospectionFailed:
+	case KeyPending, KeysUnavailable, ProofsUnavailable, IntrospectionUnavailable, IntrospectionTimeout,
+		IntrospectionFailed:
 		if errors.Is(ctx.Err(), context.Canceled) {
-			f = &Failure{Reason: ClientGone, Issuer: f.Issuer, Cause: fmt.Errorf(
-				"the client hung up while the gate waited for keys or for the authorization server (%s)", string(f.Reason))}
+			return &Failure{Reason: ClientGone, Issuer: f.Issuer, Cause: fmt.Errorf(
+				"the client hung up while the gate waited for keys, the store or the authorization server (%s)",
+				string(f.Reason))}
 		}
 	}
-	f.Token = tokenFingerprint(token)
 	return f
 }

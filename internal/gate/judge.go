@@ -96,16 +96,6 @@ func application(set *claims.Set) string {
 	return app
 }
 
-// checkProof refuses a token that is bound to a key. Whoever presents it would have to prove possession of that key
-// anew with each request (RFC 7800, RFC 8705 section 3, RFC 9449 section 7.2). No form of proof is supported yet, so no
-// such token passes.
-func checkProof(_ *Request, bound bool, set *claims.Set) error {
-	if bound {
-		return fail(ProofRequired, boundTo(set.Confirmation))
-	}
-	return nil
-}
-
 // judgeAudience checks the audience against that of the route and that of the issuer. Both must be satisfied.
 func (g *Gate) judgeAudience(set *claims.Set, party *party) error {
 	if len(g.audience.Accepted) > 0 {

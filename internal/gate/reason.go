@@ -22,6 +22,7 @@ const (
 	BodyTooLarge         Reason = "body_too_large"        // a body that must be read exceeds the limit
 	Overloaded           Reason = "overloaded"            // bodies use all memory they may, or decryptions all turns
 	MissingToken         Reason = "missing_token"         // no credential in any of the places
+	PlainHTTP            Reason = "plain_http"            // the token came over http without TLS
 	CrossOrigin          Reason = "cross_origin"          // a page of another origin sent the cookie
 	MalformedToken       Reason = "malformed_token"       // not a strict JWT
 	DecryptionFailed     Reason = "decryption_failed"     // encrypted, and no key here opens it
@@ -37,7 +38,12 @@ const (
 	InvalidIssuer        Reason = "invalid_issuer"        // the answer names another issuer
 	InvalidAudience      Reason = "invalid_audience"      // not meant for this route
 	MissingClaim         Reason = "missing_claim"         // a claim that must be present is not
-	ProofRequired        Reason = "proof_required"        // bound to a key (cnf): not a bearer token
+	ProofRequired        Reason = "proof_required"        // bound to a key (cnf) without a proof that counts here
+	InvalidProof         Reason = "invalid_proof"         // the DPoP proof breaks a rule
+	OtherKey             Reason = "other_key"             // the proof is of another key or certificate
+	NonceRequired        Reason = "nonce_required"        // the DPoP proof needs a nonce of ours
+	ProofReplayed        Reason = "proof_replayed"        // the DPoP proof was used before
+	TooManyProofs        Reason = "too_many_proofs"       // more DPoP proofs of one key than are remembered
 	Revoked              Reason = "revoked"               // revoked here before it expired
 	Inactive             Reason = "inactive"              // the authorization server says so
 	Contradiction        Reason = "contradiction"         // token and answer disagree, or header and content
@@ -54,6 +60,7 @@ const (
 	KeyPending               Reason = "key_pending"               // the issuer may have published the key just now
 	KeysUnavailable          Reason = "keys_unavailable"          // the gate has no usable keys of the issuer
 	RevocationsUnavailable   Reason = "revocations_unavailable"   // it is not known which tokens are revoked
+	ProofsUnavailable        Reason = "proofs_unavailable"        // it is not known which DPoP proofs were used
 	IntrospectionUnavailable Reason = "introspection_unavailable" // the authorization server is down or overloaded
 	IntrospectionFailed      Reason = "introspection_failed"      // that server broke the protocol, or refused us
 	IntrospectionTimeout     Reason = "introspection_timeout"     // that server did not answer in time
@@ -64,12 +71,13 @@ const (
 // Reasons lists every Reason, in the order above.
 func Reasons() []Reason {
 	return []Reason{
-		MalformedRequest, BodyTooLarge, Overloaded, MissingToken, CrossOrigin, MalformedToken, DecryptionFailed,
+		MalformedRequest, BodyTooLarge, Overloaded, MissingToken, PlainHTTP, CrossOrigin, MalformedToken, DecryptionFailed,
 		NotEncrypted, UnsupportedAlgorithm,
 		InvalidType, UnknownIssuer, UnknownKey, InvalidSignature, Expired, NotYetValid, LifetimeTooLong, InvalidIssuer,
-		InvalidAudience, MissingClaim, ProofRequired, Revoked, Inactive, Contradiction, UnknownConsumer, UnsafeClaim,
+		InvalidAudience, MissingClaim, ProofRequired, InvalidProof, OtherKey, NonceRequired, ProofReplayed, TooManyProofs,
+		Revoked, Inactive, Contradiction, UnknownConsumer, UnsafeClaim,
 		InsufficientUserAuthentication, InsufficientScope, ClaimMismatch,
-		MalformedMessage, ToolDenied, KeyPending, KeysUnavailable, RevocationsUnavailable,
+		MalformedMessage, ToolDenied, KeyPending, KeysUnavailable, RevocationsUnavailable, ProofsUnavailable,
 		IntrospectionUnavailable, IntrospectionFailed, IntrospectionTimeout, ClientGone, InternalError,
 	}
 }
@@ -78,12 +86,15 @@ func Reasons() []Reason {
 // is not trouble, because strangers can invent key ids.
 func (r Reason) IsTrouble() bool {
 	switch r {
-	case Overloaded, KeysUnavailable, RevocationsUnavailable, IntrospectionUnavailable, IntrospectionFailed,
-		IntrospectionTimeout, InternalError:
+	case Overloaded, KeysUnavailable, RevocationsUnavailable, ProofsUnavailable, IntrospectionUnavailable,
+		IntrospectionFailed, IntrospectionTimeout, InternalError:
 		return true
 	}
 	return false
 }
+
+// IsWarned reports whether a refusal is a warning in the log: operators should look at it, or revoke the token.
+func (r Reason) IsWarned() bool { return r.IsTrouble() || r == PlainHTTP }
 
 // Failure is the one error type of the gate: a Reason, and a cause with details. Neither is for clients.
 type Failure struct {
@@ -110,6 +121,7 @@ type Failure struct {
 	RetryAfter time.Duration
 
 	countsAsNone bool // the token has expired, nothing else is wrong with it, and so the request passes without identity
+	withDPoP     bool // the token came with the scheme DPoP
 }
 
 // Reply is what one failure tells the client beside what its Reason tells.
@@ -120,6 +132,21 @@ type Reply struct {
 	// Header has other fields, such as DPoP-Nonce (RFC 9449 section 8). The gate's own fields replace those of the same
 	// name.
 	Header http.Header
+}
+
+// replyWith adds a field to the answer. A Reply may belong to several failures, so it is copied.
+func (f *Failure) replyWith(name, value string) {
+	if value == "" {
+		return
+	}
+	reply := Reply{Header: http.Header{name: {value}}}
+	if f.Reply != nil {
+		reply.Challenges = f.Reply.Challenges
+		for other, values := range f.Reply.Header {
+			reply.Header[other] = values
+		}
+	}
+	f.Reply = &reply
 }
 
 // Error returns the Reason alone. It is for logs and tests; what a client may know is in Answer.

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/caddyjwt/gateway/internal/possession"
 	"github.com/caddyjwt/gateway/internal/revoke"
 )
 
@@ -17,7 +18,11 @@ type Request struct {
 	// Facts about the request. Direct has those of a server without trusted proxies.
 	Facts Facts
 
-	expiredIsNone bool          // the token is in a place where it counts as none once it has expired
+	expiredIsNone bool // the token is in a place where it counts as none once it has expired
+	withDPoP      bool // the token came with the scheme DPoP
+	proved        possession.Proved
+	tokenHash     string        // see possession.Presented
+	dry           bool          // the request is only to be explained, so its DPoP proof stays good
 	expires       time.Time     // see Verdict
 	revocable     *revoke.Token // see Verdict
 }
@@ -35,8 +40,12 @@ type Facts interface {
 	// only as far as the server's settings require. It is nil if the client has none, or if the connection comes from a
 	// trusted proxy.
 	Certificate() *x509.Certificate
+	// Method is the method in the request line, before any handler changed it. It is empty if it is unknown.
+	Method() string
 	// Target is the target in the request line, before any handler rewrote it. It is empty if it is unknown.
 	Target() string
+	// Proxied reports whether the connection comes from a trusted proxy.
+	Proxied() bool
 	// Client is the client's address, or the zero Addr if it is unknown.
 	Client() netip.Addr
 }
@@ -56,7 +65,11 @@ func (d direct) Scheme() string {
 
 func (d direct) Host() string { return d.Request.Host }
 
+func (d direct) Method() string { return d.Request.Method }
+
 func (d direct) Target() string { return d.RequestURI }
+
+func (d direct) Proxied() bool { return false }
 
 func (d direct) Certificate() *x509.Certificate {
 	if d.TLS == nil || len(d.TLS.PeerCertificates) == 0 {

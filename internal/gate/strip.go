@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/fields"
+	"github.com/caddyjwt/gateway/internal/possession"
 )
 
 // Strip removes whatever the client must not pass to the backend: the managed headers in every spelling, also as
@@ -21,6 +22,9 @@ func (g *Gate) Strip(r *http.Request) {
 		stripPreflight(r)
 	}
 	g.outputs.Strip(r.Header)
+	if g.takesDPoP() {
+		delete(r.Header, possession.Field)
+	}
 	if fields := r.Header["Upgrade"]; len(fields) > 0 {
 		stripUpgrade(r.Header, fields)
 	}
@@ -116,7 +120,7 @@ var aboutConnection = fields.Of("close", "keep-alive", "Upgrade", "HTTP2-Setting
 // are forwarded, and the headers that outputs set. A client may neither send such a field as a trailer nor name it in
 // Connection.
 func (g *Gate) concernsIdentity(name string) bool {
-	return g.outputs.Has(name) || credentials.Has(name) || g.extractor.Needs(name)
+	return g.outputs.Has(name) || credentials.Has(name) || g.extractor.Needs(name) || g.proof.Names(name)
 }
 
 var credentials = fields.Of("Authorization", "Cookie")

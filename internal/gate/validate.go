@@ -55,6 +55,9 @@ func (c *Config) validate() error {
 		return setting.Errorf("KeyClaim",
 			"key_claim selects a consumer's credential, and there is none: remove it, or add a consumer")
 	}
+	if err := c.Proof.Validate(); err != nil {
+		return setting.In("Proof", err)
+	}
 	return setting.In("Asking", c.validateAsking())
 }
 

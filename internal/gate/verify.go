@@ -9,6 +9,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/keyset"
+	"github.com/caddyjwt/gateway/internal/proof"
 	"github.com/caddyjwt/gateway/internal/spans"
 	"github.com/caddyjwt/gateway/internal/tenantkeys"
 )
@@ -32,11 +33,18 @@ func (g *Gate) admit(req *Request, found *authenticated, token string) error {
 	if err := g.judge(found, now); err != nil {
 		return g.forgiveExpiry(req, found, token, now, err)
 	}
+	if g.requireTLS {
+		if err := checkTransport(req); err != nil {
+			return err
+		}
+	}
 	if err := found.party.checkApplication(found.identity.Claims, req.Facts); err != nil {
 		return err
 	}
-	if err := checkProof(req, found.traits.bound, found.identity.Claims); err != nil {
-		return err
+	if found.traits.bound {
+		if err := g.prove(req, token, found.identity.Claims, now); err != nil {
+			return err
+		}
 	}
 	if err := g.checkRevoked(found, token, now); err != nil {
 		return err
@@ -48,6 +56,11 @@ func (g *Gate) admit(req *Request, found *authenticated, token string) error {
 		}
 		now = g.now()
 	}
+	if g.proof != nil || req.withDPoP {
+		if err := g.settleProof(req); err != nil {
+			return err
+		}
+	}
 	id, err := g.mapped(found)
 	if err != nil {
 		return err
@@ -57,7 +70,10 @@ func (g *Gate) admit(req *Request, found *authenticated, token string) error {
 		return err
 	}
 	req.revocable = g.watchable(found, token)
-	return g.require.satisfiedBy(id, now)
+	if err := g.require.satisfiedBy(id, now); err != nil || g.proof == nil {
+		return err
+	}
+	return g.spendProof(req, now) // last, so that a proof which the gate has refused for another reason stays good
 }
 
 // authenticate establishes the identity behind a token: from the cache, by verifying its signature, or by asking the
@@ -65,7 +81,7 @@ func (g *Gate) admit(req *Request, found *authenticated, token string) error {
 func (g *Gate) authenticate(req *Request, token string) (authenticated, error) {
 	key, cacheable := g.hasher.key(token)
 	if cacheable {
-		if found := g.cached(&key); found.identity != nil {
+		if found := g.cached(req, &key); found.identity != nil {
 			return found, nil
 		}
 	}
@@ -75,6 +91,9 @@ func (g *Gate) authenticate(req *Request, token string) (authenticated, error) {
 	}
 	if verified.identity != nil {
 		if cacheable {
+			if verified.identity.Claims.Confirmation.KeyThumbprint != "" {
+				verified.tokenHash = proof.HashOf(token)
+			}
 			g.cache.put(key, verified, class.party, g.now())
 		}
 		return verified.authenticated(class.party), nil
@@ -89,11 +108,12 @@ func (g *Gate) authenticate(req *Request, token string) (authenticated, error) {
 // cached returns a token that was verified before under the same settings, if the key that verified it is still in
 // force: withdrawing a key invalidates all its cached tokens at once. Since the settings are the same, the index refers
 // to the same party, though perhaps to that of a newer configuration with another audience or leeway.
-func (g *Gate) cached(key *cacheKey) authenticated {
+func (g *Gate) cached(req *Request, key *cacheKey) authenticated {
 	e := g.cache.get(key)
 	if e == nil || e.party >= len(g.parties.all) {
 		return authenticated{}
 	}
+	req.tokenHash = e.tokenHash
 	if e.member != nil && !g.parties.selectsAgain(e.member) {
 		return authenticated{}
 	}

@@ -77,16 +77,39 @@ func Parse(token string, buf []byte, wanted ...string) (Token, error) {
 	if t.Header, err = parseHeader(buf[:n], wanted); err != nil {
 		return Token{Header: t.Header}, err
 	}
-	n, ok = decode(buf, token[first+1:second])
-	if !ok {
+	if !t.decodeRest(buf, token[first+1:second], token[second+1:]) {
 		return Token{}, errEncoding
+	}
+	return t, nil
+}
+
+// ParseRest is Parse for a token whose header the caller knows: its first part is the same text as that of a token that
+// Parse has accepted. It does not decode that part, so the Header of the result is empty. It does not bound the length.
+func ParseRest(token string, buf []byte) (Token, error) {
+	first, second, err := dots(token)
+	if err != nil {
+		return Token{}, err
+	}
+	if need := decodedLen(len(token) - first); cap(buf) < need {
+		buf = make([]byte, need)
+	}
+	t := Token{SigningInput: token[:second]}
+	if !t.decodeRest(buf[:cap(buf)], token[first+1:second], token[second+1:]) {
+		return Token{}, errEncoding
+	}
+	return t, nil
+}
+
+// decodeRest decodes the second and third part into buf, which has room for both.
+func (t *Token) decodeRest(buf []byte, payload, signature string) bool {
+	n, ok := decode(buf, payload)
+	if !ok {
+		return false
 	}
 	t.Payload, buf = buf[:n:n], buf[n:]
-	if n, ok = decode(buf, token[second+1:]); !ok {
-		return Token{}, errEncoding
-	}
+	n, ok = decode(buf, signature)
 	t.Signature = buf[:n:n]
-	return t, nil
+	return ok
 }
 
 // ParseTyped is like Parse for a JWT that must have one particular typ, such as "token-introspection+jwt" (RFC 9701

@@ -21,6 +21,27 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// The rest of a token whose header is known is what Parse makes of the whole.
+func TestParseRest(t *testing.T) {
+	token := encode(`{"alg":"ES256"}`) + "." + encode(`{"iss":"x"}`) + "." + encode("sig")
+	want := must(jose.Parse(token, nil))
+	for _, buf := range [][]byte{nil, make([]byte, 0, 5), make([]byte, 0, 1000)} {
+		got := must(jose.ParseRest(token, buf))
+		if string(got.Payload) != string(want.Payload) || string(got.Signature) != string(want.Signature) ||
+			got.SigningInput != want.SigningInput || got.Header.Algorithm != 0 {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+	}
+	for _, text := range []string{
+		"", "a", "a.b", "a..c", ".b.c", "a.b.", token + ".d", token + "=", "AAAA.A.AAAA", "AAAA.AAAA.A", "AAAA.AA+A.AAAA",
+		"AAAA.AAAA.AA\n",
+	} {
+		if _, err := jose.ParseRest(text, nil); !is(err, jose.ErrMalformed) {
+			t.Errorf("%q: got %v", text, err)
+		}
+	}
+}
+
 func TestParseRefusesOtherForms(t *testing.T) {
 	header, payload, signature := encode(`{"alg":"ES256"}`), encode(`{}`), encode("signature")
 	good := header + "." + payload + "." + signature

@@ -101,6 +101,9 @@ func judgeJWK(text []byte, uses []string) (*Key, Unusable) {
 	return key, ""
 }
 
+// IsPrivateMember reports whether a member with this name belongs to a private or symmetric JWK.
+func IsPrivateMember(name string) bool { return slices.Contains(privateMembers, name) }
+
 // IssuerOf reads the member "issuer" of a JWK. Servers with many tenants, such as Entra ID, name there the issuer whose
 // tokens the key verifies. It is empty if the key names none, and not ok if the member is no text.
 func IssuerOf(text []byte) (issuer string, ok bool) {

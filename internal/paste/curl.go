@@ -49,9 +49,9 @@ type command struct {
 }
 
 // curl makes the request that a curl command sends. It follows no redirect and reads no file.
-func curl(words []string) (*http.Request, error) {
+func curl(words []string) (Input, error) {
 	if len(words) == 0 || !isCurlName(words[0]) {
-		return nil, errors.New("expected a curl command")
+		return Input{}, errors.New("expected a curl command")
 	}
 	c := new(command)
 	words = words[1:]
@@ -61,7 +61,7 @@ func curl(words []string) (*http.Request, error) {
 		var err error
 		switch {
 		case word == "--next" || word == "-:":
-			return nil, errors.New("the command sends several requests (--next): give one of them")
+			return Input{}, errors.New("the command sends several requests (--next): give one of them")
 		case strings.HasPrefix(word, "--") && len(word) > 2:
 			words, err = c.long(word[2:], words)
 		case strings.HasPrefix(word, "-") && len(word) > 1 && word != "--":
@@ -70,7 +70,7 @@ func curl(words []string) (*http.Request, error) {
 			err = c.url(word)
 		}
 		if err != nil {
-			return nil, err
+			return Input{}, err
 		}
 	}
 	return c.request()
@@ -226,9 +226,9 @@ func urlencode(value string) (string, error) {
 }
 
 // request makes the request that the command sends.
-func (c *command) request() (*http.Request, error) {
+func (c *command) request() (Input, error) {
 	if c.address == "" {
-		return nil, errors.New("the command has no address")
+		return Input{}, errors.New("the command has no address")
 	}
 	body := strings.Join(c.data, "&")
 	if c.get && body != "" {
@@ -248,10 +248,11 @@ func (c *command) request() (*http.Request, error) {
 			c.method = http.MethodPost
 		}
 	}
-	r, err := request(c.method, address)
+	in, err := request(c.method, address)
 	if err != nil {
-		return nil, err
+		return Input{}, err
 	}
+	r := in.Request
 	switch {
 	case c.multipart:
 		r.Header.Set("Content-Type", "multipart/form-data; boundary=explain")
@@ -262,9 +263,9 @@ func (c *command) request() (*http.Request, error) {
 	}
 	setBody(r, body)
 	if err := c.setFields(r); err != nil {
-		return nil, err
+		return Input{}, err
 	}
-	return r, nil
+	return in, nil
 }
 
 // setFields adds the fields of the command. Content-Type replaces curl's own, and Host is not a field for a server.

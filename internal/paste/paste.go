@@ -15,12 +15,14 @@ import (
 // MaxInput is the greatest length of an input in bytes. It leaves room for the longest token that a gate can allow.
 const MaxInput = 2 << 20
 
-// Input is what was pasted. Exactly one of its fields is set.
+// Input is what was pasted: either a token or a request.
 type Input struct {
 	// Token is a token alone. The caller decides in which place a request has it.
 	Token string
-	// Request is the request as a server receives it.
+	// Request is the request as a server receives it. Its Host is empty if what was pasted does not name it.
 	Request *http.Request
+	// Scheme is "http" or "https", as the client of the request uses it. It is empty if what was pasted does not say it.
+	Scheme string
 }
 
 var (
@@ -49,14 +51,12 @@ func Read(text string) (Input, error) {
 		if err != nil {
 			return Input{}, err
 		}
-		r, err := curl(words)
-		return Input{Request: r}, err
+		return curl(words)
 	case isRequestLine(first):
 		r, err := raw(text)
 		return Input{Request: r}, err
 	case isHeaderLine(first):
-		r, err := headerLines(text)
-		return Input{Request: r}, err
+		return headerLines(text)
 	case text[0] == '{':
 		return tokenResponse(text)
 	}
@@ -73,8 +73,7 @@ func bare(text string) (Input, error) {
 	case len(words) == 1:
 		return Input{Token: words[0]}, nil
 	case len(words) == 2 && len(words[0]) <= 20 && !strings.ContainsFunc(words[0], isNotLetter):
-		r, err := headerLines("Authorization: " + words[0] + " " + words[1])
-		return Input{Request: r}, err
+		return headerLines("Authorization: " + words[0] + " " + words[1])
 	}
 	return Input{}, errSpace
 }
@@ -142,8 +141,8 @@ func setBody(r *http.Request, body string) {
 }
 
 // headerLines reads the fields of a request. Its method and target are those of the HTTP/2 fields, or GET and "/".
-func headerLines(text string) (*http.Request, error) {
-	method, target, host := http.MethodGet, "/", ""
+func headerLines(text string) (Input, error) {
+	method, target, host, scheme := http.MethodGet, "/", "", ""
 	var fields strings.Builder
 	for line := range strings.SplitSeq(strings.ReplaceAll(text, "\r", ""), "\n") {
 		name, value, _ := strings.Cut(strings.TrimPrefix(line, ":"), ":")
@@ -151,7 +150,7 @@ func headerLines(text string) (*http.Request, error) {
 		switch {
 		case strings.TrimSpace(line) == "":
 		case !isHeaderLine(line):
-			return nil, errRaw
+			return Input{}, errRaw
 		case line[0] != ':':
 			fields.WriteString(line + "\n")
 		case name == "method":
@@ -160,30 +159,44 @@ func headerLines(text string) (*http.Request, error) {
 			target = value
 		case name == "authority":
 			host = "Host: " + value + "\n"
+		case name == "scheme":
+			scheme = schemeOf(value)
 		}
 	}
 	line := method + " " + target + " HTTP/1.1"
 	if !isRequestLine(line) {
-		return nil, errRaw
+		return Input{}, errRaw
 	}
-	return raw(line + "\n" + host + fields.String())
+	r, err := raw(line + "\n" + host + fields.String())
+	if err != nil {
+		return Input{}, err
+	}
+	return Input{Request: r, Scheme: scheme}, nil
 }
 
-// request makes the request that a server receives for an address.
-func request(method, address string) (*http.Request, error) {
+// schemeOf is a scheme that a server of HTTP may have, or empty for any other.
+func schemeOf(scheme string) string {
+	if scheme == "http" || scheme == "https" {
+		return scheme
+	}
+	return ""
+}
+
+// request makes the request that a server receives for an address. A curl command without a scheme means http.
+func request(method, address string) (Input, error) {
 	if !strings.Contains(address, "://") {
 		address = "http://" + address
 	}
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Opaque != "" {
-		return nil, errTarget
+		return Input{}, errTarget
 	}
 	target, err := url.ParseRequestURI(u.RequestURI())
 	if err != nil {
-		return nil, errTarget
+		return Input{}, errTarget
 	}
-	return &http.Request{
+	return Input{Scheme: schemeOf(u.Scheme), Request: &http.Request{
 		Method: method, URL: target, RequestURI: u.RequestURI(), Host: u.Host, Header: make(http.Header),
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Body: http.NoBody,
-	}, nil
+	}}, nil
 }

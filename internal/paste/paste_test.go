@@ -42,6 +42,20 @@ func shown(t testing.TB, in paste.Input) string {
 	return text
 }
 
+// Whether a request came by TLS is known only if what was pasted says so. curl takes an address without a scheme for
+// http.
+func TestReadKnowsTheScheme(t *testing.T) {
+	for text, want := range map[string]string{
+		"curl https://api.example/a": "https", "curl HTTPS://api.example/a": "https", "curl http://api.example/a": "http",
+		"curl api.example/a": "http", "curl ftp://api.example/a": "", ":scheme: https\n:authority: x": "https",
+		":scheme: other\n:authority: x": "", "GET / HTTP/1.1\nHost: x": "", "Authorization: Bearer abc": "", token: "",
+	} {
+		if in, err := paste.Read(text); err != nil || in.Scheme != want {
+			t.Errorf("%q: %q, %v; want %q", text, in.Scheme, err, want)
+		}
+	}
+}
+
 func TestReadUnderstandsWhatOperatorsPaste(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"a token":                        {token, "token " + token},

@@ -54,6 +54,9 @@ var titles = map[string]string{
 	"insufficient_scope": "Insufficient rights",
 
 	"insufficient_user_authentication": "Another sign-in needed",
+
+	"invalid_dpop_proof": "Fresh DPoP proof needed",
+	"use_dpop_nonce":     "DPoP nonce needed",
 }
 
 // Of describes a refusal with this status and with what its challenge says. Code and scope may be empty.

@@ -33,8 +33,11 @@ func TestBodyOfEachProblem(t *testing.T) {
 		"a sign-in that does not do": {stepUp, `{"type":"` + manual + `insufficient_user_authentication",` +
 			`"title":"Another sign-in needed","status":401,"detail":"sign in","error":"insufficient_user_authentication",` +
 			`"scope":"pay","acr_values":"gold silver","max_age":300}`},
-		"a code of another document": {problem.Of(401, "use_dpop_nonce", "again", ""),
-			`{"type":"` + manual + `use_dpop_nonce","title":"Unauthorized","status":401,"detail":"again",` +
+		"a code of another document": {problem.Of(401, "interaction_required", "again", ""),
+			`{"type":"` + manual + `interaction_required","title":"Unauthorized","status":401,"detail":"again",` +
+				`"error":"interaction_required"}`},
+		"a nonce": {problem.Of(401, "use_dpop_nonce", "again", ""),
+			`{"type":"` + manual + `use_dpop_nonce","title":"DPoP nonce needed","status":401,"detail":"again",` +
 				`"error":"use_dpop_nonce"}`},
 		"later": {problem.Of(503, "", "try again", ""),
 			`{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"try again"}`},

@@ -53,6 +53,8 @@ type Part struct {
 	Scopes, Named []string
 	// Methods are the ways to send a token (RFC 6750 section 2): header, body and query.
 	Methods []string
+	// Binding is how tokens are bound to keys.
+	Binding Binding
 }
 
 // Document is the metadata of one resource (RFC 9728 section 2).
@@ -61,6 +63,8 @@ type Document struct {
 	Texts    Texts
 	// Servers, Scopes and Methods are authorization_servers, scopes_supported and bearer_methods_supported.
 	Servers, Scopes, Methods []string
+	// Binding suits all gates of the resource.
+	Binding Binding
 }
 
 // offlineAccess asks for a refresh token. That is between client and authorization server, and no scope of a resource.
@@ -70,12 +74,16 @@ const offlineAccess = "offline_access"
 // value once. Texts that contradict each other are an error.
 func Unite(id Identifier, parts []Part) (Document, error) {
 	document := Document{Resource: id}
-	for _, part := range parts {
+	for i, part := range parts {
 		if err := document.Texts.add(part.Texts); err != nil {
 			return Document{}, err
 		}
 		document.Servers = appendNew(document.Servers, part.Servers)
 		document.Methods = appendNew(document.Methods, part.Methods)
+		if i == 0 {
+			document.Binding = part.Binding
+		}
+		document.Binding = document.Binding.and(part.Binding)
 		needed := slices.DeleteFunc(slices.Clone(part.Scopes), func(s string) bool { return s == offlineAccess })
 		document.Scopes = appendNew(document.Scopes, needed)
 	}
@@ -131,6 +139,7 @@ func (d Document) JSON() []byte {
 		write(&out, "scopes_supported", d.Scopes)
 	}
 	write(&out, "bearer_methods_supported", append([]string{}, d.Methods...))
+	d.Binding.write(&out)
 	for _, text := range []struct{ name, value string }{
 		{"resource_name", d.Texts.Name},
 		{"resource_documentation", d.Texts.Documentation},
@@ -145,7 +154,7 @@ func (d Document) JSON() []byte {
 	return out.Bytes()
 }
 
-// write writes one member. Every value is a text or a list of texts, which always have a JSON.
+// write writes one member. Every value is a text, a list of texts or a boolean, which always have a JSON.
 func write(out *bytes.Buffer, name string, value any) {
 	if out.Len() > 1 {
 		out.WriteByte(',')

@@ -54,6 +54,14 @@ var arrows = map[string][]string{
 	"internal/users/httpusers": {
 		"internal/fetch", "internal/rotating", "internal/setting", "internal/strictjson", "internal/users",
 	},
+	"internal/proof/nonce": {
+		"internal/store",
+		"internal/store/redis", // its tests have several nodes
+	},
+	"internal/proof/replay": {
+		"internal/store",
+		"internal/store/redis", // its tests have several nodes
+	},
 	"internal/problem":          nil,
 	"internal/publicpath":       nil,
 	"internal/resource":         {"internal/publicpath", "internal/bearer"},
@@ -69,6 +77,7 @@ var arrows = map[string][]string{
 	},
 	"internal/lastgood/lastgoodtest": {"internal/lastgood", "internal/store"},
 	"internal/jose":                  {"internal/strictjson", "internal/hashing"},
+	"internal/proof":                 {"internal/jose", "internal/strictjson", "internal/causes"},
 	"internal/claims":                {"internal/strictjson", "internal/causes"},
 	"internal/scope":                 {"internal/bearer", "internal/claims", "internal/setting"},
 	"internal/demand": {"internal/bearer", "internal/causes", "internal/claims", "internal/scope",
@@ -118,7 +127,15 @@ var arrows = map[string][]string{
 		"internal/tenant", "internal/tenantkeys", "internal/deepcopy", "internal/consumer", "internal/identity",
 		"internal/output", "internal/revoke", "internal/sealed", "internal/spans", "internal/strictjson",
 		"internal/sealing", "internal/rotating", // its tests make encrypted tokens
-		"internal/store", // its tests open a ledger
+		"internal/store",      // its tests open a ledger
+		"internal/possession", // and these are what its tests prove it with:
+		"internal/proof", "internal/proof/nonce", "internal/proof/replay",
+	},
+
+	"internal/clientcert": nil,
+	"internal/possession": {
+		"internal/proof", "internal/proof/nonce", "internal/proof/replay", "internal/clientcert", "internal/claims",
+		"internal/fields", "internal/jose", "internal/setting",
 	},
 
 	"internal/mcp": {"internal/strictjson", "internal/causes", "internal/bearer", "internal/setting"},
@@ -147,7 +164,14 @@ var arrows = map[string][]string{
 	"caddyjwt/process": {
 		"caddyjwt/pool", "caddyjwt/inforce", "caddyjwt/traffic", "internal/durations", "internal/keyset", "internal/spans",
 		"introspect", "caddyjwt/revocations", "internal/causes", "internal/revoke", "internal/lastgood", "internal/sealed",
+		"caddyjwt/proofs",
 		"internal/jose", // its tests make keys, too
+	},
+	"caddyjwt/proofs": {
+		"caddyjwt/words", "internal/bearer", "internal/claims", "internal/clientcert", "internal/gate", "internal/hashing",
+		"internal/jose", "internal/possession", "internal/proof", "internal/proof/nonce", "internal/proof/replay",
+		"internal/resource", "internal/setting", "internal/store",
+		"internal/roster", // its tests have a file of consumers
 	},
 	"caddyjwt/traffic":    {"caddyjwt/expiry", "internal/durations", "internal/gate"},
 	"caddyjwt/startup":    {"caddyjwt/pool", "internal/summary"},
@@ -155,7 +179,7 @@ var arrows = map[string][]string{
 	"caddyjwt/routes":     {"internal/terminal"},
 	"caddyjwt/explain": {
 		"caddyjwt/rights", "caddyjwt/routes", "internal/bearer", "internal/causes", "internal/gate", "internal/jose",
-		"internal/paste", "internal/terminal",
+		"internal/paste", "internal/possession", "internal/proof", "internal/terminal",
 	},
 	"caddyjwt/inforce": {
 		"caddyjwt/explain", "caddyjwt/routes", "caddyjwt/traffic", "internal/consumer", "internal/roster",
@@ -211,6 +235,7 @@ var arrows = map[string][]string{
 		"caddyjwt/issuers", "caddyjwt/consumers", "internal/gate", "internal/bearer", "internal/claims", "internal/jose",
 		"internal/resource",
 		"caddyjwt/words", // its tests compile settings
+		"internal/clientcert", "internal/possession", "internal/revoke",
 	},
 
 	"caddyjwt/tokenissuer": {
@@ -236,7 +261,7 @@ var arrows = map[string][]string{
 	"caddyjwt": {
 		"caddyjwt/words", "caddyjwt/clienttls", "caddyjwt/issuers", "caddyjwt/consumers", "caddyjwt/doubts",
 		"caddyjwt/pool", "caddyjwt/process", "caddyjwt/backchannel", "caddyjwt/revocations", "internal/logout",
-		"caddyjwt/facts", "caddyjwt/localissuer", "caddyjwt/explain", "caddyjwt/inforce",
+		"caddyjwt/facts", "caddyjwt/localissuer", "caddyjwt/explain", "caddyjwt/inforce", "caddyjwt/proofs",
 		"caddyjwt/decryption", // its tests compare the manual with it
 		"caddyjwt/startup", "caddyjwt/require", "caddyjwt/verdict",
 		"caddyjwt/expiry", "caddyjwt/onheader", "caddyjwt/cors", "internal/summary", "caddyjwt/traffic",
@@ -273,7 +298,7 @@ var arrows = map[string][]string{
 		"caddyjwt/command/kong", "caddyjwt/command/running", "caddyjwt/command/schema", "internal/terminal",
 		"caddyjwt", "caddyjwt/command/endpoint", "caddyjwt/consumers", "caddyjwt/explain", "caddyjwt/operator",
 		"caddyjwt/protected", "caddyjwt/revocations", "caddyjwt/routes", "caddyjwt/words",
-		"internal/claims", "internal/diagnose", "internal/gate", "internal/jose", "internal/paste",
+		"internal/claims", "internal/clientcert", "internal/diagnose", "internal/gate", "internal/jose", "internal/paste",
 		"internal/privatekey", "internal/resource", "internal/sealing",
 	},
 	".":         {"caddyjwt", "caddyjwt/command", "caddyjwt/matcher", "caddyjwt/operator"},

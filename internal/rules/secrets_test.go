@@ -47,6 +47,7 @@ var harmless = map[string]string{
 	"internal/sealed/key.go: k.thumbprint == key.thumbprint":                      "hashes of public keys",
 	"internal/sealed/open.go: k.thumbprint == key.thumbprint":                     "hashes of public keys",
 	"internal/sealed/open.go: t.TagSize != enc.tag":                               "lengths, which everybody can see",
+	"internal/possession/dpop.go: proved.dpop.thumbprint == c.KeyThumbprint":      "hashes of public keys",
 	"internal/issuing/answer.go: f.Code == InvalidToken":                          "an error code",
 	"internal/gate/routing.go: strings.HasPrefix(token, party.issuer.Asking.Prefix)": "how an issuer's " +
 		"opaque tokens begin, which is no secret",

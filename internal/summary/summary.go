@@ -87,6 +87,7 @@ func Of(g Gate) []Item {
 	add("auth_server_metadata", short(g.ServerMetadata))
 	add("audience", audience(c.Audience))
 	add("requires", first(requirements(c.Require), "; "))
+	add("proof", proof(c))
 	add("scope_implies", first(implications(c.ScopeImplies), "; "))
 	add("mcp", g.Messages)
 	add("max_lifetime", duration(c.MaxLifetime))
@@ -155,6 +156,18 @@ func issuer(i *gate.Issuer, s Source) string {
 	add("", s.PlainHTTP)
 	add("introspect ", s.Introspect)
 	return short(i.Name) + " (" + strings.Join(facts, ", ") + ")"
+}
+
+// proof is what proves that a token is used by whom it was issued to.
+func proof(c *gate.Config) string {
+	var facts []string
+	if p := c.Proof; p != nil {
+		facts = append(facts, p.Summary()...)
+	}
+	if c.RequireTLS {
+		facts = append(facts, "tls required")
+	}
+	return strings.Join(facts, ", ")
 }
 
 // decryption is what an issuer's encrypted tokens may be encrypted with. Nothing of a key is in it but how many there

@@ -34,8 +34,10 @@ func (t *Target) ClaimAttacks() (attacks []Hostile) {
 	for name, payload := range t.payloadTexts() {
 		add(Malformed, name, payload)
 	}
-	for name, member := range notJSON {
-		add(Malformed, name, t.payload(member))
+	for _, members := range []map[string]string{notJSON, deepMembers} {
+		for name, member := range members {
+			add(Malformed, name, t.payload(member))
+		}
 	}
 	for _, member := range wrongTypes {
 		add(Malformed, short(member), t.payload(member))
@@ -90,44 +92,48 @@ func (t *Target) payloadTexts() map[string]string {
 // notJSON are members that are not JSON, or not UTF-8, or that hide a name. Two users may become one, since readers
 // make U+FFFD of all invalid bytes.
 var notJSON = map[string]string{
-	"an invalid byte":                "\"sub\":\"a\xff\"",
-	"an overlong slash":              "\"sub\":\"a\xc0\xaf\"",
-	"a surrogate in UTF-8":           "\"sub\":\"a\xed\xa0\x80\"",
-	"a cut-off sequence":             "\"sub\":\"a\xe2\x82\"",
-	"a code point too high":          "\"sub\":\"a\xf5\x80\x80\x80\"",
-	"an invalid byte in a name":      "\"x\xff\":1",
-	"a lone surrogate":               `"sub":"a\ud800"`,
-	"a lone low surrogate":           `"sub":"a\udc00"`,
-	"surrogates the wrong way":       `"sub":"\udc00\ud800"`,
-	"a surrogate in a name":          `"a\ud800":1`,
-	"a comment":                      `"sub":"a"/*,"sub":"b"*/`,
-	"a line comment":                 "\"sub\":\"a\"//\n",
-	"single quotes":                  `'sub':'a'`,
-	"no quotes":                      `sub:"a"`,
-	"a bare control character":       "\"sub\":\"a\tb\"",
-	"a bare line end":                "\"sub\":\"a\nb\"",
-	"an unknown escape":              `"sub":"a\x41"`,
-	"a short escape":                 `"sub":"\u41"`,
-	"other white space":              "\u00a0\"sub\":\"a\"",
-	"a vertical tab":                 "\v\"sub\":\"a\"",
-	"True":                           `"n":True`,
-	"undefined":                      `"n":undefined`,
-	"minus alone":                    `"n":-`,
-	"NaN in an unknown claim":        `"n":NaN`,
-	"Infinity in an unknown claim":   `"n":Infinity`,
-	"hexadecimal in an unknown one":  `"n":0x10`,
-	"a leading zero in one":          `"n":01`,
-	"a dot at the end in one":        `"n":1.`,
-	"a dot at the start in one":      `"n":.5`,
-	"a plus sign in one":             `"n":+1`,
-	"an exponent without digits":     `"n":1e`,
-	"underscores in one":             `"n":1_000`,
-	"sub twice":                      `"sub":"me","sub":"admin"`,
-	"sub twice, once by an escape":   `"sub":"me","s\u0075b":"admin"`,
-	"an unknown claim twice":         `"x":1,"x":1`,
-	"the empty name twice":           `"":1,"":2`,
-	"a name twice inside a claim":    `"realm_access":{"roles":["user"],"roles":["admin"]}`,
-	"a name twice inside an array":   `"a":[{"b":1,"b":2}]`,
+	"an invalid byte":               "\"sub\":\"a\xff\"",
+	"an overlong slash":             "\"sub\":\"a\xc0\xaf\"",
+	"a surrogate in UTF-8":          "\"sub\":\"a\xed\xa0\x80\"",
+	"a cut-off sequence":            "\"sub\":\"a\xe2\x82\"",
+	"a code point too high":         "\"sub\":\"a\xf5\x80\x80\x80\"",
+	"an invalid byte in a name":     "\"x\xff\":1",
+	"a lone surrogate":              `"sub":"a\ud800"`,
+	"a lone low surrogate":          `"sub":"a\udc00"`,
+	"surrogates the wrong way":      `"sub":"\udc00\ud800"`,
+	"a surrogate in a name":         `"a\ud800":1`,
+	"a comment":                     `"sub":"a"/*,"sub":"b"*/`,
+	"a line comment":                "\"sub\":\"a\"//\n",
+	"single quotes":                 `'sub':'a'`,
+	"no quotes":                     `sub:"a"`,
+	"a bare control character":      "\"sub\":\"a\tb\"",
+	"a bare line end":               "\"sub\":\"a\nb\"",
+	"an unknown escape":             `"sub":"a\x41"`,
+	"a short escape":                `"sub":"\u41"`,
+	"other white space":             "\u00a0\"sub\":\"a\"",
+	"a vertical tab":                "\v\"sub\":\"a\"",
+	"True":                          `"n":True`,
+	"undefined":                     `"n":undefined`,
+	"minus alone":                   `"n":-`,
+	"NaN in an unknown claim":       `"n":NaN`,
+	"Infinity in an unknown claim":  `"n":Infinity`,
+	"hexadecimal in an unknown one": `"n":0x10`,
+	"a leading zero in one":         `"n":01`,
+	"a dot at the end in one":       `"n":1.`,
+	"a dot at the start in one":     `"n":.5`,
+	"a plus sign in one":            `"n":+1`,
+	"an exponent without digits":    `"n":1e`,
+	"underscores in one":            `"n":1_000`,
+	"sub twice":                     `"sub":"me","sub":"admin"`,
+	"sub twice, once by an escape":  `"sub":"me","s\u0075b":"admin"`,
+	"an unknown claim twice":        `"x":1,"x":1`,
+	"the empty name twice":          `"":1,"":2`,
+	"a name twice inside a claim":   `"realm_access":{"roles":["user"],"roles":["admin"]}`,
+	"a name twice inside an array":  `"a":[{"b":1,"b":2}]`,
+}
+
+// deepMembers cost a reader that follows them much of its stack.
+var deepMembers = map[string]string{
 	"50 arrays in each other":        `"n":` + strings.Repeat("[", 50) + strings.Repeat("]", 50),
 	"3000 arrays in each other":      `"n":` + strings.Repeat("[", 3000) + strings.Repeat("]", 3000),
 	"20,000 arrays in each other":    `"n":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000),

@@ -1,0 +1,4 @@
+package nonce
+
+// NameInStore is where a store has the secret.
+const NameInStore = nameInStore
