@@ -11,6 +11,10 @@
 // client knows the address of the MCP server and nothing else. It reports each request that it sends. The npm
 // package oauth4webapi reads metadata and challenges there.
 //
+// Other clients have tokens that are bound to a key or to a certificate (proof/). The npm packages oauth4webapi and
+// dpop get them from oidc-provider and make the DPoP proofs, right and wrong ones. Certificates go to both servers over
+// TLS, and to the gateway also through nginx (Debian: apt-get install nginx-light).
+//
 // The tests of token_issuer with users ldap start slapd (Debian: apt-get install slapd), or are skipped with a message.
 // So are those that start Prometheus (apt-get install prometheus) with the files of examples/monitoring.
 //

@@ -18,9 +18,13 @@ import (
 )
 
 // identities are files: a certificate authority, the authorization server's
-// certificate, and the one with which the gateway says who it is.
+// certificate, and the one with which the gateway says who it is. The authority
+// can sign more.
 type identities struct {
 	ca, serverCert, serverKey, clientCert, clientKey string
+
+	authority *x509.Certificate
+	signer    *ecdsa.PrivateKey
 }
 
 func newIdentities(dir string) (identities, error) {
@@ -38,6 +42,7 @@ func newIdentities(dir string) (identities, error) {
 	if err != nil {
 		return identities{}, err
 	}
+	files.authority, files.signer = authority, signer
 	server := &x509.Certificate{
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
@@ -49,6 +54,11 @@ func newIdentities(dir string) (identities, error) {
 		issue(server, authority, nil, signer, files.serverCert, files.serverKey),
 		issue(client, authority, nil, signer, files.clientCert, files.clientKey),
 	)
+}
+
+// sign writes a certificate of the authority, and its key.
+func (i identities) sign(template *x509.Certificate, certFile, keyFile string) error {
+	return issue(template, i.authority, nil, i.signer, certFile, keyFile)
 }
 
 // issue writes a certificate and, where it makes one, its key.

@@ -98,7 +98,7 @@ func TestClientsReadEveryChallenge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	readings := play(t, "challenges", string(needs))
+	readings := play(t, "mcp/client.js", "challenges", string(needs))
 	if len(readings) != len(cases) {
 		t.Fatalf("%d readings of %d refusals", len(readings), len(cases))
 	}

@@ -54,7 +54,7 @@ func TestDocumentsSayWhatTheConfigurationSays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	documents := play(t, "documents", string(needs))
+	documents := play(t, "mcp/client.js", "documents", string(needs))
 	if len(documents) != len(sites) {
 		t.Fatalf("%d documents of %d resources", len(documents), len(sites))
 	}

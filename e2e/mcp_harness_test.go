@@ -89,15 +89,15 @@ func (h *mcpHost) play(t *testing.T, scenario string, needs map[string]any) []st
 	if err != nil {
 		t.Fatal(err)
 	}
-	return play(t, scenario, h.fill(string(input)))
+	return play(t, "mcp/client.js", scenario, h.fill(string(input)))
 }
 
-// play runs a scenario of mcp/client.js with what it needs as JSON, and returns what it reports.
-func play(t *testing.T, scenario, needs string) []string {
+// play runs a scenario of a script with what it needs as JSON, and returns what it reports.
+func play(t *testing.T, script, scenario, needs string) []string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", "mcp/client.js", scenario)
+	cmd := exec.CommandContext(ctx, "node", script, scenario)
 	cmd.Stdin = strings.NewReader(needs)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { randomBytes, X509Certificate } from 'node:crypto';
 
 import Provider, { errors } from 'oidc-provider';
 
@@ -12,8 +12,10 @@ export function newProvider(issuer, jwks) {
     clients: clients.map(({ metadata }) => metadata),
     scopes: [...resourceScopes, 'offline_access'],
     clientAuthMethods: [
-      'client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'tls_client_auth', 'none',
+      'client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'tls_client_auth',
+      'self_signed_tls_client_auth', 'none',
     ],
+    enabledJWA: { dPoPSigningAlgValues: ['ES256', 'Ed25519', 'EdDSA', 'PS256', 'RS256'] },
     // Claims for the gateway to find: nested, and with a name that is a URL. A user's access token names the session
     // that it comes from, as the ID token does, so that it ends with that.
     extraTokenClaims: (ctx) => ({
@@ -44,9 +46,13 @@ export function newProvider(issuer, jwks) {
       introspection: { enabled: true, allowedPolicy: () => true },
       jwtIntrospection: { enabled: true },
       revocation: { enabled: true, allowedPolicy: () => true },
+      // Tokens are bound to the key of whoever sends a DPoP proof for them.
+      dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => true },
       mTLS: {
         enabled: true,
         tlsClientAuth: true,
+        selfSignedTlsClientAuth: true,
+        certificateBoundAccessTokens: true,
         getCertificate: certificate,
         certificateAuthorized: (ctx) => ctx.socket.authorized === true,
         certificateSubjectMatches: (ctx, property, expected) => property === 'tls_client_auth_san_dns'

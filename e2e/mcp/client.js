@@ -4,17 +4,8 @@
 //
 //   node client.js <scenario>, with JSON of what the scenario needs on standard input
 
-import { json } from 'node:stream/consumers';
-
 import * as scenarios from './scenarios.js';
 import * as strict from './strict.js';
-import { report } from './report.js';
+import { run } from './run.js';
 
-// Never as long as this. A promise that nothing settles would end the process without a word.
-setTimeout(() => {
-  report('gave up');
-  process.exit(1);
-}, 60_000);
-await { ...scenarios, ...strict }[process.argv[2]](await json(process.stdin));
-report('the end');
-process.exit(0);
+await run({ ...scenarios, ...strict });

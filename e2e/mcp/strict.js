@@ -1,27 +1,8 @@
-import { request } from 'node:http';
-import { Readable } from 'node:stream';
-
 import { extractWWWAuthenticateParams } from '@modelcontextprotocol/sdk/client/auth.js';
 import * as oauth from 'oauth4webapi';
 
 import { report } from './report.js';
-
-// through gives a fetch that sends requests for any host to the gateway's socket.
-function through(socketPath) {
-  return async (address, { method, headers }) => {
-    const url = new URL(address);
-    const answer = await new Promise((resolve, reject) => {
-      request({
-        socketPath, method, path: url.pathname + url.search, headers: { ...headers, host: url.host },
-      }, resolve).on('error', reject).end();
-    });
-    return new Response(Readable.toWeb(answer), { status: answer.statusCode, headers: pairs(answer.rawHeaders) });
-  };
-}
-
-function pairs(list) {
-  return list.flatMap((name, i) => (i % 2 === 0 ? [[name, list[i + 1]]] : []));
-}
+import { through } from './through.js';
 
 // documents reads the metadata of resources as oauth4webapi wants it to be (RFC 9728 section 3.3).
 export async function documents({ socket, resources }) {
