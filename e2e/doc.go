@@ -15,6 +15,9 @@
 // dpop get them from oidc-provider and make the DPoP proofs, right and wrong ones. Certificates go to both servers over
 // TLS, and to the gateway also through nginx (Debian: apt-get install nginx-light).
 //
+// The clients of token_issuer are the npm packages oauth4webapi and openid-client (clients/), and golang.org/x/oauth2.
+// They reach it over TLS. A second process of the gateway takes the tokens.
+//
 // The tests of token_issuer with users ldap start slapd (Debian: apt-get install slapd), or are skipped with a message.
 // So are those that start Prometheus (apt-get install prometheus) with the files of examples/monitoring.
 //

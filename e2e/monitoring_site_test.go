@@ -90,7 +90,7 @@ func startMonitored(t *testing.T) *monitored {
 // hashed is what "caddy hash-password" makes of a password.
 func hashed(t *testing.T, password string) string {
 	t.Helper()
-	hash := exec.CommandContext(t.Context(), gatewayBinary, "hash-password")
+	hash := exec.CommandContext(t.Context(), gatewayBinary, "hash-password", "--bcrypt-cost", "5")
 	hash.Stdin = strings.NewReader(password + "\n")
 	text, err := hash.Output()
 	if err != nil {

@@ -29,6 +29,8 @@ type Issuer interface {
 	Keys() keyset.Source
 	// HasApplication reports whether it gives out tokens for the application with a path. It neither blocks nor allocates.
 	HasApplication(path string) bool
+	// HasClient reports the same of an OAuth client.
+	HasClient(id string) bool
 }
 
 // Registry knows the issuers of one configuration. They and the gates come in any order. The zero value is ready to
@@ -56,8 +58,9 @@ func (r *Registry) Add(i Issuer) error {
 // Keys are the keys of an issuer. Whoever has them can ask about its applications, too.
 type Keys interface {
 	keyset.Source
-	// HasApplication is that of Issuer; false before Start.
+	// HasApplication and HasClient are those of Issuer; false before Start.
 	HasApplication(path string) bool
+	HasClient(id string) bool
 }
 
 // Source is the keys of an issuer, for a gate. The issuer need not be there yet: Start refuses the configuration if it
@@ -147,6 +150,12 @@ func (s *source) Find(ctx context.Context, alg jose.Algorithm, kid string) ([]*j
 func (s *source) HasApplication(path string) bool {
 	i := s.started()
 	return i != nil && i.issuer.HasApplication(path)
+}
+
+// HasClient implements Keys.
+func (s *source) HasClient(id string) bool {
+	i := s.started()
+	return i != nil && i.issuer.HasClient(id)
 }
 
 // Close does nothing: the keys are the issuer's.

@@ -26,6 +26,7 @@ func (i *issuer) Settings() [32]byte { return [32]byte{i.settings} }
 func (i *issuer) Start() error       { i.begun = i.fails == nil; return i.fails }
 
 func (i *issuer) HasApplication(path string) bool { return path == "/a/" }
+func (i *issuer) HasClient(id string) bool        { return id == "batch" }
 
 func (i *issuer) Keys() keyset.Source {
 	if !i.begun {
@@ -51,15 +52,15 @@ func newIssuer(t *testing.T, name string, settings byte) *issuer {
 	return &issuer{name: name, settings: settings, keys: keys}
 }
 
-// A gate asks about the application of each token, remembered ones included.
-func TestAGateKnowsTheApplicationsOfTheIssuer(t *testing.T) {
+// A gate asks about the application or the client of each token, remembered ones included.
+func TestAGateKnowsTheApplicationsAndClientsOfTheIssuer(t *testing.T) {
 	var r Registry
 	apps := r.Source("i")
 	if err := r.Add(newIssuer(t, "i", 1)); err != nil {
 		t.Fatal(err)
 	}
-	if apps.HasApplication("/a/") {
-		t.Error("there are applications before the start")
+	if apps.HasApplication("/a/") || apps.HasClient("batch") {
+		t.Error("there are applications or clients before the start")
 	}
 	if err := r.Start(); err != nil {
 		t.Fatal(err)
@@ -67,8 +68,11 @@ func TestAGateKnowsTheApplicationsOfTheIssuer(t *testing.T) {
 	if !apps.HasApplication("/a/") || apps.HasApplication("/b/") {
 		t.Error("other applications")
 	}
-	if n := testing.AllocsPerRun(100, func() { apps.HasApplication("/a/") }); n != 0 {
-		t.Errorf("HasApplication allocates %v times", n)
+	if !apps.HasClient("batch") || apps.HasClient("") || apps.HasClient("/a/") {
+		t.Error("other clients")
+	}
+	if n := testing.AllocsPerRun(100, func() { apps.HasApplication("/a/"); apps.HasClient("batch") }); n != 0 {
+		t.Errorf("the questions allocate %v times", n)
 	}
 }
 

@@ -34,6 +34,21 @@ func NewState() *State {
 	return s
 }
 
+// ForIssuer is a policy for requests for tokens: proofs of any key, and certificates of the connection. Proofs that
+// were used are remembered by replays.
+func (s *State) ForIssuer(replays possession.Replays) (*possession.Policy, error) {
+	verifier, err := s.verifier()
+	if err != nil {
+		return nil, err
+	}
+	return &possession.Policy{
+		DPoP: &possession.DPoP{
+			Algorithms: possession.Algorithms(), MaxAge: possession.DefaultMaxAge, Verifier: verifier, Replays: replays,
+		},
+		Certificates: possession.FromConnection(),
+	}, nil
+}
+
 // Remembered is how many proofs this process remembers because they were used.
 func (s *State) Remembered() int {
 	used := s.used.Load()

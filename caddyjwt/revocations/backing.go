@@ -54,6 +54,14 @@ func (b *Backing) CutOff(ctx context.Context, target revoke.Target, until, expir
 	return b.write(ctx, entry)
 }
 
+// RevokeToken revokes the token of an issuer with an id. It returns as CutOff does.
+func (b *Backing) RevokeToken(ctx context.Context, issuer, id string, expires time.Time) error {
+	return b.write(ctx, &revoke.Entry{
+		Target:  revoke.Target{Issuer: issuer, Kind: revoke.ID, Value: id},
+		Expires: expires.Truncate(time.Second).Add(time.Second), At: time.Now(), Author: author,
+	})
+}
+
 // author is that of entries which an issuer in this process writes.
 const author = "token_issuer"
 

@@ -21,6 +21,7 @@ func init() { caddy.RegisterModule(new(adminAPI)) }
 //	GET    /token_issuer/issuers   the issuers that run
 //	GET    /token_issuer/sessions  sessions: issuer, user, app, part
 //	DELETE /token_issuer/sessions  ends sessions: orders.End
+//	GET    /token_issuer/clients   the OAuth clients: issuer
 //	GET    /token_issuer/keys      the keys: issuer
 //	POST   /token_issuer/keys      changes them: orders.Change
 //
@@ -42,6 +43,7 @@ func (*adminAPI) Routes() []caddy.AdminRoute {
 		adminroute.Route{Path: orders.IssuersPath, Status: statusOf, Answers: answers{http.MethodGet: showIssuers}},
 		adminroute.Route{Path: orders.SessionsPath, Status: statusOf,
 			Answers: answers{http.MethodGet: showSessions, http.MethodDelete: endSessions}},
+		adminroute.Route{Path: orders.ClientsPath, Status: statusOf, Answers: answers{http.MethodGet: showClients}},
 		adminroute.Route{Path: orders.KeysPath, Status: statusOf,
 			Answers: answers{http.MethodGet: showKeys, http.MethodPost: changeKeys}},
 	)
@@ -104,12 +106,25 @@ func endSessions(r *http.Request) (any, error) {
 	return i.endSessions(r.Context(), order)
 }
 
-func showKeys(r *http.Request) (any, error) {
+// named is the issuer that a request without other parameters is about.
+func named(r *http.Request) (*issuer, error) {
 	given, err := adminroute.Parameters(r.URL.RawQuery, "issuer")
 	if err != nil {
 		return nil, wrong(err)
 	}
-	i, err := inForce.find(given["issuer"])
+	return inForce.find(given["issuer"])
+}
+
+func showClients(r *http.Request) (any, error) {
+	i, err := named(r)
+	if err != nil {
+		return nil, err
+	}
+	return i.registered()
+}
+
+func showKeys(r *http.Request) (any, error) {
+	i, err := named(r)
 	if err != nil {
 		return nil, err
 	}

@@ -3,12 +3,13 @@ package tokenissuer
 import (
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/applications"
 	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/people"
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/registration"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 )
 
@@ -32,12 +33,12 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 // UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
 //
 //	token_issuer <issuer> {
-//	    user       <name> <hash> [<role...>]   # repeatable
+//	    user              <name> <hash> [<role...>]   # repeatable
 //
-//	    users      file <path>                 # repeatable
-//	    users      ldap <url>                  # repeatable
-//	    users      http <url>                  # repeatable
-//	    users ... {                            # repeatable
+//	    users             file <path>                 # repeatable
+//	    users             ldap <url>                  # repeatable
+//	    users             http <url>                  # repeatable
+//	    users ... {                                   # repeatable
 //	        groups          <path>
 //	        user_dn         <dn>
 //	        base_dn         <dn>
@@ -61,7 +62,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	        timeout         <duration>
 //	    }
 //
-//	    app <path> {                           # repeatable
+//	    app <path> {                                  # repeatable
 //	        audience          <aud...>
 //	        access_lifetime   <duration>
 //	        refresh_lifetime  <duration>
@@ -80,7 +81,27 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	        header            <name> <text>   # repeatable
 //	    }
 //
-//	    algorithm  ES256|RS256|PS256|EdDSA
+//	    client <id> {                                 # repeatable
+//	        secret_hash      <hash...>
+//	        public_key       <pem|path>
+//	        jwks             <url>
+//	        tls_client_auth  subject|san_dns|san_uri|spki_sha256 <value>
+//	        scopes           <scope...>
+//	        grants           client_credentials|none
+//	        audience         <aud...>
+//	        introspect       <aud...>
+//	        proof            dpop|mtls
+//	        access_lifetime  <duration>
+//	    }
+//
+//	    clients           file <path>
+//	    default_audience  <aud>
+//	    oauth_endpoints {
+//	        token          <path>
+//	        introspection  <path>
+//	        revocation     <path>
+//	    }
+//	    algorithm         ES256|RS256|PS256|EdDSA
 //	    cors {
 //	        origins      <origin...>
 //	        methods      <method...>
@@ -111,11 +132,31 @@ var directive = words.Directive[Handler]{Line: readLine, Table: &words.Table[Han
 		{Name: "users", Usage: []string{"file <path>", "ldap <url>", "http <url>"}, Repeatable: true,
 			Reader: people.ReadSource(func(h *Handler) *[]people.Source { return &h.UsersFrom })},
 		{Name: "app", Usage: []string{"<path>"}, Repeatable: true,
-			Reader: words.Named(func(h *Handler) *[]App { return &h.Apps }, func(a *App) *string { return &a.Path }, &appTable)},
+			Reader: words.Named(func(h *Handler) *[]applications.App { return &h.Apps },
+				func(a *applications.App) *string { return &a.Path }, &applications.Table)},
+		{Name: "client", Usage: []string{"<id>"}, Repeatable: true,
+			Reader: words.Named(func(h *Handler) *[]registration.Client { return &h.Clients },
+				func(c *registration.Client) *string { return &c.ID }, &registration.Table)},
+		{Name: "clients", Usage: []string{"file <path>"}, Reader: words.Custom(readClientsFile,
+			func(h *Handler) []any { return []any{&h.ClientsFile} })},
+		{Name: "default_audience", Usage: []string{"<aud>"},
+			Reader: words.Text(func(h *Handler) *string { return &h.DefaultAudience })},
+		{Name: "oauth_endpoints",
+			Reader: words.Only(func(h *Handler) **OAuthEndpoints { return &h.OAuthEndpoints }, &oauthEndpointsTable)},
 		{Name: "algorithm", Usage: []string{"ES256|RS256|PS256|EdDSA"},
 			Reader: words.Text(func(h *Handler) *string { return &h.Algorithm })},
 		{Name: "cors", Reader: words.Only(func(h *Handler) **cors.Config { return &h.CORS }, &cors.Table)},
 	}}}
+
+// readClientsFile reads where further clients are.
+func readClientsFile(b *words.Block, h *Handler) error {
+	args := b.Args()
+	if len(args) != 2 || args[0] != "file" {
+		return b.WrongUsage("a client of the configuration has a word of its own: client <id> { … }")
+	}
+	h.ClientsFile = args[1]
+	return nil
+}
 
 // readLine reads the name of the issuer.
 func readLine(b *words.Block, h *Handler) error {
@@ -131,30 +172,10 @@ func readLine(b *words.Block, h *Handler) error {
 	}
 }
 
-var appTable = words.Table[App]{Name: "app", Words: []words.Word[App]{
-	{Name: "audience", Usage: []string{"<aud...>"}, Reader: words.Texts(func(a *App) *[]string { return &a.Audience },
-		words.SingleQuotes, words.ShellVariable, words.CommaList, words.Unfilled)},
-	{Name: "access_lifetime", Usage: []string{"<duration>"},
-		Reader: words.Duration(func(a *App) *caddy.Duration { return &a.AccessLifetime })},
-	{Name: "refresh_lifetime", Usage: []string{"<duration>"},
-		Reader: words.Duration(func(a *App) *caddy.Duration { return &a.RefreshLifetime })},
-	{Name: "session_lifetime", Usage: []string{"<duration>"},
-		Reader: words.Duration(func(a *App) *caddy.Duration { return &a.SessionLifetime })},
-	{Name: "grace", Usage: []string{"<duration>"},
-		Reader: words.Duration(func(a *App) *caddy.Duration { return &a.Grace })},
-	{Name: "group_by", Usage: []string{"claim <name>", "cookie <name>"},
-		Reader: words.Custom(readGroupBy, func(a *App) []any { return []any{&a.GroupBy} })},
-	{Name: "endpoints", Reader: words.Only(func(a *App) **Endpoints { return &a.Endpoints }, &endpointsTable)},
-	{Name: "compat", Usage: []string{"oauth|iris"}, Reader: words.Text(func(a *App) *string { return &a.Compat })},
-	{Name: "claim", Usage: []string{"<name> <text>"}, Repeatable: true,
-		Reader: words.Pairs(func(a *App) *map[string]string { return &a.Claims })},
-	{Name: "header", Usage: []string{"<name> <text>"}, Repeatable: true,
-		Reader: words.Pairs(func(a *App) *map[string]string { return &a.Header })},
-}}
-
-var endpointsTable = words.Table[Endpoints]{Name: "endpoints", Words: []words.Word[Endpoints]{
-	{Name: "login", Usage: []string{"<name>"}, Reader: words.Text(func(e *Endpoints) *string { return &e.Login })},
-	{Name: "refresh", Usage: []string{"<name>"}, Reader: words.Text(func(e *Endpoints) *string { return &e.Refresh })},
-	{Name: "logout", Usage: []string{"<name>"}, Reader: words.Text(func(e *Endpoints) *string { return &e.Logout })},
-	{Name: "revoke", Usage: []string{"<name>"}, Reader: words.Text(func(e *Endpoints) *string { return &e.Revoke })},
+var oauthEndpointsTable = words.Table[OAuthEndpoints]{Name: "oauth_endpoints", Words: []words.Word[OAuthEndpoints]{
+	{Name: "token", Usage: []string{"<path>"}, Reader: words.Text(func(e *OAuthEndpoints) *string { return &e.Token })},
+	{Name: "introspection", Usage: []string{"<path>"},
+		Reader: words.Text(func(e *OAuthEndpoints) *string { return &e.Introspection })},
+	{Name: "revocation", Usage: []string{"<path>"},
+		Reader: words.Text(func(e *OAuthEndpoints) *string { return &e.Revocation })},
 }}

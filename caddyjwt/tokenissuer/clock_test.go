@@ -46,7 +46,7 @@ func startWithWrongClock(t *testing.T) *wrongClock {
 		Realm: "/a/", Extractor: header, Revocations: known, Now: now,
 		Issuers: []gate.Issuer{{
 			Name: n.name, Keys: n.ring, Algorithms: jose.AsymmetricAlgorithms(), Local: true, Leeway: gate.DefaultLeeway,
-			Audience:   gate.Audience{Accepted: n.apps[0].audience},
+			Audience:   gate.Audience{Accepted: n.apps[0].Audience},
 			Revocation: gate.Revocation{Claims: []claims.Path{issuers.GroupPath()}},
 		}},
 	})
@@ -97,7 +97,7 @@ func TestAttackStepsOfTheClock(t *testing.T) {
 			switch next, err := n.refresh(first); {
 			case err == nil:
 				last = next
-				if steps[1]-steps[0] < n.apps[0].access { // otherwise the old token has expired, and is not cut off
+				if steps[1]-steps[0] < n.apps[0].Access { // otherwise the old token has expired, and is not cut off
 					n.isOut("refreshed", first)
 				}
 			case !errors.Is(err, session.ErrInvalid) || steps[1]-steps[0] < time.Hour:

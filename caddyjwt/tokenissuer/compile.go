@@ -1,8 +1,6 @@
 package tokenissuer
 
 import (
-	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,27 +9,15 @@ import (
 	"unicode/utf8"
 
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/applications"
 	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/people"
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/registration"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
-	"github.com/caddyjwt/gateway/internal/apppath"
+	"github.com/caddyjwt/gateway/internal/clients"
 	"github.com/caddyjwt/gateway/internal/hashing"
 	"github.com/caddyjwt/gateway/internal/jose"
-	"github.com/caddyjwt/gateway/internal/keyring"
 	"github.com/caddyjwt/gateway/internal/revoke"
 	"github.com/caddyjwt/gateway/internal/setting"
-)
-
-// Defaults and bounds of lifetimes.
-const (
-	defaultAccess  = time.Minute
-	defaultRefresh = 15 * time.Minute
-	defaultSession = 24 * time.Hour
-
-	leastAccess    = 10 * time.Second
-	longestAccess  = 24 * time.Hour
-	longestRefresh = 90 * 24 * time.Hour
-	longestSession = 365 * 24 * time.Hour
-	longestGrace   = time.Minute
 )
 
 // compiled is settings that have been checked.
@@ -39,26 +25,14 @@ type compiled struct {
 	name      string
 	algorithm jose.Algorithm
 	people    people.People
-	apps      []*application
+	apps      []*applications.Application
+	clients   *registration.Plan
+	oauth     OAuthEndpoints // with the defaults
+	endpoints []endpoint
+	byPath    map[string]*endpoint
 	documents []string     // their paths
 	cors      *cors.Policy // nil for none
 	id        [32]byte     // the fingerprint of the settings
-}
-
-// application is an App whose settings have been checked.
-type application struct {
-	path      string
-	audience  []string
-	access    time.Duration
-	refresh   time.Duration
-	session   time.Duration
-	grace     time.Duration
-	group     *GroupBy          // nil for none
-	endpoints Endpoints         // with the defaults
-	oauth     bool              // the answer has the members of OAuth 2.0
-	typ       string            // of access tokens
-	claims    map[string]string // of access tokens: texts with placeholders
-	header    map[string]any    // of access tokens, too
 }
 
 // compile resolves placeholders and checks every setting. An error names the handler's field.
@@ -71,15 +45,11 @@ func (h *Handler) compile(s *words.Settings) (c *compiled, err error) {
 	if c.algorithm, err = compileAlgorithm(h.Algorithm); err != nil {
 		return nil, setting.In("Algorithm", err)
 	}
-	if c.people, err = people.Compile(s, h.Users, h.UsersFrom); err != nil {
+	if err := h.compilePeople(s, c); err != nil {
 		return nil, err
 	}
-	if len(h.Apps) == 0 {
-		return nil, setting.Errorf("Apps", "token_issuer %s issues no tokens: add \"app <path>\" with the path of an "+
-			"application, such as /api/", c.name)
-	}
 	for i := range h.Apps {
-		app, err := h.Apps[i].compile(s, c.name)
+		app, err := h.Apps[i].Compile(s, c.name)
 		if err == nil {
 			err = c.add(app)
 		}
@@ -90,18 +60,65 @@ func (h *Handler) compile(s *words.Settings) (c *compiled, err error) {
 	if err := h.checkGroups(); err != nil {
 		return nil, err
 	}
+	if err := h.compileClients(s, c); err != nil {
+		return nil, err
+	}
+	if err := c.addEndpoints(h.OAuthEndpoints); err != nil {
+		return nil, err
+	}
 	if h.CORS != nil {
-		if c.cors, err = h.CORS.Compile(s, []string{"Authorization"}, nil); err != nil {
+		if c.cors, err = h.CORS.Compile(s, []string{"Authorization", "DPoP"}, nil); err != nil {
 			return nil, setting.In("CORS", err)
 		}
 	}
 	c.id = hashing.Fingerprint(struct {
 		Name, Algorithm string
-		Apps            []App
+		Apps            []applications.App
 		Users           []people.User
 		UsersFrom       []people.Source
-	}{c.name, h.Algorithm, h.Apps, h.Users, h.UsersFrom})
+		Clients         []registration.Client
+		ClientsFile     string
+		DefaultAudience string
+		OAuthEndpoints  OAuthEndpoints
+	}{c.name, h.Algorithm, h.Apps, h.Users, h.UsersFrom, h.Clients, h.ClientsFile, h.DefaultAudience, c.oauth})
 	return c, nil
+}
+
+// compilePeople checks who may sign in. Without an application nobody can, and there must be a client.
+func (h *Handler) compilePeople(s *words.Settings, c *compiled) (err error) {
+	noApps := len(h.Apps) == 0
+	switch {
+	case noApps && len(h.Clients) == 0 && h.ClientsFile == "" && len(h.Users) == 0 && len(h.UsersFrom) == 0:
+		return setting.Errorf("Apps", "token_issuer %s issues no tokens: add \"app <path>\" with the path of an "+
+			"application, such as /api/, or \"client <id>\"", c.name)
+	case noApps && len(h.Users) == 0 && len(h.UsersFrom) == 0:
+		return nil
+	}
+	c.people, err = people.Compile(s, h.Users, h.UsersFrom)
+	if err == nil && noApps {
+		err = setting.Errorf("Apps", "token_issuer %s has users, and they cannot sign in anywhere: add \"app <path>\" "+
+			"with the path of an application, such as /api/", c.name)
+	}
+	return err
+}
+
+// compileClients checks the OAuth clients. Each application is one, too. No user of the configuration has the name of a
+// client: that user could not sign in.
+func (h *Handler) compileClients(s *words.Settings, c *compiled) (err error) {
+	settings := registration.Settings{Clients: h.Clients, File: h.ClientsFile, DefaultAudience: h.DefaultAudience}
+	for _, app := range c.apps {
+		settings.Public = append(settings.Public, clients.Client{
+			ID: app.Path, App: app.Path, Grants: []clients.Grant{clients.RefreshToken},
+		})
+	}
+	for i := range h.Clients {
+		if slices.ContainsFunc(h.Users, func(user people.User) bool { return user.Name == h.Clients[i].ID }) {
+			return setting.Errorf(setting.Element("Clients", i)+".ID", "client %q: a user has this name, and the tokens of "+
+				"both would have one subject: give one of them another name", h.Clients[i].ID)
+		}
+	}
+	c.clients, err = registration.Compile(s, settings)
+	return err
 }
 
 // maxName bounds the name of an issuer in bytes.
@@ -132,147 +149,26 @@ func compileAlgorithm(name string) (jose.Algorithm, error) {
 }
 
 // add adds an application. One must not be inside of another: a token of the outer one would be good for the inner one.
-func (c *compiled) add(app *application) error {
+func (c *compiled) add(app *applications.Application) error {
 	for _, other := range c.apps {
 		switch {
-		case other.path == app.path:
+		case other.Path == app.Path:
 			return errors.New("it is there twice: put all its settings into one block")
-		case strings.HasPrefix(app.path, other.path), strings.HasPrefix(other.path, app.path):
+		case strings.HasPrefix(app.Path, other.Path), strings.HasPrefix(other.Path, app.Path):
 			return fmt.Errorf("of %s and %s, one is inside of the other, so tokens of the outer one would be good for both: "+
-				"give each application a path of its own", app.path, other.path)
+				"give each application a path of its own", app.Path, other.Path)
 		}
 	}
 	c.apps = append(c.apps, app)
 	return nil
 }
 
-func (a *App) compile(s *words.Settings, issuer string) (*application, error) {
-	app := &application{path: a.Path, typ: "at+jwt"}
-	if err := words.Literal("app", a.Path); err != nil {
-		return nil, setting.In("Path", err)
-	}
-	if err := apppath.Check(a.Path); err != nil {
-		return nil, setting.In("Path", err)
-	}
-	if err := words.NotEmpty("audience", a.Audience); err != nil {
-		return nil, setting.In("Audience", err)
-	}
-	audience, _, err := s.Texts("audience", a.Audience)
-	if err != nil {
-		return nil, setting.In("Audience", err)
-	}
-	if app.audience = audience; len(audience) == 0 {
-		app.audience = []string{issuer}
-	}
-	if err := a.compileLifetimes(app); err != nil {
-		return nil, err
-	}
-	if err := a.GroupBy.compile(); err != nil {
-		return nil, setting.In("GroupBy", err)
-	}
-	app.group = a.GroupBy
-	if app.endpoints, err = a.Endpoints.compile(); err != nil {
-		return nil, setting.In("Endpoints", err)
-	}
-	switch a.Compat {
-	case "":
-	case "oauth":
-		app.oauth = true
-	case "iris":
-		app.typ = "JWT"
-	default:
-		return nil, setting.Errorf("Compat", "compat %q: expected oauth or iris", a.Compat)
-	}
-	if err := a.checkClaims(); err != nil {
-		return nil, err
-	}
-	app.claims = a.Claims
-	app.header, err = a.compileHeader()
-	return app, setting.In("Header", err)
-}
-
-func (a *App) compileLifetimes(app *application) error {
-	app.access = cmp.Or(time.Duration(a.AccessLifetime), defaultAccess)
-	app.refresh = cmp.Or(time.Duration(a.RefreshLifetime), max(defaultRefresh, app.access))
-	app.session = cmp.Or(time.Duration(a.SessionLifetime), max(defaultSession, app.refresh))
-	app.grace = time.Duration(a.Grace)
-	for _, of := range []struct {
-		field, word           string
-		value, least, longest time.Duration
-	}{
-		{"AccessLifetime", "access_lifetime", app.access, leastAccess, longestAccess},
-		{"RefreshLifetime", "refresh_lifetime", app.refresh, app.access, longestRefresh},
-		{"SessionLifetime", "session_lifetime", app.session, app.refresh, longestSession},
-		{"Grace", "grace", app.grace, 0, min(longestGrace, app.access)},
-	} {
-		switch {
-		case of.value < of.least || of.value > of.longest:
-			return setting.Errorf(of.field, "%s %v is not between %v and %v", of.word, of.value, of.least, of.longest)
-		case of.value%time.Second != 0:
-			return setting.Errorf(of.field, "%s %v: write whole seconds", of.word, of.value)
-		}
-	}
-	return nil
-}
-
-// compile checks the names, and adds the defaults.
-func (e *Endpoints) compile() (Endpoints, error) {
-	if e == nil {
-		e = new(Endpoints)
-	}
-	all := Endpoints{
-		Login: cmp.Or(e.Login, "login"), Refresh: cmp.Or(e.Refresh, "refresh"), Logout: cmp.Or(e.Logout, "logout"),
-		Revoke: cmp.Or(e.Revoke, "revoke"),
-	}
-	var names []string
-	for _, of := range []struct{ field, name string }{
-		{"Login", all.Login}, {"Refresh", all.Refresh}, {"Logout", all.Logout}, {"Revoke", all.Revoke},
-	} {
-		switch {
-		case strings.Contains(of.name, "/") || apppath.Check("/"+of.name+"/") != nil:
-			return all, setting.Errorf(of.field, "endpoints %s %q: a name has only letters, digits and -._~@, and does not "+
-				"end in a dot", strings.ToLower(of.field), of.name)
-		case slices.Contains(names, of.name):
-			return all, setting.Errorf(of.field, "endpoints: two have the name %q: give each its own", of.name)
-		}
-		names = append(names, of.name)
-	}
-	return all, nil
-}
-
-// bounds of further members of the JOSE header, in bytes.
-const (
-	maxMembers = 8
-	maxMember  = 256
-)
-
-func (a *App) compileHeader() (map[string]any, error) {
-	if len(a.Header) > maxMembers {
-		return nil, fmt.Errorf("header: at most %d members are possible", maxMembers)
-	}
-	header := make(map[string]any, len(a.Header))
-	for name, text := range a.Header {
-		if err := keyring.CheckHeader(name); err != nil {
-			return nil, fmt.Errorf("header %q: %w", name, err)
-		}
-		if len(name) > maxMember || len(text) > maxMember || !utf8.ValidString(text) {
-			return nil, fmt.Errorf("header %q: name and text are UTF-8 of at most %d bytes each", name, maxMember)
-		}
-		header[name] = text
-	}
-	text, err := json.Marshal(header)
-	if err == nil && len(text) > keyring.MaxHeader {
-		err = fmt.Errorf("header: all members together have %d bytes as JSON, and may have %d", len(text), keyring.MaxHeader)
-	}
-	return header, err
-}
-
 // longest is the longest life of any token, refresh tokens included.
 func (c *compiled) longest() (longest time.Duration) {
 	for _, app := range c.apps {
-		longest = max(longest, app.refresh)
+		longest = max(longest, app.Refresh)
 	}
-	return longest
+	return max(longest, c.clients.Longest())
 }
 
 // owners are the issuer as the one whose tokens can be revoked. Refresh tokens count, too: what revokes them must be

@@ -5,60 +5,19 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
-	"golang.org/x/net/http/httpguts"
-
 	"github.com/caddyjwt/gateway/caddyjwt/facts"
 	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/people"
-	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/issuing"
 	"github.com/caddyjwt/gateway/internal/revoke"
 	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/internal/users"
 )
-
-// GroupBy says which sessions end together.
-type GroupBy struct {
-	// A claim: sessions whose users have the same value end together. "sub" has all sessions of a user end.
-	Claim string `json:"claim,omitempty"`
-	// A cookie, which login sets if the browser has none: all sessions that one browser has begun end together, in
-	// whatever application of the issuer. Its name is one such as "__Host-group".
-	Cookie string `json:"cookie,omitempty"`
-}
-
-func readGroupBy(b *words.Block, a *App) error {
-	args := b.Args()
-	switch {
-	case len(args) == 2 && args[0] == "claim":
-		a.GroupBy = &GroupBy{Claim: args[1]}
-	case len(args) == 2 && args[0] == "cookie":
-		a.GroupBy = &GroupBy{Cookie: args[1]}
-	default:
-		return b.WrongUsage("without the word, logout ends one session")
-	}
-	return nil
-}
-
-// compile checks the settings. g may be nil.
-func (g *GroupBy) compile() error {
-	switch {
-	case g == nil:
-		return nil
-	case (g.Claim == "") == (g.Cookie == ""):
-		return fmt.Errorf("group_by names a claim or a cookie, and one of them: write \"claim sub\" or \"cookie <name>\"")
-	case g.Claim != "":
-		return setting.In("Claim", words.Literal("group_by claim", g.Claim))
-	case !httpguts.ValidHeaderFieldName(g.Cookie):
-		return setting.Errorf("Cookie", "group_by cookie %q: a cookie cannot have this name", g.Cookie)
-	}
-	return nil
-}
 
 // checkGroups refuses a claim that no user can have. It is no warning, because whoever relies on the group would think
 // that a logout has ended sessions that go on.
@@ -79,7 +38,7 @@ func (h *Handler) checkGroups() error {
 
 // groupOf is the group of a session that begins; empty for none. It may set a cookie.
 func (c *call) groupOf(user *users.User) (string, error) {
-	by := c.app.group
+	by := c.app.Group
 	switch {
 	case by == nil:
 		return "", nil

@@ -16,11 +16,17 @@ import (
 	"go.uber.org/zap/exp/zapslog"
 
 	"github.com/caddyjwt/gateway/caddyjwt/localissuer"
+	"github.com/caddyjwt/gateway/caddyjwt/process"
 	"github.com/caddyjwt/gateway/caddyjwt/revocations"
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/applications"
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/registration"
 	"github.com/caddyjwt/gateway/internal/apppath"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/keyring"
 	"github.com/caddyjwt/gateway/internal/keyset"
+	"github.com/caddyjwt/gateway/internal/oauth"
+	"github.com/caddyjwt/gateway/internal/possession"
+	"github.com/caddyjwt/gateway/internal/proof/replay"
 	"github.com/caddyjwt/gateway/internal/session"
 	"github.com/caddyjwt/gateway/internal/store"
 	"github.com/caddyjwt/gateway/internal/users"
@@ -44,7 +50,11 @@ type running struct {
 	backing  *revocations.Backing
 	ring     *keyring.Ring
 	sessions *session.Sessions
-	users    users.Directory
+	users    users.Directory // nil without applications
+	clients  *registration.Directory
+	oauth    *oauth.Server
+	used     *replay.Shared        // what is good only once: proofs, and assertions of clients
+	proofs   *possession.Policy    // how clients prove that they have a key
 	closer   io.Closer             // of the users; nil before
 	gates    map[string]*gate.Gate // by the path of the application: for access tokens at logout and revoke
 	longest  time.Duration         // that a token of the issuer may still live, whatever the settings are now
@@ -81,7 +91,7 @@ func (i *issuer) Keys() keyset.Source {
 
 // HasApplication implements localissuer.Issuer.
 func (i *issuer) HasApplication(path string) bool {
-	return slices.ContainsFunc(i.apps, func(app *application) bool { return app.path == path })
+	return slices.ContainsFunc(i.apps, func(app *applications.Application) bool { return app.Path == path })
 }
 
 // startTime is how long Caddy's storage may take when the issuer starts.
@@ -100,8 +110,18 @@ func (i *issuer) Start() (err error) {
 			err = errors.Join(err, r.close())
 		}
 	}()
-	if r.users, r.closer, err = i.people.Open(logger, serversOf(i.name)); err != nil {
+	if len(i.apps) > 0 {
+		if r.users, r.closer, err = i.people.Open(logger, serversOf(i.name)); err != nil {
+			return err
+		}
+	}
+	if r.clients, err = i.compiled.clients.Open(process.Shared(), logger.With("issuer", i.name)); err != nil {
 		return err
+	}
+	for _, before := range inForce.named(i.name) {
+		if of := before.running.Load(); of != nil {
+			r.clients.Recall(of.clients)
+		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startTime)
 	defer cancel()
@@ -124,7 +144,15 @@ func (i *issuer) Start() (err error) {
 	if err != nil {
 		return err
 	}
-	if r.gates, err = i.openGates(r.ring); err != nil {
+	in := backing.Store()
+	r.used = replay.NewShared(func(context.Context) (store.Store, func(), error) { return in, func() {}, nil })
+	if r.proofs, err = process.Shared().Proofs.ForIssuer(r.used); err != nil {
+		return err
+	}
+	if r.gates, err = i.openGates(r); err != nil {
+		return err
+	}
+	if r.oauth, err = i.openOAuth(r); err != nil {
 		return err
 	}
 	i.running.Store(r)
@@ -136,9 +164,9 @@ func (i *issuer) Start() (err error) {
 // longestAccess is the longest life of an access token.
 func (i *issuer) longestAccess() (longest time.Duration) {
 	for _, app := range i.apps {
-		longest = max(longest, app.access)
+		longest = max(longest, app.Access)
 	}
-	return longest
+	return max(longest, i.clients.Longest())
 }
 
 // reportInForce names the addresses: a client that gets 404 has another one.
@@ -148,7 +176,8 @@ func (i *issuer) reportInForce(r *running) {
 		addresses = append(addresses, "POST "+address)
 	}
 	i.logger.Info("token issuer has started", zap.String("issuer", i.name), zap.Strings("endpoints", addresses),
-		zap.Stringer("algorithm", i.algorithm), zap.Strings("users_from", i.people.Kinds()))
+		zap.Stringer("algorithm", i.algorithm), zap.Strings("users_from", i.people.Kinds()),
+		zap.Int("clients", r.clients.Clients().Len()))
 }
 
 // reused reports that a session was ended because a refresh token came again: two parties had it.
@@ -178,6 +207,9 @@ func (r *running) close() (err error) {
 	}
 	if r.closer != nil {
 		err = r.closer.Close()
+	}
+	if r.clients != nil {
+		err = errors.Join(err, r.clients.Close())
 	}
 	if r.ring != nil {
 		r.ring.Rest()

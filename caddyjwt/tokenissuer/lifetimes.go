@@ -8,6 +8,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/applications"
 	"github.com/caddyjwt/gateway/internal/store"
 )
 
@@ -42,7 +43,7 @@ func (i *issuer) longestEver(ctx context.Context, in store.Store, now time.Time)
 		case errors.Is(err, store.ErrNotFound):
 			text = nil
 		case err != nil, json.Unmarshal(text, &known) != nil:
-			return longestRefresh
+			return applications.LongestRefresh
 		}
 		next := known.next(i.longest(), now)
 		if next == known {
@@ -50,15 +51,15 @@ func (i *issuer) longestEver(ctx context.Context, in store.Store, now time.Time)
 		}
 		fresh, err := json.Marshal(next)
 		if err != nil {
-			return longestRefresh
+			return applications.LongestRefresh
 		}
 		swapped, err := in.Swap(ctx, key, text, fresh, time.Time{})
 		if err != nil {
-			return longestRefresh
+			return applications.LongestRefresh
 		}
 		if swapped {
 			return next.Longest
 		}
 	}
-	return longestRefresh
+	return applications.LongestRefresh
 }

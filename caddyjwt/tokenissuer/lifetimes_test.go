@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/applications"
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/registration"
 	"github.com/caddyjwt/gateway/internal/store"
 )
 
@@ -11,7 +13,9 @@ import (
 func TestLifetimesThatBecomeShorterAreRememberedForAWhile(t *testing.T) {
 	in, now := store.NewMemory(), time.Now()
 	named := func(longest time.Duration) *issuer {
-		return &issuer{compiled: &compiled{name: "https://i.test", apps: []*application{{refresh: longest}}}}
+		return &issuer{compiled: &compiled{
+			clients: new(registration.Plan), name: "https://i.test", apps: []*applications.Application{{Refresh: longest}},
+		}}
 	}
 	for _, step := range []struct {
 		after, longest, want time.Duration
@@ -31,12 +35,14 @@ func TestLifetimesThatBecomeShorterAreRememberedForAWhile(t *testing.T) {
 			t.Errorf("%v later, with %v: %v, want %v", step.after, step.longest, got, step.want)
 		}
 	}
-	other := &issuer{compiled: &compiled{name: "https://j.test", apps: []*application{{refresh: time.Minute}}}}
+	other := &issuer{compiled: &compiled{
+		clients: new(registration.Plan), name: "https://j.test", apps: []*applications.Application{{Refresh: time.Minute}},
+	}}
 	if got := other.longestEver(t.Context(), in, now); got != time.Minute {
 		t.Errorf("another issuer: %v", got)
 	}
 	_ = in.Close()
-	if got := other.longestEver(t.Context(), in, now); got != longestRefresh {
+	if got := other.longestEver(t.Context(), in, now); got != applications.LongestRefresh {
 		t.Errorf("without the store: %v", got)
 	}
 }

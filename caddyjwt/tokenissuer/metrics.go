@@ -66,7 +66,7 @@ func (u *userServers) Collect(out chan<- prometheus.Metric) {
 // registerMetrics adds the collectors to the registry of a configuration, and begins at zero for an issuer. Each
 // configuration has a new registry.
 func registerMetrics(registry *prometheus.Registry, issuer string) error {
-	for _, endpoint := range []string{endpointLogin, endpointRefresh, endpointLogout, endpointRevoke} {
+	for _, endpoint := range endpointNames {
 		for _, result := range append(issuing.Codes(), granted, reused) {
 			requests.WithLabelValues(issuer, endpoint, result)
 		}

@@ -11,16 +11,17 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/applications"
 	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/people"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/apppath"
 )
 
 // handlerOf is a handler with an issuer that has not started, whose application has these names.
-func handlerOf(t *testing.T, endpoints *Endpoints) *Handler {
+func handlerOf(t *testing.T, endpoints *applications.Endpoints) *Handler {
 	t.Helper()
 	h := &Handler{Issuer: "https://gate.test", Users: []people.User{{Name: "alice", Hash: hash}},
-		Apps: []App{{Path: "/b/"}, {Path: "/a/", Endpoints: endpoints}}}
+		Apps: []applications.App{{Path: "/b/"}, {Path: "/a/", Endpoints: endpoints}}}
 	var err error
 	if h.built, err = h.compile(words.NewSettings()); err != nil {
 		t.Fatal(err)
@@ -40,7 +41,7 @@ func asSent(t testing.TB, method, target, body string) *http.Request {
 
 // Whoever almost sends a password or a token to an address hears which one it is, and nobody else gets the request.
 func TestAnAddressInAnotherSpelling(t *testing.T) {
-	h := handlerOf(t, &Endpoints{Login: "sign.in"})
+	h := handlerOf(t, &applications.Endpoints{Login: "sign.in"})
 	for _, test := range []struct {
 		method, target, body string
 		major                int

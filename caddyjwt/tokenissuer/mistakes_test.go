@@ -114,7 +114,7 @@ func TestMistakesOfACaddyfileNameTheLineAndTheCure(t *testing.T) {
 		"a file with a bad line":    {inIssuer("users file " + broken), 5, "line 2: the hash of the user \"bob\" is SHA-1"},
 		"no app":                    {withLine("user zoe " + hash), 2, `add "app <path>"`},
 		"nobody":                    {withLine("app /zoe/"), 2, "nobody could sign in"},
-		"nothing at all":            {"example.com {\n\t" + name + "\n}\n", 2, "nobody could sign in"},
+		"nothing at all":            {"example.com {\n\t" + name + "\n}\n", 2, "issues no tokens"},
 		"an app without a path":     {inIssuer("app"), 5, "app <path>"},
 		"an app twice":              {inIssuer("app /zoe/"), 5, "app /zoe/"},
 		"an app inside of another":  {inIssuer("app /zoe/x/"), 5, "one is inside of the other"},

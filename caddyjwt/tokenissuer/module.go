@@ -17,7 +17,9 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/localissuer"
 	"github.com/caddyjwt/gateway/caddyjwt/onheader"
 	"github.com/caddyjwt/gateway/caddyjwt/revocations"
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/applications"
 	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/people"
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/registration"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 
 	// Registers the command.
@@ -30,8 +32,8 @@ func init() {
 
 // Handler gives out tokens for applications behind this Caddy. For each application it answers four addresses: login,
 // refresh, logout and revoke. An access token is a signed JWT for that application alone, and "keys local" in a
-// bearer_auth accepts it. A refresh token is opaque, and good for one use. Requests to all other addresses go on to the
-// next handler.
+// bearer_auth accepts it. A refresh token is opaque, and good for one use. Programs get tokens in their own name at an
+// OAuth 2.0 token endpoint. Requests to all other addresses go on to the next handler.
 //
 // Sessions and revoked tokens are kept in the store of the global option bearer_auth. If that names none, it is the
 // file bearer_auth/store.db in Caddy's data directory. Keys are kept in Caddy's storage.
@@ -39,13 +41,24 @@ type Handler struct {
 	// Name of the issuer: the claim iss of the tokens. Required. With the URL of the site, other verifiers find the keys.
 	// Placeholders are resolved.
 	Issuer string `json:"issuer"`
-	// Users who may sign in, with their passwords as hashes. Default: none but those of users_from.
+	// Users who may sign in to the applications, with their passwords as hashes. Default: none but those of users_from.
 	Users []people.User `json:"users,omitempty"`
 	// Further users, at most one of each kind. The first one that has a name decides about it, after the users here.
 	// Default: none.
 	UsersFrom []people.Source `json:"users_from,omitempty"`
-	// Applications that tokens are issued for. At least one is required.
-	Apps []App `json:"apps,omitempty"`
+	// Applications that tokens are issued for. At least one is required, or a client.
+	Apps []applications.App `json:"apps,omitempty"`
+	// OAuth clients: programs that get tokens in their own name, or that ask about tokens. Default: none but the
+	// applications, each of which is a public client with its path as the client_id.
+	Clients []registration.Client `json:"clients,omitempty"`
+	// Path of a JSON file with further clients, with the member clients as here. It is read again when it changes.
+	// Placeholders are resolved. Default: none.
+	ClientsFile string `json:"clients_file,omitempty"`
+	// What the tokens of clients are for that do not say: the claim aud. Placeholders are resolved. Default: the only
+	// audience of the client.
+	DefaultAudience string `json:"default_audience,omitempty"`
+	// Paths of the addresses for OAuth clients. Default: those below /oauth2/, after the path of the issuer's name.
+	OAuthEndpoints *OAuthEndpoints `json:"oauth_endpoints,omitempty"`
 	// Algorithm of the signatures: "ES256", "RS256", "PS256" or "EdDSA". After a change, tokens that were signed before
 	// are good until they expire. Default: "ES256".
 	Algorithm string `json:"algorithm,omitempty"`
@@ -59,52 +72,15 @@ type Handler struct {
 	logger   *zap.Logger
 }
 
-// App is an application, that is, everything below a path.
-type App struct {
-	// Path that the application's addresses begin with, such as "/api/orders/", as clients send it. The addresses of this
-	// handler are below it, and an access token is good below it alone. Placeholders are not resolved.
-	Path string `json:"path"`
-	// The claim aud of the access tokens. Default: the name of the issuer. Placeholders are resolved.
-	Audience []string `json:"audience,omitempty"`
-	// How long an access token lives: whole seconds, from 10s to 24h. Default: 60s.
-	AccessLifetime caddy.Duration `json:"access_lifetime,omitempty"`
-	// How long a refresh token is good for its one use, and so how long a session lives without a request: not less than
-	// access_lifetime, at most 90 days. Default: 15m.
-	RefreshLifetime caddy.Duration `json:"refresh_lifetime,omitempty"`
-	// How long a session lasts at most, however often it is refreshed: not less than refresh_lifetime, at most 365 days.
-	// Default: 24h, or refresh_lifetime if that is longer.
-	SessionLifetime caddy.Duration `json:"session_lifetime,omitempty"`
-	// How long a refresh token that was just used gets the same new pair once more, until that is used: at most 1m. It is
-	// for pages in two tabs, and for answers that got lost. Whoever has stolen the old token can use it for as long, too:
-	// it is a window for replay. Default: 0s, which ends the session when a refresh token comes for the second time.
-	Grace caddy.Duration `json:"grace,omitempty"`
-	// Sessions that end together at logout, as Group-By-ID of InterSystems IRIS has it. Default: each one alone.
-	GroupBy *GroupBy `json:"group_by,omitempty"`
-	// Names of the addresses below the path. Default: login, refresh, logout and revoke.
-	Endpoints *Endpoints `json:"endpoints,omitempty"`
-	// Make answers and tokens more like those of others. "oauth" adds token_type and expires_in to the answer. "iris"
-	// gives access tokens the typ "JWT" in place of "at+jwt" (RFC 9068). Default: neither.
-	Compat string `json:"compat,omitempty"`
-	// Further claims of access tokens, by name. They take the place of those of users. Placeholders are resolved at each
-	// sign-in and refresh; of those of requests, clients may choose what they are, and only http.vars, http.auth and
-	// http.request.remote are possible. One that becomes empty is left out. At most 16, with up to 1 KiB each. Default:
-	// none.
-	Claims map[string]string `json:"claims,omitempty"`
-	// Further members of the JOSE header of access tokens, with their texts. They cannot have a name that RFC 7515, 7516
-	// or 7797 gives a meaning. At most 8, with 2 KiB in sum. Default: none.
-	Header map[string]string `json:"header,omitempty"`
-}
-
-// Endpoints are names of addresses below the path of an application: letters, digits and -._~@.
-type Endpoints struct {
-	// Where users sign in. Default: "login".
-	Login string `json:"login,omitempty"`
-	// Where a refresh token gets a new pair. Default: "refresh".
-	Refresh string `json:"refresh,omitempty"`
-	// Where a session ends. Default: "logout".
-	Logout string `json:"logout,omitempty"`
-	// Where a pair ends. Default: "revoke".
-	Revoke string `json:"revoke,omitempty"`
+// OAuthEndpoints are paths of addresses for OAuth clients, as clients send them. Their names are letters, digits and
+// -._~@.
+type OAuthEndpoints struct {
+	// Where clients get tokens (RFC 6749). Default: "/oauth2/token".
+	Token string `json:"token,omitempty"`
+	// Where resource servers ask about tokens (RFC 7662). Default: "/oauth2/introspection".
+	Introspection string `json:"introspection,omitempty"`
+	// Where clients revoke their tokens (RFC 7009). Default: "/oauth2/revocation".
+	Revocation string `json:"revocation,omitempty"`
 }
 
 // CaddyModule returns the Caddy module information.

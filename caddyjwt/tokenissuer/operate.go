@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/applications"
 	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/orders"
 	"github.com/caddyjwt/gateway/internal/session"
 )
@@ -15,19 +17,19 @@ import (
 func (i *issuer) shown() orders.Issuer {
 	shown := orders.Issuer{Issuer: i.name, Algorithm: i.algorithm.String(), Apps: []orders.App{}}
 	for _, app := range i.apps {
-		e := app.endpoints
+		e := app.Endpoints
 		shown.Apps = append(shown.Apps, orders.App{
-			Path: app.path, Audience: app.audience, Login: app.path + e.Login, Refresh: app.path + e.Refresh,
-			Logout: app.path + e.Logout, Revoke: app.path + e.Revoke,
+			Path: app.Path, Audience: app.Audience, Login: app.Path + e.Login, Refresh: app.Path + e.Refresh,
+			Logout: app.Path + e.Logout, Revoke: app.Path + e.Revoke,
 		})
 	}
 	return shown
 }
 
 // appsOf are the applications with a path; all of them if it is empty.
-func (i *issuer) appsOf(path string) (apps []*application, err error) {
+func (i *issuer) appsOf(path string) (apps []*applications.Application, err error) {
 	for _, app := range i.apps {
-		if path == "" || app.path == path {
+		if path == "" || app.Path == path {
 			apps = append(apps, app)
 		}
 	}
@@ -52,7 +54,7 @@ func (i *issuer) listSessions(ctx context.Context, user, path string, part int) 
 	if user == "" {
 		found, err = r.sessions.All(ctx, func(path string) *session.Terms {
 			for _, app := range apps {
-				if app.path == path {
+				if app.Path == path {
 					return i.terms(app, r)
 				}
 			}
@@ -130,13 +132,24 @@ func (i *issuer) endAll(ctx context.Context, r *running, order *orders.End) (end
 // anyTerms are at least those of each application, for a session of which only the sid is known. Its access token may
 // be from a time of longer lifetimes.
 func (i *issuer) anyTerms(r *running) *session.Terms {
-	t := &session.Terms{App: i.apps[0].path, AccessLifetime: min(r.longest, longestAccess)}
+	t := &session.Terms{
+		App: "any", AccessLifetime: min(r.longest, applications.LongestAccess), RefreshLifetime: time.Second,
+	}
 	for _, app := range i.apps {
-		t.AccessLifetime = max(t.AccessLifetime, app.access)
-		t.RefreshLifetime = max(t.RefreshLifetime, app.refresh)
-		t.Absolute = max(t.Absolute, app.session)
+		t.AccessLifetime = max(t.AccessLifetime, app.Access)
+		t.RefreshLifetime = max(t.RefreshLifetime, app.Refresh)
+		t.Absolute = max(t.Absolute, app.Session)
 	}
 	return t
+}
+
+// registered are the OAuth clients.
+func (i *issuer) registered() (*orders.Clients, error) {
+	r, err := i.started()
+	if err != nil {
+		return nil, err
+	}
+	return &orders.Clients{Issuer: i.name, Clients: r.clients.Shown()}, nil
 }
 
 // keys are those that verify.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
 	"github.com/caddyjwt/gateway/caddyjwt/revocations"
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/applications"
 	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/orders"
 	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/people"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
@@ -32,8 +33,9 @@ type node struct {
 func startNode(t *testing.T, storage string) *node {
 	t.Helper()
 	h := &Handler{
-		Issuer: "https://as.example", Apps: []App{{Path: "/a/"}, {Path: "/b/", RefreshLifetime: caddy.Duration(time.Hour)}},
-		Users: []people.User{{Name: "alice", Hash: "$2a$04$X3ulqf/iGxnf1k6oMZ.RZeJUoqI9PX2PM4rS5lkIKJXduLGXGPrt6"}},
+		Issuer: "https://as.example",
+		Apps:   []applications.App{{Path: "/a/"}, {Path: "/b/", RefreshLifetime: caddy.Duration(time.Hour)}},
+		Users:  []people.User{{Name: "alice", Hash: "$2a$04$X3ulqf/iGxnf1k6oMZ.RZeJUoqI9PX2PM4rS5lkIKJXduLGXGPrt6"}},
 	}
 	c, err := h.compile(words.NewSettings())
 	if err != nil {
@@ -79,7 +81,7 @@ func (n *node) login() *session.Pair {
 }
 
 func (n *node) refresh(pair *session.Pair) (*session.Pair, error) {
-	return n.sessions.Refresh(n.t.Context(), n.terms(n.apps[0], n.running), pair.Refresh)
+	return n.sessions.Refresh(n.t.Context(), n.terms(n.apps[0], n.running), pair.Refresh, session.Proof{})
 }
 
 // takes reports whether a gate takes the access token of a pair.

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
@@ -12,11 +12,14 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/bodies"
 	"github.com/caddyjwt/gateway/caddyjwt/facts"
 	"github.com/caddyjwt/gateway/caddyjwt/issuers"
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/applications"
 	"github.com/caddyjwt/gateway/internal/apppath"
 	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/issuing"
+	"github.com/caddyjwt/gateway/internal/keyset"
+	"github.com/caddyjwt/gateway/internal/oauth"
 	"github.com/caddyjwt/gateway/internal/session"
 	"github.com/caddyjwt/gateway/internal/users"
 	"github.com/caddyjwt/gateway/internal/users/attempts"
@@ -33,10 +36,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		serve(w, r)
 		return nil
 	}
-	app, at := h.issuer.endpointAt(path)
-	serve := serving[at]
-	if at == "" {
-		if app, at, serve = h.issuer.misspelt(r); at == "" {
+	at := h.issuer.byPath[path]
+	if at == nil {
+		if at = h.issuer.misspelt(r); at == nil {
 			return next.ServeHTTP(w, r)
 		}
 	}
@@ -51,77 +53,48 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		defer marked.Finish()
 		w = marked
 	}
-	h.issuer.answer(w, inOriginForm(r, path), app, at, serve)
+	h.issuer.answer(w, inOriginForm(r, path), at)
 	return nil
-}
-
-// The endpoints, as metrics call them.
-const (
-	endpointLogin   = "login"
-	endpointRefresh = "refresh"
-	endpointLogout  = "logout"
-	endpointRevoke  = "revoke"
-)
-
-// serving has a function for each endpoint. It has written an answer unless it returns an error.
-var serving = map[string]func(*call) error{
-	endpointLogin: login, endpointRefresh: refresh, endpointLogout: logout, endpointRevoke: revokePair,
 }
 
 // call is a request to an endpoint.
 type call struct {
 	*running
 	issuer *issuer
-	app    *application
+	at     *endpoint
+	app    *applications.Application // nil for an OAuth client
 	w      http.ResponseWriter
 	r      *http.Request
-	basic  bool // the client has used Basic
-}
-
-// endpointAt finds the endpoint at a path; empty for none.
-func (i *issuer) endpointAt(path string) (*application, string) {
-	for _, app := range i.apps {
-		name, below := strings.CutPrefix(path, app.path)
-		if !below {
-			continue
-		}
-		for n, own := range app.endpoints.names() {
-			if name == own {
-				return app, inOrder[n]
-			}
-		}
-	}
-	return nil, ""
+	basic  bool           // the client has used Basic
+	asked  *oauth.Request // of an OAuth client
 }
 
 // answer has an endpoint answer a request. A client has a few seconds to send the body, and less for what is left of it
 // after the answer. Once there is nothing left to read, there must be no deadline: net/http watches the connection
 // then, and would take it for the client hanging up. That would end this request while it waits for its turn, and all
 // later ones on the connection.
-func (i *issuer) answer(
-	w http.ResponseWriter, r *http.Request, app *application, at string, serve func(*call) error,
-) {
+func (i *issuer) answer(w http.ResponseWriter, r *http.Request, at *endpoint) {
 	body := &watched{ReadCloser: r.Body, ended: r.ContentLength == 0}
 	r.Body = body
 	if !body.ended {
 		bodies.Limit(w, bodies.FormTimeout)
 	}
-	c := &call{running: i.running.Load(), issuer: i, app: app, w: w, r: r}
+	c := &call{running: i.running.Load(), issuer: i, at: at, app: at.app, w: w, r: r}
 	err := errNotStarted
 	if c.running != nil {
-		err = serve(c)
+		err = at.serve(c)
 	}
 	if !body.ended {
 		bodies.Limit(w, bodies.RefusedTimeout)
 	}
 	if err == nil {
-		requests.WithLabelValues(i.name, at, granted).Inc()
+		requests.WithLabelValues(i.name, at.name, granted).Inc()
 		return
 	}
 	failure := failureOf(err)
-	requests.WithLabelValues(i.name, at, string(failure.Code)).Inc()
-	i.report(r, app, failure)
-	issuing.WriteFailure(w, failure, app.path, c.basic)
+	requests.WithLabelValues(i.name, at.name, string(failure.Code)).Inc()
+	c.report(failure)
+	issuing.WriteFailure(w, failure, at.realm(i.name), c.basic)
 }
 
 // watched is a body that knows whether it has been read to its end. net/http removes the deadline then.
@@ -153,25 +126,48 @@ func failureOf(err error) *issuing.Failure {
 		return issuing.Wrong(err)
 	case errors.Is(err, session.ErrInvalid), errors.Is(err, session.ErrMalformed):
 		return issuing.Spent(err)
+	case errors.Is(err, session.ErrOtherKey):
+		return issuing.OtherKey(err)
 	}
 	return issuing.Unavailable(err)
 }
 
-// report says in the access log why a request was refused, and in the log what an operator has to do something about.
-func (i *issuer) report(r *http.Request, app *application, f *issuing.Failure) {
-	if fields, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
+// report says in the access log why a request was refused, and in the log what somebody has to do something about: the
+// operator about what could not be answered, and whoever runs a client about what that asks for. What strangers do
+// wrong is in the log only at level debug, because it has no end.
+func (c *call) report(f *issuing.Failure) {
+	if fields, ok := c.r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
 		fields.Set(zap.String("token_issuer_refused", string(f.Code)))
 	}
-	if f.Status >= http.StatusInternalServerError && r.Context().Err() == nil && !errors.Is(f, errNotStarted) {
-		i.logger.Error("a request could not be answered", zap.String("issuer", i.name), zap.String("app", app.path),
-			zap.Error(f.Cause))
+	logger := c.issuer.logger.With(zap.String("issuer", c.issuer.name), zap.String("endpoint", c.at.path))
+	switch {
+	case c.r.Context().Err() != nil, errors.Is(f, errNotStarted):
+	case f.Status >= http.StatusInternalServerError && !c.lacksKeys(f):
+		logger.Error("a request could not be answered", zap.Error(f.Cause))
+	case c.asked == nil:
+	case c.asked.Client != nil && !c.asked.Client.IsPublic(): // anybody may say that they are a public one
+		logger.Info("a client was refused", zap.String("client_id", c.asked.Client.ID), zap.String("error", string(f.Code)),
+			zap.String("rule", f.Text), zap.NamedError("cause", f.Cause))
+	default:
+		logger.Debug("somebody was refused who is not known", zap.String("error", string(f.Code)),
+			zap.String("rule", f.Text), zap.NamedError("cause", f.Cause))
 	}
+}
+
+// lacksKeys reports whether a request could not be answered because the keys of the client are not there. Who fetches
+// them has said so in the log, and strangers could have it said with each request.
+func (c *call) lacksKeys(f *issuing.Failure) bool {
+	return c.asked != nil && c.asked.Client == nil && errors.Is(f, keyset.ErrUnavailable)
 }
 
 // login begins a session for a user who knows the password.
 func login(c *call) error {
 	credentials, err := issuing.ReadLogin(c.r)
 	c.basic = credentials.Basic
+	if err != nil {
+		return err
+	}
+	key, err := oauth.KeyOf(c.proofs, c.r, facts.Of(c.r), time.Now())
 	if err != nil {
 		return err
 	}
@@ -191,19 +187,23 @@ func login(c *call) error {
 	if err != nil {
 		return err
 	}
-	if user == nil {
+	if user == nil || c.isClient(user.Name) {
 		return users.ErrRefused
 	}
 	group, err := c.groupOf(user)
 	if err != nil {
 		return err
 	}
-	further, err := furtherClaims(user)
+	further, err := applications.ClaimsOf(user)
 	if err != nil {
 		return err
 	}
+	if err := key.Spend(c.r.Context()); err != nil {
+		return err
+	}
 	pair, err := c.sessions.Begin(c.r.Context(), c.issuer.terms(c.app, c.running), &session.Login{
-		Subject: user.Name, ClientID: c.app.path, Group: group, Claims: further, Mark: markOf(user),
+		Subject: user.Name, ClientID: c.app.Path, Group: group, Claims: further, Mark: markOf(user),
+		Key: key.Thumbprint,
 	})
 	if err != nil {
 		return err
@@ -212,13 +212,21 @@ func login(c *call) error {
 	return nil
 }
 
+// isClient reports whether a name is that of a client. A user must not have it: the subject of the user's tokens would
+// be that of the client's (RFC 9700 section 4.15).
+func (r *running) isClient(name string) bool { return r.clients.Clients().Find(name) != nil }
+
 // refresh gives a new pair for a refresh token.
 func refresh(c *call) error {
 	token, err := issuing.ReadRefresh(c.r)
 	if err != nil {
 		return err
 	}
-	pair, err := c.sessions.Refresh(c.r.Context(), c.issuer.terms(c.app, c.running), token)
+	key, err := oauth.KeyOf(c.proofs, c.r, facts.Of(c.r), time.Now())
+	if err != nil {
+		return err
+	}
+	pair, err := c.sessions.Refresh(c.r.Context(), c.issuer.terms(c.app, c.running), token, proved(key))
 	if err != nil {
 		return err
 	}
@@ -228,8 +236,9 @@ func refresh(c *call) error {
 
 func (c *call) give(p *session.Pair) {
 	issuing.WritePair(c.w, &issuing.Pair{
-		Access: p.Access, Refresh: p.Refresh, Subject: p.Subject, IssuedAt: p.IssuedAt, Expires: p.Expires,
-	}, c.app.oauth, c.app.access)
+		Access: p.Access, Refresh: p.Refresh, Subject: p.Subject, Bound: p.Key != "", IssuedAt: p.IssuedAt,
+		Expires: p.Expires,
+	}, c.app.OAuth, c.app.Access)
 }
 
 // logout ends the session of the access token in the request, or all sessions of its group.
@@ -238,7 +247,7 @@ func logout(c *call) error {
 	if err != nil {
 		return err
 	}
-	if value, there := set.Claim(issuers.GroupClaim); there && c.app.group != nil {
+	if value, there := set.Claim(issuers.GroupClaim); there && c.app.Group != nil {
 		group, _ := value.JSON().Str()
 		if err := c.issuer.endGroup(c, group); err != nil {
 			return err
@@ -261,7 +270,7 @@ func (c *call) accessToken() (*claims.Set, error) {
 	if err := issuing.ReadEmpty(c.r); err != nil {
 		return nil, err
 	}
-	g := c.gates[c.app.path]
+	g := c.gates[c.app.Path]
 	verdict, err := g.Check(gate.Request{HTTP: c.r, Facts: facts.Of(c.r)})
 	if err != nil {
 		refused := gate.FailureOf(err)
@@ -270,7 +279,13 @@ func (c *call) accessToken() (*claims.Set, error) {
 			Status: answer.Status, Code: codeOf(answer), Text: answer.Text, Cause: refused, RetryAfter: refused.RetryAfter,
 		}
 	}
-	return verdict.Identity.Claims, nil
+	set := verdict.Identity.Claims
+	if set.ClientID != c.app.Path { // one that a client has in its own name has no session
+		return nil, &issuing.Failure{
+			Status: http.StatusUnauthorized, Code: issuing.InvalidToken, Text: "the access token is not one of this application",
+		}
+	}
+	return set, nil
 }
 
 // end ends the session that an access token names.

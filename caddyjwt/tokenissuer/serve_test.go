@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -23,6 +24,7 @@ import (
 	"go.uber.org/zap"
 
 	_ "github.com/caddyjwt/gateway/caddyjwt"
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/applications"
 	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/people"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/issuing"
@@ -35,12 +37,12 @@ import (
 
 // server is a Caddy with one site, and a client of it.
 type server struct {
-	t      *testing.T
+	t      testing.TB
 	client http.Client
 	dir    string // short: a socket's path has about a hundred bytes
 }
 
-func newServer(t *testing.T) *server {
+func newServer(t testing.TB) *server {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "issuer")
 	if err != nil {
@@ -68,6 +70,12 @@ func (s *server) runs(name string, lines ...string) {
 	if err := caddy.Stop(); err != nil {
 		s.t.Fatal(err)
 	}
+	s.reloads(name, lines...)
+}
+
+// reloads has Caddy change to these lines while it runs.
+func (s *server) reloads(name string, lines ...string) {
+	s.t.Helper()
 	config, err := adapted(fmt.Sprintf(`{
 	admin off
 	persist_config off
@@ -136,6 +144,10 @@ func (s *server) sends(method, path, body string, header ...string) (*http.Respo
 		r.Header.Set(header[i], header[i+1])
 	}
 	response, err := s.client.Do(r)
+	if errors.Is(err, io.EOF) { // the server from before a reload has accepted the connection, and closed it
+		r.Body = io.NopCloser(strings.NewReader(body))
+		response, err = s.client.Do(r)
+	}
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -260,7 +272,8 @@ func TestWordsThatChangeAnswers(t *testing.T) {
 // Requests that come before the store is open, or after the issuer is gone, hear that it cannot be done now.
 func TestAnIssuerThatHasNotStarted(t *testing.T) {
 	h := &Handler{
-		Issuer: "https://gate.test", Users: []people.User{{Name: "alice", Hash: hash}}, Apps: []App{{Path: "/a/"}},
+		Issuer: "https://gate.test", Users: []people.User{{Name: "alice", Hash: hash}},
+		Apps: []applications.App{{Path: "/a/"}},
 	}
 	var err error
 	if h.built, err = h.compile(words.NewSettings()); err != nil {
@@ -324,7 +337,7 @@ func TestTheDeadlineIsForABody(t *testing.T) {
 		w := &limited{ResponseRecorder: httptest.NewRecorder()}
 		r := httptest.NewRequestWithContext(t.Context(), "POST", "/a/login", strings.NewReader(test.body))
 		r.Header.Set("Content-Type", "application/json")
-		i.answer(w, r, new(application), endpointLogin, test.serve)
+		i.answer(w, r, &endpoint{"/a/login", endpointLogin, new(applications.Application), test.serve})
 		if got := fmt.Sprint(w.seconds); got != test.want || w.Code < 400 {
 			t.Errorf("%s: deadlines %s, want %s; status %d", test.name, got, test.want, w.Code)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/caddyjwt/revocations"
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/applications"
 	"github.com/caddyjwt/gateway/internal/bearer"
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/gate"
@@ -22,34 +23,34 @@ import (
 )
 
 // terms are what an application grants.
-func (i *issuer) terms(app *application, r *running) *session.Terms {
+func (i *issuer) terms(app *applications.Application, r *running) *session.Terms {
 	return &session.Terms{
-		App: app.path, AccessLifetime: app.access, RefreshLifetime: app.refresh, Grace: app.grace, Absolute: app.session,
+		App: app.Path, AccessLifetime: app.Access, RefreshLifetime: app.Refresh, Grace: app.Grace, Absolute: app.Session,
 		Holder: r.holder,
 	}
 }
 
 // signer makes access tokens (RFC 9068 section 2).
 func (i *issuer) signer(ring *keyring.Ring) func(context.Context, *session.Access) (string, error) {
-	apps := make(map[string]*application)
+	apps := make(map[string]*applications.Application)
 	for _, app := range i.apps {
-		apps[app.path] = app
+		apps[app.Path] = app
 	}
 	return func(ctx context.Context, a *session.Access) (string, error) {
 		app := apps[a.App]
 		if app == nil {
 			return "", fmt.Errorf("no application %q", a.App) // sessions know those alone
 		}
-		further, err := app.furtherFor(ctx, a.Claims)
+		further, err := app.Further(ctx, a.Claims)
 		if err != nil {
 			return "", err
 		}
 		claims := issuing.Claims{
-			Issuer: a.Issuer, Subject: a.Subject, Session: a.Session, App: a.App, ID: rand.Text(), Audience: app.audience,
+			Issuer: a.Issuer, Subject: a.Subject, Session: a.Session, App: a.App, ID: rand.Text(), Audience: app.Audience,
 			ClientID: a.ClientID, Group: a.Group, IssuedAt: a.IssuedAt, Expires: a.Expires,
-			Further: further,
+			Key: a.Key, Further: further,
 		}
-		token, err := ring.Sign(app.header, app.typ, claims.Payload())
+		token, err := ring.Sign(app.Header, app.Type, claims.Payload())
 		if err == nil && len(token) > bearer.DefaultMaxToken {
 			err = fmt.Errorf("the token has %d bytes, and gates take %d: give the user fewer roles and claims, or the "+
 				"application fewer claims and members of the header", len(token), bearer.DefaultMaxToken)
@@ -63,6 +64,8 @@ func (i *issuer) signer(ring *keyring.Ring) func(context.Context, *session.Acces
 func (r *running) holder(ctx context.Context, name string) (*session.Holder, error) {
 	user, err := r.users.Find(ctx, name)
 	switch {
+	case r.isClient(name): // since a reload, or since the file has it
+		return nil, nil //nolint:nilnil // nobody
 	case errors.Is(err, users.ErrCannotKnow):
 		return &session.Holder{Mark: markOf(user)}, nil
 	case errors.Is(err, users.ErrRefused):
@@ -70,7 +73,7 @@ func (r *running) holder(ctx context.Context, name string) (*session.Holder, err
 	case err != nil:
 		return nil, err
 	}
-	further, err := furtherClaims(user)
+	further, err := applications.ClaimsOf(user)
 	return &session.Holder{Mark: markOf(user), Claims: further, Known: true}, err
 }
 
@@ -122,22 +125,22 @@ func (c *cutOffs) Cut(ctx context.Context, sid string, until, expires time.Time)
 
 // openGates makes a gate for each application. It judges the access tokens of requests to end a session as any gate
 // would.
-func (i *issuer) openGates(ring *keyring.Ring) (map[string]*gate.Gate, error) {
+func (i *issuer) openGates(r *running) (map[string]*gate.Gate, error) {
 	known, _, err := i.revocations.ForGate(true)
 	if err != nil {
 		return nil, err
 	}
-	header, err := bearer.NewExtractor(bearer.Options{Places: []bearer.Place{bearer.DefaultPlace}})
+	header, err := bearer.NewExtractor(bearer.Options{Places: []bearer.Place{bearer.DefaultPlace}, DPoP: true})
 	if err != nil {
 		return nil, err
 	}
 	gates := make(map[string]*gate.Gate)
 	for _, app := range i.apps {
-		gates[app.path], err = gate.New(gate.Config{
-			Realm: app.path, Extractor: header, Revocations: known,
+		gates[app.Path], err = gate.New(gate.Config{
+			Realm: app.Path, Extractor: header, Revocations: known, Proof: r.proofs,
 			Issuers: []gate.Issuer{{
-				Name: i.name, Keys: ring, Algorithms: jose.AsymmetricAlgorithms(), Local: true,
-				Audience: gate.Audience{Accepted: app.audience}, Leeway: gate.DefaultLeeway,
+				Name: i.name, Keys: r.ring, Algorithms: jose.AsymmetricAlgorithms(), Local: true,
+				Audience: gate.Audience{Accepted: app.Audience}, Leeway: gate.DefaultLeeway,
 				Revocation: gate.Revocation{Claims: []claims.Path{issuers.GroupPath()}},
 			}},
 		})

@@ -7,7 +7,9 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt/clienttls"
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/applications"
 	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/people"
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/registration"
 	"github.com/caddyjwt/gateway/caddyjwt/words/wordstest"
 )
 
@@ -34,8 +36,11 @@ func TestManualHasEveryWordAndField(t *testing.T) {
 		Sections: map[string]reflect.Type{
 			"token_issuer": reflect.TypeFor[Handler](),
 			"users":        reflect.TypeFor[people.Source](),
-			"app":          reflect.TypeFor[App](),
-			"endpoints":    reflect.TypeFor[Endpoints](),
+			"app":          reflect.TypeFor[applications.App](),
+			"endpoints":    reflect.TypeFor[applications.Endpoints](),
+
+			"client":          reflect.TypeFor[registration.Client](),
+			"oauth_endpoints": reflect.TypeFor[OAuthEndpoints](),
 		},
 		Documented: []reflect.Type{reflect.TypeFor[cors.Config](), reflect.TypeFor[clienttls.TLS]()},
 	}

@@ -169,9 +169,10 @@ type Issuer struct {
 	UsernameClaim claims.Path `fingerprint:"-"`
 	// Revocation says whether, and by which claims, the tokens can be revoked before they expire.
 	Revocation Revocation
-	// Local says that this process issues the tokens. Each is for one application: its claim app is the beginning of the
-	// paths that it is good for. If Keys are Applications, too, the issuer must have the application at each request. A
-	// cut-off needs no leeway, because nobody else's clock is in it.
+	// Local says that this process issues the tokens. Each is for one application, whose path is in its claim app and is
+	// the beginning of the paths that it is good for, or it is one of an OAuth client in its own name. If Keys are
+	// Applications, too, the issuer must have the application or the client at each request. A cut-off needs no leeway,
+	// because nobody else's clock is in it.
 	Local bool
 	// Decrypt opens encrypted tokens of the issuer. Nil means that they are never opened here.
 	Decrypt *Decryption
@@ -179,9 +180,10 @@ type Issuer struct {
 	Asking *Asking `fingerprint:"-"`
 }
 
-// Applications knows which applications a Local issuer has now.
+// Applications knows which applications and clients a Local issuer has now. Its methods neither block nor allocate.
 type Applications interface {
-	HasApplication(path string) bool // neither blocks nor allocates
+	HasApplication(path string) bool
+	HasClient(id string) bool
 }
 
 // Consumer is an application or person known by name.

@@ -38,7 +38,7 @@ func (e *explainer) admit(found *authenticated) *Identity {
 	}
 	e.transport()
 	if p.issuer != nil && p.issuer.Local {
-		e.addOr(Step{Rule: "application", Result: Passed, Came: []string{application(set)}},
+		e.addOr(Step{Rule: "application", Result: Passed, Came: ofApplication(set)},
 			p.checkApplication(set, e.req.Facts), "")
 	}
 	proved, answered := e.proof(found), true

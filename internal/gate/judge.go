@@ -55,9 +55,18 @@ func (p *party) checkCredential(now time.Time) error {
 	return nil
 }
 
-// checkApplication refuses a token of an issuer in this process outside of its application, or of a removed one.
+// checkApplication refuses a token of an issuer in this process outside of its application, or of a removed one. A
+// token that an OAuth client has in its own name is for no application: its audience alone says where it is good. It
+// is refused once the issuer does not have the client any more.
 func (p *party) checkApplication(set *claims.Set, facts Facts) error {
 	if p.issuer == nil || !p.issuer.Local {
+		return nil
+	}
+	if isOfClient(set) {
+		if p.apps != nil && !p.apps.HasClient(set.ClientID) {
+			return fail(InvalidAudience, fmt.Errorf("the issuer does not have the client %s any more",
+				causes.Quote(set.ClientID)))
+		}
 		return nil
 	}
 	switch app := application(set); {
@@ -69,6 +78,21 @@ func (p *party) checkApplication(set *claims.Set, facts Facts) error {
 		return fail(InvalidAudience, fmt.Errorf("the issuer does not have the application %s any more", causes.Quote(app)))
 	}
 	return nil
+}
+
+// isOfClient reports whether a token of a Local issuer is one of an OAuth client in its own name: it has no session and
+// no application, and its subject is the client (RFC 9068 section 2.2).
+func isOfClient(set *claims.Set) bool {
+	_, hasApp := set.Claim("app")
+	return !hasApp && set.Session == (claims.Value{}) && set.ClientID != "" && set.ClientID == set.Subject
+}
+
+// ofApplication is what a token of a Local issuer is for, for people.
+func ofApplication(set *claims.Set) []string {
+	if isOfClient(set) {
+		return []string{"client " + clip(set.ClientID)}
+	}
+	return []string{application(set)}
 }
 
 // ApplicationOf is the path of the application that a token claims to be for, if it is of a Local issuer. Nobody has

@@ -64,13 +64,15 @@ func TestATokenOfALocalIssuerNeedsAnApplication(t *testing.T) {
 	accepted(t, build(t, key), get("/x", key.Sign(t, says(m{"app": "/api/"}))))
 }
 
-// apps are keys of an issuer in this process that knows its applications.
+// apps are keys of an issuer in this process that knows its applications and clients.
 type apps struct {
 	keyset.Source
-	has string
+	has    string
+	client string
 }
 
 func (a *apps) HasApplication(path string) bool { return path == a.has }
+func (a *apps) HasClient(id string) bool        { return id == a.client }
 
 // An application may be removed while its tokens are remembered, and may come back.
 func TestTokensOfARemovedApplicationAreRefused(t *testing.T) {

@@ -14,6 +14,8 @@ import (
 // Pair is what somebody gets who has signed in or refreshed.
 type Pair struct {
 	Access, Refresh, Subject string
+	// Bound says that they are bound to a key (RFC 9449).
+	Bound bool
 	// IssuedAt has milliseconds, and Expires has seconds.
 	IssuedAt, Expires time.Time
 }
@@ -37,8 +39,37 @@ func WritePair(w http.ResponseWriter, p *Pair, oauth bool, lifetime time.Duratio
 	}
 	if oauth {
 		members.TokenType, members.ExpiresIn = "Bearer", int64(lifetime/time.Second)
+		if p.Bound {
+			members.TokenType = "DPoP"
+		}
 	}
 	write(w, http.StatusOK, &members)
+}
+
+// Tokens is the answer of a token endpoint (RFC 6749 section 5.1).
+type Tokens struct {
+	Access    string `json:"access_token"`
+	TokenType string `json:"token_type"`
+	// ExpiresIn is the life of the access token in seconds.
+	ExpiresIn int64  `json:"expires_in"`
+	Refresh   string `json:"refresh_token,omitempty"`
+	// Scope is the scopes of the access token, with blanks between them.
+	Scope string `json:"scope,omitempty"`
+}
+
+// Write answers with members of a JSON object, which no cache keeps.
+func Write(w http.ResponseWriter, members any) { write(w, http.StatusOK, members) }
+
+// WriteJWT answers with a JWT of a type, which no cache keeps.
+func WriteJWT(w http.ResponseWriter, typ, jwt string) {
+	writeText(w, http.StatusOK, "application/"+typ, []byte(jwt))
+}
+
+// WriteEmpty answers with the status 200 and nothing else, as RFC 7009 section 2.2 wants it.
+func WriteEmpty(w http.ResponseWriter) {
+	private(w.Header())
+	w.Header().Set("Content-Length", "0")
+	w.WriteHeader(http.StatusOK)
 }
 
 // WriteDone answers that what was asked for is done.
@@ -48,13 +79,14 @@ func WriteDone(w http.ResponseWriter) {
 }
 
 // WriteFailure answers with a failure. A status of 401 has a challenge (RFC 9110 section 11.6.1): for Basic if the
-// client has used that, and otherwise for the tokens, because browsers ask the user themselves for Basic.
+// client has used that, or if it had to say who it is (RFC 6749 section 5.2), and otherwise for the tokens, because
+// browsers ask the user themselves for Basic.
 func WriteFailure(w http.ResponseWriter, f *Failure, realm string, basic bool) {
 	header := w.Header()
 	switch f.Status {
 	case http.StatusUnauthorized:
 		challenge := "Bearer realm=" + strconv.QuoteToASCII(realm)
-		if basic {
+		if basic || f.Code == InvalidClient {
 			challenge = "Basic realm=" + strconv.QuoteToASCII(realm) + `, charset="UTF-8"`
 		} else if f.Code == InvalidToken {
 			challenge += `, error="invalid_token"`
@@ -80,10 +112,13 @@ func private(header http.Header) {
 }
 
 func write(w http.ResponseWriter, status int, members any) {
-	text := encode(members)
+	writeText(w, status, "application/json", encode(members))
+}
+
+func writeText(w http.ResponseWriter, status int, kind string, text []byte) {
 	header := w.Header()
 	private(header)
-	header.Set("Content-Type", "application/json")
+	header.Set("Content-Type", kind)
 	header.Set("Content-Length", strconv.Itoa(len(text)))
 	header.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)

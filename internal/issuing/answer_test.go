@@ -78,6 +78,8 @@ func TestFailuresAreAnswered(t *testing.T) {
 		"a wrong password with Basic": {issuing.Wrong(secret), true, 401, `Basic realm="/api/", charset="UTF-8"`, "",
 			`{"error":"invalid_grant","error_description":"user or password is wrong"}`},
 		"a refresh token": {issuing.Spent(secret), false, 401, `Bearer realm="/api/"`, "", ""},
+		"an unknown client": {&issuing.Failure{Status: 401, Code: issuing.InvalidClient, Cause: secret}, false, 401,
+			`Basic realm="/api/", charset="UTF-8"`, "", ""},
 		"an access token": {&issuing.Failure{Status: 401, Code: issuing.InvalidToken}, false, 401,
 			`Bearer realm="/api/", error="invalid_token"`, "", ""},
 		"trouble":  {issuing.Unavailable(secret), false, 503, "", "Retry-After: 1", ""},
@@ -109,5 +111,41 @@ func TestFailuresAreAnswered(t *testing.T) {
 	issuing.WriteDone(w)
 	if w.Code != 204 || w.Body.Len() != 0 || w.Header().Get("Cache-Control") != "no-store" {
 		t.Errorf("%d %v", w.Code, w.Header())
+	}
+}
+
+// The answer of a token endpoint has the members of RFC 6749 section 5.1, and no cache keeps it.
+func TestTokensAreWrittenAsRFC6749Wants(t *testing.T) {
+	for want, tokens := range map[string]issuing.Tokens{
+		`{"access_token":"a","token_type":"Bearer","expires_in":60}`: {Access: "a", TokenType: "Bearer", ExpiresIn: 60},
+		`{"access_token":"a","token_type":"Bearer","expires_in":0,"refresh_token":"r","scope":"x <y>"}`: {
+			Access: "a", TokenType: "Bearer", Refresh: "r", Scope: "x <y>",
+		},
+	} {
+		w := httptest.NewRecorder()
+		w.Header().Set("CDN-Cache-Control", "public")
+		issuing.Write(w, &tokens)
+		if h := w.Result().Header; w.Code != 200 || w.Body.String() != want || h.Get("Cache-Control") != "no-store" ||
+			h.Get("Pragma") != "no-cache" || h.Get("Content-Type") != "application/json" || h.Get("CDN-Cache-Control") != "" {
+			t.Errorf("%d %v %s", w.Code, h, w.Body)
+		}
+	}
+	w := httptest.NewRecorder()
+	issuing.WriteEmpty(w)
+	if w.Code != 200 || w.Body.Len() != 0 || w.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
+	}
+}
+
+// A token that a client has in its own name has neither a session nor an application.
+func TestClaimsOfAClient(t *testing.T) {
+	c := issuing.Claims{
+		Issuer: "https://i.test", Subject: "batch", ClientID: "batch", ID: "j", Audience: []string{"a"},
+		Scopes: []string{"read", "write"}, IssuedAt: issued, Expires: issued.Add(time.Minute),
+	}
+	const want = `{"iat":1682707417.049,"exp":1682707477,"iss":"https://i.test","sub":"batch","jti":"j","aud":"a",` +
+		`"client_id":"batch","scope":"read write"}`
+	if got := string(c.Payload()); got != want {
+		t.Errorf("%s\nwant %s", got, want)
 	}
 }

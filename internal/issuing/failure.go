@@ -12,10 +12,15 @@ type Code string
 // The codes.
 const (
 	InvalidRequest         Code = "invalid_request"         // the request breaks a rule that its text names
-	UnsupportedGrantType   Code = "unsupported_grant_type"  // grant_type is not refresh_token
+	UnsupportedGrantType   Code = "unsupported_grant_type"  // grant_type is another one than there is
 	InvalidGrant           Code = "invalid_grant"           // wrong user or password, or a refresh token that is no good
 	InvalidToken           Code = "invalid_token"           // the access token is no good
 	MissingToken           Code = "missing_token"           // there is no access token
+	InvalidClient          Code = "invalid_client"          // nobody knows who the client is
+	UnauthorizedClient     Code = "unauthorized_client"     // the client must not do this
+	InvalidScope           Code = "invalid_scope"           // the client may not have one of the scopes
+	InvalidTarget          Code = "invalid_target"          // nor a token for this resource (RFC 8707 section 2)
+	InvalidDPoPProof       Code = "invalid_dpop_proof"      // or there is none (RFC 9449 section 5)
 	TooManyRequests        Code = "too_many_requests"       // too many attempts, or too many at the same time
 	TemporarilyUnavailable Code = "temporarily_unavailable" // trouble on this side
 )
@@ -24,7 +29,8 @@ const (
 func Codes() []string {
 	return []string{
 		string(InvalidRequest), string(UnsupportedGrantType), string(InvalidGrant), string(InvalidToken),
-		string(MissingToken), string(TooManyRequests), string(TemporarilyUnavailable),
+		string(MissingToken), string(InvalidClient), string(UnauthorizedClient), string(InvalidScope), string(InvalidTarget),
+		string(InvalidDPoPProof), string(TooManyRequests), string(TemporarilyUnavailable),
 	}
 }
 
@@ -52,9 +58,12 @@ func (f *Failure) Error() string {
 // Unwrap returns the cause.
 func (f *Failure) Unwrap() error { return f.Cause }
 
-func invalid(text string) *Failure {
-	return &Failure{Status: http.StatusBadRequest, Code: InvalidRequest, Text: text}
+// Bad is a failure with the status 400, as nearly all are that RFC 6749 section 5.2 has. The cause may be nil.
+func Bad(code Code, text string, cause error) *Failure {
+	return &Failure{Status: http.StatusBadRequest, Code: code, Text: text, Cause: cause}
 }
+
+func invalid(text string) *Failure { return Bad(InvalidRequest, text, nil) }
 
 // Wrong is the failure of a sign-in whose user or password is wrong. Nobody learns which of the two.
 func Wrong(cause error) *Failure {
@@ -67,6 +76,12 @@ func Spent(cause error) *Failure {
 		Status: http.StatusUnauthorized, Code: InvalidGrant, Cause: cause,
 		Text: "the refresh token is expired, used before, revoked or otherwise invalid: sign in again",
 	}
+}
+
+// OtherKey is the failure of a refresh token that is bound to a key which the client has not proved to have.
+func OtherKey(cause error) *Failure {
+	return Bad(InvalidDPoPProof,
+		"the refresh token is bound to a key: send a DPoP proof of that key (RFC 9449 section 5)", cause)
 }
 
 // Unavailable is the failure of a request that nobody can decide about now.

@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -30,7 +31,7 @@ func ReadLogin(r *http.Request) (c Credentials, err error) {
 	if err := checkForm(r); err != nil {
 		return c, err
 	}
-	basic, err := basicOf(r.Header["Authorization"])
+	basic, err := BasicOf(r)
 	if err != nil {
 		return c, err
 	}
@@ -94,9 +95,9 @@ func checkForm(r *http.Request) error {
 	return nil
 }
 
-// basicOf are the credentials in Basic fields; nil if there are none.
-func basicOf(fields []string) (found *Credentials, err error) {
-	for _, field := range fields {
+// BasicOf are the credentials in a Basic field (RFC 7617); nil if there is none. The error is a Failure.
+func BasicOf(r *http.Request) (found *Credentials, err error) {
+	for _, field := range r.Header["Authorization"] {
 		scheme, encoded, _ := strings.Cut(field, " ")
 		if !strings.EqualFold(scheme, "Basic") {
 			continue
@@ -126,19 +127,9 @@ const (
 // readBody reads the wanted values of a body, each of which is text and there once at most. Others are ignored (RFC
 // 6749 section 3.2).
 func readBody(r *http.Request, wanted ...string) (map[string]string, body, error) {
-	text, err := io.ReadAll(io.LimitReader(r.Body, MaxBody+1))
-	switch {
-	case len(text) > MaxBody:
-		return nil, noBody, &Failure{
-			Status: http.StatusRequestEntityTooLarge, Code: InvalidRequest, Text: "the body has more than 16 KiB",
-		}
-	case err != nil:
-		return nil, noBody, &Failure{
-			Status: http.StatusBadRequest, Code: InvalidRequest, Text: "the body did not come whole, or came too late",
-			Cause: errors.New("reading the body"), // the error of net may have more than the log needs
-		}
-	case len(text) == 0:
-		return nil, noBody, nil
+	text, err := readAll(r, MaxBody)
+	if err != nil || len(text) == 0 {
+		return nil, noBody, err
 	}
 	kind, err := kindOf(r.Header)
 	if err != nil {
@@ -151,6 +142,20 @@ func readBody(r *http.Request, wanted ...string) (map[string]string, body, error
 		err = readJSON(text, wanted, values)
 	}
 	return values, kind, err
+}
+
+// readAll reads a body of at most so many bytes, which are whole KiB.
+func readAll(r *http.Request, most int64) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(r.Body, most+1))
+	switch {
+	case int64(len(text)) > most:
+		return nil, &Failure{Status: http.StatusRequestEntityTooLarge, Code: InvalidRequest,
+			Text: "the body has more than " + strconv.FormatInt(most>>10, 10) + " KiB"}
+	case err != nil:
+		return nil, Bad(InvalidRequest, "the body did not come whole, or came too late",
+			errors.New("reading the body")) // the error of net may have more than the log needs
+	}
+	return text, nil
 }
 
 func unsupported(text string) *Failure {

@@ -114,7 +114,26 @@ func (p *Policy) proveKey(proved *Proved, by *Presented, c claims.Confirmation) 
 	return nil
 }
 
-// verify verifies the one proof of a request.
+// ProveAny wants a proof of a request that has no token, because the client asks for one, and returns the thumbprint of
+// its key (RFC 9449 section 5). It is empty if there is no proof. Spend uses it up. An error is always an *Error.
+func (p *Policy) ProveAny(proved *Proved, by *Presented) (thumbprint string, err error) {
+	switch {
+	case len(by.Request.Header[Field]) == 0:
+		return "", nil
+	case p == nil || p.DPoP == nil:
+		return "", errNoDPoP
+	}
+	without := *by
+	without.Token, without.TokenHash, without.NoToken = "", "", true
+	good, err := p.DPoP.verify(&without, "")
+	if err != nil {
+		return "", err
+	}
+	proved.dpop = good
+	return good.thumbprint, nil
+}
+
+// verify verifies the one proof of a request: of the key with this thumbprint, or without a token of any key.
 func (d *DPoP) verify(by *Presented, thumbprint string) (*accepted, error) {
 	lines := by.Request.Header[Field]
 	switch len(lines) {
@@ -129,7 +148,13 @@ func (d *DPoP) verify(by *Presented, thumbprint string) (*accepted, error) {
 	}
 	good := &accepted{thumbprint: thumbprint}
 	var err error
-	if good.proof, err = d.Verifier.Verify(lines[0], thumbprint, d.Algorithms); err != nil {
+	if by.NoToken {
+		good.proof, err = d.Verifier.VerifyAny(lines[0], d.Algorithms)
+		good.thumbprint = encoded(good.proof.Key)
+	} else {
+		good.proof, err = d.Verifier.Verify(lines[0], thumbprint, d.Algorithms)
+	}
+	if err != nil {
 		return nil, invalid(err)
 	}
 	if err := good.proof.Check(d.expected(by)); err != nil {
@@ -149,7 +174,7 @@ func (d *DPoP) verify(by *Presented, thumbprint string) (*accepted, error) {
 func (d *DPoP) expected(by *Presented) proof.Expected {
 	e := proof.Expected{
 		Method: by.Facts.Method(), Scheme: d.Scheme, Host: d.Host, Target: by.Facts.Target(), Token: by.Token,
-		TokenHash: by.TokenHash, Now: by.Now, MaxAge: d.MaxAge,
+		TokenHash: by.TokenHash, NoToken: by.NoToken, Now: by.Now, MaxAge: d.MaxAge,
 	}
 	if d.Scheme == "" {
 		e.Scheme, e.Host = by.Facts.Scheme(), by.Facts.Host()

@@ -82,6 +82,8 @@ type Presented struct {
 	Facts Facts
 	// Token is the text of the token. TokenHash is proof.HashOf it, or empty if that is not known yet.
 	Token, TokenHash string
+	// NoToken says that the request has none: see ProveAny.
+	NoToken bool
 	// WithDPoP reports that the token came with the scheme DPoP of the header Authorization.
 	WithDPoP bool
 	// Now is the time of the request.

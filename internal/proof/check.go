@@ -20,8 +20,10 @@ type Expected struct {
 	Host string
 	// Target is the target of the request line in origin form, with its query, or "*".
 	Target string
-	// Token is the access token that came with the proof.
-	Token string
+	// Token is the access token that came with the proof. NoToken says that there is none, because the client asks for
+	// one (RFC 9449 section 5). Then ath says nothing.
+	Token   string
+	NoToken bool
 	// TokenHash is HashOf the token, if it is known. Empty means that it must be computed.
 	TokenHash string
 	// Now is the present time.
@@ -90,6 +92,8 @@ func (p *Proof) checkURI(e *Expected) error {
 // another token of the same key is not good for this one.
 func (p *Proof) checkToken(e *Expected) error {
 	switch {
+	case e.NoToken && e.Token == "":
+		return nil
 	case e.Token == "":
 		return errUnknownToken
 	case p.TokenHash == "":

@@ -93,6 +93,27 @@ func (v *Verifier) Verify(text, thumbprint string, algorithms jose.Algorithms) (
 	return p, nil
 }
 
+// VerifyAny is Verify for a proof of a key that no token is bound to yet (RFC 9449 section 5). Key of the result is its
+// thumbprint. The error is ErrInvalid.
+func (v *Verifier) VerifyAny(text string, algorithms jose.Algorithms) (Proof, error) {
+	if len(text) > MaxSize {
+		return Proof{}, errTooLong
+	}
+	token, known, err := parseAny(text, algorithms.Intersect(jose.AsymmetricAlgorithms()), nil)
+	if err != nil {
+		return Proof{}, err
+	}
+	p, err := readPayload(token.Payload)
+	if err != nil {
+		return Proof{}, err
+	}
+	if err := known.key.Verify(known.algorithm, token.SigningInput, token.Signature); err != nil {
+		return Proof{}, &invalidError{err}
+	}
+	p.Key = known.key.Thumbprint()
+	return p, nil
+}
+
 // buffers lend the memory in which proofs are decoded. Nothing keeps a reference to it. A proof is no secret like a
 // token: it is good for one request.
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, MaxSize); return &b }}
@@ -109,9 +130,17 @@ func parseKnown(text string, known *knownKey, algorithms jose.Algorithms, buf []
 	return token, nil
 }
 
-// parseNew parses a proof (RFC 9449 section 4.3 items 2, 4 and 5) and makes its key, which must be the one with the
-// thumbprint bound.
+// parseNew is parseAny for a proof whose key must be the one with the thumbprint bound.
 func parseNew(text string, bound [32]byte, algorithms jose.Algorithms, buf []byte) (jose.Token, *knownKey, error) {
+	token, known, err := parseAny(text, algorithms, buf)
+	if err != nil {
+		return jose.Token{}, nil, err
+	}
+	return token, known, known.checkBinding(bound)
+}
+
+// parseAny parses a proof (RFC 9449 section 4.3 items 2, 4 and 5) and makes its key.
+func parseAny(text string, algorithms jose.Algorithms, buf []byte) (jose.Token, *knownKey, error) {
 	token, err := jose.Parse(text, buf, mediaType)
 	if err != nil {
 		return jose.Token{}, nil, &invalidError{err}
@@ -123,10 +152,7 @@ func parseNew(text string, bound [32]byte, algorithms jose.Algorithms, buf []byt
 		return jose.Token{}, nil, err
 	}
 	known, err := newKnownKey(text, &token.Header)
-	if err != nil {
-		return jose.Token{}, nil, err
-	}
-	return token, known, known.checkBinding(bound)
+	return token, known, err
 }
 
 // checkAlgorithm requires an algorithm that is allowed (RFC 9449 section 4.3 item 5, section 11.6).

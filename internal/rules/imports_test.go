@@ -17,6 +17,7 @@ var arrows = map[string][]string{
 
 	"internal/setting":    nil,
 	"internal/smallfile":  nil,
+	"internal/rewrite":    {"internal/smallfile"},
 	"internal/rotating":   {"internal/smallfile"},
 	"internal/privatekey": {"internal/jose"},
 	"internal/sealed": {
@@ -38,6 +39,14 @@ var arrows = map[string][]string{
 	"internal/issuing": {
 		"internal/bearer", "internal/strictjson",
 		"internal/claims", // its tests read what it writes
+	},
+	"internal/clients": {"internal/causes", "internal/hashing", "internal/keyset", "internal/setting", "internal/users"},
+	"internal/oauth": {
+		"internal/causes", "internal/claims", "internal/clients", "internal/issuing", "internal/jose", "internal/keyset",
+		"internal/clientcert", "internal/possession", "internal/proof/replay", "internal/session",
+		// its tests have an issuer, and what verifies its answers
+		"internal/authserver", "internal/proof", "internal/proof/nonce", "internal/keyring", "internal/revoke",
+		"internal/store", "internal/users/attempts",
 	},
 	"internal/keyring": {"internal/jose", "internal/keyset", "internal/causes", "internal/strictjson"},
 	"internal/session": {
@@ -239,7 +248,9 @@ var arrows = map[string][]string{
 	},
 
 	"caddyjwt/tokenissuer": {
-		"caddyjwt", "caddyjwt/clienttls", "internal/store", "caddyjwt/tokenissuer/people",
+		"caddyjwt", "caddyjwt/clienttls", "internal/store", "caddyjwt/tokenissuer/people", "caddyjwt/process",
+		"caddyjwt/tokenissuer/applications", "caddyjwt/tokenissuer/registration",
+		"internal/clients", "internal/oauth", "internal/possession", "internal/proof/replay",
 		"caddyjwt/words", "caddyjwt/bodies", "caddyjwt/cors", "caddyjwt/document", "caddyjwt/facts", "caddyjwt/issuers",
 		"caddyjwt/localissuer", "caddyjwt/tokenissuer/command", "caddyjwt/tokenissuer/orders", "caddyjwt/adminroute",
 		"caddyjwt/pool", // its tests open a store
@@ -249,13 +260,22 @@ var arrows = map[string][]string{
 		"internal/durations",
 	},
 
+	"caddyjwt/tokenissuer/applications": {
+		"caddyjwt/issuers", "caddyjwt/words", "internal/apppath", "internal/keyring", "internal/setting", "internal/users",
+	},
 	"caddyjwt/tokenissuer/people": {
 		"caddyjwt/clienttls", "caddyjwt/words", "internal/fetch", "internal/setting", "internal/users",
 		"internal/users/ldapusers", "internal/users/httpusers", "internal/durations",
 	},
+	"caddyjwt/tokenissuer/registration": {
+		"caddyjwt/tokenissuer/orders",
+		"caddyjwt/issuers", "caddyjwt/pool", "caddyjwt/process", "caddyjwt/words", "internal/clients", "internal/fetch",
+		"internal/jose", "internal/keyset", "internal/setting", "internal/smallfile", "internal/strictjson", "internal/users",
+	},
 	"caddyjwt/tokenissuer/orders": {"caddyjwt/adminroute"},
 	"caddyjwt/tokenissuer/command": {
-		"caddyjwt/command/endpoint", "caddyjwt/tokenissuer/orders", "internal/terminal", "internal/users",
+		"caddyjwt/command/endpoint", "caddyjwt/command/kong/caddytext", "caddyjwt/tokenissuer/orders",
+		"caddyjwt/tokenissuer/registration", "internal/rewrite", "internal/smallfile", "internal/terminal", "internal/users",
 	},
 
 	"caddyjwt": {

@@ -181,7 +181,7 @@ func TestALoginUnderWayEndsWithAllSessions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		next, err := h.Refresh(t.Context(), terms(), pair.Refresh)
+		next, err := h.Refresh(t.Context(), terms(), pair.Refresh, session.Proof{})
 		if (err == nil) != (len(listed) == 1) {
 			t.Errorf("moment %d: %d are listed, and a refresh gives %v, %v", moment, len(listed), next, err)
 		}

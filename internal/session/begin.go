@@ -32,6 +32,7 @@ func (s *Sessions) Begin(ctx context.Context, t *Terms, l *Login) (*Pair, error)
 		Mark: l.Mark, Claims: claims, Created: issued, IssuedAt: issued, From: issued, Expires: t.accessEnd(issued),
 		End: t.end(issued, now), Present: hash[:],
 	}
+	r.bind(l.Key)
 	pair, err := s.pair(ctx, sid, r, &token)
 	if err != nil {
 		return nil, err
@@ -87,7 +88,7 @@ func (s *Sessions) holder(ctx context.Context, t *Terms, subject, mark string) (
 func (s *Sessions) pair(ctx context.Context, sid string, r *record, token *refreshToken) (*Pair, error) {
 	access := &Access{
 		Issuer: s.o.Issuer, Subject: r.Subject, Session: sid, ClientID: r.Client, Group: r.Group, App: r.App,
-		Claims: r.Claims, IssuedAt: timeOf(r.IssuedAt), Expires: timeOf(r.Expires * 1000),
+		Claims: r.Claims, Key: r.Key, IssuedAt: timeOf(r.IssuedAt), Expires: timeOf(r.Expires * 1000),
 	}
 	text, err := s.o.Sign(ctx, access)
 	if err == nil && text == "" {
@@ -101,7 +102,7 @@ func (s *Sessions) pair(ctx context.Context, sid string, r *record, token *refre
 
 func (r *record) pair(sid, access string, token *refreshToken) *Pair {
 	return &Pair{
-		Access: access, Refresh: token.text(), Subject: r.Subject, Session: sid,
+		Access: access, Refresh: token.text(), Subject: r.Subject, Session: sid, Key: r.Key,
 		IssuedAt: timeOf(r.IssuedAt), Expires: timeOf(r.Expires * 1000),
 	}
 }

@@ -60,7 +60,7 @@ func BenchmarkRefresh(b *testing.B) {
 					b.Fatal(err)
 				}
 				for b.Loop() {
-					if p, err = s.Refresh(b.Context(), agreed, p.Refresh); err != nil {
+					if p, err = s.Refresh(b.Context(), agreed, p.Refresh, session.Proof{}); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -79,7 +79,7 @@ func BenchmarkRefreshInParallel(b *testing.B) {
 				p, err := s.Begin(b.Context(), terms(), &session.Login{Subject: fmt.Sprint("user ", users.Add(1))})
 				for pb.Next() {
 					if err == nil {
-						p, err = s.Refresh(b.Context(), terms(), p.Refresh)
+						p, err = s.Refresh(b.Context(), terms(), p.Refresh, session.Proof{})
 					}
 				}
 				if err != nil {

@@ -109,16 +109,16 @@ func TestARefreshThatIsOvertakenTwice(t *testing.T) {
 					return
 				}
 				f.each, overtaken = nil, true
-				next, err := h.Refresh(t.Context(), agreed, p.Refresh)
+				next, err := h.Refresh(t.Context(), agreed, p.Refresh, session.Proof{})
 				h.clock.advance(time.Second)
 				if err == nil {
-					_, err = h.Refresh(t.Context(), agreed, next.Refresh)
+					_, err = h.Refresh(t.Context(), agreed, next.Refresh, session.Proof{})
 				}
 				if err != nil && !errors.Is(err, session.ErrReused) {
 					t.Errorf("moment %d: %v", moment, err)
 				}
 			}
-			_, err := h.Refresh(t.Context(), agreed, p.Refresh)
+			_, err := h.Refresh(t.Context(), agreed, p.Refresh, session.Proof{})
 			if f.each = nil; !overtaken {
 				break
 			}

@@ -47,7 +47,7 @@ func TestRecordsThatAreDamaged(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, token := range []string{p.Refresh, next.Refresh} {
-			_, err := h.Refresh(t.Context(), terms(grace), token)
+			_, err := h.Refresh(t.Context(), terms(grace), token, session.Proof{})
 			if !errors.Is(err, session.ErrUnavailable) || !strings.Contains(err.Error(), "delete the session") {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -90,7 +90,8 @@ func TestAttackSealedPairsOpenNowhereElse(t *testing.T) {
 		if err := h.store.Put(t.Context(), key, text, time.Time{}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := h.Refresh(t.Context(), terms(grace), p.Refresh); !errors.Is(err, session.ErrUnavailable) {
+		_, err := h.Refresh(t.Context(), terms(grace), p.Refresh, session.Proof{})
+		if !errors.Is(err, session.ErrUnavailable) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

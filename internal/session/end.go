@@ -91,25 +91,61 @@ func (s *Sessions) take(ctx context.Context, sid string) (*record, error) {
 	return r, nil
 }
 
-// endReused ends a session of which a refresh token came for the second time (RFC 9700 section 4.14.2). It returns
-// ErrReused. That is an ErrUnavailable, too, if the session has ended and its access token could not be cut off.
+// EndToken ends the session of a refresh token, as its revocation does (RFC 7009 section 2.1). Any token of the session
+// ends it, also one that was used. If there is no such session, there is nothing to do. The error is ErrMalformed,
+// ErrInvalid for a session of another app, or ErrUnavailable, after which the client may try again.
+func (s *Sessions) EndToken(ctx context.Context, t *Terms, token string) error {
+	sid, err := SIDOf(token)
+	if err != nil {
+		return err
+	}
+	_, r, err := s.load(ctx, sid)
+	switch {
+	case errors.Is(err, ErrInvalid):
+		return nil // and no cut-off, because anybody can think of such a token
+	case err != nil:
+		return err
+	case r.App != t.App:
+		return fmt.Errorf("%w: session %s is one of another app", ErrInvalid, sid)
+	}
+	ctx, cancel := detach(ctx)
+	defer cancel()
+	until := r.cutoff(s.now())
+	if err := s.cut(ctx, sid, until, s.allKept(r)); err != nil {
+		return err // with its record, or the next attempt would not know what to cut off
+	}
+	_, notCut, notTaken := s.takeCut(ctx, sid, until, nil)
+	return errors.Join(notCut, notTaken)
+}
+
+// takeCut takes the record of a session that was to be cut off until a moment. notCut is why it could not be.
 //
 // The cut-off comes first. It alone ends the session, for both tokens, because it is later than those of refreshes. If
 // all stops before the record is taken, no refresh can go on from it. If all stopped between with the other order,
 // nobody would know any more which access token lives on. The record may be a newer one when it is taken. Then its
 // access token is cut off as well.
+func (s *Sessions) takeCut(
+	ctx context.Context, sid string, until int64, notCut error,
+) (taken *record, stillNotCut, notTaken error) {
+	taken, notTaken = s.take(ctx, sid)
+	if taken != nil && (notCut != nil || taken.IssuedAt >= until) {
+		notCut = s.cut(ctx, sid, taken.cutoff(s.now()), s.allKept(taken))
+	}
+	if taken != nil {
+		s.unlist(ctx, sid, taken)
+	}
+	return taken, notCut, notTaken
+}
+
+// endReused ends a session of which a refresh token came for the second time (RFC 9700 section 4.14.2). It returns
+// ErrReused. That is an ErrUnavailable, too, if the session has ended and its access token could not be cut off.
 func (a *attempt) endReused(ctx context.Context) error {
 	ctx, cancel := detach(ctx)
 	defer cancel()
 	until := a.r.cutoff(a.now)
-	notCut := a.cut(ctx, a.sid, until, a.allKept(a.r))
-	r, notTaken := a.take(ctx, a.sid)
-	if r != nil && (notCut != nil || r.IssuedAt >= until) {
-		notCut = a.cut(ctx, a.sid, r.cutoff(a.Sessions.now()), a.allKept(r))
-	}
-	if r != nil {
-		a.unlist(ctx, a.sid, r)
-		a.o.Reused(a.sid, r.Subject, r.App)
+	taken, notCut, notTaken := a.takeCut(ctx, a.sid, until, a.cut(ctx, a.sid, until, a.allKept(a.r)))
+	if taken != nil {
+		a.o.Reused(a.sid, taken.Subject, taken.App)
 	}
 	switch {
 	case notTaken != nil:

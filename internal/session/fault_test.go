@@ -158,7 +158,7 @@ func TestARefreshThatFailsAnywhere(t *testing.T) {
 				first = refresh(t, h, agreed, first.Refresh)
 				h.clock.advance(2 * time.Minute) // the access token lives, and the list has to be written
 				f.set(fault)
-				next, err := h.Refresh(t.Context(), agreed, first.Refresh)
+				next, err := h.Refresh(t.Context(), agreed, first.Refresh, session.Proof{})
 				came := f.came()
 				f.reset()
 				got := []*session.Pair{first}
@@ -181,7 +181,7 @@ func TestARefreshThatFailsAnywhere(t *testing.T) {
 func retry(t *testing.T, h *house, agreed *session.Terms, first *session.Pair, mayEnd bool) []*session.Pair {
 	t.Helper()
 	h.clock.advance(time.Second)
-	next, err := h.Refresh(t.Context(), agreed, first.Refresh)
+	next, err := h.Refresh(t.Context(), agreed, first.Refresh, session.Proof{})
 	if errors.Is(err, session.ErrReused) && mayEnd && agreed.Grace == 0 {
 		return []*session.Pair{first}
 	}
@@ -222,13 +222,13 @@ func TestAReuseThatFailsAnywhereEndsTheSession(t *testing.T) {
 		h.clock.advance(time.Second)
 		next := refresh(t, h, terms(), first.Refresh)
 		f.set(fault)
-		_, err := h.Refresh(t.Context(), terms(), first.Refresh)
+		_, err := h.Refresh(t.Context(), terms(), first.Refresh, session.Proof{})
 		came := f.came()
 		f.reset()
 		if !errors.Is(err, session.ErrReused) && !errors.Is(err, session.ErrUnavailable) {
 			t.Error(err)
 		}
-		again, err := h.Refresh(t.Context(), terms(), first.Refresh)
+		again, err := h.Refresh(t.Context(), terms(), first.Refresh, session.Proof{})
 		if !errors.Is(err, session.ErrInvalid) {
 			t.Errorf("%+v, %v", again, err)
 		}
@@ -320,7 +320,7 @@ func TestALoginThatFailsAnywhere(t *testing.T) {
 func (h *house) good(t *testing.T, pairs ...*session.Pair) (n int) {
 	t.Helper()
 	for _, p := range pairs {
-		switch _, err := h.Refresh(t.Context(), terms(), p.Refresh); {
+		switch _, err := h.Refresh(t.Context(), terms(), p.Refresh, session.Proof{}); {
 		case err == nil:
 			n++
 		case !errors.Is(err, session.ErrInvalid):

@@ -30,7 +30,7 @@ func FuzzRefreshToken(f *testing.F) {
 			if candidate == p.Refresh {
 				continue
 			}
-			next, err := h.Refresh(t.Context(), terms(), candidate)
+			next, err := h.Refresh(t.Context(), terms(), candidate, session.Proof{})
 			sid, not := session.SIDOf(candidate)
 			if next != nil || !errors.Is(err, session.ErrInvalid) && !errors.Is(err, session.ErrMalformed) {
 				t.Fatalf("%q: %+v, %v", candidate, next, err)
@@ -40,7 +40,7 @@ func FuzzRefreshToken(f *testing.F) {
 			}
 			malformed = malformed && sid != p.Session
 		}
-		if _, err := h.Refresh(t.Context(), terms(), p.Refresh); (err == nil) != malformed {
+		if _, err := h.Refresh(t.Context(), terms(), p.Refresh, session.Proof{}); (err == nil) != malformed {
 			t.Fatalf("the good token: %v", err)
 		}
 	})

@@ -168,7 +168,7 @@ func begin(tb testing.TB, h *house, t *session.Terms) *session.Pair {
 
 func refresh(tb testing.TB, h *house, t *session.Terms, token string) *session.Pair {
 	tb.Helper()
-	p, err := h.Refresh(tb.Context(), t, token)
+	p, err := h.Refresh(tb.Context(), t, token, session.Proof{})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -178,7 +178,7 @@ func refresh(tb testing.TB, h *house, t *session.Terms, token string) *session.P
 // refused wants an error that is another one, and has no token.
 func refused(tb testing.TB, h *house, t *session.Terms, token string, want error) {
 	tb.Helper()
-	p, err := h.Refresh(tb.Context(), t, token)
+	p, err := h.Refresh(tb.Context(), t, token, session.Proof{})
 	if !errors.Is(err, want) || p != nil {
 		tb.Fatalf("the pair %v and the error %v, want %v", p, err, want)
 	}

@@ -15,7 +15,7 @@ func TestAttackASessionThatRefreshesAllTheTimeHasToWait(t *testing.T) {
 	p := begin(t, h, terms())
 	count := func() (n int, wait time.Duration) {
 		for {
-			next, err := h.Refresh(t.Context(), terms(), p.Refresh)
+			next, err := h.Refresh(t.Context(), terms(), p.Refresh, session.Proof{})
 			if soon, is := errors.AsType[*session.TooSoonError](err); is {
 				return n, soon.RetryAfter
 			}

@@ -13,8 +13,12 @@ import (
 	"github.com/caddyjwt/gateway/internal/store"
 )
 
-// version is that of records and lists in the store.
-const version = 1
+// version is that of records and lists in the store. versionBound is that of sessions which are bound to a key:
+// versions of this program that do not know of keys would let them go on without, so they must not read them.
+const (
+	version      = 1
+	versionBound = 2
+)
 
 // record is a session in the store, under "session/" and its sid. Times are milliseconds since 1970.
 type record struct {
@@ -26,6 +30,8 @@ type record struct {
 	Group    string          `json:"g,omitempty"`
 	Mark     string          `json:"m,omitempty"` // of whoever logged in
 	Claims   json.RawMessage `json:"x,omitempty"`
+	Key      string          `json:"k,omitempty"` // the thumbprint of the key that the session is bound to
+	Late     bool            `json:"n,omitempty"` // a refresh has bound it, so it had tokens that are bound to nothing
 	Created  int64           `json:"b"`           // at the login
 	IssuedAt int64           `json:"i"`           // of the present pair
 	Expires  int64           `json:"e"`           // of the present access token, in seconds
@@ -77,9 +83,24 @@ func (r *record) sane() bool {
 		}
 	}
 	b := r.Before
-	return 0 <= r.Paced && r.Paced <= latest &&
-		r.Version == version && r.Issuer != "" && r.Subject != "" && r.App != "" && len(r.Present) == sha256.Size &&
-		r.Created <= r.From && r.From <= r.IssuedAt && (b == nil || len(b.Hash) == sha256.Size)
+	return r.saneKey() && 0 <= r.Paced && r.Paced <= latest && r.Issuer != "" && r.Subject != "" && r.App != "" &&
+		len(r.Present) == sha256.Size && r.Created <= r.From && r.From <= r.IssuedAt &&
+		(b == nil || len(b.Hash) == sha256.Size)
+}
+
+// saneKey reports whether the version is that of a session with this key, or without one.
+func (r *record) saneKey() bool {
+	if r.Key == "" {
+		return r.Version == version && !r.Late
+	}
+	return r.Version == versionBound
+}
+
+// bind binds the session to a key; none changes nothing.
+func (r *record) bind(key string) {
+	if key != "" {
+		r.Key, r.Version = key, versionBound
+	}
 }
 
 // load reads the record of a session, and returns its bytes, too. The error is ErrInvalid if there is none, or one of

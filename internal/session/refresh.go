@@ -20,15 +20,28 @@ const (
 // errChanged means that somebody has changed the record meanwhile, so it has to be read again.
 var errChanged = errors.New("others keep changing the session")
 
-// Refresh takes a refresh token, and returns the next pair. The error is ErrMalformed, ErrInvalid, ErrReused,
-// ErrUnavailable or ErrTerms. After ErrUnavailable the client may try again with the same token.
+// Proof is what whoever sends a refresh token has proved. The zero value is nothing.
+type Proof struct {
+	// Key is the thumbprint of a key, of at most 64 bytes; empty for none.
+	Key string
+	// Use uses up the proof, so that it is good once. It is called once, when all else is good, and not at all for
+	// strangers: what they send must not fill what remembers it. Its error is that of Refresh. Default: nil, nothing is
+	// used up.
+	Use func(ctx context.Context) error
+}
+
+// Refresh takes a refresh token, and returns the next pair. A session that is bound to a key goes on with that key
+// alone (RFC 9449 section 5), and one that is not is bound to the key of the proof from now on. The error is
+// ErrMalformed, ErrInvalid, ErrReused, ErrOtherKey, ErrUnavailable, ErrTerms, a *TooSoonError or that of Proof.Use.
+// After ErrUnavailable, ErrOtherKey and the last two the client may try again with the same token.
 //
 // The order of what happens is the argument for its safety:
 //
-//  1. Read the record. Nothing ends because of a text without a record, or with one of another app.
+//  1. Read the record. Nothing ends because of a text without a record, or with one of another app, or because of a
+//     token that was stolen without its key: see otherKey.
 //  2. Compare the secret. If it is the one before, in its grace, the answer is the same pair again. Any other came for
 //     the second time, and that ends the session: its owner or a thief has a newer one (RFC 9700 section 4.14.2).
-//  3. Choose the iat, and only then ask whether the session may go on: see refusal.
+//  3. Choose the iat, and only then ask whether the session may go on: see refusal. Use up the proof.
 //  4. Sign the access token. Nobody has it yet.
 //  5. Cut off the old access token. If all stops here, the old refresh token is good, and no access token lives.
 //  6. Swap the record. This is the moment at which the pair is there, for one of any number of callers. The others look
@@ -36,7 +49,7 @@ var errChanged = errors.New("others keep changing the session")
 //     grace the session ends when it tries that.
 //
 // With 6 before 5, two access tokens would live for a moment, or until they expire if all stops between.
-func (s *Sessions) Refresh(ctx context.Context, t *Terms, token string) (*Pair, error) {
+func (s *Sessions) Refresh(ctx context.Context, t *Terms, token string, by Proof) (*Pair, error) {
 	if err := t.Check(); err != nil {
 		return nil, err
 	}
@@ -44,7 +57,10 @@ func (s *Sessions) Refresh(ctx context.Context, t *Terms, token string) (*Pair, 
 	if err != nil {
 		return nil, err
 	}
-	a := &attempt{Sessions: s, t: t, token: &parsed, sid: parsed.sid()}
+	if err := checkKey(by.Key); err != nil {
+		return nil, fmt.Errorf("%w of a refresh: %w", ErrTerms, err)
+	}
+	a := &attempt{Sessions: s, t: t, token: &parsed, sid: parsed.sid(), by: by}
 	for range maxTries {
 		pair, err := a.refresh(ctx)
 		if !errors.Is(err, errChanged) {
@@ -60,6 +76,7 @@ type attempt struct {
 	t     *Terms
 	token *refreshToken
 	sid   string
+	by    Proof // Use is nil as soon as it was called
 
 	text []byte  // the record as it was read
 	r    *record // the same, decoded
@@ -77,14 +94,38 @@ func (a *attempt) refresh(ctx context.Context) (pair *Pair, err error) {
 		return nil, fmt.Errorf("%w: session %s is one of another app", ErrInvalid, a.sid)
 	}
 	a.now = a.Sessions.now()
-	switch a.r.standingOf(a.token.hash(), a.t, a.now) {
-	case present:
+	standing := a.r.standingOf(a.token.hash(), a.t, a.now)
+	switch {
+	case a.r.Key != "" && a.r.Key != a.by.Key:
+		return nil, a.otherKey(ctx, standing)
+	case standing == present:
 		return a.rotate(ctx)
-	case used:
+	case standing == used:
 		return a.repeat(ctx)
 	default:
 		return nil, a.endReused(ctx)
 	}
+}
+
+// otherKey is the error for somebody who has not proved to have the key of the session. A token that was stolen without
+// its key ends nothing. But if a refresh has bound the session, it had tokens before that are bound to nothing. When
+// one of those comes again, its owner or a thief has bound the session to a key, and it must end as any other (RFC 9700
+// section 4.14.2): otherwise a thief could keep the owner out, and nobody would notice.
+func (a *attempt) otherKey(ctx context.Context, of standing) error {
+	if a.r.Late && of != present {
+		return a.endReused(ctx)
+	}
+	return fmt.Errorf("%w: session %s", ErrOtherKey, a.sid)
+}
+
+// use uses up the proof. The attempt may look again after that, and does not use it twice.
+func (a *attempt) use(ctx context.Context) error {
+	use := a.by.Use
+	if use == nil {
+		return nil
+	}
+	a.by.Use = nil
+	return use(ctx)
 }
 
 // rotate makes the next pair, and puts its record in the place of the one that was read.
@@ -95,10 +136,15 @@ func (a *attempt) rotate(ctx context.Context) (pair *Pair, err error) {
 	next.IssuedAt, next.From = nextIssue(a.now, a.r.IssuedAt), a.r.IssuedAt+1
 	next.Expires, next.End = a.t.accessEnd(next.IssuedAt), a.t.end(a.r.Created, a.now)
 	next.Present, next.Before = hash[:], nil
+	next.Late = a.r.Late || a.r.Key == "" && a.by.Key != ""
+	next.bind(a.by.Key)
 	if err := a.pace(&next); err != nil {
 		return nil, err
 	}
 	if err := a.admit(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.use(ctx); err != nil {
 		return nil, err
 	}
 	if a.holder.Known {
@@ -229,6 +275,9 @@ func (a *attempt) cutOld(ctx context.Context, issued, expires int64) error {
 // with the pair: nothing is new if that is still there.
 func (a *attempt) repeat(ctx context.Context) (*Pair, error) {
 	if err := a.admit(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.use(ctx); err != nil {
 		return nil, err
 	}
 	p, err := unseal(a.r.Before.Sealed, a.token)

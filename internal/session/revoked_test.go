@@ -74,7 +74,7 @@ func TestAttackARefreshThatRacesWithACutoff(t *testing.T) {
 						done = true
 					}
 				}
-				next, err := h.Refresh(t.Context(), agreed, p.Refresh)
+				next, err := h.Refresh(t.Context(), agreed, p.Refresh, session.Proof{})
 				if f.each = nil; !done {
 					break
 				}
@@ -87,7 +87,8 @@ func TestAttackARefreshThatRacesWithACutoff(t *testing.T) {
 				if h.lives(last) && (kind == "sid" || kind == "sub") {
 					t.Errorf("%s at moment %d: the access token lives", kind, moment)
 				}
-				if again, err := h.Refresh(t.Context(), agreed, last.Refresh); !errors.Is(err, session.ErrInvalid) {
+				again, err := h.Refresh(t.Context(), agreed, last.Refresh, session.Proof{})
+				if !errors.Is(err, session.ErrInvalid) {
 					t.Errorf("%s at moment %d: %+v, %v", kind, moment, again, err)
 				}
 			}
@@ -104,7 +105,7 @@ func TestARevokedSessionWhoseEndFailsAnywhere(t *testing.T) {
 		h.clock.advance(time.Second)
 		h.cuts.revoke("group", "staff", h.clock.now(), h.clock.now().Add(time.Hour))
 		f.set(fault)
-		next, err := h.Refresh(t.Context(), terms(), p.Refresh)
+		next, err := h.Refresh(t.Context(), terms(), p.Refresh, session.Proof{})
 		came := f.came()
 		if !errors.Is(err, session.ErrInvalid) && !errors.Is(err, session.ErrUnavailable) {
 			t.Errorf("%+v, %v", next, err)
@@ -191,7 +192,7 @@ func TestAttackARefreshThatRacesWithALogout(t *testing.T) {
 					}
 				}
 			}
-			next, err := h.Refresh(t.Context(), agreed, p.Refresh)
+			next, err := h.Refresh(t.Context(), agreed, p.Refresh, session.Proof{})
 			if f.each = nil; !done {
 				if moment < 4 {
 					t.Errorf("a refresh has %d moments", moment)
@@ -244,7 +245,7 @@ func raceWithARefresh(t *testing.T, end func(h *house, old, present *session.Pai
 			if n == moment {
 				f.each, done = nil, true
 				h.clock.advance(time.Minute)
-				if next, err := h.Refresh(t.Context(), terms(), p.Refresh); err == nil {
+				if next, err := h.Refresh(t.Context(), terms(), p.Refresh, session.Proof{}); err == nil {
 					last = next
 				}
 				h.clock.advance(-time.Minute)

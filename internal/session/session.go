@@ -109,6 +109,9 @@ type Login struct {
 	Claims json.RawMessage
 	// Mark is that of the Holder. It has at most 64 bytes.
 	Mark string
+	// Key is the thumbprint of a key that the client has proved to have, of at most 64 bytes. The session is bound to it.
+	// Default: to none.
+	Key string
 }
 
 // MaxClaims bounds Login.Claims, in bytes without insignificant space.
@@ -119,6 +122,8 @@ type Access struct {
 	Issuer, Subject, Session, ClientID, Group, App string
 	// Claims is a JSON object, or nil.
 	Claims json.RawMessage
+	// Key is the thumbprint of the key that the session is bound to; empty for none. The token must be bound to it, too.
+	Key string
 	// IssuedAt has milliseconds. The token must say them: cut-offs do not spare what looks a little older.
 	IssuedAt time.Time
 	// Expires has whole seconds.
@@ -129,6 +134,8 @@ type Access struct {
 type Pair struct {
 	Access, Refresh  string
 	Subject, Session string
+	// Key is that of Access.
+	Key string
 	// IssuedAt is the iat of the access token, in whole milliseconds. It grows from pair to pair, also when a clock goes
 	// back. It is a millisecond or two ago: see nextIssue.
 	IssuedAt time.Time
@@ -144,6 +151,8 @@ var (
 	ErrInvalid = errors.New("the refresh token is not valid")
 	// ErrReused means that a refresh token came again, and its session was ended. It is an ErrInvalid.
 	ErrReused = fmt.Errorf("%w: it came for the second time, so its session was ended", ErrInvalid)
+	// ErrOtherKey means that the session is bound to a key, and that another one was proved, or none. The session goes on.
+	ErrOtherKey = errors.New("the refresh token is bound to another key")
 	// ErrUnavailable means that the store, the revocations or the signer did not do their part. Another attempt may work.
 	ErrUnavailable = errors.New("sessions are not available now")
 	// ErrTerms means that Options, Terms or a Login cannot be meant.

@@ -241,7 +241,8 @@ func TestClientsThatLeave(t *testing.T) {
 	sign := h.options.Sign
 	h.options.Sign = func(ctx context.Context, a *session.Access) (string, error) { leave(); return sign(ctx, a) }
 	h.Sessions = open(t, h.options)
-	if _, err := h.Refresh(ctx, terms(grace), p.Refresh); !errors.Is(err, session.ErrUnavailable) || !h.lives(p) {
+	_, err := h.Refresh(ctx, terms(grace), p.Refresh, session.Proof{})
+	if !errors.Is(err, session.ErrUnavailable) || !h.lives(p) {
 		t.Fatalf("error %v, and the access token lives: %v", err, h.lives(p))
 	}
 	next := refresh(t, h, terms(grace), p.Refresh)
@@ -266,7 +267,7 @@ func TestAClientThatLeavesInTheMiddle(t *testing.T) {
 				leave()
 			}
 		}
-		next, err := h.Refresh(ctx, terms(), p.Refresh)
+		next, err := h.Refresh(ctx, terms(), p.Refresh, session.Proof{})
 		if f.each = nil; ctx.Err() == nil {
 			leave()
 			return
@@ -308,7 +309,7 @@ func TestUnusableOptionsTermsAndLogins(t *testing.T) {
 	} {
 		bad := terms(change)
 		_, err := good.Begin(t.Context(), bad, alice)
-		_, also := good.Refresh(t.Context(), bad, "")
+		_, also := good.Refresh(t.Context(), bad, "", session.Proof{})
 		end := good.End(t.Context(), bad, "", time.Time{}, time.Time{})
 		for _, err := range []error{err, also, end} {
 			if !errors.Is(err, session.ErrTerms) {

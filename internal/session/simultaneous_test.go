@@ -23,7 +23,7 @@ func race(t *testing.T, h *house, agreed *session.Terms, token string) (pairs []
 	for range racers {
 		all.Go(func() {
 			<-begin
-			p, err := h.Refresh(t.Context(), agreed, token)
+			p, err := h.Refresh(t.Context(), agreed, token, session.Proof{})
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil {

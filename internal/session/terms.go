@@ -14,6 +14,7 @@ const (
 	maxName     = 256                        // bytes of the name of an app
 	maxSubject  = 1 << 10                    // bytes of a subject, a client id and a group each
 	maxMark     = 64                         // bytes of the mark of its holder
+	maxKey      = 64                         // bytes of the thumbprint of a key
 	maxLifetime = 100 * 365 * 24 * time.Hour // far from what overflows
 )
 
@@ -48,6 +49,8 @@ func (l *Login) check() (claims json.RawMessage, err error) {
 	case err != nil:
 	case l.Subject == "":
 		err = errors.New("it has no subject")
+	case checkKey(l.Key) != nil:
+		err = checkKey(l.Key)
 	case len(l.Mark) > maxMark || !utf8.ValidString(l.Mark):
 		err = fmt.Errorf("its mark must be UTF-8 and have at most %d bytes", maxMark)
 	default:
@@ -62,6 +65,14 @@ func (l *Login) check() (claims json.RawMessage, err error) {
 		return nil, fmt.Errorf("%w of a login: %w", ErrTerms, err)
 	}
 	return claims, nil
+}
+
+// checkKey refuses what no thumbprint of a key is.
+func checkKey(key string) error {
+	if len(key) > maxKey || !utf8.ValidString(key) {
+		return fmt.Errorf("its key must be UTF-8 and have at most %d bytes", maxKey)
+	}
+	return nil
 }
 
 // compactClaims returns claims without space; nil for none.

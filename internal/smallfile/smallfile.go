@@ -22,6 +22,12 @@ const Max = 1 << 20
 // a pipe that has no writer would block.
 func Read(path string) ([]byte, os.FileInfo, error) { return read(path, Max) }
 
+// ReadUpTo is Read for a file that may have another length.
+func ReadUpTo(path string, longest int64) ([]byte, error) {
+	data, _, err := read(path, longest)
+	return data, err
+}
+
 func read(path string, longest int64) ([]byte, os.FileInfo, error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {

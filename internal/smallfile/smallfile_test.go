@@ -67,3 +67,23 @@ func TestWithoutPath(t *testing.T) {
 		t.Error("an error without a path has changed")
 	}
 }
+
+// A caller may take longer files than keys are, and the bound is its own.
+func TestReadUpTo(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "clients")
+	if err := os.WriteFile(path, bytes.Repeat([]byte("x"), smallfile.Max+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := smallfile.Read(path); err == nil {
+		t.Error("a file that is too long was read")
+	}
+	if data, err := smallfile.ReadUpTo(path, smallfile.Max+1); err != nil || len(data) != smallfile.Max+1 {
+		t.Errorf("%d bytes, %v", len(data), err)
+	}
+	if _, err := smallfile.ReadUpTo(path, smallfile.Max); err == nil {
+		t.Error("a file that is too long was read")
+	}
+	if _, err := smallfile.ReadUpTo(path+"x", smallfile.Max); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v", err)
+	}
+}

@@ -24,6 +24,20 @@ type HostileProof struct {
 	Code  string // the error of the answer: InvalidProof or InvalidToken
 }
 
+// OnlyWithToken reports whether the proof breaks a rule about the token alone: it has another key, or an ath of
+// something else, or none. Where no token comes with a proof, it may be a good one.
+func (p HostileProof) OnlyWithToken() bool {
+	switch p.Name {
+	case "payload without ath", "ath of another token", "ath of no token", "ath of the field", "ath of the hash",
+		"ath of the field with another scheme", "ath of the token and a space", "ath of the token in upper case":
+		return true
+	case "another key that has not signed":
+		return false
+	}
+	return p.Code == InvalidToken || strings.HasPrefix(p.Name, `payload: " ath":`) ||
+		strings.HasPrefix(p.Name, `payload: "ATH":`)
+}
+
 // The errors with which a resource server refuses a proof (RFC 9449 section 7.1).
 const (
 	InvalidProof = "invalid_dpop_proof"

@@ -24,12 +24,14 @@ import (
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "token-issuer",
-		Usage: "session list|end, keys list|rotate|reset, user hash ...",
+		Usage: "session list|end, keys list|rotate|reset, client add|list|rotate|remove, user hash ...",
 		Short: "Tools for the token_issuer handler",
 		Long: `
-Tools for running a site whose users sign in at the token_issuer handler. Those for sessions and keys ask the Caddy that
-runs, at its admin endpoint.`,
-		CobraFunc: func(cmd *cobra.Command) { cmd.AddCommand(sessionCommand(), keysCommand(), userCommand()) },
+Tools for running a site whose users sign in at the token_issuer handler, or whose programs get tokens there. Those for
+sessions and keys ask the Caddy that runs, at its admin endpoint. Those for clients change a file.`,
+		CobraFunc: func(cmd *cobra.Command) {
+			cmd.AddCommand(sessionCommand(), keysCommand(), clientCommand(), userCommand())
+		},
 	})
 }
 
@@ -50,7 +52,12 @@ func (a *asking) addTo(cmd *cobra.Command) {
 // notEmpty refuses flags that are given and empty, such as a variable that is not set: without them, an order would
 // mean more.
 func notEmpty(cmd *cobra.Command, names ...string) error {
-	for _, name := range append(names, "issuer", "address", "config") {
+	return filled(cmd, append(names, "issuer", "address", "config")...)
+}
+
+// filled is notEmpty for commands that ask nobody.
+func filled(cmd *cobra.Command, names ...string) error {
+	for _, name := range names {
 		if flag := cmd.Flags().Lookup(name); flag.Changed && flag.Value.String() == "" {
 			return fmt.Errorf("--%s is empty: is a variable not set? Leave the flag out if it does not matter", name)
 		}

@@ -54,14 +54,19 @@ issuer need hashes of the same algorithm.`,
 		Args: takesFlagsOnly,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
-	flags := cmd.Flags()
-	flags.StringVar(&o.algorithm, "algorithm", withBcrypt, "bcrypt or argon2id")
-	flags.IntVar(&o.cost, "cost", bcrypt.DefaultCost,
-		fmt.Sprintf("Cost of bcrypt, from %d to %d: each step doubles the time", users.MinCost, users.MaxCost))
+	o.addTo(cmd, withBcrypt, "bcrypt or argon2id")
 	return cmd
 }
 
-func (o *hashOptions) run(cmd *cobra.Command) error {
+func (o *hashOptions) addTo(cmd *cobra.Command, algorithm, usage string) {
+	flags := cmd.Flags()
+	flags.StringVar(&o.algorithm, "algorithm", algorithm, usage)
+	flags.IntVar(&o.cost, "cost", bcrypt.DefaultCost,
+		fmt.Sprintf("Cost of bcrypt, from %d to %d: each step doubles the time", users.MinCost, users.MaxCost))
+}
+
+// checkFlags refuses flags that cannot be meant.
+func (o *hashOptions) checkFlags(cmd *cobra.Command) error {
 	switch {
 	case o.algorithm != withBcrypt && o.algorithm != withArgon2:
 		return errors.New("--algorithm: expected bcrypt or argon2id")
@@ -69,6 +74,13 @@ func (o *hashOptions) run(cmd *cobra.Command) error {
 		return errors.New("--cost is that of bcrypt: leave it out")
 	case o.cost < users.MinCost || o.cost > users.MaxCost:
 		return fmt.Errorf("--cost: expected a number from %d to %d", users.MinCost, users.MaxCost)
+	}
+	return nil
+}
+
+func (o *hashOptions) run(cmd *cobra.Command) error {
+	if err := o.checkFlags(cmd); err != nil {
+		return err
 	}
 	password, err := readPassword(cmd)
 	if err != nil {
@@ -88,7 +100,7 @@ func (o *hashOptions) run(cmd *cobra.Command) error {
 
 func (o *hashOptions) hash(password []byte) ([]byte, error) {
 	if o.algorithm == withArgon2 {
-		return argon2Hash(password), nil
+		return argon2Hash(password, usualArgon2), nil
 	}
 	return bcrypt.GenerateFromPassword(password, o.cost)
 }
@@ -111,14 +123,29 @@ func (o *hashOptions) check(password []byte) error {
 	return nil
 }
 
-// argon2Hash is a hash as Caddy makes it, with 46 MiB (RFC 9106 section 3.1).
-func argon2Hash(password []byte) []byte {
-	const passes, memory, threads, size = 1, 46 << 10, 1, 32
+// argon2Costs are what decides how long a hash of argon2id takes (RFC 9106 section 3.1).
+type argon2Costs struct {
+	memory, passes uint32 // memory in KiB
+	threads        uint8
+}
+
+// usualArgon2 is what Caddy has, with 46 MiB.
+var usualArgon2 = argon2Costs{memory: 46 << 10, passes: 1, threads: 1}
+
+// argon2CostsOf are those of a hash that was checked.
+func argon2CostsOf(hash string) (c argon2Costs, err error) {
+	_, err = fmt.Sscanf(hash, "$argon2id$v=19$m=%d,t=%d,p=%d$", &c.memory, &c.passes, &c.threads)
+	return c, err
+}
+
+// argon2Hash is a hash in the form of the reference implementation.
+func argon2Hash(password []byte, c argon2Costs) []byte {
+	const size = 32
 	salt := make([]byte, 16)
 	_, _ = rand.Read(salt) // never fails
 	text := base64.RawStdEncoding.EncodeToString
-	return fmt.Appendf(nil, "$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, memory, passes, threads, text(salt),
-		text(argon2.IDKey(password, salt, passes, memory, threads, size)))
+	return fmt.Appendf(nil, "$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, c.memory, c.passes, c.threads,
+		text(salt), text(argon2.IDKey(password, salt, c.passes, c.memory, c.threads, size)))
 }
 
 // readPassword reads a password from standard input. A terminal does not show it.

@@ -16,6 +16,7 @@ const (
 	IssuersPath  = "/token_issuer/issuers"
 	SessionsPath = "/token_issuer/sessions"
 	KeysPath     = "/token_issuer/keys"
+	ClientsPath  = "/token_issuer/clients"
 )
 
 // Issuers are the token issuers that run.
@@ -89,6 +90,40 @@ type Key struct {
 	Since     time.Time `json:"since"`
 	Until     time.Time `json:"until,omitzero"` // of a former one
 }
+
+// Clients are the OAuth clients of an issuer.
+type Clients struct {
+	Issuer  string   `json:"issuer,omitempty"` // empty for those of a file
+	Clients []Client `json:"clients"`
+}
+
+// Client is one of them.
+type Client struct {
+	ID string `json:"client_id"`
+	// Authentication is how it shows who it is: "client_secret", "private_key_jwt", "tls_client_auth",
+	// "self_signed_tls_client_auth", or "none" for a public client.
+	Authentication string   `json:"authentication"`
+	Secrets        int      `json:"secrets,omitempty"` // how many it has: 2 while it gets another one
+	Grants         []string `json:"grants"`
+	Scopes         []string `json:"scopes"`
+	Audience       []string `json:"audience"`
+	Introspect     []string `json:"introspect"`
+	// Proof is what its access tokens are bound to at least: "dpop" or "mtls".
+	Proof string `json:"proof,omitempty"`
+	// AccessLifetime is how many seconds its access tokens live. A client without tokens in its own name has none.
+	AccessLifetime int64  `json:"access_lifetime,omitempty"`
+	From           Source `json:"from"`
+}
+
+// Source is where a client is registered.
+type Source string
+
+// The sources.
+const (
+	OfConfiguration Source = "configuration"
+	OfFile          Source = "file"
+	OfApplication   Source = "application" // a public client, with the path of the application as its id
+)
 
 // Change says what to do with the keys of an issuer.
 type Change struct {

@@ -1,4 +1,4 @@
-package tokenissuer
+package applications
 
 import (
 	"bytes"
@@ -68,9 +68,9 @@ func checkPlaceholder(name string) error {
 	return fmt.Errorf("clients may choose what {%s} is: have map or vars make a value of it that you trust", name)
 }
 
-// furtherFor are further claims for an access token of the application: those of the user, and over them those of the
+// Further are further claims for an access token of the application: those of the user, and over them those of the
 // application, as the request has them. One whose placeholders are all empty is left out.
-func (a *application) furtherFor(ctx context.Context, user json.RawMessage) (json.RawMessage, error) {
+func (a *Application) Further(ctx context.Context, user json.RawMessage) (json.RawMessage, error) {
 	if len(a.claims) == 0 {
 		return user, nil
 	}
@@ -104,7 +104,7 @@ func (a *application) furtherFor(ctx context.Context, user json.RawMessage) (jso
 }
 
 // replaces reports whether the application has a claim that some readers take for one with this name.
-func (a *application) replaces(name string) bool {
+func (a *Application) replaces(name string) bool {
 	for own := range a.claims {
 		if strings.EqualFold(own, name) {
 			return true
@@ -122,8 +122,8 @@ func asJSON(v any) (json.RawMessage, error) {
 	return bytes.TrimSpace(text.Bytes()), err
 }
 
-// furtherClaims are what a directory says about a user, with the roles as one of the claims.
-func furtherClaims(user *users.User) (json.RawMessage, error) {
+// ClaimsOf is what a directory says about a user, with the roles as one of the claims.
+func ClaimsOf(user *users.User) (json.RawMessage, error) {
 	if len(user.Roles) == 0 {
 		return user.Claims, nil
 	}

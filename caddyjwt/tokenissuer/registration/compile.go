@@ -1,0 +1,288 @@
+package registration
+
+import (
+	"cmp"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/caddyauth"
+
+	"github.com/caddyjwt/gateway/caddyjwt/issuers"
+	"github.com/caddyjwt/gateway/caddyjwt/words"
+	"github.com/caddyjwt/gateway/internal/clients"
+	"github.com/caddyjwt/gateway/internal/fetch"
+	"github.com/caddyjwt/gateway/internal/keyset"
+	"github.com/caddyjwt/gateway/internal/setting"
+	"github.com/caddyjwt/gateway/internal/users"
+)
+
+// The life of access tokens of clients.
+const (
+	DefaultLifetime = 5 * time.Minute
+	leastLifetime   = 10 * time.Second
+	LongestLifetime = 24 * time.Hour
+)
+
+// Settings are what a configuration says about clients.
+type Settings struct {
+	Clients         []Client
+	File            string
+	DefaultAudience string
+	// Public are the clients of the applications.
+	Public []clients.Client
+}
+
+// Plan is how to make the set of clients. A client of the configuration whose keys are at an address has none in it
+// yet.
+type Plan struct {
+	DefaultAudience string
+	file            string // empty for none
+	fixed           []clients.Client
+	jwks            map[string]string // addresses of key sets, by client
+	unknown         bool              // some value is not known yet
+}
+
+// Compile checks the clients. An error names a field of the handler: Clients, ClientsFile or DefaultAudience.
+func Compile(s *words.Settings, from Settings) (p *Plan, err error) {
+	p = &Plan{jwks: make(map[string]string), fixed: slices.Clone(from.Public)}
+	if err := words.NotEmpty("clients", from.Clients); err != nil {
+		return nil, setting.In("Clients", err)
+	}
+	audience, _, err := s.Text("default_audience", from.DefaultAudience)
+	if err != nil {
+		return nil, setting.In("DefaultAudience", err)
+	}
+	p.DefaultAudience = audience
+	var fileKnown bool
+	if p.file, fileKnown, err = s.Text("clients file", from.File); err != nil {
+		return nil, setting.In("ClientsFile", err)
+	}
+	for i := range from.Clients {
+		client, err := p.compile(s, &from.Clients[i])
+		if err != nil {
+			return nil, setting.In(setting.Element("Clients", i), err)
+		}
+		p.fixed = append(p.fixed, *client)
+	}
+	if p.unknown {
+		return p, nil
+	}
+	if _, err := p.set(p.fixed); err != nil {
+		return nil, inClients(err, len(from.Public))
+	}
+	if !fileKnown {
+		return p, nil
+	}
+	return p, p.tryFile(s)
+}
+
+// inClients is an error about a client, whose place in the set is after those of the applications.
+func inClients(err error, before int) error {
+	field := setting.Field(err)
+	var n int
+	if _, scanErr := fmt.Sscanf(field, "[%d]", &n); scanErr != nil || n < before {
+		return setting.In("Clients", err)
+	}
+	_, rest, _ := strings.Cut(field, "]")
+	return &setting.Error{Field: setting.Element("Clients", n-before) + ofSettings.Replace(rest), Err: err}
+}
+
+// ofSettings has the fields of clients.Client that have another name here.
+var ofSettings = strings.NewReplacer("Audiences", "Audience", "Introspects", "Introspect",
+	"Certificate", "TLSClientAuth")
+
+// set makes the set of these clients.
+func (p *Plan) set(list []clients.Client) (*clients.Set, error) {
+	var comparer users.Comparer
+	for i := range list {
+		if hashes := list[i].SecretHashes; len(hashes) > 0 {
+			if strings.HasPrefix(hashes[0], "$argon2") {
+				comparer = caddyauth.Argon2idHash{}
+			}
+			break
+		}
+	}
+	return clients.NewSet(list, comparer)
+}
+
+// compile checks one client of the configuration. What it makes of a client is empty while a value is not known.
+func (p *Plan) compile(s *words.Settings, c *Client) (*clients.Client, error) {
+	if err := c.checkWritten(); err != nil {
+		return nil, err
+	}
+	if c.PublicKey != "" && c.JWKS != "" {
+		return nil, setting.Errorf("JWKS", "client %q has public_key and jwks: keep one of them", c.ID)
+	}
+	resolved, known, err := c.resolve(s)
+	switch {
+	case err != nil:
+		return nil, err
+	case !known:
+		p.unknown = true
+		return new(clients.Client), nil
+	case c.PublicKey != "" && resolved.PublicKey == "":
+		return nil, setting.Errorf("PublicKey", "client %q: the file of public_key is empty", c.ID)
+	case c.JWKS != "":
+		p.jwks[c.ID] = resolved.JWKS
+	}
+	return resolved.client(p.DefaultAudience)
+}
+
+// checkWritten checks what is written before placeholders are resolved: lists that restrict nothing, and placeholders
+// where none are resolved.
+func (c *Client) checkWritten() error {
+	for _, list := range []struct {
+		field, word string
+		values      []string
+	}{
+		{"SecretHashes", "secret_hash", c.SecretHashes}, {"Scopes", "scopes", c.Scopes}, {"Grants", "grants", c.Grants},
+		{"Audience", "audience", c.Audience}, {"Introspect", "introspect", c.Introspect},
+	} {
+		if err := words.NotEmpty(list.word, list.values); err != nil {
+			return setting.In(list.field, fmt.Errorf("client %q: %w", c.ID, err))
+		}
+	}
+	if err := literal("ID", "client", c.ID); err != nil {
+		return err
+	}
+	if err := literal("Scopes", "scopes", c.Scopes...); err != nil {
+		return err
+	}
+	if of := c.TLSClientAuth; of != nil {
+		return literal("TLSClientAuth", "tls_client_auth", of.Subject, of.DNS, of.URI)
+	}
+	return nil
+}
+
+// literal refuses placeholders in values of a field.
+func literal(field, word string, values ...string) error {
+	for _, value := range values {
+		if err := words.Literal(word, value); err != nil {
+			return setting.In(field, err)
+		}
+	}
+	return nil
+}
+
+// resolve resolves the placeholders of a client, and reads its files.
+func (c *Client) resolve(s *words.Settings) (r *Client, known bool, err error) {
+	r, known = new(Client), true
+	*r = *c
+	resolve := func(field string, into *[]string, read func() ([]string, bool, error)) {
+		if err != nil {
+			return
+		}
+		texts, is, failed := read()
+		known, *into, err = known && is, texts, setting.In(field, failed)
+	}
+	one := func(field, word string, into *string, read func(what, value string) (string, bool, error)) {
+		if err != nil || *into == "" {
+			return
+		}
+		text, is, failed := read(word, *into)
+		known, *into, err = known && is, text, setting.In(field, failed)
+	}
+	resolve("SecretHashes", &r.SecretHashes, func() (texts []string, all bool, err error) {
+		all = true
+		for _, hash := range c.SecretHashes {
+			text, is, err := s.Text("secret_hash", hash)
+			if err != nil {
+				return nil, false, err
+			}
+			all, texts = all && is, append(texts, text)
+		}
+		return texts, all, nil
+	})
+	resolve("Audience", &r.Audience, func() ([]string, bool, error) { return s.Texts("audience", c.Audience) })
+	resolve("Introspect", &r.Introspect, func() ([]string, bool, error) { return s.Texts("introspect", c.Introspect) })
+	one("PublicKey", "public_key", &r.PublicKey, s.PEM)
+	one("JWKS", "jwks", &r.JWKS, s.Text)
+	return r, known, err
+}
+
+// Longest is the longest life of an access token of any client. The file may have another client at any time.
+func (p *Plan) Longest() (longest time.Duration) {
+	if p.file != "" {
+		return LongestLifetime
+	}
+	for i := range p.fixed {
+		longest = max(longest, p.fixed[i].AccessLifetime)
+	}
+	return longest
+}
+
+// Len is how many clients the configuration has, those of applications included.
+func (p *Plan) Len() int { return len(p.fixed) }
+
+// client makes a client of settings that are resolved.
+func (c *Client) client(defaultAudience string) (*clients.Client, error) {
+	made := &clients.Client{
+		ID: c.ID, SecretHashes: c.SecretHashes, Scopes: c.Scopes, Audiences: c.Audience, Introspects: c.Introspect,
+		AccessLifetime: cmp.Or(time.Duration(c.AccessLifetime), DefaultLifetime),
+	}
+	if len(made.Audiences) == 0 && defaultAudience != "" {
+		made.Audiences = []string{defaultAudience}
+	}
+	switch {
+	case made.AccessLifetime < leastLifetime || made.AccessLifetime > LongestLifetime:
+		return nil, setting.Errorf("AccessLifetime", "client %q: access_lifetime %v is not between %v and %v", c.ID,
+			made.AccessLifetime, leastLifetime, LongestLifetime)
+	case made.AccessLifetime%time.Second != 0:
+		return nil, setting.Errorf("AccessLifetime", "client %q: access_lifetime %v: write whole seconds", c.ID,
+			made.AccessLifetime)
+	}
+	switch made.Proof = clients.Proof(c.Proof); made.Proof {
+	case "", clients.DPoP, clients.MTLS:
+	default:
+		return nil, setting.Errorf("Proof", "client %q: proof %q: expected dpop or mtls", c.ID, c.Proof)
+	}
+	var err error
+	if made.Grants, err = c.grants(); err != nil {
+		return nil, setting.In("Grants", err)
+	}
+	if c.PublicKey != "" {
+		if made.Keys, err = keyset.NewPEM([]byte(c.PublicKey)); err != nil {
+			return nil, setting.Errorf("PublicKey", "client %q: public_key: %w", c.ID, err)
+		}
+	}
+	if c.JWKS != "" {
+		if _, err := (fetch.Options{}).Plain.CheckURL(c.JWKS); err != nil {
+			return nil, setting.Errorf("JWKS", "client %q: jwks: %w", c.ID, err)
+		}
+		made.Keys = issuers.Unopened()
+	}
+	made.Certificate, err = c.TLSClientAuth.compile()
+	return made, setting.In("TLSClientAuth", err)
+}
+
+// grants are those that the client may use.
+func (c *Client) grants() ([]clients.Grant, error) {
+	switch {
+	case len(c.Grants) == 0 && len(c.Introspect) > 0 && len(c.Audience) == 0, slices.Equal(c.Grants, []string{"none"}):
+		return nil, nil
+	case len(c.Grants) == 0, slices.Equal(c.Grants, []string{string(clients.ClientCredentials)}):
+		return []clients.Grant{clients.ClientCredentials}, nil
+	}
+	return nil, fmt.Errorf("client %q: grants %q: expected client_credentials or none: refresh_token is for "+
+		"applications, whose users sign in; password and implicit are not possible (RFC 9700)", c.ID, c.Grants)
+}
+
+func (c *Certificate) compile() (*clients.Certificate, error) {
+	if c == nil {
+		return nil, nil
+	}
+	made := &clients.Certificate{Subject: c.Subject, DNS: c.DNS, URI: c.URI}
+	if c.Key != "" {
+		sum, err := hex.DecodeString(strings.ReplaceAll(c.Key, ":", ""))
+		if err != nil || len(sum) != len(made.Key) {
+			return nil, errors.New("tls_client_auth spki_sha256: expected 64 hexadecimal digits, as \"openssl x509 -pubkey " +
+				"-noout -in client.pem | openssl pkey -pubin -outform der | sha256sum\" prints them")
+		}
+		copy(made.Key[:], sum)
+	}
+	return made, nil
+}
