@@ -47,19 +47,20 @@ func (b *Backing) IsRevoked(t revoke.Token) (bool, error) {
 // CutOff revokes the tokens of a target that were issued until a moment. It returns when that is durable and in force
 // on this node. From expires on it may be forgotten.
 func (b *Backing) CutOff(ctx context.Context, target revoke.Target, until, expires time.Time) error {
-	entry := &revoke.Entry{
-		Target: target, NotAfter: until.Truncate(time.Millisecond), Expires: expires.Truncate(time.Second).Add(time.Second),
-		At: time.Now(), Author: author,
-	}
-	return b.write(ctx, entry)
+	return b.write(ctx, entryOf(target, until, expires))
 }
 
 // RevokeToken revokes the token of an issuer with an id. It returns as CutOff does.
 func (b *Backing) RevokeToken(ctx context.Context, issuer, id string, expires time.Time) error {
-	return b.write(ctx, &revoke.Entry{
-		Target:  revoke.Target{Issuer: issuer, Kind: revoke.ID, Value: id},
-		Expires: expires.Truncate(time.Second).Add(time.Second), At: time.Now(), Author: author,
-	})
+	return b.write(ctx, entryOf(revoke.Target{Issuer: issuer, Kind: revoke.ID, Value: id}, time.Time{}, expires))
+}
+
+// entryOf is the entry of a target until a moment, which is zero for a single token.
+func entryOf(target revoke.Target, until, expires time.Time) *revoke.Entry {
+	return &revoke.Entry{
+		Target: target, NotAfter: until.Truncate(time.Millisecond), Expires: expires.Truncate(time.Second).Add(time.Second),
+		At: time.Now(), Author: author,
+	}
 }
 
 // author is that of entries which an issuer in this process writes.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -18,7 +17,6 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/localissuer"
 	"github.com/caddyjwt/gateway/caddyjwt/process"
 	"github.com/caddyjwt/gateway/caddyjwt/revocations"
-	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/applications"
 	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/registration"
 	"github.com/caddyjwt/gateway/internal/apppath"
 	"github.com/caddyjwt/gateway/internal/gate"
@@ -90,9 +88,7 @@ func (i *issuer) Keys() keyset.Source {
 }
 
 // HasApplication implements localissuer.Issuer.
-func (i *issuer) HasApplication(path string) bool {
-	return slices.ContainsFunc(i.apps, func(app *applications.Application) bool { return app.Path == path })
-}
+func (i *issuer) HasApplication(path string) bool { return i.app(path) != nil }
 
 // startTime is how long Caddy's storage may take when the issuer starts.
 const startTime = 30 * time.Second

@@ -107,7 +107,7 @@ type tokens struct {
 
 // IsOut implements oauth.Revocations.
 func (t *tokens) IsOut(set *claims.Set) (bool, error) {
-	if !t.issuer.has(set) || !set.IssuedAt.After(t.ring.ResetAt()) {
+	if !t.issuer.has(set) || isFromBeforeReset(t.ring, set.IssuedAt) {
 		return true, nil
 	}
 	return t.backing.IsRevoked(revoke.Token{Issuer: t.issuer.name, Set: set, Terms: revocable})

@@ -97,7 +97,7 @@ type cutOffs struct {
 // what revokes it may have been forgotten. A session never does: each refresh token ends when it had to by the settings
 // with which it was made, and the answer to this question is not older than it.
 func (c *cutOffs) IsRevoked(_ context.Context, q session.Query) (bool, error) {
-	if !q.IssuedAt.After(c.ring.ResetAt().Truncate(time.Millisecond)) {
+	if isFromBeforeReset(c.ring, q.IssuedAt) {
 		return true, nil
 	}
 	payload, err := json.Marshal(struct {
@@ -116,6 +116,12 @@ func (c *cutOffs) IsRevoked(_ context.Context, q session.Query) (bool, error) {
 		return false, err
 	}
 	return c.backing.IsRevoked(revoke.Token{Issuer: c.issuer, Set: set, Terms: revocable})
+}
+
+// isFromBeforeReset reports whether something was issued before the keys were reset, or at the same time. Times of
+// issue are in whole milliseconds.
+func isFromBeforeReset(ring *keyring.Ring, issuedAt time.Time) bool {
+	return !issuedAt.After(ring.ResetAt().Truncate(time.Millisecond))
 }
 
 // Cut implements session.Revocations.

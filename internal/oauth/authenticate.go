@@ -40,7 +40,7 @@ func (s *Server) authenticate(q *Request) error {
 	case client != nil && client.IsPublic():
 	case client != nil && client.Certificate != nil:
 		if err := client.Certificate.Check(q.Certificate, s.o.Now()); err != nil {
-			return unknown(fmt.Errorf("client %s: %w", causes.Quote(by.id), err))
+			return unknown(fmt.Errorf("%s: %w", named(client), err))
 		}
 	default: // nobody needs to guess for long which clients there are, so this tells no more than a wrong secret
 		return unknown(fmt.Errorf("%s has shown nothing of what it needs", named(client)))
@@ -69,18 +69,15 @@ func unknown(cause error) error {
 func shownBy(q *Request) (by shown, err error) {
 	by.id, by.secret = q.form.Get("client_id"), q.form.Get("client_secret")
 	by.assertion = q.form.Get("client_assertion")
-	ways := 0
-	for _, is := range []bool{by.secret != "", by.assertion != ""} {
-		if is {
-			ways++
-		}
-	}
 	basic, err := issuing.BasicOf(q.HTTP)
 	if err != nil {
 		return by, err
 	}
-	if basic != nil {
-		ways++
+	ways := 0
+	for _, is := range []bool{basic != nil, by.secret != "", by.assertion != ""} {
+		if is {
+			ways++
+		}
 	}
 	switch kind := q.form.Get("client_assertion_type"); {
 	case ways > 1:

@@ -1,7 +1,6 @@
 package roster_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +15,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/consumer"
 	"github.com/caddyjwt/gateway/internal/roster"
 	"github.com/caddyjwt/gateway/internal/smallfile"
+	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
 // person is a consumer with a secret, in JSON.
@@ -29,30 +29,12 @@ type followed struct {
 	*roster.File
 	t    *testing.T
 	path string
-	log  *log
-}
-
-// log is what was logged. Looks at the file write to it while a test reads it.
-type log struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *log) Write(line []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(line)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
+	log  *tokentest.Buffer // looks at the file write to it while a test reads it
 }
 
 func follow(t *testing.T, people ...string) *followed {
 	t.Helper()
-	f := &followed{t: t, path: filepath.Join(t.TempDir(), "people.json"), log: new(log)}
+	f := &followed{t: t, path: filepath.Join(t.TempDir(), "people.json"), log: new(tokentest.Buffer)}
 	f.write(list(people...))
 	var err error
 	if f.File, err = roster.Open(f.path, slog.New(slog.NewTextHandler(f.log, nil))); err != nil {

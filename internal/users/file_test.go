@@ -7,11 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/caddyjwt/gateway/internal/tokentest"
 	"github.com/caddyjwt/gateway/internal/users"
 )
 
@@ -125,22 +125,9 @@ func TestOpenFileWantsAGoodFile(t *testing.T) {
 }
 
 // lines is a log.
-type lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
+type lines struct{ tokentest.Buffer }
 
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) count(part string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.text.String(), part)
-}
+func (l *lines) count(part string) int { return strings.Count(l.String(), part) }
 
 func TestABadFileKeepsTheUsersAndSaysSoOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -166,7 +153,7 @@ func TestABadFileKeepsTheUsersAndSaysSoOnce(t *testing.T) {
 		fails(t, f, "alice", "old secret", users.ErrRefused)
 		passes(t, f, "bob", "new secret")
 		if log.count("have changed") != 1 || log.count("can be read again") != 1 || f.Err() != nil {
-			t.Errorf("%s, error %v", &log.text, f.Err())
+			t.Errorf("%s, error %v", log, f.Err())
 		}
 		look("# nobody is left\n")
 		fails(t, f, "bob", "new secret", users.ErrRefused)

@@ -22,9 +22,9 @@ import (
 
 // The life of access tokens of clients.
 const (
-	DefaultLifetime = 5 * time.Minute
+	defaultLifetime = 5 * time.Minute
 	leastLifetime   = 10 * time.Second
-	LongestLifetime = 24 * time.Hour
+	longestLifetime = 24 * time.Hour
 )
 
 // Settings are what a configuration says about clients.
@@ -207,7 +207,7 @@ func (c *Client) resolve(s *words.Settings) (r *Client, known bool, err error) {
 // Longest is the longest life of an access token of any client. The file may have another client at any time.
 func (p *Plan) Longest() (longest time.Duration) {
 	if p.file != "" {
-		return LongestLifetime
+		return longestLifetime
 	}
 	for i := range p.fixed {
 		longest = max(longest, p.fixed[i].AccessLifetime)
@@ -215,22 +215,19 @@ func (p *Plan) Longest() (longest time.Duration) {
 	return longest
 }
 
-// Len is how many clients the configuration has, those of applications included.
-func (p *Plan) Len() int { return len(p.fixed) }
-
 // client makes a client of settings that are resolved.
 func (c *Client) client(defaultAudience string) (*clients.Client, error) {
 	made := &clients.Client{
 		ID: c.ID, SecretHashes: c.SecretHashes, Scopes: c.Scopes, Audiences: c.Audience, Introspects: c.Introspect,
-		AccessLifetime: cmp.Or(time.Duration(c.AccessLifetime), DefaultLifetime),
+		AccessLifetime: cmp.Or(time.Duration(c.AccessLifetime), defaultLifetime),
 	}
 	if len(made.Audiences) == 0 && defaultAudience != "" {
 		made.Audiences = []string{defaultAudience}
 	}
 	switch {
-	case made.AccessLifetime < leastLifetime || made.AccessLifetime > LongestLifetime:
+	case made.AccessLifetime < leastLifetime || made.AccessLifetime > longestLifetime:
 		return nil, setting.Errorf("AccessLifetime", "client %q: access_lifetime %v is not between %v and %v", c.ID,
-			made.AccessLifetime, leastLifetime, LongestLifetime)
+			made.AccessLifetime, leastLifetime, longestLifetime)
 	case made.AccessLifetime%time.Second != 0:
 		return nil, setting.Errorf("AccessLifetime", "client %q: access_lifetime %v: write whole seconds", c.ID,
 			made.AccessLifetime)
