@@ -111,6 +111,12 @@ func (a *App) TokenIssuers() *localissuer.Registry { return &a.local }
 // Revocations are those of the configuration, for the handlers that issue tokens.
 func (a *App) Revocations() *revocations.Revocations { return &a.revocations }
 
+// PrefetchesAll reports whether the keys of all issuers are fetched before the first request.
+func (a *App) PrefetchesAll() bool { return a.Prefetch }
+
+// InForce has something done when the configuration is in force.
+func (a *App) InForce(do func()) { a.startup.Do(do) }
+
 // Resources are those of the configuration, for the handlers that serve their metadata.
 func (a *App) Resources() *protected.Registry { return &a.resources }
 

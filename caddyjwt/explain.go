@@ -73,9 +73,7 @@ func (o opener) openLocal(l *pool.Lease) (*gate.Gate, error) {
 	config.Issuers = slices.Clone(config.Issuers)
 	for i := range o.plans {
 		plan, issuer := &o.plans[i], &config.Issuers[i]
-		if plan.Asking != nil {
-			issuer.Asking = &gate.Asking{Mode: plan.Asking.Mode, Prefix: plan.Asking.Prefix, Client: offline{}}
-		}
+		issuer.Asking = plan.AskingOf(offline{})
 		var err error
 		issuer.Keys, issuer.KeysID, err = plan.JoinKeys(func(source *issuers.Source) (keyset.Source, [32]byte, error) {
 			if source.Fetched() {

@@ -244,7 +244,7 @@ func TestSummaryKnowsEverySetting(t *testing.T) {
 				"Anonymous AllowPreflight " +
 				"AnyOrigin TrustedOrigins Public Asking Cache Revocations OnlyLocalRevoked " +
 				"ResourceMetadata Proof RequireTLS",
-			leftOut: "Realm Leeway Outputs Watched Now Turns", // of little weight, or not in any configuration
+			leftOut: "Realm Leeway Outputs Watched Now Turns HandedIn", // of little weight, or not in any configuration
 		},
 		reflect.TypeFor[gate.Issuer](): {
 			told: "Name Keys Audience Algorithms Types AccessTokenProfile RequiredClaims MaxLifetime Asking " +

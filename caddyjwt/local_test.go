@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddyjwt/gateway/caddyjwt"
+	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
@@ -43,6 +44,27 @@ func TestMistakesAboutLocalKeys(t *testing.T) {
 	}
 }
 
+// prefixOf is how the opaque tokens of a token_issuer begin.
+func prefixOf(issuer string) string {
+	var plan issuers.Plan
+	plan.Issuer.Name, plan.Issuer.Local = issuer, true
+	return plan.AskingOf(nil).Prefix
+}
+
+// The opaque tokens of a token_issuer are its own: no other issuer can take those that begin so.
+func TestMistakesAboutThePrefixOfLocalTokens(t *testing.T) {
+	for prefix, wrong := range map[string]bool{prefixOf("https://i.example"): true, "oat_": false, "x": false} {
+		text := adapted(t, "example.com {\n\tbearer_auth {\n\t\taudience a\n\t\tissuer https://i.example {\n\t\t\t"+
+			"keys local\n\t\t}\n\t\tissuer https://a.example {\n\t\t\tkeys none\n\t\t\tintrospect opaque {\n\t\t\t\t"+
+			"client_id a\n\t\t\t\tclient_secret b\n\t\t\t\tendpoint https://a.example/i\n\t\t\t\tprefix "+prefix+
+			"\n\t\t\t}\n\t\t}\n\t}\n}\n")
+		says := strings.Contains(text, "both take the same opaque tokens")
+		if strings.HasPrefix(text, "error: ") != wrong || says != wrong {
+			t.Errorf("%s: %s", prefix, text)
+		}
+	}
+}
+
 // The keys of a token_issuer are in the Caddy that runs. Tools say so, and nothing is wrong with it.
 func TestToolsKnowThatLocalKeysAreElsewhere(t *testing.T) {
 	h := new(caddyjwt.Handler)
@@ -68,6 +90,10 @@ func TestToolsKnowThatLocalKeysAreElsewhere(t *testing.T) {
 		e, _ := x.Explain(r)
 		if r.RequestURI != "/api/orders/" || e.Failure != nil && !errors.Is(e.Failure, gate.ErrOffline) {
 			t.Errorf("fetch %t: %s, %v", fetch, r.RequestURI, e.Failure)
+		}
+		e, _ = x.Explain(x.Request(prefixOf("https://i.example") + "AAAA"))
+		if e.Failure != nil || !e.Open || e.Issuer != "https://i.example" {
+			t.Errorf("fetch %t: an opaque token: %+v", fetch, e)
 		}
 		if err := x.Close(); err != nil {
 			t.Error(err)

@@ -5,7 +5,6 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
-	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/setting"
 	"github.com/caddyjwt/gateway/introspect"
 )
@@ -17,11 +16,7 @@ func (c *compiled) stub() {
 		if plan.Verifies() {
 			issuer.Keys = issuers.Unopened()
 		}
-		if plan.Asking != nil {
-			issuer.Asking = &gate.Asking{
-				Mode: plan.Asking.Mode, Prefix: plan.Asking.Prefix, Client: new(introspect.Client),
-			}
-		}
+		issuer.Asking = plan.AskingOf(new(introspect.Client))
 	}
 }
 

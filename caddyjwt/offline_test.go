@@ -13,7 +13,7 @@ import (
 
 // noWords are fields of the gate's configuration that a handler cannot set.
 var noWords = []string{"Now", "Turns", "Revocations", "Watched", "Outputs[0]", "Require.Others[0]",
-	"OnlyLocalRevoked", "Issuers[0].Local"}
+	"OnlyLocalRevoked", "Issuers[0].Local", "HandedIn"}
 
 // The handler has a field for each field in which the gate may find a mistake.
 func TestFieldsOfTheGateAreFieldsOfTheHandler(t *testing.T) {

@@ -3,6 +3,7 @@
 package e2e_test
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -46,6 +47,21 @@ type issuer struct {
 	name    string // its address, too
 	clients map[string]*oauthClient
 	http    *http.Client
+	idp     *tokentest.Key // of another issuer, whose tokens clients hand in
+}
+
+// otherIssuer is the name of that one.
+const otherIssuer = "https://idp.example.com"
+
+// ofOtherIssuer is a token of it for an audience. It is good for a quarter of an hour.
+func (i *issuer) ofOtherIssuer(t *testing.T, audience string) string {
+	t.Helper()
+	now := time.Now().Unix()
+	token := i.idp.Sign(t, map[string]any{
+		"iss": otherIssuer, "sub": "carol", "aud": audience, "iat": now, "exp": now + 900, "jti": rand.Text(),
+	})
+	i.hides(token)
+	return token
 }
 
 // startIssuer runs one that asks clients for certificates in one of Caddy's modes. Its user is alice, and the path of
@@ -64,6 +80,9 @@ func startIssuer(t *testing.T, mode string) *issuer {
 		"app":   {ID: "/orders/", Method: "none"},
 		"asker": {ID: "asker", Method: "client_secret_basic", Secret: oddSecret},
 
+		"sealed": {ID: "sealed", Method: "client_secret_basic", Secret: oddSecret},
+		"trader": {ID: "trader", Method: "client_secret_post", Secret: oddSecret},
+
 		"wrong secret":        {ID: "basic", Method: "client_secret_basic", Secret: "wrong"},
 		"wrong posted secret": {ID: "basic", Method: "client_secret_post", Secret: "wrong"},
 		"nobody":              {ID: "nobody", Method: "client_secret_basic", Secret: oddSecret},
@@ -76,7 +95,7 @@ func startIssuer(t *testing.T, mode string) *issuer {
 	if err := provider.identity.sign(template, server.Cert, server.Key); err != nil {
 		t.Fatal(err)
 	}
-	blocks := i.withSecrets(t) + i.withKeys(t) + i.withCertificates(t)
+	blocks := i.withExchange(t) + i.withSecrets(t) + i.withKeys(t) + i.withCertificates(t)
 	store := "bearer_auth {\n store file " + filepath.Join(t.TempDir(), "store") + "\n}"
 	i.gate = startSitesWith(t, store, func(socket, backend string) string {
 		return fmt.Sprintf(`http:// {
@@ -156,6 +175,23 @@ func (i *issuer) withSecrets(t *testing.T) (blocks string) {
 	}
 	return blocks + clientBlock("asker", secret, "introspect "+api) +
 		clientBlock("stranger", secret, "introspect "+otherAPI)
+}
+
+// withExchange adds a client that exchanges tokens, and one with opaque tokens.
+func (i *issuer) withExchange(t *testing.T) string {
+	t.Helper()
+	i.idp = tokentest.NewKey(t, "ES256", "idp")
+	file := filepath.Join(t.TempDir(), "idp.json")
+	if err := os.WriteFile(file, []byte(tokentest.JWKS(i.idp)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	secret := "secret_hash " + hashed(t, oddSecret)
+	return fmt.Sprintf("issuer %s {\nkeys file %s\nmax_lifetime 1h\n}\n", otherIssuer, file) +
+		clientBlock("sealed", secret, mayHave, "token opaque") +
+		clientBlock("trader", secret, "audience "+api,
+			"exchange from "+i.name+" {\nsubject_audience "+api+"\nscopes read\n}",
+			"exchange from "+otherIssuer+" {\nsubject_audience "+api+"\nscopes read write\nsubject_prefix idp:\n}",
+			"exchange from "+otherIssuer+" {\ngrant jwt_bearer\nscopes read\nsubject_prefix idp:\n}")
 }
 
 // withKeys adds clients that sign with keys of tokentest, and one that signs with the key of another client.

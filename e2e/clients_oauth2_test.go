@@ -112,3 +112,31 @@ func TestXOAuth2RefreshesASession(t *testing.T) {
 		})
 	}
 }
+
+// The package has no functions for these grants, and lets programs name them.
+func TestXOAuth2ExchangesTokens(t *testing.T) {
+	t.Parallel()
+	i := startIssuer(t, "verify_if_given")
+	access, _ := i.login(t)
+	assertion := i.ofOtherIssuer(t, i.name)
+	for grant, parameters := range map[string]url.Values{
+		"urn:ietf:params:oauth:grant-type:token-exchange": {
+			"subject_token": {access}, "subject_token_type": {"urn:ietf:params:oauth:token-type:access_token"},
+		},
+		"urn:ietf:params:oauth:grant-type:jwt-bearer": {"assertion": {assertion}},
+	} {
+		parameters.Set("grant_type", grant)
+		config := clientcredentials.Config{
+			ClientID: "trader", ClientSecret: oddSecret, TokenURL: i.tokenURL(), AuthStyle: oauth2.AuthStyleInHeader,
+			EndpointParams: parameters,
+		}
+		token, err := config.Token(i.with(t))
+		if err != nil {
+			t.Fatalf("%s: %v", grant, err)
+		}
+		i.hides(token.AccessToken)
+		if status := i.status(t, token.AccessToken); status != http.StatusOK || token.Extra("scope") != "read" {
+			t.Errorf("%s: status %d, scope %v", grant, status, token.Extra("scope"))
+		}
+	}
+}

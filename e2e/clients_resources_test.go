@@ -28,8 +28,13 @@ func (i *issuer) resourceServer(t *testing.T, lines string) *gate {
 // granted is a token of a client with a secret, for a resource.
 func (i *issuer) granted(t *testing.T, scope, resource string) string {
 	t.Helper()
+	return i.grantedTo(t, "basic", scope, resource)
+}
+
+func (i *issuer) grantedTo(t *testing.T, client, scope, resource string) string {
+	t.Helper()
 	config := clientcredentials.Config{
-		ClientID: "basic", ClientSecret: oddSecret, TokenURL: i.tokenURL(), Scopes: []string{scope},
+		ClientID: client, ClientSecret: oddSecret, TokenURL: i.tokenURL(), Scopes: []string{scope},
 		EndpointParams: url.Values{"resource": {resource}},
 	}
 	token, err := config.Token(i.with(t))
@@ -74,6 +79,24 @@ func TestAnotherCaddyTakesTokensOfClients(t *testing.T) {
 			_, refresh := i.login(t)
 			g.refuses(t, refresh, http.StatusUnauthorized, "invalid_token")
 		})
+	}
+}
+
+// The block in the manual takes JWTs and opaque tokens, and hears of what is revoked.
+func TestTheDocumentedBlockOfATokenIssuer(t *testing.T) {
+	t.Parallel()
+	i := startIssuer(t, "verify_if_given")
+	g := documented(t, "Another Caddy", 1,
+		"issuer https://auth.example.com {", fmt.Sprintf("issuer %s {\ntls {\nca %s\n}", i.name, provider.identity.ca),
+		"client_id gateway", "client_id asker", "{env.GATEWAY_SECRET}", "`"+oddSecret+"`", "cache_ttl 5s", "cache_ttl 0s",
+		"audience https://orders.example.com", "audience "+api, "orders:read", "read")
+	for _, client := range []string{"basic", "sealed"} {
+		token := i.grantedTo(t, client, "read", api)
+		hasHeaders(t, g.accepts(t, token), map[string]string{"X-Client": client})
+		g.refuses(t, i.grantedTo(t, client, "write", api), http.StatusForbidden, "insufficient_scope")
+		g.refuses(t, i.grantedTo(t, client, "read", otherAPI), http.StatusUnauthorized, "invalid_token")
+		i.speaks(t, "oauth4webapi", nil, []clientStep{about("revoke", client, token, "revoked")})
+		g.refuses(t, token, http.StatusUnauthorized, "invalid_token")
 	}
 }
 

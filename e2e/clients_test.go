@@ -122,6 +122,41 @@ func TestOAuthClientsRefreshASession(t *testing.T) {
 	}
 }
 
+// A client exchanges tokens of users, of other clients and of another issuer, and hands in an assertion.
+func TestOAuthClientsExchangeTokens(t *testing.T) {
+	t.Parallel()
+	i := startIssuer(t, "verify_if_given")
+	for _, library := range oauthLibraries {
+		t.Run(library, func(t *testing.T) {
+			access, _ := i.login(t)
+			tokens := map[string]string{
+				"alice's": access, "carol's": i.ofOtherIssuer(t, api), "for others": i.ofOtherIssuer(t, otherAPI),
+				"assertion": i.ofOtherIssuer(t, i.name+"/oauth2/token"),
+			}
+			i.speaks(t, library, tokens, []clientStep{
+				about("exchange", "trader", "alice's", readToken).as("alice's new one"),
+				about("introspect", "asker", "alice's new one", "active alice trader read"),
+				about("exchange", "trader", "alice's new one", readToken).by("oidc"),
+				about("exchange", "trader", "carol's", everyScope).as("carol's new one"),
+				about("introspect", "asker", "carol's new one", "active idp:carol trader read write"),
+				about("exchange", "trader", "for others", "400 invalid_request"),
+				about("exchange", "basic", "alice's", "400 unauthorized_client"),
+				about("exchange", "app", "alice's", "400 unauthorized_client"),
+				asks("sealed", readToken, "scope", "read", "resource", api).as("sealed"),
+				about("introspect", "asker", "sealed", "active sealed sealed read"),
+				about("exchange", "trader", "sealed", readToken),
+				about("assert", "trader", "assertion", readToken).as("asserted"),
+				about("introspect", "asker", "asserted", "active idp:carol trader read"),
+				about("assert", "trader", "assertion", "400 invalid_grant"),
+				about("assert", "trader", "carol's", "400 invalid_grant"),
+				about("revoke", "sealed", "sealed", "revoked"),
+				about("introspect", "asker", "sealed", "inactive"),
+				about("exchange", "trader", "sealed", "400 invalid_request"),
+			})
+		})
+	}
+}
+
 // Clients revoke their tokens, and nobody else's.
 func TestOAuthClientsRevokeTokens(t *testing.T) {
 	t.Parallel()

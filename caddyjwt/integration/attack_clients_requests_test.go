@@ -93,7 +93,7 @@ func TestAttackRequestsOfClientsWithTwoReadings(t *testing.T) {
 		"client_secret twice":        {asForm, good + post + "&client_secret=x", nil, "400 invalid_request"},
 		"a secret without client_id": {asForm, good + "&client_secret=x", nil, "400 invalid_request"},
 		"an assertion of another type": {
-			asForm, good + "&client_assertion_type=saml&client_assertion=x.y.z", nil, "400 invalid_request",
+			asForm, good + "&client_assertion_type=saml&client_assertion=x.y.z", nil, "401 invalid_client",
 		},
 		"an assertion without its type": {asForm, good + "&client_assertion=x.y.z", nil, "400 invalid_request"},
 		"a type without its assertion": {

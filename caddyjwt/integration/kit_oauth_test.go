@@ -96,7 +96,8 @@ type clientTokens struct {
 }
 
 // tokensLine is what such an answer looks like, byte for byte (RFC 6749 section 5.1).
-var tokensLine = regexp.MustCompile(`^\{"access_token":"[\w-]+\.[\w-]+\.[\w-]+","token_type":"Bearer",` +
+var tokensLine = regexp.MustCompile(`^\{"access_token":"([\w-]+\.[\w-]+|oat_[a-z2-7]{8}_)[.]?[\w-]+",` +
+	`"token_type":"Bearer",` +
 	`"expires_in":\d+(,"refresh_token":"[\w-]{64}")?(,"scope":"[!-~ ]+")?\}$`)
 
 // form sends a form. The header fields are name, value pairs.

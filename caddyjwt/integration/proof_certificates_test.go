@@ -31,11 +31,20 @@ type branch struct {
 // With the race detector there is no TLS: see startEverywhere.
 func openBranch(t *testing.T, mode string, trusting bool, lines ...string) *branch {
 	t.Helper()
+	issuer := tokentest.NewKey(t, "ES256", "k1")
+	b := openBranchWith(t, mode, trusting, proofGate(t, issuer, lines...))
+	b.issuer = issuer
+	return b
+}
+
+// openBranchWith runs one with these directives where the gate is.
+func openBranchWith(t *testing.T, mode string, trusting bool, gate string) *branch {
+	t.Helper()
 	if raced {
 		t.Skip("no TLS with the race detector")
 	}
 	t.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true")
-	b := &branch{prepare(t), tokentest.NewAuthority(t, "authority"), tokentest.NewKey(t, "ES256", "k1")}
+	b := &branch{site: prepare(t), authority: tokentest.NewAuthority(t, "authority")}
 	server := b.authority.Certify(t, "localhost", tokentest.NewKey(t, "ES256", "server"),
 		func(c *x509.Certificate) { c.DNSNames = []string{"localhost", "written.test"} })
 	dir := t.TempDir()
@@ -50,7 +59,6 @@ func openBranch(t *testing.T, mode string, trusting bool, lines ...string) *bran
 	if trusting {
 		servers = append(servers, "trusted_proxies static 127.0.0.1/32")
 	}
-	gate := proofGate(t, b.issuer, lines...)
 	b.secure = b.loadOnAPort(func(port string) string {
 		return serving(b.caddyfile(gate), servers...) + fmt.Sprintf("https://localhost:%s {\n\tbind 127.0.0.1\n\t%s\n\tlog\n"+
 			"\t%s\n\treverse_proxy %s\n}\nhttps://written.test:%[1]s {\n\tbind 127.0.0.1\n\t%[5]s\n"+

@@ -3,6 +3,7 @@ package integration
 import (
 	"net/http"
 	"slices"
+	"strings"
 )
 
 // From InterSystems' documentation, and from an article in its community with the answer of /login.
@@ -46,6 +47,30 @@ func iris() []provider {
 			},
 		},
 	}
+}
+
+// Another Caddy, whose token_issuer has a client that asks. e2e has a real one.
+func caddys() []provider {
+	claims := `"iat":$NOW.123,"exp":$EXP,"iss":"$HOST","sub":"billing","jti":"j","aud":"https://orders.example.com",` +
+		`"client_id":"billing","scope":"orders:read"`
+	header := `{"alg":"ES256","kid":"$KID","typ":"at+jwt"}`
+	return []provider{{
+		section: "Another Caddy", block: 1, hosts: []string{"https://auth.example.com"}, alg: "ES256", kid: "1",
+		asks: "/oauth2/introspection",
+		documents: map[string]string{
+			"/.well-known/openid-configuration": `{"issuer":"$HOST","jwks_uri":"$HOST/.well-known/jwks.json",` +
+				`"introspection_endpoint":"$HOST/oauth2/introspection"}`,
+			"/.well-known/jwks.json": keySet,
+		},
+		tokens: []shape{
+			{name: "an access token", header: header, seen: []string{"X-Client", "billing"}, payload: `{` + claims + `}`,
+				answer: `{"active":true,"token_type":"Bearer",` + strings.Replace(claims, "$NOW.123", "$NOW", 1) + `}`},
+			{name: "a revoked token", header: header, reason: "inactive",
+				payload: `{` + strings.Replace(claims, `"jti":"j"`, `"jti":"k"`, 1) + `}`},
+			{name: "a token for another API", header: header, reason: "invalid_audience",
+				payload: `{` + strings.Replace(claims, "orders.example.com", "stock.example.com", 1) + `}`},
+		},
+	}}
 }
 
 // What stands before the gate, and signs in users.

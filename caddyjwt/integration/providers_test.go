@@ -15,7 +15,7 @@ import (
 
 // providers are in the order of the document.
 func providers() []provider {
-	return slices.Concat(keycloak(), entra(), hosted(), selfHosted(), hydra(), iris(), doors(), machines())
+	return slices.Concat(keycloak(), entra(), hosted(), selfHosted(), hydra(), iris(), caddys(), doors(), machines())
 }
 
 // Every Caddyfile of docs/providers.md accepts the provider's tokens for this API, and the backend learns from them who

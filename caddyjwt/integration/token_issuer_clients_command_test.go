@@ -131,12 +131,13 @@ func TestTheClientsOfARunningCaddy(t *testing.T) {
 	key := newFile(t, "key.pem", tokentest.NewKey(t, "ES256", "").PublicPEM())
 	secret, block := k.makes("add", "--id", "own one", "--introspect", keptTokens, "--audience", keptTokens)
 	block, _, _ = strings.Cut(block, "\n\n")
-	k.opens("user alice "+hashOf(t, password), "app /a/", block, "client batch {\n public_key "+key+"\n grants none\n}",
+	k.opens("user alice "+hashOf(t, password), "app /a/", block,
+		"client batch {\n public_key "+key+"\n grants none\n introspect x\n}",
 		"client pinned {\n tls_client_auth spki_sha256 "+strings.Repeat("0b", 32)+"\n}")
 	k.works("own+one", secret) // in Basic, as in a form
 	says(t, k.commands("client", "list"), `ID +SHOWS +GRANTS +SCOPES +AUDIENCE +INTROSPECT +LIFETIME +FROM\n`+
 		`/a/ +none +refresh_token +- +- +- +- +application\n`+
-		`batch +private_key_jwt +- +- +`+keptTokens+` +- +- +configuration\n`+
+		`batch +private_key_jwt +- +- +`+keptTokens+` +x +- +configuration\n`+
 		`billing +client_secret +client_credentials +read write +`+keptTokens+` +- +10m0s +file\n`+
 		`own one +client_secret +client_credentials +- +`+keptTokens+` +`+keptTokens+` +5m0s +configuration\n`+
 		`pinned +self_signed_tls_client_auth +client_credentials +- +`+keptTokens+` +- +5m0s +configuration\n5 clients\n`)

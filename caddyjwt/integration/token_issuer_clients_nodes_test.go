@@ -18,7 +18,9 @@ func TestTokensOfClientsEndAtBothCaddys(t *testing.T) {
 	redistest.Installed(t)
 	key := tokentest.NewKey(t, "ES256", "")
 	here := boothOf(sharedBy(t, redistest.Start(t)))
-	directives := []string{here.issuerWith(here.billing(), here.asker(), signingClient(t, "signs", key)), localGate()}
+	directives := []string{
+		here.issuerWith(here.billing(), here.sealed(), here.asker(), signingClient(t, "signs", key)), localGate(),
+	}
 	here.initialised(strings.Join(directives, "\n"))
 	here.runs(directives...)
 	there := boothOf(here.elsewhere())
@@ -30,23 +32,25 @@ func TestTokensOfClientsEndAtBothCaddys(t *testing.T) {
 		})
 	}
 	var longest time.Duration
-	ends := func(what string, end func(token string)) {
+	ends := func(id, what string, end func(token string)) {
 		t.Helper()
-		token := here.tokenOf("billing")
+		token := here.tokenOf(id)
 		here.works(token)
 		there.works(token)
 		end(token)
 		longest = max(longest, here.turnsOut(token), there.turnsOut(token))
 		there.unknownTo("asker", token)
-		here.works(there.tokenOf("billing"))
-		t.Logf("%s: out at the other one after at most %v", what, longest)
+		here.works(there.tokenOf(id))
+		t.Logf("%s of %s: out at the other one after at most %v", what, id, longest)
 	}
-	ends("the client revokes its token", func(token string) { here.revokes(token, secretOf("billing")...) })
-	ends("at the other one", func(token string) { there.revokes(token, secretOf("billing")...) })
-	ends("an operator revokes the client", func(string) {
-		here.command("", "revoke", "--issuer", ownIssuer, "--client-id", "billing")
-	})
-	ends("all keys are reset", func(string) { keeperOf(here.office).commands("keys", "reset", "--yes") })
+	for _, id := range []string{"billing", "sealed"} {
+		ends(id, "the client revokes its token", func(token string) { here.revokes(token, secretOf(id)...) })
+		ends(id, "at the other one", func(token string) { there.revokes(token, secretOf(id)...) })
+		ends(id, "an operator revokes the client", func(string) {
+			here.command("", "revoke", "--issuer", ownIssuer, "--client-id", id)
+		})
+		ends(id, "all keys are reset", func(string) { keeperOf(here.office).commands("keys", "reset", "--yes") })
+	}
 	if longest > 10*time.Second { // a second, and a machine that is busy
 		t.Errorf("out at the other one only after %v", longest)
 	}

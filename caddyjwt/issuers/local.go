@@ -1,15 +1,21 @@
 package issuers
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/caddyjwt/gateway/caddyjwt/localissuer"
 	"github.com/caddyjwt/gateway/caddyjwt/pool"
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/hashing"
+	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/keyset"
+	"github.com/caddyjwt/gateway/internal/opaque"
 	"github.com/caddyjwt/gateway/internal/setting"
+	"github.com/caddyjwt/gateway/introspect"
 )
 
 // Local reports whether a token_issuer of the same configuration issues the tokens.
@@ -70,4 +76,51 @@ func (o Opener) openLocal(_ *pool.Lease, server *Server, _ *Source) (keyset.Sour
 		return Unopened(), id, nil
 	}
 	return o.Local.Source(server.Issuer), id, nil
+}
+
+// AskingOf says about which tokens a gate asks the client. Nil means none. For tokens of a token_issuer of the same
+// configuration, the client opens opaque ones.
+func (p *Plan) AskingOf(client gate.Asker) *gate.Asking {
+	switch {
+	case p.Local():
+		return &gate.Asking{Mode: gate.AskOpaque, Prefix: opaque.Prefix(p.Issuer.Name), Client: client}
+	case p.Asking != nil:
+		return &gate.Asking{Mode: p.Asking.Mode, Prefix: p.Asking.Prefix, Client: client}
+	}
+	return nil
+}
+
+// openerOf opens opaque tokens of a token_issuer of the same configuration with its keys.
+func (p *Plan) openerOf(keys keyset.Source) *opener {
+	o := &opener{issuer: p.Issuer.Name, reading: p.Issuer.Reading(0)}
+	o.keys, _ = keys.(localissuer.Keys)
+	return o
+}
+
+// opener opens opaque tokens of an issuer. It implements gate.Asker.
+type opener struct {
+	issuer  string
+	reading *claims.Reading
+	keys    localissuer.Keys // nil while a configuration is only checked
+}
+
+// Introspect implements gate.Asker. It asks nobody. Its errors are those about a JWT that does not verify.
+func (o *opener) Introspect(ctx context.Context, token string, _ ...introspect.Option) (introspect.Result, error) {
+	if o.keys == nil {
+		return introspect.Result{}, gate.ErrOffline
+	}
+	payload, err := o.keys.Unseal(ctx, token)
+	switch {
+	case errors.Is(err, opaque.ErrMalformed):
+		return introspect.Result{}, fmt.Errorf("%w: %w", introspect.ErrToken, err)
+	case errors.Is(err, opaque.ErrForged):
+		return introspect.Result{}, fmt.Errorf("%w: %w", jose.ErrSignature, err)
+	case err != nil:
+		return introspect.Result{}, err
+	}
+	value, err := gate.DecodeOwn(o.issuer, o.reading, payload)
+	if err != nil { // the issuer has sealed what no gate reads
+		return introspect.Result{}, fmt.Errorf("%w: %w", introspect.ErrToken, err)
+	}
+	return introspect.Result{Active: true, FetchedAt: time.Now(), Value: value}, nil
 }

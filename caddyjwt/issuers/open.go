@@ -45,6 +45,9 @@ func (o Opener) Open(l *pool.Lease, plan *Plan, issuer *gate.Issuer) error {
 	if plan.Decryption != nil {
 		issuer.Decrypt = plan.Decryption.Open(o.Shared.Log.Keys.With("issuer", plan.Issuer.Name))
 	}
+	if plan.Local() {
+		issuer.Asking = plan.AskingOf(plan.openerOf(keys))
+	}
 	if plan.Asking == nil {
 		return nil
 	}

@@ -31,6 +31,8 @@ type Issuer interface {
 	HasApplication(path string) bool
 	// HasClient reports the same of an OAuth client.
 	HasClient(id string) bool
+	// Unseal returns the claims of an opaque access token: see keyring.Ring.
+	Unseal(ctx context.Context, token string) (claims []byte, err error)
 }
 
 // Registry knows the issuers of one configuration. They and the gates come in any order. The zero value is ready to
@@ -61,6 +63,8 @@ type Keys interface {
 	// HasApplication and HasClient are those of Issuer; false before Start.
 	HasApplication(path string) bool
 	HasClient(id string) bool
+	// Unseal is that of Issuer; before Start, it cannot be known what the token says.
+	Unseal(ctx context.Context, token string) (claims []byte, err error)
 }
 
 // Source is the keys of an issuer, for a gate. The issuer need not be there yet: Start refuses the configuration if it
@@ -156,6 +160,14 @@ func (s *source) HasApplication(path string) bool {
 func (s *source) HasClient(id string) bool {
 	i := s.started()
 	return i != nil && i.issuer.HasClient(id)
+}
+
+// Unseal implements Keys.
+func (s *source) Unseal(ctx context.Context, token string) ([]byte, error) {
+	if i := s.started(); i != nil {
+		return i.issuer.Unseal(ctx, token)
+	}
+	return nil, &keyset.UnavailableError{RetryAfter: time.Second, Err: errNotStarted}
 }
 
 // Close does nothing: the keys are the issuer's.

@@ -1,6 +1,7 @@
 package localissuer
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -27,6 +28,10 @@ func (i *issuer) Start() error       { i.begun = i.fails == nil; return i.fails 
 
 func (i *issuer) HasApplication(path string) bool { return path == "/a/" }
 func (i *issuer) HasClient(id string) bool        { return id == "batch" }
+
+func (i *issuer) Unseal(_ context.Context, token string) ([]byte, error) {
+	return []byte("claims of " + token), nil
+}
 
 func (i *issuer) Keys() keyset.Source {
 	if !i.begun {
@@ -62,6 +67,9 @@ func TestAGateKnowsTheApplicationsAndClientsOfTheIssuer(t *testing.T) {
 	if apps.HasApplication("/a/") || apps.HasClient("batch") {
 		t.Error("there are applications or clients before the start")
 	}
+	if payload, err := apps.Unseal(t.Context(), "x"); payload != nil || !errors.Is(err, keyset.ErrUnavailable) {
+		t.Errorf("before the start, a token says %s: %v", payload, err)
+	}
 	if err := r.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -70,6 +78,9 @@ func TestAGateKnowsTheApplicationsAndClientsOfTheIssuer(t *testing.T) {
 	}
 	if !apps.HasClient("batch") || apps.HasClient("") || apps.HasClient("/a/") {
 		t.Error("other clients")
+	}
+	if payload, err := apps.Unseal(t.Context(), "x"); string(payload) != "claims of x" || err != nil {
+		t.Errorf("a token says %s: %v", payload, err)
 	}
 	if n := testing.AllocsPerRun(100, func() { apps.HasApplication("/a/"); apps.HasClient("batch") }); n != 0 {
 		t.Errorf("the questions allocate %v times", n)

@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
+	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/applications"
 	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/people"
 	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/registration"
@@ -91,7 +92,94 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	        audience         <aud...>
 //	        introspect       <aud...>
 //	        proof            dpop|mtls
-//	        access_lifetime  <duration>
+//	        exchange from <issuer> {                 # repeatable
+//	            grant             token_exchange|jwt_bearer
+//	            subject_audience  <aud...>
+//	            audience          <aud...>
+//	            scopes            <scope...>
+//	            claims            <name...>
+//	            subject_prefix    <text>
+//	        }
+//	        token            jwt|opaque
+//	        access_lifetime  <duration> [<aud...>]   # repeatable
+//	        claim            <name> <text>           # repeatable
+//	        claim            <name> json <value>     # repeatable
+//	        header           <name> <text>           # repeatable
+//	        header           <name> json <value>     # repeatable
+//	    }
+//
+//	    issuer <issuer> {                             # repeatable
+//	        keys              discovery [<url>]         # repeatable
+//	        keys              jwks <url>                # repeatable
+//	        keys              file <path>               # repeatable
+//	        keys              pem <text>                # repeatable
+//	        keys              secret <value> [base64]   # repeatable
+//	        keys              local                     # repeatable
+//	        keys              none                      # repeatable
+//	        keys ... {                                  # repeatable
+//	            ca  <file...>
+//	        }
+//	        tenants           <value...>|any|file <path>
+//	        audience          <aud...>|any
+//	        algorithms        <alg...>
+//	        type              <typ...>
+//	        profile           rfc9068
+//	        required_claims   <claim...>
+//	        max_lifetime      <duration>
+//	        tolerate          <what...>
+//	        group_claim       <path...>
+//	        consumer_claim    <path> [custom_id]
+//	        username_claim    <path>
+//	        revocation        off
+//	        revocation        claim <path...>
+//	        backchannel_logout <path> {
+//	            client_id    <id...>
+//	            without_sid  ignore|sub
+//	        }
+//	        leeway            <duration>
+//	        max_stale         <duration>
+//	        key_use           sig|jwt-svid
+//	        max_keys          <n>
+//	        header_up         <name> <value>            # repeatable
+//	        allow_link_local
+//	        allow_http        [shared]
+//	        prefetch
+//	        decrypt {
+//	            key <pem|file> [<kid>] {   # repeatable
+//	                password  <text>
+//	            }
+//	            algorithms   <alg...>
+//	            encryptions  <enc...>
+//	            required
+//	        }
+//	        tls {
+//	            ca           <file...>
+//	            client_cert  <file>
+//	            client_key   <file>
+//	            server_name  <name>
+//	            pin          <sha256...>
+//	        }
+//	        introspect [opaque|always] {
+//	            verify           introspection|userinfo
+//	            prefix           <text>
+//	            endpoint         <url>
+//	            client_id        <id>
+//	            client_secret    <secret>
+//	            auth_method      <method>
+//	            private_key <pem|file> [<kid>] {
+//	                password  <text>
+//	            }
+//	            assertion_alg    <alg>
+//	            bearer_token     <token>
+//	            raw_basic
+//	            signed
+//	            param            <name> <value>   # repeatable
+//	            token_type_hint  <hint>|off
+//	            cache_ttl        <duration>
+//	            negative_ttl     <duration>
+//	            timeout          <duration>
+//	            max_in_flight    <n>
+//	        }
 //	    }
 //
 //	    clients           file <path>
@@ -137,6 +225,9 @@ var directive = words.Directive[Handler]{Line: readLine, Table: &words.Table[Han
 		{Name: "client", Usage: []string{"<id>"}, Repeatable: true,
 			Reader: words.Named(func(h *Handler) *[]registration.Client { return &h.Clients },
 				func(c *registration.Client) *string { return &c.ID }, &registration.Table)},
+		{Name: "issuer", Usage: []string{"<issuer>"}, Repeatable: true,
+			Reader: words.Named(func(h *Handler) *[]issuers.Issuer { return &h.Issuers },
+				func(i *issuers.Issuer) *string { return &i.Issuer }, &issuers.Table)},
 		{Name: "clients", Usage: []string{"file <path>"}, Reader: words.Custom(readClientsFile,
 			func(h *Handler) []any { return []any{&h.ClientsFile} })},
 		{Name: "default_audience", Usage: []string{"<aud>"},

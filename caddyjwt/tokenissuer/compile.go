@@ -9,9 +9,12 @@ import (
 	"unicode/utf8"
 
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
+	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/applications"
 	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/people"
 	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/registration"
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/trusted"
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/wellknown"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 	"github.com/caddyjwt/gateway/internal/clients"
 	"github.com/caddyjwt/gateway/internal/hashing"
@@ -27,6 +30,7 @@ type compiled struct {
 	people    people.People
 	apps      []*applications.Application
 	clients   *registration.Plan
+	trusted   *trusted.Plan
 	oauth     OAuthEndpoints // with the defaults
 	endpoints []endpoint
 	byPath    map[string]*endpoint
@@ -41,7 +45,7 @@ func (h *Handler) compile(s *words.Settings) (c *compiled, err error) {
 	if c.name, err = h.compileName(s); err != nil {
 		return nil, setting.In("Issuer", err)
 	}
-	c.documents = documentPaths(c.name)
+	c.documents = wellknown.Paths(c.name)
 	if c.algorithm, err = compileAlgorithm(h.Algorithm); err != nil {
 		return nil, setting.In("Algorithm", err)
 	}
@@ -58,6 +62,9 @@ func (h *Handler) compile(s *words.Settings) (c *compiled, err error) {
 		}
 	}
 	if err := h.checkGroups(); err != nil {
+		return nil, err
+	}
+	if c.trusted, err = trusted.Compile(s, h.Issuers, c.name); err != nil {
 		return nil, err
 	}
 	if err := h.compileClients(s, c); err != nil {
@@ -78,9 +85,10 @@ func (h *Handler) compile(s *words.Settings) (c *compiled, err error) {
 		UsersFrom       []people.Source
 		Clients         []registration.Client
 		ClientsFile     string
+		Issuers         []issuers.Issuer
 		DefaultAudience string
 		OAuthEndpoints  OAuthEndpoints
-	}{c.name, h.Algorithm, h.Apps, h.Users, h.UsersFrom, h.Clients, h.ClientsFile, h.DefaultAudience, c.oauth})
+	}{c.name, h.Algorithm, h.Apps, h.Users, h.UsersFrom, h.Clients, h.ClientsFile, h.Issuers, h.DefaultAudience, c.oauth})
 	return c, nil
 }
 
@@ -105,7 +113,10 @@ func (h *Handler) compilePeople(s *words.Settings, c *compiled) (err error) {
 // compileClients checks the OAuth clients. Each application is one, too. No user of the configuration has the name of a
 // client: that user could not sign in.
 func (h *Handler) compileClients(s *words.Settings, c *compiled) (err error) {
-	settings := registration.Settings{Clients: h.Clients, File: h.ClientsFile, DefaultAudience: h.DefaultAudience}
+	settings := registration.Settings{
+		Clients: h.Clients, File: h.ClientsFile, DefaultAudience: h.DefaultAudience, Issuer: c.name,
+		Trusted: c.trusted.Names(),
+	}
 	for _, app := range c.apps {
 		settings.Public = append(settings.Public, clients.Client{
 			ID: app.Path, App: app.Path, Grants: []clients.Grant{clients.RefreshToken},
@@ -117,8 +128,16 @@ func (h *Handler) compileClients(s *words.Settings, c *compiled) (err error) {
 				"both would have one subject: give one of them another name", h.Clients[i].ID)
 		}
 	}
-	c.clients, err = registration.Compile(s, settings)
-	return err
+	if c.clients, err = registration.Compile(s, settings); err != nil {
+		return err
+	}
+	for i := range h.Users {
+		if name := h.Users[i].Name; c.clients.IsTaken(name) {
+			return setting.Errorf(setting.Element("Users", i)+".Name", "user %q: subjects of another issuer begin like this "+
+				"(subject_prefix), so this user could never sign in: give one of them another name", name)
+		}
+	}
+	return nil
 }
 
 // maxName bounds the name of an issuer in bytes.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyjwt/gateway/caddyjwt/facts"
 	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/applications"
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/wellknown"
 	"github.com/caddyjwt/gateway/internal/apppath"
 	"github.com/caddyjwt/gateway/internal/issuing"
 	"github.com/caddyjwt/gateway/internal/setting"
@@ -86,7 +87,7 @@ func (e *OAuthEndpoints) compile(issuer string) (OAuthEndpoints, error) {
 	if e == nil {
 		e = new(OAuthEndpoints)
 	}
-	before, _ := placeOf(issuer)
+	before, _ := wellknown.PlaceOf(issuer)
 	if apppath.Check(before+"/") != nil { // nobody could write a path below it exactly
 		before = ""
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/process"
 	"github.com/caddyjwt/gateway/caddyjwt/revocations"
 	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/registration"
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/trusted"
 	"github.com/caddyjwt/gateway/internal/apppath"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/keyring"
@@ -37,7 +38,9 @@ type issuer struct {
 	vault       keyring.Vault
 	logger      *zap.Logger
 	emit        func(event string, data map[string]any)
+	guessed     alarms                  // clients whose secrets somebody guesses
 	near        apppath.Addresses       // what looks like its addresses
+	judge       *trusted.Judge          // of tokens that clients hand in; nil before
 	running     atomic.Pointer[running] // nil until Start
 }
 
@@ -111,7 +114,8 @@ func (i *issuer) Start() (err error) {
 			return err
 		}
 	}
-	if r.clients, err = i.compiled.clients.Open(process.Shared(), logger.With("issuer", i.name)); err != nil {
+	if r.clients, err = i.compiled.clients.Open(process.Shared(), logger.With("issuer", i.name),
+		i.tellOfFile); err != nil {
 		return err
 	}
 	for _, before := range inForce.named(i.name) {
@@ -188,10 +192,11 @@ func (i *issuer) reused(sid, subject, app string) {
 // Close ends the work in the background. Requests that come late still get their answers.
 func (i *issuer) Close() error {
 	inForce.end(i)
+	err := i.judge.Close()
 	if r := i.running.Load(); r != nil {
-		return r.close()
+		err = errors.Join(err, r.close())
 	}
-	return nil
+	return err
 }
 
 func (r *running) close() (err error) {

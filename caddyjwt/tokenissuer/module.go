@@ -4,6 +4,7 @@
 package tokenissuer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -14,12 +15,15 @@ import (
 
 	_ "github.com/caddyjwt/gateway/caddyjwt" // registers the app bearer_auth, which has the store
 	"github.com/caddyjwt/gateway/caddyjwt/cors"
+	"github.com/caddyjwt/gateway/caddyjwt/issuers"
 	"github.com/caddyjwt/gateway/caddyjwt/localissuer"
 	"github.com/caddyjwt/gateway/caddyjwt/onheader"
+	"github.com/caddyjwt/gateway/caddyjwt/process"
 	"github.com/caddyjwt/gateway/caddyjwt/revocations"
 	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/applications"
 	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/people"
 	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/registration"
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/trusted"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 
 	// Registers the command.
@@ -54,6 +58,9 @@ type Handler struct {
 	// Path of a JSON file with further clients, with the member clients as here. It is read again when it changes.
 	// Placeholders are resolved. Default: none.
 	ClientsFile string `json:"clients_file,omitempty"`
+	// Other issuers, whose tokens clients can hand in for tokens of this one: see exchange of a client. They are as in a
+	// bearer_auth. Default: none; clients can exchange the tokens of this issuer alone.
+	Issuers []issuers.Issuer `json:"issuers,omitempty"`
 	// What the tokens of clients are for that do not say: the claim aud. Placeholders are resolved. Default: the only
 	// audience of the client.
 	DefaultAudience string `json:"default_audience,omitempty"`
@@ -68,7 +75,8 @@ type Handler struct {
 
 	built    *compiled
 	issuer   *issuer
-	noOwners func() // takes the issuer's owner back from the app's revocations
+	noOwners func()   // takes the owners back from the app's revocations
+	last     []func() // for Cleanup
 	logger   *zap.Logger
 }
 
@@ -95,6 +103,10 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 type app interface {
 	TokenIssuers() *localissuer.Registry
 	Revocations() *revocations.Revocations
+	// PrefetchesAll reports whether keys are fetched before the first request, and InForce has something done when the
+	// configuration is in force.
+	PrefetchesAll() bool
+	InForce(do func())
 }
 
 // Provision checks the settings and prepares the issuer. It begins its work when the app bearer_auth starts: until
@@ -125,8 +137,35 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	if h.issuer, err = newIssuer(ctx, h.built, shared.Revocations(), h.logger); err != nil {
 		return err
 	}
-	h.noOwners = shared.Revocations().AddOwners(h.built.owners(h.built.longest()))
+	if err := h.openJudge(ctx, shared); err != nil {
+		return err
+	}
+	shared.InForce(func() { h.warnOfShadow(ctx) })
+	h.noOwners = shared.Revocations().AddOwners(append(h.issuer.judge.Gate().Owners(),
+		h.built.owners(h.built.longest())...))
 	return shared.TokenIssuers().Add(h.issuer)
+}
+
+// openJudge makes what judges tokens of others.
+func (h *Handler) openJudge(ctx caddy.Context, shared app) (err error) {
+	o := trusted.Opener{
+		Opener: issuers.Opener{Shared: process.Shared(), PrefetchAll: shared.PrefetchesAll(), Local: shared.TokenIssuers()},
+		Report: func(err error) { h.logger.Error("closing the keys of other issuers", zap.Error(err)) },
+	}
+	if o.Revocations, o.OnlyLocalRevoked, err = shared.Revocations().ForGate(true); err != nil {
+		return err
+	}
+	if h.issuer.judge, err = h.built.trusted.Open(o); err != nil {
+		return err
+	}
+	noEvents, err := o.Shared.Events.Listen(ctx, h.issuer.judge.Lease())
+	if err != nil {
+		return err
+	}
+	early, cancel := context.WithCancel(context.Background())
+	h.last = append(h.last, noEvents, cancel)
+	shared.InForce(func() { h.issuer.judge.Prefetch(early) })
+	return nil
 }
 
 // warnOfProxies warns where anybody can choose the address that wrong passwords count for.
@@ -144,6 +183,10 @@ func (h *Handler) Cleanup() (err error) {
 		h.noOwners()
 		h.noOwners = nil
 	}
+	for _, end := range h.last {
+		end()
+	}
+	h.last = nil
 	if h.issuer != nil {
 		err = errors.Join(err, h.issuer.Close())
 	}

@@ -2,14 +2,16 @@ package tokenissuer
 
 import (
 	"context"
-	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/caddyjwt/gateway/caddyjwt/facts"
 	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/applications"
+	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/wellknown"
 	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/clients"
 	"github.com/caddyjwt/gateway/internal/issuing"
+	"github.com/caddyjwt/gateway/internal/keyset"
 	"github.com/caddyjwt/gateway/internal/oauth"
 	"github.com/caddyjwt/gateway/internal/revoke"
 	"github.com/caddyjwt/gateway/internal/session"
@@ -20,12 +22,13 @@ func (i *issuer) openOAuth(r *running) (*oauth.Server, error) {
 	return oauth.New(oauth.Options{
 		Issuer: i.name, Addresses: i.oauthAddresses(), DefaultAudience: i.clients.DefaultAudience,
 		Clients: r.clients.Clients, Keys: r.ring,
-		Try: func(ctx context.Context, from netip.Addr, name string, check func() (bool, error)) error {
-			return guard.Do(ctx, from, name, check)
-		},
-		Assertions: r.used, Proofs: r.proofs,
-		Sign: func(_ context.Context, c *issuing.Claims) (string, error) {
-			return r.ring.Sign(nil, "at+jwt", c.Payload())
+		Try: i.try(r), Assertions: r.used, Proofs: r.proofs, Judge: i.judge,
+		Unseal: r.ring.Unseal,
+		Sign: func(_ context.Context, client *clients.Client, c *issuing.Claims) (string, error) {
+			if client.Opaque {
+				return fitting(r.ring.Seal(c.Payload()))
+			}
+			return fitting(r.ring.Sign(client.Header, "at+jwt", c.Payload()))
 		},
 		SignAnswer:  func(payload []byte) (string, error) { return r.ring.Sign(nil, oauth.SignedAnswer, payload) },
 		Sessions:    &families{i, r},
@@ -37,11 +40,11 @@ func (i *issuer) openOAuth(r *running) (*oauth.Server, error) {
 // oauthAddresses are the addresses for OAuth clients, as clients know them. If the name of the issuer is none, nobody
 // knows them: then it is the name alone. A path would be that of other issuers, too.
 func (i *issuer) oauthAddresses() (all []string) {
-	if originOf(i.name) == "" {
+	if wellknown.OriginOf(i.name) == "" {
 		return []string{i.name}
 	}
 	for _, path := range []string{i.oauth.Token, i.oauth.Introspection, i.oauth.Revocation} {
-		all = append(all, originOf(i.name)+path)
+		all = append(all, wellknown.OriginOf(i.name)+path)
 	}
 	return all
 }
@@ -81,14 +84,11 @@ func proved(key *oauth.Key) session.Proof { return session.Proof{Key: key.Thumbp
 
 // End implements oauth.Sessions.
 func (f *families) End(ctx context.Context, path, token string) error {
-	app := f.issuer.app(path)
-	if app != nil {
-		return f.sessions.EndToken(ctx, f.issuer.terms(app, f.running), token)
+	terms := new(session.Terms) // of no application: a session that there is belongs to somebody else
+	if app := f.issuer.app(path); app != nil {
+		terms = f.issuer.terms(app, f.running)
 	}
-	if _, err := session.SIDOf(token); err != nil {
-		return err
-	}
-	return session.ErrInvalid // if it is one, it is one of an application
+	return f.sessions.EndToken(ctx, terms, token)
 }
 
 // Audience implements oauth.Sessions.
@@ -106,11 +106,11 @@ type tokens struct {
 }
 
 // IsOut implements oauth.Revocations.
-func (t *tokens) IsOut(set *claims.Set) (bool, error) {
+func (t *tokens) IsOut(set *claims.Set, raw string) (bool, error) {
 	if !t.issuer.has(set) || isFromBeforeReset(t.ring, set.IssuedAt) {
 		return true, nil
 	}
-	return t.backing.IsRevoked(revoke.Token{Issuer: t.issuer.name, Set: set, Terms: revocable})
+	return t.backing.IsRevoked(revoke.Token{Issuer: t.issuer.name, Set: set, Raw: raw, Terms: revocable})
 }
 
 // has reports whether the issuer has the application or the client of a token now.
@@ -119,7 +119,7 @@ func (i *issuer) has(set *claims.Set) bool {
 		path, _ := app.JSON().Str()
 		return i.HasApplication(path)
 	}
-	return set.ClientID == set.Subject && i.HasClient(set.ClientID)
+	return i.HasClient(set.ClientID)
 }
 
 // Revoke implements oauth.Revocations.
@@ -135,6 +135,14 @@ func (i *issuer) HasClient(id string) bool {
 	}
 	client := r.clients.Clients().Find(id)
 	return client != nil && !client.IsPublic()
+}
+
+// Unseal implements localissuer.Issuer.
+func (i *issuer) Unseal(ctx context.Context, token string) ([]byte, error) {
+	if r := i.running.Load(); r != nil {
+		return r.ring.Unseal(ctx, token)
+	}
+	return nil, &keyset.UnavailableError{RetryAfter: time.Second, Err: errNotStarted}
 }
 
 // request is the request of an OAuth client.
@@ -172,9 +180,11 @@ func introspectToken(c *call) error {
 
 // revokeToken is the revocation endpoint.
 func revokeToken(c *call) error {
-	err := c.oauth.Revoke(c.request())
-	if err == nil {
-		issuing.WriteEmpty(c.w)
+	q := c.request()
+	if err := c.oauth.Revoke(q); err != nil {
+		return err
 	}
-	return err
+	c.issuer.tellOfRevocation(q)
+	issuing.WriteEmpty(c.w)
+	return nil
 }

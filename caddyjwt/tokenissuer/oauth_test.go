@@ -1,6 +1,7 @@
 package tokenissuer
 
 import (
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -50,5 +51,28 @@ func TestAttackNoStrangerFillsTheLogWhileKeysAreAway(t *testing.T) {
 	}
 	if strings.Contains(string(text), "could not be answered") { // it would be there before the client has its answer
 		t.Errorf("%s", text)
+	}
+}
+
+// A token of a client that gates would not take is not given out, and the log says why.
+func TestATokenOfAClientIsNotLongerThanGatesTake(t *testing.T) {
+	s := newServer(t)
+	var scopes []string
+	for i := range 40 {
+		scopes = append(scopes, fmt.Sprint(i, strings.Repeat("x", 400)))
+	}
+	for i, kind := range []string{"jwt", "opaque"} {
+		s.runs("https://gate.test", "client batch {\nsecret_hash "+hash+"\naudience https://gate.test\nscopes "+
+			strings.Join(scopes, " ")+"\ntoken "+kind+"\nclaim a b\n}")
+		form := url.Values{"grant_type": {"client_credentials"}, "client_id": {"batch"}, "client_secret": {"secret"}}
+		s.asClient(503, form)
+		if log, err := os.ReadFile(filepath.Join(s.dir, "log")); err != nil ||
+			strings.Count(string(log), "and gates take 16384") != i+1 {
+			t.Errorf("%s: the log does not say why: %v", kind, err)
+		}
+		form.Set("scope", scopes[0])
+		if token := s.asClient(200, form); token["access_token"] == nil {
+			t.Errorf("%s: %v", kind, token)
+		}
 	}
 }

@@ -212,9 +212,9 @@ func login(c *call) error {
 	return nil
 }
 
-// isClient reports whether a name is that of a client. A user must not have it: the subject of the user's tokens would
-// be that of the client's (RFC 9700 section 4.15).
-func (r *running) isClient(name string) bool { return r.clients.Clients().Find(name) != nil }
+// isClient reports whether a name is that of a client, or could be one of a subject of another issuer. A user must not
+// have it: the subjects of their tokens would be one (RFC 9700 section 4.15).
+func (r *running) isClient(name string) bool { return r.clients.Clients().IsTaken(name) }
 
 // refresh gives a new pair for a refresh token.
 func refresh(c *call) error {

@@ -281,7 +281,8 @@ func TestAnIssuerThatHasNotStarted(t *testing.T) {
 	}
 	h.issuer = &issuer{compiled: h.built, logger: zap.NewNop()}
 	for path, want := range map[string]string{
-		"/a/login": "temporarily_unavailable", "/.well-known/jwks.json": "", "/other": "next",
+		"/a/login": "temporarily_unavailable", "/.well-known/jwks.json": "",
+		"/.well-known/openid-configuration": "", "/.well-known/oauth-authorization-server": "", "/other": "next",
 	} {
 		w := httptest.NewRecorder()
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://gate.test"+path, strings.NewReader(alice))

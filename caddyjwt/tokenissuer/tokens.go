@@ -50,13 +50,17 @@ func (i *issuer) signer(ring *keyring.Ring) func(context.Context, *session.Acces
 			ClientID: a.ClientID, Group: a.Group, IssuedAt: a.IssuedAt, Expires: a.Expires,
 			Key: a.Key, Further: further,
 		}
-		token, err := ring.Sign(app.Header, app.Type, claims.Payload())
-		if err == nil && len(token) > bearer.DefaultMaxToken {
-			err = fmt.Errorf("the token has %d bytes, and gates take %d: give the user fewer roles and claims, or the "+
-				"application fewer claims and members of the header", len(token), bearer.DefaultMaxToken)
-		}
-		return token, err
+		return fitting(ring.Sign(app.Header, app.Type, claims.Payload()))
 	}
+}
+
+// fitting refuses a token that gates do not take, because nobody could use it.
+func fitting(token string, err error) (string, error) {
+	if err == nil && len(token) > bearer.DefaultMaxToken {
+		return "", fmt.Errorf("the token has %d bytes, and gates take %d: give the user fewer roles and claims, or the "+
+			"application or client fewer claims and members of the header", len(token), bearer.DefaultMaxToken)
+	}
+	return token, err
 }
 
 // holder is the user with a name, when a session goes on: a session ends with its user and with the password, and its

@@ -22,13 +22,29 @@ async function authentication(library, { method, secret, key, algorithm }) {
   }
 }
 
+// The grants that both libraries have no functions of their own for.
+const exchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange';
+const assertionGrant = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
+
+// subject is a token that is handed in for another one (RFC 8693 section 2.1).
+function subject(token) {
+  return { subject_token: token, subject_token_type: 'urn:ietf:params:oauth:token-type:access_token' };
+}
+
 async function oauth4webapi(issuer, algorithm, description, fetch) {
   const options = { [oauth.customFetch]: fetch };
   const url = new URL(issuer);
   const as = await oauth.processDiscoveryResponse(url, await oauth.discoveryRequest(url, { algorithm, ...options }));
   const client = { client_id: description.id };
   const auth = await authentication(oauth, description);
+  const granted = async (grant, parameters) => oauth.processGenericTokenEndpointResponse(
+    as,
+    client,
+    await oauth.genericTokenEndpointRequest(as, client, auth, grant, parameters, options),
+  );
   return {
+    exchange: (parameters, token) => granted(exchangeGrant, { ...subject(token), ...parameters }),
+    assert: (parameters, assertion) => granted(assertionGrant, { assertion, ...parameters }),
     token: async (parameters) => oauth.processClientCredentialsResponse(
       as,
       client,
@@ -59,6 +75,12 @@ async function openidClient(issuer, algorithm, description, fetch) {
     { algorithm, [openid.customFetch]: fetch },
   );
   return {
+    exchange: (parameters, token) => openid.genericGrantRequest(
+      config,
+      exchangeGrant,
+      { ...subject(token), ...parameters },
+    ),
+    assert: (parameters, assertion) => openid.genericGrantRequest(config, assertionGrant, { assertion, ...parameters }),
     token: (parameters) => openid.clientCredentialsGrant(config, parameters),
     refresh: (parameters, token) => openid.refreshTokenGrant(config, token, parameters),
     introspect: (parameters, token) => openid.tokenIntrospection(config, token, parameters),

@@ -13,7 +13,7 @@ import { libraries } from './libraries.js';
 //
 // and the steps are
 //
-//   do                 "token", "refresh", "introspect", "revoke"
+//   do                 "token", "refresh", "exchange", "assert", "introspect", "revoke"
 //   client             the name of one of the clients
 //   discovery          "oauth2" (default) or "oidc": where the metadata come from
 //   parameters         further ones of the request

@@ -4,8 +4,10 @@ package clients
 
 import (
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -17,11 +19,17 @@ import (
 // Grant is what a client asks for a token with: a value of grant_type.
 type Grant string
 
-// The grants (RFC 6749 sections 4.4 and 6).
+// The grants (RFC 6749 sections 4.4 and 6, RFC 8693 section 2.1, RFC 7523 section 2.1). A client has the last two by
+// its exchanges alone.
 const (
 	ClientCredentials Grant = "client_credentials"
 	RefreshToken      Grant = "refresh_token"
+	TokenExchange     Grant = "urn:ietf:params:oauth:grant-type:token-exchange"
+	JWTBearer         Grant = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 )
+
+// Grants are all there are.
+func Grants() []Grant { return []Grant{ClientCredentials, RefreshToken, TokenExchange, JWTBearer} }
 
 // Proof is to what tokens are bound.
 type Proof string
@@ -49,8 +57,10 @@ type Client struct {
 	// Certificate is the one with which it connects (RFC 8705 section 2).
 	Certificate *Certificate
 
-	// Grants are those that it may use.
+	// Grants are those that it may use, beside those of Exchanges.
 	Grants []Grant
+	// Exchanges say for which tokens of others it gets a token in somebody's name.
+	Exchanges []Exchange
 	// Scopes are those that it may have.
 	Scopes []string
 	// Audiences are the resources for which it may have tokens.
@@ -59,8 +69,32 @@ type Client struct {
 	Introspects []string
 	// Proof is what its tokens are bound to at least; empty for what it proves by itself.
 	Proof Proof
+	// Opaque says that nobody but the issuer can read its access tokens.
+	Opaque bool
 	// AccessLifetime is how long its access tokens live.
 	AccessLifetime time.Duration
+	// Lifetimes are those of tokens for single audiences.
+	Lifetimes map[string]time.Duration
+	// Claims and Header are what its access tokens have besides. Their names were checked.
+	Claims map[string]json.RawMessage
+	Header map[string]any
+}
+
+// Lifetime is how long an access token for an audience lives.
+func (c *Client) Lifetime(audience string) time.Duration {
+	if lifetime, has := c.Lifetimes[audience]; has {
+		return lifetime
+	}
+	return c.AccessLifetime
+}
+
+// LongestLifetime is how long the access token lives that lives longest.
+func (c *Client) LongestLifetime() time.Duration {
+	longest := c.AccessLifetime
+	for _, lifetime := range c.Lifetimes {
+		longest = max(longest, lifetime)
+	}
+	return longest
 }
 
 // Bounds.
@@ -79,7 +113,9 @@ const (
 func (c *Client) IsPublic() bool { return c.App != "" }
 
 // May reports whether the client may use a grant.
-func (c *Client) May(g Grant) bool { return slices.Contains(c.Grants, g) }
+func (c *Client) May(g Grant) bool {
+	return slices.Contains(c.Grants, g) || slices.ContainsFunc(c.Exchanges, func(e Exchange) bool { return e.Grant == g })
+}
 
 // check refuses a client that cannot be meant. The error is a *setting.Error with a field of Client.
 func (c *Client) check() error {
@@ -130,6 +166,8 @@ func (c *Client) checkPublic() error {
 		return setting.Errorf("Grants", "client %q: the client of an application cannot use client_credentials", c.ID)
 	case len(c.Introspects) > 0:
 		return setting.Errorf("Introspects", "client %q: the client of an application cannot ask about tokens", c.ID)
+	case len(c.Exchanges) > 0:
+		return setting.Errorf("Exchanges", "client %q: the client of an application cannot exchange tokens", c.ID)
 	}
 	return nil
 }
@@ -161,13 +199,29 @@ func (c *Client) checkLists() error {
 		return setting.Errorf("Audiences", "client %q: its tokens would be for nobody: add audience, with the name of the "+
 			"resource that they are for, or default_audience to the issuer", c.ID)
 	}
+	for _, audience := range slices.Sorted(maps.Keys(c.Lifetimes)) {
+		if !c.mayBeFor(audience) {
+			return setting.Errorf("Lifetimes["+audience+"]", "client %q: access_lifetime for %q: the client may have no tokens "+
+				"for this audience", c.ID, audience)
+		}
+		if c.Lifetimes[audience] < time.Second {
+			return setting.Errorf("Lifetimes["+audience+"]", "client %q: its tokens for %q would have no life", c.ID, audience)
+		}
+	}
 	if c.May(ClientCredentials) && c.AccessLifetime < time.Second {
 		return setting.Errorf("AccessLifetime", "client %q: its tokens would have no life", c.ID)
 	}
 	if c.May(RefreshToken) {
 		return setting.Errorf("Grants", "client %q: refresh_token is for applications, whose users sign in", c.ID)
 	}
-	return nil
+	return c.checkExchanges()
+}
+
+// mayBeFor reports whether the client may have tokens for an audience.
+func (c *Client) mayBeFor(audience string) bool {
+	return slices.Contains(c.Audiences, audience) || slices.ContainsFunc(c.Exchanges, func(e Exchange) bool {
+		return slices.Contains(e.Audiences, audience)
+	})
 }
 
 // isScope reports whether a text is a scope-token (RFC 6749 section 3.3).

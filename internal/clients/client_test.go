@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyjwt/gateway/internal/clients"
 	"github.com/caddyjwt/gateway/internal/setting"
@@ -58,7 +59,12 @@ func TestClientsThatCannotBeMeant(t *testing.T) {
 		"asks about none": {func(c *clients.Client) { c.Introspects = []string{""} }, "Introspects", "printable characters"},
 		"asks twice":      {func(c *clients.Client) { c.Introspects = []string{"a", "a"} }, "Introspects", "is there twice"},
 		"no life":         {func(c *clients.Client) { c.AccessLifetime = 0 }, "AccessLifetime", "no life"},
-		"a moment":        {func(c *clients.Client) { c.AccessLifetime = 999e6 }, "AccessLifetime", "no life"},
+		"a life for others": {func(c *clients.Client) {
+			c.Lifetimes = map[string]time.Duration{"https://b.example": time.Minute}
+		}, "Lifetimes[https://b.example]", "no tokens for this"},
+		"no life for one": {func(c *clients.Client) { c.Lifetimes = map[string]time.Duration{"https://api.example": 0} },
+			"Lifetimes[https://api.example]", "no life"},
+		"a moment": {func(c *clients.Client) { c.AccessLifetime = 999e6 }, "AccessLifetime", "no life"},
 		"refreshes": {func(c *clients.Client) { c.Grants = append(c.Grants, clients.RefreshToken) }, "Grants",
 			"for applications"},
 		"public with keys":   {public(func(*clients.Client) {}), "App", "no credentials"},

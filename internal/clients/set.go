@@ -22,6 +22,9 @@ type Set struct {
 	byID    map[string]*member
 	secrets *users.Inline // nil if no client has a secret
 	most    int           // how many secrets a client has at most
+
+	prefixes prefixes
+	grants   []Grant // that one of the clients may use
 }
 
 // member is a client of a set.
@@ -53,10 +56,18 @@ func NewSet(list []Client, comparer users.Comparer) (*Set, error) {
 		}
 		s.byID[c.ID] = &member{Client: *c}
 		s.most = max(s.most, len(c.SecretHashes))
+		for _, grant := range Grants() {
+			if !s.Has(grant) && c.May(grant) {
+				s.grants = append(s.grants, grant)
+			}
+		}
 		for n, hash := range c.SecretHashes {
 			accounts.Accounts = append(accounts.Accounts, users.Account{Name: account(n, c.ID), Hash: hash})
 			places = append(places, i)
 		}
+	}
+	if err := s.checkSubjects(list); err != nil {
+		return nil, err
 	}
 	if len(accounts.Accounts) == 0 {
 		return s, nil

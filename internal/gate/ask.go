@@ -8,13 +8,14 @@ import (
 
 	"github.com/caddyjwt/gateway/internal/causes"
 	"github.com/caddyjwt/gateway/internal/claims"
+	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/introspect"
 )
 
 // mustAsk reports whether the authorization server must be asked about a token that was verified here.
 func (g *Gate) mustAsk(found *authenticated) bool {
 	p := found.party
-	if found.traits.opaque || p.issuer == nil || p.issuer.Asking == nil {
+	if found.traits.opaque || p.issuer == nil || !p.issuer.asks() {
 		return false
 	}
 	switch g.askMode {
@@ -28,11 +29,14 @@ func (g *Gate) mustAsk(found *authenticated) bool {
 }
 
 // query asks the party's authorization server. It returns what the server says about an active token; an inactive one
-// is a failure.
+// is a failure. If the client opens tokens of a Local issuer, its error is that of a JWT.
 func (g *Gate) query(
 	ctx context.Context, p *party, token string, options []introspect.Option,
 ) (*statement, error) {
 	result, err := p.issuer.Asking.Client.Introspect(ctx, token, options...)
+	if err != nil && p.issuer.Local {
+		return nil, about(localFailure(err), p)
+	}
 	if err != nil {
 		return nil, about(noVerdict(err), p)
 	}
@@ -75,10 +79,29 @@ func (g *Gate) ask(ctx context.Context, p *party, token string) (authenticated, 
 	if err := p.checkRequired(s.identity.Claims); err != nil {
 		return authenticated{}, about(err, p)
 	}
+	if err := p.checkOpened(s.identity.Claims); err != nil {
+		return authenticated{}, about(err, p)
+	}
 	return authenticated{
 		identity: s.identity, party: p,
 		traits: traits{opaque: true, declaredAccess: s.kind.Access, bound: s.bound()},
 	}, nil
+}
+
+// checkOpened applies the rules for the form of JWTs to an opaque token of a Local issuer. It is of the type that its
+// JWTs have.
+func (p *party) checkOpened(set *claims.Set) error {
+	if !p.issuer.Local {
+		return nil
+	}
+	header := jose.Header{Type: accessTokenType}
+	if err := p.checkType(&header, claims.Kind{Access: true}); err != nil {
+		return err
+	}
+	if p.issuer.AccessTokenProfile {
+		return p.checkProfile(&header, set)
+	}
+	return nil
 }
 
 // confirm asks about a JWT that was verified here. The answer must be about the same token: where both name an issuer,
@@ -109,8 +132,14 @@ func (g *Gate) confirm(req *Request, local *authenticated, token string) error {
 		return inAnswer(err)
 	}
 	req.expires = earlier(req.expires, p.expiry(remote))
+	if req.handedIn != nil {
+		req.handedIn.Answer, req.handedIn.Expires = remote, earlier(req.handedIn.Expires, remote.ExpiresAt)
+	}
 	if _, aud := remote.Claim("aud"); aud { // an empty aud counts, too: such a token is for nobody
 		if err := g.judgeAudience(remote, p); err != nil {
+			return inAnswer(err)
+		}
+		if err := g.judgeAccepted(req, remote, p); err != nil {
 			return inAnswer(err)
 		}
 	}
@@ -161,6 +190,15 @@ func contradicts(token, answer *claims.Set) error {
 			causes.List(token.Audience), causes.List(answer.Audience)))
 	}
 	return nil
+}
+
+// localFailure is the failure when an opaque token of a Local issuer does not open. It is that of a JWT which its keys
+// do not verify.
+func localFailure(err error) *Failure {
+	if errors.Is(err, introspect.ErrToken) {
+		return fail(MalformedToken, err)
+	}
+	return keyFailure(err)
 }
 
 // noVerdict is the failure when the authorization server gave no usable answer. That is not the client's fault, so it

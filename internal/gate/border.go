@@ -35,11 +35,13 @@ type Extractor interface {
 	Remove(r *http.Request)
 }
 
-// Asker asks an authorization server about tokens. *introspect.Client implements it.
+// Asker asks an authorization server about tokens. *introspect.Client implements it. That of a Local issuer opens its
+// opaque tokens itself.
 type Asker interface {
-	// Introspect asks about a token. The Value of an active answer comes from DecodeAnswer or DecodeUserInfo. The error
-	// is introspect.ErrToken for a token that cannot be asked about, and an *introspect.NoVerdictError if the server
-	// gave no usable answer. Any other error means that the server could not be asked.
+	// Introspect asks about a token. The Value of an active answer comes from DecodeAnswer, DecodeUserInfo or DecodeOwn.
+	// The error is introspect.ErrToken for a token that cannot be asked about, and an *introspect.NoVerdictError if the
+	// server gave no usable answer. Any other error means that the server could not be asked. For a token of a Local
+	// issuer that does not open, the error is introspect.ErrToken, or one that keyset.Verify has about a JWT.
 	Introspect(ctx context.Context, token string, options ...introspect.Option) (introspect.Result, error)
 }
 

@@ -85,6 +85,9 @@ type Config struct {
 	RequireTLS bool `fingerprint:"-"`
 	// Watched has verdicts contain what the Watch of Revocations needs.
 	Watched bool `fingerprint:"-"`
+	// HandedIn makes the gate judge tokens that somebody hands in for others: see Gate.Judge. Each of them brings the
+	// audiences that are good, so Audience says nothing.
+	HandedIn bool `fingerprint:"-"`
 	// ForwardToken leaves the token in the request. By default it is removed.
 	ForwardToken bool `fingerprint:"-"`
 	// ExposeToken has the verdict about an accepted request contain the token.
@@ -170,15 +173,19 @@ type Issuer struct {
 	// Revocation says whether, and by which claims, the tokens can be revoked before they expire.
 	Revocation Revocation
 	// Local says that this process issues the tokens. Each is for one application, whose path is in its claim app and is
-	// the beginning of the paths that it is good for, or it is one of an OAuth client in its own name. If Keys are
+	// the beginning of the paths that it is good for, or it is one of an OAuth client. If Keys are
 	// Applications, too, the issuer must have the application or the client at each request. A cut-off needs no leeway,
 	// because nobody else's clock is in it.
 	Local bool
 	// Decrypt opens encrypted tokens of the issuer. Nil means that they are never opened here.
 	Decrypt *Decryption
-	// Asking says how to ask the authorization server. Nil means never.
+	// Asking says how to ask the authorization server. Nil means never. With Local it opens opaque tokens, and those
+	// alone.
 	Asking *Asking `fingerprint:"-"`
 }
+
+// asks reports whether somebody elsewhere can be asked about tokens.
+func (i *Issuer) asks() bool { return i.Asking != nil && !i.Local }
 
 // Applications knows which applications and clients a Local issuer has now. Its methods neither block nor allocate.
 type Applications interface {

@@ -42,7 +42,7 @@ func (g *Gate) forgiveExpiry(req *Request, found *authenticated, token string, n
 	if err := g.judgeRest(set, found.party, now); err != nil {
 		return err
 	}
-	if err := found.party.checkApplication(set, req.Facts); err != nil {
+	if err := found.party.checkApplication(set, req); err != nil {
 		return err
 	}
 	if found.traits.bound {

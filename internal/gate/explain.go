@@ -283,7 +283,7 @@ func (e *explainer) signature(p *party) {
 	_, err := p.verifySignature(e.req.HTTP.Context(), e.jwt.Token, e.jwt.set)
 	unknown := "the keys of this issuer are fetched from its server"
 	if p.issuer != nil && p.issuer.Local {
-		unknown = "the running Caddy has the keys of this issuer"
+		unknown = keysElsewhere
 	}
 	e.addOr(step, err, unknown)
 	if err == nil {
@@ -313,20 +313,6 @@ func (e *explainer) form(p *party, header *jwtHeader, set *claims.Set) {
 		}
 		e.addOr(step, p.checkRequired(set), "")
 	}
-}
-
-// ask has the authorization server judge a token that is not verified here.
-func (e *explainer) ask(p *party) *Identity {
-	e.use(p)
-	step := Step{Rule: "introspection", Result: Passed}
-	found, err := e.gate.ask(e.req.HTTP.Context(), p, e.token)
-	e.addOr(step, err, "the authorization server would be asked about this token")
-	if err != nil {
-		return e.stop("they depend on the answer of the authorization server")
-	}
-	e.Unverified = false
-	e.tolerated(found.identity.Claims)
-	return e.admit(&found)
 }
 
 // forward writes the fields for the backend.

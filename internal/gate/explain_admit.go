@@ -39,7 +39,7 @@ func (e *explainer) admit(found *authenticated) *Identity {
 	e.transport()
 	if p.issuer != nil && p.issuer.Local {
 		e.addOr(Step{Rule: "application", Result: Passed, Came: ofApplication(set)},
-			p.checkApplication(set, e.req.Facts), "")
+			p.checkApplication(set, e.req), "")
 	}
 	proved, answered := e.proof(found), true
 	if e.expired { // the authorization server is not asked
@@ -128,23 +128,6 @@ func (e *explainer) lifetime(set *claims.Set, p *party) {
 		step.Came = []string{set.ExpiresAt.Sub(set.IssuedAt).String()}
 	}
 	e.addOr(step, p.checkLifetime(set, e.now), "")
-}
-
-// confirm asks the authorization server about a JWT that is good so far. Check would not send it any other. It reports
-// whether the server has answered.
-func (e *explainer) confirm(found *authenticated) bool {
-	good := !e.Unverified && !slices.ContainsFunc(e.Steps, func(s Step) bool { return s.Result == Failed })
-	switch {
-	case good:
-		err := e.gate.confirm(e.req, found, e.token)
-		e.addOr(Step{Rule: "introspection", Result: Passed}, err, "the authorization server would be asked about this token")
-		return err == nil
-	case e.Unverified:
-		e.skip("introspection", "the authorization server is asked only about tokens with a good signature")
-	default:
-		e.skip("introspection", "the authorization server is not asked about a token that is refused anyway")
-	}
-	return false
 }
 
 // require applies one requirement of the route.

@@ -77,6 +77,7 @@ type Gate struct {
 	extractor       Extractor
 	parties         *parties
 	audience        Audience
+	handedIn        bool // see Config
 	require         requirements
 	revocations     Revocations
 	watched         bool
@@ -159,7 +160,8 @@ func build(c Config) (*Gate, error) {
 	}
 	g := &Gate{
 		realm: c.Realm, metadata: c.ResourceMetadata, extractor: c.Extractor, parties: parties, audience: c.Audience,
-		require: require, revocations: c.Revocations, watched: c.Watched, outputs: outputs, keepToken: c.ForwardToken,
+		handedIn: c.HandedIn,
+		require:  require, revocations: c.Revocations, watched: c.Watched, outputs: outputs, keepToken: c.ForwardToken,
 		exposeToken: c.ExposeToken, proof: c.Proof, requireTLS: c.RequireTLS,
 		optional: c.Optional, allowPreflight: c.AllowPreflight, origins: origins, public: public, askMode: c.Asking.Mode,
 		askOptions: c.Asking.options(), confirmOptions: c.Asking.confirmOptions(), now: c.Now,

@@ -56,9 +56,9 @@ func (p *party) checkCredential(now time.Time) error {
 }
 
 // checkApplication refuses a token of an issuer in this process outside of its application, or of a removed one. A
-// token that an OAuth client has in its own name is for no application: its audience alone says where it is good. It
-// is refused once the issuer does not have the client any more.
-func (p *party) checkApplication(set *claims.Set, facts Facts) error {
+// token of an OAuth client is for no application: its audience alone says where it is good. It is refused once the
+// issuer does not have the client any more.
+func (p *party) checkApplication(set *claims.Set, req *Request) error {
 	if p.issuer == nil || !p.issuer.Local {
 		return nil
 	}
@@ -72,7 +72,7 @@ func (p *party) checkApplication(set *claims.Set, facts Facts) error {
 	switch app := application(set); {
 	case apppath.Check(app) != nil:
 		return fail(MissingClaim, errors.New("the token has no claim app with the path of an application"))
-	case !apppath.Has(app, facts.Target()):
+	case req.accepted == nil && !apppath.Has(app, req.Facts.Target()):
 		return fail(InvalidAudience, fmt.Errorf("the path is not below %s, the application of the token", causes.Quote(app)))
 	case p.apps != nil && !p.apps.HasApplication(app):
 		return fail(InvalidAudience, fmt.Errorf("the issuer does not have the application %s any more", causes.Quote(app)))
@@ -80,11 +80,19 @@ func (p *party) checkApplication(set *claims.Set, facts Facts) error {
 	return nil
 }
 
-// isOfClient reports whether a token of a Local issuer is one of an OAuth client in its own name: it has no session and
-// no application, and its subject is the client (RFC 9068 section 2.2).
+// isOfClient reports whether a token of a Local issuer is one of an OAuth client. It has no application. Either it is
+// in the client's own name: then its subject is the client (RFC 9068 section 2.2), and it has no session. Or it is in
+// the name of somebody whose token the client has exchanged: then it says that the client acts (RFC 8693 section 4.1).
 func isOfClient(set *claims.Set) bool {
-	_, hasApp := set.Claim("app")
-	return !hasApp && set.Session == (claims.Value{}) && set.ClientID != "" && set.ClientID == set.Subject
+	if _, hasApp := set.Claim("app"); hasApp || set.ClientID == "" || set.Subject == "" {
+		return false
+	}
+	if set.ClientID == set.Subject && set.Session == (claims.Value{}) {
+		return true
+	}
+	act, _ := set.Claim("act")
+	by, _ := act.JSON().Member("sub")
+	return by.Equal(set.ClientID)
 }
 
 // ofApplication is what a token of a Local issuer is for, for people.
@@ -131,6 +139,24 @@ func (g *Gate) judgeAudience(set *claims.Set, party *party) error {
 		if err := claims.CheckAudience(set, party.issuer.Audience.Accepted); err != nil {
 			return claimFailure(err).adding(" (audience of the issuer)")
 		}
+	}
+	return nil
+}
+
+// judgeAccepted checks the audience against what the request accepts.
+func (g *Gate) judgeAccepted(req *Request, set *claims.Set, party *party) error {
+	if !g.handedIn {
+		return nil
+	}
+	var accepted []string
+	if req.accepted != nil {
+		accepted = req.accepted(party.name)
+	}
+	if len(accepted) == 0 {
+		return fail(InvalidIssuer, errNotHandedIn)
+	}
+	if err := claims.CheckAudience(set, accepted); err != nil {
+		return claimFailure(err).adding(" (audience of what is handed in)")
 	}
 	return nil
 }

@@ -105,7 +105,7 @@ type Ambiguous struct {
 // issuer requires nothing that only an access token has. An audience does distinguish kinds: that of an ID token is the
 // client (OpenID Connect Core 1.0 section 2), that of a refresh token the authorization server.
 func (c *Config) Ambiguous(i *Issuer) Ambiguous {
-	if len(c.Audience.Accepted) > 0 || len(i.Audience.Accepted) > 0 {
+	if c.HandedIn || len(c.Audience.Accepted) > 0 || len(i.Audience.Accepted) > 0 {
 		return Ambiguous{}
 	}
 	typed := len(i.Types) > 0 && !slices.Contains(i.Types, "jwt") && !slices.Contains(i.Types, "jose")

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/caddyjwt/gateway/internal/gate"
+	"github.com/caddyjwt/gateway/internal/revoke"
 	"github.com/caddyjwt/gateway/internal/tokentest"
 )
 
@@ -55,6 +56,12 @@ func TestWhatIsNoTokenOfAClientNeedsAnApplication(t *testing.T) {
 		"an empty application":    {"app": ""},
 		"an application of null":  {"app": null},
 		"a list":                  {"app": []string{}},
+		"another one acts":        {"sub": "alice", "act": m{"sub": "other"}},
+		"nobody acts":             {"sub": "alice", "act": m{}},
+		"a text acts":             {"sub": "alice", "act": "batch"},
+		"one acts deeper":         {"sub": "alice", "act": m{"act": m{"sub": "batch"}}},
+		"for nobody":              {"sub": nil, "act": m{"sub": "batch"}},
+		"for an application":      {"sub": "alice", "act": m{"sub": "batch"}, "app": ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			token := key.Sign(t, ofClient(claims))
@@ -68,6 +75,22 @@ func TestWhatIsNoTokenOfAClientNeedsAnApplication(t *testing.T) {
 	token := key.Sign(t, ofClient(m{"app": "/api/"}))
 	accepted(t, g, get("/api/x", token))
 	refused(t, g, get("/x", token), gate.InvalidAudience)
+}
+
+// A client may have exchanged the token of somebody. Its own one ends with the client, and with the session.
+func TestATokenThatAClientHasExchanged(t *testing.T) {
+	key, known := tokentest.NewKey(t, "ES256", "k1"), &apps{client: "batch"}
+	revoked := newRevocations(t)
+	g := build(t, key, local, withClients(known), func(c *gate.Config) { c.Revocations = revoked.List() })
+	token := key.Sign(t, ofClient(m{"sub": "alice", "sid": "s", "act": m{"sub": "batch"}, "iat": start.Unix()}))
+	if v := accepted(t, g, get("/x", token)); v.ID != "alice" || v.Claims.ClientID != "batch" {
+		t.Errorf("%+v", v)
+	}
+	known.client = "other"
+	refused(t, g, get("/x", token), gate.InvalidAudience)
+	known.client = "batch"
+	revoked.revoke(revoke.Target{Issuer: issuerA, Kind: revoke.Session, Value: "s"})
+	refused(t, g, get("/x", token), gate.Revoked)
 }
 
 // A client may be removed while its tokens are remembered, and may come back.

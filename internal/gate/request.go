@@ -18,8 +18,10 @@ type Request struct {
 	// Facts about the request. Direct has those of a server without trusted proxies.
 	Facts Facts
 
-	expiredIsNone bool // the token is in a place where it counts as none once it has expired
-	withDPoP      bool // the token came with the scheme DPoP
+	accepted      func(issuer string) []string // see Judge; nil for Check
+	handedIn      *HandedIn                    // what Judge finds out; nil for Check
+	expiredIsNone bool                         // the token is in a place where it counts as none once it has expired
+	withDPoP      bool                         // the token came with the scheme DPoP
 	proved        possession.Proved
 	tokenHash     string        // see possession.Presented
 	dry           bool          // the request is only to be explained, so its DPoP proof stays good

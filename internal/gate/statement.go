@@ -39,6 +39,18 @@ func DecodeUserInfo(issuer string, decode func([]byte) (*claims.Set, error)) fun
 	}
 }
 
+// DecodeOwn reads the claims of an opaque access token of a Local issuer, as those of its JWTs are read. What its
+// issuer has sealed is an access token.
+func DecodeOwn(issuer string, how *claims.Reading, payload []byte) (any, error) {
+	set, err := how.DecodeAnswer(payload)
+	if err != nil {
+		return nil, err
+	}
+	s := newStatement(issuer, set)
+	s.kind.Access = true
+	return s, nil
+}
+
 // AnswerTolerance is what a client that asks about tokens of an issuer has to tolerate itself.
 func AnswerTolerance(t claims.Tolerance) (out introspect.Tolerance) {
 	for from, to := range map[claims.Tolerance]introspect.Tolerance{

@@ -46,8 +46,15 @@ func (c *Config) validate() error {
 	if err := c.validateOptionalExpired(); err != nil {
 		return err
 	}
+	route := c.Audience
+	if c.HandedIn {
+		if route.configured() {
+			return setting.Errorf("Audience", "who hands in a token brings its audiences: the gate has none")
+		}
+		route.Any = true
+	}
 	for i := range c.Issuers {
-		if err := c.Issuers[i].validate(c.Audience); err != nil {
+		if err := c.Issuers[i].validate(route); err != nil {
 			return setting.In(setting.Element("Issuers", i), err)
 		}
 	}
@@ -133,7 +140,7 @@ func (c *Config) validateAsking() error {
 		return setting.Errorf("MaxAge", "introspect max_age is negative")
 	}
 	if c.Asking.Mode != RouteForce {
-		none := !slices.ContainsFunc(c.Issuers, func(i Issuer) bool { return i.Asking != nil })
+		none := !slices.ContainsFunc(c.Issuers, func(i Issuer) bool { return i.asks() })
 		if none && (c.Asking.Mode != RouteAsIssuer || c.Asking.MaxAge != nil) {
 			return errors.New("introspect changes how issuers are asked, and no issuer is: add an introspect block to one")
 		}
@@ -144,7 +151,7 @@ func (c *Config) validateAsking() error {
 			"introspect force does not go with consumers that have credentials: no authorization server knows their tokens")
 	}
 	for i := range c.Issuers {
-		if c.Issuers[i].Asking == nil {
+		if !c.Issuers[i].asks() {
 			return setting.Errorf("Mode",
 				"introspect force: issuer %q has no introspect block, which says how to ask", c.Issuers[i].Name)
 		}

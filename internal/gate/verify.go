@@ -38,7 +38,10 @@ func (g *Gate) admit(req *Request, found *authenticated, token string) error {
 			return err
 		}
 	}
-	if err := found.party.checkApplication(found.identity.Claims, req.Facts); err != nil {
+	if err := g.judgeAccepted(req, found.identity.Claims, found.party); err != nil {
+		return err
+	}
+	if err := found.party.checkApplication(found.identity.Claims, req); err != nil {
 		return err
 	}
 	if found.traits.bound {
@@ -50,6 +53,9 @@ func (g *Gate) admit(req *Request, found *authenticated, token string) error {
 		return err
 	}
 	req.expires = found.party.expiry(found.identity.Claims)
+	if req.handedIn != nil {
+		req.handedIn.Opaque, req.handedIn.Expires = found.traits.opaque, found.identity.Claims.ExpiresAt
+	}
 	if g.mustAsk(found) {
 		if err := g.confirm(req, found, token); err != nil {
 			return err
@@ -102,6 +108,9 @@ func (g *Gate) authenticate(req *Request, token string) (authenticated, error) {
 	if asked == nil {
 		return authenticated{}, class.failure()
 	}
+	if err := asked.mayBeHandedIn(req); err != nil {
+		return authenticated{}, about(err, asked)
+	}
 	return g.ask(req.HTTP.Context(), asked, token)
 }
 
@@ -153,6 +162,9 @@ func (g *Gate) verify(req *Request, token string) (classification, entry, error)
 	var jwt parsedJWT
 	defer jwt.release()
 	class, err := g.parties.resolve(req, token, &jwt)
+	if err == nil {
+		err = class.party.mayBeHandedIn(req)
+	}
 	if err != nil || !class.verifiable() {
 		return class, entry{}, err
 	}

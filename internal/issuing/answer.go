@@ -48,8 +48,10 @@ func WritePair(w http.ResponseWriter, p *Pair, oauth bool, lifetime time.Duratio
 
 // Tokens is the answer of a token endpoint (RFC 6749 section 5.1).
 type Tokens struct {
-	Access    string `json:"access_token"`
-	TokenType string `json:"token_type"`
+	Access string `json:"access_token"`
+	// IssuedType is the type of what was exchanged for another token (RFC 8693 section 2.2.1).
+	IssuedType string `json:"issued_token_type,omitempty"`
+	TokenType  string `json:"token_type"`
 	// ExpiresIn is the life of the access token in seconds.
 	ExpiresIn int64  `json:"expires_in"`
 	Refresh   string `json:"refresh_token,omitempty"`

@@ -134,19 +134,29 @@ func (r *Ring) Find(ctx context.Context, alg jose.Algorithm, kid string) ([]*jos
 	if err == nil || kid == "" || s.has(kid) || r.wasRetired(kid) {
 		return keys, err
 	}
-	l, err := r.asked.join()
-	if err != nil {
-		return nil, r.unavailable(err)
-	}
-	lookErr := r.asked.wait(ctx, l)
-	if s = r.state.Load(); s == nil {
-		return nil, r.unavailable(ErrClosed)
+	s, lookErr := r.lookAgain(ctx)
+	if s == nil {
+		return nil, r.unavailable(lookErr)
 	}
 	keys, err = s.source.Find(ctx, alg, kid)
 	if err != nil && lookErr != nil {
 		return nil, r.unavailable(lookErr)
 	}
 	return keys, err
+}
+
+// lookAgain waits for a look at the vault that begins now. It returns what is in force then, also when the look has
+// failed; nil if nobody can know that.
+func (r *Ring) lookAgain(ctx context.Context) (*state, error) {
+	l, err := r.asked.join()
+	if err != nil {
+		return nil, err
+	}
+	err = r.asked.wait(ctx, l)
+	if s := r.state.Load(); s != nil {
+		return s, err
+	}
+	return nil, ErrClosed
 }
 
 // unavailable is the answer when it cannot be known now whether there is such a key.

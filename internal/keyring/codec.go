@@ -6,17 +6,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/causes"
 	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/opaque"
 	"github.com/caddyjwt/gateway/internal/strictjson"
 )
 
 const (
-	// version is the form of the document that is written. Version 1 is read, too: it has no member ring, and becomes
-	// this one with the next change.
-	version = 2
+	// version is the form of the document that is written. Versions 1 and 2 are read, too, and become this one with the
+	// next change: the first has no member ring, and former keys have no sealing in both.
+	version = 3
 	// maxDocument bounds what is read of a document, in bytes. The longest has less than a quarter of it.
 	maxDocument = 64 << 10
 )
@@ -32,7 +34,8 @@ type written struct {
 	Keys     []writtenKey `json:"keys"`
 }
 
-// writtenKey has a private key in the form of PKCS#8 (RFC 5208 section 5), or the public JWK of a former key.
+// writtenKey has a private key in the form of PKCS#8 (RFC 5208 section 5), or the public JWK of a former key, and what
+// opens its opaque tokens.
 type writtenKey struct {
 	KeyID     string          `json:"kid"`
 	Algorithm string          `json:"alg"`
@@ -41,6 +44,7 @@ type writtenKey struct {
 	Until     time.Time       `json:"until,omitzero"`
 	Private   []byte          `json:"private,omitempty"`
 	Public    json.RawMessage `json:"public,omitempty"`
+	Sealing   []byte          `json:"sealing,omitempty"`
 }
 
 // encode writes a document.
@@ -61,6 +65,9 @@ func (d *document) encode(issuer string) ([]byte, error) {
 			k.Private, err = key.signer.PKCS8()
 		} else {
 			k.Public, err = key.public.JWK()
+			if key.secret != nil {
+				k.Sealing = key.secret[:]
+			}
 		}
 		if err != nil {
 			return nil, fmt.Errorf("writing the key %s: %w", k.KeyID, err)
@@ -79,7 +86,7 @@ func decode(text []byte, issuer string) (*document, error) {
 	if err != nil {
 		return nil, err
 	}
-	if number, has := object.Member("version"); !has || number.Text() != "1" && number.Text() != fmt.Sprint(version) {
+	if number, has := object.Member("version"); !has || !slices.Contains([]string{"1", "2", "3"}, number.Text()) {
 		return nil, fmt.Errorf("its version is not 1 to %d: was it written by a newer program?", version)
 	}
 	var w written
@@ -130,6 +137,13 @@ func (e *entry) setKey(k *writtenKey, alg jose.Algorithm) (err error) {
 			e.public = e.signer.Key()
 		}
 		return err
+	}
+	switch len(k.Sealing) {
+	case 0:
+	case opaque.SecretSize:
+		e.secret = (*secret)(k.Sealing)
+	default:
+		return fmt.Errorf("sealing must have %d bytes", opaque.SecretSize)
 	}
 	e.public, err = jose.ParseJWK(k.Public)
 	return err

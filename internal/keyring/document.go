@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/jose"
+	"github.com/caddyjwt/gateway/internal/opaque"
 )
 
 // MaxFormer is how many former keys there may be.
@@ -44,6 +45,28 @@ type entry struct {
 	state  State
 	since  time.Time // of the state
 	until  time.Time // of a former key: when its last token has ended
+	// secret seals opaque tokens, if the key is a former one. Others have it in their private key: see sealing. It is nil
+	// in a document from before there were such tokens.
+	secret *secret
+}
+
+// secret is behind a pointer of its own, so that nobody prints it who prints an entry.
+type secret [opaque.SecretSize]byte
+
+// sealing is the secret that seals opaque tokens; nil if nobody knows it.
+func (e *entry) sealing() *secret {
+	if e.signer == nil {
+		return e.secret
+	}
+	private, err := e.signer.PKCS8()
+	if err != nil {
+		return nil
+	}
+	made, err := opaque.SecretOf(private)
+	if err != nil {
+		return nil
+	}
+	return (*secret)(&made)
 }
 
 func (e *entry) algorithm() jose.Algorithm {
@@ -141,7 +164,10 @@ func (d *document) succeeded(now time.Time, longest time.Duration, signs, next *
 	if len(after.former()) >= MaxFormer {
 		return nil, ErrTooMany
 	}
-	former := &entry{public: d.signs().public, state: Former, since: now, until: now.Add(max(longest, 0) + margin)}
+	former := &entry{
+		public: d.signs().public, secret: d.signs().sealing(), state: Former, since: now,
+		until: now.Add(max(longest, 0) + margin),
+	}
 	after.keys = slices.Concat(
 		[]*entry{newEntry(signs, Signs, now), newEntry(next, Next, now), former}, after.former())
 	return after, nil

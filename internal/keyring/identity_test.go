@@ -73,7 +73,7 @@ func TestAResetWithoutTheDocumentKeepsTheIdentity(t *testing.T) {
 // asVersion1 is a document as it was before rings had identities.
 func asVersion1(text string) string {
 	text = regexp.MustCompile(`\s*"ring": "\w+",`).ReplaceAllString(text, "")
-	return strings.Replace(text, `"version": 2`, `"version": 1`, 1)
+	return strings.Replace(text, `"version": 3`, `"version": 1`, 1)
 }
 
 func TestADocumentOfVersion1GetsAnIdentityWithItsNextChange(t *testing.T) {

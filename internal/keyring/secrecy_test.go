@@ -25,9 +25,16 @@ import (
 // a message may be cut.
 func secretsIn(t *testing.T, text string) (pieces []string) {
 	t.Helper()
-	var doc struct{ Keys []struct{ Private []byte } }
+	var doc struct {
+		Keys []struct{ Private, Sealing []byte }
+	}
 	must(t, json.Unmarshal([]byte(text), &doc))
 	for _, key := range doc.Keys {
+		if key.Sealing != nil {
+			numbers := strings.Trim(fmt.Sprint(key.Sealing[:8]), "[]")
+			pieces = append(pieces, base64.StdEncoding.EncodeToString(key.Sealing)[:24], hex.EncodeToString(key.Sealing)[:20],
+				numbers, strings.ReplaceAll(numbers, " ", ", "), string(key.Sealing[:8]))
+		}
 		if key.Private == nil {
 			continue
 		}

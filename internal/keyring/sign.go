@@ -56,6 +56,12 @@ func CheckHeader(name string) error {
 	return nil
 }
 
+// CheckMembers reports why further members of a header are not possible. The error is an ErrHeader.
+func CheckMembers(extra map[string]any) error {
+	_, err := encodeMembers(extra)
+	return err
+}
+
 // Sign makes a token of a payload with the key that signs now. The header has alg, kid, and typ unless that is empty
 // (RFC 7515 section 4.1). extra is further members, whose values are anything that encoding/json can write; nil means
 // none. The payload is 1 byte to 64 KiB long and is not read.

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyjwt/gateway/internal/causes"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/keyset"
+	"github.com/caddyjwt/gateway/internal/opaque"
 )
 
 // state is what is in force. It is immutable.
@@ -21,16 +22,20 @@ type state struct {
 	source  keyset.Source     // their public halves
 	set     *keyset.Set       // of source
 	jwks    []byte
-	head    []byte    // the beginning of the header of every token
-	changes time.Time // when the time of the first former key is over; zero for never
+	head    []byte                   // the beginning of the header of every token
+	changes time.Time                // when the time of the first former key is over; zero for never
+	secrets map[opaque.KeyID]*secret // of the keys that open opaque tokens
 }
 
 // newState makes what is in force at a time by a document.
 func newState(doc *document, hash [sha256.Size]byte, now time.Time) (*state, error) {
-	s := &state{doc: doc, hash: hash, keys: doc.alive(now)}
+	s := &state{doc: doc, hash: hash, keys: doc.alive(now), secrets: make(map[opaque.KeyID]*secret)}
 	public := make([]*jose.Key, len(s.keys))
 	for i, key := range s.keys {
 		public[i] = key.public
+		if secret := key.sealing(); secret != nil {
+			s.secrets[key.public.Thumbprint()] = secret
+		}
 		if key.state == Former && (s.changes.IsZero() || key.until.Before(s.changes)) {
 			s.changes = key.until
 		}

@@ -5,12 +5,12 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/caddyjwt/gateway/internal/causes"
 	"github.com/caddyjwt/gateway/internal/claims"
 	"github.com/caddyjwt/gateway/internal/clients"
+	"github.com/caddyjwt/gateway/internal/issuing"
 	"github.com/caddyjwt/gateway/internal/jose"
 	"github.com/caddyjwt/gateway/internal/keyset"
 	"github.com/caddyjwt/gateway/internal/proof/replay"
@@ -31,7 +31,8 @@ const (
 )
 
 // checkAssertion verifies a JWT with which a client shows who it is (RFC 7523 section 3). It is used up last, when all
-// else is good: otherwise strangers could use up those of others.
+// else is good: otherwise strangers could use up those of others. With an error, there is a client only if that has
+// shown who it is.
 func (s *Server) checkAssertion(ctx context.Context, all *clients.Set, by shown) (*clients.Client, error) {
 	token, err := jose.Parse(by.assertion, nil, authenticationType)
 	if err != nil {
@@ -65,8 +66,11 @@ func (s *Server) checkAssertion(ctx context.Context, all *clients.Set, by shown)
 		return nil, fmt.Errorf("client %q: client_assertion: %w", client.ID, err)
 	}
 	key := sha256.Sum256([]byte("client assertion\n" + s.o.Issuer + "\n" + client.ID))
-	err = s.o.Assertions.Use(ctx, key, set.ID, now, set.ExpiresAt.Add(clockDifference))
+	err = s.useOnce(ctx, client.ID, key, set.ID, set.ExpiresAt.Add(clockDifference))
+	failure, _ := errors.AsType[*issuing.Failure](err)
 	switch {
+	case failure != nil: // the client has shown who it is
+		return client, failure
 	case errors.Is(err, replay.ErrUsed):
 		return nil, fmt.Errorf("client %q: client_assertion: it was used before: each is good once", client.ID)
 	case err != nil:
@@ -85,7 +89,7 @@ func (s *Server) checkAssertionClaims(set *claims.Set, id string, now time.Time)
 		return errors.New("there is no aud: it must be the issuer or the address of the token endpoint")
 	}
 	for _, audience := range set.Audience {
-		if audience != s.o.Issuer && !slices.Contains(s.o.Addresses, audience) {
+		if !s.isOwn(audience) {
 			return fmt.Errorf("aud has %s, and it must be the issuer %q or the address of an endpoint, and nothing else",
 				causes.Quote(audience), s.o.Issuer)
 		}

@@ -83,8 +83,10 @@ func shownBy(q *Request) (by shown, err error) {
 	case ways > 1:
 		return by, refuse(issuing.InvalidRequest, "the client shows who it is in two ways: it must use one (RFC 6749 "+
 			"section 2.3)")
-	case (by.assertion == "") != (kind == ""), kind != "" && kind != assertionType:
+	case (by.assertion == "") != (kind == ""):
 		return by, refuse(issuing.InvalidRequest, "client_assertion goes with the client_assertion_type %s", assertionType)
+	case kind != "" && kind != assertionType: // a method that there is not (RFC 6749 section 5.2)
+		return by, unknown(fmt.Errorf("client_assertion_type is another one than %s", assertionType))
 	case basic == nil:
 		return by, nil
 	}
@@ -104,6 +106,10 @@ func shownBy(q *Request) (by shown, err error) {
 	return by, nil
 }
 
+// AttemptPrefix begins the name by which attempts with a secret count. So it is none of a user: a wrong secret must not
+// count against somebody who signs in.
+const AttemptPrefix = "client "
+
 // bySecret checks client_secret_basic and client_secret_post.
 func (s *Server) bySecret(q *Request, all *clients.Set, by shown) error {
 	if by.id == "" {
@@ -111,8 +117,7 @@ func (s *Server) bySecret(q *Request, all *clients.Set, by shown) error {
 	}
 	ctx := q.HTTP.Context()
 	err := all.CheckSecret(ctx, by.id, by.secret, func(check func() (bool, error)) error {
-		// The name is none of a user: a wrong secret must not count against somebody who signs in.
-		return s.o.Try(ctx, q.From, "client "+by.id, check)
+		return s.o.Try(ctx, q.From, AttemptPrefix+by.id, check)
 	})
 	switch {
 	case errors.Is(err, clients.ErrSecret):
@@ -127,10 +132,10 @@ func (s *Server) bySecret(q *Request, all *clients.Set, by shown) error {
 // byAssertion checks private_key_jwt.
 func (s *Server) byAssertion(q *Request, all *clients.Set, by shown) error {
 	client, err := s.checkAssertion(q.HTTP.Context(), all, by)
+	q.Client = client
 	switch {
-	case err == nil:
-		q.Client = client
-		return nil
+	case client != nil:
+		return err
 	case errors.Is(err, keyset.ErrUnavailable), errors.Is(err, replay.ErrUnavailable):
 		return issuing.Unavailable(err)
 	}

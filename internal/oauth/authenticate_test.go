@@ -114,7 +114,7 @@ func TestClientsThatHaveNotShownWhoTheyAre(t *testing.T) {
 		"post and an assertion":  {signed(good(), "client_id", "signer", "client_secret", secret), 400, "two ways"},
 		"no assertion_type":      {byForm("client_assertion", good()), 400, assertionType},
 		"another one": {byForm("client_assertion", good(), "client_assertion_type",
-			"urn:ietf:params:oauth:client-assertion-type:saml2-bearer"), 400, assertionType},
+			"urn:ietf:params:oauth:client-assertion-type:saml2-bearer"), 401, assertionType},
 		"no assertion":          {byForm("client_assertion_type", assertionType), 400, assertionType},
 		"nor one besides Basic": {own("batch", secret, "client_assertion_type", assertionType), 400, assertionType},
 		"another id":            {signed(good(), "client_id", "batch"), 401, "the form has another client_id"},

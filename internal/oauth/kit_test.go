@@ -132,6 +132,7 @@ type house struct {
 	sessions *session.Sessions
 	clients  atomic.Pointer[clients.Set]
 	options  oauth.Options
+	judge    *judge
 
 	unknown atomic.Bool // whether it is not known what is revoked
 	until   atomic.Int64
@@ -165,10 +166,11 @@ func newHouse(tb testing.TB, changes ...func(*house)) *house {
 	verifier, err := proof.NewVerifier()
 	must(tb, &err)
 	tb.Cleanup(verifier.Close)
+	h.judge = newJudge(tb, h)
 	h.options = oauth.Options{
 		Issuer: issuer, Addresses: []string{endpoint, issuer + "/introspect", issuer + "/revoke"}, Try: guard.Do,
 		Clients: h.clients.Load, Assertions: used, Keys: h.ring, Sign: h.signClient, Sessions: (*apps)(h),
-		Revocations: h, Now: h.clock.now, SignAnswer: h.signAnswer,
+		Revocations: h, Now: h.clock.now, SignAnswer: h.signAnswer, Judge: h.judge, Unseal: h.ring.Unseal,
 		Proofs: &possession.Policy{DPoP: &possession.DPoP{
 			Algorithms: possession.Algorithms(), MaxAge: possession.DefaultMaxAge, Verifier: verifier, Replays: used,
 		}},
@@ -271,8 +273,11 @@ func (h *house) setClients(tb testing.TB, list ...clients.Client) {
 	h.clients.Store(set)
 }
 
-func (h *house) signClient(_ context.Context, c *issuing.Claims) (string, error) {
+func (h *house) signClient(_ context.Context, client *clients.Client, c *issuing.Claims) (string, error) {
 	h.signed.Add(1)
+	if client.Opaque {
+		return h.ring.Seal(c.Payload())
+	}
 	return h.ring.Sign(nil, "at+jwt", c.Payload())
 }
 
@@ -285,14 +290,14 @@ func (h *house) signSession(_ context.Context, a *session.Access) (string, error
 }
 
 // IsOut implements oauth.Revocations with the ledger.
-func (h *house) IsOut(set *claims.Set) (bool, error) {
+func (h *house) IsOut(set *claims.Set, raw string) (bool, error) {
 	if h.unknown.Load() {
 		return false, errDown
 	}
 	if h.clients.Load().Find(set.ClientID) == nil {
 		return true, nil
 	}
-	_, out := h.ledger.List().Revokes(revoke.Token{Issuer: issuer, Set: set})
+	_, out := h.ledger.List().Revokes(revoke.Token{Issuer: issuer, Set: set, Raw: raw})
 	return out, nil
 }
 

@@ -30,18 +30,23 @@ type Options struct {
 	DefaultAudience string
 	// Clients are those of this moment. App, of those that belong to an application, is known to Sessions.
 	Clients func() *clients.Set
-	// Try bounds the attempts with a secret: see attempts.Guard.Do.
+	// Try bounds the attempts with a secret: see attempts.Guard.Do. The name is that of the client behind AttemptPrefix.
 	Try func(ctx context.Context, from netip.Addr, name string, check func() (ok bool, err error)) error
 	// Assertions remembers what was used, so that it is good only once: see replay.Shared.
 	Assertions Assertions
 	// Keys verify tokens of this issuer.
 	Keys keyset.Source
-	// Sign makes an access token of claims for a client.
-	Sign func(ctx context.Context, c *issuing.Claims) (token string, err error)
+	// Unseal returns the claims of an opaque access token of this issuer. The error is opaque.ErrMalformed for what is
+	// none, opaque.ErrForged or keyset.ErrUnknownKey for one that does not count, or keyset.ErrUnavailable.
+	Unseal func(ctx context.Context, token string) (claims []byte, err error)
+	// Sign makes an access token of claims for a client, which is opaque if the client says so.
+	Sign func(ctx context.Context, client *clients.Client, c *issuing.Claims) (token string, err error)
 	// SignAnswer makes a JWT of an answer to introspection, with the type SignedAnswer.
 	SignAnswer func(payload []byte) (string, error)
 	// Sessions are those of the applications.
 	Sessions Sessions
+	// Judge judges tokens that clients hand in.
+	Judge Judge
 	// Proofs judges DPoP proofs.
 	Proofs *possession.Policy
 	// Revocations knows which tokens are out, and takes further ones.
@@ -51,6 +56,8 @@ type Options struct {
 	Leeway time.Duration
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
+	// Wait waits for a while, or until the context ends. Default: by the clock of the process.
+	Wait func(ctx context.Context, d time.Duration)
 }
 
 // Assertions remembers assertions that were used.
@@ -79,9 +86,9 @@ type Pair struct {
 
 // Revocations are those of the issuer.
 type Revocations interface {
-	// IsOut reports whether a token of the issuer is revoked, or has no application or client any more. An error means
-	// that this is not known now.
-	IsOut(set *claims.Set) (bool, error)
+	// IsOut reports whether a token of the issuer is revoked, or has no application or client any more. raw is the text of
+	// an opaque one, which operators revoke by it, and else empty. An error means that this is not known now.
+	IsOut(set *claims.Set, raw string) (bool, error)
 	// Revoke revokes one token. It returns when that is in force. From a moment on, which is after the exp of the token,
 	// it may be forgotten.
 	Revoke(ctx context.Context, id string, until time.Time) error
@@ -89,16 +96,18 @@ type Revocations interface {
 
 // Server answers the endpoints of one issuer. It is safe for concurrent use.
 type Server struct {
-	o       Options
-	begun   time.Time // the clock of revoked counts from here
-	revoked paces     // of clients that revoke their tokens
+	o          Options
+	begun      time.Time // the clock of the others counts from here
+	revoked    paces     // of clients that revoke their tokens
+	remembered rooms     // of clients that use assertions
 }
 
 // New makes a Server.
 func New(o Options) (*Server, error) {
 	switch {
 	case o.Issuer == "" || o.Clients == nil || o.Try == nil || o.Assertions == nil || o.Keys == nil || o.Sign == nil ||
-		o.Sessions == nil || o.Revocations == nil || o.Proofs == nil || o.SignAnswer == nil:
+		o.Sessions == nil || o.Revocations == nil || o.Proofs == nil || o.SignAnswer == nil || o.Judge == nil ||
+		o.Unseal == nil:
 		return nil, errors.New("an option of the endpoints for clients is missing")
 	case len(o.Addresses) == 0 || slices.Contains(o.Addresses, ""):
 		return nil, errors.New("an address of the endpoints for clients is missing")
@@ -109,7 +118,19 @@ func New(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Wait == nil {
+		o.Wait = wait
+	}
 	return &Server{o: o, begun: time.Now()}, nil
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // Request is a request of a client.
@@ -124,6 +145,11 @@ type Request struct {
 
 	// Client is set as soon as it is known who the client is.
 	Client *clients.Client
+
+	// Ended is set by Revoke when something has ended: "session" or "token".
+	Ended string
+	// EndedID is its sid or jti.
+	EndedID string
 
 	form        issuing.Form
 	key         *Key   // that the client has proved to have

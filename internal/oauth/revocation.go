@@ -28,6 +28,8 @@ func (s *Server) Revoke(q *Request) error {
 	err := s.o.Sessions.End(ctx, q.Client.App, token)
 	switch {
 	case err == nil:
+		q.Ended = "session"
+		q.EndedID, _ = session.SIDOf(token)
 		return nil
 	case errors.Is(err, session.ErrInvalid):
 		return notYours()
@@ -49,6 +51,7 @@ func (s *Server) Revoke(q *Request) error {
 	if err := s.o.Revocations.Revoke(ctx, set.ID, set.ExpiresAt.Add(s.o.Leeway+margin)); err != nil {
 		return issuing.Unavailable(err)
 	}
+	q.Ended, q.EndedID = "token", set.ID
 	return nil
 }
 
@@ -63,7 +66,7 @@ func (s *Server) mayRevoke(c *clients.Client) error {
 	if c.IsPublic() {
 		return nil
 	}
-	wait := s.revoked.take(c.ID, mostRevoked, c.AccessLifetime+s.o.Leeway+margin, time.Since(s.begun))
+	wait := s.revoked.take(c.ID, mostRevoked, c.LongestLifetime()+s.o.Leeway+margin, time.Since(s.begun))
 	if wait > 0 {
 		return issuing.TooMany(wait, errors.New("the client has revoked too many tokens"))
 	}

@@ -43,12 +43,15 @@ var arrows = map[string][]string{
 	"internal/clients": {"internal/causes", "internal/hashing", "internal/keyset", "internal/setting", "internal/users"},
 	"internal/oauth": {
 		"internal/causes", "internal/claims", "internal/clients", "internal/issuing", "internal/jose", "internal/keyset",
-		"internal/clientcert", "internal/possession", "internal/proof/replay", "internal/session",
-		// its tests have an issuer, and what verifies its answers
-		"internal/authserver", "internal/proof", "internal/proof/nonce", "internal/keyring", "internal/revoke",
+		"internal/clientcert", "internal/possession", "internal/proof/replay", "internal/session", "internal/strictjson",
+		"internal/opaque",
+		// its tests have an issuer, and what verifies tokens and its answers
+		"introspect", "internal/authserver", "internal/gate", "internal/bearer", "internal/proof", "internal/proof/nonce",
+		"internal/keyring", "internal/revoke",
 		"internal/store", "internal/users/attempts",
 	},
-	"internal/keyring": {"internal/jose", "internal/keyset", "internal/causes", "internal/strictjson"},
+	"internal/opaque":  nil,
+	"internal/keyring": {"internal/jose", "internal/keyset", "internal/causes", "internal/strictjson", "internal/opaque"},
 	"internal/session": {
 		"internal/store",
 		"internal/claims", "internal/revoke", // its tests have a real ledger
@@ -233,7 +236,8 @@ var arrows = map[string][]string{
 		"caddyjwt/words", "caddyjwt/clienttls", "caddyjwt/decryption", "caddyjwt/backchannel", "caddyjwt/pool",
 		"caddyjwt/process", "caddyjwt/require", "caddyjwt/revocations", "caddyjwt/localissuer", "internal/gate",
 		"internal/authserver",
-		"introspect", "internal/fetch", "internal/hashing", "internal/jose", "internal/keyset", "internal/claims",
+		"introspect", "internal/fetch", "internal/hashing", "internal/jose", "internal/keyset", "internal/opaque",
+		"internal/claims",
 		"internal/certchain",
 		"internal/privatekey", "internal/rotating", "internal/setting", "internal/tenant", "internal/tenantkeys",
 	},
@@ -249,10 +253,12 @@ var arrows = map[string][]string{
 
 	"caddyjwt/tokenissuer": {
 		"caddyjwt", "caddyjwt/clienttls", "internal/store", "caddyjwt/tokenissuer/people", "caddyjwt/process",
-		"caddyjwt/tokenissuer/applications", "caddyjwt/tokenissuer/registration",
+		"caddyjwt/tokenissuer/applications", "caddyjwt/tokenissuer/registration", "caddyjwt/tokenissuer/trusted",
+		"caddyjwt/tokenissuer/wellknown",
 		"internal/clients", "internal/oauth", "internal/possession", "internal/proof/replay",
 		"caddyjwt/words", "caddyjwt/bodies", "caddyjwt/cors", "caddyjwt/document", "caddyjwt/facts", "caddyjwt/issuers",
-		"caddyjwt/localissuer", "caddyjwt/tokenissuer/command", "caddyjwt/tokenissuer/orders", "caddyjwt/adminroute",
+		"caddyjwt/localissuer", "caddyjwt/reach", "caddyjwt/tokenissuer/command", "caddyjwt/tokenissuer/orders",
+		"caddyjwt/adminroute",
 		"caddyjwt/pool", // its tests open a store
 		"caddyjwt/onheader", "caddyjwt/revocations", "internal/apppath", "internal/bearer", "internal/claims",
 		"internal/gate", "internal/hashing", "internal/issuing", "internal/jose", "internal/keyring", "internal/keyset",
@@ -260,6 +266,11 @@ var arrows = map[string][]string{
 		"internal/durations",
 	},
 
+	"caddyjwt/tokenissuer/trusted": {
+		"caddyjwt/issuers", "caddyjwt/pool", "caddyjwt/words",
+		"internal/bearer", "internal/gate", "internal/oauth", "internal/possession", "internal/setting",
+	},
+	"caddyjwt/tokenissuer/wellknown": {"internal/clients", "internal/jose", "internal/possession"},
 	"caddyjwt/tokenissuer/applications": {
 		"caddyjwt/issuers", "caddyjwt/words", "internal/apppath", "internal/keyring", "internal/setting", "internal/users",
 	},
@@ -270,12 +281,14 @@ var arrows = map[string][]string{
 	"caddyjwt/tokenissuer/registration": {
 		"caddyjwt/tokenissuer/orders",
 		"caddyjwt/issuers", "caddyjwt/pool", "caddyjwt/process", "caddyjwt/words", "internal/clients", "internal/fetch",
-		"internal/jose", "internal/keyset", "internal/setting", "internal/smallfile", "internal/strictjson", "internal/users",
+		"internal/jose", "internal/keyring", "internal/keyset", "internal/setting", "internal/smallfile",
+		"internal/strictjson", "internal/users", "internal/claims", "internal/issuing",
 	},
 	"caddyjwt/tokenissuer/orders": {"caddyjwt/adminroute"},
 	"caddyjwt/tokenissuer/command": {
 		"caddyjwt/command/endpoint", "caddyjwt/command/kong/caddytext", "caddyjwt/tokenissuer/orders",
-		"caddyjwt/tokenissuer/registration", "internal/rewrite", "internal/smallfile", "internal/terminal", "internal/users",
+		"caddyjwt/tokenissuer/registration", "internal/rewrite", "internal/smallfile", "internal/terminal",
+		"internal/users", "caddyjwt/words",
 	},
 
 	"caddyjwt": {

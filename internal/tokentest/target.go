@@ -1,6 +1,7 @@
 package tokentest
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
@@ -9,12 +10,14 @@ import (
 // Target is a verifier under attack: all that an attacker knows of it, and the key that only its issuer has. It allows
 // no leeway and tokens of up to a megabyte.
 type Target struct {
-	Key      *Key      // the only key that the verifier has; it has an id
-	Stranger *Key      // another key for the same algorithm, under an id of its own
-	Issuer   string    // a URL
-	Audience string    // a URL
-	Now      time.Time // good tokens are valid for hours from here
-	Trap     string    // the URL of a server that nobody may visit
+	Key      *Key          // the only key that the verifier has; it has an id
+	Stranger *Key          // another key for the same algorithm, under an id of its own
+	Issuer   string        // a URL
+	Audience string        // a URL
+	Now      time.Time     // good tokens are valid for hours from here
+	Subject  string        // of good tokens; empty for none
+	Life     time.Duration // of good tokens, from Now on; 0 for four hours
+	Trap     string        // the URL of a server that nobody may visit
 }
 
 // What else can be wrong with a hostile token, beside what AlgorithmAttacks are about.
@@ -47,12 +50,13 @@ func (t *Target) names() string { return `"alg":"` + t.Key.Alg + `","kid":` + st
 
 // payload is a claims set that is accepted, with more members before the good ones.
 func (t *Target) payload(more ...string) string {
-	return `{` + strings.Join(append(more, t.claim("iss"), t.claim("aud"), t.claim("exp")), ",") + `}`
+	return `{` + strings.Join(append(append(more, t.subject()...), t.claim("iss"), t.claim("aud"), t.claim("exp")), ",") +
+		`}`
 }
 
 // instead is a claims set that is accepted but for one claim: a member, or nothing, stands in its place.
 func (t *Target) instead(of, member string) string {
-	members := []string{}
+	members := t.subject()
 	for _, name := range []string{"iss", "aud", "exp"} {
 		if name != of {
 			members = append(members, t.claim(name))
@@ -64,6 +68,14 @@ func (t *Target) instead(of, member string) string {
 	return `{` + strings.Join(members, ",") + `}`
 }
 
+// subject is the claim sub, if there is one.
+func (t *Target) subject() []string {
+	if t.Subject == "" {
+		return nil
+	}
+	return []string{`"sub":` + strconv.Quote(t.Subject)}
+}
+
 // claim is one of the claims that every good token here has.
 func (t *Target) claim(name string) string {
 	switch name {
@@ -72,7 +84,7 @@ func (t *Target) claim(name string) string {
 	case "aud":
 		return `"aud":` + strconv.Quote(t.Audience)
 	default:
-		return `"exp":` + strconv.FormatInt(t.Now.Unix()+4*3600, 10)
+		return `"exp":` + strconv.FormatInt(t.Now.Add(cmp.Or(t.Life, 4*time.Hour)).Unix(), 10)
 	}
 }
 

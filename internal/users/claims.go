@@ -34,6 +34,7 @@ var own = []string{
 	"client_id", "scope", "act", "may_act", // RFC 8693 section 4
 	"auth_time", "acr", "amr", "authorization_details", // RFC 9068 section 2.2.1, RFC 9396 section 9
 	"cnf",    // RFC 7800 section 3.1
+	"sub_id", // RFC 9493 section 4.1
 	"events", // RFC 8417 section 2.2
 	"azp", "nonce", "sid", "typ", "app", "group", "roles",
 }

@@ -15,7 +15,7 @@ import (
 func TestAttackADirectoryDoesNotSetWhatTheIssuerSets(t *testing.T) {
 	for _, name := range []string{
 		"iss", "sub", "sid", "app", "jti", "aud", "client_id", "iat", "exp", "nbf", "group", "cnf", "typ", "events", "act",
-		"may_act", "scope", "roles", "auth_time", "acr", "amr", "nonce", "azp", "authorization_details",
+		"may_act", "scope", "roles", "auth_time", "acr", "amr", "nonce", "azp", "authorization_details", "sub_id",
 		"Sub", "SUB", "\u017fub", "I\u017f\u017f",
 		"", "a\x00", "\xff", strings.Repeat("x", 129),
 	} {

@@ -43,6 +43,7 @@ var special = map[reflect.Type]object{
 		"type": "string", "minLength": 1,
 		"description": "A number as a text, such as \"18\": Caddy rounds the numbers of a configuration.",
 	},
+	reflect.TypeFor[json.RawMessage](): {"description": "Any JSON. Caddy rounds the numbers of a configuration."},
 	reflect.TypeFor[issuers.KeySources](): {
 		"anyOf": []object{
 			{"$ref": "#/$defs/issuers.Keys"},

@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
-	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/caddyjwt/gateway/caddyjwt/command/kong/caddytext"
@@ -20,9 +18,9 @@ import (
 type clientAddOptions struct {
 	clientOptions
 	secretOptions
+	furtherOptions
 	scopes, audience, introspect []string
-	lifetime, proof              string
-	publicKey                    string
+	proof, publicKey             string
 }
 
 func clientAddCommand() *cobra.Command {
@@ -40,7 +38,7 @@ If there is no file, it is made, and only its owner can read it: the user that C
 A client needs an audience to have tokens for, unless the issuer has a default_audience, or it has --introspect and only
 asks about tokens.`,
 		Example: `  caddy token-issuer client add --file /etc/caddy/clients.json --id billing \
-    --scope read --scope write --audience https://api.example.com
+    --scope read --scope write --audience https://api.example.com --claim tenant=acme
   caddy token-issuer client add --file /etc/caddy/clients.json --id gate --introspect https://api.example.com
   caddy token-issuer client add --id batch --audience https://api.example.com --public-key batch.pem`,
 		Args: takesFlagsOnly,
@@ -52,7 +50,7 @@ asks about tokens.`,
 	flags.StringArrayVar(&o.scopes, "scope", nil, "A scope that the client may have. Repeatable")
 	flags.StringArrayVar(&o.audience, "audience", nil, "A resource that it may have tokens for. Repeatable")
 	flags.StringArrayVar(&o.introspect, "introspect", nil, "An audience whose tokens it may ask about. Repeatable")
-	flags.StringVar(&o.lifetime, "access-lifetime", "", "How long its access tokens live (default 5m)")
+	o.furtherOptions.addTo(flags)
 	flags.StringVar(&o.proof, "proof", "", "What its tokens are bound to: dpop or mtls (default: what it proves itself)")
 	flags.StringVar(&o.publicKey, "public-key", "", "File with its public key, in PEM, in place of a secret")
 	flags.BoolVar(&o.json, "json", false, "Print JSON")
@@ -60,7 +58,7 @@ asks about tokens.`,
 }
 
 func (o *clientAddOptions) run(cmd *cobra.Command) error {
-	if err := o.check(cmd, "access-lifetime", "proof", "public-key", "algorithm"); err != nil {
+	if err := o.check(cmd, "token", "proof", "public-key", "algorithm"); err != nil {
 		return err
 	}
 	client, err := o.client(cmd)
@@ -107,12 +105,8 @@ func (o *clientAddOptions) run(cmd *cobra.Command) error {
 // client is the client of the flags, without a secret.
 func (o *clientAddOptions) client(cmd *cobra.Command) (*registration.Client, error) {
 	c := &registration.Client{ID: o.id, Scopes: o.scopes, Audience: o.audience, Introspect: o.introspect, Proof: o.proof}
-	if o.lifetime != "" {
-		lifetime, err := caddy.ParseDuration(o.lifetime)
-		if err != nil || lifetime <= 0 {
-			return nil, errors.New("--access-lifetime: expected a duration such as 5m")
-		}
-		c.AccessLifetime = caddy.Duration(lifetime)
+	if err := o.set(c); err != nil {
+		return nil, err
 	}
 	if o.publicKey == "" {
 		return c, nil
@@ -150,7 +144,7 @@ func (o *clientAddOptions) printBlock(
 
 // block is a client as a Caddyfile has it. Its public key stays in its file.
 func (o *clientAddOptions) block(c *registration.Client) (text string, err error) {
-	var key, proof, lifetime []string
+	var key, proof []string
 	if c.Proof != "" {
 		proof = []string{c.Proof}
 	}
@@ -160,9 +154,6 @@ func (o *clientAddOptions) block(c *registration.Client) (text string, err error
 			return "", err
 		}
 		key = []string{path}
-	}
-	if c.AccessLifetime != 0 {
-		lifetime = []string{time.Duration(c.AccessLifetime).String()}
 	}
 	id, err := token(c.ID)
 	if err != nil {
@@ -175,7 +166,7 @@ func (o *clientAddOptions) block(c *registration.Client) (text string, err error
 			values []string
 		}{
 			{"secret_hash", c.SecretHashes}, {"public_key", key}, {"scopes", c.Scopes}, {"audience", c.Audience},
-			{"introspect", c.Introspect}, {"proof", proof}, {"access_lifetime", lifetime},
+			{"introspect", c.Introspect}, {"proof", proof},
 		} {
 			if len(of.values) == 0 {
 				continue
@@ -188,6 +179,7 @@ func (o *clientAddOptions) block(c *registration.Client) (text string, err error
 			}
 			out.Line(line...)
 		}
+		err = errors.Join(err, furtherLines(&out, c))
 	}, "client", id)
 	return out.String(), err
 }

@@ -3,6 +3,7 @@
 package orders
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -108,11 +109,31 @@ type Client struct {
 	Scopes         []string `json:"scopes"`
 	Audience       []string `json:"audience"`
 	Introspect     []string `json:"introspect"`
+	// Exchange says whose tokens it can hand in for others.
+	Exchange []Exchange `json:"exchange,omitempty"`
 	// Proof is what its access tokens are bound to at least: "dpop" or "mtls".
 	Proof string `json:"proof,omitempty"`
+	// Token is "opaque" if nobody but the issuer can read its access tokens.
+	Token string `json:"token,omitempty"`
 	// AccessLifetime is how many seconds its access tokens live. A client without tokens in its own name has none.
-	AccessLifetime int64  `json:"access_lifetime,omitempty"`
-	From           Source `json:"from"`
+	AccessLifetime int64 `json:"access_lifetime,omitempty"`
+	// AccessLifetimes are those of single audiences.
+	AccessLifetimes map[string]int64 `json:"access_lifetimes,omitempty"`
+	// Claims and Header are what its tokens have besides.
+	Claims map[string]json.RawMessage `json:"claims,omitempty"`
+	Header map[string]any             `json:"header,omitempty"`
+	From   Source                     `json:"from"`
+}
+
+// Exchange is whose tokens a client can hand in, and what it gets for them.
+type Exchange struct {
+	From            string   `json:"from"`
+	Grant           string   `json:"grant"`                      // the grant_type
+	SubjectAudience []string `json:"subject_audience,omitempty"` // none means the id of the client
+	Audience        []string `json:"audience,omitempty"`         // none means those of the client
+	Scopes          []string `json:"scopes,omitempty"`
+	Claims          []string `json:"claims,omitempty"`
+	SubjectPrefix   string   `json:"subject_prefix,omitempty"`
 }
 
 // Source is where a client is registered.

@@ -1,10 +1,11 @@
 package registration
 
 import (
-	"github.com/caddyserver/caddy/v2"
-
 	"github.com/caddyjwt/gateway/caddyjwt/words"
 )
+
+// audienceMistakes are what people write in place of audiences.
+var audienceMistakes = []words.Mistake{words.SingleQuotes, words.ShellVariable, words.CommaList, words.Unfilled}
 
 // Table has the words of the block of a client.
 var Table = words.Table[Client]{Name: "client", Words: []words.Word[Client]{
@@ -20,13 +21,19 @@ var Table = words.Table[Client]{Name: "client", Words: []words.Word[Client]{
 	{Name: "grants", Usage: []string{"client_credentials|none"},
 		Reader: words.Texts(func(c *Client) *[]string { return &c.Grants }, words.CommaList)},
 	{Name: "audience", Usage: []string{"<aud...>"}, Reader: words.Texts(func(c *Client) *[]string { return &c.Audience },
-		words.SingleQuotes, words.ShellVariable, words.CommaList, words.Unfilled)},
+		audienceMistakes...)},
 	{Name: "introspect", Usage: []string{"<aud...>"}, Reader: words.Texts(
-		func(c *Client) *[]string { return &c.Introspect },
-		words.SingleQuotes, words.ShellVariable, words.CommaList, words.Unfilled)},
+		func(c *Client) *[]string { return &c.Introspect }, audienceMistakes...)},
 	{Name: "proof", Usage: []string{"dpop|mtls"}, Reader: words.Text(func(c *Client) *string { return &c.Proof })},
-	{Name: "access_lifetime", Usage: []string{"<duration>"},
-		Reader: words.Duration(func(c *Client) *caddy.Duration { return &c.AccessLifetime })},
+	{Name: "exchange", Usage: []string{"from <issuer>"}, Repeatable: true, Reader: words.WithBlock(
+		words.Custom(readExchange, func(c *Client) []any { return []any{&c.Exchange} }), &exchangeTable)},
+	{Name: "token", Usage: []string{"jwt|opaque"}, Reader: words.Text(func(c *Client) *string { return &c.Token })},
+	{Name: "access_lifetime", Usage: []string{"<duration> [<aud...>]"}, Repeatable: true, Reader: words.Custom(
+		readLifetime, func(c *Client) []any { return []any{&c.AccessLifetime, &c.AccessLifetimes} })},
+	{Name: "claim", Usage: []string{"<name> <text>", "<name> json <value>"}, Repeatable: true,
+		Reader: readMembers("claim", func(c *Client) *members { return &c.Claims })},
+	{Name: "header", Usage: []string{"<name> <text>", "<name> json <value>"}, Repeatable: true,
+		Reader: readMembers("header", func(c *Client) *members { return &c.Header })},
 }}
 
 // readHashes reads hashes of secrets. No error repeats one: people write the secret itself.

@@ -1,7 +1,6 @@
 package registration
 
 import (
-	"cmp"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -20,18 +19,14 @@ import (
 	"github.com/caddyjwt/gateway/internal/users"
 )
 
-// The life of access tokens of clients.
-const (
-	defaultLifetime = 5 * time.Minute
-	leastLifetime   = 10 * time.Second
-	longestLifetime = 24 * time.Hour
-)
-
 // Settings are what a configuration says about clients.
 type Settings struct {
 	Clients         []Client
 	File            string
 	DefaultAudience string
+	// Issuer is the one that has the clients, and Trusted are those whose tokens they may hand in.
+	Issuer  string
+	Trusted []string
 	// Public are the clients of the applications.
 	Public []clients.Client
 }
@@ -40,15 +35,20 @@ type Settings struct {
 // yet.
 type Plan struct {
 	DefaultAudience string
+	issuer          string // empty while a file is only checked
+	trusted         []string
 	file            string // empty for none
 	fixed           []clients.Client
 	jwks            map[string]string // addresses of key sets, by client
 	unknown         bool              // some value is not known yet
+	known           *clients.Set      // those of the configuration; nil while a value is not known
 }
 
 // Compile checks the clients. An error names a field of the handler: Clients, ClientsFile or DefaultAudience.
 func Compile(s *words.Settings, from Settings) (p *Plan, err error) {
-	p = &Plan{jwks: make(map[string]string), fixed: slices.Clone(from.Public)}
+	p = &Plan{
+		jwks: make(map[string]string), fixed: slices.Clone(from.Public), issuer: from.Issuer, trusted: from.Trusted,
+	}
 	if err := words.NotEmpty("clients", from.Clients); err != nil {
 		return nil, setting.In("Clients", err)
 	}
@@ -71,7 +71,7 @@ func Compile(s *words.Settings, from Settings) (p *Plan, err error) {
 	if p.unknown {
 		return p, nil
 	}
-	if _, err := p.set(p.fixed); err != nil {
+	if p.known, err = p.set(p.fixed); err != nil {
 		return nil, inClients(err, len(from.Public))
 	}
 	if !fileKnown {
@@ -79,6 +79,9 @@ func Compile(s *words.Settings, from Settings) (p *Plan, err error) {
 	}
 	return p, p.tryFile(s)
 }
+
+// IsTaken reports whether no user can have a name, as far as the configuration says: see clients.Set.
+func (p *Plan) IsTaken(name string) bool { return p.known != nil && p.known.IsTaken(name) }
 
 // inClients is an error about a client, whose place in the set is after those of the applications.
 func inClients(err error, before int) error {
@@ -93,7 +96,8 @@ func inClients(err error, before int) error {
 
 // ofSettings has the fields of clients.Client that have another name here.
 var ofSettings = strings.NewReplacer("Audiences", "Audience", "Introspects", "Introspect",
-	"Certificate", "TLSClientAuth")
+	"Certificate", "TLSClientAuth", "Exchanges", "Exchange", "Accepted", "SubjectAudience", "Prefix", "SubjectPrefix",
+	"Lifetimes", "AccessLifetimes")
 
 // set makes the set of these clients.
 func (p *Plan) set(list []clients.Client) (*clients.Set, error) {
@@ -129,7 +133,7 @@ func (p *Plan) compile(s *words.Settings, c *Client) (*clients.Client, error) {
 	case c.JWKS != "":
 		p.jwks[c.ID] = resolved.JWKS
 	}
-	return resolved.client(p.DefaultAudience)
+	return resolved.client(p)
 }
 
 // checkWritten checks what is written before placeholders are resolved: lists that restrict nothing, and placeholders
@@ -150,6 +154,12 @@ func (c *Client) checkWritten() error {
 		return err
 	}
 	if err := literal("Scopes", "scopes", c.Scopes...); err != nil {
+		return err
+	}
+	if err := c.checkExchangesWritten(false); err != nil {
+		return err
+	}
+	if err := c.checkMembersWritten(false); err != nil {
 		return err
 	}
 	if of := c.TLSClientAuth; of != nil {
@@ -201,7 +211,27 @@ func (c *Client) resolve(s *words.Settings) (r *Client, known bool, err error) {
 	resolve("Introspect", &r.Introspect, func() ([]string, bool, error) { return s.Texts("introspect", c.Introspect) })
 	one("PublicKey", "public_key", &r.PublicKey, s.PEM)
 	one("JWKS", "jwks", &r.JWKS, s.Text)
-	return r, known, err
+	if err != nil {
+		return nil, false, err
+	}
+	for _, of := range []struct {
+		field, word string
+		into        *members
+	}{{"Claims", "claim", &r.Claims}, {"Header", "header", &r.Header}} {
+		all, is, err := resolveMembers(s, of.word, *of.into)
+		if err != nil {
+			return nil, false, setting.In(of.field, err)
+		}
+		*of.into, known = all, known && is
+	}
+	lifetimes, is, err := c.resolveLifetimes(s)
+	if err != nil {
+		return nil, false, setting.In("AccessLifetimes", err)
+	}
+	r.AccessLifetimes, known = lifetimes, known && is
+	exchanges, is, err := c.resolveExchanges(s)
+	r.Exchange = exchanges
+	return r, known && is, err
 }
 
 // Longest is the longest life of an access token of any client. The file may have another client at any time.
@@ -210,36 +240,54 @@ func (p *Plan) Longest() (longest time.Duration) {
 		return longestLifetime
 	}
 	for i := range p.fixed {
-		longest = max(longest, p.fixed[i].AccessLifetime)
+		longest = max(longest, p.fixed[i].LongestLifetime())
 	}
 	return longest
 }
 
 // client makes a client of settings that are resolved.
-func (c *Client) client(defaultAudience string) (*clients.Client, error) {
+func (c *Client) client(p *Plan) (*clients.Client, error) {
 	made := &clients.Client{
 		ID: c.ID, SecretHashes: c.SecretHashes, Scopes: c.Scopes, Audiences: c.Audience, Introspects: c.Introspect,
-		AccessLifetime: cmp.Or(time.Duration(c.AccessLifetime), defaultLifetime),
 	}
-	if len(made.Audiences) == 0 && defaultAudience != "" {
-		made.Audiences = []string{defaultAudience}
+	if len(made.Audiences) == 0 && p.DefaultAudience != "" {
+		made.Audiences = []string{p.DefaultAudience}
+		if p.issuer == "" { // nobody knows which one that will be
+			for audience := range c.AccessLifetimes {
+				if audience != p.DefaultAudience {
+					made.Audiences = append(made.Audiences, audience)
+				}
+			}
+		}
 	}
-	switch {
-	case made.AccessLifetime < leastLifetime || made.AccessLifetime > longestLifetime:
-		return nil, setting.Errorf("AccessLifetime", "client %q: access_lifetime %v is not between %v and %v", c.ID,
-			made.AccessLifetime, leastLifetime, longestLifetime)
-	case made.AccessLifetime%time.Second != 0:
-		return nil, setting.Errorf("AccessLifetime", "client %q: access_lifetime %v: write whole seconds", c.ID,
-			made.AccessLifetime)
+	if err := c.setLifetimes(made); err != nil {
+		return nil, err
+	}
+	if err := c.setMembers(made); err != nil {
+		return nil, err
 	}
 	switch made.Proof = clients.Proof(c.Proof); made.Proof {
 	case "", clients.DPoP, clients.MTLS:
 	default:
 		return nil, setting.Errorf("Proof", "client %q: proof %q: expected dpop or mtls", c.ID, c.Proof)
 	}
+	switch c.Token {
+	case "", "jwt":
+	case "opaque":
+		made.Opaque = true
+	default:
+		return nil, setting.Errorf("Token", "client %q: token %q: expected jwt or opaque", c.ID, c.Token)
+	}
 	var err error
 	if made.Grants, err = c.grants(); err != nil {
 		return nil, setting.In("Grants", err)
+	}
+	if made.Exchanges, err = c.exchanges(p); err != nil {
+		return nil, err
+	}
+	if len(made.Grants)+len(made.Exchanges)+len(made.Introspects) == 0 {
+		return nil, setting.Errorf("Grants", "client %q can do nothing: leave grants out, or add introspect or exchange",
+			c.ID)
 	}
 	if c.PublicKey != "" {
 		if made.Keys, err = keyset.NewPEM([]byte(c.PublicKey)); err != nil {
@@ -259,7 +307,8 @@ func (c *Client) client(defaultAudience string) (*clients.Client, error) {
 // grants are those that the client may use.
 func (c *Client) grants() ([]clients.Grant, error) {
 	switch {
-	case len(c.Grants) == 0 && len(c.Introspect) > 0 && len(c.Audience) == 0, slices.Equal(c.Grants, []string{"none"}):
+	case len(c.Grants) == 0 && len(c.Introspect)+len(c.Exchange) > 0 && len(c.Audience) == 0, slices.Equal(c.Grants,
+		[]string{"none"}):
 		return nil, nil
 	case len(c.Grants) == 0, slices.Equal(c.Grants, []string{string(clients.ClientCredentials)}):
 		return []clients.Grant{clients.ClientCredentials}, nil

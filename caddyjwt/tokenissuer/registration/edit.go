@@ -20,11 +20,12 @@ func (f *File) Check() error {
 }
 
 func (f *File) set() (*clients.Set, error) {
-	list, err := f.compile(anyAudience)
+	plan := &Plan{DefaultAudience: anyAudience}
+	list, err := f.compile(plan)
 	if err != nil {
 		return nil, err
 	}
-	return new(Plan).set(list)
+	return plan.set(list)
 }
 
 // Find finds a client; nil for none.
@@ -44,7 +45,8 @@ func (f *File) Remove(id string) {
 // written is a client as a file has it. A lifetime is a text there, as people write it.
 type written struct {
 	Client
-	AccessLifetime string `json:"access_lifetime,omitempty"`
+	AccessLifetime  string            `json:"access_lifetime,omitempty"`
+	AccessLifetimes map[string]string `json:"access_lifetimes,omitempty"`
 }
 
 // Content is what a file with these clients has. It was read and checked as a token issuer does that.
@@ -56,6 +58,12 @@ func (f *File) Content() ([]byte, error) {
 		all.Clients[i].Client = f.Clients[i]
 		if lifetime := time.Duration(f.Clients[i].AccessLifetime); lifetime != 0 {
 			all.Clients[i].AccessLifetime = lifetime.String()
+		}
+		if len(f.Clients[i].AccessLifetimes) > 0 {
+			all.Clients[i].AccessLifetimes = make(map[string]string)
+		}
+		for audience, lifetime := range f.Clients[i].AccessLifetimes {
+			all.Clients[i].AccessLifetimes[audience] = time.Duration(lifetime).String()
 		}
 	}
 	var text bytes.Buffer

@@ -34,11 +34,20 @@ func all(t *testing.T) *registration.File {
 	return &registration.File{Clients: []registration.Client{
 		{ID: "<billing> & co", SecretHashes: []string{bcrypted, bcrypted}, Scopes: []string{"read", "write"},
 			Grants: []string{"client_credentials"}, Audience: []string{"https://api.example.com"},
-			Introspect: []string{"https://api.example.com"}, AccessLifetime: caddy.Duration(90 * time.Minute)},
+			Introspect: []string{"https://api.example.com"}, AccessLifetime: caddy.Duration(90 * time.Minute),
+			AccessLifetimes: map[string]caddy.Duration{"https://api.example.com": caddy.Duration(time.Minute)},
+			Claims:          map[string]json.RawMessage{"tenantId": json.RawMessage("7"), "roles": json.RawMessage(`["admin"]`)},
+			Header:          map[string]json.RawMessage{"X-Env": json.RawMessage(`"test"`)}, Token: "opaque"},
 		{ID: "batch", PublicKey: pem(t), Proof: "dpop"},
 		{ID: "pinned", TLSClientAuth: &registration.Certificate{Key: strings.Repeat("0b", 32)}},
-		{ID: "named", TLSClientAuth: &registration.Certificate{DNS: "named.example.com"}, Grants: []string{"none"}},
+		{ID: "named", TLSClientAuth: &registration.Certificate{DNS: "named.example.com"}, Grants: []string{"none"},
+			Introspect: []string{"https://api.example.com"}},
 		{ID: "gate", SecretHashes: []string{bcrypted}, Introspect: []string{"https://api.example.com"}},
+		{ID: "orders", SecretHashes: []string{bcrypted}, Exchange: []registration.Exchange{{
+			From: "https://idp.example.com", Grant: "token_exchange", SubjectAudience: []string{"https://api.example.com"},
+			Audience: []string{"https://pay.example.com"}, Scopes: []string{"read"}, Claims: []string{"email"},
+			SubjectPrefix: "idp:",
+		}, {From: "https://idp.example.com", Grant: "jwt_bearer"}}},
 	}}
 }
 
@@ -110,7 +119,7 @@ func TestFindingAndRemovingClients(t *testing.T) {
 	}
 	file.Remove("other")
 	file.Remove("batch")
-	if len(file.Clients) != 4 || file.Find("batch") != nil || file.Find("pinned") == nil || file.Hash() != bcrypted {
+	if len(file.Clients) != 5 || file.Find("batch") != nil || file.Find("pinned") == nil || file.Hash() != bcrypted {
 		t.Errorf("%+v", file)
 	}
 	if new(registration.File).Hash() != "" {
@@ -131,13 +140,21 @@ func TestWhatOperatorsSeeOfClients(t *testing.T) {
 	const want = `[` +
 		`{"client_id":"\u003cbilling\u003e \u0026 co","authentication":"client_secret","secrets":2,` +
 		`"grants":["client_credentials"],"scopes":["read","write"],"audience":["https://api.example.com"],` +
-		`"introspect":["https://api.example.com"],"access_lifetime":5400,"from":"file"},` +
+		`"introspect":["https://api.example.com"],"token":"opaque","access_lifetime":5400,` +
+		`"access_lifetimes":{"https://api.example.com":60},"claims":{"roles":["admin"],"tenantId":7},` +
+		`"header":{"X-Env":"test"},"from":"file"},` +
 		`{"client_id":"batch","authentication":"private_key_jwt","grants":["client_credentials"],"scopes":[],"audience":[],` +
 		`"introspect":[],"proof":"dpop","access_lifetime":300,"from":"file"},` +
 		`{"client_id":"gate","authentication":"client_secret","secrets":1,"grants":[],"scopes":[],"audience":[],` +
 		`"introspect":["https://api.example.com"],"from":"file"},` +
-		`{"client_id":"named","authentication":"tls_client_auth","grants":[],"scopes":[],"audience":[],"introspect":[],` +
-		`"from":"file"},` +
+		`{"client_id":"named","authentication":"tls_client_auth","grants":[],"scopes":[],"audience":[],` +
+		`"introspect":["https://api.example.com"],"from":"file"},` +
+		`{"client_id":"orders","authentication":"client_secret","secrets":1,"grants":[],"scopes":[],"audience":[],` +
+		`"introspect":[],"exchange":[{"from":"https://idp.example.com",` +
+		`"grant":"urn:ietf:params:oauth:grant-type:token-exchange","subject_audience":["https://api.example.com"],` +
+		`"audience":["https://pay.example.com"],"scopes":["read"],"claims":["email"],` +
+		`"subject_prefix":"idp:"},{"from":"https://idp.example.com",` +
+		`"grant":"urn:ietf:params:oauth:grant-type:jwt-bearer"}],"access_lifetime":300,"from":"file"},` +
 		`{"client_id":"pinned","authentication":"self_signed_tls_client_auth","grants":["client_credentials"],"scopes":[],` +
 		`"audience":[],"introspect":[],"access_lifetime":300,"from":"file"}]`
 	if string(text) != want {

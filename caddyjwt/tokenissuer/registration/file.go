@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/caddyjwt/gateway/caddyjwt/words"
@@ -48,13 +49,30 @@ func ReadFile(data []byte) (*File, error) {
 		if text, unknown := strings.CutPrefix(err.Error(), "json: unknown field"); unknown {
 			return nil, errors.New("unknown field" + text)
 		}
-		return nil, errors.New("an access_lifetime is no duration, such as \"5m\"")
+		return nil, errors.New("a lifetime is no duration, such as \"5m\"")
+	}
+	for i := range file.Clients {
+		compact(file.Clients[i].Claims)
+		compact(file.Clients[i].Header)
 	}
 	if file.Clients == nil { // an empty list says that there are none
 		return nil, errors.New("there is no member \"clients\" with a list")
 	}
 	return file, nil
 }
+
+// compact takes away what makes JSON easy to read.
+func compact(members map[string]json.RawMessage) {
+	for name, value := range members {
+		var short bytes.Buffer
+		if json.Compact(&short, value) == nil {
+			members[name] = short.Bytes()
+		}
+	}
+}
+
+// ownNames are members whose members have names that their writer chooses.
+var ownNames = []string{"claims", "header", "access_lifetimes"}
 
 // hasOtherNames reports whether a member, however deep, has a name with other characters than those of the names that
 // there are. Package json takes "ID" for "id", and the last one of the two would count.
@@ -64,7 +82,7 @@ func hasOtherNames(value strictjson.Value) bool {
 		other := strings.ContainsFunc(text, func(c rune) bool {
 			return c != '_' && (c < 'a' || c > 'z') && (c < '0' || c > '9')
 		})
-		if other || hasOtherNames(of) {
+		if other || !slices.Contains(ownNames, text) && hasOtherNames(of) {
 			return true
 		}
 	}
@@ -77,7 +95,7 @@ func hasOtherNames(value strictjson.Value) bool {
 }
 
 // compile checks the clients of a file.
-func (f *File) compile(defaultAudience string) (list []clients.Client, err error) {
+func (f *File) compile(p *Plan) (list []clients.Client, err error) {
 	for i := range f.Clients {
 		c := &f.Clients[i]
 		if c.JWKS != "" {
@@ -87,7 +105,7 @@ func (f *File) compile(defaultAudience string) (list []clients.Client, err error
 		if err := c.checkFileWritten(); err != nil {
 			return nil, err
 		}
-		client, err := c.client(defaultAudience)
+		client, err := c.client(p)
 		if err != nil {
 			return nil, err
 		}
@@ -104,7 +122,18 @@ func (c *Client) checkFileWritten() error {
 	if err := literal("Audience", "audience", c.Audience...); err != nil {
 		return err
 	}
-	return literal("Introspect", "introspect", c.Introspect...)
+	if err := literal("Introspect", "introspect", c.Introspect...); err != nil {
+		return err
+	}
+	for audience := range c.AccessLifetimes {
+		if err := literal("AccessLifetimes", "access_lifetimes", audience); err != nil {
+			return err
+		}
+	}
+	if err := c.checkMembersWritten(true); err != nil {
+		return err
+	}
+	return c.checkExchangesWritten(true)
 }
 
 // with is the set of the clients of the configuration and of a file.
@@ -113,7 +142,7 @@ func (p *Plan) with(data []byte, fixed []clients.Client) (*clients.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := file.compile(p.DefaultAudience)
+	list, err := file.compile(p)
 	if err != nil {
 		return nil, err
 	}

@@ -62,8 +62,15 @@ func write(tb testing.TB, path, text string) {
 	}
 }
 
-// lines is a log.
-type lines struct{ tokentest.Buffer }
+// lines is a log, and the events beside it.
+type lines struct {
+	tokentest.Buffer
+
+	told tokentest.Buffer
+}
+
+// tell is a registration.Teller.
+func (l *lines) tell(event string, data map[string]any) { fmt.Fprintln(&l.told, event, data) }
 
 // last is the last line.
 func (l *lines) last() string {
@@ -87,7 +94,7 @@ func compiled(tb testing.TB, from registration.Settings) *registration.Plan {
 // open opens a plan until the test ends.
 func open(tb testing.TB, p *registration.Plan, shared *process.State, log *lines) *registration.Directory {
 	tb.Helper()
-	d, err := p.Open(shared, slog.New(slog.NewTextHandler(log, nil)))
+	d, err := p.Open(shared, slog.New(slog.NewTextHandler(log, nil)), log.tell)
 	if err != nil {
 		tb.Fatal(err)
 	}

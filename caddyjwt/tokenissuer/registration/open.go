@@ -35,9 +35,12 @@ type remote interface {
 	keyset.Fetcher
 }
 
+// Teller tells operators what has happened to the file, as the end of the name of an event.
+type Teller func(event string, data map[string]any)
+
 // Open makes the directory. Close it at the end. Requests that come late still find the clients. With an error, it is
 // closed.
-func (p *Plan) Open(shared *process.State, logger *slog.Logger) (d *Directory, err error) {
+func (p *Plan) Open(shared *process.State, logger *slog.Logger, tell Teller) (d *Directory, err error) {
 	d = &Directory{configured: make(map[string]bool)}
 	defer func() {
 		if err != nil {
@@ -74,13 +77,18 @@ func (p *Plan) Open(shared *process.State, logger *slog.Logger) (d *Directory, e
 				logger.Info("the clients of the file are in force", "clients", set.Len())
 			}
 			d.current.Store(set)
+			if before != nil {
+				tell("changed", map[string]any{"file": p.file, "clients": set.Len()})
+			}
 			return nil
 		},
 		Trouble: func(err error) {
 			if err != nil {
 				logger.Warn("the clients file cannot be used, and the clients stay as they were", "error", err)
+				tell("failing", map[string]any{"file": p.file, "error": err.Error()})
 			} else {
 				logger.Info("the clients file can be used again")
+				tell("recovered", map[string]any{"file": p.file})
 			}
 		},
 	})

@@ -77,6 +77,10 @@ func TestTheFileOfClientsIsFollowed(t *testing.T) {
 			if log.count("cannot be used") != said {
 				t.Errorf("%q is in the log again and again", bad.says)
 			}
+			if told := log.told.String(); strings.Count(told, "failing") != said || strings.Contains(told, "changed") ||
+				strings.Contains(told, "swordfish") {
+				t.Errorf("the events are %s", told)
+			}
 		}
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
@@ -91,6 +95,10 @@ func TestTheFileOfClientsIsFollowed(t *testing.T) {
 		}
 		if log.count("are in force") != 1 || log.count("clients=3") != 1 || log.count("can be used again") != 1 {
 			t.Errorf("%v", log)
+		}
+		if told := log.told.String(); !strings.Contains(told, "changed map[clients:3 file:"+path+"]\n") ||
+			strings.Count(told, "recovered") != 1 {
+			t.Errorf("the events are %s", told)
 		}
 		write(t, path, fileOf(t))
 		settle()
@@ -132,7 +140,8 @@ func TestAFileThatIsBadFromTheStart(t *testing.T) {
 	path := saved(t, fileOf(t))
 	p := compiled(t, registration.Settings{File: path})
 	write(t, path, "rubbish")
-	if _, err := p.Open(process.New(), slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), path) {
+	if _, err := p.Open(process.New(), slog.New(slog.DiscardHandler), nil); err == nil ||
+		!strings.Contains(err.Error(), path) {
 		t.Errorf("it starts: %v", err)
 	}
 }
@@ -140,7 +149,7 @@ func TestAFileThatIsBadFromTheStart(t *testing.T) {
 // A failure is an error, and leaves nothing open.
 func TestKeysThatCannotBeOpened(t *testing.T) {
 	p := registration.PlanOf(map[string]string{"signer": "ftp://a.example/keys"})
-	_, err := p.Open(process.New(), slog.New(slog.DiscardHandler))
+	_, err := p.Open(process.New(), slog.New(slog.DiscardHandler), nil)
 	if err == nil || !strings.Contains(err.Error(), `"signer": jwks`) {
 		t.Error(err)
 	}

@@ -3,6 +3,8 @@
 package registration
 
 import (
+	"encoding/json"
+
 	"github.com/caddyserver/caddy/v2"
 )
 
@@ -26,8 +28,8 @@ type Client struct {
 	TLSClientAuth *Certificate `json:"tls_client_auth,omitempty"`
 	// Scopes that the client may have. A request that names none gets all of them. Default: none.
 	Scopes []string `json:"scopes,omitempty"`
-	// Grants that the client may use: "client_credentials", or "none" for a client that only asks about tokens. Default:
-	// client_credentials, or none for a client that has introspect and no audience.
+	// Grants that the client may use: "client_credentials", or "none" for a client that only asks about tokens or
+	// exchanges them. Default: client_credentials, or none for a client that has introspect or exchange, and no audience.
 	Grants []string `json:"grants,omitempty"`
 	// Resources that the client may have tokens for: the claim aud. A request names one of them with the parameter
 	// resource (RFC 8707). If it names none, the token is for default_audience or for the only one here. Placeholders are
@@ -40,8 +42,23 @@ type Client struct {
 	// "mtls" binds them to the certificate of the connection (RFC 8705). Default: the key of a DPoP proof if the client
 	// sends one, and otherwise nothing.
 	Proof string `json:"proof,omitempty"`
+	// Whose tokens the client can hand in to get tokens in the name of their subjects. Default: nobody's.
+	Exchange []Exchange `json:"exchange,omitempty"`
+	// What the client's access tokens are: "jwt", or "opaque" for tokens that this issuer alone can read. Gates with "keys
+	// local" take both, and other resource servers ask about an opaque one by introspection. Default: "jwt".
+	Token string `json:"token,omitempty"`
 	// How long the client's access tokens live: whole seconds, from 10s to 24h. Default: 5m.
 	AccessLifetime caddy.Duration `json:"access_lifetime,omitempty"`
+	// How long access tokens for single audiences of the client live, by the audience: within the same bounds.
+	// Placeholders in audiences are resolved. Default: access_lifetime.
+	AccessLifetimes map[string]caddy.Duration `json:"access_lifetimes,omitempty"`
+	// Further claims of the access tokens that the client gets in its own name, by their names, with any JSON as values:
+	// at most 16, with 4 KiB in sum. A claim that the issuer sets itself is not possible, except roles, a list of texts,
+	// which gates take for groups. Placeholders are resolved in values that are texts. Default: none.
+	Claims map[string]json.RawMessage `json:"claims,omitempty"`
+	// Further members of the JOSE header of the client's JWTs, likewise, with 2 KiB in sum. Names that RFC 7515, 7516 or
+	// 7797 give a meaning are not possible. Default: none.
+	Header map[string]json.RawMessage `json:"header,omitempty"`
 }
 
 // Certificate says which client certificate is the client's. Exactly one is set. All but spki_sha256 need a

@@ -57,8 +57,24 @@ func shown(c *clients.Client, from orders.Source) orders.Client {
 	for _, grant := range c.Grants {
 		all.Grants = append(all.Grants, string(grant))
 	}
-	if c.May(clients.ClientCredentials) {
+	all.Claims, all.Header = c.Claims, c.Header
+	if c.Opaque {
+		all.Token = "opaque"
+	}
+	for _, e := range c.Exchanges {
+		all.Exchange = append(all.Exchange, orders.Exchange{
+			From: e.From, Grant: string(e.Grant), SubjectAudience: e.Accepted, Audience: e.Audiences, Scopes: e.Scopes,
+			Claims: e.Claims, SubjectPrefix: e.Prefix,
+		})
+	}
+	if c.May(clients.ClientCredentials) || len(c.Exchanges) > 0 {
 		all.AccessLifetime = int64(c.AccessLifetime / time.Second)
+		for audience, lifetime := range c.Lifetimes {
+			if all.AccessLifetimes == nil {
+				all.AccessLifetimes = make(map[string]int64)
+			}
+			all.AccessLifetimes[audience] = int64(lifetime / time.Second)
+		}
 	}
 	return all
 }
