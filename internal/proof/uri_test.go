@@ -151,6 +151,7 @@ func FuzzURI(f *testing.F) {
 		f.Add(uri)
 	}
 	f.Add("https://a.example/%2%35%2e/..//.")
+	f.Add("http://0/!|^")
 	f.Fuzz(func(t *testing.T, uri string) {
 		form, err := proof.AppendURI(nil, uri)
 		if err != nil {
@@ -188,7 +189,8 @@ func model(t *testing.T, uri string) string {
 	})
 	cut, _, _ := strings.Cut(uri, "#")
 	cut, _, _ = strings.Cut(cut, "?")
-	u, err := url.Parse(cut)
+	// With one of these as it is, net/url writes the whole path in its own way.
+	u, err := url.Parse(strings.NewReplacer("|", "%7C", "^", "%5E").Replace(cut))
 	if err != nil {
 		t.Fatalf("net/url refuses %q: %v", cut, err)
 	}
