@@ -36,6 +36,14 @@ func saved(t *testing.T, text string) (path string) {
 	return path
 }
 
+// Keys that are no client's: published is printed in RFC 7515 appendix A.3, and encrypts is for encryption alone.
+const (
+	published = `{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",` +
+		`"y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}`
+	encrypts = `{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",` +
+		`"y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM","use":"enc"}`
+)
+
 // A mistake about a client does not load. The error has the line, says what is wrong and what to write instead, and
 // repeats neither hashes nor keys.
 func TestMistakesAboutClientsNameTheLineAndTheCure(t *testing.T) {
@@ -112,6 +120,8 @@ func TestMistakesAboutClientsNameTheLineAndTheCure(t *testing.T) {
 		"no lifetime":          {withSecret("access_lifetime soon"), 5, "expected a positive duration"},
 		"a shared secret":      {inClient("public_key " + secret), 5, "public_key"},
 		"what is no key":       {inClient("public_key " + saved(t, "swordfish")), 5, "public_key"},
+		"a key of an RFC":      {inClient("public_key " + saved(t, published)), 5, "published_key"},
+		"a key to encrypt for": {inClient("public_key " + saved(t, encrypts)), 5, "not_for_signatures"},
 		"an empty key":         {inClient("public_key " + saved(t, "")), 5, "is empty"},
 		"keys without TLS":     {inClient("jwks http://192.0.2.1/keys"), 5, "http is for this machine only"},
 		"keys of no address":   {inClient("jwks keys.json"), 5, "not https"},
