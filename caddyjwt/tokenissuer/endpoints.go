@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 
@@ -115,6 +116,30 @@ func (c *compiled) addresses() (all []string) {
 	return all
 }
 
+// nearby are paths that some reader may take for those of endpoints, and paths that clients of other servers use.
+type nearby struct {
+	paths apppath.Addresses
+	of    []*endpoint // each path's
+}
+
+// otherNames are the last names of paths in the examples of RFC 7662 section 2.1 and RFC 7009 section 2.1. Many servers
+// have them.
+var otherNames = map[string]string{endpointIntrospection: "introspect", endpointRevocation: "revoke"}
+
+// nearby has the paths of all endpoints first: so a path that is almost one of them is never taken for another one's.
+func (c *compiled) nearby() nearby {
+	paths := c.addresses()
+	var of, others []*endpoint
+	for i := range c.endpoints {
+		at := &c.endpoints[i]
+		of = append(of, at)
+		if other := otherNames[at.name]; other != "" {
+			paths, others = append(paths, path.Join(path.Dir(at.path), other)), append(others, at)
+		}
+	}
+	return nearby{apppath.NewAddresses(paths), append(of, others...)}
+}
+
 // inOriginForm is a request whose target is its path. Whoever judges a token compares it with the path.
 func inOriginForm(r *http.Request, path string) *http.Request {
 	original, _ := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
@@ -127,13 +152,13 @@ func inOriginForm(r *http.Request, path string) *http.Request {
 
 // misspelt is an endpoint that a request is almost for, which refuses it; nil for none.
 func (i *issuer) misspelt(r *http.Request) *endpoint {
-	n := i.near.Astray(r, facts.Of(r).Target())
+	n := i.near.paths.Astray(r, facts.Of(r).Target())
 	if n < 0 {
 		return nil
 	}
-	astray := i.endpoints[n]
+	astray := *i.near.of[n]
 	failure := &issuing.Failure{Status: http.StatusNotFound, Code: issuing.InvalidRequest, Cause: errMisspelt,
-		Text: "this is the address " + astray.path + " in another spelling: write it exactly so"}
+		Text: "this is almost the address " + astray.path + " of the token issuer: write it exactly so"}
 	astray.serve = func(*call) error { return failure }
 	return &astray
 }

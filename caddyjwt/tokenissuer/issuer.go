@@ -19,7 +19,6 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/revocations"
 	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/registration"
 	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/trusted"
-	"github.com/caddyjwt/gateway/internal/apppath"
 	"github.com/caddyjwt/gateway/internal/gate"
 	"github.com/caddyjwt/gateway/internal/keyring"
 	"github.com/caddyjwt/gateway/internal/keyset"
@@ -39,7 +38,7 @@ type issuer struct {
 	logger      *zap.Logger
 	emit        func(event string, data map[string]any)
 	guessed     alarms                  // clients whose secrets somebody guesses
-	near        apppath.Addresses       // what looks like its addresses
+	near        nearby                  // what looks like its addresses
 	judge       *trusted.Judge          // of tokens that clients hand in; nil before
 	running     atomic.Pointer[running] // nil until Start
 }
@@ -71,7 +70,7 @@ func newIssuer(
 		return nil, err
 	}
 	return &issuer{
-		compiled: c, revocations: r, vault: ctx.Storage(), logger: logger, near: apppath.NewAddresses(c.addresses()),
+		compiled: c, revocations: r, vault: ctx.Storage(), logger: logger, near: c.nearby(),
 		emit: func(event string, data map[string]any) { events.(*caddyevents.App).Emit(ctx, event, data) },
 	}, nil
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/applications"
 	"github.com/caddyjwt/gateway/caddyjwt/tokenissuer/people"
 	"github.com/caddyjwt/gateway/caddyjwt/words"
-	"github.com/caddyjwt/gateway/internal/apppath"
 )
 
 // handlerOf is a handler with an issuer that has not started, whose application has these names.
@@ -26,7 +25,7 @@ func handlerOf(t *testing.T, endpoints *applications.Endpoints) *Handler {
 	if h.built, err = h.compile(words.NewSettings()); err != nil {
 		t.Fatal(err)
 	}
-	h.issuer = &issuer{compiled: h.built, logger: zap.NewNop(), near: apppath.NewAddresses(h.built.addresses())}
+	h.issuer = &issuer{compiled: h.built, logger: zap.NewNop(), near: h.built.nearby()}
 	h.issuer.running.Store(new(running))
 	return h
 }
@@ -63,6 +62,10 @@ func TestAnAddressInAnotherSpelling(t *testing.T) {
 		{"POST", "http://gate.test/A/refresh", "", 1, "/a/refresh", ""},
 		{"POST", "http://gate.test/a/refresh", "", 2, "/a/refresh", ""}, // there is no absolute form
 		{"POST", "http://gate.test/a/refresh", "", 3, "/a/refresh", ""},
+		{"POST", "/oauth2/introspect", "token=x", 1, "/oauth2/introspection", ""}, // as other servers call it
+		{"POST", "/OAuth2/Revoke/", "token=x", 2, "/oauth2/revocation", ""},
+		{"GET", "/oauth2/revoke", "", 1, "", ""},
+		{"POST", "/a/introspect", "token=x", 1, "", "token=x"},
 		{"POST", "/a/login", alice, 1, "", alice}, // it has another name here
 		{"POST", "/a/x", alice, 1, "", alice},
 		{"POST", "", alice, 1, "", alice},
